@@ -1,0 +1,3 @@
+//! The `crossrun` binary.
+
+fn main() {}
