@@ -1,1 +1,34 @@
-//! To be written.
+//! What a crossrun backend or workload is written against.
+//!
+//! A **backend** implements [`WorkloadRunner`] and exports it with [`export_runner!`]. It owns movement
+//! only: it maps the stages of a [`Plan`] onto an engine's own primitives and carries opaque batches
+//! between them.
+//!
+//! A **workload** implements [`Workload`] and exports it with [`export_workloads!`]. It owns the source,
+//! every operator, the keyed state and the sink; every backend calls the same compiled library.
+//!
+//! `ABI.md`, beside this crate's manifest, states the contract that both sides keep.
+
+pub mod export;
+#[doc(hidden)]
+pub mod ffi;
+pub mod metadata;
+pub mod result;
+pub mod runner;
+pub mod spec;
+pub mod workload;
+
+pub use result::RunResult;
+pub use runner::{
+    Availability, ErrorKind, HostServices, Progress, RunContext, RunnerError, Session, SetupContext,
+    SetupRequest, WorkloadRunner,
+};
+pub use spec::{Fusion, WorkloadSpec};
+pub use workload::{
+    Batch, BatchBuilder, Buffer, Digest, Parameter, Parameters, Plan, Stage, StageKind, State, Workload,
+    WorkloadError, WorkloadHandle,
+};
+
+/// The version of the contract, which is the version of this crate: a host loads every plugin whose major
+/// version is its own.
+pub const API_VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,122 @@
+//! The metadata section: what a host reads of a plugin without running any of it.
+//!
+//! `ABI.md` lists the keys. The text is put together by the compiler and stands in a section of its own
+//! (`.crossrun` in ELF, `__DATA,__crossrun` in Mach-O), where it survives link-time optimisation and stripping.
+
+/// The compiler, as it names itself.
+pub const RUSTC: &str = env!("CROSSRUN_RUSTC");
+/// The target triple.
+pub const TARGET: &str = env!("CROSSRUN_TARGET");
+/// The optimisation level of the build that this crate is part of.
+pub const OPT_LEVEL: &str = env!("CROSSRUN_OPT_LEVEL");
+/// The processor features that the compiler was allowed to use.
+pub const TARGET_FEATURES: &str = env!("CROSSRUN_TARGET_FEATURES");
+
+/// The length of all parts together.
+#[doc(hidden)]
+pub const fn length(parts: &[&str]) -> usize {
+    let (mut total, mut at) = (0, 0);
+    while at < parts.len() {
+        total += parts[at].len();
+        at += 1;
+    }
+    total
+}
+
+/// All parts, one after the other.
+#[doc(hidden)]
+pub const fn join<const LENGTH: usize>(parts: &[&str]) -> [u8; LENGTH] {
+    let (mut joined, mut end, mut part) = ([0; LENGTH], 0, 0);
+    while part < parts.len() {
+        let (bytes, mut at) = (parts[part].as_bytes(), 0);
+        while at < bytes.len() {
+            joined[end] = bytes[at];
+            end += 1;
+            at += 1;
+        }
+        part += 1;
+    }
+    joined
+}
+
+/// A value that may stand in the metadata: a control character in it is a compile error.
+#[doc(hidden)]
+#[allow(clippy::panic)] // A panic in a constant is how the compiler is made to refuse it.
+pub const fn value(text: &'static str) -> &'static str {
+    let (bytes, mut at) = (text.as_bytes(), 0);
+    while at < bytes.len() {
+        if bytes[at] < b' ' || bytes[at] == 0x7f {
+            panic!("a value of a plugin's metadata has a line break or another control character in it");
+        }
+        at += 1;
+    }
+    text
+}
+
+/// A name that may stand in the metadata: anything but `[a-z0-9_-]{1,64}` is a compile error.
+#[doc(hidden)]
+#[allow(clippy::panic)] // As in `value`.
+pub const fn name(text: &'static str) -> &'static str {
+    let (bytes, mut at) = (text.as_bytes(), 0);
+    if bytes.is_empty() || bytes.len() > 64 {
+        panic!("the name of a backend or workload must have 1 to 64 characters");
+    }
+    while at < bytes.len() {
+        if !matches!(bytes[at], b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-') {
+            panic!("the name of a backend or workload may only have a-z, 0-9, _ and -");
+        }
+        at += 1;
+    }
+    text
+}
+
+/// Puts the metadata section into a plugin.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __metadata {
+    ($($part:expr),* $(,)?) => {
+        const _: () = {
+            const PARTS: &[&str] = &[
+                "crossrun-plugin 1\n",
+                $($part,)*
+                "version=", $crate::metadata::value(env!("CARGO_PKG_VERSION")), "\n",
+                "description=", $crate::metadata::value(env!("CARGO_PKG_DESCRIPTION")), "\n",
+                "license=", $crate::metadata::value(env!("CARGO_PKG_LICENSE")), "\n",
+                "api=", $crate::API_VERSION, "\n",
+                "rustc=", $crate::metadata::RUSTC, "\n",
+                "target=", $crate::metadata::TARGET, "\n",
+                "opt_level=", $crate::metadata::OPT_LEVEL, "\n",
+                "debug_assertions=", if cfg!(debug_assertions) { "true" } else { "false" }, "\n",
+                "target_features=", $crate::metadata::TARGET_FEATURES, "\n",
+                "end\n",
+            ];
+            #[used]
+            #[allow(unsafe_code)]
+            #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__crossrun"))]
+            #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".crossrun"))]
+            static METADATA: [u8; $crate::metadata::length(PARTS)] = $crate::metadata::join(PARTS);
+        };
+        #[cfg(panic = "abort")]
+        compile_error!(
+            "a crossrun plugin must be built with panic = \"unwind\": with \"abort\" a panic could not be reported"
+        );
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_joined_at_compile_time() {
+        const PARTS: &[&str] = &["kind=", name("runner"), "\n"];
+        const JOINED: [u8; length(PARTS)] = join(PARTS);
+        assert_eq!(JOINED.as_slice(), b"kind=runner\n");
+    }
+
+    #[test]
+    #[should_panic(expected = "control character")]
+    fn a_line_break_cannot_forge_a_key() {
+        value("x\nname=other");
+    }
+}

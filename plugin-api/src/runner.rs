@@ -1,0 +1,332 @@
+//! What a backend's author implements, and what the host gives it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::result::RunResult;
+use crate::spec::WorkloadSpec;
+use crate::workload::{Parameter, WorkloadError, WorkloadHandle};
+
+/// One backend. A worker process creates one, and calls it from one thread at a time.
+pub trait WorkloadRunner: Send {
+    /// The backend's name in lower case: what `--backend` takes, and what `export_runner!` was given.
+    fn backend_name(&self) -> &str;
+
+    /// Whether the backend could start here, as far as can be told without starting anything.
+    fn is_available(&self) -> Availability;
+
+    /// What the backend reads from a spec's `extra`, beside `batch_size` and `fusion`: the host warns of a key that
+    /// neither the backend nor the workload knows.
+    fn options(&self) -> Vec<Parameter> {
+        Vec::new()
+    }
+
+    /// Starts the engine, so that nothing of its start-up falls into a run. Called once before the first
+    /// [`run`](WorkloadRunner::run).
+    ///
+    /// # Errors
+    /// Whatever keeps the engine from starting.
+    fn open(&mut self, session: &Session) -> Result<(), RunnerError> {
+        let _ = session;
+        Ok(())
+    }
+
+    /// Runs the workload of `context` as `spec` says and returns the merged state of its sinks.
+    ///
+    /// # Errors
+    /// Whatever kept the run from being complete. A short result is never returned as `Ok`.
+    fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError>;
+
+    /// Stops the engine. Called once, after the last run.
+    ///
+    /// # Errors
+    /// Whatever was left behind.
+    fn close(&mut self) -> Result<(), RunnerError> {
+        Ok(())
+    }
+
+    /// Installs what the engine needs, or removes it. Idempotent, and safe when two processes call it at once.
+    ///
+    /// # Errors
+    /// What is missing, with the command that mends it as the remedy.
+    fn setup(&mut self, request: &SetupRequest, context: &SetupContext) -> Result<(), RunnerError> {
+        let (_, _) = (request, context);
+        Ok(())
+    }
+}
+
+/// Whether a backend could start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Availability {
+    /// Set up and startable, as far as can be told.
+    Available,
+    /// Not startable.
+    Unavailable {
+        /// Why, in one line.
+        reason: String,
+        /// A command to paste that mends it; empty when there is none.
+        remedy: String,
+    },
+}
+
+impl Availability {
+    /// Whether it is [`Availability::Available`].
+    pub fn is_available(&self) -> bool {
+        matches!(self, Self::Available)
+    }
+}
+
+/// What kind of failure an error is. More kinds may follow: match with a wildcard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The spec or an option in `extra` is not valid.
+    InvalidSpec,
+    /// The backend cannot express what was asked, though it is valid.
+    Unsupported,
+    /// The engine is not installed or not startable.
+    Unavailable,
+    /// Installing or removing failed.
+    Setup,
+    /// The engine failed.
+    Engine,
+    /// The workload itself failed in an operator, the source or the sink.
+    Workload,
+    /// The run stopped because the host asked it to.
+    Cancelled,
+    /// Code of the plugin panicked.
+    Panic,
+    /// Anything else.
+    #[serde(other)]
+    Internal,
+}
+
+/// An error with what a user needs: what happened, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub struct RunnerError {
+    /// What kind of failure it is.
+    pub kind: ErrorKind,
+    /// What happened and where, in one line.
+    pub message: String,
+    /// A command or a setting that mends it, if there is one.
+    #[serde(default)]
+    pub remedy: Option<String>,
+}
+
+impl RunnerError {
+    /// An error without a remedy.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), remedy: None }
+    }
+
+    /// Adds what mends it: best a command to paste.
+    #[must_use]
+    pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// A failure of the engine.
+    pub fn engine(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Engine, message)
+    }
+
+    /// What a run returns when [`RunContext::cancelled`] said yes.
+    pub fn cancelled() -> Self {
+        Self::new(ErrorKind::Cancelled, "the run was cancelled by the host")
+    }
+}
+
+impl fmt::Display for RunnerError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)?;
+        match &self.remedy {
+            Some(remedy) => write!(formatter, "; try: {remedy}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<WorkloadError> for RunnerError {
+    fn from(error: WorkloadError) -> Self {
+        let kind = if error.is_invalid_spec() { ErrorKind::InvalidSpec } else { ErrorKind::Workload };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<std::io::Error> for RunnerError {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(ErrorKind::Internal, error.to_string())
+    }
+}
+
+/// What holds from `open` to `close`: one backend at one parallelism, on one cluster.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Session {
+    /// The parallelism of every run in this session.
+    pub parallelism: u32,
+    /// How many machines were asked for; 1 means this one.
+    pub nodes: u32,
+    /// The `extra` of the first run, in which session options such as a cluster's address stand.
+    pub options: Map<String, Value>,
+    /// A folder of the user's that persists, where engines keep what `setup` installed.
+    pub data_dir: PathBuf,
+    /// A folder for this session's logs. It exists.
+    pub log_dir: PathBuf,
+}
+
+/// What `crossrun setup` was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SetupRequest {
+    /// Remove what an earlier set-up installed, instead of installing.
+    pub remove: bool,
+    /// The interpreter to build on, for engines in Python.
+    pub python: Option<PathBuf>,
+}
+
+/// How far long work is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Units done.
+    pub done: u64,
+    /// Units in all, or 0 when that is not known.
+    pub total: u64,
+    /// What is being done, in a few words; empty when it needs none.
+    pub message: String,
+}
+
+/// What the host does for a plugin. Statics (a logger, a clock's origin) are per library, so whatever is to
+/// reach the user goes through this.
+pub trait HostServices: Send + Sync {
+    /// Hands a log record to the host.
+    fn log(&self, level: log::Level, target: &str, message: &str);
+    /// Tells how far long work is.
+    fn progress(&self, progress: Progress);
+    /// Whether the host wants the call that is under way to stop.
+    fn cancelled(&self) -> bool;
+    /// The host's monotonic clock, in nanoseconds from an origin that is fixed for the process.
+    fn clock_nanos(&self) -> u64;
+}
+
+/// What a run is given beside its spec.
+pub struct RunContext {
+    workload: WorkloadHandle,
+    host: Arc<dyn HostServices>,
+    data_dir: PathBuf,
+    log_dir: PathBuf,
+    deadline: Option<Instant>,
+}
+
+impl RunContext {
+    /// A context for a run that ends at `deadline` at the latest. Hosts and embedders make these.
+    pub fn new(
+        workload: WorkloadHandle,
+        host: Arc<dyn HostServices>,
+        data_dir: PathBuf,
+        log_dir: PathBuf,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self { workload, host, data_dir, log_dir, deadline }
+    }
+
+    /// The workload to run. Cloning the handle is cheap.
+    pub fn workload(&self) -> &WorkloadHandle {
+        &self.workload
+    }
+
+    /// A folder of the user's that persists, where engines keep what `setup` installed.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// A folder for this run's logs. It exists.
+    pub fn log_dir(&self) -> &Path {
+        &self.log_dir
+    }
+
+    /// When the host will end the run, if ever.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// What is left until the deadline, if there is one.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Tells the host that `done` of `total` items are through.
+    pub fn progress(&self, done: u64, total: u64) {
+        self.host.progress(Progress { done, total, message: String::new() });
+    }
+
+    /// Whether the host wants the run to stop. A run that does not look is killed a little later. Costs about a
+    /// system call: ask once a batch or once a few milliseconds, not once an item.
+    pub fn cancelled(&self) -> bool {
+        self.host.cancelled()
+    }
+
+    /// The host's monotonic clock, in nanoseconds.
+    pub fn clock_nanos(&self) -> u64 {
+        self.host.clock_nanos()
+    }
+}
+
+/// What a set-up is given beside its request.
+pub struct SetupContext {
+    host: Arc<dyn HostServices>,
+    data_dir: PathBuf,
+    log_dir: PathBuf,
+}
+
+impl SetupContext {
+    /// A context for one call of `setup`.
+    pub fn new(host: Arc<dyn HostServices>, data_dir: PathBuf, log_dir: PathBuf) -> Self {
+        Self { host, data_dir, log_dir }
+    }
+
+    /// Where to install: a folder of the user's that persists.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// A folder for the logs of this call. It exists.
+    pub fn log_dir(&self) -> &Path {
+        &self.log_dir
+    }
+
+    /// Tells the user how far the work is; `total` is 0 when that is not known.
+    pub fn progress(&self, done: u64, total: u64, message: impl Into<String>) {
+        self.host.progress(Progress { done, total, message: message.into() });
+    }
+
+    /// Whether the user has asked to stop.
+    pub fn cancelled(&self) -> bool {
+        self.host.cancelled()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_to_do() {
+        let error = RunnerError::new(ErrorKind::Unavailable, "no engine").with_remedy("crossrun setup x");
+        assert_eq!(error.to_string(), "no engine; try: crossrun setup x");
+    }
+
+    #[test]
+    fn kinds_of_a_later_version_are_read_as_internal() {
+        let json = r#"{"kind":"of_a_later_version","message":"m"}"#;
+        let error: RunnerError = serde_json::from_str(json).unwrap();
+        assert_eq!(error, RunnerError::new(ErrorKind::Internal, "m"));
+    }
+}

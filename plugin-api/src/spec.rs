@@ -1,0 +1,199 @@
+//! What is to be run: a description of a workload that names no backend.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::runner::{ErrorKind, RunnerError};
+
+/// The schema of the JSON in which a spec crosses the border.
+const SCHEMA: u32 = 1;
+
+/// The largest `extra.batch_size`.
+pub const MAX_BATCH_SIZE: u64 = 1 << 20;
+
+/// A description of one run that holds for every backend.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkloadSpec {
+    /// The workload's name, as its library lists it.
+    pub name: String,
+    /// How many items the source emits.
+    pub total_items: u64,
+    /// At most this many operator calls are in flight, over all stages together. At least 1.
+    pub parallelism: u32,
+    /// A hint: `default`, `fifo`, `load_aware`, or a name that the engine knows.
+    pub scheduler_name: String,
+    /// From which the workload draws its data.
+    pub seed: u64,
+    /// Parameters of the workload and options of the backend, as free JSON.
+    pub extra: Map<String, Value>,
+}
+
+impl Default for WorkloadSpec {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            total_items: 10,
+            parallelism: 2,
+            scheduler_name: "default".into(),
+            seed: 42,
+            extra: Map::new(),
+        }
+    }
+}
+
+/// Whether an engine may run several stages in one task or message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fusion {
+    /// As the engine does by nature.
+    Auto,
+    /// One task or message for each stage and batch: this is what measures a scheduler.
+    Off,
+}
+
+impl WorkloadSpec {
+    /// The defaults of the original layer, for the workload `name`.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// `extra.batch_size`: items that travel together, 1 unless told otherwise.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidSpec`] when it is not a whole number from 1 to [`MAX_BATCH_SIZE`].
+    pub fn batch_size(&self) -> Result<u64, RunnerError> {
+        let Some(value) = self.extra.get("batch_size") else { return Ok(1) };
+        value.as_u64().filter(|size| (1..=MAX_BATCH_SIZE).contains(size)).ok_or_else(|| {
+            RunnerError::new(
+                ErrorKind::InvalidSpec,
+                format!("extra.batch_size is {value}, but must be a whole number from 1 to {MAX_BATCH_SIZE}"),
+            )
+            .with_remedy("--extra batch_size=1024")
+        })
+    }
+
+    /// `extra.fusion`: `auto` unless told otherwise.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidSpec`] when it is neither `auto` nor `off`.
+    pub fn fusion(&self) -> Result<Fusion, RunnerError> {
+        match self.extra.get("fusion").map(|value| (value.as_str(), value)) {
+            None | Some((Some("auto"), _)) => Ok(Fusion::Auto),
+            Some((Some("off"), _)) => Ok(Fusion::Off),
+            Some((_, value)) => Err(RunnerError::new(
+                ErrorKind::InvalidSpec,
+                format!("extra.fusion is {value}, but must be \"auto\" or \"off\""),
+            )
+            .with_remedy("--extra fusion=off")),
+        }
+    }
+
+    /// The JSON object in which this spec crosses a border; `ABI.md` describes it.
+    pub fn to_json(&self) -> Vec<u8> {
+        let wire = SpecWire::from(self.clone());
+        // Strings, integers and JSON values always serialise.
+        serde_json::to_vec(&wire).unwrap_or_default()
+    }
+
+    /// Reads what [`WorkloadSpec::to_json`] wrote. Absent fields take their defaults and unknown ones are
+    /// passed over, so that hosts and plugins of different minor versions understand each other.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidSpec`] when the bytes are no such object, or a parallelism is 0.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, RunnerError> {
+        let invalid =
+            |why: String| RunnerError::new(ErrorKind::InvalidSpec, format!("the spec is not valid: {why}"));
+        let wire: SpecWire = serde_json::from_slice(bytes).map_err(|error| invalid(error.to_string()))?;
+        if wire.schema != SCHEMA {
+            return Err(invalid(format!("its schema is {}, this side reads {SCHEMA}", wire.schema)));
+        }
+        if wire.parallelism == 0 {
+            return Err(invalid("parallelism is 0, but must be at least 1".into()));
+        }
+        Ok(wire.into())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(default)]
+struct SpecWire {
+    schema: u32,
+    name: String,
+    total_items: u64,
+    parallelism: u32,
+    scheduler_name: String,
+    seed: u64,
+    extra: Map<String, Value>,
+}
+
+impl Default for SpecWire {
+    fn default() -> Self {
+        WorkloadSpec::default().into()
+    }
+}
+
+impl From<WorkloadSpec> for SpecWire {
+    fn from(spec: WorkloadSpec) -> Self {
+        let WorkloadSpec { name, total_items, parallelism, scheduler_name, seed, extra } = spec;
+        Self { schema: SCHEMA, name, total_items, parallelism, scheduler_name, seed, extra }
+    }
+}
+
+impl From<SpecWire> for WorkloadSpec {
+    fn from(wire: SpecWire) -> Self {
+        let SpecWire { schema: _, name, total_items, parallelism, scheduler_name, seed, extra } = wire;
+        Self { name, total_items, parallelism, scheduler_name, seed, extra }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_those_of_the_original_layer() {
+        let spec = WorkloadSpec::new("null");
+        assert_eq!((spec.total_items, spec.parallelism, spec.seed), (10, 2, 42));
+        assert_eq!(spec.scheduler_name, "default");
+        assert!(spec.extra.is_empty());
+    }
+
+    #[test]
+    fn extra_is_not_shared_between_specs() {
+        let mut one = WorkloadSpec::new("null");
+        let two = one.clone();
+        one.extra.insert("batch_size".into(), 7.into());
+        assert!(two.extra.is_empty());
+        assert!(WorkloadSpec::new("null").extra.is_empty());
+    }
+
+    #[test]
+    fn json_round_trips_and_tolerates_what_it_does_not_know() {
+        let mut spec = WorkloadSpec::new("pipeline");
+        spec.extra.insert("iters".into(), 5.into());
+        assert_eq!(WorkloadSpec::from_json(&spec.to_json()).unwrap(), spec);
+        let sparse = br#"{"schema":1,"name":"null","of_a_later_version":[1]}"#;
+        assert_eq!(WorkloadSpec::from_json(sparse).unwrap(), WorkloadSpec::new("null"));
+    }
+
+    #[test]
+    fn a_spec_that_cannot_be_run_is_refused_with_the_reason() {
+        let zero = WorkloadSpec::from_json(br#"{"parallelism":0}"#).unwrap_err();
+        assert!(zero.message.contains("parallelism is 0"), "{zero}");
+        let later = WorkloadSpec::from_json(br#"{"schema":2}"#).unwrap_err();
+        assert!(later.message.contains("schema is 2"), "{later}");
+        assert!(WorkloadSpec::from_json(b"[").is_err());
+    }
+
+    #[test]
+    fn common_options_are_checked() {
+        let mut spec = WorkloadSpec::new("null");
+        assert_eq!(spec.batch_size().unwrap(), 1);
+        assert_eq!(spec.fusion().unwrap(), Fusion::Auto);
+        for bad in [0.into(), Value::from(-1), 1.5.into(), "x".into(), (MAX_BATCH_SIZE + 1).into()] {
+            spec.extra.insert("batch_size".into(), bad);
+            assert_eq!(spec.batch_size().unwrap_err().kind, ErrorKind::InvalidSpec);
+        }
+        spec.extra.insert("fusion".into(), "of".into());
+        assert!(spec.fusion().unwrap_err().message.contains("\"of\""));
+    }
+}

@@ -1,0 +1,248 @@
+//! Batches: a count, offsets, and one run of bytes.
+//!
+//! The encoding is one run of little-endian bytes, so that it crosses process borders as it is:
+//!
+//! | bytes | meaning |
+//! |---|---|
+//! | 0..4 | `count`, u32: how many items |
+//! | 4..8 | flags, u32: 0 in this version; any other value is refused |
+//! | 8..8+4·(count+1) | `count + 1` offsets, i32, ascending from 0: item i is `offsets[i]..offsets[i+1]` of the rest |
+//! | the rest | the items' bytes; exactly as many as the last offset says |
+//!
+//! From the offsets on it is Arrow's binary layout, so an engine with Arrow wraps it without a copy.
+
+use super::WorkloadError;
+
+const HEADER: usize = 8;
+const OFFSET: usize = 4;
+
+/// A checked view of an encoded batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    offsets: &'a [[u8; OFFSET]],
+    items: &'a [u8],
+}
+
+impl<'a> Batch<'a> {
+    /// Checks every bound once, so that reading items cannot fail.
+    ///
+    /// # Errors
+    /// [`WorkloadError::Malformed`] for whatever [`BatchBuilder::encode`] does not write.
+    pub fn parse(encoded: &'a [u8]) -> Result<Self, WorkloadError> {
+        let malformed = |why| Err(WorkloadError::Malformed(why));
+        let Some((header, rest)) = encoded.split_at_checked(HEADER) else {
+            return malformed("a batch is shorter than its header of 8 bytes");
+        };
+        let (count, flags) = (read_u32(header, 0), read_u32(header, 4));
+        if flags != 0 {
+            return malformed("a batch has flags that this version does not know");
+        }
+        let Some((offsets, items)) = (count as usize)
+            .checked_add(1)
+            .and_then(|offsets| offsets.checked_mul(OFFSET))
+            .and_then(|length| rest.split_at_checked(length))
+        else {
+            return malformed("a batch is shorter than its offsets");
+        };
+        let (offsets, _) = offsets.as_chunks::<OFFSET>();
+        if !ascends_to(offsets, items.len()) {
+            return malformed("a batch's offsets do not ascend from 0 to the length of its items");
+        }
+        Ok(Self { offsets, items })
+    }
+
+    /// How many items it has.
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Whether it has no items.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The items in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+        let items = self.items;
+        self.offsets.windows(2).map(move |pair| {
+            let (start, end) = (i32::from_le_bytes(pair[0]) as usize, i32::from_le_bytes(pair[1]) as usize);
+            &items[start..end]
+        })
+    }
+}
+
+/// Whether the offsets start at 0, never fall, and end at `length`.
+fn ascends_to(offsets: &[[u8; OFFSET]], length: usize) -> bool {
+    let mut previous = 0;
+    let mut ascending = offsets.first() == Some(&[0; OFFSET]);
+    for offset in offsets {
+        let offset = i32::from_le_bytes(*offset);
+        ascending &= offset >= previous;
+        previous = offset;
+    }
+    ascending && usize::try_from(previous) == Ok(length)
+}
+
+fn read_u32(bytes: &[u8], at: usize) -> u32 {
+    let mut word = [0; 4];
+    word.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_le_bytes(word)
+}
+
+/// A batch that is being made.
+#[derive(Clone, Debug)]
+pub struct BatchBuilder {
+    /// Little-endian ends of the items so far; starts with the 0 of the encoding.
+    offsets: Vec<[u8; OFFSET]>,
+    items: Vec<u8>,
+}
+
+impl Default for BatchBuilder {
+    fn default() -> Self {
+        Self { offsets: vec![[0; OFFSET]], items: Vec::new() }
+    }
+}
+
+impl BatchBuilder {
+    /// The most bytes that the items of one batch may have together: what an i32 offset reaches.
+    pub const MAX_BYTES: usize = i32::MAX as usize;
+
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends one item.
+    #[inline]
+    pub fn push(&mut self, item: &[u8]) {
+        self.items.extend_from_slice(item);
+        self.end_item();
+    }
+
+    /// Appends one item whose bytes `write` appends to the vector that it is given. What stands in the vector
+    /// before belongs to earlier items.
+    #[inline]
+    pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.items);
+        self.end_item();
+    }
+
+    #[inline]
+    fn end_item(&mut self) {
+        // Beyond MAX_BYTES the offset wraps; `encode` refuses such a batch by its length.
+        self.offsets.push((self.items.len() as i32).to_le_bytes());
+    }
+
+    /// How many items it has.
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Whether it has no items.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes all items out and keeps the memory.
+    pub fn clear(&mut self) {
+        self.offsets.truncate(1);
+        self.items.clear();
+    }
+
+    /// A view of what was pushed.
+    pub fn as_batch(&self) -> Batch<'_> {
+        Batch { offsets: &self.offsets, items: &self.items }
+    }
+
+    /// Replaces what `out` holds by the encoded batch.
+    ///
+    /// # Errors
+    /// [`WorkloadError::TooLarge`] when it has more than [`BatchBuilder::MAX_BYTES`] of items or 2³² − 1 items.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkloadError> {
+        let too_large = || WorkloadError::TooLarge { bytes: self.items.len() };
+        let count = u32::try_from(self.len()).map_err(|_| too_large())?;
+        if self.items.len() > Self::MAX_BYTES {
+            return Err(too_large());
+        }
+        out.clear();
+        out.reserve(HEADER + self.offsets.len() * OFFSET + self.items.len());
+        out.extend_from_slice(&count.to_le_bytes());
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(self.offsets.as_flattened());
+        out.extend_from_slice(&self.items);
+        Ok(())
+    }
+}
+
+impl<'a> FromIterator<&'a [u8]> for BatchBuilder {
+    fn from_iter<I: IntoIterator<Item = &'a [u8]>>(items: I) -> Self {
+        let mut builder = Self::new();
+        items.into_iter().for_each(|item| builder.push(item));
+        builder
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encoded(builder: &BatchBuilder) -> Vec<u8> {
+        let mut out = Vec::new();
+        builder.encode(&mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn an_empty_batch_is_twelve_bytes() {
+        let bytes = encoded(&BatchBuilder::new());
+        assert_eq!(bytes, [0; 12]);
+        assert!(Batch::parse(&bytes).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_cut_short_or_has_flags_is_refused() {
+        let bytes = encoded(&[b"ab".as_slice(), b"", b"c"].into_iter().collect());
+        for length in 0..bytes.len() {
+            assert!(Batch::parse(&bytes[..length]).is_err(), "{length} bytes of {}", bytes.len());
+        }
+        let mut flagged = bytes;
+        flagged[4] = 1;
+        assert!(Batch::parse(&flagged).is_err());
+    }
+
+    #[test]
+    fn a_count_beyond_all_memory_is_refused() {
+        assert!(Batch::parse(&[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_items_come_back(items: Vec<Vec<u8>>) {
+            let builder: BatchBuilder = items.iter().map(Vec::as_slice).collect();
+            let bytes = encoded(&builder);
+            let back: Vec<_> = Batch::parse(&bytes).unwrap().iter().map(<[u8]>::to_vec).collect();
+            prop_assert_eq!(back, items);
+        }
+
+        #[test]
+        fn any_bytes_are_refused_or_read_within_bounds(bytes: Vec<u8>) {
+            if let Ok(batch) = Batch::parse(&bytes) {
+                prop_assert_eq!(batch.iter().count(), batch.len());
+            }
+        }
+
+        #[test]
+        fn a_changed_header_never_reads_out_of_bounds(
+            items: Vec<Vec<u8>>, at in 0_usize..64, to: u8
+        ) {
+            let mut bytes = encoded(&items.iter().map(Vec::as_slice).collect());
+            let at = at % bytes.len();
+            bytes[at] = to;
+            if let Ok(batch) = Batch::parse(&bytes) {
+                prop_assert!(batch.iter().all(|item| item.len() <= bytes.len()));
+            }
+        }
+    }
+}

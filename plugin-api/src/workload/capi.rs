@@ -1,0 +1,493 @@
+//! The C ABI of a workload library: what `export_workloads!` exports, called from Rust, C and Python alike.
+//!
+//! `ABI.md` documents each function for callers that do not read Rust. Every function catches panics; a handle in
+//! which one happened is *poisoned* and refuses all later calls. No function keeps a pointer that it is given.
+
+// This module is one side of the border: raw pointers come in from callers that no compiler checked.
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::instance::{Definition, Instance, StageState};
+use super::{Batch, BatchBuilder, Digest, Outcome, WorkloadError};
+use crate::spec::WorkloadSpec;
+
+/// The version of this ABI: the major in the upper 16 bits, the minor in the lower.
+pub const ABI_VERSION: u32 = 1 << 16;
+
+/// The most partitions of one `split`.
+pub const MAX_PARTITIONS: u32 = 1 << 16;
+
+/// What every function but the freeing ones returns.
+pub mod status {
+    /// Done.
+    pub const OK: i32 = 0;
+    /// A null pointer, or a stage, slice or limit that makes no sense.
+    pub const ARGUMENT: i32 = 1;
+    /// A batch or a state is not what it should be.
+    pub const MALFORMED: i32 = 2;
+    /// The spec cannot be run: an unknown workload, or a parameter outside its range.
+    pub const SPEC: i32 = 3;
+    /// An operator of the workload failed.
+    pub const OPERATOR: i32 = 4;
+    /// The workload panicked; the handle is poisoned.
+    pub const PANIC: i32 = 5;
+    /// The handle was poisoned by an earlier panic.
+    pub const POISONED: i32 = 6;
+    /// A batch outgrew its offsets.
+    pub const TOO_LARGE: i32 = 7;
+}
+
+/// Bytes that the library allocated. All zero at first; may be passed again, and then keeps its memory; only
+/// `buffer_free` frees it. After a status other than [`status::OK`] it holds the message, in UTF-8.
+#[repr(C)]
+#[derive(Debug)]
+pub struct RawBuffer {
+    /// The bytes, or null.
+    pub data: *mut u8,
+    /// How many there are.
+    pub length: usize,
+    /// How many there is room for.
+    pub capacity: usize,
+}
+
+impl RawBuffer {
+    /// A buffer that holds nothing.
+    pub const EMPTY: Self = Self { data: std::ptr::null_mut(), length: 0, capacity: 0 };
+
+    /// # Safety
+    /// The fields must be zero, or what [`RawBuffer::put`] left in them in this library.
+    unsafe fn take(&mut self) -> Vec<u8> {
+        let Self { data, length, capacity } = std::mem::replace(self, Self::EMPTY);
+        if data.is_null() {
+            return Vec::new();
+        }
+        // SAFETY: by this function's contract the parts are those of a vector that `put` took apart.
+        unsafe { Vec::from_raw_parts(data, length, capacity) }
+    }
+
+    fn put(&mut self, bytes: Vec<u8>) {
+        let mut bytes = std::mem::ManuallyDrop::new(bytes);
+        *self = Self { data: bytes.as_mut_ptr(), length: bytes.len(), capacity: bytes.capacity() };
+    }
+}
+
+/// An opened workload. Shared between threads, and counted: `share` adds a reference, `close` takes one away.
+pub struct RawWorkload {
+    instance: Arc<dyn Instance>,
+    poisoned: AtomicBool,
+}
+
+/// The state of one keyed reduction or sink. One thread at a time.
+pub struct RawState {
+    state: Box<dyn StageState>,
+    poisoned: AtomicBool,
+}
+
+type Call = Result<(), WorkloadError>;
+
+/// Runs `call` with the vector in `out`, inside a panic guard, and leaves the answer or the message in `out`.
+///
+/// # Safety
+/// `out` is null or points to a buffer that keeps the contract of [`RawBuffer`].
+unsafe fn guarded(
+    out: *mut RawBuffer,
+    poisoned: &AtomicBool,
+    call: impl FnOnce(&mut Vec<u8>) -> Call,
+) -> i32 {
+    // SAFETY: by this function's contract the pointer is null or good for this call.
+    let Some(out) = (unsafe { out.as_mut() }) else { return status::ARGUMENT };
+    // SAFETY: the same contract; `take` leaves an empty buffer, so nothing is freed twice.
+    let mut bytes = unsafe { out.take() };
+    let code = if poisoned.load(Ordering::Relaxed) {
+        say(&mut bytes, "the workload panicked in an earlier call and is not usable any more");
+        status::POISONED
+    } else {
+        match catch_unwind(AssertUnwindSafe(|| call(&mut bytes))) {
+            Ok(Ok(())) => status::OK,
+            Ok(Err(error)) => {
+                say(&mut bytes, &error.to_string());
+                status_of(&error)
+            }
+            Err(payload) => {
+                poisoned.store(true, Ordering::Relaxed);
+                say(&mut bytes, &format!("the workload panicked: {}", panic_message(&*payload)));
+                status::PANIC
+            }
+        }
+    };
+    out.put(bytes);
+    code
+}
+
+fn say(bytes: &mut Vec<u8>, message: &str) {
+    bytes.clear();
+    bytes.extend_from_slice(message.as_bytes());
+}
+
+fn status_of(error: &WorkloadError) -> i32 {
+    match error {
+        WorkloadError::Argument(_) => status::ARGUMENT,
+        WorkloadError::Malformed(_) => status::MALFORMED,
+        WorkloadError::TooLarge { .. } => status::TOO_LARGE,
+        WorkloadError::Operator(_) => status::OPERATOR,
+        WorkloadError::Call { status, .. } => *status,
+        WorkloadError::Unknown { .. } | WorkloadError::Spec(_) | WorkloadError::Parameter { .. } => {
+            status::SPEC
+        }
+    }
+}
+
+/// What a panic said, as far as it is text.
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
+}
+
+/// # Safety
+/// `data` is null, or good for reading `length` bytes during `'a`.
+unsafe fn bytes<'a>(data: *const u8, length: usize) -> Result<&'a [u8], WorkloadError> {
+    if data.is_null() || isize::try_from(length).is_err() {
+        return Err(WorkloadError::Argument("a pointer to bytes is null, or their length is absurd".into()));
+    }
+    // SAFETY: not null and not too long; the rest is this function's contract.
+    Ok(unsafe { std::slice::from_raw_parts(data, length) })
+}
+
+fn stage_number(stage: u32) -> usize {
+    stage as usize
+}
+
+fn json(out: &mut Vec<u8>, value: &impl serde::Serialize) -> Call {
+    out.clear();
+    serde_json::to_writer(out, value).map_err(|error| WorkloadError::Operator(error.to_string()))
+}
+
+static NEVER_POISONED: AtomicBool = AtomicBool::new(false);
+
+/// A JSON array of the library's workloads.
+///
+/// # Safety
+/// See [`RawBuffer`].
+pub unsafe fn catalogue(definitions: &[Definition], out: *mut RawBuffer) -> i32 {
+    let call = |out: &mut Vec<u8>| json(out, &Definition::catalogue(definitions)?);
+    // SAFETY: handed on from the caller. A panic here concerns no handle, so there is nothing to poison.
+    unsafe { guarded(out, &AtomicBool::new(false), call) }
+}
+
+/// Opens the workload that the JSON at `spec` names.
+///
+/// # Safety
+/// `spec` is good for reading `length` bytes, `opened` for one write; see [`RawBuffer`] for `error`.
+pub unsafe fn open(
+    definitions: &[Definition],
+    spec: *const u8,
+    length: usize,
+    opened: *mut *const RawWorkload,
+    error: *mut RawBuffer,
+) -> i32 {
+    let call = |_: &mut Vec<u8>| {
+        // SAFETY: handed on from the caller.
+        let spec = unsafe { bytes(spec, length) }?;
+        let spec = WorkloadSpec::from_json(spec).map_err(|error| WorkloadError::Spec(error.message))?;
+        if opened.is_null() {
+            return Err(WorkloadError::Argument("there is nowhere to put the workload".into()));
+        }
+        let instance = Definition::open(definitions, &spec)?;
+        let workload = Arc::new(RawWorkload { instance, poisoned: AtomicBool::new(false) });
+        // SAFETY: not null, and good for one write by the caller's contract.
+        unsafe { opened.write(Arc::into_raw(workload)) };
+        Ok(())
+    };
+    // SAFETY: handed on from the caller. A panic here leaves no handle behind, so there is nothing to poison.
+    unsafe { guarded(error, &AtomicBool::new(false), call) }
+}
+
+/// The functions that are the same in every library, as `name(arguments)`: `$then!` is called with the list.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __workload_functions {
+    ($then:path) => {
+        $then! {
+            /// Adds a reference to an opened workload: `close` is due once more.
+            share(workload: *const RawWorkload) -> ();
+            /// Takes a reference away; the last one frees the workload.
+            close(workload: *const RawWorkload) -> ();
+            /// The plan as JSON.
+            plan(workload: *const RawWorkload, out: *mut RawBuffer) -> i32;
+            /// Items `first..first + count` of the source, taken through the stages `1..to`, as a batch.
+            source(workload: *const RawWorkload, first: u64, count: u64, to: u32, out: *mut RawBuffer) -> i32;
+            /// A batch taken through the stages `from..to`, as a batch.
+            run_stages(
+                workload: *const RawWorkload, from: u32, to: u32, batch: *const u8, length: usize, out: *mut RawBuffer
+            ) -> i32;
+            /// A batch split by key for the keyed reduction `stage`: one batch into each of `partitions` buffers.
+            split(
+                workload: *const RawWorkload, stage: u32, batch: *const u8, length: usize, partitions: u32,
+                outs: *mut RawBuffer, error: *mut RawBuffer
+            ) -> i32;
+            /// A new, empty state of the keyed reduction or sink `stage`.
+            state_new(workload: *const RawWorkload, stage: u32, state: *mut *mut RawState, error: *mut RawBuffer) -> i32;
+            /// Takes a batch into a state.
+            state_fold(state: *mut RawState, batch: *const u8, length: usize, error: *mut RawBuffer) -> i32;
+            /// Takes another state of the same stage, encoded, into a state.
+            state_merge(state: *mut RawState, encoded: *const u8, length: usize, error: *mut RawBuffer) -> i32;
+            /// The bytes in which a state travels.
+            state_encode(state: *mut RawState, out: *mut RawBuffer) -> i32;
+            /// Takes up to `limit` keys out of the state of a keyed reduction and gives their items as a batch. An
+            /// empty batch means that there are no more.
+            state_emit(state: *mut RawState, limit: u64, out: *mut RawBuffer) -> i32;
+            /// Frees a state.
+            state_free(state: *mut RawState) -> ();
+            /// What an encoded state of the sink came to, as JSON: `count` and `checksum`.
+            outcome(workload: *const RawWorkload, sink: *const u8, length: usize, out: *mut RawBuffer) -> i32;
+            /// What must come out by the serial oracle, as JSON: `count` and `checksum`.
+            expected(workload: *const RawWorkload, out: *mut RawBuffer) -> i32;
+            /// Frees what a buffer holds and empties it.
+            buffer_free(buffer: *mut RawBuffer) -> ();
+        }
+    };
+}
+
+/// # Safety
+/// `workload` is null or was opened and not yet closed.
+unsafe fn with_workload(
+    workload: *const RawWorkload,
+    out: *mut RawBuffer,
+    call: impl FnOnce(&Arc<dyn Instance>, &mut Vec<u8>) -> Call,
+) -> i32 {
+    // SAFETY: by this function's contract null, or alive for this call.
+    match unsafe { workload.as_ref() } {
+        // SAFETY: `out` is handed on from the caller.
+        Some(workload) => unsafe { guarded(out, &workload.poisoned, |out| call(&workload.instance, out)) },
+        // SAFETY: the same.
+        None => unsafe { guarded(out, &NEVER_POISONED, |_| Err(null("workload"))) },
+    }
+}
+
+/// # Safety
+/// `state` is null or was made and not yet freed, and no other thread uses it.
+unsafe fn with_state(
+    state: *mut RawState,
+    out: *mut RawBuffer,
+    call: impl FnOnce(&mut dyn StageState, &mut Vec<u8>) -> Call,
+) -> i32 {
+    // SAFETY: by this function's contract null, or alive and not used elsewhere during this call.
+    match unsafe { state.as_mut() } {
+        // SAFETY: `out` is handed on from the caller.
+        Some(RawState { state, poisoned }) => unsafe {
+            guarded(out, poisoned, |out| call(&mut **state, out))
+        },
+        // SAFETY: the same.
+        None => unsafe { guarded(out, &NEVER_POISONED, |_| Err(null("state"))) },
+    }
+}
+
+fn null(what: &str) -> WorkloadError {
+    WorkloadError::Argument(format!("the pointer to a {what} is null"))
+}
+
+/// # Safety
+/// As the `share` of `ABI.md`.
+pub unsafe fn share(workload: *const RawWorkload) {
+    if !workload.is_null() {
+        // SAFETY: it came from `Arc::into_raw` in `open`, and the caller holds a reference.
+        unsafe { Arc::increment_strong_count(workload) };
+    }
+}
+
+/// # Safety
+/// As the `close` of `ABI.md`.
+pub unsafe fn close(workload: *const RawWorkload) {
+    if !workload.is_null() {
+        // SAFETY: it came from `Arc::into_raw` in `open`; the caller gives up the reference that it holds.
+        let reference = unsafe { Arc::from_raw(workload) };
+        // A panic in a destructor must not cross the border, and there is nobody left to tell.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(reference)));
+    }
+}
+
+/// # Safety
+/// As the `plan` of `ABI.md`.
+pub unsafe fn plan(workload: *const RawWorkload, out: *mut RawBuffer) -> i32 {
+    // SAFETY: handed on from the caller.
+    unsafe { with_workload(workload, out, |instance, out| json(out, instance.plan())) }
+}
+
+/// # Safety
+/// As the `source` of `ABI.md`.
+pub unsafe fn source(
+    workload: *const RawWorkload,
+    first: u64,
+    count: u64,
+    to: u32,
+    out: *mut RawBuffer,
+) -> i32 {
+    // SAFETY: handed on from the caller.
+    unsafe {
+        with_workload(workload, out, |instance, out| {
+            instance.source(first, count, stage_number(to))?.encode(out)
+        })
+    }
+}
+
+/// # Safety
+/// As the `run_stages` of `ABI.md`.
+pub unsafe fn run_stages(
+    workload: *const RawWorkload,
+    from: u32,
+    to: u32,
+    batch: *const u8,
+    length: usize,
+    out: *mut RawBuffer,
+) -> i32 {
+    // SAFETY: handed on from the caller.
+    unsafe {
+        with_workload(workload, out, |instance, out| {
+            let batch = Batch::parse(bytes(batch, length)?)?;
+            instance.run_stages(stage_number(from), stage_number(to), batch)?.encode(out)
+        })
+    }
+}
+
+/// # Safety
+/// As the `split` of `ABI.md`.
+pub unsafe fn split(
+    workload: *const RawWorkload,
+    stage: u32,
+    batch: *const u8,
+    length: usize,
+    partitions: u32,
+    outs: *mut RawBuffer,
+    error: *mut RawBuffer,
+) -> i32 {
+    let call = |instance: &Arc<dyn Instance>, _: &mut Vec<u8>| {
+        if outs.is_null() || !(1..=MAX_PARTITIONS).contains(&partitions) {
+            let why = format!("split needs buffers for 1 to {MAX_PARTITIONS} partitions");
+            return Err(WorkloadError::Argument(why));
+        }
+        // SAFETY: handed on from the caller.
+        let batch = Batch::parse(unsafe { bytes(batch, length) }?)?;
+        let mut parts = vec![BatchBuilder::new(); partitions as usize];
+        instance.split(stage_number(stage), batch, &mut parts)?;
+        // SAFETY: not null, and by the caller's contract an array of `partitions` buffers.
+        let outs = unsafe { std::slice::from_raw_parts_mut(outs, parts.len()) };
+        for (part, out) in parts.iter().zip(outs) {
+            // SAFETY: each buffer keeps the contract of `RawBuffer`.
+            let mut encoded = unsafe { out.take() };
+            let done = part.encode(&mut encoded);
+            out.put(encoded);
+            done?;
+        }
+        Ok(())
+    };
+    // SAFETY: handed on from the caller.
+    unsafe { with_workload(workload, error, call) }
+}
+
+/// # Safety
+/// As the `state_new` of `ABI.md`.
+pub unsafe fn state_new(
+    workload: *const RawWorkload,
+    stage: u32,
+    state: *mut *mut RawState,
+    error: *mut RawBuffer,
+) -> i32 {
+    let call = |instance: &Arc<dyn Instance>, _: &mut Vec<u8>| {
+        if state.is_null() {
+            return Err(WorkloadError::Argument("there is nowhere to put the state".into()));
+        }
+        let made = Arc::clone(instance).new_state(stage_number(stage))?;
+        let made = Box::new(RawState { state: made, poisoned: AtomicBool::new(false) });
+        // SAFETY: not null, and good for one write by the caller's contract.
+        unsafe { state.write(Box::into_raw(made)) };
+        Ok(())
+    };
+    // SAFETY: handed on from the caller.
+    unsafe { with_workload(workload, error, call) }
+}
+
+/// # Safety
+/// As the `state_fold` of `ABI.md`.
+pub unsafe fn state_fold(
+    state: *mut RawState,
+    batch: *const u8,
+    length: usize,
+    error: *mut RawBuffer,
+) -> i32 {
+    // SAFETY: handed on from the caller.
+    unsafe { with_state(state, error, |state, _| state.fold(Batch::parse(bytes(batch, length)?)?)) }
+}
+
+/// # Safety
+/// As the `state_merge` of `ABI.md`.
+pub unsafe fn state_merge(
+    state: *mut RawState,
+    encoded: *const u8,
+    length: usize,
+    error: *mut RawBuffer,
+) -> i32 {
+    // SAFETY: handed on from the caller.
+    unsafe { with_state(state, error, |state, _| state.merge(bytes(encoded, length)?)) }
+}
+
+/// # Safety
+/// As the `state_encode` of `ABI.md`.
+pub unsafe fn state_encode(state: *mut RawState, out: *mut RawBuffer) -> i32 {
+    // SAFETY: handed on from the caller.
+    unsafe { with_state(state, out, |state, out| state.encode(out)) }
+}
+
+/// # Safety
+/// As the `state_emit` of `ABI.md`.
+pub unsafe fn state_emit(state: *mut RawState, limit: u64, out: *mut RawBuffer) -> i32 {
+    // SAFETY: handed on from the caller.
+    unsafe { with_state(state, out, |state, out| state.emit(limit)?.encode(out)) }
+}
+
+/// # Safety
+/// As the `state_free` of `ABI.md`.
+pub unsafe fn state_free(state: *mut RawState) {
+    if !state.is_null() {
+        // SAFETY: it came from `Box::into_raw` in `state_new`, and the caller gives it up.
+        let state = unsafe { Box::from_raw(state) };
+        // As in `close`.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(state)));
+    }
+}
+
+/// # Safety
+/// As the `outcome` of `ABI.md`.
+pub unsafe fn outcome(
+    workload: *const RawWorkload,
+    sink: *const u8,
+    length: usize,
+    out: *mut RawBuffer,
+) -> i32 {
+    // SAFETY: handed on from the caller.
+    unsafe {
+        with_workload(workload, out, |_, out| {
+            json(out, &Outcome::from(Digest::decode(bytes(sink, length)?)?))
+        })
+    }
+}
+
+/// # Safety
+/// As the `expected` of `ABI.md`.
+pub unsafe fn expected(workload: *const RawWorkload, out: *mut RawBuffer) -> i32 {
+    // SAFETY: handed on from the caller.
+    unsafe { with_workload(workload, out, |instance, out| json(out, &Outcome::from(instance.expected()))) }
+}
+
+/// # Safety
+/// As the `buffer_free` of `ABI.md`.
+pub unsafe fn buffer_free(buffer: *mut RawBuffer) {
+    // SAFETY: by the caller's contract null, or a buffer that keeps the contract of `RawBuffer`.
+    if let Some(buffer) = unsafe { buffer.as_mut() } {
+        // SAFETY: the same; `take` leaves it empty, so a second call frees nothing.
+        drop(unsafe { buffer.take() });
+    }
+}

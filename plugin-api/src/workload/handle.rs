@@ -1,0 +1,467 @@
+//! The loaded side: safe calls into a workload library.
+
+// This module is the other side of the border: it calls functions that were found by name.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_void};
+use std::fmt;
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::capi::{self, RawBuffer, RawState, RawWorkload, status};
+use super::{CatalogueEntry, Outcome, Plan, WorkloadError};
+use crate::spec::WorkloadSpec;
+
+macro_rules! function_table {
+    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty;)*) => {
+        /// The functions of one workload library, as its C ABI has them. The table is never freed, as no library is
+        /// ever unloaded.
+        #[repr(C)]
+        pub struct WorkloadFunctions {
+            /// The size of this table in bytes: a later minor version may have more functions at the end.
+            pub size: usize,
+            /// See [`capi::catalogue`].
+            pub catalogue: unsafe extern "C" fn(out: *mut RawBuffer) -> i32,
+            /// See [`capi::open`].
+            pub open: unsafe extern "C" fn(
+                spec: *const u8, length: usize, opened: *mut *const RawWorkload, error: *mut RawBuffer
+            ) -> i32,
+            $($(#[$doc])* pub $name: unsafe extern "C" fn($($argument: $type),*) -> $result,)*
+        }
+
+        impl WorkloadFunctions {
+            /// Finds every function with `resolve`, which maps a symbol's name to its address.
+            ///
+            /// # Errors
+            /// The name that was not found.
+            ///
+            /// # Safety
+            /// What `resolve` returns must be the functions of a library that keeps `ABI.md` and is never unloaded.
+            pub unsafe fn resolve(
+                resolve: impl Fn(&CStr) -> Option<*const c_void>,
+            ) -> Result<Self, &'static str> {
+                // SAFETY: the addresses are functions with these signatures, by this function's contract.
+                unsafe {
+                    Ok(Self {
+                        size: size_of::<Self>(),
+                        catalogue: find(&resolve, c"crossrun_workload_catalogue")?,
+                        open: find(&resolve, c"crossrun_workload_open")?,
+                        $($name: find(&resolve, nul_terminated(
+                            concat!("crossrun_workload_", stringify!($name), "\0")
+                        ))?,)*
+                    })
+                }
+            }
+        }
+    };
+}
+
+crate::__workload_functions!(function_table);
+
+const fn nul_terminated(name: &'static str) -> &'static CStr {
+    match CStr::from_bytes_with_nul(name.as_bytes()) {
+        Ok(name) => name,
+        Err(_) => c"",
+    }
+}
+
+/// # Safety
+/// `F` must be a function pointer of the type of what `resolve` returns for `name`.
+unsafe fn find<F>(
+    resolve: impl Fn(&CStr) -> Option<*const c_void>,
+    name: &'static CStr,
+) -> Result<F, &'static str> {
+    const { assert!(size_of::<F>() == size_of::<*const c_void>()) };
+    let address = resolve(name).filter(|address| !address.is_null());
+    let address = address.ok_or_else(|| name.to_str().unwrap_or_default())?;
+    // SAFETY: of one size, and a function pointer of this type by this function's contract.
+    Ok(unsafe { std::mem::transmute_copy(&address) })
+}
+
+/// A loaded workload library.
+#[derive(Clone)]
+pub struct WorkloadLibrary {
+    functions: &'static WorkloadFunctions,
+    path: Arc<Path>,
+    sha256: Arc<str>,
+}
+
+impl WorkloadLibrary {
+    /// A library whose functions were found in the file at `path` with the hash `sha256` (hex).
+    pub fn new(functions: &'static WorkloadFunctions, path: &Path, sha256: &str) -> Self {
+        Self { functions, path: path.into(), sha256: sha256.into() }
+    }
+
+    /// What workloads it has.
+    ///
+    /// # Errors
+    /// When the library fails to tell.
+    pub fn catalogue(&self) -> Result<Vec<CatalogueEntry>, WorkloadError> {
+        let mut out = Buffer::new(self.functions);
+        // SAFETY: `out` is a buffer of this library.
+        let code = unsafe { (self.functions.catalogue)(&raw mut out.raw) };
+        out.json(code)
+    }
+
+    /// Opens the workload that `spec` names.
+    ///
+    /// # Errors
+    /// When there is none of that name, or it cannot run this spec.
+    pub fn open(&self, spec: &WorkloadSpec) -> Result<WorkloadHandle, WorkloadError> {
+        let (json, mut raw, mut error) = (spec.to_json(), std::ptr::null(), Buffer::new(self.functions));
+        // SAFETY: the pointers are to live values, and `error` is a buffer of this library.
+        let code =
+            unsafe { (self.functions.open)(json.as_ptr(), json.len(), &raw mut raw, &raw mut error.raw) };
+        error.check(code)?;
+        let reference = Reference { functions: self.functions, raw };
+        WorkloadHandle::of(reference, self.path.clone(), self.sha256.clone(), spec.clone())
+    }
+}
+
+/// A reference to an opened workload, given back on drop.
+struct Reference {
+    functions: &'static WorkloadFunctions,
+    raw: *const RawWorkload,
+}
+
+// SAFETY: an opened workload is shared between threads by the contract of the C ABI.
+unsafe impl Send for Reference {}
+// SAFETY: the same.
+unsafe impl Sync for Reference {}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        // SAFETY: this value holds one reference, which it gives up here.
+        unsafe { (self.functions.close)(self.raw) };
+    }
+}
+
+struct Inner {
+    reference: Reference,
+    plan: Plan,
+    path: Arc<Path>,
+    sha256: Arc<str>,
+    spec: WorkloadSpec,
+}
+
+/// An opened workload: the source, the operators and the states of one run. Clones are cheap, share the workload,
+/// and may be used from any thread.
+#[derive(Clone)]
+pub struct WorkloadHandle(Arc<Inner>);
+
+impl fmt::Debug for WorkloadHandle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("WorkloadHandle").field("spec", &self.0.spec).finish_non_exhaustive()
+    }
+}
+
+impl WorkloadHandle {
+    fn of(
+        reference: Reference,
+        path: Arc<Path>,
+        sha256: Arc<str>,
+        spec: WorkloadSpec,
+    ) -> Result<Self, WorkloadError> {
+        let mut out = Buffer::new(reference.functions);
+        // SAFETY: the reference is alive, and `out` is a buffer of this library.
+        let code = unsafe { (reference.functions.plan)(reference.raw, &raw mut out.raw) };
+        let plan: Plan = out.json(code)?;
+        Ok(Self(Arc::new(Inner { reference, plan, path, sha256, spec })))
+    }
+
+    /// Takes a reference to a workload that another library of this process opened.
+    ///
+    /// # Errors
+    /// When its plan cannot be read.
+    ///
+    /// # Safety
+    /// `functions` and `raw` must be what [`WorkloadHandle::as_raw`] gave, of a handle that lives during this call.
+    pub(crate) unsafe fn from_raw(
+        functions: *const c_void,
+        raw: *const c_void,
+        path: &Path,
+        sha256: &str,
+        spec: &WorkloadSpec,
+    ) -> Result<Self, WorkloadError> {
+        // SAFETY: by this function's contract a table that is never freed.
+        let functions: &'static WorkloadFunctions = unsafe { &*functions.cast() };
+        let raw = raw.cast();
+        // SAFETY: the other handle holds a reference during this call.
+        unsafe { (functions.share)(raw) };
+        Self::of(Reference { functions, raw }, path.into(), sha256.into(), spec.clone())
+    }
+
+    /// The function table and the opened workload, for [`WorkloadHandle::from_raw`].
+    pub(crate) fn as_raw(&self) -> (*const c_void, *const c_void) {
+        let Reference { functions, raw } = &self.0.reference;
+        (std::ptr::from_ref(*functions).cast(), raw.cast())
+    }
+
+    fn functions(&self) -> &'static WorkloadFunctions {
+        self.0.reference.functions
+    }
+
+    fn raw(&self) -> *const RawWorkload {
+        self.0.reference.raw
+    }
+
+    /// Its stages.
+    pub fn plan(&self) -> &Plan {
+        &self.0.plan
+    }
+
+    /// What it was opened with.
+    pub fn spec(&self) -> &WorkloadSpec {
+        &self.0.spec
+    }
+
+    /// The library's file, for processes that open it themselves.
+    pub fn library_path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// The SHA-256 of the library's file, in hex.
+    pub fn library_sha256(&self) -> &str {
+        &self.0.sha256
+    }
+
+    /// A buffer to pass to calls again and again: it keeps its memory.
+    pub fn buffer(&self) -> Buffer {
+        Buffer::new(self.functions())
+    }
+
+    /// Makes the items `first..first + count` and takes them through the stages `1..to`.
+    ///
+    /// # Errors
+    /// When the slice or the stages do not exist, or an operator fails.
+    pub fn source(&self, first: u64, count: u64, to: usize, out: &mut Buffer) -> Result<(), WorkloadError> {
+        // SAFETY: the handle is alive, and `out` is a buffer.
+        let code = unsafe { (self.functions().source)(self.raw(), first, count, number(to), out.raw_mut()) };
+        out.check(code)
+    }
+
+    /// Takes a batch through the stages `from..to`, which are maps, filters or flat maps.
+    ///
+    /// # Errors
+    /// When the stages do not exist, the batch is malformed, or an operator fails.
+    pub fn run_stages(
+        &self,
+        from: usize,
+        to: usize,
+        batch: &[u8],
+        out: &mut Buffer,
+    ) -> Result<(), WorkloadError> {
+        let (from, to) = (number(from), number(to));
+        // SAFETY: the handle is alive, `batch` is borrowed for the call, and `out` is a buffer.
+        let code = unsafe {
+            (self.functions().run_stages)(self.raw(), from, to, batch.as_ptr(), batch.len(), out.raw_mut())
+        };
+        out.check(code)
+    }
+
+    /// Splits a batch by key for the keyed reduction `stage` into one batch a partition.
+    ///
+    /// # Errors
+    /// When the stage is no keyed reduction, or the batch is malformed.
+    pub fn split(&self, stage: usize, batch: &[u8], partitions: u32) -> Result<Vec<Buffer>, WorkloadError> {
+        let mut outs: Vec<RawBuffer> = (0..partitions).map(|_| RawBuffer::EMPTY).collect();
+        let mut error = self.buffer();
+        // SAFETY: the handle is alive, `batch` is borrowed for the call, `outs` has `partitions` buffers.
+        let code = unsafe {
+            (self.functions().split)(
+                self.raw(),
+                number(stage),
+                batch.as_ptr(),
+                batch.len(),
+                partitions,
+                outs.as_mut_ptr(),
+                error.raw_mut(),
+            )
+        };
+        let functions = self.functions();
+        let outs = outs.into_iter().map(|raw| Buffer { functions, raw }).collect();
+        error.check(code).map(|()| outs)
+    }
+
+    /// A new, empty state of the keyed reduction or sink `stage`.
+    ///
+    /// # Errors
+    /// When the stage is neither.
+    pub fn new_state(&self, stage: usize) -> Result<State, WorkloadError> {
+        let (mut raw, mut error) = (std::ptr::null_mut(), self.buffer());
+        // SAFETY: the handle is alive, `raw` takes one write, and `error` is a buffer.
+        let code =
+            unsafe { (self.functions().state_new)(self.raw(), number(stage), &raw mut raw, error.raw_mut()) };
+        error.check(code).map(|()| State { raw, functions: self.functions(), error })
+    }
+
+    /// A new, empty state of the sink.
+    ///
+    /// # Errors
+    /// As [`WorkloadHandle::new_state`].
+    pub fn new_sink(&self) -> Result<State, WorkloadError> {
+        self.new_state(self.plan().sink())
+    }
+
+    /// What an encoded state of the sink came to.
+    ///
+    /// # Errors
+    /// When it is not a state of the sink.
+    pub fn outcome(&self, sink: &[u8]) -> Result<Outcome, WorkloadError> {
+        let mut out = self.buffer();
+        // SAFETY: the handle is alive, `sink` is borrowed for the call, and `out` is a buffer.
+        let code =
+            unsafe { (self.functions().outcome)(self.raw(), sink.as_ptr(), sink.len(), out.raw_mut()) };
+        out.json(code)
+    }
+
+    /// What must come out, by the serial oracle. It may take as long as a run.
+    ///
+    /// # Errors
+    /// When the oracle panics.
+    pub fn expected(&self) -> Result<Outcome, WorkloadError> {
+        let mut out = self.buffer();
+        // SAFETY: the handle is alive, and `out` is a buffer.
+        let code = unsafe { (self.functions().expected)(self.raw(), out.raw_mut()) };
+        out.json(code)
+    }
+}
+
+fn number(stage: usize) -> u32 {
+    u32::try_from(stage).unwrap_or(u32::MAX)
+}
+
+/// Bytes that a workload library allocated: most often an encoded batch.
+pub struct Buffer {
+    functions: &'static WorkloadFunctions,
+    raw: RawBuffer,
+}
+
+// SAFETY: a buffer owns its memory, and the library's allocator is good for any thread.
+unsafe impl Send for Buffer {}
+// SAFETY: a shared buffer is only read.
+unsafe impl Sync for Buffer {}
+
+impl Buffer {
+    fn new(functions: &'static WorkloadFunctions) -> Self {
+        Self { functions, raw: RawBuffer::EMPTY }
+    }
+
+    fn raw_mut(&mut self) -> *mut RawBuffer {
+        &raw mut self.raw
+    }
+
+    /// Turns a status into an error with the message that this buffer then holds.
+    fn check(&self, code: i32) -> Result<(), WorkloadError> {
+        if code == status::OK {
+            return Ok(());
+        }
+        Err(WorkloadError::Call { status: code, message: String::from_utf8_lossy(self).into_owned() })
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(&self, code: i32) -> Result<T, WorkloadError> {
+        self.check(code)?;
+        serde_json::from_slice(self).map_err(|error| WorkloadError::Call {
+            status: status::MALFORMED,
+            message: format!(
+                "the workload library answered with JSON that this version cannot read: {error}"
+            ),
+        })
+    }
+
+    /// How many items the batch in this buffer has, without checking the rest of it.
+    pub fn item_count(&self) -> u64 {
+        self.first_chunk::<4>().map_or(0, |count| u64::from(u32::from_le_bytes(*count)))
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        if self.raw.data.is_null() {
+            return &[];
+        }
+        // SAFETY: the library left `length` initialised bytes there, which this value owns.
+        unsafe { std::slice::from_raw_parts(self.raw.data, self.raw.length) }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: the buffer is of this library, and is not used afterwards.
+        unsafe { (self.functions.buffer_free)(&raw mut self.raw) };
+    }
+}
+
+/// The state of a keyed reduction or a sink. States of one stage merge, so that any number of workers can each own
+/// one.
+pub struct State {
+    raw: *mut RawState,
+    functions: &'static WorkloadFunctions,
+    error: Buffer,
+}
+
+// SAFETY: a state may move between threads; only one uses it at a time, as every method takes `&mut self`.
+unsafe impl Send for State {}
+
+impl State {
+    /// Takes a batch in.
+    ///
+    /// # Errors
+    /// When the batch is malformed or the fold fails.
+    pub fn fold(&mut self, batch: &[u8]) -> Result<(), WorkloadError> {
+        // SAFETY: the state is alive and borrowed alone, `batch` is borrowed for the call.
+        let code = unsafe {
+            (self.functions.state_fold)(self.raw, batch.as_ptr(), batch.len(), self.error.raw_mut())
+        };
+        self.error.check(code)
+    }
+
+    /// Takes in all that another state of the same stage took in, from its encoding.
+    ///
+    /// # Errors
+    /// When the encoding is malformed or the merge fails.
+    pub fn merge(&mut self, encoded: &[u8]) -> Result<(), WorkloadError> {
+        // SAFETY: as in `fold`.
+        let code = unsafe {
+            (self.functions.state_merge)(self.raw, encoded.as_ptr(), encoded.len(), self.error.raw_mut())
+        };
+        self.error.check(code)
+    }
+
+    /// The bytes in which this state travels.
+    ///
+    /// # Errors
+    /// When it is too large for one batch.
+    pub fn encode(&mut self) -> Result<Buffer, WorkloadError> {
+        let mut out = Buffer::new(self.functions);
+        // SAFETY: the state is alive and borrowed alone, and `out` is a buffer.
+        let code = unsafe { (self.functions.state_encode)(self.raw, out.raw_mut()) };
+        out.check(code).map(|()| out)
+    }
+
+    /// Takes up to `limit` keys out of a keyed reduction and gives their items as a batch; an empty batch means that
+    /// there are no more.
+    ///
+    /// # Errors
+    /// When this is a sink, the limit is 0, or emitting fails.
+    pub fn emit(&mut self, limit: u64, out: &mut Buffer) -> Result<(), WorkloadError> {
+        // SAFETY: as in `encode`.
+        let code = unsafe { (self.functions.state_emit)(self.raw, limit, out.raw_mut()) };
+        out.check(code)
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        // SAFETY: the state is alive, and is not used afterwards.
+        unsafe { (self.functions.state_free)(self.raw) };
+    }
+}
+
+/// The library's ABI version is one that this side can call.
+pub fn abi_is_compatible(version: u32) -> bool {
+    version >> 16 == capi::ABI_VERSION >> 16
+}

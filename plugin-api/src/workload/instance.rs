@@ -1,0 +1,264 @@
+//! An opened workload behind its C ABI: the author's trait, made into calls on batches.
+
+use std::sync::Arc;
+
+use super::keyed::{KeyedState, partition_of};
+use super::{
+    Batch, BatchBuilder, CatalogueEntry, Digest, Parameters, Plan, StageKind, Workload, WorkloadError,
+};
+use crate::spec::WorkloadSpec;
+
+/// An opened workload, with its author's type erased.
+pub(super) trait Instance: Send + Sync {
+    fn plan(&self) -> &Plan;
+    fn source(&self, first: u64, count: u64, to: usize) -> Result<BatchBuilder, WorkloadError>;
+    fn run_stages(&self, from: usize, to: usize, batch: Batch<'_>) -> Result<BatchBuilder, WorkloadError>;
+    fn split(&self, stage: usize, batch: Batch<'_>, parts: &mut [BatchBuilder]) -> Result<(), WorkloadError>;
+    fn new_state(self: Arc<Self>, stage: usize) -> Result<Box<dyn StageState>, WorkloadError>;
+    fn expected(&self) -> Digest;
+}
+
+/// The state of one keyed reduction or one sink.
+pub(super) trait StageState: Send {
+    fn fold(&mut self, batch: Batch<'_>) -> Result<(), WorkloadError>;
+    fn merge(&mut self, encoded: &[u8]) -> Result<(), WorkloadError>;
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkloadError>;
+    fn emit(&mut self, limit: u64) -> Result<BatchBuilder, WorkloadError>;
+}
+
+/// One workload of a library, with its author's type erased. [`export_workloads!`](crate::export_workloads)
+/// makes these.
+#[derive(Clone, Copy)]
+pub struct Definition {
+    name: &'static str,
+    entry: fn() -> Result<CatalogueEntry, WorkloadError>,
+    open: fn(&WorkloadSpec) -> Result<Arc<dyn Instance>, WorkloadError>,
+}
+
+impl Definition {
+    /// The definition of `W`.
+    pub const fn of<W: Workload>() -> Self {
+        Self { name: W::NAME, entry: catalogue_entry::<W>, open: open::<W> }
+    }
+
+    pub(super) fn catalogue(definitions: &[Self]) -> Result<Vec<CatalogueEntry>, WorkloadError> {
+        definitions.iter().map(|definition| (definition.entry)()).collect()
+    }
+
+    pub(super) fn open(
+        definitions: &[Self],
+        spec: &WorkloadSpec,
+    ) -> Result<Arc<dyn Instance>, WorkloadError> {
+        let Some(definition) = definitions.iter().find(|definition| definition.name == spec.name) else {
+            let known: Vec<_> = definitions.iter().map(|definition| definition.name).collect();
+            return Err(WorkloadError::Unknown { name: spec.name.clone(), known: known.join(", ") });
+        };
+        (definition.open)(spec)
+    }
+}
+
+fn catalogue_entry<W: Workload>() -> Result<CatalogueEntry, WorkloadError> {
+    let parameters = W::parameters();
+    let defaults = Parameters::resolve(&parameters, &serde_json::Map::new())?;
+    let workload = W::open(&WorkloadSpec::new(W::NAME), &defaults)?;
+    let (name, description) = (W::NAME.into(), W::DESCRIPTION.into());
+    Ok(CatalogueEntry { name, description, parameters, plan: workload.plan() })
+}
+
+fn open<W: Workload>(spec: &WorkloadSpec) -> Result<Arc<dyn Instance>, WorkloadError> {
+    let parameters = Parameters::resolve(&W::parameters(), &spec.extra)?;
+    let workload = W::open(spec, &parameters)?;
+    let plan = workload.plan();
+    if !plan.is_well_formed() {
+        let why = format!("the plan of workload {:?} is not a source, stages and a sink", W::NAME);
+        return Err(WorkloadError::Spec(why));
+    }
+    Ok(Arc::new(Opened { workload, plan, total_items: spec.total_items }))
+}
+
+struct Opened<W> {
+    workload: W,
+    plan: Plan,
+    total_items: u64,
+}
+
+impl<W: Workload> Opened<W> {
+    /// Applies one stage to a whole batch, and checks that it kept to its kind.
+    fn apply(&self, stage: usize, batch: Batch<'_>, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+        out.clear();
+        for item in batch.iter() {
+            self.workload.apply(stage, item, out)?;
+        }
+        let (before, after) = (batch.len(), out.len());
+        match self.plan.kind(stage) {
+            Some(StageKind::Map) if after != before => Err(changed_count("map", stage, before, after)),
+            Some(StageKind::Filter) if after > before => Err(changed_count("filter", stage, before, after)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes `current` through the stages `from..to`, each of which must be stateless.
+    fn chain(
+        &self,
+        from: usize,
+        to: usize,
+        mut current: BatchBuilder,
+    ) -> Result<BatchBuilder, WorkloadError> {
+        let mut next = BatchBuilder::new();
+        for stage in from..to {
+            self.apply(stage, current.as_batch(), &mut next)?;
+            std::mem::swap(&mut current, &mut next);
+        }
+        Ok(current)
+    }
+
+    fn check_chain(&self, from: usize, to: usize) -> Result<(), WorkloadError> {
+        if from >= 1 && from <= to && to <= self.plan.end_of_chain(from) {
+            return Ok(());
+        }
+        Err(WorkloadError::Argument(format!(
+            "stages {from}..{to} are not a chain of maps, filters and flat maps"
+        )))
+    }
+
+    fn check_stage(&self, stage: usize, kind: StageKind) -> Result<(), WorkloadError> {
+        if self.plan.kind(stage) == Some(kind) {
+            return Ok(());
+        }
+        Err(WorkloadError::Argument(format!("stage {stage} is no {kind:?} of this workload")))
+    }
+}
+
+fn changed_count(kind: &str, stage: usize, before: usize, after: usize) -> WorkloadError {
+    WorkloadError::Operator(format!("stage {stage} is a {kind}, but made {after} items of {before}"))
+}
+
+impl<W: Workload> Instance for Opened<W> {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn source(&self, first: u64, count: u64, to: usize) -> Result<BatchBuilder, WorkloadError> {
+        self.check_chain(1, to)?;
+        let end = first.checked_add(count).filter(|end| *end <= self.total_items);
+        let Some(end) = end else {
+            let total = self.total_items;
+            let why = format!("the source has {total} items, so it has no {count} from number {first} on");
+            return Err(WorkloadError::Argument(why));
+        };
+        let mut items = BatchBuilder::new();
+        for index in first..end {
+            self.workload.source(index, &mut items)?;
+        }
+        if items.len() as u64 != count {
+            return Err(changed_count("source", 0, count as usize, items.len()));
+        }
+        self.chain(1, to, items)
+    }
+
+    fn run_stages(&self, from: usize, to: usize, batch: Batch<'_>) -> Result<BatchBuilder, WorkloadError> {
+        self.check_chain(from, to)?;
+        let mut first = BatchBuilder::new();
+        if from == to {
+            batch.iter().for_each(|item| first.push(item));
+            return Ok(first);
+        }
+        self.apply(from, batch, &mut first)?;
+        self.chain(from + 1, to, first)
+    }
+
+    fn split(&self, stage: usize, batch: Batch<'_>, parts: &mut [BatchBuilder]) -> Result<(), WorkloadError> {
+        self.check_stage(stage, StageKind::KeyedReduce)?;
+        let partitions = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        for item in batch.iter() {
+            let partition = partition_of(self.workload.key(stage, item), partitions);
+            if let Some(part) = parts.get_mut(partition as usize) {
+                part.push(item);
+            }
+        }
+        Ok(())
+    }
+
+    fn new_state(self: Arc<Self>, stage: usize) -> Result<Box<dyn StageState>, WorkloadError> {
+        if stage == self.plan.sink() {
+            return Ok(Box::new(Digest::default()));
+        }
+        self.check_stage(stage, StageKind::KeyedReduce)?;
+        Ok(Box::new(Reduction { instance: self, stage, state: KeyedState::default() }))
+    }
+
+    fn expected(&self) -> Digest {
+        let mut digest = Digest::default();
+        self.workload.oracle(&mut |item| digest.fold_item(item));
+        digest
+    }
+}
+
+impl StageState for Digest {
+    fn fold(&mut self, batch: Batch<'_>) -> Result<(), WorkloadError> {
+        Digest::fold(self, batch);
+        Ok(())
+    }
+
+    fn merge(&mut self, encoded: &[u8]) -> Result<(), WorkloadError> {
+        Digest::merge(self, Digest::decode(encoded)?);
+        Ok(())
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkloadError> {
+        out.clear();
+        out.extend_from_slice(&Digest::encode(self));
+        Ok(())
+    }
+
+    fn emit(&mut self, _limit: u64) -> Result<BatchBuilder, WorkloadError> {
+        Err(WorkloadError::Argument("a sink emits nothing".into()))
+    }
+}
+
+struct Reduction<W> {
+    instance: Arc<Opened<W>>,
+    stage: usize,
+    state: KeyedState,
+}
+
+impl<W: Workload> StageState for Reduction<W> {
+    fn fold(&mut self, batch: Batch<'_>) -> Result<(), WorkloadError> {
+        let workload = &self.instance.workload;
+        for item in batch.iter() {
+            let accumulator = self.state.accumulator(workload.key(self.stage, item));
+            workload.fold(self.stage, accumulator, item)?;
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, encoded: &[u8]) -> Result<(), WorkloadError> {
+        for entry in KeyedState::decode(encoded)? {
+            let (key, other) = entry?;
+            self.instance.workload.merge(self.stage, self.state.accumulator(key), other)?;
+        }
+        Ok(())
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkloadError> {
+        self.state.encode(out)
+    }
+
+    fn emit(&mut self, limit: u64) -> Result<BatchBuilder, WorkloadError> {
+        if limit == 0 {
+            return Err(WorkloadError::Argument("emit needs a limit of at least 1".into()));
+        }
+        let mut out = BatchBuilder::new();
+        // A key may emit nothing, but an empty batch means the end: go on until there is an item.
+        while out.is_empty() {
+            let drained = self.state.drain(usize::try_from(limit).unwrap_or(usize::MAX));
+            if drained.is_empty() {
+                break;
+            }
+            for (key, accumulator) in drained {
+                self.instance.workload.emit(self.stage, &key, &accumulator, &mut out)?;
+            }
+        }
+        Ok(out)
+    }
+}

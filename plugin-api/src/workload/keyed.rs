@@ -1,0 +1,122 @@
+//! The state of a `keyed_reduce`: for each key an accumulator of bytes.
+
+use std::hash::{BuildHasherDefault, Hasher};
+
+use hashbrown::HashMap;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use super::{Batch, BatchBuilder, WorkloadError};
+
+/// Keys and their accumulators. What folding, merging and emitting mean is the workload's.
+#[derive(Default)]
+pub(super) struct KeyedState {
+    accumulators: HashMap<Box<[u8]>, Vec<u8>, BuildHasherDefault<KeyHasher>>,
+}
+
+impl KeyedState {
+    /// The accumulator of `key`, empty if the key is new.
+    pub(super) fn accumulator(&mut self, key: &[u8]) -> &mut Vec<u8> {
+        self.accumulators.entry_ref(key).or_default()
+    }
+
+    /// Takes out up to `limit` keys with their accumulators.
+    pub(super) fn drain(&mut self, limit: usize) -> Vec<(Box<[u8]>, Vec<u8>)> {
+        self.accumulators.extract_if(|_, _| true).take(limit).collect()
+    }
+
+    /// A batch with one item a key: the key's length as little-endian u32, the key, the accumulator.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkloadError> {
+        let mut entries = BatchBuilder::new();
+        for (key, accumulator) in &self.accumulators {
+            let length =
+                u32::try_from(key.len()).map_err(|_| WorkloadError::TooLarge { bytes: key.len() })?;
+            entries.push_with(|bytes| {
+                bytes.extend_from_slice(&length.to_le_bytes());
+                bytes.extend_from_slice(key);
+                bytes.extend_from_slice(accumulator);
+            });
+        }
+        entries.encode(out)
+    }
+
+    /// Reads what [`KeyedState::encode`] wrote, entry by entry.
+    pub(super) fn decode(encoded: &[u8]) -> Result<impl Iterator<Item = Entry<'_>>, WorkloadError> {
+        Ok(Batch::parse(encoded)?.iter().map(|entry| {
+            entry
+                .split_first_chunk::<4>()
+                .and_then(|(length, rest)| rest.split_at_checked(u32::from_le_bytes(*length) as usize))
+                .ok_or(WorkloadError::Malformed("an entry of a keyed state is shorter than its key"))
+        }))
+    }
+}
+
+/// A key and its accumulator, if they could be read.
+type Entry<'a> = Result<(&'a [u8], &'a [u8]), WorkloadError>;
+
+/// Which of `partitions` a key belongs to: the same in every process and on every machine.
+pub(super) fn partition_of(key: &[u8], partitions: u32) -> u32 {
+    // Another seed than the map's hash, so that a partition's keys do not share their low bits.
+    let hash = xxh3_64_with_seed(key, 1);
+    ((u128::from(hash) * u128::from(partitions)) >> 64) as u32
+}
+
+/// XXH3 over what is written last, which for a boxed slice is its bytes (the length before them adds nothing:
+/// the hash covers it).
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64(bytes);
+    }
+
+    fn write_usize(&mut self, _length: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draining_in_parts_gives_every_key_once() {
+        let mut state = KeyedState::default();
+        for key in 0..100_u8 {
+            state.accumulator(&[key]).push(key);
+        }
+        let mut seen = Vec::new();
+        loop {
+            let part = state.drain(7);
+            if part.is_empty() {
+                break;
+            }
+            assert!(part.len() <= 7);
+            seen.extend(part.into_iter().map(|(key, accumulator)| {
+                assert_eq!(*key, *accumulator);
+                key[0]
+            }));
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (0..100).collect::<Vec<u8>>());
+    }
+
+    #[test]
+    fn partitions_cover_their_range_and_no_more() {
+        let mut counts = [0; 3];
+        for key in 0..3000_u32 {
+            counts[partition_of(&key.to_le_bytes(), 3) as usize] += 1;
+        }
+        assert!(counts.iter().all(|count| (800..1200).contains(count)), "{counts:?}");
+        assert_eq!(partition_of(b"any", 1), 0);
+    }
+
+    #[test]
+    fn an_entry_without_its_key_is_refused() {
+        let mut encoded = Vec::new();
+        BatchBuilder::from_iter([[9, 0, 0, 0, 1].as_slice()]).encode(&mut encoded).unwrap();
+        assert!(KeyedState::decode(&encoded).unwrap().next().unwrap().is_err());
+    }
+}

@@ -1,0 +1,169 @@
+//! The parameters of a workload: typed, with a range and a default, read from `extra`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::WorkloadError;
+
+/// One parameter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Parameter {
+    /// Its key in `extra`.
+    pub name: String,
+    /// What it means, with its unit.
+    pub description: String,
+    /// What it may be.
+    pub domain: Domain,
+    /// What it is when `extra` does not say.
+    pub default: Value,
+}
+
+/// What values a parameter may have.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Domain {
+    /// A whole number, both ends included.
+    Integer {
+        /// The smallest.
+        min: u64,
+        /// The largest.
+        max: u64,
+    },
+    /// A number, both ends included.
+    Number {
+        /// The smallest.
+        min: f64,
+        /// The largest.
+        max: f64,
+    },
+    /// One of some words.
+    Choice {
+        /// The words.
+        options: Vec<String>,
+    },
+}
+
+impl Parameter {
+    /// A whole number from `min` to `max`.
+    pub fn integer(name: &str, description: &str, default: u64, min: u64, max: u64) -> Self {
+        Self::of(name, description, default.into(), Domain::Integer { min, max })
+    }
+
+    /// A number from `min` to `max`.
+    pub fn number(name: &str, description: &str, default: f64, min: f64, max: f64) -> Self {
+        Self::of(name, description, default.into(), Domain::Number { min, max })
+    }
+
+    /// One of `options`, of which the first is the default.
+    pub fn choice(name: &str, description: &str, options: &[&str]) -> Self {
+        let default = options.first().copied().unwrap_or_default().into();
+        let options = options.iter().map(ToString::to_string).collect();
+        Self::of(name, description, default, Domain::Choice { options })
+    }
+
+    fn of(name: &str, description: &str, default: Value, domain: Domain) -> Self {
+        Self { name: name.into(), description: description.into(), domain, default }
+    }
+}
+
+impl Domain {
+    fn contains(&self, value: &Value) -> bool {
+        match self {
+            Self::Integer { min, max } => value.as_u64().is_some_and(|value| (*min..=*max).contains(&value)),
+            Self::Number { min, max } => value.as_f64().is_some_and(|value| (*min..=*max).contains(&value)),
+            Self::Choice { options } => {
+                value.as_str().is_some_and(|value| options.iter().any(|option| option == value))
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Domain {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Integer { min, max } => write!(formatter, "a whole number from {min} to {max}"),
+            Self::Number { min, max } => write!(formatter, "a number from {min} to {max}"),
+            Self::Choice { options } => write!(formatter, "one of {}", options.join(", ")),
+        }
+    }
+}
+
+/// The values of a workload's parameters: within their range, with defaults filled in.
+#[derive(Clone, Debug, Default)]
+pub struct Parameters(Map<String, Value>);
+
+impl Parameters {
+    /// Reads the declared parameters out of `extra` and leaves the rest alone: that is the backend's.
+    ///
+    /// # Errors
+    /// [`WorkloadError::Parameter`] for a value outside its domain.
+    pub fn resolve(declared: &[Parameter], extra: &Map<String, Value>) -> Result<Self, WorkloadError> {
+        let value_of = |parameter: &Parameter| {
+            let value = extra.get(&parameter.name).unwrap_or(&parameter.default);
+            if parameter.domain.contains(value) {
+                return Ok((parameter.name.clone(), value.clone()));
+            }
+            Err(WorkloadError::Parameter {
+                name: parameter.name.clone(),
+                value: value.to_string(),
+                domain: parameter.domain.to_string(),
+                default: parameter.default.to_string(),
+            })
+        };
+        declared.iter().map(value_of).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// A whole number; 0 for a name that was not declared as one.
+    pub fn integer(&self, name: &str) -> u64 {
+        self.0.get(name).and_then(Value::as_u64).unwrap_or_default()
+    }
+
+    /// A number; 0 for a name that was not declared as one.
+    pub fn number(&self, name: &str) -> f64 {
+        self.0.get(name).and_then(Value::as_f64).unwrap_or_default()
+    }
+
+    /// A word; empty for a name that was not declared as one.
+    pub fn choice(&self, name: &str) -> &str {
+        self.0.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declared() -> Vec<Parameter> {
+        vec![
+            Parameter::integer("iters", "iterations", 10, 0, 100),
+            Parameter::number("skew", "exponent", 1.2, 0.0, 4.0),
+            Parameter::choice("shape", "distribution", &["uniform", "pareto"]),
+        ]
+    }
+
+    fn resolve(extra: &str) -> Result<Parameters, WorkloadError> {
+        Parameters::resolve(&declared(), &serde_json::from_str(extra).unwrap())
+    }
+
+    #[test]
+    fn absent_ones_take_their_defaults_and_foreign_ones_are_left_alone() {
+        let parameters = resolve(r#"{"skew":2,"ray_address":"x"}"#).unwrap();
+        assert_eq!(parameters.integer("iters"), 10);
+        assert_eq!(parameters.number("skew"), 2.0);
+        assert_eq!(parameters.choice("shape"), "uniform");
+    }
+
+    #[test]
+    fn a_value_outside_its_domain_is_named_with_its_range() {
+        for (extra, word) in [
+            (r#"{"iters":101}"#, "0 to 100"),
+            (r#"{"iters":-1}"#, "iters"),
+            (r#"{"iters":1.5}"#, "1.5"),
+            (r#"{"skew":"x"}"#, "a number"),
+            (r#"{"shape":"round"}"#, "one of uniform, pareto"),
+        ] {
+            let error = resolve(extra).unwrap_err().to_string();
+            assert!(error.contains(word), "{extra}: {error}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What a workload is made of.
+
+use serde::{Deserialize, Serialize};
+
+/// What a stage does to the items that reach it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageKind {
+    /// Makes the items. The first stage, and no other.
+    Source,
+    /// Makes one item of each.
+    Map,
+    /// Keeps an item as it is, or drops it.
+    Filter,
+    /// Makes any number of items of each.
+    FlatMap,
+    /// Folds all items of one key into one state, and emits the states when the input has ended.
+    KeyedReduce,
+    /// Takes the items. The last stage, and no other.
+    Sink,
+}
+
+/// One stage of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// What it does.
+    pub kind: StageKind,
+    /// What it is called, for people.
+    pub name: String,
+}
+
+/// A chain of stages, from the source to the sink. A stage's number is its place in the chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The stages in order.
+    pub stages: Vec<Stage>,
+}
+
+impl Plan {
+    /// A plan with only a source and a sink.
+    pub fn new() -> Self {
+        let source = Stage { kind: StageKind::Source, name: "source".into() };
+        let sink = Stage { kind: StageKind::Sink, name: "sink".into() };
+        Self { stages: vec![source, sink] }
+    }
+
+    /// Adds a stage before the sink.
+    #[must_use]
+    pub fn then(mut self, kind: StageKind, name: impl Into<String>) -> Self {
+        let sink = self.sink();
+        self.stages.insert(sink, Stage { kind, name: name.into() });
+        self
+    }
+
+    /// The number of the sink.
+    pub fn sink(&self) -> usize {
+        self.stages.len().saturating_sub(1)
+    }
+
+    /// What stage number `stage` does, if there is one.
+    pub fn kind(&self, stage: usize) -> Option<StageKind> {
+        self.stages.get(stage).map(|stage| stage.kind)
+    }
+
+    /// The first stage at or after `from` that is not a map, filter or flat map: how far `run_stages` may fuse.
+    pub fn end_of_chain(&self, from: usize) -> usize {
+        let stateless =
+            |stage: &&Stage| matches!(stage.kind, StageKind::Map | StageKind::Filter | StageKind::FlatMap);
+        from + self.stages.iter().skip(from).take_while(stateless).count()
+    }
+
+    /// Whether it is a source, any stages between, and a sink.
+    pub fn is_well_formed(&self) -> bool {
+        use StageKind::{Sink, Source};
+        match self.stages.as_slice() {
+            [first, inner @ .., last] => {
+                first.kind == Source
+                    && last.kind == Sink
+                    && inner.iter().all(|stage| !matches!(stage.kind, Source | Sink))
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_come_between_source_and_sink() {
+        let plan = Plan::new().then(StageKind::Map, "a").then(StageKind::Filter, "b");
+        let names: Vec<_> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
+        assert_eq!(names, ["source", "a", "b", "sink"]);
+        assert!(plan.is_well_formed());
+        assert!(!plan.then(StageKind::Sink, "another").is_well_formed());
+    }
+
+    #[test]
+    fn a_chain_ends_at_a_keyed_reduce_or_the_sink() {
+        let plan = Plan::new()
+            .then(StageKind::Map, "a")
+            .then(StageKind::KeyedReduce, "b")
+            .then(StageKind::FlatMap, "c");
+        assert_eq!(plan.end_of_chain(1), 2);
+        assert_eq!(plan.end_of_chain(2), 2);
+        assert_eq!(plan.end_of_chain(3), 4);
+    }
+}
