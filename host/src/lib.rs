@@ -1,1 +1,7 @@
-//! To be written.
+//! The host of crossrun: finds plugins, runs workloads on them in processes of their own, and has the answers
+//! verified by a judge that is not the backend.
+//!
+//! `ARCHITECTURE.md`, beside this crate's manifest, has the map and the rules that hold between the modules.
+
+pub mod load;
+pub mod protocol;

@@ -12,7 +12,8 @@ const SCHEMA: u32 = 1;
 pub const MAX_BATCH_SIZE: u64 = 1 << 20;
 
 /// A description of one run that holds for every backend.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "SpecWire", into = "SpecWire")]
 pub struct WorkloadSpec {
     /// The workload's name, as its library lists it.
     pub name: String,
@@ -89,9 +90,8 @@ impl WorkloadSpec {
 
     /// The JSON object in which this spec crosses a border; `ABI.md` describes it.
     pub fn to_json(&self) -> Vec<u8> {
-        let wire = SpecWire::from(self.clone());
         // Strings, integers and JSON values always serialise.
-        serde_json::to_vec(&wire).unwrap_or_default()
+        serde_json::to_vec(self).unwrap_or_default()
     }
 
     /// Reads what [`WorkloadSpec::to_json`] wrote. Absent fields take their defaults and unknown ones are

@@ -1,0 +1,145 @@
+//! The command line: arguments, then options, then the stages in order, then what to print. One file a verb.
+
+mod backends;
+mod completions;
+mod exit;
+mod host;
+mod options;
+mod run;
+mod setup;
+mod workloads;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+pub use exit::{Exit, Problem};
+
+use crate::ui::Ui;
+
+/// The backend that runs when none is named: the one that the original layer defaults to. The only engine that the
+/// host knows by name.
+pub const DEFAULT_BACKEND: &str = "sage";
+
+/// The workload that runs when none is named.
+pub const DEFAULT_WORKLOAD: &str = "scheduler_comparison";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done and verified              5    a wrong answer
+  1  unexpected                     6    an invalid or incomparable measurement
+  2  usage                          7    a regression or difference was found
+  3  backend or workload unknown,   8    set-up failed
+     rejected or not available      130  interrupted
+  4  a trial failed";
+
+/// One workload, any runtime: runs it on each backend in a plugins folder and verifies the answers.
+#[derive(Debug, Parser)]
+#[command(name = "crossrun", version, after_help = EXIT_CODES, max_term_width = 110)]
+struct Arguments {
+    #[command(flatten)]
+    global: GlobalArguments,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Args, Debug)]
+struct GlobalArguments {
+    /// Look for plugins in this folder only; repeat it for more folders.
+    #[arg(long, value_name = "DIR", global = true)]
+    plugin_dir: Vec<PathBuf>,
+    /// Where environments, logs and caches are kept.
+    #[arg(long, value_name = "DIR", env = "CROSSRUN_DATA_DIR", global = true)]
+    data_dir: Option<PathBuf>,
+    /// Folders to search for plugins before the usual ones, separated as in PATH.
+    #[arg(long, value_name = "DIRS", env = "CROSSRUN_PLUGIN_PATH", global = true, hide = true)]
+    plugin_path: Option<OsString>,
+    /// Print one line of JSON instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print nothing but results and errors.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Show more of the log; repeat it for still more.
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a workload on one backend, verify the answer, and record it.
+    Run(run::Arguments),
+    /// List the backends, with the status of every library that was looked at.
+    Backends,
+    /// List the workloads, or show the parameters and the plan of one.
+    Workloads(workloads::Arguments),
+    /// Install what backends need, or remove it.
+    Setup(setup::Arguments),
+    /// Print a completion script for a shell.
+    Completions(completions::Arguments),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    // The hidden commands of child processes come first: they must not depend on what users may type.
+    if let Some(code) = child_command() {
+        return code;
+    }
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let GlobalArguments { json, quiet, verbose, .. } = arguments.global;
+    let mut ui = Ui::new(json, quiet, verbose);
+    match dispatch(arguments, &mut ui) {
+        Ok(exit) => exit.into(),
+        Err(problem) => {
+            ui.problem(&problem.line(), &problem.json());
+            problem.exit.into()
+        }
+    }
+}
+
+fn child_command() -> Option<ExitCode> {
+    let mut words = std::env::args_os().skip(1);
+    let word = words.next()?;
+    let code = match word.to_str()? {
+        crate::isolate::SUPERVISE => crate::isolate::supervise::main(),
+        crate::isolate::INIT => crate::isolate::init::main(),
+        crate::worker::COMMAND => crate::worker::main(),
+        _ => return None,
+    };
+    Some(code)
+}
+
+fn usage(error: &clap::Error) -> ExitCode {
+    // Printing to a closed pipe is no failure of ours.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
+}
+
+fn dispatch(arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    let Arguments { global, verb } = arguments;
+    match verb {
+        Verb::Run(arguments) => run::run(&global, arguments, ui),
+        Verb::Backends => backends::run(&global, ui),
+        Verb::Workloads(arguments) => workloads::run(&global, &arguments, ui),
+        Verb::Setup(arguments) => setup::run(&global, &arguments, ui),
+        Verb::Completions(arguments) => completions::run(&arguments, ui),
+    }
+}
+
+/// The command line as `clap` sees it, for completions.
+fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}

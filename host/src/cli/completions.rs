@@ -1,0 +1,19 @@
+//! `crossrun completions`: a completion script on standard output.
+
+use clap_complete::Shell;
+
+use super::{Exit, Problem};
+use crate::ui::Ui;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// For which shell.
+    shell: Shell,
+}
+
+pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut super::command(), "crossrun", &mut script);
+    ui.result(&String::from_utf8_lossy(&script));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,107 @@
+//! From the words of a command line to values: counts, durations, `KEY=VALUE`.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+/// A count, as `1000`, `1_000` or `1e3`.
+pub fn count(text: &str) -> Result<u64, String> {
+    let digits = text.replace('_', "");
+    if let Ok(count) = digits.parse() {
+        return Ok(count);
+    }
+    let not_a_count = || format!("{text:?} is not a count such as 1000 or 1e6");
+    let (mantissa, exponent) = digits.split_once(['e', 'E']).ok_or_else(not_a_count)?;
+    let mantissa: u64 = mantissa.parse().map_err(|_| not_a_count())?;
+    let power = exponent.parse().ok().and_then(|exponent| 10_u64.checked_pow(exponent));
+    power.and_then(|power| mantissa.checked_mul(power)).ok_or_else(not_a_count)
+}
+
+/// A duration, as `10m`, `1h 30m` or `500ms`; a bare number is seconds.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is not a duration such as 90s, 10m or 1h");
+    let duration = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| wrong())?,
+        Err(_) => {
+            let signed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+            Duration::try_from(signed).map_err(|_| wrong())?
+        }
+    };
+    if duration.is_zero() { Err(wrong()) } else { Ok(duration) }
+}
+
+/// One `KEY=VALUE` of `--extra`: the value is JSON where it parses as JSON, else a string.
+pub fn extra(text: &str) -> Result<(String, Value), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => {
+            let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+            Ok((key.to_owned(), value))
+        }
+        _ => Err(format!("{text:?} is not KEY=VALUE")),
+    }
+}
+
+/// All `--extra` together; the last one of a key wins.
+pub fn extras(pairs: Vec<(String, Value)>) -> Map<String, Value> {
+    pairs.into_iter().collect()
+}
+
+/// A run's name, which also names a folder: letters, digits, `.`, `_` and `-`.
+pub fn run_id(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let fits = (1..=128).contains(&text.len()) && text.chars().all(allowed) && !text.starts_with('.');
+    if fits { Ok(text.to_owned()) } else { Err("a run id has 1 to 128 of: letters, digits, . _ -".into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn counts_may_be_written_short() {
+        assert_eq!(count("1000"), Ok(1000));
+        assert_eq!(count("1_000_000"), Ok(1_000_000));
+        assert_eq!(count("5e3"), Ok(5000));
+        for bad in ["", "-1", "1.5", "1e", "1e30", "x", "e3"] {
+            assert!(count(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations_have_units_or_are_seconds() {
+        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2.5"), Ok(Duration::from_millis(2500)));
+        for bad in ["", "0", "0s", "-5s", "-1", "inf", "nan", "ten"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn extras_are_json_where_they_parse() {
+        assert_eq!(extra("batch_size=64"), Ok(("batch_size".into(), 64.into())));
+        assert_eq!(extra("fusion=off"), Ok(("fusion".into(), "off".into())));
+        assert_eq!(extra("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert_eq!(extra("list=[1]"), Ok(("list".into(), serde_json::json!([1]))));
+        assert!(extra("nothing").is_err());
+        assert!(extra("=1").is_err());
+    }
+
+    #[test]
+    fn a_run_id_cannot_leave_its_folder() {
+        assert!(run_id("laptop-default-20260221").is_ok());
+        for bad in ["", "..", ".hidden", "a/b", "a\nb", "é"] {
+            assert!(run_id(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_typed_panics(text: String) {
+            let _ = (count(&text), duration(&text), extra(&text), run_id(&text));
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The judge: says what a run came to and what it should have, from the workload's library alone.
+//!
+//! It is a worker that loads no backend. A backend hands over the state of its sinks and its claims; what counts is
+//! what the judge reads in that state.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use plugin_api::WorkloadSpec;
+use plugin_api::workload::{CatalogueEntry, Outcome};
+use sha2::{Digest as _, Sha256};
+
+use crate::protocol::{Finished, LibraryFile, Reply, Request};
+use crate::session::{CallError, Observer, WorkerSession};
+
+/// An answer of the oracle that took less than this is not worth a file.
+const WORTH_KEEPING: Duration = Duration::from_millis(100);
+
+/// A claim may exceed the host's window by this much: the resolution of clocks and of rounding.
+const CLOCK_TOLERANCE: f64 = 1e-6;
+
+/// A worker with one workload library.
+pub struct Judge {
+    session: WorkerSession,
+    library: LibraryFile,
+    cache: PathBuf,
+}
+
+impl Judge {
+    /// A judge over `library`, which keeps what its oracle computed under `data_dir`.
+    pub fn new(session: WorkerSession, library: LibraryFile, data_dir: &Path) -> Self {
+        Self { session, library, cache: data_dir.join("oracle") }
+    }
+
+    /// The library's workloads.
+    ///
+    /// # Errors
+    /// When the library crashes, hangs or refuses.
+    pub fn catalogue(
+        &mut self,
+        deadline: Duration,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<CatalogueEntry>, CallError> {
+        let request = Request::Catalogue { library: self.library.clone() };
+        match self.session.call("catalogue", request, Some(deadline), observer)? {
+            Reply::Catalogue { entries } => Ok(entries),
+            _ => Err(CallError::unexpected("catalogue")),
+        }
+    }
+
+    /// What must come out, by the serial oracle or by what it computed before.
+    ///
+    /// # Errors
+    /// When the spec is not valid, or the oracle fails.
+    pub fn expect(
+        &mut self,
+        spec: &WorkloadSpec,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, CallError> {
+        let kept = self.cache.join(format!("{}.json", cache_key(spec, &self.library)));
+        if let Some(outcome) = read_kept(&kept) {
+            return Ok(outcome);
+        }
+        let started = Instant::now();
+        let request = Request::Expect { spec: spec.clone(), library: self.library.clone() };
+        let outcome = self.outcome("expect", request, None, observer)?;
+        if started.elapsed() >= WORTH_KEEPING {
+            // A cache that cannot be written costs time, not truth.
+            keep(&kept, &outcome).unwrap_or_else(|error| log::info!("cannot keep {}: {error}", kept.display()));
+        }
+        Ok(outcome)
+    }
+
+    /// What the state of a run's sinks came to.
+    ///
+    /// # Errors
+    /// When it is no state of a sink.
+    pub fn judge(
+        &mut self,
+        spec: &WorkloadSpec,
+        sink_state: &str,
+        deadline: Duration,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, CallError> {
+        let (spec, library, sink_state) = (spec.clone(), self.library.clone(), sink_state.to_owned());
+        self.outcome("judge", Request::Judge { spec, library, sink_state }, Some(deadline), observer)
+    }
+
+    fn outcome(
+        &mut self,
+        phase: &'static str,
+        request: Request,
+        deadline: Option<Duration>,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, CallError> {
+        match self.session.call(phase, request, deadline, observer)? {
+            Reply::Outcome { outcome } => Ok(outcome),
+            _ => Err(CallError::unexpected(phase)),
+        }
+    }
+}
+
+/// What the expected outcome depends on: the library's code, and the spec but for how it is run.
+fn cache_key(spec: &WorkloadSpec, library: &LibraryFile) -> String {
+    let WorkloadSpec { name, total_items, seed, extra, .. } = spec;
+    let key = serde_json::json!([library.sha256, name, total_items, seed, extra]);
+    hex::encode(Sha256::digest(key.to_string()))
+}
+
+fn read_kept(path: &Path) -> Option<Outcome> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+fn keep(path: &Path, outcome: &Outcome) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(folder)?;
+    // Written whole under another name first: a half-written file must never be read as an answer.
+    let file = tempfile::NamedTempFile::new_in(folder)?;
+    serde_json::to_writer(&file, outcome)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// What is to be thought of a run that finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Count and checksum are what they must be, and no claim contradicts the host's clock.
+    Verified,
+    /// Count or checksum are not what they must be.
+    Wrong(String),
+    /// The answer is right, but a claim cannot be.
+    Invalid(String),
+}
+
+/// Compares what came out with what must, and the runner's claims with the host's clock. A wrong answer weighs more
+/// than an impossible claim.
+pub fn verdict(
+    backend: &str,
+    finished: &Finished,
+    host_elapsed: f64,
+    actual: &Outcome,
+    expected: &Outcome,
+) -> Verdict {
+    if actual.count != expected.count {
+        let (actual, expected) = (actual.count, expected.count);
+        return Verdict::Wrong(format!("{actual} items reached the sink, but {expected} must"));
+    }
+    if actual.checksum != expected.checksum {
+        let (actual, expected) = (&actual.checksum, &expected.checksum);
+        return Verdict::Wrong(format!("the checksum is {actual}, but must be {expected}"));
+    }
+    match impossible_claim(backend, finished, host_elapsed, actual) {
+        Some(why) => Verdict::Invalid(why),
+        None => Verdict::Verified,
+    }
+}
+
+fn impossible_claim(
+    backend: &str,
+    finished: &Finished,
+    host_elapsed: f64,
+    actual: &Outcome,
+) -> Option<String> {
+    let window = finished.duration_seconds;
+    if finished.backend.to_lowercase() != backend {
+        return Some(format!("the result says that it is of backend {:?}, not {backend:?}", finished.backend));
+    }
+    if finished.results_count != actual.count {
+        return Some(format!("the backend claims {} items, its sink has {}", finished.results_count, actual.count));
+    }
+    if window > host_elapsed + CLOCK_TOLERANCE {
+        return Some(format!("the worker's {window:.6} s exceed the host's {host_elapsed:.6} s"));
+    }
+    match finished.elapsed_time {
+        None => Some("the backend's own elapsed time is not a number".into()),
+        Some(claim) if claim < 0.0 => Some(format!("the backend's own elapsed time is {claim} s")),
+        Some(claim) if claim > window + CLOCK_TOLERANCE => {
+            Some(format!("the backend claims {claim:.6} s, but the worker measured {window:.6} s around it"))
+        }
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(count: u64) -> Outcome {
+        Outcome { count, checksum: format!("{count:032x}") }
+    }
+
+    fn finished() -> Finished {
+        Finished {
+            backend: "mock".into(),
+            scheduler_name: "default".into(),
+            elapsed_time: Some(1.0),
+            results_count: 5,
+            duration_seconds: 1.5,
+            sink_state: String::new(),
+            metrics: serde_json::Map::new(),
+        }
+    }
+
+    fn judged(change: impl FnOnce(&mut Finished)) -> Verdict {
+        let mut finished = finished();
+        change(&mut finished);
+        verdict("mock", &finished, 2.0, &outcome(5), &outcome(5))
+    }
+
+    #[test]
+    fn an_honest_run_is_verified() {
+        assert_eq!(judged(|_| ()), Verdict::Verified);
+    }
+
+    #[test]
+    fn a_count_or_checksum_that_differs_is_wrong_however_fast_it_was() {
+        let short = verdict("mock", &finished(), 2.0, &outcome(4), &outcome(5));
+        assert_eq!(short, Verdict::Wrong("4 items reached the sink, but 5 must".into()));
+        let flipped = Outcome { checksum: "0".repeat(32), ..outcome(5) };
+        assert!(matches!(verdict("mock", &finished(), 2.0, &flipped, &outcome(5)), Verdict::Wrong(_)));
+    }
+
+    #[test]
+    fn a_claim_that_cannot_be_invalidates_the_run() {
+        type Change = fn(&mut Finished);
+        let changes: [(Change, &str); 6] = [
+            (|it| it.elapsed_time = Some(1.6), "measured"),
+            (|it| it.elapsed_time = Some(-1.0), "-1"),
+            (|it| it.elapsed_time = None, "not a number"),
+            (|it| it.results_count = 6, "claims 6"),
+            (|it| it.backend = "other".into(), "other"),
+            (|it| it.duration_seconds = 2.5, "exceed"),
+        ];
+        for (change, word) in changes {
+            let Verdict::Invalid(why) = judged(change) else { panic!("{word} was let through") };
+            assert!(why.contains(word), "{why}");
+        }
+    }
+
+    #[test]
+    fn the_oracle_is_asked_again_when_code_or_data_change_but_not_when_only_the_running_does() {
+        let library = LibraryFile { path: "a".into(), sha256: "1".into() };
+        let spec = WorkloadSpec::new("null");
+        let key = cache_key(&spec, &library);
+        let moved = LibraryFile { path: "b".into(), ..library.clone() };
+        assert_eq!(cache_key(&WorkloadSpec { parallelism: 9, ..spec.clone() }, &moved), key);
+        assert_ne!(cache_key(&WorkloadSpec { seed: 1, ..spec.clone() }, &library), key);
+        assert_ne!(cache_key(&spec, &LibraryFile { sha256: "2".into(), ..library }), key);
+    }
+}

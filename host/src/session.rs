@@ -1,0 +1,327 @@
+//! A conversation with one worker: requests with deadlines, events while they run, and how it ended.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use plugin_api::{ErrorKind, Progress, RunnerError};
+
+use crate::isolate::{self, Ending, Failure, Interrupt, Isolated};
+use crate::protocol::{Reply, Request, VERSION};
+use crate::worker::{self, Worker};
+
+/// How long a worker may take to say hello.
+const HELLO: Duration = Duration::from_secs(10);
+/// How long a run that was asked to stop may take to do so.
+const CANCEL_GRACE: Duration = Duration::from_secs(2);
+/// How long a worker may take to leave when it is no longer needed.
+const END_GRACE: Duration = Duration::from_secs(2);
+/// How much of a log's end is read for a message.
+const TAIL_BYTES: u64 = 2048;
+/// How many of a log's last lines a message quotes.
+const TAIL_LINES: usize = 3;
+
+/// Hears what a worker says while a call is under way.
+pub trait Observer {
+    /// How far the call is.
+    fn progress(&mut self, progress: Progress);
+    /// A log record of the worker or the plugin; `level` is 1 (error) to 5 (trace).
+    fn log(&mut self, level: u32, target: &str, message: &str);
+}
+
+/// Hears nothing.
+pub struct Deaf;
+
+impl Observer for Deaf {
+    fn progress(&mut self, _progress: Progress) {}
+    fn log(&mut self, _level: u32, _target: &str, _message: &str) {}
+}
+
+/// What went wrong in a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The file was refused: it is no plugin for this host.
+    Refused,
+    /// The plugin said no, and why.
+    Said(ErrorKind),
+    /// The worker died.
+    Crashed,
+    /// The deadline passed.
+    TimedOut,
+    /// The user asked to stop.
+    Interrupted,
+    /// The worker said what no worker says, or could not be started.
+    Protocol,
+}
+
+/// A call that failed: what, where, and what to do.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct CallError {
+    /// What kind of failure.
+    pub fault: Fault,
+    /// Which call.
+    pub phase: &'static str,
+    /// What happened, in one line.
+    pub message: String,
+    /// What mends it, if anything is known to.
+    pub remedy: Option<String>,
+}
+
+impl CallError {
+    fn new(fault: Fault, phase: &'static str, message: impl Into<String>) -> Self {
+        Self { fault, phase, message: message.into(), remedy: None }
+    }
+
+    /// A reply that does not answer the request.
+    pub fn unexpected(phase: &'static str) -> Self {
+        Self::new(Fault::Protocol, phase, format!("the worker gave an answer to {phase} that is none"))
+    }
+
+    /// A runner that calls itself otherwise than the metadata of its file.
+    pub fn other_name(path: &Path, name: &str, said: &str) -> Self {
+        let message = format!("{} is named {name:?} in its metadata, but calls itself {said:?}", path.display());
+        Self::new(Fault::Refused, "load", message)
+    }
+
+    fn said(phase: &'static str, error: RunnerError, refused: bool) -> Self {
+        let RunnerError { kind, message, remedy } = error;
+        let fault = if refused { Fault::Refused } else { Fault::Said(kind) };
+        Self { fault, phase, message, remedy }
+    }
+
+    /// The failure in one word, for records.
+    pub fn kind(&self) -> String {
+        match self.fault {
+            Fault::Refused => "refused".into(),
+            Fault::Said(kind) => serde_json::to_value(kind)
+                .ok()
+                .and_then(|kind| kind.as_str().map(str::to_owned))
+                .unwrap_or_default(),
+            Fault::Crashed => "crashed".into(),
+            Fault::TimedOut => "timed_out".into(),
+            Fault::Interrupted => "interrupted".into(),
+            Fault::Protocol => "protocol".into(),
+        }
+    }
+}
+
+/// Where workers run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// In a process of their own.
+    Process,
+    /// In this process, without deadlines.
+    None,
+}
+
+/// What it takes to start a worker.
+#[derive(Clone)]
+pub struct Launch {
+    /// Where it runs.
+    pub isolation: Isolation,
+    /// This program's own file, which is also the worker's.
+    pub executable: PathBuf,
+    /// How much of the log is wanted.
+    pub log_level: log::LevelFilter,
+    /// What ends every wait.
+    pub interrupt: Interrupt,
+}
+
+enum Endpoint {
+    Process(Box<Isolated>),
+    Here(Box<Worker>),
+}
+
+/// One worker.
+pub struct WorkerSession {
+    endpoint: Endpoint,
+    interrupt: Interrupt,
+    log: PathBuf,
+}
+
+impl WorkerSession {
+    /// Starts a worker whose output goes to the file at `log`.
+    ///
+    /// # Errors
+    /// When no process can be started, or it is not this version's worker.
+    pub fn start(launch: &Launch, log: &Path) -> Result<Self, CallError> {
+        let endpoint = match launch.isolation {
+            Isolation::None => {
+                Endpoint::Here(Box::new(worker::here(launch.log_level, launch.interrupt.clone())))
+            }
+            Isolation::Process => Endpoint::Process(Box::new(start_process(launch, log)?)),
+        };
+        let mut session = Self { endpoint, interrupt: launch.interrupt.clone(), log: log.into() };
+        let hello = Request::Hello { version: VERSION, log_level: launch.log_level as u32 };
+        match session.call("start", hello, Some(HELLO), &mut Deaf)? {
+            Reply::Hello { version: VERSION } => Ok(session),
+            _ => Err(CallError::new(
+                Fault::Protocol,
+                "start",
+                "the worker is of another version than this program; was its file replaced meanwhile?",
+            )),
+        }
+    }
+
+    /// A session with a worker in this process.
+    pub fn with_worker(worker: Worker, interrupt: Interrupt) -> Self {
+        Self { endpoint: Endpoint::Here(Box::new(worker)), interrupt, log: PathBuf::new() }
+    }
+
+    /// Asks for `request` and waits for the answer until `deadline` has passed.
+    ///
+    /// # Errors
+    /// [`CallError`] when the plugin refuses or fails, the worker dies, or the time is up. After a crash or a time-out
+    /// the session is of no more use.
+    pub fn call(
+        &mut self,
+        phase: &'static str,
+        request: Request,
+        deadline: Option<Duration>,
+        observer: &mut dyn Observer,
+    ) -> Result<Reply, CallError> {
+        let reply = match &mut self.endpoint {
+            Endpoint::Here(worker) => worker.handle(request),
+            Endpoint::Process(process) => {
+                let mut call = Call { process, interrupt: &self.interrupt, log: &self.log, phase };
+                call.exchange(&request, deadline, observer)?
+            }
+        };
+        match reply {
+            Reply::Failed { error, refused } => Err(CallError::said(phase, error, refused)),
+            reply => Ok(reply),
+        }
+    }
+
+    /// Ends the worker and everything it started.
+    pub fn end(self) -> Option<Ending> {
+        match self.endpoint {
+            Endpoint::Process(process) => Some(process.end(END_GRACE)),
+            Endpoint::Here(_) => None,
+        }
+    }
+
+    /// The file with the worker's output.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+}
+
+fn start_process(launch: &Launch, log: &Path) -> Result<Isolated, CallError> {
+    let command = isolate::Command::new(&launch.executable, [worker::COMMAND], log);
+    isolate::start(&command).map_err(|error| CallError::new(Fault::Protocol, "start", error.to_string()))
+}
+
+/// One request under way in another process.
+struct Call<'a> {
+    process: &'a mut Isolated,
+    interrupt: &'a Interrupt,
+    log: &'a Path,
+    phase: &'static str,
+}
+
+impl Call<'_> {
+    fn exchange(
+        &mut self,
+        request: &Request,
+        limit: Option<Duration>,
+        observer: &mut dyn Observer,
+    ) -> Result<Reply, CallError> {
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        self.send(request, deadline)?;
+        match self.answer(deadline, self.interrupt, observer) {
+            Err(Failure::Deadline) => {
+                self.cancel();
+                Err(self.timed_out(limit))
+            }
+            Err(Failure::Interrupted) => {
+                self.cancel();
+                Err(CallError::new(Fault::Interrupted, self.phase, format!("interrupted in {}", self.phase)))
+            }
+            Err(failure) => Err(self.failed(&failure)),
+            Ok(reply) => Ok(reply),
+        }
+    }
+
+    fn send(&mut self, request: &Request, deadline: Option<Instant>) -> Result<(), CallError> {
+        let frame = serde_json::to_vec(request).map_err(|error| {
+            CallError::new(Fault::Protocol, self.phase, format!("a request cannot be sent: {error}"))
+        })?;
+        self.process.send(&frame, deadline).map_err(|failure| self.failed(&failure))
+    }
+
+    /// Reads messages until one is an answer.
+    fn answer(
+        &mut self,
+        deadline: Option<Instant>,
+        interrupt: &Interrupt,
+        observer: &mut dyn Observer,
+    ) -> Result<Reply, Failure> {
+        loop {
+            let frame = self.process.receive(deadline, interrupt)?;
+            match serde_json::from_slice(&frame).map_err(|_| Failure::Malformed)? {
+                Reply::Progress(progress) => observer.progress(progress),
+                Reply::Log { level, target, message } => observer.log(level, &target, &message),
+                reply => return Ok(reply),
+            }
+        }
+    }
+
+    /// Asks the call to stop and gives it a moment: an engine that stops by itself cleans up better.
+    fn cancel(&mut self) {
+        let grace = Instant::now().checked_add(CANCEL_GRACE);
+        if self.send(&Request::Cancel, grace).is_ok() {
+            let _ = self.answer(grace, &Interrupt::never(), &mut Deaf);
+        }
+    }
+
+    fn timed_out(&self, limit: Option<Duration>) -> CallError {
+        let seconds = limit.unwrap_or_default().as_secs_f64();
+        let message = format!("no answer to {} within {seconds} s{}", self.phase, self.last_lines());
+        let remedy = (self.phase == "run").then(|| "a longer --timeout".to_owned());
+        CallError { remedy, ..CallError::new(Fault::TimedOut, self.phase, message) }
+    }
+
+    fn failed(&self, failure: &Failure) -> CallError {
+        let (fault, what) = match failure {
+            Failure::Died(death) => (Fault::Crashed, death.to_string()),
+            other => (Fault::Protocol, other.to_string()),
+        };
+        let message = format!("the worker was lost in {}: {what}{}", self.phase, self.last_lines());
+        CallError::new(fault, self.phase, message)
+    }
+
+    /// The end of the worker's log, for a message.
+    fn last_lines(&self) -> String {
+        let tail = tail(self.log).unwrap_or_default();
+        if tail.is_empty() { tail } else { format!("; its last output: {tail}") }
+    }
+}
+
+/// The last lines of a file, in one line without control characters.
+fn tail(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+    let mut bytes = Vec::new();
+    file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let last = lines.iter().skip(lines.len().saturating_sub(TAIL_LINES));
+    Ok(last.copied().collect::<Vec<_>>().join(" / ").replace(char::is_control, "?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_quotes_the_last_lines_without_escapes() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = format!("{}\none\n\ntwo \x1b[31mred\nthree\n", "x".repeat(5000));
+        std::fs::write(&file, text).unwrap();
+        assert_eq!(tail(file.path()).unwrap(), "one / two ?[31mred / three");
+    }
+}

@@ -1,0 +1,142 @@
+//! The terminal: results on standard output, everything else on standard error; colour and progress only where someone
+//! is looking.
+
+use std::io::{IsTerminal, Write};
+
+use clap::builder::styling::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressStyle};
+use plugin_api::Progress;
+use serde_json::Value;
+
+/// Where a command speaks.
+pub struct Ui {
+    json: bool,
+    quiet: bool,
+    log_level: log::LevelFilter,
+    bar: Option<ProgressBar>,
+}
+
+impl Ui {
+    /// Speaks JSON or text, says nothing needless if `quiet`, and more of the log with `verbose`.
+    pub fn new(json: bool, quiet: bool, verbose: u8) -> Self {
+        let log_level = match verbose {
+            0 => log::LevelFilter::Warn,
+            1 => log::LevelFilter::Info,
+            2 => log::LevelFilter::Debug,
+            _ => log::LevelFilter::Trace,
+        };
+        env_logger::Builder::new().filter_level(log_level).format_timestamp(None).init();
+        Self { json, quiet, log_level, bar: None }
+    }
+
+    /// Whether results are to be JSON.
+    pub fn json(&self) -> bool {
+        self.json
+    }
+
+    /// How much of the log is wanted.
+    pub fn log_level(&self) -> log::LevelFilter {
+        self.log_level
+    }
+
+    /// A result, on standard output. A reader that went away is no failure.
+    pub fn result(&mut self, text: &str) {
+        self.still();
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(text.as_bytes());
+        if !text.ends_with('\n') {
+            let _ = out.write_all(b"\n");
+        }
+        let _ = out.flush();
+    }
+
+    /// Something to know that is no result.
+    pub fn note(&mut self, text: &str) {
+        if !self.quiet {
+            self.line("", Style::new(), text);
+        }
+    }
+
+    /// Something that may be wrong.
+    pub fn warning(&mut self, text: &str) {
+        self.line("warning: ", AnsiColor::Yellow.on_default().bold(), text);
+    }
+
+    /// Why the command failed: a line for people, and an object for programs that read standard output.
+    pub fn problem(&mut self, line: &str, object: &Value) {
+        if self.json {
+            self.result(&object.to_string());
+        }
+        self.line("error: ", AnsiColor::Red.on_default().bold(), line);
+    }
+
+    fn line(&mut self, label: &str, style: Style, text: &str) {
+        self.still();
+        let text = printable(text);
+        let colour = colour_on_stderr();
+        let line = if colour { format!("{style}{label}{style:#}{text}\n") } else { format!("{label}{text}\n") };
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+
+    /// What is being done now, on a terminal.
+    pub fn doing(&mut self, what: &str) {
+        if self.quiet || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(ProgressBar::new_spinner);
+        bar.set_message(printable(what));
+        bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    }
+
+    /// How far it is.
+    pub fn progress(&mut self, progress: &Progress) {
+        let Some(bar) = &self.bar else { return };
+        if progress.total > 0 && bar.length() != Some(progress.total) {
+            let template = "{msg} {wide_bar} {human_pos}/{human_len} {eta}";
+            bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_length(progress.total);
+        }
+        bar.set_position(progress.done);
+        if !progress.message.is_empty() {
+            bar.set_message(printable(&progress.message));
+        }
+    }
+
+    /// Takes the progress bar away.
+    pub fn still(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn colour_on_stderr() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+
+/// Text of plugins and files without what could steer a terminal.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+/// `1 item`, `2 items`.
+pub fn plural(count: u64, noun: &str) -> String {
+    if count == 1 { format!("{count} {noun}") } else { format!("{count} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_plugin_says_steers_the_terminal() {
+        assert_eq!(printable("a\x1b[2Jb\u{9b}c\td"), "a\u{fffd}[2Jb\u{fffd}c\td");
+    }
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!(plural(1, "item"), "1 item");
+        assert_eq!(plural(0, "item"), "0 items");
+    }
+}

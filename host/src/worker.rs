@@ -1,0 +1,206 @@
+//! The worker: loads plugins and does what it is asked, one request at a time.
+//!
+//! It runs in a process of its own behind a channel ([`serve`]), or inside the caller ([`Worker`]) where isolation is
+//! switched off.
+
+mod serve;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use log::LevelFilter;
+use plugin_api::workload::{Outcome, WorkloadLibrary};
+use plugin_api::{
+    ErrorKind, HostServices, RunContext, RunResult, RunnerError, Session, SetupContext, SetupRequest, WorkloadHandle,
+    WorkloadRunner, WorkloadSpec,
+};
+
+use crate::load::{self, LoadError};
+use crate::protocol::{Finished, Folders, LibraryFile, Reply, Request, VERSION};
+
+pub use serve::{COMMAND, main};
+
+/// What a worker holds between requests.
+pub struct Worker {
+    host: Arc<dyn HostServices>,
+    log_level: LevelFilter,
+    runner: Option<Box<dyn WorkloadRunner>>,
+    libraries: HashMap<PathBuf, WorkloadLibrary>,
+    /// The workload of the last run: opening one may cost as much as a run, and runs repeat.
+    opened: Option<WorkloadHandle>,
+}
+
+/// Why a request failed.
+enum Failure {
+    /// The file was refused.
+    Refused(RunnerError),
+    /// What was asked for failed.
+    Failed(RunnerError),
+}
+
+impl From<RunnerError> for Failure {
+    fn from(error: RunnerError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<plugin_api::WorkloadError> for Failure {
+    fn from(error: plugin_api::WorkloadError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Runner(error) => Self::Failed(error),
+            other => Self::Refused(RunnerError::new(ErrorKind::Unavailable, other.to_string())),
+        }
+    }
+}
+
+impl Worker {
+    /// A worker that has loaded nothing and reports to `host`.
+    pub fn new(host: Arc<dyn HostServices>, log_level: LevelFilter) -> Self {
+        Self { host, log_level, runner: None, libraries: HashMap::new(), opened: None }
+    }
+
+    /// A worker around a runner that is part of this program, for embedders and tests.
+    pub fn with_runner(host: Arc<dyn HostServices>, runner: Box<dyn WorkloadRunner>) -> Self {
+        Self { runner: Some(runner), ..Self::new(host, LevelFilter::Off) }
+    }
+
+    /// Does what `request` asks for.
+    pub fn handle(&mut self, request: Request) -> Reply {
+        let answer = match request {
+            Request::Hello { .. } => Ok(Reply::Hello { version: VERSION }),
+            Request::LoadRunner { path } => self.load_runner(&path),
+            Request::Probe => self.probe(),
+            Request::Setup { request, folders } => self.setup(&request, folders),
+            Request::Open { session } => self.open(&session),
+            Request::Run { spec, library, folders, timeout_seconds } => {
+                self.run(&spec, &library, folders, timeout_seconds)
+            }
+            Request::Close => self.close(),
+            Request::Catalogue { library } => self.catalogue(&library),
+            Request::Expect { spec, library } => self.expect(&spec, &library),
+            Request::Judge { spec, library, sink_state } => self.judge(&spec, &library, &sink_state),
+            // Nothing is under way: the call that was to be cancelled has just ended by itself.
+            Request::Cancel => Ok(Reply::Done),
+        };
+        answer.unwrap_or_else(|failure| match failure {
+            Failure::Refused(error) => Reply::Failed { error, refused: true },
+            Failure::Failed(error) => Reply::Failed { error, refused: false },
+        })
+    }
+
+    fn load_runner(&mut self, path: &Path) -> Result<Reply, Failure> {
+        let runner = load::runner(path, Arc::clone(&self.host), self.log_level)?;
+        let (name, options) = (runner.backend_name().to_owned(), runner.options());
+        self.runner = Some(Box::new(runner));
+        Ok(Reply::Loaded { name, options })
+    }
+
+    fn runner(&mut self) -> Result<&mut Box<dyn WorkloadRunner>, RunnerError> {
+        let missing = || RunnerError::new(ErrorKind::Internal, "no runner has been loaded");
+        self.runner.as_mut().ok_or_else(missing)
+    }
+
+    fn probe(&mut self) -> Result<Reply, Failure> {
+        Ok(Reply::Probed { availability: self.runner()?.is_available() })
+    }
+
+    fn setup(&mut self, request: &SetupRequest, folders: Folders) -> Result<Reply, Failure> {
+        let context = SetupContext::new(Arc::clone(&self.host), folders.data_dir, folders.log_dir);
+        self.runner()?.setup(request, &context)?;
+        Ok(Reply::Done)
+    }
+
+    fn open(&mut self, session: &Session) -> Result<Reply, Failure> {
+        self.runner()?.open(session)?;
+        Ok(Reply::Done)
+    }
+
+    fn run(
+        &mut self,
+        spec: &WorkloadSpec,
+        library: &LibraryFile,
+        folders: Folders,
+        timeout_seconds: Option<f64>,
+    ) -> Result<Reply, Failure> {
+        let workload = self.workload(spec, library)?;
+        let timeout = timeout_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let Folders { data_dir, log_dir } = folders;
+        let context = RunContext::new(workload, Arc::clone(&self.host), data_dir, log_dir, deadline);
+        let runner = self.runner()?;
+        let started = Instant::now();
+        let result = runner.run(spec, &context);
+        let duration = started.elapsed();
+        Ok(Reply::Finished(Box::new(finished(result?, duration))))
+    }
+
+    fn close(&mut self) -> Result<Reply, Failure> {
+        self.runner()?.close()?;
+        Ok(Reply::Done)
+    }
+
+    fn catalogue(&mut self, library: &LibraryFile) -> Result<Reply, Failure> {
+        Ok(Reply::Catalogue { entries: self.library(library)?.catalogue()? })
+    }
+
+    fn expect(&mut self, spec: &WorkloadSpec, library: &LibraryFile) -> Result<Reply, Failure> {
+        let outcome = self.workload(spec, library)?.expected()?;
+        Ok(Reply::Outcome { outcome })
+    }
+
+    fn judge(
+        &mut self,
+        spec: &WorkloadSpec,
+        library: &LibraryFile,
+        sink_state: &str,
+    ) -> Result<Reply, Failure> {
+        let state = hex::decode(sink_state)
+            .map_err(|_| RunnerError::new(ErrorKind::Internal, "a sink's state came as something else than hex"))?;
+        let outcome: Outcome = self.workload(spec, library)?.outcome(&state)?;
+        Ok(Reply::Outcome { outcome })
+    }
+
+    fn library(&mut self, file: &LibraryFile) -> Result<&WorkloadLibrary, LoadError> {
+        if !self.libraries.contains_key(&file.path) {
+            let library = load::workloads(&file.path, &file.sha256)?;
+            self.libraries.insert(file.path.clone(), library);
+        }
+        let refused = || LoadError::Symbol { path: file.path.clone(), symbol: "its workloads".into() };
+        self.libraries.get(&file.path).ok_or_else(refused)
+    }
+
+    fn workload(&mut self, spec: &WorkloadSpec, library: &LibraryFile) -> Result<WorkloadHandle, Failure> {
+        let same = |opened: &&WorkloadHandle| {
+            opened.spec() == spec && opened.library_path() == library.path.as_path()
+        };
+        if let Some(opened) = self.opened.as_ref().filter(same) {
+            return Ok(opened.clone());
+        }
+        // The old one goes first: two tables at once would double the memory.
+        self.opened = None;
+        let opened = self.library(library)?.open(spec)?;
+        self.opened = Some(opened.clone());
+        Ok(opened)
+    }
+}
+
+fn finished(result: RunResult, duration: Duration) -> Finished {
+    let RunResult { backend, scheduler_name, elapsed_time, results_count, sink_state, metrics } = result;
+    Finished {
+        backend,
+        scheduler_name,
+        elapsed_time: elapsed_time.is_finite().then_some(elapsed_time),
+        results_count,
+        duration_seconds: duration.as_secs_f64(),
+        sink_state: hex::encode(sink_state),
+        metrics,
+    }
+}
