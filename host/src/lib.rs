@@ -3,5 +3,11 @@
 //!
 //! `ARCHITECTURE.md`, beside this crate's manifest, has the map and the rules that hold between the modules.
 
+pub mod dispatch;
+pub mod isolate;
+pub mod judge;
 pub mod load;
 pub mod protocol;
+pub mod session;
+pub mod ui;
+pub mod worker;

@@ -13,14 +13,14 @@ use std::time::{Duration, Instant};
 use log::LevelFilter;
 use plugin_api::workload::{Outcome, WorkloadLibrary};
 use plugin_api::{
-    ErrorKind, HostServices, RunContext, RunResult, RunnerError, Session, SetupContext, SetupRequest, WorkloadHandle,
-    WorkloadRunner, WorkloadSpec,
+    ErrorKind, HostServices, RunContext, RunResult, RunnerError, Session, SetupContext, SetupRequest,
+    WorkloadHandle, WorkloadRunner, WorkloadSpec,
 };
 
 use crate::load::{self, LoadError};
 use crate::protocol::{Finished, Folders, LibraryFile, Reply, Request, VERSION};
 
-pub use serve::{COMMAND, main};
+pub use serve::{COMMAND, here, main};
 
 /// What a worker holds between requests.
 pub struct Worker {
@@ -162,8 +162,9 @@ impl Worker {
         library: &LibraryFile,
         sink_state: &str,
     ) -> Result<Reply, Failure> {
-        let state = hex::decode(sink_state)
-            .map_err(|_| RunnerError::new(ErrorKind::Internal, "a sink's state came as something else than hex"))?;
+        let state = hex::decode(sink_state).map_err(|_| {
+            RunnerError::new(ErrorKind::Internal, "a sink's state came as something else than hex")
+        })?;
         let outcome: Outcome = self.workload(spec, library)?.outcome(&state)?;
         Ok(Reply::Outcome { outcome })
     }

@@ -1,0 +1,403 @@
+//! Runs a worker in a process tree of its own, of which nothing is left afterwards.
+//!
+//! ```text
+//! this process ── __supervise ── __init (PID 1 of a namespace) ── worker ── whatever it starts
+//! ```
+//!
+//! The supervisor leads a session of its own and notices when this process dies, however that happens. Where the
+//! system allows it, everything below stands in a PID namespace, which the kernel empties as a whole; elsewhere the
+//! supervisor is the subreaper of all that the worker starts, and finds it by parentage and by a marker in the
+//! environment. Messages do not pass through either: this process and the worker share a channel of their own.
+
+mod death;
+pub mod frame;
+pub mod init;
+mod interrupt;
+mod namespace;
+mod reports;
+pub mod supervise;
+mod tree;
+
+use std::ffi::{OsStr, OsString};
+use std::fs::OpenOptions;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+pub use death::Death;
+pub use interrupt::Interrupt;
+
+use reports::{Report, Reports};
+
+/// The hidden command of the supervisor.
+pub const SUPERVISE: &str = "__supervise";
+/// The hidden command of the first process in a namespace.
+pub const INIT: &str = "__init";
+/// The environment variable that marks every process of one worker's tree.
+pub const MARKER: &str = "CROSSRUN_SESSION";
+/// Set to `off`, workers get no namespace of their own.
+pub const NAMESPACES: &str = "CROSSRUN_NAMESPACES";
+
+/// How long after a closed channel the news of a death may take, and how long killing may.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// What to run in isolation.
+#[derive(Clone, Debug)]
+pub struct Command {
+    executable: PathBuf,
+    arguments: Vec<OsString>,
+    log: PathBuf,
+}
+
+impl Command {
+    /// `executable`, which is a crossrun, with `arguments`; what the worker prints is appended to the file at `log`.
+    pub fn new<A: AsRef<OsStr>>(
+        executable: &Path,
+        arguments: impl IntoIterator<Item = A>,
+        log: &Path,
+    ) -> Self {
+        let arguments = arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
+        Self { executable: executable.into(), arguments, log: log.into() }
+    }
+}
+
+/// Why a message could not be exchanged.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The worker could not be started.
+    #[error("cannot start {}: {error}", path.display())]
+    Start {
+        /// The executable, or the log.
+        path: PathBuf,
+        /// The system's words.
+        error: io::Error,
+    },
+    /// The time was up.
+    #[error("the time was up")]
+    Deadline,
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// The worker died.
+    #[error("it {0}")]
+    Died(Death),
+    /// What came was no message.
+    #[error("it sent something that is no message")]
+    Malformed,
+    /// The channel was closed, though the worker lives.
+    #[error("it closed its channel")]
+    Closed,
+    /// The system failed.
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+/// How a worker's tree ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// How the worker died; nothing if that is not known.
+    pub death: Option<Death>,
+    /// How many processes it left behind, which were then killed. Not counted if the worker itself had to be killed.
+    pub leftovers: u32,
+}
+
+/// Whether this machine allows namespaces is found out once.
+static NO_NAMESPACES: AtomicBool = AtomicBool::new(false);
+
+/// Starts `command` as a worker.
+///
+/// # Errors
+/// [`Failure::Start`] when no process can be made or the log cannot be written.
+pub fn start(command: &Command) -> Result<Isolated, Failure> {
+    if namespaces_wanted() && !NO_NAMESPACES.load(Ordering::Relaxed) {
+        let mut isolated = Isolated::spawn(command, Shelter::Namespace)?;
+        match isolated.await_start()? {
+            Report::NoNamespace(errno) => {
+                let why = io::Error::from_raw_os_error(errno);
+                log::info!("no namespace for workers here ({why}); their processes are found by parentage");
+                NO_NAMESPACES.store(true, Ordering::Relaxed);
+            }
+            _ => return Ok(isolated),
+        }
+    }
+    let mut isolated = Isolated::spawn(command, Shelter::Subreaper)?;
+    isolated.await_start()?;
+    Ok(isolated)
+}
+
+fn namespaces_wanted() -> bool {
+    std::env::var_os(NAMESPACES).is_none_or(|value| value != "off")
+}
+
+/// What keeps a worker's processes together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shelter {
+    Namespace,
+    Subreaper,
+}
+
+impl Shelter {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Namespace => "namespace",
+            Self::Subreaper => "subreaper",
+        }
+    }
+}
+
+/// A worker's process tree.
+#[derive(Debug)]
+pub struct Isolated {
+    supervisor: Child,
+    shelter: Shelter,
+    marker: String,
+    /// Closing it ends the tree; the supervisor's reports come out of it.
+    control: UnixStream,
+    reports: Reports,
+    /// The way to the worker.
+    channel: UnixStream,
+    channel_closed: bool,
+    incoming: frame::Incoming,
+    death: Option<Death>,
+    leftovers: u32,
+    ended: bool,
+}
+
+impl Isolated {
+    fn spawn(command: &Command, shelter: Shelter) -> Result<Self, Failure> {
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |error| Failure::Start { path, error }
+        };
+        let log = OpenOptions::new().create(true).append(true).open(&command.log);
+        let log = log.map_err(at(&command.log))?;
+        let (control, supervisor_end) = UnixStream::pair()?;
+        let (channel, worker_end) = UnixStream::pair()?;
+        control.set_nonblocking(true)?;
+        channel.set_nonblocking(true)?;
+        let marker = new_marker();
+        let supervisor = process::Command::new(&command.executable)
+            .args([SUPERVISE, shelter.word()])
+            .arg(&command.executable)
+            .args(&command.arguments)
+            .env(MARKER, &marker)
+            .stdin(Stdio::from(OwnedFd::from(supervisor_end)))
+            .stdout(Stdio::from(OwnedFd::from(worker_end)))
+            .stderr(Stdio::from(log))
+            .spawn()
+            .map_err(at(&command.executable))?;
+        Ok(Self {
+            supervisor,
+            shelter,
+            marker,
+            control,
+            reports: Reports::default(),
+            channel,
+            channel_closed: false,
+            incoming: frame::Incoming::default(),
+            death: None,
+            leftovers: 0,
+            ended: false,
+        })
+    }
+
+    /// Waits for the supervisor's first word.
+    fn await_start(&mut self) -> Result<Report, Failure> {
+        let deadline = Instant::now() + SETTLE;
+        loop {
+            if let Some(report) = self.next_report()? {
+                return Ok(report);
+            }
+            if self.reports.closed() {
+                return Err(Failure::Died(Death::Lost));
+            }
+            wait(&[(&self.control, PollFlags::IN)], None, Some(deadline))?;
+        }
+    }
+
+    /// Sends one message to the worker.
+    ///
+    /// # Errors
+    /// [`Failure`] when the worker died or does not read until `deadline`.
+    pub fn send(&mut self, message: &[u8], deadline: Option<Instant>) -> Result<(), Failure> {
+        let bytes = frame::encode(message)?;
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            match self.channel.write(rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    wait(&[(&self.channel, PollFlags::OUT)], None, deadline)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(self.why_closed()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the worker's next message.
+    ///
+    /// # Errors
+    /// [`Failure`] when the worker dies, sends no message, or `deadline` or an interrupt comes first.
+    pub fn receive(&mut self, deadline: Option<Instant>, interrupt: &Interrupt) -> Result<Vec<u8>, Failure> {
+        loop {
+            if let Some(message) = self.incoming.take()? {
+                return Ok(message);
+            }
+            if self.channel_closed {
+                return Err(self.why_closed());
+            }
+            let watched = [(&self.channel, PollFlags::IN), (&self.control, PollFlags::IN)];
+            let watched = if self.reports.closed() { &watched[..1] } else { &watched[..] };
+            let ready = wait(watched, Some(interrupt), deadline)?;
+            if ready.contains(&1) {
+                self.read_reports()?;
+            }
+            self.read_channel()?;
+            // A process that the worker forked may hold the channel open: its death says that no more will come.
+            self.channel_closed |= self.death.is_some();
+        }
+    }
+
+    fn read_channel(&mut self) -> io::Result<()> {
+        let mut chunk = [0; 16 * 1024];
+        loop {
+            match self.channel.read(&mut chunk) {
+                Ok(0) => self.channel_closed = true,
+                Ok(length) => {
+                    self.incoming.extend(&chunk[..length]);
+                    if length == chunk.len() {
+                        continue;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => self.channel_closed = true,
+                Err(error) => return Err(error),
+            }
+            return Ok(());
+        }
+    }
+
+    /// The next report that has come, having taken note of it.
+    fn next_report(&mut self) -> io::Result<Option<Report>> {
+        let report = self.reports.read(&mut self.control)?;
+        match report {
+            Some(Report::Died(death)) => self.death = Some(death),
+            Some(Report::Leftovers(count)) => self.leftovers = count,
+            Some(Report::Started | Report::NoNamespace(_)) => {}
+            None if self.reports.closed() => {
+                self.death.get_or_insert(Death::Lost);
+            }
+            None => {}
+        }
+        Ok(report)
+    }
+
+    fn read_reports(&mut self) -> io::Result<()> {
+        while self.next_report()?.is_some() {}
+        Ok(())
+    }
+
+    /// The channel is closed: most often because the worker died, of which the news may take a moment.
+    fn why_closed(&mut self) -> Failure {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while self.death.is_none() {
+            if self.read_reports().is_err() || self.death.is_some() {
+                break;
+            }
+            if wait(&[(&self.control, PollFlags::IN)], None, Some(deadline)).is_err() {
+                break;
+            }
+        }
+        self.death.map_or(Failure::Closed, Failure::Died)
+    }
+
+    /// Lets the worker leave, kills it and all that it started after `grace`, and returns when nothing is left.
+    pub fn end(mut self, grace: Duration) -> Ending {
+        self.finish(grace);
+        Ending { death: self.death, leftovers: self.leftovers }
+    }
+
+    fn finish(&mut self, grace: Duration) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        // The worker leaves when its channel ends.
+        let _ = self.channel.shutdown(Shutdown::Both);
+        self.await_end(grace);
+        // The supervisor kills everything when its control socket ends.
+        let _ = self.control.shutdown(Shutdown::Write);
+        let orderly = self.await_end(SETTLE);
+        if !orderly {
+            let _ = self.supervisor.kill();
+        }
+        let orderly = self.supervisor.wait().is_ok_and(|status| status.success()) && orderly;
+        if !orderly || self.shelter == Shelter::Subreaper {
+            tree::end_marked(&self.marker);
+        }
+    }
+
+    /// Reads reports until the supervisor has gone, or `limit` has passed.
+    fn await_end(&mut self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        while self.read_reports().is_ok() {
+            if self.reports.closed() {
+                return true;
+            }
+            if wait(&[(&self.control, PollFlags::IN)], None, Some(deadline)).is_err() {
+                break;
+            }
+        }
+        false
+    }
+}
+
+impl Drop for Isolated {
+    fn drop(&mut self) {
+        self.finish(Duration::ZERO);
+    }
+}
+
+/// A word that no other session of this machine has.
+fn new_marker() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{}-{}-{count}", process::id(), since.as_nanos())
+}
+
+/// Waits until one of `sockets` is ready or closed, and says which.
+fn wait(
+    sockets: &[(&UnixStream, PollFlags)],
+    interrupt: Option<&Interrupt>,
+    deadline: Option<Instant>,
+) -> Result<Vec<usize>, Failure> {
+    loop {
+        let mut polled: Vec<_> =
+            sockets.iter().map(|(socket, flags)| PollFd::from_borrowed_fd(socket.as_fd(), *flags)).collect();
+        let signal = interrupt.and_then(Interrupt::fd);
+        polled.extend(signal.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut polled, timeout.as_ref()) {
+            Ok(0) => return Err(Failure::Deadline),
+            Ok(_) if signal.is_some() && polled.last().is_some_and(|fd| !fd.revents().is_empty()) => {
+                return Err(Failure::Interrupted);
+            }
+            Ok(_) => {
+                let ready = |index: &usize| !polled[*index].revents().is_empty();
+                return Ok((0..sockets.len()).filter(ready).collect());
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(Failure::System(error.into())),
+        }
+    }
+}

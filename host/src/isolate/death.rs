@@ -1,0 +1,68 @@
+//! How a process died.
+
+use std::fmt;
+
+/// How a process died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Death {
+    /// It exited with this code.
+    Exited(i32),
+    /// This signal killed it.
+    Signalled(i32),
+    /// Nobody is left who could tell.
+    Lost,
+}
+
+impl Death {
+    /// From what `wait` says; nothing if the process was only stopped.
+    pub(super) fn of(status: rustix::process::WaitStatus) -> Option<Self> {
+        let signalled = status.terminating_signal().map(Self::Signalled);
+        status.exit_status().map(Self::Exited).or(signalled)
+    }
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(code) => write!(formatter, "exited with code {code}"),
+            Self::Signalled(signal) => match signal_name(*signal) {
+                Some(name) => write!(formatter, "was killed by signal {signal} ({name})"),
+                None => write!(formatter, "was killed by signal {signal}"),
+            },
+            Self::Lost => formatter.write_str("was killed together with its supervisor"),
+        }
+    }
+}
+
+fn signal_name(signal: i32) -> Option<&'static str> {
+    use rustix::process::Signal;
+    let names = [
+        (Signal::ABORT, "SIGABRT"),
+        (Signal::BUS, "SIGBUS"),
+        (Signal::FPE, "SIGFPE"),
+        (Signal::HUP, "SIGHUP"),
+        (Signal::ILL, "SIGILL"),
+        (Signal::INT, "SIGINT"),
+        (Signal::KILL, "SIGKILL"),
+        (Signal::PIPE, "SIGPIPE"),
+        (Signal::SEGV, "SIGSEGV"),
+        (Signal::SYS, "SIGSYS"),
+        (Signal::TERM, "SIGTERM"),
+        (Signal::TRAP, "SIGTRAP"),
+        (Signal::XCPU, "SIGXCPU"),
+        (Signal::XFSZ, "SIGXFSZ"),
+    ];
+    names.iter().find(|(known, _)| known.as_raw() == signal).map(|(_, name)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_named() {
+        assert_eq!(Death::Signalled(11).to_string(), "was killed by signal 11 (SIGSEGV)");
+        assert_eq!(Death::Signalled(64).to_string(), "was killed by signal 64");
+        assert_eq!(Death::Exited(3).to_string(), "exited with code 3");
+    }
+}

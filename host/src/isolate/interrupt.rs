@@ -1,0 +1,52 @@
+//! The user's wish to stop: Ctrl-C, or a signal that ends programs.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// What ends every wait once the user wants to stop. Clones are one.
+#[derive(Clone, Debug)]
+pub struct Interrupt(Option<Arc<Signalled>>);
+
+#[derive(Debug)]
+struct Signalled {
+    flag: Arc<AtomicBool>,
+    /// Readable once a signal came; never read, so that it stays so.
+    pipe: OwnedFd,
+}
+
+impl Interrupt {
+    /// One that never comes.
+    pub fn never() -> Self {
+        Self(None)
+    }
+
+    /// One that comes with SIGINT, SIGTERM or SIGHUP. The second signal ends this process at once.
+    ///
+    /// # Errors
+    /// When the system allows no pipe or handler.
+    pub fn install() -> io::Result<Self> {
+        let (pipe, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        let flag = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            // In this order: the second signal finds the flag that the first one set.
+            signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))?;
+            signal_hook::flag::register(signal, Arc::clone(&flag))?;
+            signal_hook::low_level::pipe::register(signal, writer.try_clone()?)?;
+        }
+        Ok(Self(Some(Arc::new(Signalled { flag, pipe }))))
+    }
+
+    /// Whether it has come.
+    pub fn is_set(&self) -> bool {
+        self.0.as_ref().is_some_and(|signalled| signalled.flag.load(Ordering::Relaxed))
+    }
+
+    /// Readable once it has come.
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.0.as_ref().map(|signalled| signalled.pipe.as_fd())
+    }
+}

@@ -1,0 +1,116 @@
+//! What the supervisor and the first process of a namespace tell: records of five bytes, a letter and a number.
+
+use std::io::{self, Read, Write};
+
+use super::Death;
+
+/// One report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Report {
+    /// The worker has been started.
+    Started,
+    /// There can be no namespace, by this error of the system.
+    NoNamespace(i32),
+    /// The worker is dead.
+    Died(Death),
+    /// So many processes were alive after the worker.
+    Leftovers(u32),
+}
+
+const LENGTH: usize = 5;
+
+impl Report {
+    fn encode(self) -> [u8; LENGTH] {
+        let (tag, number) = match self {
+            Self::Started => (b's', 0),
+            Self::NoNamespace(errno) => (b'n', errno),
+            Self::Died(Death::Exited(code)) => (b'e', code),
+            Self::Died(Death::Signalled(signal)) => (b'k', signal),
+            Self::Died(Death::Lost) => (b'x', 0),
+            Self::Leftovers(count) => (b'l', count.try_into().unwrap_or(i32::MAX)),
+        };
+        let [a, b, c, d] = number.to_le_bytes();
+        [tag, a, b, c, d]
+    }
+
+    fn decode([tag, number @ ..]: [u8; LENGTH]) -> io::Result<Self> {
+        let number = i32::from_le_bytes(number);
+        Ok(match tag {
+            b's' => Self::Started,
+            b'n' => Self::NoNamespace(number),
+            b'e' => Self::Died(Death::Exited(number)),
+            b'k' => Self::Died(Death::Signalled(number)),
+            b'x' => Self::Died(Death::Lost),
+            b'l' => Self::Leftovers(number.try_into().unwrap_or_default()),
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "not a report of the supervisor")),
+        })
+    }
+
+    /// Sends this report. If nobody listens any more, the tree is about to be ended anyway.
+    pub(super) fn send(self, mut to: impl Write) {
+        let _ = to.write_all(&self.encode());
+    }
+}
+
+/// Reports as they come in.
+#[derive(Debug, Default)]
+pub(super) struct Reports {
+    bytes: Vec<u8>,
+    closed: bool,
+}
+
+impl Reports {
+    /// The next report that has come.
+    pub(super) fn read(&mut self, mut from: impl Read) -> io::Result<Option<Report>> {
+        let mut chunk = [0; 64];
+        while self.bytes.len() < LENGTH && !self.closed {
+            match from.read(&mut chunk) {
+                Ok(0) => self.closed = true,
+                Ok(length) => self.bytes.extend_from_slice(&chunk[..length]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => self.closed = true,
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(record) = self.bytes.first_chunk().copied() else { return Ok(None) };
+        self.bytes.drain(..LENGTH);
+        Report::decode(record).map(Some)
+    }
+
+    /// Whether all who could report are gone, and what they said has been read.
+    pub(super) fn closed(&self) -> bool {
+        self.closed && self.bytes.len() < LENGTH
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_come_back_in_order() {
+        let all = [
+            Report::Started,
+            Report::NoNamespace(1),
+            Report::Died(Death::Signalled(9)),
+            Report::Died(Death::Exited(3)),
+            Report::Died(Death::Lost),
+            Report::Leftovers(7),
+        ];
+        let mut bytes = Vec::new();
+        all.iter().for_each(|report| report.send(&mut bytes));
+        let (mut from, mut reports) = (bytes.as_slice(), Reports::default());
+        for report in all {
+            assert!(!reports.closed());
+            assert_eq!(reports.read(&mut from).unwrap(), Some(report));
+        }
+        assert_eq!(reports.read(&mut from).unwrap(), None);
+        assert!(reports.closed());
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        assert!(Reports::default().read(b"?0000".as_slice()).is_err());
+    }
+}

@@ -1,0 +1,157 @@
+//! The worker behind its channel: reads requests, answers them, and reports what happens meanwhile.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use log::LevelFilter;
+use plugin_api::{HostServices, Progress};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::Worker;
+use crate::isolate::{Interrupt, frame};
+use crate::protocol::{Reply, Request};
+
+/// The hidden command of the worker.
+pub const COMMAND: &str = "__worker";
+
+/// The channel gets a number that no plugin uses by accident.
+const CHANNEL_FD: i32 = 200;
+
+/// What the hidden command does: standard input is the channel, the rest is the log.
+pub fn main() -> ExitCode {
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("crossrun: the worker failed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve() -> io::Result<()> {
+    let channel = Arc::new(Channel::take_stdin()?);
+    let Some(Request::Hello { log_level, .. }) = channel.request()? else {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the host did not say hello"));
+    };
+    let level = level_filter(log_level);
+    log_to(&channel, level);
+    let mut worker = Worker::new(channel.clone(), level);
+    channel.reply(&worker.handle(Request::Hello { version: crate::protocol::VERSION, log_level }))?;
+    while let Some(request) = channel.request()? {
+        // The call that was to be cancelled has already been answered: there is nobody to reply to.
+        if !matches!(request, Request::Cancel) {
+            channel.reply(&worker.handle(request))?;
+        }
+    }
+    // Without dropping the runner: `close` was its chance, and its threads may still be at work.
+    std::process::exit(0)
+}
+
+fn level_filter(number: u32) -> LevelFilter {
+    LevelFilter::iter().nth(number as usize).unwrap_or(LevelFilter::Trace)
+}
+
+/// The worker's end of the channel.
+struct Channel {
+    requests: File,
+    replies: Mutex<File>,
+    origin: Instant,
+}
+
+impl Channel {
+    /// Takes standard input, and leaves an empty one in its place: whatever a plugin reads there must not be ours.
+    fn take_stdin() -> io::Result<Self> {
+        let requests: File = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), CHANNEL_FD)?.into();
+        rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+        let replies = Mutex::new(requests.try_clone()?);
+        Ok(Self { requests, replies, origin: Instant::now() })
+    }
+
+    fn request(&self) -> io::Result<Option<Request>> {
+        let Some(message) = frame::read(&self.requests)? else { return Ok(None) };
+        Ok(Some(serde_json::from_slice(&message)?))
+    }
+
+    fn reply(&self, reply: &Reply) -> io::Result<()> {
+        let message = serde_json::to_vec(reply)?;
+        let mut to = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
+        frame::write(&mut *to, &message)?;
+        to.flush()
+    }
+}
+
+impl HostServices for Channel {
+    fn log(&self, level: log::Level, target: &str, message: &str) {
+        let (target, message) = (target.to_owned(), message.to_owned());
+        // A host that does not listen any more is about to end this process.
+        let _ = self.reply(&Reply::Log { level: level as u32, target, message });
+    }
+
+    fn progress(&self, progress: Progress) {
+        let _ = self.reply(&Reply::Progress(progress));
+    }
+
+    /// Whatever comes during a call means that it should stop.
+    fn cancelled(&self) -> bool {
+        let mut polled = [PollFd::from_borrowed_fd(self.requests.as_fd(), PollFlags::IN)];
+        poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
+    }
+
+    fn clock_nanos(&self) -> u64 {
+        self.origin.elapsed().as_nanos() as u64
+    }
+}
+
+/// Sends this process's own log records to the host.
+fn log_to(channel: &Arc<Channel>, level: LevelFilter) {
+    if log::set_boxed_logger(Box::new(ChannelLog(channel.clone()))).is_ok() {
+        log::set_max_level(level);
+    }
+}
+
+struct ChannelLog(Arc<Channel>);
+
+impl log::Log for ChannelLog {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.log(record.level(), record.target(), &record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// A worker in this process, which `interrupt` cancels.
+pub fn here(log_level: LevelFilter, interrupt: Interrupt) -> Worker {
+    Worker::new(Arc::new(Here { interrupt, origin: Instant::now() }), log_level)
+}
+
+/// What the host does for plugins that run inside it: there is nobody to show progress to.
+struct Here {
+    interrupt: Interrupt,
+    origin: Instant,
+}
+
+impl HostServices for Here {
+    fn log(&self, level: log::Level, target: &str, message: &str) {
+        log::log!(target: target, level, "{message}");
+    }
+
+    fn progress(&self, _progress: Progress) {}
+
+    fn cancelled(&self) -> bool {
+        self.interrupt.is_set()
+    }
+
+    fn clock_nanos(&self) -> u64 {
+        self.origin.elapsed().as_nanos() as u64
+    }
+}

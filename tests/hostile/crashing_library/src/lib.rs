@@ -1,0 +1,13 @@
+//! A library that is no plugin and crashes when it is opened. It leaves a file behind first, so that a test can tell
+//! whether anyone opened it.
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static CONSTRUCTOR: extern "C" fn() = constructor;
+
+extern "C" fn constructor() {
+    if let Some(trace) = std::env::var_os("CROSSRUN_TEST_TRACE") {
+        let _ = std::fs::write(trace, "crashing_library was opened");
+    }
+    std::process::abort();
+}
