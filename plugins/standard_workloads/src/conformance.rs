@@ -21,6 +21,17 @@ const SHAPES: [(&str, &str); 11] = [
     ("word_count", r#"{"keys":1,"skew":4}"#),
 ];
 
+/// Workload, extra, items, and what must come out with seed 42: `golden.py` computes these, apart from this library.
+const GOLDEN: [(&str, &str, u64, u64, &str); 7] = [
+    ("scheduler_comparison", r#"{"sleep_us":0}"#, 25, 13, "72c0dbb88c271721ade3bd613d4b8c43"),
+    ("null", r#"{}"#, 1000, 1000, "193b71978118f5b49163a58774986fa0"),
+    ("pipeline", r#"{"iters":100,"stages":3}"#, 200, 100, "16bb6a777d356b3c8e124deeb123e640"),
+    ("imbalance", r#"{"iters":100,"distribution":"uniform"}"#, 200, 100, "c3f2ac9bb264c7131a923e24b2772c0f"),
+    ("imbalance", r#"{"iters":100,"distribution":"bimodal"}"#, 200, 100, "b8f03a49946e284c738c1773bd1a6a00"),
+    ("imbalance", r#"{"iters":100,"distribution":"pareto"}"#, 200, 100, "e43ea743f8e2b35dfa752cda7466f699"),
+    ("word_count", r#"{"keys":100,"skew":1.2}"#, 2000, 100, "fb8a685a1d249558c40da0d37f9d6386"),
+];
+
 fn try_open(name: &str, extra: &str, items: u64, seed: u64) -> Result<WorkloadHandle, WorkloadError> {
     let json =
         format!(r#"{{"schema":1,"name":"{name}","total_items":{items},"seed":{seed},"extra":{extra}}}"#);
@@ -167,6 +178,16 @@ fn the_oracle_says_what_a_serial_run_gives() {
                 assert_eq!(outcome, expected, "{name} {extra}, {items} items in batches of {batch_size}");
             }
         }
+    }
+}
+
+#[test]
+fn answers_are_those_of_a_second_implementation() {
+    for (name, extra, items, count, checksum) in GOLDEN {
+        let workload = open(name, extra, items);
+        let expected = Outcome { count, checksum: checksum.into() };
+        assert_eq!(workload.expected().unwrap(), expected, "the oracle of {name} {extra}");
+        assert_eq!(Schedule::serial(items, 64).run(&workload), expected, "a run of {name} {extra}");
     }
 }
 

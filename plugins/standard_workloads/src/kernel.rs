@@ -88,8 +88,7 @@ mod tests {
 
         #[test]
         fn the_closed_form_holds_for_any_count(seed: u64, one in 0..u64::MAX / 2, two in 0..u64::MAX / 2) {
-            // The loop cannot run that long; but its result after `one` steps is odd or even, and `start` would
-            // set the lowest bit: go on from the product instead.
+            // The loop cannot run that long; but so many steps and then so many more are the product of both.
             let parts = BusyProduct(BusyProduct::of(one).0 * BusyProduct::of(two).0 % MODULUS);
             prop_assert_eq!(BusyProduct::of(one + two).busy(seed), parts.busy(seed));
         }
