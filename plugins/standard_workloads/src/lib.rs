@@ -9,7 +9,7 @@
 //! | `word_count` | shuffle, state and skewed keys |
 //!
 //! All integers are unsigned, of 64 bits unless told otherwise, wrapping, and little-endian in an item's bytes. Every
-//! random value is drawn by a counter ([`random`]), so that any process makes any item, in any order, with the same
+//! random value is drawn by a counter (`random`), so that any process makes any item, in any order, with the same
 //! bytes on every machine.
 
 mod chain;
