@@ -1,0 +1,318 @@
+//! What holds for every workload of this library, tested over its C ABI as a backend would use it.
+
+use plugin_api::workload::{Outcome, capi::status};
+use plugin_api::{Batch, BatchBuilder, StageKind, State, WorkloadError, WorkloadHandle, WorkloadSpec};
+use proptest::prelude::*;
+
+use crate::random::{Stream, rnd};
+
+/// Each workload, in each of its shapes, with kernels short enough for thousands of runs.
+const SHAPES: [(&str, &str); 11] = [
+    ("scheduler_comparison", r#"{"sleep_us":0}"#),
+    ("null", "{}"),
+    ("pipeline", r#"{"iters":20}"#),
+    ("pipeline", r#"{"iters":0,"stages":1}"#),
+    ("pipeline", r#"{"iters":1,"stages":7}"#),
+    ("imbalance", r#"{"iters":20}"#),
+    ("imbalance", r#"{"iters":20,"stages":2,"distribution":"bimodal"}"#),
+    ("imbalance", r#"{"iters":20,"distribution":"pareto"}"#),
+    ("word_count", r#"{"keys":50}"#),
+    ("word_count", r#"{"keys":50,"skew":0}"#),
+    ("word_count", r#"{"keys":1,"skew":4}"#),
+];
+
+/// Workload, extra, items, and what must come out with seed 42: `golden.py` computes these, apart from this library.
+const GOLDEN: [(&str, &str, u64, u64, &str); 7] = [
+    ("scheduler_comparison", r#"{"sleep_us":0}"#, 25, 13, "72c0dbb88c271721ade3bd613d4b8c43"),
+    ("null", r#"{}"#, 1000, 1000, "193b71978118f5b49163a58774986fa0"),
+    ("pipeline", r#"{"iters":100,"stages":3}"#, 200, 100, "16bb6a777d356b3c8e124deeb123e640"),
+    ("imbalance", r#"{"iters":100,"distribution":"uniform"}"#, 200, 100, "c3f2ac9bb264c7131a923e24b2772c0f"),
+    ("imbalance", r#"{"iters":100,"distribution":"bimodal"}"#, 200, 100, "b8f03a49946e284c738c1773bd1a6a00"),
+    ("imbalance", r#"{"iters":100,"distribution":"pareto"}"#, 200, 100, "e43ea743f8e2b35dfa752cda7466f699"),
+    ("word_count", r#"{"keys":100,"skew":1.2}"#, 2000, 100, "fb8a685a1d249558c40da0d37f9d6386"),
+];
+
+fn try_open(name: &str, extra: &str, items: u64, seed: u64) -> Result<WorkloadHandle, WorkloadError> {
+    let json =
+        format!(r#"{{"schema":1,"name":"{name}","total_items":{items},"seed":{seed},"extra":{extra}}}"#);
+    crate::workload_library().open(&WorkloadSpec::from_json(json.as_bytes()).unwrap())
+}
+
+/// The workload `name` of `items` items with the usual seed.
+pub(crate) fn open(name: &str, extra: &str, items: u64) -> WorkloadHandle {
+    try_open(name, extra, items, 42).unwrap()
+}
+
+pub(crate) fn source(workload: &WorkloadHandle, first: u64, count: u64, to: usize) -> Vec<u8> {
+    let mut out = workload.buffer();
+    workload.source(first, count, to, &mut out).unwrap();
+    out.to_vec()
+}
+
+pub(crate) fn run_stages(workload: &WorkloadHandle, from: usize, to: usize, batch: &[u8]) -> Vec<u8> {
+    let mut out = workload.buffer();
+    workload.run_stages(from, to, batch, &mut out).unwrap();
+    out.to_vec()
+}
+
+pub(crate) fn items_of(batch: &[u8]) -> Vec<Vec<u8>> {
+    Batch::parse(batch).unwrap().iter().map(<[u8]>::to_vec).collect()
+}
+
+pub(crate) fn batch_of(items: &[Vec<u8>]) -> Vec<u8> {
+    let mut encoded = Vec::new();
+    items.iter().map(Vec::as_slice).collect::<BatchBuilder>().encode(&mut encoded).unwrap();
+    encoded
+}
+
+/// How an engine might spread a run: everything in it is legitimate, and none of it may change the answer.
+#[derive(Clone, Debug)]
+struct Schedule {
+    /// Where the source is cut into batches.
+    cuts: Vec<u64>,
+    /// From which the order of batches and of merges is drawn.
+    order: u64,
+    /// How many states each reduction and sink has before they are merged.
+    workers: usize,
+    /// Over how many partitions the keys are spread.
+    partitions: u32,
+    /// Whether stages run in one call.
+    fused: bool,
+    /// How many keys are emitted at once.
+    emit: u64,
+}
+
+impl Schedule {
+    fn serial(items: u64, batch_size: u64) -> Self {
+        let cuts = (0..items).step_by(batch_size as usize).collect();
+        Self { cuts, order: 0, workers: 1, partitions: 1, fused: true, emit: 1000 }
+    }
+
+    fn shuffled<T>(&self, round: u64, things: impl IntoIterator<Item = T>) -> Vec<T> {
+        let mut things: Vec<_> = (0..).zip(things).collect();
+        things.sort_by_key(|(number, _)| rnd(self.order ^ round, Stream::DATA, *number));
+        things.into_iter().map(|(_, thing)| thing).collect()
+    }
+
+    fn run(&self, workload: &WorkloadHandle) -> Outcome {
+        let plan = workload.plan();
+        let mut stage = plan.end_of_chain(1);
+        let mut batches = self.shuffled(1, self.source(workload, stage));
+        while plan.kind(stage) == Some(StageKind::KeyedReduce) {
+            let reduced = self.shuffled(2, self.reduce(workload, stage, &batches));
+            let next = plan.end_of_chain(stage + 1);
+            batches = reduced.iter().map(|batch| self.through(workload, stage + 1, next, batch)).collect();
+            stage = next;
+        }
+        let sink = self.fold(batches.iter().map(Vec::as_slice), || workload.new_sink().unwrap());
+        workload.outcome(&{ sink }.encode().unwrap()).unwrap()
+    }
+
+    fn source(&self, workload: &WorkloadHandle, to: usize) -> Vec<Vec<u8>> {
+        let mut cuts = self.cuts.clone();
+        cuts.extend([0, workload.spec().total_items]);
+        cuts.sort_unstable();
+        let slices = cuts.windows(2).map(|pair| (pair[0], pair[1] - pair[0]));
+        slices
+            .map(|(first, count)| match self.fused {
+                true => source(workload, first, count, to),
+                false => self.through(workload, 1, to, &source(workload, first, count, 1)),
+            })
+            .collect()
+    }
+
+    fn through(&self, workload: &WorkloadHandle, from: usize, to: usize, batch: &[u8]) -> Vec<u8> {
+        if self.fused {
+            return run_stages(workload, from, to, batch);
+        }
+        (from..to).fold(batch.to_vec(), |batch, stage| run_stages(workload, stage, stage + 1, &batch))
+    }
+
+    /// Splits every batch, folds each partition on its own, and emits.
+    fn reduce(&self, workload: &WorkloadHandle, stage: usize, batches: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let parts: Vec<_> =
+            batches.iter().map(|batch| workload.split(stage, batch, self.partitions).unwrap()).collect();
+        (0..self.partitions as usize)
+            .flat_map(|partition| {
+                let mine = parts.iter().map(|parts| &*parts[partition]);
+                emitted(self.fold(mine, || workload.new_state(stage).unwrap()), self.emit, workload)
+            })
+            .collect()
+    }
+
+    /// Deals batches out to the workers' states, and merges these in another order.
+    fn fold<'a>(&self, batches: impl Iterator<Item = &'a [u8]>, new: impl Fn() -> State) -> State {
+        let mut states: Vec<_> = (0..self.workers).map(|_| new()).collect();
+        for (number, batch) in batches.enumerate() {
+            let worker = rnd(self.order, Stream::KEY, number as u64) as usize % self.workers;
+            states[worker].fold(batch).unwrap();
+        }
+        let mut merged = new();
+        for mut state in self.shuffled(3, states) {
+            merged.merge(&state.encode().unwrap()).unwrap();
+        }
+        merged
+    }
+}
+
+fn emitted(mut state: State, limit: u64, workload: &WorkloadHandle) -> Vec<Vec<u8>> {
+    let mut out = workload.buffer();
+    let mut batches = Vec::new();
+    loop {
+        state.emit(limit, &mut out).unwrap();
+        if out.item_count() == 0 {
+            return batches;
+        }
+        batches.push(out.to_vec());
+    }
+}
+
+#[test]
+fn the_oracle_says_what_a_serial_run_gives() {
+    for (name, extra) in SHAPES {
+        for items in [0, 1, 2, 7, 1000] {
+            let workload = open(name, extra, items);
+            let expected = workload.expected().unwrap();
+            for batch_size in [1, 3, 1024] {
+                let outcome = Schedule::serial(items, batch_size).run(&workload);
+                assert_eq!(outcome, expected, "{name} {extra}, {items} items in batches of {batch_size}");
+            }
+        }
+    }
+}
+
+#[test]
+fn answers_are_those_of_a_second_implementation() {
+    for (name, extra, items, count, checksum) in GOLDEN {
+        let workload = open(name, extra, items);
+        let expected = Outcome { count, checksum: checksum.into() };
+        assert_eq!(workload.expected().unwrap(), expected, "the oracle of {name} {extra}");
+        assert_eq!(Schedule::serial(items, 64).run(&workload), expected, "a run of {name} {extra}");
+    }
+}
+
+#[test]
+fn another_seed_gives_another_answer_where_data_are_random() {
+    for (name, extra) in SHAPES {
+        let [one, two] = [1, 2].map(|seed| try_open(name, extra, 100, seed).unwrap().expected().unwrap());
+        let is_random = !matches!(name, "null" | "scheduler_comparison");
+        assert_eq!(one != two, is_random, "{name} {extra}");
+    }
+}
+
+#[test]
+fn the_catalogue_lists_every_workload_with_sound_defaults() {
+    let catalogue = crate::workload_library().catalogue().unwrap();
+    let names: Vec<_> = catalogue.iter().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(names, ["scheduler_comparison", "null", "pipeline", "imbalance", "word_count"]);
+    for entry in &catalogue {
+        assert!(entry.plan.is_well_formed(), "{}", entry.name);
+        assert_eq!(open(&entry.name, "{}", 0).plan(), &entry.plan);
+    }
+}
+
+#[test]
+fn a_parameter_outside_its_range_is_named_with_the_range() {
+    for (name, extra, range) in [
+        ("scheduler_comparison", r#"{"sleep_us":10000001}"#, "from 0 to 10000000"),
+        ("pipeline", r#"{"stages":0}"#, "from 1 to 64"),
+        ("pipeline", r#"{"stages":65}"#, "from 1 to 64"),
+        ("pipeline", r#"{"iters":1000000001}"#, "from 0 to 1000000000"),
+        ("pipeline", r#"{"iters":-1}"#, "from 0 to 1000000000"),
+        ("imbalance", r#"{"distribution":"normal"}"#, "one of uniform, bimodal, pareto"),
+        ("imbalance", r#"{"iters":0.5}"#, "from 0 to 1000000000"),
+        ("word_count", r#"{"keys":0}"#, "from 1 to 1000000"),
+        ("word_count", r#"{"skew":4.5}"#, "from 0 to 4"),
+    ] {
+        let error = try_open(name, extra, 1, 42).unwrap_err();
+        assert!(error.is_invalid_spec(), "{name} {extra}: {error}");
+        assert!(error.to_string().contains(range), "{name} {extra}: {error}");
+    }
+}
+
+/// Not `PANIC` and not `POISONED`: an error that is told is as good as an answer.
+fn is_told<T>(result: Result<T, WorkloadError>) -> bool {
+    match result {
+        Err(WorkloadError::Call { status, .. }) => !matches!(status, status::PANIC | status::POISONED),
+        _ => true,
+    }
+}
+
+/// Hands `bytes` to every call that takes bytes.
+fn survives(workload: &WorkloadHandle, bytes: &[u8]) -> bool {
+    let (stages, mut out) = (workload.plan().stages.len(), workload.buffer());
+    let chains = (0..=stages)
+        .flat_map(|from| (0..=stages + 1).map(move |to| (from, to)))
+        .all(|(from, to)| is_told(workload.run_stages(from, to, bytes, &mut out)));
+    let splits = (0..=stages).all(|stage| is_told(workload.split(stage, bytes, 3)));
+    chains && splits && states_survive(workload, bytes) && is_told(workload.outcome(bytes))
+}
+
+fn states_survive(workload: &WorkloadHandle, bytes: &[u8]) -> bool {
+    let mut out = workload.buffer();
+    (0..=workload.plan().stages.len()).filter_map(|stage| workload.new_state(stage).ok()).all(|mut state| {
+        is_told(state.fold(bytes))
+            && is_told(state.merge(bytes))
+            && is_told(state.encode())
+            && is_told(state.emit(1, &mut out))
+            && is_told(state.emit(10, &mut out))
+    })
+}
+
+/// Items like those of the workloads, and items like none.
+fn any_item() -> impl Strategy<Value = Vec<u8>> {
+    let entry = (0_u8..6, prop::collection::vec(any::<u8>(), 0..24))
+        .prop_map(|(length, rest)| [&[length, 0, 0, 0], &rest[..]].concat());
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..40),
+        prop::collection::vec(any::<u8>(), 16),
+        "(processed_)?item_[0-9]{0,24}".prop_map(String::into_bytes),
+        entry,
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_schedule_changes_the_answer(
+        shape in prop::sample::select(&SHAPES[..]),
+        (items, cuts) in (0_u64..80).prop_flat_map(|items| {
+            (Just(items), prop::collection::vec(0..=items, 0..12))
+        }),
+        seed: u64, order: u64, workers in 1_usize..5, partitions in 1_u32..6, fused: bool, emit in 1_u64..20,
+    ) {
+        let (name, extra) = shape;
+        let workload = try_open(name, extra, items, seed).unwrap();
+        let schedule = Schedule { cuts, order, workers, partitions, fused, emit };
+        prop_assert_eq!(schedule.run(&workload), workload.expected().unwrap());
+    }
+
+    #[test]
+    fn stage_by_stage_is_the_same_as_fused(
+        shape in prop::sample::select(&SHAPES[..]), items in 0_u64..40, seed: u64,
+    ) {
+        let (name, extra) = shape;
+        let workload = try_open(name, extra, items, seed).unwrap();
+        let end = workload.plan().end_of_chain(1);
+        let mut batch = source(&workload, 0, items, 1);
+        for stage in 1..end {
+            batch = run_stages(&workload, stage, stage + 1, &batch);
+            prop_assert_eq!(&source(&workload, 0, items, stage + 1), &batch);
+        }
+        prop_assert_eq!(run_stages(&workload, 1, end, &source(&workload, 0, items, 1)), batch);
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_taken(bytes: Vec<u8>) {
+        for (name, extra) in SHAPES {
+            prop_assert!(survives(&open(name, extra, 10), &bytes), "{} {}", name, extra);
+        }
+    }
+
+    #[test]
+    fn any_items_are_refused_or_taken(items in prop::collection::vec(any_item(), 0..6)) {
+        let batch = batch_of(&items);
+        for (name, extra) in SHAPES {
+            prop_assert!(survives(&open(name, extra, 10), &batch), "{} {}", name, extra);
+        }
+    }
+}

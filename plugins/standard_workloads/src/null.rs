@@ -1,0 +1,37 @@
+//! `null`: items that are made, handed on and counted, and nothing else.
+
+use plugin_api::{BatchBuilder, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec};
+
+/// Each item is its index, 8 bytes. One map hands it on as it is.
+pub(crate) struct Null {
+    total_items: u64,
+}
+
+impl Workload for Null {
+    const NAME: &'static str = "null";
+    const DESCRIPTION: &'static str = "Hands 8-byte items on unchanged: the floor of harness and engine";
+
+    fn open(spec: &WorkloadSpec, _parameters: &Parameters) -> Result<Self, WorkloadError> {
+        Ok(Self { total_items: spec.total_items })
+    }
+
+    fn plan(&self) -> Plan {
+        Plan::new().then(StageKind::Map, "identity")
+    }
+
+    #[inline]
+    fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+        out.push(&index.to_le_bytes());
+        Ok(())
+    }
+
+    #[inline]
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+        out.push(item);
+        Ok(())
+    }
+
+    fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {
+        (0..self.total_items).for_each(|index| sink(&index.to_le_bytes()));
+    }
+}

@@ -1,0 +1,89 @@
+//! Random values by counter: the value for item `i` needs no value before it.
+
+/// Which of a run's independent random sequences a value is drawn from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stream(u64);
+
+impl Stream {
+    /// The values that items carry.
+    pub(crate) const DATA: Self = Self(1);
+    /// How much work an item is.
+    pub(crate) const COST: Self = Self(2);
+    /// Which key an item has.
+    pub(crate) const KEY: Self = Self(3);
+}
+
+/// `SplitMix64` of one step: advances by the golden ratio, then applies the finaliser. A bijection on u64.
+#[inline]
+pub(crate) fn mix(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}
+
+/// Value number `i` of `stream` in the run with this `seed`.
+#[inline]
+pub(crate) fn rnd(seed: u64, stream: Stream, i: u64) -> u64 {
+    mix(seed ^ mix(stream.0 ^ mix(i)))
+}
+
+/// A number in 0..1 from the upper 53 bits: every such number is exact, so it is the same on every machine.
+#[inline]
+pub(crate) fn u01(random: u64) -> f64 {
+    const STEP: f64 = 1.0 / (1_u64 << 53) as f64;
+    (random >> 11) as f64 * STEP
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn mix_gives_the_published_vectors() {
+        assert_eq!(mix(0), 0xE220_A839_7B1D_CDAF);
+        // The reference implementation of SplitMix64 with seed 1234567: the state advances by the golden ratio.
+        let expected = [
+            6_457_827_717_110_365_317,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+            4_593_380_528_125_082_431,
+            16_408_922_859_458_223_821,
+        ];
+        for (step, expected) in (0_u64..).zip(expected) {
+            assert_eq!(mix(step.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1_234_567)), expected);
+        }
+    }
+
+    #[test]
+    fn u01_covers_zero_to_one_without_one() {
+        assert_eq!(u01(0), 0.0);
+        assert_eq!(u01(u64::MAX), 1.0 - f64::EPSILON / 2.0);
+    }
+
+    #[test]
+    fn every_bit_is_set_about_half_the_time() {
+        const DRAWS: u64 = 20_000;
+        for stream in [Stream::DATA, Stream::COST, Stream::KEY] {
+            for bit in 0..64 {
+                let ones = (0..DRAWS).filter(|i| rnd(42, stream, *i) >> bit & 1 == 1).count() as f64;
+                // Five standard deviations of a fair coin.
+                let bound = 5.0 * (DRAWS as f64 / 4.0).sqrt();
+                assert!((ones - DRAWS as f64 / 2.0).abs() < bound, "{stream:?}, bit {bit}: {ones}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn seed_stream_and_counter_each_matter(seed: u64, other: u64, i: u64) {
+            prop_assume!(seed != other);
+            let value = rnd(seed, Stream::DATA, i);
+            prop_assert_ne!(value, rnd(other, Stream::DATA, i));
+            prop_assert_ne!(value, rnd(seed, Stream::KEY, i));
+            prop_assert_ne!(value, rnd(seed, Stream::DATA, i.wrapping_add(1)));
+        }
+    }
+}
