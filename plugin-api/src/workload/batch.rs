@@ -61,6 +61,11 @@ impl<'a> Batch<'a> {
         self.len() == 0
     }
 
+    /// How many bytes its items have together.
+    pub fn byte_count(&self) -> usize {
+        self.items.len()
+    }
+
     /// The items in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
         let items = self.items;
@@ -141,6 +146,12 @@ impl BatchBuilder {
     /// Whether it has no items.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Makes room for `items` more items of `bytes` bytes together.
+    pub fn reserve(&mut self, items: usize, bytes: usize) {
+        self.offsets.reserve(items);
+        self.items.reserve(bytes);
     }
 
     /// Takes all items out and keeps the memory.

@@ -6,7 +6,7 @@ use super::keyed::{KeyedState, partition_of};
 use super::{
     Batch, BatchBuilder, CatalogueEntry, Digest, Parameters, Plan, StageKind, Workload, WorkloadError,
 };
-use crate::spec::WorkloadSpec;
+use crate::spec::{MAX_BATCH_SIZE, WorkloadSpec};
 
 /// An opened workload, with its author's type erased.
 pub(super) trait Instance: Send + Sync {
@@ -86,6 +86,8 @@ impl<W: Workload> Opened<W> {
     /// Applies one stage to a whole batch, and checks that it kept to its kind.
     fn apply(&self, stage: usize, batch: Batch<'_>, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
         out.clear();
+        // Most stages make about as much as they take: growing step by step would cost as much as their work.
+        out.reserve(batch.len(), batch.byte_count());
         for item in batch.iter() {
             self.workload.apply(stage, item, out)?;
         }
@@ -147,6 +149,9 @@ impl<W: Workload> Instance for Opened<W> {
             return Err(WorkloadError::Argument(why));
         };
         let mut items = BatchBuilder::new();
+        // The caller's count is bounded before it becomes memory.
+        let expected = count.min(MAX_BATCH_SIZE) as usize;
+        items.reserve(expected, expected * size_of::<u64>());
         for index in first..end {
             self.workload.source(index, &mut items)?;
         }
