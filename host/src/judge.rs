@@ -32,6 +32,11 @@ impl Judge {
         Self { session, library, cache: data_dir.join("oracle") }
     }
 
+    /// Ends the judge's worker.
+    pub fn end(self) {
+        self.session.end();
+    }
+
     /// The library's workloads.
     ///
     /// # Errors
@@ -52,11 +57,7 @@ impl Judge {
     ///
     /// # Errors
     /// When the spec is not valid, or the oracle fails.
-    pub fn expect(
-        &mut self,
-        spec: &WorkloadSpec,
-        observer: &mut dyn Observer,
-    ) -> Result<Outcome, CallError> {
+    pub fn expect(&mut self, spec: &WorkloadSpec, observer: &mut dyn Observer) -> Result<Outcome, CallError> {
         let kept = self.cache.join(format!("{}.json", cache_key(spec, &self.library)));
         if let Some(outcome) = read_kept(&kept) {
             return Ok(outcome);
@@ -66,7 +67,8 @@ impl Judge {
         let outcome = self.outcome("expect", request, None, observer)?;
         if started.elapsed() >= WORTH_KEEPING {
             // A cache that cannot be written costs time, not truth.
-            keep(&kept, &outcome).unwrap_or_else(|error| log::info!("cannot keep {}: {error}", kept.display()));
+            keep(&kept, &outcome)
+                .unwrap_or_else(|error| log::info!("cannot keep {}: {error}", kept.display()));
         }
         Ok(outcome)
     }
@@ -163,10 +165,16 @@ fn impossible_claim(
 ) -> Option<String> {
     let window = finished.duration_seconds;
     if finished.backend.to_lowercase() != backend {
-        return Some(format!("the result says that it is of backend {:?}, not {backend:?}", finished.backend));
+        return Some(format!(
+            "the result says that it is of backend {:?}, not {backend:?}",
+            finished.backend
+        ));
     }
     if finished.results_count != actual.count {
-        return Some(format!("the backend claims {} items, its sink has {}", finished.results_count, actual.count));
+        return Some(format!(
+            "the backend claims {} items, its sink has {}",
+            finished.results_count, actual.count
+        ));
     }
     if window > host_elapsed + CLOCK_TOLERANCE {
         return Some(format!("the worker's {window:.6} s exceed the host's {host_elapsed:.6} s"));

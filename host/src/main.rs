@@ -1,3 +1,7 @@
-//! The `crossrun` binary.
+//! The `crossrun` binary: everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    crossrun::cli::main()
+}

@@ -81,7 +81,8 @@ impl CallError {
 
     /// A runner that calls itself otherwise than the metadata of its file.
     pub fn other_name(path: &Path, name: &str, said: &str) -> Self {
-        let message = format!("{} is named {name:?} in its metadata, but calls itself {said:?}", path.display());
+        let message =
+            format!("{} is named {name:?} in its metadata, but calls itself {said:?}", path.display());
         Self::new(Fault::Refused, "load", message)
     }
 
@@ -108,12 +109,22 @@ impl CallError {
 }
 
 /// Where workers run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Isolation {
     /// In a process of their own.
     Process,
     /// In this process, without deadlines.
     None,
+}
+
+impl Isolation {
+    /// As the command line and records have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::None => "none",
+        }
+    }
 }
 
 /// What it takes to start a worker.

@@ -4,6 +4,7 @@
 use std::io::{IsTerminal, Write};
 
 use clap::builder::styling::{AnsiColor, Style};
+use comfy_table::{ContentArrangement, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 use plugin_api::Progress;
 use serde_json::Value;
@@ -67,6 +68,11 @@ impl Ui {
         if self.json {
             self.result(&object.to_string());
         }
+        self.error(line);
+    }
+
+    /// What went wrong, for people only.
+    pub fn error(&mut self, line: &str) {
         self.line("error: ", AnsiColor::Red.on_default().bold(), line);
     }
 
@@ -74,7 +80,8 @@ impl Ui {
         self.still();
         let text = printable(text);
         let colour = colour_on_stderr();
-        let line = if colour { format!("{style}{label}{style:#}{text}\n") } else { format!("{label}{text}\n") };
+        let line =
+            if colour { format!("{style}{label}{style:#}{text}\n") } else { format!("{label}{text}\n") };
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
 
@@ -93,7 +100,9 @@ impl Ui {
         let Some(bar) = &self.bar else { return };
         if progress.total > 0 && bar.length() != Some(progress.total) {
             let template = "{msg} {wide_bar} {human_pos}/{human_len} {eta}";
-            bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_style(
+                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
             bar.set_length(progress.total);
         }
         bar.set_position(progress.done);
@@ -114,6 +123,17 @@ fn colour_on_stderr() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// A table with these headings, as wide as the terminal allows.
+pub fn table<const COLUMNS: usize>(headings: [&str; COLUMNS]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(comfy_table::presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(headings.map(str::to_uppercase));
+    if let Ok(size) = rustix::termios::tcgetwinsize(rustix::stdio::stdout()) {
+        table.set_width(size.ws_col.max(40));
+    }
+    table
+}
 
 /// Text of plugins and files without what could steer a terminal.
 pub fn printable(text: &str) -> String {

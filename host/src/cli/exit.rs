@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use plugin_api::{ErrorKind, RunnerError};
+
+use crate::record::RecordError;
 use crate::session::{CallError, Fault};
-use plugin_api::ErrorKind;
 
 /// What the process's exit code says. The README lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +61,11 @@ impl Problem {
         Self::new(Exit::Usage, message)
     }
 
+    /// A failure of this program or of the system.
+    pub fn unexpected(error: &dyn std::error::Error) -> Self {
+        Self::new(Exit::Unexpected, error.to_string())
+    }
+
     /// Adds what mends it; nothing if that is empty.
     #[must_use]
     pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
@@ -84,6 +91,19 @@ impl From<CallError> for Problem {
     fn from(error: CallError) -> Self {
         let exit = exit_of(&error);
         Self { exit, message: error.message, remedy: error.remedy }
+    }
+}
+
+impl From<RunnerError> for Problem {
+    fn from(error: RunnerError) -> Self {
+        let exit = if error.kind == ErrorKind::InvalidSpec { Exit::Usage } else { Exit::Unexpected };
+        Self { exit, message: error.message, remedy: error.remedy }
+    }
+}
+
+impl From<RecordError> for Problem {
+    fn from(error: RecordError) -> Self {
+        Self::unexpected(&error)
     }
 }
 

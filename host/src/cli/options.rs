@@ -1,6 +1,6 @@
 //! From the words of a command line to values: counts, durations, `KEY=VALUE`.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
@@ -15,6 +15,30 @@ pub fn count(text: &str) -> Result<u64, String> {
     let mantissa: u64 = mantissa.parse().map_err(|_| not_a_count())?;
     let power = exponent.parse().ok().and_then(|exponent| 10_u64.checked_pow(exponent));
     power.and_then(|power| mantissa.checked_mul(power)).ok_or_else(not_a_count)
+}
+
+/// How many operator calls may be in flight.
+pub fn parallelism(text: &str) -> Result<u32, String> {
+    match count(text).map(u32::try_from) {
+        Ok(Ok(parallelism)) if parallelism > 0 => Ok(parallelism),
+        _ => Err(format!("{text:?} is not a whole number from 1 to {}", u32::MAX)),
+    }
+}
+
+/// `extra.max_wait_seconds`, which is the original layer's way to limit a run.
+pub fn max_wait(extra: &Map<String, Value>) -> Result<Option<Duration>, String> {
+    let Some(value) = extra.get("max_wait_seconds") else { return Ok(None) };
+    let seconds = value.as_f64().filter(|seconds| *seconds > 0.0);
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration.map(Some).ok_or_else(|| format!("extra.max_wait_seconds is {value}, but must be a number above 0"))
+}
+
+/// A name for a run that started at `now`: sorts by time, and differs from that of any other run.
+pub fn new_run_id(now: SystemTime) -> String {
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let micros = i64::try_from(since.as_micros()).unwrap_or_default();
+    let moment = jiff::Timestamp::from_microsecond(micros).unwrap_or_default();
+    format!("{}-{}", moment.strftime("%Y%m%dT%H%M%S%.6fZ"), std::process::id())
 }
 
 /// A duration, as `10m`, `1h 30m` or `500ms`; a bare number is seconds.
@@ -77,6 +101,31 @@ mod tests {
         assert_eq!(duration("2.5"), Ok(Duration::from_millis(2500)));
         for bad in ["", "0", "0s", "-5s", "-1", "inf", "nan", "ten"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_new_run_id_is_one_that_may_be_given() {
+        let id = new_run_id(SystemTime::UNIX_EPOCH + Duration::from_micros(1_700_000_000_000_001));
+        assert!(id.starts_with("20231114T221320.000001Z-"), "{id}");
+        assert_eq!(run_id(&id), Ok(id));
+    }
+
+    #[test]
+    fn the_original_limit_is_a_number_of_seconds() {
+        let extra = |value: Value| Map::from_iter([("max_wait_seconds".to_owned(), value)]);
+        assert_eq!(max_wait(&Map::new()), Ok(None));
+        assert_eq!(max_wait(&extra(2.5.into())), Ok(Some(Duration::from_millis(2500))));
+        for bad in [Value::from(0), (-1).into(), "x".into(), 1e300.into()] {
+            assert!(max_wait(&extra(bad)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_parallelism_of_nothing_is_refused() {
+        assert_eq!(parallelism("4"), Ok(4));
+        for bad in ["0", "-1", "5e9", "x"] {
+            assert!(parallelism(bad).is_err(), "{bad}");
         }
     }
 

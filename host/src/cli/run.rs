@@ -1,0 +1,380 @@
+//! `crossrun run`: one workload on one backend, verified and recorded.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use plugin_api::{Availability, RunResult, SetupRequest, WorkloadSpec};
+use serde_json::Value;
+
+use super::host::Host;
+use super::options;
+use super::{DEFAULT_BACKEND, DEFAULT_WORKLOAD, Exit, GlobalArguments, Problem};
+use crate::dispatch::{self, Backend, Report, Trial, deadline};
+use crate::inspect::Inspected;
+use crate::judge::{Judge, Verdict};
+use crate::protocol::Folders;
+use crate::record::{
+    Conclusion, Conditions, Failure, Kind, MeasurementLock, Observation, SystemProfile, TrialRecord, Writer, command,
+};
+use crate::session::{CallError, Deaf, Isolation};
+use crate::ui::Ui;
+
+/// How long a run may take when nothing else is said.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// The backend, in upper or lower case.
+    #[arg(long, value_name = "NAME", env = "CROSSRUN_BACKEND", default_value = DEFAULT_BACKEND)]
+    backend: String,
+    /// The workload.
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_WORKLOAD)]
+    workload: String,
+    /// How many items the source emits, such as 1000 or 1e6.
+    #[arg(long, value_name = "COUNT", default_value = "10", value_parser = options::count)]
+    items: u64,
+    /// At most this many operator calls at once, over all stages together.
+    #[arg(long, value_name = "COUNT", default_value = "2", value_parser = options::parallelism)]
+    parallelism: u32,
+    /// A hint to the engine: default, fifo, load_aware, or a name that it knows.
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    scheduler: String,
+    /// From which the workload draws its data.
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// How many machines to ask for.
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    nodes: u32,
+    /// A parameter of the workload or an option of the backend; JSON where it parses as JSON. Repeatable.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = options::extra)]
+    extra: Vec<(String, Value)>,
+    /// Where the records go [default: results/<workload>].
+    #[arg(long, value_name = "DIR")]
+    output_dir: Option<PathBuf>,
+    /// What the run is called in its record [default: the time].
+    #[arg(long, value_name = "ID", value_parser = options::run_id)]
+    run_id: Option<String>,
+    /// When a run is ended: 90s, 10m or 1h [default: extra.max_wait_seconds, or 10m].
+    #[arg(long, value_name = "TIME", value_parser = options::duration)]
+    timeout: Option<Duration>,
+    /// Set the backend up first, if it is not.
+    #[arg(long)]
+    setup: bool,
+    /// Where the plugin runs: in a process of its own, or in this one, without deadlines, for debuggers.
+    #[arg(long, value_enum, default_value = "process")]
+    isolation: Isolation,
+    /// Do not wait until no other measurement runs on this machine; the record says so.
+    #[arg(long)]
+    no_lock: bool,
+}
+
+/// What was asked for, checked as far as it can be without a plugin.
+struct Options {
+    backend: String,
+    spec: WorkloadSpec,
+    nodes: u32,
+    output_dir: PathBuf,
+    run_id: String,
+    timeout: Duration,
+    setup: bool,
+    isolation: Isolation,
+    lock: bool,
+}
+
+impl Options {
+    fn resolve(arguments: Arguments) -> Result<Self, Problem> {
+        let Arguments { backend, workload, items, parallelism, scheduler, seed, nodes, extra, .. } = arguments;
+        let spec = WorkloadSpec {
+            name: workload,
+            total_items: items,
+            parallelism,
+            scheduler_name: scheduler,
+            seed,
+            extra: options::extras(extra),
+        };
+        spec.batch_size().and(spec.fusion().map(|_| 0)).map_err(Problem::from)?;
+        let timeout = match arguments.timeout {
+            Some(timeout) => timeout,
+            None => options::max_wait(&spec.extra).map_err(Problem::usage)?.unwrap_or(DEFAULT_TIMEOUT),
+        };
+        Ok(Self {
+            backend: backend.to_lowercase(),
+            output_dir: arguments.output_dir.unwrap_or_else(|| PathBuf::from("results").join(&spec.name)),
+            run_id: arguments.run_id.unwrap_or_else(|| options::new_run_id(SystemTime::now())),
+            spec,
+            nodes,
+            timeout,
+            setup: arguments.setup,
+            isolation: arguments.isolation,
+            lock: !arguments.no_lock,
+        })
+    }
+}
+
+pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    let options = Options::resolve(arguments)?;
+    let host = Host::new(global, options.isolation, ui)?;
+    let runner = host.runner(&options.backend)?;
+    let library = host.workload_library(&options.spec.name)?;
+    let folders = host.folders(&options.run_id)?;
+    let mut judge = host.judge(&library, &folders)?;
+    let lock = lock(&host, &options, ui)?;
+    let conditions = conditions(&host, &options, &runner, &library, &folders, lock.is_some());
+    let observation = Attempt { host: &host, options: &options, runner: &runner, library: &library, folders: &folders }
+        .observe(&mut judge, ui);
+    ui.still();
+    judge.end();
+    host.tidy(&folders);
+    let observation = observation?;
+    for warning in &observation.warnings {
+        ui.warning(warning);
+    }
+    let trial = TrialRecord::new(conditions, observation.clone());
+    keep(&options, &trial)?;
+    show(&options, &trial, &observation, ui)
+}
+
+/// Waits for the right to measure.
+fn lock(host: &Host, options: &Options, ui: &mut Ui) -> Result<Option<MeasurementLock>, Problem> {
+    if !options.lock {
+        return Ok(None);
+    }
+    let waiting = |holder: &str| ui.note(&format!("waiting until no other measurement runs ({holder})"));
+    let lock = MeasurementLock::acquire_waiting(host.data_dir(), waiting, || host.interrupt().is_set())?;
+    lock.map(Some).ok_or_else(|| Problem::new(Exit::Interrupted, "interrupted while another measurement ran"))
+}
+
+fn conditions(
+    host: &Host,
+    options: &Options,
+    runner: &Inspected,
+    library: &Inspected,
+    folders: &Folders,
+    locked: bool,
+) -> Conditions {
+    Conditions {
+        backend: options.backend.clone(),
+        run_id: options.run_id.clone(),
+        spec: options.spec.clone(),
+        data_seed: options.spec.seed,
+        block: None,
+        nodes: options.nodes,
+        kind: Kind::Measured,
+        started: SystemTime::now(),
+        plugin: Some(super::host::library_record(runner)),
+        workload_library: Some(super::host::library_record(library)),
+        system_profile: SystemProfile::of_this_machine(),
+        command: reproduce(host, options),
+        isolation: options.isolation.word().into(),
+        locked,
+        log: Some(dispatch::log_file(&folders.log_dir, &options.backend).display().to_string()),
+    }
+}
+
+/// The command that runs this again, with every default written out.
+fn reproduce(host: &Host, options: &Options) -> String {
+    let Options { backend, spec, nodes, output_dir, timeout, isolation, .. } = options;
+    let mut words: Vec<String> = vec!["run".into()];
+    let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
+    option("backend", backend.clone());
+    option("workload", spec.name.clone());
+    option("items", spec.total_items.to_string());
+    option("parallelism", spec.parallelism.to_string());
+    option("scheduler", spec.scheduler_name.clone());
+    option("seed", spec.seed.to_string());
+    option("nodes", nodes.to_string());
+    for (key, value) in &spec.extra {
+        option("extra", format!("{key}={value}"));
+    }
+    option("output-dir", output_dir.display().to_string());
+    option("timeout", format!("{}s", timeout.as_secs_f64()));
+    option("isolation", isolation.word().into());
+    for folder in host.explicit_folders() {
+        option("plugin-dir", folder.display().to_string());
+    }
+    command::reproduce("crossrun", words)
+}
+
+/// One attempt at a measurement.
+struct Attempt<'a> {
+    host: &'a Host,
+    options: &'a Options,
+    runner: &'a Inspected,
+    library: &'a Inspected,
+    folders: &'a Folders,
+}
+
+impl Attempt<'_> {
+    /// What came of it. A problem that is none of the backend's, such as a parameter out of range, is no observation.
+    fn observe(&self, judge: &mut Judge, ui: &mut Ui) -> Result<Observation, Problem> {
+        let entry = super::host::entry(judge, &self.options.spec.name)?;
+        let mut backend = match self.host.load(self.runner, self.folders) {
+            Ok(backend) => backend,
+            Err(error) => return failed(error),
+        };
+        let warnings = dispatch::unknown_options(&self.options.spec, &entry, &backend);
+        let ready = self.make_available(&mut backend, ui);
+        let expected = match ready {
+            Ok(Ok(())) => self.expect(judge, ui),
+            Ok(Err(error)) => {
+                backend.end();
+                return failed(error);
+            }
+            Err(problem) => Err(problem),
+        };
+        let expected = match expected {
+            Ok(expected) => expected,
+            Err(problem) => {
+                backend.end();
+                return Err(problem);
+            }
+        };
+        let trial = self.trial();
+        let report = dispatch::run(&trial, backend, judge, expected, &mut |event| super::show(ui, event));
+        let mut observation = observation(report)?;
+        observation.warnings.splice(0..0, warnings);
+        Ok(observation)
+    }
+
+    fn trial(&self) -> Trial {
+        let Options { backend, spec, nodes, timeout, .. } = self.options;
+        Trial {
+            backend: backend.clone(),
+            spec: spec.clone(),
+            nodes: *nodes,
+            library: super::host::library_file(self.library),
+            timeout: *timeout,
+            folders: self.folders.clone(),
+        }
+    }
+
+    /// Asks whether the backend could start, and sets it up if that was asked for. The inner error is the backend's.
+    fn make_available(&self, backend: &mut Backend, ui: &mut Ui) -> Result<Result<(), CallError>, Problem> {
+        let mut availability = match backend.probe() {
+            Ok(availability) => availability,
+            Err(error) => return Ok(Err(error)),
+        };
+        if !availability.is_available() && self.options.setup {
+            let (name, request) = (&self.options.backend, SetupRequest::default());
+            super::setup::with_lock(self.host, backend, &request, name, self.folders.clone(), ui)?;
+            availability = match backend.probe() {
+                Ok(availability) => availability,
+                Err(error) => return Ok(Err(error)),
+            };
+        }
+        match availability {
+            Availability::Available => Ok(Ok(())),
+            Availability::Unavailable { reason, remedy } => {
+                let message = format!("backend {:?} is not available: {reason}", self.options.backend);
+                let usual = || format!("crossrun setup {}", self.options.backend);
+                let remedy = Some(remedy).filter(|remedy| !remedy.is_empty()).unwrap_or_else(usual);
+                Err(Problem::new(Exit::Unavailable, message).with_remedy(remedy))
+            }
+        }
+    }
+
+    fn expect(&self, judge: &mut Judge, ui: &mut Ui) -> Result<plugin_api::workload::Outcome, Problem> {
+        super::show(ui, dispatch::Event::Expecting);
+        Ok(judge.expect(&self.options.spec, &mut Deaf)?)
+    }
+}
+
+/// A failure of the backend is an observation; a wrong command line, a backend that is not there and an interrupt
+/// are not.
+fn failed(error: CallError) -> Result<Observation, Problem> {
+    match super::exit::exit_of(&error) {
+        Exit::TrialFailed => Ok(Observation::failed(failure(error))),
+        _ => Err(error.into()),
+    }
+}
+
+fn failure(error: CallError) -> Failure {
+    let kind = error.kind();
+    Failure { phase: error.phase.into(), kind, message: error.message, remedy: error.remedy }
+}
+
+fn observation(report: Report) -> Result<Observation, Problem> {
+    let Report { phases, expected, actual, finished, conclusion, warnings, .. } = report;
+    let conclusion = match conclusion {
+        dispatch::Conclusion::Judged(Verdict::Verified) => Conclusion::Verified,
+        dispatch::Conclusion::Judged(Verdict::Wrong(why)) => Conclusion::Wrong(why),
+        dispatch::Conclusion::Judged(Verdict::Invalid(why)) => Conclusion::Invalid(why),
+        dispatch::Conclusion::Failed(error) => failed(error)?.conclusion,
+    };
+    let dispatch::Phases { load_seconds, open_seconds, host_elapsed, close_seconds } = phases;
+    let mut observation = Observation {
+        conclusion,
+        scheduler_name: None,
+        expected,
+        actual,
+        latency: crate::record::Latency::default(),
+        duration_seconds: None,
+        host_elapsed,
+        reported_elapsed: None,
+        phases: crate::record::Phases { load_seconds, open_seconds, close_seconds },
+        metrics: serde_json::Map::new(),
+        warnings,
+    };
+    if let Some(finished) = finished {
+        observation.scheduler_name = Some(finished.scheduler_name);
+        observation.duration_seconds = Some(finished.duration_seconds);
+        observation.reported_elapsed = finished.elapsed_time;
+        observation.metrics = finished.metrics;
+    }
+    Ok(observation)
+}
+
+fn keep(options: &Options, trial: &TrialRecord) -> Result<(), Problem> {
+    let mut writer = Writer::open(&options.output_dir)?;
+    writer.append_trial(trial)?;
+    writer.append_unified(&trial.record)?;
+    writer.derive_csv()?;
+    Ok(())
+}
+
+fn show(options: &Options, trial: &TrialRecord, observation: &Observation, ui: &mut Ui) -> Result<Exit, Problem> {
+    if ui.json() {
+        ui.result(&serde_json::to_string(&trial.record).map_err(|error| Problem::unexpected(&error))?);
+    }
+    let backend = &options.backend;
+    let folder = options.output_dir.display();
+    match &observation.conclusion {
+        Conclusion::Verified => {
+            if !ui.json() {
+                ui.result(&page(options, trial));
+            }
+            Ok(Exit::Done)
+        }
+        Conclusion::Wrong(why) => {
+            ui.error(&format!("{backend} gave a wrong answer: {why} (recorded in {folder})"));
+            Ok(Exit::WrongAnswer)
+        }
+        Conclusion::Invalid(why) => {
+            ui.error(&format!("the measurement of {backend} is not valid: {why} (recorded in {folder})"));
+            Ok(Exit::Invalid)
+        }
+        Conclusion::Failed(failure) => {
+            let remedy = failure.remedy.as_ref().map_or_else(String::new, |remedy| format!("; try: {remedy}"));
+            ui.error(&format!("{backend} failed: {} (recorded in {folder}){remedy}", failure.message));
+            Ok(Exit::TrialFailed)
+        }
+    }
+}
+
+/// What a verified run came to, in a few lines.
+fn page(options: &Options, trial: &TrialRecord) -> String {
+    let (record, metadata) = (&trial.record, &trial.record.metadata);
+    let count = metadata.results_count.unwrap_or_default();
+    let elapsed = record.duration_seconds.unwrap_or_default();
+    let mut result = RunResult::new(&record.backend, &options.spec, elapsed, count, Vec::new());
+    result.scheduler_name = metadata.scheduler_name.clone().unwrap_or_default();
+    let checksum = metadata.checksum.as_deref().unwrap_or_default();
+    let items = crate::ui::plural(count, "item");
+    let input = metadata.input_throughput.map_or_else(String::new, |rate| format!(", {rate:.1} items/s in"));
+    format!(
+        "{}\nverified: {items} with checksum {checksum}, as the serial oracle has them{input}\nrecorded in {} as {}\n",
+        crate::ui::printable(&result.summary()),
+        options.output_dir.display(),
+        record.run_id,
+    )
+}

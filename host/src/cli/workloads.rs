@@ -1,0 +1,107 @@
+//! `crossrun workloads`: the catalogue.
+
+use comfy_table::Table;
+use plugin_api::workload::CatalogueEntry;
+use plugin_api::{Parameter, Plan, StageKind};
+use serde_json::Value;
+
+use super::host::Host;
+use super::{Exit, GlobalArguments, Problem};
+use crate::session::Isolation;
+use crate::ui::{Ui, printable, table};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// Show this workload only, with its parameters and its plan.
+    name: Option<String>,
+}
+
+pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    let host = Host::new(global, Isolation::Process, ui)?;
+    let text = match &arguments.name {
+        Some(name) => one(&host, name, ui)?,
+        None => all(&host, ui)?,
+    };
+    ui.result(&text);
+    Ok(Exit::Done)
+}
+
+fn one(host: &Host, name: &str, ui: &mut Ui) -> Result<String, Problem> {
+    let library = host.workload_library(name)?;
+    let entry = host.judge(&library)?.entry(name, ui)?;
+    Ok(if ui.json() { json(&entry) } else { page(&entry) })
+}
+
+fn all(host: &Host, ui: &mut Ui) -> Result<String, Problem> {
+    let mut entries = Vec::new();
+    for library in host.workload_libraries() {
+        // One library that fails must not hide the others.
+        match host.judge(&library).and_then(|mut judge| judge.entries(ui)) {
+            Ok(found) => entries.extend(found.into_iter().filter(|entry| host.provides(&library, &entry.name))),
+            Err(problem) => ui.warning(&problem.line()),
+        }
+    }
+    entries.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(if ui.json() { json(&entries) } else { overview(&entries) })
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).unwrap_or(Value::Null).to_string()
+}
+
+fn overview(entries: &[CatalogueEntry]) -> String {
+    if entries.is_empty() {
+        return "no workloads were found; `crossrun backends` shows where it was looked".into();
+    }
+    let mut table = table(["workload", "what it shows", "parameters"]);
+    for entry in entries {
+        let parameters: Vec<_> = entry.parameters.iter().map(assignment).collect();
+        table.add_row([entry.name.clone(), printable(&entry.description), parameters.join(" ")]);
+    }
+    table.to_string()
+}
+
+/// A parameter and its default, as `--extra` takes it.
+fn assignment(parameter: &Parameter) -> String {
+    let default = parameter.default.as_str().map_or_else(|| parameter.default.to_string(), str::to_owned);
+    printable(&format!("{}={default}", parameter.name))
+}
+
+fn page(entry: &CatalogueEntry) -> String {
+    let mut text = format!("{}: {}\n\nplan: {}\n", entry.name, printable(&entry.description), chain(&entry.plan));
+    if !entry.parameters.is_empty() {
+        text.push_str("\nparameters (--extra KEY=VALUE):\n");
+        text.push_str(&parameters(&entry.parameters).to_string());
+        text.push('\n');
+    }
+    text
+}
+
+fn parameters(parameters: &[Parameter]) -> Table {
+    let mut table = table(["default", "meaning", "may be"]);
+    for parameter in parameters {
+        let (meaning, domain) = (printable(&parameter.description), printable(&parameter.domain.to_string()));
+        table.add_row([assignment(parameter), meaning, domain]);
+    }
+    table
+}
+
+/// The stages of a plan in one line.
+fn chain(plan: &Plan) -> String {
+    let stage = |stage: &plugin_api::Stage| match stage.kind {
+        StageKind::Source | StageKind::Sink => kind(stage.kind).to_owned(),
+        other => format!("{} ({})", printable(&stage.name), kind(other)),
+    };
+    plan.stages.iter().map(stage).collect::<Vec<_>>().join(" → ")
+}
+
+fn kind(kind: StageKind) -> &'static str {
+    match kind {
+        StageKind::Source => "source",
+        StageKind::Map => "map",
+        StageKind::Filter => "filter",
+        StageKind::FlatMap => "flat_map",
+        StageKind::KeyedReduce => "keyed_reduce",
+        StageKind::Sink => "sink",
+    }
+}
