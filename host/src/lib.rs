@@ -5,3 +5,4 @@
 
 pub mod load;
 pub mod protocol;
+pub mod record;

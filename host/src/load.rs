@@ -128,7 +128,10 @@ fn check_layout(header: &LibHeader, path: &Path) -> Result<(), LoadError> {
     let Err(newer) = fits(ours, theirs) else { return Ok(()) };
     let Err(older) = fits(theirs, ours) else { return Ok(()) };
     // Hundreds of lines for one swapped field: for -v only.
-    log::info!("layout of {} against the host's:\n{newer}\nand the other way round:\n{older}", path.display());
+    log::info!(
+        "layout of {} against the host's:\n{newer}\nand the other way round:\n{older}",
+        path.display()
+    );
     Err(abi_error(path, "the layout of its types differs from the host's".into()))
 }
 
