@@ -144,7 +144,9 @@ mod tests {
             let started = Instant::now();
             let waited = MeasurementLock::acquire_waiting(
                 folder.path(),
-                |_| drop(told.fetch_add(1, Ordering::Relaxed)),
+                |_| {
+                    told.fetch_add(1, Ordering::Relaxed);
+                },
                 || false,
             );
             assert!(waited.unwrap().is_some());

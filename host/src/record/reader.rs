@@ -139,6 +139,7 @@ fn without_line(error: &serde_json::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -191,6 +192,14 @@ mod tests {
         });
         assert_eq!(ours, theirs);
         assert!(metadata > 5 && profile > 8);
+    }
+
+    #[test]
+    fn figures_hashes_and_metadata_may_be_missing() {
+        let bare = r#"{"backend":"x","workload":"w","run_id":"r","seed":1,"nodes":1,"parallelism":2,"timestamp":"t"}"#;
+        let record = only_record(bare);
+        assert_eq!((record.throughput, record.duration_seconds, record.success_rate), (None, None, None));
+        assert_eq!((record.config_hash, record.metadata), (None, Metadata::default()));
     }
 
     #[test]
@@ -253,6 +262,17 @@ mod tests {
     fn a_large_seed_is_read_exactly() {
         let record = only_record(&ORIGINAL.replace("\"seed\": 42", "\"seed\": 18446744073709551615"));
         assert_eq!(record.seed, u64::MAX);
+    }
+
+    proptest! {
+        /// The parser rounds once more than it must, which costs at most the last of 16 digits.
+        #[test]
+        fn figures_read_back_to_15_digits(figure in prop::num::f64::POSITIVE) {
+            let mut record = examples::verified().record;
+            record.duration_seconds = Some(figure);
+            let read = only_record(&serde_json::to_string(&record).unwrap()).duration_seconds.unwrap();
+            prop_assert!((read - figure).abs() <= figure * 1e-15, "{figure:e} was read as {read:e}");
+        }
     }
 
     #[test]

@@ -119,11 +119,11 @@ impl Observation {
 
 impl TrialRecord {
     /// The record of a trial. Only a verified one shows figures; of the others, the metadata keeps what was observed.
-    pub fn new(conditions: Conditions, observation: Observation) -> Self {
+    pub fn new(conditions: &Conditions, observation: Observation) -> Self {
         let (status, failure) = judged(&observation.conclusion);
         let verified = status == Status::Verified;
         let config = Config::new(&conditions.spec, conditions.nodes);
-        let figures = if verified { Figures::of(&conditions, &observation) } else { Figures::default() };
+        let figures = if verified { Figures::of(conditions, &observation) } else { Figures::default() };
         let Latency { p50, p95, p99 } = figures.latency;
         let record = UnifiedRecord {
             backend: conditions.backend.clone(),
@@ -147,7 +147,7 @@ impl TrialRecord {
                 input_throughput: figures.input_throughput,
                 config: Some(config),
                 error: failure,
-                ..metadata(conditions.clone(), observation)
+                ..metadata(conditions, observation)
             },
         };
         Self { format_version: VERSION, kind: conditions.kind, status, record }
@@ -178,11 +178,13 @@ impl Figures {
 }
 
 /// The parts of the metadata that hold whatever the verdict.
-fn metadata(conditions: Conditions, observation: Observation) -> Metadata {
+fn metadata(conditions: &Conditions, observation: Observation) -> Metadata {
     let Observation { scheduler_name, expected, actual, metrics, warnings, phases, .. } = observation;
     let (results_count, checksum) = parts(actual);
     let (expected_count, expected_checksum) = parts(expected);
-    let WorkloadSpec { scheduler_name: asked_for, total_items, extra, .. } = conditions.spec;
+    let WorkloadSpec { scheduler_name: asked_for, total_items, extra, .. } = conditions.spec.clone();
+    let Conditions { plugin, workload_library, system_profile, command, isolation, log, .. } =
+        conditions.clone();
     Metadata {
         format_version: Some(VERSION),
         scheduler_name: Some(scheduler_name.unwrap_or(asked_for)),
@@ -197,16 +199,16 @@ fn metadata(conditions: Conditions, observation: Observation) -> Metadata {
         extra,
         data_seed: Some(conditions.data_seed),
         block: conditions.block,
-        plugin: conditions.plugin,
-        workload_library: conditions.workload_library,
+        plugin,
+        workload_library,
         versions: versions(&metrics),
-        system_profile: Some(conditions.system_profile),
+        system_profile: Some(system_profile),
         raw_metrics: metrics,
-        command: Some(conditions.command),
-        isolation: Some(conditions.isolation),
+        command: Some(command),
+        isolation: Some(isolation),
         locked: Some(conditions.locked),
         warnings,
-        log: conditions.log,
+        log,
         phases,
         ..Metadata::default()
     }
@@ -305,7 +307,7 @@ pub(super) mod examples {
 
     /// The record under versions that do not change with the project's.
     fn recorded(observation: Observation) -> TrialRecord {
-        let mut trial = TrialRecord::new(conditions(), observation);
+        let mut trial = TrialRecord::new(&conditions(), observation);
         trial.record.metadata.versions.insert("crossrun".into(), "0.1.0".into());
         trial.record.metadata.versions.insert("plugin_api".into(), "1.0.0".into());
         trial
@@ -353,7 +355,7 @@ mod tests {
         for (conclusion, status, kind) in
             [(wrong, Status::Wrong, "wrong_answer"), (invalid, Status::Invalid, "invalid_measurement")]
         {
-            let trial = TrialRecord::new(examples::conditions(), examples::observation(conclusion));
+            let trial = TrialRecord::new(&examples::conditions(), examples::observation(conclusion));
             let UnifiedRecord { metadata, .. } = &trial.record;
             assert_eq!(trial.status, status);
             assert_eq!((trial.record.throughput, trial.record.duration_seconds), (None, None));
@@ -381,7 +383,7 @@ mod tests {
             let mut observation = examples::observation(Conclusion::Verified);
             observation.duration_seconds = Some(duration);
             observation.reported_elapsed = Some(f64::NAN);
-            let TrialRecord { record, .. } = TrialRecord::new(examples::conditions(), observation);
+            let TrialRecord { record, .. } = TrialRecord::new(&examples::conditions(), observation);
             assert_eq!(record.throughput, throughput, "{duration}");
             assert_eq!(record.metadata.reported_elapsed, None);
         }
@@ -391,7 +393,7 @@ mod tests {
     fn nodes_are_what_the_engine_reports_but_the_configuration_is_what_was_asked_for() {
         let mut observation = examples::observation(Conclusion::Verified);
         observation.metrics.insert("nodes".into(), 3.into());
-        let TrialRecord { record, .. } = TrialRecord::new(examples::conditions(), observation);
+        let TrialRecord { record, .. } = TrialRecord::new(&examples::conditions(), observation);
         assert_eq!(record.nodes, 3);
         assert_eq!(record.metadata.config.as_ref().unwrap().nodes, 1);
         assert_eq!(record.config_hash, examples::verified().record.config_hash);
@@ -400,16 +402,16 @@ mod tests {
 
     #[test]
     fn blocks_share_seed_and_hash_and_keep_the_seed_of_their_data() {
-        let one = TrialRecord::new(examples::conditions(), examples::observation(Conclusion::Verified));
+        let one = TrialRecord::new(&examples::conditions(), examples::observation(Conclusion::Verified));
         let conditions = Conditions { data_seed: 7, block: Some(4), ..examples::conditions() };
-        let two = TrialRecord::new(conditions, examples::observation(Conclusion::Verified));
+        let two = TrialRecord::new(&conditions, examples::observation(Conclusion::Verified));
         assert_eq!((one.record.seed, &one.record.config_hash), (two.record.seed, &two.record.config_hash));
         assert_ne!(one.record.metadata.data_seed, two.record.metadata.data_seed);
     }
 
     #[test]
     fn a_backend_cannot_speak_for_the_host() {
-        let trial = TrialRecord::new(examples::conditions(), examples::observation(Conclusion::Verified));
+        let trial = TrialRecord::new(&examples::conditions(), examples::observation(Conclusion::Verified));
         let versions = trial.record.metadata.versions;
         assert_eq!(versions["crossrun"], env!("CARGO_PKG_VERSION"));
         assert_eq!(versions["engine"], "9");
