@@ -8,6 +8,7 @@ pub mod isolate;
 pub mod judge;
 pub mod load;
 pub mod protocol;
+pub mod record;
 pub mod session;
 pub mod ui;
 pub mod worker;

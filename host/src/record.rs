@@ -1,0 +1,99 @@
+//! What is kept of a trial: every trial is a line in `trials.jsonl`, every measured one a line in
+//! `unified_results.jsonl`, in the record that the original project reads and writes. `RECORD-FORMAT.md`, beside this
+//! crate's manifest, describes every file and key.
+//!
+//! The types here are the module's own: whoever runs a trial maps what happened to [`Conditions`] and an
+//! [`Observation`], and gets a [`TrialRecord`] to hand to a [`Writer`].
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub mod command;
+pub mod config;
+pub mod environment;
+pub mod format;
+mod journal;
+pub mod lock;
+pub mod reader;
+pub mod trial;
+pub mod writer;
+
+pub use config::Config;
+pub use environment::SystemProfile;
+pub use format::{Failure, Kind, Library, Metadata, Phases, Status, TrialRecord, UnifiedRecord};
+pub use lock::{Attempt, MeasurementLock};
+pub use reader::{Entry, Records};
+pub use trial::{Conclusion, Conditions, Latency, Observation};
+pub use writer::Writer;
+
+/// Why a record could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The file system refused.
+    #[error("cannot {action} {path}: {error}{}", advice(.error))]
+    File {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A line that is no record.
+    #[error("{path}:{line}: not a record: {why}; correct or remove this line")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A record of a format that this version does not know.
+    #[error(
+        "{path}:{line}: format {version} is of a later crossrun; this one reads up to {}; try: update crossrun",
+        format::VERSION
+    )]
+    Later {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: u64,
+        /// The version that it says it has.
+        version: u64,
+    },
+    /// A record that cannot be put into JSON.
+    #[error("cannot put the record for {path} into JSON: {error}")]
+    Encode {
+        /// Where it was to go.
+        path: PathBuf,
+        /// What the encoder says.
+        error: serde_json::Error,
+    },
+}
+
+impl RecordError {
+    /// For `map_err`: the action on the path failed.
+    fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::File { action, path: path.into(), error }
+    }
+}
+
+/// What to do about a failure of the file system, where something is known to help.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            "; try: free some space, or choose a folder on another disk"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; try: choose a folder that you may write to"
+        }
+        io::ErrorKind::IsADirectory => "; try: move the folder of that name away",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "; try: move the file that stands where a folder should be away"
+        }
+        io::ErrorKind::NotFound => "; try: check the path",
+        io::ErrorKind::Unsupported => "; try: choose a folder on a local disk",
+        _ => "",
+    }
+}

@@ -1,0 +1,81 @@
+//! The command that runs a trial again, as a line that can be pasted into a shell.
+
+use std::ffi::OsStr;
+
+/// Program and arguments as one line for a POSIX shell, each word quoted where it must be. What is no UTF-8 is replaced
+/// by U+FFFD: such a line can be read, but not pasted.
+pub fn reproduce<A: AsRef<OsStr>>(
+    program: impl AsRef<OsStr>,
+    arguments: impl IntoIterator<Item = A>,
+) -> String {
+    let mut line = quoted(program.as_ref(), is_plain_in_a_program);
+    for argument in arguments {
+        line.push(' ');
+        line.push_str(&quoted(argument.as_ref(), is_plain));
+    }
+    line
+}
+
+fn quoted(word: &OsStr, plain: fn(char) -> bool) -> String {
+    let word = word.to_string_lossy();
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.into_owned();
+    }
+    // Within single quotes everything but a single quote stands for itself.
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// A character that no shell treats specially.
+fn is_plain(c: char) -> bool {
+    is_plain_in_a_program(c) || c == '='
+}
+
+/// In the first word `=` would make it an assignment.
+fn is_plain_in_a_program(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_-./:,@%+".contains(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::process::Command;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a shell makes of the words of a line.
+    fn parsed(line: &str) -> Vec<String> {
+        let output = Command::new("sh").arg("-c").arg(line).output().unwrap();
+        assert!(output.status.success(), "{line}: {output:?}");
+        let words = String::from_utf8(output.stdout).unwrap();
+        words.split_terminator('\0').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn plain_words_stay_as_they_are_and_others_are_quoted() {
+        let words = ["run", "--extra", "iters=5", "a b", "", "it's", "$HOME", "~", "*", "--items=1e6"];
+        let line = reproduce("target/release/crossrun", words);
+        let expected =
+            r"target/release/crossrun run --extra iters=5 'a b' '' 'it'\''s' '$HOME' '~' '*' --items=1e6";
+        assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn a_program_with_an_equals_sign_is_no_assignment() {
+        let folder = tempfile::tempdir().unwrap();
+        symlink("/bin/echo", folder.path().join("a=b")).unwrap();
+        let line = format!("cd {} && PATH=. && {}", folder.path().display(), reproduce("a=b", ["x\0"; 0]));
+        let output = Command::new("sh").arg("-c").arg(line).output().unwrap();
+        assert_eq!(output.stdout, b"\n");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_shell_reads_back_the_same_words(words in proptest::collection::vec("[^\0]{0,12}", 1..8)) {
+            let line = reproduce("printf", [r"%s\0".to_owned()].iter().chain(&words));
+            prop_assert_eq!(parsed(&line), words);
+        }
+    }
+}

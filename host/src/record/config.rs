@@ -1,0 +1,149 @@
+//! The two hashes of a record: of what was configured, and of the backend's name.
+
+use plugin_api::WorkloadSpec;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+/// What was configured, whatever the backend: two trials may be compared when their configurations hash alike.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// Options of workload and backend.
+    pub extra: Map<String, Value>,
+    /// How many items the source emits.
+    pub items: u64,
+    /// How many machines were asked for.
+    pub nodes: u32,
+    /// How many operator calls may be in flight.
+    pub parallelism: u32,
+    /// The scheduler that was asked for.
+    pub scheduler: String,
+    /// The seed of the run.
+    pub seed: u64,
+    /// The workload's name.
+    pub workload: String,
+}
+
+impl Config {
+    /// The configuration of `spec` on `nodes` machines.
+    pub fn new(spec: &WorkloadSpec, nodes: u32) -> Self {
+        let WorkloadSpec { name, total_items, parallelism, scheduler_name, seed, extra } = spec.clone();
+        Self {
+            extra,
+            items: total_items,
+            nodes,
+            parallelism,
+            scheduler: scheduler_name,
+            seed,
+            workload: name,
+        }
+    }
+
+    /// The JSON that is hashed: keys sorted at every depth, no spaces, UTF-8.
+    pub fn canonical_json(&self) -> String {
+        let Self { extra, items, nodes, parallelism, scheduler, seed, workload } = self;
+        // A JSON map is sorted by key here: `serde_json` is built without `preserve_order`.
+        json!({
+            "extra": extra,
+            "items": items,
+            "nodes": nodes,
+            "parallelism": parallelism,
+            "scheduler": scheduler,
+            "seed": seed,
+            "workload": workload,
+        })
+        .to_string()
+    }
+
+    /// SHA-256 of the canonical JSON, as 64 hex digits in lower case.
+    pub fn hash(&self) -> String {
+        sha256_hex(&self.canonical_json())
+    }
+}
+
+/// SHA-256 of the backend's name, as 64 hex digits in lower case.
+pub fn backend_hash(name: &str) -> String {
+    sha256_hex(name)
+}
+
+fn sha256_hex(text: &str) -> String {
+    hex::encode(Sha256::digest(text.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::record::reader;
+
+    fn example() -> Config {
+        let mut spec = WorkloadSpec::new("pipeline");
+        spec.total_items = 1000;
+        spec.parallelism = 4;
+        spec.extra.insert("iters".into(), 250.into());
+        spec.extra.insert("batch_size".into(), 16.into());
+        Config::new(&spec, 1)
+    }
+
+    #[test]
+    fn the_worked_example_of_the_format_document_holds() {
+        let document = include_str!("../../RECORD-FORMAT.md");
+        let canonical = r#"{"extra":{"batch_size":16,"iters":250},"items":1000,"nodes":1,"parallelism":4,"scheduler":"default","seed":42,"workload":"pipeline"}"#;
+        assert_eq!(example().canonical_json(), canonical);
+        assert!(document.contains(canonical));
+        assert!(document.contains(&example().hash()), "{}", example().hash());
+        assert!(document.contains(&backend_hash("native")), "{}", backend_hash("native"));
+    }
+
+    #[test]
+    fn the_backends_hash_is_the_original_projects() {
+        let original = include_bytes!("../../../tests/fixtures/original/unified_results.jsonl");
+        let mut records = reader::unified_from(original.as_slice(), "original".as_ref());
+        let Some(Ok(reader::Entry::Record { record, .. })) = records.next() else { panic!("no record") };
+        assert_eq!(record.backend_hash, Some(backend_hash(&record.backend)));
+    }
+
+    #[test]
+    fn every_part_of_the_configuration_counts() {
+        let changes: [fn(&mut Config); 7] = [
+            |config| config.workload.push('x'),
+            |config| config.items += 1,
+            |config| config.nodes += 1,
+            |config| config.parallelism += 1,
+            |config| config.scheduler.push('x'),
+            |config| config.seed += 1,
+            |config| drop(config.extra.insert("iters".into(), 251.into())),
+        ];
+        for change in changes {
+            let mut other = example();
+            change(&mut other);
+            assert_ne!(other.hash(), example().hash(), "{other:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_keys_does_not_count(
+            pairs in proptest::collection::btree_map(".{0,8}", any::<i64>(), 0..8).prop_map(Vec::from_iter),
+            order in any::<prop::sample::Index>(),
+        ) {
+            let object = |pairs: &[(String, i64)]| {
+                let members = pairs.iter().map(|(key, value)| format!("{}:{value}", json!(key)));
+                let text = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
+                serde_json::from_str::<Map<String, Value>>(&text).unwrap()
+            };
+            let mut rotated = pairs.clone();
+            if !rotated.is_empty() {
+                rotated.rotate_left(order.index(pairs.len()));
+            }
+            let nested = |pairs: &[(String, i64)]| {
+                let mut config = example();
+                config.extra = object(pairs);
+                config.extra.insert("nested".into(), Value::Object(object(pairs)));
+                config.hash()
+            };
+            prop_assert_eq!(nested(&pairs), nested(&rotated));
+        }
+    }
+}

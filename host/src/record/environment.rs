@@ -1,0 +1,108 @@
+//! The machine that a trial ran on.
+
+use std::ffi::CStr;
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+
+/// Where Linux says how it sets the clock rate of the first processor.
+const GOVERNOR: &str = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
+
+/// The machine, under the original project's keys and a few more. What cannot be told is null.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SystemProfile {
+    /// The name by which it calls itself.
+    pub hostname: Option<String>,
+    /// Kernel and release, such as `Linux 6.6.87`.
+    pub os: Option<String>,
+    /// The processor's architecture, such as `x86_64`.
+    pub arch: Option<String>,
+    /// The processor, by its maker's name.
+    pub cpu_model: Option<String>,
+    /// Cores, counting one that runs several threads once.
+    pub cpu_physical_cores: Option<u64>,
+    /// Memory in GiB, to two decimals.
+    pub memory_gb: Option<f64>,
+    /// Graphics processor: not looked for.
+    pub gpu: Option<String>,
+    /// Python: not the host's to know; an engine that uses one reports it.
+    pub python: Option<String>,
+    /// Hardware threads that this process may use, by its affinity and its quota.
+    pub cpu_logical_cores: Option<u64>,
+    /// How the system sets the clock rate, such as `performance`.
+    pub governor: Option<String>,
+    /// Keys that another writer added.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl SystemProfile {
+    /// Looks at this machine. Takes a few milliseconds and starts nothing.
+    pub fn collect() -> Self {
+        let name = rustix::system::uname();
+        let text = |field: &CStr| field.to_string_lossy().into_owned();
+        let refresh = RefreshKind::nothing()
+            .with_cpu(CpuRefreshKind::nothing())
+            .with_memory(MemoryRefreshKind::nothing().with_ram());
+        let system = System::new_with_specifics(refresh).ok();
+        Self {
+            hostname: Some(text(name.nodename())),
+            os: Some(format!("{} {}", text(name.sysname()), text(name.release()))),
+            arch: Some(text(name.machine())),
+            cpu_model: system.as_ref().and_then(cpu_model),
+            cpu_physical_cores: System::physical_core_count().ok().map(|count| count as u64),
+            memory_gb: system.as_ref().map(|system| gibibytes(system.total_memory())),
+            cpu_logical_cores: std::thread::available_parallelism().ok().map(|count| count.get() as u64),
+            governor: fs::read_to_string(GOVERNOR).ok().map(|name| name.trim().to_owned()),
+            ..Self::default()
+        }
+    }
+}
+
+fn cpu_model(system: &System) -> Option<String> {
+    let model = system.cpus().first()?.brand().trim();
+    (!model.is_empty()).then(|| model.to_owned())
+}
+
+fn gibibytes(bytes: u64) -> f64 {
+    let gibibytes = bytes as f64 / f64::from(1 << 30);
+    (gibibytes * 100.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn this_machine_is_described() {
+        let profile = SystemProfile::collect();
+        assert_eq!(profile.arch.as_deref(), Some(std::env::consts::ARCH));
+        assert!(profile.hostname.is_some_and(|name| !name.is_empty()));
+        let (kernel, release) = profile.os.as_deref().and_then(|os| os.split_once(' ')).unwrap();
+        assert!(!release.is_empty());
+        assert_eq!(kernel == "Linux", cfg!(target_os = "linux"));
+        assert!(profile.memory_gb.is_some_and(|memory| memory > 0.1));
+        assert!(profile.cpu_logical_cores.is_some_and(|count| count >= 1));
+    }
+
+    #[test]
+    fn looking_is_quick() {
+        let quickest = (0..5).map(|_| {
+            let started = Instant::now();
+            SystemProfile::collect();
+            started.elapsed()
+        });
+        assert!(quickest.min().unwrap() < Duration::from_millis(20));
+    }
+
+    #[test]
+    fn memory_is_in_gib_to_two_decimals() {
+        assert_eq!(gibibytes(12_541_000_000), 11.68);
+        assert_eq!(gibibytes(1 << 30), 1.0);
+    }
+}

@@ -1,0 +1,321 @@
+//! The records as they stand in the files.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+use super::config::Config;
+use super::environment::SystemProfile;
+
+/// The version of the format. New keys do not change it: readers keep what they do not know.
+pub const VERSION: u32 = 1;
+
+/// The columns of the CSV: the keys of a [`UnifiedRecord`] without its metadata, in the same order.
+pub const COLUMNS: [&str; 15] = [
+    "backend",
+    "workload",
+    "run_id",
+    "seed",
+    "nodes",
+    "parallelism",
+    "throughput",
+    "latency_p50",
+    "latency_p95",
+    "latency_p99",
+    "success_rate",
+    "duration_seconds",
+    "timestamp",
+    "config_hash",
+    "backend_hash",
+];
+
+/// The original project's unified record. An absent figure is `null`, never left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UnifiedRecord {
+    /// The backend's name.
+    pub backend: String,
+    /// The workload's name.
+    pub workload: String,
+    /// The run and the point in it: the same for every backend of that point.
+    pub run_id: String,
+    /// The seed of the run. The data of a repeated trial may have its own: [`Metadata::data_seed`].
+    pub seed: u64,
+    /// How many machines executed work.
+    pub nodes: u32,
+    /// How many operator calls could be in flight.
+    pub parallelism: u32,
+    /// Output items per second.
+    pub throughput: Option<f64>,
+    /// Median latency in milliseconds.
+    pub latency_p50: Option<f64>,
+    /// 95th percentile of latency in milliseconds.
+    pub latency_p95: Option<f64>,
+    /// 99th percentile of latency in milliseconds.
+    pub latency_p99: Option<f64>,
+    /// 1 for a verified answer, 0 for anything else.
+    pub success_rate: Option<f64>,
+    /// Seconds around the run, by the worker's monotonic clock.
+    pub duration_seconds: Option<f64>,
+    /// When the trial started: ISO 8601, UTC, microseconds.
+    pub timestamp: String,
+    /// [`Config::hash`] of what was configured.
+    pub config_hash: Option<String>,
+    /// [`backend_hash`](super::config::backend_hash) of the backend's name.
+    pub backend_hash: Option<String>,
+    /// Everything else.
+    #[serde(default, deserialize_with = "tolerant_metadata")]
+    pub metadata: Metadata,
+    /// Keys that another writer added.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// What stands beside the figures. Reading takes any object: a key that is absent, or of another type than here, reads
+/// as absent, and keys that are not listed here are kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Metadata {
+    /// [`VERSION`] of the writer; absent in the original project's records.
+    pub format_version: Option<u32>,
+    /// The scheduler that was used, or the one that was asked for if nothing ran.
+    pub scheduler_name: Option<String>,
+    /// How many items reached the sink, as the judge counted.
+    pub results_count: Option<u64>,
+    /// How many must, as the oracle computed.
+    pub expected_count: Option<u64>,
+    /// The answer's checksum, as the judge read it.
+    pub checksum: Option<String>,
+    /// What it must be, as the oracle computed.
+    pub expected_checksum: Option<String>,
+    /// Whether count and checksum are what they must be and no claim contradicts a clock.
+    pub verified: Option<bool>,
+    /// Input items per second of `duration_seconds`.
+    pub input_throughput: Option<f64>,
+    /// Seconds of the run, by the backend's own word.
+    pub reported_elapsed: Option<f64>,
+    /// Seconds of the run, by the worker's clock: kept even when the record's figures are withheld.
+    pub worker_elapsed: Option<f64>,
+    /// Seconds from request to reply, by the host's clock.
+    pub host_elapsed: Option<f64>,
+    /// How many items the source emits.
+    pub total_items: Option<u64>,
+    /// Options of workload and backend.
+    pub extra: Map<String, Value>,
+    /// The seed of this trial's data.
+    pub data_seed: Option<u64>,
+    /// Which repetition this is, from 0; null outside a comparison.
+    pub block: Option<u32>,
+    /// What `config_hash` is the hash of.
+    pub config: Option<Config>,
+    /// The backend's library.
+    pub plugin: Option<Library>,
+    /// The workload's library.
+    pub workload_library: Option<Library>,
+    /// Versions: `crossrun`, `plugin_api`, and what the backend reports.
+    pub versions: Map<String, Value>,
+    /// The machine.
+    pub system_profile: Option<SystemProfile>,
+    /// What the backend wants recorded, as it said it.
+    pub raw_metrics: Map<String, Value>,
+    /// The command that runs this again.
+    pub command: Option<String>,
+    /// How the worker was isolated: `process` or `none`.
+    pub isolation: Option<String>,
+    /// Whether the measurement lock was held, so that no other measurement ran beside it.
+    pub locked: Option<bool>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// Where the worker's output went.
+    pub log: Option<String>,
+    /// How long the phases around the run took.
+    pub phases: Phases,
+    /// Why the trial does not count, if it does not.
+    pub error: Option<Failure>,
+    /// Keys that another writer added.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// A library that took part.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Library {
+    /// Where it was.
+    pub path: String,
+    /// SHA-256 of the file, in hex.
+    pub sha256: String,
+    /// Its version, by its metadata.
+    pub version: Option<String>,
+    /// How it was built, by its metadata: compiler, target, optimisation.
+    pub build: Map<String, Value>,
+}
+
+impl Library {
+    /// A library of which only the file is known. A path that is no UTF-8 is written as near as UTF-8 allows.
+    pub fn new(path: &Path, sha256: impl Into<String>) -> Self {
+        Self { path: path.to_string_lossy().into_owned(), sha256: sha256.into(), ..Self::default() }
+    }
+}
+
+/// How long the phases around a run took, in seconds; null for what was not reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Phases {
+    /// Starting the worker and loading the library.
+    pub load_seconds: Option<f64>,
+    /// Starting the engine.
+    pub open_seconds: Option<f64>,
+    /// Stopping the engine.
+    pub close_seconds: Option<f64>,
+}
+
+/// Why a trial does not count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// In which phase it came out.
+    pub phase: String,
+    /// The failure in one word.
+    pub kind: String,
+    /// What happened, in one line.
+    pub message: String,
+    /// What mends it, if anything is known to.
+    pub remedy: Option<String>,
+}
+
+/// What a trial was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// To reach a steady state; no figure of it is used.
+    Warmup,
+    /// To be measured.
+    Measured,
+}
+
+/// How a trial ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// The answer is right and no claim contradicts a clock.
+    Verified,
+    /// The answer is wrong.
+    Wrong,
+    /// The answer is right, but the measurement cannot be.
+    Invalid,
+    /// There is no answer.
+    Failed,
+}
+
+/// A line of `trials.jsonl`. The record is nested, so that its keys stay exactly those of a [`UnifiedRecord`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrialRecord {
+    /// [`VERSION`].
+    pub format_version: u32,
+    /// What the trial was for.
+    pub kind: Kind,
+    /// How it ended.
+    pub status: Status,
+    /// What is known of it.
+    pub record: UnifiedRecord,
+}
+
+/// A moment as records write it: `2026-02-21T03:58:47.134641+00:00`.
+pub fn timestamp(at: SystemTime) -> String {
+    // A clock before the year -9999 or after 9999 is the only failure.
+    let at = Timestamp::try_from(at).unwrap_or(Timestamp::UNIX_EPOCH);
+    at.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string()
+}
+
+fn tolerant_metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metadata, D::Error> {
+    let Value::Object(object) = Value::deserialize(deserializer)? else { return Ok(Metadata::default()) };
+    let metadata = Metadata::deserialize(&Value::Object(object.clone()));
+    Ok(metadata.or_else(|_| Metadata::deserialize(fitting(object))).unwrap_or_default())
+}
+
+/// The members of an object that are of the type they must have in [`Metadata`].
+fn fitting(object: Map<String, Value>) -> Value {
+    let fits = |(key, value): &(String, Value)| {
+        let alone = Map::from_iter([(key.clone(), value.clone())]);
+        Metadata::deserialize(Value::Object(alone)).is_ok()
+    };
+    object.into_iter().filter(fits).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::record::trial::examples;
+
+    /// One line each: verified, wrong, failed. Records of this format must stay readable for good.
+    const FORMAT_1: &str = include_str!("../../../tests/fixtures/format_1/trials.jsonl");
+
+    fn every_example() -> [TrialRecord; 3] {
+        [examples::verified(), examples::wrong(), examples::failed()]
+    }
+
+    #[test]
+    fn what_is_written_is_byte_for_byte_format_1() {
+        let lines: Vec<_> =
+            every_example().iter().map(|trial| serde_json::to_string(trial).unwrap()).collect();
+        assert_eq!(lines.join("\n") + "\n", FORMAT_1);
+    }
+
+    #[test]
+    fn format_1_reads_back_as_what_was_written() {
+        let read = FORMAT_1.lines().map(|line| serde_json::from_str::<TrialRecord>(line).unwrap());
+        assert!(read.eq(every_example()));
+    }
+
+    #[test]
+    fn the_columns_are_the_keys() {
+        let line = serde_json::to_string(&examples::verified().record).unwrap();
+        let places: Vec<_> = COLUMNS.iter().map(|column| line.find(&format!("\"{column}\":"))).collect();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}");
+        assert_eq!(serde_json::to_value(examples::verified().record).unwrap().as_object().unwrap().len(), 16);
+    }
+
+    #[test]
+    fn a_timestamp_has_microseconds_and_an_offset() {
+        let at = |nanos| timestamp(UNIX_EPOCH + Duration::from_nanos(nanos));
+        assert_eq!(at(1_771_646_327_134_641_999), "2026-02-21T03:58:47.134641+00:00");
+        assert_eq!(at(0), "1970-01-01T00:00:00.000000+00:00");
+    }
+
+    fn with_metadata(metadata: Value) -> UnifiedRecord {
+        let mut record = serde_json::to_value(examples::verified().record).unwrap();
+        record["metadata"] = metadata;
+        serde_json::from_value(record).unwrap()
+    }
+
+    #[test]
+    fn metadata_takes_any_object_and_keeps_what_it_does_not_know() {
+        let metadata = with_metadata(json!({
+            "results_count": 7, "checksum": 5, "extra": null, "phases": [], "block": -1, "theirs": {"a": [1]},
+        }))
+        .metadata;
+        let expected = Metadata {
+            results_count: Some(7),
+            other: Map::from_iter([("theirs".to_owned(), json!({"a": [1]}))]),
+            ..Metadata::default()
+        };
+        assert_eq!(metadata, expected);
+        for nothing in [json!(null), json!({}), json!([1])] {
+            assert_eq!(with_metadata(nothing).metadata, Metadata::default());
+        }
+    }
+
+    #[test]
+    fn keys_of_another_writer_survive() {
+        let mut record = serde_json::to_value(examples::verified().record).unwrap();
+        record["cluster"] = json!("theirs");
+        let read: UnifiedRecord = serde_json::from_value(record.clone()).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), record);
+    }
+}

@@ -1,0 +1,221 @@
+//! A file of JSON lines that only grows, and only by whole lines: several processes may append to it, and a crash
+//! costs at most the line that was being written.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::RecordError;
+
+/// How much is read at a time in search of the last line's beginning.
+const CHUNK: u64 = 4096;
+
+#[derive(Debug)]
+pub(super) struct Journal {
+    path: PathBuf,
+    file: File,
+}
+
+impl Journal {
+    /// Opens the file, or makes it.
+    pub(super) fn open(path: PathBuf) -> Result<Self, RecordError> {
+        let file = OpenOptions::new().read(true).append(true).create(true).open(&path);
+        let file = file.map_err(RecordError::file("open", &path))?;
+        Ok(Self { path, file })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends one line and returns when it is on the disk.
+    pub(super) fn append(&mut self, record: &impl Serialize) -> Result<(), RecordError> {
+        let encode = |error| RecordError::Encode { path: self.path.clone(), error };
+        let mut line = serde_json::to_vec(record).map_err(encode)?;
+        line.push(b'\n');
+        self.exclusively(|journal| {
+            journal.mend().map_err(RecordError::file("mend the last line of", &journal.path))?;
+            journal.write(&line).map_err(RecordError::file("write to", &journal.path))
+        })
+    }
+
+    /// Does `work` while no other process appends.
+    pub(super) fn exclusively<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, RecordError>,
+    ) -> Result<T, RecordError> {
+        self.file.lock().map_err(RecordError::file("lock", &self.path))?;
+        let outcome = work(self);
+        let unlocked = self.file.unlock().map_err(RecordError::file("unlock", &self.path));
+        outcome.and_then(|value| unlocked.map(|()| value))
+    }
+
+    /// One write, so that a reader never sees half of it; what cannot be written whole is taken back.
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        let length = self.file.metadata()?.len();
+        let written = self.file.write(line).and_then(|count| {
+            // The disk had room for a part only.
+            if count == line.len() { self.file.sync_data() } else { Err(io::ErrorKind::StorageFull.into()) }
+        });
+        if written.is_err() {
+            // If this fails too, the next append mends the line.
+            let _ = self.file.set_len(length);
+        }
+        written
+    }
+
+    /// Ends a last line that lacks only its newline, and moves one that a crash tore to another file.
+    fn mend(&mut self) -> io::Result<()> {
+        let length = self.file.metadata()?.len();
+        let tail = self.tail(length)?;
+        if tail.is_empty() {
+            return Ok(());
+        }
+        if serde_json::from_slice::<Map<String, Value>>(&tail).is_ok() {
+            return self.file.write_all(b"\n");
+        }
+        // Kept first, cut afterwards: a crash in between leaves it twice rather than not at all.
+        set_aside(&torn_path(&self.path), &tail)?;
+        self.file.set_len(length - tail.len() as u64)
+    }
+
+    /// What stands after the last newline.
+    fn tail(&self, length: u64) -> io::Result<Vec<u8>> {
+        let mut tail = Vec::new();
+        let mut start = length;
+        while start > 0 {
+            let from = start.saturating_sub(CHUNK);
+            let mut chunk = vec![0; (start - from) as usize];
+            self.file.read_exact_at(&mut chunk, from)?;
+            let newline = chunk.iter().rposition(|byte| *byte == b'\n');
+            chunk.drain(..newline.map_or(0, |at| at + 1));
+            chunk.append(&mut tail);
+            tail = chunk;
+            if newline.is_some() {
+                break;
+            }
+            start = from;
+        }
+        Ok(tail)
+    }
+}
+
+fn set_aside(path: &Path, tail: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    file.write_all(&[tail, b"\n"].concat())?;
+    file.sync_data()
+}
+
+/// Where the torn lines of a file go.
+pub(super) fn torn_path(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".torn");
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn with_content(content: &[u8]) -> (TempDir, Journal) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines.jsonl");
+        fs::write(&path, content).unwrap();
+        let journal = Journal::open(path).unwrap();
+        (folder, journal)
+    }
+
+    #[test]
+    fn a_torn_line_is_moved_aside_and_the_next_one_stands_alone() {
+        let (_folder, mut journal) = with_content(b"{\"a\":1}\n{\"a\":");
+        journal.append(&json!({"a": 3})).unwrap();
+        assert_eq!(fs::read_to_string(&journal.path).unwrap(), "{\"a\":1}\n{\"a\":3}\n");
+        assert_eq!(fs::read_to_string(torn_path(&journal.path)).unwrap(), "{\"a\":\n");
+    }
+
+    #[test]
+    fn a_whole_line_without_its_newline_is_kept() {
+        let (_folder, mut journal) = with_content(b"{\"a\":1}");
+        journal.append(&json!({"a": 2})).unwrap();
+        assert_eq!(fs::read_to_string(&journal.path).unwrap(), "{\"a\":1}\n{\"a\":2}\n");
+        assert!(!torn_path(&journal.path).exists());
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_that_says_so() {
+        if !Path::new("/dev/full").exists() {
+            return;
+        }
+        let mut journal = Journal::open("/dev/full".into()).unwrap();
+        let message = journal.append(&json!({"a": 1})).unwrap_err().to_string();
+        assert!(message.contains("/dev/full") && message.contains("free some space"), "{message}");
+    }
+
+    #[test]
+    fn a_folder_in_the_files_place_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let message = Journal::open(folder.path().into()).unwrap_err().to_string();
+        assert!(message.contains(&folder.path().display().to_string()), "{message}");
+        assert!(message.contains("move the folder"), "{message}");
+    }
+
+    #[test]
+    fn lines_of_several_writers_stay_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines.jsonl");
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let mut journal = Journal::open(path.clone()).unwrap();
+                scope.spawn(move || {
+                    for line in 0..25 {
+                        let padding = "x".repeat(line * 400);
+                        journal.append(&json!({"writer": writer, "line": line, "padding": padding})).unwrap();
+                    }
+                });
+            }
+        });
+        let content = fs::read_to_string(&path).unwrap();
+        let key = |line: &str| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            (line["writer"].as_u64().unwrap(), line["line"].as_u64().unwrap())
+        };
+        let mut found: Vec<_> = content.lines().map(key).collect();
+        found.sort_unstable();
+        let expected: Vec<_> = (0..4).flat_map(|writer| (0..25).map(move |line| (writer, line))).collect();
+        assert_eq!(found, expected);
+        assert!(!torn_path(&path).exists());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn wherever_a_crash_cuts_only_the_last_line_is_lost(
+            sizes in proptest::collection::vec(0_usize..6000, 1..4),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let lines: Vec<_> = sizes.iter().map(|size| json!({"padding": "x".repeat(*size)}).to_string()).collect();
+            let whole = lines.join("\n") + "\n";
+            let kept = cut.index(whole.len() + 1);
+            let (_folder, mut journal) = with_content(&whole.as_bytes()[..kept]);
+            journal.append(&json!({"last": true})).unwrap();
+
+            // A line survives if all of it but the newline was there.
+            let ends = lines.iter().scan(0, |end, line| { *end += line.len() + 1; Some(*end - 1) });
+            let surviving = ends.filter(|end| *end <= kept).count();
+            let mut expected = lines[..surviving].to_vec();
+            expected.push(r#"{"last":true}"#.into());
+            prop_assert_eq!(fs::read_to_string(&journal.path).unwrap(), expected.join("\n") + "\n");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! One measurement at a time on a machine: two at once would measure each other.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use super::{RecordError, command};
+
+/// The file that is locked, in the data directory.
+pub const FILE: &str = "measurement.lock";
+
+/// How often a waiting measurement looks again.
+const POLL: Duration = Duration::from_millis(100);
+
+/// The right to measure. It is given back on drop, and by the kernel if the process dies. The file stays.
+#[derive(Debug)]
+pub struct MeasurementLock {
+    file: File,
+}
+
+/// What became of an attempt to take the lock.
+#[derive(Debug)]
+pub enum Attempt {
+    /// It is taken.
+    Held(MeasurementLock),
+    /// Another measurement holds it: which, for people.
+    Busy(String),
+}
+
+impl MeasurementLock {
+    /// Takes the lock of `data_dir` if it is free, and writes down who holds it.
+    ///
+    /// # Errors
+    /// When the file cannot be made, written or locked.
+    pub fn acquire(data_dir: &Path) -> Result<Attempt, RecordError> {
+        fs::create_dir_all(data_dir).map_err(RecordError::file("make the folder", data_dir))?;
+        let path = data_dir.join(FILE);
+        // Not truncated here: what stands in it is the holder's.
+        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = options.map_err(RecordError::file("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => {
+                sign(&mut file).map_err(RecordError::file("write to", &path))?;
+                Ok(Attempt::Held(Self { file }))
+            }
+            Err(TryLockError::WouldBlock) => Ok(Attempt::Busy(holder(&mut file))),
+            Err(TryLockError::Error(error)) => Err(RecordError::file("lock", &path)(error)),
+        }
+    }
+
+    /// Takes the lock, waiting until it is free. `on_wait` is told once who holds it, if there is anything to wait for.
+    /// Nothing is returned when `interrupted` says yes before the lock is free.
+    ///
+    /// # Errors
+    /// As for [`MeasurementLock::acquire`].
+    pub fn acquire_waiting(
+        data_dir: &Path,
+        on_wait: impl FnOnce(&str),
+        interrupted: impl Fn() -> bool,
+    ) -> Result<Option<Self>, RecordError> {
+        let mut on_wait = Some(on_wait);
+        loop {
+            match Self::acquire(data_dir)? {
+                Attempt::Held(lock) => return Ok(Some(lock)),
+                Attempt::Busy(holder) => {
+                    if let Some(on_wait) = on_wait.take() {
+                        on_wait(&holder);
+                    }
+                }
+            }
+            if interrupted() {
+                return Ok(None);
+            }
+            thread::sleep(POLL);
+        }
+    }
+}
+
+impl Drop for MeasurementLock {
+    fn drop(&mut self) {
+        // What is left behind is only shown while another holds the lock and has not signed yet.
+        let _ = self.file.set_len(0);
+        let _ = self.file.unlock();
+    }
+}
+
+/// Writes down who holds the lock: process id and command.
+fn sign(file: &mut File) -> io::Result<()> {
+    let mut words = std::env::args_os();
+    let program = words.next().unwrap_or_default();
+    let command = command::reproduce(program, words);
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "process {}: {command}", std::process::id())
+}
+
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    // Who it is is a courtesy: that it is locked is known.
+    let _ = file.read_to_string(&mut text);
+    if text.trim().is_empty() { "another process".into() } else { text.trim().into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Instant;
+
+    use super::*;
+
+    fn held(data_dir: &Path) -> MeasurementLock {
+        match MeasurementLock::acquire(data_dir).unwrap() {
+            Attempt::Held(lock) => lock,
+            Attempt::Busy(holder) => panic!("held by {holder}"),
+        }
+    }
+
+    #[test]
+    fn only_one_holds_it_and_the_other_learns_who() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("data");
+        let lock = held(&data_dir);
+        let Attempt::Busy(holder) = MeasurementLock::acquire(&data_dir).unwrap() else {
+            panic!("held twice")
+        };
+        assert!(holder.starts_with(&format!("process {}: ", std::process::id())), "{holder}");
+        drop(lock);
+        drop(held(&data_dir));
+        held(&data_dir);
+    }
+
+    #[test]
+    fn a_waiting_one_gets_it_when_it_is_free_and_is_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = AtomicUsize::new(0);
+        let lock = held(folder.path());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(POLL * 3);
+                drop(lock);
+            });
+            let started = Instant::now();
+            let waited = MeasurementLock::acquire_waiting(
+                folder.path(),
+                |_| {
+                    told.fetch_add(1, Ordering::Relaxed);
+                },
+                || false,
+            );
+            assert!(waited.unwrap().is_some());
+            assert!(started.elapsed() >= POLL);
+        });
+        assert_eq!(told.into_inner(), 1);
+    }
+
+    #[test]
+    fn a_free_lock_is_taken_without_a_word() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = MeasurementLock::acquire_waiting(folder.path(), |holder| panic!("{holder}"), || true);
+        assert!(lock.unwrap().is_some());
+    }
+
+    #[test]
+    fn waiting_can_be_interrupted() {
+        let folder = tempfile::tempdir().unwrap();
+        let _lock = held(folder.path());
+        assert!(MeasurementLock::acquire_waiting(folder.path(), |_| (), || true).unwrap().is_none());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_kernel_releases_it_when_its_holder_dies() {
+        let folder = tempfile::tempdir().unwrap();
+        // The same lock, taken by another process that keeps it until it is killed.
+        let mut command = std::process::Command::new("flock");
+        let mut holder =
+            command.arg("--no-fork").arg(folder.path().join(FILE)).args(["sleep", "60"]).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while matches!(MeasurementLock::acquire(folder.path()).unwrap(), Attempt::Held(_)) {
+            assert!(Instant::now() < deadline, "the other process never took the lock");
+            thread::sleep(Duration::from_millis(20));
+        }
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+        drop(held(folder.path()));
+    }
+}
