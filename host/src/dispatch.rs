@@ -133,18 +133,18 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// Starts a worker and loads the runner at `path`, which must call itself `name`.
+    /// Starts a worker and loads the runner in `library`, which must call itself `name`.
     ///
     /// # Errors
     /// When the file is refused, crashes, hangs, or says another name than its metadata.
-    pub fn load(launch: &Launch, path: &Path, name: &str, log: &Path) -> Result<Self, CallError> {
+    pub fn load(launch: &Launch, library: &LibraryFile, name: &str, log: &Path) -> Result<Self, CallError> {
         let started = Instant::now();
         let mut session = WorkerSession::start(launch, log)?;
-        let request = Request::LoadRunner { path: path.into() };
+        let request = Request::LoadRunner { library: library.clone() };
         match session.call("load", request, Some(deadline::LOAD), &mut Deaf) {
             Ok(Reply::Loaded { name: said, .. }) if said.to_lowercase() != name => {
                 session.end();
-                Err(CallError::other_name(path, name, &said))
+                Err(CallError::other_name(&library.path, name, &said))
             }
             Ok(Reply::Loaded { options, .. }) => {
                 Ok(Self { session, options, load_seconds: started.elapsed().as_secs_f64() })

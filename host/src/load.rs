@@ -16,6 +16,9 @@ use plugin_api::ffi::{ForeignRunner, RunnerModuleRef};
 use plugin_api::workload::{WorkloadFunctions, WorkloadLibrary, abi_is_compatible};
 use plugin_api::{HostServices, RunnerError};
 
+use crate::inspect;
+use crate::protocol::LibraryFile;
+
 /// Keeps a library mapped when its last handle goes: a plugin's threads and statics may outlive it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const RTLD_NODELETE: i32 = 0x1000;
@@ -32,6 +35,12 @@ pub enum LoadError {
         path: PathBuf,
         /// The linker's words.
         why: String,
+    },
+    /// It is not the file that was inspected.
+    #[error("{} was replaced after it was inspected; try: run the command again", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
     },
     /// A symbol that every plugin of its kind exports is missing.
     #[error("{} does not export {symbol}; rebuild it against plugin-api {}", path.display(), plugin_api::API_VERSION)]
@@ -54,16 +63,17 @@ pub enum LoadError {
     Runner(#[from] RunnerError),
 }
 
-/// Loads the runner in the file at `path`.
+/// Loads the runner in `file`.
 ///
 /// # Errors
 /// [`LoadError`] when the file is no runner that this host can call.
 pub fn runner(
-    path: &Path,
+    file: &LibraryFile,
     host: Arc<dyn HostServices>,
     log_level: log::LevelFilter,
 ) -> Result<ForeignRunner, LoadError> {
-    let library = open(path)?;
+    let path = file.path.as_path();
+    let library = open(file)?;
     let header = header(&library, path)?;
     check_layout(header, path)?;
     // SAFETY: the layouts were just found compatible in one direction or the other, which is what makes the prefix
@@ -73,12 +83,13 @@ pub fn runner(
     Ok(ForeignRunner::create(module, host, log_level)?)
 }
 
-/// Loads the workload library in the file at `path`, whose hash is `sha256`.
+/// Loads the workload library in `file`.
 ///
 /// # Errors
 /// [`LoadError`] when the file is no workload library that this host can call.
-pub fn workloads(path: &Path, sha256: &str) -> Result<WorkloadLibrary, LoadError> {
-    let library = open(path)?;
+pub fn workloads(file: &LibraryFile) -> Result<WorkloadLibrary, LoadError> {
+    let path = file.path.as_path();
+    let library = open(file)?;
     let address = |name: &std::ffi::CStr| {
         // SAFETY: only the address is taken; `resolve` below says what it is the address of.
         let symbol = unsafe { library.get::<*const c_void>(name.to_bytes_with_nul()) };
@@ -94,18 +105,32 @@ pub fn workloads(path: &Path, sha256: &str) -> Result<WorkloadLibrary, LoadError
     }
     // SAFETY: the ABI's major version is ours, so the functions have the signatures of ABI.md; never unloaded.
     let functions = unsafe { WorkloadFunctions::resolve(address) }.map_err(missing)?;
-    Ok(WorkloadLibrary::new(Box::leak(Box::new(functions)), path, sha256))
+    Ok(WorkloadLibrary::new(Box::leak(Box::new(functions)), path, &file.sha256))
 }
 
 /// Opens the library for good: all symbols at once, so that a missing one is an error here and not a crash in a run;
 /// none shared with other libraries; never unloaded.
-fn open(path: &Path) -> Result<Library, LoadError> {
+fn open(file: &LibraryFile) -> Result<Library, LoadError> {
+    let path = file.path.as_path();
+    check_unchanged(file)?;
     // SAFETY: running the file's constructors is the point; the worker is a process that may fail.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) };
     library.map_err(|error| {
         let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
         LoadError::Open { path: path.into(), why: first_line(&why) }
     })
+}
+
+/// What is loaded must be what was inspected, as that is what the record names. Whoever replaces the file between this
+/// look and the next line gets past it: against the user's own will there is no guard.
+fn check_unchanged(file: &LibraryFile) -> Result<(), LoadError> {
+    let path = file.path.as_path();
+    let hash = inspect::sha256_of(path)
+        .map_err(|error| LoadError::Open { path: path.into(), why: error.to_string() })?;
+    if hash == file.sha256 {
+        return Ok(());
+    }
+    Err(LoadError::Changed { path: path.into() })
 }
 
 fn header(library: &Library, path: &Path) -> Result<&'static LibHeader, LoadError> {

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 /// during a run.
 pub const VERSION: u32 = 1;
 
-/// A file of a workload library.
+/// A file that inspection found to be a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LibraryFile {
     /// Where it is.
@@ -46,7 +46,7 @@ pub enum Request {
     /// Load the runner in a file.
     LoadRunner {
         /// The file.
-        path: PathBuf,
+        library: LibraryFile,
     },
     /// Ask the runner whether it could start.
     Probe,

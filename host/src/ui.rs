@@ -126,7 +126,7 @@ fn colour_on_stderr() -> bool {
 /// A table with these headings, as wide as the terminal allows.
 pub fn table<const COLUMNS: usize>(headings: [&str; COLUMNS]) -> Table {
     let mut table = Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(headings.map(str::to_uppercase));
     if let Ok(size) = rustix::termios::tcgetwinsize(rustix::stdio::stdout()) {

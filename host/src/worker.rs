@@ -6,7 +6,7 @@
 mod serve;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,7 @@ impl Worker {
     pub fn handle(&mut self, request: Request) -> Reply {
         let answer = match request {
             Request::Hello { .. } => Ok(Reply::Hello { version: VERSION }),
-            Request::LoadRunner { path } => self.load_runner(&path),
+            Request::LoadRunner { library } => self.load_runner(&library),
             Request::Probe => self.probe(),
             Request::Setup { request, folders } => self.setup(&request, folders),
             Request::Open { session } => self.open(&session),
@@ -96,8 +96,8 @@ impl Worker {
         })
     }
 
-    fn load_runner(&mut self, path: &Path) -> Result<Reply, Failure> {
-        let runner = load::runner(path, Arc::clone(&self.host), self.log_level)?;
+    fn load_runner(&mut self, library: &LibraryFile) -> Result<Reply, Failure> {
+        let runner = load::runner(library, Arc::clone(&self.host), self.log_level)?;
         let (name, options) = (runner.backend_name().to_owned(), runner.options());
         self.runner = Some(Box::new(runner));
         Ok(Reply::Loaded { name, options })
@@ -171,7 +171,7 @@ impl Worker {
 
     fn library(&mut self, file: &LibraryFile) -> Result<&WorkloadLibrary, LoadError> {
         if !self.libraries.contains_key(&file.path) {
-            let library = load::workloads(&file.path, &file.sha256)?;
+            let library = load::workloads(file)?;
             self.libraries.insert(file.path.clone(), library);
         }
         let refused = || LoadError::Symbol { path: file.path.clone(), symbol: "its workloads".into() };

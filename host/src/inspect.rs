@@ -1,0 +1,183 @@
+//! What a file is, from its bytes alone: nothing of it is run, and it is never opened with the dynamic linker.
+
+mod image;
+mod libc;
+pub mod metadata;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+pub use metadata::{Kind, Metadata};
+
+/// A file that is a plugin, as far as its bytes tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspected {
+    /// The file, with every link on the way to it resolved.
+    pub path: PathBuf,
+    /// The SHA-256 of the file, in hex.
+    pub sha256: String,
+    /// What it says of itself.
+    pub metadata: Metadata,
+}
+
+/// Why a file is no plugin for this host.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Rejection {
+    /// Why, in one line.
+    pub reason: String,
+    /// What mends it, if anything is known to.
+    pub remedy: Option<String>,
+}
+
+impl Rejection {
+    fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), remedy: None }
+    }
+
+    fn with_remedy(self, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..self }
+    }
+}
+
+impl From<io::Error> for Rejection {
+    fn from(error: io::Error) -> Self {
+        Self::new(format!("cannot be read: {error}"))
+    }
+}
+
+/// Says what the file at `path` is.
+///
+/// # Errors
+/// [`Rejection`] when it is no plugin that this host can load.
+pub fn inspect(path: &Path) -> Result<Inspected, Rejection> {
+    let path = path.canonicalize()?;
+    let status = path.metadata()?;
+    // Looked at before it is opened: opening a pipe would wait for a writer.
+    if !status.is_file() {
+        return Err(Rejection::new("not a regular file"));
+    }
+    if status.len() == 0 {
+        return Err(Rejection::new("the file is empty"));
+    }
+    let metadata = image::check(File::open(&path)?, status.len())?;
+    check_version(&metadata)?;
+    // Hashed last, so that a library that is not ours costs little however large it is.
+    let sha256 = sha256_of(&path)?;
+    Ok(Inspected { path, sha256, metadata })
+}
+
+/// The SHA-256 of the file at `path`, in hex.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sha256_of(path: &Path) -> io::Result<String> {
+    let (mut file, mut hash) = (File::open(path)?, Sha256::new());
+    let mut chunk = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(hex::encode(hash.finalize())),
+            length => hash.update(&chunk[..length]),
+        }
+    }
+}
+
+/// A plugin of another major version of the API is for another host.
+fn check_version(metadata: &Metadata) -> Result<(), Rejection> {
+    let (theirs, ours) = (&metadata.api, plugin_api::API_VERSION);
+    if major(theirs) == major(ours) {
+        return Ok(());
+    }
+    let reason = format!("built against plugin-api {theirs}, but this host speaks {ours}");
+    Err(Rejection::new(reason).with_remedy(format!("rebuild it against plugin-api {ours}")))
+}
+
+fn major(version: &str) -> &str {
+    version.split('.').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn reason(path: &Path) -> String {
+        inspect(path).unwrap_err().reason
+    }
+
+    fn written(bytes: &[u8]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, bytes).unwrap();
+        file
+    }
+
+    #[test]
+    fn what_is_no_library_is_rejected_with_what_it_is() {
+        assert_eq!(reason(written(b"").path()), "the file is empty");
+        assert_eq!(reason(written(b"hello\n").path()), "not a shared library");
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(reason(folder.path()), "not a regular file");
+        let dangling = folder.path().join("libx.so");
+        std::os::unix::fs::symlink("nowhere", &dangling).unwrap();
+        assert!(reason(&dangling).starts_with("cannot be read: "));
+    }
+
+    #[test]
+    fn a_pipe_does_not_keep_anyone_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("libpipe.so");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        assert_eq!(reason(&path), "not a regular file");
+    }
+
+    #[test]
+    fn a_program_is_no_plugin() {
+        let program = std::env::current_exe().unwrap();
+        assert!(!reason(&program).is_empty());
+    }
+
+    #[test]
+    fn a_library_that_is_not_ours_is_told_from_one_that_was_cut_short() {
+        let libc = super::libc::path().unwrap();
+        assert_eq!(reason(&libc), "not a crossrun plugin: it has no metadata section");
+        let bytes = fs::read(libc).unwrap();
+        let cut = written(&bytes[..bytes.len() / 2]);
+        assert!(reason(cut.path()).contains("cut short or damaged"), "{}", reason(cut.path()));
+    }
+
+    #[test]
+    fn another_major_version_is_for_another_host() {
+        let of = |api: &str| Metadata { api: api.into(), ..metadata::tests::example() };
+        assert!(check_version(&of(plugin_api::API_VERSION)).is_ok());
+        assert!(check_version(&of("1.99.0")).is_ok());
+        assert!(check_version(&of("2.0.0")).unwrap_err().reason.contains("plugin-api 2.0.0"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn no_bytes_hurt(bytes: Vec<u8>) {
+            prop_assert!(inspect(written(&bytes).path()).is_err());
+        }
+
+        #[test]
+        fn no_change_to_a_library_hurts(changes in prop::collection::vec((0_usize..4096, any::<u8>()), 1..20)) {
+            let mut bytes = fs::read(super::libc::path().unwrap()).unwrap();
+            let length = bytes.len();
+            for (at, to) in changes {
+                // The headers at the start, and the table of sections at the end.
+                bytes[at] = to;
+                bytes[length - 1 - at] = to;
+            }
+            prop_assert!(inspect(written(&bytes).path()).is_err());
+        }
+    }
+}

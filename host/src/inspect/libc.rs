@@ -1,0 +1,71 @@
+//! Which version of the C library a plugin needs, and which there is: the linker's own message names only the first.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use object::read::{ReadCache, ReadRef};
+use object::{Object, ObjectSection};
+
+use super::Rejection;
+
+/// What the names of versions begin with.
+const PREFIX: &[u8] = b"GLIBC_";
+
+/// A version as numbers, so that 2.9 comes before 2.34.
+type Version = Vec<u32>;
+
+/// Whether this machine's C library has what `object` needs; if that cannot be told, it has.
+pub(super) fn check<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) -> Result<(), Rejection> {
+    let (Some(needed), Some(present)) = (newest(object), present()) else { return Ok(()) };
+    if needed <= present {
+        return Ok(());
+    }
+    let reason = format!("needs glibc {}, but this machine has {}", dotted(&needed), dotted(&present));
+    Err(Rejection::new(reason).with_remedy("rebuild it on this machine"))
+}
+
+/// The file of the C library in this process.
+pub(super) fn path() -> Option<PathBuf> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let paths = maps.lines().filter_map(|line| line.split_ascii_whitespace().nth(5));
+    paths.map(PathBuf::from).find(|path| path.file_name().is_some_and(|name| name == "libc.so.6"))
+}
+
+fn present() -> Option<Version> {
+    let bytes = ReadCache::new(File::open(path()?).ok()?);
+    newest(&object::File::parse(&bytes).ok()?)
+}
+
+/// The newest version that is named among the strings of the dynamic section: of the C library itself what it
+/// provides, of any other what it needs.
+fn newest<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) -> Option<Version> {
+    let strings = object.section_by_name(".dynstr")?.data().ok()?;
+    strings.split(|byte| *byte == 0).filter_map(version).max()
+}
+
+fn version(name: &[u8]) -> Option<Version> {
+    let digits = std::str::from_utf8(name.strip_prefix(PREFIX)?).ok()?;
+    digits.split('.').map(|number| number.parse().ok()).collect()
+}
+
+fn dotted(version: &Version) -> String {
+    version.iter().map(ToString::to_string).collect::<Vec<_>>().join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_as_numbers() {
+        assert!(version(b"GLIBC_2.9") < version(b"GLIBC_2.34"));
+        assert!(version(b"GLIBC_2.2.5") < version(b"GLIBC_2.34"));
+        assert_eq!(version(b"GLIBC_PRIVATE"), None);
+        assert_eq!(version(b"GCC_3.0"), None);
+    }
+
+    #[test]
+    fn this_machine_has_one() {
+        assert!(present().unwrap() >= vec![2, 17]);
+    }
+}

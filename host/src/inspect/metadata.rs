@@ -1,0 +1,229 @@
+//! The text in a plugin's metadata section; `ABI.md` of plugin-api lists its keys.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::Rejection;
+
+/// The first line; the number is the version of the format.
+const FIRST_LINE: &str = "crossrun-plugin 1";
+/// The last line: what was cut off is noticed.
+const LAST_LINE: &str = "end";
+/// More than this is no metadata.
+pub(super) const MAX_LENGTH: u64 = 64 * 1024;
+/// The longest name.
+const MAX_NAME: usize = 64;
+
+/// What a plugin is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A backend.
+    Runner,
+    /// A library of workloads, with their names.
+    Workloads(Vec<String>),
+}
+
+impl Kind {
+    /// As listings have it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Runner => "runner",
+            Self::Workloads(_) => "workloads",
+        }
+    }
+}
+
+/// What a plugin says of itself, and how it was built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metadata {
+    /// What it is.
+    pub kind: Kind,
+    /// The backend's or library's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it is, in one line.
+    pub description: String,
+    /// Its licence.
+    pub license: String,
+    /// The version of plugin-api that it was built against.
+    pub api: String,
+    /// The compiler, as it names itself.
+    pub rustc: String,
+    /// The target triple.
+    pub target: String,
+    /// The optimisation level: `0` to `3`, `s` or `z`.
+    pub opt_level: String,
+    /// Whether it was built with debug assertions.
+    pub debug_assertions: bool,
+    /// The processor features that the compiler was allowed to use, comma separated.
+    pub target_features: String,
+}
+
+impl Metadata {
+    /// Reads the text of a section.
+    ///
+    /// # Errors
+    /// [`Rejection`] when it is not what the export macros write.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Rejection> {
+        // Linkers may pad a section with zeros.
+        let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let text = std::str::from_utf8(&bytes[..end]).map_err(|_| damaged("it is not UTF-8"))?;
+        let mut lines = text.lines();
+        let first = lines.next().unwrap_or_default();
+        if first != FIRST_LINE {
+            return Err(not_this_format(first));
+        }
+        let mut values = Values::default();
+        for line in lines.by_ref() {
+            if line == LAST_LINE {
+                return values.metadata();
+            }
+            values.insert(line)?;
+        }
+        Err(damaged("its end is missing"))
+    }
+
+    /// How it was built, as records have it.
+    pub fn build(&self) -> Map<String, Value> {
+        let Self { rustc, target, opt_level, debug_assertions, target_features, api, .. } = self;
+        let build = json!({
+            "rustc": rustc, "target": target, "opt_level": opt_level, "debug_assertions": debug_assertions,
+            "target_features": target_features, "plugin_api": api,
+        });
+        build.as_object().cloned().unwrap_or_default()
+    }
+}
+
+fn damaged(why: &str) -> Rejection {
+    Rejection::new(format!("its metadata is damaged: {why}"))
+}
+
+fn not_this_format(first: &str) -> Rejection {
+    match first.strip_prefix("crossrun-plugin ").map(str::parse::<u32>) {
+        Some(Ok(version)) => Rejection::new(format!("its metadata has format {version}, which this host does not know"))
+            .with_remedy("update crossrun"),
+        _ => damaged("it does not start as metadata does"),
+    }
+}
+
+#[derive(Default)]
+struct Values<'a>(BTreeMap<&'a str, &'a str>);
+
+impl<'a> Values<'a> {
+    fn insert(&mut self, line: &'a str) -> Result<(), Rejection> {
+        let (key, value) = line.split_once('=').ok_or_else(|| damaged("a line is no KEY=VALUE"))?;
+        if value.chars().any(char::is_control) {
+            return Err(damaged("a value has a control character in it"));
+        }
+        match self.0.insert(key, value) {
+            None => Ok(()),
+            Some(_) => Err(damaged("a key comes twice")),
+        }
+    }
+
+    fn text(&self, key: &str) -> Result<String, Rejection> {
+        self.0.get(key).map(ToString::to_string).ok_or_else(|| damaged(&format!("{key} is missing")))
+    }
+
+    fn name(&self) -> Result<String, Rejection> {
+        let name = self.text("name")?;
+        if is_name(&name) { Ok(name) } else { Err(damaged("its name is none")) }
+    }
+
+    fn kind(&self) -> Result<Kind, Rejection> {
+        match self.text("kind")?.as_str() {
+            "runner" => Ok(Kind::Runner),
+            "workloads" => {
+                let names: Vec<String> = self.text("workloads")?.split(',').map(str::to_owned).collect();
+                let fit = names.iter().all(|name| is_name(name));
+                if fit { Ok(Kind::Workloads(names)) } else { Err(damaged("a workload's name is none")) }
+            }
+            _ => Err(Rejection::new("a plugin of a kind that this host does not know").with_remedy("update crossrun")),
+        }
+    }
+
+    fn metadata(&self) -> Result<Metadata, Rejection> {
+        Ok(Metadata {
+            kind: self.kind()?,
+            name: self.name()?,
+            version: self.text("version")?,
+            description: self.text("description")?,
+            license: self.text("license")?,
+            api: self.text("api")?,
+            rustc: self.text("rustc")?,
+            target: self.text("target")?,
+            opt_level: self.text("opt_level")?,
+            debug_assertions: self.text("debug_assertions")? == "true",
+            target_features: self.text("target_features")?,
+        })
+    }
+}
+
+/// What the export macros let through.
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TEXT: &str = "crossrun-plugin 1\nkind=workloads\nname=mine\nworkloads=a,b\nversion=1.2.3\ndescription=x=y\n\
+        license=MIT\napi=1.0.0\nrustc=rustc 1.95\ntarget=x86_64-unknown-linux-gnu\nopt_level=3\n\
+        debug_assertions=false\ntarget_features=sse,sse2\nof_a_later_version=1\nend\n";
+
+    pub(crate) fn example() -> Metadata {
+        Metadata::parse(TEXT.as_bytes()).unwrap()
+    }
+
+    fn reason(text: &str) -> String {
+        Metadata::parse(text.as_bytes()).unwrap_err().reason
+    }
+
+    #[test]
+    fn what_the_macros_write_is_read() {
+        let metadata = example();
+        assert_eq!(metadata.kind, Kind::Workloads(vec!["a".into(), "b".into()]));
+        assert_eq!((metadata.name.as_str(), metadata.description.as_str()), ("mine", "x=y"));
+        assert!(!metadata.debug_assertions);
+        assert_eq!(Metadata::parse(format!("{TEXT}\0\0").as_bytes()).unwrap(), metadata);
+    }
+
+    #[test]
+    fn what_is_missing_or_forged_is_refused() {
+        for (from, to, words) in [
+            ("version=1.2.3\n", "", "version is missing"),
+            ("name=mine", "name=Mine", "name"),
+            ("name=mine", "name=", "name"),
+            ("name=mine", "name=mine\nname=other", "twice"),
+            ("workloads=a,b", "workloads=a,,b", "workload's name"),
+            ("license=MIT", "license=\u{1b}[2J", "control"),
+            ("license=MIT", "license", "KEY=VALUE"),
+            ("end\n", "", "end is missing"),
+            ("crossrun-plugin 1", "crossrun-plugin 2", "format 2"),
+            ("crossrun-plugin 1", "rubbish", "start"),
+            ("kind=workloads", "kind=dancer", "kind"),
+        ] {
+            let text = TEXT.replacen(from, to, 1);
+            assert!(reason(&text).contains(words), "{from} to {to}: {}", reason(&text));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+            let _ = Metadata::parse(&bytes);
+            let _ = Metadata::parse(&[TEXT.as_bytes(), &bytes].concat());
+        }
+
+        #[test]
+        fn any_end_that_is_cut_off_is_noticed(length in 0..TEXT.len() - 1) {
+            prop_assert!(Metadata::parse(&TEXT.as_bytes()[..length]).is_err());
+        }
+    }
+}

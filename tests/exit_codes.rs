@@ -1,0 +1,151 @@
+//! Every exit code of the README, and the line that comes with it.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::support::{Place, Ran, eventually, processes_of_sessions_of, repository};
+
+const RUN: [&str; 5] = ["run", "--backend", "native", "--workload", "null"];
+
+fn native(place: &Place, more: &[&str]) -> Ran {
+    place.crossrun(&[&RUN, more].concat())
+}
+
+#[test]
+fn the_readme_lists_what_can_come() {
+    let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    for code in ["0", "1", "2", "3", "4", "5", "6", "8", "130"] {
+        assert!(readme.contains(&format!("\n| {code} |")), "README.md lists no exit code {code}");
+    }
+}
+
+#[test]
+fn done_is_0() {
+    native(&Place::new(), &[]).code(0);
+}
+
+#[test]
+fn what_nobody_expected_is_1() {
+    let place = Place::new();
+    std::fs::write(place.path().join("results"), "not a folder").unwrap();
+    native(&place, &[]).code(1).says("results");
+}
+
+#[test]
+fn a_command_line_that_cannot_be_is_2() {
+    let place = Place::new();
+    for (more, word) in [
+        (["--items", "many"], "many"),
+        (["--parallelism", "0"], "parallelism"),
+        (["--timeout", "soon"], "soon"),
+        (["--nodes", "0"], "nodes"),
+        (["--extra", "nothing"], "KEY=VALUE"),
+        (["--run-id", "../x"], "run id"),
+        (["--extra", "batch_size=0"], "batch_size"),
+        (["--extra", "fusion=of"], "fusion"),
+        (["--extra", "max_wait_seconds=-1"], "max_wait_seconds"),
+        (["--isolation", "some"], "isolation"),
+    ] {
+        native(&place, &more).code(2).says(word);
+    }
+    place.crossrun(&["dance"]).code(2);
+}
+
+#[test]
+fn a_parameter_out_of_range_is_2_and_leaves_no_record() {
+    let place = Place::new();
+    let run = ["run", "--backend", "native", "--workload", "pipeline", "--extra", "stages=1000"];
+    place.crossrun(&run).code(2).says("extra.stages is 1000, but must be a whole number from 1 to");
+    assert!(!place.path().join("results").exists());
+}
+
+#[test]
+fn an_unknown_backend_is_3_and_says_what_there_is_and_where_it_looked() {
+    let place = Place::new();
+    let ran = place.crossrun(&["run", "--backend", "nosuch"]).code(3).says("nosuch").says("native");
+    assert!(ran.stderr().contains(place.plugins().to_str().unwrap()), "{}", ran.explain());
+    assert!(!place.path().join("results").exists());
+}
+
+#[test]
+fn the_default_backend_that_is_not_there_is_3() {
+    Place::new().crossrun(&["run"]).code(3).says("\"sage\"").says("native");
+}
+
+#[test]
+fn an_unknown_workload_is_3_and_says_what_there_is() {
+    let place = Place::new();
+    place.crossrun(&["run", "--backend", "native", "--workload", "nosuch"]).code(3).says("word_count");
+    place.crossrun(&["workloads", "nosuch"]).code(3).says("word_count");
+}
+
+#[test]
+fn a_backend_that_is_not_available_is_3_with_the_command_that_mends_it() {
+    let place = Place::with_misbehaving();
+    let mut command = place.command(&["run", "--backend", "misbehaving"]);
+    command.env("CROSSRUN_TEST_PROBE", "unavailable");
+    Ran::of(command).code(3).says("it is not in the mood").says("try: crossrun setup misbehaving");
+}
+
+#[test]
+fn a_failed_trial_is_4() {
+    let place = Place::with_misbehaving();
+    place.misbehave("error", "run", &[]).code(4).says("the engine is out of order").says("try: kick it");
+}
+
+#[test]
+fn a_wrong_answer_is_5() {
+    Place::with_misbehaving().misbehave("drop", "run", &[]).code(5).says("9 items reached the sink, but 10 must");
+}
+
+#[test]
+fn an_impossible_claim_is_6() {
+    Place::with_misbehaving().misbehave("claim_more_time", "run", &[]).code(6).says("not valid");
+}
+
+#[test]
+fn a_set_up_that_fails_is_8() {
+    let place = Place::with_misbehaving();
+    let mut command = place.command(&["setup", "misbehaving"]);
+    command.env("CROSSRUN_TEST_SETUP", "error");
+    Ran::of(command).code(8).says("the engine is out of order");
+}
+
+#[test]
+fn an_interrupt_is_130_and_leaves_neither_a_record_nor_a_process() {
+    let place = Place::with_misbehaving();
+    let mut command = place.command(&[
+        "run", "--backend", "misbehaving", "--workload", "null", "--extra", "behaviour=hang", "--extra", "at=run",
+    ]);
+    let child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let pid = child.id();
+    eventually("the worker runs", || processes_of_sessions_of(pid).len() >= 3);
+    std::thread::sleep(Duration::from_millis(300));
+    let pid_of = rustix_pid(pid);
+    rustix::process::kill_process(pid_of, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!place.path().join("results").exists());
+    eventually("nothing is left", || processes_of_sessions_of(pid).is_empty());
+}
+
+fn rustix_pid(pid: u32) -> rustix::process::Pid {
+    rustix::process::Pid::from_raw(pid as i32).unwrap()
+}
+
+#[test]
+fn errors_are_json_where_json_was_asked_for() {
+    let error = Place::new().crossrun(&["run", "--json", "--backend", "nosuch"]).code(3).json();
+    assert_eq!(error["error"]["exit_code"], 3);
+    assert!(error["error"]["message"].as_str().unwrap().contains("nosuch"));
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_failure() {
+    let place = Place::new();
+    let mut command = place.command(&["workloads"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,0 +1,141 @@
+//! Whatever a backend does to its process costs one row that says so, and nothing of it is left running.
+
+use std::process::Stdio;
+
+use crate::support::{Place, Ran, eventually, processes_of_sessions_of, processes_with_word};
+
+/// Runs with namespaces and without: both ways of keeping a tree together must hold.
+const SHELTERS: [&str; 2] = ["on", "off"];
+
+fn misbehave_in(place: &Place, shelter: &str, behaviour: &str, phase: &str, more: &[&str]) -> Ran {
+    let (behaviour, phase) = (format!("behaviour={behaviour}"), format!("at={phase}"));
+    let run = ["run", "--json", "--backend", "misbehaving", "--workload", "null"];
+    let extra = ["--extra", behaviour.as_str(), "--extra", phase.as_str()];
+    let mut command = place.command(&[&run, extra.as_slice(), more].concat());
+    command.env("CROSSRUN_NAMESPACES", shelter);
+    Ran::of(command)
+}
+
+#[test]
+fn a_crash_in_any_phase_is_a_row_that_says_how() {
+    let place = Place::with_misbehaving();
+    let behaviours = [
+        ("segfault", "signal 11 (SIGSEGV)"),
+        ("abort", "signal 6 (SIGABRT)"),
+        ("exit", "exited with code 7"),
+        ("exit_in_success", "exited with code 0"),
+    ];
+    for (behaviour, words) in behaviours {
+        for (phase, shelter) in [("open", "on"), ("run", "on"), ("run", "off")] {
+            let ran = misbehave_in(&place, shelter, behaviour, phase, &[]).code(4).says(words);
+            let error = &ran.json()["metadata"]["error"];
+            assert_eq!(error["kind"], "crashed", "{}", ran.explain());
+            assert_eq!(error["phase"], phase, "{}", ran.explain());
+        }
+    }
+    let rows = place.records("null", "trials.jsonl");
+    assert_eq!(rows.len(), 12);
+    assert!(rows.iter().all(|row| row["status"] == "failed"));
+}
+
+#[test]
+fn a_crash_while_closing_costs_a_warning_and_not_the_answer() {
+    let ran = Place::with_misbehaving().misbehave("segfault", "close", &[]).code(0).says("closing the backend failed");
+    assert_eq!(ran.json()["metadata"]["verified"], true);
+}
+
+#[test]
+fn a_panic_is_a_row_with_its_message() {
+    let ran = Place::with_misbehaving().misbehave("panic", "run", &[]).code(4).says("this backend panics on request");
+    assert_eq!(ran.json()["metadata"]["error"]["kind"], "panic");
+}
+
+#[test]
+fn a_panic_in_a_thread_of_the_backend_hurts_nobody() {
+    Place::with_misbehaving().misbehave("panic_in_thread", "run", &[]).code(0);
+}
+
+#[test]
+fn a_run_that_hangs_is_ended_and_is_a_row() {
+    let place = Place::with_misbehaving();
+    for shelter in SHELTERS {
+        let ran = misbehave_in(&place, shelter, "hang", "run", &["--timeout", "300ms"]).code(4);
+        let error = &ran.json()["metadata"]["error"];
+        assert_eq!(error["kind"], "timed_out", "{}", ran.explain());
+        assert!(error["message"].as_str().unwrap().contains("within 0.3 s"), "{error}");
+    }
+}
+
+#[test]
+fn a_grandchild_in_a_session_of_its_own_does_not_outlive_the_trial() {
+    for (number, (shelter, behaviour)) in SHELTERS
+        .into_iter()
+        .flat_map(|shelter| ["grandchild", "grandchild_and_crash", "grandchild_and_hang"].map(|it| (shelter, it)))
+        .enumerate()
+    {
+        let place = Place::with_misbehaving();
+        // A number of seconds that nobody else sleeps for.
+        let seconds = format!("{}.{}", 600 + number, std::process::id());
+        let extra = format!("behaviour={behaviour}");
+        let mut command = place.command(&[
+            "run", "--backend", "misbehaving", "--workload", "null", "--timeout", "1s", "--extra", &extra,
+        ]);
+        command.env("CROSSRUN_NAMESPACES", shelter).env("CROSSRUN_TEST_GRANDCHILD", &seconds);
+        let ran = Ran::of(command);
+        if behaviour == "grandchild" {
+            ran.code(0).says("left 1 process behind");
+        } else {
+            ran.code(4);
+        }
+        assert_eq!(processes_with_word(&seconds), [0_u32; 0], "{behaviour} with namespaces {shelter}");
+    }
+}
+
+#[test]
+fn killing_the_host_leaves_nothing_running() {
+    for (number, shelter) in SHELTERS.into_iter().enumerate() {
+        let place = Place::with_misbehaving();
+        let seconds = format!("{}.{}", 700 + number, std::process::id());
+        let mut command = place.command(&[
+            "run", "--backend", "misbehaving", "--workload", "null", "--extra", "behaviour=grandchild_and_hang",
+        ]);
+        command.env("CROSSRUN_NAMESPACES", shelter).env("CROSSRUN_TEST_GRANDCHILD", &seconds);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        eventually("the grandchild sleeps", || !processes_with_word(&seconds).is_empty());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        eventually("nothing is left", || {
+            processes_with_word(&seconds).is_empty() && processes_of_sessions_of(child.id()).is_empty()
+        });
+    }
+}
+
+#[test]
+fn a_library_that_crashes_or_hangs_while_it_is_loaded_is_a_row() {
+    let place = Place::with_misbehaving();
+    let run = ["run", "--json", "--backend", "misbehaving", "--workload", "null"];
+    let mut command = place.command(&run);
+    command.env("CROSSRUN_TEST_LOAD", "segfault");
+    let ran = Ran::of(command).code(4);
+    assert_eq!(ran.json()["metadata"]["error"]["phase"], "load", "{}", ran.explain());
+}
+
+#[test]
+fn one_plugin_that_crashes_does_not_hide_the_others() {
+    let place = Place::with_misbehaving();
+    place.stage(&crate::support::plugin("native_runner"));
+    for (variable, behaviour) in [("CROSSRUN_TEST_LOAD", "abort"), ("CROSSRUN_TEST_PROBE", "segfault")] {
+        let mut command = place.command(&["backends", "--json"]);
+        command.env(variable, behaviour);
+        let ran = Ran::of(command).code(0);
+        let rows = ran.json();
+        let status_of = |name: &str| {
+            let row = rows.as_array().unwrap().iter().find(|row| row["name"] == name).unwrap();
+            (row["status"].as_str().unwrap().to_owned(), row["reason"].to_string())
+        };
+        assert_eq!(status_of("native").0, "available", "{}", ran.explain());
+        let (status, reason) = status_of("misbehaving");
+        assert_eq!(status, "rejected", "{}", ran.explain());
+        assert!(reason.contains("SIG"), "{reason}");
+    }
+}

@@ -1,0 +1,17 @@
+//! What crossrun promises, seen from outside: a module a promise. Everything runs through the command line, with
+//! plugins that were staged in a folder of their own.
+
+// The options that allow these in tests reach only functions with `#[test]`, not their helpers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod abi_evolution;
+mod backends;
+mod exit_codes;
+mod foreign_callers;
+mod invariants;
+mod isolation;
+mod records;
+mod rejected_files;
+mod run;
+mod support;
+mod verification;

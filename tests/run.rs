@@ -1,0 +1,114 @@
+//! A run is verified and recorded, whatever the workload and however it is run.
+
+use crate::support::Place;
+
+#[test]
+fn the_seeds_workload_is_verified_on_native_threads() {
+    let place = Place::new();
+    let run = ["run", "--backend", "native", "--items", "100", "--parallelism", "4", "--json"];
+    let record = place.crossrun(&run).code(0).json();
+    assert_eq!(record["backend"], "native");
+    assert_eq!(record["workload"], "scheduler_comparison");
+    assert_eq!(record["parallelism"], 4);
+    assert_eq!(record["success_rate"], 1.0);
+    let metadata = &record["metadata"];
+    assert_eq!(metadata["results_count"], 50);
+    assert_eq!(metadata["expected_count"], 50);
+    assert_eq!(metadata["verified"], true);
+    assert_eq!(metadata["checksum"], metadata["expected_checksum"]);
+}
+
+#[test]
+fn every_workload_is_verified_under_every_scheduler_and_fusion() {
+    let place = Place::new();
+    for workload in ["null", "pipeline", "imbalance", "word_count", "scheduler_comparison"] {
+        for scheduler in ["default", "fifo", "load_aware"] {
+            for fusion in ["auto", "off"] {
+                let fusion = format!("fusion={fusion}");
+                let run = [
+                    "run", "--json", "--backend", "native", "--workload", workload, "--scheduler", scheduler, "--items", "333",
+                    "--parallelism", "3", "--extra", "batch_size=8", "--extra", &fusion,
+                ];
+                let more: &[&str] =
+                    if workload == "scheduler_comparison" { &["--extra", "sleep_us=100"] } else { &[] };
+                let ran = place.crossrun(&[&run, more].concat()).code(0);
+                assert_eq!(ran.json()["metadata"]["verified"], true, "{}", ran.explain());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_items_are_a_run_too() {
+    let place = Place::new();
+    for workload in ["null", "word_count"] {
+        let run = ["run", "--json", "--backend", "native", "--workload", workload, "--items", "0"];
+        let record = place.crossrun(&run).code(0).json();
+        assert_eq!(record["metadata"]["results_count"], 0);
+    }
+}
+
+#[test]
+fn people_get_a_page_and_the_record_on_disk() {
+    let place = Place::new();
+    let ran = place.crossrun(&["run", "--backend", "native", "--workload", "null", "--items", "1e3"]).code(0);
+    let text = ran.stdout();
+    assert!(text.starts_with("[native] scheduler=default results=1000 elapsed="), "{text}");
+    assert!(text.contains("verified: 1000 items with checksum"), "{text}");
+    assert!(text.contains("recorded in results/null as "), "{text}");
+    assert_eq!(place.records("null", "unified_results.jsonl").len(), 1);
+    assert_eq!(ran.stderr(), "");
+}
+
+#[test]
+fn a_scheduler_that_native_does_not_know_runs_as_default_with_a_warning() {
+    let place = Place::new();
+    let run = ["run", "--json", "--backend", "native", "--workload", "null", "--scheduler", "magic"];
+    let ran = place.crossrun(&run).code(0).says("magic");
+    let metadata = &ran.json()["metadata"];
+    assert_eq!(metadata["scheduler_name"], "default");
+    assert!(metadata["warnings"][0].as_str().unwrap().contains("magic"), "{metadata}");
+}
+
+#[test]
+fn a_key_that_nobody_reads_is_warned_of() {
+    let place = Place::new();
+    let run = ["run", "--json", "--backend", "native", "--workload", "null", "--extra", "batchsize=3"];
+    place.crossrun(&run).code(0).says("extra.batchsize is read by nobody");
+}
+
+#[test]
+fn without_isolation_the_same_answer_comes() {
+    let place = Place::new();
+    let run = ["run", "--json", "--backend", "native", "--workload", "pipeline", "--items", "500"];
+    let apart = place.crossrun(&run).code(0).json();
+    let here = place.crossrun(&[&run, ["--isolation", "none"].as_slice()].concat()).code(0).json();
+    assert_eq!(apart["metadata"]["checksum"], here["metadata"]["checksum"]);
+    assert_eq!(here["metadata"]["isolation"], "none");
+}
+
+#[test]
+fn the_command_in_the_record_runs_the_same_again() {
+    let place = Place::new();
+    let run = [
+        "run", "--json", "--backend", "NATIVE", "--workload", "pipeline", "--items", "64", "--seed", "7", "--extra", "iters=5",
+    ];
+    let first = place.crossrun(&run).code(0).json();
+    let command = first["metadata"]["command"].as_str().unwrap();
+    let folder = crate::support::executable().parent().unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let mut shell = std::process::Command::new("sh");
+    shell.arg("-c").arg(format!("{command} --json")).env("PATH", path);
+    shell.env("CROSSRUN_DATA_DIR", place.data()).current_dir(place.path());
+    let second = crate::support::Ran::of(shell).code(0).json();
+    assert_eq!(first["config_hash"], second["config_hash"]);
+    assert_eq!(first["metadata"]["checksum"], second["metadata"]["checksum"]);
+}
+
+#[test]
+fn the_backend_may_come_from_the_environment() {
+    let place = Place::new();
+    let mut command = place.command(&["run", "--json", "--workload", "null"]);
+    command.env("CROSSRUN_BACKEND", "native");
+    assert_eq!(crate::support::Ran::of(command).code(0).json()["backend"], "native");
+}

@@ -1,0 +1,60 @@
+//! A backend does not mark its own work: whatever it says, the judge reads the state of its sinks.
+
+use crate::support::{Ran, Place};
+
+fn misbehave(behaviour: &str) -> Ran {
+    Place::with_misbehaving().misbehave(behaviour, "run", &["--items", "100"])
+}
+
+#[test]
+fn the_backend_that_misbehaves_is_honest_when_not_told_otherwise() {
+    let record = misbehave("nothing").code(0).json();
+    assert_eq!(record["metadata"]["verified"], true);
+}
+
+#[test]
+fn an_item_that_is_dropped_doubled_changed_or_replaced_is_a_wrong_answer() {
+    for behaviour in ["drop", "duplicate", "change", "replace"] {
+        let ran = misbehave(behaviour).code(5);
+        let record = ran.json();
+        assert_eq!(record["success_rate"], 0.0, "{}", ran.explain());
+        assert!(record["throughput"].is_null() && record["duration_seconds"].is_null(), "{}", ran.explain());
+        assert_eq!(record["metadata"]["verified"], false);
+    }
+}
+
+#[test]
+fn a_state_that_is_none_fails_the_trial() {
+    for behaviour in ["rubbish_state", "empty_state"] {
+        let record = misbehave(behaviour).code(4).json();
+        assert_eq!(record["success_rate"], 0.0);
+    }
+}
+
+#[test]
+fn a_claim_that_cannot_be_makes_the_measurement_invalid() {
+    for behaviour in ["claim_more_time", "claim_no_number", "claim_more_results", "claim_another_name"] {
+        let ran = misbehave(behaviour).code(6);
+        assert_eq!(ran.json()["success_rate"], 0.0, "{}", ran.explain());
+    }
+}
+
+#[test]
+fn rubbish_on_standard_output_reaches_neither_the_result_nor_the_protocol() {
+    let place = Place::with_misbehaving();
+    for phase in ["open", "run", "close"] {
+        let ran = place.misbehave("print", phase, &[]).code(0).says("a warning of the backend");
+        let record = ran.json();
+        let log = record["metadata"]["log"].as_str().unwrap();
+        let log = std::fs::read_to_string(log).unwrap();
+        assert!(log.contains("rubbish on standard output") && log.contains("rubbish on standard error"), "{log}");
+    }
+}
+
+#[test]
+fn a_runner_that_calls_itself_otherwise_than_its_file_is_refused() {
+    let place = Place::with_misbehaving();
+    let mut command = place.command(&["run", "--backend", "misbehaving", "--workload", "null"]);
+    command.env("CROSSRUN_TEST_OTHER_NAME", "1");
+    Ran::of(command).code(3).says("another");
+}
