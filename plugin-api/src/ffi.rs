@@ -200,7 +200,7 @@ struct Instance {
 }
 
 /// The root module of a plugin: what [`export_runner!`](crate::export_runner) exports.
-pub extern "C" fn runner_module<F: Factory>() -> RunnerModuleRef {
+pub fn runner_module<F: Factory>() -> RunnerModuleRef {
     RunnerModule {
         create: create::<F>,
         destroy,
