@@ -32,6 +32,7 @@ impl WorkloadRunner for Exported {
     }
 }
 
+#[allow(improper_ctypes, reason = "both sides of this border are Rust")]
 unsafe extern "C" {
     /// What the macro exports, under the name that a host looks up.
     #[link_name = "_1as_0lib_1header_0root_bmodule_bloader"]
@@ -40,7 +41,7 @@ unsafe extern "C" {
 
 fn root() -> &'static LibHeader {
     // SAFETY: the macro defines this symbol with this type, in this very binary.
-    unsafe { &*(&raw const ROOT) }
+    unsafe { &ROOT }
 }
 
 struct Silent;
