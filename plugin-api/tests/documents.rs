@@ -319,6 +319,7 @@ fn a_host_reads_a_runners_examples_and_sends_its_own() {
     let description = json!({"name": runner.backend_name(), "options": runner.options()});
     assert_eq!(description, example("description"));
     assert_eq!(json!(runner.is_available()), example("availability"));
+    assert_eq!(json!(Availability::Available), json!("Available"));
     let context = example("context");
     let [data_dir, log_dir] = ["data_dir", "log_dir"].map(|key| PathBuf::from(text(&context[key])));
     let setup = SetupContext::new(Arc::new(Silent), data_dir.clone(), log_dir.clone());
