@@ -518,7 +518,7 @@ impl WorkloadRunner for ForeignRunner {
         };
         let mut reply = (self.module.run())(self.runner, arguments);
         let sink = std::mem::take(&mut reply.bytes).into_vec();
-        answer::<ResultWire>(reply).map(|wire| wire.join(sink))
+        answer::<ResultWire>(reply)?.join(sink)
     }
 
     fn close(&mut self) -> Result<(), RunnerError> {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::runner::{ErrorKind, RunnerError};
 use crate::spec::WorkloadSpec;
 
 /// What a runner returns: the sink's merged state, and its own claims.
@@ -93,10 +94,14 @@ impl ResultWire {
         )
     }
 
-    pub(crate) fn join(self, sink_state: Vec<u8>) -> RunResult {
-        let Self { schema: _, backend, scheduler_name, elapsed_time, results_count, metrics } = self;
+    pub(crate) fn join(self, sink_state: Vec<u8>) -> Result<RunResult, RunnerError> {
+        let Self { schema, backend, scheduler_name, elapsed_time, results_count, metrics } = self;
+        if schema != Self::SCHEMA {
+            let why = format!("the result's schema is {schema}, this side reads {}", Self::SCHEMA);
+            return Err(RunnerError::new(ErrorKind::Internal, why));
+        }
         let elapsed_time = elapsed_time.unwrap_or(f64::NAN);
-        RunResult { backend, scheduler_name, elapsed_time, results_count, sink_state, metrics }
+        Ok(RunResult { backend, scheduler_name, elapsed_time, results_count, sink_state, metrics })
     }
 }
 
@@ -130,8 +135,16 @@ mod tests {
         let (wire, sink) = ResultWire::split(RunResult::new("x", &spec, f64::NAN, 1, vec![1]));
         let json = serde_json::to_vec(&wire).unwrap();
         let wire: ResultWire = serde_json::from_slice(&json).unwrap();
-        let back = wire.join(sink);
+        let back = wire.join(sink).unwrap();
         assert!(back.elapsed_time.is_nan());
         assert_eq!(back.sink_state, [1]);
+    }
+
+    #[test]
+    fn a_result_of_another_schema_is_not_guessed_at() {
+        let (mut wire, sink) =
+            ResultWire::split(RunResult::new("x", &WorkloadSpec::new("null"), 1.0, 1, Vec::new()));
+        wire.schema = 2;
+        assert_eq!(wire.join(sink).unwrap_err().message, "the result's schema is 2, this side reads 1");
     }
 }

@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn absent_ones_take_their_defaults_and_foreign_ones_are_left_alone() {
-        let parameters = resolve(r#"{"skew":2,"ray_address":"x"}"#).unwrap();
+        let parameters = resolve(r#"{"skew":2,"cluster":"x"}"#).unwrap();
         assert_eq!(parameters.integer("iters"), 10);
         assert_eq!(parameters.number("skew"), 2.0);
         assert_eq!(parameters.choice("shape"), "uniform");
