@@ -17,7 +17,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub use exit::{Exit, Problem};
 
-use crate::ui::Ui;
+use crate::dispatch::Event;
+use crate::ui::{Ui, printable};
 
 /// The backend that runs when none is named: the one that the original layer defaults to. The only engine that the
 /// host knows by name.
@@ -128,6 +129,24 @@ fn dispatch(arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         Verb::Workloads(arguments) => workloads::run(&global, &arguments, ui),
         Verb::Setup(arguments) => setup::run(&global, &arguments, ui),
         Verb::Completions(arguments) => completions::run(&arguments, ui),
+    }
+}
+
+/// Shows what a stage tells.
+fn show(ui: &mut Ui, event: Event) {
+    match event {
+        Event::Expecting => ui.doing("computing what must come out"),
+        Event::Opening => ui.doing("starting the engine"),
+        Event::Running => ui.doing("running"),
+        Event::Judging => ui.doing("judging the answer"),
+        Event::Progress(progress) => ui.progress(&progress),
+        // It is in the record's warnings too, which are shown at the end.
+        Event::Warning(_) => {}
+        Event::Log(level, target, message) => {
+            ui.still();
+            let level = log::Level::iter().nth(level.saturating_sub(1) as usize).unwrap_or(log::Level::Trace);
+            log::log!(target: &target, level, "{}", printable(&message));
+        }
     }
 }
 

@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn the_usual_folders_come_after_those_of_the_environment() {
-        let search = Search::usual(Some(OsStr::new("/a::/b")), Path::new("/opt/crossrun"), Path::new("/data"));
+        let search =
+            Search::usual(Some(OsStr::new("/a::/b")), Path::new("/opt/crossrun"), Path::new("/data"));
         let folders: Vec<_> = search.folders.iter().map(|folder| folder.to_str().unwrap()).collect();
         assert_eq!(folders[..5], ["/a", "/b", "/opt/plugins", "/opt", "/data/plugins"]);
         assert_eq!(folders[5..], SYSTEM);

@@ -3,12 +3,16 @@
 //!
 //! `ARCHITECTURE.md`, beside this crate's manifest, has the map and the rules that hold between the modules.
 
+pub mod cli;
+pub mod discover;
 pub mod dispatch;
+pub mod inspect;
 pub mod isolate;
 pub mod judge;
 pub mod load;
 pub mod protocol;
 pub mod record;
+pub mod registry;
 pub mod session;
 pub mod ui;
 pub mod worker;

@@ -135,6 +135,11 @@ pub fn table<const COLUMNS: usize>(headings: [&str; COLUMNS]) -> Table {
     table
 }
 
+/// The lines of a table without the padding at their ends, which is in the way of whoever copies them.
+pub fn lines(table: &Table) -> String {
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
 /// Text of plugins and files without what could steer a terminal.
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()

@@ -108,7 +108,7 @@ impl From<RecordError> for Problem {
 }
 
 /// The exit code that a failed call leads to.
-pub fn exit_of(error: &CallError) -> Exit {
+pub(super) fn exit_of(error: &CallError) -> Exit {
     match error.fault {
         Fault::Refused | Fault::Said(ErrorKind::Unavailable) => Exit::Unavailable,
         Fault::Said(ErrorKind::InvalidSpec) => Exit::Usage,

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value};
 
 /// A count, as `1000`, `1_000` or `1e3`.
-pub fn count(text: &str) -> Result<u64, String> {
+pub(super) fn count(text: &str) -> Result<u64, String> {
     let digits = text.replace('_', "");
     if let Ok(count) = digits.parse() {
         return Ok(count);
@@ -18,7 +18,7 @@ pub fn count(text: &str) -> Result<u64, String> {
 }
 
 /// How many operator calls may be in flight.
-pub fn parallelism(text: &str) -> Result<u32, String> {
+pub(super) fn parallelism(text: &str) -> Result<u32, String> {
     match count(text).map(u32::try_from) {
         Ok(Ok(parallelism)) if parallelism > 0 => Ok(parallelism),
         _ => Err(format!("{text:?} is not a whole number from 1 to {}", u32::MAX)),
@@ -26,15 +26,17 @@ pub fn parallelism(text: &str) -> Result<u32, String> {
 }
 
 /// `extra.max_wait_seconds`, which is the original layer's way to limit a run.
-pub fn max_wait(extra: &Map<String, Value>) -> Result<Option<Duration>, String> {
+pub(super) fn max_wait(extra: &Map<String, Value>) -> Result<Option<Duration>, String> {
     let Some(value) = extra.get("max_wait_seconds") else { return Ok(None) };
     let seconds = value.as_f64().filter(|seconds| *seconds > 0.0);
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    duration.map(Some).ok_or_else(|| format!("extra.max_wait_seconds is {value}, but must be a number above 0"))
+    duration
+        .map(Some)
+        .ok_or_else(|| format!("extra.max_wait_seconds is {value}, but must be a number above 0"))
 }
 
 /// A name for a run that started at `now`: sorts by time, and differs from that of any other run.
-pub fn new_run_id(now: SystemTime) -> String {
+pub(super) fn new_run_id(now: SystemTime) -> String {
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let micros = i64::try_from(since.as_micros()).unwrap_or_default();
     let moment = jiff::Timestamp::from_microsecond(micros).unwrap_or_default();
@@ -42,7 +44,7 @@ pub fn new_run_id(now: SystemTime) -> String {
 }
 
 /// A duration, as `10m`, `1h 30m` or `500ms`; a bare number is seconds.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a duration such as 90s, 10m or 1h");
     let duration = match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| wrong())?,
@@ -55,7 +57,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// One `KEY=VALUE` of `--extra`: the value is JSON where it parses as JSON, else a string.
-pub fn extra(text: &str) -> Result<(String, Value), String> {
+pub(super) fn extra(text: &str) -> Result<(String, Value), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => {
             let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
@@ -66,12 +68,12 @@ pub fn extra(text: &str) -> Result<(String, Value), String> {
 }
 
 /// All `--extra` together; the last one of a key wins.
-pub fn extras(pairs: Vec<(String, Value)>) -> Map<String, Value> {
+pub(super) fn extras(pairs: Vec<(String, Value)>) -> Map<String, Value> {
     pairs.into_iter().collect()
 }
 
 /// A run's name, which also names a folder: letters, digits, `.`, `_` and `-`.
-pub fn run_id(text: &str) -> Result<String, String> {
+pub(super) fn run_id(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let fits = (1..=128).contains(&text.len()) && text.chars().all(allowed) && !text.starts_with('.');
     if fits { Ok(text.to_owned()) } else { Err("a run id has 1 to 128 of: letters, digits, . _ -".into()) }

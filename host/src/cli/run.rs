@@ -9,12 +9,13 @@ use serde_json::Value;
 use super::host::Host;
 use super::options;
 use super::{DEFAULT_BACKEND, DEFAULT_WORKLOAD, Exit, GlobalArguments, Problem};
-use crate::dispatch::{self, Backend, Report, Trial, deadline};
+use crate::dispatch::{self, Backend, Report, Trial};
 use crate::inspect::Inspected;
 use crate::judge::{Judge, Verdict};
 use crate::protocol::Folders;
 use crate::record::{
-    Conclusion, Conditions, Failure, Kind, MeasurementLock, Observation, SystemProfile, TrialRecord, Writer, command,
+    Conclusion, Conditions, Failure, Kind, MeasurementLock, Observation, SystemProfile, TrialRecord, Writer,
+    command,
 };
 use crate::session::{CallError, Deaf, Isolation};
 use crate::ui::Ui;
@@ -83,7 +84,8 @@ struct Options {
 
 impl Options {
     fn resolve(arguments: Arguments) -> Result<Self, Problem> {
-        let Arguments { backend, workload, items, parallelism, scheduler, seed, nodes, extra, .. } = arguments;
+        let Arguments { backend, workload, items, parallelism, scheduler, seed, nodes, extra, .. } =
+            arguments;
         let spec = WorkloadSpec {
             name: workload,
             total_items: items,
@@ -120,8 +122,9 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     let mut judge = host.judge(&library, &folders)?;
     let lock = lock(&host, &options, ui)?;
     let conditions = conditions(&host, &options, &runner, &library, &folders, lock.is_some());
-    let observation = Attempt { host: &host, options: &options, runner: &runner, library: &library, folders: &folders }
-        .observe(&mut judge, ui);
+    let observation =
+        Attempt { host: &host, options: &options, runner: &runner, library: &library, folders: &folders }
+            .observe(&mut judge, ui);
     ui.still();
     judge.end();
     host.tidy(&folders);
@@ -129,7 +132,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     for warning in &observation.warnings {
         ui.warning(warning);
     }
-    let trial = TrialRecord::new(conditions, observation.clone());
+    let trial = TrialRecord::new(&conditions, observation.clone());
     keep(&options, &trial)?;
     show(&options, &trial, &observation, ui)
 }
@@ -163,7 +166,7 @@ fn conditions(
         started: SystemTime::now(),
         plugin: Some(super::host::library_record(runner)),
         workload_library: Some(super::host::library_record(library)),
-        system_profile: SystemProfile::of_this_machine(),
+        system_profile: SystemProfile::collect(),
         command: reproduce(host, options),
         isolation: options.isolation.word().into(),
         locked,
@@ -332,7 +335,12 @@ fn keep(options: &Options, trial: &TrialRecord) -> Result<(), Problem> {
     Ok(())
 }
 
-fn show(options: &Options, trial: &TrialRecord, observation: &Observation, ui: &mut Ui) -> Result<Exit, Problem> {
+fn show(
+    options: &Options,
+    trial: &TrialRecord,
+    observation: &Observation,
+    ui: &mut Ui,
+) -> Result<Exit, Problem> {
     if ui.json() {
         ui.result(&serde_json::to_string(&trial.record).map_err(|error| Problem::unexpected(&error))?);
     }
@@ -354,7 +362,8 @@ fn show(options: &Options, trial: &TrialRecord, observation: &Observation, ui: &
             Ok(Exit::Invalid)
         }
         Conclusion::Failed(failure) => {
-            let remedy = failure.remedy.as_ref().map_or_else(String::new, |remedy| format!("; try: {remedy}"));
+            let remedy =
+                failure.remedy.as_ref().map_or_else(String::new, |remedy| format!("; try: {remedy}"));
             ui.error(&format!("{backend} failed: {} (recorded in {folder}){remedy}", failure.message));
             Ok(Exit::TrialFailed)
         }

@@ -31,7 +31,13 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let (mut rows, mut failed) = (Vec::new(), Vec::new());
     for name in &arguments.names {
         let done = set_up(&host, name, &request, ui);
-        let state = if done.is_err() { "failed" } else if request.remove { "removed" } else { "done" };
+        let state = if done.is_err() {
+            "failed"
+        } else if request.remove {
+            "removed"
+        } else {
+            "done"
+        };
         rows.push(json!({"backend": name, "setup": state}));
         match done {
             Ok(()) => ui.note(&format!("{name}: set-up {state}")),

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::host::Host;
 use super::{Exit, GlobalArguments, Problem};
+use crate::protocol::Folders;
 use crate::session::Isolation;
-use crate::ui::{Ui, printable, table};
+use crate::ui::{Ui, lines, printable, table};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -18,31 +19,39 @@ pub(super) struct Arguments {
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let host = Host::new(global, Isolation::Process, ui)?;
+    let folders = host.folders(&format!("workloads-{}", std::process::id()))?;
     let text = match &arguments.name {
-        Some(name) => one(&host, name, ui)?,
-        None => all(&host, ui)?,
+        Some(name) => one(&host, name, &folders, ui),
+        None => Ok(all(&host, &folders, ui)),
     };
-    ui.result(&text);
+    host.tidy(&folders);
+    ui.result(&text?);
     Ok(Exit::Done)
 }
 
-fn one(host: &Host, name: &str, ui: &mut Ui) -> Result<String, Problem> {
+fn one(host: &Host, name: &str, folders: &Folders, ui: &Ui) -> Result<String, Problem> {
     let library = host.workload_library(name)?;
-    let entry = host.judge(&library)?.entry(name, ui)?;
+    let mut judge = host.judge(&library, folders)?;
+    let entry = super::host::entry(&mut judge, name);
+    judge.end();
+    let entry = entry?;
     Ok(if ui.json() { json(&entry) } else { page(&entry) })
 }
 
-fn all(host: &Host, ui: &mut Ui) -> Result<String, Problem> {
+fn all(host: &Host, folders: &Folders, ui: &mut Ui) -> String {
     let mut entries = Vec::new();
-    for library in host.workload_libraries() {
+    for library in host.survey().libraries.items() {
+        // The same workload of a library in a later folder is shadowed.
+        let leads_here =
+            |name: &str| host.workload_library(name).is_ok_and(|leads| leads.path == library.path);
         // One library that fails must not hide the others.
-        match host.judge(&library).and_then(|mut judge| judge.entries(ui)) {
-            Ok(found) => entries.extend(found.into_iter().filter(|entry| host.provides(&library, &entry.name))),
+        match host.catalogue(library, folders) {
+            Ok(found) => entries.extend(found.into_iter().filter(|entry| leads_here(&entry.name))),
             Err(problem) => ui.warning(&problem.line()),
         }
     }
-    entries.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(if ui.json() { json(&entries) } else { overview(&entries) })
+    entries.sort_by(|one: &CatalogueEntry, other| one.name.cmp(&other.name));
+    if ui.json() { json(&entries) } else { overview(&entries) }
 }
 
 fn json(value: &impl serde::Serialize) -> String {
@@ -58,7 +67,7 @@ fn overview(entries: &[CatalogueEntry]) -> String {
         let parameters: Vec<_> = entry.parameters.iter().map(assignment).collect();
         table.add_row([entry.name.clone(), printable(&entry.description), parameters.join(" ")]);
     }
-    table.to_string()
+    lines(&table)
 }
 
 /// A parameter and its default, as `--extra` takes it.
@@ -68,11 +77,11 @@ fn assignment(parameter: &Parameter) -> String {
 }
 
 fn page(entry: &CatalogueEntry) -> String {
-    let mut text = format!("{}: {}\n\nplan: {}\n", entry.name, printable(&entry.description), chain(&entry.plan));
+    let mut text =
+        format!("{}: {}\n\nplan: {}\n", entry.name, printable(&entry.description), chain(&entry.plan));
     if !entry.parameters.is_empty() {
         text.push_str("\nparameters (--extra KEY=VALUE):\n");
-        text.push_str(&parameters(&entry.parameters).to_string());
-        text.push('\n');
+        text.push_str(&lines(&parameters(&entry.parameters)));
     }
     text
 }

@@ -26,7 +26,9 @@ pub(super) fn check(file: File, length: u64) -> Result<Metadata, Rejection> {
     let bytes = ReadCache::new(file);
     let object = match object::File::parse(&bytes) {
         Ok(object) => object,
-        Err(_) if object::FileKind::parse(&bytes).is_err() => return Err(Rejection::new("not a shared library")),
+        Err(_) if object::FileKind::parse(&bytes).is_err() => {
+            return Err(Rejection::new("not a shared library"));
+        }
         Err(error) => return Err(damaged(&error)),
     };
     check_machine(&object)?;
@@ -49,15 +51,19 @@ fn check_machine<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) -> R
         return Err(Rejection::new("an object file, but not a shared library"));
     }
     let theirs = (object.format(), object.architecture(), object.is_64(), object.is_little_endian());
-    let format = if cfg!(target_vendor = "apple") { object::BinaryFormat::MachO } else { object::BinaryFormat::Elf };
-    let ours = (format, own_architecture(), cfg!(target_pointer_width = "64"), cfg!(target_endian = "little"));
+    let format =
+        if cfg!(target_vendor = "apple") { object::BinaryFormat::MachO } else { object::BinaryFormat::Elf };
+    let ours =
+        (format, own_architecture(), cfg!(target_pointer_width = "64"), cfg!(target_endian = "little"));
     if theirs == ours {
         return Ok(());
     }
     let (format, architecture) = (theirs.0, theirs.1);
     let machine = std::env::consts::ARCH;
-    Err(Rejection::new(format!("built for another machine ({format:?}, {architecture:?}); this one is {machine}"))
-        .with_remedy(format!("rebuild it for {machine}")))
+    Err(Rejection::new(format!(
+        "built for another machine ({format:?}, {architecture:?}); this one is {machine}"
+    ))
+    .with_remedy(format!("rebuild it for {machine}")))
 }
 
 fn own_architecture() -> Architecture {
@@ -87,7 +93,8 @@ fn check_length<'data, R: ReadRef<'data>>(
 
 fn metadata<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) -> Result<Metadata, Rejection> {
     let section = object.section_by_name(SECTION);
-    let section = section.ok_or_else(|| Rejection::new("not a crossrun plugin: it has no metadata section"))?;
+    let section =
+        section.ok_or_else(|| Rejection::new("not a crossrun plugin: it has no metadata section"))?;
     if section.size() > MAX_LENGTH {
         return Err(Rejection::new("its metadata is damaged: it is too long"));
     }
@@ -97,7 +104,9 @@ fn metadata<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) -> Result
 fn check_runner<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) -> Result<(), Rejection> {
     let address = exported(object, RUNNER_SYMBOL)?;
     let header = object.sections().find_map(|section| section.data_range(address, 40).ok().flatten());
-    let versions = header.and_then(|header| header.strip_prefix(MAGIC)).and_then(|rest| rest.as_chunks::<4>().0.get(..2));
+    let versions = header
+        .and_then(|header| header.strip_prefix(MAGIC))
+        .and_then(|rest| rest.as_chunks::<4>().0.get(..2));
     let Some([major, minor]) = versions else {
         return Err(Rejection::new("its ABI header is none").with_remedy(rebuild()));
     };
@@ -119,15 +128,20 @@ fn rebuild() -> String {
 }
 
 /// The address of a symbol that the library defines and shows.
-fn exported<'data, R: ReadRef<'data>>(object: &object::File<'data, R>, name: &[u8]) -> Result<u64, Rejection> {
+fn exported<'data, R: ReadRef<'data>>(
+    object: &object::File<'data, R>,
+    name: &[u8],
+) -> Result<u64, Rejection> {
     // Mach-O puts an underscore before every name.
-    let same = |found: &[u8]| found == name || (cfg!(target_vendor = "apple") && found.strip_prefix(b"_") == Some(name));
-    let symbol = object
-        .dynamic_symbols()
-        .find(|symbol| symbol.is_definition() && symbol.name_bytes().is_ok_and(same));
+    let same = |found: &[u8]| {
+        found == name || (cfg!(target_vendor = "apple") && found.strip_prefix(b"_") == Some(name))
+    };
+    let symbol =
+        object.dynamic_symbols().find(|symbol| symbol.is_definition() && symbol.name_bytes().is_ok_and(same));
     let missing = || {
         let name = String::from_utf8_lossy(name);
-        Rejection::new(format!("it has the metadata of a plugin, but does not export {name}")).with_remedy(rebuild())
+        Rejection::new(format!("it has the metadata of a plugin, but does not export {name}"))
+            .with_remedy(rebuild())
     };
     symbol.map(|symbol| symbol.address()).ok_or_else(missing)
 }

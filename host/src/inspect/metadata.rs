@@ -102,8 +102,10 @@ fn damaged(why: &str) -> Rejection {
 
 fn not_this_format(first: &str) -> Rejection {
     match first.strip_prefix("crossrun-plugin ").map(str::parse::<u32>) {
-        Some(Ok(version)) => Rejection::new(format!("its metadata has format {version}, which this host does not know"))
-            .with_remedy("update crossrun"),
+        Some(Ok(version)) => {
+            Rejection::new(format!("its metadata has format {version}, which this host does not know"))
+                .with_remedy("update crossrun")
+        }
         _ => damaged("it does not start as metadata does"),
     }
 }
@@ -140,7 +142,8 @@ impl<'a> Values<'a> {
                 let fit = names.iter().all(|name| is_name(name));
                 if fit { Ok(Kind::Workloads(names)) } else { Err(damaged("a workload's name is none")) }
             }
-            _ => Err(Rejection::new("a plugin of a kind that this host does not know").with_remedy("update crossrun")),
+            _ => Err(Rejection::new("a plugin of a kind that this host does not know")
+                .with_remedy("update crossrun")),
         }
     }
 
