@@ -93,3 +93,77 @@ impl Backlog {
         self.in_flight == 0 && !self.has_task()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use plugin_api::WorkloadHandle;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tests::{open, spec};
+
+    /// Plays workers that finish in any order; a unit becomes a batch that goes through `stages` tasks.
+    fn play(
+        backlog: &mut Backlog,
+        workload: &WorkloadHandle,
+        stages: usize,
+        mut pick: impl FnMut(usize) -> usize,
+    ) -> (Vec<u64>, usize) {
+        let (mut taken, mut opened, mut peak) = (Vec::new(), Vec::new(), 0);
+        while !backlog.is_finished() {
+            assert_eq!(
+                backlog.has_task(),
+                backlog.ready.len() + backlog.units.clone().count() > 0 && {
+                    !backlog.ready.is_empty() || backlog.in_flight < backlog.bound
+                }
+            );
+            taken.extend(backlog.take());
+            peak = peak.max(taken.len() + backlog.ready.len());
+            let done = taken.swap_remove(pick(taken.len()));
+            let batch = match done {
+                Task::Open(unit) => {
+                    opened.push(unit);
+                    Some((1, workload.buffer()))
+                }
+                Task::Stage(stage, batch) => (stage < stages).then_some((stage + 1, batch)),
+                Task::Emit(_) => unreachable!("no partition was made"),
+            };
+            backlog.add(Made { batch, partition: None });
+        }
+        (opened, peak)
+    }
+
+    proptest! {
+        #[test]
+        fn every_unit_is_opened_once_and_batches_stay_within_the_bound(
+            units in 0_u64..60, bound in 1_usize..9, stages in 1_usize..4, oldest: bool, picks: Vec<usize>
+        ) {
+            let order = if oldest { Order::Oldest } else { Order::Newest };
+            let mut backlog = Backlog::new(units, order, bound);
+            let mut picks = picks.into_iter().chain(std::iter::repeat(0));
+            let workload = open(&spec("chain"));
+            let (mut opened, peak) =
+                play(&mut backlog, &workload, stages, |count| picks.next().unwrap_or(0) % count);
+            opened.sort_unstable();
+            prop_assert_eq!(opened, (0..units).collect::<Vec<_>>());
+            prop_assert!(peak <= bound, "{} of {}", peak, bound);
+        }
+    }
+
+    #[test]
+    fn a_batch_comes_before_new_input_in_the_order_that_was_asked_for() {
+        let workload = open(&spec("chain"));
+        for (order, first) in [(Order::Newest, 2), (Order::Oldest, 1)] {
+            let mut backlog = Backlog::new(3, order, 9);
+            assert!(matches!(backlog.take(), Some(Task::Open(0))));
+            assert!(matches!(backlog.take(), Some(Task::Open(1))));
+            for stage in [1, 2] {
+                backlog.add(Made { batch: Some((stage, workload.buffer())), partition: None });
+            }
+            assert!(matches!(backlog.take(), Some(Task::Stage(stage, _)) if stage == first));
+            assert!(matches!(backlog.take(), Some(Task::Stage(stage, _)) if stage == 3 - first));
+            assert!(matches!(backlog.take(), Some(Task::Open(2))));
+            assert!(!backlog.is_finished());
+        }
+    }
+}

@@ -57,11 +57,6 @@ impl<'a> Crew<'a> {
         Self { context, total_items, halt: Halt::default(), tallies }
     }
 
-    /// The stop sign of the run.
-    pub(crate) fn halt(&self) -> &Halt {
-        &self.halt
-    }
-
     /// How many workers there are.
     pub(crate) fn threads(&self) -> usize {
         self.tallies.len()
@@ -158,4 +153,49 @@ fn guarded<T>(halt: &Halt, body: impl FnOnce() -> Result<T, WorkloadError>) -> O
 fn text_of(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{Host, context, spec};
+
+    #[test]
+    fn a_panic_in_a_worker_stops_the_others_and_is_told() {
+        let context = context(&spec("chain"), &Host::shared());
+        let crew = Crew::new(2, 0, &context);
+        let work = |post: Post<'_>, panics: bool| {
+            assert!(!panics, "on purpose");
+            while !post.halt.is_stopped() {
+                std::thread::yield_now();
+            }
+            Ok(())
+        };
+        let failure = crew.run(vec![true, false], None, work).unwrap_err();
+        assert_eq!(failure.to_string(), "a thread of the native backend panicked: on purpose");
+    }
+
+    #[test]
+    fn a_panic_in_the_dispatcher_never_passes_for_a_short_result() {
+        let context = context(&spec("chain"), &Host::shared());
+        let crew = Crew::new(1, 0, &context);
+        let (queue, feed) = mpsc::sync_channel::<u64>(1);
+        let dispatcher: Dispatcher<'_> = Box::new(move || {
+            let _queue = queue;
+            panic!("on purpose");
+        });
+        let failure = crew.run(vec![feed], Some(dispatcher), |_, feed| Ok(feed.iter().count())).unwrap_err();
+        assert!(matches!(failure, Failure::Panicked(_)), "{failure}");
+    }
+
+    #[test]
+    fn a_run_ends_when_its_last_worker_does_and_not_a_poll_later() {
+        let context = context(&spec("chain"), &Host::shared());
+        let crew = Crew::new(2, 0, &context);
+        let started = std::time::Instant::now();
+        for _ in 0..100 {
+            crew.run(vec![(), ()], None, |_, ()| Ok(())).unwrap();
+        }
+        assert!(started.elapsed() < POLL * 50, "{:?}", started.elapsed());
+    }
 }
