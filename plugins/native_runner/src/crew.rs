@@ -91,7 +91,12 @@ impl<'a> Crew<'a> {
             drop(alive);
             // Without all its workers the dispatcher has nothing to do: dropping it ends those that wait for it.
             if let Some(dispatch) = dispatcher.filter(|_| !halt.is_stopped()) {
-                let body = move || guarded(halt, || Ok(dispatch()));
+                let body = move || {
+                    guarded(halt, || {
+                        dispatch();
+                        Ok(())
+                    })
+                };
                 spawn(scope, halt, "native-dispatch".into(), body);
             }
             self.watch(&ended);

@@ -43,8 +43,8 @@ impl<'a> Terminal<'a> {
         }
         let partitions = u32::try_from(self.states.len()).unwrap_or(u32::MAX);
         let parts = self.workload.split(self.stage, batch, partitions)?;
-        let folded = self.states.iter_mut().zip(&parts).filter(|(_, part)| part.item_count() > 0);
-        folded.map(|(state, part)| state.fold(part)).collect()
+        let mut folds = self.states.iter_mut().zip(&parts).filter(|(_, part)| part.item_count() > 0);
+        folds.try_for_each(|(state, part)| state.fold(part))
     }
 
     /// How many items it took in.
