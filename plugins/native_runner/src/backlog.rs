@@ -111,13 +111,10 @@ mod tests {
     ) -> (Vec<u64>, usize) {
         let (mut taken, mut opened, mut peak) = (Vec::new(), Vec::new(), 0);
         while !backlog.is_finished() {
-            assert_eq!(
-                backlog.has_task(),
-                backlog.ready.len() + backlog.units.clone().count() > 0 && {
-                    !backlog.ready.is_empty() || backlog.in_flight < backlog.bound
-                }
-            );
-            taken.extend(backlog.take());
+            let promised = backlog.has_task();
+            let task = backlog.take();
+            assert_eq!(task.is_some(), promised);
+            taken.extend(task);
             peak = peak.max(taken.len() + backlog.ready.len());
             let done = taken.swap_remove(pick(taken.len()));
             let batch = match done {

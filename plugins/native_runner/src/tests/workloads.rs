@@ -150,17 +150,18 @@ impl Workload for Totals {
     fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         let number = word(item, 0)?;
         match stage {
-            1 => [number, number / 3]
-                .map(|number| out.push(&words([number % 211, number])))
-                .into_iter()
-                .collect(),
+            1 => {
+                out.push(&words([number % 211, number]));
+                out.push(&words([number / 3 % 211, number / 3]));
+            }
             3 => out.push(&words([number % 13, word(item, 1)?])),
             4 if number == 5 => {}
-            6 => [1, 2]
-                .map(|copy| out.push(&words([number, word(item, 1).unwrap_or(0), copy])))
-                .into_iter()
-                .collect(),
-            _ => out.push(item),
+            4 => out.push(item),
+            _ => {
+                let total = word(item, 1)?;
+                out.push(&words([number, total, 1]));
+                out.push(&words([number, total, 2]));
+            }
         }
         Ok(())
     }
