@@ -1,0 +1,166 @@
+//! What a staged phase has still to do: which task comes next, and when there are no more.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use plugin_api::{Buffer, State};
+
+/// One task: the smallest piece of work that is scheduled.
+pub(crate) enum Task {
+    /// Make the batch of a slice, or merge a partition.
+    Open(u64),
+    /// Emit the next batch of a partition.
+    Emit(State),
+    /// Take a batch through one stage.
+    Stage(usize, Buffer),
+}
+
+/// What a task left to be done.
+#[derive(Default)]
+pub(crate) struct Made {
+    /// A batch and the stage that it is to go through.
+    pub(crate) batch: Option<(usize, Buffer)>,
+    /// A partition that may have more to emit.
+    pub(crate) partition: Option<State>,
+}
+
+/// Which of the batches that are ready comes first.
+#[derive(Clone, Copy)]
+pub(crate) enum Order {
+    /// The newest: its bytes are still in a cache.
+    Newest,
+    /// The one that has waited longest.
+    Oldest,
+}
+
+/// The tasks of a phase that nobody has begun.
+///
+/// Batches come before whatever makes more of them, and no more than `bound` are alive at once. So memory is bounded
+/// however long the input is.
+pub(crate) struct Backlog {
+    order: Order,
+    bound: usize,
+    ready: VecDeque<(usize, Buffer)>,
+    partitions: VecDeque<State>,
+    units: Range<u64>,
+    /// Batches that are ready, and tasks that were taken and are not done.
+    in_flight: usize,
+}
+
+impl Backlog {
+    /// All `units` of the input, of which nothing has begun.
+    pub(crate) fn new(units: u64, order: Order, bound: usize) -> Self {
+        let (ready, partitions) = (VecDeque::new(), VecDeque::new());
+        Self { order, bound, ready, partitions, units: 0..units, in_flight: 0 }
+    }
+
+    /// Takes the next task, unless all that is left waits for tasks that were taken before.
+    pub(crate) fn take(&mut self) -> Option<Task> {
+        let batch = match self.order {
+            Order::Newest => self.ready.pop_back(),
+            Order::Oldest => self.ready.pop_front(),
+        };
+        if let Some((stage, batch)) = batch {
+            return Some(Task::Stage(stage, batch));
+        }
+        if self.in_flight >= self.bound {
+            return None;
+        }
+        let partition = self.partitions.pop_front().map(Task::Emit);
+        let task = partition.or_else(|| self.units.next().map(Task::Open))?;
+        self.in_flight += 1;
+        Some(task)
+    }
+
+    /// A task that was taken is done and made this.
+    pub(crate) fn add(&mut self, made: Made) {
+        self.partitions.extend(made.partition);
+        match made.batch {
+            // It takes the place of the task that made it.
+            Some(batch) => self.ready.push_back(batch),
+            None => self.in_flight -= 1,
+        }
+    }
+
+    /// Whether [`Backlog::take`] has a task.
+    pub(crate) fn has_task(&self) -> bool {
+        let input_is_left = !self.partitions.is_empty() || !self.units.is_empty();
+        !self.ready.is_empty() || (input_is_left && self.in_flight < self.bound)
+    }
+
+    /// Whether there is nothing left to do, and nothing under way that could make more.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.in_flight == 0 && !self.has_task()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_api::WorkloadHandle;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tests::{open, spec};
+
+    /// Plays workers that finish in any order; a unit becomes a batch that goes through `stages` tasks.
+    fn play(
+        backlog: &mut Backlog,
+        workload: &WorkloadHandle,
+        stages: usize,
+        mut pick: impl FnMut(usize) -> usize,
+    ) -> (Vec<u64>, usize) {
+        let (mut taken, mut opened, mut peak) = (Vec::new(), Vec::new(), 0);
+        while !backlog.is_finished() {
+            let promised = backlog.has_task();
+            let task = backlog.take();
+            assert_eq!(task.is_some(), promised);
+            taken.extend(task);
+            peak = peak.max(taken.len() + backlog.ready.len());
+            let done = taken.swap_remove(pick(taken.len()));
+            let batch = match done {
+                Task::Open(unit) => {
+                    opened.push(unit);
+                    Some((1, workload.buffer()))
+                }
+                Task::Stage(stage, batch) => (stage < stages).then_some((stage + 1, batch)),
+                Task::Emit(_) => unreachable!("no partition was made"),
+            };
+            backlog.add(Made { batch, partition: None });
+        }
+        (opened, peak)
+    }
+
+    proptest! {
+        #[test]
+        fn every_unit_is_opened_once_and_batches_stay_within_the_bound(
+            units in 0_u64..60, bound in 1_usize..9, stages in 1_usize..4, oldest: bool, picks: Vec<usize>
+        ) {
+            let order = if oldest { Order::Oldest } else { Order::Newest };
+            let mut backlog = Backlog::new(units, order, bound);
+            let mut picks = picks.into_iter().chain(std::iter::repeat(0));
+            let workload = open(&spec("chain"));
+            let (mut opened, peak) =
+                play(&mut backlog, &workload, stages, |count| picks.next().unwrap_or(0) % count);
+            opened.sort_unstable();
+            prop_assert_eq!(opened, (0..units).collect::<Vec<_>>());
+            prop_assert!(peak <= bound, "{} of {}", peak, bound);
+        }
+    }
+
+    #[test]
+    fn a_batch_comes_before_new_input_in_the_order_that_was_asked_for() {
+        let workload = open(&spec("chain"));
+        for (order, first) in [(Order::Newest, 2), (Order::Oldest, 1)] {
+            let mut backlog = Backlog::new(3, order, 9);
+            assert!(matches!(backlog.take(), Some(Task::Open(0))));
+            assert!(matches!(backlog.take(), Some(Task::Open(1))));
+            for stage in [1, 2] {
+                backlog.add(Made { batch: Some((stage, workload.buffer())), partition: None });
+            }
+            assert!(matches!(backlog.take(), Some(Task::Stage(stage, _)) if stage == first));
+            assert!(matches!(backlog.take(), Some(Task::Stage(stage, _)) if stage == 3 - first));
+            assert!(matches!(backlog.take(), Some(Task::Open(2))));
+            assert!(!backlog.is_finished());
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! States: each worker folds into its own, partitioned by key, and a partition's are merged when the phase has ended.
+//!
+//! Folding where the batches are made is a combiner: what crosses between workers is at most one entry a key and
+//! worker, however many items there are and however few keys most of them share.
+
+use std::sync::{Mutex, PoisonError};
+
+use plugin_api::workload::capi::status;
+use plugin_api::{Buffer, StageKind, State, WorkloadError, WorkloadHandle};
+
+/// Where one worker folds the batches that reach the end of a phase: one state a partition. A sink has one partition.
+pub(crate) struct Terminal<'a> {
+    workload: &'a WorkloadHandle,
+    stage: usize,
+    states: Vec<State>,
+    items: u64,
+}
+
+impl<'a> Terminal<'a> {
+    /// Empty states of `stage`; of a reduction, one for each of `partitions`.
+    ///
+    /// # Errors
+    /// When the stage has no state.
+    pub(crate) fn new(
+        workload: &'a WorkloadHandle,
+        stage: usize,
+        partitions: u32,
+    ) -> Result<Self, WorkloadError> {
+        let is_keyed = workload.plan().kind(stage) == Some(StageKind::KeyedReduce);
+        let partitions = if is_keyed { partitions } else { 1 };
+        let states = (0..partitions).map(|_| workload.new_state(stage)).collect::<Result<_, _>>()?;
+        Ok(Self { workload, stage, states, items: 0 })
+    }
+
+    /// Takes a batch in.
+    ///
+    /// # Errors
+    /// When the batch cannot be split or folded.
+    pub(crate) fn fold(&mut self, batch: &Buffer) -> Result<(), WorkloadError> {
+        self.items += batch.item_count();
+        if let [only] = self.states.as_mut_slice() {
+            return only.fold(batch);
+        }
+        let partitions = u32::try_from(self.states.len()).unwrap_or(u32::MAX);
+        let parts = self.workload.split(self.stage, batch, partitions)?;
+        let mut folds = self.states.iter_mut().zip(&parts).filter(|(_, part)| part.item_count() > 0);
+        folds.try_for_each(|(state, part)| state.fold(part))
+    }
+
+    /// How many items it took in.
+    pub(crate) fn items(&self) -> u64 {
+        self.items
+    }
+}
+
+/// What all workers have of each partition of one reduction or sink. A partition is merged by one worker, which then
+/// owns it.
+pub(crate) struct Partitions(Vec<Mutex<Vec<State>>>);
+
+impl Partitions {
+    /// Sorts the states of all workers by partition.
+    pub(crate) fn of(terminals: Vec<Terminal<'_>>) -> Self {
+        let mut partitions: Vec<Vec<State>> = Vec::new();
+        for terminal in terminals {
+            partitions.resize_with(terminal.states.len(), Vec::new);
+            partitions.iter_mut().zip(terminal.states).for_each(|(partition, state)| partition.push(state));
+        }
+        Self(partitions.into_iter().map(Mutex::new).collect())
+    }
+
+    /// How many partitions there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    /// Takes a partition out: the states that the workers have of it, merged into one.
+    ///
+    /// # Errors
+    /// When they cannot be merged, or somebody has taken it already.
+    pub(crate) fn merged(&self, number: u64) -> Result<State, WorkloadError> {
+        let mut states = self.take(number).into_iter();
+        let mut merged = states.next().ok_or_else(|| WorkloadError::Call {
+            status: status::ARGUMENT,
+            message: format!("partition {number} was taken before"),
+        })?;
+        for mut state in states {
+            merged.merge(&state.encode()?)?;
+        }
+        Ok(merged)
+    }
+
+    fn take(&self, number: u64) -> Vec<State> {
+        let partition = usize::try_from(number).ok().and_then(|number| self.0.get(number));
+        partition.map_or_else(Vec::new, |states| {
+            std::mem::take(&mut states.lock().unwrap_or_else(PoisonError::into_inner))
+        })
+    }
+}
