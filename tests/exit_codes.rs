@@ -95,7 +95,10 @@ fn a_failed_trial_is_4() {
 
 #[test]
 fn a_wrong_answer_is_5() {
-    Place::with_misbehaving().misbehave("drop", "run", &[]).code(5).says("9 items reached the sink, but 10 must");
+    Place::with_misbehaving()
+        .misbehave("drop", "run", &[])
+        .code(5)
+        .says("9 items reached the sink, but 10 must");
 }
 
 #[test]
@@ -115,7 +118,15 @@ fn a_set_up_that_fails_is_8() {
 fn an_interrupt_is_130_and_leaves_neither_a_record_nor_a_process() {
     let place = Place::with_misbehaving();
     let mut command = place.command(&[
-        "run", "--backend", "misbehaving", "--workload", "null", "--extra", "behaviour=hang", "--extra", "at=run",
+        "run",
+        "--backend",
+        "misbehaving",
+        "--workload",
+        "null",
+        "--extra",
+        "behaviour=hang",
+        "--extra",
+        "at=run",
     ]);
     let child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let pid = child.id();

@@ -40,13 +40,19 @@ fn a_crash_in_any_phase_is_a_row_that_says_how() {
 
 #[test]
 fn a_crash_while_closing_costs_a_warning_and_not_the_answer() {
-    let ran = Place::with_misbehaving().misbehave("segfault", "close", &[]).code(0).says("closing the backend failed");
+    let ran = Place::with_misbehaving()
+        .misbehave("segfault", "close", &[])
+        .code(0)
+        .says("closing the backend failed");
     assert_eq!(ran.json()["metadata"]["verified"], true);
 }
 
 #[test]
 fn a_panic_is_a_row_with_its_message() {
-    let ran = Place::with_misbehaving().misbehave("panic", "run", &[]).code(4).says("this backend panics on request");
+    let ran = Place::with_misbehaving()
+        .misbehave("panic", "run", &[])
+        .code(4)
+        .says("this backend panics on request");
     assert_eq!(ran.json()["metadata"]["error"]["kind"], "panic");
 }
 
@@ -70,7 +76,9 @@ fn a_run_that_hangs_is_ended_and_is_a_row() {
 fn a_grandchild_in_a_session_of_its_own_does_not_outlive_the_trial() {
     for (number, (shelter, behaviour)) in SHELTERS
         .into_iter()
-        .flat_map(|shelter| ["grandchild", "grandchild_and_crash", "grandchild_and_hang"].map(|it| (shelter, it)))
+        .flat_map(|shelter| {
+            ["grandchild", "grandchild_and_crash", "grandchild_and_hang"].map(|it| (shelter, it))
+        })
         .enumerate()
     {
         let place = Place::with_misbehaving();
@@ -78,7 +86,15 @@ fn a_grandchild_in_a_session_of_its_own_does_not_outlive_the_trial() {
         let seconds = format!("{}.{}", 600 + number, std::process::id());
         let extra = format!("behaviour={behaviour}");
         let mut command = place.command(&[
-            "run", "--backend", "misbehaving", "--workload", "null", "--timeout", "1s", "--extra", &extra,
+            "run",
+            "--backend",
+            "misbehaving",
+            "--workload",
+            "null",
+            "--timeout",
+            "1s",
+            "--extra",
+            &extra,
         ]);
         command.env("CROSSRUN_NAMESPACES", shelter).env("CROSSRUN_TEST_GRANDCHILD", &seconds);
         let ran = Ran::of(command);
@@ -97,7 +113,13 @@ fn killing_the_host_leaves_nothing_running() {
         let place = Place::with_misbehaving();
         let seconds = format!("{}.{}", 700 + number, std::process::id());
         let mut command = place.command(&[
-            "run", "--backend", "misbehaving", "--workload", "null", "--extra", "behaviour=grandchild_and_hang",
+            "run",
+            "--backend",
+            "misbehaving",
+            "--workload",
+            "null",
+            "--extra",
+            "behaviour=grandchild_and_hang",
         ]);
         command.env("CROSSRUN_NAMESPACES", shelter).env("CROSSRUN_TEST_GRANDCHILD", &seconds);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

@@ -26,8 +26,22 @@ fn every_workload_is_verified_under_every_scheduler_and_fusion() {
             for fusion in ["auto", "off"] {
                 let fusion = format!("fusion={fusion}");
                 let run = [
-                    "run", "--json", "--backend", "native", "--workload", workload, "--scheduler", scheduler, "--items", "333",
-                    "--parallelism", "3", "--extra", "batch_size=8", "--extra", &fusion,
+                    "run",
+                    "--json",
+                    "--backend",
+                    "native",
+                    "--workload",
+                    workload,
+                    "--scheduler",
+                    scheduler,
+                    "--items",
+                    "333",
+                    "--parallelism",
+                    "3",
+                    "--extra",
+                    "batch_size=8",
+                    "--extra",
+                    &fusion,
                 ];
                 let more: &[&str] =
                     if workload == "scheduler_comparison" { &["--extra", "sleep_us=100"] } else { &[] };
@@ -91,7 +105,18 @@ fn without_isolation_the_same_answer_comes() {
 fn the_command_in_the_record_runs_the_same_again() {
     let place = Place::new();
     let run = [
-        "run", "--json", "--backend", "NATIVE", "--workload", "pipeline", "--items", "64", "--seed", "7", "--extra", "iters=5",
+        "run",
+        "--json",
+        "--backend",
+        "NATIVE",
+        "--workload",
+        "pipeline",
+        "--items",
+        "64",
+        "--seed",
+        "7",
+        "--extra",
+        "iters=5",
     ];
     let first = place.crossrun(&run).code(0).json();
     let command = first["metadata"]["command"].as_str().unwrap();

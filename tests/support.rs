@@ -9,12 +9,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The repository.
-pub fn repository() -> &'static Path {
+pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 /// The executable under test.
-pub fn executable() -> &'static Path {
+pub(crate) fn executable() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_crossrun"))
 }
 
@@ -24,30 +24,39 @@ fn target_folder() -> &'static Path {
 }
 
 /// Runs cargo, and explains itself if that fails.
-pub fn cargo(arguments: &[&str]) {
+pub(crate) fn cargo(arguments: &[&str]) {
     let output = Command::new(env!("CARGO")).args(arguments).current_dir(repository()).output().unwrap();
     assert!(output.status.success(), "cargo {arguments:?}:\n{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// The profile that the executable was built with, as an option of cargo.
-pub fn profile_option() -> &'static str {
+pub(crate) fn profile_option() -> &'static str {
     if cfg!(debug_assertions) { "--profile=dev" } else { "--profile=release" }
 }
 
 /// A file of the workspace's own plugins, built once: a test binary does not make cargo build them.
-pub fn plugin(name: &str) -> PathBuf {
+pub(crate) fn plugin(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
         let target = target_folder().parent().unwrap().to_str().unwrap();
         cargo(&[
-            "build", "--quiet", "--locked", profile_option(), "--target-dir", target, "-p", "native_runner", "-p", "standard_workloads",
+            "build",
+            "--quiet",
+            "--locked",
+            profile_option(),
+            "--target-dir",
+            target,
+            "-p",
+            "native_runner",
+            "-p",
+            "standard_workloads",
         ]);
     });
     target_folder().join(format!("lib{name}.so"))
 }
 
 /// A file of the plugins that must not hurt, built once into a folder where nobody looks for plugins.
-pub fn hostile(name: &str) -> PathBuf {
+pub(crate) fn hostile(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     let target = target_folder().parent().unwrap().join("hostile");
     BUILT.get_or_init(|| {
@@ -59,20 +68,20 @@ pub fn hostile(name: &str) -> PathBuf {
 }
 
 /// A folder with plugins, a data directory, and a place to work in. All of it goes when the test ends.
-pub struct Place {
+pub(crate) struct Place {
     folder: TempDir,
 }
 
 impl Place {
     /// No plugins.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("plugins")).unwrap();
         Self { folder }
     }
 
     /// The native backend and the standard workloads.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = Self::empty();
         place.stage(&plugin("native_runner"));
         place.stage(&plugin("standard_workloads"));
@@ -80,7 +89,7 @@ impl Place {
     }
 
     /// The standard workloads, and a backend that does what it is told.
-    pub fn with_misbehaving() -> Self {
+    pub(crate) fn with_misbehaving() -> Self {
         let place = Self::empty();
         place.stage(&plugin("standard_workloads"));
         place.stage(&hostile("misbehaving_runner"));
@@ -88,33 +97,35 @@ impl Place {
     }
 
     /// Puts a copy of `file` among the plugins.
-    pub fn stage(&self, file: &Path) -> PathBuf {
+    pub(crate) fn stage(&self, file: &Path) -> PathBuf {
         self.stage_as(file, file.file_name().unwrap().to_str().unwrap())
     }
 
     /// Puts a copy of `file` among the plugins, under another name.
-    pub fn stage_as(&self, file: &Path, name: &str) -> PathBuf {
+    pub(crate) fn stage_as(&self, file: &Path, name: &str) -> PathBuf {
         let staged = self.plugins().join(name);
         std::fs::copy(file, &staged).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         staged
     }
 
-    pub fn plugins(&self) -> PathBuf {
+    pub(crate) fn plugins(&self) -> PathBuf {
         self.folder.path().join("plugins")
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// crossrun in this place, with `arguments` and nothing of the caller's settings.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(executable());
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CROSSRUN_")) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CROSSRUN_"))
+        {
             command.env_remove(name);
         }
         command
@@ -127,12 +138,12 @@ impl Place {
     }
 
     /// Runs crossrun to its end.
-    pub fn crossrun(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn crossrun(&self, arguments: &[&str]) -> Ran {
         Ran::of(self.command(arguments))
     }
 
     /// `run` on the backend that misbehaves, told to do `behaviour` in `phase`.
-    pub fn misbehave(&self, behaviour: &str, phase: &str, more: &[&str]) -> Ran {
+    pub(crate) fn misbehave(&self, behaviour: &str, phase: &str, more: &[&str]) -> Ran {
         let (behaviour, phase) = (format!("behaviour={behaviour}"), format!("at={phase}"));
         let run = ["run", "--json", "--backend", "misbehaving", "--workload", "null"];
         let extra = ["--extra", behaviour.as_str(), "--extra", phase.as_str()];
@@ -140,7 +151,7 @@ impl Place {
     }
 
     /// The lines of a file of records in the default output folder of `workload`.
-    pub fn records(&self, workload: &str, file: &str) -> Vec<Value> {
+    pub(crate) fn records(&self, workload: &str, file: &str) -> Vec<Value> {
         let path = self.path().join("results").join(workload).join(file);
         let text = std::fs::read_to_string(path).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -148,53 +159,53 @@ impl Place {
 }
 
 /// What came of a command.
-pub struct Ran {
-    pub output: Output,
+pub(crate) struct Ran {
+    pub(crate) output: Output,
     command: String,
 }
 
 impl Ran {
-    pub fn of(mut command: Command) -> Self {
+    pub(crate) fn of(mut command: Command) -> Self {
         let output = command.output().unwrap();
         Self { output, command: format!("{command:?}") }
     }
 
-    pub fn stdout(&self) -> String {
+    pub(crate) fn stdout(&self) -> String {
         String::from_utf8(self.output.stdout.clone()).unwrap()
     }
 
-    pub fn stderr(&self) -> String {
+    pub(crate) fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.output.stderr).into_owned()
     }
 
     /// Everything that helps to see why a test failed.
-    pub fn explain(&self) -> String {
+    pub(crate) fn explain(&self) -> String {
         let status = self.output.status;
         format!("{}\n{status}\nstdout:\n{}\nstderr:\n{}", self.command, self.stdout(), self.stderr())
     }
 
     /// Demands an exit code.
-    pub fn code(self, code: i32) -> Self {
+    pub(crate) fn code(self, code: i32) -> Self {
         assert_eq!(self.output.status.code(), Some(code), "{}", self.explain());
         self
     }
 
     /// The one line of JSON on standard output.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let text = self.stdout();
         assert_eq!(text.lines().count(), 1, "{}", self.explain());
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {}", self.explain()))
     }
 
     /// Demands that standard error says `words`.
-    pub fn says(self, words: &str) -> Self {
+    pub(crate) fn says(self, words: &str) -> Self {
         assert!(self.stderr().contains(words), "no {words:?} in:\n{}", self.explain());
         self
     }
 }
 
 /// Waits until `condition` holds, for at most ten seconds.
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !condition() {
         assert!(Instant::now() < deadline, "it never came that {what}");
@@ -203,8 +214,11 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// The processes of this machine whose command line has `word` as one of its words.
-pub fn processes_with_word(word: &str) -> Vec<u32> {
-    let pids = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+pub(crate) fn processes_with_word(word: &str) -> Vec<u32> {
+    let pids = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|pid: &u32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         line.split(|byte| *byte == 0).any(|found| found == word.as_bytes())
@@ -213,9 +227,12 @@ pub fn processes_with_word(word: &str) -> Vec<u32> {
 }
 
 /// The processes that carry the marker of a session which `parent` started.
-pub fn processes_of_sessions_of(parent: u32) -> Vec<u32> {
+pub(crate) fn processes_of_sessions_of(parent: u32) -> Vec<u32> {
     let start = format!("CROSSRUN_SESSION={parent}-");
-    let pids = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let pids = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|pid: &u32| {
         let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(start.as_bytes()))

@@ -1,6 +1,6 @@
 //! A backend does not mark its own work: whatever it says, the judge reads the state of its sinks.
 
-use crate::support::{Ran, Place};
+use crate::support::{Place, Ran};
 
 fn misbehave(behaviour: &str) -> Ran {
     Place::with_misbehaving().misbehave(behaviour, "run", &["--items", "100"])
@@ -47,7 +47,10 @@ fn rubbish_on_standard_output_reaches_neither_the_result_nor_the_protocol() {
         let record = ran.json();
         let log = record["metadata"]["log"].as_str().unwrap();
         let log = std::fs::read_to_string(log).unwrap();
-        assert!(log.contains("rubbish on standard output") && log.contains("rubbish on standard error"), "{log}");
+        assert!(
+            log.contains("rubbish on standard output") && log.contains("rubbish on standard error"),
+            "{log}"
+        );
     }
 }
 

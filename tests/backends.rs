@@ -1,0 +1,152 @@
+//! The listing: sorted, a row for each library that was looked at, and who shadows whom.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{Place, Ran, hostile, plugin};
+
+fn rows(place: &Place) -> Vec<Value> {
+    place.crossrun(&["backends", "--json"]).code(0).json().as_array().unwrap().clone()
+}
+
+fn row<'a>(rows: &'a [Value], file: &Path) -> &'a Value {
+    let path = file.to_str().unwrap();
+    rows.iter().find(|row| row["path"] == path).unwrap_or_else(|| panic!("no row of {path} in {rows:#?}"))
+}
+
+#[test]
+fn every_row_has_name_status_version_path_reason_and_remedy() {
+    let place = Place::new();
+    let rows = rows(&place);
+    let names: Vec<_> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["native", "standard_workloads"]);
+    for row in rows {
+        assert_eq!(row["status"], "available");
+        assert_eq!(row["version"], "0.1.0");
+        assert!(Path::new(row["path"].as_str().unwrap()).is_file());
+        for key in ["reason", "remedy"] {
+            assert_eq!(row.get(key), Some(&Value::Null), "{row}");
+        }
+        assert_eq!(row["build"]["target"].as_str().unwrap().split('-').next(), Some(std::env::consts::ARCH));
+    }
+}
+
+#[test]
+fn an_empty_folder_lists_nothing() {
+    let place = Place::empty();
+    assert!(rows(&place).is_empty());
+    assert!(place.crossrun(&["backends"]).code(0).stdout().starts_with("no library was found in"));
+}
+
+#[test]
+fn a_folder_that_is_named_but_not_there_is_an_error() {
+    let place = Place::empty();
+    std::fs::remove_dir(place.plugins()).unwrap();
+    place.crossrun(&["backends"]).code(2).says("there is no such folder");
+}
+
+#[test]
+fn the_same_file_twice_is_one_plugin() {
+    let place = Place::new();
+    let copy = place.stage_as(&plugin("native_runner"), "libzz_copy.so");
+    let rows = rows(&place);
+    assert_eq!(row(&rows, &copy)["status"], "shadowed");
+    assert!(row(&rows, &copy)["reason"].as_str().unwrap().contains("the same file"));
+    place.crossrun(&["run", "--backend", "native", "--workload", "null"]).code(0);
+}
+
+#[test]
+fn two_different_files_of_one_name_in_one_folder_are_an_error_that_names_both() {
+    let place = Place::with_misbehaving();
+    let first = place.plugins().join("libmisbehaving_runner.so");
+    // Bytes at the end of a library make it another file, and change nothing else.
+    let mut bytes = std::fs::read(hostile("misbehaving_runner")).unwrap();
+    bytes.push(0);
+    let second = place.plugins().join("libother.so");
+    std::fs::write(&second, bytes).unwrap();
+    let rows = rows(&place);
+    for (file, other) in [(&first, &second), (&second, &first)] {
+        let row = row(&rows, file);
+        assert_eq!(row["status"], "rejected");
+        assert!(row["reason"].as_str().unwrap().contains(other.to_str().unwrap()), "{row}");
+    }
+    let run = ["run", "--backend", "misbehaving", "--workload", "null"];
+    let ran = place.crossrun(&run).code(3).says(first.to_str().unwrap()).says(second.to_str().unwrap());
+    assert!(ran.stderr().contains("two files claim"), "{}", ran.explain());
+}
+
+#[test]
+fn an_earlier_folder_shadows_a_later_one() {
+    let place = Place::with_misbehaving();
+    let later = place.path().join("later");
+    std::fs::create_dir(&later).unwrap();
+    let mut bytes = std::fs::read(hostile("misbehaving_runner")).unwrap();
+    bytes.push(0);
+    let shadowed = later.join("libmisbehaving_runner.so");
+    std::fs::write(&shadowed, bytes).unwrap();
+    let mut command = place.command(&["backends", "--json"]);
+    command.arg("--plugin-dir").arg(&later);
+    let rows = Ran::of(command).code(0).json().as_array().unwrap().clone();
+    assert_eq!(row(&rows, &shadowed)["status"], "shadowed");
+    assert_eq!(row(&rows, &place.plugins().join("libmisbehaving_runner.so"))["status"], "available");
+}
+
+#[test]
+fn one_that_is_not_available_says_why_and_what_to_do() {
+    let place = Place::with_misbehaving();
+    let mut command = place.command(&["backends", "--json"]);
+    command.env("CROSSRUN_TEST_PROBE", "unavailable");
+    let rows = Ran::of(command).code(0).json();
+    let row = &rows[0];
+    assert_eq!((row["name"].as_str(), row["status"].as_str()), (Some("misbehaving"), Some("unavailable")));
+    assert_eq!(row["reason"], "it is not in the mood");
+    assert_eq!(row["remedy"], "crossrun setup misbehaving");
+}
+
+#[test]
+fn a_folder_of_the_environment_is_searched_before_the_usual_ones() {
+    let place = Place::with_misbehaving();
+    let mut command = std::process::Command::new(crate::support::executable());
+    command.args(["backends", "--json"]).env("CROSSRUN_PLUGIN_PATH", place.plugins());
+    command.env("CROSSRUN_DATA_DIR", place.data());
+    let rows = Ran::of(command).code(0).json();
+    let path = place.plugins().join("libmisbehaving_runner.so");
+    assert_eq!(row(rows.as_array().unwrap(), &path)["status"], "available");
+}
+
+#[test]
+fn set_up_is_idempotent_and_can_be_undone() {
+    let place = Place::with_misbehaving();
+    let installed = place.data().join("misbehaving.installed");
+    for _ in 0..2 {
+        let rows = place.crossrun(&["setup", "misbehaving", "--json"]).code(0).json();
+        assert_eq!(rows[0]["setup"], "done");
+        assert!(installed.exists());
+    }
+    place.crossrun(&["setup", "misbehaving", "--remove"]).code(0);
+    assert!(!installed.exists());
+    place.crossrun(&["setup", "nosuch"]).code(3);
+}
+
+#[test]
+fn the_catalogue_has_parameters_defaults_and_plans() {
+    let place = Place::new();
+    let all = place.crossrun(&["workloads", "--json"]).code(0).json();
+    let names: Vec<_> = all.as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["imbalance", "null", "pipeline", "scheduler_comparison", "word_count"]);
+    let one = place.crossrun(&["workloads", "pipeline", "--json"]).code(0).json();
+    assert_eq!(one["parameters"][0]["name"], "stages");
+    assert_eq!(one["parameters"][0]["default"], 3);
+    assert_eq!(one["plan"]["stages"][0]["kind"], "source");
+    let text = place.crossrun(&["workloads", "word_count"]).code(0).stdout();
+    assert!(text.contains("(keyed_reduce)") && text.contains("skew=1.2"), "{text}");
+}
+
+#[test]
+fn completions_are_made_for_every_shell() {
+    let place = Place::empty();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(place.crossrun(&["completions", shell]).code(0).stdout().contains("crossrun"));
+    }
+}

@@ -1,0 +1,124 @@
+//! What is kept: a line for every trial, failures included, whole or not at all.
+
+use serde_json::Value;
+
+use crate::support::{Place, repository};
+
+const KEYS: [&str; 16] = [
+    "backend",
+    "workload",
+    "run_id",
+    "seed",
+    "nodes",
+    "parallelism",
+    "throughput",
+    "latency_p50",
+    "latency_p95",
+    "latency_p99",
+    "success_rate",
+    "duration_seconds",
+    "timestamp",
+    "config_hash",
+    "backend_hash",
+    "metadata",
+];
+
+fn original() -> Value {
+    let path = repository().join("tests/fixtures/original/unified_results.jsonl");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn a_record_has_the_keys_of_the_original_project_in_their_order() {
+    let place = Place::new();
+    let ran = place.crossrun(&["run", "--json", "--backend", "native", "--workload", "null"]).code(0);
+    let line = ran.stdout();
+    let places: Vec<_> = KEYS.iter().map(|key| line.find(&format!("\"{key}\":")).unwrap()).collect();
+    assert!(places.is_sorted(), "{line}");
+    let mut theirs: Vec<_> = original().as_object().unwrap().keys().cloned().collect();
+    let mut ours: Vec<_> = ran.json().as_object().unwrap().keys().cloned().collect();
+    theirs.sort();
+    ours.sort();
+    assert_eq!(ours, theirs);
+    for (key, value) in original()["metadata"].as_object().unwrap() {
+        // These two are the original's own versions; ours stand under `versions`.
+        if !["sage_version", "benchmark_version"].contains(&key.as_str()) {
+            let ours = &ran.json()["metadata"][key];
+            assert_eq!(value.is_object(), ours.is_object(), "{key}: {ours}");
+        }
+    }
+}
+
+#[test]
+fn what_a_run_prints_is_what_it_writes() {
+    let place = Place::new();
+    let printed =
+        place.crossrun(&["run", "--json", "--backend", "native", "--workload", "null"]).code(0).json();
+    assert_eq!(place.records("null", "unified_results.jsonl"), [printed.clone()]);
+    let trials = place.records("null", "trials.jsonl");
+    assert_eq!(trials.len(), 1);
+    assert_eq!(trials[0]["record"], printed);
+    assert_eq!(
+        (trials[0]["kind"].as_str(), trials[0]["status"].as_str()),
+        (Some("measured"), Some("verified"))
+    );
+}
+
+#[test]
+fn a_failure_is_a_row_with_null_figures() {
+    let place = Place::with_misbehaving();
+    place.misbehave("abort", "run", &[]).code(4);
+    place.misbehave("nothing", "run", &[]).code(0);
+    let rows = place.records("null", "unified_results.jsonl");
+    let failed = &rows[0];
+    for key in ["throughput", "latency_p50", "duration_seconds"] {
+        assert_eq!(failed.get(key), Some(&Value::Null), "{key}");
+    }
+    assert_eq!(failed["success_rate"], 0.0);
+    assert_eq!(failed["metadata"]["error"]["kind"], "crashed");
+    assert_eq!(rows[1]["success_rate"], 1.0);
+    let table = std::fs::read_to_string(place.path().join("results/null/unified_results.csv")).unwrap();
+    assert_eq!(table.lines().next().unwrap(), KEYS[..15].join(","));
+    assert_eq!(table.lines().count(), 3);
+}
+
+#[test]
+fn the_configuration_hash_names_no_backend() {
+    let place = Place::with_misbehaving();
+    place.stage(&crate::support::plugin("native_runner"));
+    let hash_of = |backend: &str| {
+        let run = ["run", "--json", "--backend", backend, "--workload", "null"];
+        place.crossrun(&run).code(0).json()["config_hash"].clone()
+    };
+    assert_eq!(hash_of("native"), hash_of("misbehaving"));
+}
+
+#[test]
+fn a_line_that_a_crash_tore_is_set_aside_and_nothing_is_lost() {
+    let place = Place::new();
+    let run = ["run", "--json", "--backend", "native", "--workload", "null"];
+    place.crossrun(&run).code(0);
+    let file = place.path().join("results/null/trials.jsonl");
+    let whole = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{whole}{}", &whole[..40])).unwrap();
+    place.crossrun(&run).code(0);
+    assert_eq!(place.records("null", "trials.jsonl").len(), 2);
+    let torn = std::fs::read_to_string(place.path().join("results/null/trials.jsonl.torn")).unwrap();
+    assert_eq!(torn.trim_end(), &whole[..40]);
+}
+
+#[test]
+fn runs_at_once_write_whole_lines() {
+    let place = Place::new();
+    let run = ["run", "--no-lock", "--backend", "native", "--workload", "null"];
+    let children: Vec<_> =
+        (0..4).map(|_| place.command(&run).stdout(std::process::Stdio::null()).spawn().unwrap()).collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let rows = place.records("null", "unified_results.jsonl");
+    assert_eq!(rows.len(), 4);
+    assert!(rows.iter().all(|row| row["metadata"]["locked"] == false));
+    let ids: std::collections::HashSet<_> = rows.iter().map(|row| row["run_id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 4);
+}
