@@ -51,9 +51,6 @@ struct GlobalArguments {
     /// Look for plugins in this folder only; repeat it for more folders.
     #[arg(long, value_name = "DIR", global = true)]
     plugin_dir: Vec<PathBuf>,
-    /// Where environments, logs and caches are kept.
-    #[arg(long, value_name = "DIR", env = "CROSSRUN_DATA_DIR", global = true)]
-    data_dir: Option<PathBuf>,
     /// Folders to search for plugins before the usual ones, separated as in PATH.
     #[arg(long, value_name = "DIRS", env = "CROSSRUN_PLUGIN_PATH", global = true, hide = true)]
     plugin_path: Option<OsString>,

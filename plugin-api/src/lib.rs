@@ -9,6 +9,7 @@
 //!
 //! `ABI.md`, beside this crate's manifest, states the contract that both sides keep.
 
+pub mod data_dir;
 pub mod export;
 #[doc(hidden)]
 pub mod ffi;
@@ -18,6 +19,7 @@ pub mod runner;
 pub mod spec;
 pub mod workload;
 
+pub use data_dir::data_dir;
 pub use result::RunResult;
 pub use runner::{
     Availability, ErrorKind, HostServices, Progress, RunContext, RunnerError, Session, SetupContext,

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use etcetera::BaseStrategy;
 use plugin_api::workload::CatalogueEntry;
 
 use super::{Exit, GlobalArguments, Problem};
@@ -28,7 +27,7 @@ pub(super) struct Host {
 
 impl Host {
     pub(super) fn new(global: &GlobalArguments, isolation: Isolation, ui: &Ui) -> Result<Self, Problem> {
-        let data_dir = data_dir(global)?;
+        let data_dir = data_dir()?;
         let executable = std::env::current_exe().map_err(|error| Problem::unexpected(&error))?;
         let search = if global.plugin_dir.is_empty() {
             Search::usual(global.plugin_path.as_deref(), &executable, &data_dir)
@@ -92,7 +91,7 @@ impl Host {
         std::fs::create_dir_all(&log_dir).map_err(|error| {
             let message = format!("cannot make the folder {}: {error}", log_dir.display());
             Problem::new(Exit::Unexpected, message)
-                .with_remedy("--data-dir DIR with a folder that you may write to")
+                .with_remedy("export CROSSRUN_DATA_DIR=DIR, with a folder that you may write to")
         })?;
         Ok(Folders { data_dir: self.data_dir.clone(), log_dir })
     }
@@ -178,17 +177,11 @@ pub(super) fn library_record(library: &Inspected) -> Library {
     record
 }
 
-fn data_dir(global: &GlobalArguments) -> Result<PathBuf, Problem> {
-    let folder = match &global.data_dir {
-        Some(folder) => folder.clone(),
-        None => {
-            let strategy = etcetera::choose_base_strategy().map_err(|_| {
-                Problem::usage("there is no home directory to keep data in").with_remedy("--data-dir DIR")
-            })?;
-            strategy.data_dir().join("crossrun")
-        }
-    };
-    std::path::absolute(folder).map_err(|error| Problem::usage(format!("--data-dir: {error}")))
+fn data_dir() -> Result<PathBuf, Problem> {
+    plugin_api::data_dir().ok_or_else(|| {
+        Problem::usage("there is no home directory to keep data in")
+            .with_remedy("export CROSSRUN_DATA_DIR=DIR")
+    })
 }
 
 fn absolute(folders: &[PathBuf]) -> Result<Vec<PathBuf>, Problem> {

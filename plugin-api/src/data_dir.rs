@@ -1,0 +1,19 @@
+//! The user's data folder of crossrun, the same for the host and for every plugin.
+
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy;
+
+/// The environment variable that names the folder.
+pub const VARIABLE: &str = "CROSSRUN_DATA_DIR";
+
+/// Where environments, logs and caches are kept: `CROSSRUN_DATA_DIR`, else `crossrun` in the platform's folder for a
+/// user's data. Absolute; it need not exist. Nothing if there is neither that variable nor a home.
+///
+/// For [`is_available`](crate::WorkloadRunner::is_available), which has no context; every other call is given the same
+/// folder.
+pub fn data_dir() -> Option<PathBuf> {
+    let named = std::env::var_os(VARIABLE).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let usual = || Some(etcetera::choose_base_strategy().ok()?.data_dir().join("crossrun"));
+    std::path::absolute(named.or_else(usual)?).ok()
+}
