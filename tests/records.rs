@@ -54,7 +54,7 @@ fn what_a_run_prints_is_what_it_writes() {
     let place = Place::new();
     let printed =
         place.crossrun(&["run", "--json", "--backend", "native", "--workload", "null"]).code(0).json();
-    assert_eq!(place.records("null", "unified_results.jsonl"), [printed.clone()]);
+    assert_eq!(place.records("null", "unified_results.jsonl"), std::slice::from_ref(&printed));
     let trials = place.records("null", "trials.jsonl");
     assert_eq!(trials.len(), 1);
     assert_eq!(trials[0]["record"], printed);
