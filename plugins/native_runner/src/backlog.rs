@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::tests::{open, spec};
 
-    /// Plays workers that finish in any order; a unit becomes a batch that goes through `stages` tasks.
+    /// Plays workers that take and finish tasks in any order; a unit becomes a batch that goes through `stages` tasks.
     fn play(
         backlog: &mut Backlog,
         workload: &WorkloadHandle,
@@ -117,10 +117,13 @@ mod tests {
     ) -> (Vec<u64>, usize) {
         let (mut taken, mut opened, mut peak) = (Vec::new(), Vec::new(), 0);
         while !backlog.is_finished() {
-            let promised = backlog.has_task();
-            let task = backlog.take();
-            assert_eq!(task.is_some(), promised);
-            taken.extend(task);
+            while taken.is_empty() || pick(2) == 0 {
+                let promised = backlog.has_task();
+                let task = backlog.take();
+                assert_eq!(task.is_some(), promised);
+                let Some(task) = task else { break };
+                taken.push(task);
+            }
             peak = peak.max(taken.len() + backlog.ready.len());
             let done = taken.swap_remove(pick(taken.len()));
             let batch = match done {
