@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use plugin_api::{Buffer, State};
 
+use crate::turns::Supply;
+
 /// One task: the smallest piece of work that is scheduled.
 pub(crate) enum Task {
     /// Make the batch of a slice, or merge a partition.
@@ -54,8 +56,28 @@ impl Backlog {
         Self { order, bound, ready, partitions, units: 0..units, in_flight: 0 }
     }
 
+    /// A task that was taken is done and made this.
+    pub(crate) fn add(&mut self, made: Made) {
+        self.partitions.extend(made.partition);
+        match made.batch {
+            // It takes the place of the task that made it.
+            Some(batch) => self.ready.push_back(batch),
+            None => self.in_flight -= 1,
+        }
+    }
+
+    /// Whether [`Supply::take`] has a task.
+    pub(crate) fn has_task(&self) -> bool {
+        let input_is_left = !self.partitions.is_empty() || !self.units.is_empty();
+        !self.ready.is_empty() || (input_is_left && self.in_flight < self.bound)
+    }
+}
+
+impl Supply for Backlog {
+    type Piece = Task;
+
     /// Takes the next task, unless all that is left waits for tasks that were taken before.
-    pub(crate) fn take(&mut self) -> Option<Task> {
+    fn take(&mut self) -> Option<Task> {
         let batch = match self.order {
             Order::Newest => self.ready.pop_back(),
             Order::Oldest => self.ready.pop_front(),
@@ -72,24 +94,8 @@ impl Backlog {
         Some(task)
     }
 
-    /// A task that was taken is done and made this.
-    pub(crate) fn add(&mut self, made: Made) {
-        self.partitions.extend(made.partition);
-        match made.batch {
-            // It takes the place of the task that made it.
-            Some(batch) => self.ready.push_back(batch),
-            None => self.in_flight -= 1,
-        }
-    }
-
-    /// Whether [`Backlog::take`] has a task.
-    pub(crate) fn has_task(&self) -> bool {
-        let input_is_left = !self.partitions.is_empty() || !self.units.is_empty();
-        !self.ready.is_empty() || (input_is_left && self.in_flight < self.bound)
-    }
-
     /// Whether there is nothing left to do, and nothing under way that could make more.
-    pub(crate) fn is_finished(&self) -> bool {
+    fn is_finished(&self) -> bool {
         self.in_flight == 0 && !self.has_task()
     }
 }
@@ -102,7 +108,7 @@ mod tests {
     use super::*;
     use crate::tests::{open, spec};
 
-    /// Plays workers that finish in any order; a unit becomes a batch that goes through `stages` tasks.
+    /// Plays workers that take and finish tasks in any order; a unit becomes a batch that goes through `stages` tasks.
     fn play(
         backlog: &mut Backlog,
         workload: &WorkloadHandle,
@@ -111,10 +117,13 @@ mod tests {
     ) -> (Vec<u64>, usize) {
         let (mut taken, mut opened, mut peak) = (Vec::new(), Vec::new(), 0);
         while !backlog.is_finished() {
-            let promised = backlog.has_task();
-            let task = backlog.take();
-            assert_eq!(task.is_some(), promised);
-            taken.extend(task);
+            while taken.is_empty() || pick(2) == 0 {
+                let promised = backlog.has_task();
+                let task = backlog.take();
+                assert_eq!(task.is_some(), promised);
+                let Some(task) = task else { break };
+                taken.push(task);
+            }
             peak = peak.max(taken.len() + backlog.ready.len());
             let done = taken.swap_remove(pick(taken.len()));
             let batch = match done {

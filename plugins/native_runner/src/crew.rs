@@ -17,9 +17,6 @@ const POLL: Duration = Duration::from_millis(10);
 /// Every how many polls the host is told how far the run is.
 const POLLS_A_PROGRESS: u32 = 10;
 
-/// What hands work out in a thread of its own; it calls no operator.
-pub(crate) type Dispatcher<'a> = Box<dyn FnOnce() + Send + 'a>;
-
 /// How many items of the source a worker has made. On cache lines of its own, so that workers do not disturb each
 /// other.
 #[derive(Default)]
@@ -62,8 +59,7 @@ impl<'a> Crew<'a> {
         self.tallies.len()
     }
 
-    /// Starts one thread for each of `feeds` and one for the dispatcher, waits for all, and gives what each `work`
-    /// returned.
+    /// Starts one thread for each of `feeds`, waits for all, and gives what each `work` returned.
     ///
     /// A thread drops its feed when it leaves, in whatever way; what waits for a thread must take that for the end.
     ///
@@ -72,7 +68,6 @@ impl<'a> Crew<'a> {
     pub(crate) fn run<F: Send, T: Send>(
         &self,
         feeds: Vec<F>,
-        dispatcher: Option<Dispatcher<'_>>,
         work: impl Fn(Post<'_>, F) -> Result<T, WorkloadError> + Sync,
     ) -> Result<Vec<T>, Failure> {
         let (work, halt) = (&work, &self.halt);
@@ -89,16 +84,6 @@ impl<'a> Crew<'a> {
                 workers.push(worker);
             }
             drop(alive);
-            // Without all its workers the dispatcher has nothing to do: dropping it ends those that wait for it.
-            if let Some(dispatch) = dispatcher.filter(|_| !halt.is_stopped()) {
-                let body = move || {
-                    guarded(halt, || {
-                        dispatch();
-                        Ok(())
-                    })
-                };
-                spawn(scope, halt, "native-dispatch".into(), body);
-            }
             self.watch(&ended);
             workers.into_iter().filter_map(|worker| worker.join().ok().flatten()).collect()
         });
@@ -176,21 +161,8 @@ mod tests {
             }
             Ok(())
         };
-        let failure = crew.run(vec![true, false], None, work).unwrap_err();
+        let failure = crew.run(vec![true, false], work).unwrap_err();
         assert_eq!(failure.to_string(), "a thread of the native backend panicked: on purpose");
-    }
-
-    #[test]
-    fn a_panic_in_the_dispatcher_never_passes_for_a_short_result() {
-        let context = context(&spec("chain"), &Host::shared());
-        let crew = Crew::new(1, 0, &context);
-        let (queue, feed) = mpsc::sync_channel::<u64>(1);
-        let dispatcher: Dispatcher<'_> = Box::new(move || {
-            let _queue = queue;
-            panic!("on purpose");
-        });
-        let failure = crew.run(vec![feed], Some(dispatcher), |_, feed| Ok(feed.iter().count())).unwrap_err();
-        assert!(matches!(failure, Failure::Panicked(_)), "{failure}");
     }
 
     #[test]
@@ -199,7 +171,7 @@ mod tests {
         let crew = Crew::new(2, 0, &context);
         let started = std::time::Instant::now();
         for _ in 0..100 {
-            crew.run(vec![(), ()], None, |_, ()| Ok(())).unwrap();
+            crew.run(vec![(), ()], |_, ()| Ok(())).unwrap();
         }
         assert!(started.elapsed() < POLL * 50, "{:?}", started.elapsed());
     }

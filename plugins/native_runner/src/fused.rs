@@ -1,7 +1,6 @@
 //! A phase in which one worker takes each unit through the whole chain: one call a slice, and one fold.
 
 use std::sync::atomic::AtomicU64;
-use std::sync::mpsc::sync_channel;
 
 use plugin_api::{Buffer, WorkloadError};
 
@@ -9,7 +8,8 @@ use crate::crew::{Crew, Post};
 use crate::halt::Failure;
 use crate::keyed::{Partitions, Terminal};
 use crate::phase::{Input, Phase};
-use crate::schedule::{Feed, QUEUE_DEPTH, Scheduler, hand_out};
+use crate::schedule::{Feed, Scheduler};
+use crate::turns::Turns;
 
 /// Runs `phase` and gives what each worker folded.
 ///
@@ -26,14 +26,11 @@ pub(crate) fn run<'a>(
         Scheduler::Pull => {
             let next = AtomicU64::new(0);
             let feeds = (0..crew.threads()).map(|_| Feed::Shared { next: &next, end: units }).collect();
-            crew.run(feeds, None, work)
+            crew.run(feeds, work)
         }
         Scheduler::RoundRobin => {
-            let (queues, feeds): (Vec<_>, Vec<_>) = (0..crew.threads())
-                .map(|_| sync_channel(QUEUE_DEPTH))
-                .map(|(queue, feed)| (queue, Feed::Queue(feed)))
-                .unzip();
-            crew.run(feeds, Some(Box::new(move || hand_out(units, &queues))), work)
+            let turns = Turns::new(crew.threads(), 0..units);
+            crew.run(turns.lanes().into_iter().map(Feed::InTurn).collect(), work)
         }
     }
 }

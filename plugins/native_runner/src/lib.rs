@@ -18,6 +18,7 @@ mod schedule;
 mod staged;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::time::Instant;
 

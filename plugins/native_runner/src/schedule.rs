@@ -1,20 +1,19 @@
 //! Which scheduler runs, and how the units of a fused phase reach its workers.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender};
+
+use crate::turns::TurnsLane;
 
 /// How work reaches the workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scheduler {
     /// A worker that is idle takes what is next: the load decides who does what.
     Pull,
-    /// A dispatcher hands everything out in order, to each worker in turn, into short queues. A full queue holds up
-    /// all that comes after.
+    /// Everything is handed out in order, to each worker in turn, into short queues. A full queue holds up all that
+    /// comes after.
     RoundRobin,
 }
-
-/// How many pieces of work wait at a worker under [`Scheduler::RoundRobin`].
-pub(crate) const QUEUE_DEPTH: usize = 2;
 
 impl Scheduler {
     /// What it does, for people.
@@ -53,8 +52,8 @@ pub(crate) fn choose(asked: &str) -> Choice {
 pub(crate) enum Feed<'a> {
     /// One counter for all workers: whoever is idle takes the next number.
     Shared { next: &'a AtomicU64, end: u64 },
-    /// A queue that the dispatcher fills.
-    Queue(Receiver<u64>),
+    /// To each worker in turn.
+    InTurn(TurnsLane<'a, Range<u64>>),
 }
 
 impl Iterator for Feed<'_> {
@@ -66,24 +65,13 @@ impl Iterator for Feed<'_> {
             Self::Shared { next, end } => {
                 Some(next.fetch_add(1, Ordering::Relaxed)).filter(|unit| unit < end)
             }
-            Self::Queue(queue) => queue.recv().ok(),
-        }
-    }
-}
-
-/// Hands `units` numbers out in order, one to each queue in turn, until one of the workers has left.
-pub(crate) fn hand_out(units: u64, queues: &[SyncSender<u64>]) {
-    for (unit, queue) in (0..units).zip(queues.iter().cycle()) {
-        if queue.send(unit).is_err() {
-            return;
+            Self::InTurn(lane) => lane.next(|_| {}),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::sync_channel;
-
     use super::*;
 
     #[test]
@@ -103,14 +91,5 @@ mod tests {
             [one.next(), two.next(), one.next(), two.next(), one.next()],
             [Some(0), Some(1), Some(2), None, None]
         );
-    }
-
-    #[test]
-    fn handing_out_stops_when_a_worker_has_left() {
-        let (first, kept) = sync_channel(8);
-        let (second, left) = sync_channel(8);
-        drop(left);
-        hand_out(8, &[first, second]);
-        assert_eq!(Feed::Queue(kept).collect::<Vec<_>>(), [0]);
     }
 }

@@ -1,7 +1,6 @@
 //! A phase in which each stage of each batch is a task of its own, as `fusion=off` asks.
 
 mod pool;
-mod queues;
 
 use plugin_api::{Buffer, WorkloadError};
 
@@ -11,6 +10,7 @@ use crate::halt::Failure;
 use crate::keyed::Terminal;
 use crate::phase::{Input, Phase};
 use crate::schedule::Scheduler;
+use crate::turns::{Turns, TurnsLane};
 
 /// How many batches may be alive for each worker.
 const BATCHES_A_WORKER: usize = 4;
@@ -23,6 +23,12 @@ const SPARE_BUFFERS: usize = 2;
 trait Lane: Send {
     /// Hands back what the last task made, if there was one, and gives the next; nothing when the worker is to leave.
     fn next(&mut self, made: Option<Made>) -> Option<Task>;
+}
+
+impl Lane for TurnsLane<'_, Backlog> {
+    fn next(&mut self, made: Option<Made>) -> Option<Task> {
+        TurnsLane::next(self, |backlog| made.into_iter().for_each(|made| backlog.add(made)))
+    }
 }
 
 /// Runs `phase` and gives what each worker folded.
@@ -40,11 +46,11 @@ pub(crate) fn run<'a>(
         Scheduler::Pull => {
             let pool = pool::Pool::new(backlog(Order::Newest));
             let lanes = (0..threads).map(|_| pool.lane()).collect();
-            crew.run(lanes, None, |post, lane| work(phase, post, lane))
+            crew.run(lanes, |post, lane| work(phase, post, lane))
         }
         Scheduler::RoundRobin => {
-            let (lanes, dispatcher) = queues::connect(threads, backlog(Order::Oldest));
-            crew.run(lanes, Some(dispatcher), |post, lane| work(phase, post, lane))
+            let turns = Turns::new(threads, backlog(Order::Oldest));
+            crew.run(turns.lanes(), |post, lane| work(phase, post, lane))
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::Lane;
 use crate::backlog::{Backlog, Made, Task};
+use crate::turns::Supply;
 
 /// The pool. A worker visits it once a task, and waits in it only when there is nothing that it could do.
 pub(super) struct Pool {
