@@ -10,6 +10,7 @@ mod exit_codes;
 mod foreign_callers;
 mod invariants;
 mod isolation;
+mod readme;
 mod records;
 mod rejected_files;
 mod run;

@@ -239,3 +239,23 @@ pub(crate) fn processes_of_sessions_of(parent: u32) -> Vec<u32> {
     })
     .collect()
 }
+
+/// Builds `source` as a plugin crate of its own, outside the workspace, as a third party would.
+pub(crate) fn build_outside(name: &str, source: &str) -> PathBuf {
+    let target = target_folder().parent().unwrap();
+    let folder = target.join("outside").join(name);
+    std::fs::create_dir_all(folder.join("src")).unwrap();
+    let api = repository().join("plugin-api");
+    let manifest = format!(
+        "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\nlicense = \"MIT\"\n\
+         description = \"a plugin of a third party\"\n\n[lib]\ncrate-type = [\"cdylib\"]\n\n\
+         [dependencies]\nplugin-api = {{ path = {api:?} }}\n\n[workspace]\n"
+    );
+    std::fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+    std::fs::copy(repository().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    std::fs::write(folder.join("src/lib.rs"), source).unwrap();
+    let (manifest, built) = (folder.join("Cargo.toml"), target.join("hostile"));
+    let (manifest, built) = (manifest.to_str().unwrap(), built.to_str().unwrap().to_owned());
+    cargo(&["build", "--quiet", "--manifest-path", manifest, "--target-dir", &built]);
+    Path::new(&built).join(format!("debug/lib{name}.so"))
+}

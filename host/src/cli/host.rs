@@ -13,9 +13,9 @@ use crate::judge::Judge;
 use crate::protocol::{Folders, LibraryFile};
 use crate::record::Library;
 use crate::registry::GetError;
-use crate::registry::survey::Survey;
+use crate::registry::survey::{Status, Survey};
 use crate::session::{CallError, Deaf, Isolation, Launch, WorkerSession};
-use crate::ui::Ui;
+use crate::ui::{Ui, plural};
 
 /// What every verb stands on.
 pub(super) struct Host {
@@ -76,7 +76,12 @@ impl Host {
         let folders: Vec<_> = folders.map(|looked| looked.folder.display().to_string()).collect();
         let folders =
             if folders.is_empty() { "no folder that exists".to_owned() } else { folders.join(", ") };
-        let message = format!("{error} (looked in {folders})");
+        let rejected = self.survey.rows.iter().filter(|row| row.status == Status::Rejected).count() as u64;
+        let rejected = match rejected {
+            0 => String::new(),
+            count => format!("; {} there rejected", plural(count, "file")),
+        };
+        let message = format!("{error} (looked in {folders}{rejected})");
         let remedy = match error {
             GetError::Unknown { what: "backend", near: Some(near), .. } => format!("--backend {near}"),
             GetError::Unknown { near: Some(near), .. } => format!("--workload {near}"),

@@ -1,6 +1,6 @@
 //! `crossrun run`: one workload on one backend, verified and recorded.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use plugin_api::{Availability, RunResult, SetupRequest, WorkloadSpec};
@@ -132,7 +132,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     for warning in &observation.warnings {
         ui.warning(warning);
     }
-    let trial = TrialRecord::new(&conditions, observation.clone());
+    let trial = TrialRecord::new(&with_log(conditions), observation.clone());
     keep(&options, &trial)?;
     show(&options, &trial, &observation, ui)
 }
@@ -172,6 +172,12 @@ fn conditions(
         locked,
         log: Some(dispatch::log_file(&folders.log_dir, &options.backend).display().to_string()),
     }
+}
+
+/// A log that stayed empty was removed.
+fn with_log(mut conditions: Conditions) -> Conditions {
+    conditions.log = conditions.log.filter(|log| Path::new(log).exists());
+    conditions
 }
 
 /// The command that runs this again, with every default written out.
