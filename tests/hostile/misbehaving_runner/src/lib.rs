@@ -184,7 +184,11 @@ fn lie(behaviour: &str, honest: RunResult) -> RunResult {
 
 /// An honest serial run, but for what `tamper` does to the last batch before the sink. Linear plans without a keyed
 /// reduction only.
-fn serial(spec: &WorkloadSpec, context: &RunContext, tamper: Option<Tamper>) -> Result<RunResult, RunnerError> {
+fn serial(
+    spec: &WorkloadSpec,
+    context: &RunContext,
+    tamper: Option<Tamper>,
+) -> Result<RunResult, RunnerError> {
     let started = std::time::Instant::now();
     let workload = context.workload();
     let (mut sink, mut out) = (workload.new_sink()?, workload.buffer());
