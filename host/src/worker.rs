@@ -1,6 +1,6 @@
 //! The worker: loads plugins and does what it is asked, one request at a time.
 //!
-//! It runs in a process of its own behind a channel ([`serve`]), or inside the caller ([`Worker`]) where isolation is
+//! It runs in a process of its own behind a channel (`serve`), or inside the caller ([`Worker`]) where isolation is
 //! switched off.
 
 mod serve;

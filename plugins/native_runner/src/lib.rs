@@ -1,9 +1,9 @@
 //! The native backend: threads in the worker process, the default that needs nothing installed.
 //!
-//! A run is a sequence of *phases*, cut at the plan's keyed reductions ([`phase`]). In each phase as many threads as
-//! the spec's parallelism ([`crew`]) take work as the scheduler hands it out ([`schedule`]): in whole chains
-//! ([`fused`]), or stage by stage ([`staged`]). Every thread folds into states of its own, which are merged when the
-//! phase has ended ([`keyed`]); the end of the phase is the barrier that a reduction needs.
+//! A run is a sequence of *phases*, cut at the plan's keyed reductions (`phase`). In each phase as many threads as
+//! the spec's parallelism (`crew`) take work as the scheduler hands it out (`schedule`): in whole chains
+//! (`fused`), or stage by stage (`staged`). Every thread folds into states of its own, which are merged when the
+//! phase has ended (`keyed`); the end of the phase is the barrier that a reduction needs.
 //!
 //! The threads live for one phase. Starting one costs some 20 µs, which is less than a pool kept between runs would
 //! cost in code.
