@@ -68,6 +68,13 @@ fn an_unknown_backend_is_3_and_says_what_there_is_and_where_it_looked() {
 }
 
 #[test]
+fn a_backend_that_was_rejected_is_3_and_says_why() {
+    let place = Place::new();
+    std::fs::write(place.plugins().join("libmine_runner.so"), "rubbish").unwrap();
+    place.crossrun(&["run", "--backend", "mine"]).code(3).says("was rejected").says("not a shared library");
+}
+
+#[test]
 fn the_default_backend_that_is_not_there_is_3() {
     Place::new().crossrun(&["run"]).code(3).says("\"sage\"").says("native");
 }

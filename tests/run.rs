@@ -92,6 +92,14 @@ fn a_key_that_nobody_reads_is_warned_of() {
 }
 
 #[test]
+fn more_machines_than_a_backend_has_are_a_failure_and_not_a_smaller_run() {
+    let place = Place::new();
+    let run = ["run", "--json", "--backend", "native", "--workload", "null", "--nodes", "2"];
+    let ran = place.crossrun(&run).code(4).says("this machine only");
+    assert_eq!(ran.json()["metadata"]["error"]["kind"], "unsupported");
+}
+
+#[test]
 fn without_isolation_the_same_answer_comes() {
     let place = Place::new();
     let run = ["run", "--json", "--backend", "native", "--workload", "pipeline", "--items", "500"];

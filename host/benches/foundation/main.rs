@@ -34,6 +34,7 @@ fn main() {
     round_trip();
     listing(&setting);
     native(&setting);
+    balance(&setting);
     memory(&setting);
 }
 
@@ -152,6 +153,25 @@ fn native(setting: &Setting) {
             },
         );
     }
+}
+
+/// Handing out by what is outstanding, beside handing out in order, where one item in a hundred is fifty times the work.
+fn balance(setting: &Setting) {
+    let run = |scheduler: &str| {
+        let mut spec = WorkloadSpec { total_items: 2000, ..WorkloadSpec::new("imbalance") };
+        spec.scheduler_name = scheduler.into();
+        spec.extra.insert("iters".into(), json!(10_000));
+        spec.extra.insert("distribution".into(), json!("bimodal"));
+        let context = context(&setting.workload(&spec));
+        let mut native = setting.runner("native_runner");
+        move || {
+            let started = Instant::now();
+            drop(native.run(&spec, &context).unwrap());
+            started.elapsed().as_secs_f64()
+        }
+    };
+    let name = "native, imbalance (bimodal), load_aware beside fifo";
+    compare(name, "< 1", 15, Pair { with: run("load_aware"), without: run("fifo") });
 }
 
 /// The most memory of any process in a run of a hundred million items.

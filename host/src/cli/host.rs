@@ -1,5 +1,6 @@
 //! What every verb stands on: the folders, what was found in them, and workers.
 
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
 
 use plugin_api::workload::CatalogueEntry;
@@ -13,7 +14,7 @@ use crate::judge::Judge;
 use crate::protocol::{Folders, LibraryFile};
 use crate::record::Library;
 use crate::registry::GetError;
-use crate::registry::survey::{Status, Survey};
+use crate::registry::survey::{Row, Status, Survey};
 use crate::session::{CallError, Deaf, Isolation, Launch, WorkerSession};
 use crate::ui::{Ui, plural};
 
@@ -63,12 +64,22 @@ impl Host {
 
     /// The file of the backend `name`.
     pub(super) fn runner(&self, name: &str) -> Result<Inspected, Problem> {
-        self.survey.runners.get(name).cloned().map_err(|error| self.nowhere(&error, "crossrun backends"))
+        self.survey.runners.get(name).cloned().map_err(|error| match (&error, self.rejected(name)) {
+            (GetError::Unknown { .. }, Some(row)) => rejected_backend(name, row),
+            _ => self.nowhere(&error, "crossrun backends"),
+        })
     }
 
     /// The file of the library that has the workload `name`.
     pub(super) fn workload_library(&self, name: &str) -> Result<Inspected, Problem> {
         self.survey.workloads.get(name).cloned().map_err(|error| self.nowhere(&error, "crossrun workloads"))
+    }
+
+    /// The file that would be the backend `name` by its own name, but was rejected.
+    fn rejected(&self, name: &str) -> Option<&Row> {
+        let file = format!("{DLL_PREFIX}{}_runner{DLL_SUFFIX}", name.to_lowercase());
+        let rejected = self.survey.rows.iter().filter(|row| row.status == Status::Rejected);
+        rejected.into_iter().find(|row| row.path.file_name().is_some_and(|found| found == file.as_str()))
     }
 
     fn nowhere(&self, error: &GetError, listing: &str) -> Problem {
@@ -157,6 +168,12 @@ impl Host {
             }
         }
     }
+}
+
+fn rejected_backend(name: &str, row: &Row) -> Problem {
+    let reason = row.reason.as_deref().unwrap_or_default();
+    let message = format!("backend {name:?} was rejected: {}: {reason}", row.path.display());
+    Problem::new(Exit::Unavailable, message).with_remedy(row.remedy.clone().unwrap_or_default())
 }
 
 /// One workload of a judge's library.
