@@ -303,7 +303,7 @@ fn failure(error: CallError) -> Failure {
 }
 
 fn observation(report: Report) -> Result<Observation, Problem> {
-    let Report { phases, expected, actual, finished, conclusion, warnings, .. } = report;
+    let Report { phases, expected, actual, finished, conclusion, usage, warnings } = report;
     let conclusion = match conclusion {
         dispatch::Conclusion::Judged(Verdict::Verified) => Conclusion::Verified,
         dispatch::Conclusion::Judged(Verdict::Wrong(why)) => Conclusion::Wrong(why),
@@ -321,6 +321,10 @@ fn observation(report: Report) -> Result<Observation, Problem> {
         host_elapsed,
         reported_elapsed: None,
         phases: crate::record::Phases { load_seconds, open_seconds, close_seconds },
+        resources: crate::record::Resources {
+            cpu_seconds: usage.map(|usage| usage.cpu_seconds),
+            peak_memory_bytes: usage.map(|usage| usage.peak_memory_bytes),
+        },
         metrics: serde_json::Map::new(),
         warnings,
     };
