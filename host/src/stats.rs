@@ -1,20 +1,21 @@
-//! Statistics of paired measurements. Pure; the source of each formula is named.
+//! Statistics of paired measurements. Pure; the source of each formula is named where it stands, and `METHODOLOGY.md`,
+//! beside this crate's manifest, says what each is for.
 
-use serde::{Deserialize, Serialize};
+mod holm;
+mod means;
+mod percentile;
+mod signed_rank;
+mod verdict;
+mod warm_up;
 
-/// What may be said of a ratio, from its interval beside the margin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "snake_case")]
-pub enum Verdict {
-    /// The interval lies wholly above the margin.
-    Faster,
-    /// The interval lies wholly below the margin.
-    Slower,
-    /// The interval lies wholly within the margin.
-    Equivalent,
-    /// The interval allows several of these.
-    Inconclusive {
-        /// About how many more blocks would tell; null if that cannot be said.
-        more_blocks: Option<u32>,
-    },
-}
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod simulation;
+
+pub use holm::holm;
+pub use means::{Coverage, common_geometric_means, geometric_mean, median};
+pub use percentile::samples_needed;
+pub use signed_rank::{CONFIDENCE, Interval, MIN_BLOCKS, PairedDifference};
+pub use verdict::{MARGIN, Verdict};
+pub use warm_up::WarmUp;

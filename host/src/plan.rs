@@ -1,0 +1,5 @@
+//! From options to trials. Pure: no clock, no files, no printing.
+
+mod seed;
+
+pub use seed::mix;
