@@ -7,9 +7,9 @@ const ERROR: f64 = 0.01;
 /// than 1 % that at most one sample lies beyond the true one, so that what is printed is an extreme and no percentile.
 /// Nothing if the quantile does not lie between 0 and 1.
 ///
-/// The bound is that of MLPerf Inference's early stopping (its rules, appendix "Early stopping criterion"): the least n
-/// with P(X <= 1) <= 1 % for X binomial with n draws of probability 1 - q. It is 64 for 0.9, 130 for 0.95, 662 for
-/// 0.99 and 6636 for 0.999.
+/// The bound is the floor of MLPerf Inference's early stopping (`loadgen/early_stopping.cc`): the least n with
+/// P(X <= 1) <= 1 % for X binomial with n draws of probability 1 - q. It is 64 for 0.9, 130 for 0.95, 662 for 0.99 and
+/// 6636 for 0.999.
 pub fn samples_needed(quantile: f64) -> Option<u64> {
     if !(quantile > 0.0 && quantile < 1.0) {
         return None;

@@ -1,0 +1,152 @@
+//! The name of a point: a workload and one way to run it.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+/// A workload and one way to run it, whatever the backend. Displayed it is the point's id, stable and readable:
+/// `pipeline/items=1000/parallelism=2/scheduler=default/iters=250`. Different points have different ids.
+#[derive(Clone, Copy, Debug)]
+pub struct Point<'a> {
+    /// The workload's name.
+    pub workload: &'a str,
+    /// How many items the source emits, if that is known.
+    pub items: Option<u64>,
+    /// How many operator calls may be in flight.
+    pub parallelism: u32,
+    /// The scheduler that was asked for.
+    pub scheduler: &'a str,
+    /// How many machines were asked for: in the id only if it is not one.
+    pub nodes: u32,
+    /// Options of workload and backend, in the id sorted by their keys.
+    pub extra: &'a Map<String, Value>,
+}
+
+impl fmt::Display for Point<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { workload, items, parallelism, scheduler, nodes, extra } = self;
+        write!(f, "{}", Word(workload))?;
+        if let Some(items) = items {
+            write!(f, "/items={items}")?;
+        }
+        write!(f, "/parallelism={parallelism}/scheduler={}", Word(scheduler))?;
+        if *nodes != 1 {
+            write!(f, "/nodes={nodes}")?;
+        }
+        for (key, value) in *extra {
+            // Options may have any name; a prefix keeps those that are called as a part above apart from it.
+            let prefix = if matches!(key.as_str(), "items" | "nodes") { "extra." } else { "" };
+            write!(f, "/{prefix}{}=", Word(key))?;
+            match value {
+                Value::String(text) => write!(f, "{}", Word(text))?,
+                other => write!(f, "{other}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A word stands as it is; what could be taken for something else stands as a JSON string, with its quotes.
+struct Word<'a>(&'a str);
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let is_word = !self.0.is_empty() && self.0.chars().all(plain);
+        if is_word && serde_json::from_str::<Value>(self.0).is_err() && !self.0.starts_with("extra.") {
+            f.write_str(self.0)
+        } else {
+            write!(f, "{}", Value::from(self.0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn id(workload: &str, items: u64, scheduler: &str, extra: &Value) -> String {
+        let extra = extra.as_object().unwrap();
+        Point { workload, items: Some(items), parallelism: 2, scheduler, nodes: 1, extra }.to_string()
+    }
+
+    #[test]
+    fn an_id_is_readable() {
+        assert_eq!(
+            id("pipeline", 1000, "default", &json!({})),
+            "pipeline/items=1000/parallelism=2/scheduler=default"
+        );
+        assert_eq!(
+            id("imbalance", 10, "load_aware", &json!({"shape": "pareto", "iters": 250, "s": 1.2})),
+            "imbalance/items=10/parallelism=2/scheduler=load_aware/iters=250/s=1.2/shape=pareto"
+        );
+        let unknown = Point {
+            workload: "w",
+            items: None,
+            parallelism: 4,
+            scheduler: "fifo",
+            nodes: 2,
+            extra: &Map::new(),
+        };
+        assert_eq!(unknown.to_string(), "w/parallelism=4/scheduler=fifo/nodes=2");
+    }
+
+    #[test]
+    fn what_could_be_taken_for_something_else_is_quoted() {
+        assert_ne!(id("w", 1, "s", &json!({"a": 5})), id("w", 1, "s", &json!({"a": "5"})));
+        assert_ne!(id("w", 1, "s", &json!({"a": null})), id("w", 1, "s", &json!({"a": "null"})));
+        assert_ne!(id("w", 1, "s/a=1", &json!({})), id("w", 1, "s", &json!({"a": 1})));
+        let Point { extra, .. } = Point {
+            workload: "w",
+            items: None,
+            parallelism: 1,
+            scheduler: "s",
+            nodes: 1,
+            extra: &Map::new(),
+        };
+        let unknown = |extra: &Map<String, Value>, items| {
+            Point { workload: "w", items, parallelism: 1, scheduler: "s", nodes: 1, extra }.to_string()
+        };
+        let named = json!({"items": 1, "nodes": 2, "extra.items": 3});
+        assert_ne!(unknown(named.as_object().unwrap(), None), unknown(extra, Some(1)));
+    }
+
+    fn extras() -> impl Strategy<Value = Map<String, Value>> {
+        let text = prop::sample::select(vec![
+            "a",
+            "b",
+            "items",
+            "nodes",
+            "extra.items",
+            "a=1",
+            "a/b",
+            "1",
+            "",
+            "\"",
+        ]);
+        let value = prop_oneof![
+            text.clone().prop_map(Value::from),
+            (0..3).prop_map(Value::from),
+            any::<bool>().prop_map(Value::from),
+            Just(Value::Null),
+        ];
+        prop::collection::btree_map(text.prop_map(str::to_owned), value, 0..4).prop_map(Map::from_iter)
+    }
+
+    proptest! {
+        #[test]
+        fn different_points_have_different_ids(
+            one in (extras(), 0..2_u64, 1..3_u32, prop::sample::select(vec!["s", "s/a=1", "s/nodes=2"])),
+            other in (extras(), 0..2_u64, 1..3_u32, prop::sample::select(vec!["s", "s/a=1", "s/nodes=2"])),
+        ) {
+            let id = |(extra, items, nodes, scheduler): &(Map<String, Value>, u64, u32, &str)| {
+                let items = (*items > 0).then_some(*items);
+                Point { workload: "w", items, parallelism: 1, scheduler, nodes: *nodes, extra }.to_string()
+            };
+            prop_assert_eq!(one == other, id(&one) == id(&other));
+        }
+    }
+}
