@@ -72,7 +72,7 @@ mod tests {
         #[test]
         fn the_fewest_is_reached_by_equal_runs_and_no_sooner(least in 0..6_u32, most in 0..6_u32) {
             let rule = WarmUp { least, most, tolerance: 0.05 };
-            let runs = vec![1.0; 6];
+            let runs = [1.0; 6];
             let over = (0..=6).find(|n| rule.is_over(&runs[..*n])).unwrap();
             prop_assert_eq!(over as u32, rule.fewest());
         }
