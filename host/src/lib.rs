@@ -4,6 +4,7 @@
 //! `ARCHITECTURE.md`, beside this crate's manifest, has the map and the rules that hold between the modules.
 
 pub mod cli;
+pub mod compare;
 pub mod discover;
 pub mod dispatch;
 pub mod inspect;
@@ -14,5 +15,6 @@ pub mod protocol;
 pub mod record;
 pub mod registry;
 pub mod session;
+pub mod stats;
 pub mod ui;
 pub mod worker;

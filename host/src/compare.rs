@@ -1,0 +1,3 @@
+//! From records to a comparison. Pure: no clock, no files, no printing.
+
+pub mod model;
