@@ -14,6 +14,7 @@ pub mod load;
 pub mod protocol;
 pub mod record;
 pub mod registry;
+pub mod report;
 pub mod session;
 pub mod stats;
 pub mod ui;
