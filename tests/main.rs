@@ -6,6 +6,7 @@
 
 mod abi_evolution;
 mod backends;
+mod compare;
 mod exit_codes;
 mod foreign_callers;
 mod invariants;
