@@ -656,7 +656,7 @@ fn every_comparison_survives_json() {
     }
 }
 
-/// Of the budget of 2 s for a report, in a debug build beside other work.
+/// A report has 2 s for all of it in a release build; this one is a debug build and may have neighbours.
 #[test]
 fn ten_thousand_records_are_compared_in_a_moment() {
     let inputs = recorded((0..50).flat_map(|at| {
@@ -671,6 +671,6 @@ fn ten_thousand_records_are_compared_in_a_moment() {
     assert_eq!(inputs.len(), 10_000);
     let started = std::time::Instant::now();
     let comparison = compare(&inputs, &Options { rigor: Rigor::Publish, ..Options::default() }).unwrap();
-    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert_eq!(comparison.points.len(), 50);
 }
