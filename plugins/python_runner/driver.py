@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable
 
 from crossrun_engine import (
     CancelledError,
@@ -28,7 +29,7 @@ TICK = 0.05
 NAME = "python"
 
 # A task and its arguments.
-Following = Tuple[Any, ...]
+Following = tuple[Any, ...]
 
 
 class Terminals:
@@ -43,7 +44,7 @@ class Terminals:
         self._workload = workload
         self._partitions = 1 if self.is_sink else partitions
         self._mine = threading.local()
-        self._all: List[List[Any]] = []
+        self._all: list[list[Any]] = []
         self._lock = threading.Lock()
 
     def take(self, batch: bytes) -> None:
@@ -57,8 +58,8 @@ class Terminals:
                     state.fold(part)
         mine[-1] += item_count(batch)
 
-    def _join(self) -> List[Any]:
-        states: List[Any] = [self._workload.new_state(self.stage) for _ in range(self._partitions)]
+    def _join(self) -> list[Any]:
+        states: list[Any] = [self._workload.new_state(self.stage) for _ in range(self._partitions)]
         states.append(0)
         with self._lock:
             self._all.append(states)
@@ -67,7 +68,7 @@ class Terminals:
 
     def merged(self, partition: int) -> State:
         """The state of one partition, of all threads. Other partitions may be merged at the same time."""
-        owned: List[State] = [states[partition] for states in self._all]
+        owned: list[State] = [states[partition] for states in self._all]
         whole = owned[0] if owned else self._workload.new_state(self.stage)
         for other in owned[1:]:
             whole.merge(other.encode())
@@ -83,7 +84,7 @@ class Flight:
     """The tasks of one phase: a bounded number of chains of tasks, and the first thing that went wrong."""
 
     def __init__(self, pool: ThreadPoolExecutor, window: int, context: RunContext) -> None:
-        self.failure: Optional[BaseException] = None
+        self.failure: BaseException | None = None
         self._pool = pool
         self._window = window
         self._free = threading.Semaphore(window)
@@ -98,7 +99,7 @@ class Flight:
         """Hands the next task of a chain to the pool."""
         self._pool.submit(self._step, task, arguments)
 
-    def _step(self, task: Callable[..., Any], arguments: Tuple[Any, ...]) -> None:
+    def _step(self, task: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         """Runs one task. A task that says what is next goes on; any other ends its chain."""
         try:
             following = None if self.failure else task(*arguments)
@@ -140,7 +141,7 @@ class Run:
         self.context = context
         self.fused = spec.fusion != "off"
 
-    def execute(self) -> Tuple[int, bytes]:
+    def execute(self) -> tuple[int, bytes]:
         """How many items reached the sink, and its merged state."""
         terminals = self._phase(1)
         flight = self._flight()
@@ -163,30 +164,30 @@ class Run:
     def _flight(self) -> Flight:
         return Flight(self.pool, WINDOW * self.spec.parallelism, self.context)
 
-    def _slices(self) -> Iterator[Tuple[int, int]]:
+    def _slices(self) -> Iterator[tuple[int, int]]:
         total, size = self.spec.total_items, self.spec.batch_size
         return ((first, min(size, total - first)) for first in range(0, total, size))
 
     # The tasks. Each returns the next one of its chain with its arguments, or nothing.
 
-    def _source(self, first: int, count: int, terminals: Terminals) -> Optional[Following]:
+    def _source(self, first: int, count: int, terminals: Terminals) -> Following | None:
         if self.fused:
             terminals.take(self.workload.source(first, count, terminals.stage))
             return None
         return self._stage, self.workload.source(first, count, 1), 1, terminals, None
 
     def _stage(
-        self, batch: bytes, stage: int, terminals: Terminals, following: Optional[Following]
-    ) -> Optional[Following]:
+        self, batch: bytes, stage: int, terminals: Terminals, following: Following | None
+    ) -> Following | None:
         if stage == terminals.stage:
             terminals.take(batch)
             return following
         return self._stage, self.workload.run_stages(stage, stage + 1, batch), stage + 1, terminals, following
 
-    def _merge(self, reduced: Terminals, partition: int, terminals: Terminals) -> Optional[Following]:
+    def _merge(self, reduced: Terminals, partition: int, terminals: Terminals) -> Following | None:
         return self._emit, reduced.merged(partition), reduced.stage + 1, terminals
 
-    def _emit(self, state: State, start: int, terminals: Terminals) -> Optional[Following]:
+    def _emit(self, state: State, start: int, terminals: Terminals) -> Following | None:
         batch = state.emit(self.spec.batch_size)
         if item_count(batch) == 0:
             state.close()
@@ -202,7 +203,7 @@ class PythonDriver(Driver):
     """Keeps one pool for the session, with its threads started."""
 
     def __init__(self) -> None:
-        self._pool: Optional[ThreadPoolExecutor] = None
+        self._pool: ThreadPoolExecutor | None = None
         self._threads = 0
 
     def open(self, session: Session) -> None:
@@ -214,7 +215,7 @@ class PythonDriver(Driver):
             self._start(spec.parallelism)
         assert self._pool is not None
         count, state = Run(self._pool, spec, workload, context).execute()
-        metrics: Dict[str, Any] = {"nodes": 1, "threads": self._threads}
+        metrics: dict[str, Any] = {"nodes": 1, "threads": self._threads}
         if spec.scheduler_name != "default":
             warning = f'scheduler "{spec.scheduler_name}" is unknown to {NAME}; it ran as "default"'
             metrics["warnings"] = [warning]

@@ -193,9 +193,20 @@ fn usable_uv() -> Option<PathBuf> {
         })
     };
     let for_uv = set(&["UV_INDEX", "UV_DEFAULT_INDEX", "UV_FIND_LINKS", "UV_CONFIG_FILE", "UV_OFFLINE"]);
-    let for_pip = set(&["PIP_"]) || pip_settings().any(|path| path.exists());
+    let for_pip = set(PIP_SOURCES) || pip_settings().any(|path| path.exists());
     on_path("uv", std::env::var_os("PATH").as_deref()).filter(|_| for_uv || !for_pip)
 }
+
+/// Variables that tell pip where packages come from, or how to get there.
+const PIP_SOURCES: &[&str] = &[
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_NO_INDEX",
+    "PIP_FIND_LINKS",
+    "PIP_PROXY",
+    "PIP_CERT",
+    "PIP_CONFIG_FILE",
+];
 
 /// Where pip looks for settings of the machine and the user.
 fn pip_settings() -> impl Iterator<Item = PathBuf> {

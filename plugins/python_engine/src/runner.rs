@@ -147,7 +147,9 @@ impl WorkloadRunner for PythonRunner {
     }
 
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
-        (spec.batch_size()?, spec.fusion()?);
+        // Checked here, so that a driver can rely on them.
+        spec.batch_size()?;
+        spec.fusion()?;
         let workload = context.workload();
         let request = Request::Run {
             spec,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any, Callable
 
 from .kernel import Workload
 from .spec import Result, Session, Spec
@@ -19,7 +19,9 @@ LEVELS = ("error", "warn", "info", "debug", "trace")
 class RunContext:
     """What a run is given beside its spec and workload. Any thread of the driver's process may use it."""
 
-    def __init__(self, log_dir: Path, cancel: threading.Event, send: Callable[[Dict[str, Any]], None]) -> None:
+    def __init__(
+        self, log_dir: Path, cancel: threading.Event, send: Callable[[dict[str, Any]], None]
+    ) -> None:
         self.log_dir = log_dir
         self._cancel = cancel
         self._send = send

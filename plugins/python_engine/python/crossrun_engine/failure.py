@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Dict, Iterator, Optional
 
 STATUS_SPEC = 3
 
@@ -24,7 +24,7 @@ class WorkloadError(Exception):
 class _Told(Exception):
     """An exception with a remedy: a command or a setting that mends it."""
 
-    def __init__(self, message: str, remedy: Optional[str] = None) -> None:
+    def __init__(self, message: str, remedy: str | None = None) -> None:
         super().__init__(message, remedy)
         self.message = message
         self.remedy = remedy
@@ -60,7 +60,7 @@ _KINDS = {
 }
 
 
-def describe(error: BaseException) -> Dict[str, Optional[str]]:
+def describe(error: BaseException) -> dict[str, str | None]:
     """Kind, message and remedy of an exception, as the host reads them.
 
     Engines wrap what an operator raised: what means something is looked for among the causes too.
@@ -77,7 +77,7 @@ def describe(error: BaseException) -> Dict[str, Optional[str]]:
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
     seen = set()
-    current: Optional[BaseException] = error
+    current: BaseException | None = error
     while current is not None and id(current) not in seen:
         seen.add(id(current))
         yield current

@@ -13,7 +13,7 @@ import threading
 from collections import OrderedDict
 from ctypes import addressof, c_int32, c_size_t, c_uint32, c_uint64, c_void_p, string_at
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 from .failure import UnavailableError, WorkloadError
 
@@ -27,7 +27,7 @@ _KEEP = 4
 _CHAIN = frozenset(("map", "filter", "flat_map"))
 
 # Pointers are passed as plain addresses, and batches as `bytes`: `c_void_p` takes both without a copy.
-_SIGNATURES: Dict[str, Tuple[List[Any], Any]] = {
+_SIGNATURES: dict[str, tuple[list[Any], Any]] = {
     "abi_version": ([], c_uint32),
     "open": ([c_void_p, c_size_t, c_void_p, c_void_p], c_int32),
     "close": ([c_void_p], None),
@@ -82,7 +82,9 @@ class _Scratch:
 
     def error(self, status: int) -> WorkloadError:
         """What a status other than 0 means, with the message that the call left."""
-        message = self.take().decode(errors="replace") or f"the workload library answered with status {status}"
+        message = (
+            self.take().decode(errors="replace") or f"the workload library answered with status {status}"
+        )
         return WorkloadError(status, message)
 
     def parts_for(self, partitions: int) -> Any:
@@ -160,7 +162,7 @@ class _Opened:
         self._close = functions.close
         self.plan = self._read_plan()
 
-    def _read_plan(self) -> List[Stage]:
+    def _read_plan(self) -> list[Stage]:
         scratch = self.library.scratch
         status = self.library.functions.plan(self.handle, scratch.address)
         if status:
@@ -178,9 +180,9 @@ class _Process:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.libraries: Dict[Tuple[str, str], _Library] = {}
-        self.hashes: Dict[Tuple[str, int, int, int, int], str] = {}
-        self.opened: OrderedDict[Tuple[str, str, str], _Opened] = OrderedDict()
+        self.libraries: dict[tuple[str, str], _Library] = {}
+        self.hashes: dict[tuple[str, int, int, int, int], str] = {}
+        self.opened: OrderedDict[tuple[str, str, str], _Opened] = OrderedDict()
 
     def open(self, path: str, sha256: str, spec: str) -> _Opened:
         """The workload, opened now or before."""
@@ -239,7 +241,7 @@ class State:
 
     __slots__ = ("_handle", "_library")
 
-    def __init__(self, library: _Library, handle: Optional[int]) -> None:
+    def __init__(self, library: _Library, handle: int | None) -> None:
         self._library = library
         self._handle = handle
 
@@ -304,9 +306,9 @@ class Workload:
 
     def __init__(self, path: str, sha256: str, spec: str) -> None:
         self._key = (path, sha256, spec)
-        self._opened: Optional[_Opened] = None
+        self._opened: _Opened | None = None
 
-    def __reduce__(self) -> Tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return Workload, self._key
 
     def _open(self) -> _Opened:
@@ -329,7 +331,7 @@ class Workload:
         return self._key[2]
 
     @property
-    def plan(self) -> List[Stage]:
+    def plan(self) -> list[Stage]:
         """The stages, from the source to the sink."""
         return (self._opened or self._open()).plan
 
@@ -365,7 +367,7 @@ class Workload:
             raise scratch.error(status)
         return scratch.take()
 
-    def split(self, stage: int, batch: bytes, partitions: int) -> List[bytes]:
+    def split(self, stage: int, batch: bytes, partitions: int) -> list[bytes]:
         """Splits a batch by key for a keyed reduction, into one batch a partition."""
         opened = self._opened or self._open()
         library = opened.library
@@ -392,7 +394,7 @@ class Workload:
         """An empty state of the sink."""
         return self.new_state(self.sink)
 
-    def outcome(self, sink_state: bytes) -> Dict[str, Any]:
+    def outcome(self, sink_state: bytes) -> dict[str, Any]:
         """What an encoded state of the sink came to: `count` and `checksum`."""
         opened = self._opened or self._open()
         library = opened.library
@@ -400,5 +402,5 @@ class Workload:
         status = library.functions.outcome(opened.handle, sink_state, len(sink_state), scratch.address)
         if status:
             raise scratch.error(status)
-        answer: Dict[str, Any] = json.loads(scratch.take())
+        answer: dict[str, Any] = json.loads(scratch.take())
         return answer

@@ -17,7 +17,7 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any
 
 from .driver import Driver, RunContext
 from .failure import CancelledError, describe
@@ -32,7 +32,7 @@ _LOWEST_DESCRIPTOR = 200
 # Seconds that a run has to stop after the worker has gone.
 _ORPHAN_GRACE = 2.0
 
-_Message = Dict[str, Any]
+_Message = dict[str, Any]
 
 
 def serve(driver: Driver) -> None:
@@ -66,12 +66,12 @@ class _Channel:
         self.cancel = threading.Event()
         self._connection = connection
         self._lock = threading.Lock()
-        self._requests: queue.SimpleQueue[Optional[_Message]] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[_Message | None] = queue.SimpleQueue()
         # A forked child must neither speak for the driver nor keep its channel open.
         os.register_at_fork(after_in_child=self._leave)
         threading.Thread(target=self._read, name="crossrun-channel", daemon=True).start()
 
-    def next_request(self) -> Optional[_Message]:
+    def next_request(self) -> _Message | None:
         """Waits for a request; nothing when the worker has gone."""
         return self._requests.get()
 
@@ -114,7 +114,7 @@ def _line(message: _Message) -> bytes:
 def _answer(driver: Driver, request: _Message, channel: _Channel) -> bytes:
     try:
         return _line(_do(driver, request, channel))
-    except Exception as error:
+    except Exception:
         traceback.print_exc()
         if channel.cancel.is_set():
             error = CancelledError()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Spec:
     parallelism: int
     scheduler_name: str
     seed: int
-    extra: Dict[str, Any]
+    extra: dict[str, Any]
 
     @property
     def batch_size(self) -> int:
@@ -29,7 +29,7 @@ class Spec:
         return str(self.extra.get("fusion", "auto"))
 
     @classmethod
-    def of(cls, message: Dict[str, Any]) -> Spec:
+    def of(cls, message: dict[str, Any]) -> Spec:
         """Reads the JSON object; fields of a later version are passed over."""
         return cls(
             name=message["name"],
@@ -47,12 +47,12 @@ class Session:
 
     parallelism: int
     nodes: int
-    options: Dict[str, Any]
+    options: dict[str, Any]
     data_dir: Path
     log_dir: Path
 
     @classmethod
-    def of(cls, message: Dict[str, Any]) -> Session:
+    def of(cls, message: dict[str, Any]) -> Session:
         """Reads the JSON object; fields of a later version are passed over."""
         return cls(
             parallelism=message["parallelism"],
@@ -70,6 +70,6 @@ class Result:
     results_count: int
     sink_state: bytes
     scheduler_name: str
-    metrics: Dict[str, Any] = field(default_factory=dict)
-    elapsed_time: Optional[float] = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    elapsed_time: float | None = None
     """Seconds; measured around `run` unless the driver knows better."""
