@@ -56,7 +56,7 @@ fn impostor(place: &Place, minor: u8, script: &str) -> String {
     let answer = format!("[ \"$3\" = -c ] && echo '[[3, {minor}, 0], \"{}\"]' && exit", path.display());
     // Written by another process, so that none of this one's has it open when it is started.
     let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
-    let text = format!("{answer}\nfolder=\"$4\"\n{script}");
+    let text = format!("{answer}\nfolder=\"$5\"\n{script}");
     assert!(Command::new("sh").args(["-c", write]).arg(&path).arg(text).status().unwrap().success());
     path.to_str().unwrap().to_owned()
 }
