@@ -83,6 +83,9 @@ impl Installation<'_> {
         let uv = usable_uv();
         self.context.progress(0, self.engine.packages(), "making the environment");
         self.execute(self.venv(uv.as_deref(), folder))?;
+        if uv.is_none() {
+            self.execute(pip(folder))?;
+        }
         let requirements = folder.join("requirements.txt");
         fs::write(&requirements, self.engine.requirements)
             .map_err(|error| self.file("write the requirements", error))?;
@@ -95,7 +98,7 @@ impl Installation<'_> {
         let mut command = Command::new(uv.unwrap_or(python));
         match uv {
             Some(_) => command.args(["venv", "--python"]).arg(python),
-            None => command.args(["-I", "-m", "venv"]),
+            None => command.args(["-I", "-m", "venv", "--without-pip"]),
         };
         command.arg(folder);
         command
@@ -162,6 +165,13 @@ const UNREACHABLE: &[&str] = &[
     "not found in the package registry",
     "No solution found",
 ];
+
+/// A step of its own: `venv` would do it too, but keeps to itself why it failed.
+fn pip(folder: &Path) -> Command {
+    let mut command = Command::new(environment::python(folder));
+    command.args(["-I", "-m", "ensurepip", "--upgrade", "--default-pip"]);
+    command
+}
 
 fn installer(uv: Option<&Path>, folder: &Path, requirements: &Path) -> Command {
     let python = environment::python(folder);
@@ -341,7 +351,7 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let path = data.path().join("base");
         let answer = format!("[ \"$3\" = -c ] && echo '[[3, 11, 1], \"{}\"]' && exit", path.display());
-        program(data.path(), "base", &format!("{answer}\nfolder=\"$4\"\n{script}"));
+        program(data.path(), "base", &format!("{answer}\nfolder=\"$5\"\n{script}"));
         let range = PythonRange::new((3, 9), (3, 11));
         let interpreter = Interpreter::find(Some(&path), range, None).unwrap();
         let environments = Environments::new(&ENGINE, data.path());
@@ -361,7 +371,9 @@ mod tests {
     /// What a venv has, with a pip that prints `output` and ends with `code`.
     fn venv(output: &str, code: u8) -> String {
         let modules = "mkdir -p \"$folder/bin\" \"$folder/lib/python3.11/site-packages/one/part\"";
-        let pip = format!("printf '#!/bin/sh\\necho \"{output}\"; exit {code}\\n' > \"$folder/bin/python\"");
+        let pip = format!(
+            "printf '#!/bin/sh\\n[ $3 = pip ] || exit 0; echo \"{output}\"; exit {code}\\n' > \"$folder/bin/python\""
+        );
         format!("{modules}\n{pip}\nchmod 755 \"$folder/bin/python\"")
     }
 

@@ -26,12 +26,13 @@ impl PythonRange {
         (self.first..=self.last).contains(&(version.0, version.1))
     }
 
-    /// The names under which such an interpreter may be found, the newest version first.
+    /// The names under which such an interpreter may be found: what the user calls Python, then the newest version. (A
+    /// version manager's launchers for versions that are not there take long to say so.)
     fn names(self) -> impl Iterator<Item = String> {
-        let ((major, _), (_, newest)) = (self.last, self.last);
+        let (major, newest) = self.last;
         let oldest = if self.first.0 == major { self.first.1 } else { 0 };
         let versioned = (oldest..=newest).rev().map(move |minor| format!("python{major}.{minor}"));
-        versioned.chain(["python3".into(), "python".into()])
+        ["python3".into(), "python".into()].into_iter().chain(versioned)
     }
 }
 
@@ -159,23 +160,23 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_version_in_range_is_taken() {
+    fn the_users_own_python_is_taken_or_else_the_newest_in_range() {
         let folder = tempfile::tempdir().unwrap();
-        python(folder.path(), "python3", 9);
+        let found = |executable, version| Interpreter { executable, version };
+        python(folder.path(), "python3.9", 9);
         let newer = python(folder.path(), "python3.11", 11);
-        python(folder.path(), "python3.12", 12);
-        assert_eq!(
-            find(folder.path()).unwrap(),
-            Interpreter { executable: newer, version: Version(3, 11, 1) }
-        );
+        python(folder.path(), "python3", 12);
+        assert_eq!(find(folder.path()).unwrap(), found(newer, Version(3, 11, 1)));
+        let own = python(folder.path(), "python3", 10);
+        assert_eq!(find(folder.path()).unwrap(), found(own, Version(3, 10, 1)));
     }
 
     #[test]
     fn a_launcher_that_leads_nowhere_is_passed_over() {
         let folder = tempfile::tempdir().unwrap();
-        program(folder.path(), "python3.11", "echo 'command not found' >&2; exit 127");
-        let older = python(folder.path(), "python3", 10);
-        assert_eq!(find(folder.path()).unwrap().executable, older);
+        program(folder.path(), "python3", "echo 'command not found' >&2; exit 127");
+        let versioned = python(folder.path(), "python3.10", 10);
+        assert_eq!(find(folder.path()).unwrap().executable, versioned);
     }
 
     #[test]

@@ -224,7 +224,9 @@ impl Driver {
 fn command(python: &Path, folder: &Path) -> Command {
     let mut command = Command::new(python);
     command.args(["-I", "-B", "-u", "-X", "utf8"]).arg(folder);
-    command.env_remove("PYTHONHOME").env_remove("PYTHONSTARTUP");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PYTHON")) {
+        command.env_remove(name);
+    }
     command.env("PYTHONPATH", folder);
     command.env("PYTHONUNBUFFERED", "1").env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUTF8", "1");
     command.env("PYTHONNOUSERSITE", "1");
