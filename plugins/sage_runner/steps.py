@@ -71,11 +71,12 @@ class Site:
             items = [out for item in items for out in _apply(step, self, replica, item)]
         return items
 
-    def close(self) -> None:
-        """Frees the states."""
+    def close(self) -> dict[str, int]:
+        """Frees the states. No node has served a call."""
         with self._lock:
             while self._states:
                 self._states.popitem()[1].close()
+        return {}
 
 
 class Step(Protocol):
