@@ -9,17 +9,15 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
-from pathlib import Path
 from typing import Any, Protocol
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from crossrun_engine import (  # noqa: E402
+from addresses import parse_addresses
+from cluster import Cluster, RemoteSite
+from crossrun_engine import (
     CancelledError,
     Driver,
     InvalidSpecError,
@@ -31,11 +29,8 @@ from crossrun_engine import (  # noqa: E402
     item_count,
     serve,
 )
-
-from addresses import parse_addresses  # noqa: E402
-from cluster import Cluster, RemoteSite  # noqa: E402
-from pipeline import Engine, Operator, Slices, Turns, window_batches  # noqa: E402
-from steps import Chain, Done, Emit, Fold, Generate, Item, Site, Slice, Split, Step, partition_keys  # noqa: E402
+from pipeline import Engine, Operator, Slices, Turns, window_batches
+from steps import Chain, Done, Emit, Fold, Generate, Item, Site, Slice, Split, Step, partition_keys
 
 # Threads in which SAGE runs operators: its local environment has so many, FlowNet the default of a thread pool.
 LOCAL_THREADS = 8
@@ -221,7 +216,7 @@ class SageDriver(Driver):
 
 def _connect(text: str, options: dict[str, Any]) -> Cluster:
     try:
-        addresses = parse_addresses(text, options.get("sage_allow_public") is True)
+        addresses = parse_addresses(text, options.get("sage_allow_public") in (True, "true"))
     except (OSError, ValueError) as error:
         raise InvalidSpecError(f"extra.sage_address: {error}") from error
     return Cluster(addresses, float(options.get("sage_timeout", NODE_TIMEOUT)))

@@ -21,13 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+from crossrun_engine import Workload, WorkloadError
+from sage.runtime.flownet import bootstrap_node_runtime
 
-from crossrun_engine import Workload, WorkloadError  # noqa: E402
-from sage.runtime.flownet import bootstrap_node_runtime  # noqa: E402
-
-from addresses import Address, parse_addresses  # noqa: E402
-from steps import Item, Site, Step  # noqa: E402
+from addresses import Address, parse_addresses
+from steps import Item, Site, Step
 
 # Drivers that died do not close their runs: the oldest go when there are more than so many.
 MAX_RUNS = 16
