@@ -1,0 +1,142 @@
+//! Finds a Python interpreter of a version that the engine runs on.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What is asked of an interpreter: its version and where it really is, as a launcher may stand before it.
+const QUESTION: &str = "import json, sys; print(json.dumps([list(sys.version_info[:3]), sys.executable]))";
+
+/// Versions of Python, by major and minor number, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PythonRange {
+    first: (u8, u8),
+    last: (u8, u8),
+}
+
+impl PythonRange {
+    /// From `first` to `last`, both included: `PythonRange::new((3, 9), (3, 13))`.
+    pub const fn new(first: (u8, u8), last: (u8, u8)) -> Self {
+        Self { first, last }
+    }
+
+    fn contains(self, version: Version) -> bool {
+        (self.first..=self.last).contains(&(version.0, version.1))
+    }
+
+    /// The names under which such an interpreter may be found, the newest version first.
+    fn names(self) -> impl Iterator<Item = String> {
+        let ((major, _), (_, newest)) = (self.last, self.last);
+        let oldest = if self.first.0 == major { self.first.1 } else { 0 };
+        let versioned = (oldest..=newest).rev().map(move |minor| format!("python{major}.{minor}"));
+        versioned.chain(["python3".into(), "python".into()])
+    }
+}
+
+impl fmt::Display for PythonRange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, last) = (self.first, self.last);
+        write!(formatter, "{}.{} to {}.{}", first.0, first.1, last.0, last.1)
+    }
+}
+
+/// Major, minor and micro version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Version(u8, u8, u8);
+
+impl Version {
+    /// Major and minor version, as in the interpreter's name.
+    pub(crate) fn minor(self) -> String {
+        format!("{}.{}", self.0, self.1)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}.{}", self.0, self.1, self.2)
+    }
+}
+
+/// An interpreter that answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Interpreter {
+    pub(crate) executable: PathBuf,
+    pub(crate) version: Version,
+}
+
+/// Why there is no interpreter.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InterpreterError {
+    #[error("no Python {0} is on the PATH")]
+    Missing(PythonRange),
+    #[error("{} is Python {version}, but {range} is needed", path.display())]
+    OutOfRange { path: PathBuf, version: Version, range: PythonRange },
+    #[error("{} is not a Python that works: {why}", path.display())]
+    Broken { path: PathBuf, why: String },
+}
+
+impl Interpreter {
+    /// The interpreter at `chosen`, or else the first one on `search` (as `PATH`) whose version is in `range`.
+    pub(crate) fn find(
+        chosen: Option<&Path>,
+        range: PythonRange,
+        search: Option<&OsStr>,
+    ) -> Result<Self, InterpreterError> {
+        if let Some(path) = chosen {
+            return Self::ask(path)?.within(range);
+        }
+        let mut refused = None;
+        for path in candidates(range, search) {
+            match Self::ask(&path).and_then(|found| found.within(range)) {
+                Ok(found) => return Ok(found),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        // A version that does not fit says more than that a launcher of a version manager led nowhere.
+        Err(refused
+            .filter(|error| matches!(error, InterpreterError::OutOfRange { .. }))
+            .unwrap_or(InterpreterError::Missing(range)))
+    }
+
+    /// Starts the interpreter at `path`, to hear its version.
+    fn ask(path: &Path) -> Result<Self, InterpreterError> {
+        let broken = |why: String| InterpreterError::Broken { path: path.into(), why };
+        let mut command = Command::new(path);
+        command.args(["-I", "-S", "-c", QUESTION]).stdin(Stdio::null());
+        let output = command.output().map_err(|error| broken(error.to_string()))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(broken(said.lines().next().unwrap_or("it said nothing").to_owned()));
+        }
+        let (version, executable) = serde_json::from_slice(&output.stdout)
+            .map_err(|_| broken("it does not answer as Python does".into()))?;
+        Ok(Self { executable, version })
+    }
+
+    fn within(self, range: PythonRange) -> Result<Self, InterpreterError> {
+        if range.contains(self.version) {
+            return Ok(self);
+        }
+        Err(InterpreterError::OutOfRange { path: self.executable, version: self.version, range })
+    }
+}
+
+/// Executable files on `search` that are called like an interpreter of `range`. Nothing is started.
+pub(crate) fn candidates(range: PythonRange, search: Option<&OsStr>) -> impl Iterator<Item = PathBuf> {
+    let folders: Vec<PathBuf> = search.map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
+    range.names().flat_map(move |name| {
+        let files: Vec<PathBuf> = folders.iter().map(|folder| folder.join(&name)).collect();
+        files.into_iter().filter(|path| is_executable(path))
+    })
+}
+
+/// The first file called `name` on `search` that may be executed.
+pub(crate) fn on_path(name: &str, search: Option<&OsStr>) -> Option<PathBuf> {
+    std::env::split_paths(search?).map(|folder| folder.join(name)).find(|path| is_executable(path))
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+}

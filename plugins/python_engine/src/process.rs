@@ -1,0 +1,248 @@
+//! The driver: a Python process of its own, and the line to it.
+
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use plugin_api::{ErrorKind, RunContext, RunnerError};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::message::{Message, PROTOCOL, Request};
+use crate::output::{Log, ending};
+
+/// How often a call looks whether the driver lives and whether it is to stop.
+const TICK: Duration = Duration::from_millis(20);
+/// How long a driver that was told to stop may go on.
+const CANCEL_GRACE: Duration = Duration::from_secs(2);
+/// How long a driver may take to end after it closed its engine.
+const EXIT_GRACE: Duration = Duration::from_secs(10);
+/// How long a driver that hung up may take to end.
+const HANG_UP_GRACE: Duration = Duration::from_secs(1);
+/// How many lines of its output are shown of a driver that died.
+const LAST_LINES: usize = 3;
+
+/// Who hears of a call while it is under way.
+pub(crate) trait Listener {
+    fn progress(&self, done: u64, total: u64);
+    fn cancelled(&self) -> bool;
+}
+
+impl Listener for RunContext {
+    fn progress(&self, done: u64, total: u64) {
+        RunContext::progress(self, done, total);
+    }
+
+    fn cancelled(&self) -> bool {
+        RunContext::cancelled(self)
+    }
+}
+
+/// For calls that have no context.
+pub(crate) struct Nobody;
+
+impl Listener for Nobody {
+    fn progress(&self, _done: u64, _total: u64) {}
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// A driver that was started. It is killed, with all of its process group, when this is dropped.
+pub(crate) struct Driver {
+    name: &'static str,
+    child: Child,
+    connection: UnixStream,
+    /// What came and is no whole line yet.
+    received: Vec<u8>,
+    log: Log,
+}
+
+/// What came over the line.
+enum Received {
+    Message(Message),
+    /// Nothing within a tick.
+    Nothing,
+    /// The other end is closed.
+    End,
+}
+
+impl Driver {
+    /// Starts `python` on `folder`. What the driver prints goes to a log in `log_dir`.
+    pub(crate) fn start(
+        name: &'static str,
+        python: &Path,
+        folder: &Path,
+        log_dir: &Path,
+    ) -> Result<Self, RunnerError> {
+        let cannot = |error: io::Error| {
+            let message = format!("the driver cannot be started with {}: {error}", python.display());
+            RunnerError::new(ErrorKind::Unavailable, message)
+        };
+        let log = Log::open(log_dir.join(format!("{name}.driver.log"))).map_err(cannot)?;
+        let (connection, theirs) = UnixStream::pair().map_err(cannot)?;
+        connection.set_read_timeout(Some(TICK)).map_err(cannot)?;
+        let mut command = command(python, folder);
+        // The one stream that is read and written: the driver moves it out of the way before anything else.
+        command.stdin(OwnedFd::from(theirs));
+        command.stdout(log.writer().map_err(cannot)?).stderr(log.writer().map_err(cannot)?);
+        let child = command.spawn().map_err(cannot)?;
+        let mut driver = Self { name, child, connection, received: Vec::new(), log };
+        driver.greet()?;
+        Ok(driver)
+    }
+
+    fn greet(&mut self) -> Result<(), RunnerError> {
+        match self.answer(&Nobody)? {
+            Message::Hello { protocol: PROTOCOL } => Ok(()),
+            other => Err(self.nonsense(&format!("{other:?}"))),
+        }
+    }
+
+    /// Asks for something and waits until it is done.
+    pub(crate) fn call(
+        &mut self,
+        request: &Request<'_>,
+        listener: &dyn Listener,
+    ) -> Result<Message, RunnerError> {
+        self.send(request)?;
+        match self.answer(listener)? {
+            Message::Failed(error) => Err(error),
+            answer => Ok(answer),
+        }
+    }
+
+    /// Waits for the process to end by itself.
+    pub(crate) fn finish(mut self) -> Result<(), RunnerError> {
+        match self.ended_within(EXIT_GRACE) {
+            Some(status) if status.success() => Ok(()),
+            Some(_) => Err(self.died()),
+            None => Err(RunnerError::engine(format!(
+                "the driver of {} did not end within {} s after it was closed",
+                self.name,
+                EXIT_GRACE.as_secs()
+            ))),
+        }
+    }
+
+    fn send(&mut self, request: &Request<'_>) -> Result<(), RunnerError> {
+        let mut line = serde_json::to_vec(request)
+            .map_err(|error| RunnerError::new(ErrorKind::Internal, format!("a request: {error}")))?;
+        line.push(b'\n');
+        // A driver that is gone shows when its answer is waited for.
+        let _ = self.connection.write_all(&line);
+        Ok(())
+    }
+
+    /// The message that answers; those before it go to `listener` and the log.
+    fn answer(&mut self, listener: &dyn Listener) -> Result<Message, RunnerError> {
+        let mut told_to_stop: Option<Instant> = None;
+        loop {
+            match self.receive()? {
+                Received::Message(Message::Progress { done, total }) => listener.progress(done, total),
+                Received::Message(Message::Log { level, message }) => self.forward(&level, &message),
+                Received::Message(answer) => return Ok(answer),
+                Received::End => return Err(self.died()),
+                // Whatever it said before it ended has been read by now.
+                Received::Nothing if self.ended_within(Duration::ZERO).is_some() => return Err(self.died()),
+                Received::Nothing => {}
+            }
+            match told_to_stop {
+                None if listener.cancelled() => {
+                    self.send(&Request::Cancel)?;
+                    told_to_stop = Some(Instant::now());
+                }
+                Some(since) if since.elapsed() > CANCEL_GRACE => {
+                    self.kill();
+                    return Err(RunnerError::cancelled());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn receive(&mut self) -> Result<Received, RunnerError> {
+        loop {
+            if let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.received.drain(..=end).collect();
+                return self.parse(&line).map(Received::Message);
+            }
+            let mut block = [0; 65536];
+            match self.connection.read(&mut block) {
+                Ok(0) => return Ok(Received::End),
+                Ok(length) => self.received.extend_from_slice(&block[..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Nothing),
+                Err(_) => return Ok(Received::End),
+            }
+        }
+    }
+
+    fn parse(&self, line: &[u8]) -> Result<Message, RunnerError> {
+        serde_json::from_slice(line).map_err(|_| self.nonsense(&String::from_utf8_lossy(line)))
+    }
+
+    fn nonsense(&self, said: &str) -> RunnerError {
+        let start: String = said.trim_end().chars().take(100).collect();
+        RunnerError::engine(format!("the driver of {} said what nobody understands: {start}", self.name))
+    }
+
+    fn forward(&self, level: &str, message: &str) {
+        let level = level.parse().unwrap_or(log::Level::Info);
+        log::log!(target: self.name, level, "{message}");
+    }
+
+    /// How the driver died, and what it said last.
+    fn died(&mut self) -> RunnerError {
+        let ending = match self.ended_within(HANG_UP_GRACE) {
+            Some(status) => ending(status),
+            None => "closed its channel".to_owned(),
+        };
+        let last = self.log.last_lines(LAST_LINES);
+        let output = if last.is_empty() { String::new() } else { format!("; its last output: {last}") };
+        RunnerError::engine(format!("the driver of {} {ending}{output}", self.name))
+    }
+
+    fn ended_within(&mut self, limit: Duration) -> Option<ExitStatus> {
+        let since = Instant::now();
+        loop {
+            let status = self.child.try_wait().ok().flatten();
+            if status.is_some() || since.elapsed() >= limit {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn kill(&mut self) {
+        let Ok(id) = i32::try_from(self.child.id()) else { return };
+        if let Some(group) = Pid::from_raw(id) {
+            // Fails if everything in it has ended.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Python without the user's own settings: what is measured must not depend on them. Processes that the engine starts
+/// find the same modules through `PYTHONPATH`.
+fn command(python: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.args(["-I", "-B", "-u", "-X", "utf8"]).arg(folder);
+    command.env_remove("PYTHONHOME").env_remove("PYTHONSTARTUP");
+    command.env("PYTHONPATH", folder);
+    command.env("PYTHONUNBUFFERED", "1").env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUTF8", "1");
+    command.env("PYTHONNOUSERSITE", "1");
+    command.process_group(0);
+    command
+}
