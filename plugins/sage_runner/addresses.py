@@ -33,7 +33,12 @@ class Address:
     def is_private(self) -> bool:
         """Whether all that the host stands for is this machine or a private network."""
         found = socket.getaddrinfo(self.host, self.port, proto=socket.IPPROTO_TCP)
-        return all(ipaddress.ip_address(entry[4][0]).is_private for entry in found)
+        return all(_is_private(ipaddress.ip_address(entry[4][0])) for entry in found)
+
+
+def _is_private(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    # Python counts 0.0.0.0 as private, but to bind to it is to listen on every network.
+    return address.is_private and not address.is_unspecified
 
 
 def parse_addresses(text: str, allow_public: bool) -> list[Address]:

@@ -154,7 +154,10 @@ def main(arguments: list[str]) -> int:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     with tempfile.TemporaryDirectory(prefix="crossrun-node-") as folder:
-        serve(address, seeds, options.slots, Path(folder))
+        try:
+            serve(address, seeds, options.slots, Path(folder))
+        except OSError as error:
+            parser.error(f"{address} cannot be used: {error}")
     return 0
 
 
