@@ -46,3 +46,13 @@ impl Engine {
         format!("crossrun setup {}", self.name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::ENGINE;
+
+    #[test]
+    fn packages_are_counted_and_their_hashes_are_not() {
+        assert_eq!(ENGINE.packages(), 2);
+    }
+}

@@ -138,12 +138,20 @@ impl<'a> Environments<'a> {
         }
     }
 
-    /// Deletes every environment of this engine but `kept`: those of other requirements or interpreters, and what
-    /// interrupted set-ups left.
-    pub(crate) fn sweep(&self, kept: Option<&Path>) -> io::Result<()> {
+    /// Deletes what interrupted set-ups left, and the damaged environment in `place`.
+    pub(crate) fn sweep_incomplete(&self, place: &Path) -> io::Result<()> {
+        self.discard_where(|folder| folder == place || !folder.join(MARKER).exists())
+    }
+
+    /// Deletes every environment of this engine but `kept`: those of other requirements or interpreters.
+    pub(crate) fn sweep_others(&self, kept: &Path) -> io::Result<()> {
+        self.discard_where(|folder| folder != kept)
+    }
+
+    fn discard_where(&self, unwanted: impl Fn(&Path) -> bool) -> io::Result<()> {
         for entry in fs::read_dir(self.folder()).into_iter().flatten() {
             let path = entry?.path();
-            if Some(path.as_path()) != kept {
+            if unwanted(&path) {
                 self.discard(&path)?;
             }
         }
@@ -207,4 +215,88 @@ fn modules(folder: &Path) -> io::Result<PathBuf> {
 
 fn is_taken(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{ENGINE, program};
+    use crate::interpreter::PythonRange;
+
+    /// A data folder with an environment that looks as an installer leaves it.
+    fn installed() -> (tempfile::TempDir, PathBuf) {
+        let data = tempfile::tempdir().unwrap();
+        let interpreter = interpreter(data.path());
+        let environments = Environments::new(&ENGINE, data.path());
+        let folder = environments.place(&interpreter);
+        fs::create_dir_all(folder.join("lib/python3.11/site-packages/one")).unwrap();
+        fs::write(folder.join("lib/python3.11/site-packages/one/part.py"), "").unwrap();
+        fs::create_dir(folder.join("bin")).unwrap();
+        std::os::unix::fs::symlink(&interpreter.executable, python(&folder)).unwrap();
+        environments.mark(&folder, &interpreter).unwrap();
+        (data, folder)
+    }
+
+    fn interpreter(folder: &Path) -> Interpreter {
+        let path = folder.join("base");
+        program(folder, "base", &format!("echo '[[3, 11, 1], \"{}\"]'", path.display()));
+        Interpreter::find(Some(&path), PythonRange::new((3, 9), (3, 11)), None).unwrap()
+    }
+
+    #[test]
+    fn a_whole_environment_is_found_without_starting_anything() {
+        let (data, folder) = installed();
+        assert_eq!(Environments::new(&ENGINE, data.path()).find(), Ok(Environment { folder }));
+    }
+
+    #[test]
+    fn what_was_deleted_afterwards_is_named() {
+        for gone in ["base", "lib/python3.11/site-packages/one/part.py", "lib"] {
+            let (data, folder) = installed();
+            let path = if gone == "base" { data.path().join(gone) } else { folder.join(gone) };
+            if path.is_dir() {
+                fs::remove_dir_all(path).unwrap()
+            } else {
+                fs::remove_file(path).unwrap()
+            }
+            let error = Environments::new(&ENGINE, data.path()).find().unwrap_err().to_string();
+            assert!(error.starts_with("the environment of tested is damaged: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn without_a_marker_or_with_other_requirements_there_is_none() {
+        const NEWER: Engine = Engine { requirements: "one==2 --hash=sha256:22", ..ENGINE };
+        let (data, folder) = installed();
+        assert_eq!(Environments::new(&NEWER, data.path()).find(), Err(Unready::Missing("tested")));
+        fs::remove_file(folder.join(MARKER)).unwrap();
+        assert_eq!(Environments::new(&ENGINE, data.path()).find(), Err(Unready::Missing("tested")));
+    }
+
+    #[test]
+    fn sweeping_keeps_what_is_whole_and_removing_keeps_nothing() {
+        let (data, folder) = installed();
+        let environments = Environments::new(&ENGINE, data.path());
+        let half = folder.with_file_name("half");
+        fs::create_dir(&half).unwrap();
+        environments.sweep_incomplete(&folder.with_file_name("new")).unwrap();
+        assert!(!half.exists());
+        environments.sweep_others(&folder).unwrap();
+        assert!(environments.find().is_ok());
+        environments.remove().unwrap();
+        environments.remove().unwrap();
+        assert_eq!(environments.find(), Err(Unready::Missing("tested")));
+        assert_eq!(fs::read_dir(data.path().join("environments")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn one_set_up_at_a_time_holds_the_lock() {
+        let data = tempfile::tempdir().unwrap();
+        let environments = Environments::new(&ENGINE, data.path());
+        let held = environments.lock(|| false).unwrap();
+        assert!(held.is_some());
+        assert!(environments.lock(|| true).unwrap().is_none());
+        drop(held);
+        assert!(environments.lock(|| true).unwrap().is_some());
+    }
 }

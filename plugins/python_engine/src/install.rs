@@ -79,13 +79,14 @@ impl Installation<'_> {
     }
 
     fn steps(&self, folder: &Path) -> Result<(), InstallError> {
-        fs::create_dir_all(folder).map_err(|error| self.file("make the folder", error))?;
-        let requirements = folder.join("requirements.txt");
-        fs::write(&requirements, self.engine.requirements)
-            .map_err(|error| self.file("write the requirements", error))?;
+        let parent = folder.parent().unwrap_or(folder);
+        fs::create_dir_all(parent).map_err(|error| self.file("make the folder", error))?;
         let uv = usable_uv();
         self.context.progress(0, self.engine.packages(), "making the environment");
         self.execute(self.venv(uv.as_deref(), folder))?;
+        let requirements = folder.join("requirements.txt");
+        fs::write(&requirements, self.engine.requirements)
+            .map_err(|error| self.file("write the requirements", error))?;
         self.execute(installer(uv.as_deref(), folder, &requirements))?;
         self.environments.mark(folder, self.interpreter).map_err(|error| self.file("write the marker", error))
     }
@@ -94,7 +95,7 @@ impl Installation<'_> {
         let python = &self.interpreter.executable;
         let mut command = Command::new(uv.unwrap_or(python));
         match uv {
-            Some(_) => command.args(["venv", "--allow-existing", "--python"]).arg(python),
+            Some(_) => command.args(["venv", "--python"]).arg(python),
             None => command.args(["-I", "-m", "venv"]),
         };
         command.arg(folder);

@@ -140,3 +140,68 @@ pub(crate) fn on_path(name: &str, search: Option<&OsStr>) -> Option<PathBuf> {
 fn is_executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::program;
+
+    const RANGE: PythonRange = PythonRange::new((3, 9), (3, 11));
+
+    /// A program that answers as an interpreter of this version.
+    fn python(folder: &Path, name: &str, minor: u8) -> PathBuf {
+        let path = folder.join(name);
+        program(folder, name, &format!("echo '[[3, {minor}, 1], \"{}\"]'", path.display()))
+    }
+
+    fn find(folder: &Path) -> Result<Interpreter, InterpreterError> {
+        Interpreter::find(None, RANGE, Some(folder.as_os_str()))
+    }
+
+    #[test]
+    fn the_newest_version_in_range_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        python(folder.path(), "python3", 9);
+        let newer = python(folder.path(), "python3.11", 11);
+        python(folder.path(), "python3.12", 12);
+        assert_eq!(
+            find(folder.path()).unwrap(),
+            Interpreter { executable: newer, version: Version(3, 11, 1) }
+        );
+    }
+
+    #[test]
+    fn a_launcher_that_leads_nowhere_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        program(folder.path(), "python3.11", "echo 'command not found' >&2; exit 127");
+        let older = python(folder.path(), "python3", 10);
+        assert_eq!(find(folder.path()).unwrap().executable, older);
+    }
+
+    #[test]
+    fn what_keeps_an_interpreter_from_being_used_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(find(folder.path()).unwrap_err().to_string(), "no Python 3.9 to 3.11 is on the PATH");
+        let newer = python(folder.path(), "python3", 12);
+        let error = find(folder.path()).unwrap_err().to_string();
+        assert_eq!(error, format!("{} is Python 3.12.1, but 3.9 to 3.11 is needed", newer.display()));
+        let broken = program(folder.path(), "mine", "echo oh >&2; exit 1");
+        let error = Interpreter::find(Some(&broken), RANGE, None).unwrap_err().to_string();
+        assert_eq!(error, format!("{} is not a Python that works: oh", broken.display()));
+        let none = Interpreter::find(Some(Path::new("/no/such")), RANGE, None).unwrap_err();
+        assert!(matches!(none, InterpreterError::Broken { .. }), "{none}");
+    }
+
+    #[test]
+    fn only_executable_files_are_candidates_and_none_is_started() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("python3.10"), "").unwrap();
+        std::fs::create_dir(folder.path().join("python3.9")).unwrap();
+        let trap = program(folder.path(), "python", "touch \"$0.started\"");
+        let search = Some(folder.path().as_os_str());
+        assert_eq!(candidates(RANGE, search).collect::<Vec<_>>(), std::slice::from_ref(&trap));
+        assert!(!folder.path().join("python.started").exists());
+        assert_eq!(on_path("python", search), Some(trap));
+        assert_eq!(on_path("python3.10", search), None);
+    }
+}

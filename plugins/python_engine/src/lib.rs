@@ -8,6 +8,8 @@
 
 mod engine;
 mod environment;
+#[cfg(test)]
+mod fixture;
 mod install;
 mod interpreter;
 mod message;

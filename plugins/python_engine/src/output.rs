@@ -81,3 +81,31 @@ fn signal_name(number: i32) -> Option<&'static str> {
     ];
     names.into_iter().find(|(signal, _)| signal.as_raw() == number).map(|(_, name)| name)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn endings_are_told_in_words() {
+        assert_eq!(ending(ExitStatus::from_raw(0x0300)), "exited with code 3");
+        assert_eq!(ending(ExitStatus::from_raw(9)), "was killed by signal 9 (SIGKILL)");
+        assert_eq!(ending(ExitStatus::from_raw(64)), "was killed by signal 64");
+    }
+
+    #[test]
+    fn a_log_tells_the_last_lines_of_its_own_process_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        std::fs::write(&path, "of an earlier session\n").unwrap();
+        let log = Log::open(path).unwrap();
+        assert_eq!(log.last_lines(3), "");
+        writeln!(log.writer().unwrap(), "one\n  two  \n\nthree").unwrap();
+        assert_eq!(log.last_lines(2), "two | three");
+        assert_eq!(log.last_lines(9), "one | two | three");
+        writeln!(log.writer().unwrap(), "{}", "x".repeat(9000)).unwrap();
+        assert!(log.last_lines(2).len() <= 4096);
+    }
+}

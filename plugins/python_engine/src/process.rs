@@ -140,16 +140,16 @@ impl Driver {
 
     /// The message that answers; those before it go to `listener` and the log.
     fn answer(&mut self, listener: &dyn Listener) -> Result<Message, RunnerError> {
-        let mut told_to_stop: Option<Instant> = None;
+        let (mut told_to_stop, mut ended): (Option<Instant>, bool) = (None, false);
         loop {
             match self.receive()? {
                 Received::Message(Message::Progress { done, total }) => listener.progress(done, total),
                 Received::Message(Message::Log { level, message }) => self.forward(&level, &message),
                 Received::Message(answer) => return Ok(answer),
                 Received::End => return Err(self.died()),
-                // Whatever it said before it ended has been read by now.
-                Received::Nothing if self.ended_within(Duration::ZERO).is_some() => return Err(self.died()),
-                Received::Nothing => {}
+                // It had ended before this tick began, so that whatever it said has been read.
+                Received::Nothing if ended => return Err(self.died()),
+                Received::Nothing => ended = self.ended_within(Duration::ZERO).is_some(),
             }
             match told_to_stop {
                 None if listener.cancelled() => {

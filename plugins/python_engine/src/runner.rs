@@ -60,23 +60,35 @@ impl PythonRunner {
     }
 
     fn install(&self, chosen: Option<&Path>, context: &SetupContext) -> Result<(), RunnerError> {
-        let interpreter = self.interpreter(chosen, ErrorKind::Setup)?;
         if !self.engine.needs_environment() {
-            return Ok(());
+            return self.interpreter(chosen, ErrorKind::Setup).map(|_| ());
         }
         let environments = Environments::new(self.engine, context.data_dir());
         let _lock = self.lock(&environments, context)?;
-        let folder = environments.place(&interpreter);
-        let whole = environments.check(&folder).is_ok();
-        let told = |error: InstallError| error.told(self.engine);
-        let cannot_sweep = |error| told(InstallError::File { step: "delete what is not used", error });
-        environments.sweep(whole.then_some(folder.as_path())).map_err(cannot_sweep)?;
-        if whole {
+        if chosen.is_none() && environments.find().is_ok() {
             return Ok(());
         }
-        let engine = self.engine;
-        let (environments, interpreter) = (&environments, &interpreter);
-        Installation { engine, environments, interpreter, context }.make(&folder).map_err(told)
+        let interpreter = self.interpreter(chosen, ErrorKind::Setup)?;
+        let folder = environments.place(&interpreter);
+        if environments.check(&folder).is_err() {
+            let cannot_delete =
+                |error| self.told(InstallError::File { step: "delete what is incomplete", error });
+            environments.sweep_incomplete(&folder).map_err(cannot_delete)?;
+            let installation = Installation {
+                engine: self.engine,
+                environments: &environments,
+                interpreter: &interpreter,
+                context,
+            };
+            installation.make(&folder).map_err(|error| self.told(error))?;
+        }
+        // Only now: until the new one is whole, an older version of this backend may use its own.
+        let cannot_delete = |error| self.told(InstallError::File { step: "delete what is not used", error });
+        environments.sweep_others(&folder).map_err(cannot_delete)
+    }
+
+    fn told(&self, error: InstallError) -> RunnerError {
+        error.told(self.engine)
     }
 
     fn remove(&self, context: &SetupContext) -> Result<(), RunnerError> {
@@ -84,7 +96,7 @@ impl PythonRunner {
         let _lock = self.lock(&environments, context)?;
         environments
             .remove()
-            .map_err(|error| InstallError::File { step: "delete the environment", error }.told(self.engine))
+            .map_err(|error| self.told(InstallError::File { step: "delete the environment", error }))
     }
 
     fn lock(
@@ -92,10 +104,9 @@ impl PythonRunner {
         environments: &Environments<'_>,
         context: &SetupContext,
     ) -> Result<std::fs::File, RunnerError> {
-        let told = |error: InstallError| error.told(self.engine);
-        let cannot = |error| told(InstallError::File { step: "lock the environments", error });
+        let cannot = |error| self.told(InstallError::File { step: "lock the environments", error });
         let lock = environments.lock(|| context.cancelled()).map_err(cannot)?;
-        lock.ok_or_else(|| told(InstallError::Cancelled))
+        lock.ok_or_else(|| self.told(InstallError::Cancelled))
     }
 
     fn driver(&mut self) -> Result<&mut Driver, RunnerError> {
