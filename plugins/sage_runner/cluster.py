@@ -64,9 +64,7 @@ class Cluster:
         target = {"address": str(address), "actor_id": f"slot-{slot}", "method": method}
         host = self._session.runtime_host
         request = asyncio.ensure_future(
-            call_actor_via_comm(
-                host.actor_api, host.comm_hub, target, *arguments, timeout=self._timeout
-            )
+            call_actor_via_comm(host.actor_api, host.comm_hub, target, *arguments, timeout=self._timeout)
         )
         try:
             while not (await asyncio.wait({request}, timeout=PROBE_SECONDS))[0]:
@@ -111,7 +109,8 @@ class RemoteSite:
     def perform(self, steps: Sequence[Step], replica: int, item: Item) -> list[Item]:
         """Takes an item through steps, at the node that owns the replica."""
         slot, node = divmod(replica, len(self._cluster.addresses))
-        return self._call(self._cluster.addresses[node], slot, "perform", self._run, steps, replica, item)
+        made: list[Item] = self._call(self._cluster.addresses[node], slot, "perform", self._run, steps, replica, item)
+        return made
 
     def close(self) -> dict[str, int]:
         """Frees what the nodes keep for the run, and tells how many calls each of them has served."""

@@ -1,11 +1,13 @@
 """The driver of the sage backend: takes a workload's plan through SAGE's own operators.
 
 A plan is run in phases, cut at its keyed reductions. In each phase SAGE moves items between operators, and the
-operators call the workload library: see `steps.py`. How SAGE is fed and how its pipelines are built is in `pipeline.py`.
+operators call the workload library: see `steps.py`. How SAGE is fed and how its pipelines are built is in
+`pipeline.py`.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import platform
@@ -15,8 +17,6 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, Protocol
 
-from addresses import parse_addresses
-from cluster import Cluster, RemoteSite
 from crossrun_engine import (
     CancelledError,
     Driver,
@@ -29,6 +29,9 @@ from crossrun_engine import (
     item_count,
     serve,
 )
+
+from addresses import parse_addresses
+from cluster import Cluster, RemoteSite
 from pipeline import Engine, Operator, Slices, Turns, window_batches
 from steps import Chain, Done, Emit, Fold, Generate, Item, Site, Slice, Split, Step, partition_keys
 
@@ -89,7 +92,7 @@ class Sink:
     def __post_init__(self) -> None:
         self.state = self.workload.new_sink()
 
-    def deliver(self, item: Item) -> None:
+    def deliver(self, item: bytes | Done) -> None:
         """Takes in a batch, or the notice that a partition is done."""
         if isinstance(item, Done):
             self.done.add(item.partition)
@@ -104,6 +107,7 @@ class Job:
     def __init__(self, spec: Spec, workload: Workload, context: RunContext, site: Steps, engine: Engine) -> None:
         self._spec, self._workload, self._context = spec, workload, context
         self._site, self._engine = site, engine
+        self._unfused = spec.fusion == "off"
         self._keys = partition_keys(spec.parallelism)
         self._generated, self._lock = 0, threading.Lock()
 
@@ -112,7 +116,8 @@ class Job:
         sink = Sink(self._workload)
         feed: Slices | Turns = Slices(self._spec.total_items, self._spec.batch_size)
         end = self._workload.end_of_chain(1)
-        operators = self._operators(Generate(1), 1, end)
+        made = 1 if self._unfused else end
+        operators = self._operators(Generate(made), made, end)
         while True:
             window = window_batches(self._spec.batch_size, self._spec.parallelism)
             self._engine.run(feed, operators, self._perform, sink.deliver, window)
@@ -124,22 +129,17 @@ class Job:
             operators = self._operators(Emit(reduction, self._spec.batch_size), reduction + 1, end)
 
     def _operators(self, head: Step, start: int, end: int) -> list[Operator]:
-        """The operators of a phase that begins with `head` and takes items through the stages `start..end`."""
-        keyed = isinstance(head, Emit)
-        if self._spec.fusion == "off":
-            steps: list[Step] = [head, *(Chain(stage, stage + 1) for stage in range(start, end))]
-        elif isinstance(head, Generate):
-            steps = [Generate(end)]
-        else:
-            steps = [head, Chain(start, end)] if start < end else [head]
-        fold = []
+        """The operators of a phase that begins with `head` and goes on with the stages `start..end`."""
+        cuts = range(start, end + 1) if self._unfused else sorted({start, end})
+        steps = [head, *(Chain(*chain) for chain in itertools.pairwise(cuts))]
+        folds = []
         if end != self._workload.sink:
             steps.append(Split(end, self._keys))
-            fold = [Operator((Fold(end),), keyed=True)]
-        if self._spec.fusion == "off":
-            first, *others = steps
-            return [Operator((first,), keyed), *(Operator((step,)) for step in others), *fold]
-        return [Operator(tuple(steps), keyed), *fold]
+            folds.append(Operator((Fold(end),), keyed=True))
+        keyed = isinstance(head, Emit)
+        if not self._unfused:
+            return [Operator(tuple(steps), keyed), *folds]
+        return [Operator((head,), keyed), *(Operator((step,)) for step in steps[1:]), *folds]
 
     def _perform(self, steps: Sequence[Step], replica: int, item: Item) -> list[Item]:
         if self._context.cancelled():

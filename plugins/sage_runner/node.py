@@ -83,9 +83,7 @@ class Worker:
         """Opens a workload for a run."""
         return _answer(lambda: self._open(run, sha256, spec))
 
-    def perform(
-        self, run: str, steps: Sequence[Step], replica: int, item: Item
-    ) -> list[list[Item]] | dict[str, Any]:
+    def perform(self, run: str, steps: Sequence[Step], replica: int, item: Item) -> list[list[Item]] | dict[str, Any]:
         """Takes an item through steps."""
         here = self._runs[run]
         here.count()

@@ -97,7 +97,7 @@ class PartitionKey(KeyByFunction):
 class Deliver(SinkFunction):
     """Hands items to the driver."""
 
-    def __init__(self, deliver: Callable[[Item], None]) -> None:
+    def __init__(self, deliver: Callable[[Any], None]) -> None:
         super().__init__()
         self._deliver = deliver
 
@@ -133,18 +133,18 @@ class Engine:
         feed: Feed,
         operators: Sequence[Operator],
         perform: Perform,
-        deliver: Callable[[Item], None],
+        deliver: Callable[[Any], None],
         window_batches: int,
     ) -> None:
         """Takes everything that `feed` has through the operators. An operator's error is raised as it is."""
-        build = _Build(operators, perform, deliver, self.parallelism)
+        build = _Build(operators, perform, deliver, self.parallelism, self.mode == "stream")
         if self.mode == "stream":
             self._submit(build, lambda environment: environment.from_source(Supply, iter(feed)))
             return
-        items = iter(feed)
+        items: Iterator[Item] = iter(feed)
         size = min(feed.first_window, window_batches)
         while window := list(itertools.islice(items, size)):
-            self._submit(build, lambda environment, window=window: environment.from_batch(window))
+            self._submit(build, _batch_source(window))
             self.windows += 1
             size = min(size * 2, window_batches)
 
@@ -176,6 +176,10 @@ class Engine:
             environment.jobmanager.shutdown()
 
 
+def _batch_source(window: Sequence[Item]) -> Callable[[Any], Any]:
+    return lambda environment: environment.from_batch(window)
+
+
 class _Build:
     """Puts operators onto a source."""
 
@@ -183,18 +187,18 @@ class _Build:
         self,
         operators: Sequence[Operator],
         perform: Perform,
-        deliver: Callable[[Item], None],
+        deliver: Callable[[Any], None],
         parallelism: int,
+        is_stream: bool,
     ) -> None:
         self._operators, self._perform, self._deliver = operators, perform, deliver
-        self._parallelism = parallelism
+        self._parallelism, self._is_stream = parallelism, is_stream
         self._halted = threading.Event()
 
     def onto(self, stream: Any) -> None:
         """Chains the operators and a sink. Only a stream needs to be told by which key it routes."""
-        is_stream = type(stream.transformation).__name__ == "SourceTransformation"
         for operator in self._operators:
-            if operator.keyed and is_stream:
+            if operator.keyed and self._is_stream:
                 stream = stream.keyby(PartitionKey)
             arguments = (operator.steps, self._perform, self._halted)
             stream = stream.flatmap(Operate, *arguments, parallelism=self._parallelism)

@@ -10,7 +10,7 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, Union
+from typing import Any, Protocol
 
 from crossrun_engine import State, Workload, item_count
 
@@ -45,7 +45,7 @@ class Done:
     partition: int
 
 
-Item = Union[bytes, Slice, Part, Turn, Done]
+Item = bytes | Slice | Part | Turn | Done
 
 
 class Site:
@@ -66,7 +66,7 @@ class Site:
 
     def perform(self, steps: Sequence[Step], replica: int, item: Item) -> list[Item]:
         """Takes an item through steps, one after the other."""
-        items = [item]
+        items: list[Item] = [item]
         for step in steps:
             items = [out for item in items for out in _apply(step, self, replica, item)]
         return items
@@ -80,9 +80,9 @@ class Site:
 
 
 class Step(Protocol):
-    """One thing to do with an item."""
+    """One thing to do with an item, of the kind that the step before it makes."""
 
-    def apply(self, site: Site, replica: int, item: Item) -> list[Item]:
+    def apply(self, site: Site, replica: int, item: Any) -> list[Item]:
         """What comes out when `item` goes in, at the replica with this number."""
         ...
 
@@ -128,7 +128,7 @@ class Split:
     def apply(self, site: Site, replica: int, item: bytes) -> list[Item]:
         """A batch becomes parts."""
         parts = site.workload.split(self.stage, item, len(self.keys))
-        return [Part(key, part) for key, part in zip(self.keys, parts) if item_count(part)]
+        return [Part(key, part) for key, part in zip(self.keys, parts, strict=True) if item_count(part)]
 
 
 @dataclass(frozen=True)
