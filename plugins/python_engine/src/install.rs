@@ -4,17 +4,16 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use plugin_api::{ErrorKind, RunnerError, SetupContext};
-use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::engine::Engine;
 use crate::environment::{self, Environments};
+use crate::group::Group;
 use crate::interpreter::{Interpreter, on_path};
 use crate::output::{ending, last_lines};
 
@@ -107,23 +106,18 @@ impl Installation<'_> {
         let mut running =
             Running::start(&mut command).map_err(|error| self.file("start the installer", error))?;
         let mut told = Told::new(self.context, self.engine.packages());
-        let status = loop {
+        while !running.group.has_ended() {
             match running.lines.recv_timeout(TICK) {
                 Ok(line) => told.line(line),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(TICK),
             }
             if self.context.cancelled() {
-                running.kill();
                 return Err(InstallError::Cancelled);
             }
-            if let Some(status) =
-                running.ended().map_err(|error| self.file("wait for the installer", error))?
-            {
-                break status;
-            }
-        };
+        }
         running.drain(&mut told);
+        let status = running.group.end().map_err(|error| self.file("wait for the installer", error))?;
         if status.success() { Ok(()) } else { Err(self.reason(status, &told)) }
     }
 
@@ -221,9 +215,9 @@ fn pip_settings() -> impl Iterator<Item = PathBuf> {
         .flatten()
 }
 
-/// An installer that was started. It is killed, with what it started, when this is dropped.
+/// An installer that was started.
 struct Running {
-    child: Child,
+    group: Group,
     lines: Receiver<String>,
 }
 
@@ -231,8 +225,8 @@ impl Running {
     fn start(command: &mut Command) -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
-        command.env("PYTHONUNBUFFERED", "1").env_remove("PYTHONPATH").process_group(0);
-        let child = command.spawn()?;
+        command.env("PYTHONUNBUFFERED", "1").env_remove("PYTHONPATH");
+        let group = Group::spawn(command)?;
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             let mut reader = BufReader::new(reader);
@@ -244,11 +238,7 @@ impl Running {
                 line.clear();
             }
         });
-        Ok(Self { child, lines })
-    }
-
-    fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.child.try_wait()
+        Ok(Self { group, lines })
     }
 
     fn drain(&self, told: &mut Told<'_>) {
@@ -256,21 +246,6 @@ impl Running {
         while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             told.line(line);
         }
-    }
-
-    fn kill(&mut self) {
-        let Ok(id) = i32::try_from(self.child.id()) else { return };
-        if let Some(group) = Pid::from_raw(id) {
-            // Fails if everything in it has ended.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 

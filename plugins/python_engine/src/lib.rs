@@ -10,6 +10,7 @@ mod engine;
 mod environment;
 #[cfg(test)]
 mod fixture;
+mod group;
 mod install;
 mod interpreter;
 mod message;

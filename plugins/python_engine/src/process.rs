@@ -3,14 +3,13 @@
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use plugin_api::{ErrorKind, RunContext, RunnerError};
-use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::group::Group;
 use crate::message::{Message, PROTOCOL, Request};
 use crate::output::{Log, ending};
 
@@ -55,7 +54,7 @@ impl Listener for Nobody {
 /// A driver that was started. It is killed, with all of its process group, when this is dropped.
 pub(crate) struct Driver {
     name: &'static str,
-    child: Child,
+    group: Group,
     connection: UnixStream,
     /// What came and is no whole line yet.
     received: Vec<u8>,
@@ -90,8 +89,8 @@ impl Driver {
         // The one stream that is read and written: the driver moves it out of the way before anything else.
         command.stdin(OwnedFd::from(theirs));
         command.stdout(log.writer().map_err(cannot)?).stderr(log.writer().map_err(cannot)?);
-        let child = command.spawn().map_err(cannot)?;
-        let mut driver = Self { name, child, connection, received: Vec::new(), log };
+        let group = Group::spawn(&mut command).map_err(cannot)?;
+        let mut driver = Self { name, group, connection, received: Vec::new(), log };
         driver.greet()?;
         Ok(driver)
     }
@@ -118,14 +117,14 @@ impl Driver {
 
     /// Waits for the process to end by itself.
     pub(crate) fn finish(mut self) -> Result<(), RunnerError> {
-        match self.ended_within(EXIT_GRACE) {
-            Some(status) if status.success() => Ok(()),
-            Some(_) => Err(self.died()),
-            None => Err(RunnerError::engine(format!(
-                "the driver of {} did not end within {} s after it was closed",
-                self.name,
-                EXIT_GRACE.as_secs()
-            ))),
+        if !self.ended_within(EXIT_GRACE) {
+            let (name, grace) = (self.name, EXIT_GRACE.as_secs());
+            let message = format!("the driver of {name} did not end within {grace} s after it was closed");
+            return Err(RunnerError::engine(message));
+        }
+        match self.group.end() {
+            Ok(status) if !status.success() => Err(self.died()),
+            _ => Ok(()),
         }
     }
 
@@ -149,7 +148,7 @@ impl Driver {
                 Received::End => return Err(self.died()),
                 // It had ended before this tick began, so that whatever it said has been read.
                 Received::Nothing if ended => return Err(self.died()),
-                Received::Nothing => ended = self.ended_within(Duration::ZERO).is_some(),
+                Received::Nothing => ended = self.ended_within(Duration::ZERO),
             }
             match told_to_stop {
                 None if listener.cancelled() => {
@@ -157,7 +156,7 @@ impl Driver {
                     told_to_stop = Some(Instant::now());
                 }
                 Some(since) if since.elapsed() > CANCEL_GRACE => {
-                    self.kill();
+                    let _ = self.group.end();
                     return Err(RunnerError::cancelled());
                 }
                 _ => {}
@@ -198,39 +197,25 @@ impl Driver {
 
     /// How the driver died, and what it said last.
     fn died(&mut self) -> RunnerError {
-        let ending = match self.ended_within(HANG_UP_GRACE) {
-            Some(status) => ending(status),
-            None => "closed its channel".to_owned(),
+        let by_itself = self.ended_within(HANG_UP_GRACE);
+        let ending = match self.group.end() {
+            Ok(status) if by_itself => ending(status),
+            _ => "closed its channel".to_owned(),
         };
         let last = self.log.last_lines(LAST_LINES);
         let output = if last.is_empty() { String::new() } else { format!("; its last output: {last}") };
         RunnerError::engine(format!("the driver of {} {ending}{output}", self.name))
     }
 
-    fn ended_within(&mut self, limit: Duration) -> Option<ExitStatus> {
+    fn ended_within(&self, limit: Duration) -> bool {
         let since = Instant::now();
-        loop {
-            let status = self.child.try_wait().ok().flatten();
-            if status.is_some() || since.elapsed() >= limit {
-                return status;
+        while !self.group.has_ended() {
+            if since.elapsed() >= limit {
+                return false;
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-    }
-
-    fn kill(&mut self) {
-        let Ok(id) = i32::try_from(self.child.id()) else { return };
-        if let Some(group) = Pid::from_raw(id) {
-            // Fails if everything in it has ended.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.kill();
+        true
     }
 }
 
@@ -243,6 +228,5 @@ fn command(python: &Path, folder: &Path) -> Command {
     command.env("PYTHONPATH", folder);
     command.env("PYTHONUNBUFFERED", "1").env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUTF8", "1");
     command.env("PYTHONNOUSERSITE", "1");
-    command.process_group(0);
     command
 }

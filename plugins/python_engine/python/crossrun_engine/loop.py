@@ -114,11 +114,10 @@ def _line(message: _Message) -> bytes:
 def _answer(driver: Driver, request: _Message, channel: _Channel) -> bytes:
     try:
         return _line(_do(driver, request, channel))
-    except Exception:
+    except Exception as error:
         traceback.print_exc()
-        if channel.cancel.is_set():
-            error = CancelledError()
-        return _line({"type": "failed", **describe(error)})
+        cause = CancelledError() if channel.cancel.is_set() else error
+        return _line({"type": "failed", **describe(cause)})
 
 
 def _do(driver: Driver, request: _Message, channel: _Channel) -> _Message:
