@@ -11,6 +11,8 @@ mod exit_codes;
 mod foreign_callers;
 mod invariants;
 mod isolation;
+mod python_backend;
+mod python_setup;
 mod readme;
 mod records;
 mod rejected_files;
