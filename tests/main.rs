@@ -6,10 +6,13 @@
 
 mod abi_evolution;
 mod backends;
+mod compare;
 mod exit_codes;
 mod foreign_callers;
 mod invariants;
 mod isolation;
+mod python_backend;
+mod python_setup;
 mod readme;
 mod records;
 mod rejected_files;

@@ -17,6 +17,7 @@ mod namespace;
 mod reports;
 pub mod supervise;
 mod tree;
+mod usage;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
@@ -33,6 +34,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 pub use death::Death;
 pub use interrupt::Interrupt;
+pub use usage::Usage;
 
 use reports::{Report, Reports};
 
@@ -318,6 +320,16 @@ impl Isolated {
             }
         }
         self.death.map_or(Failure::Closed, Failure::Died)
+    }
+
+    /// What the tree has used so far; peaks count from now on.
+    pub fn begin_usage(&self) -> Usage {
+        usage::begin(self.supervisor.id() as i32)
+    }
+
+    /// What the tree has used so far.
+    pub fn usage(&self) -> Usage {
+        usage::of(self.supervisor.id() as i32)
     }
 
     /// Lets the worker leave, kills it and all that it started after `grace`, and returns when nothing is left.

@@ -10,11 +10,14 @@ use plugin_api::WorkloadSpec;
 use plugin_api::workload::{CatalogueEntry, Outcome};
 use sha2::{Digest as _, Sha256};
 
-use crate::protocol::{Finished, LibraryFile, Reply, Request};
-use crate::session::{CallError, Observer, WorkerSession};
+use crate::protocol::{Canary, Finished, LibraryFile, Reply, Request};
+use crate::session::{CallError, Deaf, Observer, WorkerSession};
 
 /// An answer of the oracle that took less than this is not worth a file.
 const WORTH_KEEPING: Duration = Duration::from_millis(100);
+
+/// How much longer than asked for the canary may take.
+const CANARY_GRACE: Duration = Duration::from_secs(10);
 
 /// A claim may exceed the host's window by this much: the resolution of clocks and of rounding.
 const CLOCK_TOLERANCE: f64 = 1e-6;
@@ -50,6 +53,19 @@ impl Judge {
         match self.session.call("catalogue", request, Some(deadline), observer)? {
             Reply::Catalogue { entries } => Ok(entries),
             _ => Err(CallError::unexpected("catalogue")),
+        }
+    }
+
+    /// How fast the machine computes right now: the judge's process is one without an engine.
+    ///
+    /// # Errors
+    /// When the judge's worker dies.
+    pub fn canary(&mut self, duration: Duration) -> Result<Canary, CallError> {
+        let request = Request::Canary { seconds: duration.as_secs_f64() };
+        let limit = duration + CANARY_GRACE;
+        match self.session.call("canary", request, Some(limit), &mut Deaf)? {
+            Reply::Canary(canary) => Ok(canary),
+            _ => Err(CallError::unexpected("canary")),
         }
     }
 

@@ -4,15 +4,19 @@
 //! `ARCHITECTURE.md`, beside this crate's manifest, has the map and the rules that hold between the modules.
 
 pub mod cli;
+pub mod compare;
 pub mod discover;
 pub mod dispatch;
 pub mod inspect;
 pub mod isolate;
 pub mod judge;
 pub mod load;
+pub mod plan;
 pub mod protocol;
 pub mod record;
 pub mod registry;
+pub mod report;
 pub mod session;
+pub mod stats;
 pub mod ui;
 pub mod worker;

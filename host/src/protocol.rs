@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 pub const VERSION: u32 = 1;
 
 /// A file that inspection found to be a plugin.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LibraryFile {
     /// Where it is.
     pub path: PathBuf,
@@ -96,6 +96,11 @@ pub enum Request {
         /// The merged state of its sinks, in hex.
         sink_state: String,
     },
+    /// Compute for a moment on every core.
+    Canary {
+        /// For how long.
+        seconds: f64,
+    },
     /// Stop what is under way.
     Cancel,
 }
@@ -135,6 +140,8 @@ pub enum Reply {
         /// Count and checksum.
         outcome: Outcome,
     },
+    /// To [`Request::Canary`].
+    Canary(Canary),
     /// To any request that failed.
     Failed {
         /// Why.
@@ -153,6 +160,19 @@ pub enum Reply {
         /// The record.
         message: String,
     },
+}
+
+/// How fast the machine computes right now, and what disturbs it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Canary {
+    /// Nanoseconds for one iteration of the busy kernel, on the slowest core.
+    pub nanos_per_iteration: f64,
+    /// The share of processor time that the hypervisor took away; null where the system does not say.
+    pub steal_share: Option<f64>,
+    /// How often the canary's threads lost their core to another.
+    pub preemptions: u64,
+    /// The share of the last ten seconds in which some task waited for a processor; null where the system does not say.
+    pub pressure: Option<f64>,
 }
 
 /// What a run came to, by the runner's word and the worker's clock.

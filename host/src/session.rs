@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use plugin_api::{ErrorKind, Progress, RunnerError};
 
-use crate::isolate::{self, Ending, Failure, Interrupt, Isolated};
+use crate::isolate::{self, Ending, Failure, Interrupt, Isolated, Usage};
 use crate::protocol::{Reply, Request, VERSION};
 use crate::worker::{self, Worker};
 
@@ -203,6 +203,22 @@ impl WorkerSession {
         match reply {
             Reply::Failed { error, refused } => Err(CallError::said(phase, error, refused)),
             reply => Ok(reply),
+        }
+    }
+
+    /// What the worker's processes have used so far; their peaks count from now on. Nothing for a worker in this process.
+    pub fn begin_usage(&self) -> Option<Usage> {
+        match &self.endpoint {
+            Endpoint::Process(process) => Some(process.begin_usage()),
+            Endpoint::Here(_) => None,
+        }
+    }
+
+    /// What the worker's processes have used so far.
+    pub fn usage(&self) -> Option<Usage> {
+        match &self.endpoint {
+            Endpoint::Process(process) => Some(process.usage()),
+            Endpoint::Here(_) => None,
         }
     }
 

@@ -3,6 +3,7 @@
 //! It runs in a process of its own behind a channel (`serve`), or inside the caller ([`Worker`]) where isolation is
 //! switched off.
 
+mod canary;
 mod serve;
 
 use std::collections::HashMap;
@@ -87,6 +88,10 @@ impl Worker {
             Request::Catalogue { library } => self.catalogue(&library),
             Request::Expect { spec, library } => self.expect(&spec, &library),
             Request::Judge { spec, library, sink_state } => self.judge(&spec, &library, &sink_state),
+            Request::Canary { seconds } => {
+                let duration = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+                Ok(Reply::Canary(canary::sing(duration)))
+            }
             // Nothing is under way: the call that was to be cancelled has just ended by itself.
             Request::Cancel => Ok(Reply::Done),
         };

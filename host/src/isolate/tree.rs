@@ -11,10 +11,11 @@ use super::MARKER;
 /// How long processes that were killed may take to vanish.
 const VANISH: Duration = Duration::from_secs(5);
 
-/// A process that is not just waiting to be reaped.
 struct Process {
     pid: i32,
     parent: i32,
+    /// Whether it is not just waiting to be reaped.
+    alive: bool,
 }
 
 /// All processes that this one can see.
@@ -31,17 +32,26 @@ fn process(pid: i32) -> Option<Process> {
     let rest = std::str::from_utf8(&stat[after_name + 1..]).ok()?;
     let mut fields = rest.split_ascii_whitespace();
     let (state, parent) = (fields.next()?, fields.next()?.parse().ok()?);
-    (!matches!(state, "Z" | "X")).then_some(Process { pid, parent })
+    Some(Process { pid, parent, alive: !matches!(state, "Z" | "X") })
 }
 
-/// Every process below this one, however deep.
+/// Every living process below this one, however deep.
 pub(super) fn descendants() -> Vec<i32> {
+    below(own_pid()).into_iter().filter(|process| process.alive).map(|process| process.pid).collect()
+}
+
+/// Every process below `root`, those that wait to be reaped included: what they used still counts.
+pub(super) fn family(root: i32) -> Vec<i32> {
+    below(root).into_iter().map(|process| process.pid).collect()
+}
+
+fn below(root: i32) -> Vec<Process> {
     let all = processes();
-    let mut found = HashSet::from([own_pid()]);
+    let mut found = HashSet::from([root]);
     // A child may come before its parent in the list: go on until a pass finds nothing new.
     while all.iter().any(|process| found.contains(&process.parent) && found.insert(process.pid)) {}
-    found.remove(&own_pid());
-    found.into_iter().collect()
+    found.remove(&root);
+    all.into_iter().filter(|process| found.contains(&process.pid)).collect()
 }
 
 /// Every process of this user but this one with `marker` in the environment that it was started with.
@@ -51,7 +61,7 @@ pub(super) fn marked(marker: &str) -> Vec<i32> {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|variable| variable == entry.as_bytes())
     };
-    let pids = processes().into_iter().map(|process| process.pid);
+    let pids = processes().into_iter().filter(|process| process.alive).map(|process| process.pid);
     pids.filter(|pid| *pid != own_pid()).filter(has_marker).collect()
 }
 

@@ -132,6 +132,8 @@ pub struct Metadata {
     pub log: Option<String>,
     /// How long the phases around the run took.
     pub phases: Phases,
+    /// What the backend's processes used during the run.
+    pub resources: Resources,
     /// Why the trial does not count, if it does not.
     pub error: Option<Failure>,
     /// Keys that another writer added.
@@ -170,6 +172,16 @@ pub struct Phases {
     pub open_seconds: Option<f64>,
     /// Stopping the engine.
     pub close_seconds: Option<f64>,
+}
+
+/// What the processes of a backend used during a run, its daemons included; null where that was not seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    /// CPU seconds, user and system together.
+    pub cpu_seconds: Option<f64>,
+    /// The sum of the processes' peaks of resident memory, in bytes.
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// Why a trial does not count.

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use super::config::{Config, backend_hash};
 use super::environment::SystemProfile;
 use super::format::{
-    Failure, Kind, Library, Metadata, Phases, Status, TrialRecord, UnifiedRecord, VERSION, timestamp,
+    Failure, Kind, Library, Metadata, Phases, Resources, Status, TrialRecord, UnifiedRecord, VERSION,
+    timestamp,
 };
 
 /// What is known of a trial before it starts.
@@ -68,6 +69,8 @@ pub struct Observation {
     pub reported_elapsed: Option<f64>,
     /// How long the phases around the run took.
     pub phases: Phases,
+    /// What the backend's processes used during the run.
+    pub resources: Resources,
     /// What the backend wants recorded. `nodes` and `versions` are read.
     pub metrics: Map<String, Value>,
     /// What the user should know.
@@ -111,6 +114,7 @@ impl Observation {
             host_elapsed: None,
             reported_elapsed: None,
             phases: Phases::default(),
+            resources: Resources::default(),
             metrics: Map::new(),
             warnings: Vec::new(),
         }
@@ -179,7 +183,8 @@ impl Figures {
 
 /// The parts of the metadata that hold whatever the verdict.
 fn metadata(conditions: &Conditions, observation: Observation) -> Metadata {
-    let Observation { scheduler_name, expected, actual, metrics, warnings, phases, .. } = observation;
+    let Observation { scheduler_name, expected, actual, metrics, warnings, phases, resources, .. } =
+        observation;
     let (results_count, checksum) = parts(actual);
     let (expected_count, expected_checksum) = parts(expected);
     let WorkloadSpec { scheduler_name: asked_for, total_items, extra, .. } = conditions.spec.clone();
@@ -210,6 +215,7 @@ fn metadata(conditions: &Conditions, observation: Observation) -> Metadata {
         warnings,
         log,
         phases,
+        resources,
         ..Metadata::default()
     }
 }
@@ -300,6 +306,7 @@ pub(super) mod examples {
                 open_seconds: Some(0.0625),
                 close_seconds: Some(0.5),
             },
+            resources: Resources { cpu_seconds: Some(1.25), peak_memory_bytes: Some(1 << 20) },
             metrics: Map::from_iter([("versions".to_owned(), json!({"engine": "9", "crossrun": "forged"}))]),
             warnings: vec!["one".into()],
         }

@@ -119,7 +119,7 @@ impl<'a> Environments<'a> {
             modules: modules(folder)?,
         };
         let partial = folder.join(format!("{MARKER}.partial-{}", std::process::id()));
-        fs::write(&partial, serde_json::to_vec_pretty(&marker)?)?;
+        fs::write(&partial, serde_json::to_vec(&marker)?)?;
         File::open(&partial)?.sync_all()?;
         fs::rename(partial, folder.join(MARKER))
     }

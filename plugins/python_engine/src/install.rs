@@ -160,6 +160,7 @@ const UNREACHABLE: &[&str] = &[
     "error sending request",
     "dns error",
     "not found in the package registry",
+    "No solution found",
 ];
 
 fn installer(uv: Option<&Path>, folder: &Path, requirements: &Path) -> Command {
@@ -298,4 +299,129 @@ fn message(line: &str) -> Option<String> {
         Some((what, _)) => what.to_owned(),
         None => short.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use plugin_api::{HostServices, Progress};
+
+    use super::*;
+    use crate::fixture::{ENGINE, program};
+    use crate::interpreter::PythonRange;
+
+    #[derive(Default)]
+    struct Host {
+        progress: Mutex<Vec<(u64, u64, String)>>,
+        cancels: AtomicBool,
+    }
+
+    impl HostServices for Host {
+        fn log(&self, _: log::Level, _: &str, _: &str) {}
+
+        fn progress(&self, progress: Progress) {
+            let Progress { done, total, message } = progress;
+            self.progress.lock().unwrap().push((done, total, message));
+        }
+
+        fn cancelled(&self) -> bool {
+            self.cancels.load(Ordering::Relaxed)
+        }
+
+        fn clock_nanos(&self) -> u64 {
+            0
+        }
+    }
+
+    /// What comes of an interpreter whose `-m venv` runs `script`, told as the host is told.
+    fn install(script: &str, host: &Arc<Host>) -> (tempfile::TempDir, Result<(), RunnerError>) {
+        let data = tempfile::tempdir().unwrap();
+        let path = data.path().join("base");
+        let answer = format!("[ \"$3\" = -c ] && echo '[[3, 11, 1], \"{}\"]' && exit", path.display());
+        program(data.path(), "base", &format!("{answer}\nfolder=\"$4\"\n{script}"));
+        let range = PythonRange::new((3, 9), (3, 11));
+        let interpreter = Interpreter::find(Some(&path), range, None).unwrap();
+        let environments = Environments::new(&ENGINE, data.path());
+        let context = SetupContext::new(Arc::<Host>::clone(host), data.path().into(), data.path().into());
+        let folder = environments.place(&interpreter);
+        let installation = Installation {
+            engine: &ENGINE,
+            environments: &environments,
+            interpreter: &interpreter,
+            context: &context,
+        };
+        let made = installation.make(&folder).map_err(|error| error.told(&ENGINE));
+        assert_eq!(folder.exists(), made.is_ok(), "half an environment was left");
+        (data, made)
+    }
+
+    /// What a venv has, with a pip that prints `output` and ends with `code`.
+    fn venv(output: &str, code: u8) -> String {
+        let modules = "mkdir -p \"$folder/bin\" \"$folder/lib/python3.11/site-packages/one/part\"";
+        let pip = format!("printf '#!/bin/sh\\necho \"{output}\"; exit {code}\\n' > \"$folder/bin/python\"");
+        format!("{modules}\n{pip}\nchmod 755 \"$folder/bin/python\"")
+    }
+
+    #[test]
+    fn an_environment_is_made_and_progress_told() {
+        let host = Arc::new(Host::default());
+        let script = venv(
+            "Collecting one==1 (from -r x)\\nCollecting two==2\\nnoise\\nInstalling collected packages: one",
+            0,
+        );
+        let (data, made) = install(&script, &host);
+        made.unwrap();
+        assert!(Environments::new(&ENGINE, data.path()).find().is_ok());
+        let told = host.progress.lock().unwrap().clone();
+        let expected = [
+            (0, 2, "making the environment"),
+            (1, 2, "Collecting one==1"),
+            (2, 2, "Collecting two==2"),
+            (2, 2, "Installing collected packages"),
+        ];
+        assert_eq!(told, expected.map(|(done, total, message)| (done, total, message.to_owned())));
+        let log = fs::read_to_string(data.path().join("setup.log")).unwrap();
+        assert!(log.contains("noise"), "{log}");
+    }
+
+    #[test]
+    fn every_failure_is_one_line_with_a_remedy() {
+        let unreachable = "ERROR: No matching distribution found for one==1 (from versions: none)";
+        let cases = [
+            ("echo '/x/python: No module named venv'; exit 1".into(), "has no module venv", "python"),
+            (
+                "echo 'OSError: [Errno 28] No space left on device'; exit 1".into(),
+                "no space is left in",
+                "CROSSRUN_DATA_DIR=",
+            ),
+            (venv(unreachable, 1), "no package index could be reached", "PIP_INDEX_URL="),
+            (
+                venv("ERROR: something else\\nhint", 1),
+                "exited with code 1: ERROR: something else",
+                "crossrun setup tested",
+            ),
+            ("kill -9 $$".into(), "was killed by signal 9 (SIGKILL)", "crossrun setup tested"),
+        ];
+        for (script, message, remedy) in cases {
+            let (_data, made) = install(&script, &Arc::new(Host::default()));
+            let error = made.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Setup);
+            assert!(error.message.contains(message), "{error}");
+            assert!(error.remedy.as_ref().unwrap().contains(remedy), "{error}");
+            assert_eq!(error.to_string().lines().count(), 1, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_set_up_that_is_cancelled_leaves_nothing_running() {
+        let host = Arc::new(Host::default());
+        host.cancels.store(true, Ordering::Relaxed);
+        let since = Instant::now();
+        let (_data, made) = install("mkdir -p \"$folder\"; sleep 60", &host);
+        assert_eq!(made.unwrap_err().kind, ErrorKind::Cancelled);
+        assert!(since.elapsed() < Duration::from_secs(30));
+    }
 }

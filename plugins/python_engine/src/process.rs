@@ -230,3 +230,128 @@ fn command(python: &Path, folder: &Path) -> Command {
     command.env("PYTHONNOUSERSITE", "1");
     command
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+    use crate::fixture::program;
+
+    /// A driver that is a shell script: `say` and `hear` are its line to this side.
+    fn start(script: &str) -> (tempfile::TempDir, Result<Driver, RunnerError>) {
+        let folder = tempfile::tempdir().unwrap();
+        let line = "say() { echo \"$1\" >&0; }\nhear() { read -r heard <&0; }\n";
+        let hello = "say '{\"type\":\"hello\",\"protocol\":1}'\n";
+        let python = program(folder.path(), "python", &format!("{line}{hello}{script}"));
+        let driver = Driver::start("tested", &python, folder.path(), folder.path());
+        (folder, driver)
+    }
+
+    #[derive(Default)]
+    struct Audience {
+        heard: RefCell<Vec<(u64, u64)>>,
+        cancels: Cell<bool>,
+    }
+
+    impl Listener for Audience {
+        fn progress(&self, done: u64, total: u64) {
+            self.heard.borrow_mut().push((done, total));
+        }
+
+        fn cancelled(&self) -> bool {
+            self.cancels.get()
+        }
+    }
+
+    const DONE: &str = "say '{\"type\":\"done\"}'\n";
+
+    #[test]
+    fn progress_comes_before_the_answer() {
+        let progress = "say '{\"type\":\"progress\",\"done\":1,\"total\":2}'";
+        let (_folder, driver) = start(&format!("hear\n{progress}\n{DONE}"));
+        let mut driver = driver.unwrap();
+        let audience = Audience::default();
+        let answer = driver.call(&Request::Close, &audience).unwrap();
+        assert!(matches!(answer, Message::Done));
+        assert_eq!(*audience.heard.borrow(), [(1, 2)]);
+        driver.finish().unwrap();
+    }
+
+    #[test]
+    fn the_answer_of_a_driver_that_ends_at_once_is_not_lost() {
+        for _ in 0..20 {
+            let (_folder, driver) = start(&format!("hear\nsleep 0.0$(($$ % 5))\n{DONE}exit 0"));
+            let mut driver = driver.unwrap();
+            assert!(matches!(driver.call(&Request::Close, &Nobody).unwrap(), Message::Done));
+            driver.finish().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_driver_that_dies_is_told_with_its_last_words() {
+        let (_folder, driver) = start("hear\necho one; echo two >&2; echo three; echo four; exit 7");
+        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
+        let expected = "the driver of tested exited with code 7; its last output: two | three | four";
+        assert_eq!(error, RunnerError::engine(expected));
+    }
+
+    #[test]
+    fn a_child_that_keeps_the_line_open_does_not_hide_a_death() {
+        let (_folder, driver) = start("hear\nsleep 60 &\nkill -9 $$");
+        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
+        assert_eq!(error.message, "the driver of tested was killed by signal 9 (SIGKILL)");
+    }
+
+    #[test]
+    fn a_driver_that_hangs_up_is_not_waited_for() {
+        let (_folder, driver) = start("hear\nexec 0</dev/null\nsleep 60");
+        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
+        assert_eq!(error.message, "the driver of tested closed its channel");
+    }
+
+    #[test]
+    fn what_is_no_message_is_an_error() {
+        let (_folder, driver) = start("hear\nsay 'Traceback'");
+        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
+        assert_eq!(error.message, "the driver of tested said what nobody understands: Traceback");
+    }
+
+    #[test]
+    fn a_failure_keeps_its_kind_and_remedy() {
+        let failed = r#"{"type":"failed","kind":"unsupported","message":"no","remedy":"yes"}"#;
+        let (_folder, driver) = start(&format!("hear\nsay '{failed}'"));
+        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
+        assert_eq!(error, RunnerError::new(ErrorKind::Unsupported, "no").with_remedy("yes"));
+    }
+
+    #[test]
+    fn a_driver_that_is_told_to_stop_may_answer() {
+        let failed = r#"{"type":"failed","kind":"cancelled","message":"stopped"}"#;
+        let (_folder, driver) = start(&format!("hear\nhear\nsay '{failed}'"));
+        let audience = Audience::default();
+        audience.cancels.set(true);
+        let error = driver.unwrap().call(&Request::Close, &audience).unwrap_err();
+        assert_eq!(error, RunnerError::new(ErrorKind::Cancelled, "stopped"));
+    }
+
+    #[test]
+    fn a_driver_that_does_not_stop_is_killed() {
+        let (_folder, driver) = start("hear\nsleep 60");
+        let audience = Audience::default();
+        audience.cancels.set(true);
+        let since = Instant::now();
+        let error = driver.unwrap().call(&Request::Close, &audience).unwrap_err();
+        assert_eq!(error, RunnerError::cancelled());
+        assert!((CANCEL_GRACE..CANCEL_GRACE * 5).contains(&since.elapsed()));
+    }
+
+    #[test]
+    fn a_python_that_cannot_be_started_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let none = folder.path().join("none");
+        let error = Driver::start("tested", &none, folder.path(), folder.path()).map(|_| ()).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unavailable);
+        assert!(error.message.contains(none.to_str().unwrap()), "{error}");
+    }
+}

@@ -48,8 +48,8 @@ class InvalidSpecError(_Told):
 class CancelledError(Exception):
     """The run stopped because the host asked it to."""
 
-    def __init__(self) -> None:
-        super().__init__("the run was cancelled by the host")
+    def __init__(self, message: str = "the run was cancelled by the host") -> None:
+        super().__init__(message)
 
 
 _KINDS = {

@@ -1,0 +1,113 @@
+//! A runner in its worker, before its engine runs.
+
+use std::path::Path;
+use std::time::Instant;
+
+use plugin_api::{Availability, Parameter, Session, SetupRequest};
+
+use super::engine::{Engine, leftovers};
+use super::{Event, Events, Forward, deadline};
+use crate::protocol::{Folders, LibraryFile, Reply, Request};
+use crate::session::{CallError, Deaf, Launch, WorkerSession};
+
+/// A runner in its worker.
+pub struct Backend {
+    session: WorkerSession,
+    options: Vec<Parameter>,
+    load_seconds: f64,
+}
+
+/// An engine that did not start.
+#[derive(Debug)]
+pub struct NotOpened {
+    /// Why.
+    pub error: CallError,
+    /// What it left behind.
+    pub warnings: Vec<String>,
+}
+
+impl Backend {
+    /// Starts a worker and loads the runner in `library`, which must call itself `name`.
+    ///
+    /// # Errors
+    /// When the file is refused, crashes, hangs, or says another name than its metadata.
+    pub fn load(launch: &Launch, library: &LibraryFile, name: &str, log: &Path) -> Result<Self, CallError> {
+        let started = Instant::now();
+        let mut session = WorkerSession::start(launch, log)?;
+        let request = Request::LoadRunner { library: library.clone() };
+        match session.call("load", request, Some(deadline::LOAD), &mut Deaf) {
+            Ok(Reply::Loaded { name: said, .. }) if said.to_lowercase() != name => {
+                session.end();
+                Err(CallError::other_name(&library.path, name, &said))
+            }
+            Ok(Reply::Loaded { options, .. }) => {
+                Ok(Self { session, options, load_seconds: started.elapsed().as_secs_f64() })
+            }
+            Ok(_) => Err(CallError::unexpected("load")),
+            Err(error) => {
+                session.end();
+                Err(error)
+            }
+        }
+    }
+
+    /// A runner that a session already has, for embedders and tests.
+    pub fn linked(session: WorkerSession) -> Self {
+        Self { session, options: Vec::new(), load_seconds: 0.0 }
+    }
+
+    /// What it reads from `extra`.
+    pub fn options(&self) -> &[Parameter] {
+        &self.options
+    }
+
+    /// Seconds from starting the worker until the library was loaded.
+    pub fn load_seconds(&self) -> f64 {
+        self.load_seconds
+    }
+
+    /// Whether the backend could start.
+    ///
+    /// # Errors
+    /// When it crashes or hangs.
+    pub fn probe(&mut self) -> Result<Availability, CallError> {
+        match self.session.call("probe", Request::Probe, Some(deadline::PROBE), &mut Deaf)? {
+            Reply::Probed { availability } => Ok(availability),
+            _ => Err(CallError::unexpected("probe")),
+        }
+    }
+
+    /// Lets the backend install or remove what it needs. Without a deadline: downloads take their time, and the user
+    /// can interrupt.
+    ///
+    /// # Errors
+    /// What the backend says, or how it died.
+    pub fn setup(
+        &mut self,
+        request: SetupRequest,
+        folders: Folders,
+        events: Events<'_>,
+    ) -> Result<(), CallError> {
+        let request = Request::Setup { request, folders };
+        self.session.call("setup", request, None, &mut Forward(events)).map(|_| ())
+    }
+
+    /// Starts the engine.
+    ///
+    /// # Errors
+    /// What the backend says, or how it died; the worker is ended.
+    pub fn open(mut self, session: Session, events: Events<'_>) -> Result<Engine, NotOpened> {
+        events(Event::Opening);
+        let started = Instant::now();
+        let request = Request::Open { session };
+        match self.session.call("open", request, Some(deadline::OPEN), &mut Forward(events)) {
+            Ok(_) => Ok(Engine::new(self.session, self.load_seconds, started.elapsed().as_secs_f64())),
+            Err(error) => Err(NotOpened { error, warnings: leftovers(self.session.end().as_ref()) }),
+        }
+    }
+
+    /// Ends the worker.
+    pub fn end(self) {
+        self.session.end();
+    }
+}

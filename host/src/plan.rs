@@ -1,0 +1,173 @@
+//! From options to trials: blocks, sessions, cells, and their order. Pure: no clock, no files, no printing.
+//!
+//! A **block** runs every cell once. Within it the backends stand in an order that is rotated from block to block; each
+//! starts its sessions, one for each parallelism, and a **session** runs its **cells** in an order shuffled from the
+//! seed. Whoever goes first has a cool machine: rotation gives every backend every place as often as any other, and as
+//! all backends of a block have the same order of cells, a cell is compared with one that had the same predecessors.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use plugin_api::WorkloadSpec;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+mod estimate;
+mod hash;
+mod matrix;
+mod point;
+mod seed;
+
+#[cfg(test)]
+mod tests;
+
+pub use estimate::{Costs, Estimate, estimate};
+pub use matrix::{BackendChoice, Matrix, PlanError, WorkloadChoice};
+pub use point::Point;
+pub use seed::mix;
+
+use seed::{Stream, draw, shuffle};
+
+/// What is to be run, in its order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// All blocks, in order.
+    pub blocks: Vec<Block>,
+    hash: String,
+}
+
+/// One repetition of everything.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    /// Which, from 0.
+    pub index: u32,
+    /// The seed of the data of all its measured trials.
+    pub data_seed: u64,
+    /// One after the other: no two engines are alive at a time.
+    pub sessions: Vec<Session>,
+}
+
+/// One life of one backend.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Session {
+    /// The backend.
+    pub backend: BackendChoice,
+    /// How many operator calls may be in flight.
+    pub parallelism: u32,
+    /// How many machines are asked for.
+    pub nodes: u32,
+    /// Options with which the backend is opened.
+    pub options: Map<String, Value>,
+    /// Each is warmed up and measured before the next.
+    pub cells: Vec<Cell>,
+}
+
+/// A workload at one point, to be measured once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cell {
+    /// The point's stable and readable id.
+    pub point: String,
+    /// The run and the point: the same for every backend.
+    pub run_id: String,
+    /// What was configured. Its seed is the run's; the data of a trial have their own.
+    pub spec: WorkloadSpec,
+}
+
+/// What tells one measured trial from all others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct TrialId {
+    /// The block.
+    pub block: u32,
+    /// The name under which the backend takes part.
+    pub backend: String,
+    /// The run and the point.
+    pub run_id: String,
+}
+
+impl fmt::Display for TrialId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/backend={}/block={}", self.run_id, self.backend, self.block)
+    }
+}
+
+impl Plan {
+    /// Everything that the matrix asks for.
+    ///
+    /// # Errors
+    /// When the matrix is empty somewhere, or names something twice.
+    pub fn new(matrix: &Matrix) -> Result<Self, PlanError> {
+        matrix.check()?;
+        let blocks = (0..matrix.blocks).map(|index| block(matrix, index)).collect();
+        Ok(Self { blocks, hash: hash::of(matrix) })
+    }
+
+    /// SHA-256, in hex, of everything that decides what this plan does and in which order. A run may only be resumed
+    /// under the same one.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Every measured trial, in order.
+    pub fn trials(&self) -> impl Iterator<Item = TrialId> {
+        self.blocks.iter().flat_map(Block::trials)
+    }
+
+    /// What is left, in order, when the trials in `done` have been: sessions and blocks without any cell left are
+    /// gone. A failed trial has been done: its failure is its row.
+    pub fn remaining(&self, done: &HashSet<TrialId>) -> Vec<Block> {
+        let blocks = self.blocks.iter().map(|block| block.without(done));
+        blocks.filter(|block| !block.sessions.is_empty()).collect()
+    }
+}
+
+impl Block {
+    /// The seed of the data of a warm-up, counted from 0 for each cell: the same for every backend, and another than
+    /// that of the trial that it prepares, so that no engine can answer that from memory.
+    pub fn warm_up_seed(&self, warm_up: u32) -> u64 {
+        draw(self.data_seed, Stream::WarmUp, warm_up.into())
+    }
+
+    /// Its measured trials, in order.
+    pub fn trials(&self) -> impl Iterator<Item = TrialId> {
+        let sessions = self.sessions.iter();
+        sessions.flat_map(|session| session.cells.iter().map(|cell| self.trial(session, cell)))
+    }
+
+    /// The id of the measured trial of a cell in a session of this block.
+    pub fn trial(&self, session: &Session, cell: &Cell) -> TrialId {
+        TrialId { block: self.index, backend: session.backend.name.clone(), run_id: cell.run_id.clone() }
+    }
+
+    fn without(&self, done: &HashSet<TrialId>) -> Self {
+        let left = |session: &Session| {
+            let cells = session.cells.iter().filter(|cell| !done.contains(&self.trial(session, cell)));
+            Session { cells: cells.cloned().collect(), ..session.clone() }
+        };
+        let sessions = self.sessions.iter().map(left).filter(|session| !session.cells.is_empty());
+        Self { sessions: sessions.collect(), ..*self }
+    }
+}
+
+fn block(matrix: &Matrix, index: u32) -> Block {
+    let data_seed = draw(matrix.seed, Stream::Block, index.into());
+    let mut parallelisms = matrix.parallelisms.clone();
+    shuffle(&mut parallelisms, data_seed, Stream::Sessions);
+    let sessions = rotated(matrix.takers(), index).into_iter().flat_map(|backend| {
+        let session = |parallelism: &u32| session(matrix, backend.clone(), *parallelism, data_seed);
+        parallelisms.iter().map(session).collect::<Vec<_>>()
+    });
+    Block { index, data_seed, sessions: sessions.collect() }
+}
+
+/// Each backend comes one place earlier than in the block before, and the first last.
+fn rotated(mut backends: Vec<BackendChoice>, index: u32) -> Vec<BackendChoice> {
+    let places = index as usize % backends.len().max(1);
+    backends.rotate_left(places);
+    backends
+}
+
+fn session(matrix: &Matrix, backend: BackendChoice, parallelism: u32, data_seed: u64) -> Session {
+    let mut cells = matrix.cells(parallelism);
+    shuffle(&mut cells, data_seed ^ u64::from(parallelism), Stream::Cells);
+    Session { backend, parallelism, nodes: matrix.nodes, options: matrix.options.clone(), cells }
+}

@@ -1,0 +1,186 @@
+//! What is to be compared: the options, resolved.
+
+use std::collections::HashSet;
+
+use plugin_api::WorkloadSpec;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::Cell;
+use super::point::Point;
+use crate::stats::WarmUp;
+
+/// What is to be compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Matrix {
+    /// The run's name.
+    pub run: String,
+    /// Who takes part, in the order of the first block.
+    pub backends: Vec<BackendChoice>,
+    /// What they run.
+    pub workloads: Vec<WorkloadChoice>,
+    /// The schedulers to ask for.
+    pub schedulers: Vec<String>,
+    /// How many operator calls may be in flight: each is a session of its own.
+    pub parallelisms: Vec<u32>,
+    /// How many machines are asked for.
+    pub nodes: u32,
+    /// Options with which every backend is opened, and which every run has too.
+    pub options: Map<String, Value>,
+    /// How many blocks.
+    pub blocks: u32,
+    /// The seed of the run.
+    pub seed: u64,
+    /// When a cell is warm.
+    pub warm_up: WarmUp,
+    /// The backend, by its name among [`Matrix::backends`], that takes part a second time under another name, so that
+    /// noise can be told from a difference.
+    pub aa: Option<String>,
+}
+
+/// A backend that takes part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackendChoice {
+    /// The name that its records have.
+    pub name: String,
+    /// The backend that is run: another name only for the second of `--aa`.
+    pub runs: String,
+}
+
+/// A workload that is run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkloadChoice {
+    /// Its name.
+    pub name: String,
+    /// How many items the source emits: each is a point.
+    pub items: Vec<u64>,
+    /// Its parameters.
+    pub extra: Map<String, Value>,
+}
+
+/// Why there is no plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// There is nothing to do.
+    #[error("nothing to run: there are no {0}")]
+    Nothing(&'static str),
+    /// A number that must be at least one.
+    #[error("{0} is 0, but must be at least 1")]
+    Zero(&'static str),
+    /// Two backends of one name.
+    #[error("two backends are called `{0}`; try: give one of them another name")]
+    SameName(String),
+    /// The same cell twice.
+    #[error("`{0}` is asked for twice")]
+    SamePoint(String),
+    /// `--aa` with a backend that does not take part.
+    #[error("`{0}` does not take part, so it cannot be compared with itself")]
+    AaAbsent(String),
+    /// Warm-ups with fewer at most than at least.
+    #[error("at least {least} warm-ups are asked for, and at most {most}")]
+    WarmUp {
+        /// At least.
+        least: u32,
+        /// At most.
+        most: u32,
+    },
+}
+
+impl BackendChoice {
+    /// A backend under its own name.
+    pub fn new(name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self { runs: name.clone(), name }
+    }
+
+    /// The same backend under a second name.
+    fn again(&self) -> Self {
+        Self { name: format!("{}-again", self.name), runs: self.runs.clone() }
+    }
+}
+
+impl Matrix {
+    /// Who takes part, the second name of `--aa` included, which stands last.
+    pub(super) fn takers(&self) -> Vec<BackendChoice> {
+        let twice = self.backends.iter().filter(|backend| Some(&backend.name) == self.aa.as_ref());
+        self.backends.iter().cloned().chain(twice.map(BackendChoice::again)).collect()
+    }
+
+    /// The cells of a session, unshuffled.
+    pub(super) fn cells(&self, parallelism: u32) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        for workload in &self.workloads {
+            for items in &workload.items {
+                cells.extend(self.schedulers.iter().map(|scheduler| {
+                    let extra = self.options.clone().into_iter().chain(workload.extra.clone());
+                    let spec = WorkloadSpec {
+                        name: workload.name.clone(),
+                        total_items: *items,
+                        parallelism,
+                        scheduler_name: scheduler.clone(),
+                        seed: self.seed,
+                        extra: extra.collect(),
+                    };
+                    self.cell(spec)
+                }));
+            }
+        }
+        cells
+    }
+
+    fn cell(&self, spec: WorkloadSpec) -> Cell {
+        let point = Point {
+            workload: &spec.name,
+            items: Some(spec.total_items),
+            parallelism: spec.parallelism,
+            scheduler: &spec.scheduler_name,
+            nodes: self.nodes,
+            extra: &spec.extra,
+        };
+        let point = point.to_string();
+        Cell { run_id: format!("{}/{point}", self.run), point, spec }
+    }
+
+    pub(super) fn check(&self) -> Result<(), PlanError> {
+        self.check_amounts()?;
+        let mut names = HashSet::new();
+        if let Some(twice) = self.takers().into_iter().find(|backend| !names.insert(backend.name.clone())) {
+            return Err(PlanError::SameName(twice.name));
+        }
+        let mut points = HashSet::new();
+        let cells = self.parallelisms.iter().flat_map(|parallelism| self.cells(*parallelism));
+        if let Some(twice) = cells.map(|cell| cell.point).find(|point| !points.insert(point.clone())) {
+            return Err(PlanError::SamePoint(twice));
+        }
+        match &self.aa {
+            Some(name) if !self.backends.iter().any(|backend| backend.name == *name) => {
+                Err(PlanError::AaAbsent(name.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_amounts(&self) -> Result<(), PlanError> {
+        let items = self.workloads.iter().any(|workload| workload.items.is_empty());
+        let empty = [
+            ("backends", self.backends.is_empty()),
+            ("workloads", self.workloads.is_empty()),
+            ("numbers of items", items),
+            ("schedulers", self.schedulers.is_empty()),
+            ("parallelisms", self.parallelisms.is_empty()),
+        ];
+        if let Some((what, _)) = empty.into_iter().find(|(_, empty)| *empty) {
+            return Err(PlanError::Nothing(what));
+        }
+        let zero = [
+            ("the number of blocks", self.blocks == 0),
+            ("the number of nodes", self.nodes == 0),
+            ("a parallelism", self.parallelisms.contains(&0)),
+        ];
+        if let Some((what, _)) = zero.into_iter().find(|(_, zero)| *zero) {
+            return Err(PlanError::Zero(what));
+        }
+        let WarmUp { least, most, .. } = self.warm_up;
+        if least > most { Err(PlanError::WarmUp { least, most }) } else { Ok(()) }
+    }
+}

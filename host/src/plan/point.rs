@@ -1,0 +1,157 @@
+//! The name of a point: a workload and one way to run it.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+/// Before an option that is called as a part of the id that may be missing.
+const PREFIX: &str = "extra.";
+
+/// A workload and one way to run it, whatever the backend. Displayed it is the point's id, stable and readable:
+/// `pipeline/items=1000/parallelism=2/scheduler=default/iters=250`. Different points have different ids.
+#[derive(Clone, Copy, Debug)]
+pub struct Point<'a> {
+    /// The workload's name.
+    pub workload: &'a str,
+    /// How many items the source emits, if that is known.
+    pub items: Option<u64>,
+    /// How many operator calls may be in flight.
+    pub parallelism: u32,
+    /// The scheduler that was asked for.
+    pub scheduler: &'a str,
+    /// How many machines were asked for: in the id only if it is not one.
+    pub nodes: u32,
+    /// Options of workload and backend, in the id sorted by their keys.
+    pub extra: &'a Map<String, Value>,
+}
+
+impl fmt::Display for Point<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { workload, items, parallelism, scheduler, nodes, extra } = self;
+        write!(f, "{}", Name(workload))?;
+        if let Some(items) = items {
+            write!(f, "/items={items}")?;
+        }
+        write!(f, "/parallelism={parallelism}/scheduler={}", Name(scheduler))?;
+        if *nodes != 1 {
+            write!(f, "/nodes={nodes}")?;
+        }
+        for (key, value) in *extra {
+            let prefix = if matches!(key.as_str(), "items" | "nodes") { PREFIX } else { "" };
+            write!(f, "/{prefix}{}=", Name(key))?;
+            match value {
+                Value::String(text) => write!(f, "{}", Text(text))?,
+                other => write!(f, "{other}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A name stands as it is; one that could be taken for more than a name stands as a JSON string, with its quotes.
+struct Name<'a>(&'a str);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if !self.0.is_empty() && self.0.chars().all(plain) && !self.0.starts_with(PREFIX) {
+            f.write_str(self.0)
+        } else {
+            write!(f, "{}", Value::from(self.0))
+        }
+    }
+}
+
+/// The value of an option: as a name, a text that reads like a number would be taken for one.
+struct Text<'a>(&'a str);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match serde_json::from_str::<Value>(self.0) {
+            Ok(_) => write!(f, "{}", Value::from(self.0)),
+            Err(_) => write!(f, "{}", Name(self.0)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn id(workload: &str, items: u64, scheduler: &str, extra: &Value) -> String {
+        let extra = extra.as_object().unwrap();
+        Point { workload, items: Some(items), parallelism: 2, scheduler, nodes: 1, extra }.to_string()
+    }
+
+    #[test]
+    fn an_id_is_readable() {
+        assert_eq!(
+            id("pipeline", 1000, "default", &json!({})),
+            "pipeline/items=1000/parallelism=2/scheduler=default"
+        );
+        assert_eq!(
+            id("imbalance", 10, "load_aware", &json!({"shape": "pareto", "iters": 250, "s": 1.2})),
+            "imbalance/items=10/parallelism=2/scheduler=load_aware/iters=250/s=1.2/shape=pareto"
+        );
+        let unknown = Point {
+            workload: "w",
+            items: None,
+            parallelism: 4,
+            scheduler: "fifo",
+            nodes: 2,
+            extra: &Map::new(),
+        };
+        assert_eq!(unknown.to_string(), "w/parallelism=4/scheduler=fifo/nodes=2");
+    }
+
+    #[test]
+    fn what_could_be_taken_for_something_else_is_quoted() {
+        assert_ne!(id("w", 1, "s", &json!({"a": 5})), id("w", 1, "s", &json!({"a": "5"})));
+        assert_ne!(id("w", 1, "s", &json!({"a": null})), id("w", 1, "s", &json!({"a": "null"})));
+        assert_ne!(id("w", 1, "s/a=1", &json!({})), id("w", 1, "s", &json!({"a": 1})));
+        let unknown = |extra: &Map<String, Value>, items| {
+            Point { workload: "w", items, parallelism: 1, scheduler: "s", nodes: 1, extra }.to_string()
+        };
+        let named = json!({"items": 1, "nodes": 2, "extra.items": 3});
+        assert_ne!(unknown(named.as_object().unwrap(), None), unknown(&Map::new(), Some(1)));
+    }
+
+    fn extras() -> impl Strategy<Value = Map<String, Value>> {
+        let text = prop::sample::select(vec![
+            "a",
+            "b",
+            "items",
+            "nodes",
+            "extra.items",
+            "a=1",
+            "a/b",
+            "1",
+            "",
+            "\"",
+        ]);
+        let value = prop_oneof![
+            text.clone().prop_map(Value::from),
+            (0..3).prop_map(Value::from),
+            any::<bool>().prop_map(Value::from),
+            Just(Value::Null),
+        ];
+        prop::collection::btree_map(text.prop_map(str::to_owned), value, 0..4).prop_map(Map::from_iter)
+    }
+
+    proptest! {
+        #[test]
+        fn different_points_have_different_ids(
+            one in (extras(), 0..2_u64, 1..3_u32, prop::sample::select(vec!["s", "s/a=1", "s/nodes=2"])),
+            other in (extras(), 0..2_u64, 1..3_u32, prop::sample::select(vec!["s", "s/a=1", "s/nodes=2"])),
+        ) {
+            let id = |(extra, items, nodes, scheduler): &(Map<String, Value>, u64, u32, &str)| {
+                let items = (*items > 0).then_some(*items);
+                Point { workload: "w", items, parallelism: 1, scheduler, nodes: *nodes, extra }.to_string()
+            };
+            prop_assert_eq!(one == other, id(&one) == id(&other));
+        }
+    }
+}

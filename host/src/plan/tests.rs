@@ -1,0 +1,276 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::stats::WarmUp;
+
+fn example() -> Matrix {
+    Matrix {
+        run: "night".into(),
+        backends: ["a", "b", "c"].map(BackendChoice::new).into(),
+        workloads: vec![
+            WorkloadChoice { name: "null".into(), items: vec![1000], extra: Map::new() },
+            WorkloadChoice {
+                name: "pipeline".into(),
+                items: vec![10, 1000],
+                extra: Map::from_iter([("iters".to_owned(), json!(250))]),
+            },
+        ],
+        schedulers: vec!["default".into()],
+        parallelisms: vec![1, 2],
+        nodes: 1,
+        options: Map::new(),
+        blocks: 7,
+        seed: 42,
+        warm_up: WarmUp::default(),
+        aa: None,
+    }
+}
+
+fn plan(matrix: &Matrix) -> Plan {
+    Plan::new(matrix).unwrap()
+}
+
+fn matrices() -> impl Strategy<Value = Matrix> {
+    let shape = (1..5_usize, 1..4_usize, 1..3_usize, 1..3_usize, 1..4_u32);
+    (shape, 1..14_u32, any::<u64>(), any::<bool>()).prop_map(|(shape, blocks, seed, aa)| {
+        let (backends, workloads, items, schedulers, parallelisms) = shape;
+        let names = |prefix: &'static str, n: usize| (0..n).map(move |at| format!("{prefix}{at}"));
+        let workload = |name| WorkloadChoice { name, items: (1..=items as u64).collect(), extra: Map::new() };
+        Matrix {
+            backends: names("b", backends).map(BackendChoice::new).collect(),
+            workloads: names("w", workloads).map(workload).collect(),
+            schedulers: names("s", schedulers).collect(),
+            parallelisms: (1..=parallelisms).collect(),
+            blocks,
+            seed,
+            aa: aa.then(|| "b0".into()),
+            ..example()
+        }
+    })
+}
+
+/// The backends of a block, in order, each once.
+fn order(block: &Block) -> Vec<&str> {
+    let mut names: Vec<_> = block.sessions.iter().map(|session| session.backend.name.as_str()).collect();
+    names.dedup();
+    names
+}
+
+#[test]
+fn the_first_block_has_the_order_that_was_given_and_the_next_begins_one_later() {
+    let plan = plan(&example());
+    assert_eq!(order(&plan.blocks[0]), ["a", "b", "c"]);
+    assert_eq!(order(&plan.blocks[1]), ["b", "c", "a"]);
+    assert_eq!(order(&plan.blocks[3]), ["a", "b", "c"]);
+}
+
+#[test]
+fn ids_are_stable_and_readable() {
+    let plan = plan(&example());
+    let trials: BTreeSet<_> = plan.trials().map(|trial| trial.to_string()).collect();
+    assert!(
+        trials.contains(
+            "night/pipeline/items=1000/parallelism=2/scheduler=default/iters=250/backend=a/block=6"
+        )
+    );
+    let cell = &plan.blocks[0].sessions[0].cells[0];
+    assert_eq!(cell.run_id, format!("night/{}", cell.point));
+    assert_eq!(cell.spec.seed, 42);
+}
+
+#[test]
+fn the_same_matrix_is_the_same_plan_and_the_seed_changes_order_and_data() {
+    assert_eq!(plan(&example()), plan(&example()));
+    let other = plan(&Matrix { seed: 43, ..example() });
+    assert_ne!(other.blocks[0].data_seed, plan(&example()).blocks[0].data_seed);
+    assert_ne!(other.trials().collect::<Vec<_>>(), plan(&example()).trials().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_backend_beside_itself_stands_last_and_runs_the_same() {
+    let plan = plan(&Matrix { aa: Some("a".into()), ..example() });
+    assert_eq!(order(&plan.blocks[0]), ["a", "b", "c", "a-again"]);
+    let again = plan.blocks[0].sessions.iter().find(|session| session.backend.name == "a-again").unwrap();
+    assert_eq!(again.backend.runs, "a");
+}
+
+#[test]
+fn options_of_the_session_reach_every_run() {
+    let options = Map::from_iter([("fusion".to_owned(), json!("off"))]);
+    let plan = plan(&Matrix { options: options.clone(), ..example() });
+    for session in &plan.blocks[0].sessions {
+        assert_eq!(session.options, options);
+        assert!(session.cells.iter().all(|cell| cell.spec.extra["fusion"] == "off"));
+    }
+}
+
+#[test]
+fn what_cannot_be_planned_is_said() {
+    let refusal = |change: fn(&mut Matrix)| {
+        let mut matrix = example();
+        change(&mut matrix);
+        Plan::new(&matrix).unwrap_err().to_string()
+    };
+    assert!(refusal(|matrix| matrix.backends.clear()).contains("no backends"));
+    assert!(refusal(|matrix| matrix.workloads.clear()).contains("no workloads"));
+    assert!(refusal(|matrix| matrix.workloads[0].items.clear()).contains("no numbers of items"));
+    assert!(refusal(|matrix| matrix.schedulers.clear()).contains("no schedulers"));
+    assert!(refusal(|matrix| matrix.parallelisms.clear()).contains("no parallelisms"));
+    assert!(refusal(|matrix| matrix.blocks = 0).contains("blocks is 0"));
+    assert!(refusal(|matrix| matrix.nodes = 0).contains("nodes is 0"));
+    assert!(refusal(|matrix| matrix.parallelisms.push(0)).contains("parallelism is 0"));
+    assert!(refusal(|matrix| matrix.backends[1].name = "a".into()).contains("called `a`"));
+    assert!(refusal(|matrix| matrix.parallelisms.push(2)).contains("asked for twice"));
+    assert!(refusal(|matrix| matrix.aa = Some("x".into())).contains("`x` does not take part"));
+    assert!(refusal(|matrix| matrix.warm_up.least = 6).contains("at most 5"));
+    let clash = refusal(|matrix| {
+        matrix.backends[1].name = "a-again".into();
+        matrix.aa = Some("a".into());
+    });
+    assert!(clash.contains("`a-again`"), "{clash}");
+}
+
+#[test]
+fn everything_that_decides_the_plan_is_in_its_hash() {
+    let changes: [fn(&mut Matrix); 10] = [
+        |matrix| matrix.run.push('x'),
+        |matrix| matrix.backends.swap(0, 1),
+        |matrix| matrix.workloads[1].extra.clear(),
+        |matrix| matrix.schedulers.push("fifo".into()),
+        |matrix| matrix.parallelisms.reverse(),
+        |matrix| matrix.nodes = 2,
+        |matrix| matrix.blocks += 1,
+        |matrix| matrix.seed += 1,
+        |matrix| matrix.warm_up.most += 1,
+        |matrix| matrix.aa = Some("a".into()),
+    ];
+    let mut hashes = BTreeSet::from([plan(&example()).hash().to_owned()]);
+    for change in changes {
+        let mut matrix = example();
+        change(&mut matrix);
+        assert!(hashes.insert(plan(&matrix).hash().to_owned()), "{matrix:?}");
+    }
+    assert!(hashes.iter().all(|hash| hash.len() == 64));
+}
+
+/// A session takes 10 s, a run one second for each item.
+struct Example;
+
+impl Costs for Example {
+    fn session_seconds(&self, _: &Session) -> f64 {
+        10.0
+    }
+
+    fn run_seconds(&self, _: &Session, cell: &Cell) -> f64 {
+        cell.spec.total_items as f64
+    }
+}
+
+#[test]
+fn an_estimate_counts_sessions_warm_ups_and_runs() {
+    let mut matrix = Matrix { blocks: 2, parallelisms: vec![1], ..example() };
+    matrix.workloads = vec![WorkloadChoice { name: "null".into(), items: vec![2, 3], extra: Map::new() }];
+    let plan = plan(&matrix);
+    let all = estimate(&plan.blocks, &matrix.warm_up, &Example);
+    // Two blocks, three backends; runs of 5 s in all, with 2 to 5 warm-ups each.
+    assert_eq!(all, Estimate { least_seconds: 6.0 * (10.0 + 15.0), most_seconds: 6.0 * (10.0 + 30.0) });
+    let half = estimate(&plan.blocks[1..], &matrix.warm_up, &Example);
+    assert_eq!(half.least_seconds, all.least_seconds / 2.0);
+}
+
+proptest! {
+    #[test]
+    fn each_block_runs_each_cell_on_each_backend_exactly_once(matrix in matrices()) {
+        let plan = plan(&matrix);
+        let backends = matrix.backends.len() + usize::from(matrix.aa.is_some());
+        let items: usize = matrix.workloads.iter().map(|workload| workload.items.len()).sum();
+        let points = items * matrix.schedulers.len() * matrix.parallelisms.len();
+        prop_assert_eq!(plan.blocks.len(), matrix.blocks as usize);
+        for block in &plan.blocks {
+            let trials: Vec<_> = block.trials().collect();
+            prop_assert_eq!(trials.iter().collect::<HashSet<_>>().len(), backends * points);
+            prop_assert_eq!(trials.len(), backends * points);
+        }
+    }
+
+    #[test]
+    fn a_session_is_one_backend_at_one_parallelism(matrix in matrices()) {
+        for block in plan(&matrix).blocks {
+            let mut sessions = HashSet::new();
+            for session in &block.sessions {
+                prop_assert!(sessions.insert((session.backend.name.clone(), session.parallelism)));
+                prop_assert!(session.cells.iter().all(|cell| cell.spec.parallelism == session.parallelism));
+            }
+        }
+    }
+
+    #[test]
+    fn each_backend_has_each_place_about_as_often(matrix in matrices()) {
+        let plan = plan(&matrix);
+        let mut places = BTreeMap::<_, u32>::new();
+        for block in &plan.blocks {
+            let order = order(block);
+            // The sessions of a backend stand together.
+            prop_assert_eq!(order.iter().collect::<HashSet<_>>().len(), order.len());
+            for (place, backend) in order.into_iter().enumerate() {
+                *places.entry((backend.to_owned(), place)).or_default() += 1;
+            }
+        }
+        let backends = matrix.backends.len() as u32 + u32::from(matrix.aa.is_some());
+        let fewest = matrix.blocks / backends;
+        prop_assert!(places.values().all(|count| (fewest..=fewest + 1).contains(count)));
+    }
+
+    #[test]
+    fn all_backends_of_a_block_have_the_same_order_of_cells(matrix in matrices()) {
+        for block in plan(&matrix).blocks {
+            let mut orders = BTreeMap::new();
+            for session in &block.sessions {
+                let first = orders.entry(session.parallelism).or_insert(&session.cells);
+                prop_assert_eq!(*first, &session.cells);
+            }
+        }
+    }
+
+    #[test]
+    fn no_data_is_drawn_twice(matrix in matrices()) {
+        let plan = plan(&matrix);
+        let seeds = plan.blocks.iter().flat_map(|block| {
+            (0..matrix.warm_up.most).map(|warm_up| block.warm_up_seed(warm_up)).chain([block.data_seed])
+        });
+        let distinct: HashSet<_> = seeds.collect();
+        prop_assert_eq!(distinct.len() as u32, matrix.blocks * (matrix.warm_up.most + 1));
+    }
+
+    #[test]
+    fn after_any_prefix_exactly_the_rest_remains_in_order(
+        matrix in matrices(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let plan = plan(&matrix);
+        let trials: Vec<_> = plan.trials().collect();
+        let (done, rest) = trials.split_at(cut.index(trials.len() + 1));
+        let remaining = plan.remaining(&done.iter().cloned().collect());
+        let left: Vec<_> = remaining.iter().flat_map(Block::trials).collect();
+        prop_assert_eq!(left, rest);
+        for block in &remaining {
+            prop_assert!(!block.sessions.is_empty());
+            prop_assert!(block.sessions.iter().all(|session| !session.cells.is_empty()));
+            prop_assert_eq!(block.data_seed, plan.blocks[block.index as usize].data_seed);
+        }
+    }
+
+    #[test]
+    fn whatever_is_done_the_others_remain(matrix in matrices(), chosen: u64) {
+        let plan = plan(&matrix);
+        let is_done = |at: usize| mix(chosen ^ at as u64) & 1 == 1;
+        let all: Vec<_> = plan.trials().enumerate().collect();
+        let done = all.iter().filter(|(at, _)| is_done(*at)).map(|(_, trial)| trial.clone()).collect();
+        let rest: Vec<_> = all.into_iter().filter(|(at, _)| !is_done(*at)).map(|(_, trial)| trial).collect();
+        let left: Vec<_> = plan.remaining(&done).iter().flat_map(Block::trials).collect();
+        prop_assert_eq!(left, rest);
+    }
+}

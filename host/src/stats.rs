@@ -1,0 +1,21 @@
+//! Statistics of paired measurements. Pure; the source of each formula is named where it stands, and `METHODOLOGY.md`,
+//! beside this crate's manifest, says what each is for.
+
+mod holm;
+mod means;
+mod percentile;
+mod signed_rank;
+mod verdict;
+mod warm_up;
+
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod simulation;
+
+pub use holm::holm;
+pub use means::{Coverage, common_geometric_means, geometric_mean, median};
+pub use percentile::samples_needed;
+pub use signed_rank::{CONFIDENCE, Interval, MIN_BLOCKS, PairedDifference};
+pub use verdict::{MARGIN, Verdict};
+pub use warm_up::WarmUp;

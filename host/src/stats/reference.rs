@@ -1,0 +1,117 @@
+//! Against SciPy and statsmodels: `tests/fixtures/scipy` has what they say, and the script that asked them.
+
+use serde::Deserialize;
+
+use super::*;
+
+#[derive(Deserialize)]
+struct Reference {
+    untied: Vec<SignedRank>,
+    tied: Vec<SignedRank>,
+    many: Vec<SignedRank>,
+    confidence: Vec<Attained>,
+    holm: Vec<Family>,
+    means: Vec<Means>,
+    percentiles: Vec<Percentile>,
+}
+
+#[derive(Deserialize)]
+struct SignedRank {
+    differences: Vec<f64>,
+    p_value: f64,
+    estimate: Option<f64>,
+    interval: Option<[f64; 2]>,
+}
+
+#[derive(Deserialize)]
+struct Attained {
+    n: usize,
+    confidence: f64,
+}
+
+#[derive(Deserialize)]
+struct Family {
+    p_values: Vec<f64>,
+    adjusted: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Means {
+    values: Vec<f64>,
+    median: f64,
+    geometric_mean: f64,
+}
+
+#[derive(Deserialize)]
+struct Percentile {
+    quantile: f64,
+    samples: u64,
+}
+
+fn reference() -> Reference {
+    serde_json::from_str(include_str!("../../../tests/fixtures/scipy/reference.json")).unwrap()
+}
+
+#[track_caller]
+fn near(ours: f64, theirs: f64) {
+    assert!((ours - theirs).abs() <= 1e-12 * theirs.abs().max(1.0), "{ours} is not {theirs}");
+}
+
+fn check(case: &SignedRank) {
+    let ours = PairedDifference::new(&case.differences).unwrap();
+    near(ours.p_value, case.p_value);
+    if let Some(estimate) = case.estimate {
+        near(ours.estimate, estimate);
+    }
+    if let Some([low, high]) = case.interval {
+        let interval = ours.interval.unwrap();
+        near(interval.low, low);
+        near(interval.high, high);
+    }
+}
+
+#[test]
+fn signed_rank_is_scipys() {
+    let Reference { untied, tied, .. } = reference();
+    assert!(untied.len() >= 27 && untied.iter().all(|case| case.interval.is_some()));
+    assert!(tied.len() >= 20);
+    untied.iter().chain(&tied).for_each(check);
+}
+
+#[test]
+fn many_blocks_are_scipys_approximation() {
+    let Reference { many, .. } = reference();
+    assert!(many.iter().all(|case| case.differences.len() > 200) && many.len() >= 4);
+    many.iter().for_each(check);
+}
+
+#[test]
+fn the_attained_confidence_is_that_of_scipys_test() {
+    for Attained { n, confidence } in reference().confidence {
+        let differences: Vec<_> = (0..n).map(|at| at as f64).collect();
+        let ours = PairedDifference::new(&differences).unwrap().interval.unwrap();
+        near(ours.confidence, confidence);
+    }
+}
+
+#[test]
+fn holm_is_that_of_statsmodels() {
+    for Family { p_values, adjusted } in reference().holm {
+        holm(&p_values).into_iter().zip(adjusted).for_each(|(ours, theirs)| near(ours, theirs));
+    }
+}
+
+#[test]
+fn means_are_numpys_and_scipys() {
+    for Means { values, median: middle, geometric_mean: mean } in reference().means {
+        near(median(&values).unwrap(), middle);
+        near(geometric_mean(&values).unwrap(), mean);
+    }
+}
+
+#[test]
+fn percentiles_need_what_the_binomial_distribution_says() {
+    for Percentile { quantile, samples } in reference().percentiles {
+        assert_eq!(samples_needed(quantile), Some(samples), "{quantile}");
+    }
+}

@@ -1,0 +1,307 @@
+//! Wilcoxon's signed-rank statistic, its estimate and its interval.
+//!
+//! T is the sum of the ranks, by size, of the differences that are positive. Were the differences symmetric about zero,
+//! each rank would be in the sum with probability one half, whatever else is true of them: hence exact probabilities
+//! without assuming a shape (Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1, 1945).
+
+use super::means::mean_of_two;
+
+/// The confidence that an interval has at least.
+pub const CONFIDENCE: f64 = 0.95;
+
+/// The fewest differences of which there is an interval: of 5, even the widest has a confidence of 93.75 % only.
+pub const MIN_BLOCKS: usize = 6;
+
+/// Up to so many differences probabilities are exact; the work grows with the cube of their number.
+const EXACT: usize = 200;
+
+/// The point that a normal variable exceeds with probability (1 - [`CONFIDENCE`]) / 2.
+const NORMAL_QUANTILE: f64 = 1.959_963_984_540_054;
+
+/// Where a difference lies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interval {
+    /// Not lower than this.
+    pub low: f64,
+    /// Not higher than this.
+    pub high: f64,
+    /// The confidence that it attains: ranks are whole, so it is the least possible one of at least [`CONFIDENCE`].
+    pub confidence: f64,
+}
+
+/// What can be said of a difference that was seen once in each block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PairedDifference {
+    /// The median of the means of all pairs, each value with itself included (Hodges and Lehmann, "Estimates of
+    /// location based on rank tests", Ann. Math. Statist. 34, 1963).
+    pub estimate: f64,
+    /// How many blocks there are.
+    pub blocks: usize,
+    /// The exact interval, from [`MIN_BLOCKS`] on.
+    pub interval: Option<Interval>,
+    /// How probable a T at least this far from its middle would be without any difference; two-sided.
+    pub p_value: f64,
+}
+
+impl PairedDifference {
+    /// Of the differences, one from each block. Nothing for no differences, or if one is not finite.
+    pub fn new(differences: &[f64]) -> Option<Self> {
+        if differences.is_empty() || !differences.iter().all(|difference| difference.is_finite()) {
+            return None;
+        }
+        let mut averages = walsh_averages(differences);
+        Some(Self {
+            estimate: middle(&mut averages),
+            blocks: differences.len(),
+            interval: interval(&mut averages, differences.len()),
+            p_value: p_value(differences),
+        })
+    }
+}
+
+/// The means of all pairs, each value with itself included.
+fn walsh_averages(values: &[f64]) -> Vec<f64> {
+    let pairs = |at: usize| values[at..].iter().map(move |other| mean_of_two(values[at], *other));
+    (0..values.len()).flat_map(pairs).collect()
+}
+
+/// The value that would stand at this place, counted from 0, were they sorted.
+fn ranked(values: &mut [f64], place: usize) -> f64 {
+    *values.select_nth_unstable_by(place, f64::total_cmp).1
+}
+
+fn middle(values: &mut [f64]) -> f64 {
+    let (lower, upper) = ((values.len() - 1) / 2, values.len() / 2);
+    mean_of_two(ranked(values, lower), ranked(values, upper))
+}
+
+/// From the average with `c` below it to that with `c` above it, where c is the largest with P(T <= c) <= 2.5 %
+/// (Tukey's interval: Hollander, Wolfe and Chicken, "Nonparametric statistical methods", section 3.3). With equal
+/// averages the true confidence is, if anything, higher.
+fn interval(averages: &mut [f64], n: usize) -> Option<Interval> {
+    let (cut, tail) = lower_tail(n)?;
+    let last = averages.len() - 1;
+    let (low, high) = (ranked(averages, cut), ranked(averages, last - cut));
+    Some(Interval { low, high, confidence: 1.0 - 2.0 * tail })
+}
+
+/// The largest c with P(T <= c) <= 2.5 %, and that probability. Nothing if even T = 0 is more probable.
+fn lower_tail(n: usize) -> Option<(usize, f64)> {
+    let allowed = (1.0 - CONFIDENCE) / 2.0;
+    if n > EXACT {
+        let normal = Normal::of_ranks((1..=n).map(|rank| rank as f64));
+        let cut = (normal.mean - 0.5 - NORMAL_QUANTILE * normal.deviation).floor();
+        return Some((cut as usize, normal.at_most(cut + 0.5)));
+    }
+    let mut tail = 0.0;
+    let mut last = None;
+    for (sum, probability) in distribution(&(1..=n).collect::<Vec<_>>()).into_iter().enumerate() {
+        tail += probability;
+        if tail > allowed {
+            break;
+        }
+        last = Some((sum, tail));
+    }
+    last
+}
+
+/// The probability of each sum of ranks when each counts with probability one half: one rank after the other, as
+/// Wilcoxon counted.
+fn distribution(ranks: &[usize]) -> Vec<f64> {
+    let mut probabilities = vec![0.0; ranks.iter().sum::<usize>() + 1];
+    probabilities[0] = 1.0;
+    let mut highest = 0;
+    for rank in ranks {
+        highest += rank;
+        for sum in (0..=highest).rev() {
+            let with = if sum >= *rank { probabilities[sum - rank] } else { 0.0 };
+            probabilities[sum] = (probabilities[sum] + with) / 2.0;
+        }
+    }
+    probabilities
+}
+
+/// Twice the smaller tail. Equal sizes share the mean of their ranks, and the probabilities are those of the shared
+/// ranks; zeros take part in ranking but have no sign (Pratt, "Remarks on zeros and ties in the Wilcoxon signed rank
+/// procedures", JASA 54, 1959).
+fn p_value(differences: &[f64]) -> f64 {
+    let signed: Vec<_> = doubled_ranks(differences).into_iter().filter(|(value, _)| *value != 0.0).collect();
+    let ranks: Vec<usize> = signed.iter().map(|(_, rank)| *rank).collect();
+    let positive: usize = signed.iter().filter(|(value, _)| *value > 0.0).map(|(_, rank)| *rank).sum();
+    let smaller = positive.min(ranks.iter().sum::<usize>() - positive);
+    let tail = if differences.len() > EXACT {
+        let normal = Normal::of_ranks(ranks.iter().map(|rank| *rank as f64 / 2.0));
+        normal.at_most(smaller as f64 / 2.0 + 0.5)
+    } else {
+        distribution(&ranks)[..=smaller].iter().sum()
+    };
+    // Without any sign left, or with T in its very middle, both tails hold everything.
+    (2.0 * tail).min(1.0)
+}
+
+/// Each value with twice its rank by size: a shared rank may end in a half.
+fn doubled_ranks(values: &[f64]) -> Vec<(f64, usize)> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(|a, b| a.abs().total_cmp(&b.abs()));
+    let mut ranked = Vec::with_capacity(sorted.len());
+    for alike in sorted.chunk_by(|a, b| a.abs() == b.abs()) {
+        let (first, last) = (ranked.len() + 1, ranked.len() + alike.len());
+        ranked.extend(alike.iter().map(|value| (*value, first + last)));
+    }
+    ranked
+}
+
+/// What T is near to when there are many ranks.
+struct Normal {
+    mean: f64,
+    deviation: f64,
+}
+
+impl Normal {
+    fn of_ranks(ranks: impl Iterator<Item = f64>) -> Self {
+        let (sum, squares) =
+            ranks.fold((0.0, 0.0), |(sum, squares), rank| (sum + rank, squares + rank * rank));
+        Self { mean: sum / 2.0, deviation: (squares / 4.0).sqrt() }
+    }
+
+    fn at_most(&self, value: f64) -> f64 {
+        if self.deviation == 0.0 {
+            return 1.0;
+        }
+        libm::erfc((self.mean - value) / self.deviation / std::f64::consts::SQRT_2) / 2.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(differences: &[f64]) -> PairedDifference {
+        PairedDifference::new(differences).unwrap()
+    }
+
+    /// P(T <= observed) or P(T >= observed), by going through all signs.
+    fn enumerated_p_value(differences: &[f64]) -> f64 {
+        let ranks: Vec<_> =
+            doubled_ranks(differences).into_iter().filter(|(value, _)| *value != 0.0).collect();
+        let observed: usize = ranks.iter().filter(|(value, _)| *value > 0.0).map(|(_, rank)| rank).sum();
+        let sums: Vec<usize> = (0..1_u32 << ranks.len())
+            .map(|signs| (0..ranks.len()).filter(|at| signs >> at & 1 == 1).map(|at| ranks[at].1).sum())
+            .collect();
+        let share = |count: usize| count as f64 / sums.len() as f64;
+        let below = share(sums.iter().filter(|sum| **sum <= observed).count());
+        let above = share(sums.iter().filter(|sum| **sum >= observed).count());
+        (2.0 * below.min(above)).min(1.0)
+    }
+
+    #[test]
+    fn six_blocks_are_the_fewest_with_an_interval() {
+        let values = [0.1, -0.2, 0.3, 0.4, 0.5, 0.6];
+        assert_eq!(of(&values[..5]).interval, None);
+        let six = of(&values).interval.unwrap();
+        assert_eq!((six.low, six.high, six.confidence), (-0.2, 0.6, 1.0 - 2.0 / 64.0));
+    }
+
+    #[test]
+    fn the_attained_confidence_is_the_tabled_one() {
+        // The critical values of every textbook's table, with the number of ways to get at most so much.
+        for (n, cut, ways) in
+            [(6, 0, 1.0), (7, 2, 3.0), (8, 3, 5.0), (9, 5, 10.0), (10, 8, 25.0), (12, 13, 87.0)]
+        {
+            assert_eq!(lower_tail(n), Some((cut, ways / 2_f64.powi(n as i32))), "{n}");
+        }
+    }
+
+    #[test]
+    fn seven_all_of_one_sign_have_the_smallest_p_value_of_seven() {
+        assert_eq!(of(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]).p_value, 2.0 / 128.0);
+    }
+
+    #[test]
+    fn no_difference_at_all_is_no_evidence() {
+        let nothing = of(&[0.0; 8]);
+        assert_eq!((nothing.estimate, nothing.p_value), (0.0, 1.0));
+        assert_eq!(of(&[0.0; 300]).p_value, 1.0);
+    }
+
+    #[test]
+    fn what_is_not_finite_has_no_estimate() {
+        for bad in [f64::NAN, f64::INFINITY] {
+            assert_eq!(PairedDifference::new(&[1.0, bad]), None);
+        }
+        assert_eq!(PairedDifference::new(&[]), None);
+    }
+
+    #[test]
+    fn the_approximation_takes_over_without_a_jump() {
+        let values = |n: usize| (0..n).map(|at| (at as f64 * 0.7).sin() + 0.12).collect::<Vec<_>>();
+        let (exact, near) = (of(&values(EXACT)), of(&values(EXACT + 1)));
+        assert!((exact.p_value - near.p_value).abs() < 0.01, "{} {}", exact.p_value, near.p_value);
+        let [exact, near] = [exact, near].map(|difference| difference.interval.unwrap());
+        assert!((exact.low - near.low).abs() < 0.02 && (exact.high - near.high).abs() < 0.02);
+        assert!((0.95..0.951).contains(&exact.confidence) && (0.95..0.951).contains(&near.confidence));
+    }
+
+    proptest! {
+        #[test]
+        fn the_p_value_is_that_of_all_signs(
+            // Few distinct sizes, so that there are ties and zeros.
+            values in prop::collection::vec((-6..=6_i32).prop_map(f64::from), 1..12),
+        ) {
+            prop_assert!((of(&values).p_value - enumerated_p_value(&values)).abs() < 1e-12);
+        }
+
+        #[test]
+        fn the_estimate_is_the_median_of_all_means(values in prop::collection::vec(-1.0..1.0_f64, 1..15)) {
+            let mut means = Vec::new();
+            for (at, a) in values.iter().enumerate() {
+                means.extend(values[at..].iter().map(|b| (a + b) / 2.0));
+            }
+            let expected = crate::stats::median(&means).unwrap();
+            prop_assert!((of(&values).estimate - expected).abs() < 1e-12);
+        }
+
+        #[test]
+        fn the_interval_holds_the_estimate_and_widens_with_nothing(values in prop::collection::vec(-1.0..1.0_f64, 6..30)) {
+            let PairedDifference { estimate, interval, .. } = of(&values);
+            let Interval { low, high, confidence } = interval.unwrap();
+            prop_assert!(low <= estimate && estimate <= high);
+            prop_assert!((CONFIDENCE..0.97).contains(&confidence));
+        }
+
+        #[test]
+        fn the_other_sign_mirrors_everything(values in prop::collection::vec(-1.0..1.0_f64, 6..20)) {
+            let (there, back) = (of(&values), of(&values.iter().map(|value| -value).collect::<Vec<_>>()));
+            prop_assert!((there.estimate + back.estimate).abs() < 1e-12);
+            prop_assert!((there.p_value - back.p_value).abs() < 1e-12);
+            let (a, b) = (there.interval.unwrap(), back.interval.unwrap());
+            prop_assert!((a.low + b.high).abs() < 1e-12 && (a.high + b.low).abs() < 1e-12);
+        }
+
+        #[test]
+        fn scale_and_order_do_not_count(
+            values in prop::collection::vec(-1.0..1.0_f64, 6..20),
+            power in -4..5_i32,
+            turn in any::<prop::sample::Index>(),
+        ) {
+            // A power of two scales without rounding.
+            let scale = 2_f64.powi(power);
+            let mut scaled: Vec<_> = values.iter().map(|value| value * scale).collect();
+            scaled.rotate_left(turn.index(values.len()));
+            let (plain, scaled) = (of(&values), of(&scaled));
+            prop_assert!((plain.p_value - scaled.p_value).abs() < 1e-12);
+            prop_assert_eq!(plain.estimate * scale, scaled.estimate);
+            let (plain, scaled) = (plain.interval.unwrap(), scaled.interval.unwrap());
+            prop_assert_eq!((plain.low * scale, plain.high * scale), (scaled.low, scaled.high));
+        }
+
+        #[test]
+        fn zero_lies_outside_exactly_when_it_is_improbable(values in prop::collection::vec(-1.0..2.0_f64, 6..20)) {
+            let PairedDifference { interval, p_value, .. } = of(&values);
+            let Interval { low, high, .. } = interval.unwrap();
+            prop_assert_eq!(low > 0.0 || high < 0.0, p_value <= 1.0 - CONFIDENCE);
+        }
+    }
+}

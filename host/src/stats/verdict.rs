@@ -1,0 +1,155 @@
+//! When a difference may be called one.
+
+use serde::{Deserialize, Serialize};
+
+use super::signed_rank::{Interval, PairedDifference};
+
+/// Differences up to this factor, either way, count for nothing.
+pub const MARGIN: f64 = 1.05;
+
+/// More blocks than this are not proposed: nobody would run them, and the estimate behind the number is too rough.
+const MOST_MORE_BLOCKS: f64 = 100.0;
+
+/// What may be said of a ratio of speeds, from its interval beside the margin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// The interval lies wholly above the margin.
+    Faster,
+    /// The interval lies wholly below the margin.
+    Slower,
+    /// The interval lies wholly within the margin.
+    Equivalent,
+    /// The interval allows several of these.
+    Inconclusive {
+        /// About how many more blocks would tell; null if that cannot be said, or if it is out of reach.
+        more_blocks: Option<u32>,
+    },
+}
+
+impl Verdict {
+    /// Of a difference between logarithms of speeds. Nothing without an interval.
+    ///
+    /// The margin is symmetric in the logarithm, from 1/1.05 to 1.05, so that the verdict does not depend on which of
+    /// two backends is the baseline.
+    pub fn new(difference: &PairedDifference) -> Option<Self> {
+        let Interval { low, high, .. } = difference.interval?;
+        let margin = MARGIN.ln();
+        Some(if low > margin {
+            Self::Faster
+        } else if high < -margin {
+            Self::Slower
+        } else if low > -margin && high < margin {
+            Self::Equivalent
+        } else {
+            Self::Inconclusive { more_blocks: more_blocks(difference.estimate, low, high, difference.blocks) }
+        })
+    }
+
+    /// Whether it says that one side is faster.
+    pub fn is_difference(self) -> bool {
+        matches!(self, Self::Faster | Self::Slower)
+    }
+}
+
+/// About how many more blocks would bring the interval to one side, if the estimate stayed where it is.
+///
+/// The width of the interval goes with 1/sqrt(n) (a property of any mean of independent blocks; at few blocks it
+/// shrinks faster, so that this is rather too many than too few). An arm of the interval that has to shrink by a factor
+/// f needs f² times the blocks. As the estimate does not stay, the verdict comes at that number about as often as not.
+fn more_blocks(estimate: f64, low: f64, high: f64, blocks: usize) -> Option<u32> {
+    let margin = MARGIN.ln();
+    let excess = |arm: f64, room: f64| arm / room;
+    let factor = if estimate > margin {
+        excess(estimate - low, estimate - margin)
+    } else if estimate < -margin {
+        excess(high - estimate, -margin - estimate)
+    } else {
+        excess(high - estimate, margin - estimate).max(excess(estimate - low, estimate + margin))
+    };
+    let more = (blocks as f64 * (factor * factor - 1.0)).ceil().max(1.0);
+    (more <= MOST_MORE_BLOCKS).then_some(more as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn difference(low: f64, estimate: f64, high: f64) -> PairedDifference {
+        let [low, estimate, high] = [low, estimate, high].map(f64::ln);
+        let interval = Some(Interval { low, high, confidence: 0.95 });
+        PairedDifference { estimate, blocks: 7, interval, p_value: 0.5 }
+    }
+
+    fn verdict(low: f64, estimate: f64, high: f64) -> Verdict {
+        Verdict::new(&difference(low, estimate, high)).unwrap()
+    }
+
+    #[test]
+    fn the_interval_decides() {
+        assert_eq!(verdict(1.06, 1.1, 1.2), Verdict::Faster);
+        assert_eq!(verdict(0.8, 0.9, 0.95), Verdict::Slower);
+        assert_eq!(verdict(0.96, 1.0, 1.04), Verdict::Equivalent);
+        for (low, estimate, high) in [(1.04, 1.1, 1.2), (0.8, 0.9, 0.96), (0.9, 1.0, 1.1), (0.96, 1.0, 1.06)]
+        {
+            assert!(matches!(verdict(low, estimate, high), Verdict::Inconclusive { .. }), "{low} {high}");
+        }
+    }
+
+    #[test]
+    fn without_an_interval_there_is_no_verdict() {
+        assert_eq!(Verdict::new(&PairedDifference { interval: None, ..difference(1.0, 1.0, 1.0) }), None);
+    }
+
+    #[test]
+    fn an_arm_of_twice_the_room_needs_three_times_as_many_more() {
+        let room = 0.02;
+        let margin = MARGIN.ln();
+        let estimate = margin + room;
+        assert_eq!(more_blocks(estimate, estimate - 2.0 * room, 1.0, 7), Some(21));
+        assert_eq!(more_blocks(-estimate, -1.0, 2.0 * room - estimate, 7), Some(21));
+        // Between the margins both arms must come in, and the worse of them counts.
+        assert_eq!(more_blocks(0.0, -2.0 * margin, margin / 2.0, 7), Some(21));
+    }
+
+    #[test]
+    fn an_estimate_on_the_margin_is_out_of_reach() {
+        assert_eq!(more_blocks(MARGIN.ln(), 0.0, 0.1, 7), None);
+        assert_eq!(verdict(1.0, 1.0501, 1.2), Verdict::Inconclusive { more_blocks: None });
+    }
+
+    #[test]
+    fn a_verdict_reads_back_from_json() {
+        let text = serde_json::to_string(&Verdict::Inconclusive { more_blocks: Some(3) }).unwrap();
+        assert_eq!(text, r#"{"verdict":"inconclusive","more_blocks":3}"#);
+        assert_eq!(serde_json::to_string(&Verdict::Faster).unwrap(), r#"{"verdict":"faster"}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn the_other_side_as_baseline_turns_the_verdict(
+            arms in (0.0..0.2_f64, 0.0..0.2_f64), estimate in -0.2..0.2_f64,
+        ) {
+            let at = |estimate: f64, below: f64, above: f64| {
+                let interval = Interval { low: estimate - below, high: estimate + above, confidence: 0.95 };
+                let difference =
+                    PairedDifference { estimate, blocks: 7, interval: Some(interval), p_value: 0.5 };
+                Verdict::new(&difference).unwrap()
+            };
+            let turned = match at(-estimate, arms.1, arms.0) {
+                Verdict::Faster => Verdict::Slower,
+                Verdict::Slower => Verdict::Faster,
+                same => same,
+            };
+            prop_assert_eq!(at(estimate, arms.0, arms.1), turned);
+        }
+
+        #[test]
+        fn a_wider_interval_needs_no_fewer_blocks(estimate in -0.2..0.2_f64, arm in 0.001..0.2_f64) {
+            let needed = |arm: f64| more_blocks(estimate, estimate - arm, estimate + arm, 7).unwrap_or(u32::MAX);
+            prop_assert!(needed(arm) <= needed(arm * 1.5));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The canary: how fast this machine computes right now, and what disturbs it. It runs in a worker without a plugin, before
+//! an engine is started, so that a slow moment is not taken for a slow engine.
+
+use std::fs;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use crate::protocol::Canary;
+
+/// Between two looks at the clock: about 10 µs of work.
+const ROUND: u64 = 4096;
+
+/// Computes on every core that this process may use for `duration`, and tells what it saw.
+pub(super) fn sing(duration: Duration) -> Canary {
+    let before = processor_times();
+    let cores = cores();
+    let singers = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            cores.iter().map(|core| scope.spawn(move || sing_on(*core, duration))).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).collect::<Vec<_>>()
+    });
+    let slowest = singers.iter().map(|(nanos, _)| *nanos).fold(0.0, f64::max);
+    Canary {
+        nanos_per_iteration: slowest,
+        steal_share: steal_share(before, processor_times()),
+        preemptions: singers.iter().map(|(_, preemptions)| preemptions).sum(),
+        pressure: pressure(),
+    }
+}
+
+fn cores() -> Vec<usize> {
+    match sched_getaffinity(None) {
+        Ok(set) => (0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect(),
+        Err(_) => vec![0],
+    }
+}
+
+/// Nanoseconds an iteration, and how often the thread lost its core.
+fn sing_on(core: usize, duration: Duration) -> (f64, u64) {
+    let mut set = CpuSet::new();
+    set.set(core);
+    // A thread that may not be bound still measures.
+    let _ = sched_setaffinity(None, &set);
+    let preempted = preemptions();
+    let (started, mut iterations, mut state) = (Instant::now(), 0, 1);
+    while started.elapsed() < duration {
+        state = black_box(busy(state));
+        iterations += ROUND;
+    }
+    let nanos = started.elapsed().as_nanos() as f64 / iterations as f64;
+    (nanos, preemptions().saturating_sub(preempted))
+}
+
+/// The kernel of the workloads: each product waits for the one before.
+fn busy(seed: u64) -> u64 {
+    (0..ROUND).fold(seed | 1, |acc, _| acc * 139 % 2_147_483_647)
+}
+
+fn preemptions() -> u64 {
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:"));
+    line.and_then(|count| count.trim().parse().ok()).unwrap_or_default()
+}
+
+/// Ticks of all processors together: stolen by the hypervisor, and in all.
+fn processor_times() -> Option<(u64, u64)> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let times = stat.lines().next()?.split_ascii_whitespace().skip(1);
+    // user, nice, system, idle, iowait, irq, softirq, steal; guest times are within user's.
+    let times: Vec<u64> = times.take(8).filter_map(|time| time.parse().ok()).collect();
+    Some((*times.get(7)?, times.iter().sum()))
+}
+
+fn steal_share(before: Option<(u64, u64)>, after: Option<(u64, u64)>) -> Option<f64> {
+    let ((stolen_before, all_before), (stolen, all)) = (before?, after?);
+    let all = all.checked_sub(all_before).filter(|all| *all > 0)?;
+    Some(stolen.saturating_sub(stolen_before) as f64 / all as f64)
+}
+
+/// The share of the last ten seconds in which some task waited for a processor.
+fn pressure() -> Option<f64> {
+    let text = fs::read_to_string("/proc/pressure/cpu").ok()?;
+    let average = text.split_ascii_whitespace().find_map(|field| field.strip_prefix("avg10="))?;
+    average.parse::<f64>().ok().map(|percent| percent / 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_tells_a_plausible_speed() {
+        let canary = sing(Duration::from_millis(20));
+        assert!((0.2..1000.0).contains(&canary.nanos_per_iteration), "{canary:?}");
+        assert!(canary.steal_share.is_none_or(|share| (0.0..=1.0).contains(&share)), "{canary:?}");
+    }
+
+    #[test]
+    fn a_share_of_nothing_is_none() {
+        assert_eq!(steal_share(Some((1, 10)), Some((1, 10))), None);
+        assert_eq!(steal_share(Some((1, 10)), Some((3, 20))), Some(0.2));
+        assert_eq!(steal_share(None, Some((3, 20))), None);
+    }
+}
