@@ -321,6 +321,18 @@ fn fifty_runs_in_one_session_leave_nothing_behind() {
     Ran::of(command).code(0);
 }
 
+#[test]
+fn the_script_to_compare_with_computes_the_same() {
+    let sage = Sage::new();
+    let record = sage.verified("--workload pipeline --items 100 batch_size=7");
+    let mut script = Sage::script("benches/handwritten.py");
+    script.arg(plugin("standard_workloads")).args(["pipeline", "100", "2", "7"]);
+    let ran = Ran::of(script).code(0);
+    let said = ran.stdout();
+    let outcome: Vec<_> = said.split_whitespace().skip(1).collect();
+    assert_eq!(outcome, ["50", record["metadata"]["checksum"].as_str().unwrap()], "{}", ran.explain());
+}
+
 /// What each node says it has done.
 fn work(record: &Value) -> Vec<u64> {
     let work = record["metadata"]["raw_metrics"]["node_work"].as_object().unwrap();
