@@ -297,7 +297,7 @@ fn what_it_cannot_run_is_refused_with_the_reason() {
     run("sage_mode=sideways").code(2).says("must be one of batch, stream");
     run("sage_address=nowhere").code(2).says("write host:port");
     run("sage_address=8.8.8.8:7300").code(2).says("not on a private network");
-    run("sage_address=127.0.0.1:1").code(3).says("the FlowNet nodes do not answer");
+    run("sage_address=127.0.0.1:1").code(3).says("the FlowNet nodes cannot be used");
     let mut public = Sage::script("node.py");
     let refused = Ran::of({
         public.arg("0.0.0.0:7300");
@@ -371,7 +371,10 @@ fn two_nodes_share_the_work_and_the_answer_holds() {
 fn an_error_on_a_node_is_the_runs_error() {
     let sage = Sage::with_samples();
     let node = Node::start();
-    let words = format!("--workload faulty fault=map_fails sage_address={}", node.address);
+    let address = format!("sage_address={}", node.address);
+    let crowded = sage.run(&format!("--workload faulty --parallelism 65 {address}"));
+    crowded.code(3).says("actor_not_found:slot-64");
+    let words = format!("--workload faulty fault=map_fails {address}");
     let record = sage.run(&words).code(4).says("the map said no").says(&node.address).json();
     assert_eq!(record["metadata"]["error"]["kind"], "workload");
 }

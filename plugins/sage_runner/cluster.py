@@ -34,7 +34,7 @@ class NodeError(Exception):
 class Cluster:
     """A connection to nodes. It starts a server of its own, to which they reply."""
 
-    def __init__(self, addresses: Sequence[Address], timeout: float) -> None:
+    def __init__(self, addresses: Sequence[Address], timeout: float, replicas: int) -> None:
         self.addresses, self._timeout = list(addresses), timeout
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(SENDERS, "crossrun-send"))
@@ -47,11 +47,13 @@ class Cluster:
                 local_address=_reachable_from(self.addresses[0]),
                 comm_transport_mode="auto",
             )
+            # The last slot that will be needed: a node that has it has those before it.
+            slots = -(-replicas // len(self.addresses))
             for address in self.addresses:
-                self.call(address, 0, "ready")
+                self.call(address, slots - 1, "ready")
         except (OSError, RuntimeError, NodeError) as error:
             self.close()
-            raise UnavailableError(f"the FlowNet nodes do not answer: {error}") from error
+            raise UnavailableError(f"the FlowNet nodes cannot be used: {error}") from error
 
     def call(self, address: Address, slot: int, method: str, *arguments: Any) -> Any:
         """Calls a node and waits for its answer, as long as it lives and at most until the timeout."""

@@ -35,9 +35,10 @@ from cluster import Cluster, RemoteSite
 from pipeline import Engine, Operator, Slices, Turns, window_batches
 from steps import Chain, Done, Emit, Fold, Generate, Item, Site, Slice, Split, Step, partition_keys
 
-# Threads in which SAGE runs operators: its local environment has so many, FlowNet the default of a thread pool.
+# Threads in which SAGE runs operators: its local environment has so many, FlowNet the default of a thread pool, which
+# since Python 3.13 counts the cores that the process may use.
 LOCAL_THREADS = 8
-FLOWNET_THREADS = min(32, (os.cpu_count() or 1) + 4)
+FLOWNET_THREADS = min(32, (getattr(os, "process_cpu_count", os.cpu_count)() or 1) + 4)
 
 # Seconds that a call to a node may take, unless `extra.sage_timeout` says otherwise.
 NODE_TIMEOUT = 60.0
@@ -165,7 +166,7 @@ class SageDriver(Driver):
         logging.disable(logging.INFO)
         text = str(session.options.get("sage_address", "none"))
         if text != "none":
-            self._cluster = _connect(text, session.options)
+            self._cluster = _connect(text, session)
         options = Options.of(session.options)
         engine = Engine(options.environment, "batch", session.parallelism, None)
         engine.run(Slices(64, 1), [Operator(())], lambda *_: [], lambda _: None, 64)
@@ -214,12 +215,14 @@ class SageDriver(Driver):
         return warnings
 
 
-def _connect(text: str, options: dict[str, Any]) -> Cluster:
+def _connect(text: str, session: Session) -> Cluster:
+    options = session.options
     try:
         addresses = parse_addresses(text, options.get("sage_allow_public") in (True, "true"))
-    except (OSError, ValueError) as error:
-        raise InvalidSpecError(f"extra.sage_address: {error}") from error
-    return Cluster(addresses, float(options.get("sage_timeout", NODE_TIMEOUT)))
+        timeout = float(options.get("sage_timeout", NODE_TIMEOUT))
+    except (OSError, TypeError, ValueError) as error:
+        raise InvalidSpecError(f"extra.sage_address or extra.sage_timeout: {error}") from error
+    return Cluster(addresses, timeout, session.parallelism)
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="A FlowNet node for crossrun.")
     parser.add_argument("address", help="host:port for calls; port + 1 is for membership")
     parser.add_argument("--join", default="", metavar="HOST:PORT", help="a node that is already there")
-    parser.add_argument("--slots", type=int, default=64, help="calls that can wait here (default 64)")
+    parser.add_argument("--slots", type=int, default=64, help="replicas that can work here (default 64)")
     parser.add_argument("--allow-public", action="store_true", help="bind to an address that is not private")
     options = parser.parse_args(arguments)
     logging.disable(logging.INFO)
