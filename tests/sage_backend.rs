@@ -258,6 +258,17 @@ fn a_stream_ends_with_its_source() {
 }
 
 #[test]
+fn no_more_operators_work_at_once_than_were_asked_for() {
+    let sage = Sage::new();
+    // Each item waits 10 ms, so 60 items take at least 600 ms of somebody's time.
+    for (own, at_once) in [("fusion=auto", 2.0), ("sage_environment=local", 2.0), ("sage_mode=stream", 1.0)] {
+        let words = "--workload scheduler_comparison --items 60 --parallelism 2 sleep_us=10000";
+        let record = sage.verified(&format!("{words} {own}"));
+        assert!(record["duration_seconds"].as_f64().unwrap() >= 0.6 / at_once, "{own}: {record}");
+    }
+}
+
+#[test]
 fn a_scheduler_is_reported_as_what_it_was() {
     let sage = Sage::new();
     let warnings = |scheduler: &str| {
