@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::time::Instant;
 
 use serde_json::json;
 
@@ -42,6 +43,8 @@ pub(super) struct Ledger<'a> {
     output_dir: std::path::PathBuf,
     trials: usize,
     done: usize,
+    /// When this began, and how many were done then: what the time left is told from.
+    begun: (Instant, usize),
 }
 
 impl<'a> Ledger<'a> {
@@ -54,7 +57,8 @@ impl<'a> Ledger<'a> {
         done: usize,
     ) -> Result<Self, Problem> {
         let writer = Writer::open(output_dir)?;
-        Ok(Self { file, writer, locked, folders, output_dir: output_dir.into(), trials, done })
+        let begun = (Instant::now(), done);
+        Ok(Self { file, writer, locked, folders, output_dir: output_dir.into(), trials, done, begun })
     }
 
     /// Takes note of what happened: a trial is on the disk when this returns.
@@ -78,13 +82,8 @@ impl<'a> Ledger<'a> {
                     Purpose::WarmUp(number) => format!("warm-up {}", number + 1),
                     Purpose::Measured => "measured".into(),
                 };
-                ui.doing(&format!(
-                    "{}/{} {} {} ({what})",
-                    self.done + 1,
-                    self.trials,
-                    session.backend.name,
-                    cell.point
-                ));
+                let (number, all, left) = (self.done + 1, self.trials, self.time_left());
+                ui.doing(&format!("{number}/{all}{left}  {} {} ({what})", session.backend.name, cell.point));
             }
             // The line above says what runs; a bar for each run would hide how far the whole is.
             Happening::Event(Event::Log(level, target, message)) => {
@@ -94,6 +93,21 @@ impl<'a> Ledger<'a> {
             Happening::Done(done) => self.done(*done, ui)?,
         }
         Ok(())
+    }
+
+    /// How long the rest takes if it goes on as until now.
+    fn time_left(&self) -> String {
+        let (begun, before) = self.begun;
+        let done = self.done - before;
+        if done == 0 {
+            return String::new();
+        }
+        let seconds = begun.elapsed().as_secs_f64() / done as f64 * (self.trials - self.done) as f64;
+        if seconds < 90.0 {
+            format!(", {seconds:.0} s left")
+        } else {
+            format!(", {:.0} min left", seconds / 60.0)
+        }
     }
 
     fn done(&mut self, done: Done<'_>, ui: &mut Ui) -> Result<(), Problem> {
