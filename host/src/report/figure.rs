@@ -1,0 +1,153 @@
+//! Figures as people read them: three digits that count, and a unit that fits.
+
+/// A duration: `412 ns`, `1.25 µs`, `33.0 ms`, `2.41 s`.
+pub(super) fn duration(seconds: f64) -> String {
+    const STEPS: [(f64, &str); 4] = [(1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s")];
+    stepped(seconds, &STEPS, " ")
+}
+
+/// A rate: `41.5 items/s`, `1.20 M items/s`.
+pub(super) fn rate(items_per_second: f64) -> String {
+    const STEPS: [(f64, &str); 4] =
+        [(1.0, "items/s"), (1e3, "k items/s"), (1e6, "M items/s"), (1e9, "G items/s")];
+    stepped(items_per_second, &STEPS, " ")
+}
+
+/// An amount of memory: `27.0 MiB`.
+pub(super) fn memory(bytes: f64) -> String {
+    const KIB: f64 = 1024.0;
+    const STEPS: [(f64, &str); 4] =
+        [(1.0, "B"), (KIB, "KiB"), (KIB * KIB, "MiB"), (KIB * KIB * KIB, "GiB")];
+    stepped(bytes, &STEPS, " ")
+}
+
+/// The value of a tick of an axis: `0`, `250`, `1.5k`, `20M`.
+pub(super) fn tick(value: f64) -> String {
+    const STEPS: [(f64, &str); 7] =
+        [(1e-9, "n"), (1e-6, "µ"), (1e-3, "m"), (1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G")];
+    let text = stepped(value, &STEPS, "");
+    let (digits, unit) = text.split_at(text.find(|c: char| c.is_alphabetic()).unwrap_or(text.len()));
+    if digits.contains('.') {
+        format!("{}{unit}", digits.trim_end_matches('0').trim_end_matches('.'))
+    } else {
+        text
+    }
+}
+
+/// A number of things, in groups of three: `12 500`. The space is one that does not break a line.
+pub(super) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// How many times as fast: `0.52×`, `1.00×`, `14.2×`.
+pub(super) fn ratio(ratio: f64) -> String {
+    format!("{}×", factor(ratio))
+}
+
+/// The bounds of a ratio: `0.50–0.55`.
+pub(super) fn interval(low: f64, high: f64) -> String {
+    format!("{}–{}", factor(low), factor(high))
+}
+
+/// A part of a whole: `12.5 %`.
+pub(super) fn percent(part: f64) -> String {
+    format!("{:.1} %", part * 100.0)
+}
+
+/// Two decimals near 1, where verdicts fall, and three digits elsewhere.
+fn factor(ratio: f64) -> String {
+    if (0.1..9.995).contains(&ratio) { format!("{ratio:.2}") } else { digits(ratio) }
+}
+
+/// The value in the largest of the steps that it reaches, with three digits.
+fn stepped(value: f64, steps: &[(f64, &str)], space: &str) -> String {
+    // 999.6 of one unit rounds to 1000, which is 1.00 of the next.
+    let reaches = |step: &&(f64, &str)| value.abs() >= step.0 * 0.9995;
+    let unit = |&(_, unit): &(f64, &str)| format!("{space}{unit}");
+    if value == 0.0 || !value.is_finite() {
+        let one = steps.iter().find(|step| step.0 == 1.0).or(steps.first());
+        return format!("{value}{}", one.map(unit).unwrap_or_default());
+    }
+    let step = steps.iter().rev().find(reaches).or(steps.first());
+    step.map_or_else(|| digits(value), |step| format!("{}{}", digits(value / step.0), unit(step)))
+}
+
+/// Three digits that count: `0.00123`, `1.23`, `12.3`, `123`, `1234`.
+fn digits(value: f64) -> String {
+    let size = value.abs();
+    let decimals = if size >= 99.95 {
+        0
+    } else if size >= 9.995 {
+        1
+    } else if size >= 0.9995 || size == 0.0 {
+        2
+    } else {
+        // A value under 1 has as many zeros after the point as its logarithm says.
+        (2.0 - size.log10().floor()).clamp(2.0, 12.0) as usize
+    };
+    format!("{value:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_duration_has_three_digits_and_the_unit_that_fits() {
+        let expected = [
+            (0.0, "0 s"),
+            (4.12e-7, "412 ns"),
+            (1.25e-6, "1.25 µs"),
+            (0.033, "33.0 ms"),
+            (2.41, "2.41 s"),
+            (12_345.0, "12345 s"),
+            (2e-12, "0.00200 ns"),
+        ];
+        for (seconds, text) in expected {
+            assert_eq!(duration(seconds), text);
+        }
+    }
+
+    #[test]
+    fn a_value_that_rounds_up_to_a_unit_takes_that_unit() {
+        assert_eq!(duration(0.000_999_6), "1.00 ms");
+        assert_eq!(rate(999.9), "1.00 k items/s");
+        assert_eq!((digits(9.996), digits(99.96)), ("10.0".into(), "100".into()));
+    }
+
+    #[test]
+    fn rates_memory_ticks_and_counts() {
+        assert_eq!((rate(41.4769), rate(1_200_000.0)), ("41.5 items/s".into(), "1.20 M items/s".into()));
+        assert_eq!((memory(512.0), memory(28_311_552.0)), ("512 B".into(), "27.0 MiB".into()));
+        assert_eq!([0.0, 250.0, 1500.0, 2e7, 0.005].map(tick), ["0", "250", "1.5k", "20M", "5m"]);
+        assert_eq!([7, 12_500, 1_000_000].map(count), ["7", "12\u{202f}500", "1\u{202f}000\u{202f}000"]);
+    }
+
+    #[test]
+    fn a_ratio_keeps_two_decimals_where_verdicts_fall() {
+        assert_eq!([0.523, 1.0, 14.23, 0.00123].map(ratio), ["0.52×", "1.00×", "14.2×", "0.00123×"]);
+        assert_eq!(interval(0.5, 0.551), "0.50–0.55");
+        assert_eq!(percent(0.1251), "12.5 %");
+    }
+
+    proptest! {
+        #[test]
+        fn a_duration_reads_back_within_half_a_percent(seconds in 1e-9..1e6f64) {
+            let text = duration(seconds);
+            let (number, unit) = text.split_once(' ').unwrap();
+            let step = [("ns", 1e-9), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0)].iter().find(|s| s.0 == unit).unwrap().1;
+            let read = number.parse::<f64>().unwrap() * step;
+            prop_assert!((read - seconds).abs() <= seconds * 0.005 + 1e-15, "{seconds} became {text}");
+        }
+    }
+}

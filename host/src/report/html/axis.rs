@@ -1,0 +1,149 @@
+//! Where a figure stands along an axis, and which figures the axis names.
+
+/// How an axis spaces its figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scale {
+    /// From zero, so that a bar's length is its figure.
+    Linear,
+    /// Equal factors are equally far apart: engines differ by orders of magnitude. Only for figures above zero.
+    Logarithmic,
+}
+
+/// One axis of a chart.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Axis {
+    scale: Scale,
+    low: f64,
+    high: f64,
+}
+
+/// A figure that an axis names, and where it stands: 0 at the low end, 100 at the high one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Tick {
+    pub(super) value: f64,
+    pub(super) place: f64,
+}
+
+/// About how many figures an axis names: more would touch each other on a phone.
+const TICKS: f64 = 4.0;
+
+impl Axis {
+    /// The axis that holds every figure, with some room around them. Nothing if there is nothing to show.
+    pub(super) fn around(scale: Scale, figures: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let shown = |figure: &f64| figure.is_finite() && (scale == Scale::Linear || *figure > 0.0);
+        let (low, high) = figures
+            .into_iter()
+            .filter(shown)
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), figure| (low.min(figure), high.max(figure)));
+        if low > high {
+            return None;
+        }
+        Some(match scale {
+            Scale::Linear => Self { scale, low: low.min(0.0), high: if high > 0.0 { high * 1.08 } else { 1.0 } },
+            Scale::Logarithmic => {
+                // Room on either side, and a span of 10 % at least: noise is not to fill the chart.
+                let room = (high / low).powf(0.08).max(1.05);
+                Self { scale, low: low / room, high: high * room }
+            }
+        })
+    }
+
+    /// Where a figure stands, from 0 to 100.
+    pub(super) fn place(&self, figure: f64) -> f64 {
+        let part = match self.scale {
+            Scale::Linear => (figure - self.low) / (self.high - self.low),
+            Scale::Logarithmic => (figure / self.low).ln() / (self.high / self.low).ln(),
+        };
+        if part.is_finite() { (part * 100.0).clamp(0.0, 100.0) } else { 0.0 }
+    }
+
+    /// The figures that the axis names.
+    pub(super) fn ticks(&self) -> Vec<Tick> {
+        let values = match self.scale {
+            Scale::Logarithmic if self.high / self.low >= 1000.0 => self.decades(),
+            Scale::Logarithmic if self.high / self.low >= 8.0 => self.steps_within_decades(&[1.0, 3.0]),
+            Scale::Logarithmic if self.high / self.low >= 3.0 => self.steps_within_decades(&[1.0, 2.0, 5.0]),
+            _ => self.even_steps(),
+        };
+        values.into_iter().map(|value| Tick { value, place: self.place(value) }).collect()
+    }
+
+    fn decades(&self) -> Vec<f64> {
+        let (first, last) = self.exponents();
+        let stride = (f64::from(last - first) / TICKS).ceil().max(1.0) as usize;
+        self.within((first..=last).step_by(stride).map(|exponent| 10f64.powi(exponent)))
+    }
+
+    fn steps_within_decades(&self, steps: &[f64]) -> Vec<f64> {
+        let (first, last) = self.exponents();
+        let decade = |exponent: i32| steps.iter().map(move |step| step * 10f64.powi(exponent));
+        self.within((first..=last).flat_map(decade))
+    }
+
+    fn even_steps(&self) -> Vec<f64> {
+        let rough = (self.high - self.low) / TICKS;
+        let decade = 10f64.powf(rough.log10().floor());
+        let step = [1.0, 2.0, 2.5, 5.0, 10.0].map(|step| step * decade).into_iter().find(|step| *step >= rough);
+        let step = step.unwrap_or(rough);
+        let first = (self.low / step).ceil();
+        self.within((0..=2 * TICKS as u32).map(|place| (first + f64::from(place)) * step))
+    }
+
+    fn exponents(&self) -> (i32, i32) {
+        (self.low.log10().floor() as i32, self.high.log10().ceil() as i32)
+    }
+
+    fn within(&self, values: impl Iterator<Item = f64>) -> Vec<f64> {
+        values.filter(|value| (self.low..=self.high).contains(value)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn named(axis: Axis) -> Vec<f64> {
+        axis.ticks().into_iter().map(|tick| tick.value).collect()
+    }
+
+    #[test]
+    fn the_figures_that_an_axis_names_are_round() {
+        let log = |low, high| named(Axis::around(Scale::Logarithmic, [low, high]).unwrap());
+        assert_eq!(log(12.0, 90_000.0), [10.0, 100.0, 1e3, 1e4, 1e5]);
+        assert_eq!(log(0.5, 2.2), [0.5, 1.0, 2.0]);
+        assert_eq!(log(2.0, 60.0), [3.0, 10.0, 30.0]);
+        assert_eq!(named(Axis::around(Scale::Linear, [3.0, 74.0]).unwrap()), [0.0, 20.0, 40.0, 60.0]);
+    }
+
+    #[test]
+    fn a_linear_axis_starts_at_zero() {
+        let axis = Axis::around(Scale::Linear, [50.0, 100.0]).unwrap();
+        assert_eq!(axis.place(0.0), 0.0);
+        assert!((axis.place(100.0) - 2.0 * axis.place(50.0)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn there_is_no_axis_around_nothing() {
+        assert!(Axis::around(Scale::Linear, []).is_none());
+        assert!(Axis::around(Scale::Linear, [f64::NAN]).is_none());
+        assert!(Axis::around(Scale::Logarithmic, [0.0, -1.0]).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn every_figure_and_every_tick_stands_on_the_axis_in_order(
+            mut figures in proptest::collection::vec(1e-9..1e12f64, 1..20),
+            scale in prop::sample::select(vec![Scale::Linear, Scale::Logarithmic]),
+        ) {
+            let axis = Axis::around(scale, figures.iter().copied()).unwrap();
+            figures.sort_by(f64::total_cmp);
+            let places: Vec<_> = figures.iter().map(|figure| axis.place(*figure)).collect();
+            prop_assert!(places.is_sorted() && places.iter().all(|place| (0.0..=100.0).contains(place)));
+            let ticks = axis.ticks();
+            prop_assert!((1..=9).contains(&ticks.len()), "{ticks:?} on {axis:?}");
+            prop_assert!(ticks.is_sorted_by(|one, next| one.place < next.place));
+        }
+    }
+}
