@@ -15,6 +15,7 @@ pub mod plan;
 pub mod protocol;
 pub mod record;
 pub mod registry;
+pub mod report;
 pub mod session;
 pub mod stats;
 pub mod ui;

@@ -6,32 +6,26 @@ pub(super) fn duration(seconds: f64) -> String {
     stepped(seconds, &STEPS, " ")
 }
 
-/// A rate: `41.5 items/s`, `1.20 M items/s`.
-pub(super) fn rate(items_per_second: f64) -> String {
-    const STEPS: [(f64, &str); 4] =
-        [(1.0, "items/s"), (1e3, "k items/s"), (1e6, "M items/s"), (1e9, "G items/s")];
-    stepped(items_per_second, &STEPS, " ")
+/// A number where the unit stands elsewhere: `41.5`, `1.20 M`.
+pub(super) fn quantity(number: f64) -> String {
+    const STEPS: [(f64, &str); 4] = [(1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G")];
+    stepped(number, &STEPS, " ").trim_end().to_owned()
 }
 
 /// An amount of memory: `27.0 MiB`.
 pub(super) fn memory(bytes: f64) -> String {
     const KIB: f64 = 1024.0;
-    const STEPS: [(f64, &str); 4] =
-        [(1.0, "B"), (KIB, "KiB"), (KIB * KIB, "MiB"), (KIB * KIB * KIB, "GiB")];
+    const STEPS: [(f64, &str); 4] = [(1.0, "B"), (KIB, "KiB"), (KIB * KIB, "MiB"), (KIB * KIB * KIB, "GiB")];
     stepped(bytes, &STEPS, " ")
 }
 
-/// The value of a tick of an axis: `0`, `250`, `1.5k`, `20M`.
-pub(super) fn tick(value: f64) -> String {
-    const STEPS: [(f64, &str); 7] =
-        [(1e-9, "n"), (1e-6, "µ"), (1e-3, "m"), (1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G")];
-    let text = stepped(value, &STEPS, "");
-    let (digits, unit) = text.split_at(text.find(|c: char| c.is_alphabetic()).unwrap_or(text.len()));
-    if digits.contains('.') {
-        format!("{}{unit}", digits.trim_end_matches('0').trim_end_matches('.'))
-    } else {
-        text
-    }
+/// A figure as an axis names it, without the zeros that only tell of precision: `1.50 k` is `1.5 k`.
+pub(super) fn tick(figure: &str) -> String {
+    let end = figure.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(figure.len());
+    let (number, unit) = figure.split_at(end);
+    let number =
+        if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
+    format!("{number}{unit}")
 }
 
 /// A number of things, in groups of three: `12 500`. The space is one that does not break a line.
@@ -121,15 +115,18 @@ mod tests {
     #[test]
     fn a_value_that_rounds_up_to_a_unit_takes_that_unit() {
         assert_eq!(duration(0.000_999_6), "1.00 ms");
-        assert_eq!(rate(999.9), "1.00 k items/s");
+        assert_eq!(quantity(999.9), "1.00 k");
         assert_eq!((digits(9.996), digits(99.96)), ("10.0".into(), "100".into()));
     }
 
     #[test]
-    fn rates_memory_ticks_and_counts() {
-        assert_eq!((rate(41.4769), rate(1_200_000.0)), ("41.5 items/s".into(), "1.20 M items/s".into()));
+    fn quantities_memory_ticks_and_counts() {
+        assert_eq!((quantity(41.4769), quantity(1_200_000.0)), ("41.5".into(), "1.20 M".into()));
         assert_eq!((memory(512.0), memory(28_311_552.0)), ("512 B".into(), "27.0 MiB".into()));
-        assert_eq!([0.0, 250.0, 1500.0, 2e7, 0.005].map(tick), ["0", "250", "1.5k", "20M", "5m"]);
+        assert_eq!(
+            ["0", "250 ms", "1.50 k", "20.0 M", "1.00×"].map(tick),
+            ["0", "250 ms", "1.5 k", "20 M", "1×"]
+        );
         assert_eq!([7, 12_500, 1_000_000].map(count), ["7", "12\u{202f}500", "1\u{202f}000\u{202f}000"]);
     }
 

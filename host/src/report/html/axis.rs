@@ -34,12 +34,16 @@ impl Axis {
         let (low, high) = figures
             .into_iter()
             .filter(shown)
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), figure| (low.min(figure), high.max(figure)));
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), figure| {
+                (low.min(figure), high.max(figure))
+            });
         if low > high {
             return None;
         }
         Some(match scale {
-            Scale::Linear => Self { scale, low: low.min(0.0), high: if high > 0.0 { high * 1.08 } else { 1.0 } },
+            Scale::Linear => {
+                Self { scale, low: low.min(0.0), high: if high > 0.0 { high * 1.08 } else { 1.0 } }
+            }
             Scale::Logarithmic => {
                 // Room on either side, and a span of 10 % at least: noise is not to fill the chart.
                 let room = (high / low).powf(0.08).max(1.05);
@@ -69,13 +73,13 @@ impl Axis {
     }
 
     fn decades(&self) -> Vec<f64> {
-        let (first, last) = self.exponents();
+        let (first, last) = (self.low.log10().ceil() as i32, self.high.log10().floor() as i32);
         let stride = (f64::from(last - first) / TICKS).ceil().max(1.0) as usize;
         self.within((first..=last).step_by(stride).map(|exponent| 10f64.powi(exponent)))
     }
 
     fn steps_within_decades(&self, steps: &[f64]) -> Vec<f64> {
-        let (first, last) = self.exponents();
+        let (first, last) = (self.low.log10().floor() as i32, self.high.log10().ceil() as i32);
         let decade = |exponent: i32| steps.iter().map(move |step| step * 10f64.powi(exponent));
         self.within((first..=last).flat_map(decade))
     }
@@ -83,14 +87,11 @@ impl Axis {
     fn even_steps(&self) -> Vec<f64> {
         let rough = (self.high - self.low) / TICKS;
         let decade = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 2.5, 5.0, 10.0].map(|step| step * decade).into_iter().find(|step| *step >= rough);
+        let step =
+            [1.0, 2.0, 2.5, 5.0, 10.0].map(|step| step * decade).into_iter().find(|step| *step >= rough);
         let step = step.unwrap_or(rough);
         let first = (self.low / step).ceil();
         self.within((0..=2 * TICKS as u32).map(|place| (first + f64::from(place)) * step))
-    }
-
-    fn exponents(&self) -> (i32, i32) {
-        (self.low.log10().floor() as i32, self.high.log10().ceil() as i32)
     }
 
     fn within(&self, values: impl Iterator<Item = f64>) -> Vec<f64> {

@@ -1,0 +1,77 @@
+//! A comparison as one page of HTML that needs nothing but itself: no script, no font, no request.
+//!
+//! The charts are SVG that the page's template writes. Crates that draw charts (plotters, poloto, charts-rs) write literal
+//! colours into a picture of fixed width; these charts take their colours from the style sheet, for dark mode and
+//! print, are as wide as the window with text that stays legible on a phone, and each mark is a link to the samples
+//! behind it. What is left to compute is where a figure stands along an axis.
+
+mod axis;
+mod evidence;
+mod layout;
+mod rows;
+mod scaling;
+mod setting;
+mod summary;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior};
+use serde::Serialize;
+
+use self::layout::Layout;
+use super::ReportError;
+use crate::compare::model::Comparison;
+
+/// A comparison, and what else stands on its page.
+#[derive(Clone, Copy, Debug)]
+pub struct Page<'a> {
+    /// What is shown.
+    pub comparison: &'a Comparison,
+    /// When the page was made, as it is to be read.
+    pub generated_at: &'a str,
+    /// The command that makes all of it again.
+    pub command: Option<&'a str>,
+}
+
+/// The page.
+///
+/// # Errors
+/// [`ReportError::Page`] when the template fails, which no comparison makes it do.
+pub fn html(page: &Page<'_>) -> Result<String, ReportError> {
+    let layout = Layout::of(page.comparison);
+    let view = View {
+        style: include_str!("html/style.css"),
+        generated_at: page.generated_at,
+        command: page.command,
+        summary: summary::Summary::of(page.comparison, &layout),
+        bars: rows::charts(page.comparison, &layout),
+        scaling: scaling::charts(&layout),
+        series: layout.series(),
+        setting: setting::Setting::of(page.comparison, &layout),
+        evidence: evidence::evidence(&layout),
+    };
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    // The names end with .html, which is what makes the engine escape every value.
+    environment.add_template("charts.html", include_str!("html/charts.html"))?;
+    environment.add_template("page.html", include_str!("html/page.html"))?;
+    Ok(environment.get_template("page.html")?.render(Serde(view))?)
+}
+
+/// What the template sees.
+#[derive(Serialize)]
+struct View<'a> {
+    style: &'static str,
+    generated_at: &'a str,
+    command: Option<&'a str>,
+    summary: summary::Summary,
+    bars: Vec<rows::Section>,
+    scaling: Vec<scaling::Chart>,
+    series: Vec<layout::Series>,
+    setting: setting::Setting,
+    evidence: Vec<evidence::Group>,
+}
+
+#[cfg(test)]
+mod tests;

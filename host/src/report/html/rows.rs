@@ -1,0 +1,324 @@
+//! Charts with a line a row: throughput, ratios, stages, memory and processor time.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::axis::{Axis, Scale};
+use super::layout::{Group, Layout, Placed};
+use crate::compare::model::{Comparison, Row, Spread};
+use crate::report::{figure, words};
+
+/// Charts of one kind, one a workload.
+#[derive(Serialize)]
+pub(super) struct Section {
+    id: &'static str,
+    title: &'static str,
+    explanation: String,
+    legend: Vec<Key>,
+    charts: Vec<Chart>,
+}
+
+/// What a shape stands for where the rows do not tell.
+#[derive(Serialize)]
+struct Key {
+    name: &'static str,
+    shape: usize,
+}
+
+#[derive(Serialize)]
+struct Chart {
+    workload: String,
+    ticks: Vec<Label>,
+    /// Where the axis has the ratio 1 and the margin around it.
+    one: Option<String>,
+    band: Option<[String; 2]>,
+    points: Vec<Lines>,
+}
+
+#[derive(Serialize)]
+struct Label {
+    place: String,
+    text: String,
+}
+
+/// The rows of a point.
+#[derive(Serialize)]
+struct Lines {
+    settings: String,
+    rows: Vec<Drawn>,
+}
+
+/// A row with its drawing: a path a thing, over a width of 1000 that the browser stretches.
+#[derive(Serialize)]
+struct Drawn {
+    cell: usize,
+    name: String,
+    look: usize,
+    raw: String,
+    range: String,
+    bar: Option<String>,
+    marks: Vec<Mark>,
+    said: String,
+}
+
+#[derive(Serialize)]
+struct Mark {
+    place: String,
+    shape: usize,
+    title: String,
+}
+
+/// What a chart shows of a row.
+#[derive(Default)]
+struct Figures {
+    /// One of each block.
+    raw: Vec<f64>,
+    /// From where to where it reaches.
+    range: Option<(f64, f64)>,
+    /// From zero to here.
+    bar: Option<f64>,
+    /// What stands out: the figure, the shape (none: that of the row's label), and what it is.
+    marks: Vec<(f64, Option<usize>, String)>,
+    /// The figure in words.
+    said: String,
+}
+
+impl Figures {
+    fn all(&self) -> impl Iterator<Item = f64> {
+        let ends = self.range.into_iter().flat_map(|(low, high)| [low, high]);
+        let marks = self.marks.iter().map(|mark| mark.0);
+        self.raw.iter().copied().chain(ends).chain(self.bar).chain(marks)
+    }
+}
+
+/// How charts of one kind are made.
+struct Kind {
+    id: &'static str,
+    title: &'static str,
+    explanation: String,
+    legend: Vec<Key>,
+    scale: Scale,
+    tick: fn(f64) -> String,
+    figures: fn(&Row) -> Option<Figures>,
+    /// Differences that count for nothing, in a chart of ratios.
+    margin: Option<f64>,
+}
+
+/// The kinds of which there is anything to show.
+pub(super) fn charts(comparison: &Comparison, layout: &Layout<'_>) -> Vec<Section> {
+    let sections = kinds(comparison).into_iter().map(|kind| {
+        let charts = layout.groups.iter().filter_map(|group| chart(&kind, group, layout)).collect();
+        let Kind { id, title, explanation, legend, .. } = kind;
+        Section { id, title, explanation, legend, charts }
+    });
+    sections.filter(|section| !section.charts.is_empty()).collect()
+}
+
+fn kinds(comparison: &Comparison) -> [Kind; 5] {
+    let baseline = comparison.baseline.as_deref().map_or_else(String::new, |name| words::line(name, 60));
+    let margin = figure::percent(comparison.margin - 1.0);
+    let kind = |id, title, explanation: String, scale, tick, figures| Kind {
+        id,
+        title,
+        explanation,
+        legend: Vec::new(),
+        scale,
+        tick,
+        figures,
+        margin: None,
+    };
+    [
+        kind(
+            "throughput",
+            "Throughput",
+            "Items that went in per second; more is better. A stroke is one block, the mark their median. \
+             The axis is logarithmic."
+                .into(),
+            Scale::Logarithmic,
+            figure::quantity,
+            throughput,
+        ),
+        Kind {
+            margin: Some(comparison.margin),
+            ..kind(
+                "ratios",
+                "Ratios",
+                format!(
+                    "How many times as fast as {baseline}; right of the dashed line is faster. The bar is the \
+                     interval, the band the {margin} that count for nothing. The axis is logarithmic."
+                ),
+                Scale::Logarithmic,
+                figure::ratio,
+                ratio,
+            )
+        },
+        Kind {
+            legend: STAGES.map(|(name, shape)| Key { name, shape }).into(),
+            ..kind(
+                "stages",
+                "Start, first run, steady state, shutdown",
+                "Medians over the blocks; less is better. The axis is logarithmic.".into(),
+                Scale::Logarithmic,
+                figure::duration,
+                stages,
+            )
+        },
+        kind(
+            "memory",
+            "Memory",
+            "The most that the whole process tree had resident at once: median, and from the smallest to the \
+             largest."
+                .into(),
+            Scale::Linear,
+            mebibytes,
+            memory,
+        ),
+        kind(
+            "processor",
+            "Processor time",
+            "Seconds that the whole process tree used in a run, user and system together: median, and from the \
+             smallest to the largest."
+                .into(),
+            Scale::Linear,
+            figure::duration,
+            processor,
+        ),
+    ]
+}
+
+/// The stages, and the shape of each.
+const STAGES: [(&str, usize); 5] =
+    [("load", 4), ("start of the engine", 1), ("first run", 3), ("steady run", 0), ("shutdown", 2)];
+
+const MEBIBYTE: f64 = 1_048_576.0;
+
+fn mebibytes(mebibytes: f64) -> String {
+    figure::memory(mebibytes * MEBIBYTE)
+}
+
+fn throughput(row: &Row) -> Option<Figures> {
+    let (spread, said) = match (&row.input_rate, &row.output_rate) {
+        (Some(input), _) => (input, figure::quantity(input.median)),
+        (None, Some(output)) => (output, format!("{} out", figure::quantity(output.median))),
+        (None, None) => return None,
+    };
+    // A rate is a constant over the duration, so the median's constant places every sample.
+    let constant = row.duration.map_or(0.0, |duration| duration.median * spread.median);
+    let raw = row.samples.iter().filter_map(|sample| sample.duration).map(|duration| constant / duration);
+    let title = format!("{said} items/s, median of {}", spread.n);
+    Some(Figures {
+        raw: raw.collect(),
+        marks: vec![(spread.median, None, title)],
+        said,
+        ..Figures::default()
+    })
+}
+
+fn ratio(row: &Row) -> Option<Figures> {
+    let ratio = row.ratio?;
+    let interval = ratio.interval.map(|interval| (interval.low, interval.high));
+    let mut said = figure::ratio(ratio.estimate);
+    if let Some((low, high)) = interval {
+        let _ = write!(said, " ({})", figure::interval(low, high));
+    }
+    let marks = vec![(ratio.estimate, None, said.clone())];
+    Some(Figures { range: interval, marks, said, ..Figures::default() })
+}
+
+fn stages(row: &Row) -> Option<Figures> {
+    let of = [row.stages.load, row.stages.open, row.stages.first, row.duration, row.stages.close];
+    let marks = of.iter().zip(STAGES).filter_map(|(spread, (name, shape))| {
+        let median = spread.as_ref()?.median;
+        Some((median, Some(shape), format!("{name}: {}", figure::duration(median))))
+    });
+    let marks: Vec<_> = marks.collect();
+    // The steady state alone stands in the tables.
+    (marks.len() > 1).then(|| Figures { marks, ..Figures::default() })
+}
+
+fn memory(row: &Row) -> Option<Figures> {
+    let spread = row.resources?.peak_memory_bytes?;
+    Some(bar(&spread, MEBIBYTE, figure::memory))
+}
+
+fn processor(row: &Row) -> Option<Figures> {
+    Some(bar(&row.resources?.cpu_seconds?, 1.0, figure::duration))
+}
+
+fn bar(spread: &Spread, unit: f64, words: fn(f64) -> String) -> Figures {
+    let said = words(spread.median);
+    Figures {
+        range: Some((spread.min / unit, spread.max / unit)),
+        bar: Some(spread.median / unit),
+        marks: vec![(spread.median / unit, None, format!("{said}, median of {}", spread.n))],
+        said,
+        ..Figures::default()
+    }
+}
+
+fn chart(kind: &Kind, group: &Group<'_>, layout: &Layout<'_>) -> Option<Chart> {
+    let rows = group.points.iter().flat_map(|placed| &placed.rows);
+    let shown: Vec<f64> =
+        rows.filter_map(|(_, row)| (kind.figures)(row)).flat_map(|it| it.all().collect::<Vec<_>>()).collect();
+    if shown.is_empty() {
+        return None;
+    }
+    let margin = kind.margin.map(|margin| [1.0 / margin, margin]);
+    let axis = Axis::around(kind.scale, shown.into_iter().chain(margin.into_iter().flatten()))?;
+    let label = |tick: super::axis::Tick| Label {
+        place: part(tick.place),
+        text: figure::tick(&(kind.tick)(tick.value)),
+    };
+    let lines = group.points.iter().map(|placed| lines(kind, placed, &axis, layout));
+    Some(Chart {
+        workload: group.workload.clone(),
+        ticks: axis.ticks().into_iter().map(label).collect(),
+        one: margin.map(|_| part(axis.place(1.0))),
+        band: margin.map(|ends| {
+            let [low, high] = ends.map(|end| axis.place(end));
+            [part(low), part(high - low)]
+        }),
+        points: lines.filter(|lines| !lines.rows.is_empty()).collect(),
+    })
+}
+
+fn lines(kind: &Kind, placed: &Placed<'_>, axis: &Axis, layout: &Layout<'_>) -> Lines {
+    let drawn = |(cell, row): &(usize, &Row)| Some(draw(*cell, row, &(kind.figures)(row)?, axis, layout));
+    Lines { settings: words::settings(placed.point), rows: placed.rows.iter().filter_map(drawn).collect() }
+}
+
+fn draw(cell: usize, row: &Row, figures: &Figures, axis: &Axis, layout: &Layout<'_>) -> Drawn {
+    let look = layout.look(&row.label);
+    let mark = |(value, shape, title): &(f64, Option<usize>, String)| Mark {
+        place: part(axis.place(*value)),
+        shape: shape.unwrap_or(look),
+        title: title.clone(),
+    };
+    Drawn {
+        cell,
+        name: words::line(&row.label, 60),
+        look,
+        raw: figures
+            .raw
+            .iter()
+            .fold(String::new(), |path, value| path + &format!("M{} 6v14", along(axis, *value))),
+        range: figures.range.map_or_else(String::new, |(low, high)| {
+            let (low, high) = (along(axis, low), along(axis, high));
+            format!("M{low} 13H{high}M{low} 8v10M{high} 8v10")
+        }),
+        bar: figures.bar.map(|value| part(axis.place(value))),
+        marks: figures.marks.iter().map(mark).collect(),
+        said: figures.said.clone(),
+    }
+}
+
+/// A place in a drawing of a width of 1000.
+fn along(axis: &Axis, value: f64) -> u32 {
+    (axis.place(value) * 10.0).round() as u32
+}
+
+/// A part of the width, in percent.
+fn part(place: f64) -> String {
+    format!("{place:.1}")
+}
