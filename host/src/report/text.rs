@@ -92,7 +92,7 @@ fn figures(comparison: &Comparison, rows: &[Vec<Line>], width: usize) -> Table {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);
-    let beside = comparison.baseline.as_ref().map(|baseline| format!("vs {}", words::line(baseline, 8)));
+    let beside = comparison.baseline.as_ref().map(|baseline| format!("vs {}", words::line(baseline, 6)));
     let header = ["median", "items/s", beside.as_deref().unwrap_or("ratio"), "interval"];
     let rows = rows.iter().flatten().map(|row| (row, [&row.median, &row.rate, &row.ratio, &row.interval]));
     let rows: Vec<_> = rows.collect();
