@@ -48,7 +48,7 @@ pub fn html(page: &Page<'_>) -> Result<String, ReportError> {
         scaling: scaling::charts(&layout),
         series: layout.series(),
         setting: setting::Setting::of(page.comparison, &layout),
-        evidence: evidence::evidence(&layout),
+        evidence: evidence::Evidence::of(&layout),
     };
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -70,7 +70,7 @@ struct View<'a> {
     scaling: Vec<scaling::Chart>,
     series: Vec<layout::Series>,
     setting: setting::Setting,
-    evidence: Vec<evidence::Group>,
+    evidence: evidence::Evidence,
 }
 
 #[cfg(test)]

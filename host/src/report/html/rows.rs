@@ -34,6 +34,8 @@ struct Chart {
     one: Option<String>,
     band: Option<[String; 2]>,
     points: Vec<Lines>,
+    /// How many rows are not drawn, in words.
+    left_out: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -68,6 +70,9 @@ struct Mark {
     shape: usize,
     title: String,
 }
+
+/// About how many rows a chart has: more than a screen of them nobody compares by eye.
+const ROWS: usize = 32;
 
 /// What a chart shows of a row.
 #[derive(Default)]
@@ -257,20 +262,23 @@ fn bar(spread: &Spread, unit: f64, words: fn(f64) -> String) -> Figures {
     }
 }
 
+/// A point with what there is to show of its rows.
+type Shown<'a> = (&'a Placed<'a>, Vec<(usize, &'a Row, Figures)>);
+
 fn chart(kind: &Kind, group: &Group<'_>, layout: &Layout<'_>) -> Option<Chart> {
-    let rows = group.points.iter().flat_map(|placed| &placed.rows);
-    let shown: Vec<f64> =
-        rows.filter_map(|(_, row)| (kind.figures)(row)).flat_map(|it| it.all().collect::<Vec<_>>()).collect();
-    if shown.is_empty() {
-        return None;
-    }
+    let (shown, left_out) = shown(kind, group);
+    let rows = shown.iter().flat_map(|(_, rows)| rows);
     let margin = kind.margin.map(|margin| [1.0 / margin, margin]);
-    let axis = Axis::around(kind.scale, shown.into_iter().chain(margin.into_iter().flatten()))?;
+    let figures = rows.flat_map(|(_, _, figures)| figures.all()).chain(margin.into_iter().flatten());
+    let axis = Axis::around(kind.scale, figures).filter(|_| !shown.is_empty())?;
     let label = |tick: super::axis::Tick| Label {
         place: part(tick.place),
         text: figure::tick(&(kind.tick)(tick.value)),
     };
-    let lines = group.points.iter().map(|placed| lines(kind, placed, &axis, layout));
+    let lines = |(placed, rows): &Shown<'_>| Lines {
+        settings: words::settings(placed.point),
+        rows: rows.iter().map(|(cell, row, figures)| draw(*cell, row, figures, &axis, layout)).collect(),
+    };
     Some(Chart {
         workload: group.workload.clone(),
         ticks: axis.ticks().into_iter().map(label).collect(),
@@ -279,13 +287,28 @@ fn chart(kind: &Kind, group: &Group<'_>, layout: &Layout<'_>) -> Option<Chart> {
             let [low, high] = ends.map(|end| axis.place(end));
             [part(low), part(high - low)]
         }),
-        points: lines.filter(|lines| !lines.rows.is_empty()).collect(),
+        points: shown.iter().map(lines).collect(),
+        left_out: (left_out > 0).then(|| crate::ui::plural(left_out as u64, "more row")),
     })
 }
 
-fn lines(kind: &Kind, placed: &Placed<'_>, axis: &Axis, layout: &Layout<'_>) -> Lines {
-    let drawn = |(cell, row): &(usize, &Row)| Some(draw(*cell, row, &(kind.figures)(row)?, axis, layout));
-    Lines { settings: words::settings(placed.point), rows: placed.rows.iter().filter_map(drawn).collect() }
+/// The first points, until their rows are [`ROWS`], and how many rows are left out.
+fn shown<'a>(kind: &Kind, group: &'a Group<'a>) -> (Vec<Shown<'a>>, usize) {
+    let (mut shown, mut drawn, mut left_out) = (Vec::new(), 0, 0);
+    for placed in &group.points {
+        let figures = |(cell, row): &(usize, &'a Row)| Some((*cell, *row, (kind.figures)(row)?));
+        let rows: Vec<_> = placed.rows.iter().filter_map(figures).collect();
+        if rows.is_empty() {
+            continue;
+        }
+        if drawn > 0 && drawn + rows.len() > ROWS {
+            left_out += rows.len();
+        } else {
+            drawn += rows.len();
+            shown.push((placed, rows));
+        }
+    }
+    (shown, left_out)
 }
 
 fn draw(cell: usize, row: &Row, figures: &Figures, axis: &Axis, layout: &Layout<'_>) -> Drawn {
