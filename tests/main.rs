@@ -6,6 +6,8 @@
 
 mod abi_evolution;
 mod backends;
+mod chromium;
+mod chromium;
 mod exit_codes;
 mod foreign_callers;
 mod invariants;
@@ -13,6 +15,8 @@ mod isolation;
 mod readme;
 mod records;
 mod rejected_files;
+mod report_page;
+mod report_page;
 mod run;
 mod support;
 mod verification;
