@@ -7,7 +7,6 @@
 mod abi_evolution;
 mod backends;
 mod chromium;
-mod chromium;
 mod exit_codes;
 mod foreign_callers;
 mod invariants;
@@ -15,7 +14,6 @@ mod isolation;
 mod readme;
 mod records;
 mod rejected_files;
-mod report_page;
 mod report_page;
 mod run;
 mod support;

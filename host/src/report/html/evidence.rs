@@ -252,7 +252,8 @@ fn moment(timestamp: &str) -> String {
 /// In which words a command differs from the one that is shown whole: usually the seed of its data. All of it, if it is
 /// another one.
 fn difference(shown: Option<&str>, command: Option<&str>) -> String {
-    let (Some(shown), Some(command)) = (shown, command) else { return String::new() };
+    let Some(shown) = shown else { return String::new() };
+    let Some(command) = command else { return "not recorded".into() };
     if shown == command {
         return String::new();
     }
