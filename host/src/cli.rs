@@ -4,6 +4,7 @@ mod backends;
 mod completions;
 mod exit;
 mod host;
+mod observe;
 mod options;
 mod run;
 mod setup;

@@ -1,3 +1,135 @@
-//! From records to a comparison. Pure: no clock, no files, no printing.
+//! From records to a comparison: what may be compared with what, how much faster it is, and how sure that is. Pure: no
+//! clock, no files, no printing. `METHODOLOGY.md`, beside this crate's manifest, says why each rule is as it is.
+//!
+//! Records are grouped into points and rows (`group`), each row is summed up (`row`), set beside the baseline if the
+//! two are comparable (`comparable`, `ratio`), and then the table is judged as a whole (`judgement`).
 
+use crate::record::{Kind, TrialRecord, UnifiedRecord};
+use crate::stats::{MARGIN, common_geometric_means};
+
+mod comparable;
+mod group;
+mod judgement;
+mod label;
 pub mod model;
+mod point;
+mod ratio;
+mod row;
+mod trial;
+mod warning;
+
+#[cfg(test)]
+mod tests;
+
+use group::Table;
+use model::{Comparison, Geomean, Point, Rigor, Row, Source, VERSION};
+
+/// A record, and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Input {
+    /// Where it stands.
+    pub source: Source,
+    /// What the trial was for.
+    pub kind: Kind,
+    /// What is known of it.
+    pub record: UnifiedRecord,
+}
+
+impl Input {
+    /// A line of a `trials.jsonl`.
+    pub fn trial(source: Source, trial: TrialRecord) -> Self {
+        Self { source, kind: trial.kind, record: trial.record }
+    }
+
+    /// A line of a `unified_results.jsonl`, where every trial was measured.
+    pub fn measured(source: Source, record: UnifiedRecord) -> Self {
+        Self { source, kind: Kind::Measured, record }
+    }
+}
+
+/// How to compare.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The backend to compare with, in any case; the first in the records if there is none.
+    pub baseline: Option<String>,
+    /// How much is asked.
+    pub rigor: Rigor,
+    /// Whether to compare a debug build with a release build, and work from different libraries, all the same.
+    pub insist: bool,
+}
+
+/// Why there is no comparison.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompareError {
+    /// The baseline does not occur.
+    #[error("no record is of the baseline `{wanted}`; there are records of {}", present.join(", "))]
+    NoBaseline {
+        /// What was asked for.
+        wanted: String,
+        /// The backends that occur.
+        present: Vec<String>,
+    },
+}
+
+/// Compares the records. Without records the comparison is empty.
+///
+/// # Errors
+/// When the baseline that is asked for does not occur.
+pub fn compare(inputs: &[Input], options: &Options) -> Result<Comparison, CompareError> {
+    let table = Table::new(inputs);
+    let baseline = baseline(&table, options)?;
+    let mut points: Vec<Point> =
+        table.points.iter().map(|point| point::compared(point, &table, baseline, options)).collect();
+    judgement::judge(&mut points, options.rigor);
+    Ok(Comparison {
+        version: VERSION,
+        rigor: options.rigor,
+        baseline: baseline.map(str::to_owned),
+        margin: MARGIN,
+        geomeans: geomeans(&table, &points, baseline),
+        noise_floor: points
+            .iter()
+            .filter_map(|point| point.noise_floor.as_ref())
+            .map(|floor| floor.factor)
+            .max_by(f64::total_cmp),
+        machines: table.machines.iter().map(|profile| (*profile).clone()).collect(),
+        warnings: warning::warnings(&table, &points),
+        points,
+    })
+}
+
+fn baseline<'a>(table: &Table<'a>, options: &Options) -> Result<Option<&'a str>, CompareError> {
+    match &options.baseline {
+        None => Ok(table.backends.first().copied()),
+        Some(wanted) => {
+            let found = table.backends.iter().find(|name| name.eq_ignore_ascii_case(wanted));
+            found.copied().map(Some).ok_or_else(|| CompareError::NoBaseline {
+                wanted: wanted.clone(),
+                present: table.backends.iter().map(|name| (*name).to_owned()).collect(),
+            })
+        }
+    }
+}
+
+/// One for each backend but the baseline, over the points where all of them finished everything.
+fn geomeans(table: &Table<'_>, points: &[Point], baseline: Option<&str>) -> Vec<Geomean> {
+    let others: Vec<_> = table.backends.iter().filter(|name| Some(**name) != baseline).collect();
+    let ratios: Vec<Vec<_>> =
+        points.iter().map(|point| others.iter().map(|name| whole_ratio(point, name)).collect()).collect();
+    let (means, coverage) = common_geometric_means(&ratios, others.len());
+    let geomean = |(name, ratio): (&&str, Option<f64>)| Geomean {
+        backend: (*name).to_owned(),
+        ratio,
+        covered: coverage.covered as u32,
+        points: coverage.rows as u32,
+    };
+    others.into_iter().zip(means).map(geomean).collect()
+}
+
+/// The ratio of a backend at a point where neither it nor the baseline failed even once.
+fn whole_ratio(point: &Point, backend: &str) -> Option<f64> {
+    let row = point.rows.iter().find(|row| row.backend == backend && row.ratio.is_some())?;
+    let beside = point.rows.iter().find(|other| Some(&other.label) == row.compared_with.as_ref())?;
+    let whole = |row: &Row| row.counts.trials == row.counts.verified + row.counts.unverified;
+    (whole(row) && whole(beside)).then_some(row.ratio?.estimate)
+}

@@ -2,6 +2,7 @@
 //! record: it returns what happened, failures included.
 
 mod backend;
+pub mod campaign;
 mod engine;
 
 use std::path::{Path, PathBuf};
@@ -136,6 +137,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// Whether the answer is right and no claim contradicts a clock.
+    pub fn is_verified(&self) -> bool {
+        matches!(self.conclusion, Conclusion::Judged(Verdict::Verified))
+    }
+
     /// What is known of a trial whose engine did not start.
     fn not_opened(load_seconds: f64, expected: Outcome, error: CallError, warnings: Vec<String>) -> Self {
         let phases = Phases { load_seconds: Some(load_seconds), ..Phases::default() };

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 pub const VERSION: u32 = 1;
 
 /// A file that inspection found to be a plugin.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LibraryFile {
     /// Where it is.
     pub path: PathBuf,

@@ -7,15 +7,14 @@ use plugin_api::{Availability, RunResult, SetupRequest, WorkloadSpec};
 use serde_json::Value;
 
 use super::host::Host;
-use super::options;
 use super::{DEFAULT_BACKEND, DEFAULT_WORKLOAD, Exit, GlobalArguments, Problem};
-use crate::dispatch::{self, Backend, Report, Trial};
+use super::{observe, options};
+use crate::dispatch::{self, Backend, Trial};
 use crate::inspect::Inspected;
-use crate::judge::{Judge, Verdict};
+use crate::judge::Judge;
 use crate::protocol::Folders;
 use crate::record::{
-    Conclusion, Conditions, Failure, Kind, MeasurementLock, Observation, SystemProfile, TrialRecord, Writer,
-    command,
+    Conclusion, Conditions, Kind, MeasurementLock, Observation, SystemProfile, TrialRecord, Writer, command,
 };
 use crate::session::{CallError, Deaf, Isolation};
 use crate::ui::Ui;
@@ -240,7 +239,10 @@ impl Attempt<'_> {
         };
         let trial = self.trial();
         let report = dispatch::run(&trial, backend, judge, expected, &mut |event| super::show(ui, event));
-        let mut observation = observation(report)?;
+        if let dispatch::Conclusion::Failed(error) = &report.conclusion {
+            failed(error.clone())?;
+        }
+        let mut observation = observe::observation(report);
         observation.warnings.splice(0..0, warnings);
         Ok(observation)
     }
@@ -292,49 +294,9 @@ impl Attempt<'_> {
 /// are not.
 fn failed(error: CallError) -> Result<Observation, Problem> {
     match super::exit::exit_of(&error) {
-        Exit::TrialFailed => Ok(Observation::failed(failure(error))),
+        Exit::TrialFailed => Ok(Observation::failed(observe::failure(error))),
         _ => Err(error.into()),
     }
-}
-
-fn failure(error: CallError) -> Failure {
-    let kind = error.kind();
-    Failure { phase: error.phase.into(), kind, message: error.message, remedy: error.remedy }
-}
-
-fn observation(report: Report) -> Result<Observation, Problem> {
-    let Report { phases, expected, actual, finished, conclusion, usage, warnings } = report;
-    let conclusion = match conclusion {
-        dispatch::Conclusion::Judged(Verdict::Verified) => Conclusion::Verified,
-        dispatch::Conclusion::Judged(Verdict::Wrong(why)) => Conclusion::Wrong(why),
-        dispatch::Conclusion::Judged(Verdict::Invalid(why)) => Conclusion::Invalid(why),
-        dispatch::Conclusion::Failed(error) => failed(error)?.conclusion,
-    };
-    let dispatch::Phases { load_seconds, open_seconds, host_elapsed, close_seconds } = phases;
-    let mut observation = Observation {
-        conclusion,
-        scheduler_name: None,
-        expected,
-        actual,
-        latency: crate::record::Latency::default(),
-        duration_seconds: None,
-        host_elapsed,
-        reported_elapsed: None,
-        phases: crate::record::Phases { load_seconds, open_seconds, close_seconds },
-        resources: crate::record::Resources {
-            cpu_seconds: usage.map(|usage| usage.cpu_seconds),
-            peak_memory_bytes: usage.map(|usage| usage.peak_memory_bytes),
-        },
-        metrics: serde_json::Map::new(),
-        warnings,
-    };
-    if let Some(finished) = finished {
-        observation.scheduler_name = Some(finished.scheduler_name);
-        observation.duration_seconds = Some(finished.duration_seconds);
-        observation.reported_elapsed = finished.elapsed_time;
-        observation.metrics = finished.metrics;
-    }
-    Ok(observation)
 }
 
 fn keep(options: &Options, trial: &TrialRecord) -> Result<(), Problem> {

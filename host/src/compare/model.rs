@@ -23,7 +23,8 @@ pub struct Comparison {
     pub baseline: Option<String>,
     /// Differences up to this factor count for nothing: 1.05 is 5 % either way.
     pub margin: f64,
-    /// One for each workload and way to run it, in the order in which they first appear in the records.
+    /// One for each workload and way to run it, sorted by workload, items, nodes, scheduler and parallelism: the order
+    /// in the records is shuffled.
     pub points: Vec<Point>,
     /// One for each backend but the baseline, over the points that all backends finished.
     pub geomeans: Vec<Geomean>,
@@ -65,7 +66,7 @@ pub struct Point {
     pub nodes: u32,
     /// Options of workload and backend.
     pub extra: Map<String, Value>,
-    /// The baseline first, then the others in the order in which they first appear in the records.
+    /// The baseline first, then the others in the order in which the backends first appear in the records.
     pub rows: Vec<Row>,
     /// From one backend under two names, if that was measured here.
     pub noise_floor: Option<NoiseFloor>,
@@ -79,8 +80,10 @@ pub struct Row {
     pub backend: String,
     /// The name, with what sets it apart where a point has several rows of it. Unique in a point.
     pub label: String,
-    /// Whether the others of this point are compared with this row.
+    /// Whether others of this point are compared with this row. There is one such row for each configuration.
     pub is_baseline: bool,
+    /// The label of the row that this one is compared with; null for such a row itself, and where there is none.
+    pub compared_with: Option<String>,
     /// Index into [`Comparison::machines`]; null where the records do not describe the machine.
     pub machine: Option<usize>,
     /// The backend's library.
@@ -176,7 +179,7 @@ pub struct Stages {
 pub struct Resources {
     /// CPU seconds of a run, user and system together.
     pub cpu_seconds: Option<Spread>,
-    /// The most memory that was resident at once, in bytes.
+    /// The sum of the processes' peaks of resident memory, in bytes.
     pub peak_memory_bytes: Option<Spread>,
 }
 
@@ -397,7 +400,7 @@ pub enum WarningKind {
     Unlocked,
     /// Trials do not say which of them belong to one block.
     Unpaired,
-    /// Two records are of one backend, point and block; the first counts.
+    /// Two records are of one backend, point and block; the first counts, the others are left out.
     Doubled,
     /// Every workload only sleeps: that tells schedulers apart, not engines.
     OnlySleep,

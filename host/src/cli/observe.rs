@@ -1,0 +1,46 @@
+//! From what a trial came to, as dispatch reports it, to what a record keeps of it.
+
+use crate::dispatch::{self, Report};
+use crate::judge::Verdict;
+use crate::record::{Conclusion, Failure, Observation};
+use crate::session::CallError;
+
+pub(super) fn failure(error: CallError) -> Failure {
+    let kind = error.kind();
+    Failure { phase: error.phase.into(), kind, message: error.message, remedy: error.remedy }
+}
+
+pub(super) fn observation(report: Report) -> Observation {
+    let Report { phases, expected, actual, finished, conclusion, usage, warnings } = report;
+    let conclusion = match conclusion {
+        dispatch::Conclusion::Judged(Verdict::Verified) => Conclusion::Verified,
+        dispatch::Conclusion::Judged(Verdict::Wrong(why)) => Conclusion::Wrong(why),
+        dispatch::Conclusion::Judged(Verdict::Invalid(why)) => Conclusion::Invalid(why),
+        dispatch::Conclusion::Failed(error) => Conclusion::Failed(failure(error)),
+    };
+    let dispatch::Phases { load_seconds, open_seconds, host_elapsed, close_seconds } = phases;
+    let mut observation = Observation {
+        conclusion,
+        scheduler_name: None,
+        expected,
+        actual,
+        latency: crate::record::Latency::default(),
+        duration_seconds: None,
+        host_elapsed,
+        reported_elapsed: None,
+        phases: crate::record::Phases { load_seconds, open_seconds, close_seconds },
+        resources: crate::record::Resources {
+            cpu_seconds: usage.map(|usage| usage.cpu_seconds),
+            peak_memory_bytes: usage.map(|usage| usage.peak_memory_bytes),
+        },
+        metrics: serde_json::Map::new(),
+        warnings,
+    };
+    if let Some(finished) = finished {
+        observation.scheduler_name = Some(finished.scheduler_name);
+        observation.duration_seconds = Some(finished.duration_seconds);
+        observation.reported_elapsed = finished.elapsed_time;
+        observation.metrics = finished.metrics;
+    }
+    observation
+}

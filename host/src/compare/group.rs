@@ -1,0 +1,170 @@
+//! Records, grouped into points and rows.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+
+use super::Input;
+use super::comparable::machine_keys;
+use super::trial::{Repetition, Trial};
+use crate::plan;
+use crate::record::{Config, Kind, Library, SystemProfile};
+
+/// All records, grouped.
+#[derive(Default)]
+pub(super) struct Table<'a> {
+    /// In the order in which they first appear.
+    pub(super) backends: Vec<&'a str>,
+    /// In the order in which they first appear.
+    pub(super) machines: Vec<&'a SystemProfile>,
+    /// Sorted.
+    pub(super) points: Vec<PointGroup<'a>>,
+}
+
+/// The records of a point.
+pub(super) struct PointGroup<'a> {
+    pub(super) id: String,
+    pub(super) point: plan::Point<'a>,
+    /// Backends in the order in which they first appear, then rows in theirs.
+    pub(super) rows: Vec<Group<'a>>,
+}
+
+/// The records of one backend at one point, under one set of circumstances.
+pub(super) struct Group<'a> {
+    pub(super) circumstances: Circumstances<'a>,
+    pub(super) measured: Vec<Trial<'a>>,
+    pub(super) warm_ups: Vec<Trial<'a>>,
+    /// How many records are of a trial that another one is of already.
+    pub(super) doubled: usize,
+    repetitions: HashSet<Repetition<'a>>,
+}
+
+/// What must be the same for two records to be of one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Circumstances<'a> {
+    pub(super) backend: &'a str,
+    pub(super) seed: u64,
+    pub(super) config_hash: Option<&'a str>,
+    pub(super) machine: Option<usize>,
+    pub(super) plugin: Option<&'a str>,
+    pub(super) workload_library: Option<&'a str>,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn new(inputs: &'a [Input]) -> Self {
+        let mut table = Self::default();
+        let mut places = HashMap::new();
+        let mut rows = HashMap::new();
+        for input in inputs {
+            table.add(Trial::new(input), &mut places, &mut rows);
+        }
+        table.sort();
+        table
+    }
+
+    fn add(
+        &mut self,
+        trial: Trial<'a>,
+        places: &mut HashMap<String, usize>,
+        rows: &mut HashMap<(usize, Circumstances<'a>), usize>,
+    ) {
+        let circumstances = self.circumstances(&trial);
+        let point = trial.point();
+        let id = point.to_string();
+        let place = *places.entry(id.clone()).or_insert_with(|| {
+            self.points.push(PointGroup { id, point, rows: Vec::new() });
+            self.points.len() - 1
+        });
+        let groups = &mut self.points[place].rows;
+        let row = match rows.entry((place, circumstances)) {
+            Entry::Occupied(row) => *row.get(),
+            Entry::Vacant(row) => {
+                groups.push(Group::new(circumstances));
+                *row.insert(groups.len() - 1)
+            }
+        };
+        groups[row].add(trial);
+    }
+
+    fn circumstances(&mut self, trial: &Trial<'a>) -> Circumstances<'a> {
+        let (record, metadata) = (trial.record, trial.metadata());
+        if !self.backends.contains(&record.backend.as_str()) {
+            self.backends.push(&record.backend);
+        }
+        let sha256 = |library: &'a Option<Library>| library.as_ref().map(|library| library.sha256.as_str());
+        Circumstances {
+            backend: &record.backend,
+            seed: record.seed,
+            config_hash: record.config_hash.as_deref(),
+            machine: metadata.system_profile.as_ref().map(|profile| self.machine(profile)),
+            plugin: sha256(&metadata.plugin),
+            workload_library: sha256(&metadata.workload_library),
+        }
+    }
+
+    fn machine(&mut self, profile: &'a SystemProfile) -> usize {
+        let known = self.machines.iter().position(|known| machine_keys(known, profile).is_empty());
+        known.unwrap_or_else(|| {
+            self.machines.push(profile);
+            self.machines.len() - 1
+        })
+    }
+
+    fn sort(&mut self) {
+        let Self { backends, points, .. } = self;
+        points.sort_by(|a, b| {
+            let key = |point: &plan::Point<'a>| {
+                (point.workload, point.items, point.nodes, point.scheduler, point.parallelism)
+            };
+            key(&a.point).cmp(&key(&b.point)).then_with(|| a.id.cmp(&b.id))
+        });
+        for point in points {
+            point
+                .rows
+                .sort_by_key(|row| backends.iter().position(|backend| *backend == row.circumstances.backend));
+        }
+    }
+}
+
+impl<'a> Group<'a> {
+    fn new(circumstances: Circumstances<'a>) -> Self {
+        Self {
+            circumstances,
+            measured: Vec::new(),
+            warm_ups: Vec::new(),
+            doubled: 0,
+            repetitions: HashSet::new(),
+        }
+    }
+
+    fn add(&mut self, trial: Trial<'a>) {
+        if trial.kind == Kind::Warmup {
+            self.warm_ups.push(trial);
+        } else if self.repetitions.insert(trial.repetition()) {
+            self.measured.push(trial);
+        } else {
+            self.doubled += 1;
+        }
+    }
+
+    /// Any trial: what is the same for all of them is read from it.
+    pub(super) fn first(&self) -> Option<&Trial<'a>> {
+        self.measured.first().or(self.warm_ups.first())
+    }
+
+    pub(super) fn config(&self) -> Option<&'a Config> {
+        self.first()?.metadata().config.as_ref()
+    }
+
+    pub(super) fn plugin(&self) -> Option<&'a Library> {
+        self.first()?.metadata().plugin.as_ref()
+    }
+
+    pub(super) fn workload_library(&self) -> Option<&'a Library> {
+        self.first()?.metadata().workload_library.as_ref()
+    }
+
+    /// The trials whose figures count, with their seconds.
+    pub(super) fn successes(&self) -> impl Iterator<Item = (&Trial<'a>, f64)> {
+        self.measured.iter().filter_map(|trial| Some((trial, trial.duration?)))
+    }
+}

@@ -1,0 +1,49 @@
+//! What a row is called where one backend has several.
+
+use super::group::{Circumstances, Group, Table};
+
+/// A name for each row, unique among them: the backend's, and what sets it apart from others of that name.
+pub(super) fn labels(table: &Table<'_>, rows: &[Group<'_>]) -> Vec<String> {
+    let mut labels: Vec<String> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let label = label(table, row, rows);
+        let taken = labels.iter().filter(|other| **other == label).count();
+        labels.push(if taken == 0 { label } else { format!("{label} #{}", taken + 1) });
+    }
+    labels
+}
+
+fn label(table: &Table<'_>, row: &Group<'_>, rows: &[Group<'_>]) -> String {
+    let this = &row.circumstances;
+    let others: Vec<_> =
+        rows.iter().map(|other| &other.circumstances).filter(|other| other.backend == this.backend).collect();
+    let differs = |same: fn(&Circumstances<'_>, &Circumstances<'_>) -> bool| {
+        others.iter().any(|other| !same(this, other))
+    };
+    let mut apart = Vec::new();
+    if differs(|one, other| one.machine == other.machine) {
+        let name = this.machine.and_then(|machine| table.machines[machine].hostname.as_deref());
+        apart.push(format!("on {}", name.unwrap_or("an unknown machine")));
+    }
+    if differs(|one, other| one.plugin == other.plugin) {
+        apart.push(format!("plugin {}", short(this.plugin)));
+    }
+    if differs(|one, other| one.workload_library == other.workload_library) {
+        apart.push(format!("workloads {}", short(this.workload_library)));
+    }
+    if differs(|one, other| one.seed == other.seed) {
+        apart.push(format!("seed {}", this.seed));
+    } else if differs(|one, other| one.config_hash == other.config_hash) {
+        apart.push(format!("configuration {}", short(this.config_hash)));
+    }
+    if apart.is_empty() {
+        this.backend.to_owned()
+    } else {
+        format!("{} ({})", this.backend, apart.join(", "))
+    }
+}
+
+/// As much of a hash as people compare.
+fn short(hash: Option<&str>) -> String {
+    hash.map_or_else(|| "unknown".to_owned(), |hash| hash.chars().take(8).collect())
+}

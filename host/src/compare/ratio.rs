@@ -1,0 +1,82 @@
+//! How fast a row is beside another.
+
+use std::collections::HashMap;
+
+use super::group::Group;
+use super::model::{NoInterval, NoRatio, Ratio, RatioInterval, Rigor};
+use crate::stats::{Interval, PairedDifference, Verdict, median};
+
+/// The speed of `row` over that of `baseline`.
+pub(super) fn ratio(row: &Group<'_>, baseline: &Group<'_>, rigor: Rigor) -> Result<Ratio, NoRatio> {
+    if baseline.successes().next().is_none() {
+        return Err(NoRatio::BaselineFailed);
+    }
+    if row.successes().next().is_none() {
+        return Err(NoRatio::Failed);
+    }
+    if !(has_blocks(row) && has_blocks(baseline)) {
+        return unpaired(row, baseline).ok_or(NoRatio::Failed);
+    }
+    let difference = paired(row, baseline).ok_or(NoRatio::NoCommonBlock)?;
+    Ok(of_pairs(&difference, rigor))
+}
+
+/// The difference of the logarithms of the two speeds, over the blocks that both finished. Nothing without such a
+/// block.
+pub(super) fn paired(row: &Group<'_>, baseline: &Group<'_>) -> Option<PairedDifference> {
+    let beside: HashMap<_, _> =
+        baseline.successes().map(|(trial, seconds)| (trial.repetition(), seconds)).collect();
+    let logarithms: Vec<_> = row
+        .successes()
+        .filter(|(trial, _)| trial.metadata().block.is_some())
+        .filter_map(|(trial, seconds)| Some((beside.get(&trial.repetition())? / seconds).ln()))
+        .collect();
+    PairedDifference::new(&logarithms)
+}
+
+/// The interval as one of ratios.
+pub(super) fn of_logarithms(interval: &Interval) -> RatioInterval {
+    let Interval { low, high, confidence } = *interval;
+    RatioInterval { low: low.exp(), high: high.exp(), confidence }
+}
+
+fn has_blocks(group: &Group<'_>) -> bool {
+    group.successes().any(|(trial, _)| trial.metadata().block.is_some())
+}
+
+fn of_pairs(difference: &PairedDifference, rigor: Rigor) -> Ratio {
+    let no_interval = match (rigor, &difference.interval) {
+        (Rigor::Quick, _) => Some(NoInterval::Quick),
+        (_, None) => Some(NoInterval::TooFewBlocks),
+        (_, Some(_)) => None,
+    };
+    let judged = no_interval.is_none();
+    Ratio {
+        estimate: difference.estimate.exp(),
+        paired: true,
+        blocks: difference.blocks as u32,
+        interval: difference.interval.as_ref().map(of_logarithms).filter(|_| judged),
+        no_interval,
+        p_value: judged.then_some(difference.p_value),
+        adjusted_p_value: None,
+        verdict: Verdict::new(difference).filter(|_| judged),
+        withheld: None,
+    }
+}
+
+/// Without blocks nothing says how the two vary together, hence neither interval nor verdict.
+fn unpaired(row: &Group<'_>, baseline: &Group<'_>) -> Option<Ratio> {
+    let seconds =
+        |group: &Group<'_>| median(&group.successes().map(|(_, seconds)| seconds).collect::<Vec<_>>());
+    Some(Ratio {
+        estimate: seconds(baseline)? / seconds(row)?,
+        paired: false,
+        blocks: 0,
+        interval: None,
+        no_interval: Some(NoInterval::Unpaired),
+        p_value: None,
+        adjusted_p_value: None,
+        verdict: None,
+        withheld: None,
+    })
+}

@@ -1,0 +1,166 @@
+//! What a row shows of its trials.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde_json::{Map, Value};
+
+use super::group::Group;
+use super::model::{
+    Counts, FailureGroup, LatencySpread, Resources, Row, Sample, SampleStatus, Spread, Stages,
+};
+use super::trial::{Trial, figure};
+use crate::record::{Metadata, UnifiedRecord};
+use crate::stats::median;
+
+/// The row of a group, beside nothing yet.
+pub(super) fn summed_up(group: &Group<'_>, label: String) -> Row {
+    let record = |read: fn(&UnifiedRecord) -> Option<f64>| {
+        spread(group.successes().filter_map(|(trial, _)| read(trial.record)))
+    };
+    let input_rate = |(trial, seconds): (&Trial<'_>, f64)| Some(trial.items()? as f64 / seconds);
+    Row {
+        backend: group.circumstances.backend.to_owned(),
+        label,
+        is_baseline: false,
+        compared_with: None,
+        machine: group.circumstances.machine,
+        plugin: group.plugin().cloned(),
+        workload_library: group.workload_library().cloned(),
+        versions: versions(group),
+        config_hash: group.circumstances.config_hash.map(str::to_owned),
+        counts: counts(&group.measured),
+        input_rate: spread(group.successes().filter_map(input_rate)),
+        output_rate: record(|record| figure(record.throughput)),
+        duration: spread(group.successes().map(|(_, seconds)| seconds)),
+        latency: latency(record),
+        stages: stages(group),
+        resources: resources(group),
+        failures: failures(&group.measured),
+        ratio: None,
+        no_ratio: None,
+        incomparable: Vec::new(),
+        samples: group.measured.iter().map(sample).collect(),
+    }
+}
+
+/// An engine that did not start could not say what it is.
+fn versions(group: &Group<'_>) -> Map<String, Value> {
+    let success = group.successes().map(|(trial, _)| trial).next();
+    success.or(group.first()).map(|trial| trial.metadata().versions.clone()).unwrap_or_default()
+}
+
+fn spread(values: impl Iterator<Item = f64>) -> Option<Spread> {
+    let values: Vec<_> = values.collect();
+    Some(Spread {
+        n: values.len() as u32,
+        min: values.iter().copied().min_by(f64::total_cmp)?,
+        median: median(&values)?,
+        max: values.iter().copied().max_by(f64::total_cmp)?,
+    })
+}
+
+fn counts(measured: &[Trial<'_>]) -> Counts {
+    let mut counts = Counts { trials: measured.len() as u32, ..Counts::default() };
+    for trial in measured {
+        *match trial.status {
+            SampleStatus::Verified => &mut counts.verified,
+            SampleStatus::Unverified => &mut counts.unverified,
+            SampleStatus::Wrong => &mut counts.wrong,
+            SampleStatus::Invalid => &mut counts.invalid,
+            SampleStatus::Failed => &mut counts.failed,
+        } += 1;
+    }
+    counts
+}
+
+fn latency(record: impl Fn(fn(&UnifiedRecord) -> Option<f64>) -> Option<Spread>) -> Option<LatencySpread> {
+    let latency = LatencySpread {
+        p50: record(|record| in_seconds(record.latency_p50)),
+        p95: record(|record| in_seconds(record.latency_p95)),
+        p99: record(|record| in_seconds(record.latency_p99)),
+    };
+    (latency != LatencySpread::default()).then_some(latency)
+}
+
+/// Records have milliseconds.
+fn in_seconds(milliseconds: Option<f64>) -> Option<f64> {
+    milliseconds.filter(|latency| latency.is_finite() && *latency >= 0.0).map(|latency| latency / 1e3)
+}
+
+/// The figures of an engine's life stand in each of its trials; it counts once in each block.
+fn stages(group: &Group<'_>) -> Stages {
+    let phase = |read: fn(&Metadata) -> Option<f64>| {
+        spread(first_of_each_block(group.warm_ups.iter().chain(&group.measured), |trial| {
+            read(trial.metadata())
+        }))
+    };
+    Stages {
+        load: phase(|metadata| metadata.phases.load_seconds),
+        open: phase(|metadata| metadata.phases.open_seconds),
+        first: spread(first_of_each_block(group.warm_ups.iter(), |trial| trial.duration)),
+        close: phase(|metadata| metadata.phases.close_seconds),
+    }
+}
+
+fn first_of_each_block<'t, 'a: 't>(
+    trials: impl Iterator<Item = &'t Trial<'a>>,
+    read: impl Fn(&Trial<'a>) -> Option<f64>,
+) -> impl Iterator<Item = f64> {
+    let mut seen = HashSet::new();
+    let values = trials.filter_map(|trial| Some((trial.repetition(), read(trial)?)));
+    let first: Vec<_> = values.filter(|(repetition, _)| seen.insert(*repetition)).collect();
+    first.into_iter().map(|(_, value)| value)
+}
+
+fn resources(group: &Group<'_>) -> Option<Resources> {
+    let of = |read: fn(&Metadata) -> Option<f64>| {
+        spread(group.successes().filter_map(|(trial, _)| read(trial.metadata())))
+    };
+    let resources = Resources {
+        cpu_seconds: of(|metadata| metadata.resources.cpu_seconds),
+        peak_memory_bytes: of(|metadata| metadata.resources.peak_memory_bytes.map(|bytes| bytes as f64)),
+    };
+    (resources != Resources::default()).then_some(resources)
+}
+
+/// Equal reasons together, the most frequent first.
+fn failures(measured: &[Trial<'_>]) -> Vec<FailureGroup> {
+    let mut groups: Vec<FailureGroup> = Vec::new();
+    let mut places = BTreeMap::new();
+    for (at, trial) in measured.iter().enumerate() {
+        let Some(failure) = trial.failure() else { continue };
+        let key = (trial.status, failure.phase.clone(), failure.kind.clone());
+        let place = *places.entry(key).or_insert_with(|| {
+            let failure = failure.into_owned();
+            groups.push(FailureGroup {
+                status: trial.status,
+                phase: failure.phase,
+                kind: failure.kind,
+                message: failure.message,
+                remedy: failure.remedy,
+                count: 0,
+                samples: Vec::new(),
+            });
+            groups.len() - 1
+        });
+        groups[place].count += 1;
+        groups[place].samples.push(at);
+    }
+    groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+    groups
+}
+
+fn sample(trial: &Trial<'_>) -> Sample {
+    let (record, metadata) = (trial.record, trial.metadata());
+    Sample {
+        source: trial.source.clone(),
+        status: trial.status,
+        run_id: record.run_id.clone(),
+        block: metadata.block,
+        timestamp: record.timestamp.clone(),
+        duration: trial.duration,
+        command: metadata.command.clone(),
+        log: metadata.log.clone(),
+        warnings: metadata.warnings.clone(),
+    }
+}

@@ -1,0 +1,676 @@
+use std::time::{Duration, UNIX_EPOCH};
+
+use plugin_api::WorkloadSpec;
+use plugin_api::workload::Outcome;
+use serde_json::{Map, json};
+
+use super::model::*;
+use super::*;
+use crate::plan;
+use crate::record::{
+    Conclusion, Conditions, Failure, Latency, Library, Observation, Phases, SystemProfile, TrialRecord,
+};
+
+/// A trial to be recorded: the defaults are a verified one of 1000 items in 0.5 s.
+#[derive(Clone)]
+struct Example {
+    conditions: Conditions,
+    observation: Observation,
+}
+
+fn library(name: &str, release: bool) -> Library {
+    let build = json!({"opt_level": if release { "3" } else { "0" }, "debug_assertions": !release});
+    Library {
+        build: build.as_object().unwrap().clone(),
+        ..Library::new(format!("plugins/lib{name}.so").as_ref(), format!("{name:0<16}"))
+    }
+}
+
+fn example(backend: &str, workload: &str, block: u32, seconds: f64) -> Example {
+    let mut spec = WorkloadSpec::new(workload);
+    spec.total_items = 1000;
+    let point = plan::Point {
+        workload,
+        items: Some(1000),
+        parallelism: 2,
+        scheduler: "default",
+        nodes: 1,
+        extra: &Map::new(),
+    };
+    let outcome = Outcome { count: 500, checksum: "00ff".into() };
+    Example {
+        conditions: Conditions {
+            backend: backend.into(),
+            run_id: format!("night/{point}"),
+            spec,
+            data_seed: 7,
+            block: Some(block),
+            nodes: 1,
+            kind: Kind::Measured,
+            started: UNIX_EPOCH + Duration::from_secs(1_771_646_327 + u64::from(block)),
+            plugin: Some(library(backend, true)),
+            workload_library: Some(library("workloads", true)),
+            system_profile: SystemProfile { hostname: Some("machine".into()), ..SystemProfile::default() },
+            command: format!("crossrun run --backend {backend}"),
+            isolation: "process".into(),
+            locked: true,
+            log: None,
+        },
+        observation: Observation {
+            actual: Some(outcome.clone()),
+            expected: Some(outcome),
+            duration_seconds: Some(seconds),
+            phases: Phases { load_seconds: Some(0.25), open_seconds: Some(2.0), close_seconds: None },
+            conclusion: Conclusion::Verified,
+            ..Observation::failed(failure())
+        },
+    }
+}
+
+fn failure() -> Failure {
+    Failure {
+        phase: "run".into(),
+        kind: "crashed".into(),
+        message: "ended by SIGSEGV".into(),
+        remedy: Some("see the log".into()),
+    }
+}
+
+impl Example {
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    fn failed(mut self) -> Self {
+        self.observation = Observation::failed(failure());
+        self
+    }
+
+    fn record(self, line: u64) -> Input {
+        let source = Source { file: "trials.jsonl".into(), line };
+        Input::trial(source, TrialRecord::new(&self.conditions, self.observation))
+    }
+}
+
+fn recorded(examples: impl IntoIterator<Item = Example>) -> Vec<Input> {
+    examples.into_iter().zip(1..).map(|(example, line)| example.record(line)).collect()
+}
+
+/// `blocks` blocks of each backend at its speed over 1, with a drift that all share and a little noise of its own.
+fn blocks(workload: &str, blocks: u32, speeds: &[(&str, f64)]) -> Vec<Example> {
+    let trial = |block: u32, (place, (backend, speed)): (usize, &(&str, f64))| {
+        let drift = 1.0 + 0.1 * f64::from(block % 3);
+        let noise = 1.0 + 0.002 * f64::from((block * 7 + place as u32 * 3) % 5);
+        example(backend, workload, block, drift * noise / speed)
+    };
+    (0..blocks).flat_map(|block| speeds.iter().enumerate().map(move |speed| trial(block, speed))).collect()
+}
+
+fn standard(examples: impl IntoIterator<Item = Example>) -> Comparison {
+    compare(&recorded(examples), &Options::default()).unwrap()
+}
+
+fn row<'a>(comparison: &'a Comparison, backend: &str) -> &'a Row {
+    comparison.points[0].rows.iter().find(|row| row.backend == backend).unwrap()
+}
+
+fn ratio(comparison: &Comparison, backend: &str) -> Ratio {
+    row(comparison, backend).ratio.unwrap()
+}
+
+fn warns(comparison: &Comparison, kind: WarningKind) -> &Warning {
+    let found = comparison.warnings.iter().find(|warning| warning.kind == kind);
+    found.unwrap_or_else(|| panic!("no {kind:?} in {:?}", comparison.warnings))
+}
+
+#[test]
+fn no_records_are_an_empty_comparison() {
+    let nothing = standard([]);
+    assert_eq!((nothing.points.len(), nothing.baseline, nothing.warnings.len()), (0, None, 0));
+}
+
+#[test]
+fn each_verdict_is_reached() {
+    let speeds = [("a", 1.0), ("fast", 2.0), ("slow", 0.5), ("same", 1.0), ("near", 1.05)];
+    let comparison = standard(blocks("pipeline", 7, &speeds));
+    assert_eq!(comparison.baseline.as_deref(), Some("a"));
+    let verdict = |backend| ratio(&comparison, backend).verdict.unwrap();
+    assert_eq!(verdict("fast"), Verdict::Faster);
+    assert_eq!(verdict("slow"), Verdict::Slower);
+    assert_eq!(verdict("same"), Verdict::Equivalent);
+    assert!(matches!(verdict("near"), Verdict::Inconclusive { .. }));
+    assert!(row(&comparison, "a").is_baseline && row(&comparison, "a").ratio.is_none());
+    let fast = ratio(&comparison, "fast");
+    assert!((fast.estimate - 2.0).abs() < 0.02, "{fast:?}");
+    let interval = fast.interval.unwrap();
+    assert!(interval.low < fast.estimate && fast.estimate < interval.high);
+    assert_eq!((fast.blocks, interval.confidence, fast.p_value), (7, 0.953_125, Some(2.0 / 128.0)));
+    assert!(comparison.warnings.is_empty(), "{:?}", comparison.warnings);
+}
+
+#[test]
+fn a_drift_that_all_share_does_not_widen_the_interval() {
+    let comparison = standard(blocks("pipeline", 12, &[("a", 1.0), ("b", 1.0)]));
+    let RatioInterval { low, high, .. } = ratio(&comparison, "b").interval.unwrap();
+    assert!(low > 0.99 && high < 1.01, "{low} {high}");
+    let Spread { min, max, n, .. } = row(&comparison, "b").duration.unwrap();
+    assert!(max / min > 1.15 && n == 12);
+}
+
+#[test]
+fn another_baseline_turns_the_ratio_round() {
+    let inputs = recorded(blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]));
+    let other = Options { baseline: Some("B".into()), ..Options::default() };
+    let [there, back] = [&Options::default(), &other].map(|options| compare(&inputs, options).unwrap());
+    let (there, back) = (ratio(&there, "b"), ratio(&back, "a"));
+    assert!((there.estimate * back.estimate - 1.0).abs() < 1e-12);
+    assert_eq!(there.p_value, back.p_value);
+    assert_eq!(back.verdict, Some(Verdict::Slower));
+}
+
+#[test]
+fn a_baseline_that_does_not_occur_is_said_with_those_that_do() {
+    let inputs = recorded(blocks("pipeline", 1, &[("a", 1.0), ("b", 2.0)]));
+    let error = compare(&inputs, &Options { baseline: Some("x".into()), ..Options::default() }).unwrap_err();
+    assert_eq!(error.to_string(), "no record is of the baseline `x`; there are records of a, b");
+}
+
+#[test]
+fn few_blocks_or_a_first_look_have_neither_interval_nor_verdict() {
+    let five = ratio(&standard(blocks("pipeline", 5, &[("a", 1.0), ("b", 2.0)])), "b");
+    assert_eq!((five.interval, five.verdict, five.p_value), (None, None, None));
+    assert_eq!((five.no_interval, five.blocks), (Some(NoInterval::TooFewBlocks), 5));
+    assert!((five.estimate - 2.0).abs() < 0.02);
+    let quick = Options { rigor: Rigor::Quick, ..Options::default() };
+    let inputs = recorded(blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]));
+    let quick = ratio(&compare(&inputs, &quick).unwrap(), "b");
+    assert_eq!((quick.interval, quick.verdict, quick.p_value), (None, None, None));
+    assert_eq!(quick.no_interval, Some(NoInterval::Quick));
+}
+
+#[test]
+fn trials_without_blocks_have_a_ratio_of_medians_and_no_interval() {
+    let speeds = [("a", 1.0), ("b", 2.0)];
+    let unpaired = blocks("pipeline", 7, &speeds)
+        .into_iter()
+        .map(|example| example.with(|example| example.conditions.block = None));
+    let comparison = standard(unpaired);
+    let ratio = ratio(&comparison, "b");
+    assert_eq!((ratio.paired, ratio.blocks, ratio.interval, ratio.verdict), (false, 0, None, None));
+    assert_eq!(ratio.no_interval, Some(NoInterval::Unpaired));
+    let medians = ["a", "b"].map(|backend| row(&comparison, backend).duration.unwrap().median);
+    assert_eq!(ratio.estimate, medians[0] / medians[1]);
+    warns(&comparison, WarningKind::Unpaired);
+}
+
+#[test]
+fn trials_are_paired_by_block_whatever_their_order() {
+    let mut examples = blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]);
+    let ordered = ratio(&standard(examples.clone()), "b");
+    // The first record must stay first: it decides on the baseline.
+    examples[1..].reverse();
+    assert_eq!(ratio(&standard(examples), "b"), ordered);
+}
+
+#[test]
+fn a_block_that_only_one_finished_does_not_count_in_the_ratio() {
+    let mut examples = blocks("pipeline", 8, &[("a", 1.0), ("b", 2.0)]);
+    examples[5] = examples[5].clone().failed();
+    let comparison = standard(examples);
+    assert_eq!(ratio(&comparison, "b").blocks, 7);
+    let Row { counts, failures, input_rate, .. } = row(&comparison, "b");
+    assert_eq!((counts.trials, counts.verified, counts.failed), (8, 7, 1));
+    assert_eq!(input_rate.unwrap().n, 7);
+    assert_eq!((failures.len(), failures[0].count, failures[0].samples.as_slice()), (1, 1, [2].as_slice()));
+    assert_eq!((failures[0].phase.as_str(), failures[0].kind.as_str()), ("run", "crashed"));
+    assert_eq!(
+        warns(&comparison, WarningKind::Failures).message,
+        "1 of 16 trials failed, gave a wrong answer or cannot be right"
+    );
+}
+
+#[test]
+fn a_wrong_answer_is_a_failure_however_fast_it_was() {
+    let wrong = blocks("pipeline", 7, &[("a", 1.0), ("b", 100.0)]).into_iter().map(|example| {
+        example.with(|example| {
+            if example.conditions.backend == "b" {
+                example.observation.conclusion = Conclusion::Wrong("499 items, but 500 must".into());
+            }
+        })
+    });
+    let comparison = standard(wrong);
+    let row = row(&comparison, "b");
+    assert_eq!((row.ratio, row.no_ratio, row.duration), (None, Some(NoRatio::Failed), None));
+    assert_eq!((row.counts.wrong, row.counts.verified), (7, 0));
+    assert_eq!((row.failures[0].status, row.failures[0].count), (SampleStatus::Wrong, 7));
+    assert!(row.samples.iter().all(|sample| sample.duration.is_none()));
+}
+
+#[test]
+fn a_record_that_contradicts_itself_is_invalid() {
+    let mut inputs = recorded(blocks("pipeline", 1, &[("a", 1.0)]));
+    inputs[0].record.metadata.checksum = Some("beef".into());
+    let comparison = compare(&inputs, &Options::default()).unwrap();
+    assert_eq!(row(&comparison, "a").counts.invalid, 1);
+    assert_eq!(row(&comparison, "a").failures[0].kind, "contradiction");
+}
+
+#[test]
+fn without_a_successful_baseline_there_is_no_ratio() {
+    let examples = blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]);
+    let failed = examples
+        .iter()
+        .cloned()
+        .map(|example| if example.conditions.backend == "a" { example.failed() } else { example });
+    assert_eq!(row(&standard(failed), "b").no_ratio, Some(NoRatio::BaselineFailed));
+    let apart = examples.into_iter().map(|example| {
+        example.with(|example| {
+            let later = if example.conditions.backend == "a" { 0 } else { 100 };
+            example.conditions.block = example.conditions.block.map(|block| block + later);
+        })
+    });
+    assert_eq!(row(&standard(apart), "b").no_ratio, Some(NoRatio::NoCommonBlock));
+    let absent = blocks("null", 7, &[("a", 1.0)]).into_iter().chain(blocks("pipeline", 7, &[("b", 1.0)]));
+    let comparison = standard(absent);
+    let alone = comparison.points.iter().find(|point| point.workload == "pipeline").unwrap();
+    assert_eq!(alone.rows[0].no_ratio, Some(NoRatio::NoBaseline));
+}
+
+/// Seven blocks of `a` and `b`, with `b` changed.
+fn with_other_b(change: fn(&mut Example)) -> Vec<Input> {
+    let examples = blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]);
+    recorded(
+        examples
+            .into_iter()
+            .map(|example| if example.conditions.backend == "b" { example.with(change) } else { example }),
+    )
+}
+
+/// What `b` looks like without and with insisting.
+fn insisted(inputs: &[Input]) -> [Row; 2] {
+    [false, true].map(|insist| {
+        let comparison = compare(inputs, &Options { insist, ..Options::default() }).unwrap();
+        row(&comparison, "b").clone()
+    })
+}
+
+#[test]
+fn another_machine_is_shown_and_never_gets_a_ratio() {
+    let inputs = with_other_b(|example| example.conditions.system_profile.hostname = Some("other".into()));
+    for row in insisted(&inputs) {
+        assert_eq!((row.ratio, row.no_ratio), (None, Some(NoRatio::Incomparable)));
+        assert_eq!(row.incomparable, [Incomparable::Machine { keys: vec!["hostname".into()] }]);
+        assert!(row.duration.is_some() && row.machine == Some(1));
+    }
+    let comparison = compare(&inputs, &Options::default()).unwrap();
+    assert_eq!(comparison.machines.len(), 2);
+    assert!(warns(&comparison, WarningKind::Machines).message.contains("2 machines"));
+}
+
+#[test]
+fn a_debug_build_is_compared_with_a_release_build_only_if_the_user_insists() {
+    let inputs = with_other_b(|example| example.conditions.plugin = Some(library("b", false)));
+    let [refused, insisted] = insisted(&inputs);
+    assert_eq!((refused.ratio, refused.no_ratio), (None, Some(NoRatio::Incomparable)));
+    assert!(insisted.ratio.is_some() && insisted.no_ratio.is_none());
+    let difference = [Incomparable::DebugBesideRelease { this_is_debug: true }];
+    assert_eq!(
+        (refused.incomparable.as_slice(), insisted.incomparable.as_slice()),
+        (difference.as_slice(), difference.as_slice())
+    );
+    let comparison = compare(&inputs, &Options::default()).unwrap();
+    assert!(warns(&comparison, WarningKind::DebugBuild).message.contains("(b)"));
+}
+
+#[test]
+fn two_debug_builds_are_compared_and_flagged() {
+    let debug = blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]).into_iter().map(|example| {
+        example.with(|example| {
+            let name = example.conditions.backend.clone();
+            example.conditions.plugin = Some(library(&name, false));
+        })
+    });
+    let comparison = standard(debug);
+    assert!(row(&comparison, "b").ratio.is_some() && row(&comparison, "b").incomparable.is_empty());
+    assert!(warns(&comparison, WarningKind::DebugBuild).message.contains("(a, b)"));
+}
+
+#[test]
+fn work_from_another_library_is_compared_only_if_the_user_insists() {
+    let inputs = with_other_b(|example| example.conditions.workload_library = Some(library("other", true)));
+    let [refused, insisted] = insisted(&inputs);
+    assert_eq!((refused.ratio, refused.no_ratio), (None, Some(NoRatio::Incomparable)));
+    assert_eq!(refused.incomparable, [Incomparable::WorkloadLibrary]);
+    assert!(insisted.ratio.is_some());
+    warns(&compare(&inputs, &Options::default()).unwrap(), WarningKind::WorkloadLibraries);
+}
+
+#[test]
+fn another_seed_is_another_configuration() {
+    let inputs = with_other_b(|example| example.conditions.spec.seed = 43);
+    for row in insisted(&inputs) {
+        assert_eq!((row.ratio, row.no_ratio), (None, Some(NoRatio::Incomparable)));
+        assert_eq!(row.incomparable, [Incomparable::Configuration { keys: vec!["seed".into()] }]);
+    }
+    warns(&compare(&inputs, &Options::default()).unwrap(), WarningKind::Configuration);
+}
+
+#[test]
+fn a_hash_that_is_not_that_of_the_configuration_is_refused_and_flagged() {
+    let mut inputs = recorded(blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]));
+    for input in inputs.iter_mut().filter(|input| input.record.backend == "b") {
+        input.record.config_hash = Some("f00d".into());
+    }
+    let comparison = compare(&inputs, &Options::default()).unwrap();
+    assert_eq!(row(&comparison, "b").incomparable, [Incomparable::Configuration { keys: Vec::new() }]);
+    assert_eq!(warns(&comparison, WarningKind::Configuration).points, [comparison.points[0].id.clone()]);
+}
+
+#[test]
+fn two_runs_with_different_seeds_each_have_their_baseline() {
+    let later = blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]).into_iter().map(|example| {
+        example.with(|example| {
+            example.conditions.spec.seed = 43;
+            example.conditions.run_id = example.conditions.run_id.replace("night", "day");
+        })
+    });
+    let comparison = standard(blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]).into_iter().chain(later));
+    let rows = &comparison.points[0].rows;
+    let labels: Vec<_> = rows.iter().map(|row| (row.label.as_str(), row.is_baseline)).collect();
+    assert_eq!(
+        labels,
+        [("a (seed 42)", true), ("a (seed 43)", true), ("b (seed 42)", false), ("b (seed 43)", false)]
+    );
+    assert_eq!(rows[3].compared_with.as_deref(), Some("a (seed 43)"));
+    assert!(rows[2].ratio.is_some() && rows[3].ratio.is_some());
+}
+
+#[test]
+fn two_files_under_one_name_are_two_rows_and_the_later_is_compared_with_the_first() {
+    let newer = blocks("pipeline", 7, &[("a", 1.5)])
+        .into_iter()
+        .map(|example| example.with(|example| example.conditions.plugin = Some(library("newer", true))));
+    let comparison = standard(blocks("pipeline", 7, &[("a", 1.0)]).into_iter().chain(newer));
+    let rows = &comparison.points[0].rows;
+    assert_eq!(rows[0].label, "a (plugin a0000000)");
+    assert_eq!(rows[1].label, "a (plugin newer000)");
+    assert!((rows[1].ratio.unwrap().estimate - 1.5).abs() < 0.02);
+}
+
+#[test]
+fn one_trial_recorded_twice_counts_once() {
+    let mut examples = blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]);
+    let again = examples[13].clone().with(|example| example.observation.duration_seconds = Some(1e-6));
+    let once = standard(examples.clone());
+    examples.push(again);
+    let twice = standard(examples);
+    assert_eq!(once.points, twice.points);
+    assert_eq!(
+        warns(&twice, WarningKind::Doubled).message,
+        "1 trial is recorded twice: the first record of each counts"
+    );
+}
+
+/// As `--aa` records it: the same file under a second name.
+fn with_twin(mut examples: Vec<Example>) -> Vec<Example> {
+    for example in examples.iter_mut().filter(|example| example.conditions.backend == "a-again") {
+        example.conditions.plugin = Some(library("a", true));
+    }
+    examples
+}
+
+#[test]
+fn a_difference_below_the_noise_floor_is_not_called() {
+    let speeds = [("a", 1.0), ("a-again", 1.2), ("b", 1.1), ("c", 2.0)];
+    let without = standard(blocks("pipeline", 7, &speeds));
+    assert_eq!((without.noise_floor, ratio(&without, "b").verdict), (None, Some(Verdict::Faster)));
+    let comparison = standard(with_twin(blocks("pipeline", 7, &speeds)));
+    let floor = comparison.points[0].noise_floor.clone().unwrap();
+    assert_eq!(floor.names, ["a", "a-again"]);
+    assert_eq!(floor.factor, floor.ratio.high);
+    assert!((1.2..1.22).contains(&floor.factor) && comparison.noise_floor == Some(floor.factor));
+    let b = ratio(&comparison, "b");
+    assert_eq!(b.verdict, Some(Verdict::Inconclusive { more_blocks: None }));
+    assert_eq!(b.withheld, Some(Withheld::BelowNoiseFloor));
+    assert!(b.interval.is_some_and(|interval| interval.low > 1.05));
+    let c = ratio(&comparison, "c");
+    assert_eq!((c.verdict, c.withheld), (Some(Verdict::Faster), None));
+}
+
+#[test]
+fn published_differences_stand_in_the_whole_table() {
+    let publish = Options { rigor: Rigor::Publish, ..Options::default() };
+    let speeds = [("a", 1.0), ("b", 1.2), ("c", 1.3), ("d", 1.4), ("e", 1.0)];
+    // At 7 blocks the smallest p-value is 0.016: times four it is none.
+    let seven = compare(&recorded(blocks("pipeline", 7, &speeds)), &publish).unwrap();
+    for backend in ["b", "c", "d"] {
+        let ratio = ratio(&seven, backend);
+        assert_eq!((ratio.p_value, ratio.withheld), (Some(2.0 / 128.0), Some(Withheld::Holm)));
+        assert_eq!(ratio.adjusted_p_value, Some(4.0 * 2.0 / 128.0));
+        assert_eq!(ratio.verdict, Some(Verdict::Inconclusive { more_blocks: None }));
+    }
+    assert_eq!(ratio(&seven, "e").verdict, Some(Verdict::Equivalent));
+    let twelve = compare(&recorded(blocks("pipeline", 12, &speeds)), &publish).unwrap();
+    for backend in ["b", "c", "d"] {
+        assert_eq!(ratio(&twelve, backend).verdict, Some(Verdict::Faster));
+        assert!(ratio(&twelve, backend).adjusted_p_value.is_some_and(|p| p < 0.05));
+    }
+    assert_eq!(ratio(&standard(blocks("pipeline", 7, &speeds)), "b").adjusted_p_value, None);
+}
+
+#[test]
+fn the_baseline_beside_itself_is_no_question_for_the_table() {
+    let publish = Options { rigor: Rigor::Publish, ..Options::default() };
+    let examples = with_twin(blocks("pipeline", 12, &[("a", 1.0), ("a-again", 1.0), ("b", 1.3)]));
+    let comparison = compare(&recorded(examples), &publish).unwrap();
+    assert_eq!(ratio(&comparison, "a-again").adjusted_p_value, None);
+    let b = ratio(&comparison, "b");
+    assert_eq!(b.adjusted_p_value, b.p_value);
+}
+
+#[test]
+fn a_geomean_is_over_the_points_that_all_finished() {
+    let speeds = [("a", 1.0), ("b", 2.0), ("c", 4.0)];
+    let mut examples = blocks("null", 7, &speeds);
+    examples.extend(blocks("pipeline", 7, &[("a", 1.0), ("b", 8.0), ("c", 1.0)]));
+    // One crash of c, fast before it: pipeline counts for nobody.
+    let mut third = blocks("word_count", 7, &[("a", 1.0), ("b", 0.01), ("c", 100.0)]);
+    third[2] = third[2].clone().failed();
+    examples.extend(third);
+    let comparison = standard(examples);
+    let [b, c] = comparison.geomeans.as_slice() else { panic!("{:?}", comparison.geomeans) };
+    assert_eq!((b.backend.as_str(), b.covered, b.points), ("b", 2, 3));
+    assert!((b.ratio.unwrap() - 4.0).abs() < 0.05 && (c.ratio.unwrap() - 2.0).abs() < 0.05);
+}
+
+#[test]
+fn points_are_sorted_though_records_are_shuffled() {
+    let sized = |items: u64, parallelism: u32| {
+        blocks("pipeline", 1, &[("a", 1.0)]).into_iter().map(move |example| {
+            example.with(|example| {
+                example.conditions.spec.total_items = items;
+                example.conditions.spec.parallelism = parallelism;
+            })
+        })
+    };
+    let examples =
+        sized(1000, 4).chain(sized(20, 1)).chain(blocks("null", 1, &[("a", 1.0)])).chain(sized(1000, 1));
+    let comparison = standard(examples);
+    let ids: Vec<_> = comparison.points.iter().map(|point| point.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        [
+            "null/items=1000/parallelism=2/scheduler=default",
+            "pipeline/items=20/parallelism=1/scheduler=default",
+            "pipeline/items=1000/parallelism=1/scheduler=default",
+            "pipeline/items=1000/parallelism=4/scheduler=default",
+        ]
+    );
+}
+
+#[test]
+fn cold_first_steady_and_shutdown_are_four_figures() {
+    let warm_up = |block: u32, seconds: f64| {
+        example("a", "pipeline", block, seconds).with(|example| {
+            example.conditions.kind = Kind::Warmup;
+        })
+    };
+    let measured = |block| {
+        example("a", "pipeline", block, 1.0)
+            .with(|example| example.observation.phases.close_seconds = Some(0.5))
+    };
+    let examples = [warm_up(0, 9.0), warm_up(0, 2.0), measured(0), warm_up(1, 7.0), measured(1)];
+    let comparison = standard(examples);
+    let Row { stages, duration, samples, counts, .. } = row(&comparison, "a");
+    let median = |spread: Option<Spread>| spread.map(|spread| (spread.n, spread.median));
+    // The figures of a life stand in each of its trials, but it is one life in each block.
+    assert_eq!(median(stages.open), Some((2, 2.0)));
+    assert_eq!(median(stages.load), Some((2, 0.25)));
+    assert_eq!(median(stages.first), Some((2, 8.0)));
+    assert_eq!(median(stages.close), Some((2, 0.5)));
+    assert_eq!(median(*duration), Some((2, 1.0)));
+    assert_eq!((samples.len(), counts.trials), (2, 2));
+}
+
+#[test]
+fn latencies_become_seconds_and_resources_are_carried_over() {
+    let examples = (0..3).map(|block| {
+        example("a", "open_loop", block, 1.0).with(|example| {
+            example.observation.latency =
+                Latency { p50: Some(1.5 + f64::from(block)), p95: Some(4.0), p99: None };
+            example.observation.resources.cpu_seconds = Some(1.25);
+            example.observation.resources.peak_memory_bytes = Some(1 << 20);
+        })
+    });
+    let comparison = standard(examples);
+    let Row { latency, resources, .. } = row(&comparison, "a");
+    let latency = latency.unwrap();
+    assert_eq!(latency.p50.map(|p50| (p50.min, p50.median, p50.max)), Some((0.0015, 0.0025, 0.0035)));
+    assert_eq!((latency.p95.unwrap().median, latency.p99), (0.004, None));
+    let resources = resources.unwrap();
+    assert_eq!(resources.cpu_seconds.unwrap().median, 1.25);
+    assert_eq!(resources.peak_memory_bytes.unwrap().max, 1_048_576.0);
+}
+
+#[test]
+fn notes_of_trials_and_sleeping_are_told() {
+    let noted = blocks("scheduler_comparison", 2, &[("a", 1.0)]).into_iter().map(|example| {
+        example.with(|example| {
+            example.observation.warnings = vec!["the machine was busy".into()];
+            example.conditions.locked = false;
+        })
+    });
+    let comparison = standard(noted);
+    assert_eq!(warns(&comparison, WarningKind::Noted).message, "the machine was busy (2 trials)");
+    assert!(warns(&comparison, WarningKind::OnlySleep).message.contains("only sleeps"));
+    warns(&comparison, WarningKind::Unlocked);
+    let mixed =
+        blocks("scheduler_comparison", 1, &[("a", 1.0)]).into_iter().chain(blocks("null", 1, &[("a", 1.0)]));
+    assert!(standard(mixed).warnings.iter().all(|warning| warning.kind != WarningKind::OnlySleep));
+}
+
+const ORIGINAL: &str = include_str!("../../../tests/fixtures/original/unified_results.jsonl");
+
+/// The original project's record under another backend's name, with its own hash of the configuration.
+fn originals(change: fn(&mut UnifiedRecord)) -> Vec<Input> {
+    let theirs: UnifiedRecord = serde_json::from_str(ORIGINAL).unwrap();
+    let mut other = theirs.clone();
+    other.backend = "other".into();
+    other.config_hash = Some("theirs holds the backend's name".into());
+    other.duration_seconds = theirs.duration_seconds.map(|seconds| seconds / 2.0);
+    change(&mut other);
+    let source = |line| Source { file: "unified_results.jsonl".into(), line };
+    vec![Input::measured(source(1), theirs), Input::measured(source(2), other)]
+}
+
+#[test]
+fn records_of_the_original_project_are_compared_by_what_must_be_equal() {
+    let comparison = compare(&originals(|_| ()), &Options::default()).unwrap();
+    assert_eq!(comparison.points[0].id, "scheduler_comparison/parallelism=4/scheduler=default");
+    let ratio = ratio(&comparison, "other");
+    assert!((ratio.estimate - 2.0).abs() < 1e-12);
+    assert_eq!((ratio.interval, ratio.no_interval), (None, Some(NoInterval::Unpaired)));
+    let row = row(&comparison, "other");
+    assert_eq!((row.counts.unverified, row.input_rate, row.incomparable.len()), (1, None, 0));
+    assert!(row.output_rate.is_some());
+    assert!(warns(&comparison, WarningKind::Unverified).message.contains("2 trials"));
+}
+
+#[test]
+fn records_of_the_original_project_that_differ_are_refused() {
+    let keys = |change: fn(&mut UnifiedRecord)| {
+        let comparison = compare(&originals(change), &Options::default()).unwrap();
+        let other = row(&comparison, "other");
+        assert_eq!(other.no_ratio, Some(NoRatio::Incomparable));
+        other.incomparable.clone()
+    };
+    let configuration = |key: &str| vec![Incomparable::Configuration { keys: vec![key.into()] }];
+    assert_eq!(keys(|record| record.seed = 1), configuration("seed"));
+    assert_eq!(keys(|record| record.metadata.results_count = Some(99)), configuration("results_count"));
+    let machine = |keys: &[&str]| {
+        vec![Incomparable::Machine { keys: keys.iter().map(|key| (*key).to_owned()).collect() }]
+    };
+    assert_eq!(keys(|record| record.metadata.system_profile = None), machine(&["system_profile"]));
+    let changed = |record: &mut UnifiedRecord| {
+        record.metadata.system_profile.as_mut().unwrap().memory_gb = Some(64.0);
+    };
+    assert_eq!(keys(changed), machine(&["memory_gb"]));
+    // Another scheduler is another point.
+    let comparison = compare(
+        &originals(|record| record.metadata.scheduler_name = Some("fifo".into())),
+        &Options::default(),
+    );
+    assert_eq!(comparison.unwrap().points.len(), 2);
+}
+
+#[test]
+fn the_json_is_what_it_was() {
+    let mut examples = blocks("pipeline", 6, &[("a", 1.0), ("b", 2.0)]);
+    for example in &mut examples {
+        // Round figures, so that the snapshot does not hang on the last digit of a logarithm.
+        example.observation.duration_seconds = Some(0.5);
+    }
+    examples[3] = examples[3].clone().failed();
+    examples.truncate(4);
+    let mut inputs = recorded(examples);
+    for input in &mut inputs {
+        input.record.metadata.versions = Map::from_iter([("crossrun".to_owned(), json!("0.1.0"))]);
+    }
+    let comparison = compare(&inputs, &Options::default()).unwrap();
+    let text = serde_json::to_string_pretty(&comparison).unwrap() + "\n";
+    let expected = include_str!("../../../tests/fixtures/comparison_1.json");
+    assert_eq!(text, expected);
+    assert_eq!(serde_json::from_str::<Comparison>(expected).unwrap(), comparison);
+}
+
+#[test]
+fn every_comparison_survives_json() {
+    let speeds = [("a", 1.0), ("a-again", 1.0), ("b", 1.3), ("c", 0.7)];
+    let examples = with_twin(blocks("pipeline", 12, &speeds));
+    for rigor in [Rigor::Quick, Rigor::Standard, Rigor::Publish] {
+        let comparison =
+            compare(&recorded(examples.clone()), &Options { rigor, ..Options::default() }).unwrap();
+        let text = serde_json::to_string(&comparison).unwrap();
+        assert_eq!(serde_json::from_str::<Comparison>(&text).unwrap(), comparison);
+    }
+}
+
+/// A report has 2 s for all of it in a release build; this one is a debug build and may have neighbours.
+#[test]
+fn ten_thousand_records_are_compared_in_a_moment() {
+    let inputs = recorded((0..50).flat_map(|at| {
+        let workload = format!("w{at}");
+        (0..50)
+            .flat_map(move |block| {
+                ["a", "b", "c", "d"]
+                    .map(|backend| example(backend, &workload, block, 1.0 + f64::from(block) / 1e3))
+            })
+            .collect::<Vec<_>>()
+    }));
+    assert_eq!(inputs.len(), 10_000);
+    let started = std::time::Instant::now();
+    let comparison = compare(&inputs, &Options { rigor: Rigor::Publish, ..Options::default() }).unwrap();
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert_eq!(comparison.points.len(), 50);
+}

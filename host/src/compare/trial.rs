@@ -1,0 +1,143 @@
+//! What a record says of its trial, whoever wrote it.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::Input;
+use super::model::{SampleStatus, Source};
+use crate::plan;
+use crate::record::{Failure, Kind, Metadata, UnifiedRecord};
+
+/// A record, as a comparison sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Trial<'a> {
+    pub(super) source: &'a Source,
+    pub(super) kind: Kind,
+    pub(super) record: &'a UnifiedRecord,
+    pub(super) status: SampleStatus,
+    /// Seconds, if the figures of this trial count.
+    pub(super) duration: Option<f64>,
+}
+
+/// One trial of one backend at one point: a second record of it is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Repetition<'a> {
+    pub(super) run_id: &'a str,
+    pub(super) block: Option<u32>,
+    /// Outside a comparison only the moment tells trials apart.
+    moment: Option<&'a str>,
+}
+
+impl<'a> Trial<'a> {
+    pub(super) fn new(input: &'a Input) -> Self {
+        let Input { source, kind, record } = input;
+        let status = status(record);
+        let succeeded = matches!(status, SampleStatus::Verified | SampleStatus::Unverified);
+        let duration = figure(record.duration_seconds).filter(|_| succeeded);
+        Self { source, kind: *kind, record, status, duration }
+    }
+
+    pub(super) fn metadata(&self) -> &'a Metadata {
+        &self.record.metadata
+    }
+
+    pub(super) fn repetition(&self) -> Repetition<'a> {
+        let block = self.metadata().block;
+        let moment = block.is_none().then_some(self.record.timestamp.as_str());
+        Repetition { run_id: &self.record.run_id, block, moment }
+    }
+
+    /// How many items the source emits. The original project's records do not say.
+    pub(super) fn items(&self) -> Option<u64> {
+        let metadata = self.metadata();
+        metadata.config.as_ref().map(|config| config.items).or(metadata.total_items)
+    }
+
+    /// Where this was run: what was configured, or as much of it as the record says.
+    pub(super) fn point(&self) -> plan::Point<'a> {
+        let (record, metadata) = (self.record, self.metadata());
+        match &metadata.config {
+            Some(config) => plan::Point {
+                workload: &config.workload,
+                items: Some(config.items),
+                parallelism: config.parallelism,
+                scheduler: &config.scheduler,
+                nodes: config.nodes,
+                extra: &config.extra,
+            },
+            None => plan::Point {
+                workload: &record.workload,
+                items: metadata.total_items,
+                parallelism: record.parallelism,
+                scheduler: metadata.scheduler_name.as_deref().unwrap_or("default"),
+                nodes: record.nodes,
+                extra: &metadata.extra,
+            },
+        }
+    }
+
+    /// Why it does not count; nothing if it does.
+    pub(super) fn failure(&self) -> Option<Cow<'a, Failure>> {
+        if matches!(self.status, SampleStatus::Verified | SampleStatus::Unverified) {
+            return None;
+        }
+        Some(self.metadata().error.as_ref().map_or_else(|| Cow::Owned(self.unexplained()), Cow::Borrowed))
+    }
+
+    /// The failure of a record that does not say why its trial failed.
+    fn unexplained(&self) -> Failure {
+        let (kind, message) = match self.status {
+            SampleStatus::Invalid => {
+                ("contradiction", "the record says that the answer was verified, but holds another one")
+            }
+            _ => ("no_figures", "the record has no figures and does not say why"),
+        };
+        Failure { phase: "record".into(), kind: kind.into(), message: message.into(), remedy: None }
+    }
+}
+
+/// A figure that can be one: a time or a rate is positive.
+pub(super) fn figure(value: Option<f64>) -> Option<f64> {
+    value.filter(|value| value.is_finite() && *value > 0.0)
+}
+
+fn status(record: &UnifiedRecord) -> SampleStatus {
+    let metadata = &record.metadata;
+    if let Some(error) = &metadata.error {
+        return match error.kind.as_str() {
+            "wrong_answer" => SampleStatus::Wrong,
+            "invalid_measurement" => SampleStatus::Invalid,
+            _ => SampleStatus::Failed,
+        };
+    }
+    let failed = record.success_rate.is_some_and(|rate| rate < 1.0) || metadata.verified == Some(false);
+    if failed || figure(record.duration_seconds).is_none() {
+        SampleStatus::Failed
+    } else if contradicts_itself(metadata) {
+        SampleStatus::Invalid
+    } else if metadata.verified == Some(true) {
+        SampleStatus::Verified
+    } else {
+        SampleStatus::Unverified
+    }
+}
+
+/// Whether the answer in the record is another than the one that it says was expected.
+fn contradicts_itself(metadata: &Metadata) -> bool {
+    fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
+        one.zip(other).is_some_and(|(one, other)| one != other)
+    }
+    differ(metadata.results_count.as_ref(), metadata.expected_count.as_ref())
+        || differ(metadata.checksum.as_ref(), metadata.expected_checksum.as_ref())
+}
+
+/// Whether a library was built without optimisation or with debug assertions; nothing if its metadata do not say.
+pub(super) fn is_debug(build: &Map<String, Value>) -> Option<bool> {
+    let assertions = build.get("debug_assertions").and_then(Value::as_bool);
+    let unoptimised = build.get("opt_level").and_then(Value::as_str).map(|level| level == "0");
+    match (assertions, unoptimised) {
+        (None, None) => None,
+        (assertions, unoptimised) => Some(assertions == Some(true) || unoptimised == Some(true)),
+    }
+}
