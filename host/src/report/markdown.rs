@@ -24,7 +24,7 @@ pub fn markdown(comparison: &Comparison) -> String {
 
 fn list(page: &mut String, items: Vec<String>) {
     for (place, item) in items.iter().enumerate() {
-        let _ = write!(page, "{}- {}\n", if place == 0 { "\n" } else { "" }, escaped(item));
+        let _ = writeln!(page, "{}- {}", if place == 0 { "\n" } else { "" }, escaped(item));
     }
 }
 

@@ -63,6 +63,9 @@ struct Figure {
     n: Option<u32>,
 }
 
+/// How a figure is written.
+type Unit = fn(f64) -> String;
+
 /// A measured trial in words.
 #[derive(Serialize)]
 struct Trial {
@@ -136,7 +139,7 @@ fn backing(placed: &Placed<'_>, cell: usize, row: &Row, file_is_known: bool) -> 
 fn figures(row: &Row) -> Vec<Figure> {
     let latency = row.latency.unwrap_or_default();
     let resources = row.resources.unwrap_or_default();
-    let all: [(_, Option<Spread>, fn(f64) -> String); 12] = [
+    let all: [(_, _, Unit); 12] = [
         ("run", row.duration, figure::duration),
         ("items in per second", row.input_rate, figure::quantity),
         ("items out per second", row.output_rate, figure::quantity),
@@ -161,19 +164,20 @@ fn figures(row: &Row) -> Vec<Figure> {
 /// How the ratio came about, or why there is none.
 fn judgement(row: &Row) -> Option<String> {
     match (&row.ratio, row.no_ratio) {
-        (Some(ratio), _) => Some(ratio_sentence(ratio)),
+        (Some(ratio), _) => Some(ratio_sentence(ratio, row.compared_with.as_deref())),
         (None, Some(why)) => Some(format!("No ratio: {}.", no_ratio(why))),
         (None, None) => None,
     }
 }
 
-fn ratio_sentence(ratio: &Ratio) -> String {
+fn ratio_sentence(ratio: &Ratio, other: Option<&str>) -> String {
+    let other = other.map_or_else(|| "the baseline".into(), |label| words::line(label, 60));
     let how = if ratio.paired {
         format!("Hodges-Lehmann over {} blocks", ratio.blocks)
     } else {
         "of the medians".into()
     };
-    let mut sentence = format!("{} as fast as the baseline ({how})", figure::ratio(ratio.estimate));
+    let mut sentence = format!("{} as fast as {other} ({how})", figure::ratio(ratio.estimate));
     if let Some(interval) = ratio.interval {
         let (bounds, confidence) =
             (figure::interval(interval.low, interval.high), figure::percent(interval.confidence));

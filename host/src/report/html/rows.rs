@@ -121,75 +121,86 @@ pub(super) fn charts(comparison: &Comparison, layout: &Layout<'_>) -> Vec<Sectio
 }
 
 fn kinds(comparison: &Comparison) -> [Kind; 5] {
+    [throughputs(), ratios(comparison), all_stages(), memories(), processors()]
+}
+
+fn throughputs() -> Kind {
+    Kind {
+        id: "throughput",
+        title: "Throughput",
+        explanation:
+            "Items that went in per second (where records do not count them: items that came out); more is \
+                      better. A stroke is one block, the mark their median. The axis is logarithmic."
+                .into(),
+        legend: Vec::new(),
+        scale: Scale::Logarithmic,
+        tick: figure::quantity,
+        figures: throughput,
+        margin: None,
+    }
+}
+
+fn ratios(comparison: &Comparison) -> Kind {
     let baseline = comparison.baseline.as_deref().map_or_else(String::new, |name| words::line(name, 60));
     let margin = figure::percent(comparison.margin - 1.0);
-    let kind = |id, title, explanation: String, scale, tick, figures| Kind {
-        id,
-        title,
-        explanation,
+    Kind {
+        id: "ratios",
+        title: "Ratios",
+        explanation: format!(
+            "How many times as fast as {baseline}; right of the dashed line is faster. The bar is the interval, the \
+             band the {margin} that count for nothing. The axis is logarithmic."
+        ),
         legend: Vec::new(),
-        scale,
-        tick,
-        figures,
+        scale: Scale::Logarithmic,
+        tick: figure::ratio,
+        figures: ratio,
+        margin: Some(comparison.margin),
+    }
+}
+
+fn all_stages() -> Kind {
+    Kind {
+        id: "stages",
+        title: "Start, first run, steady state, shutdown",
+        explanation: "Medians over the blocks; less is better. The axis is logarithmic.".into(),
+        legend: STAGES.map(|(name, shape)| Key { name, shape }).into(),
+        scale: Scale::Logarithmic,
+        tick: figure::duration,
+        figures: stages,
         margin: None,
-    };
-    [
-        kind(
-            "throughput",
-            "Throughput",
-            "Items that went in per second; more is better. A stroke is one block, the mark their median. \
-             The axis is logarithmic."
+    }
+}
+
+fn memories() -> Kind {
+    Kind {
+        id: "memory",
+        title: "Memory",
+        explanation:
+            "The sum of the peaks of resident memory of all processes of the tree: median, and from the \
+                      smallest to the largest."
                 .into(),
-            Scale::Logarithmic,
-            figure::quantity,
-            throughput,
-        ),
-        Kind {
-            margin: Some(comparison.margin),
-            ..kind(
-                "ratios",
-                "Ratios",
-                format!(
-                    "How many times as fast as {baseline}; right of the dashed line is faster. The bar is the \
-                     interval, the band the {margin} that count for nothing. The axis is logarithmic."
-                ),
-                Scale::Logarithmic,
-                figure::ratio,
-                ratio,
-            )
-        },
-        Kind {
-            legend: STAGES.map(|(name, shape)| Key { name, shape }).into(),
-            ..kind(
-                "stages",
-                "Start, first run, steady state, shutdown",
-                "Medians over the blocks; less is better. The axis is logarithmic.".into(),
-                Scale::Logarithmic,
-                figure::duration,
-                stages,
-            )
-        },
-        kind(
-            "memory",
-            "Memory",
-            "The most that the whole process tree had resident at once: median, and from the smallest to the \
-             largest."
+        legend: Vec::new(),
+        scale: Scale::Linear,
+        tick: mebibytes,
+        figures: memory,
+        margin: None,
+    }
+}
+
+fn processors() -> Kind {
+    Kind {
+        id: "processor",
+        title: "Processor time",
+        explanation:
+            "What the whole process tree used in a run, user and system together: median, and from the \
+                      smallest to the largest."
                 .into(),
-            Scale::Linear,
-            mebibytes,
-            memory,
-        ),
-        kind(
-            "processor",
-            "Processor time",
-            "Seconds that the whole process tree used in a run, user and system together: median, and from the \
-             smallest to the largest."
-                .into(),
-            Scale::Linear,
-            figure::duration,
-            processor,
-        ),
-    ]
+        legend: Vec::new(),
+        scale: Scale::Linear,
+        tick: figure::duration,
+        figures: processor,
+        margin: None,
+    }
 }
 
 /// The stages, and the shape of each.

@@ -197,18 +197,11 @@ fn matrix(layout: &Layout<'_>) -> Matrix {
 fn outcome(placed: &Placed<'_>, label: &str) -> Option<Outcome> {
     let (cell, row) = placed.rows.iter().find(|(_, row)| row.label == label)?;
     let Line { call: Call { word, .. }, verified, all_verified, .. } = Line::of(row);
-    let failed = !words::succeeded(&row.counts);
-    let text = if failed { format!("{word} {verified}") } else { format!("verified {verified}") };
-    Some(Outcome {
-        cell: *cell,
-        sign: if all_verified {
-            "✓"
-        } else if failed {
-            "✗"
-        } else {
-            "!"
-        },
-        bad: !all_verified,
-        text,
-    })
+    let (sign, text) = match () {
+        () if all_verified => ("✓", format!("verified {verified}")),
+        () if !words::succeeded(&row.counts) => ("✗", format!("{word} {verified}")),
+        () if row.counts.verified == 0 => ("!", "not verified".into()),
+        () => ("!", format!("verified {verified}")),
+    };
+    Some(Outcome { cell: *cell, sign, bad: !all_verified, text })
 }
