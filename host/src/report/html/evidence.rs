@@ -151,7 +151,7 @@ fn figures(row: &Row) -> Vec<Figure> {
         ("first run", row.stages.first, figure::duration),
         ("shutdown", row.stages.close, figure::duration),
         ("processor time", resources.cpu_seconds, figure::duration),
-        ("peak memory", resources.peak_memory_bytes, figure::memory),
+        ("memory, sum of peaks", resources.peak_memory_bytes, figure::memory),
     ];
     let known = all.into_iter().filter_map(|(name, spread, unit)| {
         let Spread { n, min, median, max } = spread?;

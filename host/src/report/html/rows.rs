@@ -110,18 +110,24 @@ struct Kind {
     margin: Option<f64>,
 }
 
+/// How fast each row is.
+pub(super) fn speed(comparison: &Comparison, layout: &Layout<'_>) -> Vec<Section> {
+    sections([throughputs(), ratios(comparison)], layout)
+}
+
+/// What each row costs beside its runs.
+pub(super) fn costs(layout: &Layout<'_>) -> Vec<Section> {
+    sections([all_stages(), memories(), processors()], layout)
+}
+
 /// The kinds of which there is anything to show.
-pub(super) fn charts(comparison: &Comparison, layout: &Layout<'_>) -> Vec<Section> {
-    let sections = kinds(comparison).into_iter().map(|kind| {
+fn sections(kinds: impl IntoIterator<Item = Kind>, layout: &Layout<'_>) -> Vec<Section> {
+    let sections = kinds.into_iter().map(|kind| {
         let charts = layout.groups.iter().filter_map(|group| chart(&kind, group, layout)).collect();
         let Kind { id, title, explanation, legend, .. } = kind;
         Section { id, title, explanation, legend, charts }
     });
     sections.filter(|section| !section.charts.is_empty()).collect()
-}
-
-fn kinds(comparison: &Comparison) -> [Kind; 5] {
-    [throughputs(), ratios(comparison), all_stages(), memories(), processors()]
 }
 
 fn throughputs() -> Kind {

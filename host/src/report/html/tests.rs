@@ -85,7 +85,3 @@ fn a_thousand_rows_of_ten_trials_are_a_small_page() {
     println!("{} bytes in {:?}", page.len(), started.elapsed());
     assert!(page.len() < 3 << 20, "{} bytes", page.len());
 }
-#[test]
-fn zz_dump() {
-    std::fs::write("/tmp/rp/large.html", page(&examples::large(1000))).unwrap();
-}
