@@ -7,10 +7,13 @@
 mod abi_evolution;
 mod backends;
 mod chromium;
+mod compare;
 mod exit_codes;
 mod foreign_callers;
 mod invariants;
 mod isolation;
+mod python_backend;
+mod python_setup;
 mod readme;
 mod records;
 mod rejected_files;

@@ -49,6 +49,8 @@ pub(crate) fn plugin(name: &str) -> PathBuf {
             "-p",
             "native_runner",
             "-p",
+            "python_runner",
+            "-p",
             "standard_workloads",
         ]);
     });

@@ -1,13 +1,17 @@
 //! The command line: arguments, then options, then the stages in order, then what to print. One file a verb.
 
 mod backends;
+mod compare;
 mod completions;
 mod exit;
 mod host;
 mod observe;
 mod options;
+mod report;
+mod reports;
 mod run;
 mod setup;
+mod show;
 mod workloads;
 
 use std::ffi::OsString;
@@ -70,6 +74,12 @@ struct GlobalArguments {
 enum Verb {
     /// Run a workload on one backend, verify the answer, and record it.
     Run(run::Arguments),
+    /// Run the same workloads on several backends, and say which is faster, by how much, and how sure it is.
+    Compare(Box<compare::Arguments>),
+    /// Compare records, ours or the original project's.
+    Report(report::Arguments),
+    /// List a run's trials, or show one of them whole.
+    Show(show::Arguments),
     /// List the backends, with the status of every library that was looked at.
     Backends,
     /// List the workloads, or show the parameters and the plan of one.
@@ -123,6 +133,9 @@ fn dispatch(arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let Arguments { global, verb } = arguments;
     match verb {
         Verb::Run(arguments) => run::run(&global, arguments, ui),
+        Verb::Compare(arguments) => compare::run(&global, *arguments, ui),
+        Verb::Report(arguments) => report::run(&arguments, ui),
+        Verb::Show(arguments) => show::run(&arguments, ui),
         Verb::Backends => backends::run(&global, ui),
         Verb::Workloads(arguments) => workloads::run(&global, &arguments, ui),
         Verb::Setup(arguments) => setup::run(&global, &arguments, ui),

@@ -53,6 +53,10 @@ impl Host {
         &self.launch.interrupt
     }
 
+    pub(super) fn launch(&self) -> &Launch {
+        &self.launch
+    }
+
     pub(super) fn survey(&self) -> &Survey {
         &self.survey
     }

@@ -13,9 +13,7 @@ use crate::dispatch::{self, Backend, Trial};
 use crate::inspect::Inspected;
 use crate::judge::Judge;
 use crate::protocol::Folders;
-use crate::record::{
-    Conclusion, Conditions, Kind, MeasurementLock, Observation, SystemProfile, TrialRecord, Writer, command,
-};
+use crate::record::{Conclusion, Conditions, Kind, Observation, SystemProfile, TrialRecord, Writer, command};
 use crate::session::{CallError, Deaf, Isolation};
 use crate::ui::Ui;
 
@@ -119,7 +117,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     let library = host.workload_library(&options.spec.name)?;
     let folders = host.folders(&options.run_id)?;
     let mut judge = host.judge(&library, &folders)?;
-    let lock = lock(&host, &options, ui)?;
+    let lock = super::compare::lock(&host, options.lock, ui)?;
     let conditions = conditions(&host, &options, &runner, &library, &folders, lock.is_some());
     let observation =
         Attempt { host: &host, options: &options, runner: &runner, library: &library, folders: &folders }
@@ -134,16 +132,6 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     let trial = TrialRecord::new(&with_log(conditions), observation.clone());
     keep(&options, &trial)?;
     show(&options, &trial, &observation, ui)
-}
-
-/// Waits for the right to measure.
-fn lock(host: &Host, options: &Options, ui: &mut Ui) -> Result<Option<MeasurementLock>, Problem> {
-    if !options.lock {
-        return Ok(None);
-    }
-    let waiting = |holder: &str| ui.note(&format!("waiting until no other measurement runs ({holder})"));
-    let lock = MeasurementLock::acquire_waiting(host.data_dir(), waiting, || host.interrupt().is_set())?;
-    lock.map(Some).ok_or_else(|| Problem::new(Exit::Interrupted, "interrupted while another measurement ran"))
 }
 
 fn conditions(

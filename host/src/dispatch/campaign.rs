@@ -1,7 +1,7 @@
 //! Runs a plan: blocks, sessions, warm-ups and measured trials in their order, one engine alive at a time. Prints nothing
 //! and writes no record: it hands over what happens, as it happens.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -22,7 +22,7 @@ const SLOWER: f64 = 1.10;
 /// A machine of which the hypervisor takes more than this is disturbed.
 const STOLEN: f64 = 0.02;
 /// How often a session may be put off.
-const MAX_DELAYS: u32 = 2;
+const MAX_DELAYS: usize = 2;
 
 /// Who takes part, with what, and where.
 pub struct Cast {
@@ -135,18 +135,18 @@ impl Campaign {
     }
 
     fn block<E>(&mut self, block: &Block, tell: Tell<'_, E>) -> Result<(), Stopped<E>> {
-        let mut queue: std::collections::VecDeque<_> =
-            block.sessions.iter().map(|session| (session, 0)).collect();
-        while let Some((session, delays)) = queue.pop_front() {
+        let mut queue: VecDeque<(&Session, Vec<String>)> =
+            block.sessions.iter().map(|session| (session, Vec::new())).collect();
+        while let Some((session, mut put_off)) = queue.pop_front() {
             // What must come out is computed first: no oracle may run between the look at the machine and the engine.
             self.prepare(block, session);
-            let disturbed = self.look(session, tell)?;
-            match disturbed.filter(|_| delays < MAX_DELAYS) {
-                Some(why) => {
-                    tell(Happening::PutOff(session, why)).map_err(Stopped::Told)?;
-                    queue.push_back((session, delays + 1));
+            match self.look(session, tell)? {
+                Some(why) if put_off.len() < MAX_DELAYS => {
+                    tell(Happening::PutOff(session, why.clone())).map_err(Stopped::Told)?;
+                    put_off.push(why);
+                    queue.push_back((session, put_off));
                 }
-                None => self.session(block, session, tell)?,
+                disturbed => self.session(block, session, &disturbances(&put_off, disturbed), tell)?,
             }
             if self.cast.launch.interrupt.is_set() {
                 return Err(Stopped::Interrupted);
@@ -178,7 +178,14 @@ impl Campaign {
         }
     }
 
-    fn session<E>(&mut self, block: &Block, session: &Session, tell: Tell<'_, E>) -> Result<(), Stopped<E>> {
+    /// Runs the cells of a session; `disturbances` are noted with its first trial.
+    fn session<E>(
+        &mut self,
+        block: &Block,
+        session: &Session,
+        disturbances: &[String],
+        tell: Tell<'_, E>,
+    ) -> Result<(), Stopped<E>> {
         let mut engine = None;
         let last = session.cells.len().saturating_sub(1);
         for (number, cell) in session.cells.iter().enumerate() {
@@ -194,6 +201,9 @@ impl Campaign {
                 }
             };
             engine = opened;
+            if number == 0 {
+                done.report.warnings.extend_from_slice(disturbances);
+            }
             let over = number == last || !engine.as_ref().is_some_and(Engine::is_usable);
             if let Some(engine) = engine.take_if(|_| over) {
                 // How the engine stopped belongs to the last trial that it ran.
@@ -365,6 +375,12 @@ fn failed(error: CallError) -> Report {
     }
 }
 
+/// What is to be noted of a session that was put off, or is run on a disturbed machine after all.
+fn disturbances(put_off: &[String], disturbed: Option<String>) -> Vec<String> {
+    let put_off = put_off.iter().map(|why| format!("the session was put off once, as {why}"));
+    put_off.chain(disturbed.map(|why| format!("measured although {why}"))).collect()
+}
+
 /// What disturbs the machine, if anything does; `usual` is its usual speed.
 fn disturbance(canary: Canary, usual: Option<f64>) -> Option<String> {
     if let Some(stolen) = canary.steal_share.filter(|share| *share > STOLEN) {
@@ -395,6 +411,14 @@ mod tests {
         assert!(disturbance(canary(1.2, 0.0), Some(1.0)).unwrap().contains("20 % slower"));
         assert!(disturbance(canary(1.0, 0.03), Some(1.0)).unwrap().contains("3.0 %"));
         assert_eq!(disturbance(canary(9.0, 0.0), None), None);
+    }
+
+    #[test]
+    fn what_was_put_off_is_noted() {
+        assert!(disturbances(&[], None).is_empty());
+        let notes = disturbances(&["a".into(), "b".into()], Some("c".into()));
+        assert_eq!(notes.len(), 3);
+        assert_eq!(notes[2], "measured although c");
     }
 
     #[test]

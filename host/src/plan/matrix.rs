@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use plugin_api::WorkloadSpec;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::Cell;
@@ -11,7 +11,7 @@ use super::point::Point;
 use crate::stats::WarmUp;
 
 /// What is to be compared.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Matrix {
     /// The run's name.
     pub run: String,
@@ -39,7 +39,7 @@ pub struct Matrix {
 }
 
 /// A backend that takes part.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackendChoice {
     /// The name that its records have.
     pub name: String,
@@ -48,7 +48,7 @@ pub struct BackendChoice {
 }
 
 /// A workload that is run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkloadChoice {
     /// Its name.
     pub name: String,

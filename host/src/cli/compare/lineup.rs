@@ -1,0 +1,214 @@
+//! Who takes part in a comparison, and in what.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use plugin_api::{Availability, SetupRequest};
+use serde_json::{Map, Value, json};
+
+use super::plan_file::Part;
+use crate::cli::host::{Host, library_record};
+use crate::cli::{Exit, Problem};
+use crate::inspect::{self, Inspected};
+use crate::plan::{BackendChoice, Plan, WorkloadChoice};
+use crate::record::Library;
+use crate::registry::survey::Row;
+use crate::ui::Ui;
+
+/// What runs when no workload is named, at a size that takes about a second on two native threads. An item that is
+/// scheduled alone measures the scheduler, so all but the first travel in batches.
+fn usual(name: &str) -> (u64, Value) {
+    match name {
+        "scheduler_comparison" => (100, json!({})),
+        "pipeline" => (200_000, json!({"batch_size": 1000})),
+        // Few items a batch: a batch of many evens out what this workload is for.
+        "imbalance" => (6_000, json!({"batch_size": 10, "distribution": "bimodal", "iters": 100_000})),
+        "word_count" => (2_000_000, json!({"batch_size": 10_000})),
+        "null" => (2_000_000, json!({"batch_size": 1000})),
+        _ => (10_000, json!({"batch_size": 100})),
+    }
+}
+
+/// The workloads that run when none is named.
+const WORKLOADS: [&str; 4] = ["scheduler_comparison", "pipeline", "imbalance", "word_count"];
+
+/// The backend that others are compared with when none is named and it takes part.
+const BASELINE: &str = "native";
+
+/// Who takes part, and in what.
+pub(super) struct Lineup {
+    /// Each with the name under which it takes part.
+    backends: Vec<(String, Inspected)>,
+    workloads: Vec<(String, Inspected)>,
+}
+
+impl Lineup {
+    /// Those that were named, else all that are available; what is not is told with what mends it.
+    pub(super) fn choose(
+        host: &Host,
+        backends: &[String],
+        workloads: &[String],
+        setup: bool,
+        ui: &mut Ui,
+    ) -> Result<Self, Problem> {
+        let workloads =
+            if workloads.is_empty() { WORKLOADS.map(str::to_owned).to_vec() } else { workloads.to_vec() };
+        let library = |name: &String| Ok((name.clone(), host.workload_library(name)?));
+        let workloads = workloads.iter().map(library).collect::<Result<_, Problem>>()?;
+        let backends = if backends.is_empty() {
+            all_available(host, setup, ui)?
+        } else {
+            named(host, backends, setup, ui)?
+        };
+        if backends.is_empty() {
+            let message = "no backend is available";
+            return Err(Problem::new(Exit::Unavailable, message).with_remedy("crossrun backends"));
+        }
+        Ok(Self { backends, workloads })
+    }
+
+    /// The first one's name.
+    pub(super) fn first(&self) -> String {
+        self.backends.first().map(|(name, _)| name.clone()).unwrap_or_default()
+    }
+
+    /// The backend that the others are compared with.
+    pub(super) fn baseline(&self, asked_for: Option<&str>) -> Result<String, Problem> {
+        let takes_part = |name: &str| self.backends.iter().any(|(part, _)| part == name);
+        match asked_for.map(str::to_lowercase) {
+            Some(name) if takes_part(&name) => Ok(name),
+            Some(name) => Err(Problem::usage(format!("--baseline {name} does not take part"))),
+            None if takes_part(BASELINE) => Ok(BASELINE.into()),
+            None => Ok(self.first()),
+        }
+    }
+
+    pub(super) fn backends(&self) -> Vec<BackendChoice> {
+        let choice = |(name, plugin): &(String, Inspected)| BackendChoice {
+            name: name.clone(),
+            runs: plugin.metadata.name.clone(),
+        };
+        self.backends.iter().map(choice).collect()
+    }
+
+    /// The workloads with `items` each, or a usual number.
+    pub(super) fn workloads(&self, items: &[u64]) -> Vec<WorkloadChoice> {
+        let choice = |(name, _): &(String, Inspected)| {
+            let (usual_items, extra) = usual(name);
+            let items = if items.is_empty() { vec![usual_items] } else { items.to_vec() };
+            WorkloadChoice { name: name.clone(), items, extra: object(extra) }
+        };
+        self.workloads.iter().map(choice).collect()
+    }
+
+    /// Who plays each part of the plan: the second of `--aa` is played by the same as the first.
+    pub(super) fn performers(&self, plan: &Plan) -> BTreeMap<String, Part> {
+        let sessions = plan.blocks.iter().flat_map(|block| &block.sessions);
+        let parts = sessions.map(|session| &session.backend).filter_map(|part| {
+            let plays = |(name, _): &&(String, Inspected)| *name == part.name;
+            let plays_again = |(_, plugin): &&(String, Inspected)| plugin.metadata.name == part.runs;
+            let (_, plugin) =
+                self.backends.iter().find(plays).or_else(|| self.backends.iter().find(plays_again))?;
+            Some((part.name.clone(), Part { name: part.runs.clone(), library: library_record(plugin) }))
+        });
+        parts.collect()
+    }
+
+    pub(super) fn libraries(&self) -> BTreeMap<String, Library> {
+        self.workloads.iter().map(|(name, library)| (name.clone(), library_record(library))).collect()
+    }
+
+    /// A debug build beside a release build compares compilers.
+    pub(super) fn check_builds(&self, insist: bool) -> Result<(), Problem> {
+        let debug = |plugin: &Inspected| plugin.metadata.debug_assertions || plugin.metadata.opt_level == "0";
+        let names = |wanted: bool| {
+            let parts = self.backends.iter().filter(|(_, plugin)| debug(plugin) == wanted);
+            parts.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        let (debug, release) = (names(true), names(false));
+        if insist || debug.is_empty() || release.is_empty() {
+            return Ok(());
+        }
+        let message =
+            format!("{debug} was built for debugging, but {release} for release: that is no comparison");
+        Err(Problem::new(Exit::Invalid, message).with_remedy("cargo build --release, or --insist"))
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        _ => Map::new(),
+    }
+}
+
+fn all_available(host: &Host, setup: bool, ui: &mut Ui) -> Result<Vec<(String, Inspected)>, Problem> {
+    let mut chosen = Vec::new();
+    for name in host.survey().runners.names() {
+        let plugin = host.runner(&name)?;
+        match ready(host, &plugin, setup, ui) {
+            Ok(()) => chosen.push((name, plugin)),
+            Err(problem) if problem.exit == Exit::Interrupted => return Err(problem),
+            // The others can be compared without it.
+            Err(problem) => ui.note(&format!("left out: {}", problem.line())),
+        }
+    }
+    for Row { path, reason, .. } in host.survey().rows.iter().filter(|row| row.name.is_none()) {
+        ui.note(&format!("left out: {}: {}", path.display(), reason.as_deref().unwrap_or_default()));
+    }
+    Ok(chosen)
+}
+
+fn named(
+    host: &Host,
+    names: &[String],
+    setup: bool,
+    ui: &mut Ui,
+) -> Result<Vec<(String, Inspected)>, Problem> {
+    let mut chosen = Vec::new();
+    for name in names {
+        let (part, plugin) = match name.split_once('=') {
+            Some((part, file)) => (part.to_lowercase(), from_file(file)?),
+            None => (name.to_lowercase(), host.runner(name)?),
+        };
+        ready(host, &plugin, setup, ui)?;
+        chosen.push((part, plugin));
+    }
+    Ok(chosen)
+}
+
+/// A library that need not be in a plugins folder.
+fn from_file(file: &str) -> Result<Inspected, Problem> {
+    let rejected = |why: String| Problem::new(Exit::Unavailable, format!("{file}: {why}"));
+    let plugin = inspect::inspect(Path::new(file))
+        .map_err(|rejection| rejected(rejection.reason).with_remedy(rejection.remedy.unwrap_or_default()))?;
+    match plugin.metadata.kind {
+        inspect::Kind::Runner => Ok(plugin),
+        inspect::Kind::Workloads(_) => Err(rejected("a library of workloads, not a backend".into())),
+    }
+}
+
+/// Asks a backend whether it could start, and sets it up if that was asked for.
+fn ready(host: &Host, plugin: &Inspected, setup: bool, ui: &mut Ui) -> Result<(), Problem> {
+    let name = &plugin.metadata.name;
+    let folders = host.folders("compare")?;
+    let mut backend = host.load(plugin, &folders)?;
+    let mut answer = backend.probe().map_err(Problem::from);
+    if setup && matches!(&answer, Ok(availability) if !availability.is_available()) {
+        let request = SetupRequest::default();
+        let done = crate::cli::setup::with_lock(host, &mut backend, &request, name, folders.clone(), ui);
+        answer = done.and_then(|()| backend.probe().map_err(Problem::from));
+        ui.still();
+    }
+    backend.end();
+    host.tidy(&folders);
+    match answer? {
+        Availability::Available => Ok(()),
+        Availability::Unavailable { reason, remedy } => {
+            let usual = || format!("crossrun setup {name}");
+            let remedy = Some(remedy).filter(|remedy| !remedy.is_empty()).unwrap_or_else(usual);
+            let message = format!("backend {name:?} is not available: {reason}");
+            Err(Problem::new(Exit::Unavailable, message).with_remedy(remedy))
+        }
+    }
+}

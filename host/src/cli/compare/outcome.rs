@@ -1,0 +1,96 @@
+//! What a comparison shows before it runs, and what it came to.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::plan_file::PlanFile;
+use crate::cli::{Exit, Problem, reports};
+use crate::compare;
+use crate::compare::model::{Comparison, SampleStatus};
+use crate::plan::{Cell, Costs, Plan, Session, estimate};
+use crate::record::writer::TRIALS;
+use crate::stats::WarmUp;
+use crate::ui::{Ui, plural};
+
+/// The page that people open.
+const PAGE: &str = "report.html";
+/// The same for a pull request or a mail.
+const MARKDOWN: &str = "report.md";
+/// The same for programs.
+const JSON: &str = "report.json";
+
+/// Seconds that an engine takes to start, be looked at and stop when nothing is known of it.
+const SESSION: f64 = 2.0;
+/// Seconds of a run when nothing is known of it: what the usual sizes aim at.
+const RUN: f64 = 1.0;
+
+struct Unknown;
+
+impl Costs for Unknown {
+    fn session_seconds(&self, _session: &Session) -> f64 {
+        SESSION
+    }
+
+    fn run_seconds(&self, _session: &Session, _cell: &Cell) -> f64 {
+        RUN
+    }
+}
+
+/// Every cell in its order, and how long all of it may take.
+pub(super) fn preview(plan: &Plan, warm_up: &WarmUp, json: bool) -> String {
+    let estimate = estimate(&plan.blocks, warm_up, &Unknown);
+    let trials: Vec<_> = plan.trials().collect();
+    if json {
+        let (least, most) = (estimate.least_seconds, estimate.most_seconds);
+        return json!({"trials": trials, "plan_hash": plan.hash(), "least_seconds": least, "most_seconds": most}).to_string();
+    }
+    let lines = plan.blocks.iter().flat_map(|block| {
+        block.sessions.iter().flat_map(move |session| {
+            let line = |cell: &Cell| {
+                format!("block {}  {}  {}\n", block.index + 1, session.backend.name, cell.point)
+            };
+            session.cells.iter().map(line).collect::<Vec<_>>()
+        })
+    });
+    format!(
+        "{}{} in {}: between {:.0} and {:.0} minutes, if a run takes a second\n",
+        lines.collect::<String>(),
+        plural(trials.len() as u64, "trial"),
+        plural(plan.blocks.len() as u64, "block"),
+        estimate.least_seconds / 60.0,
+        (estimate.most_seconds / 60.0).ceil(),
+    )
+}
+
+/// Compares what is recorded in `folder`, writes the reports beside it, and shows the summary.
+pub(super) fn report(file: &PlanFile, folder: &Path, ui: &mut Ui) -> Result<Exit, Problem> {
+    let inputs = reports::read(&[folder.join(TRIALS)], ui)?;
+    let options =
+        compare::Options { baseline: Some(file.baseline.clone()), rigor: file.rigor, insist: file.insist };
+    let comparison = reports::compared(&inputs, &options)?;
+    let command = format!("crossrun compare --resume {}", file.matrix.run);
+    reports::write(&folder.join(PAGE), &reports::page(&comparison, Some(&command))?)?;
+    reports::write(&folder.join(MARKDOWN), &crate::report::markdown(&comparison))?;
+    reports::write(&folder.join(JSON), &reports::json(&comparison)?)?;
+    if ui.json() {
+        ui.result(&json!({"event": "comparison", "comparison": comparison}).to_string());
+    } else {
+        ui.result(&reports::text(&comparison));
+    }
+    ui.note(&format!("recorded in {}; open {}", folder.display(), folder.join(PAGE).display()));
+    Ok(exit(&comparison))
+}
+
+/// The worst of what happened, in the order 5, 4, 6.
+fn exit(comparison: &Comparison) -> Exit {
+    let samples = comparison.points.iter().flat_map(|point| &point.rows).flat_map(|row| &row.samples);
+    let statuses: Vec<_> = samples.map(|sample| sample.status).collect();
+    let ranked = [
+        (SampleStatus::Wrong, Exit::WrongAnswer),
+        (SampleStatus::Failed, Exit::TrialFailed),
+        (SampleStatus::Invalid, Exit::Invalid),
+    ];
+    let worst = ranked.iter().find(|(status, _)| statuses.contains(status));
+    worst.map_or(Exit::Done, |(_, exit)| *exit)
+}

@@ -1,0 +1,56 @@
+//! `crossrun report`: a comparison from any records, ours or the original project's.
+
+use std::path::PathBuf;
+
+use super::{Exit, Problem, reports};
+use crate::compare::Options;
+use crate::compare::model::Rigor;
+use crate::ui::Ui;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// Files of records, or folders that hold them.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// The backend that the others are compared with [default: the first in the records].
+    #[arg(long, value_name = "NAME")]
+    baseline: Option<String>,
+    /// Give verdicts that hold for the whole table.
+    #[arg(long)]
+    publish: bool,
+    /// Compare debug builds with release builds, and different workload libraries, all the same.
+    #[arg(long)]
+    insist: bool,
+    /// Write one page of HTML that works offline.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write the tables as Markdown.
+    #[arg(long, value_name = "FILE")]
+    md: Option<PathBuf>,
+    /// Write a line a row, for spreadsheets.
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    let inputs = reports::read(&arguments.paths, ui)?;
+    let rigor = if arguments.publish { Rigor::Publish } else { Rigor::Standard };
+    let options = Options { baseline: arguments.baseline.clone(), rigor, insist: arguments.insist };
+    let comparison = reports::compared(&inputs, &options)?;
+    if let Some(path) = &arguments.html {
+        reports::write(path, &reports::page(&comparison, None)?)?;
+    }
+    if let Some(path) = &arguments.md {
+        reports::write(path, &crate::report::markdown(&comparison))?;
+    }
+    if let Some(path) = &arguments.csv {
+        reports::write(path, &crate::report::csv(&comparison)?)?;
+    }
+    let text = if ui.json() {
+        serde_json::to_string(&comparison).map_err(|error| Problem::unexpected(&error))?
+    } else {
+        reports::text(&comparison)
+    };
+    ui.result(&text);
+    Ok(Exit::Done)
+}

@@ -1,0 +1,104 @@
+//! `crossrun show`: a run's trials, or one of them whole.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::{Exit, Problem};
+use crate::record::writer::TRIALS;
+use crate::record::{Entry, Kind, Status, TrialRecord, reader};
+use crate::ui::{Ui, lines, printable, table};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// The run's id, or the folder that it stands in.
+    run: String,
+    /// The line of a trial in the list, or a part of its name.
+    cell: Option<String>,
+}
+
+/// A trial and the line on which it stands.
+type Line = (u64, TrialRecord);
+
+pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    let trials = read(&folder(&arguments.run)?)?;
+    let text = match &arguments.cell {
+        None if ui.json() => json!(trials.iter().map(|(_, trial)| trial).collect::<Vec<_>>()).to_string(),
+        None => list(&trials),
+        Some(cell) => {
+            let chosen = choose(&trials, cell)?;
+            if ui.json() { json!(chosen).to_string() } else { page(chosen)? }
+        }
+    };
+    ui.result(&text);
+    Ok(Exit::Done)
+}
+
+fn folder(run: &str) -> Result<PathBuf, Problem> {
+    let folders = [PathBuf::from(run), Path::new("results").join(run)];
+    let found = folders.iter().find(|folder| folder.join(TRIALS).is_file());
+    found.cloned().ok_or_else(|| {
+        let looked = folders.map(|folder| folder.join(TRIALS).display().to_string()).join(" and ");
+        Problem::usage(format!("there is no run {run:?} (looked for {looked})")).with_remedy("ls results")
+    })
+}
+
+fn read(folder: &Path) -> Result<Vec<Line>, Problem> {
+    let mut trials = Vec::new();
+    for entry in reader::trials(&folder.join(TRIALS))? {
+        if let Entry::Record { line, record } = entry? {
+            trials.push((line, *record));
+        }
+    }
+    Ok(trials)
+}
+
+fn name(trial: &TrialRecord) -> String {
+    let record = &trial.record;
+    let block = record.metadata.block.map_or_else(String::new, |block| format!("/block={block}"));
+    let warm_up = if trial.kind == Kind::Warmup { "/warm-up" } else { "" };
+    format!("{}/backend={}{block}{warm_up}", record.run_id, record.backend)
+}
+
+fn choose<'a>(trials: &'a [Line], cell: &str) -> Result<&'a TrialRecord, Problem> {
+    let by_line = cell.parse::<u64>().ok().and_then(|wanted| trials.iter().find(|(line, _)| *line == wanted));
+    let mut by_name = trials.iter().filter(|(_, trial)| name(trial).contains(cell));
+    match (by_line, by_name.next(), by_name.next()) {
+        (Some((_, trial)), _, _) | (None, Some((_, trial)), None) => Ok(trial),
+        (None, None, _) => Err(Problem::usage(format!("no trial of this run is called {cell:?}"))),
+        (None, Some(_), Some(_)) => {
+            Err(Problem::usage(format!("{cell:?} is a part of several names"))
+                .with_remedy("the line instead"))
+        }
+    }
+}
+
+fn list(trials: &[Line]) -> String {
+    let mut table = table(["line", "status", "seconds", "trial"]);
+    for (line, trial) in trials {
+        let seconds = trial.record.metadata.worker_elapsed;
+        let seconds = seconds.map_or_else(|| "-".into(), |seconds| format!("{seconds:.3}"));
+        table.add_row([line.to_string(), status(trial.status).into(), seconds, printable(&name(trial))]);
+    }
+    lines(&table)
+}
+
+fn status(status: Status) -> &'static str {
+    match status {
+        Status::Verified => "verified",
+        Status::Wrong => "wrong",
+        Status::Invalid => "invalid",
+        Status::Failed => "failed",
+    }
+}
+
+/// The whole record, the command that repeats it, and its log.
+fn page(trial: &TrialRecord) -> Result<String, Problem> {
+    let record = serde_json::to_string_pretty(trial).map_err(|error| Problem::unexpected(&error))?;
+    let metadata = &trial.record.metadata;
+    let command = metadata.command.as_deref().unwrap_or("not recorded");
+    let log = metadata.log.as_ref().and_then(|path| std::fs::read(path).ok());
+    let log =
+        log.map_or_else(|| "nothing was logged".into(), |log| String::from_utf8_lossy(&log).into_owned());
+    Ok(printable(&format!("{}\n\n{record}\n\nagain: {command}\n\nlog:\n{log}\n", name(trial))))
+}

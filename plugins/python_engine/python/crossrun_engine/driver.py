@@ -1,0 +1,59 @@
+"""What a driver implements, and what a run is given."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+from .kernel import Workload
+from .spec import Result, Session, Spec
+
+# Seconds between two reports of progress: who is shown them reads no faster.
+_PROGRESS_INTERVAL = 0.05
+
+LEVELS = ("error", "warn", "info", "debug", "trace")
+
+
+class RunContext:
+    """What a run is given beside its spec and workload. Any thread of the driver's process may use it."""
+
+    def __init__(
+        self, log_dir: Path, cancel: threading.Event, send: Callable[[dict[str, Any]], None]
+    ) -> None:
+        self.log_dir = log_dir
+        self._cancel = cancel
+        self._send = send
+        self._next_progress = 0.0
+
+    def progress(self, done: int, total: int) -> None:
+        """Tells the host that `done` of `total` items are through. Cheap enough to call often."""
+        now = time.monotonic()
+        if now >= self._next_progress or done == total:
+            self._next_progress = now + _PROGRESS_INTERVAL
+            self._send({"type": "progress", "done": done, "total": total})
+
+    def cancelled(self) -> bool:
+        """Whether the host wants the run to stop. A run that does not look is killed a little later."""
+        return self._cancel.is_set()
+
+    def log(self, level: str, message: str) -> None:
+        """Hands a record to the host's log; `level` is one of error, warn, info, debug, trace."""
+        if level not in LEVELS:
+            raise ValueError(f"level is {level!r}, but must be one of {', '.join(LEVELS)}")
+        self._send({"type": "log", "level": level, "message": message})
+
+
+class Driver:
+    """One engine. Every method is called from the main thread, one at a time."""
+
+    def open(self, session: Session) -> None:
+        """Starts the engine, so that nothing of its start-up falls into a run."""
+
+    def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
+        """Runs the workload and returns the merged state of its sinks. A run that is not complete raises."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Stops the engine."""

@@ -1,0 +1,93 @@
+"""The exceptions that mean something to the host. Any other is a failure of the engine."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+STATUS_SPEC = 3
+
+
+class WorkloadError(Exception):
+    """A call into the workload library failed. It can be pickled, as it may cross from a worker."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(status, message)
+        self.status = status
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class _Told(Exception):
+    """An exception with a remedy: a command or a setting that mends it."""
+
+    def __init__(self, message: str, remedy: str | None = None) -> None:
+        super().__init__(message, remedy)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class UnsupportedError(_Told):
+    """What was asked for is valid, but this engine cannot express it."""
+
+
+class UnavailableError(_Told):
+    """The engine is not installed or not startable."""
+
+
+class InvalidSpecError(_Told):
+    """The spec or an option in `extra` is not valid."""
+
+
+class CancelledError(Exception):
+    """The run stopped because the host asked it to."""
+
+    def __init__(self, message: str = "the run was cancelled by the host") -> None:
+        super().__init__(message)
+
+
+_KINDS = {
+    UnsupportedError: "unsupported",
+    UnavailableError: "unavailable",
+    InvalidSpecError: "invalid_spec",
+    CancelledError: "cancelled",
+}
+
+
+def describe(error: BaseException) -> dict[str, str | None]:
+    """Kind, message and remedy of an exception, as the host reads them.
+
+    Engines wrap what an operator raised: what means something is looked for among the causes too.
+    """
+    for found in _chain(error):
+        if isinstance(found, WorkloadError):
+            kind = "invalid_spec" if found.status == STATUS_SPEC else "workload"
+            return {"kind": kind, "message": found.message, "remedy": None}
+        for meant, kind in _KINDS.items():
+            if isinstance(found, meant):
+                return {"kind": kind, "message": str(found), "remedy": getattr(found, "remedy", None)}
+    return {"kind": "engine", "message": _one_line(error), "remedy": None}
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        context = None if current.__suppress_context__ else current.__context__
+        current = current.__cause__ or context
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    name = type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return (f"{name}: {text}" if text else name) + place

@@ -1,0 +1,159 @@
+"""The driver's side of the channel: lines of JSON, one request at a time.
+
+The worker that started this process holds the other end. Requests are `open`, `run`, `cancel` and `close`; answers are
+`done`, `result` and `failed`; `progress` and `log` may come before an answer.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import multiprocessing
+import os
+import platform
+import queue
+import socket
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from .driver import Driver, RunContext
+from .failure import CancelledError, describe
+from .kernel import Workload
+from .spec import Result, Session, Spec
+
+PROTOCOL = 1
+
+# The channel's descriptor is moved out of the way of engines that close or reuse low ones.
+_LOWEST_DESCRIPTOR = 200
+
+# Seconds that a run has to stop after the worker has gone.
+_ORPHAN_GRACE = 2.0
+
+_Message = dict[str, Any]
+
+
+def serve(driver: Driver) -> None:
+    """Does what the worker asks for, until it says `close`. Does nothing in a child of the driver's process."""
+    if multiprocessing.parent_process() is not None:
+        return
+    channel = _Channel(_take_standard_input())
+    channel.send({"type": "hello", "protocol": PROTOCOL, "python": platform.python_version()})
+    while True:
+        request = channel.next_request()
+        if request is None:
+            return
+        channel.send_line(_answer(driver, request, channel))
+        if request["type"] == "close":
+            return
+
+
+def _take_standard_input() -> socket.socket:
+    """The channel comes as standard input, which is then nobody's."""
+    moved = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, _LOWEST_DESCRIPTOR)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    return socket.socket(fileno=moved)
+
+
+class _Channel:
+    """Lines to and from the worker. Any thread may send; one reads."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.cancel = threading.Event()
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._requests: queue.SimpleQueue[_Message | None] = queue.SimpleQueue()
+        # A forked child must neither speak for the driver nor keep its channel open.
+        os.register_at_fork(after_in_child=self._leave)
+        threading.Thread(target=self._read, name="crossrun-channel", daemon=True).start()
+
+    def next_request(self) -> _Message | None:
+        """Waits for a request; nothing when the worker has gone."""
+        return self._requests.get()
+
+    def send(self, message: _Message) -> None:
+        """Says something to the worker, if it is still there."""
+        self.send_line(_line(message))
+
+    def send_line(self, line: bytes) -> None:
+        """The same, for what is encoded already."""
+        try:
+            with self._lock:
+                self._connection.sendall(line)
+        except OSError:
+            self.cancel.set()
+
+    def _read(self) -> None:
+        try:
+            for line in self._connection.makefile("rb"):
+                request = json.loads(line)
+                if request["type"] == "cancel":
+                    self.cancel.set()
+                else:
+                    self.cancel.clear()
+                    self._requests.put(request)
+        except OSError:
+            pass
+        self.cancel.set()
+        self._requests.put(None)
+        time.sleep(_ORPHAN_GRACE)
+        os._exit(1)
+
+    def _leave(self) -> None:
+        os.close(self._connection.detach())
+
+
+def _line(message: _Message) -> bytes:
+    return json.dumps(message, separators=(",", ":"), allow_nan=False, default=str).encode() + b"\n"
+
+
+def _answer(driver: Driver, request: _Message, channel: _Channel) -> bytes:
+    try:
+        return _line(_do(driver, request, channel))
+    except Exception as error:
+        traceback.print_exc()
+        cause = CancelledError() if channel.cancel.is_set() else error
+        return _line({"type": "failed", **describe(cause)})
+
+
+def _do(driver: Driver, request: _Message, channel: _Channel) -> _Message:
+    kind = request["type"]
+    if kind == "open":
+        driver.open(Session.of(request["session"]))
+    elif kind == "run":
+        return _run(driver, request, channel)
+    elif kind == "close":
+        driver.close()
+    else:
+        raise ValueError(f"the worker asks for {kind!r}, which this version does not know")
+    return {"type": "done"}
+
+
+def _run(driver: Driver, request: _Message, channel: _Channel) -> _Message:
+    spec = Spec.of(request["spec"])
+    context = RunContext(Path(request["log_dir"]), channel.cancel, channel.send)
+    workload = Workload(request["library"], request["sha256"], json.dumps(request["spec"], sort_keys=True))
+    started = time.perf_counter()
+    _ = workload.plan
+    opened = time.perf_counter()
+    result = driver.run(spec, workload, context)
+    elapsed = time.perf_counter() - opened
+    return _result(result, elapsed, opened - started)
+
+
+def _result(result: Result, elapsed: float, opening: float) -> _Message:
+    metrics = dict(result.metrics)
+    metrics["versions"] = {"python": platform.python_version(), **metrics.get("versions", {})}
+    metrics.setdefault("workload_open_seconds", opening)
+    return {
+        "type": "result",
+        "scheduler_name": result.scheduler_name,
+        "elapsed_time": elapsed if result.elapsed_time is None else result.elapsed_time,
+        "results_count": result.results_count,
+        "sink_state": result.sink_state.hex(),
+        "metrics": metrics,
+    }

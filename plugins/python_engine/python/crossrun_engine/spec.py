@@ -1,0 +1,75 @@
+"""What is to be run, what holds for a session, and what a run came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A description of one run that holds for every backend."""
+
+    name: str
+    total_items: int
+    parallelism: int
+    scheduler_name: str
+    seed: int
+    extra: dict[str, Any]
+
+    @property
+    def batch_size(self) -> int:
+        """How many items travel together. The host has checked it."""
+        return int(self.extra.get("batch_size", 1))
+
+    @property
+    def fusion(self) -> str:
+        """`auto`, or `off`: one task or message for each stage and batch."""
+        return str(self.extra.get("fusion", "auto"))
+
+    @classmethod
+    def of(cls, message: dict[str, Any]) -> Spec:
+        """Reads the JSON object; fields of a later version are passed over."""
+        return cls(
+            name=message["name"],
+            total_items=message["total_items"],
+            parallelism=message["parallelism"],
+            scheduler_name=message["scheduler_name"],
+            seed=message["seed"],
+            extra=message.get("extra", {}),
+        )
+
+
+@dataclass(frozen=True)
+class Session:
+    """What holds from `open` to `close`."""
+
+    parallelism: int
+    nodes: int
+    options: dict[str, Any]
+    data_dir: Path
+    log_dir: Path
+
+    @classmethod
+    def of(cls, message: dict[str, Any]) -> Session:
+        """Reads the JSON object; fields of a later version are passed over."""
+        return cls(
+            parallelism=message["parallelism"],
+            nodes=message["nodes"],
+            options=message["options"],
+            data_dir=Path(message["data_dir"]),
+            log_dir=Path(message["log_dir"]),
+        )
+
+
+@dataclass
+class Result:
+    """What a driver returns: the merged state of all sinks, and its own claims."""
+
+    results_count: int
+    sink_state: bytes
+    scheduler_name: str
+    metrics: dict[str, Any] = field(default_factory=dict)
+    elapsed_time: float | None = None
+    """Seconds; measured around `run` unless the driver knows better."""

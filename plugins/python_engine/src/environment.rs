@@ -1,0 +1,317 @@
+//! An engine's own environment: where it is, and whether it is whole.
+//!
+//! `<data folder>/environments/<engine>/<hash>/` is a virtual environment. The hash is of the requirements and the
+//! interpreter. A marker is written last: a folder without one is what an interrupted set-up left, and is never used.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::engine::Engine;
+use crate::interpreter::{Interpreter, Version};
+
+const MARKER: &str = "crossrun-environment.json";
+const SCHEMA: u32 = 1;
+
+/// How often a set-up that waits for another one looks again.
+const LOCK_TICK: Duration = Duration::from_millis(50);
+
+/// What the marker says.
+#[derive(Serialize, Deserialize)]
+struct Marker {
+    schema: u32,
+    /// SHA-256 of the requirements that were installed.
+    requirements: String,
+    python: Version,
+    /// The interpreter that the environment was made with.
+    base: PathBuf,
+    /// Where modules are, from the environment's folder.
+    modules: PathBuf,
+}
+
+/// An environment that is whole.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Environment {
+    folder: PathBuf,
+}
+
+impl Environment {
+    pub(crate) fn python(&self) -> PathBuf {
+        python(&self.folder)
+    }
+}
+
+/// Why there is no environment to use.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unready {
+    #[error("{0} is not set up")]
+    Missing(&'static str),
+    #[error("the environment of {name} is damaged: {} is gone", path.display())]
+    Damaged { name: &'static str, path: PathBuf },
+}
+
+/// All environments of one engine.
+pub(crate) struct Environments<'a> {
+    engine: &'a Engine,
+    root: PathBuf,
+}
+
+impl<'a> Environments<'a> {
+    pub(crate) fn new(engine: &'a Engine, data_dir: &Path) -> Self {
+        Self { engine, root: data_dir.join("environments") }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.root.join(self.engine.name)
+    }
+
+    /// Where the environment on `interpreter` belongs.
+    pub(crate) fn place(&self, interpreter: &Interpreter) -> PathBuf {
+        let mut digest = Sha256::new();
+        digest.update(self.engine.requirements_hash());
+        digest.update(interpreter.version.to_string());
+        digest.update(interpreter.executable.as_os_str().as_encoded_bytes());
+        self.folder().join(&hex::encode(digest.finalize())[..16])
+    }
+
+    /// The environment with what this engine requires. Reads a few files and starts nothing.
+    pub(crate) fn find(&self) -> Result<Environment, Unready> {
+        let mut found = Err(Unready::Missing(self.engine.name));
+        for entry in fs::read_dir(self.folder()).into_iter().flatten().flatten() {
+            match self.check(&entry.path()) {
+                Err(Unready::Missing(_)) => {}
+                Ok(environment) => return Ok(environment),
+                damaged => found = damaged,
+            }
+        }
+        found
+    }
+
+    /// Whether the environment in `folder` is whole and has what this engine requires.
+    pub(crate) fn check(&self, folder: &Path) -> Result<Environment, Unready> {
+        let name = self.engine.name;
+        let marker = fs::read(folder.join(MARKER)).ok();
+        let marker = marker.and_then(|text| serde_json::from_slice::<Marker>(&text).ok());
+        let fits = |marker: &Marker| {
+            marker.schema == SCHEMA && marker.requirements == self.engine.requirements_hash()
+        };
+        let marker = marker.filter(fits).ok_or(Unready::Missing(name))?;
+        let module = folder.join(&marker.modules).join(self.engine.import_check.replace('.', "/"));
+        // The interpreter is a link to the one that the environment was made with, which may be gone.
+        let gone = [python(folder), module].into_iter().find(|path| !exists(path));
+        match gone {
+            Some(path) => Err(Unready::Damaged { name, path }),
+            None => Ok(Environment { folder: folder.into() }),
+        }
+    }
+
+    /// Declares the environment in `folder` whole.
+    pub(crate) fn mark(&self, folder: &Path, interpreter: &Interpreter) -> io::Result<()> {
+        let marker = Marker {
+            schema: SCHEMA,
+            requirements: self.engine.requirements_hash(),
+            python: interpreter.version,
+            base: interpreter.executable.clone(),
+            modules: modules(folder)?,
+        };
+        let partial = folder.join(format!("{MARKER}.partial-{}", std::process::id()));
+        fs::write(&partial, serde_json::to_vec(&marker)?)?;
+        File::open(&partial)?.sync_all()?;
+        fs::rename(partial, folder.join(MARKER))
+    }
+
+    /// Waits until no other set-up of this engine runs. Nothing if `cancelled` said yes before.
+    pub(crate) fn lock(&self, cancelled: impl Fn() -> bool) -> io::Result<Option<File>> {
+        fs::create_dir_all(&self.root)?;
+        let file = File::create(self.root.join(format!("{}.lock", self.engine.name)))?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(file)),
+                Err(TryLockError::Error(error)) => return Err(error),
+                Err(TryLockError::WouldBlock) if cancelled() => return Ok(None),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_TICK),
+            }
+        }
+    }
+
+    /// Deletes what interrupted set-ups left, and the damaged environment in `place`.
+    pub(crate) fn sweep_incomplete(&self, place: &Path) -> io::Result<()> {
+        self.discard_where(|folder| folder == place || !folder.join(MARKER).exists())
+    }
+
+    /// Deletes every environment of this engine but `kept`: those of other requirements or interpreters.
+    pub(crate) fn sweep_others(&self, kept: &Path) -> io::Result<()> {
+        self.discard_where(|folder| folder != kept)
+    }
+
+    fn discard_where(&self, unwanted: impl Fn(&Path) -> bool) -> io::Result<()> {
+        for entry in fs::read_dir(self.folder()).into_iter().flatten() {
+            let path = entry?.path();
+            if unwanted(&path) {
+                self.discard(&path)?;
+            }
+        }
+        self.delete_discarded()
+    }
+
+    /// Deletes all that was installed for this engine.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        self.discard(&self.folder())?;
+        self.delete_discarded()
+    }
+
+    /// Takes a folder out of sight in one step, so that nobody finds half of it.
+    fn discard(&self, folder: &Path) -> io::Result<()> {
+        let mut number = 0;
+        loop {
+            let discarded = self.root.join(format!("{}{number}", self.discarded_prefix()));
+            match fs::rename(folder, &discarded) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                Err(error) if is_taken(&error) => number += 1,
+                renamed => return renamed,
+            }
+        }
+    }
+
+    fn delete_discarded(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.root).into_iter().flatten() {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(&self.discarded_prefix()) {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn discarded_prefix(&self) -> String {
+        format!(".removed-{}-", self.engine.name)
+    }
+}
+
+/// The interpreter of the environment in `folder`.
+pub(crate) fn python(folder: &Path) -> PathBuf {
+    folder.join("bin/python")
+}
+
+/// A module is a file or a folder; both are looked for, as the path of either.
+fn exists(path: &Path) -> bool {
+    path.exists() || path.with_extension("py").exists()
+}
+
+/// The folder of modules, from the environment's own.
+fn modules(folder: &Path) -> io::Result<PathBuf> {
+    for entry in fs::read_dir(folder.join("lib"))? {
+        let name = entry?.file_name();
+        if name.to_string_lossy().starts_with("python") {
+            return Ok(Path::new("lib").join(name).join("site-packages"));
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::NotFound, "the new environment has no folder of modules"))
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::fixture::{ENGINE, program};
+    use crate::interpreter::PythonRange;
+
+    /// A data folder with an environment that looks as an installer leaves it.
+    fn installed() -> (tempfile::TempDir, PathBuf) {
+        let data = tempfile::tempdir().unwrap();
+        let interpreter = interpreter(data.path());
+        let environments = Environments::new(&ENGINE, data.path());
+        let folder = environments.place(&interpreter);
+        fs::create_dir_all(folder.join("lib/python3.11/site-packages/one")).unwrap();
+        fs::write(folder.join("lib/python3.11/site-packages/one/part.py"), "").unwrap();
+        fs::create_dir(folder.join("bin")).unwrap();
+        std::os::unix::fs::symlink(&interpreter.executable, python(&folder)).unwrap();
+        environments.mark(&folder, &interpreter).unwrap();
+        (data, folder)
+    }
+
+    fn interpreter(folder: &Path) -> Interpreter {
+        let path = folder.join("base");
+        program(folder, "base", &format!("echo '[[3, 11, 1], \"{}\"]'", path.display()));
+        Interpreter::find(Some(&path), PythonRange::new((3, 9), (3, 11)), None).unwrap()
+    }
+
+    #[test]
+    fn a_whole_environment_is_found_without_starting_anything() {
+        let (data, folder) = installed();
+        assert_eq!(Environments::new(&ENGINE, data.path()).find(), Ok(Environment { folder }));
+    }
+
+    #[test]
+    fn looking_takes_less_than_five_milliseconds() {
+        let (data, _folder) = installed();
+        let environments = Environments::new(&ENGINE, data.path());
+        let looked = |_| {
+            let since = Instant::now();
+            environments.find().unwrap();
+            since.elapsed()
+        };
+        // The quickest of some, as the machine may be busy with other things.
+        assert!((0..20).map(looked).min().unwrap() < Duration::from_millis(5));
+    }
+
+    #[test]
+    fn what_was_deleted_afterwards_is_named() {
+        for gone in ["base", "lib/python3.11/site-packages/one/part.py", "lib"] {
+            let (data, folder) = installed();
+            let path = if gone == "base" { data.path().join(gone) } else { folder.join(gone) };
+            if path.is_dir() {
+                fs::remove_dir_all(path).unwrap()
+            } else {
+                fs::remove_file(path).unwrap()
+            }
+            let error = Environments::new(&ENGINE, data.path()).find().unwrap_err().to_string();
+            assert!(error.starts_with("the environment of tested is damaged: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn without_a_marker_or_with_other_requirements_there_is_none() {
+        const NEWER: Engine = Engine { requirements: "one==2 --hash=sha256:22", ..ENGINE };
+        let (data, folder) = installed();
+        assert_eq!(Environments::new(&NEWER, data.path()).find(), Err(Unready::Missing("tested")));
+        fs::remove_file(folder.join(MARKER)).unwrap();
+        assert_eq!(Environments::new(&ENGINE, data.path()).find(), Err(Unready::Missing("tested")));
+    }
+
+    #[test]
+    fn sweeping_keeps_what_is_whole_and_removing_keeps_nothing() {
+        let (data, folder) = installed();
+        let environments = Environments::new(&ENGINE, data.path());
+        let half = folder.with_file_name("half");
+        fs::create_dir(&half).unwrap();
+        environments.sweep_incomplete(&folder.with_file_name("new")).unwrap();
+        assert!(!half.exists());
+        environments.sweep_others(&folder).unwrap();
+        assert!(environments.find().is_ok());
+        environments.remove().unwrap();
+        environments.remove().unwrap();
+        assert_eq!(environments.find(), Err(Unready::Missing("tested")));
+        assert_eq!(fs::read_dir(data.path().join("environments")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn one_set_up_at_a_time_holds_the_lock() {
+        let data = tempfile::tempdir().unwrap();
+        let environments = Environments::new(&ENGINE, data.path());
+        let held = environments.lock(|| false).unwrap();
+        assert!(held.is_some());
+        assert!(environments.lock(|| true).unwrap().is_none());
+        drop(held);
+        assert!(environments.lock(|| true).unwrap().is_some());
+    }
+}

@@ -1,0 +1,439 @@
+//! Makes an environment: a virtual one, with the packages that are required, each checked by its hash.
+//!
+//! Where packages come from is the user's own affair: nothing here names an index.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use plugin_api::{ErrorKind, RunnerError, SetupContext};
+
+use crate::engine::Engine;
+use crate::environment::{self, Environments};
+use crate::group::Group;
+use crate::interpreter::{Interpreter, on_path};
+use crate::output::{ending, last_lines};
+
+/// How often a set-up looks whether it is to stop.
+const TICK: Duration = Duration::from_millis(50);
+/// How long output is waited for after the installer has ended: a process that it left may hold the pipe.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// Why an environment could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InstallError {
+    #[error("the set-up was cancelled")]
+    Cancelled,
+    #[error("{} has no module venv", python.display())]
+    NoVenv { python: PathBuf, version: String },
+    #[error("no package index could be reached, or it does not have what is needed: {0}")]
+    NoNetwork(String),
+    #[error("no space is left in {}", .0.display())]
+    NoSpace(PathBuf),
+    #[error("the installer {ending}: {last} (all of it is in {})", log.display())]
+    Installer { ending: String, last: String, log: PathBuf },
+    #[error("{step}: {error}")]
+    File { step: &'static str, error: io::Error },
+}
+
+impl InstallError {
+    /// As the host is told, with a command that mends it.
+    pub(crate) fn told(self, engine: &Engine) -> RunnerError {
+        let setup = engine.setup_command();
+        let remedy = match &self {
+            Self::Cancelled => return RunnerError::new(ErrorKind::Cancelled, self.to_string()),
+            Self::NoVenv { version, .. } if Path::new("/etc/debian_version").exists() => {
+                format!("sudo apt install python{version}-venv")
+            }
+            Self::NoVenv { .. } => format!("{setup} --python PATH_OF_ANOTHER_PYTHON"),
+            Self::NoNetwork(_) => format!("PIP_INDEX_URL=AN_INDEX_THAT_CAN_BE_REACHED {setup}"),
+            Self::NoSpace(_) => format!("CROSSRUN_DATA_DIR=A_FOLDER_WITH_MORE_SPACE {setup}"),
+            Self::Installer { .. } | Self::File { .. } => setup,
+        };
+        let message = format!("{} cannot be set up: {self}", engine.name);
+        RunnerError::new(ErrorKind::Setup, message).with_remedy(remedy)
+    }
+}
+
+/// One set-up.
+pub(crate) struct Installation<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) environments: &'a Environments<'a>,
+    pub(crate) interpreter: &'a Interpreter,
+    pub(crate) context: &'a SetupContext,
+}
+
+impl Installation<'_> {
+    /// Makes the environment in `folder`, which is not there.
+    pub(crate) fn make(&self, folder: &Path) -> Result<(), InstallError> {
+        let made = self.steps(folder);
+        if made.is_err() {
+            // What is left is never used; the next set-up deletes it if this does not.
+            let _ = fs::remove_dir_all(folder);
+        }
+        made
+    }
+
+    fn steps(&self, folder: &Path) -> Result<(), InstallError> {
+        let parent = folder.parent().unwrap_or(folder);
+        fs::create_dir_all(parent).map_err(|error| self.file("make the folder", error))?;
+        let uv = usable_uv();
+        self.context.progress(0, self.engine.packages(), "making the environment");
+        self.execute(self.venv(uv.as_deref(), folder))?;
+        if uv.is_none() {
+            self.execute(pip(folder))?;
+        }
+        let requirements = folder.join("requirements.txt");
+        fs::write(&requirements, self.engine.requirements)
+            .map_err(|error| self.file("write the requirements", error))?;
+        self.execute(installer(uv.as_deref(), folder, &requirements))?;
+        self.environments.mark(folder, self.interpreter).map_err(|error| self.file("write the marker", error))
+    }
+
+    fn venv(&self, uv: Option<&Path>, folder: &Path) -> Command {
+        let python = &self.interpreter.executable;
+        let mut command = Command::new(uv.unwrap_or(python));
+        match uv {
+            Some(_) => command.args(["venv", "--python"]).arg(python),
+            None => command.args(["-I", "-m", "venv", "--without-pip"]),
+        };
+        command.arg(folder);
+        command
+    }
+
+    /// Runs one step to its end, with its output as progress and in the log.
+    fn execute(&self, mut command: Command) -> Result<(), InstallError> {
+        let mut running =
+            Running::start(&mut command).map_err(|error| self.file("start the installer", error))?;
+        let mut told = Told::new(self.context, self.engine.packages());
+        while !running.group.has_ended() {
+            match running.lines.recv_timeout(TICK) {
+                Ok(line) => told.line(line),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(TICK),
+            }
+            if self.context.cancelled() {
+                return Err(InstallError::Cancelled);
+            }
+        }
+        running.drain(&mut told);
+        let status = running.group.end().map_err(|error| self.file("wait for the installer", error))?;
+        if status.success() { Ok(()) } else { Err(self.reason(status, &told)) }
+    }
+
+    /// What the installer's output says of why it failed.
+    fn reason(&self, status: ExitStatus, told: &Told<'_>) -> InstallError {
+        let text = told.text.as_str();
+        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        if says(&["No space left on device", "[Errno 28]", "os error 28", "Disk quota exceeded"]) {
+            return InstallError::NoSpace(self.context.data_dir().into());
+        }
+        if says(&["No module named venv", "ensurepip is not available", "No module named ensurepip"]) {
+            let Interpreter { executable, version } = self.interpreter;
+            return InstallError::NoVenv { python: executable.clone(), version: version.minor() };
+        }
+        if says(UNREACHABLE) {
+            return InstallError::NoNetwork(told.last_error());
+        }
+        InstallError::Installer { ending: ending(status), last: told.last_error(), log: told.log.clone() }
+    }
+
+    fn file(&self, step: &'static str, error: io::Error) -> InstallError {
+        match error.kind() {
+            io::ErrorKind::StorageFull => InstallError::NoSpace(self.context.data_dir().into()),
+            _ => InstallError::File { step, error },
+        }
+    }
+}
+
+/// How pip and uv say that they did not get to a package.
+const UNREACHABLE: &[&str] = &[
+    "Failed to establish a new connection",
+    "name resolution",
+    "Connection refused",
+    "ConnectTimeout",
+    "Read timed out",
+    "Cannot connect to proxy",
+    "Max retries exceeded",
+    "(from versions: none)",
+    "Failed to fetch",
+    "error sending request",
+    "dns error",
+    "not found in the package registry",
+    "No solution found",
+];
+
+/// A step of its own: `venv` would do it too, but keeps to itself why it failed.
+fn pip(folder: &Path) -> Command {
+    let mut command = Command::new(environment::python(folder));
+    command.args(["-I", "-m", "ensurepip", "--upgrade", "--default-pip"]);
+    command
+}
+
+fn installer(uv: Option<&Path>, folder: &Path, requirements: &Path) -> Command {
+    let python = environment::python(folder);
+    let mut command = Command::new(uv.unwrap_or(&python));
+    match uv {
+        Some(_) => {
+            command.args(["pip", "sync", "--require-hashes", "--compile-bytecode", "--python"]).arg(&python);
+        }
+        None => {
+            command.args(["-I", "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-input"]);
+            command.args(["--disable-pip-version-check", "--progress-bar=off", "-r"]);
+        }
+    }
+    command.arg(requirements);
+    command
+}
+
+/// uv, which is faster, where it knows where packages come from. It reads none of pip's settings: a user who has some,
+/// and none for uv, means pip.
+fn usable_uv() -> Option<PathBuf> {
+    let set = |prefixes: &[&str]| {
+        std::env::vars_os().any(|(name, _)| {
+            let name = name.to_string_lossy().into_owned();
+            prefixes.iter().any(|prefix| name.starts_with(prefix))
+        })
+    };
+    let for_uv = set(&["UV_INDEX", "UV_DEFAULT_INDEX", "UV_FIND_LINKS", "UV_CONFIG_FILE", "UV_OFFLINE"]);
+    let for_pip = set(PIP_SOURCES) || pip_settings().any(|path| path.exists());
+    on_path("uv", std::env::var_os("PATH").as_deref()).filter(|_| for_uv || !for_pip)
+}
+
+/// Variables that tell pip where packages come from, or how to get there.
+const PIP_SOURCES: &[&str] = &[
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_NO_INDEX",
+    "PIP_FIND_LINKS",
+    "PIP_PROXY",
+    "PIP_CERT",
+    "PIP_CONFIG_FILE",
+];
+
+/// Where pip looks for settings of the machine and the user.
+fn pip_settings() -> impl Iterator<Item = PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let home = variable("HOME");
+    let config = variable("XDG_CONFIG_HOME").or_else(|| Some(home.as_ref()?.join(".config")));
+    let of_user = config.map(|folder| folder.join("pip/pip.conf"));
+    let legacy = home.map(|folder| folder.join(".pip/pip.conf"));
+    [of_user, legacy, Some("/etc/pip.conf".into()), Some("/etc/xdg/pip/pip.conf".into())]
+        .into_iter()
+        .flatten()
+}
+
+/// An installer that was started.
+struct Running {
+    group: Group,
+    lines: Receiver<String>,
+}
+
+impl Running {
+    fn start(command: &mut Command) -> io::Result<Self> {
+        let (reader, writer) = io::pipe()?;
+        command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
+        command.env("PYTHONUNBUFFERED", "1").env_remove("PYTHONPATH");
+        let group = Group::spawn(command)?;
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            let mut reader = BufReader::new(reader);
+            let mut line = Vec::new();
+            while reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+                if sender.send(String::from_utf8_lossy(&line).trim_end().to_owned()).is_err() {
+                    break;
+                }
+                line.clear();
+            }
+        });
+        Ok(Self { group, lines })
+    }
+
+    fn drain(&self, told: &mut Told<'_>) {
+        let deadline = Instant::now() + DRAIN;
+        while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            told.line(line);
+        }
+    }
+}
+
+/// What the installer has said so far.
+struct Told<'a> {
+    context: &'a SetupContext,
+    packages: u64,
+    /// How many packages it has come to.
+    seen: u64,
+    text: String,
+    log: PathBuf,
+}
+
+impl<'a> Told<'a> {
+    fn new(context: &'a SetupContext, packages: u64) -> Self {
+        let log = context.log_dir().join("setup.log");
+        Self { context, packages, seen: 0, text: String::new(), log }
+    }
+
+    fn line(&mut self, line: String) {
+        if let Some(message) = message(&line) {
+            self.seen += u64::from(line.starts_with("Collecting "));
+            self.context.progress(self.seen.min(self.packages), self.packages, message);
+        }
+        // The log is for people; without it the set-up goes on.
+        if let Ok(mut log) = fs::OpenOptions::new().create(true).append(true).open(&self.log) {
+            let _ = writeln!(log, "{line}");
+        }
+        self.text.push_str(&line);
+        self.text.push('\n');
+    }
+
+    /// The last line that it called an error, or else the last line.
+    fn last_error(&self) -> String {
+        let is_error = |line: &&str| line.to_ascii_lowercase().starts_with("error");
+        let error = self.text.lines().rev().find(is_error);
+        error.map_or_else(|| last_lines(&self.text, 1), |line| line.trim().to_owned())
+    }
+}
+
+/// What a line of pip's or uv's output means for who waits.
+fn message(line: &str) -> Option<String> {
+    let words = line.trim();
+    let starts = ["Collecting ", "Downloading ", "Installing ", "Resolved ", "Prepared ", "Installed "];
+    if !starts.iter().any(|start| words.starts_with(start)) {
+        return None;
+    }
+    let short = words.split(" (").next().unwrap_or(words);
+    Some(match short.split_once(": ") {
+        Some((what, _)) => what.to_owned(),
+        None => short.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use plugin_api::{HostServices, Progress};
+
+    use super::*;
+    use crate::fixture::{ENGINE, program};
+    use crate::interpreter::PythonRange;
+
+    #[derive(Default)]
+    struct Host {
+        progress: Mutex<Vec<(u64, u64, String)>>,
+        cancels: AtomicBool,
+    }
+
+    impl HostServices for Host {
+        fn log(&self, _: log::Level, _: &str, _: &str) {}
+
+        fn progress(&self, progress: Progress) {
+            let Progress { done, total, message } = progress;
+            self.progress.lock().unwrap().push((done, total, message));
+        }
+
+        fn cancelled(&self) -> bool {
+            self.cancels.load(Ordering::Relaxed)
+        }
+
+        fn clock_nanos(&self) -> u64 {
+            0
+        }
+    }
+
+    /// What comes of an interpreter whose `-m venv` runs `script`, told as the host is told.
+    fn install(script: &str, host: &Arc<Host>) -> (tempfile::TempDir, Result<(), RunnerError>) {
+        let data = tempfile::tempdir().unwrap();
+        let path = data.path().join("base");
+        let answer = format!("[ \"$3\" = -c ] && echo '[[3, 11, 1], \"{}\"]' && exit", path.display());
+        program(data.path(), "base", &format!("{answer}\nfolder=\"$5\"\n{script}"));
+        let range = PythonRange::new((3, 9), (3, 11));
+        let interpreter = Interpreter::find(Some(&path), range, None).unwrap();
+        let environments = Environments::new(&ENGINE, data.path());
+        let context = SetupContext::new(Arc::<Host>::clone(host), data.path().into(), data.path().into());
+        let folder = environments.place(&interpreter);
+        let installation = Installation {
+            engine: &ENGINE,
+            environments: &environments,
+            interpreter: &interpreter,
+            context: &context,
+        };
+        let made = installation.make(&folder).map_err(|error| error.told(&ENGINE));
+        assert_eq!(folder.exists(), made.is_ok(), "half an environment was left");
+        (data, made)
+    }
+
+    /// What a venv has, with a pip that prints `output` and ends with `code`.
+    fn venv(output: &str, code: u8) -> String {
+        let modules = "mkdir -p \"$folder/bin\" \"$folder/lib/python3.11/site-packages/one/part\"";
+        let pip = format!(
+            "printf '#!/bin/sh\\n[ $3 = pip ] || exit 0; echo \"{output}\"; exit {code}\\n' > \"$folder/bin/python\""
+        );
+        format!("{modules}\n{pip}\nchmod 755 \"$folder/bin/python\"")
+    }
+
+    #[test]
+    fn an_environment_is_made_and_progress_told() {
+        let host = Arc::new(Host::default());
+        let script = venv(
+            "Collecting one==1 (from -r x)\\nCollecting two==2\\nnoise\\nInstalling collected packages: one",
+            0,
+        );
+        let (data, made) = install(&script, &host);
+        made.unwrap();
+        assert!(Environments::new(&ENGINE, data.path()).find().is_ok());
+        let told = host.progress.lock().unwrap().clone();
+        let expected = [
+            (0, 2, "making the environment"),
+            (1, 2, "Collecting one==1"),
+            (2, 2, "Collecting two==2"),
+            (2, 2, "Installing collected packages"),
+        ];
+        assert_eq!(told, expected.map(|(done, total, message)| (done, total, message.to_owned())));
+        let log = fs::read_to_string(data.path().join("setup.log")).unwrap();
+        assert!(log.contains("noise"), "{log}");
+    }
+
+    #[test]
+    fn every_failure_is_one_line_with_a_remedy() {
+        let unreachable = "ERROR: No matching distribution found for one==1 (from versions: none)";
+        let cases = [
+            ("echo '/x/python: No module named venv'; exit 1".into(), "has no module venv", "python"),
+            (
+                "echo 'OSError: [Errno 28] No space left on device'; exit 1".into(),
+                "no space is left in",
+                "CROSSRUN_DATA_DIR=",
+            ),
+            (venv(unreachable, 1), "no package index could be reached", "PIP_INDEX_URL="),
+            (
+                venv("ERROR: something else\\nhint", 1),
+                "exited with code 1: ERROR: something else",
+                "crossrun setup tested",
+            ),
+            ("kill -9 $$".into(), "was killed by signal 9 (SIGKILL)", "crossrun setup tested"),
+        ];
+        for (script, message, remedy) in cases {
+            let (_data, made) = install(&script, &Arc::new(Host::default()));
+            let error = made.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Setup);
+            assert!(error.message.contains(message), "{error}");
+            assert!(error.remedy.as_ref().unwrap().contains(remedy), "{error}");
+            assert_eq!(error.to_string().lines().count(), 1, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_set_up_that_is_cancelled_leaves_nothing_running() {
+        let host = Arc::new(Host::default());
+        host.cancels.store(true, Ordering::Relaxed);
+        let since = Instant::now();
+        let (_data, made) = install("mkdir -p \"$folder\"; sleep 60", &host);
+        assert_eq!(made.unwrap_err().kind, ErrorKind::Cancelled);
+        assert!(since.elapsed() < Duration::from_secs(30));
+    }
+}

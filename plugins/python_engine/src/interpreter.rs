@@ -1,0 +1,208 @@
+//! Finds a Python interpreter of a version that the engine runs on.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What is asked of an interpreter: its version and where it really is, as a launcher may stand before it.
+const QUESTION: &str = "import json, sys; print(json.dumps([list(sys.version_info[:3]), sys.executable]))";
+
+/// Versions of Python, by major and minor number, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PythonRange {
+    first: (u8, u8),
+    last: (u8, u8),
+}
+
+impl PythonRange {
+    /// From `first` to `last`, both included: `PythonRange::new((3, 9), (3, 13))`.
+    pub const fn new(first: (u8, u8), last: (u8, u8)) -> Self {
+        Self { first, last }
+    }
+
+    fn contains(self, version: Version) -> bool {
+        (self.first..=self.last).contains(&(version.0, version.1))
+    }
+
+    /// The names under which such an interpreter may be found: what the user calls Python, then the newest version. (A
+    /// version manager's launchers for versions that are not there take long to say so.)
+    fn names(self) -> impl Iterator<Item = String> {
+        let (major, newest) = self.last;
+        let oldest = if self.first.0 == major { self.first.1 } else { 0 };
+        let versioned = (oldest..=newest).rev().map(move |minor| format!("python{major}.{minor}"));
+        ["python3".into(), "python".into()].into_iter().chain(versioned)
+    }
+}
+
+impl fmt::Display for PythonRange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, last) = (self.first, self.last);
+        write!(formatter, "{}.{} to {}.{}", first.0, first.1, last.0, last.1)
+    }
+}
+
+/// Major, minor and micro version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Version(u8, u8, u8);
+
+impl Version {
+    /// Major and minor version, as in the interpreter's name.
+    pub(crate) fn minor(self) -> String {
+        format!("{}.{}", self.0, self.1)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}.{}", self.0, self.1, self.2)
+    }
+}
+
+/// An interpreter that answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Interpreter {
+    pub(crate) executable: PathBuf,
+    pub(crate) version: Version,
+}
+
+/// Why there is no interpreter.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InterpreterError {
+    #[error("no Python {0} is on the PATH")]
+    Missing(PythonRange),
+    #[error("{} is Python {version}, but {range} is needed", path.display())]
+    OutOfRange { path: PathBuf, version: Version, range: PythonRange },
+    #[error("{} is not a Python that works: {why}", path.display())]
+    Broken { path: PathBuf, why: String },
+}
+
+impl Interpreter {
+    /// The interpreter at `chosen`, or else the first one on `search` (as `PATH`) whose version is in `range`.
+    pub(crate) fn find(
+        chosen: Option<&Path>,
+        range: PythonRange,
+        search: Option<&OsStr>,
+    ) -> Result<Self, InterpreterError> {
+        if let Some(path) = chosen {
+            return Self::ask(path)?.within(range);
+        }
+        let mut refused = None;
+        for path in candidates(range, search) {
+            match Self::ask(&path).and_then(|found| found.within(range)) {
+                Ok(found) => return Ok(found),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        // A version that does not fit says more than that a launcher of a version manager led nowhere.
+        Err(refused
+            .filter(|error| matches!(error, InterpreterError::OutOfRange { .. }))
+            .unwrap_or(InterpreterError::Missing(range)))
+    }
+
+    /// Starts the interpreter at `path`, to hear its version.
+    fn ask(path: &Path) -> Result<Self, InterpreterError> {
+        let broken = |why: String| InterpreterError::Broken { path: path.into(), why };
+        let mut command = Command::new(path);
+        command.args(["-I", "-S", "-c", QUESTION]).stdin(Stdio::null());
+        let output = command.output().map_err(|error| broken(error.to_string()))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(broken(said.lines().next().unwrap_or("it said nothing").to_owned()));
+        }
+        let (version, executable) = serde_json::from_slice(&output.stdout)
+            .map_err(|_| broken("it does not answer as Python does".into()))?;
+        Ok(Self { executable, version })
+    }
+
+    fn within(self, range: PythonRange) -> Result<Self, InterpreterError> {
+        if range.contains(self.version) {
+            return Ok(self);
+        }
+        Err(InterpreterError::OutOfRange { path: self.executable, version: self.version, range })
+    }
+}
+
+/// Executable files on `search` that are called like an interpreter of `range`. Nothing is started.
+pub(crate) fn candidates(range: PythonRange, search: Option<&OsStr>) -> impl Iterator<Item = PathBuf> {
+    let folders: Vec<PathBuf> = search.map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
+    range.names().flat_map(move |name| {
+        let files: Vec<PathBuf> = folders.iter().map(|folder| folder.join(&name)).collect();
+        files.into_iter().filter(|path| is_executable(path))
+    })
+}
+
+/// The first file called `name` on `search` that may be executed.
+pub(crate) fn on_path(name: &str, search: Option<&OsStr>) -> Option<PathBuf> {
+    std::env::split_paths(search?).map(|folder| folder.join(name)).find(|path| is_executable(path))
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::program;
+
+    const RANGE: PythonRange = PythonRange::new((3, 9), (3, 11));
+
+    /// A program that answers as an interpreter of this version.
+    fn python(folder: &Path, name: &str, minor: u8) -> PathBuf {
+        let path = folder.join(name);
+        program(folder, name, &format!("echo '[[3, {minor}, 1], \"{}\"]'", path.display()))
+    }
+
+    fn find(folder: &Path) -> Result<Interpreter, InterpreterError> {
+        Interpreter::find(None, RANGE, Some(folder.as_os_str()))
+    }
+
+    #[test]
+    fn the_users_own_python_is_taken_or_else_the_newest_in_range() {
+        let folder = tempfile::tempdir().unwrap();
+        let found = |executable, version| Interpreter { executable, version };
+        python(folder.path(), "python3.9", 9);
+        let newer = python(folder.path(), "python3.11", 11);
+        python(folder.path(), "python3", 12);
+        assert_eq!(find(folder.path()).unwrap(), found(newer, Version(3, 11, 1)));
+        let own = python(folder.path(), "python3", 10);
+        assert_eq!(find(folder.path()).unwrap(), found(own, Version(3, 10, 1)));
+    }
+
+    #[test]
+    fn a_launcher_that_leads_nowhere_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        program(folder.path(), "python3", "echo 'command not found' >&2; exit 127");
+        let versioned = python(folder.path(), "python3.10", 10);
+        assert_eq!(find(folder.path()).unwrap().executable, versioned);
+    }
+
+    #[test]
+    fn what_keeps_an_interpreter_from_being_used_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(find(folder.path()).unwrap_err().to_string(), "no Python 3.9 to 3.11 is on the PATH");
+        let newer = python(folder.path(), "python3", 12);
+        let error = find(folder.path()).unwrap_err().to_string();
+        assert_eq!(error, format!("{} is Python 3.12.1, but 3.9 to 3.11 is needed", newer.display()));
+        let broken = program(folder.path(), "mine", "echo oh >&2; exit 1");
+        let error = Interpreter::find(Some(&broken), RANGE, None).unwrap_err().to_string();
+        assert_eq!(error, format!("{} is not a Python that works: oh", broken.display()));
+        let none = Interpreter::find(Some(Path::new("/no/such")), RANGE, None).unwrap_err();
+        assert!(matches!(none, InterpreterError::Broken { .. }), "{none}");
+    }
+
+    #[test]
+    fn only_executable_files_are_candidates_and_none_is_started() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("python3.10"), "").unwrap();
+        std::fs::create_dir(folder.path().join("python3.9")).unwrap();
+        let trap = program(folder.path(), "python", "touch \"$0.started\"");
+        let search = Some(folder.path().as_os_str());
+        assert_eq!(candidates(RANGE, search).collect::<Vec<_>>(), std::slice::from_ref(&trap));
+        assert!(!folder.path().join("python.started").exists());
+        assert_eq!(on_path("python", search), Some(trap));
+        assert_eq!(on_path("python3.10", search), None);
+    }
+}

@@ -1,0 +1,24 @@
+//! What every backend on a Python engine shares, so that one is a description of the engine and a `driver.py`.
+//!
+//! An [`Engine`] says what is to be installed and how it is driven; [`PythonRunner`] makes a backend of it. `setup`
+//! makes the engine's own environment (`install`) under the user's data folder (`environment`); `open` starts the
+//! driver, a Python process (`process`) that speaks lines of JSON (`message`); `run` hands it a spec and the path of
+//! the workload's library, which it calls itself. The Python side is the package `crossrun_engine`, which is written to
+//! disk from here (`package`).
+
+mod engine;
+mod environment;
+#[cfg(test)]
+mod fixture;
+mod group;
+mod install;
+mod interpreter;
+mod message;
+mod output;
+mod package;
+mod process;
+mod runner;
+
+pub use engine::Engine;
+pub use interpreter::PythonRange;
+pub use runner::PythonRunner;

@@ -1,0 +1,124 @@
+//! Writes the driver and the package `crossrun_engine` to disk, where Python can read them.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use crate::engine::Engine;
+
+macro_rules! embedded {
+    ($($name:literal),* $(,)?) => {
+        &[$((
+            concat!("crossrun_engine/", $name),
+            include_str!(concat!("../python/crossrun_engine/", $name)),
+        ),)*]
+    };
+}
+
+const PACKAGE: &[(&str, &str)] =
+    embedded!["__init__.py", "driver.py", "failure.py", "kernel.py", "loop.py", "py.typed", "spec.py",];
+
+/// Python puts a folder that it is told to run first on the search path of modules, also when it is isolated from the
+/// user's settings; `driver.py` then is a main module like any other.
+const MAIN: &str = "import runpy\n\nrunpy.run_module(\"driver\", run_name=\"__main__\", alter_sys=True)\n";
+
+/// The folder to run with Python: written now, or by an earlier session. Its name is a hash of what is in it.
+pub(crate) fn write(engine: &Engine, data_dir: &Path) -> io::Result<PathBuf> {
+    let parent = data_dir.join("python_engine");
+    let folder = parent.join(hash(engine));
+    if is_intact(engine, &folder) {
+        return Ok(folder);
+    }
+    fs::create_dir_all(&parent)?;
+    // Not named after the process: two workers in process namespaces of their own may have the same number.
+    let partial = tempfile::Builder::new().prefix(".partial-").tempdir_in(&parent)?;
+    for (name, text) in files(engine) {
+        let path = partial.path().join(name);
+        fs::create_dir_all(path.parent().unwrap_or(&parent))?;
+        fs::write(path, text)?;
+    }
+    put_in_place(engine, partial, &folder)?;
+    Ok(folder)
+}
+
+/// Every file with its place in the folder.
+fn files(engine: &Engine) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let own = [("__main__.py", MAIN), ("driver.py", engine.driver)];
+    PACKAGE.iter().chain(engine.files).copied().chain(own)
+}
+
+fn hash(engine: &Engine) -> String {
+    let mut digest = Sha256::new();
+    for (name, text) in files(engine) {
+        for part in [name, text] {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
+        }
+    }
+    hex::encode(digest.finalize())[..16].to_owned()
+}
+
+fn is_intact(engine: &Engine, folder: &Path) -> bool {
+    files(engine).all(|(name, text)| fs::read(folder.join(name)).is_ok_and(|found| found == text.as_bytes()))
+}
+
+fn put_in_place(engine: &Engine, partial: TempDir, folder: &Path) -> io::Result<()> {
+    if fs::rename(partial.path(), folder).is_err() {
+        if is_intact(engine, folder) {
+            // Another session was faster.
+            return Ok(());
+        }
+        // Somebody has written there, or it could not be renamed at all, which then shows.
+        fs::remove_dir_all(folder)?;
+        fs::rename(partial.path(), folder)?;
+    }
+    // It is not there under its old name any more.
+    let _ = partial.keep();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::ENGINE;
+
+    #[test]
+    fn what_is_written_is_found_again_and_repaired() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = write(&ENGINE, data.path()).unwrap();
+        assert_eq!(fs::read_to_string(folder.join("driver.py")).unwrap(), ENGINE.driver);
+        assert_eq!(fs::read_to_string(folder.join("more.py")).unwrap(), "MORE = 1\n");
+        assert!(folder.join("crossrun_engine/kernel.py").exists());
+        let before = fs::metadata(folder.join("driver.py")).unwrap().modified().unwrap();
+        assert_eq!(write(&ENGINE, data.path()).unwrap(), folder);
+        assert_eq!(fs::metadata(folder.join("driver.py")).unwrap().modified().unwrap(), before);
+        fs::write(folder.join("driver.py"), "half").unwrap();
+        assert_eq!(write(&ENGINE, data.path()).unwrap(), folder);
+        assert_eq!(fs::read_to_string(folder.join("driver.py")).unwrap(), ENGINE.driver);
+        assert_eq!(fs::read_dir(data.path().join("python_engine")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn sessions_that_write_at_once_do_not_meet() {
+        let data = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| write(&ENGINE, data.path()).unwrap());
+            }
+        });
+        assert_eq!(fs::read_dir(data.path().join("python_engine")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn every_file_of_the_package_is_in_the_library() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/crossrun_engine");
+        for entry in fs::read_dir(folder).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let listed = PACKAGE.iter().any(|(path, _)| *path == format!("crossrun_engine/{name}"));
+            assert!(listed || name == "__pycache__", "{name}");
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! The driver: a Python process of its own, and the line to it.
+
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use plugin_api::{ErrorKind, RunContext, RunnerError};
+
+use crate::group::Group;
+use crate::message::{Message, PROTOCOL, Request};
+use crate::output::{Log, ending};
+
+/// How often a call looks whether the driver lives and whether it is to stop.
+const TICK: Duration = Duration::from_millis(20);
+/// How long a driver that was told to stop may go on.
+const CANCEL_GRACE: Duration = Duration::from_secs(2);
+/// How long a driver may take to end after it closed its engine.
+const EXIT_GRACE: Duration = Duration::from_secs(10);
+/// How long a driver that hung up may take to end.
+const HANG_UP_GRACE: Duration = Duration::from_secs(1);
+/// How many lines of its output are shown of a driver that died.
+const LAST_LINES: usize = 3;
+
+/// Who hears of a call while it is under way.
+pub(crate) trait Listener {
+    fn progress(&self, done: u64, total: u64);
+    fn cancelled(&self) -> bool;
+}
+
+impl Listener for RunContext {
+    fn progress(&self, done: u64, total: u64) {
+        RunContext::progress(self, done, total);
+    }
+
+    fn cancelled(&self) -> bool {
+        RunContext::cancelled(self)
+    }
+}
+
+/// For calls that have no context.
+pub(crate) struct Nobody;
+
+impl Listener for Nobody {
+    fn progress(&self, _done: u64, _total: u64) {}
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// A driver that was started. It is killed, with all of its process group, when this is dropped.
+pub(crate) struct Driver {
+    name: &'static str,
+    group: Group,
+    connection: UnixStream,
+    /// What came and is no whole line yet.
+    received: Vec<u8>,
+    log: Log,
+}
+
+/// What came over the line.
+enum Received {
+    Message(Message),
+    /// Nothing within a tick.
+    Nothing,
+    /// The other end is closed.
+    End,
+}
+
+impl Driver {
+    /// Starts `python` on `folder`. What the driver prints goes to a log in `log_dir`.
+    pub(crate) fn start(
+        name: &'static str,
+        python: &Path,
+        folder: &Path,
+        log_dir: &Path,
+    ) -> Result<Self, RunnerError> {
+        let cannot = |error: io::Error| {
+            let message = format!("the driver cannot be started with {}: {error}", python.display());
+            RunnerError::new(ErrorKind::Unavailable, message)
+        };
+        let log = Log::open(log_dir.join(format!("{name}.driver.log"))).map_err(cannot)?;
+        let (connection, theirs) = UnixStream::pair().map_err(cannot)?;
+        connection.set_read_timeout(Some(TICK)).map_err(cannot)?;
+        let mut command = command(python, folder);
+        // The one stream that is read and written: the driver moves it out of the way before anything else.
+        command.stdin(OwnedFd::from(theirs));
+        command.stdout(log.writer().map_err(cannot)?).stderr(log.writer().map_err(cannot)?);
+        let group = Group::spawn(&mut command).map_err(cannot)?;
+        let mut driver = Self { name, group, connection, received: Vec::new(), log };
+        driver.greet()?;
+        Ok(driver)
+    }
+
+    fn greet(&mut self) -> Result<(), RunnerError> {
+        match self.answer(&Nobody)? {
+            Message::Hello { protocol: PROTOCOL } => Ok(()),
+            other => Err(self.nonsense(&format!("{other:?}"))),
+        }
+    }
+
+    /// Asks for something and waits until it is done.
+    pub(crate) fn call(
+        &mut self,
+        request: &Request<'_>,
+        listener: &dyn Listener,
+    ) -> Result<Message, RunnerError> {
+        self.send(request)?;
+        match self.answer(listener)? {
+            Message::Failed(error) => Err(error),
+            answer => Ok(answer),
+        }
+    }
+
+    /// Waits for the process to end by itself.
+    pub(crate) fn finish(mut self) -> Result<(), RunnerError> {
+        if !self.ended_within(EXIT_GRACE) {
+            let (name, grace) = (self.name, EXIT_GRACE.as_secs());
+            let message = format!("the driver of {name} did not end within {grace} s after it was closed");
+            return Err(RunnerError::engine(message));
+        }
+        match self.group.end() {
+            Ok(status) if !status.success() => Err(self.died()),
+            _ => Ok(()),
+        }
+    }
+
+    fn send(&mut self, request: &Request<'_>) -> Result<(), RunnerError> {
+        let mut line = serde_json::to_vec(request)
+            .map_err(|error| RunnerError::new(ErrorKind::Internal, format!("a request: {error}")))?;
+        line.push(b'\n');
+        // A driver that is gone shows when its answer is waited for.
+        let _ = self.connection.write_all(&line);
+        Ok(())
+    }
+
+    /// The message that answers; those before it go to `listener` and the log.
+    fn answer(&mut self, listener: &dyn Listener) -> Result<Message, RunnerError> {
+        let (mut told_to_stop, mut ended): (Option<Instant>, bool) = (None, false);
+        loop {
+            match self.receive()? {
+                Received::Message(Message::Progress { done, total }) => listener.progress(done, total),
+                Received::Message(Message::Log { level, message }) => self.forward(&level, &message),
+                Received::Message(answer) => return Ok(answer),
+                Received::End => return Err(self.died()),
+                // It had ended before this tick began, so that whatever it said has been read.
+                Received::Nothing if ended => return Err(self.died()),
+                Received::Nothing => ended = self.ended_within(Duration::ZERO),
+            }
+            match told_to_stop {
+                None if listener.cancelled() => {
+                    self.send(&Request::Cancel)?;
+                    told_to_stop = Some(Instant::now());
+                }
+                Some(since) if since.elapsed() > CANCEL_GRACE => {
+                    let _ = self.group.end();
+                    return Err(RunnerError::cancelled());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn receive(&mut self) -> Result<Received, RunnerError> {
+        loop {
+            if let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.received.drain(..=end).collect();
+                return self.parse(&line).map(Received::Message);
+            }
+            let mut block = [0; 65536];
+            match self.connection.read(&mut block) {
+                Ok(0) => return Ok(Received::End),
+                Ok(length) => self.received.extend_from_slice(&block[..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Nothing),
+                Err(_) => return Ok(Received::End),
+            }
+        }
+    }
+
+    fn parse(&self, line: &[u8]) -> Result<Message, RunnerError> {
+        serde_json::from_slice(line).map_err(|_| self.nonsense(&String::from_utf8_lossy(line)))
+    }
+
+    fn nonsense(&self, said: &str) -> RunnerError {
+        let start: String = said.trim_end().chars().take(100).collect();
+        RunnerError::engine(format!("the driver of {} said what nobody understands: {start}", self.name))
+    }
+
+    fn forward(&self, level: &str, message: &str) {
+        let level = level.parse().unwrap_or(log::Level::Info);
+        log::log!(target: self.name, level, "{message}");
+    }
+
+    /// How the driver died, and what it said last.
+    fn died(&mut self) -> RunnerError {
+        let by_itself = self.ended_within(HANG_UP_GRACE);
+        let ending = match self.group.end() {
+            Ok(status) if by_itself => ending(status),
+            _ => "closed its channel".to_owned(),
+        };
+        let last = self.log.last_lines(LAST_LINES);
+        let output = if last.is_empty() { String::new() } else { format!("; its last output: {last}") };
+        RunnerError::engine(format!("the driver of {} {ending}{output}", self.name))
+    }
+
+    fn ended_within(&self, limit: Duration) -> bool {
+        let since = Instant::now();
+        while !self.group.has_ended() {
+            if since.elapsed() >= limit {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
+    }
+}
+
+/// Python without the user's own settings: what is measured must not depend on them. Processes that the engine starts
+/// find the same modules through `PYTHONPATH`.
+fn command(python: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.args(["-I", "-B", "-u", "-X", "utf8"]).arg(folder);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PYTHON")) {
+        command.env_remove(name);
+    }
+    command.env("PYTHONPATH", folder);
+    command.env("PYTHONUNBUFFERED", "1").env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUTF8", "1");
+    command.env("PYTHONNOUSERSITE", "1");
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+    use crate::fixture::program;
+
+    /// A driver that is a shell script: `say` and `hear` are its line to this side.
+    fn start(script: &str) -> (tempfile::TempDir, Result<Driver, RunnerError>) {
+        let folder = tempfile::tempdir().unwrap();
+        let line = "say() { echo \"$1\" >&0; }\nhear() { read -r heard <&0; }\n";
+        let hello = "say '{\"type\":\"hello\",\"protocol\":1}'\n";
+        let python = program(folder.path(), "python", &format!("{line}{hello}{script}"));
+        let driver = Driver::start("tested", &python, folder.path(), folder.path());
+        (folder, driver)
+    }
+
+    #[derive(Default)]
+    struct Audience {
+        heard: RefCell<Vec<(u64, u64)>>,
+        cancels: Cell<bool>,
+    }
+
+    impl Listener for Audience {
+        fn progress(&self, done: u64, total: u64) {
+            self.heard.borrow_mut().push((done, total));
+        }
+
+        fn cancelled(&self) -> bool {
+            self.cancels.get()
+        }
+    }
+
+    const DONE: &str = "say '{\"type\":\"done\"}'\n";
+
+    #[test]
+    fn progress_comes_before_the_answer() {
+        let progress = "say '{\"type\":\"progress\",\"done\":1,\"total\":2}'";
+        let (_folder, driver) = start(&format!("hear\n{progress}\n{DONE}"));
+        let mut driver = driver.unwrap();
+        let audience = Audience::default();
+        let answer = driver.call(&Request::Close, &audience).unwrap();
+        assert!(matches!(answer, Message::Done));
+        assert_eq!(*audience.heard.borrow(), [(1, 2)]);
+        driver.finish().unwrap();
+    }
+
+    #[test]
+    fn the_answer_of_a_driver_that_ends_at_once_is_not_lost() {
+        for _ in 0..20 {
+            let (_folder, driver) = start(&format!("hear\nsleep 0.0$(($$ % 5))\n{DONE}exit 0"));
+            let mut driver = driver.unwrap();
+            assert!(matches!(driver.call(&Request::Close, &Nobody).unwrap(), Message::Done));
+            driver.finish().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_driver_that_dies_is_told_with_its_last_words() {
+        let (_folder, driver) = start("hear\necho one; echo two >&2; echo three; echo four; exit 7");
+        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
+        let expected = "the driver of tested exited with code 7; its last output: two | three | four";
+        assert_eq!(error, RunnerError::engine(expected));
+    }
+
+    #[test]
+    fn a_child_that_keeps_the_line_open_does_not_hide_a_death() {
+        let (_folder, driver) = start("hear\nsleep 60 &\nkill -9 $$");
+        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
+        assert_eq!(error.message, "the driver of tested was killed by signal 9 (SIGKILL)");
+    }
+
+    #[test]
+    fn a_driver_that_hangs_up_is_not_waited_for() {
+        let (_folder, driver) = start("hear\nexec 0</dev/null\nsleep 60");
+        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
+        assert_eq!(error.message, "the driver of tested closed its channel");
+    }
+
+    #[test]
+    fn what_is_no_message_is_an_error() {
+        let (_folder, driver) = start("hear\nsay 'Traceback'");
+        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
+        assert_eq!(error.message, "the driver of tested said what nobody understands: Traceback");
+    }
+
+    #[test]
+    fn a_failure_keeps_its_kind_and_remedy() {
+        let failed = r#"{"type":"failed","kind":"unsupported","message":"no","remedy":"yes"}"#;
+        let (_folder, driver) = start(&format!("hear\nsay '{failed}'"));
+        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
+        assert_eq!(error, RunnerError::new(ErrorKind::Unsupported, "no").with_remedy("yes"));
+    }
+
+    #[test]
+    fn a_driver_that_is_told_to_stop_may_answer() {
+        let failed = r#"{"type":"failed","kind":"cancelled","message":"stopped"}"#;
+        let (_folder, driver) = start(&format!("hear\nhear\nsay '{failed}'"));
+        let audience = Audience::default();
+        audience.cancels.set(true);
+        let error = driver.unwrap().call(&Request::Close, &audience).unwrap_err();
+        assert_eq!(error, RunnerError::new(ErrorKind::Cancelled, "stopped"));
+    }
+
+    #[test]
+    fn a_driver_that_does_not_stop_is_killed() {
+        let (_folder, driver) = start("hear\nsleep 60");
+        let audience = Audience::default();
+        audience.cancels.set(true);
+        let since = Instant::now();
+        let error = driver.unwrap().call(&Request::Close, &audience).unwrap_err();
+        assert_eq!(error, RunnerError::cancelled());
+        assert!((CANCEL_GRACE..CANCEL_GRACE * 5).contains(&since.elapsed()));
+    }
+
+    #[test]
+    fn a_python_that_cannot_be_started_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let none = folder.path().join("none");
+        let error = Driver::start("tested", &none, folder.path(), folder.path()).map(|_| ()).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unavailable);
+        assert!(error.message.contains(none.to_str().unwrap()), "{error}");
+    }
+}

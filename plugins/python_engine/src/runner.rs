@@ -1,0 +1,193 @@
+//! The backend of an [`Engine`].
+
+use std::path::{Path, PathBuf};
+
+use plugin_api::{
+    Availability, ErrorKind, Parameter, RunContext, RunResult, RunnerError, Session, SetupContext,
+    SetupRequest, WorkloadRunner, WorkloadSpec, data_dir,
+};
+
+use crate::engine::Engine;
+use crate::environment::{Environment, Environments, Unready};
+use crate::install::{InstallError, Installation};
+use crate::interpreter::{Interpreter, InterpreterError, candidates};
+use crate::message::{Message, Request};
+use crate::package;
+use crate::process::{Driver, Nobody};
+
+/// The backend of an engine: its environment, and its driver while a session is open.
+pub struct PythonRunner {
+    engine: &'static Engine,
+    driver: Option<Driver>,
+}
+
+impl PythonRunner {
+    /// The backend of `engine`.
+    pub const fn new(engine: &'static Engine) -> Self {
+        Self { engine, driver: None }
+    }
+
+    fn environment(&self, data_dir: &Path) -> Result<Environment, RunnerError> {
+        Environments::new(self.engine, data_dir).find().map_err(|unready| self.unready(&unready))
+    }
+
+    /// The interpreter that runs the driver.
+    fn python(&self, data_dir: &Path) -> Result<PathBuf, RunnerError> {
+        if self.engine.needs_environment() {
+            return Ok(self.environment(data_dir)?.python());
+        }
+        let found = self.interpreter(None, ErrorKind::Unavailable)?;
+        Ok(found.executable)
+    }
+
+    fn interpreter(&self, chosen: Option<&Path>, kind: ErrorKind) -> Result<Interpreter, RunnerError> {
+        let search = std::env::var_os("PATH");
+        Interpreter::find(chosen, self.engine.python, search.as_deref())
+            .map_err(|error| self.no_interpreter(&error, kind))
+    }
+
+    fn unready(&self, unready: &Unready) -> RunnerError {
+        RunnerError::new(ErrorKind::Unavailable, unready.to_string()).with_remedy(self.engine.setup_command())
+    }
+
+    fn no_interpreter(&self, error: &InterpreterError, kind: ErrorKind) -> RunnerError {
+        let remedy = if self.engine.needs_environment() {
+            format!("{} --python PATH_OF_A_PYTHON", self.engine.setup_command())
+        } else {
+            format!("PATH=FOLDER_OF_A_PYTHON:$PATH crossrun run --backend {}", self.engine.name)
+        };
+        RunnerError::new(kind, error.to_string()).with_remedy(remedy)
+    }
+
+    fn install(&self, chosen: Option<&Path>, context: &SetupContext) -> Result<(), RunnerError> {
+        if !self.engine.needs_environment() {
+            return self.interpreter(chosen, ErrorKind::Setup).map(|_| ());
+        }
+        let environments = Environments::new(self.engine, context.data_dir());
+        let _lock = self.lock(&environments, context)?;
+        if chosen.is_none() && environments.find().is_ok() {
+            return Ok(());
+        }
+        let interpreter = self.interpreter(chosen, ErrorKind::Setup)?;
+        let folder = environments.place(&interpreter);
+        if environments.check(&folder).is_err() {
+            let cannot_delete =
+                |error| self.told(InstallError::File { step: "delete what is incomplete", error });
+            environments.sweep_incomplete(&folder).map_err(cannot_delete)?;
+            let installation = Installation {
+                engine: self.engine,
+                environments: &environments,
+                interpreter: &interpreter,
+                context,
+            };
+            installation.make(&folder).map_err(|error| self.told(error))?;
+        }
+        // Only now: until the new one is whole, an older version of this backend may use its own.
+        let cannot_delete = |error| self.told(InstallError::File { step: "delete what is not used", error });
+        environments.sweep_others(&folder).map_err(cannot_delete)
+    }
+
+    fn told(&self, error: InstallError) -> RunnerError {
+        error.told(self.engine)
+    }
+
+    fn remove(&self, context: &SetupContext) -> Result<(), RunnerError> {
+        let environments = Environments::new(self.engine, context.data_dir());
+        let _lock = self.lock(&environments, context)?;
+        environments
+            .remove()
+            .map_err(|error| self.told(InstallError::File { step: "delete the environment", error }))
+    }
+
+    fn lock(
+        &self,
+        environments: &Environments<'_>,
+        context: &SetupContext,
+    ) -> Result<std::fs::File, RunnerError> {
+        let cannot = |error| self.told(InstallError::File { step: "lock the environments", error });
+        let lock = environments.lock(|| context.cancelled()).map_err(cannot)?;
+        lock.ok_or_else(|| self.told(InstallError::Cancelled))
+    }
+
+    fn driver(&mut self) -> Result<&mut Driver, RunnerError> {
+        let closed = || RunnerError::new(ErrorKind::Internal, "the session is not open");
+        self.driver.as_mut().ok_or_else(closed)
+    }
+}
+
+impl WorkloadRunner for PythonRunner {
+    fn backend_name(&self) -> &str {
+        self.engine.name
+    }
+
+    fn is_available(&self) -> Availability {
+        let unavailable = |error: RunnerError| Availability::Unavailable {
+            reason: error.message,
+            remedy: error.remedy.unwrap_or_default(),
+        };
+        if !self.engine.needs_environment() {
+            let search = std::env::var_os("PATH");
+            return match candidates(self.engine.python, search.as_deref()).next() {
+                Some(_) => Availability::Available,
+                None => {
+                    let missing = InterpreterError::Missing(self.engine.python);
+                    unavailable(self.no_interpreter(&missing, ErrorKind::Unavailable))
+                }
+            };
+        }
+        let found = match data_dir() {
+            Some(data_dir) => self.environment(&data_dir),
+            None => Err(self.unready(&Unready::Missing(self.engine.name))),
+        };
+        found.map_or_else(unavailable, |_| Availability::Available)
+    }
+
+    fn options(&self) -> Vec<Parameter> {
+        (self.engine.options)()
+    }
+
+    fn open(&mut self, session: &Session) -> Result<(), RunnerError> {
+        let python = self.python(&session.data_dir)?;
+        let folder = package::write(self.engine, &session.data_dir).map_err(|error| {
+            RunnerError::new(ErrorKind::Unavailable, format!("the driver cannot be written to disk: {error}"))
+        })?;
+        let mut driver = Driver::start(self.engine.name, &python, &folder, &session.log_dir)?;
+        driver.call(&Request::Open { session }, &Nobody)?;
+        self.driver = Some(driver);
+        Ok(())
+    }
+
+    fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
+        // Checked here, so that a driver can rely on them.
+        spec.batch_size()?;
+        spec.fusion()?;
+        let workload = context.workload();
+        let request = Request::Run {
+            spec,
+            library: workload.library_path(),
+            sha256: workload.library_sha256(),
+            log_dir: context.log_dir(),
+        };
+        let name = self.engine.name;
+        match self.driver()?.call(&request, context)? {
+            Message::Result(finished) => finished.into_result(name),
+            other => Err(RunnerError::new(
+                ErrorKind::Internal,
+                format!("the driver answered to a run with {other:?}"),
+            )),
+        }
+    }
+
+    fn close(&mut self) -> Result<(), RunnerError> {
+        let Some(mut driver) = self.driver.take() else { return Ok(()) };
+        driver.call(&Request::Close, &Nobody)?;
+        driver.finish()
+    }
+
+    fn setup(&mut self, request: &SetupRequest, context: &SetupContext) -> Result<(), RunnerError> {
+        if request.remove {
+            return self.remove(context);
+        }
+        self.install(request.python.as_deref(), context)
+    }
+}

@@ -1,0 +1,156 @@
+"""The pool: every item once, a bounded number of batches under way, and the first failure told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+import time
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Callable, TypeVar
+
+import driver
+from crossrun_engine import CancelledError, RunContext, Spec, State, Workload, WorkloadError
+
+LIBRARY = os.environ["CROSSRUN_TEST_LIBRARY"]
+
+Answer = TypeVar("Answer")
+
+
+def peak_memory() -> int:
+    """The peak of this process's resident memory, in bytes."""
+    with open("/proc/self/status") as status:
+        line = next(line for line in status if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+def spec(name: str, items: int, parallelism: int, **extra: Any) -> Spec:
+    return Spec(name, items, parallelism, "default", 7, extra)
+
+
+def opened(of: Spec, kind: type[Workload] = Workload) -> Workload:
+    with open(LIBRARY, "rb") as file:
+        sha256 = hashlib.sha256(file.read()).hexdigest()
+    text = {"schema": 1, "name": of.name, "total_items": of.total_items, "seed": of.seed, "extra": of.extra}
+    return kind(LIBRARY, sha256, json.dumps(text))
+
+
+class Watched(Workload):
+    """Counts how many of its calls are under way."""
+
+    lock = threading.Lock()
+    now = most = calls = 0
+    fails_at = -1
+
+    def _watch(self, call: Callable[..., Answer], *arguments: Any) -> Answer:
+        with Watched.lock:
+            Watched.now += 1
+            Watched.calls += 1
+            Watched.most = max(Watched.most, Watched.now)
+            fails = Watched.calls == Watched.fails_at
+        try:
+            if fails:
+                raise WorkloadError(4, "this call fails")
+            time.sleep(0.0005)
+            return call(*arguments)
+        finally:
+            with Watched.lock:
+                Watched.now -= 1
+
+    def source(self, first: int, count: int, to: int) -> bytes:
+        return self._watch(super().source, first, count, to)
+
+    def run_stages(self, from_: int, to: int, batch: bytes) -> bytes:
+        return self._watch(super().run_stages, from_, to, batch)
+
+    def split(self, stage: int, batch: bytes, partitions: int) -> list[bytes]:
+        return self._watch(super().split, stage, batch, partitions)
+
+
+class Pooled(unittest.TestCase):
+    def setUp(self) -> None:
+        self.cancel = threading.Event()
+        self.context = RunContext(Path("."), self.cancel, lambda _: None)
+        Watched.now = Watched.most = Watched.calls = 0
+        Watched.fails_at = -1
+
+    def execute(self, of: Spec, workload: Workload) -> tuple[int, bytes]:
+        with ThreadPoolExecutor(of.parallelism) as pool:
+            return driver.Run(pool, of, workload, self.context).execute()
+
+    def test_threads_batches_and_fusion_do_not_change_the_answer(self) -> None:
+        for name in ("null", "pipeline", "word_count", "imbalance"):
+            outcomes = set()
+            for parallelism, size, fusion in [(1, 1, "auto"), (4, 1, "off"), (2, 7, "off"), (3, 64, "auto")]:
+                of = spec(name, 200, parallelism)
+                workload = opened(of)
+                shaped = spec(name, 200, parallelism, batch_size=size, fusion=fusion)
+                count, state = self.execute(shaped, workload)
+                outcome = workload.outcome(state)
+                self.assertEqual(outcome["count"], count)
+                outcomes.add((count, outcome["checksum"]))
+            self.assertEqual(len(outcomes), 1, name)
+
+    def test_no_more_calls_are_under_way_than_parallelism(self) -> None:
+        for fusion in ("auto", "off"):
+            Watched.most = 0
+            of = spec("word_count", 200, 3, fusion=fusion)
+            self.execute(of, opened(of, Watched))
+            self.assertEqual(Watched.most, 3, fusion)
+
+    def test_unfused_is_a_call_for_each_stage_and_batch(self) -> None:
+        of = spec("pipeline", 40, 2, fusion="off")
+        workload = opened(of, Watched)
+        self.execute(of, workload)
+        self.assertEqual(Watched.calls, 40 * (workload.sink))
+
+    def test_the_first_failure_ends_the_run(self) -> None:
+        for fusion in ("auto", "off"):
+            Watched.calls, Watched.fails_at = 0, 20
+            of = spec("pipeline", 10_000, 2, fusion=fusion)
+            with self.assertRaisesRegex(WorkloadError, "this call fails"):
+                self.execute(of, opened(of, Watched))
+            self.assertLess(Watched.calls, 100)
+
+    def test_cancelling_ends_the_run(self) -> None:
+        of = spec("pipeline", 1_000_000, 2)
+        timer = threading.Timer(0.1, self.cancel.set)
+        timer.start()
+        with self.assertRaises(CancelledError):
+            self.execute(of, opened(of, Watched))
+        timer.join()
+        self.assertLess(Watched.calls, 10_000)
+
+    def test_a_million_items_take_no_more_memory_than_a_few(self) -> None:
+        of = spec("null", 1_000_000, 2, batch_size=1000)
+        workload = opened(of)
+        self.execute(spec("null", 20_000, 2, batch_size=1000), workload)
+        before = peak_memory()
+        count, _ = self.execute(of, workload)
+        self.assertEqual(count, 1_000_000)
+        self.assertLess(peak_memory() - before, 16 << 20)
+
+
+class Merging(unittest.TestCase):
+    def test_states_of_all_threads_are_merged(self) -> None:
+        of = spec("null", 8, 1)
+        workload = opened(of)
+        terminals = driver.Terminals(workload, workload.sink, 1)
+        threads = [
+            threading.Thread(target=terminals.take, args=(workload.source(first, 2, 1),))
+            for first in range(0, 8, 2)
+        ]
+        for thread in threads:
+            thread.start()
+            thread.join()
+        merged = terminals.merged(0)
+        self.assertIsInstance(merged, State)
+        self.assertEqual(terminals.counted(), 8)
+        self.assertEqual(workload.outcome(merged.encode())["count"], 8)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,285 @@
+//! A comparison runs everything once a block, can be killed at any moment, and says what it found.
+
+use std::collections::HashSet;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{Place, eventually, hostile, processes_of_sessions_of};
+
+/// A comparison that takes a moment.
+const SMALL: [&str; 13] = [
+    "compare",
+    "--backends",
+    "native",
+    "--workloads",
+    "null,pipeline",
+    "--items",
+    "200",
+    "--extra",
+    "batch_size=50",
+    "--blocks",
+    "2",
+    "--run-id",
+    "small",
+];
+
+fn measured(place: &Place, run: &str) -> Vec<Value> {
+    place.records(run, "trials.jsonl").into_iter().filter(|trial| trial["kind"] == "measured").collect()
+}
+
+fn names(trials: &[Value]) -> Vec<String> {
+    let name = |trial: &Value| {
+        let record = &trial["record"];
+        format!("{} {} {}", record["run_id"], record["backend"], record["metadata"]["block"])
+    };
+    trials.iter().map(name).collect()
+}
+
+#[test]
+fn every_cell_is_measured_once_a_block_and_the_reports_are_written() {
+    let place = Place::new();
+    let ran = place.crossrun(&SMALL).code(0);
+    let trials = measured(&place, "small");
+    assert_eq!(trials.len(), 4, "{}", ran.explain());
+    assert_eq!(names(&trials).into_iter().collect::<HashSet<_>>().len(), 4);
+    assert!(trials.iter().all(|trial| trial["status"] == "verified"));
+    assert_eq!(place.records("small", "unified_results.jsonl").len(), 4);
+    let folder = place.path().join("results/small");
+    let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(page.contains("pipeline") && page.trim_end().ends_with("</html>"), "{}", page.len());
+    for name in ["report.md", "report.json", "unified_results.csv", "plan.json"] {
+        assert!(folder.join(name).is_file(), "{name}");
+    }
+    assert!(ran.stdout().contains("2/2"), "{}", ran.explain());
+}
+
+#[test]
+fn blocks_have_their_own_data_and_backends_of_a_point_share_them() {
+    let place = Place::with_misbehaving();
+    place.stage(&crate::support::plugin("native_runner"));
+    let run = [
+        "compare",
+        "--backends",
+        "native,misbehaving",
+        "--workloads",
+        "pipeline",
+        "--items",
+        "50",
+        "--blocks",
+        "2",
+        "--run-id",
+        "r",
+    ];
+    place.crossrun(&run).code(0);
+    let seeds = |block: u32, backend: &str| {
+        let trials = measured(&place, "r");
+        let trial = trials.into_iter().find(|trial| {
+            trial["record"]["metadata"]["block"] == block && trial["record"]["backend"] == backend
+        });
+        trial.unwrap()["record"]["metadata"]["data_seed"].as_u64().unwrap()
+    };
+    assert_eq!(seeds(0, "native"), seeds(0, "misbehaving"));
+    assert_ne!(seeds(0, "native"), seeds(1, "native"));
+    // The records of one point are of one configuration, whatever the block and the backend.
+    let hashes: HashSet<_> =
+        measured(&place, "r").iter().map(|trial| trial["record"]["config_hash"].to_string()).collect();
+    assert_eq!(hashes.len(), 1);
+}
+
+#[test]
+fn a_backend_that_fails_is_a_row_and_the_others_go_on() {
+    let place = Place::with_misbehaving();
+    place.stage(&crate::support::plugin("native_runner"));
+    for (behaviour, code, status) in
+        [("segfault", 4, "failed"), ("drop", 5, "wrong"), ("claim_more_time", 6, "invalid")]
+    {
+        let extra = format!("behaviour={behaviour}");
+        let run = [
+            "compare",
+            "--backends",
+            "native,misbehaving",
+            "--workloads",
+            "null,pipeline",
+            "--items",
+            "20",
+            "--blocks",
+            "1",
+            "--run-id",
+            behaviour,
+            "--extra",
+            &extra,
+        ];
+        let ran = place.crossrun(&run).code(code);
+        let trials = measured(&place, behaviour);
+        assert_eq!(trials.len(), 4, "{}", ran.explain());
+        for trial in trials {
+            let expected = if trial["record"]["backend"] == "native" { "verified" } else { status };
+            assert_eq!(trial["status"], expected, "{}", ran.explain());
+        }
+    }
+}
+
+#[test]
+fn a_dry_run_prints_every_cell_and_leaves_nothing() {
+    let place = Place::new();
+    let ran = place.crossrun(&[&SMALL, ["--dry-run"].as_slice()].concat()).code(0);
+    assert_eq!(
+        ran.stdout().lines().filter(|line| line.starts_with("block ")).count(),
+        4,
+        "{}",
+        ran.explain()
+    );
+    assert!(!place.path().join("results").exists());
+}
+
+#[test]
+fn json_streams_events_one_a_line() {
+    let place = Place::new();
+    let ran = place.crossrun(&[&SMALL, ["--json"].as_slice()].concat()).code(0);
+    let events: Vec<Value> = ran.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
+    assert_eq!((of("trial"), of("comparison")), (4, 1), "{}", ran.explain());
+    assert_eq!(events.last().unwrap()["comparison"]["points"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn what_was_killed_is_whole_and_is_gone_on_with() {
+    let place = Place::new();
+    let run = [
+        "compare",
+        "--backends",
+        "native",
+        "--workloads",
+        "scheduler_comparison,pipeline",
+        "--items",
+        "60",
+        "--blocks",
+        "3",
+        "--run-id",
+        "killed",
+        "--extra",
+        "sleep_us=200",
+    ];
+    let all: Vec<_> = {
+        let ran = place.crossrun(&[&run, ["--dry-run", "--json"].as_slice()].concat()).code(0);
+        ran.json()["trials"].as_array().unwrap().clone()
+    };
+    assert_eq!(all.len(), 6);
+    // `.ci/run --full` asks for many.
+    let kills =
+        std::env::var("CROSSRUN_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(4_u64);
+    let mut killed = 0;
+    for number in 0..kills {
+        let milliseconds = 50 + number * 7919 % 700;
+        let begun = place.path().join("results/killed/plan.json").exists();
+        let arguments: &[&str] = if begun { &["compare", "--resume", "killed"] } else { &run };
+        let mut child = place.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        killed += usize::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        eventually("nothing is left", || processes_of_sessions_of(child.id()).is_empty());
+    }
+    assert!(killed > 0, "none was killed in time");
+    // A kill before the plan was written leaves nothing to go on with.
+    if !place.path().join("results/killed/plan.json").exists() {
+        place.crossrun(&run).code(0);
+    }
+    place.crossrun(&["compare", "--resume", "killed"]).code(0);
+    let names = names(&measured(&place, "killed"));
+    assert_eq!(names.len(), 6, "{names:?}");
+    assert_eq!(names.iter().collect::<HashSet<_>>().len(), 6, "{names:?}");
+}
+
+#[test]
+fn a_run_is_not_gone_on_with_when_a_plugin_is_another_file() {
+    let place = Place::new();
+    place.crossrun(&SMALL).code(0);
+    let library = place.plugins().join("libnative_runner.so");
+    let mut bytes = std::fs::read(&library).unwrap();
+    bytes.push(0);
+    std::fs::write(&library, bytes).unwrap();
+    place.crossrun(&["compare", "--resume", "small"]).code(6).says("is another file now");
+    place.crossrun(&SMALL).code(2).says("already holds a run");
+    place.crossrun(&["compare", "--resume", "nosuch"]).code(2).says("there is no run");
+}
+
+#[test]
+fn a_debug_build_beside_a_release_build_is_refused() {
+    let place = Place::new();
+    // The build in the metadata is text of one length: what it says is what counts.
+    let bytes = std::fs::read(hostile("misbehaving_runner")).unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    assert!(text.contains("opt_level=0") && text.contains("debug_assertions=true"));
+    let at =
+        |needle: &[u8], bytes: &[u8]| bytes.windows(needle.len()).position(|found| found == needle).unwrap();
+    let mut release = bytes.clone();
+    let place_of = at(b"opt_level=0", &release);
+    release[place_of + 10] = b'3';
+    let place_of = at(b"debug_assertions=true", &release);
+    release[place_of..place_of + 21].copy_from_slice(b"debug_assertions=no  ");
+    std::fs::write(place.plugins().join("libmisbehaving_runner.so"), release).unwrap();
+    let run = [
+        "compare",
+        "--backends",
+        "native,misbehaving",
+        "--workloads",
+        "null",
+        "--items",
+        "5",
+        "--blocks",
+        "1",
+    ];
+    place.crossrun(&run).code(6).says("built for debugging");
+    place.crossrun(&[&run, ["--insist"].as_slice()].concat()).code(0);
+}
+
+#[test]
+fn a_library_may_take_part_under_a_name_of_its_own() {
+    let place = Place::new();
+    let file = crate::support::plugin("native_runner");
+    let backends = format!("old={0},new={0}", file.display());
+    let run = [
+        "compare",
+        "--backends",
+        &backends,
+        "--workloads",
+        "null",
+        "--items",
+        "5",
+        "--blocks",
+        "1",
+        "--run-id",
+        "two",
+    ];
+    place.crossrun(&run).code(0);
+    let backends: HashSet<_> =
+        measured(&place, "two").iter().map(|trial| trial["record"]["backend"].to_string()).collect();
+    assert_eq!(backends, HashSet::from(["\"old\"".to_owned(), "\"new\"".to_owned()]));
+}
+
+#[test]
+fn records_of_the_original_project_are_reported() {
+    let place = Place::empty();
+    let records = crate::support::repository().join("tests/fixtures/original/unified_results.jsonl");
+    let html = place.path().join("page.html");
+    let ran =
+        place.crossrun(&["report", records.to_str().unwrap(), "--html", html.to_str().unwrap()]).code(0);
+    assert!(ran.stdout().contains("sage"), "{}", ran.explain());
+    assert!(std::fs::read_to_string(html).unwrap().contains("SHUHAO-THINKPAD"));
+    place.crossrun(&["report", "nosuch.jsonl"]).code(2).says("nosuch.jsonl");
+}
+
+#[test]
+fn a_trial_is_shown_whole_with_the_command_that_repeats_it() {
+    let place = Place::new();
+    place.crossrun(&SMALL).code(0);
+    let list = place.crossrun(&["show", "small"]).code(0).stdout();
+    assert!(list.lines().count() > 4 && list.contains("backend=native/block=1"), "{list}");
+    let one = place.crossrun(&["show", "small", "1"]).code(0).stdout();
+    assert!(one.contains("again: crossrun run --backend native"), "{one}");
+    place.crossrun(&["show", "small", "nosuch"]).code(2);
+    place.crossrun(&["show", "nosuch"]).code(2).says("there is no run");
+}

@@ -1,0 +1,301 @@
+//! A backend on Python gives the answers of any other, and whatever its driver does is a row that says so.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::support::{Place, Ran, eventually, hostile, plugin, processes_of_sessions_of, repository};
+
+const WORKLOADS: [&str; 5] = ["null", "pipeline", "imbalance", "word_count", "scheduler_comparison"];
+
+/// Items, parallelism, batch size and fusion, so that any two values of two of them come together.
+const POINTS: [(u64, u32, u32, &str); 12] = [
+    (0, 1, 1, "auto"),
+    (0, 2, 64, "off"),
+    (0, 4, 1, "off"),
+    (1, 1, 64, "off"),
+    (1, 2, 1, "auto"),
+    (1, 4, 64, "auto"),
+    (7, 1, 1, "off"),
+    (7, 2, 64, "auto"),
+    (7, 4, 1, "auto"),
+    (1000, 1, 64, "auto"),
+    (1000, 2, 1, "off"),
+    (1000, 4, 64, "off"),
+];
+
+/// The python backend beside the native one.
+fn python() -> Place {
+    let place = Place::new();
+    place.stage(&plugin("python_runner"));
+    place
+}
+
+/// A backend whose driver does what it is told.
+fn driven() -> Place {
+    let place = Place::empty();
+    place.stage(&plugin("standard_workloads"));
+    place.stage(&hostile("driven_runner"));
+    place
+}
+
+fn run_at(
+    place: &Place,
+    backend: &str,
+    workload: &str,
+    (items, parallelism, batch_size, fusion): (u64, u32, u32, &str),
+) -> Value {
+    let (items, parallelism) = (items.to_string(), parallelism.to_string());
+    let (batch_size, fusion) = (format!("batch_size={batch_size}"), format!("fusion={fusion}"));
+    let run = ["run", "--json", "--backend", backend, "--workload", workload, "--items", &items];
+    let how = ["--parallelism", &parallelism, "--extra", &batch_size, "--extra", &fusion];
+    let shorter: &[&str] =
+        if workload == "scheduler_comparison" { &["--extra", "sleep_us=100"] } else { &[] };
+    place.crossrun(&[run.as_slice(), how.as_slice(), shorter].concat()).code(0).json()
+}
+
+fn behave(place: &Place, behaviour: &str, phase: &str, more: &[&str]) -> Ran {
+    Ran::of(behaving(place, behaviour, phase, more))
+}
+
+fn behaving(place: &Place, behaviour: &str, phase: &str, more: &[&str]) -> Command {
+    let (behaviour, phase) = (format!("behaviour={behaviour}"), format!("at={phase}"));
+    let run = ["run", "--json", "--backend", "driven", "--workload", "word_count"];
+    let extra = ["--extra", behaviour.as_str(), "--extra", phase.as_str()];
+    place.command(&[&run, extra.as_slice(), more].concat())
+}
+
+/// The drivers among the processes of a session that `parent` started.
+fn drivers_of(parent: u32) -> Vec<u32> {
+    let is_driver = |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains("/python_engine/")
+    };
+    processes_of_sessions_of(parent).into_iter().filter(is_driver).collect()
+}
+
+fn signal(name: &str, pid: u32) {
+    let pid = pid.to_string();
+    assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+}
+
+#[test]
+fn every_workload_is_verified_at_every_size_and_shape() {
+    let place = python();
+    for (first, workload) in WORKLOADS.iter().enumerate() {
+        // A third of the points each, so that each point comes with a workload or two.
+        for point in POINTS.iter().skip(first % 3).step_by(3) {
+            let record = run_at(&place, "python", workload, *point);
+            let metadata = &record["metadata"];
+            assert_eq!(metadata["verified"], true, "{workload} {point:?}: {record}");
+        }
+    }
+}
+
+#[test]
+fn threads_of_python_and_threads_alone_agree() {
+    let place = python();
+    for workload in WORKLOADS {
+        let point = (1000, 4, 64, "auto");
+        let python = run_at(&place, "python", workload, point);
+        let native = run_at(&place, "native", workload, point);
+        for key in ["results_count", "checksum"] {
+            assert_eq!(python["metadata"][key], native["metadata"][key], "{workload}");
+        }
+        assert_eq!(python["config_hash"], native["config_hash"], "{workload}");
+    }
+}
+
+#[test]
+fn the_seeds_workload_runs_on_it() {
+    let run = ["run", "--backend", "python", "--items", "100", "--parallelism", "4", "--json"];
+    let record = python().crossrun(&run).code(0).json();
+    assert_eq!(record["metadata"]["results_count"], 50);
+    assert_eq!(record["metadata"]["verified"], true);
+    assert_eq!(record["nodes"], 1);
+    let version = record["metadata"]["versions"]["python"].as_str().unwrap();
+    assert!(version.starts_with("3."), "{version}");
+}
+
+#[test]
+fn a_scheduler_that_it_does_not_have_runs_as_default_with_a_warning() {
+    let run = ["run", "--json", "--backend", "python", "--workload", "null", "--scheduler", "fifo"];
+    let ran = python().crossrun(&run).code(0).says("fifo");
+    let metadata = &ran.json()["metadata"];
+    assert_eq!(metadata["scheduler_name"], "default");
+    assert_eq!(metadata["warnings"][0], "scheduler \"fifo\" is unknown to python; it ran as \"default\"");
+}
+
+#[test]
+fn without_isolation_the_same_answer_comes() {
+    let place = python();
+    let run = ["run", "--json", "--backend", "python", "--workload", "pipeline", "--items", "500"];
+    let apart = place.crossrun(&run).code(0).json();
+    let here = place.crossrun(&[&run, ["--isolation", "none"].as_slice()].concat()).code(0).json();
+    assert_eq!(apart["metadata"]["checksum"], here["metadata"]["checksum"]);
+}
+
+#[test]
+fn without_python_on_the_path_it_is_not_available() {
+    let place = python();
+    let nowhere = place.path().join("nowhere");
+    std::fs::create_dir(&nowhere).unwrap();
+    let mut command = place.command(&["run", "--backend", "python", "--workload", "null"]);
+    command.env("PATH", &nowhere);
+    Ran::of(command).code(3).says("no Python 3.9 to 3.14 is on the PATH; try: PATH=");
+}
+
+#[test]
+fn a_python_that_leads_nowhere_is_told_when_it_is_opened() {
+    let place = python();
+    let launcher = place.path().join("launcher");
+    std::fs::create_dir(&launcher).unwrap();
+    std::os::unix::fs::symlink("/bin/false", launcher.join("python3")).unwrap();
+    let mut command = place.command(&["run", "--backend", "python", "--workload", "null"]);
+    command.env("PATH", &launcher);
+    Ran::of(command).code(3).says("no Python 3.9 to 3.14 is on the PATH");
+}
+
+#[test]
+fn the_users_own_python_settings_do_not_matter() {
+    let place = python();
+    let trap = place.path().join("trap");
+    std::fs::create_dir(&trap).unwrap();
+    for module in ["json", "ctypes", "sitecustomize", "driver"] {
+        std::fs::write(trap.join(format!("{module}.py")), "raise SystemExit('trapped')\n").unwrap();
+    }
+    let mut command = place.command(&["run", "--backend", "python", "--workload", "null"]);
+    command.env("PYTHONPATH", &trap).env("PYTHONSTARTUP", trap.join("json.py")).env("PYTHONOPTIMIZE", "2");
+    command.current_dir(&trap);
+    Ran::of(command).code(0);
+}
+
+#[test]
+fn a_driver_that_is_killed_is_a_failed_row_with_its_signal() {
+    let place = python();
+    for shelter in ["on", "off"] {
+        let run = ["run", "--json", "--backend", "python", "--items", "100000"];
+        let mut command = place.command(&run);
+        command.env("CROSSRUN_NAMESPACES", shelter).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        let parent = child.id();
+        eventually("the driver runs", || !drivers_of(parent).is_empty());
+        // In the middle of the run, which takes minutes.
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        drivers_of(parent).into_iter().for_each(|driver| signal("-KILL", driver));
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{said}");
+        assert!(said.contains("the driver of python was killed by signal 9 (SIGKILL)"), "{said}");
+        assert!(processes_of_sessions_of(parent).is_empty());
+    }
+    let rows = place.records("scheduler_comparison", "trials.jsonl");
+    assert_eq!(rows.len(), 2);
+    assert!(rows.iter().all(|row| row["status"] == "failed"));
+}
+
+#[test]
+fn however_a_driver_fails_the_row_says_why() {
+    let place = driven();
+    let cases = [
+        (
+            "kill",
+            "the driver of driven was killed by signal 9 (SIGKILL); its last output: the last words",
+            "engine",
+        ),
+        ("orphan", "was killed by signal 9 (SIGKILL)", "engine"),
+        ("exit", "the driver of driven exited with code 3", "engine"),
+        ("leave", "the driver of driven exited with code 4", "engine"),
+        ("raise", "ValueError: two lines (driver.py:", "engine"),
+        ("operator", "a batch is shorter than its header", "workload"),
+        ("unsupported", "it cannot do that", "unsupported"),
+        ("short", "a sink's state is not", "workload"),
+    ];
+    for (behaviour, words, kind) in cases {
+        let ran = behave(&place, behaviour, "run", &[]).code(4).says(words);
+        let error = &ran.json()["metadata"]["error"];
+        assert_eq!(error["kind"], kind, "{}", ran.explain());
+    }
+    assert_eq!(place.records("word_count", "trials.jsonl").len(), cases.len());
+}
+
+#[test]
+fn a_driver_that_fails_to_open_is_told_too() {
+    let place = driven();
+    for (behaviour, code, words) in [
+        ("raise", 4, "ValueError: two lines"),
+        ("kill", 4, "was killed by signal 9 (SIGKILL)"),
+        ("unavailable", 3, "its cluster is gone"),
+    ] {
+        behave(&place, behaviour, "open", &[]).code(code).says(words);
+    }
+}
+
+#[test]
+fn a_driver_that_fails_to_close_costs_a_warning_and_not_the_answer() {
+    let place = driven();
+    for behaviour in ["raise", "kill", "exit"] {
+        let ran = behave(&place, behaviour, "close", &[]).code(0).says("closing the backend failed");
+        assert_eq!(ran.json()["metadata"]["verified"], true);
+    }
+}
+
+#[test]
+fn what_a_driver_prints_reads_and_reports_is_kept_apart() {
+    let place = driven();
+    for behaviour in ["print", "read", "report", "fork", "none"] {
+        let ran = behave(&place, behaviour, "run", &[]).code(0);
+        assert_eq!(ran.json()["metadata"]["verified"], true, "{behaviour}: {}", ran.explain());
+    }
+    behave(&place, "report", "run", &[]).says("a word from the driver");
+    let logs = find(&place.data(), "driven.driver.log");
+    assert!(logs.iter().any(|log| std::fs::read_to_string(log).unwrap().contains("noise\n")), "{logs:?}");
+}
+
+/// Every file called `name` below `folder`.
+fn find(folder: &Path, name: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+    entries
+        .flat_map(|path| match path.is_dir() {
+            true => find(&path, name),
+            false => Vec::from_iter(path.ends_with(name).then_some(path)),
+        })
+        .collect()
+}
+
+#[test]
+fn a_driver_that_is_interrupted_or_hangs_leaves_nothing() {
+    let place = driven();
+    for behaviour in ["obey", "hang"] {
+        let child = behaving(&place, behaviour, "run", &[]).stderr(Stdio::null()).spawn().unwrap();
+        let parent = child.id();
+        eventually("the driver runs", || !drivers_of(parent).is_empty());
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        signal("-INT", parent);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{behaviour}");
+        assert!(processes_of_sessions_of(parent).is_empty(), "{behaviour}");
+    }
+    behave(&place, "hang", "run", &["--timeout", "1"]).code(4).says("no answer to run within 1 s");
+}
+
+/// Runs the unit tests in `folder` below the plugins, with the modules in `path` there.
+fn unit_tests(folder: &str, path: &[&str]) {
+    let plugins = repository().join("plugins");
+    let modules: Vec<PathBuf> = path.iter().map(|path| plugins.join(path)).collect();
+    let output = Command::new("python3")
+        .args(["-B", "-m", "unittest", "discover", "."])
+        .current_dir(plugins.join(folder))
+        .env("PYTHONPATH", std::env::join_paths(modules).unwrap())
+        .env("CROSSRUN_TEST_LIBRARY", plugin("standard_workloads"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_python_side_passes_its_own_tests() {
+    unit_tests("python_engine/python/tests", &["python_engine/python"]);
+    unit_tests("python_runner/tests", &["python_runner", "python_engine/python"]);
+}

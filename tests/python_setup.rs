@@ -1,0 +1,236 @@
+//! An engine that has to be installed is installed when asked, whole or not at all, and whatever keeps it from being
+//! installed is one line that says what to do.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::support::{Place, Ran, eventually, hostile, plugin, processes_of_sessions_of, repository};
+
+const SETUP: [&str; 2] = ["setup", "provisioned"];
+const RUN: [&str; 5] = ["run", "--backend", "provisioned", "--workload", "word_count"];
+
+fn place() -> Place {
+    let place = Place::empty();
+    place.stage(&plugin("standard_workloads"));
+    place.stage(&hostile("provisioned_runner"));
+    place
+}
+
+/// crossrun with the fixtures' wheels for an index, and no network.
+fn command(place: &Place, arguments: &[&str]) -> Command {
+    with_wheels_in(place, arguments, &repository().join("tests/fixtures/wheels"))
+}
+
+fn with_wheels_in(place: &Place, arguments: &[&str], wheels: &Path) -> Command {
+    let mut command = place.command(arguments);
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if name.starts_with("PIP_") || name.starts_with("UV_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("PIP_CONFIG_FILE", "/dev/null").env("PIP_NO_INDEX", "1").env("PIP_FIND_LINKS", wheels);
+    command
+}
+
+fn crossrun(place: &Place, arguments: &[&str]) -> Ran {
+    Ran::of(command(place, arguments))
+}
+
+/// The folders of environments that are there, whole or not.
+fn environments(place: &Place) -> Vec<PathBuf> {
+    let folder = place.data().join("environments/provisioned");
+    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+fn site_packages(place: &Place) -> PathBuf {
+    let lib = environments(place)[0].join("lib");
+    let python = std::fs::read_dir(lib).unwrap().flatten().next().unwrap().path();
+    python.join("site-packages")
+}
+
+/// A program in place of an interpreter: it says that it is Python 3.`minor`, and runs `script` when it is asked for
+/// anything else.
+fn impostor(place: &Place, minor: u8, script: &str) -> String {
+    let path = place.path().join("impostor");
+    let answer = format!("[ \"$3\" = -c ] && echo '[[3, {minor}, 0], \"{}\"]' && exit", path.display());
+    // Written by another process, so that none of this one's has it open when it is started.
+    let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
+    let text = format!("{answer}\nfolder=\"$5\"\n{script}");
+    assert!(Command::new("sh").args(["-c", write]).arg(&path).arg(text).status().unwrap().success());
+    path.to_str().unwrap().to_owned()
+}
+
+/// Demands one line of error, with a command to paste.
+fn one_line(ran: &Ran) {
+    let said = ran.stderr();
+    let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("error:")).collect();
+    assert_eq!(errors.len(), 1, "{}", ran.explain());
+    assert!(errors[0].contains("; try: "), "{}", ran.explain());
+}
+
+#[test]
+fn an_engine_is_installed_used_repaired_and_removed() {
+    let place = place();
+    let missing =
+        crossrun(&place, &RUN).code(3).says("provisioned is not set up; try: crossrun setup provisioned");
+    one_line(&missing);
+
+    crossrun(&place, &SETUP).code(0);
+    let record = crossrun(&place, &[&RUN, ["--json"].as_slice()].concat()).code(0).json();
+    assert_eq!(record["metadata"]["verified"], true);
+    assert_eq!(record["metadata"]["versions"]["tiny_engine"], "1.0");
+
+    let before = environments(&place);
+    let mut again = with_wheels_in(&place, &SETUP, Path::new("/nowhere"));
+    again.env("PATH", "");
+    Ran::of(again).code(0);
+    assert_eq!(environments(&place), before);
+
+    std::fs::remove_dir_all(site_packages(&place).join("tiny_engine")).unwrap();
+    one_line(&crossrun(&place, &RUN).code(3).says("is damaged").says("tiny_engine is gone"));
+    crossrun(&place, &SETUP).code(0);
+    crossrun(&place, &RUN).code(0);
+
+    crossrun(&place, &["setup", "provisioned", "--remove"]).code(0);
+    assert!(environments(&place).is_empty());
+    crossrun(&place, &["setup", "provisioned", "--remove"]).code(0);
+    crossrun(&place, &RUN).code(3).says("is not set up");
+}
+
+#[test]
+fn two_set_ups_at_once_make_one_environment() {
+    let place = place();
+    let start = || command(&place, &SETUP).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let children = [start(), start()];
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(environments(&place).len(), 1);
+    crossrun(&place, &RUN).code(0);
+}
+
+#[test]
+fn a_set_up_that_is_killed_in_the_middle_is_never_used_and_swept_by_the_next() {
+    let place = place();
+    let python = impostor(&place, 11, "mkdir -p \"$folder/bin\"\ntouch \"$folder/bin/python\"\nsleep 600");
+    let mut child = command(&place, &["setup", "provisioned", "--python", &python]).spawn().unwrap();
+    eventually("half an environment is there", || {
+        environments(&place).first().is_some_and(|folder| folder.join("bin/python").exists())
+    });
+    let half = environments(&place).remove(0);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    eventually("nothing of the set-up runs", || processes_of_sessions_of(child.id()).is_empty());
+    crossrun(&place, &RUN).code(3).says("provisioned is not set up");
+    crossrun(&place, &SETUP).code(0);
+    assert!(!half.exists());
+    assert_eq!(environments(&place).len(), 1);
+    crossrun(&place, &RUN).code(0);
+}
+
+#[test]
+fn a_set_up_that_is_interrupted_leaves_nothing() {
+    let place = place();
+    let python = impostor(&place, 11, "mkdir -p \"$folder/bin\"\nsleep 600");
+    let mut child = command(&place, &["setup", "provisioned", "--python", &python]).spawn().unwrap();
+    eventually("half an environment is there", || !environments(&place).is_empty());
+    assert!(Command::new("kill").arg("-INT").arg(child.id().to_string()).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    eventually("nothing of the set-up runs", || processes_of_sessions_of(child.id()).is_empty());
+    assert!(environments(&place).is_empty());
+}
+
+#[test]
+fn a_python_of_another_version_is_refused_before_anything_is_made() {
+    let place = place();
+    let python = impostor(&place, 8, "exit 1");
+    let ran = crossrun(&place, &["setup", "provisioned", "--python", &python]).code(8);
+    one_line(&ran.says("is Python 3.8.0, but 3.9 to 3.14 is needed"));
+    let none = place.path().join("none");
+    let ran = crossrun(&place, &["setup", "provisioned", "--python", none.to_str().unwrap()]).code(8);
+    one_line(&ran.says("is not a Python that works"));
+    assert!(environments(&place).is_empty());
+}
+
+#[test]
+fn without_python_there_is_nothing_to_build_on() {
+    let place = place();
+    let mut setup = command(&place, &SETUP);
+    setup.env("PATH", place.path());
+    one_line(&Ran::of(setup).code(8).says("no Python 3.9 to 3.14 is on the PATH"));
+}
+
+#[test]
+fn a_python_without_venv_is_told() {
+    let place = place();
+    let python = impostor(&place, 11, "echo \"$0: No module named venv\" >&2; exit 1");
+    let ran = crossrun(&place, &["setup", "provisioned", "--python", &python]).code(8);
+    one_line(&ran.says("has no module venv"));
+}
+
+#[test]
+fn an_installer_that_is_killed_is_told_with_its_signal() {
+    let place = place();
+    let python = impostor(&place, 11, "kill -9 $$");
+    let ran = crossrun(&place, &["setup", "provisioned", "--python", &python]).code(8);
+    one_line(&ran.says("the installer was killed by signal 9 (SIGKILL)"));
+    assert!(environments(&place).is_empty());
+}
+
+#[test]
+fn without_an_index_nothing_is_left_behind() {
+    let place = place();
+    let empty = place.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let ran = Ran::of(with_wheels_in(&place, &SETUP, &empty)).code(8);
+    one_line(&ran.says("no package index could be reached").says("tiny-engine==1.0"));
+    assert!(environments(&place).is_empty());
+}
+
+#[test]
+fn a_package_that_is_not_the_one_is_refused() {
+    let place = place();
+    let forged = place.path().join("forged");
+    std::fs::create_dir(&forged).unwrap();
+    let name = "tiny_engine-1.0-py3-none-any.whl";
+    let mut wheel = std::fs::read(repository().join("tests/fixtures/wheels").join(name)).unwrap();
+    let place_of_text = wheel.windows(3).position(|bytes| bytes == b"1.0").unwrap();
+    wheel[place_of_text] = b'2';
+    std::fs::write(forged.join(name), wheel).unwrap();
+    let ran = Ran::of(with_wheels_in(&place, &SETUP, &forged)).code(8);
+    one_line(&ran.says("THESE PACKAGES DO NOT MATCH THE HASHES"));
+    assert!(environments(&place).is_empty());
+}
+
+/// A file system of its own, as small as that, for as long as this lives.
+struct Small(PathBuf);
+
+impl Small {
+    /// Nothing where mounting is not allowed.
+    fn at(folder: &Path) -> Option<Self> {
+        std::fs::create_dir_all(folder).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(folder).stderr(Stdio::null());
+        mount.status().is_ok_and(|status| status.success()).then(|| Self(folder.into()))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_is_told() {
+    let place = place();
+    let Some(_small) = Small::at(&place.data()) else {
+        println!("skipped: mounting a small file system is not allowed here");
+        return;
+    };
+    let ran = crossrun(&place, &SETUP).code(8);
+    one_line(&ran.says("no space is left in").says("CROSSRUN_DATA_DIR="));
+    assert!(environments(&place).is_empty());
+}
