@@ -6,6 +6,7 @@
 
 mod abi_evolution;
 mod backends;
+mod chromium;
 mod compare;
 mod exit_codes;
 mod foreign_callers;
@@ -16,6 +17,7 @@ mod python_setup;
 mod readme;
 mod records;
 mod rejected_files;
+mod report_page;
 mod run;
 mod sage_backend;
 mod support;

@@ -73,7 +73,7 @@ fn timed_row(label: &str, ratio: Option<f64>, seconds: f64, items: f64) -> Row {
         backend: label.into(),
         label: label.into(),
         is_baseline: ratio.is_none(),
-        compared_with: None,
+        compared_with: ratio.map(|_| "alpha".into()),
         machine: Some(0),
         plugin: Some(library(label)),
         workload_library: Some(library("standard_workloads")),

@@ -44,11 +44,12 @@ pub fn html(page: &Page<'_>) -> Result<String, ReportError> {
         generated_at: page.generated_at,
         command: page.command,
         summary: summary::Summary::of(page.comparison, &layout),
-        bars: rows::charts(page.comparison, &layout),
+        speed: rows::speed(page.comparison, &layout),
         scaling: scaling::charts(&layout),
+        costs: rows::costs(&layout),
         series: layout.series(),
         setting: setting::Setting::of(page.comparison, &layout),
-        evidence: evidence::evidence(&layout),
+        evidence: evidence::Evidence::of(&layout),
     };
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -66,11 +67,12 @@ struct View<'a> {
     generated_at: &'a str,
     command: Option<&'a str>,
     summary: summary::Summary,
-    bars: Vec<rows::Section>,
+    speed: Vec<rows::Section>,
     scaling: Vec<scaling::Chart>,
+    costs: Vec<rows::Section>,
     series: Vec<layout::Series>,
     setting: setting::Setting,
-    evidence: Vec<evidence::Group>,
+    evidence: evidence::Evidence,
 }
 
 #[cfg(test)]

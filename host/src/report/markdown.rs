@@ -24,12 +24,12 @@ pub fn markdown(comparison: &Comparison) -> String {
 
 fn list(page: &mut String, items: Vec<String>) {
     for (place, item) in items.iter().enumerate() {
-        let _ = write!(page, "{}- {}\n", if place == 0 { "\n" } else { "" }, escaped(item));
+        let _ = writeln!(page, "{}- {}", if place == 0 { "\n" } else { "" }, escaped(item));
     }
 }
 
 fn geomeans(page: &mut String, comparison: &Comparison) {
-    if comparison.points.len() < 2 || comparison.geomeans.is_empty() {
+    if comparison.points.len() < 2 || comparison.geomeans.iter().all(|mean| mean.ratio.is_none()) {
         return;
     }
     let baseline = comparison.baseline.as_deref().unwrap_or_default();
@@ -98,8 +98,8 @@ fn escaped(text: &str) -> String {
         if special {
             escaped.push('\\');
         }
-        // A name that is an address or a user is not to become a link.
         escaped.push(c);
+        // What looks like an address or a user is not to become a link: an invisible space keeps it text.
         if c == '@' || (c == ':' && rest.peek() == Some(&'/')) {
             escaped.push('\u{200b}');
         }

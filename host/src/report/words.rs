@@ -209,15 +209,20 @@ pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
     notes
 }
 
+/// What differs where it should not, once for each label: it is the same at most points.
 fn incomparable_rows(comparison: &Comparison) -> Vec<String> {
-    let rows = comparison.points.iter().flat_map(|point| point.rows.iter().map(move |row| (point, row)));
-    let differing = rows.filter(|(_, row)| !row.incomparable.is_empty());
-    let told = differing.map(|(at, row)| {
+    let mut told: Vec<String> = Vec::new();
+    for row in comparison.points.iter().flat_map(|point| &point.rows) {
+        if row.incomparable.is_empty() {
+            continue;
+        }
         let why: Vec<_> = row.incomparable.iter().map(incomparable).collect();
-        let label = line(&row.label, 60);
-        format!("{label} beside the baseline ({}): {}", point(at), why.join("; "))
-    });
-    told.collect()
+        let note = format!("{} beside the baseline: {}", line(&row.label, 60), why.join("; "));
+        if !told.contains(&note) {
+            told.push(note);
+        }
+    }
+    told
 }
 
 /// About how many more blocks would tell.

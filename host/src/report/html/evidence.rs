@@ -8,15 +8,23 @@ use super::layout::{Layout, Placed};
 use crate::compare::model::{NoInterval, NoRatio, Ratio, Row, Sample, SampleStatus, Spread, Withheld};
 use crate::report::{figure, words};
 
+/// All of it.
+#[derive(Serialize)]
+pub(super) struct Evidence {
+    /// The file of all records, if it is one.
+    file: Option<String>,
+    groups: Vec<Group>,
+}
+
 /// The rows of a workload.
 #[derive(Serialize)]
-pub(super) struct Group {
+struct Group {
     workload: String,
-    rows: Vec<Evidence>,
+    rows: Vec<Backing>,
 }
 
 #[derive(Serialize)]
-struct Evidence {
+struct Backing {
     cell: usize,
     point: usize,
     label: String,
@@ -27,11 +35,18 @@ struct Evidence {
     differences: Vec<String>,
     failures: Vec<String>,
     command: Option<String>,
-    config_hash: Option<String>,
+    /// If there are several.
     machine: Option<usize>,
     log: Option<String>,
-    /// The file of all records, if it is one.
+    in_one_file: bool,
+    /// That file, if other rows have another.
     file: Option<String>,
+    /// Whether not every answer was verified, so that each trial says how it ended.
+    answers: bool,
+    /// The day on which all trials started, if it is one.
+    day: Option<String>,
+    /// The option in which their commands differ, if it is one.
+    option: Option<String>,
     varying_commands: bool,
     samples: Vec<Trial>,
     notes: Vec<String>,
@@ -44,8 +59,12 @@ struct Figure {
     median: String,
     min: String,
     max: String,
-    n: u32,
+    /// Of how many trials it is, where that is not how many were measured.
+    n: Option<u32>,
 }
+
+/// How a figure is written.
+type Unit = fn(f64) -> String;
 
 /// A measured trial in words.
 #[derive(Serialize)]
@@ -59,24 +78,41 @@ struct Trial {
     command: String,
 }
 
-pub(super) fn evidence(layout: &Layout<'_>) -> Vec<Group> {
-    let rows = |placed: &Placed<'_>| {
-        placed.rows.iter().map(|(cell, row)| of(placed, *cell, row)).collect::<Vec<_>>()
-    };
-    let group = |group: &super::layout::Group<'_>| Group {
-        workload: group.workload.clone(),
-        rows: group.points.iter().flat_map(rows).collect(),
-    };
-    layout.groups.iter().map(group).collect()
+impl Evidence {
+    pub(super) fn of(layout: &Layout<'_>) -> Self {
+        let file = one_file(layout.rows().flat_map(|(_, _, row)| &row.samples));
+        let first = layout.rows().next().map(|(_, _, row)| row.machine);
+        let machines = layout.rows().any(|(_, _, row)| Some(row.machine) != first);
+        let backing = |placed: &Placed<'_>| {
+            let rows = placed.rows.iter().map(|(cell, row)| Backing {
+                machine: row.machine.filter(|_| machines),
+                ..backing(placed, *cell, row, file.is_some())
+            });
+            rows.collect::<Vec<_>>()
+        };
+        let group = |group: &super::layout::Group<'_>| Group {
+            workload: group.workload.clone(),
+            rows: group.points.iter().flat_map(backing).collect(),
+        };
+        Self {
+            groups: layout.groups.iter().map(group).collect(),
+            file: file.map(|file| words::line(file, 300)),
+        }
+    }
 }
 
-fn of(placed: &Placed<'_>, cell: usize, row: &Row) -> Evidence {
+/// The file in which all of these are recorded.
+fn one_file<'a>(mut samples: impl Iterator<Item = &'a Sample>) -> Option<&'a str> {
+    let file = &samples.next()?.source.file;
+    samples.all(|sample| sample.source.file == *file).then_some(file)
+}
+
+fn backing(placed: &Placed<'_>, cell: usize, row: &Row, file_is_known: bool) -> Backing {
     let first = row.samples.iter().find_map(|sample| sample.command.as_deref());
-    let file = row.samples.first().map(|sample| &sample.source.file);
-    let file = file.filter(|file| row.samples.iter().all(|sample| sample.source.file == **file));
-    let samples: Vec<_> = row.samples.iter().map(|sample| trial(sample, file.is_some(), first)).collect();
+    let file = one_file(row.samples.iter());
     let median = words::median(row.duration.as_ref(), figure::duration);
-    Evidence {
+    let mut samples: Vec<_> = row.samples.iter().map(|sample| trial(sample, file.is_some(), first)).collect();
+    Backing {
         cell,
         point: placed.number,
         label: words::line(&row.label, 60),
@@ -87,11 +123,14 @@ fn of(placed: &Placed<'_>, cell: usize, row: &Row) -> Evidence {
         differences: row.incomparable.iter().map(words::incomparable).collect(),
         failures: row.failures.iter().map(|failure| words::failure(failure, row)).collect(),
         command: first.map(|command| words::line(command, 2000)),
-        config_hash: row.config_hash.as_ref().map(|hash| words::line(hash, 64)),
-        machine: row.machine,
+        machine: None,
         log: row.samples.iter().find_map(|sample| sample.log.as_ref()).map(|log| words::line(log, 300)),
-        file: file.map(|file| words::line(file, 300)),
+        in_one_file: file.is_some(),
+        file: file.filter(|_| !file_is_known).map(|file| words::line(file, 300)),
+        answers: row.samples.iter().any(|sample| sample.status != SampleStatus::Verified),
         varying_commands: samples.iter().any(|trial| !trial.command.is_empty()),
+        day: one_prefix(&mut samples, |trial| &mut trial.started),
+        option: one_prefix(&mut samples, |trial| &mut trial.command),
         samples,
         notes: notes(&row.samples),
     }
@@ -100,7 +139,7 @@ fn of(placed: &Placed<'_>, cell: usize, row: &Row) -> Evidence {
 fn figures(row: &Row) -> Vec<Figure> {
     let latency = row.latency.unwrap_or_default();
     let resources = row.resources.unwrap_or_default();
-    let all: [(_, Option<Spread>, fn(f64) -> String); 12] = [
+    let all: [(_, _, Unit); 12] = [
         ("run", row.duration, figure::duration),
         ("items in per second", row.input_rate, figure::quantity),
         ("items out per second", row.output_rate, figure::quantity),
@@ -112,10 +151,11 @@ fn figures(row: &Row) -> Vec<Figure> {
         ("first run", row.stages.first, figure::duration),
         ("shutdown", row.stages.close, figure::duration),
         ("processor time", resources.cpu_seconds, figure::duration),
-        ("peak memory", resources.peak_memory_bytes, figure::memory),
+        ("memory, sum of peaks", resources.peak_memory_bytes, figure::memory),
     ];
     let known = all.into_iter().filter_map(|(name, spread, unit)| {
         let Spread { n, min, median, max } = spread?;
+        let n = (n != row.counts.trials).then_some(n);
         Some(Figure { name, median: unit(median), min: unit(min), max: unit(max), n })
     });
     known.collect()
@@ -124,19 +164,20 @@ fn figures(row: &Row) -> Vec<Figure> {
 /// How the ratio came about, or why there is none.
 fn judgement(row: &Row) -> Option<String> {
     match (&row.ratio, row.no_ratio) {
-        (Some(ratio), _) => Some(ratio_sentence(ratio)),
+        (Some(ratio), _) => Some(ratio_sentence(ratio, row.compared_with.as_deref())),
         (None, Some(why)) => Some(format!("No ratio: {}.", no_ratio(why))),
         (None, None) => None,
     }
 }
 
-fn ratio_sentence(ratio: &Ratio) -> String {
+fn ratio_sentence(ratio: &Ratio, other: Option<&str>) -> String {
+    let other = other.map_or_else(|| "the baseline".into(), |label| words::line(label, 60));
     let how = if ratio.paired {
         format!("Hodges-Lehmann over {} blocks", ratio.blocks)
     } else {
         "of the medians".into()
     };
-    let mut sentence = format!("{} as fast as the baseline ({how})", figure::ratio(ratio.estimate));
+    let mut sentence = format!("{} as fast as {other} ({how})", figure::ratio(ratio.estimate));
     if let Some(interval) = ratio.interval {
         let (bounds, confidence) =
             (figure::interval(interval.low, interval.high), figure::percent(interval.confidence));
@@ -215,7 +256,8 @@ fn moment(timestamp: &str) -> String {
 /// In which words a command differs from the one that is shown whole: usually the seed of its data. All of it, if it is
 /// another one.
 fn difference(shown: Option<&str>, command: Option<&str>) -> String {
-    let (Some(shown), Some(command)) = (shown, command) else { return String::new() };
+    let Some(shown) = shown else { return String::new() };
+    let Some(command) = command else { return "not recorded".into() };
     if shown == command {
         return String::new();
     }
@@ -235,6 +277,23 @@ fn difference(shown: Option<&str>, command: Option<&str>) -> String {
     }
     // With the word before it: that is the name of the option.
     words::line(&other.get(before - 1..other.len() - after).unwrap_or_default().join(" "), 2000)
+}
+
+/// Takes the first of two words away where all trials that say anything have the same one: it is said once.
+fn one_prefix(trials: &mut [Trial], of: fn(&mut Trial) -> &mut String) -> Option<String> {
+    let mut texts: Vec<_> = trials.iter_mut().map(of).filter(|text| !text.is_empty()).collect();
+    let (prefix, _) = texts.first()?.split_once(' ')?;
+    let prefix = prefix.to_owned();
+    let has_it = |text: &&mut String| {
+        text.split_once(' ').is_some_and(|(first, rest)| first == prefix && !rest.contains(' '))
+    };
+    if !texts.iter().all(has_it) {
+        return None;
+    }
+    for text in &mut texts {
+        text.drain(..=prefix.len());
+    }
+    Some(prefix)
 }
 
 /// What was noted of the trials, equal notes together.

@@ -1,6 +1,6 @@
 //! The order of the page: points of one workload together, a number for each point and each row, a look for each name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -60,10 +60,19 @@ impl<'a> Layout<'a> {
         layout
     }
 
+    /// Every point, in the order of the page.
+    pub(super) fn points(&self) -> impl Iterator<Item = &Placed<'a>> {
+        self.groups.iter().flat_map(|group| &group.points)
+    }
+
+    /// How many backends there are, whatever their labels.
+    pub(super) fn backends(&self) -> usize {
+        self.rows().map(|(_, _, row)| row.backend.as_str()).collect::<HashSet<_>>().len()
+    }
+
     /// Every row with its point and its number, in the order of the page.
     pub(super) fn rows(&self) -> impl Iterator<Item = (&Placed<'a>, usize, &'a Row)> {
-        let placed = self.groups.iter().flat_map(|group| &group.points);
-        placed.flat_map(|placed| placed.rows.iter().map(move |(number, row)| (placed, *number, *row)))
+        self.points().flat_map(|placed| placed.rows.iter().map(move |(number, row)| (placed, *number, *row)))
     }
 
     /// The labels in the order in which they first appear.
@@ -73,7 +82,7 @@ impl<'a> Layout<'a> {
 
     /// The number of the point with this id.
     pub(super) fn point(&self, id: &str) -> Option<&Placed<'a>> {
-        self.groups.iter().flat_map(|group| &group.points).find(|placed| placed.point.id == id)
+        self.points().find(|placed| placed.point.id == id)
     }
 
     /// How a label looks.

@@ -34,6 +34,8 @@ struct Chart {
     one: Option<String>,
     band: Option<[String; 2]>,
     points: Vec<Lines>,
+    /// How many rows are not drawn, in words.
+    left_out: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -68,6 +70,9 @@ struct Mark {
     shape: usize,
     title: String,
 }
+
+/// About how many rows a chart has: more than a screen of them nobody compares by eye.
+const ROWS: usize = 32;
 
 /// What a chart shows of a row.
 #[derive(Default)]
@@ -105,9 +110,19 @@ struct Kind {
     margin: Option<f64>,
 }
 
+/// How fast each row is.
+pub(super) fn speed(comparison: &Comparison, layout: &Layout<'_>) -> Vec<Section> {
+    sections([throughputs(), ratios(comparison)], layout)
+}
+
+/// What each row costs beside its runs.
+pub(super) fn costs(layout: &Layout<'_>) -> Vec<Section> {
+    sections([all_stages(), memories(), processors()], layout)
+}
+
 /// The kinds of which there is anything to show.
-pub(super) fn charts(comparison: &Comparison, layout: &Layout<'_>) -> Vec<Section> {
-    let sections = kinds(comparison).into_iter().map(|kind| {
+fn sections(kinds: impl IntoIterator<Item = Kind>, layout: &Layout<'_>) -> Vec<Section> {
+    let sections = kinds.into_iter().map(|kind| {
         let charts = layout.groups.iter().filter_map(|group| chart(&kind, group, layout)).collect();
         let Kind { id, title, explanation, legend, .. } = kind;
         Section { id, title, explanation, legend, charts }
@@ -115,76 +130,83 @@ pub(super) fn charts(comparison: &Comparison, layout: &Layout<'_>) -> Vec<Sectio
     sections.filter(|section| !section.charts.is_empty()).collect()
 }
 
-fn kinds(comparison: &Comparison) -> [Kind; 5] {
+fn throughputs() -> Kind {
+    Kind {
+        id: "throughput",
+        title: "Throughput",
+        explanation:
+            "Items that went in per second (where records do not count them: items that came out); more is \
+                      better. A stroke is one block, the mark their median. The axis is logarithmic."
+                .into(),
+        legend: Vec::new(),
+        scale: Scale::Logarithmic,
+        tick: figure::quantity,
+        figures: throughput,
+        margin: None,
+    }
+}
+
+fn ratios(comparison: &Comparison) -> Kind {
     let baseline = comparison.baseline.as_deref().map_or_else(String::new, |name| words::line(name, 60));
     let margin = figure::percent(comparison.margin - 1.0);
-    let kind = |id, title, explanation: String, scale, tick, figures| Kind {
-        id,
-        title,
-        explanation,
+    Kind {
+        id: "ratios",
+        title: "Ratios",
+        explanation: format!(
+            "How many times as fast as {baseline}; right of the dashed line is faster. The bar is the interval, the \
+             band the {margin} that count for nothing. The axis is logarithmic."
+        ),
         legend: Vec::new(),
-        scale,
-        tick,
-        figures,
+        scale: Scale::Logarithmic,
+        tick: figure::ratio,
+        figures: ratio,
+        margin: Some(comparison.margin),
+    }
+}
+
+fn all_stages() -> Kind {
+    Kind {
+        id: "stages",
+        title: "Start, first run, steady state, shutdown",
+        explanation: "Medians over the blocks; less is better. The axis is logarithmic.".into(),
+        legend: STAGES.map(|(name, shape)| Key { name, shape }).into(),
+        scale: Scale::Logarithmic,
+        tick: figure::duration,
+        figures: stages,
         margin: None,
-    };
-    [
-        kind(
-            "throughput",
-            "Throughput",
-            "Items that went in per second; more is better. A stroke is one block, the mark their median. \
-             The axis is logarithmic."
+    }
+}
+
+fn memories() -> Kind {
+    Kind {
+        id: "memory",
+        title: "Memory",
+        explanation:
+            "The sum of the peaks of resident memory of all processes of the tree: median, and from the \
+                      smallest to the largest."
                 .into(),
-            Scale::Logarithmic,
-            figure::quantity,
-            throughput,
-        ),
-        Kind {
-            margin: Some(comparison.margin),
-            ..kind(
-                "ratios",
-                "Ratios",
-                format!(
-                    "How many times as fast as {baseline}; right of the dashed line is faster. The bar is the \
-                     interval, the band the {margin} that count for nothing. The axis is logarithmic."
-                ),
-                Scale::Logarithmic,
-                figure::ratio,
-                ratio,
-            )
-        },
-        Kind {
-            legend: STAGES.map(|(name, shape)| Key { name, shape }).into(),
-            ..kind(
-                "stages",
-                "Start, first run, steady state, shutdown",
-                "Medians over the blocks; less is better. The axis is logarithmic.".into(),
-                Scale::Logarithmic,
-                figure::duration,
-                stages,
-            )
-        },
-        kind(
-            "memory",
-            "Memory",
-            "The most that the whole process tree had resident at once: median, and from the smallest to the \
-             largest."
+        legend: Vec::new(),
+        scale: Scale::Linear,
+        tick: mebibytes,
+        figures: memory,
+        margin: None,
+    }
+}
+
+fn processors() -> Kind {
+    Kind {
+        id: "processor",
+        title: "Processor time",
+        explanation:
+            "What the whole process tree used in a run, user and system together: median, and from the \
+                      smallest to the largest."
                 .into(),
-            Scale::Linear,
-            mebibytes,
-            memory,
-        ),
-        kind(
-            "processor",
-            "Processor time",
-            "Seconds that the whole process tree used in a run, user and system together: median, and from the \
-             smallest to the largest."
-                .into(),
-            Scale::Linear,
-            figure::duration,
-            processor,
-        ),
-    ]
+        legend: Vec::new(),
+        scale: Scale::Linear,
+        tick: figure::duration,
+        figures: processor,
+        margin: None,
+    }
 }
 
 /// The stages, and the shape of each.
@@ -257,20 +279,23 @@ fn bar(spread: &Spread, unit: f64, words: fn(f64) -> String) -> Figures {
     }
 }
 
+/// A point with what there is to show of its rows.
+type Shown<'a> = (&'a Placed<'a>, Vec<(usize, &'a Row, Figures)>);
+
 fn chart(kind: &Kind, group: &Group<'_>, layout: &Layout<'_>) -> Option<Chart> {
-    let rows = group.points.iter().flat_map(|placed| &placed.rows);
-    let shown: Vec<f64> =
-        rows.filter_map(|(_, row)| (kind.figures)(row)).flat_map(|it| it.all().collect::<Vec<_>>()).collect();
-    if shown.is_empty() {
-        return None;
-    }
+    let (shown, left_out) = shown(kind, group);
+    let rows = shown.iter().flat_map(|(_, rows)| rows);
     let margin = kind.margin.map(|margin| [1.0 / margin, margin]);
-    let axis = Axis::around(kind.scale, shown.into_iter().chain(margin.into_iter().flatten()))?;
+    let figures = rows.flat_map(|(_, _, figures)| figures.all()).chain(margin.into_iter().flatten());
+    let axis = Axis::around(kind.scale, figures).filter(|_| !shown.is_empty())?;
     let label = |tick: super::axis::Tick| Label {
         place: part(tick.place),
         text: figure::tick(&(kind.tick)(tick.value)),
     };
-    let lines = group.points.iter().map(|placed| lines(kind, placed, &axis, layout));
+    let lines = |(placed, rows): &Shown<'_>| Lines {
+        settings: words::settings(placed.point),
+        rows: rows.iter().map(|(cell, row, figures)| draw(*cell, row, figures, &axis, layout)).collect(),
+    };
     Some(Chart {
         workload: group.workload.clone(),
         ticks: axis.ticks().into_iter().map(label).collect(),
@@ -279,13 +304,28 @@ fn chart(kind: &Kind, group: &Group<'_>, layout: &Layout<'_>) -> Option<Chart> {
             let [low, high] = ends.map(|end| axis.place(end));
             [part(low), part(high - low)]
         }),
-        points: lines.filter(|lines| !lines.rows.is_empty()).collect(),
+        points: shown.iter().map(lines).collect(),
+        left_out: (left_out > 0).then(|| crate::ui::plural(left_out as u64, "more row")),
     })
 }
 
-fn lines(kind: &Kind, placed: &Placed<'_>, axis: &Axis, layout: &Layout<'_>) -> Lines {
-    let drawn = |(cell, row): &(usize, &Row)| Some(draw(*cell, row, &(kind.figures)(row)?, axis, layout));
-    Lines { settings: words::settings(placed.point), rows: placed.rows.iter().filter_map(drawn).collect() }
+/// The first points, until their rows are [`ROWS`], and how many rows are left out.
+fn shown<'a>(kind: &Kind, group: &'a Group<'a>) -> (Vec<Shown<'a>>, usize) {
+    let (mut shown, mut drawn, mut left_out) = (Vec::new(), 0, 0);
+    for placed in &group.points {
+        let figures = |(cell, row): &(usize, &'a Row)| Some((*cell, *row, (kind.figures)(row)?));
+        let rows: Vec<_> = placed.rows.iter().filter_map(figures).collect();
+        if rows.is_empty() {
+            continue;
+        }
+        if drawn > 0 && drawn + rows.len() > ROWS {
+            left_out += rows.len();
+        } else {
+            drawn += rows.len();
+            shown.push((placed, rows));
+        }
+    }
+    (shown, left_out)
 }
 
 fn draw(cell: usize, row: &Row, figures: &Figures, axis: &Axis, layout: &Layout<'_>) -> Drawn {

@@ -15,6 +15,9 @@ const RIGHT: f64 = 388.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 212.0;
 
+/// How many charts a workload has over one setting: the tables have the others.
+const CHARTS: usize = 6;
+
 /// One workload with everything fixed but one setting.
 #[derive(Serialize)]
 pub(super) struct Chart {
@@ -82,7 +85,8 @@ fn of(over: &Over, group: &Group<'_>, layout: &Layout<'_>) -> Vec<Chart> {
             None => families.push((fixed, vec![placed])),
         }
     }
-    families.iter().filter_map(|(fixed, members)| chart(over, group, fixed, members, layout)).collect()
+    let charts = families.iter().filter_map(|(fixed, members)| chart(over, group, fixed, members, layout));
+    charts.take(CHARTS).collect()
 }
 
 /// The point without the setting that varies (no point has a parallelism of 0) and without what was measured.

@@ -9,45 +9,63 @@ use crate::report::words;
 
 #[derive(Serialize)]
 pub(super) struct Setting {
-    machines: Vec<Vec<Pair>>,
-    versions: Vec<Version>,
+    cards: Vec<Card>,
+}
+
+/// A machine, or one build of a backend or of a workload library.
+#[derive(Serialize)]
+struct Card {
+    title: String,
+    /// The machine's place among them: rows refer to it.
+    machine: Option<usize>,
+    pairs: Vec<Pair>,
 }
 
 /// A name and what it has.
 #[derive(Serialize)]
-pub(super) struct Pair {
-    pub(super) name: String,
-    pub(super) value: String,
-}
-
-/// One build of a backend. The rows that ran it name it by its place in the list.
-#[derive(Serialize)]
-struct Version {
-    label: String,
-    pairs: Vec<Pair>,
+struct Pair {
+    name: String,
+    value: String,
 }
 
 /// What makes two rows of one build.
-type Build<'a> = (&'a str, Option<&'a Library>, Option<&'a Library>, &'a Map<String, Value>);
+type Build<'a> = (&'a str, Option<&'a Library>, &'a Map<String, Value>);
 
 impl Setting {
     pub(super) fn of(comparison: &Comparison, layout: &Layout<'_>) -> Self {
-        let mut builds: Vec<Build<'_>> = Vec::new();
-        for (_, _, row) in layout.rows() {
-            let build = build(row);
-            if !builds.contains(&build) {
-                builds.push(build);
-            }
-        }
-        Self {
-            machines: comparison.machines.iter().map(machine).collect(),
-            versions: builds.into_iter().map(version).collect(),
-        }
+        let builds = distinct(layout.rows().map(|(_, _, row)| build(row)));
+        let libraries = distinct(layout.rows().filter_map(|(_, _, row)| row.workload_library.as_ref()));
+        let machines = comparison.machines.iter().enumerate().map(|(place, profile)| Card {
+            title: if comparison.machines.len() > 1 {
+                format!("Machine {}", place + 1)
+            } else {
+                "Machine".into()
+            },
+            machine: Some(place),
+            pairs: machine(profile),
+        });
+        let libraries = libraries.into_iter().map(|library| Card {
+            title: "Workload library".into(),
+            machine: None,
+            pairs: library_pairs(library),
+        });
+        Self { cards: machines.chain(libraries).chain(builds.into_iter().map(version)).collect() }
     }
 }
 
 fn build(row: &Row) -> Build<'_> {
-    (&row.backend, row.plugin.as_ref(), row.workload_library.as_ref(), &row.versions)
+    (&row.backend, row.plugin.as_ref(), &row.versions)
+}
+
+/// Each once, in the order in which they first appear. There are few, so that a set would not pay.
+fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut distinct = Vec::new();
+    for one in all {
+        if !distinct.contains(&one) {
+            distinct.push(one);
+        }
+    }
+    distinct
 }
 
 fn machine(profile: &SystemProfile) -> Vec<Pair> {
@@ -68,16 +86,13 @@ fn machine(profile: &SystemProfile) -> Vec<Pair> {
     known.chain(pairs(&profile.other)).collect()
 }
 
-fn version((backend, plugin, workloads, versions): Build<'_>) -> Version {
-    let mut all = Vec::new();
-    all.extend(plugin.map(|library| library_pairs("plugin", library)).into_iter().flatten());
-    all.extend(workloads.map(|library| library_pairs("workload library", library)).into_iter().flatten());
-    all.extend(pairs(versions));
-    Version { label: words::line(backend, 60), pairs: all }
+fn version((backend, plugin, versions): Build<'_>) -> Card {
+    let plugin = plugin.map(library_pairs).into_iter().flatten();
+    Card { title: words::line(backend, 60), machine: None, pairs: plugin.chain(pairs(versions)).collect() }
 }
 
-fn library_pairs(what: &str, library: &Library) -> Vec<Pair> {
-    let mut all = vec![pair(what, &library.path), pair("SHA-256", &library.sha256)];
+fn library_pairs(library: &Library) -> Vec<Pair> {
+    let mut all = vec![pair("file", &library.path), pair("SHA-256", &library.sha256)];
     all.extend(library.version.as_ref().map(|version| pair("version", version)));
     all.extend(pairs(&library.build));
     all

@@ -93,7 +93,7 @@ struct Outcome {
 }
 
 /// How many points a warning names: it may concern hundreds.
-const NAMED: usize = 8;
+const NAMED: usize = 4;
 
 impl Summary {
     pub(super) fn of(comparison: &Comparison, layout: &Layout<'_>) -> Self {
@@ -103,7 +103,7 @@ impl Summary {
             baseline: comparison.baseline.as_deref().map(|name| words::line(name, 60)),
             notices: comparison.warnings.iter().map(|warning| notice(warning, layout)).collect(),
             notes: words::notes(comparison).split_off(comparison.warnings.len()),
-            geomeans: if comparison.points.len() > 1 { means(comparison) } else { Vec::new() },
+            geomeans: means(comparison),
             workloads: layout.groups.iter().map(workload).collect(),
             matrix: matrix(layout),
         }
@@ -116,7 +116,7 @@ fn lead(comparison: &Comparison, layout: &Layout<'_>) -> String {
     let verified: u32 = layout.rows().map(|(_, _, row)| row.counts.verified).sum();
     format!(
         "{} on {}, {}. Of {} measured, {} gave a verified answer.",
-        count(layout.labels().len(), "backend"),
+        count(layout.backends(), "backend"),
         count(layout.groups.len(), "workload"),
         count(comparison.points.len(), "point"),
         plural(trials.into(), "trial"),
@@ -141,21 +141,26 @@ fn method(comparison: &Comparison) -> String {
 
 fn notice(warning: &Warning, layout: &Layout<'_>) -> Notice {
     let link = |placed: &Placed<'_>| Link { number: placed.number, text: words::point(placed.point) };
-    let named = warning.points.iter().take(NAMED).filter_map(|id| layout.point(id));
+    // What concerns every point needs no list of them.
+    let everywhere = warning.points.len() == layout.points().count();
+    let points = if everywhere { &[] } else { warning.points.as_slice() };
+    let named = points.iter().take(NAMED).filter_map(|id| layout.point(id));
     Notice {
         message: words::line(&warning.message, 1000),
         points: named.map(link).collect(),
-        more: warning.points.len().saturating_sub(NAMED),
+        more: points.len().saturating_sub(NAMED),
     }
 }
 
+/// None where they would repeat the only point, or say nothing.
 fn means(comparison: &Comparison) -> Vec<Mean> {
     let mean = |mean: &crate::compare::model::Geomean| Mean {
         backend: words::line(&mean.backend, 60),
         ratio: mean.ratio.map_or_else(|| words::NONE.into(), figure::ratio),
         coverage: format!("{} of {}", mean.covered, plural(mean.points.into(), "point")),
     };
-    comparison.geomeans.iter().map(mean).collect()
+    let tells = comparison.points.len() > 1 && comparison.geomeans.iter().any(|mean| mean.ratio.is_some());
+    if tells { comparison.geomeans.iter().map(mean).collect() } else { Vec::new() }
 }
 
 fn workload(group: &Group<'_>) -> Workload {
@@ -197,18 +202,11 @@ fn matrix(layout: &Layout<'_>) -> Matrix {
 fn outcome(placed: &Placed<'_>, label: &str) -> Option<Outcome> {
     let (cell, row) = placed.rows.iter().find(|(_, row)| row.label == label)?;
     let Line { call: Call { word, .. }, verified, all_verified, .. } = Line::of(row);
-    let failed = !words::succeeded(&row.counts);
-    let text = if failed { format!("{word} {verified}") } else { format!("verified {verified}") };
-    Some(Outcome {
-        cell: *cell,
-        sign: if all_verified {
-            "✓"
-        } else if failed {
-            "✗"
-        } else {
-            "!"
-        },
-        bad: !all_verified,
-        text,
-    })
+    let (sign, text) = match () {
+        () if all_verified => ("✓", format!("verified {verified}")),
+        () if !words::succeeded(&row.counts) => ("✗", format!("{word} {verified}")),
+        () if row.counts.verified == 0 => ("!", "not verified".into()),
+        () => ("!", format!("verified {verified}")),
+    };
+    Some(Outcome { cell: *cell, sign, bad: !all_verified, text })
 }

@@ -1,0 +1,139 @@
+//! The report's page in a real browser. The pages are the snapshots of `host/src/report/html/tests.rs`, which are what
+//! the code writes, byte for byte.
+
+use std::path::PathBuf;
+
+use crate::chromium::Chromium;
+use crate::support::repository;
+
+const PAGES: [&str; 4] = ["several_workloads", "scaling", "original", "hostile"];
+const PHONE: (u32, u32) = (390, 844);
+const DESKTOP: (u32, u32) = (1280, 900);
+
+fn page(name: &str) -> PathBuf {
+    let file = format!("host/src/report/html/snapshots/crossrun__report__html__tests__{name}.snap.html");
+    repository().join(file)
+}
+
+/// A browser, or a word on why there is none.
+fn browser() -> Option<Chromium> {
+    let browser = Chromium::start();
+    if browser.is_none() {
+        println!("skipped: no Chromium");
+    }
+    browser
+}
+
+#[test]
+fn the_page_asks_for_nothing_and_complains_of_nothing() {
+    let Some(mut browser) = browser() else { return };
+    for name in PAGES {
+        let url = browser.open(&page(name), DESKTOP.0, DESKTOP.1);
+        assert_eq!(browser.evaluate("document.scripts.length + document.images.length"), 0, "{name}");
+        let requests = browser.events_of("Network.requestWillBeSent");
+        let asked: Vec<_> =
+            requests.iter().map(|request| request["request"]["url"].as_str().unwrap()).collect();
+        assert!(asked.contains(&url.as_str()), "{asked:?}");
+        assert!(asked.iter().all(|asked| *asked == url || asked.starts_with("data:")), "{name}: {asked:?}");
+        for complaint in [
+            "Runtime.consoleAPICalled",
+            "Runtime.exceptionThrown",
+            "Log.entryAdded",
+            "Page.javascriptDialogOpening",
+        ] {
+            assert!(browser.events_of(complaint).is_empty(), "{name}: {:?}", browser.events_of(complaint));
+        }
+    }
+}
+
+#[test]
+fn the_page_is_no_wider_than_a_phone_or_a_desktop() {
+    let Some(mut browser) = browser() else { return };
+    for name in PAGES {
+        for (width, height) in [PHONE, DESKTOP] {
+            browser.open(&page(name), width, height);
+            // What is opened must fit too.
+            browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)");
+            let widest =
+                browser.evaluate("Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)");
+            assert!(widest.as_u64().unwrap() <= width.into(), "{name} is {widest} wide at {width}");
+        }
+    }
+}
+
+/// For each chart: how many marks have a size and stand within it, how many do not, and how small its smallest text is.
+const MARKS: &str = "[...document.querySelectorAll('figure.chart')].map(chart => {
+    const edge = chart.getBoundingClientRect();
+    const inside = mark => { const it = mark.getBoundingClientRect();
+        return it.width > 4 && it.height > 4 && it.left >= edge.left - 8 && it.right <= edge.right + 8 };
+    const marks = [...chart.querySelectorAll('svg a use')];
+    const text = [...chart.querySelectorAll('svg text')].map(it => 12 * it.getScreenCTM().a);
+    return [marks.filter(inside).length, marks.filter(it => !inside(it)).length, Math.min(...text)] })";
+
+#[test]
+fn each_chart_has_marks_and_legible_text_at_every_width() {
+    let Some(mut browser) = browser() else { return };
+    for (name, charts) in [("several_workloads", 20), ("scaling", 10), ("original", 1), ("hostile", 5)] {
+        for (width, height) in [PHONE, DESKTOP] {
+            browser.open(&page(name), width, height);
+            let found = browser.evaluate(MARKS);
+            let found = found.as_array().unwrap();
+            assert!(found.len() >= charts, "{name} has {} charts", found.len());
+            for chart in found {
+                assert!(chart[0].as_u64() > Some(0) && chart[1] == 0, "{name} at {width}: {chart}");
+                assert!(chart[2].as_f64() >= Some(10.0), "{name} at {width}: {chart}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_link_leads_somewhere_and_a_figure_opens_its_trials() {
+    let Some(mut browser) = browser() else { return };
+    for name in PAGES {
+        browser.open(&page(name), DESKTOP.0, DESKTOP.1);
+        let lost = "[...document.querySelectorAll('a')].map(it => it.getAttribute('href'))
+            .filter(to => !to.startsWith('#') || !document.getElementById(to.slice(1)))";
+        assert_eq!(browser.evaluate(lost).as_array().map(Vec::len), Some(0), "{name}");
+        let is_shown = "(() => { const it = document.getElementById('c0'); const box = it.getBoundingClientRect();
+            return it.closest('details').open && box.height > 50 && box.top < innerHeight && box.bottom > 0 })()";
+        assert_eq!(browser.evaluate(is_shown), false, "{name}");
+        browser.evaluate("document.documentElement.style.scrollBehavior = 'auto'; document.querySelector('a[href=\"#c0\"]').click()");
+        let settled = "new Promise(done => setTimeout(done, 200))";
+        browser.evaluate(settled);
+        assert_eq!(browser.evaluate(is_shown), true, "{name}");
+    }
+}
+
+/// The texts whose contrast with what is behind them is under 4.5, the least that WCAG 2 asks for at AA.
+const FAINT: &str = "(() => {
+    const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+    const rgb = colour => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+        return [...canvas.getImageData(0, 0, 1, 1).data] };
+    const light = colour => { const [r, g, b] = rgb(colour).map(c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b };
+    const behind = it => { for (; it; it = it.parentElement) {
+        const colour = getComputedStyle(it).backgroundColor; if (rgb(colour)[3] > 0) return colour } return 'white' };
+    const faint = new Set();
+    for (const it of document.querySelectorAll('body *')) {
+        if (![...it.childNodes].some(node => node.nodeType == 3 && node.data.trim()) || !it.getClientRects().length) continue;
+        const style = getComputedStyle(it);
+        const [one, other] = [it.namespaceURI.endsWith('svg') ? style.fill : style.color, behind(it)].map(light);
+        const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+        if (contrast < 4.5) faint.add(`${it.tagName}.${it.className} ${contrast.toFixed(2)}`);
+    }
+    return [...faint] })()";
+
+#[test]
+fn every_text_stands_out_in_light_and_in_dark() {
+    let Some(mut browser) = browser() else { return };
+    let mut papers = Vec::new();
+    for scheme in ["light", "dark"] {
+        browser.prefer(scheme);
+        browser.open(&page("several_workloads"), DESKTOP.0, DESKTOP.1);
+        browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)");
+        assert_eq!(browser.evaluate(FAINT).as_array().map(Vec::as_slice), Some(&[][..]), "{scheme}");
+        papers.push(browser.evaluate("getComputedStyle(document.body).backgroundColor"));
+    }
+    assert_ne!(papers[0], papers[1]);
+}
