@@ -41,6 +41,8 @@ pub enum Domain {
         /// The words.
         options: Vec<String>,
     },
+    /// Any text.
+    Text,
 }
 
 impl Parameter {
@@ -61,6 +63,11 @@ impl Parameter {
         Self::of(name, description, default, Domain::Choice { options })
     }
 
+    /// Any text.
+    pub fn text(name: &str, description: &str, default: &str) -> Self {
+        Self::of(name, description, default.into(), Domain::Text)
+    }
+
     fn of(name: &str, description: &str, default: Value, domain: Domain) -> Self {
         Self { name: name.into(), description: description.into(), domain, default }
     }
@@ -71,6 +78,7 @@ impl Domain {
         match self {
             Self::Integer { min, max } => value.as_u64().is_some_and(|value| (*min..=*max).contains(&value)),
             Self::Number { min, max } => value.as_f64().is_some_and(|value| (*min..=*max).contains(&value)),
+            Self::Text => value.is_string(),
             Self::Choice { options } => {
                 value.as_str().is_some_and(|value| options.iter().any(|option| option == value))
             }
@@ -84,6 +92,7 @@ impl std::fmt::Display for Domain {
             Self::Integer { min, max } => write!(formatter, "a whole number from {min} to {max}"),
             Self::Number { min, max } => write!(formatter, "a number from {min} to {max}"),
             Self::Choice { options } => write!(formatter, "one of {}", options.join(", ")),
+            Self::Text => formatter.write_str("any text"),
         }
     }
 }
@@ -138,6 +147,7 @@ mod tests {
             Parameter::integer("iters", "iterations", 10, 0, 100),
             Parameter::number("skew", "exponent", 1.2, 0.0, 4.0),
             Parameter::choice("shape", "distribution", &["uniform", "pareto"]),
+            Parameter::text("note", "whatever", ""),
         ]
     }
 
@@ -161,6 +171,7 @@ mod tests {
             (r#"{"iters":1.5}"#, "1.5"),
             (r#"{"skew":"x"}"#, "a number"),
             (r#"{"shape":"round"}"#, "one of uniform, pareto"),
+            (r#"{"note":5}"#, "any text"),
         ] {
             let error = resolve(extra).unwrap_err().to_string();
             assert!(error.contains(word), "{extra}: {error}");

@@ -31,10 +31,10 @@ fn options() -> Vec<Parameter> {
             &["batch", "stream"],
         ),
         Parameter::choice("sage_environment", "which of SAGE's environments runs it", &["flownet", "local"]),
-        Parameter::choice(
+        Parameter::text(
             "sage_address",
             "the FlowNet nodes that do the work, as host:port[,host:port...]; none: this process",
-            &["none"],
+            "none",
         ),
         Parameter::number("sage_timeout", "seconds that a call to a node may take", 60.0, 0.1, 86400.0),
         Parameter::choice(
