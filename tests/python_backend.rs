@@ -158,6 +158,17 @@ fn a_python_that_leads_nowhere_is_told_when_it_is_opened() {
 }
 
 #[test]
+fn there_is_nothing_to_set_up_but_python_must_be_there() {
+    let place = python();
+    place.crossrun(&["setup", "python"]).code(0);
+    place.crossrun(&["setup", "python", "--remove"]).code(0);
+    place
+        .crossrun(&["setup", "python", "--python", "/opt/mine/bin/python3"])
+        .code(8)
+        .says("; try: PATH=/opt/mine/bin:$PATH crossrun run --backend python");
+}
+
+#[test]
 fn the_users_own_python_settings_do_not_matter() {
     let place = python();
     let trap = place.path().join("trap");
