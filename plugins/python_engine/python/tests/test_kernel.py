@@ -220,11 +220,20 @@ class Sharing(unittest.TestCase):
 
     def test_calls_do_not_leak(self) -> None:
         opened = workload("word_count", 1000)
-        run(opened, 1000)
+        reduction = opened.end_of_chain(1)
+        batch = opened.source(0, 1000, reduction)
+
+        def calls(times: int) -> None:
+            for partitions in [3, 5] * times:
+                opened.split(reduction, batch, partitions)
+                state = opened.new_state(reduction)
+                state.fold(batch)
+                state.merge(state.encode())
+
+        calls(10)
         before = peak_memory()
-        for _ in range(30):
-            run(opened, 1000)
-        self.assertLess(peak_memory() - before, 16 << 20)
+        calls(1000)
+        self.assertLess(peak_memory() - before, 8 << 20)
 
 
 if __name__ == "__main__":
