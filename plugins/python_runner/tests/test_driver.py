@@ -141,10 +141,11 @@ class Pooled(unittest.TestCase):
             launcher = threading.Thread(target=launch_all)
             launcher.start()
             time.sleep(0.3)
-            self.assertEqual(launched, [0, 1, 2])
+            under_way = list(launched)
             gate.set()
             launcher.join()
             flight.land()
+        self.assertEqual(under_way, [0, 1, 2])
         self.assertEqual(launched, list(range(10)))
 
     def test_a_million_items_take_no_more_memory_than_a_few(self) -> None:
