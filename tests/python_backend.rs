@@ -158,6 +158,17 @@ fn a_python_that_leads_nowhere_is_told_when_it_is_opened() {
 }
 
 #[test]
+fn there_is_nothing_to_set_up_but_python_must_be_there() {
+    let place = python();
+    place.crossrun(&["setup", "python"]).code(0);
+    place.crossrun(&["setup", "python", "--remove"]).code(0);
+    place
+        .crossrun(&["setup", "python", "--python", "/opt/mine/bin/python3"])
+        .code(8)
+        .says("; try: PATH=/opt/mine/bin:$PATH crossrun run --backend python");
+}
+
+#[test]
 fn the_users_own_python_settings_do_not_matter() {
     let place = python();
     let trap = place.path().join("trap");
@@ -244,7 +255,7 @@ fn a_driver_that_fails_to_close_costs_a_warning_and_not_the_answer() {
 #[test]
 fn what_a_driver_prints_reads_and_reports_is_kept_apart() {
     let place = driven();
-    for behaviour in ["print", "read", "report", "fork", "none"] {
+    for behaviour in ["print", "read", "report", "fork", "spawn", "none"] {
         let ran = behave(&place, behaviour, "run", &[]).code(0);
         assert_eq!(ran.json()["metadata"]["verified"], true, "{behaviour}: {}", ran.explain());
     }
@@ -292,6 +303,16 @@ fn unit_tests(folder: &str, path: &[&str]) {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_driver_that_is_started_by_hand_says_what_it_is() {
+    let place = driven();
+    behave(&place, "none", "run", &[]).code(0);
+    let package = find(&place.data().join("python_engine"), "__main__.py").remove(0);
+    let mut by_hand = Command::new("python3");
+    by_hand.arg("-I").arg(package.parent().unwrap()).stdin(Stdio::null());
+    Ran::of(by_hand).code(1).says("this is a driver of crossrun");
 }
 
 #[test]

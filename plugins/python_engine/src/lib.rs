@@ -5,6 +5,20 @@
 //! driver, a Python process (`process`) that speaks lines of JSON (`message`); `run` hands it a spec and the path of
 //! the workload's library, which it calls itself. The Python side is the package `crossrun_engine`, which is written to
 //! disk from here (`package`).
+//!
+//! ```ignore
+//! plugin_api::export_runner!(name = "mine", runner = PythonRunner::new(&MINE));
+//!
+//! static MINE: Engine = Engine {
+//!     name: "mine",
+//!     requirements: include_str!("../requirements.txt"),
+//!     python: PythonRange::new((3, 9), (3, 13)),
+//!     driver: include_str!("../driver.py"),
+//!     files: &[],
+//!     options: Vec::new,
+//!     import_check: "mine",
+//! };
+//! ```
 
 mod engine;
 mod environment;

@@ -61,7 +61,7 @@ impl PythonRunner {
 
     fn install(&self, chosen: Option<&Path>, context: &SetupContext) -> Result<(), RunnerError> {
         if !self.engine.needs_environment() {
-            return self.interpreter(chosen, ErrorKind::Setup).map(|_| ());
+            return self.nothing_to_install(chosen);
         }
         let environments = Environments::new(self.engine, context.data_dir());
         let _lock = self.lock(&environments, context)?;
@@ -85,6 +85,18 @@ impl PythonRunner {
         // Only now: until the new one is whole, an older version of this backend may use its own.
         let cannot_delete = |error| self.told(InstallError::File { step: "delete what is not used", error });
         environments.sweep_others(&folder).map_err(cannot_delete)
+    }
+
+    /// An engine without an environment has nowhere to keep a choice of interpreter.
+    fn nothing_to_install(&self, chosen: Option<&Path>) -> Result<(), RunnerError> {
+        let Some(python) = chosen else {
+            return self.interpreter(None, ErrorKind::Setup).map(|_| ());
+        };
+        let (name, range) = (self.engine.name, self.engine.python);
+        let message = format!("{name} is not set up with a Python: it runs on the first {range} on the PATH");
+        let folder = python.parent().unwrap_or(python).display();
+        Err(RunnerError::new(ErrorKind::Setup, message)
+            .with_remedy(format!("PATH={folder}:$PATH crossrun run --backend {name}")))
     }
 
     fn told(&self, error: InstallError) -> RunnerError {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -17,9 +18,16 @@ from crossrun_engine import (
     UnavailableError,
     UnsupportedError,
     Workload,
+    item_count,
     serve,
 )
 from serial import Serial
+
+
+def count_items(item: tuple[Workload, int]) -> int:
+    """What a worker of the driver's does."""
+    workload, first = item
+    return item_count(workload.source(first, 1, 1))
 
 
 class Driven(Driver):
@@ -82,6 +90,12 @@ class Driven(Driver):
     def _fork(self, *_: Any) -> None:
         if os.fork() == 0:
             time.sleep(60)
+
+    def _spawn(self, workload: Workload, _: RunContext) -> None:
+        slices = [(workload, first) for first in range(4)]
+        with multiprocessing.get_context("spawn").Pool(2) as pool:
+            if pool.map(count_items, slices) != [1, 1, 1, 1]:
+                raise RuntimeError("the workers count otherwise")
 
     def _orphan(self, *_: Any) -> None:
         self._fork()

@@ -13,6 +13,7 @@ import os
 import platform
 import queue
 import socket
+import stat
 import threading
 import time
 import traceback
@@ -52,6 +53,8 @@ def serve(driver: Driver) -> None:
 
 def _take_standard_input() -> socket.socket:
     """The channel comes as standard input, which is then nobody's."""
+    if not stat.S_ISSOCK(os.fstat(0).st_mode):
+        raise SystemExit("this is a driver of crossrun, which starts it and talks to it")
     moved = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, _LOWEST_DESCRIPTOR)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -152,8 +155,8 @@ def _result(result: Result, elapsed: float, opening: float) -> _Message:
     return {
         "type": "result",
         "scheduler_name": result.scheduler_name,
-        "elapsed_time": elapsed if result.elapsed_time is None else result.elapsed_time,
-        "results_count": result.results_count,
+        "elapsed_time": elapsed if result.elapsed_time is None else float(result.elapsed_time),
+        "results_count": int(result.results_count),
         "sink_state": result.sink_state.hex(),
         "metrics": metrics,
     }

@@ -57,10 +57,10 @@ def run_in_child(pickled: bytes) -> tuple[int, dict[str, Any]]:
     return os.getpid(), run(pickle.loads(pickled))
 
 
-def peak_memory() -> int:
-    """The peak of this process's resident memory, in bytes."""
+def memory(what: str) -> int:
+    """`VmRSS`, the resident memory of this process in bytes, or `VmHWM`, its peak since it was last forgotten."""
     with open("/proc/self/status") as status:
-        line = next(line for line in status if line.startswith("VmHWM"))
+        line = next(line for line in status if line.startswith(what))
     return int(line.split()[1]) * 1024
 
 
@@ -176,12 +176,12 @@ class Sharing(unittest.TestCase):
     def test_a_thread_that_ends_gives_its_buffers_back(self) -> None:
         opened = workload("null", 200_000)
         opened.source(0, 200_000, 1)
-        before = peak_memory()
+        before = memory("VmRSS")
         for _ in range(100):
             thread = threading.Thread(target=opened.source, args=(0, 200_000, 1))
             thread.start()
             thread.join()
-        self.assertLess(peak_memory() - before, 64 << 20)
+        self.assertLess(memory("VmRSS") - before, 64 << 20)
 
     def test_what_travels_is_small_and_opens_once_in_a_process(self) -> None:
         opened = workload("null")
@@ -220,11 +220,20 @@ class Sharing(unittest.TestCase):
 
     def test_calls_do_not_leak(self) -> None:
         opened = workload("word_count", 1000)
-        run(opened, 1000)
-        before = peak_memory()
-        for _ in range(30):
-            run(opened, 1000)
-        self.assertLess(peak_memory() - before, 16 << 20)
+        reduction = opened.end_of_chain(1)
+        batch = opened.source(0, 1000, reduction)
+
+        def calls(times: int) -> None:
+            for partitions in [3, 5] * times:
+                opened.split(reduction, batch, partitions)
+                state = opened.new_state(reduction)
+                state.fold(batch)
+                state.merge(state.encode())
+
+        calls(10)
+        before = memory("VmRSS")
+        calls(1000)
+        self.assertLess(memory("VmRSS") - before, 8 << 20)
 
 
 if __name__ == "__main__":
