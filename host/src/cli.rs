@@ -9,6 +9,7 @@ mod observe;
 mod options;
 mod report;
 mod reports;
+mod reproduce;
 mod run;
 mod setup;
 mod show;

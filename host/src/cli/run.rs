@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use plugin_api::{Availability, RunResult, SetupRequest, WorkloadSpec};
+use plugin_api::workload::Outcome;
+use plugin_api::{RunResult, WorkloadSpec};
 use serde_json::Value;
 
 use super::host::Host;
+use super::reproduce::{push, run_words};
+use super::setup::NotReady;
 use super::{DEFAULT_BACKEND, DEFAULT_WORKLOAD, Exit, GlobalArguments, Problem};
 use super::{observe, options};
 use crate::dispatch::{self, Backend, Trial};
@@ -170,23 +173,12 @@ fn with_log(mut conditions: Conditions) -> Conditions {
 /// The command that runs this again, with every default written out.
 fn reproduce(host: &Host, options: &Options) -> String {
     let Options { backend, spec, nodes, output_dir, timeout, isolation, .. } = options;
-    let mut words: Vec<String> = vec!["run".into()];
-    let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
-    option("backend", backend.clone());
-    option("workload", spec.name.clone());
-    option("items", spec.total_items.to_string());
-    option("parallelism", spec.parallelism.to_string());
-    option("scheduler", spec.scheduler_name.clone());
-    option("seed", spec.seed.to_string());
-    option("nodes", nodes.to_string());
-    for (key, value) in &spec.extra {
-        option("extra", format!("{key}={value}"));
-    }
-    option("output-dir", output_dir.display().to_string());
-    option("timeout", format!("{}s", timeout.as_secs_f64()));
-    option("isolation", isolation.word().into());
+    let mut words = run_words(backend, spec, spec.seed, *nodes);
+    push(&mut words, "output-dir", output_dir.display());
+    push(&mut words, "timeout", format!("{}s", timeout.as_secs_f64()));
+    push(&mut words, "isolation", isolation.word());
     for folder in host.explicit_folders() {
-        option("plugin-dir", folder.display().to_string());
+        push(&mut words, "plugin-dir", folder.display());
     }
     command::reproduce("crossrun", words)
 }
@@ -209,20 +201,14 @@ impl Attempt<'_> {
             Err(error) => return failed(error),
         };
         let warnings = dispatch::unknown_options(&self.options.spec, &entry, &backend);
-        let ready = self.make_available(&mut backend, ui);
-        let expected = match ready {
-            Ok(Ok(())) => self.expect(judge, ui),
-            Ok(Err(error)) => {
-                backend.end();
-                return failed(error);
-            }
-            Err(problem) => Err(problem),
-        };
-        let expected = match expected {
+        let expected = match self.prepare(&mut backend, judge, ui) {
             Ok(expected) => expected,
-            Err(problem) => {
+            Err(not_ready) => {
                 backend.end();
-                return Err(problem);
+                return match not_ready {
+                    NotReady::Call(error) => failed(error),
+                    NotReady::Problem(problem) => Err(problem),
+                };
             }
         };
         let trial = self.trial();
@@ -247,34 +233,12 @@ impl Attempt<'_> {
         }
     }
 
-    /// Asks whether the backend could start, and sets it up if that was asked for. The inner error is the backend's.
-    fn make_available(&self, backend: &mut Backend, ui: &mut Ui) -> Result<Result<(), CallError>, Problem> {
-        let mut availability = match backend.probe() {
-            Ok(availability) => availability,
-            Err(error) => return Ok(Err(error)),
-        };
-        if !availability.is_available() && self.options.setup {
-            let (name, request) = (&self.options.backend, SetupRequest::default());
-            super::setup::with_lock(self.host, backend, &request, name, self.folders.clone(), ui)?;
-            availability = match backend.probe() {
-                Ok(availability) => availability,
-                Err(error) => return Ok(Err(error)),
-            };
-        }
-        match availability {
-            Availability::Available => Ok(Ok(())),
-            Availability::Unavailable { reason, remedy } => {
-                let message = format!("backend {:?} is not available: {reason}", self.options.backend);
-                let usual = || format!("crossrun setup {}", self.options.backend);
-                let remedy = Some(remedy).filter(|remedy| !remedy.is_empty()).unwrap_or_else(usual);
-                Err(Problem::new(Exit::Unavailable, message).with_remedy(remedy))
-            }
-        }
-    }
-
-    fn expect(&self, judge: &mut Judge, ui: &mut Ui) -> Result<plugin_api::workload::Outcome, Problem> {
+    /// Makes sure that the backend could start, and computes what must come out.
+    fn prepare(&self, backend: &mut Backend, judge: &mut Judge, ui: &mut Ui) -> Result<Outcome, NotReady> {
+        let Options { backend: name, setup, spec, .. } = self.options;
+        super::setup::make_available(self.host, backend, name, *setup, self.folders, ui)?;
         super::show(ui, dispatch::Event::Expecting);
-        Ok(judge.expect(&self.options.spec, &mut Deaf)?)
+        Ok(judge.expect(spec, &mut Deaf).map_err(Problem::from)?)
     }
 }
 

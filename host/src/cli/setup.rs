@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use plugin_api::SetupRequest;
+use plugin_api::{Availability, SetupRequest};
 use serde_json::json;
 
 use super::host::Host;
 use super::{Exit, GlobalArguments, Problem};
 use crate::dispatch::Backend;
-use crate::session::Isolation;
+use crate::protocol::Folders;
+use crate::session::{CallError, Isolation};
 use crate::ui::Ui;
 
 #[derive(clap::Args, Debug)]
@@ -75,7 +76,7 @@ pub(super) fn with_lock(
     backend: &mut Backend,
     request: &SetupRequest,
     name: &str,
-    folders: crate::protocol::Folders,
+    folders: Folders,
     ui: &mut Ui,
 ) -> Result<(), Problem> {
     ui.doing(&format!("{name}: {}", if request.remove { "removing" } else { "setting up" }));
@@ -87,4 +88,49 @@ pub(super) fn with_lock(
         let exit = if problem.exit == Exit::Interrupted { Exit::Interrupted } else { Exit::SetupFailed };
         Problem { exit, ..problem }
     })
+}
+
+/// Why a backend is not ready to run.
+pub(super) enum NotReady {
+    /// It failed when it was asked.
+    Call(CallError),
+    /// It is not available, or could not be set up.
+    Problem(Problem),
+}
+
+impl From<CallError> for NotReady {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<Problem> for NotReady {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+/// Asks a backend whether it could start, and sets it up first if it could not and that was asked for.
+pub(super) fn make_available(
+    host: &Host,
+    backend: &mut Backend,
+    name: &str,
+    setup: bool,
+    folders: &Folders,
+    ui: &mut Ui,
+) -> Result<(), NotReady> {
+    let mut availability = backend.probe()?;
+    if setup && !availability.is_available() {
+        with_lock(host, backend, &SetupRequest::default(), name, folders.clone(), ui)?;
+        availability = backend.probe()?;
+    }
+    match availability {
+        Availability::Available => Ok(()),
+        Availability::Unavailable { reason, remedy } => {
+            let usual = || format!("crossrun setup {name}");
+            let remedy = Some(remedy).filter(|remedy| !remedy.is_empty()).unwrap_or_else(usual);
+            let message = format!("backend {name:?} is not available: {reason}");
+            Err(Problem::new(Exit::Unavailable, message).with_remedy(remedy).into())
+        }
+    }
 }

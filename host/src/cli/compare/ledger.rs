@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::plan_file::PlanFile;
+use crate::cli::reproduce::{push, run_words};
 use crate::cli::{Problem, observe};
 use crate::dispatch::campaign::{Done, Happening, Purpose};
 use crate::dispatch::{Event, log_file};
@@ -166,21 +167,10 @@ impl<'a> Ledger<'a> {
 
     /// The command that runs this trial alone, on the same data.
     fn reproduce(&self, done: &Done<'_>) -> String {
-        let (spec, backend) = (&done.cell.spec, &done.session.backend.runs);
-        let mut words: Vec<String> = vec!["run".into()];
-        let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
-        option("backend", backend.clone());
-        option("workload", spec.name.clone());
-        option("items", spec.total_items.to_string());
-        option("parallelism", spec.parallelism.to_string());
-        option("scheduler", spec.scheduler_name.clone());
-        option("seed", done.data_seed.to_string());
-        option("nodes", done.session.nodes.to_string());
-        for (key, value) in &spec.extra {
-            option("extra", format!("{key}={value}"));
-        }
-        for folder in self.plugin_folders(&done.session.backend.name, &spec.name) {
-            option("plugin-dir", folder);
+        let Done { session, cell, data_seed, .. } = done;
+        let mut words = run_words(&session.backend.runs, &cell.spec, *data_seed, session.nodes);
+        for folder in self.plugin_folders(&session.backend.name, &cell.spec.name) {
+            push(&mut words, "plugin-dir", folder);
         }
         command::reproduce("crossrun", words)
     }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use plugin_api::{Availability, SetupRequest};
 use serde_json::{Map, Value, json};
 
 use super::plan_file::Part;
 use crate::cli::host::{Host, library_record};
+use crate::cli::setup::{NotReady, make_available};
 use crate::cli::{Exit, Problem};
 use crate::inspect::{self, Inspected};
 use crate::plan::{BackendChoice, Plan, WorkloadChoice};
@@ -193,22 +193,12 @@ fn ready(host: &Host, plugin: &Inspected, setup: bool, ui: &mut Ui) -> Result<()
     let name = &plugin.metadata.name;
     let folders = host.folders("compare")?;
     let mut backend = host.load(plugin, &folders)?;
-    let mut answer = backend.probe().map_err(Problem::from);
-    if setup && matches!(&answer, Ok(availability) if !availability.is_available()) {
-        let request = SetupRequest::default();
-        let done = crate::cli::setup::with_lock(host, &mut backend, &request, name, folders.clone(), ui);
-        answer = done.and_then(|()| backend.probe().map_err(Problem::from));
-        ui.still();
-    }
+    let ready = make_available(host, &mut backend, name, setup, &folders, ui);
+    ui.still();
     backend.end();
     host.tidy(&folders);
-    match answer? {
-        Availability::Available => Ok(()),
-        Availability::Unavailable { reason, remedy } => {
-            let usual = || format!("crossrun setup {name}");
-            let remedy = Some(remedy).filter(|remedy| !remedy.is_empty()).unwrap_or_else(usual);
-            let message = format!("backend {name:?} is not available: {reason}");
-            Err(Problem::new(Exit::Unavailable, message).with_remedy(remedy))
-        }
-    }
+    ready.map_err(|not_ready| match not_ready {
+        NotReady::Call(error) => error.into(),
+        NotReady::Problem(problem) => problem,
+    })
 }
