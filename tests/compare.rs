@@ -45,6 +45,8 @@ fn every_cell_is_measured_once_a_block_and_the_reports_are_written() {
     assert_eq!(trials.len(), 4, "{}", ran.explain());
     assert_eq!(names(&trials).into_iter().collect::<HashSet<_>>().len(), 4);
     assert!(trials.iter().all(|trial| trial["status"] == "verified"));
+    // What is asked for goes before what is usual.
+    assert!(trials.iter().all(|trial| trial["record"]["metadata"]["extra"]["batch_size"] == 50));
     assert_eq!(place.records("small", "unified_results.jsonl").len(), 4);
     let folder = place.path().join("results/small");
     let page = std::fs::read_to_string(folder.join("report.html")).unwrap();

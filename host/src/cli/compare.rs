@@ -121,14 +121,15 @@ impl Arguments {
     }
 
     fn matrix(&self, run: String, lineup: &Lineup) -> Matrix {
+        let options = options::extras(self.extra.clone());
         Matrix {
             run,
             backends: lineup.backends(),
-            workloads: lineup.workloads(&self.items),
+            workloads: lineup.workloads(&self.items, &options),
             schedulers: self.schedulers.clone(),
             parallelisms: self.parallelism.clone(),
             nodes: self.nodes,
-            options: options::extras(self.extra.clone()),
+            options,
             blocks: self.block_count(),
             seed: self.seed,
             warm_up: WarmUp::default(),

@@ -91,12 +91,14 @@ impl Lineup {
         self.backends.iter().map(choice).collect()
     }
 
-    /// The workloads with `items` each, or a usual number.
-    pub(super) fn workloads(&self, items: &[u64]) -> Vec<WorkloadChoice> {
+    /// The workloads with `items` each, or a usual number; what `options` say is not said again.
+    pub(super) fn workloads(&self, items: &[u64], options: &Map<String, Value>) -> Vec<WorkloadChoice> {
         let choice = |(name, _): &(String, Inspected)| {
             let (usual_items, extra) = usual(name);
             let items = if items.is_empty() { vec![usual_items] } else { items.to_vec() };
-            WorkloadChoice { name: name.clone(), items, extra: object(extra) }
+            let mut extra = object(extra);
+            extra.retain(|key, _| !options.contains_key(key));
+            WorkloadChoice { name: name.clone(), items, extra }
         };
         self.workloads.iter().map(choice).collect()
     }
