@@ -135,18 +135,18 @@ impl Campaign {
     }
 
     fn block<E>(&mut self, block: &Block, tell: Tell<'_, E>) -> Result<(), Stopped<E>> {
-        let mut queue: VecDeque<(&Session, Vec<String>)> =
-            block.sessions.iter().map(|session| (session, Vec::new())).collect();
-        while let Some((session, mut put_off)) = queue.pop_front() {
+        let mut queue: VecDeque<_> = block.sessions.iter().map(|session| (session, 0)).collect();
+        while let Some((session, put_off)) = queue.pop_front() {
             // What must come out is computed first: no oracle may run between the look at the machine and the engine.
             self.prepare(block, session);
             match self.look(session, tell)? {
-                Some(why) if put_off.len() < MAX_DELAYS => {
-                    tell(Happening::PutOff(session, why.clone())).map_err(Stopped::Told)?;
-                    put_off.push(why);
-                    queue.push_back((session, put_off));
+                Some(why) if put_off < MAX_DELAYS => {
+                    tell(Happening::PutOff(session, why)).map_err(Stopped::Told)?;
+                    queue.push_back((session, put_off + 1));
                 }
-                disturbed => self.session(block, session, &disturbances(&put_off, disturbed), tell)?,
+                disturbed => {
+                    self.session(block, session, &disturbances(put_off, disturbed.is_some()), tell)?
+                }
             }
             if self.cast.launch.interrupt.is_set() {
                 return Err(Stopped::Interrupted);
@@ -375,10 +375,18 @@ fn failed(error: CallError) -> Report {
     }
 }
 
-/// What is to be noted of a session that was put off, or is run on a disturbed machine after all.
-fn disturbances(put_off: &[String], disturbed: Option<String>) -> Vec<String> {
-    let put_off = put_off.iter().map(|why| format!("the session was put off once, as {why}"));
-    put_off.chain(disturbed.map(|why| format!("measured although {why}"))).collect()
+/// What is to be noted of a session that was put off, or is run on a disturbed machine after all: without figures, so that
+/// a report can count equal notes.
+fn disturbances(put_off: usize, disturbed: bool) -> Vec<String> {
+    let put_off = match put_off {
+        0 => None,
+        1 => Some("the session was put off once, as the machine was disturbed".to_owned()),
+        _ => Some(format!("the session was put off {put_off} times, as the machine was disturbed")),
+    };
+    put_off
+        .into_iter()
+        .chain(disturbed.then(|| "measured although the machine was disturbed".into()))
+        .collect()
 }
 
 /// What disturbs the machine, if anything does; `usual` is its usual speed.
@@ -415,10 +423,9 @@ mod tests {
 
     #[test]
     fn what_was_put_off_is_noted() {
-        assert!(disturbances(&[], None).is_empty());
-        let notes = disturbances(&["a".into(), "b".into()], Some("c".into()));
-        assert_eq!(notes.len(), 3);
-        assert_eq!(notes[2], "measured although c");
+        assert!(disturbances(0, false).is_empty());
+        assert_eq!(disturbances(1, false), ["the session was put off once, as the machine was disturbed"]);
+        assert_eq!(disturbances(2, true).len(), 2);
     }
 
     #[test]
