@@ -69,3 +69,53 @@ impl Pace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use timely::scheduling::Activations;
+
+    use super::*;
+
+    /// A maker's activator, and where it shows that it was woken.
+    fn maker() -> (Activator, Rc<RefCell<Activations>>) {
+        let activations = Rc::new(RefCell::new(Activations::new(None)));
+        (Activator::new([1].into(), Rc::clone(&activations)), activations)
+    }
+
+    fn wakings(activations: &RefCell<Activations>) -> usize {
+        let mut wakings = 0;
+        activations.borrow_mut().advance();
+        activations.borrow().for_extensions(&[], |_| wakings += 1);
+        wakings
+    }
+
+    #[test]
+    fn a_maker_beyond_the_window_waits_until_the_frontier_moves() {
+        let (pace, (maker, activations)) = (Pace::bounded(2, 1), maker());
+        assert!(pace.admits(WINDOW, &maker));
+        assert!(!pace.admits(WINDOW + 1, &maker));
+        pace.advance(AntichainRef::new(&[0]));
+        assert_eq!(wakings(&activations), 0, "nothing has moved");
+        pace.advance(AntichainRef::new(&[1]));
+        assert_eq!(wakings(&activations), 1);
+        assert!(pace.admits(WINDOW + 1, &maker));
+    }
+
+    #[test]
+    fn who_does_not_wait_is_not_woken() {
+        let (pace, (maker, activations)) = (Pace::bounded(2, 1), maker());
+        assert!(pace.admits(0, &maker));
+        pace.advance(AntichainRef::new(&[3]));
+        assert_eq!(wakings(&activations), 0);
+    }
+
+    #[test]
+    fn an_epoch_has_at_least_one_batch_of_each_worker() {
+        for (workers, batch_size) in [(1, 1), (3, ITEMS_AN_EPOCH), (3, 10 * ITEMS_AN_EPOCH)] {
+            let pace = Pace::bounded(workers, batch_size);
+            assert_eq!(pace.epoch(workers as u64 - 1), 0, "{workers} {batch_size}");
+        }
+        assert_eq!(Pace::bounded(3, u64::MAX).epoch(3), 1);
+        assert_eq!(Pace::free().epoch(u64::MAX), 0);
+    }
+}
