@@ -125,7 +125,8 @@ fn what_fails_in_an_operator_fails_the_run_with_its_reason() {
     ];
     for (fault, reason) in faults {
         for fusion in FUSION {
-            let words = format!("--workload faulty --items 2000 --parallelism 3 fault={fault} fusion={fusion}");
+            let words =
+                format!("--workload faulty --items 2000 --parallelism 3 fault={fault} fusion={fusion}");
             let record = Ran::of(run_command(&place, "timely", &words)).code(4).says(reason).json();
             assert_eq!(record["success_rate"], 0.0);
             assert_eq!(record["metadata"]["error"]["kind"], "workload", "{record}");

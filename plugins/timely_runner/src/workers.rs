@@ -131,10 +131,13 @@ mod tests {
     #[test]
     fn a_run_ends_when_its_last_worker_does_and_not_a_poll_later() {
         let context = context(&spec("chain"), &Host::shared());
-        let started = Instant::now();
-        for _ in 0..100 {
-            run(job(&spec("chain"), &context), &context).unwrap();
-        }
-        assert!(started.elapsed() < POLL * 50, "{:?}", started.elapsed());
+        let took = |_| {
+            let started = Instant::now();
+            start(&Arc::new(job(&spec("chain"), &context)), &context, |_, _| Ok(Some(()))).unwrap();
+            started.elapsed()
+        };
+        // The fastest of some: on a machine that is busy with other things any one may take long.
+        let fastest = (0..50).map(took).min().unwrap();
+        assert!(fastest < POLL, "{fastest:?}");
     }
 }

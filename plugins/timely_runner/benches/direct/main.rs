@@ -25,7 +25,8 @@ const BAR: f64 = 1.05;
 fn main() {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     build(target);
-    let timely = load::runner(&library(target, "timely_runner"), Arc::new(NoHost), log::LevelFilter::Off).unwrap();
+    let timely =
+        load::runner(&library(target, "timely_runner"), Arc::new(NoHost), log::LevelFilter::Off).unwrap();
     let workloads = load::workloads(&library(target, "standard_workloads")).unwrap();
     println!("{:<58} {:>12} {:>12} {:>7}  bar", "", "backend", "direct", "ratio");
     for (name, items, batch_size, rounds) in [

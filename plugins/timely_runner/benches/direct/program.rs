@@ -110,23 +110,27 @@ fn reduce<'scope>(
     let mut state = workload.new_state(stage).unwrap();
     let workload = workload.clone();
     let limit = workload.spec().batch_size().unwrap();
-    parts.unary_frontier::<CapacityContainerBuilder<Vec<Buffer>>, _, _, _>(Pipeline, "reduce", |capability, _| {
-        let mut capability = Some(capability);
-        move |(input, frontier), output| {
-            input.for_each(|_, parts| parts.drain(..).for_each(|(_, part)| state.fold(&part).unwrap()));
-            if frontier.is_empty()
-                && let Some(capability) = capability.take()
-            {
-                let mut session = output.session(&capability);
-                loop {
-                    let mut batch = workload.buffer();
-                    state.emit(limit, &mut batch).unwrap();
-                    if batch.item_count() == 0 {
-                        break;
+    parts.unary_frontier::<CapacityContainerBuilder<Vec<Buffer>>, _, _, _>(
+        Pipeline,
+        "reduce",
+        |capability, _| {
+            let mut capability = Some(capability);
+            move |(input, frontier), output| {
+                input.for_each(|_, parts| parts.drain(..).for_each(|(_, part)| state.fold(&part).unwrap()));
+                if frontier.is_empty()
+                    && let Some(capability) = capability.take()
+                {
+                    let mut session = output.session(&capability);
+                    loop {
+                        let mut batch = workload.buffer();
+                        state.emit(limit, &mut batch).unwrap();
+                        if batch.item_count() == 0 {
+                            break;
+                        }
+                        session.give(batch);
                     }
-                    session.give(batch);
                 }
             }
-        }
-    })
+        },
+    )
 }
