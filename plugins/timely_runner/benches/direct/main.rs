@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use crossrun::protocol::LibraryFile;
 use crossrun::{inspect, load};
-use plugin_api::{HostServices, Progress, RunContext, WorkloadHandle, WorkloadSpec};
+use plugin_api::{HostServices, Progress, RunContext, WorkloadHandle, WorkloadRunner, WorkloadSpec};
 
 use pairs::{Pair, compare};
 
@@ -25,7 +25,7 @@ const BAR: f64 = 1.05;
 fn main() {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     build(target);
-    let timely =
+    let mut timely =
         load::runner(&library(target, "timely_runner"), Arc::new(NoHost), log::LevelFilter::Off).unwrap();
     let workloads = load::workloads(&library(target, "standard_workloads")).unwrap();
     println!("{:<58} {:>12} {:>12} {:>7}  bar", "", "backend", "direct", "ratio");
@@ -39,13 +39,13 @@ fn main() {
     ] {
         let workload = workloads.open(&spec(name, items, batch_size)).unwrap();
         let (spec, context) = (workload.spec().clone(), context(&workload));
-        let backend = || timely.run(&spec, &context).unwrap().sink_state;
+        let mut backend = || timely.run(&spec, &context).unwrap().sink_state;
         let direct = || program::run(&workload, spec.parallelism as usize);
         let expected = workload.expected().unwrap();
         for sink in [backend(), direct()] {
             assert_eq!(workload.outcome(&sink).unwrap(), expected, "{name}");
         }
-        let pair = Pair { with: || timed(backend), without: || timed(direct) };
+        let pair = Pair { with: || timed(&mut backend), without: || timed(&direct) };
         compare(&format!("{name}, {items} items, batch_size {batch_size}"), &BAR.to_string(), rounds, pair);
     }
 }
@@ -59,7 +59,7 @@ fn spec(name: &str, items: u64, batch_size: u64) -> WorkloadSpec {
     spec
 }
 
-fn timed<T>(body: impl Fn() -> T) -> f64 {
+fn timed<T>(mut body: impl FnMut() -> T) -> f64 {
     let started = Instant::now();
     let done = body();
     let seconds = started.elapsed().as_secs_f64();
