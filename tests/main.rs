@@ -21,4 +21,5 @@ mod report_page;
 mod run;
 mod sage_backend;
 mod support;
+mod timely_backend;
 mod verification;

@@ -52,6 +52,8 @@ pub(crate) fn plugin(name: &str) -> PathBuf {
             "python_runner",
             "-p",
             "standard_workloads",
+            "-p",
+            "timely_runner",
         ]);
     });
     target_folder().join(format!("lib{name}.so"))
