@@ -99,7 +99,7 @@ fn every_workload_comes_to_what_it_comes_to_on_native() {
 #[test]
 fn a_chain_is_one_operator_with_fusion_and_one_a_stage_without() {
     let place = place();
-    for (fusion, operators) in [("auto", 2), ("off", 4)] {
+    for (fusion, operators) in [("auto", 2), ("off", 6)] {
         let record = verified(&place, &format!("--workload pipeline --items 100 fusion={fusion}"));
         let metrics = &record["metadata"]["raw_metrics"];
         assert_eq!(metrics["operators"].as_array().unwrap().len(), operators, "{metrics}");
@@ -139,7 +139,7 @@ fn memory_does_not_grow_with_the_run() {
     let place = place();
     let peak = |items: u32| {
         let words = format!("--workload word_count --items {items} --parallelism 2 batch_size=1000");
-        verified(&place, &words)["metadata"]["peak_memory_bytes"].as_f64().unwrap()
+        verified(&place, &words)["metadata"]["resources"]["peak_memory_bytes"].as_f64().unwrap()
     };
     let (short, long) = (peak(50_000), peak(500_000));
     // Ten times the items have some 7 MB more to carry.
