@@ -81,6 +81,36 @@ fn without_fusion_a_worker_has_one_batch_under_way() {
     }
 }
 
+/// A run in which one worker folds all, slowly, and the others make batches for it.
+fn lopsided(fusion: &str) -> (WorkloadSpec, Arc<Probe>) {
+    let (number, probe) = Probe::register();
+    let mut spec = with(with(spec("lopsided"), "probe", number), "batch_size", 4096);
+    (spec.parallelism, spec.total_items) = (3, 120 * 4096);
+    (with(spec, "fusion", fusion), probe)
+}
+
+#[test]
+fn what_is_under_way_to_a_slow_worker_is_bounded() {
+    for fusion in FUSIONS {
+        let (spec, probe) = lopsided(fusion);
+        let result = run(&spec).unwrap();
+        assert_eq!(result.results_count, 1);
+        // An epoch is three batches: four beyond the earliest may be made, and each worker has one in its hands.
+        let peak = probe.peak_under_way.load(Ordering::SeqCst);
+        assert!((4..=5 * 3 + 3).contains(&peak), "{fusion}: {peak}");
+    }
+}
+
+#[test]
+fn a_failing_fold_ends_the_run_early_and_is_told() {
+    for fusion in FUSIONS {
+        let (spec, probe) = lopsided(fusion);
+        let error = run(&with(spec, "fail_at", 8 * 4096 + 1)).unwrap_err();
+        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Workload, "folding item 32768 failed"));
+        assert!(probe.peak_under_way.load(Ordering::SeqCst) < 60, "most was never made");
+    }
+}
+
 #[test]
 fn an_unknown_scheduler_runs_as_the_default_with_a_warning() {
     let mut spec = spec("chain");

@@ -2,8 +2,6 @@
 
 mod answers;
 mod behaviour;
-// Workloads with oracles that share no code with their operators.
-#[path = "../../../native_runner/src/tests/workloads.rs"]
 mod workloads;
 
 use std::path::PathBuf;
