@@ -7,8 +7,10 @@
 mod abi_evolution;
 mod backends;
 mod compare;
+mod dask_backend;
 mod exit_codes;
 mod foreign_callers;
+mod installed_engine;
 mod invariants;
 mod isolation;
 mod readme;

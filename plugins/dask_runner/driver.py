@@ -274,7 +274,9 @@ class Cluster:
         self.warnings = [] if used == session.parallelism else [f"the cluster offers {used} threads for this run"]
         self._shipped: list[str] = []
         cloudpickle.register_pickle_by_value(shipment)
-        self._ship(shipment.code(Path(tasks.__file__).parent))
+        code = shipment.code(Path(tasks.__file__).parent)
+        self._ship(code)
+        self._at_scheduler = shipment.inform_scheduler(self.client, code)
 
     def _ship(self, cargo: shipment.Shipment) -> None:
         if cargo.name not in self._shipped:
@@ -303,6 +305,7 @@ class Cluster:
         """Takes back what was sent, and leaves the cluster alone."""
         for name in self._shipped:
             self.client.unregister_worker_plugin(name)
+        shipment.clear_scheduler(self.client, self._at_scheduler)
         self.client.close()
 
 
