@@ -17,5 +17,6 @@ mod readme;
 mod records;
 mod rejected_files;
 mod run;
+mod spark_backend;
 mod support;
 mod verification;

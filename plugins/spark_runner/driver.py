@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import socket
 import sys
 import tempfile
 import zipfile
@@ -17,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pyspark
 from py4j.protocol import Py4JError, Py4JJavaError
@@ -49,6 +49,9 @@ TICK = 0.05
 
 # Seconds that Java may take to end.
 EXIT_TIMEOUT = 8
+
+# Seconds that the master of a cluster may take to answer.
+CONNECT_TIMEOUT = 5
 
 # Milliseconds in which Spark's own record of what its executors did catches up.
 CATCH_UP = 2000
@@ -121,20 +124,23 @@ class Engine:
         self._folder = tempfile.TemporaryDirectory(prefix="crossrun-spark-")
         self._set_environment(session)
         try:
-            self.context = SparkContext(conf=self._configuration(session))
+            self._start(session)
         except (Py4JError, RuntimeError) as error:
-            self._end_java()
+            self.close()
             where = "here" if self._local else f"with {self._master}"
             raise UnavailableError(f"Spark did not start {where}: {_first_line(error)}") from error
+        if len(self.executors()) < session.nodes and not self._local:
+            found = len(self.executors())
+            self.close()
+            raise UnavailableError(f"{session.nodes} nodes were asked for, but {self._master} offered {found}")
+
+    def _start(self, session: Session) -> None:
+        self.context = SparkContext(conf=self._configuration(session))
         if not self._local:
             self.context.addPyFile(str(self._packed()))
         # The first task of a worker starts Python, and imports what it runs.
         count = 4 * session.parallelism
         self.context.parallelize(range(count), count).mapPartitions(steps.touch).count()
-        if len(self.executors()) < session.nodes and not self._local:
-            found = len(self.executors())
-            self.close()
-            raise UnavailableError(f"{session.nodes} nodes were asked for, but {self._master} offered {found}")
 
     def _set_environment(self, session: Session) -> None:
         """What is measured must not depend on the user's own settings, so that none of them are left."""
@@ -148,6 +154,8 @@ class Engine:
         (folder / "log4j2.properties").write_text(LOGGING.format(path=session.log_dir / "spark.log"))
         os.environ.update(SPARK_CONF_DIR=str(folder), TMPDIR=str(folder))
         os.environ.update(PYSPARK_PYTHON=python, PYSPARK_DRIVER_PYTHON=sys.executable)
+        # Java would leave a folder of its own for each user.
+        os.environ["SPARK_LAUNCHER_OPTS"] = "-XX:-UsePerfData"
 
     def _configuration(self, session: Session) -> SparkConf:
         configuration = SparkConf().setAppName("crossrun")
@@ -206,10 +214,9 @@ class Engine:
 
     def close(self) -> None:
         """Stops Spark, then Java, then deletes what they wrote."""
-        self.context.stop()
-        self._end_java()
-
-    def _end_java(self) -> None:
+        context = SparkContext._active_spark_context
+        if context is not None:
+            context.stop()
         gateway = SparkContext._gateway
         if gateway is not None:
             gateway.shutdown()
@@ -228,9 +235,7 @@ class SparkDriver(Driver):
 
     def open(self, session: Session) -> None:
         """Starts Java, Spark and its Python workers."""
-        master = str(session.options.get("spark_master", "none"))
-        if master != "none" and not (urlsplit(master).scheme and urlsplit(master).netloc):
-            raise InvalidSpecError(f"extra.spark_master is {master!r}", "--extra spark_master=spark://HOST:PORT")
+        _check_master(str(session.options.get("spark_master", "none")))
         self._engine = Engine(session)
 
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
@@ -281,6 +286,24 @@ class SparkDriver(Driver):
         if spec.scheduler_name not in SCHEDULERS:
             warnings.append(f"scheduler {spec.scheduler_name!r} is unknown to Spark; it ran as 'default'")
         return warnings
+
+
+def _check_master(master: str) -> None:
+    """Spark itself takes a minute to find out that nobody answers."""
+    if master == "none":
+        return
+    scheme, _, addresses = master.partition("://")
+    if scheme != "spark" or not addresses:
+        raise InvalidSpecError(f"extra.spark_master is {master!r}", "--extra spark_master=spark://HOST:PORT")
+    reasons = []
+    for address in addresses.split(","):
+        machine, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((machine, int(port)), CONNECT_TIMEOUT).close()
+            return
+        except (OSError, ValueError) as error:
+            reasons.append(f"{address}: {error}")
+    raise UnavailableError(f"no Spark master answers at {'; '.join(reasons)}")
 
 
 def _first_line(error: BaseException) -> str:
