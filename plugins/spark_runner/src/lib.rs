@@ -1,0 +1,80 @@
+//! The spark backend: resilient distributed datasets of Apache Spark, in a Java process of this machine or on a cluster
+//! that already exists.
+//!
+//! `driver.py` takes a workload's plan through Spark, `crossrun_spark.py` is what its Python workers run; [`python_engine`]
+//! installs the package and runs the driver. Java is not installed from here: [`java`] looks for it.
+
+mod java;
+
+use plugin_api::{
+    Availability, ErrorKind, Parameter, RunContext, RunResult, RunnerError, Session, SetupContext,
+    SetupRequest, WorkloadRunner, WorkloadSpec,
+};
+use python_engine::{Engine, PythonRange, PythonRunner};
+
+plugin_api::export_runner!(name = "spark", runner = SparkRunner::new());
+
+static SPARK: Engine = Engine {
+    name: "spark",
+    requirements: include_str!("../requirements.txt"),
+    python: PythonRange::new((3, 11), (3, 13)),
+    driver: include_str!("../driver.py"),
+    files: &[("crossrun_spark.py", include_str!("../crossrun_spark.py"))],
+    options,
+    import_check: "pyspark",
+};
+
+fn options() -> Vec<Parameter> {
+    vec![Parameter::choice(
+        "spark_master",
+        "the master of a cluster that already exists, as spark://host:port; none: a Java process of this machine",
+        &["none"],
+    )]
+}
+
+/// A backend on a Python engine that needs Java too.
+struct SparkRunner(PythonRunner);
+
+impl SparkRunner {
+    const fn new() -> Self {
+        Self(PythonRunner::new(&SPARK))
+    }
+}
+
+impl WorkloadRunner for SparkRunner {
+    fn backend_name(&self) -> &str {
+        self.0.backend_name()
+    }
+
+    fn is_available(&self) -> Availability {
+        match (self.0.is_available(), java::found()) {
+            (Availability::Available, false) => {
+                Availability::Unavailable { reason: java::MISSING.into(), remedy: java::remedy().into() }
+            }
+            (availability, _) => availability,
+        }
+    }
+
+    fn options(&self) -> Vec<Parameter> {
+        self.0.options()
+    }
+
+    fn open(&mut self, session: &Session) -> Result<(), RunnerError> {
+        if !java::found() {
+            return Err(RunnerError::new(ErrorKind::Unavailable, java::MISSING).with_remedy(java::remedy()));
+        }
+        self.0.open(session)
+    }
+
+    fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
+        self.0.run(spec, context)
+    }
+
+    fn close(&mut self) -> Result<(), RunnerError> {
+        self.0.close()
+    }
+
+    fn setup(&mut self, request: &SetupRequest, context: &SetupContext) -> Result<(), RunnerError> {
+        self.0.setup(request, context)
+    }
+}
