@@ -16,6 +16,7 @@ fn dask() -> Installed {
 }
 
 #[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn every_workload_comes_to_what_it_comes_to_on_native() {
     let dask = dask();
     for (words, own) in shapes() {
@@ -26,6 +27,7 @@ fn every_workload_comes_to_what_it_comes_to_on_native() {
 }
 
 #[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn two_reductions_in_a_row_are_right() {
     let dask = Installed::with_samples("dask");
     for fusion in ["auto", "off"] {
@@ -36,11 +38,13 @@ fn two_reductions_in_a_row_are_right() {
 }
 
 #[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn what_fails_in_an_operator_fails_the_run_with_its_reason() {
     Installed::with_samples("dask").tells_of_faults();
 }
 
 #[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn a_scheduler_is_reported_as_what_it_was() {
     let dask = dask();
     let (name, text) = dask.scheduled("load_aware");
@@ -51,6 +55,7 @@ fn a_scheduler_is_reported_as_what_it_was() {
 }
 
 #[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn no_more_operators_work_at_once_than_were_asked_for() {
     // Each item waits 20 ms, so 50 items take at least one second of somebody's time.
     let words = "--workload scheduler_comparison --items 50 --parallelism 2 sleep_us=20000";
@@ -128,6 +133,7 @@ fn on_both(dask: &Installed, cluster: &Cluster, words: &str) -> Value {
 }
 
 #[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn two_nodes_share_the_work_and_are_left_as_they_were() {
     let dask = dask();
     let cluster = Cluster::start(&dask.programs());
@@ -145,6 +151,7 @@ fn two_nodes_share_the_work_and_are_left_as_they_were() {
 }
 
 #[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn a_worker_that_is_killed_does_not_cost_an_answer() {
     let dask = dask();
     let mut cluster = Cluster::start(&dask.programs());
@@ -163,6 +170,7 @@ fn a_worker_that_is_killed_does_not_cost_an_answer() {
 }
 
 #[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn a_cluster_that_is_not_there_is_an_error_with_its_address() {
     let dask = dask();
     dask.run("--workload null dask_address=tcp://127.0.0.1:1").code(3).says("no Dask scheduler answers");

@@ -28,6 +28,7 @@ fn has_java() -> bool {
 }
 
 #[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn every_workload_comes_to_what_it_comes_to_on_native() {
     let Some(spark) = spark() else { return };
     // Starting Java takes long: a part of the shapes, in which every workload is, and every value of every setting.
@@ -39,6 +40,7 @@ fn every_workload_comes_to_what_it_comes_to_on_native() {
 }
 
 #[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn two_reductions_in_a_row_are_right() {
     let Some(spark) = with_samples() else { return };
     for fusion in ["auto", "off"] {
@@ -49,12 +51,14 @@ fn two_reductions_in_a_row_are_right() {
 }
 
 #[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn what_fails_in_an_operator_fails_the_run_with_its_reason() {
     let Some(spark) = with_samples() else { return };
     spark.tells_of_faults();
 }
 
 #[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn a_scheduler_is_reported_as_what_it_was() {
     let Some(spark) = spark() else { return };
     assert_eq!(spark.scheduled("load_aware"), ("load_aware".into(), "[]".into()));
@@ -63,6 +67,7 @@ fn a_scheduler_is_reported_as_what_it_was() {
 }
 
 #[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn no_more_operators_work_at_once_than_were_asked_for() {
     let Some(spark) = spark() else { return };
     // Each item waits 20 ms, so 50 items take at least one second of somebody's time.
@@ -72,6 +77,7 @@ fn no_more_operators_work_at_once_than_were_asked_for() {
 }
 
 #[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn a_master_that_is_none_is_refused() {
     let Some(spark) = spark() else { return };
     spark.run("--workload null spark_master=nowhere").code(2).says("spark_master");
@@ -142,6 +148,7 @@ impl Drop for Cluster {
 }
 
 #[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn two_nodes_share_the_work() {
     let Some(spark) = spark() else { return };
     let cluster = Cluster::start(spark.programs());
