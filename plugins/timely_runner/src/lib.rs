@@ -6,8 +6,8 @@
 //! pull slices from a counter, or take those of their index (`feed`). A reduction emits when its frontier says that
 //! the input has ended everywhere; the same frontier keeps the source from running ahead of the exchange (`pace`).
 //!
-//! The workers live for one run: starting two of them with their graph costs some 100 µs, which is less than a pool kept
-//! between runs would cost in code, and a failed run leaves nothing behind.
+//! The workers live for one run, as the native backend's threads do: with two of them a whole run of ten items takes half
+//! a millisecond, which is less than a pool kept between runs would cost in code, and a failed run leaves nothing behind.
 
 mod exchange;
 mod feed;
