@@ -11,6 +11,7 @@ mod exit_codes;
 mod foreign_callers;
 mod invariants;
 mod isolation;
+mod ray_backend;
 mod readme;
 mod records;
 mod rejected_files;

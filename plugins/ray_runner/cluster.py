@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +21,9 @@ OBJECT_STORE = 256 << 20
 
 # A socket's path has at most 107 bytes, of which Ray needs about 66 below the folder that it is given.
 LONGEST_FOLDER = 40
+
+# Seconds that a cluster has to answer.
+ANSWERING = 5.0
 
 # Seconds that a cluster has to free the processors that are asked for.
 RESERVING = 30.0
@@ -165,10 +169,19 @@ def _connect(address: str) -> None:
     # Ray sends the folder to the nodes, under the hash of what is in it.
     code = {"working_dir": str(Path(__file__).parent)}
     try:
+        _knock(address)
         ray.init(address=address, runtime_env=code, log_to_driver=False, logging_level="warning")
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())
+    except (OSError, RuntimeError, ValueError) as error:
+        # What Ray raises first only says that it did not work.
+        reason = " ".join(str(error.__cause__ or error).split())
         raise UnavailableError(f"the Ray cluster at {address} cannot be used: {reason}") from error
+
+
+def _knock(address: str) -> None:
+    """Fails within seconds if nobody is there, for which Ray itself takes minutes."""
+    if address != "auto":
+        host, _, port = address.rpartition(":")
+        socket.create_connection((host, int(port)), timeout=ANSWERING).close()
 
 
 def connect(address: str | None, session: Session) -> Cluster:

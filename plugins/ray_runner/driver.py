@@ -75,10 +75,15 @@ class RayDriver(Driver):
 
         idiom = chosen_idiom(spec.extra)
         job = Job(workload, self._sent(workload) if self._cluster.is_shared else None)
-        if idiom == "actors":
-            outcome = ActorRun(self._cluster.replicas(), spec, job, context).execute()
-        else:
-            outcome = TaskRun(self._cluster.placement, spec, job, context).execute()
+        try:
+            if idiom == "actors":
+                outcome = ActorRun(self._cluster.replicas(), spec, job, context).execute()
+            else:
+                outcome = TaskRun(self._cluster.placement, spec, job, context).execute()
+        except BaseException:
+            # A session ends with its first failure, and nobody closes it then.
+            self.close()
+            raise
         metrics: dict[str, Any] = {
             "nodes": max(1, len(outcome.nodes)),
             "idiom": idiom,
