@@ -16,6 +16,7 @@ mod invariants;
 mod isolation;
 mod python_backend;
 mod python_setup;
+mod ray_backend;
 mod readme;
 mod records;
 mod rejected_files;

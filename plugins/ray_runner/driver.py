@@ -1,0 +1,114 @@
+"""The driver of the ray backend: takes a workload's plan through Ray's tasks or actors.
+
+Which of the two is used is in the metric `idiom`. Actors keep their states, so a small batch costs one call of a method;
+they are lost with their node. Tasks have none, so Ray places each where there is room and repeats what is lost. Where a
+batch is large enough that this costs next to nothing, tasks it is; and always where each stage is to be scheduled alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import surroundings
+from crossrun_engine import Driver, InvalidSpecError, Result, RunContext, Session, Spec, Workload, serve
+
+# From so many items on a batch is a large one.
+LARGE_BATCH = 10_000
+
+IDIOMS = ("auto", "actors", "tasks")
+
+
+def chosen_idiom(extra: dict[str, Any]) -> str:
+    """`actors` or `tasks`."""
+    idiom = extra.get("ray_idiom", "auto")
+    if idiom not in IDIOMS:
+        raise InvalidSpecError(
+            f"extra.ray_idiom is {idiom!r}, but must be one of {', '.join(IDIOMS)}", "--extra ray_idiom=auto"
+        )
+    unfused = extra.get("fusion", "auto") == "off"
+    if idiom == "actors" and unfused:
+        raise InvalidSpecError("actors fuse the stages of a phase: fusion=off needs tasks", "--extra ray_idiom=tasks")
+    if idiom != "auto":
+        return str(idiom)
+    return "tasks" if unfused or extra.get("batch_size", 1) >= LARGE_BATCH else "actors"
+
+
+def chosen_address(extra: dict[str, Any]) -> str | None:
+    """The cluster to use, if not one of our own."""
+    address = extra.get("ray_address", "none")
+    if not isinstance(address, str) or not address or "://" in address:
+        raise InvalidSpecError(f"extra.ray_address is {address!r}: write host:port, or auto")
+    return None if address == "none" else address
+
+
+class RayDriver(Driver):
+    """Keeps Ray for the session, with its workers started."""
+
+    def __init__(self) -> None:
+        self._session: Session
+        self._cluster: Any = None
+        self._library: tuple[str, Any] = ("", None)
+
+    def open(self, session: Session) -> None:
+        idiom, address = chosen_idiom(session.options), chosen_address(session.options)
+        surroundings.prepare(address)
+        # Not before: Ray reads the environment when it is imported.
+        from cluster import connect
+
+        self._session = session
+        self._cluster = connect(address, session)
+        if idiom == "actors":
+            self._cluster.replicas()
+        else:
+            self._cluster.start_workers()
+
+    def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
+        if spec.parallelism != self._session.parallelism:
+            self.close()
+            self.open(replace(self._session, parallelism=spec.parallelism, options=spec.extra))
+        import ray
+        from actors import ActorRun
+        from steps import Job
+        from tasks import TaskRun
+
+        idiom = chosen_idiom(spec.extra)
+        job = Job(workload, self._sent(workload) if self._cluster.is_shared else None)
+        try:
+            if idiom == "actors":
+                outcome = ActorRun(self._cluster.replicas(), spec, job, context).execute()
+            else:
+                outcome = TaskRun(self._cluster.placement, spec, job, context).execute()
+        except BaseException:
+            # A session ends with its first failure, and nobody closes it then.
+            self.close()
+            raise
+        metrics: dict[str, Any] = {
+            "nodes": max(1, len(outcome.nodes)),
+            "idiom": idiom,
+            "window": outcome.window,
+            "versions": {"ray": ray.__version__},
+        }
+        if spec.scheduler_name != "default":
+            warning = f'Ray has no scheduler "{spec.scheduler_name}" to choose; it ran as "default"'
+            metrics["warnings"] = [warning]
+        return Result(outcome.count, outcome.sink_state, "default", metrics)
+
+    def _sent(self, workload: Workload) -> Any:
+        """The library's bytes in the object store, put there once."""
+        import ray
+
+        if self._library[0] != workload.sha256:
+            self._library = workload.sha256, ray.put(Path(workload.path).read_bytes())
+        return self._library[1]
+
+    def close(self) -> None:
+        self._library = "", None
+        if self._cluster is not None:
+            self._cluster.close()
+            self._cluster = None
+
+
+if __name__ == "__main__":
+    serve(RayDriver())

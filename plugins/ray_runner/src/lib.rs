@@ -1,0 +1,41 @@
+//! The ray backend: Ray's own tasks and actors, from the package `ray`, in a Python process of their own.
+//!
+//! `driver.py` takes a workload's plan through Ray; [`python_engine`] installs the package and runs the driver.
+
+use plugin_api::Parameter;
+use python_engine::{Engine, PythonRange, PythonRunner};
+
+plugin_api::export_runner!(name = "ray", runner = PythonRunner::new(&RAY));
+
+static RAY: Engine = Engine {
+    name: "ray",
+    requirements: include_str!("../requirements.txt"),
+    python: PythonRange::new((3, 10), (3, 14)),
+    driver: include_str!("../driver.py"),
+    files: &[
+        ("actors.py", include_str!("../actors.py")),
+        ("cluster.py", include_str!("../cluster.py")),
+        ("flight.py", include_str!("../flight.py")),
+        ("steps.py", include_str!("../steps.py")),
+        ("surroundings.py", include_str!("../surroundings.py")),
+        ("tasks.py", include_str!("../tasks.py")),
+    ],
+    options,
+    import_check: "ray",
+};
+
+fn options() -> Vec<Parameter> {
+    vec![
+        Parameter::choice(
+            "ray_idiom",
+            "actors: a pool that keeps its states; tasks: stateless, and retried when a node is lost; auto: tasks for \
+             fusion=off and large batches, actors otherwise",
+            &["auto", "actors", "tasks"],
+        ),
+        Parameter::choice(
+            "ray_address",
+            "a cluster that already runs, as host:port; this machine must be one of its nodes",
+            &["none"],
+        ),
+    ]
+}

@@ -1,0 +1,22 @@
+"""What Ray reads from the environment. It does so when it is imported, so this comes first and does not import it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+
+
+def prepare(address: str | None) -> None:
+    """Sets what this backend wants of Ray, unless the user has said otherwise.
+
+    A session of our own listens on all interfaces, as Ray does, and runs the code of whoever may connect. So it asks for
+    a token, which is a new one each time and only in the environment: left to itself, Ray would write one to a file in
+    the home folder. On a cluster that already runs, its owner has decided.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address is None:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        if "RAY_AUTH_TOKEN_PATH" not in os.environ:
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    elif not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
