@@ -23,9 +23,9 @@ static DASK: Engine = Engine {
 };
 
 fn options() -> Vec<Parameter> {
-    vec![Parameter::choice(
+    vec![Parameter::text(
         "dask_address",
         "the scheduler of a cluster that already exists, as tcp://host:port; none: worker processes of this machine",
-        &["none"],
+        "none",
     )]
 }

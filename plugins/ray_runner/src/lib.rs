@@ -32,10 +32,10 @@ fn options() -> Vec<Parameter> {
              fusion=off and large batches, actors otherwise",
             &["auto", "actors", "tasks"],
         ),
-        Parameter::choice(
+        Parameter::text(
             "ray_address",
             "a cluster that already runs, as host:port; this machine must be one of its nodes",
-            &["none"],
+            "none",
         ),
     ]
 }

@@ -2,7 +2,7 @@
 //! that already exists.
 //!
 //! `driver.py` takes a workload's plan through Spark, `crossrun_spark.py` is what its Python workers run; [`python_engine`]
-//! installs the package and runs the driver. Java is not installed from here: [`java`] looks for it.
+//! installs the package and runs the driver. Java is not installed from here: `java` looks for it.
 
 mod java;
 
@@ -25,10 +25,10 @@ static SPARK: Engine = Engine {
 };
 
 fn options() -> Vec<Parameter> {
-    vec![Parameter::choice(
+    vec![Parameter::text(
         "spark_master",
         "the master of a cluster that already exists, as spark://host:port; none: a Java process of this machine",
-        &["none"],
+        "none",
     )]
 }
 
