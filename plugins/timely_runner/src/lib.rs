@@ -1,13 +1,15 @@
 //! The timely backend: a dataflow graph of timely dataflow, in threads of the worker process.
 //!
-//! Each of timely's workers, as many as the spec's parallelism, holds the same graph (`layout`, `graph`): a source that
-//! makes slices of the items, chains of stages, an exchange by key in front of each reduction (`exchange`), and a sink with a
-//! state of its own (`operators`). A message is one batch (`parcel`). Timely does not say who makes which items: workers
-//! pull slices from a counter, or take those of their index (`feed`). A reduction emits when its frontier says that
-//! the input has ended everywhere; the same frontier keeps the source from running ahead of the exchange (`pace`).
+//! Each of timely's workers, as many as the spec's parallelism, holds the same graph (`layout`, `graph`): a source
+//! that makes slices of the items, chains of stages, an exchange by key in front of each reduction (`exchange`), and a
+//! sink with a state of its own (`operators`). A message is one batch (`parcel`). Timely does not say who makes which
+//! items: workers pull slices from a counter, or take those of their index (`feed`). A reduction emits when its
+//! frontier says that the input has ended everywhere; the same frontier keeps the source from running ahead of the
+//! exchange (`pace`).
 //!
-//! The workers live for one run, as the native backend's threads do: with two of them a whole run of ten items takes half
-//! a millisecond, which is less than a pool kept between runs would cost in code, and a failed run leaves nothing behind.
+//! The workers live for one run, as the native backend's threads do: with two of them a whole run of ten items takes
+//! half a millisecond, which is less than a pool kept between runs would cost in code, and a failed run leaves nothing
+//! behind.
 
 mod exchange;
 mod feed;

@@ -32,10 +32,7 @@ fn main() {
     for (name, items, batch_size, rounds) in [
         ("scheduler_comparison", 2000, 1, 3),
         ("pipeline", 20_000, 100, 31),
-        ("pipeline", 20_000, 1, 15),
-        ("null", 200_000, 1, 15),
         ("word_count", 1_000_000, 1000, 15),
-        ("word_count", 100_000, 1, 15),
     ] {
         let workload = workloads.open(&spec(name, items, batch_size)).unwrap();
         let (spec, context) = (workload.spec().clone(), context(&workload));
