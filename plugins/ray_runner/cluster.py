@@ -13,6 +13,8 @@ from typing import Any
 import ray
 from actors import Replica
 from crossrun_engine import Session, UnavailableError
+from ray._private import services
+from ray._raylet import GcsClient
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -170,11 +172,25 @@ def _connect(address: str) -> None:
     code = {"working_dir": str(Path(__file__).parent)}
     try:
         _knock(address)
+        _look_for_nodes_by_their_sockets(address)
         ray.init(address=address, runtime_env=code, log_to_driver=False, logging_level="warning")
     except (OSError, RuntimeError, ValueError) as error:
         # What Ray raises first only says that it did not work.
         reason = " ".join(str(error.__cause__ or error).split())
         raise UnavailableError(f"the Ray cluster at {address} cannot be used: {reason}") from error
+
+
+def _look_for_nodes_by_their_sockets(address: str) -> None:
+    """Ray looks for the nodes of this machine among its processes, and waits for minutes if it sees none. The session may
+    be in a process namespace of its own, which hides them; their sockets are there all the same."""
+    if address == "auto":
+        return
+
+    def find_node_ids() -> set[str]:
+        nodes = GcsClient(address=address).get_all_node_info().values()
+        return {node.node_id.hex() for node in nodes if Path(node.raylet_socket_name).exists()}
+
+    services.find_node_ids = find_node_ids
 
 
 def _knock(address: str) -> None:
