@@ -1,10 +1,13 @@
 //! The ray backend on the real package: right answers in every shape, failures as failures, nothing left behind.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::{Place, Ran, build_outside, cargo, executable, plugin, profile_option, repository};
@@ -79,21 +82,54 @@ impl Ray {
         self.run_on("ray", words, &std::env::temp_dir())
     }
 
+    /// A program of the environment.
+    fn program(name: &str) -> PathBuf {
+        let environments = fs::read_dir(Self::data().join("environments/ray")).unwrap().flatten();
+        let mut programs = environments.map(|entry| entry.path().join("bin").join(name));
+        programs.find(|path| path.exists()).unwrap()
+    }
+
     /// What `shapes` come to in one session.
     fn outcomes(&self, parallelism: u32, shapes: &[Value]) -> Vec<Value> {
-        let environments = fs::read_dir(Self::data().join("environments/ray")).unwrap().flatten();
-        let mut pythons = environments.map(|entry| entry.path().join("bin/python"));
-        let python = pythons.find(|path| path.exists()).unwrap();
         let folder = repository().join("plugins/ray_runner");
         let engine = repository().join("plugins/python_engine/python");
         let path = std::env::join_paths([&folder, &engine]).unwrap();
-        let mut command = Command::new(python);
+        let mut command = Command::new(Self::program("python"));
         command.arg(folder.join("tests/shapes.py")).env("PYTHONPATH", path);
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         command.arg(plugin("standard_workloads")).arg(self.place.path());
         command.arg(parallelism.to_string()).arg(Value::from(shapes).to_string());
         let ran = Ran::of(command).code(0);
         ran.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// A node of a cluster, with one processor. It ends, with what it started, when this is dropped.
+struct Node(Child);
+
+impl Node {
+    fn start(place: &Place, name: &str, arguments: &[&str]) -> Self {
+        let log = place.path().join(name);
+        let mut command = Command::new(Ray::program("ray"));
+        command.args(["start", "--num-cpus=1", "--object-store-memory=100000000", "--block"]).args(arguments);
+        command.env("RAY_AUTH_MODE", "disabled").env("RAY_USAGE_STATS_ENABLED", "0");
+        let file = fs::File::create(&log).unwrap();
+        command.stdout(file.try_clone().unwrap()).stderr(file);
+        let node = Self(command.spawn().unwrap());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !fs::read_to_string(&log).unwrap().contains("will now block") {
+            assert!(Instant::now() < deadline, "{}", fs::read_to_string(&log).unwrap());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        node
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let pid = i32::try_from(self.0.id()).unwrap();
+        let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM);
+        let _ = self.0.wait();
     }
 }
 
@@ -197,6 +233,23 @@ fn what_it_cannot_run_is_refused_with_the_reason() {
     run("ray_address=ray://nowhere:1").code(2).says("write host:port");
     run("ray_address=127.0.0.1:1").code(3).says("the Ray cluster at 127.0.0.1:1 cannot be used");
     run("--nodes 2").code(3).says("2 nodes are asked for, but Ray has 1");
+}
+
+#[test]
+fn two_nodes_of_a_cluster_share_the_work() {
+    let ray = Ray::new();
+    let temporary = tempfile::Builder::new().prefix("t").tempdir_in("/tmp").unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (at, folder) = (format!("--port={port}"), format!("--temp-dir={}", temporary.path().display()));
+    let _head = Node::start(&ray.place, "head.log", &["--head", &at, &folder, "--include-dashboard=false"]);
+    let _other = Node::start(&ray.place, "other.log", &[&format!("--address=127.0.0.1:{port}")]);
+    let words = "--workload word_count --items 1000 --nodes 2 batch_size=20";
+    let ran = ray.run(&format!("{words} ray_address=127.0.0.1:{port}")).code(0);
+    let record = ran.json();
+    assert_eq!(record["metadata"]["verified"], true);
+    assert_eq!(record["metadata"]["raw_metrics"]["nodes"], 2, "{}", ran.explain());
+    let crowded = ray.run(&format!("--workload null --parallelism 3 ray_address=127.0.0.1:{port}"));
+    crowded.code(3).says("parallelism 3 needs as many processors, but the cluster has 2");
 }
 
 #[test]
