@@ -11,23 +11,28 @@ use super::{Batch, BatchBuilder, WorkloadError};
 #[derive(Default)]
 pub(super) struct KeyedState {
     accumulators: HashMap<Box<[u8]>, Vec<u8>, BuildHasherDefault<KeyHasher>>,
+    /// What is left once draining has begun: to take some out of the map each time would search all of it each time.
+    draining: Vec<(Box<[u8]>, Vec<u8>)>,
 }
 
 impl KeyedState {
     /// The accumulator of `key`, empty if the key is new.
     pub(super) fn accumulator(&mut self, key: &[u8]) -> &mut Vec<u8> {
+        self.accumulators.extend(self.draining.drain(..));
         self.accumulators.entry_ref(key).or_default()
     }
 
     /// Takes out up to `limit` keys with their accumulators.
     pub(super) fn drain(&mut self, limit: usize) -> Vec<(Box<[u8]>, Vec<u8>)> {
-        self.accumulators.extract_if(|_, _| true).take(limit).collect()
+        self.draining.extend(self.accumulators.drain());
+        self.draining.split_off(self.draining.len().saturating_sub(limit))
     }
 
     /// A batch with one item a key: the key's length as little-endian u32, the key, the accumulator.
     pub(super) fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkloadError> {
         let mut entries = BatchBuilder::new();
-        for (key, accumulator) in &self.accumulators {
+        let draining = self.draining.iter().map(|(key, accumulator)| (key, accumulator));
+        for (key, accumulator) in self.accumulators.iter().chain(draining) {
             let length =
                 u32::try_from(key.len()).map_err(|_| WorkloadError::TooLarge { bytes: key.len() })?;
             entries.push_with(|bytes| {
@@ -101,6 +106,24 @@ mod tests {
         }
         seen.sort_unstable();
         assert_eq!(seen, (0..100).collect::<Vec<u8>>());
+    }
+
+    #[test]
+    fn what_is_left_in_the_middle_of_draining_is_still_the_state() {
+        let mut state = KeyedState::default();
+        for key in 0..10_u8 {
+            state.accumulator(&[key]).push(1);
+        }
+        let drained: Vec<_> = state.drain(4).into_iter().map(|(key, _)| key[0]).collect();
+        let mut encoded = Vec::new();
+        state.encode(&mut encoded).unwrap();
+        assert_eq!(KeyedState::decode(&encoded).unwrap().count(), 6);
+        let left = (0..10).find(|key| !drained.contains(key)).unwrap();
+        state.accumulator(&[left]).push(1);
+        let rest = state.drain(100);
+        assert_eq!(rest.len(), 6);
+        let both = rest.iter().find(|(key, _)| key[0] == left).unwrap();
+        assert_eq!(both.1, [1, 1]);
     }
 
     #[test]
