@@ -131,7 +131,7 @@ impl Installed {
 }
 
 /// The backend's library, built once.
-fn library(name: &str) -> PathBuf {
+pub(crate) fn library(name: &str) -> PathBuf {
     static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let crate_name = format!("{name}_runner");
     let folder = executable().parent().unwrap();
