@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::installed_engine::{Installed, shapes};
+use crate::installed_engine::{Installed, library, shapes};
 use crate::support::{Place, Ran};
 
 fn dask() -> Installed {
@@ -65,9 +65,8 @@ fn no_more_operators_work_at_once_than_were_asked_for() {
 
 #[test]
 fn without_a_set_up_the_command_for_it_is_shown() {
-    drop(dask());
     let place = Place::new();
-    place.stage(&crate::support::executable().parent().unwrap().join("libdask_runner.so"));
+    place.stage(&library("dask"));
     place.crossrun(&["run", "--backend", "dask"]).code(3).says("crossrun setup dask");
 }
 

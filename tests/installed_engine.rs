@@ -55,8 +55,20 @@ impl Installed {
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.place.command(arguments);
-        command.env("CROSSRUN_DATA_DIR", self.data());
+        command.env("CROSSRUN_DATA_DIR", self.data()).env("TMPDIR", self.temporary());
         command
+    }
+
+    /// Where temporary files go.
+    fn temporary(&self) -> PathBuf {
+        let folder = self.place.path().join("temporary");
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    fn left_nothing(&self, ran: &Ran) {
+        let left: Vec<_> = fs::read_dir(self.temporary()).unwrap().flatten().collect();
+        assert!(left.is_empty(), "{left:?} was left by {}", ran.explain());
     }
 
     /// `run` with `words`, where `key=value` is an extra. Does not wait for other measurements: nothing is measured.
@@ -79,6 +91,7 @@ impl Installed {
         let record = ran.json();
         assert_eq!(record["metadata"]["verified"], true, "{}", ran.explain());
         assert!(!record["metadata"]["warnings"].to_string().contains("left"), "{}", ran.explain());
+        self.left_nothing(&ran);
         record
     }
 
@@ -108,7 +121,9 @@ impl Installed {
         ];
         for (fault, reason, fusion) in faults {
             let words = format!("--workload faulty --items 200 fault={fault} fusion={fusion} batch_size=20");
-            let record = self.run(&words).code(4).says(reason).json();
+            let ran = self.run(&words).code(4).says(reason);
+            self.left_nothing(&ran);
+            let record = ran.json();
             assert_eq!(record["success_rate"], 0.0);
             assert_eq!(record["metadata"]["error"]["kind"], "workload", "{record}");
         }
@@ -116,7 +131,7 @@ impl Installed {
 }
 
 /// The backend's library, built once.
-fn library(name: &str) -> PathBuf {
+pub(crate) fn library(name: &str) -> PathBuf {
     static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let crate_name = format!("{name}_runner");
     let folder = executable().parent().unwrap();

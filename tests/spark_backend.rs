@@ -85,6 +85,7 @@ fn a_master_that_is_none_is_refused() {
 }
 
 #[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn without_java_it_says_so_and_how_to_get_it() {
     let Some(spark) = spark() else { return };
     let refused = |home: &str, search: &Path| {

@@ -358,7 +358,12 @@ class DaskDriver(Driver):
         reference = site.reference(workload)
         site.begin()
         run = Run(site.client, how, spec, workload, reference, context)
-        state = run.execute()
+        try:
+            state = run.execute()
+        except BaseException:
+            # Nobody asks for anything after a run that failed, not even to close.
+            self.close()
+            raise
         work = site.work()
         metrics: dict[str, Any] = {
             "versions": {"dask": dask.__version__, "distributed": distributed.__version__},
@@ -375,8 +380,9 @@ class DaskDriver(Driver):
 
     def close(self) -> None:
         """Stops the cluster, if it was started here."""
-        if self._site is not None:
-            self._site.close()
+        site, self._site = self._site, None
+        if site is not None:
+            site.close()
 
     def _warnings(self, spec: Spec, site: Local | Cluster) -> list[str]:
         warnings = list(site.warnings)

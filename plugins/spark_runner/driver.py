@@ -244,7 +244,12 @@ class SparkDriver(Driver):
         assert engine is not None
         before = engine.executors()
         lineage = Lineage(engine.context, spec, workload, engine.reference(workload))
-        state = self._watched(engine, lineage, context)
+        try:
+            state = self._watched(engine, lineage, context)
+        except BaseException:
+            # Nobody asks for anything after a run that failed, not even to close.
+            self.close()
+            raise
         context.progress(spec.total_items, spec.total_items)
         work = {machine: tasks - before.get(machine, 0) for machine, tasks in engine.executors().items()}
         fused = spec.fusion != "off"
@@ -262,8 +267,9 @@ class SparkDriver(Driver):
 
     def close(self) -> None:
         """Stops what was started."""
-        if self._engine is not None:
-            self._engine.close()
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
 
     def _watched(self, engine: Engine, lineage: Lineage, context: RunContext) -> bytes:
         """Waits for the job in this thread, which can be told to stop; another one runs it."""
