@@ -236,6 +236,7 @@ fn what_it_cannot_run_is_refused_with_the_reason() {
 }
 
 #[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn two_nodes_of_a_cluster_share_the_work() {
     let ray = Ray::new();
     let temporary = tempfile::Builder::new().prefix("t").tempdir_in("/tmp").unwrap();
