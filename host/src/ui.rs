@@ -87,12 +87,26 @@ impl Ui {
 
     /// What is being done now, on a terminal.
     pub fn doing(&mut self, what: &str) {
-        if self.quiet || !std::io::stderr().is_terminal() {
+        if !self.is_watched() {
             return;
         }
         let bar = self.bar.get_or_insert_with(ProgressBar::new_spinner);
         bar.set_message(printable(what));
         bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    }
+
+    /// Whether someone sees what is being done now.
+    pub fn is_watched(&self) -> bool {
+        !self.quiet && std::io::stderr().is_terminal()
+    }
+
+    /// How many of several steps are done, beside what is being done now.
+    pub fn steps(&mut self, done: u64, total: u64) {
+        let Some(bar) = &self.bar else { return };
+        let style = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len}  {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_length(total);
+        bar.set_position(done);
     }
 
     /// How far it is.

@@ -83,8 +83,9 @@ impl<'a> Ledger<'a> {
                     Purpose::WarmUp(number) => format!("warm-up {}", number + 1),
                     Purpose::Measured => "measured".into(),
                 };
-                let (number, all, left) = (self.done + 1, self.trials, self.time_left());
-                ui.doing(&format!("{number}/{all}{left}  {} {} ({what})", session.backend.name, cell.point));
+                let left = self.time_left();
+                ui.doing(&format!("{} {} ({what}{left})", session.backend.name, cell.point));
+                ui.steps(self.done as u64, self.trials as u64);
             }
             // The line above says what runs; a bar for each run would hide how far the whole is.
             Happening::Event(Event::Log(level, target, message)) => {
@@ -139,7 +140,10 @@ impl<'a> Ledger<'a> {
             (Status::Verified, Some(seconds), _) => format!("{seconds:.3} s, verified"),
             (_, _, failure) => failure.unwrap_or_default(),
         };
-        ui.note(&format!("{}/{} block {} {backend} {point}: {what}", self.done, self.trials, block + 1));
+        // On a terminal the bar says it, but for what failed.
+        if trial.status != Status::Verified || !ui.is_watched() {
+            ui.note(&format!("{}/{} block {} {backend} {point}: {what}", self.done, self.trials, block + 1));
+        }
     }
 
     fn conditions(&self, done: &Done<'_>) -> Conditions {
