@@ -141,7 +141,7 @@ impl Arguments {
 pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let host = Host::new(global, Isolation::Process, ui)?;
     let begun = match &arguments.resume {
-        Some(run) => Begun::again(&host, &arguments, run)?,
+        Some(run) => Begun::again(&arguments, run)?,
         None => Begun::anew(&host, &arguments, ui)?,
     };
     if arguments.dry_run {
@@ -186,13 +186,12 @@ impl Begun {
         Ok(Self { file, plan, output_dir, done: HashSet::new() })
     }
 
-    fn again(host: &Host, arguments: &Arguments, run: &str) -> Result<Self, Problem> {
+    fn again(arguments: &Arguments, run: &str) -> Result<Self, Problem> {
         let output_dir = arguments.output_dir(run);
         let file = PlanFile::read(&output_dir)?;
         let plan = Plan::new(&file.matrix).map_err(|error| Problem::usage(error.to_string()))?;
         file.check_unchanged(&plan)?;
         let done = ledger::recorded(&output_dir)?;
-        let _ = host;
         Ok(Self { file, plan, output_dir, done })
     }
 
