@@ -41,10 +41,9 @@ impl Installed {
         engine
     }
 
-    /// Where it is installed.
+    /// Where it is installed: one folder for all engines, kept between test runs.
     pub(crate) fn data(&self) -> PathBuf {
-        let target = executable().parent().unwrap().parent().unwrap();
-        target.join(format!("{}-data", self.name))
+        executable().parent().unwrap().parent().unwrap().join("engines")
     }
 
     /// The folder of its programs.

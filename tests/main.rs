@@ -14,6 +14,7 @@ mod foreign_callers;
 mod installed_engine;
 mod invariants;
 mod isolation;
+mod network;
 mod python_backend;
 mod python_setup;
 mod ray_backend;

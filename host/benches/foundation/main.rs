@@ -6,10 +6,9 @@
 // A benchmark that cannot be set up has nothing better to do than to stop.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod bare;
 #[path = "../../../tests/hostile/empty_runner/src/runner.rs"]
 mod empty_runner;
-mod pairs;
-mod peers;
 mod setting;
 
 use std::sync::Arc;
@@ -21,15 +20,15 @@ use crossrun::session::{Deaf, Isolation, Launch, WorkerSession};
 use plugin_api::{RunContext, WorkloadHandle, WorkloadRunner, WorkloadSpec};
 use serde_json::json;
 
-use pairs::{Pair, compare};
+use peers::{Pair, heading};
 use setting::{NoHost, Setting};
 
 fn main() {
-    if peers::is_echo() {
-        return peers::echo();
+    if bare::is_echo() {
+        return bare::echo();
     }
     let setting = Setting::new();
-    println!("{:<58} {:>12} {:>12} {:>7}  bar", "", "with", "without", "ratio");
+    heading();
     border(&setting);
     round_trip();
     listing(&setting);
@@ -40,6 +39,16 @@ fn main() {
 
 fn context(workload: &WorkloadHandle) -> RunContext {
     RunContext::new(workload.clone(), Arc::new(NoHost), std::env::temp_dir(), std::env::temp_dir(), None)
+}
+
+/// Both sides of a pair are done once before they count: files are read and memory is there.
+fn compare<A, B>(name: &str, bar: &str, rounds: usize, mut pair: Pair<A, B>)
+where
+    A: FnMut() -> f64,
+    B: FnMut() -> f64,
+{
+    let _ = ((pair.with)(), (pair.without)());
+    pair.compare(name, bar, rounds);
 }
 
 /// Calls across the ABI, beside the same calls on a plain `dyn` object.
@@ -80,7 +89,7 @@ fn round_trip() {
     };
     let log = tempfile::NamedTempFile::new().unwrap();
     let mut session = WorkerSession::start(&launch, log.path()).unwrap();
-    let mut pipe = peers::PingPong::start();
+    let mut pipe = bare::PingPong::start();
     let limit = Some(Duration::from_secs(5));
     compare(
         "round trip through a worker, beside a bare pipe ping-pong",
@@ -145,7 +154,7 @@ fn native(setting: &Setting) {
                 },
                 without: || {
                     let started = Instant::now();
-                    let state = peers::bare_loop(&handle, items, batch_size, THREADS);
+                    let state = bare::bare_loop(&handle, items, batch_size, THREADS);
                     let elapsed = started.elapsed().as_secs_f64();
                     assert_eq!(handle.outcome(&state).unwrap(), expected);
                     elapsed
@@ -192,7 +201,7 @@ fn memory(setting: &Setting) {
     let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
     let mut peak = 0;
     let status = loop {
-        peak = peak.max(peers::largest_process(child.id()));
+        peak = peak.max(bare::largest_process(child.id()));
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }

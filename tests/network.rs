@@ -1,0 +1,104 @@
+//! Two machines for clusters of more than one node: network namespaces that a cable joins, where this system lets a test
+//! make them; elsewhere two addresses of this machine, which engines take for two.
+
+use std::ffi::OsStr;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Two machines that see each other and nothing else.
+pub(crate) struct Network {
+    /// The names of the namespaces; none if there are none.
+    namespaces: Option<[String; 2]>,
+}
+
+impl Network {
+    /// The machines. They go when this is dropped, but what runs in them must be ended by whoever started it.
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let names = ["a", "b"].map(|end| format!("crossrun-{}-{count}-{end}", std::process::id()));
+        // Dropped if it cannot be completed, so that a half of it does not stay.
+        let network = Self { namespaces: Some(names.clone()) };
+        if network.connect(&names) {
+            return network;
+        }
+        println!("no network namespaces here: the nodes are processes on two addresses of this machine");
+        drop(network);
+        Self { namespaces: None }
+    }
+
+    fn connect(&self, [one, other]: &[String; 2]) -> bool {
+        let made = ip(&["netns", "add", one]) && ip(&["netns", "add", other]);
+        let cable =
+            ["link", "add", "veth0", "netns", one, "type", "veth", "peer", "name", "veth0", "netns", other];
+        let up = |machine: usize, name: &str| {
+            let address = format!("{}/24", self.address(machine));
+            ip(&["-n", name, "addr", "add", &address, "dev", "veth0"])
+                && ip(&["-n", name, "link", "set", "veth0", "up"])
+                && ip(&["-n", name, "link", "set", "lo", "up"])
+        };
+        made && ip(&cable) && up(0, one) && up(1, other)
+    }
+
+    /// Whether the machines are apart, and not two addresses of one.
+    pub(crate) fn is_real(&self) -> bool {
+        self.namespaces.is_some()
+    }
+
+    /// The address of machine 0 or 1.
+    pub(crate) fn address(&self, machine: usize) -> &'static str {
+        let addresses = if self.is_real() { ["10.77.0.1", "10.77.0.2"] } else { ["127.0.0.1", "127.0.0.2"] };
+        addresses[machine]
+    }
+
+    /// `program` on machine 0 or 1.
+    pub(crate) fn command(&self, machine: usize, program: impl AsRef<OsStr>) -> Command {
+        match &self.namespaces {
+            None => Command::new(program),
+            Some(names) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", &names[machine]]).arg(program);
+                command
+            }
+        }
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for name in self.namespaces.iter().flatten() {
+            ip(&["netns", "delete", name]);
+        }
+    }
+}
+
+fn ip(arguments: &[&str]) -> bool {
+    let mut command = Command::new("ip");
+    let status = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+#[test]
+fn what_listens_on_one_machine_is_reached_from_the_other_by_its_address() {
+    let network = Network::new();
+    let address = network.address(1);
+    let listen = format!(
+        "import socket\nserver = socket.create_server(('{address}', 0))\nprint(server.getsockname()[1], flush=True)\n\
+         server.accept()[0].sendall(b'hello')"
+    );
+    let mut server = network.command(1, "python3");
+    let mut server = server.args(["-c", &listen]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut port = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(server.stdout.take().unwrap()), &mut port)
+        .unwrap();
+    let ask = format!(
+        "import socket\nline = socket.create_connection(('{address}', {port}), 5)\nprint(line.recv(5).decode(), end='')"
+    );
+    let answer = network.command(0, "python3").args(["-c", &ask]).output().unwrap();
+    assert_eq!(answer.stdout, b"hello");
+    assert!(server.wait().unwrap().success());
+    if network.is_real() {
+        let here = Command::new("python3").args(["-c", &ask.replace(", 5)", ", 0.3)")]).output().unwrap();
+        assert!(!here.status.success(), "the machines are seen from here");
+    }
+}

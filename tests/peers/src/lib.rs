@@ -1,0 +1,13 @@
+//! For benchmarks: a backend beside what one would write for its engine without crossrun, as ratios in one run.
+//!
+//! [`pair`] measures two things in turns; [`engine`] is for backends whose engine is set up in an environment of its own,
+//! and whose peer is a script.
+
+// A benchmark that cannot be set up has nothing better to do than to stop.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod engine;
+pub mod pair;
+
+pub use engine::{Engine, Point};
+pub use pair::{Pair, heading};
