@@ -131,7 +131,7 @@ fn an_interrupt_is_130_and_leaves_neither_a_record_nor_a_process() {
         "--workload",
         "null",
         "--extra",
-        "behaviour=hang",
+        "behaviour=sleep",
         "--extra",
         "at=run",
     ]);

@@ -1,5 +1,6 @@
 //! Whatever a backend does to its process costs one row that says so, and nothing of it is left running.
 
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use crate::support::{Place, Ran, eventually, processes_of_sessions_of, processes_with_word};
@@ -8,10 +9,7 @@ use crate::support::{Place, Ran, eventually, processes_of_sessions_of, processes
 const SHELTERS: [&str; 2] = ["on", "off"];
 
 fn misbehave_in(place: &Place, shelter: &str, behaviour: &str, phase: &str, more: &[&str]) -> Ran {
-    let (behaviour, phase) = (format!("behaviour={behaviour}"), format!("at={phase}"));
-    let run = ["run", "--json", "--backend", "misbehaving", "--workload", "null"];
-    let extra = ["--extra", behaviour.as_str(), "--extra", phase.as_str()];
-    let mut command = place.command(&[&run, extra.as_slice(), more].concat());
+    let mut command = place.misbehaving_command(behaviour, phase, more);
     command.env("CROSSRUN_NAMESPACES", shelter);
     Ran::of(command)
 }
@@ -22,8 +20,8 @@ fn a_crash_in_any_phase_is_a_row_that_says_how() {
     let behaviours = [
         ("segfault", "signal 11 (SIGSEGV)"),
         ("abort", "signal 6 (SIGABRT)"),
-        ("exit", "exited with code 7"),
-        ("exit_in_success", "exited with code 0"),
+        ("exit_1", "exited with code 1"),
+        ("exit_0", "exited with code 0"),
     ];
     for (behaviour, words) in behaviours {
         for (phase, shelter) in [("open", "on"), ("run", "on"), ("run", "off")] {
@@ -65,7 +63,7 @@ fn a_panic_in_a_thread_of_the_backend_hurts_nobody() {
 fn a_run_that_hangs_is_ended_and_is_a_row() {
     let place = Place::with_misbehaving();
     for shelter in SHELTERS {
-        let ran = misbehave_in(&place, shelter, "hang", "run", &["--timeout", "300ms"]).code(4);
+        let ran = misbehave_in(&place, shelter, "sleep", "run", &["--timeout", "300ms"]).code(4);
         let error = &ran.json()["metadata"]["error"];
         assert_eq!(error["kind"], "timed_out", "{}", ran.explain());
         assert!(error["message"].as_str().unwrap().contains("within 0.3 s"), "{error}");
@@ -76,9 +74,7 @@ fn a_run_that_hangs_is_ended_and_is_a_row() {
 fn a_grandchild_in_a_session_of_its_own_does_not_outlive_the_trial() {
     for (number, (shelter, behaviour)) in SHELTERS
         .into_iter()
-        .flat_map(|shelter| {
-            ["grandchild", "grandchild_and_crash", "grandchild_and_hang"].map(|it| (shelter, it))
-        })
+        .flat_map(|shelter| ["grandchild", "grandchild+abort", "grandchild+sleep"].map(|it| (shelter, it)))
         .enumerate()
     {
         let place = Place::with_misbehaving();
@@ -119,7 +115,7 @@ fn killing_the_host_leaves_nothing_running() {
             "--workload",
             "null",
             "--extra",
-            "behaviour=grandchild_and_hang",
+            "behaviour=grandchild+sleep",
         ]);
         command.env("CROSSRUN_NAMESPACES", shelter).env("CROSSRUN_TEST_GRANDCHILD", &seconds);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -160,4 +156,56 @@ fn one_plugin_that_crashes_does_not_hide_the_others() {
         assert_eq!(status, "rejected", "{}", ran.explain());
         assert!(reason.contains("SIG"), "{reason}");
     }
+}
+
+#[test]
+fn the_temporary_folder_of_a_session_goes_with_it_however_it_ends() {
+    let place = Place::with_misbehaving();
+    // Where this host makes temporary folders: nobody else does there.
+    let temporary = place.path().join("t");
+    std::fs::create_dir(&temporary).unwrap();
+    let note = place.path().join("note");
+    for shelter in SHELTERS {
+        for (behaviour, code) in [("litter", 0), ("litter+segfault", 4), ("litter+sleep", 4)] {
+            let mut command =
+                place.misbehaving_command(behaviour, "run", &["--timeout", "300ms", "--no-lock"]);
+            command.env("CROSSRUN_NAMESPACES", shelter).env("TMPDIR", &temporary);
+            command.env("CROSSRUN_TEST_LITTER", &note);
+            Ran::of(command).code(code);
+            let folder = PathBuf::from(std::fs::read_to_string(&note).unwrap());
+            assert_eq!(folder.parent(), Some(temporary.as_path()), "{behaviour}");
+            assert_eq!(entries(&temporary), 0, "{behaviour} with namespaces {shelter}");
+            assert!(place.plugins().exists(), "a link was followed");
+            std::fs::remove_file(&note).unwrap();
+        }
+        let mut command = place.misbehaving_command("litter+sleep", "run", &["--no-lock"]);
+        command.env("CROSSRUN_NAMESPACES", shelter).env("TMPDIR", &temporary);
+        command.env("CROSSRUN_TEST_LITTER", &note).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        eventually("the backend litters", || note.exists());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        eventually("the folder is gone", || entries(&temporary) == 0);
+        assert!(place.plugins().exists(), "a link was followed");
+        std::fs::remove_file(&note).unwrap();
+    }
+}
+
+fn entries(folder: &Path) -> usize {
+    std::fs::read_dir(folder).unwrap().count()
+}
+
+#[test]
+fn a_temporary_folder_has_a_short_path_even_where_the_usual_one_is_long() {
+    let place = Place::with_misbehaving();
+    let long = place.path().join("a_folder_with_a_name_that_leaves_no_room_for_the_path_of_a_socket");
+    std::fs::create_dir(&long).unwrap();
+    let note = place.path().join("note");
+    let mut command = place.misbehaving_command("litter", "run", &[]);
+    command.env("TMPDIR", &long).env("CROSSRUN_TEST_LITTER", &note);
+    Ran::of(command).code(0);
+    let folder = std::fs::read_to_string(&note).unwrap();
+    assert!(folder.len() <= 41, "{folder}");
+    assert!(!Path::new(&folder).exists(), "{folder}");
+    assert_eq!(entries(&long), 0);
 }

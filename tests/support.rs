@@ -135,10 +135,15 @@ impl Place {
 
     /// `run` on the backend that misbehaves, told to do `behaviour` in `phase`.
     pub(crate) fn misbehave(&self, behaviour: &str, phase: &str, more: &[&str]) -> Ran {
+        Ran::of(self.misbehaving_command(behaviour, phase, more))
+    }
+
+    /// The command of [`Place::misbehave`].
+    pub(crate) fn misbehaving_command(&self, behaviour: &str, phase: &str, more: &[&str]) -> Command {
         let (behaviour, phase) = (format!("behaviour={behaviour}"), format!("at={phase}"));
         let run = ["run", "--json", "--backend", "misbehaving", "--workload", "null"];
         let extra = ["--extra", behaviour.as_str(), "--extra", phase.as_str()];
-        self.crossrun(&[&run, extra.as_slice(), more].concat())
+        self.command(&[&run, extra.as_slice(), more].concat())
     }
 
     /// The lines of a file of records in the default output folder of `workload`.

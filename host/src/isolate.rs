@@ -7,7 +7,7 @@
 //! The supervisor leads a session of its own and notices when this process dies, however that happens. Where the
 //! system allows it, everything below stands in a PID namespace, which the kernel empties as a whole; elsewhere the
 //! supervisor is the subreaper of all that the worker starts, and finds it by parentage and by a marker in the
-//! environment. Messages do not pass through either: this process and the worker share a channel of their own.
+//! environment. Each tree has a private temporary folder, which goes with it, whoever of the two is left to remove it. Messages do not pass through either: this process and the worker share a channel of their own.
 
 mod death;
 pub mod frame;
@@ -15,11 +15,13 @@ pub mod init;
 mod interrupt;
 mod namespace;
 mod reports;
+mod scratch;
 pub mod supervise;
 mod tree;
 mod usage;
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -46,6 +48,9 @@ pub const INIT: &str = "__init";
 pub const MARKER: &str = "CROSSRUN_SESSION";
 /// Set to `off`, workers get no namespace of their own.
 pub const NAMESPACES: &str = "CROSSRUN_NAMESPACES";
+
+/// Where programs find the folder for their temporary files: a worker's tree has one of its own.
+const TEMPORARY_FOLDER: &str = "TMPDIR";
 
 /// How long after a closed channel the news of a death may take, and how long killing may.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -108,6 +113,17 @@ pub struct Ending {
     pub death: Option<Death>,
     /// How many processes it left behind, which were then killed. Not counted if the worker itself had to be killed.
     pub leftovers: u32,
+    /// The temporary folder, if it could not be removed, and why.
+    pub unremoved: Option<Unremoved>,
+}
+
+/// A temporary folder that could not be removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unremoved {
+    /// The folder.
+    pub path: PathBuf,
+    /// The system's words.
+    pub why: String,
 }
 
 /// Whether this machine allows namespaces is found out once.
@@ -169,6 +185,9 @@ pub struct Isolated {
     incoming: frame::Incoming,
     death: Option<Death>,
     leftovers: u32,
+    /// The tree's temporary folder.
+    scratch: PathBuf,
+    unremoved: Option<Unremoved>,
     ended: bool,
 }
 
@@ -185,15 +204,19 @@ impl Isolated {
         control.set_nonblocking(true)?;
         channel.set_nonblocking(true)?;
         let marker = new_marker();
+        let scratch = scratch::make().map_err(at(&std::env::temp_dir()))?;
         let supervisor = process::Command::new(&command.executable)
             .args([SUPERVISE, shelter.word()])
+            .arg(&scratch)
             .arg(&command.executable)
             .args(&command.arguments)
             .env(MARKER, &marker)
+            .env(TEMPORARY_FOLDER, &scratch)
             .stdin(Stdio::from(OwnedFd::from(supervisor_end)))
             .stdout(Stdio::from(OwnedFd::from(worker_end)))
             .stderr(Stdio::from(log))
             .spawn()
+            .inspect_err(|_| drop(scratch::remove(&scratch)))
             .map_err(at(&command.executable))?;
         Ok(Self {
             supervisor,
@@ -206,6 +229,8 @@ impl Isolated {
             incoming: frame::Incoming::default(),
             death: None,
             leftovers: 0,
+            scratch,
+            unremoved: None,
             ended: false,
         })
     }
@@ -335,7 +360,7 @@ impl Isolated {
     /// Lets the worker leave, kills it and all that it started after `grace`, and returns when nothing is left.
     pub fn end(mut self, grace: Duration) -> Ending {
         self.finish(grace);
-        Ending { death: self.death, leftovers: self.leftovers }
+        Ending { death: self.death, leftovers: self.leftovers, unremoved: self.unremoved.take() }
     }
 
     fn finish(&mut self, grace: Duration) {
@@ -355,6 +380,10 @@ impl Isolated {
         if !orderly || self.shelter == Shelter::Subreaper {
             tree::end_marked(&self.marker);
         }
+        // The supervisor has done this already, if it lived to the end.
+        self.unremoved = scratch::remove(&self.scratch)
+            .err()
+            .map(|error| Unremoved { path: self.scratch.clone(), why: error.to_string() });
     }
 
     /// Reads reports until the supervisor has gone, or `limit` has passed.
@@ -375,6 +404,16 @@ impl Isolated {
 impl Drop for Isolated {
     fn drop(&mut self) {
         self.finish(Duration::ZERO);
+        if let Some(unremoved) = &self.unremoved {
+            log::warn!("{unremoved}");
+        }
+    }
+}
+
+impl fmt::Display for Unremoved {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, why } = self;
+        write!(formatter, "the temporary folder {} could not be removed: {why}", path.display())
     }
 }
 

@@ -37,7 +37,7 @@ impl Judge {
 
     /// Ends the judge's worker.
     pub fn end(self) {
-        self.session.end();
+        self.session.dismiss();
     }
 
     /// The library's workloads.

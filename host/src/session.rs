@@ -230,6 +230,13 @@ impl WorkerSession {
         }
     }
 
+    /// Ends the worker and everything it started, where no record can take a warning.
+    pub fn dismiss(self) {
+        if let Some(unremoved) = self.end().and_then(|ending| ending.unremoved) {
+            log::warn!("{unremoved}");
+        }
+    }
+
     /// The file with the worker's output.
     pub fn log(&self) -> &Path {
         &self.log

@@ -37,7 +37,7 @@ impl Backend {
         let request = Request::LoadRunner { library: library.clone() };
         match session.call("load", request, Some(deadline::LOAD), &mut Deaf) {
             Ok(Reply::Loaded { name: said, .. }) if said.to_lowercase() != name => {
-                session.end();
+                session.dismiss();
                 Err(CallError::other_name(&library.path, name, &said))
             }
             Ok(Reply::Loaded { options, .. }) => {
@@ -45,7 +45,7 @@ impl Backend {
             }
             Ok(_) => Err(CallError::unexpected("load")),
             Err(error) => {
-                session.end();
+                session.dismiss();
                 Err(error)
             }
         }
@@ -102,12 +102,12 @@ impl Backend {
         let request = Request::Open { session };
         match self.session.call("open", request, Some(deadline::OPEN), &mut Forward(events)) {
             Ok(_) => Ok(Engine::new(self.session, self.load_seconds, started.elapsed().as_secs_f64())),
-            Err(error) => Err(NotOpened { error, warnings: leftovers(self.session.end().as_ref()) }),
+            Err(error) => Err(NotOpened { error, warnings: leftovers(self.session.end()) }),
         }
     }
 
     /// Ends the worker.
     pub fn end(self) {
-        self.session.end();
+        self.session.dismiss();
     }
 }

@@ -102,7 +102,7 @@ impl Engine {
                 Err(error) => closing.warnings.push(format!("closing the backend failed: {error}")),
             }
         }
-        closing.warnings.extend(leftovers(self.session.end().as_ref()));
+        closing.warnings.extend(leftovers(self.session.end()));
         closing
     }
 }
@@ -132,13 +132,12 @@ impl Report {
     }
 }
 
-/// A warning for processes that a worker left behind.
-pub(super) fn leftovers(ending: Option<&Ending>) -> Vec<String> {
-    let count = ending.map_or(0, |ending| ending.leftovers);
-    let processes = if count == 1 { "process" } else { "processes" };
-    let warning =
-        (count > 0).then(|| format!("the backend left {count} {processes} behind, which were ended"));
-    warning.into_iter().collect()
+/// Warnings for what a worker left behind.
+pub(super) fn leftovers(ending: Option<Ending>) -> Vec<String> {
+    let Some(Ending { leftovers: count, unremoved, .. }) = ending else { return Vec::new() };
+    let noun = if count == 1 { "process" } else { "processes" };
+    let processes = (count > 0).then(|| format!("the backend left {count} {noun} behind, which were ended"));
+    processes.into_iter().chain(unremoved.map(|unremoved| unremoved.to_string())).collect()
 }
 
 /// The strings in the metrics' `warnings`.

@@ -16,8 +16,8 @@ use super::{Death, namespace, tree};
 pub(super) const LEAVE: Duration = Duration::from_millis(250);
 
 /// Where the worker's command starts in the arguments of this process and the supervisor: after the program, the hidden
-/// command and the shelter.
-pub(super) const WORKER_COMMAND: usize = 3;
+/// command, the shelter and the temporary folder.
+pub(super) const WORKER_COMMAND: usize = 4;
 
 /// The exit code for a namespace that cannot be had.
 pub(super) const NO_NAMESPACE: i32 = 113;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -12,9 +13,9 @@ use rustix::process::{
 };
 
 use super::reports::Report;
-use super::{Death, INIT, MARKER, Shelter, init, namespace, tree};
+use super::{Death, INIT, MARKER, Shelter, init, namespace, scratch, tree};
 
-/// What the hidden command does: its arguments are the shelter and the worker's command; standard input is the control
+/// What the hidden command does: its arguments are the shelter, the temporary folder and the worker's command; standard input is the control
 /// socket, standard output the worker's channel, standard error the log.
 pub fn main() -> ExitCode {
     match supervise() {
@@ -33,8 +34,13 @@ fn supervise() -> io::Result<()> {
     // A crash is reported as such; a core file in the user's folder helps nobody.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     let control = init::control()?;
-    let shelter = std::env::args().nth(2).unwrap_or_default();
-    if shelter == Shelter::Namespace.word() { in_namespace(control) } else { as_subreaper(control) }
+    let words = || std::env::args_os().skip(2);
+    let scratch = words().nth(1).ok_or(io::ErrorKind::InvalidInput)?;
+    let in_namespace = words().next().is_some_and(|shelter| shelter == Shelter::Namespace.word());
+    let ended = if in_namespace { self::in_namespace(control) } else { as_subreaper(control) };
+    // The host removes it too, and tells if it cannot; but it may be gone.
+    let _ = scratch::remove(Path::new(&scratch));
+    ended
 }
 
 /// The first process of a namespace does the work; this one ends it when the host is gone.

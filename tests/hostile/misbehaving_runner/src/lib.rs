@@ -1,14 +1,14 @@
 //! A backend that does what it is told to in `extra.behaviour`, or in an environment variable where there is no spec
 //! yet: `CROSSRUN_TEST_LOAD` when it is opened as a library, `CROSSRUN_TEST_PROBE` when it is asked whether it could
-//! start.
+//! start. Several words joined by `+` are done one after the other.
 
-use std::process::Command;
-use std::sync::Mutex;
-use std::time::Duration;
+mod claims;
+mod harm;
+mod serial;
 
 use plugin_api::{
-    Availability, Batch, BatchBuilder, Parameter, RunContext, RunResult, RunnerError, Session, SetupContext,
-    SetupRequest, WorkloadRunner, WorkloadSpec,
+    Availability, Parameter, RunContext, RunResult, RunnerError, Session, SetupContext, SetupRequest,
+    WorkloadRunner, WorkloadSpec,
 };
 
 plugin_api::export_runner!(name = "misbehaving", runner = Misbehaving::default());
@@ -19,7 +19,7 @@ static CONSTRUCTOR: extern "C" fn() = constructor;
 
 extern "C" fn constructor() {
     if let Ok(behaviour) = std::env::var("CROSSRUN_TEST_LOAD") {
-        misbehave(&behaviour);
+        harm::do_all(&behaviour);
     }
 }
 
@@ -41,7 +41,13 @@ impl WorkloadRunner for Misbehaving {
                 remedy: "crossrun setup misbehaving".into(),
             };
         }
-        misbehave(&behaviour);
+        if behaviour == "unavailable_in_colour" {
+            return Availability::Unavailable {
+                reason: format!("it is {}", harm::IN_COLOUR),
+                remedy: harm::IN_COLOUR.into(),
+            };
+        }
+        harm::do_all(&behaviour);
         Availability::Available
     }
 
@@ -68,9 +74,14 @@ impl WorkloadRunner for Misbehaving {
         let at_run = spec.extra.get("at").is_none_or(|phase| phase == "run");
         let behaviour = spec.extra.get("behaviour").and_then(|value| value.as_str()).filter(|_| at_run);
         let behaviour = behaviour.unwrap_or_default();
-        fallible(behaviour)?;
-        let honest = serial(spec, context, tamper(behaviour))?;
-        Ok(lie(behaviour, honest))
+        match behaviour {
+            // The thread strikes when the answer is out, while the host waits for the engine to stop.
+            "crash_later" => self.at_close = Some("crash_in_thread+sleep".into()),
+            "flood_with_progress" => flood_with_progress(context),
+            _ => fallible(behaviour)?,
+        }
+        let honest = serial::run(spec, context, claims::tamper(behaviour))?;
+        Ok(claims::lie(behaviour, honest))
     }
 
     fn close(&mut self) -> Result<(), RunnerError> {
@@ -78,7 +89,7 @@ impl WorkloadRunner for Misbehaving {
     }
 
     fn setup(&mut self, request: &SetupRequest, context: &SetupContext) -> Result<(), RunnerError> {
-        context.progress(1, 2, "half way");
+        context.progress(1, 2, &format!("half way {}", harm::IN_COLOUR));
         let marker = context.data_dir().join("misbehaving.installed");
         match std::env::var("CROSSRUN_TEST_SETUP") {
             Ok(behaviour) => fallible(&behaviour),
@@ -91,117 +102,23 @@ impl WorkloadRunner for Misbehaving {
 fn fallible(behaviour: &str) -> Result<(), RunnerError> {
     match behaviour {
         "error" => Err(RunnerError::engine("the engine is out of order").with_remedy("kick it")),
+        "error_in_colour" => Err(RunnerError::engine(format!("the engine is {}", harm::IN_COLOUR))
+            .with_remedy(format!("paint it {}", harm::IN_COLOUR))),
+        "huge_error" => Err(RunnerError::engine("no ".repeat(50 << 20)).with_remedy("yes ".repeat(25 << 20))),
         "hang_politely" => Err(RunnerError::cancelled()),
         other => {
-            misbehave(other);
+            harm::do_all(other);
             Ok(())
         }
     }
 }
 
-/// What hurts a process.
-fn misbehave(behaviour: &str) {
-    match behaviour {
-        "segfault" => {
-            // SAFETY: none: this is the crash that the host must survive.
-            unsafe { std::ptr::without_provenance_mut::<u8>(8).write_volatile(1) }
+/// Reports until it is told to stop.
+fn flood_with_progress(context: &RunContext) {
+    for done in 0.. {
+        context.progress(done, u64::MAX);
+        if done % 1000 == 0 && context.cancelled() {
+            break;
         }
-        "abort" => std::process::abort(),
-        "exit" => std::process::exit(7),
-        "exit_in_success" => std::process::exit(0),
-        "hang" => loop {
-            std::thread::sleep(Duration::from_secs(3600));
-        },
-        "panic" => panic!("this backend panics on request"),
-        "panic_in_thread" => {
-            let _ = std::thread::spawn(|| panic!("a thread of this backend panics")).join();
-        }
-        "grandchild" => grandchild(),
-        "grandchild_and_crash" => {
-            grandchild();
-            std::process::abort();
-        }
-        "grandchild_and_hang" => {
-            grandchild();
-            misbehave("hang");
-        }
-        "print" => {
-            println!("{{\"type\":\"done\"}} rubbish on standard output");
-            eprintln!("rubbish on standard error \u{1b}[31m");
-            log::warn!("a warning of the backend");
-        }
-        _ => {}
     }
-}
-
-/// A process that leaves the session and the group of its parent, and sleeps for ten minutes under a name by which the
-/// tests find it.
-fn grandchild() {
-    let name = std::env::var("CROSSRUN_TEST_GRANDCHILD").unwrap_or_else(|_| "600".into());
-    let script = format!("setsid sleep {name} & exit 0");
-    let _ = Command::new("sh").arg("-c").arg(script).status();
-}
-
-/// How the items that reach the sink are changed: the item at number 1 of the first batch.
-type Tamper = fn(&mut Vec<Vec<u8>>);
-
-fn tamper(behaviour: &str) -> Option<Tamper> {
-    match behaviour {
-        "drop" => Some(|items| {
-            items.pop();
-        }),
-        "duplicate" => Some(|items| items.extend(items.last().cloned())),
-        "change" => Some(|items| {
-            if let Some(byte) = items.last_mut().and_then(|item| item.last_mut()) {
-                *byte ^= 1;
-            }
-        }),
-        // The count stays right.
-        "replace" => Some(|items| {
-            if let (Some(first), Some(last)) = (items.first().cloned(), items.last_mut()) {
-                *last = first;
-            }
-        }),
-        _ => None,
-    }
-}
-
-static CACHE: Mutex<Option<RunResult>> = Mutex::new(None);
-
-/// Claims that are not true.
-fn lie(behaviour: &str, honest: RunResult) -> RunResult {
-    match behaviour {
-        "claim_more_time" => RunResult { elapsed_time: honest.elapsed_time + 3600.0, ..honest },
-        "claim_no_number" => RunResult { elapsed_time: f64::NAN, ..honest },
-        "claim_more_results" => RunResult { results_count: honest.results_count + 1, ..honest },
-        "claim_another_name" => RunResult { backend: "native".into(), ..honest },
-        "rubbish_state" => RunResult { sink_state: b"rubbish".to_vec(), ..honest },
-        "empty_state" => RunResult { sink_state: Vec::new(), ..honest },
-        "cached" => CACHE.lock().unwrap().get_or_insert(honest).clone(),
-        _ => honest,
-    }
-}
-
-/// An honest serial run, but for what `tamper` does to the last batch before the sink. Linear plans without a keyed
-/// reduction only.
-fn serial(
-    spec: &WorkloadSpec,
-    context: &RunContext,
-    tamper: Option<Tamper>,
-) -> Result<RunResult, RunnerError> {
-    let started = std::time::Instant::now();
-    let workload = context.workload();
-    let (mut sink, mut out) = (workload.new_sink()?, workload.buffer());
-    workload.source(0, spec.total_items, workload.plan().sink(), &mut out)?;
-    let mut items: Vec<Vec<u8>> = Batch::parse(&out)?.iter().map(<[u8]>::to_vec).collect();
-    if let Some(tamper) = tamper {
-        tamper(&mut items);
-    }
-    let batch: BatchBuilder = items.iter().map(Vec::as_slice).collect();
-    let mut encoded = Vec::new();
-    batch.encode(&mut encoded)?;
-    sink.fold(&encoded)?;
-    let state = sink.encode()?.to_vec();
-    let elapsed = started.elapsed().as_secs_f64();
-    Ok(RunResult::new("misbehaving", spec, elapsed, items.len() as u64, state))
 }

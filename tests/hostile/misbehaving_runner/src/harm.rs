@@ -1,0 +1,169 @@
+//! What hurts a process, or whoever started it.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::fs;
+use std::hint::black_box;
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
+use std::time::Duration;
+
+/// Words that a terminal would obey: red, cleared, another title.
+pub(crate) const IN_COLOUR: &str = "\u{1b}[31mred\u{1b}[2J\u{1b}]0;title\u{7}\u{9b}1m";
+
+unsafe extern "C" {
+    fn fork() -> c_int;
+    fn close(fd: c_int) -> c_int;
+    fn write(fd: c_int, bytes: *const c_void, length: usize) -> isize;
+    fn signal(number: c_int, handler: usize) -> usize;
+    fn unsetenv(name: *const c_char) -> c_int;
+}
+
+/// Does every word of `behaviours`.
+pub(crate) fn do_all(behaviours: &str) {
+    behaviours.split('+').for_each(harm);
+}
+
+fn harm(behaviour: &str) {
+    match behaviour {
+        "segfault" => segfault(),
+        "abort" => std::process::abort(),
+        "exit_0" => std::process::exit(0),
+        "exit_1" => std::process::exit(1),
+        "sleep" => loop {
+            std::thread::sleep(Duration::from_secs(3600));
+        },
+        "spin" => loop {
+            std::hint::spin_loop();
+        },
+        "panic" => panic!("this backend panics on request"),
+        "panic_twice" => {
+            let _again = PanicsAgain;
+            panic!("this backend panics on request");
+        }
+        "panic_in_thread" => {
+            let _ = std::thread::spawn(|| panic!("a thread of this backend panics")).join();
+        }
+        "crash_in_thread" => {
+            std::thread::spawn(segfault);
+        }
+        "overflow" => {
+            black_box(overflow(0));
+        }
+        "allocate" => allocate(),
+        "fork_bomb" => fork_bomb(),
+        "close_descriptors" => (0..1024).for_each(|fd| {
+            // SAFETY: none: that descriptors of others vanish is what the host must survive.
+            unsafe { close(fd) };
+        }),
+        "write_everywhere" => (0..1024).for_each(|fd| {
+            let rubbish = b"rubbish for whoever reads this\n";
+            // SAFETY: the bytes are there; that they reach descriptors of others is what the host must survive.
+            unsafe { write(fd, rubbish.as_ptr().cast(), rubbish.len()) };
+        }),
+        "grandchild" => grandchild(),
+        "litter" => litter(),
+        "meddle" => meddle(),
+        "print" => {
+            println!("{{\"type\":\"done\"}} rubbish on standard output");
+            eprintln!("rubbish on standard error {IN_COLOUR}");
+            log::warn!("a warning of the backend");
+        }
+        "print_much" => print_much(),
+        "log_in_colour" => log::warn!(target: IN_COLOUR, "{IN_COLOUR}"),
+        "flood_with_records" => flood_with_records(),
+        _ => {}
+    }
+}
+
+fn segfault() {
+    // SAFETY: none: this is the crash that the host must survive.
+    unsafe { std::ptr::without_provenance_mut::<u8>(8).write_volatile(1) }
+}
+
+struct PanicsAgain;
+
+impl Drop for PanicsAgain {
+    fn drop(&mut self) {
+        panic!("and again while it unwinds");
+    }
+}
+
+#[expect(unconditional_recursion, reason = "that is the point")]
+fn overflow(depth: u64) -> u64 {
+    let block = black_box([depth; 64]);
+    overflow(depth + 1) + block[0]
+}
+
+/// Takes memory until something stops it, and uses it.
+fn allocate() {
+    let mut taken = Vec::new();
+    loop {
+        taken.push(vec![1_u8; 16 << 20]);
+        black_box(&taken);
+    }
+}
+
+fn fork_bomb() {
+    loop {
+        // SAFETY: none: that there are ever more of this process is what the host must survive.
+        unsafe { fork() };
+    }
+}
+
+/// A process that leaves the session and the group of its parent, and sleeps for ten minutes under a name by which the
+/// tests find it.
+fn grandchild() {
+    let name = std::env::var("CROSSRUN_TEST_GRANDCHILD").unwrap_or_else(|_| "600".into());
+    let script = format!("setsid sleep {name} & exit 0");
+    let _ = Command::new("sh").arg("-c").arg(script).status();
+}
+
+/// Leaves what is awkward to remove in the folder for temporary files: folders that may not be entered, and links to what
+/// must not go. The file that `CROSSRUN_TEST_LITTER` names gets the folder's path.
+fn litter() {
+    let folder = std::env::temp_dir();
+    let within = folder.join("a/b");
+    let _ = fs::create_dir_all(&within);
+    let _ = fs::write(within.join("file"), "litter");
+    let _ = symlink(std::env::current_dir().unwrap_or_default(), within.join("link"));
+    let _ = fs::set_permissions(&within, fs::Permissions::from_mode(0o500));
+    let _ = fs::set_permissions(folder.join("a"), fs::Permissions::from_mode(0));
+    if let Some(note) = std::env::var_os("CROSSRUN_TEST_LITTER") {
+        let _ = fs::write(note, folder.to_str().unwrap_or_default());
+    }
+}
+
+/// Changes what a process has only one of.
+fn meddle() {
+    let _ = std::env::set_current_dir("/");
+    for name in [c"CROSSRUN_SESSION", c"TMPDIR", c"HOME"] {
+        // SAFETY: a name that ends in NUL; whoever reads the environment meanwhile is what the host must survive.
+        unsafe { unsetenv(name.as_ptr()) };
+    }
+    // SAFETY: as above.
+    unsafe { std::env::set_var("PATH", "/nowhere") };
+    for number in 1..32 {
+        // SAFETY: 1 is SIG_IGN: from now on, signals that can be ignored are.
+        unsafe { signal(number, 1) };
+    }
+}
+
+/// Prints as many MiB as `CROSSRUN_TEST_MIB` says.
+fn print_much() {
+    let count = std::env::var("CROSSRUN_TEST_MIB").ok().and_then(|count| count.parse().ok()).unwrap_or(1);
+    let block = "all work and no play\n".repeat(50_000);
+    let mut out = std::io::stdout().lock();
+    for _ in 0..count {
+        let _ = out.write_all(block.as_bytes());
+    }
+    let _ = out.write_all(b"the last line\n");
+    let _ = out.flush();
+}
+
+fn flood_with_records() {
+    let message = "x".repeat(1000);
+    for number in 0..200_000 {
+        log::warn!("{number} {message}");
+    }
+}
