@@ -1,13 +1,15 @@
-//! A backend on an engine that has to be installed, set up once in a data folder that is kept between test runs.
+//! A backend and its engine, set up once in a data folder that is kept between test runs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Place, Ran, build_outside, cargo, executable, profile_option};
+use crate::pairwise::cover;
+use crate::support::{Place, Ran, build_outside, executable, plugin, repository};
 
 /// A backend and its engine, with the native backend and the standard workloads beside it.
 pub(crate) struct Installed {
@@ -16,17 +18,28 @@ pub(crate) struct Installed {
 }
 
 impl Installed {
+    /// The engine is set up by the first that needs it in this process; other processes wait, as crossrun itself makes
+    /// them.
     pub(crate) fn new(name: &'static str) -> Self {
-        static SET_UP: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+        static SET_UP: Mutex<BTreeMap<&str, Arc<OnceLock<()>>>> = Mutex::new(BTreeMap::new());
         let place = Place::new();
         place.stage(&library(name));
         let engine = Self { place, name };
-        let mut set_up = SET_UP.lock().unwrap();
-        if !set_up.contains(&name) {
-            Ran::of(engine.command(&["setup", name])).code(0);
-            set_up.push(name);
-        }
+        let mut set_up = SET_UP.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = Arc::clone(set_up.entry(name).or_default());
+        // One engine does not wait for another.
+        drop(set_up);
+        done.get_or_init(|| engine.set_up());
         engine
+    }
+
+    /// Fails with what is needed, if that cannot be.
+    fn set_up(&self) {
+        Ran::of(self.command(&["setup", self.name])).code(0);
+        let rows = Ran::of(self.command(&["backends", "--json"])).code(0).json();
+        let is_own = |row: &&Value| row["name"] == self.name;
+        let row = rows.as_array().unwrap().iter().find(is_own).unwrap();
+        assert_eq!(row["status"], "available", "{}: {}; try: {}", self.name, row["reason"], row["remedy"]);
     }
 
     /// With the workloads of the contract's own tests in place of the standard ones.
@@ -52,6 +65,18 @@ impl Installed {
         environments.map(|entry| entry.path().join("bin")).find(|path| path.join("python").exists()).unwrap()
     }
 
+    /// The engine's Python on a file of the backend's.
+    pub(crate) fn script(&self, file: &str) -> Command {
+        let folder = repository().join("plugins").join(format!("{}_runner", self.name));
+        let shared =
+            ["plugins/python_engine/python", "tests/peers/python"].map(|path| repository().join(path));
+        let path = std::env::join_paths([&folder].into_iter().chain(&shared)).unwrap();
+        let mut command = Command::new(self.programs().join("python"));
+        command.arg(folder.join(file)).env("PYTHONPATH", path).env("PYTHONDONTWRITEBYTECODE", "1");
+        command.env("TMPDIR", self.temporary());
+        command
+    }
+
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.place.command(arguments);
         command.env("CROSSRUN_DATA_DIR", self.data()).env("TMPDIR", self.temporary());
@@ -65,7 +90,7 @@ impl Installed {
         folder
     }
 
-    fn left_nothing(&self, ran: &Ran) {
+    pub(crate) fn left_nothing(&self, ran: &Ran) {
         let left: Vec<_> = fs::read_dir(self.temporary()).unwrap().flatten().collect();
         assert!(left.is_empty(), "{left:?} was left by {}", ran.explain());
     }
@@ -104,6 +129,23 @@ impl Installed {
         record
     }
 
+    /// Demands that a script which is measured beside the backend computes the same.
+    pub(crate) fn agrees_with_script(&self, name: &str, workload: &str, items: u32, batch_size: u32) {
+        let words = format!("--workload {workload} --items {items} --parallelism 2 batch_size={batch_size}");
+        let record = self.verified(&words);
+        let spec = json!({
+            "schema": 1, "name": workload, "total_items": items, "parallelism": 2, "seed": record["seed"],
+            "extra": {"batch_size": batch_size},
+        });
+        let mut script = self.script(&format!("benches/{name}"));
+        script.arg(plugin("standard_workloads")).arg(spec.to_string());
+        let ran = Ran::of(script).code(0);
+        let said = ran.stdout();
+        let outcome: Vec<_> = said.split_whitespace().skip(1).collect();
+        let (count, checksum) = (&record["metadata"]["results_count"], &record["metadata"]["checksum"]);
+        assert_eq!(outcome, [&count.to_string(), checksum.as_str().unwrap()], "{}", ran.explain());
+    }
+
     /// What it warns of if it is given this scheduler, and the name of the one that it used.
     pub(crate) fn scheduled(&self, scheduler: &str) -> (String, String) {
         let record = self.verified(&format!("--workload null --items 3 --scheduler {scheduler}"));
@@ -129,62 +171,26 @@ impl Installed {
     }
 }
 
-/// The backend's library, built once.
+/// The backend's library.
 pub(crate) fn library(name: &str) -> PathBuf {
-    static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
-    let crate_name = format!("{name}_runner");
-    let folder = executable().parent().unwrap();
-    let target = folder.parent().unwrap().to_str().unwrap();
-    let mut built = BUILT.lock().unwrap();
-    if !built.contains(&crate_name) {
-        let build = ["build", "--quiet", "--locked", profile_option(), "--target-dir", target];
-        cargo(&[&build, ["-p", crate_name.as_str()].as_slice()].concat());
-        built.push(crate_name.clone());
-    }
-    folder.join(format!("lib{crate_name}.so"))
+    plugin(&format!("{name}_runner"))
 }
 
-const WORKLOADS: [&str; 5] =
+pub(crate) const WORKLOADS: [&str; 5] =
     ["null", "pipeline", "imbalance", "word_count", "scheduler_comparison sleep_us=100"];
-const ITEMS: [u32; 4] = [0, 1, 7, 1000];
-const FUSION: [&str; 2] = ["auto", "off"];
+pub(crate) const ITEMS: [u32; 4] = [0, 1, 7, 1000];
+const PARALLELISM: [u32; 2] = [1, 2];
 const BATCH_SIZE: [u32; 2] = [1, 64];
-
-/// Every workload at every size: places in the lists above, and of parallelism, batch size and fusion.
-fn places() -> impl Iterator<Item = [usize; 5]> {
-    let pairs =
-        (0..WORKLOADS.len()).flat_map(|workload| (0..ITEMS.len()).map(move |items| (workload, items)));
-    pairs.map(|(workload, items)| {
-        [
-            workload,
-            items,
-            (workload + items) % 2,
-            (workload + items / 2) % 2,
-            (workload / 2 + items / 2 + items) % 2,
-        ]
-    })
-}
+pub(crate) const FUSION: [&str; 2] = ["auto", "off"];
 
 /// Every workload at every size, and every pair of any two settings.
 pub(crate) fn shapes() -> impl Iterator<Item = (String, String)> {
-    places().map(|[workload, items, parallelism, batch_size, fusion]| {
+    let sizes = [WORKLOADS.len(), ITEMS.len(), PARALLELISM.len(), BATCH_SIZE.len(), FUSION.len()];
+    cover(sizes).into_iter().map(|[workload, items, parallelism, batch_size, fusion]| {
         let (workload, items) = (WORKLOADS[workload], ITEMS[items]);
         // A task for each of a thousand items takes long, and shows no more than for some.
         let items = if items == 1000 && BATCH_SIZE[batch_size] == 1 { 200 } else { items };
-        let how = format!("--parallelism {} batch_size={}", parallelism + 1, BATCH_SIZE[batch_size]);
+        let how = format!("--parallelism {} batch_size={}", PARALLELISM[parallelism], BATCH_SIZE[batch_size]);
         (format!("--workload {workload} --items {items} {how}"), format!("fusion={}", FUSION[fusion]))
     })
-}
-
-#[test]
-fn the_shapes_cover_every_pair() {
-    let sizes = [WORKLOADS.len(), ITEMS.len(), 2, 2, 2];
-    for one in 0..sizes.len() {
-        for two in one + 1..sizes.len() {
-            for (a, b) in (0..sizes[one]).flat_map(|a| (0..sizes[two]).map(move |b| (a, b))) {
-                let covered = places().any(|shape| shape[one] == a && shape[two] == b);
-                assert!(covered, "no shape has {a} at {one} and {b} at {two}");
-            }
-        }
-    }
 }

@@ -15,6 +15,7 @@ mod installed_engine;
 mod invariants;
 mod isolation;
 mod network;
+mod pairwise;
 mod python_backend;
 mod python_setup;
 mod ray_backend;
