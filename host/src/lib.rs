@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod isolate;
 pub mod judge;
 pub mod load;
+pub mod metg;
 pub mod plan;
 pub mod protocol;
 pub mod record;

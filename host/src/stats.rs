@@ -2,6 +2,7 @@
 //! beside this crate's manifest, says what each is for.
 
 mod holm;
+mod isotonic;
 mod means;
 mod percentile;
 mod signed_rank;
@@ -14,6 +15,7 @@ mod reference;
 mod simulation;
 
 pub use holm::holm;
+pub use isotonic::isotonic;
 pub use means::{Coverage, common_geometric_means, geometric_mean, median};
 pub use percentile::samples_needed;
 pub use signed_rank::{CONFIDENCE, Interval, MIN_BLOCKS, PairedDifference};

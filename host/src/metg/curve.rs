@@ -1,0 +1,188 @@
+//! One sweep's points: how efficient each is, where the curve through them crosses the target, and what a task costs.
+
+use super::{MOST, TARGET, Value};
+use crate::stats::{isotonic, median};
+
+/// How many of the smallest kernels the cost of a task is taken from.
+const SMALLEST: usize = 3;
+
+/// A point that was measured, and whose answer is verified.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measured {
+    /// Seconds of one task's kernel, by the block's reference.
+    pub kernel_seconds: f64,
+    /// How many tasks ran.
+    pub tasks: u64,
+    /// How long all of them took.
+    pub seconds: f64,
+    /// On how many cores.
+    pub cores: u32,
+}
+
+impl Measured {
+    /// The share of the cores' time that went into kernels.
+    pub fn efficiency(&self) -> f64 {
+        self.tasks as f64 * self.kernel_seconds / (f64::from(self.cores) * self.seconds)
+    }
+
+    /// A core's seconds for one task beside its kernel.
+    pub fn overhead(&self) -> f64 {
+        self.seconds * f64::from(self.cores) / self.tasks as f64 - self.kernel_seconds
+    }
+}
+
+/// A point that cannot be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TooEfficient {
+    /// Where.
+    pub kernel_seconds: f64,
+    /// How efficient it would be.
+    pub efficiency: f64,
+}
+
+/// The shortest kernel at which the curve through the points reaches [`TARGET`]. Nothing for no points.
+///
+/// The curve is the monotone one that is nearest to the efficiencies in the order of their kernels; between two points it
+/// is a line over the logarithm of the kernel.
+///
+/// # Errors
+/// [`TooEfficient`] when a point is more efficient than can be.
+pub fn block_value(points: &[Measured]) -> Result<Option<Value>, TooEfficient> {
+    let points = in_order(points);
+    if let Some(point) = points.iter().find(|point| point.efficiency() > MOST) {
+        let (kernel_seconds, efficiency) = (point.kernel_seconds, point.efficiency());
+        return Err(TooEfficient { kernel_seconds, efficiency });
+    }
+    let fit = isotonic(&points.iter().map(Measured::efficiency).collect::<Vec<_>>());
+    let kernel = |at: usize| points[at].kernel_seconds;
+    Ok(match fit.iter().position(|efficiency| *efficiency >= TARGET) {
+        None => points.last().map(|coarsest| Value::Above { seconds: coarsest.kernel_seconds }),
+        Some(0) => Some(Value::Below { seconds: kernel(0) }),
+        Some(at) => {
+            let part = (TARGET - fit[at - 1]) / (fit[at] - fit[at - 1]);
+            let (low, high) = (kernel(at - 1).ln(), kernel(at).ln());
+            Some(Value::At { seconds: (low + part * (high - low)).exp() })
+        }
+    })
+}
+
+/// What a task costs a core beside its kernel: the median over the three smallest kernels. Nothing for fewer.
+pub fn floor(points: &[Measured]) -> Option<f64> {
+    let overheads: Vec<_> = in_order(points).iter().take(SMALLEST).map(Measured::overhead).collect();
+    if overheads.len() < SMALLEST { None } else { median(&overheads) }
+}
+
+fn in_order(points: &[Measured]) -> Vec<Measured> {
+    let mut points = points.to_vec();
+    points.sort_by(|one, other| one.kernel_seconds.total_cmp(&other.kernel_seconds));
+    points
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// On one core a run of one task takes kernel / efficiency.
+    fn point(kernel_seconds: f64, efficiency: f64) -> Measured {
+        Measured { kernel_seconds, tasks: 1, seconds: kernel_seconds / efficiency, cores: 1 }
+    }
+
+    fn value(points: &[(f64, f64)]) -> Value {
+        let points: Vec<_> = points.iter().map(|(kernel, efficiency)| point(*kernel, *efficiency)).collect();
+        block_value(&points).unwrap().unwrap()
+    }
+
+    fn seconds(value: Value) -> f64 {
+        let Value::At { seconds } = value else { panic!("{value:?}") };
+        seconds
+    }
+
+    #[test]
+    fn efficiency_and_overhead_are_shares_of_the_cores_time() {
+        let point = Measured { kernel_seconds: 1e-3, tasks: 100, seconds: 0.1, cores: 2 };
+        assert!((point.efficiency() - 0.5).abs() < 1e-12);
+        assert!((point.overhead() - 1e-3).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_curve_is_a_line_over_the_logarithm() {
+        assert!((seconds(value(&[(1.0, 0.25), (4.0, 0.75)])) - 2.0).abs() < 1e-9);
+        assert!((seconds(value(&[(4.0, 0.6), (1.0, 0.1), (2.0, 0.5)])) - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_point_out_of_order_is_evened_out_first() {
+        // 0.6 and 0.4 become 0.5 each: the shorter of the two reaches it.
+        assert!((seconds(value(&[(1.0, 0.1), (2.0, 0.6), (4.0, 0.4), (8.0, 0.9)])) - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn without_points_on_both_sides_the_value_is_a_bound() {
+        assert_eq!(value(&[(1.0, 0.1), (2.0, 0.49)]), Value::Above { seconds: 2.0 });
+        assert_eq!(value(&[(1.0, 0.5), (2.0, 0.9)]), Value::Below { seconds: 1.0 });
+        assert_eq!(block_value(&[]), Ok(None));
+    }
+
+    #[test]
+    fn more_than_all_cores_can_do_is_refused() {
+        let error = block_value(&[point(1.0, 0.2), point(2.0, 1.06)]).unwrap_err();
+        assert_eq!(error.kernel_seconds, 2.0);
+        assert!((error.efficiency - 1.06).abs() < 1e-9);
+        assert!(block_value(&[point(1.0, 0.2), point(2.0, 1.04)]).is_ok());
+    }
+
+    #[test]
+    fn the_floor_is_the_middle_of_the_three_smallest() {
+        let at = |kernel_seconds: f64, overhead: f64| Measured {
+            kernel_seconds,
+            tasks: 1,
+            seconds: kernel_seconds + overhead,
+            cores: 1,
+        };
+        let points = [at(8.0, 100.0), at(1.0, 3.0), at(2.0, 9.0), at(4.0, 5.0)];
+        assert!((floor(&points).unwrap() - 5.0).abs() < 1e-12);
+        assert_eq!(floor(&points[..2]), None);
+    }
+
+    fn points() -> impl Strategy<Value = Vec<(f64, f64)>> {
+        let steps = prop::collection::vec(0.01..1.05_f64, 1..16);
+        steps.prop_map(|all| all.into_iter().zip(0..).map(|(e, step)| (2_f64.powi(step) * 1e-7, e)).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_lies_between_kernels_that_were_run_and_a_bound_at_the_end_of_them(points in points()) {
+            let (first, last) = (points[0].0, points[points.len() - 1].0);
+            match value(&points) {
+                Value::At { seconds } => prop_assert!(first < seconds * (1.0 + 1e-9) && seconds <= last * (1.0 + 1e-9)),
+                Value::Above { seconds } => prop_assert_eq!(seconds, last),
+                Value::Below { seconds } => prop_assert_eq!(seconds, first),
+            }
+        }
+
+        #[test]
+        fn nothing_but_the_unit_changes_with_the_unit(points in points(), scale in 1e-3..1e3_f64) {
+            let scaled: Vec<_> = points.iter().map(|(kernel, efficiency)| (kernel * scale, *efficiency)).collect();
+            let relative = match (value(&points), value(&scaled)) {
+                (Value::At { seconds: one }, Value::At { seconds: other })
+                | (Value::Above { seconds: one }, Value::Above { seconds: other })
+                | (Value::Below { seconds: one }, Value::Below { seconds: other }) => other / one / scale,
+                pair => panic!("{pair:?}"),
+            };
+            prop_assert!((relative - 1.0).abs() < 1e-6, "{}", relative);
+        }
+
+        #[test]
+        fn a_backend_that_is_more_efficient_everywhere_has_no_greater_value(points in points(), gain in 1.0..1.5_f64) {
+            let better: Vec<_> = points.iter().map(|(kernel, e)| (*kernel, (e * gain).min(1.05))).collect();
+            let rank = |value: Value| match value {
+                Value::Below { .. } => 0.0,
+                Value::At { seconds } => seconds,
+                Value::Above { .. } => f64::INFINITY,
+            };
+            prop_assert!(rank(value(&better)) <= rank(value(&points)) * (1.0 + 1e-9));
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Whether the method finds what is there: sweeps on a backend that is made up, by a clock that is too.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::stats::WarmUp;
+
+/// A backend on which a task takes its core `overhead` seconds beside its kernel, and a run so many once.
+struct Simulated {
+    cores: u32,
+    seconds_per_iteration: f64,
+    overhead: f64,
+    startup: f64,
+    /// How far a run may be off, either way.
+    noise: f64,
+    /// How many runs are still verified.
+    runs_left: usize,
+    random: u64,
+    clock: f64,
+    points: Vec<(Load, Measured)>,
+}
+
+impl Simulated {
+    fn new(overhead: f64) -> Self {
+        Self {
+            cores: 2,
+            seconds_per_iteration: 1.5e-9,
+            overhead,
+            startup: 50e-6,
+            noise: 0.0,
+            runs_left: usize::MAX,
+            random: 1,
+            clock: 0.0,
+            points: Vec::new(),
+        }
+    }
+
+    fn noisy(noise: f64, seed: u64, overhead: f64) -> Self {
+        Self { noise, random: crate::plan::mix(seed) | 1, ..Self::new(overhead) }
+    }
+
+    /// Between -1 and 1.
+    fn chance(&mut self) -> f64 {
+        self.random = crate::plan::mix(self.random);
+        (self.random >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+    }
+
+    fn sweep(&self) -> Sweep {
+        Sweep {
+            cores: self.cores,
+            seconds_per_iteration: self.seconds_per_iteration,
+            point_seconds: 0.4,
+            finest_seconds: 0.0,
+            coarsest_seconds: 2.0,
+            warm_up: WarmUp::default(),
+        }
+    }
+
+    fn points(&self) -> Vec<Measured> {
+        self.points.iter().map(|(_, point)| *point).collect()
+    }
+
+    /// What a sweep says.
+    fn metg(mut self) -> f64 {
+        self.sweep().run(&mut self).unwrap();
+        match block_value(&self.points()).unwrap().unwrap() {
+            Value::At { seconds } => seconds,
+            bound => panic!("{bound:?}"),
+        }
+    }
+}
+
+impl Bench for Simulated {
+    type Stopped = std::convert::Infallible;
+
+    fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Self::Stopped> {
+        if self.runs_left == 0 {
+            return Ok(None);
+        }
+        self.runs_left -= 1;
+        let kernel_seconds = load.iterations as f64 * self.seconds_per_iteration;
+        let rounds = load.tasks.div_ceil(self.cores.into()) as f64;
+        let seconds =
+            (self.startup + rounds * (kernel_seconds + self.overhead)) * (1.0 + self.noise * self.chance());
+        self.clock += seconds;
+        if purpose == Purpose::Measured {
+            let (tasks, cores) = (load.tasks, self.cores);
+            self.points.push((load, Measured { kernel_seconds, tasks, seconds, cores }));
+        }
+        Ok(Some(seconds))
+    }
+}
+
+/// The acceptance of issue 7.
+#[test]
+fn microseconds_that_are_added_to_each_item_are_found() {
+    for base in [0.4e-6, 30e-6] {
+        for added in [10e-6, 20e-6, 50e-6, 100e-6, 300e-6, 1e-3, 3e-3, 10e-3] {
+            for seed in 0..20 {
+                let metg = |overhead| {
+                    let values: Vec<_> = (0..7)
+                        .map(|block| Simulated::noisy(0.02, seed * 100 + block, overhead).metg())
+                        .map(|seconds| Value::At { seconds })
+                        .collect();
+                    match over_blocks(&values).unwrap().value {
+                        Value::At { seconds } => seconds,
+                        bound => panic!("{bound:?}"),
+                    }
+                };
+                let found = metg(base + added) - metg(base);
+                assert!((found / added - 1.0).abs() < 0.1, "{found} for {added} above {base}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_task_costs_is_what_it_costs() {
+    for overhead in [0.3e-6, 10e-6, 5e-3, 80e-3] {
+        let mut bench = Simulated::noisy(0.01, 3, overhead);
+        bench.sweep().run(&mut bench).unwrap();
+        let found = floor(&bench.points()).unwrap();
+        assert!((found / overhead - 1.0).abs() < 0.05, "{found} for {overhead}");
+    }
+}
+
+#[test]
+fn a_sweep_goes_from_nearly_all_to_nearly_nothing_by_halves_and_measures_each_kernel_once() {
+    for overhead in [0.3e-6, 10e-6, 5e-3, 80e-3] {
+        let mut bench = Simulated::noisy(0.02, 5, overhead);
+        bench.sweep().run(&mut bench).unwrap();
+        let mut kernels: Vec<_> = bench.points.iter().map(|(load, _)| load.iterations).collect();
+        kernels.sort_unstable();
+        assert!(kernels.windows(2).all(|pair| pair[1] == 2 * pair[0]), "{kernels:?}");
+        let efficiencies: Vec<_> = bench.points().iter().map(Measured::efficiency).collect();
+        assert!(efficiencies.iter().any(|it| *it >= COARSE) && efficiencies.iter().any(|it| *it <= FINE));
+        assert!(bench.points.iter().all(|(load, _)| load.tasks >= 16 && load.tasks.is_multiple_of(2)));
+    }
+}
+
+#[test]
+fn a_point_takes_about_as_long_as_it_should() {
+    for overhead in [0.3e-6, 10e-6, 5e-3] {
+        let mut bench = Simulated::new(overhead);
+        bench.sweep().run(&mut bench).unwrap();
+        for (load, point) in &bench.points {
+            let enough = load.tasks == 16 || (0.15..0.8).contains(&point.seconds);
+            assert!(enough, "{load:?} took {} s", point.seconds);
+        }
+    }
+    // The fake clock is all that passed: a whole sweep is some seconds.
+    let mut bench = Simulated::new(0.5e-6);
+    bench.sweep().run(&mut bench).unwrap();
+    assert!(bench.clock < 12.0, "{}", bench.clock);
+}
+
+#[test]
+fn an_engine_that_looked_better_than_it_is_is_climbed_after() {
+    /// Longer kernels cost it more than the finest let expect.
+    struct Deceptive(Simulated);
+    impl Bench for Deceptive {
+        type Stopped = std::convert::Infallible;
+        fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Self::Stopped> {
+            self.0.overhead = if load.iterations > 1 { 40e-6 } else { 10e-6 };
+            self.0.run(load, purpose)
+        }
+    }
+    let mut bench = Deceptive(Simulated::new(10e-6));
+    bench.0.sweep().run(&mut bench).unwrap();
+    let Some(Value::At { seconds }) = block_value(&bench.0.points()).unwrap() else { panic!("a bound") };
+    assert!((seconds / 40e-6 - 1.0).abs() < 0.1, "{seconds}");
+    assert!(bench.0.points().iter().any(|point| point.efficiency() >= COARSE));
+}
+
+#[test]
+fn what_lies_beyond_the_kernels_that_may_be_run_is_a_bound() {
+    let value = |overhead, finest_seconds, coarsest_seconds| {
+        let mut bench = Simulated::new(overhead);
+        let sweep = Sweep { finest_seconds, coarsest_seconds, ..bench.sweep() };
+        sweep.run(&mut bench).unwrap();
+        let longest = bench.points().iter().map(|point| point.kernel_seconds).fold(0.0, f64::max);
+        assert!(longest <= coarsest_seconds);
+        block_value(&bench.points()).unwrap().unwrap()
+    };
+    let Value::Above { seconds } = value(1e-3, 0.0, 100e-6) else { panic!("no bound") };
+    assert!((50e-6..=100e-6).contains(&seconds), "{seconds}");
+    let Value::Below { seconds } = value(1e-6, 100e-6, 2.0) else { panic!("no bound") };
+    assert!((100e-6..=200e-6).contains(&seconds), "{seconds}");
+}
+
+#[test]
+fn a_run_without_a_verified_answer_ends_the_sweep() {
+    for runs_left in [0, 1, 4] {
+        let mut bench = Simulated { runs_left, ..Simulated::new(1e-6) };
+        bench.sweep().run(&mut bench).unwrap();
+        assert!(bench.points.len() < 4);
+    }
+}
+
+#[test]
+fn an_engine_that_uses_more_cores_than_it_may_is_refused() {
+    let mut bench = Simulated::new(1e-6);
+    // The sweep is told of half the cores.
+    let sweep = Sweep { cores: 1, ..bench.sweep() };
+    sweep.run(&mut bench).unwrap();
+    let told: Vec<_> = bench.points().iter().map(|point| Measured { cores: 1, ..*point }).collect();
+    assert!(block_value(&told).unwrap_err().efficiency > MOST);
+}
+
+proptest! {
+    #[test]
+    fn a_slower_machine_has_a_greater_value_by_as_much(overhead in 1e-6..1e-3_f64, scale in 1.0..20.0_f64) {
+        let base = Simulated { startup: 0.0, ..Simulated::new(overhead) };
+        let slower = Simulated {
+            startup: 0.0,
+            seconds_per_iteration: base.seconds_per_iteration * scale,
+            ..Simulated::new(overhead * scale)
+        };
+        let relative = slower.metg() / base.metg() / scale;
+        prop_assert!((relative - 1.0).abs() < 0.02, "{}", relative);
+    }
+
+    #[test]
+    fn any_engine_ends_in_bounded_time(overhead in 1e-8..1.0_f64, noise in 0.0..0.5_f64, seed: u64) {
+        let mut bench = Simulated::noisy(noise, seed, overhead);
+        bench.sweep().run(&mut bench).unwrap();
+        prop_assert!(bench.points.len() <= 40);
+        prop_assert!(bench.clock < 400.0, "{}", bench.clock);
+    }
+}
