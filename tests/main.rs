@@ -8,6 +8,7 @@ mod abi_evolution;
 mod backends;
 mod chromium;
 mod compare;
+mod cores;
 mod dask_backend;
 mod exit_codes;
 mod foreign_callers;

@@ -9,6 +9,7 @@
 //! supervisor is the subreaper of all that the worker starts, and finds it by parentage and by a marker in the
 //! environment. Each tree has a private temporary folder, which goes with it, whoever of the two is left to remove it. Messages do not pass through either: this process and the worker share a channel of their own.
 
+mod cores;
 mod death;
 pub mod frame;
 pub mod init;
@@ -34,6 +35,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+pub use cores::Cores;
 pub use death::Death;
 pub use interrupt::Interrupt;
 pub use usage::Usage;
@@ -48,6 +50,8 @@ pub const INIT: &str = "__init";
 pub const MARKER: &str = "CROSSRUN_SESSION";
 /// Set to `off`, workers get no namespace of their own.
 pub const NAMESPACES: &str = "CROSSRUN_NAMESPACES";
+/// How the supervisor is told which cores its tree may use.
+pub const CORES: &str = "CROSSRUN_CORES";
 
 /// Where programs find the folder for their temporary files: a worker's tree has one of its own.
 const TEMPORARY_FOLDER: &str = "TMPDIR";
@@ -61,6 +65,7 @@ pub struct Command {
     executable: PathBuf,
     arguments: Vec<OsString>,
     log: PathBuf,
+    cores: Option<Cores>,
 }
 
 impl Command {
@@ -71,7 +76,14 @@ impl Command {
         log: &Path,
     ) -> Self {
         let arguments = arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
-        Self { executable: executable.into(), arguments, log: log.into() }
+        Self { executable: executable.into(), arguments, log: log.into(), cores: None }
+    }
+
+    /// Keeps the whole tree to these cores; without any, it may use what this process may.
+    #[must_use]
+    pub fn on(mut self, cores: Option<Cores>) -> Self {
+        self.cores = cores;
+        self
     }
 }
 
@@ -205,7 +217,12 @@ impl Isolated {
         channel.set_nonblocking(true)?;
         let marker = new_marker();
         let scratch = scratch::make().map_err(at(&std::env::temp_dir()))?;
-        let supervisor = process::Command::new(&command.executable)
+        let mut supervisor = process::Command::new(&command.executable);
+        match &command.cores {
+            Some(cores) => supervisor.env(CORES, cores.to_string()),
+            None => supervisor.env_remove(CORES),
+        };
+        let supervisor = supervisor
             .args([SUPERVISE, shelter.word()])
             .arg(&scratch)
             .arg(&command.executable)

@@ -20,7 +20,9 @@ pub mod writer;
 
 pub use config::Config;
 pub use environment::SystemProfile;
-pub use format::{Failure, Kind, Library, Metadata, Phases, Resources, Status, TrialRecord, UnifiedRecord};
+pub use format::{
+    Failure, Granularity, Kind, Library, Metadata, Phases, Resources, Status, TrialRecord, UnifiedRecord,
+};
 pub use lock::{Attempt, MeasurementLock};
 pub use reader::{Entry, Records};
 pub use trial::{Conclusion, Conditions, Latency, Observation};

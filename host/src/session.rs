@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use plugin_api::{ErrorKind, Progress, RunnerError};
 
-use crate::isolate::{self, Ending, Failure, Interrupt, Isolated, Usage};
+use crate::isolate::{self, Cores, Ending, Failure, Interrupt, Isolated, Usage};
 use crate::protocol::{Reply, Request, VERSION};
 use crate::worker::{self, Worker};
 
@@ -138,6 +138,9 @@ pub struct Launch {
     pub log_level: log::LevelFilter,
     /// What ends every wait.
     pub interrupt: Interrupt,
+    /// The cores that its whole process tree is kept to; without any, all that this process may use. Of no effect
+    /// without a process of its own.
+    pub cores: Option<Cores>,
 }
 
 enum Endpoint {
@@ -244,7 +247,7 @@ impl WorkerSession {
 }
 
 fn start_process(launch: &Launch, log: &Path) -> Result<Isolated, CallError> {
-    let command = isolate::Command::new(&launch.executable, [worker::COMMAND], log);
+    let command = isolate::Command::new(&launch.executable, [worker::COMMAND], log).on(launch.cores.clone());
     isolate::start(&command).map_err(|error| CallError::new(Fault::Protocol, "start", error.to_string()))
 }
 

@@ -86,6 +86,7 @@ fn round_trip() {
         executable: env!("CARGO_BIN_EXE_crossrun").into(),
         log_level: log::LevelFilter::Off,
         interrupt: Interrupt::never(),
+        cores: None,
     };
     let log = tempfile::NamedTempFile::new().unwrap();
     let mut session = WorkerSession::start(&launch, log.path()).unwrap();

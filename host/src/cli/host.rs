@@ -9,7 +9,7 @@ use super::{Exit, GlobalArguments, Problem};
 use crate::discover::{Outcome, Search};
 use crate::dispatch::{self, Backend, deadline};
 use crate::inspect::Inspected;
-use crate::isolate::Interrupt;
+use crate::isolate::{Cores, Interrupt};
 use crate::judge::Judge;
 use crate::protocol::{Folders, LibraryFile};
 use crate::record::Library;
@@ -41,7 +41,7 @@ impl Host {
             check_explicit(&survey)?;
         }
         let interrupt = Interrupt::install().map_err(|error| Problem::unexpected(&error))?;
-        let launch = Launch { isolation, executable, log_level: ui.log_level(), interrupt };
+        let launch = Launch { isolation, executable, log_level: ui.log_level(), interrupt, cores: None };
         Ok(Self { data_dir, explicit, launch, survey })
     }
 
@@ -59,6 +59,22 @@ impl Host {
 
     pub(super) fn survey(&self) -> &Survey {
         &self.survey
+    }
+
+    /// Keeps all workers, and what they start, to `count` cores.
+    pub(super) fn keep_to(&mut self, count: u32) -> Result<(), Problem> {
+        let cores = Cores::choose(count as usize).map_err(|there_are| {
+            let there_are = there_are as u64;
+            Problem::usage(format!("--cores {count}: this process may use {}", plural(there_are, "core")))
+                .with_remedy(format!("--cores {there_are}"))
+        })?;
+        self.launch.cores = Some(cores);
+        Ok(())
+    }
+
+    /// The numbers of the cores that workers are kept to.
+    pub(super) fn cores(&self) -> Option<Vec<usize>> {
+        self.launch.cores.as_ref().map(|cores| cores.numbers().to_vec())
     }
 
     /// The folders that were named on the command line, for a command that can be run from anywhere.

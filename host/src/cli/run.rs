@@ -64,6 +64,9 @@ pub(super) struct Arguments {
     /// Where the plugin runs: in a process of its own, or in this one, without deadlines, for debuggers.
     #[arg(long, value_enum, default_value = "process")]
     isolation: Isolation,
+    /// Keep the backend and all that it starts to so many cores [default: all that there are].
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    cores: Option<u32>,
     /// Do not wait until no other measurement runs on this machine; the record says so.
     #[arg(long)]
     no_lock: bool,
@@ -79,6 +82,7 @@ struct Options {
     timeout: Duration,
     setup: bool,
     isolation: Isolation,
+    cores: Option<u32>,
     lock: bool,
 }
 
@@ -95,6 +99,10 @@ impl Options {
             extra: options::extras(extra),
         };
         spec.batch_size().and(spec.fusion().map(|_| 0)).map_err(Problem::from)?;
+        if arguments.cores.is_some() && arguments.isolation == Isolation::None {
+            return Err(Problem::usage("--cores needs a process of its own for the plugin")
+                .with_remedy("--isolation process"));
+        }
         let timeout = match arguments.timeout {
             Some(timeout) => timeout,
             None => options::max_wait(&spec.extra).map_err(Problem::usage)?.unwrap_or(DEFAULT_TIMEOUT),
@@ -108,6 +116,7 @@ impl Options {
             timeout,
             setup: arguments.setup,
             isolation: arguments.isolation,
+            cores: arguments.cores,
             lock: !arguments.no_lock,
         })
     }
@@ -115,7 +124,8 @@ impl Options {
 
 pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let options = Options::resolve(arguments)?;
-    let host = Host::new(global, options.isolation, ui)?;
+    let mut host = Host::new(global, options.isolation, ui)?;
+    options.cores.map_or(Ok(()), |cores| host.keep_to(cores))?;
     let runner = host.runner(&options.backend)?;
     let library = host.workload_library(&options.spec.name)?;
     let folders = host.folders(&options.run_id)?;
@@ -160,6 +170,8 @@ fn conditions(
         command: reproduce(host, options),
         isolation: options.isolation.word().into(),
         locked,
+        cores: host.cores(),
+        metg: None,
         log: Some(dispatch::log_file(&folders.log_dir, &options.backend).display().to_string()),
     }
 }
@@ -172,11 +184,14 @@ fn with_log(mut conditions: Conditions) -> Conditions {
 
 /// The command that runs this again, with every default written out.
 fn reproduce(host: &Host, options: &Options) -> String {
-    let Options { backend, spec, nodes, output_dir, timeout, isolation, .. } = options;
+    let Options { backend, spec, nodes, output_dir, timeout, isolation, cores, .. } = options;
     let mut words = run_words(backend, spec, spec.seed, *nodes);
     push(&mut words, "output-dir", output_dir.display());
     push(&mut words, "timeout", format!("{}s", timeout.as_secs_f64()));
     push(&mut words, "isolation", isolation.word());
+    if let Some(cores) = cores {
+        push(&mut words, "cores", cores);
+    }
     for folder in host.explicit_folders() {
         push(&mut words, "plugin-dir", folder.display());
     }

@@ -54,6 +54,8 @@ fn example(backend: &str, workload: &str, block: u32, seconds: f64) -> Example {
             command: format!("crossrun run --backend {backend}"),
             isolation: "process".into(),
             locked: true,
+            cores: None,
+            metg: None,
             log: None,
         },
         observation: Observation {

@@ -13,7 +13,7 @@ use rustix::process::{
 };
 
 use super::reports::Report;
-use super::{Death, INIT, MARKER, Shelter, init, namespace, scratch, tree};
+use super::{CORES, Cores, Death, INIT, MARKER, Shelter, init, namespace, scratch, tree};
 
 /// What the hidden command does: its arguments are the shelter, the temporary folder and the worker's command; standard input is the control
 /// socket, standard output the worker's channel, standard error the log.
@@ -33,6 +33,10 @@ fn supervise() -> io::Result<()> {
     set_child_subreaper(Some(rustix::process::getpid()))?;
     // A crash is reported as such; a core file in the user's folder helps nobody.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    // Before anything is started, so that all of it inherits the set.
+    if let Ok(cores) = std::env::var(CORES) {
+        cores.parse::<Cores>()?.keep()?;
+    }
     let control = init::control()?;
     let words = || std::env::args_os().skip(2);
     let scratch = words().nth(1).ok_or(io::ErrorKind::InvalidInput)?;

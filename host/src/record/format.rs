@@ -126,6 +126,10 @@ pub struct Metadata {
     pub isolation: Option<String>,
     /// Whether the measurement lock was held, so that no other measurement ran beside it.
     pub locked: Option<bool>,
+    /// The cores that the backend's whole process tree was kept to; null if it might use all that crossrun might.
+    pub cores: Option<Vec<usize>>,
+    /// What a trial of a METG sweep is read by; null for any other.
+    pub metg: Option<Granularity>,
     /// What the user should know.
     pub warnings: Vec<String>,
     /// Where the worker's output went.
@@ -160,6 +164,15 @@ impl Library {
     pub fn new(path: &Path, sha256: impl Into<String>) -> Self {
         Self { path: path.to_string_lossy().into_owned(), sha256: sha256.into(), ..Self::default() }
     }
+}
+
+/// The size of the tasks of a METG sweep's trial.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Granularity {
+    /// Seconds of one iteration of the kernel, by the block's serial reference.
+    pub seconds_per_iteration: f64,
+    /// Seconds of one task's kernel, by that reference.
+    pub kernel_seconds: f64,
 }
 
 /// How long the phases around a run took, in seconds; null for what was not reached.

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use super::config::{Config, backend_hash};
 use super::environment::SystemProfile;
 use super::format::{
-    Failure, Kind, Library, Metadata, Phases, Resources, Status, TrialRecord, UnifiedRecord, VERSION,
-    timestamp,
+    Failure, Granularity, Kind, Library, Metadata, Phases, Resources, Status, TrialRecord, UnifiedRecord,
+    VERSION, timestamp,
 };
 
 /// What is known of a trial before it starts.
@@ -44,6 +44,10 @@ pub struct Conditions {
     pub isolation: String,
     /// Whether the measurement lock is held.
     pub locked: bool,
+    /// The cores that the backend is kept to, if it is.
+    pub cores: Option<Vec<usize>>,
+    /// How large the tasks are, in a METG sweep.
+    pub metg: Option<Granularity>,
     /// Where the worker's output goes.
     pub log: Option<String>,
 }
@@ -188,7 +192,7 @@ fn metadata(conditions: &Conditions, observation: Observation) -> Metadata {
     let (results_count, checksum) = parts(actual);
     let (expected_count, expected_checksum) = parts(expected);
     let WorkloadSpec { scheduler_name: asked_for, total_items, extra, .. } = conditions.spec.clone();
-    let Conditions { plugin, workload_library, system_profile, command, isolation, log, .. } =
+    let Conditions { plugin, workload_library, system_profile, command, isolation, log, cores, .. } =
         conditions.clone();
     Metadata {
         format_version: Some(VERSION),
@@ -212,6 +216,8 @@ fn metadata(conditions: &Conditions, observation: Observation) -> Metadata {
         command: Some(command),
         isolation: Some(isolation),
         locked: Some(conditions.locked),
+        cores,
+        metg: conditions.metg,
         warnings,
         log,
         phases,
@@ -286,6 +292,8 @@ pub(super) mod examples {
             command: "crossrun run --workload pipeline".into(),
             isolation: "process".into(),
             locked: true,
+            cores: None,
+            metg: None,
             log: Some("logs/native.log".into()),
         }
     }

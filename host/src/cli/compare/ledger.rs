@@ -165,6 +165,8 @@ impl<'a> Ledger<'a> {
             command: self.reproduce(done),
             isolation: "process".into(),
             locked: self.locked,
+            cores: None,
+            metg: None,
             log: log.metadata().is_ok_and(|status| status.len() > 0).then(|| log.display().to_string()),
         }
     }
