@@ -2,8 +2,9 @@
 //! record: it returns what happened, failures included.
 
 mod backend;
-pub mod campaign;
+mod campaign;
 mod engine;
+pub mod rig;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

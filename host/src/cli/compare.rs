@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::host::Host;
 use super::{Exit, GlobalArguments, Problem, options};
 use crate::compare::model::Rigor;
-use crate::dispatch::campaign::{Campaign, Cast, Stopped};
+use crate::dispatch::rig::{Cast, Rig, Stopped};
 use crate::plan::{Block, Matrix, Plan, TrialId};
 use crate::record::{MeasurementLock, SystemProfile};
 use crate::session::Isolation;
@@ -215,7 +215,7 @@ impl Begun {
             timeout: Duration::from_secs_f64(file.timeout_seconds),
             warm_up: file.matrix.warm_up,
         };
-        let mut campaign = Campaign::new(cast);
+        let mut rig = Rig::new(cast);
         let mut ledger = Ledger::open(
             &file,
             &output_dir,
@@ -224,9 +224,9 @@ impl Begun {
             plan.trials().count(),
             done.len(),
         )?;
-        let stopped = measure_blocks(&mut campaign, &blocks, arguments.time_budget, &mut ledger, ui);
+        let stopped = measure_blocks(&mut rig, &blocks, arguments.time_budget, &mut ledger, ui);
         ui.still();
-        campaign.end();
+        rig.end();
         host.tidy(&folders);
         stopped?;
         drop(lock);
@@ -243,7 +243,7 @@ impl Arguments {
 
 /// Runs block after block while there is time.
 fn measure_blocks(
-    campaign: &mut Campaign,
+    rig: &mut Rig,
     blocks: &[Block],
     budget: Option<Duration>,
     ledger: &mut Ledger<'_>,
@@ -256,15 +256,13 @@ fn measure_blocks(
             return Ok(());
         }
         let block = std::slice::from_ref(block);
-        campaign.run(block, &mut |happening| ledger.note(happening, ui)).map_err(
-            |stopped| match stopped {
-                Stopped::Told(problem) => problem,
-                Stopped::Interrupted => {
-                    Problem::new(Exit::Interrupted, "interrupted; everything that was measured is recorded")
-                        .with_remedy(ledger.resume_command())
-                }
-            },
-        )?;
+        rig.measure(block, &mut |happening| ledger.note(happening, ui)).map_err(|stopped| match stopped {
+            Stopped::Told(problem) => problem,
+            Stopped::Interrupted => {
+                Problem::new(Exit::Interrupted, "interrupted; everything that was measured is recorded")
+                    .with_remedy(ledger.resume_command())
+            }
+        })?;
     }
     Ok(())
 }

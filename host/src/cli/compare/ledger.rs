@@ -9,7 +9,7 @@ use serde_json::json;
 use super::plan_file::PlanFile;
 use crate::cli::reproduce::{push, run_words};
 use crate::cli::{Problem, observe};
-use crate::dispatch::campaign::{Done, Happening, Purpose};
+use crate::dispatch::rig::{Done, Happening, Purpose};
 use crate::dispatch::{Event, log_file};
 use crate::plan::TrialId;
 use crate::protocol::Folders;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::{Exit, Problem};
 use crate::compare::model::Rigor;
-use crate::dispatch::campaign::Performer;
+use crate::dispatch::rig::Performer;
 use crate::inspect;
 use crate::plan::{Matrix, Plan};
 use crate::protocol::LibraryFile;
