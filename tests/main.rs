@@ -16,6 +16,7 @@ mod installed_engine;
 mod invariants;
 mod isolation;
 mod network;
+mod open_loop;
 mod pairwise;
 mod python_backend;
 mod python_setup;

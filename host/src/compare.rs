@@ -114,8 +114,10 @@ fn baseline<'a>(table: &Table<'a>, options: &Options) -> Result<Option<&'a str>,
 /// One for each backend but the baseline, over the points where all of them finished everything.
 fn geomeans(table: &Table<'_>, points: &[Point], baseline: Option<&str>) -> Vec<Geomean> {
     let others: Vec<_> = table.backends.iter().filter(|name| Some(**name) != baseline).collect();
+    // A ratio of latencies says nothing of throughput.
+    let closed = points.iter().filter(|point| point.rows.iter().all(|row| row.compared_latency.is_none()));
     let ratios: Vec<Vec<_>> =
-        points.iter().map(|point| others.iter().map(|name| whole_ratio(point, name)).collect()).collect();
+        closed.map(|point| others.iter().map(|name| whole_ratio(point, name)).collect()).collect();
     let (means, coverage) = common_geometric_means(&ratios, others.len());
     let geomean = |(name, ratio): (&&str, Option<f64>)| Geomean {
         backend: (*name).to_owned(),

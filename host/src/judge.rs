@@ -7,17 +7,21 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use plugin_api::WorkloadSpec;
-use plugin_api::workload::{CatalogueEntry, Outcome};
+use plugin_api::workload::{CatalogueEntry, Latency, Outcome};
 use sha2::{Digest as _, Sha256};
 
 use crate::protocol::{Canary, Finished, LibraryFile, Reply, Request};
 use crate::session::{CallError, Deaf, Observer, WorkerSession};
+use crate::stats::samples_needed;
 
 /// An answer of the oracle that took less than this is not worth a file.
 const WORTH_KEEPING: Duration = Duration::from_millis(100);
 
 /// How much longer than asked for the canary may take.
 const CANARY_GRACE: Duration = Duration::from_secs(10);
+
+/// The source's own lateness must not be more than this part of the latency.
+const LATE_PART: u64 = 10;
 
 /// A claim may exceed the host's window by this much: the resolution of clocks and of rounding.
 const CLOCK_TOLERANCE: f64 = 1e-6;
@@ -186,6 +190,9 @@ fn impossible_claim(
             finished.backend
         ));
     }
+    if let Some(why) = actual.latency.as_ref().and_then(late_source) {
+        return Some(why);
+    }
     if finished.results_count != actual.count {
         return Some(format!(
             "the backend claims {} items, its sink has {}",
@@ -205,12 +212,30 @@ fn impossible_claim(
     }
 }
 
+/// A source that is late by itself makes latencies that are not the backend's: by more than a tenth of the highest
+/// percentile that there are samples for.
+fn late_source(latency: &Latency) -> Option<String> {
+    let Latency { scheduled, lag, .. } = latency;
+    let enough = |quantile: f64| samples_needed(quantile).is_some_and(|needed| scheduled.count >= needed);
+    let quantile = [0.99, 0.95, 0.9, 0.5].into_iter().find(|quantile| enough(*quantile))?;
+    let (late, total) = (lag.at(quantile)?, scheduled.at(quantile)?);
+    let milliseconds = |nanos: u64| nanos as f64 / 1e6;
+    (late > total / LATE_PART).then(|| {
+        format!(
+            "the source was late by itself: by {:.3} ms at the {}th percentile, where the latency is {:.3} ms",
+            milliseconds(late),
+            quantile * 100.0,
+            milliseconds(total),
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn outcome(count: u64) -> Outcome {
-        Outcome { count, checksum: format!("{count:032x}") }
+        Outcome { count, checksum: format!("{count:032x}"), latency: None }
     }
 
     fn finished() -> Finished {

@@ -13,6 +13,7 @@ pub mod config;
 pub mod environment;
 pub mod format;
 mod journal;
+pub mod latency;
 pub mod lock;
 pub mod reader;
 pub mod trial;
@@ -23,9 +24,10 @@ pub use environment::SystemProfile;
 pub use format::{
     Failure, Granularity, Kind, Library, Metadata, Phases, Resources, Status, TrialRecord, UnifiedRecord,
 };
+pub use latency::{OpenLoop, Percentiles};
 pub use lock::{Attempt, MeasurementLock};
 pub use reader::{Entry, Records};
-pub use trial::{Conclusion, Conditions, Latency, Observation};
+pub use trial::{Conclusion, Conditions, Observation};
 pub use writer::Writer;
 
 /// Why a record could not be written or read.

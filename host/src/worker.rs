@@ -15,13 +15,16 @@ use log::LevelFilter;
 use plugin_api::workload::{Outcome, WorkloadLibrary};
 use plugin_api::{
     ErrorKind, HostServices, RunContext, RunResult, RunnerError, Session, SetupContext, SetupRequest,
-    WorkloadHandle, WorkloadRunner, WorkloadSpec,
+    WorkloadHandle, WorkloadRunner, WorkloadSpec, monotonic_nanos,
 };
 
 use crate::load::{self, LoadError};
 use crate::protocol::{Finished, Folders, LibraryFile, Reply, Request, VERSION};
 
 pub use serve::{COMMAND, here, main};
+
+/// How long after the request an open loop starts, and twice as long as opening the workload takes.
+const START_AHEAD: Duration = Duration::from_millis(20);
 
 /// What a worker holds between requests.
 pub struct Worker {
@@ -135,16 +138,34 @@ impl Worker {
         folders: Folders,
         timeout_seconds: Option<f64>,
     ) -> Result<Reply, Failure> {
-        let workload = self.workload(spec, library)?;
+        let (workload, spec) = self.started(spec, library)?;
         let timeout = timeout_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let Folders { data_dir, log_dir } = folders;
         let context = RunContext::new(workload, Arc::clone(&self.host), data_dir, log_dir, deadline);
         let runner = self.runner()?;
         let started = Instant::now();
-        let result = runner.run(spec, &context);
+        let result = runner.run(&spec, &context);
         let duration = started.elapsed();
         Ok(Reply::Finished(Box::new(finished(result?, duration))))
+    }
+
+    /// The workload, opened. In an open loop all processes that take part must know when the run starts: a moment ahead, so
+    /// that those which open the workload by themselves have done so.
+    fn started(
+        &mut self,
+        spec: &WorkloadSpec,
+        library: &LibraryFile,
+    ) -> Result<(WorkloadHandle, WorkloadSpec), Failure> {
+        let opening = Instant::now();
+        let workload = self.workload(spec, library)?;
+        if !workload.plan().open_loop {
+            return Ok((workload, spec.clone()));
+        }
+        let ahead = START_AHEAD + 2 * opening.elapsed();
+        let start_nanos = Some(monotonic_nanos().saturating_add(ahead.as_nanos() as u64));
+        let spec = WorkloadSpec { start_nanos, ..spec.clone() };
+        Ok((self.workload(&spec, library)?, spec))
     }
 
     fn close(&mut self) -> Result<Reply, Failure> {

@@ -9,6 +9,7 @@
 //!
 //! `ABI.md`, beside this crate's manifest, states the contract that both sides keep.
 
+pub mod clock;
 pub mod data_dir;
 pub mod export;
 #[doc(hidden)]
@@ -19,6 +20,7 @@ pub mod runner;
 pub mod spec;
 pub mod workload;
 
+pub use clock::monotonic_nanos;
 pub use data_dir::data_dir;
 pub use result::RunResult;
 pub use runner::{

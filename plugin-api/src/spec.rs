@@ -27,6 +27,9 @@ pub struct WorkloadSpec {
     pub seed: u64,
     /// Parameters of the workload and options of the backend, as free JSON.
     pub extra: Map<String, Value>,
+    /// In an open loop: when the run starts, by [`monotonic_nanos`](crate::monotonic_nanos) of this machine. The host
+    /// sets it when it asks for the run, so that all processes that take part have one start.
+    pub start_nanos: Option<u64>,
 }
 
 impl Default for WorkloadSpec {
@@ -38,6 +41,7 @@ impl Default for WorkloadSpec {
             scheduler_name: "default".into(),
             seed: 42,
             extra: Map::new(),
+            start_nanos: None,
         }
     }
 }
@@ -123,6 +127,8 @@ struct SpecWire {
     scheduler_name: String,
     seed: u64,
     extra: Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_nanos: Option<u64>,
 }
 
 impl Default for SpecWire {
@@ -133,15 +139,16 @@ impl Default for SpecWire {
 
 impl From<WorkloadSpec> for SpecWire {
     fn from(spec: WorkloadSpec) -> Self {
-        let WorkloadSpec { name, total_items, parallelism, scheduler_name, seed, extra } = spec;
-        Self { schema: SCHEMA, name, total_items, parallelism, scheduler_name, seed, extra }
+        let WorkloadSpec { name, total_items, parallelism, scheduler_name, seed, extra, start_nanos } = spec;
+        Self { schema: SCHEMA, name, total_items, parallelism, scheduler_name, seed, extra, start_nanos }
     }
 }
 
 impl From<SpecWire> for WorkloadSpec {
     fn from(wire: SpecWire) -> Self {
-        let SpecWire { schema: _, name, total_items, parallelism, scheduler_name, seed, extra } = wire;
-        Self { name, total_items, parallelism, scheduler_name, seed, extra }
+        let SpecWire { schema: _, name, total_items, parallelism, scheduler_name, seed, extra, start_nanos } =
+            wire;
+        Self { name, total_items, parallelism, scheduler_name, seed, extra, start_nanos }
     }
 }
 

@@ -94,6 +94,7 @@ def show(name, extra, n, items):
 show("scheduler_comparison", '{"sleep_us":0}', 25, scheduler_comparison(25))
 show("null", "{}", 1000, null(1000))
 show("pipeline", '{"iters":100,"stages":3}', 200, chain(200, 3, lambda _: 100))
+show("open_loop", '{"iters":100,"stages":3}', 200, chain(200, 3, lambda _: 100))
 show("imbalance", '{"iters":100,"distribution":"uniform"}', 200, imbalance(200, 100, uniform))
 show("imbalance", '{"iters":100,"distribution":"bimodal"}', 200, imbalance(200, 100, bimodal))
 show("imbalance", '{"iters":100,"distribution":"pareto"}', 200, imbalance(200, 100, pareto))

@@ -24,7 +24,6 @@ pub(super) fn observation(report: Report) -> Observation {
         scheduler_name: None,
         expected,
         actual,
-        latency: crate::record::Latency::default(),
         duration_seconds: None,
         host_elapsed,
         reported_elapsed: None,

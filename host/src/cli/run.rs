@@ -16,7 +16,9 @@ use crate::dispatch::{self, Backend, Trial};
 use crate::inspect::Inspected;
 use crate::judge::Judge;
 use crate::protocol::Folders;
-use crate::record::{Conclusion, Conditions, Kind, Observation, SystemProfile, TrialRecord, Writer, command};
+use crate::record::{
+    Conclusion, Conditions, Kind, Observation, OpenLoop, SystemProfile, TrialRecord, Writer, command,
+};
 use crate::session::{CallError, Deaf, Isolation};
 use crate::ui::Ui;
 
@@ -97,6 +99,7 @@ impl Options {
             scheduler_name: scheduler,
             seed,
             extra: options::extras(extra),
+            start_nanos: None,
         };
         spec.batch_size().and(spec.fusion().map(|_| 0)).map_err(Problem::from)?;
         if arguments.cores.is_some() && arguments.isolation == Isolation::None {
@@ -309,6 +312,19 @@ fn show(
     }
 }
 
+/// How long the items of an open loop took.
+fn latency_line(open_loop: &OpenLoop) -> String {
+    let Some(scheduled) = &open_loop.scheduled else {
+        return "latency: none, as source and sinks do not share a clock\n".into();
+    };
+    let named =
+        [("p50", scheduled.p50), ("p90", scheduled.p90), ("p95", scheduled.p95), ("p99", scheduled.p99)];
+    let known = named.into_iter().filter_map(|(name, value)| Some(format!("{name} {:.3} ms", value?)));
+    let known: Vec<_> = known.chain([format!("max {:.3} ms", scheduled.max)]).collect();
+    let samples = crate::ui::plural(scheduled.samples, "item");
+    format!("latency from when an item was due, of {samples}: {}\n", known.join(", "))
+}
+
 /// What a verified run came to, in a few lines.
 fn page(options: &Options, trial: &TrialRecord) -> String {
     let (record, metadata) = (&trial.record, &trial.record.metadata);
@@ -320,8 +336,9 @@ fn page(options: &Options, trial: &TrialRecord) -> String {
     let items = crate::ui::plural(count, "item");
     let input = metadata.input_throughput.map_or_else(String::new, |rate| format!(", {rate:.1} items/s in"));
     format!(
-        "{}\nverified: {items} with checksum {checksum}, as the serial oracle has them{input}\nrecorded in {} as {}\n",
+        "{}\nverified: {items} with checksum {checksum}, as the serial oracle has them{input}\n{}recorded in {} as {}\n",
         crate::ui::printable(&result.summary()),
+        metadata.open_loop.as_ref().map_or_else(String::new, latency_line),
         options.output_dir.display(),
         record.run_id,
     )

@@ -104,6 +104,9 @@ pub struct Row {
     pub duration: Option<Spread>,
     /// Percentiles of latency; null but in an open loop whose source and sinks share a clock.
     pub latency: Option<LatencySpread>,
+    /// In an open loop: the latency that is compared in place of the duration, which the schedule decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared_latency: Option<ComparedLatency>,
     /// How long start, first run and shutdown took.
     pub stages: Stages,
     /// What the whole process tree used; null where the records do not say.
@@ -159,6 +162,19 @@ pub struct LatencySpread {
     pub p95: Option<Spread>,
     /// The 99th percentile.
     pub p99: Option<Spread>,
+}
+
+/// The latency by which the rows of an open loop are compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ComparedLatency {
+    /// Which percentile: the highest for which there are samples, such as `p99`.
+    pub percentile: String,
+    /// It over the blocks, in seconds.
+    pub spread: Spread,
+    /// The block in the middle, as a curve: quantiles from 0 to 1, and milliseconds from when an item was due to the sink.
+    pub scheduled: Vec<(f64, f64)>,
+    /// The same block: from when an item was made to the sink.
+    pub service: Vec<(f64, f64)>,
 }
 
 /// The phases around the steady state, in seconds: never one number.
@@ -270,6 +286,8 @@ pub enum NoRatio {
     Failed,
     /// Both have successful trials, but in no block both.
     NoCommonBlock,
+    /// It is an open loop, where latencies are compared, and one of the two has none.
+    NoLatency,
     /// [`Row::incomparable`] says what differs.
     Incomparable,
 }

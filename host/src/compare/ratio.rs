@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::group::Group;
 use super::model::{NoInterval, NoRatio, Ratio, RatioInterval, Rigor};
+use super::trial::Trial;
 use crate::stats::{Interval, PairedDifference, Verdict, median};
 
 /// The speed of `row` over that of `baseline`.
@@ -13,6 +14,9 @@ pub(super) fn ratio(row: &Group<'_>, baseline: &Group<'_>, rigor: Rigor) -> Resu
     }
     if row.successes().next().is_none() {
         return Err(NoRatio::Failed);
+    }
+    if compared(row).next().is_none() || compared(baseline).next().is_none() {
+        return Err(NoRatio::NoLatency);
     }
     if !(has_blocks(row) && has_blocks(baseline)) {
         return unpaired(row, baseline).ok_or(NoRatio::Failed);
@@ -25,13 +29,17 @@ pub(super) fn ratio(row: &Group<'_>, baseline: &Group<'_>, rigor: Rigor) -> Resu
 /// block.
 pub(super) fn paired(row: &Group<'_>, baseline: &Group<'_>) -> Option<PairedDifference> {
     let beside: HashMap<_, _> =
-        baseline.successes().map(|(trial, seconds)| (trial.repetition(), seconds)).collect();
-    let logarithms: Vec<_> = row
-        .successes()
+        compared(baseline).map(|(trial, seconds)| (trial.repetition(), seconds)).collect();
+    let logarithms: Vec<_> = compared(row)
         .filter(|(trial, _)| trial.metadata().block.is_some())
         .filter_map(|(trial, seconds)| Some((beside.get(&trial.repetition())? / seconds).ln()))
         .collect();
     PairedDifference::new(&logarithms)
+}
+
+/// The trials of which something can be compared, with that: seconds.
+fn compared<'g, 'a>(group: &'g Group<'a>) -> impl Iterator<Item = (&'g Trial<'a>, f64)> {
+    group.successes().filter_map(|(trial, _)| Some((trial, trial.compared()?)))
 }
 
 /// The interval as one of ratios.
@@ -67,7 +75,7 @@ fn of_pairs(difference: &PairedDifference, rigor: Rigor) -> Ratio {
 /// Without blocks nothing says how the two vary together, hence neither interval nor verdict.
 fn unpaired(row: &Group<'_>, baseline: &Group<'_>) -> Option<Ratio> {
     let seconds =
-        |group: &Group<'_>| median(&group.successes().map(|(_, seconds)| seconds).collect::<Vec<_>>());
+        |group: &Group<'_>| median(&compared(group).map(|(_, seconds)| seconds).collect::<Vec<_>>());
     Some(Ratio {
         estimate: seconds(baseline)? / seconds(row)?,
         paired: false,

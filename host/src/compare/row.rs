@@ -6,10 +6,11 @@ use serde_json::{Map, Value};
 
 use super::group::Group;
 use super::model::{
-    Counts, FailureGroup, LatencySpread, Resources, Row, Sample, SampleStatus, Spread, Stages,
+    ComparedLatency, Counts, FailureGroup, LatencySpread, Resources, Row, Sample, SampleStatus, Spread,
+    Stages,
 };
 use super::trial::{Trial, figure};
-use crate::record::{Metadata, UnifiedRecord};
+use crate::record::{Metadata, Percentiles, UnifiedRecord};
 use crate::stats::median;
 
 /// The row of a group, beside nothing yet.
@@ -33,6 +34,7 @@ pub(super) fn summed_up(group: &Group<'_>, label: String) -> Row {
         output_rate: record(|record| figure(record.throughput)),
         duration: spread(group.successes().map(|(_, seconds)| seconds)),
         latency: latency(record),
+        compared_latency: compared_latency(group),
         stages: stages(group),
         resources: resources(group),
         failures: failures(&group.measured),
@@ -80,6 +82,30 @@ fn latency(record: impl Fn(fn(&UnifiedRecord) -> Option<f64>) -> Option<Spread>)
         p99: record(|record| in_seconds(record.latency_p99)),
     };
     (latency != LatencySpread::default()).then_some(latency)
+}
+
+/// Of trials with different numbers of samples, which have different percentiles, none could stand for all.
+fn compared_latency(group: &Group<'_>) -> Option<ComparedLatency> {
+    let seen = group.successes().filter_map(|(trial, _)| {
+        let open_loop = trial.metadata().open_loop.as_ref()?;
+        let (percentile, _) = open_loop.scheduled.as_ref()?.highest()?;
+        Some((trial.compared()?, percentile, open_loop))
+    });
+    let mut seen: Vec<_> = seen.collect();
+    seen.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let (_, percentile, middle) = *seen.get(seen.len().checked_sub(1)? / 2)?;
+    if seen.iter().any(|(_, other, _)| *other != percentile) {
+        return None;
+    }
+    let curve = |percentiles: &Option<Percentiles>| {
+        percentiles.as_ref().map(|it| it.curve.clone()).unwrap_or_default()
+    };
+    Some(ComparedLatency {
+        percentile: percentile.into(),
+        spread: spread(seen.iter().map(|(seconds, _, _)| *seconds))?,
+        scheduled: curve(&middle.scheduled),
+        service: curve(&middle.service),
+    })
 }
 
 /// Records have milliseconds.

@@ -7,8 +7,9 @@ use serde_json::{Map, json};
 use super::model::*;
 use super::*;
 use crate::plan;
+use crate::record::latency;
 use crate::record::{
-    Conclusion, Conditions, Failure, Latency, Library, Observation, Phases, SystemProfile, TrialRecord,
+    Conclusion, Conditions, Failure, Library, Observation, Phases, SystemProfile, TrialRecord,
 };
 
 /// A trial to be recorded: the defaults are a verified one of 1000 items in 0.5 s.
@@ -37,7 +38,7 @@ fn example(backend: &str, workload: &str, block: u32, seconds: f64) -> Example {
         nodes: 1,
         extra: &Map::new(),
     };
-    let outcome = Outcome { count: 500, checksum: "00ff".into() };
+    let outcome = Outcome { count: 500, checksum: "00ff".into(), latency: None };
     Example {
         conditions: Conditions {
             backend: backend.into(),
@@ -539,8 +540,8 @@ fn cold_first_steady_and_shutdown_are_four_figures() {
 fn latencies_become_seconds_and_resources_are_carried_over() {
     let examples = (0..3).map(|block| {
         example("a", "open_loop", block, 1.0).with(|example| {
-            example.observation.latency =
-                Latency { p50: Some(1.5 + f64::from(block)), p95: Some(4.0), p99: None };
+            let latency = latency::examples::latency(500, [1.5 + f64::from(block), 4.0, 5.0]);
+            example.observation.actual.as_mut().unwrap().latency = Some(latency);
             example.observation.resources.cpu_seconds = Some(1.25);
             example.observation.resources.peak_memory_bytes = Some(1 << 20);
         })
@@ -553,6 +554,29 @@ fn latencies_become_seconds_and_resources_are_carried_over() {
     let resources = resources.unwrap();
     assert_eq!(resources.cpu_seconds.unwrap().median, 1.25);
     assert_eq!(resources.peak_memory_bytes.unwrap().max, 1_048_576.0);
+}
+
+#[test]
+fn an_open_loop_is_compared_by_its_latency_and_not_by_how_long_its_schedule_is() {
+    let with_latency = |backend: &'static str, count: u64, p95: f64| {
+        (0..7).map(move |block| {
+            example(backend, "open_loop", block, 1.0).with(|example| {
+                let latency = latency::examples::latency(count, [1.0, p95 + f64::from(block) / 100.0, 9.0]);
+                example.observation.actual.as_mut().unwrap().latency = Some(latency);
+            })
+        })
+    };
+    let comparison = standard(with_latency("a", 500, 2.0).chain(with_latency("b", 500, 4.0)));
+    let slower = row(&comparison, "b");
+    assert_eq!(slower.ratio.as_ref().unwrap().verdict, Some(Verdict::Slower));
+    assert!((slower.ratio.as_ref().unwrap().estimate - 0.505).abs() < 0.01);
+    let compared = slower.compared_latency.as_ref().unwrap();
+    assert_eq!((compared.percentile.as_str(), compared.spread.n), ("p95", 7));
+    assert!((compared.spread.median - 0.00403).abs() < 1e-9, "{compared:?}");
+    assert!(comparison.geomeans.iter().all(|mean| mean.points == 0), "{:?}", comparison.geomeans);
+    // Too few items for any percentile: there is nothing to compare, least of all the duration.
+    let few = standard(with_latency("a", 5, 2.0).chain(with_latency("b", 5, 4.0)));
+    assert_eq!((row(&few, "b").ratio, row(&few, "b").no_ratio), (None, Some(NoRatio::NoLatency)));
 }
 
 #[test]

@@ -48,6 +48,14 @@ impl<'a> Trial<'a> {
         Repetition { run_id: &self.record.run_id, block, moment }
     }
 
+    /// What is compared: in an open loop, where the schedule decides how long a run takes, the highest percentile of
+    /// latency that there are samples for; elsewhere the time of the run. In seconds; nothing if it does not count.
+    pub(super) fn compared(&self) -> Option<f64> {
+        let Some(open_loop) = &self.metadata().open_loop else { return self.duration };
+        let (_, milliseconds) = open_loop.scheduled.as_ref()?.highest()?;
+        self.duration.and(figure(Some(milliseconds / 1e3)))
+    }
+
     /// How many items the source emits. The original project's records do not say.
     pub(super) fn items(&self) -> Option<u64> {
         let metadata = self.metadata();

@@ -120,6 +120,7 @@ impl Matrix {
                         scheduler_name: scheduler.clone(),
                         seed: self.seed,
                         extra: extra.collect(),
+                        start_nanos: None,
                     };
                     self.cell(spec)
                 }));

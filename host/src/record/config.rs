@@ -27,7 +27,8 @@ pub struct Config {
 impl Config {
     /// The configuration of `spec` on `nodes` machines.
     pub fn new(spec: &WorkloadSpec, nodes: u32) -> Self {
-        let WorkloadSpec { name, total_items, parallelism, scheduler_name, seed, extra } = spec.clone();
+        let WorkloadSpec { name, total_items, parallelism, scheduler_name, seed, extra, start_nanos: _ } =
+            spec.clone();
         Self {
             extra,
             items: total_items,

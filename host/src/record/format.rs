@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::config::Config;
 use super::environment::SystemProfile;
+use super::latency::OpenLoop;
 
 /// The version of the format. New keys do not change it: readers keep what they do not know.
 pub const VERSION: u32 = 1;
@@ -94,6 +95,9 @@ pub struct Metadata {
     pub verified: Option<bool>,
     /// Input items per second of `duration_seconds`.
     pub input_throughput: Option<f64>,
+    /// How long items took, if they came in an open loop; left out in a closed one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_loop: Option<OpenLoop>,
     /// Seconds of the run, by the backend's own word.
     pub reported_elapsed: Option<f64>,
     /// Seconds of the run, by the worker's clock: kept even when the record's figures are withheld.

@@ -12,6 +12,7 @@ use super::format::{
     Failure, Granularity, Kind, Library, Metadata, Phases, Resources, Status, TrialRecord, UnifiedRecord,
     VERSION, timestamp,
 };
+use super::latency::OpenLoop;
 
 /// What is known of a trial before it starts.
 #[derive(Clone, Debug)]
@@ -63,8 +64,6 @@ pub struct Observation {
     pub expected: Option<Outcome>,
     /// What did, by the judge's word.
     pub actual: Option<Outcome>,
-    /// Latencies, where source and sinks share a clock.
-    pub latency: Latency,
     /// Seconds of the run, by the worker's clock.
     pub duration_seconds: Option<f64>,
     /// Seconds from request to reply, by the host's clock.
@@ -79,17 +78,6 @@ pub struct Observation {
     pub metrics: Map<String, Value>,
     /// What the user should know.
     pub warnings: Vec<String>,
-}
-
-/// Percentiles of latency, in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Latency {
-    /// The median.
-    pub p50: Option<f64>,
-    /// The 95th.
-    pub p95: Option<f64>,
-    /// The 99th.
-    pub p99: Option<f64>,
 }
 
 /// How a trial ended.
@@ -113,7 +101,6 @@ impl Observation {
             scheduler_name: None,
             expected: None,
             actual: None,
-            latency: Latency::default(),
             duration_seconds: None,
             host_elapsed: None,
             reported_elapsed: None,
@@ -131,14 +118,20 @@ impl TrialRecord {
         let (status, failure) = judged(&observation.conclusion);
         let verified = status == Status::Verified;
         let config = Config::new(&conditions.spec, conditions.nodes);
-        let figures = if verified { Figures::of(conditions, &observation) } else { Figures::default() };
-        let Latency { p50, p95, p99 } = figures.latency;
+        let nodes = reported_nodes(&observation.metrics).unwrap_or(conditions.nodes);
+        let open_loop = open_loop(&observation, nodes);
+        let figures = if verified {
+            Figures::of(conditions, &observation, open_loop.as_ref())
+        } else {
+            Figures::default()
+        };
+        let [p50, p95, p99] = figures.latency;
         let record = UnifiedRecord {
             backend: conditions.backend.clone(),
             workload: conditions.spec.name.clone(),
             run_id: conditions.run_id.clone(),
             seed: conditions.spec.seed,
-            nodes: reported_nodes(&observation.metrics).unwrap_or(conditions.nodes),
+            nodes,
             parallelism: conditions.spec.parallelism,
             throughput: figures.throughput,
             latency_p50: p50,
@@ -153,6 +146,7 @@ impl TrialRecord {
             metadata: Metadata {
                 verified: Some(verified),
                 input_throughput: figures.input_throughput,
+                open_loop,
                 config: Some(config),
                 error: failure,
                 ..metadata(conditions, observation)
@@ -168,21 +162,29 @@ struct Figures {
     throughput: Option<f64>,
     input_throughput: Option<f64>,
     duration_seconds: Option<f64>,
-    latency: Latency,
+    /// The 50th, 95th and 99th percentile, in milliseconds.
+    latency: [Option<f64>; 3],
 }
 
 impl Figures {
-    fn of(conditions: &Conditions, observation: &Observation) -> Self {
+    fn of(conditions: &Conditions, observation: &Observation, open_loop: Option<&OpenLoop>) -> Self {
         let duration_seconds = finite(observation.duration_seconds);
         let rate = |count: u64| finite(duration_seconds.map(|seconds| count as f64 / seconds));
-        let Latency { p50, p95, p99 } = observation.latency;
+        let latency = open_loop.and_then(|open_loop| open_loop.scheduled.as_ref());
+        let latency = latency.map_or([None; 3], |latency| [latency.p50, latency.p95, latency.p99]);
         Self {
             throughput: observation.actual.as_ref().and_then(|actual| rate(actual.count)),
             input_throughput: rate(conditions.spec.total_items),
             duration_seconds,
-            latency: Latency { p50: finite(p50), p95: finite(p95), p99: finite(p99) },
+            latency,
         }
     }
+}
+
+/// How long items took, of which nothing can be said if more than one machine took part.
+fn open_loop(observation: &Observation, nodes: u32) -> Option<OpenLoop> {
+    let latency = observation.actual.as_ref()?.latency.as_ref()?;
+    Some(OpenLoop::new(latency, nodes <= 1))
 }
 
 /// The parts of the metadata that hold whatever the verdict.
@@ -239,7 +241,7 @@ fn judged(conclusion: &Conclusion) -> (Status, Option<Failure>) {
 }
 
 fn parts(outcome: Option<Outcome>) -> (Option<u64>, Option<String>) {
-    outcome.map(|Outcome { count, checksum }| (count, checksum)).unzip()
+    outcome.map(|Outcome { count, checksum, .. }| (count, checksum)).unzip()
 }
 
 /// JSON has no infinity and no NaN: a figure that is none is absent.
@@ -299,13 +301,14 @@ pub(super) mod examples {
     }
 
     pub(crate) fn observation(conclusion: Conclusion) -> Observation {
-        let outcome = Outcome { count: 500, checksum: "00ff".into() };
+        let outcome = Outcome { count: 500, checksum: "00ff".into(), latency: None };
+        // Enough samples for the 95th percentile, and too few for the 99th.
+        let latency = Some(crate::record::latency::examples::latency(500, [1.5, 2.5, 3.5]));
         Observation {
             conclusion,
             scheduler_name: Some("fifo".into()),
             expected: Some(outcome.clone()),
-            actual: Some(outcome),
-            latency: Latency { p50: Some(1.5), p95: Some(2.5), p99: None },
+            actual: Some(Outcome { latency, ..outcome }),
             duration_seconds: Some(0.5),
             host_elapsed: Some(0.75),
             reported_elapsed: Some(0.25),
@@ -335,7 +338,7 @@ pub(super) mod examples {
     pub(crate) fn wrong() -> TrialRecord {
         let mut observation =
             observation(Conclusion::Wrong("499 items reached the sink, but 500 must".into()));
-        observation.actual = Some(Outcome { count: 499, checksum: "00fe".into() });
+        observation.actual = Some(Outcome { count: 499, checksum: "00fe".into(), latency: None });
         recorded(observation)
     }
 

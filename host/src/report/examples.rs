@@ -84,6 +84,7 @@ fn timed_row(label: &str, ratio: Option<f64>, seconds: f64, items: f64) -> Row {
         output_rate: Some(rate(items / 2.0, seconds)),
         duration: Some(spread(seconds)),
         latency: None,
+        compared_latency: None,
         stages: Stages {
             load: Some(spread(0.0031)),
             open: Some(spread(seconds * 2.0)),

@@ -54,7 +54,7 @@ impl Line {
         let interval = ratio.and_then(|ratio| ratio.interval);
         Self {
             label: line(&row.label, 60),
-            median: median(row.duration.as_ref(), figure::duration),
+            median: compared(row),
             rate: rate(row),
             ratio: match ratio {
                 Some(ratio) => figure::ratio(ratio.estimate),
@@ -66,6 +66,14 @@ impl Line {
             verified: format!("{}/{}", row.counts.verified, row.counts.trials),
             all_verified: row.counts.verified == row.counts.trials,
         }
+    }
+}
+
+/// What rows are compared by: the time of a run or, in an open loop, a percentile of latency.
+fn compared(row: &Row) -> String {
+    match &row.compared_latency {
+        Some(latency) => format!("{} {}", latency.percentile, figure::duration(latency.spread.median)),
+        None => median(row.duration.as_ref(), figure::duration),
     }
 }
 
@@ -118,6 +126,7 @@ fn no_ratio(why: NoRatio) -> &'static str {
         NoRatio::NoBaseline => "no baseline",
         NoRatio::BaselineFailed => "no baseline",
         NoRatio::Failed => "failed",
+        NoRatio::NoLatency => "no latency",
         NoRatio::NoCommonBlock => "no pairs",
         NoRatio::Incomparable => "incomparable",
     }

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::instance::{Definition, Instance, StageState};
-use super::{Batch, BatchBuilder, Digest, Outcome, WorkloadError};
+use super::sink::SinkState;
+use super::{Batch, BatchBuilder, Outcome, WorkloadError};
 use crate::spec::WorkloadSpec;
 
 /// The version of this ABI: the major in the upper 16 bits, the minor in the lower.
@@ -470,7 +471,7 @@ pub unsafe fn outcome(
     // SAFETY: handed on from the caller.
     unsafe {
         with_workload(workload, out, |_, out| {
-            json(out, &Outcome::from(Digest::decode(bytes(sink, length)?)?))
+            json(out, &Outcome::from(SinkState::decode(bytes(sink, length)?)?))
         })
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::keyed::{KeyedState, partition_of};
+use super::open_loop::{RunClock, Stamp};
+use super::sink::Sink;
 use super::{
     Batch, BatchBuilder, CatalogueEntry, Digest, Parameters, Plan, StageKind, Workload, WorkloadError,
 };
@@ -62,24 +64,37 @@ fn catalogue_entry<W: Workload>() -> Result<CatalogueEntry, WorkloadError> {
     let defaults = Parameters::resolve(&parameters, &serde_json::Map::new())?;
     let workload = W::open(&WorkloadSpec::new(W::NAME), &defaults)?;
     let (name, description) = (W::NAME.into(), W::DESCRIPTION.into());
-    Ok(CatalogueEntry { name, description, parameters, plan: workload.plan() })
+    Ok(CatalogueEntry { name, description, parameters, plan: plan_of(&workload) })
 }
 
 fn open<W: Workload>(spec: &WorkloadSpec) -> Result<Arc<dyn Instance>, WorkloadError> {
     let parameters = Parameters::resolve(&W::parameters(), &spec.extra)?;
     let workload = W::open(spec, &parameters)?;
-    let plan = workload.plan();
+    let plan = plan_of(&workload);
     if !plan.is_well_formed() {
         let why = format!("the plan of workload {:?} is not a source, stages and a sink", W::NAME);
         return Err(WorkloadError::Spec(why));
     }
-    Ok(Arc::new(Opened { workload, plan, total_items: spec.total_items }))
+    let clock = plan.open_loop.then(|| RunClock::new(spec.start_nanos));
+    let is_reduced = plan.stages.iter().any(|stage| stage.kind == StageKind::KeyedReduce);
+    if clock.is_some() && is_reduced {
+        let why = format!("workload {:?} is an open loop with a keyed reduction, which cannot be", W::NAME);
+        return Err(WorkloadError::Spec(why));
+    }
+    Ok(Arc::new(Opened { workload, plan, total_items: spec.total_items, clock }))
+}
+
+/// The stages of a workload, and whether its items have a time at which they are due.
+fn plan_of<W: Workload>(workload: &W) -> Plan {
+    Plan { open_loop: workload.due(0).is_some(), ..workload.plan() }
 }
 
 struct Opened<W> {
     workload: W,
     plan: Plan,
     total_items: u64,
+    /// The time of the run, in an open loop.
+    clock: Option<RunClock>,
 }
 
 impl<W: Workload> Opened<W> {
@@ -88,8 +103,12 @@ impl<W: Workload> Opened<W> {
         out.clear();
         // Most stages make about as much as they take: growing step by step would cost as much as their work.
         out.reserve(batch.len(), batch.byte_count());
-        for item in batch.iter() {
-            self.workload.apply(stage, item, out)?;
+        if self.clock.is_some() {
+            self.apply_to_stamped(stage, batch, out)?;
+        } else {
+            for item in batch.iter() {
+                self.workload.apply(stage, item, out)?;
+            }
         }
         let (before, after) = (batch.len(), out.len());
         match self.plan.kind(stage) {
@@ -97,6 +116,35 @@ impl<W: Workload> Opened<W> {
             Some(StageKind::Filter) if after > before => Err(changed_count("filter", stage, before, after)),
             _ => Ok(()),
         }
+    }
+
+    /// Whatever is made of an item has its stamp.
+    fn apply_to_stamped(
+        &self,
+        stage: usize,
+        batch: Batch<'_>,
+        out: &mut BatchBuilder,
+    ) -> Result<(), WorkloadError> {
+        let mut made = BatchBuilder::new();
+        for item in batch.iter() {
+            let (content, stamp) = Stamp::split(item)?;
+            made.clear();
+            self.workload.apply(stage, content, &mut made)?;
+            push_stamped(&made, stamp, out);
+        }
+        Ok(())
+    }
+
+    /// Makes item number `index`; in an open loop when it is due, and stamped.
+    fn make(&self, index: u64, items: &mut BatchBuilder) -> Result<(), WorkloadError> {
+        let (Some(clock), Some(due)) = (self.clock, self.workload.due(index)) else {
+            return self.workload.source(index, items);
+        };
+        let stamp = clock.await_due(due);
+        let mut made = BatchBuilder::new();
+        self.workload.source(index, &mut made)?;
+        push_stamped(&made, stamp, items);
+        Ok(())
     }
 
     /// Takes `current` through the stages `from..to`, each of which must be stateless.
@@ -131,6 +179,16 @@ impl<W: Workload> Opened<W> {
     }
 }
 
+fn push_stamped(made: &BatchBuilder, stamp: Stamp, out: &mut BatchBuilder) {
+    let stamp = stamp.encode();
+    for item in made.as_batch().iter() {
+        out.push_with(|bytes| {
+            bytes.extend_from_slice(item);
+            bytes.extend_from_slice(&stamp);
+        });
+    }
+}
+
 fn changed_count(kind: &str, stage: usize, before: usize, after: usize) -> WorkloadError {
     WorkloadError::Operator(format!("stage {stage} is a {kind}, but made {after} items of {before}"))
 }
@@ -153,7 +211,7 @@ impl<W: Workload> Instance for Opened<W> {
         let expected = count.min(MAX_BATCH_SIZE) as usize;
         items.reserve(expected, expected * size_of::<u64>());
         for index in first..end {
-            self.workload.source(index, &mut items)?;
+            self.make(index, &mut items)?;
         }
         if items.len() as u64 != count {
             return Err(changed_count("source", 0, count as usize, items.len()));
@@ -186,7 +244,7 @@ impl<W: Workload> Instance for Opened<W> {
 
     fn new_state(self: Arc<Self>, stage: usize) -> Result<Box<dyn StageState>, WorkloadError> {
         if stage == self.plan.sink() {
-            return Ok(Box::new(Digest::default()));
+            return Ok(Box::new(Sink::new(self.clock)?));
         }
         self.check_stage(stage, StageKind::KeyedReduce)?;
         Ok(Box::new(Reduction { instance: self, stage, state: KeyedState::default() }))
@@ -196,28 +254,6 @@ impl<W: Workload> Instance for Opened<W> {
         let mut digest = Digest::default();
         self.workload.oracle(&mut |item| digest.fold_item(item));
         digest
-    }
-}
-
-impl StageState for Digest {
-    fn fold(&mut self, batch: Batch<'_>) -> Result<(), WorkloadError> {
-        Digest::fold(self, batch);
-        Ok(())
-    }
-
-    fn merge(&mut self, encoded: &[u8]) -> Result<(), WorkloadError> {
-        Digest::merge(self, Digest::decode(encoded)?);
-        Ok(())
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkloadError> {
-        out.clear();
-        out.extend_from_slice(&Digest::encode(self));
-        Ok(())
-    }
-
-    fn emit(&mut self, _limit: u64) -> Result<BatchBuilder, WorkloadError> {
-        Err(WorkloadError::Argument("a sink emits nothing".into()))
     }
 }
 

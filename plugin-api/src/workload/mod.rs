@@ -6,8 +6,13 @@ mod digest;
 mod handle;
 mod instance;
 mod keyed;
+mod latency;
+mod open_loop;
 mod parameter;
 mod plan;
+mod sink;
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +20,7 @@ pub use batch::{Batch, BatchBuilder};
 pub use digest::Digest;
 pub use handle::{Buffer, State, WorkloadFunctions, WorkloadHandle, WorkloadLibrary, abi_is_compatible};
 pub use instance::Definition;
+pub use latency::{Distribution, Latency};
 pub use parameter::{Domain, Parameter, Parameters};
 pub use plan::{Plan, Stage, StageKind};
 
@@ -49,6 +55,15 @@ pub trait Workload: Send + Sync + Sized + 'static {
     /// # Errors
     /// [`WorkloadError::Operator`] when it fails.
     fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError>;
+
+    /// In an open loop: when item number `index` is due, from the start of the run on; never before the item with the
+    /// number below. The source then waits for each item, and the sink knows how long after this moment it came.
+    /// Nothing, for all items, in a closed loop, where an item is made when it is asked for. An open loop has no keyed
+    /// reductions, as what these emit was never due.
+    fn due(&self, index: u64) -> Option<Duration> {
+        let _ = index;
+        None
+    }
 
     /// Applies a map, filter or flat map to one item.
     ///
@@ -182,16 +197,19 @@ pub struct CatalogueEntry {
 }
 
 /// What a run came to: counted by the sink, or computed by the oracle.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// How many items reached the sink.
     pub count: u64,
     /// 32 hex digits: wrapping sum and xor of the items' hashes.
     pub checksum: String,
+    /// How long the items took, if they came in an open loop. Only of meaning if source and sinks were on one machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
 }
 
 impl From<Digest> for Outcome {
     fn from(digest: Digest) -> Self {
-        Self { count: digest.count(), checksum: digest.checksum() }
+        Self { count: digest.count(), checksum: digest.checksum(), latency: None }
     }
 }

@@ -34,6 +34,10 @@ pub struct Stage {
 pub struct Plan {
     /// The stages in order.
     pub stages: Vec<Stage>,
+    /// Whether items come when they are due ([`Workload::due`](super::Workload::due)) rather than when they are asked
+    /// for. Set by whoever opens the workload.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open_loop: bool,
 }
 
 impl Plan {
@@ -41,7 +45,7 @@ impl Plan {
     pub fn new() -> Self {
         let source = Stage { kind: StageKind::Source, name: "source".into() };
         let sink = Stage { kind: StageKind::Sink, name: "sink".into() };
-        Self { stages: vec![source, sink] }
+        Self { stages: vec![source, sink], open_loop: false }
     }
 
     /// Adds a stage before the sink.

@@ -11,6 +11,8 @@ impl Stream {
     pub(crate) const COST: Self = Self(2);
     /// Which key an item has.
     pub(crate) const KEY: Self = Self(3);
+    /// When an item is due.
+    pub(crate) const SCHEDULE: Self = Self(4);
 }
 
 /// `SplitMix64` of one step: advances by the golden ratio, then applies the finaliser. A bijection on u64.
@@ -66,7 +68,7 @@ mod tests {
     #[test]
     fn every_bit_is_set_about_half_the_time() {
         const DRAWS: u64 = 20_000;
-        for stream in [Stream::DATA, Stream::COST, Stream::KEY] {
+        for stream in [Stream::DATA, Stream::COST, Stream::KEY, Stream::SCHEDULE] {
             for bit in 0..64 {
                 let ones = (0..DRAWS).filter(|i| rnd(42, stream, *i) >> bit & 1 == 1).count() as f64;
                 // Five standard deviations of a fair coin.

@@ -24,6 +24,8 @@ fn usual(name: &str) -> (u64, Value) {
         // Few items a batch: a batch of many evens out what this workload is for.
         "imbalance" => (6_000, json!({"batch_size": 10, "distribution": "bimodal", "iters": 100_000})),
         "word_count" => (2_000_000, json!({"batch_size": 10_000})),
+        // Enough items for a 99th percentile of those that pass the filter.
+        "open_loop" => (2_000, json!({"iters": 50_000})),
         "null" => (2_000_000, json!({"batch_size": 1000})),
         _ => (10_000, json!({"batch_size": 100})),
     }

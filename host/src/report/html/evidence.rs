@@ -215,6 +215,7 @@ fn no_ratio(why: NoRatio) -> &'static str {
         NoRatio::NoBaseline => "the baseline was not measured here",
         NoRatio::BaselineFailed => "the baseline has no successful trial here",
         NoRatio::Failed => "no trial was successful",
+        NoRatio::NoLatency => "there are no latencies to compare",
         NoRatio::NoCommonBlock => "in no block did both succeed",
         NoRatio::Incomparable => "what should be equal differs",
     }

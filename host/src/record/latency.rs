@@ -1,0 +1,147 @@
+//! How long the items of an open loop took, as a record has it: milliseconds, and no percentile with too few samples behind
+//! it.
+
+use plugin_api::workload::{Distribution, Latency};
+use serde::{Deserialize, Serialize};
+
+use crate::stats::samples_needed;
+
+const NANOS_PER_MILLI: f64 = 1e6;
+
+/// How long the items of an open loop took.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OpenLoop {
+    /// Whether source and sinks were on one machine, so that one clock saw both. Elsewhere there are no figures.
+    pub shared_clock: bool,
+    /// From the moment at which an item was due to the sink.
+    pub scheduled: Option<Percentiles>,
+    /// From the moment at which it was made to the sink.
+    pub service: Option<Percentiles>,
+    /// From the moment at which it was due until it was made, if the source waited for it; 0 if it was asked too late.
+    pub generator_lag: Option<Percentiles>,
+}
+
+/// Percentiles in milliseconds; null with too few samples.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Percentiles {
+    /// How many items they are of.
+    pub samples: u64,
+    /// The mean.
+    pub mean: f64,
+    /// The median.
+    pub p50: Option<f64>,
+    /// The 90th.
+    pub p90: Option<f64>,
+    /// The 95th.
+    pub p95: Option<f64>,
+    /// The 99th.
+    pub p99: Option<f64>,
+    /// The 99.9th.
+    pub p99_9: Option<f64>,
+    /// The largest value that was seen.
+    pub max: f64,
+    /// Points of the curve: a quantile from 0 to 1, and the value there. As far as there are samples.
+    pub curve: Vec<(f64, f64)>,
+}
+
+impl OpenLoop {
+    /// What a record shows of `latency`; nothing but that it was an open loop if no clock saw all of it.
+    pub fn new(latency: &Latency, shared_clock: bool) -> Self {
+        if !shared_clock {
+            return Self::default();
+        }
+        let [scheduled, service, generator_lag] =
+            [&latency.scheduled, &latency.service, &latency.lag].map(Percentiles::of);
+        Self { shared_clock, scheduled, service, generator_lag }
+    }
+}
+
+impl Percentiles {
+    fn of(distribution: &Distribution) -> Option<Self> {
+        let samples = distribution.count;
+        let enough = |quantile: f64| samples_needed(quantile).is_some_and(|needed| samples >= needed);
+        let at = |quantile: f64| Some(milliseconds(distribution.at(quantile)?)).filter(|_| enough(quantile));
+        let shown = |quantile: f64| quantile == 0.0 || enough(quantile);
+        let curve = distribution.curve.iter().filter(|(quantile, _)| shown(*quantile));
+        Some(Self {
+            samples,
+            mean: distribution.mean_nanos / NANOS_PER_MILLI,
+            p50: at(0.5),
+            p90: at(0.9),
+            p95: at(0.95),
+            p99: at(0.99),
+            p99_9: at(0.999),
+            max: milliseconds(distribution.at(1.0)?),
+            curve: curve.map(|(quantile, nanos)| (*quantile, milliseconds(*nanos))).collect(),
+        })
+    }
+
+    /// The highest percentile that there are samples for, of those that are compared, and its value in milliseconds.
+    pub fn highest(&self) -> Option<(&'static str, f64)> {
+        let named = [("p99", self.p99), ("p95", self.p95), ("p90", self.p90), ("p50", self.p50)];
+        named.into_iter().find_map(|(name, value)| Some((name, value?)))
+    }
+}
+
+fn milliseconds(nanos: u64) -> f64 {
+    nanos as f64 / NANOS_PER_MILLI
+}
+
+/// Latencies for the tests of this module and its neighbours.
+#[cfg(test)]
+pub(crate) mod examples {
+    use super::*;
+
+    /// Of so many items, with these milliseconds at the 50th, the 95th and the 99th percentile.
+    pub(crate) fn latency(count: u64, [p50, p95, p99]: [f64; 3]) -> Latency {
+        let curve = [(0.5, p50), (0.95, p95), (0.99, p99), (1.0, p99)];
+        let curve = curve.map(|(quantile, milliseconds)| (quantile, (milliseconds * NANOS_PER_MILLI) as u64));
+        let scheduled = Distribution { count, mean_nanos: 1e6, curve: curve.into() };
+        Latency { service: scheduled.clone(), scheduled, lag: Distribution::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn distribution(count: u64) -> Distribution {
+        let curve = vec![
+            (0.0, 1_000_000),
+            (0.5, 2_000_000),
+            (0.9, 3_000_000),
+            (0.95, 4_000_000),
+            (0.99, 5_000_000),
+            (0.999, 6_000_000),
+            (1.0, 7_000_000),
+        ];
+        Distribution { count, mean_nanos: 2.5e6, curve }
+    }
+
+    fn latency(count: u64) -> Latency {
+        let [scheduled, service, lag] = [distribution(count), distribution(count), Distribution::default()];
+        Latency { scheduled, service, lag }
+    }
+
+    #[test]
+    fn no_percentile_is_shown_with_too_few_samples() {
+        let of = |count| OpenLoop::new(&latency(count), true).scheduled.unwrap();
+        let few = of(100);
+        assert_eq!((few.p50, few.p90, few.p95, few.p99), (Some(2.0), Some(3.0), None, None));
+        assert_eq!((few.max, few.highest()), (7.0, Some(("p90", 3.0))));
+        assert_eq!(few.curve, [(0.0, 1.0), (0.5, 2.0), (0.9, 3.0)]);
+        let many = of(7000);
+        assert_eq!((many.p95, many.p99, many.p99_9), (Some(4.0), Some(5.0), Some(6.0)));
+        assert_eq!(many.highest(), Some(("p99", 5.0)));
+        assert_eq!(of(5).highest(), None);
+    }
+
+    #[test]
+    fn without_a_shared_clock_nothing_is_shown_but_that() {
+        let apart = OpenLoop::new(&latency(7000), false);
+        assert_eq!((apart.shared_clock, apart.scheduled), (false, None));
+        assert_eq!(OpenLoop::new(&latency(7000), true).generator_lag, None);
+    }
+}

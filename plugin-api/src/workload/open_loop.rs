@@ -1,0 +1,130 @@
+//! An open loop: items come when they are due, whether or not the system is ready for them.
+//!
+//! The source waits for each item, and stamps it with the moment at which it was due and the one at which it was made. The
+//! stamp travels behind the item's bytes, which an operator does not see and a checksum does not cover, as it holds a
+//! reading of a clock. The sink reads it.
+
+use std::time::Duration;
+
+use rustix::thread::{ClockId, clock_nanosleep_absolute};
+use rustix::time::Timespec;
+
+use super::WorkloadError;
+use crate::clock::monotonic_nanos;
+
+/// The source wakes so long before an item is due, and spends the rest looking at the clock: waking up takes about that
+/// long, and what it takes longer would be the source's lateness.
+const WAKE_UP: Duration = Duration::from_micros(60);
+
+/// When an item was due and when it was made, in nanoseconds from the start of the run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) due: u64,
+    pub(super) made: u64,
+    /// Whether the source was asked for the item before it was due, so that it waited.
+    pub(super) awaited: bool,
+}
+
+impl Stamp {
+    /// How many bytes it has.
+    pub(super) const LENGTH: usize = 16;
+    /// Set in `made` if the item was awaited.
+    const AWAITED: u64 = 1 << 63;
+
+    pub(super) fn encode(self) -> [u8; Self::LENGTH] {
+        let made = self.made & !Self::AWAITED | if self.awaited { Self::AWAITED } else { 0 };
+        (u128::from(made) << 64 | u128::from(self.due)).to_le_bytes()
+    }
+
+    /// An item's own bytes, and its stamp.
+    pub(super) fn split(item: &[u8]) -> Result<(&[u8], Self), WorkloadError> {
+        let Some((content, stamp)) = item.split_last_chunk::<{ Self::LENGTH }>() else {
+            return Err(WorkloadError::Malformed("an item of an open loop has no stamp"));
+        };
+        let both = u128::from_le_bytes(*stamp);
+        let (due, made) = (both as u64, (both >> 64) as u64);
+        Ok((content, Self { due, made: made & !Self::AWAITED, awaited: made & Self::AWAITED != 0 }))
+    }
+}
+
+/// The time of a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RunClock {
+    /// By the machine's monotonic clock.
+    start: u64,
+}
+
+impl RunClock {
+    /// A run that started at `start_nanos`; now, if nobody says when.
+    pub(super) fn new(start_nanos: Option<u64>) -> Self {
+        Self { start: start_nanos.unwrap_or_else(monotonic_nanos) }
+    }
+
+    /// Nanoseconds since the start.
+    pub(super) fn now(self) -> u64 {
+        monotonic_nanos().saturating_sub(self.start)
+    }
+
+    /// Waits until an item is due, and stamps it.
+    pub(super) fn await_due(self, due: Duration) -> Stamp {
+        let due = u64::try_from(due.as_nanos()).unwrap_or(u64::MAX);
+        let asked = self.now();
+        let awaited = asked < due;
+        if awaited {
+            let wake = self.start.saturating_add(due).saturating_sub(WAKE_UP.as_nanos() as u64);
+            sleep_until(wake);
+            while self.now() < due {
+                std::hint::spin_loop();
+            }
+        }
+        Stamp { due, made: self.now(), awaited }
+    }
+}
+
+/// Sleeps until the monotonic clock shows `nanos`.
+fn sleep_until(nanos: u64) {
+    const SECOND: u64 = 1_000_000_000;
+    // Both fit: the quotient of a u64 by a billion, and the rest.
+    let until = Timespec { tv_sec: (nanos / SECOND) as _, tv_nsec: (nanos % SECOND) as _ };
+    while monotonic_nanos() < nanos {
+        // A signal may end it early.
+        let _ = clock_nanosleep_absolute(ClockId::Monotonic, &until);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_stamp_comes_back_with_the_item(content: Vec<u8>, due: u64, made in 0..u64::MAX / 2, awaited: bool) {
+            let stamp = Stamp { due, made, awaited };
+            let item = [content.as_slice(), &stamp.encode()].concat();
+            prop_assert_eq!(Stamp::split(&item), Ok((content.as_slice(), stamp)));
+        }
+    }
+
+    #[test]
+    fn an_item_without_a_stamp_is_refused() {
+        assert!(Stamp::split(&[0; Stamp::LENGTH - 1]).is_err());
+    }
+
+    #[test]
+    fn an_item_is_not_made_before_it_is_due_and_a_late_one_is_not_awaited() {
+        let clock = RunClock::new(None);
+        let stamp = clock.await_due(Duration::from_millis(20));
+        assert!(stamp.awaited && stamp.made >= 20_000_000, "{stamp:?}");
+        let late = clock.await_due(Duration::from_millis(1));
+        assert!(!late.awaited && late.made >= stamp.made, "{late:?}");
+    }
+
+    #[test]
+    fn a_start_that_is_to_come_is_awaited() {
+        let clock = RunClock::new(Some(monotonic_nanos() + 10_000_000));
+        assert_eq!(clock.now(), 0);
+        assert!(clock.await_due(Duration::from_millis(5)).made >= 5_000_000);
+    }
+}

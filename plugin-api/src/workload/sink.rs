@@ -1,0 +1,91 @@
+//! The state of a sink: the digest of what reached it and, in an open loop, how long that took.
+
+use super::instance::StageState;
+use super::latency::Latencies;
+use super::open_loop::{RunClock, Stamp};
+use super::{Batch, BatchBuilder, Digest, Outcome, WorkloadError};
+
+/// What a sink saw.
+#[derive(Clone, Debug)]
+pub(super) struct SinkState {
+    digest: Digest,
+    latencies: Option<Latencies>,
+}
+
+impl SinkState {
+    /// Reads what [`Sink::encode`] wrote.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, WorkloadError> {
+        match bytes.split_at_checked(Digest::ENCODED_LENGTH) {
+            None | Some((_, [])) => Ok(Self { digest: Digest::decode(bytes)?, latencies: None }),
+            Some((digest, rest)) => {
+                Ok(Self { digest: Digest::decode(digest)?, latencies: Some(Latencies::decode(rest)?) })
+            }
+        }
+    }
+
+    fn merge(&mut self, other: &Self) -> Result<(), WorkloadError> {
+        match (&mut self.latencies, &other.latencies) {
+            (Some(latencies), Some(others)) => latencies.merge(others)?,
+            (None, None) => {}
+            _ => return Err(WorkloadError::Malformed("a sink's state is of another kind of loop")),
+        }
+        self.digest.merge(other.digest);
+        Ok(())
+    }
+}
+
+impl From<SinkState> for Outcome {
+    fn from(state: SinkState) -> Self {
+        let latency = state.latencies.map(|latencies| latencies.summary());
+        Self { latency, ..state.digest.into() }
+    }
+}
+
+/// A sink, which in an open loop reads the clock.
+pub(super) struct Sink {
+    state: SinkState,
+    clock: Option<RunClock>,
+}
+
+impl Sink {
+    /// An empty one; with a clock, of an open loop.
+    pub(super) fn new(clock: Option<RunClock>) -> Result<Self, WorkloadError> {
+        let latencies = clock.map(|_| Latencies::new()).transpose()?;
+        Ok(Self { state: SinkState { digest: Digest::default(), latencies }, clock })
+    }
+}
+
+impl StageState for Sink {
+    fn fold(&mut self, batch: Batch<'_>) -> Result<(), WorkloadError> {
+        let SinkState { digest, latencies } = &mut self.state;
+        let (Some(clock), Some(latencies)) = (self.clock, latencies) else {
+            digest.fold(batch);
+            return Ok(());
+        };
+        // All items of a batch arrive together.
+        let now = clock.now();
+        for item in batch.iter() {
+            let (content, stamp) = Stamp::split(item)?;
+            digest.fold_item(content);
+            latencies.record(stamp, now);
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, encoded: &[u8]) -> Result<(), WorkloadError> {
+        self.state.merge(&SinkState::decode(encoded)?)
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkloadError> {
+        out.clear();
+        out.extend_from_slice(&self.state.digest.encode());
+        if let Some(latencies) = &self.state.latencies {
+            latencies.encode(out);
+        }
+        Ok(())
+    }
+
+    fn emit(&mut self, _limit: u64) -> Result<BatchBuilder, WorkloadError> {
+        Err(WorkloadError::Argument("a sink emits nothing".into()))
+    }
+}
