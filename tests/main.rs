@@ -15,6 +15,7 @@ mod foreign_callers;
 mod installed_engine;
 mod invariants;
 mod isolation;
+mod matrix;
 mod network;
 mod open_loop;
 mod pairwise;

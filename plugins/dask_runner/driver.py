@@ -218,6 +218,7 @@ class Local:
     """Worker processes of this machine, one thread each, and the scheduler in the driver's own process."""
 
     def __init__(self, session: Session) -> None:
+        session.demand_nodes(1, "--extra dask_address=tcp://HOST:PORT")
         self._folder = tempfile.TemporaryDirectory(prefix="crossrun-dask-")
         dask.config.set({"temporary-directory": self._folder.name})
         self._cluster = LocalCluster(

@@ -207,6 +207,7 @@ class PythonDriver(Driver):
         self._threads = 0
 
     def open(self, session: Session) -> None:
+        session.demand_nodes(1)
         self._start(session.parallelism)
 
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:

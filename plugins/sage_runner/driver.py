@@ -43,6 +43,9 @@ FLOWNET_THREADS = min(32, (getattr(os, "process_cpu_count", os.cpu_count)() or 1
 # Seconds that a call to a node may take, unless `extra.sage_timeout` says otherwise.
 NODE_TIMEOUT = 60.0
 
+# How a user says where there are nodes.
+ADDRESS_OPTION = "--extra sage_address=HOST:PORT,..."
+
 SCHEDULERS = ("fifo", "load_aware")
 
 
@@ -165,7 +168,9 @@ class SageDriver(Driver):
         # SAGE logs several lines for each pipeline, to a handler of its own.
         logging.disable(logging.INFO)
         text = str(session.options.get("sage_address", "none"))
-        if text != "none":
+        if text == "none":
+            session.demand_nodes(1, ADDRESS_OPTION)
+        else:
             self._cluster = _connect(text, session)
         options = Options.of(session.options)
         engine = Engine(options.environment, "batch", session.parallelism, None)
@@ -222,6 +227,8 @@ def _connect(text: str, session: Session) -> Cluster:
         timeout = float(options.get("sage_timeout", NODE_TIMEOUT))
     except (OSError, TypeError, ValueError) as error:
         raise InvalidSpecError(f"extra.sage_address or extra.sage_timeout: {error}") from error
+    # A replica works on one node.
+    session.demand_nodes(min(len(addresses), session.parallelism), f"{ADDRESS_OPTION} and as many --parallelism")
     return Cluster(addresses, timeout, session.parallelism)
 
 

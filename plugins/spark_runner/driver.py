@@ -120,6 +120,8 @@ class Engine:
     def __init__(self, session: Session) -> None:
         self._master = str(session.options.get("spark_master", "none"))
         self._local = self._master == "none"
+        if self._local:
+            session.demand_nodes(1, "--extra spark_master=spark://HOST:PORT")
         self._shipped: set[str] = set()
         self._folder = tempfile.TemporaryDirectory(prefix="crossrun-spark-")
         self._set_environment(session)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .failure import UnavailableError, UnsupportedError
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -61,6 +63,15 @@ class Session:
             data_dir=Path(message["data_dir"]),
             log_dir=Path(message["log_dir"]),
         )
+
+    def demand_nodes(self, found: int, option: str | None = None) -> None:
+        """Raises if more machines were asked for than there are. `option` is how the engine is given more, if it can be."""
+        if self.nodes <= found:
+            return
+        message = f"{self.nodes} nodes were asked for, but there {'is' if found == 1 else 'are'} {found}"
+        if option is None:
+            raise UnsupportedError(f"{message}: this backend runs on one machine", "--nodes 1")
+        raise UnavailableError(message, f"--nodes {found}, or {option}")
 
 
 @dataclass
