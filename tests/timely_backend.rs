@@ -1,6 +1,12 @@
 //! The timely backend: right answers in every shape, failures as failures, and memory that does not grow with the run.
 
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
 use crate::installed_engine::{FUSION, Installed, shapes};
+use crate::support::{eventually, processes_of_sessions_of};
 
 fn timely() -> Installed {
     Installed::new("timely")
@@ -63,4 +69,42 @@ fn memory_does_not_grow_with_the_run() {
     let (short, long) = (peak(50_000), peak(500_000));
     // The items that the longer run has more are some 6 MB in batches.
     assert!(long < short + 4e6, "{short} bytes, then {long}");
+}
+
+#[test]
+fn a_scheduler_is_reported_as_what_it_was() {
+    let timely = timely();
+    for known in ["default", "fifo", "load_aware"] {
+        assert_eq!(timely.scheduled(known), (known.into(), "[]".into()));
+    }
+    let (name, text) = timely.scheduled("newest");
+    assert!(name == "default" && text.contains("unknown to timely"), "{name} {text}");
+}
+
+#[test]
+fn a_worker_process_that_is_killed_is_a_failed_row() {
+    let timely = timely();
+    // Takes a minute and more.
+    let mut command = timely.run_command("timely", "--workload scheduler_comparison --items 20000");
+    let running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let parent = running.id();
+    let works = |pid: &u32| threads(*pid).iter().any(|name| name.starts_with("timely:work-"));
+    let workers = || processes_of_sessions_of(parent).into_iter().filter(works).collect::<Vec<_>>();
+    eventually("its threads work", || !workers().is_empty());
+    for worker in workers() {
+        kill_process(Pid::from_raw(i32::try_from(worker).unwrap()).unwrap(), Signal::KILL).unwrap();
+    }
+    let output = running.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&record["success_rate"], &record["throughput"]), (&0.0.into(), &Value::Null), "{record}");
+    assert!(record["metadata"]["error"]["message"].to_string().contains("signal 9 (SIGKILL)"), "{record}");
+    assert!(processes_of_sessions_of(parent).is_empty());
+}
+
+/// The names of a process's threads.
+fn threads(pid: u32) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok()).collect()
 }

@@ -1,4 +1,5 @@
-//! Workloads for the tests, with oracles that share no code with their operators.
+//! Workloads for the unit tests of backends that run on threads of the worker process, with oracles that share no code with
+//! their operators. Each such backend includes this file and `answers.rs`.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};

@@ -93,12 +93,15 @@ fn text_of(payload: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Instant;
 
     use timely::dataflow::operators::{Inspect, ToStream};
+    use timely::logging::{TimelyEvent, TimelyEventBuilder};
 
     use super::*;
-    use crate::tests::{Host, context, job, spec};
+    use crate::tests::workloads::Probe;
+    use crate::tests::{Host, context, job, spec, with};
 
     #[test]
     fn a_panic_inside_an_operator_stops_the_others_and_is_told() {
@@ -139,5 +142,34 @@ mod tests {
         // The fastest of some: on a machine that is busy with other things any one may take long.
         let fastest = (0..50).map(took).min().unwrap();
         assert!(fastest < POLL, "{fastest:?}");
+    }
+
+    /// How many messages timely itself says were sent in a run of `batches` batches through two maps.
+    fn messages(fusion: &str, batches: u64) -> u64 {
+        let (probe, _) = Probe::register();
+        let mut spec = with(with(with(spec("observed"), "probe", probe), "batch_size", 4), "fusion", fusion);
+        spec.total_items = 4 * batches;
+        let (context, sent) = (context(&spec, &Host::shared()), Arc::new(AtomicU64::new(0)));
+        let counter = Arc::clone(&sent);
+        let body = move |worker: &mut Worker, post: &Post| {
+            let counter = Arc::clone(&counter);
+            let count = move |events: &[(Duration, TimelyEvent)]| {
+                let is_sent = |event: &TimelyEvent| matches!(event, TimelyEvent::Messages(it) if it.is_send);
+                let sent = events.iter().filter(|(_, event)| is_sent(event)).count();
+                counter.fetch_add(sent as u64, Ordering::SeqCst);
+            };
+            worker.log_register().unwrap().insert::<TimelyEventBuilder, _>("timely", move |_, events| {
+                count(events.as_deref().unwrap_or_default());
+            });
+            graph::run(worker, post)
+        };
+        start(&Arc::new(job(&spec, &context)), &context, body).unwrap();
+        sent.load(Ordering::SeqCst)
+    }
+
+    #[test]
+    fn without_fusion_each_batch_is_a_message_from_each_stage_to_the_next() {
+        assert_eq!(messages("auto", 25), 25);
+        assert_eq!(messages("off", 25), 3 * 25);
     }
 }

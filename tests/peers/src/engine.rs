@@ -76,6 +76,11 @@ impl Engine {
         engine
     }
 
+    /// A plugin of the build.
+    pub fn library(&self, name: &str) -> PathBuf {
+        self.built.join(format!("lib{name}.so"))
+    }
+
     /// The command line, with the data folder in which the backend is set up.
     pub fn crossrun(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.built.join("crossrun"));
@@ -144,7 +149,7 @@ impl Engine {
 
     fn handwritten(&self, script: &str, point: Point, seed: u64) -> Measured {
         let mut command = self.script(script);
-        command.arg(self.built.join("libstandard_workloads.so")).arg(point.spec(seed).to_string());
+        command.arg(self.library("standard_workloads")).arg(point.spec(seed).to_string());
         let words = words(command);
         Measured {
             seconds: words[0].parse().unwrap(),

@@ -7,8 +7,7 @@
 
 mod program;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,17 +15,22 @@ use crossrun::protocol::LibraryFile;
 use crossrun::{inspect, load};
 use plugin_api::{HostServices, Progress, RunContext, WorkloadHandle, WorkloadRunner, WorkloadSpec};
 
-use peers::{Pair, heading};
+use peers::{Engine, Pair, Point, heading};
 
 const BAR: &str = "not wholly above 1.05";
 
 fn main() {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    build(target);
-    let mut timely =
-        load::runner(&library(target, "timely_runner"), Arc::new(NoHost), log::LevelFilter::Off).unwrap();
-    let workloads = load::workloads(&library(target, "standard_workloads")).unwrap();
+    let engine = Engine::set_up("timely", env!("CARGO_MANIFEST_DIR"));
     heading();
+    beside_direct(&engine);
+    peaks(&engine);
+}
+
+/// The backend without its process, beside the program.
+fn beside_direct(engine: &Engine) {
+    let file = library(engine.library("timely_runner"));
+    let mut timely = load::runner(&file, Arc::new(NoHost), log::LevelFilter::Off).unwrap();
+    let workloads = load::workloads(&library(engine.library("standard_workloads"))).unwrap();
     for (name, items, batch_size, rounds) in [
         ("scheduler_comparison", 2000, 1, 8),
         ("pipeline", 20_000, 100, 31),
@@ -42,6 +46,19 @@ fn main() {
         }
         let pair = Pair { with: || timed(&mut backend), without: || timed(&direct) };
         pair.compare(&format!("{name}, {items} items, batch_size {batch_size}"), BAR, rounds);
+    }
+}
+
+/// Ten times the items must not take more memory.
+fn peaks(engine: &Engine) {
+    for backend in ["native", "timely"] {
+        let [few, many] = [1_000_000, 10_000_000].map(|items| {
+            let extra = r#"{"batch_size": 1000}"#;
+            engine.peak_mib(backend, Point { workload: "word_count", items, parallelism: 2, extra })
+        });
+        println!(
+            "{backend}: peak of all processes at 10⁶ and 10⁷ items of word_count, batch size 1000: {few:.0} and {many:.0} MiB"
+        );
     }
 }
 
@@ -62,15 +79,7 @@ fn timed<T>(mut body: impl FnMut() -> T) -> f64 {
     seconds
 }
 
-fn build(target: &Path) {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--release", "-p", "timely_runner", "-p", "standard_workloads"]);
-    let status = cargo.arg("--target-dir").arg(target).current_dir(env!("CARGO_MANIFEST_DIR")).status();
-    assert!(status.unwrap().success());
-}
-
-fn library(target: &Path, name: &str) -> LibraryFile {
-    let path: PathBuf = target.join("release").join(format!("lib{name}.so"));
+fn library(path: PathBuf) -> LibraryFile {
     LibraryFile { sha256: inspect::sha256_of(&path).unwrap(), path }
 }
 
