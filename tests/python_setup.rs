@@ -204,6 +204,55 @@ fn a_package_that_is_not_the_one_is_refused() {
     assert!(environments(&place).is_empty());
 }
 
+/// A backend whose engine is published as source only.
+fn built() -> Place {
+    let place = Place::empty();
+    place.stage(&plugin("standard_workloads"));
+    place.stage(&hostile("built_runner"));
+    place
+}
+
+/// A folder with the fixtures' source archive, and this for the tool that builds it.
+fn wheels_with(place: &Place, tool: Option<Vec<u8>>) -> PathBuf {
+    let folder = place.path().join("wheels");
+    std::fs::create_dir(&folder).unwrap();
+    let archive = "tiny_engine-2.0.tar.gz";
+    std::fs::copy(repository().join("tests/fixtures/wheels").join(archive), folder.join(archive)).unwrap();
+    if let Some(tool) = tool {
+        std::fs::write(folder.join("tiny_builder-1.0-py3-none-any.whl"), tool).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_package_that_is_source_is_built_with_the_tool_that_was_declared() {
+    let place = built();
+    crossrun(&place, &["setup", "built"]).code(0);
+    let run = ["run", "--json", "--backend", "built", "--workload", "word_count"];
+    let record = crossrun(&place, &run).code(0).json();
+    assert_eq!(record["metadata"]["verified"], true);
+    assert_eq!(record["metadata"]["versions"]["tiny_engine"], "2.0");
+}
+
+#[test]
+fn a_build_tool_that_is_not_the_one_is_refused_and_nothing_is_built() {
+    let tool = repository().join("tests/fixtures/wheels/tiny_builder-1.0-py3-none-any.whl");
+    let mut forged = std::fs::read(tool).unwrap();
+    let place_of_text = forged.windows(8).position(|bytes| bytes == b"as small").unwrap();
+    forged[place_of_text] = b'A';
+    for (tool, words) in
+        [(None, "tiny-builder==1.0"), (Some(forged), "THESE PACKAGES DO NOT MATCH THE HASHES")]
+    {
+        let place = built();
+        let ran = Ran::of(with_wheels_in(&place, &["setup", "built"], &wheels_with(&place, tool))).code(8);
+        let ran = ran.says(words);
+        one_line(&ran);
+        assert!(!ran.stderr().contains("tiny-engine"), "{}", ran.explain());
+        let left = std::fs::read_dir(place.data().join("environments/built")).into_iter().flatten();
+        assert_eq!(left.count(), 0, "{}", ran.explain());
+    }
+}
+
 /// A file system of its own, as small as that, for as long as this lives.
 struct Small(PathBuf);
 

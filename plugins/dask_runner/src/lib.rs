@@ -12,6 +12,7 @@ plugin_api::export_runner!(name = "dask", runner = PythonRunner::new(&DASK));
 static DASK: Engine = Engine {
     name: "dask",
     requirements: include_str!("../requirements.txt"),
+    build_requirements: "",
     python: PythonRange::new((3, 11), (3, 14)),
     driver: include_str!("../driver.py"),
     files: &[

@@ -11,6 +11,9 @@ pub struct Engine {
     pub name: &'static str,
     /// What to install, as pip's `requirements.txt` with a hash for each package; empty if nothing is needed.
     pub requirements: &'static str,
+    /// What builds the packages that are published as source only, in the same form. It is installed before them, as what
+    /// an installer fetches for a build by itself has no hash. Empty if all are published built: then no source is taken.
+    pub build_requirements: &'static str,
     /// The versions of Python that it runs on.
     pub python: PythonRange,
     /// The text of `driver.py`, which implements `crossrun_engine.Driver` and ends with `serve`.
@@ -30,15 +33,24 @@ impl Engine {
         !self.requirements.trim().is_empty()
     }
 
-    /// How many packages are to be installed.
-    pub(crate) fn packages(&self) -> u64 {
-        let is_package = |line: &&str| !line.is_empty() && !line.starts_with(['#', '-', ' ', '\t', '\\']);
-        self.requirements.lines().filter(is_package).count() as u64
+    /// Whether some packages are built here.
+    pub(crate) fn builds(&self) -> bool {
+        !self.build_requirements.trim().is_empty()
     }
 
-    /// SHA-256 of the requirements, in hex.
+    /// How many packages are to be installed.
+    pub(crate) fn packages(&self) -> u64 {
+        packages(self.build_requirements) + packages(self.requirements)
+    }
+
+    /// SHA-256 of all requirements, in hex.
     pub(crate) fn requirements_hash(&self) -> String {
-        hex::encode(Sha256::digest(self.requirements))
+        let mut digest = Sha256::new_with_prefix(self.requirements);
+        if self.builds() {
+            digest.update([0]);
+            digest.update(self.build_requirements);
+        }
+        hex::encode(digest.finalize())
     }
 
     /// The command that sets it up.
@@ -47,12 +59,28 @@ impl Engine {
     }
 }
 
+/// How many packages `requirements` names.
+pub(crate) fn packages(requirements: &str) -> u64 {
+    let is_package = |line: &&str| !line.is_empty() && !line.starts_with(['#', '-', ' ', '\t', '\\']);
+    requirements.lines().filter(is_package).count() as u64
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::fixture::ENGINE;
+    use super::*;
+    use crate::fixture::{BUILT, ENGINE};
 
     #[test]
     fn packages_are_counted_and_their_hashes_are_not() {
         assert_eq!(ENGINE.packages(), 2);
+        assert_eq!(BUILT.packages(), 3);
+    }
+
+    #[test]
+    fn another_build_tool_makes_another_environment() {
+        const NEWER: Engine = Engine { build_requirements: "builder==2 --hash=sha256:33", ..BUILT };
+        assert_eq!(ENGINE.requirements_hash(), hex::encode(Sha256::digest(ENGINE.requirements)));
+        assert_ne!(ENGINE.requirements_hash(), BUILT.requirements_hash());
+        assert_ne!(BUILT.requirements_hash(), NEWER.requirements_hash());
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use plugin_api::{ErrorKind, RunnerError, SetupContext};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, packages};
 use crate::environment::{self, Environments};
 use crate::group::Group;
 use crate::interpreter::{Interpreter, on_path};
@@ -82,15 +82,26 @@ impl Installation<'_> {
         fs::create_dir_all(parent).map_err(|error| self.file("make the folder", error))?;
         let uv = usable_uv();
         self.context.progress(0, self.engine.packages(), "making the environment");
-        self.execute(self.venv(uv.as_deref(), folder))?;
+        self.execute(self.venv(uv.as_deref(), folder), 0)?;
         if uv.is_none() {
-            self.execute(pip(folder))?;
+            self.execute(pip(folder), 0)?;
         }
-        let requirements = folder.join("requirements.txt");
-        fs::write(&requirements, self.engine.requirements)
-            .map_err(|error| self.file("write the requirements", error))?;
-        self.execute(installer(uv.as_deref(), folder, &requirements))?;
+        let Engine { requirements, build_requirements, .. } = *self.engine;
+        if self.engine.builds() {
+            let listed = self.write(folder, "build-requirements.txt", build_requirements)?;
+            self.execute(installer(uv.as_deref(), folder, &listed, Sources::Refused), 0)?;
+        }
+        let listed = self.write(folder, "requirements.txt", requirements)?;
+        let sources = if self.engine.builds() { Sources::Built } else { Sources::Refused };
+        self.execute(installer(uv.as_deref(), folder, &listed, sources), packages(build_requirements))?;
         self.environments.mark(folder, self.interpreter).map_err(|error| self.file("write the marker", error))
+    }
+
+    /// A list of requirements, where the installer can read it.
+    fn write(&self, folder: &Path, name: &str, requirements: &str) -> Result<PathBuf, InstallError> {
+        let path = folder.join(name);
+        fs::write(&path, requirements).map_err(|error| self.file("write the requirements", error))?;
+        Ok(path)
     }
 
     fn venv(&self, uv: Option<&Path>, folder: &Path) -> Command {
@@ -104,11 +115,11 @@ impl Installation<'_> {
         command
     }
 
-    /// Runs one step to its end, with its output as progress and in the log.
-    fn execute(&self, mut command: Command) -> Result<(), InstallError> {
+    /// Runs one step to its end, with its output as progress and in the log. So many packages are `done` before.
+    fn execute(&self, mut command: Command, done: u64) -> Result<(), InstallError> {
         let mut running =
             Running::start(&mut command).map_err(|error| self.file("start the installer", error))?;
-        let mut told = Told::new(self.context, self.engine.packages());
+        let mut told = Told::new(self.context, done, self.engine.packages());
         while !running.group.has_ended() {
             match running.lines.recv_timeout(TICK) {
                 Ok(line) => told.line(line),
@@ -173,19 +184,41 @@ fn pip(folder: &Path) -> Command {
     command
 }
 
-fn installer(uv: Option<&Path>, folder: &Path, requirements: &Path) -> Command {
+/// What is done with a package that is published as source only.
+#[derive(Clone, Copy, Debug)]
+enum Sources {
+    /// It is no package that can be installed: the installer would fetch a build tool for it, without a hash.
+    Refused,
+    /// It is built with the tools that are in the environment, and nothing is fetched for that.
+    Built,
+}
+
+fn installer(uv: Option<&Path>, folder: &Path, requirements: &Path, sources: Sources) -> Command {
     let python = environment::python(folder);
     let mut command = Command::new(uv.unwrap_or(&python));
     match uv {
+        // Not `sync`, which would take the build tools away again.
         Some(_) => {
-            command.args(["pip", "sync", "--require-hashes", "--compile-bytecode", "--python"]).arg(&python);
+            command.args([
+                "pip",
+                "install",
+                "--require-hashes",
+                "--no-deps",
+                "--compile-bytecode",
+                "--python",
+            ]);
+            command.arg(&python);
         }
         None => {
             command.args(["-I", "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-input"]);
-            command.args(["--disable-pip-version-check", "--progress-bar=off", "-r"]);
+            command.args(["--disable-pip-version-check", "--progress-bar=off"]);
         }
     }
-    command.arg(requirements);
+    match sources {
+        Sources::Refused => command.args(["--only-binary", ":all:"]),
+        Sources::Built => command.arg("--no-build-isolation"),
+    };
+    command.arg("-r").arg(requirements);
     command
 }
 
@@ -271,9 +304,9 @@ struct Told<'a> {
 }
 
 impl<'a> Told<'a> {
-    fn new(context: &'a SetupContext, packages: u64) -> Self {
+    fn new(context: &'a SetupContext, seen: u64, packages: u64) -> Self {
         let log = context.log_dir().join("setup.log");
-        Self { context, packages, seen: 0, text: String::new(), log }
+        Self { context, packages, seen, text: String::new(), log }
     }
 
     fn line(&mut self, line: String) {
@@ -320,7 +353,7 @@ mod tests {
     use plugin_api::{HostServices, Progress};
 
     use super::*;
-    use crate::fixture::{ENGINE, program};
+    use crate::fixture::{BUILT, ENGINE, program};
     use crate::interpreter::PythonRange;
 
     #[derive(Default)]
@@ -348,22 +381,30 @@ mod tests {
 
     /// What comes of an interpreter whose `-m venv` runs `script`, told as the host is told.
     fn install(script: &str, host: &Arc<Host>) -> (tempfile::TempDir, Result<(), RunnerError>) {
+        install_engine(&ENGINE, script, host)
+    }
+
+    fn install_engine(
+        engine: &Engine,
+        script: &str,
+        host: &Arc<Host>,
+    ) -> (tempfile::TempDir, Result<(), RunnerError>) {
         let data = tempfile::tempdir().unwrap();
         let path = data.path().join("base");
         let answer = format!("[ \"$3\" = -c ] && echo '[[3, 11, 1], \"{}\"]' && exit", path.display());
         program(data.path(), "base", &format!("{answer}\nfolder=\"$5\"\n{script}"));
         let range = PythonRange::new((3, 9), (3, 11));
         let interpreter = Interpreter::find(Some(&path), range, None).unwrap();
-        let environments = Environments::new(&ENGINE, data.path());
+        let environments = Environments::new(engine, data.path());
         let context = SetupContext::new(Arc::<Host>::clone(host), data.path().into(), data.path().into());
         let folder = environments.place(&interpreter);
         let installation = Installation {
-            engine: &ENGINE,
+            engine,
             environments: &environments,
             interpreter: &interpreter,
             context: &context,
         };
-        let made = installation.make(&folder).map_err(|error| error.told(&ENGINE));
+        let made = installation.make(&folder).map_err(|error| error.told(engine));
         assert_eq!(folder.exists(), made.is_ok(), "half an environment was left");
         (data, made)
     }
@@ -397,6 +438,41 @@ mod tests {
         assert_eq!(told, expected.map(|(done, total, message)| (done, total, message.to_owned())));
         let log = fs::read_to_string(data.path().join("setup.log")).unwrap();
         assert!(log.contains("noise"), "{log}");
+    }
+
+    #[test]
+    fn what_builds_a_package_is_installed_before_it_and_nothing_is_fetched_for_the_build() {
+        let host = Arc::new(Host::default());
+        let (data, made) = install_engine(&BUILT, &venv("Collecting $*", 0), &host);
+        made.unwrap();
+        let told: Vec<_> =
+            host.progress.lock().unwrap().iter().map(|(done, total, _)| (*done, *total)).collect();
+        assert_eq!(told, [(0, 3), (1, 3), (2, 3)]);
+        let log = fs::read_to_string(data.path().join("setup.log")).unwrap();
+        let steps: Vec<_> = log.lines().filter(|line| line.starts_with("Collecting")).collect();
+        assert!(
+            steps[0].contains("build-requirements.txt") && steps[0].contains("--only-binary :all:"),
+            "{log}"
+        );
+        assert!(steps[1].contains("/requirements.txt") && steps[1].contains("--no-build-isolation"), "{log}");
+    }
+
+    #[test]
+    fn both_installers_check_hashes_and_take_no_source_unless_it_is_built_with_what_is_there() {
+        let words = |uv: Option<&str>, sources| {
+            let command = installer(uv.map(Path::new), Path::new("/x"), Path::new("/y"), sources);
+            let words: Vec<_> = command.get_args().map(|word| word.to_str().unwrap().to_owned()).collect();
+            words.join(" ")
+        };
+        for uv in [None, Some("uv")] {
+            let (refused, built) = (words(uv, Sources::Refused), words(uv, Sources::Built));
+            for words in [&refused, &built] {
+                assert!(words.contains("pip install --require-hashes --no-deps"), "{words}");
+                assert!(words.ends_with("-r /y"), "{words}");
+            }
+            assert!(refused.contains("--only-binary :all:") && !refused.contains("isolation"), "{refused}");
+            assert!(built.contains("--no-build-isolation") && !built.contains("--only-binary"), "{built}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! static MINE: Engine = Engine {
 //!     name: "mine",
 //!     requirements: include_str!("../requirements.txt"),
+//!     build_requirements: "",
 //!     python: PythonRange::new((3, 9), (3, 13)),
 //!     driver: include_str!("../driver.py"),
 //!     files: &[],

@@ -10,6 +10,7 @@ plugin_api::export_runner!(name = "python", runner = PythonRunner::new(&PYTHON))
 static PYTHON: Engine = Engine {
     name: "python",
     requirements: "",
+    build_requirements: "",
     python: PythonRange::new((3, 9), (3, 14)),
     driver: include_str!("../driver.py"),
     files: &[],

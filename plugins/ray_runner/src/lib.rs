@@ -10,6 +10,7 @@ plugin_api::export_runner!(name = "ray", runner = PythonRunner::new(&RAY));
 static RAY: Engine = Engine {
     name: "ray",
     requirements: include_str!("../requirements.txt"),
+    build_requirements: "",
     python: PythonRange::new((3, 10), (3, 14)),
     driver: include_str!("../driver.py"),
     files: &[

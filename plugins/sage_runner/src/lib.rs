@@ -10,6 +10,7 @@ plugin_api::export_runner!(name = "sage", runner = PythonRunner::new(&SAGE));
 static SAGE: Engine = Engine {
     name: "sage",
     requirements: include_str!("../requirements.txt"),
+    build_requirements: "",
     python: PythonRange::new((3, 11), (3, 13)),
     driver: include_str!("../driver.py"),
     files: &[

@@ -17,6 +17,7 @@ plugin_api::export_runner!(name = "spark", runner = SparkRunner::new());
 static SPARK: Engine = Engine {
     name: "spark",
     requirements: include_str!("../requirements.txt"),
+    build_requirements: include_str!("../build-requirements.txt"),
     python: PythonRange::new((3, 11), (3, 13)),
     driver: include_str!("../driver.py"),
     files: &[("crossrun_spark.py", include_str!("../crossrun_spark.py"))],

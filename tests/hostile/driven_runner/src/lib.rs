@@ -8,6 +8,7 @@ plugin_api::export_runner!(name = "driven", runner = PythonRunner::new(&DRIVEN))
 static DRIVEN: Engine = Engine {
     name: "driven",
     requirements: "",
+    build_requirements: "",
     python: PythonRange::new((3, 9), (3, 14)),
     driver: include_str!("../driver.py"),
     files: &[("serial.py", include_str!("../serial.py"))],

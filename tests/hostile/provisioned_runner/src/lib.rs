@@ -7,6 +7,7 @@ plugin_api::export_runner!(name = "provisioned", runner = PythonRunner::new(&PRO
 static PROVISIONED: Engine = Engine {
     name: "provisioned",
     requirements: "tiny-engine==1.0 \\\n    --hash=sha256:c959773c4c3b8963e7b7141659adae6b3fb97e489b65dddbcb9a07fbf3d2f19b\n",
+    build_requirements: "",
     python: PythonRange::new((3, 9), (3, 14)),
     driver: include_str!("../driver.py"),
     files: &[("serial.py", include_str!("../../driven_runner/serial.py"))],
