@@ -45,10 +45,17 @@ fn a_command_line_that_cannot_be_is_2() {
         (["--extra", "fusion=of"], "fusion"),
         (["--extra", "max_wait_seconds=-1"], "max_wait_seconds"),
         (["--isolation", "some"], "isolation"),
+        (["--memory-limit", "much"], "size"),
+        (["--process-limit", "0"], "process-limit"),
     ] {
         native(&place, &more).code(2).says(word);
     }
     place.crossrun(&["dance"]).code(2);
+    for (variable, value) in [("CROSSRUN_DEADLINES", "load=soon"), ("CROSSRUN_MEMORY_LIMIT", "much")] {
+        let mut command = place.command(&["backends"]);
+        command.env(variable, value);
+        Ran::of(command).code(2).says(variable).says("try: unset");
+    }
 }
 
 #[test]

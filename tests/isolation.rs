@@ -167,8 +167,7 @@ fn the_temporary_folder_of_a_session_goes_with_it_however_it_ends() {
     let note = place.path().join("note");
     for shelter in SHELTERS {
         for (behaviour, code) in [("litter", 0), ("litter+segfault", 4), ("litter+sleep", 4)] {
-            let mut command =
-                place.misbehaving_command(behaviour, "run", &["--timeout", "300ms", "--no-lock"]);
+            let mut command = place.misbehaving_command(behaviour, "run", &["--timeout", "5s", "--no-lock"]);
             command.env("CROSSRUN_NAMESPACES", shelter).env("TMPDIR", &temporary);
             command.env("CROSSRUN_TEST_LITTER", &note);
             Ran::of(command).code(code);
@@ -208,4 +207,45 @@ fn a_temporary_folder_has_a_short_path_even_where_the_usual_one_is_long() {
     assert!(folder.len() <= 41, "{folder}");
     assert!(!Path::new(&folder).exists(), "{folder}");
     assert_eq!(entries(&long), 0);
+}
+
+#[test]
+fn a_backend_that_takes_too_much_is_ended_and_the_row_says_what_allows_more() {
+    let place = Place::with_misbehaving();
+    let cases = [
+        ("allocate", ["--memory-limit", "300MiB"], "memory_limit", "but may have 300 MiB"),
+        ("fork_bomb", ["--process-limit", "64"], "process_limit", "processes, but may have 64"),
+    ];
+    for (shelter, (behaviour, limit, kind, words)) in
+        SHELTERS.into_iter().flat_map(|shelter| cases.map(|case| (shelter, case)))
+    {
+        let ran = misbehave_in(&place, shelter, behaviour, "run", &limit).code(4).says(words);
+        let error = &ran.json()["metadata"]["error"];
+        assert_eq!((&error["kind"], &error["phase"]), (&kind.into(), &"run".into()), "{}", ran.explain());
+        let remedy = format!("{} with more than", limit[0]);
+        assert!(error["remedy"].as_str().unwrap().contains(&remedy), "{}", ran.explain());
+    }
+}
+
+#[test]
+fn processes_that_start_the_next_and_leave_are_ended_too() {
+    for shelter in SHELTERS {
+        let place = Place::with_misbehaving();
+        let mut command = place.misbehaving_command("fork_chains", "run", &[]);
+        command.env("CROSSRUN_NAMESPACES", shelter).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        assert!(child.wait().unwrap().success());
+        assert_eq!(processes_of_sessions_of(child.id()), [0_u32; 0], "with namespaces {shelter}");
+    }
+}
+
+#[test]
+fn a_log_that_grows_without_end_is_cut_and_costs_a_warning() {
+    let place = Place::with_misbehaving();
+    let mut command = place.misbehaving_command("print_much", "run", &["--log-limit", "1MiB"]);
+    command.env("CROSSRUN_TEST_MIB", "50");
+    let record = Ran::of(command).code(0).says("a log grew too large").json();
+    let log = std::fs::read(record["metadata"]["log"].as_str().unwrap()).unwrap();
+    assert!(log.len() < 2 << 20, "{} bytes", log.len());
+    assert!(log.ends_with(b"the last line\n"));
 }

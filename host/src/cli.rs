@@ -5,6 +5,7 @@ mod compare;
 mod completions;
 mod exit;
 mod host;
+mod limits;
 mod observe;
 mod options;
 mod report;

@@ -20,24 +20,6 @@ use crate::session::{CallError, Observer};
 pub use backend::Backend;
 pub use engine::{Closing, Engine};
 
-/// How long each phase may take. A run has its own limit.
-pub mod deadline {
-    use std::time::Duration;
-
-    /// Opening the library and making its runner.
-    pub const LOAD: Duration = Duration::from_secs(10);
-    /// Asking whether the backend could start.
-    pub const PROBE: Duration = Duration::from_secs(5);
-    /// Starting the engine.
-    pub const OPEN: Duration = Duration::from_secs(120);
-    /// Stopping the engine.
-    pub const CLOSE: Duration = Duration::from_secs(30);
-    /// Decoding a sink's state.
-    pub const JUDGE: Duration = Duration::from_secs(60);
-    /// Listing the workloads of a library.
-    pub const CATALOGUE: Duration = Duration::from_secs(10);
-}
-
 /// Keys of `extra` that every backend reads, or the host itself.
 pub const COMMON_OPTIONS: [&str; 3] = ["batch_size", "fusion", "max_wait_seconds"];
 

@@ -14,12 +14,16 @@ mod death;
 pub mod frame;
 pub mod init;
 mod interrupt;
+mod limits;
+mod logs;
 mod namespace;
+mod orders;
 mod reports;
 mod scratch;
 pub mod supervise;
 mod tree;
 mod usage;
+mod watch;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -38,8 +42,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 pub use cores::Cores;
 pub use death::Death;
 pub use interrupt::Interrupt;
+pub use limits::{Bytes, Excess, Limits};
 pub use usage::Usage;
 
+use orders::Orders;
 use reports::{Report, Reports};
 
 /// The hidden command of the supervisor.
@@ -66,6 +72,8 @@ pub struct Command {
     arguments: Vec<OsString>,
     log: PathBuf,
     cores: Option<Cores>,
+    limits: Limits,
+    owns_folder: bool,
 }
 
 impl Command {
@@ -76,14 +84,40 @@ impl Command {
         log: &Path,
     ) -> Self {
         let arguments = arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
-        Self { executable: executable.into(), arguments, log: log.into(), cores: None }
+        let limits = Limits::usual();
+        Self {
+            executable: executable.into(),
+            arguments,
+            log: log.into(),
+            cores: None,
+            limits,
+            owns_folder: false,
+        }
     }
 
     /// Keeps the whole tree to these cores; without any, it may use what this process may.
     #[must_use]
-    pub fn on(mut self, cores: Option<Cores>) -> Self {
-        self.cores = cores;
-        self
+    pub fn on(self, cores: Option<Cores>) -> Self {
+        Self { cores, ..self }
+    }
+
+    /// What the tree may take.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Every log in the folder of its log is kept small, not just its own: plugins write others beside it.
+    #[must_use]
+    pub fn with_logs_beside(self) -> Self {
+        Self { owns_folder: true, ..self }
+    }
+
+    fn orders(&self, shelter: Shelter, scratch: PathBuf) -> Orders {
+        let folder = self.log.parent().filter(|_| self.owns_folder);
+        let mut command = vec![self.executable.clone().into()];
+        command.extend_from_slice(&self.arguments);
+        Orders { shelter, scratch, limits: self.limits, logs: folder.map(Path::to_owned), command }
     }
 }
 
@@ -107,6 +141,9 @@ pub enum Failure {
     /// The worker died.
     #[error("it {0}")]
     Died(Death),
+    /// It had too much of something, and was ended.
+    #[error("it had too much of something")]
+    Exceeded(Excess),
     /// What came was no message.
     #[error("it sent something that is no message")]
     Malformed,
@@ -125,6 +162,8 @@ pub struct Ending {
     pub death: Option<Death>,
     /// How many processes it left behind, which were then killed. Not counted if the worker itself had to be killed.
     pub leftovers: u32,
+    /// Whether the beginning of a log was left out, as it grew too large.
+    pub log_cut: bool,
     /// The temporary folder, if it could not be removed, and why.
     pub unremoved: Option<Unremoved>,
 }
@@ -180,6 +219,10 @@ impl Shelter {
             Self::Subreaper => "subreaper",
         }
     }
+
+    fn of_word(word: &str) -> Option<Self> {
+        [Self::Namespace, Self::Subreaper].into_iter().find(|shelter| shelter.word() == word)
+    }
 }
 
 /// A worker's process tree.
@@ -196,7 +239,9 @@ pub struct Isolated {
     channel_closed: bool,
     incoming: frame::Incoming,
     death: Option<Death>,
+    excess: Option<Excess>,
     leftovers: u32,
+    log_cut: bool,
     /// The tree's temporary folder.
     scratch: PathBuf,
     unremoved: Option<Unremoved>,
@@ -223,10 +268,8 @@ impl Isolated {
             None => supervisor.env_remove(CORES),
         };
         let supervisor = supervisor
-            .args([SUPERVISE, shelter.word()])
-            .arg(&scratch)
-            .arg(&command.executable)
-            .args(&command.arguments)
+            .arg(SUPERVISE)
+            .args(command.orders(shelter, scratch.clone()).words())
             .env(MARKER, &marker)
             .env(TEMPORARY_FOLDER, &scratch)
             .stdin(Stdio::from(OwnedFd::from(supervisor_end)))
@@ -245,7 +288,9 @@ impl Isolated {
             channel_closed: false,
             incoming: frame::Incoming::default(),
             death: None,
+            excess: None,
             leftovers: 0,
+            log_cut: false,
             scratch,
             unremoved: None,
             ended: false,
@@ -289,11 +334,14 @@ impl Isolated {
     /// Waits for the worker's next message.
     ///
     /// # Errors
-    /// [`Failure`] when the worker dies, sends no message, or `deadline` or an interrupt comes first.
+    /// [`Failure`] when the worker dies, has too much, sends no message, or `deadline` or an interrupt comes first.
     pub fn receive(&mut self, deadline: Option<Instant>, interrupt: &Interrupt) -> Result<Vec<u8>, Failure> {
         loop {
             if let Some(message) = self.incoming.take()? {
                 return Ok(message);
+            }
+            if let Some(excess) = self.excess {
+                return Err(Failure::Exceeded(excess));
             }
             if self.channel_closed {
                 return Err(self.why_closed());
@@ -336,6 +384,8 @@ impl Isolated {
         match report {
             Some(Report::Died(death)) => self.death = Some(death),
             Some(Report::Leftovers(count)) => self.leftovers = count,
+            Some(Report::Exceeded(excess)) => self.excess = Some(excess),
+            Some(Report::LogCut) => self.log_cut = true,
             Some(Report::Started | Report::NoNamespace(_)) => {}
             None if self.reports.closed() => {
                 self.death.get_or_insert(Death::Lost);
@@ -353,7 +403,7 @@ impl Isolated {
     /// The channel is closed: most often because the worker died, of which the news may take a moment.
     fn why_closed(&mut self) -> Failure {
         let deadline = Instant::now() + Duration::from_secs(1);
-        while self.death.is_none() {
+        while self.death.is_none() && self.excess.is_none() {
             if self.read_reports().is_err() || self.death.is_some() {
                 break;
             }
@@ -361,7 +411,9 @@ impl Isolated {
                 break;
             }
         }
-        self.death.map_or(Failure::Closed, Failure::Died)
+        // It was the supervisor then who killed the worker.
+        let excess = self.excess.map(Failure::Exceeded);
+        excess.or(self.death.map(Failure::Died)).unwrap_or(Failure::Closed)
     }
 
     /// What the tree has used so far; peaks count from now on.
@@ -377,7 +429,8 @@ impl Isolated {
     /// Lets the worker leave, kills it and all that it started after `grace`, and returns when nothing is left.
     pub fn end(mut self, grace: Duration) -> Ending {
         self.finish(grace);
-        Ending { death: self.death, leftovers: self.leftovers, unremoved: self.unremoved.take() }
+        let Self { death, leftovers, log_cut, ref mut unremoved, .. } = self;
+        Ending { death, leftovers, log_cut, unremoved: unremoved.take() }
     }
 
     fn finish(&mut self, grace: Duration) {

@@ -48,11 +48,8 @@ impl Judge {
     ///
     /// # Errors
     /// When the library crashes, hangs or refuses.
-    pub fn catalogue(
-        &mut self,
-        deadline: Duration,
-        observer: &mut dyn Observer,
-    ) -> Result<Vec<CatalogueEntry>, CallError> {
+    pub fn catalogue(&mut self, observer: &mut dyn Observer) -> Result<Vec<CatalogueEntry>, CallError> {
+        let deadline = self.session.deadlines().catalogue;
         let request = Request::Catalogue { library: self.library.clone() };
         match self.session.call("catalogue", request, Some(deadline), observer)? {
             Reply::Catalogue { entries } => Ok(entries),
@@ -73,18 +70,24 @@ impl Judge {
         }
     }
 
-    /// What must come out, by the serial oracle or by what it computed before.
+    /// What must come out of a run that may take `timeout`, by the serial oracle or by what it computed before.
     ///
     /// # Errors
     /// When the spec is not valid, or the oracle fails.
-    pub fn expect(&mut self, spec: &WorkloadSpec, observer: &mut dyn Observer) -> Result<Outcome, CallError> {
+    pub fn expect(
+        &mut self,
+        spec: &WorkloadSpec,
+        timeout: Duration,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, CallError> {
         let kept = self.cache.join(format!("{}.json", cache_key(spec, &self.library)));
         if let Some(outcome) = read_kept(&kept) {
             return Ok(outcome);
         }
         let started = Instant::now();
         let request = Request::Expect { spec: spec.clone(), library: self.library.clone() };
-        let outcome = self.outcome("expect", request, None, observer)?;
+        let deadline = self.session.deadlines().expect_of(timeout, spec.parallelism);
+        let outcome = self.outcome("expect", request, deadline, observer)?;
         if started.elapsed() >= WORTH_KEEPING {
             // A cache that cannot be written costs time, not truth.
             keep(&kept, &outcome)
@@ -101,21 +104,21 @@ impl Judge {
         &mut self,
         spec: &WorkloadSpec,
         sink_state: &str,
-        deadline: Duration,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, CallError> {
         let (spec, library, sink_state) = (spec.clone(), self.library.clone(), sink_state.to_owned());
-        self.outcome("judge", Request::Judge { spec, library, sink_state }, Some(deadline), observer)
+        let deadline = self.session.deadlines().judge;
+        self.outcome("judge", Request::Judge { spec, library, sink_state }, deadline, observer)
     }
 
     fn outcome(
         &mut self,
         phase: &'static str,
         request: Request,
-        deadline: Option<Duration>,
+        deadline: Duration,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, CallError> {
-        match self.session.call(phase, request, deadline, observer)? {
+        match self.session.call(phase, request, Some(deadline), observer)? {
             Reply::Outcome { outcome } => Ok(outcome),
             _ => Err(CallError::unexpected(phase)),
         }

@@ -1,5 +1,7 @@
 //! A conversation with one worker: requests with deadlines, events while they run, and how it ended.
 
+mod deadlines;
+
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -7,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use plugin_api::{ErrorKind, Progress, RunnerError};
 
-use crate::isolate::{self, Cores, Ending, Failure, Interrupt, Isolated, Usage};
+use crate::isolate::{self, Cores, Ending, Excess, Failure, Interrupt, Isolated, Limits, Usage};
 use crate::protocol::{Reply, Request, VERSION};
 use crate::worker::{self, Worker};
+
+pub use deadlines::Deadlines;
 
 /// How long a worker may take to say hello.
 const HELLO: Duration = Duration::from_secs(10);
@@ -49,6 +53,8 @@ pub enum Fault {
     Crashed,
     /// The deadline passed.
     TimedOut,
+    /// The worker's processes had too much of something, and were ended.
+    Exceeded(Excess),
     /// The user asked to stop.
     Interrupted,
     /// The worker said what no worker says, or could not be started.
@@ -102,6 +108,7 @@ impl CallError {
                 .unwrap_or_default(),
             Fault::Crashed => "crashed".into(),
             Fault::TimedOut => "timed_out".into(),
+            Fault::Exceeded(excess) => excess.word().into(),
             Fault::Interrupted => "interrupted".into(),
             Fault::Protocol => "protocol".into(),
         }
@@ -136,6 +143,10 @@ pub struct Launch {
     pub executable: PathBuf,
     /// How much of the log is wanted.
     pub log_level: log::LevelFilter,
+    /// What its processes may take.
+    pub limits: Limits,
+    /// How long each phase may take.
+    pub deadlines: Deadlines,
     /// What ends every wait.
     pub interrupt: Interrupt,
     /// The cores that its whole process tree is kept to; without any, all that this process may use. Of no effect
@@ -152,6 +163,8 @@ enum Endpoint {
 pub struct WorkerSession {
     endpoint: Endpoint,
     interrupt: Interrupt,
+    limits: Limits,
+    deadlines: Deadlines,
     log: PathBuf,
 }
 
@@ -161,13 +174,26 @@ impl WorkerSession {
     /// # Errors
     /// When no process can be started, or it is not this version's worker.
     pub fn start(launch: &Launch, log: &Path) -> Result<Self, CallError> {
+        Self::start_command(launch, command(launch, log), log)
+    }
+
+    /// Starts a worker for a backend, which may write other logs beside the one at `log`.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_backend(launch: &Launch, log: &Path) -> Result<Self, CallError> {
+        Self::start_command(launch, command(launch, log).with_logs_beside(), log)
+    }
+
+    fn start_command(launch: &Launch, command: isolate::Command, log: &Path) -> Result<Self, CallError> {
         let endpoint = match launch.isolation {
             Isolation::None => {
                 Endpoint::Here(Box::new(worker::here(launch.log_level, launch.interrupt.clone())))
             }
-            Isolation::Process => Endpoint::Process(Box::new(start_process(launch, log)?)),
+            Isolation::Process => Endpoint::Process(Box::new(start_process(&command)?)),
         };
-        let mut session = Self { endpoint, interrupt: launch.interrupt.clone(), log: log.into() };
+        let Launch { interrupt, limits, deadlines, .. } = launch.clone();
+        let mut session = Self { endpoint, interrupt, limits, deadlines, log: log.into() };
         let hello = Request::Hello { version: VERSION, log_level: launch.log_level as u32 };
         match session.call("start", hello, Some(HELLO), &mut Deaf)? {
             Reply::Hello { version: VERSION } => Ok(session),
@@ -181,7 +207,8 @@ impl WorkerSession {
 
     /// A session with a worker in this process.
     pub fn with_worker(worker: Worker, interrupt: Interrupt) -> Self {
-        Self { endpoint: Endpoint::Here(Box::new(worker)), interrupt, log: PathBuf::new() }
+        let (limits, deadlines) = (Limits::usual(), Deadlines::default());
+        Self { endpoint: Endpoint::Here(Box::new(worker)), interrupt, limits, deadlines, log: PathBuf::new() }
     }
 
     /// Asks for `request` and waits for the answer until `deadline` has passed.
@@ -199,7 +226,8 @@ impl WorkerSession {
         let reply = match &mut self.endpoint {
             Endpoint::Here(worker) => worker.handle(request),
             Endpoint::Process(process) => {
-                let mut call = Call { process, interrupt: &self.interrupt, log: &self.log, phase };
+                let (interrupt, limits, log) = (&self.interrupt, &self.limits, &self.log);
+                let mut call = Call { process, interrupt, limits, log, phase };
                 call.exchange(&request, deadline, observer)?
             }
         };
@@ -240,21 +268,31 @@ impl WorkerSession {
         }
     }
 
+    /// How long each phase may take.
+    pub fn deadlines(&self) -> &Deadlines {
+        &self.deadlines
+    }
+
     /// The file with the worker's output.
     pub fn log(&self) -> &Path {
         &self.log
     }
 }
 
-fn start_process(launch: &Launch, log: &Path) -> Result<Isolated, CallError> {
-    let command = isolate::Command::new(&launch.executable, [worker::COMMAND], log).on(launch.cores.clone());
-    isolate::start(&command).map_err(|error| CallError::new(Fault::Protocol, "start", error.to_string()))
+fn command(launch: &Launch, log: &Path) -> isolate::Command {
+    let command = isolate::Command::new(&launch.executable, [worker::COMMAND], log);
+    command.on(launch.cores.clone()).with_limits(launch.limits)
+}
+
+fn start_process(command: &isolate::Command) -> Result<Isolated, CallError> {
+    isolate::start(command).map_err(|error| CallError::new(Fault::Protocol, "start", error.to_string()))
 }
 
 /// One request under way in another process.
 struct Call<'a> {
     process: &'a mut Isolated,
     interrupt: &'a Interrupt,
+    limits: &'a Limits,
     log: &'a Path,
     phase: &'static str,
 }
@@ -322,12 +360,22 @@ impl Call<'_> {
     }
 
     fn failed(&self, failure: &Failure) -> CallError {
+        if let Failure::Exceeded(excess) = failure {
+            return self.exceeded(*excess);
+        }
         let (fault, what) = match failure {
             Failure::Died(death) => (Fault::Crashed, death.to_string()),
             other => (Fault::Protocol, other.to_string()),
         };
         let message = format!("the worker was lost in {}: {what}{}", self.phase, self.last_lines());
         CallError::new(fault, self.phase, message)
+    }
+
+    fn exceeded(&self, excess: Excess) -> CallError {
+        let what = excess.beside(self.limits);
+        let message = format!("the worker was ended in {}: {what}{}", self.phase, self.last_lines());
+        let remedy = Some(excess.remedy(self.limits));
+        CallError { remedy, ..CallError::new(Fault::Exceeded(excess), self.phase, message) }
     }
 
     /// The end of the worker's log, for a message.

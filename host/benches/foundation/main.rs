@@ -85,6 +85,8 @@ fn round_trip() {
         isolation: Isolation::Process,
         executable: env!("CARGO_BIN_EXE_crossrun").into(),
         log_level: log::LevelFilter::Off,
+        limits: crossrun::isolate::Limits::usual(),
+        deadlines: crossrun::session::Deadlines::default(),
         interrupt: Interrupt::never(),
         cores: None,
     };

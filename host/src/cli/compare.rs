@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::Value;
 
 use super::host::Host;
+use super::limits::LimitArguments;
 use super::{Exit, GlobalArguments, Problem, options};
 use crate::compare::model::Rigor;
 use crate::dispatch::rig::{Cast, Rig, Stopped};
@@ -79,6 +80,8 @@ pub(super) struct Arguments {
     /// When a single run is ended.
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = options::duration)]
     timeout: Duration,
+    #[command(flatten)]
+    limits: LimitArguments,
     /// Where records and reports go [default: results/<run id>].
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
@@ -139,7 +142,8 @@ impl Arguments {
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let host = Host::new(global, Isolation::Process, ui)?;
+    let mut host = Host::new(global, Isolation::Process, ui)?;
+    host.limit(&arguments.limits);
     let begun = match &arguments.resume {
         Some(run) => Begun::again(&arguments, run)?,
         None => Begun::anew(&host, &arguments, ui)?,

@@ -114,6 +114,8 @@ pub(super) fn exit_of(error: &CallError) -> Exit {
         Fault::Said(ErrorKind::InvalidSpec) => Exit::Usage,
         Fault::Said(ErrorKind::Setup) => Exit::SetupFailed,
         Fault::Interrupted => Exit::Interrupted,
-        Fault::Said(_) | Fault::Crashed | Fault::TimedOut | Fault::Protocol => Exit::TrialFailed,
+        Fault::Said(_) | Fault::Crashed | Fault::TimedOut | Fault::Exceeded(_) | Fault::Protocol => {
+            Exit::TrialFailed
+        }
     }
 }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use plugin_api::workload::CatalogueEntry;
 
+use super::limits::{self, LimitArguments};
 use super::{Exit, GlobalArguments, Problem};
 use crate::discover::{Outcome, Search};
-use crate::dispatch::{self, Backend, deadline};
+use crate::dispatch::{self, Backend};
 use crate::inspect::Inspected;
 use crate::isolate::{Cores, Interrupt};
 use crate::judge::Judge;
@@ -41,7 +42,9 @@ impl Host {
             check_explicit(&survey)?;
         }
         let interrupt = Interrupt::install().map_err(|error| Problem::unexpected(&error))?;
-        let launch = Launch { isolation, executable, log_level: ui.log_level(), interrupt, cores: None };
+        let (limits, deadlines) = (limits::of_environment()?, limits::deadlines()?);
+        let log_level = ui.log_level();
+        let launch = Launch { isolation, executable, log_level, limits, deadlines, interrupt, cores: None };
         Ok(Self { data_dir, explicit, launch, survey })
     }
 
@@ -51,6 +54,11 @@ impl Host {
 
     pub(super) fn interrupt(&self) -> &Interrupt {
         &self.launch.interrupt
+    }
+
+    /// What workers may take, as far as the command line says so.
+    pub(super) fn limit(&mut self, arguments: &LimitArguments) {
+        arguments.apply(&mut self.launch.limits);
     }
 
     pub(super) fn launch(&self) -> &Launch {
@@ -163,7 +171,7 @@ impl Host {
         folders: &Folders,
     ) -> Result<Vec<CatalogueEntry>, Problem> {
         let mut judge = self.judge(library, folders)?;
-        let entries = judge.catalogue(deadline::CATALOGUE, &mut Deaf);
+        let entries = judge.catalogue(&mut Deaf);
         judge.end();
         Ok(entries?)
     }
@@ -198,7 +206,7 @@ fn rejected_backend(name: &str, row: &Row) -> Problem {
 
 /// One workload of a judge's library.
 pub(super) fn entry(judge: &mut Judge, name: &str) -> Result<CatalogueEntry, Problem> {
-    let entries = judge.catalogue(deadline::CATALOGUE, &mut Deaf)?;
+    let entries = judge.catalogue(&mut Deaf)?;
     let missing = || {
         let message =
             format!("the library has a workload {name:?} by its metadata, but not in its catalogue");

@@ -25,6 +25,22 @@ pub(super) fn parallelism(text: &str) -> Result<u32, String> {
     }
 }
 
+/// A number of bytes, as `500MiB`, `2G` or `1048576`: the units are powers of 1024.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is not a size such as 500MiB or 2GiB");
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let shift = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return Err(wrong()),
+    };
+    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes.filter(|bytes| *bytes > 0).ok_or_else(wrong)
+}
+
 /// `extra.max_wait_seconds`, which is the original layer's way to limit a run.
 pub(super) fn max_wait(extra: &Map<String, Value>) -> Result<Option<Duration>, String> {
     let Some(value) = extra.get("max_wait_seconds") else { return Ok(None) };
@@ -96,6 +112,17 @@ mod tests {
     }
 
     #[test]
+    fn sizes_have_units_or_are_bytes() {
+        assert_eq!(size("500MiB"), Ok(500 << 20));
+        assert_eq!(size("2g"), Ok(2 << 30));
+        assert_eq!(size("1 KB"), Ok(1024));
+        assert_eq!(size("4096"), Ok(4096));
+        for bad in ["", "0", "-1", "1.5G", "MiB", "5x", "99999999999T"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn durations_have_units_or_are_seconds() {
         assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
         assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5400)));
@@ -152,7 +179,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_that_is_typed_panics(text: String) {
-            let _ = (count(&text), duration(&text), extra(&text), run_id(&text));
+            let _ = (count(&text), size(&text), duration(&text), extra(&text), run_id(&text));
         }
     }
 }

@@ -8,6 +8,7 @@ use plugin_api::{RunResult, WorkloadSpec};
 use serde_json::Value;
 
 use super::host::Host;
+use super::limits::LimitArguments;
 use super::reproduce::{push, run_words};
 use super::setup::NotReady;
 use super::{DEFAULT_BACKEND, DEFAULT_WORKLOAD, Exit, GlobalArguments, Problem};
@@ -60,6 +61,8 @@ pub(super) struct Arguments {
     /// When a run is ended: 90s, 10m or 1h [default: extra.max_wait_seconds, or 10m].
     #[arg(long, value_name = "TIME", value_parser = options::duration)]
     timeout: Option<Duration>,
+    #[command(flatten)]
+    limits: LimitArguments,
     /// Set the backend up first, if it is not.
     #[arg(long)]
     setup: bool,
@@ -82,6 +85,7 @@ struct Options {
     output_dir: PathBuf,
     run_id: String,
     timeout: Duration,
+    limits: LimitArguments,
     setup: bool,
     isolation: Isolation,
     cores: Option<u32>,
@@ -117,6 +121,7 @@ impl Options {
             spec,
             nodes,
             timeout,
+            limits: arguments.limits,
             setup: arguments.setup,
             isolation: arguments.isolation,
             cores: arguments.cores,
@@ -129,6 +134,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     let options = Options::resolve(arguments)?;
     let mut host = Host::new(global, options.isolation, ui)?;
     options.cores.map_or(Ok(()), |cores| host.keep_to(cores))?;
+    host.limit(&options.limits);
     let runner = host.runner(&options.backend)?;
     let library = host.workload_library(&options.spec.name)?;
     let folders = host.folders(&options.run_id)?;
@@ -187,10 +193,11 @@ fn with_log(mut conditions: Conditions) -> Conditions {
 
 /// The command that runs this again, with every default written out.
 fn reproduce(host: &Host, options: &Options) -> String {
-    let Options { backend, spec, nodes, output_dir, timeout, isolation, cores, .. } = options;
+    let Options { backend, spec, nodes, output_dir, timeout, limits, isolation, cores, .. } = options;
     let mut words = run_words(backend, spec, spec.seed, *nodes);
     push(&mut words, "output-dir", output_dir.display());
     push(&mut words, "timeout", format!("{}s", timeout.as_secs_f64()));
+    limits.push(&mut words);
     push(&mut words, "isolation", isolation.word());
     if let Some(cores) = cores {
         push(&mut words, "cores", cores);
@@ -253,10 +260,10 @@ impl Attempt<'_> {
 
     /// Makes sure that the backend could start, and computes what must come out.
     fn prepare(&self, backend: &mut Backend, judge: &mut Judge, ui: &mut Ui) -> Result<Outcome, NotReady> {
-        let Options { backend: name, setup, spec, .. } = self.options;
+        let Options { backend: name, setup, spec, timeout, .. } = self.options;
         super::setup::make_available(self.host, backend, name, *setup, self.folders, ui)?;
         super::show(ui, dispatch::Event::Expecting);
-        Ok(judge.expect(spec, &mut Deaf).map_err(Problem::from)?)
+        Ok(judge.expect(spec, *timeout, &mut Deaf).map_err(Problem::from)?)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use plugin_api::{Availability, Parameter, Session, SetupRequest};
 
 use super::engine::{Engine, leftovers};
-use super::{Event, Events, Forward, deadline};
+use super::{Event, Events, Forward};
 use crate::protocol::{Folders, LibraryFile, Reply, Request};
 use crate::session::{CallError, Deaf, Launch, WorkerSession};
 
@@ -33,9 +33,9 @@ impl Backend {
     /// When the file is refused, crashes, hangs, or says another name than its metadata.
     pub fn load(launch: &Launch, library: &LibraryFile, name: &str, log: &Path) -> Result<Self, CallError> {
         let started = Instant::now();
-        let mut session = WorkerSession::start(launch, log)?;
+        let mut session = WorkerSession::start_backend(launch, log)?;
         let request = Request::LoadRunner { library: library.clone() };
-        match session.call("load", request, Some(deadline::LOAD), &mut Deaf) {
+        match session.call("load", request, Some(launch.deadlines.load), &mut Deaf) {
             Ok(Reply::Loaded { name: said, .. }) if said.to_lowercase() != name => {
                 session.dismiss();
                 Err(CallError::other_name(&library.path, name, &said))
@@ -71,7 +71,8 @@ impl Backend {
     /// # Errors
     /// When it crashes or hangs.
     pub fn probe(&mut self) -> Result<Availability, CallError> {
-        match self.session.call("probe", Request::Probe, Some(deadline::PROBE), &mut Deaf)? {
+        let deadline = self.session.deadlines().probe;
+        match self.session.call("probe", Request::Probe, Some(deadline), &mut Deaf)? {
             Reply::Probed { availability } => Ok(availability),
             _ => Err(CallError::unexpected("probe")),
         }
@@ -99,8 +100,8 @@ impl Backend {
     pub fn open(mut self, session: Session, events: Events<'_>) -> Result<Engine, NotOpened> {
         events(Event::Opening);
         let started = Instant::now();
-        let request = Request::Open { session };
-        match self.session.call("open", request, Some(deadline::OPEN), &mut Forward(events)) {
+        let (request, deadline) = (Request::Open { session }, self.session.deadlines().open);
+        match self.session.call("open", request, Some(deadline), &mut Forward(events)) {
             Ok(_) => Ok(Engine::new(self.session, self.load_seconds, started.elapsed().as_secs_f64())),
             Err(error) => Err(NotOpened { error, warnings: leftovers(self.session.end()) }),
         }

@@ -27,9 +27,11 @@ impl Rig {
     /// trial is due.
     fn prepare(&mut self, block: &Block, session: &Session) {
         for cell in &session.cells {
-            let _ = self.expect(&seeded(&cell.spec, block.data_seed));
-            for warm_up in 0..self.cast.warm_up.fewest() {
-                let _ = self.expect(&seeded(&cell.spec, block.warm_up_seed(warm_up)));
+            let warm_ups = (0..self.cast.warm_up.fewest()).map(|warm_up| block.warm_up_seed(warm_up));
+            for seed in std::iter::once(block.data_seed).chain(warm_ups) {
+                if self.expect(&seeded(&cell.spec, seed)).is_err() {
+                    break;
+                }
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use plugin_api::workload::Outcome;
 
-use super::{Conclusion, Event, Events, Forward, Phases, Report, Trial, deadline};
+use super::{Conclusion, Event, Events, Forward, Phases, Report, Trial};
 use crate::isolate::Ending;
 use crate::judge::{self, Judge};
 use crate::protocol::{Finished, Reply, Request};
@@ -97,7 +97,8 @@ impl Engine {
     pub fn close(mut self, events: Events<'_>) -> Closing {
         let mut closing = Closing::default();
         if self.alive {
-            match self.call("close", Request::Close, deadline::CLOSE, events) {
+            let deadline = self.session.deadlines().close;
+            match self.call("close", Request::Close, deadline, events) {
                 Ok((_, seconds)) => closing.seconds = Some(seconds),
                 Err(error) => closing.warnings.push(format!("closing the backend failed: {error}")),
             }
@@ -117,7 +118,7 @@ impl Report {
         events: Events<'_>,
     ) {
         let Trial { spec, backend, .. } = trial;
-        let judged = judge.judge(spec, &finished.sink_state, deadline::JUDGE, &mut Forward(events));
+        let judged = judge.judge(spec, &finished.sink_state, &mut Forward(events));
         self.conclusion = match (judged, &self.expected) {
             (Ok(actual), Some(expected)) => {
                 let verdict = judge::verdict(backend, &finished, host_elapsed, &actual, expected);
@@ -134,10 +135,11 @@ impl Report {
 
 /// Warnings for what a worker left behind.
 pub(super) fn leftovers(ending: Option<Ending>) -> Vec<String> {
-    let Some(Ending { leftovers: count, unremoved, .. }) = ending else { return Vec::new() };
+    let Some(Ending { leftovers: count, log_cut, unremoved, .. }) = ending else { return Vec::new() };
     let noun = if count == 1 { "process" } else { "processes" };
     let processes = (count > 0).then(|| format!("the backend left {count} {noun} behind, which were ended"));
-    processes.into_iter().chain(unremoved.map(|unremoved| unremoved.to_string())).collect()
+    let log = log_cut.then(|| "a log grew too large: only its end was kept (see --log-limit)".to_owned());
+    processes.into_iter().chain(log).chain(unremoved.map(|unremoved| unremoved.to_string())).collect()
 }
 
 /// The strings in the metrics' `warnings`.

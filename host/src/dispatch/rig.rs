@@ -107,7 +107,10 @@ pub(super) type Tell<'a, E> = &'a mut dyn FnMut(Happening<'_>) -> Result<(), E>;
 pub struct Rig {
     pub(super) cast: Cast,
     judges: HashMap<PathBuf, Judge>,
-    expected: HashMap<String, Outcome>,
+    /// What the oracle said; as it says the same each time, it is not asked again after a failure either.
+    expected: HashMap<String, Result<Outcome, CallError>>,
+    /// Workloads whose oracle took too long: each further question would take as long again.
+    hung: HashMap<String, CallError>,
     /// What the canary sang so far, in nanoseconds an iteration.
     speeds: Vec<f64>,
 }
@@ -115,7 +118,8 @@ pub struct Rig {
 impl Rig {
     /// A rig on which nothing has been run.
     pub fn new(cast: Cast) -> Self {
-        Self { cast, judges: HashMap::new(), expected: HashMap::new(), speeds: Vec::new() }
+        let (judges, expected, hung) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { cast, judges, expected, hung, speeds: Vec::new() }
     }
 
     /// Ends the judges.
@@ -151,10 +155,14 @@ impl Rig {
 
     /// Lets the canary sing, and says what disturbs the machine, if anything does.
     fn look<E>(&mut self, session: &Session, tell: Tell<'_, E>) -> Result<Option<String>, Stopped<E>> {
-        let Some(judge) = session.cells.first().and_then(|cell| self.judge(&cell.spec.name).ok()) else {
-            return Ok(None);
+        let Some(workload) = session.cells.first().map(|cell| &cell.spec.name) else { return Ok(None) };
+        let canary = match self.judge(workload).and_then(|judge| judge.canary(CANARY)) {
+            Ok(canary) => canary,
+            Err(error) => {
+                self.forget_dead_judge(workload, &error);
+                return Ok(None);
+            }
         };
-        let Ok(canary) = judge.canary(CANARY) else { return Ok(None) };
         tell(Happening::Looked(session, canary)).map_err(Stopped::Told)?;
         let usual = lower_quartile(&self.speeds);
         self.speeds.push(canary.nanos_per_iteration);
@@ -205,7 +213,10 @@ impl Rig {
             if error.fault == Fault::Interrupted {
                 return Err(Stopped::Interrupted);
             }
-            self.forget_dead_judge(&trial.library, error);
+            // What failed in the oracle has been seen to already.
+            if error.phase == "judge" {
+                self.forget_dead_judge(&trial.spec.name, error);
+            }
         }
         Ok(place.done(purpose, data_seed, started, report))
     }
@@ -230,18 +241,31 @@ impl Rig {
     pub(super) fn expect(&mut self, spec: &WorkloadSpec) -> Result<Outcome, CallError> {
         let WorkloadSpec { name, total_items, seed, extra, .. } = spec;
         let key = serde_json::json!([name, total_items, seed, extra]).to_string();
-        if let Some(outcome) = self.expected.get(&key) {
-            return Ok(outcome.clone());
+        if let Some(hung) = self.hung.get(name) {
+            return Err(hung.clone());
         }
-        let outcome = self.judge(name)?.expect(spec, &mut Deaf)?;
-        self.expected.insert(key, outcome.clone());
-        Ok(outcome)
+        if let Some(expected) = self.expected.get(&key) {
+            return expected.clone();
+        }
+        let timeout = self.cast.timeout;
+        let expected = self.judge(name)?.expect(spec, timeout, &mut Deaf);
+        if let Err(error) = &expected {
+            self.forget_dead_judge(name, error);
+            match error.fault {
+                Fault::Interrupted => return expected,
+                Fault::TimedOut => drop(self.hung.insert(name.clone(), error.clone())),
+                _ => {}
+            }
+        }
+        self.expected.insert(key, expected.clone());
+        expected
     }
 
-    /// A judge that is lost is of no use to the next trial.
-    fn forget_dead_judge(&mut self, library: &LibraryFile, error: &CallError) {
-        let lost = matches!(error.fault, Fault::Crashed | Fault::TimedOut | Fault::Protocol);
-        if lost && matches!(error.phase, "judge" | "expect" | "canary") {
+    /// A judge that is lost is of no use to whoever asks next.
+    fn forget_dead_judge(&mut self, workload: &str, error: &CallError) {
+        let lost =
+            matches!(error.fault, Fault::Crashed | Fault::TimedOut | Fault::Exceeded(_) | Fault::Protocol);
+        if let Some(library) = self.cast.libraries.get(workload).filter(|_| lost) {
             self.judges.remove(&library.path);
         }
     }

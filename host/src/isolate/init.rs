@@ -4,20 +4,18 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions};
 
+use super::orders::Orders;
 use super::reports::Report;
 use super::{Death, namespace, tree};
 
 /// How long after the worker its children may take to leave by themselves.
 pub(super) const LEAVE: Duration = Duration::from_millis(250);
-
-/// Where the worker's command starts in the arguments of this process and the supervisor: after the program, the hidden
-/// command, the shelter and the temporary folder.
-pub(super) const WORKER_COMMAND: usize = 4;
 
 /// The exit code for a namespace that cannot be had.
 pub(super) const NO_NAMESPACE: i32 = 113;
@@ -33,7 +31,8 @@ pub fn main() -> ExitCode {
         Report::NoNamespace(error.raw_os_error().unwrap_or_default()).send(&control);
         return ExitCode::from(NO_NAMESPACE as u8);
     }
-    let worker = match start_worker() {
+    let Some(orders) = Orders::of_this_process() else { return ExitCode::FAILURE };
+    let worker = match start_worker(&orders) {
         Ok(worker) => worker,
         Err(error) => {
             eprintln!("crossrun: cannot start the worker: {error}");
@@ -52,13 +51,13 @@ pub(super) fn control() -> io::Result<File> {
 }
 
 /// Starts the worker's command, with the channel as its standard input and the log as the rest.
-pub(super) fn start_worker() -> io::Result<Pid> {
-    let mut words = std::env::args_os().skip(WORKER_COMMAND);
-    let executable = words.next().ok_or(io::ErrorKind::InvalidInput)?;
+pub(super) fn start_worker(orders: &Orders) -> io::Result<Pid> {
+    let (executable, words) = orders.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let channel: OwnedFd = rustix::stdio::stdout().try_clone_to_owned()?;
     let log = || rustix::stdio::stderr().try_clone_to_owned().map(Stdio::from);
     let mut command = Command::new(executable);
-    command.args(words).stdin(Stdio::from(channel)).stdout(log()?).stderr(log()?);
+    // A group of its own, which can be killed without this process.
+    command.args(words).process_group(0).stdin(Stdio::from(channel)).stdout(log()?).stderr(log()?);
     // Dropping the handle neither kills nor reaps: that is `reap_until`'s.
     let child = command.spawn()?;
     Pid::from_raw(child.id() as i32).ok_or_else(|| io::ErrorKind::Other.into())

@@ -10,10 +10,11 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{getegid, geteuid};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-/// Makes the next children of this process, which has one thread, live in namespaces of their own.
+/// Makes the next children of this process, which has one thread, live in a namespace of their own. Files are as before: this
+/// process goes on seeing them, and itself among all processes.
 pub(super) fn enter() -> io::Result<()> {
     let (user, group) = (geteuid(), getegid());
-    let mut flags = UnshareFlags::NEWPID | UnshareFlags::NEWNS;
+    let mut flags = UnshareFlags::NEWPID;
     if !user.is_root() {
         flags |= UnshareFlags::NEWUSER;
     }
@@ -30,6 +31,8 @@ pub(super) fn enter() -> io::Result<()> {
 
 /// Gives the first process of the namespace a `/proc` that shows the namespace, for itself and its children.
 pub(super) fn mount_proc() -> io::Result<()> {
+    // SAFETY: file descriptors are not unshared, and this process has one thread.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNS) }?;
     // Without this, the mount would show outside too.
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use super::Death;
+use super::{Death, Excess};
 
 /// One report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,10 @@ pub(super) enum Report {
     Died(Death),
     /// So many processes were alive after the worker.
     Leftovers(u32),
+    /// The tree had too much of something, and is being ended.
+    Exceeded(Excess),
+    /// The beginning of a log was left out.
+    LogCut,
 }
 
 const LENGTH: usize = 5;
@@ -27,7 +31,10 @@ impl Report {
             Self::Died(Death::Exited(code)) => (b'e', code),
             Self::Died(Death::Signalled(signal)) => (b'k', signal),
             Self::Died(Death::Lost) => (b'x', 0),
-            Self::Leftovers(count) => (b'l', count.try_into().unwrap_or(i32::MAX)),
+            Self::Leftovers(count) => (b'l', saturated(count)),
+            Self::Exceeded(Excess::Memory(mib)) => (b'm', saturated(mib)),
+            Self::Exceeded(Excess::Processes(count)) => (b'p', saturated(count)),
+            Self::LogCut => (b'c', 0),
         };
         let [a, b, c, d] = number.to_le_bytes();
         [tag, a, b, c, d]
@@ -42,6 +49,9 @@ impl Report {
             b'k' => Self::Died(Death::Signalled(number)),
             b'x' => Self::Died(Death::Lost),
             b'l' => Self::Leftovers(number.try_into().unwrap_or_default()),
+            b'm' => Self::Exceeded(Excess::Memory(number.try_into().unwrap_or_default())),
+            b'p' => Self::Exceeded(Excess::Processes(number.try_into().unwrap_or_default())),
+            b'c' => Self::LogCut,
             _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "not a report of the supervisor")),
         })
     }
@@ -50,6 +60,10 @@ impl Report {
     pub(super) fn send(self, mut to: impl Write) {
         let _ = to.write_all(&self.encode());
     }
+}
+
+fn saturated(number: u32) -> i32 {
+    number.try_into().unwrap_or(i32::MAX)
 }
 
 /// Reports as they come in.
@@ -97,6 +111,9 @@ mod tests {
             Report::Died(Death::Exited(3)),
             Report::Died(Death::Lost),
             Report::Leftovers(7),
+            Report::Exceeded(Excess::Memory(300)),
+            Report::Exceeded(Excess::Processes(70)),
+            Report::LogCut,
         ];
         let mut bytes = Vec::new();
         all.iter().for_each(|report| report.send(&mut bytes));

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -12,11 +11,14 @@ use rustix::process::{
     setrlimit, setsid,
 };
 
+use super::logs::Logs;
+use super::orders::Orders;
 use super::reports::Report;
+use super::watch::{self, Watch};
 use super::{CORES, Cores, Death, INIT, MARKER, Shelter, init, namespace, scratch, tree};
 
-/// What the hidden command does: its arguments are the shelter, the temporary folder and the worker's command; standard input is the control
-/// socket, standard output the worker's channel, standard error the log.
+/// What the hidden command does: its arguments are its orders; standard input is the control socket, standard output the
+/// worker's channel, standard error the log.
 pub fn main() -> ExitCode {
     match supervise() {
         Ok(()) => ExitCode::SUCCESS,
@@ -38,41 +40,45 @@ fn supervise() -> io::Result<()> {
         cores.parse::<Cores>()?.keep()?;
     }
     let control = init::control()?;
-    let words = || std::env::args_os().skip(2);
-    let scratch = words().nth(1).ok_or(io::ErrorKind::InvalidInput)?;
-    let in_namespace = words().next().is_some_and(|shelter| shelter == Shelter::Namespace.word());
-    let ended = if in_namespace { self::in_namespace(control) } else { as_subreaper(control) };
+    let orders = Orders::of_this_process().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut guard =
+        Guard { control, watch: Watch::new(orders.limits, Logs::of_this_process(orders.logs.clone())) };
+    let ended = match orders.shelter {
+        Shelter::Namespace => in_namespace(&orders, &mut guard),
+        Shelter::Subreaper => as_subreaper(&orders, &mut guard),
+    };
     // The host removes it too, and tells if it cannot; but it may be gone.
-    let _ = scratch::remove(Path::new(&scratch));
+    let _ = scratch::remove(&orders.scratch);
     ended
 }
 
-/// The first process of a namespace does the work; this one ends it when the host is gone.
-fn in_namespace(control: File) -> io::Result<()> {
+/// The first process of a namespace does the work; this one ends it when the host is gone, or the tree has too much.
+fn in_namespace(orders: &Orders, guard: &mut Guard) -> io::Result<()> {
     if let Err(error) = namespace::enter() {
-        Report::NoNamespace(error.raw_os_error().unwrap_or_default()).send(&control);
+        Report::NoNamespace(error.raw_os_error().unwrap_or_default()).send(&guard.control);
         return Ok(());
     }
-    let first = match start_init() {
+    let first = match start_init(orders) {
         Ok(first) => first,
         Err(error) => {
-            Report::NoNamespace(error.raw_os_error().unwrap_or_default()).send(&control);
+            Report::NoNamespace(error.raw_os_error().unwrap_or_default()).send(&guard.control);
             return Ok(());
         }
     };
-    if !ended_before_host(&control, first)? {
+    if guard.stand_until_ended(first)? != Ended::Child {
         kill_process(first, Signal::KILL)?;
     }
     while !matches!(rustix::process::waitpid(Some(first), WaitOptions::empty()), Ok(Some(_)) | Err(_)) {}
+    guard.watch_logs();
     Ok(())
 }
 
-fn start_init() -> io::Result<Pid> {
-    let executable = std::env::args_os().nth(init::WORKER_COMMAND).ok_or(io::ErrorKind::InvalidInput)?;
+fn start_init(orders: &Orders) -> io::Result<Pid> {
+    let executable = orders.command.first().ok_or(io::ErrorKind::InvalidInput)?;
     let inherited = |fd: io::Result<OwnedFd>| fd.map(Stdio::from);
     let child = Command::new(executable)
         .arg(INIT)
-        .args(std::env::args_os().skip(2))
+        .args(orders.words())
         .stdin(inherited(rustix::stdio::stdin().try_clone_to_owned())?)
         .stdout(inherited(rustix::stdio::stdout().try_clone_to_owned())?)
         .stderr(Stdio::inherit())
@@ -81,20 +87,22 @@ fn start_init() -> io::Result<Pid> {
 }
 
 /// Without a namespace: the orphans of the worker become this process's children, and are found as such.
-fn as_subreaper(control: File) -> io::Result<()> {
-    let worker = init::start_worker()?;
-    Report::Started.send(&control);
-    if ended_before_host(&control, worker)? {
-        Report::Died(reap(worker)).send(&control);
-        Report::Leftovers(init::count_leftovers()).send(&control);
+fn as_subreaper(orders: &Orders, guard: &mut Guard) -> io::Result<()> {
+    let worker = init::start_worker(orders)?;
+    Report::Started.send(&guard.control);
+    if guard.stand_until_ended(worker)? == Ended::Child {
+        Report::Died(reap(worker)).send(&guard.control);
+        Report::Leftovers(init::count_leftovers()).send(&guard.control);
     }
-    let marker = std::env::var(MARKER).unwrap_or_default();
     tree::end(|| {
         while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
-        let mut found = tree::descendants();
-        found.extend(tree::marked(&marker).into_iter().filter(|_| !marker.is_empty()));
-        found
+        tree::descendants()
     });
+    let marker = std::env::var(MARKER).unwrap_or_default();
+    if !marker.is_empty() {
+        tree::end_marked(&marker);
+    }
+    guard.watch_logs();
     Ok(())
 }
 
@@ -105,21 +113,51 @@ fn reap(worker: Pid) -> Death {
     }
 }
 
-/// Waits until `child` ends, or the host closes its end of `control`, and says which came first.
-fn ended_before_host(control: &File, child: Pid) -> io::Result<bool> {
-    let process = pidfd_open(child, PidfdFlags::empty())?;
-    loop {
-        let mut polled = [
-            PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(control.as_fd(), PollFlags::IN),
-        ];
-        match poll(&mut polled, None::<&Timespec>) {
-            Ok(_) if !polled[0].revents().is_empty() => return Ok(true),
-            // The host never writes here: what can be read is the end.
-            Ok(_) if !polled[1].revents().is_empty() => return Ok(false),
-            Ok(_) => {}
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+/// What came first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// The child ended.
+    Child,
+    /// The host closed its end of the control socket.
+    Host,
+    /// The tree has too much of something.
+    Excess,
+}
+
+/// Stands between the host and the tree.
+struct Guard {
+    control: File,
+    watch: Watch,
+}
+
+impl Guard {
+    /// Watches the tree until `child` ends, the host is gone, or the tree has too much, which the host is told.
+    fn stand_until_ended(&mut self, child: Pid) -> io::Result<Ended> {
+        let process = pidfd_open(child, PidfdFlags::empty())?;
+        let tick = Timespec::try_from(watch::TICK).ok();
+        loop {
+            let mut polled = [
+                PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN),
+                PollFd::from_borrowed_fd(self.control.as_fd(), PollFlags::IN),
+            ];
+            match poll(&mut polled, tick.as_ref()) {
+                Ok(_) if !polled[0].revents().is_empty() => return Ok(Ended::Child),
+                // The host never writes here: what can be read is the end.
+                Ok(_) if !polled[1].revents().is_empty() => return Ok(Ended::Host),
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            self.watch_logs();
+            if let Some(excess) = self.watch.excess() {
+                Report::Exceeded(excess).send(&self.control);
+                return Ok(Ended::Excess);
+            }
+        }
+    }
+
+    fn watch_logs(&self) {
+        if self.watch.cut_logs() {
+            Report::LogCut.send(&self.control);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpgrp, kill_process, kill_process_group};
 
 use super::MARKER;
 
@@ -14,8 +14,24 @@ const VANISH: Duration = Duration::from_secs(5);
 struct Process {
     pid: i32,
     parent: i32,
+    group: i32,
     /// Whether it is not just waiting to be reaped.
     alive: bool,
+    resident_pages: u64,
+}
+
+/// A process of a tree that lives, or lived a moment ago.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Member {
+    pub(super) pid: i32,
+    pub(super) group: i32,
+    pub(super) resident_bytes: u64,
+}
+
+impl From<Process> for Member {
+    fn from(Process { pid, group, resident_pages, .. }: Process) -> Self {
+        Self { pid, group, resident_bytes: resident_pages * rustix::param::page_size() as u64 }
+    }
 }
 
 /// All processes that this one can see.
@@ -31,13 +47,15 @@ fn process(pid: i32) -> Option<Process> {
     let after_name = stat.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(&stat[after_name + 1..]).ok()?;
     let mut fields = rest.split_ascii_whitespace();
-    let (state, parent) = (fields.next()?, fields.next()?.parse().ok()?);
-    Some(Process { pid, parent, alive: !matches!(state, "Z" | "X") })
+    // The fields 3, 4, 5 and 24 of proc(5).
+    let (state, parent, group) = (fields.next()?, fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    let resident_pages = fields.nth(18)?.parse().ok()?;
+    Some(Process { pid, parent, group, alive: !matches!(state, "Z" | "X"), resident_pages })
 }
 
 /// Every living process below this one, however deep.
-pub(super) fn descendants() -> Vec<i32> {
-    below(own_pid()).into_iter().filter(|process| process.alive).map(|process| process.pid).collect()
+pub(super) fn descendants() -> Vec<Member> {
+    below(own_pid()).into_iter().filter(|process| process.alive).map(Member::from).collect()
 }
 
 /// Every process below `root`, those that wait to be reaped included: what they used still counts.
@@ -55,14 +73,15 @@ fn below(root: i32) -> Vec<Process> {
 }
 
 /// Every process of this user but this one with `marker` in the environment that it was started with.
-pub(super) fn marked(marker: &str) -> Vec<i32> {
+pub(super) fn marked(marker: &str) -> Vec<Member> {
     let entry = format!("{MARKER}={marker}");
-    let has_marker = |pid: &i32| {
+    let has_marker = |process: &Process| {
+        let pid = process.pid;
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|variable| variable == entry.as_bytes())
     };
-    let pids = processes().into_iter().filter(|process| process.alive).map(|process| process.pid);
-    pids.filter(|pid| *pid != own_pid()).filter(has_marker).collect()
+    let others = processes().into_iter().filter(|process| process.alive && process.pid != own_pid());
+    others.filter(has_marker).map(Member::from).collect()
 }
 
 fn own_pid() -> i32 {
@@ -74,18 +93,47 @@ pub(super) fn end_marked(marker: &str) {
     end(|| marked(marker));
 }
 
-/// Kills what `find` finds until it finds nothing: between a look and a kill a process may start another.
-pub(super) fn end(mut find: impl FnMut() -> Vec<i32>) {
+/// Kills what `find` finds until it finds nothing.
+pub(super) fn end(mut find: impl FnMut() -> Vec<Member>) {
     let deadline = Instant::now() + VANISH;
+    stop(&mut find, deadline);
     loop {
         let found = find();
         if found.is_empty() || Instant::now() > deadline {
             return;
         }
-        for pid in found.into_iter().filter_map(Pid::from_raw) {
+        kill_groups(&found);
+        for pid in found.into_iter().filter_map(|member| Pid::from_raw(member.pid)) {
             let _ = kill_process(pid, Signal::KILL);
         }
         std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Kills the groups of these processes, but for this process's own. The system kills a group as a whole: no process of it
+/// gets away by starting another and leaving.
+fn kill_groups(members: &[Member]) {
+    let groups = members.iter().filter_map(|member| Pid::from_raw(member.group));
+    for group in groups.filter(|group| *group != getpgrp()).collect::<HashSet<_>>() {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
+/// Stops what `find` finds until it finds nothing new: between a look and a kill a process may start others, and some do
+/// nothing else, but what is stopped starts none. What is in a group that can be killed as a whole need not be stopped.
+fn stop(find: &mut impl FnMut() -> Vec<Member>, deadline: Instant) {
+    let mut stopped = HashSet::new();
+    while Instant::now() < deadline {
+        let found = find();
+        kill_groups(&found);
+        let fresh = found.into_iter().filter(|member| stopped.insert(member.pid));
+        let fresh: Vec<_> = fresh.filter_map(|member| Pid::from_raw(member.pid)).collect();
+        if fresh.is_empty() {
+            return;
+        }
+        for pid in fresh {
+            let _ = kill_process(pid, Signal::STOP);
+        }
     }
 }
 
@@ -100,9 +148,10 @@ mod tests {
         let marker = format!("test-{}", own_pid());
         let mut child = Command::new("sleep").arg("600").env(MARKER, &marker).spawn().unwrap();
         let pid = child.id() as i32;
-        assert!(descendants().contains(&pid));
-        assert_eq!(marked(&marker), [pid]);
-        assert!(!marked("another").contains(&pid));
+        let pids = |members: Vec<Member>| members.into_iter().map(|member| member.pid).collect::<Vec<_>>();
+        assert!(pids(descendants()).contains(&pid));
+        assert_eq!(pids(marked(&marker)), [pid]);
+        assert!(!pids(marked("another")).contains(&pid));
         end_marked(&marker);
         assert!(!child.wait().unwrap().success());
     }

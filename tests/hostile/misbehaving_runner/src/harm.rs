@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Words that a terminal would obey: red, cleared, another title.
@@ -13,6 +14,15 @@ pub(crate) const IN_COLOUR: &str = "\u{1b}[31mred\u{1b}[2J\u{1b}]0;title\u{7}\u{
 
 unsafe extern "C" {
     fn fork() -> c_int;
+    fn _exit(code: c_int) -> !;
+    fn mmap(
+        at: *mut c_void,
+        length: usize,
+        access: c_int,
+        kind: c_int,
+        fd: c_int,
+        offset: i64,
+    ) -> *mut c_void;
     fn close(fd: c_int) -> c_int;
     fn write(fd: c_int, bytes: *const c_void, length: usize) -> isize;
     fn signal(number: c_int, handler: usize) -> usize;
@@ -52,6 +62,7 @@ fn harm(behaviour: &str) {
         }
         "allocate" => allocate(),
         "fork_bomb" => fork_bomb(),
+        "fork_chains" => fork_chains(),
         "close_descriptors" => (0..1024).for_each(|fd| {
             // SAFETY: none: that descriptors of others vanish is what the host must survive.
             unsafe { close(fd) };
@@ -95,20 +106,57 @@ fn overflow(depth: u64) -> u64 {
     overflow(depth + 1) + block[0]
 }
 
-/// Takes memory until something stops it, and uses it.
+/// Takes memory until something stops it, and uses it. A host that does not stop it must not cost the machine: it ends
+/// at four GiB.
 fn allocate() {
     let mut taken = Vec::new();
-    loop {
+    for _ in 0..256 {
         taken.push(vec![1_u8; 16 << 20]);
         black_box(&taken);
     }
+    harm("sleep");
 }
 
+/// Doubles until something stops it: at two thousand processes it ends by itself, lest a host that does not stop it cost
+/// the machine.
 fn fork_bomb() {
-    loop {
+    let count = shared_count();
+    while count.fetch_add(1, Ordering::Relaxed) < 2000 {
         // SAFETY: none: that there are ever more of this process is what the host must survive.
         unsafe { fork() };
     }
+    harm("sleep");
+}
+
+/// Twenty processes, each of which starts the next and leaves: whoever looks for them finds those that were.
+fn fork_chains() {
+    let count = shared_count();
+    for _ in 0..20 {
+        // SAFETY: as for the bomb.
+        if unsafe { fork() } != 0 {
+            continue;
+        }
+        while count.fetch_add(1, Ordering::Relaxed) < 1_000_000 {
+            // SAFETY: as for the bomb; the parent leaves without running what a process runs when it exits.
+            unsafe {
+                if fork() != 0 {
+                    _exit(0);
+                }
+            }
+        }
+        // SAFETY: as above.
+        unsafe { _exit(0) };
+    }
+}
+
+/// A number that this process and all that it forks have together.
+fn shared_count() -> &'static AtomicU32 {
+    const SHARED: c_int = 0x21;
+    const READ_WRITE: c_int = 3;
+    // SAFETY: an anonymous mapping at an address of the system's choice, which is never unmapped.
+    let page = unsafe { mmap(std::ptr::null_mut(), 4096, READ_WRITE, SHARED, -1, 0) };
+    // SAFETY: the page is there, zeroed, aligned, and shared with all children.
+    unsafe { &*page.cast::<AtomicU32>() }
 }
 
 /// A process that leaves the session and the group of its parent, and sleeps for ten minutes under a name by which the

@@ -1,0 +1,111 @@
+//! Keeps logs small: of one that grew too large, the end is kept.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use super::limits::Bytes;
+
+/// How much of the end is kept.
+const KEPT: u64 = 64 << 10;
+
+/// The logs of one worker.
+#[derive(Debug)]
+pub(super) struct Logs {
+    own: Option<File>,
+    /// A folder with logs that the worker's plugin writes.
+    folder: Option<PathBuf>,
+}
+
+impl Logs {
+    /// The log is this process's standard error.
+    pub(super) fn of_this_process(folder: Option<PathBuf>) -> Self {
+        Self { own: reopen(Path::new("/proc/self/fd/2")).ok(), folder }
+    }
+
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self { own: None, folder: None }
+    }
+
+    /// Cuts every log that has more than `limit` bytes, and says whether there was one.
+    pub(super) fn cut(&self, limit: u64) -> bool {
+        let own = self.own.as_ref().is_some_and(|log| cut(log, limit).unwrap_or_default());
+        let mut folder = self.folder.as_deref().and_then(|folder| fs::read_dir(folder).ok());
+        let others = folder.iter_mut().flatten().flatten().map(|entry| entry.path());
+        let others = others.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+        others.fold(own, |any, path| {
+            // Most are small: a look is less than opening.
+            let large = fs::symlink_metadata(&path).is_ok_and(|status| on_disk(&status) > limit);
+            any | (large && reopen(&path).and_then(|log| cut(&log, limit)).unwrap_or_default())
+        })
+    }
+}
+
+/// Neither a link to elsewhere nor a pipe that nobody reads may be in the way.
+fn reopen(path: &Path) -> io::Result<File> {
+    let own = path.starts_with("/proc/self/fd");
+    let flags = if own { OFlags::empty() } else { OFlags::NOFOLLOW };
+    let flags = (flags | OFlags::NONBLOCK | OFlags::CLOEXEC).bits() as i32;
+    OpenOptions::new().read(true).append(true).custom_flags(flags).open(path)
+}
+
+/// Bytes that are taken: whoever writes on at an old place after a cut leaves a hole, which is none.
+fn on_disk(status: &fs::Metadata) -> u64 {
+    status.blocks() * 512
+}
+
+fn cut(mut log: &File, limit: u64) -> io::Result<bool> {
+    let status = log.metadata()?;
+    if !status.is_file() || on_disk(&status) <= limit {
+        return Ok(false);
+    }
+    let start = status.len().saturating_sub(KEPT);
+    let mut end = vec![0; (status.len() - start) as usize];
+    let read = log.read_at(&mut end, start)?;
+    log.set_len(0)?;
+    let note = format!("[crossrun left out {} here: the log had more than {}]\n", Bytes(start), Bytes(limit));
+    log.write_all(note.as_bytes())?;
+    log.write_all(&end[..read])?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_large_log_is_kept_and_writers_go_on_behind_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.driver.log");
+        let mut writer = OpenOptions::new().create(true).append(true).open(&path).unwrap();
+        let logs = Logs { own: None, folder: Some(folder.path().into()) };
+        writer.write_all(b"small\n").unwrap();
+        assert!(!logs.cut(1 << 20));
+        writer.write_all("line\n".repeat(1 << 19).as_bytes()).unwrap();
+        assert!(logs.cut(1 << 20));
+        writer.write_all(b"after\n").unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(
+            text.starts_with("[crossrun left out 2.4 MiB here: the log had more than 1 MiB]\n"),
+            "{text:.100}"
+        );
+        assert!(text.ends_with("line\nafter\n") && text.len() < 70_000);
+        assert!(!logs.cut(1 << 20));
+    }
+
+    #[test]
+    fn what_is_no_log_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let elsewhere = folder.path().join("precious");
+        fs::write(&elsewhere, vec![b'x'; 1 << 20]).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, folder.path().join("link.log")).unwrap();
+        fs::create_dir(folder.path().join("folder.log")).unwrap();
+        let logs = Logs { own: None, folder: Some(folder.path().into()) };
+        assert!(!logs.cut(1000));
+        assert_eq!(fs::metadata(&elsewhere).unwrap().len(), 1 << 20);
+    }
+}

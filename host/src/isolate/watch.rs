@@ -1,0 +1,172 @@
+//! Looks after a worker's tree from outside: how much memory and how many processes it has, and how large its logs grow.
+//!
+//! What is looked at while something is measured must cost next to nothing: each kind of look is followed by a pause that
+//! is 250 times as long as the look took of the processor.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use super::logs::Logs;
+use super::{Excess, Limits, tree};
+
+/// How often the supervisor looks at what costs nothing.
+pub(super) const TICK: Duration = Duration::from_millis(100);
+/// How much longer than a look the pause after it is.
+const PAUSE: u32 = 250;
+/// So many new tasks on this machine since the last look are reason to look at once.
+const SURGE: u64 = 256;
+
+pub(super) struct Watch {
+    limits: Limits,
+    logs: Logs,
+    /// The tree at the last look.
+    known: Vec<i32>,
+    /// How many tasks this machine had then.
+    tasks: u64,
+    scan_due: Instant,
+    sum_due: Instant,
+}
+
+impl Watch {
+    pub(super) fn new(limits: Limits, logs: Logs) -> Self {
+        let now = Instant::now();
+        Self { limits, logs, known: Vec::new(), tasks: 0, scan_due: now, sum_due: now }
+    }
+
+    /// Keeps the logs small, and says whether something was left out of one.
+    pub(super) fn cut_logs(&self) -> bool {
+        self.logs.cut(self.limits.log_bytes)
+    }
+
+    /// What the tree has too much of, if anything.
+    pub(super) fn excess(&mut self) -> Option<Excess> {
+        let (now, before) = (Instant::now(), processor_time());
+        if now >= self.scan_due || tasks() > self.tasks + SURGE {
+            let excess = self.scan();
+            self.scan_due = now + pause_after(before);
+            self.sum_due = self.scan_due.min(now + TICK);
+            excess
+        } else if now >= self.sum_due {
+            // Memory grows in processes that are there more often than in new ones.
+            let excess =
+                self.excess_of_memory(self.known.iter().filter_map(|pid| resident_bytes(*pid)).sum());
+            self.sum_due = now + pause_after(before);
+            excess
+        } else {
+            None
+        }
+    }
+
+    fn scan(&mut self) -> Option<Excess> {
+        self.tasks = tasks();
+        let family = tree::descendants();
+        self.known = family.iter().map(|member| member.pid).collect();
+        if family.len() as u64 > u64::from(self.limits.processes) {
+            return Some(Excess::Processes(family.len().try_into().unwrap_or(u32::MAX)));
+        }
+        self.excess_of_memory(family.iter().map(|member| member.resident_bytes).sum())
+    }
+
+    /// Pages that processes share are in `resident` more than once: only when that is too much is it counted exactly, which
+    /// takes the system longer.
+    fn excess_of_memory(&self, resident: u64) -> Option<Excess> {
+        let limit = self.limits.memory_bytes;
+        if resident <= limit {
+            return None;
+        }
+        let shares =
+            self.known.iter().filter_map(|pid| proportional_bytes(*pid).or_else(|| resident_bytes(*pid)));
+        let exact: u64 = shares.sum();
+        (exact > limit).then(|| Excess::Memory((exact >> 20).try_into().unwrap_or(u32::MAX)))
+    }
+}
+
+fn pause_after(before: Duration) -> Duration {
+    (processor_time().saturating_sub(before) * PAUSE).max(TICK)
+}
+
+/// By the processor's clock, as waiting for a processor costs nobody anything.
+fn processor_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
+}
+
+/// How many tasks this machine has: the number behind the stroke in `0.20 0.18 0.12 1/80 11206`.
+fn tasks() -> u64 {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let counts = load.split_ascii_whitespace().nth(3).and_then(|counts| counts.split_once('/'));
+    counts.and_then(|(_, all)| all.parse().ok()).unwrap_or_default()
+}
+
+fn resident_bytes(pid: i32) -> Option<u64> {
+    let sizes = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = sizes.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+/// With a share of each page that others have too.
+fn proportional_bytes(pid: i32) -> Option<u64> {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch(memory_bytes: u64, processes: u32) -> Watch {
+        let limits = Limits { memory_bytes, processes, log_bytes: u64::MAX };
+        Watch::new(limits, Logs::none())
+    }
+
+    /// A child of this process, ended with it.
+    struct Child(std::process::Child);
+
+    impl Child {
+        fn sleeping() -> Self {
+            let child = Self(std::process::Command::new("sleep").arg("600").spawn().unwrap());
+            // Before that it is a copy of this process.
+            let stat = format!("/proc/{}/stat", child.0.id());
+            while !fs::read_to_string(&stat).unwrap().contains("(sleep) S") {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            child
+        }
+    }
+
+    impl Drop for Child {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    #[test]
+    fn too_much_of_either_is_seen_and_enough_is_not() {
+        let _children = [Child::sleeping(), Child::sleeping()];
+        assert_eq!(watch(u64::MAX, 1_000_000).excess(), None);
+        assert!(matches!(watch(u64::MAX, 1).excess(), Some(Excess::Processes(2..))));
+        assert!(matches!(watch(1, 1_000_000).excess(), Some(Excess::Memory(_))));
+    }
+
+    #[test]
+    fn shared_pages_are_no_excess() {
+        let child = Child::sleeping();
+        let pid = child.0.id() as i32;
+        let mut watch = watch(u64::MAX, 1_000_000);
+        watch.known = vec![pid; 1];
+        let (resident, share) = (resident_bytes(pid).unwrap(), proportional_bytes(pid).unwrap());
+        assert!(share < resident, "{share} of {resident}: the C library is shared");
+        watch.limits.memory_bytes = resident - 1;
+        assert_eq!(watch.excess_of_memory(resident), None);
+        watch.limits.memory_bytes = share / 2;
+        assert!(watch.excess_of_memory(resident).is_some());
+    }
+
+    #[test]
+    fn this_machine_has_tasks() {
+        assert!(tasks() > 1);
+    }
+}
