@@ -10,6 +10,7 @@ mod chromium;
 mod compare;
 mod cores;
 mod dask_backend;
+mod diff;
 mod exit_codes;
 mod foreign_callers;
 mod installed_engine;

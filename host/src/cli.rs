@@ -3,6 +3,7 @@
 mod backends;
 mod compare;
 mod completions;
+mod diff;
 mod exit;
 mod host;
 mod limits;
@@ -80,6 +81,8 @@ enum Verb {
     Compare(Box<compare::Arguments>),
     /// Compare records, ours or the original project's.
     Report(report::Arguments),
+    /// Say what got slower between two recorded runs of one machine.
+    Diff(diff::Arguments),
     /// List a run's trials, or show one of them whole.
     Show(show::Arguments),
     /// List the backends, with the status of every library that was looked at.
@@ -137,6 +140,7 @@ fn dispatch(arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         Verb::Run(arguments) => run::run(&global, arguments, ui),
         Verb::Compare(arguments) => compare::run(&global, *arguments, ui),
         Verb::Report(arguments) => report::run(&arguments, ui),
+        Verb::Diff(arguments) => diff::run(&arguments, ui),
         Verb::Show(arguments) => show::run(&arguments, ui),
         Verb::Backends => backends::run(&global, ui),
         Verb::Workloads(arguments) => workloads::run(&global, &arguments, ui),

@@ -9,6 +9,7 @@ use crate::stats::{MARGIN, common_geometric_means};
 
 mod comparable;
 mod group;
+pub mod history;
 mod judgement;
 mod label;
 pub mod model;

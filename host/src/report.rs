@@ -5,6 +5,7 @@
 
 mod csv;
 mod figure;
+mod history;
 mod html;
 mod json;
 mod markdown;
@@ -12,6 +13,7 @@ mod text;
 mod words;
 
 pub use csv::csv;
+pub use history::history;
 pub use html::{Page, html};
 pub use json::json;
 pub use markdown::markdown;

@@ -1,0 +1,69 @@
+//! `crossrun diff`: what got slower between two recorded runs of one machine.
+
+use std::path::PathBuf;
+
+use super::{Exit, Problem, reports};
+use crate::compare::history::{HistoryError, history};
+use crate::ui::Ui;
+
+/// Two runs are made at different times, on a machine that may have changed meanwhile: a change that this finds is a hint.
+/// To be sure, run old and new side by side in the same blocks:
+/// crossrun compare --backends old=OLD.so,new=NEW.so --baseline old
+#[derive(clap::Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Arguments {
+    /// Records of the run before: a file, or a folder that holds them.
+    #[arg(value_name = "OLD")]
+    old: PathBuf,
+    /// Records of the run after.
+    #[arg(value_name = "NEW")]
+    new: PathBuf,
+    /// A change by less is none, such as 5% or 0.05.
+    #[arg(long, value_name = "PART", default_value = "5%", value_parser = part)]
+    threshold: f64,
+}
+
+/// A part of a whole, such as `5%` or `0.05`.
+fn part(text: &str) -> Result<f64, String> {
+    let (number, scale) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
+    let part = number.trim().parse::<f64>().ok().map(|number| number / scale);
+    part.filter(|part| (0.0..=10.0).contains(part))
+        .ok_or_else(|| "must be a part such as 5% or 0.05".to_owned())
+}
+
+pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    let Arguments { old, new, threshold } = arguments;
+    let before = reports::read(std::slice::from_ref(old), ui)?;
+    let after = reports::read(std::slice::from_ref(new), ui)?;
+    let history = history(&before, &after, *threshold).map_err(refused)?;
+    let text = if ui.json() {
+        serde_json::to_string(&history).map_err(|error| Problem::unexpected(&error))?
+    } else {
+        crate::report::history(&history)
+    };
+    ui.result(&text);
+    let found = history.changes.iter().any(|change| change.call.is_regression());
+    Ok(if found { Exit::Regression } else { Exit::Done })
+}
+
+fn refused(error: HistoryError) -> Problem {
+    let remedy = match &error {
+        HistoryError::Machine { .. } => "run both on one machine",
+        HistoryError::Build { .. } => "cargo build --release, and run again",
+        HistoryError::NothingInCommon => "crossrun show, to see what each run has",
+    };
+    Problem::new(Exit::Invalid, error.to_string()).with_remedy(remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::part;
+
+    #[test]
+    fn a_threshold_is_a_part_or_a_percentage() {
+        assert_eq!((part("5%"), part("0.05"), part("0")), (Ok(0.05), Ok(0.05), Ok(0.0)));
+        for bad in ["", "%", "five", "-1%", "NaN", "1e9"] {
+            assert!(part(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! What changed between two recorded runs of one machine: cell by cell, without blocks in common.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Input;
+use super::comparable::machine_keys;
+use super::group::{Group, Table};
+use super::model::RatioInterval;
+use super::ratio::of_logarithms;
+use super::trial::is_debug;
+use crate::stats::{Shift, median};
+
+/// The version of the JSON of a [`History`].
+const VERSION: u32 = 1;
+
+/// What changed between two runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// The version of this format.
+    pub version: u32,
+    /// A change by less is none: 0.05 is 5 %.
+    pub threshold: f64,
+    /// One for each backend at each point that is in both.
+    pub changes: Vec<CellChange>,
+    /// Cells that only the old run has.
+    pub only_old: Vec<String>,
+    /// Cells that only the new run has.
+    pub only_new: Vec<String>,
+}
+
+/// What changed in one cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellChange {
+    /// The backend.
+    pub backend: String,
+    /// The point, as ids have it.
+    pub point: String,
+    /// What is compared: `time`, or `latency` in an open loop.
+    pub of: String,
+    /// How many successful runs the old one has, and their median in seconds.
+    pub old: Runs,
+    /// The same of the new one.
+    pub new: Runs,
+    /// New over old: above 1 is slower. Null if one of the two has no figure.
+    pub ratio: Option<f64>,
+    /// Where the ratio lies with at least 95 % confidence; null with too few runs.
+    pub interval: Option<RatioInterval>,
+    /// What is to be thought of it.
+    pub call: ChangeCall,
+    /// Whether the backend's library is another file.
+    pub other_plugin: bool,
+}
+
+/// The runs of one cell in one recording.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Runs {
+    /// How many were measured.
+    pub trials: u32,
+    /// How many of them have a figure.
+    pub successes: u32,
+    /// The median of these, in seconds.
+    pub median: Option<f64>,
+}
+
+/// What is to be thought of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeCall {
+    /// Slower by more than the threshold: the whole interval says so.
+    Regression,
+    /// It succeeded before, and now it fails.
+    NowFails,
+    /// Faster by more than the threshold.
+    Improvement,
+    /// The whole interval lies within the threshold.
+    Unchanged,
+    /// The interval lies across it.
+    Inconclusive,
+    /// Too few runs for an interval, or none succeeded before.
+    TooFew,
+}
+
+impl ChangeCall {
+    /// Whether it is a reason to stop.
+    pub fn is_regression(self) -> bool {
+        matches!(self, Self::Regression | Self::NowFails)
+    }
+
+    /// In a table.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Regression => "regression",
+            Self::NowFails => "now fails",
+            Self::Improvement => "improvement",
+            Self::Unchanged => "unchanged",
+            Self::Inconclusive => "inconclusive",
+            Self::TooFew => "too few runs",
+        }
+    }
+}
+
+/// Why two recordings are not compared.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HistoryError {
+    /// They are of different machines, or do not say of which.
+    #[error("the runs are of different machines: they differ in {}", keys.join(", "))]
+    Machine {
+        /// In which keys of the profile.
+        keys: Vec<String>,
+    },
+    /// One has debug builds and the other release builds.
+    #[error("{cell} ran a debug build in one of the two and a release build in the other")]
+    Build {
+        /// Where.
+        cell: String,
+    },
+    /// Nothing is in both.
+    #[error(
+        "the two have no cell in common: no backend ran the same workload with the same configuration in both"
+    )]
+    NothingInCommon,
+}
+
+/// The cells of one recording, by backend, point and configuration.
+type Cells<'t, 'a> = BTreeMap<(String, String, Option<&'a str>, u64), Vec<&'t Group<'a>>>;
+
+/// What changed from `old` to `new`; a change by less than `threshold` (0.05 is 5 %) is none.
+///
+/// # Errors
+/// When the two cannot be compared at all.
+pub fn history(old: &[Input], new: &[Input], threshold: f64) -> Result<History, HistoryError> {
+    let (old, new) = (Table::new(old), Table::new(new));
+    same_machine(&old, &new)?;
+    let (before, mut after) = (cells(&old), cells(&new));
+    let (mut changes, mut only_old) = (Vec::new(), Vec::new());
+    for (key, old) in before {
+        let name = format!("{} at {}", key.0, key.1);
+        match after.remove(&key) {
+            Some(new) => {
+                same_build(&name, &old, &new)?;
+                changes.push(change(key.0, key.1, &old, &new, threshold));
+            }
+            None => only_old.push(name),
+        }
+    }
+    if changes.is_empty() {
+        return Err(HistoryError::NothingInCommon);
+    }
+    let only_new = after.into_keys().map(|key| format!("{} at {}", key.0, key.1)).collect();
+    Ok(History { version: VERSION, threshold, changes, only_old, only_new })
+}
+
+fn cells<'t, 'a>(table: &'t Table<'a>) -> Cells<'t, 'a> {
+    let mut cells = Cells::new();
+    for point in &table.points {
+        for row in &point.rows {
+            let it = &row.circumstances;
+            let key = (it.backend.to_owned(), point.id.clone(), it.config_hash, it.seed);
+            cells.entry(key).or_default().push(row);
+        }
+    }
+    cells
+}
+
+/// Every machine that occurs must be one. One that is not described may be any.
+fn same_machine(old: &Table<'_>, new: &Table<'_>) -> Result<(), HistoryError> {
+    let undescribed = |table: &Table<'_>| {
+        table.points.iter().flat_map(|point| &point.rows).any(|row| row.circumstances.machine.is_none())
+    };
+    if undescribed(old) || undescribed(new) {
+        return Err(HistoryError::Machine { keys: vec!["system_profile".into()] });
+    }
+    let mut machines = old.machines.iter().chain(&new.machines);
+    let Some(first) = machines.next() else { return Ok(()) };
+    match machines.map(|other| machine_keys(first, other)).find(|keys| !keys.is_empty()) {
+        None => Ok(()),
+        Some(keys) => Err(HistoryError::Machine { keys: keys.into_iter().map(str::to_owned).collect() }),
+    }
+}
+
+fn same_build(cell: &str, old: &[&Group<'_>], new: &[&Group<'_>]) -> Result<(), HistoryError> {
+    let mut builds =
+        old.iter().chain(new).filter_map(|group| group.plugin()).filter_map(|plugin| is_debug(&plugin.build));
+    let first = builds.next();
+    if builds.all(|build| Some(build) == first) {
+        return Ok(());
+    }
+    Err(HistoryError::Build { cell: cell.to_owned() })
+}
+
+fn change(
+    backend: String,
+    point: String,
+    old: &[&Group<'_>],
+    new: &[&Group<'_>],
+    threshold: f64,
+) -> CellChange {
+    let (before, after) = (figures(old), figures(new));
+    let logarithms = |values: &[f64]| values.iter().map(|value| value.ln()).collect::<Vec<_>>();
+    let shift = Shift::new(&logarithms(&before), &logarithms(&after));
+    let interval = shift.and_then(|shift| shift.interval).map(|interval| of_logarithms(&interval));
+    let (old_runs, new_runs) = (runs(old, &before), runs(new, &after));
+    let is_latency = old
+        .iter()
+        .chain(new)
+        .any(|group| group.successes().any(|(trial, _)| trial.metadata().open_loop.is_some()));
+    let plugins = |groups: &[&Group<'_>]| {
+        groups.iter().filter_map(|group| group.circumstances.plugin.map(str::to_owned)).collect::<Vec<_>>()
+    };
+    CellChange {
+        backend,
+        point,
+        of: if is_latency { "latency" } else { "time" }.into(),
+        old: old_runs,
+        new: new_runs,
+        ratio: shift.map(|shift| shift.estimate.exp()),
+        interval,
+        call: call(old_runs, new_runs, interval, threshold),
+        other_plugin: plugins(old) != plugins(new),
+    }
+}
+
+fn figures(groups: &[&Group<'_>]) -> Vec<f64> {
+    groups.iter().flat_map(|group| group.successes().filter_map(|(trial, _)| trial.compared())).collect()
+}
+
+fn runs(groups: &[&Group<'_>], figures: &[f64]) -> Runs {
+    let trials = groups.iter().map(|group| group.measured.len() as u32).sum();
+    Runs { trials, successes: figures.len() as u32, median: median(figures) }
+}
+
+fn call(old: Runs, new: Runs, interval: Option<RatioInterval>, threshold: f64) -> ChangeCall {
+    let whole = |runs: Runs| runs.successes == runs.trials && runs.trials > 0;
+    if whole(old) && !whole(new) {
+        return ChangeCall::NowFails;
+    }
+    let Some(RatioInterval { low, high, .. }) = interval else { return ChangeCall::TooFew };
+    let (upper, lower) = (1.0 + threshold, 1.0 / (1.0 + threshold));
+    match () {
+        () if low > upper => ChangeCall::Regression,
+        () if high < lower => ChangeCall::Improvement,
+        () if low >= lower && high <= upper => ChangeCall::Unchanged,
+        () => ChangeCall::Inconclusive,
+    }
+}

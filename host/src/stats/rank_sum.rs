@@ -1,0 +1,149 @@
+//! The shift between two independent samples: runs that have no block in common.
+//!
+//! U is how many pairs, one from each sample, have the second value below the first. If both come from one distribution,
+//! every order of all values is as probable, whatever the distribution (Mann and Whitney, "On a test of whether one of two
+//! random variables is stochastically larger than the other", Ann. Math. Statist. 18, 1947).
+
+use super::signed_rank::{CONFIDENCE, Interval};
+
+/// Up to so many pairs probabilities are exact.
+const EXACT: usize = 4096;
+
+/// The point that a normal variable exceeds with probability (1 - [`CONFIDENCE`]) / 2.
+const NORMAL_QUANTILE: f64 = 1.959_963_984_540_054;
+
+/// How far one sample lies above another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shift {
+    /// The median of all differences of a value of the second and one of the first (Hodges and Lehmann, 1963).
+    pub estimate: f64,
+    /// The exact interval; nothing with too few values, such as three and three.
+    pub interval: Option<Interval>,
+}
+
+impl Shift {
+    /// From `old` to `new`. Nothing if one is empty or has a value that is not finite.
+    pub fn new(old: &[f64], new: &[f64]) -> Option<Self> {
+        if !old.iter().chain(new).all(|value| value.is_finite()) {
+            return None;
+        }
+        let mut differences: Vec<f64> =
+            new.iter().flat_map(|new| old.iter().map(move |old| new - old)).collect();
+        differences.sort_by(f64::total_cmp);
+        Some(Self {
+            estimate: super::median(&differences)?,
+            interval: interval(&differences, old.len(), new.len()),
+        })
+    }
+}
+
+/// From the difference with `c` below it to that with `c` above it, where c is the largest with P(U < c + 1) <= 2.5 %
+/// (Moses's interval: Hollander, Wolfe and Chicken, "Nonparametric statistical methods", section 4.3).
+fn interval(differences: &[f64], m: usize, n: usize) -> Option<Interval> {
+    let (cut, tail) = lower_tail(m, n)?;
+    let (low, high) = (*differences.get(cut)?, *differences.get(differences.len().checked_sub(cut + 1)?)?);
+    Some(Interval { low, high, confidence: 1.0 - 2.0 * tail })
+}
+
+/// The largest c with P(U <= c) <= 2.5 %, and that probability. Nothing if even U = 0 is more probable.
+fn lower_tail(m: usize, n: usize) -> Option<(usize, f64)> {
+    let allowed = (1.0 - CONFIDENCE) / 2.0;
+    if m * n > EXACT {
+        let (pairs, both) = ((m * n) as f64, (m + n) as f64);
+        let (mean, deviation) = (pairs / 2.0, (pairs * (both + 1.0) / 12.0).sqrt());
+        let cut = (mean - 0.5 - NORMAL_QUANTILE * deviation).floor();
+        let tail = libm::erfc((mean - cut - 0.5) / deviation / std::f64::consts::SQRT_2) / 2.0;
+        return Some((cut as usize, tail));
+    }
+    let mut tail = 0.0;
+    let mut last = None;
+    for (u, probability) in distribution(m, n).into_iter().enumerate() {
+        tail += probability;
+        if tail > allowed {
+            break;
+        }
+        last = Some((u, tail));
+    }
+    last
+}
+
+/// The probability of each U: the largest of all values is of the first sample with probability m / (m + n), and then it
+/// is above all n of the other.
+fn distribution(m: usize, n: usize) -> Vec<f64> {
+    // Row by row over m; each row has the distributions for all sizes up to n.
+    let mut rows: Vec<Vec<f64>> = vec![vec![1.0]; n + 1];
+    for first in 1..=m {
+        let mut next: Vec<Vec<f64>> = Vec::with_capacity(n + 1);
+        next.push(vec![1.0]);
+        for second in 1..=n {
+            let of_first = first as f64 / (first + second) as f64;
+            let mut probabilities = vec![0.0; first * second + 1];
+            for (u, probability) in rows[second].iter().enumerate() {
+                probabilities[u + second] += probability * of_first;
+            }
+            for (u, probability) in next[second - 1].iter().enumerate() {
+                probabilities[u] += probability * (1.0 - of_first);
+            }
+            next.push(probabilities);
+        }
+        rows = next;
+    }
+    rows.pop().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_attained_confidence_is_the_tabled_one() {
+        // The critical values of every textbook's table for 5 % and two sides, which are c of P(U <= c).
+        for (m, n, cut) in
+            [(4, 4, 0), (5, 5, 2), (7, 7, 8), (8, 8, 13), (10, 10, 23), (5, 8, 6), (12, 12, 37)]
+        {
+            assert_eq!(lower_tail(m, n).map(|(cut, _)| cut), Some(cut), "{m} and {n}");
+            assert_eq!(lower_tail(n, m).map(|(cut, _)| cut), Some(cut), "{n} and {m}");
+        }
+        // One of the 70 orders of four and four.
+        assert!((lower_tail(4, 4).unwrap().1 - 1.0 / 70.0).abs() < 1e-12);
+        assert_eq!(lower_tail(3, 3), None);
+    }
+
+    #[test]
+    fn the_approximation_takes_over_without_a_jump() {
+        let [exact, near] = [(64, 64), (64, 65)].map(|(m, n)| lower_tail(m, n).unwrap());
+        assert!((near.0 as f64 / exact.0 as f64 - 65.0 / 64.0).abs() < 0.01, "{exact:?} {near:?}");
+        assert!((0.0235..=0.0252).contains(&near.1), "{near:?}");
+    }
+
+    #[test]
+    fn what_is_not_finite_or_not_there_has_no_shift() {
+        assert_eq!(Shift::new(&[1.0], &[f64::NAN]), None);
+        assert_eq!(Shift::new(&[], &[1.0]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_shift_of_all_values_is_found(
+            old in prop::collection::vec(-1.0..1.0_f64, 4..12), by in -3.0..3.0_f64,
+        ) {
+            let new: Vec<_> = old.iter().map(|value| value + by).collect();
+            let shift = Shift::new(&old, &new).unwrap();
+            prop_assert!((shift.estimate - by).abs() < 1e-9);
+            let interval = shift.interval.unwrap();
+            prop_assert!(interval.low - 1e-9 <= by && by <= interval.high + 1e-9);
+        }
+
+        #[test]
+        fn the_other_way_round_mirrors_everything(
+            old in prop::collection::vec(-1.0..1.0_f64, 4..9), new in prop::collection::vec(-1.0..1.0_f64, 4..9),
+        ) {
+            let (there, back) = (Shift::new(&old, &new).unwrap(), Shift::new(&new, &old).unwrap());
+            prop_assert!((there.estimate + back.estimate).abs() < 1e-12);
+            let (a, b) = (there.interval.unwrap(), back.interval.unwrap());
+            prop_assert!((a.low + b.high).abs() < 1e-12 && (a.high + b.low).abs() < 1e-12);
+        }
+    }
+}
