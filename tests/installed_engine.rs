@@ -84,7 +84,7 @@ impl Installed {
     }
 
     /// Where temporary files go.
-    fn temporary(&self) -> PathBuf {
+    pub(crate) fn temporary(&self) -> PathBuf {
         let folder = self.place.path().join("temporary");
         fs::create_dir_all(&folder).unwrap();
         folder

@@ -23,6 +23,7 @@ mod pairwise;
 mod python_backend;
 mod python_setup;
 mod ray_backend;
+mod ray_cluster;
 mod readme;
 mod records;
 mod rejected_files;

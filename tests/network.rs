@@ -62,6 +62,22 @@ impl Network {
             }
         }
     }
+
+    /// `command` on machine 0 or 1, with its arguments, its environment and its folder.
+    pub(crate) fn moved(&self, machine: usize, command: &Command) -> Command {
+        let mut moved = self.command(machine, command.get_program());
+        moved.args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => moved.env(name, value),
+                None => moved.env_remove(name),
+            };
+        }
+        if let Some(folder) = command.get_current_dir() {
+            moved.current_dir(folder);
+        }
+        moved
+    }
 }
 
 impl Drop for Network {

@@ -1,140 +1,30 @@
 //! The ray backend on the real package: right answers in every shape, failures as failures, nothing left behind.
 
+use std::collections::HashSet;
 use std::fs;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Place, Ran, build_outside, cargo, executable, plugin, profile_option, repository};
+use crate::installed_engine::{ITEMS, Installed, library};
+use crate::support::{Place, Ran, eventually, plugin, processes_of_sessions_of, repository};
 
-/// The backend's library, built once.
-fn ray_runner() -> PathBuf {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    let folder = executable().parent().unwrap();
-    let target = folder.parent().unwrap().to_str().unwrap();
-    BUILT.get_or_init(|| {
-        let build = ["build", "--quiet", "--locked", profile_option(), "--target-dir", target];
-        cargo(&[&build, ["-p", "ray_runner"].as_slice()].concat());
-    });
-    folder.join("libray_runner.so")
+fn ray() -> Installed {
+    Installed::new("ray")
 }
 
-/// The ray backend, set up in a data folder that all of these tests share, as installing takes a while.
-///
-/// One at a time: each starts a dozen processes, and several at once only wait for each other.
-struct Ray {
-    place: Place,
-    _turn: MutexGuard<'static, ()>,
-}
-
-impl Ray {
-    fn new() -> Self {
-        static TURN: Mutex<()> = Mutex::new(());
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = Place::new();
-        place.stage(&ray_runner());
-        let ray = Self { place, _turn: turn };
-        static SET_UP: OnceLock<()> = OnceLock::new();
-        SET_UP.get_or_init(|| drop(Ran::of(ray.command(&["setup", "ray"])).code(0)));
-        ray
-    }
-
-    /// With the workloads of the contract's own tests in place of the standard ones.
-    fn with_samples() -> Self {
-        let ray = Self::new();
-        fs::remove_file(ray.place.plugins().join("libstandard_workloads.so")).unwrap();
-        static SAMPLES: OnceLock<PathBuf> = OnceLock::new();
-        // The table of its functions is there for unit tests only.
-        let source = include_str!("../plugin-api/tests/samples/mod.rs");
-        let source = source.replace("__crossrun_workloads::table()", "unreachable!()");
-        ray.place.stage(SAMPLES.get_or_init(|| build_outside("ray_samples", &source)));
-        ray
-    }
-
-    fn data() -> PathBuf {
-        executable().parent().unwrap().parent().unwrap().join("ray-data")
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.place.command(arguments);
-        command.env("CROSSRUN_DATA_DIR", Self::data());
-        command
-    }
-
-    /// `run` with `words`, where `key=value` is an extra. Does not wait for other measurements: nothing is measured.
-    fn run_on(&self, backend: &str, words: &str, temporary: &Path) -> Ran {
-        let mut arguments = vec!["run", "--json", "--no-lock", "--backend", backend];
-        for word in words.split(' ') {
-            arguments.extend(word.contains('=').then_some("--extra"));
-            arguments.push(word);
-        }
-        let mut command = self.command(&arguments);
-        command.env("TMPDIR", temporary);
-        Ran::of(command)
-    }
-
-    fn run(&self, words: &str) -> Ran {
-        self.run_on("ray", words, &std::env::temp_dir())
-    }
-
-    /// A program of the environment.
-    fn program(name: &str) -> PathBuf {
-        let environments = fs::read_dir(Self::data().join("environments/ray")).unwrap().flatten();
-        let mut programs = environments.map(|entry| entry.path().join("bin").join(name));
-        programs.find(|path| path.exists()).unwrap()
-    }
-
-    /// What `shapes` come to in one session.
-    fn outcomes(&self, parallelism: u32, shapes: &[Value]) -> Vec<Value> {
-        let folder = repository().join("plugins/ray_runner");
-        let engine = repository().join("plugins/python_engine/python");
-        let path = std::env::join_paths([&folder, &engine]).unwrap();
-        let mut command = Command::new(Self::program("python"));
-        command.arg(folder.join("tests/shapes.py")).env("PYTHONPATH", path);
-        command.env("PYTHONDONTWRITEBYTECODE", "1");
-        command.arg(plugin("standard_workloads")).arg(self.place.path());
-        command.arg(parallelism.to_string()).arg(Value::from(shapes).to_string());
-        let ran = Ran::of(command).code(0);
-        ran.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
-
-/// A node of a cluster, with one processor. It ends, with what it started, when this is dropped.
-struct Node(Child);
-
-impl Node {
-    fn start(place: &Place, name: &str, arguments: &[&str]) -> Self {
-        let log = place.path().join(name);
-        let mut command = Command::new(Ray::program("ray"));
-        command.args(["start", "--num-cpus=1", "--object-store-memory=100000000", "--block"]).args(arguments);
-        command.env("RAY_AUTH_MODE", "disabled").env("RAY_USAGE_STATS_ENABLED", "0");
-        let file = fs::File::create(&log).unwrap();
-        command.stdout(file.try_clone().unwrap()).stderr(file);
-        let node = Self(command.spawn().unwrap());
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !fs::read_to_string(&log).unwrap().contains("will now block") {
-            assert!(Instant::now() < deadline, "{}", fs::read_to_string(&log).unwrap());
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        node
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let pid = i32::try_from(self.0.id()).unwrap();
-        let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM);
-        let _ = self.0.wait();
-    }
+/// What `shapes` come to in one session.
+fn outcomes(ray: &Installed, parallelism: u32, shapes: &[Value]) -> Vec<Value> {
+    let mut command = ray.script("tests/shapes.py");
+    command.arg(plugin("standard_workloads")).arg(ray.place.path());
+    command.arg(parallelism.to_string()).arg(Value::from(shapes).to_string());
+    let ran = Ran::of(command).code(0);
+    ran.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 const WORKLOADS: [&str; 5] = ["null", "pipeline", "imbalance", "word_count", "scheduler_comparison"];
-const ITEMS: [u32; 4] = [0, 1, 7, 1000];
 
 /// Every workload at every size. By turns they take one of the ways a batch can go, so that each way meets each workload.
 fn shapes(turn: usize) -> Vec<Value> {
@@ -163,10 +53,10 @@ fn shapes(turn: usize) -> Vec<Value> {
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
 fn every_workload_comes_to_what_it_comes_to_on_native() {
-    let ray = Ray::new();
+    let ray = ray();
     for parallelism in [1, 2] {
         let shapes = shapes(parallelism as usize);
-        let outcomes = ray.outcomes(parallelism, &shapes);
+        let outcomes = outcomes(&ray, parallelism, &shapes);
         assert_eq!(outcomes.len(), shapes.len());
         for (shape, outcome) in shapes.iter().zip(outcomes) {
             let words = format!(
@@ -175,7 +65,7 @@ fn every_workload_comes_to_what_it_comes_to_on_native() {
                 shape["items"],
                 if shape["extra"]["sleep_us"].is_null() { "" } else { " sleep_us=100" },
             );
-            let native = ray.run_on("native", &words, &std::env::temp_dir()).code(0).json();
+            let native = Ran::of(ray.run_command("native", &words)).code(0).json();
             assert_eq!(outcome["checksum"], native["metadata"]["checksum"], "{shape} {outcome}");
             assert_eq!(outcome["count"], native["metadata"]["results_count"], "{shape} {outcome}");
             let extra = &shape["extra"];
@@ -189,73 +79,157 @@ fn every_workload_comes_to_what_it_comes_to_on_native() {
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
 fn no_more_operators_work_at_once_than_were_asked_for() {
-    let ray = Ray::new();
+    let ray = ray();
     for idiom in ["actors", "tasks"] {
         // Each item waits 10 ms, so 60 items take at least 300 ms of two.
-        let words = format!(
-            "--workload scheduler_comparison --items 60 --parallelism 2 --scheduler fifo sleep_us=10000 ray_idiom={idiom}"
-        );
-        let ran = ray.run(&words).code(0);
-        let record = ran.json();
-        assert!(record["duration_seconds"].as_f64().unwrap() >= 0.3, "{}", ran.explain());
-        let metadata = &record["metadata"];
-        assert_eq!((&metadata["verified"], &metadata["raw_metrics"]["nodes"]), (&true.into(), &1.into()));
-        assert_eq!(metadata["scheduler_name"], "default");
-        assert!(metadata["warnings"].to_string().contains("no scheduler"), "{record}");
-        assert_eq!(metadata["versions"]["ray"], "2.60.0");
+        let words = "--workload scheduler_comparison --items 60 --parallelism 2 sleep_us=10000";
+        let record = ray.verified(&format!("{words} ray_idiom={idiom}"));
+        assert!(record["duration_seconds"].as_f64().unwrap() >= 0.3, "{record}");
+        let metrics = &record["metadata"]["raw_metrics"];
+        assert_eq!((&metrics["nodes"], &metrics["idiom"]), (&1.into(), &idiom.into()));
+        let work = metrics["node_work"].as_object().unwrap();
+        assert!(work.len() == 1 && work.values().all(|batches| *batches == 60), "{work:?}");
+        assert_eq!(record["metadata"]["versions"]["ray"], "2.60.0");
     }
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn what_fails_in_an_operator_fails_the_run_with_its_reason_and_leaves_nothing() {
-    let ray = Ray::with_samples();
-    let temporary = tempfile::Builder::new().prefix("t").tempdir_in("/tmp").unwrap();
-    for (fault, idiom, reason) in
-        [("map_fails", "actors", "the map said no"), ("fold_panics", "tasks", "the fold gave up")]
-    {
-        let words = format!("--workload faulty --items 2000 --parallelism 2 fault={fault} ray_idiom={idiom}");
-        let record = ray.run_on("ray", &words, temporary.path()).code(4).says(reason).json();
-        assert_eq!(record["success_rate"], 0.0);
-        assert_eq!(record["metadata"]["error"]["kind"], "workload", "{record}");
-        let left: Vec<_> = fs::read_dir(temporary.path()).unwrap().flatten().collect();
-        assert!(left.is_empty(), "{left:?}");
-    }
+fn a_scheduler_is_reported_as_what_it_was() {
+    let ray = ray();
+    assert_eq!(ray.scheduled("default"), ("default".into(), "[]".into()));
+    let (name, text) = ray.scheduled("load_aware");
+    assert!(name == "default" && text.contains("Ray has no scheduler"), "{name} {text}");
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn what_fails_in_an_operator_fails_the_run_with_its_reason() {
+    Installed::with_samples("ray").tells_of_faults();
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
 fn what_it_cannot_run_is_refused_with_the_reason() {
-    let ray = Ray::new();
-    let run = |extra: &str| ray.run(&format!("--workload null {extra}"));
+    let ray = ray();
+    let run = |words: &str| ray.run(&format!("--workload null {words}"));
     run("ray_idiom=both").code(2).says("must be one of auto, actors, tasks");
     run("ray_idiom=actors fusion=off").code(2).says("fusion=off needs tasks");
-    run("ray_address=ray://nowhere:1").code(2).says("write host:port");
+    for address in ["ray://nowhere:1", "local", "nowhere", "a:b", "1"] {
+        run(&format!("ray_address={address}")).code(2).says("write host:port");
+    }
     run("ray_address=127.0.0.1:1").code(3).says("the Ray cluster at 127.0.0.1:1 cannot be used");
-    run("--nodes 2").code(3).says("2 nodes are asked for, but Ray has 1");
+    run("--nodes 2").code(3).says("2 nodes are asked for, but Ray has 1").says("--nodes 1");
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn two_nodes_of_a_cluster_share_the_work() {
-    let ray = Ray::new();
-    let temporary = tempfile::Builder::new().prefix("t").tempdir_in("/tmp").unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (at, folder) = (format!("--port={port}"), format!("--temp-dir={}", temporary.path().display()));
-    let _head = Node::start(&ray.place, "head.log", &["--head", &at, &folder, "--include-dashboard=false"]);
-    let _other = Node::start(&ray.place, "other.log", &[&format!("--address=127.0.0.1:{port}")]);
-    let words = "--workload word_count --items 1000 --nodes 2 batch_size=20";
-    let ran = ray.run(&format!("{words} ray_address=127.0.0.1:{port}")).code(0);
+fn the_cluster_of_the_environment_is_taken_where_that_is_asked_for_and_nowhere_else() {
+    let ray = ray();
+    let with = |address: Option<&str>, words: &str| {
+        let mut command = ray.run_command("ray", &format!("--workload null {words}"));
+        command.env_remove("RAY_ADDRESS").envs(address.map(|address| ("RAY_ADDRESS", address)));
+        Ran::of(command)
+    };
+    let nobody = Some("127.0.0.1:1");
+    with(nobody, "--items 3").code(0);
+    with(nobody, "ray_address=auto").code(3).says("the Ray cluster at 127.0.0.1:1 cannot be used");
+    with(None, "ray_address=auto").code(2).says("RAY_ADDRESS").says("--extra ray_address=HOST:PORT");
+    with(Some("ray://a:1"), "ray_address=auto").code(2).says("RAY_ADDRESS is 'ray://a:1': write host:port");
+}
+
+/// Waits until one of the processes runs an operator.
+pub(crate) fn until_at_work(mut processes: impl FnMut() -> Vec<u32>) {
+    // Ray writes into the title of a worker what it does.
+    let is_at_work = |pid: u32| {
+        let title = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        ["ray::Replica.feed", "ray::_source"].iter().any(|start| title.starts_with(start.as_bytes()))
+    };
+    // Starting this engine takes longer than what is waited for elsewhere.
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !processes().into_iter().any(is_at_work) {
+        assert!(Instant::now() < deadline, "nobody worked");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A run that takes minutes, as soon as the engine is at work on it.
+fn at_work(ray: &Installed, words: &str) -> Child {
+    let words = format!("--workload scheduler_comparison --items 20000 sleep_us=20000 {words}");
+    let mut command = ray.run_command("ray", &words);
+    let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until_at_work(|| {
+        assert!(run.try_wait().unwrap().is_none(), "it ended: {words}");
+        processes_of_sessions_of(run.id())
+    });
+    run
+}
+
+/// Where process `pid` listens, in hex as the kernel says it.
+fn listens_at(pid: u32) -> Vec<String> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let links = descriptors.filter_map(|entry| fs::read_link(entry.path()).ok());
+    let own: HashSet<String> = links.map(|link| link.to_string_lossy().into_owned()).collect();
+    let tables =
+        ["tcp", "tcp6"].map(|name| fs::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default());
+    let sockets = tables.iter().flat_map(|table| table.lines().skip(1));
+    let fields = sockets.map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let listening =
+        fields.filter(|fields| fields[3] == "0A" && own.contains(&format!("socket:[{}]", fields[9])));
+    listening.map(|fields| fields[1].to_owned()).collect()
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn a_session_listens_on_loopback_only_and_leaves_nothing_when_its_driver_is_killed() {
+    let ray = ray();
+    let run = at_work(&ray, "ray_idiom=tasks");
+    let processes = processes_of_sessions_of(run.id());
+    let ports: Vec<String> = processes.iter().flat_map(|pid| listens_at(*pid)).collect();
+    assert!(ports.len() > 3, "an engine of several processes listens at {ports:?} only");
+    for port in &ports {
+        let loopback = ["0100007F:", "0000000000000000FFFF00000100007F:"];
+        assert!(loopback.iter().any(|address| port.starts_with(address)), "{ports:?}");
+    }
+    let is_driver = |pid: &&u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&line).into_owned();
+        text.contains("\0-I\0") && text.contains("/python_engine/")
+    };
+    let driver = i32::try_from(*processes.iter().find(is_driver).unwrap()).unwrap();
+    kill_process(Pid::from_raw(driver).unwrap(), Signal::KILL).unwrap();
+    let id = run.id();
+    let ran = Ran::ended(run).code(4).says("the driver of ray was killed by signal 9 (SIGKILL)");
     let record = ran.json();
-    assert_eq!(record["metadata"]["verified"], true);
-    assert_eq!(record["metadata"]["raw_metrics"]["nodes"], 2, "{}", ran.explain());
-    let crowded = ray.run(&format!("--workload null --parallelism 3 ray_address=127.0.0.1:{port}"));
-    crowded.code(3).says("parallelism 3 needs as many processors, but the cluster has 2");
+    assert_eq!((&record["success_rate"], &record["throughput"]), (&0.0.into(), &Value::Null));
+    assert!(processes_of_sessions_of(id).is_empty(), "{}", ran.explain());
+    ray.left_nothing(&ran);
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn nothing_is_left_when_the_host_is_killed() {
+    let ray = ray();
+    let mut run = at_work(&ray, "ray_idiom=actors");
+    run.kill().unwrap();
+    run.wait().unwrap();
+    eventually("no process of the session is left", || processes_of_sessions_of(run.id()).is_empty());
+    eventually("no file is left", || fs::read_dir(ray.temporary()).unwrap().next().is_none());
 }
 
 #[test]
 fn without_a_set_up_the_command_for_it_is_shown() {
     let place = Place::new();
-    place.stage(&ray_runner());
+    place.stage(&library("ray"));
     place.crossrun(&["run", "--backend", "ray"]).code(3).says("crossrun setup ray");
+}
+
+#[test]
+fn the_driver_uses_nothing_that_is_private_to_ray() {
+    for entry in fs::read_dir(repository().join("plugins/ray_runner")).unwrap().flatten() {
+        if entry.path().extension().is_some_and(|extension| extension == "py") {
+            let text = fs::read_to_string(entry.path()).unwrap();
+            assert!(!text.contains("ray._"), "{}", entry.path().display());
+        }
+    }
 }

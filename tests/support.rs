@@ -1,7 +1,7 @@
 //! A folder with plugins, and the command line run in it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -166,6 +166,12 @@ impl Ran {
         Self { output, command: format!("{command:?}") }
     }
 
+    /// What comes of a process that was started with pipes.
+    pub(crate) fn ended(process: Child) -> Self {
+        let command = format!("process {}", process.id());
+        Self { output: process.wait_with_output().unwrap(), command }
+    }
+
     pub(crate) fn stdout(&self) -> String {
         String::from_utf8(self.output.stdout.clone()).unwrap()
     }
@@ -224,7 +230,11 @@ pub(crate) fn processes_with_word(word: &str) -> Vec<u32> {
 
 /// The processes that carry the marker of a session which `parent` started.
 pub(crate) fn processes_of_sessions_of(parent: u32) -> Vec<u32> {
-    let start = format!("CROSSRUN_SESSION={parent}-");
+    processes_with_variable(&format!("CROSSRUN_SESSION={parent}-"))
+}
+
+/// The processes of this machine in whose environment a variable begins like that: `NAME=...`.
+pub(crate) fn processes_with_variable(start: &str) -> Vec<u32> {
     let pids = std::fs::read_dir("/proc")
         .unwrap()
         .flatten()

@@ -6,6 +6,7 @@ what needs the data: an actor reduces a partition when all actors have given the
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import ray
@@ -21,20 +22,24 @@ class Replica:
     def __init__(self) -> None:
         self._workload: Workload
         self._partitions = 1
+        self._work = 0
         self._terminal: Terminal
 
-    def ready(self) -> None:
-        """Answers as soon as the actor's process has started."""
+    def ready(self) -> tuple[str, str]:
+        """Answers as soon as the actor's process has started: what Ray calls the actor, and its node."""
+        return ray.get_runtime_context().get_actor_id() or "", node()
 
     def begin(self, job: Job, partitions: int) -> None:
         """Begins a run. What an earlier one left is forgotten."""
         self._workload = job.workload()
         self._partitions = partitions
+        self._work = 0
         self._terminal = Terminal(self._workload, 1, partitions)
 
     def feed(self, first: int, count: int) -> int:
         """Makes a batch and takes it through the phase; tells how long it was."""
         self._terminal.produce(first, count)
+        self._work += 1
         return count
 
     def parts(self) -> list[bytes] | bytes:
@@ -49,10 +54,11 @@ class Replica:
         self._terminal = Terminal(self._workload, stage + 1, self._partitions)
         for batch in emitted(merged(self._workload, stage, parts), limit):
             self._terminal.carry(batch)
+            self._work += 1
 
-    def outcome(self) -> tuple[str, int, bytes]:
-        """Where this actor is, how many items reached its sink, and the sink's state."""
-        return node(), self._terminal.count, self._terminal.close()[0]
+    def outcome(self) -> tuple[str, int, int, bytes]:
+        """Where this actor is, how much it did, how many items reached its sink, and the sink's state."""
+        return node(), self._work, self._terminal.count, self._terminal.close()[0]
 
 
 class ActorRun:
@@ -65,7 +71,7 @@ class ActorRun:
         self._context = context
         self._under_way = [0] * len(replicas)
         self._done = 0
-        self._nodes: set[str] = set()
+        self._work: Counter[str] = Counter()
         self._count = 0
         self._sink: State = job.here.new_sink()
         self._window = depth(spec) * len(replicas)
@@ -83,7 +89,7 @@ class ActorRun:
             self._reduce()
             stage = self._job.here.end_of_chain(stage + 1)
         self._collect()
-        return Outcome(self._count, self._sink.encode(), self._nodes, self._window)
+        return Outcome(self._count, self._sink.encode(), self._work, self._window)
 
     def _feed(self) -> None:
         """Hands each batch to the actor with the fewest before it."""
@@ -117,8 +123,9 @@ class ActorRun:
             flight.add(replica.outcome.remote())
         flight.finish()
 
-    def _collected(self, owner: int, outcome: tuple[str, int, bytes]) -> None:
-        where, count, state = outcome
-        self._nodes.add(where)
+    def _collected(self, owner: int, outcome: tuple[str, int, int, bytes]) -> None:
+        where, work, count, state = outcome
+        if work:
+            self._work[where] += work
         self._count += count
         self._sink.merge(state)

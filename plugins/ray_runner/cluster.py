@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import os
-import shutil
-import socket
-import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import ray
 from actors import Replica
-from crossrun_engine import Session, UnavailableError
-from ray._private import services
-from ray._raylet import GcsClient
+from crossrun_engine import EngineError, Session, UnavailableError
+from member import Member
+from ray.exceptions import RayActorError
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+from scratch import Scratch
 
 # Bytes of shared memory for what is under way. Ray writes what is beyond that to disk.
 OBJECT_STORE = 256 << 20
-
-# A socket's path has at most 107 bytes, of which Ray needs about 66 below the folder that it is given.
-LONGEST_FOLDER = 40
-
-# Seconds that a cluster has to answer.
-ANSWERING = 5.0
 
 # Seconds that a cluster has to free the processors that are asked for.
 RESERVING = 30.0
@@ -42,21 +35,42 @@ class Cluster:
     is_shared = False
     """Whether other machines may belong to it."""
 
-    def __init__(self, parallelism: int) -> None:
-        self.parallelism = parallelism
+    def __init__(self, session: Session) -> None:
+        self.parallelism = session.parallelism
         self._replicas: list[Any] = []
+        # Which node each actor is on, and what to call the node.
+        self._homes: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        self._scratch = Scratch(session.log_dir)
 
     def demand(self, nodes: int) -> None:
-        """Checks that there are so many machines."""
-        alive = sum(node["Alive"] for node in ray.nodes())
-        if nodes > alive:
-            raise UnavailableError(f"{nodes} nodes are asked for, but Ray has {alive}", f"--nodes {alive}")
+        """Checks that there are so many machines on which work can be done."""
+        able = sum(node["Alive"] and node["Resources"].get("CPU", 0) >= 1 for node in ray.nodes())
+        if nodes > able:
+            raise UnavailableError(f"{nodes} nodes are asked for, but Ray has {able}", f"--nodes {max(1, able)}")
+
+    def named(self, work: Counter[str]) -> dict[str, int]:
+        """What each node did, under its name."""
+        if not work.keys() <= self._names.keys():
+            self._names = _names()
+        return {self._name(node): number for node, number in work.items()}
+
+    def lost(self, error: RayActorError) -> EngineError:
+        """That an actor is gone, and where it was. Asks nobody: more than the actor may be gone."""
+        where = self._name(self._homes.get(error.actor_id or "", ""))
+        reason = " ".join(str(error).split())
+        message = f"the actor on node {where} is gone, and what it had taken in with it: {reason}"
+        return EngineError(message, "--extra ray_idiom=tasks, which repeats what is lost")
+
+    def _name(self, node: str) -> str:
+        return self._names.get(node, node or "unknown")
 
     def replicas(self) -> list[Any]:
         """The pool of actors, started when it is first used."""
         if not self._replicas:
             self._replicas = [self._replica(index) for index in range(self.parallelism)]
-            ray.get([replica.ready.remote() for replica in self._replicas])
+            self._homes = dict(ray.get([replica.ready.remote() for replica in self._replicas]))
+            self._names = _names()
         return self._replicas
 
     def _replica(self, index: int) -> Any:
@@ -76,7 +90,18 @@ class Cluster:
 
     def close(self) -> None:
         """Leaves nothing behind."""
+        try:
+            self._disconnect()
+        finally:
+            self._scratch.close()
+
+    def _disconnect(self) -> None:
         ray.shutdown()
+
+
+def _names() -> dict[str, str]:
+    """What to call each node, also one that is gone: its address, and the beginning of what Ray calls it."""
+    return {node["NodeID"]: f"{node['NodeManagerAddress']} ({node['NodeID'][:8]})" for node in ray.nodes()}
 
 
 @ray.remote
@@ -92,42 +117,22 @@ class OwnCluster(Cluster):
     placement: dict[str, Any] = {}
 
     def __init__(self, session: Session) -> None:
-        super().__init__(session.parallelism)
-        self._logs = session.log_dir / "ray"
-        self._folder = _short_folder()
+        super().__init__(session)
         try:
             ray.init(
+                # Not the cluster that RAY_ADDRESS names.
+                address="local",
                 num_cpus=session.parallelism,
                 object_store_memory=OBJECT_STORE,
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level="warning",
-                _temp_dir=str(self._folder),
+                _temp_dir=str(self._scratch.path),
             )
             self.demand(session.nodes)
         except BaseException:
             self.close()
             raise
-
-    def close(self) -> None:
-        super().close()
-        for logs in self._folder.glob("session_[0-9]*/logs"):
-            shutil.copytree(logs, self._logs, dirs_exist_ok=True, ignore_dangling_symlinks=True)
-        # A process that is just ending may still write a last line.
-        for _ in range(50):
-            shutil.rmtree(self._folder, ignore_errors=True)
-            if not self._folder.exists():
-                return
-            time.sleep(0.1)
-        raise OSError(f"Ray's folder {self._folder} cannot be removed")
-
-
-def _short_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="ray-"))
-    if len(os.fsencode(folder)) <= LONGEST_FOLDER:
-        return folder
-    folder.rmdir()
-    return Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
 
 
 class ExistingCluster(Cluster):
@@ -136,16 +141,31 @@ class ExistingCluster(Cluster):
     is_shared = True
 
     def __init__(self, address: str, session: Session) -> None:
-        super().__init__(session.parallelism)
+        super().__init__(session)
         self._group: Any = None
+        self._member: Member | None = None
         try:
-            _connect(address)
+            self._join(address)
             self.demand(session.nodes)
             self._reserve()
         except BaseException:
             self.close()
             raise
         self.placement = {"scheduling_strategy": PlacementGroupSchedulingStrategy(self._group)}
+
+    def _join(self, address: str) -> None:
+        self._member = Member(address, self._scratch.path)
+        # Ray sends the folder to the nodes, under the hash of what is in it.
+        code = {"working_dir": str(Path(__file__).parent)}
+        folder = str(self._scratch.path)
+        try:
+            # Of several nodes on this machine, the one in that folder is ours.
+            ray.init(
+                address=address, runtime_env=code, log_to_driver=False, logging_level="warning", _temp_dir=folder
+            )
+        except (OSError, RuntimeError, ValueError) as error:
+            # What Ray raises first only says that it did not work.
+            raise self._member.unusable(str(error.__cause__ or error)) from error
 
     def _reserve(self) -> None:
         processors = int(ray.cluster_resources().get("CPU", 0))
@@ -161,43 +181,12 @@ class ExistingCluster(Cluster):
         strategy = PlacementGroupSchedulingStrategy(self._group, placement_group_bundle_index=index)
         return {"scheduling_strategy": strategy}
 
-    def close(self) -> None:
+    def _disconnect(self) -> None:
         if self._group is not None:
             remove_placement_group(self._group)
-        super().close()
-
-
-def _connect(address: str) -> None:
-    # Ray sends the folder to the nodes, under the hash of what is in it.
-    code = {"working_dir": str(Path(__file__).parent)}
-    try:
-        _knock(address)
-        _look_for_nodes_by_their_sockets(address)
-        ray.init(address=address, runtime_env=code, log_to_driver=False, logging_level="warning")
-    except (OSError, RuntimeError, ValueError) as error:
-        # What Ray raises first only says that it did not work.
-        reason = " ".join(str(error.__cause__ or error).split())
-        raise UnavailableError(f"the Ray cluster at {address} cannot be used: {reason}") from error
-
-
-def _look_for_nodes_by_their_sockets(address: str) -> None:
-    """Ray looks for the nodes of this machine among its processes, and waits for minutes if it sees none. The session may
-    be in a process namespace of its own, which hides them; their sockets are there all the same."""
-    if address == "auto":
-        return
-
-    def find_node_ids() -> set[str]:
-        nodes = GcsClient(address=address).get_all_node_info().values()
-        return {node.node_id.hex() for node in nodes if Path(node.raylet_socket_name).exists()}
-
-    services.find_node_ids = find_node_ids
-
-
-def _knock(address: str) -> None:
-    """Fails within seconds if nobody is there, for which Ray itself takes minutes."""
-    if address != "auto":
-        host, _, port = address.rpartition(":")
-        socket.create_connection((host, int(port)), timeout=ANSWERING).close()
+        super()._disconnect()
+        if self._member is not None:
+            self._member.close()
 
 
 def connect(address: str | None, session: Session) -> Cluster:

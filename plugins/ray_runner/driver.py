@@ -7,6 +7,8 @@ batch is large enough that this costs next to nothing, tasks it is; and always w
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from crossrun_engine import Driver, InvalidSpecError, Result, RunContext, Sessio
 LARGE_BATCH = 10_000
 
 IDIOMS = ("auto", "actors", "tasks")
+
+# A host and a port. Ray has other forms, such as `ray://`, for which a driver need not be on a node.
+ADDRESS = re.compile(r"[^\s/]+:[0-9]{1,5}")
 
 
 def chosen_idiom(extra: dict[str, Any]) -> str:
@@ -38,9 +43,20 @@ def chosen_idiom(extra: dict[str, Any]) -> str:
 def chosen_address(extra: dict[str, Any]) -> str | None:
     """The cluster to use, if not one of our own."""
     address = extra.get("ray_address", "none")
-    if not isinstance(address, str) or not address or "://" in address:
-        raise InvalidSpecError(f"extra.ray_address is {address!r}: write host:port, or auto")
-    return None if address == "none" else address
+    if address == "none":
+        return None
+    where = "extra.ray_address"
+    if address == "auto":
+        where, address = "RAY_ADDRESS", os.environ.get("RAY_ADDRESS", "")
+        if not address:
+            # Ray would look among the processes of this machine, of which a session sees only its own.
+            raise InvalidSpecError(
+                "extra.ray_address=auto takes the cluster that the variable RAY_ADDRESS names, and it is not set",
+                "--extra ray_address=HOST:PORT",
+            )
+    if not isinstance(address, str) or not ADDRESS.fullmatch(address):
+        raise InvalidSpecError(f"{where} is {address!r}: write host:port", "--extra ray_address=HOST:PORT")
+    return address
 
 
 class RayDriver(Driver):
@@ -69,23 +85,17 @@ class RayDriver(Driver):
             self.close()
             self.open(replace(self._session, parallelism=spec.parallelism, options=spec.extra))
         import ray
-        from actors import ActorRun
-        from steps import Job
-        from tasks import TaskRun
 
         idiom = chosen_idiom(spec.extra)
-        job = Job(workload, self._sent(workload) if self._cluster.is_shared else None)
         try:
-            if idiom == "actors":
-                outcome = ActorRun(self._cluster.replicas(), spec, job, context).execute()
-            else:
-                outcome = TaskRun(self._cluster.placement, spec, job, context).execute()
+            outcome = self._execute(idiom, spec, workload, context)
         except BaseException:
             # A session ends with its first failure, and nobody closes it then.
             self.close()
             raise
         metrics: dict[str, Any] = {
-            "nodes": max(1, len(outcome.nodes)),
+            "nodes": max(1, len(outcome.work)),
+            "node_work": self._cluster.named(outcome.work),
             "idiom": idiom,
             "window": outcome.window,
             "versions": {"ray": ray.__version__},
@@ -94,6 +104,20 @@ class RayDriver(Driver):
             warning = f'Ray has no scheduler "{spec.scheduler_name}" to choose; it ran as "default"'
             metrics["warnings"] = [warning]
         return Result(outcome.count, outcome.sink_state, "default", metrics)
+
+    def _execute(self, idiom: str, spec: Spec, workload: Workload, context: RunContext) -> Any:
+        from actors import ActorRun
+        from ray.exceptions import RayActorError
+        from steps import Job
+        from tasks import TaskRun
+
+        job = Job(workload, self._sent(workload) if self._cluster.is_shared else None)
+        if idiom == "tasks":
+            return TaskRun(self._cluster.placement, spec, job, context).execute()
+        try:
+            return ActorRun(self._cluster.replicas(), spec, job, context).execute()
+        except RayActorError as error:
+            raise self._cluster.lost(error) from error
 
     def _sent(self, workload: Workload) -> Any:
         """The library's bytes in the object store, put there once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +111,7 @@ class Outcome:
 
     count: int
     sink_state: bytes
-    nodes: set[str]
+    work: Counter[str]
+    """How many batches each node did: those that ended there, of tasks; of actors, partitions of reductions too."""
     window: int
     """How many calls were under way at most."""

@@ -9,14 +9,17 @@ import secrets
 def prepare(address: str | None) -> None:
     """Sets what this backend wants of Ray, unless the user has said otherwise.
 
-    A session of our own listens on all interfaces, as Ray does, and runs the code of whoever may connect. So it asks for
-    a token, which is a new one each time and only in the environment: left to itself, Ray would write one to a file in
-    the home folder. On a cluster that already runs, its owner has decided.
+    A session of our own listens on loopback only, where Ray listens on all interfaces by itself. It runs the code of
+    whoever may connect, and loopback is everybody's on this machine. So it asks for a token, which is a new one each time
+    and only in the environment: left to itself, Ray would write one to a file in the home folder. On a cluster that
+    already runs, its owner has decided.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if address is None:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         if "RAY_AUTH_TOKEN_PATH" not in os.environ:
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        # Named after the systems on which this is Ray's default: whether nodes are for other machines too.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     elif not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")

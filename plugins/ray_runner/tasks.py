@@ -8,6 +8,7 @@ in Ray's object store; only the small receipts come to the driver.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -139,7 +140,7 @@ class TaskRun:
         self._source = _source.options(**placement)
         self._stage = _stage.options(**placement)
         self._emit = _emit.options(**placement)
-        self._nodes: set[str] = set()
+        self._work: Counter[str] = Counter()
         self._count = 0
         self._sink: State = job.here.new_sink()
         self._window = max(2, min(depth(spec), ITEMS_UNDER_WAY // spec.batch_size)) * spec.parallelism
@@ -151,7 +152,7 @@ class TaskRun:
         while not phase.is_sink:
             reduced, phase = phase, self._phase(phase.stage + 1)
             self._reduce(reduced, phase)
-        return Outcome(self._count, self._sink.encode(), self._nodes, self._window)
+        return Outcome(self._count, self._sink.encode(), self._work, self._window)
 
     def _phase(self, start: int) -> Phase:
         return Phase(start, self._job, self._spec.parallelism, self._placement)
@@ -161,7 +162,7 @@ class TaskRun:
 
     def _landed(self, owner: int, receipt: Receipt) -> None:
         where, count, state = receipt
-        self._nodes.add(where)
+        self._work[where] += 1
         if state is not None:
             self._count += count
             self._sink.merge(state)

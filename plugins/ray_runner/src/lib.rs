@@ -17,6 +17,8 @@ static RAY: Engine = Engine {
         ("actors.py", include_str!("../actors.py")),
         ("cluster.py", include_str!("../cluster.py")),
         ("flight.py", include_str!("../flight.py")),
+        ("member.py", include_str!("../member.py")),
+        ("scratch.py", include_str!("../scratch.py")),
         ("steps.py", include_str!("../steps.py")),
         ("surroundings.py", include_str!("../surroundings.py")),
         ("tasks.py", include_str!("../tasks.py")),
@@ -35,7 +37,7 @@ fn options() -> Vec<Parameter> {
         ),
         Parameter::text(
             "ray_address",
-            "a cluster that already runs, as host:port; this machine must be one of its nodes",
+            "a cluster that already runs, as host:port; auto: the one that RAY_ADDRESS names",
             "none",
         ),
     ]

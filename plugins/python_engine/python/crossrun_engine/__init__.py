@@ -14,7 +14,14 @@ It moves opaque batches of bytes between the calls of `Workload`, and never look
 """
 
 from .driver import Driver, RunContext
-from .failure import CancelledError, InvalidSpecError, UnavailableError, UnsupportedError, WorkloadError
+from .failure import (
+    CancelledError,
+    EngineError,
+    InvalidSpecError,
+    UnavailableError,
+    UnsupportedError,
+    WorkloadError,
+)
 from .kernel import Stage, State, Workload, item_count
 from .loop import serve
 from .spec import Result, Session, Spec
@@ -22,6 +29,7 @@ from .spec import Result, Session, Spec
 __all__ = [
     "CancelledError",
     "Driver",
+    "EngineError",
     "InvalidSpecError",
     "Result",
     "RunContext",

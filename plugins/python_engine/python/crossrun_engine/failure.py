@@ -45,6 +45,10 @@ class InvalidSpecError(_Told):
     """The spec or an option in `extra` is not valid."""
 
 
+class EngineError(_Told):
+    """The engine failed in a way for which there are words: what died, and what to do about it."""
+
+
 class CancelledError(Exception):
     """The run stopped because the host asked it to."""
 
@@ -56,6 +60,7 @@ _KINDS = {
     UnsupportedError: "unsupported",
     UnavailableError: "unavailable",
     InvalidSpecError: "invalid_spec",
+    EngineError: "engine",
     CancelledError: "cancelled",
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from crossrun_engine import (
     CancelledError,
+    EngineError,
     InvalidSpecError,
     RunContext,
     Spec,
@@ -34,6 +35,7 @@ class Describing(unittest.TestCase):
             (UnsupportedError("no", "do"), "unsupported", "no", "do"),
             (UnavailableError("gone"), "unavailable", "gone", None),
             (InvalidSpecError("odd"), "invalid_spec", "odd", None),
+            (EngineError("node 2 died", "try again"), "engine", "node 2 died", "try again"),
             (CancelledError(), "cancelled", "the run was cancelled by the host", None),
             (WorkloadError(4, "broke"), "workload", "broke", None),
             (WorkloadError(3, "unknown"), "invalid_spec", "unknown", None),
