@@ -121,6 +121,14 @@ fn an_impossible_claim_is_6() {
 }
 
 #[test]
+fn a_difference_is_7() {
+    let place = Place::new();
+    place.crossrun(&["backends", "lock"]).code(0);
+    std::fs::remove_file(place.plugins().join("libnative_runner.so")).unwrap();
+    place.crossrun(&["backends", "lock", "--check"]).code(7).says("1 plugin not as");
+}
+
+#[test]
 fn a_set_up_that_fails_is_8() {
     let place = Place::with_misbehaving();
     let mut command = place.command(&["setup", "misbehaving"]);

@@ -1,6 +1,7 @@
 //! The command line: arguments, then options, then the stages in order, then what to print. One file a verb.
 
 mod backends;
+mod chosen;
 mod compare;
 mod completions;
 mod diff;
@@ -62,6 +63,13 @@ struct GlobalArguments {
     /// Folders to search for plugins before the usual ones, separated as in PATH.
     #[arg(long, value_name = "DIRS", env = "CROSSRUN_PLUGIN_PATH", global = true, hide = true)]
     plugin_path: Option<OsString>,
+    /// Load plugins although somebody else can write their file, its folder, or a folder above.
+    #[arg(long, global = true)]
+    allow_untrusted: bool,
+    /// Load only what a lock file lists, and exactly the bytes that it lists; `crossrun backends lock` writes one
+    /// [default FILE: plugins.lock in the data folder].
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, global = true)]
+    locked: Option<Option<PathBuf>>,
     /// Print one line of JSON instead of text.
     #[arg(long, global = true)]
     json: bool,
@@ -85,8 +93,8 @@ enum Verb {
     Diff(diff::Arguments),
     /// List a run's trials, or show one of them whole.
     Show(show::Arguments),
-    /// List the backends, with the status of every library that was looked at.
-    Backends,
+    /// List the backends, with the status of every library that was looked at; lock them; look into a file.
+    Backends(backends::Arguments),
     /// List the workloads, or show the parameters and the plan of one.
     Workloads(workloads::Arguments),
     /// Install what backends need, or remove it.
@@ -142,7 +150,7 @@ fn dispatch(arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         Verb::Report(arguments) => report::run(&arguments, ui),
         Verb::Diff(arguments) => diff::run(&arguments, ui),
         Verb::Show(arguments) => show::run(&arguments, ui),
-        Verb::Backends => backends::run(&global, ui),
+        Verb::Backends(arguments) => backends::run(&global, &arguments, ui),
         Verb::Workloads(arguments) => workloads::run(&global, &arguments, ui),
         Verb::Setup(arguments) => setup::run(&global, &arguments, ui),
         Verb::Completions(arguments) => completions::run(&arguments, ui),

@@ -1,11 +1,15 @@
 //! Where plugins are looked for: search folders, the candidates in them, and a trace of what was tried. Opens no file.
 
+pub mod trust;
+
 use std::collections::HashSet;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+
+pub use trust::{Distrust, Trust};
 
 /// The folder beside the executable, and in the data directory, that is for plugins only.
 const PLUGINS: &str = "plugins";
@@ -17,6 +21,18 @@ const SYSTEM: [&str; 2] = ["/usr/local/lib/crossrun/plugins", "/usr/lib/crossrun
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Search {
     folders: Vec<PathBuf>,
+    passed_over: Vec<Looked>,
+}
+
+/// What the environment says of where plugins are.
+#[derive(Clone, Copy, Debug)]
+pub struct Environment<'a> {
+    /// Folders, separated as in `PATH`.
+    pub plugin_path: Option<&'a OsStr>,
+    /// The user's data folder, as it was named or found.
+    pub data_dir: &'a Path,
+    /// Whether this process has rights that its caller, whose environment it is, does not have.
+    pub raised: bool,
 }
 
 /// A file that is named as a library.
@@ -54,43 +70,70 @@ pub enum Outcome {
         /// The system's words.
         why: String,
     },
+    /// Somebody else could have put a library into it.
+    Refused(Distrust),
+    /// The environment names it, but may not.
+    PassedOver {
+        /// Why not.
+        why: String,
+    },
 }
 
 impl Search {
     /// These folders and no others.
     pub fn explicit(folders: Vec<PathBuf>) -> Self {
-        Self { folders }
+        Self { folders, passed_over: Vec::new() }
     }
 
-    /// The folders of `plugin_path` (separated as in `PATH`), then the usual ones: `plugins` beside the executable, its
-    /// own folder, the user's data directory, the system's.
-    pub fn usual(plugin_path: Option<&OsStr>, executable: &Path, data_dir: &Path) -> Self {
-        let named = plugin_path.map(std::env::split_paths).into_iter().flatten();
-        let mut folders: Vec<PathBuf> = named.filter(|folder| !folder.as_os_str().is_empty()).collect();
-        if let Some(beside) = executable.parent() {
-            folders.extend([beside.join(PLUGINS), beside.to_owned()]);
+    /// The folders that the environment names, then the usual ones: `plugins` beside the executable, its own folder, the
+    /// user's data folder, the system's. The current folder is none of them: a folder that the environment names must be
+    /// absolute.
+    pub fn usual(environment: Environment<'_>, executable: &Path) -> Self {
+        let mut search = Self::explicit(Vec::new());
+        // A variable without a folder in it is how one unsets it.
+        let named = environment.plugin_path.filter(|path| !path.is_empty()).map(std::env::split_paths);
+        for folder in named.into_iter().flatten() {
+            search.add_named(folder, "CROSSRUN_PLUGIN_PATH", environment.raised);
         }
-        folders.push(data_dir.join(PLUGINS));
-        folders.extend(SYSTEM.map(PathBuf::from));
-        Self { folders }
+        if let Some(beside) = executable.parent() {
+            search.folders.extend([beside.join(PLUGINS), beside.to_owned()]);
+        }
+        search.add_named(environment.data_dir.join(PLUGINS), "CROSSRUN_DATA_DIR or HOME", environment.raised);
+        search.folders.extend(SYSTEM.map(PathBuf::from));
+        search
     }
 
-    /// Looks in each folder once: by name only, in the order of folders and then of names.
-    pub fn look(&self) -> (Vec<Candidate>, Vec<Looked>) {
-        let (mut candidates, mut trace, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+    /// Adds a folder that `variable` of the environment names, if it may.
+    fn add_named(&mut self, folder: PathBuf, variable: &str, raised: bool) {
+        let why = if raised {
+            format!("{variable} is not heeded, as this process has more rights than its caller")
+        } else if !folder.is_absolute() {
+            format!("{variable} names it, which must name absolute folders; --plugin-dir may name any")
+        } else {
+            return self.folders.push(folder);
+        };
+        self.passed_over.push(Looked { folder, outcome: Outcome::PassedOver { why } });
+    }
+
+    /// Looks in each folder once: by name only, in the order of folders and then of names. A folder into which somebody
+    /// that `trust` does not cover could have put a library is not looked into.
+    pub fn look(&self, trust: &Trust) -> (Vec<Candidate>, Vec<Looked>) {
+        let (mut candidates, mut seen) = (Vec::new(), HashSet::new());
+        let mut trace = self.passed_over.clone();
         for (number, folder) in self.folders.iter().enumerate() {
             let real = folder.canonicalize().unwrap_or_else(|_| folder.clone());
             if !seen.insert(real) {
                 continue;
             }
-            let outcome = match libraries(folder) {
-                Ok(paths) => {
+            let outcome = match trust.check_folder(folder).map(|()| libraries(folder)) {
+                Ok(Ok(paths)) => {
                     let libraries = paths.len();
                     candidates.extend(paths.into_iter().map(|path| Candidate { path, folder: number }));
                     Outcome::Searched { libraries }
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Outcome::Missing,
-                Err(error) => Outcome::Unreadable { why: error.to_string() },
+                Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => Outcome::Missing,
+                Ok(Err(error)) => Outcome::Unreadable { why: error.to_string() },
+                Err(distrust) => Outcome::Refused(distrust),
             };
             trace.push(Looked { folder: folder.clone(), outcome });
         }
@@ -121,6 +164,10 @@ mod tests {
 
     use super::*;
 
+    fn trust() -> Trust {
+        Trust::of_this_process(false)
+    }
+
     fn names(candidates: &[Candidate]) -> Vec<&str> {
         candidates.iter().filter_map(|candidate| candidate.path.file_name()?.to_str()).collect()
     }
@@ -131,7 +178,7 @@ mod tests {
         for name in ["libb.so", "liba.so", "lib.so", "a.so", "libc.so.6", "libd.txt", "README"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
-        let (candidates, trace) = Search::explicit(vec![folder.path().into()]).look();
+        let (candidates, trace) = Search::explicit(vec![folder.path().into()]).look(&trust());
         assert_eq!(names(&candidates), ["liba.so", "libb.so"]);
         assert_eq!(trace[0].outcome, Outcome::Searched { libraries: 2 });
     }
@@ -142,18 +189,61 @@ mod tests {
         fs::write(folder.path().join("liba.so"), "").unwrap();
         let again = folder.path().join(".");
         let missing = folder.path().join("missing");
-        let (candidates, trace) = Search::explicit(vec![folder.path().into(), again, missing]).look();
+        let (candidates, trace) = Search::explicit(vec![folder.path().into(), again, missing]).look(&trust());
         assert_eq!(candidates.len(), 1);
         let outcomes: Vec<_> = trace.into_iter().map(|looked| looked.outcome).collect();
         assert_eq!(outcomes, [Outcome::Searched { libraries: 1 }, Outcome::Missing]);
     }
 
     #[test]
+    fn a_folder_that_others_can_write_is_not_looked_into() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("liba.so"), "").unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        let search = Search::explicit(vec![folder.path().into()]);
+        let (candidates, trace) = search.look(&trust());
+        assert!(candidates.is_empty());
+        let Outcome::Refused(distrust) = &trace[0].outcome else { panic!("{trace:?}") };
+        assert_eq!(distrust.reason, "it can be written by everyone");
+        assert_eq!(search.look(&Trust::of_this_process(true)).0.len(), 1);
+    }
+
+    fn usual(plugin_path: &str, data_dir: &str, raised: bool) -> Search {
+        let (plugin_path, data_dir) = (Some(OsStr::new(plugin_path)), Path::new(data_dir));
+        Search::usual(Environment { plugin_path, data_dir, raised }, Path::new("/opt/crossrun"))
+    }
+
+    fn folders(search: &Search) -> Vec<&str> {
+        search.folders.iter().map(|folder| folder.to_str().unwrap()).collect()
+    }
+
+    #[test]
     fn the_usual_folders_come_after_those_of_the_environment() {
-        let search =
-            Search::usual(Some(OsStr::new("/a::/b")), Path::new("/opt/crossrun"), Path::new("/data"));
-        let folders: Vec<_> = search.folders.iter().map(|folder| folder.to_str().unwrap()).collect();
-        assert_eq!(folders[..5], ["/a", "/b", "/opt/plugins", "/opt", "/data/plugins"]);
-        assert_eq!(folders[5..], SYSTEM);
+        let search = usual("/a:/b", "/data", false);
+        assert_eq!(folders(&search)[..5], ["/a", "/b", "/opt/plugins", "/opt", "/data/plugins"]);
+        assert_eq!(folders(&search)[5..], SYSTEM);
+        assert!(search.passed_over.is_empty());
+        assert_eq!(usual("", "/data", false).passed_over, []);
+    }
+
+    #[test]
+    fn the_environment_cannot_name_the_current_folder() {
+        let search = usual("/a::.:b:/c", "data", false);
+        assert_eq!(folders(&search)[..4], ["/a", "/c", "/opt/plugins", "/opt"]);
+        assert_eq!(folders(&search)[4..], SYSTEM);
+        let (_, trace) = search.look(&trust());
+        let passed_over = |looked: &&Looked| matches!(looked.outcome, Outcome::PassedOver { .. });
+        let folders: Vec<_> =
+            trace.iter().filter(passed_over).map(|looked| looked.folder.as_os_str()).collect();
+        assert_eq!(folders, ["", ".", "b", "data/plugins"]);
+    }
+
+    #[test]
+    fn nothing_in_the_environment_counts_when_privileges_were_raised() {
+        let search = usual("/a:/b", "/data", true);
+        assert_eq!(folders(&search)[..2], ["/opt/plugins", "/opt"]);
+        assert_eq!(folders(&search)[2..], SYSTEM);
+        assert_eq!(search.passed_over.len(), 3);
     }
 }

@@ -1,26 +1,91 @@
 //! What a file is, from its bytes alone: nothing of it is run, and it is never opened with the dynamic linker.
 
+pub mod description;
 mod image;
 mod libc;
 pub mod metadata;
+mod source;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
 pub use metadata::{Kind, Metadata};
 
-/// A file that is a plugin, as far as its bytes tell.
+/// A file that is a plugin, as far as the part of it tells that had to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspected {
     /// The file, with every link on the way to it resolved.
     pub path: PathBuf,
-    /// The SHA-256 of the file, in hex.
+    /// What it says of itself.
+    pub metadata: Metadata,
+    version: FileVersion,
+}
+
+/// A plugin of which every byte is known, by its hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identified {
+    /// The file, with every link on the way to it resolved.
+    pub path: PathBuf,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its SHA-256, in hex.
     pub sha256: String,
     /// What it says of itself.
     pub metadata: Metadata,
+}
+
+/// What changes when a file is replaced or written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileVersion {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl FileVersion {
+    fn of(status: &fs::Metadata) -> Self {
+        Self {
+            device: status.dev(),
+            inode: status.ino(),
+            size: status.len(),
+            modified: (status.mtime(), status.mtime_nsec()),
+            changed: (status.ctime(), status.ctime_nsec()),
+        }
+    }
+}
+
+impl Inspected {
+    /// Reads the whole file, for its hash: needed of what is loaded or recorded, not of what is listed.
+    ///
+    /// # Errors
+    /// [`Rejection`] when it cannot be read, or is not the file any more that was inspected.
+    pub fn identify(&self) -> Result<Identified, Rejection> {
+        let file = File::open(&self.path)?;
+        let sha256 = sha256_of_file(&file)?;
+        if FileVersion::of(&file.metadata()?) != self.version {
+            return Err(
+                Rejection::new("replaced while it was looked at").with_remedy("run the command again")
+            );
+        }
+        let Self { path, metadata, version } = self.clone();
+        Ok(Identified { path, size: version.size, sha256, metadata })
+    }
+
+    /// Whether both are one file, or two of the same bytes. What is in them is read only if they are of one size.
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        let place = |version: &FileVersion| (version.device, version.inode);
+        if place(&self.version) == place(&other.version) {
+            return true;
+        }
+        let hashes = || Some((sha256_of(&self.path).ok()?, sha256_of(&other.path).ok()?));
+        self.version.size == other.version.size && hashes().is_some_and(|(one, other)| one == other)
+    }
 }
 
 /// Why a file is no plugin for this host.
@@ -63,11 +128,11 @@ pub fn inspect(path: &Path) -> Result<Inspected, Rejection> {
     if status.len() == 0 {
         return Err(Rejection::new("the file is empty"));
     }
-    let metadata = image::check(File::open(&path)?, status.len())?;
+    let file = File::open(&path)?;
+    let status = file.metadata()?;
+    let metadata = image::check(file, status.len())?;
     check_version(&metadata)?;
-    // Hashed last, so that a library that is not ours costs little however large it is.
-    let sha256 = sha256_of(&path)?;
-    Ok(Inspected { path, sha256, metadata })
+    Ok(Inspected { path, metadata, version: FileVersion::of(&status) })
 }
 
 /// The SHA-256 of the file at `path`, in hex.
@@ -75,7 +140,15 @@ pub fn inspect(path: &Path) -> Result<Inspected, Rejection> {
 /// # Errors
 /// When it cannot be read.
 pub fn sha256_of(path: &Path) -> io::Result<String> {
-    let (mut file, mut hash) = (File::open(path)?, Sha256::new());
+    sha256_of_file(&File::open(path)?)
+}
+
+/// The SHA-256 of what is left to read of `file`, in hex.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sha256_of_file(mut file: &File) -> io::Result<String> {
+    let mut hash = Sha256::new();
     let mut chunk = vec![0; 256 * 1024];
     loop {
         match file.read(&mut chunk)? {

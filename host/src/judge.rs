@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn the_oracle_is_asked_again_when_code_or_data_change_but_not_when_only_the_running_does() {
-        let library = LibraryFile { path: "a".into(), sha256: "1".into() };
+        let library = LibraryFile { path: "a".into(), sha256: "1".into(), sealed: false };
         let spec = WorkloadSpec::new("null");
         let key = cache_key(&spec, &library);
         let moved = LibraryFile { path: "b".into(), ..library.clone() };

@@ -3,6 +3,8 @@
 // Loading a library and calling into it is what no compiler can check.
 #![allow(unsafe_code)]
 
+mod sealed;
+
 use std::ffi::c_void;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use plugin_api::ffi::{ForeignRunner, RunnerModuleRef};
 use plugin_api::workload::{WorkloadFunctions, WorkloadLibrary, abi_is_compatible};
 use plugin_api::{HostServices, RunnerError};
+
+pub use sealed::SealedCopy;
 
 use crate::inspect;
 use crate::protocol::LibraryFile;
@@ -73,7 +77,7 @@ pub fn runner(
     log_level: log::LevelFilter,
 ) -> Result<ForeignRunner, LoadError> {
     let path = file.path.as_path();
-    let library = open(file)?;
+    let library = open(path, &to_open(file)?)?;
     let header = header(&library, path)?;
     check_layout(header, path)?;
     // SAFETY: the layouts were just found compatible in one direction or the other, which is what makes the prefix
@@ -89,7 +93,8 @@ pub fn runner(
 /// [`LoadError`] when the file is no workload library that this host can call.
 pub fn workloads(file: &LibraryFile) -> Result<WorkloadLibrary, LoadError> {
     let path = file.path.as_path();
-    let library = open(file)?;
+    let to_open = to_open(file)?;
+    let library = open(path, &to_open)?;
     let address = |name: &std::ffi::CStr| {
         // SAFETY: only the address is taken; `resolve` below says what it is the address of.
         let symbol = unsafe { library.get::<*const c_void>(name.to_bytes_with_nul()) };
@@ -105,32 +110,34 @@ pub fn workloads(file: &LibraryFile) -> Result<WorkloadLibrary, LoadError> {
     }
     // SAFETY: the ABI's major version is ours, so the functions have the signatures of ABI.md; never unloaded.
     let functions = unsafe { WorkloadFunctions::resolve(address) }.map_err(missing)?;
-    Ok(WorkloadLibrary::new(Box::leak(Box::new(functions)), path, &file.sha256))
+    // Whoever opens the library by its path in another process must get the same bytes.
+    Ok(WorkloadLibrary::new(Box::leak(Box::new(functions)), &to_open, &file.sha256))
 }
 
 /// Opens the library for good: all symbols at once, so that a missing one is an error here and not a crash in a run;
 /// none shared with other libraries; never unloaded.
-fn open(file: &LibraryFile) -> Result<Library, LoadError> {
-    let path = file.path.as_path();
-    check_unchanged(file)?;
+fn open(path: &Path, to_open: &Path) -> Result<Library, LoadError> {
     // SAFETY: running the file's constructors is the point; the worker is a process that may fail.
-    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) };
+    let library = unsafe { Library::open(Some(to_open), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) };
     library.map_err(|error| {
         let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
         LoadError::Open { path: path.into(), why: first_line(&why) }
     })
 }
 
-/// What is loaded must be what was inspected, as that is what the record names. Whoever replaces the file between this
-/// look and the next line gets past it: against the user's own will there is no guard.
-fn check_unchanged(file: &LibraryFile) -> Result<(), LoadError> {
+/// What is loaded must be what was inspected, as that is what the record names. Of a file that is to be sealed a copy is
+/// hashed and opened, which nobody can change. Of any other, whoever replaces it between this look and the opening gets
+/// past it.
+fn to_open(file: &LibraryFile) -> Result<PathBuf, LoadError> {
     let path = file.path.as_path();
-    let hash = inspect::sha256_of(path)
-        .map_err(|error| LoadError::Open { path: path.into(), why: error.to_string() })?;
-    if hash == file.sha256 {
-        return Ok(());
-    }
-    Err(LoadError::Changed { path: path.into() })
+    let unreadable = |error: std::io::Error| LoadError::Open { path: path.into(), why: error.to_string() };
+    let (hash, to_open) = if file.sealed {
+        let copy = SealedCopy::of(path).map_err(unreadable)?;
+        (copy.sha256().to_owned(), copy.path().to_owned())
+    } else {
+        (inspect::sha256_of(path).map_err(unreadable)?, path.to_owned())
+    };
+    if hash == file.sha256 { Ok(to_open) } else { Err(LoadError::Changed { path: path.into() }) }
 }
 
 fn header(library: &Library, path: &Path) -> Result<&'static LibHeader, LoadError> {

@@ -21,6 +21,9 @@ pub struct LibraryFile {
     pub path: PathBuf,
     /// Its SHA-256 in hex.
     pub sha256: String,
+    /// Whether the bytes that were hashed are the ones to load: a sealed copy of the file.
+    #[serde(default)]
+    pub sealed: bool,
 }
 
 /// Folders that a plugin is told of.

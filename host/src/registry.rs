@@ -1,6 +1,7 @@
 //! Names and what stands behind them: a plugin's file for the command line, a linked runner for embedders and tests.
 //! Starts nothing.
 
+pub mod lock_file;
 pub mod survey;
 
 use std::collections::BTreeMap;
@@ -13,8 +14,6 @@ pub struct Origin {
     pub folder: usize,
     /// The file.
     pub path: PathBuf,
-    /// The SHA-256 of the file, in hex.
-    pub sha256: String,
 }
 
 /// What became of a registration.
@@ -89,15 +88,22 @@ impl<R> Registry<R> {
         Self { what, entries: BTreeMap::new() }
     }
 
-    /// Registers `item` as `name`. Whatever comes from an earlier folder must be registered earlier.
-    pub fn register(&mut self, name: &str, origin: Origin, item: R) -> Standing {
+    /// Registers `item` as `name`. Whatever comes from an earlier folder must be registered earlier. `is_same` says
+    /// whether two items of one name are the same, which it may take reading them whole to tell: it is only asked then.
+    pub fn register(
+        &mut self,
+        name: &str,
+        origin: Origin,
+        item: R,
+        is_same: impl FnOnce(&R, &R) -> bool,
+    ) -> Standing {
         let name = name.to_lowercase();
         let Some(entry) = self.entries.get_mut(&name) else {
             self.entries.insert(name, Entry { item, origin, clash: None });
             return Standing::Active;
         };
         let by = entry.origin.path.clone();
-        if entry.origin.sha256 == origin.sha256 {
+        if is_same(&entry.item, &item) {
             return Standing::Shadowed { by, same: true };
         }
         if entry.origin.folder != origin.folder {

@@ -32,8 +32,8 @@ pub struct Worker {
     log_level: LevelFilter,
     runner: Option<Box<dyn WorkloadRunner>>,
     libraries: HashMap<PathBuf, WorkloadLibrary>,
-    /// The workload of the last run: opening one may cost as much as a run, and runs repeat.
-    opened: Option<WorkloadHandle>,
+    /// The workload of the last run and the file of its library: opening one may cost as much as a run, and runs repeat.
+    opened: Option<(PathBuf, WorkloadHandle)>,
 }
 
 /// Why a request failed.
@@ -205,16 +205,16 @@ impl Worker {
     }
 
     fn workload(&mut self, spec: &WorkloadSpec, library: &LibraryFile) -> Result<WorkloadHandle, Failure> {
-        let same = |opened: &&WorkloadHandle| {
-            opened.spec() == spec && opened.library_path() == library.path.as_path()
-        };
-        if let Some(opened) = self.opened.as_ref().filter(same) {
+        // The handle's own path is that of what was opened, which may be a copy.
+        let same =
+            |(path, opened): &&(PathBuf, WorkloadHandle)| opened.spec() == spec && *path == library.path;
+        if let Some((_, opened)) = self.opened.as_ref().filter(same) {
             return Ok(opened.clone());
         }
         // The old one goes first: two tables at once would double the memory.
         self.opened = None;
         let opened = self.library(library)?.open(spec)?;
-        self.opened = Some(opened.clone());
+        self.opened = Some((library.path.clone(), opened.clone()));
         Ok(opened)
     }
 }

@@ -34,7 +34,7 @@ impl Setting {
 
     fn library(&self, name: &str) -> LibraryFile {
         let path: PathBuf = self.folder.path().join(format!("lib{name}.so"));
-        LibraryFile { sha256: inspect::sha256_of(&path).unwrap(), path }
+        LibraryFile { sha256: inspect::sha256_of(&path).unwrap(), path, sealed: false }
     }
 
     /// A runner in this process.

@@ -1,5 +1,8 @@
 //! `crossrun backends`: every library that was looked at, and what became of it.
 
+mod inspect;
+mod lock;
+
 use serde_json::Value;
 
 use super::host::Host;
@@ -10,15 +13,45 @@ use crate::registry::survey::{Row, Status};
 use crate::session::{Fault, Isolation};
 use crate::ui::{Ui, lines, printable, table};
 
-pub(super) fn run(global: &GlobalArguments, ui: &mut Ui) -> Result<Exit, Problem> {
+#[derive(clap::Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Arguments {
+    /// Load nothing: list what the files say of themselves, and do not ask backends whether they could start.
+    #[arg(long)]
+    no_probe: bool,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Write down which plugins may be loaded, each by the hash of its file; --locked goes by it.
+    Lock(lock::Arguments),
+    /// Tell everything about a file that can be told without running it, whatever it was built for.
+    Inspect(inspect::Arguments),
+}
+
+pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    match &arguments.verb {
+        Some(Verb::Lock(arguments)) => lock::run(global, arguments, ui),
+        Some(Verb::Inspect(arguments)) => inspect::run(global, arguments, ui),
+        None => list(global, !arguments.no_probe, ui),
+    }
+}
+
+fn list(global: &GlobalArguments, probing: bool, ui: &mut Ui) -> Result<Exit, Problem> {
     let host = Host::new(global, Isolation::Process, ui)?;
-    let folders = host.folders(&format!("backends-{}", std::process::id()))?;
     let mut rows = host.survey().rows.clone();
-    rows.extend(
-        host.survey().libraries.items().map(|library| Row::of(library, Status::Available, None, None)),
-    );
-    rows.extend(probe_all(&host, &folders));
-    host.tidy(&folders);
+    let status = if probing { Status::Available } else { Status::Found };
+    rows.extend(host.survey().libraries.items().map(|library| unasked(&host, library, status)));
+    if probing {
+        let folders = host.folders(&format!("backends-{}", std::process::id()))?;
+        rows.extend(probe_all(&host, &folders));
+        host.tidy(&folders);
+    } else {
+        rows.extend(host.survey().runners.items().map(|runner| unasked(&host, runner, status)));
+    }
+    rows.extend(missing(&host));
     if host.interrupt().is_set() {
         return Err(Problem::new(Exit::Interrupted, "interrupted"));
     }
@@ -30,6 +63,33 @@ pub(super) fn run(global: &GlobalArguments, ui: &mut Ui) -> Result<Exit, Problem
     let text = if ui.json() { json(&rows) } else { text(&host, &rows) };
     ui.result(&text);
     Ok(Exit::Done)
+}
+
+/// A plugin that is not asked anything. Its file is read whole only if a lock is gone by.
+fn unasked(host: &Host, plugin: &Inspected, status: Status) -> Row {
+    if host.lock().is_none() {
+        return Row::of(plugin, status, None, None);
+    }
+    match host.choose(plugin) {
+        Ok(chosen) => Row { sha256: Some(chosen.sha256), ..Row::of(plugin, status, None, None) },
+        Err(problem) => rejected(plugin, problem.message, problem.remedy),
+    }
+}
+
+/// A row for each plugin that the lock lists, but that is not there.
+fn missing(host: &Host) -> Vec<Row> {
+    let (runners, libraries) = (host.survey().runners.names(), host.survey().libraries.names());
+    let Some(lock) = host.lock() else { return Vec::new() };
+    let absent = lock.listed().filter(|(kind, name, _)| {
+        let there = if *kind == "runner" { &runners } else { &libraries };
+        !there.iter().any(|found| found == name)
+    });
+    let row = |(kind, name, source): (&str, &str, &str)| {
+        let problem = lock.missing(kind, name)?;
+        let rejection = Rejection { reason: problem.message, remedy: problem.remedy };
+        Some(Row { name: Some(name.to_owned()), ..Row::rejected(source.into(), rejection) })
+    };
+    absent.filter_map(row).collect()
 }
 
 /// Asks every backend whether it could start: each in a worker of its own, all at once.
@@ -46,12 +106,16 @@ fn probe_all(host: &Host, folders: &Folders) -> Vec<Row> {
 }
 
 fn probe(host: &Host, runner: &Inspected, folders: &Folders) -> Row {
-    let answer = host.load(runner, folders).and_then(|mut backend| {
+    let chosen = match host.choose(runner) {
+        Ok(chosen) => chosen,
+        Err(problem) => return rejected(runner, problem.message, problem.remedy),
+    };
+    let answer = host.load(&chosen, folders).and_then(|mut backend| {
         let answer = backend.probe();
         backend.end();
         answer
     });
-    match answer {
+    let row = match answer {
         Ok(availability) => Row::probed(runner, availability),
         Err(error) => {
             let row = rejected(runner, error.message, error.remedy);
@@ -59,12 +123,12 @@ fn probe(host: &Host, runner: &Inspected, folders: &Folders) -> Row {
             let said = matches!(error.fault, Fault::Said(_));
             if said { Row { status: Status::Unavailable, ..row } } else { row }
         }
-    }
+    };
+    Row { sha256: Some(chosen.sha256), ..row }
 }
 
-fn rejected(runner: &Inspected, reason: String, remedy: Option<String>) -> Row {
-    let Rejection { reason, remedy } = Rejection { reason, remedy };
-    Row::of(runner, Status::Rejected, Some(reason), remedy)
+fn rejected(plugin: &Inspected, reason: String, remedy: Option<String>) -> Row {
+    Row::of(plugin, Status::Rejected, Some(reason), remedy)
 }
 
 fn json(rows: &[Row]) -> String {

@@ -145,7 +145,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     let mut host = Host::new(global, Isolation::Process, ui)?;
     host.limit(&arguments.limits);
     let begun = match &arguments.resume {
-        Some(run) => Begun::again(&arguments, run)?,
+        Some(run) => Begun::again(&host, &arguments, run)?,
         None => Begun::anew(&host, &arguments, ui)?,
     };
     if arguments.dry_run {
@@ -177,6 +177,7 @@ impl Begun {
             rigor: arguments.rigor(),
             baseline,
             insist: arguments.insist,
+            allow_untrusted: host.trust().is_anyone(),
             timeout_seconds: arguments.timeout.as_secs_f64(),
             backends: lineup.performers(&plan),
             libraries: lineup.libraries(),
@@ -190,11 +191,11 @@ impl Begun {
         Ok(Self { file, plan, output_dir, done: HashSet::new() })
     }
 
-    fn again(arguments: &Arguments, run: &str) -> Result<Self, Problem> {
+    fn again(host: &Host, arguments: &Arguments, run: &str) -> Result<Self, Problem> {
         let output_dir = arguments.output_dir(run);
         let file = PlanFile::read(&output_dir)?;
         let plan = Plan::new(&file.matrix).map_err(|error| Problem::usage(error.to_string()))?;
-        file.check_unchanged(&plan)?;
+        file.check_unchanged(&plan, host)?;
         let done = ledger::recorded(&output_dir)?;
         Ok(Self { file, plan, output_dir, done })
     }

@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     };
     ui.result(&text);
     let found = history.changes.iter().any(|change| change.call.is_regression());
-    Ok(if found { Exit::Regression } else { Exit::Done })
+    Ok(if found { Exit::Difference } else { Exit::Done })
 }
 
 fn refused(error: HistoryError) -> Problem {

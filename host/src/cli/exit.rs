@@ -27,8 +27,8 @@ pub enum Exit {
     WrongAnswer = 5,
     /// An invalid or incomparable measurement.
     Invalid = 6,
-    /// Something got slower.
-    Regression = 7,
+    /// Something got slower, or differs from what was written down.
+    Difference = 7,
     /// Set-up failed.
     SetupFailed = 8,
     /// The user interrupted.

@@ -1,18 +1,22 @@
 //! What every verb stands on: the folders, what was found in them, and workers.
 
+use std::collections::HashMap;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use plugin_api::workload::CatalogueEntry;
 
+use super::chosen::{self, Chosen, Lock};
 use super::limits::{self, LimitArguments};
 use super::{Exit, GlobalArguments, Problem};
-use crate::discover::{Outcome, Search};
+use crate::discover::trust::has_raised_privileges;
+use crate::discover::{Environment, Looked, Outcome, Search, Trust};
 use crate::dispatch::{self, Backend};
 use crate::inspect::Inspected;
 use crate::isolate::{Cores, Interrupt};
 use crate::judge::Judge;
-use crate::protocol::{Folders, LibraryFile};
+use crate::protocol::Folders;
 use crate::record::Library;
 use crate::registry::GetError;
 use crate::registry::survey::{Row, Status, Survey};
@@ -25,18 +29,22 @@ pub(super) struct Host {
     explicit: Vec<PathBuf>,
     launch: Launch,
     survey: Survey,
+    trust: Trust,
+    lock: Option<Lock>,
+    /// What was identified so far, by its file: a hash takes reading all of it.
+    chosen: Mutex<HashMap<PathBuf, Chosen>>,
 }
 
 impl Host {
-    pub(super) fn new(global: &GlobalArguments, isolation: Isolation, ui: &Ui) -> Result<Self, Problem> {
+    pub(super) fn new(global: &GlobalArguments, isolation: Isolation, ui: &mut Ui) -> Result<Self, Problem> {
         let data_dir = data_dir()?;
         let executable = std::env::current_exe().map_err(|error| Problem::unexpected(&error))?;
-        let search = if global.plugin_dir.is_empty() {
-            Search::usual(global.plugin_path.as_deref(), &executable, &data_dir)
-        } else {
-            Search::explicit(global.plugin_dir.clone())
-        };
-        let survey = Survey::of(&search);
+        let trust = Trust::of_this_process(global.allow_untrusted);
+        let lock = Lock::of(global, &data_dir, &trust)?;
+        let survey = survey(global, &data_dir, &executable, &trust);
+        for (folder, why) in passed_over(&survey) {
+            ui.warning(&format!("{folder:?} is not searched for plugins: {why}"));
+        }
         let explicit = absolute(&global.plugin_dir)?;
         if !explicit.is_empty() {
             check_explicit(&survey)?;
@@ -45,7 +53,8 @@ impl Host {
         let (limits, deadlines) = (limits::of_environment()?, limits::deadlines()?);
         let log_level = ui.log_level();
         let launch = Launch { isolation, executable, log_level, limits, deadlines, interrupt, cores: None };
-        Ok(Self { data_dir, explicit, launch, survey })
+        let chosen = Mutex::default();
+        Ok(Self { data_dir, explicit, launch, survey, trust, lock, chosen })
     }
 
     pub(super) fn data_dir(&self) -> &Path {
@@ -90,17 +99,57 @@ impl Host {
         &self.explicit
     }
 
+    /// Who trusted files are of.
+    pub(super) fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// The lock file that is gone by.
+    pub(super) fn lock(&self) -> Option<&Lock> {
+        self.lock.as_ref()
+    }
+
     /// The file of the backend `name`.
-    pub(super) fn runner(&self, name: &str) -> Result<Inspected, Problem> {
-        self.survey.runners.get(name).cloned().map_err(|error| match (&error, self.rejected(name)) {
+    pub(super) fn runner(&self, name: &str) -> Result<Chosen, Problem> {
+        let plugin = self.survey.runners.get(name).map_err(|error| match (&error, self.rejected(name)) {
             (GetError::Unknown { .. }, Some(row)) => rejected_backend(name, row),
+            (GetError::Unknown { .. }, None) => {
+                let missing = self.lock.as_ref().and_then(|lock| lock.missing("runner", name));
+                missing.unwrap_or_else(|| self.nowhere(&error, "crossrun backends"))
+            }
             _ => self.nowhere(&error, "crossrun backends"),
-        })
+        })?;
+        self.choose(plugin)
     }
 
     /// The file of the library that has the workload `name`.
-    pub(super) fn workload_library(&self, name: &str) -> Result<Inspected, Problem> {
-        self.survey.workloads.get(name).cloned().map_err(|error| self.nowhere(&error, "crossrun workloads"))
+    pub(super) fn workload_library(&self, name: &str) -> Result<Chosen, Problem> {
+        let plugin = self.survey.workloads.get(name).map_err(|error| {
+            // The lock has no workloads' names, but without a library that it lists some are bound to be missing.
+            let found = self.survey.libraries.names();
+            let missing = self.lock.as_ref().and_then(|lock| lock.missing_libraries(&found));
+            missing.unwrap_or_else(|| self.nowhere(&error, "crossrun workloads"))
+        })?;
+        self.choose(plugin)
+    }
+
+    /// Identifies `plugin`, which must be listed if a lock is gone by.
+    pub(super) fn choose(&self, plugin: &Inspected) -> Result<Chosen, Problem> {
+        let known = || self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(chosen) = known().get(&plugin.path) {
+            return Ok(chosen.clone());
+        }
+        let chosen = chosen::choose(plugin, self.lock.as_ref())?;
+        known().insert(plugin.path.clone(), chosen.clone());
+        Ok(chosen)
+    }
+
+    /// Whether a library that a run was begun with may be loaded now.
+    pub(super) fn check_recorded(&self, library: &Library) -> Result<(), Problem> {
+        self.trust
+            .check_file(Path::new(&library.path))
+            .map_err(|distrust| chosen::rejected(Path::new(&library.path), distrust.into()))?;
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.check_recorded(library))
     }
 
     /// The file that would be the backend `name` by its own name, but was rejected.
@@ -111,19 +160,24 @@ impl Host {
     }
 
     fn nowhere(&self, error: &GetError, listing: &str) -> Problem {
-        let folders = self.survey.trace.iter().filter(|looked| looked.outcome != Outcome::Missing);
-        let folders: Vec<_> = folders.map(|looked| looked.folder.display().to_string()).collect();
+        let folders: Vec<_> = self.survey.trace.iter().filter_map(told).collect();
         let folders =
             if folders.is_empty() { "no folder that exists".to_owned() } else { folders.join(", ") };
-        let rejected = self.survey.rows.iter().filter(|row| row.status == Status::Rejected).count() as u64;
-        let rejected = match rejected {
-            0 => String::new(),
-            count => format!("; {} there rejected", plural(count, "file")),
+        let refused = self.survey.trace.iter().find_map(|looked| match &looked.outcome {
+            Outcome::Refused(distrust) => Some(distrust.remedy.clone()),
+            _ => None,
+        });
+        let is_file = |row: &&Row| row.status == Status::Rejected && !row.path.is_dir();
+        let rejected = self.survey.rows.iter().filter(is_file).count() as u64;
+        let message = match rejected {
+            0 => format!("{error} (looked in {folders})"),
+            count => format!("{error} (looked in {folders}; {} there rejected)", plural(count, "file")),
         };
-        let message = format!("{error} (looked in {folders}{rejected})");
         let remedy = match error {
             GetError::Unknown { what: "backend", near: Some(near), .. } => format!("--backend {near}"),
             GetError::Unknown { near: Some(near), .. } => format!("--workload {near}"),
+            GetError::Unknown { .. } if refused.is_some() => refused.unwrap_or_default(),
+            GetError::Unknown { .. } if rejected > 0 => "crossrun backends".to_owned(),
             _ => listing.to_owned(),
         };
         Problem::new(Exit::Unavailable, message).with_remedy(remedy)
@@ -152,22 +206,22 @@ impl Host {
     }
 
     /// Starts a worker with the runner in it.
-    pub(super) fn load(&self, runner: &Inspected, folders: &Folders) -> Result<Backend, CallError> {
+    pub(super) fn load(&self, runner: &Chosen, folders: &Folders) -> Result<Backend, CallError> {
         let name = &runner.metadata.name;
         let log = dispatch::log_file(&folders.log_dir, name);
-        Backend::load(&self.launch, &library_file(runner), name, &log)
+        Backend::load(&self.launch, &runner.library_file(), name, &log)
     }
 
     /// Starts a judge over a library of workloads.
-    pub(super) fn judge(&self, library: &Inspected, folders: &Folders) -> Result<Judge, Problem> {
+    pub(super) fn judge(&self, library: &Chosen, folders: &Folders) -> Result<Judge, Problem> {
         let session = WorkerSession::start(&self.launch, &dispatch::log_file(&folders.log_dir, "judge"))?;
-        Ok(Judge::new(session, library_file(library), &self.data_dir))
+        Ok(Judge::new(session, library.library_file(), &self.data_dir))
     }
 
     /// The workloads of a library.
     pub(super) fn catalogue(
         &self,
-        library: &Inspected,
+        library: &Chosen,
         folders: &Folders,
     ) -> Result<Vec<CatalogueEntry>, Problem> {
         let mut judge = self.judge(library, folders)?;
@@ -215,16 +269,37 @@ pub(super) fn entry(judge: &mut Judge, name: &str) -> Result<CatalogueEntry, Pro
     entries.into_iter().find(|entry| entry.name.eq_ignore_ascii_case(name)).ok_or_else(missing)
 }
 
-pub(super) fn library_file(library: &Inspected) -> LibraryFile {
-    LibraryFile { path: library.path.clone(), sha256: library.sha256.clone() }
+/// Looks for plugins where the command line and the environment say.
+fn survey(global: &GlobalArguments, data_dir: &Path, executable: &Path, trust: &Trust) -> Survey {
+    if !global.plugin_dir.is_empty() {
+        return Survey::of(&Search::explicit(global.plugin_dir.clone()), trust);
+    }
+    // As it was named: made absolute it would be below the current folder, which nobody meant to be searched.
+    let named = std::env::var_os(plugin_api::data_dir::VARIABLE).filter(|folder| !folder.is_empty());
+    let named = named.map_or_else(|| data_dir.to_owned(), PathBuf::from);
+    let environment = Environment {
+        plugin_path: global.plugin_path.as_deref(),
+        data_dir: &named,
+        raised: has_raised_privileges(),
+    };
+    Survey::of(&Search::usual(environment, executable), trust)
 }
 
-/// A library as records have it.
-pub(super) fn library_record(library: &Inspected) -> Library {
-    let mut record = Library::new(&library.path, &library.sha256);
-    record.version = Some(library.metadata.version.clone());
-    record.build = library.metadata.build();
-    record
+fn passed_over(survey: &Survey) -> impl Iterator<Item = (&Path, &str)> {
+    survey.trace.iter().filter_map(|looked| match &looked.outcome {
+        Outcome::PassedOver { why } => Some((looked.folder.as_path(), why.as_str())),
+        _ => None,
+    })
+}
+
+/// A folder of the trace as an error names it; nothing if there was nothing to look into.
+fn told(looked: &Looked) -> Option<String> {
+    let folder = looked.folder.display();
+    match &looked.outcome {
+        Outcome::Missing | Outcome::PassedOver { .. } => None,
+        Outcome::Refused(distrust) => Some(format!("{folder}, but not into it: {distrust}")),
+        Outcome::Searched { .. } | Outcome::Unreadable { .. } => Some(folder.to_string()),
+    }
 }
 
 fn data_dir() -> Result<PathBuf, Problem> {
@@ -243,7 +318,9 @@ fn absolute(folders: &[PathBuf]) -> Result<Vec<PathBuf>, Problem> {
 fn check_explicit(survey: &Survey) -> Result<(), Problem> {
     for looked in &survey.trace {
         let why = match &looked.outcome {
-            Outcome::Searched { .. } => continue,
+            Outcome::Searched { .. } | Outcome::PassedOver { .. } => continue,
+            // Told where it matters: in the listing, and of a name that leads nowhere.
+            Outcome::Refused(_) => continue,
             Outcome::Missing => "there is no such folder",
             Outcome::Unreadable { why } => why,
         };

@@ -1,5 +1,7 @@
 //! The words of a command that runs a trial again.
 
+use std::path::Path;
+
 use plugin_api::WorkloadSpec;
 
 /// `run` with everything that decides what is computed and how, every default written out.
@@ -21,4 +23,14 @@ pub(super) fn run_words(backend: &str, spec: &WorkloadSpec, seed: u64, nodes: u3
 /// An option and its value.
 pub(super) fn push(words: &mut Vec<String>, name: &str, value: impl ToString) {
     words.extend([format!("--{name}"), value.to_string()]);
+}
+
+/// The options that decide which plugins may be loaded.
+pub(super) fn push_guards(words: &mut Vec<String>, allow_untrusted: bool, locked_by: Option<&Path>) {
+    if allow_untrusted {
+        words.push("--allow-untrusted".into());
+    }
+    if let Some(path) = locked_by {
+        words.push(format!("--locked={}", path.display()));
+    }
 }

@@ -7,14 +7,14 @@ use plugin_api::workload::Outcome;
 use plugin_api::{RunResult, WorkloadSpec};
 use serde_json::Value;
 
+use super::chosen::Chosen;
 use super::host::Host;
 use super::limits::LimitArguments;
-use super::reproduce::{push, run_words};
+use super::reproduce::{push, push_guards, run_words};
 use super::setup::NotReady;
 use super::{DEFAULT_BACKEND, DEFAULT_WORKLOAD, Exit, GlobalArguments, Problem};
 use super::{observe, options};
 use crate::dispatch::{self, Backend, Trial};
-use crate::inspect::Inspected;
 use crate::judge::Judge;
 use crate::protocol::Folders;
 use crate::record::{
@@ -159,8 +159,8 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
 fn conditions(
     host: &Host,
     options: &Options,
-    runner: &Inspected,
-    library: &Inspected,
+    runner: &Chosen,
+    library: &Chosen,
     folders: &Folders,
     locked: bool,
 ) -> Conditions {
@@ -173,8 +173,8 @@ fn conditions(
         nodes: options.nodes,
         kind: Kind::Measured,
         started: SystemTime::now(),
-        plugin: Some(super::host::library_record(runner)),
-        workload_library: Some(super::host::library_record(library)),
+        plugin: Some(runner.record()),
+        workload_library: Some(library.record()),
         system_profile: SystemProfile::collect(),
         command: reproduce(host, options),
         isolation: options.isolation.word().into(),
@@ -205,6 +205,7 @@ fn reproduce(host: &Host, options: &Options) -> String {
     for folder in host.explicit_folders() {
         push(&mut words, "plugin-dir", folder.display());
     }
+    push_guards(&mut words, host.trust().is_anyone(), host.lock().map(|lock| lock.path.as_path()));
     command::reproduce("crossrun", words)
 }
 
@@ -212,8 +213,8 @@ fn reproduce(host: &Host, options: &Options) -> String {
 struct Attempt<'a> {
     host: &'a Host,
     options: &'a Options,
-    runner: &'a Inspected,
-    library: &'a Inspected,
+    runner: &'a Chosen,
+    library: &'a Chosen,
     folders: &'a Folders,
 }
 
@@ -252,7 +253,7 @@ impl Attempt<'_> {
             backend: backend.clone(),
             spec: spec.clone(),
             nodes: *nodes,
-            library: super::host::library_file(self.library),
+            library: self.library.library_file(),
             timeout: *timeout,
             folders: self.folders.clone(),
         }

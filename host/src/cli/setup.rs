@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use plugin_api::{Availability, SetupRequest};
 use serde_json::json;
 
+use super::chosen::Chosen;
 use super::host::Host;
 use super::{Exit, GlobalArguments, Problem};
 use crate::dispatch::Backend;
@@ -39,9 +40,14 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         } else {
             "done"
         };
-        rows.push(json!({"backend": name, "setup": state}));
+        let lock = host.lock().filter(|_| done.is_ok()).map(|lock| lock.path.display().to_string());
+        let sha256 = done.as_ref().ok().map(|chosen| &chosen.sha256);
+        rows.push(json!({"backend": name, "setup": state, "sha256": sha256, "locked_by": lock}));
         match done {
-            Ok(()) => ui.note(&format!("{name}: set-up {state}")),
+            Ok(chosen) => {
+                let locked = chosen.locked_by.map(|path| format!(" (locked by {})", path.display()));
+                ui.note(&format!("{name}: set-up {state}{}", locked.unwrap_or_default()));
+            }
             Err(problem) if problem.exit == Exit::Interrupted => return Err(problem),
             Err(problem) => {
                 ui.warning(&format!("{name}: {}", problem.line()));
@@ -60,14 +66,14 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     }
 }
 
-fn set_up(host: &Host, name: &str, request: &SetupRequest, ui: &mut Ui) -> Result<(), Problem> {
+fn set_up(host: &Host, name: &str, request: &SetupRequest, ui: &mut Ui) -> Result<Chosen, Problem> {
     let runner = host.runner(name)?;
     let folders = host.folders("setup")?;
     let mut backend = host.load(&runner, &folders)?;
     let done = with_lock(host, &mut backend, request, &runner.metadata.name, folders, ui);
     ui.still();
     backend.end();
-    done
+    done.map(|()| runner)
 }
 
 /// Runs a backend's set-up while no other process runs it.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::host::Host;
 use super::{Exit, GlobalArguments, Problem};
+use crate::inspect::Inspected;
 use crate::protocol::Folders;
 use crate::session::Isolation;
 use crate::ui::{Ui, lines, printable, table};
@@ -42,10 +43,11 @@ fn all(host: &Host, folders: &Folders, ui: &mut Ui) -> String {
     let mut entries = Vec::new();
     for library in host.survey().libraries.items() {
         // The same workload of a library in a later folder is shadowed.
-        let leads_here =
-            |name: &str| host.workload_library(name).is_ok_and(|leads| leads.path == library.path);
+        let leads_here = |name: &str| {
+            host.survey().workloads.get(name).is_ok_and(|leads: &Inspected| leads.path == library.path)
+        };
         // One library that fails must not hide the others.
-        match host.catalogue(library, folders) {
+        match host.choose(library).and_then(|chosen| host.catalogue(&chosen, folders)) {
             Ok(found) => entries.extend(found.into_iter().filter(|entry| leads_here(&entry.name))),
             Err(problem) => ui.warning(&problem.line()),
         }

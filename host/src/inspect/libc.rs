@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
-use object::read::{ReadCache, ReadRef};
+use object::read::ReadRef;
 use object::{Object, ObjectSection};
 
 use super::Rejection;
+use super::source::Source;
 
 /// What the names of versions begin with.
 const PREFIX: &[u8] = b"GLIBC_";
@@ -17,10 +19,10 @@ type Version = Vec<u32>;
 /// Whether this machine's C library has what `object` needs; if that cannot be told, it has.
 pub(super) fn check<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) -> Result<(), Rejection> {
     let (Some(needed), Some(present)) = (newest(object), present()) else { return Ok(()) };
-    if needed <= present {
+    if needed <= *present {
         return Ok(());
     }
-    let reason = format!("needs glibc {}, but this machine has {}", dotted(&needed), dotted(&present));
+    let reason = format!("needs glibc {}, but this machine has {}", dotted(&needed), dotted(present));
     Err(Rejection::new(reason).with_remedy("rebuild it on this machine"))
 }
 
@@ -31,9 +33,21 @@ pub(super) fn path() -> Option<PathBuf> {
     paths.map(PathBuf::from).find(|path| path.file_name().is_some_and(|name| name == "libc.so.6"))
 }
 
-fn present() -> Option<Version> {
-    let bytes = ReadCache::new(File::open(path()?).ok()?);
-    newest(&object::File::parse(&bytes).ok()?)
+/// What the C library of this process provides. It is read once, however many plugins are inspected.
+fn present() -> Option<&'static Version> {
+    static PRESENT: OnceLock<Option<Version>> = OnceLock::new();
+    let read = || {
+        let source = Source::new(File::open(path()?).ok()?);
+        newest(&object::File::parse(&source).ok()?)
+    };
+    PRESENT.get_or_init(read).as_ref()
+}
+
+/// The version that `object` needs, and the one that this machine has, as they are written.
+pub(super) fn needed_and_present<'data, R: ReadRef<'data>>(
+    object: &object::File<'data, R>,
+) -> (Option<String>, Option<String>) {
+    (newest(object).as_ref().map(dotted), present().map(dotted))
 }
 
 /// The newest version that is named among the strings of the dynamic section: of the C library itself what it
@@ -66,6 +80,6 @@ mod tests {
 
     #[test]
     fn this_machine_has_one() {
-        assert!(present().unwrap() >= vec![2, 17]);
+        assert!(*present().unwrap() >= vec![2, 17]);
     }
 }

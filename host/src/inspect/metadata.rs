@@ -85,6 +85,11 @@ impl Metadata {
         Err(damaged("its end is missing"))
     }
 
+    /// Whether it was built for debugging, by what the compiler was told.
+    pub fn is_debug_build(&self) -> bool {
+        self.debug_assertions || self.opt_level == "0"
+    }
+
     /// How it was built, as records have it.
     pub fn build(&self) -> Map<String, Value> {
         let Self { rustc, target, opt_level, debug_assertions, target_features, api, .. } = self;

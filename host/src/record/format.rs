@@ -161,6 +161,8 @@ pub struct Library {
     pub version: Option<String>,
     /// How it was built, by its metadata: compiler, target, optimisation.
     pub build: Map<String, Value>,
+    /// The lock file that lists it, if only what that lists could be loaded: then the bytes with this hash ran.
+    pub locked_by: Option<String>,
 }
 
 impl Library {
@@ -299,6 +301,14 @@ mod tests {
     #[test]
     fn format_1_reads_back_as_what_was_written() {
         let read = FORMAT_1.lines().map(|line| serde_json::from_str::<TrialRecord>(line).unwrap());
+        assert!(read.eq(every_example()));
+    }
+
+    #[test]
+    fn what_was_written_before_plugins_could_be_locked_reads_as_not_locked() {
+        let before = FORMAT_1.replace(",\"locked_by\":null", "");
+        assert_ne!(before, FORMAT_1);
+        let read = before.lines().map(|line| serde_json::from_str::<TrialRecord>(line).unwrap());
         assert!(read.eq(every_example()));
     }
 

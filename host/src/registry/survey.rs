@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Origin, Registry, Standing};
-use crate::discover::{Candidate, Looked, Search};
+use crate::discover::{Candidate, Distrust, Looked, Outcome, Search, Trust};
 use crate::inspect::{self, Inspected, Kind, Rejection};
 
 /// What became of a library.
@@ -17,6 +17,8 @@ use crate::inspect::{self, Inspected, Kind, Rejection};
 pub enum Status {
     /// Set up and startable, as far as can be told without starting anything.
     Available,
+    /// A plugin that was not asked whether it could start.
+    Found,
     /// A plugin, but not startable here.
     Unavailable,
     /// No plugin, or one that this host cannot load.
@@ -30,6 +32,7 @@ impl Status {
     pub fn word(self) -> &'static str {
         match self {
             Self::Available => "available",
+            Self::Found => "found",
             Self::Unavailable => "unavailable",
             Self::Rejected => "rejected",
             Self::Shadowed => "shadowed",
@@ -56,7 +59,7 @@ pub struct Row {
     pub remedy: Option<String>,
     /// What it is, in one line.
     pub description: Option<String>,
-    /// The SHA-256 of the file, in hex.
+    /// The SHA-256 of the file, in hex; null if nothing needed it.
     pub sha256: Option<String>,
     /// How it was built.
     pub build: Map<String, Value>,
@@ -81,7 +84,7 @@ impl Row {
 
     /// A plugin, and what is known of it.
     pub fn of(plugin: &Inspected, status: Status, reason: Option<String>, remedy: Option<String>) -> Self {
-        let Inspected { path, sha256, metadata } = plugin;
+        let Inspected { path, metadata, .. } = plugin;
         Self {
             name: Some(metadata.name.clone()),
             kind: Some(metadata.kind.word()),
@@ -91,7 +94,7 @@ impl Row {
             reason,
             remedy,
             description: Some(metadata.description.clone()),
-            sha256: Some(sha256.clone()),
+            sha256: None,
             build: metadata.build(),
         }
     }
@@ -124,9 +127,10 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Looks in the folders of `search`, and inspects what is there.
-    pub fn of(search: &Search) -> Self {
-        let (candidates, trace) = search.look();
+    /// Looks in the folders of `search`, and inspects what is there, as far as it is by whom `trust` covers. No file is
+    /// read whole, but for those that share a name.
+    pub fn of(search: &Search, trust: &Trust) -> Self {
+        let (candidates, trace) = search.look(trust);
         let mut survey = Self {
             runners: Registry::new("backend"),
             workloads: Registry::new("workload"),
@@ -134,9 +138,11 @@ impl Survey {
             rows: Vec::new(),
             trace,
         };
+        survey.rows.extend(survey.trace.iter().filter_map(refused_folder));
         let mut clashing = BTreeMap::new();
         for candidate in candidates {
-            match inspect::inspect(&candidate.path) {
+            let trusted = trust.check_file(&candidate.path).map_err(Rejection::from);
+            match trusted.and_then(|()| inspect::inspect(&candidate.path)) {
                 Ok(plugin) => survey.register(&candidate, plugin, &mut clashing),
                 Err(rejection) => survey.rows.push(Row::rejected(candidate.path, rejection)),
             }
@@ -145,14 +151,13 @@ impl Survey {
     }
 
     fn register(&mut self, candidate: &Candidate, plugin: Inspected, clashing: &mut BTreeMap<PathBuf, ()>) {
-        let origin =
-            Origin { folder: candidate.folder, path: plugin.path.clone(), sha256: plugin.sha256.clone() };
+        let origin = Origin { folder: candidate.folder, path: plugin.path.clone() };
         let name = plugin.metadata.name.clone();
         let registry = match plugin.metadata.kind {
             Kind::Runner => &mut self.runners,
             Kind::Workloads(_) => &mut self.libraries,
         };
-        let standing = registry.register(&name, origin.clone(), plugin.clone());
+        let standing = registry.register(&name, origin.clone(), plugin.clone(), Inspected::is_same_file);
         let row_of = |plugin: &Inspected, status, reason: String| Row::of(plugin, status, Some(reason), None);
         match standing {
             Standing::Active => self.register_workloads(&plugin, &origin),
@@ -167,10 +172,9 @@ impl Survey {
                 let remedy = Some("remove one of the two".to_owned());
                 // The first one's row is due once, however many have its name.
                 if clashing.insert(with.clone(), ()).is_none() {
-                    let first = Inspected { path: with.clone(), ..plugin.clone() };
-                    let first = inspect::inspect(&with).unwrap_or(first);
+                    let first = inspect::inspect(&with).unwrap_or_else(|_| plugin.clone());
                     let row = row_of(&first, Status::Rejected, reason(&plugin.path));
-                    self.rows.push(Row { remedy: remedy.clone(), ..row });
+                    self.rows.push(Row { path: with.clone(), remedy: remedy.clone(), ..row });
                 }
                 self.rows.push(Row { remedy, ..row_of(&plugin, Status::Rejected, reason(&with)) });
             }
@@ -181,7 +185,19 @@ impl Survey {
     fn register_workloads(&mut self, library: &Inspected, origin: &Origin) {
         let Kind::Workloads(names) = &library.metadata.kind else { return };
         for name in names {
-            self.workloads.register(name, origin.clone(), library.clone());
+            self.workloads.register(name, origin.clone(), library.clone(), Inspected::is_same_file);
         }
+    }
+}
+
+/// A folder with libraries that nobody looks at is listed beside the libraries.
+fn refused_folder(looked: &Looked) -> Option<Row> {
+    let Outcome::Refused(distrust) = &looked.outcome else { return None };
+    Some(Row::rejected(looked.folder.clone(), distrust.clone().into()))
+}
+
+impl From<Distrust> for Rejection {
+    fn from(distrust: Distrust) -> Self {
+        Self { reason: distrust.reason, remedy: Some(distrust.remedy) }
     }
 }

@@ -28,20 +28,34 @@ impl WorkloadRunner for Mock {
     }
 }
 
-fn origin(folder: usize, path: &str, sha256: &str) -> Origin {
-    Origin { folder, path: Path::new(path).into(), sha256: sha256.into() }
+fn origin(folder: usize, path: &str) -> Origin {
+    Origin { folder, path: Path::new(path).into() }
 }
 
-fn registry(names: &[&'static str]) -> Registry<Box<dyn WorkloadRunner>> {
+type Runner = Box<dyn WorkloadRunner>;
+
+fn other(_: &Runner, _: &Runner) -> bool {
+    false
+}
+
+fn same(_: &Runner, _: &Runner) -> bool {
+    true
+}
+
+fn never_asked(_: &Runner, _: &Runner) -> bool {
+    panic!("items of different names are compared")
+}
+
+fn registry(names: &[&'static str]) -> Registry<Runner> {
     let mut registry = Registry::new("backend");
     for name in names {
-        let standing = registry.register(name, origin(0, name, name), Mock::named(name));
+        let standing = registry.register(name, origin(0, name), Mock::named(name), never_asked);
         assert_eq!(standing, Standing::Active);
     }
     registry
 }
 
-fn name_behind(registry: &Registry<Box<dyn WorkloadRunner>>, name: &str) -> String {
+fn name_behind(registry: &Registry<Runner>, name: &str) -> String {
     registry.get(name).unwrap().backend_name().to_owned()
 }
 
@@ -94,15 +108,15 @@ fn a_name_that_is_misspelled_is_guessed() {
 #[test]
 fn one_that_is_known_but_not_available_says_why_and_what_to_do() {
     let reason = Availability::Unavailable { reason: "no engine".into(), remedy: "crossrun setup x".into() };
-    let mut registry: Registry<Box<dyn WorkloadRunner>> = Registry::new("backend");
-    registry.register("x", origin(0, "x", "x"), Box::new(Mock("x", reason.clone())));
+    let mut registry: Registry<Runner> = Registry::new("backend");
+    registry.register("x", origin(0, "x"), Box::new(Mock("x", reason.clone())), never_asked);
     assert_eq!(registry.get("x").unwrap().is_available(), reason);
 }
 
 #[test]
 fn two_of_one_name_in_one_folder_lead_to_neither() {
     let mut registry = registry(&["mock"]);
-    let standing = registry.register("MOCK", origin(0, "other", "2"), Mock::named("mock"));
+    let standing = registry.register("MOCK", origin(0, "other"), Mock::named("mock"), other);
     assert_eq!(standing, Standing::Clash { with: "mock".into() });
     let message = registry.get("mock").err().unwrap().to_string();
     assert!(message.contains("mock and other"), "{message}");
@@ -112,10 +126,10 @@ fn two_of_one_name_in_one_folder_lead_to_neither() {
 #[test]
 fn an_earlier_folder_shadows_a_later_one_and_the_same_file_is_one() {
     let mut registry = registry(&["mock"]);
-    let later = registry.register("mock", origin(1, "later", "2"), Mock::named("later"));
+    let later = registry.register("mock", origin(1, "later"), Mock::named("later"), other);
     assert_eq!(later, Standing::Shadowed { by: "mock".into(), same: false });
-    let same = registry.register("mock", origin(0, "copy", "mock"), Mock::named("copy"));
-    assert_eq!(same, Standing::Shadowed { by: "mock".into(), same: true });
+    let copy = registry.register("mock", origin(0, "copy"), Mock::named("copy"), same);
+    assert_eq!(copy, Standing::Shadowed { by: "mock".into(), same: true });
     assert_eq!(name_behind(&registry, "mock"), "mock");
 }
 
@@ -199,8 +213,8 @@ mod end_to_end {
 
     #[test]
     fn from_a_name_to_a_verified_result() {
-        let mut registry: Registry<Box<dyn WorkloadRunner>> = Registry::new("backend");
-        registry.register("serial", origin(0, "linked", ""), Box::new(Serial));
+        let mut registry: Registry<Runner> = Registry::new("backend");
+        registry.register("serial", origin(0, "linked"), Box::new(Serial), never_asked);
         let spec = WorkloadSpec::new("doubling");
         let workload = workload_library().open(&spec).unwrap();
         let folder = || std::env::temp_dir();

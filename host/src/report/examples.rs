@@ -114,6 +114,7 @@ fn library(name: &str) -> Library {
         sha256: "ab12cd34".repeat(8),
         version: Some("1.2.3".into()),
         build: build.map(|(key, value)| (key.to_owned(), value)).into_iter().collect(),
+        locked_by: None,
     }
 }
 

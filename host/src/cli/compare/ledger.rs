@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::plan_file::PlanFile;
-use crate::cli::reproduce::{push, run_words};
+use crate::cli::reproduce::{push, push_guards, run_words};
 use crate::cli::{Problem, observe};
 use crate::dispatch::rig::{Done, Happening, Purpose};
 use crate::dispatch::{Event, log_file};
@@ -178,7 +178,13 @@ impl<'a> Ledger<'a> {
         for folder in self.plugin_folders(&session.backend.name, &cell.spec.name) {
             push(&mut words, "plugin-dir", folder);
         }
+        self.push_guards(&mut words);
         command::reproduce("crossrun", words)
+    }
+
+    fn push_guards(&self, words: &mut Vec<String>) {
+        let locked_by = self.file.libraries.values().find_map(|library| library.locked_by.as_deref());
+        push_guards(words, self.file.allow_untrusted, locked_by.map(Path::new));
     }
 
     /// The folders of the two libraries that took part.
@@ -204,6 +210,7 @@ impl<'a> Ledger<'a> {
         if self.output_dir != Path::new("results").join(run) {
             words.extend(["--output-dir".to_owned(), self.output_dir.display().to_string()]);
         }
+        self.push_guards(&mut words);
         command::reproduce("crossrun", words)
     }
 }

@@ -6,10 +6,11 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::plan_file::Part;
-use crate::cli::host::{Host, library_record};
+use crate::cli::chosen::{Chosen, rejected};
+use crate::cli::host::Host;
 use crate::cli::setup::{NotReady, make_available};
 use crate::cli::{Exit, Problem};
-use crate::inspect::{self, Inspected};
+use crate::inspect;
 use crate::plan::{BackendChoice, Plan, WorkloadChoice};
 use crate::record::Library;
 use crate::registry::survey::Row;
@@ -40,8 +41,8 @@ const BASELINE: &str = "native";
 /// Who takes part, and in what.
 pub(super) struct Lineup {
     /// Each with the name under which it takes part.
-    backends: Vec<(String, Inspected)>,
-    workloads: Vec<(String, Inspected)>,
+    backends: Vec<(String, Chosen)>,
+    workloads: Vec<(String, Chosen)>,
 }
 
 impl Lineup {
@@ -86,7 +87,7 @@ impl Lineup {
     }
 
     pub(super) fn backends(&self) -> Vec<BackendChoice> {
-        let choice = |(name, plugin): &(String, Inspected)| BackendChoice {
+        let choice = |(name, plugin): &(String, Chosen)| BackendChoice {
             name: name.clone(),
             runs: plugin.metadata.name.clone(),
         };
@@ -95,7 +96,7 @@ impl Lineup {
 
     /// The workloads with `items` each, or a usual number; what `options` say is not said again.
     pub(super) fn workloads(&self, items: &[u64], options: &Map<String, Value>) -> Vec<WorkloadChoice> {
-        let choice = |(name, _): &(String, Inspected)| {
+        let choice = |(name, _): &(String, Chosen)| {
             let (usual_items, extra) = usual(name);
             let items = if items.is_empty() { vec![usual_items] } else { items.to_vec() };
             let mut extra = object(extra);
@@ -109,22 +110,22 @@ impl Lineup {
     pub(super) fn performers(&self, plan: &Plan) -> BTreeMap<String, Part> {
         let sessions = plan.blocks.iter().flat_map(|block| &block.sessions);
         let parts = sessions.map(|session| &session.backend).filter_map(|part| {
-            let plays = |(name, _): &&(String, Inspected)| *name == part.name;
-            let plays_again = |(_, plugin): &&(String, Inspected)| plugin.metadata.name == part.runs;
+            let plays = |(name, _): &&(String, Chosen)| *name == part.name;
+            let plays_again = |(_, plugin): &&(String, Chosen)| plugin.metadata.name == part.runs;
             let (_, plugin) =
                 self.backends.iter().find(plays).or_else(|| self.backends.iter().find(plays_again))?;
-            Some((part.name.clone(), Part { name: part.runs.clone(), library: library_record(plugin) }))
+            Some((part.name.clone(), Part { name: part.runs.clone(), library: plugin.record() }))
         });
         parts.collect()
     }
 
     pub(super) fn libraries(&self) -> BTreeMap<String, Library> {
-        self.workloads.iter().map(|(name, library)| (name.clone(), library_record(library))).collect()
+        self.workloads.iter().map(|(name, library)| (name.clone(), library.record())).collect()
     }
 
     /// A debug build beside a release build compares compilers.
     pub(super) fn check_builds(&self, insist: bool) -> Result<(), Problem> {
-        let debug = |plugin: &Inspected| plugin.metadata.debug_assertions || plugin.metadata.opt_level == "0";
+        let debug = |plugin: &Chosen| plugin.metadata.is_debug_build();
         let names = |wanted: bool| {
             let parts = self.backends.iter().filter(|(_, plugin)| debug(plugin) == wanted);
             parts.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
@@ -146,12 +147,12 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-fn all_available(host: &Host, setup: bool, ui: &mut Ui) -> Result<Vec<(String, Inspected)>, Problem> {
+fn all_available(host: &Host, setup: bool, ui: &mut Ui) -> Result<Vec<(String, Chosen)>, Problem> {
     let mut chosen = Vec::new();
     for name in host.survey().runners.names() {
-        let plugin = host.runner(&name)?;
-        match ready(host, &plugin, setup, ui) {
-            Ok(()) => chosen.push((name, plugin)),
+        let plugin = host.runner(&name).and_then(|plugin| ready(host, &plugin, setup, ui).map(|()| plugin));
+        match plugin {
+            Ok(plugin) => chosen.push((name, plugin)),
             Err(problem) if problem.exit == Exit::Interrupted => return Err(problem),
             // The others can be compared without it.
             Err(problem) => ui.note(&format!("left out: {}", problem.line())),
@@ -163,16 +164,11 @@ fn all_available(host: &Host, setup: bool, ui: &mut Ui) -> Result<Vec<(String, I
     Ok(chosen)
 }
 
-fn named(
-    host: &Host,
-    names: &[String],
-    setup: bool,
-    ui: &mut Ui,
-) -> Result<Vec<(String, Inspected)>, Problem> {
+fn named(host: &Host, names: &[String], setup: bool, ui: &mut Ui) -> Result<Vec<(String, Chosen)>, Problem> {
     let mut chosen = Vec::new();
     for name in names {
         let (part, plugin) = match name.split_once('=') {
-            Some((part, file)) => (part.to_lowercase(), from_file(file)?),
+            Some((part, file)) => (part.to_lowercase(), from_file(host, file)?),
             None => (name.to_lowercase(), host.runner(name)?),
         };
         ready(host, &plugin, setup, ui)?;
@@ -182,18 +178,21 @@ fn named(
 }
 
 /// A library that need not be in a plugins folder.
-fn from_file(file: &str) -> Result<Inspected, Problem> {
-    let rejected = |why: String| Problem::new(Exit::Unavailable, format!("{file}: {why}"));
-    let plugin = inspect::inspect(Path::new(file))
-        .map_err(|rejection| rejected(rejection.reason).with_remedy(rejection.remedy.unwrap_or_default()))?;
+fn from_file(host: &Host, file: &str) -> Result<Chosen, Problem> {
+    let path = Path::new(file);
+    let trusted = host.trust().check_file(path).map_err(inspect::Rejection::from);
+    let plugin =
+        trusted.and_then(|()| inspect::inspect(path)).map_err(|rejection| rejected(path, rejection))?;
     match plugin.metadata.kind {
-        inspect::Kind::Runner => Ok(plugin),
-        inspect::Kind::Workloads(_) => Err(rejected("a library of workloads, not a backend".into())),
+        inspect::Kind::Runner => host.choose(&plugin),
+        inspect::Kind::Workloads(_) => {
+            Err(Problem::new(Exit::Unavailable, format!("{file}: a library of workloads, not a backend")))
+        }
     }
 }
 
 /// Asks a backend whether it could start, and sets it up if that was asked for.
-fn ready(host: &Host, plugin: &Inspected, setup: bool, ui: &mut Ui) -> Result<(), Problem> {
+fn ready(host: &Host, plugin: &Chosen, setup: bool, ui: &mut Ui) -> Result<(), Problem> {
     let name = &plugin.metadata.name;
     let folders = host.folders("compare")?;
     let mut backend = host.load(plugin, &folders)?;

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cli::chosen::library_file;
+use crate::cli::host::Host;
 use crate::cli::{Exit, Problem};
 use crate::compare::model::Rigor;
 use crate::dispatch::rig::Performer;
@@ -27,6 +29,9 @@ pub(super) struct PlanFile {
     pub(super) rigor: Rigor,
     pub(super) baseline: String,
     pub(super) insist: bool,
+    /// Whether plugins could be anybody's.
+    #[serde(default)]
+    pub(super) allow_untrusted: bool,
     pub(super) timeout_seconds: f64,
     /// Who plays each part, by the name under which it takes part.
     pub(super) backends: BTreeMap<String, Part>,
@@ -84,8 +89,9 @@ impl PlanFile {
         Ok(file)
     }
 
-    /// Only what is the same may be gone on with: otherwise the rows of one run would not belong together.
-    pub(super) fn check_unchanged(&self, plan: &Plan) -> Result<(), Problem> {
+    /// Only what is the same, and may still be loaded, may be gone on with: otherwise the rows of one run would not belong
+    /// together.
+    pub(super) fn check_unchanged(&self, plan: &Plan, host: &Host) -> Result<(), Problem> {
         let changed = |what: String| {
             Problem::new(Exit::Invalid, format!("run {} cannot be resumed: {what}", self.matrix.run))
                 .with_remedy("crossrun compare, as a new run")
@@ -98,7 +104,8 @@ impl PlanFile {
             return Err(changed("it was begun on another machine, or this one was changed".into()));
         }
         let libraries = self.backends.values().map(|part| &part.library).chain(self.libraries.values());
-        for Library { path, sha256, .. } in libraries {
+        for library @ Library { path, sha256, .. } in libraries {
+            host.check_recorded(library)?;
             match inspect::sha256_of(Path::new(path)) {
                 Ok(now) if now == *sha256 => {}
                 Ok(_) => return Err(changed(format!("{path} is another file now"))),
@@ -118,8 +125,4 @@ impl PlanFile {
     pub(super) fn library_files(&self) -> BTreeMap<String, LibraryFile> {
         self.libraries.iter().map(|(name, library)| (name.clone(), library_file(library))).collect()
     }
-}
-
-fn library_file(library: &Library) -> LibraryFile {
-    LibraryFile { path: PathBuf::from(&library.path), sha256: library.sha256.clone() }
 }

@@ -80,7 +80,7 @@ fn timed<T>(mut body: impl FnMut() -> T) -> f64 {
 }
 
 fn library(path: PathBuf) -> LibraryFile {
-    LibraryFile { sha256: inspect::sha256_of(&path).unwrap(), path }
+    LibraryFile { sha256: inspect::sha256_of(&path).unwrap(), path, sealed: false }
 }
 
 fn context(workload: &WorkloadHandle) -> RunContext {

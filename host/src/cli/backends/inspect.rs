@@ -1,0 +1,116 @@
+//! `crossrun backends inspect`: everything about a file that can be told without running it.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::cli::chosen::rejected;
+use crate::cli::{Exit, GlobalArguments, Problem};
+use crate::discover::Trust;
+use crate::inspect::description::{Description, Format};
+use crate::ui::{Ui, printable};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// The file.
+    file: PathBuf,
+    /// Tell the hash of a file over 64 MiB too, which takes reading all of it.
+    #[arg(long)]
+    hash: bool,
+}
+
+/// A file that is no plugin for this host is described all the same, and then exits as rejected.
+pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    let description = Description::of(&arguments.file, arguments.hash)
+        .map_err(|rejection| rejected(&arguments.file, rejection))?;
+    let trust = Trust::of_this_process(global.allow_untrusted).check_file(&arguments.file);
+    if ui.json() {
+        let mut object = serde_json::to_value(&description).unwrap_or(Value::Null);
+        object["trusted"] = json!(trust.is_ok());
+        object["distrust"] = json!(trust.as_ref().err());
+        ui.result(&object.to_string());
+    } else {
+        let distrust = trust.as_ref().err().map(|why| format!("no: {why}; try: {}", why.remedy));
+        ui.result(&text(&description, distrust.as_deref().unwrap_or("yes")));
+    }
+    Ok(if description.reason.is_none() && trust.is_ok() { Exit::Done } else { Exit::Unavailable })
+}
+
+fn text(description: &Description, trusted: &str) -> String {
+    let mut text = format!("{}\n", description.path.display());
+    for (label, value) in facts(description).into_iter().chain([("trusted", Some(trusted.to_owned()))]) {
+        if let Some(value) = value {
+            text.push_str(&format!("  {label:<11} {value}\n"));
+        }
+    }
+    printable(&text)
+}
+
+/// What is known, a line each; nothing where there is nothing to say.
+fn facts(description: &Description) -> Vec<(&'static str, Option<String>)> {
+    let Description { size, sha256, abi, needed, glibc, exports, .. } = description;
+    let unhashed = || "not computed of a large file; --hash does".to_owned();
+    let is_object = description.object.is_some();
+    let or_none = |text: Option<&String>| text.map_or("none", String::as_str).to_owned();
+    vec![
+        ("status", Some(status(description))),
+        ("plugin", plugin(description)),
+        ("about", description.description.clone()),
+        ("license", description.license.clone()),
+        ("workloads", Some(description.workloads.join(", ")).filter(|names| !names.is_empty())),
+        (
+            "plugin-api",
+            abi.plugin_api.as_ref().map(|api| format!("{api} (this host: {})", abi.host_plugin_api)),
+        ),
+        ("header", abi.runner_header.as_ref().map(|version| format!("abi_stable {version}"))),
+        ("ABI", abi.workload_abi.as_ref().map(|major| format!("workload C ABI {major}.x"))),
+        ("format", description.object.as_ref().map(format)),
+        ("needs", is_object.then(|| needed.join(", "))),
+        (
+            "glibc",
+            is_object.then(|| {
+                format!(
+                    "needs {}, here is {}",
+                    or_none(glibc.required.as_ref()),
+                    or_none(glibc.present.as_ref())
+                )
+            }),
+        ),
+        ("exports", is_object.then(|| format!("{} of ours, {} others", exports.ours.len(), exports.others))),
+        ("build", build(description)),
+        ("size", Some(format!("{size} bytes"))),
+        ("sha256", Some(sha256.clone().unwrap_or_else(unhashed))),
+    ]
+}
+
+fn status(description: &Description) -> String {
+    match (&description.reason, &description.remedy) {
+        (None, _) => "a plugin for this host".to_owned(),
+        (Some(reason), None) => format!("rejected: {reason}"),
+        (Some(reason), Some(remedy)) => format!("rejected: {reason}; try: {remedy}"),
+    }
+}
+
+fn plugin(description: &Description) -> Option<String> {
+    let (kind, name, version) =
+        (description.kind?, description.name.as_ref()?, description.version.as_ref()?);
+    Some(format!("{kind} {name} {version}"))
+}
+
+fn format(object: &Format) -> String {
+    let Format { format, architecture, bits, endianness, what, of_this_machine } = object;
+    let whose = if *of_this_machine { "for this machine" } else { "for another machine" };
+    format!("{format}, {architecture}, {bits} bits, {endianness} endian, {what}, {whose}")
+}
+
+fn build(description: &Description) -> Option<String> {
+    let said = |key: &str| description.build.get(key).and_then(Value::as_str);
+    let (rustc, target, level, profile) =
+        (said("rustc")?, said("target")?, said("opt_level")?, said("profile")?);
+    let asserts = description.build.get("debug_assertions") == Some(&Value::Bool(true));
+    let assertions = if asserts { "with" } else { "without" };
+    let features = said("target_features").unwrap_or_default();
+    Some(format!(
+        "{profile}: {rustc}, {target}, opt-level {level}, {assertions} debug assertions, features {features}"
+    ))
+}

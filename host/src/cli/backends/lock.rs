@@ -1,0 +1,96 @@
+//! `crossrun backends lock`: writes down which plugins may be loaded, or says how they differ from what was written.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::cli::chosen::{rejected, renew_command, unlocked, usual_lock_file};
+use crate::cli::host::Host;
+use crate::cli::{Exit, GlobalArguments, Problem};
+use crate::inspect::Identified;
+use crate::registry::lock_file::{Difference, LockFile};
+use crate::registry::survey::Status;
+use crate::session::Isolation;
+use crate::ui::{Ui, lines, plural, printable, table};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// Where the lock is [default: plugins.lock in the data folder].
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Write nothing: say what differs from the lock, and exit with 7 if anything does.
+    #[arg(long)]
+    check: bool,
+}
+
+pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    if global.locked.is_some() {
+        return Err(Problem::usage(
+            "--locked goes by a lock, `backends lock` makes one: give one of the two",
+        ));
+    }
+    let host = Host::new(global, Isolation::Process, ui)?;
+    let path = arguments.output.clone().unwrap_or_else(|| usual_lock_file(host.data_dir()));
+    let plugins = identified(&host)?;
+    let now = LockFile::of(&plugins);
+    if arguments.check {
+        let renew = renew_command(global, &path, host.data_dir());
+        let before = LockFile::read(&path).map_err(|error| unlocked(&error).with_remedy(&renew))?;
+        return Ok(check(&path, &before.differences(&now), &renew, ui));
+    }
+    if plugins.is_empty() {
+        let message = "there is no plugin to lock";
+        return Err(Problem::new(Exit::Unavailable, message).with_remedy("crossrun backends"));
+    }
+    for row in host.survey().rows.iter().filter(|row| row.status == Status::Rejected) {
+        let reason = row.reason.as_deref().unwrap_or_default();
+        ui.note(&format!("left out: {}: {reason}", row.path.display()));
+    }
+    now.write(&path).map_err(|error| unlocked(&error).with_remedy("--output FILE, where you may write"))?;
+    ui.result(&if ui.json() { json(&path, &now) } else { text(&path, &now) });
+    Ok(Exit::Done)
+}
+
+/// Every plugin that a name leads to.
+fn identified(host: &Host) -> Result<Vec<Identified>, Problem> {
+    let plugins = host.survey().runners.items().chain(host.survey().libraries.items());
+    let identify = |plugin: &crate::inspect::Inspected| {
+        plugin.identify().map_err(|rejection| rejected(&plugin.path, rejection))
+    };
+    plugins.map(identify).collect()
+}
+
+fn json(path: &Path, lock: &LockFile) -> String {
+    json!({"path": path, "version": lock.version, "plugins": lock.plugins}).to_string()
+}
+
+fn text(path: &Path, lock: &LockFile) -> String {
+    let mut table = table(["kind", "name", "sha256", "bytes", "source"]);
+    for listed in &lock.plugins {
+        let short: String = listed.sha256.chars().take(16).collect();
+        let (kind, name, size) = (listed.kind.clone(), listed.name.clone(), listed.size.to_string());
+        table.add_row([kind, name, short + "…", size, printable(&listed.source)]);
+    }
+    let count = plural(lock.plugins.len() as u64, "plugin");
+    format!("{}{count} locked in {}\n", lines(&table), path.display())
+}
+
+fn check(path: &Path, differences: &[Difference], renew: &str, ui: &mut Ui) -> Exit {
+    if ui.json() {
+        ui.result(&json!({"path": path, "differences": differences}).to_string());
+    } else if differences.is_empty() {
+        ui.result(&format!("everything is as {} lists it\n", path.display()));
+    } else {
+        let mut table = table(["change", "kind", "name", "path"]);
+        for Difference { kind, name, change, path } in differences {
+            table.add_row([change.word(), kind, name, &printable(path)]);
+        }
+        ui.result(&lines(&table));
+    }
+    if differences.is_empty() {
+        return Exit::Done;
+    }
+    let count = plural(differences.len() as u64, "plugin");
+    ui.error(&format!("{count} not as {} lists them; try: {renew}", path.display()));
+    Exit::Difference
+}

@@ -1,0 +1,142 @@
+//! `backends inspect` tells what a file is without running it, and `backends --no-probe` lists without loading anything.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::{Place, Ran, hostile, plugin};
+
+fn inspect(place: &Place, file: &Path, code: i32) -> Value {
+    // A library that runs writes here.
+    let trace = place.path().join("trace");
+    let mut command = place.command(&["backends", "inspect", "--json"]);
+    command.arg(file).env("CROSSRUN_TEST_TRACE", &trace);
+    let description = Ran::of(command).code(code).json();
+    assert!(!trace.exists(), "it was opened: {}", std::fs::read_to_string(trace).unwrap());
+    description
+}
+
+#[test]
+fn a_plugin_is_described_with_everything_that_its_bytes_tell() {
+    let place = Place::new();
+    let file = place.plugins().join("libnative_runner.so");
+    let native = inspect(&place, &file, 0);
+    assert_eq!((&native["status"], &native["reason"]), (&json!("plugin"), &Value::Null));
+    assert_eq!((&native["kind"], &native["name"]), (&json!("runner"), &json!("native")));
+    assert_eq!(native["size"], file.metadata().unwrap().len());
+    assert_eq!(native["sha256"], crossrun::inspect::sha256_of(&file).unwrap());
+    assert_eq!(native["abi"]["plugin_api"], plugin_api::API_VERSION);
+    assert_eq!(native["abi"]["runner_header"], "0.11");
+    assert_eq!(native["object"]["of_this_machine"], true);
+    assert!(native["needed"].as_array().unwrap().contains(&json!("libc.so.6")), "{native}");
+    assert!(native["glibc"]["required"].is_string() && native["glibc"]["present"].is_string(), "{native}");
+    assert_eq!(native["exports"]["ours"], json!(["_1as_0lib_1header_0root_bmodule_bloader"]));
+    for key in ["rustc", "target", "profile", "opt_level", "debug_assertions", "target_features"] {
+        assert!(!native["build"][key].is_null(), "no {key} in {native}");
+    }
+    assert_eq!(native["trusted"], true);
+
+    let workloads = inspect(&place, &place.plugins().join("libstandard_workloads.so"), 0);
+    assert_eq!(workloads["abi"]["workload_abi"], "1");
+    assert!(workloads["workloads"].as_array().unwrap().contains(&json!("pipeline")), "{workloads}");
+    assert!(workloads["exports"]["ours"].as_array().unwrap().contains(&json!("crossrun_workload_open")));
+}
+
+#[test]
+fn a_file_of_another_machine_is_described_and_said_to_be_one() {
+    let place = Place::empty();
+    let mut bytes = std::fs::read(plugin("native_runner")).unwrap();
+    // The machine in the header of an ELF file: 243 is RISC-V.
+    bytes[18..20].copy_from_slice(&243_u16.to_le_bytes());
+    let file = place.plugins().join("libother.so");
+    std::fs::write(&file, bytes).unwrap();
+    let other = inspect(&place, &file, 3);
+    assert_eq!((&other["status"], &other["name"]), (&json!("rejected"), &json!("native")));
+    assert!(other["reason"].as_str().unwrap().contains("another machine"), "{other}");
+    assert_eq!(other["remedy"], format!("rebuild it for {}", std::env::consts::ARCH));
+    assert_eq!(other["object"]["architecture"], "Riscv64");
+    assert_eq!(other["object"]["of_this_machine"], false);
+    assert_eq!(other["abi"]["runner_header"], "0.11");
+}
+
+#[test]
+fn what_is_rejected_shows_what_could_be_read() {
+    let place = Place::empty();
+    let stranger = inspect(&place, &hostile("crashing_library"), 3);
+    assert_eq!(stranger["reason"], "not a crossrun plugin: it has no metadata section");
+    assert!(stranger["name"].is_null() && stranger["exports"]["ours"] == json!([]));
+    assert!(!stranger["needed"].as_array().unwrap().is_empty(), "{stranger}");
+
+    let text = place.plugins().join("libtext.so");
+    std::fs::write(&text, "I am not a library\n").unwrap();
+    let text = inspect(&place, &text, 3);
+    assert_eq!((&text["reason"], &text["object"]), (&json!("not a shared library"), &Value::Null));
+    assert_eq!(text["sha256"].as_str().unwrap().len(), 64);
+
+    let whole = std::fs::read(plugin("native_runner")).unwrap();
+    let cut = place.plugins().join("libcut.so");
+    std::fs::write(&cut, &whole[..whole.len() - 1]).unwrap();
+    assert!(inspect(&place, &cut, 3)["reason"].as_str().unwrap().contains("cut short or damaged"));
+
+    place.crossrun(&["backends", "inspect", "/nowhere/at/all.so"]).code(3).says("cannot be read");
+    place.crossrun(&["backends", "inspect", "plugins"]).code(3).says("not a regular file");
+}
+
+#[test]
+fn the_text_has_a_line_for_each_fact() {
+    let place = Place::new();
+    let file = place.plugins().join("libnative_runner.so");
+    let text = place.crossrun(&["backends", "inspect", file.to_str().unwrap()]).code(0).stdout();
+    assert_eq!(text.lines().next(), file.to_str());
+    let labels: Vec<_> = text.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+    let expected = [
+        "status",
+        "plugin",
+        "about",
+        "license",
+        "plugin-api",
+        "header",
+        "format",
+        "needs",
+        "glibc",
+        "exports",
+        "build",
+        "size",
+        "sha256",
+        "trusted",
+    ];
+    assert_eq!(labels, expected);
+    assert!(text.contains("\n  status      a plugin for this host\n"), "{text}");
+    assert!(text.contains("\n  plugin      runner native 0.1.0\n"), "{text}");
+}
+
+#[test]
+fn a_large_file_is_hashed_only_on_demand() {
+    let place = Place::new();
+    let file = place.plugins().join("libnative_runner.so");
+    std::fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(65 << 20).unwrap();
+    let large = inspect(&place, &file, 0);
+    assert_eq!((&large["status"], &large["sha256"]), (&json!("plugin"), &Value::Null));
+    let file = file.to_str().unwrap();
+    let hashed = place.crossrun(&["backends", "inspect", "--json", "--hash", file]).code(0).json();
+    assert_eq!(hashed["sha256"], crossrun::inspect::sha256_of(Path::new(file)).unwrap());
+    assert!(place.crossrun(&["backends", "inspect", file]).code(0).stdout().contains("--hash does"));
+}
+
+#[test]
+fn a_listing_without_probing_loads_nothing_and_reads_no_file_whole() {
+    let place = Place::with_misbehaving();
+    let trace = place.path().join("trace");
+    let list = |more: &[&str]| {
+        let mut command = place.command(&[&["backends", "--json"], more].concat());
+        command.env("CROSSRUN_TEST_TRACE", &trace).env("CROSSRUN_TEST_PROBE", "unavailable");
+        Ran::of(command).code(0).json()
+    };
+    for row in list(&["--no-probe"]).as_array().unwrap() {
+        assert_eq!((&row["status"], &row["sha256"]), (&json!("found"), &Value::Null), "{row}");
+    }
+    assert!(!trace.exists() && !place.data().exists());
+    let probed = list(&[]);
+    assert_eq!((&probed[0]["name"], &probed[0]["status"]), (&json!("misbehaving"), &json!("unavailable")));
+    assert_eq!(probed[0]["sha256"].as_str().unwrap().len(), 64);
+}
