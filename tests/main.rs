@@ -31,6 +31,7 @@ mod rejected_files;
 mod report_page;
 mod run;
 mod sage_backend;
+mod selftest;
 mod spark_backend;
 mod support;
 mod timely_backend;

@@ -14,6 +14,7 @@ mod report;
 mod reports;
 mod reproduce;
 mod run;
+mod selftest;
 mod setup;
 mod show;
 mod workloads;
@@ -97,6 +98,8 @@ enum Verb {
     Backends(backends::Arguments),
     /// List the workloads, or show the parameters and the plan of one.
     Workloads(workloads::Arguments),
+    /// Try whether the harness and this machine can be believed: with a backend that lies, and one beside itself.
+    Selftest(selftest::Arguments),
     /// Install what backends need, or remove it.
     Setup(setup::Arguments),
     /// Print a completion script for a shell.
@@ -152,6 +155,7 @@ fn dispatch(arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         Verb::Show(arguments) => show::run(&arguments, ui),
         Verb::Backends(arguments) => backends::run(&global, &arguments, ui),
         Verb::Workloads(arguments) => workloads::run(&global, &arguments, ui),
+        Verb::Selftest(arguments) => selftest::run(&global, &arguments, ui),
         Verb::Setup(arguments) => setup::run(&global, &arguments, ui),
         Verb::Completions(arguments) => completions::run(&arguments, ui),
     }

@@ -20,6 +20,14 @@ const WORTH_KEEPING: Duration = Duration::from_millis(100);
 /// How much longer than asked for the canary may take.
 const CANARY_GRACE: Duration = Duration::from_secs(10);
 
+/// Clocks of different processes may differ by this part of a time.
+const WAITING_TOLERANCE: f64 = 0.001;
+
+/// A backend's own time may be below the worker's by so many seconds: drivers open the workload, and messages travel.
+const UNDERSTATED: f64 = 0.2;
+/// And by this part of the worker's.
+const UNDERSTATED_PART: f64 = 0.1;
+
 /// The source's own lateness must not be more than this part of the latency.
 const LATE_PART: u64 = 10;
 
@@ -161,6 +169,7 @@ pub enum Verdict {
 /// than an impossible claim.
 pub fn verdict(
     backend: &str,
+    parallelism: u32,
     finished: &Finished,
     host_elapsed: f64,
     actual: &Outcome,
@@ -174,10 +183,35 @@ pub fn verdict(
         let (actual, expected) = (&actual.checksum, &expected.checksum);
         return Verdict::Wrong(format!("the checksum is {actual}, but must be {expected}"));
     }
-    match impossible_claim(backend, finished, host_elapsed, actual) {
+    let impossible = impossible_claim(backend, finished, host_elapsed, actual);
+    match impossible.or_else(|| too_many_at_once(parallelism, finished, expected)) {
         Some(why) => Verdict::Invalid(why),
         None => Verdict::Verified,
     }
+}
+
+/// Operators that wait cannot be hurried: a run that is over sooner than they waited had more of them at once than it was
+/// asked for.
+fn too_many_at_once(parallelism: u32, finished: &Finished, expected: &Outcome) -> Option<String> {
+    let (waiting, window) = (expected.waiting_seconds?, finished.duration_seconds);
+    let least = waiting / f64::from(parallelism);
+    (window < least * (1.0 - WAITING_TOLERANCE)).then(|| {
+        format!(
+            "operators wait for {waiting:.3} s in all, which takes {least:.3} s at parallelism {parallelism}, but the run \
+             took {window:.3} s: more of them were at work at once"
+        )
+    })
+}
+
+/// What to know of a backend whose own time is far below what the worker measured around it. The worker's is what counts,
+/// so that nothing is gained by it.
+pub fn understated(finished: &Finished) -> Option<String> {
+    let (claim, window) = (finished.elapsed_time?, finished.duration_seconds);
+    (window - claim > UNDERSTATED.max(window * UNDERSTATED_PART)).then(|| {
+        format!(
+            "the backend claims {claim:.3} s, but the worker measured {window:.3} s around it; the worker's time counts"
+        )
+    })
 }
 
 fn impossible_claim(
@@ -238,7 +272,7 @@ mod tests {
     use super::*;
 
     fn outcome(count: u64) -> Outcome {
-        Outcome { count, checksum: format!("{count:032x}"), latency: None }
+        Outcome { count, checksum: format!("{count:032x}"), waiting_seconds: None, latency: None }
     }
 
     fn finished() -> Finished {
@@ -256,7 +290,7 @@ mod tests {
     fn judged(change: impl FnOnce(&mut Finished)) -> Verdict {
         let mut finished = finished();
         change(&mut finished);
-        verdict("mock", &finished, 2.0, &outcome(5), &outcome(5))
+        verdict("mock", 2, &finished, 2.0, &outcome(5), &outcome(5))
     }
 
     #[test]
@@ -266,10 +300,10 @@ mod tests {
 
     #[test]
     fn a_count_or_checksum_that_differs_is_wrong_however_fast_it_was() {
-        let short = verdict("mock", &finished(), 2.0, &outcome(4), &outcome(5));
+        let short = verdict("mock", 2, &finished(), 2.0, &outcome(4), &outcome(5));
         assert_eq!(short, Verdict::Wrong("4 items reached the sink, but 5 must".into()));
         let flipped = Outcome { checksum: "0".repeat(32), ..outcome(5) };
-        assert!(matches!(verdict("mock", &finished(), 2.0, &flipped, &outcome(5)), Verdict::Wrong(_)));
+        assert!(matches!(verdict("mock", 2, &finished(), 2.0, &flipped, &outcome(5)), Verdict::Wrong(_)));
     }
 
     #[test]
@@ -287,6 +321,26 @@ mod tests {
             let Verdict::Invalid(why) = judged(change) else { panic!("{word} was let through") };
             assert!(why.contains(word), "{why}");
         }
+    }
+
+    #[test]
+    fn a_run_that_is_over_before_its_operators_have_waited_is_invalid() {
+        // The example's run takes 1.5 s.
+        let waiting = |seconds| Outcome { waiting_seconds: Some(seconds), ..outcome(5) };
+        let judged = |parallelism, seconds| {
+            verdict("mock", parallelism, &finished(), 2.0, &outcome(5), &waiting(seconds))
+        };
+        assert_eq!(judged(1, 1.5), Verdict::Verified);
+        assert_eq!(judged(4, 6.0), Verdict::Verified);
+        let Verdict::Invalid(why) = judged(2, 4.0) else { panic!("it was let through") };
+        assert!(why.contains("takes 2.000 s at parallelism 2") && why.contains("took 1.500 s"), "{why}");
+    }
+
+    #[test]
+    fn a_clock_that_stops_early_is_told_and_gains_nothing() {
+        assert_eq!(understated(&Finished { elapsed_time: Some(1.31), ..finished() }), None);
+        let told = understated(&Finished { elapsed_time: Some(0.5), ..finished() }).unwrap();
+        assert!(told.contains("claims 0.500 s") && told.contains("measured 1.500 s"), "{told}");
     }
 
     #[test]

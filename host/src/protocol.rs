@@ -10,6 +10,8 @@ use plugin_api::{Availability, Parameter, Progress, RunnerError, Session, SetupR
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::liar::Lie;
+
 /// The version of this protocol. Host and worker are one executable, so it only differs when the file was replaced
 /// during a run.
 pub const VERSION: u32 = 1;
@@ -50,6 +52,11 @@ pub enum Request {
     LoadRunner {
         /// The file.
         library: LibraryFile,
+    },
+    /// Take the backend that lies, which is part of this program, in place of a file's.
+    Lie {
+        /// About what.
+        lie: Lie,
     },
     /// Ask the runner whether it could start.
     Probe,

@@ -92,6 +92,11 @@ impl CallError {
         Self::new(Fault::Refused, "load", message)
     }
 
+    /// The user asked to stop between two calls.
+    pub fn interrupted(phase: &'static str) -> Self {
+        Self::new(Fault::Interrupted, phase, format!("interrupted in {phase}"))
+    }
+
     fn said(phase: &'static str, error: RunnerError, refused: bool) -> Self {
         let RunnerError { kind, message, remedy } = error;
         let fault = if refused { Fault::Refused } else { Fault::Said(kind) };

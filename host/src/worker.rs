@@ -18,6 +18,7 @@ use plugin_api::{
     WorkloadHandle, WorkloadRunner, WorkloadSpec, monotonic_nanos,
 };
 
+use crate::liar::Liar;
 use crate::load::{self, LoadError};
 use crate::protocol::{Finished, Folders, LibraryFile, Reply, Request, VERSION};
 
@@ -81,6 +82,10 @@ impl Worker {
         let answer = match request {
             Request::Hello { .. } => Ok(Reply::Hello { version: VERSION }),
             Request::LoadRunner { library } => self.load_runner(&library),
+            Request::Lie { lie } => {
+                self.runner = Some(Box::new(Liar::new(lie)));
+                Ok(Reply::Done)
+            }
             Request::Probe => self.probe(),
             Request::Setup { request, folders } => self.setup(&request, folders),
             Request::Open { session } => self.open(&session),

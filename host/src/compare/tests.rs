@@ -38,7 +38,7 @@ fn example(backend: &str, workload: &str, block: u32, seconds: f64) -> Example {
         nodes: 1,
         extra: &Map::new(),
     };
-    let outcome = Outcome { count: 500, checksum: "00ff".into(), latency: None };
+    let outcome = Outcome { count: 500, checksum: "00ff".into(), waiting_seconds: None, latency: None };
     Example {
         conditions: Conditions {
             backend: backend.into(),

@@ -7,6 +7,7 @@ use plugin_api::{Availability, Parameter, Session, SetupRequest};
 
 use super::engine::{Engine, leftovers};
 use super::{Event, Events, Forward};
+use crate::liar::Lie;
 use crate::protocol::{Folders, LibraryFile, Reply, Request};
 use crate::session::{CallError, Deaf, Launch, WorkerSession};
 
@@ -49,6 +50,17 @@ impl Backend {
                 Err(error)
             }
         }
+    }
+
+    /// Starts a worker with the backend that lies.
+    ///
+    /// # Errors
+    /// When no worker can be started.
+    pub fn liar(launch: &Launch, lie: Lie, log: &Path) -> Result<Self, CallError> {
+        let mut session = WorkerSession::start_backend(launch, log)?;
+        let limit = Some(launch.deadlines.load);
+        session.call("load", Request::Lie { lie }, limit, &mut Deaf)?;
+        Ok(Self::linked(session))
     }
 
     /// A runner that a session already has, for embedders and tests.

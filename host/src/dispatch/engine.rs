@@ -121,13 +121,15 @@ impl Report {
         let judged = judge.judge(spec, &finished.sink_state, &mut Forward(events));
         self.conclusion = match (judged, &self.expected) {
             (Ok(actual), Some(expected)) => {
-                let verdict = judge::verdict(backend, &finished, host_elapsed, &actual, expected);
+                let verdict =
+                    judge::verdict(backend, spec.parallelism, &finished, host_elapsed, &actual, expected);
                 self.actual = Some(actual);
                 Conclusion::Judged(verdict)
             }
             (Ok(_), None) => Conclusion::Failed(CallError::unexpected("judge")),
             (Err(error), _) => Conclusion::Failed(error),
         };
+        self.warnings.extend(judge::understated(&finished));
         self.warnings.extend(reported_warnings(&finished));
         self.finished = Some(finished);
     }

@@ -301,7 +301,7 @@ pub(super) mod examples {
     }
 
     pub(crate) fn observation(conclusion: Conclusion) -> Observation {
-        let outcome = Outcome { count: 500, checksum: "00ff".into(), latency: None };
+        let outcome = Outcome { count: 500, checksum: "00ff".into(), waiting_seconds: None, latency: None };
         // Enough samples for the 95th percentile, and too few for the 99th.
         let latency = Some(crate::record::latency::examples::latency(500, [1.5, 2.5, 3.5]));
         Observation {
@@ -338,7 +338,8 @@ pub(super) mod examples {
     pub(crate) fn wrong() -> TrialRecord {
         let mut observation =
             observation(Conclusion::Wrong("499 items reached the sink, but 500 must".into()));
-        observation.actual = Some(Outcome { count: 499, checksum: "00fe".into(), latency: None });
+        observation.actual =
+            Some(Outcome { count: 499, checksum: "00fe".into(), waiting_seconds: None, latency: None });
         recorded(observation)
     }
 

@@ -480,7 +480,7 @@ pub unsafe fn outcome(
 /// As the `expected` of `ABI.md`.
 pub unsafe fn expected(workload: *const RawWorkload, out: *mut RawBuffer) -> i32 {
     // SAFETY: handed on from the caller.
-    unsafe { with_workload(workload, out, |instance, out| json(out, &Outcome::from(instance.expected()))) }
+    unsafe { with_workload(workload, out, |instance, out| json(out, &instance.expected())) }
 }
 
 /// # Safety

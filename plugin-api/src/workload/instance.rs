@@ -6,7 +6,8 @@ use super::keyed::{KeyedState, partition_of};
 use super::open_loop::{RunClock, Stamp};
 use super::sink::Sink;
 use super::{
-    Batch, BatchBuilder, CatalogueEntry, Digest, Parameters, Plan, StageKind, Workload, WorkloadError,
+    Batch, BatchBuilder, CatalogueEntry, Digest, Outcome, Parameters, Plan, StageKind, Workload,
+    WorkloadError,
 };
 use crate::spec::{MAX_BATCH_SIZE, WorkloadSpec};
 
@@ -17,7 +18,7 @@ pub(super) trait Instance: Send + Sync {
     fn run_stages(&self, from: usize, to: usize, batch: Batch<'_>) -> Result<BatchBuilder, WorkloadError>;
     fn split(&self, stage: usize, batch: Batch<'_>, parts: &mut [BatchBuilder]) -> Result<(), WorkloadError>;
     fn new_state(self: Arc<Self>, stage: usize) -> Result<Box<dyn StageState>, WorkloadError>;
-    fn expected(&self) -> Digest;
+    fn expected(&self) -> Outcome;
 }
 
 /// The state of one keyed reduction or one sink.
@@ -250,10 +251,11 @@ impl<W: Workload> Instance for Opened<W> {
         Ok(Box::new(Reduction { instance: self, stage, state: KeyedState::default() }))
     }
 
-    fn expected(&self) -> Digest {
+    fn expected(&self) -> Outcome {
         let mut digest = Digest::default();
         self.workload.oracle(&mut |item| digest.fold_item(item));
-        digest
+        let waiting = self.workload.waiting().as_secs_f64();
+        Outcome { waiting_seconds: Some(waiting).filter(|seconds| *seconds > 0.0), ..digest.into() }
     }
 }
 

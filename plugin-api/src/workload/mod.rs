@@ -111,6 +111,12 @@ pub trait Workload: Send + Sync + Sized + 'static {
         Err(WorkloadError::not_reduced(stage))
     }
 
+    /// How long all operators together do nothing but wait in a run, at the least: a run that is over sooner had more of
+    /// them at once than it was asked for. Zero if they only compute, as how long that takes is up to the machine.
+    fn waiting(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// The serial oracle: hands every item that must reach the sink to `sink`, in any order. It should not go
     /// through [`Workload::apply`], so that a mistake there shows, and should take a closed form where there is
     /// one.
@@ -203,6 +209,10 @@ pub struct Outcome {
     pub count: u64,
     /// 32 hex digits: wrapping sum and xor of the items' hashes.
     pub checksum: String,
+    /// How long operators wait in all, in seconds: of the oracle, if the workload says. No run with parallelism p can be
+    /// faster than a p-th part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_seconds: Option<f64>,
     /// How long the items took, if they came in an open loop. Only of meaning if source and sinks were on one machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
@@ -210,6 +220,6 @@ pub struct Outcome {
 
 impl From<Digest> for Outcome {
     fn from(digest: Digest) -> Self {
-        Self { count: digest.count(), checksum: digest.checksum(), latency: None }
+        Self { count: digest.count(), checksum: digest.checksum(), waiting_seconds: None, latency: None }
     }
 }

@@ -198,7 +198,7 @@ fn the_oracle_says_what_a_serial_run_gives() {
 fn answers_are_those_of_a_second_implementation() {
     for (name, extra, items, count, checksum) in GOLDEN {
         let workload = open(name, extra, items);
-        let expected = Outcome { count, checksum: checksum.into(), latency: None };
+        let expected = Outcome { count, checksum: checksum.into(), waiting_seconds: None, latency: None };
         assert_eq!(workload.expected().unwrap(), expected, "the oracle of {name} {extra}");
         assert_eq!(Schedule::serial(items, 64).run(&workload), expected, "a run of {name} {extra}");
     }

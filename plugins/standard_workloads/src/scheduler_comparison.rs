@@ -1,5 +1,7 @@
 //! `scheduler_comparison`: the workload of the original layer, in which every operator call waits.
 
+use std::time::Duration;
+
 use plugin_api::{
     BatchBuilder, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
 };
@@ -51,6 +53,11 @@ impl Workload for SchedulerComparison {
             out.push(item);
         }
         Ok(())
+    }
+
+    fn waiting(&self) -> Duration {
+        Duration::from_micros(self.sleep_us)
+            .saturating_mul(u32::try_from(self.total_items).unwrap_or(u32::MAX))
     }
 
     fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {

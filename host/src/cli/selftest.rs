@@ -1,0 +1,94 @@
+//! `crossrun selftest`: whether the harness and this machine can be believed, here and now.
+
+use super::host::{Host, library_file};
+use super::{Exit, GlobalArguments, Problem};
+use crate::liar::Lie;
+use crate::selftest::{Outcome, Setting};
+use crate::session::Isolation;
+use crate::ui::{Ui, lines, plural, printable, table};
+
+/// The workload whose library has what the liar is given.
+const WORKLOAD: &str = "pipeline";
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// Fewer blocks: under a minute.
+    #[arg(long)]
+    quick: bool,
+    /// Do not wait until no other measurement runs on this machine.
+    #[arg(long)]
+    no_lock: bool,
+}
+
+pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    let host = Host::new(global, Isolation::Process, ui)?;
+    let library = host.workload_library(WORKLOAD)?;
+    let folders = host.folders("selftest")?;
+    let lock = super::compare::lock(&host, !arguments.no_lock, ui)?;
+    let setting =
+        Setting { launch: host.launch().clone(), library: library_file(&library), folders: folders.clone() };
+    let outcome = measure(&host, &setting, &library, arguments.quick, ui);
+    drop(lock);
+    ui.still();
+    host.tidy(&folders);
+    let outcome = outcome?;
+    if ui.json() {
+        let json = serde_json::to_value(&outcome).map_err(|error| Problem::unexpected(&error))?;
+        let mut json = json.as_object().cloned().unwrap_or_default();
+        json.insert("passed".into(), outcome.passed().into());
+        ui.result(&serde_json::Value::from(json).to_string());
+    } else {
+        ui.result(&page(&outcome));
+    }
+    Ok(if outcome.passed() { Exit::Done } else { Exit::Invalid })
+}
+
+fn measure(
+    host: &Host,
+    setting: &Setting,
+    library: &crate::inspect::Inspected,
+    quick: bool,
+    ui: &mut Ui,
+) -> Result<Outcome, Problem> {
+    let mut judge = host.judge(library, &setting.folders)?;
+    let mut nothing = |_| {};
+    let mut liars = Vec::new();
+    for lie in Lie::ALL {
+        ui.doing(&format!("letting a backend lie: it {}", lie.word()));
+        liars.push(setting.lie(lie, &mut judge, &mut nothing)?);
+    }
+    ui.doing("comparing a backend with itself");
+    let blocks = if quick { 7 } else { 12 };
+    let beside = setting.beside_itself(blocks, &mut judge, host.interrupt(), &mut nothing)?;
+    ui.doing("running nothing");
+    let floor_seconds = setting.floor(if quick { 50 } else { 500 }, &mut judge, &mut nothing)?;
+    judge.end();
+    Ok(Outcome { liars, beside, floor_seconds })
+}
+
+fn page(outcome: &Outcome) -> String {
+    let mut tricks = table(["a backend that", "is", "as"]);
+    for trick in &outcome.liars {
+        let caught = match (trick.lie, trick.caught) {
+            (Lie::None, true) => "believed",
+            (Lie::None, false) => "NOT BELIEVED",
+            (_, true) => "caught",
+            (_, false) => "NOT CAUGHT",
+        };
+        let as_what =
+            if trick.reason.is_empty() { String::new() } else { format!("{}: {}", trick.how, trick.reason) };
+        tricks.add_row([trick.lie.word().to_owned(), caught.to_owned(), printable(&as_what)]);
+    }
+    let beside = &outcome.beside;
+    format!(
+        "{}\none backend beside itself: {} of {} called different over {}; the largest difference is {:.1} %\n\
+         a run of nothing takes {:.3} ms from request to reply\n{}\n",
+        lines(&tricks),
+        beside.false_verdicts,
+        plural(beside.cells as u64, "comparison"),
+        plural(beside.blocks as u64, "block"),
+        (beside.largest_difference - 1.0) * 100.0,
+        outcome.floor_seconds * 1e3,
+        if outcome.passed() { "passed" } else { "FAILED: do not believe what is measured here now" },
+    )
+}

@@ -1,0 +1,44 @@
+//! The harness catches every lie that can be caught, names it, and does not find differences where there are none.
+
+use crate::support::{Place, plugin};
+
+#[test]
+fn every_lie_is_caught_by_what_it_is_and_the_truth_is_believed() {
+    let place = Place::empty();
+    place.stage(&plugin("standard_workloads"));
+    let ran = place.crossrun(&["selftest", "--quick", "--no-lock", "--json"]);
+    let outcome = ran.json();
+    let liars = outcome["liars"].as_array().unwrap();
+    let how = |lie: &str| {
+        let trick = liars.iter().find(|trick| trick["lie"] == lie).unwrap();
+        assert_eq!(trick["caught"], true, "{trick}");
+        (trick["how"].as_str().unwrap(), trick["reason"].as_str().unwrap())
+    };
+    assert_eq!(how("none"), ("believed", ""));
+    for (lie, expected, words) in [
+        ("drop", "wrong answer", "items reached the sink, but 50 must"),
+        ("duplicate", "wrong answer", "the checksum is"),
+        ("flip_bit", "wrong answer", "the checksum is"),
+        ("cached", "wrong answer", "the checksum is"),
+        ("skip_kernel", "wrong answer", "the checksum is"),
+        ("stop_clock_early", "warning", "the worker's time counts"),
+        ("claim_more_time", "invalid measurement", "but the worker measured"),
+        ("more_parallelism", "invalid measurement", "more of them were at work at once"),
+        ("stall", "warning", "the worker's time counts"),
+        ("other_name", "invalid measurement", "another"),
+    ] {
+        let (kind, reason) = how(lie);
+        assert!(kind == expected && reason.contains(words), "{lie}: {kind}: {reason}");
+    }
+    assert_eq!(liars.len(), 11);
+    assert_eq!((&outcome["beside"]["cells"], &outcome["beside"]["blocks"]), (&10.into(), &7.into()));
+    assert!(outcome["floor_seconds"].as_f64().unwrap() > 0.0);
+    // A busy machine may make one backend look like two; the exit code says what the outcome says.
+    let code = if outcome["passed"] == true { 0 } else { 6 };
+    ran.code(code);
+}
+
+#[test]
+fn without_the_workloads_there_is_nothing_to_lie_about() {
+    Place::empty().crossrun(&["selftest"]).code(3).says("pipeline");
+}
