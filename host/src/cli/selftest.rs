@@ -1,6 +1,7 @@
 //! `crossrun selftest`: whether the harness and this machine can be believed, here and now.
 
-use super::host::{Host, library_file};
+use super::chosen::Chosen;
+use super::host::Host;
 use super::{Exit, GlobalArguments, Problem};
 use crate::liar::Lie;
 use crate::selftest::{Outcome, Setting};
@@ -26,7 +27,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let folders = host.folders("selftest")?;
     let lock = super::compare::lock(&host, !arguments.no_lock, ui)?;
     let setting =
-        Setting { launch: host.launch().clone(), library: library_file(&library), folders: folders.clone() };
+        Setting { launch: host.launch().clone(), library: library.library_file(), folders: folders.clone() };
     let outcome = measure(&host, &setting, &library, arguments.quick, ui);
     drop(lock);
     ui.still();
@@ -46,7 +47,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 fn measure(
     host: &Host,
     setting: &Setting,
-    library: &crate::inspect::Inspected,
+    library: &Chosen,
     quick: bool,
     ui: &mut Ui,
 ) -> Result<Outcome, Problem> {
