@@ -18,7 +18,7 @@ mod limits;
 mod logs;
 mod namespace;
 mod orders;
-mod reports;
+pub mod reports;
 mod scratch;
 pub mod supervise;
 mod tree;
@@ -64,6 +64,10 @@ const TEMPORARY_FOLDER: &str = "TMPDIR";
 
 /// How long after a closed channel the news of a death may take, and how long killing may.
 const SETTLE: Duration = Duration::from_secs(10);
+
+/// How much is read from a channel before the messages in it are looked at: a worker that never stops talking would
+/// otherwise be listened to for ever, and into all memory.
+const READ_AT_ONCE: usize = 256 << 10;
 
 /// What to run in isolation.
 #[derive(Clone, Debug)]
@@ -346,6 +350,10 @@ impl Isolated {
             if self.channel_closed {
                 return Err(self.why_closed());
             }
+            // A channel with something in it is ready whatever the time: a worker that talks on and on has its deadline too.
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Err(Failure::Deadline);
+            }
             let watched = [(&self.channel, PollFlags::IN), (&self.control, PollFlags::IN)];
             let watched = if self.reports.closed() { &watched[..1] } else { &watched[..] };
             let ready = wait(watched, Some(interrupt), deadline)?;
@@ -360,12 +368,14 @@ impl Isolated {
 
     fn read_channel(&mut self) -> io::Result<()> {
         let mut chunk = [0; 16 * 1024];
+        let mut come = 0;
         loop {
             match self.channel.read(&mut chunk) {
                 Ok(0) => self.channel_closed = true,
                 Ok(length) => {
                     self.incoming.extend(&chunk[..length]);
-                    if length == chunk.len() {
+                    come += length;
+                    if length == chunk.len() && come < READ_AT_ONCE {
                         continue;
                     }
                 }
@@ -520,5 +530,35 @@ fn wait(
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(Failure::System(error.into())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_worker_that_never_stops_talking_meets_its_deadline() {
+        let folder = tempfile::tempdir().unwrap();
+        let (talk, talker) = (folder.path().join("talk"), folder.path().join("talker"));
+        let frame = frame::encode(&[b'x'; 500]).unwrap();
+        fs::write(&talk, frame.repeat(4000)).unwrap();
+        fs::write(&talker, format!("#!/bin/sh\nwhile cat {}; do :; done\n", talk.display())).unwrap();
+        fs::set_permissions(&talker, Permissions::from_mode(0o700)).unwrap();
+        let command = Command::new(&talker, ["unused"], &folder.path().join("log"));
+        let mut isolated = Isolated::spawn(&command, Shelter::Subreaper).unwrap();
+        let deadline = Instant::now() + Duration::from_millis(200);
+        let mut messages = 0;
+        let failure = loop {
+            match isolated.receive(Some(deadline), &Interrupt::never()) {
+                Ok(_) => messages += 1,
+                Err(failure) => break failure,
+            }
+            assert!(isolated.incoming.waiting() <= 2 * READ_AT_ONCE);
+        };
+        assert!(matches!(failure, Failure::Deadline), "{failure} after {messages} messages");
     }
 }

@@ -9,6 +9,9 @@ const HEADER: usize = 8;
 /// The most bytes that a message may have.
 pub const MAX_LENGTH: usize = 64 << 20;
 
+/// How much room is made for a message before any of it has come.
+const FIRST_ROOM: usize = 64 << 10;
+
 /// The frame around `message`.
 ///
 /// # Errors
@@ -41,9 +44,13 @@ pub fn read(mut from: impl Read) -> io::Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         other => other?,
     }
-    let mut message = vec![0; length(header)?];
-    from.read_exact(&mut message)?;
-    Ok(Some(message))
+    let length = length(header)?;
+    // What is said to come is no reason to have room for it: memory grows with what has come.
+    let mut message = Vec::with_capacity(length.min(FIRST_ROOM));
+    match from.take(length as u64).read_to_end(&mut message)? {
+        whole if whole == length => Ok(Some(message)),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
 }
 
 fn length(header: [u8; HEADER]) -> io::Result<usize> {
@@ -59,12 +66,21 @@ fn length(header: [u8; HEADER]) -> io::Result<usize> {
 #[derive(Debug, Default)]
 pub struct Incoming {
     bytes: Vec<u8>,
+    /// How many of them have been taken: moving the rest up for each message would cost the square of their number.
+    taken: usize,
 }
 
 impl Incoming {
     /// Takes in what has come.
     pub fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..std::mem::take(&mut self.taken));
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// How many bytes have come and not been taken.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.bytes.len() - self.taken
     }
 
     /// The next whole message, if it has come.
@@ -72,13 +88,10 @@ impl Incoming {
     /// # Errors
     /// [`super::Failure::Malformed`] when what has come is no message.
     pub fn take(&mut self) -> Result<Option<Vec<u8>>, super::Failure> {
-        let Some(header) = self.bytes.first_chunk() else { return Ok(None) };
+        let Some((header, rest)) = self.bytes[self.taken..].split_first_chunk() else { return Ok(None) };
         let length = length(*header).map_err(|_| super::Failure::Malformed)?;
-        if self.bytes.len() < HEADER + length {
-            return Ok(None);
-        }
-        let message = self.bytes[HEADER..HEADER + length].to_vec();
-        self.bytes.drain(..HEADER + length);
+        let Some(message) = rest.get(..length).map(<[u8]>::to_vec) else { return Ok(None) };
+        self.taken += HEADER + length;
         Ok(Some(message))
     }
 }
