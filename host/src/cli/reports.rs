@@ -56,7 +56,7 @@ fn read_file(path: &Path, inputs: &mut Vec<Input>, ui: &mut Ui) -> Result<(), Pr
     let source = |line| Source { file: path.display().to_string(), line };
     let mut torn =
         |line: u64| ui.warning(&format!("{}:{line}: the last line is cut off and left out", path.display()));
-    if holds_trials(path)? {
+    if reader::holds_trials(path).map_err(unreadable)? {
         for entry in reader::trials(path).map_err(unreadable)? {
             match entry.map_err(unreadable)? {
                 Entry::Record { line, record } => inputs.push(Input::trial(source(line), *record)),
@@ -77,16 +77,6 @@ fn read_file(path: &Path, inputs: &mut Vec<Input>, ui: &mut Ui) -> Result<(), Pr
 /// A file that was named and cannot be read is the command line's fault.
 fn unreadable(error: RecordError) -> Problem {
     Problem::usage(error.to_string())
-}
-
-/// Whether the first line is a trial, in which the record is nested.
-fn holds_trials(path: &Path) -> Result<bool, Problem> {
-    use std::io::{BufRead, BufReader};
-    let cannot = |error: std::io::Error| Problem::usage(format!("cannot read {}: {error}", path.display()));
-    let file = std::fs::File::open(path).map_err(cannot)?;
-    let line = BufReader::new(file).lines().next().transpose().map_err(cannot)?.unwrap_or_default();
-    let first: Option<serde_json::Value> = serde_json::from_str(&line).ok();
-    Ok(first.is_some_and(|first| first.get("record").is_some()))
 }
 
 pub(super) fn compared(inputs: &[Input], options: &Options) -> Result<Comparison, Problem> {

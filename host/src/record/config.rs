@@ -5,6 +5,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
+/// How deeply what users and plugins say may be nested: a reader of JSON takes 128 levels, of which a record needs some
+/// itself. A line that nobody can read would be a trial that is lost.
+pub const MAX_DEPTH: usize = 64;
+
+/// Whether lists and objects are nested in more than `levels` levels.
+pub fn is_deeper(value: &Value, levels: usize) -> bool {
+    let Some(left) = levels.checked_sub(1) else { return value.is_array() || value.is_object() };
+    match value {
+        Value::Array(values) => values.iter().any(|value| is_deeper(value, left)),
+        Value::Object(values) => values.values().any(|value| is_deeper(value, left)),
+        _ => false,
+    }
+}
+
 /// What was configured, whatever the backend: two trials may be compared when their configurations hash alike.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {

@@ -86,22 +86,25 @@ impl Journal {
 
     /// What stands after the last newline.
     fn tail(&self, length: u64) -> io::Result<Vec<u8>> {
-        let mut tail = Vec::new();
-        let mut start = length;
-        while start > 0 {
-            let from = start.saturating_sub(CHUNK);
-            let mut chunk = vec![0; (start - from) as usize];
-            self.file.read_exact_at(&mut chunk, from)?;
-            let newline = chunk.iter().rposition(|byte| *byte == b'\n');
-            chunk.drain(..newline.map_or(0, |at| at + 1));
-            chunk.append(&mut tail);
-            tail = chunk;
-            if newline.is_some() {
-                break;
-            }
-            start = from;
-        }
+        let start = self.start_of_tail(length)?;
+        let mut tail = vec![0; (length - start) as usize];
+        self.file.read_exact_at(&mut tail, start)?;
         Ok(tail)
+    }
+
+    fn start_of_tail(&self, length: u64) -> io::Result<u64> {
+        let mut chunk = [0; CHUNK as usize];
+        let mut end = length;
+        while end > 0 {
+            let from = end.saturating_sub(CHUNK);
+            let chunk = &mut chunk[..(end - from) as usize];
+            self.file.read_exact_at(chunk, from)?;
+            if let Some(newline) = chunk.iter().rposition(|byte| *byte == b'\n') {
+                return Ok(from + newline as u64 + 1);
+            }
+            end = from;
+        }
+        Ok(0)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reads records: this project's, and the original's.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,10 @@ use serde_json::Value;
 
 use super::RecordError;
 use super::format::{TrialRecord, UnifiedRecord, VERSION};
+
+/// The longest line: more than a record has in which every message and metric of a plugin is as long as the channel lets
+/// through. A file without any end of line is no reason to take all memory.
+pub const MAX_LINE: u64 = 256 << 20;
 
 /// A line of a file of records. Lines are counted from 1, blank ones included.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +39,7 @@ pub struct Records<T, R = BufReader<File>> {
     path: PathBuf,
     source: R,
     line: u64,
+    longest: u64,
     ended: bool,
     record: PhantomData<T>,
 }
@@ -60,6 +65,11 @@ pub fn unified_from<R: BufRead>(source: R, path: &Path) -> Records<UnifiedRecord
     Records::new(source, path)
 }
 
+/// The trials of `source`, which errors call `path`.
+pub fn trials_from<R: BufRead>(source: R, path: &Path) -> Records<TrialRecord, R> {
+    Records::new(source, path)
+}
+
 fn open<T>(path: &Path) -> Result<Records<T>, RecordError> {
     let file = File::open(path).map_err(RecordError::file("open", path))?;
     Ok(Records::new(BufReader::new(file), path))
@@ -67,7 +77,7 @@ fn open<T>(path: &Path) -> Result<Records<T>, RecordError> {
 
 impl<T, R> Records<T, R> {
     fn new(source: R, path: &Path) -> Self {
-        Self { path: path.into(), source, line: 0, ended: false, record: PhantomData }
+        Self { path: path.into(), source, line: 0, longest: MAX_LINE, ended: false, record: PhantomData }
     }
 }
 
@@ -77,9 +87,15 @@ impl<T: DeserializeOwned, R: BufRead> Iterator for Records<T, R> {
     fn next(&mut self) -> Option<Self::Item> {
         while !self.ended {
             let mut line = Vec::new();
-            match self.source.read_until(b'\n', &mut line) {
+            match self.source.by_ref().take(self.longest + 1).read_until(b'\n', &mut line) {
                 Ok(0) => break,
-                Ok(_) => self.line += 1,
+                Ok(length) => {
+                    self.line += 1;
+                    if length as u64 > self.longest {
+                        self.ended = true;
+                        return Some(Err(self.too_long()));
+                    }
+                }
                 Err(error) => {
                     self.ended = true;
                     return Some(Err(RecordError::file("read", &self.path)(error)));
@@ -110,6 +126,27 @@ impl<T: DeserializeOwned, R> Records<T, R> {
             }
         }
     }
+}
+
+impl<T, R> Records<T, R> {
+    /// What follows such a line is not looked for: it may have no end.
+    fn too_long(&self) -> RecordError {
+        let why = format!("the line has more than {} bytes", self.longest);
+        RecordError::Line { path: self.path.clone(), line: self.line, why }
+    }
+}
+
+/// Whether the first line of the file is a trial, in which the record is nested.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn holds_trials(path: &Path) -> Result<bool, RecordError> {
+    let file = File::open(path).map_err(RecordError::file("open", path))?;
+    let mut line = Vec::new();
+    let read = BufReader::new(file.take(MAX_LINE)).read_until(b'\n', &mut line);
+    read.map_err(RecordError::file("read", path))?;
+    let first: Option<Value> = serde_json::from_slice(&line).ok();
+    Ok(first.is_some_and(|first| first.get("record").is_some()))
 }
 
 /// Where a record says which format it has: a trial at the top, a unified record in its metadata.
@@ -256,6 +293,18 @@ mod tests {
         let trial = br#"{"format_version":7,"gone":[]}"#;
         let mut trials = Records::<TrialRecord, _>::new(trial.as_slice(), "trials.jsonl".as_ref());
         assert!(matches!(trials.next(), Some(Err(RecordError::Later { version: 7, .. }))));
+    }
+
+    #[test]
+    fn a_line_without_end_is_an_error_and_no_more_of_it_is_read() {
+        let endless = std::io::BufReader::new(std::io::repeat(b'x'));
+        let source = ORIGINAL.as_bytes().chain(endless);
+        let mut records = unified_from(source, "results.jsonl".as_ref());
+        records.longest = 10_000;
+        assert!(matches!(records.next(), Some(Ok(Entry::Record { line: 1, .. }))));
+        let message = records.next().unwrap().unwrap_err().to_string();
+        assert!(message.starts_with("results.jsonl:2: ") && message.contains("10000 bytes"), "{message}");
+        assert!(records.next().is_none());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use plugin_api::workload::Outcome;
 use plugin_api::{API_VERSION, WorkloadSpec};
 use serde_json::{Map, Value};
 
-use super::config::{Config, backend_hash};
+use super::config::{Config, MAX_DEPTH, backend_hash, is_deeper};
 use super::environment::SystemProfile;
 use super::format::{
     Failure, Granularity, Kind, Library, Metadata, Phases, Resources, Status, TrialRecord, UnifiedRecord,
@@ -189,8 +189,10 @@ fn open_loop(observation: &Observation, nodes: u32) -> Option<OpenLoop> {
 
 /// The parts of the metadata that hold whatever the verdict.
 fn metadata(conditions: &Conditions, observation: Observation) -> Metadata {
-    let Observation { scheduler_name, expected, actual, metrics, warnings, phases, resources, .. } =
-        observation;
+    let Observation {
+        scheduler_name, expected, actual, mut metrics, mut warnings, phases, resources, ..
+    } = observation;
+    warnings.extend(without_deep(&mut metrics));
     let (results_count, checksum) = parts(actual);
     let (expected_count, expected_checksum) = parts(expected);
     let WorkloadSpec { scheduler_name: asked_for, total_items, extra, .. } = conditions.spec.clone();
@@ -247,6 +249,15 @@ fn parts(outcome: Option<Outcome>) -> (Option<u64>, Option<String>) {
 /// JSON has no infinity and no NaN: a figure that is none is absent.
 fn finite(figure: Option<f64>) -> Option<f64> {
     figure.filter(|figure| figure.is_finite())
+}
+
+/// Takes out what is nested so deeply that nobody could read the record, and says so.
+fn without_deep(metrics: &mut Map<String, Value>) -> Option<String> {
+    let before = metrics.len();
+    metrics.retain(|_, metric| !is_deeper(metric, MAX_DEPTH));
+    let left_out = before - metrics.len();
+    let message = format!("metrics that are nested deeper than {MAX_DEPTH} levels are left out: {left_out}");
+    (left_out > 0).then_some(message)
 }
 
 fn reported_nodes(metrics: &Map<String, Value>) -> Option<u32> {
@@ -406,6 +417,20 @@ mod tests {
             assert_eq!(record.throughput, throughput, "{duration}");
             assert_eq!(record.metadata.reported_elapsed, None);
         }
+    }
+
+    #[test]
+    fn metrics_that_would_make_the_record_unreadable_are_left_out_and_told_of() {
+        let nested = |depth: usize| (0..depth).fold(Value::from(1), |value, _| vec![value].into());
+        let mut observation = examples::observation(Conclusion::Verified);
+        observation.metrics.insert("deep".into(), nested(120));
+        observation.metrics.insert("shallow".into(), nested(MAX_DEPTH));
+        let trial = TrialRecord::new(&examples::conditions(), observation);
+        let line = serde_json::to_string(&trial).unwrap();
+        assert_eq!(serde_json::from_str::<TrialRecord>(&line).unwrap(), trial);
+        let metadata = trial.record.metadata;
+        assert!(!metadata.raw_metrics.contains_key("deep") && metadata.raw_metrics.contains_key("shallow"));
+        assert!(metadata.warnings.iter().any(|warning| warning.contains("deeper than 64")));
     }
 
     #[test]
