@@ -111,7 +111,7 @@ fn noise_floor(table: &Table<'_>, groups: &[Group<'_>], labels: &[String]) -> Op
         for (second, label) in groups[at + 1..].iter().zip(&labels[at + 1..]) {
             let Some(ratio) = noise(table, first, second) else { continue };
             let factor = ratio.high.max(1.0 / ratio.low);
-            if largest.as_ref().is_none_or(|floor| floor.factor < factor) {
+            if factor.is_finite() && largest.as_ref().is_none_or(|floor| floor.factor < factor) {
                 largest = Some(NoiseFloor { names: [labels[at].clone(), label.clone()], ratio, factor });
             }
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::group::Group;
 use super::model::{NoInterval, NoRatio, Ratio, RatioInterval, Rigor};
-use super::trial::Trial;
+use super::trial::{Trial, figure};
 use crate::stats::{Interval, PairedDifference, Verdict, median};
 
 /// The speed of `row` over that of `baseline`.
@@ -77,7 +77,8 @@ fn unpaired(row: &Group<'_>, baseline: &Group<'_>) -> Option<Ratio> {
     let seconds =
         |group: &Group<'_>| median(&compared(group).map(|(_, seconds)| seconds).collect::<Vec<_>>());
     Some(Ratio {
-        estimate: seconds(baseline)? / seconds(row)?,
+        // Of times that are too far apart there is no ratio that a figure can hold.
+        estimate: figure(Some(seconds(baseline)? / seconds(row)?))?,
         paired: false,
         blocks: 0,
         interval: None,

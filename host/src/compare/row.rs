@@ -18,7 +18,8 @@ pub(super) fn summed_up(group: &Group<'_>, label: String) -> Row {
     let record = |read: fn(&UnifiedRecord) -> Option<f64>| {
         spread(group.successes().filter_map(|(trial, _)| read(trial.record)))
     };
-    let input_rate = |(trial, seconds): (&Trial<'_>, f64)| Some(trial.items()? as f64 / seconds);
+    // Seconds that are next to none make a rate that no figure can hold.
+    let input_rate = |(trial, seconds): (&Trial<'_>, f64)| figure(Some(trial.items()? as f64 / seconds));
     Row {
         backend: group.circumstances.backend.to_owned(),
         label,

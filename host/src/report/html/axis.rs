@@ -42,12 +42,18 @@ impl Axis {
         }
         Some(match scale {
             Scale::Linear => {
-                Self { scale, low: low.min(0.0), high: if high > 0.0 { high * 1.08 } else { 1.0 } }
+                let high = if high > 0.0 { (high * 1.08).min(f64::MAX) } else { 1.0 };
+                Self { scale, low: low.min(0.0), high }
             }
             Scale::Logarithmic => {
                 // Room on either side, and a span of 10 % at least: noise is not to fill the chart.
-                let room = (high / low).powf(0.08).max(1.05);
-                Self { scale, low: low / room, high: high * room }
+                let room = (0.08 * (high.ln() - low.ln())).exp().max(1.05);
+                // Records may hold figures at the very ends of what a number can be.
+                Self {
+                    scale,
+                    low: (low / room).max(f64::MIN_POSITIVE),
+                    high: (high * room).clamp(2.0 * f64::MIN_POSITIVE, f64::MAX),
+                }
             }
         })
     }
@@ -56,7 +62,7 @@ impl Axis {
     pub(super) fn place(&self, figure: f64) -> f64 {
         let part = match self.scale {
             Scale::Linear => (figure - self.low) / (self.high - self.low),
-            Scale::Logarithmic => (figure / self.low).ln() / (self.high / self.low).ln(),
+            Scale::Logarithmic => (figure.ln() - self.low.ln()) / (self.high.ln() - self.low.ln()),
         };
         if part.is_finite() { (part * 100.0).clamp(0.0, 100.0) } else { 0.0 }
     }
@@ -130,6 +136,25 @@ mod tests {
         assert!(Axis::around(Scale::Linear, []).is_none());
         assert!(Axis::around(Scale::Linear, [f64::NAN]).is_none());
         assert!(Axis::around(Scale::Logarithmic, [0.0, -1.0]).is_none());
+    }
+
+    #[test]
+    fn an_axis_reaches_to_the_ends_of_what_numbers_can_be() {
+        let ends = [f64::from_bits(1), f64::MIN_POSITIVE, 1.0, f64::MAX];
+        for scale in [Scale::Linear, Scale::Logarithmic] {
+            for (at, low) in ends.iter().enumerate() {
+                for high in &ends[at..] {
+                    let axis = Axis::around(scale, [*low, *high]).unwrap();
+                    assert!(axis.low < axis.high && axis.high.is_finite(), "{axis:?}");
+                    let ticks = axis.ticks();
+                    assert!(
+                        ticks.len() <= 9 && ticks.iter().all(|tick| tick.value.is_finite()),
+                        "{axis:?}: {ticks:?}"
+                    );
+                    assert!(axis.place(*low) <= axis.place(*high));
+                }
+            }
+        }
     }
 
     proptest! {
