@@ -22,7 +22,7 @@ mod seed;
 mod tests;
 
 pub use estimate::{Costs, Estimate, estimate};
-pub use matrix::{BackendChoice, Matrix, PlanError, WorkloadChoice};
+pub use matrix::{BackendChoice, MAX_TRIALS, Matrix, PlanError, WorkloadChoice};
 pub use point::Point;
 pub use seed::mix;
 

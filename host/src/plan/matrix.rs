@@ -58,6 +58,9 @@ pub struct WorkloadChoice {
     pub extra: Map<String, Value>,
 }
 
+/// The most measured trials of a plan: a year of runs of five minutes.
+pub const MAX_TRIALS: u64 = 100_000;
+
 /// Why there is no plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
@@ -67,6 +70,9 @@ pub enum PlanError {
     /// A number that must be at least one.
     #[error("{0} is 0, but must be at least 1")]
     Zero(&'static str),
+    /// More than can be planned.
+    #[error("{0} trials are asked for, but a plan has at most {MAX_TRIALS}; try: fewer blocks or points")]
+    TooMany(u64),
     /// Two backends of one name.
     #[error("two backends are called `{0}`; try: give one of them another name")]
     SameName(String),
@@ -161,6 +167,13 @@ impl Matrix {
         }
     }
 
+    /// How many trials are to be measured, or as many as can be counted.
+    fn trials(&self) -> u64 {
+        let items: usize = self.workloads.iter().map(|workload| workload.items.len()).sum();
+        let lists = [self.takers().len(), items, self.schedulers.len(), self.parallelisms.len()];
+        lists.iter().fold(self.blocks.into(), |trials: u64, length| trials.saturating_mul(*length as u64))
+    }
+
     fn check_amounts(&self) -> Result<(), PlanError> {
         let items = self.workloads.iter().any(|workload| workload.items.is_empty());
         let empty = [
@@ -180,6 +193,10 @@ impl Matrix {
         ];
         if let Some((what, _)) = zero.into_iter().find(|(_, zero)| *zero) {
             return Err(PlanError::Zero(what));
+        }
+        let trials = self.trials();
+        if trials > MAX_TRIALS {
+            return Err(PlanError::TooMany(trials));
         }
         let WarmUp { least, most, .. } = self.warm_up;
         if least > most { Err(PlanError::WarmUp { least, most }) } else { Ok(()) }

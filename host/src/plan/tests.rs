@@ -33,6 +33,14 @@ fn plan(matrix: &Matrix) -> Plan {
     Plan::new(matrix).unwrap()
 }
 
+#[test]
+fn more_than_anyone_waits_for_is_refused_before_it_takes_memory() {
+    let most = Matrix { blocks: u32::MAX, ..example() };
+    assert_eq!(Plan::new(&most), Err(PlanError::TooMany(u64::from(u32::MAX) * 3 * 3 * 2)));
+    let wide = Matrix { parallelisms: (1..=100_000).collect(), ..example() };
+    assert!(matches!(Plan::new(&wide), Err(PlanError::TooMany(_))));
+}
+
 fn matrices() -> impl Strategy<Value = Matrix> {
     let shape = (1..5_usize, 1..4_usize, 1..3_usize, 1..3_usize, 1..4_u32);
     (shape, 1..14_u32, any::<u64>(), any::<bool>()).prop_map(|(shape, blocks, seed, aa)| {
