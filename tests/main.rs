@@ -11,6 +11,7 @@ mod compare;
 mod cores;
 mod dask_backend;
 mod diff;
+mod doctor;
 mod exit_codes;
 mod foreign_callers;
 mod inspection;

@@ -5,6 +5,7 @@ mod chosen;
 mod compare;
 mod completions;
 mod diff;
+mod doctor;
 mod exit;
 mod host;
 mod limits;
@@ -100,6 +101,8 @@ enum Verb {
     Workloads(workloads::Arguments),
     /// Try whether the harness and this machine can be believed: with a backend that lies, and one beside itself.
     Selftest(selftest::Arguments),
+    /// Say what here makes figures noisy or an engine unusable, and what mends it.
+    Doctor,
     /// Install what backends need, or remove it.
     Setup(setup::Arguments),
     /// Print a completion script for a shell.
@@ -156,6 +159,7 @@ fn dispatch(arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         Verb::Backends(arguments) => backends::run(&global, &arguments, ui),
         Verb::Workloads(arguments) => workloads::run(&global, &arguments, ui),
         Verb::Selftest(arguments) => selftest::run(&global, &arguments, ui),
+        Verb::Doctor => doctor::run(&global, ui),
         Verb::Setup(arguments) => setup::run(&global, &arguments, ui),
         Verb::Completions(arguments) => completions::run(&arguments, ui),
     }

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod compare;
 pub mod discover;
 pub mod dispatch;
+pub mod doctor;
 pub mod inspect;
 pub mod isolate;
 pub mod judge;

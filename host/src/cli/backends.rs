@@ -45,9 +45,7 @@ fn list(global: &GlobalArguments, probing: bool, ui: &mut Ui) -> Result<Exit, Pr
     let status = if probing { Status::Available } else { Status::Found };
     rows.extend(host.survey().libraries.items().map(|library| unasked(&host, library, status)));
     if probing {
-        let folders = host.folders(&format!("backends-{}", std::process::id()))?;
-        rows.extend(probe_all(&host, &folders));
-        host.tidy(&folders);
+        rows.extend(probed(&host)?);
     } else {
         rows.extend(host.survey().runners.items().map(|runner| unasked(&host, runner, status)));
     }
@@ -90,6 +88,14 @@ fn missing(host: &Host) -> Vec<Row> {
         Some(Row { name: Some(name.to_owned()), ..Row::rejected(source.into(), rejection) })
     };
     absent.filter_map(row).collect()
+}
+
+/// A row for each backend, all of them asked whether they could start.
+pub(super) fn probed(host: &Host) -> Result<Vec<Row>, Problem> {
+    let folders = host.folders(&format!("backends-{}", std::process::id()))?;
+    let rows = probe_all(host, &folders);
+    host.tidy(&folders);
+    Ok(rows)
 }
 
 /// Asks every backend whether it could start: each in a worker of its own, all at once.

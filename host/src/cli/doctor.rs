@@ -1,0 +1,78 @@
+//! `crossrun doctor`: what here makes figures noisy or an engine unusable, with what mends it.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::backends::probed;
+use super::host::Host;
+use super::{Exit, GlobalArguments, Problem};
+use crate::doctor::{Finding, Level, System, examine};
+use crate::registry::survey::{Row, Status};
+use crate::session::Isolation;
+use crate::ui::{Ui, lines, plural, printable, table};
+
+/// How long it is watched what other machines take.
+const WATCH: Duration = Duration::from_millis(500);
+
+pub(super) fn run(global: &GlobalArguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    let host = Host::new(global, Isolation::Process, ui)?;
+    ui.doing("looking at the machine");
+    let here = std::env::current_dir().map_err(|error| Problem::unexpected(&error))?;
+    let findings = examine(&System::here(), &[host.data_dir(), &here], WATCH);
+    ui.doing("asking the backends");
+    let mut rows = host.survey().rows.clone();
+    rows.extend(probed(&host)?);
+    ui.still();
+    let text = if ui.json() {
+        let backends = serde_json::to_value(&rows).map_err(|error| Problem::unexpected(&error))?;
+        json!({"machine": findings, "programs": programs(), "backends": backends}).to_string()
+    } else {
+        page(&findings, &rows)
+    };
+    ui.result(&text);
+    Ok(Exit::Done)
+}
+
+/// Programs that engines need, and where they are: the first of each on the `PATH`.
+fn programs() -> serde_json::Map<String, serde_json::Value> {
+    let found = |name: &str| {
+        let folders = std::env::var_os("PATH").unwrap_or_default();
+        let mut paths = std::env::split_paths(&folders).map(|folder| folder.join(name));
+        paths.find(|path| path.is_file()).map(|path| path.display().to_string())
+    };
+    ["python3", "uv", "java", "cc"].map(|name| (name.to_owned(), found(name).into())).into_iter().collect()
+}
+
+fn page(findings: &[Finding], rows: &[Row]) -> String {
+    let mut machine = table(["machine", "is", "found"]);
+    for finding in findings {
+        machine.add_row([finding.id, finding.level.word(), &finding.found]);
+    }
+    let mut text = lines(&machine);
+    let harmful: Vec<_> = findings.iter().filter(|finding| finding.level <= Level::Doubtful).collect();
+    for finding in &harmful {
+        text += &format!("\n{}: {}\n", finding.id, finding.effect);
+        if let Some(remedy) = &finding.remedy {
+            text += &format!("  try: {remedy}\n");
+        }
+    }
+    text.push('\n');
+    for (name, path) in programs() {
+        text += &format!("{name}: {}\n", path.as_str().map_or("not on the PATH".into(), printable));
+    }
+    text.push('\n');
+    for row in rows {
+        let name = row.name.clone().unwrap_or_else(|| row.path.display().to_string());
+        let reason = row.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+        let remedy = row.remedy.as_ref().map_or_else(String::new, |remedy| format!("; try: {remedy}"));
+        text += &printable(&format!("{name} is {}{reason}{remedy}", row.status.word()));
+        text.push('\n');
+    }
+    let unusable = rows.iter().filter(|row| row.status != Status::Available).count() as u64;
+    text + &format!(
+        "\n{} that may harm figures, {} that cannot be used\n",
+        plural(harmful.len() as u64, "finding"),
+        plural(unusable, "file")
+    )
+}
