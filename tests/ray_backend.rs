@@ -228,7 +228,7 @@ fn without_a_set_up_the_command_for_it_is_shown() {
 fn the_driver_uses_nothing_that_is_private_to_ray() {
     for entry in fs::read_dir(repository().join("plugins/ray_runner")).unwrap().flatten() {
         if entry.path().extension().is_some_and(|extension| extension == "py") {
-            let text = fs::read_to_string(entry.path()).unwrap();
+            let text = fs::read_to_string(entry.path()).unwrap().replace("ray.__version__", "");
             assert!(!text.contains("ray._"), "{}", entry.path().display());
         }
     }
