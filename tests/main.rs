@@ -19,6 +19,7 @@ mod installed_engine;
 mod invariants;
 mod isolation;
 mod matrix;
+mod metg;
 mod network;
 mod open_loop;
 mod pairwise;

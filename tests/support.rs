@@ -146,6 +146,12 @@ impl Place {
         self.command(&[&run, extra.as_slice(), more].concat())
     }
 
+    /// How many whole lines the trials of a run have so far.
+    pub(crate) fn records_so_far(&self, run: &str) -> usize {
+        let path = self.path().join("results").join(run).join("trials.jsonl");
+        std::fs::read_to_string(path).unwrap_or_default().matches('\n').count()
+    }
+
     /// The lines of a file of records in the default output folder of `workload`.
     pub(crate) fn records(&self, workload: &str, file: &str) -> Vec<Value> {
         let path = self.path().join("results").join(workload).join(file);

@@ -9,6 +9,8 @@ mod doctor;
 mod exit;
 mod host;
 mod limits;
+mod lineup;
+mod metg;
 mod observe;
 mod options;
 mod report;
@@ -18,6 +20,7 @@ mod run;
 mod selftest;
 mod setup;
 mod show;
+mod trials;
 mod workloads;
 
 use std::ffi::OsString;
@@ -89,6 +92,8 @@ enum Verb {
     Run(run::Arguments),
     /// Run the same workloads on several backends, and say which is faster, by how much, and how sure it is.
     Compare(Box<compare::Arguments>),
+    /// Measure how long a task must be for each backend to keep the cores at work.
+    Metg(Box<metg::Arguments>),
     /// Compare records, ours or the original project's.
     Report(report::Arguments),
     /// Say what got slower between two recorded runs of one machine.
@@ -153,6 +158,7 @@ fn dispatch(arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     match verb {
         Verb::Run(arguments) => run::run(&global, arguments, ui),
         Verb::Compare(arguments) => compare::run(&global, *arguments, ui),
+        Verb::Metg(arguments) => metg::run(&global, &arguments, ui),
         Verb::Report(arguments) => report::run(&arguments, ui),
         Verb::Diff(arguments) => diff::run(&arguments, ui),
         Verb::Show(arguments) => show::run(&arguments, ui),

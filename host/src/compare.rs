@@ -8,6 +8,7 @@ use crate::record::{Kind, TrialRecord, UnifiedRecord};
 use crate::stats::{MARGIN, common_geometric_means};
 
 mod comparable;
+pub mod granularity;
 mod group;
 pub mod history;
 mod judgement;
@@ -40,6 +41,11 @@ impl Input {
     /// A line of a `trials.jsonl`.
     pub fn trial(source: Source, trial: TrialRecord) -> Self {
         Self { source, kind: trial.kind, record: trial.record }
+    }
+
+    /// Whether it is of a METG sweep, which `granularity` reads: its points are no points of a comparison.
+    pub fn is_of_a_sweep(&self) -> bool {
+        self.record.metadata.metg.is_some()
     }
 
     /// A line of a `unified_results.jsonl`, where every trial was measured.

@@ -5,6 +5,7 @@ mod backend;
 mod campaign;
 mod engine;
 pub mod rig;
+pub mod sweep;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

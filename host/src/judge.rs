@@ -10,7 +10,7 @@ use plugin_api::WorkloadSpec;
 use plugin_api::workload::{CatalogueEntry, Latency, Outcome};
 use sha2::{Digest as _, Sha256};
 
-use crate::protocol::{Canary, Finished, LibraryFile, Reply, Request};
+use crate::protocol::{CallTime, Canary, Finished, LibraryFile, Reply, Request};
 use crate::session::{CallError, Deaf, Observer, WorkerSession};
 use crate::stats::samples_needed;
 
@@ -30,6 +30,9 @@ const UNDERSTATED_PART: f64 = 0.1;
 
 /// The source's own lateness must not be more than this part of the latency.
 const LATE_PART: u64 = 10;
+
+/// How much longer than asked for the timing of a stage may take.
+const TIMING_GRACE: Duration = Duration::from_secs(60);
 
 /// A claim may exceed the host's window by this much: the resolution of clocks and of rounding.
 const CLOCK_TOLERANCE: f64 = 1e-6;
@@ -75,6 +78,26 @@ impl Judge {
         match self.session.call("canary", request, Some(limit), &mut Deaf)? {
             Reply::Canary(canary) => Ok(canary),
             _ => Err(CallError::unexpected("canary")),
+        }
+    }
+
+    /// How long a call of `stage` takes on each core, with nothing but the workload's library at work; `duration` in all.
+    ///
+    /// # Errors
+    /// When the spec is not valid, the stage fails, or the judge's worker dies.
+    pub fn time(
+        &mut self,
+        spec: &WorkloadSpec,
+        stage: usize,
+        duration: Duration,
+    ) -> Result<Vec<CallTime>, CallError> {
+        let (spec, library, seconds) = (spec.clone(), self.library.clone(), duration.as_secs_f64());
+        let request = Request::Time { spec, library, stage, seconds };
+        // On a machine of many cores each has a least time.
+        let limit = duration + TIMING_GRACE;
+        match self.session.call("reference", request, Some(limit), &mut Deaf)? {
+            Reply::Timed { cores } => Ok(cores),
+            _ => Err(CallError::unexpected("reference")),
         }
     }
 

@@ -84,6 +84,22 @@ pub struct TrialId {
     pub run_id: String,
 }
 
+impl Cell {
+    /// The cell of a run at the point that a spec and a number of machines make.
+    pub fn new(run: &str, spec: WorkloadSpec, nodes: u32) -> Self {
+        let point = Point {
+            workload: &spec.name,
+            items: Some(spec.total_items),
+            parallelism: spec.parallelism,
+            scheduler: &spec.scheduler_name,
+            nodes,
+            extra: &spec.extra,
+        };
+        let point = point.to_string();
+        Self { run_id: format!("{run}/{point}"), point, spec }
+    }
+}
+
 impl fmt::Display for TrialId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/backend={}/block={}", self.run_id, self.backend, self.block)
@@ -125,6 +141,12 @@ impl Block {
     /// that of the trial that it prepares, so that no engine can answer that from memory.
     pub fn warm_up_seed(&self, warm_up: u32) -> u64 {
         draw(self.data_seed, Stream::WarmUp, warm_up.into())
+    }
+
+    /// The seed of the data of a sweep's point, which has a number: the same for every backend, and another for each point,
+    /// as a sweep runs many in one session.
+    pub fn point_seed(&self, point: u64) -> u64 {
+        draw(self.data_seed, Stream::Points, point)
     }
 
     /// Its measured trials, in order.

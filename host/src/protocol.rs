@@ -111,6 +111,17 @@ pub enum Request {
         /// For how long.
         seconds: f64,
     },
+    /// Time the calls of a stage, one after the other on each core.
+    Time {
+        /// Of what workload.
+        spec: WorkloadSpec,
+        /// The workload's library.
+        library: LibraryFile,
+        /// The stage, which is a map, a filter or a flat map.
+        stage: usize,
+        /// For how long in all.
+        seconds: f64,
+    },
     /// Stop what is under way.
     Cancel,
 }
@@ -152,6 +163,11 @@ pub enum Reply {
     },
     /// To [`Request::Canary`].
     Canary(Canary),
+    /// To [`Request::Time`].
+    Timed {
+        /// Of each core.
+        cores: Vec<CallTime>,
+    },
     /// To any request that failed.
     Failed {
         /// Why.
@@ -183,6 +199,15 @@ pub struct Canary {
     pub preemptions: u64,
     /// The share of the last ten seconds in which some task waited for a processor; null where the system does not say.
     pub pressure: Option<f64>,
+}
+
+/// How long calls take on one core.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallTime {
+    /// The median, in seconds: what a call takes when nothing comes between.
+    pub median: f64,
+    /// The mean, in seconds: with what came between.
+    pub mean: f64,
 }
 
 /// What a run came to, by the runner's word and the worker's clock.

@@ -3,8 +3,10 @@
 //!
 //! Names, reasons and commands come from plugins and from files of others. No format lets them be anything but text.
 
+mod axis;
 mod csv;
 mod figure;
+pub mod granularity;
 mod history;
 mod html;
 mod json;
@@ -13,8 +15,9 @@ mod text;
 mod words;
 
 pub use csv::csv;
+pub use figure::duration;
 pub use history::history;
-pub use html::{Page, html};
+pub use html::{Page, SweepsPage, html, sweeps_html};
 pub use json::json;
 pub use markdown::markdown;
 pub use text::{Palette, text};

@@ -4,6 +4,8 @@
 //! switched off.
 
 mod canary;
+mod pinned;
+mod reference;
 mod serve;
 
 use std::collections::HashMap;
@@ -100,6 +102,7 @@ impl Worker {
                 let duration = Duration::try_from_secs_f64(seconds).unwrap_or_default();
                 Ok(Reply::Canary(canary::sing(duration)))
             }
+            Request::Time { spec, library, stage, seconds } => self.time(&spec, &library, stage, seconds),
             // Nothing is under way: the call that was to be cancelled has just ended by itself.
             Request::Cancel => Ok(Reply::Done),
         };
@@ -198,6 +201,18 @@ impl Worker {
         })?;
         let outcome: Outcome = self.workload(spec, library)?.outcome(&state)?;
         Ok(Reply::Outcome { outcome })
+    }
+
+    fn time(
+        &mut self,
+        spec: &WorkloadSpec,
+        library: &LibraryFile,
+        stage: usize,
+        seconds: f64,
+    ) -> Result<Reply, Failure> {
+        let workload = self.workload(spec, library)?;
+        let duration = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        Ok(Reply::Timed { cores: reference::time_calls(&workload, stage, duration)? })
     }
 
     fn library(&mut self, file: &LibraryFile) -> Result<&WorkloadLibrary, LoadError> {

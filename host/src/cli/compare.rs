@@ -1,7 +1,6 @@
 //! `crossrun compare`: the same workloads on several backends, and which is faster, by how much, and how sure that is.
 
 mod ledger;
-mod lineup;
 mod outcome;
 mod plan_file;
 
@@ -13,6 +12,7 @@ use serde_json::Value;
 
 use super::host::Host;
 use super::limits::LimitArguments;
+use super::lineup::{self, Lineup};
 use super::{Exit, GlobalArguments, Problem, options};
 use crate::compare::model::Rigor;
 use crate::dispatch::rig::{Cast, Rig, Stopped};
@@ -23,7 +23,6 @@ use crate::stats::WarmUp;
 use crate::ui::{Ui, plural};
 
 use ledger::Ledger;
-use lineup::Lineup;
 use plan_file::PlanFile;
 
 /// Blocks of a first look.
@@ -214,8 +213,8 @@ impl Begun {
         ));
         let cast = Cast {
             launch: host.launch().clone(),
-            backends: file.cast(),
-            libraries: file.library_files(),
+            backends: lineup::performers(&file.backends),
+            libraries: lineup::library_files(&file.libraries),
             folders: folders.clone(),
             timeout: Duration::from_secs_f64(file.timeout_seconds),
             warm_up: file.matrix.warm_up,
@@ -263,6 +262,7 @@ fn measure_blocks(
         let block = std::slice::from_ref(block);
         rig.measure(block, &mut |happening| ledger.note(happening, ui)).map_err(|stopped| match stopped {
             Stopped::Told(problem) => problem,
+            Stopped::Failed(error) => error.into(),
             Stopped::Interrupted => {
                 Problem::new(Exit::Interrupted, "interrupted; everything that was measured is recorded")
                     .with_remedy(ledger.resume_command())

@@ -1,11 +1,13 @@
-//! `crossrun report`: a comparison from any records, ours or the original project's.
+//! `crossrun report`: a comparison from any records, ours or the original project's; or METG from those of sweeps.
 
 use std::path::PathBuf;
 
 use super::{Exit, Problem, reports};
-use crate::compare::Options;
+use crate::compare::granularity::model::Sweeps;
+use crate::compare::granularity::sweeps;
 use crate::compare::model::Rigor;
-use crate::ui::Ui;
+use crate::compare::{Input, Options};
+use crate::ui::{Ui, plural};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -33,7 +35,15 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let inputs = reports::read(&arguments.paths, ui)?;
+    let (of_sweeps, inputs): (Vec<_>, Vec<_>) =
+        reports::read(&arguments.paths, ui)?.into_iter().partition(Input::is_of_a_sweep);
+    if inputs.is_empty() && !of_sweeps.is_empty() {
+        return of_metg(arguments, &sweeps(&of_sweeps), ui);
+    }
+    if !of_sweeps.is_empty() {
+        let trials = plural(of_sweeps.len() as u64, "trial");
+        ui.warning(&format!("{trials} of METG sweeps are left out: they are reported alone"));
+    }
     let rigor = if arguments.publish { Rigor::Publish } else { Rigor::Standard };
     let options = Options { baseline: arguments.baseline.clone(), rigor, insist: arguments.insist };
     let comparison = reports::compared(&inputs, &options)?;
@@ -50,6 +60,27 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         serde_json::to_string(&comparison).map_err(|error| Problem::unexpected(&error))?
     } else {
         reports::text(&comparison)
+    };
+    ui.result(&text);
+    Ok(Exit::Done)
+}
+
+/// The same for records of METG sweeps, which have a table of their own.
+fn of_metg(arguments: &Arguments, sweeps: &Sweeps, ui: &mut Ui) -> Result<Exit, Problem> {
+    if arguments.csv.is_some() {
+        return Err(Problem::usage("--csv is for comparisons, but these are records of METG sweeps")
+            .with_remedy("--json"));
+    }
+    if let Some(path) = &arguments.html {
+        reports::write(path, &reports::sweeps_page(sweeps, None)?)?;
+    }
+    if let Some(path) = &arguments.md {
+        reports::write(path, &crate::report::granularity::markdown(sweeps))?;
+    }
+    let text = if ui.json() {
+        serde_json::to_string(sweeps).map_err(|error| Problem::unexpected(&error))?
+    } else {
+        reports::sweeps_text(sweeps)
     };
     ui.result(&text);
     Ok(Exit::Done)

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::{Exit, Problem};
+use crate::compare::granularity::model::Sweeps;
 use crate::compare::model::{Comparison, Source};
 use crate::compare::{self, Input, Options};
 use crate::record::format::timestamp;
 use crate::record::writer::{TRIALS, UNIFIED};
 use crate::record::{Entry, RecordError, reader};
-use crate::report::{self, Page, Palette, ReportError};
+use crate::report::{self, Page, Palette, ReportError, SweepsPage};
 use crate::ui::Ui;
 
 /// How wide a summary is where nobody says how wide the terminal is.
@@ -95,12 +96,30 @@ pub(super) fn json(comparison: &Comparison) -> Result<String, Problem> {
 
 /// The summary, for whoever looks at standard output.
 pub(super) fn text(comparison: &Comparison) -> String {
+    let (palette, width) = terminal();
+    report::text(comparison, &palette, width)
+}
+
+/// What sweeps came to, for whoever looks at standard output.
+pub(super) fn sweeps_text(sweeps: &Sweeps) -> String {
+    let (palette, width) = terminal();
+    report::granularity::text(sweeps, &palette, width)
+}
+
+/// The page of sweeps, made now.
+pub(super) fn sweeps_page(sweeps: &Sweeps, command: Option<&str>) -> Result<String, Problem> {
+    let generated_at = timestamp(SystemTime::now());
+    Ok(report::sweeps_html(&SweepsPage { sweeps, generated_at: &generated_at, command })?)
+}
+
+/// In which colours and how wide standard output is to be written.
+fn terminal() -> (Palette, usize) {
     let terminal = std::io::stdout().is_terminal();
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let palette = if colour { Palette::coloured() } else { Palette::plain() };
     let width =
         rustix::termios::tcgetwinsize(rustix::stdio::stdout()).map_or(WIDTH, |size| usize::from(size.ws_col));
-    report::text(comparison, &palette, if terminal { width.max(40) } else { WIDTH })
+    (palette, if terminal { width.max(40) } else { WIDTH })
 }
 
 /// Writes a file whole or not at all.

@@ -82,6 +82,8 @@ pub struct Done<'a> {
 pub enum Happening<'a> {
     /// The machine was looked at before a session.
     Looked(&'a Session, Canary),
+    /// The serial reference of a block was timed: seconds of one iteration of the kernel.
+    Referenced(&'a Block, f64),
     /// A session is put off to the end of its block, as the machine is disturbed.
     PutOff(&'a Session, String),
     /// A trial starts.
@@ -99,6 +101,8 @@ pub enum Stopped<E> {
     Interrupted,
     /// Whoever was told could not go on.
     Told(E),
+    /// What all trials stand on could not be had.
+    Failed(CallError),
 }
 
 pub(super) type Tell<'a, E> = &'a mut dyn FnMut(Happening<'_>) -> Result<(), E>;

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::Cell;
-use super::point::Point;
 use crate::stats::WarmUp;
 
 /// What is to be compared.
@@ -128,24 +127,11 @@ impl Matrix {
                         extra: extra.collect(),
                         start_nanos: None,
                     };
-                    self.cell(spec)
+                    Cell::new(&self.run, spec, self.nodes)
                 }));
             }
         }
         cells
-    }
-
-    fn cell(&self, spec: WorkloadSpec) -> Cell {
-        let point = Point {
-            workload: &spec.name,
-            items: Some(spec.total_items),
-            parallelism: spec.parallelism,
-            scheduler: &spec.scheduler_name,
-            nodes: self.nodes,
-            extra: &spec.extra,
-        };
-        let point = point.to_string();
-        Cell { run_id: format!("{}/{point}", self.run), point, spec }
     }
 
     pub(super) fn check(&self) -> Result<(), PlanError> {

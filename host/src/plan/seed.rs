@@ -11,6 +11,8 @@ pub(super) enum Stream {
     Sessions = 3,
     /// The order of cells.
     Cells = 4,
+    /// The data of a sweep's points.
+    Points = 5,
 }
 
 /// The finaliser of `SplitMix64` after one step (Steele, Lea and Flood, "Fast splittable pseudorandom number

@@ -5,18 +5,20 @@
 //! print, are as wide as the window with text that stays legible on a phone, and each mark is a link to the samples
 //! behind it. What is left to compute is where a figure stands along an axis.
 
-mod axis;
 mod evidence;
 mod layout;
 mod rows;
 mod scaling;
 mod setting;
 mod summary;
+mod sweeps;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
+
+pub use self::sweeps::{SweepsPage, sweeps_html};
 
 use self::layout::Layout;
 use super::ReportError;
@@ -51,13 +53,19 @@ pub fn html(page: &Page<'_>) -> Result<String, ReportError> {
         setting: setting::Setting::of(page.comparison, &layout),
         evidence: evidence::Evidence::of(&layout),
     };
+    Ok(environment()?.get_template("page.html")?.render(Serde(view))?)
+}
+
+/// The templates.
+fn environment() -> Result<Environment<'static>, ReportError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     // The names end with .html, which is what makes the engine escape every value.
     environment.add_template("charts.html", include_str!("html/charts.html"))?;
     environment.add_template("page.html", include_str!("html/page.html"))?;
-    Ok(environment.get_template("page.html")?.render(Serde(view))?)
+    environment.add_template("sweeps.html", include_str!("html/sweeps.html"))?;
+    Ok(environment)
 }
 
 /// What the template sees.

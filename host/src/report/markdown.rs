@@ -22,7 +22,7 @@ pub fn markdown(comparison: &Comparison) -> String {
 
 // Writing into a string cannot fail, so what `write!` returns is dropped here and below.
 
-fn list(page: &mut String, items: Vec<String>) {
+pub(super) fn list(page: &mut String, items: Vec<String>) {
     for (place, item) in items.iter().enumerate() {
         let _ = writeln!(page, "{}- {}", if place == 0 { "\n" } else { "" }, escaped(item));
     }
@@ -83,7 +83,7 @@ fn name(name: &str) -> String {
 }
 
 /// Text that stands for itself, in a cell of a table too.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut before = ' ';
     let mut rest = text.chars().peekable();

@@ -45,7 +45,17 @@ impl Palette {
         }
     }
 
-    fn of(&self, tone: Tone) -> Style {
+    /// A line that stands above others.
+    pub(super) fn heading(&self, text: &str) -> String {
+        painted(self.heading, text)
+    }
+
+    /// For what failed.
+    pub(super) fn bad(&self) -> Style {
+        self.bad
+    }
+
+    pub(super) fn of(&self, tone: Tone) -> Style {
         match tone {
             Tone::Good => self.good,
             Tone::Bad => self.bad,
@@ -150,7 +160,8 @@ fn failures(comparison: &Comparison) -> Vec<String> {
     comparison.points.iter().flat_map(of).collect()
 }
 
-fn listed(
+/// The first `most` of what is to be told, each after a sign and in at most two lines, and how many more there are.
+pub(super) fn listed(
     mut told: Vec<String>,
     most: usize,
     noun: &str,

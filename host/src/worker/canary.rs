@@ -5,8 +5,7 @@ use std::fs;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-
+use super::pinned::{cores, stay_on};
 use crate::protocol::Canary;
 
 /// Between two looks at the clock: about 10 µs of work.
@@ -30,19 +29,9 @@ pub(super) fn sing(duration: Duration) -> Canary {
     }
 }
 
-fn cores() -> Vec<usize> {
-    match sched_getaffinity(None) {
-        Ok(set) => (0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect(),
-        Err(_) => vec![0],
-    }
-}
-
 /// Nanoseconds an iteration, and how often the thread lost its core.
 fn sing_on(core: usize, duration: Duration) -> (f64, u64) {
-    let mut set = CpuSet::new();
-    set.set(core);
-    // A thread that may not be bound still measures.
-    let _ = sched_setaffinity(None, &set);
+    stay_on(core);
     let preempted = preemptions();
     let (started, mut iterations, mut state) = (Instant::now(), 0, 1);
     while started.elapsed() < duration {

@@ -7,14 +7,14 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::plan_file::PlanFile;
-use crate::cli::reproduce::{push, push_guards, run_words};
-use crate::cli::{Problem, observe};
+use crate::cli::Problem;
+use crate::cli::trials::Circumstances;
+use crate::dispatch::Event;
 use crate::dispatch::rig::{Done, Happening, Purpose};
-use crate::dispatch::{Event, log_file};
 use crate::plan::TrialId;
 use crate::protocol::Folders;
 use crate::record::writer::TRIALS;
-use crate::record::{Conditions, Entry, Kind, Status, TrialRecord, Writer, command, reader};
+use crate::record::{Entry, Kind, Status, TrialRecord, Writer, command, reader};
 use crate::ui::{Ui, printable};
 
 /// The trials that are recorded in `folder` and need not be run again.
@@ -91,7 +91,7 @@ impl<'a> Ledger<'a> {
             Happening::Event(Event::Log(level, target, message)) => {
                 crate::cli::show(ui, Event::Log(level, target, message));
             }
-            Happening::Event(_) => {}
+            Happening::Event(_) | Happening::Referenced(..) => {}
             Happening::Done(done) => self.done(*done, ui)?,
         }
         Ok(())
@@ -115,8 +115,7 @@ impl<'a> Ledger<'a> {
     fn done(&mut self, done: Done<'_>, ui: &mut Ui) -> Result<(), Problem> {
         let (block, backend, point) =
             (done.block.index, done.session.backend.name.clone(), done.cell.point.clone());
-        let conditions = self.conditions(&done);
-        let trial = TrialRecord::new(&conditions, observe::observation(done.report));
+        let trial = self.circumstances().record(done, None);
         self.writer.append_trial(&trial)?;
         if trial.kind == Kind::Measured {
             self.writer.append_unified(&trial.record)?;
@@ -124,6 +123,18 @@ impl<'a> Ledger<'a> {
             self.show(block, &backend, &point, &trial, ui);
         }
         Ok(())
+    }
+
+    fn circumstances(&self) -> Circumstances<'_> {
+        Circumstances {
+            backends: &self.file.backends,
+            libraries: &self.file.libraries,
+            machine: &self.file.machine,
+            allow_untrusted: self.file.allow_untrusted,
+            locked: self.locked,
+            cores: None,
+            folders: &self.folders,
+        }
     }
 
     fn show(&self, block: u32, backend: &str, point: &str, trial: &TrialRecord, ui: &mut Ui) {
@@ -146,58 +157,6 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    fn conditions(&self, done: &Done<'_>) -> Conditions {
-        let Done { block, session, cell, purpose, data_seed, started, .. } = done;
-        let backend = &session.backend.name;
-        let log = log_file(&self.folders.log_dir, backend);
-        Conditions {
-            backend: backend.clone(),
-            run_id: cell.run_id.clone(),
-            spec: cell.spec.clone(),
-            data_seed: *data_seed,
-            block: Some(block.index),
-            nodes: session.nodes,
-            kind: if *purpose == Purpose::Measured { Kind::Measured } else { Kind::Warmup },
-            started: *started,
-            plugin: self.file.backends.get(backend).map(|part| part.library.clone()),
-            workload_library: self.file.libraries.get(&cell.spec.name).cloned(),
-            system_profile: self.file.machine.clone(),
-            command: self.reproduce(done),
-            isolation: "process".into(),
-            locked: self.locked,
-            cores: None,
-            metg: None,
-            log: log.metadata().is_ok_and(|status| status.len() > 0).then(|| log.display().to_string()),
-        }
-    }
-
-    /// The command that runs this trial alone, on the same data.
-    fn reproduce(&self, done: &Done<'_>) -> String {
-        let Done { session, cell, data_seed, .. } = done;
-        let mut words = run_words(&session.backend.runs, &cell.spec, *data_seed, session.nodes);
-        for folder in self.plugin_folders(&session.backend.name, &cell.spec.name) {
-            push(&mut words, "plugin-dir", folder);
-        }
-        self.push_guards(&mut words);
-        command::reproduce("crossrun", words)
-    }
-
-    fn push_guards(&self, words: &mut Vec<String>) {
-        let locked_by = self.file.libraries.values().find_map(|library| library.locked_by.as_deref());
-        push_guards(words, self.file.allow_untrusted, locked_by.map(Path::new));
-    }
-
-    /// The folders of the two libraries that took part.
-    fn plugin_folders(&self, backend: &str, workload: &str) -> Vec<String> {
-        let plugin = self.file.backends.get(backend).map(|part| &part.library);
-        let libraries = plugin.into_iter().chain(self.file.libraries.get(workload));
-        let folder =
-            |library: &crate::record::Library| Some(Path::new(&library.path).parent()?.display().to_string());
-        let mut folders: Vec<_> = libraries.filter_map(folder).collect();
-        folders.dedup();
-        folders
-    }
-
     pub(super) fn derive_table(&mut self) -> Result<(), Problem> {
         self.writer.derive_csv()?;
         Ok(())
@@ -210,7 +169,7 @@ impl<'a> Ledger<'a> {
         if self.output_dir != Path::new("results").join(run) {
             words.extend(["--output-dir".to_owned(), self.output_dir.display().to_string()]);
         }
-        self.push_guards(&mut words);
+        self.circumstances().push_guards(&mut words);
         command::reproduce("crossrun", words)
     }
 }

@@ -6,14 +6,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cli::chosen::library_file;
 use crate::cli::host::Host;
+use crate::cli::lineup::Part;
 use crate::cli::{Exit, Problem};
 use crate::compare::model::Rigor;
-use crate::dispatch::rig::Performer;
 use crate::inspect;
 use crate::plan::{Matrix, Plan};
-use crate::protocol::LibraryFile;
 use crate::record::{Library, SystemProfile};
 
 /// The version of the file.
@@ -39,14 +37,6 @@ pub(super) struct PlanFile {
     pub(super) libraries: BTreeMap<String, Library>,
     pub(super) machine: SystemProfile,
     pub(super) matrix: Matrix,
-}
-
-/// A plugin that plays a backend.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Part {
-    /// Its own name.
-    pub(super) name: String,
-    pub(super) library: Library,
 }
 
 impl PlanFile {
@@ -113,16 +103,5 @@ impl PlanFile {
             }
         }
         Ok(())
-    }
-
-    /// Who plays, for the campaign.
-    pub(super) fn cast(&self) -> BTreeMap<String, Performer> {
-        let performer =
-            |part: &Part| Performer { name: part.name.clone(), library: library_file(&part.library) };
-        self.backends.iter().map(|(name, part)| (name.clone(), performer(part))).collect()
-    }
-
-    pub(super) fn library_files(&self) -> BTreeMap<String, LibraryFile> {
-        self.libraries.iter().map(|(name, library)| (name.clone(), library_file(library))).collect()
     }
 }

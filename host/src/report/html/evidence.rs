@@ -239,7 +239,7 @@ fn trial(sample: &Sample, one_file: bool, command: Option<&str>) -> Trial {
     }
 }
 
-fn status_word(status: SampleStatus) -> &'static str {
+pub(super) fn status_word(status: SampleStatus) -> &'static str {
     match status {
         SampleStatus::Verified => "verified",
         SampleStatus::Unverified => "unverified",

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::axis::{Axis, Scale};
 use super::layout::{Group, Layout, Placed};
 use crate::compare::model::{Comparison, Row, Spread};
+use crate::report::axis::{Axis, Scale};
 use crate::report::{figure, words};
 
 /// Charts of one kind, one a workload.
@@ -288,7 +288,7 @@ fn chart(kind: &Kind, group: &Group<'_>, layout: &Layout<'_>) -> Option<Chart> {
     let margin = kind.margin.map(|margin| [1.0 / margin, margin]);
     let figures = rows.flat_map(|(_, _, figures)| figures.all()).chain(margin.into_iter().flatten());
     let axis = Axis::around(kind.scale, figures).filter(|_| !shown.is_empty())?;
-    let label = |tick: super::axis::Tick| Label {
+    let label = |tick: crate::report::axis::Tick| Label {
         place: part(tick.place),
         text: figure::tick(&(kind.tick)(tick.value)),
     };

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::axis::{Axis, Scale};
 use super::layout::{Group, Layout, Placed};
 use crate::compare::model::{Point, Row, Spread};
+use crate::report::axis::{Axis, Scale};
 use crate::report::{figure, words};
 
 /// The edges of the plot within a picture of 400 by 250.

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::layout::Layout;
+use crate::compare::granularity::model::Sweeps;
 use crate::compare::model::{Comparison, Library, Row, SystemProfile};
 use crate::report::words;
 
@@ -50,6 +51,26 @@ impl Setting {
             pairs: library_pairs(library),
         });
         Self { cards: machines.chain(libraries).chain(builds.into_iter().map(version)).collect() }
+    }
+}
+
+impl Setting {
+    pub(super) fn of_sweeps(sweeps: &Sweeps) -> Self {
+        let machines = sweeps.machines.iter().enumerate();
+        let machines = machines.map(|(place, profile)| Card {
+            title: if place == 0 { "Machine".into() } else { format!("Machine {}", place + 1) },
+            machine: Some(place),
+            pairs: machine(profile),
+        });
+        let libraries = distinct(sweeps.rows.iter().filter_map(|row| row.workload_library.as_ref()));
+        let libraries = libraries.into_iter().map(|library| Card {
+            title: "Workload library".into(),
+            machine: None,
+            pairs: library_pairs(library),
+        });
+        let builds =
+            sweeps.rows.iter().map(|row| version((&row.backend, row.plugin.as_ref(), &row.versions)));
+        Self { cards: machines.chain(libraries).chain(builds).collect() }
     }
 }
 

@@ -1,20 +1,41 @@
-//! Who takes part in a comparison, and in what.
+//! Who takes part in a measurement, and in what.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::plan_file::Part;
-use crate::cli::chosen::{Chosen, rejected};
-use crate::cli::host::Host;
-use crate::cli::setup::{NotReady, make_available};
-use crate::cli::{Exit, Problem};
+use super::chosen::{Chosen, library_file, rejected};
+use super::host::Host;
+use super::setup::{NotReady, make_available};
+use super::{Exit, Problem};
+use crate::dispatch::rig::Performer;
 use crate::inspect;
 use crate::plan::{BackendChoice, Plan, WorkloadChoice};
+use crate::protocol::LibraryFile;
 use crate::record::Library;
 use crate::registry::survey::Row;
 use crate::ui::Ui;
+
+/// A plugin that plays a backend, as a run's files have it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Part {
+    /// Its own name, which is another than that of its part if it plays two, or was named on the command line.
+    pub(super) name: String,
+    pub(super) library: Library,
+}
+
+/// Who plays each part, for those who run it.
+pub(super) fn performers(parts: &BTreeMap<String, Part>) -> BTreeMap<String, Performer> {
+    let performer = |part: &Part| Performer { name: part.name.clone(), library: library_file(&part.library) };
+    parts.iter().map(|(name, part)| (name.clone(), performer(part))).collect()
+}
+
+/// The library of each workload, for those who run it.
+pub(super) fn library_files(libraries: &BTreeMap<String, Library>) -> BTreeMap<String, LibraryFile> {
+    libraries.iter().map(|(name, library)| (name.clone(), library_file(library))).collect()
+}
 
 /// What runs when no workload is named, at a size that takes about a second on two native threads. An item that is
 /// scheduled alone measures the scheduler, so all but the first travel in batches.

@@ -1,0 +1,247 @@
+//! `crossrun metg`: how long a task must be for an engine to keep the cores at work, and what a task costs.
+
+mod ledger;
+mod outcome;
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value, json};
+
+use super::host::Host;
+use super::limits::LimitArguments;
+use super::lineup::{self, Lineup};
+use super::reproduce::push;
+use super::{Exit, GlobalArguments, Problem, options};
+use crate::dispatch::rig::{Cast, Rig, Stopped};
+use crate::dispatch::sweep::Range;
+use crate::plan::{Matrix, Plan, WorkloadChoice};
+use crate::protocol::Folders;
+use crate::record::writer::TRIALS;
+use crate::record::{SystemProfile, command};
+use crate::session::Isolation;
+use crate::stats::WarmUp;
+use crate::ui::{Ui, plural};
+
+use ledger::{Company, Ledger};
+
+/// The workload whose items are tasks of a length that can be chosen.
+const WORKLOAD: &str = "pipeline";
+/// What a sweep sets in `extra`: one kernel an item, each item and each stage scheduled by itself.
+const SET: [&str; 4] = ["batch_size", "fusion", "iters", "stages"];
+
+/// Blocks of a first look.
+const QUICK: u32 = 3;
+/// Blocks when nothing else is said: enough for an interval.
+const STANDARD: u32 = 7;
+/// Seconds that a point takes in a first look.
+const QUICK_POINT: f64 = 0.1;
+/// Seconds that a point takes when nothing else is said.
+const STANDARD_POINT: f64 = 0.4;
+/// Cores when nothing else is said, if there are as many.
+const CORES: usize = 2;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// The backends, or NAME=FILE for a library under a name of its own [default: all that are available].
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    backends: Vec<String>,
+    /// How many cores each backend is kept to; as many tasks run at once [default: 2].
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    cores: Option<u32>,
+    /// How often everything is repeated, each time with fresh engines and data [default: 7].
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "quick")]
+    blocks: Option<u32>,
+    /// A first look: 3 blocks of shorter points, no interval.
+    #[arg(long)]
+    quick: bool,
+    /// Run no kernel that is shorter than this [default: one iteration].
+    #[arg(long, value_name = "TIME", value_parser = options::duration)]
+    finest: Option<Duration>,
+    /// Run no kernel that is longer than this.
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = options::duration)]
+    coarsest: Duration,
+    /// An option of the backends, for all of them. Repeatable.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = options::extra)]
+    extra: Vec<(String, Value)>,
+    /// From which the data are drawn.
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// When a single run is ended.
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = options::duration)]
+    timeout: Duration,
+    #[command(flatten)]
+    limits: LimitArguments,
+    /// Where records and reports go [default: results/<run id>].
+    #[arg(long, value_name = "DIR")]
+    output_dir: Option<PathBuf>,
+    /// What the run is called [default: the time].
+    #[arg(long, value_name = "ID", value_parser = options::run_id)]
+    run_id: Option<String>,
+    /// Set backends up first, if they are not.
+    #[arg(long)]
+    setup: bool,
+    /// Measure debug builds beside release builds all the same.
+    #[arg(long)]
+    insist: bool,
+    /// Do not wait until no other measurement runs on this machine; the records say so.
+    #[arg(long)]
+    no_lock: bool,
+}
+
+impl Arguments {
+    fn range(&self) -> Result<Range, Problem> {
+        let finest = self.finest.unwrap_or_default();
+        if finest > self.coarsest {
+            return Err(Problem::usage("--finest is longer than --coarsest"));
+        }
+        Ok(Range {
+            point_seconds: if self.quick { QUICK_POINT } else { STANDARD_POINT },
+            finest_seconds: finest.as_secs_f64(),
+            coarsest_seconds: self.coarsest.as_secs_f64(),
+        })
+    }
+
+    fn options(&self) -> Result<Map<String, Value>, Problem> {
+        let options = options::extras(self.extra.clone());
+        match SET.into_iter().find(|key| options.contains_key(*key)) {
+            Some(key) => Err(Problem::usage(format!("--extra {key}: a sweep sets it itself"))),
+            None => Ok(options),
+        }
+    }
+
+    fn matrix(&self, run: String, lineup: &Lineup, options: Map<String, Value>, cores: u32) -> Matrix {
+        let template = json!({"batch_size": 1, "fusion": "off", "stages": 1});
+        Matrix {
+            run,
+            backends: lineup.backends(),
+            workloads: vec![WorkloadChoice {
+                name: WORKLOAD.into(),
+                // A sweep decides for each point how many there are.
+                items: vec![1],
+                extra: template.as_object().cloned().unwrap_or_default(),
+            }],
+            schedulers: vec!["default".into()],
+            parallelisms: vec![cores],
+            nodes: 1,
+            options,
+            blocks: self.blocks.unwrap_or(if self.quick { QUICK } else { STANDARD }),
+            seed: self.seed,
+            warm_up: WarmUp::default(),
+            aa: None,
+        }
+    }
+
+    /// The command that measures all of it again.
+    fn again(&self, matrix: &Matrix, cores: u32) -> String {
+        let mut words = vec!["metg".to_owned()];
+        let backends: Vec<_> = if self.backends.is_empty() {
+            matrix.backends.iter().map(|backend| backend.name.clone()).collect()
+        } else {
+            self.backends.clone()
+        };
+        push(&mut words, "backends", backends.join(","));
+        push(&mut words, "cores", cores);
+        if self.quick {
+            words.push("--quick".into());
+        } else {
+            push(&mut words, "blocks", matrix.blocks);
+        }
+        if let Some(finest) = self.finest {
+            push(&mut words, "finest", finest.as_secs_f64());
+        }
+        push(&mut words, "coarsest", self.coarsest.as_secs_f64());
+        push(&mut words, "seed", self.seed);
+        self.limits.push(&mut words);
+        for (key, value) in &matrix.options {
+            push(&mut words, "extra", format!("{key}={value}"));
+        }
+        command::reproduce("crossrun", words)
+    }
+}
+
+pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    let mut host = Host::new(global, Isolation::Process, ui)?;
+    let cores = cores(arguments.cores);
+    host.keep_to(cores)?;
+    host.limit(&arguments.limits);
+    let begun = Begun::new(&host, arguments, cores, ui)?;
+    let lock = super::compare::lock(&host, !arguments.no_lock, ui)?;
+    let stopped = begun.measure(&host, lock.is_some(), ui);
+    ui.still();
+    host.tidy(&begun.folders);
+    stopped?;
+    drop(lock);
+    outcome::report(&begun.output_dir, &arguments.again(&begun.matrix, cores), ui)
+}
+
+/// As many as were asked for; else the usual number, or all if there are fewer.
+fn cores(asked_for: Option<u32>) -> u32 {
+    let there_are = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    asked_for.unwrap_or(CORES.min(there_are) as u32)
+}
+
+/// A run that is to be measured.
+struct Begun {
+    matrix: Matrix,
+    plan: Plan,
+    range: Range,
+    timeout: Duration,
+    company: Company,
+    folders: Folders,
+    output_dir: PathBuf,
+}
+
+impl Begun {
+    fn new(host: &Host, arguments: &Arguments, cores: u32, ui: &mut Ui) -> Result<Self, Problem> {
+        let (range, options) = (arguments.range()?, arguments.options()?);
+        let lineup = Lineup::choose(host, &arguments.backends, &[WORKLOAD.into()], arguments.setup, ui)?;
+        lineup.check_builds(arguments.insist)?;
+        let run = arguments.run_id.clone().unwrap_or_else(|| options::new_run_id(SystemTime::now()));
+        let output_dir = arguments.output_dir.clone().unwrap_or_else(|| PathBuf::from("results").join(&run));
+        if output_dir.join(TRIALS).exists() {
+            let message = format!("{} already holds a run", output_dir.display());
+            return Err(Problem::usage(message).with_remedy("another --run-id"));
+        }
+        let matrix = arguments.matrix(run, &lineup, options, cores);
+        let plan = Plan::new(&matrix).map_err(|error| Problem::usage(error.to_string()))?;
+        let company = Company {
+            backends: lineup.performers(&plan),
+            libraries: lineup.libraries(),
+            machine: SystemProfile::collect(),
+            allow_untrusted: host.trust().is_anyone(),
+            cores: host.cores(),
+        };
+        let folders = host.folders(&matrix.run)?;
+        Ok(Self { matrix, plan, range, timeout: arguments.timeout, company, folders, output_dir })
+    }
+
+    fn measure(&self, host: &Host, locked: bool, ui: &mut Ui) -> Result<(), Problem> {
+        let Self { matrix, plan, range, company, folders, .. } = self;
+        let blocks = plural(plan.blocks.len() as u64, "block");
+        let backends = plural(matrix.backends.len() as u64, "backend");
+        ui.note(&format!("run {}: sweeps of {backends} in {blocks}", matrix.run));
+        let mut rig = Rig::new(Cast {
+            launch: host.launch().clone(),
+            backends: lineup::performers(&company.backends),
+            libraries: lineup::library_files(&company.libraries),
+            folders: folders.clone(),
+            timeout: self.timeout,
+            warm_up: matrix.warm_up,
+        });
+        let mut ledger = Ledger::open(company, &self.output_dir, locked, folders.clone(), plan)?;
+        let swept = plan.blocks.iter().try_for_each(|block| {
+            rig.sweep(&matrix.run, block, range, &mut |happening| ledger.note(happening, ui))
+        });
+        rig.end();
+        swept.map_err(|stopped| match stopped {
+            Stopped::Told(problem) => problem,
+            Stopped::Failed(error) => error.into(),
+            Stopped::Interrupted => {
+                Problem::new(Exit::Interrupted, "interrupted; everything that was measured is recorded")
+                    .with_remedy(format!("crossrun report {}", self.output_dir.display()))
+            }
+        })?;
+        ledger.derive_table()
+    }
+}

@@ -1,0 +1,52 @@
+//! What sweeps came to: the reports beside the records, and what is shown.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::cli::{Exit, Problem, reports};
+use crate::compare::granularity::model::{Outcome, Sweeps};
+use crate::compare::granularity::sweeps;
+use crate::compare::model::SampleStatus;
+use crate::record::writer::TRIALS;
+use crate::report::granularity;
+use crate::ui::Ui;
+
+/// The page that people open.
+const PAGE: &str = "report.html";
+/// The same for a pull request or a mail.
+const MARKDOWN: &str = "report.md";
+/// The same for programs.
+const JSON: &str = "report.json";
+
+/// Reads what is recorded in `folder`, writes the reports beside it, and shows the summary.
+pub(super) fn report(folder: &Path, command: &str, ui: &mut Ui) -> Result<Exit, Problem> {
+    let inputs = reports::read(&[folder.join(TRIALS)], ui)?;
+    let sweeps = sweeps(&inputs);
+    reports::write(&folder.join(PAGE), &reports::sweeps_page(&sweeps, Some(command))?)?;
+    reports::write(&folder.join(MARKDOWN), &granularity::markdown(&sweeps))?;
+    let pretty = serde_json::to_string_pretty(&sweeps).map_err(|error| Problem::unexpected(&error))?;
+    reports::write(&folder.join(JSON), &(pretty + "\n"))?;
+    if ui.json() {
+        ui.result(&json!({"event": "metg", "metg": sweeps}).to_string());
+    } else {
+        ui.result(&reports::sweeps_text(&sweeps));
+    }
+    ui.note(&format!("recorded in {}; open {}", folder.display(), folder.join(PAGE).display()));
+    Ok(exit(&sweeps))
+}
+
+/// The worst of what happened, in the order 5, 4, 6. A bound is a finding and no failure.
+fn exit(sweeps: &Sweeps) -> Exit {
+    let outcomes = || sweeps.rows.iter().flat_map(|row| &row.blocks).map(|block| &block.outcome);
+    let failed = |wanted: SampleStatus| {
+        outcomes().any(|outcome| matches!(outcome, Outcome::Failed { status, .. } if *status == wanted))
+    };
+    match () {
+        () if failed(SampleStatus::Wrong) => Exit::WrongAnswer,
+        () if failed(SampleStatus::Failed) => Exit::TrialFailed,
+        () if failed(SampleStatus::Invalid) => Exit::Invalid,
+        () if outcomes().any(|outcome| matches!(outcome, Outcome::Invalid { .. })) => Exit::Invalid,
+        () => Exit::Done,
+    }
+}

@@ -1,0 +1,218 @@
+//! From records of sweeps to the METG of each backend. Pure, as the comparison is.
+//!
+//! Every block of a backend has a value of its own; what makes none says why, and does not count. `crate::metg` has the
+//! mathematics, and `METHODOLOGY.md`, beside this crate's manifest, the reasons.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value as Json;
+
+use super::Input;
+use super::model::{RatioInterval, SampleStatus};
+use super::trial::{Trial, is_debug};
+use crate::metg::{self, Measured, TARGET, TooEfficient, Value};
+use crate::record::{Granularity, Kind, SystemProfile};
+use crate::stats::{MIN_BLOCKS, median};
+
+pub mod model;
+#[cfg(test)]
+mod tests;
+
+use model::{Block, Outcome, Point, Row, Step, Sweeps, VERSION};
+
+/// The parameter that says how long a kernel is.
+const ITERATIONS: &str = "iters";
+
+/// One measured trial of a sweep.
+struct Sample<'a> {
+    trial: Trial<'a>,
+    granularity: Granularity,
+    tasks: u64,
+}
+
+/// The samples of a backend on a number of cores, by the run and the block in it.
+type Blocks<'s, 'a> = BTreeMap<(&'a str, u32), Vec<&'s Sample<'a>>>;
+
+/// Reads the records that are of sweeps; all others are passed over.
+pub fn sweeps(inputs: &[Input]) -> Sweeps {
+    let samples: Vec<_> = inputs.iter().filter_map(sample).collect();
+    let mut grouped: BTreeMap<(&str, u32), Blocks<'_, '_>> = BTreeMap::new();
+    for sample in &samples {
+        let record = sample.trial.record;
+        let run = record.run_id.split_once('/').map_or(record.run_id.as_str(), |(run, _)| run);
+        let block = (run, record.metadata.block.unwrap_or_default());
+        let row = (record.backend.as_str(), record.parallelism);
+        grouped.entry(row).or_default().entry(block).or_default().push(sample);
+    }
+    let mut rows: Vec<_> =
+        grouped.into_iter().map(|((backend, cores), blocks)| row(backend, cores, &blocks)).collect();
+    rows.sort_by(|one, other| rank(one).total_cmp(&rank(other)));
+    let machines = machines(&samples);
+    let warnings = warnings(inputs, &samples, &rows, machines.len());
+    Sweeps { version: VERSION, target: TARGET, rows, machines, warnings }
+}
+
+fn sample(input: &Input) -> Option<Sample<'_>> {
+    let trial = Trial::new(input);
+    let granularity = trial.metadata().metg.filter(|_| trial.kind == Kind::Measured)?;
+    Some(Sample { tasks: trial.items().unwrap_or_default(), granularity, trial })
+}
+
+/// By value; those without one come last.
+fn rank(row: &Row) -> f64 {
+    match row.value {
+        Some(Value::At { seconds } | Value::Above { seconds } | Value::Below { seconds }) => seconds,
+        None => f64::INFINITY,
+    }
+}
+
+fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>) -> Row {
+    let all = || samples.values().flatten().map(|sample| sample.trial.metadata());
+    let blocks: Vec<_> = samples.iter().map(|((_, number), samples)| block(*number, samples)).collect();
+    let values: Vec<_> = blocks.iter().filter_map(Block::value).collect();
+    let floors: Vec<_> = blocks.iter().filter_map(|block| block.floor).collect();
+    let estimate = metg::over_blocks(&values);
+    let interval = estimate.and_then(|estimate| estimate.interval);
+    // An engine says what it is only once it has run.
+    let versions = all().map(|metadata| &metadata.versions).max_by_key(|versions| versions.len());
+    Row {
+        backend: backend.into(),
+        cores,
+        value: estimate.map(|estimate| estimate.value),
+        interval: interval.map(|it| RatioInterval { low: it.low, high: it.high, confidence: it.confidence }),
+        floor: median(&floors),
+        blocks_with_value: values.len() as u32,
+        curve: curve(&blocks),
+        blocks,
+        plugin: all().find_map(|metadata| metadata.plugin.clone()),
+        workload_library: all().find_map(|metadata| metadata.workload_library.clone()),
+        versions: versions.cloned().unwrap_or_default(),
+    }
+}
+
+fn block(number: u32, samples: &[&Sample<'_>]) -> Block {
+    let measured: Vec<_> = samples.iter().filter_map(|sample| sample.measured()).collect();
+    let failed = samples.iter().find(|sample| sample.measured().is_none());
+    let outcome = match (failed, metg::block_value(&measured)) {
+        (Some(sample), _) => sample.failed(),
+        (None, Err(TooEfficient { kernel_seconds, efficiency })) => {
+            Outcome::Invalid { kernel_seconds, efficiency }
+        }
+        (None, Ok(Some(value))) => Outcome::Value { value },
+        (None, Ok(None)) => Outcome::Failed {
+            status: SampleStatus::Failed,
+            phase: "record".into(),
+            message: "no point was measured".into(),
+            remedy: None,
+        },
+    };
+    let reference = samples.first().map(|sample| sample.granularity.seconds_per_iteration);
+    Block {
+        block: number,
+        seconds_per_iteration: reference.unwrap_or_default(),
+        floor: metg::floor(&measured).filter(|_| matches!(outcome, Outcome::Value { .. })),
+        outcome,
+        points: samples.iter().map(|sample| sample.point()).collect(),
+    }
+}
+
+impl Sample<'_> {
+    /// As a point of the curve, if its answer is verified.
+    fn measured(&self) -> Option<Measured> {
+        let seconds = self.trial.duration.filter(|_| self.trial.status == SampleStatus::Verified)?;
+        let Granularity { kernel_seconds, .. } = self.granularity;
+        Some(Measured { kernel_seconds, tasks: self.tasks, seconds, cores: self.trial.record.parallelism })
+    }
+
+    fn failed(&self) -> Outcome {
+        let (phase, message, remedy) = match self.trial.failure() {
+            Some(failure) => (failure.phase.clone(), failure.message.clone(), failure.remedy.clone()),
+            None => ("record".into(), "nobody verified the answer".into(), None),
+        };
+        Outcome::Failed { status: self.trial.status, phase, message, remedy }
+    }
+
+    fn point(&self) -> Point {
+        let metadata = self.trial.metadata();
+        let measured = self.measured();
+        Point {
+            source: self.trial.source.clone(),
+            status: self.trial.status,
+            iterations: metadata.extra.get(ITERATIONS).and_then(Json::as_u64),
+            kernel_seconds: self.granularity.kernel_seconds,
+            tasks: self.tasks,
+            seconds: measured.map(|point| point.seconds),
+            efficiency: measured.map(|point| point.efficiency()),
+            command: metadata.command.clone(),
+            log: metadata.log.clone(),
+        }
+    }
+}
+
+fn curve(blocks: &[Block]) -> Vec<Step> {
+    let mut kernels: BTreeMap<u64, Vec<(f64, f64)>> = BTreeMap::new();
+    for point in blocks.iter().flat_map(|block| &block.points) {
+        if let Some((iterations, efficiency)) = point.iterations.zip(point.efficiency) {
+            kernels.entry(iterations).or_default().push((point.kernel_seconds, efficiency));
+        }
+    }
+    let step = |(iterations, points): (u64, Vec<(f64, f64)>)| {
+        let (kernels, efficiencies): (Vec<_>, Vec<_>) = points.into_iter().unzip();
+        Some(Step {
+            iterations,
+            kernel_seconds: median(&kernels)?,
+            efficiency: median(&efficiencies)?,
+            least: efficiencies.iter().copied().fold(f64::INFINITY, f64::min),
+            most: efficiencies.iter().copied().fold(0.0, f64::max),
+            blocks: efficiencies.len() as u32,
+        })
+    };
+    kernels.into_iter().filter_map(step).collect()
+}
+
+fn machines(samples: &[Sample<'_>]) -> Vec<SystemProfile> {
+    let mut machines: Vec<SystemProfile> = Vec::new();
+    for profile in samples.iter().filter_map(|sample| sample.trial.metadata().system_profile.as_ref()) {
+        if !machines.contains(profile) {
+            machines.push(profile.clone());
+        }
+    }
+    machines
+}
+
+/// What the reader must know, the gravest first.
+fn warnings(inputs: &[Input], samples: &[Sample<'_>], rows: &[Row], machines: usize) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if machines > 1 {
+        warnings.push(format!("the records are of {machines} machines: their values do not compare"));
+    }
+    let debug = |row: &&Row| row.plugin.as_ref().and_then(|plugin| is_debug(&plugin.build)) == Some(true);
+    let debug: BTreeSet<_> = rows.iter().filter(debug).map(|row| row.backend.as_str()).collect();
+    if !debug.is_empty() {
+        let names = debug.into_iter().collect::<Vec<_>>().join(", ");
+        warnings.push(format!(
+            "debug builds were measured ({names}): their figures say nothing of a release build's"
+        ));
+    }
+    if samples.iter().any(|sample| sample.trial.metadata().locked == Some(false)) {
+        warnings.push("another measurement may have run on the machine at the same time".into());
+    }
+    if rows.iter().any(|row| row.interval.is_none() && matches!(row.value, Some(Value::At { .. }))) {
+        warnings.push(format!("with fewer than {MIN_BLOCKS} blocks there is no interval"));
+    }
+    warnings.extend(notes(inputs));
+    warnings
+}
+
+/// What the trials themselves were noted to have, equal notes together.
+fn notes(inputs: &[Input]) -> impl Iterator<Item = String> {
+    let mut notes: BTreeMap<&str, usize> = BTreeMap::new();
+    let of_sweeps = inputs.iter().filter(|input| input.is_of_a_sweep());
+    for note in of_sweeps.flat_map(|input| &input.record.metadata.warnings) {
+        *notes.entry(note).or_default() += 1;
+    }
+    notes.into_iter().map(|(note, count)| {
+        let trials = if count == 1 { "1 trial".to_owned() } else { format!("{count} trials") };
+        format!("{note} ({trials})")
+    })
+}

@@ -1,0 +1,147 @@
+//! What sweeps came to, as people and programs get it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use crate::compare::model::{RatioInterval, SampleStatus, Source};
+use crate::metg::Value;
+use crate::record::{Library, SystemProfile};
+
+/// The version of this model's JSON.
+pub const VERSION: u32 = 1;
+
+/// What sweeps came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sweeps {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The share of the cores' time that must go into kernels.
+    pub target: f64,
+    /// A row a backend and number of cores: the smallest value first, those without a value last.
+    pub rows: Vec<Row>,
+    /// The machines, as they first appear.
+    pub machines: Vec<SystemProfile>,
+    /// What the reader must know.
+    pub warnings: Vec<String>,
+}
+
+/// One backend on so many cores.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Its name.
+    pub backend: String,
+    /// On how many cores.
+    pub cores: u32,
+    /// METG, in seconds of a kernel; null if no block has one, or if their bounds contradict each other.
+    pub value: Option<Value>,
+    /// Where it lies, in seconds; null with fewer than six blocks, or for a bound.
+    pub interval: Option<RatioInterval>,
+    /// Seconds of a core that a task costs beside its kernel: the median over the blocks.
+    pub floor: Option<f64>,
+    /// How many blocks have a value.
+    pub blocks_with_value: u32,
+    /// Every block, in order.
+    pub blocks: Vec<Block>,
+    /// The middle of all blocks at each kernel, the shortest first.
+    pub curve: Vec<Step>,
+    /// The backend's library.
+    pub plugin: Option<Library>,
+    /// The workload's library.
+    pub workload_library: Option<Library>,
+    /// Versions that the records have.
+    pub versions: Map<String, Json>,
+}
+
+/// One sweep of one backend.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Block {
+    /// Which, from 0.
+    pub block: u32,
+    /// Seconds of one iteration of the kernel, by the serial reference of this block.
+    pub seconds_per_iteration: f64,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// Seconds of a core that a task cost beside its kernel.
+    pub floor: Option<f64>,
+    /// Its points, in the order in which they were run.
+    pub points: Vec<Point>,
+}
+
+impl Block {
+    /// Its value or bound, if it has one.
+    pub fn value(&self) -> Option<Value> {
+        match self.outcome {
+            Outcome::Value { value } => Some(value),
+            Outcome::Invalid { .. } | Outcome::Failed { .. } => None,
+        }
+    }
+}
+
+/// What a sweep came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// A value, or a bound.
+    Value {
+        /// Seconds of a kernel.
+        value: Value,
+    },
+    /// A point is more efficient than can be.
+    Invalid {
+        /// Seconds of its kernel.
+        kernel_seconds: f64,
+        /// How efficient it would be.
+        efficiency: f64,
+    },
+    /// A point has no verified answer.
+    Failed {
+        /// How it ended.
+        status: SampleStatus,
+        /// In which phase.
+        phase: String,
+        /// Why, in one line.
+        message: String,
+        /// What mends it.
+        remedy: Option<String>,
+    },
+}
+
+/// A measured trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// Where its record stands.
+    pub source: Source,
+    /// How it ended.
+    pub status: SampleStatus,
+    /// Iterations of the kernel in a task.
+    pub iterations: Option<u64>,
+    /// Seconds of a task's kernel.
+    pub kernel_seconds: f64,
+    /// How many tasks.
+    pub tasks: u64,
+    /// How long all of them took; null without a verified answer.
+    pub seconds: Option<f64>,
+    /// The share of the cores' time that went into kernels.
+    pub efficiency: Option<f64>,
+    /// The command that runs it again.
+    pub command: Option<String>,
+    /// Where the backend's output is.
+    pub log: Option<String>,
+}
+
+/// A kernel, over all blocks that have it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its iterations.
+    pub iterations: u64,
+    /// The median of its seconds.
+    pub kernel_seconds: f64,
+    /// The median of the efficiencies.
+    pub efficiency: f64,
+    /// The least.
+    pub least: f64,
+    /// The most.
+    pub most: f64,
+    /// Of how many blocks.
+    pub blocks: u32,
+}

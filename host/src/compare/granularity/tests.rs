@@ -1,0 +1,158 @@
+use std::time::UNIX_EPOCH;
+
+use plugin_api::WorkloadSpec;
+use plugin_api::workload::Outcome as Answer;
+use serde_json::json;
+
+use super::*;
+use crate::compare::model::Source;
+use crate::record::{Conclusion, Conditions, Failure, Library, Observation, TrialRecord};
+
+/// Seconds of an iteration.
+const EACH: f64 = 1e-9;
+
+struct Example {
+    backend: &'static str,
+    block: u32,
+    iterations: u64,
+    /// A core's seconds for a task beside its kernel.
+    overhead: f64,
+    conclusion: Conclusion,
+}
+
+impl Example {
+    fn new(backend: &'static str, block: u32, iterations: u64, overhead: f64) -> Self {
+        Self { backend, block, iterations, overhead, conclusion: Conclusion::Verified }
+    }
+
+    fn input(self) -> Input {
+        let mut spec = WorkloadSpec::new("pipeline");
+        spec.total_items = 1000;
+        spec.extra.insert("iters".into(), self.iterations.into());
+        let kernel_seconds = self.iterations as f64 * EACH;
+        let conditions = Conditions {
+            backend: self.backend.into(),
+            run_id: format!("run/pipeline/iters={}", self.iterations),
+            spec,
+            data_seed: 7,
+            block: Some(self.block),
+            nodes: 1,
+            kind: Kind::Measured,
+            started: UNIX_EPOCH,
+            plugin: Some(Library::new("plugins/lib.so".as_ref(), "ab")),
+            workload_library: None,
+            system_profile: SystemProfile::default(),
+            command: "crossrun run".into(),
+            isolation: "process".into(),
+            locked: true,
+            cores: Some(vec![0, 1]),
+            metg: Some(Granularity { seconds_per_iteration: EACH, kernel_seconds }),
+            log: None,
+        };
+        let answer = Answer { count: 500, checksum: "00".into(), latency: None, waiting_seconds: None };
+        let failure = Failure { phase: "run".into(), kind: "".into(), message: "".into(), remedy: None };
+        let observation = Observation {
+            actual: Some(answer.clone()),
+            expected: Some(answer),
+            duration_seconds: Some(1000.0 * (kernel_seconds + self.overhead) / 2.0),
+            conclusion: self.conclusion,
+            ..Observation::failed(failure)
+        };
+        let source = Source { file: "trials.jsonl".into(), line: 1 };
+        Input::trial(source, TrialRecord::new(&conditions, observation))
+    }
+}
+
+fn sweep(backend: &'static str, block: u32, overhead: f64) -> impl Iterator<Item = Input> {
+    (0..20).map(move |rung| Example::new(backend, block, 1 << rung, overhead).input())
+}
+
+#[test]
+fn a_backend_has_the_value_of_its_blocks_and_the_fastest_comes_first() {
+    let slow = (0..7).flat_map(|block| sweep("slow", block, 50e-6));
+    let quick = (0..7).flat_map(|block| sweep("quick", block, 1e-6 * (1.0 + 0.01 * f64::from(block))));
+    let sweeps = sweeps(&slow.chain(quick).collect::<Vec<_>>());
+    assert_eq!(sweeps.rows.iter().map(|row| row.backend.as_str()).collect::<Vec<_>>(), ["quick", "slow"]);
+    let row = &sweeps.rows[0];
+    let Some(Value::At { seconds }) = row.value else { panic!("{:?}", row.value) };
+    assert!((seconds / 1.03e-6 - 1.0).abs() < 0.01, "{seconds}");
+    let interval = row.interval.unwrap();
+    assert!(interval.low <= seconds && seconds <= interval.high && interval.confidence >= 0.95);
+    assert!((row.floor.unwrap() / 1.03e-6 - 1.0).abs() < 0.01);
+    assert_eq!((row.cores, row.blocks_with_value, row.blocks.len(), row.curve.len()), (2, 7, 7, 20));
+    assert!(row.curve.is_sorted_by(|one, next| one.efficiency < next.efficiency));
+    assert!(sweeps.warnings.is_empty(), "{:?}", sweeps.warnings);
+}
+
+#[test]
+fn a_block_with_a_wrong_answer_or_a_failure_has_no_value_and_says_why() {
+    let failure = Failure {
+        phase: "run".into(),
+        kind: "crashed".into(),
+        message: "it died".into(),
+        remedy: Some("crossrun run".into()),
+    };
+    for (conclusion, status) in [
+        (Conclusion::Wrong("499".into()), SampleStatus::Wrong),
+        (Conclusion::Invalid("a claim".into()), SampleStatus::Invalid),
+        (Conclusion::Failed(failure), SampleStatus::Failed),
+    ] {
+        let mut inputs: Vec<_> = (0..3).flat_map(|block| sweep("one", block, 1e-6)).collect();
+        inputs[5] = Example { conclusion, ..Example::new("one", 0, 1 << 5, 1e-6) }.input();
+        let sweeps = sweeps(&inputs);
+        let row = &sweeps.rows[0];
+        assert_eq!((row.blocks_with_value, row.blocks.len()), (2, 3));
+        assert!(
+            matches!(&row.blocks[0].outcome, Outcome::Failed { status: it, .. } if *it == status),
+            "{:?}",
+            row.blocks[0].outcome
+        );
+        assert_eq!((row.blocks[0].floor, row.interval), (None, None));
+        assert!(matches!(row.value, Some(Value::At { .. })));
+    }
+}
+
+#[test]
+fn more_than_the_cores_can_do_is_no_value() {
+    // With 20 % of a kernel's time saved, efficiency is 1.25.
+    let inputs: Vec<_> = sweep("liar", 0, 1e-6)
+        .chain([Example::new("liar", 0, 1 << 20, -0.2 * EACH * f64::from(1 << 20)).input()])
+        .collect();
+    let sweeps = sweeps(&inputs);
+    assert!(matches!(sweeps.rows[0].blocks[0].outcome, Outcome::Invalid { .. }));
+    assert_eq!(sweeps.rows[0].value, None);
+}
+
+#[test]
+fn a_sweep_that_never_was_efficient_is_a_bound() {
+    let sweeps = sweeps(&sweep("slow", 0, 1.0).collect::<Vec<_>>());
+    let Some(Value::Above { seconds }) = sweeps.rows[0].value else { panic!("no bound") };
+    assert!((seconds / (EACH * f64::from(1 << 19)) - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn what_is_of_no_sweep_and_what_warmed_up_is_passed_over() {
+    let mut other = Example::new("one", 0, 8, 1e-6).input();
+    other.record.metadata.metg = None;
+    let mut warm_up = Example::new("one", 0, 8, 1e-6).input();
+    warm_up.kind = Kind::Warmup;
+    assert!(sweeps(&[other, warm_up]).rows.is_empty());
+}
+
+#[test]
+fn notes_of_trials_are_counted() {
+    let mut inputs: Vec<_> = sweep("one", 0, 1e-6).collect();
+    inputs[0].record.metadata.warnings.push("put off".into());
+    inputs[1].record.metadata.warnings.push("put off".into());
+    inputs[2].record.metadata.locked = Some(false);
+    let build = json!({"opt_level": "0"});
+    for input in &mut inputs {
+        input.record.metadata.plugin.as_mut().unwrap().build = build.as_object().unwrap().clone();
+    }
+    let warnings = sweeps(&inputs).warnings;
+    for words in
+        ["debug builds were measured (one)", "another measurement", "no interval", "put off (2 trials)"]
+    {
+        assert!(warnings.iter().any(|warning| warning.contains(words)), "{words}: {warnings:?}");
+    }
+}

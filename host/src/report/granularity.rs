@@ -1,0 +1,14 @@
+//! METG as people read it: the table, and the curves behind it.
+
+mod chart;
+mod markdown;
+mod text;
+mod words;
+
+#[cfg(test)]
+pub(super) mod examples;
+
+pub use markdown::markdown;
+pub use text::text;
+
+pub(super) use words::{Line, failures, failures_of, of_cores, value};

@@ -1,0 +1,139 @@
+//! METG for the tests of every format. No clock and no chance: the same bytes each time.
+
+use serde_json::Map;
+
+use crate::compare::granularity::model::*;
+use crate::compare::model::{RatioInterval, SampleStatus, Source};
+use crate::metg::Value;
+use crate::record::{Library, SystemProfile};
+
+/// Seconds of an iteration.
+const EACH: f64 = 1e-9;
+/// Seven blocks, the default.
+const BLOCKS: u32 = 7;
+
+/// A backend on which a task costs so many seconds.
+pub(in crate::report) fn row(backend: &str, floor: f64) -> Row {
+    let points: Vec<_> = rungs(floor).map(|rung| point(rung, floor)).collect();
+    let block = |block| Block {
+        block,
+        seconds_per_iteration: EACH,
+        outcome: Outcome::Value { value: Value::At { seconds: floor } },
+        floor: Some(floor),
+        points: points.clone(),
+    };
+    Row {
+        backend: backend.into(),
+        cores: 2,
+        value: Some(Value::At { seconds: floor }),
+        interval: Some(RatioInterval { low: floor / 1.03, high: floor * 1.04, confidence: 0.984_375 }),
+        floor: Some(floor * 0.98),
+        blocks_with_value: BLOCKS,
+        blocks: (0..BLOCKS).map(block).collect(),
+        curve: points.iter().filter_map(step).collect(),
+        plugin: Some(Library::new(format!("plugins/lib{backend}.so").as_ref(), "ab12".repeat(16))),
+        workload_library: Some(Library::new("plugins/libworkloads.so".as_ref(), "cd34".repeat(16))),
+        versions: Map::from_iter([("crossrun".into(), "0.1.0".into())]),
+    }
+}
+
+/// From an efficiency below a tenth to one above nine tenths.
+fn rungs(floor: f64) -> std::ops::RangeInclusive<u32> {
+    let middle = (floor / EACH).log2().round() as i32;
+    (middle - 4).clamp(0, 25) as u32..=(middle + 4).clamp(1, 29) as u32
+}
+
+fn point(rung: u32, floor: f64) -> Point {
+    let kernel_seconds = f64::from(1 << rung) * EACH;
+    let tasks = ((0.8 / (kernel_seconds + floor)) as u64).max(16);
+    Point {
+        source: Source { file: "results/run/trials.jsonl".into(), line: u64::from(rung) + 1 },
+        status: SampleStatus::Verified,
+        iterations: Some(1 << rung),
+        kernel_seconds,
+        tasks,
+        seconds: Some(tasks as f64 * (kernel_seconds + floor) / 2.0),
+        efficiency: Some(kernel_seconds / (kernel_seconds + floor)),
+        command: Some(format!(
+            "crossrun run --workload pipeline --items {tasks} --extra iters={}",
+            1 << rung
+        )),
+        log: None,
+    }
+}
+
+fn step(point: &Point) -> Option<Step> {
+    let efficiency = point.efficiency?;
+    Some(Step {
+        iterations: point.iterations?,
+        kernel_seconds: point.kernel_seconds,
+        efficiency,
+        least: efficiency * 0.97,
+        most: efficiency * 1.02,
+        blocks: BLOCKS,
+    })
+}
+
+/// Five backends: three with a value, one with a bound, one that fails.
+pub(in crate::report) fn several() -> Sweeps {
+    let mut bounded = row("delta", 3.0);
+    bounded.value = Some(Value::Above { seconds: 0.5 });
+    bounded.interval = None;
+    for block in &mut bounded.blocks {
+        block.outcome = Outcome::Value { value: Value::Above { seconds: 0.5 } };
+    }
+    let mut failing = row("epsilon", 1e-4);
+    failing.blocks_with_value = 0;
+    (failing.value, failing.interval, failing.floor) = (None, None, None);
+    failing.curve.clear();
+    for block in &mut failing.blocks {
+        block.points.truncate(1);
+        let point = &mut block.points[0];
+        (point.status, point.seconds, point.efficiency) = (SampleStatus::Failed, None, None);
+        block.floor = None;
+        block.outcome = Outcome::Failed {
+            status: SampleStatus::Failed,
+            phase: "run".into(),
+            message: "the worker was ended by SIGSEGV".into(),
+            remedy: Some("crossrun run --isolation none".into()),
+        };
+    }
+    let mut invalid = row("gamma", 5.4e-3);
+    invalid.blocks_with_value = BLOCKS - 1;
+    invalid.blocks[3].outcome = Outcome::Invalid { kernel_seconds: 0.033, efficiency: 1.21 };
+    Sweeps {
+        version: VERSION,
+        target: 0.5,
+        rows: vec![row("native", 1.02e-6), row("beta", 163e-6), invalid, bounded, failing],
+        machines: vec![SystemProfile {
+            hostname: Some("machine".into()),
+            cpu_model: Some("A Processor of 2 GHz".into()),
+            cpu_logical_cores: Some(2),
+            ..SystemProfile::default()
+        }],
+        warnings: vec!["the session was put off once, as the machine was disturbed (1 trial)".into()],
+    }
+}
+
+/// Names and reasons that mean harm.
+pub(in crate::report) fn hostile() -> Sweeps {
+    let harm = "</text><script>alert(1)</script>|\x1b[2J\u{202e}`*_[x](http://x)";
+    let mut sweeps = several();
+    for row in &mut sweeps.rows {
+        row.backend = harm.into();
+        for block in &mut row.blocks {
+            block.outcome = Outcome::Failed {
+                status: SampleStatus::Wrong,
+                phase: harm.into(),
+                message: harm.repeat(20),
+                remedy: Some(harm.into()),
+            };
+            for point in &mut block.points {
+                point.command = Some(harm.into());
+                point.log = Some(harm.into());
+            }
+        }
+    }
+    sweeps.warnings = vec![harm.into()];
+    sweeps
+}

@@ -1,0 +1,280 @@
+//! METG as one page: the table, the curves of all backends in one chart, and every trial behind them.
+
+use std::fmt::Write;
+
+use minijinja::value::Serde;
+use serde::Serialize;
+
+use super::setting::Setting;
+use super::{ReportError, environment};
+use crate::compare::granularity::model::{Block, Point, Row, Sweeps};
+use crate::compare::model::SampleStatus;
+use crate::report::axis::{Axis, Scale};
+use crate::report::granularity::{Line, failures, failures_of, of_cores, value};
+use crate::report::words::{self, NONE};
+use crate::report::{figure, words::line};
+
+/// The edges of the plot within a picture of 800 by 420.
+const LEFT: f64 = 62.0;
+const RIGHT: f64 = 786.0;
+const TOP: f64 = 12.0;
+const BOTTOM: f64 = 360.0;
+/// What is less efficient than this stands at the foot of the chart.
+const LEAST: f64 = 0.02;
+/// The efficiencies that the axis names.
+const NAMED: [f64; 6] = [1.0, 0.5, 0.2, 0.1, 0.05, 0.02];
+/// How many looks the style sheet has.
+const LOOKS: usize = 8;
+
+/// What sweeps came to, and what else stands on their page.
+#[derive(Clone, Copy, Debug)]
+pub struct SweepsPage<'a> {
+    /// What is shown.
+    pub sweeps: &'a Sweeps,
+    /// When the page was made, as it is to be read.
+    pub generated_at: &'a str,
+    /// The command that makes all of it again.
+    pub command: Option<&'a str>,
+}
+
+/// The page.
+///
+/// # Errors
+/// [`ReportError::Page`] when the template fails, which no sweep makes it do.
+pub fn sweeps_html(page: &SweepsPage<'_>) -> Result<String, ReportError> {
+    let SweepsPage { sweeps, generated_at, command } = *page;
+    let blocks = sweeps.rows.iter().map(|row| row.blocks.len()).max().unwrap_or_default();
+    let view = View {
+        style: include_str!("style.css"),
+        generated_at,
+        command,
+        on: of_cores(sweeps),
+        blocks: crate::ui::plural(blocks as u64, "block"),
+        notes: sweeps.warnings.iter().map(|warning| line(warning, 1000)).collect(),
+        failures: failures(sweeps),
+        rows: sweeps.rows.iter().enumerate().map(|(number, row)| entry(number, row)).collect(),
+        chart: chart(sweeps),
+        setting: Setting::of_sweeps(sweeps),
+        evidence: sweeps.rows.iter().enumerate().map(|(number, row)| evidence(number, row)).collect(),
+    };
+    Ok(environment()?.get_template("sweeps.html")?.render(Serde(view))?)
+}
+
+/// What the template sees.
+#[derive(Serialize)]
+struct View<'a> {
+    style: &'static str,
+    generated_at: &'a str,
+    command: Option<&'a str>,
+    on: Option<String>,
+    blocks: String,
+    notes: Vec<String>,
+    failures: Vec<String>,
+    rows: Vec<Entry>,
+    chart: Option<Chart>,
+    setting: Setting,
+    evidence: Vec<Evidence>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    number: usize,
+    look: usize,
+    cores: u32,
+    line: Line,
+}
+
+#[derive(Serialize)]
+struct Chart {
+    across: Vec<Label>,
+    up: Vec<Label>,
+    half: String,
+    curves: Vec<Curve>,
+}
+
+#[derive(Serialize)]
+struct Label {
+    place: String,
+    text: String,
+}
+
+#[derive(Serialize)]
+struct Curve {
+    number: usize,
+    look: usize,
+    path: String,
+    ranges: String,
+    marks: Vec<Mark>,
+}
+
+#[derive(Serialize)]
+struct Mark {
+    x: String,
+    y: String,
+    title: String,
+}
+
+/// Everything behind a row.
+#[derive(Serialize)]
+struct Evidence {
+    number: usize,
+    line: Line,
+    failures: Vec<String>,
+    blocks: Vec<BlockLine>,
+    log: Option<String>,
+}
+
+#[derive(Serialize)]
+struct BlockLine {
+    number: u32,
+    value: String,
+    floor: String,
+    iteration: String,
+    points: Vec<PointLine>,
+}
+
+#[derive(Serialize)]
+struct PointLine {
+    kernel: String,
+    tasks: String,
+    seconds: String,
+    efficiency: String,
+    status: &'static str,
+    bad: bool,
+    record: String,
+    command: String,
+}
+
+fn entry(number: usize, row: &Row) -> Entry {
+    Entry { number, look: number % LOOKS, cores: row.cores, line: Line::of(row) }
+}
+
+fn chart(sweeps: &Sweeps) -> Option<Chart> {
+    let steps = || sweeps.rows.iter().flat_map(|row| &row.curve);
+    let across = Axis::around(Scale::Logarithmic, steps().map(|step| step.kernel_seconds))?;
+    let up = Axis::around(Scale::Logarithmic, [LEAST, 1.0])?;
+    let named = NAMED.map(|share| Label { place: y(&up, share), text: format!("{:.0} %", share * 100.0) });
+    let kernels = across.ticks();
+    let kernels = kernels.iter().map(|tick| Label {
+        place: x(&across, tick.value),
+        text: figure::tick(&figure::duration(tick.value)),
+    });
+    let drawn = sweeps.rows.iter().enumerate().filter(|(_, row)| !row.curve.is_empty());
+    Some(Chart {
+        across: kernels.collect(),
+        up: named.into(),
+        half: y(&up, sweeps.target),
+        curves: drawn.map(|(number, row)| curve(number, row, &across, &up)).collect(),
+    })
+}
+
+fn curve(number: usize, row: &Row, across: &Axis, up: &Axis) -> Curve {
+    let (mut path, mut ranges, mut marks) = (String::new(), String::new(), Vec::new());
+    for step in &row.curve {
+        let x = x(across, step.kernel_seconds);
+        let [low, middle, high] = [step.least, step.efficiency, step.most].map(|share| y(up, share));
+        // Writing into a string cannot fail.
+        let _ = write!(path, "{}{x} {middle}", if path.is_empty() { "M" } else { "L" });
+        let _ = write!(ranges, "M{x} {low}V{high}");
+        let title = format!(
+            "{}: {} at {}",
+            line(&row.backend, 60),
+            figure::percent(step.efficiency),
+            figure::duration(step.kernel_seconds)
+        );
+        marks.push(Mark { x, y: middle, title });
+    }
+    Curve { number, look: number % LOOKS, path, ranges, marks }
+}
+
+fn x(axis: &Axis, kernel_seconds: f64) -> String {
+    format!("{:.1}", LEFT + (RIGHT - LEFT) * axis.place(kernel_seconds) / 100.0)
+}
+
+fn y(axis: &Axis, efficiency: f64) -> String {
+    format!("{:.1}", BOTTOM - (BOTTOM - TOP) * axis.place(efficiency) / 100.0)
+}
+
+fn evidence(number: usize, row: &Row) -> Evidence {
+    let log = row.blocks.iter().flat_map(|block| &block.points).find_map(|point| point.log.as_ref());
+    Evidence {
+        number,
+        line: Line::of(row),
+        failures: failures_of(row),
+        blocks: row.blocks.iter().map(block_line).collect(),
+        log: log.map(|log| line(log, 300)),
+    }
+}
+
+fn block_line(block: &Block) -> BlockLine {
+    BlockLine {
+        number: block.block + 1,
+        value: block.value().map_or_else(|| NONE.into(), value),
+        floor: block.floor.map_or_else(|| NONE.into(), figure::duration),
+        iteration: figure::duration(block.seconds_per_iteration),
+        points: block.points.iter().map(point_line).collect(),
+    }
+}
+
+fn point_line(point: &Point) -> PointLine {
+    PointLine {
+        kernel: figure::duration(point.kernel_seconds),
+        tasks: figure::count(point.tasks),
+        seconds: point.seconds.map_or_else(|| NONE.into(), figure::duration),
+        efficiency: point.efficiency.map_or_else(|| NONE.into(), figure::percent),
+        status: super::evidence::status_word(point.status),
+        bad: point.status != SampleStatus::Verified,
+        record: format!("{}:{}", words::line(&point.source.file, 200), point.source.line),
+        command: point.command.as_ref().map_or_else(String::new, |command| line(command, 1000)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::granularity::examples;
+
+    fn page(sweeps: &Sweeps) -> String {
+        let command = Some("crossrun metg --backends native,beta");
+        sweeps_html(&SweepsPage { sweeps, generated_at: "2026-02-21 05:00:00 UTC", command }).unwrap()
+    }
+
+    #[test]
+    fn every_kind_of_row_the_curves_and_every_trial() {
+        let sweeps = examples::several();
+        let page = page(&sweeps);
+        let points: usize =
+            sweeps.rows.iter().flat_map(|row| &row.blocks).map(|block| block.points.len()).sum();
+        assert_eq!(page.matches("trials.jsonl:").count(), points);
+        insta::assert_binary_snapshot!("sweeps.html", page.into_bytes());
+    }
+
+    #[test]
+    fn every_link_leads_to_one_place_in_the_page() {
+        for sweeps in [examples::several(), examples::hostile()] {
+            let page = page(&sweeps);
+            let quoted = |start: &str| {
+                page.split(start).skip(1).filter_map(|rest| rest.split('"').next()).collect::<Vec<_>>()
+            };
+            let anchors = quoted(" id=\"");
+            let references = quoted("href=\"#");
+            assert!(references.len() > 20);
+            for reference in references {
+                assert_eq!(anchors.iter().filter(|anchor| **anchor == reference).count(), 1, "{reference}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_in_which_every_word_means_harm() {
+        let page = page(&examples::hostile());
+        assert!(!page.contains("<script") && !page.contains("<img"), "markup of others got through");
+        assert!(!page.contains(|c: char| c.is_control() && c != '\n'));
+    }
+
+    #[test]
+    fn a_page_without_records_says_so() {
+        let nothing = Sweeps { rows: Vec::new(), ..examples::several() };
+        assert!(page(&nothing).contains("There are no records of a sweep."));
+    }
+}

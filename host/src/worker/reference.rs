@@ -1,0 +1,51 @@
+//! How long one call of a stage takes when nothing but the workload's library is at work: one thread, one item, one call
+//! after the other. All engines are measured against it.
+
+use std::time::{Duration, Instant};
+
+use plugin_api::{WorkloadError, WorkloadHandle};
+
+use super::pinned::{cores, stay_on};
+use crate::protocol::CallTime;
+use crate::stats::median;
+
+/// At least so long on each core, however many there are.
+const LEAST: Duration = Duration::from_millis(20);
+
+/// How long a call of `stage` takes on each core that this process may use, one core after the other; `duration` in all.
+pub(super) fn time_calls(
+    workload: &WorkloadHandle,
+    stage: usize,
+    duration: Duration,
+) -> Result<Vec<CallTime>, WorkloadError> {
+    let cores = cores();
+    let each = (duration / cores.len().max(1) as u32).max(LEAST);
+    let timed = |core: &usize| {
+        // A thread of its own, so that this one is not bound.
+        let timing = std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                stay_on(*core);
+                time(workload, stage, each)
+            });
+            thread.join()
+        });
+        timing
+            .unwrap_or_else(|_| Err(WorkloadError::Operator("the stage panicked while it was timed".into())))
+    };
+    cores.iter().map(timed).collect()
+}
+
+fn time(workload: &WorkloadHandle, stage: usize, duration: Duration) -> Result<CallTime, WorkloadError> {
+    let (mut batch, mut output) = (workload.buffer(), workload.buffer());
+    workload.source(0, 1, stage, &mut batch)?;
+    // The first call brings code and data in.
+    workload.run_stages(stage, stage + 1, &batch, &mut output)?;
+    let (started, mut calls) = (Instant::now(), Vec::new());
+    while calls.is_empty() || started.elapsed() < duration {
+        let begun = Instant::now();
+        workload.run_stages(stage, stage + 1, &batch, &mut output)?;
+        calls.push(begun.elapsed().as_secs_f64());
+    }
+    let mean = started.elapsed().as_secs_f64() / calls.len() as f64;
+    Ok(CallTime { median: median(&calls).unwrap_or(mean), mean })
+}

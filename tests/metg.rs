@@ -1,0 +1,165 @@
+//! METG is measured, verified and written down, and a bound is written as one. How fast anything is, is not judged here.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::support::{Place, Ran, eventually, plugin};
+
+fn events(ran: &Ran) -> Vec<Value> {
+    ran.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The last event: what the sweeps came to.
+fn metg(ran: &Ran) -> Value {
+    let last = events(ran).pop().unwrap();
+    assert_eq!(last["event"], "metg", "{}", ran.explain());
+    last["metg"].clone()
+}
+
+/// Demands that everything was measured. On a machine that is slow just while the reference is timed, a backend looks more
+/// efficient than can be, which is told with another exit code.
+fn measured(ran: Ran) -> Ran {
+    assert!(matches!(ran.output.status.code(), Some(0 | 6)), "{}", ran.explain());
+    ran
+}
+
+#[test]
+fn a_quick_sweep_has_a_table_a_chart_reports_and_verified_records() {
+    let place = Place::new();
+    let run = ["metg", "--backends", "native", "--quick", "--cores", "1", "--run-id", "quick"];
+    let ran = measured(place.crossrun(&run));
+    let text = ran.stdout();
+    for words in ["METG(50 %)", "floor", "guards", "n native"] {
+        assert!(text.contains(words), "no {words:?} in {}", ran.explain());
+    }
+    let folder = place.path().join("results/quick");
+    let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(page.contains("<svg viewBox=\"0 0 800 420\"") && page.trim_end().ends_with("</html>"));
+    for name in ["report.md", "report.json", "unified_results.csv"] {
+        assert!(folder.join(name).is_file(), "{name}");
+    }
+
+    let trials = place.records("quick", "trials.jsonl");
+    let points: Vec<_> = trials.iter().filter(|trial| trial["kind"] == "measured").collect();
+    assert!(points.len() >= 3 && points.len() < trials.len(), "{}", ran.explain());
+    for trial in &trials {
+        assert_eq!(trial["status"], "verified", "{}", ran.explain());
+        let (record, metadata) = (&trial["record"], &trial["record"]["metadata"]);
+        let extra = &metadata["extra"];
+        assert_eq!(
+            (&extra["stages"], &extra["batch_size"], &extra["fusion"]),
+            (&1.into(), &1.into(), &"off".into())
+        );
+        assert_eq!(
+            (record["parallelism"].as_u64(), metadata["cores"].as_array().unwrap().len()),
+            (Some(1), 1)
+        );
+        let (each, kernel) =
+            (&metadata["metg"]["seconds_per_iteration"], &metadata["metg"]["kernel_seconds"]);
+        let kernel_by_hand = each.as_f64().unwrap() * extra["iters"].as_f64().unwrap();
+        assert!((kernel.as_f64().unwrap() / kernel_by_hand - 1.0).abs() < 1e-9, "{metadata}");
+    }
+    // Within a block no two points share their data, so that no answer can come from memory.
+    let seeds = points.iter().filter(|trial| trial["record"]["metadata"]["block"] == 0);
+    let seeds: Vec<_> = seeds.map(|trial| trial["record"]["metadata"]["data_seed"].to_string()).collect();
+    assert_eq!(seeds.iter().collect::<std::collections::HashSet<_>>().len(), seeds.len());
+
+    // The records alone give the same table, and are no comparison.
+    let again = place.crossrun(&["report", "results/quick"]).code(0).stdout();
+    assert_eq!(again, text);
+    place.crossrun(&run).code(2).says("already holds a run");
+}
+
+#[test]
+fn json_streams_events_and_ends_with_everything() {
+    let place = Place::new();
+    let run =
+        ["metg", "--json", "--backends", "native", "--blocks", "1", "--cores", "1", "--coarsest", "1ms"];
+    let ran = measured(place.crossrun(&run));
+    let of = |kind: &str| events(&ran).iter().filter(|event| event["event"] == kind).count();
+    let metg = metg(&ran);
+    let row = &metg["rows"][0];
+    let points = row["blocks"][0]["points"].as_array().unwrap();
+    assert_eq!((of("reference"), of("trial")), (1, points.len()), "{}", ran.explain());
+    assert_eq!(
+        (&row["backend"], &row["cores"], &row["interval"]),
+        (&"native".into(), &1.into(), &Value::Null)
+    );
+    assert!(points.iter().all(|point| point["efficiency"].as_f64().unwrap() > 0.0));
+    let command = points[0]["command"].as_str().unwrap();
+    assert!(
+        command.starts_with("crossrun run --backend native") && command.contains("--cores 1"),
+        "{command}"
+    );
+}
+
+#[test]
+fn a_value_beyond_the_kernels_that_were_run_is_written_as_a_bound() {
+    let place = Place::new();
+    let sweep = ["metg", "--backends", "native", "--blocks", "1", "--cores", "1"];
+    // No engine hands out a task in the time of some iterations.
+    let ran =
+        place.crossrun(&[&sweep, ["--coarsest", "40ns", "--run-id", "above"].as_slice()].concat()).code(0);
+    assert!(ran.stdout().contains(" >") && ran.stdout().contains("never coarse enough"), "{}", ran.explain());
+    let report = std::fs::read_to_string(place.path().join("results/above/report.json")).unwrap();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["rows"][0]["value"]["is"], "above", "{report}");
+    assert!(std::fs::read_to_string(place.path().join("results/above/report.md")).unwrap().contains("\\>"));
+    place
+        .crossrun(&[&sweep, ["--coarsest", "1us", "--finest", "1ms"].as_slice()].concat())
+        .code(2)
+        .says("--finest");
+}
+
+#[test]
+fn a_wrong_answer_and_a_failure_are_rows_and_make_no_value() {
+    let place = Place::with_misbehaving();
+    place.stage(&plugin("native_runner"));
+    for (behaviour, code, status) in [("drop", 5, "wrong"), ("segfault", 4, "failed")] {
+        let extra = format!("behaviour={behaviour}");
+        let backends = "native,misbehaving";
+        let run = [
+            "metg",
+            "--json",
+            "--backends",
+            backends,
+            "--blocks",
+            "1",
+            "--coarsest",
+            "100us",
+            "--cores",
+            "1",
+        ];
+        let ran = place.crossrun(&[&run, ["--extra", &extra].as_slice()].concat()).code(code);
+        let metg = metg(&ran);
+        let rows = metg["rows"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["backend"] == "misbehaving").unwrap();
+        assert_eq!((&row["value"], &row["floor"]), (&Value::Null, &Value::Null), "{}", ran.explain());
+        assert_eq!(row["blocks"][0]["outcome"]["status"], status, "{}", ran.explain());
+        let native = rows.iter().find(|row| row["backend"] == "native").unwrap();
+        let points = native["blocks"][0]["points"].as_array().unwrap();
+        assert!(points.iter().all(|point| point["status"] == "verified"), "{}", ran.explain());
+    }
+}
+
+#[test]
+fn what_was_interrupted_leaves_what_there_is() {
+    let place = Place::new();
+    let run = ["metg", "--backends", "native", "--cores", "1", "--run-id", "cut"];
+    let mut child = place.command(&run).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually("there are some trials", || place.records_so_far("cut") > 3);
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(place.records_so_far("cut") > 3);
+    place.crossrun(&["report", "results/cut"]).code(0);
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused() {
+    let place = Place::new();
+    place.crossrun(&["metg", "--cores", "100000"]).code(2).says("this process may use");
+    place.crossrun(&["metg", "--extra", "iters=5"]).code(2).says("a sweep sets it itself");
+    place.crossrun(&["metg", "--backends", "nosuch"]).code(3).says("nosuch");
+    place.crossrun(&["metg", "--quick", "--blocks", "5"]).code(2);
+}
