@@ -163,7 +163,7 @@ impl Place {
 /// What came of a command.
 pub(crate) struct Ran {
     pub(crate) output: Output,
-    command: String,
+    pub(crate) command: String,
 }
 
 impl Ran {

@@ -195,7 +195,7 @@ impl WorkerSession {
             Isolation::None => {
                 Endpoint::Here(Box::new(worker::here(launch.log_level, launch.interrupt.clone())))
             }
-            Isolation::Process => Endpoint::Process(Box::new(start_process(&command)?)),
+            Isolation::Process => Endpoint::Process(Box::new(start_process(&command, log)?)),
         };
         let Launch { interrupt, limits, deadlines, .. } = launch.clone();
         let mut session = Self { endpoint, interrupt, limits, deadlines, log: log.into() };
@@ -289,8 +289,11 @@ fn command(launch: &Launch, log: &Path) -> isolate::Command {
     command.on(launch.cores.clone()).with_limits(launch.limits)
 }
 
-fn start_process(command: &isolate::Command) -> Result<Isolated, CallError> {
-    isolate::start(command).map_err(|error| CallError::new(Fault::Protocol, "start", error.to_string()))
+fn start_process(command: &isolate::Command, log: &Path) -> Result<Isolated, CallError> {
+    isolate::start(command).map_err(|error| {
+        let message = format!("no worker could be started: {error}{}", last_lines(log));
+        CallError::new(Fault::Protocol, "start", message)
+    })
 }
 
 /// One request under way in another process.
@@ -359,8 +362,14 @@ impl Call<'_> {
 
     fn timed_out(&self, limit: Option<Duration>) -> CallError {
         let seconds = limit.unwrap_or_default().as_secs_f64();
-        let message = format!("no answer to {} within {seconds} s{}", self.phase, self.last_lines());
-        let remedy = (self.phase == "run").then(|| "a longer --timeout".to_owned());
+        let message = format!("no answer to {} within {seconds} s{}", self.phase, last_lines(self.log));
+        let remedy = match self.phase {
+            "run" => Some("a longer --timeout".to_owned()),
+            phase if Deadlines::default().of_phase(phase).is_some() => {
+                Some(format!("export CROSSRUN_DEADLINES={phase}=TIME, with more than {seconds}s"))
+            }
+            _ => None,
+        };
         CallError { remedy, ..CallError::new(Fault::TimedOut, self.phase, message) }
     }
 
@@ -372,22 +381,23 @@ impl Call<'_> {
             Failure::Died(death) => (Fault::Crashed, death.to_string()),
             other => (Fault::Protocol, other.to_string()),
         };
-        let message = format!("the worker was lost in {}: {what}{}", self.phase, self.last_lines());
-        CallError::new(fault, self.phase, message)
+        let message = format!("the worker was lost in {}: {what}{}", self.phase, last_lines(self.log));
+        let remedy = (fault == Fault::Crashed).then(|| "--isolation none in a debugger".to_owned());
+        CallError { remedy, ..CallError::new(fault, self.phase, message) }
     }
 
     fn exceeded(&self, excess: Excess) -> CallError {
         let what = excess.beside(self.limits);
-        let message = format!("the worker was ended in {}: {what}{}", self.phase, self.last_lines());
+        let message = format!("the worker was ended in {}: {what}{}", self.phase, last_lines(self.log));
         let remedy = Some(excess.remedy(self.limits));
         CallError { remedy, ..CallError::new(Fault::Exceeded(excess), self.phase, message) }
     }
+}
 
-    /// The end of the worker's log, for a message.
-    fn last_lines(&self) -> String {
-        let tail = tail(self.log).unwrap_or_default();
-        if tail.is_empty() { tail } else { format!("; its last output: {tail}") }
-    }
+/// The end of a worker's log, for a message.
+fn last_lines(log: &Path) -> String {
+    let tail = tail(log).unwrap_or_default();
+    if tail.is_empty() { tail } else { format!("; its last output: {tail}") }
 }
 
 /// The last lines of a file, in one line without control characters.

@@ -26,7 +26,7 @@ impl Ui {
             2 => log::LevelFilter::Debug,
             _ => log::LevelFilter::Trace,
         };
-        env_logger::Builder::new().filter_level(log_level).format_timestamp(None).init();
+        env_logger::Builder::new().filter_level(log_level).format(log_line).init();
         Self { json, quiet, log_level, bar: None }
     }
 
@@ -42,6 +42,16 @@ impl Ui {
 
     /// A result, on standard output. A reader that went away is no failure.
     pub fn result(&mut self, text: &str) {
+        let text = if self.json { escaped_in_json(text) } else { printable(text) };
+        self.write(&text);
+    }
+
+    /// A result with colours of ours, in which nobody else's are left.
+    pub fn coloured_result(&mut self, text: &str) {
+        self.write(&printable_but_colours(text));
+    }
+
+    fn write(&mut self, text: &str) {
         self.still();
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(text.as_bytes());
@@ -154,9 +164,46 @@ pub fn lines(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
-/// Text of plugins and files without what could steer a terminal.
+/// A line of the log. Records and their targets come from plugins, too.
+fn log_line(to: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> std::io::Result<()> {
+    let style = to.default_level_style(record.level());
+    let (target, message) = (printable(record.target()), printable(&record.args().to_string()));
+    writeln!(to, "[{style}{:<5}{style:#} {target}] {message}", record.level())
+}
+
+/// Text of plugins and files without what could steer a terminal. Everything that is printed, and every report, goes
+/// through here.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+}
+
+fn steers(c: char) -> bool {
+    c.is_control() && c != '\n' && c != '\t'
+}
+
+/// JSON says the same with what could steer a terminal escaped; what is below U+0020 always is.
+fn escaped_in_json(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            c if steers(c) => escaped.push_str(&format!("\\u{:04x}", c as u32)),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// As [`printable`], but that `ESC [ 1 ; 32 m` and the like stay.
+fn printable_but_colours(text: &str) -> String {
+    let mut parts = text.split('\u{1b}');
+    let mut kept = printable(parts.next().unwrap_or_default());
+    for part in parts {
+        let end = part.find(|c: char| !(c.is_ascii_digit() || matches!(c, '[' | ';'))).unwrap_or(part.len());
+        let is_colour = part.starts_with('[') && part[end..].starts_with('m');
+        kept.push(if is_colour { '\u{1b}' } else { '\u{fffd}' });
+        kept.push_str(&printable(part));
+    }
+    kept
 }
 
 /// `1 item`, `2 items`.
@@ -171,6 +218,21 @@ mod tests {
     #[test]
     fn nothing_that_a_plugin_says_steers_the_terminal() {
         assert_eq!(printable("a\x1b[2Jb\u{9b}c\td"), "a\u{fffd}[2Jb\u{fffd}c\td");
+    }
+
+    #[test]
+    fn json_stays_what_it_was() {
+        let text = serde_json::json!({"a\x1b": "\u{7f}\u{9b}é\n"});
+        let escaped = escaped_in_json(&text.to_string());
+        assert!(!escaped.contains(steers), "{escaped:?}");
+        assert_eq!(serde_json::from_str::<Value>(&escaped).unwrap(), text);
+    }
+
+    #[test]
+    fn colours_stay_and_all_else_that_steers_goes() {
+        let text = "\x1b[1;32mgood\x1b[0m \x1b[2J \x1b]0;title\x07";
+        let kept = "\x1b[1;32mgood\x1b[0m \u{fffd}[2J \u{fffd}]0;title\u{fffd}";
+        assert_eq!(printable_but_colours(text), kept);
     }
 
     #[test]

@@ -3,10 +3,12 @@
 //! It runs in a process of its own behind a channel (`serve`), or inside the caller ([`Worker`]) where isolation is
 //! switched off.
 
+mod bounds;
 mod canary;
 mod pinned;
 mod reference;
 mod serve;
+mod spare;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -107,14 +109,14 @@ impl Worker {
             Request::Cancel => Ok(Reply::Done),
         };
         answer.unwrap_or_else(|failure| match failure {
-            Failure::Refused(error) => Reply::Failed { error, refused: true },
-            Failure::Failed(error) => Reply::Failed { error, refused: false },
+            Failure::Refused(error) => Reply::Failed { error: bounds::error(error), refused: true },
+            Failure::Failed(error) => Reply::Failed { error: bounds::error(error), refused: false },
         })
     }
 
     fn load_runner(&mut self, library: &LibraryFile) -> Result<Reply, Failure> {
         let runner = load::runner(library, Arc::clone(&self.host), self.log_level)?;
-        let (name, options) = (runner.backend_name().to_owned(), runner.options());
+        let (name, options) = (bounds::name(runner.backend_name().to_owned()), runner.options());
         self.runner = Some(Box::new(runner));
         Ok(Reply::Loaded { name, options })
     }
@@ -125,7 +127,7 @@ impl Worker {
     }
 
     fn probe(&mut self) -> Result<Reply, Failure> {
-        Ok(Reply::Probed { availability: self.runner()?.is_available() })
+        Ok(Reply::Probed { availability: bounds::availability(self.runner()?.is_available()) })
     }
 
     fn setup(&mut self, request: &SetupRequest, folders: Folders) -> Result<Reply, Failure> {
@@ -242,12 +244,12 @@ impl Worker {
 fn finished(result: RunResult, duration: Duration) -> Finished {
     let RunResult { backend, scheduler_name, elapsed_time, results_count, sink_state, metrics } = result;
     Finished {
-        backend,
-        scheduler_name,
+        backend: bounds::name(backend),
+        scheduler_name: bounds::name(scheduler_name),
         elapsed_time: elapsed_time.is_finite().then_some(elapsed_time),
         results_count,
         duration_seconds: duration.as_secs_f64(),
         sink_state: hex::encode(sink_state),
-        metrics,
+        metrics: bounds::metrics(metrics),
     }
 }

@@ -56,12 +56,11 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     if let Some(path) = &arguments.csv {
         reports::write(path, &crate::report::csv(&comparison)?)?;
     }
-    let text = if ui.json() {
-        serde_json::to_string(&comparison).map_err(|error| Problem::unexpected(&error))?
+    if ui.json() {
+        ui.result(&serde_json::to_string(&comparison).map_err(|error| Problem::unexpected(&error))?);
     } else {
-        reports::text(&comparison)
-    };
-    ui.result(&text);
+        ui.coloured_result(&reports::text(&comparison));
+    }
     Ok(Exit::Done)
 }
 
@@ -77,11 +76,10 @@ fn of_metg(arguments: &Arguments, sweeps: &Sweeps, ui: &mut Ui) -> Result<Exit, 
     if let Some(path) = &arguments.md {
         reports::write(path, &crate::report::granularity::markdown(sweeps))?;
     }
-    let text = if ui.json() {
-        serde_json::to_string(sweeps).map_err(|error| Problem::unexpected(&error))?
+    if ui.json() {
+        ui.result(&serde_json::to_string(sweeps).map_err(|error| Problem::unexpected(&error))?);
     } else {
-        reports::sweeps_text(sweeps)
-    };
-    ui.result(&text);
+        ui.coloured_result(&reports::sweeps_text(sweeps));
+    }
     Ok(Exit::Done)
 }

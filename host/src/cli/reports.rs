@@ -12,7 +12,7 @@ use crate::record::format::timestamp;
 use crate::record::writer::{TRIALS, UNIFIED};
 use crate::record::{Entry, RecordError, reader};
 use crate::report::{self, Page, Palette, ReportError, SweepsPage};
-use crate::ui::Ui;
+use crate::ui::{Ui, printable};
 
 /// How wide a summary is where nobody says how wide the terminal is.
 const WIDTH: usize = 100;
@@ -134,7 +134,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), Problem> {
         .permissions(permissions)
         .tempfile_in(folder)
         .map_err(cannot)?;
-    std::fs::write(file.path(), text).map_err(cannot)?;
+    std::fs::write(file.path(), printable(text)).map_err(cannot)?;
     file.persist(path).map_err(|error| cannot(error.error))?;
     Ok(())
 }

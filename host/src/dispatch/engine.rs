@@ -144,9 +144,17 @@ pub(super) fn leftovers(ending: Option<Ending>) -> Vec<String> {
     processes.into_iter().chain(log).chain(unremoved.map(|unremoved| unremoved.to_string())).collect()
 }
 
+/// How many warnings of a backend are told, and how long each may be.
+const WARNINGS: usize = 20;
+const WARNING: usize = 1000;
+
 /// The strings in the metrics' `warnings`.
 fn reported_warnings(finished: &Finished) -> Vec<String> {
     let warnings = finished.metrics.get("warnings").and_then(|warnings| warnings.as_array());
-    let texts = warnings.into_iter().flatten().filter_map(|warning| warning.as_str());
-    texts.map(str::to_owned).collect()
+    let mut texts = warnings.into_iter().flatten().filter_map(|warning| warning.as_str());
+    let mut told: Vec<_> =
+        texts.by_ref().take(WARNINGS).map(|text| text.chars().take(WARNING).collect()).collect();
+    let more = texts.count();
+    told.extend((more > 0).then(|| format!("the backend gives {more} more warnings")));
+    told
 }

@@ -1,11 +1,13 @@
-//! A PID namespace of one's own, and the `/proc` that belongs to it.
+//! A PID namespace of one's own, the `/proc` that belongs to it, and no descriptor of whoever is outside.
 
-// Entering a namespace is the system's call that the compiler cannot check.
+// Entering a namespace is a call of the system that the compiler cannot check; neither can it know all descriptors.
 #![allow(unsafe_code)]
 
 use std::fs;
 use std::io;
+use std::os::fd::BorrowedFd;
 
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{getegid, geteuid};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
@@ -37,5 +39,18 @@ pub(super) fn mount_proc() -> io::Result<()> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount(c"proc", c"/proc", c"proc", flags, None)?;
+    Ok(())
+}
+
+/// Keeps descriptors that this process was given by whoever started the host, such as those of a shell, from all that it
+/// starts: a plugin that writes to any descriptor must not reach them.
+pub(super) fn keep_descriptors() -> io::Result<()> {
+    let numbers =
+        fs::read_dir("/proc/self/fd")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    for number in numbers.filter(|number| *number > 2).collect::<Vec<i32>>() {
+        // SAFETY: if it is closed by now, as that of the list is, the system says so and nothing happens.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+        let _ = fcntl_setfd(descriptor, FdFlags::CLOEXEC);
+    }
     Ok(())
 }

@@ -32,6 +32,7 @@ pub fn main() -> ExitCode {
 fn supervise() -> io::Result<()> {
     // A session of one's own: Ctrl-C reaches the host only, which then ends the tree in order.
     setsid()?;
+    namespace::keep_descriptors()?;
     set_child_subreaper(Some(rustix::process::getpid()))?;
     // A crash is reported as such; a core file in the user's folder helps nobody.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
@@ -41,8 +42,11 @@ fn supervise() -> io::Result<()> {
     }
     let control = init::control()?;
     let orders = Orders::of_this_process().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut guard =
-        Guard { control, watch: Watch::new(orders.limits, Logs::of_this_process(orders.logs.clone())) };
+    let mut guard = Guard {
+        control,
+        watch: Watch::new(orders.limits, Logs::of_this_process(orders.logs.clone())),
+        reaped: None,
+    };
     let ended = match orders.shelter {
         Shelter::Namespace => in_namespace(&orders, &mut guard),
         Shelter::Subreaper => as_subreaper(&orders, &mut guard),
@@ -91,7 +95,8 @@ fn as_subreaper(orders: &Orders, guard: &mut Guard) -> io::Result<()> {
     let worker = init::start_worker(orders)?;
     Report::Started.send(&guard.control);
     if guard.stand_until_ended(worker)? == Ended::Child {
-        Report::Died(reap(worker)).send(&guard.control);
+        let death = guard.reaped.or_else(|| reap(worker)).unwrap_or(Death::Lost);
+        Report::Died(death).send(&guard.control);
         Report::Leftovers(init::count_leftovers()).send(&guard.control);
     }
     tree::end(|| {
@@ -106,11 +111,9 @@ fn as_subreaper(orders: &Orders, guard: &mut Guard) -> io::Result<()> {
     Ok(())
 }
 
-fn reap(worker: Pid) -> Death {
-    match rustix::process::waitpid(Some(worker), WaitOptions::empty()) {
-        Ok(Some((_, status))) => Death::of(status).unwrap_or(Death::Lost),
-        _ => Death::Lost,
-    }
+fn reap(worker: Pid) -> Option<Death> {
+    let reaped = rustix::process::waitpid(Some(worker), WaitOptions::empty());
+    reaped.ok().flatten().and_then(|(_, status)| Death::of(status))
 }
 
 /// What came first.
@@ -128,6 +131,8 @@ enum Ended {
 struct Guard {
     control: File,
     watch: Watch,
+    /// How the child died, if it was reaped with others.
+    reaped: Option<Death>,
 }
 
 impl Guard {
@@ -147,12 +152,27 @@ impl Guard {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
+            if self.reap_orphans(child) {
+                return Ok(Ended::Child);
+            }
             self.watch_logs();
             if let Some(excess) = self.watch.excess() {
                 Report::Exceeded(excess).send(&self.control);
                 return Ok(Ended::Excess);
             }
         }
+    }
+
+    /// Reaps what has ended, as nobody else does without a namespace: a machine has only so many numbers for processes. Says
+    /// whether `child` was among it.
+    fn reap_orphans(&mut self, child: Pid) -> bool {
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            if pid == child {
+                self.reaped = Death::of(status);
+                return true;
+            }
+        }
+        false
     }
 
     fn watch_logs(&self) {

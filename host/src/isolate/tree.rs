@@ -58,6 +58,12 @@ pub(super) fn descendants() -> Vec<Member> {
     below(own_pid()).into_iter().filter(|process| process.alive).map(Member::from).collect()
 }
 
+/// Every process below this one, those that wait to be reaped included: they have a number, too, of which a machine has only
+/// so many.
+pub(super) fn own_family() -> Vec<Member> {
+    below(own_pid()).into_iter().map(Member::from).collect()
+}
+
 /// Every process below `root`, those that wait to be reaped included: what they used still counts.
 pub(super) fn family(root: i32) -> Vec<i32> {
     below(root).into_iter().map(|process| process.pid).collect()

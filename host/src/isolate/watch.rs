@@ -61,7 +61,7 @@ impl Watch {
 
     fn scan(&mut self) -> Option<Excess> {
         self.tasks = tasks();
-        let family = tree::descendants();
+        let family = tree::own_family();
         self.known = family.iter().map(|member| member.pid).collect();
         if family.len() as u64 > u64::from(self.limits.processes) {
             return Some(Excess::Processes(family.len().try_into().unwrap_or(u32::MAX)));

@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use log::LevelFilter;
-use plugin_api::{HostServices, Progress};
+use plugin_api::{ErrorKind, HostServices, Progress, RunnerError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::Worker;
-use crate::isolate::{Interrupt, frame};
+use super::spare::Spare;
+use super::{Worker, bounds};
+use crate::isolate::{Bytes, Interrupt, frame};
 use crate::protocol::{Reply, Request};
 
 /// The hidden command of the worker.
@@ -44,7 +45,7 @@ fn serve() -> io::Result<()> {
     while let Some(request) = channel.request()? {
         // The call that was to be cancelled has already been answered: there is nobody to reply to.
         if !matches!(request, Request::Cancel) {
-            channel.reply(&worker.handle(request))?;
+            channel.answer(&worker.handle(request))?;
         }
     }
     // Without dropping the runner: `close` was its chance, and its threads may still be at work.
@@ -59,6 +60,7 @@ fn level_filter(number: u32) -> LevelFilter {
 struct Channel {
     requests: File,
     replies: Mutex<File>,
+    spare: Spare,
     origin: Instant,
 }
 
@@ -68,7 +70,7 @@ impl Channel {
         let requests: File = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), CHANNEL_FD)?.into();
         rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
         let replies = Mutex::new(requests.try_clone()?);
-        Ok(Self { requests, replies, origin: Instant::now() })
+        Ok(Self { requests, replies, spare: Spare::new(), origin: Instant::now() })
     }
 
     fn request(&self) -> io::Result<Option<Request>> {
@@ -76,23 +78,51 @@ impl Channel {
         Ok(Some(serde_json::from_slice(&message)?))
     }
 
+    /// Answers a request. An answer that is too large for a message is a failure of the call, not of this process.
+    fn answer(&self, answer: &Reply) -> io::Result<()> {
+        self.spare.tell(|left_out| {
+            let message = format!("{left_out} more log records were left out");
+            let (level, target) = (log::Level::Warn as u32, env!("CARGO_PKG_NAME").into());
+            let _ = self.reply(&Reply::Log { level, target, message });
+        });
+        let message = serde_json::to_vec(answer)?;
+        if message.len() <= frame::MAX_LENGTH {
+            return self.send(&message);
+        }
+        let (has, may) = (Bytes(message.len() as u64), Bytes(frame::MAX_LENGTH as u64));
+        let error = RunnerError::new(
+            ErrorKind::Internal,
+            format!("the plugin's answer has {has}, but may have {may}"),
+        );
+        self.reply(&Reply::Failed { error, refused: false })
+    }
+
     fn reply(&self, reply: &Reply) -> io::Result<()> {
-        let message = serde_json::to_vec(reply)?;
+        self.send(&serde_json::to_vec(reply)?)
+    }
+
+    fn send(&self, message: &[u8]) -> io::Result<()> {
         let mut to = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
-        frame::write(&mut *to, &message)?;
+        frame::write(&mut *to, message)?;
         to.flush()
     }
 }
 
 impl HostServices for Channel {
     fn log(&self, level: log::Level, target: &str, message: &str) {
-        let (target, message) = (target.to_owned(), message.to_owned());
+        if !self.spare.allows_record() {
+            return;
+        }
+        let (target, message) = (bounds::name(target.to_owned()), bounds::message(message.to_owned()));
         // A host that does not listen any more is about to end this process.
         let _ = self.reply(&Reply::Log { level: level as u32, target, message });
     }
 
     fn progress(&self, progress: Progress) {
-        let _ = self.reply(&Reply::Progress(progress));
+        if self.spare.allows_progress() {
+            let message = bounds::message(progress.message);
+            let _ = self.reply(&Reply::Progress(Progress { message, ..progress }));
+        }
     }
 
     /// Whatever comes during a call means that it should stop.

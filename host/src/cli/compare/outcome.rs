@@ -76,7 +76,7 @@ pub(super) fn report(file: &PlanFile, folder: &Path, ui: &mut Ui) -> Result<Exit
     if ui.json() {
         ui.result(&json!({"event": "comparison", "comparison": comparison}).to_string());
     } else {
-        ui.result(&reports::text(&comparison));
+        ui.coloured_result(&reports::text(&comparison));
     }
     ui.note(&format!("recorded in {}; open {}", folder.display(), folder.join(PAGE).display()));
     Ok(exit(&comparison))

@@ -30,7 +30,7 @@ pub(super) fn report(folder: &Path, command: &str, ui: &mut Ui) -> Result<Exit, 
     if ui.json() {
         ui.result(&json!({"event": "metg", "metg": sweeps}).to_string());
     } else {
-        ui.result(&reports::sweeps_text(&sweeps));
+        ui.coloured_result(&reports::sweeps_text(&sweeps));
     }
     ui.note(&format!("recorded in {}; open {}", folder.display(), folder.join(PAGE).display()));
     Ok(exit(&sweeps))

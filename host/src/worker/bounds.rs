@@ -1,0 +1,110 @@
+//! What a plugin may say at most: a host that has to read, keep and show it must not grow with it.
+
+use plugin_api::{Availability, RunnerError};
+use serde_json::{Map, Value};
+
+use crate::isolate::Bytes;
+
+/// The most bytes of a run's metrics, as JSON.
+const METRICS: u64 = 1 << 20;
+/// The most levels of them: readers of JSON give up at about a hundred.
+const METRICS_DEPTH: usize = 32;
+/// The most bytes of a message, of a log record and of a remedy.
+const MESSAGE: usize = 4096;
+/// The most bytes of a name.
+const NAME: usize = 256;
+
+/// The metrics, or in their place a warning that says why they were left out.
+pub(super) fn metrics(metrics: Map<String, Value>) -> Map<String, Value> {
+    let mut count = Count(0);
+    // Writing to a counter does not fail.
+    let _ = serde_json::to_writer(&mut count, &metrics);
+    let Count(length) = count;
+    let why = if length > METRICS {
+        format!("{} of metrics were left out: a record takes at most {}", Bytes(length), Bytes(METRICS))
+    } else if metrics.values().any(|value| is_deeper(value, METRICS_DEPTH)) {
+        format!("the metrics were left out: a record takes at most {METRICS_DEPTH} levels of them")
+    } else {
+        return metrics;
+    };
+    Map::from_iter([("warnings".to_owned(), Value::from(vec![why]))])
+}
+
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    let inner = |value: &Value| levels == 0 || is_deeper(value, levels - 1);
+    match value {
+        Value::Array(values) => values.iter().any(inner),
+        Value::Object(values) => values.values().any(inner),
+        _ => false,
+    }
+}
+
+struct Count(u64);
+
+impl std::io::Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+pub(super) fn error(RunnerError { kind, message, remedy }: RunnerError) -> RunnerError {
+    RunnerError { kind, message: self::message(message), remedy: remedy.map(self::message) }
+}
+
+pub(super) fn availability(availability: Availability) -> Availability {
+    match availability {
+        Availability::Available => Availability::Available,
+        Availability::Unavailable { reason, remedy } => {
+            Availability::Unavailable { reason: message(reason), remedy: message(remedy) }
+        }
+    }
+}
+
+pub(super) fn message(text: String) -> String {
+    cut(text, MESSAGE)
+}
+
+pub(super) fn name(text: String) -> String {
+    cut(text, NAME)
+}
+
+fn cut(mut text: String, limit: usize) -> String {
+    if text.len() > limit {
+        text.truncate(text.floor_char_boundary(limit));
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(cut("äöü".into(), 3), "ä…");
+        assert_eq!(cut("äöü".into(), 6), "äöü");
+    }
+
+    #[test]
+    fn metrics_that_are_too_much_are_replaced_by_a_warning() {
+        let object = |value: Value| value.as_object().unwrap().clone();
+        let few = object(json!({"a": [1, {"b": 2}], "warnings": ["c"]}));
+        assert_eq!(metrics(few.clone()), few);
+        let many = metrics(object(json!({"a": "x".repeat(2 << 20)})));
+        assert_eq!(
+            many["warnings"],
+            json!(["2.0 MiB of metrics were left out: a record takes at most 1 MiB"])
+        );
+        let deep = (0..40).fold(Value::Null, |inner, _| json!([inner]));
+        let deep = metrics(object(json!({"a": deep})));
+        assert!(deep["warnings"][0].as_str().unwrap().contains("32 levels"), "{deep:?}");
+    }
+}

@@ -1,0 +1,72 @@
+//! Workloads that misbehave where an engine's worker calls them, and one whose oracle does: the items are numbers, and
+//! the last of them is where it happens.
+
+use std::time::Duration;
+
+use plugin_api::{BatchBuilder, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec};
+
+plugin_api::export_workloads!(
+    name = "misbehaving_workloads",
+    workloads = [Crashing, Hanging, Corrupting, Panicking, LostOracle, EndlessOracle]
+);
+
+/// A workload on numbers whose operator does `$operator` to the last item, and whose oracle begins with `$oracle`.
+macro_rules! workload {
+    ($type:ident, $name:literal, $operator:expr, $oracle:expr) => {
+        struct $type {
+            total_items: u64,
+        }
+
+        impl Workload for $type {
+            const NAME: &'static str = $name;
+            const DESCRIPTION: &'static str = concat!("Misbehaves: ", $name);
+
+            fn open(spec: &WorkloadSpec, _parameters: &Parameters) -> Result<Self, WorkloadError> {
+                Ok(Self { total_items: spec.total_items })
+            }
+
+            fn plan(&self) -> Plan {
+                Plan::new().then(StageKind::Map, "misbehave")
+            }
+
+            fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+                out.push(&index.to_le_bytes());
+                Ok(())
+            }
+
+            fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+                let mut item = item.to_vec();
+                if item == (self.total_items - 1).to_le_bytes() {
+                    let operator: fn(&mut [u8]) = $operator;
+                    operator(&mut item);
+                }
+                out.push(&item);
+                Ok(())
+            }
+
+            fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {
+                let oracle: fn() = $oracle;
+                oracle();
+                (0..self.total_items).for_each(|index| sink(&index.to_le_bytes()));
+            }
+        }
+    };
+}
+
+workload!(Crashing, "crashing", |_| crash(), || ());
+workload!(Hanging, "hanging", |_| hang(), || ());
+workload!(Corrupting, "corrupting", |item| item[0] ^= 1, || ());
+workload!(Panicking, "panicking", |_| panic!("this workload panics on request"), || ());
+workload!(LostOracle, "lost_oracle", |_| (), crash);
+workload!(EndlessOracle, "endless_oracle", |_| (), hang);
+
+fn crash() {
+    // SAFETY: none: this is the crash that an engine and its host must survive.
+    unsafe { std::ptr::without_provenance_mut::<u8>(8).write_volatile(1) }
+}
+
+fn hang() {
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
