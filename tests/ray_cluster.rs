@@ -134,12 +134,13 @@ fn two_nodes_share_the_work_and_the_answer_holds() {
         "--workload word_count --items 2000 batch_size=20",
         "--workload word_count --items 2000 batch_size=20 fusion=off",
         "--workload scheduler_comparison --items 400 sleep_us=2000",
-        "--workload scheduler_comparison --items 400 sleep_us=2000 ray_idiom=tasks",
+        "--workload scheduler_comparison --items 400 sleep_us=2000 ray_idiom=tasks fusion=off",
     ] {
         let ran = cluster.run(&format!("{shape} --nodes 2")).code(0);
         let record = ran.json();
         let metrics = &record["metadata"]["raw_metrics"];
-        assert_eq!((&record["metadata"]["verified"], &metrics["nodes"]), (&true.into(), &2.into()));
+        let outcome = (&record["metadata"]["verified"], &metrics["nodes"]);
+        assert_eq!(outcome, (&true.into(), &2.into()), "{shape}: {metrics}");
         let work = work(&record);
         assert!(work.len() == 2 && work.iter().all(|(_, batches)| *batches > 0), "{shape}: {work:?}");
         if cluster.network.is_real() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import Counter
@@ -126,7 +127,7 @@ class OwnCluster(Cluster):
                 object_store_memory=OBJECT_STORE,
                 include_dashboard=False,
                 log_to_driver=False,
-                logging_level="warning",
+                logging_level=logging.WARNING,
                 _temp_dir=str(self._scratch.path),
             )
             self.demand(session.nodes)
@@ -161,7 +162,7 @@ class ExistingCluster(Cluster):
         try:
             # Of several nodes on this machine, the one in that folder is ours.
             ray.init(
-                address=address, runtime_env=code, log_to_driver=False, logging_level="warning", _temp_dir=folder
+                address=address, runtime_env=code, log_to_driver=False, logging_level=logging.WARNING, _temp_dir=folder
             )
         except (OSError, RuntimeError, ValueError) as error:
             # What Ray raises first only says that it did not work.

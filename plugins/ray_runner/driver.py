@@ -1,8 +1,8 @@
 """The driver of the ray backend: takes a workload's plan through Ray's tasks or actors.
 
-Which of the two is used is in the metric `idiom`. Actors keep their states, so a small batch costs one call of a method;
+Which of the two is used is in the metric `idiom`. Actors keep their states, so that a batch costs one call of a method;
 they are lost with their node. Tasks have none, so Ray places each where there is room and repeats what is lost. Where a
-batch is large enough that this costs next to nothing, tasks it is; and always where each stage is to be scheduled alone.
+batch is so large that this costs next to nothing, tasks it is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import surroundings
 from crossrun_engine import Driver, InvalidSpecError, Result, RunContext, Session, Spec, Workload, serve
 
 # From so many items on a batch is a large one.
-LARGE_BATCH = 10_000
+LARGE_BATCH = 100_000
 
 IDIOMS = ("auto", "actors", "tasks")
 
@@ -32,12 +32,9 @@ def chosen_idiom(extra: dict[str, Any]) -> str:
         raise InvalidSpecError(
             f"extra.ray_idiom is {idiom!r}, but must be one of {', '.join(IDIOMS)}", "--extra ray_idiom=auto"
         )
-    unfused = extra.get("fusion", "auto") == "off"
-    if idiom == "actors" and unfused:
-        raise InvalidSpecError("actors fuse the stages of a phase: fusion=off needs tasks", "--extra ray_idiom=tasks")
     if idiom != "auto":
         return str(idiom)
-    return "tasks" if unfused or extra.get("batch_size", 1) >= LARGE_BATCH else "actors"
+    return "tasks" if extra.get("batch_size", 1) >= LARGE_BATCH else "actors"
 
 
 def chosen_address(extra: dict[str, Any]) -> str | None:

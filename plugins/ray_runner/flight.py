@@ -49,9 +49,9 @@ class Flight:
         """Waits for a receipt from now on."""
         self._owed[receipt] = owner
 
-    def make_room(self) -> None:
-        """Waits until there is room for one more."""
-        while len(self._owed) >= self._window:
+    def make_room(self, number: int = 1) -> None:
+        """Waits until there is room for so many more."""
+        while len(self._owed) + number > self._window:
             # Several at once, as each wait costs the driver more than a receipt. The others keep the workers busy.
             self._land(max(1, self._window // 8))
 

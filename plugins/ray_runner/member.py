@@ -61,9 +61,7 @@ class Member:
         command = [str(program), "start", "--block", "--disable-usage-stats"]
         command += [f"--{name}={value}" for name, value in options.items()]
         with self._said.open("wb") as said:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
-            )
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
         self._wait_until_started()
 
     def _wait_until_started(self) -> None:

@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ def emitted(state: State, limit: int) -> Iterator[bytes]:
             yield batch
 
 
+@cache
 def node() -> str:
     """The node that calls this, as Ray names it."""
     return str(ray.get_runtime_context().get_node_id())
@@ -112,6 +114,6 @@ class Outcome:
     count: int
     sink_state: bytes
     work: Counter[str]
-    """How many batches each node did: those that ended there, of tasks; of actors, partitions of reductions too."""
+    """How often each node took a batch further: by a phase, or for `fusion=off` by a stage."""
     window: int
     """How many calls were under way at most."""

@@ -14,8 +14,7 @@ from typing import Any
 
 import ray
 from crossrun_engine import RunContext, Spec, State
-from flight import Flight, depth, slices, unwrapped
-from ray.exceptions import RayTaskError
+from flight import Flight, depth, slices
 from steps import Job, Outcome, Terminal, emitted, merged, node
 
 # How many states are merged in one task.
@@ -24,40 +23,47 @@ FAN_IN = 16
 # Items under way at most: this bounds what the object store holds of them.
 ITEMS_UNDER_WAY = 1 << 18
 
-# Where a batch was, how many items it had at the end, and the state of its sink, unless it ended at a keyed reduction.
-Receipt = tuple[str, int, bytes | None]
+# A batch between two tasks, and the nodes that it has been on: one for each task.
+Travelled = tuple[bytes, list[str]]
+
+# The nodes that a batch has been on, how many items it had at the end, and the state of its sink, unless it ended at a
+# keyed reduction.
+Receipt = tuple[list[str], int, bytes | None]
 
 
-def _close(terminal: Terminal) -> Any:
+def _close(terminal: Terminal, nodes: list[str]) -> Any:
     """A receipt, and after it what the batch gave to each partition of a keyed reduction."""
     states = terminal.close()
+    nodes = [*nodes, node()]
     if terminal.is_sink:
-        return node(), terminal.count, states[0]
-    return (node(), terminal.count, None), *states
+        return nodes, terminal.count, states[0]
+    return (nodes, terminal.count, None), *states
 
 
 @ray.remote
-def _source(job: Job, first: int, count: int) -> bytes:
-    return job.workload().source(first, count, 1)
+def _source(job: Job, first: int, count: int) -> Travelled:
+    return job.workload().source(first, count, 1), [node()]
 
 
 @ray.remote
-def _stage(job: Job, stage: int, batch: bytes) -> bytes:
-    return job.workload().run_stages(stage, stage + 1, batch)
+def _stage(job: Job, stage: int, travelled: Travelled) -> Travelled:
+    batch, nodes = travelled
+    return job.workload().run_stages(stage, stage + 1, batch), [*nodes, node()]
 
 
 @ray.remote
-def _end(job: Job, stage: int, partitions: int, batch: bytes) -> Any:
+def _end(job: Job, stage: int, partitions: int, travelled: Travelled) -> Any:
+    batch, nodes = travelled
     terminal = Terminal(job.workload(), stage, partitions)
     terminal.take(batch)
-    return _close(terminal)
+    return _close(terminal, nodes)
 
 
 @ray.remote
 def _source_to_end(job: Job, partitions: int, first: int, count: int) -> Any:
     terminal = Terminal(job.workload(), 1, partitions)
     terminal.produce(first, count)
-    return _close(terminal)
+    return _close(terminal, [])
 
 
 @ray.remote
@@ -67,8 +73,9 @@ def _merge(job: Job, stage: int, *states: bytes) -> bytes:
 
 
 @ray.remote(num_returns="streaming")
-def _emit(job: Job, stage: int, limit: int, *states: bytes) -> Iterator[bytes]:
-    yield from emitted(merged(job.workload(), stage, states), limit)
+def _emit(job: Job, stage: int, limit: int, *states: bytes) -> Iterator[Travelled]:
+    for batch in emitted(merged(job.workload(), stage, states), limit):
+        yield batch, [node()]
 
 
 @ray.remote
@@ -77,7 +84,7 @@ def _emit_to_end(job: Job, stage: int, limit: int, partitions: int, *states: byt
     terminal = Terminal(workload, stage + 1, partitions)
     for batch in emitted(merged(workload, stage, states), limit):
         terminal.carry(batch)
-    return _close(terminal)
+    return _close(terminal, [])
 
 
 class Tree:
@@ -161,8 +168,8 @@ class TaskRun:
         return Flight(self._window, self._context, self._landed)
 
     def _landed(self, owner: int, receipt: Receipt) -> None:
-        where, count, state = receipt
-        self._work[where] += 1
+        nodes, count, state = receipt
+        self._work.update(nodes)
         if state is not None:
             self._count += count
             self._sink.merge(state)

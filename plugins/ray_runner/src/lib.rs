@@ -32,7 +32,7 @@ fn options() -> Vec<Parameter> {
         Parameter::choice(
             "ray_idiom",
             "actors: a pool that keeps its states; tasks: stateless, and retried when a node is lost; auto: tasks for \
-             fusion=off and large batches, actors otherwise",
+             batches of 100000 items or more, actors otherwise",
             &["auto", "actors", "tasks"],
         ),
         Parameter::text(

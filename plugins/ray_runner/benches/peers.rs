@@ -1,0 +1,46 @@
+//! The ray backend beside what one would write without crossrun, as ratios in one run: `cargo bench -p ray_runner`.
+
+#![allow(missing_docs)]
+
+use peers::engine::words;
+use peers::{Engine, Pair, Point, heading};
+
+const ROUNDS: usize = 8;
+
+fn main() {
+    let ray = Engine::set_up("ray", env!("CARGO_MANIFEST_DIR"));
+    heading();
+    let waiting = Point {
+        workload: "scheduler_comparison",
+        items: 2000,
+        parallelism: 2,
+        extra: r#"{"batch_size": 1, "sleep_us": 500}"#,
+    };
+    let pipeline =
+        Point { workload: "pipeline", items: 20_000, parallelism: 2, extra: r#"{"batch_size": 100}"# };
+    let counting =
+        Point { workload: "word_count", items: 1_000_000, parallelism: 2, extra: r#"{"batch_size": 10000}"# };
+    for point in [waiting, pipeline, counting] {
+        ray.beside_script("handwritten.py", point, "not wholly above 1.05", ROUNDS);
+    }
+    // The workload of two stages: a map that waits, here for nothing, and a filter.
+    let two_stages = [
+        (r#"{"batch_size": 1, "sleep_us": 0}"#, "<= 0.25"),
+        (r#"{"batch_size": 1, "sleep_us": 0, "fusion": "off"}"#, "< 1"),
+    ];
+    for (extra, bar) in two_stages {
+        let original = || {
+            let mut command = ray.script("original.py");
+            command.args(["2000", "2"]);
+            words(command)[0].parse().unwrap_or(f64::NAN)
+        };
+        let point = Point { extra, ..waiting };
+        let name = format!("2000 items of no work, {extra}, beside the original layer's runner");
+        Pair { with: || ray.seconds(point), without: original }.compare(&name, bar, ROUNDS);
+    }
+    let null = Point { workload: "null", items: 0, parallelism: 2, extra: r#"{"batch_size": 1000}"# };
+    let [few, many] = [100_000, 1_000_000].map(|items| ray.peak_mib("ray", Point { items, ..null }));
+    println!(
+        "ray: peak of all processes at 10⁵ and 10⁶ null items, batch size 1000: {few:.0} and {many:.0} MiB"
+    );
+}
