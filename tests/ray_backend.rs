@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -222,6 +222,30 @@ fn without_a_set_up_the_command_for_it_is_shown() {
     let place = Place::new();
     place.stage(&library("ray"));
     place.crossrun(&["run", "--backend", "ray"]).code(3).says("crossrun setup ray");
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn a_ray_that_cannot_be_imported_is_told_with_what_makes_it_anew() {
+    let ray = ray();
+    // The same files under other names, so that what is written here is written here only.
+    let data = ray.data().with_file_name(format!("broken-ray-{}", std::process::id()));
+    let environment = ray.programs().parent().unwrap().to_owned();
+    let copy = data.join("environments/ray").join(environment.file_name().unwrap());
+    fs::create_dir_all(copy.parent().unwrap()).unwrap();
+    let linked = Command::new("cp").arg("-al").args([&environment, &copy]).status().unwrap();
+    assert!(linked.success());
+    let lib = fs::read_dir(copy.join("lib")).unwrap().flatten().next().unwrap().path();
+    let broken = lib.join("site-packages/ray/__init__.py");
+    fs::remove_file(&broken).unwrap();
+    fs::write(&broken, "raise ImportError('libnone.so.1: cannot open\\nshared object file')\n").unwrap();
+    let mut command = ray.run_command("ray", "--workload null");
+    command.env("CROSSRUN_DATA_DIR", &data);
+    let ran = Ran::of(command);
+    fs::remove_dir_all(data).unwrap();
+    let ran =
+        ran.code(3).says("Ray cannot be imported: ImportError: libnone.so.1: cannot open shared object file");
+    ran.says("; try: crossrun setup ray --remove && crossrun setup ray");
 }
 
 #[test]

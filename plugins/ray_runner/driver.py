@@ -14,7 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import surroundings
-from crossrun_engine import Driver, InvalidSpecError, Result, RunContext, Session, Spec, Workload, serve
+from crossrun_engine import (
+    Driver,
+    InvalidSpecError,
+    Result,
+    RunContext,
+    Session,
+    Spec,
+    UnavailableError,
+    Workload,
+    serve,
+)
 
 # From so many items on a batch is a large one.
 LARGE_BATCH = 100_000
@@ -56,6 +66,18 @@ def chosen_address(extra: dict[str, Any]) -> str | None:
     return address
 
 
+def _connect(address: str | None, session: Session) -> Any:
+    try:
+        # Not before: Ray reads the environment when it is imported.
+        from cluster import connect
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        # What is installed looks whole, so that a set-up alone would leave it as it is.
+        again = "crossrun setup ray --remove && crossrun setup ray"
+        raise UnavailableError(f"Ray cannot be imported: {reason}", again) from error
+    return connect(address, session)
+
+
 class RayDriver(Driver):
     """Keeps Ray for the session, with its workers started."""
 
@@ -67,11 +89,8 @@ class RayDriver(Driver):
     def open(self, session: Session) -> None:
         idiom, address = chosen_idiom(session.options), chosen_address(session.options)
         surroundings.prepare(address)
-        # Not before: Ray reads the environment when it is imported.
-        from cluster import connect
-
         self._session = session
-        self._cluster = connect(address, session)
+        self._cluster = _connect(address, session)
         if idiom == "actors":
             self._cluster.replicas()
         else:
