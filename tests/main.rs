@@ -15,6 +15,10 @@ mod doctor;
 mod exit_codes;
 mod fence;
 mod foreign_callers;
+#[path = "fuzz/src/lib.rs"]
+#[allow(unreachable_pub, dead_code)]
+mod fuzz;
+mod fuzz_corpus;
 mod inspection;
 mod installed_engine;
 mod invariants;

@@ -13,6 +13,8 @@ mod lineup;
 mod metg;
 mod observe;
 mod options;
+#[doc(hidden)]
+pub mod parsers;
 mod report;
 mod reports;
 mod reproduce;

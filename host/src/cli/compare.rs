@@ -2,7 +2,7 @@
 
 mod ledger;
 mod outcome;
-mod plan_file;
+pub(super) mod plan_file;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -193,7 +193,7 @@ impl Begun {
     fn again(host: &Host, arguments: &Arguments, run: &str) -> Result<Self, Problem> {
         let output_dir = arguments.output_dir(run);
         let file = PlanFile::read(&output_dir)?;
-        let plan = Plan::new(&file.matrix).map_err(|error| Problem::usage(error.to_string()))?;
+        let plan = file.plan().map_err(|error| Problem::usage(error.to_string()))?;
         file.check_unchanged(&plan, host)?;
         let done = ledger::recorded(&output_dir)?;
         Ok(Self { file, plan, output_dir, done })
@@ -216,7 +216,7 @@ impl Begun {
             backends: lineup::performers(&file.backends),
             libraries: lineup::library_files(&file.libraries),
             folders: folders.clone(),
-            timeout: Duration::from_secs_f64(file.timeout_seconds),
+            timeout: file.timeout(),
             warm_up: file.matrix.warm_up,
         };
         let mut rig = Rig::new(cast);

@@ -4,8 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
+use crate::record::config::{MAX_DEPTH, is_deeper};
+
 /// A count, as `1000`, `1_000` or `1e3`.
-pub(super) fn count(text: &str) -> Result<u64, String> {
+pub fn count(text: &str) -> Result<u64, String> {
     let digits = text.replace('_', "");
     if let Ok(count) = digits.parse() {
         return Ok(count);
@@ -18,7 +20,7 @@ pub(super) fn count(text: &str) -> Result<u64, String> {
 }
 
 /// How many operator calls may be in flight.
-pub(super) fn parallelism(text: &str) -> Result<u32, String> {
+pub fn parallelism(text: &str) -> Result<u32, String> {
     match count(text).map(u32::try_from) {
         Ok(Ok(parallelism)) if parallelism > 0 => Ok(parallelism),
         _ => Err(format!("{text:?} is not a whole number from 1 to {}", u32::MAX)),
@@ -42,7 +44,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
 }
 
 /// `extra.max_wait_seconds`, which is the original layer's way to limit a run.
-pub(super) fn max_wait(extra: &Map<String, Value>) -> Result<Option<Duration>, String> {
+pub fn max_wait(extra: &Map<String, Value>) -> Result<Option<Duration>, String> {
     let Some(value) = extra.get("max_wait_seconds") else { return Ok(None) };
     let seconds = value.as_f64().filter(|seconds| *seconds > 0.0);
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
@@ -60,7 +62,7 @@ pub(super) fn new_run_id(now: SystemTime) -> String {
 }
 
 /// A duration, as `10m`, `1h 30m` or `500ms`; a bare number is seconds.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a duration such as 90s, 10m or 1h");
     let duration = match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| wrong())?,
@@ -73,10 +75,13 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// One `KEY=VALUE` of `--extra`: the value is JSON where it parses as JSON, else a string.
-pub(super) fn extra(text: &str) -> Result<(String, Value), String> {
+pub fn extra(text: &str) -> Result<(String, Value), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => {
             let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+            if is_deeper(&value, MAX_DEPTH) {
+                return Err(format!("the value of {key} is nested deeper than {MAX_DEPTH} levels"));
+            }
             Ok((key.to_owned(), value))
         }
         _ => Err(format!("{text:?} is not KEY=VALUE")),
@@ -89,7 +94,7 @@ pub(super) fn extras(pairs: Vec<(String, Value)>) -> Map<String, Value> {
 }
 
 /// A run's name, which also names a folder: letters, digits, `.`, `_` and `-`.
-pub(super) fn run_id(text: &str) -> Result<String, String> {
+pub fn run_id(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let fits = (1..=128).contains(&text.len()) && text.chars().all(allowed) && !text.starts_with('.');
     if fits { Ok(text.to_owned()) } else { Err("a run id has 1 to 128 of: letters, digits, . _ -".into()) }
@@ -164,6 +169,9 @@ mod tests {
         assert_eq!(extra("fusion=off"), Ok(("fusion".into(), "off".into())));
         assert_eq!(extra("a=b=c"), Ok(("a".into(), "b=c".into())));
         assert_eq!(extra("list=[1]"), Ok(("list".into(), serde_json::json!([1]))));
+        let nested = |depth: usize| format!("a={}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(extra(&nested(MAX_DEPTH)).is_ok());
+        assert!(extra(&nested(MAX_DEPTH + 1)).unwrap_err().contains("deeper than 64"));
         assert!(extra("nothing").is_err());
         assert!(extra("=1").is_err());
     }

@@ -6,7 +6,7 @@ use super::{Death, Excess};
 
 /// One report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Report {
+pub enum Report {
     /// The worker has been started.
     Started,
     /// There can be no namespace, by this error of the system.
@@ -57,7 +57,7 @@ impl Report {
     }
 
     /// Sends this report. If nobody listens any more, the tree is about to be ended anyway.
-    pub(super) fn send(self, mut to: impl Write) {
+    pub fn send(self, mut to: impl Write) {
         let _ = to.write_all(&self.encode());
     }
 }
@@ -68,14 +68,17 @@ fn saturated(number: u32) -> i32 {
 
 /// Reports as they come in.
 #[derive(Debug, Default)]
-pub(super) struct Reports {
+pub struct Reports {
     bytes: Vec<u8>,
     closed: bool,
 }
 
 impl Reports {
     /// The next report that has come.
-    pub(super) fn read(&mut self, mut from: impl Read) -> io::Result<Option<Report>> {
+    ///
+    /// # Errors
+    /// Those of `from`; [`io::ErrorKind::InvalidData`] for what is no report.
+    pub fn read(&mut self, mut from: impl Read) -> io::Result<Option<Report>> {
         let mut chunk = [0; 64];
         while self.bytes.len() < LENGTH && !self.closed {
             match from.read(&mut chunk) {
@@ -93,7 +96,7 @@ impl Reports {
     }
 
     /// Whether all who could report are gone, and what they said has been read.
-    pub(super) fn closed(&self) -> bool {
+    pub fn closed(&self) -> bool {
         self.closed && self.bytes.len() < LENGTH
     }
 }

@@ -136,14 +136,22 @@ impl LockFile {
             }
             Err(error) => return Err(unreadable(error.to_string())),
         };
-        let lock: Self = serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
+        Self::parse(&text).map_err(unreadable)
+    }
+
+    /// Reads what [`LockFile::write`] wrote.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
+        let lock: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         if lock.version != VERSION {
             let version = lock.version;
-            return Err(unreadable(format!("it has version {version}, this crossrun knows {VERSION}")));
+            return Err(format!("it has version {version}, this crossrun knows {VERSION}"));
         }
         let mut names = std::collections::HashSet::new();
         match lock.plugins.iter().find(|listed| !names.insert((&listed.kind, &listed.name))) {
-            Some(twice) => Err(unreadable(format!("it lists {} {} twice", twice.kind, twice.name))),
+            Some(twice) => Err(format!("it lists {} {} twice", twice.kind, twice.name)),
             None => Ok(lock),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use crate::cli::lineup::Part;
 use crate::cli::{Exit, Problem};
 use crate::compare::model::Rigor;
 use crate::inspect;
-use crate::plan::{Matrix, Plan};
+use crate::plan::{Matrix, Plan, PlanError};
 use crate::record::{Library, SystemProfile};
 
 /// The version of the file.
@@ -20,7 +21,7 @@ const FILE: &str = "plan.json";
 
 /// What a run was begun with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct PlanFile {
+pub struct PlanFile {
     pub(super) version: u32,
     /// The plan that the matrix gave when the run was begun.
     pub(super) plan_hash: String,
@@ -69,14 +70,36 @@ impl PlanFile {
                 .with_remedy("--output-dir DIR, if it is elsewhere")
         })?;
         let unreadable = |why: String| Problem::usage(format!("{} cannot be read: {why}", path.display()));
-        let file: Self = serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
+        Self::parse(&text).map_err(unreadable)
+    }
+
+    /// Reads what [`PlanFile::create`] wrote.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
+        let file: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         if file.version != VERSION {
-            return Err(unreadable(format!(
-                "it has version {}, this crossrun knows {VERSION}",
-                file.version
-            )));
+            return Err(format!("it has version {}, this crossrun knows {VERSION}", file.version));
+        }
+        if file.timeout_seconds <= 0.0 {
+            return Err(format!("timeout_seconds is {}, but must be above 0", file.timeout_seconds));
         }
         Ok(file)
+    }
+
+    /// The plan of the run.
+    ///
+    /// # Errors
+    /// When nothing can be planned for its matrix.
+    pub fn plan(&self) -> Result<Plan, PlanError> {
+        Plan::new(&self.matrix)
+    }
+
+    /// When a single run is ended.
+    pub fn timeout(&self) -> Duration {
+        // More seconds than a duration can have are as good as all of them.
+        Duration::try_from_secs_f64(self.timeout_seconds).unwrap_or(Duration::MAX)
     }
 
     /// Only what is the same, and may still be loaded, may be gone on with: otherwise the rows of one run would not belong
@@ -103,5 +126,26 @@ impl PlanFile {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_is_none_is_refused_and_one_beyond_all_is_all() {
+        let seed = include_str!("../../../../tests/fuzz/corpus/specs/plan");
+        let with = |seconds: &str| {
+            seed.replace("\"timeout_seconds\":600.0", &format!("\"timeout_seconds\":{seconds}"))
+        };
+        assert_eq!(PlanFile::parse(seed.as_bytes()).unwrap().timeout(), Duration::from_secs(600));
+        for none in ["0", "-1", "-1e300"] {
+            assert!(
+                PlanFile::parse(with(none).as_bytes()).unwrap_err().contains("timeout_seconds"),
+                "{none}"
+            );
+        }
+        assert_eq!(PlanFile::parse(with("1e300").as_bytes()).unwrap().timeout(), Duration::MAX);
     }
 }
