@@ -153,6 +153,10 @@ fn check_records(folder: &Path, ran: &Ran) {
 }
 
 fn trial(harm: &Harm, phase: Phase, shelter: &str) {
+    // Several bombs at once would use up the machine's numbers for processes.
+    static BOMB: Mutex<()> = Mutex::new(());
+    let bombs = harm.behaviour.starts_with("fork");
+    let _one = bombs.then(|| BOMB.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     let what = format!("{} in {} with namespaces {shelter}", harm.what, phase.word());
     let in_spec = !matches!(phase, Load | Probe);
     let (spec, at) = if in_spec { (harm.behaviour, phase) } else { ("none", Run) };
@@ -283,7 +287,7 @@ fn listing(suspect: &files::Suspect) {
     let trace = place.path().join("trace");
     let mut command = place.command(&["backends", "--json"]);
     command.env("CROSSRUN_TEST_TRACE", &trace);
-    as_somebody_else(&place, &mut command);
+    place.give_to_nobody(&mut command);
     let ran = Fenced::run(place, command, suspect.what).ran.code(0);
     assert!(!trace.exists(), "it was opened: {}", ran.explain());
     let rows = ran.json();
@@ -297,38 +301,6 @@ fn listing(suspect: &files::Suspect) {
     let is_well = |row: &Value| row["name"] == "native" && row["status"] == "available";
     let clash = suspect.reason == "has the same name";
     assert!(clash || rows.as_array().unwrap().iter().any(is_well), "{}", ran.explain());
-}
-
-/// Root may read everything: as root, the command runs as nobody, to whom everything in the place is given.
-fn as_somebody_else(place: &Place, command: &mut Command) {
-    const NOBODY: u32 = 65534;
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
-    let executable = place.path().join("crossrun");
-    std::fs::copy(crate::support::executable(), &executable).unwrap();
-    std::fs::create_dir_all(place.path().join("t")).unwrap();
-    give(place.path(), NOBODY);
-    let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-    let environment: Vec<_> =
-        command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
-    *command = Command::new(executable);
-    command.args(arguments).current_dir(place.path());
-    for (name, value) in environment {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    std::os::unix::process::CommandExt::uid(command, NOBODY);
-    std::os::unix::process::CommandExt::gid(command, NOBODY);
-}
-
-fn give(path: &Path, user: u32) {
-    std::os::unix::fs::lchown(path, Some(user), Some(user)).unwrap();
-    if path.is_dir() && !path.is_symlink() {
-        std::fs::read_dir(path).unwrap().flatten().for_each(|entry| give(&entry.path(), user));
-    }
 }
 
 fn libraries() {

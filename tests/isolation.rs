@@ -1,9 +1,10 @@
 //! Whatever a backend does to its process costs one row that says so, and nothing of it is left running.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-use crate::support::{Place, Ran, eventually, processes_of_sessions_of, processes_with_word};
+use crate::support::{NOBODY, Place, Ran, eventually, processes_of_sessions_of, processes_with_word};
 
 /// Runs with namespaces and without: both ways of keeping a tree together must hold.
 const SHELTERS: [&str; 2] = ["on", "off"];
@@ -95,6 +96,8 @@ fn the_temporary_folder_of_a_session_goes_with_it_however_it_ends() {
             let mut command = place.misbehaving_command(behaviour, "run", &["--timeout", "5s", "--no-lock"]);
             command.env("CROSSRUN_NAMESPACES", shelter).env("TMPDIR", &temporary);
             command.env("CROSSRUN_TEST_LITTER", &note);
+            // Root may enter every folder.
+            place.give_to_nobody(&mut command);
             Ran::of(command).code(code);
             let folder = PathBuf::from(std::fs::read_to_string(&note).unwrap());
             assert_eq!(folder.parent(), Some(temporary.as_path()), "{behaviour}");
@@ -104,8 +107,9 @@ fn the_temporary_folder_of_a_session_goes_with_it_however_it_ends() {
         }
         let mut command = place.misbehaving_command("litter+sleep", "run", &["--no-lock"]);
         command.env("CROSSRUN_NAMESPACES", shelter).env("TMPDIR", &temporary);
-        command.env("CROSSRUN_TEST_LITTER", &note).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
+        command.env("CROSSRUN_TEST_LITTER", &note);
+        place.give_to_nobody(&mut command);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         eventually("the backend litters", || note.exists());
         child.kill().unwrap();
         child.wait().unwrap();
@@ -184,4 +188,19 @@ fn this_process_never_maps_a_plugin_even_while_it_runs() {
     assert!(processes_of_sessions_of(child.id()).into_iter().any(maps_plugin));
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn a_user_without_rights_gets_a_namespace_too_where_the_system_allows_it() {
+    let place = Place::with_misbehaving();
+    let mut command = place.misbehaving_command("litter", "run", &["-v"]);
+    place.give_to_nobody(&mut command);
+    let mut probe = Command::new("unshare");
+    probe.args(["--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "true"]);
+    if rustix::process::geteuid().is_root() {
+        probe.uid(NOBODY).gid(NOBODY);
+    }
+    let allowed = probe.status().is_ok_and(|status| status.success());
+    let ran = Ran::of(command).code(0);
+    assert_eq!(!ran.stderr().contains("no namespace for workers here"), allowed, "{}", ran.explain());
 }

@@ -102,11 +102,21 @@ pub(super) fn probed(host: &Host) -> Result<Vec<Row>, Problem> {
 fn probe_all(host: &Host, folders: &Folders) -> Vec<Row> {
     std::thread::scope(|scope| {
         let runners = host.survey().runners.items();
-        let probes: Vec<_> =
-            runners.map(|runner| (runner, scope.spawn(|| probe(host, runner, folders)))).collect();
-        let row = |(runner, probe): (&Inspected, std::thread::ScopedJoinHandle<'_, Row>)| {
-            probe.join().unwrap_or_else(|_| rejected(runner, "it could not be asked".into(), None))
-        };
+        let probes: Vec<_> = runners
+            .map(|runner| {
+                let probe = move || probe(host, runner, folders);
+                (runner, std::thread::Builder::new().spawn_scoped(scope, probe))
+            })
+            .collect();
+        let row =
+            |(runner, probing): (&Inspected, std::io::Result<std::thread::ScopedJoinHandle<'_, Row>>)| {
+                let unasked = || rejected(runner, "it could not be asked".into(), None);
+                match probing {
+                    Ok(probing) => probing.join().unwrap_or_else(|_| unasked()),
+                    // A machine on which no thread can be had is asked one by one.
+                    Err(_) => probe(host, runner, folders),
+                }
+            };
         probes.into_iter().map(row).collect()
     })
 }

@@ -10,7 +10,10 @@ use std::os::fd::BorrowedFd;
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{getegid, geteuid};
-use rustix::thread::{UnshareFlags, unshare_unsafe};
+use rustix::thread::{
+    CapabilitySet, UnshareFlags, capabilities, clear_ambient_capability_set,
+    configure_capability_in_ambient_set, set_capabilities, unshare_unsafe,
+};
 
 /// Makes the next children of this process, which has one thread, live in a namespace of their own. Files are as before: this
 /// process goes on seeing them, and itself among all processes.
@@ -27,7 +30,17 @@ pub(super) fn enter() -> io::Result<()> {
         fs::write("/proc/self/setgroups", "deny")?;
         fs::write("/proc/self/uid_map", format!("{user} {user} 1", user = user.as_raw()))?;
         fs::write("/proc/self/gid_map", format!("{group} {group} 1", group = group.as_raw()))?;
+        keep_right_to_mount()?;
     }
+    Ok(())
+}
+
+/// Whoever is not root loses the rights in the new namespace with the next program, but for those that are kept on purpose.
+fn keep_right_to_mount() -> io::Result<()> {
+    let mut rights = capabilities(None)?;
+    rights.inheritable |= CapabilitySet::SYS_ADMIN;
+    set_capabilities(None, rights)?;
+    configure_capability_in_ambient_set(CapabilitySet::SYS_ADMIN, true)?;
     Ok(())
 }
 
@@ -39,6 +52,8 @@ pub(super) fn mount_proc() -> io::Result<()> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount(c"proc", c"/proc", c"proc", flags, None)?;
+    // The worker needs no rights.
+    clear_ambient_capability_set()?;
     Ok(())
 }
 

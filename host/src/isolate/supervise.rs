@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
     Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, kill_process, pidfd_open, set_child_subreaper,
-    setrlimit, setsid,
+    setpriority_process, setrlimit, setsid,
 };
 
 use super::logs::Logs;
@@ -16,6 +16,9 @@ use super::orders::Orders;
 use super::reports::Report;
 use super::watch::{self, Watch};
 use super::{CORES, Cores, Death, INIT, MARKER, Shelter, init, namespace, scratch, tree};
+
+/// The priority of the process that watches, as `nice` counts it.
+const URGENT: i32 = -10;
 
 /// What the hidden command does: its arguments are its orders; standard input is the control socket, standard output the
 /// worker's channel, standard error the log.
@@ -99,10 +102,7 @@ fn as_subreaper(orders: &Orders, guard: &mut Guard) -> io::Result<()> {
         Report::Died(death).send(&guard.control);
         Report::Leftovers(init::count_leftovers()).send(&guard.control);
     }
-    tree::end(|| {
-        while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
-        tree::descendants()
-    });
+    tree::end_descendants();
     let marker = std::env::var(MARKER).unwrap_or_default();
     if !marker.is_empty() {
         tree::end_marked(&marker);
@@ -139,6 +139,8 @@ impl Guard {
     /// Watches the tree until `child` ends, the host is gone, or the tree has too much, which the host is told.
     fn stand_until_ended(&mut self, child: Pid) -> io::Result<Ended> {
         let process = pidfd_open(child, PidfdFlags::empty())?;
+        // Where that is allowed, no crowd below keeps this process from its looks. What was started before keeps its own.
+        let _ = setpriority_process(None, URGENT);
         let tick = Timespec::try_from(watch::TICK).ok();
         loop {
             let mut polled = [

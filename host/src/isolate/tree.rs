@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, getpgrp, kill_process, kill_process_group};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitOptions, getpgrp, kill_process, kill_process_group, wait};
 
 use super::MARKER;
 
@@ -59,9 +61,29 @@ pub(super) fn descendants() -> Vec<Member> {
 }
 
 /// Every process below this one, those that wait to be reaped included: they have a number, too, of which a machine has only
-/// so many.
+/// so many. What this costs depends on the tree alone, where the system lists children, and else on the whole machine. A
+/// child of a process that just ends may be missing.
 pub(super) fn own_family() -> Vec<Member> {
-    below(own_pid()).into_iter().map(Member::from).collect()
+    let own = own_pid();
+    if !Path::new(&format!("/proc/{own}/task/{own}/children")).exists() {
+        return below(own).into_iter().map(Member::from).collect();
+    }
+    let mut unseen = children(own);
+    let mut family = Vec::new();
+    while let Some(pid) = unseen.pop() {
+        unseen.extend(children(pid));
+        family.extend(process(pid).map(Member::from));
+    }
+    family
+}
+
+/// The children of all threads of a process.
+fn children(pid: i32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .collect()
 }
 
 /// Every process below `root`, those that wait to be reaped included: what they used still counts.
@@ -96,16 +118,33 @@ fn own_pid() -> i32 {
 
 /// Kills every process of the session `marker` until none is left.
 pub(super) fn end_marked(marker: &str) {
-    end(|| marked(marker));
+    end(|| marked(marker), <[Member]>::is_empty);
 }
 
-/// Kills what `find` finds until it finds nothing.
-pub(super) fn end(mut find: impl FnMut() -> Vec<Member>) {
+/// Kills every process below this one, which gets the orphans among them as its children, until it has no children.
+pub(super) fn end_descendants() {
+    // A look finds nothing where each process starts the next and leaves before it is looked at; the system knows better.
+    end(descendants, |_| has_no_children());
+}
+
+/// Reaps what has ended, and says whether nothing else is there.
+fn has_no_children() -> bool {
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) | Err(Errno::INTR) => {}
+            Ok(None) => return false,
+            Err(_) => return true,
+        }
+    }
+}
+
+/// Kills what `find` finds until that is `done` with.
+fn end(mut find: impl FnMut() -> Vec<Member>, done: impl Fn(&[Member]) -> bool) {
     let deadline = Instant::now() + VANISH;
     stop(&mut find, deadline);
     loop {
         let found = find();
-        if found.is_empty() || Instant::now() > deadline {
+        if done(&found) || Instant::now() > deadline {
             return;
         }
         kill_groups(&found);
@@ -156,6 +195,7 @@ mod tests {
         let pid = child.id() as i32;
         let pids = |members: Vec<Member>| members.into_iter().map(|member| member.pid).collect::<Vec<_>>();
         assert!(pids(descendants()).contains(&pid));
+        assert!(pids(own_family()).contains(&pid));
         assert_eq!(pids(marked(&marker)), [pid]);
         assert!(!pids(marked("another")).contains(&pid));
         end_marked(&marker);

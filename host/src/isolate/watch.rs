@@ -15,6 +15,8 @@ use super::{Excess, Limits, tree};
 pub(super) const TICK: Duration = Duration::from_millis(100);
 /// How much longer than a look the pause after it is.
 const PAUSE: u32 = 250;
+/// The longest pause, however large the tree is.
+const LONGEST: Duration = Duration::from_secs(5);
 /// So many new tasks on this machine since the last look are reason to look at once.
 const SURGE: u64 = 256;
 
@@ -84,7 +86,7 @@ impl Watch {
 }
 
 fn pause_after(before: Duration) -> Duration {
-    (processor_time().saturating_sub(before) * PAUSE).max(TICK)
+    (processor_time().saturating_sub(before) * PAUSE).clamp(TICK, LONGEST)
 }
 
 /// By the processor's clock, as waiting for a processor costs nobody anything.

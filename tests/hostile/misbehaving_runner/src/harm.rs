@@ -117,11 +117,11 @@ fn allocate() {
     harm("sleep");
 }
 
-/// Doubles until something stops it: at two thousand processes it ends by itself, lest a host that does not stop it cost
+/// Doubles until something stops it: at three hundred processes it ends by itself, lest a host that does not stop it cost
 /// the machine.
 fn fork_bomb() {
     let count = shared_count();
-    while count.fetch_add(1, Ordering::Relaxed) < 2000 {
+    while count.fetch_add(1, Ordering::Relaxed) < 300 {
         // SAFETY: none: that there are ever more of this process is what the host must survive.
         unsafe { fork() };
     }
