@@ -1,15 +1,18 @@
 //! The dask backend on the real package: right answers in every shape, failures as failures, nothing left behind.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::installed_engine::{Installed, library, shapes};
-use crate::support::{Place, Ran};
+use crate::network::Network;
+use crate::support::{Place, Ran, eventually, plugin, processes_of_sessions_of};
 
 fn dask() -> Installed {
     Installed::new("dask")
@@ -35,6 +38,22 @@ fn two_reductions_in_a_row_are_right() {
             "--workload count_of_counts --items 500 --parallelism 3 batch_size=9 fusion={fusion}"
         ));
     }
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn the_scheduler_keeps_no_more_of_a_reduction_the_more_batches_there_are() {
+    let mut script = dask().script("tests/bounded.py");
+    script.arg(plugin("standard_workloads"));
+    Ran::of(script).code(0);
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn the_script_to_compare_with_computes_the_same() {
+    let dask = dask();
+    dask.agrees_with_script("handwritten.py", "pipeline", 100, 7);
+    dask.agrees_with_script("handwritten.py", "word_count", 300, 7);
 }
 
 #[test]
@@ -70,35 +89,165 @@ fn without_a_set_up_the_command_for_it_is_shown() {
     place.crossrun(&["run", "--backend", "dask"]).code(3).says("crossrun setup dask");
 }
 
-/// A scheduler and workers as processes of their own. They are killed at the end.
+/// A run on two workers of its own, as soon as both are at work on it.
+fn at_work(dask: &Installed, items: u32) -> Child {
+    let words = format!("--workload scheduler_comparison --items {items} --parallelism 2 sleep_us=20000");
+    let mut command = dask.run_command("dask", &words);
+    let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Starting this engine takes longer than what is waited for elsewhere.
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while workers_of(&running).len() < 2 {
+        assert!(Instant::now() < deadline, "nobody works");
+        assert!(running.try_wait().unwrap().is_none(), "it has ended");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running
+}
+
+/// The worker processes of a session that are at work: they have opened the library.
+fn workers_of(running: &Child) -> Vec<u32> {
+    let mut processes = processes_of_sessions_of(running.id());
+    processes.retain(|process| {
+        let maps = std::fs::read_to_string(format!("/proc/{process}/maps")).unwrap_or_default();
+        command_line(*process).contains("multiprocessing.spawn") && maps.contains("standard_workloads")
+    });
+    processes
+}
+
+fn command_line(process: u32) -> String {
+    let line = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).into_owned()
+}
+
+fn kill(process: u32) {
+    kill_process(Pid::from_raw(i32::try_from(process).unwrap()).unwrap(), Signal::KILL).unwrap();
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn a_worker_process_that_is_killed_is_made_up_for() {
+    let dask = dask();
+    let running = at_work(&dask, 1000);
+    kill(workers_of(&running)[0]);
+    let ran = Ran::ended(running).code(0);
+    assert_eq!(ran.json()["metadata"]["verified"], true, "{}", ran.explain());
+    dask.left_nothing(&ran);
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn nothing_is_left_of_a_driver_that_is_killed() {
+    let dask = dask();
+    let running = at_work(&dask, 100_000);
+    let host = running.id();
+    let driver = processes_of_sessions_of(host).into_iter().find(|process| {
+        let line = command_line(*process);
+        line.contains("python_engine") && !line.contains("multiprocessing")
+    });
+    kill(driver.unwrap());
+    let ran = Ran::ended(running).code(4).says("the driver of dask was killed by signal 9 (SIGKILL)");
+    assert_eq!(processes_of_sessions_of(host), [0; 0], "{}", ran.explain());
+    dask.left_nothing(&ran);
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn nothing_is_left_of_a_host_that_is_killed() {
+    let dask = dask();
+    let mut running = at_work(&dask, 100_000);
+    let host = running.id();
+    running.kill().unwrap();
+    running.wait().unwrap();
+    eventually("no process is left", || processes_of_sessions_of(host).is_empty());
+    eventually("no file is left", || std::fs::read_dir(dask.temporary()).unwrap().next().is_none());
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn it_listens_on_this_machine_only_and_nowhere_in_particular() {
+    let dask = dask();
+    let mut running = at_work(&dask, 100_000);
+    let processes = processes_of_sessions_of(running.id());
+    let ports = "import psutil, sys\n\
+        for process in sys.argv[1:]:\n    \
+            for found in psutil.Process(int(process)).net_connections():\n        \
+                if found.status == 'LISTEN':\n            print(found.laddr.ip, found.laddr.port)";
+    let mut command = Command::new(dask.programs().join("python"));
+    command.args(["-c", ports]).args(processes.iter().map(u32::to_string));
+    let listening = Ran::of(command).code(0).stdout();
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert!(listening.lines().count() >= 3, "the scheduler and two workers listen: {listening}");
+    for line in listening.lines() {
+        assert!(line.starts_with("127.0.0.1 "), "{line}");
+        assert!(!line.ends_with(" 8786") && !line.ends_with(" 8787"), "{line}");
+    }
+}
+
+/// A scheduler and a worker of one thread on machine 0, and another such worker on machine 1. They are killed at the end.
 struct Cluster {
-    processes: Vec<Child>,
+    network: Network,
     address: String,
+    processes: Vec<Child>,
     folder: TempDir,
 }
 
+/// Who is who among the processes of a cluster.
+const SCHEDULER: usize = 0;
+const WORKERS: [usize; 2] = [1, 2];
+
 impl Cluster {
-    /// One worker with one thread on each of two loopback addresses, which Dask takes for two machines.
-    fn start(programs: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let address = format!("tcp://127.0.0.1:{port}");
-        let mut cluster = Self { processes: Vec::new(), address, folder: tempfile::tempdir().unwrap() };
-        let (address, port) = (cluster.address.clone(), port.to_string());
-        cluster.spawn(programs, &["scheduler", "--host", "127.0.0.1", "--port", &port, "--no-dashboard"]);
-        for host in ["127.0.0.1", "127.0.0.2"] {
-            cluster.spawn(
-                programs,
-                &["worker", &address, "--host", host, "--nthreads", "1", "--no-dashboard", "--no-nanny"],
-            );
+    fn start(dask: &Installed) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+        let network = Network::new();
+        let address = format!("tcp://{}:{port}", network.address(0));
+        let folder = tempfile::tempdir().unwrap();
+        let mut cluster = Self { network, address: address.clone(), processes: Vec::new(), folder };
+        let own = cluster.network.address(0);
+        let port = ["--port", &port, "--dashboard-address", &format!("{own}:0")];
+        cluster.spawn(dask, 0, &[["scheduler"].as_slice(), &port].concat());
+        for machine in [0, 1] {
+            cluster.spawn(dask, machine, &["worker", &address, "--nthreads", "1"]);
         }
+        cluster.wait_for(dask, "joined");
         cluster
     }
 
-    fn spawn(&mut self, programs: &Path, arguments: &[&str]) {
-        let mut command = Command::new(programs.join("dask"));
-        command.args(arguments).current_dir(self.folder.path());
+    fn spawn(&mut self, dask: &Installed, machine: usize, arguments: &[&str]) {
+        let mut command = self.network.command(machine, dask.programs().join("dask"));
+        command.args(arguments).args(["--host", self.network.address(machine), "--no-dashboard"]);
+        command.current_dir(self.folder.path());
         command.env("DASK_CONFIG", "/dev/null").env("TMPDIR", self.folder.path());
+        // A node is a group, so that all of it can be killed at once: a worker has a nanny.
+        command.process_group(0);
         self.processes.push(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    }
+
+    /// Waits until both workers have `joined` or are `busy`.
+    fn wait_for(&self, dask: &Installed, what: &str) {
+        let mut script = dask.script("tests/wait_for.py");
+        script.args([&self.address, what, "2"]);
+        Ran::of(self.network.moved(0, &script)).code(0);
+    }
+
+    /// crossrun on machine 0, with this cluster.
+    fn command(&self, dask: &Installed, words: &str) -> Command {
+        let words = format!("{words} --parallelism 2 --timeout 240s dask_address={}", self.address);
+        self.network.moved(0, &dask.run_command("dask", &words))
+    }
+
+    /// A run that is in the middle: both workers have done something, and have more to do.
+    fn running(&self, dask: &Installed, words: &str) -> JoinHandle<Ran> {
+        let command = self.command(dask, words);
+        let running = std::thread::spawn(|| Ran::of(command));
+        self.wait_for(dask, "busy");
+        running
+    }
+
+    /// Takes a node away, with all of its processes.
+    fn kill(&self, node: usize) {
+        let group = Pid::from_child(&self.processes[node]);
+        let _ = kill_process_group(group, Signal::KILL);
     }
 
     /// The libraries and the code that are there.
@@ -111,61 +260,90 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        for node in 0..self.processes.len() {
+            self.kill(node);
+        }
         for process in &mut self.processes {
-            let _ = process.kill();
             let _ = process.wait();
         }
     }
 }
 
-/// Runs until both workers have joined.
-fn on_both(dask: &Installed, cluster: &Cluster, words: &str) -> Value {
-    let words = format!("{words} dask_address={}", cluster.address);
-    let deadline = Instant::now() + Duration::from_secs(40);
-    loop {
-        let ran = dask.run(&format!("{words} --nodes 2"));
-        if ran.output.status.success() || Instant::now() > deadline {
-            return ran.code(0).json();
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
-}
+/// A run of about ten seconds or more, of each kind.
+const LONG: [&str; 2] = [
+    "--workload scheduler_comparison --items 1000 sleep_us=20000",
+    "--workload word_count --items 400000 batch_size=100 fusion=off",
+];
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
 fn two_nodes_share_the_work_and_are_left_as_they_were() {
     let dask = dask();
-    let cluster = Cluster::start(&dask.programs());
-    let words = "--workload word_count --items 2000 --parallelism 2 batch_size=20";
-    let record = on_both(&dask, &cluster, words);
-    let native = Ran::of(dask.run_command("native", words)).code(0).json();
-    assert_eq!(record["metadata"]["checksum"], native["metadata"]["checksum"]);
-    let metrics = &record["metadata"]["raw_metrics"];
-    assert_eq!(metrics["nodes"], 2, "{metrics}");
-    let work = metrics["node_work"].as_object().unwrap();
-    assert!(work.len() == 2 && work.values().all(|tasks| tasks.as_u64().unwrap() > 0), "{metrics}");
-    assert_eq!(cluster.shipped(), 0, "something stayed on the cluster");
-    let address = &cluster.address;
-    dask.run(&format!("--workload null --nodes 3 dask_address={address}")).code(3).says("there are 2");
+    let cluster = Cluster::start(&dask);
+    for shape in [
+        "--workload word_count --items 2000 batch_size=20",
+        "--workload pipeline --items 2000 batch_size=20 fusion=off",
+    ] {
+        let ran = Ran::of(cluster.command(&dask, &format!("{shape} --nodes 2"))).code(0);
+        let record = ran.json();
+        let native = Ran::of(dask.run_command("native", &format!("{shape} --parallelism 2"))).code(0).json();
+        assert_eq!(record["metadata"]["checksum"], native["metadata"]["checksum"], "{shape}");
+        let metrics = &record["metadata"]["raw_metrics"];
+        assert_eq!(metrics["nodes"], 2, "{metrics}");
+        let work = metrics["node_work"].as_object().unwrap();
+        for machine in [0, 1] {
+            let tasks = &work[cluster.network.address(machine)];
+            assert!(tasks.as_u64().unwrap() > 0, "{metrics}");
+        }
+        assert_eq!(cluster.shipped(), 0, "something stayed on the cluster");
+        dask.left_nothing(&ran);
+    }
+    Ran::of(cluster.command(&dask, "--workload null --nodes 3")).code(3).says("but there are 2");
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn a_worker_that_is_killed_does_not_cost_an_answer() {
+fn a_node_that_is_killed_does_not_cost_an_answer() {
     let dask = dask();
-    let mut cluster = Cluster::start(&dask.programs());
-    on_both(&dask, &cluster, "--workload null --items 4");
-    let words = format!(
-        "--workload scheduler_comparison --items 400 --parallelism 2 sleep_us=20000 dask_address={}",
-        cluster.address
-    );
-    let command = dask.run_command("dask", &words);
-    let running = std::thread::spawn(|| Ran::of(command));
-    crate::support::eventually("the workers have the library", || cluster.shipped() >= 4);
-    std::thread::sleep(Duration::from_millis(500));
-    cluster.processes[2].kill().unwrap();
-    let record = running.join().unwrap().code(0).json();
-    assert_eq!(record["metadata"]["verified"], true, "{record}");
+    for words in LONG {
+        let cluster = Cluster::start(&dask);
+        let running = cluster.running(&dask, words);
+        cluster.kill(WORKERS[1]);
+        let ran = running.join().unwrap().code(0);
+        let record = ran.json();
+        assert_eq!(record["metadata"]["verified"], true, "{record}");
+        let own = cluster.network.address(0);
+        let work = record["metadata"]["raw_metrics"]["node_work"].as_object().unwrap();
+        assert_eq!(work.keys().collect::<Vec<_>>(), [own], "who is lost has taken its count with it");
+        dask.left_nothing(&ran);
+    }
+}
+
+/// A run on a cluster of which `nodes` are killed in the middle fails, and says so.
+fn fails_without(nodes: &[usize], reason: &str) {
+    let dask = dask();
+    let cluster = Cluster::start(&dask);
+    let running = cluster.running(&dask, LONG[0]);
+    for node in nodes {
+        cluster.kill(*node);
+    }
+    let ran = running.join().unwrap().code(4).says("LostError: ").says(reason);
+    let record = ran.json();
+    assert_eq!((&record["success_rate"], &record["throughput"]), (&json!(0.0), &Value::Null));
+    dask.left_nothing(&ran);
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn without_any_worker_left_the_run_fails() {
+    fails_without(&WORKERS, "all 2 workers of this run");
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn without_its_scheduler_the_run_fails() {
+    // Whether a call to it fails first or the watch over it: both are told.
+    fails_without(&[SCHEDULER], "scheduler");
 }
 
 #[test]
@@ -174,4 +352,10 @@ fn a_cluster_that_is_not_there_is_an_error_with_its_address() {
     let dask = dask();
     dask.run("--workload null dask_address=tcp://127.0.0.1:1").code(3).says("no Dask scheduler answers");
     dask.run("--workload null dask_address=nowhere:x").says("dask_address").code(2);
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn more_machines_than_there_are_is_an_error() {
+    dask().run("--workload null --nodes 2").code(3).says("there is 1").says("dask_address");
 }

@@ -39,6 +39,7 @@ mod run;
 mod sage_backend;
 mod selftest;
 mod spark_backend;
+mod spark_cluster;
 mod support;
 mod timely_backend;
 mod trust;

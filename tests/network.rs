@@ -1,7 +1,9 @@
 //! Two machines for clusters of more than one node: network namespaces that a cable joins, where this system lets a test
 //! make them; elsewhere two addresses of this machine, which engines take for two.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -92,6 +94,20 @@ fn ip(arguments: &[&str]) -> bool {
     let mut command = Command::new("ip");
     let status = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
+}
+
+/// Where process `pid` listens, in hex as the kernel says it.
+pub(crate) fn listens_at(pid: u32) -> Vec<String> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let links = descriptors.filter_map(|entry| fs::read_link(entry.path()).ok());
+    let own: HashSet<String> = links.map(|link| link.to_string_lossy().into_owned()).collect();
+    let tables =
+        ["tcp", "tcp6"].map(|name| fs::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default());
+    let sockets = tables.iter().flat_map(|table| table.lines().skip(1));
+    let fields = sockets.map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let listening =
+        fields.filter(|fields| fields[3] == "0A" && own.contains(&format!("socket:[{}]", fields[9])));
+    listening.map(|fields| fields[1].to_owned()).collect()
 }
 
 #[test]

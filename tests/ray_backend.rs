@@ -1,6 +1,5 @@
 //! The ray backend on the real package: right answers in every shape, failures as failures, nothing left behind.
 
-use std::collections::HashSet;
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::installed_engine::{ITEMS, Installed, library};
+use crate::network::listens_at;
 use crate::support::{Place, Ran, eventually, plugin, processes_of_sessions_of, repository};
 
 fn ray() -> Installed {
@@ -163,20 +163,6 @@ fn at_work(ray: &Installed, words: &str) -> Child {
         processes_of_sessions_of(run.id())
     });
     run
-}
-
-/// Where process `pid` listens, in hex as the kernel says it.
-fn listens_at(pid: u32) -> Vec<String> {
-    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    let links = descriptors.filter_map(|entry| fs::read_link(entry.path()).ok());
-    let own: HashSet<String> = links.map(|link| link.to_string_lossy().into_owned()).collect();
-    let tables =
-        ["tcp", "tcp6"].map(|name| fs::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default());
-    let sockets = tables.iter().flat_map(|table| table.lines().skip(1));
-    let fields = sockets.map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let listening =
-        fields.filter(|fields| fields[3] == "0A" && own.contains(&format!("socket:[{}]", fields[9])));
-    listening.map(|fields| fields[1].to_owned()).collect()
 }
 
 #[test]

@@ -1,40 +1,43 @@
 //! The spark backend on the real package: right answers in every shape, failures as failures, nothing left behind.
 
+use std::env;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
-use crate::installed_engine::{Installed, shapes};
-use crate::support::{Ran, eventually};
+use crate::installed_engine::{Installed, library, shapes};
+use crate::network::listens_at;
+use crate::support::{Place, Ran, eventually, processes_of_sessions_of};
 
-/// The backend, if there is a Java for it.
-fn spark() -> Option<Installed> {
-    has_java().then(|| Installed::new("spark"))
+pub(crate) fn spark() -> Installed {
+    need_java();
+    Installed::new("spark")
 }
 
-fn with_samples() -> Option<Installed> {
-    has_java().then(|| Installed::with_samples("spark"))
-}
-
-fn has_java() -> bool {
-    let found = Command::new("java").arg("-version").output().is_ok_and(|output| output.status.success());
-    if !found {
-        println!("skipped: no Java");
-    }
-    found
+/// What is not there cannot be tested, and a test of nothing must not pass.
+fn need_java() {
+    let home = env::var_os("JAVA_HOME").filter(|home| !home.is_empty());
+    let java = home.map_or("java".into(), |home| Path::new(&home).join("bin/java"));
+    let found = Command::new(java).arg("-version").output().is_ok_and(|output| output.status.success());
+    let remedy = "install Java 17 or later, such as with: sudo apt install openjdk-17-jre-headless";
+    assert!(found, "this test needs Java on the PATH or in JAVA_HOME, and there is none: {remedy}");
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
 fn every_workload_comes_to_what_it_comes_to_on_native() {
-    let Some(spark) = spark() else { return };
+    let spark = spark();
     // Starting Java takes long: a part of the shapes, in which every workload is, and every value of every setting.
     for (words, own) in shapes().step_by(3) {
         let record = spark.agrees_with_native(&words, &own);
-        assert_eq!(record["metadata"]["raw_metrics"]["nodes"], 1);
+        let metrics = &record["metadata"]["raw_metrics"];
+        assert_eq!(metrics["nodes"], 1);
+        let idiom = if own == "fusion=off" { "a message for each" } else { "mapPartitions" };
+        assert!(metrics["idiom"].as_str().unwrap().starts_with(idiom), "{own}: {metrics}");
         assert_eq!(record["metadata"]["versions"]["pyspark"], "4.3.0");
     }
 }
@@ -42,7 +45,8 @@ fn every_workload_comes_to_what_it_comes_to_on_native() {
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
 fn two_reductions_in_a_row_are_right() {
-    let Some(spark) = with_samples() else { return };
+    need_java();
+    let spark = Installed::with_samples("spark");
     for fusion in ["auto", "off"] {
         spark.verified(&format!(
             "--workload count_of_counts --items 500 --parallelism 3 batch_size=9 fusion={fusion}"
@@ -52,15 +56,23 @@ fn two_reductions_in_a_row_are_right() {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
+fn the_script_to_compare_with_computes_the_same() {
+    let spark = spark();
+    spark.agrees_with_script("handwritten.py", "pipeline", 100, 7);
+    spark.agrees_with_script("handwritten.py", "word_count", 300, 7);
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn what_fails_in_an_operator_fails_the_run_with_its_reason() {
-    let Some(spark) = with_samples() else { return };
-    spark.tells_of_faults();
+    need_java();
+    Installed::with_samples("spark").tells_of_faults();
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
 fn a_scheduler_is_reported_as_what_it_was() {
-    let Some(spark) = spark() else { return };
+    let spark = spark();
     assert_eq!(spark.scheduled("load_aware"), ("load_aware".into(), "[]".into()));
     let (name, text) = spark.scheduled("newest");
     assert!(name == "default" && text.contains("unknown to Spark"), "{name} {text}");
@@ -69,99 +81,152 @@ fn a_scheduler_is_reported_as_what_it_was() {
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
 fn no_more_operators_work_at_once_than_were_asked_for() {
-    let Some(spark) = spark() else { return };
+    let spark = spark();
     // Each item waits 20 ms, so 50 items take at least one second of somebody's time.
-    let words = "--workload scheduler_comparison --items 50 --parallelism 2 sleep_us=20000";
-    let record = spark.verified(words);
-    assert!(record["duration_seconds"].as_f64().unwrap() >= 0.5, "{record}");
+    for fusion in ["auto", "off"] {
+        let words = "--workload scheduler_comparison --items 50 --parallelism 2 sleep_us=20000";
+        let record = spark.verified(&format!("{words} fusion={fusion}"));
+        assert!(record["duration_seconds"].as_f64().unwrap() >= 0.5, "{record}");
+    }
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn a_master_that_is_none_is_refused() {
-    let Some(spark) = spark() else { return };
-    spark.run("--workload null spark_master=nowhere").code(2).says("spark_master");
-    spark.run("--workload null spark_master=spark://127.0.0.1:1").code(3).says("no Spark master answers");
+fn what_it_cannot_run_is_refused_with_the_reason() {
+    let spark = spark();
+    let run = |words: &str| spark.run(&format!("--workload null {words}"));
+    for master in ["nowhere", "local[2]", "yarn", "spark://"] {
+        run(&format!("spark_master={master}")).code(2).says("--extra spark_master=spark://HOST:PORT");
+    }
+    for master in ["spark://127.0.0.1:1", "spark://127.0.0.1", "spark://127.0.0.1:99999"] {
+        run(&format!("spark_master={master}")).code(3).says("no Spark master answers");
+    }
+    run("--nodes 2").code(3).says("2 nodes were asked for").says("spark_master");
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn without_java_it_says_so_and_how_to_get_it() {
-    let Some(spark) = spark() else { return };
-    let refused = |home: &str, search: &Path| {
+fn without_a_java_that_fits_it_says_so_and_how_to_get_one() {
+    // This needs no Java.
+    let spark = Installed::new("spark");
+    let folder = spark.place.path().join("java");
+    fs::create_dir_all(folder.join("bin")).unwrap();
+    let refused = |home: &str, search: &Path, words: &str| {
         let mut command = spark.run_command("spark", "--workload null");
         command.env("JAVA_HOME", home).env("PATH", search);
-        Ran::of(command).code(3).says("spark needs Java 17").says("install")
+        let ran = Ran::of(command).code(3).says("spark needs Java 17 or later").says(words).says("install");
+        assert_eq!(ran.stderr().lines().filter(|line| line.starts_with("error:")).count(), 1);
     };
-    refused("", spark.place.path());
-    refused("/no/such", Path::new("/usr/bin"));
+    let programs = Path::new("/usr/bin");
+    let none = "and there is no java on the PATH or in JAVA_HOME; try: ";
+    refused("", spark.place.path(), none);
+    refused("/no/such", programs, none);
+    let home = folder.to_str().unwrap();
+    let java = |script: &str| {
+        let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
+        let mut writer = Command::new("sh");
+        writer.args(["-c", write]).arg(folder.join("bin/java")).arg(script);
+        assert!(writer.status().unwrap().success());
+    };
+    java("echo 'openjdk version \"11.0.2\" 2019-01-15' >&2");
+    refused(home, programs, "bin/java is 11.0.2; try: ");
+    java("echo 'Error: could not find libjava.so' >&2; exit 2");
+    refused(home, programs, "bin/java does not work: Error: could not find libjava.so; try: ");
+    fs::write(folder.join("release"), "JAVA_VERSION=\"1.8.0_392\"\n").unwrap();
+    refused(home, programs, "bin/java is 1.8.0_392; try: ");
 }
 
-/// A master and workers as processes of their own. They are killed at the end.
-struct Cluster {
-    processes: Vec<Child>,
-    address: String,
-    folder: TempDir,
-    programs: PathBuf,
+#[test]
+fn without_a_set_up_the_command_for_it_is_shown() {
+    let place = Place::new();
+    place.stage(&library("spark"));
+    place.crossrun(&["run", "--backend", "spark"]).code(3).says("crossrun setup spark");
 }
 
-impl Cluster {
-    /// One worker with one core on each of two loopback addresses, which Spark takes for two machines.
-    fn start(programs: PathBuf) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let address = format!("127.0.0.1:{port}");
-        let folder = tempfile::tempdir().unwrap();
-        let mut cluster =
-            Self { processes: Vec::new(), address: format!("spark://{address}"), folder, programs };
-        cluster.spawn("127.0.0.1", &["master.Master", "--port", &port.to_string()]);
-        eventually("the master listens", || TcpStream::connect(&address).is_ok());
-        for host in ["127.0.0.1", "127.0.0.2"] {
-            let work = cluster.folder.path().join(host);
-            let how = ["worker.Worker", "--cores", "1", "--memory", "1g", "--work-dir"];
-            let own = [work.to_str().unwrap(), &cluster.address.clone()];
-            cluster.spawn(host, &[how.as_slice(), own.as_slice()].concat());
-        }
-        cluster
-    }
+fn command_line(pid: u32) -> String {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ")
+}
 
-    fn spawn(&mut self, host: &str, arguments: &[&str]) {
-        let libraries = fs::read_dir(self.programs.parent().unwrap().join("lib")).unwrap().flatten();
-        let folders = libraries.map(|entry| entry.path().join("site-packages/pyspark"));
-        let home = folders.into_iter().find(|path| path.exists()).unwrap();
-        let mut command = Command::new(home.join("bin/spark-class"));
-        let (class, rest) = arguments.split_first().unwrap();
-        command.arg(format!("org.apache.spark.deploy.{class}"));
-        command.args(["--host", host, "--webui-port", "0"]).args(rest);
-        command.env("SPARK_LOCAL_IP", host).env("SPARK_LOCAL_DIRS", self.folder.path());
-        command.env("PYSPARK_PYTHON", self.programs.join("python"));
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        self.processes.push(command.spawn().unwrap());
+/// Waits until one of the processes runs an operator: a Python worker of Spark with a library of workloads in it.
+pub(crate) fn until_at_work(mut processes: impl FnMut() -> Vec<u32>) {
+    let is_at_work = |pid: u32| {
+        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+        let has_library =
+            maps.lines().any(|line| line.contains("standard_workloads") || line.contains("/crossrun-"));
+        has_library && command_line(pid).contains("pyspark.daemon")
+    };
+    // Starting Java takes longer than what is waited for elsewhere.
+    let deadline = Instant::now() + Duration::from_secs(180);
+    while !processes().into_iter().any(is_at_work) {
+        assert!(Instant::now() < deadline, "nobody worked");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        for process in &mut self.processes {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
+/// A run that takes minutes, as soon as the engine is at work on it.
+fn at_work(spark: &Installed) -> Child {
+    let words = "--workload scheduler_comparison --items 20000 --parallelism 2 sleep_us=20000";
+    let mut command = spark.run_command("spark", words);
+    let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until_at_work(|| {
+        assert!(run.try_wait().unwrap().is_none(), "it ended");
+        processes_of_sessions_of(run.id())
+    });
+    run
+}
+
+/// The first process of the run in whose command line these words are.
+fn process_of(run: &Child, words: &str) -> Pid {
+    let processes = processes_of_sessions_of(run.id());
+    let found = processes.into_iter().find(|pid| command_line(*pid).contains(words)).unwrap();
+    Pid::from_raw(i32::try_from(found).unwrap()).unwrap()
+}
+
+/// Demands that it failed with these words, and that neither process nor file is left.
+fn died(spark: &Installed, run: Child, words: &str) {
+    let id = run.id();
+    let ran = Ran::ended(run).code(4).says(words);
+    let record = ran.json();
+    assert_eq!((&record["success_rate"], &record["throughput"]), (&0.0.into(), &Value::Null));
+    assert!(processes_of_sessions_of(id).is_empty(), "{}", ran.explain());
+    spark.left_nothing(&ran);
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn two_nodes_share_the_work() {
-    let Some(spark) = spark() else { return };
-    let cluster = Cluster::start(spark.programs());
-    let words = "--workload word_count --items 2000 --parallelism 2 batch_size=20";
-    let own = format!("--nodes 2 spark_master={}", cluster.address);
-    let record = spark.verified(&format!("{words} {own}"));
-    let native = Ran::of(spark.run_command("native", words)).code(0).json();
-    assert_eq!(record["metadata"]["checksum"], native["metadata"]["checksum"]);
-    let metrics = &record["metadata"]["raw_metrics"];
-    assert_eq!(metrics["nodes"], 2, "{metrics}");
-    let work = metrics["node_work"].as_object().unwrap();
-    assert!(work.len() == 2 && work.values().all(|tasks| tasks.as_u64().unwrap() > 0), "{metrics}");
-    let words = format!("--workload null --nodes 3 spark_master={}", cluster.address);
-    spark.run(&words).code(3).says("offered 2");
+fn a_session_listens_on_loopback_only_and_leaves_nothing_when_its_driver_is_killed() {
+    let spark = spark();
+    let run = at_work(&spark);
+    let processes = processes_of_sessions_of(run.id());
+    let ports: Vec<String> = processes.iter().flat_map(|pid| listens_at(*pid)).collect();
+    assert!(ports.len() >= 3, "Java and Python listen at {ports:?} only");
+    for port in &ports {
+        let loopback = ["0100007F:", "0000000000000000FFFF00000100007F:"];
+        assert!(loopback.iter().any(|address| port.starts_with(address)), "{ports:?}");
+        // 4040 is where the web interface would be.
+        assert!(!port.ends_with(":0FC8"), "{ports:?}");
+    }
+    kill_process(process_of(&run, "/python_engine/"), Signal::KILL).unwrap();
+    died(&spark, run, "the driver of spark was killed by signal 9 (SIGKILL)");
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn a_java_that_is_killed_fails_the_run_and_is_named() {
+    let spark = spark();
+    let run = at_work(&spark);
+    kill_process(process_of(&run, "org.apache.spark.deploy.SparkSubmit"), Signal::KILL).unwrap();
+    died(&spark, run, "Spark's Java process was killed by signal 9");
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn nothing_is_left_when_the_host_is_killed() {
+    let spark = spark();
+    let mut run = at_work(&spark);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    eventually("no process of the session is left", || processes_of_sessions_of(run.id()).is_empty());
+    eventually("no file is left", || fs::read_dir(spark.temporary()).unwrap().next().is_none());
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Union
@@ -10,10 +11,9 @@ from typing import Union
 from crossrun_engine import State, Workload, item_count
 from distributed import get_worker
 
-# A state in the bytes in which it travels; nothing if no item came to it.
+# A state in the bytes in which it travels; nothing if no item came to it. A batch ends as a list of them: one state of
+# the sink, or one of a keyed reduction for each partition.
 Encoded = Union[bytes, None]
-# Where a batch ends: one state of the sink, or one of a keyed reduction for each partition.
-Ended = Union[Encoded, list[Encoded]]
 
 # How many tasks this process has run, so that a cluster can say which of its nodes did work.
 tally: Counter[str] = Counter()
@@ -36,9 +36,7 @@ class Reference:
     def open(self) -> Workload:
         """The workload in this process. It stays open there: opening it again is only looking it up."""
         tally["tasks"] += 1
-        path = self.path or str(
-            Path(get_worker().local_directory, folder_name(self.sha256), "workload.so")
-        )
+        path = self.path or str(Path(get_worker().local_directory, folder_name(self.sha256), "workload.so"))
         return Workload(path, self.sha256, self.spec)
 
 
@@ -61,76 +59,58 @@ def advance(batch: bytes, *, reference: Reference, stage: int) -> bytes:
     return reference.open().run_stages(stage, stage + 1, batch)
 
 
-def split(batch: bytes, *, reference: Reference, stage: int, partitions: int) -> list[bytes]:
-    """A batch, split by key."""
-    return reference.open().split(stage, batch, partitions)
+def fold(batch: bytes, *, reference: Reference, chain: Chain) -> list[Encoded]:
+    """A batch, taken into states at the end of its chain."""
+    return _end(reference.open(), chain, batch)
 
 
-def fold_sink(batch: bytes, *, reference: Reference, stage: int) -> Encoded:
-    """A batch, taken into a state of the sink."""
-    return _folded(reference.open(), stage, batch)
-
-
-def fold_part(parts: list[bytes], *, reference: Reference, stage: int, partition: int) -> Encoded:
-    """One partition's part of a batch, taken into a state of the keyed reduction."""
-    return _folded(reference.open(), stage, parts[partition])
-
-
-def through(first: int, count: int, *, reference: Reference, chain: Chain) -> Ended:
+def through(first: int, count: int, *, reference: Reference, chain: Chain) -> list[Encoded]:
     """A slice of the source, taken to the end of its chain in one task."""
     workload = reference.open()
     return _end(workload, chain, workload.source(first, count, chain.end))
 
 
-def combine(ended: list[Ended], *, reference: Reference, stage: int, partition: int) -> Encoded:
-    """The states of one partition, as one."""
-    merged = _merged(reference.open(), stage, partition, ended)
-    return None if merged is None else _closed(merged)
+def combine(apart: list[list[Encoded]], *, reference: Reference, stage: int) -> list[Encoded]:
+    """States of a keyed reduction, combined for each partition."""
+    workload = reference.open()
+    return [_combined(workload, stage, states) for states in zip(*apart)]
 
 
 def emit(
-    ended: list[Ended], *, reference: Reference, stage: int, partition: int, batch_size: int
+    apart: list[list[Encoded]], *, reference: Reference, stage: int, partition: int, batch_size: int
 ) -> list[bytes]:
     """All that comes out of one partition of a keyed reduction, in batches."""
-    batches = []
-    state = _merged(reference.open(), stage, partition, ended)
-    while state is not None and item_count(batch := state.emit(batch_size)):
-        batches.append(batch)
-    return batches
+    return list(_emitted(reference.open(), stage, [states[partition] for states in apart], batch_size))
 
 
-def pick(batches: list[bytes], number: int) -> bytes:
+def count(batches: list[bytes], *, reference: Reference) -> int:
+    """How many batches there are."""
+    return len(batches)
+
+
+def pick(batches: list[bytes], number: int, *, reference: Reference) -> bytes:
     """One of several batches."""
     return batches[number]
 
 
 def emit_through(
-    ended: list[Ended],
-    *,
-    reference: Reference,
-    stage: int,
-    partition: int,
-    batch_size: int,
-    chain: Chain,
-) -> Ended:
+    apart: list[list[Encoded]], *, reference: Reference, stage: int, partition: int, batch_size: int, chain: Chain
+) -> list[Encoded]:
     """All that comes out of one partition, taken to the end of its chain in one task."""
     workload = reference.open()
-    state = _merged(workload, stage, partition, ended)
     ends = [workload.new_state(chain.end) for _ in range(chain.partitions)]
-    while state is not None and item_count(batch := state.emit(batch_size)):
-        batch = workload.run_stages(chain.start, chain.end, batch)
-        parts = [batch] if chain.end == workload.sink else workload.split(chain.end, batch, chain.partitions)
-        for end, part in zip(ends, parts):
+    for batch in _emitted(workload, stage, [states[partition] for states in apart], batch_size):
+        for end, part in zip(ends, _parts(workload, chain, workload.run_stages(chain.start, chain.end, batch))):
             end.fold(part)
-    encoded: list[Encoded] = [_closed(end) for end in ends]
-    return encoded[0] if chain.end == workload.sink else encoded
+    return [_closed(end) for end in ends]
 
 
-def _end(workload: Workload, chain: Chain, batch: bytes) -> Ended:
-    if chain.end == workload.sink:
-        return _folded(workload, chain.end, batch)
-    parts = workload.split(chain.end, batch, chain.partitions)
-    return [_folded(workload, chain.end, part) for part in parts]
+def _end(workload: Workload, chain: Chain, batch: bytes) -> list[Encoded]:
+    return [_folded(workload, chain.end, part) for part in _parts(workload, chain, batch)]
+
+
+def _parts(workload: Workload, chain: Chain, batch: bytes) -> list[bytes]:
+    return [batch] if chain.end == workload.sink else workload.split(chain.end, batch, chain.partitions)
 
 
 def _folded(workload: Workload, stage: int, batch: bytes) -> Encoded:
@@ -146,15 +126,24 @@ def _closed(state: State) -> bytes:
         return state.encode()
 
 
-def _merged(workload: Workload, stage: int, partition: int, ended: list[Ended]) -> State | None:
-    """The states of one partition, merged; nothing if no item came to any."""
-    merged = None
-    for one in ended:
-        encoded = one[partition] if isinstance(one, list) else one
-        if encoded is not None:
-            merged = merged or workload.new_state(stage)
-            merged.merge(encoded)
+def _combined(workload: Workload, stage: int, states: Sequence[Encoded]) -> Encoded:
+    """The states of one partition, as one. What one batch alone has come to stays as it is."""
+    present = [state for state in states if state is not None]
+    return _closed(_merged(workload, stage, present)) if len(present) > 1 else next(iter(present), None)
+
+
+def _merged(workload: Workload, stage: int, states: Iterable[bytes]) -> State:
+    merged = workload.new_state(stage)
+    for state in states:
+        merged.merge(state)
     return merged
+
+
+def _emitted(workload: Workload, stage: int, states: Sequence[Encoded], batch_size: int) -> Iterator[bytes]:
+    """The batches that come out of the states of one partition."""
+    with _merged(workload, stage, [state for state in states if state is not None]) as state:
+        while item_count(batch := state.emit(batch_size)):
+            yield batch
 
 
 def reset_tally() -> None:

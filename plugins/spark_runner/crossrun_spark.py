@@ -167,14 +167,6 @@ def sink(phase: Phase, batches: Iterable[bytes]) -> Iterator[Numbered]:
         yield 0, state.encode()
 
 
-def merge(phase: Phase, one: Numbered, other: Numbered) -> Numbered:
-    """Two states of the sink, as one."""
-    with phase.reference.open().new_state(phase.end) as state:
-        state.merge(one[1])
-        state.merge(other[1])
-        return 0, state.encode()
-
-
 def own_number(number: int) -> int:
     """The partition that a number stands for: what is shuffled was split already."""
     return number

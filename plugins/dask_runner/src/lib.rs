@@ -1,8 +1,8 @@
 //! The dask backend: futures of Dask's distributed scheduler, on worker processes of this machine or on a cluster that
 //! already exists.
 //!
-//! `driver.py` takes a workload's plan through Dask, `crossrun_dask.py` is what its workers run, and `shipment.py` brings
-//! both the library and the code to the workers of a cluster; [`python_engine`] does the rest.
+//! `run.py` takes a workload's plan through the workers of `cluster.py`, `crossrun_dask.py` is what they run;
+//! [`python_engine`] installs the package and runs the driver.
 
 use plugin_api::Parameter;
 use python_engine::{Engine, PythonRange, PythonRunner};
@@ -16,8 +16,13 @@ static DASK: Engine = Engine {
     python: PythonRange::new((3, 11), (3, 14)),
     driver: include_str!("../driver.py"),
     files: &[
+        ("cluster.py", include_str!("../cluster.py")),
         ("crossrun_dask.py", include_str!("../crossrun_dask.py")),
+        ("flight.py", include_str!("../flight.py")),
+        ("reduction.py", include_str!("../reduction.py")),
+        ("run.py", include_str!("../run.py")),
         ("shipment.py", include_str!("../shipment.py")),
+        ("surroundings.py", include_str!("../surroundings.py")),
     ],
     options,
     import_check: "distributed",

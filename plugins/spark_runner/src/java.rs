@@ -1,17 +1,57 @@
-//! Whether there is a Java, as Spark's own scripts look for one. Nothing is started.
+//! Whether there is a Java, as Spark's own scripts look for one, and which.
 
 use std::env;
 use std::ffi::OsStr;
+use std::fmt;
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The oldest version on which Spark runs.
+const OLDEST: u32 = 17;
 
 /// Why Spark cannot start.
-pub(crate) const MISSING: &str =
-    "spark needs Java 17 or later, and there is no java on the PATH or in JAVA_HOME";
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    Missing,
+    /// A Java of another version.
+    Old {
+        java: PathBuf,
+        version: String,
+    },
+    /// It does not tell its version.
+    Broken {
+        java: PathBuf,
+        why: String,
+    },
+}
 
-/// Whether `JAVA_HOME`, or else the `PATH`, leads to a Java.
-pub(crate) fn found() -> bool {
-    is_in(env::var_os("JAVA_HOME").as_deref(), env::var_os("PATH").as_deref())
+impl fmt::Display for Unfit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "spark needs Java {OLDEST} or later, ")?;
+        match self {
+            Self::Missing => formatter.write_str("and there is no java on the PATH or in JAVA_HOME"),
+            Self::Old { java, version } => write!(formatter, "but {} is {version}", java.display()),
+            Self::Broken { java, why } => write!(formatter, "but {} does not work: {why}", java.display()),
+        }
+    }
+}
+
+/// Whether `JAVA_HOME`, or else the `PATH`, leads to a Java that is new enough as far as files tell. Nothing is started.
+pub(crate) fn look() -> Result<(), Unfit> {
+    let java = here().ok_or(Unfit::Missing)?;
+    match noted_version(&java) {
+        Some(version) => new_enough(java, version),
+        None => Ok(()),
+    }
+}
+
+/// The same, by asking it.
+pub(crate) fn ask() -> Result<(), Unfit> {
+    let java = here().ok_or(Unfit::Missing)?;
+    let version = told_version(&java)?;
+    new_enough(java, version)
 }
 
 /// A command that gets one.
@@ -25,45 +65,125 @@ pub(crate) fn remedy() -> &'static str {
     }
 }
 
+fn here() -> Option<PathBuf> {
+    find(env::var_os("JAVA_HOME").as_deref(), env::var_os("PATH").as_deref())
+}
+
 /// Spark's scripts take `JAVA_HOME` at its word, and look at the `PATH` only without it.
-fn is_in(home: Option<&OsStr>, search: Option<&OsStr>) -> bool {
-    match home.filter(|home| !home.is_empty()) {
-        Some(home) => is_executable(&Path::new(home).join("bin/java")),
-        None => search
-            .is_some_and(|path| env::split_paths(path).any(|folder| is_executable(&folder.join("java")))),
-    }
+fn find(home: Option<&OsStr>, search: Option<&OsStr>) -> Option<PathBuf> {
+    let mut places: Box<dyn Iterator<Item = PathBuf>> = match home.filter(|home| !home.is_empty()) {
+        Some(home) => Box::new(std::iter::once(Path::new(home).join("bin/java"))),
+        None => Box::new(env::split_paths(search?).map(|folder| folder.join("java"))),
+    };
+    places.find(|place| is_executable(place))
 }
 
 fn is_executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
 }
 
+/// What the file `release` says, which distributions of Java have beside `bin`.
+fn noted_version(java: &Path) -> Option<String> {
+    let release = java.canonicalize().ok()?.parent()?.parent()?.join("release");
+    let text = fs::read_to_string(release).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("JAVA_VERSION="))?;
+    Some(line.trim_matches('"').to_owned())
+}
+
+/// What it says when it is asked: the first line has the version in quotation marks.
+fn told_version(java: &Path) -> Result<String, Unfit> {
+    let broken = |why: String| Unfit::Broken { java: java.into(), why };
+    let asked = Command::new(java).arg("-version").stdin(Stdio::null()).output();
+    let output = asked.map_err(|error| broken(error.to_string()))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let version = said.lines().find_map(|line| line.split('"').nth(1));
+    match version.filter(|_| output.status.success()) {
+        Some(version) => Ok(version.to_owned()),
+        None => Err(broken(said.lines().next().unwrap_or("it said nothing").to_owned())),
+    }
+}
+
+fn new_enough(java: PathBuf, version: String) -> Result<(), Unfit> {
+    match feature(&version) {
+        Some(feature) if feature >= OLDEST => Ok(()),
+        _ => Err(Unfit::Old { java, version }),
+    }
+}
+
+/// 17 of `17.0.15` and of `17-ea`, 8 of `1.8.0_392`.
+fn feature(version: &str) -> Option<u32> {
+    let mut numbers = version.split(|character: char| !character.is_ascii_digit());
+    let first = numbers.next()?.parse().ok()?;
+    if first == 1 { numbers.next()?.parse().ok() } else { Some(first) }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
-    /// A folder with `bin/java` of these permissions.
-    fn home(mode: u32) -> tempfile::TempDir {
+    /// A folder with a `bin/java` of these permissions that runs `script`.
+    fn home(mode: u32, script: &str) -> tempfile::TempDir {
         let home = tempfile::tempdir().unwrap();
         fs::create_dir(home.path().join("bin")).unwrap();
         let java = home.path().join("bin/java");
-        fs::write(&java, "").unwrap();
-        fs::set_permissions(java, fs::Permissions::from_mode(mode)).unwrap();
+        // Written by another process, so that none of this one's has it open when it is started.
+        let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod \"$2\" \"$0\"";
+        let mut writer = Command::new("sh");
+        writer.args(["-c", write]).arg(java).arg(script).arg(format!("{mode:o}"));
+        assert!(writer.status().unwrap().success());
         home
     }
 
     #[test]
     fn it_is_found_on_the_path_or_in_its_home() {
-        let (good, bad) = (home(0o755), home(0o644));
+        let (good, bad) = (home(0o755, ""), home(0o644, ""));
         let bin = |home: &tempfile::TempDir| home.path().join("bin").into_os_string();
         let search = env::join_paths([bin(&bad), bin(&good)]).unwrap();
-        assert!(is_in(None, Some(&search)));
-        assert!(!is_in(None, Some(&bin(&bad))));
-        assert!(!is_in(None, None));
-        assert!(is_in(Some(good.path().as_os_str()), None));
-        assert!(is_in(Some(OsStr::new("")), Some(&search)));
-        assert!(!is_in(Some(bad.path().as_os_str()), Some(&search)), "a wrong JAVA_HOME hides the PATH");
+        let java = good.path().join("bin/java");
+        assert_eq!(find(None, Some(&search)).as_ref(), Some(&java));
+        assert_eq!(find(None, Some(&bin(&bad))), None);
+        assert_eq!(find(None, None), None);
+        assert_eq!(find(Some(good.path().as_os_str()), None).as_ref(), Some(&java));
+        assert_eq!(find(Some(OsStr::new("")), Some(&search)), Some(java));
+        let hidden = find(Some(bad.path().as_os_str()), Some(&search));
+        assert_eq!(hidden, None, "a wrong JAVA_HOME hides the PATH");
+    }
+
+    #[test]
+    fn its_version_is_read_without_starting_it() {
+        let home = home(0o755, "touch \"$0.started\"");
+        let java = home.path().join("bin/java");
+        assert_eq!(noted_version(&java), None);
+        fs::write(home.path().join("release"), "IMPLEMENTOR=\"x\"\nJAVA_VERSION=\"11.0.2\"\n").unwrap();
+        assert_eq!(noted_version(&java).as_deref(), Some("11.0.2"));
+        assert!(!home.path().join("bin/java.started").exists());
+    }
+
+    #[test]
+    fn its_version_is_what_it_says_itself() {
+        let old = home(0o755, "echo 'openjdk version \"1.8.0_392\"' >&2");
+        assert_eq!(told_version(&old.path().join("bin/java")), Ok("1.8.0_392".into()));
+        let told = "echo 'Picked up JAVA_TOOL_OPTIONS: -Xmx1g' >&2; echo 'java version \"21\" 2023' >&2";
+        let new = home(0o755, told);
+        assert_eq!(told_version(&new.path().join("bin/java")), Ok("21".into()));
+        let broken = home(0o755, "echo 'Error: could not find libjava.so' >&2; exit 2");
+        let why = told_version(&broken.path().join("bin/java")).unwrap_err().to_string();
+        assert!(why.ends_with("does not work: Error: could not find libjava.so"), "{why}");
+    }
+
+    #[test]
+    fn versions_before_17_are_refused() {
+        for (version, fits) in [
+            ("17.0.15", true),
+            ("17-ea", true),
+            ("25", true),
+            ("11.0.2", false),
+            ("1.8.0_392", false),
+            ("x", false),
+        ] {
+            assert_eq!(new_enough("/j".into(), version.into()).is_ok(), fits, "{version}");
+        }
+        let old = new_enough("/j".into(), "11.0.2".into()).unwrap_err();
+        assert_eq!(old.to_string(), "spark needs Java 17 or later, but /j is 11.0.2");
     }
 }

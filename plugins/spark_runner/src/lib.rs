@@ -1,8 +1,9 @@
 //! The spark backend: resilient distributed datasets of Apache Spark, in a Java process of this machine or on a cluster
 //! that already exists.
 //!
-//! `driver.py` takes a workload's plan through Spark, `crossrun_spark.py` is what its Python workers run; [`python_engine`]
-//! installs the package and runs the driver. Java is not installed from here: `java` looks for it.
+//! `driver.py` runs a workload as a job and watches it, `lineage.py` makes Spark's datasets of a plan, `crossrun_spark.py`
+//! is what Spark's Python workers run, `engine.py` starts and stops Spark, and `cluster.py` knows its machines.
+//! [`python_engine`] installs the package and runs the driver. Java is not installed from here: `java` looks for it.
 
 mod java;
 
@@ -20,7 +21,12 @@ static SPARK: Engine = Engine {
     build_requirements: include_str!("../build-requirements.txt"),
     python: PythonRange::new((3, 11), (3, 13)),
     driver: include_str!("../driver.py"),
-    files: &[("crossrun_spark.py", include_str!("../crossrun_spark.py"))],
+    files: &[
+        ("cluster.py", include_str!("../cluster.py")),
+        ("crossrun_spark.py", include_str!("../crossrun_spark.py")),
+        ("engine.py", include_str!("../engine.py")),
+        ("lineage.py", include_str!("../lineage.py")),
+    ],
     options,
     import_check: "pyspark",
 };
@@ -48,9 +54,9 @@ impl WorkloadRunner for SparkRunner {
     }
 
     fn is_available(&self) -> Availability {
-        match (self.0.is_available(), java::found()) {
-            (Availability::Available, false) => {
-                Availability::Unavailable { reason: java::MISSING.into(), remedy: java::remedy().into() }
+        match (self.0.is_available(), java::look()) {
+            (Availability::Available, Err(unfit)) => {
+                Availability::Unavailable { reason: unfit.to_string(), remedy: java::remedy().into() }
             }
             (availability, _) => availability,
         }
@@ -61,9 +67,9 @@ impl WorkloadRunner for SparkRunner {
     }
 
     fn open(&mut self, session: &Session) -> Result<(), RunnerError> {
-        if !java::found() {
-            return Err(RunnerError::new(ErrorKind::Unavailable, java::MISSING).with_remedy(java::remedy()));
-        }
+        java::ask().map_err(|unfit| {
+            RunnerError::new(ErrorKind::Unavailable, unfit.to_string()).with_remedy(java::remedy())
+        })?;
         self.0.open(session)
     }
 

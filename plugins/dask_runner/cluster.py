@@ -1,0 +1,206 @@
+"""The Dask that a session uses: worker processes of this machine, or a cluster that already runs."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import cloudpickle
+import crossrun_dask as tasks
+import dask
+import shipment
+from crossrun_dask import Reference
+from crossrun_engine import InvalidSpecError, Session, UnavailableError, UnsupportedError, Workload
+from distributed import Client, LocalCluster
+
+# Seconds that a cluster has to answer.
+ANSWERING = 10
+
+# Tasks that are sent to a worker thread at once. Dask sends one or two, and one more when one is done, which makes the
+# way to the scheduler and back a part of each task; a whole window would leave some workers with slow ones at the end.
+AHEAD = 8
+
+# Seconds that a session of our own waits for a worker to be replaced, if all are gone.
+REPLACING = 30
+
+LOOPBACK = "127.0.0.1"
+
+
+class Site:
+    """What runs tasks."""
+
+    client: Client
+    workers: list[str] | None = None
+    """The workers that may be used; all of them if none are named."""
+    warnings: list[str] = []
+
+    def reference(self, workload: Workload) -> Reference:
+        """What tells a worker which workload it is."""
+        return Reference(workload.path, workload.sha256, workload.spec)
+
+    def begin(self) -> None:
+        """Counts from here."""
+
+    def work(self) -> dict[str, int]:
+        """How many tasks each node has run since `begin`; nothing where there is one node only."""
+        return {}
+
+    def lost(self) -> str:
+        """Why nobody is left who could run a task; nothing as long as there is somebody."""
+        return ""
+
+    def close(self) -> None:
+        """Leaves nothing behind."""
+        raise NotImplementedError
+
+
+class OwnCluster(Site):
+    """Worker processes of this machine, one thread each, and the scheduler in the driver's own process."""
+
+    def __init__(self, session: Session) -> None:
+        session.demand_nodes(1, "--extra dask_address=tcp://HOST:PORT")
+        self._folder = tempfile.TemporaryDirectory(prefix="crossrun-dask-")
+        dask.config.set(
+            {
+                "temporary-directory": self._folder.name,
+                "distributed.scheduler.worker-saturation": AHEAD,
+                "distributed.scheduler.no-workers-timeout": f"{REPLACING}s",
+                # Neither pages nor figures are served. The port is there all the same.
+                "distributed.scheduler.http.routes": [],
+                "distributed.worker.http.routes": [],
+            }
+        )
+        self._cluster = LocalCluster(
+            n_workers=session.parallelism,
+            threads_per_worker=1,
+            processes=True,
+            host=LOOPBACK,
+            dashboard_address=None,
+            # Else it takes port 8787, or warns that somebody has it.
+            scheduler_kwargs={"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"},
+            local_directory=self._folder.name,
+            silence_logs=logging.ERROR,
+        )
+        self.client = Client(self._cluster)
+        self.client.wait_for_workers(session.parallelism)
+        # The first task of a worker imports what it runs.
+        self.client.run(tasks.reset_tally)
+
+    def close(self) -> None:
+        """Stops the workers first: one that outlives its client complains."""
+        self.client.close()
+        self._cluster.close()
+        self._folder.cleanup()
+
+
+class ExistingCluster(Site):
+    """A cluster that somebody else runs, of which as many threads are used as were asked for."""
+
+    def __init__(self, address: str, session: Session) -> None:
+        self._address = address
+        self.client = _connect(address)
+        self._shipped: list[str] = []
+        self._at_scheduler = ""
+        try:
+            self._choose(session)
+            cloudpickle.register_pickle_by_value(shipment)
+            code = shipment.code(Path(tasks.__file__).parent)
+            self._ship(code)
+            self._at_scheduler = shipment.inform_scheduler(self.client, code)
+        except BaseException:
+            self.close()
+            raise
+
+    def _choose(self, session: Session) -> None:
+        """Says which workers are used, or why there are none."""
+        threads = self._threads()
+        self.workers = chosen(threads, session.parallelism)
+        if not self.workers:
+            message = f"no worker at {self._address} has at most {session.parallelism} threads, which may be busy at once"
+            raise UnsupportedError(message, f"--parallelism {min(threads.values(), default=1)}")
+        session.demand_nodes(len({host(worker) for worker in self.workers}), f"more workers at {self._address}")
+        used = sum(threads[worker] for worker in self.workers)
+        self.warnings = [] if used == session.parallelism else [f"the cluster offers {used} threads for this run"]
+
+    def _threads(self) -> dict[str, int]:
+        found = self.client.scheduler_info(n_workers=-1)["workers"]
+        return {worker: int(facts["nthreads"]) for worker, facts in found.items()}
+
+    def _ship(self, cargo: shipment.Shipment) -> None:
+        if cargo.name not in self._shipped:
+            self.client.register_plugin(cargo)
+            self._shipped.append(cargo.name)
+
+    def reference(self, workload: Workload) -> Reference:
+        """The library travels once, under the name of its hash."""
+        folder = tasks.folder_name(workload.sha256)
+        self._ship(shipment.Shipment(folder, {"workload.so": Path(workload.path).read_bytes()}))
+        return Reference("", workload.sha256, workload.spec)
+
+    def begin(self) -> None:
+        self.client.run(tasks.reset_tally, workers=self.workers)
+
+    def work(self) -> dict[str, int]:
+        """A worker that was lost has taken its count with it."""
+        work: dict[str, int] = {}
+        counted = self.client.run(tasks.read_tally, workers=self.workers, on_error="ignore")
+        for worker, calls in counted.items():
+            work[host(worker)] = work.get(host(worker), 0) + calls
+        return work
+
+    def lost(self) -> str:
+        # Tasks whose workers are gone would wait for them without end: one that comes back has another address.
+        try:
+            left = self._threads()
+        except (OSError, RuntimeError) as error:
+            return f"the scheduler at {self._address} is gone: {error}"
+        workers = self.workers or []
+        if left.keys().isdisjoint(workers):
+            return f"all {len(workers)} workers of this run at {self._address} are gone"
+        return ""
+
+    def close(self) -> None:
+        """Takes back what was sent, and leaves the cluster alone."""
+        # Where the scheduler is gone there is nothing to take back.
+        with suppress(OSError, RuntimeError):
+            for name in self._shipped:
+                self.client.unregister_worker_plugin(name)
+            if self._at_scheduler:
+                shipment.clear_scheduler(self.client, self._at_scheduler)
+        self.client.close()
+
+
+def connect(session: Session) -> Site:
+    """Starts workers here, or goes to the cluster whose address is among the options."""
+    address = str(session.options.get("dask_address", "none"))
+    return OwnCluster(session) if address == "none" else ExistingCluster(address, session)
+
+
+def _connect(address: str) -> Client:
+    try:
+        return Client(address, timeout=ANSWERING)
+    except OSError as error:
+        raise UnavailableError(f"no Dask scheduler answers at {address}: {error}") from error
+    except ValueError as error:
+        raise InvalidSpecError(f"extra.dask_address is {address!r}: {error}", "--extra dask_address=tcp://HOST:PORT") from error
+
+
+def host(worker: str) -> str:
+    """The machine of a worker's address."""
+    return worker.split("://")[-1].rsplit(":", 1)[0]
+
+
+def chosen(threads: dict[str, int], parallelism: int) -> list[str]:
+    """Workers, from one host after the other, that have no more threads together than may be busy at once."""
+    by_host: dict[str, list[str]] = {}
+    for worker in sorted(threads):
+        by_host.setdefault(host(worker), []).append(worker)
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*by_host.values()))
+    taken: list[str] = []
+    for worker in turns:
+        if worker is not None and sum(threads[one] for one in taken) + threads[worker] <= parallelism:
+            taken.append(worker)
+    return taken
