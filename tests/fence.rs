@@ -20,6 +20,9 @@ use harms::{Close, HARMS, Harm, Load, Outcome, Phase, Probe, Run};
 /// How many trials are under way at once: most of them wait.
 const AT_ONCE: usize = 4;
 
+/// One line of a table, run.
+type Case = Box<dyn Fn() + Send + Sync>;
+
 /// What is run of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cover {
@@ -41,7 +44,7 @@ fn every_harm_in_every_phase_costs_its_own_row_and_nothing_else() {
 }
 
 fn hold(cover: Cover) {
-    let mut cases: Vec<Box<dyn Fn() + Send + Sync>> = Vec::new();
+    let mut cases: Vec<Case> = Vec::new();
     for (number, harm) in HARMS.iter().enumerate().filter(|(_, harm)| cover == Cover::Full || !harm.only_full)
     {
         for (place, phase) in harm.phases.iter().copied().enumerate() {
@@ -54,25 +57,23 @@ fn hold(cover: Cover) {
         }
     }
     cases.push(Box::new(|| comparison(&["segfault", "sleep", "drop"])));
-    cases.extend(
-        SUSPECTS.iter().map(|suspect| Box::new(move || listing(suspect)) as Box<dyn Fn() + Send + Sync>),
-    );
+    cases.extend(SUSPECTS.iter().map(|suspect| Box::new(move || listing(suspect)) as Case));
     cases.push(Box::new(libraries));
     for harm in workloads::HARMS {
         for engine in ["native", "timely", "python"] {
             cases.push(Box::new(move || workload(harm, engine)));
         }
     }
-    in_parallel(&cases);
+    in_parallel(&cases, AT_ONCE);
 }
 
 /// Runs all cases, and then says which failed: each is told whole.
-fn in_parallel(cases: &[Box<dyn Fn() + Send + Sync>]) {
+fn in_parallel(cases: &[Case], at_once: usize) {
     // Whatever is built is built before the clocks run.
     let _ = (plugin("native_runner"), hostile("misbehaving_runner"));
     let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..at_once {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(case));
@@ -353,12 +354,14 @@ fn check_workload(harm: &workloads::Harm, engine: &str, ran: Ran) {
 #[test]
 #[ignore = "installs engines, and takes minutes"]
 fn a_workload_that_misbehaves_inside_an_installed_engine_costs_its_row() {
-    for engine in ["sage", "ray", "dask", "spark"] {
-        // What happens in the judge is the same on every engine.
-        for harm in workloads::HARMS.iter().filter(|harm| !harm.workload.ends_with("oracle")) {
-            workload_on_installed(harm, engine);
-        }
-    }
+    let engines = ["sage", "ray", "dask", "spark"];
+    // What happens in the judge is the same on every engine.
+    let harms = || workloads::HARMS.iter().filter(|harm| !harm.workload.ends_with("oracle"));
+    let cases = engines.into_iter().flat_map(|engine| harms().map(move |harm| (engine, harm)));
+    let cases: Vec<Case> =
+        cases.map(|(engine, harm)| Box::new(move || workload_on_installed(harm, engine)) as Case).collect();
+    // An engine starts a dozen processes: one at a time.
+    in_parallel(&cases, 1);
 }
 
 /// The tables of `host/FENCE.md`, made from those above.

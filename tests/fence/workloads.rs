@@ -27,7 +27,8 @@ pub(super) const HARMS: &[Harm] = &[
         what: "an operator that panics",
         workload: "panicking",
         code: 4,
-        says: &["this workload panics on request"],
+        // A thread that calls the workload after the one in which it panicked may be the first to tell.
+        says: &["this workload panics on request", "the workload panicked in an earlier call"],
     },
     Harm {
         what: "an oracle that crashes",
