@@ -117,9 +117,10 @@ impl Cluster {
         Self { spark, workers, _master: master, address, network }
     }
 
-    /// `run` with `words`, on the master's machine.
+    /// `run` with `words`, on the master's machine; with a core of each worker, if they do not say otherwise.
     fn command(&self, words: &str) -> Command {
-        let words = format!("--parallelism 2 --timeout 5m {words} spark_master={}", self.address);
+        let parallelism = if words.contains("--parallelism") { "" } else { " --parallelism 2" };
+        let words = format!("--timeout 5m{parallelism} {words} spark_master={}", self.address);
         let mut command = self.network.moved(0, &self.spark.run_command("spark", &words));
         command.env("PYSPARK_PYTHON", self.spark.programs().join("python"));
         command
