@@ -2,7 +2,8 @@
 for `fusion=off` through one stage; all calls of a batch go to one actor.
 
 Calls of an actor run one after the other, in the order in which they were made. So nothing waits between phases but
-what needs the data: an actor reduces a partition when all actors have given their parts of it.
+what needs the data: an actor reduces a partition when all actors have given their parts of it. For `auto` all calls of a
+run are made without waiting for the phase before.
 """
 
 from __future__ import annotations
@@ -116,15 +117,18 @@ class ActorRun:
         for replica in self._replicas:
             begun.add(replica.begin.remote(self._job, number))
         begun.finish()
-        self._feed()
+        phases = [self._feed()]
         stage = self._job.here.end_of_chain(1)
         while stage != self._job.here.sink:
-            self._reduce(stage + 1)
+            phases.append(self._reduce(stage + 1))
             stage = self._job.here.end_of_chain(stage + 1)
-        self._collect()
+        phases.append(self._collect())
+        # In their order, so that what failed first is what is told.
+        for phase in phases:
+            phase.finish()
         return Outcome(self._count, self._sink.encode(), self._work, self._window)
 
-    def _feed(self) -> None:
+    def _feed(self) -> Flight:
         """Hands each batch to the actor with the fewest before it."""
         flight = Flight(self._window, self._context, self._fed)
         batches = slices(self._spec)
@@ -133,7 +137,14 @@ class ActorRun:
             owners = [self._next_owner() for _ in group]
             for owner, receipt in zip(owners, self._fed_to(owners, group)):
                 flight.add(receipt, owner)
-        flight.finish()
+        return self._submitted(flight)
+
+    def _submitted(self, flight: Flight) -> Flight:
+        """The calls of a phase. With `fusion=off` the next one has calls from here for each batch, and begins when this
+        one has ended."""
+        if not self._fused:
+            flight.finish()
+        return flight
 
     def _next_owner(self) -> int:
         owner = self._under_way.index(min(self._under_way))
@@ -163,7 +174,7 @@ class ActorRun:
         self._done += count
         self._context.progress(self._done, self._spec.total_items)
 
-    def _reduce(self, start: int) -> None:
+    def _reduce(self, start: int) -> Flight:
         """Each actor reduces a partition, and begins with the phase that starts there."""
         number = len(self._replicas)
         given = [replica.parts.options(num_returns=number).remote() for replica in self._replicas]
@@ -181,13 +192,13 @@ class ActorRun:
                 for batch in stream:
                     flight.make_room()
                     flight.add(*self._chained(start, [replica], [batch], [0]))
-        flight.finish()
+        return self._submitted(flight)
 
-    def _collect(self) -> None:
+    def _collect(self) -> Flight:
         flight = Flight(len(self._replicas), self._context, self._collected)
         for replica in self._replicas:
             flight.add(replica.outcome.remote())
-        flight.finish()
+        return flight
 
     def _collected(self, owner: int, outcome: tuple[str, int, int, bytes]) -> None:
         where, work, count, state = outcome

@@ -53,7 +53,7 @@ class Flight:
         """Waits until there is room for so many more."""
         while len(self._owed) + number > self._window:
             # Several at once, as each wait costs the driver more than a receipt. The others keep the workers busy.
-            self._land(max(1, self._window // 8))
+            self._land(max(1, self._window // 4))
 
     def finish(self) -> None:
         """Waits for all of them."""
