@@ -39,6 +39,22 @@ fn a_backend_that_is_behind_does_not_get_to_start_its_watch_late() {
 }
 
 #[test]
+fn the_summary_of_a_run_has_both_kinds_of_latency_and_the_lag() {
+    let place = Place::new();
+    let run = ["run", "--no-lock", "--workload", "open_loop", "--parallelism", "1", "--backend", "native"];
+    let extra = ["--items", "800", "--extra", "rate=1000000", "--extra", "iters=100000"];
+    let summary = place.crossrun(&[run.as_slice(), &extra].concat()).code(0).stdout();
+    for line in [
+        "latency from when an item was due, of 400 items: p50 ",
+        "\nfrom when it was made: p50 ",
+        "\nlag of the source itself: p50 ",
+    ] {
+        assert!(summary.contains(line), "{summary}");
+    }
+    assert!(summary.contains("p95 ") && !summary.contains("p99"), "{summary}");
+}
+
+#[test]
 fn a_source_that_waits_takes_as_long_as_its_schedule() {
     let place = Place::new();
     // 200 items at 400 a second. A machine that wakes threads late makes the measurement invalid, and says so.
@@ -62,6 +78,22 @@ fn a_comparison_is_of_latencies() {
     let extra = ["--extra", "rate=1000000", "--extra", "iters=20000", "--no-lock"];
     let ran = place.crossrun(&[compare.as_slice(), &extra].concat()).code(0);
     let table = ran.stdout();
-    let rows: Vec<_> = table.lines().filter(|line| line.contains("p95")).collect();
+    let of_backend = |line: &&str| line.starts_with(" native") || line.starts_with(" python");
+    let rows: Vec<_> = table.lines().filter(of_backend).filter(|line| line.contains("p95")).collect();
     assert_eq!(rows.len(), 2, "{}", ran.explain());
+    // Behind the compared percentile, all that there are items for, of both kinds, and of the source.
+    for kind in ["scheduled", "service", "lag"] {
+        let lines = table.lines().filter(of_backend).filter(|line| line.contains(kind));
+        // Of 200 items there are three percentiles, and two that are not measurable.
+        let unmeasurable: Vec<_> = lines.map(|line| line.matches('–').count()).collect();
+        assert_eq!(unmeasurable, [2, 2], "{kind}: {}", ran.explain());
+    }
+    assert!(table.contains("p99 and above not measurable with 200 items"), "{}", ran.explain());
+    let folder = place.path().join("results");
+    let run = std::fs::read_dir(folder).unwrap().flatten().next().unwrap().path();
+    let page = std::fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(
+        page.contains("<section id=\"latency\">")
+            && page.contains("not measurable with 200 items: it takes 662")
+    );
 }

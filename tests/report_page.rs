@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::chromium::Chromium;
 use crate::support::repository;
 
-const PAGES: [&str; 4] = ["several_workloads", "scaling", "original", "hostile"];
+const PAGES: [&str; 5] = ["several_workloads", "scaling", "open_loop", "original", "hostile"];
 const PHONE: (u32, u32) = (390, 844);
 const DESKTOP: (u32, u32) = (1280, 900);
 
@@ -73,7 +73,9 @@ const MARKS: &str = "[...document.querySelectorAll('figure.chart')].map(chart =>
 #[test]
 fn each_chart_has_marks_and_legible_text_at_every_width() {
     let Some(mut browser) = browser() else { return };
-    for (name, charts) in [("several_workloads", 20), ("scaling", 10), ("original", 1), ("hostile", 5)] {
+    for (name, charts) in
+        [("several_workloads", 20), ("scaling", 10), ("open_loop", 2), ("original", 1), ("hostile", 5)]
+    {
         for (width, height) in [PHONE, DESKTOP] {
             browser.open(&page(name), width, height);
             let found = browser.evaluate(MARKS);
@@ -130,9 +132,15 @@ fn every_text_stands_out_in_light_and_in_dark() {
     let mut papers = Vec::new();
     for scheme in ["light", "dark"] {
         browser.prefer(scheme);
-        browser.open(&page("several_workloads"), DESKTOP.0, DESKTOP.1);
-        browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)");
-        assert_eq!(browser.evaluate(FAINT).as_array().map(Vec::as_slice), Some(&[][..]), "{scheme}");
+        for name in ["several_workloads", "open_loop"] {
+            browser.open(&page(name), DESKTOP.0, DESKTOP.1);
+            browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)");
+            assert_eq!(
+                browser.evaluate(FAINT).as_array().map(Vec::as_slice),
+                Some(&[][..]),
+                "{name} {scheme}"
+            );
+        }
         papers.push(browser.evaluate("getComputedStyle(document.body).backgroundColor"));
     }
     assert_ne!(papers[0], papers[1]);

@@ -10,6 +10,7 @@ pub mod granularity;
 mod history;
 mod html;
 mod json;
+mod latency;
 mod markdown;
 mod text;
 mod words;

@@ -47,7 +47,8 @@ fn usual(name: &str) -> (u64, Value) {
         "imbalance" => (6_000, json!({"batch_size": 10, "distribution": "bimodal", "iters": 100_000})),
         "word_count" => (2_000_000, json!({"batch_size": 10_000})),
         // Enough items for a 99th percentile of those that pass the filter.
-        "open_loop" => (2_000, json!({"iters": 50_000})),
+        // The rate is said, so that every report of it says what was offered.
+        "open_loop" => (2_000, json!({"iters": 50_000, "rate": 1000})),
         "null" => (2_000_000, json!({"batch_size": 1000})),
         _ => (10_000, json!({"batch_size": 100})),
     }

@@ -18,7 +18,8 @@ use crate::dispatch::{self, Backend, Trial};
 use crate::judge::Judge;
 use crate::protocol::Folders;
 use crate::record::{
-    Conclusion, Conditions, Kind, Observation, OpenLoop, SystemProfile, TrialRecord, Writer, command,
+    Conclusion, Conditions, Kind, Observation, OpenLoop, Percentiles, SystemProfile, TrialRecord, Writer,
+    command,
 };
 use crate::session::{CallError, Deaf, Isolation};
 use crate::ui::Ui;
@@ -320,17 +321,25 @@ fn show(
     }
 }
 
-/// How long the items of an open loop took.
-fn latency_line(open_loop: &OpenLoop) -> String {
+/// How long the items of an open loop took: a line for each kind of latency.
+fn latency_lines(open_loop: &OpenLoop) -> String {
     let Some(scheduled) = &open_loop.scheduled else {
         return "latency: none, as source and sinks do not share a clock\n".into();
     };
-    let named =
-        [("p50", scheduled.p50), ("p90", scheduled.p90), ("p95", scheduled.p95), ("p99", scheduled.p99)];
-    let known = named.into_iter().filter_map(|(name, value)| Some(format!("{name} {:.3} ms", value?)));
-    let known: Vec<_> = known.chain([format!("max {:.3} ms", scheduled.max)]).collect();
     let samples = crate::ui::plural(scheduled.samples, "item");
-    format!("latency from when an item was due, of {samples}: {}\n", known.join(", "))
+    let of = [
+        (format!("latency from when an item was due, of {samples}"), &open_loop.scheduled),
+        ("from when it was made".into(), &open_loop.service),
+        ("lag of the source itself".into(), &open_loop.generator_lag),
+    ];
+    let line = |(what, percentiles): (String, &Option<Percentiles>)| {
+        let percentiles = percentiles.as_ref()?;
+        let known = percentiles.named().into_iter();
+        let known = known.filter_map(|(name, _, value)| Some(format!("{name} {:.3} ms", value?)));
+        let known: Vec<_> = known.chain([format!("max {:.3} ms", percentiles.max)]).collect();
+        Some(format!("{what}: {}\n", known.join(", ")))
+    };
+    of.into_iter().filter_map(line).collect()
 }
 
 /// What a verified run came to, in a few lines.
@@ -346,7 +355,7 @@ fn page(options: &Options, trial: &TrialRecord) -> String {
     format!(
         "{}\nverified: {items} with checksum {checksum}, as the serial oracle has them{input}\n{}recorded in {} as {}\n",
         crate::ui::printable(&result.summary()),
-        metadata.open_loop.as_ref().map_or_else(String::new, latency_line),
+        metadata.open_loop.as_ref().map_or_else(String::new, latency_lines),
         options.output_dir.display(),
         record.run_id,
     )

@@ -107,6 +107,9 @@ pub struct Row {
     /// In an open loop: the latency that is compared in place of the duration, which the schedule decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compared_latency: Option<ComparedLatency>,
+    /// In an open loop with a successful trial: every percentile of latency that it takes into account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_loop: Option<OpenLoopLatency>,
     /// How long start, first run and shutdown took.
     pub stages: Stages,
     /// What the whole process tree used; null where the records do not say.
@@ -175,6 +178,34 @@ pub struct ComparedLatency {
     pub scheduled: Vec<(f64, f64)>,
     /// The same block: from when an item was made to the sink.
     pub service: Vec<(f64, f64)>,
+}
+
+/// How long the items of an open loop took, by percentiles.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenLoopLatency {
+    /// Whether source and sinks of every trial were on one machine. Elsewhere there are no figures.
+    pub shared_clock: bool,
+    /// How many items reached the sinks in the trial that has the fewest.
+    pub samples: u64,
+    /// Every percentile, the lowest first; those without figures too.
+    pub percentiles: Vec<PercentileSpread>,
+}
+
+/// A percentile over the blocks, in seconds. Each trial has its own; they are not averaged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PercentileSpread {
+    /// Its name, such as `p99`.
+    pub name: String,
+    /// The same from 0 to 1.
+    pub quantile: f64,
+    /// How many items a trial must have for it.
+    pub samples_needed: u64,
+    /// From the moment at which an item was due to the sink. Null unless every successful trial has it; so are the others.
+    pub scheduled: Option<Spread>,
+    /// From the moment at which an item was made to the sink.
+    pub service: Option<Spread>,
+    /// How late the source itself was.
+    pub generator_lag: Option<Spread>,
 }
 
 /// The phases around the steady state, in seconds: never one number.

@@ -6,12 +6,12 @@ use serde_json::{Map, Value};
 
 use super::group::Group;
 use super::model::{
-    ComparedLatency, Counts, FailureGroup, LatencySpread, Resources, Row, Sample, SampleStatus, Spread,
-    Stages,
+    ComparedLatency, Counts, FailureGroup, LatencySpread, OpenLoopLatency, PercentileSpread, Resources, Row,
+    Sample, SampleStatus, Spread, Stages,
 };
 use super::trial::{Trial, figure};
-use crate::record::{Metadata, Percentiles, UnifiedRecord};
-use crate::stats::median;
+use crate::record::{Metadata, OpenLoop, Percentiles, UnifiedRecord};
+use crate::stats::{median, samples_needed};
 
 /// The row of a group, beside nothing yet.
 pub(super) fn summed_up(group: &Group<'_>, label: String) -> Row {
@@ -36,6 +36,7 @@ pub(super) fn summed_up(group: &Group<'_>, label: String) -> Row {
         duration: spread(group.successes().map(|(_, seconds)| seconds)),
         latency: latency(record),
         compared_latency: compared_latency(group),
+        open_loop: open_loop(group),
         stages: stages(group),
         resources: resources(group),
         failures: failures(&group.measured),
@@ -106,6 +107,33 @@ fn compared_latency(group: &Group<'_>) -> Option<ComparedLatency> {
         spread: spread(seen.iter().map(|(seconds, _, _)| *seconds))?,
         scheduled: curve(&middle.scheduled),
         service: curve(&middle.service),
+    })
+}
+
+fn open_loop(group: &Group<'_>) -> Option<OpenLoopLatency> {
+    let loops: Vec<_> =
+        group.successes().filter_map(|(trial, _)| trial.metadata().open_loop.as_ref()).collect();
+    let samples = loops.iter().map(|it| it.scheduled.as_ref().map_or(0, |scheduled| scheduled.samples));
+    let over_all = |place: usize, which: fn(&OpenLoop) -> &Option<Percentiles>| {
+        let of = |it: &&OpenLoop| in_seconds(which(it).as_ref()?.named().get(place)?.2);
+        // A middle of the trials that happen to have it would be one of chosen trials.
+        spread(loops.iter().map(of).collect::<Option<Vec<_>>>()?.into_iter())
+    };
+    let percentiles = Percentiles::default().named();
+    let percentile = |(place, (name, quantile, _)): (usize, (&str, f64, _))| {
+        Some(PercentileSpread {
+            name: name.into(),
+            quantile,
+            samples_needed: samples_needed(quantile)?,
+            scheduled: over_all(place, |it| &it.scheduled),
+            service: over_all(place, |it| &it.service),
+            generator_lag: over_all(place, |it| &it.generator_lag),
+        })
+    };
+    Some(OpenLoopLatency {
+        shared_clock: loops.iter().all(|it| it.shared_clock),
+        samples: samples.min()?,
+        percentiles: percentiles.into_iter().enumerate().filter_map(percentile).collect(),
     })
 }
 

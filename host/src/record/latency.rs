@@ -78,6 +78,17 @@ impl Percentiles {
         })
     }
 
+    /// Every percentile by name and quantile, in milliseconds; none with too few samples behind it.
+    pub fn named(&self) -> [(&'static str, f64, Option<f64>); 5] {
+        [
+            ("p50", 0.5, self.p50),
+            ("p90", 0.9, self.p90),
+            ("p95", 0.95, self.p95),
+            ("p99", 0.99, self.p99),
+            ("p99.9", 0.999, self.p99_9),
+        ]
+    }
+
     /// The highest percentile that there are samples for, of those that are compared, and its value in milliseconds.
     pub fn highest(&self) -> Option<(&'static str, f64)> {
         let named = [("p99", self.p99), ("p95", self.p95), ("p90", self.p90), ("p50", self.p50)];

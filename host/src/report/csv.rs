@@ -4,7 +4,7 @@ use super::ReportError;
 use crate::compare::model::{Comparison, Point, Ratio, Row, Spread, Verdict};
 
 /// The columns. Times are in seconds, rates in items per second, memory in bytes; what is absent is empty.
-const COLUMNS: [&str; 33] = [
+const COLUMNS: [&str; 45] = [
     "workload",
     "items",
     "parallelism",
@@ -23,8 +23,20 @@ const COLUMNS: [&str; 33] = [
     "input_rate_median",
     "output_rate_median",
     "latency_p50_median",
+    "latency_p90_median",
     "latency_p95_median",
     "latency_p99_median",
+    "latency_p99_9_median",
+    "service_p50_median",
+    "service_p90_median",
+    "service_p95_median",
+    "service_p99_median",
+    "service_p99_9_median",
+    "lag_p50_median",
+    "lag_p90_median",
+    "lag_p95_median",
+    "lag_p99_median",
+    "lag_p99_9_median",
     "load_median",
     "open_median",
     "first_median",
@@ -75,7 +87,6 @@ fn point_cells(point: &Point) -> Vec<String> {
 
 fn row_cells(comparison: &Comparison, row: &Row) -> Vec<String> {
     let Row { counts, stages, .. } = row;
-    let latency = row.latency.unwrap_or_default();
     let resources = row.resources.unwrap_or_default();
     let machine = row.machine.and_then(|place| comparison.machines.get(place)?.hostname.as_deref());
     let median = |spread: Option<Spread>| figure(spread.map(|spread| spread.median));
@@ -90,9 +101,22 @@ fn row_cells(comparison: &Comparison, row: &Row) -> Vec<String> {
         figure(row.duration.map(|spread| spread.min)),
         figure(row.duration.map(|spread| spread.max)),
     ];
-    cells.extend([row.input_rate, row.output_rate, latency.p50, latency.p95, latency.p99].map(median));
+    cells.extend([row.input_rate, row.output_rate].map(median));
+    cells.extend(percentiles(row).map(median));
     cells.extend([stages.load, stages.open, stages.first, stages.close].map(median));
     cells.extend([resources.cpu_seconds, resources.peak_memory_bytes].map(median));
+    cells
+}
+
+/// Scheduled, service and lag, with five percentiles each. Records of others may have some of the first only.
+fn percentiles(row: &Row) -> [Option<Spread>; 15] {
+    let latency = row.latency.unwrap_or_default();
+    let mut cells = [None; 15];
+    (cells[0], cells[2], cells[3]) = (latency.p50, latency.p95, latency.p99);
+    let known = row.open_loop.iter().flat_map(|table| &table.percentiles);
+    for (place, it) in known.take(5).enumerate() {
+        (cells[place], cells[5 + place], cells[10 + place]) = (it.scheduled, it.service, it.generator_lag);
+    }
     cells
 }
 
@@ -141,6 +165,26 @@ mod tests {
         let rows: usize = comparison.points.iter().map(|point| point.rows.len()).sum();
         assert_eq!(read(&text).len(), rows);
         insta::assert_binary_snapshot!(".csv", text.into_bytes());
+    }
+
+    #[test]
+    fn every_percentile_stands_in_its_own_column() {
+        let comparison = examples::open_loop();
+        let read = read(&csv(&comparison).unwrap());
+        let at = |name: &str| COLUMNS.iter().position(|column| *column == name).unwrap();
+        let percentiles = &comparison.points[0].rows[0].open_loop.as_ref().unwrap().percentiles;
+        let figure = |spread: Option<Spread>| spread.unwrap().median.to_string();
+        assert_eq!(read[0][at("latency_p90_median")], figure(percentiles[1].scheduled));
+        assert_eq!(read[0][at("service_p99_9_median")], figure(percentiles[4].service));
+        assert_eq!(read[0][at("lag_p50_median")], figure(percentiles[0].generator_lag));
+        // 400 items are too few for a 99th percentile; on several machines, and without a valid trial, there is none.
+        let few = read.len() - 1;
+        assert!(!read[few][at("latency_p95_median")].is_empty());
+        for (line, column) in
+            [(few, "latency_p99_median"), (2, "latency_p50_median"), (3, "service_p50_median")]
+        {
+            assert!(read[line][at(column)].is_empty(), "{line} {column}");
+        }
     }
 
     #[test]

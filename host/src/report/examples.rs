@@ -85,6 +85,7 @@ fn timed_row(label: &str, ratio: Option<f64>, seconds: f64, items: f64) -> Row {
         duration: Some(spread(seconds)),
         latency: None,
         compared_latency: None,
+        open_loop: None,
         stages: Stages {
             load: Some(spread(0.0031)),
             open: Some(spread(seconds * 2.0)),
@@ -228,6 +229,73 @@ pub(super) fn scaling() -> Comparison {
     Comparison {
         baseline: Some("alpha".into()),
         points: points.collect(),
+        machines: vec![machine()],
+        ..empty()
+    }
+}
+
+/// The percentiles of a backend that has so many items in each trial, with these milliseconds in the middle: from when they
+/// were due, and from when they were made.
+fn with_latency(label: &str, ratio: Option<f64>, samples: u64, [due, made]: [f64; 2]) -> Row {
+    // A tail as of a queue: the more of all items are faster, the slower is the next.
+    let at = |quantile: f64, middle: f64| middle / 1e3 * (1.0 + (0.5 / (1.0 - quantile)).ln());
+    let named = crate::record::Percentiles::default().named();
+    let percentiles = named.map(|(name, quantile, _)| {
+        let samples_needed = crate::stats::samples_needed(quantile).unwrap();
+        let figure = |middle| (samples >= samples_needed).then(|| spread(at(quantile, middle)));
+        let (scheduled, service) = (figure(due), figure(made));
+        let generator_lag = scheduled.map(|_| spread(20e-6));
+        PercentileSpread { name: name.into(), quantile, samples_needed, scheduled, service, generator_lag }
+    });
+    let enough = |quantile: &f64| crate::stats::samples_needed(*quantile).is_some_and(|it| samples >= it);
+    let quantiles = [0.5, 0.625, 0.75, 0.875, 0.9, 0.95, 0.975, 0.99, 0.995, 0.999];
+    let curve = |middle: f64| {
+        let known =
+            quantiles.into_iter().filter(enough).map(|quantile| (quantile, at(quantile, middle) * 1e3));
+        [(0.0, middle / 5.0)].into_iter().chain(known).collect::<Vec<_>>()
+    };
+    let highest = percentiles.iter().rev().find(|it| it.name != "p99.9" && it.scheduled.is_some()).unwrap();
+    Row {
+        compared_latency: Some(ComparedLatency {
+            percentile: highest.name.clone(),
+            spread: highest.scheduled.unwrap(),
+            scheduled: curve(due),
+            service: curve(made),
+        }),
+        open_loop: Some(OpenLoopLatency { shared_clock: true, samples, percentiles: percentiles.into() }),
+        ..row(label, ratio)
+    }
+}
+
+/// An open loop of two loads: all percentiles; too few items for the highest; no common clock; and no valid trial.
+pub(super) fn open_loop() -> Comparison {
+    let at = |rate: u32, rows: Vec<Row>| {
+        let mut point = point("open_loop", Some(20_000), 2);
+        point.extra.insert("rate".into(), rate.into());
+        Point { id: format!("{}/rate={rate}", point.id), rows, ..point }
+    };
+    let mut apart = row("gamma", Some(0.5));
+    (apart.ratio, apart.no_ratio) = (None, Some(NoRatio::NoLatency));
+    let alpha = with_latency("alpha", None, 10_000, [0.8, 0.7]);
+    let nothing = |it: &PercentileSpread| PercentileSpread {
+        scheduled: None,
+        service: None,
+        generator_lag: None,
+        ..it.clone()
+    };
+    let percentiles = alpha.open_loop.iter().flat_map(|it| &it.percentiles).map(nothing).collect();
+    apart.open_loop = Some(OpenLoopLatency { shared_clock: false, samples: 0, percentiles });
+    let late =
+        "the source was late by itself: by 0.300 ms at the 99th percentile, where the latency is 0.900 ms";
+    let mut invalid = failed_row("delta", "invalid_measurement", late);
+    invalid.failures[0].status = SampleStatus::Invalid;
+    let slower = |samples| with_latency("beta", Some(0.1), samples, [9.0, 1.1]);
+    Comparison {
+        baseline: Some("alpha".into()),
+        points: vec![
+            at(2000, vec![alpha, slower(10_000), apart, invalid]),
+            at(500, vec![with_latency("alpha", None, 400, [0.7, 0.6]), slower(400)]),
+        ],
         machines: vec![machine()],
         ..empty()
     }

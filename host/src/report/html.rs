@@ -6,6 +6,7 @@
 //! behind it. What is left to compute is where a figure stands along an axis.
 
 mod evidence;
+mod latency;
 mod layout;
 mod rows;
 mod scaling;
@@ -47,6 +48,7 @@ pub fn html(page: &Page<'_>) -> Result<String, ReportError> {
         command: page.command,
         summary: summary::Summary::of(page.comparison, &layout),
         speed: rows::speed(page.comparison, &layout),
+        latency: latency::loads(&layout),
         scaling: scaling::charts(&layout),
         costs: rows::costs(&layout),
         series: layout.series(),
@@ -76,6 +78,7 @@ struct View<'a> {
     command: Option<&'a str>,
     summary: summary::Summary,
     speed: Vec<rows::Section>,
+    latency: Vec<latency::Load>,
     scaling: Vec<scaling::Chart>,
     costs: Vec<rows::Section>,
     series: Vec<layout::Series>,

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::figure;
 use super::words::{self, Line};
+use super::{figure, latency};
 use crate::compare::model::{Comparison, Point};
 
 /// The tables of a comparison, a section a workload, with what failed and what one must know.
@@ -59,7 +59,27 @@ fn workload(page: &mut String, comparison: &Comparison, points: &[&Point]) {
             table_row(page, &Line::of(row));
         }
         list(page, failures(point));
+        latencies(page, point);
     }
+}
+
+/// The percentiles of an open loop.
+fn latencies(page: &mut String, point: &Point) {
+    if point.rows.iter().all(|row| row.open_loop.is_none()) {
+        return;
+    }
+    let names = latency::names(&[point]);
+    let _ = write!(
+        page,
+        "\nLatency ({}):\n\n| backend | | {} |\n|---|---{}|\n",
+        latency::MEANING,
+        names.join(" | "),
+        "|--:".repeat(names.len())
+    );
+    for (label, kind, cells) in latency::lines(point) {
+        let _ = writeln!(page, "| {} | {kind} | {} |", name(label), cells.join(" | "));
+    }
+    list(page, latency::reasons(point));
 }
 
 fn table_row(page: &mut String, line: &Line) {
@@ -116,6 +136,11 @@ mod tests {
     #[test]
     fn the_tables_are_those_of_the_terminal() {
         insta::assert_binary_snapshot!(".md", markdown(&examples::several_workloads()).into_bytes());
+    }
+
+    #[test]
+    fn an_open_loop_has_every_percentile_and_both_kinds_of_latency() {
+        insta::assert_binary_snapshot!(".md", markdown(&examples::open_loop()).into_bytes());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use clap::builder::styling::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
+use super::latency;
 use super::words::{self, Call, Line, Tone};
 use crate::compare::model::{Comparison, Point};
 use crate::ui::plural;
@@ -72,6 +73,7 @@ pub fn text(comparison: &Comparison, palette: &Palette, width: usize) -> String 
         return "there are no records to compare\n".into();
     }
     let mut lines = tables(comparison, palette, width);
+    lines.extend(latencies(comparison, palette, width));
     lines.extend(geomeans(comparison, width));
     lines.extend(listed(failures(comparison), FAILURES, "failure", palette.bad, "✗", width));
     lines.extend(listed(words::notes(comparison), NOTES, "note", Style::new(), "!", width));
@@ -130,6 +132,40 @@ fn row_line(row: &Line, figures: &str, palette: &Palette) -> String {
     let (verdict, verified) = (palette.of(*tone), if row.all_verified { Style::new() } else { palette.bad });
     let figures = figures.trim_end_matches(' ');
     format!("{figures}  {verdict}{word}{verdict:#}{padding}  {verified}{}{verified:#}\n", row.verified)
+}
+
+/// The percentiles of open loops, if there are any: a line for each backend and kind of latency.
+fn latencies(comparison: &Comparison, palette: &Palette, width: usize) -> Vec<String> {
+    let points = latency::points(comparison);
+    let rows: Vec<_> = points.iter().map(|point| latency::lines(point)).collect();
+    if points.is_empty() {
+        return Vec::new();
+    }
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["latency".into(), String::new()].into_iter().chain(latency::names(&points)));
+    for (label, kind, cells) in rows.iter().flatten() {
+        let label = format!(" {}", words::line(label, NAME));
+        table.add_row([label, (*kind).to_owned()].iter().chain(cells));
+    }
+    for (place, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if place > 1 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut figures = table.lines();
+    let mut line = || words::line(figures.next().unwrap_or_default().trim_end(), width);
+    let mut lines = vec![painted(palette.heading, &line())];
+    for (point, rows) in points.iter().zip(&rows) {
+        lines.push(painted(palette.heading, &words::line(&words::point(point), width)));
+        lines.extend(rows.iter().map(|_| format!(" {}\n", line())));
+        let reasons = latency::reasons(point);
+        lines.extend(listed(reasons, FAILURES, "reason", Style::new(), words::NONE, width));
+    }
+    lines.extend(wrapped(latency::MEANING, width).into_iter().map(|line| line + "\n"));
+    lines
 }
 
 /// What a table of one point says already is not said again.
@@ -236,6 +272,13 @@ mod tests {
     #[test]
     fn records_of_the_original_project_are_shown_without_a_ratio() {
         insta::assert_binary_snapshot!(".txt", plain(&examples::original()).into_bytes());
+    }
+
+    #[test]
+    fn an_open_loop_has_every_percentile_and_both_kinds_of_latency() {
+        let page = plain(&examples::open_loop());
+        assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
+        insta::assert_binary_snapshot!(".txt", page.into_bytes());
     }
 
     #[test]

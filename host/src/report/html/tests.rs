@@ -22,6 +22,21 @@ fn a_page_with_charts_of_scaling() {
 }
 
 #[test]
+fn a_page_with_the_latency_of_an_open_loop() {
+    let page = page(&examples::open_loop());
+    assert_eq!(
+        page.matches("class=\"line d1\" d=\"M").count(),
+        4 + 2,
+        "a curve of service times for each and a key"
+    );
+    // What is not measurable is a reason, not a number; an invalid run is neither in the table nor in the chart.
+    assert_eq!(page.matches("not measurable with 400 items: it takes 662").count(), 2);
+    assert!(page.contains("no latency, as source and sinks do not share a clock"));
+    assert!(page.contains("no trial counts, so there is no latency"));
+    insta::assert_binary_snapshot!("open_loop.html", page.into_bytes());
+}
+
+#[test]
 fn a_page_with_records_of_the_original_project() {
     insta::assert_binary_snapshot!("original.html", page(&examples::original()).into_bytes());
 }
@@ -50,9 +65,13 @@ fn anchors(page: &str) -> (Vec<&str>, std::collections::HashSet<&str>) {
 
 #[test]
 fn every_link_leads_to_one_place_in_the_page() {
-    for comparison in
-        [examples::several_workloads(), examples::scaling(), examples::original(), examples::hostile()]
-    {
+    for comparison in [
+        examples::several_workloads(),
+        examples::scaling(),
+        examples::open_loop(),
+        examples::original(),
+        examples::hostile(),
+    ] {
         let page = page(&comparison);
         let (references, anchors) = anchors(&page);
         assert!(references.len() > 20);
