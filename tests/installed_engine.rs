@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -44,13 +44,9 @@ impl Installed {
 
     /// With the workloads of the contract's own tests in place of the standard ones.
     pub(crate) fn with_samples(name: &'static str) -> Self {
-        static SAMPLES: OnceLock<PathBuf> = OnceLock::new();
         let engine = Self::new(name);
         fs::remove_file(engine.place.plugins().join("libstandard_workloads.so")).unwrap();
-        // The table of its functions is there for unit tests only.
-        let source = include_str!("../plugin-api/tests/samples/mod.rs");
-        let source = source.replace("__crossrun_workloads::table()", "unreachable!()");
-        engine.place.stage(SAMPLES.get_or_init(|| build_outside("samples", &source)));
+        engine.place.stage(samples());
         engine
     }
 
@@ -169,6 +165,16 @@ impl Installed {
             assert_eq!(record["metadata"]["error"]["kind"], "workload", "{record}");
         }
     }
+}
+
+/// The workloads of the contract's own tests.
+pub(crate) fn samples() -> &'static Path {
+    static SAMPLES: OnceLock<PathBuf> = OnceLock::new();
+    SAMPLES.get_or_init(|| {
+        // The table of its functions is there for unit tests only.
+        let source = include_str!("../plugin-api/tests/samples/mod.rs");
+        build_outside("samples", &source.replace("__crossrun_workloads::table()", "unreachable!()"))
+    })
 }
 
 /// The backend's library.

@@ -6,6 +6,8 @@
 
 mod abi_evolution;
 mod backends;
+mod c_backend;
+mod c_workload;
 mod chromium;
 mod compare;
 mod cores;
@@ -37,6 +39,7 @@ mod records;
 mod report_page;
 mod run;
 mod sage_backend;
+mod scaffold;
 mod selftest;
 mod spark_backend;
 mod spark_cluster;

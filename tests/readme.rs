@@ -1,37 +1,94 @@
 //! What the README shows is true.
 
+use std::process::Command;
+
 use crate::support::{Place, build_outside, plugin, repository};
 
 fn readme() -> String {
     std::fs::read_to_string(repository().join("README.md")).unwrap()
 }
 
-/// The text of the first code block of `language`.
+/// The first block of a language.
 fn block(language: &str) -> String {
     let readme = readme();
-    let (_, rest) = readme.split_once(&format!("```{language}\n")).unwrap();
-    rest.split_once("\n```").unwrap().0.to_owned()
+    let (_, rest) = readme.split_once(&format!("\n```{language}\n")).unwrap();
+    rest.split_once("\n```").unwrap().0.to_owned() + "\n"
+}
+
+fn guide() -> String {
+    std::fs::read_to_string(repository().join("plugin-api/GUIDE.md")).unwrap()
 }
 
 #[test]
-fn its_backend_builds_outside_the_tree_and_is_verified() {
-    let library = build_outside("mine", &block("rust"));
-    let place = Place::empty();
+fn the_guide_has_a_workload_that_builds_outside_the_tree_and_runs_everywhere() {
+    let guide = guide();
+    let (_, rest) = guide.split_once("```rust\n").unwrap();
+    let library = build_outside("tallies", rest.split_once("\n```").unwrap().0);
+    let place = Place::new();
     place.stage(&library);
-    place.stage(&plugin("standard_workloads"));
-    let run = ["run", "--json", "--backend", "mine", "--workload", "pipeline", "--items", "100"];
-    assert_eq!(place.crossrun(&run).code(0).json()["metadata"]["verified"], true);
+    for backend in ["native", "timely", "python"] {
+        place.stage(&plugin(&format!("{backend}_runner")));
+        let run = ["run", "--json", "--workload", "tallies", "--items", "1000", "--backend", backend];
+        let record = place.crossrun(&[&run, ["--extra", "batch_size=7"].as_slice()].concat()).code(0).json();
+        assert_eq!(record["metadata"]["verified"], true);
+        assert_eq!(record["metadata"]["results_count"], 10);
+    }
+}
+
+/// Links to files, and to headings of the same page.
+fn links(text: &str) -> Vec<&str> {
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    links.filter(|link| !link.starts_with("http")).collect()
 }
 
 #[test]
-fn its_links_lead_to_files() {
-    let readme = readme();
-    let links = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    let links: Vec<_> = links.filter(|link| !link.starts_with("http") && !link.starts_with('#')).collect();
-    assert!(links.len() > 5);
-    for link in links {
-        assert!(repository().join(link).exists(), "README.md links to {link}");
+fn its_backend_in_c_builds_and_is_available() {
+    let place = Place::empty();
+    let source = place.path().join("mine.c");
+    std::fs::write(&source, block("c")).unwrap();
+    let output = Command::new("cc")
+        .args(["-std=c99", "-O2", "-Wall", "-Wextra", "-pedantic", "-Werror", "-fPIC", "-shared", "-I"])
+        .arg(repository().join("plugin-api/include"))
+        .arg(&source)
+        .arg("-o")
+        .arg(place.plugins().join("libmine_runner.so"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let rows = place.crossrun(&["backends", "--json"]).code(0).json();
+    assert_eq!((&rows[0]["name"], &rows[0]["status"]), (&"mine".into(), &"available".into()), "{rows}");
+}
+
+#[test]
+fn links_lead_to_files_and_headings() {
+    for (folder, text) in [("", readme()), ("plugin-api", guide())] {
+        let links = links(&text);
+        assert!(links.len() > 5);
+        for link in links {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let path = repository().join(folder).join(file);
+            assert!(path.exists(), "a link to {link}");
+            let page = if file.is_empty() {
+                text.clone()
+            } else {
+                std::fs::read_to_string(path).unwrap_or_default()
+            };
+            assert!(heading.is_empty() || headings(&page).any(|of| of == heading), "a link to {link}");
+        }
     }
+}
+
+/// As a link names them.
+fn headings(page: &str) -> impl Iterator<Item = String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    headings.map(|line| {
+        let words = line.trim_start_matches('#').trim().to_lowercase();
+        words
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+            .collect::<String>()
+            .replace(' ', "-")
+    })
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The command line: arguments, then options, then the stages in order, then what to print. One file a verb.
 
+mod author;
 mod backends;
 mod chosen;
 mod compare;
@@ -102,9 +103,9 @@ enum Verb {
     Diff(diff::Arguments),
     /// List a run's trials, or show one of them whole.
     Show(show::Arguments),
-    /// List the backends, with the status of every library that was looked at; lock them; look into a file.
+    /// List the backends, with the status of every library that was looked at; lock them; look into a file; begin one.
     Backends(backends::Arguments),
-    /// List the workloads, or show the parameters and the plan of one.
+    /// List the workloads, or show the parameters and the plan of one; begin one.
     Workloads(workloads::Arguments),
     /// Try whether the harness and this machine can be believed: with a backend that lies, and one beside itself.
     Selftest(selftest::Arguments),

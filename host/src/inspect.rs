@@ -1,6 +1,7 @@
 //! What a file is, from its bytes alone: nothing of it is run, and it is never opened with the dynamic linker.
 
 pub mod description;
+mod exported;
 mod image;
 mod libc;
 pub mod metadata;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-pub use metadata::{Kind, Metadata};
+pub use metadata::{Compiler, Kind, Metadata, RunnerAbi};
 
 /// A file that is a plugin, as far as the part of it tells that had to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,10 +130,20 @@ pub fn inspect(path: &Path) -> Result<Inspected, Rejection> {
         return Err(Rejection::new("the file is empty"));
     }
     let file = File::open(&path)?;
-    let status = file.metadata()?;
-    let metadata = image::check(file, status.len())?;
+    let version = FileVersion::of(&file.metadata()?);
+    let metadata = inspect_open(file)?;
+    Ok(Inspected { path, metadata, version })
+}
+
+/// Says what a file that is open already is.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn inspect_open(file: File) -> Result<Metadata, Rejection> {
+    let length = file.metadata()?.len();
+    let metadata = image::check(file, length)?;
     check_version(&metadata)?;
-    Ok(Inspected { path, metadata, version: FileVersion::of(&status) })
+    Ok(metadata)
 }
 
 /// The SHA-256 of the file at `path`, in hex.

@@ -19,6 +19,7 @@ pub mod protocol;
 pub mod record;
 pub mod registry;
 pub mod report;
+pub mod scaffold;
 pub mod selftest;
 pub mod session;
 pub mod stats;

@@ -6,6 +6,7 @@
 mod sealed;
 
 use std::ffi::c_void;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,13 +15,14 @@ use abi_stable::abi_stability::abi_checking::check_layout_compatibility;
 use abi_stable::library::{AbiHeaderRef, LibHeader, ROOT_MODULE_LOADER_NAME_WITH_NUL};
 use abi_stable::type_layout::TypeLayout;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use plugin_api::c_abi::{self, BackendFunctions, ForeignBackend};
 use plugin_api::ffi::{ForeignRunner, RunnerModuleRef};
 use plugin_api::workload::{WorkloadFunctions, WorkloadLibrary, abi_is_compatible};
-use plugin_api::{HostServices, RunnerError};
+use plugin_api::{HostServices, RunnerError, WorkloadRunner};
 
 pub use sealed::SealedCopy;
 
-use crate::inspect;
+use crate::inspect::{self, Metadata, RunnerAbi};
 use crate::protocol::LibraryFile;
 
 /// Keeps a library mapped when its last handle goes: a plugin's threads and statics may outlive it.
@@ -46,6 +48,14 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
     },
+    /// Its bytes are not those of a plugin.
+    #[error("{} is not loaded: {why}", path.display())]
+    Rejected {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// A symbol that every plugin of its kind exports is missing.
     #[error("{} does not export {symbol}; rebuild it against plugin-api {}", path.display(), plugin_api::API_VERSION)]
     Symbol {
@@ -67,7 +77,7 @@ pub enum LoadError {
     Runner(#[from] RunnerError),
 }
 
-/// Loads the runner in `file`.
+/// Loads the runner in `file`: nobody who uses it needs to know in which language it was written.
 ///
 /// # Errors
 /// [`LoadError`] when the file is no runner that this host can call.
@@ -75,10 +85,45 @@ pub fn runner(
     file: &LibraryFile,
     host: Arc<dyn HostServices>,
     log_level: log::LevelFilter,
-) -> Result<ForeignRunner, LoadError> {
+) -> Result<Box<dyn WorkloadRunner>, LoadError> {
     let path = file.path.as_path();
-    let library = open(path, &to_open(file)?)?;
-    let header = header(&library, path)?;
+    let to_open = to_open(file)?;
+    let metadata = metadata(path, &to_open)?;
+    let library = open(path, &to_open)?;
+    Ok(match metadata.abi {
+        RunnerAbi::Rust => Box::new(rust_runner(&library, path, host, log_level)?),
+        RunnerAbi::C => Box::new(c_runner(&library, path, &metadata, host, log_level)?),
+    })
+}
+
+/// What the bytes that are about to be loaded say of themselves.
+fn metadata(path: &Path, to_open: &Path) -> Result<Metadata, LoadError> {
+    let inspected = File::open(to_open).map_err(inspect::Rejection::from).and_then(inspect::inspect_open);
+    inspected.map_err(|rejection| LoadError::Rejected { path: path.into(), why: rejection.reason })
+}
+
+fn c_runner(
+    library: &Library,
+    path: &Path,
+    metadata: &Metadata,
+    host: Arc<dyn HostServices>,
+    log_level: log::LevelFilter,
+) -> Result<ForeignBackend, LoadError> {
+    // SAFETY: only the address is taken.
+    let symbol = unsafe { library.get::<*const c_void>(c_abi::SYMBOL.as_bytes()) };
+    let missing = |_| LoadError::Symbol { path: path.into(), symbol: c_abi::SYMBOL.into() };
+    let table: *const BackendFunctions = symbol.map_err(missing)?.into_raw().cast_const().cast();
+    // SAFETY: inspection found a table of functions at this symbol, in these bytes; the library is never unloaded.
+    Ok(unsafe { ForeignBackend::create(table, &metadata.name, host, log_level) }?)
+}
+
+fn rust_runner(
+    library: &Library,
+    path: &Path,
+    host: Arc<dyn HostServices>,
+    log_level: log::LevelFilter,
+) -> Result<ForeignRunner, LoadError> {
+    let header = header(library, path)?;
     check_layout(header, path)?;
     // SAFETY: the layouts were just found compatible in one direction or the other, which is what makes the prefix
     // types' accessors right; the major version is checked by the call itself.

@@ -117,7 +117,7 @@ impl Worker {
     fn load_runner(&mut self, library: &LibraryFile) -> Result<Reply, Failure> {
         let runner = load::runner(library, Arc::clone(&self.host), self.log_level)?;
         let (name, options) = (bounds::name(runner.backend_name().to_owned()), runner.options());
-        self.runner = Some(Box::new(runner));
+        self.runner = Some(runner);
         Ok(Reply::Loaded { name, options })
     }
 

@@ -7,7 +7,6 @@
 #![allow(unsafe_code, missing_docs, non_local_definitions, non_camel_case_types)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,8 +14,8 @@ use abi_stable::library::RootModule;
 use abi_stable::sabi_types::VersionStrings;
 use abi_stable::std_types::{RSlice, RStr, RVec};
 use abi_stable::{StableAbi, package_version_strings, prefix_type::PrefixTypeTrait};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use crate::result::{ResultWire, RunResult};
 use crate::runner::{
@@ -24,8 +23,11 @@ use crate::runner::{
     SetupRequest, WorkloadRunner,
 };
 use crate::spec::WorkloadSpec;
+use crate::wire::{ContextWire, border, from_json, to_json};
 use crate::workload::capi::panic_message;
 use crate::workload::{Parameter, WorkloadHandle};
+
+pub use crate::wire::Description;
 
 /// What the export macro needs of the ABI crate.
 pub mod abi {
@@ -155,41 +157,6 @@ pub struct Reply {
 pub const OK: u32 = 0;
 /// The call failed; `json` has the error.
 pub const ERROR: u32 = 1;
-
-/// What a runner says of itself once it is made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Description {
-    /// What `backend_name` returns.
-    pub name: String,
-    /// What the backend reads from `extra`.
-    #[serde(default)]
-    pub options: Vec<Parameter>,
-}
-
-/// What a call is told beside its request.
-#[derive(Serialize, Deserialize)]
-struct ContextWire {
-    data_dir: PathBuf,
-    log_dir: PathBuf,
-    #[serde(default)]
-    remaining_seconds: Option<f64>,
-    #[serde(default)]
-    library_path: PathBuf,
-    #[serde(default)]
-    library_sha256: String,
-}
-
-fn to_json(value: &impl Serialize) -> Result<Vec<u8>, RunnerError> {
-    serde_json::to_vec(value).map_err(|error| border(&format!("cannot be sent across the border: {error}")))
-}
-
-fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RunnerError> {
-    serde_json::from_slice(bytes).map_err(|error| border(&format!("is not what was expected: {error}")))
-}
-
-fn border(why: &str) -> RunnerError {
-    RunnerError::new(ErrorKind::Internal, format!("a message between host and plugin {why}"))
-}
 
 // ---- The plugin's side ------------------------------------------------------------------------------------------
 
@@ -453,11 +420,6 @@ impl ForeignRunner {
         foreign.description = answer((module.describe())(runner))?;
         Ok(foreign)
     }
-
-    fn dir_context(data_dir: PathBuf, log_dir: PathBuf) -> ContextWire {
-        let (library_path, library_sha256) = (PathBuf::new(), String::new());
-        ContextWire { data_dir, log_dir, remaining_seconds: None, library_path, library_sha256 }
-    }
 }
 
 impl Drop for ForeignRunner {
@@ -488,7 +450,7 @@ impl WorkloadRunner for ForeignRunner {
 
     fn setup(&mut self, request: &SetupRequest, context: &SetupContext) -> Result<(), RunnerError> {
         let request = to_json(request)?;
-        let context = to_json(&Self::dir_context(context.data_dir().into(), context.log_dir().into()))?;
+        let context = to_json(&ContextWire::of_setup(context))?;
         let arguments =
             SetupArguments { request: request.as_slice().into(), context: context.as_slice().into() };
         answer((self.module.setup())(self.runner, arguments))
@@ -501,14 +463,7 @@ impl WorkloadRunner for ForeignRunner {
 
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
         let spec = spec.to_json();
-        let wire = ContextWire {
-            data_dir: context.data_dir().into(),
-            log_dir: context.log_dir().into(),
-            remaining_seconds: context.remaining().map(|remaining| remaining.as_secs_f64()),
-            library_path: context.workload().library_path().into(),
-            library_sha256: context.workload().library_sha256().into(),
-        };
-        let wire = to_json(&wire)?;
+        let wire = to_json(&ContextWire::of_run(context))?;
         let (functions, workload) = context.workload().as_raw();
         let arguments = RunArguments {
             spec: spec.as_slice().into(),

@@ -9,6 +9,8 @@
 //!
 //! `ABI.md`, beside this crate's manifest, states the contract that both sides keep.
 
+#[doc(hidden)]
+pub mod c_abi;
 pub mod clock;
 pub mod data_dir;
 pub mod export;
@@ -18,6 +20,7 @@ pub mod metadata;
 pub mod result;
 pub mod runner;
 pub mod spec;
+mod wire;
 pub mod workload;
 
 pub use clock::monotonic_nanos;

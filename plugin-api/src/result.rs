@@ -53,6 +53,18 @@ impl RunResult {
         self
     }
 
+    /// Says which scheduler was used, with a warning if `spec` asks for another one.
+    #[must_use]
+    pub fn with_scheduler(mut self, used: &str, spec: &WorkloadSpec) -> Self {
+        self.scheduler_name = used.into();
+        if spec.scheduler_name == used {
+            return self;
+        }
+        let (backend, asked) = (&self.backend, &spec.scheduler_name);
+        let warning = format!("scheduler {asked:?} is unknown to {backend}; it ran as {used:?}");
+        self.with_metric("warnings", vec![warning])
+    }
+
     /// Results per second of the claimed time, or nothing when that time is zero or not a number.
     pub fn throughput(&self) -> Option<f64> {
         let rate = self.results_count as f64 / self.elapsed_time;
@@ -127,6 +139,18 @@ mod tests {
             assert_eq!(result.throughput(), None);
             assert!(!result.summary().contains("results/s"));
         }
+    }
+
+    #[test]
+    fn a_scheduler_that_was_not_used_is_not_claimed() {
+        let spec = WorkloadSpec { scheduler_name: "fifo".into(), ..WorkloadSpec::new("null") };
+        let result = RunResult::new("x", &spec, 1.0, 0, Vec::new()).with_scheduler("default", &spec);
+        assert_eq!(result.scheduler_name, "default");
+        let warning = "scheduler \"fifo\" is unknown to x; it ran as \"default\"";
+        assert_eq!(result.metrics["warnings"], serde_json::json!([warning]));
+        let spec = WorkloadSpec::new("null");
+        let result = RunResult::new("x", &spec, 1.0, 0, Vec::new()).with_scheduler("default", &spec);
+        assert!(result.metrics.is_empty());
     }
 
     #[test]

@@ -27,13 +27,12 @@ pub trait WorkloadRunner: Send {
     }
 
     /// Starts the engine, so that nothing of its start-up falls into a run. Called once before the first
-    /// [`run`](WorkloadRunner::run).
+    /// [`run`](WorkloadRunner::run). Unless told otherwise, there is nothing to start and no machine but this one.
     ///
     /// # Errors
     /// Whatever keeps the engine from starting.
     fn open(&mut self, session: &Session) -> Result<(), RunnerError> {
-        let _ = session;
-        Ok(())
+        session.demand_one_node(self.backend_name())
     }
 
     /// Runs the workload of `context` as `spec` says and returns the merged state of its sinks.
@@ -182,6 +181,20 @@ pub struct Session {
     pub log_dir: PathBuf,
 }
 
+impl Session {
+    /// For a backend that runs on this machine only.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] if more machines than one were asked for: a record must not say that more took part.
+    pub fn demand_one_node(&self, backend: &str) -> Result<(), RunnerError> {
+        if self.nodes <= 1 {
+            return Ok(());
+        }
+        let message = format!("{backend} runs on this machine only, but {} nodes were asked for", self.nodes);
+        Err(RunnerError::new(ErrorKind::Unsupported, message).with_remedy("--nodes 1"))
+    }
+}
+
 /// What `crossrun setup` was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -271,6 +284,14 @@ impl RunContext {
     /// system call: ask once a batch or once a few milliseconds, not once an item.
     pub fn cancelled(&self) -> bool {
         self.host.cancelled()
+    }
+
+    /// As [`cancelled`](RunContext::cancelled), for a loop that looks once a batch.
+    ///
+    /// # Errors
+    /// [`RunnerError::cancelled`] if the host wants the run to stop.
+    pub fn check_cancelled(&self) -> Result<(), RunnerError> {
+        if self.cancelled() { Err(RunnerError::cancelled()) } else { Ok(()) }
     }
 
     /// The host's monotonic clock, in nanoseconds.

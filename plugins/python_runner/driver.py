@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Callable
 
@@ -145,7 +144,7 @@ class Run:
         """How many items reached the sink, and its merged state."""
         terminals = self._phase(1)
         flight = self._flight()
-        for first, count in self._slices():
+        for first, count in self.spec.slices():
             self.context.progress(first, self.spec.total_items)
             flight.launch(self._source, first, count, terminals)
         flight.land()
@@ -163,10 +162,6 @@ class Run:
 
     def _flight(self) -> Flight:
         return Flight(self.pool, WINDOW * self.spec.parallelism, self.context)
-
-    def _slices(self) -> Iterator[tuple[int, int]]:
-        total, size = self.spec.total_items, self.spec.batch_size
-        return ((first, min(size, total - first)) for first in range(0, total, size))
 
     # The tasks. Each returns the next one of its chain with its arguments, or nothing.
 

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use crossrun::inspect;
 use crossrun::load;
 use crossrun::protocol::LibraryFile;
-use plugin_api::ffi::ForeignRunner;
-use plugin_api::{HostServices, Progress, WorkloadHandle, WorkloadSpec};
+use plugin_api::{HostServices, Progress, WorkloadHandle, WorkloadRunner, WorkloadSpec};
 use tempfile::TempDir;
 
 pub(crate) struct Setting {
@@ -38,7 +37,7 @@ impl Setting {
     }
 
     /// A runner in this process.
-    pub(crate) fn runner(&self, name: &str) -> ForeignRunner {
+    pub(crate) fn runner(&self, name: &str) -> Box<dyn WorkloadRunner> {
         load::runner(&self.library(name), Arc::new(NoHost), log::LevelFilter::Off).unwrap()
     }
 

@@ -2,6 +2,7 @@
 
 mod inspect;
 mod lock;
+mod new;
 
 use serde_json::Value;
 
@@ -27,6 +28,8 @@ pub(super) struct Arguments {
 enum Verb {
     /// Write down which plugins may be loaded, each by the hash of its file; --locked goes by it.
     Lock(lock::Arguments),
+    /// Make a project for a backend of your own: it builds, runs every workload, and has its test.
+    New(new::Arguments),
     /// Tell everything about a file that can be told without running it, whatever it was built for.
     Inspect(inspect::Arguments),
 }
@@ -34,6 +37,7 @@ enum Verb {
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     match &arguments.verb {
         Some(Verb::Lock(arguments)) => lock::run(global, arguments, ui),
+        Some(Verb::New(arguments)) => new::run(global, arguments, ui),
         Some(Verb::Inspect(arguments)) => inspect::run(global, arguments, ui),
         None => list(global, !arguments.no_probe, ui),
     }

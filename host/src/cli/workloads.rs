@@ -1,5 +1,7 @@
 //! `crossrun workloads`: the catalogue.
 
+mod new;
+
 use comfy_table::Table;
 use plugin_api::workload::CatalogueEntry;
 use plugin_api::{Parameter, Plan, StageKind};
@@ -13,12 +15,24 @@ use crate::session::Isolation;
 use crate::ui::{Ui, lines, printable, table};
 
 #[derive(clap::Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
     /// Show this workload only, with its parameters and its plan.
     name: Option<String>,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Make a project for a workload of your own: it builds, runs on every backend, and has its test.
+    New(new::Arguments),
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    if let Some(Verb::New(arguments)) = &arguments.verb {
+        return new::run(global, arguments, ui);
+    }
     let host = Host::new(global, Isolation::Process, ui)?;
     let folders = host.folders(&format!("workloads-{}", std::process::id()))?;
     let text = match &arguments.name {

@@ -7,6 +7,7 @@ use object::{Object, ObjectKind, ObjectSymbol};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::exported;
 use super::image::{self, Image};
 use super::source::Source;
 use super::{Metadata, Rejection, inspect, libc, sha256_of};
@@ -79,8 +80,10 @@ pub struct Abi {
     pub plugin_api: Option<String>,
     /// The version that this host speaks.
     pub host_plugin_api: &'static str,
-    /// The version of a runner's header.
+    /// The version of the header of a backend in Rust.
     pub runner_header: Option<String>,
+    /// The version of the C ABI of a backend in C.
+    pub backend_abi: Option<String>,
     /// The major version of a workload library's C ABI, which goes with that of plugin-api. The library itself tells it
     /// by a function, which is called when it is loaded.
     pub workload_abi: Option<String>,
@@ -152,7 +155,10 @@ impl Description {
         (self.glibc.required, self.glibc.present) = libc::needed_and_present(object);
         self.needed = needed(object);
         self.exports = exports(image);
-        self.abi.runner_header = image.header().ok().map(|(major, minor)| format!("{major}.{minor}"));
+        self.abi.runner_header =
+            exported::header(image).ok().map(|(major, minor)| format!("{major}.{minor}"));
+        self.abi.backend_abi =
+            exported::table(image).ok().map(|table| plugin_api::c_abi::words(table.version));
         match image.metadata() {
             Ok(metadata) => self.with_metadata(metadata),
             Err(_) => self,
@@ -203,7 +209,9 @@ fn exports(image: &Image<'_>) -> Exports {
     let mut exports = Exports::default();
     for symbol in image.exports() {
         match symbol.name_bytes() {
-            Ok(name) if image::is_ours(name) => exports.ours.push(String::from_utf8_lossy(name).into_owned()),
+            Ok(name) if exported::is_ours(name) => {
+                exports.ours.push(String::from_utf8_lossy(name).into_owned())
+            }
             _ => exports.others += 1,
         }
     }

@@ -5,27 +5,13 @@ use std::fs::File;
 use object::read::ReadRef;
 use object::{Architecture, Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol};
 
+use super::exported;
 use super::metadata::MAX_LENGTH;
 use super::source::Source;
-use super::{Kind, Metadata, Rejection, libc};
+use super::{Metadata, Rejection, libc};
 
 /// Where the export macros put the metadata.
 const SECTION: &str = if cfg!(target_vendor = "apple") { "__crossrun" } else { ".crossrun" };
-
-/// The symbol of a runner: data, of which the first bytes say that it is what it should be.
-const RUNNER_SYMBOL: &[u8] = b"_1as_0lib_1header_0root_bmodule_bloader";
-/// A symbol of every library of workloads.
-const WORKLOADS_SYMBOL: &[u8] = b"crossrun_workload_abi_version";
-
-/// How the names of a workload library's functions begin.
-const WORKLOADS_PREFIX: &[u8] = b"crossrun_workload_";
-
-/// How the header at [`RUNNER_SYMBOL`] begins; two little-endian u32 follow, its major and its minor version.
-const MAGIC: &[u8; 32] = b"abi stable library for Rust     ";
-/// The version of that header which this host can read.
-const HEADER_VERSION: (u32, u32) = (0, 11);
-/// How long the part of it is that is read: the magic and the two versions.
-const HEADER_LENGTH: u64 = 40;
 
 /// Checks everything that can be seen in the bytes, and reads the metadata.
 pub(super) fn check(file: File, length: u64) -> Result<Metadata, Rejection> {
@@ -34,10 +20,7 @@ pub(super) fn check(file: File, length: u64) -> Result<Metadata, Rejection> {
     check_machine(&image.object)?;
     check_length(&image.object, length)?;
     let metadata = image.metadata()?;
-    match metadata.kind {
-        Kind::Runner => check_header(image.header()?)?,
-        Kind::Workloads(_) => image.exported(WORKLOADS_SYMBOL).map(|_| ())?,
-    }
+    exported::check(&image, &metadata)?;
     libc::check(&image.object)?;
     Ok(metadata)
 }
@@ -67,20 +50,8 @@ impl<'a> Image<'a> {
         Metadata::parse(section.data().map_err(|error| damaged(&error))?)
     }
 
-    /// Major and minor version of the header of a runner.
-    pub(super) fn header(&self) -> Result<(u32, u32), Rejection> {
-        let header = self.bytes_at(self.exported(RUNNER_SYMBOL)?, HEADER_LENGTH);
-        let versions = header
-            .and_then(|header| header.strip_prefix(MAGIC))
-            .and_then(|rest| rest.as_chunks::<4>().0.get(..2));
-        let Some([major, minor]) = versions else {
-            return Err(Rejection::new("its ABI header is none").with_remedy(rebuild()));
-        };
-        Ok((u32::from_le_bytes(*major), u32::from_le_bytes(*minor)))
-    }
-
     /// What the file has for an address. Only these bytes are read, not the section that they are in.
-    fn bytes_at(&self, address: u64, length: u64) -> Option<&'a [u8]> {
+    pub(super) fn bytes_at(&self, address: u64, length: u64) -> Option<&'a [u8]> {
         self.object.sections().find_map(|section| {
             let (start, size) = section.file_range()?;
             let into = address.checked_sub(section.address())?;
@@ -92,15 +63,16 @@ impl<'a> Image<'a> {
         })
     }
 
-    /// The address of a symbol that the library defines and shows.
-    fn exported(&self, name: &[u8]) -> Result<u64, Rejection> {
-        let symbol = self.exports().find(|symbol| symbol.name_bytes().is_ok_and(|found| is(found, name)));
-        let missing = || {
-            let name = String::from_utf8_lossy(name);
-            Rejection::new(format!("it has the metadata of a plugin, but does not export {name}"))
-                .with_remedy(rebuild())
-        };
-        symbol.map(|symbol| symbol.address()).ok_or_else(missing)
+    /// A symbol that the library defines and shows: its address and its size, which is 0 where the format has none.
+    pub(super) fn exported(&self, name: &str) -> Option<(u64, u64)> {
+        let name = name.as_bytes();
+        let symbol = self.exports().find(|symbol| symbol.name_bytes().is_ok_and(|found| is(found, name)))?;
+        Some((symbol.address(), symbol.size()))
+    }
+
+    /// Whether the dynamic linker writes something to `address` when it loads the library.
+    pub(super) fn is_relocated(&self, address: u64) -> bool {
+        self.object.dynamic_relocations().into_iter().flatten().any(|(place, _)| place == address)
     }
 
     /// The symbols that the library defines and shows.
@@ -109,17 +81,12 @@ impl<'a> Image<'a> {
     }
 }
 
-/// Whether a symbol is one that makes a library a plugin.
-pub(super) fn is_ours(name: &[u8]) -> bool {
-    is(name, RUNNER_SYMBOL) || plain(name).starts_with(WORKLOADS_PREFIX)
-}
-
 fn is(found: &[u8], name: &[u8]) -> bool {
     plain(found) == name || found == name
 }
 
 /// Mach-O puts an underscore before every name.
-fn plain(name: &[u8]) -> &[u8] {
+pub(super) fn plain(name: &[u8]) -> &[u8] {
     if cfg!(target_vendor = "apple") { name.strip_prefix(b"_").unwrap_or(name) } else { name }
 }
 
@@ -175,17 +142,4 @@ fn check_length<'data, R: ReadRef<'data>>(
         return Ok(());
     }
     Err(damaged(&"it wants more bytes mapped than it has"))
-}
-
-fn check_header(version: (u32, u32)) -> Result<(), Rejection> {
-    if version == HEADER_VERSION {
-        return Ok(());
-    }
-    let (major, minor) = version;
-    Err(Rejection::new(format!("its ABI header has version {major}.{minor}, which this host cannot read"))
-        .with_remedy(rebuild()))
-}
-
-fn rebuild() -> String {
-    format!("rebuild it against plugin-api {}", plugin_api::API_VERSION)
 }

@@ -34,6 +34,51 @@ impl Kind {
     }
 }
 
+/// Through which border a backend is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunnerAbi {
+    /// That of plugin-api, between Rust and Rust.
+    Rust,
+    /// That of `crossrun.h`.
+    C,
+}
+
+impl RunnerAbi {
+    /// As metadata and records have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::C => "c",
+        }
+    }
+}
+
+/// The compiler of a plugin, as it names itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Compiler {
+    /// That of Rust.
+    Rustc(String),
+    /// Another.
+    Other(String),
+}
+
+impl Compiler {
+    /// The key that it stands under, in metadata and records.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Rustc(_) => "rustc",
+            Self::Other(_) => "compiler",
+        }
+    }
+
+    /// What it says.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Rustc(name) | Self::Other(name) => name,
+        }
+    }
+}
+
 /// What a plugin says of itself, and how it was built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
@@ -47,13 +92,15 @@ pub struct Metadata {
     pub description: String,
     /// Its licence.
     pub license: String,
+    /// Through which border it is called, if it is a backend. A library of workloads has but one.
+    pub abi: RunnerAbi,
     /// The version of plugin-api that it was built against.
     pub api: String,
-    /// The compiler, as it names itself.
-    pub rustc: String,
+    /// What compiled it.
+    pub compiler: Compiler,
     /// The target triple.
     pub target: String,
-    /// The optimisation level: `0` to `3`, `s` or `z`.
+    /// The optimisation level: `0` to `3`, `s` or `z`; `1-3` where the compiler does not tell them apart.
     pub opt_level: String,
     /// Whether it was built with debug assertions.
     pub debug_assertions: bool,
@@ -92,12 +139,19 @@ impl Metadata {
 
     /// How it was built, as records have it.
     pub fn build(&self) -> Map<String, Value> {
-        let Self { rustc, target, opt_level, debug_assertions, target_features, api, .. } = self;
-        let build = json!({
-            "rustc": rustc, "target": target, "opt_level": opt_level, "debug_assertions": debug_assertions,
-            "target_features": target_features, "plugin_api": api,
-        });
-        build.as_object().cloned().unwrap_or_default()
+        let Self { compiler, target, opt_level, debug_assertions, target_features, api, .. } = self;
+        let mut build = Map::from_iter([
+            (compiler.key().to_owned(), json!(compiler.name())),
+            ("target".to_owned(), json!(target)),
+            ("opt_level".to_owned(), json!(opt_level)),
+            ("debug_assertions".to_owned(), json!(debug_assertions)),
+            ("target_features".to_owned(), json!(target_features)),
+            ("plugin_api".to_owned(), json!(api)),
+        ]);
+        if self.kind == Kind::Runner {
+            build.insert("abi".to_owned(), json!(self.abi.word()));
+        }
+        build
     }
 }
 
@@ -152,6 +206,23 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// What is absent is Rust: the key is younger than the first plugins.
+    fn abi(&self) -> Result<RunnerAbi, Rejection> {
+        match self.0.get("abi").copied() {
+            None | Some("rust") => Ok(RunnerAbi::Rust),
+            Some("c") => Ok(RunnerAbi::C),
+            Some(_) => Err(Rejection::new("a plugin with an ABI that this host does not know")
+                .with_remedy("update crossrun")),
+        }
+    }
+
+    fn compiler(&self) -> Result<Compiler, Rejection> {
+        match self.text("compiler") {
+            Ok(other) => Ok(Compiler::Other(other)),
+            Err(_) => self.text("rustc").map(Compiler::Rustc),
+        }
+    }
+
     fn metadata(&self) -> Result<Metadata, Rejection> {
         Ok(Metadata {
             kind: self.kind()?,
@@ -159,8 +230,9 @@ impl<'a> Values<'a> {
             version: self.text("version")?,
             description: self.text("description")?,
             license: self.text("license")?,
+            abi: self.abi()?,
             api: self.text("api")?,
-            rustc: self.text("rustc")?,
+            compiler: self.compiler()?,
             target: self.text("target")?,
             opt_level: self.text("opt_level")?,
             debug_assertions: self.text("debug_assertions")? == "true",
@@ -203,6 +275,21 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_backend_in_c_names_its_abi_and_its_compiler() {
+        let text = TEXT
+            .replace("kind=workloads", "kind=runner\nabi=c")
+            .replace("rustc=rustc 1.95", "compiler=gcc 12");
+        let metadata = Metadata::parse(text.as_bytes()).unwrap();
+        assert_eq!((metadata.abi, metadata.compiler.name()), (RunnerAbi::C, "gcc 12"));
+        assert_eq!(
+            (&metadata.build()["abi"], &metadata.build()["compiler"]),
+            (&json!("c"), &json!("gcc 12"))
+        );
+        assert_eq!(example().abi, RunnerAbi::Rust);
+        assert_eq!(example().build().get("abi"), None);
+    }
+
+    #[test]
     fn what_is_missing_or_forged_is_refused() {
         for (from, to, words) in [
             ("version=1.2.3\n", "", "version is missing"),
@@ -216,6 +303,8 @@ pub(crate) mod tests {
             ("crossrun-plugin 1", "crossrun-plugin 2", "format 2"),
             ("crossrun-plugin 1", "rubbish", "start"),
             ("kind=workloads", "kind=dancer", "kind"),
+            ("api=1.0.0", "api=1.0.0\nabi=fortran", "ABI that this host does not know"),
+            ("rustc=rustc 1.95\n", "", "rustc is missing"),
         ] {
             let text = TEXT.replacen(from, to, 1);
             assert!(reason(&text).contains(words), "{from} to {to}: {}", reason(&text));

@@ -23,7 +23,7 @@ mod turns;
 use std::time::Instant;
 
 use plugin_api::{
-    Availability, ErrorKind, Fusion, RunContext, RunResult, RunnerError, Session, StageKind, WorkloadRunner,
+    Availability, ErrorKind, Fusion, RunContext, RunResult, RunnerError, StageKind, WorkloadRunner,
     WorkloadSpec,
 };
 
@@ -47,14 +47,6 @@ impl WorkloadRunner for Native {
 
     fn is_available(&self) -> Availability {
         Availability::Available
-    }
-
-    fn open(&mut self, session: &Session) -> Result<(), RunnerError> {
-        if session.nodes <= 1 {
-            return Ok(());
-        }
-        let message = format!("native runs on this machine only, but {} nodes were asked for", session.nodes);
-        Err(RunnerError::new(ErrorKind::Unsupported, message).with_remedy("--nodes 1"))
     }
 
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {

@@ -29,8 +29,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use plugin_api::{
-    Availability, ErrorKind, RunContext, RunResult, RunnerError, Session, WorkloadError, WorkloadRunner,
-    WorkloadSpec,
+    Availability, ErrorKind, RunContext, RunResult, RunnerError, WorkloadError, WorkloadRunner, WorkloadSpec,
 };
 use serde_json::json;
 
@@ -58,14 +57,6 @@ impl WorkloadRunner for Timely {
 
     fn is_available(&self) -> Availability {
         Availability::Available
-    }
-
-    fn open(&mut self, session: &Session) -> Result<(), RunnerError> {
-        if session.nodes <= 1 {
-            return Ok(());
-        }
-        let message = format!("timely runs on this machine only, but {} nodes were asked for", session.nodes);
-        Err(RunnerError::new(ErrorKind::Unsupported, message).with_remedy("--nodes 1"))
     }
 
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {

@@ -62,7 +62,9 @@ fn sane<T>(found: Result<T, Rejection>) -> Option<T> {
 
 /// No escape sequence gets through, and the text that says the same is read as the same.
 fn assert_written_again(metadata: &Metadata) {
-    let Metadata { name, version, description, license, api, rustc, target, opt_level, .. } = metadata;
+    let Metadata { name, version, description, license, api, target, opt_level, .. } = metadata;
+    let (abi, compiler, compiler_name) =
+        (metadata.abi.word(), metadata.compiler.key(), metadata.compiler.name());
     let (kind, workloads) = match &metadata.kind {
         Kind::Runner => ("runner", String::new()),
         Kind::Workloads(names) => ("workloads", format!("workloads={}\n", names.join(","))),
@@ -70,7 +72,7 @@ fn assert_written_again(metadata: &Metadata) {
     let (assertions, features) = (metadata.debug_assertions, &metadata.target_features);
     let text = format!(
         "crossrun-plugin 1\nkind={kind}\nname={name}\n{workloads}version={version}\ndescription={description}\n\
-         license={license}\napi={api}\nrustc={rustc}\ntarget={target}\nopt_level={opt_level}\n\
+         license={license}\napi={api}\nabi={abi}\n{compiler}={compiler_name}\ntarget={target}\nopt_level={opt_level}\n\
          debug_assertions={assertions}\ntarget_features={features}\nend\n"
     );
     assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");

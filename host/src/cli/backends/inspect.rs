@@ -63,6 +63,7 @@ fn facts(description: &Description) -> Vec<(&'static str, Option<String>)> {
             abi.plugin_api.as_ref().map(|api| format!("{api} (this host: {})", abi.host_plugin_api)),
         ),
         ("header", abi.runner_header.as_ref().map(|version| format!("abi_stable {version}"))),
+        ("ABI", abi.backend_abi.as_ref().map(|version| format!("backend C ABI {version}"))),
         ("ABI", abi.workload_abi.as_ref().map(|major| format!("workload C ABI {major}.x"))),
         ("format", description.object.as_ref().map(format)),
         ("needs", is_object.then(|| needed.join(", "))),
@@ -105,12 +106,12 @@ fn format(object: &Format) -> String {
 
 fn build(description: &Description) -> Option<String> {
     let said = |key: &str| description.build.get(key).and_then(Value::as_str);
-    let (rustc, target, level, profile) =
-        (said("rustc")?, said("target")?, said("opt_level")?, said("profile")?);
+    let compiler = said("rustc").or_else(|| said("compiler"))?;
+    let (target, level, profile) = (said("target")?, said("opt_level")?, said("profile")?);
     let asserts = description.build.get("debug_assertions") == Some(&Value::Bool(true));
     let assertions = if asserts { "with" } else { "without" };
     let features = said("target_features").unwrap_or_default();
     Some(format!(
-        "{profile}: {rustc}, {target}, opt-level {level}, {assertions} debug assertions, features {features}"
+        "{profile}: {compiler}, {target}, opt-level {level}, {assertions} debug assertions, features {features}"
     ))
 }

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
+from .failure import CancelledError
 from .kernel import Workload
 from .spec import Result, Session, Spec
 
@@ -37,6 +38,11 @@ class RunContext:
     def cancelled(self) -> bool:
         """Whether the host wants the run to stop. A run that does not look is killed a little later."""
         return self._cancel.is_set()
+
+    def check_cancelled(self) -> None:
+        """Raises if the host wants the run to stop: for a loop that looks once a batch."""
+        if self._cancel.is_set():
+            raise CancelledError
 
     def log(self, level: str, message: str) -> None:
         """Hands a record to the host's log; `level` is one of error, warn, info, debug, trace."""

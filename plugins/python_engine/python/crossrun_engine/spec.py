@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .failure import UnavailableError, UnsupportedError
+from .kernel import State, Workload
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ class Spec:
     def fusion(self) -> str:
         """`auto`, or `off`: one task or message for each stage and batch."""
         return str(self.extra.get("fusion", "auto"))
+
+    def slices(self) -> Iterator[tuple[int, int]]:
+        """The batches that the source makes: the number of the first item of each, and how many they are."""
+        total, size = self.total_items, self.batch_size
+        return ((first, min(size, total - first)) for first in range(0, total, size))
 
     @classmethod
     def of(cls, message: dict[str, Any]) -> Spec:
@@ -84,3 +91,12 @@ class Result:
     metrics: dict[str, Any] = field(default_factory=dict)
     elapsed_time: float | None = None
     """Seconds; measured around `run` unless the driver knows better."""
+
+    @classmethod
+    def of(cls, sink: State, workload: Workload, spec: Spec) -> Result:
+        """The result of an engine with one scheduler: whatever else was asked for ran as `default`, with a warning."""
+        encoded = sink.encode()
+        metrics: dict[str, Any] = {}
+        if spec.scheduler_name != "default":
+            metrics["warnings"] = [f'scheduler "{spec.scheduler_name}" is unknown here; it ran as "default"']
+        return cls(workload.outcome(encoded)["count"], encoded, "default", metrics)

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use crossrun::protocol::LibraryFile;
 use crossrun::{inspect, load};
-use plugin_api::{HostServices, Progress, RunContext, WorkloadHandle, WorkloadRunner, WorkloadSpec};
+use plugin_api::{HostServices, Progress, RunContext, WorkloadHandle, WorkloadSpec};
 
 use peers::{Engine, Pair, Point, heading};
 

@@ -1,0 +1,37 @@
+//! `crossrun workloads new`: a project for workloads of one's own.
+
+use crate::cli::author::{PlaceArguments, free_name, make};
+use crate::cli::host::Host;
+use crate::cli::{Exit, GlobalArguments, Problem};
+use crate::scaffold::RUST_WORKLOADS;
+use crate::session::Isolation;
+use crate::ui::Ui;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// What `--workload` is to take: 1 to 64 of a-z, 0-9, _ and -.
+    name: String,
+    /// The language that it is written in. So far it is Rust only; every backend runs it, in whatever language that is.
+    #[arg(long, value_enum, default_value_t = Language::Rust)]
+    lang: Language,
+    #[command(flatten)]
+    place: PlaceArguments,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Language {
+    /// A library in Rust.
+    Rust,
+}
+
+pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    let host = Host::new(global, Isolation::Process, ui)?;
+    let mut taken = host.survey().workloads.names();
+    // `crossrun workloads new` is this command, and shows no workload.
+    taken.extend(host.survey().libraries.names().into_iter().chain(["new".to_owned()]));
+    let name = free_name(&arguments.name, "workload", &taken)?;
+    let template = match arguments.lang {
+        Language::Rust => RUST_WORKLOADS,
+    };
+    make(template, name, &arguments.place, ui)
+}

@@ -1,0 +1,60 @@
+//! Which projects there are.
+
+/// A kind of project, in one language.
+#[derive(Clone, Copy, Debug)]
+pub struct Template {
+    /// Its folder in `templates`.
+    pub(super) folder: &'static str,
+    /// What the crate's name, and so that of the library, ends with.
+    pub(super) suffix: &'static str,
+    /// More files, of `templates` or of our crates, and where they go.
+    pub(super) copied: &'static [(&'static str, &'static str)],
+    /// The crates of ours that it depends on.
+    pub(super) crates: &'static [&'static str],
+    /// The folder in which the library is built.
+    pub(super) built: &'static str,
+    /// What an author runs first. `NAME` is the name.
+    pub(super) commands: &'static [&'static str],
+}
+
+pub(super) const API: &str = "plugin-api";
+const ENGINE: &str = "python_engine";
+
+const RELEASE: &str = "target/release";
+const SEARCH_RELEASE: &str = "export CROSSRUN_PLUGIN_PATH=\"$PWD/target/release\"";
+const RUN: &str = "crossrun run --backend NAME --workload word_count --items 100000 --extra batch_size=1000";
+const COMPARE: &str = "crossrun compare --backends native,NAME --quick";
+
+/// A backend in Rust.
+pub const RUST_BACKEND: Template = Template {
+    folder: "backend_rust",
+    suffix: "_runner",
+    copied: &[("shared/sums.rs", "src/tests/sums.rs")],
+    crates: &[API],
+    built: RELEASE,
+    commands: &["cargo test", "cargo build --release", SEARCH_RELEASE, RUN, COMPARE],
+};
+
+/// A backend on an engine in Python.
+pub const PYTHON_BACKEND: Template = Template {
+    folder: "backend_python",
+    copied: &[("shared/sums.rs", "examples/sums.rs")],
+    crates: &[API, ENGINE],
+    ..RUST_BACKEND
+};
+
+/// A library of workloads in Rust.
+pub const RUST_WORKLOADS: Template = Template {
+    folder: "workloads_rust",
+    suffix: "_workloads",
+    copied: &[],
+    crates: &[API],
+    built: RELEASE,
+    commands: &[
+        "cargo test",
+        "cargo build --release",
+        SEARCH_RELEASE,
+        "crossrun workloads NAME",
+        "crossrun compare --workloads NAME --items 100000 --extra batch_size=1000 --quick",
+    ],
+};

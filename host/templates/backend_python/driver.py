@@ -1,0 +1,59 @@
+"""The {{name}} backend's driver: a thread pool of the standard library. Your engine goes in the pool's place."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
+
+from crossrun_engine import Driver, Result, RunContext, Session, Spec, Workload, item_count, serve
+
+
+class PoolDriver(Driver):
+    """Runs a batch as one task, as far as a keyed reduction or the sink; with `fusion=off` each stage is a task."""
+
+    def open(self, session: Session) -> None:
+        session.demand_nodes(1)
+        self._pool = ThreadPoolExecutor(session.parallelism)
+
+    def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
+        end, fused = workload.end_of_chain(1), spec.fusion != "off"
+        state, one_at_a_time = workload.new_state(end), Lock()
+        tasks: deque[Future[tuple[int, bytes]]] = deque()
+
+        def step(stage: int, batch: bytes, first: int = 0, count: int = 0) -> tuple[int, bytes]:
+            after = end if fused else stage + 1
+            made = workload.run_stages(stage, after, batch) if stage else workload.source(first, count, after)
+            if after == end:
+                with one_at_a_time:
+                    state.fold(made)
+            return after, made
+
+        def go_on(most: int) -> None:
+            """Until at most so many tasks are under way: memory stays flat, however long the input is."""
+            while len(tasks) > most:
+                context.check_cancelled()
+                stage, batch = tasks.popleft().result()
+                if stage < end:
+                    tasks.append(self._pool.submit(step, stage, batch))
+
+        for first, count in spec.slices():
+            context.progress(first, spec.total_items)
+            tasks.append(self._pool.submit(step, 0, b"", first, count))
+            go_on(4 * spec.parallelism)
+        go_on(0)
+        while end < workload.sink:  # What a keyed reduction emits goes on to the next one, or to the sink.
+            stage, reduced = end + 1, state
+            end = workload.end_of_chain(stage)
+            state = workload.new_state(end)
+            while item_count(emitted := reduced.emit(spec.batch_size)):
+                context.check_cancelled()
+                state.fold(workload.run_stages(stage, end, emitted))
+        return Result.of(state, workload, spec)
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+
+if __name__ == "__main__":
+    serve(PoolDriver())

@@ -1,0 +1,416 @@
+/*
+ * The C ABI of a crossrun backend, version 1.0: for C, C++ and whatever else can export a struct of function pointers.
+ *
+ * A backend is a shared library that has two things in it:
+ *
+ *     CROSSRUN_BACKEND_METADATA("mine", "0.1.0", "What it is, in one line", "MIT");
+ *
+ *     const crossrun_backend_functions crossrun_backend = {
+ *         .size = sizeof crossrun_backend, .abi_version = CROSSRUN_BACKEND_ABI_VERSION, .run = run};
+ *
+ * The first says what the file is, and the second what it does. A host reads both from the file before it runs any of
+ * it. ABI.md, one folder up, has the whole contract; crossrun_workloads.h has the workload's side of it.
+ *
+ * Rules that hold for every struct and function:
+ *
+ *   - A struct begins with its size in bytes, as the side that made it knows it. Later versions of 1.x only add fields
+ *     at the end: one that CROSSRUN_HAS denies is not there.
+ *   - Text is UTF-8 and ends with a NUL. Nothing that is passed changes its owner: what a function is given is read
+ *     during the call, and whoever needs it longer copies it. The host, the workload's functions, and what `create`
+ *     made are the exceptions; they live as long as it says at each.
+ *   - A backend's function returns CROSSRUN_OK, or anything else after it has called `fail` of the reply.
+ *   - No exception of C++ and no longjmp may leave a function.
+ */
+#ifndef CROSSRUN_H
+#define CROSSRUN_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "crossrun_workloads.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The version of the contract that this header is part of: a host loads what has its own major version. */
+#define CROSSRUN_API_VERSION "1.0.0"
+/* The version of this ABI: the major version in the upper 16 bits, the minor in the lower. */
+#define CROSSRUN_BACKEND_ABI_VERSION UINT32_C(0x00010000)
+
+/* Whether the struct at `pointer`, which is a `type`, is large enough to have `field`. */
+#define CROSSRUN_HAS(type, pointer, field) (offsetof(type, field) + sizeof((pointer)->field) <= (pointer)->size)
+
+/* What a backend's function returns when it has failed; CROSSRUN_OK, which is 0, is in crossrun_workloads.h. */
+#define CROSSRUN_FAILED (-1)
+
+/* Kinds of errors. A host takes one that it does not know for CROSSRUN_ERROR_INTERNAL. */
+enum {
+    /* Anything that is none of the others. */
+    CROSSRUN_ERROR_INTERNAL = 0,
+    /* The spec or an option in `extra` is not valid. */
+    CROSSRUN_ERROR_INVALID_SPEC = 1,
+    /* Valid, but this backend cannot express it. */
+    CROSSRUN_ERROR_UNSUPPORTED = 2,
+    /* The engine is not installed or not startable. */
+    CROSSRUN_ERROR_UNAVAILABLE = 3,
+    /* Installing or removing failed. */
+    CROSSRUN_ERROR_SETUP = 4,
+    /* The engine failed. */
+    CROSSRUN_ERROR_ENGINE = 5,
+    /* The source, an operator, a state or the sink failed. */
+    CROSSRUN_ERROR_WORKLOAD = 6,
+    /* The run stopped because the host asked it to. */
+    CROSSRUN_ERROR_CANCELLED = 7,
+    /* Code of the plugin panicked, or what comes nearest to that in its language. */
+    CROSSRUN_ERROR_PANIC = 8
+};
+
+/* Kinds of stages. A minor version adds none: an engine could not run it. */
+enum {
+    CROSSRUN_STAGE_SOURCE = 0,
+    CROSSRUN_STAGE_MAP = 1,
+    CROSSRUN_STAGE_FILTER = 2,
+    CROSSRUN_STAGE_FLAT_MAP = 3,
+    CROSSRUN_STAGE_KEYED_REDUCE = 4,
+    CROSSRUN_STAGE_SINK = 5
+};
+
+/* Levels of log records. */
+enum {
+    CROSSRUN_LOG_ERROR = 1,
+    CROSSRUN_LOG_WARN = 2,
+    CROSSRUN_LOG_INFO = 3,
+    CROSSRUN_LOG_DEBUG = 4,
+    CROSSRUN_LOG_TRACE = 5
+};
+
+/* `remaining_nanos` of a run without a deadline. */
+#define CROSSRUN_NO_DEADLINE UINT64_MAX
+
+/* ---- What the host gives ---------------------------------------------------------------------------------------- */
+
+/*
+ * The host. It lives as long as the process, and its functions may be called from any thread at any time, not in a
+ * child after a fork.
+ */
+typedef struct crossrun_host crossrun_host;
+struct crossrun_host {
+    uint32_t size;
+    /* The version of this ABI that the host speaks. */
+    uint32_t abi_version;
+    /* 0 (off) to 5 (trace): finer records are dropped, so none need be made. */
+    uint32_t log_level;
+    uint32_t reserved;
+    /* The host's own. */
+    const void *data;
+    /* Hands over a log record. `target` says which part of the backend it is of; null stands for the backend's name. */
+    void (*log)(const crossrun_host *host, uint32_t level, const char *target, const char *message);
+    /* Tells that `done` of `total` items are through, or steps of a set-up; `total` is 0 if it is not known. `message`
+     * may be null. */
+    void (*progress)(const crossrun_host *host, uint64_t done, uint64_t total, const char *message);
+    /* Not 0 if the host wants the call that is under way to end. Ask once a batch or every few milliseconds, and fail
+     * with CROSSRUN_ERROR_CANCELLED then: who does not is killed a little later. */
+    int32_t (*cancelled)(const crossrun_host *host);
+    /* The host's monotonic clock in nanoseconds, from an origin that is fixed for the process. */
+    uint64_t (*clock_nanos)(const crossrun_host *host);
+};
+
+/*
+ * Takes the answer of one call, and is good until that call returns. The host copies what it is given. One thread at a
+ * time calls its functions.
+ */
+typedef struct crossrun_reply crossrun_reply;
+struct crossrun_reply {
+    uint32_t size;
+    uint32_t reserved;
+    /* The host's own. */
+    void *data;
+    /* Answers with JSON, once. Returns CROSSRUN_OK, or CROSSRUN_FAILED if it is not taken. */
+    int32_t (*answer)(crossrun_reply *reply, const char *json);
+    /* Hands over the merged and encoded state of the sinks, once, in `run`. Returns as `answer` does. */
+    int32_t (*sink)(crossrun_reply *reply, const uint8_t *bytes, size_t length);
+    /* Says why the call failed: a CROSSRUN_ERROR_ kind, one line for people, and a command to paste that mends it, or
+     * null. What is said first holds. Returns CROSSRUN_FAILED, so that a function can return what this does. */
+    int32_t (*fail)(crossrun_reply *reply, int32_t kind, const char *message, const char *remedy);
+    /* The same for a function of the workload that returned `status` and left its message in `message`. */
+    int32_t (*workload_failed)(crossrun_reply *reply, int32_t status, const crossrun_buffer *message);
+};
+
+/* The functions of a workload's library, as crossrun_workloads.h has them with the prefix `crossrun_workload_`. The
+ * table lives as long as the process. */
+typedef struct crossrun_workload_functions {
+    size_t size;
+    int32_t (*catalogue)(crossrun_buffer *out);
+    int32_t (*open)(const uint8_t *spec, size_t length, const crossrun_workload **opened, crossrun_buffer *error);
+    void (*share)(const crossrun_workload *workload);
+    void (*close)(const crossrun_workload *workload);
+    int32_t (*plan)(const crossrun_workload *workload, crossrun_buffer *out);
+    int32_t (*source)(
+        const crossrun_workload *workload, uint64_t first, uint64_t count, uint32_t to, crossrun_buffer *out);
+    int32_t (*run_stages)(
+        const crossrun_workload *workload, uint32_t from, uint32_t to, const uint8_t *batch, size_t length,
+        crossrun_buffer *out);
+    int32_t (*split)(
+        const crossrun_workload *workload, uint32_t stage, const uint8_t *batch, size_t length, uint32_t partitions,
+        crossrun_buffer *outs, crossrun_buffer *error);
+    int32_t (*state_new)(
+        const crossrun_workload *workload, uint32_t stage, crossrun_state **state, crossrun_buffer *error);
+    int32_t (*state_fold)(crossrun_state *state, const uint8_t *batch, size_t length, crossrun_buffer *error);
+    int32_t (*state_merge)(crossrun_state *state, const uint8_t *encoded, size_t length, crossrun_buffer *error);
+    int32_t (*state_encode)(crossrun_state *state, crossrun_buffer *out);
+    int32_t (*state_emit)(crossrun_state *state, uint64_t limit, crossrun_buffer *out);
+    void (*state_free)(crossrun_state *state);
+    int32_t (*outcome)(
+        const crossrun_workload *workload, const uint8_t *sink, size_t length, crossrun_buffer *out);
+    int32_t (*expected)(const crossrun_workload *workload, crossrun_buffer *out);
+    void (*buffer_free)(crossrun_buffer *buffer);
+} crossrun_workload_functions;
+
+/* One entry of `extra`: of a JSON string the value itself, of anything else the JSON. */
+typedef struct crossrun_option {
+    const char *name;
+    const char *value;
+} crossrun_option;
+
+/* What `setup` is asked for. */
+typedef struct crossrun_setup {
+    uint32_t size;
+    /* Not 0: remove what an earlier set-up installed, instead of installing. */
+    uint32_t remove;
+    /* The interpreter to build on, or null. */
+    const char *python;
+    /* Where to install: a folder of the user's that persists. */
+    const char *data_dir;
+    /* A folder for logs. It exists. */
+    const char *log_dir;
+    /* The same as JSON: ABI.md's setup request and context. */
+    const char *request;
+    const char *context;
+    const crossrun_host *host;
+} crossrun_setup;
+
+/* What holds from `open` to `close`. */
+typedef struct crossrun_session {
+    uint32_t size;
+    /* The parallelism of every run. */
+    uint32_t parallelism;
+    /* How many machines were asked for; 1 means this one. */
+    uint32_t nodes;
+    /* How many `options` there are: the `extra` of the first run. */
+    uint32_t option_count;
+    const crossrun_option *options;
+    const char *data_dir;
+    const char *log_dir;
+    /* The same as JSON: ABI.md's session. */
+    const char *session;
+    const crossrun_host *host;
+} crossrun_session;
+
+/* What is to be run. */
+typedef struct crossrun_run {
+    uint32_t size;
+    /* At most this many operator calls are in flight, over all stages together. At least 1. */
+    uint32_t parallelism;
+    uint64_t total_items;
+    /* How many items travel together. At least 1. */
+    uint64_t batch_size;
+    uint64_t seed;
+    /* How long the host waits before it ends the run, or CROSSRUN_NO_DEADLINE. */
+    uint64_t remaining_nanos;
+    /* Not 0: one task or message for each stage and batch, as a scheduler is what is measured. */
+    uint32_t fusion_off;
+    /* Not 0: the source makes an item when it is due, not when it is asked for. */
+    uint32_t open_loop;
+    /* The stages of the plan, each a CROSSRUN_STAGE_; a stage's number is its place. The first is the source, the last
+     * is the sink. */
+    uint32_t stage_count;
+    uint32_t option_count;
+    const uint32_t *stages;
+    /* The entries of the spec's `extra`. */
+    const crossrun_option *options;
+    const char *workload_name;
+    /* A hint. */
+    const char *scheduler_name;
+    /* The workload: good during this call, or until a `close` that pays for a `share`. */
+    const crossrun_workload_functions *functions;
+    const crossrun_workload *workload;
+    /* The workload's library, for processes that open it by themselves, and its SHA-256 in hex. */
+    const char *library_path;
+    const char *library_sha256;
+    const char *data_dir;
+    const char *log_dir;
+    /* The same as JSON: ABI.md's spec and context. */
+    const char *spec;
+    const char *context;
+    const crossrun_host *host;
+} crossrun_run;
+
+/* ---- What a backend exports ------------------------------------------------------------------------------------- */
+
+/*
+ * The functions of a backend. The host calls them from one thread at a time, which need not always be the same one;
+ * calls do not overlap. Each may be null but `run`: ABI.md says what the host takes that for. `backend` is whatever
+ * `create` made of it, null included.
+ */
+typedef struct crossrun_backend_functions {
+    uint32_t size;
+    /* CROSSRUN_BACKEND_ABI_VERSION. */
+    uint32_t abi_version;
+    /* First, once. */
+    int32_t (*create)(const crossrun_host *host, void **backend, crossrun_reply *reply);
+    /* Last, once, or never, if the process ends before. */
+    void (*destroy)(void *backend);
+    /* Right after `create`: answers with ABI.md's description, in which the name may be left out. */
+    int32_t (*describe)(void *backend, crossrun_reply *reply);
+    /* Whether it could start. CROSSRUN_OK for yes; fails with CROSSRUN_ERROR_UNAVAILABLE, a reason and a remedy for no.
+     * Starts nothing, takes milliseconds. */
+    int32_t (*is_available)(void *backend, crossrun_reply *reply);
+    /* Installs what the engine needs, or removes it. */
+    int32_t (*setup)(void *backend, const crossrun_setup *setup, crossrun_reply *reply);
+    /* Starts the engine: once, before the first run. */
+    int32_t (*open)(void *backend, const crossrun_session *session, crossrun_reply *reply);
+    /* Runs a workload: hands over the state of its sinks, and answers with ABI.md's result, of which only
+     * `elapsed_time` and `results_count` are needed. */
+    int32_t (*run)(void *backend, const crossrun_run *run, crossrun_reply *reply);
+    /* Stops the engine: once, after the last run. */
+    int32_t (*close)(void *backend, crossrun_reply *reply);
+} crossrun_backend_functions;
+
+#if defined(__GNUC__)
+#define CROSSRUN_EXPORT __attribute__((visibility("default")))
+#else
+#define CROSSRUN_EXPORT
+#endif
+
+/* The one symbol that a backend exports. */
+extern CROSSRUN_EXPORT const crossrun_backend_functions crossrun_backend;
+
+/* ---- Conveniences ----------------------------------------------------------------------------------------------- */
+
+/* The value of the option `name`, or `otherwise` if there is none. */
+static inline const char *crossrun_option_value(
+    const crossrun_option *options, uint32_t count, const char *name, const char *otherwise) {
+    uint32_t at;
+    for (at = 0; at < count; at++) {
+        if (strcmp(options[at].name, name) == 0) {
+            return options[at].value;
+        }
+    }
+    return otherwise;
+}
+
+/* How many items the batch in a buffer has. */
+static inline uint32_t crossrun_item_count(const crossrun_buffer *batch) {
+    const uint8_t *byte = batch->data;
+    if (batch->length < 4) {
+        return 0;
+    }
+    return (uint32_t)byte[0] | (uint32_t)byte[1] << 8 | (uint32_t)byte[2] << 16 | (uint32_t)byte[3] << 24;
+}
+
+/* ---- Metadata --------------------------------------------------------------------------------------------------- */
+
+#if defined(__clang__)
+#define CROSSRUN_COMPILER __VERSION__
+#elif defined(__GNUC__)
+#define CROSSRUN_COMPILER "gcc " __VERSION__
+#else
+#define CROSSRUN_COMPILER "unknown"
+#endif
+
+#if defined(__x86_64__)
+#define CROSSRUN_ARCHITECTURE "x86_64"
+#elif defined(__aarch64__)
+#define CROSSRUN_ARCHITECTURE "aarch64"
+#elif defined(__riscv) && __riscv_xlen == 64
+#define CROSSRUN_ARCHITECTURE "riscv64"
+#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
+#define CROSSRUN_ARCHITECTURE "powerpc64le"
+#elif defined(__s390x__)
+#define CROSSRUN_ARCHITECTURE "s390x"
+#elif defined(__i386__)
+#define CROSSRUN_ARCHITECTURE "i686"
+#else
+#define CROSSRUN_ARCHITECTURE "unknown"
+#endif
+
+#if defined(__linux__) && defined(__GLIBC__)
+#define CROSSRUN_SYSTEM "unknown-linux-gnu"
+#elif defined(__linux__)
+#define CROSSRUN_SYSTEM "unknown-linux"
+#elif defined(__APPLE__)
+#define CROSSRUN_SYSTEM "apple-darwin"
+#else
+#define CROSSRUN_SYSTEM "unknown"
+#endif
+
+/* As far as the preprocessor can tell: -O1, -O2 and -O3 look the same to it. Define it yourself to say more. */
+#if defined(CROSSRUN_OPT_LEVEL)
+#elif !defined(__OPTIMIZE__)
+#define CROSSRUN_OPT_LEVEL "0"
+#elif defined(__OPTIMIZE_SIZE__)
+#define CROSSRUN_OPT_LEVEL "s"
+#else
+#define CROSSRUN_OPT_LEVEL "1-3"
+#endif
+
+/* Whether it is built for finding faults: without optimisation and with assert(), or with a sanitizer. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || (!defined(__OPTIMIZE__) && !defined(NDEBUG))
+#define CROSSRUN_DEBUG_ASSERTIONS "true"
+#else
+#define CROSSRUN_DEBUG_ASSERTIONS "false"
+#endif
+
+#if defined(__AVX512F__)
+#define CROSSRUN_TARGET_FEATURES "sse,sse2,sse3,ssse3,sse4.1,sse4.2,avx,avx2,avx512f"
+#elif defined(__AVX2__)
+#define CROSSRUN_TARGET_FEATURES "sse,sse2,sse3,ssse3,sse4.1,sse4.2,avx,avx2"
+#elif defined(__AVX__)
+#define CROSSRUN_TARGET_FEATURES "sse,sse2,sse3,ssse3,sse4.1,sse4.2,avx"
+#elif defined(__SSE4_2__)
+#define CROSSRUN_TARGET_FEATURES "sse,sse2,sse3,ssse3,sse4.1,sse4.2"
+#elif defined(__SSE2__)
+#define CROSSRUN_TARGET_FEATURES "sse,sse2"
+#elif defined(__ARM_FEATURE_SVE)
+#define CROSSRUN_TARGET_FEATURES "neon,sve"
+#elif defined(__ARM_NEON)
+#define CROSSRUN_TARGET_FEATURES "neon"
+#else
+#define CROSSRUN_TARGET_FEATURES ""
+#endif
+
+/* The section must outlive whatever a compiler or linker takes for unused. */
+#if defined(__has_attribute)
+#if __has_attribute(retain)
+#define CROSSRUN_RETAIN , retain
+#endif
+#endif
+#ifndef CROSSRUN_RETAIN
+#define CROSSRUN_RETAIN
+#endif
+
+#if defined(__APPLE__)
+#define CROSSRUN_SECTION "__DATA,__crossrun"
+#else
+#define CROSSRUN_SECTION ".crossrun"
+#endif
+
+/* Says what the file is: `what` are lines of metadata, the others string literals without control characters. */
+#define CROSSRUN_METADATA(what, version, description, license)                                                        \
+    __attribute__((section(CROSSRUN_SECTION), used CROSSRUN_RETAIN)) static const char crossrun_metadata[] =          \
+        "crossrun-plugin 1\n" what "version=" version "\ndescription=" description "\nlicense=" license               \
+        "\napi=" CROSSRUN_API_VERSION "\ncompiler=" CROSSRUN_COMPILER "\ntarget=" CROSSRUN_ARCHITECTURE               \
+        "-" CROSSRUN_SYSTEM "\nopt_level=" CROSSRUN_OPT_LEVEL "\ndebug_assertions=" CROSSRUN_DEBUG_ASSERTIONS         \
+        "\ntarget_features=" CROSSRUN_TARGET_FEATURES "\nend\n"
+
+/* Once in a backend, outside of any function, with a semicolon. `name` has 1 to 64 of a-z, 0-9, _ and -. */
+#define CROSSRUN_BACKEND_METADATA(name, version, description, license)                                                \
+    CROSSRUN_METADATA("kind=runner\nabi=c\nname=" name "\n", version, description, license)
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,192 @@
+/*
+ * For authors of workloads in C: what is one's own about a workload, and nothing of the ABI.
+ *
+ * A library is one source file like this and kit/crossrun_workload_kit.c, which has the functions of
+ * crossrun_workloads.h: batches, states, the sink with its checksum, JSON, parameters and errors.
+ *
+ *     cc -std=c99 -O2 -fPIC -shared -I include mine.c kit/crossrun_workload_kit.c -o libmine.so
+ *
+ * examples/c/minimal_workload.c is a whole one. Rules that hold for each function of a workload:
+ *
+ *   - It is deterministic in what it is given, on any machine and in any order of calls, and is called from many threads
+ *     at once: no static data that changes, no rand().
+ *   - It returns null, or one line that says what went wrong, which is a string literal or lives as long.
+ *   - It must not depend on the order of items: `fold` and `merge` above all.
+ */
+#ifndef CROSSRUN_WORKLOAD_KIT_H
+#define CROSSRUN_WORKLOAD_KIT_H
+
+#include "crossrun.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Bytes ------------------------------------------------------------------------------------------------------ */
+
+/* Bytes that are only read. */
+typedef struct crossrun_slice {
+    const uint8_t *data;
+    size_t length;
+} crossrun_slice;
+
+/* Bytes that grow, such as the accumulator of a key. The kit frees them. `failed` is set when memory was short, which
+ * the kit finds out by itself. */
+typedef struct crossrun_bytes {
+    uint8_t *data;
+    size_t length;
+    size_t capacity;
+    int failed;
+} crossrun_bytes;
+
+/* Where items go. */
+typedef struct crossrun_items crossrun_items;
+
+/* Adds an item. */
+void crossrun_push(crossrun_items *items, const void *data, size_t length);
+
+/* Appends to bytes. */
+void crossrun_append(crossrun_bytes *bytes, const void *data, size_t length);
+
+/* Little-endian numbers, whatever the machine: what is in an item must be the same everywhere. */
+static inline uint64_t crossrun_u64(const uint8_t *bytes) {
+    uint64_t value = 0;
+    int at;
+    for (at = 7; at >= 0; at--) {
+        value = value << 8 | bytes[at];
+    }
+    return value;
+}
+
+static inline void crossrun_write_u64(uint8_t *bytes, uint64_t value) {
+    int at;
+    for (at = 0; at < 8; at++, value >>= 8) {
+        bytes[at] = (uint8_t)value;
+    }
+}
+
+/* A random number that is the same for the same two numbers: what a source makes its items of. */
+static inline uint64_t crossrun_random(uint64_t seed, uint64_t index) {
+    uint64_t mixed = seed ^ (index + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    mixed = (mixed ^ mixed >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94d049bb133111eb);
+    return mixed ^ mixed >> 31;
+}
+
+/* ---- Parameters ------------------------------------------------------------------------------------------------- */
+
+enum crossrun_domain {
+    /* A whole number from `min` to `max`. */
+    CROSSRUN_INTEGER,
+    /* A number from `low` to `high`. */
+    CROSSRUN_NUMBER,
+    /* One of `choices`, which are separated by commas; the first is the default. */
+    CROSSRUN_CHOICE,
+    /* Any text. */
+    CROSSRUN_TEXT
+};
+
+/* What a workload reads from `extra`. */
+typedef struct crossrun_parameter {
+    const char *name;
+    const char *description;
+    enum crossrun_domain domain;
+    uint64_t integer, min, max;
+    double number, low, high;
+    /* The choices, or the default of a text. */
+    const char *text;
+} crossrun_parameter;
+
+#define CROSSRUN_INTEGER_PARAMETER(name, description, otherwise, min, max)                                            \
+    {name, description, CROSSRUN_INTEGER, otherwise, min, max, 0, 0, 0, NULL}
+#define CROSSRUN_NUMBER_PARAMETER(name, description, otherwise, low, high)                                            \
+    {name, description, CROSSRUN_NUMBER, 0, 0, 0, otherwise, low, high, NULL}
+#define CROSSRUN_CHOICE_PARAMETER(name, description, choices)                                                         \
+    {name, description, CROSSRUN_CHOICE, 0, 0, 0, 0, 0, 0, choices}
+#define CROSSRUN_TEXT_PARAMETER(name, description, otherwise)                                                         \
+    {name, description, CROSSRUN_TEXT, 0, 0, 0, 0, 0, 0, otherwise}
+
+/* The value of a parameter, in its range. */
+typedef struct crossrun_value {
+    /* Of a whole number; of a choice its place among the choices. */
+    uint64_t integer;
+    double number;
+    /* Of a choice or a text. */
+    const char *text;
+} crossrun_value;
+
+/* ---- A workload ------------------------------------------------------------------------------------------------- */
+
+/* A stage between the source and the sink: one of CROSSRUN_STAGE_MAP, _FILTER, _FLAT_MAP and _KEYED_REDUCE. The first
+ * has the number 1. */
+typedef struct crossrun_stage {
+    uint32_t kind;
+    const char *name;
+} crossrun_stage;
+
+/* A workload that was opened. */
+typedef struct crossrun_opened {
+    uint64_t total_items;
+    uint64_t seed;
+    /* One a parameter, in their order. */
+    const crossrun_value *values;
+    /* Whatever `open` made. */
+    void *own;
+} crossrun_opened;
+
+/* What a workload is. Those that are marked so may be null. */
+typedef struct crossrun_definition {
+    /* 1 to 64 of a-z, 0-9, _ and -. */
+    const char *name;
+    const char *description;
+    const crossrun_parameter *parameters;
+    uint32_t parameter_count;
+    uint32_t stage_count;
+    const crossrun_stage *stages;
+
+    /* Prepares what all calls share, as `own`, outside of what is measured. May be null. */
+    const char *(*open)(crossrun_opened *opened);
+    /* Frees it, after `open` returned null. May be null. */
+    void (*close)(crossrun_opened *opened);
+    /* Pushes item number `index`, and no other. */
+    const char *(*source)(const crossrun_opened *opened, uint64_t index, crossrun_items *out);
+    /* Takes an item through a map (pushes one), a filter (pushes it as it is, or nothing) or a flat map (pushes any
+     * number). May be null without such stages. */
+    const char *(*apply)(const crossrun_opened *opened, uint32_t stage, crossrun_slice item, crossrun_items *out);
+    /* The key of an item of a keyed reduction: a part of it. If null, the whole item. */
+    crossrun_slice (*key)(const crossrun_opened *opened, uint32_t stage, crossrun_slice item);
+    /* Takes an item into the accumulator of its key, which is empty at first. These three may be null without a keyed
+     * reduction. */
+    const char *(*fold)(const crossrun_opened *opened, uint32_t stage, crossrun_bytes *accumulator, crossrun_slice item);
+    /* Takes another accumulator of the same key into one that may be empty. */
+    const char *(*merge)(
+        const crossrun_opened *opened, uint32_t stage, crossrun_bytes *accumulator, crossrun_slice other);
+    /* Pushes what a key comes to when the input has ended. */
+    const char *(*emit)(
+        const crossrun_opened *opened, uint32_t stage, crossrun_slice key, crossrun_slice accumulator,
+        crossrun_items *out);
+    /* The serial oracle: pushes every item that must reach the sink, in any order. It should not go through `apply`, so
+     * that a mistake there shows. */
+    const char *(*oracle)(const crossrun_opened *opened, crossrun_items *sink);
+    /* For how many seconds all operators together do nothing but wait in a run, at the least. May be null. */
+    double (*waiting_seconds)(const crossrun_opened *opened);
+} crossrun_definition;
+
+/* The workloads of the library, and a null: what the macro below defines. */
+extern const crossrun_definition *const crossrun_definitions[];
+
+/*
+ * Once in a library, outside of any function, with a semicolon: its name, version, description and licence, the names of
+ * its workloads, separated by commas, and the addresses of their definitions.
+ *
+ *     CROSSRUN_WORKLOADS("mine", "0.1.0", "What they are", "MIT", "doubles,triples", &doubles, &triples);
+ */
+#define CROSSRUN_WORKLOADS(name, version, description, license, names, ...)                                            \
+    CROSSRUN_METADATA("kind=workloads\nname=" name "\nworkloads=" names "\n", version, description, license);           \
+    const crossrun_definition *const crossrun_definitions[] = {__VA_ARGS__, NULL}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

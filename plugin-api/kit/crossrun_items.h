@@ -1,0 +1,215 @@
+/*
+ * Items, batches that come in and go out, and the messages of calls that fail.
+ */
+#ifndef CROSSRUN_ITEMS_H
+#define CROSSRUN_ITEMS_H
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crossrun_workload_kit.h"
+#include "crossrun_xxh3.h"
+
+/* ---- Bytes and items -------------------------------------------------------------------------------------------- */
+
+/* Makes room for `more` bytes; 0 if there is none. */
+static int reserve(crossrun_bytes *bytes, size_t more) {
+    size_t capacity = bytes->capacity == 0 ? 16 : bytes->capacity;
+    uint8_t *data;
+    if (bytes->failed || more > SIZE_MAX / 4 - bytes->length) {
+        bytes->failed = 1;
+        return 0;
+    }
+    if (bytes->data != NULL && bytes->length + more <= bytes->capacity) {
+        return 1;
+    }
+    while (capacity < bytes->length + more) {
+        capacity *= 2;
+    }
+    data = realloc(bytes->data, capacity);
+    if (data == NULL) {
+        bytes->failed = 1;
+        return 0;
+    }
+    bytes->data = data;
+    bytes->capacity = capacity;
+    return 1;
+}
+
+void crossrun_append(crossrun_bytes *bytes, const void *data, size_t length) {
+    if (length > 0 && reserve(bytes, length)) {
+        memcpy(bytes->data + bytes->length, data, length);
+        bytes->length += length;
+    }
+}
+
+static void free_bytes(crossrun_bytes *bytes) {
+    free(bytes->data);
+    memset(bytes, 0, sizeof *bytes);
+}
+
+static void put_u32(uint8_t *bytes, uint32_t value) {
+    int at;
+    for (at = 0; at < 4; at++, value >>= 8) {
+        bytes[at] = (uint8_t)value;
+    }
+}
+
+static uint32_t get_u32(const uint8_t *bytes) {
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+/* What a sink has seen. */
+struct digest {
+    uint64_t count, sum, xored;
+};
+
+static void digest_item(struct digest *digest, const void *data, size_t length) {
+    const uint64_t hash = xxh3_64(data, length);
+    digest->count++;
+    digest->sum += hash;
+    digest->xored ^= hash;
+}
+
+/* A batch that is being made; or, with a digest, items of which only that is kept. */
+struct crossrun_items {
+    crossrun_bytes ends, bytes;
+    uint64_t count;
+    struct digest *digest;
+};
+
+void crossrun_push(crossrun_items *items, const void *data, size_t length) {
+    uint8_t end[4];
+    items->count++;
+    if (items->digest != NULL) {
+        digest_item(items->digest, data, length);
+        return;
+    }
+    crossrun_append(&items->bytes, data, length);
+    /* What does not fit is found when the batch is encoded. */
+    put_u32(end, (uint32_t)items->bytes.length);
+    crossrun_append(&items->ends, end, sizeof end);
+}
+
+static void clear_items(crossrun_items *items) {
+    items->ends.length = items->bytes.length = 0;
+    items->count = 0;
+}
+
+static void free_items(crossrun_items *items) {
+    free_bytes(&items->ends);
+    free_bytes(&items->bytes);
+}
+
+/* ---- Answers and errors ----------------------------------------------------------------------------------------- */
+
+/* A buffer of the caller, as bytes that grow: it keeps its memory from call to call. */
+static crossrun_bytes taken(crossrun_buffer *buffer) {
+    crossrun_bytes bytes = {NULL, 0, 0, 0};
+    bytes.data = buffer->data;
+    bytes.capacity = buffer->capacity;
+    memset(buffer, 0, sizeof *buffer);
+    return bytes;
+}
+
+static int given(crossrun_buffer *buffer, const crossrun_bytes *bytes) {
+    buffer->data = bytes->data;
+    buffer->length = bytes->length;
+    buffer->capacity = bytes->capacity;
+    return !bytes->failed;
+}
+
+/* Leaves a message in a buffer and returns the status. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+static int32_t say(crossrun_buffer *buffer, int32_t status, const char *format, ...) {
+    crossrun_bytes bytes = taken(buffer);
+    va_list arguments;
+    int length;
+    va_start(arguments, format);
+    length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (length > 0 && reserve(&bytes, (size_t)length + 1)) {
+        va_start(arguments, format);
+        vsnprintf((char *)bytes.data, (size_t)length + 1, format, arguments);
+        va_end(arguments);
+        bytes.length = (size_t)length;
+    }
+    given(buffer, &bytes);
+    return status;
+}
+
+static int32_t null_pointer(crossrun_buffer *buffer, const char *what) {
+    return say(buffer, CROSSRUN_ARGUMENT, "the pointer to a %s is null", what);
+}
+
+static int32_t out_of_memory(crossrun_buffer *buffer) {
+    return say(buffer, CROSSRUN_OPERATOR, "out of memory");
+}
+
+/* Writes a batch into a buffer. */
+static int32_t encode_items(const crossrun_items *items, crossrun_buffer *buffer) {
+    crossrun_bytes bytes = taken(buffer);
+    uint8_t header[12] = {0};
+    if (items->ends.failed || items->bytes.failed) {
+        given(buffer, &bytes);
+        return out_of_memory(buffer);
+    }
+    if (items->bytes.length > INT32_MAX || items->count > UINT32_MAX) {
+        given(buffer, &bytes);
+        return say(buffer, CROSSRUN_TOO_LARGE, "a batch has more than an offset reaches; use a smaller batch_size");
+    }
+    put_u32(header, (uint32_t)items->count);
+    crossrun_append(&bytes, header, sizeof header);
+    crossrun_append(&bytes, items->ends.data, items->ends.length);
+    crossrun_append(&bytes, items->bytes.data, items->bytes.length);
+    return given(buffer, &bytes) ? CROSSRUN_OK : out_of_memory(buffer);
+}
+
+/* ---- Batches that come in --------------------------------------------------------------------------------------- */
+
+/* A batch of which every bound is checked. */
+struct batch {
+    uint32_t count;
+    const uint8_t *ends, *bytes;
+};
+
+/* Null, or why the bytes are no batch. */
+static const char *parse_batch(const uint8_t *encoded, size_t length, struct batch *batch) {
+    uint32_t at, before = 0;
+    size_t rest;
+    if (length < 12) {
+        return "a batch is shorter than its header and its first offset";
+    }
+    batch->count = get_u32(encoded);
+    if (get_u32(encoded + 4) != 0) {
+        return "a batch has flags that this version does not know";
+    }
+    if (batch->count > (length - 12) / 4) {
+        return "a batch is shorter than its offsets";
+    }
+    rest = length - 12 - 4 * (size_t)batch->count;
+    batch->ends = encoded + 12;
+    batch->bytes = batch->ends + 4 * (size_t)batch->count;
+    for (at = 0; at < batch->count; at++) {
+        const uint32_t end = get_u32(batch->ends + 4 * (size_t)at);
+        if (end < before || end > INT32_MAX) {
+            return "a batch's offsets fall";
+        }
+        before = end;
+    }
+    return get_u32(encoded + 8) == 0 && before == rest ? NULL : "a batch's offsets do not go from 0 to its end";
+}
+
+static crossrun_slice item_of(const struct batch *batch, uint32_t at) {
+    const uint32_t start = at == 0 ? 0 : get_u32(batch->ends + 4 * (size_t)(at - 1));
+    crossrun_slice item;
+    item.data = batch->bytes + start;
+    item.length = get_u32(batch->ends + 4 * (size_t)at) - start;
+    return item;
+}
+
+#endif

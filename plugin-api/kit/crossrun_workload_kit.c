@@ -1,0 +1,800 @@
+/*
+ * The functions of a workload library, on top of what its author wrote: see crossrun_workload_kit.h. C99, and the
+ * atomic built-ins of gcc and clang.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crossrun_catalogue.h"
+#include "crossrun_items.h"
+#include "crossrun_json.h"
+#include "crossrun_spec.h"
+#include "crossrun_workload_kit.h"
+
+/* ---- A workload ------------------------------------------------------------------------------------------------- */
+
+struct crossrun_workload {
+    const crossrun_definition *definition;
+    crossrun_opened opened;
+    crossrun_value *values;
+    /* What the texts of the values are in. */
+    crossrun_bytes *texts;
+    /* One reference each; the built-ins of gcc and clang count them. */
+    size_t references;
+};
+
+static void free_workload(crossrun_workload *workload) {
+    uint32_t at;
+    for (at = 0; workload->texts != NULL && at < workload->definition->parameter_count; at++) {
+        free_bytes(&workload->texts[at]);
+    }
+    free(workload->texts);
+    free(workload->values);
+    free(workload);
+}
+
+CROSSRUN_EXPORT void crossrun_workload_share(const crossrun_workload *workload) {
+    if (workload != NULL) {
+        __atomic_add_fetch(&((crossrun_workload *)workload)->references, 1, __ATOMIC_RELAXED);
+    }
+}
+
+CROSSRUN_EXPORT void crossrun_workload_close(const crossrun_workload *workload) {
+    crossrun_workload *own = (crossrun_workload *)workload;
+    if (own != NULL && __atomic_sub_fetch(&own->references, 1, __ATOMIC_ACQ_REL) == 0) {
+        if (own->definition->close != NULL) {
+            own->definition->close(&own->opened);
+        }
+        free_workload(own);
+    }
+}
+
+/* The number of the sink. */
+static uint32_t sink_of(const crossrun_workload *workload) {
+    return workload->definition->stage_count + 1;
+}
+
+static uint32_t kind_of(const crossrun_workload *workload, uint32_t stage) {
+    if (stage == 0) {
+        return CROSSRUN_STAGE_SOURCE;
+    }
+    return stage < sink_of(workload) ? workload->definition->stages[stage - 1].kind : CROSSRUN_STAGE_SINK;
+}
+
+static int is_stateless(uint32_t kind) {
+    return kind == CROSSRUN_STAGE_MAP || kind == CROSSRUN_STAGE_FILTER || kind == CROSSRUN_STAGE_FLAT_MAP;
+}
+
+/* Whether the stages from `from` up to but not with `to` are a chain. */
+static int is_chain(const crossrun_workload *workload, uint32_t from, uint32_t to) {
+    uint32_t stage;
+    if (from < 1 || from > to || to > sink_of(workload)) {
+        return 0;
+    }
+    for (stage = from; stage < to; stage++) {
+        if (!is_stateless(kind_of(workload, stage))) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* ---- The catalogue ---------------------------------------------------------------------------------------------- */
+
+CROSSRUN_EXPORT uint32_t crossrun_workload_abi_version(void) {
+    return CROSSRUN_WORKLOAD_ABI_VERSION;
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_catalogue(crossrun_buffer *out) {
+    crossrun_bytes json;
+    size_t at;
+    if (out == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    json = taken(out);
+    json_put(&json, "[");
+    for (at = 0; crossrun_definitions[at] != NULL; at++) {
+        json_put(&json, at == 0 ? "" : ",");
+        put_entry(&json, crossrun_definitions[at]);
+    }
+    json_put(&json, "]");
+    return given(out, &json) ? CROSSRUN_OK : out_of_memory(out);
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_plan(const crossrun_workload *workload, crossrun_buffer *out) {
+    crossrun_bytes json;
+    if (out == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    if (workload == NULL) {
+        return null_pointer(out, "workload");
+    }
+    json = taken(out);
+    put_plan(&json, workload->definition);
+    return given(out, &json) ? CROSSRUN_OK : out_of_memory(out);
+}
+
+/* ---- Opening ---------------------------------------------------------------------------------------------------- */
+
+/* Fills in the values of the parameters. */
+static int32_t read_values(crossrun_workload *workload, const struct spec *spec, crossrun_buffer *error) {
+    const crossrun_definition *definition = workload->definition;
+    crossrun_bytes name = {NULL, 0, 0, 0};
+    struct json json = spec->extra, value = {NULL, NULL, NULL};
+    int32_t status = CROSSRUN_OK;
+    uint32_t at;
+    int first = 1;
+    for (at = 0; at < definition->parameter_count; at++) {
+        if (!default_value(&definition->parameters[at], &workload->values[at], &workload->texts[at])) {
+            return out_of_memory(error);
+        }
+    }
+    if (json.at != NULL) {
+        json_take(&json, '{');
+        while (status == CROSSRUN_OK && json_field(&json, &first, &name, &value)) {
+            for (at = 0; at < definition->parameter_count; at++) {
+                const crossrun_parameter *parameter = &definition->parameters[at];
+                if (status == CROSSRUN_OK && is(&name, parameter->name)
+                    && !read_value(parameter, value, &workload->values[at], &workload->texts[at])) {
+                    status = outside(error, parameter, &value);
+                }
+            }
+        }
+        free_bytes(&name);
+    }
+    return status;
+}
+
+static const crossrun_definition *find(const crossrun_bytes *name) {
+    size_t at;
+    for (at = 0; crossrun_definitions[at] != NULL; at++) {
+        if (is(name, crossrun_definitions[at]->name)) {
+            return crossrun_definitions[at];
+        }
+    }
+    return NULL;
+}
+
+static int32_t unknown(crossrun_buffer *error, const crossrun_bytes *name) {
+    crossrun_bytes message = {NULL, 0, 0, 0};
+    size_t at;
+    int32_t status;
+    json_put(&message, "there is no workload ");
+    json_put_text(&message, (const char *)name->data, name->length);
+    json_put(&message, " in this library; it has ");
+    for (at = 0; crossrun_definitions[at] != NULL; at++) {
+        json_put(&message, at == 0 ? "" : ", ");
+        json_put(&message, crossrun_definitions[at]->name);
+    }
+    status = say(error, CROSSRUN_SPEC, "%.*s", (int)message.length, message.failed ? "" : (char *)message.data);
+    free_bytes(&message);
+    return status;
+}
+
+/* Whether the functions are there that the stages need. */
+static int is_whole(const crossrun_definition *definition) {
+    uint32_t at;
+    int whole = definition->source != NULL && definition->oracle != NULL;
+    for (at = 0; at < definition->stage_count; at++) {
+        const uint32_t kind = definition->stages[at].kind;
+        if (kind == CROSSRUN_STAGE_KEYED_REDUCE) {
+            whole = whole && definition->fold != NULL && definition->merge != NULL && definition->emit != NULL;
+        } else {
+            whole = whole && is_stateless(kind) && definition->apply != NULL;
+        }
+    }
+    return whole;
+}
+
+static int32_t open_definition(
+    const crossrun_definition *definition, const struct spec *spec, const crossrun_workload **opened,
+    crossrun_buffer *error) {
+    const size_t parameters = (size_t)definition->parameter_count + 1;
+    crossrun_workload *workload = calloc(1, sizeof *workload);
+    const char *why;
+    int32_t status;
+    if (workload == NULL) {
+        return out_of_memory(error);
+    }
+    workload->definition = definition;
+    workload->references = 1;
+    workload->values = calloc(parameters, sizeof *workload->values);
+    workload->texts = calloc(parameters, sizeof *workload->texts);
+    workload->opened.total_items = spec->total_items;
+    workload->opened.seed = spec->seed;
+    workload->opened.values = workload->values;
+    if (workload->values == NULL || workload->texts == NULL) {
+        free_workload(workload);
+        return out_of_memory(error);
+    }
+    status = read_values(workload, spec, error);
+    if (status == CROSSRUN_OK && definition->open != NULL && (why = definition->open(&workload->opened)) != NULL) {
+        status = say(error, CROSSRUN_SPEC, "%s", why);
+    }
+    if (status != CROSSRUN_OK) {
+        free_workload(workload);
+        return status;
+    }
+    *opened = workload;
+    return CROSSRUN_OK;
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_open(
+    const uint8_t *text, size_t length, const crossrun_workload **opened, crossrun_buffer *error) {
+    struct spec spec = {{NULL, 0, 0, 0}, 10, 42, {NULL, NULL, NULL}};
+    const crossrun_definition *definition;
+    const char *why;
+    int32_t status;
+    if (error == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    if (text == NULL || opened == NULL || length > SIZE_MAX / 4) {
+        return null_pointer(error, text == NULL || opened != NULL ? "spec" : "place for the workload");
+    }
+    why = read_spec(&spec, text, length);
+    definition = why == NULL ? find(&spec.name) : NULL;
+    if (why != NULL) {
+        status = say(error, CROSSRUN_SPEC, "the spec is not valid: %s", why);
+    } else if (definition == NULL) {
+        status = unknown(error, &spec.name);
+    } else if (!is_whole(definition)) {
+        status = say(error, CROSSRUN_SPEC, "workload \"%s\" lacks a function that its stages need", definition->name);
+    } else {
+        status = open_definition(definition, &spec, opened, error);
+    }
+    free_bytes(&spec.name);
+    return status;
+}
+
+/* ---- Operators -------------------------------------------------------------------------------------------------- */
+
+/* Applies one stage to a batch. What each item becomes is checked against the stage's kind. */
+static int32_t apply(
+    const crossrun_workload *workload, uint32_t stage, const struct batch *batch, crossrun_items *out,
+    crossrun_buffer *error) {
+    const uint32_t kind = kind_of(workload, stage);
+    uint32_t at;
+    clear_items(out);
+    for (at = 0; at < batch->count; at++) {
+        const uint64_t before = out->count;
+        const char *why = workload->definition->apply(&workload->opened, stage, item_of(batch, at), out);
+        const uint64_t made = out->count - before;
+        if (why != NULL) {
+            return say(error, CROSSRUN_OPERATOR, "%s", why);
+        }
+        if ((kind == CROSSRUN_STAGE_MAP && made != 1) || (kind == CROSSRUN_STAGE_FILTER && made > 1)) {
+            return say(
+                error, CROSSRUN_OPERATOR, "stage %" PRIu32 " is a %s, but made %" PRIu64 " items of one", stage,
+                kind == CROSSRUN_STAGE_MAP ? "map" : "filter", made);
+        }
+    }
+    return CROSSRUN_OK;
+}
+
+/* The items as a batch that is read. */
+static struct batch viewed(const crossrun_items *items) {
+    struct batch batch;
+    batch.count = (uint32_t)items->count;
+    batch.ends = items->ends.data;
+    batch.bytes = items->bytes.data;
+    return batch;
+}
+
+/* Takes `items` through the stages from `from` up to but not with `to`, and writes them into `out`. */
+static int32_t run_chain(
+    const crossrun_workload *workload, uint32_t from, uint32_t to, crossrun_items *items, crossrun_buffer *out) {
+    crossrun_items next;
+    int32_t status = CROSSRUN_OK;
+    memset(&next, 0, sizeof next);
+    for (; status == CROSSRUN_OK && from < to; from++) {
+        const struct batch batch = viewed(items);
+        const crossrun_items swap = *items;
+        if (items->bytes.failed || items->ends.failed || items->bytes.length > INT32_MAX) {
+            break;
+        }
+        status = apply(workload, from, &batch, &next, out);
+        *items = next;
+        next = swap;
+    }
+    if (status == CROSSRUN_OK) {
+        status = encode_items(items, out);
+    }
+    free_items(&next);
+    return status;
+}
+
+static int32_t no_chain(crossrun_buffer *out, uint32_t from, uint32_t to) {
+    return say(
+        out, CROSSRUN_ARGUMENT, "stages %" PRIu32 "..%" PRIu32 " are not a chain of maps, filters and flat maps", from,
+        to);
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_source(
+    const crossrun_workload *workload, uint64_t first, uint64_t count, uint32_t to, crossrun_buffer *out) {
+    crossrun_items items;
+    uint64_t at;
+    int32_t status = CROSSRUN_OK;
+    if (out == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    if (workload == NULL) {
+        return null_pointer(out, "workload");
+    }
+    if (!is_chain(workload, 1, to)) {
+        return no_chain(out, 1, to);
+    }
+    if (first > workload->opened.total_items || count > workload->opened.total_items - first) {
+        return say(
+            out, CROSSRUN_ARGUMENT,
+            "the source has %" PRIu64 " items, so it has no %" PRIu64 " from number %" PRIu64 " on",
+            workload->opened.total_items, count, first);
+    }
+    memset(&items, 0, sizeof items);
+    for (at = 0; status == CROSSRUN_OK && at < count; at++) {
+        const char *why = workload->definition->source(&workload->opened, first + at, &items);
+        if (why != NULL) {
+            status = say(out, CROSSRUN_OPERATOR, "%s", why);
+        } else if (items.count != at + 1) {
+            status = say(out, CROSSRUN_OPERATOR, "the source did not make one item of number %" PRIu64, first + at);
+        } else if (items.bytes.failed || items.ends.failed || items.bytes.length > INT32_MAX) {
+            break;
+        }
+    }
+    if (status == CROSSRUN_OK) {
+        status = run_chain(workload, 1, to, &items, out);
+    }
+    free_items(&items);
+    return status;
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_run_stages(
+    const crossrun_workload *workload, uint32_t from, uint32_t to, const uint8_t *encoded, size_t length,
+    crossrun_buffer *out) {
+    struct batch batch;
+    crossrun_items items;
+    const char *why;
+    uint32_t at;
+    int32_t status = CROSSRUN_OK;
+    if (out == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    if (workload == NULL || encoded == NULL || length > SIZE_MAX / 4) {
+        return null_pointer(out, workload == NULL ? "workload" : "batch");
+    }
+    why = parse_batch(encoded, length, &batch);
+    if (why != NULL) {
+        return say(out, CROSSRUN_MALFORMED, "%s", why);
+    }
+    if (!is_chain(workload, from, to)) {
+        return no_chain(out, from, to);
+    }
+    memset(&items, 0, sizeof items);
+    if (from == to) {
+        for (at = 0; at < batch.count; at++) {
+            const crossrun_slice item = item_of(&batch, at);
+            crossrun_push(&items, item.data, item.length);
+        }
+    } else {
+        status = apply(workload, from++, &batch, &items, out);
+    }
+    if (status == CROSSRUN_OK) {
+        status = run_chain(workload, from, to, &items, out);
+    }
+    free_items(&items);
+    return status;
+}
+
+static crossrun_slice key_of(const crossrun_workload *workload, uint32_t stage, crossrun_slice item) {
+    return workload->definition->key == NULL ? item : workload->definition->key(&workload->opened, stage, item);
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_split(
+    const crossrun_workload *workload, uint32_t stage, const uint8_t *encoded, size_t length, uint32_t partitions,
+    crossrun_buffer *outs, crossrun_buffer *error) {
+    struct batch batch;
+    crossrun_items *parts;
+    const char *why;
+    uint32_t at;
+    int32_t status = CROSSRUN_OK;
+    if (error == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    if (workload == NULL || encoded == NULL || length > SIZE_MAX / 4) {
+        return null_pointer(error, workload == NULL ? "workload" : "batch");
+    }
+    if (outs == NULL || partitions < 1 || partitions > CROSSRUN_MAX_PARTITIONS) {
+        return say(
+            error, CROSSRUN_ARGUMENT, "split needs buffers for 1 to %" PRIu32 " partitions", CROSSRUN_MAX_PARTITIONS);
+    }
+    why = parse_batch(encoded, length, &batch);
+    if (why != NULL) {
+        return say(error, CROSSRUN_MALFORMED, "%s", why);
+    }
+    if (kind_of(workload, stage) != CROSSRUN_STAGE_KEYED_REDUCE) {
+        return say(error, CROSSRUN_ARGUMENT, "stage %" PRIu32 " is no keyed reduction of this workload", stage);
+    }
+    parts = calloc(partitions, sizeof *parts);
+    if (parts == NULL) {
+        return out_of_memory(error);
+    }
+    for (at = 0; at < batch.count; at++) {
+        const crossrun_slice item = item_of(&batch, at), key = key_of(workload, stage, item);
+        /* Another mix than that of the states' tables, so that the keys of a partition do not share their slots. */
+        const uint64_t hash = crossrun_random(1, xxh3_64(key.data, key.length)) >> 32;
+        crossrun_push(&parts[hash * partitions >> 32], item.data, item.length);
+    }
+    for (at = 0; at < partitions; at++) {
+        if (status == CROSSRUN_OK && (status = encode_items(&parts[at], &outs[at])) != CROSSRUN_OK) {
+            say(error, status, "%.*s", (int)outs[at].length, outs[at].length == 0 ? "" : (char *)outs[at].data);
+        }
+        free_items(&parts[at]);
+    }
+    free(parts);
+    return status;
+}
+
+/* ---- States ----------------------------------------------------------------------------------------------------- */
+
+/* A key and its accumulator. */
+struct entry {
+    uint64_t hash;
+    crossrun_bytes key, accumulator;
+};
+
+struct crossrun_state {
+    const crossrun_workload *workload;
+    uint32_t stage;
+    int is_sink;
+    struct digest digest;
+    /* The entries, and a table of their places plus one by hash, of which at most half is used. */
+    struct entry *entries;
+    size_t count, capacity;
+    size_t *slots;
+    size_t slot_count;
+};
+
+/* Puts every entry into a table of `slot_count` places, a power of two. */
+static int make_slots(crossrun_state *state, size_t slot_count) {
+    size_t *slots = calloc(slot_count, sizeof *slots);
+    size_t at;
+    if (slots == NULL) {
+        return 0;
+    }
+    for (at = 0; at < state->count; at++) {
+        size_t slot = (size_t)state->entries[at].hash & (slot_count - 1);
+        while (slots[slot] != 0) {
+            slot = (slot + 1) & (slot_count - 1);
+        }
+        slots[slot] = at + 1;
+    }
+    free(state->slots);
+    state->slots = slots;
+    state->slot_count = slot_count;
+    return 1;
+}
+
+static int make_room(crossrun_state *state) {
+    if (state->count == state->capacity) {
+        const size_t capacity = state->capacity == 0 ? 16 : state->capacity * 2;
+        struct entry *entries = realloc(state->entries, capacity * sizeof *entries);
+        if (entries == NULL) {
+            return 0;
+        }
+        state->entries = entries;
+        state->capacity = capacity;
+    }
+    return 2 * (state->count + 1) <= state->slot_count
+        || make_slots(state, state->slot_count == 0 ? 64 : state->slot_count * 2);
+}
+
+/* The accumulator of a key, empty if the key is new; null if memory is short. */
+static crossrun_bytes *accumulator_of(crossrun_state *state, crossrun_slice key) {
+    const uint64_t hash = xxh3_64(key.data, key.length);
+    struct entry *entry;
+    size_t slot;
+    /* Emitting takes entries out, and their places with them. */
+    if (!make_room(state) || (state->slots == NULL && !make_slots(state, state->slot_count))) {
+        return NULL;
+    }
+    slot = (size_t)hash & (state->slot_count - 1);
+    for (; state->slots[slot] != 0; slot = (slot + 1) & (state->slot_count - 1)) {
+        entry = &state->entries[state->slots[slot] - 1];
+        if (entry->hash == hash && entry->key.length == key.length
+            && (key.length == 0 || memcmp(entry->key.data, key.data, key.length) == 0)) {
+            return &entry->accumulator;
+        }
+    }
+    entry = &state->entries[state->count];
+    memset(entry, 0, sizeof *entry);
+    entry->hash = hash;
+    crossrun_append(&entry->key, key.data, key.length);
+    if (entry->key.failed) {
+        return NULL;
+    }
+    state->slots[slot] = ++state->count;
+    return &entry->accumulator;
+}
+
+static void free_entry(struct entry *entry) {
+    free_bytes(&entry->key);
+    free_bytes(&entry->accumulator);
+}
+
+CROSSRUN_EXPORT void crossrun_workload_state_free(crossrun_state *state) {
+    if (state != NULL) {
+        while (state->count > 0) {
+            free_entry(&state->entries[--state->count]);
+        }
+        free(state->entries);
+        free(state->slots);
+        crossrun_workload_close(state->workload);
+        free(state);
+    }
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_state_new(
+    const crossrun_workload *workload, uint32_t stage, crossrun_state **state, crossrun_buffer *error) {
+    crossrun_state *made;
+    if (error == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    if (workload == NULL || state == NULL) {
+        return null_pointer(error, workload == NULL ? "workload" : "place for the state");
+    }
+    if (stage != sink_of(workload) && kind_of(workload, stage) != CROSSRUN_STAGE_KEYED_REDUCE) {
+        return say(error, CROSSRUN_ARGUMENT, "stage %" PRIu32 " is no keyed reduction of this workload", stage);
+    }
+    made = calloc(1, sizeof *made);
+    if (made == NULL) {
+        return out_of_memory(error);
+    }
+    crossrun_workload_share(workload);
+    made->workload = workload;
+    made->stage = stage;
+    made->is_sink = stage == sink_of(workload);
+    *state = made;
+    return CROSSRUN_OK;
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_state_fold(
+    crossrun_state *state, const uint8_t *encoded, size_t length, crossrun_buffer *error) {
+    struct batch batch;
+    const char *why;
+    uint32_t at;
+    if (error == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    if (state == NULL || encoded == NULL || length > SIZE_MAX / 4) {
+        return null_pointer(error, state == NULL ? "state" : "batch");
+    }
+    why = parse_batch(encoded, length, &batch);
+    if (why != NULL) {
+        return say(error, CROSSRUN_MALFORMED, "%s", why);
+    }
+    for (at = 0; at < batch.count; at++) {
+        const crossrun_slice item = item_of(&batch, at);
+        const crossrun_workload *workload = state->workload;
+        crossrun_bytes *accumulator;
+        if (state->is_sink) {
+            digest_item(&state->digest, item.data, item.length);
+            continue;
+        }
+        accumulator = accumulator_of(state, key_of(workload, state->stage, item));
+        if (accumulator == NULL) {
+            return out_of_memory(error);
+        }
+        why = workload->definition->fold(&workload->opened, state->stage, accumulator, item);
+        if (why != NULL || accumulator->failed) {
+            return say(error, CROSSRUN_OPERATOR, "%s", why != NULL ? why : "out of memory");
+        }
+    }
+    return CROSSRUN_OK;
+}
+
+/* How the encoded state of a sink begins; then come count, sum and xor as u64. */
+static const uint8_t SINK[8] = {'c', 'r', 'c', 'k', 'i', 't', 1, 0};
+enum { SINK_LENGTH = 32 };
+
+static int decode_sink(const uint8_t *encoded, size_t length, struct digest *digest) {
+    if (length != SINK_LENGTH || memcmp(encoded, SINK, sizeof SINK) != 0) {
+        return 0;
+    }
+    digest->count = crossrun_u64(encoded + 8);
+    digest->sum = crossrun_u64(encoded + 16);
+    digest->xored = crossrun_u64(encoded + 24);
+    return 1;
+}
+
+/* Takes in the entries of an encoded state: for each an item of the key's length as u32, the key, the accumulator. */
+static int32_t merge_entries(crossrun_state *state, const struct batch *batch, crossrun_buffer *error) {
+    const crossrun_workload *workload = state->workload;
+    uint32_t at;
+    for (at = 0; at < batch->count; at++) {
+        const crossrun_slice item = item_of(batch, at);
+        crossrun_slice key, other;
+        crossrun_bytes *accumulator;
+        const char *why;
+        if (item.length < 4 || get_u32(item.data) > item.length - 4) {
+            return say(error, CROSSRUN_MALFORMED, "an entry of a keyed state is shorter than its key");
+        }
+        key.data = item.data + 4;
+        key.length = get_u32(item.data);
+        other.data = key.data + key.length;
+        other.length = item.length - 4 - key.length;
+        accumulator = accumulator_of(state, key);
+        if (accumulator == NULL) {
+            return out_of_memory(error);
+        }
+        why = workload->definition->merge(&workload->opened, state->stage, accumulator, other);
+        if (why != NULL || accumulator->failed) {
+            return say(error, CROSSRUN_OPERATOR, "%s", why != NULL ? why : "out of memory");
+        }
+    }
+    return CROSSRUN_OK;
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_state_merge(
+    crossrun_state *state, const uint8_t *encoded, size_t length, crossrun_buffer *error) {
+    struct digest digest;
+    struct batch batch;
+    const char *why;
+    if (error == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    if (state == NULL || encoded == NULL || length > SIZE_MAX / 4) {
+        return null_pointer(error, state == NULL ? "state" : "state that is encoded");
+    }
+    if (state->is_sink) {
+        if (!decode_sink(encoded, length, &digest)) {
+            return say(error, CROSSRUN_MALFORMED, "these bytes are no state of a sink");
+        }
+        state->digest.count += digest.count;
+        state->digest.sum += digest.sum;
+        state->digest.xored ^= digest.xored;
+        return CROSSRUN_OK;
+    }
+    why = parse_batch(encoded, length, &batch);
+    return why != NULL ? say(error, CROSSRUN_MALFORMED, "%s", why) : merge_entries(state, &batch, error);
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_state_encode(crossrun_state *state, crossrun_buffer *out) {
+    crossrun_items items;
+    crossrun_bytes entry = {NULL, 0, 0, 0};
+    uint8_t numbers[SINK_LENGTH];
+    int32_t status;
+    size_t at;
+    if (out == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    if (state == NULL) {
+        return null_pointer(out, "state");
+    }
+    if (state->is_sink) {
+        memcpy(numbers, SINK, sizeof SINK);
+        crossrun_write_u64(numbers + 8, state->digest.count);
+        crossrun_write_u64(numbers + 16, state->digest.sum);
+        crossrun_write_u64(numbers + 24, state->digest.xored);
+        entry = taken(out);
+        crossrun_append(&entry, numbers, sizeof numbers);
+        return given(out, &entry) ? CROSSRUN_OK : out_of_memory(out);
+    }
+    memset(&items, 0, sizeof items);
+    for (at = 0; at < state->count; at++) {
+        const struct entry *from = &state->entries[at];
+        entry.length = 0;
+        put_u32(numbers, (uint32_t)from->key.length);
+        crossrun_append(&entry, numbers, 4);
+        crossrun_append(&entry, from->key.data, from->key.length);
+        crossrun_append(&entry, from->accumulator.data, from->accumulator.length);
+        crossrun_push(&items, entry.data, entry.length);
+    }
+    items.bytes.failed |= entry.failed;
+    status = encode_items(&items, out);
+    free_bytes(&entry);
+    free_items(&items);
+    return status;
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_state_emit(crossrun_state *state, uint64_t limit, crossrun_buffer *out) {
+    crossrun_items items;
+    int32_t status = CROSSRUN_OK;
+    uint64_t taken_out = 0;
+    if (out == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    if (state == NULL) {
+        return null_pointer(out, "state");
+    }
+    if (state->is_sink || limit == 0) {
+        const char *why = state->is_sink ? "a sink emits nothing" : "emit needs a limit of at least 1";
+        return say(out, CROSSRUN_ARGUMENT, "%s", why);
+    }
+    memset(&items, 0, sizeof items);
+    free(state->slots);
+    state->slots = NULL;
+    /* A key may emit nothing, but an empty batch means the end: go on until there is an item. */
+    while (status == CROSSRUN_OK && state->count > 0 && (taken_out < limit || items.count == 0)) {
+        struct entry *entry = &state->entries[--state->count];
+        crossrun_slice key, accumulator;
+        const char *why;
+        key.data = entry->key.data;
+        key.length = entry->key.length;
+        accumulator.data = entry->accumulator.data;
+        accumulator.length = entry->accumulator.length;
+        why = state->workload->definition->emit(&state->workload->opened, state->stage, key, accumulator, &items);
+        if (why != NULL) {
+            status = say(out, CROSSRUN_OPERATOR, "%s", why);
+        }
+        free_entry(entry);
+        taken_out++;
+    }
+    if (status == CROSSRUN_OK) {
+        status = encode_items(&items, out);
+    }
+    free_items(&items);
+    return status;
+}
+
+/* ---- What came out ---------------------------------------------------------------------------------------------- */
+
+static int32_t put_outcome(const struct digest *digest, double waiting, crossrun_buffer *out) {
+    crossrun_bytes json = taken(out);
+    char checksum[40];
+    json_put(&json, "{\"count\":");
+    json_put_whole(&json, digest->count);
+    snprintf(checksum, sizeof checksum, "%016" PRIx64 "%016" PRIx64, digest->sum, digest->xored);
+    json_put(&json, ",");
+    put_name(&json, "checksum", checksum);
+    if (waiting > 0) {
+        json_put(&json, ",\"waiting_seconds\":");
+        json_put_number(&json, waiting);
+    }
+    json_put(&json, "}");
+    return given(out, &json) ? CROSSRUN_OK : out_of_memory(out);
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_outcome(
+    const crossrun_workload *workload, const uint8_t *sink, size_t length, crossrun_buffer *out) {
+    struct digest digest;
+    if (out == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    if (workload == NULL || sink == NULL || length > SIZE_MAX / 4) {
+        return null_pointer(out, workload == NULL ? "workload" : "state of a sink");
+    }
+    if (!decode_sink(sink, length, &digest)) {
+        return say(out, CROSSRUN_MALFORMED, "these bytes are no state of a sink");
+    }
+    return put_outcome(&digest, 0, out);
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_expected(const crossrun_workload *workload, crossrun_buffer *out) {
+    const crossrun_definition *definition;
+    struct digest digest = {0, 0, 0};
+    crossrun_items items;
+    const char *why;
+    if (out == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    if (workload == NULL) {
+        return null_pointer(out, "workload");
+    }
+    definition = workload->definition;
+    memset(&items, 0, sizeof items);
+    items.digest = &digest;
+    why = definition->oracle(&workload->opened, &items);
+    if (why != NULL) {
+        return say(out, CROSSRUN_OPERATOR, "%s", why);
+    }
+    return put_outcome(
+        &digest, definition->waiting_seconds == NULL ? 0 : definition->waiting_seconds(&workload->opened), out);
+}
+
+CROSSRUN_EXPORT void crossrun_workload_buffer_free(crossrun_buffer *buffer) {
+    if (buffer != NULL) {
+        free(buffer->data);
+        memset(buffer, 0, sizeof *buffer);
+    }
+}

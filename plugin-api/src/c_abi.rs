@@ -1,0 +1,253 @@
+//! The runner's side of the border in C: `include/crossrun.h`, as a host sees it.
+//!
+//! `ABI.md` says what each call means. Structs begin with their size, and what lies beyond it is absent; so versions of one
+//! major version understand each other.
+
+// Raw pointers cross here. The header documents the fields.
+#![allow(unsafe_code, missing_docs)]
+
+mod arguments;
+mod host;
+mod reply;
+mod text;
+mod types;
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+pub use arguments::stage_kind;
+pub use reply::error_kind;
+pub use types::*;
+
+use self::arguments::{RunCall, SessionCall, SetupCall};
+use self::reply::{Answer, ReplyBox};
+use crate::result::{ResultWire, RunResult};
+use crate::runner::{
+    Availability, HostServices, RunContext, RunnerError, Session as OpenSession, SetupContext, SetupRequest,
+    WorkloadRunner,
+};
+use crate::spec::WorkloadSpec;
+use crate::wire::{border, from_json};
+use crate::workload::Parameter;
+
+/// The version of this ABI: the major in the upper 16 bits, the minor in the lower.
+pub const ABI_VERSION: u32 = 1 << 16;
+/// The one symbol that a backend exports: a [`BackendFunctions`].
+pub const SYMBOL: &str = "crossrun_backend";
+/// A table that is smaller has no `run`, and is of no use.
+pub const LEAST_SIZE: u32 = (std::mem::offset_of!(BackendFunctions, run) + size_of::<usize>()) as u32;
+
+/// Whether this side can call a backend that was built with `version`.
+pub fn is_compatible(version: u32) -> bool {
+    version >> 16 == ABI_VERSION >> 16
+}
+
+/// A backend that another language made, as the trait that an author in Rust implements.
+pub struct ForeignBackend {
+    functions: BackendFunctions,
+    run: unsafe extern "C-unwind" fn(BackendPointer, *const Run, *mut Reply) -> i32,
+    backend: BackendPointer,
+    host: &'static Host,
+    reply: ReplyBox,
+    name: String,
+    options: Vec<Parameter>,
+}
+
+// SAFETY: by the contract a backend may be called from any thread, one at a time. What else is in here is never freed.
+unsafe impl Send for ForeignBackend {}
+
+impl ForeignBackend {
+    /// Makes the backend of a loaded library, which by its metadata has this name.
+    ///
+    /// # Errors
+    /// When the table is not one that this side can call, or the backend cannot be made or described.
+    ///
+    /// # Safety
+    /// `table` must be the address of the symbol [`SYMBOL`] of a library that keeps `ABI.md` and is never unloaded.
+    pub unsafe fn create(
+        table: *const BackendFunctions,
+        name: &str,
+        services: Arc<dyn HostServices>,
+        log_level: log::LevelFilter,
+    ) -> Result<Self, RunnerError> {
+        // SAFETY: handed on from the caller.
+        let functions = unsafe { read_table(table) }?;
+        let run = functions.run.ok_or_else(|| border("has no function `run` in it"))?;
+        let host = host::leak(services, name, log_level);
+        let (backend, reply) = (std::ptr::null_mut(), ReplyBox::new());
+        let mut made =
+            Self { functions, run, backend, host, reply, name: name.to_owned(), options: Vec::new() };
+        made.make()?;
+        made.describe()?;
+        Ok(made)
+    }
+
+    fn make(&mut self) -> Result<(), RunnerError> {
+        let Some(create) = self.functions.create else { return Ok(()) };
+        let mut backend = std::ptr::null_mut();
+        // SAFETY: the host is never freed, the reply is good during the call, and `backend` takes one write.
+        let made = self.reply.of("create", |reply| unsafe { create(self.host, &raw mut backend, reply) });
+        if made.is_err() {
+            // There is nothing to destroy.
+            self.functions.destroy = None;
+        }
+        self.backend = backend;
+        nothing(made?)
+    }
+
+    fn describe(&mut self) -> Result<(), RunnerError> {
+        let Answer { json: Some(json), .. } = self.call("describe", self.functions.describe)? else {
+            return Ok(());
+        };
+        let Described { name, options } = from_json(&json)?;
+        self.name = name.unwrap_or_else(|| self.name.clone());
+        self.options = options;
+        Ok(())
+    }
+
+    /// Calls a function that is given nothing. One that is absent has nothing to say.
+    fn call(
+        &self,
+        name: &str,
+        function: Option<unsafe extern "C-unwind" fn(BackendPointer, *mut Reply) -> i32>,
+    ) -> Result<Answer, RunnerError> {
+        let Some(function) = function else { return Ok(Answer::default()) };
+        // SAFETY: the backend is alive, and the reply is good during the call.
+        self.reply.of(name, |reply| unsafe { function(self.backend, reply) })
+    }
+
+    /// Calls a function that is given `arguments`.
+    fn call_with<T>(
+        &self,
+        name: &str,
+        function: unsafe extern "C-unwind" fn(BackendPointer, *const T, *mut Reply) -> i32,
+        arguments: &T,
+    ) -> Result<Answer, RunnerError> {
+        // SAFETY: the backend is alive; the arguments, what they point to, and the reply are good during the call.
+        self.reply.of(name, |reply| unsafe { function(self.backend, arguments, reply) })
+    }
+}
+
+/// Copies as much of a table as both sides know.
+///
+/// # Safety
+/// As [`ForeignBackend::create`].
+unsafe fn read_table(table: *const BackendFunctions) -> Result<BackendFunctions, RunnerError> {
+    let mut functions = BackendFunctions::NONE;
+    // SAFETY: every table begins with these two fields.
+    let (size, version) = unsafe { ((*table).size, (*table).abi_version) };
+    if !is_compatible(version) || size < LEAST_SIZE {
+        return Err(border(&format!("is a table of {size} bytes, version {}", words(version))));
+    }
+    let length = (size as usize).min(size_of::<BackendFunctions>());
+    // SAFETY: the table has `size` bytes by the contract, ours has as many as it has; a missing tail stays as it is. What is
+    // copied are integers and pointers to functions, which may be null.
+    unsafe {
+        std::ptr::copy_nonoverlapping(table.cast::<u8>(), (&raw mut functions).cast::<u8>(), length);
+    }
+    Ok(functions)
+}
+
+/// A version as people write it.
+pub fn words(version: u32) -> String {
+    format!("{}.{}", version >> 16, version & 0xffff)
+}
+
+/// An answer where there is nothing to be said.
+fn nothing(Answer { json, .. }: Answer) -> Result<(), RunnerError> {
+    json.map_or(Ok(()), |json| from_json(&json))
+}
+
+/// What a backend in C says of itself: its name is in the metadata already.
+#[derive(Deserialize)]
+struct Described {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    options: Vec<Parameter>,
+}
+
+/// What it says of a run. What the host knows by itself may be left out.
+#[derive(Deserialize)]
+struct Claimed {
+    #[serde(default)]
+    schema: Option<u32>,
+    #[serde(default)]
+    backend: Option<String>,
+    #[serde(default)]
+    scheduler_name: Option<String>,
+    #[serde(default)]
+    elapsed_time: Option<f64>,
+    results_count: u64,
+    #[serde(default)]
+    metrics: Map<String, Value>,
+}
+
+impl Drop for ForeignBackend {
+    fn drop(&mut self) {
+        if let Some(destroy) = self.functions.destroy {
+            // SAFETY: the backend is alive, and is not used afterwards.
+            unsafe { destroy(self.backend) };
+        }
+    }
+}
+
+impl WorkloadRunner for ForeignBackend {
+    fn backend_name(&self) -> &str {
+        &self.name
+    }
+
+    fn options(&self) -> Vec<Parameter> {
+        self.options.clone()
+    }
+
+    fn is_available(&self) -> Availability {
+        let answered = self.call("is_available", self.functions.is_available);
+        let availability = answered.and_then(|answer| match answer.json {
+            None => Ok(Availability::Available),
+            Some(json) => from_json(&json),
+        });
+        availability.unwrap_or_else(|error| Availability::Unavailable {
+            reason: error.message,
+            remedy: error.remedy.unwrap_or_default(),
+        })
+    }
+
+    fn setup(&mut self, request: &SetupRequest, context: &SetupContext) -> Result<(), RunnerError> {
+        let Some(setup) = self.functions.setup else { return Ok(()) };
+        let arguments = SetupCall::new(request, context)?;
+        nothing(self.call_with("setup", setup, &arguments.raw(self.host))?)
+    }
+
+    fn open(&mut self, session: &OpenSession) -> Result<(), RunnerError> {
+        let Some(open) = self.functions.open else { return Ok(()) };
+        let arguments = SessionCall::new(session)?;
+        nothing(self.call_with("open", open, &arguments.raw(self.host))?)
+    }
+
+    fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
+        let arguments = RunCall::new(spec, context)?;
+        let Answer { json, sink } =
+            self.call_with("run", self.run, &arguments.raw(spec, context, self.host))?;
+        let json = json.ok_or_else(|| border("is missing: the backend's run did not answer"))?;
+        let sink =
+            sink.ok_or_else(|| border("is missing: the backend's run did not hand over the sink's state"))?;
+        let Claimed { schema, backend, scheduler_name, elapsed_time, results_count, metrics } =
+            from_json(&json)?;
+        let wire = ResultWire {
+            schema: schema.unwrap_or(ResultWire::SCHEMA),
+            backend: backend.unwrap_or_else(|| self.name.clone()),
+            scheduler_name: scheduler_name.unwrap_or_else(|| spec.scheduler_name.clone()),
+            elapsed_time,
+            results_count,
+            metrics,
+        };
+        wire.join(sink)
+    }
+
+    fn close(&mut self) -> Result<(), RunnerError> {
+        nothing(self.call("close", self.functions.close)?)
+    }
+}

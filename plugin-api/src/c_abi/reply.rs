@@ -1,0 +1,190 @@
+//! What a backend in C answers with: copied, checked, and kept until its call has returned.
+
+use std::ffi::c_char;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+
+use super::text::{self, Unfit};
+use super::types::{FAILED, OK, Reply};
+use crate::runner::{ErrorKind, RunnerError};
+use crate::workload::WorkloadError;
+use crate::workload::capi::RawBuffer;
+
+/// More than this a host does not take: JSON, or the bytes of a sink's state.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// What came of one call.
+#[derive(Default)]
+struct Said {
+    /// Whether a call is under way: what comes at another time has nowhere to go.
+    open: bool,
+    json: Option<Vec<u8>>,
+    sink: Option<Vec<u8>>,
+    /// Why it failed, by its own words. The first word holds.
+    error: Option<RunnerError>,
+    /// What it did that it must not.
+    misuse: Option<String>,
+}
+
+/// An answer that can be believed to be one: text that is UTF-8, and bytes.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Answer {
+    pub(super) json: Option<Vec<u8>>,
+    pub(super) sink: Option<Vec<u8>>,
+}
+
+/// Where the answers of a backend arrive. It is never freed, so that one which keeps the pointer beyond its call does no
+/// harm with it.
+pub(super) struct ReplyBox {
+    said: &'static Mutex<Said>,
+    raw: *mut Reply,
+}
+
+impl ReplyBox {
+    pub(super) fn new() -> Self {
+        let said: &'static Mutex<Said> = Box::leak(Box::default());
+        let reply = Reply {
+            size: size_of::<Reply>() as u32,
+            reserved: 0,
+            data: std::ptr::from_ref(said).cast(),
+            answer,
+            sink,
+            fail,
+            workload_failed,
+        };
+        Self { said, raw: Box::into_raw(Box::new(reply)) }
+    }
+
+    /// Lets `call` answer, and gives its answer or its error. `name` is that of the function, for people.
+    pub(super) fn of(&self, name: &str, call: impl FnOnce(*mut Reply) -> i32) -> Result<Answer, RunnerError> {
+        *lock(self.said) = Said { open: true, ..Said::default() };
+        let status = call(self.raw);
+        let Said { json, sink, error, misuse, .. } = std::mem::take(&mut *lock(self.said));
+        if let Some(error) = error {
+            return Err(error);
+        }
+        if let Some(misuse) = misuse {
+            return Err(internal(format!("the backend's {name} {misuse}")));
+        }
+        if status != OK {
+            return Err(internal(format!("the backend's {name} returned {status} and did not say why")));
+        }
+        Ok(Answer { json, sink })
+    }
+}
+
+fn internal(message: String) -> RunnerError {
+    RunnerError::new(ErrorKind::Internal, message)
+}
+
+fn lock(said: &Mutex<Said>) -> std::sync::MutexGuard<'_, Said> {
+    said.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets `take` put something into what was said. No panic may cross the border.
+fn say(reply: *mut Reply, take: impl FnOnce(&mut Said) -> Result<(), String>) -> i32 {
+    // SAFETY: a backend passes the pointer that it was given, which is never freed, or null.
+    let Some(reply) = (unsafe { reply.as_ref() }) else { return FAILED };
+    // SAFETY: `data` is the leaked mutex of `ReplyBox::new`.
+    let Some(said) = (unsafe { reply.data.cast::<Mutex<Said>>().as_ref() }) else { return FAILED };
+    let taken = catch_unwind(AssertUnwindSafe(|| {
+        let mut said = lock(said);
+        if !said.open {
+            return FAILED;
+        }
+        match take(&mut said) {
+            Ok(()) => OK,
+            Err(misuse) => {
+                said.misuse.get_or_insert(misuse);
+                FAILED
+            }
+        }
+    }));
+    taken.unwrap_or(FAILED)
+}
+
+/// Puts what was said into its place, where nothing may be yet.
+fn once(place: &mut Option<Vec<u8>>, what: &str, bytes: &[u8]) -> Result<(), String> {
+    match place {
+        Some(_) => Err(format!("gave its {what} twice")),
+        None => {
+            *place = Some(bytes.to_vec());
+            Ok(())
+        }
+    }
+}
+
+extern "C" fn answer(reply: *mut Reply, json: *const c_char) -> i32 {
+    say(reply, |said| {
+        // SAFETY: a backend passes text that ends with a NUL, or null.
+        let json = unsafe { text::read(json, MAX_ANSWER) };
+        let json = json.map_err(|why| format!("answered with {}", unfit(why)))?;
+        std::str::from_utf8(json).map_err(|_| "answered with text that is not UTF-8".to_owned())?;
+        once(&mut said.json, "answer", json)
+    })
+}
+
+fn unfit(why: Unfit) -> String {
+    match why {
+        Unfit::Null => "a null pointer".to_owned(),
+        Unfit::TooLong => format!("more than {} MiB of text", MAX_ANSWER >> 20),
+    }
+}
+
+extern "C" fn sink(reply: *mut Reply, bytes: *const u8, length: usize) -> i32 {
+    say(reply, |said| {
+        if length > MAX_ANSWER {
+            return Err(format!("gave a sink's state of {length} bytes, more than {} MiB", MAX_ANSWER >> 20));
+        }
+        if bytes.is_null() {
+            return Err("gave a null pointer for the sink's state".to_owned());
+        }
+        // SAFETY: not null, and by the contract as many bytes as it says.
+        let bytes = unsafe { std::slice::from_raw_parts(bytes, length) };
+        once(&mut said.sink, "sink's state", bytes)
+    })
+}
+
+extern "C" fn fail(reply: *mut Reply, kind: i32, message: *const c_char, remedy: *const c_char) -> i32 {
+    say(reply, |said| {
+        // SAFETY: a backend passes text that ends with a NUL, or null.
+        let (message, remedy) = unsafe { (text::shown(message), text::shown(remedy)) };
+        let message = message.unwrap_or_else(|| "the backend failed and did not say why".to_owned());
+        let remedy = remedy.filter(|remedy| !remedy.is_empty());
+        said.error.get_or_insert(RunnerError { kind: error_kind(kind), message, remedy });
+        Ok(())
+    });
+    FAILED
+}
+
+extern "C" fn workload_failed(reply: *mut Reply, status: i32, message: *const RawBuffer) -> i32 {
+    say(reply, |said| {
+        // SAFETY: a backend passes a buffer of the workload's library, or null.
+        let message = unsafe { message.as_ref() }.filter(|buffer| !buffer.data.is_null());
+        // SAFETY: the library left that many bytes there; what no library fills is cut.
+        let message = message.map(|buffer| unsafe {
+            std::slice::from_raw_parts(buffer.data, buffer.length.min(text::MAX_SHOWN))
+        });
+        let message = message.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
+        let message =
+            if message.is_empty() { format!("the workload failed with status {status}") } else { message };
+        said.error.get_or_insert(WorkloadError::Call { status, message }.into());
+        Ok(())
+    });
+    FAILED
+}
+
+/// The kinds of `CROSSRUN_ERROR_`.
+pub fn error_kind(kind: i32) -> ErrorKind {
+    match kind {
+        1 => ErrorKind::InvalidSpec,
+        2 => ErrorKind::Unsupported,
+        3 => ErrorKind::Unavailable,
+        4 => ErrorKind::Setup,
+        5 => ErrorKind::Engine,
+        6 => ErrorKind::Workload,
+        7 => ErrorKind::Cancelled,
+        8 => ErrorKind::Panic,
+        _ => ErrorKind::Internal,
+    }
+}

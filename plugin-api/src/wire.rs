@@ -1,0 +1,62 @@
+//! The JSON in which calls cross the border, whichever ABI carries it. `ABI.md` has an example of each object.
+
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::runner::{ErrorKind, RunContext, RunnerError, SetupContext};
+use crate::workload::Parameter;
+
+/// What a runner says of itself once it is made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// What `backend_name` returns.
+    pub name: String,
+    /// What the backend reads from `extra`.
+    #[serde(default)]
+    pub options: Vec<Parameter>,
+}
+
+/// What a call is told beside its request.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ContextWire {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) log_dir: PathBuf,
+    #[serde(default)]
+    pub(crate) remaining_seconds: Option<f64>,
+    #[serde(default)]
+    pub(crate) library_path: PathBuf,
+    #[serde(default)]
+    pub(crate) library_sha256: String,
+}
+
+impl ContextWire {
+    pub(crate) fn of_run(context: &RunContext) -> Self {
+        Self {
+            data_dir: context.data_dir().into(),
+            log_dir: context.log_dir().into(),
+            remaining_seconds: context.remaining().map(|remaining| remaining.as_secs_f64()),
+            library_path: context.workload().library_path().into(),
+            library_sha256: context.workload().library_sha256().into(),
+        }
+    }
+
+    pub(crate) fn of_setup(context: &SetupContext) -> Self {
+        let (data_dir, log_dir) = (context.data_dir().into(), context.log_dir().into());
+        let (library_path, library_sha256) = (PathBuf::new(), String::new());
+        Self { data_dir, log_dir, remaining_seconds: None, library_path, library_sha256 }
+    }
+}
+
+pub(crate) fn to_json(value: &impl Serialize) -> Result<Vec<u8>, RunnerError> {
+    serde_json::to_vec(value).map_err(|error| border(&format!("cannot be sent across the border: {error}")))
+}
+
+pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RunnerError> {
+    serde_json::from_slice(bytes).map_err(|error| border(&format!("is not what was expected: {error}")))
+}
+
+pub(crate) fn border(why: &str) -> RunnerError {
+    RunnerError::new(ErrorKind::Internal, format!("a message between host and plugin {why}"))
+}

@@ -1,0 +1,388 @@
+//! Backends in C: built with `cc` from `crossrun.h` alone, dropped into a folder, and treated as any other.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crossrun::load;
+use crossrun::protocol::LibraryFile;
+use plugin_api::{ErrorKind, HostServices, Progress, RunContext, Session, WorkloadSpec};
+use serde_json::{Value, json};
+
+use crate::installed_engine::{FUSION, samples, shapes};
+use crate::support::{Place, Ran, executable, plugin, repository};
+
+/// A library that `cc` made.
+pub(crate) fn compiled(source: &str, name: &str, more: &[&str]) -> PathBuf {
+    let folder = executable().ancestors().nth(2).unwrap().join("c_backends");
+    std::fs::create_dir_all(&folder).unwrap();
+    // Tests of other processes may use the same file: it is put into its place whole.
+    let made = tempfile::NamedTempFile::new_in(&folder).unwrap();
+    let output = Command::new("cc")
+        .args([
+            "-std=c99",
+            "-O2",
+            "-Wall",
+            "-Wextra",
+            "-pedantic",
+            "-Werror",
+            "-pthread",
+            "-fPIC",
+            "-shared",
+            "-I",
+        ])
+        .arg(repository().join("plugin-api/include"))
+        .args(more)
+        .arg(repository().join(source))
+        .arg("-o")
+        .arg(made.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{source} {more:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let library = folder.join(format!("lib{name}_runner.so"));
+    made.persist(&library).unwrap();
+    library
+}
+
+/// An example that a reader of the repository finds.
+fn example(name: &str) -> PathBuf {
+    compiled(&format!("plugin-api/examples/c/{name}_backend.c"), name, &[])
+}
+
+pub(crate) fn threaded() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| example("threaded"))
+}
+
+fn minimal() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| example("minimal"))
+}
+
+/// The native backend and the standard workloads, and a backend in C beside them.
+fn place(backend: &Path) -> Place {
+    let place = Place::new();
+    place.stage(backend);
+    place
+}
+
+/// `run` with `words`, where `key=value` is an extra.
+pub(crate) fn run(place: &Place, backend: &str, words: &str) -> Ran {
+    let mut arguments = vec!["run", "--json", "--no-lock", "--backend", backend];
+    for word in words.split(' ') {
+        arguments.extend(word.contains('=').then_some("--extra"));
+        arguments.push(word);
+    }
+    place.crossrun(&arguments)
+}
+
+pub(crate) fn agrees_with_native(place: &Place, backend: &str, words: &str) -> Value {
+    let record = run(place, backend, words).code(0).json();
+    assert_eq!(record["metadata"]["verified"], true, "{words}: {record}");
+    let native = run(place, "native", words).code(0).json();
+    for key in ["checksum", "results_count"] {
+        assert_eq!(record["metadata"][key], native["metadata"][key], "{words}");
+    }
+    record
+}
+
+#[test]
+fn every_workload_comes_to_what_it_comes_to_on_native() {
+    let place = place(threaded());
+    for (words, own) in shapes() {
+        let record = agrees_with_native(&place, "threaded", &format!("{words} {own}"));
+        let threads = words.split_once("--parallelism ").unwrap().1.split(' ').next().unwrap();
+        assert_eq!(record["metadata"]["raw_metrics"]["threads"].to_string(), threads);
+    }
+}
+
+#[test]
+fn two_reductions_in_a_row_are_right_and_faults_are_told() {
+    let place = Place::empty();
+    place.stage(threaded());
+    place.stage(samples());
+    for fusion in FUSION {
+        let words =
+            format!("--workload count_of_counts --items 500 --parallelism 3 batch_size=9 fusion={fusion}");
+        assert_eq!(run(&place, "threaded", &words).code(0).json()["metadata"]["verified"], true);
+        for (fault, reason) in [("map_fails", "the map said no"), ("fold_panics", "the fold gave up")] {
+            let words =
+                format!("--workload faulty --items 2000 --parallelism 3 fault={fault} fusion={fusion}");
+            let record = run(&place, "threaded", &words).code(4).says(reason).json();
+            assert_eq!(record["metadata"]["error"]["kind"], "workload", "{record}");
+        }
+    }
+}
+
+#[test]
+fn a_backend_in_sixty_lines_runs_what_it_can_and_says_what_it_cannot() {
+    let text = std::fs::read_to_string(repository().join("plugin-api/examples/c/minimal_backend.c")).unwrap();
+    assert!(text.lines().count() <= 60, "{}", text.lines().count());
+    let place = place(minimal());
+    for (words, own) in shapes() {
+        if !words.contains("word_count") {
+            agrees_with_native(&place, "minimal", &format!("{words} {own}"));
+        }
+    }
+    let record = run(&place, "minimal", "--workload word_count").code(4).says("no keyed reduction").json();
+    assert_eq!(record["metadata"]["error"]["kind"], "unsupported", "{record}");
+}
+
+#[test]
+fn it_is_compared_with_the_others() {
+    let place = place(threaded());
+    let words = [
+        "compare",
+        "--backends",
+        "native,threaded",
+        "--workloads",
+        "pipeline,word_count",
+        "--items",
+        "2000",
+        "--extra",
+        "batch_size=50",
+        "--blocks",
+        "2",
+        // The tests' own build of native is one for debugging.
+        "--insist",
+        "--run-id",
+        "beside",
+    ];
+    let ran = place.crossrun(&words).code(0);
+    let trials = place.records("beside", "trials.jsonl");
+    let of_c = trials.iter().filter(|trial| trial["record"]["backend"] == "threaded");
+    let measured: Vec<_> = of_c.filter(|trial| trial["kind"] == "measured").collect();
+    assert_eq!(measured.len(), 4, "{}", ran.explain());
+    assert!(measured.iter().all(|trial| trial["status"] == "verified"), "{}", ran.explain());
+    let build = &measured[0]["record"]["metadata"]["plugin"]["build"];
+    assert_eq!((&build["abi"], &build["opt_level"]), (&json!("c"), &json!("1-3")), "{build}");
+    assert!(build["compiler"].is_string() && build["rustc"].is_null(), "{build}");
+}
+
+#[test]
+fn it_is_listed_inspected_and_locked_as_any_other() {
+    let place = place(threaded());
+    let rows = place.crossrun(&["backends", "--json"]).code(0).json();
+    let row = rows.as_array().unwrap().iter().find(|row| row["name"] == "threaded").unwrap().clone();
+    assert_eq!(
+        (&row["status"], &row["version"], &row["kind"]),
+        (&json!("available"), &json!("0.1.0"), &json!("runner"))
+    );
+    let file = place.plugins().join("libthreaded_runner.so");
+    let file = file.to_str().unwrap();
+    let description = place.crossrun(&["backends", "inspect", "--json", file]).code(0).json();
+    assert_eq!((&description["status"], &description["kind"]), (&json!("plugin"), &json!("runner")));
+    let abi = &description["abi"];
+    assert_eq!((&abi["backend_abi"], &abi["runner_header"]), (&json!("1.0"), &Value::Null));
+    assert_eq!(description["exports"]["ours"], json!(["crossrun_backend"]));
+    assert_eq!(description["build"]["profile"], "release");
+    let text = place.crossrun(&["backends", "inspect", file]).code(0).stdout();
+    assert!(text.contains("backend C ABI 1.0") && text.contains("release: gcc"), "{text}");
+
+    place.crossrun(&["backends", "lock"]).code(0);
+    let locked =
+        ["run", "--json", "--no-lock", "--backend", "threaded", "--workload", "word_count", "--locked"];
+    let record = place.crossrun(&locked).code(0).json();
+    assert_eq!(record["metadata"]["verified"], true);
+    assert!(record["metadata"]["plugin"]["locked_by"].is_string(), "{record}");
+    let mut bytes = std::fs::read(file).unwrap();
+    bytes.push(0);
+    std::fs::write(file, bytes).unwrap();
+    place.crossrun(&locked).code(3).says("changed");
+}
+
+#[test]
+fn it_runs_in_the_process_of_the_host_too() {
+    let words = "--workload word_count --items 500 --parallelism 2 batch_size=7 --isolation none";
+    agrees_with_native(&place(threaded()), "threaded", words);
+}
+
+/// A host that hears everything, and wants every run to end.
+#[derive(Default)]
+struct Impatient {
+    progress: AtomicU64,
+}
+
+impl HostServices for Impatient {
+    fn log(&self, _level: log::Level, _target: &str, _message: &str) {}
+    fn progress(&self, Progress { total, .. }: Progress) {
+        self.progress.fetch_max(total, Ordering::Relaxed);
+    }
+    fn cancelled(&self) -> bool {
+        true
+    }
+    fn clock_nanos(&self) -> u64 {
+        0
+    }
+}
+
+/// A library that is loaded into this process.
+pub(crate) fn file(path: &Path) -> LibraryFile {
+    LibraryFile { path: path.into(), sha256: crossrun::inspect::sha256_of(path).unwrap(), sealed: false }
+}
+
+#[test]
+fn a_run_that_is_cancelled_stops_by_itself() {
+    let workloads = load::workloads(&file(&plugin("standard_workloads"))).unwrap();
+    // Takes a day and more.
+    let spec = WorkloadSpec { total_items: 100_000_000, ..WorkloadSpec::new("scheduler_comparison") };
+    for backend in [minimal(), threaded()] {
+        let host = Arc::new(Impatient::default());
+        let mut runner = load::runner(&file(backend), host.clone(), log::LevelFilter::Info).unwrap();
+        let context =
+            RunContext::new(workloads.open(&spec).unwrap(), host.clone(), "/d".into(), "/l".into(), None);
+        runner.open(&Session::default()).unwrap();
+        assert_eq!(runner.run(&spec, &context).unwrap_err().kind, ErrorKind::Cancelled);
+        assert_eq!(host.progress.load(Ordering::Relaxed), spec.total_items);
+    }
+}
+
+#[test]
+fn a_session_follows_one_that_was_ended() {
+    let place = place(threaded());
+    let long = "--workload scheduler_comparison --items 100000 --timeout 1s";
+    let record = run(&place, "threaded", long).code(4).json();
+    assert_eq!(record["metadata"]["error"]["kind"], "timed_out", "{record}");
+    for _ in 0..2 {
+        run(&place, "threaded", "--workload null --items 3").code(0);
+    }
+}
+
+#[test]
+fn whatever_a_backend_in_c_does_is_a_row() {
+    let place = place(&compiled("tests/fixtures/c/odd_backend.c", "odd", &[]));
+    for (behaviour, words) in [
+        ("segfault", "signal 11 (SIGSEGV)"),
+        ("silence", "run did not answer"),
+        ("status", "returned 12 and did not say why"),
+        ("huge", "more than 64 MiB"),
+        ("rubbish", "not UTF-8"),
+        ("forged", "a \"quoted\""),
+    ] {
+        let ran = run(&place, "odd", &format!("--workload null behaviour={behaviour}")).code(4).says(words);
+        assert!(!ran.stderr().contains('\u{1b}'), "{}", ran.explain());
+        assert_eq!(ran.json()["success_rate"], 0.0);
+    }
+    let words = [
+        "compare",
+        "--backends",
+        "native,odd",
+        "--workloads",
+        "null",
+        "--items",
+        "20",
+        "--blocks",
+        "2",
+        "--extra",
+        "behaviour=segfault",
+        "--insist",
+        "--run-id",
+        "crash",
+    ];
+    place.crossrun(&words).code(4);
+    let trials = place.records("crash", "trials.jsonl");
+    let statuses = |backend: &str| {
+        let own = trials.iter().filter(|trial| trial["record"]["backend"] == backend);
+        own.map(|trial| trial["status"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(statuses("native").iter().all(|status| status == "verified"));
+    assert!(!statuses("odd").is_empty() && statuses("odd").iter().all(|status| status == "failed"));
+}
+
+/// A file as the macros of the fixture make it, and what is said of it.
+struct Odd {
+    what: &'static str,
+    options: &'static [&'static str],
+    reason: &'static str,
+}
+
+const fn odd(what: &'static str, options: &'static [&'static str], reason: &'static str) -> Odd {
+    Odd { what, options, reason }
+}
+
+const ODD: &[Odd] = &[
+    odd("a table without run by its size", &["-DSIZE=16"], "has 16 bytes by its own words, and needs 64"),
+    odd(
+        "a table larger than its symbol",
+        &["-DSIZE=4096"],
+        "4096 bytes by its own words, and 72 by its symbol",
+    ),
+    odd(
+        "a table that goes on behind the file",
+        &[
+            "-DHAND_MADE=__asm__(\".data\\n.globl crossrun_backend\\ncrossrun_backend: .long 0xfffffff0, 0x10000\\n.text\");",
+        ],
+        "which are not in the file",
+    ),
+    odd(
+        "a table without bytes",
+        &["-DHAND_MADE=CROSSRUN_EXPORT char crossrun_backend[72];"],
+        "is no data of the file",
+    ),
+    odd(
+        "another major version",
+        &["-DVERSION=0x20000"],
+        "has version 2.0 of the ABI, but this host speaks 1.0",
+    ),
+    odd("no version", &["-DVERSION=0"], "has version 0.0 of the ABI"),
+    odd("no run", &["-DRUN=NULL"], "has no function `run`"),
+    odd(
+        "a function in place of the table",
+        &["-DHAND_MADE=CROSSRUN_EXPORT void crossrun_backend(void) {}"],
+        "of the ABI, but this host speaks 1.0",
+    ),
+    odd("C by its words, and nothing exported", &["-DNO_TABLE"], "does not export crossrun_backend"),
+    odd(
+        "C by its words, and Rust by its symbols",
+        &["-DNO_TABLE", "-DRUST"],
+        "does not export crossrun_backend",
+    ),
+    odd("Rust by its words, and C by its symbols", &["-DABI=\"\""], "does not export _1as_0lib"),
+    odd("both", &["-DRUST"], "two backends in one file"),
+    odd("both, and Rust by its words", &["-DRUST", "-DABI=\"abi=rust\\n\""], "two backends in one file"),
+    odd("another language", &["-DABI=\"abi=fortran\\n\""], "ABI that this host does not know"),
+    odd("two languages", &["-DABI=\"abi=c\\nabi=rust\\n\""], "a key comes twice"),
+];
+
+#[test]
+fn what_its_bytes_tell_is_told_before_anything_of_it_runs() {
+    for Odd { what, options, reason } in ODD {
+        let place = Place::empty();
+        let file = place.stage(&compiled("tests/fixtures/c/odd_backend.c", "odd_one", options));
+        let trace = place.path().join("trace");
+        let mut command = place.command(&["backends", "--json"]);
+        command.env("CROSSRUN_TEST_TRACE", &trace);
+        let rows = Ran::of(command).code(0).json();
+        assert_eq!(rows[0]["status"], "rejected", "{what}: {rows}");
+        assert!(rows[0]["reason"].as_str().unwrap().contains(reason), "{what}: {rows}");
+        assert!(!trace.exists(), "{what} was opened");
+        let inspect = ["backends", "inspect", "--json", file.to_str().unwrap()];
+        assert!(
+            place.crossrun(&inspect).code(3).json()["reason"].as_str().unwrap().contains(reason),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn the_fence_page_has_the_table() {
+    let page = std::fs::read_to_string(repository().join("host/FENCE.md")).unwrap();
+    let rows: String =
+        ODD.iter().map(|Odd { what, reason, .. }| format!("| {what} | … {reason} … |\n")).collect();
+    let table = format!("| a backend in C with | because |\n|---|---|\n{rows}");
+    assert!(page.contains(&table), "FENCE.md should have:\n{table}");
+}
+
+#[test]
+fn tables_of_other_minor_versions_run() {
+    let larger = "-DHAND_MADE=struct { crossrun_backend_functions known; void *later; } const crossrun_backend = \
+        {{.size = sizeof crossrun_backend, .abi_version = CROSSRUN_BACKEND_ABI_VERSION + 7, .run = well}, NULL};";
+    let smaller = "-DHAND_MADE=struct { uint32_t size, version; void *before[6]; void *run; } const crossrun_backend = \
+        {sizeof crossrun_backend, CROSSRUN_BACKEND_ABI_VERSION, {NULL}, (void *)well};";
+    for (name, table) in [("larger", larger), ("smaller", smaller)] {
+        let options = [table, "-Wno-pedantic", "-Wno-missing-field-initializers"];
+        let place = place(&compiled("tests/fixtures/c/odd_backend.c", name, &options));
+        agrees_with_native(&place, "odd", "--workload pipeline --items 100");
+    }
+}

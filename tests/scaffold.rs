@@ -1,0 +1,226 @@
+//! A stranger begins a backend or a workload outside of this repository: it builds with the language's own tool and nothing
+//! of ours but the executable, passes its own test, and computes what the others compute.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{Place, Ran, executable, plugin, profile_option, repository};
+
+/// A project that was made, and where crossrun runs what comes of it.
+struct Project {
+    folder: TempDir,
+    place: Place,
+    made: Value,
+}
+
+impl Project {
+    /// Makes one with `arguments`, which name it.
+    fn new(arguments: &[&str]) -> Self {
+        let (folder, place) = (tempfile::tempdir().unwrap(), Place::new());
+        place.stage(&plugin("python_runner"));
+        place.stage(&plugin("timely_runner"));
+        let dir = folder.path().join("of a stranger");
+        let made = [arguments, &["--json", "--dir", dir.to_str().unwrap()]].concat();
+        let made = place.crossrun(&made).code(0).json();
+        assert_eq!(made["folder"], json!(dir));
+        Self { folder, place, made }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("of a stranger")
+    }
+
+    /// Runs cargo in it, without a network.
+    fn cargo(&self, arguments: &[&str]) {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(arguments).current_dir(self.path()).env("CARGO_TARGET_DIR", target());
+        // Artifacts of a folder that is gone a minute later are of no use to anybody.
+        command.env("CARGO_INCREMENTAL", "0").env("CARGO_NET_OFFLINE", "true");
+        let ran = Ran::of(command);
+        assert!(ran.output.status.success(), "{}", ran.explain());
+    }
+
+    /// Tests and builds it, and drops it in.
+    fn build(&self) {
+        self.cargo(&["fmt", "--check"]);
+        self.cargo(&["test", "--quiet", profile_option()]);
+        self.cargo(&["build", "--quiet", profile_option()]);
+        self.has_our_versions();
+        let library = self.made["library"].as_str().unwrap();
+        let library = Path::new(library).file_name().unwrap().to_str().unwrap();
+        let profile = executable().parent().unwrap().file_name().unwrap();
+        self.place.stage(&target().join(profile).join(library));
+    }
+
+    /// Every package is one that the host was built with, in the same version.
+    fn has_our_versions(&self) {
+        let packages = |lock: &Path| -> BTreeSet<String> {
+            let text = fs::read_to_string(lock).unwrap();
+            let blocks = text.split("[[package]]\n").skip(1);
+            blocks.map(|block| block.lines().take(2).collect::<Vec<_>>().join(" ")).collect()
+        };
+        let (own, ours) =
+            (packages(&self.path().join("Cargo.lock")), packages(&repository().join("Cargo.lock")));
+        let others: Vec<_> = own.difference(&ours).collect();
+        assert_eq!(others.len(), 1, "only the project itself is new: {others:?}");
+        assert!(own.len() < ours.len(), "{} packages", own.len());
+    }
+
+    /// Runs every backend in `backends` on every workload in `workloads`, and demands that each answer is right.
+    fn compare(&self, backends: &str, workloads: &[String], extra: &[&str]) {
+        let names = workloads.join(",");
+        let compare = ["compare", "--backends", backends, "--workloads", &names, "--items", "101"];
+        let few = ["--blocks", "1", "--parallelism", "2", "--no-lock", "--run-id", "all", "--json"];
+        let extra = extra.iter().flat_map(|extra| ["--extra", extra]);
+        let ran = self.place.crossrun(&[&compare, few.as_slice(), &extra.collect::<Vec<_>>()].concat());
+        let records = self.place.records("all", "unified_results.jsonl");
+        let whole = backends.split(',').count() * workloads.len();
+        assert!(!records.is_empty() && records.len().is_multiple_of(whole), "{}", ran.explain());
+        for record in records {
+            let metadata = &record["metadata"];
+            let told = format!("{} on {}: {}", record["backend"], record["workload"], metadata["error"]);
+            assert_eq!(metadata["results_count"], metadata["expected_count"], "{told}");
+            assert_eq!(metadata["checksum"], metadata["expected_checksum"], "{told}");
+            assert!(metadata["checksum"].is_string(), "{told}");
+            // A source that is late by itself says something of this machine and nothing of the answer.
+            let late =
+                metadata["error"]["message"].as_str().is_some_and(|message| message.contains("was late"));
+            assert!(late || metadata["verified"] == true, "{told}");
+        }
+    }
+}
+
+/// Where projects are built. It stays, so that what all of them depend on is built once; what lies in folders that are gone
+/// does not.
+fn target() -> PathBuf {
+    static SWEPT: OnceLock<()> = OnceLock::new();
+    let target = executable().parent().and_then(Path::parent).unwrap().join("scaffold");
+    SWEPT.get_or_init(|| {
+        for profile in ["debug", "release"] {
+            for folder in ["deps", "build", ".fingerprint", "examples"] {
+                sweep(&target.join(profile).join(folder));
+            }
+        }
+    });
+    target
+}
+
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().replace('-', "_");
+        let ours = ["plugin_api", "python_engine", "stranger", "sums"];
+        if ours.iter().any(|our| name.trim_start_matches("lib").starts_with(our)) {
+            let path = entry.path();
+            if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+        }
+    }
+}
+
+/// All that the standard library has.
+fn standard_workloads(place: &Place) -> Vec<String> {
+    let listed = place.crossrun(&["workloads", "--json"]).code(0).json();
+    let names = listed.as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap().to_owned());
+    let names: Vec<_> = names.collect();
+    assert!(names.len() >= 6, "{names:?}");
+    names
+}
+
+#[test]
+fn a_backend_in_rust_is_built_outside_and_runs_everything() {
+    let project = Project::new(&["backends", "new", "stranger-1"]);
+    project.build();
+    project.compare("native,stranger-1", &standard_workloads(&project.place), &["batch_size=7"]);
+    refuses_more_machines(&project, "stranger-1");
+}
+
+#[test]
+fn a_backend_in_python_is_built_outside_and_runs_everything() {
+    let project = Project::new(&["backends", "new", "stranger_2", "--lang", "python"]);
+    project.build();
+    for fusion in ["fusion=auto", "fusion=off"] {
+        let workloads = standard_workloads(&project.place);
+        project.compare("native,stranger_2", &workloads, &["batch_size=7", fusion]);
+        fs::remove_dir_all(project.place.path().join("results")).unwrap();
+    }
+    refuses_more_machines(&project, "stranger_2");
+}
+
+/// What is said of machines in a record is true.
+fn refuses_more_machines(project: &Project, backend: &str) {
+    let run = ["run", "--backend", backend, "--workload", "null", "--nodes", "2", "--json"];
+    let record = project.place.crossrun(&run).code(4).says("--nodes 1").json();
+    assert_eq!(record["metadata"]["error"]["kind"], "unsupported", "{record}");
+}
+
+#[test]
+fn a_workload_in_rust_is_built_outside_and_runs_on_every_kind_of_backend() {
+    let project = Project::new(&["workloads", "new", "stranger-3"]);
+    project.build();
+    project.compare("native,python,timely", &["stranger-3".into()], &["batch_size=7", "divisor=5"]);
+    let bad = ["run", "--backend", "native", "--workload", "stranger-3", "--extra", "divisor=1"];
+    project.place.crossrun(&bad).code(2).says("must be a whole number from 2 to 99");
+}
+
+#[test]
+fn what_is_next_is_told_for_people_and_for_programs() {
+    let place = Place::new();
+    let made = place.crossrun(&["backends", "new", "mine", "--json"]).code(0).json();
+    assert_eq!(made["folder"], json!(place.path().join("mine_runner")));
+    let commands: Vec<_> = made["commands"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!(commands[0], "cd mine_runner");
+    assert!(commands.contains(&"crossrun compare --backends native,mine --quick"), "{commands:?}");
+    for file in made["files"].as_array().unwrap() {
+        assert!(place.path().join("mine_runner").join(file.as_str().unwrap()).is_file(), "{file}");
+    }
+    let told = place.crossrun(&["workloads", "new", "its"]).code(0);
+    for words in ["made its_workloads", "  cd its_workloads\n", "  cargo test\n", "--workloads its "] {
+        assert!(told.stdout().contains(words), "{}", told.explain());
+    }
+}
+
+#[test]
+fn a_name_or_a_folder_that_cannot_be_is_refused_and_nothing_is_written() {
+    let place = Place::new();
+    fs::create_dir(place.path().join("full")).unwrap();
+    fs::write(place.path().join("full/kept"), "").unwrap();
+    let before = listing(place.path());
+    for (arguments, words) in [
+        (["backends", "new", "Mine"].as_slice(), "no name for a plugin"),
+        (&["backends", "new", "a/b"], "no name for a plugin"),
+        (&["backends", "new", "native"], "there is a backend \"native\" already"),
+        (&["backends", "new", "sage"], "there is a backend \"sage\" already"),
+        (&["workloads", "new", "word_count"], "there is a workload \"word_count\" already"),
+        (&["workloads", "new", "standard_workloads"], "already"),
+        (&["backends", "new", "mine", "--dir", "full"], "is there already, and is no empty folder"),
+        (&["backends", "new", "mine", "--plugin-api", "full"], "no checkout of plugin-api"),
+    ] {
+        place.crossrun(arguments).code(2).says(words).says("try: ");
+    }
+    assert_eq!(listing(place.path()), before);
+}
+
+fn listing(folder: &Path) -> BTreeSet<PathBuf> {
+    fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).collect()
+}
+
+#[test]
+fn a_checkout_can_be_built_on() {
+    let place = Place::new();
+    let checkout = repository().join("plugin-api");
+    let new = ["backends", "new", "mine", "--plugin-api", checkout.to_str().unwrap()];
+    place.crossrun(&new).code(0);
+    let folder = place.path().join("mine_runner");
+    assert!(!folder.join("vendor").exists());
+    let metadata = ["metadata", "--offline", "--format-version", "1", "--no-deps"];
+    let mut command = Command::new(env!("CARGO"));
+    command.args(metadata).current_dir(&folder);
+    let metadata = Ran::of(command).code(0).json();
+    let api = &metadata["packages"][0]["dependencies"][1];
+    assert_eq!((&api["name"], &api["path"]), (&json!("plugin-api"), &json!(checkout)), "{metadata}");
+}
