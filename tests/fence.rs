@@ -67,6 +67,11 @@ fn hold(cover: Cover) {
     in_parallel(&cases, AT_ONCE);
 }
 
+/// A library of workloads in C, at `path`.
+pub(crate) fn library_in_c(source: &str, path: &Path) {
+    files::c_library(&format!("{}{source}", files::c_metadata()), path);
+}
+
 /// Runs all cases, and then says which failed: each is told whole.
 fn in_parallel(cases: &[Case], at_once: usize) {
     // Whatever is built is built before the clocks run.
@@ -311,8 +316,7 @@ fn libraries() {
     Fenced::run(place, command, "a runner without a layout").ran.code(3);
     for (what, source, words) in LIBRARIES {
         let place = Place::new();
-        let source = format!("{}{source}", files::c_metadata());
-        files::c_library(&source, &place.plugins().join("libin_c.so"));
+        library_in_c(source, &place.plugins().join("libin_c.so"));
         let command = place.command(&["workloads", "--json"]);
         let ran = Fenced::run(place, command, what).ran.code(0).says(words);
         let names = ran.json().to_string();

@@ -10,6 +10,7 @@ mod c_backend;
 mod c_workload;
 mod chromium;
 mod compare;
+mod conformance;
 mod cores;
 mod dask_backend;
 mod diff;

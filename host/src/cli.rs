@@ -51,7 +51,7 @@ Exit codes:
   2  usage                          7    a regression or difference was found
   3  backend or workload unknown,   8    set-up failed
      rejected or not available      130  interrupted
-  4  a trial failed";
+  4  a trial or a check failed";
 
 /// One workload, any runtime: runs it on each backend in a plugins folder and verifies the answers.
 #[derive(Debug, Parser)]

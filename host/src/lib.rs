@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod compare;
+pub mod conformance;
 pub mod discover;
 pub mod dispatch;
 pub mod doctor;

@@ -58,6 +58,13 @@ pub enum Request {
         /// About what.
         lie: Lie,
     },
+    /// Let standard output lead to a file of its own, so that what is printed there can be told from the rest of the log.
+    Divert {
+        /// The file, which is made.
+        stdout: PathBuf,
+    },
+    /// Count what the worker's process has.
+    Census,
     /// Ask the runner whether it could start.
     Probe,
     /// Let the runner install or remove what it needs.
@@ -96,6 +103,22 @@ pub enum Request {
         spec: WorkloadSpec,
         /// The workload's library.
         library: LibraryFile,
+    },
+    /// Run a workload in the plainest way that there is, without a backend.
+    Serial {
+        /// What to run.
+        spec: WorkloadSpec,
+        /// The workload's library.
+        library: LibraryFile,
+    },
+    /// Give a workload's functions bytes that no backend would give them.
+    Feed {
+        /// The workload, and from what seed the bytes are made.
+        spec: WorkloadSpec,
+        /// The workload's library.
+        library: LibraryFile,
+        /// How many times.
+        rounds: u32,
     },
     /// Decode the state of a sink.
     Judge {
@@ -147,8 +170,10 @@ pub enum Reply {
         /// Whether it could start.
         availability: Availability,
     },
-    /// To [`Request::Setup`], [`Request::Open`] and [`Request::Close`].
+    /// To [`Request::Divert`], [`Request::Setup`], [`Request::Open`], [`Request::Feed`] and [`Request::Close`].
     Done,
+    /// To [`Request::Census`].
+    Census(Census),
     /// To [`Request::Run`].
     Finished(Box<Finished>),
     /// To [`Request::Catalogue`].
@@ -156,7 +181,7 @@ pub enum Reply {
         /// The library's workloads.
         entries: Vec<CatalogueEntry>,
     },
-    /// To [`Request::Expect`] and [`Request::Judge`].
+    /// To [`Request::Expect`], [`Request::Serial`] and [`Request::Judge`].
     Outcome {
         /// Count and checksum.
         outcome: Outcome,
@@ -186,6 +211,15 @@ pub enum Reply {
         /// The record.
         message: String,
     },
+}
+
+/// What the worker's process has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Census {
+    /// How many threads; null where the system does not say.
+    pub threads: Option<u64>,
+    /// What is in its folder for temporary files.
+    pub temporary: Vec<String>,
 }
 
 /// How fast the machine computes right now, and what disturbs it.

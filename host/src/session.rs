@@ -18,7 +18,7 @@ pub use deadlines::Deadlines;
 /// How long a worker may take to say hello.
 const HELLO: Duration = Duration::from_secs(10);
 /// How long a run that was asked to stop may take to do so.
-const CANCEL_GRACE: Duration = Duration::from_secs(2);
+pub const CANCEL_GRACE: Duration = Duration::from_secs(2);
 /// How long a worker may take to leave when it is no longer needed.
 const END_GRACE: Duration = Duration::from_secs(2);
 /// How much of a log's end is read for a message.
@@ -83,6 +83,11 @@ impl CallError {
     /// A reply that does not answer the request.
     pub fn unexpected(phase: &'static str) -> Self {
         Self::new(Fault::Protocol, phase, format!("the worker gave an answer to {phase} that is none"))
+    }
+
+    /// What a plugin said in answer to a request that was to be stopped.
+    pub fn of_reply(phase: &'static str, error: RunnerError) -> Self {
+        Self::said(phase, error, false)
     }
 
     /// A runner that calls itself otherwise than the metadata of its file.
@@ -242,6 +247,22 @@ impl WorkerSession {
         }
     }
 
+    /// Asks for `request`, asks it to stop when `after` has passed, and waits for the answer as long as every call that is
+    /// to stop may take. Also says how long the answer took from then on; nothing if it came before.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call), also when there is no process that could be asked.
+    pub fn call_and_cancel(
+        &mut self,
+        phase: &'static str,
+        request: &Request,
+        after: Duration,
+    ) -> Result<(Reply, Option<Duration>), CallError> {
+        let Endpoint::Process(process) = &mut self.endpoint else { return Err(CallError::unexpected(phase)) };
+        let (interrupt, limits, log) = (&self.interrupt, &self.limits, &self.log);
+        Call { process, interrupt, limits, log, phase }.exchange_and_cancel(request, after)
+    }
+
     /// What the worker's processes have used so far; their peaks count from now on. Nothing for a worker in this process.
     pub fn begin_usage(&self) -> Option<Usage> {
         match &self.endpoint {
@@ -325,6 +346,28 @@ impl Call<'_> {
             }
             Err(failure) => Err(self.failed(&failure)),
             Ok(reply) => Ok(reply),
+        }
+    }
+
+    fn exchange_and_cancel(
+        &mut self,
+        request: &Request,
+        after: Duration,
+    ) -> Result<(Reply, Option<Duration>), CallError> {
+        let deadline = Instant::now().checked_add(after);
+        self.send(request, deadline)?;
+        match self.answer(deadline, self.interrupt, &mut Deaf) {
+            Ok(reply) => return Ok((reply, None)),
+            Err(Failure::Deadline) => {}
+            Err(failure) => return Err(self.failed(&failure)),
+        }
+        let asked = Instant::now();
+        let grace = asked.checked_add(CANCEL_GRACE);
+        self.send(&Request::Cancel, grace)?;
+        match self.answer(grace, self.interrupt, &mut Deaf) {
+            Ok(reply) => Ok((reply, Some(asked.elapsed()))),
+            Err(Failure::Deadline) => Err(self.timed_out(Some(CANCEL_GRACE))),
+            Err(failure) => Err(self.failed(&failure)),
         }
     }
 

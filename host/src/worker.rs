@@ -5,13 +5,16 @@
 
 mod bounds;
 mod canary;
+mod census;
+mod feed;
 mod pinned;
 mod reference;
+mod serial;
 mod serve;
 mod spare;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -90,6 +93,8 @@ impl Worker {
                 self.runner = Some(Box::new(Liar::new(lie)));
                 Ok(Reply::Done)
             }
+            Request::Divert { stdout } => divert(&stdout),
+            Request::Census => Ok(Reply::Census(census::take())),
             Request::Probe => self.probe(),
             Request::Setup { request, folders } => self.setup(&request, folders),
             Request::Open { session } => self.open(&session),
@@ -99,6 +104,8 @@ impl Worker {
             Request::Close => self.close(),
             Request::Catalogue { library } => self.catalogue(&library),
             Request::Expect { spec, library } => self.expect(&spec, &library),
+            Request::Serial { spec, library } => self.serial(&spec, &library),
+            Request::Feed { spec, library, rounds } => self.feed(&spec, &library, rounds),
             Request::Judge { spec, library, sink_state } => self.judge(&spec, &library, &sink_state),
             Request::Canary { seconds } => {
                 let duration = Duration::try_from_secs_f64(seconds).unwrap_or_default();
@@ -192,6 +199,16 @@ impl Worker {
         Ok(Reply::Outcome { outcome })
     }
 
+    fn serial(&mut self, spec: &WorkloadSpec, library: &LibraryFile) -> Result<Reply, Failure> {
+        let (workload, spec) = self.started(spec, library)?;
+        Ok(Reply::Outcome { outcome: serial::run(&workload, spec.batch_size()?)? })
+    }
+
+    fn feed(&mut self, spec: &WorkloadSpec, library: &LibraryFile, rounds: u32) -> Result<Reply, Failure> {
+        feed::feed(&self.workload(spec, library)?, rounds)?;
+        Ok(Reply::Done)
+    }
+
     fn judge(
         &mut self,
         spec: &WorkloadSpec,
@@ -239,6 +256,13 @@ impl Worker {
         self.opened = Some((library.path.clone(), opened.clone()));
         Ok(opened)
     }
+}
+
+fn divert(stdout: &Path) -> Result<Reply, Failure> {
+    let cannot = |error: std::io::Error| RunnerError::new(ErrorKind::Internal, error.to_string());
+    let file = std::fs::File::create(stdout).map_err(cannot)?;
+    rustix::stdio::dup2_stdout(file).map_err(|error| cannot(error.into()))?;
+    Ok(Reply::Done)
 }
 
 fn finished(result: RunResult, duration: Duration) -> Finished {

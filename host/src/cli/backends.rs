@@ -1,5 +1,6 @@
 //! `crossrun backends`: every library that was looked at, and what became of it.
 
+mod check;
 mod inspect;
 mod lock;
 mod new;
@@ -32,6 +33,8 @@ enum Verb {
     New(new::Arguments),
     /// Tell everything about a file that can be told without running it, whatever it was built for.
     Inspect(inspect::Arguments),
+    /// Check whether a plugin keeps the contract: loads it, runs it in every way, and says which rule it breaks.
+    Check(check::Arguments),
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
@@ -39,6 +42,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         Some(Verb::Lock(arguments)) => lock::run(global, arguments, ui),
         Some(Verb::New(arguments)) => new::run(global, arguments, ui),
         Some(Verb::Inspect(arguments)) => inspect::run(global, arguments, ui),
+        Some(Verb::Check(arguments)) => check::run(global, arguments, ui),
         None => list(global, !arguments.no_probe, ui),
     }
 }

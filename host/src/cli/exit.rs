@@ -21,7 +21,7 @@ pub enum Exit {
     Usage = 2,
     /// A backend or workload is unknown, rejected or not available.
     Unavailable = 3,
-    /// A trial failed.
+    /// A trial or a check failed.
     TrialFailed = 4,
     /// A wrong answer.
     WrongAnswer = 5,

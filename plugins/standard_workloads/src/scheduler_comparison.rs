@@ -17,6 +17,34 @@ const PREFIX: &[u8] = b"processed_";
 pub(crate) struct SchedulerComparison {
     total_items: u64,
     sleep_us: u64,
+    fault: Option<Fault>,
+}
+
+/// What the processor does to one item, so that what a backend makes of it can be seen.
+#[derive(Clone, Copy)]
+enum Fault {
+    Error,
+    Panic,
+}
+
+impl Fault {
+    const NAMES: [&'static str; 3] = ["none", "error", "panic"];
+
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "error" => Some(Self::Error),
+            "panic" => Some(Self::Panic),
+            _ => None,
+        }
+    }
+
+    #[expect(clippy::panic, reason = "asked for, to see that nothing comes of it but an error")]
+    fn strike(self) -> Result<(), WorkloadError> {
+        match self {
+            Self::Error => Err(WorkloadError::Operator("the processor failed, as it was told to".into())),
+            Self::Panic => panic!("the processor panicked, as it was told to"),
+        }
+    }
 }
 
 impl Workload for SchedulerComparison {
@@ -26,11 +54,16 @@ impl Workload for SchedulerComparison {
 
     fn parameters() -> Vec<Parameter> {
         let description = "how long the processor sleeps for each item, in microseconds";
-        vec![Parameter::integer("sleep_us", description, 10_000, 0, MAX_SLEEP_US)]
+        let fault = "what the processor does to the item in the middle, to see what a backend makes of it";
+        vec![
+            Parameter::integer("sleep_us", description, 10_000, 0, MAX_SLEEP_US),
+            Parameter::choice("fault", fault, &Fault::NAMES),
+        ]
     }
 
     fn open(spec: &WorkloadSpec, parameters: &Parameters) -> Result<Self, WorkloadError> {
-        Ok(Self { total_items: spec.total_items, sleep_us: parameters.integer("sleep_us") })
+        let fault = Fault::named(parameters.choice("fault"));
+        Ok(Self { total_items: spec.total_items, sleep_us: parameters.integer("sleep_us"), fault })
     }
 
     fn plan(&self) -> Plan {
@@ -44,6 +77,11 @@ impl Workload for SchedulerComparison {
 
     fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
         if stage == PROCESS {
+            if let Some(fault) = self.fault
+                && number_of(item)? == self.total_items / 2
+            {
+                fault.strike()?;
+            }
             sleep_us(self.sleep_us);
             out.push_with(|bytes| {
                 bytes.extend_from_slice(PREFIX);
@@ -88,6 +126,8 @@ fn number_of(item: &[u8]) -> Result<u64, WorkloadError> {
 mod tests {
     use std::time::{Duration, Instant};
 
+    use plugin_api::{WorkloadError, workload::capi::status};
+
     use crate::conformance::{items_of, open, source};
 
     #[test]
@@ -114,6 +154,21 @@ mod tests {
         let started = Instant::now();
         source(&workload, 0, 4, 2);
         assert!(started.elapsed() >= Duration::from_millis(20));
+    }
+
+    #[test]
+    fn the_processor_fails_at_the_item_in_the_middle_if_it_is_told_to() {
+        for (extra, expected) in [
+            (r#"{"sleep_us":0,"fault":"error"}"#, status::OPERATOR),
+            (r#"{"sleep_us":0,"fault":"panic"}"#, status::PANIC),
+        ] {
+            let workload = open("scheduler_comparison", extra, 7);
+            let mut out = workload.buffer();
+            workload.source(0, 3, 3, &mut out).unwrap();
+            let failed = workload.source(3, 1, 3, &mut out);
+            let is_expected = matches!(failed, Err(WorkloadError::Call { status, .. }) if status == expected);
+            assert!(is_expected, "{extra}: {failed:?}");
+        }
     }
 
     #[test]

@@ -1,0 +1,358 @@
+//! `crossrun backends check`: our own backends keep the contract, and every check can fail.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crossrun::conformance::CHECKS;
+use serde_json::{Value, json};
+
+use crate::support::{Place, Ran, hostile, plugin, repository};
+
+/// A build for tests is none for release.
+const NOT_RELEASED: [&str; 2] = ["--exclude", "file.release"];
+
+fn check(place: &Place, file: &str, more: &[&str]) -> Command {
+    let mut command = place.command(&["backends", "check", file]);
+    command.args(more);
+    command
+}
+
+/// What came of each check.
+fn outcomes(ran: &Ran) -> Vec<(String, String)> {
+    let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
+    let report = ran.json();
+    let findings = report["checks"].as_array().unwrap();
+    findings.iter().map(|finding| (text(finding, "id"), text(finding, "outcome"))).collect()
+}
+
+/// Passes everything that is for its kind.
+fn conforms(name: &str) {
+    let place = Place::new();
+    let file = place.stage(&plugin(name));
+    let ran = Ran::of(check(&place, file.to_str().unwrap(), &[&NOT_RELEASED[..], &["--json"]].concat()));
+    let ran = ran.code(0);
+    assert_eq!(ran.json()["conformant"], true, "{}", ran.explain());
+    let not_passed: Vec<_> = outcomes(&ran).into_iter().filter(|(_, outcome)| outcome != "passed").collect();
+    assert_eq!(not_passed, [], "{}", ran.explain());
+}
+
+#[test]
+fn native_conforms() {
+    conforms("native_runner");
+}
+
+#[test]
+fn python_conforms() {
+    conforms("python_runner");
+}
+
+#[test]
+fn timely_conforms() {
+    conforms("timely_runner");
+}
+
+#[test]
+fn the_standard_workloads_conform() {
+    conforms("standard_workloads");
+}
+
+/// A plugin that breaks a rule.
+struct Deviation {
+    /// The check that must find it.
+    id: &'static str,
+    /// The file, in a place.
+    file: fn(&Place) -> PathBuf,
+    /// `CROSSRUN_TEST_DEVIATION`.
+    deviation: &'static str,
+    /// Words of what is said.
+    says: &'static str,
+}
+
+fn runner(place: &Place) -> PathBuf {
+    place.stage(&hostile("deviant_runner"))
+}
+
+fn workloads(place: &Place) -> PathBuf {
+    place.stage(&hostile("deviant_workloads"))
+}
+
+const fn of_runner(id: &'static str, deviation: &'static str, says: &'static str) -> Deviation {
+    Deviation { id, file: runner, deviation, says }
+}
+
+const fn of_workloads(id: &'static str, deviation: &'static str, says: &'static str) -> Deviation {
+    Deviation { id, file: workloads, deviation, says }
+}
+
+const fn of_file(id: &'static str, file: fn(&Place) -> PathBuf, says: &'static str) -> Deviation {
+    Deviation { id, file, deviation: "", says }
+}
+
+fn text_file(place: &Place) -> PathBuf {
+    let path = place.path().join("libtext.so");
+    std::fs::write(&path, "I am not a library\n").unwrap();
+    path
+}
+
+fn unresolved(place: &Place) -> PathBuf {
+    in_c(
+        place,
+        "extern int nowhere(void);\nunsigned crossrun_workload_abi_version(void) { return nowhere(); }\n",
+    )
+}
+
+fn of_another_abi(place: &Place) -> PathBuf {
+    in_c(place, "unsigned crossrun_workload_abi_version(void) { return 0x20000; }\n")
+}
+
+fn in_c(place: &Place, source: &str) -> PathBuf {
+    let path = place.plugins().join("libin_c.so");
+    crate::fence::library_in_c(source, &path);
+    path
+}
+
+const DEVIATIONS: &[Deviation] = &[
+    of_file("file.metadata", text_file, "not a shared library"),
+    of_runner("file.release", "", "opt-level 0 and with debug assertions"),
+    of_file("load.opens", unresolved, "undefined symbol: nowhere"),
+    of_file("load.abi", of_another_abi, "workload ABI 2.0"),
+    of_runner("load.time", "slow_load", "but may take 2 s"),
+    of_runner("load.name", "name", "calls itself \"another\""),
+    of_runner("load.options", "options", "declared twice"),
+    of_runner("probe.answers", "no_reason", "does not say why"),
+    of_runner("probe.repeats", "fickle", "it changed its mind"),
+    of_runner("run.workloads", "drops", "items reached the sink"),
+    of_runner("run.keyed", "drops_keys", "word_count"),
+    of_runner("run.open_loop", "drops_of_schedule", "open_loop"),
+    of_runner("run.sizes", "nothing", "nothing comes out of nothing"),
+    of_runner("run.batches", "large_batch", "the batch is not full"),
+    of_runner("run.fusion", "unfused", "it is always fused"),
+    of_runner("run.parallelism", "many_workers", "a worker has nothing to do"),
+    of_runner("run.data", "kept_answer", "seed=2"),
+    of_runner("run.at_once", "crowd", "more of them were at work at once"),
+    of_runner("run.timing", "clock", "the backend claims"),
+    of_runner("run.cancel", "deaf", "no answer to run within 2 s"),
+    of_runner("spec.unknown_option", "unknown_option", "what is this"),
+    of_runner("spec.unknown_scheduler", "unknown_scheduler", "who is this"),
+    of_runner("spec.batch_size", "takes_any_batch_size", "it was accepted"),
+    of_runner("spec.fusion", "takes_any_fusion", "it was accepted"),
+    of_runner("fault.error", "error_is_of_engine", "must be of kind workload"),
+    of_runner("fault.panic", "panic_is_of_engine", "must be of kind workload"),
+    of_runner("session.close", "close", "it does not stop"),
+    of_runner("session.twice", "second_session", "somebody has opened it before"),
+    of_runner("session.stdout", "stdout", "items to go"),
+    of_runner("session.processes", "process", "1 process was left"),
+    of_runner("session.threads", "thread", "threads before open"),
+    of_runner("session.files", "file", "litter"),
+    of_runner("session.data", "data", "deviant-"),
+    of_workloads("library.catalogue", "default", "step"),
+    of_workloads("library.oracle", "oracle", "must come out"),
+    of_workloads("library.slices", "order", "in batches of 1"),
+    of_workloads("library.repeats", "process", "in another process"),
+    of_workloads("library.refuses", "forgetful", "must be of kind invalid_spec"),
+    of_workloads("library.bytes", "trusting", "panicked on"),
+    of_workloads("library.backends", "oracle", "on native"),
+];
+
+#[test]
+fn every_check_has_a_plugin_that_fails_it() {
+    let all: BTreeSet<_> = CHECKS.iter().map(|check| check.id).collect();
+    let failing: BTreeSet<_> = DEVIATIONS.iter().map(|deviation| deviation.id).collect();
+    assert_eq!(all, failing);
+}
+
+#[test]
+fn each_check_fails_where_its_rule_is_broken_and_says_what_to_do() {
+    let _built = (plugin("native_runner"), hostile("deviant_runner"));
+    let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(deviation) = DEVIATIONS.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(why) = found(deviation) {
+                        failures.lock().unwrap().push(why);
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{} not found:\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+/// Only the one check is made, which fails.
+fn found(deviation: &Deviation) -> Result<(), String> {
+    let place = Place::new();
+    let file = (deviation.file)(&place);
+    let mut command = check(&place, file.to_str().unwrap(), &["--include", deviation.id, "--json"]);
+    command.env("CROSSRUN_TEST_DEVIATION", deviation.deviation);
+    let ran = Ran::of(command);
+    let explained = |what: &str| Err(format!("{}: {what}: {}", deviation.id, ran.explain()));
+    if ran.output.status.code() != Some(4) {
+        return explained("its exit code is not 4");
+    }
+    let report = ran.json();
+    let finding = &report["checks"][0];
+    let rule = finding["rule"].as_str().unwrap_or_default();
+    if finding["outcome"] != "failed" || report["conformant"] != false {
+        return explained("it did not fail");
+    }
+    if !finding["why"].as_str().is_some_and(|why| why.contains(deviation.says)) {
+        return explained(&format!("it does not say {:?}", deviation.says));
+    }
+    if !rule.starts_with("plugin-api/ABI.md#") || finding["remedy"].as_str().is_none_or(str::is_empty) {
+        return explained("it names no rule or no remedy");
+    }
+    Ok(())
+}
+
+/// What fails them is the deviation, and not the plugin that deviates.
+#[test]
+fn the_plugins_that_deviate_conform_if_they_are_not_told_to() {
+    for name in ["deviant_runner", "deviant_workloads"] {
+        let place = Place::new();
+        let file = place.stage(&hostile(name));
+        let ran = Ran::of(check(&place, file.to_str().unwrap(), &NOT_RELEASED)).code(0);
+        assert!(ran.stdout().contains("\nconformant: "), "{}", ran.explain());
+    }
+}
+
+#[test]
+fn an_engine_that_is_not_set_up_is_not_taken_for_one_that_conforms() {
+    let place = Place::new();
+    let file = runner(&place);
+    let run = |more: &[&str]| {
+        let mut command = check(&place, file.to_str().unwrap(), &[&NOT_RELEASED[..], more].concat());
+        command.env("CROSSRUN_TEST_DEVIATION", "not_set_up");
+        Ran::of(command).code(3)
+    };
+    let ran = run(&[]);
+    let text = ran.stdout();
+    assert!(text.contains("NOT CONFORMANT: ") && text.contains(" not run\n"), "{}", ran.explain());
+    assert!(text.contains("deviant is not set up; try: crossrun setup deviant"), "{}", ran.explain());
+    let json = run(&["--json"]).json();
+    assert_eq!((&json["conformant"], &json["summary"]["failed"]), (&json!(false), &json!(0)));
+    let attributes = &parsed(&run(&["--junit"]))["attributes"];
+    assert_eq!(attributes["failures"], "0");
+    assert_ne!(attributes["errors"], "0");
+}
+
+#[test]
+fn the_report_says_what_failed_with_the_rule_and_what_to_do() {
+    let place = Place::new();
+    let file = runner(&place);
+    let chosen = ["--include", "file", "--include", "load.n*", "--include", "spec.fusion"];
+    let mut command = check(&place, file.to_str().unwrap(), &chosen);
+    command.env("CROSSRUN_TEST_DEVIATION", "takes_any_fusion");
+    let ran = Ran::of(command).code(4);
+    let text = ran.stdout().replace(place.path().canonicalize().unwrap().to_str().unwrap(), "PLACE");
+    insta::assert_snapshot!("check_text", text);
+}
+
+#[test]
+fn the_report_as_json_has_everything() {
+    let place = Place::new();
+    let file = runner(&place);
+    let ran = Ran::of(check(&place, file.to_str().unwrap(), &["--include", "file", "--json"])).code(4);
+    let mut json = ran.json();
+    json["file"] = "PLACE/libdeviant_runner.so".into();
+    json["sha256"] = "SHA256".into();
+    for finding in json["checks"].as_array_mut().unwrap() {
+        assert!(finding["seconds"].as_f64().unwrap() >= 0.0);
+        finding["seconds"] = 0.into();
+    }
+    insta::assert_snapshot!("check_json", serde_json::to_string_pretty(&json).unwrap());
+}
+
+/// The document as another program reads it: each element as an object.
+fn parsed(ran: &Ran) -> Value {
+    let script = "import json, sys, xml.etree.ElementTree as tree\n\
+        def of(e): return {'tag': e.tag, 'attributes': e.attrib, 'text': e.text, 'children': [of(c) for c in e]}\n\
+        print(json.dumps(of(tree.fromstring(sys.stdin.buffer.read()))))";
+    let mut python = Command::new("python3");
+    python.args(["-c", script]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut python = python.spawn().unwrap();
+    std::io::Write::write_all(&mut python.stdin.take().unwrap(), &ran.output.stdout).unwrap();
+    let output = python.wait_with_output().unwrap();
+    assert!(output.status.success(), "no XML: {}", ran.explain());
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn junit_is_xml_whatever_a_plugin_says() {
+    let place = Place::with_misbehaving();
+    let file = place.plugins().join("libmisbehaving_runner.so");
+    let mut command =
+        check(&place, file.to_str().unwrap(), &["--include", "probe", "--include", "file", "--junit"]);
+    command.env("CROSSRUN_TEST_PROBE", "unavailable_in_colour");
+    let document = parsed(&Ran::of(command).code(4));
+    assert_eq!(document["attributes"]["tests"], "4");
+    assert_eq!(document["attributes"]["failures"], "1");
+    let suite = &document["children"][0];
+    assert_eq!(suite["attributes"]["name"], "misbehaving");
+    let case = |name: &str| {
+        let cases = suite["children"].as_array().unwrap();
+        cases.iter().find(|case| case["attributes"]["name"] == name).unwrap().clone()
+    };
+    let failure = &case("file.release")["children"][0];
+    assert_eq!(failure["tag"], "failure");
+    assert_eq!(failure["attributes"]["type"], "plugin-api/ABI.md#metadata");
+    assert!(failure["text"].as_str().unwrap().contains("try: cargo build --release"), "{failure}");
+    assert_eq!(case("probe.answers")["children"], json!([]));
+}
+
+#[test]
+fn what_cannot_be_checked_is_told_by_its_exit_code() {
+    let place = Place::new();
+    let file = place.plugins().join("libnative_runner.so");
+    let file = file.to_str().unwrap();
+    Ran::of(check(&place, "nowhere.so", &[])).code(3).says("nowhere.so: cannot be read");
+    Ran::of(check(&place, file, &["--include", "file.nothing"]))
+        .code(2)
+        .says("\"file.nothing\" names no check")
+        .says("backends check --list");
+    Ran::of(check(&place, file, &["--junit", "--json"])).code(2);
+    let mut command = place.command(&["backends", "check"]);
+    command.arg("--include=file");
+    Ran::of(command).code(2);
+}
+
+#[test]
+fn the_list_has_every_check() {
+    let listed = Place::empty().crossrun(&["backends", "check", "--list"]).code(0).stdout();
+    for check in CHECKS {
+        assert!(listed.contains(check.id), "{listed}");
+    }
+}
+
+/// A heading as a link leads to it.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    headings.map(|line| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-")).collect()
+}
+
+#[test]
+fn the_document_has_the_table_and_each_rule_stands_where_it_says() {
+    let read = |path: &str| std::fs::read_to_string(repository().join(path)).unwrap();
+    let anchors = anchors(&read("plugin-api/ABI.md"));
+    let mut table =
+        String::from("| check | of | demands that | rule | if it fails |\n|---|---|---|---|---|\n");
+    for check in CHECKS {
+        let rule = check.rule();
+        let anchor = rule.split_once('#').unwrap().1;
+        assert!(anchors.contains(anchor), "{}: ABI.md has no {anchor}", check.id);
+        let row = [
+            &format!("`{}`", check.id),
+            check.of(),
+            check.demands,
+            &format!("[{}](../{rule})", check.section),
+            check.remedy,
+        ];
+        table += &format!("| {} |\n", row.join(" | "));
+    }
+    let page = read("host/CONFORMANCE.md");
+    assert!(page.contains(&table), "CONFORMANCE.md should have:\n{table}");
+}

@@ -1,0 +1,77 @@
+//! A workload that keeps the contract, but for the one rule that `CROSSRUN_TEST_DEVIATION` names. Each of its deviations
+//! fails a check of `crossrun backends check`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use plugin_api::{
+    BatchBuilder, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
+};
+
+plugin_api::export_workloads!(name = "deviant_workloads", workloads = [Deviant]);
+
+/// Whether this is the rule that is broken.
+fn deviates(name: &str) -> bool {
+    std::env::var("CROSSRUN_TEST_DEVIATION").is_ok_and(|deviation| deviation == name)
+}
+
+/// The items are numbers, to which one is added.
+struct Deviant {
+    total_items: u64,
+}
+
+static CALLS: AtomicU64 = AtomicU64::new(0);
+
+impl Workload for Deviant {
+    const NAME: &'static str = "deviant";
+    const DESCRIPTION: &'static str = "Adds one to numbers";
+
+    fn parameters() -> Vec<Parameter> {
+        let calls = CALLS.fetch_add(1, Ordering::Relaxed);
+        assert!(calls == 0 || !deviates("forgetful"), "what were they");
+        let default = if deviates("default") { 11 } else { 1 };
+        vec![Parameter::integer("step", "which nobody reads", default, 0, 10)]
+    }
+
+    fn open(spec: &WorkloadSpec, _parameters: &Parameters) -> Result<Self, WorkloadError> {
+        Ok(Self { total_items: spec.total_items })
+    }
+
+    fn plan(&self) -> Plan {
+        Plan::new().then(StageKind::Map, "add")
+    }
+
+    fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+        out.push(&index.to_le_bytes());
+        Ok(())
+    }
+
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+        let number = if deviates("trusting") {
+            u64::from_le_bytes(item[..8].try_into().unwrap())
+        } else {
+            let bytes = item.try_into().map_err(|_| WorkloadError::Operator("that is no number".into()))?;
+            u64::from_le_bytes(bytes)
+        };
+        out.push(&number.wrapping_add(step()).to_le_bytes());
+        Ok(())
+    }
+
+    fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {
+        let last = self.total_items - u64::from(deviates("oracle") && self.total_items > 1);
+        (0..last).for_each(|index| sink(&(index + own()).to_le_bytes()));
+    }
+}
+
+/// What is added.
+fn step() -> u64 {
+    if deviates("order") { CALLS.fetch_add(1, Ordering::Relaxed) } else { own() }
+}
+
+fn own() -> u64 {
+    if !deviates("process") {
+        return 1;
+    }
+    // In a namespace every worker has the same number.
+    static ADDRESS: u8 = 0;
+    (&raw const ADDRESS).addr() as u64
+}
