@@ -1,7 +1,7 @@
 //! `crossrun backends check`: our own backends keep the contract, and every check can fail.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crossrun::conformance::CHECKS;
 use serde_json::{Value, json};
 
+use crate::installed_engine::Installed;
 use crate::support::{Place, Ran, hostile, plugin, repository};
 
 /// A build for tests is none for release.
@@ -30,8 +31,12 @@ fn outcomes(ran: &Ran) -> Vec<(String, String)> {
 
 /// Passes everything that is for its kind.
 fn conforms(name: &str) {
+    file_conforms(&plugin(name));
+}
+
+fn file_conforms(file: &Path) {
     let place = Place::new();
-    let file = place.stage(&plugin(name));
+    let file = place.stage(file);
     let ran = Ran::of(check(&place, file.to_str().unwrap(), &[&NOT_RELEASED[..], &["--json"]].concat()));
     let ran = ran.code(0);
     assert_eq!(ran.json()["conformant"], true, "{}", ran.explain());
@@ -55,8 +60,64 @@ fn timely_conforms() {
 }
 
 #[test]
+fn a_backend_in_c_conforms() {
+    file_conforms(crate::c_backend::threaded());
+}
+
+#[test]
 fn the_standard_workloads_conform() {
     conforms("standard_workloads");
+}
+
+/// What an engine that has to be installed is checked for in the usual tests; all of it takes minutes.
+const OF_INSTALLED: [&str; 9] = [
+    "load",
+    "probe",
+    "run.workloads",
+    "run.keyed",
+    "run.cancel",
+    "spec.unknown_option",
+    "spec.batch_size",
+    "fault.panic",
+    "session",
+];
+
+fn installed_conforms(name: &'static str, include: &[&str]) {
+    let engine = Installed::new(name);
+    let file = engine.place.plugins().join(format!("lib{name}_runner.so"));
+    let mut command = engine.command(&["backends", "check", file.to_str().unwrap(), "--json"]);
+    command.args(NOT_RELEASED).args(include.iter().flat_map(|pattern| ["--include", pattern]));
+    let ran = Ran::of(command).code(0);
+    assert_eq!(ran.json()["conformant"], true, "{}", ran.explain());
+    engine.left_nothing(&ran);
+}
+
+#[test]
+fn sage_conforms() {
+    installed_conforms("sage", &OF_INSTALLED);
+}
+
+#[test]
+fn ray_conforms() {
+    installed_conforms("ray", &OF_INSTALLED);
+}
+
+#[test]
+fn dask_conforms() {
+    installed_conforms("dask", &OF_INSTALLED);
+}
+
+#[test]
+fn spark_conforms() {
+    installed_conforms("spark", &OF_INSTALLED);
+}
+
+#[test]
+#[ignore = "starts each engine thirty times"]
+fn installed_engines_conform_in_everything() {
+    for name in ["sage", "ray", "dask", "spark"] {
+        installed_conforms(name, &[]);
+    }
 }
 
 /// A plugin that breaks a rule.

@@ -55,7 +55,14 @@ impl Project {
         let library = self.made["library"].as_str().unwrap();
         let library = Path::new(library).file_name().unwrap().to_str().unwrap();
         let profile = executable().parent().unwrap().file_name().unwrap();
-        self.place.stage(&target().join(profile).join(library));
+        self.conforms(&self.place.stage(&target().join(profile).join(library)));
+    }
+
+    /// It keeps the contract as it is, before anything of it is changed.
+    fn conforms(&self, library: &Path) {
+        let check = ["backends", "check", library.to_str().unwrap(), "--exclude", "file.release", "--json"];
+        let ran = self.place.crossrun(&check).code(0);
+        assert_eq!(ran.json()["conformant"], true, "{}", ran.explain());
     }
 
     /// Every package is one that the host was built with, in the same version.

@@ -159,6 +159,10 @@ impl WorkloadRunner for PythonRunner {
     }
 
     fn open(&mut self, session: &Session) -> Result<(), RunnerError> {
+        // Checked here and for each run, so that a driver can rely on them.
+        let first = WorkloadSpec { extra: session.options.clone(), ..WorkloadSpec::default() };
+        first.batch_size()?;
+        first.fusion()?;
         let python = self.python(&session.data_dir)?;
         let folder = package::write(self.engine, &session.data_dir).map_err(|error| {
             RunnerError::new(ErrorKind::Unavailable, format!("the driver cannot be written to disk: {error}"))
@@ -170,7 +174,6 @@ impl WorkloadRunner for PythonRunner {
     }
 
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
-        // Checked here, so that a driver can rely on them.
         spec.batch_size()?;
         spec.fusion()?;
         let workload = context.workload();

@@ -23,6 +23,8 @@ impl WorkloadRunner for Runner {
 
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
         let (started, total, size) = (Instant::now(), spec.total_items, spec.batch_size()?);
+        // There is one call for each batch, fused or not: only what cannot be is refused.
+        spec.fusion()?;
         let (workload, plan) = (context.workload(), context.workload().plan());
         let (mut emitted, mut batch) = (workload.buffer(), workload.buffer());
         // The source, and the stages behind it as far as a keyed reduction or the sink.
