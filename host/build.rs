@@ -7,7 +7,7 @@ use std::{env, fs, io};
 
 /// What a project may have in its folder `vendor`: a crate, and what of it is needed to build it.
 const CRATES: [(&str, &[&str]); 2] = [
-    ("plugin-api", &["build.rs", "src", "include", "ABI.md", "GUIDE.md"]),
+    ("plugin-api", &["build.rs", "src", "include", "kit", "ABI.md", "GUIDE.md"]),
     ("plugins/python_engine", &["src", "python/crossrun_engine"]),
 ];
 

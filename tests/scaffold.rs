@@ -65,6 +65,17 @@ impl Project {
         assert_eq!(ran.json()["conformant"], true, "{}", ran.explain());
     }
 
+    /// Tests and builds one in C, and drops it in.
+    fn make(&self) {
+        for target in ["test", "all"] {
+            let mut command = Command::new("make");
+            command.args(["--silent", target, "CFLAGS=-O2 -Werror"]).current_dir(self.path());
+            let ran = Ran::of(command);
+            assert!(ran.output.status.success(), "{}", ran.explain());
+        }
+        self.place.stage(Path::new(self.made["library"].as_str().unwrap()));
+    }
+
     /// Every package is one that the host was built with, in the same version.
     fn has_our_versions(&self) {
         let packages = |lock: &Path| -> BTreeSet<String> {
@@ -83,7 +94,9 @@ impl Project {
     fn compare(&self, backends: &str, workloads: &[String], extra: &[&str]) {
         let names = workloads.join(",");
         let compare = ["compare", "--backends", backends, "--workloads", &names, "--items", "101"];
-        let few = ["--blocks", "1", "--parallelism", "2", "--no-lock", "--run-id", "all", "--json"];
+        // A project in C is optimised in any profile.
+        let few =
+            ["--insist", "--blocks", "1", "--parallelism", "2", "--no-lock", "--run-id", "all", "--json"];
         let extra = extra.iter().flat_map(|extra| ["--extra", extra]);
         let ran = self.place.crossrun(&[&compare, few.as_slice(), &extra.collect::<Vec<_>>()].concat());
         let records = self.place.records("all", "unified_results.jsonl");
@@ -156,6 +169,24 @@ fn a_backend_in_python_is_built_outside_and_runs_everything() {
         fs::remove_dir_all(project.place.path().join("results")).unwrap();
     }
     refuses_more_machines(&project, "stranger_2");
+}
+
+#[test]
+fn a_backend_in_c_is_built_outside_and_runs_everything() {
+    let project = Project::new(&["backends", "new", "stranger-4", "--lang", "c"]);
+    project.make();
+    let options = ["batch_size=7"].as_slice();
+    project.compare("native,stranger-4", &standard_workloads(&project.place), options);
+    refuses_more_machines(&project, "stranger-4");
+}
+
+#[test]
+fn a_workload_in_c_is_built_outside_and_runs_on_every_kind_of_backend() {
+    let project = Project::new(&["workloads", "new", "stranger-5", "--lang", "c"]);
+    project.make();
+    project.compare("native,python,timely", &["stranger-5".into()], &["batch_size=7", "divisor=5"]);
+    let bad = ["run", "--backend", "native", "--workload", "stranger-5", "--extra", "divisor=1"];
+    project.place.crossrun(&bad).code(2).says("divisor");
 }
 
 /// What is said of machines in a record is true.

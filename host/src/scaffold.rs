@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 pub use disk::DiskError;
 pub use name::{Name, NameError};
-pub use template::{PYTHON_BACKEND, RUST_BACKEND, RUST_WORKLOADS, Template};
+pub use template::{C_BACKEND, C_WORKLOADS, PYTHON_BACKEND, RUST_BACKEND, RUST_WORKLOADS, Template};
 
 use template::API;
 
@@ -39,6 +39,9 @@ pub enum ScaffoldError {
     /// There are no crates of ours where they were said to be.
     #[error("{} is not there, so this is no checkout of plugin-api", .0.display())]
     NoCheckout(PathBuf),
+    /// A project that is built on no crate.
+    #[error("a project in C has the headers in it, and is built on no crate")]
+    NoCrate,
     /// A path that no manifest can have.
     #[error("{} is no path for a manifest, which is UTF-8", .0.display())]
     Path(PathBuf),
@@ -50,6 +53,9 @@ impl Project {
     /// # Errors
     /// When the checkout is none.
     pub fn new(template: Template, name: Name, checkout: Option<&Path>) -> Result<Self, ScaffoldError> {
+        if template.crates.is_empty() && checkout.is_some() {
+            return Err(ScaffoldError::NoCrate);
+        }
         let crates = template.crates.iter().map(|own| Ok((*own, dependency(own, checkout)?)));
         let crates: Vec<_> = crates.collect::<Result<_, ScaffoldError>>()?;
         let mut project = Self { template, name, files: Vec::new() };
@@ -143,7 +149,7 @@ fn dependency(own: &str, checkout: Option<&Path>) -> Result<String, ScaffoldErro
 mod tests {
     use super::*;
 
-    const ALL: [Template; 3] = [RUST_BACKEND, PYTHON_BACKEND, RUST_WORKLOADS];
+    const ALL: [Template; 5] = [RUST_BACKEND, PYTHON_BACKEND, C_BACKEND, RUST_WORKLOADS, C_WORKLOADS];
 
     fn project(template: Template) -> Project {
         Project::new(template, Name::parse("my-own").unwrap(), None).unwrap()
@@ -178,18 +184,25 @@ mod tests {
             paths.sort_unstable();
             paths.dedup();
             assert_eq!(paths.len(), count, "{}", template.folder);
-            for wanted in
-                ["README.md", "Cargo.toml", "src/lib.rs", "vendor/plugin-api/src/lib.rs", "Cargo.lock"]
-            {
-                assert!(paths.contains(&wanted), "{} has no {wanted}", template.folder);
+            let of_rust =
+                ["Cargo.toml", "src/lib.rs", "vendor/plugin-api/src/lib.rs", "Cargo.lock"].as_slice();
+            let of_c = ["Makefile", "include/crossrun_workloads.h", "ABI.md"].as_slice();
+            let own = if template.crates.is_empty() { of_c } else { of_rust };
+            for wanted in own.iter().chain(&["README.md"]) {
+                assert!(paths.contains(wanted), "{} has no {wanted}", template.folder);
             }
         }
     }
 
     #[test]
     fn what_an_author_edits_has_fewer_than_sixty_lines() {
-        let edited =
-            [(RUST_BACKEND, "src/lib.rs"), (PYTHON_BACKEND, "driver.py"), (RUST_WORKLOADS, "src/lib.rs")];
+        let edited = [
+            (RUST_BACKEND, "src/lib.rs"),
+            (PYTHON_BACKEND, "driver.py"),
+            (C_BACKEND, "backend.c"),
+            (RUST_WORKLOADS, "src/lib.rs"),
+            (C_WORKLOADS, "workload.c"),
+        ];
         for (template, path) in edited {
             let lines = text(&project(template), path).lines().count();
             assert!((20..60).contains(&lines), "{} of {} has {lines} lines", path, template.folder);
@@ -217,6 +230,7 @@ mod tests {
             let path = checkout.join("..").join(folder).canonicalize().unwrap();
             assert!(manifest.contains(&format!("{{ path = {path:?} }}")), "{manifest}");
         }
+        assert!(matches!(Project::new(C_BACKEND, name(), Some(&checkout)), Err(ScaffoldError::NoCrate)));
         let error = Project::new(RUST_BACKEND, name(), Some(&checkout.join("src"))).unwrap_err().to_string();
         assert!(error.contains("no checkout of plugin-api"), "{error}");
     }

@@ -222,7 +222,7 @@ impl WorkloadRunner for ForeignBackend {
     }
 
     fn open(&mut self, session: &OpenSession) -> Result<(), RunnerError> {
-        let Some(open) = self.functions.open else { return Ok(()) };
+        let Some(open) = self.functions.open else { return session.demand_one_node(self.backend_name()) };
         let arguments = SessionCall::new(session)?;
         nothing(self.call_with("open", open, &arguments.raw(self.host))?)
     }

@@ -24,6 +24,9 @@ const RELEASE: &str = "target/release";
 const SEARCH_RELEASE: &str = "export CROSSRUN_PLUGIN_PATH=\"$PWD/target/release\"";
 const RUN: &str = "crossrun run --backend NAME --workload word_count --items 100000 --extra batch_size=1000";
 const COMPARE: &str = "crossrun compare --backends native,NAME --quick";
+const SHOW: &str = "crossrun workloads NAME";
+const COMPARE_WORKLOAD: &str =
+    "crossrun compare --workloads NAME --items 100000 --extra batch_size=1000 --quick";
 
 /// A backend in Rust.
 pub const RUST_BACKEND: Template = Template {
@@ -50,11 +53,38 @@ pub const RUST_WORKLOADS: Template = Template {
     copied: &[],
     crates: &[API],
     built: RELEASE,
-    commands: &[
-        "cargo test",
-        "cargo build --release",
-        SEARCH_RELEASE,
-        "crossrun workloads NAME",
-        "crossrun compare --workloads NAME --items 100000 --extra batch_size=1000 --quick",
+    commands: &["cargo test", "cargo build --release", SEARCH_RELEASE, SHOW, COMPARE_WORKLOAD],
+};
+
+const MAKE: [&str; 2] = ["make test", "make"];
+const SEARCH_BUILD: &str = "export CROSSRUN_PLUGIN_PATH=\"$PWD/build\"";
+
+/// A backend in C.
+pub const C_BACKEND: Template = Template {
+    folder: "backend_c",
+    suffix: "_runner",
+    copied: &[
+        ("plugin-api/include/crossrun.h", "include/crossrun.h"),
+        ("plugin-api/include/crossrun_workloads.h", "include/crossrun_workloads.h"),
+        ("plugin-api/ABI.md", "ABI.md"),
+        ("plugin-api/GUIDE.md", "GUIDE.md"),
     ],
+    crates: &[],
+    built: "build",
+    commands: &[MAKE[0], MAKE[1], SEARCH_BUILD, RUN, COMPARE],
+};
+
+/// A library of workloads in C.
+pub const C_WORKLOADS: Template = Template {
+    folder: "workloads_c",
+    suffix: "_workloads",
+    copied: &[
+        ("plugin-api/include", "include"),
+        ("plugin-api/kit", "kit"),
+        ("plugin-api/ABI.md", "ABI.md"),
+        ("plugin-api/GUIDE.md", "GUIDE.md"),
+    ],
+    crates: &[],
+    built: "build",
+    commands: &[MAKE[0], MAKE[1], SEARCH_BUILD, SHOW, COMPARE_WORKLOAD],
 };

@@ -3,7 +3,7 @@
 use crate::cli::author::{PlaceArguments, free_name, make};
 use crate::cli::host::Host;
 use crate::cli::{DEFAULT_BACKEND, Exit, GlobalArguments, Problem};
-use crate::scaffold::{PYTHON_BACKEND, RUST_BACKEND, Template};
+use crate::scaffold::{C_BACKEND, PYTHON_BACKEND, RUST_BACKEND, Template};
 use crate::session::Isolation;
 use crate::ui::Ui;
 
@@ -24,6 +24,8 @@ enum Language {
     Rust,
     /// For an engine in Python: a driver, in a process of its own.
     Python,
+    /// For an engine in C, or in C++, Zig or Go by the same header: no library of ours.
+    C,
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
@@ -39,6 +41,7 @@ impl Language {
         match self {
             Self::Rust => RUST_BACKEND,
             Self::Python => PYTHON_BACKEND,
+            Self::C => C_BACKEND,
         }
     }
 }

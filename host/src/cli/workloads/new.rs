@@ -3,7 +3,7 @@
 use crate::cli::author::{PlaceArguments, free_name, make};
 use crate::cli::host::Host;
 use crate::cli::{Exit, GlobalArguments, Problem};
-use crate::scaffold::RUST_WORKLOADS;
+use crate::scaffold::{C_WORKLOADS, RUST_WORKLOADS};
 use crate::session::Isolation;
 use crate::ui::Ui;
 
@@ -11,7 +11,7 @@ use crate::ui::Ui;
 pub(super) struct Arguments {
     /// What `--workload` is to take: 1 to 64 of a-z, 0-9, _ and -.
     name: String,
-    /// The language that it is written in. So far it is Rust only; every backend runs it, in whatever language that is.
+    /// The language that it is written in; every backend runs it, in whatever language that is.
     #[arg(long, value_enum, default_value_t = Language::Rust)]
     lang: Language,
     #[command(flatten)]
@@ -22,6 +22,8 @@ pub(super) struct Arguments {
 enum Language {
     /// A library in Rust.
     Rust,
+    /// A library in C.
+    C,
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
@@ -32,6 +34,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let name = free_name(&arguments.name, "workload", &taken)?;
     let template = match arguments.lang {
         Language::Rust => RUST_WORKLOADS,
+        Language::C => C_WORKLOADS,
     };
     make(template, name, &arguments.place, ui)
 }
