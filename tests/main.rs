@@ -42,6 +42,7 @@ mod run;
 mod sage_backend;
 mod scaffold;
 mod selftest;
+mod shipping;
 mod spark_backend;
 mod spark_cluster;
 mod support;

@@ -11,6 +11,7 @@ mod exit;
 mod host;
 mod limits;
 mod lineup;
+mod man;
 mod metg;
 mod observe;
 mod options;
@@ -115,6 +116,8 @@ enum Verb {
     Setup(setup::Arguments),
     /// Print a completion script for a shell.
     Completions(completions::Arguments),
+    /// Write the manual pages, one a command, into a folder.
+    Man(man::Arguments),
 }
 
 /// Runs the command line of this process.
@@ -171,6 +174,7 @@ fn dispatch(arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         Verb::Doctor => doctor::run(&global, ui),
         Verb::Setup(arguments) => setup::run(&global, &arguments, ui),
         Verb::Completions(arguments) => completions::run(&arguments, ui),
+        Verb::Man(arguments) => man::run(&arguments, ui),
     }
 }
 
@@ -192,7 +196,7 @@ fn show(ui: &mut Ui, event: Event) {
     }
 }
 
-/// The command line as `clap` sees it, for completions.
+/// The command line as `clap` sees it, for completions and manual pages.
 fn command() -> clap::Command {
     <Arguments as clap::CommandFactory>::command()
 }

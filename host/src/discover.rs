@@ -12,7 +12,7 @@ use serde::Serialize;
 pub use trust::{Distrust, Trust};
 
 /// The folder beside the executable, and in the data directory, that is for plugins only.
-const PLUGINS: &str = "plugins";
+pub const PLUGINS: &str = "plugins";
 
 /// Where a package of the system puts plugins.
 const SYSTEM: [&str; 2] = ["/usr/local/lib/crossrun/plugins", "/usr/lib/crossrun/plugins"];

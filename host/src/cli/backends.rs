@@ -162,7 +162,13 @@ fn json(rows: &[Row]) -> String {
 fn text(host: &Host, rows: &[Row]) -> String {
     if rows.is_empty() {
         let folders = host.survey().trace.iter().map(|looked| format!("\n  {}", looked.folder.display()));
-        return format!("no library was found in{}\n", folders.collect::<String>());
+        let remedy = host.without_plugins().map_or_else(String::new, |(_, command)| {
+            format!(
+                "an archive of crossrun has its plugins in the folder beside the executable; in the folder of its source this puts \
+                 them where they are found:\n  {command}\n"
+            )
+        });
+        return format!("no library was found in{}\n{remedy}", folders.collect::<String>());
     }
     let mut table = table(["name", "status", "version", "kind", "path", "reason"]);
     for row in rows {

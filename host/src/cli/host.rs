@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -11,13 +12,14 @@ use super::chosen::{self, Chosen, Lock};
 use super::limits::{self, LimitArguments};
 use super::{Exit, GlobalArguments, Problem};
 use crate::discover::trust::has_raised_privileges;
-use crate::discover::{Environment, Looked, Outcome, Search, Trust};
+use crate::discover::{Environment, Looked, Outcome, PLUGINS, Search, Trust};
 use crate::dispatch::{self, Backend};
 use crate::inspect::Inspected;
 use crate::isolate::{Cores, Interrupt};
 use crate::judge::Judge;
 use crate::protocol::Folders;
 use crate::record::Library;
+use crate::record::command::reproduce;
 use crate::registry::GetError;
 use crate::registry::survey::{Row, Status, Survey};
 use crate::session::{CallError, Deaf, Isolation, Launch, WorkerSession};
@@ -159,7 +161,32 @@ impl Host {
         rejected.into_iter().find(|row| row.path.file_name().is_some_and(|found| found == file.as_str()))
     }
 
+    /// Where plugins would be looked for, and a command that puts some there; nothing if there is any library at all. An
+    /// executable that was installed by itself has none.
+    pub(super) fn without_plugins(&self) -> Option<(String, String)> {
+        let found =
+            self.survey.trace.iter().any(|looked| {
+                !matches!(looked.outcome, Outcome::Searched { libraries: 0 } | Outcome::Missing)
+            });
+        if found || !self.explicit.is_empty() {
+            return None;
+        }
+        let folders = self.survey.trace.iter().map(|looked| looked.folder.display().to_string());
+        let plugins = self.data_dir.join(PLUGINS);
+        let install =
+            reproduce("install", ["-D", "-t"].map(OsStr::new).into_iter().chain([plugins.as_os_str()]));
+        let library = format!("target/release/{DLL_PREFIX}*{DLL_SUFFIX}");
+        let command = format!("cargo build --release && {install} {library}");
+        Some((folders.collect::<Vec<_>>().join(", "), command))
+    }
+
     fn nowhere(&self, error: &GetError, listing: &str) -> Problem {
+        if let Some((folders, command)) = self.without_plugins() {
+            let message = format!(
+                "{error}: there is no plugin at all in {folders}; an archive of crossrun has them, and so has its source"
+            );
+            return Problem::new(Exit::Unavailable, message).with_remedy(command);
+        }
         let folders: Vec<_> = self.survey.trace.iter().filter_map(told).collect();
         let folders =
             if folders.is_empty() { "no folder that exists".to_owned() } else { folders.join(", ") };

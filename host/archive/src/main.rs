@@ -1,0 +1,84 @@
+//! Makes the archive that runs wherever it is unpacked: the host, every plugin, completions, manual pages, documents and licences.
+//!
+//! `cargo run -p archive` builds all of it for release, keeps every path of this machine out, and writes
+//! `crossrun-VERSION-TARGET.tar.gz` with its SHA-256 beside it.
+
+mod build;
+mod contents;
+mod guide;
+mod libc;
+mod licences;
+mod pack;
+mod paths;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Make the archive with the host, the plugins and what belongs to them.
+#[derive(Debug, Parser)]
+#[command(name = "archive", version)]
+struct Arguments {
+    /// Where the archive goes [default: target/archive].
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+/// Why there is no archive.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// A file or folder.
+    #[error("{what} {}: {error}", path.display())]
+    File { what: &'static str, path: PathBuf, error: std::io::Error },
+    /// A command did not do what it should.
+    #[error("{command} failed: {why}")]
+    Command { command: String, why: String },
+    /// What cargo says cannot be understood.
+    #[error("cannot read what cargo says: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Something is missing, or stands where it must not.
+    #[error("{0}")]
+    Unfit(String),
+}
+
+impl Failure {
+    fn file(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |error| Self::File { what, path, error }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let repository = repository()?;
+    let target = repository.join("target").join("archive");
+    let output = arguments.output.clone().unwrap_or_else(|| target.clone());
+    let built = build::release(&repository, &target)?;
+    let name = format!("crossrun-{}-{}", built.version, built.target);
+    let staging =
+        tempfile::tempdir().map_err(Failure::file("cannot make a folder in", &std::env::temp_dir()))?;
+    let folder = staging.path().join(&name);
+    contents::collect(&repository, &built, &folder)?;
+    paths::check(&folder, &built.private)?;
+    let archive = output.join(format!("{name}.tar.gz"));
+    let sha256 = pack::pack(&folder, &archive)?;
+    println!("{}\nSHA-256 {sha256}", archive.display());
+    Ok(())
+}
+
+/// The folder of the workspace.
+fn repository() -> Result<PathBuf, Failure> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let repository = own.join("../..");
+    repository.canonicalize().map_err(Failure::file("cannot find", &repository))
+}

@@ -1,0 +1,31 @@
+//! `crossrun man`: the manual pages, one a command, in a folder.
+
+use std::path::PathBuf;
+
+use super::{Exit, Problem};
+use crate::ui::Ui;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// Which folder; it is made if it is not there. `man DIR/crossrun.1` shows the first page.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    let folder = &arguments.folder;
+    let written =
+        std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(super::command(), folder));
+    written.map_err(|error| {
+        let message = format!("cannot write the manual pages into {}: {error}", folder.display());
+        Problem::new(Exit::Unexpected, message)
+            .with_remedy("crossrun man DIR, with a folder that you may write to")
+    })?;
+    let first = folder.join("crossrun.1");
+    ui.result(&if ui.json() {
+        serde_json::json!({ "first_page": first }).to_string()
+    } else {
+        format!("wrote {} and a page for each command\n", first.display())
+    });
+    Ok(Exit::Done)
+}
