@@ -73,7 +73,7 @@ impl Project {
             let ran = Ran::of(command);
             assert!(ran.output.status.success(), "{}", ran.explain());
         }
-        self.place.stage(Path::new(self.made["library"].as_str().unwrap()));
+        self.conforms(&self.place.stage(Path::new(self.made["library"].as_str().unwrap())));
     }
 
     /// Every package is one that the host was built with, in the same version.
