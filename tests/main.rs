@@ -22,6 +22,7 @@ mod foreign_callers;
 #[allow(unreachable_pub, dead_code)]
 mod fuzz;
 mod fuzz_corpus;
+mod golden;
 mod inspection;
 mod installed_engine;
 mod invariants;

@@ -1,0 +1,94 @@
+//! Plugins that were built against an earlier API load, run and are verified: the binaries in `tests/golden` are never built
+//! again, and must keep working for as long as the API's major version is theirs.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::support::{Place, repository};
+
+/// The folders of `tests/golden`, one a version of the API.
+fn versions() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(repository().join("tests/golden")).unwrap().flatten();
+    let is_version = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("api_");
+    let mut versions: Vec<_> = entries.map(|entry| entry.path()).filter(is_version).collect();
+    versions.sort();
+    assert!(!versions.is_empty());
+    versions
+}
+
+/// The golden plugins of a version, the standard workloads and the native backend.
+fn place(version: &Path) -> Place {
+    let place = Place::new();
+    for name in ["golden_runner", "golden_backend", "golden_workloads"] {
+        place.stage(&version.join(format!("lib{name}.so")));
+    }
+    place
+}
+
+fn run(place: &Place, words: &str) -> crate::support::Ran {
+    let mut arguments = vec!["run", "--json", "--no-lock"];
+    for word in words.split(' ') {
+        arguments.extend(word.contains('=').then_some("--extra"));
+        arguments.push(word);
+    }
+    place.crossrun(&arguments)
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn golden_plugins_run_verified_in_this_host() {
+    for version in versions() {
+        let place = place(&version);
+        let listed = place.crossrun(&["backends", "--json"]).code(0).json();
+        for row in listed.as_array().unwrap() {
+            assert_eq!(row["status"], "available", "{row}");
+        }
+        let mut verified = 0;
+        for backend in ["golden_rust", "golden_c", "native"] {
+            for workload in ["golden_chain copies=3", "golden_reduce keys=7", "word_count", "pipeline"] {
+                for how in ["batch_size=1 fusion=off", "batch_size=64 fusion=auto"] {
+                    let words = format!("--backend {backend} --items 300 --workload {workload} {how}");
+                    let record: Value = run(&place, &words).code(0).json();
+                    assert_eq!(record["metadata"]["verified"], true, "{words}: {record}");
+                    verified += 1;
+                }
+            }
+        }
+        assert_eq!(verified, 24);
+    }
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn what_golden_plugins_say_is_understood() {
+    for version in versions() {
+        let place = place(&version);
+        let words = "--backend golden_rust --workload golden_chain";
+        let failed = run(&place, &format!("{words} golden=fail")).code(4).says("it was asked to fail").json();
+        assert_eq!(failed["metadata"]["error"]["kind"], "engine", "{failed}");
+        assert_eq!(failed["metadata"]["error"]["remedy"], "do not ask", "{failed}");
+        let panicked =
+            run(&place, &format!("{words} golden=panic")).code(4).says("it was asked to panic").json();
+        assert_eq!(panicked["metadata"]["error"]["kind"], "panic", "{panicked}");
+        run(&place, &format!("{words} copies=17")).code(2).says("a whole number from 0 to 16");
+        let listed = place.crossrun(&["workloads", "golden_chain", "--json"]).code(0).json();
+        assert!(listed.to_string().contains("\"copies\""), "{listed}");
+        place.crossrun(&["setup", "golden_rust"]).code(0);
+    }
+}
+
+#[test]
+fn golden_plugins_are_small_and_name_no_folder_of_who_built_them() {
+    for version in versions() {
+        let libraries = std::fs::read_dir(&version).unwrap().flatten().map(|entry| entry.path());
+        for library in libraries.filter(|path| path.extension().is_some_and(|extension| extension == "so")) {
+            let bytes = std::fs::read(&library).unwrap();
+            assert!(bytes.len() < 1 << 20, "{} has {} bytes", library.display(), bytes.len());
+            for folder in ["/home/", "/root/", "/Users/", ".cargo/registry"] {
+                let found = bytes.windows(folder.len()).any(|window| window == folder.as_bytes());
+                assert!(!found, "{} names {folder}", library.display());
+            }
+        }
+    }
+}
