@@ -198,6 +198,7 @@ const DEVIATIONS: &[Deviation] = &[
     of_runner("run.cancel", "deaf", "no answer to run within 2 s"),
     of_runner("spec.unknown_option", "unknown_option", "what is this"),
     of_runner("spec.unknown_scheduler", "unknown_scheduler", "who is this"),
+    of_runner("spec.unknown_scheduler", "claims_any_scheduler", "claims to have run with \"of_nobody\""),
     of_runner("spec.batch_size", "takes_any_batch_size", "it was accepted"),
     of_runner("spec.fusion", "takes_any_fusion", "it was accepted"),
     of_runner("fault.error", "error_is_of_engine", "must be of kind workload"),

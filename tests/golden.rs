@@ -85,7 +85,9 @@ fn golden_plugins_are_small_and_name_no_folder_of_who_built_them() {
         for library in libraries.filter(|path| path.extension().is_some_and(|extension| extension == "so")) {
             let bytes = std::fs::read(&library).unwrap();
             assert!(bytes.len() < 1 << 20, "{} has {} bytes", library.display(), bytes.len());
-            for folder in ["/home/", "/root/", "/Users/", ".cargo/registry"] {
+            // Whose home it was, or where its packages came from.
+            let homes = ["home", "root", "Users"].map(|name| format!("/{name}/"));
+            for folder in homes.iter().map(String::as_str).chain(["registry/src"]) {
                 let found = bytes.windows(folder.len()).any(|window| window == folder.as_bytes());
                 assert!(!found, "{} names {folder}", library.display());
             }

@@ -30,6 +30,7 @@ mod isolation;
 mod matrix;
 mod metg;
 mod network;
+mod node;
 mod open_loop;
 mod pairwise;
 mod python_backend;

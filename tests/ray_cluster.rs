@@ -1,75 +1,26 @@
 //! The ray backend on a cluster of two machines: both work, and one that dies is either made up for or told.
 
-use std::fs;
 use std::net::TcpListener;
-use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::installed_engine::Installed;
 use crate::network::Network;
+use crate::node::Node;
 use crate::ray_backend::until_at_work;
-use crate::support::{Ran, processes_with_variable};
+use crate::support::Ran;
 
-/// A node of a cluster, with one processor. It ends, with what it started, when this is dropped.
-struct Node {
-    process: Child,
-    /// In the environment of all that belongs to it.
-    marker: String,
-    _folder: TempDir,
-}
-
-impl Node {
-    fn start(ray: &Installed, network: &Network, machine: usize, arguments: &[&str]) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let marker = format!("CROSSRUN_TEST_NODE={}-{count}.", std::process::id());
-        let folder = tempfile::Builder::new().prefix("t").tempdir_in("/tmp").unwrap();
-        let mut command = network.command(machine, ray.programs().join("ray"));
-        command.args(["start", "--num-cpus=1", "--object-store-memory=100000000", "--block"]).args(arguments);
-        command.arg(format!("--temp-dir={}", folder.path().display()));
-        command.arg(format!("--node-ip-address={}", network.address(machine)));
-        let (name, value) = marker.split_once('=').unwrap();
-        command.env(name, value).env("RAY_AUTH_MODE", "disabled").env("RAY_USAGE_STATS_ENABLED", "0");
-        let log = folder.path().join("start.log");
-        let file = fs::File::create(&log).unwrap();
-        command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
-        let node = Self { process: command.spawn().unwrap(), marker, _folder: folder };
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !fs::read_to_string(&log).unwrap().contains("will now block") {
-            assert!(Instant::now() < deadline, "{}", fs::read_to_string(&log).unwrap());
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        node
-    }
-
-    fn processes(&self) -> Vec<u32> {
-        processes_with_variable(&self.marker)
-    }
-
-    /// As if somebody pulled the plug: nothing of it has time for a last word.
-    fn kill(&self) {
-        loop {
-            let processes = self.processes();
-            if processes.is_empty() {
-                return;
-            }
-            for pid in processes {
-                let _ = kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::KILL);
-            }
-        }
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.kill();
-        let _ = self.process.wait();
-    }
+/// A node of a cluster, with one processor.
+fn node(ray: &Installed, network: &Network, machine: usize, arguments: &[&str]) -> Node {
+    // The paths of its sockets are long.
+    let folder = tempfile::Builder::new().prefix("t").tempdir_in("/tmp").unwrap();
+    let mut command = network.command(machine, ray.programs().join("ray"));
+    command.args(["start", "--num-cpus=1", "--object-store-memory=100000000", "--block"]).args(arguments);
+    command.arg(format!("--temp-dir={}", folder.path().display()));
+    command.arg(format!("--node-ip-address={}", network.address(machine)));
+    command.env("RAY_AUTH_MODE", "disabled").env("RAY_USAGE_STATS_ENABLED", "0");
+    Node::start(command, folder, "will now block")
 }
 
 /// A head and a worker node, on a machine each.
@@ -88,8 +39,8 @@ impl Cluster {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = format!("{}:{port}", network.address(0));
         let (at, to) = (format!("--port={port}"), format!("--address={address}"));
-        let head = Node::start(&ray, &network, 0, &["--head", &at, "--include-dashboard=false"]);
-        let other = Node::start(&ray, &network, 1, &[&to]);
+        let head = node(&ray, &network, 0, &["--head", &at, "--include-dashboard=false"]);
+        let other = node(&ray, &network, 1, &[&to]);
         Self { ray, other, _head: head, address, network }
     }
 

@@ -3,87 +3,33 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::installed_engine::Installed;
 use crate::network::Network;
+use crate::node::Node;
 use crate::spark_backend::{spark, until_at_work};
-use crate::support::{Ran, processes_with_variable};
+use crate::support::Ran;
 
-/// A master or a worker of a cluster. It ends, with what it started, when this is dropped.
-struct Node {
-    process: Child,
-    /// In the environment of all that belongs to it.
-    marker: String,
-    _folder: TempDir,
-}
-
-impl Node {
-    /// Starts `class` and waits until its log says `ready`.
-    fn start(
-        spark: &Installed,
-        network: &Network,
-        machine: usize,
-        class: &str,
-        arguments: &[&str],
-        ready: &str,
-    ) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let marker = format!("CROSSRUN_TEST_NODE={}-spark-{count}.", std::process::id());
-        let (folder, address) = (tempfile::tempdir().unwrap(), network.address(machine));
-        let mut command = network.command(machine, home(spark).join("bin/spark-class"));
-        command.arg(format!("org.apache.spark.deploy.{class}")).args([
-            "--host",
-            address,
-            "--webui-port",
-            "0",
-        ]);
-        command.args(arguments).current_dir(folder.path());
-        let (name, value) = marker.split_once('=').unwrap();
-        command.env(name, value).env("SPARK_LOCAL_IP", address).env("SPARK_LOCAL_DIRS", folder.path());
-        command.env("SPARK_WORKER_DIR", folder.path());
-        let log = folder.path().join("start.log");
-        let file = fs::File::create(&log).unwrap();
-        command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
-        let node = Self { process: command.spawn().unwrap(), marker, _folder: folder };
-        let deadline = Instant::now() + Duration::from_secs(120);
-        while !fs::read_to_string(&log).unwrap().contains(ready) {
-            assert!(Instant::now() < deadline, "{}", fs::read_to_string(&log).unwrap());
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        node
-    }
-
-    fn processes(&self) -> Vec<u32> {
-        processes_with_variable(&self.marker)
-    }
-
-    /// As if somebody pulled the plug: nothing of it, nor of its executor, has time for a last word.
-    fn kill(&self) {
-        loop {
-            let processes = self.processes();
-            if processes.is_empty() {
-                return;
-            }
-            for pid in processes {
-                let _ = kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::KILL);
-            }
-        }
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.kill();
-        let _ = self.process.wait();
-    }
+/// A master or a worker: starts `class` and waits until its log says `ready`.
+fn node(
+    spark: &Installed,
+    network: &Network,
+    machine: usize,
+    class: &str,
+    arguments: &[&str],
+    ready: &str,
+) -> Node {
+    let (folder, address) = (tempfile::tempdir().unwrap(), network.address(machine));
+    let mut command = network.command(machine, home(spark).join("bin/spark-class"));
+    command.arg(format!("org.apache.spark.deploy.{class}"));
+    command.args(["--host", address, "--webui-port", "0"]).args(arguments).current_dir(folder.path());
+    command.env("SPARK_LOCAL_IP", address).env("SPARK_LOCAL_DIRS", folder.path());
+    command.env("SPARK_WORKER_DIR", folder.path());
+    Node::start(command, folder, ready)
 }
 
 /// The folder of Spark's own scripts.
@@ -108,11 +54,10 @@ impl Cluster {
         let (spark, network) = (spark(), Network::new());
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
         let address = format!("spark://{}:{port}", network.address(0));
-        let master =
-            Node::start(&spark, &network, 0, "master.Master", &["--port", &port], "Starting Spark master");
+        let master = node(&spark, &network, 0, "master.Master", &["--port", &port], "Starting Spark master");
         let arguments = ["--cores", "1", "--memory", "1g", &address];
         let workers = [0, 1].map(|machine| {
-            Node::start(&spark, &network, machine, "worker.Worker", &arguments, "Successfully registered")
+            node(&spark, &network, machine, "worker.Worker", &arguments, "Successfully registered")
         });
         Self { spark, workers, _master: master, address, network }
     }

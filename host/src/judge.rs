@@ -186,6 +186,8 @@ pub enum Verdict {
     Wrong(String),
     /// The answer is right, but a claim cannot be.
     Invalid(String),
+    /// The answer is right, and all claims can be, but the source was late by itself: a matter of this machine.
+    Late(String),
 }
 
 /// Compares what came out with what must, and the runner's claims with the host's clock. A wrong answer weighs more
@@ -207,10 +209,10 @@ pub fn verdict(
         return Verdict::Wrong(format!("the checksum is {actual}, but must be {expected}"));
     }
     let impossible = impossible_claim(backend, finished, host_elapsed, actual);
-    match impossible.or_else(|| too_many_at_once(parallelism, finished, expected)) {
-        Some(why) => Verdict::Invalid(why),
-        None => Verdict::Verified,
+    if let Some(why) = impossible.or_else(|| too_many_at_once(parallelism, finished, expected)) {
+        return Verdict::Invalid(why);
     }
+    actual.latency.as_ref().and_then(late_source).map_or(Verdict::Verified, Verdict::Late)
 }
 
 /// Operators that wait cannot be hurried: a run that is over sooner than they waited had more of them at once than it was
@@ -249,9 +251,6 @@ fn impossible_claim(
             "the result says that it is of backend {:?}, not {backend:?}",
             finished.backend
         ));
-    }
-    if let Some(why) = actual.latency.as_ref().and_then(late_source) {
-        return Some(why);
     }
     if finished.results_count != actual.count {
         return Some(format!(

@@ -230,7 +230,9 @@ fn trick(lie: Lie, report: Option<Report>) -> Trick {
         None => ("failed", "there was no run".to_owned()),
         Some(Report { conclusion, warnings, .. }) => match conclusion {
             Conclusion::Judged(Judgement::Wrong(why)) => ("wrong answer", why),
-            Conclusion::Judged(Judgement::Invalid(why)) => ("invalid measurement", why),
+            Conclusion::Judged(Judgement::Invalid(why) | Judgement::Late(why)) => {
+                ("invalid measurement", why)
+            }
             Conclusion::Judged(Judgement::Verified) if warnings.is_empty() => ("believed", String::new()),
             Conclusion::Judged(Judgement::Verified) => ("warning", warnings.join("; ")),
             Conclusion::Failed(error) => ("failed", error.message),

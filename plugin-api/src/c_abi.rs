@@ -239,7 +239,8 @@ impl WorkloadRunner for ForeignBackend {
         let wire = ResultWire {
             schema: schema.unwrap_or(ResultWire::SCHEMA),
             backend: backend.unwrap_or_else(|| self.name.clone()),
-            scheduler_name: scheduler_name.unwrap_or_else(|| spec.scheduler_name.clone()),
+            // Who says nothing of a scheduler has not taken the hint.
+            scheduler_name: scheduler_name.unwrap_or_else(|| "default".to_owned()),
             elapsed_time,
             results_count,
             metrics,

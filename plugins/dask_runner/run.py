@@ -37,10 +37,9 @@ class Run:
 
     def execute(self) -> bytes:
         """The merged state of the sink."""
-        total, size = self._spec.total_items, self._spec.batch_size
-        slices = ((first, min(size, total - first)) for first in range(0, total, size))
+        total = self._spec.total_items
         chain = self._chain(1)
-        self._flight.fly(slices, functools.partial(self._launch_slices, chain), self._land)
+        self._flight.fly(self._spec.slices(), functools.partial(self._launch_slices, chain), self._land)
         while self._reduction is not None:
             stage, apart = chain.end, self._reduction.rest()
             chain = self._chain(stage + 1)

@@ -15,7 +15,7 @@ from typing import Any
 
 import ray
 from crossrun_engine import RunContext, Spec, State, Workload
-from flight import Flight, depth, slices
+from flight import Flight, depth
 from steps import Job, Outcome, Terminal, emitted, merged, node
 
 
@@ -131,7 +131,7 @@ class ActorRun:
     def _feed(self) -> Flight:
         """Hands each batch to the actor with the fewest before it."""
         flight = Flight(self._window, self._context, self._fed)
-        batches = slices(self._spec)
+        batches = self._spec.slices()
         while group := list(islice(batches, self._at_once)):
             flight.make_room(len(group))
             owners = [self._next_owner() for _ in group]

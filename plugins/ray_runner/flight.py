@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import ray
@@ -14,12 +14,6 @@ TICK = 0.05
 
 # Calls under way for each worker at most: enough that none waits for the driver.
 DEEPEST = 32
-
-
-def slices(spec: Spec) -> Iterator[tuple[int, int]]:
-    """Where each batch of the source begins, and how many items it has."""
-    total, size = spec.total_items, spec.batch_size
-    return ((first, min(size, total - first)) for first in range(0, total, size))
 
 
 def depth(spec: Spec) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 import ray
 from crossrun_engine import RunContext, Spec, State
-from flight import Flight, depth, slices
+from flight import Flight, depth
 from steps import Job, Outcome, Terminal, emitted, merged, node
 
 # How many states are merged in one task.
@@ -176,7 +176,7 @@ class TaskRun:
 
     def _feed(self, phase: Phase) -> None:
         flight = self._flight()
-        for first, count in slices(self._spec):
+        for first, count in self._spec.slices():
             flight.make_room()
             self._context.progress(first, self._spec.total_items)
             if self._fused:

@@ -15,7 +15,7 @@ pub(super) fn observation(report: Report) -> Observation {
     let conclusion = match conclusion {
         dispatch::Conclusion::Judged(Verdict::Verified) => Conclusion::Verified,
         dispatch::Conclusion::Judged(Verdict::Wrong(why)) => Conclusion::Wrong(why),
-        dispatch::Conclusion::Judged(Verdict::Invalid(why)) => Conclusion::Invalid(why),
+        dispatch::Conclusion::Judged(Verdict::Invalid(why) | Verdict::Late(why)) => Conclusion::Invalid(why),
         dispatch::Conclusion::Failed(error) => Conclusion::Failed(failure(error)),
     };
     let dispatch::Phases { load_seconds, open_seconds, host_elapsed, close_seconds } = phases;

@@ -37,9 +37,14 @@ pub(super) fn unknown_scheduler(bench: &mut Bench) -> Result<String, Trouble> {
     let ran = subject.open(&spec).map_err(Trouble::from).and_then(|()| bench.run_on(&mut subject, &spec));
     subject.dismiss();
     match ran {
-        Ok(run) => run.verified().map_err(Trouble::Failed).map(|()| {
+        Ok(run) => run.verified().map_err(Trouble::Failed).and_then(|()| {
             let used = run.finished.scheduler_name;
-            format!("it ran with {used:?}")
+            if used == spec.scheduler_name {
+                return Err(Trouble::Failed(format!(
+                    "it claims to have run with {used:?}, which there is not"
+                )));
+            }
+            Ok(format!("it ran with {used:?}"))
         }),
         // The kind of the error is asked for apart.
         Err(Trouble::Failed(_)) => refused(bench, &spec, &library),

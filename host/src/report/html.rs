@@ -5,6 +5,7 @@
 //! print, are as wide as the window with text that stays legible on a phone, and each mark is a link to the samples
 //! behind it. What is left to compute is where a figure stands along an axis.
 
+mod chart;
 mod evidence;
 mod latency;
 mod layout;

@@ -130,7 +130,7 @@ fn check_trial(finished: Finished, outcome: Outcome) {
     let conclusion = match judge::verdict(&backend, 2, &finished, 1.0, &outcome, &outcome) {
         Verdict::Verified => Conclusion::Verified,
         Verdict::Wrong(why) => Conclusion::Wrong(why),
-        Verdict::Invalid(why) => Conclusion::Invalid(why),
+        Verdict::Invalid(why) | Verdict::Late(why) => Conclusion::Invalid(why),
     };
     let trial = TrialRecord::new(&conditions(), observation(finished, outcome, conclusion));
     let mut line = serde_json::to_vec(&trial).unwrap();

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::chart::{Label, Mark};
 use super::layout::{Layout, Placed, Series};
 use crate::compare::model::{OpenLoopLatency, PercentileSpread, Row};
 use crate::report::axis::{Axis, Scale};
@@ -71,12 +72,6 @@ struct Chart {
     lines: Vec<Line>,
 }
 
-#[derive(Serialize)]
-struct Label {
-    place: String,
-    text: String,
-}
-
 /// A curve of one backend.
 #[derive(Serialize)]
 struct Line {
@@ -85,13 +80,6 @@ struct Line {
     service: bool,
     path: String,
     marks: Vec<Mark>,
-}
-
-#[derive(Serialize)]
-struct Mark {
-    x: String,
-    y: String,
-    title: String,
 }
 
 pub(super) fn loads(layout: &Layout<'_>) -> Vec<Load> {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::chart::Label;
 use super::layout::{Group, Layout, Placed};
 use crate::compare::model::{Comparison, Row, Spread};
 use crate::report::axis::{Axis, Scale};
@@ -36,12 +37,6 @@ struct Chart {
     points: Vec<Lines>,
     /// How many rows are not drawn, in words.
     left_out: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Label {
-    place: String,
-    text: String,
 }
 
 /// The rows of a point.

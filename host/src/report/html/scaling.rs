@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::chart::Label;
 use super::layout::{Group, Layout, Placed};
 use crate::compare::model::{Point, Row, Spread};
 use crate::report::axis::{Axis, Scale};
@@ -27,12 +28,6 @@ pub(super) struct Chart {
     across: Vec<Label>,
     up: Vec<Label>,
     lines: Vec<Line>,
-}
-
-#[derive(Serialize)]
-struct Label {
-    place: String,
-    text: String,
 }
 
 #[derive(Serialize)]

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use minijinja::value::Serde;
 use serde::Serialize;
 
+use super::chart::{Label, Mark};
 use super::setting::Setting;
 use super::{ReportError, environment};
 use crate::compare::granularity::model::{Block, Point, Row, Sweeps};
@@ -93,25 +94,12 @@ struct Chart {
 }
 
 #[derive(Serialize)]
-struct Label {
-    place: String,
-    text: String,
-}
-
-#[derive(Serialize)]
 struct Curve {
     number: usize,
     look: usize,
     path: String,
     ranges: String,
     marks: Vec<Mark>,
-}
-
-#[derive(Serialize)]
-struct Mark {
-    x: String,
-    y: String,
-    title: String,
 }
 
 /// Everything behind a row.

@@ -97,7 +97,10 @@ impl WorkloadRunner for Deviant {
         if deviates("clock") {
             elapsed /= 10.0;
         }
-        let result = RunResult::new("deviant", spec, elapsed, count, state);
+        let mut result = RunResult::new("deviant", spec, elapsed, count, state);
+        if !deviates("claims_any_scheduler") {
+            result = result.with_scheduler("default", spec);
+        }
         if deviates("kept_answer") {
             return Ok(KEPT.lock().unwrap().get_or_insert(result).clone());
         }

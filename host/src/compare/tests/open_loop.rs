@@ -1,0 +1,65 @@
+//! Points that are compared by latency.
+
+use super::*;
+use crate::record::latency;
+
+#[test]
+fn an_open_loop_is_compared_by_its_latency_and_not_by_how_long_its_schedule_is() {
+    let with_latency = |backend: &'static str, count: u64, p95: f64| {
+        (0..7).map(move |block| {
+            example(backend, "open_loop", block, 1.0).with(|example| {
+                let latency = latency::examples::latency(count, [1.0, p95 + f64::from(block) / 100.0, 9.0]);
+                example.observation.actual.as_mut().unwrap().latency = Some(latency);
+            })
+        })
+    };
+    let comparison = standard(with_latency("a", 500, 2.0).chain(with_latency("b", 500, 4.0)));
+    let slower = row(&comparison, "b");
+    assert_eq!(slower.ratio.as_ref().unwrap().verdict, Some(Verdict::Slower));
+    assert!((slower.ratio.as_ref().unwrap().estimate - 0.505).abs() < 0.01);
+    let compared = slower.compared_latency.as_ref().unwrap();
+    assert_eq!((compared.percentile.as_str(), compared.spread.n), ("p95", 7));
+    assert!((compared.spread.median - 0.00403).abs() < 1e-9, "{compared:?}");
+    assert!(comparison.geomeans.iter().all(|mean| mean.points == 0), "{:?}", comparison.geomeans);
+    // Too few items for any percentile: there is nothing to compare, least of all the duration.
+    let few = standard(with_latency("a", 5, 2.0).chain(with_latency("b", 5, 4.0)));
+    assert_eq!((row(&few, "b").ratio, row(&few, "b").no_ratio), (None, Some(NoRatio::NoLatency)));
+}
+
+#[test]
+fn a_percentile_stands_only_where_every_trial_that_counts_has_the_items_for_it() {
+    let with_items = |counts: [u64; 3]| {
+        (0..).zip(counts).map(|(block, count)| {
+            example("a", "open_loop", block, 1.0).with(|example| {
+                let latency = latency::examples::latency(count, [1.0 + f64::from(block), 4.0, 9.0]);
+                example.observation.actual.as_mut().unwrap().latency = Some(latency);
+            })
+        })
+    };
+    let comparison = standard(with_items([700, 500, 700]));
+    let table = row(&comparison, "a").open_loop.as_ref().unwrap();
+    assert_eq!((table.shared_clock, table.samples, table.percentiles.len()), (true, 500, 5));
+    let [p50, _, p95, p99, _] = table.percentiles.as_slice() else { panic!("{table:?}") };
+    assert_eq!(
+        (p50.name.as_str(), p50.scheduled.unwrap().median, p50.scheduled.unwrap().n),
+        ("p50", 0.002, 3)
+    );
+    assert_eq!((p95.service.unwrap().max, p95.samples_needed), (0.004, 130));
+    // One of three blocks has 500 items: a 99th percentile takes 662.
+    assert_eq!((p99.scheduled, p99.samples_needed), (None, 662));
+    let comparison = standard(with_items([700; 3]));
+    assert_eq!(row(&comparison, "a").open_loop.as_ref().unwrap().percentiles[3].scheduled.unwrap().n, 3);
+}
+
+#[test]
+fn an_invalid_open_loop_makes_no_figure() {
+    let invalid = example("a", "open_loop", 0, 1.0).with(|example| {
+        let mut latency = latency::examples::latency(700, [1.0, 4.0, 9.0]);
+        latency.lag = latency.scheduled.clone();
+        example.observation.actual.as_mut().unwrap().latency = Some(latency);
+        example.observation.conclusion = Conclusion::Invalid("the source was late by itself".into());
+    });
+    let comparison = standard([invalid]);
+    let row = row(&comparison, "a");
+    assert_eq!((row.counts.invalid, &row.open_loop, &row.latency), (1, &None, &None));
+}
