@@ -17,10 +17,10 @@ DEEPEST = 32
 
 
 def depth(spec: Spec) -> int:
-    """How many calls a worker may have before it: no more than a quarter of its share, so that none is left with slow
-    ones when the others are done."""
+    """How many calls a worker may have before it: no more than half its share, so that the other half goes to whoever
+    is free. With fewer, the driver is woken so often that it takes the processor from the workers."""
     share = spec.total_items // (spec.batch_size * spec.parallelism)
-    return max(2, min(DEEPEST, share // 4))
+    return max(2, min(DEEPEST, share // 2))
 
 
 def unwrapped(error: BaseException) -> BaseException:
