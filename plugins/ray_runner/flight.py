@@ -18,7 +18,7 @@ DEEPEST = 32
 
 def depth(spec: Spec) -> int:
     """How many calls a worker may have before it: no more than half its share, so that the other half goes to whoever
-    is free. With fewer, the driver is woken so often that it takes the processor from the workers."""
+    is free."""
     share = spec.total_items // (spec.batch_size * spec.parallelism)
     return max(2, min(DEEPEST, share // 2))
 
