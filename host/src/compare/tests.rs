@@ -1,3 +1,4 @@
+mod comparability;
 mod open_loop;
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -282,96 +283,6 @@ fn without_a_successful_baseline_there_is_no_ratio() {
     assert_eq!(alone.rows[0].no_ratio, Some(NoRatio::NoBaseline));
 }
 
-/// Seven blocks of `a` and `b`, with `b` changed.
-fn with_other_b(change: fn(&mut Example)) -> Vec<Input> {
-    let examples = blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]);
-    recorded(
-        examples
-            .into_iter()
-            .map(|example| if example.conditions.backend == "b" { example.with(change) } else { example }),
-    )
-}
-
-/// What `b` looks like without and with insisting.
-fn insisted(inputs: &[Input]) -> [Row; 2] {
-    [false, true].map(|insist| {
-        let comparison = compare(inputs, &Options { insist, ..Options::default() }).unwrap();
-        row(&comparison, "b").clone()
-    })
-}
-
-#[test]
-fn another_machine_is_shown_and_never_gets_a_ratio() {
-    let inputs = with_other_b(|example| example.conditions.system_profile.hostname = Some("other".into()));
-    for row in insisted(&inputs) {
-        assert_eq!((row.ratio, row.no_ratio), (None, Some(NoRatio::Incomparable)));
-        assert_eq!(row.incomparable, [Incomparable::Machine { keys: vec!["hostname".into()] }]);
-        assert!(row.duration.is_some() && row.machine == Some(1));
-    }
-    let comparison = compare(&inputs, &Options::default()).unwrap();
-    assert_eq!(comparison.machines.len(), 2);
-    assert!(warns(&comparison, WarningKind::Machines).message.contains("2 machines"));
-}
-
-#[test]
-fn a_debug_build_is_compared_with_a_release_build_only_if_the_user_insists() {
-    let inputs = with_other_b(|example| example.conditions.plugin = Some(library("b", false)));
-    let [refused, insisted] = insisted(&inputs);
-    assert_eq!((refused.ratio, refused.no_ratio), (None, Some(NoRatio::Incomparable)));
-    assert!(insisted.ratio.is_some() && insisted.no_ratio.is_none());
-    let difference = [Incomparable::DebugBesideRelease { this_is_debug: true }];
-    assert_eq!(
-        (refused.incomparable.as_slice(), insisted.incomparable.as_slice()),
-        (difference.as_slice(), difference.as_slice())
-    );
-    let comparison = compare(&inputs, &Options::default()).unwrap();
-    assert!(warns(&comparison, WarningKind::DebugBuild).message.contains("(b)"));
-}
-
-#[test]
-fn two_debug_builds_are_compared_and_flagged() {
-    let debug = blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]).into_iter().map(|example| {
-        example.with(|example| {
-            let name = example.conditions.backend.clone();
-            example.conditions.plugin = Some(library(&name, false));
-        })
-    });
-    let comparison = standard(debug);
-    assert!(row(&comparison, "b").ratio.is_some() && row(&comparison, "b").incomparable.is_empty());
-    assert!(warns(&comparison, WarningKind::DebugBuild).message.contains("(a, b)"));
-}
-
-#[test]
-fn work_from_another_library_is_compared_only_if_the_user_insists() {
-    let inputs = with_other_b(|example| example.conditions.workload_library = Some(library("other", true)));
-    let [refused, insisted] = insisted(&inputs);
-    assert_eq!((refused.ratio, refused.no_ratio), (None, Some(NoRatio::Incomparable)));
-    assert_eq!(refused.incomparable, [Incomparable::WorkloadLibrary]);
-    assert!(insisted.ratio.is_some());
-    warns(&compare(&inputs, &Options::default()).unwrap(), WarningKind::WorkloadLibraries);
-}
-
-#[test]
-fn another_seed_is_another_configuration() {
-    let inputs = with_other_b(|example| example.conditions.spec.seed = 43);
-    for row in insisted(&inputs) {
-        assert_eq!((row.ratio, row.no_ratio), (None, Some(NoRatio::Incomparable)));
-        assert_eq!(row.incomparable, [Incomparable::Configuration { keys: vec!["seed".into()] }]);
-    }
-    warns(&compare(&inputs, &Options::default()).unwrap(), WarningKind::Configuration);
-}
-
-#[test]
-fn a_hash_that_is_not_that_of_the_configuration_is_refused_and_flagged() {
-    let mut inputs = recorded(blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]));
-    for input in inputs.iter_mut().filter(|input| input.record.backend == "b") {
-        input.record.config_hash = Some("f00d".into());
-    }
-    let comparison = compare(&inputs, &Options::default()).unwrap();
-    assert_eq!(row(&comparison, "b").incomparable, [Incomparable::Configuration { keys: Vec::new() }]);
-    assert_eq!(warns(&comparison, WarningKind::Configuration).points, [comparison.points[0].id.clone()]);
-}
-
 #[test]
 fn two_runs_with_different_seeds_each_have_their_baseline() {
     let later = blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]).into_iter().map(|example| {
@@ -573,60 +484,6 @@ fn notes_of_trials_and_sleeping_are_told() {
     let mixed =
         blocks("scheduler_comparison", 1, &[("a", 1.0)]).into_iter().chain(blocks("null", 1, &[("a", 1.0)]));
     assert!(standard(mixed).warnings.iter().all(|warning| warning.kind != WarningKind::OnlySleep));
-}
-
-const ORIGINAL: &str = include_str!("../../../tests/fixtures/original/unified_results.jsonl");
-
-/// The original project's record under another backend's name, with its own hash of the configuration.
-fn originals(change: fn(&mut UnifiedRecord)) -> Vec<Input> {
-    let theirs: UnifiedRecord = serde_json::from_str(ORIGINAL).unwrap();
-    let mut other = theirs.clone();
-    other.backend = "other".into();
-    other.config_hash = Some("theirs holds the backend's name".into());
-    other.duration_seconds = theirs.duration_seconds.map(|seconds| seconds / 2.0);
-    change(&mut other);
-    let source = |line| Source { file: "unified_results.jsonl".into(), line };
-    vec![Input::measured(source(1), theirs), Input::measured(source(2), other)]
-}
-
-#[test]
-fn records_of_the_original_project_are_compared_by_what_must_be_equal() {
-    let comparison = compare(&originals(|_| ()), &Options::default()).unwrap();
-    assert_eq!(comparison.points[0].id, "scheduler_comparison/parallelism=4/scheduler=default");
-    let ratio = ratio(&comparison, "other");
-    assert!((ratio.estimate - 2.0).abs() < 1e-12);
-    assert_eq!((ratio.interval, ratio.no_interval), (None, Some(NoInterval::Unpaired)));
-    let row = row(&comparison, "other");
-    assert_eq!((row.counts.unverified, row.input_rate, row.incomparable.len()), (1, None, 0));
-    assert!(row.output_rate.is_some());
-    assert!(warns(&comparison, WarningKind::Unverified).message.contains("2 trials"));
-}
-
-#[test]
-fn records_of_the_original_project_that_differ_are_refused() {
-    let keys = |change: fn(&mut UnifiedRecord)| {
-        let comparison = compare(&originals(change), &Options::default()).unwrap();
-        let other = row(&comparison, "other");
-        assert_eq!(other.no_ratio, Some(NoRatio::Incomparable));
-        other.incomparable.clone()
-    };
-    let configuration = |key: &str| vec![Incomparable::Configuration { keys: vec![key.into()] }];
-    assert_eq!(keys(|record| record.seed = 1), configuration("seed"));
-    assert_eq!(keys(|record| record.metadata.results_count = Some(99)), configuration("results_count"));
-    let machine = |keys: &[&str]| {
-        vec![Incomparable::Machine { keys: keys.iter().map(|key| (*key).to_owned()).collect() }]
-    };
-    assert_eq!(keys(|record| record.metadata.system_profile = None), machine(&["system_profile"]));
-    let changed = |record: &mut UnifiedRecord| {
-        record.metadata.system_profile.as_mut().unwrap().memory_gb = Some(64.0);
-    };
-    assert_eq!(keys(changed), machine(&["memory_gb"]));
-    // Another scheduler is another point.
-    let comparison = compare(
-        &originals(|record| record.metadata.scheduler_name = Some("fifo".into())),
-        &Options::default(),
-    );
-    assert_eq!(comparison.unwrap().points.len(), 2);
 }
 
 #[test]
