@@ -5,8 +5,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crossrun::load;
-use crossrun::protocol::LibraryFile;
+use crossrun::internals::worker::LibraryFile;
+use crossrun::internals::worker::load;
 use plugin_api::{ErrorKind, HostServices, Progress, RunContext, Session, WorkloadSpec};
 use serde_json::{Value, json};
 
@@ -219,7 +219,11 @@ impl HostServices for Impatient {
 
 /// A library that is loaded into this process.
 pub(crate) fn file(path: &Path) -> LibraryFile {
-    LibraryFile { path: path.into(), sha256: crossrun::inspect::sha256_of(path).unwrap(), sealed: false }
+    LibraryFile {
+        path: path.into(),
+        sha256: crossrun::internals::plugin::sha256_of(path).unwrap(),
+        sealed: false,
+    }
 }
 
 #[test]

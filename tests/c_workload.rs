@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crossrun::load;
+use crossrun::internals::worker::load;
 use plugin_api::workload::WorkloadLibrary;
 use plugin_api::workload::capi::{MAX_PARTITIONS, status};
 use plugin_api::{Batch, BatchBuilder, Digest, State, WorkloadError, WorkloadHandle, WorkloadSpec};

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crossrun::conformance::CHECKS;
+use crossrun::internals::check::CHECKS;
 use serde_json::{Value, json};
 
 use crate::installed_engine::Installed;

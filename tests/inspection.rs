@@ -24,7 +24,7 @@ fn a_plugin_is_described_with_everything_that_its_bytes_tell() {
     assert_eq!((&native["status"], &native["reason"]), (&json!("plugin"), &Value::Null));
     assert_eq!((&native["kind"], &native["name"]), (&json!("runner"), &json!("native")));
     assert_eq!(native["size"], file.metadata().unwrap().len());
-    assert_eq!(native["sha256"], crossrun::inspect::sha256_of(&file).unwrap());
+    assert_eq!(native["sha256"], crossrun::internals::plugin::sha256_of(&file).unwrap());
     assert_eq!(native["abi"]["plugin_api"], plugin_api::API_VERSION);
     assert_eq!(native["abi"]["runner_header"], "0.11");
     assert_eq!(native["object"]["of_this_machine"], true);
@@ -119,7 +119,7 @@ fn a_large_file_is_hashed_only_on_demand() {
     assert_eq!((&large["status"], &large["sha256"]), (&json!("plugin"), &Value::Null));
     let file = file.to_str().unwrap();
     let hashed = place.crossrun(&["backends", "inspect", "--json", "--hash", file]).code(0).json();
-    assert_eq!(hashed["sha256"], crossrun::inspect::sha256_of(Path::new(file)).unwrap());
+    assert_eq!(hashed["sha256"], crossrun::internals::plugin::sha256_of(Path::new(file)).unwrap());
     assert!(place.crossrun(&["backends", "inspect", file]).code(0).stdout().contains("--hash does"));
 }
 

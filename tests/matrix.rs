@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crossrun::inspect::sha256_of;
-use crossrun::plan::{BackendChoice, Matrix, Plan, WorkloadChoice};
-use crossrun::record::{Library, SystemProfile};
-use crossrun::stats::WarmUp;
+use crossrun::internals::plan::{BackendChoice, Matrix, Plan, WorkloadChoice};
+use crossrun::internals::plugin::sha256_of;
+use crossrun::internals::record::{Library, SystemProfile};
+use crossrun::internals::stats::WarmUp;
 use serde_json::{Map, Value, json};
 
 use crate::installed_engine::{FUSION, ITEMS, Installed};

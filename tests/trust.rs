@@ -209,7 +209,7 @@ fn a_lock_lists_every_plugin_and_says_later_what_differs() {
     assert_eq!(lock["plugins"][0]["kind"], "runner");
     assert_eq!(lock["plugins"][0]["source"], native.to_str().unwrap());
     assert_eq!(lock["plugins"][0]["size"], native.metadata().unwrap().len());
-    assert_eq!(lock["plugins"][0]["sha256"], crossrun::inspect::sha256_of(&native).unwrap());
+    assert_eq!(lock["plugins"][0]["sha256"], crossrun::internals::plugin::sha256_of(&native).unwrap());
     let check = ["backends", "lock", "--check"];
     assert!(place.crossrun(&check).code(0).stdout().starts_with("everything is as"));
 
@@ -396,16 +396,17 @@ fn a_file_that_is_replaced_after_the_copy_changes_nothing_about_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("libworkloads.so");
     fs::copy(plugin("standard_workloads"), &file).unwrap();
-    let sha256 = crossrun::inspect::sha256_of(&file).unwrap();
-    let copy = crossrun::load::SealedCopy::of(&file).unwrap();
+    let sha256 = crossrun::internals::plugin::sha256_of(&file).unwrap();
+    let copy = crossrun::internals::worker::load::SealedCopy::of(&file).unwrap();
     // In place: the same file, other bytes.
     fs::write(&file, fs::read(plugin("native_runner")).unwrap()).unwrap();
     assert_eq!(copy.sha256(), sha256);
-    assert_eq!(crossrun::inspect::sha256_of(copy.path()).unwrap(), sha256);
+    assert_eq!(crossrun::internals::plugin::sha256_of(copy.path()).unwrap(), sha256);
     // A worker that is told of the old hash takes no other bytes for it, sealed or not.
     for sealed in [true, false] {
-        let library = crossrun::protocol::LibraryFile { path: file.clone(), sha256: sha256.clone(), sealed };
-        let error = crossrun::load::workloads(&library).err().unwrap().to_string();
+        let library =
+            crossrun::internals::worker::LibraryFile { path: file.clone(), sha256: sha256.clone(), sealed };
+        let error = crossrun::internals::worker::load::workloads(&library).err().unwrap().to_string();
         assert!(error.contains("was replaced after it was inspected"), "{error}");
     }
 }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crossrun::inspect::description::Description;
-use crossrun::inspect::{self, sha256_of};
+use crossrun::internals::plugin::Description;
+use crossrun::internals::plugin::{inspect, sha256_of};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use peers::{Pair, heading};
 use serde_json::Value;
@@ -118,10 +118,10 @@ fn inspection(folder: &Path, native: &Path) {
     let full = with_section(folder, native);
     for (name, large) in [("a hole", &sparse), ("a section of bytes", &full)] {
         let size = large.metadata().unwrap().len();
-        assert!(size >= LARGE && inspect::inspect(large).is_ok());
+        assert!(size >= LARGE && inspect(large).is_ok());
         let look = |path: &Path| {
             let started = Instant::now();
-            inspect::inspect(path).unwrap();
+            inspect(path).unwrap();
             started.elapsed().as_secs_f64()
         };
         let (with, without) = (|| look(large), || look(native));
@@ -130,13 +130,13 @@ fn inspection(folder: &Path, native: &Path) {
             "",
             ROUNDS,
         );
-        let listed = bytes_read(|| drop(inspect::inspect(large).unwrap()));
+        let listed = bytes_read(|| drop(inspect(large).unwrap()));
         let described = bytes_read(|| drop(Description::of(large, false).unwrap()));
         let kib = |bytes: u64| bytes / 1024;
         println!("  read of it: {} KiB to list it, {} KiB to describe it", kib(listed), kib(described));
         assert!(listed < size / 100 && described < size / 100);
     }
-    let kib = bytes_read(|| drop(inspect::inspect(native).unwrap())) / 1024;
+    let kib = bytes_read(|| drop(inspect(native).unwrap())) / 1024;
     println!("  read of the plugin alone, of {} KiB: {kib} KiB", native.metadata().unwrap().len() / 1024);
     let started = Instant::now();
     sha256_of(&full).unwrap();

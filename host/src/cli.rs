@@ -2,48 +2,32 @@
 
 mod author;
 mod backends;
-mod chosen;
-mod compare;
+pub(crate) mod compare;
 mod completions;
 mod diff;
 mod doctor;
-mod exit;
-mod host;
-mod limits;
-mod lineup;
 mod man;
 mod metg;
-mod observe;
-mod options;
-#[doc(hidden)]
-pub mod parsers;
 mod report;
-mod reports;
-mod reproduce;
 mod run;
 mod selftest;
 mod setup;
 mod show;
-mod trials;
 mod workloads;
 
-use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
-pub use exit::{Exit, Problem};
-
-use crate::dispatch::Event;
-use crate::ui::{Ui, printable};
+use crate::app::ui::Ui;
+use crate::app::{Exit, GlobalArguments, Problem};
 
 /// The backend that runs when none is named: the one that the original layer defaults to. The only engine that the
 /// host knows by name.
-pub const DEFAULT_BACKEND: &str = "sage";
+pub(crate) const DEFAULT_BACKEND: &str = "sage";
 
 /// The workload that runs when none is named.
-pub const DEFAULT_WORKLOAD: &str = "scheduler_comparison";
+pub(crate) const DEFAULT_WORKLOAD: &str = "scheduler_comparison";
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -62,32 +46,6 @@ struct Arguments {
     global: GlobalArguments,
     #[command(subcommand)]
     verb: Verb,
-}
-
-#[derive(Args, Debug)]
-struct GlobalArguments {
-    /// Look for plugins in this folder only; repeat it for more folders.
-    #[arg(long, value_name = "DIR", global = true)]
-    plugin_dir: Vec<PathBuf>,
-    /// Folders to search for plugins before the usual ones, separated as in PATH.
-    #[arg(long, value_name = "DIRS", env = "CROSSRUN_PLUGIN_PATH", global = true, hide = true)]
-    plugin_path: Option<OsString>,
-    /// Load plugins although somebody else can write their file, its folder, or a folder above.
-    #[arg(long, global = true)]
-    allow_untrusted: bool,
-    /// Load only what a lock file lists, and exactly the bytes that it lists; `crossrun backends lock` writes one
-    /// [default FILE: plugins.lock in the data folder].
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, global = true)]
-    locked: Option<Option<PathBuf>>,
-    /// Print one line of JSON instead of text.
-    #[arg(long, global = true)]
-    json: bool,
-    /// Print nothing but results and errors.
-    #[arg(short, long, global = true)]
-    quiet: bool,
-    /// Show more of the log; repeat it for still more.
-    #[arg(short, long, action = ArgAction::Count, global = true)]
-    verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]
@@ -145,8 +103,8 @@ fn child_command() -> Option<ExitCode> {
     let mut words = std::env::args_os().skip(1);
     let word = words.next()?;
     let code = match word.to_str()? {
-        crate::isolate::SUPERVISE => crate::isolate::supervise::main(),
-        crate::isolate::INIT => crate::isolate::init::main(),
+        crate::sandbox::SUPERVISE => crate::sandbox::supervise::main(),
+        crate::sandbox::INIT => crate::sandbox::init::main(),
         crate::worker::COMMAND => crate::worker::main(),
         _ => return None,
     };
@@ -175,24 +133,6 @@ fn dispatch(arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         Verb::Setup(arguments) => setup::run(&global, &arguments, ui),
         Verb::Completions(arguments) => completions::run(&arguments, ui),
         Verb::Man(arguments) => man::run(&arguments, ui),
-    }
-}
-
-/// Shows what a stage tells.
-fn show(ui: &mut Ui, event: Event) {
-    match event {
-        Event::Expecting => ui.doing("computing what must come out"),
-        Event::Opening => ui.doing("starting the engine"),
-        Event::Running => ui.doing("running"),
-        Event::Judging => ui.doing("judging the answer"),
-        Event::Progress(progress) => ui.progress(&progress),
-        // It is in the record's warnings too, which are shown at the end.
-        Event::Warning(_) => {}
-        Event::Log(level, target, message) => {
-            ui.still();
-            let level = log::Level::iter().nth(level.saturating_sub(1) as usize).unwrap_or(log::Level::Trace);
-            log::log!(target: &target, level, "{}", printable(&message));
-        }
     }
 }
 

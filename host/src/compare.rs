@@ -8,12 +8,12 @@ use crate::record::{Kind, TrialRecord, UnifiedRecord};
 use crate::stats::{MARGIN, common_geometric_means};
 
 mod comparable;
-pub mod granularity;
+pub(crate) mod granularity;
 mod group;
-pub mod history;
+pub(crate) mod history;
 mod judgement;
 mod label;
-pub mod model;
+pub(crate) mod model;
 mod point;
 mod ratio;
 mod row;

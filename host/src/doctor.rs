@@ -11,7 +11,7 @@ use serde::Serialize;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// What, in a word that does not change.
     pub id: &'static str,
     /// What was found.
@@ -27,7 +27,7 @@ pub struct Finding {
 /// What to think of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Level {
+pub(crate) enum Level {
     /// It harms.
     Bad,
     /// It may harm.
@@ -40,7 +40,7 @@ pub enum Level {
 
 impl Level {
     /// In a table.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Bad => "bad",
             Self::Doubtful => "doubtful",
@@ -70,13 +70,13 @@ impl Finding {
 
 /// The system's own files, below a folder that tests choose.
 #[derive(Clone, Debug)]
-pub struct System {
+pub(crate) struct System {
     root: PathBuf,
 }
 
 impl System {
     /// This machine.
-    pub fn here() -> Self {
+    pub(crate) fn here() -> Self {
         Self { root: "/".into() }
     }
 
@@ -88,7 +88,7 @@ impl System {
 }
 
 /// Looks at everything, for as long as `watch` where something must be watched; `folders` are where records and data go.
-pub fn examine(system: &System, folders: &[&Path], watch: Duration) -> Vec<Finding> {
+pub(crate) fn examine(system: &System, folders: &[&Path], watch: Duration) -> Vec<Finding> {
     let mut findings = vec![
         cpu::governor(system),
         cpu::turbo(system),

@@ -3,26 +3,27 @@
 //!
 //! `ARCHITECTURE.md`, beside this crate's manifest, has the map and the rules that hold between the modules.
 
-pub mod cli;
-pub mod compare;
-pub mod conformance;
-pub mod discover;
-pub mod dispatch;
-pub mod doctor;
-pub mod inspect;
-pub mod isolate;
-pub mod judge;
-pub mod liar;
-pub mod load;
-pub mod metg;
-pub mod plan;
-pub mod protocol;
-pub mod record;
-pub mod registry;
-pub mod report;
-pub mod scaffold;
-pub mod selftest;
-pub mod session;
-pub mod stats;
-pub mod ui;
-pub mod worker;
+// Everything but `main` is private: its documentation is read with --document-private-items.
+#![allow(rustdoc::private_intra_doc_links)]
+
+mod app;
+mod check;
+mod cli;
+mod compare;
+mod doctor;
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod internals;
+mod metg;
+mod plan;
+mod plugin;
+mod record;
+mod report;
+mod run;
+mod sandbox;
+mod scaffold;
+mod stats;
+mod text;
+mod worker;
+
+pub use cli::main;

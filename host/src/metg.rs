@@ -12,22 +12,22 @@ mod value;
 #[cfg(test)]
 mod simulation;
 
-pub use curve::{Measured, TooEfficient, block_value, floor};
-pub use sweep::{Bench, Load, Purpose, Sweep};
-pub use value::{Estimate, Value, over_blocks};
+pub(crate) use curve::{Measured, TooEfficient, block_value, floor};
+pub(crate) use sweep::{Bench, Load, Purpose, Sweep};
+pub(crate) use value::{Value, over_blocks};
 
 /// The share of the cores' time that must go into kernels.
-pub const TARGET: f64 = 0.5;
+pub(crate) const TARGET: f64 = 0.5;
 /// A sweep begins with a kernel at which at least this share does.
-pub const COARSE: f64 = 0.9;
+pub(crate) const COARSE: f64 = 0.9;
 /// A sweep ends with a kernel at which at most this share does.
-pub const FINE: f64 = 0.1;
+pub(crate) const FINE: f64 = 0.1;
 /// More than this cannot be: either more cores worked than were allowed to, or the reference is too slow.
-pub const MOST: f64 = 1.05;
+pub(crate) const MOST: f64 = 1.05;
 
 /// Seconds that one iteration of the kernel takes on average over the cores, from the seconds of one serial call on each
 /// of them: the harmonic mean, as cores that work side by side add up their speeds. Nothing if a time is none.
-pub fn seconds_per_iteration(calls: &[f64], iterations: u64) -> Option<f64> {
+pub(crate) fn seconds_per_iteration(calls: &[f64], iterations: u64) -> Option<f64> {
     let usable = calls.iter().all(|seconds| seconds.is_finite() && *seconds > 0.0);
     let speed: f64 = calls.iter().map(|seconds| iterations as f64 / seconds).sum();
     let each = calls.len() as f64 / speed;

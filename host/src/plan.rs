@@ -14,18 +14,16 @@ use serde_json::{Map, Value};
 
 mod estimate;
 mod hash;
-mod matrix;
+pub(crate) mod matrix;
 mod point;
-mod seed;
+pub(crate) mod seed;
 
 #[cfg(test)]
 mod tests;
 
-pub use estimate::{Costs, Estimate, estimate};
-pub use matrix::{BackendChoice, MAX_TRIALS, Matrix, PlanError, WorkloadChoice};
-pub use point::Point;
-pub use seed::mix;
-
+pub(crate) use estimate::{Costs, estimate};
+pub(crate) use matrix::{BackendChoice, Matrix, PlanError, WorkloadChoice};
+pub(crate) use point::Point;
 use seed::{Stream, draw, shuffle};
 
 /// What is to be run, in its order.

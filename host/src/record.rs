@@ -8,27 +8,27 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub mod command;
-pub mod config;
-pub mod environment;
-pub mod format;
+pub(crate) mod command;
+pub(crate) mod config;
+pub(crate) mod environment;
+pub(crate) mod format;
 mod journal;
-pub mod latency;
-pub mod lock;
-pub mod reader;
-pub mod trial;
-pub mod writer;
+pub(crate) mod latency;
+pub(crate) mod lock;
+pub(crate) mod reader;
+pub(crate) mod trial;
+pub(crate) mod writer;
 
-pub use config::Config;
-pub use environment::SystemProfile;
-pub use format::{
+pub(crate) use config::Config;
+pub(crate) use environment::SystemProfile;
+pub(crate) use format::{
     Failure, Granularity, Kind, Library, Metadata, Phases, Resources, Status, TrialRecord, UnifiedRecord,
 };
-pub use latency::{OpenLoop, Percentiles};
-pub use lock::{Attempt, MeasurementLock};
-pub use reader::{Entry, Records};
-pub use trial::{Conclusion, Conditions, Observation};
-pub use writer::Writer;
+pub(crate) use latency::{OpenLoop, Percentiles};
+pub(crate) use lock::MeasurementLock;
+pub(crate) use reader::Entry;
+pub(crate) use trial::{Conclusion, Conditions, Observation};
+pub(crate) use writer::Writer;
 
 /// Why a record could not be written or read.
 #[derive(Debug, thiserror::Error)]

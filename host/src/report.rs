@@ -4,24 +4,24 @@
 //! Names, reasons and commands come from plugins and from files of others. No format lets them be anything but text.
 
 mod axis;
-mod csv;
+pub(crate) mod csv;
 mod figure;
-pub mod granularity;
+pub(crate) mod granularity;
 mod history;
-mod html;
-mod json;
+pub(crate) mod html;
+pub(crate) mod json;
 mod latency;
-mod markdown;
-mod text;
+pub(crate) mod markdown;
+pub(crate) mod text;
 mod words;
 
-pub use csv::csv;
-pub use figure::duration;
-pub use history::history;
-pub use html::{Page, SweepsPage, html, sweeps_html};
-pub use json::json;
-pub use markdown::markdown;
-pub use text::{Palette, text};
+pub(crate) use csv::csv;
+pub(crate) use figure::duration;
+pub(crate) use history::history;
+pub(crate) use html::{Page, SweepsPage, html, sweeps_html};
+pub(crate) use json::json;
+pub(crate) use markdown::markdown;
+pub(crate) use text::{Palette, text};
 
 /// Why a report could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -16,9 +16,9 @@ mod embedded {
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
 
-pub use disk::DiskError;
-pub use name::{Name, NameError};
-pub use template::{C_BACKEND, C_WORKLOADS, PYTHON_BACKEND, RUST_BACKEND, RUST_WORKLOADS, Template};
+pub(crate) use disk::DiskError;
+pub(crate) use name::{Name, NameError};
+pub(crate) use template::{C_BACKEND, C_WORKLOADS, PYTHON_BACKEND, RUST_BACKEND, RUST_WORKLOADS, Template};
 
 use template::API;
 
@@ -27,7 +27,7 @@ const HIDDEN: &str = ".in";
 
 /// A project that is not on disk yet.
 #[derive(Debug)]
-pub struct Project {
+pub(crate) struct Project {
     template: Template,
     name: Name,
     files: Vec<(String, String)>,
@@ -35,7 +35,7 @@ pub struct Project {
 
 /// Why there is no project.
 #[derive(Debug, thiserror::Error)]
-pub enum ScaffoldError {
+pub(crate) enum ScaffoldError {
     /// There are no crates of ours where they were said to be.
     #[error("{} is not there, so this is no checkout of plugin-api", .0.display())]
     NoCheckout(PathBuf),
@@ -52,7 +52,11 @@ impl Project {
     ///
     /// # Errors
     /// When the checkout is none.
-    pub fn new(template: Template, name: Name, checkout: Option<&Path>) -> Result<Self, ScaffoldError> {
+    pub(crate) fn new(
+        template: Template,
+        name: Name,
+        checkout: Option<&Path>,
+    ) -> Result<Self, ScaffoldError> {
         if template.crates.is_empty() && checkout.is_some() {
             return Err(ScaffoldError::NoCrate);
         }
@@ -106,29 +110,29 @@ impl Project {
     ///
     /// # Errors
     /// When there is something already, or it cannot be written.
-    pub fn write(&self, folder: &Path) -> Result<(), DiskError> {
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), DiskError> {
         disk::write(folder, &self.files)
     }
 
     /// The folder for it, if none is named.
-    pub fn crate_name(&self) -> String {
+    pub(crate) fn crate_name(&self) -> String {
         self.name.as_crate(self.template.suffix)
     }
 
     /// The path of the library, from the project's folder on.
-    pub fn library(&self) -> String {
+    pub(crate) fn library(&self) -> String {
         format!("{}/{DLL_PREFIX}{}{DLL_SUFFIX}", self.template.built, self.crate_name())
     }
 
     /// What to run in its folder, one after the other.
-    pub fn commands(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn commands(&self) -> impl Iterator<Item = String> {
         let words =
             |command: &&str| command.replace("LIBRARY", &self.library()).replace("NAME", self.name.as_str());
         self.template.commands.iter().map(words)
     }
 
     /// The files, by their place in the folder.
-    pub fn files(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(|(path, _)| path.as_str())
     }
 }

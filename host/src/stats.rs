@@ -3,23 +3,23 @@
 
 mod holm;
 mod isotonic;
-mod means;
+pub(crate) mod means;
 mod percentile;
 mod rank_sum;
-mod signed_rank;
+pub(crate) mod signed_rank;
 mod verdict;
-mod warm_up;
+pub(crate) mod warm_up;
 
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod simulation;
 
-pub use holm::holm;
-pub use isotonic::isotonic;
-pub use means::{Coverage, common_geometric_means, geometric_mean, median};
-pub use percentile::samples_needed;
-pub use rank_sum::Shift;
-pub use signed_rank::{CONFIDENCE, Interval, MIN_BLOCKS, PairedDifference};
-pub use verdict::{MARGIN, Verdict};
-pub use warm_up::WarmUp;
+pub(crate) use holm::holm;
+pub(crate) use isotonic::isotonic;
+pub(crate) use means::{common_geometric_means, median};
+pub(crate) use percentile::samples_needed;
+pub(crate) use rank_sum::Shift;
+pub(crate) use signed_rank::{CONFIDENCE, Interval, MIN_BLOCKS, PairedDifference};
+pub(crate) use verdict::{MARGIN, Verdict};
+pub(crate) use warm_up::WarmUp;

@@ -7,7 +7,10 @@ mod bounds;
 mod canary;
 mod census;
 mod feed;
+pub(crate) mod liar;
+pub(crate) mod load;
 mod pinned;
+pub(crate) mod protocol;
 mod reference;
 mod serial;
 mod serve;
@@ -25,11 +28,11 @@ use plugin_api::{
     WorkloadHandle, WorkloadRunner, WorkloadSpec, monotonic_nanos,
 };
 
-use crate::liar::Liar;
-use crate::load::{self, LoadError};
-use crate::protocol::{Finished, Folders, LibraryFile, Reply, Request, VERSION};
+use self::liar::Liar;
+use self::load::LoadError;
+use self::protocol::{Finished, Folders, LibraryFile, Reply, Request, VERSION};
 
-pub use serve::{COMMAND, here, main};
+pub(crate) use serve::{COMMAND, here, main};
 
 /// How long after the request an open loop starts, and twice as long as opening the workload takes.
 const START_AHEAD: Duration = Duration::from_millis(20);

@@ -14,9 +14,9 @@ mod setting;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossrun::isolate::Interrupt;
-use crossrun::protocol::{Request, VERSION};
-use crossrun::session::{Deaf, Isolation, Launch, WorkerSession};
+use crossrun::internals::run::{Deaf, Isolation, Launch, WorkerSession};
+use crossrun::internals::sandbox::Interrupt;
+use crossrun::internals::worker::{Request, VERSION};
 use plugin_api::{RunContext, WorkloadHandle, WorkloadRunner, WorkloadSpec};
 use serde_json::json;
 
@@ -85,8 +85,8 @@ fn round_trip() {
         isolation: Isolation::Process,
         executable: env!("CARGO_BIN_EXE_crossrun").into(),
         log_level: log::LevelFilter::Off,
-        limits: crossrun::isolate::Limits::usual(),
-        deadlines: crossrun::session::Deadlines::default(),
+        limits: crossrun::internals::sandbox::Limits::usual(),
+        deadlines: crossrun::internals::run::Deadlines::default(),
         interrupt: Interrupt::never(),
         cores: None,
     };

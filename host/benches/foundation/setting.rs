@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use crossrun::inspect;
-use crossrun::load;
-use crossrun::protocol::LibraryFile;
+use crossrun::internals::plugin::sha256_of;
+use crossrun::internals::worker::LibraryFile;
+use crossrun::internals::worker::load;
 use plugin_api::{HostServices, Progress, WorkloadHandle, WorkloadRunner, WorkloadSpec};
 use tempfile::TempDir;
 
@@ -33,7 +33,7 @@ impl Setting {
 
     fn library(&self, name: &str) -> LibraryFile {
         let path: PathBuf = self.folder.path().join(format!("lib{name}.so"));
-        LibraryFile { sha256: inspect::sha256_of(&path).unwrap(), path, sealed: false }
+        LibraryFile { sha256: sha256_of(&path).unwrap(), path, sealed: false }
     }
 
     /// A runner in this process.

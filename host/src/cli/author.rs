@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{Exit, Problem};
+use crate::app::ui::Ui;
+use crate::app::{Exit, Problem};
 use crate::record::command::reproduce;
 use crate::scaffold::{DiskError, Name, NameError, Project, ScaffoldError, Template};
-use crate::ui::Ui;
 
 /// Where a project is made, and what it is built on.
 #[derive(clap::Args, Debug)]

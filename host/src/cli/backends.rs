@@ -7,13 +7,14 @@ mod new;
 
 use serde_json::Value;
 
-use super::host::Host;
-use super::{Exit, GlobalArguments, Problem};
-use crate::inspect::{Inspected, Rejection};
-use crate::protocol::Folders;
-use crate::registry::survey::{Row, Status};
-use crate::session::{Fault, Isolation};
-use crate::ui::{Ui, lines, printable, table};
+use crate::app::context::Context;
+use crate::app::ui::Ui;
+use crate::app::{Exit, GlobalArguments, Problem};
+use crate::plugin::inspect::{Inspected, Rejection};
+use crate::plugin::survey::{Row, Status};
+use crate::run::session::{Fault, Isolation};
+use crate::text::{lines, printable, table};
+use crate::worker::protocol::Folders;
 
 #[derive(clap::Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -48,17 +49,17 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 }
 
 fn list(global: &GlobalArguments, probing: bool, ui: &mut Ui) -> Result<Exit, Problem> {
-    let host = Host::new(global, Isolation::Process, ui)?;
-    let mut rows = host.survey().rows.clone();
+    let context = Context::new(global, Isolation::Process, ui)?;
+    let mut rows = context.survey().rows.clone();
     let status = if probing { Status::Available } else { Status::Found };
-    rows.extend(host.survey().libraries.items().map(|library| unasked(&host, library, status)));
+    rows.extend(context.survey().libraries.items().map(|library| unasked(&context, library, status)));
     if probing {
-        rows.extend(probed(&host)?);
+        rows.extend(probed(&context)?);
     } else {
-        rows.extend(host.survey().runners.items().map(|runner| unasked(&host, runner, status)));
+        rows.extend(context.survey().runners.items().map(|runner| unasked(&context, runner, status)));
     }
-    rows.extend(missing(&host));
-    if host.interrupt().is_set() {
+    rows.extend(missing(&context));
+    if context.interrupt().is_set() {
         return Err(Problem::new(Exit::Interrupted, "interrupted"));
     }
     // Names first; what has none is last.
@@ -66,26 +67,26 @@ fn list(global: &GlobalArguments, probing: bool, ui: &mut Ui) -> Result<Exit, Pr
         let key = |row: &Row| (row.name.is_none(), row.name.clone(), row.status, row.path.clone());
         key(one).cmp(&key(other))
     });
-    let text = if ui.json() { json(&rows) } else { text(&host, &rows) };
+    let text = if ui.json() { json(&rows) } else { text(&context, &rows) };
     ui.result(&text);
     Ok(Exit::Done)
 }
 
 /// A plugin that is not asked anything. Its file is read whole only if a lock is gone by.
-fn unasked(host: &Host, plugin: &Inspected, status: Status) -> Row {
-    if host.lock().is_none() {
+fn unasked(context: &Context, plugin: &Inspected, status: Status) -> Row {
+    if context.lock().is_none() {
         return Row::of(plugin, status, None, None);
     }
-    match host.choose(plugin) {
+    match context.choose(plugin) {
         Ok(chosen) => Row { sha256: Some(chosen.sha256), ..Row::of(plugin, status, None, None) },
         Err(problem) => rejected(plugin, problem.message, problem.remedy),
     }
 }
 
 /// A row for each plugin that the lock lists, but that is not there.
-fn missing(host: &Host) -> Vec<Row> {
-    let (runners, libraries) = (host.survey().runners.names(), host.survey().libraries.names());
-    let Some(lock) = host.lock() else { return Vec::new() };
+fn missing(context: &Context) -> Vec<Row> {
+    let (runners, libraries) = (context.survey().runners.names(), context.survey().libraries.names());
+    let Some(lock) = context.lock() else { return Vec::new() };
     let absent = lock.listed().filter(|(kind, name, _)| {
         let there = if *kind == "runner" { &runners } else { &libraries };
         !there.iter().any(|found| found == name)
@@ -99,20 +100,20 @@ fn missing(host: &Host) -> Vec<Row> {
 }
 
 /// A row for each backend, all of them asked whether they could start.
-pub(super) fn probed(host: &Host) -> Result<Vec<Row>, Problem> {
-    let folders = host.folders(&format!("backends-{}", std::process::id()))?;
-    let rows = probe_all(host, &folders);
-    host.tidy(&folders);
+pub(super) fn probed(context: &Context) -> Result<Vec<Row>, Problem> {
+    let folders = context.folders(&format!("backends-{}", std::process::id()))?;
+    let rows = probe_all(context, &folders);
+    context.tidy(&folders);
     Ok(rows)
 }
 
 /// Asks every backend whether it could start: each in a worker of its own, all at once.
-fn probe_all(host: &Host, folders: &Folders) -> Vec<Row> {
+fn probe_all(context: &Context, folders: &Folders) -> Vec<Row> {
     std::thread::scope(|scope| {
-        let runners = host.survey().runners.items();
+        let runners = context.survey().runners.items();
         let probes: Vec<_> = runners
             .map(|runner| {
-                let probe = move || probe(host, runner, folders);
+                let probe = move || probe(context, runner, folders);
                 (runner, std::thread::Builder::new().spawn_scoped(scope, probe))
             })
             .collect();
@@ -122,19 +123,19 @@ fn probe_all(host: &Host, folders: &Folders) -> Vec<Row> {
                 match probing {
                     Ok(probing) => probing.join().unwrap_or_else(|_| unasked()),
                     // A machine on which no thread can be had is asked one by one.
-                    Err(_) => probe(host, runner, folders),
+                    Err(_) => probe(context, runner, folders),
                 }
             };
         probes.into_iter().map(row).collect()
     })
 }
 
-fn probe(host: &Host, runner: &Inspected, folders: &Folders) -> Row {
-    let chosen = match host.choose(runner) {
+fn probe(context: &Context, runner: &Inspected, folders: &Folders) -> Row {
+    let chosen = match context.choose(runner) {
         Ok(chosen) => chosen,
         Err(problem) => return rejected(runner, problem.message, problem.remedy),
     };
-    let answer = host.load(&chosen, folders).and_then(|mut backend| {
+    let answer = context.load(&chosen, folders).and_then(|mut backend| {
         let answer = backend.probe();
         backend.end();
         answer
@@ -159,10 +160,10 @@ fn json(rows: &[Row]) -> String {
     serde_json::to_value(rows).unwrap_or(Value::Null).to_string()
 }
 
-fn text(host: &Host, rows: &[Row]) -> String {
+fn text(context: &Context, rows: &[Row]) -> String {
     if rows.is_empty() {
-        let folders = host.survey().trace.iter().map(|looked| format!("\n  {}", looked.folder.display()));
-        let remedy = host.without_plugins().map_or_else(String::new, |(_, command)| {
+        let folders = context.survey().trace.iter().map(|looked| format!("\n  {}", looked.folder.display()));
+        let remedy = context.without_plugins().map_or_else(String::new, |(_, command)| {
             format!(
                 "an archive of crossrun has its plugins in the folder beside the executable; in the folder of its source this puts \
                  them where they are found:\n  {command}\n"

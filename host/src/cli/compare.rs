@@ -2,7 +2,7 @@
 
 mod ledger;
 mod outcome;
-pub(super) mod plan_file;
+pub(crate) mod plan_file;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -10,17 +10,18 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
-use super::host::Host;
-use super::limits::LimitArguments;
-use super::lineup::{self, Lineup};
-use super::{Exit, GlobalArguments, Problem, options};
+use crate::app::context::Context;
+use crate::app::limits::LimitArguments;
+use crate::app::participants::{self, Lineup};
+use crate::app::ui::Ui;
+use crate::app::{Exit, GlobalArguments, Problem, options};
 use crate::compare::model::Rigor;
-use crate::dispatch::rig::{Cast, Rig, Stopped};
 use crate::plan::{Block, Matrix, Plan, TrialId};
-use crate::record::{MeasurementLock, SystemProfile};
-use crate::session::Isolation;
+use crate::record::SystemProfile;
+use crate::run::rig::{Cast, Rig, Stopped};
+use crate::run::session::Isolation;
 use crate::stats::WarmUp;
-use crate::ui::{Ui, plural};
+use crate::text::plural;
 
 use ledger::Ledger;
 use plan_file::PlanFile;
@@ -141,17 +142,17 @@ impl Arguments {
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let mut host = Host::new(global, Isolation::Process, ui)?;
-    host.limit(&arguments.limits);
+    let mut context = Context::new(global, Isolation::Process, ui)?;
+    context.limit(&arguments.limits);
     let begun = match &arguments.resume {
-        Some(run) => Begun::again(&host, &arguments, run)?,
-        None => Begun::anew(&host, &arguments, ui)?,
+        Some(run) => Begun::again(&context, &arguments, run)?,
+        None => Begun::anew(&context, &arguments, ui)?,
     };
     if arguments.dry_run {
         ui.result(&outcome::preview(&begun.plan, &begun.file.matrix.warm_up, ui.json()));
         return Ok(Exit::Done);
     }
-    begun.measure(&host, &arguments, ui)
+    begun.measure(&context, &arguments, ui)
 }
 
 /// A run that is to be measured.
@@ -163,8 +164,8 @@ struct Begun {
 }
 
 impl Begun {
-    fn anew(host: &Host, arguments: &Arguments, ui: &mut Ui) -> Result<Self, Problem> {
-        let lineup = Lineup::choose(host, &arguments.backends, &arguments.workloads, arguments.setup, ui)?;
+    fn anew(context: &Context, arguments: &Arguments, ui: &mut Ui) -> Result<Self, Problem> {
+        let lineup = Lineup::choose(context, &arguments.backends, &arguments.workloads, arguments.setup, ui)?;
         let run = arguments.run_id.clone().unwrap_or_else(|| options::new_run_id(SystemTime::now()));
         let baseline = lineup.baseline(arguments.baseline.as_deref())?;
         let matrix = arguments.matrix(run, &lineup);
@@ -176,7 +177,7 @@ impl Begun {
             rigor: arguments.rigor(),
             baseline,
             insist: arguments.insist,
-            allow_untrusted: host.trust().is_anyone(),
+            allow_untrusted: context.trust().is_anyone(),
             timeout_seconds: arguments.timeout.as_secs_f64(),
             backends: lineup.performers(&plan),
             libraries: lineup.libraries(),
@@ -190,20 +191,20 @@ impl Begun {
         Ok(Self { file, plan, output_dir, done: HashSet::new() })
     }
 
-    fn again(host: &Host, arguments: &Arguments, run: &str) -> Result<Self, Problem> {
+    fn again(context: &Context, arguments: &Arguments, run: &str) -> Result<Self, Problem> {
         let output_dir = arguments.output_dir(run);
         let file = PlanFile::read(&output_dir)?;
         let plan = file.plan().map_err(|error| Problem::usage(error.to_string()))?;
-        file.check_unchanged(&plan, host)?;
+        file.check_unchanged(&plan, context)?;
         let done = ledger::recorded(&output_dir)?;
         Ok(Self { file, plan, output_dir, done })
     }
 
-    fn measure(self, host: &Host, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    fn measure(self, context: &Context, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         let Self { file, plan, output_dir, done } = self;
-        let lock = lock(host, !arguments.no_lock, ui)?;
+        let lock = context.measurement_lock(!arguments.no_lock, ui)?;
         let blocks = plan.remaining(&done);
-        let folders = host.folders(&file.matrix.run)?;
+        let folders = context.folders(&file.matrix.run)?;
         ui.note(&format!(
             "run {}: {} in {}, {} done before",
             file.matrix.run,
@@ -212,9 +213,9 @@ impl Begun {
             done.len()
         ));
         let cast = Cast {
-            launch: host.launch().clone(),
-            backends: lineup::performers(&file.backends),
-            libraries: lineup::library_files(&file.libraries),
+            launch: context.launch().clone(),
+            backends: participants::performers(&file.backends),
+            libraries: participants::library_files(&file.libraries),
             folders: folders.clone(),
             timeout: file.timeout(),
             warm_up: file.matrix.warm_up,
@@ -231,7 +232,7 @@ impl Begun {
         let stopped = measure_blocks(&mut rig, &blocks, arguments.time_budget, &mut ledger, ui);
         ui.still();
         rig.end();
-        host.tidy(&folders);
+        context.tidy(&folders);
         stopped?;
         drop(lock);
         ledger.derive_table()?;
@@ -270,14 +271,4 @@ fn measure_blocks(
         })?;
     }
     Ok(())
-}
-
-/// Waits for the right to measure.
-pub(super) fn lock(host: &Host, wanted: bool, ui: &mut Ui) -> Result<Option<MeasurementLock>, Problem> {
-    if !wanted {
-        return Ok(None);
-    }
-    let waiting = |holder: &str| ui.note(&format!("waiting until no other measurement runs ({holder})"));
-    let lock = MeasurementLock::acquire_waiting(host.data_dir(), waiting, || host.interrupt().is_set())?;
-    lock.map(Some).ok_or_else(|| Problem::new(Exit::Interrupted, "interrupted while another measurement ran"))
 }

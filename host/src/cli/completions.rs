@@ -2,8 +2,8 @@
 
 use clap_complete::Shell;
 
-use super::{Exit, Problem};
-use crate::ui::Ui;
+use crate::app::ui::Ui;
+use crate::app::{Exit, Problem};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {

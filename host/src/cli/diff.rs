@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{Exit, Problem, reports};
+use crate::app::ui::Ui;
+use crate::app::{Exit, Problem, reports};
 use crate::compare::history::{HistoryError, history};
-use crate::ui::Ui;
 
 /// Two runs are made at different times, on a machine that may have changed meanwhile: a change that this finds is a hint.
 /// To be sure, run old and new side by side in the same blocks:

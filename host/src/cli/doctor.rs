@@ -5,24 +5,25 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::backends::probed;
-use super::host::Host;
-use super::{Exit, GlobalArguments, Problem};
+use crate::app::context::Context;
+use crate::app::ui::Ui;
+use crate::app::{Exit, GlobalArguments, Problem};
 use crate::doctor::{Finding, Level, System, examine};
-use crate::registry::survey::{Row, Status};
-use crate::session::Isolation;
-use crate::ui::{Ui, lines, plural, printable, table};
+use crate::plugin::survey::{Row, Status};
+use crate::run::session::Isolation;
+use crate::text::{lines, plural, printable, table};
 
 /// How long it is watched what other machines take.
 const WATCH: Duration = Duration::from_millis(500);
 
 pub(super) fn run(global: &GlobalArguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let host = Host::new(global, Isolation::Process, ui)?;
+    let context = Context::new(global, Isolation::Process, ui)?;
     ui.doing("looking at the machine");
     let here = std::env::current_dir().map_err(|error| Problem::unexpected(&error))?;
-    let findings = examine(&System::here(), &[host.data_dir(), &here], WATCH);
+    let findings = examine(&System::here(), &[context.data_dir(), &here], WATCH);
     ui.doing("asking the backends");
-    let mut rows = host.survey().rows.clone();
-    rows.extend(probed(&host)?);
+    let mut rows = context.survey().rows.clone();
+    rows.extend(probed(&context)?);
     ui.still();
     let text = if ui.json() {
         let backends = serde_json::to_value(&rows).map_err(|error| Problem::unexpected(&error))?;

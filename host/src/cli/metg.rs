@@ -8,20 +8,21 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
-use super::host::Host;
-use super::limits::LimitArguments;
-use super::lineup::{self, Lineup};
-use super::reproduce::push;
-use super::{Exit, GlobalArguments, Problem, options};
-use crate::dispatch::rig::{Cast, Rig, Stopped};
-use crate::dispatch::sweep::Range;
+use crate::app::context::Context;
+use crate::app::limits::LimitArguments;
+use crate::app::participants::{self, Lineup};
+use crate::app::reproduce::push;
+use crate::app::ui::Ui;
+use crate::app::{Exit, GlobalArguments, Problem, options};
 use crate::plan::{Matrix, Plan, WorkloadChoice};
-use crate::protocol::Folders;
 use crate::record::writer::TRIALS;
 use crate::record::{SystemProfile, command};
-use crate::session::Isolation;
+use crate::run::rig::{Cast, Rig, Stopped};
+use crate::run::session::Isolation;
+use crate::run::sweep::Range;
 use crate::stats::WarmUp;
-use crate::ui::{Ui, plural};
+use crate::text::plural;
+use crate::worker::protocol::Folders;
 
 use ledger::{Company, Ledger};
 
@@ -161,15 +162,15 @@ impl Arguments {
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let mut host = Host::new(global, Isolation::Process, ui)?;
+    let mut context = Context::new(global, Isolation::Process, ui)?;
     let cores = cores(arguments.cores);
-    host.keep_to(cores)?;
-    host.limit(&arguments.limits);
-    let begun = Begun::new(&host, arguments, cores, ui)?;
-    let lock = super::compare::lock(&host, !arguments.no_lock, ui)?;
-    let stopped = begun.measure(&host, lock.is_some(), ui);
+    context.keep_to(cores)?;
+    context.limit(&arguments.limits);
+    let begun = Begun::new(&context, arguments, cores, ui)?;
+    let lock = context.measurement_lock(!arguments.no_lock, ui)?;
+    let stopped = begun.measure(&context, lock.is_some(), ui);
     ui.still();
-    host.tidy(&begun.folders);
+    context.tidy(&begun.folders);
     stopped?;
     drop(lock);
     outcome::report(&begun.output_dir, &arguments.again(&begun.matrix, cores), ui)
@@ -193,9 +194,9 @@ struct Begun {
 }
 
 impl Begun {
-    fn new(host: &Host, arguments: &Arguments, cores: u32, ui: &mut Ui) -> Result<Self, Problem> {
+    fn new(context: &Context, arguments: &Arguments, cores: u32, ui: &mut Ui) -> Result<Self, Problem> {
         let (range, options) = (arguments.range()?, arguments.options()?);
-        let lineup = Lineup::choose(host, &arguments.backends, &[WORKLOAD.into()], arguments.setup, ui)?;
+        let lineup = Lineup::choose(context, &arguments.backends, &[WORKLOAD.into()], arguments.setup, ui)?;
         lineup.check_builds(arguments.insist)?;
         let run = arguments.run_id.clone().unwrap_or_else(|| options::new_run_id(SystemTime::now()));
         let output_dir = arguments.output_dir.clone().unwrap_or_else(|| PathBuf::from("results").join(&run));
@@ -209,22 +210,22 @@ impl Begun {
             backends: lineup.performers(&plan),
             libraries: lineup.libraries(),
             machine: SystemProfile::collect(),
-            allow_untrusted: host.trust().is_anyone(),
-            cores: host.cores(),
+            allow_untrusted: context.trust().is_anyone(),
+            cores: context.cores(),
         };
-        let folders = host.folders(&matrix.run)?;
+        let folders = context.folders(&matrix.run)?;
         Ok(Self { matrix, plan, range, timeout: arguments.timeout, company, folders, output_dir })
     }
 
-    fn measure(&self, host: &Host, locked: bool, ui: &mut Ui) -> Result<(), Problem> {
+    fn measure(&self, context: &Context, locked: bool, ui: &mut Ui) -> Result<(), Problem> {
         let Self { matrix, plan, range, company, folders, .. } = self;
         let blocks = plural(plan.blocks.len() as u64, "block");
         let backends = plural(matrix.backends.len() as u64, "backend");
         ui.note(&format!("run {}: sweeps of {backends} in {blocks}", matrix.run));
         let mut rig = Rig::new(Cast {
-            launch: host.launch().clone(),
-            backends: lineup::performers(&company.backends),
-            libraries: lineup::library_files(&company.libraries),
+            launch: context.launch().clone(),
+            backends: participants::performers(&company.backends),
+            libraries: participants::library_files(&company.libraries),
             folders: folders.clone(),
             timeout: self.timeout,
             warm_up: matrix.warm_up,

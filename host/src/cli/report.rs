@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::{Exit, Problem, reports};
+use crate::app::ui::Ui;
+use crate::app::{Exit, Problem, reports};
 use crate::compare::granularity::model::Sweeps;
 use crate::compare::granularity::sweeps;
 use crate::compare::model::Rigor;
 use crate::compare::{Input, Options};
-use crate::ui::{Ui, plural};
+use crate::text::plural;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {

@@ -7,22 +7,22 @@ use plugin_api::workload::Outcome;
 use plugin_api::{RunResult, WorkloadSpec};
 use serde_json::Value;
 
-use super::chosen::Chosen;
-use super::host::Host;
-use super::limits::LimitArguments;
-use super::reproduce::{push, push_guards, run_words};
-use super::setup::NotReady;
-use super::{DEFAULT_BACKEND, DEFAULT_WORKLOAD, Exit, GlobalArguments, Problem};
-use super::{observe, options};
-use crate::dispatch::{self, Backend, Trial};
-use crate::judge::Judge;
-use crate::protocol::Folders;
+use super::{DEFAULT_BACKEND, DEFAULT_WORKLOAD};
+use crate::app::availability::NotReady;
+use crate::app::context::Context;
+use crate::app::limits::LimitArguments;
+use crate::app::reproduce::{push, push_guards, run_words};
+use crate::app::resolve::Chosen;
+use crate::app::ui::Ui;
+use crate::app::{Exit, GlobalArguments, Problem, observe, options};
 use crate::record::{
     Conclusion, Conditions, Kind, Observation, OpenLoop, Percentiles, SystemProfile, TrialRecord, Writer,
     command,
 };
-use crate::session::{CallError, Deaf, Isolation};
-use crate::ui::Ui;
+use crate::run::judge::Judge;
+use crate::run::session::{CallError, Deaf, Isolation};
+use crate::run::{self, Backend, Trial};
+use crate::worker::protocol::Folders;
 
 /// How long a run may take when nothing else is said.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
@@ -133,21 +133,26 @@ impl Options {
 
 pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let options = Options::resolve(arguments)?;
-    let mut host = Host::new(global, options.isolation, ui)?;
-    options.cores.map_or(Ok(()), |cores| host.keep_to(cores))?;
-    host.limit(&options.limits);
-    let runner = host.runner(&options.backend)?;
-    let library = host.workload_library(&options.spec.name)?;
-    let folders = host.folders(&options.run_id)?;
-    let mut judge = host.judge(&library, &folders)?;
-    let lock = super::compare::lock(&host, options.lock, ui)?;
-    let conditions = conditions(&host, &options, &runner, &library, &folders, lock.is_some());
-    let observation =
-        Attempt { host: &host, options: &options, runner: &runner, library: &library, folders: &folders }
-            .observe(&mut judge, ui);
+    let mut context = Context::new(global, options.isolation, ui)?;
+    options.cores.map_or(Ok(()), |cores| context.keep_to(cores))?;
+    context.limit(&options.limits);
+    let runner = context.runner(&options.backend)?;
+    let library = context.workload_library(&options.spec.name)?;
+    let folders = context.folders(&options.run_id)?;
+    let mut judge = context.judge(&library, &folders)?;
+    let lock = context.measurement_lock(options.lock, ui)?;
+    let conditions = conditions(&context, &options, &runner, &library, &folders, lock.is_some());
+    let observation = Attempt {
+        context: &context,
+        options: &options,
+        runner: &runner,
+        library: &library,
+        folders: &folders,
+    }
+    .observe(&mut judge, ui);
     ui.still();
     judge.end();
-    host.tidy(&folders);
+    context.tidy(&folders);
     let observation = observation?;
     for warning in &observation.warnings {
         ui.warning(warning);
@@ -158,7 +163,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
 }
 
 fn conditions(
-    host: &Host,
+    context: &Context,
     options: &Options,
     runner: &Chosen,
     library: &Chosen,
@@ -177,12 +182,12 @@ fn conditions(
         plugin: Some(runner.record()),
         workload_library: Some(library.record()),
         system_profile: SystemProfile::collect(),
-        command: reproduce(host, options),
+        command: reproduce(context, options),
         isolation: options.isolation.word().into(),
         locked,
-        cores: host.cores(),
+        cores: context.cores(),
         metg: None,
-        log: Some(dispatch::log_file(&folders.log_dir, &options.backend).display().to_string()),
+        log: Some(run::log_file(&folders.log_dir, &options.backend).display().to_string()),
     }
 }
 
@@ -193,7 +198,7 @@ fn with_log(mut conditions: Conditions) -> Conditions {
 }
 
 /// The command that runs this again, with every default written out.
-fn reproduce(host: &Host, options: &Options) -> String {
+fn reproduce(context: &Context, options: &Options) -> String {
     let Options { backend, spec, nodes, output_dir, timeout, limits, isolation, cores, .. } = options;
     let mut words = run_words(backend, spec, spec.seed, *nodes);
     push(&mut words, "output-dir", output_dir.display());
@@ -203,16 +208,16 @@ fn reproduce(host: &Host, options: &Options) -> String {
     if let Some(cores) = cores {
         push(&mut words, "cores", cores);
     }
-    for folder in host.explicit_folders() {
+    for folder in context.explicit_folders() {
         push(&mut words, "plugin-dir", folder.display());
     }
-    push_guards(&mut words, host.trust().is_anyone(), host.lock().map(|lock| lock.path.as_path()));
+    push_guards(&mut words, context.trust().is_anyone(), context.lock().map(|lock| lock.path.as_path()));
     command::reproduce("crossrun", words)
 }
 
 /// One attempt at a measurement.
 struct Attempt<'a> {
-    host: &'a Host,
+    context: &'a Context,
     options: &'a Options,
     runner: &'a Chosen,
     library: &'a Chosen,
@@ -222,12 +227,12 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     /// What came of it. A problem that is none of the backend's, such as a parameter out of range, is no observation.
     fn observe(&self, judge: &mut Judge, ui: &mut Ui) -> Result<Observation, Problem> {
-        let entry = super::host::entry(judge, &self.options.spec.name)?;
-        let mut backend = match self.host.load(self.runner, self.folders) {
+        let entry = crate::app::context::entry(judge, &self.options.spec.name)?;
+        let mut backend = match self.context.load(self.runner, self.folders) {
             Ok(backend) => backend,
             Err(error) => return failed(error),
         };
-        let warnings = dispatch::unknown_options(&self.options.spec, &entry, &backend);
+        let warnings = run::unknown_options(&self.options.spec, &entry, &backend);
         let expected = match self.prepare(&mut backend, judge, ui) {
             Ok(expected) => expected,
             Err(not_ready) => {
@@ -239,8 +244,9 @@ impl Attempt<'_> {
             }
         };
         let trial = self.trial();
-        let report = dispatch::run(&trial, backend, judge, expected, &mut |event| super::show(ui, event));
-        if let dispatch::Conclusion::Failed(error) = &report.conclusion {
+        let report =
+            run::run(&trial, backend, judge, expected, &mut |event| crate::app::progress::show(ui, event));
+        if let run::Conclusion::Failed(error) = &report.conclusion {
             failed(error.clone())?;
         }
         let mut observation = observe::observation(report);
@@ -263,8 +269,8 @@ impl Attempt<'_> {
     /// Makes sure that the backend could start, and computes what must come out.
     fn prepare(&self, backend: &mut Backend, judge: &mut Judge, ui: &mut Ui) -> Result<Outcome, NotReady> {
         let Options { backend: name, setup, spec, timeout, .. } = self.options;
-        super::setup::make_available(self.host, backend, name, *setup, self.folders, ui)?;
-        super::show(ui, dispatch::Event::Expecting);
+        crate::app::availability::make_available(self.context, backend, name, *setup, self.folders, ui)?;
+        crate::app::progress::show(ui, run::Event::Expecting);
         Ok(judge.expect(spec, *timeout, &mut Deaf).map_err(Problem::from)?)
     }
 }
@@ -272,7 +278,7 @@ impl Attempt<'_> {
 /// A failure of the backend is an observation; a wrong command line, a backend that is not there and an interrupt
 /// are not.
 fn failed(error: CallError) -> Result<Observation, Problem> {
-    match super::exit::exit_of(&error) {
+    match crate::app::exit::exit_of(&error) {
         Exit::TrialFailed => Ok(Observation::failed(observe::failure(error))),
         _ => Err(error.into()),
     }
@@ -326,7 +332,7 @@ fn latency_lines(open_loop: &OpenLoop) -> String {
     let Some(scheduled) = &open_loop.scheduled else {
         return "latency: none, as source and sinks do not share a clock\n".into();
     };
-    let samples = crate::ui::plural(scheduled.samples, "item");
+    let samples = crate::text::plural(scheduled.samples, "item");
     let of = [
         (format!("latency from when an item was due, of {samples}"), &open_loop.scheduled),
         ("from when it was made".into(), &open_loop.service),
@@ -350,11 +356,11 @@ fn page(options: &Options, trial: &TrialRecord) -> String {
     let mut result = RunResult::new(&record.backend, &options.spec, elapsed, count, Vec::new());
     result.scheduler_name = metadata.scheduler_name.clone().unwrap_or_default();
     let checksum = metadata.checksum.as_deref().unwrap_or_default();
-    let items = crate::ui::plural(count, "item");
+    let items = crate::text::plural(count, "item");
     let input = metadata.input_throughput.map_or_else(String::new, |rate| format!(", {rate:.1} items/s in"));
     format!(
         "{}\nverified: {items} with checksum {checksum}, as the serial oracle has them{input}\n{}recorded in {} as {}\n",
-        crate::ui::printable(&result.summary()),
+        crate::text::printable(&result.summary()),
         metadata.open_loop.as_ref().map_or_else(String::new, latency_lines),
         options.output_dir.display(),
         record.run_id,

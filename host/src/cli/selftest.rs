@@ -1,12 +1,13 @@
 //! `crossrun selftest`: whether the harness and this machine can be believed, here and now.
 
-use super::chosen::Chosen;
-use super::host::Host;
-use super::{Exit, GlobalArguments, Problem};
-use crate::liar::Lie;
-use crate::selftest::{Outcome, Setting};
-use crate::session::Isolation;
-use crate::ui::{Ui, lines, plural, printable, table};
+use crate::app::context::Context;
+use crate::app::resolve::Chosen;
+use crate::app::ui::Ui;
+use crate::app::{Exit, GlobalArguments, Problem};
+use crate::check::selftest::{Outcome, Setting};
+use crate::run::session::Isolation;
+use crate::text::{lines, plural, printable, table};
+use crate::worker::liar::Lie;
 
 /// The workload whose library has what the liar is given.
 const WORKLOAD: &str = "pipeline";
@@ -22,16 +23,19 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let host = Host::new(global, Isolation::Process, ui)?;
-    let library = host.workload_library(WORKLOAD)?;
-    let folders = host.folders("selftest")?;
-    let lock = super::compare::lock(&host, !arguments.no_lock, ui)?;
-    let setting =
-        Setting { launch: host.launch().clone(), library: library.library_file(), folders: folders.clone() };
-    let outcome = measure(&host, &setting, &library, arguments.quick, ui);
+    let context = Context::new(global, Isolation::Process, ui)?;
+    let library = context.workload_library(WORKLOAD)?;
+    let folders = context.folders("selftest")?;
+    let lock = context.measurement_lock(!arguments.no_lock, ui)?;
+    let setting = Setting {
+        launch: context.launch().clone(),
+        library: library.library_file(),
+        folders: folders.clone(),
+    };
+    let outcome = measure(&context, &setting, &library, arguments.quick, ui);
     drop(lock);
     ui.still();
-    host.tidy(&folders);
+    context.tidy(&folders);
     let outcome = outcome?;
     if ui.json() {
         let json = serde_json::to_value(&outcome).map_err(|error| Problem::unexpected(&error))?;
@@ -45,13 +49,13 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 }
 
 fn measure(
-    host: &Host,
+    context: &Context,
     setting: &Setting,
     library: &Chosen,
     quick: bool,
     ui: &mut Ui,
 ) -> Result<Outcome, Problem> {
-    let mut judge = host.judge(library, &setting.folders)?;
+    let mut judge = context.judge(library, &setting.folders)?;
     let mut nothing = |_| {};
     let mut liars = Vec::new();
     for lie in Lie::ALL {
@@ -60,7 +64,7 @@ fn measure(
     }
     ui.doing("comparing a backend with itself");
     let blocks = if quick { 7 } else { 12 };
-    let beside = setting.beside_itself(blocks, &mut judge, host.interrupt(), &mut nothing)?;
+    let beside = setting.beside_itself(blocks, &mut judge, context.interrupt(), &mut nothing)?;
     ui.doing("running nothing");
     let floor_seconds = setting.floor(if quick { 50 } else { 500 }, &mut judge, &mut nothing)?;
     judge.end();

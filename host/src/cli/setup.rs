@@ -2,16 +2,14 @@
 
 use std::path::PathBuf;
 
-use plugin_api::{Availability, SetupRequest};
+use plugin_api::SetupRequest;
 use serde_json::json;
 
-use super::chosen::Chosen;
-use super::host::Host;
-use super::{Exit, GlobalArguments, Problem};
-use crate::dispatch::Backend;
-use crate::protocol::Folders;
-use crate::session::{CallError, Isolation};
-use crate::ui::Ui;
+use crate::app::context::Context;
+use crate::app::resolve::Chosen;
+use crate::app::ui::Ui;
+use crate::app::{Exit, GlobalArguments, Problem};
+use crate::run::session::Isolation;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -28,11 +26,11 @@ pub(super) struct Arguments {
 
 /// Sets up each backend in turn; one that fails does not keep the others from it.
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let host = Host::new(global, Isolation::Process, ui)?;
+    let context = Context::new(global, Isolation::Process, ui)?;
     let request = SetupRequest { remove: arguments.remove, python: arguments.python.clone() };
     let (mut rows, mut failed) = (Vec::new(), Vec::new());
     for name in &arguments.names {
-        let done = set_up(&host, name, &request, ui);
+        let done = set_up(&context, name, &request, ui);
         let state = if done.is_err() {
             "failed"
         } else if request.remove {
@@ -40,7 +38,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         } else {
             "done"
         };
-        let lock = host.lock().filter(|_| done.is_ok()).map(|lock| lock.path.display().to_string());
+        let lock = context.lock().filter(|_| done.is_ok()).map(|lock| lock.path.display().to_string());
         let sha256 = done.as_ref().ok().map(|chosen| &chosen.sha256);
         rows.push(json!({"backend": name, "setup": state, "sha256": sha256, "locked_by": lock}));
         match done {
@@ -66,77 +64,19 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     }
 }
 
-fn set_up(host: &Host, name: &str, request: &SetupRequest, ui: &mut Ui) -> Result<Chosen, Problem> {
-    let runner = host.runner(name)?;
-    let folders = host.folders("setup")?;
-    let mut backend = host.load(&runner, &folders)?;
-    let done = with_lock(host, &mut backend, request, &runner.metadata.name, folders, ui);
+fn set_up(context: &Context, name: &str, request: &SetupRequest, ui: &mut Ui) -> Result<Chosen, Problem> {
+    let runner = context.runner(name)?;
+    let folders = context.folders("setup")?;
+    let mut backend = context.load(&runner, &folders)?;
+    let done = crate::app::availability::with_lock(
+        context,
+        &mut backend,
+        request,
+        &runner.metadata.name,
+        folders,
+        ui,
+    );
     ui.still();
     backend.end();
     done.map(|()| runner)
-}
-
-/// Runs a backend's set-up while no other process runs it.
-pub(super) fn with_lock(
-    host: &Host,
-    backend: &mut Backend,
-    request: &SetupRequest,
-    name: &str,
-    folders: Folders,
-    ui: &mut Ui,
-) -> Result<(), Problem> {
-    ui.doing(&format!("{name}: {}", if request.remove { "removing" } else { "setting up" }));
-    let _lock = host.setup_lock(name)?;
-    let done = backend.setup(request.clone(), folders, &mut |event| super::show(ui, event));
-    done.map_err(|error| {
-        let problem = Problem::from(error);
-        // Whatever kept a set-up from being done, it is the set-up that failed.
-        let exit = if problem.exit == Exit::Interrupted { Exit::Interrupted } else { Exit::SetupFailed };
-        Problem { exit, ..problem }
-    })
-}
-
-/// Why a backend is not ready to run.
-pub(super) enum NotReady {
-    /// It failed when it was asked.
-    Call(CallError),
-    /// It is not available, or could not be set up.
-    Problem(Problem),
-}
-
-impl From<CallError> for NotReady {
-    fn from(error: CallError) -> Self {
-        Self::Call(error)
-    }
-}
-
-impl From<Problem> for NotReady {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
-    }
-}
-
-/// Asks a backend whether it could start, and sets it up first if it could not and that was asked for.
-pub(super) fn make_available(
-    host: &Host,
-    backend: &mut Backend,
-    name: &str,
-    setup: bool,
-    folders: &Folders,
-    ui: &mut Ui,
-) -> Result<(), NotReady> {
-    let mut availability = backend.probe()?;
-    if setup && !availability.is_available() {
-        with_lock(host, backend, &SetupRequest::default(), name, folders.clone(), ui)?;
-        availability = backend.probe()?;
-    }
-    match availability {
-        Availability::Available => Ok(()),
-        Availability::Unavailable { reason, remedy } => {
-            let usual = || format!("crossrun setup {name}");
-            let remedy = Some(remedy).filter(|remedy| !remedy.is_empty()).unwrap_or_else(usual);
-            let message = format!("backend {name:?} is not available: {reason}");
-            Err(Problem::new(Exit::Unavailable, message).with_remedy(remedy).into())
-        }
-    }
 }

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Exit, Problem};
+use crate::app::ui::Ui;
+use crate::app::{Exit, Problem};
 use crate::record::writer::TRIALS;
 use crate::record::{Entry, Kind, Status, TrialRecord, reader};
-use crate::ui::{Ui, lines, printable, table};
+use crate::text::{lines, printable, table};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {

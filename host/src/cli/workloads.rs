@@ -7,12 +7,13 @@ use plugin_api::workload::CatalogueEntry;
 use plugin_api::{Parameter, Plan, StageKind};
 use serde_json::Value;
 
-use super::host::Host;
-use super::{Exit, GlobalArguments, Problem};
-use crate::inspect::Inspected;
-use crate::protocol::Folders;
-use crate::session::Isolation;
-use crate::ui::{Ui, lines, printable, table};
+use crate::app::context::Context;
+use crate::app::ui::Ui;
+use crate::app::{Exit, GlobalArguments, Problem};
+use crate::plugin::inspect::Inspected;
+use crate::run::session::Isolation;
+use crate::text::{lines, printable, table};
+use crate::worker::protocol::Folders;
 
 #[derive(clap::Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -33,35 +34,35 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     if let Some(Verb::New(arguments)) = &arguments.verb {
         return new::run(global, arguments, ui);
     }
-    let host = Host::new(global, Isolation::Process, ui)?;
-    let folders = host.folders(&format!("workloads-{}", std::process::id()))?;
+    let context = Context::new(global, Isolation::Process, ui)?;
+    let folders = context.folders(&format!("workloads-{}", std::process::id()))?;
     let text = match &arguments.name {
-        Some(name) => one(&host, name, &folders, ui),
-        None => Ok(all(&host, &folders, ui)),
+        Some(name) => one(&context, name, &folders, ui),
+        None => Ok(all(&context, &folders, ui)),
     };
-    host.tidy(&folders);
+    context.tidy(&folders);
     ui.result(&text?);
     Ok(Exit::Done)
 }
 
-fn one(host: &Host, name: &str, folders: &Folders, ui: &Ui) -> Result<String, Problem> {
-    let library = host.workload_library(name)?;
-    let mut judge = host.judge(&library, folders)?;
-    let entry = super::host::entry(&mut judge, name);
+fn one(context: &Context, name: &str, folders: &Folders, ui: &Ui) -> Result<String, Problem> {
+    let library = context.workload_library(name)?;
+    let mut judge = context.judge(&library, folders)?;
+    let entry = crate::app::context::entry(&mut judge, name);
     judge.end();
     let entry = entry?;
     Ok(if ui.json() { json(&entry) } else { page(&entry) })
 }
 
-fn all(host: &Host, folders: &Folders, ui: &mut Ui) -> String {
+fn all(context: &Context, folders: &Folders, ui: &mut Ui) -> String {
     let mut entries = Vec::new();
-    for library in host.survey().libraries.items() {
+    for library in context.survey().libraries.items() {
         // The same workload of a library in a later folder is shadowed.
         let leads_here = |name: &str| {
-            host.survey().workloads.get(name).is_ok_and(|leads: &Inspected| leads.path == library.path)
+            context.survey().workloads.get(name).is_ok_and(|leads: &Inspected| leads.path == library.path)
         };
         // One library that fails must not hide the others.
-        match host.choose(library).and_then(|chosen| host.catalogue(&chosen, folders)) {
+        match context.choose(library).and_then(|chosen| context.catalogue(&chosen, folders)) {
             Ok(found) => entries.extend(found.into_iter().filter(|entry| leads_here(&entry.name))),
             Err(problem) => ui.warning(&problem.line()),
         }

@@ -14,7 +14,7 @@ use crate::metg::{self, Measured, TARGET, TooEfficient, Value};
 use crate::record::{Granularity, Kind, SystemProfile};
 use crate::stats::{MIN_BLOCKS, median};
 
-pub mod model;
+pub(crate) mod model;
 #[cfg(test)]
 mod tests;
 
@@ -34,7 +34,7 @@ struct Sample<'a> {
 type Blocks<'s, 'a> = BTreeMap<(&'a str, u32), Vec<&'s Sample<'a>>>;
 
 /// Reads the records that are of sweeps; all others are passed over.
-pub fn sweeps(inputs: &[Input]) -> Sweeps {
+pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
     let samples: Vec<_> = inputs.iter().filter_map(sample).collect();
     let mut grouped: BTreeMap<(&str, u32), Blocks<'_, '_>> = BTreeMap::new();
     for sample in &samples {

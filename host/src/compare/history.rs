@@ -17,7 +17,7 @@ const VERSION: u32 = 1;
 
 /// What changed between two runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct History {
+pub(crate) struct History {
     /// The version of this format.
     pub version: u32,
     /// A change by less is none: 0.05 is 5 %.
@@ -32,7 +32,7 @@ pub struct History {
 
 /// What changed in one cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CellChange {
+pub(crate) struct CellChange {
     /// The backend.
     pub backend: String,
     /// The point, as ids have it.
@@ -55,7 +55,7 @@ pub struct CellChange {
 
 /// The runs of one cell in one recording.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Runs {
+pub(crate) struct Runs {
     /// How many were measured.
     pub trials: u32,
     /// How many of them have a figure.
@@ -67,7 +67,7 @@ pub struct Runs {
 /// What is to be thought of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ChangeCall {
+pub(crate) enum ChangeCall {
     /// Slower by more than the threshold: the whole interval says so.
     Regression,
     /// It succeeded before, and now it fails.
@@ -84,12 +84,12 @@ pub enum ChangeCall {
 
 impl ChangeCall {
     /// Whether it is a reason to stop.
-    pub fn is_regression(self) -> bool {
+    pub(crate) fn is_regression(self) -> bool {
         matches!(self, Self::Regression | Self::NowFails)
     }
 
     /// In a table.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Regression => "regression",
             Self::NowFails => "now fails",
@@ -103,7 +103,7 @@ impl ChangeCall {
 
 /// Why two recordings are not compared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HistoryError {
+pub(crate) enum HistoryError {
     /// They are of different machines, or do not say of which.
     #[error("the runs are of different machines: they differ in {}", keys.join(", "))]
     Machine {
@@ -130,7 +130,7 @@ type Cells<'t, 'a> = BTreeMap<(String, String, Option<&'a str>, u64), Vec<&'t Gr
 ///
 /// # Errors
 /// When the two cannot be compared at all.
-pub fn history(old: &[Input], new: &[Input], threshold: f64) -> Result<History, HistoryError> {
+pub(crate) fn history(old: &[Input], new: &[Input], threshold: f64) -> Result<History, HistoryError> {
     let (old, new) = (Table::new(old), Table::new(new));
     same_machine(&old, &new)?;
     let (before, mut after) = (cells(&old), cells(&new));

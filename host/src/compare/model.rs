@@ -6,11 +6,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use crate::record::{Library, SystemProfile};
-pub use crate::stats::Verdict;
+pub(crate) use crate::record::{Library, SystemProfile};
+pub(crate) use crate::stats::Verdict;
 
 /// The version of these types as JSON. New keys do not change it.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// Records, compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

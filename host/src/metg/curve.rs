@@ -8,7 +8,7 @@ const SMALLEST: usize = 3;
 
 /// A point that was measured, and whose answer is verified.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Measured {
+pub(crate) struct Measured {
     /// Seconds of one task's kernel, by the block's reference.
     pub kernel_seconds: f64,
     /// How many tasks ran.
@@ -21,19 +21,19 @@ pub struct Measured {
 
 impl Measured {
     /// The share of the cores' time that went into kernels.
-    pub fn efficiency(&self) -> f64 {
+    pub(crate) fn efficiency(&self) -> f64 {
         self.tasks as f64 * self.kernel_seconds / (f64::from(self.cores) * self.seconds)
     }
 
     /// A core's seconds for one task beside its kernel.
-    pub fn overhead(&self) -> f64 {
+    pub(crate) fn overhead(&self) -> f64 {
         self.seconds * f64::from(self.cores) / self.tasks as f64 - self.kernel_seconds
     }
 }
 
 /// A point that cannot be.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TooEfficient {
+pub(crate) struct TooEfficient {
     /// Where.
     pub kernel_seconds: f64,
     /// How efficient it would be.
@@ -47,7 +47,7 @@ pub struct TooEfficient {
 ///
 /// # Errors
 /// [`TooEfficient`] when a point is more efficient than can be.
-pub fn block_value(points: &[Measured]) -> Result<Option<Value>, TooEfficient> {
+pub(crate) fn block_value(points: &[Measured]) -> Result<Option<Value>, TooEfficient> {
     let points = in_order(points);
     if let Some(point) = points.iter().find(|point| point.efficiency() > MOST) {
         let (kernel_seconds, efficiency) = (point.kernel_seconds, point.efficiency());
@@ -67,7 +67,7 @@ pub fn block_value(points: &[Measured]) -> Result<Option<Value>, TooEfficient> {
 }
 
 /// What a task costs a core beside its kernel: the median over the three smallest kernels. Nothing for fewer.
-pub fn floor(points: &[Measured]) -> Option<f64> {
+pub(crate) fn floor(points: &[Measured]) -> Option<f64> {
     let overheads: Vec<_> = in_order(points).iter().take(SMALLEST).map(Measured::overhead).collect();
     if overheads.len() < SMALLEST { None } else { median(&overheads) }
 }

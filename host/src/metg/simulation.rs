@@ -36,12 +36,12 @@ impl Simulated {
     }
 
     fn noisy(noise: f64, seed: u64, overhead: f64) -> Self {
-        Self { noise, random: crate::plan::mix(seed) | 1, ..Self::new(overhead) }
+        Self { noise, random: crate::plan::seed::mix(seed) | 1, ..Self::new(overhead) }
     }
 
     /// Between -1 and 1.
     fn chance(&mut self) -> f64 {
-        self.random = crate::plan::mix(self.random);
+        self.random = crate::plan::seed::mix(self.random);
         (self.random >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
     }
 

@@ -12,7 +12,7 @@ const DOUBLINGS: u32 = 6;
 
 /// So many tasks of so long a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Load {
+pub(crate) struct Load {
     /// Iterations of the kernel in each task.
     pub iterations: u64,
     /// How many tasks.
@@ -21,7 +21,7 @@ pub struct Load {
 
 /// What a run is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// To warm the engine up, and to learn what a task costs; counted from 0.
     WarmUp(u32),
     /// To be a point of the curve.
@@ -29,7 +29,7 @@ pub enum Purpose {
 }
 
 /// Whatever runs tasks: a backend, or one that a test makes up.
-pub trait Bench {
+pub(crate) trait Bench {
     /// Why it cannot go on.
     type Stopped;
 
@@ -42,7 +42,7 @@ pub trait Bench {
 
 /// One sweep over kernels: each has twice the iterations of the next.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sweep {
+pub(crate) struct Sweep {
     /// How many cores there are.
     pub cores: u32,
     /// Seconds of one iteration of the kernel, by the block's reference.
@@ -63,7 +63,7 @@ impl Sweep {
     ///
     /// # Errors
     /// When the bench is to stop.
-    pub fn run<B: Bench>(&self, bench: &mut B) -> Result<(), B::Stopped> {
+    pub(crate) fn run<B: Bench>(&self, bench: &mut B) -> Result<(), B::Stopped> {
         let Some(warm) = self.warm_up(bench)? else { return Ok(()) };
         let first = self.first_rung(&warm);
         let mut expected = self.seconds_a_task(&warm, first);

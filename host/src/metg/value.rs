@@ -7,7 +7,7 @@ use crate::stats::{Interval, PairedDifference, median};
 /// A granularity, or on which side of one it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
-pub enum Value {
+pub(crate) enum Value {
     /// It was crossed between two kernels.
     At {
         /// Seconds of a kernel.
@@ -27,7 +27,7 @@ pub enum Value {
 
 /// What all blocks together say.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Estimate {
+pub(crate) struct Estimate {
     /// The granularity.
     pub value: Value,
     /// Where it lies, in seconds; from six blocks on, and only if no block has a mere bound.
@@ -38,7 +38,7 @@ pub struct Estimate {
 ///
 /// Where some blocks have a bound, so has the whole: with each bound in the place of what it bounds, the median is a bound
 /// of the median. Nothing if there are no blocks, or bounds on both sides.
-pub fn over_blocks(values: &[Value]) -> Option<Estimate> {
+pub(crate) fn over_blocks(values: &[Value]) -> Option<Estimate> {
     let (mut seconds, mut above, mut below) = (Vec::new(), false, false);
     for value in values {
         let (Value::At { seconds: it } | Value::Above { seconds: it } | Value::Below { seconds: it }) = value;

@@ -4,7 +4,7 @@ use super::{Block, Cell, Session};
 use crate::stats::WarmUp;
 
 /// What is known of how long parts take.
-pub trait Costs {
+pub(crate) trait Costs {
     /// Seconds to start, check and stop the engine of a session.
     fn session_seconds(&self, session: &Session) -> f64;
 
@@ -14,7 +14,7 @@ pub trait Costs {
 
 /// From the fewest warm-ups to the most.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Estimate {
+pub(crate) struct Estimate {
     /// Seconds if every cell settles as soon as it can.
     pub least_seconds: f64,
     /// Seconds if none ever settles.
@@ -22,7 +22,7 @@ pub struct Estimate {
 }
 
 /// How long the blocks take. Give it those that remain, for the time left.
-pub fn estimate(blocks: &[Block], warm_up: &WarmUp, costs: &impl Costs) -> Estimate {
+pub(crate) fn estimate(blocks: &[Block], warm_up: &WarmUp, costs: &impl Costs) -> Estimate {
     let mut estimate = Estimate::default();
     for session in blocks.iter().flat_map(|block| &block.sessions) {
         let runs: f64 = session.cells.iter().map(|cell| costs.run_seconds(session, cell)).sum();

@@ -58,7 +58,7 @@ pub struct WorkloadChoice {
 }
 
 /// The most measured trials of a plan: a year of runs of five minutes.
-pub const MAX_TRIALS: u64 = 100_000;
+pub(crate) const MAX_TRIALS: u64 = 100_000;
 
 /// Why there is no plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -10,7 +10,7 @@ const PREFIX: &str = "extra.";
 /// A workload and one way to run it, whatever the backend. Displayed it is the point's id, stable and readable:
 /// `pipeline/items=1000/parallelism=2/scheduler=default/iters=250`. Different points have different ids.
 #[derive(Clone, Copy, Debug)]
-pub struct Point<'a> {
+pub(crate) struct Point<'a> {
     /// The workload's name.
     pub workload: &'a str,
     /// How many items the source emits, if that is known.

@@ -3,6 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::estimate::Estimate;
+use super::seed::mix;
 use super::*;
 use crate::stats::WarmUp;
 

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 /// Program and arguments as one line for a POSIX shell, each word quoted where it must be. What is no UTF-8 is replaced
 /// by U+FFFD: such a line can be read, but not pasted.
-pub fn reproduce<A: AsRef<OsStr>>(
+pub(crate) fn reproduce<A: AsRef<OsStr>>(
     program: impl AsRef<OsStr>,
     arguments: impl IntoIterator<Item = A>,
 ) -> String {

@@ -7,10 +7,10 @@ use sha2::{Digest as _, Sha256};
 
 /// How deeply what users and plugins say may be nested: a reader of JSON takes 128 levels, of which a record needs some
 /// itself. A line that nobody can read would be a trial that is lost.
-pub const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 
 /// Whether lists and objects are nested in more than `levels` levels.
-pub fn is_deeper(value: &Value, levels: usize) -> bool {
+pub(crate) fn is_deeper(value: &Value, levels: usize) -> bool {
     let Some(left) = levels.checked_sub(1) else { return value.is_array() || value.is_object() };
     match value {
         Value::Array(values) => values.iter().any(|value| is_deeper(value, left)),
@@ -77,7 +77,7 @@ impl Config {
 }
 
 /// SHA-256 of the backend's name, as 64 hex digits in lower case.
-pub fn backend_hash(name: &str) -> String {
+pub(crate) fn backend_hash(name: &str) -> String {
     sha256_hex(name)
 }
 

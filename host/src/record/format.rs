@@ -12,10 +12,10 @@ use super::environment::SystemProfile;
 use super::latency::OpenLoop;
 
 /// The version of the format. New keys do not change it: readers keep what they do not know.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// The columns of the CSV: the keys of a [`UnifiedRecord`] without its metadata, in the same order.
-pub const COLUMNS: [&str; 15] = [
+pub(crate) const COLUMNS: [&str; 15] = [
     "backend",
     "workload",
     "run_id",
@@ -254,7 +254,7 @@ pub struct TrialRecord {
 }
 
 /// A moment as records write it: `2026-02-21T03:58:47.134641+00:00`.
-pub fn timestamp(at: SystemTime) -> String {
+pub(crate) fn timestamp(at: SystemTime) -> String {
     // A clock before the year -9999 or after 9999 is the only failure.
     let at = Timestamp::try_from(at).unwrap_or(Timestamp::UNIX_EPOCH);
     at.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string()

@@ -9,20 +9,20 @@ use std::time::Duration;
 use super::{RecordError, command};
 
 /// The file that is locked, in the data directory.
-pub const FILE: &str = "measurement.lock";
+pub(crate) const FILE: &str = "measurement.lock";
 
 /// How often a waiting measurement looks again.
 const POLL: Duration = Duration::from_millis(100);
 
 /// The right to measure. It is given back on drop, and by the kernel if the process dies. The file stays.
 #[derive(Debug)]
-pub struct MeasurementLock {
+pub(crate) struct MeasurementLock {
     file: File,
 }
 
 /// What became of an attempt to take the lock.
 #[derive(Debug)]
-pub enum Attempt {
+pub(crate) enum Attempt {
     /// It is taken.
     Held(MeasurementLock),
     /// Another measurement holds it: which, for people.
@@ -34,7 +34,7 @@ impl MeasurementLock {
     ///
     /// # Errors
     /// When the file cannot be made, written or locked.
-    pub fn acquire(data_dir: &Path) -> Result<Attempt, RecordError> {
+    pub(crate) fn acquire(data_dir: &Path) -> Result<Attempt, RecordError> {
         fs::create_dir_all(data_dir).map_err(RecordError::file("make the folder", data_dir))?;
         let path = data_dir.join(FILE);
         // Not truncated here: what stands in it is the holder's.
@@ -55,7 +55,7 @@ impl MeasurementLock {
     ///
     /// # Errors
     /// As for [`MeasurementLock::acquire`].
-    pub fn acquire_waiting(
+    pub(crate) fn acquire_waiting(
         data_dir: &Path,
         on_wait: impl FnOnce(&str),
         interrupted: impl Fn() -> bool,

@@ -14,7 +14,7 @@ use super::format::{TrialRecord, UnifiedRecord, VERSION};
 
 /// The longest line: more than a record has in which every message and metric of a plugin is as long as the channel lets
 /// through. A file without any end of line is no reason to take all memory.
-pub const MAX_LINE: u64 = 256 << 20;
+pub(crate) const MAX_LINE: u64 = 256 << 20;
 
 /// A line of a file of records. Lines are counted from 1, blank ones included.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +48,7 @@ pub struct Records<T, R = BufReader<File>> {
 ///
 /// # Errors
 /// When the file cannot be opened. The iterator yields an error for a line that is no record, and goes on after it.
-pub fn unified(path: &Path) -> Result<Records<UnifiedRecord>, RecordError> {
+pub(crate) fn unified(path: &Path) -> Result<Records<UnifiedRecord>, RecordError> {
     open(path)
 }
 
@@ -56,7 +56,7 @@ pub fn unified(path: &Path) -> Result<Records<UnifiedRecord>, RecordError> {
 ///
 /// # Errors
 /// As for [`unified`].
-pub fn trials(path: &Path) -> Result<Records<TrialRecord>, RecordError> {
+pub(crate) fn trials(path: &Path) -> Result<Records<TrialRecord>, RecordError> {
     open(path)
 }
 
@@ -140,7 +140,7 @@ impl<T, R> Records<T, R> {
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn holds_trials(path: &Path) -> Result<bool, RecordError> {
+pub(crate) fn holds_trials(path: &Path) -> Result<bool, RecordError> {
     let file = File::open(path).map_err(RecordError::file("open", path))?;
     let mut line = Vec::new();
     let read = BufReader::new(file.take(MAX_LINE)).read_until(b'\n', &mut line);

@@ -14,15 +14,15 @@ use super::journal::Journal;
 use super::reader::{self, Entry};
 
 /// Every trial, one line each.
-pub const TRIALS: &str = "trials.jsonl";
+pub(crate) const TRIALS: &str = "trials.jsonl";
 /// The measured ones in the original project's record.
-pub const UNIFIED: &str = "unified_results.jsonl";
+pub(crate) const UNIFIED: &str = "unified_results.jsonl";
 /// The same as a table, without the metadata.
-pub const TABLE: &str = "unified_results.csv";
+pub(crate) const TABLE: &str = "unified_results.csv";
 
 /// The files of one output folder. Several writers, in one process or in many, may share a folder.
 #[derive(Debug)]
-pub struct Writer {
+pub(crate) struct Writer {
     folder: PathBuf,
     trials: Journal,
     unified: Journal,
@@ -33,7 +33,7 @@ impl Writer {
     ///
     /// # Errors
     /// When the folder or a file in it cannot be made or written to.
-    pub fn open(folder: &Path) -> Result<Self, RecordError> {
+    pub(crate) fn open(folder: &Path) -> Result<Self, RecordError> {
         fs::create_dir_all(folder).map_err(RecordError::file("make the folder", folder))?;
         let trials = Journal::open(folder.join(TRIALS))?;
         let unified = Journal::open(folder.join(UNIFIED))?;
@@ -45,7 +45,7 @@ impl Writer {
     ///
     /// # Errors
     /// When the file cannot be locked or written; then the line is not in it.
-    pub fn append_trial(&mut self, trial: &TrialRecord) -> Result<(), RecordError> {
+    pub(crate) fn append_trial(&mut self, trial: &TrialRecord) -> Result<(), RecordError> {
         self.trials.append(trial)
     }
 
@@ -53,7 +53,7 @@ impl Writer {
     ///
     /// # Errors
     /// As for [`Writer::append_trial`].
-    pub fn append_unified(&mut self, record: &UnifiedRecord) -> Result<(), RecordError> {
+    pub(crate) fn append_unified(&mut self, record: &UnifiedRecord) -> Result<(), RecordError> {
         self.unified.append(record)
     }
 
@@ -61,7 +61,7 @@ impl Writer {
     ///
     /// # Errors
     /// When a line is no record, or the table cannot be written.
-    pub fn derive_csv(&mut self) -> Result<PathBuf, RecordError> {
+    pub(crate) fn derive_csv(&mut self) -> Result<PathBuf, RecordError> {
         let (folder, table) = (self.folder.as_path(), self.folder.join(TABLE));
         self.unified.exclusively(|unified| {
             let records = measured(unified.path())?;

@@ -1,7 +1,7 @@
 //! Figures as people read them: three digits that count, and a unit that fits.
 
 /// A duration: `412 ns`, `1.25 µs`, `33.0 ms`, `2.41 s`.
-pub fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     const STEPS: [(f64, &str); 4] = [(1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s")];
     stepped(seconds, &STEPS, " ")
 }

@@ -8,7 +8,7 @@ mod words;
 #[cfg(test)]
 pub(super) mod examples;
 
-pub use markdown::markdown;
-pub use text::text;
+pub(crate) use markdown::markdown;
+pub(crate) use text::text;
 
 pub(super) use words::{Line, failures, failures_of, of_cores, value};

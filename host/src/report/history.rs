@@ -2,10 +2,10 @@
 
 use super::{figure, words};
 use crate::compare::history::{CellChange, History};
-use crate::ui::{lines, plural, table};
+use crate::text::{lines, plural, table};
 
 /// A table of all cells, regressions first, and what is in one of the two only.
-pub fn history(history: &History) -> String {
+pub(crate) fn history(history: &History) -> String {
     let mut changes: Vec<&CellChange> = history.changes.iter().collect();
     changes.sort_by_key(|change| !change.call.is_regression());
     let mut table = table(["backend", "point", "old", "new", "new/old", "interval", "call"]);

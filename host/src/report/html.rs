@@ -20,7 +20,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
-pub use self::sweeps::{SweepsPage, sweeps_html};
+pub(crate) use self::sweeps::{SweepsPage, sweeps_html};
 
 use self::layout::Layout;
 use super::ReportError;

@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 use super::latency;
 use super::words::{self, Call, Line, Tone};
 use crate::compare::model::{Comparison, Point};
-use crate::ui::plural;
+use crate::text::plural;
 
 /// How many failures are told: the other formats have them all.
 const FAILURES: usize = 6;

@@ -193,7 +193,7 @@ pub(super) fn settings(point: &Point) -> String {
 /// A failure in one line: what, where, how often, and what to do.
 pub(super) fn failure(failure: &FailureGroup, row: &Row) -> String {
     let FailureGroup { phase, kind: word, message, remedy, count, .. } = failure;
-    let often = format!("{count} of {}", crate::ui::plural(row.counts.trials.into(), "trial"));
+    let often = format!("{count} of {}", crate::text::plural(row.counts.trials.into(), "trial"));
     let remedy = remedy.as_ref().map_or_else(String::new, |remedy| format!("; try: {}", line(remedy, 300)));
     format!("{} in {} ({often}): {}{remedy}", kind(word), line(phase, 40), line(message, 1000))
 }
@@ -246,7 +246,7 @@ pub(super) fn more_blocks(ratio: &Ratio) -> Option<u32> {
 fn most_blocks(comparison: &Comparison) -> Option<String> {
     let ratios = comparison.points.iter().flat_map(|point| &point.rows).filter_map(|row| row.ratio.as_ref());
     ratios.filter_map(more_blocks).max().map(|blocks| {
-        let blocks = crate::ui::plural(blocks.into(), "more block");
+        let blocks = crate::text::plural(blocks.into(), "more block");
         format!("about {blocks} would settle what is inconclusive")
     })
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
-pub enum DiskError {
+pub(crate) enum DiskError {
     /// Something is there that is no empty folder.
     #[error("{} is there already, and is no empty folder", .0.display())]
     Taken(PathBuf),

@@ -5,26 +5,26 @@ const LONGEST: usize = 64;
 
 /// A name that a plugin may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name(String);
+pub(crate) struct Name(String);
 
 /// Why a name cannot be a plugin's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no name for a plugin: it may have 1 to {LONGEST} of a-z, 0-9, _ and -")]
-pub struct NameError(String);
+pub(crate) struct NameError(String);
 
 impl Name {
     /// Takes a name as it was typed.
     ///
     /// # Errors
     /// When a plugin cannot have it.
-    pub fn parse(text: &str) -> Result<Self, NameError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, NameError> {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
         let is_name = (1..=LONGEST).contains(&text.len()) && text.chars().all(fits);
         if is_name { Ok(Self(text.to_owned())) } else { Err(NameError(text.to_owned())) }
     }
 
     /// As it was typed.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 

@@ -2,7 +2,7 @@
 
 /// A kind of project, in one language.
 #[derive(Clone, Copy, Debug)]
-pub struct Template {
+pub(crate) struct Template {
     /// Its folder in `templates`.
     pub(super) folder: &'static str,
     /// What the crate's name, and so that of the library, ends with.
@@ -29,7 +29,7 @@ const COMPARE_WORKLOAD: &str =
     "crossrun compare --workloads NAME --items 100000 --extra batch_size=1000 --quick";
 
 /// A backend in Rust.
-pub const RUST_BACKEND: Template = Template {
+pub(crate) const RUST_BACKEND: Template = Template {
     folder: "backend_rust",
     suffix: "_runner",
     copied: &[("shared/sums.rs", "src/tests/sums.rs")],
@@ -39,7 +39,7 @@ pub const RUST_BACKEND: Template = Template {
 };
 
 /// A backend on an engine in Python.
-pub const PYTHON_BACKEND: Template = Template {
+pub(crate) const PYTHON_BACKEND: Template = Template {
     folder: "backend_python",
     copied: &[("shared/sums.rs", "examples/sums.rs")],
     crates: &[API, ENGINE],
@@ -47,7 +47,7 @@ pub const PYTHON_BACKEND: Template = Template {
 };
 
 /// A library of workloads in Rust.
-pub const RUST_WORKLOADS: Template = Template {
+pub(crate) const RUST_WORKLOADS: Template = Template {
     folder: "workloads_rust",
     suffix: "_workloads",
     copied: &[],
@@ -60,7 +60,7 @@ const MAKE: [&str; 2] = ["make test", "make"];
 const SEARCH_BUILD: &str = "export CROSSRUN_PLUGIN_PATH=\"$PWD/build\"";
 
 /// A backend in C.
-pub const C_BACKEND: Template = Template {
+pub(crate) const C_BACKEND: Template = Template {
     folder: "backend_c",
     suffix: "_runner",
     copied: &[
@@ -75,7 +75,7 @@ pub const C_BACKEND: Template = Template {
 };
 
 /// A library of workloads in C.
-pub const C_WORKLOADS: Template = Template {
+pub(crate) const C_WORKLOADS: Template = Template {
     folder: "workloads_c",
     suffix: "_workloads",
     copied: &[

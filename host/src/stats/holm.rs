@@ -3,7 +3,7 @@
 /// The p-values of a family, adjusted so that one below 5 % is a false alarm in at most 5 % of families, whatever
 /// depends on what (Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6, 1979). In
 /// the order in which they came.
-pub fn holm(p_values: &[f64]) -> Vec<f64> {
+pub(crate) fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|a, b| p_values[*a].total_cmp(&p_values[*b]));
     let mut adjusted = vec![0.0; p_values.len()];

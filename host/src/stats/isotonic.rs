@@ -4,7 +4,7 @@
 /// differences. Neighbours that fall are pooled into their mean until none is left (Ayer, Brunk, Ewing, Reid and
 /// Silverman, "An empirical distribution function for sampling with incomplete information", Ann. Math. Statist. 26,
 /// 1955).
-pub fn isotonic(values: &[f64]) -> Vec<f64> {
+pub(crate) fn isotonic(values: &[f64]) -> Vec<f64> {
     let mut pools: Vec<(f64, usize)> = Vec::with_capacity(values.len());
     for value in values {
         let mut pool = (*value, 1);

@@ -20,7 +20,7 @@ pub(super) fn mean_of_two(a: f64, b: f64) -> f64 {
 /// The geometric mean: of ratios the only mean that does not depend on which side is the baseline (Fleming and
 /// Wallace, "How not to lie with statistics", CACM 29(3), 1986). Nothing for no values, or if one is not positive and
 /// finite.
-pub fn geometric_mean(ratios: &[f64]) -> Option<f64> {
+pub(crate) fn geometric_mean(ratios: &[f64]) -> Option<f64> {
     let usable = ratios.iter().all(|ratio| ratio.is_finite() && *ratio > 0.0);
     let mean = ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64;
     (usable && !ratios.is_empty()).then(|| mean.exp())
@@ -28,7 +28,7 @@ pub fn geometric_mean(ratios: &[f64]) -> Option<f64> {
 
 /// How much of a table a mean is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Coverage {
+pub(crate) struct Coverage {
     /// Rows without a gap.
     pub covered: usize,
     /// All rows.
@@ -37,7 +37,10 @@ pub struct Coverage {
 
 /// The geometric mean of each of `columns` columns, over the rows in which no column has a gap: a mean over different
 /// cells would reward whoever failed at the hard ones.
-pub fn common_geometric_means(table: &[Vec<Option<f64>>], columns: usize) -> (Vec<Option<f64>>, Coverage) {
+pub(crate) fn common_geometric_means(
+    table: &[Vec<Option<f64>>],
+    columns: usize,
+) -> (Vec<Option<f64>>, Coverage) {
     let whole = |row: &&Vec<Option<f64>>| row.len() == columns && row.iter().all(Option::is_some);
     let covered: Vec<_> = table.iter().filter(whole).collect();
     let column = |at: usize| covered.iter().filter_map(|row| row[at]).collect::<Vec<_>>();

@@ -10,7 +10,7 @@ const ERROR: f64 = 0.01;
 /// The bound is the floor of MLPerf Inference's early stopping (`loadgen/early_stopping.cc`): the least n with
 /// P(X <= 1) <= 1 % for X binomial with n draws of probability 1 - q. It is 64 for 0.9, 130 for 0.95, 662 for 0.99 and
 /// 6636 for 0.999.
-pub fn samples_needed(quantile: f64) -> Option<u64> {
+pub(crate) fn samples_needed(quantile: f64) -> Option<u64> {
     if !(quantile > 0.0 && quantile < 1.0) {
         return None;
     }

@@ -14,7 +14,7 @@ const NORMAL_QUANTILE: f64 = 1.959_963_984_540_054;
 
 /// How far one sample lies above another.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Shift {
+pub(crate) struct Shift {
     /// The median of all differences of a value of the second and one of the first (Hodges and Lehmann, 1963).
     pub estimate: f64,
     /// The exact interval; nothing with too few values, such as three and three.
@@ -23,7 +23,7 @@ pub struct Shift {
 
 impl Shift {
     /// From `old` to `new`. Nothing if one is empty or has a value that is not finite.
-    pub fn new(old: &[f64], new: &[f64]) -> Option<Self> {
+    pub(crate) fn new(old: &[f64], new: &[f64]) -> Option<Self> {
         if !old.iter().chain(new).all(|value| value.is_finite()) {
             return None;
         }

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::means::geometric_mean;
 use super::*;
 
 #[derive(Deserialize)]

@@ -7,10 +7,10 @@
 use super::means::mean_of_two;
 
 /// The confidence that an interval has at least.
-pub const CONFIDENCE: f64 = 0.95;
+pub(crate) const CONFIDENCE: f64 = 0.95;
 
 /// The fewest differences of which there is an interval: of 5, even the widest has a confidence of 93.75 % only.
-pub const MIN_BLOCKS: usize = 6;
+pub(crate) const MIN_BLOCKS: usize = 6;
 
 /// Up to so many differences probabilities are exact; the work grows with the cube of their number.
 const EXACT: usize = 200;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::signed_rank::{Interval, PairedDifference};
 
 /// Differences up to this factor, either way, count for nothing.
-pub const MARGIN: f64 = 1.05;
+pub(crate) const MARGIN: f64 = 1.05;
 
 /// More blocks than this are not proposed: nobody would run them, and the estimate behind the number is too rough.
 const MOST_MORE_BLOCKS: f64 = 100.0;

@@ -3,7 +3,7 @@
 use plugin_api::{Availability, RunnerError};
 use serde_json::{Map, Value};
 
-use crate::isolate::Bytes;
+use crate::sandbox::Bytes;
 
 /// The most bytes of a run's metrics, as JSON.
 const METRICS: u64 = 1 << 20;

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use super::pinned::{cores, stay_on};
-use crate::protocol::Canary;
+use crate::worker::protocol::Canary;
 
 /// Between two looks at the clock: about 10 µs of work.
 const ROUND: u64 = 4096;

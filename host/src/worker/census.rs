@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::protocol::Census;
+use crate::worker::protocol::Census;
 
 /// How many names are told.
 const NAMES: usize = 20;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use plugin_api::{WorkloadError, WorkloadHandle};
 
 use super::pinned::{cores, stay_on};
-use crate::protocol::CallTime;
 use crate::stats::median;
+use crate::worker::protocol::CallTime;
 
 /// At least so long on each core, however many there are.
 const LEAST: Duration = Duration::from_millis(20);

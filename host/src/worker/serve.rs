@@ -13,17 +13,17 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::spare::Spare;
 use super::{Worker, bounds};
-use crate::isolate::{Bytes, Interrupt, frame};
-use crate::protocol::{Reply, Request};
+use crate::sandbox::{Bytes, Interrupt, frame};
+use crate::worker::protocol::{Reply, Request};
 
 /// The hidden command of the worker.
-pub const COMMAND: &str = "__worker";
+pub(crate) const COMMAND: &str = "__worker";
 
 /// The channel gets a number that no plugin uses by accident.
 const CHANNEL_FD: i32 = 200;
 
 /// What the hidden command does: standard input is the channel, the rest is the log.
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -41,7 +41,7 @@ fn serve() -> io::Result<()> {
     let level = level_filter(log_level);
     log_to(&channel, level);
     let mut worker = Worker::new(channel.clone(), level);
-    channel.reply(&worker.handle(Request::Hello { version: crate::protocol::VERSION, log_level }))?;
+    channel.reply(&worker.handle(Request::Hello { version: crate::worker::protocol::VERSION, log_level }))?;
     while let Some(request) = channel.request()? {
         // The call that was to be cancelled has already been answered: there is nobody to reply to.
         if !matches!(request, Request::Cancel) {
@@ -160,7 +160,7 @@ impl log::Log for ChannelLog {
 }
 
 /// A worker in this process, which `interrupt` cancels.
-pub fn here(log_level: LevelFilter, interrupt: Interrupt) -> Worker {
+pub(crate) fn here(log_level: LevelFilter, interrupt: Interrupt) -> Worker {
     Worker::new(Arc::new(Here { interrupt, origin: Instant::now() }), log_level)
 }
 

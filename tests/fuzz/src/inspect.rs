@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::{Seek, Write};
 
-use crossrun::inspect::description::Description;
-use crossrun::inspect::{Kind, Metadata, Rejection, inspect, sha256_of};
+use crossrun::internals::plugin::Description;
+use crossrun::internals::plugin::{Kind, Metadata, Rejection, inspect, sha256_of};
 
 /// A file that ends so is as long as this says, but for a hole: nothing may be read as a whole that need not be.
 const HOLE: &[u8] = b"+hole";

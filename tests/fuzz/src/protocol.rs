@@ -4,13 +4,13 @@
 use std::io::Read;
 use std::time::SystemTime;
 
-use crossrun::isolate::frame::{self, Incoming};
-use crossrun::isolate::reports::{Report, Reports};
-use crossrun::judge::{self, Verdict};
-use crossrun::protocol::{Finished, Reply, Request};
-use crossrun::record::{
+use crossrun::internals::record::{
     Conclusion, Conditions, Entry, Kind, Observation, Phases, Resources, SystemProfile, TrialRecord, reader,
 };
+use crossrun::internals::run::judge::{self, Verdict};
+use crossrun::internals::sandbox::frame::{self, Incoming};
+use crossrun::internals::sandbox::{Report, Reports};
+use crossrun::internals::worker::{Finished, Reply, Request};
 use plugin_api::workload::Outcome;
 use plugin_api::{Digest, WorkloadSpec};
 use serde_json::Map;

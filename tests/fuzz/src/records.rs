@@ -1,9 +1,9 @@
 //! Files of records, of either kind, and what is made of them: a comparison, and every report on it.
 
-use crossrun::compare::model::{Rigor, Source};
-use crossrun::compare::{Input, Options, compare};
-use crossrun::record::{Entry, RecordError, TrialRecord, UnifiedRecord, reader};
-use crossrun::report::{self, Page, Palette};
+use crossrun::internals::compare::{Input, Options, compare};
+use crossrun::internals::compare::{Rigor, Source};
+use crossrun::internals::record::{Entry, RecordError, TrialRecord, UnifiedRecord, reader};
+use crossrun::internals::report::{self, Page, Palette};
 
 /// What must hold for any bytes.
 pub fn check(data: &[u8]) {
@@ -74,12 +74,13 @@ fn check_comparison(inputs: &[Input], rigor: Rigor) {
         assert_eq!((counts.trials, row.samples.len()), (ended, ended as usize));
         if let Some(ratio) = &row.ratio {
             assert!(ratio.estimate > 0.0, "{ratio:?}");
-            let within = |interval: &crossrun::compare::model::RatioInterval| interval.low <= interval.high;
+            let within =
+                |interval: &crossrun::internals::compare::RatioInterval| interval.low <= interval.high;
             assert!(ratio.interval.as_ref().is_none_or(within), "{ratio:?}");
         }
     }
     let json = report::json(&comparison).unwrap();
-    serde_json::from_str::<crossrun::compare::model::Comparison>(&json).unwrap();
+    serde_json::from_str::<crossrun::internals::compare::Comparison>(&json).unwrap();
     let page = Page { comparison: &comparison, generated_at: "now", command: None };
     let texts = [
         report::text(&comparison, &Palette::plain(), 100),

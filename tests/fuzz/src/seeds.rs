@@ -2,8 +2,8 @@
 //!
 //! Real plugins are megabytes, so the library here has only what inspection looks at, byte by byte.
 
-use crossrun::isolate::frame;
-use crossrun::protocol::{Finished, Folders, LibraryFile, Reply, Request};
+use crossrun::internals::sandbox::frame;
+use crossrun::internals::worker::{Finished, Folders, LibraryFile, Reply, Request};
 use plugin_api::{BatchBuilder, Progress, RunnerError, Session, WorkloadSpec};
 use serde_json::{Value, json};
 
@@ -375,7 +375,7 @@ fn specs(seeds: &mut Seeds) {
     let matrix = json!({"run": "r", "backends": [{"name": "a", "runs": "a"}, {"name": "b", "runs": "b"}],
         "workloads": [{"name": "null", "items": [10, 20], "extra": {"x": 1}}], "schedulers": ["default"],
         "parallelisms": [1, 2], "nodes": 1, "options": {}, "blocks": 3, "seed": 42,
-        "warm_up": crossrun::stats::WarmUp::default(), "aa": "a"});
+        "warm_up": crossrun::internals::stats::WarmUp::default(), "aa": "a"});
     let library = json!({"path": "liba.so", "sha256": "ab", "version": "1.0.0", "build": {}});
     let plan = json!({"version": 1, "plan_hash": "ab", "rigor": "quick", "baseline": "a", "insist": false,
         "timeout_seconds": 600.0, "backends": {"a": {"name": "a", "library": library}}, "libraries": {"null": library},

@@ -1,6 +1,6 @@
 //! Two things measured in turns.
 
-use crossrun::stats::{PairedDifference, median};
+use crossrun::internals::stats::{PairedDifference, median};
 
 /// How wide the name of a row is.
 const NAME: usize = 72;

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::cli::chosen::rejected;
-use crate::cli::host::Host;
-use crate::cli::{Exit, GlobalArguments, Problem};
-use crate::conformance::{self, CHECKS, Check, Finding, Outcome, Plugin, Setting, Summary, Target};
-use crate::inspect::{Inspected, inspect};
-use crate::protocol::LibraryFile;
-use crate::session::Isolation;
-use crate::ui::{Ui, lines, printable, table};
+use crate::app::context::Context;
+use crate::app::resolve::rejected;
+use crate::app::ui::Ui;
+use crate::app::{Exit, GlobalArguments, Problem};
+use crate::check::{self, CHECKS, Check, Finding, Outcome, Plugin, Setting, Summary, Target};
+use crate::plugin::inspect::{Inspected, inspect};
+use crate::run::session::Isolation;
+use crate::text::{lines, printable, table};
+use crate::worker::protocol::LibraryFile;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -36,7 +37,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let chosen = conformance::pattern::choose(&arguments.include, &arguments.exclude).map_err(|pattern| {
+    let chosen = check::pattern::choose(&arguments.include, &arguments.exclude).map_err(|pattern| {
         Problem::usage(format!("{pattern:?} names no check")).with_remedy("crossrun backends check --list")
     })?;
     let file = match &arguments.file {
@@ -46,20 +47,20 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
             return Ok(Exit::Done);
         }
     };
-    let host = Host::new(global, Isolation::Process, ui)?;
-    let target = target(&host, file)?;
-    let libraries = libraries(&host, &arguments.workloads)?;
-    let folders = host.folders(&format!("check-{}", std::process::id()))?;
+    let context = Context::new(global, Isolation::Process, ui)?;
+    let target = target(&context, file)?;
+    let libraries = libraries(&context, &arguments.workloads)?;
+    let folders = context.folders(&format!("check-{}", std::process::id()))?;
     let setting = Setting {
-        launch: host.launch().clone(),
+        launch: context.launch().clone(),
         folders: folders.clone(),
         target: target.clone(),
         libraries,
-        backends: backends(&host),
+        backends: backends(&context),
     };
     let findings = make(setting, &chosen, arguments.junit, ui);
-    host.tidy(&folders);
-    if host.interrupt().is_set() {
+    context.tidy(&folders);
+    if context.interrupt().is_set() {
         return Err(Problem::new(Exit::Interrupted, "interrupted"));
     }
     tell(&target, &findings, arguments.junit, ui)?;
@@ -91,35 +92,35 @@ fn list(chosen: &[&Check], ui: &mut Ui) {
 
 /// What the file is. One that is no plugin is checked too, and fails; one that is not there, or that somebody else could
 /// have written, is not.
-fn target(host: &Host, file: &Path) -> Result<Target, Problem> {
+fn target(context: &Context, file: &Path) -> Result<Target, Problem> {
     let missing = |error: std::io::Error| {
         Problem::new(Exit::Unavailable, format!("{}: cannot be read: {error}", file.display()))
     };
     let path = file.canonicalize().map_err(missing)?;
-    let trusted = host.trust().check_file(&path);
+    let trusted = context.trust().check_file(&path);
     trusted.map_err(|distrust| rejected(&path, distrust.into()))?;
     let plugin = match inspect(&path) {
-        Ok(inspected) => Ok(plugin(host, &inspected)?),
+        Ok(inspected) => Ok(plugin(context, &inspected)?),
         Err(rejection) => Err(rejection),
     };
     Ok(Target { path, plugin })
 }
 
-fn plugin(host: &Host, inspected: &Inspected) -> Result<Plugin, Problem> {
-    let chosen = host.choose(inspected)?;
+fn plugin(context: &Context, inspected: &Inspected) -> Result<Plugin, Problem> {
+    let chosen = context.choose(inspected)?;
     Ok(Plugin { library: chosen.library_file(), metadata: chosen.metadata })
 }
 
 /// The libraries of workloads that were named, and those that are found.
-fn libraries(host: &Host, named: &[PathBuf]) -> Result<Vec<LibraryFile>, Problem> {
+fn libraries(context: &Context, named: &[PathBuf]) -> Result<Vec<LibraryFile>, Problem> {
     let mut libraries = Vec::new();
     for file in named {
-        host.trust().check_file(file).map_err(|distrust| rejected(file, distrust.into()))?;
+        context.trust().check_file(file).map_err(|distrust| rejected(file, distrust.into()))?;
         let inspected = inspect(file).map_err(|rejection| rejected(file, rejection))?;
-        libraries.push(host.choose(&inspected)?.library_file());
+        libraries.push(context.choose(&inspected)?.library_file());
     }
-    for library in host.survey().libraries.items() {
-        let found = host.choose(library)?.library_file();
+    for library in context.survey().libraries.items() {
+        let found = context.choose(library)?.library_file();
         if !libraries.iter().any(|known: &LibraryFile| known.sha256 == found.sha256) {
             libraries.push(found);
         }
@@ -128,12 +129,12 @@ fn libraries(host: &Host, named: &[PathBuf]) -> Result<Vec<LibraryFile>, Problem
 }
 
 /// The backends that are found. What cannot be loaded is told by the listing.
-fn backends(host: &Host) -> Vec<(String, LibraryFile)> {
+fn backends(context: &Context) -> Vec<(String, LibraryFile)> {
     let named = |runner: &Inspected| {
-        let chosen = host.choose(runner).ok()?;
+        let chosen = context.choose(runner).ok()?;
         Some((chosen.metadata.name.clone(), chosen.library_file()))
     };
-    host.survey().runners.items().filter_map(named).collect()
+    context.survey().runners.items().filter_map(named).collect()
 }
 
 fn make(setting: Setting, chosen: &[&'static Check], junit: bool, ui: &mut Ui) -> Vec<Finding> {
@@ -150,7 +151,7 @@ fn make(setting: Setting, chosen: &[&'static Check], junit: bool, ui: &mut Ui) -
             ui.result(&line(finding));
         }
     };
-    let findings = conformance::run(setting, chosen, &mut before, &mut after);
+    let findings = check::run(setting, chosen, &mut before, &mut after);
     ui.borrow_mut().still();
     findings
 }
@@ -179,8 +180,7 @@ fn line(finding: &Finding) -> String {
 fn tell(target: &Target, findings: &[Finding], junit: bool, ui: &mut Ui) -> Result<(), Problem> {
     if junit {
         let name = target.plugin.as_ref().map_or("unknown", |plugin| &plugin.metadata.name);
-        let document =
-            conformance::junit::document(name, findings).map_err(|error| Problem::unexpected(&error))?;
+        let document = check::junit::document(name, findings).map_err(|error| Problem::unexpected(&error))?;
         ui.result(&document);
     } else if ui.json() {
         ui.result(&object(target, findings).to_string());

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::cli::chosen::rejected;
-use crate::cli::{Exit, GlobalArguments, Problem};
-use crate::discover::Trust;
-use crate::inspect::description::{Description, Format};
-use crate::ui::{Ui, printable};
+use crate::app::resolve::rejected;
+use crate::app::ui::Ui;
+use crate::app::{Exit, GlobalArguments, Problem};
+use crate::plugin::inspect::description::{Description, Format};
+use crate::plugin::trust::Trust;
+use crate::text::printable;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -60,7 +61,7 @@ fn facts(description: &Description) -> Vec<(&'static str, Option<String>)> {
         ("workloads", Some(description.workloads.join(", ")).filter(|names| !names.is_empty())),
         (
             "plugin-api",
-            abi.plugin_api.as_ref().map(|api| format!("{api} (this host: {})", abi.host_plugin_api)),
+            abi.plugin_api.as_ref().map(|api| format!("{api} (this context: {})", abi.host_plugin_api)),
         ),
         ("header", abi.runner_header.as_ref().map(|version| format!("abi_stable {version}"))),
         ("ABI", abi.backend_abi.as_ref().map(|version| format!("backend C ABI {version}"))),

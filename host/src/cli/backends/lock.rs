@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::cli::chosen::{rejected, renew_command, unlocked, usual_lock_file};
-use crate::cli::host::Host;
-use crate::cli::{Exit, GlobalArguments, Problem};
-use crate::inspect::Identified;
-use crate::registry::lock_file::{Difference, LockFile};
-use crate::registry::survey::Status;
-use crate::session::Isolation;
-use crate::ui::{Ui, lines, plural, printable, table};
+use crate::app::context::Context;
+use crate::app::resolve::{rejected, renew_command, unlocked, usual_lock_file};
+use crate::app::ui::Ui;
+use crate::app::{Exit, GlobalArguments, Problem};
+use crate::plugin::inspect::Identified;
+use crate::plugin::lock_file::{Difference, LockFile};
+use crate::plugin::survey::Status;
+use crate::run::session::Isolation;
+use crate::text::{lines, plural, printable, table};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -29,12 +30,12 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
             "--locked goes by a lock, `backends lock` makes one: give one of the two",
         ));
     }
-    let host = Host::new(global, Isolation::Process, ui)?;
-    let path = arguments.output.clone().unwrap_or_else(|| usual_lock_file(host.data_dir()));
-    let plugins = identified(&host)?;
+    let context = Context::new(global, Isolation::Process, ui)?;
+    let path = arguments.output.clone().unwrap_or_else(|| usual_lock_file(context.data_dir()));
+    let plugins = identified(&context)?;
     let now = LockFile::of(&plugins);
     if arguments.check {
-        let renew = renew_command(global, &path, host.data_dir());
+        let renew = renew_command(global, &path, context.data_dir());
         let before = LockFile::read(&path).map_err(|error| unlocked(&error).with_remedy(&renew))?;
         return Ok(check(&path, &before.differences(&now), &renew, ui));
     }
@@ -42,7 +43,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         let message = "there is no plugin to lock";
         return Err(Problem::new(Exit::Unavailable, message).with_remedy("crossrun backends"));
     }
-    for row in host.survey().rows.iter().filter(|row| row.status == Status::Rejected) {
+    for row in context.survey().rows.iter().filter(|row| row.status == Status::Rejected) {
         let reason = row.reason.as_deref().unwrap_or_default();
         ui.note(&format!("left out: {}: {reason}", row.path.display()));
     }
@@ -52,9 +53,9 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 }
 
 /// Every plugin that a name leads to.
-fn identified(host: &Host) -> Result<Vec<Identified>, Problem> {
-    let plugins = host.survey().runners.items().chain(host.survey().libraries.items());
-    let identify = |plugin: &crate::inspect::Inspected| {
+fn identified(context: &Context) -> Result<Vec<Identified>, Problem> {
+    let plugins = context.survey().runners.items().chain(context.survey().libraries.items());
+    let identify = |plugin: &crate::plugin::inspect::Inspected| {
         plugin.identify().map_err(|rejection| rejected(&plugin.path, rejection))
     };
     plugins.map(identify).collect()

@@ -1,11 +1,12 @@
 //! `crossrun backends new`: a project for a backend of one's own.
 
+use crate::app::context::Context;
+use crate::app::ui::Ui;
+use crate::app::{Exit, GlobalArguments, Problem};
+use crate::cli::DEFAULT_BACKEND;
 use crate::cli::author::{PlaceArguments, free_name, make};
-use crate::cli::host::Host;
-use crate::cli::{DEFAULT_BACKEND, Exit, GlobalArguments, Problem};
+use crate::run::session::Isolation;
 use crate::scaffold::{C_BACKEND, PYTHON_BACKEND, RUST_BACKEND, Template};
-use crate::session::Isolation;
-use crate::ui::Ui;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -29,8 +30,8 @@ enum Language {
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let host = Host::new(global, Isolation::Process, ui)?;
-    let mut taken = host.survey().runners.names();
+    let context = Context::new(global, Isolation::Process, ui)?;
+    let mut taken = context.survey().runners.names();
     taken.push(DEFAULT_BACKEND.to_owned());
     let name = free_name(&arguments.name, "backend", &taken)?;
     make(arguments.lang.template(), name, &arguments.place, ui)

@@ -7,15 +7,16 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::plan_file::PlanFile;
-use crate::cli::Problem;
-use crate::cli::trials::Circumstances;
-use crate::dispatch::Event;
-use crate::dispatch::rig::{Done, Happening, Purpose};
+use crate::app::Problem;
+use crate::app::trials::Circumstances;
+use crate::app::ui::Ui;
 use crate::plan::TrialId;
-use crate::protocol::Folders;
 use crate::record::writer::TRIALS;
 use crate::record::{Entry, Kind, Status, TrialRecord, Writer, command, reader};
-use crate::ui::{Ui, printable};
+use crate::run::Event;
+use crate::run::rig::{Done, Happening, Purpose};
+use crate::text::printable;
+use crate::worker::protocol::Folders;
 
 /// The trials that are recorded in `folder` and need not be run again.
 pub(super) fn recorded(folder: &Path) -> Result<HashSet<TrialId>, Problem> {
@@ -89,7 +90,7 @@ impl<'a> Ledger<'a> {
             }
             // The line above says what runs; a bar for each run would hide how far the whole is.
             Happening::Event(Event::Log(level, target, message)) => {
-                crate::cli::show(ui, Event::Log(level, target, message));
+                crate::app::progress::show(ui, Event::Log(level, target, message));
             }
             Happening::Event(_) | Happening::Referenced(..) => {}
             Happening::Done(done) => self.done(*done, ui)?,

@@ -5,13 +5,14 @@ use std::path::Path;
 use serde_json::json;
 
 use super::plan_file::PlanFile;
-use crate::cli::{Exit, Problem, reports};
+use crate::app::ui::Ui;
+use crate::app::{Exit, Problem, reports};
 use crate::compare;
 use crate::compare::model::{Comparison, SampleStatus};
 use crate::plan::{Cell, Costs, Plan, Session, estimate};
 use crate::record::writer::TRIALS;
 use crate::stats::WarmUp;
-use crate::ui::{Ui, plural};
+use crate::text::plural;
 
 /// The page that people open.
 const PAGE: &str = "report.html";

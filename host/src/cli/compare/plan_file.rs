@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cli::host::Host;
-use crate::cli::lineup::Part;
-use crate::cli::{Exit, Problem};
+use crate::app::context::Context;
+use crate::app::participants::Part;
+use crate::app::{Exit, Problem};
 use crate::compare::model::Rigor;
-use crate::inspect;
 use crate::plan::{Matrix, Plan, PlanError};
+use crate::plugin::inspect;
 use crate::record::{Library, SystemProfile};
 
 /// The version of the file.
@@ -104,7 +104,7 @@ impl PlanFile {
 
     /// Only what is the same, and may still be loaded, may be gone on with: otherwise the rows of one run would not belong
     /// together.
-    pub(super) fn check_unchanged(&self, plan: &Plan, host: &Host) -> Result<(), Problem> {
+    pub(super) fn check_unchanged(&self, plan: &Plan, context: &Context) -> Result<(), Problem> {
         let changed = |what: String| {
             Problem::new(Exit::Invalid, format!("run {} cannot be resumed: {what}", self.matrix.run))
                 .with_remedy("crossrun compare, as a new run")
@@ -118,7 +118,7 @@ impl PlanFile {
         }
         let libraries = self.backends.values().map(|part| &part.library).chain(self.libraries.values());
         for library @ Library { path, sha256, .. } in libraries {
-            host.check_recorded(library)?;
+            context.check_recorded(library)?;
             match inspect::sha256_of(Path::new(path)) {
                 Ok(now) if now == *sha256 => {}
                 Ok(_) => return Err(changed(format!("{path} is another file now"))),

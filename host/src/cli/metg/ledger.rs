@@ -6,17 +6,18 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::cli::Problem;
-use crate::cli::lineup::Part;
-use crate::cli::trials::Circumstances;
-use crate::dispatch::Event;
-use crate::dispatch::rig::{Done, Happening, Purpose};
+use crate::app::Problem;
+use crate::app::participants::Part;
+use crate::app::trials::Circumstances;
+use crate::app::ui::Ui;
 use crate::metg::Measured;
 use crate::plan::{Cell, Plan};
-use crate::protocol::Folders;
 use crate::record::{Granularity, Kind, Library, Status, SystemProfile, TrialRecord, Writer};
 use crate::report::duration;
-use crate::ui::{Ui, printable};
+use crate::run::Event;
+use crate::run::rig::{Done, Happening, Purpose};
+use crate::text::printable;
+use crate::worker::protocol::Folders;
 
 /// Who takes part, with what, and where.
 pub(super) struct Company {
@@ -92,7 +93,7 @@ impl<'a> Ledger<'a> {
             }
             // The line above says what runs; a bar for each run would hide how far the whole is.
             Happening::Event(Event::Log(level, target, message)) => {
-                crate::cli::show(ui, Event::Log(level, target, message));
+                crate::app::progress::show(ui, Event::Log(level, target, message));
             }
             Happening::Event(_) => {}
             Happening::Done(done) => self.done(*done, ui)?,

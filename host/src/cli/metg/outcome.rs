@@ -4,13 +4,13 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::cli::{Exit, Problem, reports};
+use crate::app::ui::Ui;
+use crate::app::{Exit, Problem, reports};
 use crate::compare::granularity::model::{Outcome, Sweeps};
 use crate::compare::granularity::sweeps;
 use crate::compare::model::SampleStatus;
 use crate::record::writer::TRIALS;
 use crate::report::granularity;
-use crate::ui::Ui;
 
 /// The page that people open.
 const PAGE: &str = "report.html";

@@ -1,11 +1,11 @@
 //! `crossrun workloads new`: a project for workloads of one's own.
 
+use crate::app::context::Context;
+use crate::app::ui::Ui;
+use crate::app::{Exit, GlobalArguments, Problem};
 use crate::cli::author::{PlaceArguments, free_name, make};
-use crate::cli::host::Host;
-use crate::cli::{Exit, GlobalArguments, Problem};
+use crate::run::session::Isolation;
 use crate::scaffold::{C_WORKLOADS, RUST_WORKLOADS};
-use crate::session::Isolation;
-use crate::ui::Ui;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -27,10 +27,10 @@ enum Language {
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let host = Host::new(global, Isolation::Process, ui)?;
-    let mut taken = host.survey().workloads.names();
+    let context = Context::new(global, Isolation::Process, ui)?;
+    let mut taken = context.survey().workloads.names();
     // `crossrun workloads new` is this command, and shows no workload.
-    taken.extend(host.survey().libraries.names().into_iter().chain(["new".to_owned()]));
+    taken.extend(context.survey().libraries.names().into_iter().chain(["new".to_owned()]));
     let name = free_name(&arguments.name, "workload", &taken)?;
     let template = match arguments.lang {
         Language::Rust => RUST_WORKLOADS,

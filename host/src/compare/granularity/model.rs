@@ -8,11 +8,11 @@ use crate::metg::Value;
 use crate::record::{Library, SystemProfile};
 
 /// The version of this model's JSON.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// What sweeps came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Sweeps {
+pub(crate) struct Sweeps {
     /// [`VERSION`].
     pub version: u32,
     /// The share of the cores' time that must go into kernels.
@@ -27,7 +27,7 @@ pub struct Sweeps {
 
 /// One backend on so many cores.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Row {
+pub(crate) struct Row {
     /// Its name.
     pub backend: String,
     /// On how many cores.
@@ -54,7 +54,7 @@ pub struct Row {
 
 /// One sweep of one backend.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Block {
+pub(crate) struct Block {
     /// Which, from 0.
     pub block: u32,
     /// Seconds of one iteration of the kernel, by the serial reference of this block.
@@ -69,7 +69,7 @@ pub struct Block {
 
 impl Block {
     /// Its value or bound, if it has one.
-    pub fn value(&self) -> Option<Value> {
+    pub(crate) fn value(&self) -> Option<Value> {
         match self.outcome {
             Outcome::Value { value } => Some(value),
             Outcome::Invalid { .. } | Outcome::Failed { .. } => None,
@@ -80,7 +80,7 @@ impl Block {
 /// What a sweep came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// A value, or a bound.
     Value {
         /// Seconds of a kernel.
@@ -108,7 +108,7 @@ pub enum Outcome {
 
 /// A measured trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Point {
+pub(crate) struct Point {
     /// Where its record stands.
     pub source: Source,
     /// How it ended.
@@ -131,7 +131,7 @@ pub struct Point {
 
 /// A kernel, over all blocks that have it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Step {
+pub(crate) struct Step {
     /// Its iterations.
     pub iterations: u64,
     /// The median of its seconds.

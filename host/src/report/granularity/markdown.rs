@@ -8,7 +8,7 @@ use crate::report::markdown::{escaped, list};
 use crate::report::words::line;
 
 /// The table, with what failed and what one must know.
-pub fn markdown(sweeps: &Sweeps) -> String {
+pub(crate) fn markdown(sweeps: &Sweeps) -> String {
     let mut page = String::from("# METG\n");
     if sweeps.rows.is_empty() {
         return page + "\nThere are no records of a sweep.\n";

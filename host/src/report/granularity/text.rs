@@ -15,7 +15,7 @@ const TOLD: usize = 6;
 const NAME: usize = 16;
 
 /// The table, the chart of all backends, and what one must know, in lines of at most `width` characters.
-pub fn text(sweeps: &Sweeps, palette: &Palette, width: usize) -> String {
+pub(crate) fn text(sweeps: &Sweeps, palette: &Palette, width: usize) -> String {
     if sweeps.rows.is_empty() {
         return "there are no records of a sweep\n".into();
     }

@@ -116,5 +116,5 @@ fn reason(outcome: &Outcome) -> Option<String> {
 pub(in crate::report) fn of_cores(sweeps: &Sweeps) -> Option<String> {
     let cores = sweeps.rows.first()?.cores;
     let same = sweeps.rows.iter().all(|row| row.cores == cores);
-    same.then(|| crate::ui::plural(cores.into(), "core"))
+    same.then(|| crate::text::plural(cores.into(), "core"))
 }

@@ -300,7 +300,7 @@ fn chart(kind: &Kind, group: &Group<'_>, layout: &Layout<'_>) -> Option<Chart> {
             [part(low), part(high - low)]
         }),
         points: shown.iter().map(lines).collect(),
-        left_out: (left_out > 0).then(|| crate::ui::plural(left_out as u64, "more row")),
+        left_out: (left_out > 0).then(|| crate::text::plural(left_out as u64, "more row")),
     })
 }
 

@@ -6,7 +6,7 @@ use super::layout::{Group, Layout, Placed};
 use crate::compare::model::{Comparison, Rigor, Row, Warning};
 use crate::report::figure;
 use crate::report::words::{self, Call, Line};
-use crate::ui::plural;
+use crate::text::plural;
 
 #[derive(Serialize)]
 pub(super) struct Summary {

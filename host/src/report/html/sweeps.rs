@@ -29,7 +29,7 @@ const LOOKS: usize = 8;
 
 /// What sweeps came to, and what else stands on their page.
 #[derive(Clone, Copy, Debug)]
-pub struct SweepsPage<'a> {
+pub(crate) struct SweepsPage<'a> {
     /// What is shown.
     pub sweeps: &'a Sweeps,
     /// When the page was made, as it is to be read.
@@ -42,7 +42,7 @@ pub struct SweepsPage<'a> {
 ///
 /// # Errors
 /// [`ReportError::Page`] when the template fails, which no sweep makes it do.
-pub fn sweeps_html(page: &SweepsPage<'_>) -> Result<String, ReportError> {
+pub(crate) fn sweeps_html(page: &SweepsPage<'_>) -> Result<String, ReportError> {
     let SweepsPage { sweeps, generated_at, command } = *page;
     let blocks = sweeps.rows.iter().map(|row| row.blocks.len()).max().unwrap_or_default();
     let view = View {
@@ -50,7 +50,7 @@ pub fn sweeps_html(page: &SweepsPage<'_>) -> Result<String, ReportError> {
         generated_at,
         command,
         on: of_cores(sweeps),
-        blocks: crate::ui::plural(blocks as u64, "block"),
+        blocks: crate::text::plural(blocks as u64, "block"),
         notes: sweeps.warnings.iter().map(|warning| line(warning, 1000)).collect(),
         failures: failures(sweeps),
         rows: sweeps.rows.iter().enumerate().map(|(number, row)| entry(number, row)).collect(),

@@ -11,8 +11,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossrun::protocol::LibraryFile;
-use crossrun::{inspect, load};
+use crossrun::internals::plugin::sha256_of;
+use crossrun::internals::worker::LibraryFile;
+use crossrun::internals::worker::load;
 use plugin_api::{HostServices, Progress, RunContext, WorkloadHandle, WorkloadSpec};
 
 use peers::{Engine, Pair, Point, heading};
@@ -81,7 +82,7 @@ fn timed<T>(mut body: impl FnMut() -> T) -> f64 {
 }
 
 fn library(path: PathBuf) -> LibraryFile {
-    LibraryFile { sha256: inspect::sha256_of(&path).unwrap(), path, sealed: false }
+    LibraryFile { sha256: sha256_of(&path).unwrap(), path, sealed: false }
 }
 
 fn context(workload: &WorkloadHandle) -> RunContext {

@@ -1,0 +1,20 @@
+//! What verbs share: the context that they work in, which plugins names lead to, who takes part, limits, exit codes, and
+//! the terminal.
+
+pub(crate) mod availability;
+pub(crate) mod context;
+pub(crate) mod exit;
+pub(crate) mod global;
+pub(crate) mod limits;
+pub(crate) mod observe;
+pub(crate) mod options;
+pub(crate) mod participants;
+pub(crate) mod progress;
+pub(crate) mod reports;
+pub(crate) mod reproduce;
+pub(crate) mod resolve;
+pub(crate) mod trials;
+pub(crate) mod ui;
+
+pub(crate) use exit::{Exit, Problem};
+pub(crate) use global::GlobalArguments;

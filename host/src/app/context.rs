@@ -1,0 +1,374 @@
+//! What every verb stands on: the folders, what was found in them, and workers.
+
+use std::collections::HashMap;
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use plugin_api::workload::CatalogueEntry;
+
+use super::limits::{self, LimitArguments};
+use super::resolve::{self, Chosen, Lock};
+use super::{Exit, GlobalArguments, Problem};
+use crate::app::ui::Ui;
+use crate::plugin::discover::{Environment, Looked, Outcome, PLUGINS, Search};
+use crate::plugin::inspect::Inspected;
+use crate::plugin::registry::GetError;
+use crate::plugin::survey::{Row, Status, Survey};
+use crate::plugin::trust::Trust;
+use crate::plugin::trust::has_raised_privileges;
+use crate::record::command::reproduce;
+use crate::record::{Library, MeasurementLock};
+use crate::run::judge::Judge;
+use crate::run::session::{CallError, Deaf, Isolation, Launch, WorkerSession};
+use crate::run::{self, Backend};
+use crate::sandbox::{Cores, Interrupt};
+use crate::text::plural;
+use crate::worker::protocol::Folders;
+
+/// What every verb stands on.
+pub(crate) struct Context {
+    data_dir: PathBuf,
+    explicit: Vec<PathBuf>,
+    launch: Launch,
+    survey: Survey,
+    trust: Trust,
+    lock: Option<Lock>,
+    /// What was identified so far, by its file: a hash takes reading all of it.
+    chosen: Mutex<HashMap<PathBuf, Chosen>>,
+}
+
+impl Context {
+    pub(crate) fn new(global: &GlobalArguments, isolation: Isolation, ui: &mut Ui) -> Result<Self, Problem> {
+        let data_dir = data_dir()?;
+        let executable = std::env::current_exe().map_err(|error| Problem::unexpected(&error))?;
+        let trust = Trust::of_this_process(global.allow_untrusted);
+        let lock = Lock::of(global, &data_dir, &trust)?;
+        let survey = survey(global, &data_dir, &executable, &trust);
+        for (folder, why) in passed_over(&survey) {
+            ui.warning(&format!("{folder:?} is not searched for plugins: {why}"));
+        }
+        let explicit = absolute(&global.plugin_dir)?;
+        if !explicit.is_empty() {
+            check_explicit(&survey)?;
+        }
+        let interrupt = Interrupt::install().map_err(|error| Problem::unexpected(&error))?;
+        let (limits, deadlines) = (limits::of_environment()?, limits::deadlines()?);
+        let log_level = ui.log_level();
+        let launch = Launch { isolation, executable, log_level, limits, deadlines, interrupt, cores: None };
+        let chosen = Mutex::default();
+        Ok(Self { data_dir, explicit, launch, survey, trust, lock, chosen })
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    pub(crate) fn interrupt(&self) -> &Interrupt {
+        &self.launch.interrupt
+    }
+
+    /// What workers may take, as far as the command line says so.
+    pub(crate) fn limit(&mut self, arguments: &LimitArguments) {
+        arguments.apply(&mut self.launch.limits);
+    }
+
+    pub(crate) fn launch(&self) -> &Launch {
+        &self.launch
+    }
+
+    pub(crate) fn survey(&self) -> &Survey {
+        &self.survey
+    }
+
+    /// Keeps all workers, and what they start, to `count` cores.
+    pub(crate) fn keep_to(&mut self, count: u32) -> Result<(), Problem> {
+        let cores = Cores::choose(count as usize).map_err(|there_are| {
+            let there_are = there_are as u64;
+            Problem::usage(format!("--cores {count}: this process may use {}", plural(there_are, "core")))
+                .with_remedy(format!("--cores {there_are}"))
+        })?;
+        self.launch.cores = Some(cores);
+        Ok(())
+    }
+
+    /// The numbers of the cores that workers are kept to.
+    pub(crate) fn cores(&self) -> Option<Vec<usize>> {
+        self.launch.cores.as_ref().map(|cores| cores.numbers().to_vec())
+    }
+
+    /// The folders that were named on the command line, for a command that can be run from anywhere.
+    pub(crate) fn explicit_folders(&self) -> &[PathBuf] {
+        &self.explicit
+    }
+
+    /// Who trusted files are of.
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// The lock file that is gone by.
+    pub(crate) fn lock(&self) -> Option<&Lock> {
+        self.lock.as_ref()
+    }
+
+    /// The file of the backend `name`.
+    pub(crate) fn runner(&self, name: &str) -> Result<Chosen, Problem> {
+        let plugin = self.survey.runners.get(name).map_err(|error| match (&error, self.rejected(name)) {
+            (GetError::Unknown { .. }, Some(row)) => rejected_backend(name, row),
+            (GetError::Unknown { .. }, None) => {
+                let missing = self.lock.as_ref().and_then(|lock| lock.missing("runner", name));
+                missing.unwrap_or_else(|| self.nowhere(&error, "crossrun backends"))
+            }
+            _ => self.nowhere(&error, "crossrun backends"),
+        })?;
+        self.choose(plugin)
+    }
+
+    /// The file of the library that has the workload `name`.
+    pub(crate) fn workload_library(&self, name: &str) -> Result<Chosen, Problem> {
+        let plugin = self.survey.workloads.get(name).map_err(|error| {
+            // The lock has no workloads' names, but without a library that it lists some are bound to be missing.
+            let found = self.survey.libraries.names();
+            let missing = self.lock.as_ref().and_then(|lock| lock.missing_libraries(&found));
+            missing.unwrap_or_else(|| self.nowhere(&error, "crossrun workloads"))
+        })?;
+        self.choose(plugin)
+    }
+
+    /// Identifies `plugin`, which must be listed if a lock is gone by.
+    pub(crate) fn choose(&self, plugin: &Inspected) -> Result<Chosen, Problem> {
+        let known = || self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(chosen) = known().get(&plugin.path) {
+            return Ok(chosen.clone());
+        }
+        let chosen = resolve::choose(plugin, self.lock.as_ref())?;
+        known().insert(plugin.path.clone(), chosen.clone());
+        Ok(chosen)
+    }
+
+    /// Whether a library that a run was begun with may be loaded now.
+    pub(crate) fn check_recorded(&self, library: &Library) -> Result<(), Problem> {
+        self.trust
+            .check_file(Path::new(&library.path))
+            .map_err(|distrust| resolve::rejected(Path::new(&library.path), distrust.into()))?;
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.check_recorded(library))
+    }
+
+    /// The file that would be the backend `name` by its own name, but was rejected.
+    fn rejected(&self, name: &str) -> Option<&Row> {
+        let file = format!("{DLL_PREFIX}{}_runner{DLL_SUFFIX}", name.to_lowercase());
+        let rejected = self.survey.rows.iter().filter(|row| row.status == Status::Rejected);
+        rejected.into_iter().find(|row| row.path.file_name().is_some_and(|found| found == file.as_str()))
+    }
+
+    /// Where plugins would be looked for, and a command that puts some there; nothing if there is any library at all. An
+    /// executable that was installed by itself has none.
+    pub(crate) fn without_plugins(&self) -> Option<(String, String)> {
+        let found =
+            self.survey.trace.iter().any(|looked| {
+                !matches!(looked.outcome, Outcome::Searched { libraries: 0 } | Outcome::Missing)
+            });
+        if found || !self.explicit.is_empty() {
+            return None;
+        }
+        let folders = self.survey.trace.iter().map(|looked| looked.folder.display().to_string());
+        let plugins = self.data_dir.join(PLUGINS);
+        let install =
+            reproduce("install", ["-D", "-t"].map(OsStr::new).into_iter().chain([plugins.as_os_str()]));
+        let library = format!("target/release/{DLL_PREFIX}*{DLL_SUFFIX}");
+        let command = format!("cargo build --release && {install} {library}");
+        Some((folders.collect::<Vec<_>>().join(", "), command))
+    }
+
+    fn nowhere(&self, error: &GetError, listing: &str) -> Problem {
+        if let Some((folders, command)) = self.without_plugins() {
+            let message = format!(
+                "{error}: there is no plugin at all in {folders}; an archive of crossrun has them, and so has its source"
+            );
+            return Problem::new(Exit::Unavailable, message).with_remedy(command);
+        }
+        let folders: Vec<_> = self.survey.trace.iter().filter_map(told).collect();
+        let folders =
+            if folders.is_empty() { "no folder that exists".to_owned() } else { folders.join(", ") };
+        let refused = self.survey.trace.iter().find_map(|looked| match &looked.outcome {
+            Outcome::Refused(distrust) => Some(distrust.remedy.clone()),
+            _ => None,
+        });
+        let is_file = |row: &&Row| row.status == Status::Rejected && !row.path.is_dir();
+        let rejected = self.survey.rows.iter().filter(is_file).count() as u64;
+        let message = match rejected {
+            0 => format!("{error} (looked in {folders})"),
+            count => format!("{error} (looked in {folders}; {} there rejected)", plural(count, "file")),
+        };
+        let remedy = match error {
+            GetError::Unknown { what: "backend", near: Some(near), .. } => format!("--backend {near}"),
+            GetError::Unknown { near: Some(near), .. } => format!("--workload {near}"),
+            GetError::Unknown { .. } if refused.is_some() => refused.unwrap_or_default(),
+            GetError::Unknown { .. } if rejected > 0 => "crossrun backends".to_owned(),
+            _ => listing.to_owned(),
+        };
+        Problem::new(Exit::Unavailable, message).with_remedy(remedy)
+    }
+
+    /// The folders of a run, made.
+    pub(crate) fn folders(&self, run_id: &str) -> Result<Folders, Problem> {
+        let log_dir = self.data_dir.join("logs").join(run_id);
+        std::fs::create_dir_all(&log_dir).map_err(|error| {
+            let message = format!("cannot make the folder {}: {error}", log_dir.display());
+            Problem::new(Exit::Unexpected, message)
+                .with_remedy("export CROSSRUN_DATA_DIR=DIR, with a folder that you may write to")
+        })?;
+        Ok(Folders { data_dir: self.data_dir.clone(), log_dir })
+    }
+
+    /// Removes the logs that stayed empty.
+    pub(crate) fn tidy(&self, folders: &Folders) {
+        for entry in std::fs::read_dir(&folders.log_dir).into_iter().flatten().flatten() {
+            if entry.metadata().is_ok_and(|status| status.is_file() && status.len() == 0) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+        // Only if nothing is left in it.
+        let _ = std::fs::remove_dir(&folders.log_dir);
+    }
+
+    /// Starts a worker with the runner in it.
+    pub(crate) fn load(&self, runner: &Chosen, folders: &Folders) -> Result<Backend, CallError> {
+        let name = &runner.metadata.name;
+        let log = run::log_file(&folders.log_dir, name);
+        Backend::load(&self.launch, &runner.library_file(), name, &log)
+    }
+
+    /// Starts a judge over a library of workloads.
+    pub(crate) fn judge(&self, library: &Chosen, folders: &Folders) -> Result<Judge, Problem> {
+        let session = WorkerSession::start(&self.launch, &run::log_file(&folders.log_dir, "judge"))?;
+        Ok(Judge::new(session, library.library_file(), &self.data_dir))
+    }
+
+    /// The workloads of a library.
+    pub(crate) fn catalogue(
+        &self,
+        library: &Chosen,
+        folders: &Folders,
+    ) -> Result<Vec<CatalogueEntry>, Problem> {
+        let mut judge = self.judge(library, folders)?;
+        let entries = judge.catalogue(&mut Deaf);
+        judge.end();
+        Ok(entries?)
+    }
+
+    /// Waits for the right to measure, if it is `wanted`.
+    pub(crate) fn measurement_lock(
+        &self,
+        wanted: bool,
+        ui: &mut Ui,
+    ) -> Result<Option<MeasurementLock>, Problem> {
+        if !wanted {
+            return Ok(None);
+        }
+        let waiting = |holder: &str| ui.note(&format!("waiting until no other measurement runs ({holder})"));
+        let lock = MeasurementLock::acquire_waiting(&self.data_dir, waiting, || self.interrupt().is_set())?;
+        let interrupted = || Problem::new(Exit::Interrupted, "interrupted while another measurement ran");
+        lock.map(Some).ok_or_else(interrupted)
+    }
+
+    /// Waits for the right to set up `name`: two set-ups of one backend at once would write the same files.
+    pub(crate) fn setup_lock(&self, name: &str) -> Result<std::fs::File, Problem> {
+        let path = self.data_dir.join(format!("setup-{name}.lock"));
+        let cannot = |error: std::io::Error| {
+            Problem::new(Exit::SetupFailed, format!("cannot lock {}: {error}", path.display()))
+        };
+        let file = std::fs::File::create(&path).map_err(cannot)?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(std::fs::TryLockError::Error(error)) => return Err(cannot(error)),
+                Err(std::fs::TryLockError::WouldBlock) if self.interrupt().is_set() => {
+                    return Err(Problem::new(Exit::Interrupted, "interrupted while another set-up ran"));
+                }
+                Err(std::fs::TryLockError::WouldBlock) => {
+                    std::thread::sleep(std::time::Duration::from_millis(100))
+                }
+            }
+        }
+    }
+}
+
+fn rejected_backend(name: &str, row: &Row) -> Problem {
+    let reason = row.reason.as_deref().unwrap_or_default();
+    let message = format!("backend {name:?} was rejected: {}: {reason}", row.path.display());
+    Problem::new(Exit::Unavailable, message).with_remedy(row.remedy.clone().unwrap_or_default())
+}
+
+/// One workload of a judge's library.
+pub(crate) fn entry(judge: &mut Judge, name: &str) -> Result<CatalogueEntry, Problem> {
+    let entries = judge.catalogue(&mut Deaf)?;
+    let missing = || {
+        let message =
+            format!("the library has a workload {name:?} by its metadata, but not in its catalogue");
+        Problem::new(Exit::Unavailable, message)
+    };
+    entries.into_iter().find(|entry| entry.name.eq_ignore_ascii_case(name)).ok_or_else(missing)
+}
+
+/// Looks for plugins where the command line and the environment say.
+fn survey(global: &GlobalArguments, data_dir: &Path, executable: &Path, trust: &Trust) -> Survey {
+    if !global.plugin_dir.is_empty() {
+        return Survey::of(&Search::explicit(global.plugin_dir.clone()), trust);
+    }
+    // As it was named: made absolute it would be below the current folder, which nobody meant to be searched.
+    let named = std::env::var_os(plugin_api::data_dir::VARIABLE).filter(|folder| !folder.is_empty());
+    let named = named.map_or_else(|| data_dir.to_owned(), PathBuf::from);
+    let environment = Environment {
+        plugin_path: global.plugin_path.as_deref(),
+        data_dir: &named,
+        raised: has_raised_privileges(),
+    };
+    Survey::of(&Search::usual(environment, executable), trust)
+}
+
+fn passed_over(survey: &Survey) -> impl Iterator<Item = (&Path, &str)> {
+    survey.trace.iter().filter_map(|looked| match &looked.outcome {
+        Outcome::PassedOver { why } => Some((looked.folder.as_path(), why.as_str())),
+        _ => None,
+    })
+}
+
+/// A folder of the trace as an error names it; nothing if there was nothing to look into.
+fn told(looked: &Looked) -> Option<String> {
+    let folder = looked.folder.display();
+    match &looked.outcome {
+        Outcome::Missing | Outcome::PassedOver { .. } => None,
+        Outcome::Refused(distrust) => Some(format!("{folder}, but not into it: {distrust}")),
+        Outcome::Searched { .. } | Outcome::Unreadable { .. } => Some(folder.to_string()),
+    }
+}
+
+fn data_dir() -> Result<PathBuf, Problem> {
+    plugin_api::data_dir().ok_or_else(|| {
+        Problem::usage("there is no home directory to keep data in")
+            .with_remedy("export CROSSRUN_DATA_DIR=DIR")
+    })
+}
+
+fn absolute(folders: &[PathBuf]) -> Result<Vec<PathBuf>, Problem> {
+    let absolute = folders.iter().map(std::path::absolute).collect::<Result<_, _>>();
+    absolute.map_err(|error| Problem::usage(format!("--plugin-dir: {error}")))
+}
+
+/// A folder that was named must be there.
+fn check_explicit(survey: &Survey) -> Result<(), Problem> {
+    for looked in &survey.trace {
+        let why = match &looked.outcome {
+            Outcome::Searched { .. } | Outcome::PassedOver { .. } => continue,
+            // Told where it matters: in the listing, and of a name that leads nowhere.
+            Outcome::Refused(_) => continue,
+            Outcome::Missing => "there is no such folder",
+            Outcome::Unreadable { why } => why,
+        };
+        return Err(Problem::usage(format!("--plugin-dir {}: {why}", looked.folder.display())));
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! Exit codes, and the problems that lead to them.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use plugin_api::{ErrorKind, RunnerError};
+
+use crate::record::RecordError;
+use crate::run::session::{CallError, Fault};
+
+/// What the process's exit code says. The README lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done and verified.
+    Done = 0,
+    /// Unexpected.
+    Unexpected = 1,
+    /// The command line is not valid.
+    Usage = 2,
+    /// A backend or workload is unknown, rejected or not available.
+    Unavailable = 3,
+    /// A trial or a check failed.
+    TrialFailed = 4,
+    /// A wrong answer.
+    WrongAnswer = 5,
+    /// An invalid or incomparable measurement.
+    Invalid = 6,
+    /// Something got slower, or differs from what was written down.
+    Difference = 7,
+    /// Set-up failed.
+    SetupFailed = 8,
+    /// The user interrupted.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command could not do what it should: what, where, and what to do, in one line.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    /// The exit code that it leads to.
+    pub exit: Exit,
+    /// What happened and where.
+    pub message: String,
+    /// A command to paste, or a setting.
+    pub remedy: Option<String>,
+}
+
+impl Problem {
+    /// A problem without a remedy.
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), remedy: None }
+    }
+
+    /// A problem with the command line or a setting.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// A failure of this program or of the system.
+    pub(crate) fn unexpected(error: &dyn std::error::Error) -> Self {
+        Self::new(Exit::Unexpected, error.to_string())
+    }
+
+    /// Adds what mends it; nothing if that is empty.
+    #[must_use]
+    pub(crate) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into()).filter(|remedy: &String| !remedy.is_empty());
+        self
+    }
+
+    /// One line for people.
+    pub(crate) fn line(&self) -> String {
+        match &self.remedy {
+            Some(remedy) => format!("{}; try: {remedy}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
+    /// One object for programs.
+    pub(crate) fn json(&self) -> Value {
+        json!({"error": {"message": self.message, "remedy": self.remedy, "exit_code": self.exit as u8}})
+    }
+}
+
+impl From<CallError> for Problem {
+    fn from(error: CallError) -> Self {
+        let exit = exit_of(&error);
+        Self { exit, message: error.message, remedy: error.remedy }
+    }
+}
+
+impl From<RunnerError> for Problem {
+    fn from(error: RunnerError) -> Self {
+        let exit = if error.kind == ErrorKind::InvalidSpec { Exit::Usage } else { Exit::Unexpected };
+        Self { exit, message: error.message, remedy: error.remedy }
+    }
+}
+
+impl From<RecordError> for Problem {
+    fn from(error: RecordError) -> Self {
+        Self::unexpected(&error)
+    }
+}
+
+/// The exit code that a failed call leads to.
+pub(crate) fn exit_of(error: &CallError) -> Exit {
+    match error.fault {
+        Fault::Refused | Fault::Said(ErrorKind::Unavailable) => Exit::Unavailable,
+        Fault::Said(ErrorKind::InvalidSpec) => Exit::Usage,
+        Fault::Said(ErrorKind::Setup) => Exit::SetupFailed,
+        Fault::Interrupted => Exit::Interrupted,
+        Fault::Said(_) | Fault::Crashed | Fault::TimedOut | Fault::Exceeded(_) | Fault::Protocol => {
+            Exit::TrialFailed
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The options that every verb has.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args};
+
+#[derive(Args, Debug)]
+pub(crate) struct GlobalArguments {
+    /// Look for plugins in this folder only; repeat it for more folders.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) plugin_dir: Vec<PathBuf>,
+    /// Folders to search for plugins before the usual ones, separated as in PATH.
+    #[arg(long, value_name = "DIRS", env = "CROSSRUN_PLUGIN_PATH", global = true, hide = true)]
+    pub(crate) plugin_path: Option<OsString>,
+    /// Load plugins although somebody else can write their file, its folder, or a folder above.
+    #[arg(long, global = true)]
+    pub(crate) allow_untrusted: bool,
+    /// Load only what a lock file lists, and exactly the bytes that it lists; `crossrun backends lock` writes one
+    /// [default FILE: plugins.lock in the data folder].
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, global = true)]
+    pub(crate) locked: Option<Option<PathBuf>>,
+    /// Print one line of JSON instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print nothing but results and errors.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Show more of the log; repeat it for still more.
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+}

@@ -1,0 +1,193 @@
+//! From the words of a command line to values: counts, durations, `KEY=VALUE`.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value};
+
+use crate::record::config::{MAX_DEPTH, is_deeper};
+
+/// A count, as `1000`, `1_000` or `1e3`.
+pub fn count(text: &str) -> Result<u64, String> {
+    let digits = text.replace('_', "");
+    if let Ok(count) = digits.parse() {
+        return Ok(count);
+    }
+    let not_a_count = || format!("{text:?} is not a count such as 1000 or 1e6");
+    let (mantissa, exponent) = digits.split_once(['e', 'E']).ok_or_else(not_a_count)?;
+    let mantissa: u64 = mantissa.parse().map_err(|_| not_a_count())?;
+    let power = exponent.parse().ok().and_then(|exponent| 10_u64.checked_pow(exponent));
+    power.and_then(|power| mantissa.checked_mul(power)).ok_or_else(not_a_count)
+}
+
+/// How many operator calls may be in flight.
+pub fn parallelism(text: &str) -> Result<u32, String> {
+    match count(text).map(u32::try_from) {
+        Ok(Ok(parallelism)) if parallelism > 0 => Ok(parallelism),
+        _ => Err(format!("{text:?} is not a whole number from 1 to {}", u32::MAX)),
+    }
+}
+
+/// A number of bytes, as `500MiB`, `2G` or `1048576`: the units are powers of 1024.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is not a size such as 500MiB or 2GiB");
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let shift = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return Err(wrong()),
+    };
+    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes.filter(|bytes| *bytes > 0).ok_or_else(wrong)
+}
+
+/// `extra.max_wait_seconds`, which is the original layer's way to limit a run.
+pub fn max_wait(extra: &Map<String, Value>) -> Result<Option<Duration>, String> {
+    let Some(value) = extra.get("max_wait_seconds") else { return Ok(None) };
+    let seconds = value.as_f64().filter(|seconds| *seconds > 0.0);
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration
+        .map(Some)
+        .ok_or_else(|| format!("extra.max_wait_seconds is {value}, but must be a number above 0"))
+}
+
+/// A name for a run that started at `now`: sorts by time, and differs from that of any other run.
+pub(crate) fn new_run_id(now: SystemTime) -> String {
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let micros = i64::try_from(since.as_micros()).unwrap_or_default();
+    let moment = jiff::Timestamp::from_microsecond(micros).unwrap_or_default();
+    format!("{}-{}", moment.strftime("%Y%m%dT%H%M%S%.6fZ"), std::process::id())
+}
+
+/// A duration, as `10m`, `1h 30m` or `500ms`; a bare number is seconds.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is not a duration such as 90s, 10m or 1h");
+    let duration = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| wrong())?,
+        Err(_) => {
+            let signed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+            Duration::try_from(signed).map_err(|_| wrong())?
+        }
+    };
+    if duration.is_zero() { Err(wrong()) } else { Ok(duration) }
+}
+
+/// One `KEY=VALUE` of `--extra`: the value is JSON where it parses as JSON, else a string.
+pub fn extra(text: &str) -> Result<(String, Value), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => {
+            let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+            if is_deeper(&value, MAX_DEPTH) {
+                return Err(format!("the value of {key} is nested deeper than {MAX_DEPTH} levels"));
+            }
+            Ok((key.to_owned(), value))
+        }
+        _ => Err(format!("{text:?} is not KEY=VALUE")),
+    }
+}
+
+/// All `--extra` together; the last one of a key wins.
+pub(crate) fn extras(pairs: Vec<(String, Value)>) -> Map<String, Value> {
+    pairs.into_iter().collect()
+}
+
+/// A run's name, which also names a folder: letters, digits, `.`, `_` and `-`.
+pub fn run_id(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let fits = (1..=128).contains(&text.len()) && text.chars().all(allowed) && !text.starts_with('.');
+    if fits { Ok(text.to_owned()) } else { Err("a run id has 1 to 128 of: letters, digits, . _ -".into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn counts_may_be_written_short() {
+        assert_eq!(count("1000"), Ok(1000));
+        assert_eq!(count("1_000_000"), Ok(1_000_000));
+        assert_eq!(count("5e3"), Ok(5000));
+        for bad in ["", "-1", "1.5", "1e", "1e30", "x", "e3"] {
+            assert!(count(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units_or_are_bytes() {
+        assert_eq!(size("500MiB"), Ok(500 << 20));
+        assert_eq!(size("2g"), Ok(2 << 30));
+        assert_eq!(size("1 KB"), Ok(1024));
+        assert_eq!(size("4096"), Ok(4096));
+        for bad in ["", "0", "-1", "1.5G", "MiB", "5x", "99999999999T"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations_have_units_or_are_seconds() {
+        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2.5"), Ok(Duration::from_millis(2500)));
+        for bad in ["", "0", "0s", "-5s", "-1", "inf", "nan", "ten"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_new_run_id_is_one_that_may_be_given() {
+        let id = new_run_id(SystemTime::UNIX_EPOCH + Duration::from_micros(1_700_000_000_000_001));
+        assert!(id.starts_with("20231114T221320.000001Z-"), "{id}");
+        assert_eq!(run_id(&id), Ok(id));
+    }
+
+    #[test]
+    fn the_original_limit_is_a_number_of_seconds() {
+        let extra = |value: Value| Map::from_iter([("max_wait_seconds".to_owned(), value)]);
+        assert_eq!(max_wait(&Map::new()), Ok(None));
+        assert_eq!(max_wait(&extra(2.5.into())), Ok(Some(Duration::from_millis(2500))));
+        for bad in [Value::from(0), (-1).into(), "x".into(), 1e300.into()] {
+            assert!(max_wait(&extra(bad)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_parallelism_of_nothing_is_refused() {
+        assert_eq!(parallelism("4"), Ok(4));
+        for bad in ["0", "-1", "5e9", "x"] {
+            assert!(parallelism(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn extras_are_json_where_they_parse() {
+        assert_eq!(extra("batch_size=64"), Ok(("batch_size".into(), 64.into())));
+        assert_eq!(extra("fusion=off"), Ok(("fusion".into(), "off".into())));
+        assert_eq!(extra("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert_eq!(extra("list=[1]"), Ok(("list".into(), serde_json::json!([1]))));
+        let nested = |depth: usize| format!("a={}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(extra(&nested(MAX_DEPTH)).is_ok());
+        assert!(extra(&nested(MAX_DEPTH + 1)).unwrap_err().contains("deeper than 64"));
+        assert!(extra("nothing").is_err());
+        assert!(extra("=1").is_err());
+    }
+
+    #[test]
+    fn a_run_id_cannot_leave_its_folder() {
+        assert!(run_id("laptop-default-20260221").is_ok());
+        for bad in ["", "..", ".hidden", "a/b", "a\nb", "é"] {
+            assert!(run_id(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_typed_panics(text: String) {
+            let _ = (count(&text), size(&text), duration(&text), extra(&text), run_id(&text));
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! From files of records to comparisons, and from comparisons to files.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::{Exit, Problem};
+use crate::app::ui::Ui;
+use crate::compare::granularity::model::Sweeps;
+use crate::compare::model::{Comparison, Source};
+use crate::compare::{self, Input, Options};
+use crate::record::format::timestamp;
+use crate::record::writer::{TRIALS, UNIFIED};
+use crate::record::{Entry, RecordError, reader};
+use crate::report::{self, Page, Palette, ReportError, SweepsPage};
+use crate::text::printable;
+
+/// How wide a summary is where nobody says how wide the terminal is.
+const WIDTH: usize = 100;
+
+impl From<ReportError> for Problem {
+    fn from(error: ReportError) -> Self {
+        Self::unexpected(&error)
+    }
+}
+
+/// The records in `paths`: files of ours or of the original project, or folders that hold them.
+pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Vec<Input>, Problem> {
+    let mut inputs = Vec::new();
+    for path in paths {
+        for file in files(path)? {
+            read_file(&file, &mut inputs, ui)?;
+        }
+    }
+    Ok(inputs)
+}
+
+/// A folder is read by its trials, else by its measured ones, else by every file of lines of JSON in it.
+fn files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    if let Some(file) = [TRIALS, UNIFIED].map(|name| path.join(name)).into_iter().find(|file| file.exists()) {
+        return Ok(vec![file]);
+    }
+    let unreadable = |error: std::io::Error| Problem::usage(format!("{}: {error}", path.display()));
+    let entries = std::fs::read_dir(path).map_err(unreadable)?;
+    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "jsonl"));
+    files.sort();
+    if files.is_empty() {
+        return Err(Problem::usage(format!("{} holds no records (*.jsonl)", path.display())));
+    }
+    Ok(files)
+}
+
+fn read_file(path: &Path, inputs: &mut Vec<Input>, ui: &mut Ui) -> Result<(), Problem> {
+    let source = |line| Source { file: path.display().to_string(), line };
+    let mut torn =
+        |line: u64| ui.warning(&format!("{}:{line}: the last line is cut off and left out", path.display()));
+    if reader::holds_trials(path).map_err(unreadable)? {
+        for entry in reader::trials(path).map_err(unreadable)? {
+            match entry.map_err(unreadable)? {
+                Entry::Record { line, record } => inputs.push(Input::trial(source(line), *record)),
+                Entry::Torn { line } => torn(line),
+            }
+        }
+    } else {
+        for entry in reader::unified(path).map_err(unreadable)? {
+            match entry.map_err(unreadable)? {
+                Entry::Record { line, record } => inputs.push(Input::measured(source(line), *record)),
+                Entry::Torn { line } => torn(line),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A file that was named and cannot be read is the command line's fault.
+fn unreadable(error: RecordError) -> Problem {
+    Problem::usage(error.to_string())
+}
+
+pub(crate) fn compared(inputs: &[Input], options: &Options) -> Result<Comparison, Problem> {
+    compare::compare(inputs, options).map_err(|error| Problem::usage(error.to_string()))
+}
+
+/// The page, made now.
+pub(crate) fn page(comparison: &Comparison, command: Option<&str>) -> Result<String, Problem> {
+    let generated_at = timestamp(SystemTime::now());
+    Ok(report::html(&Page { comparison, generated_at: &generated_at, command })?)
+}
+
+pub(crate) fn json(comparison: &Comparison) -> Result<String, Problem> {
+    Ok(report::json(comparison)?)
+}
+
+/// The summary, for whoever looks at standard output.
+pub(crate) fn text(comparison: &Comparison) -> String {
+    let (palette, width) = terminal();
+    report::text(comparison, &palette, width)
+}
+
+/// What sweeps came to, for whoever looks at standard output.
+pub(crate) fn sweeps_text(sweeps: &Sweeps) -> String {
+    let (palette, width) = terminal();
+    report::granularity::text(sweeps, &palette, width)
+}
+
+/// The page of sweeps, made now.
+pub(crate) fn sweeps_page(sweeps: &Sweeps, command: Option<&str>) -> Result<String, Problem> {
+    let generated_at = timestamp(SystemTime::now());
+    Ok(report::sweeps_html(&SweepsPage { sweeps, generated_at: &generated_at, command })?)
+}
+
+/// In which colours and how wide standard output is to be written.
+fn terminal() -> (Palette, usize) {
+    let terminal = std::io::stdout().is_terminal();
+    let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let palette = if colour { Palette::coloured() } else { Palette::plain() };
+    let width =
+        rustix::termios::tcgetwinsize(rustix::stdio::stdout()).map_or(WIDTH, |size| usize::from(size.ws_col));
+    (palette, if terminal { width.max(40) } else { WIDTH })
+}
+
+/// Writes a file whole or not at all.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Problem> {
+    let cannot = |error: std::io::Error| {
+        Problem::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display()))
+    };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    let file = tempfile::Builder::new()
+        .prefix(".report")
+        .permissions(permissions)
+        .tempfile_in(folder)
+        .map_err(cannot)?;
+    std::fs::write(file.path(), printable(text)).map_err(cannot)?;
+    file.persist(path).map_err(|error| cannot(error.error))?;
+    Ok(())
+}

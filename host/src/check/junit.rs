@@ -1,0 +1,83 @@
+//! Findings as JUnit XML, which CI systems read.
+
+use minijinja::Environment;
+use serde::Serialize;
+
+use super::{Finding, Outcome, Summary};
+
+/// The name ends in .xml, which is what makes the engine escape every value.
+const TEMPLATE: &str = "findings.xml";
+
+#[derive(Serialize)]
+struct View<'a> {
+    name: String,
+    seconds: String,
+    summary: Summary,
+    cases: Vec<Case<'a>>,
+}
+
+#[derive(Serialize)]
+struct Case<'a> {
+    group: &'a str,
+    id: &'a str,
+    seconds: String,
+    /// The element that says so; nothing of what passed.
+    element: Option<&'static str>,
+    reason: String,
+    demands: &'a str,
+    rule: &'a str,
+    remedy: &'a str,
+}
+
+/// The document; `name` is the plugin's. What could not be run is an error: it must not pass for a success.
+///
+/// # Errors
+/// When the template fails, which no finding makes it do.
+pub(crate) fn document(name: &str, findings: &[Finding]) -> Result<String, minijinja::Error> {
+    let mut environment = Environment::new();
+    environment.add_template(TEMPLATE, include_str!("findings.xml"))?;
+    let view = View {
+        name: allowed(name),
+        seconds: seconds(findings.iter().map(|finding| finding.seconds).sum()),
+        summary: Summary::of(findings),
+        cases: findings.iter().map(case).collect(),
+    };
+    environment.get_template(TEMPLATE)?.render(minijinja::value::Serde(view))
+}
+
+fn case(finding: &Finding) -> Case<'_> {
+    let element = match finding.outcome {
+        Outcome::Passed { .. } => None,
+        Outcome::Failed { .. } => Some("failure"),
+        Outcome::Skipped { .. } => Some("skipped"),
+        Outcome::NotRun { .. } => Some("error"),
+    };
+    let remedy = match &finding.outcome {
+        Outcome::NotRun { remedy, .. } => remedy.as_deref().unwrap_or_default(),
+        _ => finding.remedy,
+    };
+    Case {
+        group: finding.id.split('.').next().unwrap_or_default(),
+        id: finding.id,
+        seconds: seconds(finding.seconds),
+        element,
+        reason: allowed(finding.outcome.reason()),
+        demands: finding.demands,
+        rule: &finding.rule,
+        remedy,
+    }
+}
+
+fn seconds(seconds: f64) -> String {
+    format!("{seconds:.3}")
+}
+
+/// What XML 1.0 has no way to write is replaced; the engine escapes the rest.
+fn allowed(text: &str) -> String {
+    let fits = |c: char| match c {
+        '\n' | '\t' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        _ => !c.is_control(),
+    };
+    text.chars().map(|c| if fits(c) { c } else { '\u{fffd}' }).collect()
+}

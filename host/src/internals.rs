@@ -1,0 +1,77 @@
+//! What the tests, benchmarks and fuzz targets of this repository call beside the command line. It is no interface: nothing
+//! else may use it, and it changes without notice. All other items of this crate are private, so that the compiler finds
+//! those that nobody uses.
+
+pub mod check {
+    pub use crate::check::checks::CHECKS;
+}
+
+pub mod cli {
+    pub use crate::app::options::{count, duration, extra, max_wait, parallelism, run_id};
+    pub use crate::cli::compare::plan_file::PlanFile;
+}
+
+pub mod compare {
+    pub use crate::compare::model::{Comparison, RatioInterval, Rigor, Source};
+    pub use crate::compare::{Input, Options, compare};
+}
+
+pub mod plan {
+    pub use crate::plan::Plan;
+    pub use crate::plan::matrix::{BackendChoice, Matrix, WorkloadChoice};
+}
+
+pub mod plugin {
+    pub use crate::plugin::inspect::description::Description;
+    pub use crate::plugin::inspect::metadata::{Kind, Metadata};
+    pub use crate::plugin::inspect::{Identified, Inspected, Rejection, inspect, sha256_of};
+    pub use crate::plugin::lock_file::LockFile;
+}
+
+pub mod record {
+    pub mod reader {
+        pub use crate::record::reader::{trials_from, unified_from};
+    }
+    pub use crate::record::RecordError;
+    pub use crate::record::environment::SystemProfile;
+    pub use crate::record::format::{Kind, Library, Phases, Resources, TrialRecord, UnifiedRecord};
+    pub use crate::record::reader::Entry;
+    pub use crate::record::trial::{Conclusion, Conditions, Observation};
+}
+
+pub mod report {
+    pub use crate::report::csv::csv;
+    pub use crate::report::html::{Page, html};
+    pub use crate::report::json::json;
+    pub use crate::report::markdown::markdown;
+    pub use crate::report::text::{Palette, text};
+}
+
+pub mod run {
+    pub mod judge {
+        pub use crate::run::judge::{Verdict, verdict};
+    }
+    pub use crate::run::session::{Deadlines, Deaf, Isolation, Launch, WorkerSession};
+}
+
+pub mod sandbox {
+    pub mod frame {
+        pub use crate::sandbox::frame::{Incoming, encode, read, write};
+    }
+    pub use crate::sandbox::interrupt::Interrupt;
+    pub use crate::sandbox::limits::Limits;
+    pub use crate::sandbox::reports::{Report, Reports};
+}
+
+pub mod stats {
+    pub use crate::stats::means::median;
+    pub use crate::stats::signed_rank::PairedDifference;
+    pub use crate::stats::warm_up::WarmUp;
+}
+
+pub mod worker {
+    pub mod load {
+        pub use crate::worker::load::{SealedCopy, runner, workloads};
+    }
+    pub use crate::worker::protocol::{Finished, Folders, LibraryFile, Reply, Request, VERSION};
+}

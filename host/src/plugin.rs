@@ -1,0 +1,9 @@
+//! Plugins as files: where they are looked for, who could have written them, what they are by their bytes, and which of
+//! them a name leads to. Nothing of a plugin is run here.
+
+pub(crate) mod discover;
+pub(crate) mod inspect;
+pub(crate) mod lock_file;
+pub(crate) mod registry;
+pub(crate) mod survey;
+pub(crate) mod trust;

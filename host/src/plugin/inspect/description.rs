@@ -1,0 +1,220 @@
+//! Everything that can be said of a file without running it, whether it is a plugin for this host or not.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use object::{Object, ObjectKind, ObjectSymbol};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::exported;
+use super::image::{self, Image};
+use super::source::Source;
+use super::{Metadata, Rejection, inspect, libc, sha256_of};
+
+/// A file up to this size is hashed unasked: about a tenth of a second.
+pub(crate) const HASHED_UNASKED: u64 = 64 << 20;
+
+/// What a file is. What could not be read is null or empty.
+#[derive(Clone, Debug, Serialize)]
+pub struct Description {
+    /// The file, with every link on the way to it resolved.
+    pub path: PathBuf,
+    /// `plugin` if this host would load it, else `rejected`.
+    pub status: &'static str,
+    /// Why it is rejected.
+    pub reason: Option<String>,
+    /// What mends that.
+    pub remedy: Option<String>,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its SHA-256, in hex; null if it is large and that was not asked for.
+    pub sha256: Option<String>,
+    /// What kind of object file it is; null if it is none.
+    pub object: Option<Format>,
+    /// `runner` or `workloads`.
+    pub kind: Option<&'static str>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its version.
+    pub version: Option<String>,
+    /// What it is, in one line.
+    pub description: Option<String>,
+    /// Its licence.
+    pub license: Option<String>,
+    /// The workloads in it.
+    pub workloads: Vec<String>,
+    /// The borders that it was built for.
+    pub abi: Abi,
+    /// The libraries that it needs.
+    pub needed: Vec<String>,
+    /// The C library.
+    pub glibc: Glibc,
+    /// What it shows to whoever loads it.
+    pub exports: Exports,
+    /// How it was built.
+    pub build: Map<String, Value>,
+}
+
+/// The format of an object file.
+#[derive(Clone, Debug, Serialize)]
+pub struct Format {
+    /// `Elf` or `MachO`.
+    pub format: String,
+    /// The processor.
+    pub architecture: String,
+    /// 32 or 64.
+    pub bits: u8,
+    /// `little` or `big`.
+    pub endianness: &'static str,
+    /// `shared library`, `program`, or another.
+    pub what: &'static str,
+    /// Whether this machine's linker reads such files.
+    pub of_this_machine: bool,
+}
+
+/// The borders between host and plugin.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Abi {
+    /// The version of plugin-api that it was built against.
+    pub plugin_api: Option<String>,
+    /// The version that this host speaks.
+    pub host_plugin_api: &'static str,
+    /// The version of the header of a backend in Rust.
+    pub runner_header: Option<String>,
+    /// The version of the C ABI of a backend in C.
+    pub backend_abi: Option<String>,
+    /// The major version of a workload library's C ABI, which goes with that of plugin-api. The library itself tells it
+    /// by a function, which is called when it is loaded.
+    pub workload_abi: Option<String>,
+}
+
+/// Versions of the C library.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Glibc {
+    /// The newest that the file needs.
+    pub required: Option<String>,
+    /// What this machine has.
+    pub present: Option<String>,
+}
+
+/// The symbols that a library defines and shows.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Exports {
+    /// Those that make it a plugin, sorted.
+    pub ours: Vec<String>,
+    /// How many others there are.
+    pub others: usize,
+}
+
+impl Description {
+    /// Describes the file at `path`. Its hash is told if the file is small, or if `hash` asks for it.
+    ///
+    /// # Errors
+    /// [`Rejection`] when nothing can be read of it.
+    pub fn of(path: &Path, hash: bool) -> Result<Self, Rejection> {
+        let path = path.canonicalize()?;
+        let status = path.metadata()?;
+        if !status.is_file() {
+            return Err(Rejection::new("not a regular file"));
+        }
+        let rejection = inspect(&path).err();
+        let (reason, remedy) = rejection.map_or((None, None), |why| (Some(why.reason), why.remedy));
+        let size = status.len();
+        let sha256 = if hash || size <= HASHED_UNASKED { Some(sha256_of(&path)?) } else { None };
+        let source = Source::new(File::open(&path)?);
+        let description = Self {
+            path,
+            status: if reason.is_none() { "plugin" } else { "rejected" },
+            reason,
+            remedy,
+            size,
+            sha256,
+            object: None,
+            kind: None,
+            name: None,
+            version: None,
+            description: None,
+            license: None,
+            workloads: Vec::new(),
+            abi: Abi { host_plugin_api: plugin_api::API_VERSION, ..Abi::default() },
+            needed: Vec::new(),
+            glibc: Glibc::default(),
+            exports: Exports::default(),
+            build: Map::new(),
+        };
+        Ok(match Image::parse(&source) {
+            Ok(image) => description.with_image(&image),
+            Err(_) => description,
+        })
+    }
+
+    fn with_image(mut self, image: &Image<'_>) -> Self {
+        let object = &image.object;
+        self.object = Some(format(object));
+        (self.glibc.required, self.glibc.present) = libc::needed_and_present(object);
+        self.needed = needed(object);
+        self.exports = exports(image);
+        self.abi.runner_header =
+            exported::header(image).ok().map(|(major, minor)| format!("{major}.{minor}"));
+        self.abi.backend_abi =
+            exported::table(image).ok().map(|table| plugin_api::c_abi::words(table.version));
+        match image.metadata() {
+            Ok(metadata) => self.with_metadata(metadata),
+            Err(_) => self,
+        }
+    }
+
+    fn with_metadata(mut self, metadata: Metadata) -> Self {
+        self.build = metadata.build();
+        let profile = if metadata.is_debug_build() { "debug" } else { "release" };
+        self.build.insert("profile".into(), profile.into());
+        self.kind = Some(metadata.kind.word());
+        if let super::Kind::Workloads(names) = metadata.kind {
+            self.workloads = names;
+            self.abi.workload_abi = metadata.api.split('.').next().map(str::to_owned);
+        }
+        self.name = Some(metadata.name);
+        self.version = Some(metadata.version);
+        self.description = Some(metadata.description);
+        self.license = Some(metadata.license);
+        self.abi.plugin_api = Some(metadata.api);
+        self
+    }
+}
+
+fn format<'data>(object: &object::File<'data, &'data Source>) -> Format {
+    Format {
+        format: format!("{:?}", object.format()),
+        architecture: format!("{:?}", object.architecture()),
+        bits: if object.is_64() { 64 } else { 32 },
+        endianness: if object.is_little_endian() { "little" } else { "big" },
+        what: match object.kind() {
+            ObjectKind::Dynamic => "shared library",
+            ObjectKind::Executable => "program",
+            ObjectKind::Relocatable => "object that is not linked",
+            ObjectKind::Core => "core dump",
+            _ => "unknown",
+        },
+        of_this_machine: image::is_of_this_machine(object),
+    }
+}
+
+fn needed<'data>(object: &object::File<'data, &'data Source>) -> Vec<String> {
+    let libraries = object.import_libraries().into_iter().flatten().map_while(Result::ok);
+    libraries.map(|library| String::from_utf8_lossy(library.name()).into_owned()).collect()
+}
+
+fn exports(image: &Image<'_>) -> Exports {
+    let mut exports = Exports::default();
+    for symbol in image.exports() {
+        match symbol.name_bytes() {
+            Ok(name) if exported::is_ours(name) => {
+                exports.ours.push(String::from_utf8_lossy(name).into_owned())
+            }
+            _ => exports.others += 1,
+        }
+    }
+    exports.ours.sort();
+    exports
+}

@@ -1,0 +1,269 @@
+//! `plugins.lock`: the plugins that may be loaded, each by the hash of its file.
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::plugin::inspect::Identified;
+
+/// The usual name of the file.
+pub(crate) const FILE: &str = "plugins.lock";
+/// The version of its format.
+const VERSION: u32 = 1;
+
+/// What may be loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockFile {
+    /// The version of the format.
+    pub version: u32,
+    /// The plugins, sorted by kind and name.
+    pub plugins: Vec<Listed>,
+}
+
+/// A plugin that may be loaded.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Listed {
+    /// `runner` or `workloads`.
+    pub kind: String,
+    /// The backend's or library's name.
+    pub name: String,
+    /// The SHA-256 of the file, in hex.
+    pub sha256: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Where it was when the lock was written. It may be moved: what counts is the hash.
+    pub source: String,
+}
+
+/// Why there is no lock to go by.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// There is no file.
+    #[error("there is no lock file {}", .0.display())]
+    Missing(PathBuf),
+    /// It is none.
+    #[error("the lock file {} cannot be read: {why}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It cannot be written.
+    #[error("cannot write the lock file {}: {error}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        error: std::io::Error,
+    },
+}
+
+/// How what is there differs from what a lock lists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// `runner` or `workloads`.
+    pub kind: String,
+    /// The plugin's name.
+    pub name: String,
+    /// How it differs.
+    pub change: Change,
+    /// Where it is, or was if it is missing.
+    pub path: String,
+}
+
+/// How a plugin differs from what a lock lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It has another hash.
+    Changed,
+    /// It is listed, but not there.
+    Missing,
+    /// It is there, but not listed.
+    Unlisted,
+}
+
+impl Change {
+    /// As listings have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Missing => "missing",
+            Self::Unlisted => "unlisted",
+        }
+    }
+}
+
+impl Listed {
+    fn of(plugin: &Identified) -> Self {
+        let Identified { path, size, sha256, metadata } = plugin;
+        Self {
+            kind: metadata.kind.word().into(),
+            name: metadata.name.clone(),
+            sha256: sha256.clone(),
+            size: *size,
+            source: path.to_string_lossy().into_owned(),
+        }
+    }
+
+    fn difference(&self, change: Change) -> Difference {
+        let Self { kind, name, source, .. } = self.clone();
+        Difference { kind, name, change, path: source }
+    }
+}
+
+impl LockFile {
+    /// A lock that lists `plugins`.
+    pub fn of<'a>(plugins: impl IntoIterator<Item = &'a Identified>) -> Self {
+        let mut plugins: Vec<_> = plugins.into_iter().map(Listed::of).collect();
+        plugins.sort();
+        Self { version: VERSION, plugins }
+    }
+
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// [`LockError`] when there is none, or it is no lock of this version.
+    pub fn read(path: &Path) -> Result<Self, LockError> {
+        let unreadable = |why: String| LockError::Unreadable { path: path.into(), why };
+        let text = match std::fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(LockError::Missing(path.into()));
+            }
+            Err(error) => return Err(unreadable(error.to_string())),
+        };
+        Self::parse(&text).map_err(unreadable)
+    }
+
+    /// Reads what [`LockFile::write`] wrote.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
+        let lock: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        if lock.version != VERSION {
+            let version = lock.version;
+            return Err(format!("it has version {version}, this crossrun knows {VERSION}"));
+        }
+        let mut names = std::collections::HashSet::new();
+        match lock.plugins.iter().find(|listed| !names.insert((&listed.kind, &listed.name))) {
+            Some(twice) => Err(format!("it lists {} {} twice", twice.kind, twice.name)),
+            None => Ok(lock),
+        }
+    }
+
+    /// Writes the file at `path`: as a whole, or not at all.
+    ///
+    /// # Errors
+    /// [`LockError`] when it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), LockError> {
+        let written = || -> std::io::Result<()> {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new("."));
+            std::fs::create_dir_all(folder)?;
+            let readable = std::fs::Permissions::from_mode(0o644);
+            let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(folder)?;
+            serde_json::to_writer_pretty(&mut file, self)?;
+            file.write_all(b"\n")?;
+            file.as_file().sync_all()?;
+            file.persist(path)?;
+            Ok(())
+        };
+        written().map_err(|error| LockError::Unwritable { path: path.into(), error })
+    }
+
+    /// What is listed of a kind by a name.
+    pub fn find(&self, kind: &str, name: &str) -> Option<&Listed> {
+        self.plugins.iter().find(|listed| listed.kind == kind && listed.name == name)
+    }
+
+    /// Whether a file with this hash is listed, whatever it is called.
+    pub fn lists(&self, sha256: &str) -> bool {
+        self.plugins.iter().any(|listed| listed.sha256 == sha256)
+    }
+
+    /// How `now` differs from this lock: the names of both, each once, sorted by kind and name.
+    pub fn differences(&self, now: &Self) -> Vec<Difference> {
+        let here = now.plugins.iter().filter_map(|listed| match self.find(&listed.kind, &listed.name) {
+            None => Some(listed.difference(Change::Unlisted)),
+            Some(before) if before.sha256 != listed.sha256 => Some(listed.difference(Change::Changed)),
+            Some(_) => None,
+        });
+        let gone = self.plugins.iter().filter(|listed| now.find(&listed.kind, &listed.name).is_none());
+        let mut differences: Vec<_> =
+            here.chain(gone.map(|listed| listed.difference(Change::Missing))).collect();
+        differences.sort_by(|one, other| (&one.kind, &one.name).cmp(&(&other.kind, &other.name)));
+        differences
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock(plugins: &[(&str, &str, &str)]) -> LockFile {
+        let listed = |(kind, name, sha256): &(&str, &str, &str)| Listed {
+            kind: (*kind).into(),
+            name: (*name).into(),
+            sha256: (*sha256).into(),
+            size: 1,
+            source: format!("/plugins/{name}"),
+        };
+        LockFile { version: VERSION, plugins: plugins.iter().map(listed).collect() }
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_replaces_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("made/plugins.lock");
+        let first = lock(&[("runner", "a", "1")]);
+        first.write(&path).unwrap();
+        assert_eq!(LockFile::read(&path).unwrap(), first);
+        let second = lock(&[("runner", "a", "2"), ("workloads", "a", "3")]);
+        second.write(&path).unwrap();
+        assert_eq!(LockFile::read(&path).unwrap(), second);
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            text.starts_with("{\n  \"version\": 1,\n  \"plugins\": [") && text.ends_with("}\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_lock_is_told_in_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let said = || LockFile::read(&path).unwrap_err().to_string();
+        assert_eq!(said(), format!("there is no lock file {}", path.display()));
+        for (text, words) in [
+            ("rubbish", "cannot be read: "),
+            ("{\"version\": 2, \"plugins\": []}", "it has version 2, this crossrun knows 1"),
+            ("{\"version\": 1}", "missing field `plugins`"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            assert!(said().contains(words) && said().lines().count() == 1, "{}", said());
+        }
+        lock(&[("runner", "a", "1"), ("runner", "a", "2")]).write(&path).unwrap();
+        assert!(said().ends_with("it lists runner a twice"), "{}", said());
+    }
+
+    #[test]
+    fn changed_missing_and_unlisted_ones_are_told_apart() {
+        let before = lock(&[("runner", "a", "1"), ("runner", "b", "2"), ("workloads", "w", "3")]);
+        let now = lock(&[("runner", "b", "9"), ("runner", "c", "4"), ("workloads", "w", "3")]);
+        let differences: Vec<_> = before
+            .differences(&now)
+            .into_iter()
+            .map(|difference| (difference.name, difference.change))
+            .collect();
+        let expected = [("a", Change::Missing), ("b", Change::Changed), ("c", Change::Unlisted)]
+            .map(|(n, c)| (n.into(), c));
+        assert_eq!(differences, expected);
+        assert!(before.differences(&before).is_empty());
+    }
+}

@@ -1,0 +1,209 @@
+//! Everything that was found, put into registries, and a row for each library that was looked at.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use plugin_api::Availability;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::registry::{Origin, Registry, Standing};
+use crate::plugin::discover::{Candidate, Looked, Outcome, Search};
+use crate::plugin::inspect::{self, Inspected, Kind, Rejection};
+use crate::plugin::trust::{Distrust, Trust};
+
+/// What became of a library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Status {
+    /// Set up and startable, as far as can be told without starting anything.
+    Available,
+    /// A plugin that was not asked whether it could start.
+    Found,
+    /// A plugin, but not startable here.
+    Unavailable,
+    /// No plugin, or one that this host cannot load.
+    Rejected,
+    /// A plugin, but the name leads to another file.
+    Shadowed,
+}
+
+impl Status {
+    /// As listings have it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Found => "found",
+            Self::Unavailable => "unavailable",
+            Self::Rejected => "rejected",
+            Self::Shadowed => "shadowed",
+        }
+    }
+}
+
+/// One library that was looked at.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Row {
+    /// What it calls itself; null if that is not known.
+    pub name: Option<String>,
+    /// `runner` or `workloads`; null if that is not known.
+    pub kind: Option<&'static str>,
+    /// What became of it.
+    pub status: Status,
+    /// Its version.
+    pub version: Option<String>,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Why it is not available.
+    pub reason: Option<String>,
+    /// What mends that: a command to paste, if there is one.
+    pub remedy: Option<String>,
+    /// What it is, in one line.
+    pub description: Option<String>,
+    /// The SHA-256 of the file, in hex; null if nothing needed it.
+    pub sha256: Option<String>,
+    /// How it was built.
+    pub build: Map<String, Value>,
+}
+
+impl Row {
+    /// A library that is no plugin for this host.
+    pub(crate) fn rejected(path: PathBuf, rejection: Rejection) -> Self {
+        Self {
+            name: None,
+            kind: None,
+            status: Status::Rejected,
+            version: None,
+            path,
+            reason: Some(rejection.reason),
+            remedy: rejection.remedy,
+            description: None,
+            sha256: None,
+            build: Map::new(),
+        }
+    }
+
+    /// A plugin, and what is known of it.
+    pub(crate) fn of(
+        plugin: &Inspected,
+        status: Status,
+        reason: Option<String>,
+        remedy: Option<String>,
+    ) -> Self {
+        let Inspected { path, metadata, .. } = plugin;
+        Self {
+            name: Some(metadata.name.clone()),
+            kind: Some(metadata.kind.word()),
+            status,
+            version: Some(metadata.version.clone()),
+            path: path.clone(),
+            reason,
+            remedy,
+            description: Some(metadata.description.clone()),
+            sha256: None,
+            build: metadata.build(),
+        }
+    }
+
+    /// A plugin that was asked whether it could start.
+    pub(crate) fn probed(plugin: &Inspected, availability: Availability) -> Self {
+        match availability {
+            Availability::Available => Self::of(plugin, Status::Available, None, None),
+            Availability::Unavailable { reason, remedy } => {
+                let remedy = Some(remedy).filter(|remedy| !remedy.is_empty());
+                Self::of(plugin, Status::Unavailable, Some(reason), remedy)
+            }
+        }
+    }
+}
+
+/// Everything that was found.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    /// The backends, by name.
+    pub runners: Registry<Inspected>,
+    /// For each workload the library that has it.
+    pub workloads: Registry<Inspected>,
+    /// The libraries of workloads, by name.
+    pub libraries: Registry<Inspected>,
+    /// What is rejected or shadowed.
+    pub rows: Vec<Row>,
+    /// Where it was looked.
+    pub trace: Vec<Looked>,
+}
+
+impl Survey {
+    /// Looks in the folders of `search`, and inspects what is there, as far as it is by whom `trust` covers. No file is
+    /// read whole, but for those that share a name.
+    pub(crate) fn of(search: &Search, trust: &Trust) -> Self {
+        let (candidates, trace) = search.look(trust);
+        let mut survey = Self {
+            runners: Registry::new("backend"),
+            workloads: Registry::new("workload"),
+            libraries: Registry::new("workload library"),
+            rows: Vec::new(),
+            trace,
+        };
+        survey.rows.extend(survey.trace.iter().filter_map(refused_folder));
+        let mut clashing = BTreeMap::new();
+        for candidate in candidates {
+            let trusted = trust.check_file(&candidate.path).map_err(Rejection::from);
+            match trusted.and_then(|()| inspect::inspect(&candidate.path)) {
+                Ok(plugin) => survey.register(&candidate, plugin, &mut clashing),
+                Err(rejection) => survey.rows.push(Row::rejected(candidate.path, rejection)),
+            }
+        }
+        survey
+    }
+
+    fn register(&mut self, candidate: &Candidate, plugin: Inspected, clashing: &mut BTreeMap<PathBuf, ()>) {
+        let origin = Origin { folder: candidate.folder, path: plugin.path.clone() };
+        let name = plugin.metadata.name.clone();
+        let registry = match plugin.metadata.kind {
+            Kind::Runner => &mut self.runners,
+            Kind::Workloads(_) => &mut self.libraries,
+        };
+        let standing = registry.register(&name, origin.clone(), plugin.clone(), Inspected::is_same_file);
+        let row_of = |plugin: &Inspected, status, reason: String| Row::of(plugin, status, Some(reason), None);
+        match standing {
+            Standing::Active => self.register_workloads(&plugin, &origin),
+            Standing::Shadowed { by, same } => {
+                let what = if same { "the same file as" } else { "an earlier folder has that name in" };
+                let reason = format!("{what} {}", by.display());
+                self.rows
+                    .push(Row { path: candidate.path.clone(), ..row_of(&plugin, Status::Shadowed, reason) });
+            }
+            Standing::Clash { with } => {
+                let reason = |other: &PathBuf| format!("{} has the same name", other.display());
+                let remedy = Some("remove one of the two".to_owned());
+                // The first one's row is due once, however many have its name.
+                if clashing.insert(with.clone(), ()).is_none() {
+                    let first = inspect::inspect(&with).unwrap_or_else(|_| plugin.clone());
+                    let row = row_of(&first, Status::Rejected, reason(&plugin.path));
+                    self.rows.push(Row { path: with.clone(), remedy: remedy.clone(), ..row });
+                }
+                self.rows.push(Row { remedy, ..row_of(&plugin, Status::Rejected, reason(&with)) });
+            }
+        }
+    }
+
+    /// Registers each workload of a library. A library that comes later may still add workloads that no other has.
+    fn register_workloads(&mut self, library: &Inspected, origin: &Origin) {
+        let Kind::Workloads(names) = &library.metadata.kind else { return };
+        for name in names {
+            self.workloads.register(name, origin.clone(), library.clone(), Inspected::is_same_file);
+        }
+    }
+}
+
+/// A folder with libraries that nobody looks at is listed beside the libraries.
+fn refused_folder(looked: &Looked) -> Option<Row> {
+    let Outcome::Refused(distrust) = &looked.outcome else { return None };
+    Some(Row::rejected(looked.folder.clone(), distrust.clone().into()))
+}
+
+impl From<Distrust> for Rejection {
+    fn from(distrust: Distrust) -> Self {
+        Self { reason: distrust.reason, remedy: Some(distrust.remedy) }
+    }
+}

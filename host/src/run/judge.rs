@@ -1,0 +1,381 @@
+//! The judge: says what a run came to and what it should have, from the workload's library alone.
+//!
+//! It is a worker that loads no backend. A backend hands over the state of its sinks and its claims; what counts is
+//! what the judge reads in that state.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use plugin_api::WorkloadSpec;
+use plugin_api::workload::{CatalogueEntry, Latency, Outcome};
+use sha2::{Digest as _, Sha256};
+
+use crate::run::session::{CallError, Deaf, Observer, WorkerSession};
+use crate::stats::samples_needed;
+use crate::worker::protocol::{CallTime, Canary, Finished, LibraryFile, Reply, Request};
+
+/// An answer of the oracle that took less than this is not worth a file.
+const WORTH_KEEPING: Duration = Duration::from_millis(100);
+
+/// How much longer than asked for the canary may take.
+const CANARY_GRACE: Duration = Duration::from_secs(10);
+
+/// Clocks of different processes may differ by this part of a time.
+const WAITING_TOLERANCE: f64 = 0.001;
+
+/// A backend's own time may be below the worker's by so many seconds: drivers open the workload, and messages travel.
+const UNDERSTATED: f64 = 0.2;
+/// And by this part of the worker's.
+const UNDERSTATED_PART: f64 = 0.1;
+
+/// The source's own lateness must not be more than this part of the latency.
+const LATE_PART: u64 = 10;
+
+/// How much longer than asked for the timing of a stage may take.
+const TIMING_GRACE: Duration = Duration::from_secs(60);
+
+/// A claim may exceed the host's window by this much: the resolution of clocks and of rounding.
+const CLOCK_TOLERANCE: f64 = 1e-6;
+
+/// A worker with one workload library.
+pub(crate) struct Judge {
+    session: WorkerSession,
+    library: LibraryFile,
+    cache: PathBuf,
+}
+
+impl Judge {
+    /// A judge over `library`, which keeps what its oracle computed under `data_dir`.
+    pub(crate) fn new(session: WorkerSession, library: LibraryFile, data_dir: &Path) -> Self {
+        Self { session, library, cache: data_dir.join("oracle") }
+    }
+
+    /// Ends the judge's worker.
+    pub(crate) fn end(self) {
+        self.session.dismiss();
+    }
+
+    /// The library's workloads.
+    ///
+    /// # Errors
+    /// When the library crashes, hangs or refuses.
+    pub(crate) fn catalogue(
+        &mut self,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<CatalogueEntry>, CallError> {
+        let deadline = self.session.deadlines().catalogue;
+        let request = Request::Catalogue { library: self.library.clone() };
+        match self.session.call("catalogue", request, Some(deadline), observer)? {
+            Reply::Catalogue { entries } => Ok(entries),
+            _ => Err(CallError::unexpected("catalogue")),
+        }
+    }
+
+    /// How fast the machine computes right now: the judge's process is one without an engine.
+    ///
+    /// # Errors
+    /// When the judge's worker dies.
+    pub(crate) fn canary(&mut self, duration: Duration) -> Result<Canary, CallError> {
+        let request = Request::Canary { seconds: duration.as_secs_f64() };
+        let limit = duration + CANARY_GRACE;
+        match self.session.call("canary", request, Some(limit), &mut Deaf)? {
+            Reply::Canary(canary) => Ok(canary),
+            _ => Err(CallError::unexpected("canary")),
+        }
+    }
+
+    /// How long a call of `stage` takes on each core, with nothing but the workload's library at work; `duration` in all.
+    ///
+    /// # Errors
+    /// When the spec is not valid, the stage fails, or the judge's worker dies.
+    pub(crate) fn time(
+        &mut self,
+        spec: &WorkloadSpec,
+        stage: usize,
+        duration: Duration,
+    ) -> Result<Vec<CallTime>, CallError> {
+        let (spec, library, seconds) = (spec.clone(), self.library.clone(), duration.as_secs_f64());
+        let request = Request::Time { spec, library, stage, seconds };
+        // On a machine of many cores each has a least time.
+        let limit = duration + TIMING_GRACE;
+        match self.session.call("reference", request, Some(limit), &mut Deaf)? {
+            Reply::Timed { cores } => Ok(cores),
+            _ => Err(CallError::unexpected("reference")),
+        }
+    }
+
+    /// What must come out of a run that may take `timeout`, by the serial oracle or by what it computed before.
+    ///
+    /// # Errors
+    /// When the spec is not valid, or the oracle fails.
+    pub(crate) fn expect(
+        &mut self,
+        spec: &WorkloadSpec,
+        timeout: Duration,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, CallError> {
+        let kept = self.cache.join(format!("{}.json", cache_key(spec, &self.library)));
+        if let Some(outcome) = read_kept(&kept) {
+            return Ok(outcome);
+        }
+        let started = Instant::now();
+        let request = Request::Expect { spec: spec.clone(), library: self.library.clone() };
+        let deadline = self.session.deadlines().expect_of(timeout, spec.parallelism);
+        let outcome = self.outcome("expect", request, deadline, observer)?;
+        if started.elapsed() >= WORTH_KEEPING {
+            // A cache that cannot be written costs time, not truth.
+            keep(&kept, &outcome)
+                .unwrap_or_else(|error| log::info!("cannot keep {}: {error}", kept.display()));
+        }
+        Ok(outcome)
+    }
+
+    /// What the state of a run's sinks came to.
+    ///
+    /// # Errors
+    /// When it is no state of a sink.
+    pub(crate) fn judge(
+        &mut self,
+        spec: &WorkloadSpec,
+        sink_state: &str,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, CallError> {
+        let (spec, library, sink_state) = (spec.clone(), self.library.clone(), sink_state.to_owned());
+        let deadline = self.session.deadlines().judge;
+        self.outcome("judge", Request::Judge { spec, library, sink_state }, deadline, observer)
+    }
+
+    fn outcome(
+        &mut self,
+        phase: &'static str,
+        request: Request,
+        deadline: Duration,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, CallError> {
+        match self.session.call(phase, request, Some(deadline), observer)? {
+            Reply::Outcome { outcome } => Ok(outcome),
+            _ => Err(CallError::unexpected(phase)),
+        }
+    }
+}
+
+/// What the expected outcome depends on: the library's code, and the spec but for how it is run.
+fn cache_key(spec: &WorkloadSpec, library: &LibraryFile) -> String {
+    let WorkloadSpec { name, total_items, seed, extra, .. } = spec;
+    let key = serde_json::json!([library.sha256, name, total_items, seed, extra]);
+    hex::encode(Sha256::digest(key.to_string()))
+}
+
+fn read_kept(path: &Path) -> Option<Outcome> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+fn keep(path: &Path, outcome: &Outcome) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(folder)?;
+    // Written whole under another name first: a half-written file must never be read as an answer.
+    let file = tempfile::NamedTempFile::new_in(folder)?;
+    serde_json::to_writer(&file, outcome)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// What is to be thought of a run that finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Count and checksum are what they must be, and no claim contradicts the host's clock.
+    Verified,
+    /// Count or checksum are not what they must be.
+    Wrong(String),
+    /// The answer is right, but a claim cannot be.
+    Invalid(String),
+    /// The answer is right, and all claims can be, but the source was late by itself: a matter of this machine.
+    Late(String),
+}
+
+/// Compares what came out with what must, and the runner's claims with the host's clock. A wrong answer weighs more
+/// than an impossible claim.
+pub fn verdict(
+    backend: &str,
+    parallelism: u32,
+    finished: &Finished,
+    host_elapsed: f64,
+    actual: &Outcome,
+    expected: &Outcome,
+) -> Verdict {
+    if actual.count != expected.count {
+        let (actual, expected) = (actual.count, expected.count);
+        return Verdict::Wrong(format!("{actual} items reached the sink, but {expected} must"));
+    }
+    if actual.checksum != expected.checksum {
+        let (actual, expected) = (&actual.checksum, &expected.checksum);
+        return Verdict::Wrong(format!("the checksum is {actual}, but must be {expected}"));
+    }
+    let impossible = impossible_claim(backend, finished, host_elapsed, actual);
+    if let Some(why) = impossible.or_else(|| too_many_at_once(parallelism, finished, expected)) {
+        return Verdict::Invalid(why);
+    }
+    actual.latency.as_ref().and_then(late_source).map_or(Verdict::Verified, Verdict::Late)
+}
+
+/// Operators that wait cannot be hurried: a run that is over sooner than they waited had more of them at once than it was
+/// asked for.
+fn too_many_at_once(parallelism: u32, finished: &Finished, expected: &Outcome) -> Option<String> {
+    let (waiting, window) = (expected.waiting_seconds?, finished.duration_seconds);
+    let least = waiting / f64::from(parallelism);
+    (window < least * (1.0 - WAITING_TOLERANCE)).then(|| {
+        format!(
+            "operators wait for {waiting:.3} s in all, which takes {least:.3} s at parallelism {parallelism}, but the run \
+             took {window:.3} s: more of them were at work at once"
+        )
+    })
+}
+
+/// What to know of a backend whose own time is far below what the worker measured around it. The worker's is what counts,
+/// so that nothing is gained by it.
+pub(crate) fn understated(finished: &Finished) -> Option<String> {
+    let (claim, window) = (finished.elapsed_time?, finished.duration_seconds);
+    (window - claim > UNDERSTATED.max(window * UNDERSTATED_PART)).then(|| {
+        format!(
+            "the backend claims {claim:.3} s, but the worker measured {window:.3} s around it; the worker's time counts"
+        )
+    })
+}
+
+fn impossible_claim(
+    backend: &str,
+    finished: &Finished,
+    host_elapsed: f64,
+    actual: &Outcome,
+) -> Option<String> {
+    let window = finished.duration_seconds;
+    if finished.backend.to_lowercase() != backend {
+        return Some(format!(
+            "the result says that it is of backend {:?}, not {backend:?}",
+            finished.backend
+        ));
+    }
+    if finished.results_count != actual.count {
+        return Some(format!(
+            "the backend claims {} items, its sink has {}",
+            finished.results_count, actual.count
+        ));
+    }
+    if window > host_elapsed + CLOCK_TOLERANCE {
+        return Some(format!("the worker's {window:.6} s exceed the host's {host_elapsed:.6} s"));
+    }
+    match finished.elapsed_time {
+        None => Some("the backend's own elapsed time is not a number".into()),
+        Some(claim) if claim < 0.0 => Some(format!("the backend's own elapsed time is {claim} s")),
+        Some(claim) if claim > window + CLOCK_TOLERANCE => {
+            Some(format!("the backend claims {claim:.6} s, but the worker measured {window:.6} s around it"))
+        }
+        Some(_) => None,
+    }
+}
+
+/// A source that is late by itself makes latencies that are not the backend's: by more than a tenth of the highest
+/// percentile that there are samples for.
+fn late_source(latency: &Latency) -> Option<String> {
+    let Latency { scheduled, lag, .. } = latency;
+    let enough = |quantile: f64| samples_needed(quantile).is_some_and(|needed| scheduled.count >= needed);
+    let quantile = [0.99, 0.95, 0.9, 0.5].into_iter().find(|quantile| enough(*quantile))?;
+    let (late, total) = (lag.at(quantile)?, scheduled.at(quantile)?);
+    let milliseconds = |nanos: u64| nanos as f64 / 1e6;
+    (late > total / LATE_PART).then(|| {
+        format!(
+            "the source was late by itself: by {:.3} ms at the {}th percentile, where the latency is {:.3} ms",
+            milliseconds(late),
+            quantile * 100.0,
+            milliseconds(total),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(count: u64) -> Outcome {
+        Outcome { count, checksum: format!("{count:032x}"), waiting_seconds: None, latency: None }
+    }
+
+    fn finished() -> Finished {
+        Finished {
+            backend: "mock".into(),
+            scheduler_name: "default".into(),
+            elapsed_time: Some(1.0),
+            results_count: 5,
+            duration_seconds: 1.5,
+            sink_state: String::new(),
+            metrics: serde_json::Map::new(),
+        }
+    }
+
+    fn judged(change: impl FnOnce(&mut Finished)) -> Verdict {
+        let mut finished = finished();
+        change(&mut finished);
+        verdict("mock", 2, &finished, 2.0, &outcome(5), &outcome(5))
+    }
+
+    #[test]
+    fn an_honest_run_is_verified() {
+        assert_eq!(judged(|_| ()), Verdict::Verified);
+    }
+
+    #[test]
+    fn a_count_or_checksum_that_differs_is_wrong_however_fast_it_was() {
+        let short = verdict("mock", 2, &finished(), 2.0, &outcome(4), &outcome(5));
+        assert_eq!(short, Verdict::Wrong("4 items reached the sink, but 5 must".into()));
+        let flipped = Outcome { checksum: "0".repeat(32), ..outcome(5) };
+        assert!(matches!(verdict("mock", 2, &finished(), 2.0, &flipped, &outcome(5)), Verdict::Wrong(_)));
+    }
+
+    #[test]
+    fn a_claim_that_cannot_be_invalidates_the_run() {
+        type Change = fn(&mut Finished);
+        let changes: [(Change, &str); 6] = [
+            (|it| it.elapsed_time = Some(1.6), "measured"),
+            (|it| it.elapsed_time = Some(-1.0), "-1"),
+            (|it| it.elapsed_time = None, "not a number"),
+            (|it| it.results_count = 6, "claims 6"),
+            (|it| it.backend = "other".into(), "other"),
+            (|it| it.duration_seconds = 2.5, "exceed"),
+        ];
+        for (change, word) in changes {
+            let Verdict::Invalid(why) = judged(change) else { panic!("{word} was let through") };
+            assert!(why.contains(word), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_over_before_its_operators_have_waited_is_invalid() {
+        // The example's run takes 1.5 s.
+        let waiting = |seconds| Outcome { waiting_seconds: Some(seconds), ..outcome(5) };
+        let judged = |parallelism, seconds| {
+            verdict("mock", parallelism, &finished(), 2.0, &outcome(5), &waiting(seconds))
+        };
+        assert_eq!(judged(1, 1.5), Verdict::Verified);
+        assert_eq!(judged(4, 6.0), Verdict::Verified);
+        let Verdict::Invalid(why) = judged(2, 4.0) else { panic!("it was let through") };
+        assert!(why.contains("takes 2.000 s at parallelism 2") && why.contains("took 1.500 s"), "{why}");
+    }
+
+    #[test]
+    fn a_clock_that_stops_early_is_told_and_gains_nothing() {
+        assert_eq!(understated(&Finished { elapsed_time: Some(1.31), ..finished() }), None);
+        let told = understated(&Finished { elapsed_time: Some(0.5), ..finished() }).unwrap();
+        assert!(told.contains("claims 0.500 s") && told.contains("measured 1.500 s"), "{told}");
+    }
+
+    #[test]
+    fn the_oracle_is_asked_again_when_code_or_data_change_but_not_when_only_the_running_does() {
+        let library = LibraryFile { path: "a".into(), sha256: "1".into(), sealed: false };
+        let spec = WorkloadSpec::new("null");
+        let key = cache_key(&spec, &library);
+        let moved = LibraryFile { path: "b".into(), ..library.clone() };
+        assert_eq!(cache_key(&WorkloadSpec { parallelism: 9, ..spec.clone() }, &moved), key);
+        assert_ne!(cache_key(&WorkloadSpec { seed: 1, ..spec.clone() }, &library), key);
+        assert_ne!(cache_key(&spec, &LibraryFile { sha256: "2".into(), ..library }), key);
+    }
+}

@@ -1,0 +1,165 @@
+//! What a worker's tree may take of the machine.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// What a worker's tree may take of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Resident memory of all its processes together; pages that they share count once.
+    pub memory_bytes: u64,
+    /// How many processes there may be at once.
+    pub processes: u32,
+    /// How large a log may become before its beginning is left out.
+    pub log_bytes: u64,
+}
+
+/// The share of the memory that a tree may have when nothing else is said.
+const SHARE_PERCENT: u64 = 80;
+/// More than an engine starts on a machine of several hundred cores, and less than what stops a machine.
+const PROCESSES: u32 = 1024;
+/// More than anyone reads.
+const LOG_BYTES: u64 = 64 << 20;
+
+impl Limits {
+    /// What holds when nothing else is said: most of the memory that this machine has, or this process's group of it.
+    pub fn usual() -> Self {
+        let memory = machine_memory().into_iter().chain(group_memory()).min();
+        let memory_bytes = memory.map_or(u64::MAX, |bytes| bytes / 100 * SHARE_PERCENT);
+        Self { memory_bytes, processes: PROCESSES, log_bytes: LOG_BYTES }
+    }
+
+    /// As the supervisor is told.
+    pub(super) fn words(self) -> String {
+        let Self { memory_bytes, processes, log_bytes } = self;
+        format!("{memory_bytes}:{processes}:{log_bytes}")
+    }
+
+    pub(super) fn of_words(words: &str) -> Option<Self> {
+        let mut numbers = words.split(':').map(|number| number.parse::<u64>().ok());
+        let mut next = || numbers.next().flatten();
+        let (memory_bytes, processes, log_bytes) = (next()?, next()?.try_into().ok()?, next()?);
+        Some(Self { memory_bytes, processes, log_bytes })
+    }
+}
+
+fn machine_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    total.split_ascii_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// The least that the control groups around this process allow, in either version of the interface.
+fn group_memory() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let limits = groups.lines().flat_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        match controllers {
+            "" => limits_up(Path::new("/sys/fs/cgroup"), path, "memory.max"),
+            "memory" => limits_up(Path::new("/sys/fs/cgroup/memory"), path, "memory.limit_in_bytes"),
+            _ => Vec::new(),
+        }
+    });
+    limits.min()
+}
+
+/// What `file` says in the group at `path` and in all around it.
+fn limits_up(root: &Path, path: &str, file: &str) -> Vec<u64> {
+    let folder: PathBuf = root.join(path.trim_start_matches('/'));
+    let folders = folder.ancestors().take_while(|folder| folder.starts_with(root));
+    // Where there is no limit, it says `max`.
+    folders.filter_map(|folder| fs::read_to_string(folder.join(file)).ok()?.trim().parse().ok()).collect()
+}
+
+/// What a tree had too much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excess {
+    /// So many MiB of memory were resident.
+    Memory(u32),
+    /// There were so many processes.
+    Processes(u32),
+}
+
+impl Excess {
+    /// In one word, for records.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Memory(_) => "memory_limit",
+            Self::Processes(_) => "process_limit",
+        }
+    }
+
+    /// What happened, beside what was allowed.
+    pub fn beside(self, limits: &Limits) -> String {
+        match self {
+            Self::Memory(mib) => {
+                let (had, may) = (Bytes(u64::from(mib) << 20), Bytes(limits.memory_bytes));
+                format!("its processes had {had} of memory, but may have {may}")
+            }
+            Self::Processes(count) => {
+                format!("it had {count} processes, but may have {}", limits.processes)
+            }
+        }
+    }
+
+    /// What allows more.
+    pub fn remedy(self, limits: &Limits) -> String {
+        match self {
+            Self::Memory(_) => format!("--memory-limit with more than {}", Bytes(limits.memory_bytes)),
+            Self::Processes(_) => format!("--process-limit with more than {}", limits.processes),
+        }
+    }
+}
+
+/// A number of bytes, for people.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bytes(pub u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+        match units.into_iter().find(|(_, size)| self.0 >= *size) {
+            Some((unit, size)) if self.0.is_multiple_of(size) => {
+                write!(formatter, "{} {unit}", self.0 / size)
+            }
+            Some((unit, size)) => write!(formatter, "{:.1} {unit}", self.0 as f64 / size as f64),
+            None => write!(formatter, "{} bytes", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_limits_come_back_from_their_words() {
+        let usual = Limits::usual();
+        assert!(usual.memory_bytes > 64 << 20 && usual.memory_bytes < 1 << 50, "{usual:?}");
+        assert_eq!(Limits::of_words(&usual.words()), Some(usual));
+        assert_eq!(Limits::of_words("1:2"), None);
+    }
+
+    #[test]
+    fn the_tightest_of_the_groups_around_counts() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("a/b")).unwrap();
+        fs::write(root.path().join("a/b/memory.max"), "max\n").unwrap();
+        fs::write(root.path().join("a/memory.max"), "1000\n").unwrap();
+        assert_eq!(limits_up(root.path(), "/a/b", "memory.max"), [1000]);
+    }
+
+    #[test]
+    fn an_excess_says_the_limit_and_the_option() {
+        let limits = Limits { memory_bytes: 300 << 20, processes: 64, log_bytes: 1 };
+        let memory = Excess::Memory(1536);
+        assert_eq!(memory.beside(&limits), "its processes had 1.5 GiB of memory, but may have 300 MiB");
+        assert_eq!(memory.remedy(&limits), "--memory-limit with more than 300 MiB");
+        assert_eq!(Excess::Processes(70).beside(&limits), "it had 70 processes, but may have 64");
+        assert_eq!(Bytes(12).to_string(), "12 bytes");
+    }
+}

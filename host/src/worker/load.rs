@@ -1,0 +1,221 @@
+//! From a file to a safe runner or workload library. Called in a worker only: loading runs the file's code.
+
+// Loading a library and calling into it is what no compiler can check.
+#![allow(unsafe_code)]
+
+mod sealed;
+
+use std::ffi::c_void;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use abi_stable::StableAbi;
+use abi_stable::abi_stability::abi_checking::check_layout_compatibility;
+use abi_stable::library::{AbiHeaderRef, LibHeader, ROOT_MODULE_LOADER_NAME_WITH_NUL};
+use abi_stable::type_layout::TypeLayout;
+use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use plugin_api::c_abi::{self, BackendFunctions, ForeignBackend};
+use plugin_api::ffi::{ForeignRunner, RunnerModuleRef};
+use plugin_api::workload::{WorkloadFunctions, WorkloadLibrary, abi_is_compatible};
+use plugin_api::{HostServices, RunnerError, WorkloadRunner};
+
+pub use sealed::SealedCopy;
+
+use crate::plugin::inspect::{self, Metadata, RunnerAbi};
+use crate::worker::protocol::LibraryFile;
+
+/// Keeps a library mapped when its last handle goes: a plugin's threads and statics may outlive it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const RTLD_NODELETE: i32 = 0x1000;
+#[cfg(target_vendor = "apple")]
+const RTLD_NODELETE: i32 = 0x80;
+
+/// Why a file was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The dynamic linker said no.
+    #[error("cannot open {}: {why}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The linker's words.
+        why: String,
+    },
+    /// It is not the file that was inspected.
+    #[error("{} was replaced after it was inspected; try: run the command again", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Its bytes are not those of a plugin.
+    #[error("{} is not loaded: {why}", path.display())]
+    Rejected {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// A symbol that every plugin of its kind exports is missing.
+    #[error("{} does not export {symbol}; rebuild it against plugin-api {}", path.display(), plugin_api::API_VERSION)]
+    Symbol {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        symbol: String,
+    },
+    /// It was built against an ABI that this host does not speak.
+    #[error("{} was built against another plugin ABI ({why}); rebuild it against plugin-api {}", path.display(), plugin_api::API_VERSION)]
+    Abi {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        why: String,
+    },
+    /// The plugin could not make its runner.
+    #[error(transparent)]
+    Runner(#[from] RunnerError),
+}
+
+/// Loads the runner in `file`: nobody who uses it needs to know in which language it was written.
+///
+/// # Errors
+/// [`LoadError`] when the file is no runner that this host can call.
+pub fn runner(
+    file: &LibraryFile,
+    host: Arc<dyn HostServices>,
+    log_level: log::LevelFilter,
+) -> Result<Box<dyn WorkloadRunner>, LoadError> {
+    let path = file.path.as_path();
+    let to_open = to_open(file)?;
+    let metadata = metadata(path, &to_open)?;
+    let library = open(path, &to_open)?;
+    Ok(match metadata.abi {
+        RunnerAbi::Rust => Box::new(rust_runner(&library, path, host, log_level)?),
+        RunnerAbi::C => Box::new(c_runner(&library, path, &metadata, host, log_level)?),
+    })
+}
+
+/// What the bytes that are about to be loaded say of themselves.
+fn metadata(path: &Path, to_open: &Path) -> Result<Metadata, LoadError> {
+    let inspected = File::open(to_open).map_err(inspect::Rejection::from).and_then(inspect::inspect_open);
+    inspected.map_err(|rejection| LoadError::Rejected { path: path.into(), why: rejection.reason })
+}
+
+fn c_runner(
+    library: &Library,
+    path: &Path,
+    metadata: &Metadata,
+    host: Arc<dyn HostServices>,
+    log_level: log::LevelFilter,
+) -> Result<ForeignBackend, LoadError> {
+    // SAFETY: only the address is taken.
+    let symbol = unsafe { library.get::<*const c_void>(c_abi::SYMBOL.as_bytes()) };
+    let missing = |_| LoadError::Symbol { path: path.into(), symbol: c_abi::SYMBOL.into() };
+    let table: *const BackendFunctions = symbol.map_err(missing)?.into_raw().cast_const().cast();
+    // SAFETY: inspection found a table of functions at this symbol, in these bytes; the library is never unloaded.
+    Ok(unsafe { ForeignBackend::create(table, &metadata.name, host, log_level) }?)
+}
+
+fn rust_runner(
+    library: &Library,
+    path: &Path,
+    host: Arc<dyn HostServices>,
+    log_level: log::LevelFilter,
+) -> Result<ForeignRunner, LoadError> {
+    let header = header(library, path)?;
+    check_layout(header, path)?;
+    // SAFETY: the layouts were just found compatible in one direction or the other, which is what makes the prefix
+    // types' accessors right; the major version is checked by the call itself.
+    let module = unsafe { header.init_root_module_with_unchecked_layout::<RunnerModuleRef>() };
+    let module = module.map_err(|error| abi_error(path, first_line(&error.to_string())))?;
+    Ok(ForeignRunner::create(module, host, log_level)?)
+}
+
+/// Loads the workload library in `file`.
+///
+/// # Errors
+/// [`LoadError`] when the file is no workload library that this host can call.
+pub fn workloads(file: &LibraryFile) -> Result<WorkloadLibrary, LoadError> {
+    let path = file.path.as_path();
+    let to_open = to_open(file)?;
+    let library = open(path, &to_open)?;
+    let address = |name: &std::ffi::CStr| {
+        // SAFETY: only the address is taken; `resolve` below says what it is the address of.
+        let symbol = unsafe { library.get::<*const c_void>(name.to_bytes_with_nul()) };
+        symbol.ok().map(|symbol| symbol.into_raw().cast_const())
+    };
+    let missing = |symbol: &str| LoadError::Symbol { path: path.into(), symbol: symbol.into() };
+    let version = c"crossrun_workload_abi_version";
+    let version_of = address(version).ok_or_else(|| missing(&version.to_string_lossy()))?;
+    // SAFETY: ABI.md gives this symbol this signature, and inspection found the file to be a workload library.
+    let version = unsafe { std::mem::transmute::<*const c_void, extern "C" fn() -> u32>(version_of) }();
+    if !abi_is_compatible(version) {
+        return Err(abi_error(path, format!("workload ABI {}.{}", version >> 16, version & 0xffff)));
+    }
+    // SAFETY: the ABI's major version is ours, so the functions have the signatures of ABI.md; never unloaded.
+    let functions = unsafe { WorkloadFunctions::resolve(address) }.map_err(missing)?;
+    // Whoever opens the library by its path in another process must get the same bytes.
+    Ok(WorkloadLibrary::new(Box::leak(Box::new(functions)), &to_open, &file.sha256))
+}
+
+/// Opens the library for good: all symbols at once, so that a missing one is an error here and not a crash in a run;
+/// none shared with other libraries; never unloaded.
+fn open(path: &Path, to_open: &Path) -> Result<Library, LoadError> {
+    // SAFETY: running the file's constructors is the point; the worker is a process that may fail.
+    let library = unsafe { Library::open(Some(to_open), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) };
+    library.map_err(|error| {
+        let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        LoadError::Open { path: path.into(), why: first_line(&why) }
+    })
+}
+
+/// What is loaded must be what was inspected, as that is what the record names. Of a file that is to be sealed a copy is
+/// hashed and opened, which nobody can change. Of any other, whoever replaces it between this look and the opening gets
+/// past it.
+fn to_open(file: &LibraryFile) -> Result<PathBuf, LoadError> {
+    let path = file.path.as_path();
+    let unreadable = |error: std::io::Error| LoadError::Open { path: path.into(), why: error.to_string() };
+    let (hash, to_open) = if file.sealed {
+        let copy = SealedCopy::of(path).map_err(unreadable)?;
+        (copy.sha256().to_owned(), copy.path().to_owned())
+    } else {
+        (inspect::sha256_of(path).map_err(unreadable)?, path.to_owned())
+    };
+    if hash == file.sha256 { Ok(to_open) } else { Err(LoadError::Changed { path: path.into() }) }
+}
+
+fn header(library: &Library, path: &Path) -> Result<&'static LibHeader, LoadError> {
+    let symbol = ROOT_MODULE_LOADER_NAME_WITH_NUL;
+    // SAFETY: inspection read the 40 bytes of an ABI header at this symbol before anything was loaded.
+    let header = unsafe { library.get::<AbiHeaderRef>(symbol.as_bytes()) };
+    let missing = |_| LoadError::Symbol { path: path.into(), symbol: symbol.trim_end_matches('\0').into() };
+    let header: AbiHeaderRef = *header.map_err(missing)?;
+    header.upgrade().map_err(|error| abi_error(path, first_line(&error.to_string())))
+}
+
+/// Accepts a plugin that has all that the host has, or the other way round: the types only ever grow at their ends, so
+/// an older plugin loads in a newer host and a newer one in an older host.
+fn check_layout(header: &LibHeader, path: &Path) -> Result<(), LoadError> {
+    let Some(theirs) = header.layout() else {
+        return Err(abi_error(path, "it carries no description of its layout".into()));
+    };
+    let ours = <RunnerModuleRef as StableAbi>::LAYOUT;
+    let fits = |one: &'static TypeLayout, other: &'static TypeLayout| check_layout_compatibility(one, other);
+    let Err(newer) = fits(ours, theirs) else { return Ok(()) };
+    let Err(older) = fits(theirs, ours) else { return Ok(()) };
+    // Hundreds of lines for one swapped field: for -v only.
+    log::info!(
+        "layout of {} against the host's:\n{newer}\nand the other way round:\n{older}",
+        path.display()
+    );
+    Err(abi_error(path, "the layout of its types differs from the host's".into()))
+}
+
+fn abi_error(path: &Path, why: String) -> LoadError {
+    LoadError::Abi { path: path.into(), why }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
+}

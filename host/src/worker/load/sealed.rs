@@ -1,0 +1,135 @@
+//! A copy of a file that nobody can change any more, this process included: what is hashed is what is loaded.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::plugin::inspect;
+
+/// A copy in memory that is kept, with its descriptor, for as long as the process lives.
+#[derive(Debug)]
+pub struct SealedCopy {
+    path: PathBuf,
+    sha256: String,
+}
+
+impl SealedCopy {
+    /// Copies the file at `path`, seals the copy, and hashes it: in this order, so that the hash is that of bytes which
+    /// cannot change.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the system has no such copies.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let (copy, path) = system::copy(path)?;
+        let sha256 = inspect::sha256_of_file(&copy)?;
+        system::keep(copy);
+        Ok(Self { path, sha256 })
+    }
+
+    /// Where processes of this machine find the copy while this one lives.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The SHA-256 of the copy, in hex.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::io::{Seek as _, SeekFrom};
+    use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
+    use std::sync::{Mutex, PoisonError};
+
+    use rustix::fs::{MemfdFlags, SealFlags};
+    use rustix::io::Errno;
+
+    use super::*;
+
+    /// Numbers below are those that plugins and engines use. The dynamic linker takes a name that it has seen before for
+    /// the library that it was then, so no number is used twice, even if somebody closed its descriptor.
+    static NEXT: Mutex<i32> = Mutex::new(300);
+
+    /// A sealed copy, to be read from its start, and its path.
+    pub(super) fn copy(path: &Path) -> io::Result<(File, PathBuf)> {
+        let mut from = File::open(path)?;
+        let mut copy = File::from(empty()?);
+        io::copy(&mut from, &mut copy)?;
+        rustix::fs::fcntl_add_seals(
+            &copy,
+            SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
+        )?;
+        copy.seek(SeekFrom::Start(0))?;
+        // With the number of the process: an engine's own processes read the copy too.
+        let path = format!("/proc/{}/fd/{}", std::process::id(), copy.as_raw_fd());
+        Ok((copy, path.into()))
+    }
+
+    fn empty() -> io::Result<OwnedFd> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let made = match rustix::fs::memfd_create("crossrun-plugin", flags | MemfdFlags::EXEC) {
+            // Kernels before 6.3 do not know the flag, and need none.
+            Err(Errno::INVAL) => rustix::fs::memfd_create("crossrun-plugin", flags)?,
+            made => made?,
+        };
+        let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
+        let moved = rustix::io::fcntl_dupfd_cloexec(&made, *next)?;
+        *next = moved.as_raw_fd() + 1;
+        Ok(moved)
+    }
+
+    /// For good: the name of the copy leads to it only while the descriptor is open.
+    pub(super) fn keep(copy: File) {
+        let _ = copy.into_raw_fd();
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use super::*;
+
+    pub(super) fn copy(_path: &Path) -> io::Result<(File, PathBuf)> {
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "this system has no sealed copies, which --locked needs",
+        ))
+    }
+
+    pub(super) fn keep(_copy: File) {}
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs::{self, OpenOptions};
+
+    use super::*;
+
+    #[test]
+    fn a_copy_outlives_its_file_and_cannot_be_written() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, "old bytes").unwrap();
+        let copy = SealedCopy::of(file.path()).unwrap();
+        assert_eq!(copy.sha256(), inspect::sha256_of(file.path()).unwrap());
+        fs::write(&file, "new bytes").unwrap();
+        assert_eq!(fs::read(copy.path()).unwrap(), b"old bytes");
+        // As root too: permissions are not what guards it.
+        let written = OpenOptions::new().write(true).open(copy.path()).and_then(|mut copy| {
+            use std::io::Write as _;
+            copy.write_all(b"X")
+        });
+        assert!(written.is_err());
+        assert!(OpenOptions::new().write(true).truncate(true).open(copy.path()).is_err());
+        assert_eq!(fs::read(copy.path()).unwrap(), b"old bytes");
+    }
+
+    #[test]
+    fn no_two_copies_have_one_name_even_if_a_descriptor_was_closed() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let (closed, first) = system::copy(file.path()).unwrap();
+        drop(closed);
+        let (_open, second) = system::copy(file.path()).unwrap();
+        assert_ne!(first, second);
+    }
+}

@@ -1,0 +1,264 @@
+//! What host and worker say to each other: types only. A message is one frame of JSON on the worker's channel.
+//!
+//! The host sends a [`Request`] and reads messages until the one that answers it; progress and log records may come
+//! before. While a call is under way, any further request means that it should stop.
+
+use std::path::PathBuf;
+
+use plugin_api::workload::{CatalogueEntry, Outcome};
+use plugin_api::{Availability, Parameter, Progress, RunnerError, Session, SetupRequest, WorkloadSpec};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::worker::liar::Lie;
+
+/// The version of this protocol. Host and worker are one executable, so it only differs when the file was replaced
+/// during a run.
+pub const VERSION: u32 = 1;
+
+/// A file that inspection found to be a plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LibraryFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its SHA-256 in hex.
+    pub sha256: String,
+    /// Whether the bytes that were hashed are the ones to load: a sealed copy of the file.
+    #[serde(default)]
+    pub sealed: bool,
+}
+
+/// Folders that a plugin is told of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Folders {
+    /// The user's data.
+    pub data_dir: PathBuf,
+    /// The logs of this session; it exists.
+    pub log_dir: PathBuf,
+}
+
+/// What the host asks for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Request {
+    /// The first message: the host's version, and how much of the log it wants (0 to 5).
+    Hello {
+        /// [`VERSION`] of the host.
+        version: u32,
+        /// 0 (off) to 5 (trace).
+        log_level: u32,
+    },
+    /// Load the runner in a file.
+    LoadRunner {
+        /// The file.
+        library: LibraryFile,
+    },
+    /// Take the backend that lies, which is part of this program, in place of a file's.
+    Lie {
+        /// About what.
+        lie: Lie,
+    },
+    /// Let standard output lead to a file of its own, so that what is printed there can be told from the rest of the log.
+    Divert {
+        /// The file, which is made.
+        stdout: PathBuf,
+    },
+    /// Count what the worker's process has.
+    Census,
+    /// Ask the runner whether it could start.
+    Probe,
+    /// Let the runner install or remove what it needs.
+    Setup {
+        /// What is wanted.
+        request: SetupRequest,
+        /// Where.
+        folders: Folders,
+    },
+    /// Start the engine.
+    Open {
+        /// With what.
+        session: Session,
+    },
+    /// Run a workload.
+    Run {
+        /// What to run.
+        spec: WorkloadSpec,
+        /// The workload's library.
+        library: LibraryFile,
+        /// Where the runner may write.
+        folders: Folders,
+        /// After how many seconds the host will end it.
+        timeout_seconds: Option<f64>,
+    },
+    /// Stop the engine.
+    Close,
+    /// List the workloads in a library.
+    Catalogue {
+        /// The library.
+        library: LibraryFile,
+    },
+    /// Compute what must come out.
+    Expect {
+        /// Of what.
+        spec: WorkloadSpec,
+        /// The workload's library.
+        library: LibraryFile,
+    },
+    /// Run a workload in the plainest way that there is, without a backend.
+    Serial {
+        /// What to run.
+        spec: WorkloadSpec,
+        /// The workload's library.
+        library: LibraryFile,
+    },
+    /// Give a workload's functions bytes that no backend would give them.
+    Feed {
+        /// The workload, and from what seed the bytes are made.
+        spec: WorkloadSpec,
+        /// The workload's library.
+        library: LibraryFile,
+        /// How many times.
+        rounds: u32,
+    },
+    /// Decode the state of a sink.
+    Judge {
+        /// Of what run.
+        spec: WorkloadSpec,
+        /// The workload's library.
+        library: LibraryFile,
+        /// The merged state of its sinks, in hex.
+        sink_state: String,
+    },
+    /// Compute for a moment on every core.
+    Canary {
+        /// For how long.
+        seconds: f64,
+    },
+    /// Time the calls of a stage, one after the other on each core.
+    Time {
+        /// Of what workload.
+        spec: WorkloadSpec,
+        /// The workload's library.
+        library: LibraryFile,
+        /// The stage, which is a map, a filter or a flat map.
+        stage: usize,
+        /// For how long in all.
+        seconds: f64,
+    },
+    /// Stop what is under way.
+    Cancel,
+}
+
+/// What a worker says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Reply {
+    /// To [`Request::Hello`].
+    Hello {
+        /// [`VERSION`] of the worker.
+        version: u32,
+    },
+    /// To [`Request::LoadRunner`].
+    Loaded {
+        /// What the runner calls itself.
+        name: String,
+        /// What it reads from `extra`.
+        options: Vec<Parameter>,
+    },
+    /// To [`Request::Probe`].
+    Probed {
+        /// Whether it could start.
+        availability: Availability,
+    },
+    /// To [`Request::Divert`], [`Request::Setup`], [`Request::Open`], [`Request::Feed`] and [`Request::Close`].
+    Done,
+    /// To [`Request::Census`].
+    Census(Census),
+    /// To [`Request::Run`].
+    Finished(Box<Finished>),
+    /// To [`Request::Catalogue`].
+    Catalogue {
+        /// The library's workloads.
+        entries: Vec<CatalogueEntry>,
+    },
+    /// To [`Request::Expect`], [`Request::Serial`] and [`Request::Judge`].
+    Outcome {
+        /// Count and checksum.
+        outcome: Outcome,
+    },
+    /// To [`Request::Canary`].
+    Canary(Canary),
+    /// To [`Request::Time`].
+    Timed {
+        /// Of each core.
+        cores: Vec<CallTime>,
+    },
+    /// To any request that failed.
+    Failed {
+        /// Why.
+        error: RunnerError,
+        /// Whether the file itself was refused, rather than what it was asked to do.
+        refused: bool,
+    },
+    /// How far the call under way is.
+    Progress(Progress),
+    /// A log record of the worker or the plugin.
+    Log {
+        /// 1 (error) to 5 (trace).
+        level: u32,
+        /// Which part of the code.
+        target: String,
+        /// The record.
+        message: String,
+    },
+}
+
+/// What the worker's process has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Census {
+    /// How many threads; null where the system does not say.
+    pub threads: Option<u64>,
+    /// What is in its folder for temporary files.
+    pub temporary: Vec<String>,
+}
+
+/// How fast the machine computes right now, and what disturbs it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Canary {
+    /// Nanoseconds for one iteration of the busy kernel, on the slowest core.
+    pub nanos_per_iteration: f64,
+    /// The share of processor time that the hypervisor took away; null where the system does not say.
+    pub steal_share: Option<f64>,
+    /// How often the canary's threads lost their core to another.
+    pub preemptions: u64,
+    /// The share of the last ten seconds in which some task waited for a processor; null where the system does not say.
+    pub pressure: Option<f64>,
+}
+
+/// How long calls take on one core.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallTime {
+    /// The median, in seconds: what a call takes when nothing comes between.
+    pub median: f64,
+    /// The mean, in seconds: with what came between.
+    pub mean: f64,
+}
+
+/// What a run came to, by the runner's word and the worker's clock.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Finished {
+    /// The backend's name, by the runner's word.
+    pub backend: String,
+    /// The scheduler that was used, by the runner's word.
+    pub scheduler_name: String,
+    /// Seconds by the runner's word; nothing if that was no number.
+    pub elapsed_time: Option<f64>,
+    /// Items by the runner's word.
+    pub results_count: u64,
+    /// Seconds around the runner's `run`, by the worker's monotonic clock.
+    pub duration_seconds: f64,
+    /// The merged state of the sinks, in hex.
+    pub sink_state: String,
+    /// Whatever the runner wants recorded.
+    pub metrics: Map<String, Value>,
+}
