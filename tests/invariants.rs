@@ -74,7 +74,12 @@ fn only_load_opens_libraries() {
 
 #[test]
 fn only_a_worker_loads() {
-    demand("host/src", &["load::runner", "load::workloads", "worker::load"], &["worker", "internals"], "loads");
+    demand(
+        "host/src",
+        &["load::runner", "load::workloads", "worker::load"],
+        &["worker", "internals"],
+        "loads",
+    );
 }
 
 #[test]

@@ -2,18 +2,18 @@
 //! the terminal.
 
 pub(crate) mod availability;
+pub(crate) mod consumers;
 pub(crate) mod context;
 pub(crate) mod exit;
 pub(crate) mod global;
+pub(crate) mod json_events;
 pub(crate) mod limits;
-pub(crate) mod observe;
 pub(crate) mod options;
 pub(crate) mod participants;
 pub(crate) mod progress;
 pub(crate) mod reports;
 pub(crate) mod reproduce;
 pub(crate) mod resolve;
-pub(crate) mod trials;
 pub(crate) mod ui;
 
 pub(crate) use exit::{Exit, Problem};

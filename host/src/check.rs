@@ -21,7 +21,8 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::plugin::inspect::{Metadata, Rejection};
+use crate::plugin::PluginRef;
+use crate::plugin::inspect::Rejection;
 use crate::run::session::Launch;
 use crate::worker::protocol::{Folders, LibraryFile};
 
@@ -50,16 +51,7 @@ pub(crate) struct Target {
     /// Where it is.
     pub path: PathBuf,
     /// What it is; or why it is no plugin for this host.
-    pub plugin: Result<Plugin, Rejection>,
-}
-
-/// A file that is a plugin.
-#[derive(Clone, Debug)]
-pub(crate) struct Plugin {
-    /// What it says of itself.
-    pub metadata: Metadata,
-    /// As a worker is told of it.
-    pub library: LibraryFile,
+    pub plugin: Result<PluginRef, Rejection>,
 }
 
 /// What came of a check.

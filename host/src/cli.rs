@@ -22,13 +22,6 @@ use clap::{Parser, Subcommand};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 
-/// The backend that runs when none is named: the one that the original layer defaults to. The only engine that the
-/// host knows by name.
-pub(crate) const DEFAULT_BACKEND: &str = "sage";
-
-/// The workload that runs when none is named.
-pub(crate) const DEFAULT_WORKLOAD: &str = "scheduler_comparison";
-
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done and verified              5    a wrong answer

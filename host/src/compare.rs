@@ -5,6 +5,7 @@
 //! two are comparable (`comparable`, `ratio`), and then the table is judged as a whole (`judgement`).
 
 use crate::record::{Kind, TrialRecord, UnifiedRecord};
+use crate::run::outcome::Outcome;
 use crate::stats::{MARGIN, common_geometric_means};
 
 mod comparable;
@@ -33,6 +34,8 @@ pub struct Input {
     pub source: Source,
     /// What the trial was for.
     pub kind: Kind,
+    /// How it ended.
+    pub outcome: Outcome,
     /// What is known of it.
     pub record: UnifiedRecord,
 }
@@ -40,7 +43,7 @@ pub struct Input {
 impl Input {
     /// A line of a `trials.jsonl`.
     pub fn trial(source: Source, trial: TrialRecord) -> Self {
-        Self { source, kind: trial.kind, record: trial.record }
+        Self { source, kind: trial.kind, outcome: trial.outcome(), record: trial.record }
     }
 
     /// Whether it is of a METG sweep, which `granularity` reads: its points are no points of a comparison.
@@ -50,7 +53,7 @@ impl Input {
 
     /// A line of a `unified_results.jsonl`, where every trial was measured.
     pub fn measured(source: Source, record: UnifiedRecord) -> Self {
-        Self { source, kind: Kind::Measured, record }
+        Self { source, kind: Kind::Measured, outcome: record.outcome(), record }
     }
 }
 

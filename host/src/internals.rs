@@ -17,14 +17,14 @@ pub mod compare {
 }
 
 pub mod plan {
-    pub use crate::plan::Plan;
     pub use crate::plan::matrix::{BackendChoice, Matrix, WorkloadChoice};
+    pub use crate::plan::{Cell, Plan, Purpose};
 }
 
 pub mod plugin {
     pub use crate::plugin::inspect::description::Description;
     pub use crate::plugin::inspect::metadata::{Kind, Metadata};
-    pub use crate::plugin::inspect::{Identified, Inspected, Rejection, inspect, sha256_of};
+    pub use crate::plugin::inspect::{Inspected, Rejection, inspect, sha256_of};
     pub use crate::plugin::lock_file::LockFile;
 }
 
@@ -34,9 +34,9 @@ pub mod record {
     }
     pub use crate::record::RecordError;
     pub use crate::record::environment::SystemProfile;
-    pub use crate::record::format::{Kind, Library, Phases, Resources, TrialRecord, UnifiedRecord};
+    pub use crate::record::format::{Kind, Library, TrialRecord, UnifiedRecord};
     pub use crate::record::reader::Entry;
-    pub use crate::record::trial::{Conclusion, Conditions, Observation};
+    pub use crate::record::trial::Conditions;
 }
 
 pub mod report {
@@ -49,9 +49,12 @@ pub mod report {
 
 pub mod run {
     pub mod judge {
-        pub use crate::run::judge::{Verdict, verdict};
+        pub use crate::run::judge::verdict;
     }
+    pub use crate::run::outcome::Outcome;
+    pub use crate::run::participants::Participants;
     pub use crate::run::session::{Deadlines, Deaf, Isolation, Launch, WorkerSession};
+    pub use crate::run::trial::{TrialResult, TrialSpec};
 }
 
 pub mod sandbox {

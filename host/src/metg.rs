@@ -13,7 +13,7 @@ mod value;
 mod simulation;
 
 pub(crate) use curve::{Measured, TooEfficient, block_value, floor};
-pub(crate) use sweep::{Bench, Load, Purpose, Sweep};
+pub(crate) use sweep::{Bench, Load, Sweep};
 pub(crate) use value::{Value, over_blocks};
 
 /// The share of the cores' time that must go into kernels.

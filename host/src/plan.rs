@@ -12,6 +12,7 @@ use plugin_api::WorkloadSpec;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub(crate) mod defaults;
 mod estimate;
 mod hash;
 pub(crate) mod matrix;
@@ -69,6 +70,15 @@ pub struct Cell {
     pub run_id: String,
     /// What was configured. Its seed is the run's; the data of a trial have their own.
     pub spec: WorkloadSpec,
+}
+
+/// What a trial is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To warm the engine up; counted from 0.
+    WarmUp(u32),
+    /// To be measured.
+    Measured,
 }
 
 /// What tells one measured trial from all others.

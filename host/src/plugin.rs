@@ -4,6 +4,9 @@
 pub(crate) mod discover;
 pub(crate) mod inspect;
 pub(crate) mod lock_file;
+mod plugin_ref;
 pub(crate) mod registry;
 pub(crate) mod survey;
 pub(crate) mod trust;
+
+pub(crate) use plugin_ref::PluginRef;

@@ -2,8 +2,7 @@
 //! `unified_results.jsonl`, in the record that the original project reads and writes. `RECORD-FORMAT.md`, beside this
 //! crate's manifest, describes every file and key.
 //!
-//! The types here are the module's own: whoever runs a trial maps what happened to [`Conditions`] and an
-//! [`Observation`], and gets a [`TrialRecord`] to hand to a [`Writer`].
+//! A [`Recorder`] takes what the executor tells, and appends a [`TrialRecord`] for each trial that is over.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,20 +14,20 @@ pub(crate) mod format;
 mod journal;
 pub(crate) mod latency;
 pub(crate) mod lock;
+pub(crate) mod outcome;
 pub(crate) mod reader;
+pub(crate) mod recorder;
 pub(crate) mod trial;
 pub(crate) mod writer;
 
 pub(crate) use config::Config;
 pub(crate) use environment::SystemProfile;
-pub(crate) use format::{
-    Failure, Granularity, Kind, Library, Metadata, Phases, Resources, Status, TrialRecord, UnifiedRecord,
-};
+pub(crate) use format::{Kind, Library, Metadata, TrialRecord, UnifiedRecord};
 pub(crate) use latency::{OpenLoop, Percentiles};
 pub(crate) use lock::MeasurementLock;
 pub(crate) use reader::Entry;
-pub(crate) use trial::{Conclusion, Conditions, Observation};
-pub(crate) use writer::Writer;
+pub(crate) use recorder::Recorder;
+pub(crate) use trial::Conditions;
 
 /// Why a record could not be written or read.
 #[derive(Debug, thiserror::Error)]

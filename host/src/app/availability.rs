@@ -6,7 +6,7 @@ use super::context::Context;
 use super::progress::show;
 use super::ui::Ui;
 use super::{Exit, Problem};
-use crate::run::Backend;
+use crate::run::backend::Backend;
 use crate::run::session::CallError;
 use crate::worker::protocol::Folders;
 
@@ -15,12 +15,12 @@ pub(crate) fn with_lock(
     context: &Context,
     backend: &mut Backend,
     request: &SetupRequest,
-    name: &str,
     folders: Folders,
     ui: &mut Ui,
 ) -> Result<(), Problem> {
+    let name = backend.name().to_owned();
     ui.doing(&format!("{name}: {}", if request.remove { "removing" } else { "setting up" }));
-    let _lock = context.setup_lock(name)?;
+    let _lock = context.setup_lock(&name)?;
     let done = backend.setup(request.clone(), folders, &mut |event| show(ui, event));
     done.map_err(|error| {
         let problem = Problem::from(error);
@@ -54,16 +54,16 @@ impl From<Problem> for NotReady {
 pub(crate) fn make_available(
     context: &Context,
     backend: &mut Backend,
-    name: &str,
     setup: bool,
     folders: &Folders,
     ui: &mut Ui,
 ) -> Result<(), NotReady> {
     let mut availability = backend.probe()?;
     if setup && !availability.is_available() {
-        with_lock(context, backend, &SetupRequest::default(), name, folders.clone(), ui)?;
+        with_lock(context, backend, &SetupRequest::default(), folders.clone(), ui)?;
         availability = backend.probe()?;
     }
+    let name = backend.name();
     match availability {
         Availability::Available => Ok(()),
         Availability::Unavailable { reason, remedy } => {

@@ -9,34 +9,39 @@ use std::sync::{Mutex, PoisonError};
 use plugin_api::workload::CatalogueEntry;
 
 use super::limits::{self, LimitArguments};
-use super::resolve::{self, Chosen, Lock};
+use super::resolve::{self, Lock};
 use super::{Exit, GlobalArguments, Problem};
 use crate::app::ui::Ui;
+use crate::plugin::PluginRef;
 use crate::plugin::discover::{Environment, Looked, Outcome, PLUGINS, Search};
-use crate::plugin::inspect::Inspected;
+use crate::plugin::inspect::{self, Inspected, Kind};
 use crate::plugin::registry::GetError;
 use crate::plugin::survey::{Row, Status, Survey};
 use crate::plugin::trust::Trust;
 use crate::plugin::trust::has_raised_privileges;
 use crate::record::command::reproduce;
 use crate::record::{Library, MeasurementLock};
+use crate::run::backend::Backend;
+use crate::run::executor::log_file;
 use crate::run::judge::Judge;
+use crate::run::participants::Participant;
 use crate::run::session::{CallError, Deaf, Isolation, Launch, WorkerSession};
-use crate::run::{self, Backend};
 use crate::sandbox::{Cores, Interrupt};
 use crate::text::plural;
-use crate::worker::protocol::Folders;
+use crate::worker::protocol::{Folders, LibraryFile};
 
 /// What every verb stands on.
 pub(crate) struct Context {
     data_dir: PathBuf,
     explicit: Vec<PathBuf>,
     launch: Launch,
+    /// What is said of limits.
+    limits: LimitArguments,
     survey: Survey,
     trust: Trust,
     lock: Option<Lock>,
     /// What was identified so far, by its file: a hash takes reading all of it.
-    chosen: Mutex<HashMap<PathBuf, Chosen>>,
+    chosen: Mutex<HashMap<PathBuf, PluginRef>>,
 }
 
 impl Context {
@@ -54,11 +59,12 @@ impl Context {
             check_explicit(&survey)?;
         }
         let interrupt = Interrupt::install().map_err(|error| Problem::unexpected(&error))?;
-        let (limits, deadlines) = (limits::of_environment()?, limits::deadlines()?);
+        let (given, deadlines) = (limits::of_environment()?, limits::deadlines()?);
+        let limits = given.limits();
         let log_level = ui.log_level();
         let launch = Launch { isolation, executable, log_level, limits, deadlines, interrupt, cores: None };
         let chosen = Mutex::default();
-        Ok(Self { data_dir, explicit, launch, survey, trust, lock, chosen })
+        Ok(Self { data_dir, explicit, launch, limits: given, survey, trust, lock, chosen })
     }
 
     pub(crate) fn data_dir(&self) -> &Path {
@@ -69,9 +75,11 @@ impl Context {
         &self.launch.interrupt
     }
 
-    /// What workers may take, as far as the command line says so.
-    pub(crate) fn limit(&mut self, arguments: &LimitArguments) {
-        arguments.apply(&mut self.launch.limits);
+    /// What workers may take, as far as the command line or else the environment says so.
+    pub(crate) fn limit(&mut self, arguments: &LimitArguments) -> LimitArguments {
+        self.limits = arguments.or(self.limits);
+        self.launch.limits = self.limits.limits();
+        self.limits
     }
 
     pub(crate) fn launch(&self) -> &Launch {
@@ -114,7 +122,7 @@ impl Context {
     }
 
     /// The file of the backend `name`.
-    pub(crate) fn runner(&self, name: &str) -> Result<Chosen, Problem> {
+    pub(crate) fn runner(&self, name: &str) -> Result<PluginRef, Problem> {
         let plugin = self.survey.runners.get(name).map_err(|error| match (&error, self.rejected(name)) {
             (GetError::Unknown { .. }, Some(row)) => rejected_backend(name, row),
             (GetError::Unknown { .. }, None) => {
@@ -127,7 +135,7 @@ impl Context {
     }
 
     /// The file of the library that has the workload `name`.
-    pub(crate) fn workload_library(&self, name: &str) -> Result<Chosen, Problem> {
+    pub(crate) fn workload_library(&self, name: &str) -> Result<PluginRef, Problem> {
         let plugin = self.survey.workloads.get(name).map_err(|error| {
             // The lock has no workloads' names, but without a library that it lists some are bound to be missing.
             let found = self.survey.libraries.names();
@@ -138,22 +146,54 @@ impl Context {
     }
 
     /// Identifies `plugin`, which must be listed if a lock is gone by.
-    pub(crate) fn choose(&self, plugin: &Inspected) -> Result<Chosen, Problem> {
+    pub(crate) fn choose(&self, plugin: &Inspected) -> Result<PluginRef, Problem> {
         let known = || self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(chosen) = known().get(&plugin.path) {
             return Ok(chosen.clone());
         }
-        let chosen = resolve::choose(plugin, self.lock.as_ref())?;
+        let chosen = resolve::resolve(plugin, self.lock.as_ref())?;
         known().insert(plugin.path.clone(), chosen.clone());
         Ok(chosen)
     }
 
-    /// Whether a library that a run was begun with may be loaded now.
-    pub(crate) fn check_recorded(&self, library: &Library) -> Result<(), Problem> {
-        self.trust
-            .check_file(Path::new(&library.path))
-            .map_err(|distrust| resolve::rejected(Path::new(&library.path), distrust.into()))?;
-        self.lock.as_ref().map_or(Ok(()), |lock| lock.check_recorded(library))
+    /// The backend in `file`, which need not be in a plugin folder.
+    pub(crate) fn runner_file(&self, file: &Path) -> Result<PluginRef, Problem> {
+        let plugin = resolve::inspected(file, &self.trust)?;
+        match plugin.metadata.kind {
+            Kind::Runner => self.choose(&plugin),
+            Kind::Workloads(_) => {
+                let message = format!("{}: a library of workloads, not a backend", file.display());
+                Err(Problem::new(Exit::Unavailable, message))
+            }
+        }
+    }
+
+    /// The backend that `name` leads to, or that `NAME=FILE` gives a name of its own.
+    pub(crate) fn participant(&self, named: &str) -> Result<(String, Participant), Problem> {
+        let (name, plugin, from_file) = match named.split_once('=') {
+            Some((name, file)) => (name, self.runner_file(Path::new(file))?, true),
+            None => (named, self.runner(named)?, false),
+        };
+        Ok((name.to_lowercase(), Participant { plugin, from_file }))
+    }
+
+    /// A library that a run was begun with, if it is still the same file and may be loaded now.
+    ///
+    /// # Errors
+    /// What changed, or why it may not be loaded.
+    pub(crate) fn recorded(&self, library: &Library) -> Result<Result<PluginRef, String>, Problem> {
+        let path = library.file();
+        let trusted = self.trust.check_file(&path);
+        trusted.map_err(|distrust| resolve::rejected(&path, distrust.into()))?;
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.check_recorded(library))?;
+        match inspect::sha256_of(&path) {
+            Ok(now) if now == library.sha256 => {}
+            Ok(_) => return Ok(Err(format!("{} is another file now", path.display()))),
+            Err(error) => return Ok(Err(format!("{}: {error}", path.display()))),
+        }
+        let plugin = resolve::inspected(&path, &self.trust)?;
+        let plugin = plugin.identify().map_err(|rejection| resolve::rejected(&path, rejection))?;
+        Ok(Ok(PluginRef { locked_by: library.locked_by.as_ref().map(PathBuf::from), ..plugin }))
     }
 
     /// The file that would be the backend `name` by its own name, but was rejected.
@@ -235,22 +275,21 @@ impl Context {
     }
 
     /// Starts a worker with the runner in it.
-    pub(crate) fn load(&self, runner: &Chosen, folders: &Folders) -> Result<Backend, CallError> {
-        let name = &runner.metadata.name;
-        let log = run::log_file(&folders.log_dir, name);
-        Backend::load(&self.launch, &runner.library_file(), name, &log)
+    pub(crate) fn load(&self, runner: &PluginRef, folders: &Folders) -> Result<Backend, CallError> {
+        let log = log_file(&folders.log_dir, runner.name());
+        Backend::load(&self.launch, &LibraryFile::from(runner), runner.name(), &log)
     }
 
     /// Starts a judge over a library of workloads.
-    pub(crate) fn judge(&self, library: &Chosen, folders: &Folders) -> Result<Judge, Problem> {
-        let session = WorkerSession::start(&self.launch, &run::log_file(&folders.log_dir, "judge"))?;
-        Ok(Judge::new(session, library.library_file(), &self.data_dir))
+    pub(crate) fn judge(&self, library: &PluginRef, folders: &Folders) -> Result<Judge, Problem> {
+        let session = WorkerSession::start(&self.launch, &log_file(&folders.log_dir, "judge"))?;
+        Ok(Judge::new(session, LibraryFile::from(library), &self.data_dir))
     }
 
     /// The workloads of a library.
     pub(crate) fn catalogue(
         &self,
-        library: &Chosen,
+        library: &PluginRef,
         folders: &Folders,
     ) -> Result<Vec<CatalogueEntry>, Problem> {
         let mut judge = self.judge(library, folders)?;

@@ -116,8 +116,13 @@ pub(crate) fn exit_of(error: &CallError) -> Exit {
         Fault::Said(ErrorKind::InvalidSpec) => Exit::Usage,
         Fault::Said(ErrorKind::Setup) => Exit::SetupFailed,
         Fault::Interrupted => Exit::Interrupted,
-        Fault::Said(_) | Fault::Crashed | Fault::TimedOut | Fault::Exceeded(_) | Fault::Protocol => {
-            Exit::TrialFailed
-        }
+        Fault::WrongAnswer => Exit::WrongAnswer,
+        Fault::InvalidMeasurement | Fault::LateSource => Exit::Invalid,
+        Fault::Said(_)
+        | Fault::Crashed
+        | Fault::TimedOut
+        | Fault::Exceeded(_)
+        | Fault::Protocol
+        | Fault::Other(_) => Exit::TrialFailed,
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Problem, options, reproduce};
 use crate::run::session::Deadlines;
 use crate::sandbox::Limits;
@@ -12,7 +14,7 @@ const MEMORY: &str = "CROSSRUN_MEMORY_LIMIT";
 const PROCESSES: &str = "CROSSRUN_PROCESS_LIMIT";
 const LOG: &str = "CROSSRUN_LOG_LIMIT";
 
-#[derive(clap::Args, Clone, Copy, Debug)]
+#[derive(clap::Args, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LimitArguments {
     /// End a trial whose processes have more memory than this, such as 500MiB or 2GiB [default: 80 % of the machine].
     #[arg(long, value_name = "SIZE", value_parser = options::size)]
@@ -26,11 +28,33 @@ pub(crate) struct LimitArguments {
 }
 
 impl LimitArguments {
-    pub(crate) fn apply(self, limits: &mut Limits) {
-        let Self { memory_limit, process_limit, log_limit } = self;
-        limits.memory_bytes = memory_limit.unwrap_or(limits.memory_bytes);
-        limits.processes = process_limit.unwrap_or(limits.processes);
-        limits.log_bytes = log_limit.unwrap_or(limits.log_bytes);
+    /// These, and where they say nothing, `others`.
+    pub(crate) fn or(self, others: Self) -> Self {
+        Self {
+            memory_limit: self.memory_limit.or(others.memory_limit),
+            process_limit: self.process_limit.or(others.process_limit),
+            log_limit: self.log_limit.or(others.log_limit),
+        }
+    }
+
+    /// The usual limits, but for what these say.
+    pub(crate) fn limits(self) -> Limits {
+        let usual = Limits::usual();
+        Limits {
+            memory_bytes: self.memory_limit.unwrap_or(usual.memory_bytes),
+            processes: self.process_limit.unwrap_or(usual.processes),
+            log_bytes: self.log_limit.unwrap_or(usual.log_bytes),
+        }
+    }
+
+    /// The option that says another thing than `begun` does; one that says nothing differs in nothing.
+    pub(crate) fn difference(self, begun: Self) -> Option<String> {
+        let differs = [
+            ("memory-limit", self.memory_limit.is_some() && self.memory_limit != begun.memory_limit),
+            ("process-limit", self.process_limit.is_some() && self.process_limit != begun.process_limit),
+            ("log-limit", self.log_limit.is_some() && self.log_limit != begun.log_limit),
+        ];
+        differs.into_iter().find(|(_, differs)| *differs).map(|(option, _)| option.to_owned())
     }
 
     /// The words that say the same again.
@@ -47,16 +71,13 @@ impl LimitArguments {
     }
 }
 
-/// The usual limits, but for those that the environment sets.
-pub(crate) fn of_environment() -> Result<Limits, Problem> {
-    let mut limits = Limits::usual();
-    let given = LimitArguments {
+/// What the environment says of limits.
+pub(crate) fn of_environment() -> Result<LimitArguments, Problem> {
+    Ok(LimitArguments {
         memory_limit: variable(MEMORY, options::size)?,
         process_limit: variable(PROCESSES, options::parallelism)?,
         log_limit: variable(LOG, options::size)?,
-    };
-    given.apply(&mut limits);
-    Ok(limits)
+    })
 }
 
 /// The usual deadlines, but for those that the environment sets.

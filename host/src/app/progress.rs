@@ -1,21 +1,154 @@
-//! What is going on, on the terminal.
+//! What is going on, on the terminal and in lines on standard error.
+
+use std::time::Instant;
 
 use super::ui::Ui;
-use crate::run::Event;
+use crate::metg::Measured;
+use crate::plan::Purpose;
+use crate::report::duration;
+use crate::run::event::{Event, Phase};
+use crate::run::outcome::Outcome;
+use crate::run::trial::{Granularity, TrialResult, TrialSpec};
 use crate::text::printable;
 
-/// Shows what a stage tells.
-pub(crate) fn show(ui: &mut Ui, event: Event) {
+/// Shows one trial that is run alone: its phases, and how far each is.
+pub(crate) fn show(ui: &mut Ui, event: &Event<'_>) {
     match event {
-        Event::Expecting => ui.doing("computing what must come out"),
-        Event::Opening => ui.doing("starting the engine"),
-        Event::Running => ui.doing("running"),
-        Event::Judging => ui.doing("judging the answer"),
-        Event::Progress(progress) => ui.progress(&progress),
-        Event::Log(level, target, message) => {
-            ui.still();
-            let level = log::Level::iter().nth(level.saturating_sub(1) as usize).unwrap_or(log::Level::Trace);
-            log::log!(target: &target, level, "{}", printable(&message));
+        Event::Phase(Phase::Expecting) => ui.doing("computing what must come out"),
+        Event::Phase(Phase::Opening) => ui.doing("starting the engine"),
+        Event::Phase(Phase::Running) => ui.doing("running"),
+        Event::Phase(Phase::Judging) => ui.doing("judging the answer"),
+        Event::Progress(progress) => ui.progress(progress),
+        Event::Log(level, target, message) => log_record(ui, *level, target, message),
+        _ => {}
+    }
+}
+
+fn log_record(ui: &mut Ui, level: u32, target: &str, message: &str) {
+    ui.still();
+    let level = log::Level::iter().nth(level.saturating_sub(1) as usize).unwrap_or(log::Level::Trace);
+    log::log!(target: target, level, "{}", printable(message));
+}
+
+/// How far a schedule is: so many units of it are done, and how long the others take if it goes on as until now.
+pub(crate) struct Progress {
+    /// How many units there are: measured trials of a comparison, or sessions of sweeps.
+    total: usize,
+    done: usize,
+    /// When this began, and how many were done then.
+    begun: (Instant, usize),
+    /// The sweep that is under way: its backend and block.
+    sweep: Option<(String, Option<u32>)>,
+}
+
+impl Progress {
+    /// Of a schedule of `total` units, of which `done` were done before.
+    pub(crate) fn new(total: usize, done: usize) -> Self {
+        Self { total, done, begun: (Instant::now(), done), sweep: None }
+    }
+
+    /// Shows what happened.
+    pub(crate) fn note(&mut self, event: &Event<'_>, ui: &mut Ui) {
+        match event {
+            Event::PutOff(session, why) => ui.note(&format!("{} is put off: {why}", session.backend.name)),
+            Event::Started(trial) => self.started(trial, ui),
+            Event::Finished(trial, result) => self.finished(trial, result, ui),
+            // The line of the trial says what runs; a bar for each run would hide how far the whole is.
+            Event::Log(level, target, message) => log_record(ui, *level, target, message),
+            _ => {}
         }
     }
+
+    fn started(&mut self, trial: &TrialSpec, ui: &mut Ui) {
+        if trial.granularity.is_some() {
+            self.count_sweep(trial);
+        }
+        let (backend, left) = (&trial.backend.name, self.time_left());
+        let what = match (trial.purpose, trial.granularity) {
+            (Purpose::WarmUp(number), _) => format!("warm-up {}", number + 1),
+            (Purpose::Measured, None) => "measured".to_owned(),
+            (Purpose::Measured, Some(granularity)) => {
+                format!("kernels of {}", duration(granularity.kernel_seconds))
+            }
+        };
+        let place = match trial.granularity {
+            None => trial.cell.point.clone(),
+            Some(_) => block(trial),
+        };
+        ui.doing(&format!("{backend} {place} ({what}{left})"));
+        ui.steps(self.done as u64, self.total as u64);
+    }
+
+    /// A sweep is done when the next one starts.
+    fn count_sweep(&mut self, trial: &TrialSpec) {
+        let sweep = (trial.backend.name.clone(), trial.block);
+        if let Some(before) = self.sweep.replace(sweep.clone())
+            && before != sweep
+        {
+            self.done += 1;
+        }
+    }
+
+    fn finished(&mut self, trial: &TrialSpec, result: &TrialResult, ui: &mut Ui) {
+        if trial.purpose != Purpose::Measured {
+            return;
+        }
+        if trial.granularity.is_none() {
+            self.done += 1;
+        }
+        // On a terminal the bar says it, but for what failed.
+        if !result.outcome.is_verified() || !ui.is_watched() {
+            ui.note(&self.line(trial, result));
+        }
+    }
+
+    fn line(&self, trial: &TrialSpec, result: &TrialResult) -> String {
+        let (block, backend) = (block(trial), &trial.backend.name);
+        let what = came_to(trial, result);
+        match trial.granularity {
+            None => format!("{}/{} {block} {backend} {}: {what}", self.done, self.total, trial.cell.point),
+            Some(Granularity { kernel_seconds, .. }) => {
+                let (tasks, kernel) = (trial.cell.spec.total_items, duration(kernel_seconds));
+                format!("{block} {backend} {tasks} kernels of {kernel}: {what}")
+            }
+        }
+    }
+
+    fn time_left(&self) -> String {
+        let (begun, before) = self.begun;
+        let done = self.done - before;
+        if done == 0 {
+            return String::new();
+        }
+        let left = self.total.saturating_sub(self.done);
+        let seconds = begun.elapsed().as_secs_f64() / done as f64 * left as f64;
+        if seconds < 90.0 {
+            format!(", {seconds:.0} s left")
+        } else {
+            format!(", {:.0} min left", seconds / 60.0)
+        }
+    }
+}
+
+/// Blocks are counted from 1 for people.
+fn block(trial: &TrialSpec) -> String {
+    format!("block {}", trial.block.unwrap_or_default() + 1)
+}
+
+fn came_to(trial: &TrialSpec, result: &TrialResult) -> String {
+    match (&result.outcome, result.seconds()) {
+        (Outcome::Verified, Some(seconds)) => match efficiency(trial, result) {
+            None => format!("{seconds:.3} s, verified"),
+            Some(efficiency) => format!("{seconds:.3} s, {:.1} % efficient, verified", efficiency * 100.0),
+        },
+        (outcome, _) => outcome.error().map(|error| printable(&error.message)).unwrap_or_default(),
+    }
+}
+
+/// The share of the cores' time that went into kernels, of a verified trial of a sweep.
+pub(crate) fn efficiency(trial: &TrialSpec, result: &TrialResult) -> Option<f64> {
+    let Granularity { kernel_seconds, .. } = trial.granularity?;
+    let (tasks, cores) = (trial.cell.spec.total_items, trial.cell.spec.parallelism);
+    let measured = Measured { kernel_seconds, tasks, seconds: result.seconds()?, cores };
+    Some(measured.efficiency())
 }

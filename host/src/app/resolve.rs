@@ -3,44 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::{Exit, GlobalArguments, Problem};
-use crate::plugin::inspect::{Identified, Inspected, Metadata, Rejection};
+use crate::plugin::PluginRef;
+use crate::plugin::inspect::{Inspected, Rejection, inspect};
 use crate::plugin::lock_file::{self, LockError, LockFile};
 use crate::plugin::trust::Trust;
 use crate::record::{Library, command};
-use crate::worker::protocol::LibraryFile;
-
-/// A plugin that is to be loaded.
-#[derive(Clone)]
-pub(crate) struct Chosen {
-    pub(crate) path: PathBuf,
-    pub(crate) sha256: String,
-    pub(crate) metadata: Metadata,
-    /// The lock file that lists it, if one is gone by.
-    pub(crate) locked_by: Option<PathBuf>,
-}
-
-impl Chosen {
-    /// As a worker is told of it.
-    pub(crate) fn library_file(&self) -> LibraryFile {
-        let Self { path, sha256, locked_by, .. } = self.clone();
-        LibraryFile { path, sha256, sealed: locked_by.is_some() }
-    }
-
-    /// As records have it.
-    pub(crate) fn record(&self) -> Library {
-        let mut record = Library::new(&self.path, &self.sha256);
-        record.version = Some(self.metadata.version.clone());
-        record.build = self.metadata.build();
-        record.locked_by = self.locked_by.as_ref().map(|path| path.to_string_lossy().into_owned());
-        record
-    }
-}
-
-/// A library of a record, as a worker is told of it.
-pub(crate) fn library_file(library: &Library) -> LibraryFile {
-    let Library { path, sha256, locked_by, .. } = library.clone();
-    LibraryFile { path: path.into(), sha256, sealed: locked_by.is_some() }
-}
 
 /// Where the lock file is if nothing else is said: in the user's data folder. Not in the current one, as a lock that came
 /// with somebody's files is not the user's.
@@ -87,7 +54,7 @@ impl Lock {
     }
 
     /// Whether `plugin` is what is listed by its kind and name.
-    fn check(&self, plugin: &Identified) -> Result<(), Problem> {
+    fn check(&self, plugin: &PluginRef) -> Result<(), Problem> {
         let (kind, name) = (plugin.metadata.kind.word(), &plugin.metadata.name);
         match self.file.find(kind, name) {
             Some(listed) if listed.sha256 == plugin.sha256 => Ok(()),
@@ -105,7 +72,7 @@ impl Lock {
         if self.file.lists(&library.sha256) {
             return Ok(());
         }
-        Err(self.refused(Path::new(&library.path), "is not listed in"))
+        Err(self.refused(&library.file(), "is not listed in"))
     }
 
     fn refused(&self, plugin: &Path, how: &str) -> Problem {
@@ -143,13 +110,19 @@ impl Lock {
 }
 
 /// Identifies `plugin`, which must be listed if a lock is gone by.
-pub(crate) fn choose(plugin: &Inspected, lock: Option<&Lock>) -> Result<Chosen, Problem> {
-    let identified = plugin.identify().map_err(|rejection| rejected(&plugin.path, rejection))?;
+pub(crate) fn resolve(plugin: &Inspected, lock: Option<&Lock>) -> Result<PluginRef, Problem> {
+    let mut plugin = plugin.identify().map_err(|rejection| rejected(&plugin.path, rejection))?;
     if let Some(lock) = lock {
-        lock.check(&identified)?;
+        lock.check(&plugin)?;
+        plugin.locked_by = Some(lock.path.clone());
     }
-    let Identified { path, sha256, metadata, .. } = identified;
-    Ok(Chosen { path, sha256, metadata, locked_by: lock.map(|lock| lock.path.clone()) })
+    Ok(plugin)
+}
+
+/// A backend or a library of workloads in a file that need not be in a plugin folder.
+pub(crate) fn inspected(file: &Path, trust: &Trust) -> Result<Inspected, Problem> {
+    let trusted = trust.check_file(file).map_err(Rejection::from);
+    trusted.and_then(|()| inspect(file)).map_err(|rejection| rejected(file, rejection))
 }
 
 pub(crate) fn rejected(path: &Path, rejection: Rejection) -> Problem {

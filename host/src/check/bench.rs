@@ -8,10 +8,12 @@ use plugin_api::{Availability, ErrorKind, WorkloadSpec};
 use super::checks::{Check, Of};
 use super::life::Life;
 use super::subject::{Subject, TIMEOUT};
-use super::{Plugin, Setting, Trouble};
+use super::{Setting, Trouble};
+use crate::plugin::PluginRef;
 use crate::plugin::inspect::Kind;
-use crate::run;
-use crate::run::judge::{self, Judge, Verdict};
+use crate::run::executor::log_file;
+use crate::run::judge::{self, Judge};
+use crate::run::outcome::Outcome as Ended;
 use crate::run::session::{CallError, Deaf, Fault, WorkerSession};
 use crate::worker::protocol::{Finished, LibraryFile};
 
@@ -47,16 +49,16 @@ pub(super) struct Shelf {
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) finished: Finished,
-    pub(super) verdict: Verdict,
+    pub(super) outcome: Ended,
 }
 
 impl Run {
     /// Whether it is as it must be. Whether a source kept to its schedule is a matter of how busy this machine is: its
     /// answer must be right all the same.
     pub(super) fn verified(&self) -> Result<(), String> {
-        match &self.verdict {
-            Verdict::Verified | Verdict::Late(_) => Ok(()),
-            Verdict::Invalid(why) | Verdict::Wrong(why) => Err(why.clone()),
+        match &self.outcome {
+            Ended::Invalid(CallError { fault: Fault::LateSource, .. }) => Ok(()),
+            outcome => outcome.error().map_or(Ok(()), |error| Err(error.message.clone())),
         }
     }
 }
@@ -78,7 +80,7 @@ impl Bench {
     pub(super) fn concerns(&self, check: &Check) -> bool {
         match &self.setting.target.plugin {
             Err(_) => check.of == Of::Both,
-            Ok(Plugin { metadata, .. }) => match (&metadata.kind, check.of) {
+            Ok(PluginRef { metadata, .. }) => match (&metadata.kind, check.of) {
                 (_, Of::Both) => true,
                 (kind, of) => matches!(kind, Kind::Runner) == (of == Of::Runner),
             },
@@ -89,7 +91,7 @@ impl Bench {
         self.plugin().is_ok_and(|plugin| matches!(plugin.metadata.kind, Kind::Runner))
     }
 
-    pub(super) fn plugin(&self) -> Result<&Plugin, Trouble> {
+    pub(super) fn plugin(&self) -> Result<&PluginRef, Trouble> {
         self.setting.target.plugin.as_ref().map_err(|rejection| Trouble::Failed(rejection.reason.clone()))
     }
 
@@ -106,7 +108,7 @@ impl Bench {
     /// A worker without a backend.
     pub(super) fn plain_worker(&mut self) -> Result<WorkerSession, CallError> {
         self.workers += 1;
-        let log = run::log_file(&self.setting.folders.log_dir, &format!("workloads-{}", self.workers));
+        let log = log_file(&self.setting.folders.log_dir, &format!("workloads-{}", self.workers));
         WorkerSession::start(&self.setting.launch, &log)
     }
 
@@ -149,7 +151,7 @@ impl Bench {
     /// A judge over the library that is checked.
     pub(super) fn own_judge(&mut self) -> Result<(Judge, LibraryFile), CallError> {
         let session = self.plain_worker()?;
-        let library = self.setting.target.plugin.as_ref().map(|plugin| plugin.library.clone());
+        let library = self.setting.target.plugin.as_ref().map(LibraryFile::from);
         let library = library.unwrap_or_default();
         Ok((Judge::new(session, library.clone(), &self.setting.folders.data_dir), library))
     }
@@ -230,7 +232,7 @@ impl Bench {
         let judged = self.shelves()?[number].judge.judge(spec, &finished.sink_state, &mut Deaf);
         let actual = judged.map_err(|error| Trouble::Failed(error.message))?;
         let verdict = judge::verdict(&backend, spec.parallelism, &finished, host_elapsed, &actual, &expected);
-        Ok(Run { finished, verdict })
+        Ok(Run { finished, outcome: verdict })
     }
 
     /// Runs `spec` on an engine that already runs, if one does.

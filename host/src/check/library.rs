@@ -1,17 +1,24 @@
 //! What a library of workloads promises every backend.
 
+use std::convert::Infallible;
+
 use plugin_api::workload::{CatalogueEntry, Outcome};
-use plugin_api::{ErrorKind, WorkloadSpec};
+use plugin_api::{Availability, ErrorKind, WorkloadSpec};
 use serde_json::json;
 
 use super::Trouble;
 use super::bench::Bench;
 use super::runs::expected_error;
 use super::subject::TIMEOUT;
+use crate::plan::BackendChoice;
 use crate::plugin::inspect::Kind;
-use crate::run::judge::Verdict;
+use crate::run::backend::Backend;
+use crate::run::executor::{Executor, Setting, log_file};
+use crate::run::outcome::Outcome as Ended;
+use crate::run::participants::Participants;
 use crate::run::session::{CallError, Deaf, Fault, WorkerSession};
-use crate::run::{Backend, Conclusion, Trial, log_file, run as run_trial};
+use crate::run::trial::TrialSpec;
+use crate::stats::WarmUp;
 use crate::worker::protocol::{LibraryFile, Reply, Request};
 
 /// How many items: none, one, a prime number, and many.
@@ -47,7 +54,7 @@ struct Reader {
 
 impl Reader {
     fn new(bench: &mut Bench) -> Result<Self, Trouble> {
-        let library = bench.plugin()?.library.clone();
+        let library = LibraryFile::from(bench.plugin()?);
         Ok(Self { session: bench.plain_worker()?, library })
     }
 
@@ -229,41 +236,61 @@ fn on_backend(
     library: &LibraryFile,
     entries: &[CatalogueEntry],
 ) -> Result<bool, Trouble> {
+    let (launch, folders) = (bench.setting.launch.clone(), bench.setting.folders.clone());
+    let plugin = bench.plugin()?.clone();
+    let libraries = entries.iter().map(|entry| (entry.name.clone(), plugin.clone())).collect();
+    let participants = Participants { libraries, ..Participants::default() };
+    let (timeout, warm_up) = (TIMEOUT, WarmUp::default());
+    let log = log_file(&folders.log_dir, name);
+    let mut executor =
+        Executor::new(Setting { launch: launch.clone(), participants, folders, timeout, warm_up });
+    let mut could_start = true;
+    let mut found = Ok(());
     for entry in entries {
-        let launch = bench.setting.launch.clone();
-        let log = log_file(&bench.setting.folders.log_dir, name);
-        let not_run = |error: CallError| Trouble::NotRun(error.message);
         // What is wrong with a backend is no fault of the library's.
-        let Ok(mut backend) = Backend::load(&launch, library, name, &log) else { return Ok(false) };
-        if backend.probe().map_err(not_run)? != plugin_api::Availability::Available {
-            backend.end();
-            return Ok(false);
+        let Ok(mut backend) = Backend::load(&launch, library, name, &log) else {
+            could_start = false;
+            break;
+        };
+        match backend.probe() {
+            Ok(Availability::Available) => {}
+            Ok(Availability::Unavailable { .. }) => could_start = false,
+            Err(error) => found = Err(Trouble::NotRun(error.message)),
         }
-        let trial = Trial {
-            backend: name.into(),
-            spec: with_batches(spec_of(entry, 101), 7),
-            nodes: 1,
-            library: bench.plugin()?.library.clone(),
-            timeout: TIMEOUT,
-            folders: bench.setting.folders.clone(),
-        };
-        let (mut judge, _) = bench.own_judge()?;
-        let expected = match judge.expect(&trial.spec, TIMEOUT, &mut Deaf) {
-            Ok(expected) => expected,
-            Err(error) => {
-                backend.end();
-                return Err(error.into());
-            }
-        };
-        let report = run_trial(&trial, backend, &mut judge, expected, &mut |_| {});
-        judge.end();
-        let on = |why: &str| Trouble::Failed(format!("{} on {name}: {why}", entry.name));
-        match &report.conclusion {
-            Conclusion::Judged(Verdict::Wrong(why)) => return Err(on(why)),
-            Conclusion::Judged(_) => {}
-            Conclusion::Failed(error) if matches!(error.fault, Fault::Said(ErrorKind::Unsupported)) => {}
-            Conclusion::Failed(error) => return Err(on(&error.message)),
+        if !could_start || found.is_err() {
+            backend.end();
+            break;
+        }
+        found = run_entry(&mut executor, backend, entry, name);
+        if found.is_err() {
+            break;
         }
     }
-    Ok(true)
+    executor.end();
+    found.map(|()| could_start)
+}
+
+/// Runs one workload on a backend.
+fn run_entry(
+    executor: &mut Executor,
+    backend: Backend,
+    entry: &CatalogueEntry,
+    name: &str,
+) -> Result<(), Trouble> {
+    let spec = with_batches(spec_of(entry, 101), 7);
+    if let Err(error) = executor.expect(&spec) {
+        backend.end();
+        return Err(error.into());
+    }
+    let trial = TrialSpec::alone(BackendChoice::new(name), "check".into(), spec, 1);
+    let ran = executor.run_alone(&trial, backend, &mut |_| Ok::<(), Infallible>(()));
+    // The user interrupted: nothing is said of the checks then.
+    let Ok(result) = ran else { return Ok(()) };
+    match result.outcome {
+        Ended::Failed(error) if matches!(error.fault, Fault::Said(ErrorKind::Unsupported)) => Ok(()),
+        Ended::Wrong(error) | Ended::Failed(error) => {
+            Err(Trouble::Failed(format!("{} on {name}: {}", entry.name, error.message)))
+        }
+        _ => Ok(()),
+    }
 }

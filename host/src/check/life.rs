@@ -10,6 +10,7 @@ use serde_json::json;
 use super::Trouble;
 use super::bench::Bench;
 use super::subject::Subject;
+use crate::plan::defaults::COMPUTING;
 use crate::sandbox::{Death, Ending};
 use crate::worker::protocol::Census;
 
@@ -39,8 +40,8 @@ pub(super) struct Life {
 
 /// A few items that need all of the engine.
 fn spec(bench: &mut Bench) -> Result<WorkloadSpec, Trouble> {
-    bench.workload_with("pipeline", &["iters"])?;
-    let mut spec = WorkloadSpec { total_items: 50, ..WorkloadSpec::new("pipeline") };
+    bench.workload_with(COMPUTING, &["iters"])?;
+    let mut spec = WorkloadSpec { total_items: 50, ..WorkloadSpec::new(COMPUTING) };
     spec.extra.insert("iters".into(), json!(100));
     Ok(spec)
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Trouble;
 use super::bench::{Bench, Run};
+use crate::plan::defaults::SLEEPING;
 use crate::run::judge;
 use crate::run::session::{CANCEL_GRACE, CallError, Fault};
 use crate::text::plural;
@@ -30,9 +31,6 @@ const BEFORE_CANCEL: Duration = Duration::from_secs(1);
 
 /// How many failures of one check are told.
 const TOLD: usize = 3;
-
-/// The workload that waits, and fails if it is told to.
-const WAITING: &str = "scheduler_comparison";
 
 fn spec_of(entry: &CatalogueEntry, items: u64, extra: &[(&str, Value)]) -> WorkloadSpec {
     let mut spec = WorkloadSpec {
@@ -184,7 +182,7 @@ pub(super) fn data(bench: &mut Bench) -> Result<String, Trouble> {
 
 fn waiting(items: u64, extra: &[(&str, Value)]) -> WorkloadSpec {
     let mut spec =
-        WorkloadSpec { total_items: items, parallelism: PARALLELISM, ..WorkloadSpec::new(WAITING) };
+        WorkloadSpec { total_items: items, parallelism: PARALLELISM, ..WorkloadSpec::new(SLEEPING) };
     spec.extra.insert("sleep_us".into(), WAIT_MICROS.into());
     spec.extra.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     spec
@@ -192,14 +190,14 @@ fn waiting(items: u64, extra: &[(&str, Value)]) -> WorkloadSpec {
 
 /// No more operators work at once than were asked for: where they wait, a run takes as long as it must.
 pub(super) fn at_once(bench: &mut Bench) -> Result<String, Trouble> {
-    bench.workload_with(WAITING, &["sleep_us"])?;
+    bench.workload_with(SLEEPING, &["sleep_us"])?;
     let off = [("fusion", json!("off"))];
     all_verified(bench, vec![waiting(40, &[]), waiting(40, &off)])
 }
 
 /// The runner's own time is within the worker's, and not far below it.
 pub(super) fn timing(bench: &mut Bench) -> Result<String, Trouble> {
-    bench.workload_with(WAITING, &["sleep_us"])?;
+    bench.workload_with(SLEEPING, &["sleep_us"])?;
     all(bench, vec![waiting(100, &[])], |run| {
         run.verified()?;
         judge::understated(&run.finished).map_or(Ok(()), Err)
@@ -208,7 +206,7 @@ pub(super) fn timing(bench: &mut Bench) -> Result<String, Trouble> {
 
 /// A run that is asked to stop does so.
 pub(super) fn cancel(bench: &mut Bench) -> Result<String, Trouble> {
-    let library = bench.workload_with(WAITING, &["sleep_us"])?;
+    let library = bench.workload_with(SLEEPING, &["sleep_us"])?;
     let spec = waiting(1_000_000, &[]);
     let mut subject = bench.subject()?;
     let ended = subject.open(&spec).and_then(|()| subject.run_and_cancel(&spec, &library, BEFORE_CANCEL));
@@ -231,7 +229,7 @@ pub(super) fn cancel(bench: &mut Bench) -> Result<String, Trouble> {
 
 /// An operator that fails or panics costs the run, and is told as what it is.
 fn fault(bench: &mut Bench, fault: &str) -> Result<String, Trouble> {
-    let library = bench.workload_with(WAITING, &["sleep_us", "fault"])?;
+    let library = bench.workload_with(SLEEPING, &["sleep_us", "fault"])?;
     let spec = waiting(20, &[("fault", json!(fault)), ("sleep_us", json!(0))]);
     let mut subject = bench.subject()?;
     let ran = subject.open(&spec).and_then(|()| subject.run(&spec, &library));

@@ -1,18 +1,25 @@
 //! Whether this harness and this machine can be believed, here and now: a backend that lies in every way goes through the
 //! harness, and one backend is compared with itself.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use plugin_api::WorkloadSpec;
 use serde::Serialize;
 
-use crate::run::judge::{Judge, Verdict as Judgement};
+use crate::plan::BackendChoice;
+use crate::plan::defaults::{COMPUTING, NULL, SLEEPING};
+use crate::plugin::PluginRef;
+use crate::run::engine::Engine;
+use crate::run::event::Stopped;
+use crate::run::executor::{Executor, Setting};
+use crate::run::outcome::Outcome;
+use crate::run::participants::Participants;
 use crate::run::session::{CallError, Launch};
-use crate::run::{Backend, Conclusion, Events, Report, Trial};
-use crate::sandbox::Interrupt;
-use crate::stats::{PairedDifference, Verdict, median};
+use crate::run::trial::{TrialResult, TrialSpec};
+use crate::stats::{PairedDifference, Verdict, WarmUp, median};
 use crate::worker::liar::{Lie, NAME};
-use crate::worker::protocol::{Folders, LibraryFile};
+use crate::worker::protocol::Folders;
 
 /// When a run is ended.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -23,14 +30,9 @@ const SIZES: [u64; 10] = [40, 50, 60, 70, 80, 90, 100, 110, 120, 130];
 /// As many of the sizes may be called different: three of ten happen once in a thousand times by chance.
 const MOST_FALSE: usize = 2;
 
-/// What workers are started with, and where they write.
-pub(crate) struct Setting {
-    /// How workers are started.
-    pub launch: Launch,
-    /// The library of the standard workloads.
-    pub library: LibraryFile,
-    /// Where they may write.
-    pub folders: Folders,
+/// The self-test: the executor, on a backend that is part of this program.
+pub(crate) struct SelfTest {
+    executor: Executor,
 }
 
 /// What one lie came to.
@@ -61,7 +63,7 @@ pub(crate) struct Beside {
 
 /// What came of it all.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Outcome {
+pub(crate) struct Findings {
     /// Each lie, with the truth first.
     pub liars: Vec<Trick>,
     /// One backend beside itself.
@@ -70,64 +72,70 @@ pub(crate) struct Outcome {
     pub floor_seconds: f64,
 }
 
-impl Outcome {
+impl Findings {
     /// Whether the harness may be believed.
     pub(crate) fn passed(&self) -> bool {
         self.liars.iter().all(|trick| trick.caught) && self.beside.false_verdicts <= MOST_FALSE
     }
 }
 
-impl Setting {
+impl SelfTest {
+    /// A self-test on the workloads of `library`.
+    pub(crate) fn new(launch: Launch, library: &PluginRef, folders: Folders) -> Self {
+        let libraries = [SLEEPING, COMPUTING, NULL].map(|name| (name.to_owned(), library.clone()));
+        let participants = Participants { libraries: libraries.into(), ..Participants::default() };
+        let (timeout, warm_up) = (TIMEOUT, WarmUp::default());
+        Self { executor: Executor::new(Setting { launch, participants, folders, timeout, warm_up }) }
+    }
+
+    /// Ends the judge.
+    pub(crate) fn end(self) {
+        self.executor.end();
+    }
+
     /// Lets the liar tell one lie: twice, on different data, as a comparison does.
     ///
     /// # Errors
     /// When the harness itself fails.
-    pub(crate) fn lie(&self, lie: Lie, judge: &mut Judge, events: Events<'_>) -> Result<Trick, CallError> {
-        let mut session = self.open(lie, &spec_for(lie, 0), events)?;
+    pub(crate) fn lie(&mut self, lie: Lie) -> Result<Trick, CallError> {
+        let mut engine = self.open(lie, &spec_for(lie, 0))?;
         let mut last = None;
         for seed in 1..=2 {
-            last = Some(session.run(&spec_for(lie, seed), judge, events)?);
+            last = Some(self.run(&mut engine, spec_for(lie, seed))?);
         }
-        session.close(events);
+        engine.close(&mut |_| ());
         Ok(trick(lie, last))
     }
 
-    fn open(&self, lie: Lie, spec: &WorkloadSpec, events: Events<'_>) -> Result<Session<'_>, CallError> {
-        let log = self.folders.log_dir.join("liar.log");
-        let backend = Backend::liar(&self.launch, lie, &log)?;
-        let trial = self.trial(spec);
-        let engine = backend.open(trial.session(), events).map_err(|not_opened| not_opened.error)?;
-        Ok(Session { setting: self, engine })
+    fn open(&self, lie: Lie, spec: &WorkloadSpec) -> Result<Engine, CallError> {
+        let backend = self.executor.cheating_backend(lie)?;
+        let opened = self.executor.open(backend, &trial(spec.clone()), &mut |_| Ok::<(), Infallible>(()));
+        opened.map_err(|result| match result.outcome {
+            Outcome::Failed(error) => error,
+            _ => CallError::unexpected("open"),
+        })
     }
 
-    fn trial(&self, spec: &WorkloadSpec) -> Trial {
-        Trial {
-            backend: NAME.into(),
-            spec: spec.clone(),
-            nodes: 1,
-            library: self.library.clone(),
-            timeout: TIMEOUT,
-            folders: self.folders.clone(),
-        }
+    fn run(&mut self, engine: &mut Engine, spec: WorkloadSpec) -> Result<TrialResult, CallError> {
+        let ran = self.executor.run(&trial(spec), engine, &mut |_| Ok::<(), Infallible>(()));
+        ran.map_err(|stopped| match stopped {
+            Stopped::Failed(error) => error,
+            Stopped::Interrupted => CallError::interrupted("selftest"),
+            Stopped::Sink(never) => match never {},
+        })
     }
 
     /// Compares the honest liar with itself, in blocks of fresh sessions whose order alternates.
     ///
     /// # Errors
     /// When the harness itself fails, or is interrupted.
-    pub(crate) fn beside_itself(
-        &self,
-        blocks: usize,
-        judge: &mut Judge,
-        interrupt: &Interrupt,
-        events: Events<'_>,
-    ) -> Result<Beside, CallError> {
+    pub(crate) fn beside_itself(&mut self, blocks: usize) -> Result<Beside, CallError> {
         let mut logarithms = vec![Vec::new(); SIZES.len()];
         for block in 0..blocks {
             let mut times = [Vec::new(), Vec::new()];
             for turn in [block % 2, 1 - block % 2] {
-                times[turn] = self.block(block as u64, judge, events)?;
-                if interrupt.is_set() {
+                times[turn] = self.block(block as u64)?;
+                if self.executor.is_interrupted() {
                     return Err(CallError::interrupted("selftest"));
                 }
             }
@@ -150,16 +158,16 @@ impl Setting {
     }
 
     /// Seconds of a run of each size, in one session.
-    fn block(&self, block: u64, judge: &mut Judge, events: Events<'_>) -> Result<Vec<f64>, CallError> {
-        let mut session = self.open(Lie::None, &busy(SIZES[0], block), events)?;
+    fn block(&mut self, block: u64) -> Result<Vec<f64>, CallError> {
+        let mut engine = self.open(Lie::None, &busy(SIZES[0], block))?;
         let mut seconds = Vec::new();
         for size in SIZES {
-            session.run(&busy(size, block + 1000), judge, events)?;
-            let report = session.run(&busy(size, block), judge, events)?;
-            let duration = report.finished.map(|finished| finished.duration_seconds);
+            self.run(&mut engine, busy(size, block + 1000))?;
+            let result = self.run(&mut engine, busy(size, block))?;
+            let duration = result.finished.map(|finished| finished.duration_seconds);
             seconds.push(duration.ok_or_else(|| CallError::unexpected("run"))?);
         }
-        session.close(events);
+        engine.close(&mut |_| ());
         Ok(seconds)
     }
 
@@ -167,57 +175,35 @@ impl Setting {
     ///
     /// # Errors
     /// When the harness itself fails.
-    pub(crate) fn floor(&self, runs: usize, judge: &mut Judge, events: Events<'_>) -> Result<f64, CallError> {
-        let nothing = WorkloadSpec { total_items: 0, ..WorkloadSpec::new("null") };
-        let mut session = self.open(Lie::None, &nothing, events)?;
+    pub(crate) fn floor(&mut self, runs: usize) -> Result<f64, CallError> {
+        let nothing = WorkloadSpec { total_items: 0, ..WorkloadSpec::new(NULL) };
+        let mut engine = self.open(Lie::None, &nothing)?;
         let mut seconds = Vec::new();
         for _ in 0..runs {
-            let report = session.run(&nothing, judge, events)?;
-            seconds.extend(report.phases.host_elapsed);
+            seconds.extend(self.run(&mut engine, nothing.clone())?.host_elapsed);
         }
-        session.close(events);
+        engine.close(&mut |_| ());
         median(&seconds).ok_or_else(|| CallError::unexpected("run"))
     }
 }
 
-/// The liar, started.
-struct Session<'a> {
-    setting: &'a Setting,
-    engine: crate::run::Engine,
-}
-
-impl Session<'_> {
-    fn run(
-        &mut self,
-        spec: &WorkloadSpec,
-        judge: &mut Judge,
-        events: Events<'_>,
-    ) -> Result<Report, CallError> {
-        let expected = judge.expect(spec, TIMEOUT, &mut crate::run::session::Deaf)?;
-        Ok(self.engine.run(&self.setting.trial(spec), judge, expected, events))
-    }
-
-    fn close(self, events: Events<'_>) {
-        self.engine.close(events);
-    }
+fn trial(spec: WorkloadSpec) -> TrialSpec {
+    TrialSpec::alone(BackendChoice::new(NAME), "selftest".into(), spec, 1)
 }
 
 /// A workload on which the lie would pay.
 fn spec_for(lie: Lie, seed: u64) -> WorkloadSpec {
     match lie {
         // Half a second of waiting at least, if they wait one after the other.
-        Lie::MoreParallelism | Lie::StopClockEarly => WorkloadSpec {
-            total_items: 50,
-            parallelism: 1,
-            seed,
-            ..WorkloadSpec::new("scheduler_comparison")
-        },
+        Lie::MoreParallelism | Lie::StopClockEarly => {
+            WorkloadSpec { total_items: 50, parallelism: 1, seed, ..WorkloadSpec::new(SLEEPING) }
+        }
         _ => busy(100, seed),
     }
 }
 
 fn busy(items: u64, seed: u64) -> WorkloadSpec {
-    let mut spec = WorkloadSpec { total_items: items, seed, ..WorkloadSpec::new("pipeline") };
+    let mut spec = WorkloadSpec { total_items: items, seed, ..WorkloadSpec::new(COMPUTING) };
     spec.extra.insert("batch_size".into(), 10.into());
     spec.extra.insert("stages".into(), 1.into());
     spec.extra.insert("iters".into(), 20_000.into());
@@ -225,17 +211,15 @@ fn busy(items: u64, seed: u64) -> WorkloadSpec {
 }
 
 /// What became of a lie in its last run.
-fn trick(lie: Lie, report: Option<Report>) -> Trick {
-    let (how, reason) = match report {
+fn trick(lie: Lie, result: Option<TrialResult>) -> Trick {
+    let (how, reason) = match result {
         None => ("failed", "there was no run".to_owned()),
-        Some(Report { conclusion, warnings, .. }) => match conclusion {
-            Conclusion::Judged(Judgement::Wrong(why)) => ("wrong answer", why),
-            Conclusion::Judged(Judgement::Invalid(why) | Judgement::Late(why)) => {
-                ("invalid measurement", why)
-            }
-            Conclusion::Judged(Judgement::Verified) if warnings.is_empty() => ("believed", String::new()),
-            Conclusion::Judged(Judgement::Verified) => ("warning", warnings.join("; ")),
-            Conclusion::Failed(error) => ("failed", error.message),
+        Some(TrialResult { outcome, warnings, .. }) => match outcome {
+            Outcome::Wrong(error) => ("wrong answer", error.message),
+            Outcome::Invalid(error) => ("invalid measurement", error.message),
+            Outcome::Failed(error) => ("failed", error.message),
+            Outcome::Verified | Outcome::Unverified if warnings.is_empty() => ("believed", String::new()),
+            Outcome::Verified | Outcome::Unverified => ("warning", warnings.join("; ")),
         },
     };
     let caught = match lie {

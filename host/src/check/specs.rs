@@ -6,20 +6,18 @@ use serde_json::{Value, json};
 use super::Trouble;
 use super::bench::Bench;
 use super::runs::expected_error;
+use crate::plan::defaults::NULL;
 use crate::worker::protocol::LibraryFile;
 
-/// A workload that every library of standard workloads has.
-const PLAIN: &str = "null";
-
 fn plain(extra: &[(&str, Value)]) -> WorkloadSpec {
-    let mut spec = WorkloadSpec { total_items: 20, ..WorkloadSpec::new(PLAIN) };
+    let mut spec = WorkloadSpec { total_items: 20, ..WorkloadSpec::new(NULL) };
     spec.extra.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     spec
 }
 
 /// What nobody knows in `extra` is passed over.
 pub(super) fn unknown_option(bench: &mut Bench) -> Result<String, Trouble> {
-    bench.workload_with(PLAIN, &[])?;
+    bench.workload_with(NULL, &[])?;
     let odd = [
         ("of_a_later_version", json!({"nested": [1, null, "two"]})),
         ("größe", json!(0.5)),
@@ -31,7 +29,7 @@ pub(super) fn unknown_option(bench: &mut Bench) -> Result<String, Trouble> {
 
 /// A scheduler that nobody knows is a hint that is not taken, or an error that says so.
 pub(super) fn unknown_scheduler(bench: &mut Bench) -> Result<String, Trouble> {
-    let library = bench.workload_with(PLAIN, &[])?;
+    let library = bench.workload_with(NULL, &[])?;
     let spec = WorkloadSpec { scheduler_name: "of_nobody".into(), ..plain(&[]) };
     let mut subject = bench.subject()?;
     let ran = subject.open(&spec).map_err(Trouble::from).and_then(|()| bench.run_on(&mut subject, &spec));
@@ -70,7 +68,7 @@ pub(super) fn fusion(bench: &mut Bench) -> Result<String, Trouble> {
 }
 
 fn invalid(bench: &mut Bench, option: &str, values: &[Value]) -> Result<String, Trouble> {
-    let library = bench.workload_with(PLAIN, &[])?;
+    let library = bench.workload_with(NULL, &[])?;
     for value in values {
         let spec = plain(&[(option, value.clone())]);
         let mut subject = bench.subject()?;

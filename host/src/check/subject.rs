@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use plugin_api::{Availability, Parameter, Session, WorkloadSpec};
 
-use super::Plugin;
-use crate::run;
+use crate::plugin::PluginRef;
+use crate::run::executor::log_file;
 use crate::run::session::{CallError, Deaf, Launch, WorkerSession};
 use crate::sandbox::Ending;
 use crate::worker::protocol::{Census, Finished, Folders, LibraryFile, Reply, Request};
@@ -39,16 +39,16 @@ impl Subject {
     /// Starts the worker with this number, and loads the backend.
     pub(super) fn load(
         launch: &Launch,
-        plugin: &Plugin,
+        plugin: &PluginRef,
         folders: &Folders,
         number: usize,
     ) -> Result<Self, CallError> {
-        let log = run::log_file(&folders.log_dir, &format!("{}-{number}", plugin.metadata.name));
+        let log = log_file(&folders.log_dir, &format!("{}-{number}", plugin.metadata.name));
         let stdout = log.with_extension("stdout.log");
         let mut session = WorkerSession::start_backend(launch, &log)?;
         let divert = Request::Divert { stdout: stdout.clone() };
         let loaded = session.call("start", divert, Some(AT_ONCE), &mut Deaf).and_then(|_| {
-            let request = Request::LoadRunner { library: plugin.library.clone() };
+            let request = Request::LoadRunner { library: LibraryFile::from(plugin) };
             let started = Instant::now();
             let reply = session.call("load", request, Some(launch.deadlines.load), &mut Deaf)?;
             Ok((reply, started.elapsed()))

@@ -1,8 +1,8 @@
 //! `crossrun compare`: the same workloads on several backends, and which is faster, by how much, and how sure that is.
 
-mod ledger;
 mod outcome;
 pub(crate) mod plan_file;
+mod resume;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -10,20 +10,24 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
+use crate::app::consumers::Consumers;
 use crate::app::context::Context;
+use crate::app::json_events::JsonEvents;
 use crate::app::limits::LimitArguments;
-use crate::app::participants::{self, Lineup};
+use crate::app::participants::Selection;
+use crate::app::progress::Progress;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options};
 use crate::compare::model::Rigor;
 use crate::plan::{Block, Matrix, Plan, TrialId};
-use crate::record::SystemProfile;
-use crate::run::rig::{Cast, Rig, Stopped};
+use crate::record::{Recorder, SystemProfile};
+use crate::run::event::Stopped;
+use crate::run::executor::{Executor, Setting};
+use crate::run::participants::Participants;
 use crate::run::session::Isolation;
 use crate::stats::WarmUp;
 use crate::text::plural;
 
-use ledger::Ledger;
 use plan_file::PlanFile;
 
 /// Blocks of a first look.
@@ -32,6 +36,12 @@ const QUICK: u32 = 3;
 const STANDARD: u32 = 7;
 /// Blocks for figures that are to be published.
 const PUBLISH: u32 = 12;
+/// Operator calls at once when nothing else is said.
+const PARALLELISM: u32 = 2;
+/// The seed when nothing else is said.
+const SEED: u64 = 42;
+/// When a single run is ended if nothing else is said.
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -41,14 +51,14 @@ pub(super) struct Arguments {
     /// The workloads [default: scheduler_comparison, pipeline, imbalance and word_count].
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     workloads: Vec<String>,
-    /// The schedulers to ask for.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "default")]
+    /// The schedulers to ask for [default: default].
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     schedulers: Vec<String>,
     /// How many items, such as 1e3,1e5 [default: about a second on native threads].
     #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = options::count)]
     items: Vec<u64>,
-    /// How many operator calls at once.
-    #[arg(long, value_name = "COUNTS", value_delimiter = ',', default_value = "2", value_parser = options::parallelism)]
+    /// How many operator calls at once [default: 2].
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = options::parallelism)]
     parallelism: Vec<u32>,
     /// The backend that the others are compared with [default: the first].
     #[arg(long, value_name = "NAME")]
@@ -71,15 +81,15 @@ pub(super) struct Arguments {
     /// A parameter of the workloads or an option of the backends, for all of them. Repeatable.
     #[arg(long, value_name = "KEY=VALUE", value_parser = options::extra)]
     extra: Vec<(String, Value)>,
-    /// From which the data and the order are drawn.
-    #[arg(long, default_value_t = 42)]
-    seed: u64,
-    /// How many machines to ask for.
-    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    nodes: u32,
-    /// When a single run is ended.
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = options::duration)]
-    timeout: Duration,
+    /// From which the data and the order are drawn [default: 42].
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many machines to ask for [default: 1].
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    nodes: Option<u32>,
+    /// When a single run is ended [default: 10m].
+    #[arg(long, value_name = "TIME", value_parser = options::duration)]
+    timeout: Option<Duration>,
     #[command(flatten)]
     limits: LimitArguments,
     /// Where records and reports go [default: results/<run id>].
@@ -123,30 +133,42 @@ impl Arguments {
         self.blocks.unwrap_or(usual)
     }
 
-    fn matrix(&self, run: String, lineup: &Lineup) -> Matrix {
+    fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or(TIMEOUT)
+    }
+
+    fn matrix(&self, run: String, selection: &Selection) -> Matrix {
         let options = options::extras(self.extra.clone());
+        let or = |list: &[String], usual: &str| {
+            if list.is_empty() { vec![usual.to_owned()] } else { list.to_vec() }
+        };
+        let parallelism = &self.parallelism;
         Matrix {
             run,
-            backends: lineup.backends(),
-            workloads: lineup.workloads(&self.items, &options),
-            schedulers: self.schedulers.clone(),
-            parallelisms: self.parallelism.clone(),
-            nodes: self.nodes,
+            backends: selection.backends(),
+            workloads: selection.workloads(&self.items, &options),
+            schedulers: or(&self.schedulers, "default"),
+            parallelisms: if parallelism.is_empty() { vec![PARALLELISM] } else { parallelism.clone() },
+            nodes: self.nodes.unwrap_or(1),
             options,
             blocks: self.block_count(),
-            seed: self.seed,
+            seed: self.seed.unwrap_or(SEED),
             warm_up: WarmUp::default(),
-            aa: self.aa.then(|| lineup.first()),
+            aa: self.aa.then(|| selection.first()),
         }
+    }
+
+    fn output_dir(&self, run: &str) -> PathBuf {
+        self.output_dir.clone().unwrap_or_else(|| PathBuf::from("results").join(run))
     }
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let mut context = Context::new(global, Isolation::Process, ui)?;
-    context.limit(&arguments.limits);
+    let limits = context.limit(&arguments.limits);
     let begun = match &arguments.resume {
-        Some(run) => Begun::again(&context, &arguments, run)?,
-        None => Begun::anew(&context, &arguments, ui)?,
+        Some(run) => Begun::again(&mut context, &arguments, limits, run)?,
+        None => Begun::anew(&context, &arguments, limits, ui)?,
     };
     if arguments.dry_run {
         ui.result(&outcome::preview(&begun.plan, &begun.file.matrix.warm_up, ui.json()));
@@ -158,19 +180,27 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
 /// A run that is to be measured.
 struct Begun {
     file: PlanFile,
+    participants: Participants,
     plan: Plan,
     output_dir: PathBuf,
     done: HashSet<TrialId>,
 }
 
 impl Begun {
-    fn anew(context: &Context, arguments: &Arguments, ui: &mut Ui) -> Result<Self, Problem> {
-        let lineup = Lineup::choose(context, &arguments.backends, &arguments.workloads, arguments.setup, ui)?;
+    fn anew(
+        context: &Context,
+        arguments: &Arguments,
+        limits: LimitArguments,
+        ui: &mut Ui,
+    ) -> Result<Self, Problem> {
+        let (backends, workloads) = (&arguments.backends, &arguments.workloads);
+        let selection = Selection::new(context, backends, workloads, arguments.setup, ui)?;
         let run = arguments.run_id.clone().unwrap_or_else(|| options::new_run_id(SystemTime::now()));
-        let baseline = lineup.baseline(arguments.baseline.as_deref())?;
-        let matrix = arguments.matrix(run, &lineup);
+        let baseline = selection.baseline(arguments.baseline.as_deref())?;
+        let matrix = arguments.matrix(run, &selection);
         let plan = Plan::new(&matrix).map_err(|error| Problem::usage(error.to_string()))?;
         let output_dir = arguments.output_dir(&matrix.run);
+        let participants = selection.participants(&plan);
         let file = PlanFile {
             version: plan_file::VERSION,
             plan_hash: plan.hash().into(),
@@ -178,97 +208,101 @@ impl Begun {
             baseline,
             insist: arguments.insist,
             allow_untrusted: context.trust().is_anyone(),
-            timeout_seconds: arguments.timeout.as_secs_f64(),
-            backends: lineup.performers(&plan),
-            libraries: lineup.libraries(),
+            timeout_seconds: arguments.timeout().as_secs_f64(),
+            limits,
+            backends: plan_file::recorded_backends(&participants),
+            libraries: plan_file::recorded_libraries(&participants),
             machine: SystemProfile::collect(),
             matrix,
         };
-        lineup.check_builds(arguments.insist)?;
+        selection.check_builds(arguments.insist)?;
         if !arguments.dry_run {
             file.create(&output_dir)?;
         }
-        Ok(Self { file, plan, output_dir, done: HashSet::new() })
+        Ok(Self { file, participants, plan, output_dir, done: HashSet::new() })
     }
 
-    fn again(context: &Context, arguments: &Arguments, run: &str) -> Result<Self, Problem> {
+    fn again(
+        context: &mut Context,
+        arguments: &Arguments,
+        limits: LimitArguments,
+        run: &str,
+    ) -> Result<Self, Problem> {
         let output_dir = arguments.output_dir(run);
         let file = PlanFile::read(&output_dir)?;
+        resume::check_same(arguments, limits, &file)?;
+        context.limit(&file.limits);
         let plan = file.plan().map_err(|error| Problem::usage(error.to_string()))?;
-        file.check_unchanged(&plan, context)?;
-        let done = ledger::recorded(&output_dir)?;
-        Ok(Self { file, plan, output_dir, done })
+        let participants = file.participants(&plan, context)?;
+        let done = resume::recorded(&output_dir)?;
+        Ok(Self { file, participants, plan, output_dir, done })
     }
 
-    fn measure(self, context: &Context, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-        let Self { file, plan, output_dir, done } = self;
+    fn measure(&self, context: &Context, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+        let Self { file, plan, output_dir, done, .. } = self;
         let lock = context.measurement_lock(!arguments.no_lock, ui)?;
-        let blocks = plan.remaining(&done);
+        let blocks = plan.remaining(done);
         let folders = context.folders(&file.matrix.run)?;
+        let trials = plan.trials().count();
         ui.note(&format!(
             "run {}: {} in {}, {} done before",
             file.matrix.run,
-            plural(plan.trials().count() as u64, "trial"),
+            plural(trials as u64, "trial"),
             plural(plan.blocks.len() as u64, "block"),
             done.len()
         ));
-        let cast = Cast {
+        let conditions = file.conditions(&self.participants, context, &folders, lock.is_some());
+        let mut consumers = Consumers {
+            recorder: Recorder::open(output_dir, conditions)?,
+            progress: Progress::new(trials, done.len()),
+            events: JsonEvents::new(trials, done.len()),
+        };
+        let mut executor = Executor::new(Setting {
             launch: context.launch().clone(),
-            backends: participants::performers(&file.backends),
-            libraries: participants::library_files(&file.libraries),
+            participants: self.participants.clone(),
             folders: folders.clone(),
             timeout: file.timeout(),
             warm_up: file.matrix.warm_up,
-        };
-        let mut rig = Rig::new(cast);
-        let mut ledger = Ledger::open(
-            &file,
-            &output_dir,
-            lock.is_some(),
-            folders.clone(),
-            plan.trials().count(),
-            done.len(),
-        )?;
-        let stopped = measure_blocks(&mut rig, &blocks, arguments.time_budget, &mut ledger, ui);
+        });
+        let stopped = self.blocks(&mut executor, &blocks, arguments.time_budget, &mut consumers, ui);
         ui.still();
-        rig.end();
+        executor.end();
         context.tidy(&folders);
         stopped?;
         drop(lock);
-        ledger.derive_table()?;
-        outcome::report(&file, &output_dir, ui)
+        consumers.recorder.finish()?;
+        outcome::report(file, &self.participants, context, output_dir, ui)
     }
-}
 
-impl Arguments {
-    fn output_dir(&self, run: &str) -> PathBuf {
-        self.output_dir.clone().unwrap_or_else(|| PathBuf::from("results").join(run))
-    }
-}
-
-/// Runs block after block while there is time.
-fn measure_blocks(
-    rig: &mut Rig,
-    blocks: &[Block],
-    budget: Option<Duration>,
-    ledger: &mut Ledger<'_>,
-    ui: &mut Ui,
-) -> Result<(), Problem> {
-    let started = Instant::now();
-    for block in blocks {
-        if budget.is_some_and(|budget| started.elapsed() > budget) {
-            ui.note("the time is up: the blocks that are left are not run; --resume runs them");
-            return Ok(());
+    /// Runs block after block while there is time.
+    fn blocks(
+        &self,
+        executor: &mut Executor,
+        blocks: &[Block],
+        budget: Option<Duration>,
+        consumers: &mut Consumers,
+        ui: &mut Ui,
+    ) -> Result<(), Problem> {
+        let started = Instant::now();
+        for block in blocks {
+            if budget.is_some_and(|budget| started.elapsed() > budget) {
+                ui.note("the time is up: the blocks that are left are not run; --resume runs them");
+                return Ok(());
+            }
+            let ran = executor.blocks(std::slice::from_ref(block), &mut |event| consumers.note(event, ui));
+            ran.map_err(|stopped| self.stopped(stopped))?;
         }
-        let block = std::slice::from_ref(block);
-        rig.measure(block, &mut |happening| ledger.note(happening, ui)).map_err(|stopped| match stopped {
-            Stopped::Told(problem) => problem,
+        Ok(())
+    }
+
+    fn stopped(&self, stopped: Stopped<Problem>) -> Problem {
+        match stopped {
+            Stopped::Sink(problem) => problem,
             Stopped::Failed(error) => error.into(),
             Stopped::Interrupted => {
                 Problem::new(Exit::Interrupted, "interrupted; everything that was measured is recorded")
-                    .with_remedy(ledger.resume_command())
+                    .with_remedy(resume::command(&self.file, &self.output_dir))
             }
-        })?;
+        }
     }
-    Ok(())
 }

@@ -1,6 +1,5 @@
 //! `crossrun metg`: how long a task must be for an engine to keep the cores at work, and what a task costs.
 
-mod ledger;
 mod outcome;
 
 use std::path::PathBuf;
@@ -8,26 +7,28 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
+use crate::app::consumers::Consumers;
 use crate::app::context::Context;
+use crate::app::json_events::JsonEvents;
 use crate::app::limits::LimitArguments;
-use crate::app::participants::{self, Lineup};
-use crate::app::reproduce::push;
+use crate::app::participants::Selection;
+use crate::app::progress::Progress;
+use crate::app::reproduce::{Guards, RunCommand, push, push_plugin_folders, seconds};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options};
+use crate::plan::defaults::COMPUTING;
 use crate::plan::{Matrix, Plan, WorkloadChoice};
 use crate::record::writer::TRIALS;
-use crate::record::{SystemProfile, command};
-use crate::run::rig::{Cast, Rig, Stopped};
+use crate::record::{Conditions, Recorder, SystemProfile, command};
+use crate::run::event::Stopped;
+use crate::run::executor::{Executor, Setting};
+use crate::run::participants::{Participant, Participants};
 use crate::run::session::Isolation;
 use crate::run::sweep::Range;
 use crate::stats::WarmUp;
 use crate::text::plural;
 use crate::worker::protocol::Folders;
 
-use ledger::{Company, Ledger};
-
-/// The workload whose items are tasks of a length that can be chosen.
-const WORKLOAD: &str = "pipeline";
 /// What a sweep sets in `extra`: one kernel an item, each item and each stage scheduled by itself.
 const SET: [&str; 4] = ["batch_size", "fusion", "iters", "stages"];
 
@@ -111,13 +112,13 @@ impl Arguments {
         }
     }
 
-    fn matrix(&self, run: String, lineup: &Lineup, options: Map<String, Value>, cores: u32) -> Matrix {
+    fn matrix(&self, run: String, selection: &Selection, options: Map<String, Value>, cores: u32) -> Matrix {
         let template = json!({"batch_size": 1, "fusion": "off", "stages": 1});
         Matrix {
             run,
-            backends: lineup.backends(),
+            backends: selection.backends(),
             workloads: vec![WorkloadChoice {
-                name: WORKLOAD.into(),
+                name: COMPUTING.into(),
                 // A sweep decides for each point how many there are.
                 items: vec![1],
                 extra: template.as_object().cloned().unwrap_or_default(),
@@ -134,29 +135,32 @@ impl Arguments {
     }
 
     /// The command that measures all of it again.
-    fn again(&self, matrix: &Matrix, cores: u32) -> String {
+    fn again(&self, begun: &Begun, context: &Context) -> String {
+        let Begun { matrix, participants, limits, .. } = begun;
         let mut words = vec!["metg".to_owned()];
-        let backends: Vec<_> = if self.backends.is_empty() {
-            matrix.backends.iter().map(|backend| backend.name.clone()).collect()
-        } else {
-            self.backends.clone()
-        };
-        push(&mut words, "backends", backends.join(","));
-        push(&mut words, "cores", cores);
+        let names = matrix.backends.iter().map(|backend| begun.named(&backend.name));
+        push(&mut words, "backends", names.collect::<Vec<_>>().join(","));
+        push(&mut words, "cores", begun.cores);
         if self.quick {
             words.push("--quick".into());
         } else {
             push(&mut words, "blocks", matrix.blocks);
         }
         if let Some(finest) = self.finest {
-            push(&mut words, "finest", finest.as_secs_f64());
+            push(&mut words, "finest", seconds(finest));
         }
-        push(&mut words, "coarsest", self.coarsest.as_secs_f64());
-        push(&mut words, "seed", self.seed);
-        self.limits.push(&mut words);
+        push(&mut words, "coarsest", seconds(self.coarsest));
+        push(&mut words, "seed", matrix.seed);
+        push(&mut words, "timeout", seconds(self.timeout));
+        limits.push(&mut words);
         for (key, value) in &matrix.options {
             push(&mut words, "extra", format!("{key}={value}"));
         }
+        if self.insist {
+            words.push("--insist".into());
+        }
+        push_plugin_folders(&mut words, participants, context);
+        Guards::of(context).push(&mut words);
         command::reproduce("crossrun", words)
     }
 }
@@ -165,15 +169,15 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let mut context = Context::new(global, Isolation::Process, ui)?;
     let cores = cores(arguments.cores);
     context.keep_to(cores)?;
-    context.limit(&arguments.limits);
-    let begun = Begun::new(&context, arguments, cores, ui)?;
+    let limits = context.limit(&arguments.limits);
+    let begun = Begun::new(&context, arguments, limits, cores, ui)?;
     let lock = context.measurement_lock(!arguments.no_lock, ui)?;
     let stopped = begun.measure(&context, lock.is_some(), ui);
     ui.still();
     context.tidy(&begun.folders);
     stopped?;
     drop(lock);
-    outcome::report(&begun.output_dir, &arguments.again(&begun.matrix, cores), ui)
+    outcome::report(&begun.output_dir, &arguments.again(&begun, &context), ui)
 }
 
 /// As many as were asked for; else the usual number, or all if there are fewer.
@@ -188,61 +192,103 @@ struct Begun {
     plan: Plan,
     range: Range,
     timeout: Duration,
-    company: Company,
+    limits: LimitArguments,
+    cores: u32,
+    participants: Participants,
     folders: Folders,
     output_dir: PathBuf,
 }
 
 impl Begun {
-    fn new(context: &Context, arguments: &Arguments, cores: u32, ui: &mut Ui) -> Result<Self, Problem> {
+    fn new(
+        context: &Context,
+        arguments: &Arguments,
+        limits: LimitArguments,
+        cores: u32,
+        ui: &mut Ui,
+    ) -> Result<Self, Problem> {
         let (range, options) = (arguments.range()?, arguments.options()?);
-        let lineup = Lineup::choose(context, &arguments.backends, &[WORKLOAD.into()], arguments.setup, ui)?;
-        lineup.check_builds(arguments.insist)?;
+        let (backends, workloads) = (&arguments.backends, [COMPUTING.into()]);
+        let selection = Selection::new(context, backends, &workloads, arguments.setup, ui)?;
+        selection.check_builds(arguments.insist)?;
         let run = arguments.run_id.clone().unwrap_or_else(|| options::new_run_id(SystemTime::now()));
         let output_dir = arguments.output_dir.clone().unwrap_or_else(|| PathBuf::from("results").join(&run));
         if output_dir.join(TRIALS).exists() {
             let message = format!("{} already holds a run", output_dir.display());
             return Err(Problem::usage(message).with_remedy("another --run-id"));
         }
-        let matrix = arguments.matrix(run, &lineup, options, cores);
+        let matrix = arguments.matrix(run, &selection, options, cores);
         let plan = Plan::new(&matrix).map_err(|error| Problem::usage(error.to_string()))?;
-        let company = Company {
-            backends: lineup.performers(&plan),
-            libraries: lineup.libraries(),
-            machine: SystemProfile::collect(),
-            allow_untrusted: context.trust().is_anyone(),
-            cores: context.cores(),
+        let participants = selection.participants(&plan);
+        let (folders, timeout) = (context.folders(&matrix.run)?, arguments.timeout);
+        Ok(Self { matrix, plan, range, timeout, limits, cores, participants, folders, output_dir })
+    }
+
+    /// The backend that takes part as `name`, as the command line names it.
+    fn named(&self, name: &str) -> String {
+        let from_file = self.participants.backends.get(name).filter(|participant| participant.from_file);
+        from_file.map_or_else(
+            || name.to_owned(),
+            |Participant { plugin, .. }| format!("{name}={}", plugin.path.display()),
+        )
+    }
+
+    fn conditions(&self, context: &Context, locked: bool) -> Conditions {
+        let command = RunCommand {
+            participants: self.participants.clone(),
+            timeout: self.timeout,
+            limits: self.limits,
+            cores: Some(self.cores as usize),
+            guards: Guards::of(context),
+            output_dir: None,
+            isolation: None,
+            plugin_folders: None,
         };
-        let folders = context.folders(&matrix.run)?;
-        Ok(Self { matrix, plan, range, timeout: arguments.timeout, company, folders, output_dir })
+        Conditions {
+            participants: self.participants.clone(),
+            system_profile: SystemProfile::collect(),
+            isolation: Isolation::Process,
+            locked,
+            cores: context.cores(),
+            log_dir: self.folders.log_dir.clone(),
+            command: Box::new(move |trial| command.of(trial)),
+        }
     }
 
     fn measure(&self, context: &Context, locked: bool, ui: &mut Ui) -> Result<(), Problem> {
-        let Self { matrix, plan, range, company, folders, .. } = self;
+        let Self { matrix, plan, range, .. } = self;
         let blocks = plural(plan.blocks.len() as u64, "block");
         let backends = plural(matrix.backends.len() as u64, "backend");
         ui.note(&format!("run {}: sweeps of {backends} in {blocks}", matrix.run));
-        let mut rig = Rig::new(Cast {
+        let sweeps = plan.blocks.iter().map(|block| block.sessions.len()).sum();
+        let mut consumers = Consumers {
+            recorder: Recorder::open(&self.output_dir, self.conditions(context, locked))?,
+            progress: Progress::new(sweeps, 0),
+            events: JsonEvents::new(0, 0),
+        };
+        let mut executor = Executor::new(Setting {
             launch: context.launch().clone(),
-            backends: participants::performers(&company.backends),
-            libraries: participants::library_files(&company.libraries),
-            folders: folders.clone(),
+            participants: self.participants.clone(),
+            folders: self.folders.clone(),
             timeout: self.timeout,
             warm_up: matrix.warm_up,
         });
-        let mut ledger = Ledger::open(company, &self.output_dir, locked, folders.clone(), plan)?;
         let swept = plan.blocks.iter().try_for_each(|block| {
-            rig.sweep(&matrix.run, block, range, &mut |happening| ledger.note(happening, ui))
+            executor.sweep(&matrix.run, block, range, &mut |event| consumers.note(event, ui))
         });
-        rig.end();
-        swept.map_err(|stopped| match stopped {
-            Stopped::Told(problem) => problem,
+        executor.end();
+        swept.map_err(|stopped| self.stopped(stopped))?;
+        Ok(consumers.recorder.finish()?)
+    }
+
+    fn stopped(&self, stopped: Stopped<Problem>) -> Problem {
+        match stopped {
+            Stopped::Sink(problem) => problem,
             Stopped::Failed(error) => error.into(),
             Stopped::Interrupted => {
                 Problem::new(Exit::Interrupted, "interrupted; everything that was measured is recorded")
                     .with_remedy(format!("crossrun report {}", self.output_dir.display()))
             }
-        })?;
-        ledger.derive_table()
+        }
     }
 }

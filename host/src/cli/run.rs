@@ -1,35 +1,38 @@
 //! `crossrun run`: one workload on one backend, verified and recorded.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use plugin_api::workload::Outcome;
 use plugin_api::{RunResult, WorkloadSpec};
 use serde_json::Value;
 
-use super::{DEFAULT_BACKEND, DEFAULT_WORKLOAD};
-use crate::app::availability::NotReady;
-use crate::app::context::Context;
+use crate::app::availability::{NotReady, make_available};
+use crate::app::context::{self, Context};
+use crate::app::exit::exit_of;
 use crate::app::limits::LimitArguments;
-use crate::app::reproduce::{push, push_guards, run_words};
-use crate::app::resolve::Chosen;
+use crate::app::reproduce::{Guards, RunCommand};
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, observe, options};
-use crate::record::{
-    Conclusion, Conditions, Kind, Observation, OpenLoop, Percentiles, SystemProfile, TrialRecord, Writer,
-    command,
-};
-use crate::run::judge::Judge;
-use crate::run::session::{CallError, Deaf, Isolation};
-use crate::run::{self, Backend, Trial};
-use crate::worker::protocol::Folders;
+use crate::app::{Exit, GlobalArguments, Problem, options, progress};
+use crate::plan::BackendChoice;
+use crate::plan::defaults::{DEFAULT_BACKEND, DEFAULT_WORKLOAD};
+use crate::record::{Conditions, OpenLoop, Percentiles, Recorder, SystemProfile, TrialRecord};
+use crate::run::backend::Backend;
+use crate::run::event::{Event, Phase, Stopped};
+use crate::run::executor::{Executor, Setting};
+use crate::run::outcome::Outcome;
+use crate::run::participants::Participants;
+use crate::run::session::{CallError, Isolation};
+use crate::run::trial::{TrialResult, TrialSpec};
+use crate::stats::WarmUp;
 
 /// How long a run may take when nothing else is said.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
-    /// The backend, in upper or lower case.
+    /// The backend, in upper or lower case, or NAME=FILE for a library under a name of its own.
     #[arg(long, value_name = "NAME", env = "CROSSRUN_BACKEND", default_value = DEFAULT_BACKEND)]
     backend: String,
     /// The workload.
@@ -116,7 +119,7 @@ impl Options {
             None => options::max_wait(&spec.extra).map_err(Problem::usage)?.unwrap_or(DEFAULT_TIMEOUT),
         };
         Ok(Self {
-            backend: backend.to_lowercase(),
+            backend,
             output_dir: arguments.output_dir.unwrap_or_else(|| PathBuf::from("results").join(&spec.name)),
             run_id: arguments.run_id.unwrap_or_else(|| options::new_run_id(SystemTime::now())),
             spec,
@@ -129,199 +132,169 @@ impl Options {
             lock: !arguments.no_lock,
         })
     }
+
+    fn trial(&self, participants: &Participants) -> TrialSpec {
+        let participant = participants.backends.get(&self.backend);
+        let runs = participant.map_or(self.backend.as_str(), |it| it.plugin.name()).to_owned();
+        let backend = BackendChoice { name: self.backend.clone(), runs };
+        TrialSpec::alone(backend, self.run_id.clone(), self.spec.clone(), self.nodes)
+    }
+
+    fn conditions(&self, context: &Context, executor: &Executor, locked: bool) -> Conditions {
+        let participants = executor.participants().clone();
+        let command = RunCommand {
+            participants: participants.clone(),
+            timeout: self.timeout,
+            limits: self.limits,
+            cores: self.cores.map(|cores| cores as usize),
+            guards: Guards::of(context),
+            output_dir: Some(self.output_dir.clone()),
+            isolation: Some(self.isolation),
+            plugin_folders: Some(context.explicit_folders().to_vec()),
+        };
+        Conditions {
+            participants,
+            system_profile: SystemProfile::collect(),
+            isolation: self.isolation,
+            locked,
+            cores: context.cores(),
+            log_dir: executor.folders().log_dir.clone(),
+            command: Box::new(move |trial| command.of(trial)),
+        }
+    }
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let options = Options::resolve(arguments)?;
+    let mut options = Options::resolve(arguments)?;
     let mut context = Context::new(global, options.isolation, ui)?;
     options.cores.map_or(Ok(()), |cores| context.keep_to(cores))?;
-    context.limit(&options.limits);
-    let runner = context.runner(&options.backend)?;
+    options.limits = context.limit(&options.limits);
+    let (name, participant) = context.participant(&options.backend)?;
     let library = context.workload_library(&options.spec.name)?;
+    options.backend = name;
     let folders = context.folders(&options.run_id)?;
-    let mut judge = context.judge(&library, &folders)?;
-    let lock = context.measurement_lock(options.lock, ui)?;
-    let conditions = conditions(&context, &options, &runner, &library, &folders, lock.is_some());
-    let observation = Attempt {
-        context: &context,
-        options: &options,
-        runner: &runner,
-        library: &library,
-        folders: &folders,
-    }
-    .observe(&mut judge, ui);
+    let participants = Participants {
+        backends: BTreeMap::from([(options.backend.clone(), participant)]),
+        libraries: BTreeMap::from([(options.spec.name.clone(), library)]),
+    };
+    let mut executor = Executor::new(Setting {
+        launch: context.launch().clone(),
+        participants,
+        folders: folders.clone(),
+        timeout: options.timeout,
+        warm_up: WarmUp::default(),
+    });
+    let ended = measure_and_record(&mut executor, &context, &options, ui);
     ui.still();
-    judge.end();
+    executor.end();
     context.tidy(&folders);
-    let observation = observation?;
-    for warning in &observation.warnings {
+    let (record, outcome) = ended?;
+    for warning in &record.record.metadata.warnings {
         ui.warning(warning);
     }
-    let trial = TrialRecord::new(&with_log(conditions), observation.clone());
-    keep(&options, &trial)?;
-    show(&options, &trial, &observation, ui)
+    show(&options, &record, &outcome, ui)
 }
 
-fn conditions(
+/// Runs the trial while no other measurement runs, and records it.
+fn measure_and_record(
+    executor: &mut Executor,
     context: &Context,
     options: &Options,
-    runner: &Chosen,
-    library: &Chosen,
-    folders: &Folders,
-    locked: bool,
-) -> Conditions {
-    Conditions {
-        backend: options.backend.clone(),
-        run_id: options.run_id.clone(),
-        spec: options.spec.clone(),
-        data_seed: options.spec.seed,
-        block: None,
-        nodes: options.nodes,
-        kind: Kind::Measured,
-        started: SystemTime::now(),
-        plugin: Some(runner.record()),
-        workload_library: Some(library.record()),
-        system_profile: SystemProfile::collect(),
-        command: reproduce(context, options),
-        isolation: options.isolation.word().into(),
-        locked,
-        cores: context.cores(),
-        metg: None,
-        log: Some(run::log_file(&folders.log_dir, &options.backend).display().to_string()),
-    }
+    ui: &mut Ui,
+) -> Result<(TrialRecord, Outcome), Problem> {
+    executor.judge(&options.spec.name)?;
+    let lock = context.measurement_lock(options.lock, ui)?;
+    let trial = options.trial(executor.participants());
+    let result = measure(executor, context, options, &trial, ui)?;
+    let conditions = options.conditions(context, executor, lock.is_some());
+    let mut recorder = Recorder::open(&options.output_dir, conditions)?;
+    let record = recorder.note(&Event::Finished(&trial, &result))?;
+    let record = record.ok_or_else(|| Problem::new(Exit::Unexpected, "the trial was not recorded"))?;
+    recorder.finish()?;
+    Ok((record, result.outcome))
 }
 
-/// A log that stayed empty was removed.
-fn with_log(mut conditions: Conditions) -> Conditions {
-    conditions.log = conditions.log.filter(|log| Path::new(log).exists());
-    conditions
-}
-
-/// The command that runs this again, with every default written out.
-fn reproduce(context: &Context, options: &Options) -> String {
-    let Options { backend, spec, nodes, output_dir, timeout, limits, isolation, cores, .. } = options;
-    let mut words = run_words(backend, spec, spec.seed, *nodes);
-    push(&mut words, "output-dir", output_dir.display());
-    push(&mut words, "timeout", format!("{}s", timeout.as_secs_f64()));
-    limits.push(&mut words);
-    push(&mut words, "isolation", isolation.word());
-    if let Some(cores) = cores {
-        push(&mut words, "cores", cores);
-    }
-    for folder in context.explicit_folders() {
-        push(&mut words, "plugin-dir", folder.display());
-    }
-    push_guards(&mut words, context.trust().is_anyone(), context.lock().map(|lock| lock.path.as_path()));
-    command::reproduce("crossrun", words)
-}
-
-/// One attempt at a measurement.
-struct Attempt<'a> {
-    context: &'a Context,
-    options: &'a Options,
-    runner: &'a Chosen,
-    library: &'a Chosen,
-    folders: &'a Folders,
-}
-
-impl Attempt<'_> {
-    /// What came of it. A problem that is none of the backend's, such as a parameter out of range, is no observation.
-    fn observe(&self, judge: &mut Judge, ui: &mut Ui) -> Result<Observation, Problem> {
-        let entry = crate::app::context::entry(judge, &self.options.spec.name)?;
-        let mut backend = match self.context.load(self.runner, self.folders) {
-            Ok(backend) => backend,
-            Err(error) => return failed(error),
+/// What came of the trial. A problem that is none of the backend's, such as a parameter out of range, is no result.
+fn measure(
+    executor: &mut Executor,
+    context: &Context,
+    options: &Options,
+    trial: &TrialSpec,
+    ui: &mut Ui,
+) -> Result<TrialResult, Problem> {
+    let entry = context::entry(executor.judge(&options.spec.name)?, &options.spec.name)?;
+    let mut backend = match executor.load(&options.backend) {
+        Ok(backend) => backend,
+        Err(error) => return counted(TrialResult::failed(error)),
+    };
+    let warnings = backend.unknown_options(&options.spec, &entry);
+    if let Err(not_ready) = prepare(executor, context, options, &mut backend, ui) {
+        backend.end();
+        return match not_ready {
+            NotReady::Call(error) => counted(TrialResult::failed(error)),
+            NotReady::Problem(problem) => Err(problem),
         };
-        let warnings = run::unknown_options(&self.options.spec, &entry, &backend);
-        let expected = match self.prepare(&mut backend, judge, ui) {
-            Ok(expected) => expected,
-            Err(not_ready) => {
-                backend.end();
-                return match not_ready {
-                    NotReady::Call(error) => failed(error),
-                    NotReady::Problem(problem) => Err(problem),
-                };
-            }
-        };
-        let trial = self.trial();
-        let report =
-            run::run(&trial, backend, judge, expected, &mut |event| crate::app::progress::show(ui, event));
-        if let run::Conclusion::Failed(error) = &report.conclusion {
-            failed(error.clone())?;
-        }
-        let mut observation = observe::observation(report);
-        observation.warnings.splice(0..0, warnings);
-        Ok(observation)
     }
-
-    fn trial(&self) -> Trial {
-        let Options { backend, spec, nodes, timeout, .. } = self.options;
-        Trial {
-            backend: backend.clone(),
-            spec: spec.clone(),
-            nodes: *nodes,
-            library: self.library.library_file(),
-            timeout: *timeout,
-            folders: self.folders.clone(),
-        }
-    }
-
-    /// Makes sure that the backend could start, and computes what must come out.
-    fn prepare(&self, backend: &mut Backend, judge: &mut Judge, ui: &mut Ui) -> Result<Outcome, NotReady> {
-        let Options { backend: name, setup, spec, timeout, .. } = self.options;
-        crate::app::availability::make_available(self.context, backend, name, *setup, self.folders, ui)?;
-        crate::app::progress::show(ui, run::Event::Expecting);
-        Ok(judge.expect(spec, *timeout, &mut Deaf).map_err(Problem::from)?)
-    }
+    let mut shown = |event: &Event<'_>| {
+        progress::show(ui, event);
+        Ok::<(), Infallible>(())
+    };
+    let ran = executor.run_alone(trial, backend, &mut shown).map_err(|stopped| match stopped {
+        Stopped::Failed(error) => error.into(),
+        Stopped::Interrupted => Problem::from(CallError::interrupted("run")),
+        Stopped::Sink(never) => match never {},
+    });
+    let mut result = ran?;
+    result.warnings.splice(0..0, warnings);
+    counted(result)
 }
 
-/// A failure of the backend is an observation; a wrong command line, a backend that is not there and an interrupt
-/// are not.
-fn failed(error: CallError) -> Result<Observation, Problem> {
-    match crate::app::exit::exit_of(&error) {
-        Exit::TrialFailed => Ok(Observation::failed(observe::failure(error))),
-        _ => Err(error.into()),
-    }
-}
-
-fn keep(options: &Options, trial: &TrialRecord) -> Result<(), Problem> {
-    let mut writer = Writer::open(&options.output_dir)?;
-    writer.append_trial(trial)?;
-    writer.append_unified(&trial.record)?;
-    writer.derive_csv()?;
+/// Makes sure that the backend could start, and computes what must come out.
+fn prepare(
+    executor: &mut Executor,
+    context: &Context,
+    options: &Options,
+    backend: &mut Backend,
+    ui: &mut Ui,
+) -> Result<(), NotReady> {
+    make_available(context, backend, options.setup, executor.folders(), ui)?;
+    progress::show(ui, &Event::Phase(Phase::Expecting));
+    executor.expect(&options.spec).map_err(Problem::from)?;
     Ok(())
 }
 
-fn show(
-    options: &Options,
-    trial: &TrialRecord,
-    observation: &Observation,
-    ui: &mut Ui,
-) -> Result<Exit, Problem> {
+/// A failure of the backend is a result; a wrong command line, a backend that is not there and an interrupt are not.
+fn counted(result: TrialResult) -> Result<TrialResult, Problem> {
+    match &result.outcome {
+        Outcome::Failed(error) if exit_of(error) != Exit::TrialFailed => Err(error.clone().into()),
+        _ => Ok(result),
+    }
+}
+
+fn show(options: &Options, trial: &TrialRecord, outcome: &Outcome, ui: &mut Ui) -> Result<Exit, Problem> {
     if ui.json() {
         ui.result(&serde_json::to_string(&trial.record).map_err(|error| Problem::unexpected(&error))?);
     }
     let backend = &options.backend;
     let folder = options.output_dir.display();
-    match &observation.conclusion {
-        Conclusion::Verified => {
+    match outcome {
+        Outcome::Verified | Outcome::Unverified => {
             if !ui.json() {
                 ui.result(&page(options, trial));
             }
             Ok(Exit::Done)
         }
-        Conclusion::Wrong(why) => {
-            ui.error(&format!("{backend} gave a wrong answer: {why} (recorded in {folder})"));
+        Outcome::Wrong(error) => {
+            ui.error(&format!("{backend} gave a wrong answer: {error} (recorded in {folder})"));
             Ok(Exit::WrongAnswer)
         }
-        Conclusion::Invalid(why) => {
-            ui.error(&format!("the measurement of {backend} is not valid: {why} (recorded in {folder})"));
+        Outcome::Invalid(error) => {
+            ui.error(&format!("the measurement of {backend} is not valid: {error} (recorded in {folder})"));
             Ok(Exit::Invalid)
         }
-        Conclusion::Failed(failure) => {
-            let remedy =
-                failure.remedy.as_ref().map_or_else(String::new, |remedy| format!("; try: {remedy}"));
-            ui.error(&format!("{backend} failed: {} (recorded in {folder}){remedy}", failure.message));
+        Outcome::Failed(error) => {
+            let remedy = error.remedy.as_ref().map_or_else(String::new, |remedy| format!("; try: {remedy}"));
+            ui.error(&format!("{backend} failed: {error} (recorded in {folder}){remedy}"));
             Ok(Exit::TrialFailed)
         }
     }

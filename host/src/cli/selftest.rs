@@ -1,10 +1,9 @@
 //! `crossrun selftest`: whether the harness and this machine can be believed, here and now.
 
 use crate::app::context::Context;
-use crate::app::resolve::Chosen;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
-use crate::check::selftest::{Outcome, Setting};
+use crate::check::selftest::{Findings, SelfTest};
 use crate::run::session::Isolation;
 use crate::text::{lines, plural, printable, table};
 use crate::worker::liar::Lie;
@@ -27,12 +26,9 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let library = context.workload_library(WORKLOAD)?;
     let folders = context.folders("selftest")?;
     let lock = context.measurement_lock(!arguments.no_lock, ui)?;
-    let setting = Setting {
-        launch: context.launch().clone(),
-        library: library.library_file(),
-        folders: folders.clone(),
-    };
-    let outcome = measure(&context, &setting, &library, arguments.quick, ui);
+    let mut test = SelfTest::new(context.launch().clone(), &library, folders.clone());
+    let outcome = measure(&mut test, arguments.quick, ui);
+    test.end();
     drop(lock);
     ui.still();
     context.tidy(&folders);
@@ -48,30 +44,20 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     Ok(if outcome.passed() { Exit::Done } else { Exit::Invalid })
 }
 
-fn measure(
-    context: &Context,
-    setting: &Setting,
-    library: &Chosen,
-    quick: bool,
-    ui: &mut Ui,
-) -> Result<Outcome, Problem> {
-    let mut judge = context.judge(library, &setting.folders)?;
-    let mut nothing = |_| {};
+fn measure(test: &mut SelfTest, quick: bool, ui: &mut Ui) -> Result<Findings, Problem> {
     let mut liars = Vec::new();
     for lie in Lie::ALL {
         ui.doing(&format!("letting a backend lie: it {}", lie.word()));
-        liars.push(setting.lie(lie, &mut judge, &mut nothing)?);
+        liars.push(test.lie(lie)?);
     }
     ui.doing("comparing a backend with itself");
-    let blocks = if quick { 7 } else { 12 };
-    let beside = setting.beside_itself(blocks, &mut judge, context.interrupt(), &mut nothing)?;
+    let beside = test.beside_itself(if quick { 7 } else { 12 })?;
     ui.doing("running nothing");
-    let floor_seconds = setting.floor(if quick { 50 } else { 500 }, &mut judge, &mut nothing)?;
-    judge.end();
-    Ok(Outcome { liars, beside, floor_seconds })
+    let floor_seconds = test.floor(if quick { 50 } else { 500 })?;
+    Ok(Findings { liars, beside, floor_seconds })
 }
 
-fn page(outcome: &Outcome) -> String {
+fn page(outcome: &Findings) -> String {
     let mut tricks = table(["a backend that", "is", "as"]);
     for trick in &outcome.liars {
         let caught = match (trick.lie, trick.caught) {

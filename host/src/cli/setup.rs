@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use plugin_api::SetupRequest;
 use serde_json::json;
 
+use crate::app::availability::with_lock;
 use crate::app::context::Context;
-use crate::app::resolve::Chosen;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
+use crate::plugin::PluginRef;
 use crate::run::session::Isolation;
 
 #[derive(clap::Args, Debug)]
@@ -64,18 +65,11 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     }
 }
 
-fn set_up(context: &Context, name: &str, request: &SetupRequest, ui: &mut Ui) -> Result<Chosen, Problem> {
+fn set_up(context: &Context, name: &str, request: &SetupRequest, ui: &mut Ui) -> Result<PluginRef, Problem> {
     let runner = context.runner(name)?;
     let folders = context.folders("setup")?;
     let mut backend = context.load(&runner, &folders)?;
-    let done = crate::app::availability::with_lock(
-        context,
-        &mut backend,
-        request,
-        &runner.metadata.name,
-        folders,
-        ui,
-    );
+    let done = with_lock(context, &mut backend, request, folders, ui);
     ui.still();
     backend.end();
     done.map(|()| runner)

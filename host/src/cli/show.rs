@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem};
 use crate::record::writer::TRIALS;
-use crate::record::{Entry, Kind, Status, TrialRecord, reader};
+use crate::record::{Entry, Kind, TrialRecord, reader};
 use crate::text::{lines, printable, table};
 
 #[derive(clap::Args, Debug)]
@@ -79,18 +79,9 @@ fn list(trials: &[Line]) -> String {
     for (line, trial) in trials {
         let seconds = trial.record.metadata.worker_elapsed;
         let seconds = seconds.map_or_else(|| "-".into(), |seconds| format!("{seconds:.3}"));
-        table.add_row([line.to_string(), status(trial.status).into(), seconds, printable(&name(trial))]);
+        table.add_row([line.to_string(), trial.status.word().into(), seconds, printable(&name(trial))]);
     }
     lines(&table)
-}
-
-fn status(status: Status) -> &'static str {
-    match status {
-        Status::Verified => "verified",
-        Status::Wrong => "wrong",
-        Status::Invalid => "invalid",
-        Status::Failed => "failed",
-    }
 }
 
 /// The whole record, the command that repeats it, and its log.

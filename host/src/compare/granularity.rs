@@ -8,17 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use super::Input;
-use super::model::{RatioInterval, SampleStatus};
+use super::model::{RatioInterval, Status};
 use super::trial::{Trial, is_debug};
 use crate::metg::{self, Measured, TARGET, TooEfficient, Value};
-use crate::record::{Granularity, Kind, SystemProfile};
+use crate::record::{Kind, SystemProfile};
+use crate::run::trial::Granularity;
 use crate::stats::{MIN_BLOCKS, median};
 
 pub(crate) mod model;
 #[cfg(test)]
 mod tests;
 
-use model::{Block, Outcome, Point, Row, Step, Sweeps, VERSION};
+use model::{Block, Point, Row, Step, SweepOutcome, Sweeps, VERSION};
 
 /// The parameter that says how long a kernel is.
 const ITERATIONS: &str = "iters";
@@ -96,11 +97,11 @@ fn block(number: u32, samples: &[&Sample<'_>]) -> Block {
     let outcome = match (failed, metg::block_value(&measured)) {
         (Some(sample), _) => sample.failed(),
         (None, Err(TooEfficient { kernel_seconds, efficiency })) => {
-            Outcome::Invalid { kernel_seconds, efficiency }
+            SweepOutcome::Invalid { kernel_seconds, efficiency }
         }
-        (None, Ok(Some(value))) => Outcome::Value { value },
-        (None, Ok(None)) => Outcome::Failed {
-            status: SampleStatus::Failed,
+        (None, Ok(Some(value))) => SweepOutcome::Value { value },
+        (None, Ok(None)) => SweepOutcome::Failed {
+            status: Status::Failed,
             phase: "record".into(),
             message: "no point was measured".into(),
             remedy: None,
@@ -110,7 +111,7 @@ fn block(number: u32, samples: &[&Sample<'_>]) -> Block {
     Block {
         block: number,
         seconds_per_iteration: reference.unwrap_or_default(),
-        floor: metg::floor(&measured).filter(|_| matches!(outcome, Outcome::Value { .. })),
+        floor: metg::floor(&measured).filter(|_| matches!(outcome, SweepOutcome::Value { .. })),
         outcome,
         points: samples.iter().map(|sample| sample.point()).collect(),
     }
@@ -119,17 +120,19 @@ fn block(number: u32, samples: &[&Sample<'_>]) -> Block {
 impl Sample<'_> {
     /// As a point of the curve, if its answer is verified.
     fn measured(&self) -> Option<Measured> {
-        let seconds = self.trial.duration.filter(|_| self.trial.status == SampleStatus::Verified)?;
+        let seconds = self.trial.duration.filter(|_| self.trial.status == Status::Verified)?;
         let Granularity { kernel_seconds, .. } = self.granularity;
         Some(Measured { kernel_seconds, tasks: self.tasks, seconds, cores: self.trial.record.parallelism })
     }
 
-    fn failed(&self) -> Outcome {
+    fn failed(&self) -> SweepOutcome {
         let (phase, message, remedy) = match self.trial.failure() {
-            Some(failure) => (failure.phase.clone(), failure.message.clone(), failure.remedy.clone()),
+            Some(failure) => {
+                (failure.phase.clone().into_owned(), failure.message.clone(), failure.remedy.clone())
+            }
             None => ("record".into(), "nobody verified the answer".into(), None),
         };
-        Outcome::Failed { status: self.trial.status, phase, message, remedy }
+        SweepOutcome::Failed { status: self.trial.status, phase, message, remedy }
     }
 
     fn point(&self) -> Point {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub(crate) use crate::record::{Library, SystemProfile};
+pub(crate) use crate::run::outcome::Status;
 pub(crate) use crate::stats::Verdict;
 
 /// The version of these types as JSON. New keys do not change it.
@@ -234,7 +235,7 @@ pub struct Resources {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailureGroup {
     /// How they ended: `wrong`, `invalid` or `failed`.
-    pub status: SampleStatus,
+    pub status: Status,
     /// In which phase.
     pub phase: String,
     /// The failure in one word.
@@ -376,7 +377,7 @@ pub struct Sample {
     /// Where its record stands.
     pub source: Source,
     /// How it ended.
-    pub status: SampleStatus,
+    pub status: Status,
     /// The run and the point in it.
     pub run_id: String,
     /// Which repetition it is, from 0.
@@ -400,22 +401,6 @@ pub struct Source {
     pub file: String,
     /// The line, counted from 1.
     pub line: u64,
-}
-
-/// How a measured trial ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SampleStatus {
-    /// The answer was verified.
-    Verified,
-    /// There are figures, but nobody looked at the answer.
-    Unverified,
-    /// The answer was wrong.
-    Wrong,
-    /// The answer was right, but the measurement cannot be.
-    Invalid,
-    /// There was no answer.
-    Failed,
 }
 
 /// Something that the reader must know.

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::group::Group;
 use super::model::{NoInterval, NoRatio, Ratio, RatioInterval, Rigor};
-use super::trial::{Trial, figure};
+use super::trial::Trial;
+use crate::record::outcome::figure;
 use crate::stats::{Interval, PairedDifference, Verdict, median};
 
 /// The speed of `row` over that of `baseline`.

@@ -7,9 +7,10 @@ use serde_json::{Map, Value};
 use super::group::Group;
 use super::model::{
     ComparedLatency, Counts, FailureGroup, LatencySpread, OpenLoopLatency, PercentileSpread, Resources, Row,
-    Sample, SampleStatus, Spread, Stages,
+    Sample, Spread, Stages, Status,
 };
-use super::trial::{Trial, figure};
+use super::trial::Trial;
+use crate::record::outcome::figure;
 use crate::record::{Metadata, OpenLoop, Percentiles, UnifiedRecord};
 use crate::stats::{median, samples_needed};
 
@@ -67,11 +68,11 @@ fn counts(measured: &[Trial<'_>]) -> Counts {
     let mut counts = Counts { trials: measured.len() as u32, ..Counts::default() };
     for trial in measured {
         *match trial.status {
-            SampleStatus::Verified => &mut counts.verified,
-            SampleStatus::Unverified => &mut counts.unverified,
-            SampleStatus::Wrong => &mut counts.wrong,
-            SampleStatus::Invalid => &mut counts.invalid,
-            SampleStatus::Failed => &mut counts.failed,
+            Status::Verified => &mut counts.verified,
+            Status::Unverified => &mut counts.unverified,
+            Status::Wrong => &mut counts.wrong,
+            Status::Invalid => &mut counts.invalid,
+            Status::Failed => &mut counts.failed,
         } += 1;
     }
     counts
@@ -184,15 +185,15 @@ fn failures(measured: &[Trial<'_>]) -> Vec<FailureGroup> {
     let mut places = BTreeMap::new();
     for (at, trial) in measured.iter().enumerate() {
         let Some(failure) = trial.failure() else { continue };
-        let key = (trial.status, failure.phase.clone(), failure.kind.clone());
+        let kind = failure.fault.word().into_owned();
+        let key = (trial.status, failure.phase.clone(), kind.clone());
         let place = *places.entry(key).or_insert_with(|| {
-            let failure = failure.into_owned();
             groups.push(FailureGroup {
                 status: trial.status,
-                phase: failure.phase,
-                kind: failure.kind,
-                message: failure.message,
-                remedy: failure.remedy,
+                phase: failure.phase.clone().into_owned(),
+                kind,
+                message: failure.message.clone(),
+                remedy: failure.remedy.clone(),
                 count: 0,
                 samples: Vec::new(),
             });

@@ -4,23 +4,19 @@ mod open_loop;
 use std::time::{Duration, UNIX_EPOCH};
 
 use plugin_api::WorkloadSpec;
-use plugin_api::workload::Outcome;
+use plugin_api::workload::Outcome as Answer;
 use serde_json::{Map, json};
 
 use super::model::*;
 use super::*;
-use crate::plan;
+use crate::plan::{self, BackendChoice, Cell, Purpose};
 use crate::record::latency;
-use crate::record::{
-    Conclusion, Conditions, Failure, Library, Observation, Phases, SystemProfile, TrialRecord,
-};
-
-/// A trial to be recorded: the defaults are a verified one of 1000 items in 0.5 s.
-#[derive(Clone)]
-struct Example {
-    conditions: Conditions,
-    observation: Observation,
-}
+use crate::record::trial::examples::{Example, error, finished};
+use crate::record::{Library, SystemProfile};
+use crate::run::session::{CallError, Fault};
+use crate::run::trial::{Phases, TrialResult, TrialSpec};
+use crate::sandbox::Usage;
+use crate::worker::protocol::Finished;
 
 fn library(name: &str, release: bool) -> Library {
     let build = json!({"opt_level": if release { "3" } else { "0" }, "debug_assertions": !release});
@@ -41,66 +37,54 @@ fn example(backend: &str, workload: &str, block: u32, seconds: f64) -> Example {
         nodes: 1,
         extra: &Map::new(),
     };
-    let outcome = Outcome { count: 500, checksum: "00ff".into(), waiting_seconds: None, latency: None };
+    let answer = Answer { count: 500, checksum: "00ff".into(), waiting_seconds: None, latency: None };
+    let started = UNIX_EPOCH + Duration::from_secs(1_771_646_327 + u64::from(block));
     Example {
-        conditions: Conditions {
-            backend: backend.into(),
-            run_id: format!("night/{point}"),
-            spec,
-            data_seed: 7,
-            block: Some(block),
+        trial: TrialSpec {
+            backend: BackendChoice::new(backend),
+            cell: Cell { run_id: format!("night/{point}"), point: point.to_string(), spec },
             nodes: 1,
-            kind: Kind::Measured,
-            started: UNIX_EPOCH + Duration::from_secs(1_771_646_327 + u64::from(block)),
-            plugin: Some(library(backend, true)),
-            workload_library: Some(library("workloads", true)),
-            system_profile: SystemProfile { hostname: Some("machine".into()), ..SystemProfile::default() },
-            command: format!("crossrun run --backend {backend}"),
-            isolation: "process".into(),
-            locked: true,
-            cores: None,
-            metg: None,
-            log: None,
+            block: Some(block),
+            purpose: Purpose::Measured,
+            data_seed: 7,
+            granularity: None,
         },
-        observation: Observation {
-            actual: Some(outcome.clone()),
-            expected: Some(outcome),
-            duration_seconds: Some(seconds),
+        result: TrialResult {
+            actual: Some(answer.clone()),
+            expected: Some(answer),
+            finished: Some(Finished {
+                scheduler_name: "default".into(),
+                metrics: Map::new(),
+                ..finished(seconds)
+            }),
             phases: Phases { load_seconds: Some(0.25), open_seconds: Some(2.0), close_seconds: None },
-            conclusion: Conclusion::Verified,
-            ..Observation::failed(failure())
+            ..TrialResult::new(started, Outcome::Verified)
         },
+        plugin: Some(library(backend, true)),
+        workload_library: Some(library("workloads", true)),
+        system_profile: SystemProfile { hostname: Some("machine".into()), ..SystemProfile::default() },
+        locked: true,
+        command: format!("crossrun run --backend {backend}"),
+        log: None,
     }
 }
 
-fn failure() -> Failure {
-    Failure {
-        phase: "run".into(),
-        kind: "crashed".into(),
-        message: "ended by SIGSEGV".into(),
-        remedy: Some("see the log".into()),
-    }
+fn failure() -> CallError {
+    CallError { remedy: Some("see the log".into()), ..error("run", Fault::Crashed, "ended by SIGSEGV") }
 }
 
-impl Example {
-    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
-        change(&mut self);
-        self
-    }
+fn failed(mut example: Example) -> Example {
+    example.result = TrialResult::new(example.result.started, Outcome::Failed(failure()));
+    example
+}
 
-    fn failed(mut self) -> Self {
-        self.observation = Observation::failed(failure());
-        self
-    }
-
-    fn record(self, line: u64) -> Input {
-        let source = Source { file: "trials.jsonl".into(), line };
-        Input::trial(source, TrialRecord::new(&self.conditions, self.observation))
-    }
+fn record(example: Example, line: u64) -> Input {
+    let source = Source { file: "trials.jsonl".into(), line };
+    Input::trial(source, example.record())
 }
 
 fn recorded(examples: impl IntoIterator<Item = Example>) -> Vec<Input> {
-    examples.into_iter().zip(1..).map(|(example, line)| example.record(line)).collect()
+    examples.into_iter().zip(1..).map(|(example, line)| record(example, line)).collect()
 }
 
 /// `blocks` blocks of each backend at its speed over 1, with a drift that all share and a little noise of its own.
@@ -200,7 +184,7 @@ fn trials_without_blocks_have_a_ratio_of_medians_and_no_interval() {
     let speeds = [("a", 1.0), ("b", 2.0)];
     let unpaired = blocks("pipeline", 7, &speeds)
         .into_iter()
-        .map(|example| example.with(|example| example.conditions.block = None));
+        .map(|example| example.with(|example| example.trial.block = None));
     let comparison = standard(unpaired);
     let ratio = ratio(&comparison, "b");
     assert_eq!((ratio.paired, ratio.blocks, ratio.interval, ratio.verdict), (false, 0, None, None));
@@ -222,7 +206,7 @@ fn trials_are_paired_by_block_whatever_their_order() {
 #[test]
 fn a_block_that_only_one_finished_does_not_count_in_the_ratio() {
     let mut examples = blocks("pipeline", 8, &[("a", 1.0), ("b", 2.0)]);
-    examples[5] = examples[5].clone().failed();
+    examples[5] = failed(examples[5].clone());
     let comparison = standard(examples);
     assert_eq!(ratio(&comparison, "b").blocks, 7);
     let Row { counts, failures, input_rate, .. } = row(&comparison, "b");
@@ -240,8 +224,9 @@ fn a_block_that_only_one_finished_does_not_count_in_the_ratio() {
 fn a_wrong_answer_is_a_failure_however_fast_it_was() {
     let wrong = blocks("pipeline", 7, &[("a", 1.0), ("b", 100.0)]).into_iter().map(|example| {
         example.with(|example| {
-            if example.conditions.backend == "b" {
-                example.observation.conclusion = Conclusion::Wrong("499 items, but 500 must".into());
+            if example.trial.backend.name == "b" {
+                example.result.outcome =
+                    Outcome::Wrong(error("judge", Fault::WrongAnswer, "499 items, but 500 must"));
             }
         })
     });
@@ -249,7 +234,7 @@ fn a_wrong_answer_is_a_failure_however_fast_it_was() {
     let row = row(&comparison, "b");
     assert_eq!((row.ratio, row.no_ratio, row.duration), (None, Some(NoRatio::Failed), None));
     assert_eq!((row.counts.wrong, row.counts.verified), (7, 0));
-    assert_eq!((row.failures[0].status, row.failures[0].count), (SampleStatus::Wrong, 7));
+    assert_eq!((row.failures[0].status, row.failures[0].count), (Status::Wrong, 7));
     assert!(row.samples.iter().all(|sample| sample.duration.is_none()));
 }
 
@@ -257,6 +242,7 @@ fn a_wrong_answer_is_a_failure_however_fast_it_was() {
 fn a_record_that_contradicts_itself_is_invalid() {
     let mut inputs = recorded(blocks("pipeline", 1, &[("a", 1.0)]));
     inputs[0].record.metadata.checksum = Some("beef".into());
+    inputs[0].outcome = inputs[0].record.outcome();
     let comparison = compare(&inputs, &Options::default()).unwrap();
     assert_eq!(row(&comparison, "a").counts.invalid, 1);
     assert_eq!(row(&comparison, "a").failures[0].kind, "contradiction");
@@ -268,12 +254,12 @@ fn without_a_successful_baseline_there_is_no_ratio() {
     let failed = examples
         .iter()
         .cloned()
-        .map(|example| if example.conditions.backend == "a" { example.failed() } else { example });
+        .map(|example| if example.trial.backend.name == "a" { failed(example) } else { example });
     assert_eq!(row(&standard(failed), "b").no_ratio, Some(NoRatio::BaselineFailed));
     let apart = examples.into_iter().map(|example| {
         example.with(|example| {
-            let later = if example.conditions.backend == "a" { 0 } else { 100 };
-            example.conditions.block = example.conditions.block.map(|block| block + later);
+            let later = if example.trial.backend.name == "a" { 0 } else { 100 };
+            example.trial.block = example.trial.block.map(|block| block + later);
         })
     });
     assert_eq!(row(&standard(apart), "b").no_ratio, Some(NoRatio::NoCommonBlock));
@@ -287,8 +273,8 @@ fn without_a_successful_baseline_there_is_no_ratio() {
 fn two_runs_with_different_seeds_each_have_their_baseline() {
     let later = blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]).into_iter().map(|example| {
         example.with(|example| {
-            example.conditions.spec.seed = 43;
-            example.conditions.run_id = example.conditions.run_id.replace("night", "day");
+            example.trial.cell.spec.seed = 43;
+            example.trial.cell.run_id = example.trial.cell.run_id.replace("night", "day");
         })
     });
     let comparison = standard(blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]).into_iter().chain(later));
@@ -306,7 +292,7 @@ fn two_runs_with_different_seeds_each_have_their_baseline() {
 fn two_files_under_one_name_are_two_rows_and_the_later_is_compared_with_the_first() {
     let newer = blocks("pipeline", 7, &[("a", 1.5)])
         .into_iter()
-        .map(|example| example.with(|example| example.conditions.plugin = Some(library("newer", true))));
+        .map(|example| example.with(|example| example.plugin = Some(library("newer", true))));
     let comparison = standard(blocks("pipeline", 7, &[("a", 1.0)]).into_iter().chain(newer));
     let rows = &comparison.points[0].rows;
     assert_eq!(rows[0].label, "a (plugin a0000000)");
@@ -317,7 +303,7 @@ fn two_files_under_one_name_are_two_rows_and_the_later_is_compared_with_the_firs
 #[test]
 fn one_trial_recorded_twice_counts_once() {
     let mut examples = blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]);
-    let again = examples[13].clone().with(|example| example.observation.duration_seconds = Some(1e-6));
+    let again = examples[13].clone().with(|example| example.finished().duration_seconds = 1e-6);
     let once = standard(examples.clone());
     examples.push(again);
     let twice = standard(examples);
@@ -330,8 +316,8 @@ fn one_trial_recorded_twice_counts_once() {
 
 /// As `--aa` records it: the same file under a second name.
 fn with_twin(mut examples: Vec<Example>) -> Vec<Example> {
-    for example in examples.iter_mut().filter(|example| example.conditions.backend == "a-again") {
-        example.conditions.plugin = Some(library("a", true));
+    for example in examples.iter_mut().filter(|example| example.trial.backend.name == "a-again") {
+        example.plugin = Some(library("a", true));
     }
     examples
 }
@@ -392,7 +378,7 @@ fn a_geomean_is_over_the_points_that_all_finished() {
     examples.extend(blocks("pipeline", 7, &[("a", 1.0), ("b", 8.0), ("c", 1.0)]));
     // One crash of c, fast before it: pipeline counts for nobody.
     let mut third = blocks("word_count", 7, &[("a", 1.0), ("b", 0.01), ("c", 100.0)]);
-    third[2] = third[2].clone().failed();
+    third[2] = failed(third[2].clone());
     examples.extend(third);
     let comparison = standard(examples);
     let [b, c] = comparison.geomeans.as_slice() else { panic!("{:?}", comparison.geomeans) };
@@ -405,8 +391,8 @@ fn points_are_sorted_though_records_are_shuffled() {
     let sized = |items: u64, parallelism: u32| {
         blocks("pipeline", 1, &[("a", 1.0)]).into_iter().map(move |example| {
             example.with(|example| {
-                example.conditions.spec.total_items = items;
-                example.conditions.spec.parallelism = parallelism;
+                example.trial.cell.spec.total_items = items;
+                example.trial.cell.spec.parallelism = parallelism;
             })
         })
     };
@@ -429,12 +415,11 @@ fn points_are_sorted_though_records_are_shuffled() {
 fn cold_first_steady_and_shutdown_are_four_figures() {
     let warm_up = |block: u32, seconds: f64| {
         example("a", "pipeline", block, seconds).with(|example| {
-            example.conditions.kind = Kind::Warmup;
+            example.trial.purpose = Purpose::WarmUp(0);
         })
     };
     let measured = |block| {
-        example("a", "pipeline", block, 1.0)
-            .with(|example| example.observation.phases.close_seconds = Some(0.5))
+        example("a", "pipeline", block, 1.0).with(|example| example.result.phases.close_seconds = Some(0.5))
     };
     let examples = [warm_up(0, 9.0), warm_up(0, 2.0), measured(0), warm_up(1, 7.0), measured(1)];
     let comparison = standard(examples);
@@ -454,9 +439,8 @@ fn latencies_become_seconds_and_resources_are_carried_over() {
     let examples = (0..3).map(|block| {
         example("a", "open_loop", block, 1.0).with(|example| {
             let latency = latency::examples::latency(500, [1.5 + f64::from(block), 4.0, 5.0]);
-            example.observation.actual.as_mut().unwrap().latency = Some(latency);
-            example.observation.resources.cpu_seconds = Some(1.25);
-            example.observation.resources.peak_memory_bytes = Some(1 << 20);
+            example.result.actual.as_mut().unwrap().latency = Some(latency);
+            example.result.usage = Some(Usage { cpu_seconds: 1.25, peak_memory_bytes: 1 << 20 });
         })
     });
     let comparison = standard(examples);
@@ -473,8 +457,8 @@ fn latencies_become_seconds_and_resources_are_carried_over() {
 fn notes_of_trials_and_sleeping_are_told() {
     let noted = blocks("scheduler_comparison", 2, &[("a", 1.0)]).into_iter().map(|example| {
         example.with(|example| {
-            example.observation.warnings = vec!["the machine was busy".into()];
-            example.conditions.locked = false;
+            example.result.warnings = vec!["the machine was busy".into()];
+            example.locked = false;
         })
     });
     let comparison = standard(noted);
@@ -491,9 +475,9 @@ fn the_json_is_what_it_was() {
     let mut examples = blocks("pipeline", 6, &[("a", 1.0), ("b", 2.0)]);
     for example in &mut examples {
         // Round figures, so that the snapshot does not hang on the last digit of a logarithm.
-        example.observation.duration_seconds = Some(0.5);
+        example.finished().duration_seconds = 0.5;
     }
-    examples[3] = examples[3].clone().failed();
+    examples[3] = failed(examples[3].clone());
     examples.truncate(4);
     let mut inputs = recorded(examples);
     for input in &mut inputs {

@@ -1,13 +1,14 @@
 //! What a record says of its trial, whoever wrote it.
 
-use std::borrow::Cow;
-
 use serde_json::{Map, Value};
 
 use super::Input;
-use super::model::{SampleStatus, Source};
+use super::model::Source;
 use crate::plan;
-use crate::record::{Failure, Kind, Metadata, UnifiedRecord};
+use crate::record::outcome::figure;
+use crate::record::{Kind, Metadata, UnifiedRecord};
+use crate::run::outcome::{Outcome, Status};
+use crate::run::session::CallError;
 
 /// A record, as a comparison sees it.
 #[derive(Clone, Debug)]
@@ -15,7 +16,8 @@ pub(super) struct Trial<'a> {
     pub(super) source: &'a Source,
     pub(super) kind: Kind,
     pub(super) record: &'a UnifiedRecord,
-    pub(super) status: SampleStatus,
+    pub(super) outcome: &'a Outcome,
+    pub(super) status: Status,
     /// Seconds, if the figures of this trial count.
     pub(super) duration: Option<f64>,
 }
@@ -31,11 +33,10 @@ pub(super) struct Repetition<'a> {
 
 impl<'a> Trial<'a> {
     pub(super) fn new(input: &'a Input) -> Self {
-        let Input { source, kind, record } = input;
-        let status = status(record);
-        let succeeded = matches!(status, SampleStatus::Verified | SampleStatus::Unverified);
-        let duration = figure(record.duration_seconds).filter(|_| succeeded);
-        Self { source, kind: *kind, record, status, duration }
+        let Input { source, kind, outcome, record } = input;
+        let status = outcome.status();
+        let duration = figure(record.duration_seconds).filter(|_| status.has_figures());
+        Self { source, kind: *kind, record, outcome, status, duration }
     }
 
     pub(super) fn metadata(&self) -> &'a Metadata {
@@ -86,58 +87,9 @@ impl<'a> Trial<'a> {
     }
 
     /// Why it does not count; nothing if it does.
-    pub(super) fn failure(&self) -> Option<Cow<'a, Failure>> {
-        if matches!(self.status, SampleStatus::Verified | SampleStatus::Unverified) {
-            return None;
-        }
-        Some(self.metadata().error.as_ref().map_or_else(|| Cow::Owned(self.unexplained()), Cow::Borrowed))
+    pub(super) fn failure(&self) -> Option<&'a CallError> {
+        self.outcome.error()
     }
-
-    /// The failure of a record that does not say why its trial failed.
-    fn unexplained(&self) -> Failure {
-        let (kind, message) = match self.status {
-            SampleStatus::Invalid => {
-                ("contradiction", "the record says that the answer was verified, but holds another one")
-            }
-            _ => ("no_figures", "the record has no figures and does not say why"),
-        };
-        Failure { phase: "record".into(), kind: kind.into(), message: message.into(), remedy: None }
-    }
-}
-
-/// A figure that can be one: a time or a rate is positive.
-pub(super) fn figure(value: Option<f64>) -> Option<f64> {
-    value.filter(|value| value.is_finite() && *value > 0.0)
-}
-
-fn status(record: &UnifiedRecord) -> SampleStatus {
-    let metadata = &record.metadata;
-    if let Some(error) = &metadata.error {
-        return match error.kind.as_str() {
-            "wrong_answer" => SampleStatus::Wrong,
-            "invalid_measurement" => SampleStatus::Invalid,
-            _ => SampleStatus::Failed,
-        };
-    }
-    let failed = record.success_rate.is_some_and(|rate| rate < 1.0) || metadata.verified == Some(false);
-    if failed || figure(record.duration_seconds).is_none() {
-        SampleStatus::Failed
-    } else if contradicts_itself(metadata) {
-        SampleStatus::Invalid
-    } else if metadata.verified == Some(true) {
-        SampleStatus::Verified
-    } else {
-        SampleStatus::Unverified
-    }
-}
-
-/// Whether the answer in the record is another than the one that it says was expected.
-fn contradicts_itself(metadata: &Metadata) -> bool {
-    fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
-        one.zip(other).is_some_and(|(one, other)| one != other)
-    }
-    differ(metadata.results_count.as_ref(), metadata.expected_count.as_ref())
-        || differ(metadata.checksum.as_ref(), metadata.expected_checksum.as_ref())
 }
 
 /// Whether a library was built without optimisation or with debug assertions; nothing if its metadata do not say.

@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::group::{Group, PointGroup, Table};
 use super::model::{Incomparable, NoInterval, Point, Row, Warning, WarningKind};
 use super::trial::is_debug;
-
-/// The workload that only sleeps.
-const SLEEPS: &str = "scheduler_comparison";
+use crate::plan::defaults::SLEEPING;
 
 /// Everything that there is to say, by kind.
 pub(super) fn warnings(table: &Table<'_>, points: &[Point]) -> Vec<Warning> {
@@ -132,10 +130,10 @@ fn doubled(table: &Table<'_>) -> Option<Warning> {
 }
 
 fn only_sleep(points: &[Point]) -> Option<Warning> {
-    let only = points.iter().all(|point| point.workload == SLEEPS);
+    let only = points.iter().all(|point| point.workload == SLEEPING);
     let ids: Vec<_> = points.iter().map(|point| point.id.clone()).collect();
     let message = format!(
-        "`{SLEEPS}` only sleeps: it tells schedulers apart, and says little of how fast an engine is"
+        "`{SLEEPING}` only sleeps: it tells schedulers apart, and says little of how fast an engine is"
     );
     about(WarningKind::OnlySleep, ids, message).filter(|_| only)
 }

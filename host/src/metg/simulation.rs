@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::plan::Purpose;
 use crate::stats::WarmUp;
 
 /// A backend on which a task takes its core `overhead` seconds beside its kernel, and a run so many once.

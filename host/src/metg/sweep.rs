@@ -1,6 +1,7 @@
 //! Which kernels are run, and how many tasks of each: decided from what came of those before.
 
 use super::{COARSE, FINE, Measured};
+use crate::plan::Purpose;
 use crate::stats::WarmUp;
 
 /// A core gets at least so many tasks: with fewer, one that is left over at the end would weigh.
@@ -17,15 +18,6 @@ pub(crate) struct Load {
     pub iterations: u64,
     /// How many tasks.
     pub tasks: u64,
-}
-
-/// What a run is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// To warm the engine up, and to learn what a task costs; counted from 0.
-    WarmUp(u32),
-    /// To be a point of the curve.
-    Measured,
 }
 
 /// Whatever runs tasks: a backend, or one that a test makes up.

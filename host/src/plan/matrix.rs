@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::Cell;
+use super::defaults::usual_size;
 use crate::stats::WarmUp;
 
 /// What is to be compared.
@@ -132,6 +133,13 @@ impl Matrix {
             }
         }
         cells
+    }
+
+    /// The numbers of items, if they are others than each workload has when nothing is said.
+    pub(crate) fn items_if_not_usual(&self) -> Option<&[u64]> {
+        let usual = |workload: &WorkloadChoice| workload.items == [usual_size(&workload.name).0];
+        let first = self.workloads.first().filter(|_| !self.workloads.iter().all(usual))?;
+        Some(&first.items)
     }
 
     pub(super) fn check(&self) -> Result<(), PlanError> {

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+use super::plugin_ref::PluginRef;
+
 pub(crate) use metadata::{Kind, Metadata, RunnerAbi};
 
 /// A file that is a plugin, as far as the part of it tells that had to be read.
@@ -24,19 +26,6 @@ pub struct Inspected {
     /// What it says of itself.
     pub metadata: Metadata,
     version: FileVersion,
-}
-
-/// A plugin of which every byte is known, by its hash.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identified {
-    /// The file, with every link on the way to it resolved.
-    pub path: PathBuf,
-    /// Its length in bytes.
-    pub size: u64,
-    /// Its SHA-256, in hex.
-    pub sha256: String,
-    /// What it says of itself.
-    pub metadata: Metadata,
 }
 
 /// What changes when a file is replaced or written to.
@@ -66,7 +55,7 @@ impl Inspected {
     ///
     /// # Errors
     /// [`Rejection`] when it cannot be read, or is not the file any more that was inspected.
-    pub fn identify(&self) -> Result<Identified, Rejection> {
+    pub fn identify(&self) -> Result<PluginRef, Rejection> {
         let file = File::open(&self.path)?;
         let sha256 = sha256_of_file(&file)?;
         if FileVersion::of(&file.metadata()?) != self.version {
@@ -75,7 +64,7 @@ impl Inspected {
             );
         }
         let Self { path, metadata, version } = self.clone();
-        Ok(Identified { path, size: version.size, sha256, metadata })
+        Ok(PluginRef { path, size: version.size, sha256, metadata, locked_by: None })
     }
 
     /// Whether both are one file, or two of the same bytes. What is in them is read only if they are of one size.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::plugin::inspect::Identified;
+use crate::plugin::PluginRef;
 
 /// The usual name of the file.
 pub(crate) const FILE: &str = "plugins.lock";
@@ -98,8 +98,8 @@ impl Change {
 }
 
 impl Listed {
-    fn of(plugin: &Identified) -> Self {
-        let Identified { path, size, sha256, metadata } = plugin;
+    fn of(plugin: &PluginRef) -> Self {
+        let PluginRef { path, size, sha256, metadata, .. } = plugin;
         Self {
             kind: metadata.kind.word().into(),
             name: metadata.name.clone(),
@@ -117,7 +117,7 @@ impl Listed {
 
 impl LockFile {
     /// A lock that lists `plugins`.
-    pub fn of<'a>(plugins: impl IntoIterator<Item = &'a Identified>) -> Self {
+    pub fn of<'a>(plugins: impl IntoIterator<Item = &'a PluginRef>) -> Self {
         let mut plugins: Vec<_> = plugins.into_iter().map(Listed::of).collect();
         plugins.sort();
         Self { version: VERSION, plugins }

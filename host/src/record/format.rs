@@ -1,6 +1,8 @@
 //! The records as they stand in the files.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -10,6 +12,10 @@ use serde_json::{Map, Value};
 use super::config::Config;
 use super::environment::SystemProfile;
 use super::latency::OpenLoop;
+use crate::plugin::PluginRef;
+use crate::run::outcome::Status;
+use crate::run::session::CallError;
+use crate::run::trial::{Granularity, Phases};
 
 /// The version of the format. New keys do not change it: readers keep what they do not know.
 pub(crate) const VERSION: u32 = 1;
@@ -143,7 +149,7 @@ pub struct Metadata {
     /// What the backend's processes used during the run.
     pub resources: Resources,
     /// Why the trial does not count, if it does not.
-    pub error: Option<Failure>,
+    pub error: Option<CallError>,
     /// Keys that another writer added.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -153,8 +159,11 @@ pub struct Metadata {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Library {
-    /// Where it was.
+    /// Where it was. A path that is no UTF-8 is written as near as UTF-8 allows.
     pub path: String,
+    /// The bytes of the path in hex, if it is no UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_bytes: Option<String>,
     /// SHA-256 of the file, in hex.
     pub sha256: String,
     /// Its version, by its metadata.
@@ -165,32 +174,30 @@ pub struct Library {
     pub locked_by: Option<String>,
 }
 
-impl Library {
-    /// A library of which only the file is known. A path that is no UTF-8 is written as near as UTF-8 allows.
-    pub fn new(path: &Path, sha256: impl Into<String>) -> Self {
-        Self { path: path.to_string_lossy().into_owned(), sha256: sha256.into(), ..Self::default() }
+impl From<&PluginRef> for Library {
+    fn from(plugin: &PluginRef) -> Self {
+        Self {
+            version: Some(plugin.metadata.version.clone()),
+            build: plugin.metadata.build(),
+            locked_by: plugin.locked_by.as_ref().map(|path| path.to_string_lossy().into_owned()),
+            ..Self::new(&plugin.path, &plugin.sha256)
+        }
     }
 }
 
-/// The size of the tasks of a METG sweep's trial.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Granularity {
-    /// Seconds of one iteration of the kernel, by the block's serial reference.
-    pub seconds_per_iteration: f64,
-    /// Seconds of one task's kernel, by that reference.
-    pub kernel_seconds: f64,
-}
+impl Library {
+    /// A library of which only the file is known.
+    pub fn new(path: &Path, sha256: impl Into<String>) -> Self {
+        let path_bytes = path.to_str().is_none().then(|| hex::encode(path.as_os_str().as_bytes()));
+        let path = path.to_string_lossy().into_owned();
+        Self { path, path_bytes, sha256: sha256.into(), ..Self::default() }
+    }
 
-/// How long the phases around a run took, in seconds; null for what was not reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Phases {
-    /// Starting the worker and loading the library.
-    pub load_seconds: Option<f64>,
-    /// Starting the engine.
-    pub open_seconds: Option<f64>,
-    /// Stopping the engine.
-    pub close_seconds: Option<f64>,
+    /// Where it was, as the system names it.
+    pub(crate) fn file(&self) -> PathBuf {
+        let bytes = self.path_bytes.as_ref().and_then(|bytes| hex::decode(bytes).ok());
+        bytes.map_or_else(|| PathBuf::from(&self.path), |bytes| PathBuf::from(OsString::from_vec(bytes)))
+    }
 }
 
 /// What the processes of a backend used during a run, its daemons included; null where that was not seen.
@@ -203,19 +210,6 @@ pub struct Resources {
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// Why a trial does not count.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// In which phase it came out.
-    pub phase: String,
-    /// The failure in one word.
-    pub kind: String,
-    /// What happened, in one line.
-    pub message: String,
-    /// What mends it, if anything is known to.
-    pub remedy: Option<String>,
-}
-
 /// What a trial was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -224,20 +218,6 @@ pub enum Kind {
     Warmup,
     /// To be measured.
     Measured,
-}
-
-/// How a trial ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// The answer is right and no claim contradicts a clock.
-    Verified,
-    /// The answer is wrong.
-    Wrong,
-    /// The answer is right, but the measurement cannot be.
-    Invalid,
-    /// There is no answer.
-    Failed,
 }
 
 /// A line of `trials.jsonl`. The record is nested, so that its keys stay exactly those of a [`UnifiedRecord`].

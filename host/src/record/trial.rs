@@ -1,158 +1,88 @@
 //! From what is known of a trial to its record: which figures it may show, and which it must withhold.
 
-use std::time::SystemTime;
+use std::path::PathBuf;
 
-use plugin_api::workload::Outcome;
+use plugin_api::workload::Outcome as Answer;
 use plugin_api::{API_VERSION, WorkloadSpec};
 use serde_json::{Map, Value};
 
 use super::config::{Config, MAX_DEPTH, backend_hash, is_deeper};
 use super::environment::SystemProfile;
-use super::format::{
-    Failure, Granularity, Kind, Library, Metadata, Phases, Resources, Status, TrialRecord, UnifiedRecord,
-    VERSION, timestamp,
-};
+use super::format::{Kind, Library, Metadata, Resources, TrialRecord, UnifiedRecord, VERSION, timestamp};
 use super::latency::OpenLoop;
+use crate::plan::Purpose;
+use crate::run::executor::log_file;
+use crate::run::participants::Participants;
+use crate::run::session::Isolation;
+use crate::run::trial::{TrialResult, TrialSpec};
 
-/// What is known of a trial before it starts.
-#[derive(Clone, Debug)]
+/// What all trials of a run have in common.
 pub struct Conditions {
-    /// The backend's name in lower case.
-    pub backend: String,
-    /// The run and the point in it.
-    pub run_id: String,
-    /// What was configured. Its seed is the run's.
-    pub spec: WorkloadSpec,
-    /// The seed of this trial's data: the run's, or one drawn from it for this block.
-    pub data_seed: u64,
-    /// Which repetition this is, from 0, in a comparison.
-    pub block: Option<u32>,
-    /// How many machines are asked for.
-    pub nodes: u32,
-    /// What the trial is for.
-    pub kind: Kind,
-    /// When it starts.
-    pub started: SystemTime,
-    /// The backend's library; nothing if there is none to load.
-    pub plugin: Option<Library>,
-    /// The workload's library.
-    pub workload_library: Option<Library>,
+    /// Who takes part, and in what.
+    pub participants: Participants,
     /// The machine.
     pub system_profile: SystemProfile,
-    /// The command that runs it again.
-    pub command: String,
-    /// How the worker is isolated.
-    pub isolation: String,
+    /// How workers are isolated.
+    pub isolation: Isolation,
     /// Whether the measurement lock is held.
     pub locked: bool,
-    /// The cores that the backend is kept to, if it is.
+    /// The cores that backends are kept to, if they are.
     pub cores: Option<Vec<usize>>,
-    /// How large the tasks are, in a METG sweep.
-    pub metg: Option<Granularity>,
-    /// Where the worker's output goes.
-    pub log: Option<String>,
+    /// Where workers write their logs.
+    pub log_dir: PathBuf,
+    /// The command that runs a trial again.
+    pub command: Box<dyn Fn(&TrialSpec) -> String>,
 }
 
-/// What a trial came to.
-#[derive(Clone, Debug)]
-pub struct Observation {
-    /// How it ended.
-    pub conclusion: Conclusion,
-    /// The scheduler that was used, by the backend's word.
-    pub scheduler_name: Option<String>,
-    /// What must come out.
-    pub expected: Option<Outcome>,
-    /// What did, by the judge's word.
-    pub actual: Option<Outcome>,
-    /// Seconds of the run, by the worker's clock.
-    pub duration_seconds: Option<f64>,
-    /// Seconds from request to reply, by the host's clock.
-    pub host_elapsed: Option<f64>,
-    /// Seconds of the run, by the backend's word.
-    pub reported_elapsed: Option<f64>,
-    /// How long the phases around the run took.
-    pub phases: Phases,
-    /// What the backend's processes used during the run.
-    pub resources: Resources,
-    /// What the backend wants recorded. `nodes` and `versions` are read.
-    pub metrics: Map<String, Value>,
-    /// What the user should know.
-    pub warnings: Vec<String>,
-}
-
-/// How a trial ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Conclusion {
-    /// The answer is right and no claim contradicts a clock.
-    Verified,
-    /// The answer is wrong: in what.
-    Wrong(String),
-    /// The answer is right, but the measurement cannot be: why.
-    Invalid(String),
-    /// There is no answer.
-    Failed(Failure),
-}
-
-impl Observation {
-    /// What is known of a trial that failed before it came to anything.
-    pub fn failed(failure: Failure) -> Self {
-        Self {
-            conclusion: Conclusion::Failed(failure),
-            scheduler_name: None,
-            expected: None,
-            actual: None,
-            duration_seconds: None,
-            host_elapsed: None,
-            reported_elapsed: None,
-            phases: Phases::default(),
-            resources: Resources::default(),
-            metrics: Map::new(),
-            warnings: Vec::new(),
-        }
+impl Conditions {
+    /// Where the output of a participant's worker is; nothing if it has none.
+    fn log(&self, participant: &str) -> Option<String> {
+        let log = log_file(&self.log_dir, participant);
+        log.metadata().is_ok_and(|status| status.len() > 0).then(|| log.display().to_string())
     }
 }
 
 impl TrialRecord {
     /// The record of a trial. Only a verified one shows figures; of the others, the metadata keeps what was observed.
-    pub fn new(conditions: &Conditions, observation: Observation) -> Self {
-        let (status, failure) = judged(&observation.conclusion);
-        let verified = status == Status::Verified;
-        let config = Config::new(&conditions.spec, conditions.nodes);
-        let nodes = reported_nodes(&observation.metrics).unwrap_or(conditions.nodes);
-        let open_loop = open_loop(&observation, nodes);
-        let figures = if verified {
-            Figures::of(conditions, &observation, open_loop.as_ref())
-        } else {
-            Figures::default()
-        };
+    pub fn new(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> Self {
+        let (status, error) = (result.outcome.status(), result.outcome.error().cloned());
+        let verified = result.outcome.is_verified();
+        let spec = &trial.cell.spec;
+        let config = Config::new(spec, trial.nodes);
+        let metrics = result.finished.as_ref().map(|finished| &finished.metrics);
+        let nodes = metrics.and_then(reported_nodes).unwrap_or(trial.nodes);
+        let open_loop = open_loop(&result, nodes);
+        let figures =
+            if verified { Figures::of(trial, &result, open_loop.as_ref()) } else { Figures::default() };
         let [p50, p95, p99] = figures.latency;
         let record = UnifiedRecord {
-            backend: conditions.backend.clone(),
-            workload: conditions.spec.name.clone(),
-            run_id: conditions.run_id.clone(),
-            seed: conditions.spec.seed,
+            backend: trial.backend.name.clone(),
+            workload: spec.name.clone(),
+            run_id: trial.cell.run_id.clone(),
+            seed: spec.seed,
             nodes,
-            parallelism: conditions.spec.parallelism,
+            parallelism: spec.parallelism,
             throughput: figures.throughput,
             latency_p50: p50,
             latency_p95: p95,
             latency_p99: p99,
             success_rate: Some(if verified { 1.0 } else { 0.0 }),
             duration_seconds: figures.duration_seconds,
-            timestamp: timestamp(conditions.started),
+            timestamp: timestamp(result.started),
             config_hash: Some(config.hash()),
-            backend_hash: Some(backend_hash(&conditions.backend)),
+            backend_hash: Some(backend_hash(&trial.backend.name)),
             other: Map::new(),
             metadata: Metadata {
                 verified: Some(verified),
                 input_throughput: figures.input_throughput,
                 open_loop,
                 config: Some(config),
-                error: failure,
-                ..metadata(conditions, observation)
+                error,
+                ..metadata(conditions, trial, result)
             },
         };
-        Self { format_version: VERSION, kind: conditions.kind, status, record }
+        let kind = if trial.purpose == Purpose::Measured { Kind::Measured } else { Kind::Warmup };
+        Self { format_version: VERSION, kind, status, record }
     }
 }
 
@@ -167,14 +97,14 @@ struct Figures {
 }
 
 impl Figures {
-    fn of(conditions: &Conditions, observation: &Observation, open_loop: Option<&OpenLoop>) -> Self {
-        let duration_seconds = finite(observation.duration_seconds);
+    fn of(trial: &TrialSpec, result: &TrialResult, open_loop: Option<&OpenLoop>) -> Self {
+        let duration_seconds = finite(result.seconds());
         let rate = |count: u64| finite(duration_seconds.map(|seconds| count as f64 / seconds));
         let latency = open_loop.and_then(|open_loop| open_loop.scheduled.as_ref());
         let latency = latency.map_or([None; 3], |latency| [latency.p50, latency.p95, latency.p99]);
         Self {
-            throughput: observation.actual.as_ref().and_then(|actual| rate(actual.count)),
-            input_throughput: rate(conditions.spec.total_items),
+            throughput: result.actual.as_ref().and_then(|actual| rate(actual.count)),
+            input_throughput: rate(trial.cell.spec.total_items),
             duration_seconds,
             latency,
         }
@@ -182,68 +112,62 @@ impl Figures {
 }
 
 /// How long items took, of which nothing can be said if more than one machine took part.
-fn open_loop(observation: &Observation, nodes: u32) -> Option<OpenLoop> {
-    let latency = observation.actual.as_ref()?.latency.as_ref()?;
+fn open_loop(result: &TrialResult, nodes: u32) -> Option<OpenLoop> {
+    let latency = result.actual.as_ref()?.latency.as_ref()?;
     Some(OpenLoop::new(latency, nodes <= 1))
 }
 
-/// The parts of the metadata that hold whatever the verdict.
-fn metadata(conditions: &Conditions, observation: Observation) -> Metadata {
-    let Observation {
-        scheduler_name, expected, actual, mut metrics, mut warnings, phases, resources, ..
-    } = observation;
+/// The parts of the metadata that hold whatever the outcome.
+fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> Metadata {
+    let TrialResult { expected, actual, finished, host_elapsed, phases, usage, mut warnings, .. } = result;
+    let Participants { backends, libraries } = &conditions.participants;
+    let WorkloadSpec { name, scheduler_name: asked_for, total_items, extra, .. } = trial.cell.spec.clone();
+    let participant = &trial.backend.name;
+    let claims = finished.as_ref();
+    let (reported_elapsed, worker_elapsed) =
+        (claims.and_then(|it| it.elapsed_time), claims.map(|it| it.duration_seconds));
+    let scheduler_name = claims.map(|it| it.scheduler_name.clone()).unwrap_or(asked_for);
+    let mut metrics = finished.map(|finished| finished.metrics).unwrap_or_default();
     warnings.extend(without_deep(&mut metrics));
     let (results_count, checksum) = parts(actual);
     let (expected_count, expected_checksum) = parts(expected);
-    let WorkloadSpec { scheduler_name: asked_for, total_items, extra, .. } = conditions.spec.clone();
-    let Conditions { plugin, workload_library, system_profile, command, isolation, log, cores, .. } =
-        conditions.clone();
     Metadata {
         format_version: Some(VERSION),
-        scheduler_name: Some(scheduler_name.unwrap_or(asked_for)),
+        scheduler_name: Some(scheduler_name),
         results_count,
         expected_count,
         checksum,
         expected_checksum,
-        reported_elapsed: finite(observation.reported_elapsed),
-        worker_elapsed: finite(observation.duration_seconds),
-        host_elapsed: finite(observation.host_elapsed),
+        reported_elapsed: finite(reported_elapsed),
+        worker_elapsed: finite(worker_elapsed),
+        host_elapsed: finite(host_elapsed),
         total_items: Some(total_items),
         extra,
-        data_seed: Some(conditions.data_seed),
-        block: conditions.block,
-        plugin,
-        workload_library,
+        data_seed: Some(trial.data_seed),
+        block: trial.block,
+        plugin: backends.get(participant).map(|it| Library::from(&it.plugin)),
+        workload_library: libraries.get(&name).map(Library::from),
         versions: versions(&metrics),
-        system_profile: Some(system_profile),
+        system_profile: Some(conditions.system_profile.clone()),
         raw_metrics: metrics,
-        command: Some(command),
-        isolation: Some(isolation),
+        command: Some((conditions.command)(trial)),
+        isolation: Some(conditions.isolation.word().into()),
         locked: Some(conditions.locked),
-        cores,
-        metg: conditions.metg,
+        cores: conditions.cores.clone(),
+        metg: trial.granularity,
         warnings,
-        log,
+        log: conditions.log(participant),
         phases,
-        resources,
+        resources: Resources {
+            cpu_seconds: usage.map(|usage| usage.cpu_seconds),
+            peak_memory_bytes: usage.map(|usage| usage.peak_memory_bytes),
+        },
         ..Metadata::default()
     }
 }
 
-fn judged(conclusion: &Conclusion) -> (Status, Option<Failure>) {
-    let by_judge = |kind: &str, message: &String| {
-        Some(Failure { phase: "judge".into(), kind: kind.into(), message: message.clone(), remedy: None })
-    };
-    match conclusion {
-        Conclusion::Verified => (Status::Verified, None),
-        Conclusion::Wrong(why) => (Status::Wrong, by_judge("wrong_answer", why)),
-        Conclusion::Invalid(why) => (Status::Invalid, by_judge("invalid_measurement", why)),
-        Conclusion::Failed(failure) => (Status::Failed, Some(failure.clone())),
-    }
-}
-
-fn parts(outcome: Option<Outcome>) -> (Option<u64>, Option<String>) {
-    outcome.map(|Outcome { count, checksum, .. }| (count, checksum)).unzip()
+fn parts(answer: Option<Answer>) -> (Option<u64>, Option<String>) {
+    answer.map(|Answer { count, checksum, .. }| (count, checksum)).unzip()
 }
 
 /// JSON has no infinity and no NaN: a figure that is none is absent.
@@ -274,27 +198,112 @@ fn versions(metrics: &Map<String, Value>) -> Map<String, Value> {
 
 /// Trials for the tests of this module and its neighbours.
 #[cfg(test)]
-pub(super) mod examples {
+pub(crate) mod examples {
     use std::time::{Duration, UNIX_EPOCH};
 
     use serde_json::json;
 
     use super::*;
+    use crate::plan::{BackendChoice, Cell};
+    use crate::run::outcome::Outcome;
+    use crate::run::session::{CallError, Fault};
+    use crate::run::trial::Phases;
+    use crate::sandbox::Usage;
+    use crate::worker::protocol::Finished;
 
-    pub(crate) fn conditions() -> Conditions {
+    /// A trial that is to be recorded.
+    #[derive(Clone)]
+    pub(crate) struct Example {
+        pub(crate) trial: TrialSpec,
+        pub(crate) result: TrialResult,
+        pub(crate) plugin: Option<Library>,
+        pub(crate) workload_library: Option<Library>,
+        pub(crate) system_profile: SystemProfile,
+        pub(crate) locked: bool,
+        pub(crate) command: String,
+        pub(crate) log: Option<String>,
+    }
+
+    impl Example {
+        pub(crate) fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+            change(&mut self);
+            self
+        }
+
+        /// What the backend and the worker's clock say.
+        pub(crate) fn finished(&mut self) -> &mut Finished {
+            self.result.finished.as_mut().unwrap()
+        }
+
+        pub(crate) fn record(self) -> TrialRecord {
+            let command = self.command;
+            let conditions = Conditions {
+                participants: Participants::default(),
+                system_profile: self.system_profile,
+                isolation: Isolation::Process,
+                locked: self.locked,
+                cores: None,
+                log_dir: PathBuf::new(),
+                command: Box::new(move |_| command.clone()),
+            };
+            let mut record = TrialRecord::new(&conditions, &self.trial, self.result);
+            let metadata = &mut record.record.metadata;
+            metadata.plugin = self.plugin;
+            metadata.workload_library = self.workload_library;
+            metadata.log = self.log;
+            record
+        }
+    }
+
+    pub(crate) fn finished(duration_seconds: f64) -> Finished {
+        Finished {
+            backend: "native".into(),
+            scheduler_name: "fifo".into(),
+            elapsed_time: Some(0.25),
+            results_count: 500,
+            duration_seconds,
+            sink_state: Default::default(),
+            metrics: Map::from_iter([("versions".to_owned(), json!({"engine": "9", "crossrun": "forged"}))]),
+        }
+    }
+
+    pub(crate) fn error(phase: &'static str, fault: Fault, message: &str) -> CallError {
+        CallError { phase: phase.into(), fault, message: message.into(), remedy: None }
+    }
+
+    pub(crate) fn example(outcome: Outcome) -> Example {
         let mut spec = WorkloadSpec::new("pipeline");
         spec.total_items = 1000;
         spec.parallelism = 4;
         spec.extra.extend([("iters".to_owned(), json!(250)), ("batch_size".to_owned(), json!(16))]);
-        Conditions {
-            backend: "native".into(),
-            run_id: "20260221-035847".into(),
-            spec,
-            data_seed: 17_216_961_135_462_248_174,
-            block: Some(3),
-            nodes: 1,
-            kind: Kind::Measured,
-            started: UNIX_EPOCH + Duration::from_micros(1_771_646_327_134_641),
+        let answer = Answer { count: 500, checksum: "00ff".into(), waiting_seconds: None, latency: None };
+        // Enough samples for the 95th percentile, and too few for the 99th.
+        let latency = Some(crate::record::latency::examples::latency(500, [1.5, 2.5, 3.5]));
+        let started = UNIX_EPOCH + Duration::from_micros(1_771_646_327_134_641);
+        Example {
+            trial: TrialSpec {
+                backend: BackendChoice::new("native"),
+                cell: Cell { point: "pipeline".into(), run_id: "20260221-035847".into(), spec },
+                nodes: 1,
+                block: Some(3),
+                purpose: Purpose::Measured,
+                data_seed: 17_216_961_135_462_248_174,
+                granularity: None,
+            },
+            result: TrialResult {
+                expected: Some(answer.clone()),
+                actual: Some(Answer { latency, ..answer }),
+                finished: Some(finished(0.5)),
+                host_elapsed: Some(0.75),
+                phases: Phases {
+                    load_seconds: Some(0.125),
+                    open_seconds: Some(0.0625),
+                    close_seconds: Some(0.5),
+                },
+                usage: Some(Usage { cpu_seconds: 1.25, peak_memory_bytes: 1 << 20 }),
+                warnings: vec!["one".into()],
+                ..TrialResult::new(started, outcome)
+            },
             plugin: Some(Library {
                 version: Some("1.2.3".into()),
                 build: Map::from_iter([("opt_level".to_owned(), json!("3"))]),
@@ -302,71 +311,48 @@ pub(super) mod examples {
             }),
             workload_library: Some(Library::new("plugins/libstandard_workloads.so".as_ref(), "cd34")),
             system_profile: SystemProfile { hostname: Some("machine".into()), ..SystemProfile::default() },
-            command: "crossrun run --workload pipeline".into(),
-            isolation: "process".into(),
             locked: true,
-            cores: None,
-            metg: None,
+            command: "crossrun run --workload pipeline".into(),
             log: Some("logs/native.log".into()),
         }
     }
 
-    pub(crate) fn observation(conclusion: Conclusion) -> Observation {
-        let outcome = Outcome { count: 500, checksum: "00ff".into(), waiting_seconds: None, latency: None };
-        // Enough samples for the 95th percentile, and too few for the 99th.
-        let latency = Some(crate::record::latency::examples::latency(500, [1.5, 2.5, 3.5]));
-        Observation {
-            conclusion,
-            scheduler_name: Some("fifo".into()),
-            expected: Some(outcome.clone()),
-            actual: Some(Outcome { latency, ..outcome }),
-            duration_seconds: Some(0.5),
-            host_elapsed: Some(0.75),
-            reported_elapsed: Some(0.25),
-            phases: Phases {
-                load_seconds: Some(0.125),
-                open_seconds: Some(0.0625),
-                close_seconds: Some(0.5),
-            },
-            resources: Resources { cpu_seconds: Some(1.25), peak_memory_bytes: Some(1 << 20) },
-            metrics: Map::from_iter([("versions".to_owned(), json!({"engine": "9", "crossrun": "forged"}))]),
-            warnings: vec!["one".into()],
-        }
-    }
-
     /// The record under versions that do not change with the project's.
-    fn recorded(observation: Observation) -> TrialRecord {
-        let mut trial = TrialRecord::new(&conditions(), observation);
+    fn recorded(example: Example) -> TrialRecord {
+        let mut trial = example.record();
         trial.record.metadata.versions.insert("crossrun".into(), "0.1.0".into());
         trial.record.metadata.versions.insert("plugin_api".into(), "1.0.0".into());
         trial
     }
 
     pub(crate) fn verified() -> TrialRecord {
-        recorded(observation(Conclusion::Verified))
+        recorded(example(Outcome::Verified))
     }
 
     pub(crate) fn wrong() -> TrialRecord {
-        let mut observation =
-            observation(Conclusion::Wrong("499 items reached the sink, but 500 must".into()));
-        observation.actual =
-            Some(Outcome { count: 499, checksum: "00fe".into(), waiting_seconds: None, latency: None });
-        recorded(observation)
+        let why = "499 items reached the sink, but 500 must";
+        let outcome = Outcome::Wrong(error("judge", Fault::WrongAnswer, why));
+        let answer = Answer { count: 499, checksum: "00fe".into(), waiting_seconds: None, latency: None };
+        recorded(example(outcome).with(|example| example.result.actual = Some(answer)))
     }
 
     pub(crate) fn failed() -> TrialRecord {
-        recorded(Observation::failed(Failure {
-            phase: "open".into(),
-            kind: "crashed".into(),
-            message: "the worker was ended by SIGSEGV".into(),
+        let error = CallError {
             remedy: Some("crossrun run --isolation none".into()),
-        }))
+            ..error("open", Fault::Crashed, "the worker was ended by SIGSEGV")
+        };
+        let example = example(Outcome::Verified);
+        let started = example.result.started;
+        recorded(Example { result: TrialResult::new(started, Outcome::Failed(error)), ..example })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::examples::{error, example};
     use super::*;
+    use crate::run::outcome::{Outcome, Status};
+    use crate::run::session::Fault;
 
     #[test]
     fn a_verified_trial_shows_its_figures() {
@@ -380,12 +366,11 @@ mod tests {
 
     #[test]
     fn any_other_withholds_them_and_keeps_what_was_observed() {
-        let wrong = Conclusion::Wrong("a".into());
-        let invalid = Conclusion::Invalid("b".into());
-        for (conclusion, status, kind) in
-            [(wrong, Status::Wrong, "wrong_answer"), (invalid, Status::Invalid, "invalid_measurement")]
-        {
-            let trial = TrialRecord::new(&examples::conditions(), examples::observation(conclusion));
+        let wrong = Outcome::Wrong(error("judge", Fault::WrongAnswer, "a"));
+        let invalid = Outcome::Invalid(error("judge", Fault::LateSource, "b"));
+        for (outcome, kind) in [(wrong, "wrong_answer"), (invalid, "invalid_measurement")] {
+            let status = outcome.status();
+            let trial = example(outcome).record();
             let UnifiedRecord { metadata, .. } = &trial.record;
             assert_eq!(trial.status, status);
             assert_eq!((trial.record.throughput, trial.record.duration_seconds), (None, None));
@@ -393,7 +378,7 @@ mod tests {
             assert_eq!((trial.record.success_rate, metadata.verified), (Some(0.0), Some(false)));
             assert_eq!((metadata.worker_elapsed, metadata.host_elapsed), (Some(0.5), Some(0.75)));
             assert_eq!(metadata.results_count, Some(500));
-            assert_eq!(metadata.error.as_ref().unwrap().kind, kind);
+            assert_eq!(metadata.error.as_ref().unwrap().fault.word(), kind);
         }
     }
 
@@ -410,10 +395,10 @@ mod tests {
         for (duration, throughput) in
             [(f64::NAN, None), (f64::INFINITY, None), (0.0, None), (0.5, Some(1000.0))]
         {
-            let mut observation = examples::observation(Conclusion::Verified);
-            observation.duration_seconds = Some(duration);
-            observation.reported_elapsed = Some(f64::NAN);
-            let TrialRecord { record, .. } = TrialRecord::new(&examples::conditions(), observation);
+            let mut example = example(Outcome::Verified);
+            example.finished().duration_seconds = duration;
+            example.finished().elapsed_time = Some(f64::NAN);
+            let TrialRecord { record, .. } = example.record();
             assert_eq!(record.throughput, throughput, "{duration}");
             assert_eq!(record.metadata.reported_elapsed, None);
         }
@@ -422,10 +407,10 @@ mod tests {
     #[test]
     fn metrics_that_would_make_the_record_unreadable_are_left_out_and_told_of() {
         let nested = |depth: usize| (0..depth).fold(Value::from(1), |value, _| vec![value].into());
-        let mut observation = examples::observation(Conclusion::Verified);
-        observation.metrics.insert("deep".into(), nested(120));
-        observation.metrics.insert("shallow".into(), nested(MAX_DEPTH));
-        let trial = TrialRecord::new(&examples::conditions(), observation);
+        let mut example = example(Outcome::Verified);
+        example.finished().metrics.insert("deep".into(), nested(120));
+        example.finished().metrics.insert("shallow".into(), nested(MAX_DEPTH));
+        let trial = example.record();
         let line = serde_json::to_string(&trial).unwrap();
         assert_eq!(serde_json::from_str::<TrialRecord>(&line).unwrap(), trial);
         let metadata = trial.record.metadata;
@@ -435,9 +420,9 @@ mod tests {
 
     #[test]
     fn nodes_are_what_the_engine_reports_but_the_configuration_is_what_was_asked_for() {
-        let mut observation = examples::observation(Conclusion::Verified);
-        observation.metrics.insert("nodes".into(), 3.into());
-        let TrialRecord { record, .. } = TrialRecord::new(&examples::conditions(), observation);
+        let mut example = example(Outcome::Verified);
+        example.finished().metrics.insert("nodes".into(), 3.into());
+        let TrialRecord { record, .. } = example.record();
         assert_eq!(record.nodes, 3);
         assert_eq!(record.metadata.config.as_ref().unwrap().nodes, 1);
         assert_eq!(record.config_hash, examples::verified().record.config_hash);
@@ -446,17 +431,18 @@ mod tests {
 
     #[test]
     fn blocks_share_seed_and_hash_and_keep_the_seed_of_their_data() {
-        let one = TrialRecord::new(&examples::conditions(), examples::observation(Conclusion::Verified));
-        let conditions = Conditions { data_seed: 7, block: Some(4), ..examples::conditions() };
-        let two = TrialRecord::new(&conditions, examples::observation(Conclusion::Verified));
+        let one = example(Outcome::Verified).record();
+        let other = example(Outcome::Verified).with(|example| {
+            (example.trial.data_seed, example.trial.block) = (7, Some(4));
+        });
+        let two = other.record();
         assert_eq!((one.record.seed, &one.record.config_hash), (two.record.seed, &two.record.config_hash));
         assert_ne!(one.record.metadata.data_seed, two.record.metadata.data_seed);
     }
 
     #[test]
     fn a_backend_cannot_speak_for_the_host() {
-        let trial = TrialRecord::new(&examples::conditions(), examples::observation(Conclusion::Verified));
-        let versions = trial.record.metadata.versions;
+        let versions = example(Outcome::Verified).record().record.metadata.versions;
         assert_eq!(versions["crossrun"], env!("CARGO_PKG_VERSION"));
         assert_eq!(versions["engine"], "9");
     }

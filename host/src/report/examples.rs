@@ -43,7 +43,7 @@ pub(super) fn spread(median: f64) -> Spread {
     Spread { n: BLOCKS, min: median * 0.97, median, max: median * 1.05 }
 }
 
-fn sample(label: &str, block: u32, duration: Option<f64>, status: SampleStatus) -> Sample {
+fn sample(label: &str, block: u32, duration: Option<f64>, status: Status) -> Sample {
     Sample {
         source: Source { file: "results/run/trials.jsonl".into(), line: u64::from(block) * 20 + 1 },
         status,
@@ -67,7 +67,7 @@ pub(super) fn row(label: &str, ratio: Option<f64>) -> Row {
 fn timed_row(label: &str, ratio: Option<f64>, seconds: f64, items: f64) -> Row {
     let samples = (0..BLOCKS)
         .zip(SCATTER)
-        .map(|(block, part)| sample(label, block, Some(seconds * part), SampleStatus::Verified));
+        .map(|(block, part)| sample(label, block, Some(seconds * part), Status::Verified));
     let counts = Counts { trials: BLOCKS, verified: BLOCKS, ..Counts::default() };
     Row {
         backend: label.into(),
@@ -116,6 +116,7 @@ fn library(name: &str) -> Library {
         version: Some("1.2.3".into()),
         build: build.map(|(key, value)| (key.to_owned(), value)).into_iter().collect(),
         locked_by: None,
+        path_bytes: None,
     }
 }
 
@@ -142,7 +143,7 @@ fn judged(estimate: f64) -> Ratio {
 }
 
 pub(super) fn failed_row(label: &str, kind: &str, message: &str) -> Row {
-    let status = if kind == "wrong_answer" { SampleStatus::Wrong } else { SampleStatus::Failed };
+    let status = if kind == "wrong_answer" { Status::Wrong } else { Status::Failed };
     let samples = (0..BLOCKS).map(|block| sample(label, block, None, status)).collect();
     Row {
         counts: Counts { trials: BLOCKS, failed: BLOCKS, ..Counts::default() },
@@ -288,7 +289,7 @@ pub(super) fn open_loop() -> Comparison {
     let late =
         "the source was late by itself: by 0.300 ms at the 99th percentile, where the latency is 0.900 ms";
     let mut invalid = failed_row("delta", "invalid_measurement", late);
-    invalid.failures[0].status = SampleStatus::Invalid;
+    invalid.failures[0].status = Status::Invalid;
     let slower = |samples| with_latency("beta", Some(0.1), samples, [9.0, 1.1]);
     Comparison {
         baseline: Some("alpha".into()),
@@ -335,7 +336,7 @@ pub(super) fn original() -> Comparison {
     theirs.stages = Stages::default();
     theirs.incomparable = vec![Incomparable::Machine { keys: vec!["hostname".into(), "cpu_model".into()] }];
     theirs.samples.truncate(1);
-    theirs.samples[0].status = SampleStatus::Unverified;
+    theirs.samples[0].status = Status::Unverified;
     (theirs.samples[0].command, theirs.samples[0].log, theirs.samples[0].block) = (None, None, None);
     point.rows.push(theirs);
     let warning = Warning {
@@ -421,7 +422,7 @@ pub(super) fn large(rows: u32) -> Comparison {
         ..empty()
     };
     for row in comparison.points.iter_mut().flat_map(|point| &mut point.rows) {
-        row.samples.extend((7..10).map(|block| sample("alpha", block, Some(0.1), SampleStatus::Verified)));
+        row.samples.extend((7..10).map(|block| sample("alpha", block, Some(0.1), Status::Verified)));
     }
     comparison
 }

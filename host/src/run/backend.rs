@@ -3,17 +3,23 @@
 use std::path::Path;
 use std::time::Instant;
 
-use plugin_api::{Availability, Parameter, Session, SetupRequest};
+use plugin_api::workload::CatalogueEntry;
+use plugin_api::{Availability, Parameter, Session, SetupRequest, WorkloadSpec};
 
 use super::engine::{Engine, leftovers};
-use super::{Event, Events, Forward};
+use super::event::{Event, Forward, Listener, Phase};
 use crate::run::session::{CallError, Deaf, Launch, WorkerSession};
-use crate::worker::liar::Lie;
+use crate::worker::liar::{Lie, NAME};
 use crate::worker::protocol::{Folders, LibraryFile, Reply, Request};
+
+/// Keys of `extra` that every backend reads, or the host itself.
+const COMMON_OPTIONS: [&str; 3] = ["batch_size", "fusion", "max_wait_seconds"];
 
 /// A runner in its worker.
 pub(crate) struct Backend {
     session: WorkerSession,
+    /// Its own name, in lower case.
+    name: String,
     options: Vec<Parameter>,
     load_seconds: f64,
 }
@@ -47,7 +53,8 @@ impl Backend {
                 Err(CallError::other_name(&library.path, name, &said))
             }
             Ok(Reply::Loaded { options, .. }) => {
-                Ok(Self { session, options, load_seconds: started.elapsed().as_secs_f64() })
+                let (name, load_seconds) = (name.to_owned(), started.elapsed().as_secs_f64());
+                Ok(Self { session, name, options, load_seconds })
             }
             Ok(_) => Err(CallError::unexpected("load")),
             Err(error) => {
@@ -65,17 +72,24 @@ impl Backend {
         let mut session = WorkerSession::start_backend(launch, log)?;
         let limit = Some(launch.deadlines.load);
         session.call("load", Request::Lie { lie }, limit, &mut Deaf)?;
-        Ok(Self::linked(session))
+        Ok(Self { session, name: NAME.into(), options: Vec::new(), load_seconds: 0.0 })
     }
 
-    /// A runner that a session already has, for embedders and tests.
-    pub(crate) fn linked(session: WorkerSession) -> Self {
-        Self { session, options: Vec::new(), load_seconds: 0.0 }
+    /// Its own name, in lower case.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
-    /// What it reads from `extra`.
-    pub(crate) fn options(&self) -> &[Parameter] {
-        &self.options
+    /// Keys of `extra` that nobody reads, as one warning each.
+    pub(crate) fn unknown_options(&self, spec: &WorkloadSpec, workload: &CatalogueEntry) -> Vec<String> {
+        let parameters = workload.parameters.iter().chain(&self.options);
+        let known: Vec<_> =
+            parameters.map(|parameter| parameter.name.as_str()).chain(COMMON_OPTIONS).collect();
+        let unknown = spec.extra.keys().filter(|key| !known.contains(&key.as_str()));
+        let names = known.join(", ");
+        unknown
+            .map(|key| format!("extra.{key} is read by nobody; workload and backend know {names}"))
+            .collect()
     }
 
     /// Seconds from starting the worker until the library was loaded.
@@ -104,22 +118,24 @@ impl Backend {
         &mut self,
         request: SetupRequest,
         folders: Folders,
-        events: Events<'_>,
+        listener: Listener<'_>,
     ) -> Result<(), CallError> {
         let request = Request::Setup { request, folders };
-        self.session.call("setup", request, None, &mut Forward(events)).map(|_| ())
+        self.session.call("setup", request, None, &mut Forward(listener)).map(|_| ())
     }
 
     /// Starts the engine.
     ///
     /// # Errors
     /// What the backend says, or how it died; the worker is ended.
-    pub(crate) fn open(mut self, session: Session, events: Events<'_>) -> Result<Engine, NotOpened> {
-        events(Event::Opening);
+    pub(crate) fn open(mut self, session: Session, listener: Listener<'_>) -> Result<Engine, NotOpened> {
+        listener(&Event::Phase(Phase::Opening));
         let started = Instant::now();
         let (request, deadline) = (Request::Open { session }, self.session.deadlines().open);
-        match self.session.call("open", request, Some(deadline), &mut Forward(events)) {
-            Ok(_) => Ok(Engine::new(self.session, self.load_seconds, started.elapsed().as_secs_f64())),
+        match self.session.call("open", request, Some(deadline), &mut Forward(listener)) {
+            Ok(_) => {
+                Ok(Engine::new(self.session, self.name, self.load_seconds, started.elapsed().as_secs_f64()))
+            }
             Err(error) => Err(NotOpened { error, warnings: leftovers(self.session.end()) }),
         }
     }

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use plugin_api::WorkloadSpec;
-use plugin_api::workload::{CatalogueEntry, Latency, Outcome};
+use plugin_api::workload::{CatalogueEntry, Latency, Outcome as Answer};
 use sha2::{Digest as _, Sha256};
 
-use crate::run::session::{CallError, Deaf, Observer, WorkerSession};
+use super::outcome::Outcome;
+use super::session::{CallError, Deaf, Fault, Observer, WorkerSession};
 use crate::stats::samples_needed;
 use crate::worker::protocol::{CallTime, Canary, Finished, LibraryFile, Reply, Request};
 
@@ -113,7 +114,7 @@ impl Judge {
         spec: &WorkloadSpec,
         timeout: Duration,
         observer: &mut dyn Observer,
-    ) -> Result<Outcome, CallError> {
+    ) -> Result<Answer, CallError> {
         let kept = self.cache.join(format!("{}.json", cache_key(spec, &self.library)));
         if let Some(outcome) = read_kept(&kept) {
             return Ok(outcome);
@@ -139,7 +140,7 @@ impl Judge {
         spec: &WorkloadSpec,
         sink_state: &str,
         observer: &mut dyn Observer,
-    ) -> Result<Outcome, CallError> {
+    ) -> Result<Answer, CallError> {
         let (spec, library, sink_state) = (spec.clone(), self.library.clone(), sink_state.to_owned());
         let deadline = self.session.deadlines().judge;
         self.outcome("judge", Request::Judge { spec, library, sink_state }, deadline, observer)
@@ -151,7 +152,7 @@ impl Judge {
         request: Request,
         deadline: Duration,
         observer: &mut dyn Observer,
-    ) -> Result<Outcome, CallError> {
+    ) -> Result<Answer, CallError> {
         match self.session.call(phase, request, Some(deadline), observer)? {
             Reply::Outcome { outcome } => Ok(outcome),
             _ => Err(CallError::unexpected(phase)),
@@ -166,11 +167,11 @@ fn cache_key(spec: &WorkloadSpec, library: &LibraryFile) -> String {
     hex::encode(Sha256::digest(key.to_string()))
 }
 
-fn read_kept(path: &Path) -> Option<Outcome> {
+fn read_kept(path: &Path) -> Option<Answer> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
-fn keep(path: &Path, outcome: &Outcome) -> std::io::Result<()> {
+fn keep(path: &Path, outcome: &Answer) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(path);
     std::fs::create_dir_all(folder)?;
     // Written whole under another name first: a half-written file must never be read as an answer.
@@ -180,19 +181,6 @@ fn keep(path: &Path, outcome: &Outcome) -> std::io::Result<()> {
     Ok(())
 }
 
-/// What is to be thought of a run that finished.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Count and checksum are what they must be, and no claim contradicts the host's clock.
-    Verified,
-    /// Count or checksum are not what they must be.
-    Wrong(String),
-    /// The answer is right, but a claim cannot be.
-    Invalid(String),
-    /// The answer is right, and all claims can be, but the source was late by itself: a matter of this machine.
-    Late(String),
-}
-
 /// Compares what came out with what must, and the runner's claims with the host's clock. A wrong answer weighs more
 /// than an impossible claim.
 pub fn verdict(
@@ -200,27 +188,32 @@ pub fn verdict(
     parallelism: u32,
     finished: &Finished,
     host_elapsed: f64,
-    actual: &Outcome,
-    expected: &Outcome,
-) -> Verdict {
+    actual: &Answer,
+    expected: &Answer,
+) -> Outcome {
     if actual.count != expected.count {
         let (actual, expected) = (actual.count, expected.count);
-        return Verdict::Wrong(format!("{actual} items reached the sink, but {expected} must"));
+        return wrong(format!("{actual} items reached the sink, but {expected} must"));
     }
     if actual.checksum != expected.checksum {
         let (actual, expected) = (&actual.checksum, &expected.checksum);
-        return Verdict::Wrong(format!("the checksum is {actual}, but must be {expected}"));
+        return wrong(format!("the checksum is {actual}, but must be {expected}"));
     }
     let impossible = impossible_claim(backend, finished, host_elapsed, actual);
     if let Some(why) = impossible.or_else(|| too_many_at_once(parallelism, finished, expected)) {
-        return Verdict::Invalid(why);
+        return Outcome::Invalid(CallError::judged(Fault::InvalidMeasurement, why));
     }
-    actual.latency.as_ref().and_then(late_source).map_or(Verdict::Verified, Verdict::Late)
+    let late = |why| Outcome::Invalid(CallError::judged(Fault::LateSource, why));
+    actual.latency.as_ref().and_then(late_source).map_or(Outcome::Verified, late)
+}
+
+fn wrong(why: String) -> Outcome {
+    Outcome::Wrong(CallError::judged(Fault::WrongAnswer, why))
 }
 
 /// Operators that wait cannot be hurried: a run that is over sooner than they waited had more of them at once than it was
 /// asked for.
-fn too_many_at_once(parallelism: u32, finished: &Finished, expected: &Outcome) -> Option<String> {
+fn too_many_at_once(parallelism: u32, finished: &Finished, expected: &Answer) -> Option<String> {
     let (waiting, window) = (expected.waiting_seconds?, finished.duration_seconds);
     let least = waiting / f64::from(parallelism);
     (window < least * (1.0 - WAITING_TOLERANCE)).then(|| {
@@ -246,7 +239,7 @@ fn impossible_claim(
     backend: &str,
     finished: &Finished,
     host_elapsed: f64,
-    actual: &Outcome,
+    actual: &Answer,
 ) -> Option<String> {
     let window = finished.duration_seconds;
     if finished.backend.to_lowercase() != backend {
@@ -292,12 +285,27 @@ fn late_source(latency: &Latency) -> Option<String> {
     })
 }
 
+/// How many warnings of a backend are told, and how long each may be.
+const WARNINGS: usize = 20;
+const WARNING: usize = 1000;
+
+/// The strings in the metrics' `warnings`.
+pub(super) fn reported_warnings(finished: &Finished) -> Vec<String> {
+    let warnings = finished.metrics.get("warnings").and_then(|warnings| warnings.as_array());
+    let mut texts = warnings.into_iter().flatten().filter_map(|warning| warning.as_str());
+    let mut told: Vec<_> =
+        texts.by_ref().take(WARNINGS).map(|text| text.chars().take(WARNING).collect()).collect();
+    let more = texts.count();
+    told.extend((more > 0).then(|| format!("the backend gives {more} more warnings")));
+    told
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn outcome(count: u64) -> Outcome {
-        Outcome { count, checksum: format!("{count:032x}"), waiting_seconds: None, latency: None }
+    fn outcome(count: u64) -> Answer {
+        Answer { count, checksum: format!("{count:032x}"), waiting_seconds: None, latency: None }
     }
 
     fn finished() -> Finished {
@@ -312,7 +320,7 @@ mod tests {
         }
     }
 
-    fn judged(change: impl FnOnce(&mut Finished)) -> Verdict {
+    fn judged(change: impl FnOnce(&mut Finished)) -> Outcome {
         let mut finished = finished();
         change(&mut finished);
         verdict("mock", 2, &finished, 2.0, &outcome(5), &outcome(5))
@@ -320,15 +328,15 @@ mod tests {
 
     #[test]
     fn an_honest_run_is_verified() {
-        assert_eq!(judged(|_| ()), Verdict::Verified);
+        assert_eq!(judged(|_| ()), Outcome::Verified);
     }
 
     #[test]
     fn a_count_or_checksum_that_differs_is_wrong_however_fast_it_was() {
         let short = verdict("mock", 2, &finished(), 2.0, &outcome(4), &outcome(5));
-        assert_eq!(short, Verdict::Wrong("4 items reached the sink, but 5 must".into()));
-        let flipped = Outcome { checksum: "0".repeat(32), ..outcome(5) };
-        assert!(matches!(verdict("mock", 2, &finished(), 2.0, &flipped, &outcome(5)), Verdict::Wrong(_)));
+        assert_eq!(short, wrong("4 items reached the sink, but 5 must".into()));
+        let flipped = Answer { checksum: "0".repeat(32), ..outcome(5) };
+        assert!(matches!(verdict("mock", 2, &finished(), 2.0, &flipped, &outcome(5)), Outcome::Wrong(_)));
     }
 
     #[test]
@@ -343,7 +351,9 @@ mod tests {
             (|it| it.duration_seconds = 2.5, "exceed"),
         ];
         for (change, word) in changes {
-            let Verdict::Invalid(why) = judged(change) else { panic!("{word} was let through") };
+            let Outcome::Invalid(CallError { message: why, .. }) = judged(change) else {
+                panic!("{word} was let through")
+            };
             assert!(why.contains(word), "{why}");
         }
     }
@@ -351,13 +361,15 @@ mod tests {
     #[test]
     fn a_run_that_is_over_before_its_operators_have_waited_is_invalid() {
         // The example's run takes 1.5 s.
-        let waiting = |seconds| Outcome { waiting_seconds: Some(seconds), ..outcome(5) };
+        let waiting = |seconds| Answer { waiting_seconds: Some(seconds), ..outcome(5) };
         let judged = |parallelism, seconds| {
             verdict("mock", parallelism, &finished(), 2.0, &outcome(5), &waiting(seconds))
         };
-        assert_eq!(judged(1, 1.5), Verdict::Verified);
-        assert_eq!(judged(4, 6.0), Verdict::Verified);
-        let Verdict::Invalid(why) = judged(2, 4.0) else { panic!("it was let through") };
+        assert_eq!(judged(1, 1.5), Outcome::Verified);
+        assert_eq!(judged(4, 6.0), Outcome::Verified);
+        let Outcome::Invalid(CallError { message: why, .. }) = judged(2, 4.0) else {
+            panic!("it was let through")
+        };
         assert!(why.contains("takes 2.000 s at parallelism 2") && why.contains("took 1.500 s"), "{why}");
     }
 

@@ -2,12 +2,14 @@
 
 mod deadlines;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use plugin_api::{ErrorKind, Progress, RunnerError};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::sandbox::{self, Cores, Ending, Excess, Failure, Interrupt, Isolated, Limits, Usage};
 use crate::worker::protocol::{Reply, Request, VERSION};
@@ -59,16 +61,73 @@ pub enum Fault {
     Interrupted,
     /// The worker said what no worker says, or could not be started.
     Protocol,
+    /// The answer is not what it must be.
+    WrongAnswer,
+    /// The answer is right, but the measurement cannot be.
+    InvalidMeasurement,
+    /// The answer is right and no claim is impossible, but the source was late by itself: a matter of this machine.
+    LateSource,
+    /// A word of a record that only its writer knows.
+    Other(String),
+}
+
+impl Fault {
+    /// In one word, as records have it.
+    pub(crate) fn word(&self) -> Cow<'_, str> {
+        match self {
+            Self::Refused => "refused".into(),
+            Self::Said(kind) => {
+                let word = serde_json::to_value(kind).ok();
+                word.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default().into()
+            }
+            Self::Crashed => "crashed".into(),
+            Self::TimedOut => "timed_out".into(),
+            Self::Exceeded(excess) => excess.word().into(),
+            Self::Interrupted => "interrupted".into(),
+            Self::Protocol => "protocol".into(),
+            Self::WrongAnswer => "wrong_answer".into(),
+            Self::InvalidMeasurement | Self::LateSource => "invalid_measurement".into(),
+            Self::Other(word) => word.into(),
+        }
+    }
+
+    /// What a word of a record says. How much there was too much of, and whether a source was late, a word does not say.
+    fn of_word(word: String) -> Self {
+        let known = [
+            Self::Refused,
+            Self::Crashed,
+            Self::TimedOut,
+            Self::Interrupted,
+            Self::Protocol,
+            Self::WrongAnswer,
+            Self::InvalidMeasurement,
+        ];
+        let kind = || serde_json::from_value(word.as_str().into()).ok().map(Self::Said);
+        known.into_iter().find(|fault| fault.word() == word).or_else(kind).unwrap_or(Self::Other(word))
+    }
+}
+
+impl Serialize for Fault {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.word())
+    }
+}
+
+impl<'de> Deserialize<'de> for Fault {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::of_word)
+    }
 }
 
 /// A call that failed: what, where, and what to do.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct CallError {
+    /// In which phase it came out.
+    pub phase: Cow<'static, str>,
     /// What kind of failure.
+    #[serde(rename = "kind")]
     pub fault: Fault,
-    /// Which call.
-    pub phase: &'static str,
     /// What happened, in one line.
     pub message: String,
     /// What mends it, if anything is known to.
@@ -77,7 +136,7 @@ pub struct CallError {
 
 impl CallError {
     fn new(fault: Fault, phase: &'static str, message: impl Into<String>) -> Self {
-        Self { fault, phase, message: message.into(), remedy: None }
+        Self { fault, phase: phase.into(), message: message.into(), remedy: None }
     }
 
     /// A reply that does not answer the request.
@@ -102,26 +161,15 @@ impl CallError {
         Self::new(Fault::Interrupted, phase, format!("interrupted in {phase}"))
     }
 
+    /// What the judge found in the answer or the claims of a run.
+    pub(super) fn judged(fault: Fault, why: String) -> Self {
+        Self::new(fault, "judge", why)
+    }
+
     fn said(phase: &'static str, error: RunnerError, refused: bool) -> Self {
         let RunnerError { kind, message, remedy } = error;
         let fault = if refused { Fault::Refused } else { Fault::Said(kind) };
-        Self { fault, phase, message, remedy }
-    }
-
-    /// The failure in one word, for records.
-    pub fn kind(&self) -> String {
-        match self.fault {
-            Fault::Refused => "refused".into(),
-            Fault::Said(kind) => serde_json::to_value(kind)
-                .ok()
-                .and_then(|kind| kind.as_str().map(str::to_owned))
-                .unwrap_or_default(),
-            Fault::Crashed => "crashed".into(),
-            Fault::TimedOut => "timed_out".into(),
-            Fault::Exceeded(excess) => excess.word().into(),
-            Fault::Interrupted => "interrupted".into(),
-            Fault::Protocol => "protocol".into(),
-        }
+        Self { fault, phase: phase.into(), message, remedy }
     }
 }
 

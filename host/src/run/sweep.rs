@@ -1,13 +1,16 @@
 //! Sweeps over kernels for METG: a session of a block is one sweep, and what it runs is decided from what it ran before.
 //! Prints nothing and writes no record: it hands over what happens, as it happens.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use super::rig::{Done, Happening, Place, Purpose, Rig, Stopped, Tell, finish};
-use super::{Engine, Report};
+use super::blocks::finish;
+use super::engine::Engine;
+use super::event::{Event, Sink, Stopped};
+use super::executor::Executor;
+use super::session::CallError;
+use super::trial::{Granularity, TrialResult, TrialSpec};
 use crate::metg::{self, Bench, Load, Sweep};
-use crate::plan::{Block, Cell, Session};
-use crate::run::session::CallError;
+use crate::plan::{Block, Cell, Purpose, Session};
 
 /// The parameter that says how long a kernel is.
 const ITERATIONS: &str = "iters";
@@ -34,25 +37,25 @@ pub(crate) struct Range {
     pub coarsest_seconds: f64,
 }
 
-impl Rig {
+impl Executor {
     /// Runs one sweep in each session of `block`, whose first cell is the template of the points of the run `run`.
     ///
     /// # Errors
-    /// [`Stopped`] when the user interrupts, there is no reference, or `tell` fails.
+    /// [`Stopped`] when the user interrupts, there is no reference, or the sink cannot go on.
     pub(crate) fn sweep<E>(
         &mut self,
         run: &str,
         block: &Block,
         range: &Range,
-        tell: Tell<'_, E>,
+        sink: Sink<'_, E>,
     ) -> Result<(), Stopped<E>> {
         let (seconds_per_iteration, busy) = self.reference(block).map_err(Stopped::Failed)?;
-        tell(Happening::Referenced(block, seconds_per_iteration)).map_err(Stopped::Told)?;
+        sink(&Event::ReferenceTimed(block, seconds_per_iteration)).map_err(Stopped::Sink)?;
         self.in_turn(
             block,
-            tell,
+            sink,
             |_, _| (),
-            |rig, session, disturbances, tell| {
+            |executor, session, notes, sink| {
                 let sweep = Sweep {
                     cores: session.parallelism,
                     seconds_per_iteration,
@@ -61,20 +64,23 @@ impl Rig {
                     coarsest_seconds: range
                         .coarsest_seconds
                         .min(MOST_ITERATIONS as f64 * seconds_per_iteration),
-                    warm_up: rig.cast.warm_up,
+                    warm_up: executor.setting.warm_up,
                 };
-                let mut life = Life {
-                    rig,
+                let notes = notes.iter().cloned().chain(busy.clone()).collect();
+                let (engine, last) = (None, None);
+                let mut bench = SessionBench {
+                    executor,
                     run,
                     block,
                     session,
-                    tell,
-                    engine: None,
-                    last: None,
-                    notes: disturbances.iter().cloned().chain(busy.clone()).collect(),
+                    seconds_per_iteration,
+                    sink,
+                    engine,
+                    last,
+                    notes,
                 };
-                sweep.run(&mut life)?;
-                life.end()
+                sweep.run(&mut bench)?;
+                bench.end()
             },
         )
     }
@@ -94,101 +100,86 @@ impl Rig {
     }
 }
 
-/// A trial that is over and not told yet: how the engine stops belongs to the last one.
-struct Over {
-    cell: Cell,
-    purpose: Purpose,
-    data_seed: u64,
-    started: SystemTime,
-    report: Report,
-}
-
-/// One life of an engine, in which a sweep runs.
-struct Life<'r, 'b, 't, E> {
-    rig: &'r mut Rig,
+/// One session of a backend, in which a sweep runs.
+struct SessionBench<'r, 'b, 't, E> {
+    executor: &'r mut Executor,
     run: &'b str,
     block: &'b Block,
     session: &'b Session,
-    tell: Tell<'t, E>,
+    seconds_per_iteration: f64,
+    sink: Sink<'t, E>,
     engine: Option<Engine>,
-    last: Option<Over>,
+    /// A trial that is over and not told yet: how the engine stops belongs to the last one.
+    last: Option<(TrialSpec, TrialResult)>,
     /// What is to be noted with the first trial.
     notes: Vec<String>,
 }
 
-impl<E> Bench for Life<'_, '_, '_, E> {
+impl<E> Bench for SessionBench<'_, '_, '_, E> {
     type Stopped = Stopped<E>;
 
-    fn run(&mut self, load: Load, purpose: metg::Purpose) -> Result<Option<f64>, Stopped<E>> {
-        self.hand_over()?;
-        if self.rig.cast.launch.interrupt.is_set() {
+    fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Stopped<E>> {
+        self.tell_last()?;
+        if self.executor.is_interrupted() {
             return Err(Stopped::Interrupted);
         }
-        let Some(cell) = self.cell(load) else { return Ok(None) };
-        let (purpose, data_seed) = match purpose {
-            metg::Purpose::WarmUp(number) => (Purpose::WarmUp(number), self.block.warm_up_seed(number)),
-            metg::Purpose::Measured => (Purpose::Measured, self.block.point_seed(load.iterations)),
-        };
-        let (started, report) = self.trial(&cell, purpose, data_seed)?;
-        let seconds = report.finished.as_ref().map(|finished| finished.duration_seconds);
-        let seconds = seconds.filter(|_| report.is_verified());
-        // A failed warm-up is a row like a failed point.
-        let purpose = if seconds.is_some() { purpose } else { Purpose::Measured };
-        self.last = Some(Over { cell, purpose, data_seed, started, report });
+        let Some(mut trial) = self.trial(load, purpose) else { return Ok(None) };
+        let result = self.result(&trial)?;
+        let seconds = result.seconds();
+        if seconds.is_none() {
+            // A failed warm-up is a row like a failed point.
+            trial.purpose = Purpose::Measured;
+        }
+        self.last = Some((trial, result));
         Ok(seconds)
     }
 }
 
-impl<E> Life<'_, '_, '_, E> {
-    fn cell(&self, load: Load) -> Option<Cell> {
+impl<E> SessionBench<'_, '_, '_, E> {
+    fn trial(&self, load: Load, purpose: Purpose) -> Option<TrialSpec> {
         let mut spec = self.session.cells.first()?.spec.clone();
         spec.total_items = load.tasks;
         spec.extra.insert(ITERATIONS.into(), load.iterations.into());
-        Some(Cell::new(self.run, spec, self.session.nodes))
+        let cell = Cell::new(self.run, spec, self.session.nodes);
+        let data_seed = match purpose {
+            Purpose::WarmUp(number) => self.block.warm_up_seed(number),
+            Purpose::Measured => self.block.point_seed(load.iterations),
+        };
+        let seconds_per_iteration = self.seconds_per_iteration;
+        let kernel_seconds = load.iterations as f64 * seconds_per_iteration;
+        let granularity = Some(Granularity { seconds_per_iteration, kernel_seconds });
+        let trial = TrialSpec::of_block(self.block, self.session, &cell);
+        Some(TrialSpec { purpose, data_seed, granularity, ..trial })
     }
 
     /// Starts the engine if it does not run yet, and runs one trial on it.
-    fn trial(
-        &mut self,
-        cell: &Cell,
-        purpose: Purpose,
-        data_seed: u64,
-    ) -> Result<(SystemTime, Report), Stopped<E>> {
-        let place = Place { block: self.block, session: self.session, cell };
+    fn result(&mut self, trial: &TrialSpec) -> Result<TrialResult, Stopped<E>> {
         let mut engine = match self.engine.take() {
             Some(engine) => engine,
-            None => {
-                let started = SystemTime::now();
-                match self.rig.open(place, self.tell) {
-                    Ok(engine) => engine,
-                    Err(report) => return Ok((started, *report)),
-                }
-            }
+            None => match self.executor.start(trial, self.sink) {
+                Ok(engine) => engine,
+                Err(result) => return Ok(*result),
+            },
         };
-        let done = self.rig.trial_on(place, &mut engine, purpose, data_seed, self.tell);
+        let result = self.executor.run(trial, &mut engine, self.sink);
         self.engine = Some(engine);
-        let Done { started, report, .. } = done?;
-        Ok((started, report))
+        result
     }
 
-    /// Tells the trial that is over.
-    fn hand_over(&mut self) -> Result<(), Stopped<E>> {
-        let Some(Over { cell, purpose, data_seed, started, mut report }) = self.last.take() else {
-            return Ok(());
-        };
-        report.warnings.append(&mut self.notes);
-        let (block, session) = (self.block, self.session);
-        finish(Done { block, session, cell: &cell, purpose, data_seed, started, report }, self.tell)
+    fn tell_last(&mut self) -> Result<(), Stopped<E>> {
+        let Some((trial, mut result)) = self.last.take() else { return Ok(()) };
+        result.warnings.append(&mut self.notes);
+        finish(&trial, &result, self.sink)
     }
 
     /// Stops the engine, and tells the last trial.
     fn end(mut self) -> Result<(), Stopped<E>> {
         if let Some(engine) = self.engine.take() {
-            let closing = engine.close(&mut |event| drop((self.tell)(Happening::Event(event))));
-            if let Some(last) = &mut self.last {
-                last.report.close(closing);
+            let closing = engine.close(&mut |event| drop((self.sink)(event)));
+            if let Some((_, result)) = &mut self.last {
+                result.close(closing);
             }
         }
-        self.hand_over()
+        self.tell_last()
     }
 }

@@ -10,6 +10,7 @@ use plugin_api::{Availability, Parameter, Progress, RunnerError, Session, SetupR
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::plugin::PluginRef;
 use crate::worker::liar::Lie;
 
 /// The version of this protocol. Host and worker are one executable, so it only differs when the file was replaced
@@ -26,6 +27,13 @@ pub struct LibraryFile {
     /// Whether the bytes that were hashed are the ones to load: a sealed copy of the file.
     #[serde(default)]
     pub sealed: bool,
+}
+
+impl From<&PluginRef> for LibraryFile {
+    fn from(plugin: &PluginRef) -> Self {
+        let PluginRef { path, sha256, locked_by, .. } = plugin.clone();
+        Self { path, sha256, sealed: locked_by.is_some() }
+    }
 }
 
 /// Folders that a plugin is told of.

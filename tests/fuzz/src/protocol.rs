@@ -4,14 +4,13 @@
 use std::io::Read;
 use std::time::SystemTime;
 
-use crossrun::internals::record::{
-    Conclusion, Conditions, Entry, Kind, Observation, Phases, Resources, SystemProfile, TrialRecord, reader,
-};
-use crossrun::internals::run::judge::{self, Verdict};
+use crossrun::internals::plan::BackendChoice;
+use crossrun::internals::record::{Conditions, Entry, SystemProfile, TrialRecord, reader};
+use crossrun::internals::run::{Isolation, Outcome, Participants, TrialResult, TrialSpec, judge};
 use crossrun::internals::sandbox::frame::{self, Incoming};
 use crossrun::internals::sandbox::{Report, Reports};
 use crossrun::internals::worker::{Finished, Reply, Request};
-use plugin_api::workload::Outcome;
+use plugin_api::workload::Outcome as Answer;
 use plugin_api::{Digest, WorkloadSpec};
 use serde_json::Map;
 
@@ -97,7 +96,7 @@ fn check_message(message: &[u8]) {
     match super::survives(message) {
         Some(Reply::Finished(finished)) => {
             let count = finished.results_count;
-            check_trial(*finished, Outcome { count, ..Digest::default().into() });
+            check_trial(*finished, Answer { count, ..Digest::default().into() });
         }
         // The judge is a worker too, and what it says comes from a library.
         Some(Reply::Outcome { outcome }) => check_trial(honest(&outcome), outcome),
@@ -112,7 +111,7 @@ fn check_message(message: &[u8]) {
 }
 
 /// A runner that claims what is so.
-fn honest(outcome: &Outcome) -> Finished {
+fn honest(outcome: &Answer) -> Finished {
     Finished {
         backend: "mock".into(),
         scheduler_name: "default".into(),
@@ -125,55 +124,40 @@ fn honest(outcome: &Outcome) -> Finished {
 }
 
 /// Whatever a runner claims, its trial becomes one line, and the line is read as what was written.
-fn check_trial(finished: Finished, outcome: Outcome) {
+fn check_trial(finished: Finished, outcome: Answer) {
     let backend = finished.backend.to_lowercase();
-    let conclusion = match judge::verdict(&backend, 2, &finished, 1.0, &outcome, &outcome) {
-        Verdict::Verified => Conclusion::Verified,
-        Verdict::Wrong(why) => Conclusion::Wrong(why),
-        Verdict::Invalid(why) | Verdict::Late(why) => Conclusion::Invalid(why),
-    };
-    let trial = TrialRecord::new(&conditions(), observation(finished, outcome, conclusion));
+    let ended = judge::verdict(&backend, 2, &finished, 1.0, &outcome, &outcome);
+    let trial = TrialRecord::new(&conditions(), &spec(), result(finished, outcome, ended));
     let mut line = serde_json::to_vec(&trial).unwrap();
     line.push(b'\n');
     let read: Vec<_> = reader::trials_from(line.as_slice(), "trials.jsonl".as_ref()).collect();
     let [Ok(Entry::Record { record, .. })] = &read[..] else { panic!("{read:?}") };
-    assert_eq!(**record, trial);
+    // A word of a record says less than the failure that it is of.
+    assert_eq!(serde_json::to_value(record).unwrap(), serde_json::to_value(&trial).unwrap());
 }
 
-fn observation(finished: Finished, outcome: Outcome, conclusion: Conclusion) -> Observation {
-    Observation {
-        conclusion,
-        scheduler_name: Some(finished.scheduler_name),
-        expected: Some(outcome.clone()),
-        actual: Some(outcome),
-        duration_seconds: Some(finished.duration_seconds),
+fn result(finished: Finished, answer: Answer, outcome: Outcome) -> TrialResult {
+    TrialResult {
+        expected: Some(answer.clone()),
+        actual: Some(answer),
+        finished: Some(finished),
         host_elapsed: Some(1.0),
-        reported_elapsed: finished.elapsed_time,
-        phases: Phases::default(),
-        resources: Resources::default(),
-        metrics: finished.metrics,
-        warnings: Vec::new(),
+        ..TrialResult::new(SystemTime::UNIX_EPOCH, outcome)
     }
+}
+
+fn spec() -> TrialSpec {
+    TrialSpec::alone(BackendChoice::new("mock"), "run".into(), WorkloadSpec::new("null"), 1)
 }
 
 fn conditions() -> Conditions {
     Conditions {
-        backend: "mock".into(),
-        run_id: "run".into(),
-        spec: WorkloadSpec::new("null"),
-        data_seed: 42,
-        block: None,
-        nodes: 1,
-        kind: Kind::Measured,
-        started: SystemTime::UNIX_EPOCH,
-        plugin: None,
-        workload_library: None,
+        participants: Participants::default(),
         system_profile: SystemProfile::default(),
-        command: "crossrun run".into(),
-        isolation: "process".into(),
+        isolation: Isolation::Process,
         locked: true,
         cores: None,
-        metg: None,
-        log: None,
+        log_dir: "logs".into(),
+        command: Box::new(|_| "crossrun run".into()),
     }
 }

@@ -8,7 +8,8 @@ use crate::app::context::Context;
 use crate::app::resolve::rejected;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
-use crate::check::{self, CHECKS, Check, Finding, Outcome, Plugin, Setting, Summary, Target};
+use crate::check::{self, CHECKS, Check, Finding, Outcome, Setting, Summary, Target};
+use crate::plugin::PluginRef;
 use crate::plugin::inspect::{Inspected, inspect};
 use crate::run::session::Isolation;
 use crate::text::{lines, printable, table};
@@ -100,15 +101,10 @@ fn target(context: &Context, file: &Path) -> Result<Target, Problem> {
     let trusted = context.trust().check_file(&path);
     trusted.map_err(|distrust| rejected(&path, distrust.into()))?;
     let plugin = match inspect(&path) {
-        Ok(inspected) => Ok(plugin(context, &inspected)?),
+        Ok(inspected) => Ok(context.choose(&inspected)?),
         Err(rejection) => Err(rejection),
     };
     Ok(Target { path, plugin })
-}
-
-fn plugin(context: &Context, inspected: &Inspected) -> Result<Plugin, Problem> {
-    let chosen = context.choose(inspected)?;
-    Ok(Plugin { library: chosen.library_file(), metadata: chosen.metadata })
 }
 
 /// The libraries of workloads that were named, and those that are found.
@@ -117,10 +113,10 @@ fn libraries(context: &Context, named: &[PathBuf]) -> Result<Vec<LibraryFile>, P
     for file in named {
         context.trust().check_file(file).map_err(|distrust| rejected(file, distrust.into()))?;
         let inspected = inspect(file).map_err(|rejection| rejected(file, rejection))?;
-        libraries.push(context.choose(&inspected)?.library_file());
+        libraries.push(LibraryFile::from(&context.choose(&inspected)?));
     }
     for library in context.survey().libraries.items() {
-        let found = context.choose(library)?.library_file();
+        let found = LibraryFile::from(&context.choose(library)?);
         if !libraries.iter().any(|known: &LibraryFile| known.sha256 == found.sha256) {
             libraries.push(found);
         }
@@ -132,7 +128,7 @@ fn libraries(context: &Context, named: &[PathBuf]) -> Result<Vec<LibraryFile>, P
 fn backends(context: &Context) -> Vec<(String, LibraryFile)> {
     let named = |runner: &Inspected| {
         let chosen = context.choose(runner).ok()?;
-        Some((chosen.metadata.name.clone(), chosen.library_file()))
+        Some((chosen.metadata.name.clone(), LibraryFile::from(&chosen)))
     };
     context.survey().runners.items().filter_map(named).collect()
 }
@@ -158,7 +154,7 @@ fn make(setting: Setting, chosen: &[&'static Check], junit: bool, ui: &mut Ui) -
 
 fn title(target: &Target) -> String {
     match &target.plugin {
-        Ok(Plugin { metadata, .. }) => {
+        Ok(PluginRef { metadata, .. }) => {
             let (kind, name, version) = (metadata.kind.word(), &metadata.name, &metadata.version);
             format!("{kind} {name} {version}: {}", target.path.display())
         }
@@ -198,7 +194,7 @@ fn object(target: &Target, findings: &[Finding]) -> Value {
         "name": plugin.map(|plugin| &plugin.metadata.name),
         "kind": plugin.map(|plugin| plugin.metadata.kind.word()),
         "version": plugin.map(|plugin| &plugin.metadata.version),
-        "sha256": plugin.map(|plugin| &plugin.library.sha256),
+        "sha256": plugin.map(|plugin| &plugin.sha256),
         "conformant": summary.is_conformant(),
         "summary": summary,
         "checks": findings,

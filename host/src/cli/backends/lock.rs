@@ -8,7 +8,7 @@ use crate::app::context::Context;
 use crate::app::resolve::{rejected, renew_command, unlocked, usual_lock_file};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
-use crate::plugin::inspect::Identified;
+use crate::plugin::PluginRef;
 use crate::plugin::lock_file::{Difference, LockFile};
 use crate::plugin::survey::Status;
 use crate::run::session::Isolation;
@@ -53,7 +53,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 }
 
 /// Every plugin that a name leads to.
-fn identified(context: &Context) -> Result<Vec<Identified>, Problem> {
+fn identified(context: &Context) -> Result<Vec<PluginRef>, Problem> {
     let plugins = context.survey().runners.items().chain(context.survey().libraries.items());
     let identify = |plugin: &crate::plugin::inspect::Inspected| {
         plugin.identify().map_err(|rejection| rejected(&plugin.path, rejection))

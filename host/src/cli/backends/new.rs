@@ -3,8 +3,8 @@
 use crate::app::context::Context;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
-use crate::cli::DEFAULT_BACKEND;
 use crate::cli::author::{PlaceArguments, free_name, make};
+use crate::plan::defaults::DEFAULT_BACKEND;
 use crate::run::session::Isolation;
 use crate::scaffold::{C_BACKEND, PYTHON_BACKEND, RUST_BACKEND, Template};
 

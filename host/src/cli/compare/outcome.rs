@@ -5,12 +5,16 @@ use std::path::Path;
 use serde_json::json;
 
 use super::plan_file::PlanFile;
+use crate::app::context::Context;
+use crate::app::reproduce::{push, push_plugin_folders, seconds};
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
 use crate::compare;
-use crate::compare::model::{Comparison, SampleStatus};
+use crate::compare::model::{Comparison, Rigor, Status};
 use crate::plan::{Cell, Costs, Plan, Session, estimate};
+use crate::record::command;
 use crate::record::writer::TRIALS;
+use crate::run::participants::Participants;
 use crate::stats::WarmUp;
 use crate::text::plural;
 
@@ -65,12 +69,18 @@ pub(super) fn preview(plan: &Plan, warm_up: &WarmUp, json: bool) -> String {
 }
 
 /// Compares what is recorded in `folder`, writes the reports beside it, and shows the summary.
-pub(super) fn report(file: &PlanFile, folder: &Path, ui: &mut Ui) -> Result<Exit, Problem> {
+pub(super) fn report(
+    file: &PlanFile,
+    participants: &Participants,
+    context: &Context,
+    folder: &Path,
+    ui: &mut Ui,
+) -> Result<Exit, Problem> {
     let inputs = reports::read(&[folder.join(TRIALS)], ui)?;
     let options =
         compare::Options { baseline: Some(file.baseline.clone()), rigor: file.rigor, insist: file.insist };
     let comparison = reports::compared(&inputs, &options)?;
-    let command = format!("crossrun compare --resume {}", file.matrix.run);
+    let command = again(file, participants, context);
     reports::write(&folder.join(PAGE), &reports::page(&comparison, Some(&command))?)?;
     reports::write(&folder.join(MARKDOWN), &crate::report::markdown(&comparison))?;
     reports::write(&folder.join(JSON), &reports::json(&comparison)?)?;
@@ -83,14 +93,51 @@ pub(super) fn report(file: &PlanFile, folder: &Path, ui: &mut Ui) -> Result<Exit
     Ok(exit(&comparison))
 }
 
+/// The command that measures all of it again, as a new run.
+fn again(file: &PlanFile, participants: &Participants, context: &Context) -> String {
+    let matrix = &file.matrix;
+    let mut words = vec!["compare".to_owned()];
+    let list = |values: Vec<String>| values.join(",");
+    let names = matrix.backends.iter().map(|backend| file.named(&backend.name));
+    push(&mut words, "backends", list(names.collect()));
+    push(&mut words, "workloads", list(matrix.workloads.iter().map(|it| it.name.clone()).collect()));
+    push(&mut words, "schedulers", matrix.schedulers.join(","));
+    if let Some(items) = matrix.items_if_not_usual() {
+        push(&mut words, "items", list(items.iter().map(u64::to_string).collect()));
+    }
+    push(&mut words, "parallelism", list(matrix.parallelisms.iter().map(u32::to_string).collect()));
+    push(&mut words, "baseline", &file.baseline);
+    match file.rigor {
+        Rigor::Quick => words.push("--quick".into()),
+        Rigor::Standard => push(&mut words, "blocks", matrix.blocks),
+        Rigor::Publish => words.push("--publish".into()),
+    }
+    if matrix.aa.is_some() {
+        words.push("--aa".into());
+    }
+    for (key, value) in &matrix.options {
+        push(&mut words, "extra", format!("{key}={value}"));
+    }
+    push(&mut words, "seed", matrix.seed);
+    push(&mut words, "nodes", matrix.nodes);
+    push(&mut words, "timeout", seconds(file.timeout()));
+    file.limits.push(&mut words);
+    if file.insist {
+        words.push("--insist".into());
+    }
+    push_plugin_folders(&mut words, participants, context);
+    file.guards().push(&mut words);
+    command::reproduce("crossrun", words)
+}
+
 /// The worst of what happened, in the order 5, 4, 6.
 fn exit(comparison: &Comparison) -> Exit {
     let samples = comparison.points.iter().flat_map(|point| &point.rows).flat_map(|row| &row.samples);
     let statuses: Vec<_> = samples.map(|sample| sample.status).collect();
     let ranked = [
-        (SampleStatus::Wrong, Exit::WrongAnswer),
-        (SampleStatus::Failed, Exit::TrialFailed),
-        (SampleStatus::Invalid, Exit::Invalid),
+        (Status::Wrong, Exit::WrongAnswer),
+        (Status::Failed, Exit::TrialFailed),
+        (Status::Invalid, Exit::Invalid),
     ];
     let worst = ranked.iter().find(|(status, _)| statuses.contains(status));
     worst.map_or(Exit::Done, |(_, exit)| *exit)

@@ -8,12 +8,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::app::context::Context;
-use crate::app::participants::Part;
+use crate::app::limits::LimitArguments;
+use crate::app::reproduce::{Guards, RunCommand};
 use crate::app::{Exit, Problem};
 use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
-use crate::plugin::inspect;
-use crate::record::{Library, SystemProfile};
+use crate::record::{Conditions, Library, SystemProfile};
+use crate::run::participants::{Participant, Participants};
+use crate::run::session::Isolation;
+use crate::worker::protocol::Folders;
 
 /// The version of the file.
 pub(super) const VERSION: u32 = 1;
@@ -32,12 +35,41 @@ pub struct PlanFile {
     #[serde(default)]
     pub(super) allow_untrusted: bool,
     pub(super) timeout_seconds: f64,
-    /// Who plays each part, by the name under which it takes part.
-    pub(super) backends: BTreeMap<String, Part>,
+    /// What was said of limits.
+    #[serde(default)]
+    pub(super) limits: LimitArguments,
+    /// The backends, by the name under which each takes part.
+    pub(super) backends: BTreeMap<String, RecordedBackend>,
     /// The library of each workload.
     pub(super) libraries: BTreeMap<String, Library>,
     pub(super) machine: SystemProfile,
     pub(super) matrix: Matrix,
+}
+
+/// A backend that takes part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RecordedBackend {
+    /// Its own name, which is another if it takes part twice, or was given as a file.
+    name: String,
+    library: Library,
+    /// Whether it was given as a file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    from_file: bool,
+}
+
+/// As `plan.json` has them.
+pub(super) fn recorded_backends(participants: &Participants) -> BTreeMap<String, RecordedBackend> {
+    let recorded = |(name, participant): (&String, &Participant)| {
+        let Participant { plugin, from_file } = participant;
+        let (library, from_file) = (Library::from(plugin), *from_file);
+        (name.clone(), RecordedBackend { name: plugin.name().to_owned(), library, from_file })
+    };
+    participants.backends.iter().map(recorded).collect()
+}
+
+/// As `plan.json` has them.
+pub(super) fn recorded_libraries(participants: &Participants) -> BTreeMap<String, Library> {
+    participants.libraries.iter().map(|(name, plugin)| (name.clone(), Library::from(plugin))).collect()
 }
 
 impl PlanFile {
@@ -102,30 +134,72 @@ impl PlanFile {
         Duration::try_from_secs_f64(self.timeout_seconds).unwrap_or(Duration::MAX)
     }
 
-    /// Only what is the same, and may still be loaded, may be gone on with: otherwise the rows of one run would not belong
-    /// together.
-    pub(super) fn check_unchanged(&self, plan: &Plan, context: &Context) -> Result<(), Problem> {
-        let changed = |what: String| {
-            Problem::new(Exit::Invalid, format!("run {} cannot be resumed: {what}", self.matrix.run))
-                .with_remedy("crossrun compare, as a new run")
-        };
+    /// The backend that takes part as `name`, as the command line names it.
+    pub(super) fn named(&self, name: &str) -> String {
+        let from_file = self.backends.get(name).filter(|backend| backend.from_file);
+        from_file
+            .map_or_else(|| name.to_owned(), |backend| format!("{name}={}", backend.library.file().display()))
+    }
+
+    /// The options that decide which plugins may be loaded.
+    pub(super) fn guards(&self) -> Guards {
+        let locked_by = self.libraries.values().find_map(|library| library.locked_by.as_ref());
+        Guards { allow_untrusted: self.allow_untrusted, locked_by: locked_by.map(Into::into) }
+    }
+
+    /// Who takes part. Only what is the same, and may still be loaded, may be gone on with: otherwise the rows of one run
+    /// would not belong together.
+    pub(super) fn participants(&self, plan: &Plan, context: &Context) -> Result<Participants, Problem> {
         if plan.hash() != self.plan_hash {
-            return Err(changed("this crossrun would run it in another order".into()));
+            return Err(self.changed("this crossrun would run it in another order"));
         }
-        let machine = SystemProfile::collect();
-        if machine != self.machine {
-            return Err(changed("it was begun on another machine, or this one was changed".into()));
+        if SystemProfile::collect() != self.machine {
+            return Err(self.changed("it was begun on another machine, or this one was changed"));
         }
-        let libraries = self.backends.values().map(|part| &part.library).chain(self.libraries.values());
-        for library @ Library { path, sha256, .. } in libraries {
-            context.check_recorded(library)?;
-            match inspect::sha256_of(Path::new(path)) {
-                Ok(now) if now == *sha256 => {}
-                Ok(_) => return Err(changed(format!("{path} is another file now"))),
-                Err(error) => return Err(changed(format!("{path}: {error}"))),
-            }
+        let plugin = |library: &Library| context.recorded(library)?.map_err(|why| self.changed(&why));
+        let backend = |(name, backend): (&String, &RecordedBackend)| {
+            let participant = Participant { plugin: plugin(&backend.library)?, from_file: backend.from_file };
+            Ok((name.clone(), participant))
+        };
+        let library = |(name, library): (&String, &Library)| Ok((name.clone(), plugin(library)?));
+        Ok(Participants {
+            backends: self.backends.iter().map(backend).collect::<Result<_, Problem>>()?,
+            libraries: self.libraries.iter().map(library).collect::<Result<_, Problem>>()?,
+        })
+    }
+
+    fn changed(&self, what: &str) -> Problem {
+        Problem::new(Exit::Invalid, format!("run {} cannot be resumed: {what}", self.matrix.run))
+            .with_remedy("crossrun compare, as a new run")
+    }
+
+    /// What all trials of the run have in common.
+    pub(super) fn conditions(
+        &self,
+        participants: &Participants,
+        context: &Context,
+        folders: &Folders,
+        locked: bool,
+    ) -> Conditions {
+        let command = RunCommand {
+            participants: participants.clone(),
+            timeout: self.timeout(),
+            limits: self.limits,
+            cores: None,
+            guards: self.guards(),
+            output_dir: None,
+            isolation: None,
+            plugin_folders: None,
+        };
+        Conditions {
+            participants: participants.clone(),
+            system_profile: self.machine.clone(),
+            isolation: Isolation::Process,
+            locked,
+            cores: context.cores(),
+            log_dir: folders.log_dir.clone(),
+            command: Box::new(move |trial| command.of(trial)),
         }
-        Ok(())
     }
 }
 

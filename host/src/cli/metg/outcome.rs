@@ -6,9 +6,9 @@ use serde_json::json;
 
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
-use crate::compare::granularity::model::{Outcome, Sweeps};
+use crate::compare::granularity::model::{SweepOutcome, Sweeps};
 use crate::compare::granularity::sweeps;
-use crate::compare::model::SampleStatus;
+use crate::compare::model::Status;
 use crate::record::writer::TRIALS;
 use crate::report::granularity;
 
@@ -39,14 +39,14 @@ pub(super) fn report(folder: &Path, command: &str, ui: &mut Ui) -> Result<Exit, 
 /// The worst of what happened, in the order 5, 4, 6. A bound is a finding and no failure.
 fn exit(sweeps: &Sweeps) -> Exit {
     let outcomes = || sweeps.rows.iter().flat_map(|row| &row.blocks).map(|block| &block.outcome);
-    let failed = |wanted: SampleStatus| {
-        outcomes().any(|outcome| matches!(outcome, Outcome::Failed { status, .. } if *status == wanted))
+    let failed = |wanted: Status| {
+        outcomes().any(|outcome| matches!(outcome, SweepOutcome::Failed { status, .. } if *status == wanted))
     };
     match () {
-        () if failed(SampleStatus::Wrong) => Exit::WrongAnswer,
-        () if failed(SampleStatus::Failed) => Exit::TrialFailed,
-        () if failed(SampleStatus::Invalid) => Exit::Invalid,
-        () if outcomes().any(|outcome| matches!(outcome, Outcome::Invalid { .. })) => Exit::Invalid,
+        () if failed(Status::Wrong) => Exit::WrongAnswer,
+        () if failed(Status::Failed) => Exit::TrialFailed,
+        () if failed(Status::Invalid) => Exit::Invalid,
+        () if outcomes().any(|outcome| matches!(outcome, SweepOutcome::Invalid { .. })) => Exit::Invalid,
         () => Exit::Done,
     }
 }

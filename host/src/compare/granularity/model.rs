@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use crate::compare::model::{RatioInterval, SampleStatus, Source};
+use crate::compare::model::{RatioInterval, Source, Status};
 use crate::metg::Value;
 use crate::record::{Library, SystemProfile};
 
@@ -60,7 +60,7 @@ pub(crate) struct Block {
     /// Seconds of one iteration of the kernel, by the serial reference of this block.
     pub seconds_per_iteration: f64,
     /// What it came to.
-    pub outcome: Outcome,
+    pub outcome: SweepOutcome,
     /// Seconds of a core that a task cost beside its kernel.
     pub floor: Option<f64>,
     /// Its points, in the order in which they were run.
@@ -71,8 +71,8 @@ impl Block {
     /// Its value or bound, if it has one.
     pub(crate) fn value(&self) -> Option<Value> {
         match self.outcome {
-            Outcome::Value { value } => Some(value),
-            Outcome::Invalid { .. } | Outcome::Failed { .. } => None,
+            SweepOutcome::Value { value } => Some(value),
+            SweepOutcome::Invalid { .. } | SweepOutcome::Failed { .. } => None,
         }
     }
 }
@@ -80,7 +80,7 @@ impl Block {
 /// What a sweep came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
-pub(crate) enum Outcome {
+pub(crate) enum SweepOutcome {
     /// A value, or a bound.
     Value {
         /// Seconds of a kernel.
@@ -96,7 +96,7 @@ pub(crate) enum Outcome {
     /// A point has no verified answer.
     Failed {
         /// How it ended.
-        status: SampleStatus,
+        status: Status,
         /// In which phase.
         phase: String,
         /// Why, in one line.
@@ -112,7 +112,7 @@ pub(crate) struct Point {
     /// Where its record stands.
     pub source: Source,
     /// How it ended.
-    pub status: SampleStatus,
+    pub status: Status,
     /// Iterations of the kernel in a task.
     pub iterations: Option<u64>,
     /// Seconds of a task's kernel.

@@ -6,7 +6,12 @@ use serde_json::json;
 
 use super::*;
 use crate::compare::model::Source;
-use crate::record::{Conclusion, Conditions, Failure, Library, Observation, TrialRecord};
+use crate::plan::{BackendChoice, Cell};
+use crate::record::Library;
+use crate::record::trial::examples;
+use crate::run::outcome::Outcome;
+use crate::run::session::{CallError, Fault};
+use crate::run::trial::{TrialResult, TrialSpec};
 
 /// Seconds of an iteration.
 const EACH: f64 = 1e-9;
@@ -17,12 +22,12 @@ struct Example {
     iterations: u64,
     /// A core's seconds for a task beside its kernel.
     overhead: f64,
-    conclusion: Conclusion,
+    outcome: Outcome,
 }
 
 impl Example {
     fn new(backend: &'static str, block: u32, iterations: u64, overhead: f64) -> Self {
-        Self { backend, block, iterations, overhead, conclusion: Conclusion::Verified }
+        Self { backend, block, iterations, overhead, outcome: Outcome::Verified }
     }
 
     fn input(self) -> Input {
@@ -30,36 +35,31 @@ impl Example {
         spec.total_items = 1000;
         spec.extra.insert("iters".into(), self.iterations.into());
         let kernel_seconds = self.iterations as f64 * EACH;
-        let conditions = Conditions {
-            backend: self.backend.into(),
-            run_id: format!("run/pipeline/iters={}", self.iterations),
-            spec,
-            data_seed: 7,
-            block: Some(self.block),
-            nodes: 1,
-            kind: Kind::Measured,
-            started: UNIX_EPOCH,
-            plugin: Some(Library::new("plugins/lib.so".as_ref(), "ab")),
-            workload_library: None,
-            system_profile: SystemProfile::default(),
-            command: "crossrun run".into(),
-            isolation: "process".into(),
-            locked: true,
-            cores: Some(vec![0, 1]),
-            metg: Some(Granularity { seconds_per_iteration: EACH, kernel_seconds }),
-            log: None,
-        };
         let answer = Answer { count: 500, checksum: "00".into(), latency: None, waiting_seconds: None };
-        let failure = Failure { phase: "run".into(), kind: "".into(), message: "".into(), remedy: None };
-        let observation = Observation {
-            actual: Some(answer.clone()),
-            expected: Some(answer),
-            duration_seconds: Some(1000.0 * (kernel_seconds + self.overhead) / 2.0),
-            conclusion: self.conclusion,
-            ..Observation::failed(failure)
+        let seconds = 1000.0 * (kernel_seconds + self.overhead) / 2.0;
+        let example = examples::Example {
+            trial: TrialSpec {
+                granularity: Some(Granularity { seconds_per_iteration: EACH, kernel_seconds }),
+                block: Some(self.block),
+                cell: Cell {
+                    point: String::new(),
+                    run_id: format!("run/pipeline/iters={}", self.iterations),
+                    spec,
+                },
+                backend: BackendChoice::new(self.backend),
+                ..examples::example(Outcome::Verified).trial
+            },
+            result: TrialResult {
+                actual: Some(answer.clone()),
+                expected: Some(answer),
+                finished: Some(examples::finished(seconds)),
+                ..TrialResult::new(UNIX_EPOCH, self.outcome)
+            },
+            plugin: Some(Library::new("plugins/lib.so".as_ref(), "ab")),
+            system_profile: SystemProfile::default(),
+            ..examples::example(Outcome::Verified)
         };
-        let source = Source { file: "trials.jsonl".into(), line: 1 };
-        Input::trial(source, TrialRecord::new(&conditions, observation))
+        Input::trial(Source { file: "trials.jsonl".into(), line: 1 }, example.record())
     }
 }
 
@@ -86,24 +86,22 @@ fn a_backend_has_the_value_of_its_blocks_and_the_fastest_comes_first() {
 
 #[test]
 fn a_block_with_a_wrong_answer_or_a_failure_has_no_value_and_says_why() {
-    let failure = Failure {
-        phase: "run".into(),
-        kind: "crashed".into(),
-        message: "it died".into(),
+    let failure = CallError {
         remedy: Some("crossrun run".into()),
+        ..examples::error("run", Fault::Crashed, "it died")
     };
-    for (conclusion, status) in [
-        (Conclusion::Wrong("499".into()), SampleStatus::Wrong),
-        (Conclusion::Invalid("a claim".into()), SampleStatus::Invalid),
-        (Conclusion::Failed(failure), SampleStatus::Failed),
+    for (outcome, status) in [
+        (Outcome::Wrong(examples::error("judge", Fault::WrongAnswer, "499")), Status::Wrong),
+        (Outcome::Invalid(examples::error("judge", Fault::InvalidMeasurement, "a claim")), Status::Invalid),
+        (Outcome::Failed(failure), Status::Failed),
     ] {
         let mut inputs: Vec<_> = (0..3).flat_map(|block| sweep("one", block, 1e-6)).collect();
-        inputs[5] = Example { conclusion, ..Example::new("one", 0, 1 << 5, 1e-6) }.input();
+        inputs[5] = Example { outcome, ..Example::new("one", 0, 1 << 5, 1e-6) }.input();
         let sweeps = sweeps(&inputs);
         let row = &sweeps.rows[0];
         assert_eq!((row.blocks_with_value, row.blocks.len()), (2, 3));
         assert!(
-            matches!(&row.blocks[0].outcome, Outcome::Failed { status: it, .. } if *it == status),
+            matches!(&row.blocks[0].outcome, SweepOutcome::Failed { status: it, .. } if *it == status),
             "{:?}",
             row.blocks[0].outcome
         );
@@ -119,7 +117,7 @@ fn more_than_the_cores_can_do_is_no_value() {
         .chain([Example::new("liar", 0, 1 << 20, -0.2 * EACH * f64::from(1 << 20)).input()])
         .collect();
     let sweeps = sweeps(&inputs);
-    assert!(matches!(sweeps.rows[0].blocks[0].outcome, Outcome::Invalid { .. }));
+    assert!(matches!(sweeps.rows[0].blocks[0].outcome, SweepOutcome::Invalid { .. }));
     assert_eq!(sweeps.rows[0].value, None);
 }
 

@@ -8,7 +8,7 @@ fn with_other_b(change: fn(&mut Example)) -> Vec<Input> {
     recorded(
         examples
             .into_iter()
-            .map(|example| if example.conditions.backend == "b" { example.with(change) } else { example }),
+            .map(|example| if example.trial.backend.name == "b" { example.with(change) } else { example }),
     )
 }
 
@@ -22,7 +22,7 @@ fn insisted(inputs: &[Input]) -> [Row; 2] {
 
 #[test]
 fn another_machine_is_shown_and_never_gets_a_ratio() {
-    let inputs = with_other_b(|example| example.conditions.system_profile.hostname = Some("other".into()));
+    let inputs = with_other_b(|example| example.system_profile.hostname = Some("other".into()));
     for row in insisted(&inputs) {
         assert_eq!((row.ratio, row.no_ratio), (None, Some(NoRatio::Incomparable)));
         assert_eq!(row.incomparable, [Incomparable::Machine { keys: vec!["hostname".into()] }]);
@@ -35,7 +35,7 @@ fn another_machine_is_shown_and_never_gets_a_ratio() {
 
 #[test]
 fn a_debug_build_is_compared_with_a_release_build_only_if_the_user_insists() {
-    let inputs = with_other_b(|example| example.conditions.plugin = Some(library("b", false)));
+    let inputs = with_other_b(|example| example.plugin = Some(library("b", false)));
     let [refused, insisted] = insisted(&inputs);
     assert_eq!((refused.ratio, refused.no_ratio), (None, Some(NoRatio::Incomparable)));
     assert!(insisted.ratio.is_some() && insisted.no_ratio.is_none());
@@ -52,8 +52,8 @@ fn a_debug_build_is_compared_with_a_release_build_only_if_the_user_insists() {
 fn two_debug_builds_are_compared_and_flagged() {
     let debug = blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]).into_iter().map(|example| {
         example.with(|example| {
-            let name = example.conditions.backend.clone();
-            example.conditions.plugin = Some(library(&name, false));
+            let name = example.trial.backend.name.clone();
+            example.plugin = Some(library(&name, false));
         })
     });
     let comparison = standard(debug);
@@ -63,7 +63,7 @@ fn two_debug_builds_are_compared_and_flagged() {
 
 #[test]
 fn work_from_another_library_is_compared_only_if_the_user_insists() {
-    let inputs = with_other_b(|example| example.conditions.workload_library = Some(library("other", true)));
+    let inputs = with_other_b(|example| example.workload_library = Some(library("other", true)));
     let [refused, insisted] = insisted(&inputs);
     assert_eq!((refused.ratio, refused.no_ratio), (None, Some(NoRatio::Incomparable)));
     assert_eq!(refused.incomparable, [Incomparable::WorkloadLibrary]);
@@ -73,7 +73,7 @@ fn work_from_another_library_is_compared_only_if_the_user_insists() {
 
 #[test]
 fn another_seed_is_another_configuration() {
-    let inputs = with_other_b(|example| example.conditions.spec.seed = 43);
+    let inputs = with_other_b(|example| example.trial.cell.spec.seed = 43);
     for row in insisted(&inputs) {
         assert_eq!((row.ratio, row.no_ratio), (None, Some(NoRatio::Incomparable)));
         assert_eq!(row.incomparable, [Incomparable::Configuration { keys: vec!["seed".into()] }]);

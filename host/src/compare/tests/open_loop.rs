@@ -9,7 +9,7 @@ fn an_open_loop_is_compared_by_its_latency_and_not_by_how_long_its_schedule_is()
         (0..7).map(move |block| {
             example(backend, "open_loop", block, 1.0).with(|example| {
                 let latency = latency::examples::latency(count, [1.0, p95 + f64::from(block) / 100.0, 9.0]);
-                example.observation.actual.as_mut().unwrap().latency = Some(latency);
+                example.result.actual.as_mut().unwrap().latency = Some(latency);
             })
         })
     };
@@ -32,7 +32,7 @@ fn a_percentile_stands_only_where_every_trial_that_counts_has_the_items_for_it()
         (0..).zip(counts).map(|(block, count)| {
             example("a", "open_loop", block, 1.0).with(|example| {
                 let latency = latency::examples::latency(count, [1.0 + f64::from(block), 4.0, 9.0]);
-                example.observation.actual.as_mut().unwrap().latency = Some(latency);
+                example.result.actual.as_mut().unwrap().latency = Some(latency);
             })
         })
     };
@@ -56,8 +56,9 @@ fn an_invalid_open_loop_makes_no_figure() {
     let invalid = example("a", "open_loop", 0, 1.0).with(|example| {
         let mut latency = latency::examples::latency(700, [1.0, 4.0, 9.0]);
         latency.lag = latency.scheduled.clone();
-        example.observation.actual.as_mut().unwrap().latency = Some(latency);
-        example.observation.conclusion = Conclusion::Invalid("the source was late by itself".into());
+        example.result.actual.as_mut().unwrap().latency = Some(latency);
+        example.result.outcome =
+            Outcome::Invalid(error("judge", Fault::LateSource, "the source was late by itself"));
     });
     let comparison = standard([invalid]);
     let row = row(&comparison, "a");

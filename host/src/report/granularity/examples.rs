@@ -3,7 +3,7 @@
 use serde_json::Map;
 
 use crate::compare::granularity::model::*;
-use crate::compare::model::{RatioInterval, SampleStatus, Source};
+use crate::compare::model::{RatioInterval, Source, Status};
 use crate::metg::Value;
 use crate::record::{Library, SystemProfile};
 
@@ -18,7 +18,7 @@ pub(in crate::report) fn row(backend: &str, floor: f64) -> Row {
     let block = |block| Block {
         block,
         seconds_per_iteration: EACH,
-        outcome: Outcome::Value { value: Value::At { seconds: floor } },
+        outcome: SweepOutcome::Value { value: Value::At { seconds: floor } },
         floor: Some(floor),
         points: points.clone(),
     };
@@ -48,7 +48,7 @@ fn point(rung: u32, floor: f64) -> Point {
     let tasks = ((0.8 / (kernel_seconds + floor)) as u64).max(16);
     Point {
         source: Source { file: "results/run/trials.jsonl".into(), line: u64::from(rung) + 1 },
-        status: SampleStatus::Verified,
+        status: Status::Verified,
         iterations: Some(1 << rung),
         kernel_seconds,
         tasks,
@@ -80,7 +80,7 @@ pub(in crate::report) fn several() -> Sweeps {
     bounded.value = Some(Value::Above { seconds: 0.5 });
     bounded.interval = None;
     for block in &mut bounded.blocks {
-        block.outcome = Outcome::Value { value: Value::Above { seconds: 0.5 } };
+        block.outcome = SweepOutcome::Value { value: Value::Above { seconds: 0.5 } };
     }
     let mut failing = row("epsilon", 1e-4);
     failing.blocks_with_value = 0;
@@ -89,10 +89,10 @@ pub(in crate::report) fn several() -> Sweeps {
     for block in &mut failing.blocks {
         block.points.truncate(1);
         let point = &mut block.points[0];
-        (point.status, point.seconds, point.efficiency) = (SampleStatus::Failed, None, None);
+        (point.status, point.seconds, point.efficiency) = (Status::Failed, None, None);
         block.floor = None;
-        block.outcome = Outcome::Failed {
-            status: SampleStatus::Failed,
+        block.outcome = SweepOutcome::Failed {
+            status: Status::Failed,
             phase: "run".into(),
             message: "the worker was ended by SIGSEGV".into(),
             remedy: Some("crossrun run --isolation none".into()),
@@ -100,7 +100,7 @@ pub(in crate::report) fn several() -> Sweeps {
     }
     let mut invalid = row("gamma", 5.4e-3);
     invalid.blocks_with_value = BLOCKS - 1;
-    invalid.blocks[3].outcome = Outcome::Invalid { kernel_seconds: 0.033, efficiency: 1.21 };
+    invalid.blocks[3].outcome = SweepOutcome::Invalid { kernel_seconds: 0.033, efficiency: 1.21 };
     Sweeps {
         version: VERSION,
         target: 0.5,
@@ -122,8 +122,8 @@ pub(in crate::report) fn hostile() -> Sweeps {
     for row in &mut sweeps.rows {
         row.backend = harm.into();
         for block in &mut row.blocks {
-            block.outcome = Outcome::Failed {
-                status: SampleStatus::Wrong,
+            block.outcome = SweepOutcome::Failed {
+                status: Status::Wrong,
                 phase: harm.into(),
                 message: harm.repeat(20),
                 remedy: Some(harm.into()),

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::compare::granularity::model::{Block, Outcome, Row, Sweeps};
-use crate::compare::model::SampleStatus;
+use crate::compare::granularity::model::{Block, Row, SweepOutcome, Sweeps};
+use crate::compare::model::Status;
 use crate::metg::Value;
 use crate::report::figure;
 use crate::report::words::{NONE, Tone, line};
@@ -51,16 +51,15 @@ pub(in crate::report) fn value(value: Value) -> String {
 /// Whether the guards held; else the gravest that did not, in a few words.
 fn guards(row: &Row) -> (String, Tone) {
     let told = |words: &str, tone| (words.to_owned(), tone);
-    let failed = |wanted: SampleStatus| {
-        let is =
-            |block: &Block| matches!(&block.outcome, Outcome::Failed { status, .. } if *status == wanted);
+    let failed = |wanted: Status| {
+        let is = |block: &Block| matches!(&block.outcome, SweepOutcome::Failed { status, .. } if *status == wanted);
         row.blocks.iter().any(is)
     };
-    let invalid = row.blocks.iter().any(|block| matches!(block.outcome, Outcome::Invalid { .. }));
+    let invalid = row.blocks.iter().any(|block| matches!(block.outcome, SweepOutcome::Invalid { .. }));
     match row.value {
-        _ if failed(SampleStatus::Wrong) => told("wrong answer", Tone::Bad),
-        _ if failed(SampleStatus::Failed) || failed(SampleStatus::Unverified) => told("failed", Tone::Bad),
-        _ if failed(SampleStatus::Invalid) => told("invalid", Tone::Bad),
+        _ if failed(Status::Wrong) => told("wrong answer", Tone::Bad),
+        _ if failed(Status::Failed) || failed(Status::Unverified) => told("failed", Tone::Bad),
+        _ if failed(Status::Invalid) => told("invalid", Tone::Bad),
         _ if invalid => told("too efficient", Tone::Bad),
         Some(Value::At { .. }) => told("held", Tone::Good),
         Some(Value::Above { .. }) => told("never coarse enough", Tone::Unsure),
@@ -91,19 +90,19 @@ pub(in crate::report) fn failures_of(row: &Row) -> Vec<String> {
     reasons.into_iter().map(told).collect()
 }
 
-fn reason(outcome: &Outcome) -> Option<String> {
+fn reason(outcome: &SweepOutcome) -> Option<String> {
     match outcome {
-        Outcome::Value { .. } => None,
-        Outcome::Invalid { kernel_seconds, efficiency } => Some(format!(
+        SweepOutcome::Value { .. } => None,
+        SweepOutcome::Invalid { kernel_seconds, efficiency } => Some(format!(
             "{} of the cores' time would be in kernels of {}: more cores worked than may, or the reference was slow",
             figure::percent(*efficiency),
             figure::duration(*kernel_seconds),
         )),
-        Outcome::Failed { status, phase, message, remedy } => {
+        SweepOutcome::Failed { status, phase, message, remedy } => {
             let what = match status {
-                SampleStatus::Wrong => "wrong answer",
-                SampleStatus::Invalid => "invalid measurement",
-                SampleStatus::Verified | SampleStatus::Unverified | SampleStatus::Failed => "failed",
+                Status::Wrong => "wrong answer",
+                Status::Invalid => "invalid measurement",
+                Status::Verified | Status::Unverified | Status::Failed => "failed",
             };
             let remedy =
                 remedy.as_ref().map_or_else(String::new, |remedy| format!("; try: {}", line(remedy, 300)));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::layout::{Layout, Placed};
-use crate::compare::model::{NoInterval, NoRatio, Ratio, Row, Sample, SampleStatus, Spread, Withheld};
+use crate::compare::model::{NoInterval, NoRatio, Ratio, Row, Sample, Spread, Status, Withheld};
 use crate::report::{figure, words};
 
 /// All of it.
@@ -127,7 +127,7 @@ fn backing(placed: &Placed<'_>, cell: usize, row: &Row, file_is_known: bool) -> 
         log: row.samples.iter().find_map(|sample| sample.log.as_ref()).map(|log| words::line(log, 300)),
         in_one_file: file.is_some(),
         file: file.filter(|_| !file_is_known).map(|file| words::line(file, 300)),
-        answers: row.samples.iter().any(|sample| sample.status != SampleStatus::Verified),
+        answers: row.samples.iter().any(|sample| sample.status != Status::Verified),
         varying_commands: samples.iter().any(|trial| !trial.command.is_empty()),
         day: one_prefix(&mut samples, |trial| &mut trial.started),
         option: one_prefix(&mut samples, |trial| &mut trial.command),
@@ -228,24 +228,14 @@ fn trial(sample: &Sample, one_file: bool, command: Option<&str>) -> Trial {
         block: block.map_or_else(|| words::NONE.into(), |block| block.to_string()),
         started: moment(timestamp),
         duration: duration.map_or_else(|| words::NONE.into(), figure::duration),
-        status: status_word(*status),
-        bad: !matches!(status, SampleStatus::Verified | SampleStatus::Unverified),
+        status: status.word(),
+        bad: !status.has_figures(),
         record: if one_file {
             line.to_string()
         } else {
             format!("{}:{line}", words::line(&source.file, 300))
         },
         command: difference(command, sample.command.as_deref()),
-    }
-}
-
-pub(super) fn status_word(status: SampleStatus) -> &'static str {
-    match status {
-        SampleStatus::Verified => "verified",
-        SampleStatus::Unverified => "unverified",
-        SampleStatus::Wrong => "wrong",
-        SampleStatus::Invalid => "invalid",
-        SampleStatus::Failed => "failed",
     }
 }
 

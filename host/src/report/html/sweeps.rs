@@ -9,7 +9,7 @@ use super::chart::{Label, Mark};
 use super::setting::Setting;
 use super::{ReportError, environment};
 use crate::compare::granularity::model::{Block, Point, Row, Sweeps};
-use crate::compare::model::SampleStatus;
+use crate::compare::model::Status;
 use crate::report::axis::{Axis, Scale};
 use crate::report::granularity::{Line, failures, failures_of, of_cores, value};
 use crate::report::words::{self, NONE};
@@ -210,8 +210,8 @@ fn point_line(point: &Point) -> PointLine {
         tasks: figure::count(point.tasks),
         seconds: point.seconds.map_or_else(|| NONE.into(), figure::duration),
         efficiency: point.efficiency.map_or_else(|| NONE.into(), figure::percent),
-        status: super::evidence::status_word(point.status),
-        bad: point.status != SampleStatus::Verified,
+        status: point.status.word(),
+        bad: point.status != Status::Verified,
         record: format!("{}:{}", words::line(&point.source.file, 200), point.source.line),
         command: point.command.as_ref().map_or_else(String::new, |command| line(command, 1000)),
     }

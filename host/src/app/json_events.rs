@@ -1,0 +1,72 @@
+//! What is going on, as lines of JSON on standard output.
+
+use serde_json::{Value, json};
+
+use super::progress::efficiency;
+use super::ui::Ui;
+use crate::plan::Purpose;
+use crate::run::event::Event;
+use crate::run::trial::{TrialResult, TrialSpec};
+use crate::text::printable;
+
+/// Prints events as JSON, one a line, where JSON was asked for.
+pub(crate) struct JsonEvents {
+    /// How many measured trials there are, and how many are done.
+    trials: usize,
+    done: usize,
+}
+
+impl JsonEvents {
+    /// Of a schedule of `trials` measured trials, of which `done` were done before; nobody knows how many sweeps have.
+    pub(crate) fn new(trials: usize, done: usize) -> Self {
+        Self { trials, done }
+    }
+
+    /// Prints what happened.
+    pub(crate) fn note(&mut self, event: &Event<'_>, ui: &mut Ui) {
+        if !ui.json() {
+            return;
+        }
+        if let Some(line) = self.line(event) {
+            ui.result(&line.to_string());
+        }
+    }
+
+    fn line(&mut self, event: &Event<'_>) -> Option<Value> {
+        Some(match event {
+            Event::MachineChecked(session, canary) => {
+                json!({"event": "canary", "backend": session.backend.name, "canary": canary})
+            }
+            Event::ReferenceTimed(block, seconds) => {
+                json!({"event": "reference", "block": block.index, "seconds_per_iteration": seconds})
+            }
+            Event::PutOff(session, why) => {
+                json!({"event": "put_off", "backend": session.backend.name, "reason": why})
+            }
+            Event::Finished(trial, result) if trial.purpose == Purpose::Measured => {
+                self.done += 1;
+                self.trial(trial, result)
+            }
+            _ => return None,
+        })
+    }
+
+    fn trial(&self, trial: &TrialSpec, result: &TrialResult) -> Value {
+        let mut line = json!({
+            "event": "trial", "block": trial.block, "backend": trial.backend.name,
+            "status": result.outcome.status(), "duration_seconds": result.seconds(),
+            "failure": result.outcome.error().map(|error| printable(&error.message)),
+        });
+        let more = match trial.granularity {
+            None => json!({"point": trial.cell.point, "done": self.done, "trials": self.trials}),
+            Some(granularity) => json!({
+                "kernel_seconds": granularity.kernel_seconds, "tasks": trial.cell.spec.total_items,
+                "efficiency": efficiency(trial, result),
+            }),
+        };
+        if let (Value::Object(line), Value::Object(more)) = (&mut line, more) {
+            line.extend(more);
+        }
+        line
+    }
+}

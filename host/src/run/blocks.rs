@@ -1,0 +1,172 @@
+//! The schedule of a comparison: blocks, sessions, warm-ups and measured trials in their order, one engine alive at a time.
+
+use std::collections::VecDeque;
+
+use super::engine::Engine;
+use super::event::{Event, Sink, Stopped};
+use super::executor::Executor;
+use super::machine_check::{self, MAX_DELAYS};
+use super::outcome::Outcome;
+use super::session::Fault;
+use super::trial::{TrialResult, TrialSpec};
+use crate::plan::{Block, Cell, Purpose, Session};
+use plugin_api::WorkloadSpec;
+
+impl Executor {
+    /// Runs `blocks` in their order, and tells everything that happens.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the user interrupts, or the sink cannot go on.
+    pub(crate) fn blocks<E>(&mut self, blocks: &[Block], sink: Sink<'_, E>) -> Result<(), Stopped<E>> {
+        for block in blocks {
+            // What must come out is computed first: no oracle may run between the check of the machine and the engine.
+            let prepare = |executor: &mut Self, session: &Session| executor.prepare(block, session);
+            self.in_turn(block, sink, prepare, |executor, session, notes, sink| {
+                executor.session(block, session, notes, sink)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Runs the sessions of a block in their order: `prepare`, a check of the machine, and `run`, which is given what is to
+    /// be noted of the session. One that meets a noisy machine is put off to the end of its block.
+    pub(super) fn in_turn<E>(
+        &mut self,
+        block: &Block,
+        sink: Sink<'_, E>,
+        prepare: impl Fn(&mut Self, &Session),
+        mut run: impl FnMut(&mut Self, &Session, &[String], Sink<'_, E>) -> Result<(), Stopped<E>>,
+    ) -> Result<(), Stopped<E>> {
+        let mut queue: VecDeque<_> = block.sessions.iter().map(|session| (session, 0)).collect();
+        while let Some((session, put_off)) = queue.pop_front() {
+            prepare(self, session);
+            match self.noise(session, sink)? {
+                Some(why) if put_off < MAX_DELAYS => {
+                    sink(&Event::PutOff(session, why)).map_err(Stopped::Sink)?;
+                    queue.push_back((session, put_off + 1));
+                }
+                noise => run(self, session, &machine_check::notes(put_off, noise.is_some()), sink)?,
+            }
+            if self.is_interrupted() {
+                return Err(Stopped::Interrupted);
+            }
+        }
+        Ok(())
+    }
+
+    /// What makes the machine noisy before a session, if anything does.
+    fn noise<E>(&mut self, session: &Session, sink: Sink<'_, E>) -> Result<Option<String>, Stopped<E>> {
+        let Some(canary) = self.check_machine(session) else { return Ok(None) };
+        sink(&Event::MachineChecked(session, canary)).map_err(Stopped::Sink)?;
+        Ok(self.machine.noise(canary))
+    }
+
+    /// Computes what must come out of the measured trials of a session and of its first warm-ups. A failure shows when the
+    /// trial is due.
+    fn prepare(&mut self, block: &Block, session: &Session) {
+        for cell in &session.cells {
+            let warm_ups = (0..self.setting.warm_up.fewest()).map(|warm_up| block.warm_up_seed(warm_up));
+            for seed in std::iter::once(block.data_seed).chain(warm_ups) {
+                if self.expect(&WorkloadSpec { seed, ..cell.spec.clone() }).is_err() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Runs the cells of a session; `notes` go to its first trial.
+    fn session<E>(
+        &mut self,
+        block: &Block,
+        session: &Session,
+        notes: &[String],
+        sink: Sink<'_, E>,
+    ) -> Result<(), Stopped<E>> {
+        let mut engine = None;
+        let last = session.cells.len().saturating_sub(1);
+        for (number, cell) in session.cells.iter().enumerate() {
+            let mut trial = TrialSpec::of_block(block, session, cell);
+            let opened = match engine.take().filter(Engine::is_usable) {
+                Some(engine) => Ok(engine),
+                None => self.start(&trial, sink),
+            };
+            let (mut result, opened) = match opened {
+                Ok(mut opened) => (self.cell(block, &mut trial, &mut opened, sink)?, Some(opened)),
+                Err(result) => (*result, None),
+            };
+            engine = opened;
+            if number == 0 {
+                result.warnings.extend_from_slice(notes);
+            }
+            let over = number == last || !engine.as_ref().is_some_and(Engine::is_usable);
+            if let Some(engine) = engine.take_if(|_| over) {
+                // How the engine stopped belongs to the last trial that it ran.
+                result.close(engine.close(&mut |event| drop(sink(event))));
+            }
+            finish(&trial, &result, sink)?;
+        }
+        Ok(())
+    }
+
+    /// Loads the backend of `trial`, and starts its engine.
+    pub(super) fn start<E>(&self, trial: &TrialSpec, sink: Sink<'_, E>) -> Result<Engine, Box<TrialResult>> {
+        match self.load(&trial.backend.name) {
+            Ok(backend) => self.open(backend, trial, sink),
+            Err(error) => Err(Box::new(TrialResult::failed(error))),
+        }
+    }
+
+    /// Warms up, and measures. A failed warm-up is the cell's row, with the warm-up's data: what would follow it would not be
+    /// what was asked for.
+    fn cell<E>(
+        &mut self,
+        block: &Block,
+        trial: &mut TrialSpec,
+        engine: &mut Engine,
+        sink: Sink<'_, E>,
+    ) -> Result<TrialResult, Stopped<E>> {
+        let mut durations = Vec::new();
+        for number in 0.. {
+            if self.setting.warm_up.is_over(&durations) {
+                break;
+            }
+            let (purpose, data_seed) = (Purpose::WarmUp(number), block.warm_up_seed(number));
+            let warm_up = TrialSpec { purpose, data_seed, ..trial.clone() };
+            let result = self.run(&warm_up, engine, sink)?;
+            let Some(duration) = result.seconds() else {
+                trial.data_seed = data_seed;
+                return Ok(result);
+            };
+            durations.push(duration);
+            finish(&warm_up, &result, sink)?;
+        }
+        self.run(trial, engine, sink)
+    }
+}
+
+impl TrialSpec {
+    /// The measured trial of a cell in a session of a block.
+    pub(super) fn of_block(block: &Block, session: &Session, cell: &Cell) -> Self {
+        Self {
+            backend: session.backend.clone(),
+            cell: cell.clone(),
+            nodes: session.nodes,
+            block: Some(block.index),
+            purpose: Purpose::Measured,
+            data_seed: block.data_seed,
+            granularity: None,
+        }
+    }
+}
+
+/// Tells that a trial is over, unless the user interrupted it.
+pub(super) fn finish<E>(
+    trial: &TrialSpec,
+    result: &TrialResult,
+    sink: Sink<'_, E>,
+) -> Result<(), Stopped<E>> {
+    if matches!(&result.outcome, Outcome::Failed(error) if error.fault == Fault::Interrupted) {
+        return Err(Stopped::Interrupted);
+    }
+    sink(&Event::Finished(trial, result)).map_err(Stopped::Sink)
+}

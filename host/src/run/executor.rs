@@ -1,0 +1,303 @@
+//! Runs trials: the one place that does, whatever schedule asks for them. It has the judges, what must come out, and how
+//! fast the machine usually is. It prints nothing and writes no record: it tells events, and returns results, failures
+//! included.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use plugin_api::workload::Outcome as Answer;
+use plugin_api::{Session, WorkloadSpec};
+
+use super::backend::Backend;
+use super::engine::{Engine, RunRequest};
+use super::event::{Event, Forward, Phase, Sink, Stopped};
+use super::judge::{self, Judge};
+use super::machine_check::MachineCheck;
+use super::outcome::Outcome;
+use super::participants::Participants;
+use super::session::{CallError, Deaf, Fault, Launch, WorkerSession};
+use super::trial::{Phases, TrialResult, TrialSpec};
+use crate::plan;
+use crate::stats::WarmUp;
+use crate::worker::liar::{Lie, NAME};
+use crate::worker::protocol::{Canary, Folders, LibraryFile};
+
+/// With what trials are run, and where.
+pub(crate) struct Setting {
+    /// How workers are started.
+    pub launch: Launch,
+    /// Who takes part, and in what.
+    pub participants: Participants,
+    /// Where plugins may write.
+    pub folders: Folders,
+    /// When a run is ended.
+    pub timeout: Duration,
+    /// When a cell is warm.
+    pub warm_up: WarmUp,
+}
+
+/// Runs trials.
+pub(crate) struct Executor {
+    pub(super) setting: Setting,
+    judges: HashMap<PathBuf, Judge>,
+    /// What the oracle said; as it says the same each time, it is not asked again after a failure either.
+    expected: HashMap<String, Result<Answer, CallError>>,
+    /// Points whose oracle took too long: other data of the same point would take as long again.
+    too_slow: HashMap<String, CallError>,
+    pub(super) machine: MachineCheck,
+}
+
+impl Executor {
+    /// An executor that has run nothing.
+    pub(crate) fn new(setting: Setting) -> Self {
+        let (judges, expected, too_slow) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { setting, judges, expected, too_slow, machine: MachineCheck::default() }
+    }
+
+    /// Ends the judges.
+    pub(crate) fn end(self) {
+        self.judges.into_values().for_each(Judge::end);
+    }
+
+    /// Who takes part.
+    pub(crate) fn participants(&self) -> &Participants {
+        &self.setting.participants
+    }
+
+    /// Where plugins may write.
+    pub(crate) fn folders(&self) -> &Folders {
+        &self.setting.folders
+    }
+
+    /// Whether the user asked to stop.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.setting.launch.interrupt.is_set()
+    }
+
+    /// Starts a worker, and loads the backend that takes part as `participant`.
+    ///
+    /// # Errors
+    /// When the file is refused, crashes, hangs, or says another name than its metadata.
+    pub(crate) fn load(&self, participant: &str) -> Result<Backend, CallError> {
+        let found = self.setting.participants.backends.get(participant);
+        let plugin = &found.ok_or_else(|| CallError::unexpected("load"))?.plugin;
+        let log = log_file(&self.setting.folders.log_dir, participant);
+        Backend::load(&self.setting.launch, &LibraryFile::from(plugin), plugin.name(), &log)
+    }
+
+    /// Starts a worker with the backend that cheats in one way, which is part of this program.
+    ///
+    /// # Errors
+    /// When no worker can be started.
+    pub(crate) fn cheating_backend(&self, lie: Lie) -> Result<Backend, CallError> {
+        let log = log_file(&self.setting.folders.log_dir, NAME);
+        Backend::liar(&self.setting.launch, lie, &log)
+    }
+
+    /// Starts the engine of `backend` for `trial` and those that follow it in its session: the options of a session stand in
+    /// the `extra` of its first run.
+    ///
+    /// # Errors
+    /// The trial's result, if the engine does not start.
+    pub(crate) fn open<E>(
+        &self,
+        backend: Backend,
+        trial: &TrialSpec,
+        sink: Sink<'_, E>,
+    ) -> Result<Engine, Box<TrialResult>> {
+        let Folders { data_dir, log_dir } = self.setting.folders.clone();
+        let spec = &trial.cell.spec;
+        let options = spec.extra.clone();
+        let session =
+            Session { parallelism: spec.parallelism, nodes: trial.nodes, options, data_dir, log_dir };
+        let (started, load_seconds) = (SystemTime::now(), Some(backend.load_seconds()));
+        backend.open(session, &mut |event| drop(sink(event))).map_err(|not_opened| {
+            let phases = Phases { load_seconds, ..Phases::default() };
+            let failed = TrialResult::new(started, Outcome::Failed(not_opened.error));
+            Box::new(TrialResult { phases, warnings: not_opened.warnings, ..failed })
+        })
+    }
+
+    /// Runs `trial` on an engine that runs, and has it judged.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the user interrupts or the sink cannot go on.
+    pub(crate) fn run<E>(
+        &mut self,
+        trial: &TrialSpec,
+        engine: &mut Engine,
+        sink: Sink<'_, E>,
+    ) -> Result<TrialResult, Stopped<E>> {
+        sink(&Event::Started(trial)).map_err(Stopped::Sink)?;
+        let (started, spec) = (SystemTime::now(), trial.workload_spec());
+        let ready = self.expect(&spec).and_then(|expected| self.judge(&spec.name).map(|_| expected));
+        let result = match ready {
+            Ok(expected) => self.measure(spec, expected, engine, sink),
+            Err(error) => TrialResult::new(started, Outcome::Failed(error)),
+        };
+        if let Outcome::Failed(error) = &result.outcome {
+            if error.fault == Fault::Interrupted {
+                return Err(Stopped::Interrupted);
+            }
+            // What failed in the oracle has been seen to already.
+            if error.phase == "judge" {
+                self.forget_dead_judge(&trial.cell.spec.name, error);
+            }
+        }
+        Ok(TrialResult { started, ..result })
+    }
+
+    /// Starts the engine of `backend`, runs `trial` on it, and stops it.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub(crate) fn run_alone<E>(
+        &mut self,
+        trial: &TrialSpec,
+        backend: Backend,
+        sink: Sink<'_, E>,
+    ) -> Result<TrialResult, Stopped<E>> {
+        let mut engine = match self.open(backend, trial, sink) {
+            Ok(engine) => engine,
+            Err(result) => return Ok(*result),
+        };
+        let ran = self.run(trial, &mut engine, sink);
+        let closing = engine.close(&mut |event| drop(sink(event)));
+        let mut result = ran?;
+        result.close(closing);
+        Ok(result)
+    }
+
+    fn measure<E>(
+        &mut self,
+        spec: WorkloadSpec,
+        expected: Answer,
+        engine: &mut Engine,
+        sink: Sink<'_, E>,
+    ) -> TrialResult {
+        drop(sink(&Event::Phase(Phase::Running)));
+        let library = self.library(&spec.name);
+        let Setting { folders, timeout, .. } = &self.setting;
+        let request = RunRequest { spec, library, folders: folders.clone(), timeout: *timeout };
+        let (ran, usage) = engine.measured(&request, &mut |event| drop(sink(event)));
+        let empty = TrialResult::new(SystemTime::now(), Outcome::Verified);
+        let mut result = TrialResult { phases: engine.phases(), expected: Some(expected), usage, ..empty };
+        match ran {
+            Ok((finished, host_elapsed)) => {
+                drop(sink(&Event::Phase(Phase::Judging)));
+                result.host_elapsed = Some(host_elapsed);
+                result.finished = Some(finished);
+                self.judge_result(&mut result, &request.spec, engine.name(), sink);
+            }
+            Err(error) => result.outcome = Outcome::Failed(error),
+        }
+        result
+    }
+
+    /// Has the state of the sinks decoded, and compares it with what must come out.
+    fn judge_result<E>(
+        &mut self,
+        result: &mut TrialResult,
+        spec: &WorkloadSpec,
+        backend: &str,
+        sink: Sink<'_, E>,
+    ) {
+        let Some((finished, expected)) = result.finished.as_ref().zip(result.expected.as_ref()) else {
+            return;
+        };
+        let mut forward = |event: &Event<'_>| drop(sink(event));
+        let judged = self
+            .judge(&spec.name)
+            .and_then(|judge| judge.judge(spec, &finished.sink_state, &mut Forward(&mut forward)));
+        result.outcome = match &judged {
+            Ok(actual) => {
+                let host_elapsed = result.host_elapsed.unwrap_or_default();
+                judge::verdict(backend, spec.parallelism, finished, host_elapsed, actual, expected)
+            }
+            Err(error) => Outcome::Failed(error.clone()),
+        };
+        result.warnings.extend(judge::understated(finished));
+        result.warnings.extend(judge::reported_warnings(finished));
+        result.actual = judged.ok();
+        // It may be large, and nobody asks for it again.
+        if let Some(finished) = &mut result.finished {
+            finished.sink_state = Default::default();
+        }
+    }
+
+    /// What must come out.
+    ///
+    /// # Errors
+    /// When the spec is not valid, the oracle fails, or it took too long for this point before.
+    pub(crate) fn expect(&mut self, spec: &WorkloadSpec) -> Result<Answer, CallError> {
+        let WorkloadSpec { name, total_items, seed, extra, .. } = spec;
+        let point = serde_json::json!([name, total_items, extra]).to_string();
+        let key = format!("{point}{seed}");
+        if let Some(expected) = self.expected.get(&key) {
+            return expected.clone();
+        }
+        if let Some(error) = self.too_slow.get(&point) {
+            return Err(error.clone());
+        }
+        let timeout = self.setting.timeout;
+        let expected = self.judge(name)?.expect(spec, timeout, &mut Deaf);
+        if let Err(error) = &expected {
+            self.forget_dead_judge(name, error);
+            match error.fault {
+                Fault::Interrupted => return expected,
+                Fault::TimedOut => drop(self.too_slow.insert(point, error.clone())),
+                _ => {}
+            }
+        }
+        self.expected.insert(key, expected.clone());
+        expected
+    }
+
+    /// Checks how fast the machine computes right now; nothing if the judge's worker is lost.
+    pub(super) fn check_machine(&mut self, session: &plan::Session) -> Option<Canary> {
+        let workload = session.cells.first()?.spec.name.clone();
+        match self.judge(&workload).and_then(|judge| judge.canary(super::machine_check::DURATION)) {
+            Ok(canary) => Some(canary),
+            Err(error) => {
+                self.forget_dead_judge(&workload, &error);
+                None
+            }
+        }
+    }
+
+    /// A judge that is lost is of no use to whoever asks next.
+    fn forget_dead_judge(&mut self, workload: &str, error: &CallError) {
+        let lost =
+            matches!(error.fault, Fault::Crashed | Fault::TimedOut | Fault::Exceeded(_) | Fault::Protocol);
+        if lost {
+            self.judges.remove(&self.library(workload).path);
+        }
+    }
+
+    /// The judge over the library of a workload.
+    ///
+    /// # Errors
+    /// When its worker cannot be started.
+    pub(crate) fn judge(&mut self, workload: &str) -> Result<&mut Judge, CallError> {
+        let library = self.library(workload);
+        let Setting { launch, folders, .. } = &self.setting;
+        match self.judges.entry(library.path.clone()) {
+            Entry::Occupied(judge) => Ok(judge.into_mut()),
+            Entry::Vacant(place) => {
+                let session = WorkerSession::start(launch, &log_file(&folders.log_dir, "judge"))?;
+                Ok(place.insert(Judge::new(session, library, &folders.data_dir)))
+            }
+        }
+    }
+
+    fn library(&self, workload: &str) -> LibraryFile {
+        self.setting.participants.libraries.get(workload).map(LibraryFile::from).unwrap_or_default()
+    }
+}
+
+/// The log of a session: one file, in the session's folder.
+pub(crate) fn log_file(log_dir: &Path, name: &str) -> PathBuf {
+    log_dir.join(format!("{name}.log"))
+}

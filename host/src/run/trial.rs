@@ -1,0 +1,136 @@
+//! One trial: what is run, and what came of it.
+
+use std::time::SystemTime;
+
+use plugin_api::WorkloadSpec;
+use plugin_api::workload::Outcome as Answer;
+use serde::{Deserialize, Serialize};
+
+use super::outcome::Outcome;
+use super::session::CallError;
+use crate::plan::{BackendChoice, Cell, Purpose};
+use crate::sandbox::Usage;
+use crate::worker::protocol::Finished;
+
+/// One trial that is to be run.
+#[derive(Clone, Debug)]
+pub struct TrialSpec {
+    /// The participant, and the backend behind it.
+    pub backend: BackendChoice,
+    /// The point, and what is configured there. The seed in it is the run's.
+    pub cell: Cell,
+    /// How many machines are asked for.
+    pub nodes: u32,
+    /// Which repetition this is, from 0, in a comparison or a sweep.
+    pub block: Option<u32>,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The seed of its data: the run's, or one drawn from it for this block.
+    pub data_seed: u64,
+    /// How large its tasks are, in a METG sweep.
+    pub granularity: Option<Granularity>,
+}
+
+impl TrialSpec {
+    /// A measured trial of `spec` alone, outside of any plan.
+    pub fn alone(backend: BackendChoice, run_id: String, spec: WorkloadSpec, nodes: u32) -> Self {
+        let data_seed = spec.seed;
+        let cell = Cell { point: spec.name.clone(), run_id, spec };
+        let (block, granularity) = (None, None);
+        Self { backend, cell, nodes, block, purpose: Purpose::Measured, data_seed, granularity }
+    }
+
+    /// What is run: the configuration, on this trial's own data.
+    pub fn workload_spec(&self) -> WorkloadSpec {
+        WorkloadSpec { seed: self.data_seed, ..self.cell.spec.clone() }
+    }
+}
+
+/// The size of the tasks of a METG sweep's trial.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Granularity {
+    /// Seconds of one iteration of the kernel, by the block's serial reference.
+    pub seconds_per_iteration: f64,
+    /// Seconds of one task's kernel, by that reference.
+    pub kernel_seconds: f64,
+}
+
+/// How long the phases around a run took, in seconds; null for what was not reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Phases {
+    /// Starting the worker and loading the library.
+    pub load_seconds: Option<f64>,
+    /// Starting the engine.
+    pub open_seconds: Option<f64>,
+    /// Stopping the engine.
+    pub close_seconds: Option<f64>,
+}
+
+/// What a trial came to.
+#[derive(Clone, Debug)]
+pub struct TrialResult {
+    /// When it started.
+    pub started: SystemTime,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What must come out.
+    pub expected: Option<Answer>,
+    /// What did, by the judge's word.
+    pub actual: Option<Answer>,
+    /// What the backend and the worker's clock say of the run.
+    pub finished: Option<Finished>,
+    /// Seconds from request to reply, by the host's clock.
+    pub host_elapsed: Option<f64>,
+    /// How long the phases around the run took.
+    pub phases: Phases,
+    /// What the backend's processes used during the run.
+    pub usage: Option<Usage>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+impl TrialResult {
+    /// A trial that came to nothing but its outcome.
+    pub fn new(started: SystemTime, outcome: Outcome) -> Self {
+        Self {
+            started,
+            outcome,
+            expected: None,
+            actual: None,
+            finished: None,
+            host_elapsed: None,
+            phases: Phases::default(),
+            usage: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// A trial that failed before it came to anything.
+    pub fn failed(error: CallError) -> Self {
+        Self::new(SystemTime::now(), Outcome::Failed(error))
+    }
+
+    /// Seconds of the run, if its answer is verified.
+    pub fn seconds(&self) -> Option<f64> {
+        self.finished
+            .as_ref()
+            .filter(|_| self.outcome.is_verified())
+            .map(|finished| finished.duration_seconds)
+    }
+
+    /// Adds how the engine was stopped.
+    pub(super) fn close(&mut self, closing: Closing) {
+        self.phases.close_seconds = closing.seconds;
+        self.warnings.extend(closing.warnings);
+    }
+}
+
+/// How an engine was stopped.
+#[derive(Debug, Default)]
+pub(crate) struct Closing {
+    /// How long that took; nothing if it failed or there was nothing to stop.
+    pub(crate) seconds: Option<f64>,
+    /// What the user should know.
+    pub(crate) warnings: Vec<String>,
+}
