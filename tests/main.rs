@@ -39,6 +39,7 @@ mod ray_backend;
 mod ray_cluster;
 mod readme;
 mod records;
+mod released;
 mod report_page;
 mod run;
 mod sage_backend;

@@ -1,0 +1,218 @@
+//! What is released, word by word: options, exit codes, keys of JSON, names of files, and what is printed. A change to a
+//! file in `tests/released` is one that users and their scripts meet; CONTRIBUTING.md says how such a change is made.
+
+mod campaigns;
+mod planted;
+mod plugins;
+mod reports;
+mod runs;
+mod shapes;
+mod text;
+
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use self::text::{Wording, transcript, worded};
+use crate::support::{Place, Ran, eventually, hostile};
+
+/// Pins the keys of what `crossrun selftest --json` prints: its test has it, and it takes long.
+pub(crate) fn selftest(outcome: &Value) {
+    let mut shapes = shapes::Shapes::default();
+    shapes.add("selftest", outcome);
+    released("selftest", shapes.render());
+}
+
+/// Compares `text` with the file of that name in `tests/released`.
+fn released(name: &str, text: impl AsRef<str>) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("released");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text.as_ref()));
+}
+
+/// The native backend, the one that misbehaves, and the standard workloads.
+fn both() -> Place {
+    let place = Place::new();
+    place.stage(&hostile("misbehaving_runner"));
+    place
+}
+
+/// Runs crossrun with the words of `command`. Those before it with `=` in them are variables.
+fn words(place: &Place, command: &str) -> Ran {
+    let mut words = command.split_whitespace().peekable();
+    let mut variables = Vec::new();
+    while let Some((name, value)) = words.peek().and_then(|word| word.split_once('=')) {
+        variables.push((name, value));
+        words.next();
+    }
+    let mut command = place.command(&words.collect::<Vec<_>>());
+    command.envs(variables);
+    Ran::of(command)
+}
+
+/// Runs each line of `commands` and tells what came of it.
+fn transcripts(place: &Place, commands: &str, wording: Wording) -> String {
+    let commands = commands.lines().map(str::trim).filter(|line| !line.is_empty());
+    commands.map(|command| transcript(place, command, &words(place, command), wording)).collect()
+}
+
+/// The one line of JSON that comes of a command.
+fn json_of(place: &Place, command: &str) -> Value {
+    words(place, command).json()
+}
+
+/// The help of a command and of all commands below it.
+fn helps(place: &Place, path: &str) -> String {
+    let help = words(place, &format!("{path} --help")).code(0).stdout();
+    let listed = help.split_once("\nCommands:\n").map_or("", |(_, listed)| listed);
+    let listed = listed.lines().take_while(|line| !line.is_empty());
+    // What is further to the right goes on with the line above.
+    let verbs = listed.filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')));
+    let verbs: Vec<_> =
+        verbs.filter_map(|line| line.split(' ').next()).filter(|verb| *verb != "help").collect();
+    let below =
+        verbs.iter().map(|verb| helps(place, format!("{path} {verb}").trim_start())).collect::<String>();
+    format!("$ {path} --help\n{}\n{below}", worded(place, &help, Wording::Exact))
+}
+
+#[test]
+fn options() {
+    let place = Place::empty();
+    let all = helps(&place, "");
+    assert!(all.contains("$ backends check --help") && all.contains("--locked"), "{all}");
+    // What no help names: it says what it takes when that is missing.
+    released("options", all + &transcripts(&place, "--version\nbackends --plugin-path", Wording::Named));
+}
+
+/// What cannot be asked for.
+const REFUSED: &str = "
+    dance
+    run --items many
+    run --parallelism 0
+    run --timeout soon
+    run --nodes 0
+    run --extra nothing
+    run --run-id ../x
+    run --isolation some
+    run --memory-limit much
+    run --process-limit 0
+    run --backend native --extra batch_size=0
+    run --backend native --extra fusion=of
+    run --backend native --extra max_wait_seconds=-1
+    run --backend native --cores 1 --isolation none
+    run --backend native --workload pipeline --extra stages=1000
+    run --backend native --workload null --nodes 2
+    run --backend nosuch
+    run --backend nosuch --json
+    run --backend mine
+    run
+    run --backend native --workload nosuch
+    run --backend native --locked
+    run --backend native --plugin-dir nowhere
+    CROSSRUN_TEST_PROBE=unavailable run --backend misbehaving
+    CROSSRUN_DEADLINES=load=soon backends
+    CROSSRUN_MEMORY_LIMIT=much backends
+    CROSSRUN_PROCESS_LIMIT=none backends
+    CROSSRUN_LOG_LIMIT=much backends
+    compare --quick --publish
+    compare --backends nosuch
+    compare --backends native --workloads nosuch
+    compare --backends native --baseline misbehaving
+    compare --backends native,native
+    compare --resume nosuch
+    metg --quick --blocks 5
+    metg --extra iters=5
+    metg --backends nosuch
+    metg --backends native --coarsest 1us --finest 1ms
+    report nosuch.jsonl
+    report plugins
+    diff nosuch.jsonl nosuch.jsonl
+    diff a b --threshold much
+    show nosuch
+    workloads nosuch
+    workloads new word_count
+    workloads new ../x
+    backends new native
+    backends lock --locked
+    backends lock --check
+    backends inspect nosuch.so
+    backends check nosuch.so
+    backends check --list --include nosuch
+    backends check plugins/libnative_runner.so --junit --json
+    setup nosuch
+    CROSSRUN_TEST_SETUP=error setup misbehaving
+    completions nosuch
+";
+
+#[test]
+fn exit_codes() {
+    let place = both();
+    std::fs::write(place.plugins().join("libmine_runner.so"), "rubbish").unwrap();
+    let refused = transcripts(&place, REFUSED, Wording::Named);
+    let cores = "run --backend native --cores 100000\nmetg --cores 100000";
+    let cores = transcripts(&place, cores, Wording::Bare);
+    assert!(!place.path().join("results/nosuch").exists());
+    let results = place.path().join("results");
+    let _ = std::fs::remove_dir_all(&results);
+    std::fs::write(&results, "not a folder").unwrap();
+    let unwritable = transcripts(
+        &place,
+        "run --backend native --workload null
+         compare --backends native --workloads null --items 1 --blocks 1 --run-id a
+         metg --backends native --blocks 1 --cores 1 --coarsest 40ns --run-id a",
+        Wording::Named,
+    );
+    let folders = transcripts(
+        &Place::empty(),
+        "backends
+         workloads
+         backends lock
+         selftest
+         compare",
+        Wording::Named,
+    );
+    released("exit_codes", refused + &cores + &unwritable + &folders + &interrupted());
+}
+
+/// A comparison that is interrupted while it measures.
+fn interrupted() -> String {
+    let place = Place::new();
+    let compare = "compare --backends native --workloads null --items 10 --blocks 10000 --run-id a --quiet";
+    let mut command = place.command(&compare.split(' ').collect::<Vec<_>>());
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    eventually("there are some trials", || place.records_so_far("a") > 3);
+    let pid = rustix::process::Pid::from_raw(child.id() as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    transcript(&place, compare, &Ran::ended(child), Wording::Named)
+}
+
+/// The lines of JSON in a file of a place.
+fn lines_of(place: &Place, file: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(place.path().join(file)).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Every file and folder in a place but the plugins.
+fn files(place: &Place) -> String {
+    let mut paths = Vec::new();
+    below(place.path(), &mut paths);
+    let prefix = format!("{}/", place.path().display());
+    let mut names: Vec<_> = paths.iter().map(|path| path.strip_prefix(&prefix).unwrap()).collect();
+    // Which answers of the oracle are kept depends on how long they took.
+    names.retain(|name| !name.starts_with("plugins/") && !name.starts_with("data/oracle/"));
+    names.sort_unstable();
+    names.join("\n")
+}
+
+fn below(folder: &Path, paths: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let (path, is_folder) = (entry.path(), entry.file_type().unwrap().is_dir());
+        paths.push(format!("{}{}", path.display(), if is_folder { "/" } else { "" }));
+        if is_folder {
+            below(&path, paths);
+        }
+    }
+}

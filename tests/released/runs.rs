@@ -1,0 +1,81 @@
+//! `run`: what it prints, what it records of every way in which a trial can end, and what it leaves.
+
+use std::collections::BTreeSet;
+
+use super::shapes::Shapes;
+use super::text::{Wording, transcript};
+use super::{both, files, lines_of, released, words};
+use crate::support::Place;
+
+/// What a trial is called here, its backend, and the options with which it ends as it is called.
+const TRIALS: [(&str, &str, &str); 17] = [
+    ("verified", "native", "--workload pipeline --items 100"),
+    (
+        "open_loop",
+        "native",
+        "--workload open_loop --items 800 --parallelism 1 --extra rate=1000000 --extra iters=100000",
+    ),
+    ("long", "native", "--workload word_count --items 300000 --extra batch_size=10000"),
+    ("not_isolated", "native", "--isolation none --no-lock"),
+    ("warned", "native", "--cores 1 --scheduler magic --extra nobody=1"),
+    ("wrong", "misbehaving", "--extra behaviour=drop"),
+    ("invalid", "misbehaving", "--extra behaviour=claim_more_time"),
+    ("failed", "misbehaving", "--extra behaviour=error"),
+    ("failed_to_open", "misbehaving", "--extra behaviour=error --extra at=open"),
+    ("failed_to_close", "misbehaving", "--extra behaviour=error --extra at=close"),
+    ("panicked", "misbehaving", "--extra behaviour=panic"),
+    ("crashed", "misbehaving", "--extra behaviour=segfault"),
+    ("timed_out", "misbehaving", "--extra behaviour=sleep --timeout 100ms"),
+    ("many_bytes", "misbehaving", "--extra behaviour=allocate --memory-limit 300MiB"),
+    ("many_processes", "misbehaving", "--extra behaviour=fork_bomb --process-limit 30"),
+    ("printed", "misbehaving", "--extra behaviour=print"),
+    ("left_a_process", "misbehaving", "--extra behaviour=grandchild"),
+];
+
+#[test]
+fn runs() {
+    let place = both();
+    let (mut records, mut said) = (Shapes::default(), String::new());
+    for (name, backend, options) in TRIALS {
+        let workload = if options.contains("--workload") { "" } else { " --workload null" };
+        let command =
+            format!("run --backend {backend}{workload} {options} --output-dir made/{name} --run-id {name}");
+        // How far it was beyond a limit depends on when somebody looked.
+        let wording = if name.starts_with("many_") { Wording::Bare } else { Wording::Rounded };
+        said += &transcript(&place, &command, &words(&place, &command), wording);
+        let trials = lines_of(&place, &format!("made/{name}/trials.jsonl"));
+        assert_eq!(trials.len(), 1, "{name}");
+        records.add(name, &trials[0]);
+        let unified = lines_of(&place, &format!("made/{name}/unified_results.jsonl"));
+        assert_eq!(unified, [trials[0]["record"].clone()], "{name}");
+    }
+    let table = std::fs::read_to_string(place.path().join("made/verified/unified_results.csv")).unwrap();
+    said += &format!("unified_results.csv\n{}\n", table.lines().next().unwrap());
+    released("run", said);
+    released("run_records", records.render());
+    released("run_files", format!("{}\n{}", files(&place), kept_answers(&place)));
+}
+
+/// What the oracle took long for is kept in a file that is called by a hash.
+fn kept_answers(place: &Place) -> String {
+    let answers = std::fs::read_dir(place.data().join("oracle")).unwrap().flatten();
+    let endings = answers.map(|answer| {
+        let name = answer.file_name().into_string().unwrap();
+        let (hash, ending) = name.split_at(64);
+        assert!(hash.chars().all(|c| c.is_ascii_hexdigit()), "{name}");
+        format!("data/oracle/HASH{ending}\n")
+    });
+    endings.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+#[test]
+fn what_run_prints_as_json_is_the_record() {
+    let place = both();
+    for (backend, code) in [("native", 0), ("misbehaving", 5)] {
+        let run = format!(
+            "run --json --backend {backend} --workload null --extra behaviour=drop --output-dir {backend}"
+        );
+        let printed = words(&place, &run).code(code).json();
+        assert_eq!(lines_of(&place, &format!("{backend}/unified_results.jsonl")), [printed]);
+    }
+}
