@@ -161,7 +161,10 @@ impl Executor {
     ) -> Result<TrialResult, Stopped<E>> {
         let mut engine = match self.open(backend, trial, sink) {
             Ok(engine) => engine,
-            Err(result) => return Ok(*result),
+            Err(result) => {
+                let expected = self.expect(&trial.workload_spec()).ok();
+                return Ok(TrialResult { expected, ..*result });
+            }
         };
         let ran = self.run(trial, &mut engine, sink);
         let closing = engine.close(&mut |event| drop(sink(event)));

@@ -61,7 +61,7 @@ fn facts(description: &Description) -> Vec<(&'static str, Option<String>)> {
         ("workloads", Some(description.workloads.join(", ")).filter(|names| !names.is_empty())),
         (
             "plugin-api",
-            abi.plugin_api.as_ref().map(|api| format!("{api} (this context: {})", abi.host_plugin_api)),
+            abi.plugin_api.as_ref().map(|api| format!("{api} (this host: {})", abi.host_plugin_api)),
         ),
         ("header", abi.runner_header.as_ref().map(|version| format!("abi_stable {version}"))),
         ("ABI", abi.backend_abi.as_ref().map(|version| format!("backend C ABI {version}"))),
