@@ -18,13 +18,14 @@ const KIT: &str = "plugin-api/kit/crossrun_workload_kit.c";
 
 /// An example that a reader of the repository finds, built with the kit.
 fn built(name: &'static str) -> PathBuf {
+    built_with(name, &format!("{name}_workload"), &[])
+}
+
+fn built_with(name: &str, library: &str, more: &[&str]) -> PathBuf {
     let kit = repository().join(KIT);
     let include = format!("-I{}", repository().join("plugin-api/include").display());
-    compiled(
-        &format!("plugin-api/examples/c/{name}_workload.c"),
-        &format!("{name}_workload"),
-        &[kit.to_str().unwrap(), &include],
-    )
+    let arguments = [&[kit.to_str().unwrap(), &include], more].concat();
+    compiled(&format!("plugin-api/examples/c/{name}_workload.c"), library, &arguments)
 }
 
 fn numbers() -> &'static Path {
@@ -232,6 +233,37 @@ fn what_makes_no_sense_is_a_status_and_says_why() {
     assert_eq!((code, message.as_str()), (status::OPERATOR, "an item is not 8 bytes"));
     // And it can be called again.
     workload.run_stages(1, 2, &batch, &mut out).unwrap();
+}
+
+/// Two readings fit into a batch, or the entries of two sensors, or five items of the source.
+#[test]
+fn what_outgrows_a_batch_is_a_status_of_its_own_and_says_what_helps() {
+    let file = built_with("sensors", "small_batches_workload", &["-DCROSSRUN_KIT_BATCH_BYTES=40"]);
+    let workload = library(&file).open(&spec("sensor_sums", 10)).unwrap();
+    let mut out = workload.buffer();
+    let refused = |result, what: &str| {
+        let (code, message) = status_of::<()>(result);
+        assert_eq!(code, status::TOO_LARGE, "{message}");
+        assert!(message.contains(what), "{message}");
+    };
+    workload.source(0, 5, 1, &mut out).unwrap();
+    refused(workload.run_stages(1, 2, &out.to_vec(), &mut out), "smaller batch_size");
+    refused(workload.source(0, 6, 1, &mut out), "smaller batch_size");
+    refused(workload.source(0, 3, 2, &mut out), "smaller batch_size");
+    workload.source(0, 2, 2, &mut out).unwrap();
+    assert_eq!(out.item_count(), 2);
+
+    let readings: Vec<_> = (0..3_u8).map(|sensor| encoded(&[&[sensor; 16]])).collect();
+    let folded = || {
+        let mut state = workload.new_state(2).unwrap();
+        readings.iter().for_each(|reading| state.fold(reading).unwrap());
+        state
+    };
+    refused(folded().encode().map(drop), "more partitions");
+    refused(folded().emit(3, &mut out), "smaller batch_size");
+    let mut state = folded();
+    state.emit(1, &mut out).unwrap();
+    state.encode().unwrap();
 }
 
 #[test]

@@ -73,22 +73,33 @@ static void digest_item(struct digest *digest, const void *data, size_t length) 
     digest->xored ^= hash;
 }
 
+/* The most bytes that the items of a batch have together: what an offset reaches. Tests make it smaller. */
+#ifndef CROSSRUN_KIT_BATCH_BYTES
+#define CROSSRUN_KIT_BATCH_BYTES INT32_MAX
+#endif
+
 /* A batch that is being made; or, with a digest, items of which only that is kept. */
 struct crossrun_items {
     crossrun_bytes ends, bytes;
     uint64_t count;
     struct digest *digest;
+    /* Whether an item did not fit and was left out. */
+    int too_large;
 };
 
 void crossrun_push(crossrun_items *items, const void *data, size_t length) {
     uint8_t end[4];
-    items->count++;
     if (items->digest != NULL) {
+        items->count++;
         digest_item(items->digest, data, length);
         return;
     }
+    if (length > CROSSRUN_KIT_BATCH_BYTES - items->bytes.length || items->count == UINT32_MAX) {
+        items->too_large = 1;
+        return;
+    }
+    items->count++;
     crossrun_append(&items->bytes, data, length);
-    /* What does not fit is found when the batch is encoded. */
     put_u32(end, (uint32_t)items->bytes.length);
     crossrun_append(&items->ends, end, sizeof end);
 }
@@ -96,6 +107,7 @@ void crossrun_push(crossrun_items *items, const void *data, size_t length) {
 static void clear_items(crossrun_items *items) {
     items->ends.length = items->bytes.length = 0;
     items->count = 0;
+    items->too_large = 0;
 }
 
 static void free_items(crossrun_items *items) {
@@ -150,6 +162,11 @@ static int32_t out_of_memory(crossrun_buffer *buffer) {
     return say(buffer, CROSSRUN_OPERATOR, "out of memory");
 }
 
+static int32_t too_large(crossrun_buffer *buffer) {
+    return say(
+        buffer, CROSSRUN_TOO_LARGE, "a batch has more bytes of items than an offset reaches; use a smaller batch_size");
+}
+
 /* Writes a batch into a buffer. */
 static int32_t encode_items(const crossrun_items *items, crossrun_buffer *buffer) {
     crossrun_bytes bytes = taken(buffer);
@@ -158,9 +175,9 @@ static int32_t encode_items(const crossrun_items *items, crossrun_buffer *buffer
         given(buffer, &bytes);
         return out_of_memory(buffer);
     }
-    if (items->bytes.length > INT32_MAX || items->count > UINT32_MAX) {
+    if (items->too_large) {
         given(buffer, &bytes);
-        return say(buffer, CROSSRUN_TOO_LARGE, "a batch has more than an offset reaches; use a smaller batch_size");
+        return too_large(buffer);
     }
     put_u32(header, (uint32_t)items->count);
     crossrun_append(&bytes, header, sizeof header);

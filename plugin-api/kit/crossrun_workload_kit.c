@@ -264,6 +264,9 @@ static int32_t apply(
         if (why != NULL) {
             return say(error, CROSSRUN_OPERATOR, "%s", why);
         }
+        if (out->too_large) {
+            return too_large(error);
+        }
         if ((kind == CROSSRUN_STAGE_MAP && made != 1) || (kind == CROSSRUN_STAGE_FILTER && made > 1)) {
             return say(
                 error, CROSSRUN_OPERATOR, "stage %" PRIu32 " is a %s, but made %" PRIu64 " items of one", stage,
@@ -291,7 +294,7 @@ static int32_t run_chain(
     for (; status == CROSSRUN_OK && from < to; from++) {
         const struct batch batch = viewed(items);
         const crossrun_items swap = *items;
-        if (items->bytes.failed || items->ends.failed || items->bytes.length > INT32_MAX) {
+        if (items->bytes.failed || items->ends.failed) {
             break;
         }
         status = apply(workload, from, &batch, &next, out);
@@ -336,9 +339,11 @@ CROSSRUN_EXPORT int32_t crossrun_workload_source(
         const char *why = workload->definition->source(&workload->opened, first + at, &items);
         if (why != NULL) {
             status = say(out, CROSSRUN_OPERATOR, "%s", why);
+        } else if (items.too_large) {
+            status = too_large(out);
         } else if (items.count != at + 1) {
             status = say(out, CROSSRUN_OPERATOR, "the source did not make one item of number %" PRIu64, first + at);
-        } else if (items.bytes.failed || items.ends.failed || items.bytes.length > INT32_MAX) {
+        } else if (items.bytes.failed || items.ends.failed) {
             break;
         }
     }
@@ -681,7 +686,7 @@ CROSSRUN_EXPORT int32_t crossrun_workload_state_encode(crossrun_state *state, cr
         return given(out, &entry) ? CROSSRUN_OK : out_of_memory(out);
     }
     memset(&items, 0, sizeof items);
-    for (at = 0; at < state->count; at++) {
+    for (at = 0; at < state->count && !items.too_large; at++) {
         const struct entry *from = &state->entries[at];
         entry.length = 0;
         put_u32(numbers, (uint32_t)from->key.length);
@@ -691,7 +696,14 @@ CROSSRUN_EXPORT int32_t crossrun_workload_state_encode(crossrun_state *state, cr
         crossrun_push(&items, entry.data, entry.length);
     }
     items.bytes.failed |= entry.failed;
-    status = encode_items(&items, out);
+    if (items.too_large) {
+        status = say(
+            out, CROSSRUN_TOO_LARGE,
+            "the state of a keyed reduction has more bytes than a batch holds; more partitions make it smaller, which most "
+            "backends have with a larger parallelism");
+    } else {
+        status = encode_items(&items, out);
+    }
     free_bytes(&entry);
     free_items(&items);
     return status;
@@ -726,6 +738,8 @@ CROSSRUN_EXPORT int32_t crossrun_workload_state_emit(crossrun_state *state, uint
         why = state->workload->definition->emit(&state->workload->opened, state->stage, key, accumulator, &items);
         if (why != NULL) {
             status = say(out, CROSSRUN_OPERATOR, "%s", why);
+        } else if (items.too_large) {
+            status = too_large(out);
         }
         free_entry(entry);
         taken_out++;

@@ -255,6 +255,20 @@ fn an_operator_that_fails_or_breaks_its_kind_is_told_and_can_be_called_again() {
 }
 
 #[test]
+#[ignore = "needs 3 GiB of memory"]
+fn a_batch_between_two_stages_that_outgrows_its_offsets_is_a_status_and_poisons_nothing() {
+    let workload = faulty("map_grows").unwrap();
+    let mut out = workload.buffer();
+    for _ in 0..2 {
+        let (code, message) = status_of(workload.source(0, 1, 3, &mut out));
+        assert_eq!(code, status::TOO_LARGE, "{message}");
+        assert!(message.contains("smaller batch_size"), "{message}");
+    }
+    let (code, message) = status_of(workload.run_stages(1, 3, &encoded(&[&[0; 8]]), &mut out));
+    assert_eq!(code, status::TOO_LARGE, "{message}");
+}
+
+#[test]
 fn a_panic_poisons_the_handle_in_which_it_happened_and_no_other() {
     let workload = faulty("map_panics").unwrap();
     let mut out = workload.buffer();

@@ -100,11 +100,16 @@ pub struct BatchBuilder {
     /// Little-endian ends of the items so far; starts with the 0 of the encoding.
     offsets: Vec<[u8; OFFSET]>,
     items: Vec<u8>,
+    /// How many bytes it had with the last item that did not fit, if there was one.
+    outgrown: Option<usize>,
 }
+
+/// What [`BatchBuilder::MAX_BYTES`] is, but for this crate's own tests, which cannot fill two gibibytes.
+const LIMIT: usize = if cfg!(test) { 1 << 16 } else { BatchBuilder::MAX_BYTES };
 
 impl Default for BatchBuilder {
     fn default() -> Self {
-        Self { offsets: vec![[0; OFFSET]], items: Vec::new() }
+        Self { offsets: vec![[0; OFFSET]], items: Vec::new(), outgrown: None }
     }
 }
 
@@ -117,7 +122,8 @@ impl BatchBuilder {
         Self::default()
     }
 
-    /// Appends one item.
+    /// Appends one item. One that does not fit any more is left out, and the batch is then refused as too large wherever
+    /// it would go.
     #[inline]
     pub fn push(&mut self, item: &[u8]) {
         self.items.extend_from_slice(item);
@@ -125,7 +131,7 @@ impl BatchBuilder {
     }
 
     /// Appends one item whose bytes `write` appends to the vector that it is given. What stands in the vector
-    /// before belongs to earlier items.
+    /// before belongs to earlier items. One that does not fit is left out, as by [`push`](BatchBuilder::push).
     #[inline]
     pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.items);
@@ -134,8 +140,25 @@ impl BatchBuilder {
 
     #[inline]
     fn end_item(&mut self) {
-        // Beyond MAX_BYTES the offset wraps; `encode` refuses such a batch by its length.
-        self.offsets.push((self.items.len() as i32).to_le_bytes());
+        match i32::try_from(self.items.len()) {
+            Ok(end) if self.items.len() <= LIMIT => self.offsets.push(end.to_le_bytes()),
+            _ => self.leave_out_last(),
+        }
+    }
+
+    #[cold]
+    fn leave_out_last(&mut self) {
+        self.outgrown = Some(self.items.len());
+        let end = self.offsets.last().map_or(0, |end| i32::from_le_bytes(*end) as usize);
+        self.items.truncate(end);
+    }
+
+    /// That every item which was pushed is in it.
+    ///
+    /// # Errors
+    /// [`WorkloadError::TooLarge`] when one did not fit.
+    pub(super) fn check_fits(&self) -> Result<(), WorkloadError> {
+        self.outgrown.map_or(Ok(()), |bytes| Err(WorkloadError::TooLarge { bytes }))
     }
 
     /// How many items it has.
@@ -158,9 +181,10 @@ impl BatchBuilder {
     pub fn clear(&mut self) {
         self.offsets.truncate(1);
         self.items.clear();
+        self.outgrown = None;
     }
 
-    /// A view of what was pushed.
+    /// A view of what was pushed, without items that did not fit.
     pub fn as_batch(&self) -> Batch<'_> {
         Batch { offsets: &self.offsets, items: &self.items }
     }
@@ -170,11 +194,9 @@ impl BatchBuilder {
     /// # Errors
     /// [`WorkloadError::TooLarge`] when it has more than [`BatchBuilder::MAX_BYTES`] of items or 2³² − 1 items.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkloadError> {
-        let too_large = || WorkloadError::TooLarge { bytes: self.items.len() };
-        let count = u32::try_from(self.len()).map_err(|_| too_large())?;
-        if self.items.len() > Self::MAX_BYTES {
-            return Err(too_large());
-        }
+        self.check_fits()?;
+        let too_many = |_| WorkloadError::TooLarge { bytes: self.items.len() };
+        let count = u32::try_from(self.len()).map_err(too_many)?;
         out.clear();
         out.reserve(HEADER + self.offsets.len() * OFFSET + self.items.len());
         out.extend_from_slice(&count.to_le_bytes());
@@ -221,6 +243,22 @@ mod tests {
         let mut flagged = bytes;
         flagged[4] = 1;
         assert!(Batch::parse(&flagged).is_err());
+    }
+
+    #[test]
+    fn an_item_that_does_not_fit_is_left_out_and_the_batch_is_refused() {
+        let (half, whole) = (vec![1; LIMIT / 2], vec![2; LIMIT]);
+        let mut builder: BatchBuilder = [half.as_slice(), &half].into_iter().collect();
+        assert_eq!(encoded(&builder).len(), HEADER + 3 * OFFSET + LIMIT);
+        builder.push(b"x");
+        builder.push_with(|bytes| bytes.extend_from_slice(&whole));
+        builder.push(b"");
+        assert!(builder.as_batch().iter().eq([half.as_slice(), &half, b""]));
+        let too_large = WorkloadError::TooLarge { bytes: 2 * LIMIT };
+        assert_eq!(builder.encode(&mut Vec::new()), Err(too_large));
+        builder.clear();
+        builder.push(&whole);
+        assert_eq!(builder.encode(&mut Vec::new()), Ok(()));
     }
 
     #[test]

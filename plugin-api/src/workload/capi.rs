@@ -38,7 +38,7 @@ pub mod status {
     pub const PANIC: i32 = 5;
     /// The handle was poisoned by an earlier panic.
     pub const POISONED: i32 = 6;
-    /// A batch outgrew its offsets.
+    /// A batch outgrew its offsets, or the state of a keyed reduction did.
     pub const TOO_LARGE: i32 = 7;
 }
 
@@ -133,7 +133,7 @@ fn status_of(error: &WorkloadError) -> i32 {
     match error {
         WorkloadError::Argument(_) => status::ARGUMENT,
         WorkloadError::Malformed(_) => status::MALFORMED,
-        WorkloadError::TooLarge { .. } => status::TOO_LARGE,
+        WorkloadError::TooLarge { .. } | WorkloadError::StateTooLarge { .. } => status::TOO_LARGE,
         WorkloadError::Operator(_) => status::OPERATOR,
         WorkloadError::Call { status, .. } => *status,
         WorkloadError::Unknown { .. } | WorkloadError::Spec(_) | WorkloadError::Parameter { .. } => {

@@ -109,6 +109,7 @@ impl<W: Workload> Opened<W> {
         } else {
             for item in batch.iter() {
                 self.workload.apply(stage, item, out)?;
+                out.check_fits()?;
             }
         }
         let (before, after) = (batch.len(), out.len());
@@ -131,7 +132,7 @@ impl<W: Workload> Opened<W> {
             let (content, stamp) = Stamp::split(item)?;
             made.clear();
             self.workload.apply(stage, content, &mut made)?;
-            push_stamped(&made, stamp, out);
+            push_stamped(&made, stamp, out)?;
         }
         Ok(())
     }
@@ -139,13 +140,13 @@ impl<W: Workload> Opened<W> {
     /// Makes item number `index`; in an open loop when it is due, and stamped.
     fn make(&self, index: u64, items: &mut BatchBuilder) -> Result<(), WorkloadError> {
         let (Some(clock), Some(due)) = (self.clock, self.workload.due(index)) else {
-            return self.workload.source(index, items);
+            self.workload.source(index, items)?;
+            return items.check_fits();
         };
         let stamp = clock.await_due(due);
         let mut made = BatchBuilder::new();
         self.workload.source(index, &mut made)?;
-        push_stamped(&made, stamp, items);
-        Ok(())
+        push_stamped(&made, stamp, items)
     }
 
     /// Takes `current` through the stages `from..to`, each of which must be stateless.
@@ -180,7 +181,8 @@ impl<W: Workload> Opened<W> {
     }
 }
 
-fn push_stamped(made: &BatchBuilder, stamp: Stamp, out: &mut BatchBuilder) {
+fn push_stamped(made: &BatchBuilder, stamp: Stamp, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    made.check_fits()?;
     let stamp = stamp.encode();
     for item in made.as_batch().iter() {
         out.push_with(|bytes| {
@@ -188,6 +190,7 @@ fn push_stamped(made: &BatchBuilder, stamp: Stamp, out: &mut BatchBuilder) {
             bytes.extend_from_slice(&stamp);
         });
     }
+    out.check_fits()
 }
 
 fn changed_count(kind: &str, stage: usize, before: usize, after: usize) -> WorkloadError {
@@ -300,6 +303,7 @@ impl<W: Workload> StageState for Reduction<W> {
             }
             for (key, accumulator) in drained {
                 self.instance.workload.emit(self.stage, &key, &accumulator, &mut out)?;
+                out.check_fits()?;
             }
         }
         Ok(out)

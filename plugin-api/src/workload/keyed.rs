@@ -29,7 +29,17 @@ impl KeyedState {
     }
 
     /// A batch with one item a key: the key's length as little-endian u32, the key, the accumulator.
+    ///
+    /// # Errors
+    /// [`WorkloadError::StateTooLarge`] when that is more than a batch holds.
     pub(super) fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkloadError> {
+        self.entries().and_then(|entries| entries.encode(out)).map_err(|error| match error {
+            WorkloadError::TooLarge { bytes } => WorkloadError::StateTooLarge { bytes },
+            other => other,
+        })
+    }
+
+    fn entries(&self) -> Result<BatchBuilder, WorkloadError> {
         let mut entries = BatchBuilder::new();
         let draining = self.draining.iter().map(|(key, accumulator)| (key, accumulator));
         for (key, accumulator) in self.accumulators.iter().chain(draining) {
@@ -40,8 +50,9 @@ impl KeyedState {
                 bytes.extend_from_slice(key);
                 bytes.extend_from_slice(accumulator);
             });
+            entries.check_fits()?;
         }
-        entries.encode(out)
+        Ok(entries)
     }
 
     /// Reads what [`KeyedState::encode`] wrote, entry by entry.

@@ -11,6 +11,8 @@ mod open_loop;
 mod parameter;
 mod plan;
 mod sink;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -159,6 +161,15 @@ pub enum WorkloadError {
     #[error("a batch has {bytes} bytes of items, more than an offset reaches; use a smaller batch_size")]
     TooLarge {
         /// The bytes of its items.
+        bytes: usize,
+    },
+    /// The state of a keyed reduction outgrew the batch in which it travels.
+    #[error(
+        "the state of a keyed reduction has {bytes} bytes or more, and a batch cannot hold it; more partitions make it \
+         smaller, which most backends have with a larger parallelism"
+    )]
+    StateTooLarge {
+        /// The bytes of the entries up to the one that did not fit.
         bytes: usize,
     },
     /// An operator, the source or a fold failed.

@@ -220,8 +220,16 @@ impl Workload for Faulty {
     const DESCRIPTION: &'static str = "fails as it is told to";
 
     fn parameters() -> Vec<Parameter> {
-        let faults =
-            ["none", "map_panics", "map_fails", "map_drops", "fold_panics", "open_panics", "no_plan"];
+        let faults = [
+            "none",
+            "map_panics",
+            "map_fails",
+            "map_drops",
+            "map_grows",
+            "fold_panics",
+            "open_panics",
+            "no_plan",
+        ];
         vec![Parameter::choice("fault", "how it fails", &faults)]
     }
 
@@ -234,6 +242,7 @@ impl Workload for Faulty {
     fn plan(&self) -> Plan {
         match self.0.as_str() {
             "no_plan" => Plan::new().then(StageKind::Sink, "another"),
+            "map_grows" => Plan::new().then(StageKind::Map, "map").then(StageKind::Map, "after"),
             _ => Plan::new().then(StageKind::Map, "map").then(StageKind::KeyedReduce, "reduce"),
         }
     }
@@ -248,6 +257,11 @@ impl Workload for Faulty {
             "map_panics" => panic!("the map gave up"),
             "map_fails" => return Err(WorkloadError::Operator("the map said no".into())),
             "map_drops" => (),
+            // More than an i32 counts.
+            "map_grows" => {
+                let gibibyte = vec![0; 1 << 30];
+                out.push_with(|bytes| (0..3).for_each(|_| bytes.extend_from_slice(&gibibyte)));
+            }
             _ => out.push(item),
         }
         Ok(())

@@ -11,7 +11,7 @@ import json
 import os
 import threading
 from collections import OrderedDict
-from ctypes import addressof, c_int32, c_size_t, c_uint32, c_uint64, c_void_p, string_at
+from ctypes import addressof, c_char, c_int32, c_size_t, c_uint32, c_uint64, c_void_p, string_at
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,9 @@ _ARGUMENT = 1
 # How many workloads stay open in a process after their last use: an engine that pickles its tasks opens one for each,
 # and opening may cost as much as a run.
 _KEEP = 4
+
+# `string_at` counts in a C int, and a whole batch may have more bytes: its items alone have up to 2**31 - 1.
+_STRING_AT_MOST = 2**31 - 1
 
 _CHAIN = frozenset(("map", "filter", "flat_map"))
 
@@ -51,6 +54,14 @@ def item_count(batch: bytes) -> int:
     return int.from_bytes(batch[:4], "little")
 
 
+def _copied(buffer: _RawBuffer) -> bytes:
+    """What the library left in a buffer."""
+    data, length = buffer.data, buffer.length
+    if length <= _STRING_AT_MOST:
+        return string_at(data, length) if length else b""
+    return (c_char * length).from_address(data).raw
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage of a plan; its number is its place."""
@@ -77,8 +88,7 @@ class _Scratch:
 
     def take(self) -> bytes:
         """A copy of the answer."""
-        buffer = self.buffer
-        return string_at(buffer.data, buffer.length) if buffer.length else b""
+        return _copied(self.buffer)
 
     def error(self, status: int) -> WorkloadError:
         """What a status other than 0 means, with the message that the call left."""
@@ -378,7 +388,7 @@ class Workload:
         )
         if status:
             raise scratch.error(status)
-        return [string_at(part.data, part.length) for part in parts]
+        return [_copied(part) for part in parts]
 
     def new_state(self, stage: int) -> State:
         """An empty state of a keyed reduction or the sink."""

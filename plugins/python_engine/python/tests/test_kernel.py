@@ -13,7 +13,9 @@ import shutil
 import tempfile
 import threading
 import unittest
+from ctypes import string_at
 from typing import Any
+from unittest import mock
 
 from crossrun_engine import Stage, UnavailableError, Workload, WorkloadError, item_count, kernel
 
@@ -129,6 +131,13 @@ class Errors(unittest.TestCase):
                 call()
             self.assertTrue(str(raised.exception))
         self.assertEqual(run(opened)["count"], 100)
+
+    def test_what_is_longer_than_a_c_int_counts_comes_whole(self) -> None:
+        opened = workload()
+        expected = (opened.source(0, 8, 1), opened.split(1, opened.source(0, 8, 1), 2))
+        shorter = lambda data, length: string_at(data, length) if length <= 16 else self.fail(f"{length} bytes")
+        with mock.patch.multiple(kernel, _STRING_AT_MOST=16, string_at=shorter):
+            self.assertEqual(expected, (opened.source(0, 8, 1), opened.split(1, opened.source(0, 8, 1), 2)))
 
     def test_a_closed_state_fails_and_closes_again(self) -> None:
         state = workload("null").new_sink()
