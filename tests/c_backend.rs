@@ -130,6 +130,22 @@ fn a_backend_in_sixty_lines_runs_what_it_can_and_says_what_it_cannot() {
 }
 
 #[test]
+fn what_was_asked_for_is_not_recorded_as_what_took_part() {
+    for backend in [threaded(), minimal()] {
+        let place = place(backend);
+        let name = if backend == threaded() { "threaded" } else { "minimal" };
+        let record = run(&place, name, "--workload null --nodes 3").code(4).says("--nodes 1").json();
+        assert_eq!(record["metadata"]["error"]["kind"], "unsupported", "{record}");
+    }
+    let place = place(&compiled("tests/fixtures/c/odd_backend.c", "odd_alone", &["-DOPEN=pass_over"]));
+    let words = "asked for 3 nodes, but the backend does not report how many took part: recorded as 1";
+    let record = run(&place, "odd", "--workload null --nodes 3").code(0).says(words).json();
+    assert_eq!(record["nodes"], 1, "{record}");
+    assert_eq!(record["metadata"]["warnings"], json!([words]), "{record}");
+    assert_eq!(record["metadata"]["config"]["nodes"], 3, "{record}");
+}
+
+#[test]
 fn it_is_compared_with_the_others() {
     let place = place(threaded());
     let words = [

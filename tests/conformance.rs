@@ -205,6 +205,8 @@ const DEVIATIONS: &[Deviation] = &[
     of_runner("fault.panic", "panic_is_of_engine", "must be of kind workload"),
     of_runner("session.close", "close", "it does not stop"),
     of_runner("session.twice", "second_session", "somebody has opened it before"),
+    of_runner("session.nodes", "passes_over_nodes", "does not report how many took part"),
+    of_runner("session.nodes", "no_number_of_nodes", "does not report how many took part"),
     of_runner("session.stdout", "stdout", "items to go"),
     of_runner("session.processes", "process", "1 process was left"),
     of_runner("session.threads", "thread", "threads before open"),

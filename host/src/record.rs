@@ -14,6 +14,7 @@ pub(crate) mod format;
 mod journal;
 pub(crate) mod latency;
 pub(crate) mod lock;
+mod nodes;
 pub(crate) mod outcome;
 pub(crate) mod reader;
 pub(crate) mod recorder;

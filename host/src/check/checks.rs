@@ -315,6 +315,15 @@ pub const CHECKS: &[Check] = &[
         run: life::twice,
     },
     Check {
+        id: "session.nodes",
+        demands: "more machines than there are are refused, or a run reports how many took part",
+        section: "What the host calls",
+        remedy: "refuse in open more nodes than one, as demand_one_node does, or put nodes into the metrics of each run",
+        of: Of::Runner,
+        needs: Needs::Engine,
+        run: specs::nodes,
+    },
+    Check {
         id: "session.stdout",
         demands: "nothing is printed on standard output",
         section: "What a runner may use",

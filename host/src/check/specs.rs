@@ -57,6 +57,29 @@ fn refused(bench: &mut Bench, spec: &WorkloadSpec, library: &LibraryFile) -> Res
     expected_error(ran.map(|_| ()), &[ErrorKind::InvalidSpec, ErrorKind::Unsupported])
 }
 
+/// More machines than there are are an error, or the run says how many took part.
+pub(super) fn nodes(bench: &mut Bench) -> Result<String, Trouble> {
+    const ASKED_FOR: u32 = 3;
+    let library = bench.workload_with(PLAIN, &[])?;
+    let spec = WorkloadSpec { parallelism: ASKED_FOR, ..plain(&[]) };
+    let mut subject = bench.subject()?;
+    let ran = subject.open_on(&spec, ASKED_FOR).and_then(|()| subject.run(&spec, &library));
+    subject.dismiss();
+    let (finished, _) = match ran {
+        Ok(ran) => ran,
+        Err(error) => {
+            let kinds = [ErrorKind::Unsupported, ErrorKind::InvalidSpec, ErrorKind::Unavailable];
+            return expected_error(Err(error), &kinds);
+        }
+    };
+    match finished.metrics.get("nodes").and_then(Value::as_u64) {
+        Some(nodes @ 1..) => Ok(format!("asked for {ASKED_FOR}, it says that it ran on {nodes}")),
+        _ => Err(Trouble::Failed(format!(
+            "it took a session of {ASKED_FOR} nodes, and does not report how many took part in a run"
+        ))),
+    }
+}
+
 /// A batch size that cannot be is an error.
 pub(super) fn batch_size(bench: &mut Bench) -> Result<String, Trouble> {
     invalid(bench, "batch_size", &[json!(0), json!("many")])

@@ -75,9 +75,14 @@ impl Subject {
 
     /// Starts the engine for a first run of `spec`.
     pub(super) fn open(&mut self, spec: &WorkloadSpec) -> Result<(), CallError> {
+        self.open_on(spec, 1)
+    }
+
+    /// As [`open`](Subject::open), on `nodes` machines.
+    pub(super) fn open_on(&mut self, spec: &WorkloadSpec, nodes: u32) -> Result<(), CallError> {
         let session = Session {
             parallelism: spec.parallelism,
-            nodes: 1,
+            nodes,
             options: spec.extra.clone(),
             data_dir: self.folders.data_dir.clone(),
             log_dir: self.folders.log_dir.clone(),

@@ -10,6 +10,7 @@ use super::config::{Config, MAX_DEPTH, backend_hash, is_deeper};
 use super::environment::SystemProfile;
 use super::format::{Kind, Library, Metadata, Resources, TrialRecord, UnifiedRecord, VERSION, timestamp};
 use super::latency::OpenLoop;
+use super::nodes::nodes;
 use crate::plan::Purpose;
 use crate::run::executor::log_file;
 use crate::run::participants::Participants;
@@ -44,13 +45,15 @@ impl Conditions {
 
 impl TrialRecord {
     /// The record of a trial. Only a verified one shows figures; of the others, the metadata keeps what was observed.
-    pub fn new(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> Self {
+    pub fn new(conditions: &Conditions, trial: &TrialSpec, mut result: TrialResult) -> Self {
         let (status, error) = (result.outcome.status(), result.outcome.error().cloned());
         let verified = result.outcome.is_verified();
         let spec = &trial.cell.spec;
         let config = Config::new(spec, trial.nodes);
         let metrics = result.finished.as_ref().map(|finished| &finished.metrics);
-        let nodes = metrics.and_then(reported_nodes).unwrap_or(trial.nodes);
+        // Of a trial without an answer, nothing but what was asked for is known.
+        let (nodes, warning) = metrics.map_or((trial.nodes, None), |metrics| nodes(metrics, trial.nodes));
+        result.warnings.extend(warning);
         let open_loop = open_loop(&result, nodes);
         let figures =
             if verified { Figures::of(trial, &result, open_loop.as_ref()) } else { Figures::default() };
@@ -182,10 +185,6 @@ fn without_deep(metrics: &mut Map<String, Value>) -> Option<String> {
     let left_out = before - metrics.len();
     let message = format!("metrics that are nested deeper than {MAX_DEPTH} levels are left out: {left_out}");
     (left_out > 0).then_some(message)
-}
-
-fn reported_nodes(metrics: &Map<String, Value>) -> Option<u32> {
-    metrics.get("nodes")?.as_u64()?.try_into().ok()
 }
 
 /// The host's versions last, so that no backend can speak for the host.
@@ -416,6 +415,17 @@ mod tests {
         let metadata = trial.record.metadata;
         assert!(!metadata.raw_metrics.contains_key("deep") && metadata.raw_metrics.contains_key("shallow"));
         assert!(metadata.warnings.iter().any(|warning| warning.contains("deeper than 64")));
+    }
+
+    #[test]
+    fn more_nodes_than_took_part_are_only_in_the_configuration_and_in_a_failure() {
+        let asked = |outcome| example(outcome).with(|example| example.trial.nodes = 3);
+        let TrialRecord { record, .. } = asked(Outcome::Verified).record();
+        assert_eq!((record.nodes, record.metadata.config.unwrap().nodes), (1, 3));
+        assert!(record.metadata.warnings.iter().any(|warning| warning.contains("asked for 3 nodes")));
+        let failed = asked(Outcome::Verified).with(|example| example.result.finished = None);
+        let TrialRecord { record, .. } = failed.record();
+        assert_eq!((record.nodes, record.metadata.warnings), (3, vec!["one".to_owned()]));
     }
 
     #[test]

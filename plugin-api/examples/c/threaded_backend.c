@@ -505,7 +505,11 @@ static void destroy(void *backend) {
 static int32_t open(void *backend, const crossrun_session *session, crossrun_reply *reply) {
     const struct backend *self = backend;
     char message[64];
-    (void)reply;
+    if (session->nodes > 1) {
+        return reply->fail(
+            reply, CROSSRUN_ERROR_UNSUPPORTED, "threaded runs on this machine only, but more nodes were asked for",
+            "--nodes 1");
+    }
     snprintf(message, sizeof message, "%" PRIu32 " threads a phase", session->parallelism);
     self->host->log(self->host, CROSSRUN_LOG_DEBUG, NULL, message);
     return CROSSRUN_OK;

@@ -62,6 +62,9 @@ impl WorkloadRunner for Deviant {
     }
 
     fn open(&mut self, session: &Session) -> Result<(), RunnerError> {
+        if !["passes_over_nodes", "no_number_of_nodes"].into_iter().any(deviates) {
+            session.demand_one_node("deviant")?;
+        }
         let marker = session.data_dir.join("deviant.open");
         if deviates("second_session") {
             if marker.exists() {
@@ -100,6 +103,9 @@ impl WorkloadRunner for Deviant {
         let mut result = RunResult::new("deviant", spec, elapsed, count, state);
         if !deviates("claims_any_scheduler") {
             result = result.with_scheduler("default", spec);
+        }
+        if deviates("no_number_of_nodes") {
+            result = result.with_metric("nodes", "all");
         }
         if deviates("kept_answer") {
             return Ok(KEPT.lock().unwrap().get_or_insert(result).clone());
