@@ -310,6 +310,18 @@ fn whatever_a_backend_in_c_does_is_a_row() {
     assert!(!statuses("odd").is_empty() && statuses("odd").iter().all(|status| status == "failed"));
 }
 
+/// Several runs of one session, each of which is answered for during the next.
+#[test]
+fn an_answer_that_comes_late_is_none_of_the_run_that_is_under_way() {
+    let place = place(&compiled("tests/fixtures/c/odd_backend.c", "odd", &[]));
+    let words = "compare --backends native,odd --workloads null --items 20 --blocks 2 --extra behaviour=late --insist \
+                 --no-lock --run-id late";
+    place.crossrun(&words.split_whitespace().collect::<Vec<_>>()).code(0);
+    let trials = place.records("late", "trials.jsonl");
+    let own: Vec<_> = trials.iter().filter(|trial| trial["record"]["backend"] == "odd").collect();
+    assert!(own.len() >= 2 && own.iter().all(|trial| trial["status"] == "verified"), "{own:#?}");
+}
+
 /// A file as the macros of the fixture make it, and what is said of it.
 struct Odd {
     what: &'static str,

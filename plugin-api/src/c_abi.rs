@@ -22,7 +22,7 @@ pub use reply::error_kind;
 pub use types::*;
 
 use self::arguments::{RunCall, SessionCall, SetupCall};
-use self::reply::{Answer, ReplyBox};
+use self::reply::{Answer, Replies};
 use crate::result::{ResultWire, RunResult};
 use crate::runner::{
     Availability, HostServices, RunContext, RunnerError, Session as OpenSession, SetupContext, SetupRequest,
@@ -50,7 +50,7 @@ pub struct ForeignBackend {
     run: unsafe extern "C-unwind" fn(BackendPointer, *const Run, *mut Reply) -> i32,
     backend: BackendPointer,
     host: &'static Host,
-    reply: ReplyBox,
+    replies: Replies,
     name: String,
     options: Vec<Parameter>,
 }
@@ -76,9 +76,9 @@ impl ForeignBackend {
         let functions = unsafe { read_table(table) }?;
         let run = functions.run.ok_or_else(|| border("has no function `run` in it"))?;
         let host = host::leak(services, name, log_level);
-        let (backend, reply) = (std::ptr::null_mut(), ReplyBox::new());
+        let (backend, replies) = (std::ptr::null_mut(), Replies::new(host));
         let mut made =
-            Self { functions, run, backend, host, reply, name: name.to_owned(), options: Vec::new() };
+            Self { functions, run, backend, host, replies, name: name.to_owned(), options: Vec::new() };
         made.make()?;
         made.describe()?;
         Ok(made)
@@ -88,7 +88,7 @@ impl ForeignBackend {
         let Some(create) = self.functions.create else { return Ok(()) };
         let mut backend = std::ptr::null_mut();
         // SAFETY: the host is never freed, the reply is good during the call, and `backend` takes one write.
-        let made = self.reply.of("create", |reply| unsafe { create(self.host, &raw mut backend, reply) });
+        let made = self.replies.of("create", |reply| unsafe { create(self.host, &raw mut backend, reply) });
         if made.is_err() {
             // There is nothing to destroy.
             self.functions.destroy = None;
@@ -110,23 +110,23 @@ impl ForeignBackend {
     /// Calls a function that is given nothing. One that is absent has nothing to say.
     fn call(
         &self,
-        name: &str,
+        name: &'static str,
         function: Option<unsafe extern "C-unwind" fn(BackendPointer, *mut Reply) -> i32>,
     ) -> Result<Answer, RunnerError> {
         let Some(function) = function else { return Ok(Answer::default()) };
         // SAFETY: the backend is alive, and the reply is good during the call.
-        self.reply.of(name, |reply| unsafe { function(self.backend, reply) })
+        self.replies.of(name, |reply| unsafe { function(self.backend, reply) })
     }
 
     /// Calls a function that is given `arguments`.
     fn call_with<T>(
         &self,
-        name: &str,
+        name: &'static str,
         function: unsafe extern "C-unwind" fn(BackendPointer, *const T, *mut Reply) -> i32,
         arguments: &T,
     ) -> Result<Answer, RunnerError> {
         // SAFETY: the backend is alive; the arguments, what they point to, and the reply are good during the call.
-        self.reply.of(name, |reply| unsafe { function(self.backend, arguments, reply) })
+        self.replies.of(name, |reply| unsafe { function(self.backend, arguments, reply) })
     }
 }
 

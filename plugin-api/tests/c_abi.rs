@@ -218,6 +218,59 @@ fn a_reply_that_is_kept_beyond_its_call_takes_nothing() {
     assert_eq!(unsafe { ((*reply).answer)(std::ptr::null_mut(), RESULT.as_ptr()) }, FAILED);
 }
 
+/// What was logged at level `warn`.
+#[derive(Default)]
+struct Warnings(Mutex<Vec<String>>);
+
+impl HostServices for Warnings {
+    fn log(&self, level: log::Level, target: &str, message: &str) {
+        assert_eq!((level, target), (log::Level::Warn, "mine"));
+        self.0.lock().unwrap().push(message.to_owned());
+    }
+    fn progress(&self, _progress: Progress) {}
+    fn cancelled(&self) -> bool {
+        false
+    }
+    fn clock_nanos(&self) -> u64 {
+        7
+    }
+}
+
+#[test]
+fn what_comes_late_is_none_of_a_later_call_and_is_told_once() {
+    /// During a later run, another thread says all that can be said with the reply of the run before.
+    unsafe extern "C-unwind" fn run(_: BackendPointer, _: *const Run, reply: *mut Reply) -> i32 {
+        static KEPT: Mutex<Option<usize>> = Mutex::new(None);
+        if let Some(kept) = KEPT.lock().unwrap().replace(reply as usize) {
+            let late = std::thread::spawn(move || {
+                let kept = kept as *mut Reply;
+                // SAFETY: a reply is never freed.
+                let failed = unsafe { ((*kept).workload_failed)(kept, 4, std::ptr::null()) };
+                [
+                    failed,
+                    fail(kept, 5, c"late", c""),
+                    sink(kept, b"late"),
+                    answer(kept, c"{\"results_count\": 9}"),
+                ]
+            });
+            assert_eq!(late.join().unwrap(), [FAILED; 4]);
+        }
+        sink(reply, b"state");
+        answer(reply, RESULT)
+    }
+    let warnings = Arc::new(Warnings::default());
+    let functions: &'static _ = Box::leak(Box::new(functions(run)));
+    // SAFETY: a table that is never freed, of functions of this program.
+    let made = unsafe { ForeignBackend::create(functions, "mine", warnings.clone(), log::LevelFilter::Warn) };
+    let mut backend = made.unwrap();
+    for _ in 0..3 {
+        let result = backend.run(&WorkloadSpec::new("word_count"), &context()).unwrap();
+        assert_eq!((result.sink_state.as_slice(), result.results_count), (b"state".as_slice(), 5));
+    }
+    let told = warnings.0.lock().unwrap();
+    assert!(told.len() == 1 && told[0].contains("run had returned"), "{told:?}");
+}
+
 unsafe extern "C-unwind" fn never(_: BackendPointer, _: *const Run, _: *mut Reply) -> i32 {
     FAILED
 }

@@ -1,11 +1,13 @@
-//! What a backend in C answers with: copied, checked, and kept until its call has returned.
+//! What a backend in C answers with: copied, checked, and kept until its call has returned. Each call has a reply of its own,
+//! so that what comes too late is not taken for a part of the next.
 
-use std::ffi::c_char;
+use std::ffi::{CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::text::{self, Unfit};
-use super::types::{FAILED, OK, Reply};
+use super::types::{FAILED, Host, OK, Reply};
 use crate::runner::{ErrorKind, RunnerError};
 use crate::workload::WorkloadError;
 use crate::workload::capi::RawBuffer;
@@ -16,14 +18,27 @@ const MAX_ANSWER: usize = 64 << 20;
 /// What came of one call.
 #[derive(Default)]
 struct Said {
-    /// Whether a call is under way: what comes at another time has nowhere to go.
-    open: bool,
     json: Option<Vec<u8>>,
     sink: Option<Vec<u8>>,
     /// Why it failed, by its own words. The first word holds.
     error: Option<RunnerError>,
     /// What it did that it must not.
     misuse: Option<String>,
+}
+
+/// A call, as its reply leads to it.
+struct Call {
+    /// The name of the function, for people.
+    function: &'static str,
+    /// Nothing once it has returned: what comes then has nowhere to go.
+    said: Mutex<Option<Said>>,
+    late: &'static Late,
+}
+
+/// Whoever is told of what comes late.
+struct Late {
+    host: &'static Host,
+    told: AtomicBool,
 }
 
 /// An answer that can be believed to be one: text that is UTF-8, and bytes.
@@ -33,43 +48,65 @@ pub(super) struct Answer {
     pub(super) sink: Option<Vec<u8>>,
 }
 
-/// Where the answers of a backend arrive. It is never freed, so that one which keeps the pointer beyond its call does no
-/// harm with it.
-pub(super) struct ReplyBox {
-    said: &'static Mutex<Said>,
-    raw: *mut Reply,
+/// Where the answers of one backend arrive.
+pub(super) struct Replies {
+    late: &'static Late,
 }
 
-impl ReplyBox {
-    pub(super) fn new() -> Self {
-        let said: &'static Mutex<Said> = Box::leak(Box::default());
+impl Replies {
+    /// Tells `host` of what comes late, once.
+    pub(super) fn new(host: &'static Host) -> Self {
+        Self { late: Box::leak(Box::new(Late { host, told: AtomicBool::new(false) })) }
+    }
+
+    /// Lets `call` answer, and gives its answer or its error. `function` is its name, for people.
+    ///
+    /// The reply, some two hundred bytes, is never freed: a backend that keeps the pointer does no harm with it, and no later
+    /// call has the same.
+    pub(super) fn of(
+        &self,
+        function: &'static str,
+        call: impl FnOnce(*mut Reply) -> i32,
+    ) -> Result<Answer, RunnerError> {
+        let said = Mutex::new(Some(Said::default()));
+        let this: &'static Call = Box::leak(Box::new(Call { function, said, late: self.late }));
         let reply = Reply {
             size: size_of::<Reply>() as u32,
             reserved: 0,
-            data: std::ptr::from_ref(said).cast(),
+            data: std::ptr::from_ref(this).cast(),
             answer,
             sink,
             fail,
             workload_failed,
         };
-        Self { said, raw: Box::into_raw(Box::new(reply)) }
-    }
-
-    /// Lets `call` answer, and gives its answer or its error. `name` is that of the function, for people.
-    pub(super) fn of(&self, name: &str, call: impl FnOnce(*mut Reply) -> i32) -> Result<Answer, RunnerError> {
-        *lock(self.said) = Said { open: true, ..Said::default() };
-        let status = call(self.raw);
-        let Said { json, sink, error, misuse, .. } = std::mem::take(&mut *lock(self.said));
+        let status = call(Box::into_raw(Box::new(reply)));
+        let Said { json, sink, error, misuse } = lock(&this.said).take().unwrap_or_default();
         if let Some(error) = error {
             return Err(error);
         }
         if let Some(misuse) = misuse {
-            return Err(internal(format!("the backend's {name} {misuse}")));
+            return Err(internal(format!("the backend's {function} {misuse}")));
         }
         if status != OK {
-            return Err(internal(format!("the backend's {name} returned {status} and did not say why")));
+            return Err(internal(format!("the backend's {function} returned {status} and did not say why")));
         }
         Ok(Answer { json, sink })
+    }
+}
+
+impl Call {
+    /// Tells that something came after this call had returned, unless something of that kind was told before.
+    fn tell_late(&self) {
+        let Late { host, told } = self.late;
+        if told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let function = self.function;
+        let message = format!(
+            "{function} had returned when more was said with its reply: none of it was taken, and this is told once"
+        );
+        let message = CString::new(message).unwrap_or_default();
+        (host.log)(*host, log::Level::Warn as u32, std::ptr::null(), message.as_ptr());
     }
 }
 
@@ -77,7 +114,7 @@ fn internal(message: String) -> RunnerError {
     RunnerError::new(ErrorKind::Internal, message)
 }
 
-fn lock(said: &Mutex<Said>) -> std::sync::MutexGuard<'_, Said> {
+fn lock(said: &Mutex<Option<Said>>) -> std::sync::MutexGuard<'_, Option<Said>> {
     said.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -85,20 +122,16 @@ fn lock(said: &Mutex<Said>) -> std::sync::MutexGuard<'_, Said> {
 fn say(reply: *mut Reply, take: impl FnOnce(&mut Said) -> Result<(), String>) -> i32 {
     // SAFETY: a backend passes the pointer that it was given, which is never freed, or null.
     let Some(reply) = (unsafe { reply.as_ref() }) else { return FAILED };
-    // SAFETY: `data` is the leaked mutex of `ReplyBox::new`.
-    let Some(said) = (unsafe { reply.data.cast::<Mutex<Said>>().as_ref() }) else { return FAILED };
+    // SAFETY: `data` is the leaked call of `Replies::of`.
+    let Some(call) = (unsafe { reply.data.cast::<Call>().as_ref() }) else { return FAILED };
     let taken = catch_unwind(AssertUnwindSafe(|| {
-        let mut said = lock(said);
-        if !said.open {
-            return FAILED;
+        if let Some(said) = lock(&call.said).as_mut() {
+            let Err(misuse) = take(said) else { return OK };
+            said.misuse.get_or_insert(misuse);
+        } else {
+            call.tell_late();
         }
-        match take(&mut said) {
-            Ok(()) => OK,
-            Err(misuse) => {
-                said.misuse.get_or_insert(misuse);
-                FAILED
-            }
-        }
+        FAILED
     }));
     taken.unwrap_or(FAILED)
 }
