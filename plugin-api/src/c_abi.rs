@@ -32,8 +32,6 @@ use crate::spec::WorkloadSpec;
 use crate::wire::{border, from_json};
 use crate::workload::Parameter;
 
-/// The version of this ABI: the major in the upper 16 bits, the minor in the lower.
-pub const ABI_VERSION: u32 = 1 << 16;
 /// The one symbol that a backend exports: a [`BackendFunctions`].
 pub const SYMBOL: &str = "crossrun_backend";
 /// A table that is smaller has no `run`, and is of no use.

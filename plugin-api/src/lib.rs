@@ -13,6 +13,7 @@
 pub mod c_abi;
 pub mod clock;
 pub mod data_dir;
+mod error;
 pub mod export;
 #[doc(hidden)]
 pub mod ffi;

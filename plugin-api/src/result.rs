@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::runner::{ErrorKind, RunnerError};
+use crate::error::{ErrorKind, RunnerError};
 use crate::spec::WorkloadSpec;
 
 /// What a runner returns: the sink's merged state, and its own claims.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::runner::{ErrorKind, RunnerError};
+use crate::error::{ErrorKind, RunnerError};
 
 /// The schema of the JSON in which a spec crosses the border.
 const SCHEMA: u32 = 1;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::runner::{ErrorKind, RunContext, RunnerError, SetupContext};
+use crate::error::{ErrorKind, RunnerError};
+use crate::runner::{RunContext, SetupContext};
 use crate::workload::Parameter;
 
 /// What a runner says of itself once it is made.

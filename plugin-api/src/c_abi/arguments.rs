@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use super::text::owned;
 use super::types::{Host, NO_DEADLINE, NamedOption, Run, Session as RawSession, Setup};
-use crate::runner::{RunContext, RunnerError, Session, SetupContext, SetupRequest};
+use crate::error::RunnerError;
+use crate::runner::{RunContext, Session, SetupContext, SetupRequest};
 use crate::spec::{Fusion, WorkloadSpec};
 use crate::wire::{ContextWire, to_json};
 use crate::workload::{Plan, StageKind};

@@ -4,9 +4,8 @@ use std::ffi::c_char;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::ABI_VERSION;
 use super::text;
-use super::types::Host;
+use super::types::{ABI_VERSION, Host};
 use crate::runner::{HostServices, Progress};
 
 /// What the functions of a [`Host`] reach.

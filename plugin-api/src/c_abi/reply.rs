@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::text::{self, Unfit};
 use super::types::{FAILED, Host, OK, Reply};
-use crate::runner::{ErrorKind, RunnerError};
+use crate::error::{ErrorKind, RunnerError};
 use crate::workload::WorkloadError;
 use crate::workload::capi::RawBuffer;
 

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_char};
 
-use crate::runner::{ErrorKind, RunnerError};
+use crate::error::{ErrorKind, RunnerError};
 
 /// The most bytes of a text for people that are read.
 pub(super) const MAX_SHOWN: usize = 64 << 10;

@@ -6,6 +6,9 @@ use std::ffi::{c_char, c_void};
 use crate::workload::WorkloadFunctions;
 use crate::workload::capi::{RawBuffer, RawWorkload};
 
+/// The version of this ABI: the major in the upper 16 bits, the minor in the lower.
+pub const ABI_VERSION: u32 = 1 << 16;
+
 /// What a backend's function returns when it has done what it should.
 pub const OK: i32 = 0;
 /// What it returns otherwise, after it has said why.

@@ -11,7 +11,7 @@
 //!
 //! From the offsets on it is Arrow's binary layout, so an engine with Arrow wraps it without a copy.
 
-use super::WorkloadError;
+use super::error::WorkloadError;
 
 const HEADER: usize = 8;
 const OFFSET: usize = 4;

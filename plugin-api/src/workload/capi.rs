@@ -6,14 +6,19 @@
 // This module is one side of the border: raw pointers come in from callers that no compiler checked.
 #![allow(unsafe_code)]
 
+pub mod status;
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::instance::{Definition, Instance, StageState};
+use super::batch::{Batch, BatchBuilder};
+use super::error::WorkloadError;
+use super::instance::{Definition, Instance};
+use super::outcome::Outcome;
 use super::sink::SinkState;
-use super::{Batch, BatchBuilder, Outcome, WorkloadError};
+use super::stage_state::StageState;
 use crate::spec::WorkloadSpec;
 
 /// The version of this ABI: the major in the upper 16 bits, the minor in the lower.
@@ -21,26 +26,6 @@ pub const ABI_VERSION: u32 = 1 << 16;
 
 /// The most partitions of one `split`.
 pub const MAX_PARTITIONS: u32 = 1 << 16;
-
-/// What every function but the freeing ones returns.
-pub mod status {
-    /// Done.
-    pub const OK: i32 = 0;
-    /// A null pointer, or a stage, slice or limit that makes no sense.
-    pub const ARGUMENT: i32 = 1;
-    /// A batch or a state is not what it should be.
-    pub const MALFORMED: i32 = 2;
-    /// The spec cannot be run: an unknown workload, or a parameter outside its range.
-    pub const SPEC: i32 = 3;
-    /// An operator of the workload failed.
-    pub const OPERATOR: i32 = 4;
-    /// The workload panicked; the handle is poisoned.
-    pub const PANIC: i32 = 5;
-    /// The handle was poisoned by an earlier panic.
-    pub const POISONED: i32 = 6;
-    /// A batch outgrew its offsets, or the state of a keyed reduction did.
-    pub const TOO_LARGE: i32 = 7;
-}
 
 /// Bytes that the library allocated. All zero at first; may be passed again, and then keeps its memory; only
 /// `buffer_free` frees it. After a status other than [`status::OK`] it holds the message, in UTF-8.

@@ -2,7 +2,8 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Batch, WorkloadError};
+use super::batch::Batch;
+use super::error::WorkloadError;
 
 /// Count, wrapping sum and xor of a 64-bit hash (XXH3) of each item. Digests of parts merge into the digest
 /// of the whole, in any order.

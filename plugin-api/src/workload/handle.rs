@@ -10,7 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::capi::{self, RawBuffer, RawState, RawWorkload, status};
-use super::{CatalogueEntry, Outcome, Plan, WorkloadError};
+use super::catalogue::CatalogueEntry;
+use super::error::WorkloadError;
+use super::outcome::Outcome;
+use super::plan::Plan;
 use crate::spec::WorkloadSpec;
 
 macro_rules! function_table {

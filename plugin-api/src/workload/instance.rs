@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
+use super::author::Workload;
+use super::batch::{Batch, BatchBuilder};
+use super::catalogue::CatalogueEntry;
+use super::digest::Digest;
+use super::error::WorkloadError;
 use super::keyed::{KeyedState, partition_of};
 use super::open_loop::{RunClock, Stamp};
+use super::outcome::Outcome;
+use super::parameter::Parameters;
+use super::plan::{Plan, StageKind};
 use super::sink::Sink;
-use super::{
-    Batch, BatchBuilder, CatalogueEntry, Digest, Outcome, Parameters, Plan, StageKind, Workload,
-    WorkloadError,
-};
+use super::stage_state::StageState;
 use crate::spec::{MAX_BATCH_SIZE, WorkloadSpec};
 
 /// An opened workload, with its author's type erased.
@@ -19,14 +24,6 @@ pub(super) trait Instance: Send + Sync {
     fn split(&self, stage: usize, batch: Batch<'_>, parts: &mut [BatchBuilder]) -> Result<(), WorkloadError>;
     fn new_state(self: Arc<Self>, stage: usize) -> Result<Box<dyn StageState>, WorkloadError>;
     fn expected(&self) -> Outcome;
-}
-
-/// The state of one keyed reduction or one sink.
-pub(super) trait StageState: Send {
-    fn fold(&mut self, batch: Batch<'_>) -> Result<(), WorkloadError>;
-    fn merge(&mut self, encoded: &[u8]) -> Result<(), WorkloadError>;
-    fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkloadError>;
-    fn emit(&mut self, limit: u64) -> Result<BatchBuilder, WorkloadError>;
 }
 
 /// One workload of a library, with its author's type erased. [`export_workloads!`](crate::export_workloads)

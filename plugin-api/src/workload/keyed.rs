@@ -5,7 +5,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::{Batch, BatchBuilder, WorkloadError};
+use super::batch::{Batch, BatchBuilder};
+use super::error::WorkloadError;
 
 /// Keys and their accumulators. What folding, merging and emitting mean is the workload's.
 #[derive(Default)]

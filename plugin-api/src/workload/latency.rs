@@ -3,7 +3,7 @@
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use super::WorkloadError;
+use super::error::WorkloadError;
 use super::open_loop::Stamp;
 
 /// Significant decimal digits of every value.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::thread::{ClockId, clock_nanosleep_absolute};
 use rustix::time::Timespec;
 
-use super::WorkloadError;
+use super::error::WorkloadError;
 use crate::clock::monotonic_nanos;
 
 /// The source wakes so long before an item is due, and spends the rest looking at the clock: waking up takes about that

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::WorkloadError;
+use super::error::WorkloadError;
 
 /// One parameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,9 +1,12 @@
 //! The state of a sink: the digest of what reached it and, in an open loop, how long that took.
 
-use super::instance::StageState;
+use super::batch::{Batch, BatchBuilder};
+use super::digest::Digest;
+use super::error::WorkloadError;
 use super::latency::Latencies;
 use super::open_loop::{RunClock, Stamp};
-use super::{Batch, BatchBuilder, Digest, Outcome, WorkloadError};
+use super::outcome::Outcome;
+use super::stage_state::StageState;
 
 /// What a sink saw.
 #[derive(Clone, Debug)]

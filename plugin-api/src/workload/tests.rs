@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::instance::Instance;
 use super::*;
+use crate::spec::WorkloadSpec;
 
 /// What one item of [`Growing`] grows to: two of them fit into a batch, and three do not.
 const GROWN: usize = 25_000;

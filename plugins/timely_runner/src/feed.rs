@@ -2,8 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::job::Job;
-
 /// The items of the source, cut into slices.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slices {
@@ -77,12 +75,12 @@ pub(crate) enum Feed {
 }
 
 impl Feed {
-    /// What the source of worker number `worker` is to make.
-    pub(crate) fn of_source(job: &Job, worker: usize) -> Self {
-        let end = job.slices.count();
-        match job.hand_out {
+    /// What the source of worker number `worker` of so many is to make.
+    pub(crate) fn of_source(slices: Slices, hand_out: HandOut, worker: usize, workers: usize) -> Self {
+        let end = slices.count();
+        match hand_out {
             HandOut::Shared => Self::Shared { stage: 0, end },
-            HandOut::ByIndex => Self::ByIndex { next: worker as u64, step: job.tallies.len() as u64, end },
+            HandOut::ByIndex => Self::ByIndex { next: worker as u64, step: workers as u64, end },
         }
     }
 

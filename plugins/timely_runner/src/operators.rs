@@ -10,7 +10,7 @@ use timely::dataflow::{Scope, Stream};
 
 use crate::exchange;
 use crate::feed::Feed;
-use crate::job::Post;
+use crate::job::{Job, Post};
 use crate::maker::{Maker, send};
 use crate::pace::Pace;
 use crate::parcel::Parcel;
@@ -35,7 +35,8 @@ pub(crate) fn source<'scope>(
     let post = post.clone();
     source_operator(scope, name, move |capability, info| {
         let activator = scope.activator_for(info.address);
-        let feed = Feed::of_source(&post.job, post.worker);
+        let Job { slices, hand_out, tallies, .. } = &*post.job;
+        let feed = Feed::of_source(*slices, *hand_out, post.worker, tallies.len());
         let mut maker = Maker::new(post.clone(), pace, feed, activator, capability);
         move |output| maker.visit(output, |number, batch| make_slice(&post, number, to, batch))
     })

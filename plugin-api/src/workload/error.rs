@@ -1,0 +1,78 @@
+//! What can go wrong in a workload.
+
+use super::capi::status;
+
+/// What can go wrong in a workload.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WorkloadError {
+    /// The library has no workload of this name.
+    #[error("there is no workload {name:?} in this library; it has {known}")]
+    Unknown {
+        /// The name that was asked for.
+        name: String,
+        /// The names that exist, comma separated.
+        known: String,
+    },
+    /// The spec cannot be run.
+    #[error("{0}")]
+    Spec(String),
+    /// A parameter is outside its domain.
+    #[error("extra.{name} is {value}, but must be {domain}; try: --extra {name}={default}")]
+    Parameter {
+        /// The parameter.
+        name: String,
+        /// What was given.
+        value: String,
+        /// What is allowed.
+        domain: String,
+        /// What it is when it is not given.
+        default: String,
+    },
+    /// A stage, slice or pointer that makes no sense was passed.
+    #[error("{0}")]
+    Argument(String),
+    /// Bytes are not what they should be.
+    #[error("{0}")]
+    Malformed(&'static str),
+    /// A batch outgrew its offsets.
+    #[error("a batch has {bytes} bytes of items, more than an offset reaches; use a smaller batch_size")]
+    TooLarge {
+        /// The bytes of its items.
+        bytes: usize,
+    },
+    /// The state of a keyed reduction outgrew the batch in which it travels.
+    #[error(
+        "the state of a keyed reduction has {bytes} bytes or more, and a batch cannot hold it; more partitions make it \
+         smaller, which most backends have with a larger parallelism"
+    )]
+    StateTooLarge {
+        /// The bytes of the entries up to the one that did not fit.
+        bytes: usize,
+    },
+    /// An operator, the source or a fold failed.
+    #[error("{0}")]
+    Operator(String),
+    /// A call into the library failed: its status, and what it said.
+    #[error("{message}")]
+    Call {
+        /// A status of [`status`].
+        status: i32,
+        /// What the library said.
+        message: String,
+    },
+}
+
+impl WorkloadError {
+    pub(super) fn not_reduced(stage: usize) -> Self {
+        Self::Argument(format!("stage {stage} is no keyed reduction of this workload"))
+    }
+
+    /// Whether the user's spec, rather than the run, is at fault.
+    pub fn is_invalid_spec(&self) -> bool {
+        match self {
+            Self::Unknown { .. } | Self::Spec(_) | Self::Parameter { .. } => true,
+            Self::Call { status, .. } => *status == status::SPEC,
+            _ => false,
+        }
+    }
+}

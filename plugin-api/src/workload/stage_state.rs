@@ -1,0 +1,12 @@
+//! What a keyed reduction and a sink have in common.
+
+use super::batch::{Batch, BatchBuilder};
+use super::error::WorkloadError;
+
+/// The state of one keyed reduction or one sink.
+pub(super) trait StageState: Send {
+    fn fold(&mut self, batch: Batch<'_>) -> Result<(), WorkloadError>;
+    fn merge(&mut self, encoded: &[u8]) -> Result<(), WorkloadError>;
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkloadError>;
+    fn emit(&mut self, limit: u64) -> Result<BatchBuilder, WorkloadError>;
+}
