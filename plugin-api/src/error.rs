@@ -60,7 +60,7 @@ impl RunnerError {
         Self::new(ErrorKind::Engine, message)
     }
 
-    /// What a run returns when [`RunContext::cancelled`] said yes.
+    /// What a run returns when `RunContext::cancelled` said yes.
     pub fn cancelled() -> Self {
         Self::new(ErrorKind::Cancelled, "the run was cancelled by the host")
     }
