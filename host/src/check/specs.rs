@@ -60,7 +60,7 @@ fn refused(bench: &mut Bench, spec: &WorkloadSpec, library: &LibraryFile) -> Res
 /// More machines than there are are an error, or the run says how many took part.
 pub(super) fn nodes(bench: &mut Bench) -> Result<String, Trouble> {
     const ASKED_FOR: u32 = 3;
-    let library = bench.workload_with(PLAIN, &[])?;
+    let library = bench.workload_with(NULL, &[])?;
     let spec = WorkloadSpec { parallelism: ASKED_FOR, ..plain(&[]) };
     let mut subject = bench.subject()?;
     let ran = subject.open_on(&spec, ASKED_FOR).and_then(|()| subject.run(&spec, &library));
