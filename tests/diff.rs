@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::Place;
 
@@ -38,6 +38,39 @@ fn changed(place: &Place, old: &Path, name: &str, change: impl Fn(&mut Value, f6
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("trials.jsonl"), lines.collect::<String>()).unwrap();
     folder.to_str().unwrap().to_owned()
+}
+
+/// As [`changed`], with what becomes of the runs of `null`, by block: `v`erified, `f`ailed, `w`rong, or `-` for a record
+/// that is not there.
+fn outcomes(place: &Place, old: &Path, name: &str, of_null: &str) -> String {
+    let folder = changed(place, old, name, |trial, spread| {
+        takes(trial, spread);
+        if trial["record"]["workload"] != "null" {
+            return;
+        }
+        let kind = match outcome(trial, of_null) {
+            b'f' => "crashed",
+            b'w' => "wrong_answer",
+            _ => return,
+        };
+        let record = &mut trial["record"];
+        record["success_rate"] = 0.0.into();
+        record["duration_seconds"] = Value::Null;
+        record["metadata"]["error"] = json!({"phase": "run", "kind": kind, "message": "planted"});
+    });
+    let file = Path::new(&folder).join("trials.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let stays = |line: &&str| {
+        let trial: Value = serde_json::from_str(line).unwrap();
+        trial["record"]["workload"] != "null" || outcome(&trial, of_null) != b'-'
+    };
+    std::fs::write(&file, text.lines().filter(stays).map(|line| format!("{line}\n")).collect::<String>())
+        .unwrap();
+    folder
+}
+
+fn outcome(trial: &Value, of_null: &str) -> u8 {
+    of_null.as_bytes()[trial["record"]["metadata"]["block"].as_u64().unwrap() as usize]
 }
 
 fn takes(trial: &mut Value, seconds: f64) {
@@ -84,6 +117,83 @@ fn what_failed_is_a_regression_however_fast_it_was() {
     let found = place.crossrun(&["diff", &before, &broken, "--json"]).code(7).json();
     let calls: Vec<_> = found["changes"].as_array().unwrap().iter().map(|it| it["call"].clone()).collect();
     assert!(calls.contains(&"now_fails".into()) && calls.contains(&"improvement".into()), "{found}");
+}
+
+#[test]
+fn more_failures_wrong_answers_and_what_is_gone_are_regressions() {
+    let (place, old) = recorded();
+    let cases = [
+        // All of it fails, more of it, or for the first time.
+        ("vvvvvvf", "fffffff", "now_fails", 7),
+        ("vvvvvvf", "vvvffff", "now_fails", 7),
+        ("vvvvvvv", "vvvvvvf", "now_fails", 7),
+        ("vffffff", "fffffff", "now_fails", 7),
+        // Nothing of it was run, or less.
+        ("vvvvvvv", "vvvv---", "unchanged", 0),
+        ("vvvvfff", "vvvv---", "unchanged", 0),
+        // As many as before, and fewer.
+        ("vvvvvvf", "fvvvvvv", "unchanged", 0),
+        ("vvvffff", "vvvvvvf", "unchanged", 0),
+        ("fffffff", "vvvvvvf", "now_works", 0),
+        ("fffffff", "fffffff", "fails_in_both", 0),
+        // Another failure is the same to whoever waits for an answer, but a wrong answer is worse than none.
+        ("vvvvvvf", "vvvvvvw", "now_wrong", 7),
+        ("fffffff", "vvvvvvw", "now_wrong", 7),
+        ("fffffff", "wwwwwww", "now_wrong", 7),
+        ("vvvvvww", "vvvvvvw", "unchanged", 0),
+        ("vvvvvvw", "vvvvvvf", "unchanged", 0),
+    ];
+    for (number, (before, after, call, code)) in cases.into_iter().enumerate() {
+        let [before, after] = [("before", before), ("after", after)]
+            .map(|(name, of_null)| outcomes(&place, &old, &format!("{name}-{number}"), of_null));
+        let history = place.crossrun(&["diff", &before, &after, "--json"]).code(code).json();
+        let changes = history["changes"].as_array().unwrap();
+        let null = changes.iter().find(|it| it["point"].as_str().unwrap().contains("null")).unwrap();
+        assert_eq!(null["call"], call, "{:?}: {history}", cases[number]);
+        let pipeline = changes.iter().find(|it| it["point"].as_str().unwrap().contains("pipeline")).unwrap();
+        assert_eq!(pipeline["call"], "unchanged", "{history}");
+    }
+    let text = place.crossrun(&["diff", "before-0", "after-0"]).code(7).stdout();
+    assert!(text.contains("now fails: 7 of 7, before 1 of 7") && text.contains("1 regression"), "{text}");
+    let text = place.crossrun(&["diff", "before-10", "after-10"]).code(7).stdout();
+    assert!(text.contains("now wrong: 1 of 7, before 0 of 7"), "{text}");
+}
+
+#[test]
+fn a_backend_that_is_gone_from_a_point_is_a_regression_and_a_point_that_nobody_ran_is_none() {
+    let (place, old) = recorded();
+    let beside = |name: &str, works: bool| {
+        let folder = changed(&place, &old, name, takes);
+        let file = Path::new(&folder).join("trials.jsonl");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let other = text.lines().map(|line| {
+            let mut trial: Value = serde_json::from_str(line).unwrap();
+            trial["record"]["backend"] = "other".into();
+            if !works {
+                trial["record"]["success_rate"] = 0.0.into();
+            }
+            trial.to_string() + "\n"
+        });
+        std::fs::write(&file, text.clone() + &other.collect::<String>()).unwrap();
+        folder
+    };
+    let (both, failing) = (beside("both", true), beside("failing", false));
+    let alone = changed(&place, &old, "alone", takes);
+    let gone = place.crossrun(&["diff", &both, &alone, "--json"]).code(7).json();
+    let of_other: Vec<_> =
+        gone["changes"].as_array().unwrap().iter().filter(|it| it["backend"] == "other").collect();
+    assert_eq!(of_other.len(), 2, "{gone}");
+    assert!(of_other.iter().all(|it| it["call"] == "missing" && it["new"]["trials"] == 0), "{gone}");
+    assert_eq!(gone["only_old"].as_array().unwrap().len(), 2, "{gone}");
+    let text = place.crossrun(&["diff", &both, &alone]).code(7).stdout();
+    assert!(text.contains("missing") && text.contains("2 regressions"), "{text}");
+    // What never worked is not missed, and what is new is none.
+    place.crossrun(&["diff", &failing, &alone]).code(0);
+    place.crossrun(&["diff", &alone, &both]).code(0);
+    // The new run was of less.
+    let narrower = outcomes(&place, &old, "narrower", "-------");
+    let text = place.crossrun(&["diff", &alone, &narrower]).code(0).stdout();
+    assert!(text.contains("only in the old run: native at"), "{text}");
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! What changed between two recorded runs of one machine: cell by cell, without blocks in common.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::Input;
 use super::comparable::machine_keys;
 use super::group::{Group, Table};
-use super::model::RatioInterval;
+use super::model::{RatioInterval, SampleStatus};
 use super::ratio::of_logarithms;
 use super::trial::is_debug;
 use crate::stats::{Shift, median};
@@ -22,7 +22,7 @@ pub(crate) struct History {
     pub version: u32,
     /// A change by less is none: 0.05 is 5 %.
     pub threshold: f64,
-    /// One for each backend at each point that is in both.
+    /// One for each backend at each point that is in both, or that the new run misses.
     pub changes: Vec<CellChange>,
     /// Cells that only the old run has.
     pub only_old: Vec<String>,
@@ -60,6 +60,9 @@ pub(crate) struct Runs {
     pub trials: u32,
     /// How many of them have a figure.
     pub successes: u32,
+    /// How many of them gave a wrong answer.
+    #[serde(default)]
+    pub wrong: u32,
     /// The median of these, in seconds.
     pub median: Option<f64>,
 }
@@ -70,32 +73,44 @@ pub(crate) struct Runs {
 pub(crate) enum ChangeCall {
     /// Slower by more than the threshold: the whole interval says so.
     Regression,
-    /// It succeeded before, and now it fails.
+    /// A larger part of its runs gives a wrong answer than before.
+    NowWrong,
+    /// A larger part of its runs fails than before.
     NowFails,
+    /// It succeeded before, and is not there, where others were run.
+    Missing,
     /// Faster by more than the threshold.
     Improvement,
     /// The whole interval lies within the threshold.
     Unchanged,
     /// The interval lies across it.
     Inconclusive,
-    /// Too few runs for an interval, or none succeeded before.
+    /// None succeeded before, and now some do.
+    NowWorks,
+    /// None succeeded, neither before nor now.
+    FailsInBoth,
+    /// Too few runs for an interval.
     TooFew,
 }
 
 impl ChangeCall {
     /// Whether it is a reason to stop.
     pub(crate) fn is_regression(self) -> bool {
-        matches!(self, Self::Regression | Self::NowFails)
+        matches!(self, Self::Regression | Self::NowWrong | Self::NowFails | Self::Missing)
     }
 
     /// In a table.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Regression => "regression",
+            Self::NowWrong => "now wrong",
             Self::NowFails => "now fails",
+            Self::Missing => "missing",
             Self::Improvement => "improvement",
             Self::Unchanged => "unchanged",
             Self::Inconclusive => "inconclusive",
+            Self::NowWorks => "now works",
+            Self::FailsInBoth => "fails in both",
             Self::TooFew => "too few runs",
         }
     }
@@ -134,20 +149,26 @@ pub(crate) fn history(old: &[Input], new: &[Input], threshold: f64) -> Result<Hi
     let (old, new) = (Table::new(old), Table::new(new));
     same_machine(&old, &new)?;
     let (before, mut after) = (cells(&old), cells(&new));
-    let (mut changes, mut only_old) = (Vec::new(), Vec::new());
+    let run_again: BTreeSet<_> =
+        after.keys().map(|(_, point, config, seed)| (point.clone(), *config, *seed)).collect();
+    let (mut changes, mut missing, mut only_old) = (Vec::new(), Vec::new(), Vec::new());
     for (key, old) in before {
         let name = format!("{} at {}", key.0, key.1);
-        match after.remove(&key) {
-            Some(new) => {
-                same_build(&name, &old, &new)?;
-                changes.push(change(key.0, key.1, &old, &new, threshold));
-            }
-            None => only_old.push(name),
+        if let Some(new) = after.remove(&key) {
+            same_build(&name, &old, &new)?;
+            changes.push(change(key.0, key.1, &old, &new, threshold));
+            continue;
+        }
+        only_old.push(name);
+        let (backend, point, config, seed) = key;
+        if run_again.contains(&(point.clone(), config, seed)) && !figures(&old).is_empty() {
+            missing.push(change(backend, point, &old, &[], threshold));
         }
     }
     if changes.is_empty() {
         return Err(HistoryError::NothingInCommon);
     }
+    changes.append(&mut missing);
     let only_new = after.into_keys().map(|key| format!("{} at {}", key.0, key.1)).collect();
     Ok(History { version: VERSION, threshold, changes, only_old, only_new })
 }
@@ -227,14 +248,30 @@ fn figures(groups: &[&Group<'_>]) -> Vec<f64> {
 }
 
 fn runs(groups: &[&Group<'_>], figures: &[f64]) -> Runs {
-    let trials = groups.iter().map(|group| group.measured.len() as u32).sum();
-    Runs { trials, successes: figures.len() as u32, median: median(figures) }
+    let trials = groups.iter().flat_map(|group| &group.measured);
+    let wrong = trials.clone().filter(|trial| trial.status == SampleStatus::Wrong).count() as u32;
+    Runs { trials: trials.count() as u32, successes: figures.len() as u32, wrong, median: median(figures) }
+}
+
+impl Runs {
+    /// How many have no figure, wrong answers included.
+    pub(crate) fn failed(self) -> u32 {
+        self.trials - self.successes
+    }
 }
 
 fn call(old: Runs, new: Runs, interval: Option<RatioInterval>, threshold: f64) -> ChangeCall {
-    let whole = |runs: Runs| runs.successes == runs.trials && runs.trials > 0;
-    if whole(old) && !whole(new) {
-        return ChangeCall::NowFails;
+    // Of `new`'s runs a larger part than of `old`'s: as numbers, so that none of six is none of seven.
+    let more = |of: fn(Runs) -> u32| {
+        u64::from(of(new)) * u64::from(old.trials) > u64::from(of(old)) * u64::from(new.trials)
+    };
+    match () {
+        () if more(|runs| runs.wrong) => return ChangeCall::NowWrong,
+        () if old.successes == 0 && new.successes == 0 => return ChangeCall::FailsInBoth,
+        () if old.successes == 0 => return ChangeCall::NowWorks,
+        () if new.trials == 0 => return ChangeCall::Missing,
+        () if more(Runs::failed) => return ChangeCall::NowFails,
+        () => {}
     }
     let Some(RatioInterval { low, high, .. }) = interval else { return ChangeCall::TooFew };
     let (upper, lower) = (1.0 + threshold, 1.0 / (1.0 + threshold));

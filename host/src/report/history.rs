@@ -1,7 +1,7 @@
 //! What changed between two runs, for a terminal.
 
 use super::{figure, words};
-use crate::compare::history::{CellChange, History};
+use crate::compare::history::{CellChange, ChangeCall, History, Runs};
 use crate::text::{lines, plural, table};
 
 /// A table of all cells, regressions first, and what is in one of the two only.
@@ -30,8 +30,8 @@ fn row(change: &CellChange) -> [String; 7] {
     let interval = change.interval.map_or_else(|| words::NONE.into(), |it| figure::interval(it.low, it.high));
     let point =
         if change.of == "latency" { format!("{} (latency)", change.point) } else { change.point.clone() };
-    let call = change.call.word();
-    let call = if change.other_plugin { format!("{call}, another plugin") } else { call.into() };
+    let call = call(change);
+    let call = if change.other_plugin { format!("{call}, another plugin") } else { call };
     [
         words::line(&change.backend, 40),
         words::line(&point, 120),
@@ -41,4 +41,15 @@ fn row(change: &CellChange) -> [String; 7] {
         interval,
         call,
     ]
+}
+
+/// The call, and for failures how many there are.
+fn call(change: &CellChange) -> String {
+    let of: fn(Runs) -> u32 = match change.call {
+        ChangeCall::NowWrong => |runs| runs.wrong,
+        ChangeCall::NowFails => Runs::failed,
+        call => return call.word().into(),
+    };
+    let (old, new) = (change.old, change.new);
+    format!("{}: {} of {}, before {} of {}", change.call.word(), of(new), new.trials, of(old), old.trials)
 }
