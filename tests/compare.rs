@@ -280,6 +280,10 @@ fn a_trial_is_shown_whole_with_the_command_that_repeats_it() {
     place.crossrun(&SMALL).code(0);
     let list = place.crossrun(&["show", "small"]).code(0).stdout();
     assert!(list.lines().count() > 4 && list.contains("backend=native/block=1"), "{list}");
+    // For people the first block is 1, for programs it is 0.
+    assert!(!list.contains("block=0"), "{list}");
+    let shown = place.crossrun(&["show", "small", "--json"]).code(0).json();
+    assert_eq!(shown[0]["record"]["metadata"]["block"], 0, "{shown}");
     let one = place.crossrun(&["show", "small", "1"]).code(0).stdout();
     assert!(one.contains("again: crossrun run --backend native"), "{one}");
     place.crossrun(&["show", "small", "nosuch"]).code(2);

@@ -122,3 +122,45 @@ fn runs_at_once_write_whole_lines() {
     let ids: std::collections::HashSet<_> = rows.iter().map(|row| row["run_id"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), 4);
 }
+
+/// The characters of a file that could steer a terminal.
+fn steering(path: &std::path::Path) -> Vec<char> {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.chars().filter(|c| c.is_control() && !matches!(c, '\n' | '\t')).collect()
+}
+
+#[test]
+fn json_in_files_says_what_is_printed_and_no_file_steers_a_terminal() {
+    let place = Place::with_misbehaving();
+    let compare = ["compare", "--json", "--backends", "misbehaving", "--workloads", "null", "--items", "5"];
+    let more = [
+        "--blocks",
+        "1",
+        "--no-lock",
+        "--insist",
+        "--run-id",
+        "red",
+        "--extra",
+        "behaviour=result_in_colour",
+        "--extra",
+        "at=run",
+    ];
+    let printed = place.crossrun(&[compare.as_slice(), &more].concat()).code(0).stdout();
+    let folder = place.path().join("results/red");
+    let events: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let report = std::fs::read_to_string(folder.join("report.json")).unwrap();
+    let comparison = &events.last().unwrap()["comparison"];
+    assert!(comparison.to_string().contains('\u{9b}'), "{comparison}");
+    assert_eq!(&serde_json::from_str::<Value>(&report).unwrap(), comparison);
+    let trials = std::fs::read_to_string(folder.join("trials.jsonl")).unwrap();
+    let trial: Value = serde_json::from_str(trials.lines().last().unwrap()).unwrap();
+    assert!(trial.to_string().contains('\u{9b}'), "{trial}");
+
+    let exported = ["red.html", "red.md", "red.csv"].map(|name| place.path().join(name));
+    let [html, md, csv] = exported.each_ref().map(|path| path.to_str().unwrap());
+    place.crossrun(&["report", folder.to_str().unwrap(), "--html", html, "--md", md, "--csv", csv]).code(0);
+    let files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
+    for file in files.filter(|file| file.is_file()).chain(exported) {
+        assert_eq!(steering(&file), [], "{}", file.display());
+    }
+}

@@ -13,7 +13,6 @@ use crate::record::format::timestamp;
 use crate::record::writer::{TRIALS, UNIFIED};
 use crate::record::{Entry, RecordError, reader};
 use crate::report::{self, Page, Palette, ReportError, SweepsPage};
-use crate::text::printable;
 
 /// How wide a summary is where nobody says how wide the terminal is.
 const WIDTH: usize = 100;
@@ -91,8 +90,9 @@ pub(crate) fn page(comparison: &Comparison, command: Option<&str>) -> Result<Str
     Ok(report::html(&Page { comparison, generated_at: &generated_at, command })?)
 }
 
-pub(crate) fn json(comparison: &Comparison) -> Result<String, Problem> {
-    Ok(report::json(comparison)?)
+/// The same as is printed with `--json`, indented: a comparison, or what sweeps came to.
+pub(crate) fn json(result: &impl serde::Serialize) -> Result<String, Problem> {
+    Ok(report::json(result)?)
 }
 
 /// The summary, for whoever looks at standard output.
@@ -123,7 +123,7 @@ fn terminal() -> (Palette, usize) {
     (palette, if terminal { width.max(40) } else { WIDTH })
 }
 
-/// Writes a file whole or not at all.
+/// Writes a report whole or not at all.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Problem> {
     let cannot = |error: std::io::Error| {
         Problem::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display()))
@@ -135,7 +135,7 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), Problem> {
         .permissions(permissions)
         .tempfile_in(folder)
         .map_err(cannot)?;
-    std::fs::write(file.path(), printable(text)).map_err(cannot)?;
+    std::fs::write(file.path(), text).map_err(cannot)?;
     file.persist(path).map_err(|error| cannot(error.error))?;
     Ok(())
 }

@@ -56,7 +56,9 @@ fn read(folder: &Path) -> Result<Vec<Line>, Problem> {
 
 fn name(trial: &TrialRecord) -> String {
     let record = &trial.record;
-    let block = record.metadata.block.map_or_else(String::new, |block| format!("/block={block}"));
+    // The first block is 1 for people; records count from 0.
+    let block =
+        record.metadata.block.map_or_else(String::new, |block| format!("/block={}", u64::from(block) + 1));
     let warm_up = if trial.kind == Kind::Warmup { "/warm-up" } else { "" };
     format!("{}/backend={}{block}{warm_up}", record.run_id, record.backend)
 }

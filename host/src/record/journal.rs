@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::RecordError;
+use crate::text::escaped_in_json;
 
 /// How much is read at a time in search of the last line's beginning.
 const CHUNK: u64 = 4096;
@@ -36,7 +37,8 @@ impl Journal {
     /// Appends one line and returns when it is on the disk.
     pub(super) fn append(&mut self, record: &impl Serialize) -> Result<(), RecordError> {
         let encode = |error| RecordError::Encode { path: self.path.clone(), error };
-        let mut line = serde_json::to_vec(record).map_err(encode)?;
+        // As it is printed: a file of records that is shown on a terminal does not steer it either.
+        let mut line = escaped_in_json(&serde_json::to_string(record).map_err(encode)?).into_bytes();
         line.push(b'\n');
         self.exclusively(|journal| {
             journal.mend().map_err(RecordError::file("mend the last line of", &journal.path))?;

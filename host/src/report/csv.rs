@@ -2,6 +2,7 @@
 
 use super::ReportError;
 use crate::compare::model::{Comparison, Point, Ratio, Row, Spread, Verdict};
+use crate::text::printable;
 
 /// The columns. Times are in seconds, rates in items per second, memory in bytes; what is absent is empty.
 const COLUMNS: [&str; 45] = [
@@ -69,8 +70,8 @@ pub fn csv(comparison: &Comparison) -> Result<String, ReportError> {
         }
     }
     let bytes = writer.into_inner().map_err(|error| ::csv::Error::from(error.into_error()))?;
-    // Every cell is a string.
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    // Every cell is a string. The format has no way to write a control character as anything but itself.
+    Ok(printable(&String::from_utf8_lossy(&bytes)))
 }
 
 fn point_cells(point: &Point) -> Vec<String> {

@@ -25,6 +25,7 @@ pub(crate) use self::sweeps::{SweepsPage, sweeps_html};
 use self::layout::Layout;
 use super::ReportError;
 use crate::compare::model::Comparison;
+use crate::text::printable;
 
 /// A comparison, and what else stands on its page.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +57,12 @@ pub fn html(page: &Page<'_>) -> Result<String, ReportError> {
         setting: setting::Setting::of(page.comparison, &layout),
         evidence: evidence::Evidence::of(&layout),
     };
-    Ok(environment()?.get_template("page.html")?.render(Serde(view))?)
+    rendered("page.html", view)
+}
+
+/// The template with these values. HTML has no character reference for a control character, so none stays.
+fn rendered(template: &str, view: impl Serialize) -> Result<String, ReportError> {
+    Ok(printable(&environment()?.get_template(template)?.render(Serde(view))?))
 }
 
 /// The templates.

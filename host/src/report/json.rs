@@ -1,19 +1,22 @@
-//! The comparison itself, for programs.
+//! The comparison itself, for programs; or what sweeps came to.
+
+use serde::Serialize;
 
 use super::ReportError;
-use crate::compare::model::Comparison;
+use crate::text::escaped_in_json;
 
-/// All of the comparison as one indented JSON object, which ends with a line feed.
+/// All of a comparison, or of what sweeps came to, as one indented JSON object, which ends with a line feed.
 ///
 /// # Errors
-/// [`ReportError::Json`] when the encoder refuses, which it does for nothing that a comparison can hold.
-pub fn json(comparison: &Comparison) -> Result<String, ReportError> {
-    Ok(serde_json::to_string_pretty(comparison)? + "\n")
+/// [`ReportError::Json`] when the encoder refuses, which it does for nothing that either can hold.
+pub fn json(result: &impl Serialize) -> Result<String, ReportError> {
+    Ok(escaped_in_json(&serde_json::to_string_pretty(result)?) + "\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::model::Comparison;
     use crate::report::examples;
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::words::{self, Line};
 use super::{figure, latency};
 use crate::compare::model::{Comparison, Point};
+use crate::text::printable;
 
 /// The tables of a comparison, a section a workload, with what failed and what one must know.
 pub fn markdown(comparison: &Comparison) -> String {
@@ -106,6 +107,7 @@ fn name(name: &str) -> String {
 pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut before = ' ';
+    let text = printable(text);
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
         // Within a word an underscore is one; at its edge it is emphasis.

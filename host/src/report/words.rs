@@ -11,6 +11,11 @@ use crate::compare::model::{
 /// What stands where there is no figure.
 pub(super) const NONE: &str = "–";
 
+/// The number of a block. People count from 1, records from 0.
+pub(super) fn block(block: Option<u32>) -> String {
+    block.map_or_else(|| NONE.into(), |block| (u64::from(block) + 1).to_string())
+}
+
 /// How good the news is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -25,8 +25,7 @@ pub(super) fn report(folder: &Path, command: &str, ui: &mut Ui) -> Result<Exit, 
     let sweeps = sweeps(&inputs);
     reports::write(&folder.join(PAGE), &reports::sweeps_page(&sweeps, Some(command))?)?;
     reports::write(&folder.join(MARKDOWN), &granularity::markdown(&sweeps))?;
-    let pretty = serde_json::to_string_pretty(&sweeps).map_err(|error| Problem::unexpected(&error))?;
-    reports::write(&folder.join(JSON), &(pretty + "\n"))?;
+    reports::write(&folder.join(JSON), &reports::json(&sweeps)?)?;
     if ui.json() {
         ui.result(&json!({"event": "metg", "metg": sweeps}).to_string());
     } else {

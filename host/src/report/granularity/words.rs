@@ -6,7 +6,7 @@ use crate::compare::granularity::model::{Block, Row, SweepOutcome, Sweeps};
 use crate::compare::model::Status;
 use crate::metg::Value;
 use crate::report::figure;
-use crate::report::words::{NONE, Tone, line};
+use crate::report::words::{self, NONE, Tone, line};
 
 /// A row of the table: the same words in every format.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -77,7 +77,7 @@ pub(in crate::report) fn failures_of(row: &Row) -> Vec<String> {
     let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
     for block in &row.blocks {
         let Some(reason) = reason(&block.outcome) else { continue };
-        let number = (block.block + 1).to_string();
+        let number = words::block(Some(block.block));
         match reasons.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, numbers)) => numbers.push(number),
             None => reasons.push((reason, vec![number])),

@@ -225,7 +225,7 @@ fn trial(sample: &Sample, one_file: bool, command: Option<&str>) -> Trial {
     let Sample { source, status, block, timestamp, duration, .. } = sample;
     let line = source.line;
     Trial {
-        block: block.map_or_else(|| words::NONE.into(), |block| block.to_string()),
+        block: words::block(*block),
         started: moment(timestamp),
         duration: duration.map_or_else(|| words::NONE.into(), figure::duration),
         status: status.word(),
@@ -291,7 +291,7 @@ fn one_prefix(trials: &mut [Trial], of: fn(&mut Trial) -> &mut String) -> Option
 fn notes(samples: &[Sample]) -> Vec<String> {
     let mut notes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for sample in samples {
-        let block = sample.block.map_or_else(|| words::NONE.into(), |block| block.to_string());
+        let block = words::block(sample.block);
         for warning in &sample.warnings {
             notes.entry(warning).or_default().push(block.clone());
         }

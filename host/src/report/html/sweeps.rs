@@ -2,12 +2,11 @@
 
 use std::fmt::Write;
 
-use minijinja::value::Serde;
 use serde::Serialize;
 
 use super::chart::{Label, Mark};
 use super::setting::Setting;
-use super::{ReportError, environment};
+use super::{ReportError, rendered};
 use crate::compare::granularity::model::{Block, Point, Row, Sweeps};
 use crate::compare::model::Status;
 use crate::report::axis::{Axis, Scale};
@@ -58,7 +57,7 @@ pub(crate) fn sweeps_html(page: &SweepsPage<'_>) -> Result<String, ReportError> 
         setting: Setting::of_sweeps(sweeps),
         evidence: sweeps.rows.iter().enumerate().map(|(number, row)| evidence(number, row)).collect(),
     };
-    Ok(environment()?.get_template("sweeps.html")?.render(Serde(view))?)
+    rendered("sweeps.html", view)
 }
 
 /// What the template sees.
@@ -114,7 +113,7 @@ struct Evidence {
 
 #[derive(Serialize)]
 struct BlockLine {
-    number: u32,
+    number: String,
     value: String,
     floor: String,
     iteration: String,
@@ -196,7 +195,7 @@ fn evidence(number: usize, row: &Row) -> Evidence {
 
 fn block_line(block: &Block) -> BlockLine {
     BlockLine {
-        number: block.block + 1,
+        number: words::block(Some(block.block)),
         value: block.value().map_or_else(|| NONE.into(), value),
         floor: block.floor.map_or_else(|| NONE.into(), figure::duration),
         iteration: figure::duration(block.seconds_per_iteration),
