@@ -1,5 +1,7 @@
 //! What is kept: a line for every trial, failures included, whole or not at all.
 
+use std::os::unix::fs::MetadataExt as _;
+
 use serde_json::Value;
 
 use crate::support::{Place, repository};
@@ -121,6 +123,79 @@ fn runs_at_once_write_whole_lines() {
     assert!(rows.iter().all(|row| row["metadata"]["locked"] == false));
     let ids: std::collections::HashSet<_> = rows.iter().map(|row| row["run_id"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), 4);
+    let table = std::fs::read_to_string(place.path().join("results/null/unified_results.csv")).unwrap();
+    let in_table: Vec<_> = table.lines().skip(1).map(|row| row.split(',').nth(2).unwrap()).collect();
+    assert_eq!(in_table, rows.iter().map(|row| row["run_id"].as_str().unwrap()).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_run_appends_its_row_to_the_table_and_leaves_the_rest_alone() {
+    let place = Place::new();
+    let run = ["run", "--backend", "native", "--workload", "null"];
+    let table = place.path().join("results/null/unified_results.csv");
+    let mut before = String::new();
+    let mut files = std::collections::HashSet::new();
+    for rows in 1..4 {
+        place.crossrun(&run).code(0);
+        let text = std::fs::read_to_string(&table).unwrap();
+        assert!(text.starts_with(&before) && text.lines().count() == rows + 1, "{text}");
+        before = text;
+        files.insert(std::fs::metadata(&table).unwrap().ino());
+    }
+    // A table that is written anew is another file.
+    assert_eq!(files.len(), 1);
+}
+
+#[test]
+fn a_line_that_cannot_be_read_is_told_and_costs_nothing_else() {
+    let place = Place::new();
+    let run = ["run", "--backend", "native", "--workload", "null"];
+    place.crossrun(&run).code(0);
+    let folder = place.path().join("results/null");
+    let [trials, unified] = ["trials.jsonl", "unified_results.jsonl"].map(|name| folder.join(name));
+    for file in [&trials, &unified] {
+        let text = std::fs::read_to_string(file).unwrap();
+        std::fs::write(file, format!("rubbish\n{text}{{}}\n")).unwrap();
+    }
+    let rows = || std::fs::read_to_string(folder.join("unified_results.csv")).unwrap().lines().count() - 1;
+    for row in [2, 3] {
+        let told = "unified_results.jsonl: 2 lines cannot be read and are left out: line 1, 3";
+        place.crossrun(&run).code(0).says(told).says("try: correct or remove");
+        assert_eq!(rows(), row);
+    }
+    // What is made of such a file has less in it, which the exit code says too.
+    let told = "trials.jsonl: 2 lines cannot be read and are left out: line 1, 3";
+    let report = place.crossrun(&["report", "results/null"]).code(2).says(told);
+    assert!(report.stdout().contains("native"), "{}", report.explain());
+    place.crossrun(&["report", "results/null", "--json"]).code(2).says(told).json();
+    place.crossrun(&["diff", "results/null", "results/null"]).code(2).says(told);
+    let shown = place.crossrun(&["show", "null", "--json"]).code(2).says(told).json();
+    assert_eq!(shown.as_array().unwrap().len(), 3);
+    // It is mended as the warning says.
+    for file in [&trials, &unified] {
+        let text = std::fs::read_to_string(file).unwrap();
+        let kept = text.lines().filter(|line| line.len() > 10).map(|line| format!("{line}\n"));
+        std::fs::write(file, kept.collect::<String>()).unwrap();
+    }
+    let mended = place.crossrun(&run).code(0);
+    assert!(!mended.stderr().contains("cannot be read"), "{}", mended.explain());
+    assert_eq!(rows(), 4);
+    place.crossrun(&["report", "results/null"]).code(0);
+}
+
+#[test]
+fn a_comparison_in_a_folder_with_a_damaged_line_is_reported_with_a_warning() {
+    let place = Place::new();
+    let folder = place.path().join("results/shared");
+    std::fs::create_dir_all(&folder).unwrap();
+    for name in ["trials.jsonl", "unified_results.jsonl"] {
+        std::fs::write(folder.join(name), "rubbish\n").unwrap();
+    }
+    let compare = ["compare", "--backends", "native", "--workloads", "null", "--items", "5", "--blocks", "1"];
+    let more = ["--run-id", "other", "--output-dir", "results/shared"];
+    let ran = place.crossrun(&[compare.as_slice(), &more].concat()).code(0);
+    let ran = ran.says("trials.jsonl: 1 line cannot").says("unified_results.jsonl: 1 line cannot");
+    assert!(folder.join("report.html").exists(), "{}", ran.explain());
 }
 
 /// The characters of a file that could steer a terminal.

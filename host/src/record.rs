@@ -13,11 +13,13 @@ pub(crate) mod environment;
 pub(crate) mod format;
 mod journal;
 pub(crate) mod latency;
+pub(crate) mod left_out;
 pub(crate) mod lock;
 mod nodes;
 pub(crate) mod outcome;
 pub(crate) mod reader;
 pub(crate) mod recorder;
+mod table;
 pub(crate) mod trial;
 pub(crate) mod writer;
 

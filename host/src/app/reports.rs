@@ -10,8 +10,9 @@ use crate::compare::granularity::model::Sweeps;
 use crate::compare::model::{Comparison, Source};
 use crate::compare::{self, Input, Options};
 use crate::record::format::timestamp;
+use crate::record::left_out::{self, LeftOut};
 use crate::record::writer::{TRIALS, UNIFIED};
-use crate::record::{Entry, RecordError, reader};
+use crate::record::{RecordError, Recorder, reader};
 use crate::report::{self, Page, Palette, ReportError, SweepsPage};
 
 /// How wide a summary is where nobody says how wide the terminal is.
@@ -23,15 +24,36 @@ impl From<ReportError> for Problem {
     }
 }
 
+/// What was read of files of records.
+#[derive(Default)]
+pub(crate) struct Read {
+    /// The records, in their order.
+    pub(crate) inputs: Vec<Input>,
+    /// Whether there were lines that could not be read: what is made of the others has less in it.
+    pub(crate) damaged: bool,
+}
+
+impl Read {
+    /// The exit code of a command that makes something of the records: `done`, unless something was left out.
+    pub(crate) fn exit(&self, done: Exit) -> Exit {
+        if self.damaged { Exit::Usage } else { done }
+    }
+}
+
 /// The records in `paths`: files of ours or of the original project, or folders that hold them.
 pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Vec<Input>, Problem> {
-    let mut inputs = Vec::new();
+    Ok(read_all(paths, ui)?.inputs)
+}
+
+/// As [`read`], and whether anything had to be left out.
+pub(crate) fn read_all(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
+    let mut read = Read::default();
     for path in paths {
         for file in files(path)? {
-            read_file(&file, &mut inputs, ui)?;
+            read_file(&file, &mut read, ui)?;
         }
     }
-    Ok(inputs)
+    Ok(read)
 }
 
 /// A folder is read by its trials, else by its measured ones, else by every file of lines of JSON in it.
@@ -53,30 +75,45 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
     Ok(files)
 }
 
-fn read_file(path: &Path, inputs: &mut Vec<Input>, ui: &mut Ui) -> Result<(), Problem> {
+fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
     let source = |line| Source { file: path.display().to_string(), line };
-    let mut torn =
-        |line: u64| ui.warning(&format!("{}:{line}: the last line is cut off and left out", path.display()));
-    if reader::holds_trials(path).map_err(unreadable)? {
-        for entry in reader::trials(path).map_err(unreadable)? {
-            match entry.map_err(unreadable)? {
-                Entry::Record { line, record } => inputs.push(Input::trial(source(line), *record)),
-                Entry::Torn { line } => torn(line),
-            }
-        }
+    let inputs = &mut read.inputs;
+    let left_out = if reader::holds_trials(path).map_err(unreadable)? {
+        left_out::each(reader::trials(path).map_err(unreadable)?, |line, trial| {
+            inputs.push(Input::trial(source(line), trial));
+            Ok(())
+        })
     } else {
-        for entry in reader::unified(path).map_err(unreadable)? {
-            match entry.map_err(unreadable)? {
-                Entry::Record { line, record } => inputs.push(Input::measured(source(line), *record)),
-                Entry::Torn { line } => torn(line),
-            }
-        }
+        left_out::each(reader::unified(path).map_err(unreadable)?, |line, record| {
+            inputs.push(Input::measured(source(line), record));
+            Ok(())
+        })
+    };
+    read.damaged |= told(path, &left_out.map_err(unreadable)?, ui);
+    Ok(())
+}
+
+/// Tells what was left out of a file, and whether any of it was damaged. A crash costs at most the last line, which is no damage.
+pub(crate) fn told(path: &Path, left_out: &LeftOut, ui: &mut Ui) -> bool {
+    if let Some(line) = left_out.torn {
+        ui.warning(&format!("{}:{line}: the last line is cut off and left out", path.display()));
+    }
+    for damage in &left_out.damage {
+        ui.warning(&damage.to_string());
+    }
+    !left_out.damage.is_empty()
+}
+
+/// Sees to it that the table beside the records holds all of them, and tells what it cannot hold.
+pub(crate) fn finish(recorder: &mut Recorder, ui: &mut Ui) -> Result<(), Problem> {
+    for damage in recorder.finish()? {
+        ui.warning(&damage.to_string());
     }
     Ok(())
 }
 
 /// A file that was named and cannot be read is the command line's fault.
-fn unreadable(error: RecordError) -> Problem {
+pub(crate) fn unreadable(error: RecordError) -> Problem {
     Problem::usage(error.to_string())
 }
 

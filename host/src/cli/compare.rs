@@ -17,7 +17,7 @@ use crate::app::limits::LimitArguments;
 use crate::app::participants::Selection;
 use crate::app::progress::Progress;
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, options};
+use crate::app::{Exit, GlobalArguments, Problem, options, reports};
 use crate::compare::model::Rigor;
 use crate::plan::{Block, Matrix, Plan, TrialId};
 use crate::record::{Recorder, SystemProfile};
@@ -270,7 +270,7 @@ impl Begun {
         context.tidy(&folders);
         stopped?;
         drop(lock);
-        consumers.recorder.finish()?;
+        reports::finish(&mut consumers.recorder, ui)?;
         outcome::report(file, &self.participants, context, output_dir, ui)
     }
 

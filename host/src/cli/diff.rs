@@ -33,9 +33,9 @@ fn part(text: &str) -> Result<f64, String> {
 
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let Arguments { old, new, threshold } = arguments;
-    let before = reports::read(std::slice::from_ref(old), ui)?;
-    let after = reports::read(std::slice::from_ref(new), ui)?;
-    let history = history(&before, &after, *threshold).map_err(refused)?;
+    let before = reports::read_all(std::slice::from_ref(old), ui)?;
+    let after = reports::read_all(std::slice::from_ref(new), ui)?;
+    let history = history(&before.inputs, &after.inputs, *threshold).map_err(refused)?;
     let text = if ui.json() {
         serde_json::to_string(&history).map_err(|error| Problem::unexpected(&error))?
     } else {
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     };
     ui.result(&text);
     let found = history.changes.iter().any(|change| change.call.is_regression());
-    Ok(if found { Exit::Difference } else { Exit::Done })
+    Ok(if found { Exit::Difference } else { before.exit(after.exit(Exit::Done)) })
 }
 
 fn refused(error: HistoryError) -> Problem {

@@ -15,7 +15,7 @@ use crate::app::participants::Selection;
 use crate::app::progress::Progress;
 use crate::app::reproduce::{Guards, RunCommand, push, push_plugin_folders, seconds};
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, options};
+use crate::app::{Exit, GlobalArguments, Problem, options, reports};
 use crate::plan::defaults::COMPUTING;
 use crate::plan::{Matrix, Plan, WorkloadChoice};
 use crate::record::writer::TRIALS;
@@ -278,7 +278,7 @@ impl Begun {
         });
         executor.end();
         swept.map_err(|stopped| self.stopped(stopped))?;
-        Ok(consumers.recorder.finish()?)
+        reports::finish(&mut consumers.recorder, ui)
     }
 
     fn stopped(&self, stopped: Stopped<Problem>) -> Problem {

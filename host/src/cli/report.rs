@@ -36,10 +36,12 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let (of_sweeps, inputs): (Vec<_>, Vec<_>) =
-        reports::read(&arguments.paths, ui)?.into_iter().partition(Input::is_of_a_sweep);
+    let read = reports::read_all(&arguments.paths, ui)?;
+    let exit = read.exit(Exit::Done);
+    let (of_sweeps, inputs): (Vec<_>, Vec<_>) = read.inputs.into_iter().partition(Input::is_of_a_sweep);
     if inputs.is_empty() && !of_sweeps.is_empty() {
-        return of_metg(arguments, &sweeps(&of_sweeps), ui);
+        of_metg(arguments, &sweeps(&of_sweeps), ui)?;
+        return Ok(exit);
     }
     if !of_sweeps.is_empty() {
         let trials = plural(of_sweeps.len() as u64, "trial");
@@ -62,11 +64,11 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     } else {
         ui.coloured_result(&reports::text(&comparison));
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 /// The same for records of METG sweeps, which have a table of their own.
-fn of_metg(arguments: &Arguments, sweeps: &Sweeps, ui: &mut Ui) -> Result<Exit, Problem> {
+fn of_metg(arguments: &Arguments, sweeps: &Sweeps, ui: &mut Ui) -> Result<(), Problem> {
     if arguments.csv.is_some() {
         return Err(Problem::usage("--csv is for comparisons, but these are records of METG sweeps")
             .with_remedy("--json"));
@@ -82,5 +84,5 @@ fn of_metg(arguments: &Arguments, sweeps: &Sweeps, ui: &mut Ui) -> Result<Exit, 
     } else {
         ui.coloured_result(&reports::sweeps_text(sweeps));
     }
-    Ok(Exit::Done)
+    Ok(())
 }

@@ -14,7 +14,7 @@ use crate::app::exit::exit_of;
 use crate::app::limits::LimitArguments;
 use crate::app::reproduce::{Guards, RunCommand};
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, options, progress};
+use crate::app::{Exit, GlobalArguments, Problem, options, progress, reports};
 use crate::plan::BackendChoice;
 use crate::plan::defaults::{DEFAULT_BACKEND, DEFAULT_WORKLOAD};
 use crate::record::{Conditions, OpenLoop, Percentiles, Recorder, SystemProfile, TrialRecord};
@@ -210,7 +210,7 @@ fn measure_and_record(
     let mut recorder = Recorder::open(&options.output_dir, conditions)?;
     let record = recorder.note(&Event::Finished(&trial, &result))?;
     let record = record.ok_or_else(|| Problem::new(Exit::Unexpected, "the trial was not recorded"))?;
-    recorder.finish()?;
+    reports::finish(&mut recorder, ui)?;
     Ok((record, result.outcome))
 }
 

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::app::ui::Ui;
-use crate::app::{Exit, Problem};
+use crate::app::{Exit, Problem, reports};
 use crate::record::writer::TRIALS;
-use crate::record::{Entry, Kind, TrialRecord, reader};
+use crate::record::{Kind, TrialRecord, left_out, reader};
 use crate::text::{lines, printable, table};
 
 #[derive(clap::Args, Debug)]
@@ -22,7 +22,14 @@ pub(super) struct Arguments {
 type Line = (u64, TrialRecord);
 
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let trials = read(&folder(&arguments.run)?)?;
+    let file = folder(&arguments.run)?.join(TRIALS);
+    let mut trials = Vec::new();
+    let records = reader::trials(&file).map_err(reports::unreadable)?;
+    let left_out = left_out::each(records, |line, trial| {
+        trials.push((line, trial));
+        Ok(())
+    });
+    let damaged = reports::told(&file, &left_out.map_err(reports::unreadable)?, ui);
     let text = match &arguments.cell {
         None if ui.json() => json!(trials.iter().map(|(_, trial)| trial).collect::<Vec<_>>()).to_string(),
         None => list(&trials),
@@ -32,7 +39,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         }
     };
     ui.result(&text);
-    Ok(Exit::Done)
+    Ok(if damaged { Exit::Usage } else { Exit::Done })
 }
 
 fn folder(run: &str) -> Result<PathBuf, Problem> {
@@ -42,16 +49,6 @@ fn folder(run: &str) -> Result<PathBuf, Problem> {
         let looked = folders.map(|folder| folder.join(TRIALS).display().to_string()).join(" and ");
         Problem::usage(format!("there is no run {run:?} (looked for {looked})")).with_remedy("ls results")
     })
-}
-
-fn read(folder: &Path) -> Result<Vec<Line>, Problem> {
-    let mut trials = Vec::new();
-    for entry in reader::trials(&folder.join(TRIALS))? {
-        if let Entry::Record { line, record } = entry? {
-            trials.push((line, *record));
-        }
-    }
-    Ok(trials)
 }
 
 fn name(trial: &TrialRecord) -> String {

@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -36,14 +37,34 @@ impl Journal {
 
     /// Appends one line and returns when it is on the disk.
     pub(super) fn append(&mut self, record: &impl Serialize) -> Result<(), RecordError> {
+        let line = self.line(record)?;
+        self.exclusively(|journal| journal.append_line(&line))
+    }
+
+    /// The line of a record, with its line feed.
+    pub(super) fn line(&self, record: &impl Serialize) -> Result<Vec<u8>, RecordError> {
         let encode = |error| RecordError::Encode { path: self.path.clone(), error };
         // As it is printed: a file of records that is shown on a terminal does not steer it either.
         let mut line = escaped_in_json(&serde_json::to_string(record).map_err(encode)?).into_bytes();
         line.push(b'\n');
-        self.exclusively(|journal| {
-            journal.mend().map_err(RecordError::file("mend the last line of", &journal.path))?;
-            journal.write(&line).map_err(RecordError::file("write to", &journal.path))
-        })
+        Ok(line)
+    }
+
+    /// As [`Journal::append`], for whoever holds the lock.
+    pub(super) fn append_line(&mut self, line: &[u8]) -> Result<(), RecordError> {
+        self.mend().map_err(RecordError::file("mend the last line of", &self.path))?;
+        self.write(line).map_err(RecordError::file("write to", &self.path))
+    }
+
+    /// When the file was last written to.
+    pub(super) fn modified(&self) -> io::Result<SystemTime> {
+        self.file.metadata()?.modified()
+    }
+
+    /// The last line, without its line feed; nothing if the file is empty.
+    pub(super) fn last_line(&self) -> io::Result<Option<Vec<u8>>> {
+        let Some(end) = self.file.metadata()?.len().checked_sub(1) else { return Ok(None) };
+        self.tail(end).map(Some)
     }
 
     /// Does `work` while no other process appends.
@@ -86,7 +107,7 @@ impl Journal {
         self.file.set_len(length - tail.len() as u64)
     }
 
-    /// What stands after the last newline.
+    /// What stands between the last newline and `length`.
     fn tail(&self, length: u64) -> io::Result<Vec<u8>> {
         let start = self.start_of_tail(length)?;
         let mut tail = vec![0; (length - start) as usize];

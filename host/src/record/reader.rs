@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::RecordError;
 use super::format::{TrialRecord, UnifiedRecord, VERSION};
@@ -131,22 +131,28 @@ impl<T: DeserializeOwned, R> Records<T, R> {
 impl<T, R> Records<T, R> {
     /// What follows such a line is not looked for: it may have no end.
     fn too_long(&self) -> RecordError {
-        let why = format!("the line has more than {} bytes", self.longest);
+        let why = format!("it has more than {} bytes, and what follows is not read", self.longest);
         RecordError::Line { path: self.path.clone(), line: self.line, why }
     }
 }
 
-/// Whether the first line of the file is a trial, in which the record is nested.
+/// Whether the first line of the file that is an object is a trial, in which the record is nested.
 ///
 /// # Errors
 /// When the file cannot be read.
 pub(crate) fn holds_trials(path: &Path) -> Result<bool, RecordError> {
     let file = File::open(path).map_err(RecordError::file("open", path))?;
-    let mut line = Vec::new();
-    let read = BufReader::new(file.take(MAX_LINE)).read_until(b'\n', &mut line);
-    read.map_err(RecordError::file("read", path))?;
-    let first: Option<Value> = serde_json::from_slice(&line).ok();
-    Ok(first.is_some_and(|first| first.get("record").is_some()))
+    let (mut source, mut line) = (BufReader::new(file), Vec::new());
+    loop {
+        line.clear();
+        let read = source.by_ref().take(MAX_LINE).read_until(b'\n', &mut line);
+        if read.map_err(RecordError::file("read", path))? == 0 {
+            return Ok(false);
+        }
+        if let Ok(first) = serde_json::from_slice::<Map<String, Value>>(&line) {
+            return Ok(first.contains_key("record"));
+        }
+    }
 }
 
 /// Where a record says which format it has: a trial at the top, a unified record in its metadata.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::RecordError;
+use super::left_out::Damage;
 use super::format::{Kind, TrialRecord};
 use super::trial::Conditions;
 use super::writer::Writer;
@@ -37,11 +38,11 @@ impl Recorder {
         Ok(Some(record))
     }
 
-    /// Derives the table, when everything is recorded.
+    /// Sees to it that the table holds all records, and returns what it cannot hold.
     ///
     /// # Errors
-    /// When a line of the folder is no record, or the table cannot be written.
-    pub(crate) fn finish(&mut self) -> Result<(), RecordError> {
-        self.writer.derive_csv().map(drop)
+    /// When the table cannot be written.
+    pub(crate) fn finish(&mut self) -> Result<Vec<Damage>, RecordError> {
+        self.writer.derive_csv()
     }
 }

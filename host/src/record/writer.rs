@@ -1,17 +1,13 @@
 //! Writes the files of an output folder.
 
-use std::fs::{self, File, Permissions};
-use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-use tempfile::NamedTempFile;
-
 use super::RecordError;
-use super::format::{COLUMNS, TrialRecord, UnifiedRecord};
+use super::format::{TrialRecord, UnifiedRecord};
 use super::journal::Journal;
-use super::reader::{self, Entry};
+use super::left_out::Damage;
+use super::table::{self, Table};
 
 /// Every trial, one line each.
 pub(crate) const TRIALS: &str = "trials.jsonl";
@@ -49,74 +45,65 @@ impl Writer {
         self.trials.append(trial)
     }
 
-    /// Appends the record of a measured trial to [`UNIFIED`], in the same way.
+    /// Appends the record of a measured trial to [`UNIFIED`], in the same way; and its row to [`TABLE`], if that holds all
+    /// that came before. Else, or if the row cannot be written, [`Writer::derive_csv`] does it.
     ///
     /// # Errors
     /// As for [`Writer::append_trial`].
     pub(crate) fn append_unified(&mut self, record: &UnifiedRecord) -> Result<(), RecordError> {
-        self.unified.append(record)
+        let line = self.unified.line(record)?;
+        let path = self.table();
+        self.unified.exclusively(|unified| {
+            let table = Table::in_step(&path, unified);
+            unified.append_line(&line)?;
+            if let Some(table) = table {
+                // What fails leaves the table out of step.
+                let _ = table.append(&line, unified);
+            }
+            Ok(())
+        })
     }
 
-    /// Derives [`TABLE`] from [`UNIFIED`], whole or not at all, and returns where it is. A torn last line is left out.
+    /// Sees to it that [`TABLE`] holds all of [`UNIFIED`]: makes it anew, whole or not at all, unless it does. A torn last
+    /// line is left out, and so is what cannot be read, which is returned: while there is any, the table is made anew
+    /// every time.
     ///
     /// # Errors
-    /// When a line is no record, or the table cannot be written.
-    pub(crate) fn derive_csv(&mut self) -> Result<PathBuf, RecordError> {
-        let (folder, table) = (self.folder.as_path(), self.folder.join(TABLE));
-        self.unified.exclusively(|unified| {
-            let records = measured(unified.path())?;
-            replace(folder, &table, |file| write_table(file, &records))
-                .map_err(RecordError::file("write", &table))
-        })?;
-        Ok(table)
+    /// When the table cannot be written.
+    pub(crate) fn derive_csv(&mut self) -> Result<Vec<Damage>, RecordError> {
+        let (folder, path) = (self.folder.clone(), self.table());
+        self.unified.exclusively(|unified| match Table::in_step(&path, unified) {
+            Some(_) => Ok(Vec::new()),
+            None => table::derive(&folder, &path, unified),
+        })
     }
-}
 
-fn measured(path: &Path) -> Result<Vec<UnifiedRecord>, RecordError> {
-    let records = reader::unified(path)?.filter_map(|entry| match entry {
-        Ok(Entry::Record { record, .. }) => Some(Ok(*record)),
-        Ok(Entry::Torn { .. }) => None,
-        Err(error) => Some(Err(error)),
-    });
-    records.collect()
-}
-
-/// Puts a new file in the place of an old one, so that whoever reads sees one of the two.
-fn replace(folder: &Path, target: &Path, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
-    // A temporary file is private by default; this one becomes a result, which others may read if the umask lets them.
-    let permissions = Permissions::from_mode(0o666);
-    let file: NamedTempFile =
-        tempfile::Builder::new().prefix(".unified_results.").permissions(permissions).tempfile_in(folder)?;
-    write(file.as_file())?;
-    file.as_file().sync_all()?;
-    file.persist(target)?;
-    Ok(())
-}
-
-fn write_table(file: &File, records: &[UnifiedRecord]) -> io::Result<()> {
-    let mut table = csv::Writer::from_writer(file);
-    table.write_record(COLUMNS)?;
-    for record in records {
-        let record = serde_json::to_value(record)?;
-        table.write_record(COLUMNS.map(|column| cell(&record[column])))?;
-    }
-    table.flush()
-}
-
-fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+    fn table(&self) -> PathBuf {
+        self.folder.join(TABLE)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
     use super::*;
+    use crate::record::format::COLUMNS;
+    use crate::record::reader::{self, Entry};
     use crate::record::trial::examples;
 
     const ORIGINAL: &str = include_str!("../../../tests/fixtures/original/unified_results.jsonl");
+
+    /// The table, in which all is.
+    fn derived(writer: &mut Writer) -> String {
+        let damage = writer.derive_csv().unwrap();
+        assert!(damage.is_empty(), "{damage:?}");
+        fs::read_to_string(writer.table()).unwrap()
+    }
+
+    fn rows_of(writer: &Writer) -> usize {
+        csv::Reader::from_path(writer.table()).unwrap().records().map(Result::unwrap).count()
+    }
 
     #[test]
     fn the_folder_is_made_and_every_trial_is_a_line() {
@@ -132,7 +119,14 @@ mod tests {
         let expected =
             trials.iter().zip(1..).map(|(trial, line)| Entry::Record { line, record: trial.clone().into() });
         assert_eq!(read, expected.collect::<Vec<_>>());
-        assert_eq!(measured(&output.join(UNIFIED)).unwrap(), trials.map(|trial| trial.record));
+        let mut measured = Vec::new();
+        let records = reader::unified(&output.join(UNIFIED)).unwrap();
+        crate::record::left_out::each(records, |_, record| {
+            measured.push(record);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(measured, trials.map(|trial| trial.record));
     }
 
     #[test]
@@ -145,7 +139,7 @@ mod tests {
         odd.seed = u64::MAX;
         writer.append_unified(&odd).unwrap();
 
-        let table = fs::read_to_string(writer.derive_csv().unwrap()).unwrap();
+        let table = derived(&mut writer);
         let (header, rows) = table.split_once('\n').unwrap();
         assert_eq!(header, COLUMNS.join(","));
         let (first, second) = rows.split_once('\n').unwrap();
@@ -166,11 +160,10 @@ mod tests {
     fn the_table_is_as_readable_as_any_new_file_and_leaves_nothing_beside_it() {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(folder.path()).unwrap();
-        writer.derive_csv().unwrap();
-        let table = writer.derive_csv().unwrap();
-        assert_eq!(fs::read_to_string(&table).unwrap(), COLUMNS.join(",") + "\n");
+        derived(&mut writer);
+        assert_eq!(derived(&mut writer), COLUMNS.join(",") + "\n");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
-        assert_eq!(mode(&table), mode(&folder.path().join(UNIFIED)));
+        assert_eq!(mode(&writer.table()), mode(&folder.path().join(UNIFIED)));
         let mut names: Vec<_> =
             fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
         names.sort();
@@ -178,14 +171,96 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_not_derived_from_a_damaged_file() {
+    fn what_cannot_be_read_is_left_out_of_the_table_and_told_every_time() {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(folder.path()).unwrap();
-        let table = writer.derive_csv().unwrap();
         fs::write(folder.path().join(UNIFIED), format!("{ORIGINAL}rubbish\n{ORIGINAL}")).unwrap();
-        let message = writer.derive_csv().unwrap_err().to_string();
-        assert!(message.contains("unified_results.jsonl:2:"), "{message}");
-        assert_eq!(fs::read_to_string(table).unwrap(), COLUMNS.join(",") + "\n");
+        for rows in [2, 3] {
+            let damage: Vec<_> = writer.derive_csv().unwrap().iter().map(Damage::to_string).collect();
+            assert!(damage.len() == 1 && damage[0].contains("unified_results.jsonl: 1 line"), "{damage:?}");
+            assert_eq!(rows_of(&writer), rows);
+            writer.append_unified(&examples::verified().record).unwrap();
+        }
+        fs::write(folder.path().join(UNIFIED), ORIGINAL).unwrap();
+        assert_eq!(derived(&mut writer).lines().count(), 2);
+    }
+
+    #[test]
+    fn a_row_is_appended_while_the_table_is_in_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(folder.path()).unwrap();
+        derived(&mut writer);
+        let file = || fs::metadata(folder.path().join(TABLE)).unwrap().ino();
+        let first = file();
+        for (trial, rows) in [examples::verified(), examples::wrong(), examples::failed()].iter().zip(1..) {
+            writer.append_unified(&trial.record).unwrap();
+            // The row is there already, and a table that is made anew is another file.
+            assert_eq!(rows_of(&writer), rows);
+            derived(&mut writer);
+            assert_eq!(file(), first);
+        }
+        let appended = derived(&mut writer);
+        fs::remove_file(writer.table()).unwrap();
+        assert_eq!(derived(&mut writer), appended);
+    }
+
+    #[test]
+    fn a_table_that_is_not_in_step_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(folder.path()).unwrap();
+        writer.append_unified(&examples::verified().record).unwrap();
+        writer.append_unified(&examples::wrong().record).unwrap();
+        let (table, records) = (writer.table(), folder.path().join(UNIFIED));
+        let whole = derived(&mut writer);
+        let at = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
+        let touched = |path: &Path, content: &[u8], moment: std::time::SystemTime| {
+            fs::write(path, content).unwrap();
+            fs::File::options().append(true).open(path).unwrap().set_modified(moment).unwrap();
+        };
+        let (moment, second) = (at(&table), std::time::Duration::from_secs(1));
+        assert_eq!(moment, at(&records));
+        let lines = fs::read(&records).unwrap();
+        // Somebody wrote to the table, and a crash tore a row, or lost all of it, even within one tick of the clock.
+        touched(&table, &[whole.as_bytes(), b"mine"].concat(), moment + second);
+        assert_eq!(derived(&mut writer), whole);
+        for kept in [whole.len() - 1, whole.len() - 20, whole.rfind("\nnative").unwrap() + 1, 10, 0] {
+            touched(&table, &whole.as_bytes()[..kept], at(&records));
+            assert_eq!(derived(&mut writer), whole, "{kept}");
+        }
+        // Somebody took a line out of the records.
+        let first = lines.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        touched(&records, &lines[first..], at(&table) + second);
+        assert_eq!(derived(&mut writer).lines().count(), 2);
+        // A crash tore a line of the records.
+        touched(&records, &[&lines, &lines[..50]].concat(), at(&table));
+        assert_eq!(derived(&mut writer), whole);
+        writer.append_unified(&examples::failed().record).unwrap();
+        assert!(derived(&mut writer).starts_with(&whole));
+        assert_eq!(rows_of(&writer), 3);
+    }
+
+    #[test]
+    fn writers_at_once_leave_a_whole_table() {
+        let folder = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                let mut writer = Writer::open(folder.path()).unwrap();
+                scope.spawn(move || {
+                    for number in 0..10 {
+                        writer.append_unified(&examples::verified().record).unwrap();
+                        if number % 3 == 0 {
+                            writer.derive_csv().unwrap();
+                        }
+                    }
+                    writer.derive_csv().unwrap();
+                });
+            }
+        });
+        let mut writer = Writer::open(folder.path()).unwrap();
+        assert_eq!(rows_of(&writer), 40);
+        let appended = derived(&mut writer);
+        fs::remove_file(writer.table()).unwrap();
+        assert_eq!(derived(&mut writer), appended);
     }
 
     #[test]
@@ -193,8 +268,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(folder.path()).unwrap();
         fs::write(folder.path().join(UNIFIED), format!("{ORIGINAL}{}", &ORIGINAL[..100])).unwrap();
-        let table = fs::read_to_string(writer.derive_csv().unwrap()).unwrap();
-        assert_eq!(table.lines().count(), 2);
+        assert_eq!(derived(&mut writer).lines().count(), 2);
     }
 
     #[test]

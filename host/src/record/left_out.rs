@@ -1,0 +1,132 @@
+//! Reading a file of records of which a part is damaged: the rest is read, and what is left out is told.
+
+use std::fmt;
+use std::io::BufRead;
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+
+use super::RecordError;
+use super::reader::{Entry, Records};
+use crate::text::plural;
+
+/// How many lines are named; the others are counted.
+const NAMED: usize = 10;
+
+/// What a file holds beside its records.
+#[derive(Debug, Default)]
+pub(crate) struct LeftOut {
+    /// The last line, if a crash cut it off.
+    pub(crate) torn: Option<u64>,
+    /// The lines that cannot be read: those that are no records, and those of a later version.
+    pub(crate) damage: Vec<Damage>,
+}
+
+/// Lines that cannot be read: a reason to tell, as whatever is made of the file has less in it.
+#[derive(Debug)]
+pub(crate) struct Damage {
+    path: PathBuf,
+    /// Counted from 1.
+    lines: Vec<u64>,
+    /// What is wrong with the first.
+    why: String,
+    remedy: &'static str,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, lines, why, remedy } = self;
+        let (count, are) = (plural(lines.len() as u64, "line"), if lines.len() == 1 { "is" } else { "are" });
+        let named: Vec<_> = lines.iter().take(NAMED).map(u64::to_string).collect();
+        write!(
+            f,
+            "{}: {count} cannot be read and {are} left out: line {}",
+            path.display(),
+            named.join(", ")
+        )?;
+        if lines.len() > NAMED {
+            write!(f, " and {} more", lines.len() - NAMED)?;
+        }
+        write!(f, " ({why}); try: {remedy}")
+    }
+}
+
+impl LeftOut {
+    fn add(&mut self, path: PathBuf, line: u64, why: String, remedy: &'static str) {
+        match self.damage.iter_mut().find(|known| known.remedy == remedy) {
+            Some(known) => known.lines.push(line),
+            None => self.damage.push(Damage { path, lines: vec![line], why, remedy }),
+        }
+    }
+}
+
+/// Hands every record and its line to `take`, and passes over what is none.
+///
+/// # Errors
+/// When the file cannot be read, and what `take` returns.
+pub(crate) fn each<T: DeserializeOwned, R: BufRead>(
+    records: Records<T, R>,
+    mut take: impl FnMut(u64, T) -> Result<(), RecordError>,
+) -> Result<LeftOut, RecordError> {
+    let mut left_out = LeftOut::default();
+    for entry in records {
+        match entry {
+            Ok(Entry::Record { line, record }) => take(line, *record)?,
+            Ok(Entry::Torn { line }) => left_out.torn = Some(line),
+            Err(RecordError::Line { path, line, why }) => {
+                left_out.add(path, line, why, "correct or remove what is no record");
+            }
+            Err(RecordError::Later { path, line, version }) => {
+                left_out.add(
+                    path,
+                    line,
+                    format!("format {version} is of a later crossrun"),
+                    "update crossrun",
+                );
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(left_out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::reader::unified_from;
+
+    const ORIGINAL: &str = include_str!("../../../tests/fixtures/original/unified_results.jsonl");
+
+    fn read(content: &str) -> (Vec<u64>, Vec<String>) {
+        let mut lines = Vec::new();
+        let records = unified_from(content.as_bytes(), "r.jsonl".as_ref());
+        let left_out = each(records, |line, _| {
+            lines.push(line);
+            Ok(())
+        });
+        (lines, left_out.unwrap().damage.iter().map(Damage::to_string).collect())
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_counted_and_named_and_the_rest_is_read() {
+        assert_eq!(read(ORIGINAL), (vec![1], vec![]));
+        let (lines, damage) = read(&format!("{ORIGINAL}rubbish\n{ORIGINAL}"));
+        assert_eq!(lines, [1, 3]);
+        let expected = "r.jsonl: 1 line cannot be read and is left out: line 2 (expected value at column 1); \
+                        try: correct or remove what is no record";
+        assert_eq!(damage, [expected]);
+    }
+
+    #[test]
+    fn many_lines_are_counted_and_those_of_a_later_version_are_told_apart() {
+        let later = ORIGINAL.replace("\"metadata\": {", "\"metadata\": {\"format_version\": 9, ");
+        let (lines, damage) = read(&format!("{}{ORIGINAL}{later}[]\n", "{}\n".repeat(12)));
+        assert_eq!(lines, [13]);
+        let [broken, later] = damage.as_slice() else { panic!("{damage:?}") };
+        assert!(
+            broken.contains("13 lines") && broken.contains("9, 10 and 3 more (missing field"),
+            "{broken}"
+        );
+        assert!(later.contains("line 14 (format 9") && later.ends_with("update crossrun"), "{later}");
+    }
+}

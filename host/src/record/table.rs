@@ -1,0 +1,106 @@
+//! The measured records as a table: rows are appended as long as it is known to hold all that came before; else it is made
+//! anew, whole or not at all.
+//!
+//! Table and records are **in step** if the table was modified at the very moment at which the records were, to which
+//! it is set when a row has been written, and if its last row is that of the last record. Whatever else writes to
+//! one of the two, or a crash between them, makes the moments differ. Who looks or writes holds the lock of the records.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::NamedTempFile;
+
+use super::RecordError;
+use super::format::{COLUMNS, UnifiedRecord};
+use super::journal::Journal;
+use super::left_out::{Damage, each};
+use super::reader;
+
+/// A table that holds all records so far.
+#[derive(Debug)]
+pub(super) struct Table(File);
+
+impl Table {
+    /// The table at `path` if it is in step with `records`; nothing if it is not there, or that cannot be told.
+    pub(super) fn in_step(path: &Path, records: &Journal) -> Option<Self> {
+        let file = OpenOptions::new().read(true).append(true).open(path).ok()?;
+        let (table, records_at) = (file.metadata().ok()?, records.modified().ok()?);
+        if !table.is_file() || table.modified().ok()? != records_at {
+            return None;
+        }
+        let last = match records.last_line().ok()? {
+            Some(line) => row(&serde_json::from_slice(&line).ok()?).ok()?,
+            None => row_of(&COLUMNS).ok()?,
+        };
+        // What stands before the row ends with a line feed, unless nothing does.
+        let start = table.len().checked_sub(last.len() as u64)?;
+        let from = start.saturating_sub(1);
+        let mut end = vec![0; (table.len() - from) as usize];
+        file.read_exact_at(&mut end, from).ok()?;
+        let before = &end[..(start - from) as usize];
+        (end.ends_with(&last) && matches!(before, [] | [b'\n'])).then_some(Self(file))
+    }
+
+    /// Appends the row of the record that was appended to `records` as `line`.
+    pub(super) fn append(mut self, line: &[u8], records: &Journal) -> io::Result<()> {
+        let row = row(&serde_json::from_slice(line)?)?;
+        // One write: what is cut off nevertheless leaves the two out of step.
+        if self.0.write(&row)? < row.len() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.0.sync_data()?;
+        self.0.set_modified(records.modified()?)
+    }
+}
+
+/// Makes the table at `path` anew, and says what of the records is not in it.
+pub(super) fn derive(folder: &Path, path: &Path, records: &Journal) -> Result<Vec<Damage>, RecordError> {
+    let write = |error| RecordError::file("write", path)(error);
+    let mut file = temporary(folder).map_err(write)?;
+    let mut rows = io::BufWriter::new(file.as_file_mut());
+    rows.write_all(&row_of(&COLUMNS).map_err(write)?).map_err(write)?;
+    let left_out = each(reader::unified(records.path())?, |_, record| {
+        rows.write_all(&row(&record).map_err(write)?).map_err(write)
+    })?;
+    rows.flush().map_err(write)?;
+    drop(rows);
+    let finish = || {
+        file.as_file().sync_all()?;
+        // A table that lacks something is never in step, so that it is told every time until the file is mended.
+        let apart = Duration::from_secs((!left_out.damage.is_empty()).into());
+        file.as_file().set_modified(records.modified()? - apart)
+    };
+    finish().map_err(write)?;
+    file.persist(path).map_err(|error| write(error.error))?;
+    Ok(left_out.damage)
+}
+
+fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
+    // A temporary file is private by default; this one becomes a result, which others may read if the umask lets them.
+    let permissions = Permissions::from_mode(0o666);
+    tempfile::Builder::new().prefix(".unified_results.").permissions(permissions).tempfile_in(folder)
+}
+
+/// The row of a record, with its line feed.
+fn row(record: &UnifiedRecord) -> io::Result<Vec<u8>> {
+    let record = serde_json::to_value(record)?;
+    row_of(&COLUMNS.map(|column| cell(&record[column])))
+}
+
+fn row_of(cells: &[impl AsRef<[u8]>]) -> io::Result<Vec<u8>> {
+    let mut row = csv::Writer::from_writer(Vec::new());
+    row.write_record(cells)?;
+    row.into_inner().map_err(csv::IntoInnerError::into_error)
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
