@@ -198,6 +198,59 @@ fn a_comparison_in_a_folder_with_a_damaged_line_is_reported_with_a_warning() {
     assert!(folder.join("report.html").exists(), "{}", ran.explain());
 }
 
+/// Two runs of the original project, in the folders in which its scripts put them.
+fn artifacts(place: &Place) {
+    for (run, config, scheduler) in [("default", "16e642c8dad9", "default"), ("fifo", "ee27ecc0aa8a", "fifo")]
+    {
+        let mut record = original();
+        record["run_id"] = format!("laptop-{run}-20260221").into();
+        record["metadata"]["scheduler_name"] = scheduler.into();
+        let folder = format!("run_id=laptop-{run}-20260221/config_hash={config}/backends/sage");
+        let folder = place.path().join("artifacts/paired_backend_runs").join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("unified_results.jsonl"), format!("{record}\n")).unwrap();
+        std::fs::write(folder.join("unified_results.csv"), "backend\n").unwrap();
+        std::fs::write(folder.join("run.log"), "").unwrap();
+    }
+}
+
+#[test]
+fn records_are_found_below_a_folder_as_the_original_project_finds_them() {
+    let place = Place::empty();
+    artifacts(&place);
+    let trials = |arguments: &[&str]| -> u64 {
+        let report = place.crossrun(&[&["report", "--json"], arguments].concat()).code(0).json();
+        let rows =
+            report["points"].as_array().unwrap().iter().flat_map(|point| point["rows"].as_array().unwrap());
+        rows.map(|row| row["counts"]["trials"].as_u64().unwrap()).sum()
+    };
+    assert_eq!(trials(&["artifacts"]), 2);
+    // Whichever way a file is named, it counts once.
+    let fifo = "artifacts/paired_backend_runs/run_id=laptop-fifo-20260221";
+    assert_eq!(trials(&[fifo]), 1);
+    assert_eq!(trials(&[fifo, "artifacts", "./artifacts/"]), 2);
+    let told = "artifacts: 2 files of records: artifacts/paired_backend_runs/run_id=laptop-default-20260221/";
+    place.crossrun(&["report", "artifacts"]).code(0).says(told);
+    let both = place.crossrun(&["diff", "artifacts", "artifacts", "--json"]).code(0).json();
+    assert_eq!(both["changes"].as_array().unwrap().len(), 2, "{both}");
+    // Of one folder the trials are read, among which the measured ones are.
+    let sage = place.path().join(fifo).join("config_hash=ee27ecc0aa8a/backends/sage");
+    let trial = serde_json::json!({"format_version": 1, "kind": "measured", "status": "verified", "record": original()});
+    std::fs::write(sage.join("trials.jsonl"), format!("{trial}\n")).unwrap();
+    assert_eq!(trials(&[fifo]), 1);
+    let shown = place.crossrun(&["show", "artifacts", "--json"]).code(0).json();
+    assert_eq!(shown[0]["record"]["run_id"], "laptop-default-20260221");
+    // A folder with records of its own is read with what is below it.
+    std::fs::write(place.path().join("artifacts/trials.jsonl"), format!("{trial}\n")).unwrap();
+    assert_eq!(trials(&[fifo]), 1);
+    place
+        .crossrun(&["report", "artifacts"])
+        .code(0)
+        .says("artifacts: 3 files of records: artifacts/trials.jsonl,");
+    std::fs::create_dir(place.path().join("empty")).unwrap();
+    place.crossrun(&["report", "empty"]).code(2).says("holds no records");
+}
+
 /// The characters of a file that could steer a terminal.
 fn steering(path: &std::path::Path) -> Vec<char> {
     let text = std::fs::read_to_string(path).unwrap();

@@ -19,6 +19,7 @@ mod nodes;
 pub(crate) mod outcome;
 pub(crate) mod reader;
 pub(crate) mod recorder;
+pub(crate) mod search;
 mod table;
 pub(crate) mod trial;
 pub(crate) mod writer;

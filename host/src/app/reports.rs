@@ -1,5 +1,6 @@
 //! From files of records to comparisons, and from comparisons to files.
 
+use std::collections::HashSet;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -11,9 +12,11 @@ use crate::compare::model::{Comparison, Source};
 use crate::compare::{self, Input, Options};
 use crate::record::format::timestamp;
 use crate::record::left_out::{self, LeftOut};
+use crate::record::search::{self, Found};
 use crate::record::writer::{TRIALS, UNIFIED};
 use crate::record::{RecordError, Recorder, reader};
 use crate::report::{self, Page, Palette, ReportError, SweepsPage};
+use crate::text::plural;
 
 /// How wide a summary is where nobody says how wide the terminal is.
 const WIDTH: usize = 100;
@@ -45,32 +48,38 @@ pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Vec<Input>, Problem
     Ok(read_all(paths, ui)?.inputs)
 }
 
-/// As [`read`], and whether anything had to be left out.
+/// As [`read`], and whether anything had to be left out. A file to which several paths lead is read once.
 pub(crate) fn read_all(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
-    let mut read = Read::default();
+    let (mut read, mut known) = (Read::default(), HashSet::new());
     for path in paths {
-        for file in files(path)? {
-            read_file(&file, &mut read, ui)?;
+        for file in files(path, ui)? {
+            if known.insert(file.canonicalize().unwrap_or_else(|_| file.clone())) {
+                read_file(&file, &mut read, ui)?;
+            }
         }
     }
     Ok(read)
 }
 
-/// A folder is read by its trials, else by its measured ones, else by every file of lines of JSON in it.
-fn files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    if let Some(file) = [TRIALS, UNIFIED].map(|name| path.join(name)).into_iter().find(|file| file.exists()) {
-        return Ok(vec![file]);
-    }
+/// The files of a path, and a word on them if they are not just where one would expect them.
+fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
     let unreadable = |error: std::io::Error| Problem::usage(format!("{}: {error}", path.display()));
-    let entries = std::fs::read_dir(path).map_err(unreadable)?;
-    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "jsonl"));
-    files.sort();
+    let Found { files, unsearched } = search::files(path).map_err(unreadable)?;
+    for (folder, why) in unsearched {
+        ui.warning(&format!("{} is not searched for records: {why}", folder.display()));
+    }
     if files.is_empty() {
-        return Err(Problem::usage(format!("{} holds no records (*.jsonl)", path.display())));
+        return Err(Problem::usage(format!(
+            "{} holds no records (*.jsonl), and no folder below it does ({TRIALS}, {UNIFIED})",
+            path.display()
+        )));
+    }
+    if files.iter().any(|file| file != path && file.parent() != Some(path)) {
+        let named: Vec<_> = files.iter().take(10).map(|file| file.display().to_string()).collect();
+        let more = files.len() - named.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let count = plural(files.len() as u64, "file");
+        ui.note(&format!("{}: {count} of records: {}{more}", path.display(), named.join(", ")));
     }
     Ok(files)
 }

@@ -12,7 +12,7 @@ use crate::compare::history::{HistoryError, history};
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
-    /// Records of the run before: a file, or a folder that holds them.
+    /// Records of the run before: a file, or a folder that holds them, also further below.
     #[arg(value_name = "OLD")]
     old: PathBuf,
     /// Records of the run after.

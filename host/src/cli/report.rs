@@ -12,7 +12,7 @@ use crate::text::plural;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
-    /// Files of records, or folders that hold them.
+    /// Files of records, or folders that hold them, also further below.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// The backend that the others are compared with [default: the first in the records].

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
 use crate::record::writer::TRIALS;
-use crate::record::{Kind, TrialRecord, left_out, reader};
+use crate::record::{Kind, TrialRecord, left_out, reader, search};
 use crate::text::{lines, printable, table};
 
 #[derive(clap::Args, Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Arguments {
 type Line = (u64, TrialRecord);
 
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let file = folder(&arguments.run)?.join(TRIALS);
+    let file = trials_of(&arguments.run)?;
     let mut trials = Vec::new();
     let records = reader::trials(&file).map_err(reports::unreadable)?;
     let left_out = left_out::each(records, |line, trial| {
@@ -42,13 +42,29 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     Ok(if damaged { Exit::Usage } else { Exit::Done })
 }
 
-fn folder(run: &str) -> Result<PathBuf, Problem> {
+/// The trials in the folder itself, else those of the only folder below it that has any.
+fn trials_of(run: &str) -> Result<PathBuf, Problem> {
     let folders = [PathBuf::from(run), Path::new("results").join(run)];
-    let found = folders.iter().find(|folder| folder.join(TRIALS).is_file());
-    found.cloned().ok_or_else(|| {
-        let looked = folders.map(|folder| folder.join(TRIALS).display().to_string()).join(" and ");
-        Problem::usage(format!("there is no run {run:?} (looked for {looked})")).with_remedy("ls results")
-    })
+    if let Some(file) = folders.iter().map(|folder| folder.join(TRIALS)).find(|file| file.is_file()) {
+        return Ok(file);
+    }
+    let below =
+        folders.iter().filter(|folder| folder.is_dir()).filter_map(|folder| search::files(folder).ok());
+    let mut below = below.flat_map(|found| found.files).filter(|file| file.ends_with(TRIALS));
+    match (below.next(), below.next()) {
+        (Some(file), None) => Ok(file),
+        (Some(one), Some(other)) => {
+            let folder = |file: &Path| file.parent().unwrap_or(file).display().to_string();
+            let several =
+                format!("there are several runs below {run:?}, as {} and {}", folder(&one), folder(&other));
+            Err(Problem::usage(several).with_remedy(format!("crossrun show {}", folder(&one))))
+        }
+        (None, _) => {
+            let looked = folders.map(|folder| folder.join(TRIALS).display().to_string()).join(" and ");
+            Err(Problem::usage(format!("there is no run {run:?} (looked for {looked})"))
+                .with_remedy("ls results"))
+        }
+    }
 }
 
 fn name(trial: &TrialRecord) -> String {

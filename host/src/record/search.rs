@@ -1,0 +1,124 @@
+//! Where records are: in a file, in a folder, and in the folders below it, as the original project's scripts look for them.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::writer::{TRIALS, UNIFIED};
+
+/// How deep below a folder is searched. The original project's files are five folders below `artifacts`.
+const DEPTH: usize = 12;
+
+/// What a search came to.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Those of the folder itself first, then those below it, sorted.
+    pub(crate) files: Vec<PathBuf>,
+    /// Folders that were not searched, and why.
+    pub(crate) unsearched: Vec<(PathBuf, String)>,
+}
+
+/// The files of records of a path: a file itself; of a folder its trials, else its measured ones, else every file of lines of
+/// JSON in it; and of each folder below it its trials, else its measured ones. Links to folders are not followed.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(crate) fn files(path: &Path) -> io::Result<Found> {
+    let mut found = Found::default();
+    if !path.is_dir() {
+        found.files.push(path.to_owned());
+        return Ok(found);
+    }
+    let folders = folders(path)?;
+    let own = match records(path) {
+        Some(file) => vec![file],
+        None => lines_of_json(path)?,
+    };
+    for folder in folders {
+        search(&folder, DEPTH, &mut found);
+    }
+    found.files.sort();
+    found.files.splice(0..0, own);
+    Ok(found)
+}
+
+fn search(folder: &Path, depth: usize, found: &mut Found) {
+    if depth == 0 {
+        found.unsearched.push((folder.to_owned(), format!("it is more than {DEPTH} folders below")));
+        return;
+    }
+    found.files.extend(records(folder));
+    match folders(folder) {
+        Ok(folders) => folders.iter().for_each(|folder| search(folder, depth - 1, found)),
+        Err(error) => found.unsearched.push((folder.to_owned(), error.to_string())),
+    }
+}
+
+/// One file, so that no trial is read twice: the measured ones are among the trials.
+fn records(folder: &Path) -> Option<PathBuf> {
+    [TRIALS, UNIFIED].map(|name| folder.join(name)).into_iter().find(|file| file.is_file())
+}
+
+fn lines_of_json(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files: Vec<_> = fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "jsonl"));
+    files.sort();
+    Ok(files)
+}
+
+fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder)?.flatten();
+    // The type of an entry is that of a link, not of what it leads to.
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    Ok(folders.map(|entry| entry.path()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn found(folder: &Path) -> Vec<String> {
+        let found = files(folder).unwrap();
+        let relative = |file: &PathBuf| file.strip_prefix(folder).unwrap().display().to_string();
+        found.files.iter().map(relative).collect()
+    }
+
+    fn make(folder: &Path, files: &[&str]) {
+        for file in files {
+            fs::create_dir_all(folder.join(file).parent().unwrap()).unwrap();
+            fs::write(folder.join(file), "").unwrap();
+        }
+    }
+
+    #[test]
+    fn a_folder_is_searched_in_order_with_one_file_of_each() {
+        let place = tempfile::tempdir().unwrap();
+        make(
+            place.path(),
+            &["b/unified_results.jsonl", "b/trials.jsonl", "a/z/unified_results.jsonl", "a/other.jsonl"],
+        );
+        assert_eq!(found(place.path()), ["a/z/unified_results.jsonl", "b/trials.jsonl"]);
+        make(place.path(), &["y.jsonl", "x.jsonl"]);
+        assert_eq!(
+            found(place.path()),
+            ["x.jsonl", "y.jsonl", "a/z/unified_results.jsonl", "b/trials.jsonl"]
+        );
+        make(place.path(), &["unified_results.jsonl"]);
+        assert_eq!(found(place.path())[0], "unified_results.jsonl");
+        assert_eq!(found(place.path()).len(), 3);
+    }
+
+    #[test]
+    fn links_are_not_followed_and_what_is_too_deep_is_told() {
+        let place = tempfile::tempdir().unwrap();
+        let deep = format!("{}trials.jsonl", "d/".repeat(DEPTH));
+        make(place.path(), &[&deep]);
+        symlink(place.path(), place.path().join("d/again")).unwrap();
+        assert_eq!(found(place.path()), [deep]);
+        make(place.path(), &[&format!("{}trials.jsonl", "d/".repeat(DEPTH + 1))]);
+        let found = files(place.path()).unwrap();
+        assert_eq!((found.files.len(), found.unsearched.len()), (1, 1));
+    }
+}
