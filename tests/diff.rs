@@ -184,6 +184,7 @@ fn a_backend_that_is_gone_from_a_point_is_a_regression_and_a_point_that_nobody_r
         gone["changes"].as_array().unwrap().iter().filter(|it| it["backend"] == "other").collect();
     assert_eq!(of_other.len(), 2, "{gone}");
     assert!(of_other.iter().all(|it| it["call"] == "missing" && it["new"]["trials"] == 0), "{gone}");
+    assert!(of_other.iter().all(|it| it["other_plugin"] == false), "{gone}");
     assert_eq!(gone["only_old"].as_array().unwrap().len(), 2, "{gone}");
     let text = place.crossrun(&["diff", &both, &alone]).code(7).stdout();
     assert!(text.contains("missing") && text.contains("2 regressions"), "{text}");

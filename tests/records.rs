@@ -167,7 +167,14 @@ fn a_line_that_cannot_be_read_is_told_and_costs_nothing_else() {
     let told = "trials.jsonl: 2 lines cannot be read and are left out: line 1, 3";
     let report = place.crossrun(&["report", "results/null"]).code(2).says(told);
     assert!(report.stdout().contains("native"), "{}", report.explain());
-    place.crossrun(&["report", "results/null", "--json"]).code(2).says(told).json();
+    let exported = ["null.html", "null.md"].map(|name| place.path().join(name));
+    let [html, md] = exported.each_ref().map(|path| path.to_str().unwrap());
+    let report = ["report", "results/null", "--json", "--html", html, "--md", md];
+    let json = place.crossrun(&report).code(2).says(told).json();
+    assert_eq!(json["warnings"][0]["kind"], "unreadable", "{json}");
+    for file in exported {
+        assert!(std::fs::read_to_string(file).unwrap().contains("2 lines cannot be read"));
+    }
     place.crossrun(&["diff", "results/null", "results/null"]).code(2).says(told);
     let shown = place.crossrun(&["show", "null", "--json"]).code(2).says(told).json();
     assert_eq!(shown.as_array().unwrap().len(), 3);
@@ -195,7 +202,8 @@ fn a_comparison_in_a_folder_with_a_damaged_line_is_reported_with_a_warning() {
     let more = ["--run-id", "other", "--output-dir", "results/shared"];
     let ran = place.crossrun(&[compare.as_slice(), &more].concat()).code(0);
     let ran = ran.says("trials.jsonl: 1 line cannot").says("unified_results.jsonl: 1 line cannot");
-    assert!(folder.join("report.html").exists(), "{}", ran.explain());
+    let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(page.contains("1 line cannot be read"), "{}", ran.explain());
 }
 
 /// Two runs of the original project, in the folders in which its scripts put them.

@@ -8,10 +8,10 @@ use std::time::SystemTime;
 use super::{Exit, Problem};
 use crate::app::ui::Ui;
 use crate::compare::granularity::model::Sweeps;
-use crate::compare::model::{Comparison, Source};
+use crate::compare::model::{Comparison, Source, Warning, WarningKind};
 use crate::compare::{self, Input, Options};
 use crate::record::format::timestamp;
-use crate::record::left_out::{self, LeftOut};
+use crate::record::left_out::{self, Damage, LeftOut};
 use crate::record::search::{self, Found};
 use crate::record::writer::{TRIALS, UNIFIED};
 use crate::record::{RecordError, Recorder, reader};
@@ -32,24 +32,20 @@ impl From<ReportError> for Problem {
 pub(crate) struct Read {
     /// The records, in their order.
     pub(crate) inputs: Vec<Input>,
-    /// Whether there were lines that could not be read: what is made of the others has less in it.
-    pub(crate) damaged: bool,
+    /// What could not be read, a line of text each: what is made of the others has less in it.
+    pub(crate) left_out: Vec<String>,
 }
 
 impl Read {
     /// The exit code of a command that makes something of the records: `done`, unless something was left out.
     pub(crate) fn exit(&self, done: Exit) -> Exit {
-        if self.damaged { Exit::Usage } else { done }
+        if self.left_out.is_empty() { done } else { Exit::Usage }
     }
 }
 
-/// The records in `paths`: files of ours or of the original project, or folders that hold them.
-pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Vec<Input>, Problem> {
-    Ok(read_all(paths, ui)?.inputs)
-}
-
-/// As [`read`], and whether anything had to be left out. A file to which several paths lead is read once.
-pub(crate) fn read_all(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
+/// The records in `paths`: files of ours or of the original project, or folders that hold them. A file to which several
+/// paths lead is read once.
+pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
     let (mut read, mut known) = (Read::default(), HashSet::new());
     for path in paths {
         for file in files(path, ui)? {
@@ -98,19 +94,19 @@ fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
             Ok(())
         })
     };
-    read.damaged |= told(path, &left_out.map_err(unreadable)?, ui);
+    read.left_out.extend(told(path, &left_out.map_err(unreadable)?, ui));
     Ok(())
 }
 
-/// Tells what was left out of a file, and whether any of it was damaged. A crash costs at most the last line, which is no damage.
-pub(crate) fn told(path: &Path, left_out: &LeftOut, ui: &mut Ui) -> bool {
+/// Tells what was left out of a file, and returns what of it could not be read. A last line that a crash cut off is only
+/// told: it was never whole.
+pub(crate) fn told(path: &Path, left_out: &LeftOut, ui: &mut Ui) -> Vec<String> {
     if let Some(line) = left_out.torn {
         ui.warning(&format!("{}:{line}: the last line is cut off and left out", path.display()));
     }
-    for damage in &left_out.damage {
-        ui.warning(&damage.to_string());
-    }
-    !left_out.damage.is_empty()
+    let damage: Vec<_> = left_out.damage.iter().map(Damage::to_string).collect();
+    damage.iter().for_each(|damage| ui.warning(damage));
+    damage
 }
 
 /// Sees to it that the table beside the records holds all of them, and tells what it cannot hold.
@@ -126,8 +122,17 @@ pub(crate) fn unreadable(error: RecordError) -> Problem {
     Problem::usage(error.to_string())
 }
 
-pub(crate) fn compared(inputs: &[Input], options: &Options) -> Result<Comparison, Problem> {
-    compare::compare(inputs, options).map_err(|error| Problem::usage(error.to_string()))
+/// Compares records. What could not be read is the first to be known of the comparison.
+pub(crate) fn compared(
+    inputs: &[Input],
+    left_out: Vec<String>,
+    options: &Options,
+) -> Result<Comparison, Problem> {
+    let mut comparison =
+        compare::compare(inputs, options).map_err(|error| Problem::usage(error.to_string()))?;
+    let warning = |message| Warning { kind: WarningKind::Unreadable, message, points: Vec::new() };
+    comparison.warnings.splice(0..0, left_out.into_iter().map(warning));
+    Ok(comparison)
 }
 
 /// The page, made now.

@@ -33,8 +33,8 @@ fn part(text: &str) -> Result<f64, String> {
 
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let Arguments { old, new, threshold } = arguments;
-    let before = reports::read_all(std::slice::from_ref(old), ui)?;
-    let after = reports::read_all(std::slice::from_ref(new), ui)?;
+    let before = reports::read(std::slice::from_ref(old), ui)?;
+    let after = reports::read(std::slice::from_ref(new), ui)?;
     let history = history(&before.inputs, &after.inputs, *threshold).map_err(refused)?;
     let text = if ui.json() {
         serde_json::to_string(&history).map_err(|error| Problem::unexpected(&error))?

@@ -36,11 +36,13 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let read = reports::read_all(&arguments.paths, ui)?;
-    let exit = read.exit(Exit::Done);
+    let read = reports::read(&arguments.paths, ui)?;
+    let (exit, left_out) = (read.exit(Exit::Done), read.left_out);
     let (of_sweeps, inputs): (Vec<_>, Vec<_>) = read.inputs.into_iter().partition(Input::is_of_a_sweep);
     if inputs.is_empty() && !of_sweeps.is_empty() {
-        of_metg(arguments, &sweeps(&of_sweeps), ui)?;
+        let mut sweeps = sweeps(&of_sweeps);
+        sweeps.warnings.splice(0..0, left_out);
+        of_metg(arguments, &sweeps, ui)?;
         return Ok(exit);
     }
     if !of_sweeps.is_empty() {
@@ -49,7 +51,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     }
     let rigor = if arguments.publish { Rigor::Publish } else { Rigor::Standard };
     let options = Options { baseline: arguments.baseline.clone(), rigor, insist: arguments.insist };
-    let comparison = reports::compared(&inputs, &options)?;
+    let comparison = reports::compared(&inputs, left_out, &options)?;
     if let Some(path) = &arguments.html {
         reports::write(path, &reports::page(&comparison, None)?)?;
     }

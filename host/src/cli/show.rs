@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         trials.push((line, trial));
         Ok(())
     });
-    let damaged = reports::told(&file, &left_out.map_err(reports::unreadable)?, ui);
+    let unread = reports::told(&file, &left_out.map_err(reports::unreadable)?, ui);
     let text = match &arguments.cell {
         None if ui.json() => json!(trials.iter().map(|(_, trial)| trial).collect::<Vec<_>>()).to_string(),
         None => list(&trials),
@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         }
     };
     ui.result(&text);
-    Ok(if damaged { Exit::Usage } else { Exit::Done })
+    Ok(if unread.is_empty() { Exit::Done } else { Exit::Usage })
 }
 
 /// The trials in the folder itself, else those of the only folder below it that has any.

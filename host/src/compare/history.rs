@@ -239,7 +239,7 @@ fn change(
         ratio: shift.map(|shift| shift.estimate.exp()),
         interval,
         call: call(old_runs, new_runs, interval, threshold),
-        other_plugin: plugins(old) != plugins(new),
+        other_plugin: !new.is_empty() && plugins(old) != plugins(new),
     }
 }
 
@@ -267,6 +267,7 @@ fn call(old: Runs, new: Runs, interval: Option<RatioInterval>, threshold: f64) -
     };
     match () {
         () if more(|runs| runs.wrong) => return ChangeCall::NowWrong,
+        () if old.trials == 0 || (old.successes == 0 && new.trials == 0) => return ChangeCall::TooFew,
         () if old.successes == 0 && new.successes == 0 => return ChangeCall::FailsInBoth,
         () if old.successes == 0 => return ChangeCall::NowWorks,
         () if new.trials == 0 => return ChangeCall::Missing,

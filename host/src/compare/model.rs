@@ -418,6 +418,8 @@ pub struct Warning {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WarningKind {
+    /// Lines of the records could not be read: the comparison has less in it than the files.
+    Unreadable,
     /// There are rows of several machines.
     Machines,
     /// Rows of one point were configured differently, or a recorded hash is not that of what was configured.

@@ -76,10 +76,10 @@ pub(super) fn report(
     folder: &Path,
     ui: &mut Ui,
 ) -> Result<Exit, Problem> {
-    let inputs = reports::read(&[folder.join(TRIALS)], ui)?;
+    let read = reports::read(&[folder.join(TRIALS)], ui)?;
     let options =
         compare::Options { baseline: Some(file.baseline.clone()), rigor: file.rigor, insist: file.insist };
-    let comparison = reports::compared(&inputs, &options)?;
+    let comparison = reports::compared(&read.inputs, read.left_out, &options)?;
     let command = again(file, participants, context);
     reports::write(&folder.join(PAGE), &reports::page(&comparison, Some(&command))?)?;
     reports::write(&folder.join(MARKDOWN), &crate::report::markdown(&comparison))?;

@@ -21,8 +21,9 @@ const JSON: &str = "report.json";
 
 /// Reads what is recorded in `folder`, writes the reports beside it, and shows the summary.
 pub(super) fn report(folder: &Path, command: &str, ui: &mut Ui) -> Result<Exit, Problem> {
-    let inputs = reports::read(&[folder.join(TRIALS)], ui)?;
-    let sweeps = sweeps(&inputs);
+    let read = reports::read(&[folder.join(TRIALS)], ui)?;
+    let mut sweeps = sweeps(&read.inputs);
+    sweeps.warnings.splice(0..0, read.left_out);
     reports::write(&folder.join(PAGE), &reports::sweeps_page(&sweeps, Some(command))?)?;
     reports::write(&folder.join(MARKDOWN), &granularity::markdown(&sweeps))?;
     reports::write(&folder.join(JSON), &reports::json(&sweeps)?)?;
