@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Input;
 use super::comparable::machine_keys;
 use super::group::{Group, Table};
-use super::model::{RatioInterval, SampleStatus};
+use super::model::{RatioInterval, Status};
 use super::ratio::of_logarithms;
 use super::trial::is_debug;
 use crate::stats::{Shift, median};
@@ -249,7 +249,7 @@ fn figures(groups: &[&Group<'_>]) -> Vec<f64> {
 
 fn runs(groups: &[&Group<'_>], figures: &[f64]) -> Runs {
     let trials = groups.iter().flat_map(|group| &group.measured);
-    let wrong = trials.clone().filter(|trial| trial.status == SampleStatus::Wrong).count() as u32;
+    let wrong = trials.clone().filter(|trial| trial.status == Status::Wrong).count() as u32;
     Runs { trials: trials.count() as u32, successes: figures.len() as u32, wrong, median: median(figures) }
 }
 
