@@ -124,8 +124,8 @@ fn dispatch(arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         Verb::Selftest(arguments) => selftest::run(&global, &arguments, ui),
         Verb::Doctor => doctor::run(&global, ui),
         Verb::Setup(arguments) => setup::run(&global, &arguments, ui),
-        Verb::Completions(arguments) => completions::run(&arguments, ui),
-        Verb::Man(arguments) => man::run(&arguments, ui),
+        Verb::Completions(arguments) => completions::run(&arguments, command(), ui),
+        Verb::Man(arguments) => man::run(&arguments, command(), ui),
     }
 }
 

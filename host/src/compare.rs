@@ -4,16 +4,16 @@
 //! Records are grouped into points and rows (`group`), each row is summed up (`row`), set beside the baseline if the
 //! two are comparable (`comparable`, `ratio`), and then the table is judged as a whole (`judgement`).
 
-use crate::record::{Kind, TrialRecord, UnifiedRecord};
-use crate::run::outcome::Outcome;
 use crate::stats::{MARGIN, common_geometric_means};
 
 mod comparable;
 pub(crate) mod granularity;
 mod group;
 pub(crate) mod history;
+mod input;
 mod judgement;
 mod label;
+mod machine;
 pub(crate) mod model;
 mod point;
 mod ratio;
@@ -25,48 +25,8 @@ mod warning;
 mod tests;
 
 use group::Table;
-use model::{Comparison, Geomean, Point, Rigor, Row, Source, VERSION};
-
-/// A record, and where it stands.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Input {
-    /// Where it stands.
-    pub source: Source,
-    /// What the trial was for.
-    pub kind: Kind,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// What is known of it.
-    pub record: UnifiedRecord,
-}
-
-impl Input {
-    /// A line of a `trials.jsonl`.
-    pub fn trial(source: Source, trial: TrialRecord) -> Self {
-        Self { source, kind: trial.kind, outcome: trial.outcome(), record: trial.record }
-    }
-
-    /// Whether it is of a METG sweep, which `granularity` reads: its points are no points of a comparison.
-    pub fn is_of_a_sweep(&self) -> bool {
-        self.record.metadata.metg.is_some()
-    }
-
-    /// A line of a `unified_results.jsonl`, where every trial was measured.
-    pub fn measured(source: Source, record: UnifiedRecord) -> Self {
-        Self { source, kind: Kind::Measured, outcome: record.outcome(), record }
-    }
-}
-
-/// How to compare.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// The backend to compare with, in any case; the first in the records if there is none.
-    pub baseline: Option<String>,
-    /// How much is asked.
-    pub rigor: Rigor,
-    /// Whether to compare a debug build with a release build, and work from different libraries, all the same.
-    pub insist: bool,
-}
+pub use input::{Input, Options};
+use model::{Comparison, Geomean, Point, Row, VERSION};
 
 /// Why there is no comparison.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,91 +1,16 @@
 //! What in this machine makes figures noisy, as far as files of the system tell. Starts nothing and changes nothing.
 
 mod cpu;
+mod finding;
 mod limits;
 mod memory;
+mod system;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use serde::Serialize;
-
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Finding {
-    /// What, in a word that does not change.
-    pub id: &'static str,
-    /// What was found.
-    pub level: Level,
-    /// How it is, in one line.
-    pub found: String,
-    /// What it does to figures, or to engines; empty if it does nothing.
-    pub effect: &'static str,
-    /// A command that mends it, if one can.
-    pub remedy: Option<String>,
-}
-
-/// What to think of a finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Level {
-    /// It harms.
-    Bad,
-    /// It may harm.
-    Doubtful,
-    /// This system does not say.
-    Unknown,
-    /// As it should be.
-    Good,
-}
-
-impl Level {
-    /// In a table.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Bad => "bad",
-            Self::Doubtful => "doubtful",
-            Self::Unknown => "unknown",
-            Self::Good => "good",
-        }
-    }
-}
-
-impl Finding {
-    fn good(id: &'static str, found: impl Into<String>) -> Self {
-        Self { id, level: Level::Good, found: found.into(), effect: "", remedy: None }
-    }
-
-    fn unknown(id: &'static str) -> Self {
-        Self { level: Level::Unknown, ..Self::good(id, "this system does not say") }
-    }
-
-    fn harm(id: &'static str, level: Level, found: impl Into<String>, effect: &'static str) -> Self {
-        Self { id, level, found: found.into(), effect, remedy: None }
-    }
-
-    fn mended_by(self, remedy: impl Into<String>) -> Self {
-        Self { remedy: Some(remedy.into()), ..self }
-    }
-}
-
-/// The system's own files, below a folder that tests choose.
-#[derive(Clone, Debug)]
-pub(crate) struct System {
-    root: PathBuf,
-}
-
-impl System {
-    /// This machine.
-    pub(crate) fn here() -> Self {
-        Self { root: "/".into() }
-    }
-
-    /// What a file holds, without the white space around it.
-    fn text(&self, path: &str) -> Option<String> {
-        let text = std::fs::read_to_string(self.root.join(path)).ok()?;
-        Some(text.trim().to_owned())
-    }
-}
+pub(crate) use finding::{Finding, Level};
+pub(crate) use system::System;
 
 /// Looks at everything, for as long as `watch` where something must be watched; `folders` are where records and data go.
 pub(crate) fn examine(system: &System, folders: &[&Path], watch: Duration) -> Vec<Finding> {

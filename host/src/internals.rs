@@ -18,7 +18,7 @@ pub mod compare {
 
 pub mod plan {
     pub use crate::plan::matrix::{BackendChoice, Matrix, WorkloadChoice};
-    pub use crate::plan::{Cell, Plan, Purpose};
+    pub use crate::plan::Plan;
 }
 
 pub mod plugin {

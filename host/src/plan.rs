@@ -8,10 +8,10 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use plugin_api::WorkloadSpec;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+mod cell;
 pub(crate) mod defaults;
 mod estimate;
 mod hash;
@@ -22,6 +22,7 @@ pub(crate) mod seed;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cell::Cell;
 pub(crate) use estimate::{Costs, estimate};
 pub(crate) use matrix::{BackendChoice, Matrix, PlanError, WorkloadChoice};
 pub(crate) use point::Point;
@@ -61,17 +62,6 @@ pub struct Session {
     pub cells: Vec<Cell>,
 }
 
-/// A workload at one point, to be measured once.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Cell {
-    /// The point's stable and readable id.
-    pub point: String,
-    /// The run and the point: the same for every backend.
-    pub run_id: String,
-    /// What was configured. Its seed is the run's; the data of a trial have their own.
-    pub spec: WorkloadSpec,
-}
-
 /// What a trial is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -90,22 +80,6 @@ pub struct TrialId {
     pub backend: String,
     /// The run and the point.
     pub run_id: String,
-}
-
-impl Cell {
-    /// The cell of a run at the point that a spec and a number of machines make.
-    pub fn new(run: &str, spec: WorkloadSpec, nodes: u32) -> Self {
-        let point = Point {
-            workload: &spec.name,
-            items: Some(spec.total_items),
-            parallelism: spec.parallelism,
-            scheduler: &spec.scheduler_name,
-            nodes,
-            extra: &spec.extra,
-        };
-        let point = point.to_string();
-        Self { run_id: format!("{run}/{point}"), point, spec }
-    }
 }
 
 impl fmt::Display for TrialId {

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::build::{Built, said};
-use crate::{Failure, guide, libc, licences};
+use crate::failure::Failure;
+use crate::folder::entries;
+use crate::{guide, libc, licences};
 
 /// The shells for which there are completions, and the file that each looks for.
 const COMPLETIONS: [(&str, &str); 3] =
@@ -78,15 +80,6 @@ fn documents(repository: &Path) -> Result<Vec<PathBuf>, Failure> {
 fn listed(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Failure> {
     let fits = |path: &PathBuf| path.is_file() && path.extension().is_some_and(|it| it == extension);
     Ok(entries(folder)?.into_iter().filter(fits).collect())
-}
-
-pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let cannot = || Failure::file("cannot read the folder", folder);
-    let entries = std::fs::read_dir(folder).map_err(cannot())?;
-    let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>();
-    let mut paths = paths.map_err(cannot())?;
-    paths.sort();
-    Ok(paths)
 }
 
 fn copy(from: &Path, to: &Path, mode: u32) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use object::{Object, ObjectSection};
 
-use crate::Failure;
+use crate::failure::Failure;
 
 /// The newest version of glibc that any of these asks for: the least that a machine must have.
 pub(crate) fn least<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Result<Option<String>, Failure> {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::Failure;
 use crate::build::{cargo, host_triple, said};
-use crate::contents::entries;
+use crate::failure::Failure;
+use crate::folder::entries;
 
 /// What the files with licences are called.
 const NAMES: [&str; 6] = ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE"];

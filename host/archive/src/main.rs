@@ -5,6 +5,8 @@
 
 mod build;
 mod contents;
+mod failure;
+mod folder;
 mod guide;
 mod libc;
 mod licences;
@@ -16,6 +18,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use failure::Failure;
+
 /// Make the archive with the host, the plugins and what belongs to them.
 #[derive(Debug, Parser)]
 #[command(name = "archive", version)]
@@ -23,30 +27,6 @@ struct Arguments {
     /// Where the archive goes [default: target/archive].
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-}
-
-/// Why there is no archive.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    /// A file or folder.
-    #[error("{what} {}: {error}", path.display())]
-    File { what: &'static str, path: PathBuf, error: std::io::Error },
-    /// A command did not do what it should.
-    #[error("{command} failed: {why}")]
-    Command { command: String, why: String },
-    /// What cargo says cannot be understood.
-    #[error("cannot read what cargo says: {0}")]
-    Json(#[from] serde_json::Error),
-    /// Something is missing, or stands where it must not.
-    #[error("{0}")]
-    Unfit(String),
-}
-
-impl Failure {
-    fn file(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_owned();
-        move |error| Self::File { what, path, error }
-    }
 }
 
 fn main() -> ExitCode {

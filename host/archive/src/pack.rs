@@ -9,8 +9,8 @@ use flate2::{Compression, GzBuilder};
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
-use crate::Failure;
-use crate::contents::entries;
+use crate::failure::Failure;
+use crate::folder::entries;
 
 /// When everything in it was last changed: the first second of 2000, unless `SOURCE_DATE_EPOCH` says another one.
 const CHANGED: u64 = 946_684_800;

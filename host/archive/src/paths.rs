@@ -3,8 +3,8 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::Failure;
-use crate::contents::entries;
+use crate::failure::Failure;
+use crate::folder::entries;
 
 /// Whether none of the files below `folder` holds one of these paths.
 pub(crate) fn check(folder: &Path, private: &[PathBuf]) -> Result<(), Failure> {

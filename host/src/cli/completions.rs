@@ -11,9 +11,10 @@ pub(super) struct Arguments {
     shell: Shell,
 }
 
-pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+/// Prints the script for `command`, which is the whole command line.
+pub(super) fn run(arguments: &Arguments, mut command: clap::Command, ui: &mut Ui) -> Result<Exit, Problem> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut super::command(), "crossrun", &mut script);
+    clap_complete::generate(arguments.shell, &mut command, "crossrun", &mut script);
     ui.result(&String::from_utf8_lossy(&script));
     Ok(Exit::Done)
 }

@@ -12,10 +12,10 @@ pub(super) struct Arguments {
     folder: PathBuf,
 }
 
-pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+/// Writes the pages of `command`, which is the whole command line.
+pub(super) fn run(arguments: &Arguments, command: clap::Command, ui: &mut Ui) -> Result<Exit, Problem> {
     let folder = &arguments.folder;
-    let written =
-        std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(super::command(), folder));
+    let written = std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(command, folder));
     written.map_err(|error| {
         let message = format!("cannot write the manual pages into {}: {error}", folder.display());
         Problem::new(Exit::Unexpected, message)

@@ -1,9 +1,10 @@
 //! What must be the same for two rows to be compared.
 
 use super::group::{Group, Table};
+use super::machine::machine_keys;
 use super::model::Incomparable;
 use super::trial::is_debug;
-use crate::record::{Library, SystemProfile};
+use crate::record::Library;
 
 /// What differs between two rows of one point though it should not.
 pub(super) fn differences(table: &Table<'_>, row: &Group<'_>, baseline: &Group<'_>) -> Vec<Incomparable> {
@@ -32,21 +33,6 @@ fn machine(table: &Table<'_>, row: &Group<'_>, baseline: &Group<'_>) -> Option<I
         _ => vec!["system_profile"],
     };
     Some(Incomparable::Machine { keys: keys.into_iter().map(str::to_owned).collect() })
-}
-
-/// The keys in which two machines differ. Python is no part of it: an engine brings its own.
-pub(super) fn machine_keys(one: &SystemProfile, other: &SystemProfile) -> Vec<&'static str> {
-    let same = [
-        ("hostname", one.hostname == other.hostname),
-        ("os", one.os == other.os),
-        ("arch", one.arch == other.arch),
-        ("cpu_model", one.cpu_model == other.cpu_model),
-        ("cpu_physical_cores", one.cpu_physical_cores == other.cpu_physical_cores),
-        ("memory_gb", one.memory_gb == other.memory_gb),
-        ("cpu_logical_cores", one.cpu_logical_cores == other.cpu_logical_cores),
-        ("governor", one.governor == other.governor),
-    ];
-    same.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
 }
 
 /// The point is the same, hence workload, items, parallelism, scheduler, nodes and options. The recorded hash counts

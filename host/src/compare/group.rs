@@ -3,8 +3,8 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-use super::Input;
-use super::comparable::machine_keys;
+use super::input::Input;
+use super::machine::machine_keys;
 use super::trial::{Repetition, Trial};
 use crate::plan;
 use crate::record::{Config, Kind, Library, SystemProfile};

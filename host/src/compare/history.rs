@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Input;
-use super::comparable::machine_keys;
 use super::group::{Group, Table};
+use super::machine::machine_keys;
 use super::model::{RatioInterval, Status};
 use super::ratio::of_logarithms;
 use super::trial::is_debug;

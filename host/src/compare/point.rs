@@ -1,8 +1,8 @@
 //! The rows of a point, each beside the baseline.
 
-use super::Options;
 use super::comparable::{differences, may_be_insisted_on};
 use super::group::{Group, PointGroup, Table};
+use super::input::Options;
 use super::label::labels;
 use super::model::{NoRatio, NoiseFloor, Point, RatioInterval, Rigor, Row};
 use super::ratio::{of_logarithms, paired, ratio};

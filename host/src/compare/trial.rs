@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Input;
+use super::input::Input;
 use super::model::Source;
 use crate::plan;
 use crate::record::outcome::figure;

@@ -3,7 +3,7 @@
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::Matrix;
+use super::matrix::Matrix;
 
 /// Raised whenever the same matrix would give another order or other data: a run that was begun under the old one must
 /// not be resumed under the new one.

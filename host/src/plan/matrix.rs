@@ -6,7 +6,7 @@ use plugin_api::WorkloadSpec;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Cell;
+use super::cell::Cell;
 use super::defaults::usual_size;
 use crate::stats::WarmUp;
 

@@ -5,6 +5,7 @@ mod exported;
 mod image;
 mod libc;
 pub(crate) mod metadata;
+mod rejection;
 mod source;
 
 use std::fs::{self, File};
@@ -15,8 +16,10 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::plugin_ref::PluginRef;
-
+use image::Image;
 pub(crate) use metadata::{Kind, Metadata, RunnerAbi};
+pub use rejection::Rejection;
+use source::Source;
 
 /// A file that is a plugin, as far as the part of it tells that had to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,32 +81,6 @@ impl Inspected {
     }
 }
 
-/// Why a file is no plugin for this host.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
-pub struct Rejection {
-    /// Why, in one line.
-    pub reason: String,
-    /// What mends it, if anything is known to.
-    pub remedy: Option<String>,
-}
-
-impl Rejection {
-    fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), remedy: None }
-    }
-
-    fn with_remedy(self, remedy: impl Into<String>) -> Self {
-        Self { remedy: Some(remedy.into()), ..self }
-    }
-}
-
-impl From<io::Error> for Rejection {
-    fn from(error: io::Error) -> Self {
-        Self::new(format!("cannot be read: {error}"))
-    }
-}
-
 /// Says what the file at `path` is.
 ///
 /// # Errors
@@ -130,7 +107,13 @@ pub fn inspect(path: &Path) -> Result<Inspected, Rejection> {
 /// As [`inspect`].
 pub(crate) fn inspect_open(file: File) -> Result<Metadata, Rejection> {
     let length = file.metadata()?.len();
-    let metadata = image::check(file, length)?;
+    let source = Source::new(file);
+    let image = Image::parse(&source)?;
+    image.check_machine()?;
+    image.check_length(length)?;
+    let metadata = image.metadata()?;
+    exported::check(&image, &metadata)?;
+    libc::check(&image.object)?;
     check_version(&metadata)?;
     Ok(metadata)
 }

@@ -1,6 +1,6 @@
 //! A line a row of the comparison, for spreadsheets.
 
-use super::ReportError;
+use super::error::ReportError;
 use crate::compare::model::{Comparison, Point, Ratio, Row, Spread, Verdict};
 use crate::text::printable;
 

@@ -23,7 +23,7 @@ use serde::Serialize;
 pub(crate) use self::sweeps::{SweepsPage, sweeps_html};
 
 use self::layout::Layout;
-use super::ReportError;
+use super::error::ReportError;
 use crate::compare::model::Comparison;
 use crate::text::printable;
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::ReportError;
+use super::error::ReportError;
 use crate::text::escaped_in_json;
 
 /// All of a comparison, or of what sweeps came to, as one indented JSON object, which ends with a line feed.

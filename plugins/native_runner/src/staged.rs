@@ -1,5 +1,6 @@
 //! A phase in which each stage of each batch is a task of its own, as `fusion=off` asks.
 
+mod lane;
 mod pool;
 
 use plugin_api::{Buffer, WorkloadError};
@@ -10,26 +11,13 @@ use crate::halt::Failure;
 use crate::keyed::Terminal;
 use crate::phase::{Input, Phase};
 use crate::schedule::Scheduler;
-use crate::turns::{Turns, TurnsLane};
+use crate::turns::Turns;
+use lane::Lane;
 
 /// How many batches may be alive for each worker.
 const BATCHES_A_WORKER: usize = 4;
 /// How many buffers a worker keeps: one to write to, and one that it has just read.
 const SPARE_BUFFERS: usize = 2;
-
-/// One worker's end of whatever hands out the tasks.
-///
-/// A worker leaves when all is done or when all must stop, so dropping a lane ends the phase for everyone.
-trait Lane: Send {
-    /// Hands back what the last task made, if there was one, and gives the next; nothing when the worker is to leave.
-    fn next(&mut self, made: Option<Made>) -> Option<Task>;
-}
-
-impl Lane for TurnsLane<'_, Backlog> {
-    fn next(&mut self, made: Option<Made>) -> Option<Task> {
-        TurnsLane::next(self, |backlog| made.into_iter().for_each(|made| backlog.add(made)))
-    }
-}
 
 /// Runs `phase` and gives what each worker folded.
 ///

@@ -1,6 +1,7 @@
 //! What may be compared with what, and what the user may insist on.
 
 use super::*;
+use crate::record::UnifiedRecord;
 
 /// Seven blocks of `a` and `b`, with `b` changed.
 fn with_other_b(change: fn(&mut Example)) -> Vec<Input> {

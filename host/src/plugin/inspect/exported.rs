@@ -3,8 +3,8 @@
 use plugin_api::c_abi;
 
 use super::image::{Image, plain};
-use super::metadata::RunnerAbi;
-use super::{Kind, Metadata, Rejection};
+use super::metadata::{Kind, Metadata, RunnerAbi};
+use super::rejection::Rejection;
 
 /// The symbol of a backend in Rust: data, of which the first bytes say that it is what it should be.
 const RUST_SYMBOL: &str = "_1as_0lib_1header_0root_bmodule_bloader";

@@ -1,29 +1,14 @@
 //! The object file: for which machine it is, and what it exports.
 
-use std::fs::File;
-
 use object::read::ReadRef;
 use object::{Architecture, Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol};
 
-use super::exported;
-use super::metadata::MAX_LENGTH;
+use super::metadata::{MAX_LENGTH, Metadata};
+use super::rejection::Rejection;
 use super::source::Source;
-use super::{Metadata, Rejection, libc};
 
 /// Where the export macros put the metadata.
 const SECTION: &str = if cfg!(target_vendor = "apple") { "__crossrun" } else { ".crossrun" };
-
-/// Checks everything that can be seen in the bytes, and reads the metadata.
-pub(super) fn check(file: File, length: u64) -> Result<Metadata, Rejection> {
-    let source = Source::new(file);
-    let image = Image::parse(&source)?;
-    check_machine(&image.object)?;
-    check_length(&image.object, length)?;
-    let metadata = image.metadata()?;
-    exported::check(&image, &metadata)?;
-    libc::check(&image.object)?;
-    Ok(metadata)
-}
 
 /// An object file of which the tables were found.
 pub(super) struct Image<'a> {
@@ -38,6 +23,32 @@ impl<'a> Image<'a> {
             Err(_) if object::FileKind::parse(source).is_err() => Err(Rejection::new("not a shared library")),
             Err(error) => Err(damaged(&error)),
         }
+    }
+
+    /// A library that this machine's linker can read.
+    pub(super) fn check_machine(&self) -> Result<(), Rejection> {
+        let object = &self.object;
+        if object.kind() != ObjectKind::Dynamic {
+            return Err(Rejection::new("an object file, but not a shared library"));
+        }
+        if is_of_this_machine(object) {
+            return Ok(());
+        }
+        let (format, architecture) = (object.format(), object.architecture());
+        let machine = std::env::consts::ARCH;
+        Err(Rejection::new(format!(
+            "built for another machine ({format:?}, {architecture:?}); this one is {machine}"
+        ))
+        .with_remedy(format!("rebuild it for {machine}")))
+    }
+
+    /// What a library wants mapped must be in the file: the linker does not look, and the access dies.
+    pub(super) fn check_length(&self, length: u64) -> Result<(), Rejection> {
+        let fits = |(start, size): (u64, u64)| start.checked_add(size).is_some_and(|end| end <= length);
+        if self.object.segments().all(|segment| fits(segment.file_range())) {
+            return Ok(());
+        }
+        Err(damaged(&"it wants more bytes mapped than it has"))
     }
 
     pub(super) fn metadata(&self) -> Result<Metadata, Rejection> {
@@ -94,21 +105,6 @@ fn damaged(why: &dyn std::fmt::Display) -> Rejection {
     Rejection::new(format!("the library is cut short or damaged: {why}"))
 }
 
-fn check_machine<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) -> Result<(), Rejection> {
-    if object.kind() != ObjectKind::Dynamic {
-        return Err(Rejection::new("an object file, but not a shared library"));
-    }
-    if is_of_this_machine(object) {
-        return Ok(());
-    }
-    let (format, architecture) = (object.format(), object.architecture());
-    let machine = std::env::consts::ARCH;
-    Err(Rejection::new(format!(
-        "built for another machine ({format:?}, {architecture:?}); this one is {machine}"
-    ))
-    .with_remedy(format!("rebuild it for {machine}")))
-}
-
 /// Whether this machine's linker reads such files.
 pub(super) fn is_of_this_machine<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) -> bool {
     let theirs = (object.format(), object.architecture(), object.is_64(), object.is_little_endian());
@@ -130,16 +126,4 @@ fn own_architecture() -> Architecture {
         "arm" => Architecture::Arm,
         _ => Architecture::Unknown,
     }
-}
-
-/// What a library wants mapped must be in the file: the linker does not look, and the access dies.
-fn check_length<'data, R: ReadRef<'data>>(
-    object: &object::File<'data, R>,
-    length: u64,
-) -> Result<(), Rejection> {
-    let fits = |(start, size): (u64, u64)| start.checked_add(size).is_some_and(|end| end <= length);
-    if object.segments().all(|segment| fits(segment.file_range())) {
-        return Ok(());
-    }
-    Err(damaged(&"it wants more bytes mapped than it has"))
 }

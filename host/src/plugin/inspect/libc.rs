@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use object::read::ReadRef;
 use object::{Object, ObjectSection};
 
-use super::Rejection;
+use super::rejection::Rejection;
 use super::source::Source;
 
 /// What the names of versions begin with.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::Rejection;
+use super::rejection::Rejection;
 
 /// The first line; the number is the version of the format.
 const FIRST_LINE: &str = "crossrun-plugin 1";

@@ -5,11 +5,12 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::chart::{Label, Mark};
+use super::rendered;
 use super::setting::Setting;
-use super::{ReportError, rendered};
 use crate::compare::granularity::model::{Block, Point, Row, Sweeps};
 use crate::compare::model::Status;
 use crate::report::axis::{Axis, Scale};
+use crate::report::error::ReportError;
 use crate::report::granularity::{Line, failures, failures_of, of_cores, value};
 use crate::report::words::{self, NONE};
 use crate::report::{figure, words::line};

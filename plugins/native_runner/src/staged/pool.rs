@@ -2,7 +2,7 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::Lane;
+use super::lane::Lane;
 use crate::backlog::{Backlog, Made, Task};
 use crate::turns::Supply;
 

@@ -1,0 +1,22 @@
+//! Where the system says how it is.
+
+use std::path::PathBuf;
+
+/// The system's own files, below a folder that tests choose.
+#[derive(Clone, Debug)]
+pub(crate) struct System {
+    pub(super) root: PathBuf,
+}
+
+impl System {
+    /// This machine.
+    pub(crate) fn here() -> Self {
+        Self { root: "/".into() }
+    }
+
+    /// What a file holds, without the white space around it.
+    pub(super) fn text(&self, path: &str) -> Option<String> {
+        let text = std::fs::read_to_string(self.root.join(path)).ok()?;
+        Some(text.trim().to_owned())
+    }
+}
