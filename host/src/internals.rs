@@ -17,8 +17,8 @@ pub mod compare {
 }
 
 pub mod plan {
-    pub use crate::plan::matrix::{BackendChoice, Matrix, WorkloadChoice};
     pub use crate::plan::Plan;
+    pub use crate::plan::matrix::{BackendChoice, Matrix, WorkloadChoice};
 }
 
 pub mod plugin {

@@ -22,6 +22,7 @@ mod report;
 mod run;
 mod sandbox;
 mod scaffold;
+mod shell;
 mod stats;
 mod text;
 mod worker;

@@ -7,7 +7,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub(crate) mod command;
 pub(crate) mod config;
 pub(crate) mod environment;
 pub(crate) mod format;

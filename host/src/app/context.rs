@@ -19,7 +19,6 @@ use crate::plugin::registry::GetError;
 use crate::plugin::survey::{Row, Status, Survey};
 use crate::plugin::trust::Trust;
 use crate::plugin::trust::has_raised_privileges;
-use crate::record::command::reproduce;
 use crate::record::{Library, MeasurementLock};
 use crate::run::backend::Backend;
 use crate::run::executor::log_file;
@@ -27,6 +26,7 @@ use crate::run::judge::Judge;
 use crate::run::participants::Participant;
 use crate::run::session::{CallError, Deaf, Isolation, Launch, WorkerSession};
 use crate::sandbox::{Cores, Interrupt};
+use crate::shell;
 use crate::text::plural;
 use crate::worker::protocol::{Folders, LibraryFile};
 
@@ -216,7 +216,7 @@ impl Context {
         let folders = self.survey.trace.iter().map(|looked| looked.folder.display().to_string());
         let plugins = self.data_dir.join(PLUGINS);
         let install =
-            reproduce("install", ["-D", "-t"].map(OsStr::new).into_iter().chain([plugins.as_os_str()]));
+            shell::line("install", ["-D", "-t"].map(OsStr::new).into_iter().chain([plugins.as_os_str()]));
         let library = format!("target/release/{DLL_PREFIX}*{DLL_SUFFIX}");
         let command = format!("cargo build --release && {install} {library}");
         Some((folders.collect::<Vec<_>>().join(", "), command))

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::limits::LimitArguments;
-use crate::record::command;
 use crate::run::participants::{Participant, Participants};
 use crate::run::session::Isolation;
 use crate::run::trial::TrialSpec;
+use crate::shell;
 
 /// An option and its value.
 pub(crate) fn push(words: &mut Vec<String>, name: &str, value: impl ToString) {
@@ -101,7 +101,7 @@ impl RunCommand {
             push(&mut words, "plugin-dir", folder.display());
         }
         self.guards.push(&mut words);
-        command::reproduce("crossrun", words)
+        shell::line("crossrun", words)
     }
 
     /// The folders that the plugins of `trial` are found in.

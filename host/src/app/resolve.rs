@@ -7,7 +7,8 @@ use crate::plugin::PluginRef;
 use crate::plugin::inspect::{Inspected, Rejection, inspect};
 use crate::plugin::lock_file::{self, LockError, LockFile};
 use crate::plugin::trust::Trust;
-use crate::record::{Library, command};
+use crate::record::Library;
+use crate::shell;
 
 /// Where the lock file is if nothing else is said: in the user's data folder. Not in the current one, as a lock that came
 /// with somebody's files is not the user's.
@@ -24,7 +25,7 @@ pub(crate) fn renew_command(global: &GlobalArguments, path: &Path, data_dir: &Pa
     for folder in &global.plugin_dir {
         words.extend(["--plugin-dir".to_owned(), folder.display().to_string()]);
     }
-    command::reproduce("crossrun", words)
+    shell::line("crossrun", words)
 }
 
 /// The lock file that is gone by.

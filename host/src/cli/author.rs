@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem};
-use crate::record::command::reproduce;
 use crate::scaffold::{DiskError, Name, NameError, Project, ScaffoldError, Template};
+use crate::shell;
 
 /// Where a project is made, and what it is built on.
 #[derive(clap::Args, Debug)]
@@ -41,7 +41,7 @@ pub(super) fn make(
     let folder = place.dir.clone().unwrap_or_else(|| project.crate_name().into());
     let whole = std::path::absolute(&folder).map_err(|error| Problem::unexpected(&error))?;
     project.write(&whole)?;
-    let enter = reproduce("cd", [&folder]);
+    let enter = shell::line("cd", [&folder]);
     let commands: Vec<_> = std::iter::once(enter).chain(project.commands()).collect();
     let text = if ui.json() {
         let files: Vec<_> = project.files().collect();

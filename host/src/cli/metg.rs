@@ -19,12 +19,13 @@ use crate::app::{Exit, GlobalArguments, Problem, options, reports};
 use crate::plan::defaults::COMPUTING;
 use crate::plan::{Matrix, Plan, WorkloadChoice};
 use crate::record::writer::TRIALS;
-use crate::record::{Conditions, Recorder, SystemProfile, command};
+use crate::record::{Conditions, Recorder, SystemProfile};
 use crate::run::event::Stopped;
 use crate::run::executor::{Executor, Setting};
 use crate::run::participants::{Participant, Participants};
 use crate::run::session::Isolation;
 use crate::run::sweep::Range;
+use crate::shell;
 use crate::stats::WarmUp;
 use crate::text::plural;
 use crate::worker::protocol::Folders;
@@ -161,7 +162,7 @@ impl Arguments {
         }
         push_plugin_folders(&mut words, participants, context);
         Guards::of(context).push(&mut words);
-        command::reproduce("crossrun", words)
+        shell::line("crossrun", words)
     }
 }
 

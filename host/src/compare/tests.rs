@@ -13,6 +13,7 @@ use crate::plan::{self, BackendChoice, Cell, Purpose};
 use crate::record::latency;
 use crate::record::trial::examples::{Example, error, finished};
 use crate::record::{Library, SystemProfile};
+use crate::run::outcome::Outcome;
 use crate::run::session::{CallError, Fault};
 use crate::run::trial::{Phases, TrialResult, TrialSpec};
 use crate::sandbox::Usage;

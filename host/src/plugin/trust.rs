@@ -7,6 +7,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::shell;
+
 /// The user whose files are everybody's to trust: who has this number can do anything anyway.
 const ROOT: u32 = 0;
 
@@ -122,7 +124,7 @@ enum Fault {
 
 impl Fault {
     fn told(&self, what: &str, path: &Path) -> Distrust {
-        let chmod = |who: &str| format!("chmod {who}-w {}, or --allow-untrusted", quoted(path));
+        let chmod = |who: &str| format!("chmod {who}-w {}, or --allow-untrusted", shell::word(path));
         let (reason, remedy) = match self {
             Self::Owner(user) => (
                 format!("{what} belongs to user {user}, who is neither you nor root"),
@@ -135,13 +137,6 @@ impl Fault {
         };
         Distrust { reason, remedy }
     }
-}
-
-/// A path as a word for a POSIX shell.
-fn quoted(path: &Path) -> String {
-    let word = path.to_string_lossy();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:,@%+=".contains(c);
-    if word.chars().all(plain) { word.into_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// The group that is the user's alone, as distributions make one for each user: the user's primary group, if it has the

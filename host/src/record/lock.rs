@@ -6,7 +6,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use super::{RecordError, command};
+use super::RecordError;
+use crate::shell;
 
 /// The file that is locked, in the data directory.
 pub(crate) const FILE: &str = "measurement.lock";
@@ -90,7 +91,7 @@ impl Drop for MeasurementLock {
 fn sign(file: &mut File) -> io::Result<()> {
     let mut words = std::env::args_os();
     let program = words.next().unwrap_or_default();
-    let command = command::reproduce(program, words);
+    let command = shell::line(program, words);
     file.set_len(0)?;
     file.rewind()?;
     writeln!(file, "process {}: {command}", std::process::id())

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::RecordError;
-use super::left_out::Damage;
 use super::format::{Kind, TrialRecord};
+use super::left_out::Damage;
 use super::trial::Conditions;
 use super::writer::Writer;
 use crate::run::event::Event;

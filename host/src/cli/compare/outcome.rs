@@ -12,9 +12,9 @@ use crate::app::{Exit, Problem, reports};
 use crate::compare;
 use crate::compare::model::{Comparison, Rigor, Status};
 use crate::plan::{Cell, Costs, Plan, Session, estimate};
-use crate::record::command;
 use crate::record::writer::TRIALS;
 use crate::run::participants::Participants;
+use crate::shell;
 use crate::stats::WarmUp;
 use crate::text::plural;
 
@@ -127,7 +127,7 @@ fn again(file: &PlanFile, participants: &Participants, context: &Context) -> Str
     }
     push_plugin_folders(&mut words, participants, context);
     file.guards().push(&mut words);
-    command::reproduce("crossrun", words)
+    shell::line("crossrun", words)
 }
 
 /// The worst of what happened, in the order 5, 4, 6.

@@ -10,7 +10,8 @@ use crate::app::reproduce::push;
 use crate::app::{Problem, options};
 use crate::plan::TrialId;
 use crate::record::writer::TRIALS;
-use crate::record::{Entry, Kind, command, reader};
+use crate::record::{Entry, Kind, reader};
+use crate::shell;
 
 /// The trials that are recorded in `folder` and need not be run again.
 pub(super) fn recorded(folder: &Path) -> Result<HashSet<TrialId>, Problem> {
@@ -38,7 +39,7 @@ pub(super) fn command(file: &PlanFile, output_dir: &Path) -> String {
         push(&mut words, "output-dir", output_dir.display());
     }
     file.guards().push(&mut words);
-    command::reproduce("crossrun", words)
+    shell::line("crossrun", words)
 }
 
 /// Refuses what the run was not begun with: its trials must belong together. What is not said again stays as it was.

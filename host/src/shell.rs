@@ -1,19 +1,24 @@
-//! The command that runs a trial again, as a line that can be pasted into a shell.
+//! Commands and words as they are pasted into a POSIX shell.
 
 use std::ffi::OsStr;
 
-/// Program and arguments as one line for a POSIX shell, each word quoted where it must be. What is no UTF-8 is replaced
-/// by U+FFFD: such a line can be read, but not pasted.
-pub(crate) fn reproduce<A: AsRef<OsStr>>(
+/// Program and arguments as one line, each word quoted where it must be. What is no UTF-8 is replaced by U+FFFD: such a
+/// line can be read, but not pasted.
+pub(crate) fn line<A: AsRef<OsStr>>(
     program: impl AsRef<OsStr>,
     arguments: impl IntoIterator<Item = A>,
 ) -> String {
     let mut line = quoted(program.as_ref(), is_plain_in_a_program);
     for argument in arguments {
         line.push(' ');
-        line.push_str(&quoted(argument.as_ref(), is_plain));
+        line.push_str(&word(argument.as_ref()));
     }
     line
+}
+
+/// One argument, quoted if it must be.
+pub(crate) fn word(argument: impl AsRef<OsStr>) -> String {
+    quoted(argument.as_ref(), is_plain)
 }
 
 fn quoted(word: &OsStr, plain: fn(char) -> bool) -> String {
@@ -42,8 +47,6 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::*;
-
     /// What a shell makes of the words of a line.
     fn parsed(line: &str) -> Vec<String> {
         let output = Command::new("sh").arg("-c").arg(line).output().unwrap();
@@ -55,7 +58,7 @@ mod tests {
     #[test]
     fn plain_words_stay_as_they_are_and_others_are_quoted() {
         let words = ["run", "--extra", "iters=5", "a b", "", "it's", "$HOME", "~", "*", "--items=1e6"];
-        let line = reproduce("target/release/crossrun", words);
+        let line = super::line("target/release/crossrun", words);
         let expected =
             r"target/release/crossrun run --extra iters=5 'a b' '' 'it'\''s' '$HOME' '~' '*' --items=1e6";
         assert_eq!(line, expected);
@@ -65,7 +68,7 @@ mod tests {
     fn a_program_with_an_equals_sign_is_no_assignment() {
         let folder = tempfile::tempdir().unwrap();
         symlink("/bin/echo", folder.path().join("a=b")).unwrap();
-        let line = format!("cd {} && PATH=. && {}", folder.path().display(), reproduce("a=b", ["x\0"; 0]));
+        let line = format!("cd {} && PATH=. && {}", folder.path().display(), super::line("a=b", ["x\0"; 0]));
         let output = Command::new("sh").arg("-c").arg(line).output().unwrap();
         assert_eq!(output.stdout, b"\n");
     }
@@ -74,7 +77,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn a_shell_reads_back_the_same_words(words in proptest::collection::vec("[^\0]{0,12}", 1..8)) {
-            let line = reproduce("printf", [r"%s\0".to_owned()].iter().chain(&words));
+            let line = super::line("printf", [r"%s\0".to_owned()].iter().chain(&words));
             prop_assert_eq!(parsed(&line), words);
         }
     }
