@@ -7,6 +7,7 @@
 #![allow(rustdoc::private_intra_doc_links)]
 
 mod app;
+mod atomic_file;
 mod check;
 mod cli;
 mod compare;

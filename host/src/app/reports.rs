@@ -1,12 +1,13 @@
 //! From files of records to comparisons, and from comparisons to files.
 
 use std::collections::HashSet;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::{Exit, Problem};
 use crate::app::ui::Ui;
+use crate::atomic_file;
 use crate::compare::granularity::model::Sweeps;
 use crate::compare::model::{Comparison, Source, Warning, WarningKind};
 use crate::compare::{self, Input, Options};
@@ -179,14 +180,6 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), Problem> {
     let cannot = |error: std::io::Error| {
         Problem::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display()))
     };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    let file = tempfile::Builder::new()
-        .prefix(".report")
-        .permissions(permissions)
-        .tempfile_in(folder)
-        .map_err(cannot)?;
-    std::fs::write(file.path(), text).map_err(cannot)?;
-    file.persist(path).map_err(|error| cannot(error.error))?;
-    Ok(())
+    // Others may read a report if the umask lets them.
+    atomic_file::replace(path, 0o666, |mut file| file.write_all(text.as_bytes())).map_err(cannot)
 }

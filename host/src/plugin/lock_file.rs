@@ -1,11 +1,11 @@
 //! `plugins.lock`: the plugins that may be loaded, each by the hash of its file.
 
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::atomic_file;
 use crate::plugin::PluginRef;
 
 /// The usual name of the file.
@@ -162,16 +162,11 @@ impl LockFile {
     /// [`LockError`] when it cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), LockError> {
         let written = || -> std::io::Result<()> {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let folder = folder.unwrap_or(Path::new("."));
-            std::fs::create_dir_all(folder)?;
-            let readable = std::fs::Permissions::from_mode(0o644);
-            let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(folder)?;
-            serde_json::to_writer_pretty(&mut file, self)?;
-            file.write_all(b"\n")?;
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            Ok(())
+            std::fs::create_dir_all(path.parent().unwrap_or(path))?;
+            atomic_file::replace(path, 0o644, |mut file| {
+                serde_json::to_writer_pretty(file, self)?;
+                file.write_all(b"\n")
+            })
         };
         written().map_err(|error| LockError::Unwritable { path: path.into(), error })
     }

@@ -5,20 +5,20 @@
 //! it is set when a row has been written, and if its last row is that of the last record. Whatever else writes to
 //! one of the two, or a crash between them, makes the moments differ. Who looks or writes holds the lock of the records.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use tempfile::NamedTempFile;
 
 use super::RecordError;
 use super::format::{COLUMNS, UnifiedRecord};
 use super::journal::Journal;
 use super::left_out::{Damage, each};
 use super::reader;
+use crate::atomic_file;
 
 /// A table that holds all records so far.
 #[derive(Debug)]
@@ -58,31 +58,29 @@ impl Table {
 }
 
 /// Makes the table at `path` anew, and says what of the records is not in it.
-pub(super) fn derive(folder: &Path, path: &Path, records: &Journal) -> Result<Vec<Damage>, RecordError> {
-    let write = |error| RecordError::file("write", path)(error);
-    let mut file = temporary(folder).map_err(write)?;
-    let mut rows = io::BufWriter::new(file.as_file_mut());
+pub(super) fn derive(path: &Path, records: &Journal) -> Result<Vec<Damage>, RecordError> {
+    let mut damage = Vec::new();
+    // Others may read a result if the umask lets them.
+    let written = atomic_file::replace(path, 0o666, |file| {
+        damage = write_rows(file, records).map_err(io::Error::other)?;
+        // A table that lacks something is never in step, so that it is told every time until the file is mended.
+        let apart = Duration::from_secs((!damage.is_empty()).into());
+        file.set_modified(records.modified()? - apart)
+    });
+    written.map_err(RecordError::file("write", path))?;
+    Ok(damage)
+}
+
+/// Writes the heading and the row of each record, and says which records cannot be read.
+fn write_rows(file: &File, records: &Journal) -> Result<Vec<Damage>, RecordError> {
+    let write = |error| RecordError::file("write", records.path())(error);
+    let mut rows = io::BufWriter::new(file);
     rows.write_all(&row_of(&COLUMNS).map_err(write)?).map_err(write)?;
     let left_out = each(reader::unified(records.path())?, |_, record| {
         rows.write_all(&row(&record).map_err(write)?).map_err(write)
     })?;
     rows.flush().map_err(write)?;
-    drop(rows);
-    let finish = || {
-        file.as_file().sync_all()?;
-        // A table that lacks something is never in step, so that it is told every time until the file is mended.
-        let apart = Duration::from_secs((!left_out.damage.is_empty()).into());
-        file.as_file().set_modified(records.modified()? - apart)
-    };
-    finish().map_err(write)?;
-    file.persist(path).map_err(|error| write(error.error))?;
     Ok(left_out.damage)
-}
-
-fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
-    // A temporary file is private by default; this one becomes a result, which others may read if the umask lets them.
-    let permissions = Permissions::from_mode(0o666);
-    tempfile::Builder::new().prefix(".unified_results.").permissions(permissions).tempfile_in(folder)
 }
 
 /// The row of a record, with its line feed.

@@ -71,10 +71,10 @@ impl Writer {
     /// # Errors
     /// When the table cannot be written.
     pub(crate) fn derive_csv(&mut self) -> Result<Vec<Damage>, RecordError> {
-        let (folder, path) = (self.folder.clone(), self.table());
+        let path = self.table();
         self.unified.exclusively(|unified| match Table::in_step(&path, unified) {
             Some(_) => Ok(Vec::new()),
-            None => table::derive(&folder, &path, unified),
+            None => table::derive(&path, unified),
         })
     }
 

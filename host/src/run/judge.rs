@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::outcome::Outcome;
 use super::session::{CallError, Deaf, Fault, Observer, WorkerSession};
+use crate::atomic_file;
 use crate::stats::samples_needed;
 use crate::worker::protocol::{CallTime, Canary, Finished, LibraryFile, Reply, Request};
 
@@ -174,11 +175,8 @@ fn read_kept(path: &Path) -> Option<Answer> {
 fn keep(path: &Path, outcome: &Answer) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(path);
     std::fs::create_dir_all(folder)?;
-    // Written whole under another name first: a half-written file must never be read as an answer.
-    let file = tempfile::NamedTempFile::new_in(folder)?;
-    serde_json::to_writer(&file, outcome)?;
-    file.persist(path)?;
-    Ok(())
+    // A half-written file must never be read as an answer.
+    atomic_file::replace(path, 0o600, |file| Ok(serde_json::to_writer(file, outcome)?))
 }
 
 /// Compares what came out with what must, and the runner's claims with the host's clock. A wrong answer weighs more
