@@ -53,19 +53,29 @@ pub const fn value(text: &'static str) -> &'static str {
     text
 }
 
-/// A name that may stand in the metadata: anything but `[a-z0-9_-]{1,64}` is a compile error.
+/// The longest name of a backend or workload, in bytes.
+#[doc(hidden)]
+pub const MAX_NAME: usize = 64;
+
+/// Whether a backend or workload may have this name.
+#[doc(hidden)]
+pub const fn is_name(text: &str) -> bool {
+    let (bytes, mut at) = (text.as_bytes(), 0);
+    while at < bytes.len() {
+        if !matches!(bytes[at], b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-') {
+            return false;
+        }
+        at += 1;
+    }
+    0 < at && at <= MAX_NAME
+}
+
+/// A name that may stand in the metadata: any other is a compile error.
 #[doc(hidden)]
 #[allow(clippy::panic)] // As in `value`.
 pub const fn name(text: &'static str) -> &'static str {
-    let (bytes, mut at) = (text.as_bytes(), 0);
-    if bytes.is_empty() || bytes.len() > 64 {
-        panic!("the name of a backend or workload must have 1 to 64 characters");
-    }
-    while at < bytes.len() {
-        if !matches!(bytes[at], b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-') {
-            panic!("the name of a backend or workload may only have a-z, 0-9, _ and -");
-        }
-        at += 1;
+    if !is_name(text) {
+        panic!("the name of a backend or workload must have 1 to 64 characters of a-z, 0-9, _ and -");
     }
     text
 }
@@ -112,6 +122,23 @@ mod tests {
         const PARTS: &[&str] = &["kind=", name("runner"), "\n"];
         const JOINED: [u8; length(PARTS)] = join(PARTS);
         assert_eq!(JOINED.as_slice(), b"kind=runner\n");
+    }
+
+    #[test]
+    fn a_name_has_few_characters_of_few_kinds() {
+        let longest = "x".repeat(MAX_NAME);
+        for good in ["a", "my-own_2", "0", &longest] {
+            assert!(is_name(good), "{good}");
+        }
+        for bad in ["", "Mine", "mine too", "../mine", "größe", "a.b", "a\n", &format!("{longest}x")] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "1 to 64 characters")]
+    fn another_name_is_refused() {
+        name("Mine");
     }
 
     #[test]

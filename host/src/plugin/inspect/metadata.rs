@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use plugin_api::metadata::is_name;
 use serde_json::{Map, Value, json};
 
 use super::rejection::Rejection;
@@ -12,8 +13,6 @@ const FIRST_LINE: &str = "crossrun-plugin 1";
 const LAST_LINE: &str = "end";
 /// More than this is no metadata.
 pub(super) const MAX_LENGTH: u64 = 64 * 1024;
-/// The longest name.
-const MAX_NAME: usize = 64;
 
 /// What a plugin is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -239,12 +238,6 @@ impl<'a> Values<'a> {
             target_features: self.text("target_features")?,
         })
     }
-}
-
-/// What the export macros let through.
-fn is_name(name: &str) -> bool {
-    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
-    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(allowed)
 }
 
 #[cfg(test)]
