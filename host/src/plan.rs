@@ -17,7 +17,7 @@ mod estimate;
 mod hash;
 pub(crate) mod matrix;
 mod point;
-pub(crate) mod seed;
+mod seed;
 
 #[cfg(test)]
 mod tests;

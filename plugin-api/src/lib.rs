@@ -18,6 +18,8 @@ pub mod export;
 #[doc(hidden)]
 pub mod ffi;
 pub mod metadata;
+#[doc(hidden)]
+pub mod random;
 pub mod result;
 pub mod runner;
 pub mod spec;

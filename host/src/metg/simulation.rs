@@ -1,5 +1,6 @@
 //! Whether the method finds what is there: sweeps on a backend that is made up, by a clock that is too.
 
+use plugin_api::random::mix;
 use proptest::prelude::*;
 
 use super::*;
@@ -37,12 +38,12 @@ impl Simulated {
     }
 
     fn noisy(noise: f64, seed: u64, overhead: f64) -> Self {
-        Self { noise, random: crate::plan::seed::mix(seed) | 1, ..Self::new(overhead) }
+        Self { noise, random: mix(seed) | 1, ..Self::new(overhead) }
     }
 
     /// Between -1 and 1.
     fn chance(&mut self) -> f64 {
-        self.random = crate::plan::seed::mix(self.random);
+        self.random = mix(self.random);
         (self.random >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
     }
 

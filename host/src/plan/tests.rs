@@ -1,10 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use plugin_api::random::mix;
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::estimate::Estimate;
-use super::seed::mix;
+
 use super::*;
 use crate::stats::WarmUp;
 

@@ -1,5 +1,6 @@
 //! Bytes that no backend would give to a workload: it must refuse or take them, and go on.
 
+use plugin_api::random::{STEP, mix};
 use plugin_api::workload::capi::status;
 use plugin_api::{ErrorKind, RunnerError, WorkloadError, WorkloadHandle};
 
@@ -74,11 +75,9 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ word >> 31
+        let word = mix(self.0);
+        self.0 = self.0.wrapping_add(STEP);
+        word
     }
 
     fn below(&mut self, end: u64) -> u64 {
