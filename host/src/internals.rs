@@ -1,4 +1,4 @@
-//! What the tests, benchmarks and fuzz targets of this repository call beside the command line. It is no interface: nothing
+//! What the tests, benchmarks, fuzz targets and the archive of this repository call beside the command line. It is no interface: nothing
 //! else may use it, and it changes without notice. All other items of this crate are private, so that the compiler finds
 //! those that nobody uses.
 
@@ -22,6 +22,9 @@ pub mod plan {
 }
 
 pub mod plugin {
+    pub mod libc {
+        pub use crate::plugin::inspect::libc::needed_by;
+    }
     pub use crate::plugin::inspect::description::Description;
     pub use crate::plugin::inspect::metadata::{Kind, Metadata};
     pub use crate::plugin::inspect::{Inspected, Rejection, inspect, sha256_of};

@@ -3,7 +3,7 @@
 pub(crate) mod description;
 mod exported;
 mod image;
-mod libc;
+pub(crate) mod libc;
 pub(crate) mod metadata;
 mod rejection;
 mod source;

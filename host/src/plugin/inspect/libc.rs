@@ -1,7 +1,8 @@
 //! Which version of the C library a plugin needs, and which there is: the linker's own message names only the first.
 
+use std::fmt;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use object::read::ReadRef;
@@ -13,8 +14,23 @@ use super::source::Source;
 /// What the names of versions begin with.
 const PREFIX: &[u8] = b"GLIBC_";
 
-/// A version as numbers, so that 2.9 comes before 2.34.
-type Version = Vec<u32>;
+/// A version. As numbers, 2.9 comes before 2.34.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(Vec<u32>);
+
+impl Version {
+    fn parse(name: &[u8]) -> Option<Self> {
+        let digits = std::str::from_utf8(name.strip_prefix(PREFIX)?).ok()?;
+        digits.split('.').map(|number| number.parse().ok()).collect::<Option<_>>().map(Self)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let numbers: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&numbers.join("."))
+    }
+}
 
 /// Whether this machine's C library has what `object` needs; if that cannot be told, it has.
 pub(super) fn check<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) -> Result<(), Rejection> {
@@ -22,7 +38,7 @@ pub(super) fn check<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) -
     if needed <= *present {
         return Ok(());
     }
-    let reason = format!("needs glibc {}, but this machine has {}", dotted(&needed), dotted(present));
+    let reason = format!("needs glibc {needed}, but this machine has {present}");
     Err(Rejection::new(reason).with_remedy("rebuild it on this machine"))
 }
 
@@ -47,23 +63,24 @@ fn present() -> Option<&'static Version> {
 pub(super) fn needed_and_present<'data, R: ReadRef<'data>>(
     object: &object::File<'data, R>,
 ) -> (Option<String>, Option<String>) {
-    (newest(object).as_ref().map(dotted), present().map(dotted))
+    (newest(object).map(|version| version.to_string()), present().map(ToString::to_string))
+}
+
+/// The newest version that the library or program at `path` needs; none if it does not say.
+///
+/// # Errors
+/// [`Rejection`] when it is none, or cannot be read.
+pub fn needed_by(path: &Path) -> Result<Option<Version>, Rejection> {
+    let source = Source::new(File::open(path)?);
+    let object = object::File::parse(&source).map_err(|error| Rejection::new(error.to_string()))?;
+    Ok(newest(&object))
 }
 
 /// The newest version that is named among the strings of the dynamic section: of the C library itself what it
 /// provides, of any other what it needs.
 fn newest<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) -> Option<Version> {
     let strings = object.section_by_name(".dynstr")?.data().ok()?;
-    strings.split(|byte| *byte == 0).filter_map(version).max()
-}
-
-fn version(name: &[u8]) -> Option<Version> {
-    let digits = std::str::from_utf8(name.strip_prefix(PREFIX)?).ok()?;
-    digits.split('.').map(|number| number.parse().ok()).collect()
-}
-
-fn dotted(version: &Version) -> String {
-    version.iter().map(ToString::to_string).collect::<Vec<_>>().join(".")
+    strings.split(|byte| *byte == 0).filter_map(Version::parse).max()
 }
 
 #[cfg(test)]
@@ -72,14 +89,17 @@ mod tests {
 
     #[test]
     fn versions_compare_as_numbers() {
-        assert!(version(b"GLIBC_2.9") < version(b"GLIBC_2.34"));
-        assert!(version(b"GLIBC_2.2.5") < version(b"GLIBC_2.34"));
-        assert_eq!(version(b"GLIBC_PRIVATE"), None);
-        assert_eq!(version(b"GCC_3.0"), None);
+        let version = |name: &str| Version::parse(name.as_bytes());
+        assert!(version("GLIBC_2.9") < version("GLIBC_2.34"));
+        assert!(version("GLIBC_2.2.5") < version("GLIBC_2.34"));
+        assert_eq!(version("GLIBC_2.34").unwrap().to_string(), "2.34");
+        assert_eq!((version("GLIBC_PRIVATE"), version("GCC_3.0")), (None, None));
     }
 
     #[test]
-    fn this_machine_has_one() {
-        assert!(*present().unwrap() >= vec![2, 17]);
+    fn this_machine_has_what_this_test_needs() {
+        let needed = needed_by(&std::env::current_exe().unwrap()).unwrap().unwrap();
+        assert!(needed >= Version(vec![2, 17]) && needed <= *present().unwrap(), "{needed}");
+        assert!(needed_by(Path::new(file!())).is_err());
     }
 }
