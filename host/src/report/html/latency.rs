@@ -1,20 +1,14 @@
 //! The latency of open loops: a table of every percentile, and its curve.
 
-use std::fmt::Write;
-
 use serde::Serialize;
 
-use super::chart::{Label, Mark};
+use super::chart::{Edges, Label, Mark, Plot, go_on};
 use super::layout::{Layout, Placed, Series};
 use crate::compare::model::{OpenLoopLatency, PercentileSpread, Row};
-use crate::report::axis::{Axis, Scale};
 use crate::report::{figure, latency, words};
 
-/// The edges of the plot within a picture of 400 by 270.
-const LEFT: f64 = 52.0;
-const RIGHT: f64 = 388.0;
-const TOP: f64 = 12.0;
-const BOTTOM: f64 = 228.0;
+/// The plot within a picture of 400 by 270.
+const EDGES: Edges = Edges { left: 52.0, right: 388.0, top: 12.0, bottom: 228.0 };
 /// The quantiles that the axis names, with their names.
 const NAMED: [(f64, &str); 7] = [
     (0.0, "0 %"),
@@ -146,8 +140,8 @@ fn rarity(quantile: f64) -> f64 {
 fn chart(placed: &Placed<'_>, layout: &Layout<'_>) -> Option<Chart> {
     let curves = curves(placed);
     let points = || curves.iter().flat_map(|(_, _, both)| both).flat_map(|curve| drawn(curve));
-    let across = Axis::around(Scale::Logarithmic, points().map(|(_, rarity, _)| rarity))?;
-    let up = Axis::around(Scale::Logarithmic, points().map(|(_, _, seconds)| seconds))?;
+    let rarities = points().map(|(_, rarity, _)| rarity);
+    let plot = Plot::around(EDGES, rarities, points().map(|(_, _, seconds)| seconds))?;
     let reach = points().map(|(quantile, _, _)| quantile).fold(0.0, f64::max);
     let least = points().map(|(quantile, _, _)| quantile).fold(1.0, f64::min);
     let named = NAMED.iter().filter(|(quantile, _)| (least..=reach).contains(quantile));
@@ -159,14 +153,10 @@ fn chart(placed: &Placed<'_>, layout: &Layout<'_>) -> Option<Chart> {
         description: description(&curves),
         legend: curves.iter().map(series).collect(),
         across: named
-            .map(|(quantile, text)| Label { place: x(&across, rarity(*quantile)), text: (*text).into() })
+            .map(|(quantile, text)| Label { place: plot.x(rarity(*quantile)), text: (*text).into() })
             .collect(),
-        up: up
-            .ticks()
-            .iter()
-            .map(|it| Label { place: y(&up, it.value), text: figure::tick(&figure::duration(it.value)) })
-            .collect(),
-        lines: curves.iter().flat_map(|curve| lines(curve, &across, &up, layout)).collect(),
+        up: plot.ticks_up(figure::duration),
+        lines: curves.iter().flat_map(|curve| lines(curve, &plot, layout)).collect(),
     })
 }
 
@@ -190,18 +180,12 @@ fn share(quantile: f64) -> String {
     format!("{} %", (quantile * 1e7).round() / 1e5)
 }
 
-fn lines(
-    (cell, row, both): &(usize, &Row, [Curve<'_>; 2]),
-    across: &Axis,
-    up: &Axis,
-    layout: &Layout<'_>,
-) -> Vec<Line> {
+fn lines((cell, row, both): &(usize, &Row, [Curve<'_>; 2]), plot: &Plot, layout: &Layout<'_>) -> Vec<Line> {
     let line = |(curve, service): (&Curve<'_>, bool)| {
         let (mut path, mut marks) = (String::new(), Vec::new());
         for (quantile, rarity, seconds) in drawn(curve) {
-            let (x, y) = (x(across, rarity), y(up, seconds));
-            // Writing into a string cannot fail.
-            let _ = write!(path, "{}{x} {y}", if path.is_empty() { "M" } else { "L" });
+            let (x, y) = (plot.x(rarity), plot.y(seconds));
+            go_on(&mut path, &x, &y);
             if is_in_the_table(row, quantile) {
                 let kind = if service { "service" } else { "scheduled" };
                 let title = format!(
@@ -221,12 +205,4 @@ fn lines(
 fn is_in_the_table(row: &Row, quantile: f64) -> bool {
     let percentiles = row.open_loop.iter().flat_map(|table| &table.percentiles);
     percentiles.into_iter().any(|it| it.quantile == quantile)
-}
-
-fn x(axis: &Axis, rarity: f64) -> String {
-    format!("{:.1}", LEFT + (RIGHT - LEFT) * axis.place(rarity) / 100.0)
-}
-
-fn y(axis: &Axis, seconds: f64) -> String {
-    format!("{:.1}", BOTTOM - (BOTTOM - TOP) * axis.place(seconds) / 100.0)
 }

@@ -1,20 +1,14 @@
 //! Charts of throughput over parallelism and over the number of items, where several were measured.
 
-use std::fmt::Write;
-
 use serde::Serialize;
 
-use super::chart::Label;
+use super::chart::{Edges, Label, Plot, add_range, go_on};
 use super::layout::{Group, Layout, Placed};
 use crate::compare::model::{Point, Row, Spread};
-use crate::report::axis::{Axis, Scale};
 use crate::report::{figure, words};
 
-/// The edges of the plot within a picture of 400 by 250.
-const LEFT: f64 = 52.0;
-const RIGHT: f64 = 388.0;
-const TOP: f64 = 12.0;
-const BOTTOM: f64 = 212.0;
+/// The plot within a picture of 400 by 250.
+const EDGES: Edges = Edges { left: 52.0, right: 388.0, top: 12.0, bottom: 212.0 };
 
 /// How many charts a workload has over one setting: the tables have the others.
 const CHARTS: usize = 6;
@@ -117,8 +111,7 @@ fn chart(
     }
     let lines: Vec<_> = layout.labels().iter().map(|label| (*label, steps(over, members, label))).collect();
     let rates = lines.iter().flat_map(|(_, steps)| steps).flat_map(|(_, _, _, rate)| [rate.min, rate.max]);
-    let up = Axis::around(Scale::Logarithmic, rates)?;
-    let across = Axis::around(Scale::Logarithmic, settings.iter().map(|setting| *setting as f64))?;
+    let plot = Plot::around(EDGES, settings.iter().map(|setting| *setting as f64), rates)?;
     let drawn = lines.iter().filter(|(_, steps)| !steps.is_empty());
     Some(Chart {
         workload: group.workload.clone(),
@@ -126,20 +119,10 @@ fn chart(
         over: over.name,
         across: settings
             .iter()
-            .map(|it| Label {
-                place: place(x(&across, *it)),
-                text: figure::tick(&figure::quantity(*it as f64)),
-            })
+            .map(|it| Label { place: plot.x(*it as f64), text: figure::tick(&figure::quantity(*it as f64)) })
             .collect(),
-        up: up
-            .ticks()
-            .iter()
-            .map(|it| Label {
-                place: place(y(&up, it.value)),
-                text: figure::tick(&figure::quantity(it.value)),
-            })
-            .collect(),
-        lines: drawn.map(|(label, steps)| draw(label, steps, &across, &up, layout)).collect(),
+        up: plot.ticks_up(figure::quantity),
+        lines: drawn.map(|(label, steps)| draw(label, steps, &plot, layout)).collect(),
     })
 }
 
@@ -153,14 +136,14 @@ fn steps<'a>(over: &Over, members: &[&Placed<'a>], label: &str) -> Vec<Step<'a>>
     steps
 }
 
-fn draw(label: &str, steps: &[Step<'_>], across: &Axis, up: &Axis, layout: &Layout<'_>) -> Line {
+fn draw(label: &str, steps: &[Step<'_>], plot: &Plot, layout: &Layout<'_>) -> Line {
     let (mut path, mut ranges) = (String::new(), String::new());
     let mut marks = Vec::new();
     for (setting, cell, _, rate) in steps {
-        let (x, [low, middle, high]) =
-            (place(x(across, *setting)), [rate.min, rate.median, rate.max].map(|it| place(y(up, it))));
-        let _ = write!(path, "{}{x} {middle}", if path.is_empty() { "M" } else { "L" });
-        let _ = write!(ranges, "M{x} {low}V{high}");
+        let x = plot.x(*setting as f64);
+        let [low, middle, high] = [rate.min, rate.median, rate.max].map(|rate| plot.y(rate));
+        go_on(&mut path, &x, &middle);
+        add_range(&mut ranges, &x, &low, &high);
         let title = format!(
             "{}: {} items/s at {}",
             words::line(label, 60),
@@ -170,16 +153,4 @@ fn draw(label: &str, steps: &[Step<'_>], across: &Axis, up: &Axis, layout: &Layo
         marks.push(Mark { cell: *cell, x, y: middle, title });
     }
     Line { name: words::line(label, 60), look: layout.look(label), path, ranges, marks }
-}
-
-fn x(axis: &Axis, setting: u64) -> f64 {
-    LEFT + (RIGHT - LEFT) * axis.place(setting as f64) / 100.0
-}
-
-fn y(axis: &Axis, rate: f64) -> f64 {
-    BOTTOM - (BOTTOM - TOP) * axis.place(rate) / 100.0
-}
-
-fn place(place: f64) -> String {
-    format!("{place:.1}")
 }

@@ -1,25 +1,19 @@
 //! METG as one page: the table, the curves of all backends in one chart, and every trial behind them.
 
-use std::fmt::Write;
-
 use serde::Serialize;
 
-use super::chart::{Label, Mark};
+use super::chart::{Edges, Label, Mark, Plot, add_range, go_on};
 use super::rendered;
 use super::setting::Setting;
 use crate::compare::granularity::model::{Block, Point, Row, Sweeps};
 use crate::compare::model::Status;
-use crate::report::axis::{Axis, Scale};
 use crate::report::error::ReportError;
 use crate::report::granularity::{Line, failures, failures_of, of_cores, value};
 use crate::report::words::{self, NONE};
 use crate::report::{figure, words::line};
 
-/// The edges of the plot within a picture of 800 by 420.
-const LEFT: f64 = 62.0;
-const RIGHT: f64 = 786.0;
-const TOP: f64 = 12.0;
-const BOTTOM: f64 = 360.0;
+/// The plot within a picture of 800 by 420.
+const EDGES: Edges = Edges { left: 62.0, right: 786.0, top: 12.0, bottom: 360.0 };
 /// What is less efficient than this stands at the foot of the chart.
 const LEAST: f64 = 0.02;
 /// The efficiencies that the axis names.
@@ -139,31 +133,24 @@ fn entry(number: usize, row: &Row) -> Entry {
 
 fn chart(sweeps: &Sweeps) -> Option<Chart> {
     let steps = || sweeps.rows.iter().flat_map(|row| &row.curve);
-    let across = Axis::around(Scale::Logarithmic, steps().map(|step| step.kernel_seconds))?;
-    let up = Axis::around(Scale::Logarithmic, [LEAST, 1.0])?;
-    let named = NAMED.map(|share| Label { place: y(&up, share), text: format!("{:.0} %", share * 100.0) });
-    let kernels = across.ticks();
-    let kernels = kernels.iter().map(|tick| Label {
-        place: x(&across, tick.value),
-        text: figure::tick(&figure::duration(tick.value)),
-    });
+    let plot = Plot::around(EDGES, steps().map(|step| step.kernel_seconds), [LEAST, 1.0])?;
+    let named = NAMED.map(|share| Label { place: plot.y(share), text: format!("{:.0} %", share * 100.0) });
     let drawn = sweeps.rows.iter().enumerate().filter(|(_, row)| !row.curve.is_empty());
     Some(Chart {
-        across: kernels.collect(),
+        across: plot.ticks_across(figure::duration),
         up: named.into(),
-        half: y(&up, sweeps.target),
-        curves: drawn.map(|(number, row)| curve(number, row, &across, &up)).collect(),
+        half: plot.y(sweeps.target),
+        curves: drawn.map(|(number, row)| curve(number, row, &plot)).collect(),
     })
 }
 
-fn curve(number: usize, row: &Row, across: &Axis, up: &Axis) -> Curve {
+fn curve(number: usize, row: &Row, plot: &Plot) -> Curve {
     let (mut path, mut ranges, mut marks) = (String::new(), String::new(), Vec::new());
     for step in &row.curve {
-        let x = x(across, step.kernel_seconds);
-        let [low, middle, high] = [step.least, step.efficiency, step.most].map(|share| y(up, share));
-        // Writing into a string cannot fail.
-        let _ = write!(path, "{}{x} {middle}", if path.is_empty() { "M" } else { "L" });
-        let _ = write!(ranges, "M{x} {low}V{high}");
+        let x = plot.x(step.kernel_seconds);
+        let [low, middle, high] = [step.least, step.efficiency, step.most].map(|share| plot.y(share));
+        go_on(&mut path, &x, &middle);
+        add_range(&mut ranges, &x, &low, &high);
         let title = format!(
             "{}: {} at {}",
             line(&row.backend, 60),
@@ -173,14 +160,6 @@ fn curve(number: usize, row: &Row, across: &Axis, up: &Axis) -> Curve {
         marks.push(Mark { x, y: middle, title });
     }
     Curve { number, look: number % LOOKS, path, ranges, marks }
-}
-
-fn x(axis: &Axis, kernel_seconds: f64) -> String {
-    format!("{:.1}", LEFT + (RIGHT - LEFT) * axis.place(kernel_seconds) / 100.0)
-}
-
-fn y(axis: &Axis, efficiency: f64) -> String {
-    format!("{:.1}", BOTTOM - (BOTTOM - TOP) * axis.place(efficiency) / 100.0)
 }
 
 fn evidence(number: usize, row: &Row) -> Evidence {
