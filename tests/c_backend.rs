@@ -276,6 +276,7 @@ fn whatever_a_backend_in_c_does_is_a_row() {
         ("segfault", "signal 11 (SIGSEGV)"),
         ("silence", "run did not answer"),
         ("status", "returned 12 and did not say why"),
+        ("largest", "state"),
         ("huge", "more than 64 MiB"),
         ("rubbish", "not UTF-8"),
         ("forged", "a \"quoted\""),

@@ -222,6 +222,7 @@ fn however_a_driver_fails_the_row_says_why() {
         ("operator", "a batch is shorter than its header", "workload"),
         ("unsupported", "it cannot do that", "unsupported"),
         ("short", "a sink's state is not", "workload"),
+        ("largest", "state", "workload"),
     ];
     for (behaviour, words, kind) in cases {
         let ran = behave(&place, behaviour, "run", &[]).code(4).says(words);

@@ -62,7 +62,7 @@ pub mod run {
 
 pub mod sandbox {
     pub mod frame {
-        pub use crate::sandbox::frame::{Incoming, encode, read, write};
+        pub use crate::sandbox::frame::{Frame, Incoming, read, write};
     }
     pub use crate::sandbox::interrupt::Interrupt;
     pub use crate::sandbox::limits::Limits;
@@ -80,4 +80,9 @@ pub mod worker {
         pub use crate::worker::load::{SealedCopy, runner, workloads};
     }
     pub use crate::worker::protocol::{Finished, Folders, LibraryFile, Reply, Request, VERSION};
+
+    /// What a worker's frame says; nothing if that is no reply.
+    pub fn reply(frame: crate::sandbox::frame::Frame) -> Option<Reply> {
+        crate::worker::protocol::Message::of_frame(frame)
+    }
 }

@@ -45,6 +45,7 @@ pub(crate) use interrupt::Interrupt;
 pub(crate) use limits::{Bytes, Excess, Limits};
 pub(crate) use usage::Usage;
 
+use frame::Frame;
 use orders::Orders;
 use reports::{Report, Reports};
 
@@ -315,13 +316,21 @@ impl Isolated {
         }
     }
 
-    /// Sends one message to the worker.
+    /// Sends one message to the worker, and what is attached to it.
     ///
     /// # Errors
     /// [`Failure`] when the worker died or does not read until `deadline`.
-    pub(crate) fn send(&mut self, message: &[u8], deadline: Option<Instant>) -> Result<(), Failure> {
-        let bytes = frame::encode(message)?;
-        let mut rest = bytes.as_slice();
+    pub(crate) fn send(
+        &mut self,
+        message: &[u8],
+        attachment: &[u8],
+        deadline: Option<Instant>,
+    ) -> Result<(), Failure> {
+        self.write(&frame::head(message, attachment)?, deadline)?;
+        self.write(attachment, deadline)
+    }
+
+    fn write(&mut self, mut rest: &[u8], deadline: Option<Instant>) -> Result<(), Failure> {
         while !rest.is_empty() {
             match self.channel.write(rest) {
                 Ok(written) => rest = &rest[written..],
@@ -343,10 +352,10 @@ impl Isolated {
         &mut self,
         deadline: Option<Instant>,
         interrupt: &Interrupt,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<Frame, Failure> {
         loop {
-            if let Some(message) = self.incoming.take()? {
-                return Ok(message);
+            if let Some(frame) = self.incoming.take()? {
+                return Ok(frame);
             }
             if let Some(excess) = self.excess {
                 return Err(Failure::Exceeded(excess));
@@ -548,7 +557,7 @@ mod tests {
     fn a_worker_that_never_stops_talking_meets_its_deadline() {
         let folder = tempfile::tempdir().unwrap();
         let (talk, talker) = (folder.path().join("talk"), folder.path().join("talker"));
-        let frame = frame::encode(&[b'x'; 500]).unwrap();
+        let frame = frame::head(&[b'x'; 500], &[]).unwrap();
         fs::write(&talk, frame.repeat(4000)).unwrap();
         fs::write(&talker, format!("#!/bin/sh\nwhile cat {}; do :; done\n", talk.display())).unwrap();
         fs::set_permissions(&talker, Permissions::from_mode(0o700)).unwrap();

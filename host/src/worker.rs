@@ -167,7 +167,7 @@ impl Worker {
         let started = Instant::now();
         let result = runner.run(&spec, &context);
         let duration = started.elapsed();
-        Ok(Reply::Finished(Box::new(finished(result?, duration))))
+        Ok(Reply::Finished(Box::new(finished(result?, duration)?)))
     }
 
     /// The workload, opened. In an open loop all processes that take part must know when the run starts: a moment ahead, so
@@ -216,12 +216,9 @@ impl Worker {
         &mut self,
         spec: &WorkloadSpec,
         library: &LibraryFile,
-        sink_state: &str,
+        sink_state: &[u8],
     ) -> Result<Reply, Failure> {
-        let state = hex::decode(sink_state).map_err(|_| {
-            RunnerError::new(ErrorKind::Internal, "a sink's state came as something else than hex")
-        })?;
-        let outcome: Outcome = self.workload(spec, library)?.outcome(&state)?;
+        let outcome: Outcome = self.workload(spec, library)?.outcome(sink_state)?;
         Ok(Reply::Outcome { outcome })
     }
 
@@ -268,15 +265,15 @@ fn divert(stdout: &Path) -> Result<Reply, Failure> {
     Ok(Reply::Done)
 }
 
-fn finished(result: RunResult, duration: Duration) -> Finished {
+fn finished(result: RunResult, duration: Duration) -> Result<Finished, RunnerError> {
     let RunResult { backend, scheduler_name, elapsed_time, results_count, sink_state, metrics } = result;
-    Finished {
+    Ok(Finished {
         backend: bounds::name(backend),
         scheduler_name: bounds::name(scheduler_name),
         elapsed_time: elapsed_time.is_finite().then_some(elapsed_time),
         results_count,
         duration_seconds: duration.as_secs_f64(),
-        sink_state: hex::encode(sink_state),
+        sink_state: bounds::sink_state(sink_state)?,
         metrics: bounds::metrics(metrics),
-    }
+    })
 }

@@ -139,6 +139,13 @@ pub(super) const HARMS: &[Harm] = &[
     harm("a claim to be another backend", "claim_another_name", &[Run], Invalid("of backend \"native\"")),
     harm("a result without a state", "empty_state", &[Run], Fails("workload", "state")),
     harm("a state that is rubbish", "rubbish_state", &[Run], Fails("workload", "state")),
+    harm("a state of 64 MiB", "largest_state", &[Run], Fails("workload", "state")),
+    harm(
+        "a state of a byte more",
+        "too_large_state",
+        &[Run],
+        Fails("internal", "has 67108865 bytes, but may have 64 MiB"),
+    ),
     harm("a state of 100 MB", "huge_state", &[Run], Fails("internal", "but may have 64 MiB")).slow(),
     harm("an item that is missing", "drop", &[Run], Wrong("9 items reached the sink")),
     harm("an item that is changed", "change", &[Run], Wrong("the checksum is")),

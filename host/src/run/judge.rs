@@ -139,7 +139,7 @@ impl Judge {
     pub(crate) fn judge(
         &mut self,
         spec: &WorkloadSpec,
-        sink_state: &str,
+        sink_state: &[u8],
         observer: &mut dyn Observer,
     ) -> Result<Answer, CallError> {
         let (spec, library, sink_state) = (spec.clone(), self.library.clone(), sink_state.to_owned());
@@ -313,7 +313,7 @@ mod tests {
             elapsed_time: Some(1.0),
             results_count: 5,
             duration_seconds: 1.5,
-            sink_state: String::new(),
+            sink_state: Vec::new(),
             metrics: serde_json::Map::new(),
         }
     }

@@ -12,7 +12,7 @@ use plugin_api::{ErrorKind, Progress, RunnerError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::sandbox::{self, Cores, Ending, Excess, Failure, Interrupt, Isolated, Limits, Usage};
-use crate::worker::protocol::{Reply, Request, VERSION};
+use crate::worker::protocol::{Message as _, Reply, Request, VERSION};
 use crate::worker::{self, Worker};
 
 pub use deadlines::Deadlines;
@@ -420,10 +420,11 @@ impl Call<'_> {
     }
 
     fn send(&mut self, request: &Request, deadline: Option<Instant>) -> Result<(), CallError> {
-        let frame = serde_json::to_vec(request).map_err(|error| {
+        let json = request.json().map_err(|error| {
             CallError::new(Fault::Protocol, self.phase, format!("a request cannot be sent: {error}"))
         })?;
-        self.process.send(&frame, deadline).map_err(|failure| self.failed(&failure))
+        let sent = self.process.send(&json, request.attachment(), deadline);
+        sent.map_err(|failure| self.failed(&failure))
     }
 
     /// Reads messages until one is an answer.
@@ -435,7 +436,7 @@ impl Call<'_> {
     ) -> Result<Reply, Failure> {
         loop {
             let frame = self.process.receive(deadline, interrupt)?;
-            match serde_json::from_slice(&frame).map_err(|_| Failure::Malformed)? {
+            match Reply::of_frame(frame).ok_or(Failure::Malformed)? {
                 Reply::Progress(progress) => observer.progress(progress),
                 Reply::Log { level, target, message } => observer.log(level, &target, &message),
                 reply => return Ok(reply),

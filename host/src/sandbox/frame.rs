@@ -1,72 +1,92 @@
-//! Frames on the channel: a magic word, a length, and that many bytes.
+//! Frames on the channel: a magic word, two lengths, and that many bytes of a message and of what is attached to it.
+//!
+//! Bytes without a form, such as the state of a sink, are attached: in a message of JSON they would take twice the room.
 
 use std::io::{self, Read, Write};
 
 /// What every frame starts with: bytes that got onto the channel by accident are told from a message by it.
-const MAGIC: [u8; 4] = *b"xrn1";
-const HEADER: usize = 8;
+const MAGIC: [u8; 4] = *b"xrn2";
+const HEADER: usize = 12;
 
-/// The most bytes that a message may have.
+/// The most bytes that a message may have, and the most that may be attached to it.
 pub(crate) const MAX_LENGTH: usize = 64 << 20;
 
-/// How much room is made for a message before any of it has come.
+/// How much room is made for bytes before any of them has come.
 const FIRST_ROOM: usize = 64 << 10;
 
-/// The frame around `message`.
+/// What one frame carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frame {
+    /// The message.
+    pub message: Vec<u8>,
+    /// What is attached to it.
+    pub attachment: Vec<u8>,
+}
+
+/// How a frame begins: all of it but the attachment, which need not be copied to be sent.
 ///
 /// # Errors
-/// When it has more than [`MAX_LENGTH`] bytes.
-pub fn encode(message: &[u8]) -> io::Result<Vec<u8>> {
-    let length = u32::try_from(message.len()).ok().filter(|_| message.len() <= MAX_LENGTH);
-    let length = length.ok_or_else(|| io::Error::other("a message has more than 64 MiB"))?;
+/// When the message or the attachment has more than [`MAX_LENGTH`] bytes.
+pub(crate) fn head(message: &[u8], attachment: &[u8]) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(HEADER + message.len());
     bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&length.to_le_bytes());
+    for part in [message, attachment] {
+        let length = u32::try_from(part.len()).ok().filter(|_| part.len() <= MAX_LENGTH);
+        let length = length.ok_or_else(|| io::Error::other("a message has more than 64 MiB"))?;
+        bytes.extend_from_slice(&length.to_le_bytes());
+    }
     bytes.extend_from_slice(message);
     Ok(bytes)
 }
 
-/// Writes one message.
+/// Writes one frame.
 ///
 /// # Errors
-/// Those of `to`, and of [`encode`].
-pub fn write(mut to: impl Write, message: &[u8]) -> io::Result<()> {
-    to.write_all(&encode(message)?)
+/// Those of `to`; and when the message or the attachment has more than [`MAX_LENGTH`] bytes.
+pub fn write(mut to: impl Write, message: &[u8], attachment: &[u8]) -> io::Result<()> {
+    to.write_all(&head(message, attachment)?)?;
+    to.write_all(attachment)
 }
 
-/// Reads one message; nothing if the other side has closed between two.
+/// Reads one frame; nothing if the other side has closed between two.
 ///
 /// # Errors
-/// Those of `from`; [`io::ErrorKind::InvalidData`] for what is no message.
-pub fn read(mut from: impl Read) -> io::Result<Option<Vec<u8>>> {
+/// Those of `from`; [`io::ErrorKind::InvalidData`] for what is no frame.
+pub fn read(mut from: impl Read) -> io::Result<Option<Frame>> {
     let mut header = [0; HEADER];
     match from.read_exact(&mut header) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         other => other?,
     }
-    let length = length(header)?;
+    let (message, attachment) = lengths(header)?;
+    Ok(Some(Frame { message: read_part(&mut from, message)?, attachment: read_part(&mut from, attachment)? }))
+}
+
+fn read_part(from: &mut impl Read, length: usize) -> io::Result<Vec<u8>> {
     // What is said to come is no reason to have room for it: memory grows with what has come.
-    let mut message = Vec::with_capacity(length.min(FIRST_ROOM));
-    match from.take(length as u64).read_to_end(&mut message)? {
-        whole if whole == length => Ok(Some(message)),
+    let mut bytes = Vec::with_capacity(length.min(FIRST_ROOM));
+    match from.take(length as u64).read_to_end(&mut bytes)? {
+        whole if whole == length => Ok(bytes),
         _ => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }
 
-fn length(header: [u8; HEADER]) -> io::Result<usize> {
-    let [a, b, c, d, length @ ..] = header;
-    let length = u32::from_le_bytes(length) as usize;
-    if [a, b, c, d] == MAGIC && length <= MAX_LENGTH {
-        return Ok(length);
+/// Of the message, and of what is attached to it.
+fn lengths(header: [u8; HEADER]) -> io::Result<(usize, usize)> {
+    let [a, b, c, d, m0, m1, m2, m3, a0, a1, a2, a3] = header;
+    let message = u32::from_le_bytes([m0, m1, m2, m3]) as usize;
+    let attachment = u32::from_le_bytes([a0, a1, a2, a3]) as usize;
+    if [a, b, c, d] == MAGIC && message <= MAX_LENGTH && attachment <= MAX_LENGTH {
+        return Ok((message, attachment));
     }
     Err(io::Error::new(io::ErrorKind::InvalidData, "not a message"))
 }
 
-/// Bytes that have come, of which messages are made.
+/// Bytes that have come, of which frames are made.
 #[derive(Debug, Default)]
 pub struct Incoming {
     bytes: Vec<u8>,
-    /// How many of them have been taken: moving the rest up for each message would cost the square of their number.
+    /// How many of them have been taken: moving the rest up for each frame would cost the square of their number.
     taken: usize,
 }
 
@@ -83,16 +103,18 @@ impl Incoming {
         self.bytes.len() - self.taken
     }
 
-    /// The next whole message, if it has come.
+    /// The next whole frame, if it has come.
     ///
     /// # Errors
-    /// [`super::Failure::Malformed`] when what has come is no message.
-    pub fn take(&mut self) -> Result<Option<Vec<u8>>, super::Failure> {
+    /// [`super::Failure::Malformed`] when what has come is no frame.
+    pub fn take(&mut self) -> Result<Option<Frame>, super::Failure> {
         let Some((header, rest)) = self.bytes[self.taken..].split_first_chunk() else { return Ok(None) };
-        let length = length(*header).map_err(|_| super::Failure::Malformed)?;
-        let Some(message) = rest.get(..length).map(<[u8]>::to_vec) else { return Ok(None) };
-        self.taken += HEADER + length;
-        Ok(Some(message))
+        let (message, attachment) = lengths(*header).map_err(|_| super::Failure::Malformed)?;
+        let Some(bytes) = rest.get(..message + attachment) else { return Ok(None) };
+        let (message, attachment) = bytes.split_at(message);
+        let frame = Frame { message: message.to_vec(), attachment: attachment.to_vec() };
+        self.taken += HEADER + bytes.len();
+        Ok(Some(frame))
     }
 }
 
@@ -104,20 +126,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn messages_come_back_however_they_are_cut(messages: Vec<Vec<u8>>, cut in 1_usize..20) {
+        fn frames_come_back_however_they_are_cut(parts: Vec<(Vec<u8>, Vec<u8>)>, cut in 1_usize..20) {
+            let frames: Vec<_> =
+                parts.into_iter().map(|(message, attachment)| Frame { message, attachment }).collect();
             let mut bytes = Vec::new();
-            messages.iter().for_each(|message| write(&mut bytes, message).unwrap());
+            frames.iter().for_each(|frame| write(&mut bytes, &frame.message, &frame.attachment).unwrap());
             let (mut incoming, mut back) = (Incoming::default(), Vec::new());
             for chunk in bytes.chunks(cut) {
                 incoming.extend(chunk);
-                while let Some(message) = incoming.take().unwrap() {
-                    back.push(message);
+                while let Some(frame) = incoming.take().unwrap() {
+                    back.push(frame);
                 }
             }
-            prop_assert_eq!(&back, &messages);
+            prop_assert_eq!(&back, &frames);
             let mut reader = bytes.as_slice();
-            for message in messages {
-                prop_assert_eq!(read(&mut reader).unwrap(), Some(message));
+            for frame in frames {
+                prop_assert_eq!(read(&mut reader).unwrap(), Some(frame));
             }
             prop_assert_eq!(read(&mut reader).unwrap(), None);
         }
@@ -136,5 +160,13 @@ mod tests {
         incoming.extend(b"hello, world\n");
         assert!(matches!(incoming.take(), Err(crate::sandbox::Failure::Malformed)));
         assert!(read(b"hello, world\n".as_slice()).is_err());
+    }
+
+    #[test]
+    fn each_part_has_its_own_limit() {
+        let largest = vec![0; MAX_LENGTH];
+        assert!(head(&[], &largest).is_ok() && head(&largest, &largest).is_ok());
+        let more = vec![0; MAX_LENGTH + 1];
+        assert!(head(&[], &more).is_err() && head(&more, &[]).is_err());
     }
 }

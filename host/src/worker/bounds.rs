@@ -1,9 +1,10 @@
 //! What a plugin may say at most: a host that has to read, keep and show it must not grow with it.
 
-use plugin_api::{Availability, RunnerError};
+use plugin_api::{Availability, ErrorKind, RunnerError};
 use serde_json::{Map, Value};
 
 use crate::sandbox::Bytes;
+use crate::sandbox::frame::MAX_LENGTH;
 
 /// The most bytes of a run's metrics, as JSON.
 const METRICS: u64 = 1 << 20;
@@ -13,6 +14,20 @@ const METRICS_DEPTH: usize = 32;
 const MESSAGE: usize = 4096;
 /// The most bytes of a name.
 const NAME: usize = 256;
+
+/// The state of a run's sinks, if it is not larger than the contract allows.
+pub(super) fn sink_state(state: Vec<u8>) -> Result<Vec<u8>, RunnerError> {
+    match state.len() {
+        0..=MAX_LENGTH => Ok(state),
+        length => Err(too_large("the sink's state", length)),
+    }
+}
+
+/// What the plugin gave in `length` bytes is more than the channel takes.
+pub(super) fn too_large(what: &str, length: usize) -> RunnerError {
+    let may = Bytes(MAX_LENGTH as u64);
+    RunnerError::new(ErrorKind::Internal, format!("{what} has {length} bytes, but may have {may}"))
+}
 
 /// The metrics, or in their place a warning that says why they were left out.
 pub(super) fn metrics(metrics: Map<String, Value>) -> Map<String, Value> {
@@ -91,6 +106,13 @@ mod tests {
     fn a_text_is_cut_between_characters() {
         assert_eq!(cut("äöü".into(), 3), "ä…");
         assert_eq!(cut("äöü".into(), 6), "äöü");
+    }
+
+    #[test]
+    fn a_state_of_64_mib_is_passed_on_and_one_byte_more_is_an_error() {
+        assert_eq!(sink_state(vec![1; 64 << 20]).unwrap().len(), 64 << 20);
+        let error = sink_state(vec![1; (64 << 20) + 1]).unwrap_err();
+        assert_eq!(error.message, "the sink's state has 67108865 bytes, but may have 64 MiB");
     }
 
     #[test]

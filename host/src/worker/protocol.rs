@@ -1,4 +1,5 @@
-//! What host and worker say to each other: types only. A message is one frame of JSON on the worker's channel.
+//! What host and worker say to each other: types only. A message is one frame on the worker's channel: JSON, and attached to
+//! it, where there is one, the state of a sink.
 //!
 //! The host sends a [`Request`] and reads messages until the one that answers it; progress and log records may come
 //! before. While a call is under way, any further request means that it should stop.
@@ -7,15 +8,77 @@ use std::path::PathBuf;
 
 use plugin_api::workload::{CatalogueEntry, Outcome};
 use plugin_api::{Availability, Parameter, Progress, RunnerError, Session, SetupRequest, WorkloadSpec};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::plugin::PluginRef;
+use crate::sandbox::frame::Frame;
 use crate::worker::liar::Lie;
 
 /// The version of this protocol. Host and worker are one executable, so it only differs when the file was replaced
 /// during a run.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+
+/// What crosses the channel: JSON, and bytes attached to it.
+pub(crate) trait Message: Serialize + DeserializeOwned {
+    /// The bytes that are not in the JSON.
+    fn attachment(&self) -> &[u8];
+
+    /// Where those bytes belong; nothing for a message that has none.
+    fn attachment_mut(&mut self) -> Option<&mut Vec<u8>>;
+
+    /// The JSON of the message.
+    ///
+    /// # Errors
+    /// When something in it has no form in JSON.
+    fn json(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(self)
+    }
+
+    /// The message that a frame carries; nothing if it carries none.
+    fn of_frame(frame: Frame) -> Option<Self> {
+        let mut message: Self = serde_json::from_slice(&frame.message).ok()?;
+        match message.attachment_mut() {
+            Some(place) => *place = frame.attachment,
+            None if !frame.attachment.is_empty() => return None,
+            None => {}
+        }
+        Some(message)
+    }
+}
+
+impl Message for Request {
+    fn attachment(&self) -> &[u8] {
+        match self {
+            Self::Judge { sink_state, .. } => sink_state,
+            _ => &[],
+        }
+    }
+
+    fn attachment_mut(&mut self) -> Option<&mut Vec<u8>> {
+        match self {
+            Self::Judge { sink_state, .. } => Some(sink_state),
+            _ => None,
+        }
+    }
+}
+
+impl Message for Reply {
+    fn attachment(&self) -> &[u8] {
+        match self {
+            Self::Finished(finished) => &finished.sink_state,
+            _ => &[],
+        }
+    }
+
+    fn attachment_mut(&mut self) -> Option<&mut Vec<u8>> {
+        match self {
+            Self::Finished(finished) => Some(&mut finished.sink_state),
+            _ => None,
+        }
+    }
+}
 
 /// A file that inspection found to be a plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,8 +197,9 @@ pub enum Request {
         spec: WorkloadSpec,
         /// The workload's library.
         library: LibraryFile,
-        /// The merged state of its sinks, in hex.
-        sink_state: String,
+        /// The merged state of its sinks.
+        #[serde(skip)]
+        sink_state: Vec<u8>,
     },
     /// Compute for a moment on every core.
     Canary {
@@ -265,8 +329,9 @@ pub struct Finished {
     pub results_count: u64,
     /// Seconds around the runner's `run`, by the worker's monotonic clock.
     pub duration_seconds: f64,
-    /// The merged state of the sinks, in hex.
-    pub sink_state: String,
+    /// The merged state of the sinks.
+    #[serde(skip)]
+    pub sink_state: Vec<u8>,
     /// Whatever the runner wants recorded.
     pub metrics: Map<String, Value>,
 }

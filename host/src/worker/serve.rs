@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use log::LevelFilter;
-use plugin_api::{ErrorKind, HostServices, Progress, RunnerError};
+use plugin_api::{HostServices, Progress};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::spare::Spare;
 use super::{Worker, bounds};
-use crate::sandbox::{Bytes, Interrupt, frame};
-use crate::worker::protocol::{Reply, Request};
+use crate::sandbox::{Interrupt, frame};
+use crate::worker::protocol::{Message as _, Reply, Request};
 
 /// The hidden command of the worker.
 pub(crate) const COMMAND: &str = "__worker";
@@ -74,8 +74,9 @@ impl Channel {
     }
 
     fn request(&self) -> io::Result<Option<Request>> {
-        let Some(message) = frame::read(&self.requests)? else { return Ok(None) };
-        Ok(Some(serde_json::from_slice(&message)?))
+        let Some(frame) = frame::read(&self.requests)? else { return Ok(None) };
+        let no_request = || io::Error::new(io::ErrorKind::InvalidData, "the host sent what is no request");
+        Request::of_frame(frame).map(Some).ok_or_else(no_request)
     }
 
     /// Answers a request. An answer that is too large for a message is a failure of the call, not of this process.
@@ -85,25 +86,21 @@ impl Channel {
             let (level, target) = (log::Level::Warn as u32, env!("CARGO_PKG_NAME").into());
             let _ = self.reply(&Reply::Log { level, target, message });
         });
-        let message = serde_json::to_vec(answer)?;
-        if message.len() <= frame::MAX_LENGTH {
-            return self.send(&message);
+        let json = answer.json()?;
+        if json.len() <= frame::MAX_LENGTH {
+            return self.send(&json, answer.attachment());
         }
-        let (has, may) = (Bytes(message.len() as u64), Bytes(frame::MAX_LENGTH as u64));
-        let error = RunnerError::new(
-            ErrorKind::Internal,
-            format!("the plugin's answer has {has}, but may have {may}"),
-        );
+        let error = bounds::too_large("the plugin's answer", json.len());
         self.reply(&Reply::Failed { error, refused: false })
     }
 
     fn reply(&self, reply: &Reply) -> io::Result<()> {
-        self.send(&serde_json::to_vec(reply)?)
+        self.send(&reply.json()?, reply.attachment())
     }
 
-    fn send(&self, message: &[u8]) -> io::Result<()> {
+    fn send(&self, json: &[u8], attachment: &[u8]) -> io::Result<()> {
         let mut to = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
-        frame::write(&mut *to, message)?;
+        frame::write(&mut *to, json, attachment)?;
         to.flush()
     }
 }

@@ -58,6 +58,8 @@ pub(crate) struct Driver {
     connection: UnixStream,
     /// What came and is no whole line yet.
     received: Vec<u8>,
+    /// So much of it holds no end of a line: a sink's state is one line of up to 128 MiB, which is searched once.
+    searched: usize,
     log: Log,
 }
 
@@ -90,7 +92,7 @@ impl Driver {
         command.stdin(OwnedFd::from(theirs));
         command.stdout(log.writer().map_err(cannot)?).stderr(log.writer().map_err(cannot)?);
         let group = Group::spawn(&mut command).map_err(cannot)?;
-        let mut driver = Self { name, group, connection, received: Vec::new(), log };
+        let mut driver = Self { name, group, connection, received: Vec::new(), searched: 0, log };
         driver.greet()?;
         Ok(driver)
     }
@@ -166,10 +168,13 @@ impl Driver {
 
     fn receive(&mut self) -> Result<Received, RunnerError> {
         loop {
-            if let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
+            let unseen = &self.received[self.searched..];
+            if let Some(end) = unseen.iter().position(|byte| *byte == b'\n') {
+                let end = std::mem::take(&mut self.searched) + end;
                 let line: Vec<u8> = self.received.drain(..=end).collect();
                 return self.parse(&line).map(Received::Message);
             }
+            self.searched = self.received.len();
             let mut block = [0; 65536];
             match self.connection.read(&mut block) {
                 Ok(0) => return Ok(Received::End),

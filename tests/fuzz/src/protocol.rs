@@ -7,9 +7,9 @@ use std::time::SystemTime;
 use crossrun::internals::plan::BackendChoice;
 use crossrun::internals::record::{Conditions, Entry, SystemProfile, TrialRecord, reader};
 use crossrun::internals::run::{Isolation, Outcome, Participants, TrialResult, TrialSpec, judge};
-use crossrun::internals::sandbox::frame::{self, Incoming};
+use crossrun::internals::sandbox::frame::{self, Frame, Incoming};
 use crossrun::internals::sandbox::{Report, Reports};
-use crossrun::internals::worker::{Finished, Reply, Request};
+use crossrun::internals::worker::{self, Finished, Reply, Request};
 use plugin_api::workload::Outcome as Answer;
 use plugin_api::{Digest, WorkloadSpec};
 use serde_json::Map;
@@ -26,33 +26,41 @@ pub fn check(data: &[u8]) {
 fn check_frames(stream: &[u8], cut: usize) {
     let whole = frames(stream, stream.len().max(1));
     assert_eq!(frames(stream, cut), whole);
-    let (messages, _) = whole;
+    let (frames, _) = whole;
     let mut written = Vec::new();
-    messages.iter().for_each(|message| frame::write(&mut written, message).unwrap());
+    frames.iter().for_each(|frame| frame::write(&mut written, &frame.message, &frame.attachment).unwrap());
     assert!(stream.starts_with(&written));
     let mut reader = stream;
-    for message in &messages {
-        assert_eq!(frame::read(&mut reader).unwrap().as_ref(), Some(message));
+    for frame in &frames {
+        assert_eq!(frame::read(&mut reader).unwrap().as_ref(), Some(frame));
     }
-    // What is left is no message, or a part of one.
+    // What is left is no frame, or a part of one.
     assert!(!matches!(frame::read(&mut reader), Ok(Some(_))));
-    messages.iter().for_each(|message| check_message(message));
+    for frame in frames {
+        check_message(&frame.message);
+        let (attachment, finished) = (frame.attachment.clone(), worker::reply(frame));
+        match finished {
+            Some(Reply::Finished(finished)) => assert_eq!(finished.sink_state, attachment),
+            Some(_) => assert!(attachment.is_empty()),
+            None => {}
+        }
+    }
 }
 
-/// The messages in a stream that comes in pieces, and whether it ends in something that is none.
-fn frames(stream: &[u8], cut: usize) -> (Vec<Vec<u8>>, bool) {
-    let (mut incoming, mut messages) = (Incoming::default(), Vec::new());
+/// The frames in a stream that comes in pieces, and whether it ends in something that is none.
+fn frames(stream: &[u8], cut: usize) -> (Vec<Frame>, bool) {
+    let (mut incoming, mut frames) = (Incoming::default(), Vec::new());
     for piece in stream.chunks(cut) {
         incoming.extend(piece);
         loop {
             match incoming.take() {
-                Ok(Some(message)) => messages.push(message),
+                Ok(Some(frame)) => frames.push(frame),
                 Ok(None) => break,
-                Err(_) => return (messages, true),
+                Err(_) => return (frames, true),
             }
         }
     }
-    (messages, false)
+    (frames, false)
 }
 
 fn check_reports(stream: &[u8], cut: usize) {
@@ -118,7 +126,7 @@ fn honest(outcome: &Answer) -> Finished {
         elapsed_time: Some(0.5),
         results_count: outcome.count,
         duration_seconds: 0.5,
-        sink_state: String::new(),
+        sink_state: Vec::new(),
         metrics: Map::new(),
     }
 }

@@ -156,7 +156,7 @@ fn protocol(seeds: &mut Seeds) {
                 timeout_seconds: Some(600.0),
             },
         ),
-        ("judge", Request::Judge { spec, library, sink_state: "00ff".into() }),
+        ("judge", Request::Judge { spec, library, sink_state: vec![0, 255] }),
     ];
     let metrics =
         json!({"nodes": 2, "warnings": ["slow"], "versions": {"engine": "9"}, "nested": [[[{"a": 1e300}]]]});
@@ -166,7 +166,7 @@ fn protocol(seeds: &mut Seeds) {
         elapsed_time: Some(0.5),
         results_count: 500,
         duration_seconds: 0.5,
-        sink_state: "00".into(),
+        sink_state: vec![0],
         metrics: metrics.as_object().unwrap().clone(),
     };
     let error = RunnerError::new(plugin_api::ErrorKind::Engine, "it broke").with_remedy("mend it");
@@ -188,13 +188,15 @@ fn protocol(seeds: &mut Seeds) {
     let mut stream = vec![4];
     for (name, message) in requests.iter().chain(&replies) {
         seeds.add("protocol", name, &[&[255], message.as_slice()].concat());
-        stream.extend(frame::encode(message).unwrap());
+        let attachment: &[u8] = if matches!(*name, "judge" | "finished") { b"\0\xff" } else { b"" };
+        frame::write(&mut stream, message, attachment).unwrap();
     }
     seeds.add("protocol", "frames", &stream);
     seeds.add("protocol", "frames-cut", &stream[..stream.len() - 5]);
     seeds.add("protocol", "frames-and-rubbish", &[&stream[..], b"printed by accident\n"].concat());
-    seeds.add("protocol", "largest-frame", b"\x01xrn1\x00\x00\x00\x04x");
-    seeds.add("protocol", "too-large-frame", b"\x01xrn1\x01\x00\x00\x04x");
+    seeds.add("protocol", "largest-frame", b"\x01xrn2\x00\x00\x00\x04\x00\x00\x00\x04x");
+    seeds.add("protocol", "too-large-frame", b"\x01xrn2\x01\x00\x00\x04\x00\x00\x00\x00x");
+    seeds.add("protocol", "too-large-attachment", b"\x01xrn2\x01\x00\x00\x00\x01\x00\x00\x04x");
     seeds.add(
         "protocol",
         "reports",
@@ -203,7 +205,7 @@ fn protocol(seeds: &mut Seeds) {
     let finished = |metrics: &str| {
         format!(
             "\u{7f}{{\"type\":\"finished\",\"backend\":\"mock\",\"scheduler_name\":\"\",\"elapsed_time\":1e308,\
-             \"results_count\":18446744073709551615,\"duration_seconds\":-0.0,\"sink_state\":\"\",\"metrics\":{metrics}}}"
+             \"results_count\":18446744073709551615,\"duration_seconds\":-0.0,\"metrics\":{metrics}}}"
         )
     };
     seeds.add(

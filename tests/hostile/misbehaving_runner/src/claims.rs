@@ -47,6 +47,9 @@ pub(crate) fn lie(behaviour: &str, honest: RunResult) -> RunResult {
         "claim_another_name" => RunResult { backend: "native".into(), ..honest },
         "rubbish_state" => RunResult { sink_state: b"rubbish".to_vec(), ..honest },
         "empty_state" => RunResult { sink_state: Vec::new(), ..honest },
+        // Of another kind than the workload's, so that it is refused, but by the workload.
+        "largest_state" => RunResult { sink_state: vec![0; 64 << 20], ..honest },
+        "too_large_state" => RunResult { sink_state: vec![0; (64 << 20) + 1], ..honest },
         "huge_state" => RunResult { sink_state: vec![0; 100 << 20], ..honest },
         "cached" => CACHE.lock().unwrap().get_or_insert(honest).clone(),
         "metrics_of_2_mb" => honest.with_metric("noise", "x".repeat(2 << 20)),
