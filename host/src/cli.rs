@@ -95,13 +95,10 @@ pub fn main() -> ExitCode {
 fn child_command() -> Option<ExitCode> {
     let mut words = std::env::args_os().skip(1);
     let word = words.next()?;
-    let code = match word.to_str()? {
-        crate::sandbox::SUPERVISE => crate::sandbox::supervise::main(),
-        crate::sandbox::INIT => crate::sandbox::init::main(),
-        crate::worker::COMMAND => crate::worker::main(),
-        _ => return None,
-    };
-    Some(code)
+    match word.to_str()? {
+        crate::worker::COMMAND => Some(crate::worker::main()),
+        other => crate::sandbox::hidden_command(other).map(|main| main()),
+    }
 }
 
 fn usage(error: &clap::Error) -> ExitCode {

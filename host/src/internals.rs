@@ -64,9 +64,9 @@ pub mod sandbox {
     pub mod frame {
         pub use crate::sandbox::frame::{Frame, Incoming, read, write};
     }
+    pub use crate::sandbox::events::{Event, Events};
     pub use crate::sandbox::interrupt::Interrupt;
     pub use crate::sandbox::limits::Limits;
-    pub use crate::sandbox::reports::{Report, Reports};
 }
 
 pub mod stats {

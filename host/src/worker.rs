@@ -9,7 +9,6 @@ mod census;
 mod feed;
 pub(crate) mod liar;
 pub(crate) mod load;
-mod pinned;
 pub(crate) mod protocol;
 mod reference;
 mod serial;

@@ -193,7 +193,7 @@ pub(crate) fn has_raised_privileges() -> bool {
 }
 
 /// What the kernel says of it, file capabilities included.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(crossrun_portable)))]
 fn is_secure() -> bool {
     /// The entry of the auxiliary vector for it.
     const AT_SECURE: usize = 23;
@@ -207,7 +207,7 @@ fn is_secure() -> bool {
     words.as_chunks::<2>().0.iter().any(|[key, value]| *key == AT_SECURE && *value != 0)
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", not(crossrun_portable))))]
 fn is_secure() -> bool {
     false
 }

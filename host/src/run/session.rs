@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use plugin_api::{ErrorKind, Progress, RunnerError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::sandbox::{self, Cores, Ending, Excess, Failure, Interrupt, Isolated, Limits, Usage};
+use crate::sandbox::{self, Cores, Ending, Excess, Failure, Interrupt, Limits, Sandbox, Usage};
 use crate::worker::protocol::{Message as _, Reply, Request, VERSION};
 use crate::worker::{self, Worker};
 
@@ -213,7 +213,7 @@ pub struct Launch {
 }
 
 enum Endpoint {
-    Process(Box<Isolated>),
+    Process(Box<Sandbox>),
     Here(Box<Worker>),
 }
 
@@ -314,7 +314,7 @@ impl WorkerSession {
     /// What the worker's processes have used so far; their peaks count from now on. Nothing for a worker in this process.
     pub fn begin_usage(&self) -> Option<Usage> {
         match &self.endpoint {
-            Endpoint::Process(process) => Some(process.begin_usage()),
+            Endpoint::Process(process) => process.begin_usage(),
             Endpoint::Here(_) => None,
         }
     }
@@ -322,7 +322,7 @@ impl WorkerSession {
     /// What the worker's processes have used so far.
     pub fn usage(&self) -> Option<Usage> {
         match &self.endpoint {
-            Endpoint::Process(process) => Some(process.usage()),
+            Endpoint::Process(process) => process.usage(),
             Endpoint::Here(_) => None,
         }
     }
@@ -358,8 +358,8 @@ fn command(launch: &Launch, log: &Path) -> sandbox::Command {
     command.on(launch.cores.clone()).with_limits(launch.limits)
 }
 
-fn start_process(command: &sandbox::Command, log: &Path) -> Result<Isolated, CallError> {
-    sandbox::start(command).map_err(|error| {
+fn start_process(command: &sandbox::Command, log: &Path) -> Result<Sandbox, CallError> {
+    Sandbox::start(command).map_err(|error| {
         let message = format!("no worker could be started: {error}{}", last_lines(log));
         CallError::new(Fault::Protocol, "start", message)
     })
@@ -367,7 +367,7 @@ fn start_process(command: &sandbox::Command, log: &Path) -> Result<Isolated, Cal
 
 /// One request under way in another process.
 struct Call<'a> {
-    process: &'a mut Isolated,
+    process: &'a mut Sandbox,
     interrupt: &'a Interrupt,
     limits: &'a Limits,
     log: &'a Path,

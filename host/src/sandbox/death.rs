@@ -1,6 +1,8 @@
 //! How a process died.
 
 use std::fmt;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 
 /// How a process died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,11 +15,10 @@ pub enum Death {
     Lost,
 }
 
-impl Death {
-    /// From what `wait` says; nothing if the process was only stopped.
-    pub(super) fn of(status: rustix::process::WaitStatus) -> Option<Self> {
-        let signalled = status.terminating_signal().map(Self::Signalled);
-        status.exit_status().map(Self::Exited).or(signalled)
+impl From<ExitStatus> for Death {
+    fn from(status: ExitStatus) -> Self {
+        let signalled = status.signal().map(Self::Signalled);
+        status.code().map(Self::Exited).or(signalled).unwrap_or(Self::Lost)
     }
 }
 

@@ -4,6 +4,8 @@
 
 use std::io::{self, Read, Write};
 
+use super::failure::Failure;
+
 /// What every frame starts with: bytes that got onto the channel by accident are told from a message by it.
 const MAGIC: [u8; 4] = *b"xrn2";
 const HEADER: usize = 12;
@@ -106,10 +108,10 @@ impl Incoming {
     /// The next whole frame, if it has come.
     ///
     /// # Errors
-    /// [`super::Failure::Malformed`] when what has come is no frame.
-    pub fn take(&mut self) -> Result<Option<Frame>, super::Failure> {
+    /// [`Failure::Malformed`] when what has come is no frame.
+    pub fn take(&mut self) -> Result<Option<Frame>, Failure> {
         let Some((header, rest)) = self.bytes[self.taken..].split_first_chunk() else { return Ok(None) };
-        let (message, attachment) = lengths(*header).map_err(|_| super::Failure::Malformed)?;
+        let (message, attachment) = lengths(*header).map_err(|_| Failure::Malformed)?;
         let Some(bytes) = rest.get(..message + attachment) else { return Ok(None) };
         let (message, attachment) = bytes.split_at(message);
         let frame = Frame { message: message.to_vec(), attachment: attachment.to_vec() };

@@ -1,7 +1,7 @@
 //! The user's wish to stop: Ctrl-C, or a signal that ends programs.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,7 +15,7 @@ pub struct Interrupt(Option<Arc<Signalled>>);
 struct Signalled {
     flag: Arc<AtomicBool>,
     /// Readable once a signal came; never read, so that it stays so.
-    pipe: OwnedFd,
+    pipe: io::PipeReader,
 }
 
 impl Interrupt {
@@ -29,7 +29,7 @@ impl Interrupt {
     /// # Errors
     /// When the system allows no pipe or handler.
     pub fn install() -> io::Result<Self> {
-        let (pipe, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        let (pipe, writer) = io::pipe()?;
         let flag = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             // In this order: the second signal finds the flag that the first one set.

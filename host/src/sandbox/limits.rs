@@ -1,10 +1,10 @@
 //! What a worker's tree may take of the machine.
 
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use super::machine::memory;
 
 /// What a worker's tree may take of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,52 +27,9 @@ const LOG_BYTES: u64 = 64 << 20;
 impl Limits {
     /// What holds when nothing else is said: most of the memory that this machine has, or this process's group of it.
     pub fn usual() -> Self {
-        let memory = machine_memory().into_iter().chain(group_memory()).min();
-        let memory_bytes = memory.map_or(u64::MAX, |bytes| bytes / 100 * SHARE_PERCENT);
+        let memory_bytes = memory::available().map_or(u64::MAX, |bytes| bytes / 100 * SHARE_PERCENT);
         Self { memory_bytes, processes: PROCESSES, log_bytes: LOG_BYTES }
     }
-
-    /// As the supervisor is told.
-    pub(super) fn words(self) -> String {
-        let Self { memory_bytes, processes, log_bytes } = self;
-        format!("{memory_bytes}:{processes}:{log_bytes}")
-    }
-
-    pub(super) fn of_words(words: &str) -> Option<Self> {
-        let mut numbers = words.split(':').map(|number| number.parse::<u64>().ok());
-        let mut next = || numbers.next().flatten();
-        let (memory_bytes, processes, log_bytes) = (next()?, next()?.try_into().ok()?, next()?);
-        Some(Self { memory_bytes, processes, log_bytes })
-    }
-}
-
-fn machine_memory() -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    total.split_ascii_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
-}
-
-/// The least that the control groups around this process allow, in either version of the interface.
-fn group_memory() -> Option<u64> {
-    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let limits = groups.lines().flat_map(|line| {
-        let mut parts = line.splitn(3, ':').skip(1);
-        let (controllers, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        match controllers {
-            "" => limits_up(Path::new("/sys/fs/cgroup"), path, "memory.max"),
-            "memory" => limits_up(Path::new("/sys/fs/cgroup/memory"), path, "memory.limit_in_bytes"),
-            _ => Vec::new(),
-        }
-    });
-    limits.min()
-}
-
-/// What `file` says in the group at `path` and in all around it.
-fn limits_up(root: &Path, path: &str, file: &str) -> Vec<u64> {
-    let folder: PathBuf = root.join(path.trim_start_matches('/'));
-    let folders = folder.ancestors().take_while(|folder| folder.starts_with(root));
-    // Where there is no limit, it says `max`.
-    folders.filter_map(|folder| fs::read_to_string(folder.join(file)).ok()?.trim().parse().ok()).collect()
 }
 
 /// What a tree had too much of.
@@ -137,20 +94,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_usual_limits_come_back_from_their_words() {
+    fn the_usual_limit_of_memory_is_one() {
         let usual = Limits::usual();
         assert!(usual.memory_bytes > 64 << 20 && usual.memory_bytes < 1 << 50, "{usual:?}");
-        assert_eq!(Limits::of_words(&usual.words()), Some(usual));
-        assert_eq!(Limits::of_words("1:2"), None);
-    }
-
-    #[test]
-    fn the_tightest_of_the_groups_around_counts() {
-        let root = tempfile::tempdir().unwrap();
-        fs::create_dir_all(root.path().join("a/b")).unwrap();
-        fs::write(root.path().join("a/b/memory.max"), "max\n").unwrap();
-        fs::write(root.path().join("a/memory.max"), "1000\n").unwrap();
-        assert_eq!(limits_up(root.path(), "/a/b", "memory.max"), [1000]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use super::pinned::{cores, stay_on};
+use crate::sandbox::affinity::{cores, stay_on};
 use crate::worker::protocol::Canary;
 
 /// Between two looks at the clock: about 10 µs of work.

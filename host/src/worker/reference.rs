@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use plugin_api::{WorkloadError, WorkloadHandle};
 
-use super::pinned::{cores, stay_on};
+use crate::sandbox::affinity::{cores, stay_on};
 use crate::stats::median;
 use crate::worker::protocol::CallTime;
 

@@ -1,4 +1,4 @@
-//! What comes on a channel: frames that are cut anywhere, the messages of both sides in them, the supervisor's reports,
+//! What comes on a channel: frames that are cut anywhere, the messages of both sides in them, the supervisor's events,
 //! and what becomes of a runner's claims.
 
 use std::io::Read;
@@ -8,7 +8,7 @@ use crossrun::internals::plan::BackendChoice;
 use crossrun::internals::record::{Conditions, Entry, SystemProfile, TrialRecord, reader};
 use crossrun::internals::run::{Isolation, Outcome, Participants, TrialResult, TrialSpec, judge};
 use crossrun::internals::sandbox::frame::{self, Frame, Incoming};
-use crossrun::internals::sandbox::{Report, Reports};
+use crossrun::internals::sandbox::{Event, Events};
 use crossrun::internals::worker::{self, Finished, Reply, Request};
 use plugin_api::workload::Outcome as Answer;
 use plugin_api::{Digest, WorkloadSpec};
@@ -64,21 +64,21 @@ fn frames(stream: &[u8], cut: usize) -> (Vec<Frame>, bool) {
 }
 
 fn check_reports(stream: &[u8], cut: usize) {
-    let whole = reports(stream, stream.len().max(1));
-    assert_eq!(reports(stream, cut), whole);
+    let whole = events(stream, stream.len().max(1));
+    assert_eq!(events(stream, cut), whole);
     let mut written = Vec::new();
-    whole.0.iter().for_each(|report| report.send(&mut written));
-    assert_eq!(reports(&written, cut).0, whole.0);
+    whole.0.iter().for_each(|event| event.send(&mut written));
+    assert_eq!(events(&written, cut).0, whole.0);
 }
 
-fn reports(stream: &[u8], cut: usize) -> (Vec<Report>, bool) {
-    let (mut reports, mut found) = (Reports::default(), Vec::new());
+fn events(stream: &[u8], cut: usize) -> (Vec<Event>, bool) {
+    let (mut events, mut found) = (Events::default(), Vec::new());
     let mut from = Pieces { rest: stream, cut };
     loop {
-        match reports.read(&mut from) {
-            Ok(Some(report)) => found.push(report),
+        match events.read(&mut from) {
+            Ok(Some(event)) => found.push(event),
             Ok(None) => {
-                assert!(reports.closed());
+                assert!(events.closed());
                 return (found, false);
             }
             Err(_) => return (found, true),

@@ -37,7 +37,7 @@ impl SealedCopy {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(crossrun_portable)))]
 mod system {
     use std::io::{Seek as _, SeekFrom};
     use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
@@ -86,7 +86,7 @@ mod system {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", not(crossrun_portable))))]
 mod system {
     use super::*;
 
@@ -100,7 +100,7 @@ mod system {
     pub(super) fn keep(_copy: File) {}
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(all(test, target_os = "linux", not(crossrun_portable)))]
 mod tests {
     use std::fs::{self, OpenOptions};
 

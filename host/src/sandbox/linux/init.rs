@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions};
 
-use super::orders::Orders;
-use super::reports::Report;
-use super::{Death, namespace, tree};
+use super::arguments::Arguments;
+use super::{namespace, processes};
+use crate::sandbox::death::Death;
+use crate::sandbox::events::Event;
 
 /// How long after the worker its children may take to leave by themselves.
 pub(super) const LEAVE: Duration = Duration::from_millis(250);
@@ -28,20 +29,20 @@ pub(crate) fn main() -> ExitCode {
     }
     let Ok(control) = control() else { return ExitCode::FAILURE };
     if let Err(error) = namespace::mount_proc() {
-        Report::NoNamespace(error.raw_os_error().unwrap_or_default()).send(&control);
+        Event::NoNamespace(error.raw_os_error().unwrap_or_default()).send(&control);
         return ExitCode::from(NO_NAMESPACE as u8);
     }
-    let Some(orders) = Orders::of_this_process() else { return ExitCode::FAILURE };
-    let worker = match start_worker(&orders) {
+    let Some(arguments) = Arguments::of_this_process() else { return ExitCode::FAILURE };
+    let worker = match start_worker(&arguments) {
         Ok(worker) => worker,
         Err(error) => {
             eprintln!("crossrun: cannot start the worker: {error}");
             return ExitCode::FAILURE;
         }
     };
-    Report::Started.send(&control);
-    Report::Died(reap_until(worker)).send(&control);
-    Report::Leftovers(count_leftovers()).send(&control);
+    Event::Started.send(&control);
+    Event::Died(reap_until(worker)).send(&control);
+    Event::Leftovers(count_leftovers()).send(&control);
     ExitCode::SUCCESS
 }
 
@@ -51,8 +52,8 @@ pub(super) fn control() -> io::Result<File> {
 }
 
 /// Starts the worker's command, with the channel as its standard input and the log as the rest.
-pub(super) fn start_worker(orders: &Orders) -> io::Result<Pid> {
-    let (executable, words) = orders.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+pub(super) fn start_worker(arguments: &Arguments) -> io::Result<Pid> {
+    let (executable, words) = arguments.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let channel: OwnedFd = rustix::stdio::stdout().try_clone_to_owned()?;
     let log = || rustix::stdio::stderr().try_clone_to_owned().map(Stdio::from);
     let mut command = Command::new(executable);
@@ -68,7 +69,7 @@ fn reap_until(worker: Pid) -> Death {
     loop {
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid == worker => {
-                if let Some(death) = Death::of(status) {
+                if let Some(death) = processes::death(status) {
                     return death;
                 }
             }
@@ -83,7 +84,7 @@ pub(super) fn count_leftovers() -> u32 {
     let deadline = Instant::now() + LEAVE;
     loop {
         while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
-        let left = tree::descendants().len();
+        let left = processes::descendants().len();
         if left == 0 || Instant::now() > deadline {
             return left as u32;
         }

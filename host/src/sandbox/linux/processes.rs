@@ -6,9 +6,20 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, getpgrp, kill_process, kill_process_group, wait};
+use rustix::process::{
+    Pid, Signal, WaitOptions, WaitStatus, getpgrp, kill_process, kill_process_group, wait,
+};
 
-use super::MARKER;
+use crate::sandbox::death::Death;
+
+/// The environment variable that marks every process of one worker's tree.
+pub(super) const MARKER: &str = "CROSSRUN_SESSION";
+
+/// How a process died, from what `wait` says; nothing if it was only stopped.
+pub(super) fn death(status: WaitStatus) -> Option<Death> {
+    let signalled = status.terminating_signal().map(Death::Signalled);
+    status.exit_status().map(Death::Exited).or(signalled)
+}
 
 /// How long processes that were killed may take to vanish.
 const VANISH: Duration = Duration::from_secs(5);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::limits::Bytes;
+use crate::sandbox::limits::Bytes;
 
 /// How much of the end is kept.
 const KEPT: u64 = 64 << 10;

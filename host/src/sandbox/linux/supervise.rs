@@ -11,16 +11,20 @@ use rustix::process::{
     setpriority_process, setrlimit, setsid,
 };
 
+use super::arguments::{Arguments, CORES, INIT};
+use super::containment::Containment;
 use super::logs::Logs;
-use super::orders::Orders;
-use super::reports::Report;
+use super::processes::{self, MARKER};
 use super::watch::{self, Watch};
-use super::{CORES, Cores, Death, INIT, MARKER, Shelter, init, namespace, scratch, tree};
+use super::{affinity, init, namespace, scratch};
+use crate::sandbox::affinity::Cores;
+use crate::sandbox::death::Death;
+use crate::sandbox::events::Event;
 
 /// The priority of the process that watches, as `nice` counts it.
 const URGENT: i32 = -10;
 
-/// What the hidden command does: its arguments are its orders; standard input is the control socket, standard output the
+/// What the hidden command does: its arguments say how the tree is to be kept; standard input is the control socket, standard output the
 /// worker's channel, standard error the log.
 pub(crate) fn main() -> ExitCode {
     match supervise() {
@@ -41,34 +45,34 @@ fn supervise() -> io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     // Before anything is started, so that all of it inherits the set.
     if let Ok(cores) = std::env::var(CORES) {
-        cores.parse::<Cores>()?.keep()?;
+        affinity::keep(cores.parse::<Cores>()?.numbers())?;
     }
     let control = init::control()?;
-    let orders = Orders::of_this_process().ok_or(io::ErrorKind::InvalidInput)?;
+    let arguments = Arguments::of_this_process().ok_or(io::ErrorKind::InvalidInput)?;
     let mut guard = Guard {
         control,
-        watch: Watch::new(orders.limits, Logs::of_this_process(orders.logs.clone())),
+        watch: Watch::new(arguments.limits, Logs::of_this_process(arguments.logs.clone())),
         reaped: None,
     };
-    let ended = match orders.shelter {
-        Shelter::Namespace => in_namespace(&orders, &mut guard),
-        Shelter::Subreaper => as_subreaper(&orders, &mut guard),
+    let ended = match arguments.containment {
+        Containment::Namespace => in_namespace(&arguments, &mut guard),
+        Containment::Subreaper => as_subreaper(&arguments, &mut guard),
     };
     // The host removes it too, and tells if it cannot; but it may be gone.
-    let _ = scratch::remove(&orders.scratch);
+    let _ = scratch::remove(&arguments.scratch);
     ended
 }
 
 /// The first process of a namespace does the work; this one ends it when the host is gone, or the tree has too much.
-fn in_namespace(orders: &Orders, guard: &mut Guard) -> io::Result<()> {
+fn in_namespace(arguments: &Arguments, guard: &mut Guard) -> io::Result<()> {
     if let Err(error) = namespace::enter() {
-        Report::NoNamespace(error.raw_os_error().unwrap_or_default()).send(&guard.control);
+        Event::NoNamespace(error.raw_os_error().unwrap_or_default()).send(&guard.control);
         return Ok(());
     }
-    let first = match start_init(orders) {
+    let first = match start_init(arguments) {
         Ok(first) => first,
         Err(error) => {
-            Report::NoNamespace(error.raw_os_error().unwrap_or_default()).send(&guard.control);
+            Event::NoNamespace(error.raw_os_error().unwrap_or_default()).send(&guard.control);
             return Ok(());
         }
     };
@@ -80,12 +84,12 @@ fn in_namespace(orders: &Orders, guard: &mut Guard) -> io::Result<()> {
     Ok(())
 }
 
-fn start_init(orders: &Orders) -> io::Result<Pid> {
-    let executable = orders.command.first().ok_or(io::ErrorKind::InvalidInput)?;
+fn start_init(arguments: &Arguments) -> io::Result<Pid> {
+    let executable = arguments.command.first().ok_or(io::ErrorKind::InvalidInput)?;
     let inherited = |fd: io::Result<OwnedFd>| fd.map(Stdio::from);
     let child = Command::new(executable)
         .arg(INIT)
-        .args(orders.words())
+        .args(arguments.words())
         .stdin(inherited(rustix::stdio::stdin().try_clone_to_owned())?)
         .stdout(inherited(rustix::stdio::stdout().try_clone_to_owned())?)
         .stderr(Stdio::inherit())
@@ -94,18 +98,18 @@ fn start_init(orders: &Orders) -> io::Result<Pid> {
 }
 
 /// Without a namespace: the orphans of the worker become this process's children, and are found as such.
-fn as_subreaper(orders: &Orders, guard: &mut Guard) -> io::Result<()> {
-    let worker = init::start_worker(orders)?;
-    Report::Started.send(&guard.control);
+fn as_subreaper(arguments: &Arguments, guard: &mut Guard) -> io::Result<()> {
+    let worker = init::start_worker(arguments)?;
+    Event::Started.send(&guard.control);
     if guard.stand_until_ended(worker)? == Ended::Child {
         let death = guard.reaped.or_else(|| reap(worker)).unwrap_or(Death::Lost);
-        Report::Died(death).send(&guard.control);
-        Report::Leftovers(init::count_leftovers()).send(&guard.control);
+        Event::Died(death).send(&guard.control);
+        Event::Leftovers(init::count_leftovers()).send(&guard.control);
     }
-    tree::end_descendants();
+    processes::end_descendants();
     let marker = std::env::var(MARKER).unwrap_or_default();
     if !marker.is_empty() {
-        tree::end_marked(&marker);
+        processes::end_marked(&marker);
     }
     guard.watch_logs();
     Ok(())
@@ -113,7 +117,7 @@ fn as_subreaper(orders: &Orders, guard: &mut Guard) -> io::Result<()> {
 
 fn reap(worker: Pid) -> Option<Death> {
     let reaped = rustix::process::waitpid(Some(worker), WaitOptions::empty());
-    reaped.ok().flatten().and_then(|(_, status)| Death::of(status))
+    reaped.ok().flatten().and_then(|(_, status)| processes::death(status))
 }
 
 /// What came first.
@@ -159,7 +163,7 @@ impl Guard {
             }
             self.watch_logs();
             if let Some(excess) = self.watch.excess() {
-                Report::Exceeded(excess).send(&self.control);
+                Event::Exceeded(excess).send(&self.control);
                 return Ok(Ended::Excess);
             }
         }
@@ -170,7 +174,7 @@ impl Guard {
     fn reap_orphans(&mut self, child: Pid) -> bool {
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             if pid == child {
-                self.reaped = Death::of(status);
+                self.reaped = processes::death(status);
                 return true;
             }
         }
@@ -179,7 +183,7 @@ impl Guard {
 
     fn watch_logs(&self) {
         if self.watch.cut_logs() {
-            Report::LogCut.send(&self.control);
+            Event::LogCut.send(&self.control);
         }
     }
 }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::logs::Logs;
-use super::{Excess, Limits, tree};
+use super::processes;
+use crate::sandbox::limits::{Excess, Limits};
 
 /// How often the supervisor looks at what costs nothing.
 pub(super) const TICK: Duration = Duration::from_millis(100);
@@ -63,7 +64,7 @@ impl Watch {
 
     fn scan(&mut self) -> Option<Excess> {
         self.tasks = tasks();
-        let family = tree::own_family();
+        let family = processes::own_family();
         self.known = family.iter().map(|member| member.pid).collect();
         if family.len() as u64 > u64::from(self.limits.processes) {
             return Some(Excess::Processes(family.len().try_into().unwrap_or(u32::MAX)));

@@ -1,12 +1,13 @@
-//! What the supervisor and the first process of a namespace tell: records of five bytes, a letter and a number.
+//! What the supervisor and the first process of a namespace tell: events of five bytes, a letter and a number.
 
 use std::io::{self, Read, Write};
 
-use super::{Death, Excess};
+use super::death::Death;
+use super::limits::Excess;
 
-/// One report.
+/// One event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Report {
+pub enum Event {
     /// The worker has been started.
     Started,
     /// There can be no namespace, by this error of the system.
@@ -23,7 +24,7 @@ pub enum Report {
 
 const LENGTH: usize = 5;
 
-impl Report {
+impl Event {
     fn encode(self) -> [u8; LENGTH] {
         let (tag, number) = match self {
             Self::Started => (b's', 0),
@@ -52,11 +53,11 @@ impl Report {
             b'm' => Self::Exceeded(Excess::Memory(number.try_into().unwrap_or_default())),
             b'p' => Self::Exceeded(Excess::Processes(number.try_into().unwrap_or_default())),
             b'c' => Self::LogCut,
-            _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "not a report of the supervisor")),
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "not an event of the supervisor")),
         })
     }
 
-    /// Sends this report. If nobody listens any more, the tree is about to be ended anyway.
+    /// Sends this event. If nobody listens any more, the tree is about to be ended anyway.
     pub fn send(self, mut to: impl Write) {
         let _ = to.write_all(&self.encode());
     }
@@ -66,19 +67,19 @@ fn saturated(number: u32) -> i32 {
     number.try_into().unwrap_or(i32::MAX)
 }
 
-/// Reports as they come in.
+/// Events as they come in.
 #[derive(Debug, Default)]
-pub struct Reports {
+pub struct Events {
     bytes: Vec<u8>,
     closed: bool,
 }
 
-impl Reports {
-    /// The next report that has come.
+impl Events {
+    /// The next event that has come.
     ///
     /// # Errors
-    /// Those of `from`; [`io::ErrorKind::InvalidData`] for what is no report.
-    pub fn read(&mut self, mut from: impl Read) -> io::Result<Option<Report>> {
+    /// Those of `from`; [`io::ErrorKind::InvalidData`] for what is no event.
+    pub fn read(&mut self, mut from: impl Read) -> io::Result<Option<Event>> {
         let mut chunk = [0; 64];
         while self.bytes.len() < LENGTH && !self.closed {
             match from.read(&mut chunk) {
@@ -92,10 +93,10 @@ impl Reports {
         }
         let Some(record) = self.bytes.first_chunk().copied() else { return Ok(None) };
         self.bytes.drain(..LENGTH);
-        Report::decode(record).map(Some)
+        Event::decode(record).map(Some)
     }
 
-    /// Whether all who could report are gone, and what they said has been read.
+    /// Whether all who could tell are gone, and what they said has been read.
     pub fn closed(&self) -> bool {
         self.closed && self.bytes.len() < LENGTH
     }
@@ -106,31 +107,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reports_come_back_in_order() {
+    fn events_come_back_in_order() {
         let all = [
-            Report::Started,
-            Report::NoNamespace(1),
-            Report::Died(Death::Signalled(9)),
-            Report::Died(Death::Exited(3)),
-            Report::Died(Death::Lost),
-            Report::Leftovers(7),
-            Report::Exceeded(Excess::Memory(300)),
-            Report::Exceeded(Excess::Processes(70)),
-            Report::LogCut,
+            Event::Started,
+            Event::NoNamespace(1),
+            Event::Died(Death::Signalled(9)),
+            Event::Died(Death::Exited(3)),
+            Event::Died(Death::Lost),
+            Event::Leftovers(7),
+            Event::Exceeded(Excess::Memory(300)),
+            Event::Exceeded(Excess::Processes(70)),
+            Event::LogCut,
         ];
         let mut bytes = Vec::new();
-        all.iter().for_each(|report| report.send(&mut bytes));
-        let (mut from, mut reports) = (bytes.as_slice(), Reports::default());
-        for report in all {
-            assert!(!reports.closed());
-            assert_eq!(reports.read(&mut from).unwrap(), Some(report));
+        all.iter().for_each(|event| event.send(&mut bytes));
+        let (mut from, mut events) = (bytes.as_slice(), Events::default());
+        for event in all {
+            assert!(!events.closed());
+            assert_eq!(events.read(&mut from).unwrap(), Some(event));
         }
-        assert_eq!(reports.read(&mut from).unwrap(), None);
-        assert!(reports.closed());
+        assert_eq!(events.read(&mut from).unwrap(), None);
+        assert!(events.closed());
     }
 
     #[test]
     fn anything_else_is_refused() {
-        assert!(Reports::default().read(b"?0000".as_slice()).is_err());
+        assert!(Events::default().read(b"?0000".as_slice()).is_err());
     }
 }

@@ -1,0 +1,121 @@
+//! The way to a worker: a socket, and the frames that come out of it.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::time::Instant;
+
+use rustix::event::PollFlags;
+
+use super::failure::Failure;
+use super::frame::{Frame, Incoming};
+use super::wait;
+
+/// How much is read before the messages in it are looked at: a worker that never stops talking would otherwise be
+/// listened to for ever, and into all memory.
+const READ_AT_ONCE: usize = 256 << 10;
+
+/// This process's end of the channel.
+#[derive(Debug)]
+pub(super) struct Channel {
+    socket: UnixStream,
+    closed: bool,
+    incoming: Incoming,
+}
+
+impl Channel {
+    /// A channel, and the worker's end of it.
+    pub(super) fn pair() -> io::Result<(Self, UnixStream)> {
+        let (socket, worker_end) = UnixStream::pair()?;
+        socket.set_nonblocking(true)?;
+        Ok((Self { socket, closed: false, incoming: Incoming::default() }, worker_end))
+    }
+
+    pub(super) fn socket(&self) -> &UnixStream {
+        &self.socket
+    }
+
+    /// Whether nothing more will come.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Takes note that nothing more will come.
+    pub(super) fn mark_closed(&mut self) {
+        self.closed = true;
+    }
+
+    /// Ends the channel, at which the worker leaves.
+    pub(super) fn shut_down(&self) {
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// Writes all of `rest`.
+    ///
+    /// # Errors
+    /// [`Failure::Closed`] when the other end is closed, and others when it does not read until `deadline`.
+    pub(super) fn write(&mut self, mut rest: &[u8], deadline: Option<Instant>) -> Result<(), Failure> {
+        while !rest.is_empty() {
+            match self.socket.write(rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    wait::until_ready(&[(&self.socket, PollFlags::OUT)], None, deadline)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(Failure::Closed),
+            }
+        }
+        Ok(())
+    }
+
+    /// The next whole frame, if it has been read.
+    pub(super) fn take(&mut self) -> Result<Option<Frame>, Failure> {
+        self.incoming.take()
+    }
+
+    /// Reads what has come, up to a limit.
+    pub(super) fn read(&mut self) -> io::Result<()> {
+        let mut chunk = [0; 16 * 1024];
+        let mut come = 0;
+        loop {
+            match self.socket.read(&mut chunk) {
+                Ok(0) => self.closed = true,
+                Ok(length) => {
+                    self.incoming.extend(&chunk[..length]);
+                    come += length;
+                    if length == chunk.len() && come < READ_AT_ONCE {
+                        continue;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => self.closed = true,
+                Err(error) => return Err(error),
+            }
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::frame;
+
+    #[test]
+    fn one_read_takes_no_more_than_its_share_of_what_has_come() {
+        let (mut channel, worker_end) = Channel::pair().unwrap();
+        let talk = frame::head(&[b'x'; 500], &[]).unwrap().repeat(4000);
+        let talker = std::thread::spawn(move || drop((&worker_end).write_all(&talk)));
+        let mut messages = 0;
+        while messages < 4000 {
+            wait::until_readable(channel.socket(), None).unwrap();
+            channel.read().unwrap();
+            assert!(channel.incoming.waiting() <= 2 * READ_AT_ONCE);
+            while channel.take().unwrap().is_some() {
+                messages += 1;
+            }
+        }
+        talker.join().unwrap();
+    }
+}

@@ -1,0 +1,75 @@
+//! Affinity sets, as this system keeps them for each thread.
+
+use std::fs;
+use std::io;
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// Keeps the calling thread, and all that it starts from now on, to these cores.
+pub(in crate::sandbox) fn keep(cores: &[usize]) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    for core in cores {
+        if *core >= CpuSet::MAX_CPU {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("there is no core {core}")));
+        }
+        set.set(*core);
+    }
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// The cores that this process may use.
+pub(in crate::sandbox) fn allowed() -> Vec<usize> {
+    match sched_getaffinity(None) {
+        Ok(set) => (0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect(),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// How many threads of the same core come before this one; 0 where the system does not say.
+pub(in crate::sandbox) fn place_among_siblings(core: usize) -> usize {
+    let path = format!("/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list");
+    fs::read_to_string(path).ok().and_then(|list| place_in(&list, core)).unwrap_or(0)
+}
+
+/// The place of `core` in a list such as `0,4` or `0-1`.
+fn place_in(list: &str, core: usize) -> Option<usize> {
+    let mut place = 0;
+    for range in list.trim().split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+        if (first..=last).contains(&core) {
+            return Some(place + core - first);
+        }
+        place += (last + 1).saturating_sub(first);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_thread_of_a_core_is_known() {
+        assert_eq!(["0,4\n", "0-1", "0-1,8-9"].map(|list| place_in(list, 0)), [Some(0); 3]);
+        assert_eq!((place_in("0,4", 4), place_in("0-1,8-9", 9)), (Some(1), Some(3)));
+        assert_eq!((place_in("0,4", 5), place_in("", 0)), (None, None));
+    }
+
+    #[test]
+    fn a_thread_that_is_kept_to_a_core_stays_there_and_so_does_what_it_starts() {
+        let one = allowed()[..1].to_vec();
+        let kept = std::thread::spawn(move || {
+            keep(&one).unwrap();
+            let child = std::thread::spawn(allowed).join().unwrap();
+            (one, allowed(), child)
+        });
+        let (one, here, child) = kept.join().unwrap();
+        assert_eq!((&one, &one), (&here, &child));
+    }
+
+    #[test]
+    fn a_core_that_no_machine_has_is_refused() {
+        assert!(keep(&[99_999]).is_err());
+    }
+}

@@ -1,0 +1,65 @@
+//! Reads what the processes of a tree used.
+
+use std::fs;
+
+use super::processes;
+use crate::sandbox::usage::Usage;
+
+/// What the processes below `root` have used so far.
+pub(super) fn of(root: i32) -> Usage {
+    let family = processes::family(root);
+    let ticks: u64 = family.iter().filter_map(|pid| ticks(*pid)).sum();
+    let peaks: u64 = family.iter().filter_map(|pid| peak_kib(*pid)).sum();
+    let cpu_seconds = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
+    Usage { cpu_seconds, peak_memory_bytes: peaks * 1024 }
+}
+
+/// As [`of`], and the peaks are forgotten.
+pub(super) fn begin(root: i32) -> Usage {
+    let usage = of(root);
+    for pid in processes::family(root) {
+        // A process that may not be told keeps its old peak, which is not less.
+        let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
+    }
+    usage
+}
+
+/// The process's own time and that of the children that it reaped, in the system's ticks.
+fn ticks(pid: i32) -> Option<u64> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let after_name = stat.iter().rposition(|byte| *byte == b')')?;
+    let fields = std::str::from_utf8(&stat[after_name + 1..]).ok()?;
+    // Fields 14 to 17 of proc(5), of which the third is the first here.
+    let times = fields.split_ascii_whitespace().skip(11).take(4);
+    times.map(|time| time.parse::<u64>().ok()).sum()
+}
+
+fn peak_kib(pid: i32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn work_and_memory_of_a_child_are_seen_and_work_is_not_forgotten_with_it() {
+        let own = rustix::process::getpid().as_raw_nonzero().get();
+        let script = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; sleep 600";
+        let before = of(own);
+        let mut child = Command::new("sh").args(["-c", script]).spawn().unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while of(own).since(before).cpu_seconds < 0.05 {
+            assert!(std::time::Instant::now() < deadline, "no work was seen");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        assert!(peak_kib(child.id() as i32).unwrap() > 100);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(ticks(own).unwrap() > 0);
+    }
+}

@@ -1,0 +1,168 @@
+//! A worker in a process tree of its own: starting it, talking to it, ending it.
+
+use std::time::{Duration, Instant};
+
+use rustix::event::PollFlags;
+
+use super::channel::Channel;
+use super::command::Command;
+use super::ending::{Ending, Unremoved};
+use super::failure::Failure;
+use super::frame::{self, Frame};
+use super::interrupt::Interrupt;
+use super::status::Status;
+use super::system::Tree;
+use super::usage::Usage;
+use super::wait;
+
+/// A worker in a process tree of its own.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    tree: Tree,
+    status: Status,
+    channel: Channel,
+    unremoved: Option<Unremoved>,
+    ended: bool,
+}
+
+impl Sandbox {
+    /// Starts `command` as a worker.
+    ///
+    /// # Errors
+    /// [`Failure::Start`] when no process can be made or the log cannot be written.
+    pub(crate) fn start(command: &Command) -> Result<Self, Failure> {
+        let (channel, worker_end) = Channel::pair()?;
+        let (tree, status) = Tree::start(command, &worker_end)?;
+        Ok(Self { tree, status, channel, unremoved: None, ended: false })
+    }
+
+    /// Sends one message to the worker, and what is attached to it.
+    ///
+    /// # Errors
+    /// [`Failure`] when the worker died or does not read until `deadline`.
+    pub(crate) fn send(
+        &mut self,
+        message: &[u8],
+        attachment: &[u8],
+        deadline: Option<Instant>,
+    ) -> Result<(), Failure> {
+        let head = frame::head(message, attachment)?;
+        let sent =
+            self.channel.write(&head, deadline).and_then(|()| self.channel.write(attachment, deadline));
+        sent.map_err(|failure| match failure {
+            Failure::Closed => self.status.why_closed(),
+            other => other,
+        })
+    }
+
+    /// Waits for the worker's next message.
+    ///
+    /// # Errors
+    /// [`Failure`] when the worker dies, has too much, sends no message, or `deadline` or an interrupt comes first.
+    pub(crate) fn receive(
+        &mut self,
+        deadline: Option<Instant>,
+        interrupt: &Interrupt,
+    ) -> Result<Frame, Failure> {
+        loop {
+            if let Some(frame) = self.channel.take()? {
+                return Ok(frame);
+            }
+            if let Some(excess) = self.status.excess {
+                return Err(Failure::Exceeded(excess));
+            }
+            if self.channel.is_closed() {
+                return Err(self.status.why_closed());
+            }
+            // A channel with something in it is ready whatever the time: a worker that talks on and on has its deadline too.
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Err(Failure::Deadline);
+            }
+            self.listen(deadline, interrupt)?;
+        }
+    }
+
+    /// Waits until the worker says something or something is heard of its tree, and takes it in.
+    fn listen(&mut self, deadline: Option<Instant>, interrupt: &Interrupt) -> Result<(), Failure> {
+        let watched = [(self.channel.socket(), PollFlags::IN), (self.status.control(), PollFlags::IN)];
+        let watched = if self.status.is_closed() { &watched[..1] } else { &watched[..] };
+        let ready = wait::until_ready(watched, Some(interrupt), deadline)?;
+        if ready.contains(&1) {
+            self.status.read()?;
+        }
+        self.channel.read()?;
+        // A process that the worker forked may hold the channel open: its death says that no more will come.
+        if self.status.death.is_some() {
+            self.channel.mark_closed();
+        }
+        Ok(())
+    }
+
+    /// What the tree has used so far, where the system says; peaks count from now on.
+    pub(crate) fn begin_usage(&self) -> Option<Usage> {
+        self.tree.begin_usage()
+    }
+
+    /// What the tree has used so far, where the system says.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        self.tree.usage()
+    }
+
+    /// Lets the worker leave, kills it and all that it started after `grace`, and returns when nothing is left.
+    pub(crate) fn end(mut self, grace: Duration) -> Ending {
+        self.finish(grace);
+        let Status { death, leftovers, log_cut, .. } = self.status;
+        Ending { death, leftovers, log_cut, unremoved: self.unremoved.take() }
+    }
+
+    fn finish(&mut self, grace: Duration) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        // The worker leaves when its channel ends.
+        self.channel.shut_down();
+        self.status.await_end(grace);
+        self.unremoved = self.tree.end(&mut self.status);
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.finish(Duration::ZERO);
+        if let Some(unremoved) = &self.unremoved {
+            log::warn!("{unremoved}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_worker_that_never_stops_talking_meets_its_deadline() {
+        let folder = tempfile::tempdir().unwrap();
+        let (talk, talker) = (folder.path().join("talk"), folder.path().join("talker"));
+        let frame = frame::head(&[b'x'; 500], &[]).unwrap();
+        fs::write(&talk, frame.repeat(4000)).unwrap();
+        // It is the supervisor as well, which says that the worker has started.
+        let started = r"printf 's\0\0\0\0' >&0";
+        let script = format!("#!/bin/sh\n{started}\nwhile cat {}; do :; done\n", talk.display());
+        fs::write(&talker, script).unwrap();
+        fs::set_permissions(&talker, Permissions::from_mode(0o700)).unwrap();
+        let command = Command::new(&talker, ["unused"], &folder.path().join("log"));
+        let mut sandbox = Sandbox::start(&command).unwrap();
+        let deadline = Instant::now() + Duration::from_millis(200);
+        let mut messages = 0;
+        let failure = loop {
+            match sandbox.receive(Some(deadline), &Interrupt::never()) {
+                Ok(_) => messages += 1,
+                Err(failure) => break failure,
+            }
+        };
+        assert!(matches!(failure, Failure::Deadline), "{failure} after {messages} messages");
+    }
+}
