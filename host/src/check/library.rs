@@ -206,7 +206,7 @@ pub(super) fn bytes(bench: &mut Bench) -> Result<String, Trouble> {
     reading(bench, |reader| {
         for entry in reader.catalogue()? {
             let (spec, library) = (spec_of(&entry, 10), reader.library.clone());
-            let request = Request::Feed { spec, library, rounds: ROUNDS };
+            let request = Request::Malformed { spec, library, rounds: ROUNDS };
             let fed = reader.session.call("feed", request, Some(TIMEOUT), &mut Deaf);
             fed.map_err(|error| Trouble::Failed(format!("{}: {}", entry.name, error.message)))?;
         }

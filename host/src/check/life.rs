@@ -12,7 +12,7 @@ use super::bench::Bench;
 use super::subject::Subject;
 use crate::plan::defaults::COMPUTING;
 use crate::sandbox::{Death, Ending};
-use crate::worker::protocol::Census;
+use crate::worker::protocol::ResourceSnapshot;
 
 /// How long threads may take to leave after the engine was stopped.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -30,8 +30,8 @@ pub(super) struct Life {
     ran: Result<(), String>,
     /// How long stopping the engine took.
     closed: Result<Duration, String>,
-    before: Census,
-    after: Option<Census>,
+    before: ResourceSnapshot,
+    after: Option<ResourceSnapshot>,
     printed: String,
     ending: Option<Ending>,
     /// What was in the data folder at the end.
@@ -50,7 +50,7 @@ impl Life {
     pub(super) fn live(bench: &mut Bench) -> Result<Self, Trouble> {
         let spec = spec(bench)?;
         let mut subject = bench.subject()?;
-        let before = subject.census()?;
+        let before = subject.snapshot()?;
         let ran = match subject.open(&spec) {
             Ok(()) => {
                 bench.run_on(&mut subject, &spec).and_then(|run| run.verified().map_err(Trouble::Failed))
@@ -75,12 +75,12 @@ impl Life {
 }
 
 /// What is there when threads had time to leave.
-fn settled(subject: &mut Subject, before: &Census) -> Option<Census> {
+fn settled(subject: &mut Subject, before: &ResourceSnapshot) -> Option<ResourceSnapshot> {
     let deadline = Instant::now() + SETTLE;
     loop {
-        let census = subject.census().ok()?;
-        if census.threads <= before.threads || Instant::now() > deadline {
-            return Some(census);
+        let snapshot = subject.snapshot().ok()?;
+        if snapshot.threads <= before.threads || Instant::now() > deadline {
+            return Some(snapshot);
         }
         std::thread::sleep(Duration::from_millis(20));
     }

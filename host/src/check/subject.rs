@@ -11,7 +11,7 @@ use crate::plugin::PluginRef;
 use crate::run::executor::log_file;
 use crate::run::session::{CallError, Deaf, Launch, WorkerSession};
 use crate::sandbox::Ending;
-use crate::worker::protocol::{Census, Finished, Folders, LibraryFile, Reply, Request};
+use crate::worker::protocol::{Finished, Folders, LibraryFile, Reply, Request, ResourceSnapshot};
 
 /// When a run is ended.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(120);
@@ -46,8 +46,8 @@ impl Subject {
         let log = log_file(&folders.log_dir, &format!("{}-{number}", plugin.metadata.name));
         let stdout = log.with_extension("stdout.log");
         let mut session = WorkerSession::start_backend(launch, &log)?;
-        let divert = Request::Divert { stdout: stdout.clone() };
-        let loaded = session.call("start", divert, Some(AT_ONCE), &mut Deaf).and_then(|_| {
+        let redirect = Request::Redirect { stdout: stdout.clone() };
+        let loaded = session.call("start", redirect, Some(AT_ONCE), &mut Deaf).and_then(|_| {
             let request = Request::LoadRunner { library: LibraryFile::from(plugin) };
             let started = Instant::now();
             let reply = session.call("load", request, Some(launch.deadlines.load), &mut Deaf)?;
@@ -134,9 +134,9 @@ impl Subject {
     }
 
     /// What the worker's process has.
-    pub(super) fn census(&mut self) -> Result<Census, CallError> {
-        match self.session.call("census", Request::Census, Some(AT_ONCE), &mut Deaf)? {
-            Reply::Census(census) => Ok(census),
+    pub(super) fn snapshot(&mut self) -> Result<ResourceSnapshot, CallError> {
+        match self.session.call("census", Request::Snapshot, Some(AT_ONCE), &mut Deaf)? {
+            Reply::Snapshot(snapshot) => Ok(snapshot),
             _ => Err(CallError::unexpected("census")),
         }
     }

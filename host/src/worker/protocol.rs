@@ -130,12 +130,12 @@ pub enum Request {
         lie: Lie,
     },
     /// Let standard output lead to a file of its own, so that what is printed there can be told from the rest of the log.
-    Divert {
+    Redirect {
         /// The file, which is made.
         stdout: PathBuf,
     },
     /// Count what the worker's process has.
-    Census,
+    Snapshot,
     /// Ask the runner whether it could start.
     Probe,
     /// Let the runner install or remove what it needs.
@@ -183,7 +183,7 @@ pub enum Request {
         library: LibraryFile,
     },
     /// Give a workload's functions bytes that no backend would give them.
-    Feed {
+    Malformed {
         /// The workload, and from what seed the bytes are made.
         spec: WorkloadSpec,
         /// The workload's library.
@@ -242,10 +242,10 @@ pub enum Reply {
         /// Whether it could start.
         availability: Availability,
     },
-    /// To [`Request::Divert`], [`Request::Setup`], [`Request::Open`], [`Request::Feed`] and [`Request::Close`].
+    /// To [`Request::Redirect`], [`Request::Setup`], [`Request::Open`], [`Request::Malformed`] and [`Request::Close`].
     Done,
-    /// To [`Request::Census`].
-    Census(Census),
+    /// To [`Request::Snapshot`].
+    Snapshot(ResourceSnapshot),
     /// To [`Request::Run`].
     Finished(Box<Finished>),
     /// To [`Request::Catalogue`].
@@ -287,7 +287,7 @@ pub enum Reply {
 
 /// What the worker's process has.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Census {
+pub struct ResourceSnapshot {
     /// How many threads; null where the system does not say.
     pub threads: Option<u64>,
     /// What is in its folder for temporary files.

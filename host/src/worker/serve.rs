@@ -11,8 +11,9 @@ use log::LevelFilter;
 use plugin_api::{HostServices, Progress};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::spare::Spare;
-use super::{Worker, bounds};
+use super::bounds;
+use super::rate_limit::RateLimit;
+use super::state::Worker;
 use crate::sandbox::{Interrupt, frame};
 use crate::worker::protocol::{Message as _, Reply, Request};
 
@@ -60,7 +61,7 @@ fn level_filter(number: u32) -> LevelFilter {
 struct Channel {
     requests: File,
     replies: Mutex<File>,
-    spare: Spare,
+    limit: RateLimit,
     origin: Instant,
 }
 
@@ -70,7 +71,7 @@ impl Channel {
         let requests: File = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), CHANNEL_FD)?.into();
         rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
         let replies = Mutex::new(requests.try_clone()?);
-        Ok(Self { requests, replies, spare: Spare::new(), origin: Instant::now() })
+        Ok(Self { requests, replies, limit: RateLimit::new(), origin: Instant::now() })
     }
 
     fn request(&self) -> io::Result<Option<Request>> {
@@ -81,7 +82,7 @@ impl Channel {
 
     /// Answers a request. An answer that is too large for a message is a failure of the call, not of this process.
     fn answer(&self, answer: &Reply) -> io::Result<()> {
-        self.spare.tell(|left_out| {
+        self.limit.tell(|left_out| {
             let message = format!("{left_out} more log records were left out");
             let (level, target) = (log::Level::Warn as u32, env!("CARGO_PKG_NAME").into());
             let _ = self.reply(&Reply::Log { level, target, message });
@@ -107,7 +108,7 @@ impl Channel {
 
 impl HostServices for Channel {
     fn log(&self, level: log::Level, target: &str, message: &str) {
-        if !self.spare.allows_record() {
+        if !self.limit.allows_record() {
             return;
         }
         let (target, message) = (bounds::name(target.to_owned()), bounds::message(message.to_owned()));
@@ -116,7 +117,7 @@ impl HostServices for Channel {
     }
 
     fn progress(&self, progress: Progress) {
-        if self.spare.allows_progress() {
+        if self.limit.allows_progress() {
             let message = bounds::message(progress.message);
             let _ = self.reply(&Reply::Progress(Progress { message, ..progress }));
         }

@@ -9,7 +9,7 @@ const LONGEST: u64 = 64;
 
 /// Gives every function that takes bytes `rounds` batches and states: such as no workload makes, and the workload's own
 /// with a byte changed or an end cut off.
-pub(super) fn feed(workload: &WorkloadHandle, rounds: u32) -> Result<(), RunnerError> {
+pub(super) fn give_rounds(workload: &WorkloadHandle, rounds: u32) -> Result<(), RunnerError> {
     let mut random = Random(workload.spec().seed);
     let own = own(workload)?;
     for _ in 0..rounds {

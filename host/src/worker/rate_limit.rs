@@ -1,4 +1,4 @@
-//! Spares the host what comes too fast to be of use: progress more often than anyone can see, log records without end.
+//! Keeps from the host what comes too fast to be of use: progress more often than anyone can see, log records without end.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -12,7 +12,7 @@ const RECORD: u64 = 20;
 
 /// How much of each has come lately. Any thread may report at any time.
 #[derive(Debug)]
-pub(super) struct Spare {
+pub(super) struct RateLimit {
     origin: Instant,
     /// When progress may be reported again.
     progress: AtomicU64,
@@ -21,7 +21,7 @@ pub(super) struct Spare {
     left_out: AtomicU64,
 }
 
-impl Spare {
+impl RateLimit {
     pub(super) fn new() -> Self {
         let zero = || AtomicU64::new(0);
         Self { origin: Instant::now(), progress: zero(), records: zero(), left_out: zero() }
@@ -73,21 +73,21 @@ mod tests {
 
     #[test]
     fn progress_is_told_as_often_as_it_can_be_seen() {
-        let spare = Spare::new();
-        let told: Vec<u64> = (0..100).filter(|now| spare.progress_at(*now)).collect();
+        let limit = RateLimit::new();
+        let told: Vec<u64> = (0..100).filter(|now| limit.progress_at(*now)).collect();
         assert_eq!(told, [0, 20, 40, 60, 80]);
     }
 
     #[test]
     fn a_burst_of_records_is_let_through_and_a_flood_is_not() {
-        let spare = Spare::new();
-        assert_eq!((0..1000).filter(|_| spare.record_at(0)).count(), 500);
+        let limit = RateLimit::new();
+        assert_eq!((0..1000).filter(|_| limit.record_at(0)).count(), 500);
         let mut left_out = 0;
-        spare.tell(|count| left_out = count);
+        limit.tell(|count| left_out = count);
         assert_eq!(left_out, 500);
-        spare.tell(|_| panic!("it was told before"));
-        assert!(!spare.record_at(19));
-        assert!(spare.record_at(20));
-        assert_eq!((0..1000).filter(|_| spare.record_at(60_000)).count(), 500);
+        limit.tell(|_| panic!("it was told before"));
+        assert!(!limit.record_at(19));
+        assert!(limit.record_at(20));
+        assert_eq!((0..1000).filter(|_| limit.record_at(60_000)).count(), 500);
     }
 }

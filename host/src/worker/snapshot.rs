@@ -2,17 +2,17 @@
 
 use std::fs;
 
-use crate::worker::protocol::Census;
+use crate::worker::protocol::ResourceSnapshot;
 
 /// How many names are told.
 const NAMES: usize = 20;
 
-/// Counts.
-pub(super) fn take() -> Census {
+/// Counts them.
+pub(super) fn take() -> ResourceSnapshot {
     let threads = fs::read_dir("/proc/self/task").map(|tasks| tasks.flatten().count() as u64).ok();
     let entries = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
     let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
     let mut temporary: Vec<_> = entries.map(name).take(NAMES).collect();
     temporary.sort();
-    Census { threads, temporary }
+    ResourceSnapshot { threads, temporary }
 }

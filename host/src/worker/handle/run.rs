@@ -1,0 +1,43 @@
+//! A run of a workload on the backend.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use plugin_api::{RunContext, RunResult, RunnerError, WorkloadSpec};
+
+use super::opening::started;
+use crate::worker::bounds;
+use crate::worker::protocol::{Finished, Folders, LibraryFile, Reply};
+use crate::worker::state::{Failure, Worker};
+
+pub(super) fn run(
+    worker: &mut Worker,
+    spec: &WorkloadSpec,
+    library: &LibraryFile,
+    folders: Folders,
+    timeout_seconds: Option<f64>,
+) -> Result<Reply, Failure> {
+    let (workload, spec) = started(worker, spec, library)?;
+    let timeout = timeout_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let Folders { data_dir, log_dir } = folders;
+    let context = RunContext::new(workload, Arc::clone(&worker.host), data_dir, log_dir, deadline);
+    let runner = worker.runner()?;
+    let started = Instant::now();
+    let result = runner.run(&spec, &context);
+    let duration = started.elapsed();
+    Ok(Reply::Finished(Box::new(finished(result?, duration)?)))
+}
+
+fn finished(result: RunResult, duration: Duration) -> Result<Finished, RunnerError> {
+    let RunResult { backend, scheduler_name, elapsed_time, results_count, sink_state, metrics } = result;
+    Ok(Finished {
+        backend: bounds::name(backend),
+        scheduler_name: bounds::name(scheduler_name),
+        elapsed_time: elapsed_time.is_finite().then_some(elapsed_time),
+        results_count,
+        duration_seconds: duration.as_secs_f64(),
+        sink_state: bounds::sink_state(sink_state)?,
+        metrics: bounds::metrics(metrics),
+    })
+}
