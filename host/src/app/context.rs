@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::ffi::OsStr;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use plugin_api::workload::CatalogueEntry;
 
 use super::limits::{self, LimitArguments};
+use super::logs;
 use super::resolve::{self, Lock};
 use super::{Exit, GlobalArguments, Problem};
 use crate::app::ui::Ui;
@@ -42,6 +44,8 @@ pub(crate) struct Context {
     lock: Option<Lock>,
     /// What was identified so far, by its file: a hash takes reading all of it.
     chosen: Mutex<HashMap<PathBuf, PluginRef>>,
+    /// The marks of the folders of logs that this process uses.
+    in_use: Mutex<Vec<File>>,
 }
 
 impl Context {
@@ -63,8 +67,8 @@ impl Context {
         let limits = given.limits();
         let log_level = ui.log_level();
         let launch = Launch { isolation, executable, log_level, limits, deadlines, interrupt, cores: None };
-        let chosen = Mutex::default();
-        Ok(Self { data_dir, explicit, launch, limits: given, survey, trust, lock, chosen })
+        let (chosen, in_use) = (Mutex::default(), Mutex::default());
+        Ok(Self { data_dir, explicit, launch, limits: given, survey, trust, lock, chosen, in_use })
     }
 
     pub(crate) fn data_dir(&self) -> &Path {
@@ -252,26 +256,21 @@ impl Context {
         Problem::new(Exit::Unavailable, message).with_remedy(remedy)
     }
 
-    /// The folders of a run, made.
+    /// The folders of a run, made. They are its own for as long as this process lives; old ones of others are removed.
     pub(crate) fn folders(&self, run_id: &str) -> Result<Folders, Problem> {
-        let log_dir = self.data_dir.join("logs").join(run_id);
-        std::fs::create_dir_all(&log_dir).map_err(|error| {
-            let message = format!("cannot make the folder {}: {error}", log_dir.display());
+        let all = self.data_dir.join("logs");
+        let (log_dir, in_use) = logs::enter(&all, run_id).map_err(|error| {
+            let message = format!("cannot make the folder {}: {error}", all.join(run_id).display());
             Problem::new(Exit::Unexpected, message)
                 .with_remedy("export CROSSRUN_DATA_DIR=DIR, with a folder that you may write to")
         })?;
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner).push(in_use);
         Ok(Folders { data_dir: self.data_dir.clone(), log_dir })
     }
 
     /// Removes the logs that stayed empty.
     pub(crate) fn tidy(&self, folders: &Folders) {
-        for entry in std::fs::read_dir(&folders.log_dir).into_iter().flatten().flatten() {
-            if entry.metadata().is_ok_and(|status| status.is_file() && status.len() == 0) {
-                let _ = std::fs::remove_file(entry.path());
-            }
-        }
-        // Only if nothing is left in it.
-        let _ = std::fs::remove_dir(&folders.log_dir);
+        logs::tidy(&folders.log_dir);
     }
 
     /// Starts a worker with the runner in it.

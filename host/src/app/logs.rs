@@ -1,0 +1,212 @@
+//! The folders of logs, one for each run: made, marked as in use, and removed when they are old.
+//!
+//! A folder is removed only if this program has marked it as its own, and nobody uses it: the data directory may be a folder
+//! in which others keep logs, too.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::OFlags;
+
+/// The file that marks a folder as one of ours. Whoever uses the folder holds a lock on it, which the system takes back from
+/// a process that dies.
+const MARK: &str = ".crossrun-logs";
+const NOTE: &str = "The folder of this file holds logs of crossrun, which removes it when it is old.\n";
+
+/// How often a folder is made that another process removes at that moment.
+const TRIES: usize = 10;
+
+/// So long logs are kept.
+const KEPT: Duration = Duration::from_hours(30 * 24);
+/// The newest so many folders are kept so long; of what is beyond them, a day's.
+const NEWEST: usize = 200;
+const KEPT_BEYOND: Duration = Duration::from_hours(24);
+
+/// Makes the folder `logs/name` and removes old ones beside it. The folder is in use until the file is dropped.
+pub(super) fn enter(logs: &Path, name: &str) -> io::Result<(PathBuf, File)> {
+    let folder = logs.join(name);
+    let mark = mark(&folder)?;
+    prune(logs, SystemTime::now());
+    Ok((folder, mark))
+}
+
+/// Makes `folder`, and marks it as ours and in use.
+fn mark(folder: &Path) -> io::Result<File> {
+    for _ in 0..TRIES {
+        fs::create_dir_all(folder)?;
+        let path = folder.join(MARK);
+        let flags = OFlags::NOFOLLOW.bits() as i32;
+        let opened = OpenOptions::new().read(true).append(true).create(true).custom_flags(flags).open(&path);
+        let mut mark = match opened {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            opened => opened?,
+        };
+        if mark.metadata()?.len() == 0 {
+            mark.write_all(NOTE.as_bytes())?;
+        }
+        // Where the system has no locks, only age keeps a folder.
+        let _ = mark.lock_shared();
+        // Somebody may just have removed the folder.
+        if fs::metadata(&path).is_ok_and(|found| mark.metadata().is_ok_and(|own| own.ino() == found.ino())) {
+            return Ok(mark);
+        }
+    }
+    Err(io::Error::other("it is removed as often as it is made"))
+}
+
+/// Removes what stayed empty in `folder`, and the folder itself if nothing else is in it.
+pub(super) fn tidy(folder: &Path) {
+    let mut left = 0;
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_empty = entry.metadata().is_ok_and(|status| status.is_file() && status.len() == 0);
+        if entry.file_name() != MARK && !(is_empty && fs::remove_file(entry.path()).is_ok()) {
+            left += 1;
+        }
+    }
+    if left == 0 {
+        let _ = fs::remove_file(folder.join(MARK));
+        let _ = fs::remove_dir(folder);
+    }
+}
+
+/// Removes the marked folders in `logs` that are older than they may become by `now`. What cannot be removed stays.
+fn prune(logs: &Path, now: SystemTime) {
+    let entries = fs::read_dir(logs).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let marked = folders.map(|entry| entry.path()).filter(|folder| folder.join(MARK).is_file());
+    let mut aged: Vec<_> = marked.filter_map(|folder| Some((age(&folder, now)?, folder))).collect();
+    aged.sort();
+    for (place, (age, folder)) in aged.into_iter().enumerate() {
+        let kept = if place < NEWEST { KEPT } else { KEPT_BEYOND };
+        if age > kept
+            && let Err(error) = remove(&folder)
+        {
+            log::info!("old logs stay: {}: {error}", folder.display());
+        }
+    }
+}
+
+/// How long ago anything was last written in `folder`; nothing if that cannot be told.
+fn age(folder: &Path, now: SystemTime) -> Option<Duration> {
+    let modified = |path: &Path| fs::symlink_metadata(path).and_then(|status| status.modified());
+    let mut newest = modified(folder).ok()?;
+    for entry in fs::read_dir(folder).ok()? {
+        newest = newest.max(modified(&entry.ok()?.path()).ok()?);
+    }
+    Some(now.duration_since(newest).unwrap_or_default())
+}
+
+/// Removes `folder` unless somebody uses it. The mark goes last, so that what is interrupted can be finished.
+fn remove(folder: &Path) -> io::Result<()> {
+    let mark = File::open(folder.join(MARK))?;
+    mark.try_lock().map_err(io::Error::from)?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            // Follows no link.
+            fs::remove_dir_all(entry.path())?;
+        } else if entry.file_name() != MARK {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    fs::remove_file(folder.join(MARK))?;
+    fs::remove_dir(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    /// A folder that was used, with a log and a folder of a plugin's in it.
+    fn used(logs: &Path, name: &str) -> PathBuf {
+        let (folder, _mark) = enter(logs, name).unwrap();
+        fs::write(folder.join("native.log"), "text").unwrap();
+        fs::create_dir(folder.join("ray")).unwrap();
+        fs::write(folder.join("ray/worker.out"), "text").unwrap();
+        folder
+    }
+
+    /// Makes all that is directly in `folder` look `days` old.
+    fn make_old(folder: &Path, days: u32) {
+        let then = SystemTime::now() - DAY * days;
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        for path in entries.chain([folder.to_owned()]).collect::<Vec<_>>() {
+            File::open(path).unwrap().set_modified(then).unwrap();
+        }
+    }
+
+    #[test]
+    fn old_logs_are_removed_when_a_run_starts_and_others_stay() {
+        let place = tempfile::tempdir().unwrap();
+        let [old, recent] = ["old", "recent"].map(|name| used(place.path(), name));
+        let written = used(place.path(), "written");
+        make_old(&old, 31);
+        make_old(&recent, 29);
+        make_old(&written, 31);
+        fs::write(written.join("native.log"), "more").unwrap();
+        let (new, _mark) = enter(place.path(), "new").unwrap();
+        assert!(!old.exists());
+        assert!(recent.exists() && written.exists() && new.exists());
+    }
+
+    #[test]
+    fn the_logs_of_a_run_in_progress_stay_however_old_they_are() {
+        let place = tempfile::tempdir().unwrap();
+        let (running, mark) = enter(place.path(), "running").unwrap();
+        make_old(&running, 100);
+        prune(place.path(), SystemTime::now());
+        assert!(running.join(MARK).exists());
+        drop(mark);
+        prune(place.path(), SystemTime::now());
+        assert!(!running.exists());
+    }
+
+    #[test]
+    fn what_is_not_ours_is_not_touched() {
+        let place = tempfile::tempdir().unwrap();
+        let (logs, elsewhere) = (place.path().join("logs"), used(place.path(), "elsewhere"));
+        let theirs = logs.join("theirs");
+        fs::create_dir_all(&theirs).unwrap();
+        fs::write(theirs.join("access.log"), "text").unwrap();
+        fs::write(logs.join("file.log"), "text").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, logs.join("link")).unwrap();
+        let ours = used(&logs, "ours");
+        std::os::unix::fs::symlink(&elsewhere, ours.join("ray/link")).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, ours.join("link")).unwrap();
+        let later = SystemTime::now() + DAY * 100;
+        prune(&logs, later);
+        assert!(!ours.exists());
+        assert!(theirs.join("access.log").exists() && logs.join("file.log").exists());
+        assert!(logs.join("link").exists() && elsewhere.join("ray/worker.out").exists());
+    }
+
+    #[test]
+    fn beyond_the_newest_folders_a_day_is_old() {
+        let place = tempfile::tempdir().unwrap();
+        for number in 0..NEWEST + 3 {
+            mark(&place.path().join(number.to_string())).unwrap();
+        }
+        let count = || fs::read_dir(place.path()).unwrap().count();
+        prune(place.path(), SystemTime::now());
+        assert_eq!(count(), NEWEST + 3);
+        prune(place.path(), SystemTime::now() + DAY * 2);
+        assert_eq!(count(), NEWEST);
+    }
+
+    #[test]
+    fn a_folder_in_which_nothing_was_written_goes_at_once() {
+        let place = tempfile::tempdir().unwrap();
+        let (empty, _mark) = enter(place.path(), "empty").unwrap();
+        fs::write(empty.join("native.log"), "").unwrap();
+        tidy(&empty);
+        assert!(!empty.exists());
+        let full = used(place.path(), "full");
+        tidy(&full);
+        assert!(full.join("native.log").exists() && full.join(MARK).exists());
+    }
+}
