@@ -98,16 +98,19 @@ fn sage_conforms() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "installs Ray: CROSSRUN_TEST_ENGINES=all")]
 fn ray_conforms() {
     installed_conforms("ray", &OF_INSTALLED);
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "installs Dask: CROSSRUN_TEST_ENGINES=all")]
 fn dask_conforms() {
     installed_conforms("dask", &OF_INSTALLED);
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "installs Spark: CROSSRUN_TEST_ENGINES=all")]
 fn spark_conforms() {
     installed_conforms("spark", &OF_INSTALLED);
 }
@@ -195,7 +198,7 @@ const DEVIATIONS: &[Deviation] = &[
     of_runner("run.data", "kept_answer", "seed=2"),
     of_runner("run.at_once", "crowd", "more of them were at work at once"),
     of_runner("run.timing", "clock", "the backend claims"),
-    of_runner("run.cancel", "deaf", "no answer to run within 2 s"),
+    of_runner("run.cancel", "deaf", "it had not stopped 8 s after it was asked to, of 2 s"),
     of_runner("spec.unknown_option", "unknown_option", "what is this"),
     of_runner("spec.unknown_scheduler", "unknown_scheduler", "who is this"),
     of_runner("spec.unknown_scheduler", "claims_any_scheduler", "claims to have run with \"of_nobody\""),
@@ -253,6 +256,8 @@ fn found(deviation: &Deviation) -> Result<(), String> {
     let file = (deviation.file)(&place);
     let mut command = check(&place, file.to_str().unwrap(), &["--include", deviation.id, "--json"]);
     command.env("CROSSRUN_TEST_DEVIATION", deviation.deviation);
+    // One loads so slowly that no check excuses it, and the call must not end it before.
+    command.env("CROSSRUN_DEADLINES", "load=5m");
     let ran = Ran::of(command);
     let explained = |what: &str| Err(format!("{}: {what}: {}", deviation.id, ran.explain()));
     if ran.output.status.code() != Some(4) {

@@ -5,6 +5,7 @@
 
 mod bench;
 pub(crate) mod checks;
+mod data;
 mod file;
 pub(crate) mod junit;
 mod library;

@@ -16,6 +16,7 @@ mod doctor;
 #[allow(missing_docs)]
 pub mod internals;
 mod metg;
+mod pace;
 mod plan;
 mod plugin;
 mod record;

@@ -1,11 +1,13 @@
 //! What the checks stand on: the plugin in workers, judges over the workloads, and what is found out once for many.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use plugin_api::workload::{CatalogueEntry, Outcome};
 use plugin_api::{Availability, ErrorKind, WorkloadSpec};
 
 use super::checks::{Check, Of};
+use super::data::OwnData;
 use super::life::Life;
 use super::subject::{Subject, TIMEOUT};
 use super::{Setting, Trouble};
@@ -15,7 +17,7 @@ use crate::run::executor::log_file;
 use crate::run::judge::{self, Judge};
 use crate::run::outcome::Outcome as Ended;
 use crate::run::session::{CallError, Deaf, Fault, WorkerSession};
-use crate::worker::protocol::{Finished, LibraryFile};
+use crate::worker::protocol::{Finished, Folders, LibraryFile};
 
 /// What is found out once.
 pub(super) struct Bench {
@@ -97,8 +99,15 @@ impl Bench {
 
     /// A worker with the plugin in it.
     pub(super) fn subject(&mut self) -> Result<Subject, CallError> {
+        let data_dir = self.setting.folders.data_dir.clone();
+        self.subject_in(&data_dir)
+    }
+
+    /// A worker with the plugin in it, whose data folder is this one.
+    pub(super) fn subject_in(&mut self, data_dir: &Path) -> Result<Subject, CallError> {
         self.workers += 1;
         let Setting { launch, folders, target, .. } = &self.setting;
+        let folders = Folders { data_dir: data_dir.into(), log_dir: folders.log_dir.clone() };
         match &target.plugin {
             Ok(plugin) => Subject::load(launch, plugin, folders, self.workers),
             Err(_) => Err(CallError::unexpected("load")),
@@ -265,10 +274,16 @@ impl Bench {
     /// How two sessions went, one after the other.
     pub(super) fn lives(&mut self) -> Result<[Life; 2], Trouble> {
         if self.lives.is_none() {
-            let one = Life::live(self);
-            self.lives = Some(one.and_then(|one| Ok([one, Life::live(self)?])));
+            self.lives = Some(self.live_twice());
         }
         self.lives.clone().unwrap_or_else(|| Err(Trouble::NotRun("no session was begun".into())))
+    }
+
+    fn live_twice(&mut self) -> Result<[Life; 2], Trouble> {
+        let not_made =
+            |error| Trouble::NotRun(format!("no data folder can be made for the sessions: {error}"));
+        let data = OwnData::of(&self.setting.folders.data_dir).map_err(not_made)?;
+        Ok([Life::live(self, &data)?, Life::live(self, &data)?])
     }
 
     /// Ends whatever runs.

@@ -9,19 +9,15 @@ use serde_json::json;
 
 use super::Trouble;
 use super::bench::Bench;
+use super::data::{DEPTH, OURS, OwnData};
 use super::subject::Subject;
+use crate::pace::Patience;
 use crate::plan::defaults::COMPUTING;
 use crate::sandbox::{Death, Ending};
 use crate::worker::protocol::ResourceSnapshot;
 
-/// How long threads may take to leave after the engine was stopped.
+/// How long threads may take to leave after the engine was stopped, on a quiet machine.
 const SETTLE: Duration = Duration::from_secs(2);
-
-/// How deep into the data folder is looked.
-const DEPTH: usize = 3;
-
-/// What the host itself keeps in the data folder.
-const OURS: [&str; 3] = ["logs", "oracle", "plugins.lock"];
 
 /// How a session went.
 #[derive(Clone, Debug)]
@@ -47,9 +43,9 @@ fn spec(bench: &mut Bench) -> Result<WorkloadSpec, Trouble> {
 }
 
 impl Life {
-    pub(super) fn live(bench: &mut Bench) -> Result<Self, Trouble> {
+    pub(super) fn live(bench: &mut Bench, data: &OwnData) -> Result<Self, Trouble> {
         let spec = spec(bench)?;
-        let mut subject = bench.subject()?;
+        let mut subject = bench.subject_in(data.path())?;
         let before = subject.snapshot()?;
         let ran = match subject.open(&spec) {
             Ok(()) => {
@@ -64,7 +60,7 @@ impl Life {
         let after = closed.is_ok().then(|| settled(&mut subject, &before)).flatten();
         let printed = subject.printed();
         let ending = subject.end();
-        let data = listing(&bench.setting.folders.data_dir);
+        let data = listing(data.path());
         let ran = match ran {
             Ok(()) => Ok(()),
             Err(Trouble::Failed(why)) => Err(why),
@@ -76,10 +72,10 @@ impl Life {
 
 /// What is there when threads had time to leave.
 fn settled(subject: &mut Subject, before: &ResourceSnapshot) -> Option<ResourceSnapshot> {
-    let deadline = Instant::now() + SETTLE;
+    let (closed, mut patience) = (Instant::now(), Patience::new(SETTLE));
     loop {
         let snapshot = subject.snapshot().ok()?;
-        if snapshot.threads <= before.threads || Instant::now() > deadline {
+        if snapshot.threads <= before.threads || patience.is_over(closed.elapsed()) {
             return Some(snapshot);
         }
         std::thread::sleep(Duration::from_millis(20));

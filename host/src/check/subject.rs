@@ -40,7 +40,7 @@ impl Subject {
     pub(super) fn load(
         launch: &Launch,
         plugin: &PluginRef,
-        folders: &Folders,
+        folders: Folders,
         number: usize,
     ) -> Result<Self, CallError> {
         let log = log_file(&folders.log_dir, &format!("{}-{number}", plugin.metadata.name));
@@ -55,7 +55,7 @@ impl Subject {
         });
         match loaded {
             Ok((Reply::Loaded { name, options }, loading)) => {
-                Ok(Self { session, folders: folders.clone(), stdout, name, options, loading })
+                Ok(Self { session, folders, stdout, name, options, loading })
             }
             Ok(_) => Err(CallError::unexpected("load")),
             Err(error) => {
@@ -114,16 +114,17 @@ impl Subject {
         }
     }
 
-    /// Asks a run to stop `after` it was begun. How it ended, and how long after it was asked that was; nothing if it had
-    /// ended before.
+    /// Asks a run to stop `after` it was begun, and gives it up when `grace` has passed from then on. How it ended, and how
+    /// long after it was asked that was; nothing if it had ended before.
     pub(super) fn run_and_cancel(
         &mut self,
         spec: &WorkloadSpec,
         library: &LibraryFile,
         after: Duration,
+        grace: Duration,
     ) -> Result<(Reply, Option<Duration>), CallError> {
         let request = self.run_request(spec, library);
-        self.session.call_and_cancel("run", &request, after)
+        self.session.call_and_cancel("run", &request, after, grace)
     }
 
     /// Stops the engine, and says how long that took.

@@ -295,8 +295,8 @@ impl WorkerSession {
         }
     }
 
-    /// Asks for `request`, asks it to stop when `after` has passed, and waits for the answer as long as every call that is
-    /// to stop may take. Also says how long the answer took from then on; nothing if it came before.
+    /// Asks for `request`, asks it to stop when `after` has passed, and waits for the answer until `grace` has passed too.
+    /// Also says how long the answer took from then on; nothing if it came before.
     ///
     /// # Errors
     /// As [`call`](Self::call), also when there is no process that could be asked.
@@ -305,10 +305,11 @@ impl WorkerSession {
         phase: &'static str,
         request: &Request,
         after: Duration,
+        grace: Duration,
     ) -> Result<(Reply, Option<Duration>), CallError> {
         let Endpoint::Process(process) = &mut self.endpoint else { return Err(CallError::unexpected(phase)) };
         let (interrupt, limits, log) = (&self.interrupt, &self.limits, &self.log);
-        Call { process, interrupt, limits, log, phase }.exchange_and_cancel(request, after)
+        Call { process, interrupt, limits, log, phase }.exchange_and_cancel(request, after, grace)
     }
 
     /// What the worker's processes have used so far; their peaks count from now on. Nothing for a worker in this process.
@@ -401,6 +402,7 @@ impl Call<'_> {
         &mut self,
         request: &Request,
         after: Duration,
+        grace: Duration,
     ) -> Result<(Reply, Option<Duration>), CallError> {
         let deadline = Instant::now().checked_add(after);
         self.send(request, deadline)?;
@@ -410,11 +412,11 @@ impl Call<'_> {
             Err(failure) => return Err(self.failed(&failure)),
         }
         let asked = Instant::now();
-        let grace = asked.checked_add(CANCEL_GRACE);
-        self.send(&Request::Cancel, grace)?;
-        match self.answer(grace, self.interrupt, &mut Deaf) {
+        let deadline = asked.checked_add(grace);
+        self.send(&Request::Cancel, deadline)?;
+        match self.answer(deadline, self.interrupt, &mut Deaf) {
             Ok(reply) => Ok((reply, Some(asked.elapsed()))),
-            Err(Failure::Deadline) => Err(self.timed_out(Some(CANCEL_GRACE))),
+            Err(Failure::Deadline) => Err(self.timed_out(Some(grace))),
             Err(failure) => Err(self.failed(&failure)),
         }
     }

@@ -12,10 +12,11 @@ use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::arguments::Arguments;
 use super::{namespace, processes};
+use crate::pace::Patience;
 use crate::sandbox::death::Death;
 use crate::sandbox::events::Event;
 
-/// How long after the worker its children may take to leave by themselves.
+/// How long after the worker its children may take to leave by themselves, on a quiet machine.
 pub(super) const LEAVE: Duration = Duration::from_millis(250);
 
 /// The exit code for a namespace that cannot be had.
@@ -81,11 +82,11 @@ fn reap_until(worker: Pid) -> Death {
 
 /// How many processes are alive when all had time to leave.
 pub(super) fn count_leftovers() -> u32 {
-    let deadline = Instant::now() + LEAVE;
+    let (since, mut patience) = (Instant::now(), Patience::new(LEAVE));
     loop {
         while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
         let left = processes::descendants().len();
-        if left == 0 || Instant::now() > deadline {
+        if left == 0 || patience.is_over(since.elapsed()) {
             return left as u32;
         }
         std::thread::sleep(Duration::from_millis(5));
