@@ -1,5 +1,6 @@
 //! Puts into the executable what `crossrun backends new` writes, so that an author needs nothing but the executable: the
 //! templates, the crates that a project outside of this repository is built on, and the lock that they were built with.
+//! Also says to the tests which engines they may install.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,12 @@ const CRATES: [(&str, &[&str]); 2] = [
 
 const LICENCES: [&str; 2] = ["LICENSE-MIT", "LICENSE-APACHE"];
 
+/// Which engines the tests may install: `all`, or only the small one. It is asked for here and not in the tests, which could
+/// not be shown as ignored then.
+const ENGINES: &str = "CROSSRUN_TEST_ENGINES";
+
 fn main() -> io::Result<()> {
+    choose_engines()?;
     let host = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let repository = host.parent().map(Path::to_owned).unwrap_or_default();
     let out = PathBuf::from(variable("OUT_DIR")?);
@@ -31,6 +37,17 @@ fn main() -> io::Result<()> {
     }
     watch(&repository.join("Cargo.toml"));
     fs::write(out.join("embedded.rs"), code)
+}
+
+fn choose_engines() -> io::Result<()> {
+    println!("cargo::rerun-if-env-changed={ENGINES}");
+    println!("cargo::rustc-check-cfg=cfg(all_engines)");
+    match env::var(ENGINES).unwrap_or_default().as_str() {
+        "all" => println!("cargo::rustc-cfg=all_engines"),
+        "" => {}
+        other => return Err(io::Error::other(format!("{ENGINES} is {other:?}, but may only be \"all\""))),
+    }
+    Ok(())
 }
 
 fn variable(name: &str) -> io::Result<String> {
