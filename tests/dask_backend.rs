@@ -4,7 +4,6 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
@@ -94,13 +93,10 @@ fn at_work(dask: &Installed, items: u32) -> Child {
     let words = format!("--workload scheduler_comparison --items {items} --parallelism 2 sleep_us=20000");
     let mut command = dask.run_command("dask", &words);
     let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // Starting this engine takes longer than what is waited for elsewhere.
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while workers_of(&running).len() < 2 {
-        assert!(Instant::now() < deadline, "nobody works");
+    eventually("both work", || {
         assert!(running.try_wait().unwrap().is_none(), "it has ended");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+        workers_of(&running).len() == 2
+    });
     running
 }
 

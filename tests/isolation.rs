@@ -93,7 +93,9 @@ fn the_temporary_folder_of_a_session_goes_with_it_however_it_ends() {
     let note = place.path().join("note");
     for shelter in SHELTERS {
         for (behaviour, code) in [("litter", 0), ("litter+segfault", 4), ("litter+sleep", 4)] {
-            let mut command = place.misbehaving_command(behaviour, "run", &["--timeout", "5s", "--no-lock"]);
+            let timeout = if behaviour.ends_with("sleep") { "5s" } else { "5m" };
+            let mut command =
+                place.misbehaving_command(behaviour, "run", &["--timeout", timeout, "--no-lock"]);
             command.env("CROSSRUN_NAMESPACES", shelter).env("TMPDIR", &temporary);
             command.env("CROSSRUN_TEST_LITTER", &note);
             // Root may enter every folder.

@@ -8,10 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::support::processes_with_variable;
-
-/// How long one may take to be ready.
-const READY: Duration = Duration::from_secs(120);
+use crate::support::{PATIENCE, processes_with_variable};
 
 /// It ends, with what it started, when this is dropped.
 pub(crate) struct Node {
@@ -32,7 +29,7 @@ impl Node {
         let file = fs::File::create(&log).unwrap();
         command.env(name, value).stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
         let node = Self { process: command.spawn().unwrap(), marker, _folder: folder };
-        let deadline = Instant::now() + READY;
+        let deadline = Instant::now() + PATIENCE;
         while !fs::read_to_string(&log).unwrap().contains(ready) {
             assert!(Instant::now() < deadline, "{}", fs::read_to_string(&log).unwrap());
             std::thread::sleep(Duration::from_millis(100));

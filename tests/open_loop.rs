@@ -27,12 +27,13 @@ fn a_backend_that_is_behind_does_not_get_to_start_its_watch_late() {
         let record = run(&place, backend, "800", &extra).code(0).json();
         assert_eq!(record["metadata"]["results_count"], 400, "{record}");
         assert_eq!(record["metadata"]["open_loop"]["shared_clock"], true);
-        let [due, made] = ["scheduled", "service"].map(|which| figure(&record, which, "p95"));
+        // The median: of the time since an item was made the rest is that of a thread which had to wait for a processor.
+        let [due, made] = ["scheduled", "service"].map(|which| figure(&record, which, "p50"));
         assert!(
             due > 20.0 * made,
             "{backend}: {due} ms since the items were due, {made} ms since they were made"
         );
-        assert_eq!(record["latency_p95"], record["metadata"]["open_loop"]["scheduled"]["p95"]);
+        assert_eq!(record["latency_p95"], figure(&record, "scheduled", "p95"));
         // 400 items are too few for a 99th percentile.
         assert_eq!(record["latency_p99"], Value::Null);
     }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -145,12 +144,7 @@ pub(crate) fn until_at_work(mut processes: impl FnMut() -> Vec<u32>) {
         let title = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         ["ray::Replica.feed", "ray::_source"].iter().any(|start| title.starts_with(start.as_bytes()))
     };
-    // Starting this engine takes longer than what is waited for elsewhere.
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while !processes().into_iter().any(is_at_work) {
-        assert!(Instant::now() < deadline, "nobody worked");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    eventually("somebody works", || processes().into_iter().any(is_at_work));
 }
 
 /// A run that takes minutes, as soon as the engine is at work on it.

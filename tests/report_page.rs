@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::chromium::Chromium;
-use crate::support::repository;
+use crate::support::{eventually, repository};
 
 const PAGES: [&str; 5] = ["several_workloads", "scaling", "open_loop", "original", "hostile"];
 const PHONE: (u32, u32) = (390, 844);
@@ -101,9 +101,7 @@ fn every_link_leads_somewhere_and_a_figure_opens_its_trials() {
             return it.closest('details').open && box.height > 50 && box.top < innerHeight && box.bottom > 0 })()";
         assert_eq!(browser.evaluate(is_shown), false, "{name}");
         browser.evaluate("document.documentElement.style.scrollBehavior = 'auto'; document.querySelector('a[href=\"#c0\"]').click()");
-        let settled = "new Promise(done => setTimeout(done, 200))";
-        browser.evaluate(settled);
-        assert_eq!(browser.evaluate(is_shown), true, "{name}");
+        eventually(name, || browser.evaluate(is_shown) == true);
     }
 }
 

@@ -4,7 +4,6 @@ use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -156,12 +155,7 @@ pub(crate) fn until_at_work(mut processes: impl FnMut() -> Vec<u32>) {
             maps.lines().any(|line| line.contains("standard_workloads") || line.contains("/crossrun-"));
         has_library && command_line(pid).contains("pyspark.daemon")
     };
-    // Starting Java takes longer than what is waited for elsewhere.
-    let deadline = Instant::now() + Duration::from_secs(180);
-    while !processes().into_iter().any(is_at_work) {
-        assert!(Instant::now() < deadline, "nobody worked");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually("somebody works", || processes().into_iter().any(is_at_work));
 }
 
 /// A run that takes minutes, as soon as the engine is at work on it.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use plugin_api::{
     BatchBuilder, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
@@ -247,23 +247,39 @@ impl Probe {
     }
 }
 
+/// How long an operator waits for what others do at the same time. It ends only what never would: the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Waits until `condition` holds, or `limit` is over.
+fn wait(limit: Duration, condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() && started.elapsed() < limit {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Two maps that say what happens to them, sleep, fail or panic. Numbers of items in parameters start at 1; 0 is none.
 pub(super) struct Observed {
     probe: Arc<Probe>,
     items: u64,
     sleep: Duration,
-    /// The one item that sleeps, or 0 when all do.
+    /// The one item that sleeps, which it does until the source has made all; or 0 when all do.
     sleep_at: u64,
+    /// An item is not done before so many operators were seen at once.
+    crowd: u32,
     fail_at: u64,
     panic_at: u64,
 }
 
 impl Observed {
     fn work(&self, number: u64) -> Done {
-        if self.sleep_at == 0 || self.sleep_at == number {
+        wait(PATIENCE, || self.probe.peak.load(Ordering::SeqCst) >= self.crowd);
+        let made = || self.probe.sources.lock().unwrap().len() as u64;
+        if self.sleep_at == 0 {
             std::thread::sleep(self.sleep);
-            let sources = self.probe.sources.lock().unwrap().len() as u64;
-            self.probe.sources_when_slept.store(sources, Ordering::SeqCst);
+        } else if self.sleep_at == number {
+            wait(self.sleep, || made() >= self.items);
+            self.probe.sources_when_slept.store(made(), Ordering::SeqCst);
         }
         assert!(number != self.panic_at, "item {number} panicked");
         if number == self.fail_at {
@@ -278,7 +294,7 @@ impl Workload for Observed {
     const DESCRIPTION: &'static str = "map, map";
 
     fn parameters() -> Vec<Parameter> {
-        let names = ["probe", "sleep_us", "sleep_at", "fail_at", "panic_at"];
+        let names = ["probe", "sleep_us", "sleep_at", "crowd", "fail_at", "panic_at"];
         names.map(|name| Parameter::integer(name, "see the type", 0, 0, u64::MAX)).into()
     }
 
@@ -286,8 +302,8 @@ impl Workload for Observed {
         let probe = Arc::clone(&PROBES.lock().unwrap()[parameters.integer("probe") as usize]);
         let [sleep, sleep_at, fail_at, panic_at] =
             ["sleep_us", "sleep_at", "fail_at", "panic_at"].map(|name| parameters.integer(name));
-        let sleep = Duration::from_micros(sleep);
-        Ok(Self { probe, items: spec.total_items, sleep, sleep_at, fail_at, panic_at })
+        let (sleep, crowd) = (Duration::from_micros(sleep), parameters.integer("crowd") as u32);
+        Ok(Self { probe, items: spec.total_items, sleep, sleep_at, crowd, fail_at, panic_at })
     }
 
     fn plan(&self) -> Plan {

@@ -74,7 +74,6 @@ fn gibibytes(bytes: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -88,16 +87,6 @@ mod tests {
         assert_eq!(kernel == "Linux", cfg!(target_os = "linux"));
         assert!(profile.memory_gb.is_some_and(|memory| memory > 0.1));
         assert!(profile.cpu_logical_cores.is_some_and(|count| count >= 1));
-    }
-
-    #[test]
-    fn looking_is_quick() {
-        let quickest = (0..5).map(|_| {
-            let started = Instant::now();
-            SystemProfile::collect();
-            started.elapsed()
-        });
-        assert!(quickest.min().unwrap() < Duration::from_millis(20));
     }
 
     #[test]

@@ -106,7 +106,7 @@ fn holder(file: &mut File) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::cell::Cell;
     use std::time::Instant;
 
     use super::*;
@@ -135,25 +135,22 @@ mod tests {
     #[test]
     fn a_waiting_one_gets_it_when_it_is_free_and_is_told_once() {
         let folder = tempfile::tempdir().unwrap();
-        let told = AtomicUsize::new(0);
-        let lock = held(folder.path());
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                thread::sleep(POLL * 3);
-                drop(lock);
-            });
-            let started = Instant::now();
-            let waited = MeasurementLock::acquire_waiting(
-                folder.path(),
-                |_| {
-                    told.fetch_add(1, Ordering::Relaxed);
-                },
-                || false,
-            );
-            assert!(waited.unwrap().is_some());
-            assert!(started.elapsed() >= POLL);
-        });
-        assert_eq!(told.into_inner(), 1);
+        let (told, looks) = (Cell::new(0), Cell::new(0));
+        let lock = Cell::new(Some(held(folder.path())));
+        let waited = MeasurementLock::acquire_waiting(
+            folder.path(),
+            |_| told.set(told.get() + 1),
+            || {
+                looks.set(looks.get() + 1);
+                // The second look in vain is the holder's last moment.
+                if looks.get() == 2 {
+                    drop(lock.take());
+                }
+                false
+            },
+        );
+        assert!(waited.unwrap().is_some());
+        assert_eq!((told.get(), looks.get()), (1, 2));
     }
 
     #[test]
@@ -177,8 +174,8 @@ mod tests {
         // The same lock, taken by another process that keeps it until it is killed.
         let mut command = std::process::Command::new("flock");
         let mut holder =
-            command.arg("--no-fork").arg(folder.path().join(FILE)).args(["sleep", "60"]).spawn().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(10);
+            command.arg("--no-fork").arg(folder.path().join(FILE)).args(["sleep", "600"]).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(300);
         while matches!(MeasurementLock::acquire(folder.path()).unwrap(), Attempt::Held(_)) {
             assert!(Instant::now() < deadline, "the other process never took the lock");
             thread::sleep(Duration::from_millis(20));

@@ -13,7 +13,7 @@ from typing import Any
 from distributed import Client
 
 # Seconds after which it is given up.
-PATIENCE = 60
+PATIENCE = 300
 
 
 def busy(dask_scheduler: Any = None) -> int:

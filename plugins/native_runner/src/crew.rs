@@ -169,10 +169,24 @@ mod tests {
     fn a_run_ends_when_its_last_worker_does_and_not_a_poll_later() {
         let context = context(&spec("chain"), &Host::shared());
         let crew = Crew::new(2, 0, &context);
-        let started = std::time::Instant::now();
-        for _ in 0..100 {
+        let fastest = |work: &dyn Fn()| {
+            let took = |_| {
+                let started = std::time::Instant::now();
+                work();
+                started.elapsed()
+            };
+            (0..50).map(took).min().unwrap()
+        };
+        // On a machine that is busy with other things threads alone may take long, too.
+        let threads = fastest(&|| {
+            std::thread::scope(|scope| {
+                scope.spawn(|| ());
+                scope.spawn(|| ());
+            });
+        });
+        let run = fastest(&|| {
             crew.run(vec![(), ()], |_, ()| Ok(())).unwrap();
-        }
-        assert!(started.elapsed() < POLL * 50, "{:?}", started.elapsed());
+        });
+        assert!(run < threads + POLL, "{run:?}, and threads alone {threads:?}");
     }
 }

