@@ -221,7 +221,7 @@ impl Executor {
             }
             Err(error) => Outcome::Failed(error.clone()),
         };
-        result.warnings.extend(judge::understated(finished));
+        result.warnings.extend(judge::understated(finished, 1.0));
         result.warnings.extend(judge::reported_warnings(finished));
         result.actual = judged.ok();
         // It may be large, and nobody asks for it again.
