@@ -9,8 +9,9 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::installed_engine::{Installed, library, shapes};
+use crate::installed_engine::{FUSION, Installed, library, shapes};
 use crate::network::Network;
+use crate::session::verified;
 use crate::support::{Place, Ran, eventually, plugin, processes_of_sessions_of};
 
 fn dask() -> Installed {
@@ -19,10 +20,8 @@ fn dask() -> Installed {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn every_workload_comes_to_what_it_comes_to_on_native() {
-    let dask = dask();
-    for (words, own) in shapes() {
-        let record = dask.agrees_with_native(&words, &own);
+fn every_workload_is_verified_in_every_shape() {
+    for record in verified(&dask(), &shapes().collect::<Vec<_>>()) {
         assert_eq!(record["metadata"]["raw_metrics"]["nodes"], 1);
         assert_eq!(record["metadata"]["versions"]["distributed"], "2026.8.0");
     }
@@ -31,12 +30,8 @@ fn every_workload_comes_to_what_it_comes_to_on_native() {
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
 fn two_reductions_in_a_row_are_right() {
-    let dask = Installed::with_samples("dask");
-    for fusion in ["auto", "off"] {
-        dask.verified(&format!(
-            "--workload count_of_counts --items 500 --parallelism 3 batch_size=9 fusion={fusion}"
-        ));
-    }
+    let words = "--workload count_of_counts --items 500 --parallelism 3 batch_size=9";
+    verified(&Installed::with_samples("dask"), &FUSION.map(|fusion| format!("{words} fusion={fusion}")));
 }
 
 #[test]

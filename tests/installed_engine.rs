@@ -14,7 +14,7 @@ use crate::support::{Place, Ran, build_outside, executable, plugin, repository};
 /// A backend and its engine, with the native backend and the standard workloads beside it.
 pub(crate) struct Installed {
     pub(crate) place: Place,
-    name: &'static str,
+    pub(crate) name: &'static str,
 }
 
 impl Installed {
@@ -115,16 +115,6 @@ impl Installed {
         record
     }
 
-    /// Runs on the native backend too, and demands the same answer.
-    pub(crate) fn agrees_with_native(&self, words: &str, own: &str) -> Value {
-        let record = self.verified(&format!("{words} {own}"));
-        let native = Ran::of(self.run_command("native", words)).code(0).json();
-        for key in ["checksum", "results_count"] {
-            assert_eq!(record["metadata"][key], native["metadata"][key], "{words} {own}");
-        }
-        record
-    }
-
     /// Demands that a script which is measured beside the backend computes the same.
     pub(crate) fn agrees_with_script(&self, name: &str, workload: &str, items: u32, batch_size: u32) {
         let words = format!("--workload {workload} --items {items} --parallelism 2 batch_size={batch_size}");
@@ -190,13 +180,13 @@ const BATCH_SIZE: [u32; 2] = [1, 64];
 pub(crate) const FUSION: [&str; 2] = ["auto", "off"];
 
 /// Every workload at every size, and every pair of any two settings.
-pub(crate) fn shapes() -> impl Iterator<Item = (String, String)> {
+pub(crate) fn shapes() -> impl Iterator<Item = String> {
     let sizes = [WORKLOADS.len(), ITEMS.len(), PARALLELISM.len(), BATCH_SIZE.len(), FUSION.len()];
     cover(sizes).into_iter().map(|[workload, items, parallelism, batch_size, fusion]| {
         let (workload, items) = (WORKLOADS[workload], ITEMS[items]);
         // A task for each of a thousand items takes long, and shows no more than for some.
         let items = if items == 1000 && BATCH_SIZE[batch_size] == 1 { 200 } else { items };
         let how = format!("--parallelism {} batch_size={}", PARALLELISM[parallelism], BATCH_SIZE[batch_size]);
-        (format!("--workload {workload} --items {items} {how}"), format!("fusion={}", FUSION[fusion]))
+        format!("--workload {workload} --items {items} {how} fusion={}", FUSION[fusion])
     })
 }

@@ -45,6 +45,7 @@ mod run;
 mod sage_backend;
 mod scaffold;
 mod selftest;
+mod session;
 mod shipping;
 mod spark_backend;
 mod spark_cluster;

@@ -1,21 +1,15 @@
 //! Every backend comes to what the oracle comes to, on every standard workload, however it is run.
 //!
-//! A session, which is one backend at one parallelism, runs all of its points: an engine is started twice and no more. It
-//! is a comparison that is gone on with from a plan of its own, as a comparison is the product of its options.
+//! A session, which is one backend at one parallelism, runs all of its points: an engine is started twice and no more.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
-use crossrun::internals::plan::{BackendChoice, Matrix, Plan, WorkloadChoice};
-use crossrun::internals::plugin::sha256_of;
-use crossrun::internals::record::{Library, SystemProfile};
-use crossrun::internals::stats::WarmUp;
 use serde_json::{Map, Value, json};
 
 use crate::installed_engine::{FUSION, ITEMS, Installed};
 use crate::pairwise::cover;
-use crate::support::{Place, Ran};
+use crate::session::{Point, judged, records};
+use crate::support::Place;
 
 /// The backends without an engine, and one whose engine is small.
 const SMALL: [&str; 4] = ["native", "timely", "python", "sage"];
@@ -64,6 +58,15 @@ impl Row {
         Self { backend, workload, items, batch_size: way & 1, parallelism: way >> 1 & 1, fusion: way >> 2 }
     }
 
+    fn point(self, workloads: &[Workload]) -> Point {
+        let Workload { name, parameters } = &workloads[self.workload];
+        let mut extra = parameters.clone();
+        extra.insert("batch_size".into(), BATCH_SIZE[self.batch_size].into());
+        extra.insert("fusion".into(), FUSION[self.fusion].into());
+        let (items, parallelism) = (ITEMS[self.items].into(), PARALLELISM[self.parallelism]);
+        Point { workload: name.clone(), items, parallelism, extra }
+    }
+
     fn settings(self) -> [usize; 6] {
         [self.backend, self.workload, self.items, self.batch_size, self.parallelism, self.fusion]
     }
@@ -98,102 +101,23 @@ type Answers = BTreeMap<(String, u64), (Value, String)>;
 fn check(backends: &[&'static str], rows: &[Row], workloads: &[Workload]) {
     let (mut answers, mut wrong) = (Answers::new(), Vec::new());
     for (number, backend) in backends.iter().copied().enumerate() {
-        let engine = Installed::new(backend);
-        for (place, parallelism) in PARALLELISM.into_iter().enumerate() {
-            let own: Vec<_> =
-                rows.iter().filter(|row| row.backend == number && row.parallelism == place).collect();
-            let records = session(&engine, backend, parallelism, &own, workloads);
-            assert_eq!(records.len(), own.len(), "{backend} at parallelism {parallelism}");
-            wrong.extend(records.iter().filter_map(|record| judged(record, &mut answers).err()));
-        }
+        let own: Vec<_> = rows.iter().filter(|row| row.backend == number).collect();
+        let points: Vec<_> = own.into_iter().map(|row| row.point(workloads)).collect();
+        let records = records(&Installed::new(backend), backend, &points);
+        wrong.extend(records.iter().filter_map(|record| agrees(record, &mut answers).err()));
     }
     assert!(wrong.is_empty(), "{} of {} runs:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 }
 
-/// Why a record is not as it must be, if it is not: what any backend cannot express would be told here too.
-fn judged(record: &Value, answers: &mut Answers) -> Result<(), String> {
+/// Why a record is not as it must be, or not what another backend came to.
+fn agrees(record: &Value, answers: &mut Answers) -> Result<(), String> {
+    judged(record)?;
     let metadata = &record["metadata"];
-    let told = |why: &str| format!("{} {}: {why}", record["backend"], record["run_id"]);
-    // Whether a source kept to its schedule is a matter of how busy this machine is. Its answer must be right all the same.
-    let is_late = metadata["error"]["kind"] == "invalid_measurement"
-        && metadata["error"]["message"].as_str().unwrap().starts_with("the source was late by itself");
-    if !is_late && (metadata["verified"] != true || record["success_rate"] != 1.0) {
-        return Err(told(&metadata["error"].to_string()));
-    }
-    let [count, checksum] = ["results_count", "checksum"].map(|key| metadata[key].clone());
-    if count.is_null() || count != metadata["expected_count"] || checksum != metadata["expected_checksum"] {
-        return Err(told(&format!("came to {count} with {checksum}, which is not what was expected")));
-    }
-    let about_processes = metadata["warnings"].to_string();
-    if about_processes.contains("left") || about_processes.contains("closing") {
-        return Err(told(&about_processes));
-    }
     let items = (record["workload"].as_str().unwrap().to_owned(), metadata["total_items"].as_u64().unwrap());
-    let (answer, who) = (json!([count, checksum]), record["backend"].to_string());
-    let (first, of) = answers.entry(items).or_insert((answer.clone(), who));
-    if *first == answer { Ok(()) } else { Err(told(&format!("{answer} is not the {first} of {of}"))) }
-}
-
-/// Runs `rows` in one session of the backend, and gives their records.
-fn session(
-    engine: &Installed,
-    backend: &str,
-    parallelism: u32,
-    rows: &[&Row],
-    workloads: &[Workload],
-) -> Vec<Value> {
-    let run = format!("{backend}-{parallelism}");
-    let points = rows.iter().map(|row| {
-        let Workload { name, parameters } = &workloads[row.workload];
-        let mut extra = parameters.clone();
-        extra.insert("batch_size".into(), BATCH_SIZE[row.batch_size].into());
-        extra.insert("fusion".into(), FUSION[row.fusion].into());
-        WorkloadChoice { name: name.clone(), items: vec![ITEMS[row.items].into()], extra }
-    });
-    let matrix = Matrix {
-        run: run.clone(),
-        backends: vec![BackendChoice::new(backend)],
-        workloads: points.collect(),
-        schedulers: vec!["default".into()],
-        parallelisms: vec![parallelism],
-        nodes: 1,
-        options: Map::new(),
-        blocks: 1,
-        seed: 42,
-        // Nothing is measured, so nothing need be warm.
-        warm_up: WarmUp { least: 0, most: 0, ..WarmUp::default() },
-        aa: None,
-    };
-    let folder = engine.place.path().join("results").join(&run);
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("plan.json"), plan_file(&engine.place, backend, &matrix).to_string()).unwrap();
-    let ran = Ran::of(engine.command(&["compare", "--resume", &run, "--no-lock"]));
-    // Which runs failed, and why, is in their rows; without rows there is only this.
-    let records = engine.place.records(&run, "unified_results.jsonl");
-    assert!(!records.is_empty(), "{}", ran.explain());
-    engine.left_nothing(&ran);
-    records
-}
-
-/// What `compare` would have written when it began.
-fn plan_file(place: &Place, backend: &str, matrix: &Matrix) -> Value {
-    let library = |path: &Path| Library::new(path, sha256_of(path).unwrap());
-    let runner = library(&place.plugins().join(format!("lib{backend}_runner.so")));
-    let standard = library(&place.plugins().join("libstandard_workloads.so"));
-    let libraries: Map<_, _> =
-        matrix.workloads.iter().map(|workload| (workload.name.clone(), json!(standard))).collect();
-    json!({
-        "version": 1,
-        "plan_hash": Plan::new(matrix).unwrap().hash(),
-        "rigor": "standard",
-        "baseline": backend,
-        "insist": false,
-        "timeout_seconds": 300.0,
-        "backends": {backend: {"name": backend, "library": runner}},
-        "libraries": libraries,
-        "machine": SystemProfile::collect(),
-        "matrix": matrix,
-    })
+    let answer = json!([metadata["results_count"], metadata["checksum"]]);
+    let (first, of) = answers.entry(items).or_insert((answer.clone(), record["backend"].to_string()));
+    let other = || format!("{} {}: {answer} is not the {first} of {of}", record["backend"], record["run_id"]);
+    if *first == answer { Ok(()) } else { Err(other()) }
 }
 
 #[test]

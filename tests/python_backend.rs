@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::installed_engine::Installed;
+use crate::session::verified;
 use crate::support::{Place, Ran, eventually, hostile, plugin, processes_of_sessions_of, repository};
 
 const WORKLOADS: [&str; 5] = ["null", "pipeline", "imbalance", "word_count", "scheduler_comparison"];
@@ -82,15 +84,16 @@ fn signal(name: &str, pid: u32) {
 
 #[test]
 fn every_workload_is_verified_at_every_size_and_shape() {
-    let place = python();
+    let mut lines = Vec::new();
     for (first, workload) in WORKLOADS.iter().enumerate() {
         // A third of the points each, so that each point comes with a workload or two.
-        for point in POINTS.iter().skip(first % 3).step_by(3) {
-            let record = run_at(&place, "python", workload, *point);
-            let metadata = &record["metadata"];
-            assert_eq!(metadata["verified"], true, "{workload} {point:?}: {record}");
+        for (items, parallelism, batch_size, fusion) in POINTS.iter().skip(first % 3).step_by(3) {
+            let how = format!("--parallelism {parallelism} batch_size={batch_size} fusion={fusion}");
+            let shorter = if *workload == "scheduler_comparison" { " sleep_us=100" } else { "" };
+            lines.push(format!("--workload {workload} --items {items} {how}{shorter}"));
         }
     }
+    verified(&Installed::new("python"), &lines);
 }
 
 #[test]

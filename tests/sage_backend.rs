@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::installed_engine::{FUSION, ITEMS, Installed, WORKLOADS, library};
 use crate::pairwise::cover;
+use crate::session::verified;
 use crate::support::{Place, Ran, eventually, plugin};
 
 fn sage() -> Installed {
@@ -79,22 +80,21 @@ const MODE: [&str; 2] = ["batch", "stream"];
 const ENVIRONMENT: [&str; 2] = ["flownet", "local"];
 
 #[test]
-fn every_workload_comes_to_what_it_comes_to_on_native() {
-    let sage = sage();
+fn every_workload_is_verified_in_every_mode_and_environment() {
     let sizes = [WORKLOADS.len(), ITEMS.len(), PARALLELISM.len(), BATCH_SIZE.len(), 2, 2, 2];
-    for [workload, items, parallelism, batch_size, mode, environment, fusion] in cover(sizes) {
-        let words = format!(
-            "--workload {} --items {} --parallelism {} batch_size={}",
-            WORKLOADS[workload], ITEMS[items], PARALLELISM[parallelism], BATCH_SIZE[batch_size],
-        );
-        let (mode, environment, fusion) = (MODE[mode], ENVIRONMENT[environment], FUSION[fusion]);
-        let own = format!("sage_mode={mode} sage_environment={environment} fusion={fusion}");
-        let record = sage.agrees_with_native(&words, &own);
+    let rows = cover(sizes);
+    let words = |row: &[usize; 7]| {
+        let [workload, items, parallelism, batch_size, mode, environment, fusion] = *row;
+        let what = format!("--workload {} --items {}", WORKLOADS[workload], ITEMS[items]);
+        let how = format!("--parallelism {} fusion={}", PARALLELISM[parallelism], FUSION[fusion]);
+        let own = format!("sage_mode={} sage_environment={}", MODE[mode], ENVIRONMENT[environment]);
+        format!("{what} {how} {own} batch_size={}", BATCH_SIZE[batch_size])
+    };
+    let records = verified(&sage(), &rows.iter().map(words).collect::<Vec<_>>());
+    for ([.., mode, environment, _], record) in rows.into_iter().zip(records) {
         let metrics = &record["metadata"]["raw_metrics"];
-        assert_eq!(
-            (&metrics["sage_mode"], &metrics["sage_environment"]),
-            (&mode.into(), &environment.into())
-        );
+        let ran = (&metrics["sage_mode"], &metrics["sage_environment"]);
+        assert_eq!(ran, (&MODE[mode].into(), &ENVIRONMENT[environment].into()));
         assert_eq!(metrics["nodes"], 1);
         assert_eq!(record["metadata"]["versions"]["isage"], "0.3.2.4");
     }
@@ -102,40 +102,38 @@ fn every_workload_comes_to_what_it_comes_to_on_native() {
 
 #[test]
 fn two_reductions_in_a_row_are_right_in_every_mode_and_environment() {
-    let sage = with_samples();
-    for (mode, environment) in
-        MODE.iter().flat_map(|mode| ENVIRONMENT.iter().map(move |environment| (mode, environment)))
-    {
-        for fusion in FUSION {
-            let own = format!("sage_mode={mode} sage_environment={environment} fusion={fusion}");
-            sage.verified(&format!(
-                "--workload count_of_counts --items 500 --parallelism 3 batch_size=9 {own}"
-            ));
+    let mut lines = Vec::new();
+    for mode in MODE {
+        for environment in ENVIRONMENT {
+            for fusion in FUSION {
+                let own = format!("sage_mode={mode} sage_environment={environment} fusion={fusion}");
+                let what = "--workload count_of_counts --items 500 --parallelism 3 batch_size=9";
+                lines.push(format!("{what} {own}"));
+            }
         }
     }
+    verified(&with_samples(), &lines);
 }
 
 #[test]
-fn more_batches_than_a_window_holds_are_counted_once() {
-    let record = sage().verified("--workload pipeline --items 1100 --parallelism 2");
-    assert_eq!(record["metadata"]["raw_metrics"]["windows"], 3);
-}
-
-#[test]
-fn a_stream_ends_with_its_source() {
-    // A source that ends with nothing is polled for ten more seconds.
-    let record = sage().verified("--workload null --items 7 sage_mode=stream");
-    assert!(record["duration_seconds"].as_f64().unwrap() < 10.0, "{record}");
-}
-
-#[test]
-fn no_more_operators_work_at_once_than_were_asked_for() {
-    let sage = sage();
+fn batches_are_counted_once_a_stream_ends_and_no_more_operators_work_at_once_than_were_asked_for() {
     // Each item waits 10 ms, so 60 items take at least 600 ms of somebody's time.
-    for (own, at_once) in [("fusion=auto", 2.0), ("sage_environment=local", 2.0), ("sage_mode=stream", 1.0)] {
-        let words = "--workload scheduler_comparison --items 60 --parallelism 2 sleep_us=10000";
-        let record = sage.verified(&format!("{words} {own}"));
-        assert!(record["duration_seconds"].as_f64().unwrap() >= 0.6 / at_once, "{own}: {record}");
+    let waits = "--workload scheduler_comparison --items 60 --parallelism 2 sleep_us=10000";
+    let lines = [
+        "--workload pipeline --items 1100 --parallelism 2".to_owned(),
+        "--workload null --items 7 --parallelism 2 sage_mode=stream".to_owned(),
+        format!("{waits} fusion=auto"),
+        format!("{waits} sage_environment=local"),
+        format!("{waits} sage_mode=stream"),
+    ];
+    let records = verified(&sage(), &lines);
+    let seconds = |number: usize| records[number]["duration_seconds"].as_f64().unwrap();
+    // More batches than a window holds.
+    assert_eq!(records[0]["metadata"]["raw_metrics"]["windows"], 3);
+    // A source that ends with nothing is polled for ten more seconds.
+    assert!(seconds(1) < 10.0, "{}", records[1]);
+    for (number, at_once) in [(2, 2.0), (3, 2.0), (4, 1.0)] {
+        assert!(seconds(number) >= 0.6 / at_once, "{}", records[number]);
     }
 }
 

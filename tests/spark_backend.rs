@@ -8,8 +8,9 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::installed_engine::{Installed, library, shapes};
+use crate::installed_engine::{FUSION, Installed, library, shapes};
 use crate::network::listens_at;
+use crate::session::verified;
 use crate::support::{Place, Ran, eventually, processes_of_sessions_of};
 
 pub(crate) fn spark() -> Installed {
@@ -28,15 +29,13 @@ fn need_java() {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn every_workload_comes_to_what_it_comes_to_on_native() {
-    let spark = spark();
-    // Starting Java takes long: a part of the shapes, in which every workload is, and every value of every setting.
-    for (words, own) in shapes().step_by(3) {
-        let record = spark.agrees_with_native(&words, &own);
+fn every_workload_is_verified_in_every_shape() {
+    let lines: Vec<_> = shapes().collect();
+    for (words, record) in lines.iter().zip(verified(&spark(), &lines)) {
         let metrics = &record["metadata"]["raw_metrics"];
         assert_eq!(metrics["nodes"], 1);
-        let idiom = if own == "fusion=off" { "a message for each" } else { "mapPartitions" };
-        assert!(metrics["idiom"].as_str().unwrap().starts_with(idiom), "{own}: {metrics}");
+        let idiom = if words.ends_with("fusion=off") { "a message for each" } else { "mapPartitions" };
+        assert!(metrics["idiom"].as_str().unwrap().starts_with(idiom), "{words}: {metrics}");
         assert_eq!(record["metadata"]["versions"]["pyspark"], "4.3.0");
     }
 }
@@ -45,12 +44,8 @@ fn every_workload_comes_to_what_it_comes_to_on_native() {
 #[ignore = "installs a large engine: .ci/run --full"]
 fn two_reductions_in_a_row_are_right() {
     need_java();
-    let spark = Installed::with_samples("spark");
-    for fusion in ["auto", "off"] {
-        spark.verified(&format!(
-            "--workload count_of_counts --items 500 --parallelism 3 batch_size=9 fusion={fusion}"
-        ));
-    }
+    let words = "--workload count_of_counts --items 500 --parallelism 3 batch_size=9";
+    verified(&Installed::with_samples("spark"), &FUSION.map(|fusion| format!("{words} fusion={fusion}")));
 }
 
 #[test]
@@ -80,11 +75,9 @@ fn a_scheduler_is_reported_as_what_it_was() {
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
 fn no_more_operators_work_at_once_than_were_asked_for() {
-    let spark = spark();
     // Each item waits 20 ms, so 50 items take at least one second of somebody's time.
-    for fusion in ["auto", "off"] {
-        let words = "--workload scheduler_comparison --items 50 --parallelism 2 sleep_us=20000";
-        let record = spark.verified(&format!("{words} fusion={fusion}"));
+    let words = "--workload scheduler_comparison --items 50 --parallelism 2 sleep_us=20000";
+    for record in verified(&spark(), &FUSION.map(|fusion| format!("{words} fusion={fusion}"))) {
         assert!(record["duration_seconds"].as_f64().unwrap() >= 0.5, "{record}");
     }
 }

@@ -1,0 +1,154 @@
+//! Many runs in one session of a backend, so that its engine is started once: a comparison that is gone on with from a plan
+//! of its own, as a comparison is the product of its options.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use crossrun::internals::plan::{BackendChoice, Matrix, Plan, WorkloadChoice};
+use crossrun::internals::plugin::sha256_of;
+use crossrun::internals::record::{Library, SystemProfile};
+use crossrun::internals::stats::WarmUp;
+use serde_json::{Map, Value, json};
+
+use crate::installed_engine::Installed;
+use crate::support::{Place, Ran};
+
+/// One run.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Point {
+    pub(crate) workload: String,
+    pub(crate) items: u64,
+    pub(crate) parallelism: u32,
+    pub(crate) extra: Map<String, Value>,
+}
+
+impl Point {
+    /// The run of `words`, which are options of `run`, where `key=value` is an extra.
+    pub(crate) fn of(words: &str) -> Self {
+        let mut point = Self { workload: String::new(), items: 10, parallelism: 1, extra: Map::new() };
+        let mut words = words.split_whitespace();
+        while let Some(word) = words.next() {
+            match (word, word.split_once('=')) {
+                (_, Some((key, value))) => {
+                    let value = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
+                    point.extra.insert(key.into(), value);
+                }
+                ("--workload", _) => point.workload = words.next().unwrap().into(),
+                ("--items", _) => point.items = words.next().unwrap().parse().unwrap(),
+                ("--parallelism", _) => point.parallelism = words.next().unwrap().parse().unwrap(),
+                _ => panic!("{word} cannot differ within a session"),
+            }
+        }
+        point
+    }
+
+    fn is_of(&self, record: &Value) -> bool {
+        let metadata = &record["metadata"];
+        record["workload"] == self.workload
+            && metadata["total_items"] == self.items
+            && self.extra.iter().all(|(key, value)| metadata["extra"][key] == *value)
+    }
+}
+
+/// Runs what `lines` say on the backend's engine, and demands that each is verified and that nothing is left. All that is
+/// wrong is told at once.
+pub(crate) fn verified(engine: &Installed, lines: &[String]) -> Vec<Value> {
+    let points: Vec<_> = lines.iter().map(|words| Point::of(words)).collect();
+    let records = records(engine, engine.name, &points);
+    let wrong: Vec<_> = records.iter().filter_map(|record| judged(record).err()).collect();
+    assert!(wrong.is_empty(), "{} of {} runs:\n{}", wrong.len(), lines.len(), wrong.join("\n"));
+    records
+}
+
+/// Runs `points`, each once, in a session for each parallelism that they have, and gives their records in the same order.
+pub(crate) fn records(engine: &Installed, backend: &str, points: &[Point]) -> Vec<Value> {
+    let parallelisms: BTreeSet<_> = points.iter().map(|point| point.parallelism).collect();
+    let of_session = |parallelism| {
+        let own: Vec<_> = points.iter().filter(|point| point.parallelism == parallelism).collect();
+        (parallelism, session(engine, backend, parallelism, &own))
+    };
+    let records: BTreeMap<_, _> = parallelisms.into_iter().map(of_session).collect();
+    let record = |point: &Point| {
+        let found = records[&point.parallelism].iter().find(|record| point.is_of(record));
+        found.unwrap_or_else(|| panic!("{backend} has no record of {point:?}")).clone()
+    };
+    points.iter().map(record).collect()
+}
+
+fn session(engine: &Installed, backend: &str, parallelism: u32, points: &[&Point]) -> Vec<Value> {
+    let run = format!("{backend}-{parallelism}");
+    let choice = |point: &&Point| WorkloadChoice {
+        name: point.workload.clone(),
+        items: vec![point.items],
+        extra: point.extra.clone(),
+    };
+    let matrix = Matrix {
+        run: run.clone(),
+        backends: vec![BackendChoice::new(backend)],
+        workloads: points.iter().map(choice).collect(),
+        schedulers: vec!["default".into()],
+        parallelisms: vec![parallelism],
+        nodes: 1,
+        options: Map::new(),
+        blocks: 1,
+        seed: 42,
+        // Nothing is measured, so nothing need be warm.
+        warm_up: WarmUp { least: 0, most: 0, ..WarmUp::default() },
+        aa: None,
+    };
+    let folder = engine.place.path().join("results").join(&run);
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("plan.json"), plan_file(&engine.place, backend, &matrix).to_string()).unwrap();
+    let ran = Ran::of(engine.command(&["compare", "--resume", &run, "--no-lock"]));
+    let records = engine.place.records(&run, "unified_results.jsonl");
+    fs::remove_dir_all(folder).unwrap();
+    // Which runs failed, and why, is in their rows; without rows there is only this.
+    assert_eq!(records.len(), points.len(), "{}", ran.explain());
+    engine.left_nothing(&ran);
+    records
+}
+
+/// What `compare` would have written when it began.
+fn plan_file(place: &Place, backend: &str, matrix: &Matrix) -> Value {
+    let library = |path: &Path| Library::new(path, sha256_of(path).unwrap());
+    let runner = library(&place.plugins().join(format!("lib{backend}_runner.so")));
+    let workloads =
+        ["standard_workloads", "samples"].map(|name| place.plugins().join(format!("lib{name}.so")));
+    let workloads = library(workloads.iter().find(|path| path.exists()).unwrap());
+    let libraries: Map<_, _> =
+        matrix.workloads.iter().map(|workload| (workload.name.clone(), json!(workloads))).collect();
+    json!({
+        "version": 1,
+        "plan_hash": Plan::new(matrix).unwrap().hash(),
+        "rigor": "standard",
+        "baseline": backend,
+        "insist": false,
+        "timeout_seconds": 600.0,
+        "backends": {backend: {"name": backend, "library": runner}},
+        "libraries": libraries,
+        "machine": SystemProfile::collect(),
+        "matrix": matrix,
+    })
+}
+
+/// Why a record is not as it must be, if it is not: what a backend cannot express would be told here too.
+pub(crate) fn judged(record: &Value) -> Result<(), String> {
+    let metadata = &record["metadata"];
+    let told = |why: &str| format!("{} {}: {why}", record["backend"], record["run_id"]);
+    // Whether a source kept to its schedule is a matter of how busy this machine is. Its answer must be right all the same.
+    let is_late = metadata["error"]["kind"] == "invalid_measurement"
+        && metadata["error"]["message"].as_str().unwrap().starts_with("the source was late by itself");
+    if !is_late && (metadata["verified"] != true || record["success_rate"] != 1.0) {
+        return Err(told(&metadata["error"].to_string()));
+    }
+    let [count, checksum] = ["results_count", "checksum"].map(|key| metadata[key].clone());
+    if count.is_null() || count != metadata["expected_count"] || checksum != metadata["expected_checksum"] {
+        return Err(told(&format!("came to {count} with {checksum}, which is not what was expected")));
+    }
+    let about_processes = metadata["warnings"].to_string();
+    if about_processes.contains("left") || about_processes.contains("closing") {
+        return Err(told(&about_processes));
+    }
+    Ok(())
+}
