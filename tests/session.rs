@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crossrun::internals::plan::{BackendChoice, Matrix, Plan, WorkloadChoice};
 use crossrun::internals::plugin::sha256_of;
@@ -77,7 +78,10 @@ pub(crate) fn records(engine: &Installed, backend: &str, points: &[Point]) -> Ve
 }
 
 fn session(engine: &Installed, backend: &str, parallelism: u32, points: &[&Point]) -> Vec<Value> {
-    let run = format!("{backend}-{parallelism}");
+    // Engines are in one folder of data, and a run's logs are there under its name: two tests must not have one name.
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let run = format!("{backend}-{parallelism}-{}-{count}", std::process::id());
     let choice = |point: &&Point| WorkloadChoice {
         name: point.workload.clone(),
         items: vec![point.items],
@@ -103,6 +107,8 @@ fn session(engine: &Installed, backend: &str, parallelism: u32, points: &[&Point
     let ran = Ran::of(engine.command(&["compare", "--resume", &run, "--no-lock"]));
     let records = engine.place.records(&run, "unified_results.jsonl");
     fs::remove_dir_all(folder).unwrap();
+    // Those that stayed empty are gone already.
+    let _ = fs::remove_dir_all(engine.data().join("logs").join(&run));
     // Which runs failed, and why, is in their rows; without rows there is only this.
     assert_eq!(records.len(), points.len(), "{}", ran.explain());
     engine.left_nothing(&ran);
