@@ -247,7 +247,8 @@ fn what_outgrows_a_batch_is_a_status_of_its_own_and_says_what_helps() {
         assert!(message.contains(what), "{message}");
     };
     workload.source(0, 5, 1, &mut out).unwrap();
-    refused(workload.run_stages(1, 2, &out.to_vec(), &mut out), "smaller batch_size");
+    let made = out.to_vec();
+    refused(workload.run_stages(1, 2, &made, &mut out), "smaller batch_size");
     refused(workload.source(0, 6, 1, &mut out), "smaller batch_size");
     refused(workload.source(0, 3, 2, &mut out), "smaller batch_size");
     workload.source(0, 2, 2, &mut out).unwrap();
