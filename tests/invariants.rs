@@ -108,7 +108,7 @@ fn unsafe_stands_where_the_abi_or_the_system_needs_it() {
 }
 
 /// Files that are in a circle of imports, for now: no line may be added, and one whose file is in none is taken out.
-const IN_A_CIRCLE: [&str; 34] = [
+const IN_A_CIRCLE: [&str; 9] = [
     "host/src/check.rs",
     "host/src/check/bench.rs",
     "host/src/check/checks.rs",
@@ -118,31 +118,6 @@ const IN_A_CIRCLE: [&str; 34] = [
     "host/src/check/loading.rs",
     "host/src/check/runs.rs",
     "host/src/check/specs.rs",
-    "host/src/check/subject.rs",
-    "host/src/run.rs",
-    "host/src/run/backend.rs",
-    "host/src/run/engine.rs",
-    "host/src/sandbox.rs",
-    "host/src/sandbox/frame.rs",
-    "host/src/sandbox/orders.rs",
-    "host/src/sandbox/tree.rs",
-    "host/src/sandbox/usage.rs",
-    "plugin-api/src/c_abi.rs",
-    "plugin-api/src/c_abi/host.rs",
-    "plugin-api/src/result.rs",
-    "plugin-api/src/runner.rs",
-    "plugin-api/src/spec.rs",
-    "plugin-api/src/workload/batch.rs",
-    "plugin-api/src/workload/capi.rs",
-    "plugin-api/src/workload/digest.rs",
-    "plugin-api/src/workload/handle.rs",
-    "plugin-api/src/workload/instance.rs",
-    "plugin-api/src/workload/keyed.rs",
-    "plugin-api/src/workload/latency.rs",
-    "plugin-api/src/workload/mod.rs",
-    "plugin-api/src/workload/open_loop.rs",
-    "plugin-api/src/workload/parameter.rs",
-    "plugin-api/src/workload/sink.rs",
 ];
 
 #[test]

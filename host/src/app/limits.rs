@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Problem, options, reproduce};
+use super::{Problem, options};
 use crate::run::session::Deadlines;
 use crate::sandbox::Limits;
 
@@ -66,7 +66,7 @@ impl LimitArguments {
             ("log-limit", *log_limit),
         ];
         for (name, value) in options {
-            value.into_iter().for_each(|value| reproduce::push(words, name, value));
+            value.into_iter().for_each(|value| options::push(words, name, value));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From the words of a command line to values: counts, durations, `KEY=VALUE`.
+//! From the words of a command line to values, and back: counts, durations, `KEY=VALUE`.
 
 use std::time::{Duration, SystemTime};
 
@@ -98,6 +98,16 @@ pub fn run_id(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let fits = (1..=128).contains(&text.len()) && text.chars().all(allowed) && !text.starts_with('.');
     if fits { Ok(text.to_owned()) } else { Err("a run id has 1 to 128 of: letters, digits, . _ -".into()) }
+}
+
+/// An option and its value.
+pub(crate) fn push(words: &mut Vec<String>, name: &str, value: impl ToString) {
+    words.extend([format!("--{name}"), value.to_string()]);
+}
+
+/// A duration that the command line takes as the same again.
+pub(crate) fn seconds(duration: Duration) -> String {
+    format!("{}s", duration.as_secs_f64())
 }
 
 #[cfg(test)]

@@ -6,20 +6,11 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::limits::LimitArguments;
+use super::options::{push, seconds};
 use crate::run::participants::{Participant, Participants};
 use crate::run::session::Isolation;
 use crate::run::trial::TrialSpec;
 use crate::shell;
-
-/// An option and its value.
-pub(crate) fn push(words: &mut Vec<String>, name: &str, value: impl ToString) {
-    words.extend([format!("--{name}"), value.to_string()]);
-}
-
-/// A duration that the command line takes as the same again.
-pub(crate) fn seconds(duration: Duration) -> String {
-    format!("{}s", duration.as_secs_f64())
-}
 
 /// The backend as the command line names it.
 pub(crate) fn backend_word(name: &str, participant: &Participant) -> String {

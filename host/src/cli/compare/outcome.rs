@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::plan_file::PlanFile;
 use crate::app::context::Context;
-use crate::app::reproduce::{push, push_plugin_folders, seconds};
+use crate::app::options::{push, seconds};
+use crate::app::reproduce::push_plugin_folders;
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
 use crate::compare;

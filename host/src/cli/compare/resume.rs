@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::Arguments;
+use super::arguments::Arguments;
 use super::plan_file::PlanFile;
 use crate::app::limits::LimitArguments;
-use crate::app::reproduce::push;
+use crate::app::options::push;
 use crate::app::{Problem, options};
 use crate::plan::TrialId;
 use crate::record::writer::TRIALS;
