@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::installed_engine::Installed;
 use crate::session::verified;
-use crate::support::{Place, Ran, eventually, hostile, plugin, processes_of_sessions_of, repository};
-
-const WORKLOADS: [&str; 5] = ["null", "pipeline", "imbalance", "word_count", "scheduler_comparison"];
+use crate::support::{
+    Place, Ran, WORKLOADS, eventually, hostile, plugin, processes_of_sessions_of, repository, shortened,
+};
 
 /// Items, parallelism, batch size and fusion, so that any two values of two of them come together.
 const POINTS: [(u64, u32, u32, &str); 12] = [
@@ -52,9 +52,7 @@ fn run_at(
     let (batch_size, fusion) = (format!("batch_size={batch_size}"), format!("fusion={fusion}"));
     let run = ["run", "--json", "--backend", backend, "--workload", workload, "--items", &items];
     let how = ["--parallelism", &parallelism, "--extra", &batch_size, "--extra", &fusion];
-    let shorter: &[&str] =
-        if workload == "scheduler_comparison" { &["--extra", "sleep_us=100"] } else { &[] };
-    place.crossrun(&[run.as_slice(), how.as_slice(), shorter].concat()).code(0).json()
+    place.crossrun(&[run.as_slice(), how.as_slice(), shortened(workload)].concat()).code(0).json()
 }
 
 fn behave(place: &Place, behaviour: &str, phase: &str, more: &[&str]) -> Ran {

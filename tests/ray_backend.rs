@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::installed_engine::{ITEMS, Installed, library};
 use crate::network::listens_at;
-use crate::support::{Place, Ran, eventually, plugin, processes_of_sessions_of, repository};
+use crate::support::{Place, Ran, WORKLOADS, eventually, plugin, processes_of_sessions_of, repository};
 
 fn ray() -> Installed {
     Installed::new("ray")
@@ -22,8 +22,6 @@ fn outcomes(ray: &Installed, parallelism: u32, shapes: &[Value]) -> Vec<Value> {
     let ran = Ran::of(command).code(0);
     ran.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
-
-const WORKLOADS: [&str; 5] = ["null", "pipeline", "imbalance", "word_count", "scheduler_comparison"];
 
 /// Every workload at every size. By turns they take one of the ways a batch can go, so that each way meets each workload.
 fn shapes(turn: usize) -> Vec<Value> {

@@ -1,6 +1,6 @@
 //! A run is verified and recorded, whatever the workload and however it is run.
 
-use crate::support::Place;
+use crate::support::{Place, WORKLOADS, shortened};
 
 #[test]
 fn the_seeds_workload_is_verified_on_native_threads() {
@@ -21,7 +21,7 @@ fn the_seeds_workload_is_verified_on_native_threads() {
 #[test]
 fn every_workload_is_verified_under_every_scheduler_and_fusion() {
     let place = Place::new();
-    for workload in ["null", "pipeline", "imbalance", "word_count", "scheduler_comparison"] {
+    for workload in WORKLOADS {
         for scheduler in ["default", "fifo", "load_aware"] {
             for fusion in ["auto", "off"] {
                 let fusion = format!("fusion={fusion}");
@@ -43,9 +43,7 @@ fn every_workload_is_verified_under_every_scheduler_and_fusion() {
                     "--extra",
                     &fusion,
                 ];
-                let more: &[&str] =
-                    if workload == "scheduler_comparison" { &["--extra", "sleep_us=100"] } else { &[] };
-                let ran = place.crossrun(&[&run, more].concat()).code(0);
+                let ran = place.crossrun(&[&run, shortened(workload)].concat()).code(0);
                 assert_eq!(ran.json()["metadata"]["verified"], true, "{}", ran.explain());
             }
         }

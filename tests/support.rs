@@ -312,3 +312,12 @@ pub(crate) fn build_outside(name: &str, source: &str) -> PathBuf {
     cargo(&["build", "--quiet", "--manifest-path", manifest, "--target-dir", &built]);
     Path::new(&built).join(format!("debug/lib{name}.so"))
 }
+
+/// The standard workloads that are run in every way.
+pub(crate) const WORKLOADS: [&str; 5] =
+    ["null", "pipeline", "imbalance", "word_count", "scheduler_comparison"];
+
+/// The option with which a workload sleeps no longer than it must, if it sleeps.
+pub(crate) fn shortened(workload: &str) -> &'static [&'static str] {
+    if workload == "scheduler_comparison" { &["--extra", "sleep_us=100"] } else { &[] }
+}

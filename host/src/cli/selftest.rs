@@ -4,12 +4,10 @@ use crate::app::context::Context;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::check::selftest::{Findings, SelfTest};
+use crate::plan::defaults::COMPUTING;
 use crate::run::session::Isolation;
 use crate::text::{lines, plural, printable, table};
 use crate::worker::liar::Lie;
-
-/// The workload whose library has what the liar is given.
-const WORKLOAD: &str = "pipeline";
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -23,7 +21,8 @@ pub(super) struct Arguments {
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let context = Context::new(global, Isolation::Process, ui)?;
-    let library = context.workload_library(WORKLOAD)?;
+    // Its library has all that the liar is given.
+    let library = context.workload_library(COMPUTING)?;
     let folders = context.folders("selftest")?;
     let lock = context.measurement_lock(!arguments.no_lock, ui)?;
     let mut test = SelfTest::new(context.launch().clone(), &library, folders.clone());
