@@ -15,7 +15,7 @@ const TRIALS: [(&str, &str, &str); 17] = [
         "native",
         "--workload open_loop --items 800 --parallelism 1 --extra rate=1000000 --extra iters=100000",
     ),
-    ("long", "native", "--workload word_count --items 300000 --extra batch_size=10000"),
+    ("long", "native", "--workload word_count --items 2000000 --extra batch_size=10000"),
     ("not_isolated", "native", "--isolation none --no-lock"),
     ("warned", "native", "--cores 1 --scheduler magic --extra nobody=1"),
     ("wrong", "misbehaving", "--extra behaviour=drop"),

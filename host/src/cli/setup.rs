@@ -69,8 +69,9 @@ fn set_up(context: &Context, name: &str, request: &SetupRequest, ui: &mut Ui) ->
     let runner = context.runner(name)?;
     let folders = context.folders("setup")?;
     let mut backend = context.load(&runner, &folders)?;
-    let done = with_lock(context, &mut backend, request, folders, ui);
+    let done = with_lock(context, &mut backend, request, folders.clone(), ui);
     ui.still();
     backend.end();
+    context.tidy(&folders);
     done.map(|()| runner)
 }
