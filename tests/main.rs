@@ -41,6 +41,7 @@ mod readme;
 mod records;
 mod released;
 mod report_page;
+mod reproduce;
 mod run;
 mod sage_backend;
 mod scaffold;

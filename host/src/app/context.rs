@@ -384,11 +384,16 @@ fn told(looked: &Looked) -> Option<String> {
     }
 }
 
+/// The user's data folder. Plugins are told of it as text.
 fn data_dir() -> Result<PathBuf, Problem> {
-    plugin_api::data_dir().ok_or_else(|| {
-        Problem::usage("there is no home directory to keep data in")
-            .with_remedy("export CROSSRUN_DATA_DIR=DIR")
-    })
+    let remedy = "export CROSSRUN_DATA_DIR=DIR";
+    let folder = plugin_api::data_dir()
+        .ok_or_else(|| Problem::usage("there is no home directory to keep data in").with_remedy(remedy))?;
+    if folder.to_str().is_none() {
+        let message = format!("the data folder {} has a name that is no UTF-8", folder.display());
+        return Err(Problem::usage(message).with_remedy(format!("{remedy}, with a folder whose name is")));
+    }
+    Ok(folder)
 }
 
 fn absolute(folders: &[PathBuf]) -> Result<Vec<PathBuf>, Problem> {

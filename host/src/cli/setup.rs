@@ -27,6 +27,11 @@ pub(super) struct Arguments {
 
 /// Sets up each backend in turn; one that fails does not keep the others from it.
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    if let Some(python) = arguments.python.as_ref().filter(|python| python.to_str().is_none()) {
+        let message =
+            format!("--python {}: a backend can be told only a path that is UTF-8", python.display());
+        return Err(Problem::usage(message).with_remedy("a link to it with another name"));
+    }
     let context = Context::new(global, Isolation::Process, ui)?;
     let request = SetupRequest { remove: arguments.remove, python: arguments.python.clone() };
     let (mut rows, mut failed) = (Vec::new(), Vec::new());

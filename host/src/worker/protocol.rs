@@ -84,6 +84,7 @@ impl Message for Reply {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LibraryFile {
     /// Where it is.
+    #[serde(with = "lossless")]
     pub path: PathBuf,
     /// Its SHA-256 in hex.
     pub sha256: String,
@@ -95,7 +96,9 @@ pub struct LibraryFile {
 impl From<&PluginRef> for LibraryFile {
     fn from(plugin: &PluginRef) -> Self {
         let PluginRef { path, sha256, locked_by, .. } = plugin.clone();
-        Self { path, sha256, sealed: locked_by.is_some() }
+        // A plugin is told paths as text. A sealed copy has a path that is text, whatever that of the file is.
+        let sealed = locked_by.is_some() || path.to_str().is_none();
+        Self { path, sha256, sealed }
     }
 }
 
@@ -334,4 +337,36 @@ pub struct Finished {
     pub sink_state: Vec<u8>,
     /// Whatever the runner wants recorded.
     pub metrics: Map<String, Value>,
+}
+
+/// A path as text, or as its bytes in hex where it is no UTF-8: JSON has no other strings.
+mod lossless {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+    use std::path::{Path, PathBuf};
+
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Wire {
+        Text(String),
+        Bytes { hex: String },
+    }
+
+    pub(super) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        let wire = match path.to_str() {
+            Some(text) => Wire::Text(text.to_owned()),
+            None => Wire::Bytes { hex: hex::encode(path.as_os_str().as_bytes()) },
+        };
+        wire.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        Ok(match Wire::deserialize(deserializer)? {
+            Wire::Text(text) => text.into(),
+            Wire::Bytes { hex } => OsString::from_vec(hex::decode(hex).map_err(D::Error::custom)?).into(),
+        })
+    }
 }

@@ -7,7 +7,7 @@ use plugin_api::{BatchBuilder, Parameters, Plan, StageKind, Workload, WorkloadEr
 
 plugin_api::export_workloads!(
     name = "misbehaving_workloads",
-    workloads = [Crashing, Hanging, Corrupting, Panicking, LostOracle, EndlessOracle]
+    workloads = [Crashing, Hanging, Corrupting, Panicking, LostOracle, EndlessOracle, SlowOracle]
 );
 
 /// A workload on numbers whose operator does `$operator` to the last item, and whose oracle begins with `$oracle`.
@@ -45,20 +45,23 @@ macro_rules! workload {
             }
 
             fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {
-                let oracle: fn() = $oracle;
-                oracle();
+                let oracle: fn(u64) = $oracle;
+                oracle(self.total_items);
                 (0..self.total_items).for_each(|index| sink(&index.to_le_bytes()));
             }
         }
     };
 }
 
-workload!(Crashing, "crashing", |_| crash(), || ());
-workload!(Hanging, "hanging", |_| hang(), || ());
-workload!(Corrupting, "corrupting", |item| item[0] ^= 1, || ());
-workload!(Panicking, "panicking", |_| panic!("this workload panics on request"), || ());
-workload!(LostOracle, "lost_oracle", |_| (), crash);
-workload!(EndlessOracle, "endless_oracle", |_| (), hang);
+workload!(Crashing, "crashing", |_| crash(), |_| ());
+workload!(Hanging, "hanging", |_| hang(), |_| ());
+workload!(Corrupting, "corrupting", |item| item[0] ^= 1, |_| ());
+workload!(Panicking, "panicking", |_| panic!("this workload panics on request"), |_| ());
+workload!(LostOracle, "lost_oracle", |_| (), |_| crash());
+workload!(EndlessOracle, "endless_oracle", |_| (), |_| hang());
+workload!(SlowOracle, "slow_oracle", |_| (), |items| if items > 100 {
+    hang()
+});
 
 fn crash() {
     // SAFETY: none: this is the crash that an engine and its host must survive.

@@ -1,0 +1,167 @@
+//! Commands that are printed or recorded do again what was done when they are pasted; and a comparison that is resumed stays
+//! the one that was begun.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{Place, Ran, executable, hostile, plugin};
+
+const QUICK: [&str; 7] = ["compare", "--workloads", "null", "--items", "10", "--blocks", "1"];
+
+/// Runs `line` in a shell that finds crossrun.
+fn pasted(place: &Place, line: &str) -> Ran {
+    let folder = executable().parent().unwrap();
+    let path = std::env::join_paths([folder, Path::new("/usr/bin"), Path::new("/bin")]).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", line]).env("PATH", path).env("CROSSRUN_DATA_DIR", place.data());
+    command.current_dir(place.path());
+    Ran::of(command)
+}
+
+fn trials(place: &Place, run: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(place.path().join("results").join(run).join("trials.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn command_of(trial: &Value) -> String {
+    trial["record"]["metadata"]["command"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_command_of_a_trial_has_its_limits_and_finds_a_plugin_that_was_given_as_a_file() {
+    let place = Place::new();
+    let file = place.path().join("elsewhere");
+    std::fs::create_dir(&file).unwrap();
+    // A name by which no plugin folder would find it.
+    let file = file.join("old build.so");
+    std::fs::copy(plugin("native_runner"), &file).unwrap();
+    let backends = format!("native,old={}", file.display());
+    let more = ["--backends", &backends, "--timeout", "77s", "--memory-limit", "3GiB", "--run-id", "files"];
+    place.crossrun(&[&QUICK, more.as_slice()].concat()).code(0);
+    let old = trials(&place, "files").into_iter().find(|trial| trial["record"]["backend"] == "old").unwrap();
+    let command = command_of(&old);
+    for words in ["--timeout 77s", "--memory-limit 3221225472", "old build.so"] {
+        assert!(command.contains(words), "no {words:?} in {command}");
+    }
+    let again = pasted(&place, &format!("{command} --json")).code(0).json();
+    assert_eq!(again["backend"], "old");
+    for key in ["checksum", "results_count"] {
+        assert_eq!(again["metadata"][key], old["record"]["metadata"][key]);
+    }
+}
+
+#[test]
+fn the_command_of_the_page_measures_all_of_it_again() {
+    let place = Place::new();
+    let more = ["--backends", "native", "--seed", "7", "--timeout", "2m", "--run-id", "page"];
+    place.crossrun(&[&QUICK, more.as_slice()].concat()).code(0);
+    let page = std::fs::read_to_string(place.path().join("results/page/report.html")).unwrap();
+    let start = page.find("crossrun compare --backends").unwrap_or_else(|| panic!("{page}"));
+    let command = page[start..].split('<').next().unwrap().replace("&#x2f;", "/").replace("&#x27;", "'");
+    pasted(&place, &format!("{command} --run-id again")).code(0);
+    let seeds = |run: &str| -> Vec<_> {
+        trials(&place, run).iter().map(|trial| trial["record"]["metadata"]["data_seed"].clone()).collect()
+    };
+    assert!(seeds("again").len() >= 3);
+    assert_eq!(seeds("again").last(), seeds("page").last());
+}
+
+#[test]
+fn a_run_is_resumed_as_it_was_begun_or_not_at_all() {
+    let place = Place::new();
+    let more = ["--backends", "native", "--timeout", "2m", "--process-limit", "99", "--run-id", "begun"];
+    place.crossrun(&[&QUICK, more.as_slice()].concat()).code(0);
+    let resume = ["compare", "--resume", "begun"];
+    for other in [
+        ["--backends", "native,other"],
+        ["--workloads", "pipeline"],
+        ["--items", "11"],
+        ["--blocks", "2"],
+        ["--parallelism", "3"],
+        ["--schedulers", "fifo"],
+        ["--seed", "1"],
+        ["--nodes", "2"],
+        ["--timeout", "3m"],
+        ["--extra", "batch_size=2"],
+        ["--baseline", "other"],
+        ["--memory-limit", "1GiB"],
+        ["--process-limit", "98"],
+    ] {
+        let words = format!("another {}", other[0]);
+        place.crossrun(&[&resume, other.as_slice()].concat()).code(2).says(&words).says("--resume begun");
+    }
+    for other in ["--publish", "--quick", "--aa", "--insist"] {
+        place.crossrun(&[&resume, [other].as_slice()].concat()).code(2).says(&format!("another {other}"));
+    }
+    let mut variable = place.command(&resume);
+    Ran::of({
+        variable.env("CROSSRUN_PROCESS_LIMIT", "98");
+        variable
+    })
+    .code(2)
+    .says("another --process-limit");
+    let same = ["--backends", "NATIVE", "--items", "10", "--timeout", "120s", "--process-limit", "99"];
+    place.crossrun(&[&resume, same.as_slice()].concat()).code(0);
+}
+
+#[test]
+fn a_plugin_under_a_path_that_is_no_text_takes_part_and_is_resumed() {
+    let place = Place::empty();
+    let folder = place.path().join(OsStr::from_bytes(b"pl\xffugins"));
+    std::fs::create_dir(&folder).unwrap();
+    for name in ["native_runner", "standard_workloads"] {
+        std::fs::copy(plugin(name), folder.join(format!("lib{name}.so"))).unwrap();
+    }
+    let crossrun = |arguments: &[&str]| {
+        let mut command = Command::new(executable());
+        command.args(arguments).arg("--plugin-dir").arg(&folder).env("CROSSRUN_DATA_DIR", place.data());
+        command.current_dir(place.path());
+        Ran::of(command)
+    };
+    crossrun(&["run", "--backend", "native", "--workload", "null"]).code(0);
+    crossrun(&[&QUICK, ["--backends", "native", "--run-id", "odd"].as_slice()].concat()).code(0);
+    crossrun(&["compare", "--resume", "odd"]).code(0);
+}
+
+#[test]
+fn a_data_folder_that_is_no_text_is_the_command_lines_fault_and_no_trial() {
+    let place = Place::new();
+    let mut command = place.command(&["run", "--backend", "native", "--workload", "null"]);
+    command.env("CROSSRUN_DATA_DIR", place.path().join(OsStr::from_bytes(b"da\xffta")));
+    Ran::of(command).code(2).says("no UTF-8").says("export CROSSRUN_DATA_DIR=");
+    assert!(!place.path().join("results").exists());
+}
+
+#[test]
+fn an_oracle_that_is_too_slow_for_one_size_fails_no_other() {
+    let place = Place::new();
+    place.stage(&hostile("misbehaving_workloads"));
+    let mut command = place.command(&[
+        "compare",
+        "--backends",
+        "native",
+        "--workloads",
+        "slow_oracle",
+        "--items",
+        "10,1000",
+        "--blocks",
+        "2",
+        "--timeout",
+        "2s",
+        "--run-id",
+        "slow",
+    ]);
+    command.env("CROSSRUN_DEADLINES", "expect=5s");
+    Ran::of(command).code(4);
+    let measured = trials(&place, "slow").into_iter().filter(|trial| trial["kind"] == "measured");
+    let ended: Vec<_> = measured
+        .map(|trial| (trial["record"]["metadata"]["total_items"].as_u64().unwrap(), trial["status"].clone()))
+        .collect();
+    let count =
+        |items: u64, status: &str| ended.iter().filter(|(of, ended)| *of == items && ended == status).count();
+    assert_eq!((count(10, "verified"), count(1000, "failed"), ended.len()), (2, 2, 4), "{ended:?}");
+}
