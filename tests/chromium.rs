@@ -22,9 +22,10 @@ pub(crate) struct Chromium {
 }
 
 impl Chromium {
-    /// Nothing if no browser is on the path.
-    pub(crate) fn start() -> Option<Self> {
-        let browser = ["chromium", "google-chrome"].into_iter().find_map(on_path)?;
+    /// The browser that is on the path.
+    pub(crate) fn start() -> Self {
+        let browser =
+            ["chromium", "google-chrome"].into_iter().find_map(on_path).expect("no Chromium is on the path");
         let profile = tempfile::tempdir().unwrap();
         // The browser reads requests from descriptor 3 and writes replies to 4; both end with a zero byte.
         let mut child = Command::new("sh")
@@ -50,7 +51,7 @@ impl Chromium {
         for domain in ["Page", "Runtime", "Log", "Network"] {
             browser.call(&format!("{domain}.enable"), &json!({}));
         }
-        Some(browser)
+        browser
     }
 
     /// Opens a file in a window of this size and waits until it is there. What happened before is forgotten.
