@@ -1,5 +1,5 @@
-//! Whether this harness and this machine can be believed, here and now: a backend that lies in every way goes through the
-//! harness, and one backend is compared with itself.
+//! Whether this harness and this machine can be believed, here and now: a backend that cheats in every way goes through the
+//! harness, and one backend is compared with itself (an A/A comparison).
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::run::participants::Participants;
 use crate::run::session::{CallError, Launch};
 use crate::run::trial::{TrialResult, TrialSpec};
 use crate::stats::{PairedDifference, Verdict, WarmUp, median};
-use crate::worker::liar::{Lie, NAME};
+use crate::worker::cheating_backend::{Cheat, NAME};
 use crate::worker::protocol::Folders;
 
 /// When a run is ended.
@@ -35,12 +35,13 @@ pub(crate) struct SelfTest {
     executor: Executor,
 }
 
-/// What one lie came to.
+/// What one cheat came to.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Trick {
-    /// Which lie.
-    pub lie: Lie,
-    /// Whether the harness did what it must: caught a lie, believed the truth.
+pub(crate) struct CheatResult {
+    /// Which cheat.
+    #[serde(rename = "lie")]
+    pub cheat: Cheat,
+    /// Whether the harness did what it must: caught a cheat, believed the honest backend.
     pub caught: bool,
     /// How: `wrong answer`, `invalid measurement`, `warning`, `failed`, or `believed`.
     pub how: &'static str,
@@ -48,9 +49,9 @@ pub(crate) struct Trick {
     pub reason: String,
 }
 
-/// One backend beside itself.
+/// What came of comparing one backend with itself.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Beside {
+pub(crate) struct AaComparison {
     /// How many comparisons.
     pub cells: usize,
     /// Of so many blocks each.
@@ -64,10 +65,12 @@ pub(crate) struct Beside {
 /// What came of it all.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Findings {
-    /// Each lie, with the truth first.
-    pub liars: Vec<Trick>,
-    /// One backend beside itself.
-    pub beside: Beside,
+    /// Of each cheat, with the honest backend first.
+    #[serde(rename = "liars")]
+    pub cheats: Vec<CheatResult>,
+    /// Of comparing one backend with itself.
+    #[serde(rename = "beside")]
+    pub aa: AaComparison,
     /// What the harness itself costs in a run of nothing: seconds from request to reply, in the middle.
     pub floor_seconds: f64,
 }
@@ -75,7 +78,7 @@ pub(crate) struct Findings {
 impl Findings {
     /// Whether the harness may be believed.
     pub(crate) fn passed(&self) -> bool {
-        self.liars.iter().all(|trick| trick.caught) && self.beside.false_verdicts <= MOST_FALSE
+        self.cheats.iter().all(|result| result.caught) && self.aa.false_verdicts <= MOST_FALSE
     }
 }
 
@@ -93,22 +96,22 @@ impl SelfTest {
         self.executor.end();
     }
 
-    /// Lets the liar tell one lie: twice, on different data, as a comparison does.
+    /// Lets the backend cheat in one way: twice, on different data, as a comparison does.
     ///
     /// # Errors
     /// When the harness itself fails.
-    pub(crate) fn lie(&mut self, lie: Lie) -> Result<Trick, CallError> {
-        let mut engine = self.open(lie, &spec_for(lie, 0))?;
+    pub(crate) fn try_cheat(&mut self, cheat: Cheat) -> Result<CheatResult, CallError> {
+        let mut engine = self.open(cheat, &spec_for(cheat, 0))?;
         let mut last = None;
         for seed in 1..=2 {
-            last = Some(self.run(&mut engine, spec_for(lie, seed))?);
+            last = Some(self.run(&mut engine, spec_for(cheat, seed))?);
         }
         engine.close(&mut |_| ());
-        Ok(trick(lie, last))
+        Ok(result_of(cheat, last))
     }
 
-    fn open(&self, lie: Lie, spec: &WorkloadSpec) -> Result<Engine, CallError> {
-        let backend = self.executor.cheating_backend(lie)?;
+    fn open(&self, cheat: Cheat, spec: &WorkloadSpec) -> Result<Engine, CallError> {
+        let backend = self.executor.cheating_backend(cheat)?;
         let opened = self.executor.open(backend, &trial(spec.clone()), &mut |_| Ok::<(), Infallible>(()));
         opened.map_err(|result| match result.outcome {
             Outcome::Failed(error) => error,
@@ -125,11 +128,11 @@ impl SelfTest {
         })
     }
 
-    /// Compares the honest liar with itself, in blocks of fresh sessions whose order alternates.
+    /// Compares the honest backend with itself, in blocks of fresh sessions whose order alternates.
     ///
     /// # Errors
     /// When the harness itself fails, or is interrupted.
-    pub(crate) fn beside_itself(&mut self, blocks: usize) -> Result<Beside, CallError> {
+    pub(crate) fn aa_comparison(&mut self, blocks: usize) -> Result<AaComparison, CallError> {
         let mut logarithms = vec![Vec::new(); SIZES.len()];
         for block in 0..blocks {
             let mut times = [Vec::new(), Vec::new()];
@@ -146,7 +149,7 @@ impl SelfTest {
         }
         let differences: Vec<_> = logarithms.iter().filter_map(|cell| PairedDifference::new(cell)).collect();
         let verdicts = differences.iter().filter_map(Verdict::new);
-        Ok(Beside {
+        Ok(AaComparison {
             cells: differences.len(),
             blocks,
             false_verdicts: verdicts.filter(|verdict| verdict.is_difference()).count(),
@@ -159,7 +162,7 @@ impl SelfTest {
 
     /// Seconds of a run of each size, in one session.
     fn block(&mut self, block: u64) -> Result<Vec<f64>, CallError> {
-        let mut engine = self.open(Lie::None, &busy(SIZES[0], block))?;
+        let mut engine = self.open(Cheat::None, &busy(SIZES[0], block))?;
         let mut seconds = Vec::new();
         for size in SIZES {
             self.run(&mut engine, busy(size, block + 1000))?;
@@ -177,7 +180,7 @@ impl SelfTest {
     /// When the harness itself fails.
     pub(crate) fn floor(&mut self, runs: usize) -> Result<f64, CallError> {
         let nothing = WorkloadSpec { total_items: 0, ..WorkloadSpec::new(NULL) };
-        let mut engine = self.open(Lie::None, &nothing)?;
+        let mut engine = self.open(Cheat::None, &nothing)?;
         let mut seconds = Vec::new();
         for _ in 0..runs {
             seconds.extend(self.run(&mut engine, nothing.clone())?.host_elapsed);
@@ -191,11 +194,11 @@ fn trial(spec: WorkloadSpec) -> TrialSpec {
     TrialSpec::alone(BackendChoice::new(NAME), "selftest".into(), spec, 1)
 }
 
-/// A workload on which the lie would pay.
-fn spec_for(lie: Lie, seed: u64) -> WorkloadSpec {
-    match lie {
+/// A workload on which the cheat would pay.
+fn spec_for(cheat: Cheat, seed: u64) -> WorkloadSpec {
+    match cheat {
         // Half a second of waiting at least, if they wait one after the other.
-        Lie::MoreParallelism | Lie::StopClockEarly => {
+        Cheat::MoreParallelism | Cheat::StopClockEarly => {
             WorkloadSpec { total_items: 50, parallelism: 1, seed, ..WorkloadSpec::new(SLEEPING) }
         }
         _ => busy(100, seed),
@@ -210,8 +213,8 @@ fn busy(items: u64, seed: u64) -> WorkloadSpec {
     spec
 }
 
-/// What became of a lie in its last run.
-fn trick(lie: Lie, result: Option<TrialResult>) -> Trick {
+/// What became of a cheat in its last run.
+fn result_of(cheat: Cheat, result: Option<TrialResult>) -> CheatResult {
     let (how, reason) = match result {
         None => ("failed", "there was no run".to_owned()),
         Some(TrialResult { outcome, warnings, .. }) => match outcome {
@@ -222,9 +225,9 @@ fn trick(lie: Lie, result: Option<TrialResult>) -> Trick {
             Outcome::Verified | Outcome::Unverified => ("warning", warnings.join("; ")),
         },
     };
-    let caught = match lie {
-        Lie::None => how == "believed",
+    let caught = match cheat {
+        Cheat::None => how == "believed",
         _ => ["wrong answer", "invalid measurement", "warning"].contains(&how),
     };
-    Trick { lie, caught, how, reason }
+    CheatResult { cheat, caught, how, reason }
 }

@@ -7,7 +7,7 @@ use crate::check::selftest::{Findings, SelfTest};
 use crate::plan::defaults::COMPUTING;
 use crate::run::session::Isolation;
 use crate::text::{lines, plural, printable, table};
-use crate::worker::liar::Lie;
+use crate::worker::cheating_backend::Cheat;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -44,40 +44,43 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 }
 
 fn measure(test: &mut SelfTest, quick: bool, ui: &mut Ui) -> Result<Findings, Problem> {
-    let mut liars = Vec::new();
-    for lie in Lie::ALL {
-        ui.doing(&format!("letting a backend lie: it {}", lie.word()));
-        liars.push(test.lie(lie)?);
+    let mut cheats = Vec::new();
+    for cheat in Cheat::ALL {
+        ui.doing(&format!("letting a backend lie: it {}", cheat.word()));
+        cheats.push(test.try_cheat(cheat)?);
     }
     ui.doing("comparing a backend with itself");
-    let beside = test.beside_itself(if quick { 7 } else { 12 })?;
+    let aa = test.aa_comparison(if quick { 7 } else { 12 })?;
     ui.doing("running nothing");
     let floor_seconds = test.floor(if quick { 50 } else { 500 })?;
-    Ok(Findings { liars, beside, floor_seconds })
+    Ok(Findings { cheats, aa, floor_seconds })
 }
 
 fn page(outcome: &Findings) -> String {
-    let mut tricks = table(["a backend that", "is", "as"]);
-    for trick in &outcome.liars {
-        let caught = match (trick.lie, trick.caught) {
-            (Lie::None, true) => "believed",
-            (Lie::None, false) => "NOT BELIEVED",
+    let mut cheats = table(["a backend that", "is", "as"]);
+    for result in &outcome.cheats {
+        let caught = match (result.cheat, result.caught) {
+            (Cheat::None, true) => "believed",
+            (Cheat::None, false) => "NOT BELIEVED",
             (_, true) => "caught",
             (_, false) => "NOT CAUGHT",
         };
-        let as_what =
-            if trick.reason.is_empty() { String::new() } else { format!("{}: {}", trick.how, trick.reason) };
-        tricks.add_row([trick.lie.word().to_owned(), caught.to_owned(), printable(&as_what)]);
+        let as_what = if result.reason.is_empty() {
+            String::new()
+        } else {
+            format!("{}: {}", result.how, result.reason)
+        };
+        cheats.add_row([result.cheat.word().to_owned(), caught.to_owned(), printable(&as_what)]);
     }
-    let beside = &outcome.beside;
+    let aa = &outcome.aa;
     format!(
         "{}\none backend beside itself: {} of {} called different over {}; the largest difference is {:.1} %\n\
          a run of nothing takes {:.3} ms from request to reply\n{}\n",
-        lines(&tricks),
-        beside.false_verdicts,
-        plural(beside.cells as u64, "comparison"),
-        plural(beside.blocks as u64, "block"),
-        (beside.largest_difference - 1.0) * 100.0,
+        lines(&cheats),
+        aa.false_verdicts,
+        plural(aa.cells as u64, "comparison"),
+        plural(aa.blocks as u64, "block"),
+        (aa.largest_difference - 1.0) * 100.0,
         outcome.floor_seconds * 1e3,
         if outcome.passed() { "passed" } else { "FAILED: do not believe what is measured here now" },
     )

@@ -9,7 +9,7 @@ use plugin_api::{Availability, Parameter, Session, SetupRequest, WorkloadSpec};
 use super::engine::{Engine, leftovers};
 use super::event::{Event, Forward, Listener, Phase};
 use crate::run::session::{CallError, Deaf, Launch, WorkerSession};
-use crate::worker::liar::{Lie, NAME};
+use crate::worker::cheating_backend::{Cheat, NAME};
 use crate::worker::protocol::{Folders, LibraryFile, Reply, Request};
 
 /// Keys of `extra` that every backend reads, or the host itself.
@@ -64,14 +64,14 @@ impl Backend {
         }
     }
 
-    /// Starts a worker with the backend that lies.
+    /// Starts a worker with the backend that cheats.
     ///
     /// # Errors
     /// When no worker can be started.
-    pub(crate) fn liar(launch: &Launch, lie: Lie, log: &Path) -> Result<Self, CallError> {
+    pub(crate) fn cheating(launch: &Launch, cheat: Cheat, log: &Path) -> Result<Self, CallError> {
         let mut session = WorkerSession::start_backend(launch, log)?;
         let limit = Some(launch.deadlines.load);
-        session.call("load", Request::Lie { lie }, limit, &mut Deaf)?;
+        session.call("load", Request::Cheat { cheat }, limit, &mut Deaf)?;
         Ok(Self { session, name: NAME.into(), options: Vec::new(), load_seconds: 0.0 })
     }
 

@@ -21,7 +21,7 @@ use super::session::{CallError, Deaf, Fault, Launch, WorkerSession};
 use super::trial::{Phases, TrialResult, TrialSpec};
 use crate::plan;
 use crate::stats::WarmUp;
-use crate::worker::liar::{Lie, NAME};
+use crate::worker::cheating_backend::{Cheat, NAME};
 use crate::worker::protocol::{Canary, Folders, LibraryFile};
 
 /// With what trials are run, and where.
@@ -91,9 +91,9 @@ impl Executor {
     ///
     /// # Errors
     /// When no worker can be started.
-    pub(crate) fn cheating_backend(&self, lie: Lie) -> Result<Backend, CallError> {
+    pub(crate) fn cheating_backend(&self, cheat: Cheat) -> Result<Backend, CallError> {
         let log = log_file(&self.setting.folders.log_dir, NAME);
-        Backend::liar(&self.setting.launch, lie, &log)
+        Backend::cheating(&self.setting.launch, cheat, &log)
     }
 
     /// Starts the engine of `backend` for `trial` and those that follow it in its session: the options of a session stand in

@@ -24,7 +24,7 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
     match request {
         Request::Hello { .. } => Ok(Reply::Hello { version: VERSION }),
         Request::LoadRunner { library } => backend::load_runner(worker, &library),
-        Request::Lie { lie } => Ok(backend::lie(worker, lie)),
+        Request::Cheat { cheat } => Ok(backend::cheat(worker, cheat)),
         Request::Probe => backend::probe(worker),
         Request::Setup { request, folders } => backend::setup(worker, &request, folders),
         Request::Open { session } => backend::open(worker, &session),

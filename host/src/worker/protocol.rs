@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::plugin::PluginRef;
 use crate::sandbox::frame::Frame;
-use crate::worker::liar::Lie;
+use crate::worker::cheating_backend::Cheat;
 
 /// The version of this protocol. Host and worker are one executable, so it only differs when the file was replaced
 /// during a run.
@@ -127,10 +127,10 @@ pub enum Request {
         /// The file.
         library: LibraryFile,
     },
-    /// Take the backend that lies, which is part of this program, in place of a file's.
-    Lie {
-        /// About what.
-        lie: Lie,
+    /// Take the backend that cheats, which is part of this program, in place of a file's.
+    Cheat {
+        /// How.
+        cheat: Cheat,
     },
     /// Let standard output lead to a file of its own, so that what is printed there can be told from the rest of the log.
     Redirect {

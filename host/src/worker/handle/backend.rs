@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use plugin_api::{Session, SetupContext, SetupRequest};
 
-use crate::worker::liar::{Liar, Lie};
+use crate::worker::cheating_backend::{Cheat, CheatingBackend};
 use crate::worker::protocol::{Folders, LibraryFile, Reply};
 use crate::worker::state::{Failure, Worker};
 use crate::worker::{bounds, load};
@@ -16,8 +16,8 @@ pub(super) fn load_runner(worker: &mut Worker, library: &LibraryFile) -> Result<
     Ok(Reply::Loaded { name, options })
 }
 
-pub(super) fn lie(worker: &mut Worker, lie: Lie) -> Reply {
-    worker.runner = Some(Box::new(Liar::new(lie)));
+pub(super) fn cheat(worker: &mut Worker, cheat: Cheat) -> Reply {
+    worker.runner = Some(Box::new(CheatingBackend::new(cheat)));
     Reply::Done
 }
 

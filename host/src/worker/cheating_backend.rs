@@ -1,4 +1,4 @@
-//! A backend that does its work, and lies about it in one way. `selftest` sends it through the harness to see that every lie is
+//! A backend that does its work, and cheats in one way. `selftest` sends it through the harness to see that every cheat is
 //! caught.
 
 use std::sync::Mutex;
@@ -18,13 +18,13 @@ pub(crate) const NAME: &str = "liar";
 const STALL: Duration = Duration::from_secs(1);
 
 /// How many times as many operators work at once than were asked for.
-const CROWD: u32 = 4;
+const EXCESS: u32 = 4;
 
-/// What it lies about.
+/// How it cheats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Lie {
-    /// Nothing.
+pub enum Cheat {
+    /// Not at all.
     None,
     /// An item is left out.
     Drop,
@@ -48,8 +48,8 @@ pub enum Lie {
     OtherName,
 }
 
-impl Lie {
-    /// All of them, with the truth first.
+impl Cheat {
+    /// All of them, with the honest one first.
     pub const ALL: [Self; 11] = [
         Self::None,
         Self::Drop,
@@ -82,20 +82,20 @@ impl Lie {
     }
 }
 
-/// A backend of threads that lies.
-pub(crate) struct Liar {
-    lie: Lie,
+/// A backend of threads that cheats.
+pub(crate) struct CheatingBackend {
+    cheat: Cheat,
     before: Option<RunResult>,
 }
 
-impl Liar {
-    /// One that lies like this.
-    pub(crate) fn new(lie: Lie) -> Self {
-        Self { lie, before: None }
+impl CheatingBackend {
+    /// One that cheats like this.
+    pub(crate) fn new(cheat: Cheat) -> Self {
+        Self { cheat, before: None }
     }
 }
 
-impl WorkloadRunner for Liar {
+impl WorkloadRunner for CheatingBackend {
     fn backend_name(&self) -> &str {
         NAME
     }
@@ -106,16 +106,16 @@ impl WorkloadRunner for Liar {
 
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
         let started = Instant::now();
-        let crowd = if self.lie == Lie::MoreParallelism { CROWD } else { 1 };
-        let (count, state) = work(spec, context.workload(), spec.parallelism * crowd, self.lie)?;
+        let times = if self.cheat == Cheat::MoreParallelism { EXCESS } else { 1 };
+        let (count, state) = work(spec, context.workload(), spec.parallelism * times, self.cheat)?;
         let elapsed = started.elapsed().as_secs_f64();
         let honest = RunResult::new(NAME, spec, elapsed, count, state);
-        Ok(match self.lie {
-            Lie::StopClockEarly => RunResult { elapsed_time: elapsed / 10.0, ..honest },
-            Lie::ClaimMoreTime => RunResult { elapsed_time: elapsed + 1.0, ..honest },
-            Lie::OtherName => RunResult { backend: "another".into(), ..honest },
-            Lie::Cached => self.before.get_or_insert(honest).clone(),
-            Lie::Stall => {
+        Ok(match self.cheat {
+            Cheat::StopClockEarly => RunResult { elapsed_time: elapsed / 10.0, ..honest },
+            Cheat::ClaimMoreTime => RunResult { elapsed_time: elapsed + 1.0, ..honest },
+            Cheat::OtherName => RunResult { backend: "another".into(), ..honest },
+            Cheat::Cached => self.before.get_or_insert(honest).clone(),
+            Cheat::Stall => {
                 std::thread::sleep(STALL);
                 honest
             }
@@ -130,7 +130,7 @@ fn work(
     spec: &WorkloadSpec,
     workload: &WorkloadHandle,
     threads: u32,
-    lie: Lie,
+    cheat: Cheat,
 ) -> Result<(u64, Vec<u8>), RunnerError> {
     let (next, batch_size) = (AtomicU64::new(0), spec.batch_size()?);
     let states = Mutex::new(Vec::new());
@@ -142,9 +142,9 @@ fn work(
             if first >= spec.total_items {
                 break;
             }
-            let items = made(workload, first, batch_size.min(spec.total_items - first), lie)?;
-            // Only the first batch is tampered with: a small lie is the harder one to find.
-            let items = if first == 0 { tampered(items, lie) } else { items };
+            let items = made(workload, first, batch_size.min(spec.total_items - first), cheat)?;
+            // Only the first batch is changed: a small cheat is the harder one to find.
+            let items = if first == 0 { changed(items, cheat) } else { items };
             let mut batch = Vec::new();
             items.iter().map(Vec::as_slice).collect::<BatchBuilder>().encode(&mut batch)?;
             sink.fold(&batch)?;
@@ -157,7 +157,9 @@ fn work(
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(thread)).collect();
         let joined = threads.into_iter().map(|thread| {
-            thread.join().unwrap_or_else(|_| Err(RunnerError::engine("a thread of the liar panicked")))
+            thread
+                .join()
+                .unwrap_or_else(|_| Err(RunnerError::engine("a thread of the cheating backend panicked")))
         });
         joined.collect::<Result<(), _>>()
     })?;
@@ -170,10 +172,15 @@ fn work(
 }
 
 /// The items of a slice that reach the sink.
-fn made(workload: &WorkloadHandle, first: u64, count: u64, lie: Lie) -> Result<Vec<Vec<u8>>, RunnerError> {
+fn made(
+    workload: &WorkloadHandle,
+    first: u64,
+    count: u64,
+    cheat: Cheat,
+) -> Result<Vec<Vec<u8>>, RunnerError> {
     let (mut batch, mut next) = (workload.buffer(), workload.buffer());
     let plan = workload.plan();
-    if lie != Lie::SkipKernel {
+    if cheat != Cheat::SkipKernel {
         workload.source(first, count, plan.sink(), &mut batch)?;
     } else {
         workload.source(first, count, 1, &mut batch)?;
@@ -186,15 +193,15 @@ fn made(workload: &WorkloadHandle, first: u64, count: u64, lie: Lie) -> Result<V
     Ok(Batch::parse(&batch)?.iter().map(<[u8]>::to_vec).collect())
 }
 
-fn tampered(mut items: Vec<Vec<u8>>, lie: Lie) -> Vec<Vec<u8>> {
-    match lie {
-        Lie::Drop => drop(items.pop()),
-        Lie::Duplicate => {
+fn changed(mut items: Vec<Vec<u8>>, cheat: Cheat) -> Vec<Vec<u8>> {
+    match cheat {
+        Cheat::Drop => drop(items.pop()),
+        Cheat::Duplicate => {
             if let (Some(first), Some(last)) = (items.first().cloned(), items.last_mut()) {
                 *last = first;
             }
         }
-        Lie::FlipBit => {
+        Cheat::FlipBit => {
             if let Some(byte) = items.last_mut().and_then(|item| item.last_mut()) {
                 *byte ^= 1;
             }
