@@ -112,7 +112,7 @@ impl From<RecordError> for Problem {
 /// The exit code that a failed call leads to.
 pub(crate) fn exit_of(error: &CallError) -> Exit {
     match error.fault {
-        Fault::Refused | Fault::Said(ErrorKind::Unavailable) => Exit::Unavailable,
+        Fault::Refused(_) | Fault::Said(ErrorKind::Unavailable) => Exit::Unavailable,
         Fault::Said(ErrorKind::InvalidSpec) => Exit::Usage,
         Fault::Said(ErrorKind::Setup) => Exit::SetupFailed,
         Fault::Interrupted => Exit::Interrupted,

@@ -12,7 +12,7 @@ use plugin_api::{ErrorKind, Progress, RunnerError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::sandbox::{self, Cores, Ending, Excess, Failure, Interrupt, Limits, Sandbox, Usage};
-use crate::worker::protocol::{Message as _, Reply, Request, VERSION};
+use crate::worker::protocol::{Message as _, Refusal, Reply, Request, VERSION};
 use crate::worker::{self, Worker};
 
 pub use deadlines::Deadlines;
@@ -48,7 +48,7 @@ impl Observer for Deaf {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The file was refused: it is no plugin for this host.
-    Refused,
+    Refused(Refusal),
     /// The plugin said no, and why.
     Said(ErrorKind),
     /// The worker died.
@@ -75,7 +75,7 @@ impl Fault {
     /// In one word, as records have it.
     pub(crate) fn word(&self) -> Cow<'_, str> {
         match self {
-            Self::Refused => "refused".into(),
+            Self::Refused(_) => "refused".into(),
             Self::Said(kind) => {
                 let word = serde_json::to_value(kind).ok();
                 word.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default().into()
@@ -91,10 +91,11 @@ impl Fault {
         }
     }
 
-    /// What a word of a record says. How much there was too much of, and whether a source was late, a word does not say.
+    /// What a word of a record says. For what a file was refused, how much there was too much of, and whether a source was
+    /// late, a word does not say.
     fn of_word(word: String) -> Self {
         let known = [
-            Self::Refused,
+            Self::Refused(Refusal::Other),
             Self::Crashed,
             Self::TimedOut,
             Self::Interrupted,
@@ -146,14 +147,14 @@ impl CallError {
 
     /// What a plugin said in answer to a request that was to be stopped.
     pub fn of_reply(phase: &'static str, error: RunnerError) -> Self {
-        Self::said(phase, error, false)
+        Self::said(phase, error, None)
     }
 
     /// A runner that calls itself otherwise than the metadata of its file.
     pub fn other_name(path: &Path, name: &str, said: &str) -> Self {
         let message =
             format!("{} is named {name:?} in its metadata, but calls itself {said:?}", path.display());
-        Self::new(Fault::Refused, "load", message)
+        Self::new(Fault::Refused(Refusal::Other), "load", message)
     }
 
     /// The user asked to stop between two calls.
@@ -166,9 +167,9 @@ impl CallError {
         Self::new(fault, "judge", why)
     }
 
-    fn said(phase: &'static str, error: RunnerError, refused: bool) -> Self {
+    fn said(phase: &'static str, error: RunnerError, refused: Option<Refusal>) -> Self {
         let RunnerError { kind, message, remedy } = error;
-        let fault = if refused { Fault::Refused } else { Fault::Said(kind) };
+        let fault = refused.map_or(Fault::Said(kind), Fault::Refused);
         Self { fault, phase: phase.into(), message, remedy }
     }
 }

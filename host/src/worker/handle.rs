@@ -13,9 +13,9 @@ use super::state::{Failure, Worker};
 impl Worker {
     /// Does what `request` asks for.
     pub fn handle(&mut self, request: Request) -> Reply {
-        answer(self, request).unwrap_or_else(|failure| match failure {
-            Failure::Refused(error) => Reply::Failed { error: bounds::error(error), refused: true },
-            Failure::Failed(error) => Reply::Failed { error: bounds::error(error), refused: false },
+        answer(self, request).unwrap_or_else(|Failure { error, refused }| Reply::Failed {
+            error: bounds::error(error),
+            refused,
         })
     }
 }

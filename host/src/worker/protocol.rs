@@ -272,8 +272,8 @@ pub enum Reply {
     Failed {
         /// Why.
         error: RunnerError,
-        /// Whether the file itself was refused, rather than what it was asked to do.
-        refused: bool,
+        /// That the file itself was refused, rather than what it was asked to do, and for what.
+        refused: Option<Refusal>,
     },
     /// How far the call under way is.
     Progress(Progress),
@@ -286,6 +286,16 @@ pub enum Reply {
         /// The record.
         message: String,
     },
+}
+
+/// For what a file was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// It was built against an ABI that this host does not speak.
+    Abi,
+    /// Anything else: it cannot be opened, is another file than was inspected, or is no plugin.
+    Other,
 }
 
 /// What the worker's process has.

@@ -92,7 +92,7 @@ impl Channel {
             return self.send(&json, answer.attachment());
         }
         let error = bounds::too_large("the plugin's answer", json.len());
-        self.reply(&Reply::Failed { error, refused: false })
+        self.reply(&Reply::Failed { error, refused: None })
     }
 
     fn reply(&self, reply: &Reply) -> io::Result<()> {

@@ -9,7 +9,7 @@ use plugin_api::workload::WorkloadLibrary;
 use plugin_api::{ErrorKind, HostServices, RunnerError, WorkloadHandle, WorkloadRunner, WorkloadSpec};
 
 use super::load::{self, LoadError};
-use super::protocol::LibraryFile;
+use super::protocol::{LibraryFile, Refusal};
 
 /// What a worker holds between requests.
 pub struct Worker {
@@ -22,31 +22,33 @@ pub struct Worker {
 }
 
 /// Why a request failed.
-pub(super) enum Failure {
-    /// The file was refused.
-    Refused(RunnerError),
-    /// What was asked for failed.
-    Failed(RunnerError),
+pub(super) struct Failure {
+    pub(super) error: RunnerError,
+    /// For what the file was refused, if it was.
+    pub(super) refused: Option<Refusal>,
 }
 
 impl From<RunnerError> for Failure {
     fn from(error: RunnerError) -> Self {
-        Self::Failed(error)
+        Self { error, refused: None }
     }
 }
 
 impl From<plugin_api::WorkloadError> for Failure {
     fn from(error: plugin_api::WorkloadError) -> Self {
-        Self::Failed(error.into())
+        RunnerError::from(error).into()
     }
 }
 
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
-        match error {
-            LoadError::Runner(error) => Self::Failed(error),
-            other => Self::Refused(RunnerError::new(ErrorKind::Unavailable, other.to_string())),
-        }
+        let refusal = match error {
+            LoadError::Runner(error) => return error.into(),
+            LoadError::Abi { .. } => Refusal::Abi,
+            _ => Refusal::Other,
+        };
+        let error = RunnerError::new(ErrorKind::Unavailable, error.to_string());
+        Self { error, refused: Some(refusal) }
     }
 }
 

@@ -178,7 +178,7 @@ fn protocol(seeds: &mut Seeds) {
     let replies = [
         ("done", Reply::Done),
         ("finished", Reply::Finished(Box::new(finished))),
-        ("failed", Reply::Failed { error, refused: false }),
+        ("failed", Reply::Failed { error, refused: None }),
         ("progress", Reply::Progress(Progress { done: 1, total: 2, message: "half".into() })),
         ("outcome", serde_json::from_value(outcome).unwrap()),
         ("log", Reply::Log { level: 2, target: "mock".into(), message: "slow".into() }),
