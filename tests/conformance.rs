@@ -161,19 +161,22 @@ fn text_file(place: &Place) -> PathBuf {
     path
 }
 
+/// Its path has words of another error in it, for which it must not be taken.
 fn unresolved(place: &Place) -> PathBuf {
     in_c(
         place,
+        "libof_another plugin ABI.so",
         "extern int nowhere(void);\nunsigned crossrun_workload_abi_version(void) { return nowhere(); }\n",
     )
 }
 
 fn of_another_abi(place: &Place) -> PathBuf {
-    in_c(place, "unsigned crossrun_workload_abi_version(void) { return 0x20000; }\n")
+    let source = "unsigned crossrun_workload_abi_version(void) { return 0x20000; }\n";
+    in_c(place, "libin_c.so", source)
 }
 
-fn in_c(place: &Place, source: &str) -> PathBuf {
-    let path = place.plugins().join("libin_c.so");
+fn in_c(place: &Place, name: &str, source: &str) -> PathBuf {
+    let path = place.plugins().join(name);
     crate::fence::library_in_c(source, &path);
     path
 }
@@ -287,6 +290,19 @@ fn the_plugins_that_deviate_conform_if_they_are_not_told_to() {
         let ran = Ran::of(check(&place, file.to_str().unwrap(), &NOT_RELEASED)).code(0);
         assert!(ran.stdout().contains("\nconformant: "), "{}", ran.explain());
     }
+}
+
+#[test]
+fn a_scheduler_may_be_refused_as_unsupported() {
+    let place = Place::new();
+    let file = runner(&place);
+    let only = ["--include", "spec.unknown_scheduler", "--json"];
+    let mut command = check(&place, file.to_str().unwrap(), &only);
+    command.env("CROSSRUN_TEST_DEVIATION", "scheduler_is_unsupported");
+    let ran = Ran::of(command).code(0);
+    let passed = [("spec.unknown_scheduler".to_owned(), "passed".to_owned())];
+    assert_eq!(outcomes(&ran), passed, "{}", ran.explain());
+    assert_eq!(ran.json()["checks"][0]["note"], "there is no such scheduler");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! those that nobody uses.
 
 pub mod check {
-    pub use crate::check::checks::CHECKS;
+    pub use crate::check::table::CHECKS;
 }
 
 pub mod cli {

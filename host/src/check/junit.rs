@@ -3,7 +3,7 @@
 use minijinja::Environment;
 use serde::Serialize;
 
-use super::{Finding, Outcome, Summary};
+use super::finding::{CheckOutcome, Finding, Summary};
 
 /// The name ends in .xml, which is what makes the engine escape every value.
 const TEMPLATE: &str = "findings.xml";
@@ -47,13 +47,13 @@ pub(crate) fn document(name: &str, findings: &[Finding]) -> Result<String, minij
 
 fn case(finding: &Finding) -> Case<'_> {
     let element = match finding.outcome {
-        Outcome::Passed { .. } => None,
-        Outcome::Failed { .. } => Some("failure"),
-        Outcome::Skipped { .. } => Some("skipped"),
-        Outcome::NotRun { .. } => Some("error"),
+        CheckOutcome::Passed { .. } => None,
+        CheckOutcome::Failed { .. } => Some("failure"),
+        CheckOutcome::Skipped { .. } => Some("skipped"),
+        CheckOutcome::NotRun { .. } => Some("error"),
     };
     let remedy = match &finding.outcome {
-        Outcome::NotRun { remedy, .. } => remedy.as_deref().unwrap_or_default(),
+        CheckOutcome::NotRun { remedy, .. } => remedy.as_deref().unwrap_or_default(),
         _ => finding.remedy,
     };
     Case {

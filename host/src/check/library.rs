@@ -1,25 +1,20 @@
 //! What a library of workloads promises every backend.
 
-use std::convert::Infallible;
-
-use plugin_api::workload::{CatalogueEntry, Outcome};
+use plugin_api::workload::{CatalogueEntry, Outcome as Answer};
 use plugin_api::{Availability, ErrorKind, WorkloadSpec};
 use serde_json::json;
 
-use super::Trouble;
-use super::bench::Bench;
-use super::runs::expected_error;
-use super::subject::TIMEOUT;
-use crate::plan::BackendChoice;
+use super::errors::expected_error;
+use super::finding::{CheckResult, NotPassed};
+use super::fixture::Fixture;
+use super::trials::{TIMEOUT, trial};
 use crate::plugin::inspect::Kind;
 use crate::run::backend::Backend;
-use crate::run::executor::{Executor, Setting, log_file};
-use crate::run::outcome::Outcome as Ended;
-use crate::run::participants::Participants;
-use crate::run::session::{CallError, Deaf, Fault, WorkerSession};
-use crate::run::trial::TrialSpec;
-use crate::stats::WarmUp;
-use crate::worker::protocol::{LibraryFile, Reply, Request};
+use crate::run::executor::log_file;
+use crate::run::judge::Judge;
+use crate::run::outcome::Outcome;
+use crate::run::session::{CallError, Deaf, Fault};
+use crate::worker::protocol::LibraryFile;
 
 /// How many items: none, one, a prime number, and many.
 const SIZES: [u64; 4] = [0, 1, 101, 5003];
@@ -46,87 +41,59 @@ fn with_batches(mut spec: WorkloadSpec, batch_size: u64) -> WorkloadSpec {
     spec
 }
 
-/// A worker over the library.
-struct Reader {
-    session: WorkerSession,
-    library: LibraryFile,
-}
-
-impl Reader {
-    fn new(bench: &mut Bench) -> Result<Self, Trouble> {
-        let library = LibraryFile::from(bench.plugin()?);
-        Ok(Self { session: bench.plain_worker()?, library })
-    }
-
-    fn catalogue(&mut self) -> Result<Vec<CatalogueEntry>, CallError> {
-        let (library, deadline) = (self.library.clone(), self.session.deadlines().catalogue);
-        match self.session.call("catalogue", Request::Catalogue { library }, Some(deadline), &mut Deaf)? {
-            Reply::Catalogue { entries } => Ok(entries),
-            _ => Err(CallError::unexpected("catalogue")),
-        }
-    }
-
-    fn outcome(&mut self, phase: &'static str, request: Request) -> Result<Outcome, CallError> {
-        match self.session.call(phase, request, Some(TIMEOUT), &mut Deaf)? {
-            // How long it took is no part of the answer, nor is how long its operators wait.
-            Reply::Outcome { outcome } => Ok(Outcome { latency: None, waiting_seconds: None, ..outcome }),
-            _ => Err(CallError::unexpected(phase)),
-        }
-    }
-
-    fn expect(&mut self, spec: &WorkloadSpec) -> Result<Outcome, CallError> {
-        let (spec, library) = (spec.clone(), self.library.clone());
-        self.outcome("expect", Request::Expect { spec, library })
-    }
-
-    fn serial(&mut self, spec: &WorkloadSpec) -> Result<Outcome, CallError> {
-        let (spec, library) = (spec.clone(), self.library.clone());
-        self.outcome("serial", Request::Serial { spec, library })
-    }
-}
-
-/// Does `check` in a worker of its own, which is ended whatever comes of it.
-fn reading<T>(
-    bench: &mut Bench,
-    check: impl FnOnce(&mut Reader) -> Result<T, Trouble>,
-) -> Result<T, Trouble> {
-    let mut reader = Reader::new(bench)?;
-    let checked = check(&mut reader);
-    reader.session.dismiss();
+/// Does `check` with a judge in a worker of its own, which is ended whatever comes of it.
+fn with_judge<T>(
+    fixture: &mut Fixture,
+    check: impl FnOnce(&mut Judge) -> Result<T, NotPassed>,
+) -> Result<T, NotPassed> {
+    let mut judge = fixture.judge()?;
+    let checked = check(&mut judge);
+    judge.end();
     checked
 }
 
+/// What the oracle says, and no answer of it that was kept.
+fn computed(judge: &mut Judge, spec: &WorkloadSpec) -> Result<Answer, CallError> {
+    judge.compute(spec, TIMEOUT, &mut Deaf)
+}
+
+fn serial(judge: &mut Judge, spec: &WorkloadSpec) -> Result<Answer, CallError> {
+    judge.serial(spec, TIMEOUT)
+}
+
 /// The catalogue lists what the metadata lists, and every workload opens at its defaults with the plan that it lists.
-pub(super) fn catalogue(bench: &mut Bench) -> Result<String, Trouble> {
-    let Kind::Workloads(mut named) = bench.plugin()?.metadata.kind.clone() else {
-        return Err(Trouble::NotRun("it is no library of workloads".into()));
+pub(super) fn catalogue(fixture: &mut Fixture) -> CheckResult {
+    let Kind::Workloads(mut named) = fixture.plugin()?.metadata.kind.clone() else {
+        return Err(NotPassed::NotRun("it is no library of workloads".into()));
     };
-    let entries = reading(bench, |reader| Ok(reader.catalogue()?))?;
+    let entries = with_judge(fixture, |judge| Ok(judge.catalogue(&mut Deaf)?))?;
     let mut listed: Vec<_> = entries.iter().map(|entry| entry.name.clone()).collect();
     named.sort();
     listed.sort();
     if named != listed {
         let (named, listed) = (named.join(", "), listed.join(", "));
-        return Err(Trouble::Failed(format!("its metadata names {named}, but its catalogue lists {listed}")));
+        return Err(NotPassed::Failed(format!(
+            "its metadata names {named}, but its catalogue lists {listed}"
+        )));
     }
     if let Some(entry) = entries.iter().find(|entry| !entry.plan.is_well_formed()) {
-        return Err(Trouble::Failed(format!("the plan of {} is none", entry.name)));
+        return Err(NotPassed::Failed(format!("the plan of {} is none", entry.name)));
     }
-    reading(bench, |reader| {
+    with_judge(fixture, |judge| {
         for entry in &entries {
-            reader.expect(&WorkloadSpec { total_items: 1, ..WorkloadSpec::new(entry.name.clone()) })?;
+            computed(judge, &WorkloadSpec { total_items: 1, ..WorkloadSpec::new(entry.name.clone()) })?;
         }
         Ok(format!("{} workloads", entries.len()))
     })
 }
 
 /// A serial run comes to what the oracle says.
-pub(super) fn oracle(bench: &mut Bench) -> Result<String, Trouble> {
-    reading(bench, |reader| {
-        for entry in reader.catalogue()? {
+pub(super) fn oracle(fixture: &mut Fixture) -> CheckResult {
+    with_judge(fixture, |judge| {
+        for entry in judge.catalogue(&mut Deaf)? {
             for items in SIZES {
                 let spec = with_batches(spec_of(&entry, items), 64);
-                let (ran, expected) = (reader.serial(&spec)?, reader.expect(&spec)?);
+                let (ran, expected) = (serial(judge, &spec)?, computed(judge, &spec)?);
                 differ(&format!("{} of {items} items", entry.name), &ran, &expected)?;
             }
         }
@@ -134,21 +101,21 @@ pub(super) fn oracle(bench: &mut Bench) -> Result<String, Trouble> {
     })
 }
 
-fn differ(what: &str, ran: &Outcome, expected: &Outcome) -> Result<(), Trouble> {
+fn differ(what: &str, ran: &Answer, expected: &Answer) -> Result<(), NotPassed> {
     if (ran.count, &ran.checksum) == (expected.count, &expected.checksum) {
         return Ok(());
     }
-    let told = |outcome: &Outcome| format!("{} items with checksum {}", outcome.count, outcome.checksum);
-    Err(Trouble::Failed(format!("{what}: {}, but {} must come out", told(ran), told(expected))))
+    let told = |outcome: &Answer| format!("{} items with checksum {}", outcome.count, outcome.checksum);
+    Err(NotPassed::Failed(format!("{what}: {}, but {} must come out", told(ran), told(expected))))
 }
 
 /// However the items are cut into batches, the same comes out.
-pub(super) fn slices(bench: &mut Bench) -> Result<String, Trouble> {
-    reading(bench, |reader| {
-        for entry in reader.catalogue()? {
-            let expected = reader.serial(&with_batches(spec_of(&entry, 101), 101))?;
+pub(super) fn slices(fixture: &mut Fixture) -> CheckResult {
+    with_judge(fixture, |judge| {
+        for entry in judge.catalogue(&mut Deaf)? {
+            let expected = serial(judge, &with_batches(spec_of(&entry, 101), 101))?;
             for size in BATCHES {
-                let ran = reader.serial(&with_batches(spec_of(&entry, 101), size))?;
+                let ran = serial(judge, &with_batches(spec_of(&entry, 101), size))?;
                 differ(&format!("{} in batches of {size}", entry.name), &ran, &expected)?;
             }
         }
@@ -157,16 +124,20 @@ pub(super) fn slices(bench: &mut Bench) -> Result<String, Trouble> {
 }
 
 /// Another process comes to the same.
-pub(super) fn repeats(bench: &mut Bench) -> Result<String, Trouble> {
-    let answers = |reader: &mut Reader| {
+pub(super) fn repeats(fixture: &mut Fixture) -> CheckResult {
+    let answers = |judge: &mut Judge| {
         let mut answers = Vec::new();
-        for entry in reader.catalogue()? {
+        for entry in judge.catalogue(&mut Deaf)? {
             let spec = spec_of(&entry, 101);
-            answers.push((entry.name, reader.serial(&with_batches(spec.clone(), 7))?, reader.expect(&spec)?));
+            answers.push((
+                entry.name,
+                serial(judge, &with_batches(spec.clone(), 7))?,
+                computed(judge, &spec)?,
+            ));
         }
         Ok(answers)
     };
-    let (one, two) = (reading(bench, answers)?, reading(bench, answers)?);
+    let (one, two) = (with_judge(fixture, answers)?, with_judge(fixture, answers)?);
     for ((name, ran, expected), (_, again, expected_again)) in one.iter().zip(&two) {
         differ(&format!("{name} in another process"), again, ran)?;
         differ(&format!("the oracle of {name} in another process"), expected_again, expected)?;
@@ -175,121 +146,90 @@ pub(super) fn repeats(bench: &mut Bench) -> Result<String, Trouble> {
 }
 
 /// A workload or a parameter that cannot be is refused.
-pub(super) fn refuses(bench: &mut Bench) -> Result<String, Trouble> {
-    reading(bench, |reader| {
+pub(super) fn refuses(fixture: &mut Fixture) -> CheckResult {
+    with_judge(fixture, |judge| {
         let spec = WorkloadSpec::new("there_is_no_such_workload");
-        let refused = reader.expect(&spec).map(|_| ());
-        named("an unknown workload", expected_error(refused, &[ErrorKind::InvalidSpec]))?;
-        for entry in reader.catalogue()? {
+        let refused = expected_error(computed(judge, &spec), &[ErrorKind::InvalidSpec]);
+        refused.map_err(|not_passed| not_passed.named("an unknown workload"))?;
+        for entry in judge.catalogue(&mut Deaf)? {
             for parameter in &entry.parameters {
                 let mut spec = spec_of(&entry, 1);
                 spec.extra.insert(parameter.name.clone(), json!([{"no": "value"}]));
-                let refused = reader.expect(&spec).map(|_| ());
+                let refused = expected_error(computed(judge, &spec), &[ErrorKind::InvalidSpec]);
                 let what = format!("{} with a list as {}", entry.name, parameter.name);
-                named(&what, expected_error(refused, &[ErrorKind::InvalidSpec]))?;
+                refused.map_err(|not_passed| not_passed.named(&what))?;
             }
         }
         Ok(String::new())
     })
 }
 
-fn named(what: &str, checked: Result<String, Trouble>) -> Result<(), Trouble> {
-    match checked {
-        Ok(_) => Ok(()),
-        Err(Trouble::Failed(why)) => Err(Trouble::Failed(format!("{what}: {why}"))),
-        Err(other) => Err(other),
-    }
-}
-
 /// Bytes that no backend would give it are refused or taken, and nothing crashes or panics.
-pub(super) fn bytes(bench: &mut Bench) -> Result<String, Trouble> {
-    reading(bench, |reader| {
-        for entry in reader.catalogue()? {
-            let (spec, library) = (spec_of(&entry, 10), reader.library.clone());
-            let request = Request::Malformed { spec, library, rounds: ROUNDS };
-            let fed = reader.session.call("feed", request, Some(TIMEOUT), &mut Deaf);
-            fed.map_err(|error| Trouble::Failed(format!("{}: {}", entry.name, error.message)))?;
+pub(super) fn bytes(fixture: &mut Fixture) -> CheckResult {
+    with_judge(fixture, |judge| {
+        for entry in judge.catalogue(&mut Deaf)? {
+            let given = judge.give_malformed(&spec_of(&entry, 10), ROUNDS, TIMEOUT);
+            given.map_err(|error| NotPassed::from(error).named(&entry.name))?;
         }
         Ok(format!("{ROUNDS} rounds for each workload"))
     })
 }
 
 /// The backends here come to what the oracle says.
-pub(super) fn backends(bench: &mut Bench) -> Result<String, Trouble> {
-    let entries = reading(bench, |reader| Ok(reader.catalogue()?))?;
+pub(super) fn backends(fixture: &mut Fixture) -> CheckResult {
+    let entries = with_judge(fixture, |judge| Ok(judge.catalogue(&mut Deaf)?))?;
     let mut ran = Vec::new();
-    for (name, library) in bench.setting.backends.clone() {
-        if on_backend(bench, &name, &library, &entries)? {
+    for (name, library) in fixture.setting.backends.clone() {
+        if on_backend(fixture, &name, &library, &entries)? {
             ran.push(name);
         }
     }
     if ran.is_empty() {
-        return Err(Trouble::NotRun("no backend that could start is in a plugin folder".into()));
+        return Err(NotPassed::NotRun("no backend that could start is in a plugin folder".into()));
     }
     Ok(format!("on {}", ran.join(", ")))
 }
 
 /// Runs every workload on a backend; says whether the backend could start.
 fn on_backend(
-    bench: &mut Bench,
+    fixture: &mut Fixture,
     name: &str,
     library: &LibraryFile,
     entries: &[CatalogueEntry],
-) -> Result<bool, Trouble> {
-    let (launch, folders) = (bench.setting.launch.clone(), bench.setting.folders.clone());
-    let plugin = bench.plugin()?.clone();
-    let libraries = entries.iter().map(|entry| (entry.name.clone(), plugin.clone())).collect();
-    let participants = Participants { libraries, ..Participants::default() };
-    let (timeout, warm_up) = (TIMEOUT, WarmUp::default());
-    let log = log_file(&folders.log_dir, name);
-    let mut executor =
-        Executor::new(Setting { launch: launch.clone(), participants, folders, timeout, warm_up });
-    let mut could_start = true;
-    let mut found = Ok(());
+) -> Result<bool, NotPassed> {
     for entry in entries {
+        let log = log_file(&fixture.setting.folders.log_dir, name);
         // What is wrong with a backend is no fault of the library's.
-        let Ok(mut backend) = Backend::load(&launch, library, name, &log) else {
-            could_start = false;
-            break;
+        let Ok(mut backend) = Backend::load(&fixture.setting.launch, library, name, &log) else {
+            return Ok(false);
         };
         match backend.probe() {
-            Ok(Availability::Available) => {}
-            Ok(Availability::Unavailable { .. }) => could_start = false,
-            Err(error) => found = Err(Trouble::NotRun(error.message)),
-        }
-        if !could_start || found.is_err() {
-            backend.end();
-            break;
-        }
-        found = run_entry(&mut executor, backend, entry, name);
-        if found.is_err() {
-            break;
+            Ok(Availability::Available) => run_entry(fixture, backend, entry, name)?,
+            other => {
+                backend.end();
+                return other.map(|_| false).map_err(NotPassed::not_run);
+            }
         }
     }
-    executor.end();
-    found.map(|()| could_start)
+    Ok(true)
 }
 
 /// Runs one workload on a backend.
 fn run_entry(
-    executor: &mut Executor,
+    fixture: &mut Fixture,
     backend: Backend,
     entry: &CatalogueEntry,
     name: &str,
-) -> Result<(), Trouble> {
-    let spec = with_batches(spec_of(entry, 101), 7);
-    if let Err(error) = executor.expect(&spec) {
+) -> Result<(), NotPassed> {
+    let trial = trial(name, &with_batches(spec_of(entry, 101), 7), 1);
+    if let Err(error) = fixture.executor.expect(&trial.workload_spec()) {
         backend.end();
         return Err(error.into());
     }
-    let trial = TrialSpec::alone(BackendChoice::new(name), "check".into(), spec, 1);
-    let ran = executor.run_alone(&trial, backend, &mut |_| Ok::<(), Infallible>(()));
-    // The user interrupted: nothing is said of the checks then.
-    let Ok(result) = ran else { return Ok(()) };
-    match result.outcome {
-        Ended::Failed(error) if matches!(error.fault, Fault::Said(ErrorKind::Unsupported)) => Ok(()),
-        Ended::Wrong(error) | Ended::Failed(error) => {
-            Err(Trouble::Failed(format!("{} on {name}: {}", entry.name, error.message)))
+    match fixture.run_trial_alone(&trial, backend)?.outcome {
+        Outcome::Failed(error) if matches!(error.fault, Fault::Said(ErrorKind::Unsupported)) => Ok(()),
+        Outcome::Wrong(error) | Outcome::Failed(error) => {
+            Err(NotPassed::from(error).named(&format!("{} on {name}", entry.name)))
         }
         _ => Ok(()),
     }

@@ -1,6 +1,6 @@
 //! Which checks are meant.
 
-use super::{CHECKS, Check};
+use super::table::{CHECKS, Check};
 
 /// The checks that `include` names, or all, without those that `exclude` names. A pattern is an id, the part of one before
 /// a dot, or has `*` for any letters.

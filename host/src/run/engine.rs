@@ -8,7 +8,7 @@ use super::event::{Forward, Listener};
 use super::session::{CallError, WorkerSession};
 use super::trial::{Closing, Phases};
 use crate::sandbox::{Ending, Usage};
-use crate::worker::protocol::{Finished, Folders, LibraryFile, Reply, Request};
+use crate::worker::protocol::{Finished, Folders, LibraryFile, Reply, Request, ResourceSnapshot};
 
 /// A backend whose engine runs.
 pub(crate) struct Engine {
@@ -39,12 +39,12 @@ impl Engine {
     }
 
     /// The backend's own name, in lower case.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Whether another trial may be run: after a failure the session is to be made anew.
-    pub(super) fn is_usable(&self) -> bool {
+    pub(crate) fn is_usable(&self) -> bool {
         self.alive
     }
 
@@ -96,24 +96,64 @@ impl Engine {
         Ok((reply, started.elapsed().as_secs_f64()))
     }
 
+    /// Begins `request`, asks it to stop when `after` has passed, and gives it up when `grace` has passed from then on. How it
+    /// ended, and how long after it was asked that was; nothing if it had ended before.
+    ///
+    /// # Errors
+    /// How the backend died, or that it did not stop.
+    pub(crate) fn run_and_cancel(
+        &mut self,
+        request: &RunRequest,
+        after: Duration,
+        grace: Duration,
+    ) -> Result<(Reply, Option<Duration>), CallError> {
+        self.session.call_and_cancel("run", &request.message(), after, grace)
+    }
+
+    /// Stops the engine, and says how many seconds that took.
+    ///
+    /// # Errors
+    /// What the backend says, or how it died.
+    pub(crate) fn stop(&mut self, listener: Listener<'_>) -> Result<f64, CallError> {
+        let deadline = self.session.deadlines().close;
+        self.call("close", Request::Close, deadline, listener).map(|(_, seconds)| seconds)
+    }
+
+    /// What the worker's process has.
+    ///
+    /// # Errors
+    /// When the worker dies or hangs.
+    pub(crate) fn snapshot(&mut self) -> Result<ResourceSnapshot, CallError> {
+        self.session.snapshot()
+    }
+
+    /// Ends the worker, and says how that went.
+    pub(crate) fn end(self) -> Option<Ending> {
+        self.session.end()
+    }
+
+    /// Ends the worker, where nobody asks how that went.
+    pub(crate) fn dismiss(self) {
+        self.session.dismiss();
+    }
+
     /// Stops the engine and ends its worker. A failure here costs a warning, not the answers.
     pub(crate) fn close(mut self, listener: Listener<'_>) -> Closing {
         let mut closing = Closing::default();
         if self.alive {
-            let deadline = self.session.deadlines().close;
-            match self.call("close", Request::Close, deadline, listener) {
-                Ok((_, seconds)) => closing.seconds = Some(seconds),
+            match self.stop(listener) {
+                Ok(seconds) => closing.seconds = Some(seconds),
                 Err(error) => closing.warnings.push(format!("closing the backend failed: {error}")),
             }
         }
-        closing.warnings.extend(leftovers(self.session.end()));
+        closing.warnings.extend(leftovers(self.end()));
         closing
     }
 }
 
 impl RunRequest {
     /// As a worker is asked.
-    pub(crate) fn message(&self) -> Request {
+    fn message(&self) -> Request {
         let Self { spec, library, folders, timeout } = self.clone();
         Request::Run { spec, library, folders, timeout_seconds: Some(timeout.as_secs_f64()) }
     }

@@ -7,8 +7,8 @@ use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use plugin_api::WorkloadSpec;
 use plugin_api::workload::Outcome as Answer;
-use plugin_api::{Session, WorkloadSpec};
 
 use super::backend::Backend;
 use super::engine::{Engine, RunRequest};
@@ -96,8 +96,7 @@ impl Executor {
         Backend::cheating(&self.setting.launch, cheat, &log)
     }
 
-    /// Starts the engine of `backend` for `trial` and those that follow it in its session: the options of a session stand in
-    /// the `extra` of its first run.
+    /// Starts the engine of `backend` for `trial` and those that follow it in its session.
     ///
     /// # Errors
     /// The trial's result, if the engine does not start.
@@ -107,11 +106,7 @@ impl Executor {
         trial: &TrialSpec,
         sink: Sink<'_, E>,
     ) -> Result<Engine, Box<TrialResult>> {
-        let Folders { data_dir, log_dir } = self.setting.folders.clone();
-        let spec = &trial.cell.spec;
-        let options = spec.extra.clone();
-        let session =
-            Session { parallelism: spec.parallelism, nodes: trial.nodes, options, data_dir, log_dir };
+        let session = trial.session(&self.setting.folders);
         let (started, load_seconds) = (SystemTime::now(), Some(backend.load_seconds()));
         backend.open(session, &mut |event| drop(sink(event))).map_err(|not_opened| {
             let phases = Phases { load_seconds, ..Phases::default() };
@@ -181,9 +176,7 @@ impl Executor {
         sink: Sink<'_, E>,
     ) -> TrialResult {
         drop(sink(&Event::Phase(Phase::Running)));
-        let library = self.library(&spec.name);
-        let Setting { folders, timeout, .. } = &self.setting;
-        let request = RunRequest { spec, library, folders: folders.clone(), timeout: *timeout };
+        let request = self.request(spec);
         let (ran, usage) = engine.measured(&request, &mut |event| drop(sink(event)));
         let empty = TrialResult::new(SystemTime::now(), Outcome::Verified);
         let mut result = TrialResult { phases: engine.phases(), expected: Some(expected), usage, ..empty };
@@ -197,6 +190,13 @@ impl Executor {
             Err(error) => result.outcome = Outcome::Failed(error),
         }
         result
+    }
+
+    /// As an engine is asked to run `spec`.
+    pub(crate) fn request(&self, spec: WorkloadSpec) -> RunRequest {
+        let library = self.library(&spec.name);
+        let Setting { folders, timeout, .. } = &self.setting;
+        RunRequest { spec, library, folders: folders.clone(), timeout: *timeout }
     }
 
     /// Has the state of the sinks decoded, and compares it with what must come out.

@@ -121,15 +121,51 @@ impl Judge {
             return Ok(outcome);
         }
         let started = Instant::now();
-        let request = Request::Expect { spec: spec.clone(), library: self.library.clone() };
-        let deadline = self.session.deadlines().expect_of(timeout, spec.parallelism);
-        let outcome = self.outcome("expect", request, deadline, observer)?;
+        let outcome = self.compute(spec, timeout, observer)?;
         if started.elapsed() >= WORTH_KEEPING {
             // A cache that cannot be written costs time, not truth.
             keep(&kept, &outcome)
                 .unwrap_or_else(|error| log::info!("cannot keep {}: {error}", kept.display()));
         }
         Ok(outcome)
+    }
+
+    /// What must come out, by the serial oracle: computed, whatever it computed before.
+    ///
+    /// # Errors
+    /// As [`expect`](Self::expect).
+    pub(crate) fn compute(
+        &mut self,
+        spec: &WorkloadSpec,
+        timeout: Duration,
+        observer: &mut dyn Observer,
+    ) -> Result<Answer, CallError> {
+        let request = Request::Expect { spec: spec.clone(), library: self.library.clone() };
+        let deadline = self.session.deadlines().expect_of(timeout, spec.parallelism);
+        self.outcome("expect", request, deadline, observer)
+    }
+
+    /// What a run in the plainest way comes to, without a backend.
+    ///
+    /// # Errors
+    /// When the spec is not valid, or the workload fails.
+    pub(crate) fn serial(&mut self, spec: &WorkloadSpec, timeout: Duration) -> Result<Answer, CallError> {
+        let request = Request::Serial { spec: spec.clone(), library: self.library.clone() };
+        self.outcome("serial", request, timeout, &mut Deaf)
+    }
+
+    /// Gives the workload's functions bytes that no backend would give them, so many times.
+    ///
+    /// # Errors
+    /// When one of them panics or crashes.
+    pub(crate) fn give_malformed(
+        &mut self,
+        spec: &WorkloadSpec,
+        rounds: u32,
+        timeout: Duration,
+    ) -> Result<(), CallError> {
+        let request = Request::Malformed { spec: spec.clone(), library: self.library.clone(), rounds };
+        self.session.call("feed", request, Some(timeout), &mut Deaf).map(|_| ())
     }
 
     /// What the state of a run's sinks came to.

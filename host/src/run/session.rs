@@ -12,7 +12,7 @@ use plugin_api::{ErrorKind, Progress, RunnerError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::sandbox::{self, Cores, Ending, Excess, Failure, Interrupt, Limits, Sandbox, Usage};
-use crate::worker::protocol::{Message as _, Refusal, Reply, Request, VERSION};
+use crate::worker::protocol::{Message as _, Refusal, Reply, Request, ResourceSnapshot, VERSION};
 use crate::worker::{self, Worker};
 
 pub use deadlines::Deadlines;
@@ -21,6 +21,8 @@ pub use deadlines::Deadlines;
 const HELLO: Duration = Duration::from_secs(10);
 /// How long a run that was asked to stop may take to do so.
 pub(crate) const CANCEL_GRACE: Duration = Duration::from_secs(2);
+/// How long a worker may take for what is no plugin's business.
+pub(super) const AT_ONCE: Duration = Duration::from_secs(10);
 /// How long a worker may take to leave when it is no longer needed.
 const END_GRACE: Duration = Duration::from_secs(2);
 /// How much of a log's end is read for a message.
@@ -311,6 +313,17 @@ impl WorkerSession {
         let Endpoint::Process(process) = &mut self.endpoint else { return Err(CallError::unexpected(phase)) };
         let (interrupt, limits, log) = (&self.interrupt, &self.limits, &self.log);
         Call { process, interrupt, limits, log, phase }.exchange_and_cancel(request, after, grace)
+    }
+
+    /// What the worker's process has.
+    ///
+    /// # Errors
+    /// When the worker dies or hangs.
+    pub(super) fn snapshot(&mut self) -> Result<ResourceSnapshot, CallError> {
+        match self.call("snapshot", Request::Snapshot, Some(AT_ONCE), &mut Deaf)? {
+            Reply::Snapshot(snapshot) => Ok(snapshot),
+            _ => Err(CallError::unexpected("snapshot")),
+        }
     }
 
     /// What the worker's processes have used so far; their peaks count from now on. Nothing for a worker in this process.

@@ -2,15 +2,15 @@
 
 use std::time::SystemTime;
 
-use plugin_api::WorkloadSpec;
 use plugin_api::workload::Outcome as Answer;
+use plugin_api::{Session, WorkloadSpec};
 use serde::{Deserialize, Serialize};
 
 use super::outcome::Outcome;
 use super::session::CallError;
 use crate::plan::{BackendChoice, Cell, Purpose};
 use crate::sandbox::Usage;
-use crate::worker::protocol::Finished;
+use crate::worker::protocol::{Finished, Folders};
 
 /// One trial that is to be run.
 #[derive(Clone, Debug)]
@@ -38,6 +38,14 @@ impl TrialSpec {
         let cell = Cell { point: spec.name.clone(), run_id, spec };
         let (block, granularity) = (None, None);
         Self { backend, cell, nodes, block, purpose: Purpose::Measured, data_seed, granularity }
+    }
+
+    /// What an engine for this trial and those that follow it is started with: the options of a session stand in the
+    /// `extra` of its first run.
+    pub(crate) fn session(&self, folders: &Folders) -> Session {
+        let (spec, Folders { data_dir, log_dir }) = (&self.cell.spec, folders.clone());
+        let options = spec.extra.clone();
+        Session { parallelism: spec.parallelism, nodes: self.nodes, options, data_dir, log_dir }
     }
 
     /// What is run: the configuration, on this trial's own data.

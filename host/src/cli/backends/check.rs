@@ -8,7 +8,7 @@ use crate::app::context::Context;
 use crate::app::resolve::rejected;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
-use crate::check::{self, CHECKS, Check, Finding, Outcome, Setting, Summary, Target};
+use crate::check::{self, CHECKS, Check, CheckOutcome, Finding, Setting, Summary, Target};
 use crate::plugin::PluginRef;
 use crate::plugin::inspect::{Inspected, inspect};
 use crate::run::session::Isolation;
@@ -108,16 +108,16 @@ fn target(context: &Context, file: &Path) -> Result<Target, Problem> {
 }
 
 /// The libraries of workloads that were named, and those that are found.
-fn libraries(context: &Context, named: &[PathBuf]) -> Result<Vec<LibraryFile>, Problem> {
+fn libraries(context: &Context, named: &[PathBuf]) -> Result<Vec<PluginRef>, Problem> {
     let mut libraries = Vec::new();
     for file in named {
         context.trust().check_file(file).map_err(|distrust| rejected(file, distrust.into()))?;
         let inspected = inspect(file).map_err(|rejection| rejected(file, rejection))?;
-        libraries.push(LibraryFile::from(&context.choose(&inspected)?));
+        libraries.push(context.choose(&inspected)?);
     }
     for library in context.survey().libraries.items() {
-        let found = LibraryFile::from(&context.choose(library)?);
-        if !libraries.iter().any(|known: &LibraryFile| known.sha256 == found.sha256) {
+        let found = context.choose(library)?;
+        if !libraries.iter().any(|known: &PluginRef| known.sha256 == found.sha256) {
             libraries.push(found);
         }
     }
@@ -204,7 +204,7 @@ fn object(target: &Target, findings: &[Finding]) -> Value {
 /// What failed, with the rule and what to do, and what it comes to.
 fn summary(findings: &[Finding]) -> String {
     let mut text = String::new();
-    for finding in findings.iter().filter(|finding| matches!(finding.outcome, Outcome::Failed { .. })) {
+    for finding in findings.iter().filter(|finding| matches!(finding.outcome, CheckOutcome::Failed { .. })) {
         let Finding { id, demands, rule, remedy, .. } = finding;
         text += &format!(
             "\n{id}: {}\n  demanded: {demands}\n  rule: {rule}\n  try: {remedy}\n",
@@ -228,7 +228,7 @@ fn summary(findings: &[Finding]) -> String {
 /// Why what was not run was not, if one thing is known to mend it.
 fn not_run_because(findings: &[Finding]) -> String {
     let mended = findings.iter().find_map(|finding| match &finding.outcome {
-        Outcome::NotRun { why, remedy: Some(remedy) } => Some(format!("\n{why}; try: {remedy}")),
+        CheckOutcome::NotRun { why, remedy: Some(remedy) } => Some(format!("\n{why}; try: {remedy}")),
         _ => None,
     });
     mended.unwrap_or_default()

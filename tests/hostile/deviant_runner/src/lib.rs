@@ -150,6 +150,9 @@ fn refuse(spec: &WorkloadSpec) -> Result<(), RunnerError> {
     if deviates("unknown_scheduler") && spec.scheduler_name != "default" {
         return no("who is this");
     }
+    if deviates("scheduler_is_unsupported") && spec.scheduler_name != "default" {
+        return Err(RunnerError::new(ErrorKind::Unsupported, "there is no such scheduler"));
+    }
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! The table of checks.
 
-use super::bench::Bench;
-use super::{Trouble, file, library, life, loading, runs, specs};
+use super::finding::CheckResult;
+use super::fixture::Fixture;
+use super::target::Target;
+use super::{file, library, loading, runs, sessions, specs};
 
 /// One thing that is demanded of a plugin.
 #[derive(Debug)]
@@ -17,7 +19,7 @@ pub struct Check {
     pub(super) of: Of,
     pub(super) needs: Needs,
     /// Makes it; gives what is worth saying if it passed.
-    pub(super) run: fn(&mut Bench) -> Result<String, Trouble>,
+    pub(super) run: fn(&mut Fixture) -> CheckResult,
 }
 
 /// Of which plugins it is demanded.
@@ -48,6 +50,15 @@ impl Check {
     /// Where the rule stands, from the repository's top.
     pub fn rule(&self) -> String {
         format!("plugin-api/ABI.md#{}", self.section.to_lowercase().replace(' ', "-"))
+    }
+
+    /// Whether it is for this kind of plugin. A file that is none is what its first checks say.
+    pub(super) fn concerns(&self, target: &Target) -> bool {
+        match self.of {
+            Of::Both => true,
+            Of::Runner => target.is_backend() == Some(true),
+            Of::Workloads => target.is_backend() == Some(false),
+        }
     }
 
     /// Of which plugins it is demanded.
@@ -303,7 +314,7 @@ pub const CHECKS: &[Check] = &[
         remedy: "stop in close all that open started, and exit nothing",
         of: Of::Runner,
         needs: Needs::Engine,
-        run: life::shuts_down,
+        run: sessions::shuts_down,
     },
     Check {
         id: "session.twice",
@@ -312,7 +323,7 @@ pub const CHECKS: &[Check] = &[
         remedy: "leave nothing behind that a second session meets",
         of: Of::Runner,
         needs: Needs::Engine,
-        run: life::twice,
+        run: sessions::twice,
     },
     Check {
         id: "session.nodes",
@@ -330,7 +341,7 @@ pub const CHECKS: &[Check] = &[
         remedy: "use the crate log, or standard error",
         of: Of::Runner,
         needs: Needs::Engine,
-        run: life::prints_nothing,
+        run: sessions::prints_nothing,
     },
     Check {
         id: "session.processes",
@@ -339,7 +350,7 @@ pub const CHECKS: &[Check] = &[
         remedy: "end in close whatever open or run started",
         of: Of::Runner,
         needs: Needs::Engine,
-        run: life::leaves_no_processes,
+        run: sessions::leaves_no_processes,
     },
     Check {
         id: "session.threads",
@@ -348,7 +359,7 @@ pub const CHECKS: &[Check] = &[
         remedy: "join in close the threads that open or run started",
         of: Of::Runner,
         needs: Needs::Engine,
-        run: life::leaves_no_threads,
+        run: sessions::leaves_no_threads,
     },
     Check {
         id: "session.files",
@@ -357,7 +368,7 @@ pub const CHECKS: &[Check] = &[
         remedy: "remove temporary files in close",
         of: Of::Runner,
         needs: Needs::Engine,
-        run: life::leaves_no_files,
+        run: sessions::leaves_no_files,
     },
     Check {
         id: "session.data",
@@ -366,7 +377,7 @@ pub const CHECKS: &[Check] = &[
         remedy: "write what is of one session into its log folder",
         of: Of::Runner,
         needs: Needs::Engine,
-        run: life::keeps_its_data,
+        run: sessions::keeps_its_data,
     },
     Check {
         id: "library.catalogue",

@@ -1,0 +1,91 @@
+//! What is left of a whole session when it has ended.
+
+use super::finding::{CheckResult, NotPassed};
+use super::fixture::Fixture;
+use super::observed::ObservedSession;
+use crate::sandbox::Death;
+
+/// The first of the two sessions, which must have run.
+fn first(fixture: &mut Fixture) -> Result<ObservedSession, NotPassed> {
+    let [one, _] = fixture.observed_sessions()?;
+    match &one.ran {
+        Ok(()) => Ok(one),
+        Err(why) => Err(NotPassed::NotRun(format!("the session's run failed: {why}"))),
+    }
+}
+
+/// The engine is stopped in time, and the worker leaves by itself.
+pub(super) fn shuts_down(fixture: &mut Fixture) -> CheckResult {
+    let session = first(fixture)?;
+    let took = session.closed.map_err(NotPassed::Failed)?;
+    match session.ending.and_then(|ending| ending.death) {
+        Some(Death::Exited(0)) | None => Ok(format!("in {:.3} s", took)),
+        Some(death) => Err(NotPassed::Failed(format!("after close the worker {death}"))),
+    }
+}
+
+/// Two sessions, one after the other, give right answers and end well.
+pub(super) fn twice(fixture: &mut Fixture) -> CheckResult {
+    for (session, which) in fixture.observed_sessions()?.into_iter().zip(["first", "second"]) {
+        let failed = |why: String| NotPassed::Failed(format!("the {which} session failed: {why}"));
+        session.ran.map_err(failed)?;
+        session.closed.map_err(failed)?;
+    }
+    Ok(String::new())
+}
+
+/// Nothing is printed on standard output.
+pub(super) fn prints_nothing(fixture: &mut Fixture) -> CheckResult {
+    let printed = first(fixture)?.printed;
+    if printed.is_empty() {
+        return Ok(String::new());
+    }
+    let line = printed.lines().next().unwrap_or_default();
+    Err(NotPassed::Failed(format!("something was printed, which begins with {line:?}")))
+}
+
+/// No process is left.
+pub(super) fn leaves_no_processes(fixture: &mut Fixture) -> CheckResult {
+    match first(fixture)?.ending.map_or(0, |ending| ending.leftovers) {
+        0 => Ok(String::new()),
+        1 => Err(NotPassed::Failed("1 process was left after close, and ended".into())),
+        count => Err(NotPassed::Failed(format!("{count} processes were left after close, and ended"))),
+    }
+}
+
+/// No thread is left.
+pub(super) fn leaves_no_threads(fixture: &mut Fixture) -> CheckResult {
+    let session = first(fixture)?;
+    let after = session.after.ok_or_else(not_stopped)?;
+    match (session.before.threads, after.threads) {
+        (Some(before), Some(after)) if after > before => Err(NotPassed::Failed(format!(
+            "the worker had {before} threads before open, and {after} after close"
+        ))),
+        (None, _) | (_, None) => Err(NotPassed::NotRun("this system does not count threads".into())),
+        _ => Ok(String::new()),
+    }
+}
+
+/// No temporary file is left.
+pub(super) fn leaves_no_files(fixture: &mut Fixture) -> CheckResult {
+    let after = first(fixture)?.after.ok_or_else(not_stopped)?;
+    if after.temporary.is_empty() {
+        return Ok(String::new());
+    }
+    Err(NotPassed::Failed(format!("left in TMPDIR after close: {}", after.temporary.join(", "))))
+}
+
+fn not_stopped() -> NotPassed {
+    NotPassed::NotRun("the engine was not stopped".into())
+}
+
+/// The data folder does not grow with each session.
+pub(super) fn keeps_its_data(fixture: &mut Fixture) -> CheckResult {
+    let [one, two] = fixture.observed_sessions()?;
+    let mut new: Vec<_> = two.data.difference(&one.data).take(5).cloned().collect();
+    if new.is_empty() {
+        return Ok(String::new());
+    }
+    new.sort();
+    Err(NotPassed::Failed(format!("new in the data folder after a second session: {}", new.join(", "))))
+}
