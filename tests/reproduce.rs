@@ -97,15 +97,19 @@ fn a_run_is_resumed_as_it_was_begun_or_not_at_all() {
     for other in ["--publish", "--quick", "--aa", "--insist"] {
         place.crossrun(&[&resume, [other].as_slice()].concat()).code(2).says(&format!("another {other}"));
     }
+    // What the environment says does not hold for a run that was begun.
     let mut variable = place.command(&resume);
-    Ran::of({
-        variable.env("CROSSRUN_PROCESS_LIMIT", "98");
-        variable
-    })
-    .code(2)
-    .says("another --process-limit");
+    variable.env("CROSSRUN_PROCESS_LIMIT", "98");
+    Ran::of(variable).code(0);
     let same = ["--backends", "NATIVE", "--items", "10", "--timeout", "120s", "--process-limit", "99"];
+    let same = [same.as_slice(), &["--log-limit", "64MiB"]].concat();
     place.crossrun(&[&resume, same.as_slice()].concat()).code(0);
+    // A plan of a version that did not record limits.
+    let plan = place.path().join("results/begun/plan.json");
+    let mut json: Value = serde_json::from_str(&std::fs::read_to_string(&plan).unwrap()).unwrap();
+    json.as_object_mut().unwrap().remove("limits").unwrap();
+    std::fs::write(&plan, json.to_string()).unwrap();
+    place.crossrun(&[&resume, ["--process-limit", "98"].as_slice()].concat()).code(0);
 }
 
 #[test]
@@ -164,4 +168,57 @@ fn an_oracle_that_is_too_slow_for_one_size_fails_no_other() {
     let count =
         |items: u64, status: &str| ended.iter().filter(|(of, ended)| *of == items && ended == status).count();
     assert_eq!((count(10, "verified"), count(1000, "failed"), ended.len()), (2, 2, 4), "{ended:?}");
+}
+
+#[test]
+fn a_value_that_begins_like_an_option_is_pasted_as_a_value() {
+    let place = Place::new();
+    let run =
+        ["run", "--backend", "native", "--workload", "null", "--extra=-k=1", "--scheduler=-x", "--json"];
+    let command = place.crossrun(&run).code(0).json()["metadata"]["command"].as_str().unwrap().to_owned();
+    pasted(&place, &command).code(0);
+}
+
+#[test]
+fn a_name_that_could_be_a_path_is_refused_and_a_folder_is_no_backend() {
+    let place = Place::new();
+    let file = plugin("native_runner");
+    for name in ["../../x", "a/b", "", "-x", "é", "a b"] {
+        let named = format!("--backend={name}={}", file.display());
+        let allowed = name == "-x";
+        let ran = place.crossrun(&["run", "--workload", "null", &named]);
+        if allowed { drop(ran.code(0)) } else { drop(ran.code(2).says("a name has 1 to 64 of")) }
+    }
+    let folder = format!("--backend=x={}", place.path().display());
+    place
+        .crossrun(&["run", "--workload", "null", &folder])
+        .code(3)
+        .says("a folder, not the file of a backend");
+}
+
+#[test]
+fn json_says_paths_that_are_no_text_as_near_as_it_can() {
+    let place = Place::empty();
+    let folder = place.path().join(OsStr::from_bytes(b"pl\xffugins"));
+    std::fs::create_dir(&folder).unwrap();
+    let file = folder.join("libnative_runner.so");
+    std::fs::copy(plugin("native_runner"), &file).unwrap();
+    let said = |arguments: &[&OsStr], code: i32| {
+        let mut command = Command::new(executable());
+        command
+            .args(arguments)
+            .arg("--json")
+            .env("CROSSRUN_DATA_DIR", place.data())
+            .current_dir(place.path());
+        let ran = Ran::of(command).code(code);
+        assert!(ran.json().to_string().contains("pl\u{fffd}ugins"), "{}", ran.explain());
+    };
+    let (list, dir) = (OsStr::new("backends"), OsStr::new("--plugin-dir"));
+    said(&[list, dir, folder.as_os_str()], 0);
+    said(&[list, OsStr::new("inspect"), file.as_os_str()], 0);
+    said(
+        &[list, OsStr::new("check"), file.as_os_str(), OsStr::new("--include"), OsStr::new("file.metadata")],
+        0,
+    );
+    said(&[OsStr::new("doctor"), dir, folder.as_os_str()], 0);
 }

@@ -1,6 +1,13 @@
 //! Text for people: what may be printed of what others say, plurals, and tables.
 
+use std::path::Path;
+
 use comfy_table::{ContentArrangement, Table};
+
+/// A path in JSON, which has only text: what is no UTF-8 in it is replaced.
+pub(crate) fn serialize_path<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
 
 /// A table with these headings, as wide as the terminal allows.
 pub(crate) fn table<const COLUMNS: usize>(headings: [&str; COLUMNS]) -> Table {

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use plugin_api::metadata::is_name;
 use plugin_api::workload::CatalogueEntry;
 
 use super::limits::{self, LimitArguments};
@@ -81,9 +82,14 @@ impl Context {
 
     /// What workers may take, as far as the command line or else the environment says so.
     pub(crate) fn limit(&mut self, arguments: &LimitArguments) -> LimitArguments {
-        self.limits = arguments.or(self.limits);
-        self.launch.limits = self.limits.limits();
+        self.set_limits(arguments.or(self.limits));
         self.limits
+    }
+
+    /// What workers may take, whatever the environment says.
+    pub(crate) fn set_limits(&mut self, limits: LimitArguments) {
+        self.limits = limits;
+        self.launch.limits = limits.limits();
     }
 
     pub(crate) fn launch(&self) -> &Launch {
@@ -162,6 +168,10 @@ impl Context {
 
     /// The backend in `file`, which need not be in a plugin folder.
     pub(crate) fn runner_file(&self, file: &Path) -> Result<PluginRef, Problem> {
+        if file.is_dir() {
+            let message = format!("{}: a folder, not the file of a backend", file.display());
+            return Err(Problem::new(Exit::Unavailable, message).with_remedy("NAME=FILE"));
+        }
         let plugin = resolve::inspected(file, &self.trust)?;
         match plugin.metadata.kind {
             Kind::Runner => self.choose(&plugin),
@@ -174,11 +184,16 @@ impl Context {
 
     /// The backend that `name` leads to, or that `NAME=FILE` gives a name of its own.
     pub(crate) fn participant(&self, named: &str) -> Result<(String, Participant), Problem> {
-        let (name, plugin, from_file) = match named.split_once('=') {
-            Some((name, file)) => (name, self.runner_file(Path::new(file))?, true),
-            None => (named, self.runner(named)?, false),
+        let Some((name, file)) = named.split_once('=') else {
+            let participant = Participant { plugin: self.runner(named)?, from_file: false };
+            return Ok((named.to_lowercase(), participant));
         };
-        Ok((name.to_lowercase(), Participant { plugin, from_file }))
+        let name = name.to_lowercase();
+        if !is_name(&name) {
+            let message = format!("{named:?}: a name has 1 to 64 of: letters, digits, _ -");
+            return Err(Problem::usage(message).with_remedy("NAME=FILE"));
+        }
+        Ok((name, Participant { plugin: self.runner_file(Path::new(file))?, from_file: true }))
     }
 
     /// A library that a run was begun with, if it is still the same file and may be loaded now.

@@ -47,12 +47,12 @@ impl LimitArguments {
         }
     }
 
-    /// The option that says another thing than `begun` does; one that says nothing differs in nothing.
-    pub(crate) fn difference(self, begun: Self) -> Option<String> {
+    /// The option that says another thing than what held when the run was `begun`; one that says nothing differs in nothing.
+    pub(crate) fn difference(self, begun: Limits) -> Option<String> {
         let differs = [
-            ("memory-limit", self.memory_limit.is_some() && self.memory_limit != begun.memory_limit),
-            ("process-limit", self.process_limit.is_some() && self.process_limit != begun.process_limit),
-            ("log-limit", self.log_limit.is_some() && self.log_limit != begun.log_limit),
+            ("memory-limit", self.memory_limit.is_some_and(|limit| limit != begun.memory_bytes)),
+            ("process-limit", self.process_limit.is_some_and(|limit| limit != begun.processes)),
+            ("log-limit", self.log_limit.is_some_and(|limit| limit != begun.log_bytes)),
         ];
         differs.into_iter().find(|(_, differs)| *differs).map(|(option, _)| option.to_owned())
     }

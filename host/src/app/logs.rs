@@ -89,12 +89,18 @@ fn prune(logs: &Path, now: SystemTime) {
     }
 }
 
-/// How long ago anything was last written in `folder`; nothing if that cannot be told.
+/// How long ago anything was last written in `folder` or below it; nothing if that cannot be told.
 fn age(folder: &Path, now: SystemTime) -> Option<Duration> {
-    let modified = |path: &Path| fs::symlink_metadata(path).and_then(|status| status.modified());
-    let mut newest = modified(folder).ok()?;
-    for entry in fs::read_dir(folder).ok()? {
-        newest = newest.max(modified(&entry.ok()?.path()).ok()?);
+    let mut newest = SystemTime::UNIX_EPOCH;
+    let mut unseen = vec![folder.to_owned()];
+    while let Some(path) = unseen.pop() {
+        let status = fs::symlink_metadata(&path).ok()?;
+        newest = newest.max(status.modified().ok()?);
+        if status.is_dir() {
+            for entry in fs::read_dir(&path).ok()? {
+                unseen.push(entry.ok()?.path());
+            }
+        }
     }
     Some(now.duration_since(newest).unwrap_or_default())
 }
@@ -131,11 +137,13 @@ mod tests {
         folder
     }
 
-    /// Makes all that is directly in `folder` look `days` old.
+    /// Makes all in `folder` look `days` old.
     fn make_old(folder: &Path, days: u32) {
         let then = SystemTime::now() - DAY * days;
-        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        for path in entries.chain([folder.to_owned()]).collect::<Vec<_>>() {
+        let entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let (folders, files): (Vec<_>, Vec<_>) = entries.into_iter().partition(|path| path.is_dir());
+        folders.iter().for_each(|below| make_old(below, days));
+        for path in files.iter().map(PathBuf::as_path).chain([folder]) {
             File::open(path).unwrap().set_modified(then).unwrap();
         }
     }

@@ -100,9 +100,14 @@ pub fn run_id(text: &str) -> Result<String, String> {
     if fits { Ok(text.to_owned()) } else { Err("a run id has 1 to 128 of: letters, digits, . _ -".into()) }
 }
 
-/// An option and its value.
+/// An option and its value, in one word if the value could be taken for another option.
 pub(crate) fn push(words: &mut Vec<String>, name: &str, value: impl ToString) {
-    words.extend([format!("--{name}"), value.to_string()]);
+    let value = value.to_string();
+    if value.starts_with('-') {
+        words.push(format!("--{name}={value}"));
+    } else {
+        words.extend([format!("--{name}"), value]);
+    }
 }
 
 /// A duration that the command line takes as the same again.

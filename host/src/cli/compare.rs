@@ -5,7 +5,6 @@ mod outcome;
 pub(crate) mod plan_file;
 mod resume;
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,7 +16,7 @@ use crate::app::participants::Selection;
 use crate::app::progress::Progress;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options, reports};
-use crate::plan::{Block, Plan, TrialId};
+use crate::plan::{Block, Plan};
 use crate::record::{Recorder, SystemProfile};
 use crate::run::event::Stopped;
 use crate::run::executor::{Executor, Setting};
@@ -32,7 +31,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     let mut context = Context::new(global, Isolation::Process, ui)?;
     let limits = context.limit(&arguments.limits);
     let begun = match &arguments.resume {
-        Some(run) => Begun::again(&mut context, &arguments, limits, run)?,
+        Some(run) => Begun::again(&mut context, &arguments, run)?,
         None => Begun::anew(&context, &arguments, limits, ui)?,
     };
     if arguments.dry_run {
@@ -48,7 +47,6 @@ struct Begun {
     participants: Participants,
     plan: Plan,
     output_dir: PathBuf,
-    done: HashSet<TrialId>,
 }
 
 impl Begun {
@@ -74,7 +72,7 @@ impl Begun {
             insist: arguments.insist,
             allow_untrusted: context.trust().is_anyone(),
             timeout_seconds: arguments.timeout().as_secs_f64(),
-            limits,
+            limits: Some(limits),
             backends: plan_file::recorded_backends(&participants),
             libraries: plan_file::recorded_libraries(&participants),
             machine: SystemProfile::collect(),
@@ -84,29 +82,27 @@ impl Begun {
         if !arguments.dry_run {
             file.create(&output_dir)?;
         }
-        Ok(Self { file, participants, plan, output_dir, done: HashSet::new() })
+        Ok(Self { file, participants, plan, output_dir })
     }
 
-    fn again(
-        context: &mut Context,
-        arguments: &Arguments,
-        limits: LimitArguments,
-        run: &str,
-    ) -> Result<Self, Problem> {
+    fn again(context: &mut Context, arguments: &Arguments, run: &str) -> Result<Self, Problem> {
         let output_dir = arguments.output_dir(run);
         let file = PlanFile::read(&output_dir)?;
-        resume::check_same(arguments, limits, &file)?;
-        context.limit(&file.limits);
+        resume::check_same(arguments, &file)?;
+        if let Some(limits) = &file.limits {
+            context.set_limits(*limits);
+        }
         let plan = file.plan().map_err(|error| Problem::usage(error.to_string()))?;
         let participants = file.participants(&plan, context)?;
-        let done = resume::recorded(&output_dir)?;
-        Ok(Self { file, participants, plan, output_dir, done })
+        Ok(Self { file, participants, plan, output_dir })
     }
 
     fn measure(&self, context: &Context, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-        let Self { file, plan, output_dir, done, .. } = self;
+        let Self { file, plan, output_dir, .. } = self;
         let lock = context.measurement_lock(!arguments.no_lock, ui)?;
-        let blocks = plan.remaining(done);
+        // Another one may have gone on with the run until now.
+        let done = resume::recorded(output_dir)?;
+        let blocks = plan.remaining(&done);
         let folders = context.folders(&file.matrix.run)?;
         let trials = plan.trials().count();
         ui.note(&format!(

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::trust::{Distrust, Trust};
+use crate::text::serialize_path;
 
 /// The folder beside the executable, and in the data directory, that is for plugins only.
 pub(crate) const PLUGINS: &str = "plugins";
@@ -46,6 +47,7 @@ pub(crate) struct Candidate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Looked {
     /// Which.
+    #[serde(serialize_with = "serialize_path")]
     pub folder: PathBuf,
     /// What came of it.
     #[serde(flatten)]

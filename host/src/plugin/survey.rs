@@ -11,6 +11,7 @@ use super::registry::{Origin, Registry, Standing};
 use crate::plugin::discover::{Candidate, Looked, Outcome, Search};
 use crate::plugin::inspect::{self, Inspected, Kind, Rejection};
 use crate::plugin::trust::{Distrust, Trust};
+use crate::text::serialize_path;
 
 /// What became of a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -53,6 +54,7 @@ pub(crate) struct Row {
     /// Its version.
     pub version: Option<String>,
     /// Where it is.
+    #[serde(serialize_with = "serialize_path")]
     pub path: PathBuf,
     /// Why it is not available.
     pub reason: Option<String>,

@@ -190,7 +190,7 @@ fn object(target: &Target, findings: &[Finding]) -> Value {
     let summary = Summary::of(findings);
     let plugin = target.plugin.as_ref().ok();
     json!({
-        "file": target.path,
+        "file": target.path.display().to_string(),
         "name": plugin.map(|plugin| &plugin.metadata.name),
         "kind": plugin.map(|plugin| plugin.metadata.kind.word()),
         "version": plugin.map(|plugin| &plugin.metadata.version),

@@ -62,7 +62,7 @@ fn identified(context: &Context) -> Result<Vec<PluginRef>, Problem> {
 }
 
 fn json(path: &Path, lock: &LockFile) -> String {
-    json!({"path": path, "version": lock.version, "plugins": lock.plugins}).to_string()
+    json!({"path": path.display().to_string(), "version": lock.version, "plugins": lock.plugins}).to_string()
 }
 
 fn text(path: &Path, lock: &LockFile) -> String {
@@ -78,7 +78,7 @@ fn text(path: &Path, lock: &LockFile) -> String {
 
 fn check(path: &Path, differences: &[Difference], renew: &str, ui: &mut Ui) -> Exit {
     if ui.json() {
-        ui.result(&json!({"path": path, "differences": differences}).to_string());
+        ui.result(&json!({"path": path.display().to_string(), "differences": differences}).to_string());
     } else if differences.is_empty() {
         ui.result(&format!("everything is as {} lists it\n", path.display()));
     } else {

@@ -122,7 +122,7 @@ fn again(file: &PlanFile, participants: &Participants, context: &Context) -> Str
     push(&mut words, "seed", matrix.seed);
     push(&mut words, "nodes", matrix.nodes);
     push(&mut words, "timeout", seconds(file.timeout()));
-    file.limits.push(&mut words);
+    file.limits.unwrap_or_default().push(&mut words);
     if file.insist {
         words.push("--insist".into());
     }

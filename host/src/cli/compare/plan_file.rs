@@ -35,9 +35,9 @@ pub struct PlanFile {
     #[serde(default)]
     pub(super) allow_untrusted: bool,
     pub(super) timeout_seconds: f64,
-    /// What was said of limits.
+    /// What was said of limits; nothing in a plan of a version that did not record it.
     #[serde(default)]
-    pub(super) limits: LimitArguments,
+    pub(super) limits: Option<LimitArguments>,
     /// The backends, by the name under which each takes part.
     pub(super) backends: BTreeMap<String, RecordedBackend>,
     /// The library of each workload.
@@ -184,7 +184,7 @@ impl PlanFile {
         let command = RunCommand {
             participants: participants.clone(),
             timeout: self.timeout(),
-            limits: self.limits,
+            limits: self.limits.unwrap_or_default(),
             cores: None,
             guards: self.guards(),
             output_dir: None,

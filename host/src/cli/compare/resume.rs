@@ -5,7 +5,6 @@ use std::path::Path;
 
 use super::arguments::Arguments;
 use super::plan_file::PlanFile;
-use crate::app::limits::LimitArguments;
 use crate::app::options::push;
 use crate::app::{Problem, options};
 use crate::plan::TrialId;
@@ -43,11 +42,7 @@ pub(super) fn command(file: &PlanFile, output_dir: &Path) -> String {
 }
 
 /// Refuses what the run was not begun with: its trials must belong together. What is not said again stays as it was.
-pub(super) fn check_same(
-    arguments: &Arguments,
-    limits: LimitArguments,
-    file: &PlanFile,
-) -> Result<(), Problem> {
+pub(super) fn check_same(arguments: &Arguments, file: &PlanFile) -> Result<(), Problem> {
     let matrix = &file.matrix;
     let names = || matrix.backends.iter().map(|backend| file.named(&backend.name)).collect();
     let workloads = || matrix.workloads.iter().map(|workload| workload.name.clone()).collect();
@@ -77,7 +72,7 @@ pub(super) fn check_same(
         ("insist", !arguments.insist || file.insist),
     ];
     let differs = checks.iter().find(|(_, same)| !same).map(|(name, _)| (*name).to_owned());
-    match differs.or_else(|| limits.difference(file.limits)) {
+    match differs.or_else(|| arguments.limits.difference(file.limits?.limits())) {
         None => Ok(()),
         Some(option) => {
             let message = format!("run {} was begun with another --{option}", matrix.run);

@@ -11,6 +11,7 @@ use super::exported;
 use super::image::{self, Image};
 use super::source::Source;
 use super::{Metadata, Rejection, inspect, libc, sha256_of};
+use crate::text::serialize_path;
 
 /// A file up to this size is hashed unasked: about a tenth of a second.
 pub(crate) const HASHED_UNASKED: u64 = 64 << 20;
@@ -19,6 +20,7 @@ pub(crate) const HASHED_UNASKED: u64 = 64 << 20;
 #[derive(Clone, Debug, Serialize)]
 pub struct Description {
     /// The file, with every link on the way to it resolved.
+    #[serde(serialize_with = "serialize_path")]
     pub path: PathBuf,
     /// `plugin` if this host would load it, else `rejected`.
     pub status: &'static str,
