@@ -28,23 +28,13 @@ use group::Table;
 pub use input::{Input, Options};
 use model::{Comparison, Geomean, Point, Row, VERSION};
 
-/// Why there is no comparison.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CompareError {
-    /// The baseline does not occur.
     #[error("no record is of the baseline `{wanted}`; there are records of {}", present.join(", "))]
-    NoBaseline {
-        /// What was asked for.
-        wanted: String,
-        /// The backends that occur.
-        present: Vec<String>,
-    },
+    NoBaseline { wanted: String, present: Vec<String> },
 }
 
 /// Compares the records. Without records the comparison is empty.
-///
-/// # Errors
-/// When the baseline that is asked for does not occur.
 pub fn compare(inputs: &[Input], options: &Options) -> Result<Comparison, CompareError> {
     let table = Table::new(inputs);
     let baseline = baseline(&table, options)?;

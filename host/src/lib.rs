@@ -3,8 +3,9 @@
 //!
 //! `ARCHITECTURE.md`, beside this crate's manifest, has the map and the rules that hold between the modules.
 
-// Everything but `main` is private: its documentation is read with --document-private-items.
-#![allow(rustdoc::private_intra_doc_links)]
+// Everything but `main` is private: its documentation is read with --document-private-items, and says what a name and a
+// type do not.
+#![allow(missing_docs, rustdoc::private_intra_doc_links)]
 
 mod app;
 mod atomic_file;
@@ -13,7 +14,6 @@ mod cli;
 mod compare;
 mod doctor;
 #[doc(hidden)]
-#[allow(missing_docs)]
 pub mod internals;
 mod metg;
 mod pace;

@@ -50,7 +50,6 @@ pub struct Block {
 /// One life of one backend.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Session {
-    /// The backend.
     pub backend: BackendChoice,
     /// How many operator calls may be in flight.
     pub parallelism: u32,
@@ -62,19 +61,16 @@ pub struct Session {
     pub cells: Vec<Cell>,
 }
 
-/// What a trial is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// To warm the engine up; counted from 0.
     WarmUp(u32),
-    /// To be measured.
     Measured,
 }
 
 /// What tells one measured trial from all others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct TrialId {
-    /// The block.
     pub block: u32,
     /// The name under which the backend takes part.
     pub backend: String,
@@ -90,9 +86,6 @@ impl fmt::Display for TrialId {
 
 impl Plan {
     /// Everything that the matrix asks for.
-    ///
-    /// # Errors
-    /// When the matrix is empty somewhere, or names something twice.
     pub fn new(matrix: &Matrix) -> Result<Self, PlanError> {
         matrix.check()?;
         let blocks = (0..matrix.blocks).map(|index| block(matrix, index)).collect();
@@ -137,7 +130,6 @@ impl Block {
         sessions.flat_map(|session| session.cells.iter().map(|cell| self.trial(session, cell)))
     }
 
-    /// The id of the measured trial of a cell in a session of this block.
     pub fn trial(&self, session: &Session, cell: &Cell) -> TrialId {
         TrialId { block: self.index, backend: session.backend.name.clone(), run_id: cell.run_id.clone() }
     }

@@ -35,47 +35,28 @@ pub(crate) use trial::Conditions;
 /// Why a record could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// The file system refused.
     #[error("cannot {action} {path}: {error}{}", advice(.error))]
     File {
         /// What was tried, as a verb.
         action: &'static str,
-        /// With which file.
         path: PathBuf,
-        /// What the system says.
         error: io::Error,
     },
-    /// A line that is no record.
     #[error("{path}:{line}: not a record: {why}; correct or remove this line")]
     Line {
-        /// The file.
         path: PathBuf,
         /// The line, counted from 1.
         line: u64,
-        /// What is wrong with it.
         why: String,
     },
-    /// A record of a format that this version does not know.
     #[error(
         "{path}:{line}: format {version} is of a later crossrun; this one reads up to {}; try: update crossrun",
         format::VERSION
     )]
-    Later {
-        /// The file.
-        path: PathBuf,
-        /// The line, counted from 1.
-        line: u64,
-        /// The version that it says it has.
-        version: u64,
-    },
+    Later { path: PathBuf, line: u64, version: u64 },
     /// A record that cannot be put into JSON.
     #[error("cannot put the record for {path} into JSON: {error}")]
-    Encode {
-        /// Where it was to go.
-        path: PathBuf,
-        /// What the encoder says.
-        error: serde_json::Error,
-    },
+    Encode { path: PathBuf, error: serde_json::Error },
 }
 
 impl RecordError {

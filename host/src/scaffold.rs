@@ -33,25 +33,19 @@ pub(crate) struct Project {
     files: Vec<(String, String)>,
 }
 
-/// Why there is no project.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ScaffoldError {
     /// There are no crates of ours where they were said to be.
     #[error("{} is not there, so this is no checkout of plugin-api", .0.display())]
     NoCheckout(PathBuf),
-    /// A project that is built on no crate.
     #[error("a project in C has the headers in it, and is built on no crate")]
     NoCrate,
-    /// A path that no manifest can have.
     #[error("{} is no path for a manifest, which is UTF-8", .0.display())]
     Path(PathBuf),
 }
 
 impl Project {
     /// The files of `template` for `name`. Our crates are put beside them, unless there is a `checkout` of plugin-api.
-    ///
-    /// # Errors
-    /// When the checkout is none.
     pub(crate) fn new(
         template: Template,
         name: Name,
@@ -107,9 +101,6 @@ impl Project {
     }
 
     /// Writes everything into `folder`, which must be empty or not there, or nothing at all.
-    ///
-    /// # Errors
-    /// When there is something already, or it cannot be written.
     pub(crate) fn write(&self, folder: &Path) -> Result<(), DiskError> {
         disk::write(folder, &self.files)
     }

@@ -16,9 +16,6 @@ pub(crate) struct Consumers {
 
 impl Consumers {
     /// Hands an event to each of them: a trial is on the disk before anyone is told of it.
-    ///
-    /// # Errors
-    /// When a trial cannot be recorded.
     pub(crate) fn note(&mut self, event: &Event<'_>, ui: &mut Ui) -> Result<(), Problem> {
         self.recorder.note(event)?;
         self.events.note(event, ui);

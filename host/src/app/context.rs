@@ -121,17 +121,14 @@ impl Context {
         &self.explicit
     }
 
-    /// Who trusted files are of.
     pub(crate) fn trust(&self) -> &Trust {
         &self.trust
     }
 
-    /// The lock file that is gone by.
     pub(crate) fn lock(&self) -> Option<&Lock> {
         self.lock.as_ref()
     }
 
-    /// The file of the backend `name`.
     pub(crate) fn runner(&self, name: &str) -> Result<PluginRef, Problem> {
         let plugin = self.survey.runners.get(name).map_err(|error| match (&error, self.rejected(name)) {
             (GetError::Unknown { .. }, Some(row)) => rejected_backend(name, row),
@@ -300,7 +297,6 @@ impl Context {
         Ok(Judge::new(session, LibraryFile::from(library), &self.data_dir))
     }
 
-    /// The workloads of a library.
     pub(crate) fn catalogue(
         &self,
         library: &PluginRef,

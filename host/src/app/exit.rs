@@ -13,9 +13,7 @@ use crate::run::session::{CallError, Fault};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// Done and verified.
     Done = 0,
-    /// Unexpected.
     Unexpected = 1,
     /// The command line is not valid.
     Usage = 2,
@@ -23,15 +21,12 @@ pub enum Exit {
     Unavailable = 3,
     /// A trial or a check failed.
     TrialFailed = 4,
-    /// A wrong answer.
     WrongAnswer = 5,
     /// An invalid or incomparable measurement.
     Invalid = 6,
     /// Something got slower, or differs from what was written down.
     Difference = 7,
-    /// Set-up failed.
     SetupFailed = 8,
-    /// The user interrupted.
     Interrupted = 130,
 }
 
@@ -44,16 +39,13 @@ impl From<Exit> for ExitCode {
 /// Why a command could not do what it should: what, where, and what to do, in one line.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
-    /// The exit code that it leads to.
     pub exit: Exit,
-    /// What happened and where.
     pub message: String,
     /// A command to paste, or a setting.
     pub remedy: Option<String>,
 }
 
 impl Problem {
-    /// A problem without a remedy.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), remedy: None }
     }

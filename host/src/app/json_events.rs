@@ -22,7 +22,6 @@ impl JsonEvents {
         Self { trials, done }
     }
 
-    /// Prints what happened.
     pub(crate) fn note(&mut self, event: &Event<'_>, ui: &mut Ui) {
         if !ui.json() {
             return;

@@ -46,7 +46,6 @@ impl Selection {
         Ok(Self { backends, workloads })
     }
 
-    /// The first one's name.
     pub(crate) fn first(&self) -> String {
         self.backends.first().map(|(name, _)| name.clone()).unwrap_or_default()
     }

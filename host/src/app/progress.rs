@@ -47,7 +47,6 @@ impl Progress {
         Self { total, done, begun: (Instant::now(), done), sweep: None }
     }
 
-    /// Shows what happened.
     pub(crate) fn note(&mut self, event: &Event<'_>, ui: &mut Ui) {
         match event {
             Event::PutOff(session, why) => ui.note(&format!("{} is put off: {why}", session.backend.name)),

@@ -28,7 +28,6 @@ impl From<ReportError> for Problem {
     }
 }
 
-/// What was read of files of records.
 #[derive(Default)]
 pub(crate) struct Read {
     /// The records, in their order.

@@ -61,7 +61,6 @@ pub(crate) struct RunCommand {
 }
 
 impl RunCommand {
-    /// For `trial`.
     pub(crate) fn of(&self, trial: &TrialSpec) -> String {
         let (spec, participant) = (&trial.cell.spec, self.participants.backends.get(&trial.backend.name));
         let mut words: Vec<String> = vec!["run".into()];
@@ -95,7 +94,6 @@ impl RunCommand {
         shell::line("crossrun", words)
     }
 
-    /// The folders that the plugins of `trial` are found in.
     fn folders(&self, trial: &TrialSpec, participant: Option<&Participant>) -> Vec<PathBuf> {
         if let Some(folders) = &self.plugin_folders {
             return folders.clone();

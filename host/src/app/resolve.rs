@@ -101,7 +101,6 @@ impl Lock {
             .and_then(|listed| self.missing(&listed.kind, &listed.name))
     }
 
-    /// What is listed, and where it was.
     pub(crate) fn listed(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         self.file
             .plugins

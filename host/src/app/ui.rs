@@ -31,12 +31,10 @@ impl Ui {
         Self { json, quiet, log_level, bar: None }
     }
 
-    /// Whether results are to be JSON.
     pub(crate) fn json(&self) -> bool {
         self.json
     }
 
-    /// How much of the log is wanted.
     pub(crate) fn log_level(&self) -> log::LevelFilter {
         self.log_level
     }
@@ -69,7 +67,6 @@ impl Ui {
         }
     }
 
-    /// Something that may be wrong.
     pub(crate) fn warning(&mut self, text: &str) {
         self.line("warning: ", AnsiColor::Yellow.on_default().bold(), text);
     }
@@ -120,7 +117,6 @@ impl Ui {
         bar.set_position(done);
     }
 
-    /// How far it is.
     pub(crate) fn progress(&mut self, progress: &Progress) {
         let Some(bar) = &self.bar else { return };
         if progress.total > 0 && bar.length() != Some(progress.total) {

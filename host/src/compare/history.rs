@@ -18,24 +18,18 @@ const VERSION: u32 = 1;
 /// What changed between two runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct History {
-    /// The version of this format.
     pub version: u32,
     /// A change by less is none: 0.05 is 5 %.
     pub threshold: f64,
     /// One for each backend at each point that is in both, or that the new run misses.
     pub changes: Vec<CellChange>,
-    /// Cells that only the old run has.
     pub only_old: Vec<String>,
-    /// Cells that only the new run has.
     pub only_new: Vec<String>,
 }
 
-/// What changed in one cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CellChange {
-    /// The backend.
     pub backend: String,
-    /// The point, as ids have it.
     pub point: String,
     /// What is compared: `time`, or `latency` in an open loop.
     pub of: String,
@@ -47,7 +41,6 @@ pub(crate) struct CellChange {
     pub ratio: Option<f64>,
     /// Where the ratio lies with at least 95 % confidence; null with too few runs.
     pub interval: Option<RatioInterval>,
-    /// What is to be thought of it.
     pub call: ChangeCall,
     /// Whether the backend's library is another file.
     pub other_plugin: bool,
@@ -56,7 +49,6 @@ pub(crate) struct CellChange {
 /// The runs of one cell in one recording.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Runs {
-    /// How many were measured.
     pub trials: u32,
     /// How many of them have a figure.
     pub successes: u32,
@@ -99,7 +91,6 @@ impl ChangeCall {
         matches!(self, Self::Regression | Self::NowWrong | Self::NowFails | Self::Missing)
     }
 
-    /// In a table.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Regression => "regression",
@@ -121,17 +112,10 @@ impl ChangeCall {
 pub(crate) enum HistoryError {
     /// They are of different machines, or do not say of which.
     #[error("the runs are of different machines: they differ in {}", keys.join(", "))]
-    Machine {
-        /// In which keys of the profile.
-        keys: Vec<String>,
-    },
+    Machine { keys: Vec<String> },
     /// One has debug builds and the other release builds.
     #[error("{cell} ran a debug build in one of the two and a release build in the other")]
-    Build {
-        /// Where.
-        cell: String,
-    },
-    /// Nothing is in both.
+    Build { cell: String },
     #[error(
         "the two have no cell in common: no backend ran the same workload with the same configuration in both"
     )]
@@ -142,9 +126,6 @@ pub(crate) enum HistoryError {
 type Cells<'t, 'a> = BTreeMap<(String, String, Option<&'a str>, u64), Vec<&'t Group<'a>>>;
 
 /// What changed from `old` to `new`; a change by less than `threshold` (0.05 is 5 %) is none.
-///
-/// # Errors
-/// When the two cannot be compared at all.
 pub(crate) fn history(old: &[Input], new: &[Input], threshold: f64) -> Result<History, HistoryError> {
     let (old, new) = (Table::new(old), Table::new(new));
     same_machine(&old, &new)?;

@@ -7,13 +7,9 @@ use crate::run::outcome::Outcome;
 /// A record, and where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Input {
-    /// Where it stands.
     pub source: Source,
-    /// What the trial was for.
     pub kind: Kind,
-    /// How it ended.
     pub outcome: Outcome,
-    /// What is known of it.
     pub record: UnifiedRecord,
 }
 
@@ -34,12 +30,10 @@ impl Input {
     }
 }
 
-/// How to compare.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// The backend to compare with, in any case; the first in the records if there is none.
     pub baseline: Option<String>,
-    /// How much is asked.
     pub rigor: Rigor,
     /// Whether to compare a debug build with a release build, and work from different libraries, all the same.
     pub insist: bool,

@@ -16,9 +16,7 @@ pub(crate) const VERSION: u32 = 1;
 /// Records, compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// [`VERSION`].
     pub version: u32,
-    /// How much was asked for.
     pub rigor: Rigor,
     /// The backend that the others are compared with; none if there are no records.
     pub baseline: Option<String>,
@@ -55,13 +53,11 @@ pub enum Rigor {
 pub struct Point {
     /// Stable and readable: `pipeline/items=1000/parallelism=2/scheduler=default`. Unique in a comparison.
     pub id: String,
-    /// The workload's name.
     pub workload: String,
     /// How many items the source emits; null where the records do not say (the original project's).
     pub items: Option<u64>,
     /// How many operator calls may be in flight.
     pub parallelism: u32,
-    /// The scheduler that was asked for.
     pub scheduler: String,
     /// How many machines were asked for.
     pub nodes: u32,
@@ -77,7 +73,6 @@ pub struct Point {
 /// under one name make two rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// The backend's name.
     pub backend: String,
     /// The name, with what sets it apart where a point has several rows of it. Unique in a point.
     pub label: String,
@@ -87,13 +82,10 @@ pub struct Row {
     pub compared_with: Option<String>,
     /// Index into [`Comparison::machines`]; null where the records do not describe the machine.
     pub machine: Option<usize>,
-    /// The backend's library.
     pub plugin: Option<Library>,
-    /// The workload's library.
     pub workload_library: Option<Library>,
     /// Versions of the host and of what the backend runs on.
     pub versions: Map<String, Value>,
-    /// The hash of what was configured, as recorded.
     pub config_hash: Option<String>,
     /// How many measured trials there are, by how they ended.
     pub counts: Counts,
@@ -119,7 +111,6 @@ pub struct Row {
     pub failures: Vec<FailureGroup>,
     /// How it compares with the baseline; null for the baseline itself, and where [`Row::no_ratio`] says why.
     pub ratio: Option<Ratio>,
-    /// Why there is no ratio.
     pub no_ratio: Option<NoRatio>,
     /// What differs from the baseline though it should not. Stands beside a ratio only if the user insisted.
     pub incomparable: Vec<Incomparable>,
@@ -130,17 +121,13 @@ pub struct Row {
 /// How many measured trials there are, by how they ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// All of them.
     pub trials: u32,
-    /// The answer was verified.
     pub verified: u32,
     /// There are figures, but nobody looked at the answer (the original project's records).
     pub unverified: u32,
-    /// The answer was wrong.
     pub wrong: u32,
     /// The answer was right, but the measurement cannot be.
     pub invalid: u32,
-    /// There was no answer.
     pub failed: u32,
 }
 
@@ -149,22 +136,17 @@ pub struct Counts {
 pub struct Spread {
     /// How many trials it is of.
     pub n: u32,
-    /// The smallest.
     pub min: f64,
     /// The middle one, or the mean of the middle two.
     pub median: f64,
-    /// The largest.
     pub max: f64,
 }
 
 /// Percentiles of latency over the blocks, in seconds. Each trial has its own percentile; they are not averaged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LatencySpread {
-    /// The median.
     pub p50: Option<Spread>,
-    /// The 95th percentile.
     pub p95: Option<Spread>,
-    /// The 99th percentile.
     pub p99: Option<Spread>,
 }
 
@@ -214,11 +196,9 @@ pub struct PercentileSpread {
 pub struct Stages {
     /// Starting the worker and loading the library.
     pub load: Option<Spread>,
-    /// Starting the engine.
     pub open: Option<Spread>,
     /// The first run at this point after a start, which is a warm-up. Null where warm-ups are not in the records.
     pub first: Option<Spread>,
-    /// Stopping the engine.
     pub close: Option<Spread>,
 }
 
@@ -236,7 +216,6 @@ pub struct Resources {
 pub struct FailureGroup {
     /// How they ended: `wrong`, `invalid` or `failed`.
     pub status: Status,
-    /// In which phase.
     pub phase: String,
     /// The failure in one word.
     pub kind: String,
@@ -244,7 +223,6 @@ pub struct FailureGroup {
     pub message: String,
     /// What mends it, if anything is known to.
     pub remedy: Option<String>,
-    /// How many trials.
     pub count: u32,
     /// Which: indices into [`Row::samples`].
     pub samples: Vec<usize>,
@@ -261,7 +239,6 @@ pub struct Ratio {
     pub blocks: u32,
     /// Where the ratio lies, with at least 95 % confidence.
     pub interval: Option<RatioInterval>,
-    /// Why there is no interval.
     pub no_interval: Option<NoInterval>,
     /// How probable blocks at least this different would be, were the two equally fast; two-sided, exact.
     pub p_value: Option<f64>,
@@ -276,15 +253,12 @@ pub struct Ratio {
 /// Where a ratio lies.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RatioInterval {
-    /// Not lower than this.
     pub low: f64,
-    /// Not higher than this.
     pub high: f64,
     /// The exact confidence, which is the least possible one of at least 0.95.
     pub confidence: f64,
 }
 
-/// Why a ratio has no interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoInterval {
@@ -306,7 +280,6 @@ pub enum Withheld {
     Holm,
 }
 
-/// Why a row has no ratio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoRatio {
@@ -350,7 +323,6 @@ pub enum Incomparable {
 /// One backend under two names in the same blocks: how large a difference noise makes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NoiseFloor {
-    /// The two names.
     pub names: [String; 2],
     /// The second's speed over the first's.
     pub ratio: RatioInterval,
@@ -361,13 +333,11 @@ pub struct NoiseFloor {
 /// A backend over all points.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Geomean {
-    /// The backend's name.
     pub backend: String,
     /// The geometric mean of its ratios; null if no point counts.
     pub ratio: Option<f64>,
     /// How many points count: those where every backend finished every trial and has a ratio.
     pub covered: u32,
-    /// How many points there are.
     pub points: u32,
 }
 
@@ -376,7 +346,6 @@ pub struct Geomean {
 pub struct Sample {
     /// Where its record stands.
     pub source: Source,
-    /// How it ended.
     pub status: Status,
     /// The run and the point in it.
     pub run_id: String,
@@ -386,18 +355,15 @@ pub struct Sample {
     pub timestamp: String,
     /// Seconds of the run; null if its figures do not count.
     pub duration: Option<f64>,
-    /// The command that runs it again.
     pub command: Option<String>,
     /// Where the worker's output went.
     pub log: Option<String>,
-    /// What was noted about it.
     pub warnings: Vec<String>,
 }
 
 /// Where a record stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// The file.
     pub file: String,
     /// The line, counted from 1.
     pub line: u64,
@@ -406,7 +372,6 @@ pub struct Source {
 /// Something that the reader must know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
-    /// What it is about, for programs.
     pub kind: WarningKind,
     /// The same for people, in one line.
     pub message: String,
@@ -414,7 +379,6 @@ pub struct Warning {
     pub points: Vec<String>,
 }
 
-/// What a warning is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WarningKind {
@@ -424,7 +388,6 @@ pub enum WarningKind {
     Machines,
     /// Rows of one point were configured differently, or a recorded hash is not that of what was configured.
     Configuration,
-    /// A debug build was measured.
     DebugBuild,
     /// The work came from different libraries.
     WorkloadLibraries,

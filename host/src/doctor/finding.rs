@@ -7,9 +7,7 @@ use serde::Serialize;
 pub(crate) struct Finding {
     /// What, in a word that does not change.
     pub id: &'static str,
-    /// What was found.
     pub level: Level,
-    /// How it is, in one line.
     pub found: String,
     /// What it does to figures, or to engines; empty if it does nothing.
     pub effect: &'static str,
@@ -32,7 +30,6 @@ pub(crate) enum Level {
 }
 
 impl Level {
-    /// In a table.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Bad => "bad",

@@ -11,11 +11,8 @@ const SMALLEST: usize = 3;
 pub(crate) struct Measured {
     /// Seconds of one task's kernel, by the block's reference.
     pub kernel_seconds: f64,
-    /// How many tasks ran.
     pub tasks: u64,
-    /// How long all of them took.
     pub seconds: f64,
-    /// On how many cores.
     pub cores: u32,
 }
 
@@ -34,9 +31,7 @@ impl Measured {
 /// A point that cannot be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct TooEfficient {
-    /// Where.
     pub kernel_seconds: f64,
-    /// How efficient it would be.
     pub efficiency: f64,
 }
 
@@ -44,9 +39,6 @@ pub(crate) struct TooEfficient {
 ///
 /// The curve is the monotone one that is nearest to the efficiencies in the order of their kernels; between two points it
 /// is a line over the logarithm of the kernel.
-///
-/// # Errors
-/// [`TooEfficient`] when a point is more efficient than can be.
 pub(crate) fn block_value(points: &[Measured]) -> Result<Option<Value>, TooEfficient> {
     let points = in_order(points);
     if let Some(point) = points.iter().find(|point| point.efficiency() > MOST) {

@@ -16,7 +16,6 @@ const DOUBLINGS: u32 = 6;
 pub(crate) struct Load {
     /// Iterations of the kernel in each task.
     pub iterations: u64,
-    /// How many tasks.
     pub tasks: u64,
 }
 
@@ -26,16 +25,12 @@ pub(crate) trait Bench {
     type Stopped;
 
     /// Runs the load and tells how many seconds that took; nothing if there is no verified answer, which ends the sweep.
-    ///
-    /// # Errors
-    /// When it is to stop altogether.
     fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Self::Stopped>;
 }
 
 /// One sweep over kernels: each has twice the iterations of the next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Sweep {
-    /// How many cores there are.
     pub cores: u32,
     /// Seconds of one iteration of the kernel, by the block's reference.
     pub seconds_per_iteration: f64,
@@ -45,16 +40,12 @@ pub(crate) struct Sweep {
     pub finest_seconds: f64,
     /// No kernel is longer.
     pub coarsest_seconds: f64,
-    /// When the engine is warm.
     pub warm_up: WarmUp,
 }
 
 impl Sweep {
     /// Warms up, starts where nearly all time goes into kernels, and halves them until nearly none does. Every kernel is
     /// measured once.
-    ///
-    /// # Errors
-    /// When the bench is to stop.
     pub(crate) fn run<B: Bench>(&self, bench: &mut B) -> Result<(), B::Stopped> {
         let Some(warm) = self.warm_up(bench)? else { return Ok(()) };
         let first = self.first_rung(&warm);

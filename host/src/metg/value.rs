@@ -28,7 +28,6 @@ pub(crate) enum Value {
 /// What all blocks together say.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Estimate {
-    /// The granularity.
     pub value: Value,
     /// Where it lies, in seconds; from six blocks on, and only if no block has a mere bound.
     pub interval: Option<Interval>,

@@ -10,16 +10,12 @@ use super::cell::Cell;
 use super::defaults::usual_size;
 use crate::stats::WarmUp;
 
-/// What is to be compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Matrix {
-    /// The run's name.
     pub run: String,
     /// Who takes part, in the order of the first block.
     pub backends: Vec<BackendChoice>,
-    /// What they run.
     pub workloads: Vec<WorkloadChoice>,
-    /// The schedulers to ask for.
     pub schedulers: Vec<String>,
     /// How many operator calls may be in flight: each is a session of its own.
     pub parallelisms: Vec<u32>,
@@ -27,11 +23,8 @@ pub struct Matrix {
     pub nodes: u32,
     /// Options with which every backend is opened, and which every run has too.
     pub options: Map<String, Value>,
-    /// How many blocks.
     pub blocks: u32,
-    /// The seed of the run.
     pub seed: u64,
-    /// When a cell is warm.
     pub warm_up: WarmUp,
     /// The backend, by its name among [`Matrix::backends`], that takes part a second time under another name, so that
     /// noise can be told from a difference.
@@ -47,36 +40,27 @@ pub struct BackendChoice {
     pub runs: String,
 }
 
-/// A workload that is run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkloadChoice {
-    /// Its name.
     pub name: String,
     /// How many items the source emits: each is a point.
     pub items: Vec<u64>,
-    /// Its parameters.
     pub extra: Map<String, Value>,
 }
 
 /// The most measured trials of a plan: a year of runs of five minutes.
 pub(crate) const MAX_TRIALS: u64 = 100_000;
 
-/// Why there is no plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// There is nothing to do.
     #[error("nothing to run: there are no {0}")]
     Nothing(&'static str),
-    /// A number that must be at least one.
     #[error("{0} is 0, but must be at least 1")]
     Zero(&'static str),
-    /// More than can be planned.
     #[error("{0} trials are asked for, but a plan has at most {MAX_TRIALS}; try: fewer blocks or points")]
     TooMany(u64),
-    /// Two backends of one name.
     #[error("two backends are called `{0}`; try: give one of them another name")]
     SameName(String),
-    /// The same cell twice.
     #[error("`{0}` is asked for twice")]
     SamePoint(String),
     /// `--aa` with a backend that does not take part.
@@ -84,16 +68,10 @@ pub enum PlanError {
     AaAbsent(String),
     /// Warm-ups with fewer at most than at least.
     #[error("at least {least} warm-ups are asked for, and at most {most}")]
-    WarmUp {
-        /// At least.
-        least: u32,
-        /// At most.
-        most: u32,
-    },
+    WarmUp { least: u32, most: u32 },
 }
 
 impl BackendChoice {
-    /// A backend under its own name.
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
         Self { runs: name.clone(), name }

@@ -11,13 +11,11 @@ const PREFIX: &str = "extra.";
 /// `pipeline/items=1000/parallelism=2/scheduler=default/iters=250`. Different points have different ids.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Point<'a> {
-    /// The workload's name.
     pub workload: &'a str,
     /// How many items the source emits, if that is known.
     pub items: Option<u64>,
     /// How many operator calls may be in flight.
     pub parallelism: u32,
-    /// The scheduler that was asked for.
     pub scheduler: &'a str,
     /// How many machines were asked for: in the id only if it is not one.
     pub nodes: u32,

@@ -37,7 +37,6 @@ pub(crate) struct Environment<'a> {
 /// A file that is named as a library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate {
-    /// Where it was found.
     pub path: PathBuf,
     /// The number of its folder in the search.
     pub folder: usize,
@@ -46,26 +45,20 @@ pub(crate) struct Candidate {
 /// A folder that was looked in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Looked {
-    /// Which.
     #[serde(serialize_with = "serialize_path")]
     pub folder: PathBuf,
-    /// What came of it.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
 
-/// What came of looking in a folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub(crate) enum Outcome {
     /// So many files are named as libraries.
     Searched {
-        /// How many.
         libraries: usize,
     },
-    /// There is no such folder.
     Missing,
-    /// It cannot be read.
     Unreadable {
         /// The system's words.
         why: String,
@@ -74,7 +67,6 @@ pub(crate) enum Outcome {
     Refused(Distrust),
     /// The environment names it, but may not.
     PassedOver {
-        /// Why not.
         why: String,
     },
 }

@@ -82,9 +82,6 @@ impl Inspected {
 }
 
 /// Says what the file at `path` is.
-///
-/// # Errors
-/// [`Rejection`] when it is no plugin that this host can load.
 pub fn inspect(path: &Path) -> Result<Inspected, Rejection> {
     let path = path.canonicalize()?;
     let status = path.metadata()?;
@@ -102,9 +99,6 @@ pub fn inspect(path: &Path) -> Result<Inspected, Rejection> {
 }
 
 /// Says what a file that is open already is.
-///
-/// # Errors
-/// As [`inspect`].
 pub(crate) fn inspect_open(file: File) -> Result<Metadata, Rejection> {
     let length = file.metadata()?.len();
     let source = Source::new(file);
@@ -119,17 +113,11 @@ pub(crate) fn inspect_open(file: File) -> Result<Metadata, Rejection> {
 }
 
 /// The SHA-256 of the file at `path`, in hex.
-///
-/// # Errors
-/// When it cannot be read.
 pub fn sha256_of(path: &Path) -> io::Result<String> {
     sha256_of_file(&File::open(path)?)
 }
 
 /// The SHA-256 of what is left to read of `file`, in hex.
-///
-/// # Errors
-/// When it cannot be read.
 pub(crate) fn sha256_of_file(mut file: &File) -> io::Result<String> {
     let mut hash = Sha256::new();
     let mut chunk = vec![0; 256 * 1024];

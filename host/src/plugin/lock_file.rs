@@ -10,13 +10,11 @@ use crate::plugin::PluginRef;
 
 /// The usual name of the file.
 pub(crate) const FILE: &str = "plugins.lock";
-/// The version of its format.
 const VERSION: u32 = 1;
 
 /// What may be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockFile {
-    /// The version of the format.
     pub version: u32,
     /// The plugins, sorted by kind and name.
     pub plugins: Vec<Listed>,
@@ -40,25 +38,12 @@ pub struct Listed {
 /// Why there is no lock to go by.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// There is no file.
     #[error("there is no lock file {}", .0.display())]
     Missing(PathBuf),
-    /// It is none.
     #[error("the lock file {} cannot be read: {why}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// It cannot be written.
+    Unreadable { path: PathBuf, why: String },
     #[error("cannot write the lock file {}: {error}", path.display())]
-    Unwritable {
-        /// The file.
-        path: PathBuf,
-        /// The system's words.
-        error: std::io::Error,
-    },
+    Unwritable { path: PathBuf, error: std::io::Error },
 }
 
 /// How what is there differs from what a lock lists.
@@ -66,15 +51,12 @@ pub enum LockError {
 pub struct Difference {
     /// `runner` or `workloads`.
     pub kind: String,
-    /// The plugin's name.
     pub name: String,
-    /// How it differs.
     pub change: Change,
     /// Where it is, or was if it is missing.
     pub path: String,
 }
 
-/// How a plugin differs from what a lock lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
@@ -116,7 +98,6 @@ impl Listed {
 }
 
 impl LockFile {
-    /// A lock that lists `plugins`.
     pub fn of<'a>(plugins: impl IntoIterator<Item = &'a PluginRef>) -> Self {
         let mut plugins: Vec<_> = plugins.into_iter().map(Listed::of).collect();
         plugins.sort();
@@ -124,9 +105,6 @@ impl LockFile {
     }
 
     /// Reads the file at `path`.
-    ///
-    /// # Errors
-    /// [`LockError`] when there is none, or it is no lock of this version.
     pub fn read(path: &Path) -> Result<Self, LockError> {
         let unreadable = |why: String| LockError::Unreadable { path: path.into(), why };
         let text = match std::fs::read(path) {
@@ -140,9 +118,6 @@ impl LockFile {
     }
 
     /// Reads what [`LockFile::write`] wrote.
-    ///
-    /// # Errors
-    /// What is wrong with it.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
         let lock: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         if lock.version != VERSION {
@@ -157,9 +132,6 @@ impl LockFile {
     }
 
     /// Writes the file at `path`: as a whole, or not at all.
-    ///
-    /// # Errors
-    /// [`LockError`] when it cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), LockError> {
         let written = || -> std::io::Result<()> {
             std::fs::create_dir_all(path.parent().unwrap_or(path))?;
@@ -171,7 +143,6 @@ impl LockFile {
         written().map_err(|error| LockError::Unwritable { path: path.into(), error })
     }
 
-    /// What is listed of a kind by a name.
     pub fn find(&self, kind: &str, name: &str) -> Option<&Listed> {
         self.plugins.iter().find(|listed| listed.kind == kind && listed.name == name)
     }

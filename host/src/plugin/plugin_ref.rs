@@ -20,7 +20,6 @@ pub struct PluginRef {
 }
 
 impl PluginRef {
-    /// Its own name, by its metadata.
     pub fn name(&self) -> &str {
         &self.metadata.name
     }

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 pub(crate) struct Origin {
     /// The number of its folder in the search: an earlier folder shadows a later one.
     pub folder: usize,
-    /// The file.
     pub path: PathBuf,
 }
 
@@ -22,7 +21,6 @@ pub(crate) enum Standing {
     Shadowed {
         /// That other file.
         by: PathBuf,
-        /// Whether it is the same file.
         same: bool,
     },
     /// Another file in the same folder has the name: it leads to neither.
@@ -35,12 +33,10 @@ pub(crate) enum Standing {
 /// Why a name leads nowhere.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum GetError {
-    /// Nothing has this name.
     #[error("there is no {what} {name:?}; {}", there_is(.known))]
     Unknown {
         /// What was asked for: `backend` or `workload`.
         what: &'static str,
-        /// The name that was asked for.
         name: String,
         /// The names that exist, sorted.
         known: Vec<String>,
@@ -52,11 +48,8 @@ pub(crate) enum GetError {
     Clash {
         /// What was asked for: `backend` or `workload`.
         what: &'static str,
-        /// The name that was asked for.
         name: String,
-        /// One file.
         one: PathBuf,
-        /// The other.
         other: PathBuf,
     },
 }
@@ -111,9 +104,6 @@ impl<R> Registry<R> {
     }
 
     /// What `name`, in upper or lower case, leads to.
-    ///
-    /// # Errors
-    /// [`GetError`] when it leads nowhere, or to two.
     pub(crate) fn get(&self, name: &str) -> Result<&R, GetError> {
         self.checked(name).map(|entry| &entry.item)
     }
@@ -149,7 +139,6 @@ impl<R> Registry<R> {
     }
 }
 
-/// The name that is nearest to `name`, if it is near.
 fn nearest(name: &str, known: &[String]) -> Option<String> {
     let distances = known.iter().map(|candidate| (edits(name, candidate), candidate));
     distances.filter(|(edits, _)| *edits <= 2).min().map(|(_, candidate)| candidate.clone())

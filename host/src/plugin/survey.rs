@@ -49,22 +49,16 @@ pub(crate) struct Row {
     pub name: Option<String>,
     /// `runner` or `workloads`; null if that is not known.
     pub kind: Option<&'static str>,
-    /// What became of it.
     pub status: Status,
-    /// Its version.
     pub version: Option<String>,
-    /// Where it is.
     #[serde(serialize_with = "serialize_path")]
     pub path: PathBuf,
-    /// Why it is not available.
     pub reason: Option<String>,
     /// What mends that: a command to paste, if there is one.
     pub remedy: Option<String>,
-    /// What it is, in one line.
     pub description: Option<String>,
     /// The SHA-256 of the file, in hex; null if nothing needed it.
     pub sha256: Option<String>,
-    /// How it was built.
     pub build: Map<String, Value>,
 }
 
@@ -119,18 +113,14 @@ impl Row {
     }
 }
 
-/// Everything that was found.
 #[derive(Debug)]
 pub(crate) struct Survey {
-    /// The backends, by name.
     pub runners: Registry<Inspected>,
     /// For each workload the library that has it.
     pub workloads: Registry<Inspected>,
-    /// The libraries of workloads, by name.
     pub libraries: Registry<Inspected>,
     /// What is rejected or shadowed.
     pub rows: Vec<Row>,
-    /// Where it was looked.
     pub trace: Vec<Looked>,
 }
 

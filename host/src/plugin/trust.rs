@@ -29,9 +29,7 @@ pub(crate) struct Trust {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{reason}")]
 pub struct Distrust {
-    /// Why, in one line.
     pub reason: String,
-    /// What mends it.
     pub remedy: String,
 }
 
@@ -50,18 +48,12 @@ impl Trust {
     }
 
     /// Whether only trusted users could have put something into the folder at `path`. What does not exist hurts nobody.
-    ///
-    /// # Errors
-    /// [`Distrust`] when somebody else could.
     pub(crate) fn check_folder(&self, path: &Path) -> Result<(), Distrust> {
         self.check(path, "it")
     }
 
     /// Whether only trusted users could have written the file at `path`, every link to it resolved, or could replace it.
     /// What does not exist hurts nobody.
-    ///
-    /// # Errors
-    /// [`Distrust`] when somebody else could.
     pub(crate) fn check_file(&self, path: &Path) -> Result<(), Distrust> {
         self.check(path, "the file")
     }
@@ -101,7 +93,6 @@ impl Trust {
     }
 }
 
-/// What decides.
 struct Facts {
     owner: u32,
     group: u32,

@@ -30,16 +30,12 @@ pub struct Config {
     pub nodes: u32,
     /// How many operator calls may be in flight.
     pub parallelism: u32,
-    /// The scheduler that was asked for.
     pub scheduler: String,
-    /// The seed of the run.
     pub seed: u64,
-    /// The workload's name.
     pub workload: String,
 }
 
 impl Config {
-    /// The configuration of `spec` on `nodes` machines.
     pub fn new(spec: &WorkloadSpec, nodes: u32) -> Self {
         let WorkloadSpec { name, total_items, parallelism, scheduler_name, seed, extra, start_nanos: _ } =
             spec.clone();

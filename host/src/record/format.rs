@@ -42,9 +42,7 @@ pub(crate) const COLUMNS: [&str; 15] = [
 /// The original project's unified record. An absent figure is `null`, never left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UnifiedRecord {
-    /// The backend's name.
     pub backend: String,
-    /// The workload's name.
     pub workload: String,
     /// The run and the point in it: the same for every backend of that point.
     pub run_id: String,
@@ -120,17 +118,13 @@ pub struct Metadata {
     pub block: Option<u32>,
     /// What `config_hash` is the hash of.
     pub config: Option<Config>,
-    /// The backend's library.
     pub plugin: Option<Library>,
-    /// The workload's library.
     pub workload_library: Option<Library>,
     /// Versions: `crossrun`, `plugin_api`, and what the backend reports.
     pub versions: Map<String, Value>,
-    /// The machine.
     pub system_profile: Option<SystemProfile>,
     /// What the backend wants recorded, as it said it.
     pub raw_metrics: Map<String, Value>,
-    /// The command that runs this again.
     pub command: Option<String>,
     /// How the worker was isolated: `process` or `none`.
     pub isolation: Option<String>,
@@ -166,7 +160,6 @@ pub struct Library {
     pub path_bytes: Option<String>,
     /// SHA-256 of the file, in hex.
     pub sha256: String,
-    /// Its version, by its metadata.
     pub version: Option<String>,
     /// How it was built, by its metadata: compiler, target, optimisation.
     pub build: Map<String, Value>,
@@ -210,26 +203,20 @@ pub struct Resources {
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// What a trial was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// To reach a steady state; no figure of it is used.
     Warmup,
-    /// To be measured.
     Measured,
 }
 
 /// A line of `trials.jsonl`. The record is nested, so that its keys stay exactly those of a [`UnifiedRecord`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrialRecord {
-    /// [`VERSION`].
     pub format_version: u32,
-    /// What the trial was for.
     pub kind: Kind,
-    /// How it ended.
     pub status: Status,
-    /// What is known of it.
     pub record: UnifiedRecord,
 }
 

@@ -28,17 +28,11 @@ pub struct OpenLoop {
 pub struct Percentiles {
     /// How many items they are of.
     pub samples: u64,
-    /// The mean.
     pub mean: f64,
-    /// The median.
     pub p50: Option<f64>,
-    /// The 90th.
     pub p90: Option<f64>,
-    /// The 95th.
     pub p95: Option<f64>,
-    /// The 99th.
     pub p99: Option<f64>,
-    /// The 99.9th.
     pub p99_9: Option<f64>,
     /// The largest value that was seen.
     pub max: f64,

@@ -61,9 +61,6 @@ impl LeftOut {
 }
 
 /// Hands every record and its line to `take`, and passes over what is none.
-///
-/// # Errors
-/// When the file cannot be read, and what `take` returns.
 pub(crate) fn each<T: DeserializeOwned, R: BufRead>(
     records: Records<T, R>,
     mut take: impl FnMut(u64, T) -> Result<(), RecordError>,

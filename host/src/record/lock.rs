@@ -21,10 +21,8 @@ pub(crate) struct MeasurementLock {
     file: File,
 }
 
-/// What became of an attempt to take the lock.
 #[derive(Debug)]
 pub(crate) enum Attempt {
-    /// It is taken.
     Held(MeasurementLock),
     /// Another measurement holds it: which, for people.
     Busy(String),
@@ -32,9 +30,6 @@ pub(crate) enum Attempt {
 
 impl MeasurementLock {
     /// Takes the lock of `data_dir` if it is free, and writes down who holds it.
-    ///
-    /// # Errors
-    /// When the file cannot be made, written or locked.
     pub(crate) fn acquire(data_dir: &Path) -> Result<Attempt, RecordError> {
         fs::create_dir_all(data_dir).map_err(RecordError::file("make the folder", data_dir))?;
         let path = data_dir.join(FILE);
@@ -53,9 +48,6 @@ impl MeasurementLock {
 
     /// Takes the lock, waiting until it is free. `on_wait` is told once who holds it, if there is anything to wait for.
     /// Nothing is returned when `interrupted` says yes before the lock is free.
-    ///
-    /// # Errors
-    /// As for [`MeasurementLock::acquire`].
     pub(crate) fn acquire_waiting(
         data_dir: &Path,
         on_wait: impl FnOnce(&str),

@@ -19,16 +19,12 @@ pub(crate) const MAX_LINE: u64 = 256 << 20;
 /// A line of a file of records. Lines are counted from 1, blank ones included.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry<T> {
-    /// A record.
     Record {
-        /// Its line.
         line: u64,
-        /// What stands in it.
         record: Box<T>,
     },
     /// The last line, cut off by a crash in the middle of writing: worth a warning.
     Torn {
-        /// Its line.
         line: u64,
     },
 }
@@ -53,9 +49,6 @@ pub(crate) fn unified(path: &Path) -> Result<Records<UnifiedRecord>, RecordError
 }
 
 /// The records of a `trials.jsonl`.
-///
-/// # Errors
-/// As for [`unified`].
 pub(crate) fn trials(path: &Path) -> Result<Records<TrialRecord>, RecordError> {
     open(path)
 }
@@ -137,9 +130,6 @@ impl<T, R> Records<T, R> {
 }
 
 /// Whether the first line of the file that is an object is a trial, in which the record is nested.
-///
-/// # Errors
-/// When the file cannot be read.
 pub(crate) fn holds_trials(path: &Path) -> Result<bool, RecordError> {
     let file = File::open(path).map_err(RecordError::file("open", path))?;
     let (mut source, mut line) = (BufReader::new(file), Vec::new());

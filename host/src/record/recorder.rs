@@ -17,9 +17,6 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// A recorder for the trials of a run under `conditions`, into `folder`, which is made if it is not there.
-    ///
-    /// # Errors
-    /// When the folder or a file in it cannot be made or written to.
     pub(crate) fn open(folder: &Path, conditions: Conditions) -> Result<Self, RecordError> {
         Ok(Self { conditions, writer: Writer::open(folder)? })
     }
@@ -39,9 +36,6 @@ impl Recorder {
     }
 
     /// Sees to it that the table holds all records, and returns what it cannot hold.
-    ///
-    /// # Errors
-    /// When the table cannot be written.
     pub(crate) fn finish(&mut self) -> Result<Vec<Damage>, RecordError> {
         self.writer.derive_csv()
     }

@@ -9,7 +9,6 @@ use super::writer::{TRIALS, UNIFIED};
 /// How deep below a folder is searched. The original project's files are five folders below `artifacts`.
 const DEPTH: usize = 12;
 
-/// What a search came to.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     /// Those of the folder itself first, then those below it, sorted.
@@ -20,9 +19,6 @@ pub(crate) struct Found {
 
 /// The files of records of a path: a file itself; of a folder its trials, else its measured ones, else every file of lines of
 /// JSON in it; and of each folder below it its trials, else its measured ones. Links to folders are not followed.
-///
-/// # Errors
-/// When the folder cannot be read.
 pub(crate) fn files(path: &Path) -> io::Result<Found> {
     let mut found = Found::default();
     if !path.is_dir() {

@@ -19,19 +19,14 @@ use crate::run::trial::{TrialResult, TrialSpec};
 
 /// What all trials of a run have in common.
 pub struct Conditions {
-    /// Who takes part, and in what.
     pub participants: Participants,
-    /// The machine.
     pub system_profile: SystemProfile,
-    /// How workers are isolated.
     pub isolation: Isolation,
     /// Whether the measurement lock is held.
     pub locked: bool,
-    /// The cores that backends are kept to, if they are.
     pub cores: Option<Vec<usize>>,
     /// Where workers write their logs.
     pub log_dir: PathBuf,
-    /// The command that runs a trial again.
     pub command: Box<dyn Fn(&TrialSpec) -> String>,
 }
 

@@ -26,9 +26,6 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Makes the folder if it is not there, and opens its files.
-    ///
-    /// # Errors
-    /// When the folder or a file in it cannot be made or written to.
     pub(crate) fn open(folder: &Path) -> Result<Self, RecordError> {
         fs::create_dir_all(folder).map_err(RecordError::file("make the folder", folder))?;
         let trials = Journal::open(folder.join(TRIALS))?;
@@ -47,9 +44,6 @@ impl Writer {
 
     /// Appends the record of a measured trial to [`UNIFIED`], in the same way; and its row to [`TABLE`], if that holds all
     /// that came before. Else, or if the row cannot be written, [`Writer::derive_csv`] does it.
-    ///
-    /// # Errors
-    /// As for [`Writer::append_trial`].
     pub(crate) fn append_unified(&mut self, record: &UnifiedRecord) -> Result<(), RecordError> {
         let line = self.unified.line(record)?;
         let path = self.table();
@@ -67,9 +61,6 @@ impl Writer {
     /// Sees to it that [`TABLE`] holds all of [`UNIFIED`]: makes it anew, whole or not at all, unless it does. A torn last
     /// line is left out, and so is what cannot be read, which is returned: while there is any, the table is made anew
     /// every time.
-    ///
-    /// # Errors
-    /// When the table cannot be written.
     pub(crate) fn derive_csv(&mut self) -> Result<Vec<Damage>, RecordError> {
         let path = self.table();
         self.unified.exclusively(|unified| match Table::in_step(&path, unified) {

@@ -54,9 +54,6 @@ const COLUMNS: [&str; 45] = [
 ];
 
 /// The figures of every row, under a line of column names.
-///
-/// # Errors
-/// [`ReportError::Csv`] when the encoder refuses, which it does for no comparison.
 pub fn csv(comparison: &Comparison) -> Result<String, ReportError> {
     let mut writer = ::csv::Writer::from_writer(Vec::new());
     writer.write_record(COLUMNS)?;

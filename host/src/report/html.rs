@@ -39,9 +39,6 @@ pub struct Page<'a> {
 }
 
 /// The page.
-///
-/// # Errors
-/// [`ReportError::Page`] when the template fails, which no comparison makes it do.
 pub fn html(page: &Page<'_>) -> Result<String, ReportError> {
     let layout = Layout::of(page.comparison);
     let view = View {
@@ -65,7 +62,6 @@ fn rendered(template: &str, view: impl Serialize) -> Result<String, ReportError>
     Ok(printable(&environment()?.get_template(template)?.render(Serde(view))?))
 }
 
-/// The templates.
 fn environment() -> Result<Environment<'static>, ReportError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -77,7 +73,6 @@ fn environment() -> Result<Environment<'static>, ReportError> {
     Ok(environment)
 }
 
-/// What the template sees.
 #[derive(Serialize)]
 struct View<'a> {
     style: &'static str,

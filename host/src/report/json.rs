@@ -6,9 +6,6 @@ use super::error::ReportError;
 use crate::text::escaped_in_json;
 
 /// All of a comparison, or of what sweeps came to, as one indented JSON object, which ends with a line feed.
-///
-/// # Errors
-/// [`ReportError::Json`] when the encoder refuses, which it does for nothing that either can hold.
 pub fn json(result: &impl Serialize) -> Result<String, ReportError> {
     Ok(escaped_in_json(&serde_json::to_string_pretty(result)?) + "\n")
 }

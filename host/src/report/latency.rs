@@ -12,7 +12,6 @@ type Kind = (&'static str, fn(&PercentileSpread) -> Option<Spread>);
 pub(super) const KINDS: [Kind; 3] =
     [("scheduled", |it| it.scheduled), ("service", |it| it.service), ("lag", |it| it.generator_lag)];
 
-/// What the kinds mean.
 pub(super) const MEANING: &str = "scheduled: from when an item was due; service: from when it was made; lag: how late the \
                                   source was by itself";
 
@@ -22,7 +21,6 @@ pub(super) fn points(comparison: &Comparison) -> Vec<&Point> {
     words::by_workload(comparison).concat().into_iter().filter(is_open).collect()
 }
 
-/// The names of the percentiles.
 pub(super) fn names(points: &[&Point]) -> Vec<String> {
     let mut tables = points.iter().flat_map(|point| &point.rows).filter_map(|row| row.open_loop.as_ref());
     tables

@@ -51,7 +51,6 @@ impl Palette {
         painted(self.heading, text)
     }
 
-    /// For what failed.
     pub(super) fn bad(&self) -> Style {
         self.bad
     }

@@ -8,7 +8,6 @@ use super::trial::{TrialResult, TrialSpec};
 use crate::plan::{Block, Session};
 use crate::worker::protocol::Canary;
 
-/// What happens.
 #[derive(Debug)]
 pub(crate) enum Event<'a> {
     /// The machine was checked before a session.
@@ -17,7 +16,6 @@ pub(crate) enum Event<'a> {
     ReferenceTimed(&'a Block, f64),
     /// A session is put off to the end of its block, and why.
     PutOff(&'a Session, String),
-    /// A trial starts.
     Started(&'a TrialSpec),
     /// A trial goes on to its next phase.
     Phase(Phase),
@@ -25,7 +23,6 @@ pub(crate) enum Event<'a> {
     Progress(Progress),
     /// A log record of the plugin; the level is 1 (error) to 5 (trace).
     Log(u32, String, String),
-    /// A trial is over.
     Finished(&'a TrialSpec, &'a TrialResult),
 }
 
@@ -48,9 +45,7 @@ pub(crate) type Sink<'a, E> = &'a mut dyn FnMut(&Event<'_>) -> Result<(), E>;
 /// Why a schedule stopped before its end.
 #[derive(Debug)]
 pub(crate) enum Stopped<E> {
-    /// The user asked for it.
     Interrupted,
-    /// A sink could not go on.
     Sink(E),
     /// What all trials stand on could not be had.
     Failed(CallError),

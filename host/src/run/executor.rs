@@ -26,19 +26,15 @@ use crate::worker::protocol::{Canary, Folders, LibraryFile};
 
 /// With what trials are run, and where.
 pub(crate) struct Setting {
-    /// How workers are started.
     pub launch: Launch,
-    /// Who takes part, and in what.
     pub participants: Participants,
     /// Where plugins may write.
     pub folders: Folders,
     /// When a run is ended.
     pub timeout: Duration,
-    /// When a cell is warm.
     pub warm_up: WarmUp,
 }
 
-/// Runs trials.
 pub(crate) struct Executor {
     pub(super) setting: Setting,
     judges: HashMap<PathBuf, Judge>,
@@ -50,18 +46,15 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    /// An executor that has run nothing.
     pub(crate) fn new(setting: Setting) -> Self {
         let (judges, expected, too_slow) = (HashMap::new(), HashMap::new(), HashMap::new());
         Self { setting, judges, expected, too_slow, machine: MachineCheck::default() }
     }
 
-    /// Ends the judges.
     pub(crate) fn end(self) {
         self.judges.into_values().for_each(Judge::end);
     }
 
-    /// Who takes part.
     pub(crate) fn participants(&self) -> &Participants {
         &self.setting.participants
     }
@@ -88,9 +81,6 @@ impl Executor {
     }
 
     /// Starts a worker with the backend that cheats in one way, which is part of this program.
-    ///
-    /// # Errors
-    /// When no worker can be started.
     pub(crate) fn cheating_backend(&self, cheat: Cheat) -> Result<Backend, CallError> {
         let log = log_file(&self.setting.folders.log_dir, NAME);
         Backend::cheating(&self.setting.launch, cheat, &log)
@@ -145,9 +135,6 @@ impl Executor {
     }
 
     /// Starts the engine of `backend`, runs `trial` on it, and stops it.
-    ///
-    /// # Errors
-    /// As [`run`](Self::run).
     pub(crate) fn run_alone<E>(
         &mut self,
         trial: &TrialSpec,
@@ -280,9 +267,6 @@ impl Executor {
     }
 
     /// The judge over the library of a workload.
-    ///
-    /// # Errors
-    /// When its worker cannot be started.
     pub(crate) fn judge(&mut self, workload: &str) -> Result<&mut Judge, CallError> {
         let library = self.library(workload);
         let Setting { launch, folders, .. } = &self.setting;

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::session::CallError;
 
-/// How a trial ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The answer is right and no claim contradicts a clock.
@@ -23,20 +22,14 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// The answer was verified.
     Verified,
-    /// There are figures, but nobody looked at the answer.
     Unverified,
-    /// The answer was wrong.
     Wrong,
-    /// The answer was right, but the measurement cannot be.
     Invalid,
-    /// There was no answer.
     Failed,
 }
 
 impl Outcome {
-    /// Without the reason.
     pub fn status(&self) -> Status {
         match self {
             Self::Verified => Status::Verified,
@@ -62,7 +55,6 @@ impl Outcome {
 }
 
 impl Status {
-    /// As records and tables have it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Verified => "verified",

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::plugin::PluginRef;
 
-/// Who takes part, and in what.
 #[derive(Clone, Debug, Default)]
 pub struct Participants {
     /// The backends, by the name under which each takes part.

@@ -12,7 +12,6 @@ use crate::plan::{BackendChoice, Cell, Purpose};
 use crate::sandbox::Usage;
 use crate::worker::protocol::{Finished, Folders};
 
-/// One trial that is to be run.
 #[derive(Clone, Debug)]
 pub struct TrialSpec {
     /// The participant, and the backend behind it.
@@ -23,7 +22,6 @@ pub struct TrialSpec {
     pub nodes: u32,
     /// Which repetition this is, from 0, in a comparison or a sweep.
     pub block: Option<u32>,
-    /// What it is for.
     pub purpose: Purpose,
     /// The seed of its data: the run's, or one drawn from it for this block.
     pub data_seed: u64,
@@ -75,12 +73,9 @@ pub struct Phases {
     pub close_seconds: Option<f64>,
 }
 
-/// What a trial came to.
 #[derive(Clone, Debug)]
 pub struct TrialResult {
-    /// When it started.
     pub started: SystemTime,
-    /// How it ended.
     pub outcome: Outcome,
     /// What must come out.
     pub expected: Option<Answer>,

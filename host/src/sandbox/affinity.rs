@@ -32,7 +32,6 @@ impl Cores {
         Ok(Self(cores))
     }
 
-    /// Their numbers.
     pub fn numbers(&self) -> &[usize] {
         &self.0
     }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use super::affinity::Cores;
 use super::limits::Limits;
 
-/// What to run in a sandbox.
 #[derive(Clone, Debug)]
 pub(crate) struct Command {
     pub(super) executable: PathBuf,

@@ -4,12 +4,9 @@ use std::fmt;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
-/// How a process died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Death {
-    /// It exited with this code.
     Exited(i32),
-    /// This signal killed it.
     Signalled(i32),
     /// Nobody is left who could tell.
     Lost,

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use super::death::Death;
 
-/// How a worker's tree ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ending {
     /// How the worker died; nothing if that is not known.
@@ -21,7 +20,6 @@ pub struct Ending {
 /// A temporary folder that could not be removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unremoved {
-    /// The folder.
     pub path: PathBuf,
     /// The system's words.
     pub why: String,

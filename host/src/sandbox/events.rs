@@ -5,14 +5,11 @@ use std::io::{self, Read, Write};
 use super::death::Death;
 use super::limits::Excess;
 
-/// One event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The worker has been started.
     Started,
     /// There can be no namespace, by this error of the system.
     NoNamespace(i32),
-    /// The worker is dead.
     Died(Death),
     /// So many processes were alive after the worker.
     Leftovers(u32),
@@ -67,7 +64,6 @@ fn saturated(number: u32) -> i32 {
     number.try_into().unwrap_or(i32::MAX)
 }
 
-/// Events as they come in.
 #[derive(Debug, Default)]
 pub struct Events {
     bytes: Vec<u8>,

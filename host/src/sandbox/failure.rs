@@ -9,7 +9,6 @@ use super::limits::Excess;
 /// Why a message could not be exchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The worker could not be started.
     #[error("cannot start {}: {error}", path.display())]
     Start {
         /// The executable, or the log.
@@ -17,25 +16,21 @@ pub enum Failure {
         /// The system's words.
         error: io::Error,
     },
-    /// The time was up.
     #[error("the time was up")]
     Deadline,
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
-    /// The worker died.
     #[error("it {0}")]
     Died(Death),
     /// It had too much of something, and was ended.
     #[error("it had too much of something")]
     Exceeded(Excess),
-    /// What came was no message.
     #[error("it sent something that is no message")]
     Malformed,
     /// The channel was closed, though the worker lives.
     #[error("it closed its channel")]
     Closed,
-    /// The system failed.
     #[error("{0}")]
     System(#[from] io::Error),
 }

@@ -16,12 +16,9 @@ pub(crate) const MAX_LENGTH: usize = 64 << 20;
 /// How much room is made for bytes before any of them has come.
 const FIRST_ROOM: usize = 64 << 10;
 
-/// What one frame carries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frame {
-    /// The message.
     pub message: Vec<u8>,
-    /// What is attached to it.
     pub attachment: Vec<u8>,
 }
 
@@ -42,9 +39,6 @@ pub(crate) fn head(message: &[u8], attachment: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// Writes one frame.
-///
-/// # Errors
-/// Those of `to`; and when the message or the attachment has more than [`MAX_LENGTH`] bytes.
 pub fn write(mut to: impl Write, message: &[u8], attachment: &[u8]) -> io::Result<()> {
     to.write_all(&head(message, attachment)?)?;
     to.write_all(attachment)
@@ -106,9 +100,6 @@ impl Incoming {
     }
 
     /// The next whole frame, if it has come.
-    ///
-    /// # Errors
-    /// [`Failure::Malformed`] when what has come is no frame.
     pub fn take(&mut self) -> Result<Option<Frame>, Failure> {
         let Some((header, rest)) = self.bytes[self.taken..].split_first_chunk() else { return Ok(None) };
         let (message, attachment) = lengths(*header).map_err(|_| Failure::Malformed)?;

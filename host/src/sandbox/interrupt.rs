@@ -25,9 +25,6 @@ impl Interrupt {
     }
 
     /// One that comes with SIGINT, SIGTERM or SIGHUP. The second signal ends this process at once.
-    ///
-    /// # Errors
-    /// When the system allows no pipe or handler.
     pub fn install() -> io::Result<Self> {
         let (pipe, writer) = io::pipe()?;
         let flag = Arc::new(AtomicBool::new(false));
@@ -40,7 +37,6 @@ impl Interrupt {
         Ok(Self(Some(Arc::new(Signalled { flag, pipe }))))
     }
 
-    /// Whether it has come.
     pub fn is_set(&self) -> bool {
         self.0.as_ref().is_some_and(|signalled| signalled.flag.load(Ordering::Relaxed))
     }

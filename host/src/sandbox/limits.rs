@@ -37,7 +37,6 @@ impl Limits {
 pub enum Excess {
     /// So many MiB of memory were resident.
     Memory(u32),
-    /// There were so many processes.
     Processes(u32),
 }
 

@@ -27,9 +27,6 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     /// Starts `command` as a worker.
-    ///
-    /// # Errors
-    /// [`Failure::Start`] when no process can be made or the log cannot be written.
     pub(crate) fn start(command: &Command) -> Result<Self, Failure> {
         let (channel, worker_end) = Channel::pair()?;
         let (tree, status) = Tree::start(command, &worker_end)?;
@@ -37,9 +34,6 @@ impl Sandbox {
     }
 
     /// Sends one message to the worker, and what is attached to it.
-    ///
-    /// # Errors
-    /// [`Failure`] when the worker died or does not read until `deadline`.
     pub(crate) fn send(
         &mut self,
         message: &[u8],

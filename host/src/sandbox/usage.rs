@@ -1,6 +1,5 @@
 //! What the processes of a tree used: CPU time and memory, daemons included.
 
-/// What the processes of a tree used.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Usage {
     /// Seconds of CPU time, user and system together, of all processes that are or were in the tree. The system counts

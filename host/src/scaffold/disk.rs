@@ -10,16 +10,8 @@ pub(crate) enum DiskError {
     /// Something is there that is no empty folder.
     #[error("{} is there already, and is no empty folder", .0.display())]
     Taken(PathBuf),
-    /// The system's words.
     #[error("cannot {step} {}: {error}", path.display())]
-    System {
-        /// What could not be done.
-        step: &'static str,
-        /// To what.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
+    System { step: &'static str, path: PathBuf, error: io::Error },
 }
 
 /// Puts every file, by its place from there on, into a folder that is empty or not there.

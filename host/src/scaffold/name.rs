@@ -13,14 +13,10 @@ pub(crate) struct NameError(String);
 
 impl Name {
     /// Takes a name as it was typed.
-    ///
-    /// # Errors
-    /// When a plugin cannot have it.
     pub(crate) fn parse(text: &str) -> Result<Self, NameError> {
         if is_name(text) { Ok(Self(text.to_owned())) } else { Err(NameError(text.to_owned())) }
     }
 
-    /// As it was typed.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

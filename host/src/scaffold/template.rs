@@ -3,7 +3,6 @@
 /// A kind of project, in one language.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Template {
-    /// Its folder in `templates`.
     pub(super) folder: &'static str,
     /// What the crate's name, and so that of the library, ends with.
     pub(super) suffix: &'static str,
@@ -28,7 +27,6 @@ const SHOW: &str = "crossrun workloads NAME";
 const COMPARE_WORKLOAD: &str =
     "crossrun compare --workloads NAME --items 100000 --extra batch_size=1000 --quick";
 
-/// A backend in Rust.
 pub(crate) const RUST_BACKEND: Template = Template {
     folder: "backend_rust",
     suffix: "_runner",
@@ -38,7 +36,6 @@ pub(crate) const RUST_BACKEND: Template = Template {
     commands: &["cargo test", "cargo build --release", SEARCH_RELEASE, RUN, COMPARE],
 };
 
-/// A backend on an engine in Python.
 pub(crate) const PYTHON_BACKEND: Template = Template {
     folder: "backend_python",
     copied: &[("shared/sums.rs", "examples/sums.rs")],
@@ -46,7 +43,6 @@ pub(crate) const PYTHON_BACKEND: Template = Template {
     ..RUST_BACKEND
 };
 
-/// A library of workloads in Rust.
 pub(crate) const RUST_WORKLOADS: Template = Template {
     folder: "workloads_rust",
     suffix: "_workloads",
@@ -59,7 +55,6 @@ pub(crate) const RUST_WORKLOADS: Template = Template {
 const MAKE: [&str; 2] = ["make test", "make"];
 const SEARCH_BUILD: &str = "export CROSSRUN_PLUGIN_PATH=\"$PWD/build\"";
 
-/// A backend in C.
 pub(crate) const C_BACKEND: Template = Template {
     folder: "backend_c",
     suffix: "_runner",
@@ -74,7 +69,6 @@ pub(crate) const C_BACKEND: Template = Template {
     commands: &[MAKE[0], MAKE[1], SEARCH_BUILD, RUN, COMPARE],
 };
 
-/// A library of workloads in C.
 pub(crate) const C_WORKLOADS: Template = Template {
     folder: "workloads_c",
     suffix: "_workloads",

@@ -31,7 +31,6 @@ pub(crate) fn geometric_mean(ratios: &[f64]) -> Option<f64> {
 pub(crate) struct Coverage {
     /// Rows without a gap.
     pub covered: usize,
-    /// All rows.
     pub rows: usize,
 }
 

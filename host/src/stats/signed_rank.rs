@@ -21,9 +21,7 @@ const NORMAL_QUANTILE: f64 = 1.959_963_984_540_054;
 /// Where a difference lies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
-    /// Not lower than this.
     pub low: f64,
-    /// Not higher than this.
     pub high: f64,
     /// The confidence that it attains: ranks are whole, so it is the least possible one of at least [`CONFIDENCE`].
     pub confidence: f64,

@@ -24,7 +24,6 @@ const EXCESS: u32 = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cheat {
-    /// Not at all.
     None,
     /// An item is left out.
     Drop,
@@ -89,7 +88,6 @@ pub(crate) struct CheatingBackend {
 }
 
 impl CheatingBackend {
-    /// One that cheats like this.
     pub(crate) fn new(cheat: Cheat) -> Self {
         Self { cheat, before: None }
     }

@@ -11,7 +11,6 @@ use super::protocol::{Reply, Request, VERSION};
 use super::state::{Failure, Worker};
 
 impl Worker {
-    /// Does what `request` asks for.
     pub fn handle(&mut self, request: Request) -> Reply {
         answer(self, request).unwrap_or_else(|Failure { error, refused }| Reply::Failed {
             error: bounds::error(error),

@@ -37,50 +37,27 @@ pub enum LoadError {
     /// The dynamic linker said no.
     #[error("cannot open {}: {why}", path.display())]
     Open {
-        /// The file.
         path: PathBuf,
         /// The linker's words.
         why: String,
     },
-    /// It is not the file that was inspected.
     #[error("{} was replaced after it was inspected; try: run the command again", path.display())]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
+    Changed { path: PathBuf },
     /// Its bytes are not those of a plugin.
     #[error("{} is not loaded: {why}", path.display())]
-    Rejected {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        why: String,
-    },
+    Rejected { path: PathBuf, why: String },
     /// A symbol that every plugin of its kind exports is missing.
     #[error("{} does not export {symbol}; rebuild it against plugin-api {}", path.display(), plugin_api::API_VERSION)]
-    Symbol {
-        /// The file.
-        path: PathBuf,
-        /// What is missing.
-        symbol: String,
-    },
+    Symbol { path: PathBuf, symbol: String },
     /// It was built against an ABI that this host does not speak.
     #[error("{} was built against another plugin ABI ({why}); rebuild it against plugin-api {}", path.display(), plugin_api::API_VERSION)]
-    Abi {
-        /// The file.
-        path: PathBuf,
-        /// What differs.
-        why: String,
-    },
+    Abi { path: PathBuf, why: String },
     /// The plugin could not make its runner.
     #[error(transparent)]
     Runner(#[from] RunnerError),
 }
 
 /// Loads the runner in `file`: nobody who uses it needs to know in which language it was written.
-///
-/// # Errors
-/// [`LoadError`] when the file is no runner that this host can call.
 pub fn runner(
     file: &LibraryFile,
     host: Arc<dyn HostServices>,
@@ -133,9 +110,6 @@ fn rust_runner(
 }
 
 /// Loads the workload library in `file`.
-///
-/// # Errors
-/// [`LoadError`] when the file is no workload library that this host can call.
 pub fn workloads(file: &LibraryFile) -> Result<WorkloadLibrary, LoadError> {
     let path = file.path.as_path();
     let to_open = to_open(file)?;

@@ -29,9 +29,6 @@ pub(crate) trait Message: Serialize + DeserializeOwned {
     fn attachment_mut(&mut self) -> Option<&mut Vec<u8>>;
 
     /// The JSON of the message.
-    ///
-    /// # Errors
-    /// When something in it has no form in JSON.
     fn json(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec(self)
     }
@@ -83,7 +80,6 @@ impl Message for Reply {
 /// A file that inspection found to be a plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LibraryFile {
-    /// Where it is.
     #[serde(with = "lossless")]
     pub path: PathBuf,
     /// Its SHA-256 in hex.
@@ -117,19 +113,15 @@ pub struct Folders {
 pub enum Request {
     /// The first message: the host's version, and how much of the log it wants (0 to 5).
     Hello {
-        /// [`VERSION`] of the host.
         version: u32,
         /// 0 (off) to 5 (trace).
         log_level: u32,
     },
-    /// Load the runner in a file.
     LoadRunner {
-        /// The file.
         library: LibraryFile,
     },
     /// Take the backend that cheats, which is part of this program, in place of a file's.
     Cheat {
-        /// How.
         cheat: Cheat,
     },
     /// Let standard output lead to a file of its own, so that what is printed there can be told from the rest of the log.
@@ -143,62 +135,46 @@ pub enum Request {
     Probe,
     /// Let the runner install or remove what it needs.
     Setup {
-        /// What is wanted.
         request: SetupRequest,
-        /// Where.
         folders: Folders,
     },
-    /// Start the engine.
     Open {
-        /// With what.
         session: Session,
     },
-    /// Run a workload.
     Run {
-        /// What to run.
         spec: WorkloadSpec,
-        /// The workload's library.
         library: LibraryFile,
         /// Where the runner may write.
         folders: Folders,
         /// After how many seconds the host will end it.
         timeout_seconds: Option<f64>,
     },
-    /// Stop the engine.
     Close,
     /// List the workloads in a library.
     Catalogue {
-        /// The library.
         library: LibraryFile,
     },
     /// Compute what must come out.
     Expect {
-        /// Of what.
         spec: WorkloadSpec,
-        /// The workload's library.
         library: LibraryFile,
     },
     /// Run a workload in the plainest way that there is, without a backend.
     Serial {
-        /// What to run.
         spec: WorkloadSpec,
-        /// The workload's library.
         library: LibraryFile,
     },
     /// Give a workload's functions bytes that no backend would give them.
     Malformed {
         /// The workload, and from what seed the bytes are made.
         spec: WorkloadSpec,
-        /// The workload's library.
         library: LibraryFile,
         /// How many times.
         rounds: u32,
     },
     /// Decode the state of a sink.
     Judge {
-        /// Of what run.
         spec: WorkloadSpec,
-        /// The workload's library.
         library: LibraryFile,
         /// The merged state of its sinks.
         #[serde(skip)]
@@ -206,14 +182,11 @@ pub enum Request {
     },
     /// Compute for a moment on every core.
     Canary {
-        /// For how long.
         seconds: f64,
     },
     /// Time the calls of a stage, one after the other on each core.
     Time {
-        /// Of what workload.
         spec: WorkloadSpec,
-        /// The workload's library.
         library: LibraryFile,
         /// The stage, which is a map, a filter or a flat map.
         stage: usize,
@@ -228,9 +201,7 @@ pub enum Request {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Reply {
-    /// To [`Request::Hello`].
     Hello {
-        /// [`VERSION`] of the worker.
         version: u32,
     },
     /// To [`Request::LoadRunner`].
@@ -247,11 +218,9 @@ pub enum Reply {
     },
     /// To [`Request::Redirect`], [`Request::Setup`], [`Request::Open`], [`Request::Malformed`] and [`Request::Close`].
     Done,
-    /// To [`Request::Snapshot`].
     Snapshot(ResourceSnapshot),
     /// To [`Request::Run`].
     Finished(Box<Finished>),
-    /// To [`Request::Catalogue`].
     Catalogue {
         /// The library's workloads.
         entries: Vec<CatalogueEntry>,
@@ -261,16 +230,13 @@ pub enum Reply {
         /// Count and checksum.
         outcome: Outcome,
     },
-    /// To [`Request::Canary`].
     Canary(Canary),
     /// To [`Request::Time`].
     Timed {
-        /// Of each core.
         cores: Vec<CallTime>,
     },
     /// To any request that failed.
     Failed {
-        /// Why.
         error: RunnerError,
         /// That the file itself was refused, rather than what it was asked to do, and for what.
         refused: Option<Refusal>,
@@ -281,9 +247,7 @@ pub enum Reply {
     Log {
         /// 1 (error) to 5 (trace).
         level: u32,
-        /// Which part of the code.
         target: String,
-        /// The record.
         message: String,
     },
 }

@@ -17,7 +17,6 @@ use super::state::Worker;
 use crate::sandbox::{Interrupt, frame};
 use crate::worker::protocol::{Message as _, Reply, Request};
 
-/// The hidden command of the worker.
 pub(crate) const COMMAND: &str = "__worker";
 
 /// The channel gets a number that no plugin uses by accident.

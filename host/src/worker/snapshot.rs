@@ -7,7 +7,6 @@ use crate::worker::protocol::ResourceSnapshot;
 /// How many names are told.
 const NAMES: usize = 20;
 
-/// Counts them.
 pub(super) fn take() -> ResourceSnapshot {
     let threads = fs::read_dir("/proc/self/task").map(|tasks| tasks.flatten().count() as u64).ok();
     let entries = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();

@@ -21,7 +21,6 @@ pub struct Worker {
     opened: Option<(PathBuf, WorkloadHandle)>,
 }
 
-/// Why a request failed.
 pub(super) struct Failure {
     pub(super) error: RunnerError,
     /// For what the file was refused, if it was.

@@ -18,7 +18,6 @@ use crate::run::participants::{Participant, Participants};
 use crate::run::session::Isolation;
 use crate::worker::protocol::Folders;
 
-/// The version of the file.
 pub(super) const VERSION: u32 = 1;
 const FILE: &str = "plan.json";
 
@@ -57,7 +56,6 @@ pub(crate) struct RecordedBackend {
     from_file: bool,
 }
 
-/// As `plan.json` has them.
 pub(super) fn recorded_backends(participants: &Participants) -> BTreeMap<String, RecordedBackend> {
     let recorded = |(name, participant): (&String, &Participant)| {
         let Participant { plugin, from_file } = participant;
@@ -67,7 +65,6 @@ pub(super) fn recorded_backends(participants: &Participants) -> BTreeMap<String,
     participants.backends.iter().map(recorded).collect()
 }
 
-/// As `plan.json` has them.
 pub(super) fn recorded_libraries(participants: &Participants) -> BTreeMap<String, Library> {
     participants.libraries.iter().map(|(name, plugin)| (name.clone(), Library::from(plugin))).collect()
 }
@@ -94,7 +91,6 @@ impl PlanFile {
         file.sync_all().map_err(cannot)
     }
 
-    /// Reads the file of the run in `folder`.
     pub(super) fn read(folder: &Path) -> Result<Self, Problem> {
         let path = folder.join(FILE);
         let text = fs::read(&path).map_err(|error| {
@@ -106,9 +102,6 @@ impl PlanFile {
     }
 
     /// Reads what [`PlanFile::create`] wrote.
-    ///
-    /// # Errors
-    /// What is wrong with it.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
         let file: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         if file.version != VERSION {
@@ -121,9 +114,6 @@ impl PlanFile {
     }
 
     /// The plan of the run.
-    ///
-    /// # Errors
-    /// When nothing can be planned for its matrix.
     pub fn plan(&self) -> Result<Plan, PlanError> {
         Plan::new(&self.matrix)
     }

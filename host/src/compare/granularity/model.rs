@@ -13,7 +13,6 @@ pub(crate) const VERSION: u32 = 1;
 /// What sweeps came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sweeps {
-    /// [`VERSION`].
     pub version: u32,
     /// The share of the cores' time that must go into kernels.
     pub target: f64,
@@ -21,16 +20,13 @@ pub(crate) struct Sweeps {
     pub rows: Vec<Row>,
     /// The machines, as they first appear.
     pub machines: Vec<SystemProfile>,
-    /// What the reader must know.
     pub warnings: Vec<String>,
 }
 
 /// One backend on so many cores.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
-    /// Its name.
     pub backend: String,
-    /// On how many cores.
     pub cores: u32,
     /// METG, in seconds of a kernel; null if no block has one, or if their bounds contradict each other.
     pub value: Option<Value>,
@@ -38,17 +34,13 @@ pub(crate) struct Row {
     pub interval: Option<RatioInterval>,
     /// Seconds of a core that a task costs beside its kernel: the median over the blocks.
     pub floor: Option<f64>,
-    /// How many blocks have a value.
     pub blocks_with_value: u32,
     /// Every block, in order.
     pub blocks: Vec<Block>,
     /// The middle of all blocks at each kernel, the shortest first.
     pub curve: Vec<Step>,
-    /// The backend's library.
     pub plugin: Option<Library>,
-    /// The workload's library.
     pub workload_library: Option<Library>,
-    /// Versions that the records have.
     pub versions: Map<String, Json>,
 }
 
@@ -59,7 +51,6 @@ pub(crate) struct Block {
     pub block: u32,
     /// Seconds of one iteration of the kernel, by the serial reference of this block.
     pub seconds_per_iteration: f64,
-    /// What it came to.
     pub outcome: SweepOutcome,
     /// Seconds of a core that a task cost beside its kernel.
     pub floor: Option<f64>,
@@ -77,33 +68,15 @@ impl Block {
     }
 }
 
-/// What a sweep came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub(crate) enum SweepOutcome {
     /// A value, or a bound.
-    Value {
-        /// Seconds of a kernel.
-        value: Value,
-    },
+    Value { value: Value },
     /// A point is more efficient than can be.
-    Invalid {
-        /// Seconds of its kernel.
-        kernel_seconds: f64,
-        /// How efficient it would be.
-        efficiency: f64,
-    },
+    Invalid { kernel_seconds: f64, efficiency: f64 },
     /// A point has no verified answer.
-    Failed {
-        /// How it ended.
-        status: Status,
-        /// In which phase.
-        phase: String,
-        /// Why, in one line.
-        message: String,
-        /// What mends it.
-        remedy: Option<String>,
-    },
+    Failed { status: Status, phase: String, message: String, remedy: Option<String> },
 }
 
 /// A measured trial.
@@ -111,19 +84,14 @@ pub(crate) enum SweepOutcome {
 pub(crate) struct Point {
     /// Where its record stands.
     pub source: Source,
-    /// How it ended.
     pub status: Status,
-    /// Iterations of the kernel in a task.
     pub iterations: Option<u64>,
-    /// Seconds of a task's kernel.
     pub kernel_seconds: f64,
-    /// How many tasks.
     pub tasks: u64,
     /// How long all of them took; null without a verified answer.
     pub seconds: Option<f64>,
     /// The share of the cores' time that went into kernels.
     pub efficiency: Option<f64>,
-    /// The command that runs it again.
     pub command: Option<String>,
     /// Where the backend's output is.
     pub log: Option<String>,
@@ -132,16 +100,12 @@ pub(crate) struct Point {
 /// A kernel, over all blocks that have it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Step {
-    /// Its iterations.
     pub iterations: u64,
     /// The median of its seconds.
     pub kernel_seconds: f64,
     /// The median of the efficiencies.
     pub efficiency: f64,
-    /// The least.
     pub least: f64,
-    /// The most.
     pub most: f64,
-    /// Of how many blocks.
     pub blocks: u32,
 }

@@ -24,9 +24,7 @@ pub struct Description {
     pub path: PathBuf,
     /// `plugin` if this host would load it, else `rejected`.
     pub status: &'static str,
-    /// Why it is rejected.
     pub reason: Option<String>,
-    /// What mends that.
     pub remedy: Option<String>,
     /// Its length in bytes.
     pub size: u64,
@@ -36,25 +34,17 @@ pub struct Description {
     pub object: Option<Format>,
     /// `runner` or `workloads`.
     pub kind: Option<&'static str>,
-    /// Its name.
     pub name: Option<String>,
-    /// Its version.
     pub version: Option<String>,
-    /// What it is, in one line.
     pub description: Option<String>,
-    /// Its licence.
     pub license: Option<String>,
-    /// The workloads in it.
     pub workloads: Vec<String>,
-    /// The borders that it was built for.
     pub abi: Abi,
-    /// The libraries that it needs.
     pub needed: Vec<String>,
     /// The C library.
     pub glibc: Glibc,
     /// What it shows to whoever loads it.
     pub exports: Exports,
-    /// How it was built.
     pub build: Map<String, Value>,
 }
 
@@ -63,7 +53,6 @@ pub struct Description {
 pub struct Format {
     /// `Elf` or `MachO`.
     pub format: String,
-    /// The processor.
     pub architecture: String,
     /// 32 or 64.
     pub bits: u8,
@@ -80,7 +69,6 @@ pub struct Format {
 pub struct Abi {
     /// The version of plugin-api that it was built against.
     pub plugin_api: Option<String>,
-    /// The version that this host speaks.
     pub host_plugin_api: &'static str,
     /// The version of the header of a backend in Rust.
     pub runner_header: Option<String>,
@@ -96,7 +84,6 @@ pub struct Abi {
 pub struct Glibc {
     /// The newest that the file needs.
     pub required: Option<String>,
-    /// What this machine has.
     pub present: Option<String>,
 }
 
@@ -105,15 +92,11 @@ pub struct Glibc {
 pub struct Exports {
     /// Those that make it a plugin, sorted.
     pub ours: Vec<String>,
-    /// How many others there are.
     pub others: usize,
 }
 
 impl Description {
     /// Describes the file at `path`. Its hash is told if the file is small, or if `hash` asks for it.
-    ///
-    /// # Errors
-    /// [`Rejection`] when nothing can be read of it.
     pub fn of(path: &Path, hash: bool) -> Result<Self, Rejection> {
         let path = path.canonicalize()?;
         let status = path.metadata()?;

@@ -67,9 +67,6 @@ pub(super) fn needed_and_present<'data, R: ReadRef<'data>>(
 }
 
 /// The newest version that the library or program at `path` needs; none if it does not say.
-///
-/// # Errors
-/// [`Rejection`] when it is none, or cannot be read.
 pub fn needed_by(path: &Path) -> Result<Option<Version>, Rejection> {
     let source = Source::new(File::open(path)?);
     let object = object::File::parse(&source).map_err(|error| Rejection::new(error.to_string()))?;

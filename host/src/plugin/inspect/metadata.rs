@@ -14,17 +14,13 @@ const LAST_LINE: &str = "end";
 /// More than this is no metadata.
 pub(super) const MAX_LENGTH: u64 = 64 * 1024;
 
-/// What a plugin is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A backend.
     Runner,
-    /// A library of workloads, with their names.
     Workloads(Vec<String>),
 }
 
 impl Kind {
-    /// As listings have it.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Runner => "runner",
@@ -43,7 +39,6 @@ pub enum RunnerAbi {
 }
 
 impl RunnerAbi {
-    /// As metadata and records have it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Rust => "rust",
@@ -55,9 +50,7 @@ impl RunnerAbi {
 /// The compiler of a plugin, as it names itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Compiler {
-    /// That of Rust.
     Rustc(String),
-    /// Another.
     Other(String),
 }
 
@@ -70,7 +63,6 @@ impl Compiler {
         }
     }
 
-    /// What it says.
     pub fn name(&self) -> &str {
         match self {
             Self::Rustc(name) | Self::Other(name) => name,
@@ -81,27 +73,20 @@ impl Compiler {
 /// What a plugin says of itself, and how it was built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
-    /// What it is.
     pub kind: Kind,
     /// The backend's or library's name.
     pub name: String,
-    /// Its version.
     pub version: String,
-    /// What it is, in one line.
     pub description: String,
-    /// Its licence.
     pub license: String,
     /// Through which border it is called, if it is a backend. A library of workloads has but one.
     pub abi: RunnerAbi,
     /// The version of plugin-api that it was built against.
     pub api: String,
-    /// What compiled it.
     pub compiler: Compiler,
-    /// The target triple.
     pub target: String,
     /// The optimisation level: `0` to `3`, `s` or `z`; `1-3` where the compiler does not tell them apart.
     pub opt_level: String,
-    /// Whether it was built with debug assertions.
     pub debug_assertions: bool,
     /// The processor features that the compiler was allowed to use, comma separated.
     pub target_features: String,
@@ -109,9 +94,6 @@ pub struct Metadata {
 
 impl Metadata {
     /// Reads the text of a section.
-    ///
-    /// # Errors
-    /// [`Rejection`] when it is not what the export macros write.
     pub fn parse(bytes: &[u8]) -> Result<Self, Rejection> {
         // Linkers may pad a section with zeros.
         let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);

@@ -8,7 +8,6 @@ use super::layout::{Layout, Placed};
 use crate::compare::model::{NoInterval, NoRatio, Ratio, Row, Sample, Spread, Status, Withheld};
 use crate::report::{figure, words};
 
-/// All of it.
 #[derive(Serialize)]
 pub(super) struct Evidence {
     /// The file of all records, if it is one.
@@ -63,7 +62,6 @@ struct Figure {
     n: Option<u32>,
 }
 
-/// How a figure is written.
 type Unit = fn(f64) -> String;
 
 /// A measured trial in words.

@@ -20,7 +20,6 @@ const NAMED: [(f64, &str); 7] = [
     (0.999_99, "99.999 %"),
 ];
 
-/// One point.
 #[derive(Serialize)]
 pub(super) struct Load {
     number: usize,

@@ -80,17 +80,14 @@ impl<'a> Layout<'a> {
         &self.labels
     }
 
-    /// The number of the point with this id.
     pub(super) fn point(&self, id: &str) -> Option<&Placed<'a>> {
         self.points().find(|placed| placed.point.id == id)
     }
 
-    /// How a label looks.
     pub(super) fn look(&self, label: &str) -> usize {
         self.places.get(label).copied().unwrap_or_default() % LOOKS
     }
 
-    /// The labels with their looks.
     pub(super) fn series(&self) -> Vec<Series> {
         let series = |label: &&str| Series { name: words::line(label, 60), look: self.look(label) };
         self.labels.iter().map(series).collect()

@@ -39,7 +39,6 @@ struct Chart {
     left_out: Option<String>,
 }
 
-/// The rows of a point.
 #[derive(Serialize)]
 struct Lines {
     settings: String,
@@ -80,7 +79,6 @@ struct Figures {
     bar: Option<f64>,
     /// What stands out: the figure, the shape (none: that of the row's label), and what it is.
     marks: Vec<(f64, Option<usize>, String)>,
-    /// The figure in words.
     said: String,
 }
 

@@ -22,7 +22,6 @@ struct Card {
     pairs: Vec<Pair>,
 }
 
-/// A name and what it has.
 #[derive(Serialize)]
 struct Pair {
     name: String,

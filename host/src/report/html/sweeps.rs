@@ -33,9 +33,6 @@ pub(crate) struct SweepsPage<'a> {
 }
 
 /// The page.
-///
-/// # Errors
-/// [`ReportError::Page`] when the template fails, which no sweep makes it do.
 pub(crate) fn sweeps_html(page: &SweepsPage<'_>) -> Result<String, ReportError> {
     let SweepsPage { sweeps, generated_at, command } = *page;
     let blocks = sweeps.rows.iter().map(|row| row.blocks.len()).max().unwrap_or_default();
@@ -55,7 +52,6 @@ pub(crate) fn sweeps_html(page: &SweepsPage<'_>) -> Result<String, ReportError> 
     rendered("sweeps.html", view)
 }
 
-/// What the template sees.
 #[derive(Serialize)]
 struct View<'a> {
     style: &'static str,

@@ -37,7 +37,6 @@ impl Default for Deadlines {
 }
 
 impl Deadlines {
-    /// The deadline of the phase `name`.
     pub fn of_phase(&mut self, name: &str) -> Option<&mut Duration> {
         match name {
             "load" => Some(&mut self.load),

@@ -1,6 +1,5 @@
 //! What keeps a worker's processes together.
 
-/// What keeps a worker's processes together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Containment {
     /// A PID namespace, which the kernel empties as a whole.
@@ -10,7 +9,6 @@ pub(super) enum Containment {
 }
 
 impl Containment {
-    /// As the supervisor is told.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Namespace => "namespace",

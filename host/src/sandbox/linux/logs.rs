@@ -12,7 +12,6 @@ use crate::sandbox::limits::Bytes;
 /// How much of the end is kept.
 const KEPT: u64 = 64 << 10;
 
-/// The logs of one worker.
 #[derive(Debug)]
 pub(super) struct Logs {
     own: Option<File>,

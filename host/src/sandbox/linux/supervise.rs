@@ -120,10 +120,8 @@ fn reap(worker: Pid) -> Option<Death> {
     reaped.ok().flatten().and_then(|(_, status)| processes::death(status))
 }
 
-/// What came first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
-    /// The child ended.
     Child,
     /// The host closed its end of the control socket.
     Host,

@@ -121,7 +121,6 @@ impl Tree {
         Some(usage::begin(self.supervisor.id() as i32))
     }
 
-    /// What the tree has used so far.
     pub(in crate::sandbox) fn usage(&self) -> Option<Usage> {
         Some(usage::of(self.supervisor.id() as i32))
     }
