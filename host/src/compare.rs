@@ -29,13 +29,14 @@ pub use input::{Input, Options};
 use model::{Comparison, Geomean, Point, Row, VERSION};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CompareError {
-    #[error("no record is of the baseline `{wanted}`; there are records of {}", present.join(", "))]
-    NoBaseline { wanted: String, present: Vec<String> },
+#[error("no record is of the baseline `{wanted}`; there are records of {}", present.join(", "))]
+pub struct NoBaseline {
+    wanted: String,
+    present: Vec<String>,
 }
 
 /// Compares the records. Without records the comparison is empty.
-pub fn compare(inputs: &[Input], options: &Options) -> Result<Comparison, CompareError> {
+pub fn compare(inputs: &[Input], options: &Options) -> Result<Comparison, NoBaseline> {
     let table = Table::new(inputs);
     let baseline = baseline(&table, options)?;
     let mut points: Vec<Point> =
@@ -58,12 +59,12 @@ pub fn compare(inputs: &[Input], options: &Options) -> Result<Comparison, Compar
     })
 }
 
-fn baseline<'a>(table: &Table<'a>, options: &Options) -> Result<Option<&'a str>, CompareError> {
+fn baseline<'a>(table: &Table<'a>, options: &Options) -> Result<Option<&'a str>, NoBaseline> {
     match &options.baseline {
         None => Ok(table.backends.first().copied()),
         Some(wanted) => {
             let found = table.backends.iter().find(|name| name.eq_ignore_ascii_case(wanted));
-            found.copied().map(Some).ok_or_else(|| CompareError::NoBaseline {
+            found.copied().map(Some).ok_or_else(|| NoBaseline {
                 wanted: wanted.clone(),
                 present: table.backends.iter().map(|name| (*name).to_owned()).collect(),
             })

@@ -12,8 +12,9 @@ pub mod cli {
 }
 
 pub mod compare {
-    pub use crate::compare::model::{Comparison, RatioInterval, Rigor, Source};
+    pub use crate::compare::model::{Comparison, Rigor, Source};
     pub use crate::compare::{Input, Options, compare};
+    pub use crate::stats::signed_rank::Interval as RatioInterval;
 }
 
 pub mod plan {
@@ -32,13 +33,10 @@ pub mod plugin {
 }
 
 pub mod record {
-    pub mod reader {
-        pub use crate::record::reader::{trials_from, unified_from};
-    }
     pub use crate::record::RecordError;
     pub use crate::record::environment::SystemProfile;
     pub use crate::record::format::{Kind, Library, TrialRecord, UnifiedRecord};
-    pub use crate::record::reader::Entry;
+    pub use crate::record::reader::{Entry, Records};
     pub use crate::record::trial::Conditions;
 }
 

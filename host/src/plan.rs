@@ -23,7 +23,7 @@ mod seed;
 mod tests;
 
 pub(crate) use cell::Cell;
-pub(crate) use estimate::{Costs, estimate};
+pub(crate) use estimate::estimate;
 pub(crate) use matrix::{BackendChoice, Matrix, PlanError, WorkloadChoice};
 pub(crate) use point::Point;
 use seed::{Stream, draw, shuffle};

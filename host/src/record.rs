@@ -28,7 +28,7 @@ pub(crate) use environment::SystemProfile;
 pub(crate) use format::{Kind, Library, Metadata, TrialRecord, UnifiedRecord};
 pub(crate) use latency::{OpenLoop, Percentiles};
 pub(crate) use lock::MeasurementLock;
-pub(crate) use reader::Entry;
+pub(crate) use reader::{Entry, Records};
 pub(crate) use recorder::Recorder;
 pub(crate) use trial::Conditions;
 

@@ -15,7 +15,7 @@ use crate::record::format::timestamp;
 use crate::record::left_out::{self, Damage, LeftOut};
 use crate::record::search::{self, Found};
 use crate::record::writer::{TRIALS, UNIFIED};
-use crate::record::{RecordError, Recorder, reader};
+use crate::record::{RecordError, Recorder, Records, reader};
 use crate::report::{self, Page, Palette, ReportError, SweepsPage};
 use crate::text::plural;
 
@@ -84,12 +84,12 @@ fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
     let source = |line| Source { file: path.display().to_string(), line };
     let inputs = &mut read.inputs;
     let left_out = if reader::holds_trials(path).map_err(unreadable)? {
-        left_out::each(reader::trials(path).map_err(unreadable)?, |line, trial| {
+        left_out::each(Records::open(path).map_err(unreadable)?, |line, trial| {
             inputs.push(Input::trial(source(line), trial));
             Ok(())
         })
     } else {
-        left_out::each(reader::unified(path).map_err(unreadable)?, |line, record| {
+        left_out::each(Records::open(path).map_err(unreadable)?, |line, record| {
             inputs.push(Input::measured(source(line), record));
             Ok(())
         })

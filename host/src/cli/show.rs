@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
 use crate::record::writer::TRIALS;
-use crate::record::{Kind, TrialRecord, left_out, reader, search};
+use crate::record::{Kind, Records, TrialRecord, left_out, search};
 use crate::text::{lines, printable, table};
 
 #[derive(clap::Args, Debug)]
@@ -24,7 +24,7 @@ type Line = (u64, TrialRecord);
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let file = trials_of(&arguments.run)?;
     let mut trials = Vec::new();
-    let records = reader::trials(&file).map_err(reports::unreadable)?;
+    let records = Records::open(&file).map_err(reports::unreadable)?;
     let left_out = left_out::each(records, |line, trial| {
         trials.push((line, trial));
         Ok(())

@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use super::Input;
-use super::model::{RatioInterval, Status};
+use super::model::Status;
 use super::trial::{Trial, is_debug};
 use crate::metg::{self, Measured, TARGET, TooEfficient, Value};
 use crate::record::{Kind, SystemProfile};
 use crate::run::trial::Granularity;
 use crate::stats::{MIN_BLOCKS, median};
+use crate::text::plural;
 
 pub(crate) mod model;
 #[cfg(test)]
@@ -73,14 +74,13 @@ fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>) -> Row {
     let values: Vec<_> = blocks.iter().filter_map(Block::value).collect();
     let floors: Vec<_> = blocks.iter().filter_map(|block| block.floor).collect();
     let estimate = metg::over_blocks(&values);
-    let interval = estimate.and_then(|estimate| estimate.interval);
     // An engine says what it is only once it has run.
     let versions = all().map(|metadata| &metadata.versions).max_by_key(|versions| versions.len());
     Row {
         backend: backend.into(),
         cores,
         value: estimate.map(|estimate| estimate.value),
-        interval: interval.map(|it| RatioInterval { low: it.low, high: it.high, confidence: it.confidence }),
+        interval: estimate.and_then(|estimate| estimate.interval),
         floor: median(&floors),
         blocks_with_value: values.len() as u32,
         curve: curve(&blocks),
@@ -209,13 +209,10 @@ fn warnings(inputs: &[Input], samples: &[Sample<'_>], rows: &[Row], machines: us
 
 /// What the trials themselves were noted to have, equal notes together.
 fn notes(inputs: &[Input]) -> impl Iterator<Item = String> {
-    let mut notes: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut notes: BTreeMap<&str, u64> = BTreeMap::new();
     let of_sweeps = inputs.iter().filter(|input| input.is_of_a_sweep());
     for note in of_sweeps.flat_map(|input| &input.record.metadata.warnings) {
         *notes.entry(note).or_default() += 1;
     }
-    notes.into_iter().map(|(note, count)| {
-        let trials = if count == 1 { "1 trial".to_owned() } else { format!("{count} trials") };
-        format!("{note} ({trials})")
-    })
+    notes.into_iter().map(|(note, count)| format!("{note} ({})", plural(count, "trial")))
 }

@@ -8,7 +8,6 @@ use super::Input;
 use super::group::{Group, Table};
 use super::machine::machine_keys;
 use super::model::{RatioInterval, Status};
-use super::ratio::of_logarithms;
 use super::trial::is_debug;
 use crate::stats::{Shift, median};
 
@@ -202,7 +201,7 @@ fn change(
     let (before, after) = (figures(old), figures(new));
     let logarithms = |values: &[f64]| values.iter().map(|value| value.ln()).collect::<Vec<_>>();
     let shift = Shift::new(&logarithms(&before), &logarithms(&after));
-    let interval = shift.and_then(|shift| shift.interval).map(|interval| of_logarithms(&interval));
+    let interval = shift.and_then(|shift| shift.interval).map(RatioInterval::exp);
     let (old_runs, new_runs) = (runs(old, &before), runs(new, &after));
     let is_latency = old
         .iter()

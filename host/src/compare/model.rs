@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use crate::record::{Library, SystemProfile};
 pub(crate) use crate::run::outcome::Status;
-pub(crate) use crate::stats::Verdict;
+pub(crate) use crate::stats::{Interval as RatioInterval, Verdict};
 
 /// The version of these types as JSON. New keys do not change it.
 pub(crate) const VERSION: u32 = 1;
@@ -248,15 +248,6 @@ pub struct Ratio {
     pub verdict: Option<Verdict>,
     /// Why a verdict that the interval alone would allow was not given.
     pub withheld: Option<Withheld>,
-}
-
-/// Where a ratio lies.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RatioInterval {
-    pub low: f64,
-    pub high: f64,
-    /// The exact confidence, which is the least possible one of at least 0.95.
-    pub confidence: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

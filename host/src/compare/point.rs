@@ -5,7 +5,7 @@ use super::group::{Group, PointGroup, Table};
 use super::input::Options;
 use super::label::labels;
 use super::model::{NoRatio, NoiseFloor, Point, RatioInterval, Rigor, Row};
-use super::ratio::{of_logarithms, paired, ratio};
+use super::ratio::{paired, ratio};
 use super::row::summed_up;
 
 /// The point with its rows compared.
@@ -125,5 +125,5 @@ fn noise(table: &Table<'_>, first: &Group<'_>, second: &Group<'_>) -> Option<Rat
     if !twins || !differences(table, second, first).is_empty() {
         return None;
     }
-    Some(of_logarithms(&paired(second, first)?.interval?))
+    Some(paired(second, first)?.interval?.exp())
 }

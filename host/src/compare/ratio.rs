@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::group::Group;
-use super::model::{NoInterval, NoRatio, Ratio, RatioInterval, Rigor};
+use super::model::{NoInterval, NoRatio, Ratio, Rigor};
 use super::trial::Trial;
 use crate::record::outcome::figure;
 use crate::stats::{Interval, PairedDifference, Verdict, median};
@@ -43,12 +43,6 @@ fn compared<'g, 'a>(group: &'g Group<'a>) -> impl Iterator<Item = (&'g Trial<'a>
     group.successes().filter_map(|(trial, _)| Some((trial, trial.compared()?)))
 }
 
-/// The interval as one of ratios.
-pub(super) fn of_logarithms(interval: &Interval) -> RatioInterval {
-    let Interval { low, high, confidence } = *interval;
-    RatioInterval { low: low.exp(), high: high.exp(), confidence }
-}
-
 fn has_blocks(group: &Group<'_>) -> bool {
     group.successes().any(|(trial, _)| trial.metadata().block.is_some())
 }
@@ -64,7 +58,7 @@ fn of_pairs(difference: &PairedDifference, rigor: Rigor) -> Ratio {
         estimate: difference.estimate.exp(),
         paired: true,
         blocks: difference.blocks as u32,
-        interval: difference.interval.as_ref().map(of_logarithms).filter(|_| judged),
+        interval: difference.interval.map(Interval::exp).filter(|_| judged),
         no_interval,
         p_value: judged.then_some(difference.p_value),
         adjusted_p_value: None,

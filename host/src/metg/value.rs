@@ -57,12 +57,7 @@ pub(crate) fn over_blocks(values: &[Value]) -> Option<Estimate> {
 fn exact(seconds: &[f64]) -> Option<Estimate> {
     let logarithms: Vec<_> = seconds.iter().map(|seconds| seconds.ln()).collect();
     let PairedDifference { estimate, interval, .. } = PairedDifference::new(&logarithms)?;
-    let seconds = |Interval { low, high, confidence }: Interval| Interval {
-        low: low.exp(),
-        high: high.exp(),
-        confidence,
-    };
-    Some(Estimate { value: Value::At { seconds: estimate.exp() }, interval: interval.map(seconds) })
+    Some(Estimate { value: Value::At { seconds: estimate.exp() }, interval: interval.map(Interval::exp) })
 }
 
 #[cfg(test)]

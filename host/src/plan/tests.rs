@@ -167,28 +167,15 @@ fn everything_that_decides_the_plan_is_in_its_hash() {
     assert!(hashes.iter().all(|hash| hash.len() == 64));
 }
 
-/// A session takes 10 s, a run one second for each item.
-struct Example;
-
-impl Costs for Example {
-    fn session_seconds(&self, _: &Session) -> f64 {
-        10.0
-    }
-
-    fn run_seconds(&self, _: &Session, cell: &Cell) -> f64 {
-        cell.spec.total_items as f64
-    }
-}
-
 #[test]
 fn an_estimate_counts_sessions_warm_ups_and_runs() {
     let mut matrix = Matrix { blocks: 2, parallelisms: vec![1], ..example() };
     matrix.workloads = vec![WorkloadChoice { name: "null".into(), items: vec![2, 3], extra: Map::new() }];
     let plan = plan(&matrix);
-    let all = estimate(&plan.blocks, &matrix.warm_up, &Example);
+    let all = estimate(&plan.blocks, &matrix.warm_up, 10.0, 2.5);
     // Two blocks, three backends; runs of 5 s in all, with 2 to 5 warm-ups each.
     assert_eq!(all, Estimate { least_seconds: 6.0 * (10.0 + 15.0), most_seconds: 6.0 * (10.0 + 30.0) });
-    let half = estimate(&plan.blocks[1..], &matrix.warm_up, &Example);
+    let half = estimate(&plan.blocks[1..], &matrix.warm_up, 10.0, 2.5);
     assert_eq!(half.least_seconds, all.least_seconds / 2.0);
 }
 

@@ -2,7 +2,7 @@
 
 use plugin_api::WorkloadSpec;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 /// How deeply what users and plugins say may be nested: a reader of JSON takes 128 levels, of which a record needs some
@@ -52,18 +52,8 @@ impl Config {
 
     /// The JSON that is hashed: keys sorted at every depth, no spaces, UTF-8.
     pub fn canonical_json(&self) -> String {
-        let Self { extra, items, nodes, parallelism, scheduler, seed, workload } = self;
         // A JSON map is sorted by key here: `serde_json` is built without `preserve_order`.
-        json!({
-            "extra": extra,
-            "items": items,
-            "nodes": nodes,
-            "parallelism": parallelism,
-            "scheduler": scheduler,
-            "seed": seed,
-            "workload": workload,
-        })
-        .to_string()
+        serde_json::to_value(self).unwrap_or_default().to_string()
     }
 
     /// SHA-256 of the canonical JSON, as 64 hex digits in lower case.
@@ -84,9 +74,11 @@ fn sha256_hex(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
-    use crate::record::reader;
+    use crate::record::UnifiedRecord;
+    use crate::record::reader::{Entry, Records};
 
     fn example() -> Config {
         let mut spec = WorkloadSpec::new("pipeline");
@@ -110,8 +102,8 @@ mod tests {
     #[test]
     fn the_backends_hash_is_the_original_projects() {
         let original = include_bytes!("../../../tests/fixtures/original/unified_results.jsonl");
-        let mut records = reader::unified_from(original.as_slice(), "original".as_ref());
-        let Some(Ok(reader::Entry::Record { record, .. })) = records.next() else { panic!("no record") };
+        let mut records = Records::<UnifiedRecord, _>::new(original.as_slice(), "original".as_ref());
+        let Some(Ok(Entry::Record { record, .. })) = records.next() else { panic!("no record") };
         assert_eq!(record.backend_hash, Some(backend_hash(&record.backend)));
     }
 

@@ -90,13 +90,13 @@ pub(crate) fn each<T: DeserializeOwned, R: BufRead>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::reader::unified_from;
+    use crate::record::UnifiedRecord;
 
     const ORIGINAL: &str = include_str!("../../../tests/fixtures/original/unified_results.jsonl");
 
     fn read(content: &str) -> (Vec<u64>, Vec<String>) {
         let mut lines = Vec::new();
-        let records = unified_from(content.as_bytes(), "r.jsonl".as_ref());
+        let records = Records::<UnifiedRecord, _>::new(content.as_bytes(), "r.jsonl".as_ref());
         let left_out = each(records, |line, _| {
             lines.push(line);
             Ok(())

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::RecordError;
-use super::format::{TrialRecord, UnifiedRecord, VERSION};
+use super::format::VERSION;
 
 /// The longest line: more than a record has in which every message and metric of a plugin is as long as the channel lets
 /// through. A file without any end of line is no reason to take all memory.
@@ -40,37 +40,11 @@ pub struct Records<T, R = BufReader<File>> {
     record: PhantomData<T>,
 }
 
-/// The records of a `unified_results.jsonl`.
-///
-/// # Errors
-/// When the file cannot be opened. The iterator yields an error for a line that is no record, and goes on after it.
-pub(crate) fn unified(path: &Path) -> Result<Records<UnifiedRecord>, RecordError> {
-    open(path)
-}
-
-/// The records of a `trials.jsonl`.
-pub(crate) fn trials(path: &Path) -> Result<Records<TrialRecord>, RecordError> {
-    open(path)
-}
-
-/// The unified records of `source`, which errors call `path`.
-pub fn unified_from<R: BufRead>(source: R, path: &Path) -> Records<UnifiedRecord, R> {
-    Records::new(source, path)
-}
-
-/// The trials of `source`, which errors call `path`.
-pub fn trials_from<R: BufRead>(source: R, path: &Path) -> Records<TrialRecord, R> {
-    Records::new(source, path)
-}
-
-fn open<T>(path: &Path) -> Result<Records<T>, RecordError> {
-    let file = File::open(path).map_err(RecordError::file("open", path))?;
-    Ok(Records::new(BufReader::new(file), path))
-}
-
-impl<T, R> Records<T, R> {
-    fn new(source: R, path: &Path) -> Self {
-        Self { path: path.into(), source, line: 0, longest: MAX_LINE, ended: false, record: PhantomData }
+impl<T> Records<T> {
+    /// The records of the file at `path`. A line that is none is an error, after which the iterator goes on.
+    pub(crate) fn open(path: &Path) -> Result<Self, RecordError> {
+        let file = File::open(path).map_err(RecordError::file("open", path))?;
+        Ok(Self::new(BufReader::new(file), path))
     }
 }
 
@@ -102,29 +76,33 @@ impl<T: DeserializeOwned, R: BufRead> Iterator for Records<T, R> {
     }
 }
 
-impl<T: DeserializeOwned, R> Records<T, R> {
-    fn entry(&self, text: &[u8]) -> Result<Entry<T>, RecordError> {
+impl<T, R> Records<T, R> {
+    /// The records of `source`, which errors call `path`.
+    pub fn new(source: R, path: &Path) -> Self {
+        Self { path: path.into(), source, line: 0, longest: MAX_LINE, ended: false, record: PhantomData }
+    }
+
+    fn entry(&self, text: &[u8]) -> Result<Entry<T>, RecordError>
+    where
+        T: DeserializeOwned,
+    {
         let line = self.line;
-        let at = || (self.path.clone(), line);
         if let Some(version) = serde_json::from_slice(text).ok().and_then(later_version) {
-            let (path, line) = at();
-            return Err(RecordError::Later { path, line, version });
+            return Err(RecordError::Later { path: self.path.clone(), line, version });
         }
         match serde_json::from_slice(text) {
             Ok(record) => Ok(Entry::Record { line, record }),
             Err(error) if !error.is_data() && !text.ends_with(b"\n") => Ok(Entry::Torn { line }),
-            Err(error) => {
-                let (path, line) = at();
-                Err(RecordError::Line { path, line, why: without_line(&error) })
-            }
+            Err(error) => Err(self.no_record(without_line(&error))),
         }
     }
-}
 
-impl<T, R> Records<T, R> {
     /// What follows such a line is not looked for: it may have no end.
     fn too_long(&self) -> RecordError {
-        let why = format!("it has more than {} bytes, and what follows is not read", self.longest);
+        self.no_record(format!("it has more than {} bytes, and what follows is not read", self.longest))
+    }
+
+    fn no_record(&self, why: String) -> RecordError {
         RecordError::Line { path: self.path.clone(), line: self.line, why }
     }
 }
@@ -176,13 +154,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::record::format::Metadata;
+    use crate::record::format::{Metadata, TrialRecord, UnifiedRecord};
     use crate::record::trial::examples;
 
     const ORIGINAL: &str = include_str!("../../../tests/fixtures/original/unified_results.jsonl");
 
     fn read(content: impl AsRef<[u8]>) -> Vec<Result<Entry<UnifiedRecord>, String>> {
-        let records = unified_from(content.as_ref(), "results.jsonl".as_ref());
+        let records = Records::new(content.as_ref(), "results.jsonl".as_ref());
         records.map(|entry| entry.map_err(|error| error.to_string())).collect()
     }
 
@@ -295,7 +273,7 @@ mod tests {
     fn a_line_without_end_is_an_error_and_no_more_of_it_is_read() {
         let endless = std::io::BufReader::new(std::io::repeat(b'x'));
         let source = ORIGINAL.as_bytes().chain(endless);
-        let mut records = unified_from(source, "results.jsonl".as_ref());
+        let mut records = Records::<UnifiedRecord, _>::new(source, "results.jsonl".as_ref());
         records.longest = 10_000;
         assert!(matches!(records.next(), Some(Ok(Entry::Record { line: 1, .. }))));
         let message = records.next().unwrap().unwrap_err().to_string();
@@ -323,9 +301,10 @@ mod tests {
     #[test]
     fn a_missing_file_and_a_folder_are_named() {
         let folder = tempfile::tempdir().unwrap();
-        let missing = unified(&folder.path().join("none.jsonl")).unwrap_err().to_string();
+        let missing =
+            Records::<UnifiedRecord>::open(&folder.path().join("none.jsonl")).unwrap_err().to_string();
         assert!(missing.contains("none.jsonl") && missing.contains("check the path"), "{missing}");
-        let mut records = unified(folder.path()).unwrap();
+        let mut records = Records::<UnifiedRecord>::open(folder.path()).unwrap();
         let message = records.next().unwrap().unwrap_err().to_string();
         assert!(message.contains(&folder.path().display().to_string()), "{message}");
         assert!(records.next().is_none());

@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
     use crate::record::format::COLUMNS;
-    use crate::record::reader::{self, Entry};
+    use crate::record::reader::{Entry, Records};
     use crate::record::trial::examples;
 
     const ORIGINAL: &str = include_str!("../../../tests/fixtures/original/unified_results.jsonl");
@@ -106,12 +106,12 @@ mod tests {
             writer.append_trial(trial).unwrap();
             writer.append_unified(&trial.record).unwrap();
         }
-        let read: Vec<_> = reader::trials(&output.join(TRIALS)).unwrap().map(Result::unwrap).collect();
+        let read: Vec<_> = Records::open(&output.join(TRIALS)).unwrap().map(Result::unwrap).collect();
         let expected =
             trials.iter().zip(1..).map(|(trial, line)| Entry::Record { line, record: trial.clone().into() });
         assert_eq!(read, expected.collect::<Vec<_>>());
         let mut measured = Vec::new();
-        let records = reader::unified(&output.join(UNIFIED)).unwrap();
+        let records = Records::<UnifiedRecord>::open(&output.join(UNIFIED)).unwrap();
         crate::record::left_out::each(records, |_, record| {
             measured.push(record);
             Ok(())

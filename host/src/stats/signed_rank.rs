@@ -4,6 +4,8 @@
 //! each rank would be in the sum with probability one half, whatever else is true of them: hence exact probabilities
 //! without assuming a shape (Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1, 1945).
 
+use serde::{Deserialize, Serialize};
+
 use super::means::mean_of_two;
 
 /// The confidence that an interval has at least.
@@ -19,12 +21,19 @@ const EXACT: usize = 200;
 const NORMAL_QUANTILE: f64 = 1.959_963_984_540_054;
 
 /// Where a difference lies.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     pub low: f64,
     pub high: f64,
     /// The confidence that it attains: ranks are whole, so it is the least possible one of at least [`CONFIDENCE`].
     pub confidence: f64,
+}
+
+impl Interval {
+    /// Of a difference of logarithms: where the ratio lies.
+    pub(crate) fn exp(self) -> Self {
+        Self { low: self.low.exp(), high: self.high.exp(), ..self }
+    }
 }
 
 /// What can be said of a difference that was seen once in each block.

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::time::SystemTime;
 
 use crossrun::internals::plan::BackendChoice;
-use crossrun::internals::record::{Conditions, Entry, SystemProfile, TrialRecord, reader};
+use crossrun::internals::record::{Conditions, Entry, Records, SystemProfile, TrialRecord};
 use crossrun::internals::run::{Isolation, Outcome, Participants, TrialResult, TrialSpec, judge};
 use crossrun::internals::sandbox::frame::{self, Frame, Incoming};
 use crossrun::internals::sandbox::{Event, Events};
@@ -138,7 +138,7 @@ fn check_trial(finished: Finished, outcome: Answer) {
     let trial = TrialRecord::new(&conditions(), &spec(), result(finished, outcome, ended));
     let mut line = serde_json::to_vec(&trial).unwrap();
     line.push(b'\n');
-    let read: Vec<_> = reader::trials_from(line.as_slice(), "trials.jsonl".as_ref()).collect();
+    let read: Vec<_> = Records::<TrialRecord, _>::new(line.as_slice(), "trials.jsonl".as_ref()).collect();
     let [Ok(Entry::Record { record, .. })] = &read[..] else { panic!("{read:?}") };
     // A word of a record says less than the failure that it is of.
     assert_eq!(serde_json::to_value(record).unwrap(), serde_json::to_value(&trial).unwrap());

@@ -2,13 +2,13 @@
 
 use crossrun::internals::compare::{Input, Options, compare};
 use crossrun::internals::compare::{Rigor, Source};
-use crossrun::internals::record::{Entry, RecordError, TrialRecord, UnifiedRecord, reader};
+use crossrun::internals::record::{Entry, RecordError, Records, TrialRecord, UnifiedRecord};
 use crossrun::internals::report::{self, Page, Palette};
 
 /// What must hold for any bytes.
 pub fn check(data: &[u8]) {
-    let trials = reader::trials_from(data, "trials.jsonl".as_ref());
-    let unified = reader::unified_from(data, "unified_results.jsonl".as_ref());
+    let trials = Records::<TrialRecord, _>::new(data, "trials.jsonl".as_ref());
+    let unified = Records::<UnifiedRecord, _>::new(data, "unified_results.jsonl".as_ref());
     let trials = all(trials, data, assert_trial_survives).into_iter();
     let unified = all(unified, data, assert_record_survives).into_iter();
     let source = |line| Source { file: "records.jsonl".into(), line };
@@ -51,14 +51,14 @@ fn all<T>(
 
 fn assert_trial_survives(trial: &TrialRecord) {
     let line = serde_json::to_vec(trial).unwrap();
-    let mut entries = reader::trials_from(line.as_slice(), "trials.jsonl".as_ref());
+    let mut entries = Records::<TrialRecord, _>::new(line.as_slice(), "trials.jsonl".as_ref());
     let Some(Ok(Entry::Record { record, .. })) = entries.next() else { panic!("{trial:?}") };
     assert_eq!(*record, *trial);
 }
 
 fn assert_record_survives(record: &UnifiedRecord) {
     let line = serde_json::to_vec(record).unwrap();
-    let mut entries = reader::unified_from(line.as_slice(), "unified_results.jsonl".as_ref());
+    let mut entries = Records::<UnifiedRecord, _>::new(line.as_slice(), "unified_results.jsonl".as_ref());
     let Some(Ok(Entry::Record { record: again, .. })) = entries.next() else { panic!("{record:?}") };
     assert_eq!(*again, *record);
 }

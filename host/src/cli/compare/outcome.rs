@@ -12,7 +12,7 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
 use crate::compare;
 use crate::compare::model::{Comparison, Rigor, Status};
-use crate::plan::{Cell, Costs, Plan, Session, estimate};
+use crate::plan::{Cell, Plan, estimate};
 use crate::record::writer::TRIALS;
 use crate::run::participants::Participants;
 use crate::shell;
@@ -31,21 +31,9 @@ const SESSION: f64 = 2.0;
 /// Seconds of a run when nothing is known of it: what the usual sizes aim at.
 const RUN: f64 = 1.0;
 
-struct Unknown;
-
-impl Costs for Unknown {
-    fn session_seconds(&self, _session: &Session) -> f64 {
-        SESSION
-    }
-
-    fn run_seconds(&self, _session: &Session, _cell: &Cell) -> f64 {
-        RUN
-    }
-}
-
 /// Every cell in its order, and how long all of it may take.
 pub(super) fn preview(plan: &Plan, warm_up: &WarmUp, json: bool) -> String {
-    let estimate = estimate(&plan.blocks, warm_up, &Unknown);
+    let estimate = estimate(&plan.blocks, warm_up, SESSION, RUN);
     let trials: Vec<_> = plan.trials().collect();
     if json {
         let (least, most) = (estimate.least_seconds, estimate.most_seconds);

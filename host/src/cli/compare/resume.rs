@@ -9,7 +9,7 @@ use crate::app::options::push;
 use crate::app::{Problem, options};
 use crate::plan::TrialId;
 use crate::record::writer::TRIALS;
-use crate::record::{Entry, Kind, reader};
+use crate::record::{Entry, Kind, Records, TrialRecord};
 use crate::shell;
 
 /// The trials that are recorded in `folder` and need not be run again.
@@ -19,7 +19,7 @@ pub(super) fn recorded(folder: &Path) -> Result<HashSet<TrialId>, Problem> {
         return Ok(HashSet::new());
     }
     let mut done = HashSet::new();
-    for entry in reader::trials(&path)? {
+    for entry in Records::<TrialRecord>::open(&path)? {
         if let Entry::Record { record: trial, .. } = entry? {
             let (kind, record) = (trial.kind, trial.record);
             if let (Kind::Measured, Some(block)) = (kind, record.metadata.block) {
