@@ -5,6 +5,7 @@ mod outcome;
 pub(crate) mod plan_file;
 mod resume;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -100,8 +101,11 @@ impl Begun {
     fn measure(&self, context: &Context, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         let Self { file, plan, output_dir, .. } = self;
         let lock = context.measurement_lock(!arguments.no_lock, ui)?;
-        // Another one may have gone on with the run until now.
-        let done = resume::recorded(output_dir)?;
+        let done = match arguments.resume {
+            // Another one may have gone on with the run until now.
+            Some(_) => resume::recorded(output_dir)?,
+            None => HashSet::new(),
+        };
         let blocks = plan.remaining(&done);
         let folders = context.folders(&file.matrix.run)?;
         let trials = plan.trials().count();
