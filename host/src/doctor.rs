@@ -112,13 +112,4 @@ mod tests {
         let busy = found(&[("proc/loadavg", "512.00 1.0 1.0 1/100 5\n")], "load");
         assert!(busy.level == Level::Bad && busy.found.contains("512"), "{busy:?}");
     }
-
-    #[test]
-    fn steal_is_a_part_of_the_time_that_was_watched() {
-        let of = |line: &str| cpu::stolen(line).unwrap();
-        let (before, after) = (of("cpu 100 0 100 700 0 0 0 0 0 0"), of("cpu 140 0 100 750 0 0 0 10 0 0"));
-        assert_eq!(cpu::stolen_part(before, after), Some(0.1));
-        assert_eq!(cpu::stolen_part(before, before), None);
-        assert_eq!(cpu::stolen("intr 1 2 3"), None);
-    }
 }

@@ -47,6 +47,21 @@ impl Patience {
     }
 }
 
+/// What all processors did so far by the text of `/proc/stat`, in ticks: the time that other machines took, and all of it.
+pub(crate) fn ticks(stat: &str) -> Option<(u64, u64)> {
+    let mut fields = stat.lines().next()?.split_ascii_whitespace();
+    let is_all = fields.next() == Some("cpu");
+    // User, nice, system, idle, iowait, irq, softirq, steal; guests are in user already.
+    let times: Vec<u64> = fields.take(8).map(str::parse).collect::<Result<_, _>>().ok()?;
+    is_all.then_some((*times.get(7)?, times.iter().sum()))
+}
+
+/// The part of the time between the two that other machines took.
+pub(crate) fn stolen_part(before: (u64, u64), after: (u64, u64)) -> Option<f64> {
+    let all = after.1.checked_sub(before.1).filter(|all| *all > 0)?;
+    Some(after.0.saturating_sub(before.0) as f64 / all as f64)
+}
+
 fn within_bounds(ratio: f64) -> f64 {
     if ratio < NOISE { 1.0 } else { ratio.min(MOST) }
 }
@@ -78,6 +93,15 @@ mod tests {
     #[test]
     fn a_quiet_machine_is_as_fast_as_itself_and_no_load_excuses_everything() {
         assert_eq!([0.9, 1.05, 2.5, 100.0].map(within_bounds), [1.0, 1.0, 2.5, MOST]);
+    }
+
+    #[test]
+    fn what_was_stolen_is_a_part_of_the_time_that_was_watched() {
+        let of = |line: &str| ticks(line).unwrap();
+        let (before, after) = (of("cpu 100 0 100 700 0 0 0 0 0 0"), of("cpu 140 0 100 750 0 0 0 10 0 0"));
+        assert_eq!(stolen_part(before, after), Some(0.1));
+        assert_eq!(stolen_part(before, before), None);
+        assert_eq!(ticks("intr 1 2 3"), None);
     }
 
     #[test]

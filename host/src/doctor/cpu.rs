@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Finding, Level, System};
+use crate::pace::{stolen_part, ticks};
 
 const CPU: &str = "sys/devices/system/cpu";
 
@@ -86,24 +87,9 @@ fn quotient(one: Option<&str>, other: Option<&str>) -> Option<f64> {
     Some(one / other).filter(|quotient| quotient.is_finite())
 }
 
-/// What all processors did, in the system's ticks: the time that others took, and all of it.
-pub(super) fn stolen(stat: &str) -> Option<(u64, u64)> {
-    let mut fields = stat.lines().next()?.split_ascii_whitespace();
-    let is_all = fields.next() == Some("cpu");
-    // User, nice, system, idle, iowait, irq, softirq, steal; guests are in user already.
-    let times: Vec<u64> = fields.take(8).map(str::parse).collect::<Result<_, _>>().ok()?;
-    is_all.then(|| Some((*times.get(7)?, times.iter().sum()))).flatten()
-}
-
-/// The part of the time between the two that others took.
-pub(super) fn stolen_part(before: (u64, u64), after: (u64, u64)) -> Option<f64> {
-    let (stolen, all) = (after.0.checked_sub(before.0)?, after.1.checked_sub(before.1)?);
-    (all > 0).then(|| stolen as f64 / all as f64)
-}
-
 pub(super) fn steal(system: &System, watch: Duration) -> Finding {
     let id = "steal";
-    let look = || system.text("proc/stat").as_deref().and_then(stolen);
+    let look = || system.text("proc/stat").as_deref().and_then(ticks);
     let before = look();
     std::thread::sleep(watch);
     let part = before.zip(look()).and_then(|(before, after)| stolen_part(before, after));

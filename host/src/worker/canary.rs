@@ -5,6 +5,7 @@ use std::fs;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use crate::pace::{stolen_part, ticks};
 use crate::sandbox::affinity::{cores, stay_on};
 use crate::worker::protocol::Canary;
 
@@ -13,7 +14,7 @@ const ROUND: u64 = 4096;
 
 /// Computes on every core that this process may use for `duration`, and tells what it saw.
 pub(super) fn sing(duration: Duration) -> Canary {
-    let before = processor_times();
+    let before = processor_ticks();
     let cores = cores();
     let singers = std::thread::scope(|scope| {
         let threads: Vec<_> =
@@ -23,7 +24,7 @@ pub(super) fn sing(duration: Duration) -> Canary {
     let slowest = singers.iter().map(|(nanos, _)| *nanos).fold(0.0, f64::max);
     Canary {
         nanos_per_iteration: slowest,
-        steal_share: steal_share(before, processor_times()),
+        steal_share: before.zip(processor_ticks()).and_then(|(before, after)| stolen_part(before, after)),
         preemptions: singers.iter().map(|(_, preemptions)| preemptions).sum(),
         pressure: pressure(),
     }
@@ -53,19 +54,8 @@ fn preemptions() -> u64 {
     line.and_then(|count| count.trim().parse().ok()).unwrap_or_default()
 }
 
-/// Ticks of all processors together: stolen by the hypervisor, and in all.
-fn processor_times() -> Option<(u64, u64)> {
-    let stat = fs::read_to_string("/proc/stat").ok()?;
-    let times = stat.lines().next()?.split_ascii_whitespace().skip(1);
-    // user, nice, system, idle, iowait, irq, softirq, steal; guest times are within user's.
-    let times: Vec<u64> = times.take(8).filter_map(|time| time.parse().ok()).collect();
-    Some((*times.get(7)?, times.iter().sum()))
-}
-
-fn steal_share(before: Option<(u64, u64)>, after: Option<(u64, u64)>) -> Option<f64> {
-    let ((stolen_before, all_before), (stolen, all)) = (before?, after?);
-    let all = all.checked_sub(all_before).filter(|all| *all > 0)?;
-    Some(stolen.saturating_sub(stolen_before) as f64 / all as f64)
+fn processor_ticks() -> Option<(u64, u64)> {
+    ticks(&fs::read_to_string("/proc/stat").ok()?)
 }
 
 /// The share of the last ten seconds in which some task waited for a processor.
@@ -84,12 +74,5 @@ mod tests {
         let canary = sing(Duration::from_millis(20));
         assert!((0.2..1000.0).contains(&canary.nanos_per_iteration), "{canary:?}");
         assert!(canary.steal_share.is_none_or(|share| (0.0..=1.0).contains(&share)), "{canary:?}");
-    }
-
-    #[test]
-    fn a_share_of_nothing_is_none() {
-        assert_eq!(steal_share(Some((1, 10)), Some((1, 10))), None);
-        assert_eq!(steal_share(Some((1, 10)), Some((3, 20))), Some(0.2));
-        assert_eq!(steal_share(None, Some((3, 20))), None);
     }
 }
