@@ -105,26 +105,14 @@ impl<R> Registry<R> {
 
     /// What `name`, in upper or lower case, leads to.
     pub(crate) fn get(&self, name: &str) -> Result<&R, GetError> {
-        self.checked(name).map(|entry| &entry.item)
-    }
-
-    fn checked(&self, name: &str) -> Result<&Entry<R>, GetError> {
-        let entry = self.entries.get(&name.to_lowercase()).ok_or_else(|| self.unknown(name))?;
-        match &entry.clash {
-            None => Ok(entry),
-            Some(other) => Err(GetError::Clash {
-                what: self.what,
-                name: name.to_lowercase(),
-                one: entry.origin.path.clone(),
-                other: other.clone(),
-            }),
-        }
-    }
-
-    fn unknown(&self, name: &str) -> GetError {
-        let known = self.names();
-        let near = nearest(&name.to_lowercase(), &known);
-        GetError::Unknown { what: self.what, name: name.into(), known, near }
+        let wanted = name.to_lowercase();
+        let Some(entry) = self.entries.get(&wanted) else {
+            let known = self.names();
+            let near = nearest(&wanted, &known);
+            return Err(GetError::Unknown { what: self.what, name: name.into(), known, near });
+        };
+        let Some(other) = entry.clash.clone() else { return Ok(&entry.item) };
+        Err(GetError::Clash { what: self.what, name: wanted, one: entry.origin.path.clone(), other })
     }
 
     /// The names that lead somewhere, sorted.

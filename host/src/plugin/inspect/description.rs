@@ -137,7 +137,8 @@ impl Description {
     fn with_image(mut self, image: &Image<'_>) -> Self {
         let object = &image.object;
         self.object = Some(format(object));
-        (self.glibc.required, self.glibc.present) = libc::needed_and_present(object);
+        self.glibc.required = libc::newest(object).map(|version| version.to_string());
+        self.glibc.present = libc::present().map(ToString::to_string);
         self.needed = needed(object);
         self.exports = exports(image);
         self.abi.runner_header =

@@ -50,20 +50,13 @@ pub(super) fn path() -> Option<PathBuf> {
 }
 
 /// What the C library of this process provides. It is read once, however many plugins are inspected.
-fn present() -> Option<&'static Version> {
+pub(super) fn present() -> Option<&'static Version> {
     static PRESENT: OnceLock<Option<Version>> = OnceLock::new();
     let read = || {
         let source = Source::new(File::open(path()?).ok()?);
         newest(&object::File::parse(&source).ok()?)
     };
     PRESENT.get_or_init(read).as_ref()
-}
-
-/// The version that `object` needs, and the one that this machine has, as they are written.
-pub(super) fn needed_and_present<'data, R: ReadRef<'data>>(
-    object: &object::File<'data, R>,
-) -> (Option<String>, Option<String>) {
-    (newest(object).map(|version| version.to_string()), present().map(ToString::to_string))
 }
 
 /// The newest version that the library or program at `path` needs; none if it does not say.
@@ -75,7 +68,7 @@ pub fn needed_by(path: &Path) -> Result<Option<Version>, Rejection> {
 
 /// The newest version that is named among the strings of the dynamic section: of the C library itself what it
 /// provides, of any other what it needs.
-fn newest<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) -> Option<Version> {
+pub(super) fn newest<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) -> Option<Version> {
     let strings = object.section_by_name(".dynstr")?.data().ok()?;
     strings.split(|byte| *byte == 0).filter_map(Version::parse).max()
 }
