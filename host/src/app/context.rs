@@ -35,14 +35,16 @@ use crate::worker::protocol::{Folders, LibraryFile};
 
 /// What every verb stands on.
 pub(crate) struct Context {
-    data_dir: PathBuf,
-    explicit: Vec<PathBuf>,
-    launch: Launch,
+    pub(crate) data_dir: PathBuf,
+    /// The folders that were named on the command line, for a command that can be run from anywhere.
+    pub(crate) explicit: Vec<PathBuf>,
+    pub(crate) launch: Launch,
     /// What is said of limits.
     limits: LimitArguments,
-    survey: Survey,
-    trust: Trust,
-    lock: Option<Lock>,
+    pub(crate) survey: Survey,
+    pub(crate) trust: Trust,
+    /// The lock file that is gone by.
+    pub(crate) lock: Option<Lock>,
     /// What was identified so far, by its file: a hash takes reading all of it.
     chosen: Mutex<HashMap<PathBuf, PluginRef>>,
     /// The marks of the folders of logs that this process uses.
@@ -72,10 +74,6 @@ impl Context {
         Ok(Self { data_dir, explicit, launch, limits: given, survey, trust, lock, chosen, in_use })
     }
 
-    pub(crate) fn data_dir(&self) -> &Path {
-        &self.data_dir
-    }
-
     pub(crate) fn interrupt(&self) -> &Interrupt {
         &self.launch.interrupt
     }
@@ -92,14 +90,6 @@ impl Context {
         self.launch.limits = limits.limits();
     }
 
-    pub(crate) fn launch(&self) -> &Launch {
-        &self.launch
-    }
-
-    pub(crate) fn survey(&self) -> &Survey {
-        &self.survey
-    }
-
     /// Keeps all workers, and what they start, to `count` cores.
     pub(crate) fn keep_to(&mut self, count: u32) -> Result<(), Problem> {
         let cores = Cores::choose(count as usize).map_err(|there_are| {
@@ -114,19 +104,6 @@ impl Context {
     /// The numbers of the cores that workers are kept to.
     pub(crate) fn cores(&self) -> Option<Vec<usize>> {
         self.launch.cores.as_ref().map(|cores| cores.numbers().to_vec())
-    }
-
-    /// The folders that were named on the command line, for a command that can be run from anywhere.
-    pub(crate) fn explicit_folders(&self) -> &[PathBuf] {
-        &self.explicit
-    }
-
-    pub(crate) fn trust(&self) -> &Trust {
-        &self.trust
-    }
-
-    pub(crate) fn lock(&self) -> Option<&Lock> {
-        self.lock.as_ref()
     }
 
     pub(crate) fn runner(&self, name: &str) -> Result<PluginRef, Problem> {

@@ -55,9 +55,7 @@ pub fn max_wait(extra: &Map<String, Value>) -> Result<Option<Duration>, String> 
 
 /// A name for a run that started at `now`: sorts by time, and differs from that of any other run.
 pub(crate) fn new_run_id(now: SystemTime) -> String {
-    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let micros = i64::try_from(since.as_micros()).unwrap_or_default();
-    let moment = jiff::Timestamp::from_microsecond(micros).unwrap_or_default();
+    let moment = jiff::Timestamp::try_from(now).unwrap_or_default();
     format!("{}-{}", moment.strftime("%Y%m%dT%H%M%S%.6fZ"), std::process::id())
 }
 
@@ -86,11 +84,6 @@ pub fn extra(text: &str) -> Result<(String, Value), String> {
         }
         _ => Err(format!("{text:?} is not KEY=VALUE")),
     }
-}
-
-/// All `--extra` together; the last one of a key wins.
-pub(crate) fn extras(pairs: Vec<(String, Value)>) -> Map<String, Value> {
-    pairs.into_iter().collect()
 }
 
 /// A run's name, which also names a folder: letters, digits, `.`, `_` and `-`.

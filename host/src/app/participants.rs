@@ -112,7 +112,7 @@ impl Selection {
 
 fn all_available(context: &Context, setup: bool, ui: &mut Ui) -> Result<Vec<(String, Participant)>, Problem> {
     let mut available = Vec::new();
-    for name in context.survey().runners.names() {
+    for name in context.survey.runners.names() {
         match available_backend(context, &name, setup, ui) {
             Ok(participant) => available.push(participant),
             Err(problem) if problem.exit == Exit::Interrupted => return Err(problem),
@@ -120,7 +120,7 @@ fn all_available(context: &Context, setup: bool, ui: &mut Ui) -> Result<Vec<(Str
             Err(problem) => ui.note(&format!("left out: {}", problem.line())),
         }
     }
-    for Row { path, reason, .. } in context.survey().rows.iter().filter(|row| row.name.is_none()) {
+    for Row { path, reason, .. } in context.survey.rows.iter().filter(|row| row.name.is_none()) {
         ui.note(&format!("left out: {}: {}", path.display(), reason.as_deref().unwrap_or_default()));
     }
     Ok(available)

@@ -30,8 +30,8 @@ pub(crate) struct Guards {
 impl Guards {
     pub(crate) fn of(context: &Context) -> Self {
         Self {
-            allow_untrusted: context.trust().is_anyone(),
-            locked_by: context.lock().map(|lock| lock.path.clone()),
+            allow_untrusted: context.trust.is_anyone(),
+            locked_by: context.lock.as_ref().map(|lock| lock.path.clone()),
         }
     }
 
@@ -109,7 +109,7 @@ impl RunCommand {
 
 /// The folders that participants are found in, where the command line names folders at all.
 pub(crate) fn push_plugin_folders(words: &mut Vec<String>, participants: &Participants, context: &Context) {
-    if context.explicit_folders().is_empty() {
+    if context.explicit.is_empty() {
         return;
     }
     let backends = participants.backends.values().filter(|it| !it.from_file).map(|it| &it.plugin);

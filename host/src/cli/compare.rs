@@ -71,7 +71,7 @@ impl Begun {
             rigor: arguments.rigor(),
             baseline,
             insist: arguments.insist,
-            allow_untrusted: context.trust().is_anyone(),
+            allow_untrusted: context.trust.is_anyone(),
             timeout_seconds: arguments.timeout().as_secs_f64(),
             limits: Some(limits),
             backends: plan_file::recorded_backends(&participants),
@@ -123,7 +123,7 @@ impl Begun {
             events: JsonEvents::new(trials, done.len()),
         };
         let mut executor = Executor::new(Setting {
-            launch: context.launch().clone(),
+            launch: context.launch.clone(),
             participants: self.participants.clone(),
             folders: folders.clone(),
             timeout: file.timeout(),

@@ -20,9 +20,9 @@ pub(super) fn run(global: &GlobalArguments, ui: &mut Ui) -> Result<Exit, Problem
     let context = Context::new(global, Isolation::Process, ui)?;
     ui.doing("looking at the machine");
     let here = std::env::current_dir().map_err(|error| Problem::unexpected(&error))?;
-    let findings = examine(&System::here(), &[context.data_dir(), &here], WATCH);
+    let findings = examine(&System::here(), &[&context.data_dir, &here], WATCH);
     ui.doing("asking the backends");
-    let mut rows = context.survey().rows.clone();
+    let mut rows = context.survey.rows.clone();
     rows.extend(probed(&context)?);
     ui.still();
     let text = if ui.json() {

@@ -107,7 +107,7 @@ impl Arguments {
     }
 
     fn options(&self) -> Result<Map<String, Value>, Problem> {
-        let options = options::extras(self.extra.clone());
+        let options: Map<_, _> = self.extra.iter().cloned().collect();
         match SET.into_iter().find(|key| options.contains_key(*key)) {
             Some(key) => Err(Problem::usage(format!("--extra {key}: a sweep sets it itself"))),
             None => Ok(options),
@@ -269,7 +269,7 @@ impl Begun {
             events: JsonEvents::new(0, 0),
         };
         let mut executor = Executor::new(Setting {
-            launch: context.launch().clone(),
+            launch: context.launch.clone(),
             participants: self.participants.clone(),
             folders: self.folders.clone(),
             timeout: self.timeout,

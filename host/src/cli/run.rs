@@ -106,7 +106,7 @@ impl Options {
             parallelism,
             scheduler_name: scheduler,
             seed,
-            extra: options::extras(extra),
+            extra: extra.into_iter().collect(),
             start_nanos: None,
         };
         spec.batch_size().and(spec.fusion().map(|_| 0)).map_err(Problem::from)?;
@@ -150,7 +150,7 @@ impl Options {
             guards: Guards::of(context),
             output_dir: Some(self.output_dir.clone()),
             isolation: Some(self.isolation),
-            plugin_folders: Some(context.explicit_folders().to_vec()),
+            plugin_folders: Some(context.explicit.to_vec()),
         };
         Conditions {
             participants,
@@ -178,7 +178,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
         libraries: BTreeMap::from([(options.spec.name.clone(), library)]),
     };
     let mut executor = Executor::new(Setting {
-        launch: context.launch().clone(),
+        launch: context.launch.clone(),
         participants,
         folders: folders.clone(),
         timeout: options.timeout,

@@ -25,7 +25,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let library = context.workload_library(COMPUTING)?;
     let folders = context.folders("selftest")?;
     let lock = context.measurement_lock(!arguments.no_lock, ui)?;
-    let mut test = SelfTest::new(context.launch().clone(), &library, folders.clone());
+    let mut test = SelfTest::new(context.launch.clone(), &library, folders.clone());
     let outcome = measure(&mut test, arguments.quick, ui);
     test.end();
     drop(lock);

@@ -44,7 +44,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         } else {
             "done"
         };
-        let lock = context.lock().filter(|_| done.is_ok()).map(|lock| lock.path.display().to_string());
+        let lock = context.lock.as_ref().filter(|_| done.is_ok()).map(|lock| lock.path.display().to_string());
         let sha256 = done.as_ref().ok().map(|chosen| &chosen.sha256);
         rows.push(json!({"backend": name, "setup": state, "sha256": sha256, "locked_by": lock}));
         match done {

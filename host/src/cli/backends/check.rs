@@ -53,7 +53,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let libraries = libraries(&context, &arguments.workloads)?;
     let folders = context.folders(&format!("check-{}", std::process::id()))?;
     let setting = Setting {
-        launch: context.launch().clone(),
+        launch: context.launch.clone(),
         folders: folders.clone(),
         target: target.clone(),
         libraries,
@@ -98,7 +98,7 @@ fn target(context: &Context, file: &Path) -> Result<Target, Problem> {
         Problem::new(Exit::Unavailable, format!("{}: cannot be read: {error}", file.display()))
     };
     let path = file.canonicalize().map_err(missing)?;
-    let trusted = context.trust().check_file(&path);
+    let trusted = context.trust.check_file(&path);
     trusted.map_err(|distrust| rejected(&path, distrust.into()))?;
     let plugin = match inspect(&path) {
         Ok(inspected) => Ok(context.choose(&inspected)?),
@@ -111,11 +111,11 @@ fn target(context: &Context, file: &Path) -> Result<Target, Problem> {
 fn libraries(context: &Context, named: &[PathBuf]) -> Result<Vec<PluginRef>, Problem> {
     let mut libraries = Vec::new();
     for file in named {
-        context.trust().check_file(file).map_err(|distrust| rejected(file, distrust.into()))?;
+        context.trust.check_file(file).map_err(|distrust| rejected(file, distrust.into()))?;
         let inspected = inspect(file).map_err(|rejection| rejected(file, rejection))?;
         libraries.push(context.choose(&inspected)?);
     }
-    for library in context.survey().libraries.items() {
+    for library in context.survey.libraries.items() {
         let found = context.choose(library)?;
         if !libraries.iter().any(|known: &PluginRef| known.sha256 == found.sha256) {
             libraries.push(found);
@@ -130,7 +130,7 @@ fn backends(context: &Context) -> Vec<(String, LibraryFile)> {
         let chosen = context.choose(runner).ok()?;
         Some((chosen.metadata.name.clone(), LibraryFile::from(&chosen)))
     };
-    context.survey().runners.items().filter_map(named).collect()
+    context.survey.runners.items().filter_map(named).collect()
 }
 
 fn make(setting: Setting, chosen: &[&'static Check], junit: bool, ui: &mut Ui) -> Vec<Finding> {

@@ -31,11 +31,11 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         ));
     }
     let context = Context::new(global, Isolation::Process, ui)?;
-    let path = arguments.output.clone().unwrap_or_else(|| usual_lock_file(context.data_dir()));
+    let path = arguments.output.clone().unwrap_or_else(|| usual_lock_file(&context.data_dir));
     let plugins = identified(&context)?;
     let now = LockFile::of(&plugins);
     if arguments.check {
-        let renew = renew_command(global, &path, context.data_dir());
+        let renew = renew_command(global, &path, &context.data_dir);
         let before = LockFile::read(&path).map_err(|error| unlocked(&error).with_remedy(&renew))?;
         return Ok(check(&path, &before.differences(&now), &renew, ui));
     }
@@ -43,7 +43,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         let message = "there is no plugin to lock";
         return Err(Problem::new(Exit::Unavailable, message).with_remedy("crossrun backends"));
     }
-    for row in context.survey().rows.iter().filter(|row| row.status == Status::Rejected) {
+    for row in context.survey.rows.iter().filter(|row| row.status == Status::Rejected) {
         let reason = row.reason.as_deref().unwrap_or_default();
         ui.note(&format!("left out: {}: {reason}", row.path.display()));
     }
@@ -54,7 +54,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 
 /// Every plugin that a name leads to.
 fn identified(context: &Context) -> Result<Vec<PluginRef>, Problem> {
-    let plugins = context.survey().runners.items().chain(context.survey().libraries.items());
+    let plugins = context.survey.runners.items().chain(context.survey.libraries.items());
     let identify = |plugin: &crate::plugin::inspect::Inspected| {
         plugin.identify().map_err(|rejection| rejected(&plugin.path, rejection))
     };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::app::limits::LimitArguments;
 use crate::app::options;
@@ -120,7 +120,7 @@ impl Arguments {
     }
 
     pub(super) fn matrix(&self, run: String, selection: &Selection) -> Matrix {
-        let options = options::extras(self.extra.clone());
+        let options: Map<_, _> = self.extra.iter().cloned().collect();
         let or = |list: &[String], usual: &str| {
             if list.is_empty() { vec![usual.to_owned()] } else { list.to_vec() }
         };

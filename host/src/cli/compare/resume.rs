@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use serde_json::Map;
+
 use super::arguments::Arguments;
 use super::plan_file::PlanFile;
+use crate::app::Problem;
 use crate::app::options::push;
-use crate::app::{Problem, options};
 use crate::plan::TrialId;
 use crate::record::writer::TRIALS;
 use crate::record::{Entry, Kind, Records, TrialRecord};
@@ -47,7 +49,7 @@ pub(super) fn check_same(arguments: &Arguments, file: &PlanFile) -> Result<(), P
     let names = || matrix.backends.iter().map(|backend| file.named(&backend.name)).collect();
     let workloads = || matrix.workloads.iter().map(|workload| workload.name.clone()).collect();
     let items = |items: &[u64]| matrix.workloads.iter().all(|workload| workload.items == items);
-    let extra = options::extras(arguments.extra.clone());
+    let extra: Map<_, _> = arguments.extra.iter().cloned().collect();
     let same = |list: &[String], begun: Vec<String>| list.is_empty() || list == begun;
     let seconds = arguments.timeout.map(|timeout| timeout.as_secs_f64());
     let rigor_is_said = arguments.quick || arguments.publish;
