@@ -426,3 +426,10 @@ pub(super) fn large(rows: u32) -> Comparison {
     }
     comparison
 }
+
+/// Text for a terminal without the codes that colour it.
+pub(super) fn without_colours(text: &str) -> String {
+    let (first, coloured) = text.split_once('\x1b').unwrap_or((text, ""));
+    let parts = coloured.split('\x1b').map(|part| part.split_once('m').map_or("", |(_, rest)| rest));
+    [first].into_iter().chain(parts).collect()
+}

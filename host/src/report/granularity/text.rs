@@ -1,12 +1,11 @@
 //! METG for a terminal: a table, the curves, and what one must know.
 
 use clap::builder::styling::Style;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use super::chart;
 use super::words::{self, Line};
 use crate::compare::granularity::model::Sweeps;
-use crate::report::text::{Palette, listed};
+use crate::report::text::{Palette, align, bare_table, listed};
 use crate::report::words::line;
 
 /// How many failures and notes are told: the other formats have them all.
@@ -29,9 +28,7 @@ pub(crate) fn text(sweeps: &Sweeps, palette: &Palette, width: usize) -> String {
 }
 
 fn table(sweeps: &Sweeps, palette: &Palette) -> Vec<String> {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    table.set_content_arrangement(ContentArrangement::Disabled);
+    let mut table = bare_table();
     let cores = words::of_cores(sweeps);
     let heading = cores.as_ref().map_or_else(String::new, |cores| format!("on {cores}"));
     table.set_header([heading.as_str(), "METG(50 %)", "95 % interval", "floor", "blocks"]);
@@ -41,12 +38,7 @@ fn table(sweeps: &Sweeps, palette: &Palette) -> Vec<String> {
         let backend = format!(" {}{cores}", line(&row.backend, NAME));
         table.add_row([&backend, &row.value, &row.interval, &row.floor, &row.blocks]);
     }
-    for (place, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if place > 0 {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    align(&mut table, 1);
     let mut figures = table.lines();
     let heading = format!("{}  guards", figures.next().unwrap_or_default().trim_end());
     let mut lines = vec![palette.heading(&heading)];
@@ -73,10 +65,7 @@ mod tests {
     #[test]
     fn colours_change_nothing_else() {
         let coloured = text(&examples::several(), &Palette::coloured(), 80);
-        let mut bare = String::new();
-        for (place, part) in coloured.split('\x1b').enumerate() {
-            bare += if place == 0 { part } else { part.split_once('m').unwrap().1 };
-        }
+        let bare = crate::report::examples::without_colours(&coloured);
         assert_ne!(bare, coloured);
         assert_eq!(bare, text(&examples::several(), &Palette::plain(), 80));
     }

@@ -33,48 +33,40 @@ type Build<'a> = (&'a str, Option<&'a Library>, &'a Map<String, Value>);
 
 impl Setting {
     pub(super) fn of(comparison: &Comparison, layout: &Layout<'_>) -> Self {
-        let builds = distinct(layout.rows().map(|(_, _, row)| build(row)));
-        let libraries = distinct(layout.rows().filter_map(|(_, _, row)| row.workload_library.as_ref()));
-        let machines = comparison.machines.iter().enumerate().map(|(place, profile)| Card {
-            title: if comparison.machines.len() > 1 {
-                format!("Machine {}", place + 1)
-            } else {
-                "Machine".into()
-            },
+        let several = comparison.machines.len() > 1;
+        let title = |place| if several { format!("Machine {}", place + 1) } else { "Machine".into() };
+        let libraries = layout.rows().filter_map(|(_, _, row)| row.workload_library.as_ref());
+        let builds = layout.rows().map(|(_, _, Row { backend, plugin, versions, .. })| {
+            (backend.as_str(), plugin.as_ref(), versions)
+        });
+        Self::new(&comparison.machines, title, libraries, distinct(builds))
+    }
+
+    pub(super) fn of_sweeps(sweeps: &Sweeps) -> Self {
+        let title = |place| if place == 0 { "Machine".into() } else { format!("Machine {}", place + 1) };
+        let libraries = sweeps.rows.iter().filter_map(|row| row.workload_library.as_ref());
+        let builds = sweeps.rows.iter().map(|row| (row.backend.as_str(), row.plugin.as_ref(), &row.versions));
+        Self::new(&sweeps.machines, title, libraries, builds.collect())
+    }
+
+    fn new<'a>(
+        machines: &[SystemProfile],
+        title: impl Fn(usize) -> String,
+        libraries: impl Iterator<Item = &'a Library>,
+        builds: Vec<Build<'a>>,
+    ) -> Self {
+        let machines = machines.iter().enumerate().map(|(place, profile)| Card {
+            title: title(place),
             machine: Some(place),
             pairs: machine(profile),
         });
-        let libraries = libraries.into_iter().map(|library| Card {
+        let libraries = distinct(libraries).into_iter().map(|library| Card {
             title: "Workload library".into(),
             machine: None,
             pairs: library_pairs(library),
         });
         Self { cards: machines.chain(libraries).chain(builds.into_iter().map(version)).collect() }
     }
-}
-
-impl Setting {
-    pub(super) fn of_sweeps(sweeps: &Sweeps) -> Self {
-        let machines = sweeps.machines.iter().enumerate();
-        let machines = machines.map(|(place, profile)| Card {
-            title: if place == 0 { "Machine".into() } else { format!("Machine {}", place + 1) },
-            machine: Some(place),
-            pairs: machine(profile),
-        });
-        let libraries = distinct(sweeps.rows.iter().filter_map(|row| row.workload_library.as_ref()));
-        let libraries = libraries.into_iter().map(|library| Card {
-            title: "Workload library".into(),
-            machine: None,
-            pairs: library_pairs(library),
-        });
-        let builds =
-            sweeps.rows.iter().map(|row| version((&row.backend, row.plugin.as_ref(), &row.versions)));
-        Self { cards: machines.chain(libraries).chain(builds).collect() }
-    }
-}
-
-fn build(row: &Row) -> Build<'_> {
-    (&row.backend, row.plugin.as_ref(), &row.versions)
 }
 
 /// Each once, in the order in which they first appear. There are few, so that a set would not pay.
