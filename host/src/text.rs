@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use comfy_table::{ContentArrangement, Table};
+use serde::Serialize;
+use serde_json::Value;
 
 /// A path in JSON, which has only text: what is no UTF-8 in it is replaced.
 pub(crate) fn serialize_path<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
@@ -59,6 +61,14 @@ pub(crate) fn printable_but_colours(text: &str) -> String {
         kept.push_str(&printable(part));
     }
     kept
+}
+
+/// The word by which JSON has one of several kinds.
+pub(crate) fn word(kind: impl Serialize) -> String {
+    match serde_json::to_value(kind) {
+        Ok(Value::String(word)) => word,
+        _ => String::new(),
+    }
 }
 
 /// `1 item`, `2 items`.

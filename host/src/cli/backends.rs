@@ -13,7 +13,7 @@ use crate::app::{Exit, GlobalArguments, Problem};
 use crate::plugin::inspect::{Inspected, Rejection};
 use crate::plugin::survey::{Row, Status};
 use crate::run::session::{Fault, Isolation};
-use crate::text::{lines, printable, table};
+use crate::text::{lines, printable, table, word};
 use crate::worker::protocol::Folders;
 
 #[derive(clap::Args, Debug)]
@@ -178,7 +178,7 @@ fn text(context: &Context, rows: &[Row]) -> String {
         let reason = row.reason.as_ref().map_or_else(String::new, |reason| format!("{reason}{remedy}"));
         table.add_row([
             cell(&row.name),
-            row.status.word().into(),
+            word(row.status),
             cell(&row.version),
             row.kind.unwrap_or("-").into(),
             printable(&row.path.display().to_string()),

@@ -11,7 +11,7 @@ use crate::app::{Exit, GlobalArguments, Problem};
 use crate::doctor::{Finding, Level, System, examine};
 use crate::plugin::survey::{Row, Status};
 use crate::run::session::Isolation;
-use crate::text::{lines, plural, printable, table};
+use crate::text::{lines, plural, printable, table, word};
 
 /// How long it is watched what other machines take.
 const WATCH: Duration = Duration::from_millis(500);
@@ -48,7 +48,7 @@ fn programs() -> serde_json::Map<String, serde_json::Value> {
 fn page(findings: &[Finding], rows: &[Row]) -> String {
     let mut machine = table(["machine", "is", "found"]);
     for finding in findings {
-        machine.add_row([finding.id, finding.level.word(), &finding.found]);
+        machine.add_row([finding.id, &word(finding.level), &finding.found]);
     }
     let mut text = lines(&machine);
     let harmful: Vec<_> = findings.iter().filter(|finding| finding.level <= Level::Doubtful).collect();
@@ -67,7 +67,7 @@ fn page(findings: &[Finding], rows: &[Row]) -> String {
         let name = row.name.clone().unwrap_or_else(|| row.path.display().to_string());
         let reason = row.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
         let remedy = row.remedy.as_ref().map_or_else(String::new, |remedy| format!("; try: {remedy}"));
-        text += &printable(&format!("{name} is {}{reason}{remedy}", row.status.word()));
+        text += &printable(&format!("{name} is {}{reason}{remedy}", word(row.status)));
         text.push('\n');
     }
     let unusable = rows.iter().filter(|row| row.status != Status::Available).count() as u64;

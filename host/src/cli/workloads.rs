@@ -12,7 +12,7 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::plugin::inspect::Inspected;
 use crate::run::session::Isolation;
-use crate::text::{lines, printable, table};
+use crate::text::{lines, printable, table, word};
 use crate::worker::protocol::Folders;
 
 #[derive(clap::Args, Debug)]
@@ -115,19 +115,8 @@ fn parameters(parameters: &[Parameter]) -> Table {
 /// The stages of a plan in one line.
 fn chain(plan: &Plan) -> String {
     let stage = |stage: &plugin_api::Stage| match stage.kind {
-        StageKind::Source | StageKind::Sink => kind(stage.kind).to_owned(),
-        other => format!("{} ({})", printable(&stage.name), kind(other)),
+        StageKind::Source | StageKind::Sink => word(stage.kind),
+        other => format!("{} ({})", printable(&stage.name), word(other)),
     };
     plan.stages.iter().map(stage).collect::<Vec<_>>().join(" → ")
-}
-
-fn kind(kind: StageKind) -> &'static str {
-    match kind {
-        StageKind::Source => "source",
-        StageKind::Map => "map",
-        StageKind::Filter => "filter",
-        StageKind::FlatMap => "flat_map",
-        StageKind::KeyedReduce => "keyed_reduce",
-        StageKind::Sink => "sink",
-    }
 }

@@ -29,17 +29,6 @@ pub(crate) enum Level {
     Good,
 }
 
-impl Level {
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Bad => "bad",
-            Self::Doubtful => "doubtful",
-            Self::Unknown => "unknown",
-            Self::Good => "good",
-        }
-    }
-}
-
 impl Finding {
     pub(super) fn good(id: &'static str, found: impl Into<String>) -> Self {
         Self { id, level: Level::Good, found: found.into(), effect: "", remedy: None }

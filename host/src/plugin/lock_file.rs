@@ -68,17 +68,6 @@ pub enum Change {
     Unlisted,
 }
 
-impl Change {
-    /// As listings have it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Changed => "changed",
-            Self::Missing => "missing",
-            Self::Unlisted => "unlisted",
-        }
-    }
-}
-
 impl Listed {
     fn of(plugin: &PluginRef) -> Self {
         let PluginRef { path, size, sha256, metadata, .. } = plugin;

@@ -29,19 +29,6 @@ pub(crate) enum Status {
     Shadowed,
 }
 
-impl Status {
-    /// As listings have it.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Available => "available",
-            Self::Found => "found",
-            Self::Unavailable => "unavailable",
-            Self::Rejected => "rejected",
-            Self::Shadowed => "shadowed",
-        }
-    }
-}
-
 /// One library that was looked at.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Row {

@@ -12,7 +12,7 @@ use crate::plugin::PluginRef;
 use crate::plugin::lock_file::{Difference, LockFile};
 use crate::plugin::survey::Status;
 use crate::run::session::Isolation;
-use crate::text::{lines, plural, printable, table};
+use crate::text::{lines, plural, printable, table, word};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -84,7 +84,7 @@ fn check(path: &Path, differences: &[Difference], renew: &str, ui: &mut Ui) -> E
     } else {
         let mut table = table(["change", "kind", "name", "path"]);
         for Difference { kind, name, change, path } in differences {
-            table.add_row([change.word(), kind, name, &printable(path)]);
+            table.add_row([&word(change), kind, name, &printable(path)]);
         }
         ui.result(&lines(&table));
     }
