@@ -42,7 +42,7 @@ pub mod record {
 
 pub mod report {
     pub use crate::report::csv::csv;
-    pub use crate::report::html::{Page, html};
+    pub use crate::report::html::html;
     pub use crate::report::json::json;
     pub use crate::report::markdown::markdown;
     pub use crate::report::text::{Palette, text};

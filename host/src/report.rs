@@ -20,7 +20,7 @@ pub(crate) use csv::csv;
 pub(crate) use error::ReportError;
 pub(crate) use figure::duration;
 pub(crate) use history::history;
-pub(crate) use html::{Page, SweepsPage, html, sweeps_html};
+pub(crate) use html::{html, sweeps_html};
 pub(crate) use json::json;
 pub(crate) use markdown::markdown;
 pub(crate) use text::{Palette, text};

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use plugin_api::{ErrorKind, RunnerError};
 
 use crate::record::RecordError;
+use crate::run::event::Stopped;
+use crate::run::outcome::Status;
 use crate::run::session::{CallError, Fault};
 
 /// What the process's exit code says. The README lists them.
@@ -28,6 +30,19 @@ pub enum Exit {
     Difference = 7,
     SetupFailed = 8,
     Interrupted = 130,
+}
+
+impl Exit {
+    /// Of what was measured, by the worst that happened to it: 5, 4 and 6 in this order.
+    pub(crate) fn of_worst(statuses: &[Status]) -> Self {
+        let ranked = [
+            (Status::Wrong, Self::WrongAnswer),
+            (Status::Failed, Self::TrialFailed),
+            (Status::Invalid, Self::Invalid),
+        ];
+        let worst = ranked.into_iter().find(|(status, _)| statuses.contains(status));
+        worst.map_or(Self::Done, |(_, exit)| exit)
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -58,6 +73,18 @@ impl Problem {
     /// A failure of this program or of the system.
     pub(crate) fn unexpected(error: &dyn std::error::Error) -> Self {
         Self::new(Exit::Unexpected, error.to_string())
+    }
+
+    /// Why a schedule of measurements stopped; `go_on` is the command for one that was interrupted.
+    pub(crate) fn of_stopped(stopped: Stopped<Self>, go_on: impl FnOnce() -> String) -> Self {
+        match stopped {
+            Stopped::Sink(problem) => problem,
+            Stopped::Failed(error) => error.into(),
+            Stopped::Interrupted => {
+                Self::new(Exit::Interrupted, "interrupted; everything that was measured is recorded")
+                    .with_remedy(go_on())
+            }
+        }
     }
 
     /// Adds what mends it; nothing if that is empty.

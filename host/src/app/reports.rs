@@ -5,6 +5,9 @@ use std::io::{IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use serde::Serialize;
+use serde_json::json;
+
 use super::{Exit, Problem};
 use crate::app::ui::Ui;
 use crate::atomic_file;
@@ -16,7 +19,7 @@ use crate::record::left_out::{self, Damage, LeftOut};
 use crate::record::search::{self, Found};
 use crate::record::writer::{TRIALS, UNIFIED};
 use crate::record::{RecordError, Recorder, Records, reader};
-use crate::report::{self, Page, Palette, ReportError, SweepsPage};
+use crate::report::{self, Palette, ReportError};
 use crate::text::plural;
 
 /// How wide a summary is where nobody says how wide the terminal is.
@@ -137,13 +140,7 @@ pub(crate) fn compared(
 
 /// The page, made now.
 pub(crate) fn page(comparison: &Comparison, command: Option<&str>) -> Result<String, Problem> {
-    let generated_at = timestamp(SystemTime::now());
-    Ok(report::html(&Page { comparison, generated_at: &generated_at, command })?)
-}
-
-/// The same as is printed with `--json`, indented: a comparison, or what sweeps came to.
-pub(crate) fn json(result: &impl serde::Serialize) -> Result<String, Problem> {
-    Ok(report::json(result)?)
+    Ok(report::html(comparison, &timestamp(SystemTime::now()), command)?)
 }
 
 /// The summary, for whoever looks at standard output.
@@ -160,8 +157,7 @@ pub(crate) fn sweeps_text(sweeps: &Sweeps) -> String {
 
 /// The page of sweeps, made now.
 pub(crate) fn sweeps_page(sweeps: &Sweeps, command: Option<&str>) -> Result<String, Problem> {
-    let generated_at = timestamp(SystemTime::now());
-    Ok(report::sweeps_html(&SweepsPage { sweeps, generated_at: &generated_at, command })?)
+    Ok(report::sweeps_html(sweeps, &timestamp(SystemTime::now()), command)?)
 }
 
 /// In which colours and how wide standard output is to be written.
@@ -172,6 +168,30 @@ fn terminal() -> (Palette, usize) {
     let width =
         rustix::termios::tcgetwinsize(rustix::stdio::stdout()).map_or(WIDTH, |size| usize::from(size.ws_col));
     (palette, if terminal { width.max(40) } else { WIDTH })
+}
+
+/// Writes what was measured beside its records: the page that people open, the same for a pull request or a mail, and the
+/// same for programs. Shows it, too: as the event `name` in JSON, else as `text`.
+pub(crate) fn publish(
+    folder: &Path,
+    name: &str,
+    result: &impl Serialize,
+    page: &str,
+    markdown: &str,
+    text: &str,
+    ui: &mut Ui,
+) -> Result<(), Problem> {
+    let place = folder.join("report.html");
+    write(&place, page)?;
+    write(&folder.join("report.md"), markdown)?;
+    write(&folder.join("report.json"), &report::json(result)?)?;
+    if ui.json() {
+        ui.result(&json!({"event": name, name: result}).to_string());
+    } else {
+        ui.coloured_result(text);
+    }
+    ui.note(&format!("recorded in {}; open {}", folder.display(), place.display()));
+    Ok(())
 }
 
 /// Writes a report whole or not at all.

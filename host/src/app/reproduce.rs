@@ -7,10 +7,12 @@ use std::time::Duration;
 use super::context::Context;
 use super::limits::LimitArguments;
 use super::options::{push, seconds};
+use crate::record::{Conditions, SystemProfile};
 use crate::run::participants::{Participant, Participants};
 use crate::run::session::Isolation;
 use crate::run::trial::TrialSpec;
 use crate::shell;
+use crate::worker::protocol::Folders;
 
 /// The backend as the command line names it.
 pub(crate) fn backend_word(name: &str, participant: &Participant) -> String {
@@ -46,7 +48,7 @@ impl Guards {
 }
 
 /// The command that runs one trial alone, on the same data, with every default written out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RunCommand {
     pub(crate) participants: Participants,
     pub(crate) timeout: Duration,
@@ -61,6 +63,25 @@ pub(crate) struct RunCommand {
 }
 
 impl RunCommand {
+    /// What all trials have in common that this runs again.
+    pub(crate) fn conditions(
+        self,
+        system_profile: SystemProfile,
+        context: &Context,
+        folders: &Folders,
+        locked: bool,
+    ) -> Conditions {
+        Conditions {
+            participants: self.participants.clone(),
+            system_profile,
+            isolation: self.isolation.unwrap_or(Isolation::Process),
+            locked,
+            cores: context.cores(),
+            log_dir: folders.log_dir.clone(),
+            command: Box::new(move |trial| self.of(trial)),
+        }
+    }
+
     pub(crate) fn of(&self, trial: &TrialSpec) -> String {
         let (spec, participant) = (&trial.cell.spec, self.participants.backends.get(&trial.backend.name));
         let mut words: Vec<String> = vec!["run".into()];

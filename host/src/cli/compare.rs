@@ -19,7 +19,6 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options, reports};
 use crate::plan::{Block, Plan};
 use crate::record::{Recorder, SystemProfile};
-use crate::run::event::Stopped;
 use crate::run::executor::{Executor, Setting};
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
@@ -155,19 +154,10 @@ impl Begun {
                 return Ok(());
             }
             let ran = executor.blocks(std::slice::from_ref(block), &mut |event| consumers.note(event, ui));
-            ran.map_err(|stopped| self.stopped(stopped))?;
+            ran.map_err(|stopped| {
+                Problem::of_stopped(stopped, || resume::command(&self.file, &self.output_dir))
+            })?;
         }
         Ok(())
-    }
-
-    fn stopped(&self, stopped: Stopped<Problem>) -> Problem {
-        match stopped {
-            Stopped::Sink(problem) => problem,
-            Stopped::Failed(error) => error.into(),
-            Stopped::Interrupted => {
-                Problem::new(Exit::Interrupted, "interrupted; everything that was measured is recorded")
-                    .with_remedy(resume::command(&self.file, &self.output_dir))
-            }
-        }
     }
 }

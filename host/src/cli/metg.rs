@@ -14,16 +14,15 @@ use crate::app::limits::LimitArguments;
 use crate::app::options::{push, seconds};
 use crate::app::participants::Selection;
 use crate::app::progress::Progress;
-use crate::app::reproduce::{Guards, RunCommand, push_plugin_folders};
+use crate::app::reproduce::{Guards, RunCommand, backend_word, push_plugin_folders};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options, reports};
 use crate::plan::defaults::COMPUTING;
 use crate::plan::{Matrix, Plan, WorkloadChoice};
 use crate::record::writer::TRIALS;
 use crate::record::{Conditions, Recorder, SystemProfile};
-use crate::run::event::Stopped;
 use crate::run::executor::{Executor, Setting};
-use crate::run::participants::{Participant, Participants};
+use crate::run::participants::Participants;
 use crate::run::session::Isolation;
 use crate::run::sweep::Range;
 use crate::shell;
@@ -140,7 +139,8 @@ impl Arguments {
     fn again(&self, begun: &Begun, context: &Context) -> String {
         let Begun { matrix, participants, limits, .. } = begun;
         let mut words = vec!["metg".to_owned()];
-        let names = matrix.backends.iter().map(|backend| begun.named(&backend.name));
+        let word = |name: &String| Some(backend_word(name, participants.backends.get(name)?));
+        let names = matrix.backends.iter().filter_map(|backend| word(&backend.name));
         push(&mut words, "backends", names.collect::<Vec<_>>().join(","));
         push(&mut words, "cores", begun.cores);
         if self.quick {
@@ -226,15 +226,6 @@ impl Begun {
         Ok(Self { matrix, plan, range, timeout, limits, cores, participants, folders, output_dir })
     }
 
-    /// The backend that takes part as `name`, as the command line names it.
-    fn named(&self, name: &str) -> String {
-        let from_file = self.participants.backends.get(name).filter(|participant| participant.from_file);
-        from_file.map_or_else(
-            || name.to_owned(),
-            |Participant { plugin, .. }| format!("{name}={}", plugin.path.display()),
-        )
-    }
-
     fn conditions(&self, context: &Context, locked: bool) -> Conditions {
         let command = RunCommand {
             participants: self.participants.clone(),
@@ -242,19 +233,9 @@ impl Begun {
             limits: self.limits,
             cores: Some(self.cores as usize),
             guards: Guards::of(context),
-            output_dir: None,
-            isolation: None,
-            plugin_folders: None,
+            ..RunCommand::default()
         };
-        Conditions {
-            participants: self.participants.clone(),
-            system_profile: SystemProfile::collect(),
-            isolation: Isolation::Process,
-            locked,
-            cores: context.cores(),
-            log_dir: self.folders.log_dir.clone(),
-            command: Box::new(move |trial| command.of(trial)),
-        }
+        command.conditions(SystemProfile::collect(), context, &self.folders, locked)
     }
 
     fn measure(&self, context: &Context, locked: bool, ui: &mut Ui) -> Result<(), Problem> {
@@ -279,18 +260,9 @@ impl Begun {
             executor.sweep(&matrix.run, block, range, &mut |event| consumers.note(event, ui))
         });
         executor.end();
-        swept.map_err(|stopped| self.stopped(stopped))?;
+        swept.map_err(|stopped| {
+            Problem::of_stopped(stopped, || format!("crossrun report {}", self.output_dir.display()))
+        })?;
         reports::finish(&mut consumers.recorder, ui)
-    }
-
-    fn stopped(&self, stopped: Stopped<Problem>) -> Problem {
-        match stopped {
-            Stopped::Sink(problem) => problem,
-            Stopped::Failed(error) => error.into(),
-            Stopped::Interrupted => {
-                Problem::new(Exit::Interrupted, "interrupted; everything that was measured is recorded")
-                    .with_remedy(format!("crossrun report {}", self.output_dir.display()))
-            }
-        }
     }
 }

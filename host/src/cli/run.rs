@@ -141,26 +141,17 @@ impl Options {
     }
 
     fn conditions(&self, context: &Context, executor: &Executor, locked: bool) -> Conditions {
-        let participants = executor.participants().clone();
         let command = RunCommand {
-            participants: participants.clone(),
+            participants: executor.participants().clone(),
             timeout: self.timeout,
             limits: self.limits,
             cores: self.cores.map(|cores| cores as usize),
             guards: Guards::of(context),
             output_dir: Some(self.output_dir.clone()),
             isolation: Some(self.isolation),
-            plugin_folders: Some(context.explicit.to_vec()),
+            plugin_folders: Some(context.explicit.clone()),
         };
-        Conditions {
-            participants,
-            system_profile: SystemProfile::collect(),
-            isolation: self.isolation,
-            locked,
-            cores: context.cores(),
-            log_dir: executor.folders().log_dir.clone(),
-            command: Box::new(move |trial| command.of(trial)),
-        }
+        command.conditions(SystemProfile::collect(), context, executor.folders(), locked)
     }
 }
 

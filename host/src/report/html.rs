@@ -20,43 +20,35 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
-pub(crate) use self::sweeps::{SweepsPage, sweeps_html};
+pub(crate) use self::sweeps::sweeps_html;
 
 use self::layout::Layout;
 use super::error::ReportError;
 use crate::compare::model::Comparison;
 use crate::text::printable;
 
-/// A comparison, and what else stands on its page.
-#[derive(Clone, Copy, Debug)]
-pub struct Page<'a> {
-    /// What is shown.
-    pub comparison: &'a Comparison,
-    /// When the page was made, as it is to be read.
-    pub generated_at: &'a str,
-    /// The command that makes all of it again.
-    pub command: Option<&'a str>,
-}
-
-/// The page.
-pub fn html(page: &Page<'_>) -> Result<String, ReportError> {
-    let layout = Layout::of(page.comparison);
+/// The page. `generated_at` is when it was made, as it is to be read; `command` makes all of it again.
+pub fn html(
+    comparison: &Comparison,
+    generated_at: &str,
+    command: Option<&str>,
+) -> Result<String, ReportError> {
+    let layout = Layout::of(comparison);
     let view = View {
         style: include_str!("html/style.css"),
-        generated_at: page.generated_at,
-        command: page.command,
-        summary: summary::Summary::of(page.comparison, &layout),
-        speed: rows::speed(page.comparison, &layout),
+        generated_at,
+        command,
+        summary: summary::Summary::of(comparison, &layout),
+        speed: rows::speed(comparison, &layout),
         latency: latency::loads(&layout),
         scaling: scaling::charts(&layout),
         costs: rows::costs(&layout),
         series: layout.series(),
-        setting: setting::Setting::of(page.comparison, &layout),
+        setting: setting::Setting::of(comparison, &layout),
         evidence: evidence::Evidence::of(&layout),
     };
     rendered("page.html", view)
 }
-
 /// The template with these values. HTML has no character reference for a control character, so none stays.
 fn rendered(template: &str, view: impl Serialize) -> Result<String, ReportError> {
     Ok(printable(&environment()?.get_template(template)?.render(Serde(view))?))

@@ -3,7 +3,7 @@
 use crossrun::internals::compare::{Input, Options, compare};
 use crossrun::internals::compare::{Rigor, Source};
 use crossrun::internals::record::{Entry, RecordError, Records, TrialRecord, UnifiedRecord};
-use crossrun::internals::report::{self, Page, Palette};
+use crossrun::internals::report::{self, Palette};
 
 /// What must hold for any bytes.
 pub fn check(data: &[u8]) {
@@ -81,12 +81,11 @@ fn check_comparison(inputs: &[Input], rigor: Rigor) {
     }
     let json = report::json(&comparison).unwrap();
     serde_json::from_str::<crossrun::internals::compare::Comparison>(&json).unwrap();
-    let page = Page { comparison: &comparison, generated_at: "now", command: None };
     let texts = [
         report::text(&comparison, &Palette::plain(), 100),
         report::markdown(&comparison),
         report::csv(&comparison).unwrap(),
-        report::html(&page).unwrap(),
+        report::html(&comparison, "now", None).unwrap(),
     ];
     for text in &texts[..2] {
         assert!(!text.contains('\u{1b}'), "an escape sequence reached {text:?}");

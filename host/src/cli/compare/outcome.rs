@@ -11,20 +11,13 @@ use crate::app::reproduce::push_plugin_folders;
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
 use crate::compare;
-use crate::compare::model::{Comparison, Rigor, Status};
+use crate::compare::model::Rigor;
 use crate::plan::{Cell, Plan, estimate};
 use crate::record::writer::TRIALS;
 use crate::run::participants::Participants;
 use crate::shell;
 use crate::stats::WarmUp;
 use crate::text::plural;
-
-/// The page that people open.
-const PAGE: &str = "report.html";
-/// The same for a pull request or a mail.
-const MARKDOWN: &str = "report.md";
-/// The same for programs.
-const JSON: &str = "report.json";
 
 /// Seconds that an engine takes to start, be looked at and stop when nothing is known of it.
 const SESSION: f64 = 2.0;
@@ -70,16 +63,12 @@ pub(super) fn report(
         compare::Options { baseline: Some(file.baseline.clone()), rigor: file.rigor, insist: file.insist };
     let comparison = reports::compared(&read.inputs, read.left_out, &options)?;
     let command = again(file, participants, context);
-    reports::write(&folder.join(PAGE), &reports::page(&comparison, Some(&command))?)?;
-    reports::write(&folder.join(MARKDOWN), &crate::report::markdown(&comparison))?;
-    reports::write(&folder.join(JSON), &reports::json(&comparison)?)?;
-    if ui.json() {
-        ui.result(&json!({"event": "comparison", "comparison": comparison}).to_string());
-    } else {
-        ui.coloured_result(&reports::text(&comparison));
-    }
-    ui.note(&format!("recorded in {}; open {}", folder.display(), folder.join(PAGE).display()));
-    Ok(exit(&comparison))
+    let (page, markdown) =
+        (reports::page(&comparison, Some(&command))?, crate::report::markdown(&comparison));
+    let text = reports::text(&comparison);
+    reports::publish(folder, "comparison", &comparison, &page, &markdown, &text, ui)?;
+    let samples = comparison.points.iter().flat_map(|point| &point.rows).flat_map(|row| &row.samples);
+    Ok(Exit::of_worst(&samples.map(|sample| sample.status).collect::<Vec<_>>()))
 }
 
 /// The command that measures all of it again, as a new run.
@@ -117,17 +106,4 @@ fn again(file: &PlanFile, participants: &Participants, context: &Context) -> Str
     push_plugin_folders(&mut words, participants, context);
     file.guards().push(&mut words);
     shell::line("crossrun", words)
-}
-
-/// The worst of what happened, in the order 5, 4, 6.
-fn exit(comparison: &Comparison) -> Exit {
-    let samples = comparison.points.iter().flat_map(|point| &point.rows).flat_map(|row| &row.samples);
-    let statuses: Vec<_> = samples.map(|sample| sample.status).collect();
-    let ranked = [
-        (Status::Wrong, Exit::WrongAnswer),
-        (Status::Failed, Exit::TrialFailed),
-        (Status::Invalid, Exit::Invalid),
-    ];
-    let worst = ranked.iter().find(|(status, _)| statuses.contains(status));
-    worst.map_or(Exit::Done, |(_, exit)| *exit)
 }

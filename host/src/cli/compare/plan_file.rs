@@ -15,7 +15,6 @@ use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
 use crate::record::{Conditions, Library, SystemProfile};
 use crate::run::participants::{Participant, Participants};
-use crate::run::session::Isolation;
 use crate::worker::protocol::Folders;
 
 pub(super) const VERSION: u32 = 1;
@@ -175,21 +174,10 @@ impl PlanFile {
             participants: participants.clone(),
             timeout: self.timeout(),
             limits: self.limits.unwrap_or_default(),
-            cores: None,
             guards: self.guards(),
-            output_dir: None,
-            isolation: None,
-            plugin_folders: None,
+            ..RunCommand::default()
         };
-        Conditions {
-            participants: participants.clone(),
-            system_profile: self.machine.clone(),
-            isolation: Isolation::Process,
-            locked,
-            cores: context.cores(),
-            log_dir: folders.log_dir.clone(),
-            command: Box::new(move |trial| command.of(trial)),
-        }
+        command.conditions(self.machine.clone(), context, folders, locked)
     }
 }
 

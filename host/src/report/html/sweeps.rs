@@ -21,20 +21,12 @@ const NAMED: [f64; 6] = [1.0, 0.5, 0.2, 0.1, 0.05, 0.02];
 /// How many looks the style sheet has.
 const LOOKS: usize = 8;
 
-/// What sweeps came to, and what else stands on their page.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SweepsPage<'a> {
-    /// What is shown.
-    pub sweeps: &'a Sweeps,
-    /// When the page was made, as it is to be read.
-    pub generated_at: &'a str,
-    /// The command that makes all of it again.
-    pub command: Option<&'a str>,
-}
-
-/// The page.
-pub(crate) fn sweeps_html(page: &SweepsPage<'_>) -> Result<String, ReportError> {
-    let SweepsPage { sweeps, generated_at, command } = *page;
+/// The page, as [`html`](super::html) makes that of a comparison.
+pub(crate) fn sweeps_html(
+    sweeps: &Sweeps,
+    generated_at: &str,
+    command: Option<&str>,
+) -> Result<String, ReportError> {
     let blocks = sweeps.rows.iter().map(|row| row.blocks.len()).max().unwrap_or_default();
     let view = View {
         style: include_str!("style.css"),
@@ -199,7 +191,7 @@ mod tests {
 
     fn page(sweeps: &Sweeps) -> String {
         let command = Some("crossrun metg --backends native,beta");
-        sweeps_html(&SweepsPage { sweeps, generated_at: "2026-02-21 05:00:00 UTC", command }).unwrap()
+        sweeps_html(sweeps, "2026-02-21 05:00:00 UTC", command).unwrap()
     }
 
     #[test]

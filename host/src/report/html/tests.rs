@@ -3,7 +3,7 @@ use crate::report::examples;
 
 fn page(comparison: &Comparison) -> String {
     let command = Some("crossrun compare --backends alpha,beta,gamma");
-    html(&Page { comparison, generated_at: "2026-02-21 05:00:00 UTC", command }).unwrap()
+    html(comparison, "2026-02-21 05:00:00 UTC", command).unwrap()
 }
 
 // The snapshots are pages that a browser opens, byte for byte: `tests/report_page.rs` does.
