@@ -47,29 +47,6 @@ impl RunnerAbi {
     }
 }
 
-/// The compiler of a plugin, as it names itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Compiler {
-    Rustc(String),
-    Other(String),
-}
-
-impl Compiler {
-    /// The key that it stands under, in metadata and records.
-    pub fn key(&self) -> &'static str {
-        match self {
-            Self::Rustc(_) => "rustc",
-            Self::Other(_) => "compiler",
-        }
-    }
-
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Rustc(name) | Self::Other(name) => name,
-        }
-    }
-}
-
 /// What a plugin says of itself, and how it was built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
@@ -83,7 +60,8 @@ pub struct Metadata {
     pub abi: RunnerAbi,
     /// The version of plugin-api that it was built against.
     pub api: String,
-    pub compiler: Compiler,
+    /// The compiler, as it names itself, behind the key that it stands under: `rustc`, or `compiler` for any other.
+    pub compiler: (&'static str, String),
     pub target: String,
     /// The optimisation level: `0` to `3`, `s` or `z`; `1-3` where the compiler does not tell them apart.
     pub opt_level: String,
@@ -122,7 +100,7 @@ impl Metadata {
     pub fn build(&self) -> Map<String, Value> {
         let Self { compiler, target, opt_level, debug_assertions, target_features, api, .. } = self;
         let mut build = Map::from_iter([
-            (compiler.key().to_owned(), json!(compiler.name())),
+            (compiler.0.to_owned(), json!(compiler.1)),
             ("target".to_owned(), json!(target)),
             ("opt_level".to_owned(), json!(opt_level)),
             ("debug_assertions".to_owned(), json!(debug_assertions)),
@@ -197,11 +175,9 @@ impl<'a> Values<'a> {
         }
     }
 
-    fn compiler(&self) -> Result<Compiler, Rejection> {
-        match self.text("compiler") {
-            Ok(other) => Ok(Compiler::Other(other)),
-            Err(_) => self.text("rustc").map(Compiler::Rustc),
-        }
+    fn compiler(&self) -> Result<(&'static str, String), Rejection> {
+        let key = if self.0.contains_key("compiler") { "compiler" } else { "rustc" };
+        Ok((key, self.text(key)?))
     }
 
     fn metadata(&self) -> Result<Metadata, Rejection> {
@@ -255,7 +231,7 @@ pub(crate) mod tests {
             .replace("kind=workloads", "kind=runner\nabi=c")
             .replace("rustc=rustc 1.95", "compiler=gcc 12");
         let metadata = Metadata::parse(text.as_bytes()).unwrap();
-        assert_eq!((metadata.abi, metadata.compiler.name()), (RunnerAbi::C, "gcc 12"));
+        assert_eq!((metadata.abi, metadata.compiler.1.as_str()), (RunnerAbi::C, "gcc 12"));
         assert_eq!(
             (&metadata.build()["abi"], &metadata.build()["compiler"]),
             (&json!("c"), &json!("gcc 12"))
