@@ -34,11 +34,11 @@ pub(crate) struct Environment<'a> {
     pub raised: bool,
 }
 
-/// A file that is named as a library.
+/// Where a library comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Candidate {
+pub(crate) struct Origin {
     pub path: PathBuf,
-    /// The number of its folder in the search.
+    /// The number of its folder in the search: an earlier folder shadows a later one.
     pub folder: usize,
 }
 
@@ -109,7 +109,7 @@ impl Search {
 
     /// Looks in each folder once: by name only, in the order of folders and then of names. A folder into which somebody
     /// that `trust` does not cover could have put a library is not looked into.
-    pub(crate) fn look(&self, trust: &Trust) -> (Vec<Candidate>, Vec<Looked>) {
+    pub(crate) fn look(&self, trust: &Trust) -> (Vec<Origin>, Vec<Looked>) {
         let (mut candidates, mut seen) = (Vec::new(), HashSet::new());
         let mut trace = self.passed_over.clone();
         for (number, folder) in self.folders.iter().enumerate() {
@@ -120,7 +120,7 @@ impl Search {
             let outcome = match trust.check_folder(folder).map(|()| libraries(folder)) {
                 Ok(Ok(paths)) => {
                     let libraries = paths.len();
-                    candidates.extend(paths.into_iter().map(|path| Candidate { path, folder: number }));
+                    candidates.extend(paths.into_iter().map(|path| Origin { path, folder: number }));
                     Outcome::Searched { libraries }
                 }
                 Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => Outcome::Missing,
@@ -160,7 +160,7 @@ mod tests {
         Trust::of_this_process(false)
     }
 
-    fn names(candidates: &[Candidate]) -> Vec<&str> {
+    fn names(candidates: &[Origin]) -> Vec<&str> {
         candidates.iter().filter_map(|candidate| candidate.path.file_name()?.to_str()).collect()
     }
 

@@ -4,13 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Where something that is registered comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Origin {
-    /// The number of its folder in the search: an earlier folder shadows a later one.
-    pub folder: usize,
-    pub path: PathBuf,
-}
+use super::discover::Origin;
 
 /// What became of a registration.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use plugin_api::Availability;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::registry::{Origin, Registry, Standing};
-use crate::plugin::discover::{Candidate, Looked, Outcome, Search};
+use super::registry::{Registry, Standing};
+use crate::plugin::discover::{Looked, Origin, Outcome, Search};
 use crate::plugin::inspect::{self, Inspected, Kind, Rejection};
 use crate::plugin::trust::{Distrust, Trust};
 use crate::text::serialize_path;
@@ -135,7 +135,7 @@ impl Survey {
         survey
     }
 
-    fn register(&mut self, candidate: &Candidate, plugin: Inspected, clashing: &mut BTreeMap<PathBuf, ()>) {
+    fn register(&mut self, candidate: &Origin, plugin: Inspected, clashing: &mut BTreeMap<PathBuf, ()>) {
         let origin = Origin { folder: candidate.folder, path: plugin.path.clone() };
         let name = plugin.metadata.name.clone();
         let registry = match plugin.metadata.kind {
