@@ -6,6 +6,7 @@ use super::group::{Group, PointGroup, Table};
 use super::model::{Incomparable, NoInterval, Point, Row, Warning, WarningKind};
 use super::trial::is_debug;
 use crate::plan::defaults::SLEEPING;
+use crate::text::plural;
 
 /// Everything that there is to say, by kind.
 pub(super) fn warnings(table: &Table<'_>, points: &[Point]) -> Vec<Warning> {
@@ -39,11 +40,6 @@ fn with_group(table: &Table<'_>, holds: impl Fn(&Group<'_>) -> bool) -> Vec<Stri
 /// A warning about these points; none if there are none.
 fn about(kind: WarningKind, points: Vec<String>, message: impl Into<String>) -> Option<Warning> {
     (!points.is_empty()).then(|| Warning { kind, message: message.into(), points })
-}
-
-/// `3 trials`, `1 trial`.
-fn trials(count: usize) -> String {
-    if count == 1 { "1 trial".to_owned() } else { format!("{count} trials") }
 }
 
 fn machines(table: &Table<'_>, points: &[Point]) -> Option<Warning> {
@@ -94,7 +90,7 @@ fn workload_libraries(points: &[Point]) -> Option<Warning> {
 
 fn unverified(points: &[Point]) -> Option<Warning> {
     let count: u32 = points.iter().flat_map(|point| &point.rows).map(|row| row.counts.unverified).sum();
-    let message = format!("nobody verified the answers of {}", trials(count as usize));
+    let message = format!("nobody verified the answers of {}", plural(count.into(), "trial"));
     about(WarningKind::Unverified, with_row(points, |row| row.counts.unverified > 0), message)
 }
 
@@ -103,7 +99,7 @@ fn failures(points: &[Point]) -> Option<Warning> {
     let rows = || points.iter().flat_map(|point| &point.rows);
     let [count, all] = [rows().map(failed).sum::<u32>(), rows().map(|row| row.counts.trials).sum()];
     let message =
-        format!("{count} of {} failed, gave a wrong answer or cannot be right", trials(all as usize));
+        format!("{count} of {} failed, gave a wrong answer or cannot be right", plural(all.into(), "trial"));
     about(WarningKind::Failures, with_row(points, |row| failed(row) > 0), message)
 }
 
@@ -125,7 +121,8 @@ fn doubled(table: &Table<'_>) -> Option<Warning> {
     let groups = table.points.iter().flat_map(|point| &point.rows);
     let count: usize = groups.map(|group| group.doubled).sum();
     let are = if count == 1 { "is" } else { "are" };
-    let message = format!("{} {are} recorded twice: the first record of each counts", trials(count));
+    let message =
+        format!("{} {are} recorded twice: the first record of each counts", plural(count as u64, "trial"));
     about(WarningKind::Doubled, with_group(table, |group| group.doubled > 0), message)
 }
 
@@ -140,7 +137,7 @@ fn only_sleep(points: &[Point]) -> Option<Warning> {
 
 /// What the trials themselves were noted to have, equal notes together.
 fn noted(table: &Table<'_>) -> Vec<Warning> {
-    let mut notes: BTreeMap<&str, (BTreeSet<&str>, usize)> = BTreeMap::new();
+    let mut notes: BTreeMap<&str, (BTreeSet<&str>, u64)> = BTreeMap::new();
     for PointGroup { id, rows, .. } in &table.points {
         for trial in rows.iter().flat_map(|group| group.warm_ups.iter().chain(&group.measured)) {
             for note in &trial.metadata().warnings {
@@ -150,9 +147,9 @@ fn noted(table: &Table<'_>) -> Vec<Warning> {
             }
         }
     }
-    let warning = |(note, (points, count)): (&str, (BTreeSet<&str>, usize))| Warning {
+    let warning = |(note, (points, count)): (&str, (BTreeSet<&str>, u64))| Warning {
         kind: WarningKind::Noted,
-        message: format!("{note} ({})", trials(count)),
+        message: format!("{note} ({})", plural(count, "trial")),
         points: points.into_iter().map(str::to_owned).collect(),
     };
     notes.into_iter().map(warning).collect()

@@ -19,7 +19,7 @@ const CHUNK: u64 = 4096;
 
 #[derive(Debug)]
 pub(super) struct Journal {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     file: File,
 }
 
@@ -29,10 +29,6 @@ impl Journal {
         let file = OpenOptions::new().read(true).append(true).create(true).open(&path);
         let file = file.map_err(RecordError::file("open", &path))?;
         Ok(Self { path, file })
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Appends one line and returns when it is on the disk.

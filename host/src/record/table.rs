@@ -73,10 +73,10 @@ pub(super) fn derive(path: &Path, records: &Journal) -> Result<Vec<Damage>, Reco
 
 /// Writes the heading and the row of each record, and says which records cannot be read.
 fn write_rows(file: &File, records: &Journal) -> Result<Vec<Damage>, RecordError> {
-    let write = |error| RecordError::file("write", records.path())(error);
+    let write = |error| RecordError::file("write", &records.path)(error);
     let mut rows = io::BufWriter::new(file);
     rows.write_all(&row_of(&COLUMNS).map_err(write)?).map_err(write)?;
-    let left_out = each(Records::open(records.path())?, |_, record: UnifiedRecord| {
+    let left_out = each(Records::open(&records.path)?, |_, record: UnifiedRecord| {
         rows.write_all(&row(&record).map_err(write)?).map_err(write)
     })?;
     rows.flush().map_err(write)?;

@@ -24,9 +24,9 @@ const LINES: usize = 2;
 /// In which colours a summary is written.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Palette {
-    heading: Style,
+    pub(super) heading: Style,
     good: Style,
-    bad: Style,
+    pub(super) bad: Style,
     even: Style,
 }
 
@@ -44,15 +44,6 @@ impl Palette {
             bad: AnsiColor::Red.on_default(),
             even: AnsiColor::Cyan.on_default(),
         }
-    }
-
-    /// A line that stands above others.
-    pub(super) fn heading(&self, text: &str) -> String {
-        painted(self.heading, text)
-    }
-
-    pub(super) fn bad(&self) -> Style {
-        self.bad
     }
 
     pub(super) fn of(&self, tone: Tone) -> Style {
@@ -246,7 +237,7 @@ fn length(text: &str) -> usize {
     text.chars().count()
 }
 
-fn painted(style: Style, text: &str) -> String {
+pub(super) fn painted(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}\n")
 }
 

@@ -1,7 +1,6 @@
 //! The way to a worker: a socket, and the frames that come out of it.
 
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
@@ -18,8 +17,9 @@ const READ_AT_ONCE: usize = 256 << 10;
 /// This process's end of the channel.
 #[derive(Debug)]
 pub(super) struct Channel {
-    socket: UnixStream,
-    closed: bool,
+    pub(super) socket: UnixStream,
+    /// Whether nothing more will come.
+    pub(super) closed: bool,
     incoming: Incoming,
 }
 
@@ -29,25 +29,6 @@ impl Channel {
         let (socket, worker_end) = UnixStream::pair()?;
         socket.set_nonblocking(true)?;
         Ok((Self { socket, closed: false, incoming: Incoming::default() }, worker_end))
-    }
-
-    pub(super) fn socket(&self) -> &UnixStream {
-        &self.socket
-    }
-
-    /// Whether nothing more will come.
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed
-    }
-
-    /// Takes note that nothing more will come.
-    pub(super) fn mark_closed(&mut self) {
-        self.closed = true;
-    }
-
-    /// Ends the channel, at which the worker leaves.
-    pub(super) fn shut_down(&self) {
-        let _ = self.socket.shutdown(Shutdown::Both);
     }
 
     /// Writes all of `rest`.
@@ -109,7 +90,7 @@ mod tests {
         let talker = std::thread::spawn(move || drop((&worker_end).write_all(&talk)));
         let mut messages = 0;
         while messages < 4000 {
-            wait::until_readable(channel.socket(), None).unwrap();
+            wait::until_readable(&channel.socket, None).unwrap();
             channel.read().unwrap();
             assert!(channel.incoming.waiting() <= 2 * READ_AT_ONCE);
             while channel.take().unwrap().is_some() {

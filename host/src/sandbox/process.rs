@@ -1,5 +1,6 @@
 //! A worker in a process tree of its own: starting it, talking to it, ending it.
 
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
@@ -65,7 +66,7 @@ impl Sandbox {
             if let Some(excess) = self.status.excess {
                 return Err(Failure::Exceeded(excess));
             }
-            if self.channel.is_closed() {
+            if self.channel.closed {
                 return Err(self.status.why_closed());
             }
             // A channel with something in it is ready whatever the time: a worker that talks on and on has its deadline too.
@@ -78,7 +79,7 @@ impl Sandbox {
 
     /// Waits until the worker says something or something is heard of its tree, and takes it in.
     fn listen(&mut self, deadline: Option<Instant>, interrupt: &Interrupt) -> Result<(), Failure> {
-        let watched = [(self.channel.socket(), PollFlags::IN), (self.status.control(), PollFlags::IN)];
+        let watched = [(&self.channel.socket, PollFlags::IN), (&self.status.control, PollFlags::IN)];
         let watched = if self.status.is_closed() { &watched[..1] } else { &watched[..] };
         let ready = wait::until_ready(watched, Some(interrupt), deadline)?;
         if ready.contains(&1) {
@@ -87,7 +88,7 @@ impl Sandbox {
         self.channel.read()?;
         // A process that the worker forked may hold the channel open: its death says that no more will come.
         if self.status.death.is_some() {
-            self.channel.mark_closed();
+            self.channel.closed = true;
         }
         Ok(())
     }
@@ -114,7 +115,7 @@ impl Sandbox {
             return;
         }
         // The worker leaves when its channel ends.
-        self.channel.shut_down();
+        let _ = self.channel.socket.shutdown(Shutdown::Both);
         self.status.await_end(grace);
         self.unremoved = self.tree.end(&mut self.status);
     }

@@ -13,7 +13,7 @@ use super::wait;
 /// What has been heard of a worker's tree so far, and the socket on which more comes.
 #[derive(Debug)]
 pub(super) struct Status {
-    control: UnixStream,
+    pub(super) control: UnixStream,
     events: Events,
     pub(super) death: Option<Death>,
     pub(super) excess: Option<Excess>,
@@ -27,10 +27,6 @@ impl Status {
         control.set_nonblocking(true)?;
         let events = Events::default();
         Ok(Self { control, events, death: None, excess: None, leftovers: 0, log_cut: false })
-    }
-
-    pub(super) fn control(&self) -> &UnixStream {
-        &self.control
     }
 
     /// Whether nothing more will be heard.

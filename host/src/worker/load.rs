@@ -151,8 +151,8 @@ fn to_open(file: &LibraryFile) -> Result<PathBuf, LoadError> {
     let path = file.path.as_path();
     let unreadable = |error: std::io::Error| LoadError::Open { path: path.into(), why: error.to_string() };
     let (hash, to_open) = if file.sealed {
-        let copy = SealedCopy::of(path).map_err(unreadable)?;
-        (copy.sha256().to_owned(), copy.path().to_owned())
+        let SealedCopy { path, sha256 } = SealedCopy::of(path).map_err(unreadable)?;
+        (sha256, path)
     } else {
         (inspect::sha256_of(path).map_err(unreadable)?, path.to_owned())
     };

@@ -5,7 +5,7 @@ use clap::builder::styling::Style;
 use super::chart;
 use super::words::{self, Line};
 use crate::compare::granularity::model::Sweeps;
-use crate::report::text::{Palette, align, bare_table, listed};
+use crate::report::text::{Palette, align, bare_table, listed, painted};
 use crate::report::words::line;
 
 /// How many failures and notes are told: the other formats have them all.
@@ -21,7 +21,7 @@ pub(crate) fn text(sweeps: &Sweeps, palette: &Palette, width: usize) -> String {
     let mut lines = table(sweeps, palette);
     lines.push("\n".into());
     lines.extend(chart::lines(sweeps, width));
-    lines.extend(listed(words::failures(sweeps), TOLD, "failure", palette.bad(), "✗", width));
+    lines.extend(listed(words::failures(sweeps), TOLD, "failure", palette.bad, "✗", width));
     let notes = sweeps.warnings.iter().map(|warning| line(warning, 1000)).collect();
     lines.extend(listed(notes, TOLD, "note", Style::new(), "!", width));
     lines.concat()
@@ -41,7 +41,7 @@ fn table(sweeps: &Sweeps, palette: &Palette) -> Vec<String> {
     align(&mut table, 1);
     let mut figures = table.lines();
     let heading = format!("{}  guards", figures.next().unwrap_or_default().trim_end());
-    let mut lines = vec![palette.heading(&heading)];
+    let mut lines = vec![painted(palette.heading, &heading)];
     for (row, figures) in rows.iter().zip(figures) {
         // The codes of colours must not count as width.
         let style = palette.of(row.tone);

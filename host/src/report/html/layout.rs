@@ -11,7 +11,7 @@ use crate::report::words;
 pub(super) struct Layout<'a> {
     pub(super) groups: Vec<Group<'a>>,
     /// The labels in the order in which they first appear, and their places in it.
-    labels: Vec<&'a str>,
+    pub(super) labels: Vec<&'a str>,
     places: HashMap<&'a str, usize>,
 }
 
@@ -73,11 +73,6 @@ impl<'a> Layout<'a> {
     /// Every row with its point and its number, in the order of the page.
     pub(super) fn rows(&self) -> impl Iterator<Item = (&Placed<'a>, usize, &'a Row)> {
         self.points().flat_map(|placed| placed.rows.iter().map(move |(number, row)| (placed, *number, *row)))
-    }
-
-    /// The labels in the order in which they first appear.
-    pub(super) fn labels(&self) -> &[&'a str] {
-        &self.labels
     }
 
     pub(super) fn point(&self, id: &str) -> Option<&Placed<'a>> {

@@ -109,7 +109,7 @@ fn chart(
     if settings.len() < 2 {
         return None;
     }
-    let lines: Vec<_> = layout.labels().iter().map(|label| (*label, steps(over, members, label))).collect();
+    let lines: Vec<_> = layout.labels.iter().map(|label| (*label, steps(over, members, label))).collect();
     let rates = lines.iter().flat_map(|(_, steps)| steps).flat_map(|(_, _, _, rate)| [rate.min, rate.max]);
     let plot = Plot::around(EDGES, settings.iter().map(|setting| *setting as f64), rates)?;
     let drawn = lines.iter().filter(|(_, steps)| !steps.is_empty());

@@ -187,7 +187,7 @@ fn told(cell: usize, row: &Row) -> impl Iterator<Item = Told> {
 }
 
 fn matrix(layout: &Layout<'_>) -> Matrix {
-    let labels = layout.labels();
+    let labels = &layout.labels;
     let worked = |placed: &Placed<'_>| Worked {
         number: placed.number,
         name: words::point(placed.point),

@@ -128,7 +128,7 @@ impl Tree {
     /// Kills whatever is left of the tree, and removes its temporary folder.
     pub(in crate::sandbox) fn end(&mut self, status: &mut Status) -> Option<Unremoved> {
         // The supervisor kills everything when its control socket ends.
-        let _ = status.control().shutdown(Shutdown::Write);
+        let _ = status.control.shutdown(Shutdown::Write);
         let orderly = status.await_end(SETTLE);
         if !orderly {
             let _ = self.supervisor.kill();

@@ -9,8 +9,9 @@ use crate::plugin::inspect;
 /// A copy in memory that is kept, with its descriptor, for as long as the process lives.
 #[derive(Debug)]
 pub struct SealedCopy {
-    path: PathBuf,
-    sha256: String,
+    /// Where processes of this machine find the copy while this one lives.
+    pub path: PathBuf,
+    pub sha256: String,
 }
 
 impl SealedCopy {
@@ -24,16 +25,6 @@ impl SealedCopy {
         let sha256 = inspect::sha256_of_file(&copy)?;
         system::keep(copy);
         Ok(Self { path, sha256 })
-    }
-
-    /// Where processes of this machine find the copy while this one lives.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The SHA-256 of the copy, in hex.
-    pub fn sha256(&self) -> &str {
-        &self.sha256
     }
 }
 
@@ -111,17 +102,17 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(&file, "old bytes").unwrap();
         let copy = SealedCopy::of(file.path()).unwrap();
-        assert_eq!(copy.sha256(), inspect::sha256_of(file.path()).unwrap());
+        assert_eq!(copy.sha256, inspect::sha256_of(file.path()).unwrap());
         fs::write(&file, "new bytes").unwrap();
-        assert_eq!(fs::read(copy.path()).unwrap(), b"old bytes");
+        assert_eq!(fs::read(&copy.path).unwrap(), b"old bytes");
         // As root too: permissions are not what guards it.
-        let written = OpenOptions::new().write(true).open(copy.path()).and_then(|mut copy| {
+        let written = OpenOptions::new().write(true).open(&copy.path).and_then(|mut copy| {
             use std::io::Write as _;
             copy.write_all(b"X")
         });
         assert!(written.is_err());
-        assert!(OpenOptions::new().write(true).truncate(true).open(copy.path()).is_err());
-        assert_eq!(fs::read(copy.path()).unwrap(), b"old bytes");
+        assert!(OpenOptions::new().write(true).truncate(true).open(&copy.path).is_err());
+        assert_eq!(fs::read(&copy.path).unwrap(), b"old bytes");
     }
 
     #[test]
