@@ -95,3 +95,37 @@ fn headings(page: &str) -> impl Iterator<Item = String> {
 fn the_ci_script_runs_its_test_command() {
     assert!(readme().contains("<!-- test command -->\n```\ncargo test --workspace\n```"));
 }
+
+/// Every page of the repository.
+fn pages() -> Vec<std::path::PathBuf> {
+    let (mut pages, mut folders) = (Vec::new(), vec![repository().to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            if path.is_dir() && name != "target" && !name.as_encoded_bytes().starts_with(b".") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    pages
+}
+
+/// Whether a word is a place that a figure was to be put into, such as `@S4`.
+fn is_placeholder(word: &str) -> bool {
+    let rest = word.strip_prefix('@').unwrap_or_default();
+    rest.starts_with(|c: char| c.is_ascii_uppercase()) && rest.ends_with(|c: char| c.is_ascii_digit())
+}
+
+#[test]
+fn no_page_has_a_figure_that_was_never_filled_in() {
+    assert!(is_placeholder("@S4") && !is_placeholder("@media") && !is_placeholder("S4"));
+    let pages = pages();
+    assert!(pages.iter().any(|page| page.ends_with("plugins/dask_runner/README.md")), "{pages:?}");
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let found: Vec<_> = text.split_whitespace().filter(|word| is_placeholder(word)).collect();
+        assert!(found.is_empty(), "{}: {found:?}", page.display());
+    }
+}
