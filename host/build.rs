@@ -8,9 +8,12 @@ use std::{env, fs, io};
 
 /// What a project may have in its folder `vendor`: a crate, and what of it is needed to build it.
 const CRATES: [(&str, &[&str]); 2] = [
-    ("plugin-api", &["build.rs", "src", "include", "kit", "ABI.md", "GUIDE.md"]),
+    ("plugin-api", &["build.rs", "src", "include", "kit", "ABI.md"]),
     ("plugins/python_engine", &["src", "python/crossrun_engine"]),
 ];
+
+/// The pages that every project has beside the contract.
+const GUIDES: [&str; 2] = ["docs/backends.md", "docs/workloads.md"];
 
 const LICENCES: [&str; 2] = ["LICENSE-MIT", "LICENSE-APACHE"];
 
@@ -32,6 +35,9 @@ fn main() -> io::Result<()> {
     let mut vendored = Vec::new();
     for (folder, parts) in CRATES {
         vendor(&repository, folder, parts, &out, &mut vendored)?;
+    }
+    for guide in GUIDES {
+        collect(&repository.join(guide), guide, &mut vendored)?;
     }
     let lock = [("Cargo.lock".to_owned(), repository.join("Cargo.lock"))];
     let mut code = String::new();

@@ -400,11 +400,11 @@ fn what_its_bytes_tell_is_told_before_anything_of_it_runs() {
 
 #[test]
 fn the_fence_page_has_the_table() {
-    let page = std::fs::read_to_string(repository().join("host/FENCE.md")).unwrap();
+    let page = std::fs::read_to_string(repository().join("docs/fence.md")).unwrap();
     let rows: String =
         ODD.iter().map(|Odd { what, reason, .. }| format!("| {what} | … {reason} … |\n")).collect();
     let table = format!("| a backend in C with | because |\n|---|---|\n{rows}");
-    assert!(page.contains(&table), "FENCE.md should have:\n{table}");
+    assert!(page.contains(&table), "docs/fence.md should have:\n{table}");
 }
 
 #[test]

@@ -438,6 +438,6 @@ fn the_document_has_the_table_and_each_rule_stands_where_it_says() {
         ];
         table += &format!("| {} |\n", row.join(" | "));
     }
-    let page = read("host/CONFORMANCE.md");
-    assert!(page.contains(&table), "CONFORMANCE.md should have:\n{table}");
+    let page = read("docs/conformance.md");
+    assert!(page.contains(&table), "docs/conformance.md should have:\n{table}");
 }

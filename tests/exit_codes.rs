@@ -1,4 +1,4 @@
-//! Every exit code of the README, and the line that comes with it.
+//! Every exit code of docs/operating.md, and the line that comes with it.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,9 +13,9 @@ fn native(place: &Place, more: &[&str]) -> Ran {
 
 #[test]
 fn the_readme_lists_what_can_come() {
-    let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    let page = std::fs::read_to_string(repository().join("docs/operating.md")).unwrap();
     for code in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "130"] {
-        assert!(readme.contains(&format!("\n| {code} |")), "README.md lists no exit code {code}");
+        assert!(page.contains(&format!("\n| {code} |")), "docs/operating.md lists no exit code {code}");
     }
 }
 

@@ -1,5 +1,5 @@
 //! The fence: whatever a plugin does by accident, the host lives, says what happened, finishes the other backends, and
-//! leaves nothing behind. `host/FENCE.md` is the same tables for people.
+//! leaves nothing behind. `docs/fence.md` is the same tables for people.
 
 mod files;
 mod harms;
@@ -368,7 +368,7 @@ fn a_workload_that_misbehaves_inside_an_installed_engine_costs_its_row() {
     in_parallel(&cases, 1);
 }
 
-/// The tables of `host/FENCE.md`, made from those above.
+/// The tables of `docs/fence.md`, made from those above.
 fn document() -> String {
     let mut page =
         String::from("| what the backend does | in | comes to | says | try |\n|---|---|---|---|---|\n");
@@ -400,7 +400,7 @@ fn document() -> String {
 
 #[test]
 fn the_document_has_the_tables_of_the_test() {
-    let page = std::fs::read_to_string(repository().join("host/FENCE.md")).unwrap();
+    let page = std::fs::read_to_string(repository().join("docs/fence.md")).unwrap();
     let tables = document();
-    assert!(page.contains(&tables), "FENCE.md should have:\n{tables}");
+    assert!(page.contains(&tables), "docs/fence.md should have:\n{tables}");
 }

@@ -1,4 +1,4 @@
-//! The rules of ARCHITECTURE.md that the compiler does not keep.
+//! The rules of docs/architecture.md that the compiler does not keep.
 
 mod imports;
 mod sources;
@@ -137,8 +137,8 @@ fn nothing_imports_the_command_line_and_no_module_imports_itself_by_way_of_other
 
 #[test]
 fn the_architecture_page_names_every_module() {
-    let page = std::fs::read_to_string(repository().join("host/ARCHITECTURE.md")).unwrap();
+    let page = std::fs::read_to_string(repository().join("docs/architecture.md")).unwrap();
     for module in modules().keys().filter(|module| !["lib", "internals"].contains(&module.as_str())) {
-        assert!(page.contains(&format!("`{module}`")), "ARCHITECTURE.md does not name {module}");
+        assert!(page.contains(&format!("`{module}`")), "docs/architecture.md does not name {module}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the harness adds to a run, and what a report costs. `cargo bench --bench harness` prints the rows of BENCHMARKS.md.
+//! What the harness adds to a run, and what a report costs. `cargo bench --bench harness` prints the rows of docs/benchmarks.md.
 
 // A benchmark that cannot be set up has nothing better to do than to stop.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]

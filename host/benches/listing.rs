@@ -1,5 +1,5 @@
 //! What looking at plugins costs: a listing of many beside opening the same files with the dynamic linker, and the
-//! inspection of a large file beside that of a small one. `cargo bench --bench listing` prints the rows of BENCHMARKS.md.
+//! inspection of a large file beside that of a small one. `cargo bench --bench listing` prints the rows of docs/benchmarks.md.
 
 // A benchmark that cannot be set up has nothing better to do than to stop.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unsafe_code, missing_docs)]

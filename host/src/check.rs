@@ -1,5 +1,5 @@
 //! Whether a plugin keeps the contract: a table of checks, each of which has an id that does not change, says what it
-//! demands, and names the rule of plugin-api's `ABI.md` that is broken if it fails. `CONFORMANCE.md` has the table.
+//! demands, and names the rule of plugin-api's `ABI.md` that is broken if it fails. `docs/conformance.md` has the table.
 //!
 //! Nothing of the plugin is run but in workers that may die, and every call has a deadline.
 //!

@@ -1,5 +1,5 @@
 //! From records to a comparison: what may be compared with what, how much faster it is, and how sure that is. Pure: no
-//! clock, no files, no printing. `METHODOLOGY.md`, beside this crate's manifest, says why each rule is as it is.
+//! clock, no files, no printing. `docs/method.md` says why each rule is as it is.
 //!
 //! Records are grouped into points and rows (`group`), each row is summed up (`row`), set beside the baseline if the
 //! two are comparable (`comparable`, `ratio`), and then the table is judged as a whole (`judgement`).

@@ -1,7 +1,7 @@
 //! The host of crossrun: finds plugins, runs workloads on them in processes of their own, and has the answers
 //! verified by a judge that is not the backend.
 //!
-//! `ARCHITECTURE.md`, beside this crate's manifest, has the map and the rules that hold between the modules.
+//! `docs/architecture.md` has the map and the rules that hold between the modules.
 
 // Everything but `main` is private: its documentation is read with --document-private-items, and says what a name and a
 // type do not.

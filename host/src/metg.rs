@@ -3,7 +3,7 @@
 //! The *minimum effective task granularity* at 50 % is the shortest kernel at which half of the cores' time goes into
 //! kernels (Slaughter et al., "Task Bench: a parameterized benchmark for evaluating parallel runtime performance", SC20).
 //! `sweep` decides which kernels are run, on whatever runs them; `curve` turns what came of it into the value of a block;
-//! `value` puts blocks together. `METHODOLOGY.md`, beside this crate's manifest, says why each rule is as it is.
+//! `value` puts blocks together. `docs/method.md` says why each rule is as it is.
 
 mod curve;
 mod sweep;

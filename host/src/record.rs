@@ -1,6 +1,6 @@
 //! What is kept of a trial: every trial is a line in `trials.jsonl`, every measured one a line in
-//! `unified_results.jsonl`, in the record that the original project reads and writes. `RECORD-FORMAT.md`, beside this
-//! crate's manifest, describes every file and key.
+//! `unified_results.jsonl`, in the record that the original project reads and writes. `docs/record-format.md`
+//! describes every file and key.
 //!
 //! A [`Recorder`] takes what the executor tells, and appends a [`TrialRecord`] for each trial that is over.
 

@@ -8,7 +8,8 @@ mod disk;
 mod name;
 mod template;
 
-/// What the build script found, each file by its name: `TEMPLATES`; `VENDORED`, our crates; and `LOCK`, the workspace's.
+/// What the build script found, each file by its name: `TEMPLATES`; `VENDORED`, our crates and the guides; and `LOCK`, the
+/// workspace's.
 mod embedded {
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 }
@@ -20,7 +21,7 @@ pub(crate) use disk::DiskError;
 pub(crate) use name::{Name, NameError};
 pub(crate) use template::{C_BACKEND, C_WORKLOADS, PYTHON_BACKEND, RUST_BACKEND, RUST_WORKLOADS, Template};
 
-use template::API;
+use template::{API, GUIDES};
 
 /// What a template's name in `templates` ends with if cargo must not see it there.
 const HIDDEN: &str = ".in";
@@ -59,13 +60,21 @@ impl Project {
         let mut project = Self { template, name, files: Vec::new() };
         let fill = |project: &Self, text: &str| project.filled(text, &crates);
         let keep = |_: &Self, text: &str| text.to_owned();
+        // In C there is no folder of the crate: what would be in it is one folder up.
+        let without_a_crate = |_: &Self, text: &str| {
+            text.replace("](../docs/", "](docs/").replace("](../plugin-api/", "](../")
+        };
         project.add(embedded::TEMPLATES, template.folder, "", fill);
         for (from, to) in template.copied {
             project.add(embedded::TEMPLATES, from, to, fill);
-            project.add(embedded::VENDORED, from, to, keep);
+            project.add(embedded::VENDORED, from, to, without_a_crate);
         }
-        for own in template.crates.iter().filter(|_| checkout.is_none()) {
-            project.add(embedded::VENDORED, own, &format!("vendor/{own}"), keep);
+        if checkout.is_none() {
+            // The pages link to one another and to the contract, so they stand to each other as they do in this repository.
+            let guides = [GUIDES].into_iter().filter(|_| !template.crates.is_empty());
+            for own in guides.chain(template.crates.iter().copied()) {
+                project.add(embedded::VENDORED, own, &format!("vendor/{own}"), keep);
+            }
         }
         if !template.crates.is_empty() {
             project.add(embedded::LOCK, "Cargo.lock", "Cargo.lock", keep);
@@ -186,6 +195,32 @@ mod tests {
             for wanted in own.iter().chain(&["README.md"]) {
                 assert!(paths.contains(wanted), "{} has no {wanted}", template.folder);
             }
+        }
+    }
+
+    #[test]
+    fn links_of_a_page_lead_to_files_of_the_project() {
+        for template in ALL {
+            let (project, mut links) = (project(template), 0);
+            let paths: Vec<_> = project.files().map(PathBuf::from).collect();
+            for (path, text) in project.files.iter().filter(|(path, _)| path.ends_with(".md")) {
+                for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+                    if link.is_empty() || link.starts_with("http") {
+                        continue;
+                    }
+                    let mut to = Path::new(path).parent().unwrap().to_owned();
+                    for part in link.split('/') {
+                        if part == ".." {
+                            to.pop();
+                        } else {
+                            to.push(part);
+                        }
+                    }
+                    assert!(paths.contains(&to), "{}: {path} links to {link}", template.folder);
+                    links += 1;
+                }
+            }
+            assert!(links > 2, "{}", template.folder);
         }
     }
 

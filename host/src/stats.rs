@@ -1,5 +1,5 @@
-//! Statistics of paired measurements. Pure; the source of each formula is named where it stands, and `METHODOLOGY.md`,
-//! beside this crate's manifest, says what each is for.
+//! Statistics of paired measurements. Pure; the source of each formula is named where it stands, and `docs/method.md`
+//! says what each is for.
 
 mod holm;
 mod isotonic;

@@ -1,6 +1,6 @@
 //! What the foundation costs, each beside what one would have without it, as ratios in one run.
 //!
-//! `cargo bench --bench foundation` prints the table of BENCHMARKS.md. Both sides of a pair take turns, and what is
+//! `cargo bench --bench foundation` prints the table of docs/benchmarks.md. Both sides of a pair take turns, and what is
 //! printed are medians: machines are noisy, and a lone time says little.
 
 // A benchmark that cannot be set up has nothing better to do than to stop.

@@ -11,7 +11,7 @@ use crate::run::event::Stopped;
 use crate::run::outcome::Status;
 use crate::run::session::{CallError, Fault};
 
-/// What the process's exit code says. The README lists them.
+/// What the process's exit code says. `docs/operating.md` lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {

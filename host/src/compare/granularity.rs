@@ -1,7 +1,7 @@
 //! From records of sweeps to the METG of each backend. Pure, as the comparison is.
 //!
 //! Every block of a backend has a value of its own; what makes none says why, and does not count. `crate::metg` has the
-//! mathematics, and `METHODOLOGY.md`, beside this crate's manifest, the reasons.
+//! mathematics, and `docs/method.md` the reasons.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_worked_example_of_the_format_document_holds() {
-        let document = include_str!("../../RECORD-FORMAT.md");
+        let document = include_str!("../../../docs/record-format.md");
         let canonical = r#"{"extra":{"batch_size":16,"iters":250},"items":1000,"nodes":1,"parallelism":4,"scheduler":"default","seed":42,"workload":"pipeline"}"#;
         assert_eq!(example().canonical_json(), canonical);
         assert!(document.contains(canonical));

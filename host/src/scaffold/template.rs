@@ -17,6 +17,8 @@ pub(crate) struct Template {
 }
 
 pub(super) const API: &str = "plugin-api";
+/// The folder of the guides for authors.
+pub(super) const GUIDES: &str = "docs";
 const ENGINE: &str = "python_engine";
 
 const RELEASE: &str = "target/release";
@@ -62,7 +64,7 @@ pub(crate) const C_BACKEND: Template = Template {
         ("plugin-api/include/crossrun.h", "include/crossrun.h"),
         ("plugin-api/include/crossrun_workloads.h", "include/crossrun_workloads.h"),
         ("plugin-api/ABI.md", "ABI.md"),
-        ("plugin-api/GUIDE.md", "GUIDE.md"),
+        (GUIDES, GUIDES),
     ],
     crates: &[],
     built: "build",
@@ -76,7 +78,7 @@ pub(crate) const C_WORKLOADS: Template = Template {
         ("plugin-api/include", "include"),
         ("plugin-api/kit", "kit"),
         ("plugin-api/ABI.md", "ABI.md"),
-        ("plugin-api/GUIDE.md", "GUIDE.md"),
+        (GUIDES, GUIDES),
     ],
     crates: &[],
     built: "build",
