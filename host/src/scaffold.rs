@@ -61,9 +61,8 @@ impl Project {
         let fill = |project: &Self, text: &str| project.filled(text, &crates);
         let keep = |_: &Self, text: &str| text.to_owned();
         // In C there is no folder of the crate: what would be in it is one folder up.
-        let without_a_crate = |_: &Self, text: &str| {
-            text.replace("](../docs/", "](docs/").replace("](../plugin-api/", "](../")
-        };
+        let without_a_crate =
+            |_: &Self, text: &str| text.replace("](../docs/", "](docs/").replace("](../plugin-api/", "](../");
         project.add(embedded::TEMPLATES, template.folder, "", fill);
         for (from, to) in template.copied {
             project.add(embedded::TEMPLATES, from, to, fill);
