@@ -23,8 +23,8 @@ pub mod plan {
 }
 
 pub mod plugin {
-    pub mod libc {
-        pub use crate::plugin::inspect::libc::needed_by;
+    pub mod glibc {
+        pub use crate::plugin::inspect::glibc::required_by;
     }
     pub use crate::plugin::inspect::description::Description;
     pub use crate::plugin::inspect::metadata::{Kind, Metadata};

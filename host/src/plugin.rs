@@ -6,7 +6,7 @@ pub(crate) mod inspect;
 pub(crate) mod lock_file;
 mod plugin_ref;
 pub(crate) mod registry;
-pub(crate) mod survey;
+pub(crate) mod inventory;
 pub(crate) mod trust;
 
 pub(crate) use plugin_ref::PluginRef;

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::build::{Built, said};
 use crate::failure::Failure;
 use crate::folder::entries;
-use crate::{guide, libc, licences};
+use crate::{glibc, guide, licences};
 
 /// The shells for which there are completions, and the file that each looks for.
 const COMPLETIONS: [(&str, &str); 3] =
@@ -38,7 +38,7 @@ pub(crate) fn collect(repository: &Path, built: &Built, folder: &Path) -> Result
     }
     let third_party = licences::of(repository)?;
     write(&folder.join("THIRD-PARTY.txt"), licences::text(&third_party, &apache(repository)?)?.as_bytes())?;
-    let glibc = libc::least(built.plugins.iter().chain([&built.host]))?;
+    let glibc = glibc::newest_required(built.plugins.iter().chain([&built.host]))?;
     write(&folder.join("README.md"), guide::text(built, glibc.as_deref()).as_bytes())
 }
 

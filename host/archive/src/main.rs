@@ -8,7 +8,7 @@ mod contents;
 mod failure;
 mod folder;
 mod guide;
-mod libc;
+mod glibc;
 mod licences;
 mod pack;
 mod paths;

@@ -16,10 +16,10 @@ use super::resolve::{self, Lock};
 use super::{Exit, GlobalArguments, Problem};
 use crate::app::ui::Ui;
 use crate::plugin::PluginRef;
-use crate::plugin::discover::{Environment, Looked, Outcome, PLUGINS, Search};
+use crate::plugin::discover::{Environment, PLUGINS, SearchOutcome, SearchPath, SearchedFolder};
 use crate::plugin::inspect::{self, Inspected, Kind};
 use crate::plugin::registry::GetError;
-use crate::plugin::survey::{Row, Status, Survey};
+use crate::plugin::inventory::{Row, Status, Inventory};
 use crate::plugin::trust::Trust;
 use crate::plugin::trust::has_raised_privileges;
 use crate::record::{Library, MeasurementLock};
@@ -41,7 +41,7 @@ pub(crate) struct Context {
     pub(crate) launch: Launch,
     /// What is said of limits.
     limits: LimitArguments,
-    pub(crate) survey: Survey,
+    pub(crate) inventory: Inventory,
     pub(crate) trust: Trust,
     /// The lock file that is gone by.
     pub(crate) lock: Option<Lock>,
@@ -57,13 +57,13 @@ impl Context {
         let executable = std::env::current_exe().map_err(|error| Problem::unexpected(&error))?;
         let trust = Trust::of_this_process(global.allow_untrusted);
         let lock = Lock::of(global, &data_dir, &trust)?;
-        let survey = survey(global, &data_dir, &executable, &trust);
-        for (folder, why) in passed_over(&survey) {
+        let inventory = inventory(global, &data_dir, &executable, &trust);
+        for (folder, why) in ignored_folders(&inventory) {
             ui.warning(&format!("{folder:?} is not searched for plugins: {why}"));
         }
         let explicit = absolute(&global.plugin_dir)?;
         if !explicit.is_empty() {
-            check_explicit(&survey)?;
+            check_explicit(&inventory)?;
         }
         let interrupt = Interrupt::install().map_err(|error| Problem::unexpected(&error))?;
         let (given, deadlines) = (limits::of_environment()?, limits::deadlines()?);
@@ -71,7 +71,7 @@ impl Context {
         let log_level = ui.log_level();
         let launch = Launch { isolation, executable, log_level, limits, deadlines, interrupt, cores: None };
         let (chosen, in_use) = (Mutex::default(), Mutex::default());
-        Ok(Self { data_dir, explicit, launch, limits: given, survey, trust, lock, chosen, in_use })
+        Ok(Self { data_dir, explicit, launch, limits: given, inventory, trust, lock, chosen, in_use })
     }
 
     pub(crate) fn interrupt(&self) -> &Interrupt {
@@ -107,7 +107,7 @@ impl Context {
     }
 
     pub(crate) fn runner(&self, name: &str) -> Result<PluginRef, Problem> {
-        let plugin = self.survey.runners.get(name).map_err(|error| match (&error, self.rejected(name)) {
+        let plugin = self.inventory.runners.get(name).map_err(|error| match (&error, self.rejected(name)) {
             (GetError::Unknown { .. }, Some(row)) => rejected_backend(name, row),
             (GetError::Unknown { .. }, None) => {
                 let missing = self.lock.as_ref().and_then(|lock| lock.missing("runner", name));
@@ -120,9 +120,9 @@ impl Context {
 
     /// The file of the library that has the workload `name`.
     pub(crate) fn workload_library(&self, name: &str) -> Result<PluginRef, Problem> {
-        let plugin = self.survey.workloads.get(name).map_err(|error| {
+        let plugin = self.inventory.workloads.get(name).map_err(|error| {
             // The lock has no workloads' names, but without a library that it lists some are bound to be missing.
-            let found = self.survey.libraries.names();
+            let found = self.inventory.libraries.names();
             let missing = self.lock.as_ref().and_then(|lock| lock.missing_libraries(&found));
             missing.unwrap_or_else(|| self.nowhere(&error, "crossrun workloads"))
         })?;
@@ -192,7 +192,7 @@ impl Context {
     /// The file that would be the backend `name` by its own name, but was rejected.
     fn rejected(&self, name: &str) -> Option<&Row> {
         let file = format!("{DLL_PREFIX}{}_runner{DLL_SUFFIX}", name.to_lowercase());
-        let rejected = self.survey.rows.iter().filter(|row| row.status == Status::Rejected);
+        let rejected = self.inventory.rows.iter().filter(|row| row.status == Status::Rejected);
         rejected.into_iter().find(|row| row.path.file_name().is_some_and(|found| found == file.as_str()))
     }
 
@@ -200,13 +200,13 @@ impl Context {
     /// executable that was installed by itself has none.
     pub(crate) fn without_plugins(&self) -> Option<(String, String)> {
         let found =
-            self.survey.trace.iter().any(|looked| {
-                !matches!(looked.outcome, Outcome::Searched { libraries: 0 } | Outcome::Missing)
+            self.inventory.trace.iter().any(|looked| {
+                !matches!(looked.outcome, SearchOutcome::Searched { libraries: 0 } | SearchOutcome::Missing)
             });
         if found || !self.explicit.is_empty() {
             return None;
         }
-        let folders = self.survey.trace.iter().map(|looked| looked.folder.display().to_string());
+        let folders = self.inventory.trace.iter().map(|looked| looked.folder.display().to_string());
         let plugins = self.data_dir.join(PLUGINS);
         let install =
             shell::line("install", ["-D", "-t"].map(OsStr::new).into_iter().chain([plugins.as_os_str()]));
@@ -222,15 +222,15 @@ impl Context {
             );
             return Problem::new(Exit::Unavailable, message).with_remedy(command);
         }
-        let folders: Vec<_> = self.survey.trace.iter().filter_map(told).collect();
+        let folders: Vec<_> = self.inventory.trace.iter().filter_map(told).collect();
         let folders =
             if folders.is_empty() { "no folder that exists".to_owned() } else { folders.join(", ") };
-        let refused = self.survey.trace.iter().find_map(|looked| match &looked.outcome {
-            Outcome::Refused(distrust) => Some(distrust.remedy.clone()),
+        let refused = self.inventory.trace.iter().find_map(|looked| match &looked.outcome {
+            SearchOutcome::Refused(distrust) => Some(distrust.remedy.clone()),
             _ => None,
         });
         let is_file = |row: &&Row| row.status == Status::Rejected && !row.path.is_dir();
-        let rejected = self.survey.rows.iter().filter(is_file).count() as u64;
+        let rejected = self.inventory.rows.iter().filter(is_file).count() as u64;
         let message = match rejected {
             0 => format!("{error} (looked in {folders})"),
             count => format!("{error} (looked in {folders}; {} there rejected)", plural(count, "file")),
@@ -340,9 +340,9 @@ pub(crate) fn entry(judge: &mut Judge, name: &str) -> Result<CatalogueEntry, Pro
 }
 
 /// Looks for plugins where the command line and the environment say.
-fn survey(global: &GlobalArguments, data_dir: &Path, executable: &Path, trust: &Trust) -> Survey {
+fn inventory(global: &GlobalArguments, data_dir: &Path, executable: &Path, trust: &Trust) -> Inventory {
     if !global.plugin_dir.is_empty() {
-        return Survey::of(&Search::explicit(global.plugin_dir.clone()), trust);
+        return Inventory::of(&SearchPath::explicit(global.plugin_dir.clone()), trust);
     }
     // As it was named: made absolute it would be below the current folder, which nobody meant to be searched.
     let named = std::env::var_os(plugin_api::data_dir::VARIABLE).filter(|folder| !folder.is_empty());
@@ -352,23 +352,23 @@ fn survey(global: &GlobalArguments, data_dir: &Path, executable: &Path, trust: &
         data_dir: &named,
         raised: has_raised_privileges(),
     };
-    Survey::of(&Search::usual(environment, executable), trust)
+    Inventory::of(&SearchPath::usual(environment, executable), trust)
 }
 
-fn passed_over(survey: &Survey) -> impl Iterator<Item = (&Path, &str)> {
-    survey.trace.iter().filter_map(|looked| match &looked.outcome {
-        Outcome::PassedOver { why } => Some((looked.folder.as_path(), why.as_str())),
+fn ignored_folders(inventory: &Inventory) -> impl Iterator<Item = (&Path, &str)> {
+    inventory.trace.iter().filter_map(|looked| match &looked.outcome {
+        SearchOutcome::Ignored { why } => Some((looked.folder.as_path(), why.as_str())),
         _ => None,
     })
 }
 
 /// A folder of the trace as an error names it; nothing if there was nothing to look into.
-fn told(looked: &Looked) -> Option<String> {
+fn told(looked: &SearchedFolder) -> Option<String> {
     let folder = looked.folder.display();
     match &looked.outcome {
-        Outcome::Missing | Outcome::PassedOver { .. } => None,
-        Outcome::Refused(distrust) => Some(format!("{folder}, but not into it: {distrust}")),
-        Outcome::Searched { .. } | Outcome::Unreadable { .. } => Some(folder.to_string()),
+        SearchOutcome::Missing | SearchOutcome::Ignored { .. } => None,
+        SearchOutcome::Refused(distrust) => Some(format!("{folder}, but not into it: {distrust}")),
+        SearchOutcome::Searched { .. } | SearchOutcome::Unreadable { .. } => Some(folder.to_string()),
     }
 }
 
@@ -390,14 +390,14 @@ fn absolute(folders: &[PathBuf]) -> Result<Vec<PathBuf>, Problem> {
 }
 
 /// A folder that was named must be there.
-fn check_explicit(survey: &Survey) -> Result<(), Problem> {
-    for looked in &survey.trace {
+fn check_explicit(inventory: &Inventory) -> Result<(), Problem> {
+    for looked in &inventory.trace {
         let why = match &looked.outcome {
-            Outcome::Searched { .. } | Outcome::PassedOver { .. } => continue,
+            SearchOutcome::Searched { .. } | SearchOutcome::Ignored { .. } => continue,
             // Told where it matters: in the listing, and of a name that leads nowhere.
-            Outcome::Refused(_) => continue,
-            Outcome::Missing => "there is no such folder",
-            Outcome::Unreadable { why } => why,
+            SearchOutcome::Refused(_) => continue,
+            SearchOutcome::Missing => "there is no such folder",
+            SearchOutcome::Unreadable { why } => why,
         };
         return Err(Problem::usage(format!("--plugin-dir {}: {why}", looked.folder.display())));
     }

@@ -8,10 +8,10 @@ use super::availability::{NotReady, make_available};
 use super::context::Context;
 use super::ui::Ui;
 use super::{Exit, Problem};
-use crate::plan::defaults::{BASELINE, SUITE, usual_size};
+use crate::plan::defaults::{BASELINE, SUITE, default_size};
 use crate::plan::{BackendChoice, Plan, WorkloadChoice};
 use crate::plugin::PluginRef;
-use crate::plugin::survey::Row;
+use crate::plugin::inventory::Row;
 use crate::run::participants::{Participant, Participants};
 
 /// Who is asked to take part, and in what, in the order in which they were named.
@@ -72,7 +72,7 @@ impl Selection {
     /// The workloads with `items` each, or a usual number; what `options` say is not said again.
     pub(crate) fn workloads(&self, items: &[u64], options: &Map<String, Value>) -> Vec<WorkloadChoice> {
         let choice = |(name, _): &(String, PluginRef)| {
-            let (usual_items, mut extra) = usual_size(name);
+            let (usual_items, mut extra) = default_size(name);
             let items = if items.is_empty() { vec![usual_items] } else { items.to_vec() };
             extra.retain(|key, _| !options.contains_key(key));
             WorkloadChoice { name: name.clone(), items, extra }
@@ -112,7 +112,7 @@ impl Selection {
 
 fn all_available(context: &Context, setup: bool, ui: &mut Ui) -> Result<Vec<(String, Participant)>, Problem> {
     let mut available = Vec::new();
-    for name in context.survey.runners.names() {
+    for name in context.inventory.runners.names() {
         match available_backend(context, &name, setup, ui) {
             Ok(participant) => available.push(participant),
             Err(problem) if problem.exit == Exit::Interrupted => return Err(problem),
@@ -120,7 +120,7 @@ fn all_available(context: &Context, setup: bool, ui: &mut Ui) -> Result<Vec<(Str
             Err(problem) => ui.note(&format!("left out: {}", problem.line())),
         }
     }
-    for Row { path, reason, .. } in context.survey.rows.iter().filter(|row| row.name.is_none()) {
+    for Row { path, reason, .. } in context.inventory.rows.iter().filter(|row| row.name.is_none()) {
         ui.note(&format!("left out: {}: {}", path.display(), reason.as_deref().unwrap_or_default()));
     }
     Ok(available)

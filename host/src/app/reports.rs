@@ -15,8 +15,8 @@ use crate::compare::granularity::model::Sweeps;
 use crate::compare::model::{Comparison, Source, Warning, WarningKind};
 use crate::compare::{self, Input, Options};
 use crate::record::format::timestamp;
-use crate::record::left_out::{self, Damage, LeftOut};
-use crate::record::search::{self, Found};
+use crate::record::skipped::{self, Damage, Skipped};
+use crate::record::record_files::{self, RecordFiles};
 use crate::record::writer::{TRIALS, UNIFIED};
 use crate::record::{RecordError, Recorder, Records, reader};
 use crate::report::{self, Palette, ReportError};
@@ -63,7 +63,7 @@ pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
 /// The files of a path, and a word on them if they are not just where one would expect them.
 fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
     let unreadable = |error: std::io::Error| Problem::usage(format!("{}: {error}", path.display()));
-    let Found { files, unsearched } = search::files(path).map_err(unreadable)?;
+    let RecordFiles { files, unsearched } = record_files::find(path).map_err(unreadable)?;
     for (folder, why) in unsearched {
         ui.warning(&format!("{} is not searched for records: {why}", folder.display()));
     }
@@ -87,12 +87,12 @@ fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
     let source = |line| Source { file: path.display().to_string(), line };
     let inputs = &mut read.inputs;
     let left_out = if reader::holds_trials(path).map_err(unreadable)? {
-        left_out::each(Records::open(path).map_err(unreadable)?, |line, trial| {
+        skipped::read_each(Records::open(path).map_err(unreadable)?, |line, trial| {
             inputs.push(Input::trial(source(line), trial));
             Ok(())
         })
     } else {
-        left_out::each(Records::open(path).map_err(unreadable)?, |line, record| {
+        skipped::read_each(Records::open(path).map_err(unreadable)?, |line, record| {
             inputs.push(Input::measured(source(line), record));
             Ok(())
         })
@@ -103,7 +103,7 @@ fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
 
 /// Tells what was left out of a file, and returns what of it could not be read. A last line that a crash cut off is only
 /// told: it was never whole.
-pub(crate) fn told(path: &Path, left_out: &LeftOut, ui: &mut Ui) -> Vec<String> {
+pub(crate) fn told(path: &Path, left_out: &Skipped, ui: &mut Ui) -> Vec<String> {
     if let Some(line) = left_out.torn {
         ui.warning(&format!("{}:{line}: the last line is cut off and left out", path.display()));
     }

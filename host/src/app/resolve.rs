@@ -56,7 +56,7 @@ impl Lock {
 
     /// Whether `plugin` is what is listed by its kind and name.
     fn check(&self, plugin: &PluginRef) -> Result<(), Problem> {
-        let (kind, name) = (plugin.metadata.kind.word(), &plugin.metadata.name);
+        let (kind, name) = (plugin.metadata.kind.as_str(), &plugin.metadata.name);
         match self.file.find(kind, name) {
             Some(listed) if listed.sha256 == plugin.sha256 => Ok(()),
             Some(_) => Err(self.refused(&plugin.path, "changed since it was locked:")),

@@ -9,7 +9,7 @@ pub(super) fn metadata(fixture: &mut Fixture) -> CheckResult {
     let empty = [("version", &metadata.version), ("description", &metadata.description)];
     match empty.into_iter().find(|(_, value)| value.trim().is_empty()) {
         Some((key, _)) => Err(NotPassed::Failed(format!("{key} is empty in its metadata"))),
-        None => Ok(format!("{} {} {}", metadata.kind.word(), metadata.name, metadata.version)),
+        None => Ok(format!("{} {} {}", metadata.kind.as_str(), metadata.name, metadata.version)),
     }
 }
 

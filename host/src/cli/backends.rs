@@ -11,7 +11,7 @@ use crate::app::context::Context;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::plugin::inspect::{Inspected, Rejection};
-use crate::plugin::survey::{Row, Status};
+use crate::plugin::inventory::{Row, Status};
 use crate::run::session::{Fault, Isolation};
 use crate::text::{lines, printable, table, word};
 use crate::worker::protocol::Folders;
@@ -50,13 +50,13 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 
 fn list(global: &GlobalArguments, probing: bool, ui: &mut Ui) -> Result<Exit, Problem> {
     let context = Context::new(global, Isolation::Process, ui)?;
-    let mut rows = context.survey.rows.clone();
+    let mut rows = context.inventory.rows.clone();
     let status = if probing { Status::Available } else { Status::Found };
-    rows.extend(context.survey.libraries.items().map(|library| unasked(&context, library, status)));
+    rows.extend(context.inventory.libraries.items().map(|library| unasked(&context, library, status)));
     if probing {
         rows.extend(probed(&context)?);
     } else {
-        rows.extend(context.survey.runners.items().map(|runner| unasked(&context, runner, status)));
+        rows.extend(context.inventory.runners.items().map(|runner| unasked(&context, runner, status)));
     }
     rows.extend(missing(&context));
     if context.interrupt().is_set() {
@@ -85,7 +85,7 @@ fn unasked(context: &Context, plugin: &Inspected, status: Status) -> Row {
 
 /// A row for each plugin that the lock lists, but that is not there.
 fn missing(context: &Context) -> Vec<Row> {
-    let (runners, libraries) = (context.survey.runners.names(), context.survey.libraries.names());
+    let (runners, libraries) = (context.inventory.runners.names(), context.inventory.libraries.names());
     let Some(lock) = context.lock.as_ref() else { return Vec::new() };
     let absent = lock.listed().filter(|(kind, name, _)| {
         let there = if *kind == "runner" { &runners } else { &libraries };
@@ -110,7 +110,7 @@ pub(super) fn probed(context: &Context) -> Result<Vec<Row>, Problem> {
 /// Asks every backend whether it could start: each in a worker of its own, all at once.
 fn probe_all(context: &Context, folders: &Folders) -> Vec<Row> {
     std::thread::scope(|scope| {
-        let runners = context.survey.runners.items();
+        let runners = context.inventory.runners.items();
         let probes: Vec<_> = runners
             .map(|runner| {
                 let probe = move || probe(context, runner, folders);
@@ -162,7 +162,7 @@ fn json(rows: &[Row]) -> String {
 
 fn text(context: &Context, rows: &[Row]) -> String {
     if rows.is_empty() {
-        let folders = context.survey.trace.iter().map(|looked| format!("\n  {}", looked.folder.display()));
+        let folders = context.inventory.trace.iter().map(|looked| format!("\n  {}", looked.folder.display()));
         let remedy = context.without_plugins().map_or_else(String::new, |(_, command)| {
             format!(
                 "an archive of crossrun has its plugins in the folder beside the executable; in the folder of its source this puts \

@@ -9,7 +9,7 @@ use crate::app::context::Context;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::doctor::{Finding, Level, System, examine};
-use crate::plugin::survey::{Row, Status};
+use crate::plugin::inventory::{Row, Status};
 use crate::run::session::Isolation;
 use crate::text::{lines, plural, printable, table, word};
 
@@ -22,7 +22,7 @@ pub(super) fn run(global: &GlobalArguments, ui: &mut Ui) -> Result<Exit, Problem
     let here = std::env::current_dir().map_err(|error| Problem::unexpected(&error))?;
     let findings = examine(&System::here(), &[&context.data_dir, &here], WATCH);
     ui.doing("asking the backends");
-    let mut rows = context.survey.rows.clone();
+    let mut rows = context.inventory.rows.clone();
     rows.extend(probed(&context)?);
     ui.still();
     let text = if ui.json() {

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
 use crate::record::writer::TRIALS;
-use crate::record::{Kind, Records, TrialRecord, left_out, search};
+use crate::record::{Kind, Records, TrialRecord, record_files, skipped};
 use crate::text::{lines, printable, table};
 
 #[derive(clap::Args, Debug)]
@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let file = trials_of(&arguments.run)?;
     let mut trials = Vec::new();
     let records = Records::open(&file).map_err(reports::unreadable)?;
-    let left_out = left_out::each(records, |line, trial| {
+    let left_out = skipped::read_each(records, |line, trial| {
         trials.push((line, trial));
         Ok(())
     });
@@ -49,7 +49,7 @@ fn trials_of(run: &str) -> Result<PathBuf, Problem> {
         return Ok(file);
     }
     let below =
-        folders.iter().filter(|folder| folder.is_dir()).filter_map(|folder| search::files(folder).ok());
+        folders.iter().filter(|folder| folder.is_dir()).filter_map(|folder| record_files::find(folder).ok());
     let mut below = below.flat_map(|found| found.files).filter(|file| file.ends_with(TRIALS));
     match (below.next(), below.next()) {
         (Some(file), None) => Ok(file),

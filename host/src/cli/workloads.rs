@@ -56,10 +56,10 @@ fn one(context: &Context, name: &str, folders: &Folders, ui: &Ui) -> Result<Stri
 
 fn all(context: &Context, folders: &Folders, ui: &mut Ui) -> String {
     let mut entries = Vec::new();
-    for library in context.survey.libraries.items() {
+    for library in context.inventory.libraries.items() {
         // The same workload of a library in a later folder is shadowed.
         let leads_here = |name: &str| {
-            context.survey.workloads.get(name).is_ok_and(|leads: &Inspected| leads.path == library.path)
+            context.inventory.workloads.get(name).is_ok_and(|leads: &Inspected| leads.path == library.path)
         };
         // One library that fails must not hide the others.
         match context.choose(library).and_then(|chosen| context.catalogue(&chosen, folders)) {

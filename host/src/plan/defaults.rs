@@ -31,7 +31,7 @@ pub(crate) const SUITE: [&str; 4] = [SLEEPING, COMPUTING, IMBALANCE, WORD_COUNT]
 
 /// The items and the options of a workload when nothing is said of them: a size that takes about a second on two native
 /// threads. An item that is scheduled alone measures the scheduler, so all but the first travel in batches.
-pub(crate) fn usual_size(workload: &str) -> (u64, Map<String, Value>) {
+pub(crate) fn default_size(workload: &str) -> (u64, Map<String, Value>) {
     let (items, extra) = match workload {
         SLEEPING => (100, json!({})),
         COMPUTING => (200_000, json!({"batch_size": 1000})),

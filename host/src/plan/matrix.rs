@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::cell::Cell;
-use super::defaults::usual_size;
+use super::defaults::default_size;
 use crate::stats::WarmUp;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -114,8 +114,8 @@ impl Matrix {
     }
 
     /// The numbers of items, if they are others than each workload has when nothing is said.
-    pub(crate) fn items_if_not_usual(&self) -> Option<&[u64]> {
-        let usual = |workload: &WorkloadChoice| workload.items == [usual_size(&workload.name).0];
+    pub(crate) fn items_if_not_default(&self) -> Option<&[u64]> {
+        let usual = |workload: &WorkloadChoice| workload.items == [default_size(&workload.name).0];
         let first = self.workloads.first().filter(|_| !self.workloads.iter().all(usual))?;
         Some(&first.items)
     }

@@ -18,9 +18,9 @@ const SYSTEM: [&str; 2] = ["/usr/local/lib/crossrun/plugins", "/usr/lib/crossrun
 
 /// Folders to look in; what an earlier one has shadows a later one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Search {
+pub(crate) struct SearchPath {
     folders: Vec<PathBuf>,
-    passed_over: Vec<Looked>,
+    ignored: Vec<SearchedFolder>,
 }
 
 /// What the environment says of where plugins are.
@@ -36,24 +36,24 @@ pub(crate) struct Environment<'a> {
 
 /// Where a library comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Origin {
+pub(crate) struct Location {
     pub path: PathBuf,
     /// The number of its folder in the search: an earlier folder shadows a later one.
     pub folder: usize,
 }
 
 /// A folder that was looked in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Looked {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SearchedFolder {
     #[serde(serialize_with = "serialize_path")]
     pub folder: PathBuf,
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: SearchOutcome,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
-pub(crate) enum Outcome {
+pub(crate) enum SearchOutcome {
     /// So many files are named as libraries.
     Searched {
         libraries: usize,
@@ -66,15 +66,15 @@ pub(crate) enum Outcome {
     /// Somebody else could have put a library into it.
     Refused(Distrust),
     /// The environment names it, but may not.
-    PassedOver {
+    Ignored {
         why: String,
     },
 }
 
-impl Search {
+impl SearchPath {
     /// These folders and no others.
     pub(crate) fn explicit(folders: Vec<PathBuf>) -> Self {
-        Self { folders, passed_over: Vec::new() }
+        Self { folders, ignored: Vec::new() }
     }
 
     /// The folders that the environment names, then the usual ones: `plugins` beside the executable, its own folder, the
@@ -104,14 +104,14 @@ impl Search {
         } else {
             return self.folders.push(folder);
         };
-        self.passed_over.push(Looked { folder, outcome: Outcome::PassedOver { why } });
+        self.ignored.push(SearchedFolder { folder, outcome: SearchOutcome::Ignored { why } });
     }
 
     /// Looks in each folder once: by name only, in the order of folders and then of names. A folder into which somebody
     /// that `trust` does not cover could have put a library is not looked into.
-    pub(crate) fn look(&self, trust: &Trust) -> (Vec<Origin>, Vec<Looked>) {
+    pub(crate) fn scan(&self, trust: &Trust) -> (Vec<Location>, Vec<SearchedFolder>) {
         let (mut candidates, mut seen) = (Vec::new(), HashSet::new());
-        let mut trace = self.passed_over.clone();
+        let mut trace = self.ignored.clone();
         for (number, folder) in self.folders.iter().enumerate() {
             let real = folder.canonicalize().unwrap_or_else(|_| folder.clone());
             if !seen.insert(real) {
@@ -120,14 +120,14 @@ impl Search {
             let outcome = match trust.check_folder(folder).map(|()| libraries(folder)) {
                 Ok(Ok(paths)) => {
                     let libraries = paths.len();
-                    candidates.extend(paths.into_iter().map(|path| Origin { path, folder: number }));
-                    Outcome::Searched { libraries }
+                    candidates.extend(paths.into_iter().map(|path| Location { path, folder: number }));
+                    SearchOutcome::Searched { libraries }
                 }
-                Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => Outcome::Missing,
-                Ok(Err(error)) => Outcome::Unreadable { why: error.to_string() },
-                Err(distrust) => Outcome::Refused(distrust),
+                Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => SearchOutcome::Missing,
+                Ok(Err(error)) => SearchOutcome::Unreadable { why: error.to_string() },
+                Err(distrust) => SearchOutcome::Refused(distrust),
             };
-            trace.push(Looked { folder: folder.clone(), outcome });
+            trace.push(SearchedFolder { folder: folder.clone(), outcome });
         }
         (candidates, trace)
     }
@@ -160,7 +160,7 @@ mod tests {
         Trust::of_this_process(false)
     }
 
-    fn names(candidates: &[Origin]) -> Vec<&str> {
+    fn names(candidates: &[Location]) -> Vec<&str> {
         candidates.iter().filter_map(|candidate| candidate.path.file_name()?.to_str()).collect()
     }
 
@@ -170,9 +170,9 @@ mod tests {
         for name in ["libb.so", "liba.so", "lib.so", "a.so", "libc.so.6", "libd.txt", "README"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
-        let (candidates, trace) = Search::explicit(vec![folder.path().into()]).look(&trust());
+        let (candidates, trace) = SearchPath::explicit(vec![folder.path().into()]).scan(&trust());
         assert_eq!(names(&candidates), ["liba.so", "libb.so"]);
-        assert_eq!(trace[0].outcome, Outcome::Searched { libraries: 2 });
+        assert_eq!(trace[0].outcome, SearchOutcome::Searched { libraries: 2 });
     }
 
     #[test]
@@ -181,10 +181,10 @@ mod tests {
         fs::write(folder.path().join("liba.so"), "").unwrap();
         let again = folder.path().join(".");
         let missing = folder.path().join("missing");
-        let (candidates, trace) = Search::explicit(vec![folder.path().into(), again, missing]).look(&trust());
+        let (candidates, trace) = SearchPath::explicit(vec![folder.path().into(), again, missing]).scan(&trust());
         assert_eq!(candidates.len(), 1);
         let outcomes: Vec<_> = trace.into_iter().map(|looked| looked.outcome).collect();
-        assert_eq!(outcomes, [Outcome::Searched { libraries: 1 }, Outcome::Missing]);
+        assert_eq!(outcomes, [SearchOutcome::Searched { libraries: 1 }, SearchOutcome::Missing]);
     }
 
     #[test]
@@ -193,20 +193,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("liba.so"), "").unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
-        let search = Search::explicit(vec![folder.path().into()]);
-        let (candidates, trace) = search.look(&trust());
+        let search = SearchPath::explicit(vec![folder.path().into()]);
+        let (candidates, trace) = search.scan(&trust());
         assert!(candidates.is_empty());
-        let Outcome::Refused(distrust) = &trace[0].outcome else { panic!("{trace:?}") };
+        let SearchOutcome::Refused(distrust) = &trace[0].outcome else { panic!("{trace:?}") };
         assert_eq!(distrust.reason, "it can be written by everyone");
-        assert_eq!(search.look(&Trust::of_this_process(true)).0.len(), 1);
+        assert_eq!(search.scan(&Trust::of_this_process(true)).0.len(), 1);
     }
 
-    fn usual(plugin_path: &str, data_dir: &str, raised: bool) -> Search {
+    fn usual(plugin_path: &str, data_dir: &str, raised: bool) -> SearchPath {
         let (plugin_path, data_dir) = (Some(OsStr::new(plugin_path)), Path::new(data_dir));
-        Search::usual(Environment { plugin_path, data_dir, raised }, Path::new("/opt/crossrun"))
+        SearchPath::usual(Environment { plugin_path, data_dir, raised }, Path::new("/opt/crossrun"))
     }
 
-    fn folders(search: &Search) -> Vec<&str> {
+    fn folders(search: &SearchPath) -> Vec<&str> {
         search.folders.iter().map(|folder| folder.to_str().unwrap()).collect()
     }
 
@@ -215,8 +215,8 @@ mod tests {
         let search = usual("/a:/b", "/data", false);
         assert_eq!(folders(&search)[..5], ["/a", "/b", "/opt/plugins", "/opt", "/data/plugins"]);
         assert_eq!(folders(&search)[5..], SYSTEM);
-        assert!(search.passed_over.is_empty());
-        assert_eq!(usual("", "/data", false).passed_over, []);
+        assert!(search.ignored.is_empty());
+        assert_eq!(usual("", "/data", false).ignored, []);
     }
 
     #[test]
@@ -224,10 +224,10 @@ mod tests {
         let search = usual("/a::.:b:/c", "data", false);
         assert_eq!(folders(&search)[..4], ["/a", "/c", "/opt/plugins", "/opt"]);
         assert_eq!(folders(&search)[4..], SYSTEM);
-        let (_, trace) = search.look(&trust());
-        let passed_over = |looked: &&Looked| matches!(looked.outcome, Outcome::PassedOver { .. });
+        let (_, trace) = search.scan(&trust());
+        let ignored = |looked: &&SearchedFolder| matches!(looked.outcome, SearchOutcome::Ignored { .. });
         let folders: Vec<_> =
-            trace.iter().filter(passed_over).map(|looked| looked.folder.as_os_str()).collect();
+            trace.iter().filter(ignored).map(|looked| looked.folder.as_os_str()).collect();
         assert_eq!(folders, ["", ".", "b", "data/plugins"]);
     }
 
@@ -236,6 +236,6 @@ mod tests {
         let search = usual("/a:/b", "/data", true);
         assert_eq!(folders(&search)[..2], ["/opt/plugins", "/opt"]);
         assert_eq!(folders(&search)[2..], SYSTEM);
-        assert_eq!(search.passed_over.len(), 3);
+        assert_eq!(search.ignored.len(), 3);
     }
 }

@@ -3,7 +3,7 @@
 pub(crate) mod description;
 mod exported;
 mod image;
-pub(crate) mod libc;
+pub(crate) mod glibc;
 pub(crate) mod metadata;
 mod rejection;
 mod source;
@@ -107,7 +107,7 @@ pub(crate) fn inspect_open(file: File) -> Result<Metadata, Rejection> {
     image.check_length(length)?;
     let metadata = image.metadata()?;
     exported::check(&image, &metadata)?;
-    libc::check(&image.object)?;
+    glibc::check(&image.object)?;
     check_version(&metadata)?;
     Ok(metadata)
 }
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_library_that_is_not_ours_is_told_from_one_that_was_cut_short() {
-        let libc = super::libc::path().unwrap();
+        let libc = super::glibc::path().unwrap();
         assert_eq!(reason(&libc), "not a crossrun plugin: it has no metadata section");
         let bytes = fs::read(libc).unwrap();
         let cut = written(&bytes[..bytes.len() / 2]);
@@ -214,7 +214,7 @@ mod tests {
 
         #[test]
         fn no_change_to_a_library_hurts(changes in prop::collection::vec((0_usize..4096, any::<u8>()), 1..20)) {
-            let mut bytes = fs::read(super::libc::path().unwrap()).unwrap();
+            let mut bytes = fs::read(super::glibc::path().unwrap()).unwrap();
             let length = bytes.len();
             for (at, to) in changes {
                 // The headers at the start, and the table of sections at the end.

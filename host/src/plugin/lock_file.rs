@@ -72,7 +72,7 @@ impl Listed {
     fn of(plugin: &PluginRef) -> Self {
         let PluginRef { path, size, sha256, metadata, .. } = plugin;
         Self {
-            kind: metadata.kind.word().into(),
+            kind: metadata.kind.as_str().into(),
             name: metadata.name.clone(),
             sha256: sha256.clone(),
             size: *size,

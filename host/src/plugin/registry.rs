@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::discover::Origin;
+use super::discover::Location;
 
 /// What became of a registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Registration {
     /// The name leads to it.
     Active,
     /// The name leads to what an earlier folder has, or to the same file elsewhere.
@@ -62,7 +62,7 @@ pub(crate) struct Registry<R> {
 #[derive(Debug)]
 struct Entry<R> {
     item: R,
-    origin: Origin,
+    location: Location,
     clash: Option<PathBuf>,
 }
 
@@ -77,24 +77,24 @@ impl<R> Registry<R> {
     pub(crate) fn register(
         &mut self,
         name: &str,
-        origin: Origin,
+        location: Location,
         item: R,
         is_same: impl FnOnce(&R, &R) -> bool,
-    ) -> Standing {
+    ) -> Registration {
         let name = name.to_lowercase();
         let Some(entry) = self.entries.get_mut(&name) else {
-            self.entries.insert(name, Entry { item, origin, clash: None });
-            return Standing::Active;
+            self.entries.insert(name, Entry { item, location, clash: None });
+            return Registration::Active;
         };
-        let by = entry.origin.path.clone();
+        let by = entry.location.path.clone();
         if is_same(&entry.item, &item) {
-            return Standing::Shadowed { by, same: true };
+            return Registration::Shadowed { by, same: true };
         }
-        if entry.origin.folder != origin.folder {
-            return Standing::Shadowed { by, same: false };
+        if entry.location.folder != location.folder {
+            return Registration::Shadowed { by, same: false };
         }
-        entry.clash.get_or_insert(origin.path);
-        Standing::Clash { with: by }
+        entry.clash.get_or_insert(location.path);
+        Registration::Clash { with: by }
     }
 
     /// What `name`, in upper or lower case, leads to.
@@ -106,7 +106,7 @@ impl<R> Registry<R> {
             return Err(GetError::Unknown { what: self.what, name: name.into(), known, near });
         };
         let Some(other) = entry.clash.clone() else { return Ok(&entry.item) };
-        Err(GetError::Clash { what: self.what, name: wanted, one: entry.origin.path.clone(), other })
+        Err(GetError::Clash { what: self.what, name: wanted, one: entry.location.path.clone(), other })
     }
 
     /// The names that lead somewhere, sorted.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::RecordError;
 use super::format::{Kind, TrialRecord};
-use super::left_out::Damage;
+use super::skipped::Damage;
 use super::trial::Conditions;
 use super::writer::Writer;
 use crate::run::event::Event;

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::RecordError;
 use super::format::{COLUMNS, UnifiedRecord};
 use super::journal::Journal;
-use super::left_out::{Damage, each};
+use super::skipped::{Damage, read_each};
 use super::reader::Records;
 use crate::atomic_file;
 
@@ -76,7 +76,7 @@ fn write_rows(file: &File, records: &Journal) -> Result<Vec<Damage>, RecordError
     let write = |error| RecordError::file("write", &records.path)(error);
     let mut rows = io::BufWriter::new(file);
     rows.write_all(&row_of(&COLUMNS).map_err(write)?).map_err(write)?;
-    let left_out = each(Records::open(&records.path)?, |_, record: UnifiedRecord| {
+    let left_out = read_each(Records::open(&records.path)?, |_, record: UnifiedRecord| {
         rows.write_all(&row(&record).map_err(write)?).map_err(write)
     })?;
     rows.flush().map_err(write)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::RecordError;
 use super::format::{TrialRecord, UnifiedRecord};
 use super::journal::Journal;
-use super::left_out::Damage;
+use super::skipped::Damage;
 use super::table::{self, Table};
 
 /// Every trial, one line each.
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(read, expected.collect::<Vec<_>>());
         let mut measured = Vec::new();
         let records = Records::<UnifiedRecord>::open(&output.join(UNIFIED)).unwrap();
-        crate::record::left_out::each(records, |_, record| {
+        crate::record::skipped::read_each(records, |_, record| {
             measured.push(record);
             Ok(())
         })

@@ -115,7 +115,7 @@ fn libraries(context: &Context, named: &[PathBuf]) -> Result<Vec<PluginRef>, Pro
         let inspected = inspect(file).map_err(|rejection| rejected(file, rejection))?;
         libraries.push(context.choose(&inspected)?);
     }
-    for library in context.survey.libraries.items() {
+    for library in context.inventory.libraries.items() {
         let found = context.choose(library)?;
         if !libraries.iter().any(|known: &PluginRef| known.sha256 == found.sha256) {
             libraries.push(found);
@@ -130,7 +130,7 @@ fn backends(context: &Context) -> Vec<(String, LibraryFile)> {
         let chosen = context.choose(runner).ok()?;
         Some((chosen.metadata.name.clone(), LibraryFile::from(&chosen)))
     };
-    context.survey.runners.items().filter_map(named).collect()
+    context.inventory.runners.items().filter_map(named).collect()
 }
 
 fn make(setting: Setting, chosen: &[&'static Check], junit: bool, ui: &mut Ui) -> Vec<Finding> {
@@ -155,7 +155,7 @@ fn make(setting: Setting, chosen: &[&'static Check], junit: bool, ui: &mut Ui) -
 fn title(target: &Target) -> String {
     match &target.plugin {
         Ok(PluginRef { metadata, .. }) => {
-            let (kind, name, version) = (metadata.kind.word(), &metadata.name, &metadata.version);
+            let (kind, name, version) = (metadata.kind.as_str(), &metadata.name, &metadata.version);
             format!("{kind} {name} {version}: {}", target.path.display())
         }
         Err(_) => target.path.display().to_string(),
@@ -192,7 +192,7 @@ fn object(target: &Target, findings: &[Finding]) -> Value {
     json!({
         "file": target.path.display().to_string(),
         "name": plugin.map(|plugin| &plugin.metadata.name),
-        "kind": plugin.map(|plugin| plugin.metadata.kind.word()),
+        "kind": plugin.map(|plugin| plugin.metadata.kind.as_str()),
         "version": plugin.map(|plugin| &plugin.metadata.version),
         "sha256": plugin.map(|plugin| &plugin.sha256),
         "conformant": summary.is_conformant(),

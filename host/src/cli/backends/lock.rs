@@ -10,7 +10,7 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::plugin::PluginRef;
 use crate::plugin::lock_file::{Difference, LockFile};
-use crate::plugin::survey::Status;
+use crate::plugin::inventory::Status;
 use crate::run::session::Isolation;
 use crate::text::{lines, plural, printable, table, word};
 
@@ -43,7 +43,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         let message = "there is no plugin to lock";
         return Err(Problem::new(Exit::Unavailable, message).with_remedy("crossrun backends"));
     }
-    for row in context.survey.rows.iter().filter(|row| row.status == Status::Rejected) {
+    for row in context.inventory.rows.iter().filter(|row| row.status == Status::Rejected) {
         let reason = row.reason.as_deref().unwrap_or_default();
         ui.note(&format!("left out: {}: {reason}", row.path.display()));
     }
@@ -54,7 +54,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 
 /// Every plugin that a name leads to.
 fn identified(context: &Context) -> Result<Vec<PluginRef>, Problem> {
-    let plugins = context.survey.runners.items().chain(context.survey.libraries.items());
+    let plugins = context.inventory.runners.items().chain(context.inventory.libraries.items());
     let identify = |plugin: &crate::plugin::inspect::Inspected| {
         plugin.identify().map_err(|rejection| rejected(&plugin.path, rejection))
     };

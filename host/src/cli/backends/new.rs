@@ -31,7 +31,7 @@ enum Language {
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let context = Context::new(global, Isolation::Process, ui)?;
-    let mut taken = context.survey.runners.names();
+    let mut taken = context.inventory.runners.names();
     taken.push(DEFAULT_BACKEND.to_owned());
     let name = free_name(&arguments.name, "backend", &taken)?;
     make(arguments.lang.template(), name, &arguments.place, ui)

@@ -80,7 +80,7 @@ fn again(file: &PlanFile, participants: &Participants, context: &Context) -> Str
     push(&mut words, "backends", list(names.collect()));
     push(&mut words, "workloads", list(matrix.workloads.iter().map(|it| it.name.clone()).collect()));
     push(&mut words, "schedulers", matrix.schedulers.join(","));
-    if let Some(items) = matrix.items_if_not_usual() {
+    if let Some(items) = matrix.items_if_not_default() {
         push(&mut words, "items", list(items.iter().map(u64::to_string).collect()));
     }
     push(&mut words, "parallelism", list(matrix.parallelisms.iter().map(u32::to_string).collect()));

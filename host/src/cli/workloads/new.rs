@@ -28,9 +28,9 @@ enum Language {
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let context = Context::new(global, Isolation::Process, ui)?;
-    let mut taken = context.survey.workloads.names();
+    let mut taken = context.inventory.workloads.names();
     // `crossrun workloads new` is this command, and shows no workload.
-    taken.extend(context.survey.libraries.names().into_iter().chain(["new".to_owned()]));
+    taken.extend(context.inventory.libraries.names().into_iter().chain(["new".to_owned()]));
     let name = free_name(&arguments.name, "workload", &taken)?;
     let template = match arguments.lang {
         Language::Rust => RUST_WORKLOADS,

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::exported;
 use super::image::{self, Image};
 use super::source::Source;
-use super::{Metadata, Rejection, inspect, libc, sha256_of};
+use super::{Metadata, Rejection, glibc, inspect, sha256_of};
 use crate::text::serialize_path;
 
 /// A file up to this size is hashed unasked: about a tenth of a second.
@@ -137,8 +137,8 @@ impl Description {
     fn with_image(mut self, image: &Image<'_>) -> Self {
         let object = &image.object;
         self.object = Some(format(object));
-        self.glibc.required = libc::newest(object).map(|version| version.to_string());
-        self.glibc.present = libc::present().map(ToString::to_string);
+        self.glibc.required = glibc::newest(object).map(|version| version.to_string());
+        self.glibc.present = glibc::present().map(ToString::to_string);
         self.needed = needed(object);
         self.exports = exports(image);
         self.abi.runner_header =
@@ -155,7 +155,7 @@ impl Description {
         self.build = metadata.build();
         let profile = if metadata.is_debug_build() { "debug" } else { "release" };
         self.build.insert("profile".into(), profile.into());
-        self.kind = Some(metadata.kind.word());
+        self.kind = Some(metadata.kind.as_str());
         if let super::Kind::Workloads(names) = metadata.kind {
             self.workloads = names;
             self.abi.workload_abi = metadata.api.split('.').next().map(str::to_owned);

@@ -21,7 +21,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Runner => "runner",
             Self::Workloads(_) => "workloads",
@@ -39,7 +39,7 @@ pub enum RunnerAbi {
 }
 
 impl RunnerAbi {
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Rust => "rust",
             Self::C => "c",
@@ -108,7 +108,7 @@ impl Metadata {
             ("plugin_api".to_owned(), json!(api)),
         ]);
         if self.kind == Kind::Runner {
-            build.insert("abi".to_owned(), json!(self.abi.word()));
+            build.insert("abi".to_owned(), json!(self.abi.as_str()));
         }
         build
     }

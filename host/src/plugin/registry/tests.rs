@@ -28,8 +28,8 @@ impl WorkloadRunner for Mock {
     }
 }
 
-fn origin(folder: usize, path: &str) -> Origin {
-    Origin { folder, path: Path::new(path).into() }
+fn location(folder: usize, path: &str) -> Location {
+    Location { folder, path: Path::new(path).into() }
 }
 
 type Runner = Box<dyn WorkloadRunner>;
@@ -49,8 +49,8 @@ fn never_asked(_: &Runner, _: &Runner) -> bool {
 fn registry(names: &[&'static str]) -> Registry<Runner> {
     let mut registry = Registry::new("backend");
     for name in names {
-        let standing = registry.register(name, origin(0, name), Mock::named(name), never_asked);
-        assert_eq!(standing, Standing::Active);
+        let registration = registry.register(name, location(0, name), Mock::named(name), never_asked);
+        assert_eq!(registration, Registration::Active);
     }
     registry
 }
@@ -109,15 +109,15 @@ fn a_name_that_is_misspelled_is_guessed() {
 fn one_that_is_known_but_not_available_says_why_and_what_to_do() {
     let reason = Availability::Unavailable { reason: "no engine".into(), remedy: "crossrun setup x".into() };
     let mut registry: Registry<Runner> = Registry::new("backend");
-    registry.register("x", origin(0, "x"), Box::new(Mock("x", reason.clone())), never_asked);
+    registry.register("x", location(0, "x"), Box::new(Mock("x", reason.clone())), never_asked);
     assert_eq!(registry.get("x").unwrap().is_available(), reason);
 }
 
 #[test]
 fn two_of_one_name_in_one_folder_lead_to_neither() {
     let mut registry = registry(&["mock"]);
-    let standing = registry.register("MOCK", origin(0, "other"), Mock::named("mock"), other);
-    assert_eq!(standing, Standing::Clash { with: "mock".into() });
+    let registration = registry.register("MOCK", location(0, "other"), Mock::named("mock"), other);
+    assert_eq!(registration, Registration::Clash { with: "mock".into() });
     let message = registry.get("mock").err().unwrap().to_string();
     assert!(message.contains("mock and other"), "{message}");
     assert!(registry.names().is_empty());
@@ -126,10 +126,10 @@ fn two_of_one_name_in_one_folder_lead_to_neither() {
 #[test]
 fn an_earlier_folder_shadows_a_later_one_and_the_same_file_is_one() {
     let mut registry = registry(&["mock"]);
-    let later = registry.register("mock", origin(1, "later"), Mock::named("later"), other);
-    assert_eq!(later, Standing::Shadowed { by: "mock".into(), same: false });
-    let copy = registry.register("mock", origin(0, "copy"), Mock::named("copy"), same);
-    assert_eq!(copy, Standing::Shadowed { by: "mock".into(), same: true });
+    let later = registry.register("mock", location(1, "later"), Mock::named("later"), other);
+    assert_eq!(later, Registration::Shadowed { by: "mock".into(), same: false });
+    let copy = registry.register("mock", location(0, "copy"), Mock::named("copy"), same);
+    assert_eq!(copy, Registration::Shadowed { by: "mock".into(), same: true });
     assert_eq!(name_behind(&registry, "mock"), "mock");
 }
 
@@ -215,7 +215,7 @@ mod end_to_end {
     #[test]
     fn from_a_name_to_a_verified_result() {
         let mut registry: Registry<RefCell<Runner>> = Registry::new("backend");
-        registry.register("serial", origin(0, "linked"), RefCell::new(Box::new(Serial)), |_, _| true);
+        registry.register("serial", location(0, "linked"), RefCell::new(Box::new(Serial)), |_, _| true);
         let spec = WorkloadSpec::new("doubling");
         let workload = workload_library().open(&spec).unwrap();
         let folder = || std::env::temp_dir();

@@ -10,7 +10,7 @@ use super::writer::{TRIALS, UNIFIED};
 const DEPTH: usize = 12;
 
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct RecordFiles {
     /// Those of the folder itself first, then those below it, sorted.
     pub(crate) files: Vec<PathBuf>,
     /// Folders that were not searched, and why.
@@ -19,8 +19,8 @@ pub(crate) struct Found {
 
 /// The files of records of a path: a file itself; of a folder its trials, else its measured ones, else every file of lines of
 /// JSON in it; and of each folder below it its trials, else its measured ones. Links to folders are not followed.
-pub(crate) fn files(path: &Path) -> io::Result<Found> {
-    let mut found = Found::default();
+pub(crate) fn find(path: &Path) -> io::Result<RecordFiles> {
+    let mut found = RecordFiles::default();
     if !path.is_dir() {
         found.files.push(path.to_owned());
         return Ok(found);
@@ -38,7 +38,7 @@ pub(crate) fn files(path: &Path) -> io::Result<Found> {
     Ok(found)
 }
 
-fn search(folder: &Path, depth: usize, found: &mut Found) {
+fn search(folder: &Path, depth: usize, found: &mut RecordFiles) {
     if depth == 0 {
         found.unsearched.push((folder.to_owned(), format!("it is more than {DEPTH} folders below")));
         return;
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     fn found(folder: &Path) -> Vec<String> {
-        let found = files(folder).unwrap();
+        let found = find(folder).unwrap();
         let relative = |file: &PathBuf| file.strip_prefix(folder).unwrap().display().to_string();
         found.files.iter().map(relative).collect()
     }
@@ -114,7 +114,7 @@ mod tests {
         symlink(place.path(), place.path().join("d/again")).unwrap();
         assert_eq!(found(place.path()), [deep]);
         make(place.path(), &[&format!("{}trials.jsonl", "d/".repeat(DEPTH + 1))]);
-        let found = files(place.path()).unwrap();
+        let found = find(place.path()).unwrap();
         assert_eq!((found.files.len(), found.unsearched.len()), (1, 1));
     }
 }

@@ -15,7 +15,7 @@ const NAMED: usize = 10;
 
 /// What a file holds beside its records.
 #[derive(Debug, Default)]
-pub(crate) struct LeftOut {
+pub(crate) struct Skipped {
     /// The last line, if a crash cut it off.
     pub(crate) torn: Option<u64>,
     /// The lines that cannot be read: those that are no records, and those of a later version.
@@ -51,7 +51,7 @@ impl fmt::Display for Damage {
     }
 }
 
-impl LeftOut {
+impl Skipped {
     fn add(&mut self, path: PathBuf, line: u64, why: String, remedy: &'static str) {
         match self.damage.iter_mut().find(|known| known.remedy == remedy) {
             Some(known) => known.lines.push(line),
@@ -61,11 +61,11 @@ impl LeftOut {
 }
 
 /// Hands every record and its line to `take`, and passes over what is none.
-pub(crate) fn each<T: DeserializeOwned, R: BufRead>(
+pub(crate) fn read_each<T: DeserializeOwned, R: BufRead>(
     records: Records<T, R>,
     mut take: impl FnMut(u64, T) -> Result<(), RecordError>,
-) -> Result<LeftOut, RecordError> {
-    let mut left_out = LeftOut::default();
+) -> Result<Skipped, RecordError> {
+    let mut left_out = Skipped::default();
     for entry in records {
         match entry {
             Ok(Entry::Record { line, record }) => take(line, *record)?,
@@ -97,7 +97,7 @@ mod tests {
     fn read(content: &str) -> (Vec<u64>, Vec<String>) {
         let mut lines = Vec::new();
         let records = Records::<UnifiedRecord, _>::new(content.as_bytes(), "r.jsonl".as_ref());
-        let left_out = each(records, |line, _| {
+        let left_out = read_each(records, |line, _| {
             lines.push(line);
             Ok(())
         });

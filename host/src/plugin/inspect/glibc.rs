@@ -60,7 +60,7 @@ pub(super) fn present() -> Option<&'static Version> {
 }
 
 /// The newest version that the library or program at `path` needs; none if it does not say.
-pub fn needed_by(path: &Path) -> Result<Option<Version>, Rejection> {
+pub fn required_by(path: &Path) -> Result<Option<Version>, Rejection> {
     let source = Source::new(File::open(path)?);
     let object = object::File::parse(&source).map_err(|error| Rejection::new(error.to_string()))?;
     Ok(newest(&object))
@@ -88,8 +88,8 @@ mod tests {
 
     #[test]
     fn this_machine_has_what_this_test_needs() {
-        let needed = needed_by(&std::env::current_exe().unwrap()).unwrap().unwrap();
+        let needed = required_by(&std::env::current_exe().unwrap()).unwrap().unwrap();
         assert!(needed >= Version(vec![2, 17]) && needed <= *present().unwrap(), "{needed}");
-        assert!(needed_by(Path::new(file!())).is_err());
+        assert!(required_by(Path::new(file!())).is_err());
     }
 }

@@ -7,8 +7,8 @@ use plugin_api::Availability;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::registry::{Registry, Standing};
-use crate::plugin::discover::{Looked, Origin, Outcome, Search};
+use super::registry::{Registry, Registration};
+use crate::plugin::discover::{Location, SearchOutcome, SearchPath, SearchedFolder};
 use crate::plugin::inspect::{self, Inspected, Kind, Rejection};
 use crate::plugin::trust::{Distrust, Trust};
 use crate::text::serialize_path;
@@ -76,7 +76,7 @@ impl Row {
         let Inspected { path, metadata, .. } = plugin;
         Self {
             name: Some(metadata.name.clone()),
-            kind: Some(metadata.kind.word()),
+            kind: Some(metadata.kind.as_str()),
             status,
             version: Some(metadata.version.clone()),
             path: path.clone(),
@@ -101,58 +101,58 @@ impl Row {
 }
 
 #[derive(Debug)]
-pub(crate) struct Survey {
+pub(crate) struct Inventory {
     pub runners: Registry<Inspected>,
     /// For each workload the library that has it.
     pub workloads: Registry<Inspected>,
     pub libraries: Registry<Inspected>,
     /// What is rejected or shadowed.
     pub rows: Vec<Row>,
-    pub trace: Vec<Looked>,
+    pub trace: Vec<SearchedFolder>,
 }
 
-impl Survey {
+impl Inventory {
     /// Looks in the folders of `search`, and inspects what is there, as far as it is by whom `trust` covers. No file is
     /// read whole, but for those that share a name.
-    pub(crate) fn of(search: &Search, trust: &Trust) -> Self {
-        let (candidates, trace) = search.look(trust);
-        let mut survey = Self {
+    pub(crate) fn of(search: &SearchPath, trust: &Trust) -> Self {
+        let (candidates, trace) = search.scan(trust);
+        let mut inventory = Self {
             runners: Registry::new("backend"),
             workloads: Registry::new("workload"),
             libraries: Registry::new("workload library"),
             rows: Vec::new(),
             trace,
         };
-        survey.rows.extend(survey.trace.iter().filter_map(refused_folder));
+        inventory.rows.extend(inventory.trace.iter().filter_map(refused_folder));
         let mut clashing = BTreeMap::new();
         for candidate in candidates {
             let trusted = trust.check_file(&candidate.path).map_err(Rejection::from);
             match trusted.and_then(|()| inspect::inspect(&candidate.path)) {
-                Ok(plugin) => survey.register(&candidate, plugin, &mut clashing),
-                Err(rejection) => survey.rows.push(Row::rejected(candidate.path, rejection)),
+                Ok(plugin) => inventory.register(&candidate, plugin, &mut clashing),
+                Err(rejection) => inventory.rows.push(Row::rejected(candidate.path, rejection)),
             }
         }
-        survey
+        inventory
     }
 
-    fn register(&mut self, candidate: &Origin, plugin: Inspected, clashing: &mut BTreeMap<PathBuf, ()>) {
-        let origin = Origin { folder: candidate.folder, path: plugin.path.clone() };
+    fn register(&mut self, candidate: &Location, plugin: Inspected, clashing: &mut BTreeMap<PathBuf, ()>) {
+        let location = Location { folder: candidate.folder, path: plugin.path.clone() };
         let name = plugin.metadata.name.clone();
         let registry = match plugin.metadata.kind {
             Kind::Runner => &mut self.runners,
             Kind::Workloads(_) => &mut self.libraries,
         };
-        let standing = registry.register(&name, origin.clone(), plugin.clone(), Inspected::is_same_file);
+        let registration = registry.register(&name, location.clone(), plugin.clone(), Inspected::is_same_file);
         let row_of = |plugin: &Inspected, status, reason: String| Row::of(plugin, status, Some(reason), None);
-        match standing {
-            Standing::Active => self.register_workloads(&plugin, &origin),
-            Standing::Shadowed { by, same } => {
+        match registration {
+            Registration::Active => self.register_workloads(&plugin, &location),
+            Registration::Shadowed { by, same } => {
                 let what = if same { "the same file as" } else { "an earlier folder has that name in" };
                 let reason = format!("{what} {}", by.display());
                 self.rows
                     .push(Row { path: candidate.path.clone(), ..row_of(&plugin, Status::Shadowed, reason) });
             }
-            Standing::Clash { with } => {
+            Registration::Clash { with } => {
                 let reason = |other: &PathBuf| format!("{} has the same name", other.display());
                 let remedy = Some("remove one of the two".to_owned());
                 // The first one's row is due once, however many have its name.
@@ -167,17 +167,17 @@ impl Survey {
     }
 
     /// Registers each workload of a library. A library that comes later may still add workloads that no other has.
-    fn register_workloads(&mut self, library: &Inspected, origin: &Origin) {
+    fn register_workloads(&mut self, library: &Inspected, location: &Location) {
         let Kind::Workloads(names) = &library.metadata.kind else { return };
         for name in names {
-            self.workloads.register(name, origin.clone(), library.clone(), Inspected::is_same_file);
+            self.workloads.register(name, location.clone(), library.clone(), Inspected::is_same_file);
         }
     }
 }
 
 /// A folder with libraries that nobody looks at is listed beside the libraries.
-fn refused_folder(looked: &Looked) -> Option<Row> {
-    let Outcome::Refused(distrust) = &looked.outcome else { return None };
+fn refused_folder(looked: &SearchedFolder) -> Option<Row> {
+    let SearchOutcome::Refused(distrust) = &looked.outcome else { return None };
     Some(Row::rejected(looked.folder.clone(), distrust.clone().into()))
 }
 
