@@ -335,11 +335,11 @@ const fn odd(what: &'static str, options: &'static [&'static str], reason: &'sta
 }
 
 const ODD: &[Odd] = &[
-    odd("a table without run by its size", &["-DSIZE=16"], "has 16 bytes by its own words, and needs 64"),
+    odd("a table without run by its size", &["-DSIZE=16"], "says that it has 16 bytes, but needs 64"),
     odd(
         "a table larger than its symbol",
         &["-DSIZE=4096"],
-        "4096 bytes by its own words, and 72 by its symbol",
+        "says that it has 4096 bytes, but its symbol has 72",
     ),
     odd(
         "a table that goes on behind the file",
@@ -351,19 +351,19 @@ const ODD: &[Odd] = &[
     odd(
         "a table without bytes",
         &["-DHAND_MADE=CROSSRUN_EXPORT char crossrun_backend[72];"],
-        "is no data of the file",
+        "is not data in the file",
     ),
     odd(
         "another major version",
         &["-DVERSION=0x20000"],
-        "has version 2.0 of the ABI, but this host speaks 1.0",
+        "has version 2.0 of the ABI, but this host has 1.0",
     ),
     odd("no version", &["-DVERSION=0"], "has version 0.0 of the ABI"),
     odd("no run", &["-DRUN=NULL"], "has no function `run`"),
     odd(
         "a function in place of the table",
         &["-DHAND_MADE=CROSSRUN_EXPORT void crossrun_backend(void) {}"],
-        "of the ABI, but this host speaks 1.0",
+        "of the ABI, but this host has 1.0",
     ),
     odd("C by its words, and nothing exported", &["-DNO_TABLE"], "does not export crossrun_backend"),
     odd(

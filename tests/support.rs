@@ -1,8 +1,10 @@
 //! A folder with plugins, and the command line run in it.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -248,6 +250,15 @@ impl Ran {
         assert!(self.stderr().contains(words), "no {words:?} in:\n{}", self.explain());
         self
     }
+}
+
+/// Says that a test does not run here, and why. The line passes by the capture of the test harness, so that it is visible although
+/// the test counts as passed, and it carries how many tests of this process have said so.
+pub(crate) fn not_run(why: &str) {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    writeln!(std::io::stderr(), "{test}: not run: {why} ({count} not run so far)").unwrap();
 }
 
 /// How long a test waits for what must come. It ends only what never would: the machine may be busy with much else.

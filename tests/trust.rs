@@ -1,5 +1,5 @@
-//! Whose files are loaded: what somebody else could have written is refused, the environment cannot name just any folder,
-//! and a lock pins the very bytes.
+//! Which files are loaded: crossrun refuses a file that somebody else could have written, the environment cannot name
+//! just any folder, and a lock file pins the bytes of each plugin.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
@@ -9,18 +9,22 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, build_outside, executable, plugin};
+use crate::support::{Place, Ran, build_outside, executable, not_run, plugin};
 
-/// Somebody who is neither root nor the user of any test.
+/// A user who is neither root nor the user of any test.
 const SOMEBODY: u32 = 54_321;
 
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// Only root can give files away. The rule itself is tested without in `discover::trust`.
-fn is_root(place: &Place) -> bool {
-    place.path().metadata().unwrap().uid() == 0
+/// Whether this is root, who alone can give files to another user. The rule itself is tested in `plugin::trust`.
+fn is_root() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        not_run("only root can give files to another user");
+    }
+    is_root
 }
 
 fn rows(place: &Place, more: &[&str]) -> Vec<Value> {
@@ -47,7 +51,7 @@ fn refused(place: &Place, path: &Path, reason: &str, remedy: &str) {
 const RUN: [&str; 5] = ["run", "--backend", "native", "--workload", "null"];
 
 #[test]
-fn a_file_that_others_can_write_is_refused_and_the_command_that_mends_it_does() {
+fn a_file_that_others_can_write_is_refused_and_the_remedy_works() {
     let place = Place::new();
     let file = place.plugins().join("libnative_runner.so");
     chmod(&file, 0o666);
@@ -56,7 +60,7 @@ fn a_file_that_others_can_write_is_refused_and_the_command_that_mends_it_does() 
     place.crossrun(&[&RUN, ["--allow-untrusted"].as_slice()].concat()).code(0);
     let record = place.records("null", "unified_results.jsonl").pop().unwrap();
     assert!(record["metadata"]["command"].as_str().unwrap().contains("--allow-untrusted"), "{record}");
-    // As the message says.
+    // The remedy is the command in the message.
     let remedy = row(&place, &file)["remedy"].as_str().unwrap().split(", or ").next().unwrap().to_owned();
     assert!(Command::new("sh").args(["-c", &remedy]).status().unwrap().success());
     chmod(&file, file.metadata().unwrap().mode() & !0o020);
@@ -64,7 +68,7 @@ fn a_file_that_others_can_write_is_refused_and_the_command_that_mends_it_does() 
 }
 
 #[test]
-fn a_folder_that_others_can_write_is_not_searched_and_says_so() {
+fn a_folder_that_others_can_write_is_not_searched() {
     for mode in [0o777, 0o1777] {
         let place = Place::new();
         chmod(&place.plugins(), mode);
@@ -77,7 +81,7 @@ fn a_folder_that_others_can_write_is_not_searched_and_says_so() {
 }
 
 #[test]
-fn a_folder_above_counts_unless_its_sticky_bit_protects_what_is_below() {
+fn a_writable_folder_above_is_refused_unless_its_sticky_bit_protects_its_entries() {
     let place = Place::new();
     chmod(place.path(), 0o777);
     refused(&place, &place.plugins(), "above it can be written by everyone", "chmod o-w");
@@ -86,7 +90,7 @@ fn a_folder_above_counts_unless_its_sticky_bit_protects_what_is_below() {
 }
 
 #[test]
-fn what_a_link_leads_to_counts() {
+fn the_target_of_a_link_is_checked() {
     let place = Place::empty();
     let elsewhere = place.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
@@ -97,14 +101,17 @@ fn what_a_link_leads_to_counts() {
     assert_eq!(rows(&place, &[])[0]["status"], "found");
     chmod(&elsewhere, 0o777);
     refused(&place, &link, "elsewhere above it can be written by everyone", "chmod o-w");
+    chmod(&elsewhere, 0o755);
+    chmod(&file, 0o666);
+    refused(&place, &link, "elsewhere/libnative_runner.so can be written by everyone", "chmod o-w");
 }
 
 #[test]
-fn what_belongs_to_somebody_else_is_refused_to_root_too() {
-    let place = Place::new();
-    if !is_root(&place) {
+fn root_refuses_the_files_of_other_users_too() {
+    if !is_root() {
         return;
     }
+    let place = Place::new();
     let file = place.plugins().join("libnative_runner.so");
     chown(&file, Some(SOMEBODY), None).unwrap();
     refused(&place, &file, "belongs to user 54321", "--allow-untrusted");
@@ -113,14 +120,14 @@ fn what_belongs_to_somebody_else_is_refused_to_root_too() {
     chown(place.plugins(), Some(SOMEBODY), None).unwrap();
     refused(&place, &place.plugins(), "it belongs to user 54321", "--allow-untrusted");
     chown(place.plugins(), Some(0), None).unwrap();
-    // Root's own group is private; that of somebody else is not.
+    // Root's own group is private; another group is not.
     chown(&file, None, Some(SOMEBODY)).unwrap();
     chmod(&file, 0o664);
     refused(&place, &file, "can be written by group 54321, which is not yours alone", "chmod g-w");
 }
 
 #[test]
-fn a_file_that_is_named_on_the_command_line_is_no_exception() {
+fn a_file_named_on_the_command_line_is_checked_too() {
     let place = Place::new();
     let file = place.path().join("libmine.so");
     fs::copy(plugin("native_runner"), &file).unwrap();
@@ -164,11 +171,11 @@ fn the_current_folder_is_searched_only_if_it_is_named_on_the_command_line() {
 }
 
 #[test]
-fn the_environment_does_not_count_when_privileges_were_raised() {
-    let place = Place::new();
-    if !is_root(&place) {
+fn with_raised_privileges_the_environment_is_ignored() {
+    if !is_root() {
         return;
     }
+    let place = Place::new();
     // A program that runs as somebody else, who may read what it needs.
     let program = place.path().join("bin/crossrun");
     fs::create_dir(program.parent().unwrap()).unwrap();
@@ -181,7 +188,7 @@ fn the_environment_does_not_count_when_privileges_were_raised() {
         command.env("CROSSRUN_PLUGIN_PATH", place.plugins()).env("CROSSRUN_DATA_DIR", data);
         Ran::of(command)
     };
-    let ran = run(place.path()).code(0).says("CROSSRUN_PLUGIN_PATH is not heeded").says("CROSSRUN_DATA_DIR");
+    let ran = run(place.path()).code(0).says("CROSSRUN_PLUGIN_PATH is ignored").says("CROSSRUN_DATA_DIR");
     assert!(paths(&ran).is_empty(), "{}", ran.explain());
     chmod(&program, 0o755);
     chown(&program, Some(0), None).unwrap();
@@ -196,7 +203,7 @@ fn locked(place: &Place) -> PathBuf {
 }
 
 #[test]
-fn a_lock_lists_every_plugin_and_says_later_what_differs() {
+fn a_lock_file_lists_every_plugin_and_check_reports_each_difference() {
     let place = Place::new();
     let made = place.crossrun(&["backends", "lock", "--json"]).code(0).json();
     let path = place.data().join("plugins.lock");
@@ -233,7 +240,7 @@ fn a_lock_lists_every_plugin_and_says_later_what_differs() {
 }
 
 #[test]
-fn a_lock_may_stand_anywhere_and_is_told_how_it_is_renewed() {
+fn a_lock_file_may_be_anywhere_and_the_error_says_how_to_write_it_anew() {
     let place = Place::new();
     place.crossrun(&["backends", "lock", "--output", "here.lock"]).code(0);
     assert!(!place.data().join("plugins.lock").exists());
@@ -255,7 +262,7 @@ fn a_lock_may_stand_anywhere_and_is_told_how_it_is_renewed() {
 }
 
 #[test]
-fn a_lock_that_others_can_write_is_none() {
+fn a_lock_file_that_others_can_write_is_refused() {
     let place = Place::new();
     let lock = locked(&place);
     chmod(&lock, 0o666);
@@ -267,7 +274,7 @@ fn a_lock_that_others_can_write_is_none() {
 }
 
 #[test]
-fn only_what_is_listed_is_loaded_and_one_line_says_what_to_do() {
+fn only_listed_plugins_are_loaded_and_one_line_says_what_to_do() {
     let place = Place::new();
     let lock = locked(&place);
     let run = [&RUN, ["--locked"].as_slice()].concat();
@@ -312,8 +319,8 @@ fn only_what_is_listed_is_loaded_and_one_line_says_what_to_do() {
     place.crossrun(&["backends", "lock", "--locked"]).code(2);
 }
 
-/// A library of workloads that replaces its own file when one of seven items is opened for the second time: the first one to open it is
-/// the judge, the second the backend's worker, the third, if there is one, an engine's own process.
+/// A workload library that replaces its own file when a workload of seven items is opened for the second time. The judge opens it
+/// first, the backend's worker second, and an engine's own process, if there is one, third.
 const REPLACES_ITSELF: &str = r#"
 use plugin_api::{BatchBuilder, Parameters, Plan, Workload, WorkloadError, WorkloadSpec};
 
@@ -326,7 +333,7 @@ impl Workload for Replaced {
     const DESCRIPTION: &'static str = "overwrites its file";
 
     fn open(spec: &WorkloadSpec, _: &Parameters) -> Result<Self, WorkloadError> {
-        // Not for the catalogue, which has other defaults.
+        // Not when the catalogue is made, which uses another number of items.
         let file = std::env::var("CROSSRUN_TEST_REPLACE").ok().filter(|_| spec.total_items == 7);
         if let Some(file) = file {
             let opened = format!("{file}.opened");
@@ -361,7 +368,7 @@ impl Workload for Replaced {
 }
 "#;
 
-/// Runs `backend` on a library that is replaced between the worker's copy and whatever else opens it.
+/// Runs `backend` on a library that is replaced after the worker copied it and before any other process opens it.
 fn replaced_meanwhile(backend: &str, more: &[&str]) -> (Place, Ran) {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let library = BUILT.get_or_init(|| build_outside("replaces_itself", REPLACES_ITSELF));
@@ -378,7 +385,7 @@ fn replaced_meanwhile(backend: &str, more: &[&str]) -> (Place, Ran) {
 }
 
 #[test]
-fn an_engines_own_process_gets_the_bytes_that_were_hashed() {
+fn an_engines_own_process_loads_the_bytes_that_were_hashed() {
     for backend in ["native", "python"] {
         let (_place, ran) = replaced_meanwhile(backend, &["--locked"]);
         assert_eq!(ran.code(0).json()["metadata"]["verified"], true);
@@ -386,23 +393,23 @@ fn an_engines_own_process_gets_the_bytes_that_were_hashed() {
 }
 
 #[test]
-fn without_a_lock_an_engines_own_process_refuses_what_was_replaced() {
+fn without_a_lock_file_an_engines_own_process_refuses_a_replaced_library() {
     let (_place, ran) = replaced_meanwhile("python", &[]);
     ran.code(3).says("is not the library that the host read: its hash differs");
 }
 
 #[test]
-fn a_file_that_is_replaced_after_the_copy_changes_nothing_about_it() {
+fn replacing_a_file_does_not_change_its_sealed_copy() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("libworkloads.so");
     fs::copy(plugin("standard_workloads"), &file).unwrap();
     let sha256 = crossrun::internals::plugin::sha256_of(&file).unwrap();
     let copy = crossrun::internals::worker::load::SealedCopy::of(&file).unwrap();
-    // In place: the same file, other bytes.
+    // Written in place: the same file with other bytes.
     fs::write(&file, fs::read(plugin("native_runner")).unwrap()).unwrap();
     assert_eq!(copy.sha256, sha256);
     assert_eq!(crossrun::internals::plugin::sha256_of(&copy.path).unwrap(), sha256);
-    // A worker that is told of the old hash takes no other bytes for it, sealed or not.
+    // A worker that expects the old hash refuses other bytes, sealed or not.
     for sealed in [true, false] {
         let library =
             crossrun::internals::worker::LibraryFile { path: file.clone(), sha256: sha256.clone(), sealed };
@@ -412,7 +419,7 @@ fn a_file_that_is_replaced_after_the_copy_changes_nothing_about_it() {
 }
 
 #[test]
-fn a_comparison_goes_on_under_the_lock_that_it_was_begun_with() {
+fn a_comparison_is_resumed_under_the_lock_file_with_which_it_was_started() {
     let place = Place::new();
     locked(&place);
     let compare =

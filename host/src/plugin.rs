@@ -3,10 +3,10 @@
 
 pub(crate) mod discover;
 pub(crate) mod inspect;
+pub(crate) mod inventory;
 pub(crate) mod lock_file;
 mod plugin_ref;
 pub(crate) mod registry;
-pub(crate) mod inventory;
 pub(crate) mod trust;
 
 pub(crate) use plugin_ref::PluginRef;

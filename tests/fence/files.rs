@@ -49,7 +49,7 @@ pub(super) const SUSPECTS: &[Suspect] = &[
     ),
     rejected("a library that hangs when opened", |to| copy("hanging_library", to), "not a crossrun plugin"),
     rejected("another architecture", other_machine, "built for another machine"),
-    rejected("the ABI header's magic is wrong", other_magic, "its ABI header is none"),
+    rejected("the ABI header's magic is wrong", other_magic, "its ABI header is malformed"),
     rejected(
         "no description of its layout",
         |to| copy("no_layout_runner", to),

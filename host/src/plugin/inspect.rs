@@ -1,12 +1,12 @@
-//! What a file is, from its bytes alone: nothing of it is run, and it is never opened with the dynamic linker.
+//! What a file is, by its bytes alone: inspection runs no code of the file and never opens it with the dynamic linker.
 
+mod bounded_reader;
 pub(crate) mod description;
-mod exported;
-mod image;
 pub(crate) mod glibc;
 pub(crate) mod metadata;
+mod object_file;
 mod rejection;
-mod source;
+mod symbols;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -16,22 +16,22 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::plugin_ref::PluginRef;
-use image::Image;
+use bounded_reader::BoundedReader;
 pub(crate) use metadata::{Kind, Metadata, RunnerAbi};
+use object_file::ObjectFile;
 pub use rejection::Rejection;
-use source::Source;
 
-/// A file that is a plugin, as far as the part of it tells that had to be read.
+/// A file that is a plugin, by the parts of it that were read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspected {
     /// The file, with every link on the way to it resolved.
     pub path: PathBuf,
-    /// What it says of itself.
+    /// Its metadata section.
     pub metadata: Metadata,
     version: FileVersion,
 }
 
-/// What changes when a file is replaced or written to.
+/// Values that change when a file is replaced or written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileVersion {
     device: u64,
@@ -54,26 +54,25 @@ impl FileVersion {
 }
 
 impl Inspected {
-    /// Reads the whole file, for its hash: needed of what is loaded or recorded, not of what is listed.
+    /// Reads the whole file for its hash, which loading and recording need, and a listing does not.
     ///
     /// # Errors
-    /// [`Rejection`] when it cannot be read, or is not the file any more that was inspected.
+    /// [`Rejection`] when the file cannot be read, or is no longer the file that was inspected.
     pub fn identify(&self) -> Result<PluginRef, Rejection> {
         let file = File::open(&self.path)?;
         let sha256 = sha256_of_file(&file)?;
         if FileVersion::of(&file.metadata()?) != self.version {
-            return Err(
-                Rejection::new("replaced while it was looked at").with_remedy("run the command again")
-            );
+            let reason = "replaced while it was inspected";
+            return Err(Rejection::new(reason).with_remedy("run the command again"));
         }
         let Self { path, metadata, version } = self.clone();
         Ok(PluginRef { path, size: version.size, sha256, metadata, locked_by: None })
     }
 
-    /// Whether both are one file, or two of the same bytes. What is in them is read only if they are of one size.
+    /// Whether both are one file, or two files with the same bytes. The files are read only if their sizes are equal.
     pub fn is_same_file(&self, other: &Self) -> bool {
-        let place = |version: &FileVersion| (version.device, version.inode);
-        if place(&self.version) == place(&other.version) {
+        let id = |version: &FileVersion| (version.device, version.inode);
+        if id(&self.version) == id(&other.version) {
             return true;
         }
         let hashes = || Some((sha256_of(&self.path).ok()?, sha256_of(&other.path).ok()?));
@@ -81,11 +80,14 @@ impl Inspected {
     }
 }
 
-/// Says what the file at `path` is.
+/// Inspects the file at `path`.
+///
+/// # Errors
+/// [`Rejection`] when it is not a plugin for this host.
 pub fn inspect(path: &Path) -> Result<Inspected, Rejection> {
     let path = path.canonicalize()?;
     let status = path.metadata()?;
-    // Looked at before it is opened: opening a pipe would wait for a writer.
+    // Checked before the file is opened: to open a pipe would wait for a writer.
     if !status.is_file() {
         return Err(Rejection::new("not a regular file"));
     }
@@ -98,16 +100,16 @@ pub fn inspect(path: &Path) -> Result<Inspected, Rejection> {
     Ok(Inspected { path, metadata, version })
 }
 
-/// Says what a file that is open already is.
+/// Inspects a file that is open already.
 pub(crate) fn inspect_open(file: File) -> Result<Metadata, Rejection> {
     let length = file.metadata()?.len();
-    let source = Source::new(file);
-    let image = Image::parse(&source)?;
-    image.check_machine()?;
-    image.check_length(length)?;
-    let metadata = image.metadata()?;
-    exported::check(&image, &metadata)?;
-    glibc::check(&image.object)?;
+    let reader = BoundedReader::new(file);
+    let file = ObjectFile::parse(&reader)?;
+    file.check_machine()?;
+    file.check_length(length)?;
+    let metadata = file.metadata()?;
+    symbols::check(&file, &metadata)?;
+    glibc::check(&file.object)?;
     check_version(&metadata)?;
     Ok(metadata)
 }
@@ -117,7 +119,7 @@ pub fn sha256_of(path: &Path) -> io::Result<String> {
     sha256_of_file(&File::open(path)?)
 }
 
-/// The SHA-256 of what is left to read of `file`, in hex.
+/// The SHA-256 of `file` from its current position to its end, in hex.
 pub(crate) fn sha256_of_file(mut file: &File) -> io::Result<String> {
     let mut hash = Sha256::new();
     let mut chunk = vec![0; 256 * 1024];
@@ -129,18 +131,13 @@ pub(crate) fn sha256_of_file(mut file: &File) -> io::Result<String> {
     }
 }
 
-/// A plugin of another major version of the API is for another host.
+/// Rejects a plugin of another major version of plugin-api.
 fn check_version(metadata: &Metadata) -> Result<(), Rejection> {
     let (theirs, ours) = (&metadata.api, plugin_api::API_VERSION);
-    if major(theirs) == major(ours) {
+    if theirs.split('.').next() == ours.split('.').next() {
         return Ok(());
     }
-    let reason = format!("built against plugin-api {theirs}, but this host speaks {ours}");
-    Err(Rejection::new(reason).with_remedy(format!("rebuild it against plugin-api {ours}")))
-}
-
-fn major(version: &str) -> &str {
-    version.split('.').next().unwrap_or_default()
+    Err(Rejection::rebuild(format!("built against plugin-api {theirs}, but this host has {ours}")))
 }
 
 #[cfg(test)]
@@ -151,10 +148,6 @@ mod tests {
 
     use super::*;
 
-    fn reason(path: &Path) -> String {
-        inspect(path).unwrap_err().reason
-    }
-
     fn written(bytes: &[u8]) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(&file, bytes).unwrap();
@@ -162,42 +155,27 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_library_is_rejected_with_what_it_is() {
-        assert_eq!(reason(written(b"").path()), "the file is empty");
-        assert_eq!(reason(written(b"hello\n").path()), "not a shared library");
+    fn a_file_that_cannot_be_a_library_is_rejected_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(reason(folder.path()), "not a regular file");
-        let dangling = folder.path().join("libx.so");
+        let [dangling, pipe] = ["libdangling.so", "libpipe.so"].map(|name| folder.path().join(name));
         std::os::unix::fs::symlink("nowhere", &dangling).unwrap();
-        assert!(reason(&dangling).starts_with("cannot be read: "));
-    }
-
-    #[test]
-    fn a_pipe_does_not_keep_anyone_waiting() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("libpipe.so");
-        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        // To open a pipe would wait for a writer.
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
         assert!(made.success());
-        assert_eq!(reason(&path), "not a regular file");
-    }
-
-    #[test]
-    fn a_program_is_no_plugin() {
         let program = std::env::current_exe().unwrap();
-        assert!(!reason(&program).is_empty());
+        for (path, words) in [
+            (written(b"").path(), "the file is empty"),
+            (dangling.as_path(), "cannot be read: "),
+            (&pipe, "not a regular file"),
+            (&program, ""),
+        ] {
+            let reason = inspect(path).unwrap_err().reason;
+            assert!(!reason.is_empty() && reason.starts_with(words), "{}: {reason}", path.display());
+        }
     }
 
     #[test]
-    fn a_library_that_is_not_ours_is_told_from_one_that_was_cut_short() {
-        let libc = super::glibc::path().unwrap();
-        assert_eq!(reason(&libc), "not a crossrun plugin: it has no metadata section");
-        let bytes = fs::read(libc).unwrap();
-        let cut = written(&bytes[..bytes.len() / 2]);
-        assert!(reason(cut.path()).contains("cut short or damaged"), "{}", reason(cut.path()));
-    }
-
-    #[test]
-    fn another_major_version_is_for_another_host() {
+    fn another_major_version_is_rejected() {
         let of = |api: &str| Metadata { api: api.into(), ..metadata::tests::example() };
         assert!(check_version(&of(plugin_api::API_VERSION)).is_ok());
         assert!(check_version(&of("1.99.0")).is_ok());
@@ -208,12 +186,12 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn no_bytes_hurt(bytes: Vec<u8>) {
+        fn random_bytes_are_rejected(bytes: Vec<u8>) {
             prop_assert!(inspect(written(&bytes).path()).is_err());
         }
 
         #[test]
-        fn no_change_to_a_library_hurts(changes in prop::collection::vec((0_usize..4096, any::<u8>()), 1..20)) {
+        fn a_damaged_library_is_rejected(changes in prop::collection::vec((0_usize..4096, any::<u8>()), 1..20)) {
             let mut bytes = fs::read(super::glibc::path().unwrap()).unwrap();
             let length = bytes.len();
             for (at, to) in changes {

@@ -1,38 +1,38 @@
-//! Everything that was found, put into registries, and a row for each library that was looked at.
+//! Everything that a search found, in registries, and a row for each library that cannot be used.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use plugin_api::Availability;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::registry::{Registry, Registration};
+use super::registry::{Registration, Registry};
 use crate::plugin::discover::{Location, SearchOutcome, SearchPath, SearchedFolder};
 use crate::plugin::inspect::{self, Inspected, Kind, Rejection};
 use crate::plugin::trust::{Distrust, Trust};
 use crate::text::serialize_path;
 
-/// What became of a library.
+/// Whether a library can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Status {
-    /// Set up and startable, as far as can be told without starting anything.
+    /// A plugin that is set up and can start, as far as its probe can tell.
     Available,
-    /// A plugin that was not asked whether it could start.
+    /// A plugin that was not probed.
     Found,
-    /// A plugin, but not startable here.
+    /// A plugin that cannot start here.
     Unavailable,
-    /// No plugin, or one that this host cannot load.
+    /// Not a plugin, or one that this host cannot load.
     Rejected,
-    /// A plugin, but the name leads to another file.
+    /// A plugin whose name leads to another file.
     Shadowed,
 }
 
-/// One library that was looked at.
+/// One library.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Row {
-    /// What it calls itself; null if that is not known.
+    /// The name in its metadata; null if that is not known.
     pub name: Option<String>,
     /// `runner` or `workloads`; null if that is not known.
     pub kind: Option<&'static str>,
@@ -41,7 +41,7 @@ pub(crate) struct Row {
     #[serde(serialize_with = "serialize_path")]
     pub path: PathBuf,
     pub reason: Option<String>,
-    /// What mends that: a command to paste, if there is one.
+    /// What to do about the reason: a command to paste, if there is one.
     pub remedy: Option<String>,
     pub description: Option<String>,
     /// The SHA-256 of the file, in hex; null if nothing needed it.
@@ -50,7 +50,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// A library that is no plugin for this host.
+    /// A library that this host rejects.
     pub(crate) fn rejected(path: PathBuf, rejection: Rejection) -> Self {
         Self {
             name: None,
@@ -66,7 +66,7 @@ impl Row {
         }
     }
 
-    /// A plugin, and what is known of it.
+    /// A plugin and its status.
     pub(crate) fn of(
         plugin: &Inspected,
         status: Status,
@@ -88,7 +88,7 @@ impl Row {
         }
     }
 
-    /// A plugin that was asked whether it could start.
+    /// A plugin that was probed.
     pub(crate) fn probed(plugin: &Inspected, availability: Availability) -> Self {
         match availability {
             Availability::Available => Self::of(plugin, Status::Available, None, None),
@@ -106,14 +106,15 @@ pub(crate) struct Inventory {
     /// For each workload the library that has it.
     pub workloads: Registry<Inspected>,
     pub libraries: Registry<Inspected>,
-    /// What is rejected or shadowed.
+    /// The libraries and folders that are rejected or shadowed.
     pub rows: Vec<Row>,
+    /// Each folder of the search path, and what came of searching it.
     pub trace: Vec<SearchedFolder>,
 }
 
 impl Inventory {
-    /// Looks in the folders of `search`, and inspects what is there, as far as it is by whom `trust` covers. No file is
-    /// read whole, but for those that share a name.
+    /// Searches the folders of `search`, and inspects each library that only users whom `trust` covers can write. Only files that
+    /// share a name and a size are read whole.
     pub(crate) fn of(search: &SearchPath, trust: &Trust) -> Self {
         let (candidates, trace) = search.scan(trust);
         let mut inventory = Self {
@@ -124,7 +125,7 @@ impl Inventory {
             trace,
         };
         inventory.rows.extend(inventory.trace.iter().filter_map(refused_folder));
-        let mut clashing = BTreeMap::new();
+        let mut clashing = HashSet::new();
         for candidate in candidates {
             let trusted = trust.check_file(&candidate.path).map_err(Rejection::from);
             match trusted.and_then(|()| inspect::inspect(&candidate.path)) {
@@ -135,14 +136,15 @@ impl Inventory {
         inventory
     }
 
-    fn register(&mut self, candidate: &Location, plugin: Inspected, clashing: &mut BTreeMap<PathBuf, ()>) {
+    fn register(&mut self, candidate: &Location, plugin: Inspected, clashing: &mut HashSet<PathBuf>) {
         let location = Location { folder: candidate.folder, path: plugin.path.clone() };
         let name = plugin.metadata.name.clone();
         let registry = match plugin.metadata.kind {
             Kind::Runner => &mut self.runners,
             Kind::Workloads(_) => &mut self.libraries,
         };
-        let registration = registry.register(&name, location.clone(), plugin.clone(), Inspected::is_same_file);
+        let registration =
+            registry.register(&name, location.clone(), plugin.clone(), Inspected::is_same_file);
         let row_of = |plugin: &Inspected, status, reason: String| Row::of(plugin, status, Some(reason), None);
         match registration {
             Registration::Active => self.register_workloads(&plugin, &location),
@@ -155,8 +157,8 @@ impl Inventory {
             Registration::Clash { with } => {
                 let reason = |other: &PathBuf| format!("{} has the same name", other.display());
                 let remedy = Some("remove one of the two".to_owned());
-                // The first one's row is due once, however many have its name.
-                if clashing.insert(with.clone(), ()).is_none() {
+                // The first file gets one row, however many others have its name.
+                if clashing.insert(with.clone()) {
                     let first = inspect::inspect(&with).unwrap_or_else(|_| plugin.clone());
                     let row = row_of(&first, Status::Rejected, reason(&plugin.path));
                     self.rows.push(Row { path: with.clone(), remedy: remedy.clone(), ..row });
@@ -166,7 +168,7 @@ impl Inventory {
         }
     }
 
-    /// Registers each workload of a library. A library that comes later may still add workloads that no other has.
+    /// Registers each workload of a library. A later library may add workloads that no earlier one has.
     fn register_workloads(&mut self, library: &Inspected, location: &Location) {
         let Kind::Workloads(names) = &library.metadata.kind else { return };
         for name in names {
@@ -175,10 +177,10 @@ impl Inventory {
     }
 }
 
-/// A folder with libraries that nobody looks at is listed beside the libraries.
-fn refused_folder(looked: &SearchedFolder) -> Option<Row> {
-    let SearchOutcome::Refused(distrust) = &looked.outcome else { return None };
-    Some(Row::rejected(looked.folder.clone(), distrust.clone().into()))
+/// The row of a folder that is not searched because other users can write to it.
+fn refused_folder(searched: &SearchedFolder) -> Option<Row> {
+    let SearchOutcome::Refused(distrust) = &searched.outcome else { return None };
+    Some(Row::rejected(searched.folder.clone(), distrust.clone().into()))
 }
 
 impl From<Distrust> for Rejection {

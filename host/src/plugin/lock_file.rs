@@ -1,4 +1,4 @@
-//! `plugins.lock`: the plugins that may be loaded, each by the hash of its file.
+//! `plugins.lock`: the plugins that may be loaded, each with the hash of its file.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 use crate::atomic_file;
 use crate::plugin::PluginRef;
 
-/// The usual name of the file.
+/// The default name of the file.
 pub(crate) const FILE: &str = "plugins.lock";
 const VERSION: u32 = 1;
 
-/// What may be loaded.
+/// The plugins that may be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockFile {
     pub version: u32,
     /// The plugins, sorted by kind and name.
-    pub plugins: Vec<Listed>,
+    pub plugins: Vec<LockedPlugin>,
 }
 
 /// A plugin that may be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Listed {
+pub struct LockedPlugin {
     /// `runner` or `workloads`.
     pub kind: String,
     /// The backend's or library's name.
@@ -31,11 +31,11 @@ pub struct Listed {
     pub sha256: String,
     /// Its length in bytes.
     pub size: u64,
-    /// Where it was when the lock was written. It may be moved: what counts is the hash.
+    /// Where it was when the lock file was written. The file may be moved: only its hash is compared.
     pub source: String,
 }
 
-/// Why there is no lock to go by.
+/// Why a lock file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     #[error("there is no lock file {}", .0.display())]
@@ -46,7 +46,7 @@ pub enum LockError {
     Unwritable { path: PathBuf, error: std::io::Error },
 }
 
-/// How what is there differs from what a lock lists.
+/// A difference between the plugins that were found and those that a lock file lists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// `runner` or `workloads`.
@@ -62,13 +62,13 @@ pub struct Difference {
 pub enum Change {
     /// It has another hash.
     Changed,
-    /// It is listed, but not there.
+    /// It is listed, but was not found.
     Missing,
-    /// It is there, but not listed.
+    /// It was found, but is not listed.
     Unlisted,
 }
 
-impl Listed {
+impl LockedPlugin {
     fn of(plugin: &PluginRef) -> Self {
         let PluginRef { path, size, sha256, metadata, .. } = plugin;
         Self {
@@ -88,7 +88,7 @@ impl Listed {
 
 impl LockFile {
     pub fn of<'a>(plugins: impl IntoIterator<Item = &'a PluginRef>) -> Self {
-        let mut plugins: Vec<_> = plugins.into_iter().map(Listed::of).collect();
+        let mut plugins: Vec<_> = plugins.into_iter().map(LockedPlugin::of).collect();
         plugins.sort();
         Self { version: VERSION, plugins }
     }
@@ -106,7 +106,7 @@ impl LockFile {
         Self::parse(&text).map_err(unreadable)
     }
 
-    /// Reads what [`LockFile::write`] wrote.
+    /// Parses the text of a lock file.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
         let lock: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         if lock.version != VERSION {
@@ -120,7 +120,7 @@ impl LockFile {
         }
     }
 
-    /// Writes the file at `path`: as a whole, or not at all.
+    /// Writes the file at `path`, whole or not at all.
     pub fn write(&self, path: &Path) -> Result<(), LockError> {
         let written = || -> std::io::Result<()> {
             std::fs::create_dir_all(path.parent().unwrap_or(path))?;
@@ -132,16 +132,16 @@ impl LockFile {
         written().map_err(|error| LockError::Unwritable { path: path.into(), error })
     }
 
-    pub fn find(&self, kind: &str, name: &str) -> Option<&Listed> {
+    pub fn find(&self, kind: &str, name: &str) -> Option<&LockedPlugin> {
         self.plugins.iter().find(|listed| listed.kind == kind && listed.name == name)
     }
 
-    /// Whether a file with this hash is listed, whatever it is called.
+    /// Whether a file with this hash is listed under any name.
     pub fn lists(&self, sha256: &str) -> bool {
         self.plugins.iter().any(|listed| listed.sha256 == sha256)
     }
 
-    /// How `now` differs from this lock: the names of both, each once, sorted by kind and name.
+    /// The differences between this lock file and `now`, sorted by kind and name.
     pub fn differences(&self, now: &Self) -> Vec<Difference> {
         let here = now.plugins.iter().filter_map(|listed| match self.find(&listed.kind, &listed.name) {
             None => Some(listed.difference(Change::Unlisted)),
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     fn lock(plugins: &[(&str, &str, &str)]) -> LockFile {
-        let listed = |(kind, name, sha256): &(&str, &str, &str)| Listed {
+        let listed = |(kind, name, sha256): &(&str, &str, &str)| LockedPlugin {
             kind: (*kind).into(),
             name: (*name).into(),
             sha256: (*sha256).into(),

@@ -1,10 +1,10 @@
-//! A plugin that is to be loaded: the one type that stands for it from its resolution to its record.
+//! The plugin that a name was resolved to: one type from there to the record.
 
 use std::path::PathBuf;
 
 use super::inspect::metadata::Metadata;
 
-/// A plugin that is to be loaded: a file of which every byte is known.
+/// A plugin that is to be loaded, with the hash of its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginRef {
     /// The file, with every link on the way to it resolved.
@@ -13,9 +13,9 @@ pub struct PluginRef {
     pub size: u64,
     /// Its SHA-256, in hex.
     pub sha256: String,
-    /// What it says of itself.
+    /// Its metadata section.
     pub metadata: Metadata,
-    /// The lock file that lists it, if only what that lists may be loaded.
+    /// The lock file that lists it, if a lock file is in force.
     pub locked_by: Option<PathBuf>,
 }
 

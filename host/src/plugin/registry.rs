@@ -1,4 +1,4 @@
-//! Names and what stands behind them: a plugin's file for the command line, a linked runner for embedders and tests.
+//! A registry from names to items: plugin files for the command line, runners that are linked into the program for tests.
 //! Starts nothing.
 
 use std::collections::BTreeMap;
@@ -6,25 +6,25 @@ use std::path::PathBuf;
 
 use super::discover::Location;
 
-/// What became of a registration.
+/// What came of registering an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Registration {
     /// The name leads to it.
     Active,
-    /// The name leads to what an earlier folder has, or to the same file elsewhere.
+    /// The name leads to the item of an earlier folder, or to the same file elsewhere.
     Shadowed {
-        /// That other file.
+        /// The other file.
         by: PathBuf,
         same: bool,
     },
-    /// Another file in the same folder has the name: it leads to neither.
+    /// Another file in the same folder has the name, so that the name leads to neither.
     Clash {
-        /// That other file.
+        /// The other file.
         with: PathBuf,
     },
 }
 
-/// Why a name leads nowhere.
+/// Why a name leads to no item.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum GetError {
     #[error("there is no {what} {name:?}; {}", there_is(.known))]
@@ -72,8 +72,8 @@ impl<R> Registry<R> {
         Self { what, entries: BTreeMap::new() }
     }
 
-    /// Registers `item` as `name`. Whatever comes from an earlier folder must be registered earlier. `is_same` says
-    /// whether two items of one name are the same, which it may take reading them whole to tell: it is only asked then.
+    /// Registers `item` as `name`. Items of an earlier folder must be registered earlier. `is_same` says whether two items
+    /// are the same. It may read both files whole, and is called only for two items of one name.
     pub(crate) fn register(
         &mut self,
         name: &str,
@@ -97,7 +97,7 @@ impl<R> Registry<R> {
         Registration::Clash { with: by }
     }
 
-    /// What `name`, in upper or lower case, leads to.
+    /// The item that `name`, in upper or lower case, leads to.
     pub(crate) fn get(&self, name: &str) -> Result<&R, GetError> {
         let wanted = name.to_lowercase();
         let Some(entry) = self.entries.get(&wanted) else {
@@ -109,36 +109,90 @@ impl<R> Registry<R> {
         Err(GetError::Clash { what: self.what, name: wanted, one: entry.location.path.clone(), other })
     }
 
-    /// The names that lead somewhere, sorted.
+    /// The names that lead to an item, sorted.
     pub(crate) fn names(&self) -> Vec<String> {
         let usable = self.entries.iter().filter(|(_, entry)| entry.clash.is_none());
         usable.map(|(name, _)| name.clone()).collect()
     }
 
-    /// What the names lead to, in the order of the names.
+    /// The items that the names lead to, in the order of the names.
     pub(crate) fn items(&self) -> impl Iterator<Item = &R> {
         self.entries.values().filter(|entry| entry.clash.is_none()).map(|entry| &entry.item)
     }
 }
 
 fn nearest(name: &str, known: &[String]) -> Option<String> {
-    let distances = known.iter().map(|candidate| (edits(name, candidate), candidate));
+    let distances = known.iter().map(|candidate| (strsim::levenshtein(name, candidate), candidate));
     distances.filter(|(edits, _)| *edits <= 2).min().map(|(_, candidate)| candidate.clone())
 }
 
-/// How many letters must be changed, put in or taken out (Levenshtein).
-fn edits(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
-    for (line, letter) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], line + 1);
-        for (column, other_letter) in other.chars().enumerate() {
-            let change = diagonal + usize::from(letter != other_letter);
-            diagonal = row[column + 1];
-            row[column + 1] = change.min(diagonal + 1).min(row[column] + 1);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn location(folder: usize, path: &str) -> Location {
+        Location { folder, path: path.into() }
+    }
+
+    fn not_called(_: &&str, _: &&str) -> bool {
+        panic!("items of different names are compared")
+    }
+
+    fn registry(names: &[&'static str]) -> Registry<&'static str> {
+        let mut registry = Registry::new("backend");
+        for name in names {
+            let registration = registry.register(name, location(0, name), *name, not_called);
+            assert_eq!(registration, Registration::Active);
+        }
+        registry
+    }
+
+    #[test]
+    fn each_name_leads_to_its_item_in_upper_and_lower_case() {
+        let registry = registry(&["MoCk", "other"]);
+        for (name, item) in [("mock", "MoCk"), ("MOCK", "MoCk"), ("Mock", "MoCk"), ("other", "other")] {
+            assert_eq!(registry.get(name).unwrap(), &item);
         }
     }
-    row[row.len() - 1]
-}
 
-#[cfg(test)]
-mod tests;
+    #[test]
+    fn the_listing_is_in_lower_case_and_sorted_and_may_be_empty() {
+        assert_eq!(registry(&["B", "c", "a"]).names(), ["a", "b", "c"]);
+        assert!(registry(&[]).names().is_empty());
+    }
+
+    #[test]
+    fn the_error_for_an_unknown_name_lists_the_known_names_and_suggests_one() {
+        for (names, name, message, suggestion) in [
+            (["native", "word_count"].as_slice(), "natvie", "there is native, word_count", Some("native")),
+            (&["native", "word_count"], "wordcount", "there is native, word_count", Some("word_count")),
+            (&["native"], "spark", "there is native", None),
+            (&[], "x", "none was found", None),
+        ] {
+            let error = registry(names).get(name).unwrap_err();
+            assert_eq!(error.to_string(), format!("there is no backend {name:?}; {message}"));
+            let GetError::Unknown { near, .. } = error else { panic!("{error}") };
+            assert_eq!(near.as_deref(), suggestion);
+        }
+    }
+
+    #[test]
+    fn two_items_of_one_name_in_one_folder_lead_to_neither() {
+        let mut registry = registry(&["mock"]);
+        let registration = registry.register("MOCK", location(0, "other"), "other", |_, _| false);
+        assert_eq!(registration, Registration::Clash { with: "mock".into() });
+        let message = registry.get("mock").unwrap_err().to_string();
+        assert!(message.contains("mock and other"), "{message}");
+        assert!(registry.names().is_empty());
+    }
+
+    #[test]
+    fn an_earlier_folder_shadows_a_later_one_and_a_copy_of_the_same_file() {
+        let mut registry = registry(&["mock"]);
+        let later = registry.register("mock", location(1, "later"), "later", |_, _| false);
+        assert_eq!(later, Registration::Shadowed { by: "mock".into(), same: false });
+        let copy = registry.register("mock", location(0, "copy"), "copy", |_, _| true);
+        assert_eq!(copy, Registration::Shadowed { by: "mock".into(), same: true });
+        assert_eq!(registry.get("mock").unwrap(), &"mock");
+    }
+}

@@ -1,7 +1,6 @@
-//! Who could have put a file where it is, or could replace it: the owner and the permissions of the file, of its folder
-//! and of every folder above. Opens no file.
+//! Who could have written a file, or could replace it: the owner and the permissions of the file, of its folder and of every
+//! folder above. Opens no file.
 
-use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -9,12 +8,12 @@ use serde::Serialize;
 
 use crate::shell;
 
-/// The user whose files are everybody's to trust: who has this number can do anything anyway.
+/// Root may do anything anyway, so everybody trusts root's files.
 const ROOT: u32 = 0;
 
 const GROUP_MAY_WRITE: u32 = 0o020;
 const OTHERS_MAY_WRITE: u32 = 0o002;
-/// In a folder with this bit only the owner of an entry, or of the folder, may rename or delete it.
+/// In a folder with this bit only the owner of an entry, or of the folder, may rename or delete the entry.
 const STICKY: u32 = 0o1000;
 
 /// Whose files are loaded.
@@ -33,6 +32,14 @@ pub struct Distrust {
     pub remedy: String,
 }
 
+/// Who else can write a file or a folder.
+#[derive(Debug, PartialEq, Eq)]
+enum Writer {
+    Owner(u32),
+    Group(u32),
+    Everyone,
+}
+
 impl Trust {
     /// What the user of this process trusts; everything if `anyone`.
     pub(crate) fn of_this_process(anyone: bool) -> Self {
@@ -47,13 +54,14 @@ impl Trust {
         self.anyone
     }
 
-    /// Whether only trusted users could have put something into the folder at `path`. What does not exist hurts nobody.
+    /// Whether only trusted users could have put something into the folder at `path`. A path that does not exist is
+    /// trusted: nothing can be loaded from it.
     pub(crate) fn check_folder(&self, path: &Path) -> Result<(), Distrust> {
         self.check(path, "it")
     }
 
     /// Whether only trusted users could have written the file at `path`, every link to it resolved, or could replace it.
-    /// What does not exist hurts nobody.
+    /// A path that does not exist is trusted.
     pub(crate) fn check_file(&self, path: &Path) -> Result<(), Distrust> {
         self.check(path, "the file")
     }
@@ -63,58 +71,40 @@ impl Trust {
             return Ok(());
         }
         let Ok(real) = path.canonicalize() else { return Ok(()) };
-        let Ok(status) = real.metadata() else { return Ok(()) };
-        // A link may lead elsewhere: then the name that was given says nothing.
-        let what = if real == path { what.to_owned() } else { real.display().to_string() };
-        self.judge(&Facts::of(&status), false).map_err(|fault| fault.told(&what, &real))?;
-        for above in real.ancestors().skip(1) {
-            let Ok(status) = above.metadata() else { continue };
-            let what = format!("the folder {} above it", above.display());
-            self.judge(&Facts::of(&status), true).map_err(|fault| fault.told(&what, above))?;
+        for place in real.ancestors() {
+            let Ok(status) = place.metadata() else { continue };
+            let is_above = place != real;
+            if let Some(writer) = self.untrusted_writer(status.uid(), status.gid(), status.mode(), is_above) {
+                let what = match is_above {
+                    true => format!("the folder {} above it", place.display()),
+                    // A link may lead elsewhere: then the given name does not identify the file.
+                    false if real != path => real.display().to_string(),
+                    false => what.to_owned(),
+                };
+                return Err(writer.distrust(&what, place));
+            }
         }
         Ok(())
     }
 
-    /// `only_passed`: it is a folder on the way. There the sticky bit protects what is below from whoever else may write.
-    fn judge(&self, facts: &Facts, only_passed: bool) -> Result<(), Fault> {
-        if facts.owner != ROOT && facts.owner != self.user {
-            return Err(Fault::Owner(facts.owner));
+    /// Who else can write a file or folder with this owner, group and mode. `is_above`: it is a folder above the one in
+    /// question, where the sticky bit protects the entries from other users who can write to the folder.
+    fn untrusted_writer(&self, owner: u32, group: u32, mode: u32, is_above: bool) -> Option<Writer> {
+        if owner != ROOT && owner != self.user {
+            Some(Writer::Owner(owner))
+        } else if is_above && mode & STICKY != 0 {
+            None
+        } else if mode & OTHERS_MAY_WRITE != 0 {
+            Some(Writer::Everyone)
+        } else {
+            let is_shared = mode & GROUP_MAY_WRITE != 0 && self.private_group != Some(group);
+            is_shared.then_some(Writer::Group(group))
         }
-        if only_passed && facts.mode & STICKY != 0 {
-            return Ok(());
-        }
-        if facts.mode & OTHERS_MAY_WRITE != 0 {
-            return Err(Fault::Everyone);
-        }
-        if facts.mode & GROUP_MAY_WRITE != 0 && self.private_group != Some(facts.group) {
-            return Err(Fault::Group(facts.group));
-        }
-        Ok(())
     }
 }
 
-struct Facts {
-    owner: u32,
-    group: u32,
-    mode: u32,
-}
-
-impl Facts {
-    fn of(status: &Metadata) -> Self {
-        Self { owner: status.uid(), group: status.gid(), mode: status.mode() }
-    }
-}
-
-/// Who it is that could write.
-#[derive(Debug, PartialEq, Eq)]
-enum Fault {
-    Owner(u32),
-    Group(u32),
-    Everyone,
-}
-
-impl Fault {
-    fn told(&self, what: &str, path: &Path) -> Distrust {
+impl Writer {
+    fn distrust(&self, what: &str, path: &Path) -> Distrust {
         let chmod = |who: &str| format!("chmod {who}-w {}, or --allow-untrusted", shell::word(path));
         let (reason, remedy) = match self {
             Self::Owner(user) => (
@@ -130,67 +120,51 @@ impl Fault {
     }
 }
 
-/// The group that is the user's alone, as distributions make one for each user: the user's primary group, if it has the
-/// user's number or name, and nobody else is in it. `passwd` and `groups` are the text of the system's files; a user who
-/// stands elsewhere has such a group if the numbers are the same.
+/// The user's private group, as distributions make one for each user: the user's primary group, if it has the user's
+/// number or name and no other member. `passwd` and `groups` are the text of the system's files. A user who is not in
+/// them (but in LDAP, for example) has a private group if both numbers are the same.
 fn private_group(user: u32, group: u32, passwd: &str, groups: &str) -> Option<u32> {
-    let users: Vec<_> = passwd.lines().filter_map(User::parse).collect();
-    let me = users.iter().find(|entry| entry.number == user);
-    let primary = me.map_or(group, |me| me.group);
-    let my_name = me.map_or("", |me| me.name);
-    let entry = groups.lines().filter_map(Group::parse).find(|entry| entry.number == primary);
-    let is_named_so = entry.as_ref().is_some_and(|entry| !my_name.is_empty() && entry.name == my_name);
-    let is_shared = users.iter().any(|other| other.group == primary && other.number != user)
-        || entry.is_some_and(|entry| entry.members.iter().any(|member| *member != my_name));
-    ((primary == user || is_named_so) && !is_shared).then_some(primary)
+    let users: Vec<(&str, u32, u32)> = passwd.lines().filter_map(parse_user).collect();
+    let (name, _, primary) =
+        users.iter().copied().find(|(_, id, _)| *id == user).unwrap_or(("", user, group));
+    let entry = groups.lines().filter_map(parse_group).find(|(_, id, _)| *id == primary);
+    let (group_name, _, mut members) = entry.unwrap_or(("", primary, Vec::new()));
+    members.extend(
+        users.iter().filter(|(_, id, group)| *group == primary && *id != user).map(|(name, _, _)| *name),
+    );
+    let is_own = primary == user || (!name.is_empty() && group_name == name);
+    (is_own && members.iter().all(|member| *member == name)).then_some(primary)
 }
 
-/// A line of the system's file of users.
-struct User<'a> {
-    name: &'a str,
-    number: u32,
-    group: u32,
+/// Name, number and primary group of a line of the system's file of users.
+fn parse_user(line: &str) -> Option<(&str, u32, u32)> {
+    let fields: Vec<_> = line.split(':').collect();
+    let [name, _, id, group, ..] = fields.as_slice() else { return None };
+    Some((name, id.parse().ok()?, group.parse().ok()?))
 }
 
-impl<'a> User<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
-        let fields: Vec<_> = line.split(':').collect();
-        let [name, _, number, group, ..] = fields.as_slice() else { return None };
-        Some(Self { name, number: number.parse().ok()?, group: group.parse().ok()? })
-    }
+/// Name, number and members of a line of the system's file of groups.
+fn parse_group(line: &str) -> Option<(&str, u32, Vec<&str>)> {
+    let fields: Vec<_> = line.split(':').collect();
+    let [name, _, id, members] = fields.as_slice() else { return None };
+    Some((name, id.parse().ok()?, members.split(',').filter(|member| !member.is_empty()).collect()))
 }
 
-/// A line of the system's file of groups.
-struct Group<'a> {
-    name: &'a str,
-    number: u32,
-    members: Vec<&'a str>,
-}
-
-impl<'a> Group<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
-        let fields: Vec<_> = line.split(':').collect();
-        let [name, _, number, members] = fields.as_slice() else { return None };
-        let members = members.split(',').filter(|member| !member.is_empty()).collect();
-        Some(Self { name, number: number.parse().ok()?, members })
-    }
-}
-
-/// Whether this process has rights that its caller does not have: then nothing that the caller's environment says may
-/// decide what is loaded.
+/// Whether this process has rights that its caller does not have. If so, no variable of the caller's environment may decide
+/// what is loaded.
 pub(crate) fn has_raised_privileges() -> bool {
     use rustix::process::{getegid, geteuid, getgid, getuid};
     is_secure() || getuid() != geteuid() || getgid() != getegid()
 }
 
-/// What the kernel says of it, file capabilities included.
+/// Whether the kernel says so, which includes file capabilities.
 #[cfg(all(target_os = "linux", not(crossrun_portable)))]
 fn is_secure() -> bool {
-    /// The entry of the auxiliary vector for it.
+    /// The key of that flag in the auxiliary vector.
     const AT_SECURE: usize = 23;
     let vector = match std::fs::read("/proc/self/auxv") {
         Ok(vector) => vector,
-        // What belongs to root although this process is not: the kernel guards a process with more rights than its user.
+        // The kernel gives this file of a process with raised privileges to root.
         Err(error) => return error.kind() == std::io::ErrorKind::PermissionDenied,
     };
     let words = vector.as_chunks::<{ size_of::<usize>() }>().0.iter().map(|word| usize::from_ne_bytes(*word));
@@ -206,57 +180,42 @@ fn is_secure() -> bool {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, Permissions};
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
 
     const USER: u32 = 1000;
     const PRIVATE: u32 = 1000;
 
-    fn judged(owner: u32, group: u32, mode: u32, only_passed: bool) -> Result<(), Fault> {
+    #[test]
+    fn only_the_user_root_and_a_private_group_may_write() {
+        for (user, owner, group, mode, writer) in [
+            (USER, USER, 5, 0o755, None),
+            (USER, USER, 5, 0o400, None),
+            (USER, ROOT, 0, 0o755, None),
+            (USER, USER, PRIVATE, 0o775, None),
+            (USER, ROOT, PRIVATE, 0o775, None),
+            (USER, 1001, 1001, 0o755, Some(Writer::Owner(1001))),
+            (USER, 1001, PRIVATE, 0o700, Some(Writer::Owner(1001))),
+            (USER, USER, PRIVATE, 0o757, Some(Writer::Everyone)),
+            (USER, ROOT, ROOT, 0o1777, Some(Writer::Everyone)),
+            (USER, USER, 100, 0o775, Some(Writer::Group(100))),
+            (USER, ROOT, ROOT, 0o775, Some(Writer::Group(ROOT))),
+            // Root follows the same rules.
+            (ROOT, USER, USER, 0o755, Some(Writer::Owner(USER))),
+        ] {
+            let trust = Trust { anyone: false, user, private_group: Some(PRIVATE) };
+            let found = trust.untrusted_writer(owner, group, mode, false);
+            assert_eq!(found, writer, "{user} {owner} {group} {mode:o}");
+        }
+    }
+
+    #[test]
+    fn the_sticky_bit_of_a_folder_above_protects_its_entries() {
         let trust = Trust { anyone: false, user: USER, private_group: Some(PRIVATE) };
-        trust.judge(&Facts { owner, group, mode }, only_passed)
-    }
-
-    #[test]
-    fn what_only_the_user_or_root_can_write_is_trusted() {
-        for (owner, group, mode) in [
-            (USER, 5, 0o755),
-            (ROOT, 0, 0o755),
-            (USER, PRIVATE, 0o775),
-            (ROOT, PRIVATE, 0o775),
-            (USER, 5, 0o400),
-        ] {
-            assert_eq!(judged(owner, group, mode, false), Ok(()), "{owner} {group} {mode:o}");
-        }
-    }
-
-    #[test]
-    fn what_somebody_else_can_write_is_not() {
-        for (owner, group, mode, fault) in [
-            (1001, 1001, 0o755, Fault::Owner(1001)),
-            (1001, PRIVATE, 0o700, Fault::Owner(1001)),
-            (USER, PRIVATE, 0o757, Fault::Everyone),
-            (ROOT, ROOT, 0o1777, Fault::Everyone),
-            (USER, 100, 0o775, Fault::Group(100)),
-            (ROOT, ROOT, 0o775, Fault::Group(ROOT)),
-        ] {
-            assert_eq!(judged(owner, group, mode, false), Err(fault), "{owner} {group} {mode:o}");
-        }
-    }
-
-    #[test]
-    fn a_sticky_folder_on_the_way_protects_what_is_below() {
-        assert_eq!(judged(ROOT, ROOT, 0o1777, true), Ok(()));
-        assert_eq!(judged(ROOT, ROOT, 0o777, true), Err(Fault::Everyone));
-        assert_eq!(judged(1001, 1001, 0o1777, true), Err(Fault::Owner(1001)));
-    }
-
-    #[test]
-    fn root_meets_the_same_rules() {
-        let trust = Trust { anyone: false, user: ROOT, private_group: Some(ROOT) };
-        let facts = Facts { owner: USER, group: USER, mode: 0o755 };
-        assert_eq!(trust.judge(&facts, false), Err(Fault::Owner(USER)));
+        assert_eq!(trust.untrusted_writer(ROOT, ROOT, 0o1777, true), None);
+        assert_eq!(trust.untrusted_writer(ROOT, ROOT, 0o777, true), Some(Writer::Everyone));
+        assert_eq!(trust.untrusted_writer(1001, 1001, 0o1777, true), Some(Writer::Owner(1001)));
     }
 
     const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n\
@@ -266,18 +225,18 @@ mod tests {
         "root:x:0:\nann:x:1000:ann\nusers:x:100:\ncat:x:2002:\ndan:x:1003:ann,dan\neve:x:1004:\n";
 
     #[test]
-    fn a_group_is_private_if_it_is_the_users_and_nobody_else_is_in_it() {
+    fn a_group_is_private_if_it_is_the_users_own_and_has_no_other_member() {
         for (user, group, private) in [
             (0, 0, Some(0)),
             (1000, 1000, Some(1000)),
-            // Of many users.
+            // A group of many users.
             (1001, 100, None),
-            // By its name.
+            // The group has the user's name, not the user's number.
             (1002, 2002, Some(2002)),
-            // Another one is a member, or has it as primary group.
+            // Another user is a member, or has it as primary group.
             (1003, 1003, None),
             (1004, 1004, None),
-            // Known to another directory than these files.
+            // The user is not in the files.
             (5000, 5000, Some(5000)),
             (5000, 100, None),
         ] {
@@ -286,44 +245,22 @@ mod tests {
         assert_eq!(private_group(1000, 1000, "rubbish", "rubbish\n::::"), Some(1000));
     }
 
-    fn chmod(path: &Path, mode: u32) {
-        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-    }
-
     #[test]
-    fn a_file_is_looked_at_with_the_folders_above_it_and_behind_links() {
-        let trust = Trust::of_this_process(false);
+    fn a_path_in_a_remedy_is_quoted_and_a_missing_file_is_trusted() {
         let place = tempfile::tempdir().unwrap();
-        let (folder, elsewhere) = (place.path().join("a b/c"), place.path().join("elsewhere"));
-        fs::create_dir_all(&folder).unwrap();
-        fs::create_dir(&elsewhere).unwrap();
-        let file = folder.join("libx.so");
-        fs::write(&file, "").unwrap();
-        assert_eq!(trust.check_file(&file), Ok(()));
-        assert_eq!(trust.check_folder(&folder), Ok(()));
-
-        chmod(folder.parent().unwrap(), 0o777);
-        let above = folder.parent().unwrap().canonicalize().unwrap();
-        let distrust = trust.check_file(&file).unwrap_err();
-        assert_eq!(
-            distrust.reason,
-            format!("the folder {} above it can be written by everyone", above.display())
-        );
-        assert_eq!(distrust.remedy, format!("chmod o-w '{}', or --allow-untrusted", above.display()));
-        assert_eq!(Trust::of_this_process(true).check_file(&file), Ok(()));
-        chmod(folder.parent().unwrap(), 0o755);
-
-        let link = elsewhere.join("libx.so");
-        symlink(&file, &link).unwrap();
-        chmod(&file, 0o666);
-        assert!(trust.check_file(&link).unwrap_err().reason.contains("c/libx.so can be written by everyone"));
-        chmod(&file, 0o644);
-        assert_eq!(trust.check_file(&link), Ok(()));
+        let folder = place.path().join("a b");
+        fs::create_dir(&folder).unwrap();
+        fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
+        let trust = Trust::of_this_process(false);
+        let distrust = trust.check_folder(&folder).unwrap_err();
+        let real = folder.canonicalize().unwrap();
+        assert_eq!(distrust.remedy, format!("chmod o-w '{}', or --allow-untrusted", real.display()));
+        assert_eq!(Trust::of_this_process(true).check_folder(&folder), Ok(()));
         assert_eq!(trust.check_file(&place.path().join("missing")), Ok(()));
     }
 
     #[test]
-    fn this_process_was_started_as_usual() {
+    fn this_test_has_no_raised_privileges() {
         assert!(!has_raised_privileges());
     }
 }

@@ -1,4 +1,4 @@
-//! Everything that can be said of a file without running it, whether it is a plugin for this host or not.
+//! A description of any file, made without running it, whether it is a plugin for this host or not.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -7,16 +7,16 @@ use object::{Object, ObjectKind, ObjectSymbol};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::exported;
-use super::image::{self, Image};
-use super::source::Source;
+use super::bounded_reader::BoundedReader;
+use super::object_file::{self, ObjectFile};
+use super::symbols;
 use super::{Metadata, Rejection, glibc, inspect, sha256_of};
 use crate::text::serialize_path;
 
-/// A file up to this size is hashed unasked: about a tenth of a second.
-pub(crate) const HASHED_UNASKED: u64 = 64 << 20;
+/// The largest file that is hashed without `--hash`, in bytes: that takes about a tenth of a second.
+pub(crate) const HASHED_BY_DEFAULT: u64 = 64 << 20;
 
-/// What a file is. What could not be read is null or empty.
+/// The description of a file. A value that could not be read is null or empty.
 #[derive(Clone, Debug, Serialize)]
 pub struct Description {
     /// The file, with every link on the way to it resolved.
@@ -28,9 +28,9 @@ pub struct Description {
     pub remedy: Option<String>,
     /// Its length in bytes.
     pub size: u64,
-    /// Its SHA-256, in hex; null if it is large and that was not asked for.
+    /// Its SHA-256, in hex; null if the file is large and no hash was asked for.
     pub sha256: Option<String>,
-    /// What kind of object file it is; null if it is none.
+    /// Its format as an object file; null if it is not one.
     pub object: Option<Format>,
     /// `runner` or `workloads`.
     pub kind: Option<&'static str>,
@@ -43,7 +43,7 @@ pub struct Description {
     pub needed: Vec<String>,
     /// The C library.
     pub glibc: Glibc,
-    /// What it shows to whoever loads it.
+    /// The symbols that it exports.
     pub exports: Exports,
     pub build: Map<String, Value>,
 }
@@ -60,11 +60,11 @@ pub struct Format {
     pub endianness: &'static str,
     /// `shared library`, `program`, or another.
     pub what: &'static str,
-    /// Whether this machine's linker reads such files.
+    /// Whether this machine's dynamic linker can read it.
     pub of_this_machine: bool,
 }
 
-/// The borders between host and plugin.
+/// The versions of the interfaces between host and plugin.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Abi {
     /// The version of plugin-api that it was built against.
@@ -74,29 +74,29 @@ pub struct Abi {
     pub runner_header: Option<String>,
     /// The version of the C ABI of a backend in C.
     pub backend_abi: Option<String>,
-    /// The major version of a workload library's C ABI, which goes with that of plugin-api. The library itself tells it
-    /// by a function, which is called when it is loaded.
+    /// The major version of a workload library's C ABI, which is that of plugin-api. The library also reports it through a
+    /// function, which the worker calls when it loads the library.
     pub workload_abi: Option<String>,
 }
 
 /// Versions of the C library.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Glibc {
-    /// The newest that the file needs.
+    /// The newest version that the file needs.
     pub required: Option<String>,
     pub present: Option<String>,
 }
 
-/// The symbols that a library defines and shows.
+/// The symbols that a library exports.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Exports {
-    /// Those that make it a plugin, sorted.
+    /// The symbols that make it a plugin, sorted.
     pub ours: Vec<String>,
     pub others: usize,
 }
 
 impl Description {
-    /// Describes the file at `path`. Its hash is told if the file is small, or if `hash` asks for it.
+    /// Describes the file at `path`, with its hash if the file is small or if `hash` is set.
     pub fn of(path: &Path, hash: bool) -> Result<Self, Rejection> {
         let path = path.canonicalize()?;
         let status = path.metadata()?;
@@ -106,8 +106,8 @@ impl Description {
         let rejection = inspect(&path).err();
         let (reason, remedy) = rejection.map_or((None, None), |why| (Some(why.reason), why.remedy));
         let size = status.len();
-        let sha256 = if hash || size <= HASHED_UNASKED { Some(sha256_of(&path)?) } else { None };
-        let source = Source::new(File::open(&path)?);
+        let sha256 = if hash || size <= HASHED_BY_DEFAULT { Some(sha256_of(&path)?) } else { None };
+        let reader = BoundedReader::new(File::open(&path)?);
         let description = Self {
             path,
             status: if reason.is_none() { "plugin" } else { "rejected" },
@@ -128,24 +128,22 @@ impl Description {
             exports: Exports::default(),
             build: Map::new(),
         };
-        Ok(match Image::parse(&source) {
-            Ok(image) => description.with_image(&image),
+        Ok(match ObjectFile::parse(&reader) {
+            Ok(file) => description.with_image(&file),
             Err(_) => description,
         })
     }
 
-    fn with_image(mut self, image: &Image<'_>) -> Self {
-        let object = &image.object;
+    fn with_image(mut self, file: &ObjectFile<'_>) -> Self {
+        let object = &file.object;
         self.object = Some(format(object));
         self.glibc.required = glibc::newest(object).map(|version| version.to_string());
         self.glibc.present = glibc::present().map(ToString::to_string);
-        self.needed = needed(object);
-        self.exports = exports(image);
-        self.abi.runner_header =
-            exported::header(image).ok().map(|(major, minor)| format!("{major}.{minor}"));
-        self.abi.backend_abi =
-            exported::table(image).ok().map(|table| plugin_api::c_abi::words(table.version));
-        match image.metadata() {
+        self.needed = needed_libraries(object);
+        self.exports = exports(file);
+        self.abi.runner_header = symbols::header(file).ok().map(|(major, minor)| format!("{major}.{minor}"));
+        self.abi.backend_abi = symbols::table(file).ok().map(|table| plugin_api::c_abi::words(table.version));
+        match file.metadata() {
             Ok(metadata) => self.with_metadata(metadata),
             Err(_) => self,
         }
@@ -169,7 +167,7 @@ impl Description {
     }
 }
 
-fn format<'data>(object: &object::File<'data, &'data Source>) -> Format {
+fn format<'data>(object: &object::File<'data, &'data BoundedReader>) -> Format {
     Format {
         format: format!("{:?}", object.format()),
         architecture: format!("{:?}", object.architecture()),
@@ -182,20 +180,20 @@ fn format<'data>(object: &object::File<'data, &'data Source>) -> Format {
             ObjectKind::Core => "core dump",
             _ => "unknown",
         },
-        of_this_machine: image::is_of_this_machine(object),
+        of_this_machine: object_file::is_of_this_machine(object),
     }
 }
 
-fn needed<'data>(object: &object::File<'data, &'data Source>) -> Vec<String> {
+fn needed_libraries<'data>(object: &object::File<'data, &'data BoundedReader>) -> Vec<String> {
     let libraries = object.import_libraries().into_iter().flatten().map_while(Result::ok);
     libraries.map(|library| String::from_utf8_lossy(library.name()).into_owned()).collect()
 }
 
-fn exports(image: &Image<'_>) -> Exports {
+fn exports(file: &ObjectFile<'_>) -> Exports {
     let mut exports = Exports::default();
-    for symbol in image.exports() {
+    for symbol in file.exports() {
         match symbol.name_bytes() {
-            Ok(name) if exported::is_ours(name) => {
+            Ok(name) if symbols::is_plugin_symbol(name) => {
                 exports.ours.push(String::from_utf8_lossy(name).into_owned())
             }
             _ => exports.others += 1,

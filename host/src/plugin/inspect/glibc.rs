@@ -1,4 +1,5 @@
-//! Which version of the C library a plugin needs, and which there is: the linker's own message names only the first.
+//! The version of the C library that a plugin needs, and the one of this machine. The message of the dynamic linker names only
+//! the first.
 
 use std::fmt;
 use std::fs::File;
@@ -8,10 +9,10 @@ use std::sync::OnceLock;
 use object::read::ReadRef;
 use object::{Object, ObjectSection};
 
+use super::bounded_reader::BoundedReader;
 use super::rejection::Rejection;
-use super::source::Source;
 
-/// What the names of versions begin with.
+/// The prefix of the names of versions.
 const PREFIX: &[u8] = b"GLIBC_";
 
 /// A version. As numbers, 2.9 comes before 2.34.
@@ -32,7 +33,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// Whether this machine's C library has what `object` needs; if that cannot be told, it has.
+/// Checks that this machine's C library is new enough for `object`. A version that is not known is no reason to reject.
 pub(super) fn check<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) -> Result<(), Rejection> {
     let (Some(needed), Some(present)) = (newest(object), present()) else { return Ok(()) };
     if needed <= *present {
@@ -49,25 +50,25 @@ pub(super) fn path() -> Option<PathBuf> {
     paths.map(PathBuf::from).find(|path| path.file_name().is_some_and(|name| name == "libc.so.6"))
 }
 
-/// What the C library of this process provides. It is read once, however many plugins are inspected.
+/// The version of the C library of this process. It is read once, however many plugins are inspected.
 pub(super) fn present() -> Option<&'static Version> {
     static PRESENT: OnceLock<Option<Version>> = OnceLock::new();
     let read = || {
-        let source = Source::new(File::open(path()?).ok()?);
-        newest(&object::File::parse(&source).ok()?)
+        let reader = BoundedReader::new(File::open(path()?).ok()?);
+        newest(&object::File::parse(&reader).ok()?)
     };
     PRESENT.get_or_init(read).as_ref()
 }
 
-/// The newest version that the library or program at `path` needs; none if it does not say.
+/// The newest version that the library or program at `path` needs; `None` if it names none.
 pub fn required_by(path: &Path) -> Result<Option<Version>, Rejection> {
-    let source = Source::new(File::open(path)?);
-    let object = object::File::parse(&source).map_err(|error| Rejection::new(error.to_string()))?;
+    let reader = BoundedReader::new(File::open(path)?);
+    let object = object::File::parse(&reader).map_err(|error| Rejection::new(error.to_string()))?;
     Ok(newest(&object))
 }
 
-/// The newest version that is named among the strings of the dynamic section: of the C library itself what it
-/// provides, of any other what it needs.
+/// The newest version among the strings of the dynamic section: for the C library itself the version that it provides, for
+/// any other file the version that it needs.
 pub(super) fn newest<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) -> Option<Version> {
     let strings = object.section_by_name(".dynstr")?.data().ok()?;
     strings.split(|byte| *byte == 0).filter_map(Version::parse).max()
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_has_what_this_test_needs() {
+    fn this_test_needs_no_newer_version_than_this_machine_has() {
         let needed = required_by(&std::env::current_exe().unwrap()).unwrap().unwrap();
         assert!(needed >= Version(vec![2, 17]) && needed <= *present().unwrap(), "{needed}");
         assert!(required_by(Path::new(file!())).is_err());

@@ -9,9 +9,9 @@ use super::rejection::Rejection;
 
 /// The first line; the number is the version of the format.
 const FIRST_LINE: &str = "crossrun-plugin 1";
-/// The last line: what was cut off is noticed.
+/// The last line, without which the section was cut off.
 const LAST_LINE: &str = "end";
-/// More than this is no metadata.
+/// The longest section that is read, in bytes.
 pub(super) const MAX_LENGTH: u64 = 64 * 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,12 +29,12 @@ impl Kind {
     }
 }
 
-/// Through which border a backend is called.
+/// The ABI through which a backend is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunnerAbi {
-    /// That of plugin-api, between Rust and Rust.
+    /// The ABI of plugin-api, between Rust and Rust.
     Rust,
-    /// That of `crossrun.h`.
+    /// The ABI of `crossrun.h`.
     C,
 }
 
@@ -47,7 +47,7 @@ impl RunnerAbi {
     }
 }
 
-/// What a plugin says of itself, and how it was built.
+/// What a plugin says about itself, and how it was built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
     pub kind: Kind,
@@ -56,11 +56,11 @@ pub struct Metadata {
     pub version: String,
     pub description: String,
     pub license: String,
-    /// Through which border it is called, if it is a backend. A library of workloads has but one.
+    /// The ABI of a backend. A workload library has only one, and its value here means nothing.
     pub abi: RunnerAbi,
     /// The version of plugin-api that it was built against.
     pub api: String,
-    /// The compiler, as it names itself, behind the key that it stands under: `rustc`, or `compiler` for any other.
+    /// The key in the section, `rustc` or `compiler` for any other compiler, and the compiler by its own name.
     pub compiler: (&'static str, String),
     pub target: String,
     /// The optimisation level: `0` to `3`, `s` or `z`; `1-3` where the compiler does not tell them apart.
@@ -79,7 +79,7 @@ impl Metadata {
         let mut lines = text.lines();
         let first = lines.next().unwrap_or_default();
         if first != FIRST_LINE {
-            return Err(not_this_format(first));
+            return Err(unknown_format(first));
         }
         let mut values = Values::default();
         for line in lines.by_ref() {
@@ -91,12 +91,12 @@ impl Metadata {
         Err(damaged("its end is missing"))
     }
 
-    /// Whether it was built for debugging, by what the compiler was told.
+    /// Whether the options of the compiler make it a debug build.
     pub fn is_debug_build(&self) -> bool {
         self.debug_assertions || self.opt_level == "0"
     }
 
-    /// How it was built, as records have it.
+    /// How it was built, under the keys of records.
     pub fn build(&self) -> Map<String, Value> {
         let Self { compiler, target, opt_level, debug_assertions, target_features, api, .. } = self;
         let mut build = Map::from_iter([
@@ -118,11 +118,10 @@ fn damaged(why: &str) -> Rejection {
     Rejection::new(format!("its metadata is damaged: {why}"))
 }
 
-fn not_this_format(first: &str) -> Rejection {
+fn unknown_format(first: &str) -> Rejection {
     match first.strip_prefix("crossrun-plugin ").map(str::parse::<u32>) {
         Some(Ok(version)) => {
-            Rejection::new(format!("its metadata has format {version}, which this host does not know"))
-                .with_remedy("update crossrun")
+            Rejection::update(format!("its metadata has format {version}, which this host does not know"))
         }
         _ => damaged("it does not start as metadata does"),
     }
@@ -133,7 +132,7 @@ struct Values<'a>(BTreeMap<&'a str, &'a str>);
 
 impl<'a> Values<'a> {
     fn insert(&mut self, line: &'a str) -> Result<(), Rejection> {
-        let (key, value) = line.split_once('=').ok_or_else(|| damaged("a line is no KEY=VALUE"))?;
+        let (key, value) = line.split_once('=').ok_or_else(|| damaged("a line is not KEY=VALUE"))?;
         if value.chars().any(char::is_control) {
             return Err(damaged("a value has a control character in it"));
         }
@@ -149,7 +148,7 @@ impl<'a> Values<'a> {
 
     fn name(&self) -> Result<String, Rejection> {
         let name = self.text("name")?;
-        if is_name(&name) { Ok(name) } else { Err(damaged("its name is none")) }
+        if is_name(&name) { Ok(name) } else { Err(damaged("its name is not valid")) }
     }
 
     fn kind(&self) -> Result<Kind, Rejection> {
@@ -158,20 +157,18 @@ impl<'a> Values<'a> {
             "workloads" => {
                 let names: Vec<String> = self.text("workloads")?.split(',').map(str::to_owned).collect();
                 let fit = names.iter().all(|name| is_name(name));
-                if fit { Ok(Kind::Workloads(names)) } else { Err(damaged("a workload's name is none")) }
+                if fit { Ok(Kind::Workloads(names)) } else { Err(damaged("a workload's name is not valid")) }
             }
-            _ => Err(Rejection::new("a plugin of a kind that this host does not know")
-                .with_remedy("update crossrun")),
+            _ => Err(Rejection::update("a plugin of a kind that this host does not know")),
         }
     }
 
-    /// What is absent is Rust: the key is younger than the first plugins.
+    /// A plugin without the key uses the Rust ABI: the first plugins were built before the key existed.
     fn abi(&self) -> Result<RunnerAbi, Rejection> {
         match self.0.get("abi").copied() {
             None | Some("rust") => Ok(RunnerAbi::Rust),
             Some("c") => Ok(RunnerAbi::C),
-            Some(_) => Err(Rejection::new("a plugin with an ABI that this host does not know")
-                .with_remedy("update crossrun")),
+            Some(_) => Err(Rejection::update("a plugin with an ABI that this host does not know")),
         }
     }
 
@@ -217,7 +214,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_the_macros_write_is_read() {
+    fn the_text_of_the_export_macros_is_read() {
         let metadata = example();
         assert_eq!(metadata.kind, Kind::Workloads(vec!["a".into(), "b".into()]));
         assert_eq!((metadata.name.as_str(), metadata.description.as_str()), ("mine", "x=y"));
@@ -241,7 +238,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_forged_is_refused() {
+    fn missing_and_forged_values_are_rejected() {
         for (from, to, words) in [
             ("version=1.2.3\n", "", "version is missing"),
             ("name=mine", "name=Mine", "name"),
@@ -253,7 +250,7 @@ pub(crate) mod tests {
             ("end\n", "", "end is missing"),
             ("crossrun-plugin 1", "crossrun-plugin 2", "format 2"),
             ("crossrun-plugin 1", "rubbish", "start"),
-            ("kind=workloads", "kind=dancer", "kind"),
+            ("kind=workloads", "kind=other", "kind"),
             ("api=1.0.0", "api=1.0.0\nabi=fortran", "ABI that this host does not know"),
             ("rustc=rustc 1.95\n", "", "rustc is missing"),
         ] {
@@ -264,13 +261,13 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+        fn any_bytes_are_read_or_rejected(bytes: Vec<u8>) {
             let _ = Metadata::parse(&bytes);
             let _ = Metadata::parse(&[TEXT.as_bytes(), &bytes].concat());
         }
 
         #[test]
-        fn any_end_that_is_cut_off_is_noticed(length in 0..TEXT.len() - 1) {
+        fn a_section_without_its_end_is_rejected(length in 0..TEXT.len() - 1) {
             prop_assert!(Metadata::parse(&TEXT.as_bytes()[..length]).is_err());
         }
     }

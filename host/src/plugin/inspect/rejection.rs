@@ -1,20 +1,30 @@
-//! Why a file is no plugin.
+//! Why a file is rejected.
 
 use std::io;
 
-/// Why a file is no plugin for this host.
+/// Why this host rejects a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Rejection {
     /// Why, in one line.
     pub reason: String,
-    /// What mends it, if anything is known to.
+    /// What to do about it, if that is known.
     pub remedy: Option<String>,
 }
 
 impl Rejection {
     pub(super) fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), remedy: None }
+    }
+
+    /// A file that must be built anew against this host's version of plugin-api.
+    pub(super) fn rebuild(reason: impl Into<String>) -> Self {
+        Self::new(reason).with_remedy(format!("rebuild it against plugin-api {}", plugin_api::API_VERSION))
+    }
+
+    /// A file that a later version of this host may know.
+    pub(super) fn update(reason: impl Into<String>) -> Self {
+        Self::new(reason).with_remedy("update crossrun")
     }
 
     pub(super) fn with_remedy(self, remedy: impl Into<String>) -> Self {

@@ -1,23 +1,23 @@
-//! The object file: for which machine it is, and what it exports.
+//! An object file: the machine that it is for, and what it exports.
 
 use object::read::ReadRef;
 use object::{Architecture, Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol};
 
+use super::bounded_reader::BoundedReader;
 use super::metadata::{MAX_LENGTH, Metadata};
 use super::rejection::Rejection;
-use super::source::Source;
 
-/// Where the export macros put the metadata.
+/// The section into which the export macros put the metadata.
 const SECTION: &str = if cfg!(target_vendor = "apple") { "__crossrun" } else { ".crossrun" };
 
-/// An object file of which the tables were found.
-pub(super) struct Image<'a> {
-    source: &'a Source,
-    pub(super) object: object::File<'a, &'a Source>,
+/// An object file whose headers were parsed.
+pub(super) struct ObjectFile<'a> {
+    source: &'a BoundedReader,
+    pub(super) object: object::File<'a, &'a BoundedReader>,
 }
 
-impl<'a> Image<'a> {
-    pub(super) fn parse(source: &'a Source) -> Result<Self, Rejection> {
+impl<'a> ObjectFile<'a> {
+    pub(super) fn parse(source: &'a BoundedReader) -> Result<Self, Rejection> {
         match object::File::parse(source) {
             Ok(object) => Ok(Self { source, object }),
             Err(_) if object::FileKind::parse(source).is_err() => Err(Rejection::new("not a shared library")),
@@ -25,7 +25,7 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// A library that this machine's linker can read.
+    /// Checks that this machine's dynamic linker can read the file.
     pub(super) fn check_machine(&self) -> Result<(), Rejection> {
         let object = &self.object;
         if object.kind() != ObjectKind::Dynamic {
@@ -42,13 +42,13 @@ impl<'a> Image<'a> {
         .with_remedy(format!("rebuild it for {machine}")))
     }
 
-    /// What a library wants mapped must be in the file: the linker does not look, and the access dies.
+    /// Checks that all segments are in the file. The dynamic linker does not: an access to a missing part kills the process.
     pub(super) fn check_length(&self, length: u64) -> Result<(), Rejection> {
         let fits = |(start, size): (u64, u64)| start.checked_add(size).is_some_and(|end| end <= length);
         if self.object.segments().all(|segment| fits(segment.file_range())) {
             return Ok(());
         }
-        Err(damaged(&"it wants more bytes mapped than it has"))
+        Err(damaged(&"its segments are longer than the file"))
     }
 
     pub(super) fn metadata(&self) -> Result<Metadata, Rejection> {
@@ -61,7 +61,7 @@ impl<'a> Image<'a> {
         Metadata::parse(section.data().map_err(|error| damaged(&error))?)
     }
 
-    /// What the file has for an address. Only these bytes are read, not the section that they are in.
+    /// The `length` bytes that the file has for an address. Only these bytes are read, not their whole section.
     pub(super) fn bytes_at(&self, address: u64, length: u64) -> Option<&'a [u8]> {
         self.object.sections().find_map(|section| {
             let (start, size) = section.file_range()?;
@@ -74,26 +74,24 @@ impl<'a> Image<'a> {
         })
     }
 
-    /// A symbol that the library defines and shows: its address and its size, which is 0 where the format has none.
+    /// The address and the size of an exported symbol. The size is 0 where the format has none.
     pub(super) fn exported(&self, name: &str) -> Option<(u64, u64)> {
         let name = name.as_bytes();
-        let symbol = self.exports().find(|symbol| symbol.name_bytes().is_ok_and(|found| is(found, name)))?;
+        let symbol = self
+            .exports()
+            .find(|symbol| symbol.name_bytes().is_ok_and(|found| found == name || plain(found) == name))?;
         Some((symbol.address(), symbol.size()))
     }
 
-    /// Whether the dynamic linker writes something to `address` when it loads the library.
+    /// Whether the dynamic linker writes to `address` when it loads the library.
     pub(super) fn is_relocated(&self, address: u64) -> bool {
         self.object.dynamic_relocations().into_iter().flatten().any(|(place, _)| place == address)
     }
 
-    /// The symbols that the library defines and shows.
-    pub(super) fn exports(&self) -> impl Iterator<Item = object::Symbol<'a, '_, &'a Source>> {
+    /// The symbols that the library defines and exports.
+    pub(super) fn exports(&self) -> impl Iterator<Item = object::Symbol<'a, '_, &'a BoundedReader>> {
         self.object.dynamic_symbols().filter(|symbol| symbol.is_definition())
     }
-}
-
-fn is(found: &[u8], name: &[u8]) -> bool {
-    plain(found) == name || found == name
 }
 
 /// Mach-O puts an underscore before every name.
@@ -105,7 +103,7 @@ fn damaged(why: &dyn std::fmt::Display) -> Rejection {
     Rejection::new(format!("the library is cut short or damaged: {why}"))
 }
 
-/// Whether this machine's linker reads such files.
+/// Whether this machine's dynamic linker can read the file.
 pub(super) fn is_of_this_machine<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) -> bool {
     let theirs = (object.format(), object.architecture(), object.is_64(), object.is_little_endian());
     let format =
