@@ -22,7 +22,9 @@ fn runner_against(version: &str, change: impl Fn(String) -> String) -> PathBuf {
         &manifest.replace("version = \"1.0.0\"", &format!("version = \"{version}\"")),
     );
     write(&root.join("Cargo.toml"), &workspace());
-    copy(&repository().join("plugins/native_runner"), &root.join("native_runner"));
+    for plugin in ["plugins/native_runner", "plugins/thread_engine"] {
+        copy(&repository().join(plugin), &root.join(plugin));
+    }
     write(&root.join("Cargo.lock"), &fs::read_to_string(repository().join("Cargo.lock")).unwrap());
     let manifest = root.join("Cargo.toml");
     let built = target.join("hostile");
@@ -41,7 +43,7 @@ fn runner_against(version: &str, change: impl Fn(String) -> String) -> PathBuf {
     library
 }
 
-/// The workspace's manifest, with these two members only.
+/// The workspace's manifest, with these two members and the crates beside them that they need.
 fn workspace() -> String {
     let manifest = fs::read_to_string(repository().join("Cargo.toml")).unwrap();
     let (_, shared) = manifest.split_once("[workspace.package]").unwrap();
@@ -50,7 +52,7 @@ fn workspace() -> String {
         "plugin-api = { path = \"plugin-api\" }",
     );
     format!(
-        "[workspace]\nresolver = \"3\"\nmembers = [\"plugin-api\", \"native_runner\"]\n\n[workspace.package]{shared}"
+        "[workspace]\nresolver = \"3\"\nmembers = [\"plugin-api\", \"plugins/native_runner\"]\n\n[workspace.package]{shared}"
     )
 }
 

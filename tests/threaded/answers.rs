@@ -3,7 +3,8 @@
 use plugin_api::WorkloadSpec;
 use proptest::prelude::*;
 
-use super::{FUSIONS, SCHEDULERS, open, run, spec, with};
+use super::runs::{FUSIONS, SCHEDULERS, run};
+use super::support::{open, spec, with};
 
 const WORKLOADS: [&str; 3] = ["chain", "tally", "totals"];
 

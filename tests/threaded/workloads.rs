@@ -1,8 +1,8 @@
 //! Workloads for the unit tests of backends that run on threads of the worker process, with oracles that share no code with
-//! their operators. Each such backend includes this file and `answers.rs`.
+//! their operators. Each such backend includes this file and those beside it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -221,6 +221,8 @@ pub(crate) struct Probe {
     pub(crate) peak_under_way: AtomicI64,
     /// How many items had left the source when one had slept.
     pub(crate) sources_when_slept: AtomicU64,
+    /// Whether the item that is held may go on.
+    pub(crate) is_released: AtomicBool,
 }
 
 static PROBES: Mutex<Vec<Arc<Probe>>> = Mutex::new(Vec::new());
@@ -247,7 +249,7 @@ impl Probe {
     }
 }
 
-/// How long an operator waits for what others do at the same time. It ends only what never would: the machine may be busy.
+/// It ends a wait for what would never come: the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Waits until `condition` holds, or `limit` is over.
@@ -258,13 +260,15 @@ fn wait(limit: Duration, condition: impl Fn() -> bool) {
     }
 }
 
-/// Two maps that say what happens to them, sleep, fail or panic. Numbers of items in parameters start at 1; 0 is none.
+/// Two maps that report what happens to them, sleep, fail or panic. Numbers of items in parameters start at 1; 0 is none.
 pub(super) struct Observed {
     probe: Arc<Probe>,
     items: u64,
     sleep: Duration,
     /// The one item that sleeps, which it does until the source has made all; or 0 when all do.
     sleep_at: u64,
+    /// The one item that waits until the probe is released.
+    hold_at: u64,
     /// An item is not done before so many operators were seen at once.
     crowd: u32,
     fail_at: u64,
@@ -274,6 +278,9 @@ pub(super) struct Observed {
 impl Observed {
     fn work(&self, number: u64) -> Done {
         wait(PATIENCE, || self.probe.peak.load(Ordering::SeqCst) >= self.crowd);
+        if number == self.hold_at {
+            wait(PATIENCE, || self.probe.is_released.load(Ordering::SeqCst));
+        }
         let made = || self.probe.sources.lock().unwrap().len() as u64;
         if self.sleep_at == 0 {
             std::thread::sleep(self.sleep);
@@ -294,16 +301,17 @@ impl Workload for Observed {
     const DESCRIPTION: &'static str = "map, map";
 
     fn parameters() -> Vec<Parameter> {
-        let names = ["probe", "sleep_us", "sleep_at", "crowd", "fail_at", "panic_at"];
+        let names = ["probe", "sleep_us", "sleep_at", "hold_at", "crowd", "fail_at", "panic_at"];
         names.map(|name| Parameter::integer(name, "see the type", 0, 0, u64::MAX)).into()
     }
 
     fn open(spec: &WorkloadSpec, parameters: &Parameters) -> Result<Self, WorkloadError> {
         let probe = Arc::clone(&PROBES.lock().unwrap()[parameters.integer("probe") as usize]);
-        let [sleep, sleep_at, fail_at, panic_at] =
-            ["sleep_us", "sleep_at", "fail_at", "panic_at"].map(|name| parameters.integer(name));
+        let [sleep, sleep_at, hold_at, fail_at, panic_at] =
+            ["sleep_us", "sleep_at", "hold_at", "fail_at", "panic_at"].map(|name| parameters.integer(name));
         let (sleep, crowd) = (Duration::from_micros(sleep), parameters.integer("crowd") as u32);
-        Ok(Self { probe, items: spec.total_items, sleep, sleep_at, crowd, fail_at, panic_at })
+        let items = spec.total_items;
+        Ok(Self { probe, items, sleep, sleep_at, hold_at, crowd, fail_at, panic_at })
     }
 
     fn plan(&self) -> Plan {

@@ -43,14 +43,20 @@ impl PingPong {
     }
 }
 
+/// The number of the next item, on cache lines of its own: every thread writes to it once a batch, and would slow down
+/// each read of what stands beside it.
+#[derive(Default)]
+#[repr(align(128))]
+struct NextItem(AtomicU64);
+
 /// As many threads over one counter, and the same calls into the workload's library: no scheduler, no progress, no
 /// cancelling, no errors.
 pub(crate) fn bare_loop(workload: &WorkloadHandle, items: u64, batch_size: u64, threads: u32) -> Vec<u8> {
-    let next = AtomicU64::new(0);
+    let next = NextItem::default();
     let thread = || {
         let (mut sink, mut batch) = (workload.new_sink().unwrap(), workload.buffer());
         loop {
-            let first = next.fetch_add(batch_size, Ordering::Relaxed);
+            let first = next.0.fetch_add(batch_size, Ordering::Relaxed);
             if first >= items {
                 return sink.encode().unwrap();
             }

@@ -1,15 +1,13 @@
-//! A phase in which one worker takes each unit through the whole chain: one call a slice, and one fold.
-
-use std::sync::atomic::AtomicU64;
+//! A phase in which one worker takes each unit through the whole chain: one call and one fold for each slice.
 
 use plugin_api::{Buffer, WorkloadError};
+use thread_engine::{Counter, Failure, Scheduler};
 
-use crate::crew::{Crew, Post};
-use crate::halt::Failure;
 use crate::keyed::{Partitions, Terminal};
+use crate::ordered::OrderedHandOut;
 use crate::phase::{Input, Phase};
-use crate::schedule::{Feed, Scheduler};
-use crate::turns::Turns;
+use crate::units::Units;
+use crate::workers::{WorkerContext, Workers};
 
 /// Runs `phase` and gives what each worker folded.
 ///
@@ -18,41 +16,41 @@ use crate::turns::Turns;
 pub(crate) fn run<'a>(
     phase: &Phase<'a>,
     scheduler: Scheduler,
-    crew: &Crew<'_>,
+    workers: &Workers<'_>,
 ) -> Result<Vec<Terminal<'a>>, Failure> {
-    let units = phase.input.units();
-    let work = |post: Post<'_>, feed: Feed<'_>| Worker::new(phase, post)?.work(feed);
+    let end = phase.input.units();
+    let work = |context: WorkerContext<'_>, units: Units<'_>| Worker::new(phase, context)?.work(units);
     match scheduler {
         Scheduler::Pull => {
-            let next = AtomicU64::new(0);
-            let feeds = (0..crew.threads()).map(|_| Feed::Shared { next: &next, end: units }).collect();
-            crew.run(feeds, work)
+            let counter = Counter::default();
+            let units = || Units::Shared { counter: &counter, end };
+            workers.run((0..workers.count()).map(|_| units()).collect(), work)
         }
-        Scheduler::RoundRobin => {
-            let turns = Turns::new(crew.threads(), 0..units);
-            crew.run(turns.lanes().into_iter().map(Feed::InTurn).collect(), work)
+        Scheduler::InOrder => {
+            let hand_out = OrderedHandOut::new(workers.count(), 0..end);
+            workers.run(hand_out.receivers().into_iter().map(Units::Ordered).collect(), work)
         }
     }
 }
 
 struct Worker<'p, 'a> {
     phase: &'p Phase<'a>,
-    post: Post<'p>,
+    context: WorkerContext<'p>,
     terminal: Terminal<'a>,
-    // Passed to call after call: they keep their memory.
+    // Each call gets the same two buffers: they keep their memory.
     batch: Buffer,
     output: Buffer,
 }
 
 impl<'p, 'a> Worker<'p, 'a> {
-    fn new(phase: &'p Phase<'a>, post: Post<'p>) -> Result<Self, WorkloadError> {
+    fn new(phase: &'p Phase<'a>, context: WorkerContext<'p>) -> Result<Self, WorkloadError> {
         let (batch, output) = (phase.workload.buffer(), phase.workload.buffer());
-        Ok(Self { phase, post, terminal: phase.terminal()?, batch, output })
+        Ok(Self { phase, context, terminal: phase.terminal()?, batch, output })
     }
 
-    fn work(mut self, feed: Feed<'_>) -> Result<Terminal<'a>, WorkloadError> {
-        for unit in feed {
-            if self.post.halt.is_stopped() {
+    fn work(mut self, units: Units<'_>) -> Result<Terminal<'a>, WorkloadError> {
+        for unit in units {
+            if self.context.stop.is_stopped() {
                 break;
             }
             match &self.phase.input {
@@ -65,14 +63,14 @@ impl<'p, 'a> Worker<'p, 'a> {
 
     fn slice(&mut self, (first, count): (u64, u64)) -> Result<(), WorkloadError> {
         self.phase.workload.source(first, count, self.phase.end, &mut self.batch)?;
-        self.post.tally.add(count);
+        self.context.tally.add(count);
         self.terminal.fold(&self.batch)
     }
 
     fn partition(&mut self, partitions: &Partitions, number: u64) -> Result<(), WorkloadError> {
         let mut state = partitions.merged(number)?;
         let Phase { workload, from, end, batch_size, .. } = *self.phase;
-        while !self.post.halt.is_stopped() {
+        while !self.context.stop.is_stopped() {
             state.emit(batch_size, &mut self.batch)?;
             if self.batch.item_count() == 0 {
                 break;

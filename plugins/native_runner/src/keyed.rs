@@ -1,12 +1,14 @@
-//! States: each worker folds into its own, partitioned by key, and a partition's are merged when the phase has ended.
+//! States. Each worker folds into its own, one a partition; when the phase has ended, the states of each partition are
+//! merged.
 //!
-//! Folding where the batches are made is a combiner: what crosses between workers is at most one entry a key and
-//! worker, however many items there are and however few keys most of them share.
+//! To fold where the batches are made is to combine: at most one entry for each key and worker crosses between workers,
+//! however many items there are, and however few keys most of them share.
 
 use std::sync::{Mutex, PoisonError};
 
 use plugin_api::workload::capi::status;
 use plugin_api::{Buffer, StageKind, State, WorkloadError, WorkloadHandle};
+use thread_engine::merged;
 
 /// Where one worker folds the batches that reach the end of a phase: one state a partition. A sink has one partition.
 pub(crate) struct Terminal<'a> {
@@ -53,7 +55,7 @@ impl<'a> Terminal<'a> {
     }
 }
 
-/// What all workers have of each partition of one reduction or sink. A partition is merged by one worker, which then
+/// The states that all workers have of each partition of one reduction or sink. One worker merges a partition, and then
 /// owns it.
 pub(crate) struct Partitions(Vec<Mutex<Vec<State>>>);
 
@@ -76,17 +78,12 @@ impl Partitions {
     /// Takes a partition out: the states that the workers have of it, merged into one.
     ///
     /// # Errors
-    /// When they cannot be merged, or somebody has taken it already.
+    /// When the states cannot be merged, or the partition was taken before.
     pub(crate) fn merged(&self, number: u64) -> Result<State, WorkloadError> {
-        let mut states = self.take(number).into_iter();
-        let mut merged = states.next().ok_or_else(|| WorkloadError::Call {
+        merged(self.take(number))?.ok_or_else(|| WorkloadError::Call {
             status: status::ARGUMENT,
             message: format!("partition {number} was taken before"),
-        })?;
-        for mut state in states {
-            merged.merge(&state.encode()?)?;
-        }
-        Ok(merged)
+        })
     }
 
     fn take(&self, number: u64) -> Vec<State> {

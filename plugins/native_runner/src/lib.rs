@@ -1,37 +1,35 @@
-//! The native backend: threads in the worker process, the default that needs nothing installed.
+//! The native backend: threads in the worker process. It is the default and needs nothing installed.
 //!
 //! A run is a sequence of *phases*, cut at the plan's keyed reductions (`phase`). In each phase as many threads as
-//! the spec's parallelism (`crew`) take work as the scheduler hands it out (`schedule`): in whole chains
-//! (`fused`), or stage by stage (`staged`). Every thread folds into states of its own, which are merged when the
-//! phase has ended (`keyed`); the end of the phase is the barrier that a reduction needs.
+//! the spec's parallelism (`workers`) take work: whole chains of stages (`fused`, which gets its work from `units`), or
+//! one stage at a time (`staged`, from `queue`). With the scheduler `fifo` they get it in order (`ordered`). Every
+//! thread folds into states of its own, which are merged when the phase has ended (`keyed`); the end of the phase is
+//! the barrier that a reduction needs. What this backend shares with others on threads is in `thread_engine`.
 //!
-//! The threads live for one phase. Starting one costs some 20 µs, which is less than a pool kept between runs would
-//! cost in code.
+//! The threads live for one phase. Starting one takes some 20 µs, so a pool that is kept between runs would not be worth
+//! its code.
 
-mod backlog;
-mod crew;
 mod fused;
-mod halt;
 mod keyed;
+mod ordered;
 mod phase;
-mod schedule;
+mod queue;
 mod staged;
 #[cfg(test)]
 mod tests;
-mod turns;
+mod units;
+mod workers;
 
 use std::time::Instant;
 
 use plugin_api::{
-    Availability, ErrorKind, Fusion, RunContext, RunResult, RunnerError, StageKind, WorkloadRunner,
-    WorkloadSpec,
+    Availability, Fusion, RunContext, RunResult, RunnerError, StageKind, WorkloadRunner, WorkloadSpec,
 };
+use thread_engine::{Failure, Settings};
 
-use crew::Crew;
-use halt::Failure;
 use keyed::Partitions;
-use phase::{Input, Phase, Slices};
-use schedule::{Choice, Scheduler};
+use phase::{Input, Phase};
+use workers::Workers;
 
 plugin_api::export_runner!(name = NAME, runner = Native);
 
@@ -50,81 +48,43 @@ impl WorkloadRunner for Native {
     }
 
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
-        let run = Run::prepare(spec)?;
+        let settings = Settings::of(NAME, spec)?;
         let started = Instant::now();
-        let outcome = run.execute(context)?;
+        let SinkOutput { items, state } = execute(&settings, context)?;
         let elapsed = started.elapsed().as_secs_f64();
-        Ok(run.report(spec, elapsed, outcome))
+        let Settings { workers, slices, choice, .. } = settings;
+        let result = RunResult::new(NAME, spec, elapsed, items, state)
+            .with_metric("threads", workers)
+            .with_metric("batches", slices.count());
+        Ok(choice.report("in order, round-robin", result))
     }
 }
 
-/// What a spec asks of this backend.
-struct Run {
-    threads: u32,
-    slices: Slices,
-    fusion: Fusion,
-    choice: Choice,
-}
-
 /// What reached the sinks.
-struct Sunk {
+struct SinkOutput {
     items: u64,
     state: Vec<u8>,
 }
 
-impl Run {
-    fn prepare(spec: &WorkloadSpec) -> Result<Self, RunnerError> {
-        if spec.parallelism == 0 {
-            return Err(RunnerError::new(ErrorKind::InvalidSpec, "parallelism is 0, but must be at least 1"));
+/// Runs phase after phase, until one ends at the sink.
+fn execute(settings: &Settings, context: &RunContext) -> Result<SinkOutput, Failure> {
+    let Settings { workers: threads, slices, fusion, choice } = settings;
+    let (workload, scheduler) = (context.workload(), choice.scheduler);
+    let plan = workload.plan();
+    let workers = Workers::new(*threads, slices.total, context);
+    let (mut input, mut from) = (Input::Slices(*slices), 1);
+    loop {
+        let end = plan.end_of_chain(from);
+        let phase = Phase { workload, input, from, end, threads: *threads, batch_size: slices.size };
+        let terminals = match fusion {
+            Fusion::Auto => fused::run(&phase, scheduler, &workers)?,
+            Fusion::Off => staged::run(&phase, scheduler, &workers)?,
+        };
+        let items = terminals.iter().map(|terminal| terminal.items()).sum();
+        let partitions = Partitions::of(terminals);
+        if plan.kind(end) != Some(StageKind::KeyedReduce) {
+            return Ok(SinkOutput { items, state: partitions.merged(0)?.encode()?.to_vec() });
         }
-        Ok(Self {
-            threads: spec.parallelism,
-            slices: Slices { total: spec.total_items, size: spec.batch_size()? },
-            fusion: spec.fusion()?,
-            choice: schedule::choose(&spec.scheduler_name),
-        })
-    }
-
-    /// Runs phase after phase, until one ends at the sink.
-    fn execute(&self, context: &RunContext) -> Result<Sunk, Failure> {
-        let workload = context.workload();
-        let plan = workload.plan();
-        let crew = Crew::new(self.threads, self.slices.total, context);
-        let (mut input, mut from) = (Input::Slices(self.slices), 1);
-        loop {
-            let end = plan.end_of_chain(from);
-            let (threads, batch_size) = (self.threads, self.slices.size);
-            let phase = Phase { workload, input, from, end, threads, batch_size };
-            let terminals = match self.fusion {
-                Fusion::Auto => fused::run(&phase, self.scheduler(), &crew)?,
-                Fusion::Off => staged::run(&phase, self.scheduler(), &crew)?,
-            };
-            let items = terminals.iter().map(|terminal| terminal.items()).sum();
-            let partitions = Partitions::of(terminals);
-            if plan.kind(end) != Some(StageKind::KeyedReduce) {
-                return Ok(Sunk { items, state: partitions.merged(0)?.encode()?.to_vec() });
-            }
-            (input, from) = (Input::Partitions(partitions), end + 1);
-        }
-    }
-
-    fn scheduler(&self) -> Scheduler {
-        self.choice.scheduler
-    }
-
-    fn report(&self, spec: &WorkloadSpec, elapsed: f64, sunk: Sunk) -> RunResult {
-        let Choice { name, scheduler, warning } = &self.choice;
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
-        let mut result = RunResult::new(NAME, spec, elapsed, sunk.items, sunk.state)
-            .with_metric("threads", self.threads)
-            .with_metric("batches", self.slices.count())
-            .with_metric("hand_out", scheduler.describe())
-            .with_metric("cores", cores)
-            .with_metric("nodes", 1);
-        result.scheduler_name = (*name).into();
-        match warning {
-            Some(warning) => result.with_metric("warnings", vec![warning.clone()]),
-            None => result,
-        }
+        (input, from) = (Input::Partitions(partitions), end + 1);
     }
 }

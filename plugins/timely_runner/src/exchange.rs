@@ -7,46 +7,54 @@ use timely::dataflow::channels::pact::DistributorPact;
 use timely::dataflow::channels::pushers::exchange::Distributor;
 use timely::progress::Stamp;
 
-use crate::job::Post;
-use crate::parcel::Parcel;
+use crate::container::BatchContainer;
+use crate::job::WorkerContext;
 
 /// Splits batches for the reduction `stage`. Partition k belongs to worker k.
 pub(crate) struct Split {
-    post: Post,
+    context: WorkerContext,
     stage: usize,
     workers: u32,
 }
 
 /// The contract under which batches reach the reduction `stage`.
-pub(crate) fn by_key(post: &Post, stage: usize) -> DistributorPact<impl FnOnce(usize) -> Split + use<>> {
-    let post = post.clone();
-    DistributorPact(move |workers| Split { post, stage, workers: workers as u32 })
+pub(crate) fn by_key(
+    context: &WorkerContext,
+    stage: usize,
+) -> DistributorPact<impl FnOnce(usize) -> Split + use<>> {
+    let context = context.clone();
+    DistributorPact(move |workers| Split { context, stage, workers: workers as u32 })
 }
 
 impl Split {
-    fn parts(&self, batch: &Parcel) -> Option<Vec<Buffer>> {
-        self.post.accept(self.post.workload().split(self.stage, batch, self.workers))
+    fn parts(&self, batch: &BatchContainer) -> Option<Vec<Buffer>> {
+        self.context.accept(self.context.workload().split(self.stage, batch, self.workers))
     }
 }
 
-impl Distributor<Parcel> for Split {
-    fn partition<T: Clone, P: Push<Message<T, Parcel>>>(
+impl Distributor<BatchContainer> for Split {
+    fn partition<T: Clone, P: Push<Message<T, BatchContainer>>>(
         &mut self,
-        batch: &mut Parcel,
+        batch: &mut BatchContainer,
         stamp: &Stamp<T>,
         pushers: &mut [P],
     ) {
         let Some(parts) = self.parts(batch) else {
-            // Timely counts what comes and what goes. The run is over, so it does not matter where it goes.
+            // Timely counts what comes in and what goes out. The run has failed, so any worker may get the batch.
             return Message::push_at(batch, stamp.clone(), &mut pushers[0]);
         };
         for (part, pusher) in parts.into_iter().zip(pushers) {
             if part.item_count() > 0 {
-                Message::push_at(&mut Parcel::Made(part), stamp.clone(), pusher);
+                Message::push_at(&mut BatchContainer::Local(part), stamp.clone(), pusher);
             }
         }
     }
 
-    /// Nothing is held back: a batch is split at once.
-    fn flush<T: Clone, P: Push<Message<T, Parcel>>>(&mut self, _stamp: &Stamp<T>, _pushers: &mut [P]) {}
+    /// There is nothing to flush: a batch is split at once.
+    fn flush<T: Clone, P: Push<Message<T, BatchContainer>>>(
+        &mut self,
+        _stamp: &Stamp<T>,
+        _pushers: &mut [P],
+    ) {
+    }
 }

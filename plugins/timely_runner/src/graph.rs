@@ -1,4 +1,4 @@
-//! The dataflow graph of one worker: built from the layout, run to its end.
+//! The dataflow graph of one worker: how it is built from the layout and run.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -8,62 +8,62 @@ use plugin_api::WorkloadError;
 use timely::dataflow::Scope;
 use timely::worker::Worker;
 
-use crate::job::Post;
+use crate::flow_control::FlowControl;
+use crate::job::WorkerContext;
 use crate::layout::{Layout, Node};
-use crate::operators::{self, Sunk};
-use crate::pace::Pace;
+use crate::operators::{self, SinkOutput};
 
-/// How long a worker with nothing to do sleeps before it looks whether all is to end.
+/// How long a worker with nothing to do sleeps before it checks whether it must stop.
 const POLL: Duration = Duration::from_millis(10);
 
 /// Runs this worker's part of the run, and gives what reached its sink, if the run was not stopped.
 ///
 /// # Errors
 /// When the workload cannot make the states of a reduction or the sink.
-pub(crate) fn run(worker: &mut Worker, post: &Post) -> Result<Option<Sunk>, WorkloadError> {
-    let sunk = worker.dataflow(|scope| build(scope, post))?;
-    while worker.has_dataflows() && !post.is_stopped() {
+pub(crate) fn run(worker: &mut Worker, context: &WorkerContext) -> Result<Option<SinkOutput>, WorkloadError> {
+    let output = worker.dataflow(|scope| build(scope, context))?;
+    while worker.has_dataflows() && !context.is_stopped() {
         worker.step_or_park(Some(POLL));
     }
-    // A graph that has ended is gone, and nobody else has the sink.
-    Ok(Rc::into_inner(sunk).map(RefCell::into_inner))
+    // A graph that has ended was dropped, and with it the other reference to the output.
+    Ok(Rc::into_inner(output).map(RefCell::into_inner))
 }
 
-/// Drops whatever has not ended, so that timely does not wait for workers that have left.
-pub(crate) fn abandon(worker: &mut Worker) {
+/// Drops the graphs that have not ended, so that timely does not wait for workers that have.
+pub(crate) fn drop_unfinished(worker: &mut Worker) {
     for dataflow in worker.installed_dataflows() {
         worker.drop_dataflow(dataflow);
     }
 }
 
-fn build(scope: Scope<'_, u64>, post: &Post) -> Result<Rc<RefCell<Sunk>>, WorkloadError> {
-    let (workload, plan) = (post.workload(), post.workload().plan());
-    let Layout { source_to, nodes } = &post.job.layout;
-    let mut pace = pace_before(post, nodes);
-    let name = post.job.layout.source_name(plan);
-    let mut batches = operators::source(scope, &name, post, *source_to, Rc::clone(&pace));
+fn build(scope: Scope<'_, u64>, context: &WorkerContext) -> Result<Rc<RefCell<SinkOutput>>, WorkloadError> {
+    let (workload, plan) = (context.workload(), context.workload().plan());
+    let Layout { source_to, nodes } = &context.job.layout;
+    let mut flow = flow_before(context, nodes);
+    let name = context.job.layout.source_name(plan);
+    let mut batches = operators::source(scope, &name, context, *source_to, Rc::clone(&flow));
     for (at, node) in nodes.iter().enumerate() {
         let name = node.name(plan);
         batches = match *node {
-            Node::Chain { from, to } => operators::chain(batches, &name, post, from, to),
+            Node::Chain { from, to } => operators::chain(batches, &name, context, from, to),
             Node::Reduce { stage } => {
                 let state = workload.new_state(stage)?;
-                let inbound = std::mem::replace(&mut pace, pace_before(post, &nodes[at + 1..]));
-                operators::reduce(batches, &name, post, (stage, state), (inbound, Rc::clone(&pace)))
+                let inbound = std::mem::replace(&mut flow, flow_before(context, &nodes[at + 1..]));
+                operators::reduce(batches, &name, context, (stage, state), (inbound, Rc::clone(&flow)))
             }
         };
     }
-    let sunk = Rc::new(RefCell::new(Sunk { items: 0, state: workload.new_sink()? }));
-    operators::sink(batches, post, Rc::clone(&sunk));
-    Ok(sunk)
+    let output = Rc::new(RefCell::new(SinkOutput { items: 0, state: workload.new_sink()? }));
+    operators::sink(batches, context, Rc::clone(&output));
+    Ok(output)
 }
 
-/// The pace of what makes batches for `nodes`.
-fn pace_before(post: &Post, nodes: &[Node]) -> Rc<Pace> {
-    let workers = post.job.tallies.len();
+/// The flow control of what makes batches for `nodes`.
+fn flow_before(context: &WorkerContext, nodes: &[Node]) -> Rc<FlowControl> {
+    let workers = context.job.workers();
     if workers > 1 && nodes.iter().any(|node| matches!(node, Node::Reduce { .. })) {
-        Pace::bounded(workers, post.job.slices.size)
+        FlowControl::bounded(workers, context.job.slices.size)
     } else {
-        Pace::free()
+        FlowControl::unbounded()
     }
 }

@@ -8,18 +8,18 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::operator::{Operator, source as source_operator};
 use timely::dataflow::{Scope, Stream};
 
+use crate::batch_numbers::BatchNumbers;
+use crate::container::BatchContainer;
 use crate::exchange;
-use crate::feed::Feed;
-use crate::job::{Job, Post};
-use crate::maker::{Maker, send};
-use crate::pace::Pace;
-use crate::parcel::Parcel;
+use crate::flow_control::FlowControl;
+use crate::job::{Job, WorkerContext};
+use crate::producer::{Producer, send};
 
 /// Batches of one worker, with their epochs.
-pub(crate) type Batches<'scope> = Stream<'scope, u64, Parcel>;
+pub(crate) type Batches<'scope> = Stream<'scope, u64, BatchContainer>;
 
 /// What reached the sink of one worker.
-pub(crate) struct Sunk {
+pub(crate) struct SinkOutput {
     pub(crate) items: u64,
     pub(crate) state: State,
 }
@@ -28,24 +28,30 @@ pub(crate) struct Sunk {
 pub(crate) fn source<'scope>(
     scope: Scope<'scope, u64>,
     name: &str,
-    post: &Post,
+    context: &WorkerContext,
     to: usize,
-    pace: Rc<Pace>,
+    flow: Rc<FlowControl>,
 ) -> Batches<'scope> {
-    let post = post.clone();
+    let context = context.clone();
     source_operator(scope, name, move |capability, info| {
         let activator = scope.activator_for(info.address);
-        let Job { slices, hand_out, tallies, .. } = &*post.job;
-        let feed = Feed::of_source(*slices, *hand_out, post.worker, tallies.len());
-        let mut maker = Maker::new(post.clone(), pace, feed, activator, capability);
-        move |output| maker.visit(output, |number, batch| make_slice(&post, number, to, batch))
+        let Job { slices, scheduler, .. } = &*context.job;
+        let workers = context.job.workers();
+        let numbers = BatchNumbers::of_source(*slices, *scheduler, context.worker, workers);
+        let mut producer = Producer::new(context.clone(), flow, numbers, activator, capability);
+        move |output| producer.run(output, |number, batch| make_slice(&context, number, to, batch))
     })
 }
 
-fn make_slice(post: &Post, number: u64, to: usize, batch: &mut Buffer) -> Result<bool, WorkloadError> {
-    let (first, count) = post.job.slices.slice(number);
-    post.workload().source(first, count, to, batch)?;
-    post.count(count);
+fn make_slice(
+    context: &WorkerContext,
+    number: u64,
+    to: usize,
+    batch: &mut Buffer,
+) -> Result<bool, WorkloadError> {
+    let (first, count) = context.job.slices.slice(number);
+    context.workload().source(first, count, to, batch)?;
+    context.count(count);
     Ok(true)
 }
 
@@ -53,22 +59,22 @@ fn make_slice(post: &Post, number: u64, to: usize, batch: &mut Buffer) -> Result
 pub(crate) fn chain<'scope>(
     batches: Batches<'scope>,
     name: &str,
-    post: &Post,
+    context: &WorkerContext,
     from: usize,
     to: usize,
 ) -> Batches<'scope> {
-    let post = post.clone();
+    let context = context.clone();
     batches.unary(Pipeline, name, move |_, _| {
         move |input, output| {
             input.for_each(|capability, batch| {
-                if post.is_stopped() {
+                if context.is_stopped() {
                     return;
                 }
-                let mut out = post.buffer();
-                if post.accept(post.workload().run_stages(from, to, batch, &mut out)).is_some() {
-                    send(&post, output, &capability, out);
+                let mut out = context.buffer();
+                if context.accept(context.workload().run_stages(from, to, batch, &mut out)).is_some() {
+                    send(&context, output, &capability, out);
                 }
-                post.keep(std::mem::take(batch));
+                context.recycle(std::mem::take(batch));
             });
         }
     })
@@ -77,25 +83,25 @@ pub(crate) fn chain<'scope>(
 /// Exchanges batches by key and folds them; when the frontier says that the input has ended on all workers, emits what
 /// `state` holds then.
 ///
-/// `inbound` is the pace of what makes the input, `outbound` that of what it emits itself.
+/// `inbound` controls what makes the input, `outbound` what this operator itself emits.
 pub(crate) fn reduce<'scope>(
     batches: Batches<'scope>,
     name: &str,
-    post: &Post,
+    context: &WorkerContext,
     (stage, mut state): (usize, State),
-    (inbound, outbound): (Rc<Pace>, Rc<Pace>),
+    (inbound, outbound): (Rc<FlowControl>, Rc<FlowControl>),
 ) -> Batches<'scope> {
-    let (scope, post) = (batches.scope(), post.clone());
-    batches.unary_frontier(exchange::by_key(&post, stage), name, move |capability, info| {
+    let (scope, context) = (batches.scope(), context.clone());
+    batches.unary_frontier(exchange::by_key(&context, stage), name, move |capability, info| {
         let activator = scope.activator_for(info.address);
-        let feed = Feed::of_reduction(stage);
-        let mut maker = Maker::new(post.clone(), outbound, feed, activator, capability);
-        let limit = post.job.slices.size;
+        let numbers = BatchNumbers::of_reduction(stage);
+        let mut producer = Producer::new(context.clone(), outbound, numbers, activator, capability);
+        let limit = context.job.slices.size;
         move |(input, frontier), output| {
-            input.for_each(|_, batch| fold(&post, &mut state, batch));
+            input.for_each(|_, batch| fold(&context, &mut state, batch));
             inbound.advance(frontier.frontier());
             if frontier.is_empty() {
-                maker.visit(output, |_, batch| {
+                producer.run(output, |_, batch| {
                     state.emit(limit, batch)?;
                     // An empty batch is the end.
                     Ok(batch.item_count() > 0)
@@ -105,21 +111,21 @@ pub(crate) fn reduce<'scope>(
     })
 }
 
-/// Folds all that comes into `sunk`.
-pub(crate) fn sink(batches: Batches<'_>, post: &Post, sunk: Rc<RefCell<Sunk>>) {
-    let post = post.clone();
+/// Folds all that comes into `output`.
+pub(crate) fn sink(batches: Batches<'_>, context: &WorkerContext, output: Rc<RefCell<SinkOutput>>) {
+    let context = context.clone();
     batches.sink(Pipeline, "sink", move |(input, _)| {
-        let mut sunk = sunk.borrow_mut();
+        let mut output = output.borrow_mut();
         input.for_each(|_, batch| {
-            sunk.items += batch.item_count();
-            fold(&post, &mut sunk.state, batch);
+            output.items += batch.item_count();
+            fold(&context, &mut output.state, batch);
         });
     });
 }
 
-fn fold(post: &Post, state: &mut State, batch: &mut Parcel) {
-    if !post.is_stopped() {
-        post.accept(state.fold(batch));
+fn fold(context: &WorkerContext, state: &mut State, batch: &mut BatchContainer) {
+    if !context.is_stopped() {
+        context.accept(state.fold(batch));
     }
-    post.keep(std::mem::take(batch));
+    context.recycle(std::mem::take(batch));
 }

@@ -8,41 +8,41 @@ use timely::Accountable;
 use timely::bytes::arc::Bytes;
 use timely::dataflow::channels::ContainerBytes;
 
-/// The words in which timely aligns what it sends between processes.
+/// Timely aligns what it sends between processes to so many bytes.
 const WORD: usize = size_of::<u64>();
 
-/// An encoded batch on its way between operators. It is one of timely's containers, so one of them is one message.
+/// An encoded batch that goes from one operator to another. As it is one of timely's containers, each is one message.
 #[derive(Default)]
-pub(crate) enum Parcel {
+pub(crate) enum BatchContainer {
     /// What timely leaves in place of a container that it has taken.
     #[default]
-    Nothing,
-    /// A batch that this process made. Between workers of one process it moves, and is never copied.
-    Made(Buffer),
+    Empty,
+    /// A batch that this process made. Between workers of one process it is moved and never copied.
+    Local(Buffer),
     /// A batch that another process made.
     Received(Bytes),
 }
 
-impl Parcel {
+impl BatchContainer {
     /// How many items its batch has.
     pub(crate) fn item_count(&self) -> u64 {
         self.first_chunk::<4>().map_or(0, |count| u64::from(u32::from_le_bytes(*count)))
     }
 }
 
-impl Deref for Parcel {
+impl Deref for BatchContainer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
         match self {
-            Self::Nothing => &[],
-            Self::Made(buffer) => buffer,
+            Self::Empty => &[],
+            Self::Local(buffer) => buffer,
             Self::Received(bytes) => bytes,
         }
     }
 }
 
-impl Accountable for Parcel {
+impl Accountable for BatchContainer {
     fn record_count(&self) -> i64 {
         // A batch counts its items in 32 bits.
         self.item_count() as i64
@@ -50,7 +50,7 @@ impl Accountable for Parcel {
 }
 
 /// The batch's length, the batch, and zeros up to a whole word.
-impl ContainerBytes for Parcel {
+impl ContainerBytes for BatchContainer {
     fn from_bytes(mut bytes: Bytes) -> Self {
         let length = bytes.first_chunk::<WORD>().map_or(0, |length| u64::from_le_bytes(*length)) as usize;
         bytes.extract_to(WORD);
@@ -64,7 +64,7 @@ impl ContainerBytes for Parcel {
     fn into_bytes<W: Write>(&self, writer: &mut W) {
         let padding = &[0; WORD][..self.len().next_multiple_of(WORD) - self.len()];
         for part in [&(self.len() as u64).to_le_bytes(), &**self, padding] {
-            // Timely reserves `length_in_bytes` before it asks, and has no place for an error.
+            // Timely has reserved `length_in_bytes`, and the signature has no error.
             let _ = writer.write_all(part);
         }
     }
@@ -78,8 +78,8 @@ mod tests {
 
     use super::*;
 
-    fn received(bytes: Vec<u8>) -> Parcel {
-        Parcel::Received(BytesMut::from(bytes).freeze())
+    fn received(bytes: Vec<u8>) -> BatchContainer {
+        BatchContainer::Received(BytesMut::from(bytes).freeze())
     }
 
     proptest! {
@@ -88,19 +88,19 @@ mod tests {
             let mut batch = Vec::new();
             let builder: BatchBuilder = items.iter().map(Vec::as_slice).collect();
             builder.encode(&mut batch).unwrap();
-            let parcel = received(batch.clone());
+            let container = received(batch.clone());
             let mut sent = Vec::new();
-            parcel.into_bytes(&mut sent);
-            prop_assert_eq!(sent.len(), parcel.length_in_bytes());
+            container.into_bytes(&mut sent);
+            prop_assert_eq!(sent.len(), container.length_in_bytes());
             prop_assert_eq!(sent.len() % WORD, 0);
-            let back = Parcel::from_bytes(BytesMut::from(sent).freeze());
+            let back = BatchContainer::from_bytes(BytesMut::from(sent).freeze());
             prop_assert_eq!(&*back, batch.as_slice());
             prop_assert_eq!(back.record_count(), items.len() as i64);
         }
     }
 
     #[test]
-    fn nothing_has_no_records() {
-        assert!(Accountable::is_empty(&Parcel::Nothing));
+    fn an_empty_container_has_no_records() {
+        assert!(Accountable::is_empty(&BatchContainer::Empty));
     }
 }

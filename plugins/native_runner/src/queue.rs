@@ -1,11 +1,11 @@
-//! What a staged phase has still to do: which task comes next, and when there are no more.
+//! The tasks of a staged phase: which comes next, and when there are no more.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use plugin_api::{Buffer, State};
 
-use crate::turns::Supply;
+use crate::ordered::Supply;
 
 /// One task: the smallest piece of work that is scheduled.
 pub(crate) enum Task {
@@ -17,10 +17,10 @@ pub(crate) enum Task {
     Stage(usize, Buffer),
 }
 
-/// What a task left to be done.
+/// What a task made.
 #[derive(Default)]
-pub(crate) struct Made {
-    /// A batch and the stage that it is to go through.
+pub(crate) struct TaskOutput {
+    /// A batch and the stage that it is to go through next.
     pub(crate) batch: Option<(usize, Buffer)>,
     /// A partition that may have more to emit.
     pub(crate) partition: Option<State>,
@@ -35,11 +35,11 @@ pub(crate) enum Order {
     Oldest,
 }
 
-/// The tasks of a phase that nobody has begun.
+/// The tasks of a phase that no worker has begun.
 ///
-/// Batches come before whatever makes more of them, and no more than `bound` are alive at once. So memory is bounded
-/// however long the input is.
-pub(crate) struct Backlog {
+/// Batches come before the tasks that make more of them, and no more than `bound` are alive at once. So memory is
+/// bounded however long the input is.
+pub(crate) struct TaskQueue {
     order: Order,
     bound: usize,
     ready: VecDeque<(usize, Buffer)>,
@@ -49,17 +49,17 @@ pub(crate) struct Backlog {
     in_flight: usize,
 }
 
-impl Backlog {
-    /// All `units` of the input, of which nothing has begun.
+impl TaskQueue {
+    /// All `units` of the input, none of which has begun.
     pub(crate) fn new(units: u64, order: Order, bound: usize) -> Self {
         let (ready, partitions) = (VecDeque::new(), VecDeque::new());
         Self { order, bound, ready, partitions, units: 0..units, in_flight: 0 }
     }
 
-    /// A task that was taken is done and made this.
-    pub(crate) fn add(&mut self, made: Made) {
-        self.partitions.extend(made.partition);
-        match made.batch {
+    /// Takes what a task made that was taken before, and is done now.
+    pub(crate) fn add(&mut self, output: TaskOutput) {
+        self.partitions.extend(output.partition);
+        match output.batch {
             // It takes the place of the task that made it.
             Some(batch) => self.ready.push_back(batch),
             None => self.in_flight -= 1,
@@ -73,10 +73,10 @@ impl Backlog {
     }
 }
 
-impl Supply for Backlog {
-    type Piece = Task;
+impl Supply for TaskQueue {
+    type Task = Task;
 
-    /// Takes the next task, unless all that is left waits for tasks that were taken before.
+    /// Takes the next task, if there is one that need not wait for tasks that were taken before.
     fn take(&mut self) -> Option<Task> {
         let batch = match self.order {
             Order::Newest => self.ready.pop_back(),
@@ -94,7 +94,7 @@ impl Supply for Backlog {
         Some(task)
     }
 
-    /// Whether there is nothing left to do, and nothing under way that could make more.
+    /// Whether no task is left, and none is under way that could make more.
     fn is_finished(&self) -> bool {
         self.in_flight == 0 && !self.has_task()
     }
@@ -106,25 +106,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::tests::{open, spec};
+    use crate::tests::support::{open, spec};
 
-    /// Plays workers that take and finish tasks in any order; a unit becomes a batch that goes through `stages` tasks.
-    fn play(
-        backlog: &mut Backlog,
+    /// Takes and finishes tasks in any order, as workers do; a unit becomes a batch that goes through `stages` tasks.
+    fn simulate(
+        queue: &mut TaskQueue,
         workload: &WorkloadHandle,
         stages: usize,
         mut pick: impl FnMut(usize) -> usize,
     ) -> (Vec<u64>, usize) {
         let (mut taken, mut opened, mut peak) = (Vec::new(), Vec::new(), 0);
-        while !backlog.is_finished() {
+        while !queue.is_finished() {
             while taken.is_empty() || pick(2) == 0 {
-                let promised = backlog.has_task();
-                let task = backlog.take();
-                assert_eq!(task.is_some(), promised);
+                let has_task = queue.has_task();
+                let task = queue.take();
+                assert_eq!(task.is_some(), has_task);
                 let Some(task) = task else { break };
                 taken.push(task);
             }
-            peak = peak.max(taken.len() + backlog.ready.len());
+            peak = peak.max(taken.len() + queue.ready.len());
             let done = taken.swap_remove(pick(taken.len()));
             let batch = match done {
                 Task::Open(unit) => {
@@ -134,7 +134,7 @@ mod tests {
                 Task::Stage(stage, batch) => (stage < stages).then_some((stage + 1, batch)),
                 Task::Emit(_) => unreachable!("no partition was made"),
             };
-            backlog.add(Made { batch, partition: None });
+            queue.add(TaskOutput { batch, partition: None });
         }
         (opened, peak)
     }
@@ -145,11 +145,11 @@ mod tests {
             units in 0_u64..60, bound in 1_usize..9, stages in 1_usize..4, oldest: bool, picks: Vec<usize>
         ) {
             let order = if oldest { Order::Oldest } else { Order::Newest };
-            let mut backlog = Backlog::new(units, order, bound);
+            let mut queue = TaskQueue::new(units, order, bound);
             let mut picks = picks.into_iter().chain(std::iter::repeat(0));
             let workload = open(&spec("chain"));
             let (mut opened, peak) =
-                play(&mut backlog, &workload, stages, |count| picks.next().unwrap_or(0) % count);
+                simulate(&mut queue, &workload, stages, |count| picks.next().unwrap_or(0) % count);
             opened.sort_unstable();
             prop_assert_eq!(opened, (0..units).collect::<Vec<_>>());
             prop_assert!(peak <= bound, "{} of {}", peak, bound);
@@ -160,16 +160,16 @@ mod tests {
     fn a_batch_comes_before_new_input_in_the_order_that_was_asked_for() {
         let workload = open(&spec("chain"));
         for (order, first) in [(Order::Newest, 2), (Order::Oldest, 1)] {
-            let mut backlog = Backlog::new(3, order, 9);
-            assert!(matches!(backlog.take(), Some(Task::Open(0))));
-            assert!(matches!(backlog.take(), Some(Task::Open(1))));
+            let mut queue = TaskQueue::new(3, order, 9);
+            assert!(matches!(queue.take(), Some(Task::Open(0))));
+            assert!(matches!(queue.take(), Some(Task::Open(1))));
             for stage in [1, 2] {
-                backlog.add(Made { batch: Some((stage, workload.buffer())), partition: None });
+                queue.add(TaskOutput { batch: Some((stage, workload.buffer())), partition: None });
             }
-            assert!(matches!(backlog.take(), Some(Task::Stage(stage, _)) if stage == first));
-            assert!(matches!(backlog.take(), Some(Task::Stage(stage, _)) if stage == 3 - first));
-            assert!(matches!(backlog.take(), Some(Task::Open(2))));
-            assert!(!backlog.is_finished());
+            assert!(matches!(queue.take(), Some(Task::Stage(stage, _)) if stage == first));
+            assert!(matches!(queue.take(), Some(Task::Stage(stage, _)) if stage == 3 - first));
+            assert!(matches!(queue.take(), Some(Task::Open(2))));
+            assert!(!queue.is_finished());
         }
     }
 }

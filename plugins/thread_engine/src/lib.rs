@@ -1,0 +1,25 @@
+//! What the backends that run a workload on threads of the worker process share.
+//!
+//! A backend reads a spec into [`Settings`]. Its workers take numbered slices of the source from a [`Counter`], look
+//! at [`Stop`] once a batch, and count what they have made in a [`Tally`]. The thread that called `run` waits for them
+//! in [`Monitor::watch`], which tells the host how far the run is and asks it whether to stop.
+
+mod buffer_pool;
+mod counter;
+mod monitor;
+mod scheduler;
+mod settings;
+mod slices;
+mod states;
+mod stop;
+#[cfg(test)]
+mod tests;
+
+pub use buffer_pool::BufferPool;
+pub use counter::Counter;
+pub use monitor::{Monitor, Tally, WorkerGuard};
+pub use scheduler::{Choice, Scheduler};
+pub use settings::Settings;
+pub use slices::Slices;
+pub use states::merged;
+pub use stop::{Failure, Stop};

@@ -1,0 +1,69 @@
+//! Which scheduler a run has.
+
+use plugin_api::RunResult;
+
+/// How work reaches the workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheduler {
+    /// A worker that is idle takes what is next, so the load decides which worker does what.
+    Pull,
+    /// Each worker gets its share by number, in order.
+    InOrder,
+}
+
+/// The scheduler for the name that a spec has.
+#[derive(Debug)]
+pub struct Choice {
+    /// What runs.
+    pub scheduler: Scheduler,
+    /// The name under which the run is reported.
+    pub name: &'static str,
+    /// What the user should know of it.
+    pub warning: Option<String>,
+}
+
+impl Choice {
+    /// The scheduler that `name` means to `backend`. A name that is unknown means the default, with a warning.
+    pub fn of(backend: &str, name: &str) -> Self {
+        let known = |scheduler, name| Self { scheduler, name, warning: None };
+        match name {
+            "default" => known(Scheduler::Pull, "default"),
+            "load_aware" => known(Scheduler::Pull, "load_aware"),
+            "fifo" => known(Scheduler::InOrder, "fifo"),
+            _ => Self {
+                warning: Some(format!("scheduler {name:?} is unknown to {backend}; it ran as \"default\"")),
+                ..known(Scheduler::Pull, "default")
+            },
+        }
+    }
+
+    /// Adds to `result` how the run was scheduled, and on which machine. `in_order` says in a few words what
+    /// [`Scheduler::InOrder`] is for this backend.
+    pub fn report(self, in_order: &str, mut result: RunResult) -> RunResult {
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        let hand_out = match self.scheduler {
+            Scheduler::Pull => "idle workers pull",
+            Scheduler::InOrder => in_order,
+        };
+        result.scheduler_name = self.name.into();
+        let result =
+            result.with_metric("hand_out", hand_out).with_metric("cores", cores).with_metric("nodes", 1);
+        match self.warning {
+            Some(warning) => result.with_metric("warnings", vec![warning]),
+            None => result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_scheduler_runs_as_the_default_and_says_so() {
+        let choice = Choice::of("native", "x");
+        assert_eq!((choice.scheduler, choice.name), (Scheduler::Pull, "default"));
+        assert_eq!(choice.warning.unwrap(), "scheduler \"x\" is unknown to native; it ran as \"default\"");
+        assert!(Choice::of("native", "fifo").warning.is_none());
+    }
+}

@@ -1,0 +1,96 @@
+//! What the source and a reduction have in common: both make numbered batches for as long as flow control admits them.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use plugin_api::{Buffer, Fusion, WorkloadError};
+use timely::container::NoopBuilder;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilderSession;
+use timely::scheduling::Activator;
+
+use crate::batch_numbers::BatchNumbers;
+use crate::container::BatchContainer;
+use crate::flow_control::FlowControl;
+use crate::job::WorkerContext;
+
+/// An output that takes whole batches.
+pub(crate) type Output<'a> = OutputBuilderSession<'a, u64, NoopBuilder<BatchContainer>>;
+
+/// How long an operator makes batches before it lets others run. It must be long beside the microsecond that timely
+/// takes to schedule an operator, and short beside the time that the others can wait.
+const TIME_SLICE: Duration = Duration::from_micros(100);
+
+/// What makes the batches at the start of a phase, on one worker.
+pub(crate) struct Producer {
+    context: WorkerContext,
+    flow: Rc<FlowControl>,
+    numbers: BatchNumbers,
+    activator: Activator,
+    /// Held until the last batch is made.
+    capability: Option<Capability<u64>>,
+    /// A number that was taken, but whose batch was not made yet.
+    next: Option<u64>,
+}
+
+impl Producer {
+    /// Makes the batches `numbers` under `capability`; `activator` schedules its operator.
+    pub(crate) fn new(
+        context: WorkerContext,
+        flow: Rc<FlowControl>,
+        numbers: BatchNumbers,
+        activator: Activator,
+        capability: Capability<u64>,
+    ) -> Self {
+        Self { context, flow, numbers, activator, capability: Some(capability), next: None }
+    }
+
+    /// Makes batches with `make` and sends them, until the time slice is over. `make` gets the number of a batch and
+    /// returns whether there is such a batch.
+    pub(crate) fn run(
+        &mut self,
+        output: &mut Output<'_>,
+        mut make: impl FnMut(u64, &mut Buffer) -> Result<bool, WorkloadError>,
+    ) {
+        let Some(mut capability) = self.capability.take().filter(|_| !self.context.is_stopped()) else {
+            return;
+        };
+        let started = Instant::now();
+        while let Some(number) = self.next.take().or_else(|| self.numbers.next(&self.context.job.counters)) {
+            let epoch = self.flow.epoch(number);
+            capability.downgrade(&epoch);
+            if !self.flow.admits(epoch, &self.activator) {
+                (self.capability, self.next) = (Some(capability), Some(number));
+                return;
+            }
+            let mut batch = self.context.buffer();
+            if self.context.accept(make(number, &mut batch)) != Some(true) {
+                return;
+            }
+            send(&self.context, output, &capability, batch);
+            if self.is_over(started) {
+                self.capability = Some(capability);
+                return self.activator.activate();
+            }
+        }
+    }
+
+    /// Without fusion the operator makes one batch each time it is scheduled: a batch stays on the worker that made it,
+    /// so no worker may take many while others have none.
+    fn is_over(&self, started: Instant) -> bool {
+        self.context.job.fusion == Fusion::Off || self.context.is_stopped() || started.elapsed() >= TIME_SLICE
+    }
+}
+
+/// Sends a batch on, if it has items.
+pub(crate) fn send<C>(context: &WorkerContext, output: &mut Output<'_>, capability: &C, batch: Buffer)
+where
+    C: timely::dataflow::operators::CapabilityTrait<u64>,
+{
+    let mut batch = BatchContainer::Local(batch);
+    if batch.item_count() > 0 {
+        output.session_with_builder(capability).give_container(&mut batch);
+    }
+    // An exchange splits the batch and leaves its buffer here; any other channel takes it.
+    context.recycle(batch);
+}
