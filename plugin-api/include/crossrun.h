@@ -1,25 +1,27 @@
 /*
- * The C ABI of a crossrun backend, version 1.0: for C, C++ and whatever else can export a struct of function pointers.
+ * The C ABI of a crossrun backend, version 1.0: for C, C++ and any language that can export a struct of function
+ * pointers.
  *
- * A backend is a shared library that has two things in it:
+ * A backend is a shared library with two things:
  *
  *     CROSSRUN_BACKEND_METADATA("mine", "0.1.0", "What it is, in one line", "MIT");
  *
  *     const crossrun_backend_functions crossrun_backend = {
  *         .size = sizeof crossrun_backend, .abi_version = CROSSRUN_BACKEND_ABI_VERSION, .run = run};
  *
- * The first says what the file is, and the second what it does. A host reads both from the file before it runs any of
- * it. ABI.md, one folder up, has the whole contract; crossrun_workloads.h has the workload's side of it.
+ * The first says what the file is, and the second has its functions. A host reads both from the file before it runs any
+ * code of it. ABI.md, one folder up, has the whole contract; crossrun_workloads.h has the functions of a workload.
  *
  * Rules that hold for every struct and function:
  *
- *   - A struct begins with its size in bytes, as the side that made it knows it. Later versions of 1.x only add fields
- *     at the end: one that CROSSRUN_HAS denies is not there.
- *   - Text is UTF-8 and ends with a NUL. Nothing that is passed changes its owner: what a function is given is read
- *     during the call, and whoever needs it longer copies it. The host, the workload's functions, and what `create`
- *     made are the exceptions; they live as long as it says at each.
- *   - A backend's function returns CROSSRUN_OK, or anything else after it has called `fail` of the reply.
- *   - No exception of C++ and no longjmp may leave a function.
+ *   - A struct begins with its size in bytes, as it is known to the side that made it. Later versions of 1.x only add
+ *     fields at the end. Read such a field only after CROSSRUN_HAS has said that the struct has it.
+ *   - Text is UTF-8 and ends with a NUL. A pointer that is passed does not change its owner: a function may read what
+ *     it points to until it returns, and must copy what it needs longer. Exceptions are the host, the workload's
+ *     functions, and what `create` made: how long they live is said at each.
+ *   - A backend's function returns CROSSRUN_OK if it succeeded. If it failed, it calls `fail` of the reply and returns
+ *     any other number.
+ *   - No C++ exception and no longjmp may leave a function.
  */
 #ifndef CROSSRUN_H
 #define CROSSRUN_H
@@ -34,7 +36,7 @@
 extern "C" {
 #endif
 
-/* The version of the contract that this header is part of: a host loads what has its own major version. */
+/* The version of the contract that this header is part of. A host loads plugins of its own major version. */
 #define CROSSRUN_API_VERSION "1.0.0"
 /* The version of this ABI: the major version in the upper 16 bits, the minor in the lower. */
 #define CROSSRUN_BACKEND_ABI_VERSION UINT32_C(0x00010000)
@@ -45,17 +47,17 @@ extern "C" {
 /* What a backend's function returns when it has failed; CROSSRUN_OK, which is 0, is in crossrun_workloads.h. */
 #define CROSSRUN_FAILED (-1)
 
-/* Kinds of errors. A host takes one that it does not know for CROSSRUN_ERROR_INTERNAL. */
+/* Kinds of errors. A host treats a kind that it does not know as CROSSRUN_ERROR_INTERNAL. */
 enum {
-    /* Anything that is none of the others. */
+    /* Any other error. */
     CROSSRUN_ERROR_INTERNAL = 0,
     /* The spec or an option in `extra` is not valid. */
     CROSSRUN_ERROR_INVALID_SPEC = 1,
-    /* Valid, but this backend cannot express it. */
+    /* The spec is valid, but this backend cannot run it. */
     CROSSRUN_ERROR_UNSUPPORTED = 2,
-    /* The engine is not installed or not startable. */
+    /* The engine is not installed or cannot be started. */
     CROSSRUN_ERROR_UNAVAILABLE = 3,
-    /* Installing or removing failed. */
+    /* The installation or removal failed. */
     CROSSRUN_ERROR_SETUP = 4,
     /* The engine failed. */
     CROSSRUN_ERROR_ENGINE = 5,
@@ -63,11 +65,11 @@ enum {
     CROSSRUN_ERROR_WORKLOAD = 6,
     /* The run stopped because the host asked it to. */
     CROSSRUN_ERROR_CANCELLED = 7,
-    /* Code of the plugin panicked, or what comes nearest to that in its language. */
+    /* Code of the plugin panicked, or had an uncaught exception. */
     CROSSRUN_ERROR_PANIC = 8
 };
 
-/* Kinds of stages. A minor version adds none: an engine could not run it. */
+/* Kinds of stages. A minor version adds none, as an engine could not run it. */
 enum {
     CROSSRUN_STAGE_SOURCE = 0,
     CROSSRUN_STAGE_MAP = 1,
@@ -89,52 +91,52 @@ enum {
 /* `remaining_nanos` of a run without a deadline. */
 #define CROSSRUN_NO_DEADLINE UINT64_MAX
 
-/* ---- What the host gives ---------------------------------------------------------------------------------------- */
+/* ---- What the host provides ------------------------------------------------------------------------------------- */
 
 /*
- * The host. It lives as long as the process, and its functions may be called from any thread at any time, not in a
- * child after a fork.
+ * The host. It lives as long as the process. Its functions may be called from any thread at any time, but not in a
+ * child process after a fork.
  */
 typedef struct crossrun_host crossrun_host;
 struct crossrun_host {
     uint32_t size;
     /* The version of this ABI that the host speaks. */
     uint32_t abi_version;
-    /* 0 (off) to 5 (trace): finer records are dropped, so none need be made. */
+    /* 0 (off) to 5 (trace). The host drops finer records, so do not make them. */
     uint32_t log_level;
     uint32_t reserved;
-    /* The host's own. */
+    /* For the host's own use. */
     const void *data;
-    /* Hands over a log record. `target` says which part of the backend it is of; null stands for the backend's name. */
+    /* Sends a log record. `target` is the part of the backend that it comes from; null means the backend's name. */
     void (*log)(const crossrun_host *host, uint32_t level, const char *target, const char *message);
-    /* Tells that `done` of `total` items are through, or steps of a set-up; `total` is 0 if it is not known. `message`
-     * may be null. */
+    /* Reports that `done` of `total` items have been processed, or steps of a set-up. `total` is 0 if it is not known.
+     * `message` may be null. */
     void (*progress)(const crossrun_host *host, uint64_t done, uint64_t total, const char *message);
-    /* Not 0 if the host wants the call that is under way to end. Ask once a batch or every few milliseconds, and fail
-     * with CROSSRUN_ERROR_CANCELLED then: who does not is killed a little later. */
+    /* Not 0 if the host wants the current call to end. Ask once a batch or every few milliseconds, and fail with
+     * CROSSRUN_ERROR_CANCELLED then. The host kills a backend that does not stop. */
     int32_t (*cancelled)(const crossrun_host *host);
     /* The host's monotonic clock in nanoseconds, from an origin that is fixed for the process. */
     uint64_t (*clock_nanos)(const crossrun_host *host);
 };
 
 /*
- * Takes the answer of one call, and is good until that call returns. The host copies what it is given. One thread at a
- * time calls its functions.
+ * Takes the answer of one call. It is valid until that call returns. The host copies what it is given. Only one thread
+ * at a time may call its functions.
  */
 typedef struct crossrun_reply crossrun_reply;
 struct crossrun_reply {
     uint32_t size;
     uint32_t reserved;
-    /* The host's own. */
+    /* For the host's own use. */
     void *data;
-    /* Answers with JSON, once. Returns CROSSRUN_OK, or CROSSRUN_FAILED if it is not taken. */
+    /* Answers with JSON, once. Returns CROSSRUN_OK, or CROSSRUN_FAILED if the host does not accept it. */
     int32_t (*answer)(crossrun_reply *reply, const char *json);
-    /* Hands over the merged and encoded state of the sinks, once, in `run`. Returns as `answer` does. */
+    /* Passes the merged and encoded state of the sinks, once, in `run`. Returns the same as `answer`. */
     int32_t (*sink)(crossrun_reply *reply, const uint8_t *bytes, size_t length);
-    /* Says why the call failed: a CROSSRUN_ERROR_ kind, one line for people, and a command to paste that mends it, or
-     * null. What is said first holds. Returns CROSSRUN_FAILED, so that a function can return what this does. */
+    /* Reports why the call failed: a CROSSRUN_ERROR_ kind, a message of one line, and a command that mends it, or null.
+     * Only the first report counts. Returns CROSSRUN_FAILED, so that a function can end with `return reply->fail(...)`. */
     int32_t (*fail)(crossrun_reply *reply, int32_t kind, const char *message, const char *remedy);
-    /* The same for a function of the workload that returned `status` and left its message in `message`. */
+    /* The same, if a function of the workload returned `status` and put its message into `message`. */
     int32_t (*workload_failed)(crossrun_reply *reply, int32_t status, const crossrun_buffer *message);
 };
 
@@ -168,20 +170,20 @@ typedef struct crossrun_workload_functions {
     void (*buffer_free)(crossrun_buffer *buffer);
 } crossrun_workload_functions;
 
-/* One entry of `extra`: of a JSON string the value itself, of anything else the JSON. */
+/* One entry of `extra`. The value of a JSON string is its text; any other value is its JSON. */
 typedef struct crossrun_option {
     const char *name;
     const char *value;
 } crossrun_option;
 
-/* What `setup` is asked for. */
+/* The request to `setup`. */
 typedef struct crossrun_setup {
     uint32_t size;
-    /* Not 0: remove what an earlier set-up installed, instead of installing. */
+    /* Not 0 to remove what an earlier set-up installed, instead of installing. */
     uint32_t remove;
-    /* The interpreter to build on, or null. */
+    /* The Python interpreter to install for, or null. */
     const char *python;
-    /* Where to install: a folder of the user's that persists. */
+    /* Where to install: a persistent folder of the user. */
     const char *data_dir;
     /* A folder for logs. It exists. */
     const char *log_dir;
@@ -191,7 +193,7 @@ typedef struct crossrun_setup {
     const crossrun_host *host;
 } crossrun_setup;
 
-/* What holds from `open` to `close`. */
+/* What stays the same from `open` to `close`. */
 typedef struct crossrun_session {
     uint32_t size;
     /* The parallelism of every run. */
@@ -208,22 +210,22 @@ typedef struct crossrun_session {
     const crossrun_host *host;
 } crossrun_session;
 
-/* What is to be run. */
+/* A run. */
 typedef struct crossrun_run {
     uint32_t size;
-    /* At most this many operator calls are in flight, over all stages together. At least 1. */
+    /* The most operator calls at once, over all stages together. At least 1. */
     uint32_t parallelism;
     uint64_t total_items;
-    /* How many items travel together. At least 1. */
+    /* How many items a batch has at most. At least 1. */
     uint64_t batch_size;
     uint64_t seed;
-    /* How long the host waits before it ends the run, or CROSSRUN_NO_DEADLINE. */
+    /* In how many nanoseconds the host will end the run, or CROSSRUN_NO_DEADLINE. */
     uint64_t remaining_nanos;
-    /* Not 0: one task or message for each stage and batch, as a scheduler is what is measured. */
+    /* Not 0: each stage of each batch must be a task or message of its own, since the scheduler is measured. */
     uint32_t fusion_off;
-    /* Not 0: the source makes an item when it is due, not when it is asked for. */
+    /* Not 0: the source makes an item when it is due, not when it is requested. */
     uint32_t open_loop;
-    /* The stages of the plan, each a CROSSRUN_STAGE_; a stage's number is its place. The first is the source, the last
+    /* The stages of the plan, each a CROSSRUN_STAGE_. A stage's number is its index. The first is the source, the last
      * is the sink. */
     uint32_t stage_count;
     uint32_t option_count;
@@ -231,12 +233,12 @@ typedef struct crossrun_run {
     /* The entries of the spec's `extra`. */
     const crossrun_option *options;
     const char *workload_name;
-    /* A hint. */
+    /* A hint: the backend reports which scheduler it used. */
     const char *scheduler_name;
-    /* The workload: good during this call, or until a `close` that pays for a `share`. */
+    /* The workload. It is valid during this call; after a `share` it is valid until the `close` that belongs to it. */
     const crossrun_workload_functions *functions;
     const crossrun_workload *workload;
-    /* The workload's library, for processes that open it by themselves, and its SHA-256 in hex. */
+    /* The workload's library, for other processes that open it, and its SHA-256 in hex. */
     const char *library_path;
     const char *library_sha256;
     const char *data_dir;
@@ -251,28 +253,28 @@ typedef struct crossrun_run {
 
 /*
  * The functions of a backend. The host calls them from one thread at a time, which need not always be the same one;
- * calls do not overlap. Each may be null but `run`: ABI.md says what the host takes that for. `backend` is whatever
- * `create` made of it, null included.
+ * calls do not overlap. Every function but `run` may be null: ABI.md says what this means. `backend` is the pointer that
+ * `create` returned, which may be null.
  */
 typedef struct crossrun_backend_functions {
     uint32_t size;
     /* CROSSRUN_BACKEND_ABI_VERSION. */
     uint32_t abi_version;
-    /* First, once. */
+    /* First, and once. */
     int32_t (*create)(const crossrun_host *host, void **backend, crossrun_reply *reply);
-    /* Last, once, or never, if the process ends before. */
+    /* Last, and once; or never, if the process ends before. */
     void (*destroy)(void *backend);
     /* Right after `create`: answers with ABI.md's description, in which the name may be left out. */
     int32_t (*describe)(void *backend, crossrun_reply *reply);
-    /* Whether it could start. CROSSRUN_OK for yes; fails with CROSSRUN_ERROR_UNAVAILABLE, a reason and a remedy for no.
-     * Starts nothing, takes milliseconds. */
+    /* Whether the engine could be started: CROSSRUN_OK if so; otherwise it fails with CROSSRUN_ERROR_UNAVAILABLE, a
+     * reason and a remedy. It must start nothing, and take milliseconds. */
     int32_t (*is_available)(void *backend, crossrun_reply *reply);
     /* Installs what the engine needs, or removes it. */
     int32_t (*setup)(void *backend, const crossrun_setup *setup, crossrun_reply *reply);
     /* Starts the engine: once, before the first run. */
     int32_t (*open)(void *backend, const crossrun_session *session, crossrun_reply *reply);
-    /* Runs a workload: hands over the state of its sinks, and answers with ABI.md's result, of which only
-     * `elapsed_time` and `results_count` are needed. */
+    /* Runs a workload: passes the state of its sinks to `sink`, and answers with ABI.md's result, of which only
+     * `elapsed_time` and `results_count` are required. */
     int32_t (*run)(void *backend, const crossrun_run *run, crossrun_reply *reply);
     /* Stops the engine: once, after the last run. */
     int32_t (*close)(void *backend, crossrun_reply *reply);
@@ -287,7 +289,7 @@ typedef struct crossrun_backend_functions {
 /* The one symbol that a backend exports. */
 extern CROSSRUN_EXPORT const crossrun_backend_functions crossrun_backend;
 
-/* ---- Conveniences ----------------------------------------------------------------------------------------------- */
+/* ---- Helpers ---------------------------------------------------------------------------------------------------- */
 
 /* The value of the option `name`, or `otherwise` if there is none. */
 static inline const char *crossrun_option_value(
@@ -346,7 +348,7 @@ static inline uint32_t crossrun_item_count(const crossrun_buffer *batch) {
 #define CROSSRUN_SYSTEM "unknown"
 #endif
 
-/* As far as the preprocessor can tell: -O1, -O2 and -O3 look the same to it. Define it yourself to say more. */
+/* The preprocessor cannot tell -O1, -O2 and -O3 apart. Define CROSSRUN_OPT_LEVEL yourself to be exact. */
 #if defined(CROSSRUN_OPT_LEVEL)
 #elif !defined(__OPTIMIZE__)
 #define CROSSRUN_OPT_LEVEL "0"
@@ -356,7 +358,7 @@ static inline uint32_t crossrun_item_count(const crossrun_buffer *batch) {
 #define CROSSRUN_OPT_LEVEL "1-3"
 #endif
 
-/* Whether it is built for finding faults: without optimisation and with assert(), or with a sanitizer. */
+/* Whether this is a build for debugging: without optimisation and with assert(), or with a sanitizer. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || (!defined(__OPTIMIZE__) && !defined(NDEBUG))
 #define CROSSRUN_DEBUG_ASSERTIONS "true"
 #else
@@ -381,7 +383,7 @@ static inline uint32_t crossrun_item_count(const crossrun_buffer *batch) {
 #define CROSSRUN_TARGET_FEATURES ""
 #endif
 
-/* The section must outlive whatever a compiler or linker takes for unused. */
+/* The section must stay, though compilers and linkers remove what seems unused. */
 #if defined(__has_attribute)
 #if __has_attribute(retain)
 #define CROSSRUN_RETAIN , retain
@@ -397,7 +399,7 @@ static inline uint32_t crossrun_item_count(const crossrun_buffer *batch) {
 #define CROSSRUN_SECTION ".crossrun"
 #endif
 
-/* Says what the file is: `what` are lines of metadata, the others string literals without control characters. */
+/* Says what the file is. `what` is lines of metadata; the others are string literals without control characters. */
 #define CROSSRUN_METADATA(what, version, description, license)                                                        \
     __attribute__((section(CROSSRUN_SECTION), used CROSSRUN_RETAIN)) static const char crossrun_metadata[] =          \
         "crossrun-plugin 1\n" what "version=" version "\ndescription=" description "\nlicense=" license               \
@@ -405,7 +407,8 @@ static inline uint32_t crossrun_item_count(const crossrun_buffer *batch) {
         "-" CROSSRUN_SYSTEM "\nopt_level=" CROSSRUN_OPT_LEVEL "\ndebug_assertions=" CROSSRUN_DEBUG_ASSERTIONS         \
         "\ntarget_features=" CROSSRUN_TARGET_FEATURES "\nend\n"
 
-/* Once in a backend, outside of any function, with a semicolon. `name` has 1 to 64 of a-z, 0-9, _ and -. */
+/* Write this once in a backend, outside of any function, with a semicolon. `name` has 1 to 64 characters of a-z, 0-9, _
+ * and -. */
 #define CROSSRUN_BACKEND_METADATA(name, version, description, license)                                                \
     CROSSRUN_METADATA("kind=runner\nabi=c\nname=" name "\n", version, description, license)
 

@@ -1,17 +1,17 @@
 /*
- * For authors of workloads in C: what is one's own about a workload, and nothing of the ABI.
+ * For authors of workloads in C, who define what is particular to a workload and need nothing of the ABI.
  *
- * A library is one source file like this and kit/crossrun_workload_kit.c, which has the functions of
+ * A library is one source file of the author's and kit/crossrun_workload_kit.c. The kit has the functions of
  * crossrun_workloads.h: batches, states, the sink with its checksum, JSON, parameters and errors.
  *
  *     cc -std=c99 -O2 -fPIC -shared -I include mine.c kit/crossrun_workload_kit.c -o libmine.so
  *
- * examples/c/minimal_workload.c is a whole one. Rules that hold for each function of a workload:
+ * examples/c/minimal_workload.c is a complete workload. Rules for each function of a workload:
  *
- *   - It is deterministic in what it is given, on any machine and in any order of calls, and is called from many threads
- *     at once: no static data that changes, no rand().
- *   - It returns null, or one line that says what went wrong, which is a string literal or lives as long.
- *   - It must not depend on the order of items: `fold` and `merge` above all.
+ *   - Its result depends only on its arguments, on any machine and in any order of calls. It is called from many threads
+ *     at once. So it has no static data that changes, and does not call rand().
+ *   - It returns null, or a message of one line, which is a string literal or lives as long as the process.
+ *   - Its result must not depend on the order of items, above all in `fold` and `merge`.
  */
 #ifndef CROSSRUN_WORKLOAD_KIT_H
 #define CROSSRUN_WORKLOAD_KIT_H
@@ -30,8 +30,8 @@ typedef struct crossrun_slice {
     size_t length;
 } crossrun_slice;
 
-/* Bytes that grow, such as the accumulator of a key. The kit frees them. `failed` is set when memory was short, which
- * the kit finds out by itself. */
+/* Bytes that grow, such as the accumulator of a key. The kit frees them. The kit sets `failed`, and checks it, if there is
+ * not enough memory. */
 typedef struct crossrun_bytes {
     uint8_t *data;
     size_t length;
@@ -39,7 +39,7 @@ typedef struct crossrun_bytes {
     int failed;
 } crossrun_bytes;
 
-/* Where items go. */
+/* A list to which items are added. */
 typedef struct crossrun_items crossrun_items;
 
 /* Adds an item. */
@@ -48,7 +48,7 @@ void crossrun_push(crossrun_items *items, const void *data, size_t length);
 /* Appends to bytes. */
 void crossrun_append(crossrun_bytes *bytes, const void *data, size_t length);
 
-/* Little-endian numbers, whatever the machine: what is in an item must be the same everywhere. */
+/* Numbers in little-endian order on every machine, since the bytes of an item must be the same everywhere. */
 static inline uint64_t crossrun_u64(const uint8_t *bytes) {
     uint64_t value = 0;
     int at;
@@ -65,7 +65,7 @@ static inline void crossrun_write_u64(uint8_t *bytes, uint64_t value) {
     }
 }
 
-/* A random number that is the same for the same two numbers: what a source makes its items of. */
+/* A random number for the source, which is the same for the same `seed` and `index`. */
 static inline uint64_t crossrun_random(uint64_t seed, uint64_t index) {
     uint64_t mixed = seed ^ (index + 1) * UINT64_C(0x9e3779b97f4a7c15);
     mixed = (mixed ^ mixed >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -106,12 +106,12 @@ typedef struct crossrun_parameter {
 #define CROSSRUN_TEXT_PARAMETER(name, description, otherwise)                                                         \
     {name, description, CROSSRUN_TEXT, 0, 0, 0, 0, 0, 0, otherwise}
 
-/* The value of a parameter, in its range. */
+/* The value of a parameter. It is within the parameter's range. */
 typedef struct crossrun_value {
-    /* Of a whole number; of a choice its place among the choices. */
+    /* The whole number; or of a choice, its index among the choices. */
     uint64_t integer;
     double number;
-    /* Of a choice or a text. */
+    /* The choice or the text. */
     const char *text;
 } crossrun_value;
 
@@ -128,13 +128,13 @@ typedef struct crossrun_stage {
 typedef struct crossrun_opened {
     uint64_t total_items;
     uint64_t seed;
-    /* One a parameter, in their order. */
+    /* One for each parameter, in the same order. */
     const crossrun_value *values;
-    /* Whatever `open` made. */
+    /* What `open` stored here. */
     void *own;
 } crossrun_opened;
 
-/* What a workload is. Those that are marked so may be null. */
+/* A workload. A field may be null only where its comment says so. */
 typedef struct crossrun_definition {
     /* 1 to 64 of a-z, 0-9, _ and -. */
     const char *name;
@@ -144,40 +144,40 @@ typedef struct crossrun_definition {
     uint32_t stage_count;
     const crossrun_stage *stages;
 
-    /* Prepares what all calls share, as `own`, outside of what is measured. May be null. */
+    /* Prepares what all calls share, and stores it in `own`. Its time is not measured. May be null. */
     const char *(*open)(crossrun_opened *opened);
-    /* Frees it, after `open` returned null. May be null. */
+    /* Frees `own`. It is called if `open` returned null. May be null. */
     void (*close)(crossrun_opened *opened);
-    /* Pushes item number `index`, and no other. */
+    /* Pushes item number `index`, and nothing else. */
     const char *(*source)(const crossrun_opened *opened, uint64_t index, crossrun_items *out);
-    /* Takes an item through a map (pushes one), a filter (pushes it as it is, or nothing) or a flat map (pushes any
-     * number). May be null without such stages. */
+    /* Applies a map (it pushes one item), a filter (it pushes the item unchanged, or nothing) or a flat map (it pushes
+     * any number of items). May be null if there is no such stage. */
     const char *(*apply)(const crossrun_opened *opened, uint32_t stage, crossrun_slice item, crossrun_items *out);
-    /* The key of an item of a keyed reduction: a part of it. If null, the whole item. */
+    /* The key of an item for a keyed reduction, which is a part of the item. If null, the key is the whole item. */
     crossrun_slice (*key)(const crossrun_opened *opened, uint32_t stage, crossrun_slice item);
-    /* Takes an item into the accumulator of its key, which is empty at first. These three may be null without a keyed
-     * reduction. */
+    /* Adds an item to the accumulator of its key, which is empty at first. `fold`, `merge` and `emit` may be null if there
+     * is no keyed reduction. */
     const char *(*fold)(const crossrun_opened *opened, uint32_t stage, crossrun_bytes *accumulator, crossrun_slice item);
-    /* Takes another accumulator of the same key into one that may be empty. */
+    /* Adds another accumulator of the same key to `accumulator`, which may be empty. */
     const char *(*merge)(
         const crossrun_opened *opened, uint32_t stage, crossrun_bytes *accumulator, crossrun_slice other);
-    /* Pushes what a key comes to when the input has ended. */
+    /* Pushes the items of a key when the input has ended. */
     const char *(*emit)(
         const crossrun_opened *opened, uint32_t stage, crossrun_slice key, crossrun_slice accumulator,
         crossrun_items *out);
-    /* The serial oracle: pushes every item that must reach the sink, in any order. It should not go through `apply`, so
-     * that a mistake there shows. */
+    /* The serial oracle: it pushes every item that must reach the sink, in any order. It should not call `apply`, so that
+     * a mistake there is found. */
     const char *(*oracle)(const crossrun_opened *opened, crossrun_items *sink);
-    /* For how many seconds all operators together do nothing but wait in a run, at the least. May be null. */
+    /* The least number of seconds that all operators together only wait in a run. May be null. */
     double (*waiting_seconds)(const crossrun_opened *opened);
 } crossrun_definition;
 
-/* The workloads of the library, and a null: what the macro below defines. */
+/* The workloads of the library, and a null at the end. The macro below defines it. */
 extern const crossrun_definition *const crossrun_definitions[];
 
 /*
- * Once in a library, outside of any function, with a semicolon: its name, version, description and licence, the names of
- * its workloads, separated by commas, and the addresses of their definitions.
+ * Write this once in a library, outside of any function, with a semicolon. It takes the library's name, version,
+ * description and licence, the names of its workloads, separated by commas, and the addresses of their definitions.
  *
  *     CROSSRUN_WORKLOADS("mine", "0.1.0", "What they are", "MIT", "doubles,triples", &doubles, &triples);
  */
