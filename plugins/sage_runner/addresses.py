@@ -42,8 +42,10 @@ def _is_private(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 
 
 def parse_addresses(text: str, allow_public: bool) -> list[Address]:
-    """Reads `host:port[,host:port...]`, and refuses what is not private: anyone who can reach a node can
-    make it run code."""
+    """Reads `host:port[,host:port...]`.
+
+    It raises ValueError for an address that is not private, as anyone who can reach a node can make it run code.
+    """
     addresses = [Address.parse(part) for part in text.split(",")]
     if len(set(addresses)) < len(addresses):
         raise ValueError(f"{text!r} names a node twice")

@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from crossrun_engine import UnavailableError, Workload, WorkloadError
 from sage.runtime.flownet import connect
 from sage.runtime.flownet.runtime.actors.comm_bridge import call_actor_via_comm
 
 from addresses import Address
+from crossrun_engine import UnavailableError, Workload, WorkloadError
 from steps import Item, Step
 
 # The transport gives up on a connection that does not take a message within 3 s.

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, Protocol
 
+from addresses import parse_addresses
+from cluster import Cluster, RemoteSite
 from crossrun_engine import (
     CancelledError,
     Driver,
@@ -29,9 +31,6 @@ from crossrun_engine import (
     item_count,
     serve,
 )
-
-from addresses import parse_addresses
-from cluster import Cluster, RemoteSite
 from pipeline import Engine, Operator, Slices, Turns, window_batches
 from steps import Chain, Done, Emit, Fold, Generate, Item, Site, Slice, Split, Step, partition_keys
 

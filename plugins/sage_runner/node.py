@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crossrun_engine import Workload, WorkloadError
 from sage.runtime.flownet import bootstrap_node_runtime
 
 from addresses import Address, parse_addresses
+from crossrun_engine import Workload, WorkloadError
 from steps import Item, Site, Step
 
 # Drivers that died do not close their runs: the oldest go when there are more than so many.
@@ -46,8 +46,10 @@ class Run:
 
 
 class Worker:
-    """What drivers call. Answers are `[value]`, or the workload's error as a dictionary: FlowNet would
-    hand over no more than an exception's text."""
+    """What drivers call.
+
+    An answer is `[value]`, or the workload's error as a dictionary: of an exception FlowNet hands over only the text.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

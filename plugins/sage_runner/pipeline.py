@@ -65,7 +65,7 @@ class Turns:
 Feed = Slices | Turns
 
 
-class Operate(FlatMapFunction):
+class Operate(FlatMapFunction):  # type: ignore[misc] # SAGE is not typed
     """The function of every operator. SAGE makes one for each replica."""
 
     def __init__(self, steps: tuple[Step, ...], perform: Perform, halted: threading.Event) -> None:
@@ -86,7 +86,7 @@ class Operate(FlatMapFunction):
                 raise
 
 
-class PartitionKey(KeyByFunction):
+class PartitionKey(KeyByFunction):  # type: ignore[misc] # SAGE is not typed
     """Tells a stream the key by which it routes."""
 
     def execute(self, data: Item) -> int | None:
@@ -94,7 +94,7 @@ class PartitionKey(KeyByFunction):
         return getattr(data, "partition_key", None)
 
 
-class Deliver(SinkFunction):
+class Deliver(SinkFunction):  # type: ignore[misc] # SAGE is not typed
     """Hands items to the driver."""
 
     def __init__(self, deliver: Callable[[Any], None]) -> None:
@@ -106,7 +106,7 @@ class Deliver(SinkFunction):
         self._deliver(data)
 
 
-class Supply(SourceFunction):
+class Supply(SourceFunction):  # type: ignore[misc] # SAGE is not typed
     """Feeds a stream, and ends it: a source that returns None at its end is polled for ten more seconds."""
 
     def __init__(self, items: Iterator[Item]) -> None:

@@ -7,8 +7,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from crossrun_engine import EngineError, InvalidSpecError, UnavailableError
 from pyspark import SparkContext
+
+from crossrun_engine import EngineError, InvalidSpecError, UnavailableError
 
 NONE = "none"
 

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from crossrun_engine import State, Workload, WorkloadError, item_count
 from pyspark import SparkFiles
+
+from crossrun_engine import State, Workload, WorkloadError, item_count
 
 Anything = TypeVar("Anything")
 
@@ -91,7 +92,7 @@ class _Ends:
             self._states[0].fold(batch)
             return
         parts = self._workload.split(self._phase.end, batch, self._phase.partitions)
-        for state, part in zip(self._states, parts):
+        for state, part in zip(self._states, parts, strict=True):
             if item_count(part):
                 state.fold(part)
 
@@ -127,7 +128,7 @@ def reduce_states(phase: Phase, reduction: int, states: Iterable[Numbered]) -> I
         yield from ends.numbered()
 
 
-# The functions of `flatMap` and `mapPartitions`, where each stage is a transformation of its own and a record is a batch.
+# The functions of `flatMap` and `mapPartitions`, where each stage is a transformation and a record is a batch.
 
 
 @_telling

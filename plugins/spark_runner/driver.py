@@ -7,6 +7,8 @@ from concurrent.futures import TimeoutError as NotYet
 from typing import Any
 
 import pyspark
+from py4j.protocol import Py4JError, Py4JJavaError
+
 from crossrun_engine import (
     CancelledError,
     Driver,
@@ -18,8 +20,6 @@ from crossrun_engine import (
     Workload,
     serve,
 )
-from py4j.protocol import Py4JError, Py4JJavaError
-
 from crossrun_spark import failure_in
 from engine import Engine, first_line
 from lineage import Lineage

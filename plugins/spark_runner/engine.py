@@ -12,12 +12,12 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from crossrun_engine import Session, UnavailableError, Workload
 from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
 
 import crossrun_spark as steps
 from cluster import NONE, Executors, own_address
+from crossrun_engine import Session, UnavailableError, Workload
 from crossrun_spark import Reference
 
 # Seconds that Java may take to end.

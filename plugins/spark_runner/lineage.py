@@ -19,8 +19,8 @@ import crossrun_spark as steps
 from crossrun_engine import Spec, Workload
 from crossrun_spark import Phase, Reference
 
-# Tasks for each core, as Spark's guide to tuning has it: two to three. Where load differs, cores that are free take more,
-# smaller ones.
+# Tasks for each core. Spark's guide to tuning recommends two to three. Where load differs, more and smaller tasks keep
+# all cores at work.
 TASKS = {"load_aware": 16}
 USUAL_TASKS = 3
 

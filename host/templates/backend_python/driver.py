@@ -13,10 +13,12 @@ class PoolDriver(Driver):
     """Runs a batch as one task, as far as a keyed reduction or the sink; with `fusion=off` each stage is a task."""
 
     def open(self, session: Session) -> None:
+        """Starts the engine."""
         session.demand_nodes(1)
         self._pool = ThreadPoolExecutor(session.parallelism)
 
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
+        """Takes all items from the source to the sink."""
         end, fused = workload.end_of_chain(1), spec.fusion != "off"
         state, one_at_a_time = workload.new_state(end), Lock()
         tasks: deque[Future[tuple[int, bytes]]] = deque()
@@ -52,6 +54,7 @@ class PoolDriver(Driver):
         return Result.of(state, workload, spec)
 
     def close(self) -> None:
+        """Stops the engine."""
         self._pool.shutdown()
 
 

@@ -11,13 +11,14 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import peer
-from crossrun_engine import State, Workload
 from sage.foundation import MapFunction, SinkFunction
 from sage.runtime import FlowNetEnvironment
 
+import peer
+from crossrun_engine import State, Workload
 
-class Generate(MapFunction):
+
+class Generate(MapFunction):  # type: ignore[misc] # SAGE is not typed
     """Makes a batch and takes it through all stages."""
 
     def __init__(self, workload: Workload, to: int) -> None:
@@ -30,7 +31,7 @@ class Generate(MapFunction):
         return self._workload.source(first, count, self._to)
 
 
-class Fold(SinkFunction):
+class Fold(SinkFunction):  # type: ignore[misc] # SAGE is not typed
     """Takes batches in."""
 
     def __init__(self, state: State) -> None:

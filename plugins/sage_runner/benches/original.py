@@ -16,7 +16,7 @@ from sage.foundation import FilterFunction, MapFunction, SinkFunction, SourceFun
 from sage.runtime import FlowNetEnvironment
 
 
-class Count(SourceFunction):
+class Count(SourceFunction):  # type: ignore[misc] # SAGE is not typed
     """Numbers, and then None."""
 
     def __init__(self, items: int) -> None:
@@ -31,7 +31,7 @@ class Count(SourceFunction):
         return self._next
 
 
-class Wait(MapFunction):
+class Wait(MapFunction):  # type: ignore[misc] # SAGE is not typed
     """Takes its time."""
 
     def __init__(self, seconds: float) -> None:
@@ -44,7 +44,7 @@ class Wait(MapFunction):
         return data
 
 
-class Even(FilterFunction):
+class Even(FilterFunction):  # type: ignore[misc] # SAGE is not typed
     """Half of the numbers."""
 
     def execute(self, data: int) -> bool:
@@ -52,7 +52,7 @@ class Even(FilterFunction):
         return data % 2 == 0
 
 
-class Collect(SinkFunction):
+class Collect(SinkFunction):  # type: ignore[misc] # SAGE is not typed
     """Keeps what comes."""
 
     def __init__(self, results: list[int]) -> None:

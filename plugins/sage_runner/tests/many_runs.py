@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from crossrun_engine import RunContext, Session, Spec, Workload
-
 from driver import SageDriver
 
 RUNS = 50

@@ -12,9 +12,10 @@ import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from pyspark import RDD, SparkConf, SparkContext
+
 import peer
 from crossrun_engine import item_count
-from pyspark import RDD, SparkConf, SparkContext
 
 # Tasks for each core, as Spark's tuning guide has it: two to three.
 TASKS_A_CORE = 3
@@ -31,7 +32,7 @@ def produce(job: peer.Job, end: int, parts: int, numbers: Iterable[int]) -> Iter
         if parts == 1:
             states[0].fold(batch)
         else:
-            for state, part in zip(states, workload.split(end, batch, parts)):
+            for state, part in zip(states, workload.split(end, batch, parts), strict=True):
                 state.fold(part)
     return iter([(number, state.encode()) for number, state in enumerate(states)])
 

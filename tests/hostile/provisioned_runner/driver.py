@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tiny_engine
+
 from crossrun_engine import Driver, Result, RunContext, Spec, Workload, serve
 from serial import Serial
 

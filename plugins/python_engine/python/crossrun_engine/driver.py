@@ -20,9 +20,7 @@ LEVELS = ("error", "warn", "info", "debug", "trace")
 class RunContext:
     """What a run is given beside its spec and workload. Any thread of the driver's process may use it."""
 
-    def __init__(
-        self, log_dir: Path, cancel: threading.Event, send: Callable[[dict[str, Any]], None]
-    ) -> None:
+    def __init__(self, log_dir: Path, cancel: threading.Event, send: Callable[[dict[str, Any]], None]) -> None:
         self.log_dir = log_dir
         self._cancel = cancel
         self._send = send

@@ -59,7 +59,7 @@ def _copied(buffer: _RawBuffer) -> bytes:
     data, length = buffer.data, buffer.length
     if length <= _STRING_AT_MOST:
         return string_at(data, length) if length else b""
-    return (c_char * length).from_address(data).raw
+    return bytes((c_char * length).from_address(data).raw)
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,7 @@ class _Scratch:
 
     def error(self, status: int) -> WorkloadError:
         """What a status other than 0 means, with the message that the call left."""
-        message = (
-            self.take().decode(errors="replace") or f"the workload library answered with status {status}"
-        )
+        message = self.take().decode(errors="replace") or f"the workload library answered with status {status}"
         return WorkloadError(status, message)
 
     def parts_for(self, partitions: int) -> Any:

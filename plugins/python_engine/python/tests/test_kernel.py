@@ -135,7 +135,11 @@ class Errors(unittest.TestCase):
     def test_what_is_longer_than_a_c_int_counts_comes_whole(self) -> None:
         opened = workload()
         expected = (opened.source(0, 8, 1), opened.split(1, opened.source(0, 8, 1), 2))
-        shorter = lambda data, length: string_at(data, length) if length <= 16 else self.fail(f"{length} bytes")
+
+        def shorter(data: int, length: int) -> bytes:
+            self.assertLessEqual(length, 16)
+            return string_at(data, length)
+
         with mock.patch.multiple(kernel, _STRING_AT_MOST=16, string_at=shorter):
             self.assertEqual(expected, (opened.source(0, 8, 1), opened.split(1, opened.source(0, 8, 1), 2)))
 
