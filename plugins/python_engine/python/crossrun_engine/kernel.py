@@ -1,6 +1,13 @@
 """The workload library, called through ctypes.
 
-A call costs about two microseconds and releases the interpreter's lock, so that operators run in parallel in threads.
+A call costs about two microseconds. It releases the interpreter's lock, so that operators run in parallel in threads.
+
+A batch is `bytes`: a number of items, with the layout that ABI.md describes under "Batches". Stages are numbered from
+0, the source, to `len(plan) - 1`, the sink. Of a range `a..b` of items or stages, `a` is a part and `b` is not.
+
+Any call of `Workload` and `State` raises WorkloadError, with the library's message, if the library refuses it or fails.
+The call that opens the workload raises UnavailableError if the library cannot be loaded, or is not the one that the
+host hashed.
 """
 
 from __future__ import annotations
@@ -18,13 +25,12 @@ from typing import Any
 from .failure import UnavailableError, WorkloadError
 
 _ABI_MAJOR = 1
-_ARGUMENT = 1
 
-# How many workloads stay open in a process after their last use: an engine that pickles its tasks opens one for each,
-# and opening may cost as much as a run.
-_KEEP = 4
+# How many workloads stay open in a process after their last use. An engine that pickles its tasks asks for the workload
+# in each of them, and opening it may take as long as a run.
+_KEPT_OPEN = 4
 
-# `string_at` counts in a C int, and a whole batch may have more bytes: its items alone have up to 2**31 - 1.
+# `string_at` takes its length as a C int. A batch may be longer: its items alone have up to 2**31 - 1 bytes.
 _STRING_AT_MOST = 2**31 - 1
 
 _CHAIN = frozenset(("map", "filter", "flat_map"))
@@ -50,12 +56,12 @@ _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
 
 
 def item_count(batch: bytes) -> int:
-    """How many items a batch has: its first four bytes."""
+    """How many items a batch has. It reads the first four bytes and does not check the rest."""
     return int.from_bytes(batch[:4], "little")
 
 
 def _copied(buffer: _RawBuffer) -> bytes:
-    """What the library left in a buffer."""
+    """A copy of what the library left in a buffer."""
     data, length = buffer.data, buffer.length
     if length <= _STRING_AT_MOST:
         return string_at(data, length) if length else b""
@@ -64,7 +70,7 @@ def _copied(buffer: _RawBuffer) -> bytes:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a plan; its number is its place."""
+    """One stage of a plan. Its number is its index in the plan."""
 
     kind: str
     """`source`, `map`, `filter`, `flat_map`, `keyed_reduce` or `sink`."""
@@ -78,7 +84,7 @@ class _RawBuffer(ctypes.Structure):
 
 
 class _Scratch:
-    """The buffers of one thread: what a call leaves in them is copied out before the next one."""
+    """The buffers of one thread. What a call leaves in them is copied out before the next call."""
 
     def __init__(self, buffer_free: Any) -> None:
         self._buffer_free = buffer_free
@@ -87,16 +93,16 @@ class _Scratch:
         self.parts: Any = ()
 
     def take(self) -> bytes:
-        """A copy of the answer."""
+        """A copy of what the last call left."""
         return _copied(self.buffer)
 
     def error(self, status: int) -> WorkloadError:
-        """What a status other than 0 means, with the message that the call left."""
-        message = self.take().decode(errors="replace") or f"the workload library answered with status {status}"
-        return WorkloadError(status, message)
+        """The exception for a status other than 0, with the message that the call left."""
+        message = self.take().decode(errors="replace")
+        return WorkloadError(status, message or f"the workload library answered with status {status}")
 
     def parts_for(self, partitions: int) -> Any:
-        """As many buffers as that, kept for the next split."""
+        """An array of `partitions` buffers, which is kept for the next split."""
         if len(self.parts) != partitions:
             self._free_parts()
             self.parts = (_RawBuffer * partitions)()
@@ -112,9 +118,9 @@ class _Scratch:
 
 
 class _Library(threading.local):
-    """The functions of a loaded library, and a scratch buffer for each thread.
+    """The functions of a loaded library, and the buffers of the calling thread.
 
-    A thread that first touches this object gets a scratch of its own, as `threading.local` runs `__init__` again.
+    Each thread gets buffers of its own when it first uses this object, as `threading.local` runs `__init__` again.
     """
 
     def __init__(self, functions: _Functions) -> None:
@@ -123,7 +129,7 @@ class _Library(threading.local):
 
 
 class _Functions:
-    """The functions by their names without the prefix, with their signatures set."""
+    """The library's functions, by their names without the prefix `crossrun_workload_`."""
 
     abi_version: Any
     open: Any
@@ -152,12 +158,12 @@ class _Functions:
             raise UnavailableError(f"the workload library cannot be opened: {error}") from error
         version: int = self.abi_version()
         if version >> 16 != _ABI_MAJOR:
-            spoken = f"{version >> 16}.{version & 0xFFFF}"
-            raise UnavailableError(f"{path}: its workload ABI is {spoken}, this side speaks {_ABI_MAJOR}.x")
+            found = f"{version >> 16}.{version & 0xFFFF}"
+            raise UnavailableError(f"{path} has the workload ABI {found}, but {_ABI_MAJOR}.x is needed")
 
 
 class _Opened:
-    """An opened workload: one reference to it, given back when nobody uses it any more."""
+    """An open workload. It is closed when nothing refers to it any more."""
 
     def __init__(self, library: _Library, spec: bytes) -> None:
         handle = c_void_p()
@@ -168,14 +174,12 @@ class _Opened:
         self.library = library
         self.handle = handle.value
         self._close = functions.close
-        self.plan = self._read_plan()
-
-    def _read_plan(self) -> list[Stage]:
-        scratch = self.library.scratch
-        status = self.library.functions.plan(self.handle, scratch.address)
+        status = functions.plan(self.handle, scratch.address)
         if status:
             raise scratch.error(status)
-        return [Stage(stage["kind"], stage["name"]) for stage in json.loads(scratch.take())["stages"]]
+        plan = json.loads(scratch.take())
+        self.plan = [Stage(stage["kind"], stage["name"]) for stage in plan["stages"]]
+        self.open_loop = bool(plan.get("open_loop", False))
 
     def __del__(self) -> None:
         handle = getattr(self, "handle", None)
@@ -184,7 +188,7 @@ class _Opened:
 
 
 class _Process:
-    """What this process has opened."""
+    """The libraries and workloads that are open in this process."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -193,13 +197,13 @@ class _Process:
         self.opened: OrderedDict[tuple[str, str, str], _Opened] = OrderedDict()
 
     def open(self, path: str, sha256: str, spec: str) -> _Opened:
-        """The workload, opened now or before."""
+        """The workload, which is opened unless it is open."""
         key = (path, sha256, spec)
         with self.lock:
             opened = self.opened.get(key)
             if opened is None:
                 opened = self.opened[key] = _Opened(self._library(path, sha256), spec.encode())
-                while len(self.opened) > _KEEP:
+                while len(self.opened) > _KEPT_OPEN:
                     self.opened.popitem(last=False)
             self.opened.move_to_end(key)
             return opened
@@ -212,7 +216,7 @@ class _Process:
         return library
 
     def _check(self, path: str, sha256: str) -> None:
-        """Two builds of one workload need not compute the same: the file must be the one that the host hashed."""
+        """Raises unless the file is the one that the host hashed: another build may compute other results."""
         try:
             facts = os.stat(path)
             identity = (path, facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
@@ -224,7 +228,7 @@ class _Process:
             raise UnavailableError(f"{path} is not the library that the host read: its hash differs")
 
     def after_fork(self) -> None:
-        """A thread of the parent may have held the lock. What is open stays open: libraries survive a fork."""
+        """Replaces the lock, which a thread of the parent may have held. Libraries survive a fork: they stay open."""
         self.lock = threading.Lock()
 
 
@@ -242,56 +246,67 @@ if hasattr(os, "register_at_fork"):
 
 
 class State:
-    """The state of a keyed reduction or a sink: for one thread at a time, not always the same one.
+    """The state of a keyed reduction or of the sink.
 
-    States of one stage merge, so that any number of workers can each own one.
+    States of one stage merge, so that each worker can own one. Threads may share a state: its calls run one after the
+    other, as the library does not allow two at once. A state belongs to the process that made it, and not to its forks.
     """
 
-    __slots__ = ("_handle", "_library")
+    __slots__ = ("_handle", "_library", "_lock")
 
     def __init__(self, library: _Library, handle: int | None) -> None:
         self._library = library
         self._handle = handle
+        # ctypes releases the interpreter's lock during a call, so that lock does not keep threads apart.
+        self._lock = threading.Lock()
 
     def fold(self, batch: bytes) -> None:
-        """Takes a batch in."""
+        """Adds the items of a batch: for a keyed reduction one partition of a split, for the sink any batch."""
         library = self._library
         scratch = library.scratch
-        status = library.functions.state_fold(self._handle, batch, len(batch), scratch.address)
+        with self._lock:
+            status = library.functions.state_fold(self._handle, batch, len(batch), scratch.address)
         if status:
             raise scratch.error(status)
 
     def merge(self, encoded: bytes) -> None:
-        """Takes in all that another state of the same stage took in, from its encoding."""
+        """Adds all that another state of the same stage holds; `encoded` comes from its `encode`."""
         library = self._library
         scratch = library.scratch
-        status = library.functions.state_merge(self._handle, encoded, len(encoded), scratch.address)
+        with self._lock:
+            status = library.functions.state_merge(self._handle, encoded, len(encoded), scratch.address)
         if status:
             raise scratch.error(status)
 
     def encode(self) -> bytes:
-        """The bytes in which the state travels."""
+        """The state as bytes, for `merge` and `outcome` in any process that has the same file of the library."""
         library = self._library
         scratch = library.scratch
-        status = library.functions.state_encode(self._handle, scratch.address)
+        with self._lock:
+            status = library.functions.state_encode(self._handle, scratch.address)
         if status:
             raise scratch.error(status)
         return scratch.take()
 
     def emit(self, limit: int) -> bytes:
-        """Takes up to `limit` keys out of a keyed reduction: their items, or an empty batch at the end."""
+        """Removes up to `limit` keys from the state of a keyed reduction, and returns a batch of their items.
+
+        The batch is empty when no key is left. The state of a sink has no keys: the call raises WorkloadError.
+        """
         library = self._library
         scratch = library.scratch
-        status = library.functions.state_emit(self._handle, limit, scratch.address)
+        with self._lock:
+            status = library.functions.state_emit(self._handle, limit, scratch.address)
         if status:
             raise scratch.error(status)
         return scratch.take()
 
     def close(self) -> None:
-        """Frees the state; a call after it fails."""
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            self._library.functions.state_free(handle)
+        """Frees the state. Any call after it raises WorkloadError, but another `close` does nothing."""
+        with self._lock:
+            handle, self._handle = self._handle, None
+            if handle is not None:
+                self._library.functions.state_free(handle)
 
     def __enter__(self) -> State:
         return self
@@ -304,10 +319,10 @@ class State:
 
 
 class Workload:
-    """A workload: source, operators, states. Any number of threads may use it at once.
+    """A workload: its source, its operators and its states. Any number of threads may use it at once.
 
-    It is opened when it is first used in a process, and can be sent to another one: what travels is the path and the
-    hash of the library, and the spec.
+    It is opened when it is first used in a process. It can be pickled: what is sent is the path and the hash of the
+    library, and the spec.
     """
 
     __slots__ = ("_key", "_opened")
@@ -325,38 +340,43 @@ class Workload:
 
     @property
     def path(self) -> str:
-        """Where the library is."""
+        """The path of the library's file."""
         return self._key[0]
 
     @property
     def sha256(self) -> str:
-        """The hash of the library's file, in hex."""
+        """The SHA-256 of the library's file, as 64 hexadecimal digits."""
         return self._key[1]
 
     @property
     def spec(self) -> str:
-        """What it is opened with, as JSON."""
+        """The spec with which the workload is opened, as JSON."""
         return self._key[2]
 
     @property
     def plan(self) -> list[Stage]:
-        """The stages, from the source to the sink."""
+        """The stages in order, from the source to the sink."""
         return (self._opened or self._open()).plan
 
     @property
+    def open_loop(self) -> bool:
+        """Whether `source` waits until each item is due. Such a workload has no keyed reduction."""
+        return (self._opened or self._open()).open_loop
+
+    @property
     def sink(self) -> int:
-        """The number of the sink."""
+        """The number of the sink, which is the last stage."""
         return len(self.plan) - 1
 
     def end_of_chain(self, from_: int) -> int:
-        """The first stage at or after `from_` that is not a map, filter or flat map: how far calls may fuse."""
+        """The first keyed reduction or sink at or after the stage `from_`: one call can run `from_..end`."""
         plan = self.plan
         while from_ < len(plan) and plan[from_].kind in _CHAIN:
             from_ += 1
         return from_
 
     def source(self, first: int, count: int, to: int) -> bytes:
-        """Makes the items `first` to `first + count - 1` and takes them through the stages `1..to`."""
+        """Makes the items `first..first + count`, takes them through the stages `1..to`, and returns the batch."""
         opened = self._opened or self._open()
         library = opened.library
         scratch = library.scratch
@@ -366,7 +386,7 @@ class Workload:
         return scratch.take()
 
     def run_stages(self, from_: int, to: int, batch: bytes) -> bytes:
-        """Takes a batch through the stages `from_..to`: maps, filters and flat maps."""
+        """Takes a batch through the stages `from_..to`, which are maps, filters or flat maps. Returns the new batch."""
         opened = self._opened or self._open()
         library = opened.library
         scratch = library.scratch
@@ -376,7 +396,10 @@ class Workload:
         return scratch.take()
 
     def split(self, stage: int, batch: bytes, partitions: int) -> list[bytes]:
-        """Splits a batch by key for a keyed reduction, into one batch a partition."""
+        """Splits a batch by key for the keyed reduction `stage`, into `partitions` batches, of which some may be empty.
+
+        Items with one key are in one partition, whose index depends only on the key and on `partitions`.
+        """
         opened = self._opened or self._open()
         library = opened.library
         scratch = library.scratch
@@ -389,7 +412,7 @@ class Workload:
         return [_copied(part) for part in parts]
 
     def new_state(self, stage: int) -> State:
-        """An empty state of a keyed reduction or the sink."""
+        """An empty state of the keyed reduction `stage`, or of the sink."""
         opened = self._opened or self._open()
         library = opened.library
         scratch, handle = library.scratch, c_void_p()
@@ -403,7 +426,7 @@ class Workload:
         return self.new_state(self.sink)
 
     def outcome(self, sink_state: bytes) -> dict[str, Any]:
-        """What an encoded state of the sink came to: `count` and `checksum`."""
+        """What an encoded state of the sink holds: `count`, in items, and `checksum`, 32 hexadecimal digits."""
         opened = self._opened or self._open()
         library = opened.library
         scratch = library.scratch

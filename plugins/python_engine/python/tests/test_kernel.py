@@ -12,7 +12,9 @@ import pickle
 import shutil
 import tempfile
 import threading
+import time
 import unittest
+from collections.abc import Callable
 from ctypes import string_at
 from typing import Any
 from unittest import mock
@@ -76,6 +78,8 @@ class Answers(unittest.TestCase):
         self.assertEqual(opened.sink, len(kinds) - 1)
         self.assertEqual(opened.end_of_chain(1), kinds.index("keyed_reduce"))
         self.assertEqual(opened.end_of_chain(opened.sink), opened.sink)
+        self.assertFalse(opened.open_loop)
+        self.assertTrue(workload("open_loop").open_loop)
 
     def test_batches_and_partitions_do_not_change_the_answer(self) -> None:
         expected = run(workload(), size=100, partitions=1)
@@ -185,6 +189,32 @@ class Sharing(unittest.TestCase):
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             outcomes = list(pool.map(lambda size: run(opened, 300, size), range(1, 25)))
         self.assertEqual(outcomes, [expected] * 24)
+
+    def test_threads_share_a_state_one_call_at_a_time(self) -> None:
+        # Two threads in one state of the real library are a data race. These functions notice two calls at once.
+        under_way, most = 0, 0
+
+        def call(*_: object) -> int:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            time.sleep(0.001)
+            under_way -= 1
+            return 0
+
+        functions = mock.Mock(state_fold=call, state_merge=call, state_encode=call, state_emit=call, state_free=call)
+        state = kernel.State(mock.Mock(functions=functions), 1)
+        calls: list[Callable[[], object]] = [
+            lambda: state.fold(b""),
+            lambda: state.merge(b""),
+            state.encode,
+            lambda: state.emit(1),
+            state.close,
+        ]
+        with concurrent.futures.ThreadPoolExecutor(10) as pool:
+            for done in [pool.submit(call) for call in calls * 4]:
+                done.result()
+        self.assertEqual(most, 1)
 
     def test_a_thread_that_ends_gives_its_buffers_back(self) -> None:
         opened = workload("null", 200_000)
