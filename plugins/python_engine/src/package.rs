@@ -18,8 +18,23 @@ macro_rules! embedded {
     };
 }
 
-const PACKAGE: &[(&str, &str)] =
-    embedded!["__init__.py", "driver.py", "failure.py", "kernel.py", "loop.py", "py.typed", "spec.py",];
+const PACKAGE: &[(&str, &str)] = embedded![
+    "__init__.py",
+    "actors.py",
+    "code.py",
+    "driver.py",
+    "failure.py",
+    "futures.py",
+    "job.py",
+    "kernel.py",
+    "loop.py",
+    "phase.py",
+    "py.typed",
+    "report.py",
+    "spec.py",
+    "tasks.py",
+    "window.py",
+];
 
 /// Python puts a folder that it is told to run first on the search path of modules, also when it is isolated from the
 /// user's settings; `driver.py` then is a main module like any other.

@@ -11,8 +11,23 @@ A driver is a class that maps the stages of a workload onto an engine's own prim
         serve(MyDriver())
 
 It moves opaque batches of bytes between the calls of `Workload`, and never looks inside them.
+
+What the drivers of different engines have in common is here as well. A driver takes what fits its engine:
+
+| module | what it has | who uses it |
+|---|---|---|
+| `phase` | `phases` of a plan, a `Terminal` at the end of each, merging and emitting | every driver |
+| `window` | `Window`: batches in flight, bounded, with a look at whether to stop | engines that are handed batches one by one |
+| `futures` | `FuturesRun`: a whole run on an engine whose tasks return futures | `dask`, `ray` |
+| `actors` | `ActorsRun`: a whole run on a pool of actors that keep states | `ray` |
+| `job`, `code` | the workload's library and the driver's modules on their way to other machines | engines with clusters |
+| `report` | which scheduler was used, with a warning if it is unknown; nodes and their work | every driver |
+
+The docstring of `futures` shows a driver. An engine whose tasks run under another control (a dataflow, a pool of threads
+with states) takes `phase` and `report`, and `Window` where it hands out batches.
 """
 
+from .actors import ActorsEngine, ActorsRun, Replica
 from .driver import Driver, RunContext
 from .failure import (
     CancelledError,
@@ -22,25 +37,53 @@ from .failure import (
     UnsupportedError,
     WorkloadError,
 )
+from .futures import FuturesEngine, FuturesRun
+from .job import Job, ShippedJob, Work, total
 from .kernel import Stage, State, Workload, item_count
 from .loop import serve
-from .spec import Result, Session, Spec
+from .phase import Encoded, Phase, Terminal, emitted, encoded, merged, phases
+from .report import report, scheduler_used
+from .spec import Result, Session, Spec, choice
+from .window import TICK, Waiter, Window, window_size
 
 __all__ = [
+    "TICK",
+    "ActorsEngine",
+    "ActorsRun",
     "CancelledError",
     "Driver",
+    "Encoded",
     "EngineError",
+    "FuturesEngine",
+    "FuturesRun",
     "InvalidSpecError",
+    "Job",
+    "Phase",
+    "Replica",
     "Result",
     "RunContext",
     "Session",
+    "ShippedJob",
     "Spec",
     "Stage",
     "State",
+    "Terminal",
     "UnavailableError",
     "UnsupportedError",
+    "Waiter",
+    "Window",
+    "Work",
     "Workload",
     "WorkloadError",
+    "choice",
+    "emitted",
+    "encoded",
     "item_count",
+    "merged",
+    "phases",
+    "report",
+    "scheduler_used",
     "serve",
+    "total",
+    "window_size",
 ]

@@ -60,4 +60,4 @@ class Driver:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Stops the engine."""
+        """Stops the engine, if it runs. Called at the end of a session, and after a run that failed, which ends it too."""

@@ -143,9 +143,22 @@ def _run(driver: Driver, request: _Message, channel: _Channel) -> _Message:
     started = time.perf_counter()
     _ = workload.plan
     opened = time.perf_counter()
-    result = driver.run(spec, workload, context)
+    try:
+        result = driver.run(spec, workload, context)
+    except BaseException:
+        # The session ends with a run that failed, and the worker asks for nothing more, not even to close.
+        _close(driver)
+        raise
     elapsed = time.perf_counter() - opened
     return _result(result, elapsed, opened - started)
+
+
+def _close(driver: Driver) -> None:
+    """Stops the engine. What fails in that is printed: the failure of the run is the one to tell."""
+    try:
+        driver.close()
+    except Exception:
+        traceback.print_exc()
 
 
 def _result(result: Result, elapsed: float, opening: float) -> _Message:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .failure import UnavailableError, UnsupportedError
+from .failure import InvalidSpecError, UnavailableError, UnsupportedError
 from .kernel import State, Workload
 
 
@@ -79,6 +79,15 @@ class Session:
         if option is None:
             raise UnsupportedError(f"{message}: this backend runs on one machine", "--nodes 1")
         raise UnavailableError(message, f"--nodes {found}, or {option}")
+
+
+def choice(extra: dict[str, Any], name: str, words: Sequence[str]) -> str:
+    """The option `name`: one of the words, the first of which is the default. Raises `InvalidSpecError` for any other."""
+    word = extra.get(name, words[0])
+    if word not in words:
+        message = f"extra.{name} is {word!r}, but must be one of {', '.join(words)}"
+        raise InvalidSpecError(message, f"--extra {name}={words[0]}")
+    return str(word)
 
 
 @dataclass

@@ -1,0 +1,224 @@
+"""A run on an engine of actors: a pool of workers, each of which keeps its states from batch to batch.
+
+A driver puts `Replica` into its engine's actors, implements `ActorsEngine` (call an actor, wait, get results), and has its
+`run` go through `ActorsRun`. With `fusion=auto` a call takes a batch through a whole phase, with `fusion=off` through one
+stage; all calls of a batch go to one actor.
+
+Calls of an actor run one after the other, in the order in which they were made. So nothing waits between phases but what
+needs the data: an actor reduces a partition when all actors have given their parts of it. With `fusion=auto` all calls of
+a run are made without waiting for the phase before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from .driver import RunContext
+from .job import Job, Work
+from .kernel import State, item_count
+from .phase import Encoded, Phase, Terminal, emitted, merged, phases
+from .spec import Spec
+from .window import Future, Waiter, Window
+
+
+class Replica:
+    """One of the pool, as it is in its own process. Each method is a call, and its result is what the future stands for."""
+
+    def begin(self, job: Job, parallelism: int) -> None:
+        """Begins a run. What an earlier one left is forgotten."""
+        self._workload = job.open()
+        self._node = job.node()
+        self._work = 0
+        self._phases = phases(self._workload, parallelism)
+        self._terminal = self._next_terminal()
+        self._emitting: State
+
+    def _next_terminal(self) -> Terminal:
+        return Terminal(self._workload, self._phases.pop(0))
+
+    def feed(self, first: int, count: int) -> int:
+        """Makes the items `first..first + count` and takes them through the phase. Returns `count`."""
+        self._terminal.produce(first, count)
+        self._work += 1
+        return count
+
+    def source(self, first: int, count: int) -> bytes:
+        """Makes the items `first..first + count`."""
+        self._work += 1
+        return self._workload.source(first, count, 1)
+
+    def advance(self, stage: int, batch: bytes) -> bytes:
+        """Takes a batch through one stage."""
+        self._work += 1
+        return self._workload.run_stages(stage, stage + 1, batch)
+
+    def end(self, batch: bytes, count: int) -> int:
+        """Folds a batch at the end of the phase. Returns with how many items of the source it began."""
+        self._terminal.fold(batch)
+        self._work += 1
+        return count
+
+    def parts(self) -> list[Encoded] | Encoded:
+        """What this actor has of each partition of the keyed reduction: a list, or the only one."""
+        parts = self._terminal.encode()
+        # A call that is asked for a single value must not return a list.
+        return parts if len(parts) > 1 else parts[0]
+
+    def reduce(self, limit: int, *parts: Encoded) -> None:
+        """Reduces one partition, and takes what comes of it through the next phase, up to `limit` keys at a time."""
+        self.collect(*parts)
+        for batch in emitted(self._emitting, limit):
+            self._terminal.carry(batch)
+            self._work += 1
+
+    def collect(self, *parts: Encoded) -> None:
+        """Merges the parts of one partition. The next phase begins."""
+        self._emitting = merged(self._workload, self._terminal.phase.end, parts)
+        self._terminal = self._next_terminal()
+
+    def emit(self, limit: int, number: int) -> list[Any]:
+        """How many batches there are, and then `number` of them: up to `limit` keys each, empty where none are left."""
+        batches = [self._emitting.emit(limit) for _ in range(number)]
+        count = sum(item_count(batch) > 0 for batch in batches)
+        self._work += count
+        return [count, *batches]
+
+    def outcome(self) -> tuple[str, int, Encoded]:
+        """The actor's node, how many calls took a batch further here, and the sink's state."""
+        return self._node, self._work, self._terminal.encode()[0]
+
+
+class ActorsEngine(Waiter[Future]):
+    """What `ActorsRun` needs of an engine, beside what `Waiter` has."""
+
+    def call(self, actor: int, method: str, *arguments: Any) -> Future:
+        """Calls a method of an actor, the first of which has number 0. A future among the arguments stands for its result."""
+        raise NotImplementedError
+
+    def call_for_several(self, actor: int, method: str, returns: int, *arguments: Any) -> list[Future]:
+        """The same for a method that returns a list of `returns` values, or the only one: a future for each."""
+        raise NotImplementedError
+
+    def results(self, futures: Sequence[Future]) -> list[Any]:
+        """The results of futures that have finished. Raises what a call raised."""
+        raise NotImplementedError
+
+
+class ActorsRun:
+    """One run on the actors `0..spec.parallelism`. `size` is how many batches may be in flight."""
+
+    def __init__(self, engine: ActorsEngine[Any], job: Job, spec: Spec, context: RunContext, size: int) -> None:
+        self.work: Work = {}
+        """For each node how many calls took a batch further there."""
+        self._engine, self._job, self._spec, self._context = engine, job, spec, context
+        self._actors = range(spec.parallelism)
+        self._fused = spec.fusion != "off"
+        self._window = Window(size, context, engine)
+        # Batches for which calls are made together.
+        self._bunch = 1 if self._fused else max(1, size // 4)
+        self._owners: dict[Any, int] = {}
+        self._in_flight = [0] * spec.parallelism
+        self._done = 0
+
+    def execute(self) -> bytes:
+        """The merged state of the sink, encoded. Raises what the first call that failed raised, or `CancelledError`."""
+        plan = phases(self._job.workload, self._spec.parallelism)
+        with self._job.workload.new_sink() as sink, self._window:
+            self._call_all("begin", self._job, self._spec.parallelism)
+            self._window.drain()
+            self._feed(plan[0])
+            for phase in plan[1:]:
+                self._end_phase()
+                self._reduce(phase)
+            self._end_phase()
+            outcomes = [self._engine.call(actor, "outcome") for actor in self._actors]
+            for node, work, state in self._window.results(outcomes, self._engine.results):
+                if work:
+                    self.work[node] = self.work.get(node, 0) + work
+                if state is not None:
+                    sink.merge(state)
+            # Each call of a batch must be seen to have succeeded.
+            self._window.drain()
+            return sink.encode()
+
+    def _end_phase(self) -> None:
+        """With `fusion=off` the next phase has calls for each batch, and begins when this one has ended."""
+        if not self._fused:
+            self._window.drain()
+
+    def _call_all(self, method: str, *arguments: Any) -> None:
+        self._window.add({self._engine.call(actor, method, *arguments): 0 for actor in self._actors}, self._engine.results)
+
+    def _feed(self, phase: Phase) -> None:
+        """Hands each batch to the actor with the fewest in flight."""
+        batches = self._spec.slices()
+        while bunch := list(islice(batches, self._bunch)):
+            self._window.make_room(len(bunch))
+            owners = [self._next_owner() for _ in bunch]
+            ended = self._fed(phase, owners, bunch)
+            self._owners.update(zip(ended, owners))
+            self._window.add(dict.fromkeys(ended, 1), self._complete)
+
+    def _next_owner(self) -> int:
+        owner = self._in_flight.index(min(self._in_flight))
+        self._in_flight[owner] += 1
+        return owner
+
+    def _fed(self, phase: Phase, owners: list[int], bunch: list[tuple[int, int]]) -> list[Any]:
+        if self._fused:
+            return [self._engine.call(owner, "feed", *batch) for owner, batch in zip(owners, bunch)]
+        made = [self._engine.call(owner, "source", *batch) for owner, batch in zip(owners, bunch)]
+        return self._staged(phase, owners, made, [count for _, count in bunch])
+
+    def _staged(self, phase: Phase, owners: list[int], batches: list[Any], counts: list[int]) -> list[Any]:
+        """A call for each stage and batch.
+
+        Stage by stage for all of these batches: an actor may be sent no call before what an earlier one needs is there,
+        so that with a batch's calls one after the other it would wait for this side each time.
+        """
+        for stage in phase.stages:
+            batches = [self._engine.call(owner, "advance", stage, batch) for owner, batch in zip(owners, batches)]
+        return [self._engine.call(owner, "end", *ended) for owner, *ended in zip(owners, batches, counts)]
+
+    def _complete(self, done: list[Any]) -> None:
+        for future, count in zip(done, self._engine.results(done)):
+            self._in_flight[self._owners.pop(future)] -= 1
+            self._done += count
+        self._context.progress(self._done, self._spec.total_items)
+
+    def _reduce(self, phase: Phase) -> None:
+        """Each actor reduces a partition, and begins with the phase."""
+        number = len(self._actors)
+        given = [self._engine.call_for_several(actor, "parts", number) for actor in self._actors]
+        parts = list(zip(*given))
+        if self._fused:
+            limit = self._spec.batch_size
+            calls = [self._engine.call(actor, "reduce", limit, *parts[actor]) for actor in self._actors]
+            self._window.add(dict.fromkeys(calls, 0), self._engine.results)
+            return
+        for actor in self._actors:
+            self._window.add({self._engine.call(actor, "collect", *parts[actor]): 0}, self._engine.results)
+        emission = self._emission()
+        while bunch := list(islice(emission, self._bunch)):
+            self._window.make_room(len(bunch))
+            owners = [owner for owner, _ in bunch]
+            ended = self._staged(phase, owners, [batch for _, batch in bunch], [0] * len(bunch))
+            self._window.add(dict.fromkeys(ended, 1), self._engine.results)
+
+    def _emission(self) -> Iterator[tuple[int, Any]]:
+        """The batches of all partitions with the actors that have them. An actor makes its share of the window at a time."""
+        number = max(1, self._window.size // len(self._actors))
+
+        def emit(actor: int) -> list[Any]:
+            return self._engine.call_for_several(actor, "emit", 1 + number, self._spec.batch_size, number)
+
+        some = {actor: emit(actor) for actor in self._actors}
+        while some:
+            counted = self._window.results([count for count, *_ in some.values()], self._engine.results)
+            counts = dict(zip(some, counted))
+            following = {actor: emit(actor) for actor in some if counts[actor] == number}
+            for place in range(number):
+                yield from ((actor, made[1 + place]) for actor, made in some.items() if place < counts[actor])
+            some = following

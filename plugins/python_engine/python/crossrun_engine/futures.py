@@ -1,0 +1,247 @@
+"""A run on an engine of futures: tasks without a state of their own, whose results are arguments of other tasks.
+
+A driver implements `FuturesEngine` (submit tasks, wait, get results) and has its `run` go through `FuturesRun`:
+
+    def run(self, spec, workload, context):
+        scheduler, warnings = scheduler_used(spec, "MyEngine")
+        size = window_size(spec, per_worker=16, items=1 << 18)
+        run = FuturesRun(MyEngine(), Job(workload), spec, context, size)
+        return report(workload, run.execute(), scheduler, run.work, warnings, {"window": size})
+
+| part of the plan | `fusion=auto` | `fusion=off` |
+|---|---|---|
+| source, maps, filters, flat maps | one task for each batch, from the source to the end of the phase | a task for each stage and batch |
+| end of a phase | in the same task: the batch becomes a state of the sink, or one for each partition | a task for each batch |
+| keyed reduction | a tree of tasks that merge up to `FAN_IN` states | the same |
+| what a reduction emits | one task for each partition, which goes to the end of the next phase | tasks that emit some batches at a time, and the tasks for each batch |
+| sink | its states come to the driver as they are ready, and are merged there | the same |
+
+What tasks do is in `tasks.py`. They have no effect but their result, so that an engine may run one again.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Callable, Generic, TypeVar
+
+from . import tasks
+from .driver import RunContext
+from .job import Job, Work, total
+from .kernel import State
+from .phase import Encoded, Phase, encoded, merged, phases
+from .spec import Spec
+from .window import Future, Waiter, Window
+
+# How many states one task merges.
+FAN_IN = 16
+
+# How many times states are merged on the workers before the driver takes them.
+LEVELS = 3
+
+Task = Callable[..., Any]
+Argument = TypeVar("Argument")
+
+
+class FuturesEngine(Waiter[Future]):
+    """What `FuturesRun` needs of an engine, beside what `Waiter` has."""
+
+    def map(self, task: Task, *columns: Sequence[Any], **fixed: Any) -> list[Future]:
+        """Submits a task for each row of the columns, which are of one length; `fixed` goes to all of them by name.
+
+        A future among the arguments of a row stands for its result.
+        """
+        raise NotImplementedError
+
+    def results(self, futures: Sequence[Future]) -> list[Any]:
+        """The results of futures that have finished. Raises what a task raised."""
+        raise NotImplementedError
+
+
+class _Sink(Generic[Future]):
+    """Where the batches of the last phase end: the driver merges their states."""
+
+    slack = 0
+
+    def __init__(self, engine: FuturesEngine[Future], sink: State, tally: Callable[[Work], None]) -> None:
+        self._engine, self._sink, self._tally = engine, sink, tally
+
+    def add(self, ended: Sequence[Future]) -> Mapping[Future, int]:
+        return dict.fromkeys(ended, 1)
+
+    def complete(self, done: list[Future]) -> None:
+        for (state,), work in self._engine.results(done):
+            self._tally(work)
+            if state is not None:
+                self._sink.merge(state)
+
+
+class _Tree(Generic[Future]):
+    """Where the batches of any other phase end: a tree of tasks that merge their states, while other batches still come.
+
+    An engine keeps each task that led to a result that is wanted, so as to be able to run it again. So the tree has
+    `LEVELS` levels: what comes out at its top goes to the driver, which has one state for each partition, and the engine
+    forgets what is below. Only what has not come so far is computed again when a worker is lost.
+    """
+
+    def __init__(
+        self, engine: FuturesEngine[Future], job: Job, phase: Phase, fan_in: int, tally: Callable[[Work], None]
+    ) -> None:
+        self._engine, self._job, self._phase, self._tally = engine, job, phase, tally
+        self._fan_in = max(2, min(FAN_IN, fan_in))
+        # So many batches may have ended without being part of a group that is waited for.
+        self.slack = self._fan_in - 1
+        self._levels: list[list[Future]] = [[] for _ in range(LEVELS)]
+        self._tops: set[Future] = set()
+        self._own: list[State | None] = [None] * phase.partitions
+
+    def add(self, ended: Sequence[Future]) -> Mapping[Future, int]:
+        """Takes the states of batches. Returns what to wait for, and for how many of the batches each stands."""
+        waited: dict[Future, int] = {}
+        rising = list(ended)
+        for number, level in enumerate(self._levels):
+            level.extend(rising)
+            groups = list(zip(*[iter(level)] * self._fan_in))
+            del level[: len(groups) * self._fan_in]
+            rising = self._merged(groups) if groups else []
+            if number == 0:
+                waited.update(dict.fromkeys(rising, self._fan_in))
+        self._tops.update(rising)
+        return {**dict.fromkeys(rising, 0), **waited}
+
+    def _merged(self, groups: list[tuple[Future, ...]]) -> list[Future]:
+        return self._engine.map(tasks.combine, *zip(*groups), job=self._job, phase=self._phase)
+
+    def complete(self, done: list[Future]) -> None:
+        """Merges what has come to the top into the driver's own states."""
+        tops = self._tops.intersection(done)
+        self._tops -= tops
+        for states, work in self._engine.results(list(tops)) if tops else []:
+            self._tally(work)
+            for partition, state in enumerate(states):
+                self._merge(partition, state)
+
+    def _merge(self, partition: int, state: Encoded) -> None:
+        if state is None:
+            return
+        own = self._own[partition]
+        if own is None:
+            self._own[partition] = merged(self._job.workload, self._phase.end, [state])
+        else:
+            own.merge(state)
+
+    def heads(self) -> list[Future]:
+        """What is not merged yet: fewer than a group of each level."""
+        return list(itertools.chain.from_iterable(self._levels))
+
+    def own(self) -> list[Encoded]:
+        """The driver's own state of each partition. Frees them."""
+        return [encoded(state) for state in self._own]
+
+
+class FuturesRun(Generic[Future]):
+    """One run: phase after phase, until one ends at the sink.
+
+    `size` is how many batches may be in flight. Where it is 1, a second one may be until the two are merged.
+    """
+
+    def __init__(
+        self, engine: FuturesEngine[Future], job: Job, spec: Spec, context: RunContext, size: int
+    ) -> None:
+        self.work: Work = {}
+        """For each node how many tasks took a batch further there; empty where the job counts none."""
+        self._engine, self._job, self._spec, self._context = engine, job, spec, context
+        self._fused = spec.fusion != "off"
+        self._window = Window(size, context, engine)
+        # Batches that are submitted together: for an engine one call is less work than many.
+        self._bunch = max(1, size // 4)
+        self._phase: Phase
+        self._ends: _Sink[Future] | _Tree[Future]
+
+    def execute(self) -> bytes:
+        """The merged state of the sink, encoded. Raises what the first task that failed raised, or `CancelledError`."""
+        first, *others = phases(self._job.workload, self._spec.parallelism)
+        with self._job.workload.new_sink() as sink, self._window:
+            self._begin(first, sink)
+            self._submit(self._spec.slices(), self._from_source)
+            for phase in others:
+                reduced, ends = self._phase, self._ends
+                assert isinstance(ends, _Tree)
+                self._begin(phase, sink)
+                emission = self._emission_to_end if self._fused else self._emission
+                self._submit(*emission(reduced.end, ends.own(), ends.heads()))
+            self._context.progress(self._spec.total_items, self._spec.total_items)
+            return sink.encode()
+
+    def _begin(self, phase: Phase, sink: State) -> None:
+        self._phase = phase
+        self._ends = (
+            _Sink(self._engine, sink, self._tally)
+            if phase.is_sink
+            else _Tree(self._engine, self._job, phase, self._bunch, self._tally)
+        )
+
+    def _tally(self, work: Work) -> None:
+        if work:
+            self.work = total((self.work, work))
+
+    def _submit(
+        self, arguments: Iterator[Argument], launch: Callable[[list[Argument]], Sequence[Future]]
+    ) -> None:
+        """Takes all arguments to the end of the phase: as many at a time as fit into the window."""
+        while bunch := list(itertools.islice(arguments, self._bunch)):
+            self._window.make_room(len(bunch) + self._ends.slack)
+            self._window.add(self._ends.add(launch(bunch)), self._ends.complete)
+        self._window.drain()
+
+    def _map(self, task: Task, *columns: Sequence[Any], **fixed: Any) -> list[Future]:
+        return self._engine.map(task, *columns, job=self._job, **fixed)
+
+    def _from_source(self, slices: list[tuple[int, int]]) -> Sequence[Future]:
+        self._context.progress(slices[0][0], self._spec.total_items)
+        firsts, counts = zip(*slices)
+        if self._fused:
+            return self._map(tasks.source_to_end, firsts, counts, phase=self._phase)
+        return self._staged(self._map(tasks.source, firsts, counts))
+
+    def _staged(self, batches: list[Future]) -> list[Future]:
+        """A task for each stage and batch."""
+        for stage in self._phase.stages:
+            batches = self._map(tasks.advance, batches, stage=stage)
+        return self._map(tasks.end, batches, phase=self._phase)
+
+    def _emission_to_end(
+        self, stage: int, own: list[Encoded], heads: list[Future]
+    ) -> tuple[Iterator[int], Callable[[list[int]], Sequence[Future]]]:
+        """A task for each partition of the reduction `stage`, which goes to the end of the phase."""
+        limit = self._spec.batch_size
+
+        def launch(partitions: list[int]) -> list[Future]:
+            columns = [partitions, [own[number] for number in partitions], *([head] * len(partitions) for head in heads)]
+            return self._map(tasks.emit_to_end, *columns, stage=stage, phase=self._phase, limit=limit)
+
+        return iter(range(self._spec.parallelism)), launch
+
+    def _emission(
+        self, stage: int, own: list[Encoded], heads: list[Future]
+    ) -> tuple[Iterator[tuple[Future, int]], Callable[[list[tuple[Future, int]]], Sequence[Future]]]:
+        """The batches of all partitions, for each the future of some and its number among them.
+
+        A partition has as many batches made as share of the window, while those before are on their way: so neither
+        memory nor the time in which the run can stop grows with the number of keys.
+        """
+        numbers = range(self._spec.parallelism)
+        how = {"stage": stage, "limit": self._spec.batch_size, "number": max(1, self._window.size // len(numbers))}
+
+        def batches() -> Iterator[tuple[Future, int]]:
+            some = self._map(tasks.emit, numbers, own, *([head] * len(numbers) for head in heads), **how)
+            while some:
+                counts = self._window.results(self._map(tasks.count, some), self._engine.results)
+                left = [emitted for emitted, (_, has_more, _) in zip(some, counts) if has_more]
+                following = self._map(tasks.emit_more, left, **how) if left else []
+                self._tally(total(work for _, _, work in counts))
+                for place in range(how["number"]):
+                    yield from ((emitted, place) for emitted, (number, *_) in zip(some, counts) if place < number)
+                some = following
+
+        return batches(), lambda picks: self._staged(self._map(tasks.pick, *zip(*picks)))

@@ -1,0 +1,123 @@
+"""The batches in flight: handed to the engine and not finished. Their number is bounded, and the host can stop them.
+
+    with Window(size, context, engine) as window:
+        for batch in batches:
+            window.make_room()
+            window.add({submit(batch): 1}, complete)
+        window.drain()
+
+`Window` asks the engine two things, as `Waiter` has it: which futures have finished, and to give up the others. It looks
+whether the host wants the run to stop before each batch and every `TICK` seconds while it waits, so that no stop is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Callable, Generic, TypeVar
+
+from .driver import RunContext
+from .spec import Spec
+
+# Seconds between two looks at whether the run is to stop.
+TICK = 0.05
+
+Future = TypeVar("Future")
+
+# Takes the futures that have finished since the last call.
+Complete = Callable[["list[Future]"], Any]
+
+
+def window_size(spec: Spec, per_worker: int, items: int) -> int:
+    """How many batches may be in flight, for all workers together.
+
+    `per_worker` for each worker, but no more than `items` items, so that large batches do not fill the memory. There are
+    always enough that no worker is idle: one for each worker where batches are passed from task to task (`fusion=off`),
+    and two where a batch that waits for its worker is only two numbers.
+    """
+    enough = spec.parallelism if spec.fusion == "off" else 2 * spec.parallelism
+    return max(enough, min(per_worker * spec.parallelism, items // spec.batch_size))
+
+
+class Waiter(Generic[Future]):
+    """What `Window` needs of an engine. A future is any hashable object that stands for a submitted task."""
+
+    def watch(self, futures: Collection[Future]) -> None:
+        """Is told each future once, before it is waited for: for engines that call back. Does nothing otherwise."""
+
+    def wait(self, futures: Collection[Future], number: int, timeout: float) -> Iterable[Future]:
+        """Waits for `number` of the futures, oldest first, and at most `timeout` seconds. Returns those that have finished.
+
+        May return any number of finished futures, each once, and after the timeout none. Raises what a finished task raised.
+        """
+        raise NotImplementedError
+
+    def cancel(self, futures: Collection[Future]) -> None:
+        """Gives the futures up, as the run has failed or is to stop. Tasks that have begun may go on."""
+
+
+class Window(Generic[Future]):
+    """The futures in flight. Leaving the context after a failure gives up all that are left."""
+
+    def __init__(self, size: int, context: RunContext, waiter: Waiter[Future]) -> None:
+        self.size = size
+        self._context = context
+        self._waiter = waiter
+        self._load = 0
+        self._in_flight: dict[Future, tuple[int, Complete[Future]]] = {}
+
+    def add(self, futures: Mapping[Future, int], complete: Complete[Future]) -> None:
+        """Adds futures, each with the number of batches that it stands for. `complete` is given them when they finish."""
+        self._waiter.watch(futures.keys())
+        for future, batches in futures.items():
+            self._in_flight[future] = batches, complete
+            self._load += batches
+
+    def make_room(self, batches: int = 1) -> None:
+        """Waits until so many batches more fit, or nothing is in flight. Raises `CancelledError` on a stop."""
+        self._context.check_cancelled()
+        while self._load and self._load + batches > self.size:
+            # Several at once, as a wait costs more than a future. The other batches keep the workers busy.
+            self.wait(self._oldest(max(self._load + batches - self.size, self.size // 4)))
+
+    def _oldest(self, batches: int) -> int:
+        """How many of the oldest futures stand for so many batches."""
+        number = 0
+        for number, (stands_for, _) in enumerate(self._in_flight.values(), 1):
+            batches -= stands_for
+            if batches <= 0:
+                break
+        return number
+
+    def wait(self, number: int = 1) -> None:
+        """Waits for about so many futures, for one tick at most. Raises `CancelledError` on a stop."""
+        finished = self._waiter.wait(self._in_flight.keys(), number, TICK)
+        self._context.check_cancelled()
+        done: dict[Complete[Future], list[Future]] = {}
+        for future in finished:
+            batches, complete = self._in_flight.pop(future)
+            self._load -= batches
+            done.setdefault(complete, []).append(future)
+        for complete, futures in done.items():
+            complete(futures)
+
+    def results(self, futures: list[Future], get: Callable[[list[Future]], list[Any]]) -> list[Any]:
+        """Waits for futures that stand for no batch, while what is in flight goes on. Returns their results in order."""
+        found: dict[Future, Any] = {}
+        self.add(dict.fromkeys(futures, 0), lambda done: found.update(zip(done, get(done))))
+        while len(found) < len(futures):
+            self.wait()
+        return [found[future] for future in futures]
+
+    def drain(self) -> None:
+        """Waits for all that is in flight."""
+        self._context.check_cancelled()
+        while self._in_flight:
+            self.wait(len(self._in_flight))
+
+    def __enter__(self) -> Window[Future]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._in_flight:
+            self._waiter.cancel(self._in_flight.keys())
+            self._in_flight.clear()
