@@ -2,196 +2,176 @@
 
 from __future__ import annotations
 
+import queue
 import threading
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Callable
 
 from crossrun_engine import (
-    CancelledError,
     Driver,
+    Phase,
     Result,
     RunContext,
     Session,
     Spec,
     State,
+    Terminal,
+    Waiter,
+    Window,
     Workload,
     item_count,
+    phases,
+    report,
+    scheduler_used,
     serve,
 )
 
-# Batches under way for each thread: enough that none waits for the main thread, few enough that memory stays flat.
+# Batches in flight for each thread: enough that none waits for the main thread, few enough that memory stays flat.
 WINDOW = 4
-
-# Seconds between two looks at whether the run is to stop.
-TICK = 0.05
-
-NAME = "python"
 
 # A task and its arguments.
 Following = tuple[Any, ...]
 
 
 class Terminals:
-    """Where the batches of one phase end: states of the sink or of a keyed reduction, a set for each thread.
+    """Where the batches of one phase end: a `Terminal` for each thread, made when the thread has its first batch.
 
     A keyed reduction has a state for each partition, so that the partitions can be merged side by side.
     """
 
-    def __init__(self, workload: Workload, stage: int, partitions: int) -> None:
-        self.stage = stage
-        self.is_sink = stage == workload.sink
+    def __init__(self, workload: Workload, phase: Phase) -> None:
+        self.phase = phase
         self._workload = workload
-        self._partitions = 1 if self.is_sink else partitions
         self._mine = threading.local()
-        self._all: list[list[Any]] = []
+        self._all: list[Terminal] = []
         self._lock = threading.Lock()
 
-    def take(self, batch: bytes) -> None:
+    def fold(self, batch: bytes) -> None:
         """Folds a batch into this thread's states."""
-        mine = getattr(self._mine, "states", None) or self._join()
-        if self._partitions == 1:
-            mine[0].fold(batch)
-        else:
-            for state, part in zip(mine, self._workload.split(self.stage, batch, self._partitions)):
-                if item_count(part):
-                    state.fold(part)
-        mine[-1] += item_count(batch)
+        (getattr(self._mine, "terminal", None) or self._join()).fold(batch)
 
-    def _join(self) -> list[Any]:
-        states: list[Any] = [self._workload.new_state(self.stage) for _ in range(self._partitions)]
-        states.append(0)
+    def _join(self) -> Terminal:
+        terminal = self._mine.terminal = Terminal(self._workload, self.phase)
         with self._lock:
-            self._all.append(states)
-        self._mine.states = states
-        return states
+            self._all.append(terminal)
+        return terminal
 
     def merged(self, partition: int) -> State:
         """The state of one partition, of all threads. Other partitions may be merged at the same time."""
-        owned: list[State] = [states[partition] for states in self._all]
-        whole = owned[0] if owned else self._workload.new_state(self.stage)
-        for other in owned[1:]:
-            whole.merge(other.encode())
-            other.close()
+        taken = [terminal.take(partition) for terminal in self._all]
+        states = [state for state in taken if state is not None]
+        whole = states.pop() if states else self._workload.new_state(self.phase.end)
+        for other in states:
+            with other:
+                whole.merge(other.encode())
         return whole
 
-    def counted(self) -> int:
-        """How many items came here, in all threads."""
-        return sum(states[-1] for states in self._all)
 
+class Chains(Waiter[int]):
+    """Chains of tasks in the pool, known by their numbers: a task says which one follows it, or ends its chain."""
 
-class Flight:
-    """The tasks of one phase: a bounded number of chains of tasks, and the first thing that went wrong."""
-
-    def __init__(self, pool: ThreadPoolExecutor, window: int, context: RunContext) -> None:
-        self.failure: BaseException | None = None
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool
-        self._window = window
-        self._free = threading.Semaphore(window)
-        self._context = context
+        self._number = 0
+        self._ended: queue.SimpleQueue[tuple[int, BaseException | None]] = queue.SimpleQueue()
+        self._cancelled = False
 
-    def launch(self, task: Callable[..., Any], *arguments: Any) -> None:
-        """Starts a chain with its first task, as soon as there is room for it."""
-        self._wait_for_room()
-        self.follow(task, *arguments)
+    def start(self, task: Callable[..., Any], *arguments: Any) -> int:
+        """Hands the first task of a chain to the pool. Returns the chain's number."""
+        self._number += 1
+        self._pool.submit(self._step, self._number, task, *arguments)
+        return self._number
 
-    def follow(self, task: Callable[..., Any], *arguments: Any) -> None:
-        """Hands the next task of a chain to the pool."""
-        self._pool.submit(self._step, task, arguments)
-
-    def _step(self, task: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        """Runs one task. A task that says what is next goes on; any other ends its chain."""
+    def _step(self, chain: int, task: Callable[..., Any], *arguments: Any) -> None:
         try:
-            following = None if self.failure else task(*arguments)
+            following = None if self._cancelled else task(*arguments)
             if following is not None:
-                self.follow(*following)
+                self._pool.submit(self._step, chain, *following)
                 return
         except BaseException as error:
-            self.failure = self.failure or error
-        self._free.release()
+            self._ended.put((chain, error))
+            return
+        self._ended.put((chain, None))
 
-    def _wait_for_room(self) -> None:
-        while not self._free.acquire(timeout=TICK):
-            self._check()
-        if self.failure or self._context.cancelled():
-            self._free.release()
-            self.land()
+    def wait(self, futures: Collection[int], number: int, timeout: float) -> list[int]:
+        """The chains that have ended, as soon as there is one: whoever waits for room starts a new one at once."""
+        try:
+            ended = [self._ended.get(timeout=timeout)]
+            while not self._ended.empty():
+                ended.append(self._ended.get())
+        except queue.Empty:
+            return []
+        for _, error in ended:
+            if error is not None:
+                self._cancelled = True
+                raise error
+        return [chain for chain, _ in ended]
 
-    def _check(self) -> None:
-        if self._context.cancelled() and self.failure is None:
-            self.failure = CancelledError()
-
-    def land(self) -> None:
-        """Waits until every chain has ended, and raises what went wrong."""
-        self._check()
-        for _ in range(self._window):
-            while not self._free.acquire(timeout=TICK):
-                self._check()
-        if self.failure:
-            raise self.failure
+    def cancel(self, futures: Collection[int]) -> None:
+        """Ends every chain before its next task. The tasks that have begun are waited for when the pool is stopped."""
+        self._cancelled = True
 
 
 class Run:
-    """One run: phase after phase, cut at the plan's keyed reductions."""
+    """One run: phase after phase."""
 
     def __init__(self, pool: ThreadPoolExecutor, spec: Spec, workload: Workload, context: RunContext) -> None:
-        self.pool = pool
-        self.spec = spec
-        self.workload = workload
-        self.context = context
-        self.fused = spec.fusion != "off"
+        self._spec, self._workload, self._context = spec, workload, context
+        self._chains = Chains(pool)
+        self._window = Window(WINDOW * spec.parallelism, context, self._chains)
+        self._fused = spec.fusion != "off"
 
-    def execute(self) -> tuple[int, bytes]:
-        """How many items reached the sink, and its merged state."""
-        terminals = self._phase(1)
-        flight = self._flight()
-        for first, count in self.spec.slices():
-            self.context.progress(first, self.spec.total_items)
-            flight.launch(self._source, first, count, terminals)
-        flight.land()
-        while not terminals.is_sink:
-            reduced, terminals = terminals, self._phase(terminals.stage + 1)
-            flight = self._flight()
-            for partition in range(self.spec.parallelism):
-                flight.launch(self._merge, reduced, partition, terminals)
-            flight.land()
-        self.context.progress(self.spec.total_items, self.spec.total_items)
-        return terminals.counted(), terminals.merged(0).encode()
+    def execute(self) -> bytes:
+        """The merged state of the sink, encoded."""
+        first, *others = phases(self._workload, self._spec.parallelism)
+        terminals = Terminals(self._workload, first)
+        with self._window:
+            for start, count in self._spec.slices():
+                self._context.progress(start, self._spec.total_items)
+                self._start(self._source, start, count, terminals)
+            self._window.drain()
+            for phase in others:
+                reduced, terminals = terminals, Terminals(self._workload, phase)
+                for partition in range(self._spec.parallelism):
+                    self._start(self._merge, reduced, partition, terminals)
+                self._window.drain()
+        self._context.progress(self._spec.total_items, self._spec.total_items)
+        with terminals.merged(0) as sink:
+            return sink.encode()
 
-    def _phase(self, start: int) -> Terminals:
-        return Terminals(self.workload, self.workload.end_of_chain(start), self.spec.parallelism)
-
-    def _flight(self) -> Flight:
-        return Flight(self.pool, WINDOW * self.spec.parallelism, self.context)
+    def _start(self, task: Callable[..., Any], *arguments: Any) -> None:
+        self._window.make_room()
+        self._window.add({self._chains.start(task, *arguments): 1}, len)
 
     # The tasks. Each returns the next one of its chain with its arguments, or nothing.
 
     def _source(self, first: int, count: int, terminals: Terminals) -> Following | None:
-        if self.fused:
-            terminals.take(self.workload.source(first, count, terminals.stage))
+        if self._fused:
+            terminals.fold(self._workload.source(first, count, terminals.phase.end))
             return None
-        return self._stage, self.workload.source(first, count, 1), 1, terminals, None
+        return self._stage, self._workload.source(first, count, 1), 1, terminals, None
 
-    def _stage(
-        self, batch: bytes, stage: int, terminals: Terminals, following: Following | None
-    ) -> Following | None:
-        if stage == terminals.stage:
-            terminals.take(batch)
+    def _stage(self, batch: bytes, stage: int, terminals: Terminals, following: Following | None) -> Following | None:
+        if stage == terminals.phase.end:
+            terminals.fold(batch)
             return following
-        return self._stage, self.workload.run_stages(stage, stage + 1, batch), stage + 1, terminals, following
+        return self._stage, self._workload.run_stages(stage, stage + 1, batch), stage + 1, terminals, following
 
-    def _merge(self, reduced: Terminals, partition: int, terminals: Terminals) -> Following | None:
-        return self._emit, reduced.merged(partition), reduced.stage + 1, terminals
+    def _merge(self, reduced: Terminals, partition: int, terminals: Terminals) -> Following:
+        return self._emit, reduced.merged(partition), terminals
 
-    def _emit(self, state: State, start: int, terminals: Terminals) -> Following | None:
-        batch = state.emit(self.spec.batch_size)
+    def _emit(self, state: State, terminals: Terminals) -> Following | None:
+        """Emits one batch. The next one is made when it has come to the end of the phase."""
+        batch = state.emit(self._spec.batch_size)
         if item_count(batch) == 0:
             state.close()
             return None
-        following = (self._emit, state, start, terminals)
-        if self.fused:
-            terminals.take(self.workload.run_stages(start, terminals.stage, batch))
+        phase, following = terminals.phase, (self._emit, state, terminals)
+        if self._fused:
+            terminals.fold(self._workload.run_stages(phase.start, phase.end, batch))
             return following
-        return self._stage, batch, start, terminals, following
+        return self._stage, batch, phase.start, terminals, following
 
 
 class PythonDriver(Driver):
@@ -202,22 +182,22 @@ class PythonDriver(Driver):
         self._threads = 0
 
     def open(self, session: Session) -> None:
+        """Starts the threads."""
         session.demand_nodes(1)
         self._start(session.parallelism)
 
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
+        """Runs a workload on the pool, which has as many threads as the run is to have."""
         if spec.parallelism != self._threads:
             self.close()
             self._start(spec.parallelism)
         assert self._pool is not None
-        count, state = Run(self._pool, spec, workload, context).execute()
-        metrics: dict[str, Any] = {"nodes": 1, "threads": self._threads}
-        if spec.scheduler_name != "default":
-            warning = f'scheduler "{spec.scheduler_name}" is unknown to {NAME}; it ran as "default"'
-            metrics["warnings"] = [warning]
-        return Result(count, state, "default", metrics)
+        state = Run(self._pool, spec, workload, context).execute()
+        scheduler, warnings = scheduler_used(spec, "python")
+        return report(workload, state, scheduler, {}, warnings, {"threads": self._threads})
 
     def close(self) -> None:
+        """Waits for the tasks that have begun, and stops the threads."""
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None

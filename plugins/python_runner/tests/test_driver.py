@@ -1,4 +1,4 @@
-"""The pool: every item once, a bounded number of batches under way, and the first failure told."""
+"""The pool: every item once, a bounded number of batches in flight, and the first failure reported."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import unittest
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, TypeVar
+from unittest import mock
 
 import driver
-from crossrun_engine import CancelledError, RunContext, Spec, State, Workload, WorkloadError
+from crossrun_engine import CancelledError, RunContext, Spec, State, Workload, WorkloadError, phases
 
 LIBRARY = os.environ["CROSSRUN_TEST_LIBRARY"]
 
@@ -88,7 +89,7 @@ class Pooled(unittest.TestCase):
         Watched.fails_at = -1
         Watched.crowd = 0
 
-    def execute(self, of: Spec, workload: Workload) -> tuple[int, bytes]:
+    def execute(self, of: Spec, workload: Workload) -> bytes:
         with ThreadPoolExecutor(of.parallelism) as pool:
             return driver.Run(pool, of, workload, self.context).execute()
 
@@ -99,10 +100,8 @@ class Pooled(unittest.TestCase):
                 of = spec(name, 200, parallelism)
                 workload = opened(of)
                 shaped = spec(name, 200, parallelism, batch_size=size, fusion=fusion)
-                count, state = self.execute(shaped, workload)
-                outcome = workload.outcome(state)
-                self.assertEqual(outcome["count"], count)
-                outcomes.add((count, outcome["checksum"]))
+                outcome = workload.outcome(self.execute(shaped, workload))
+                outcomes.add((outcome["count"], outcome["checksum"]))
             self.assertEqual(len(outcomes), 1, name)
 
     def test_no_more_calls_are_under_way_than_parallelism(self) -> None:
@@ -135,31 +134,30 @@ class Pooled(unittest.TestCase):
         timer.join()
         self.assertLess(Watched.calls, 1_000_000)
 
-    def test_what_waits_is_bounded(self) -> None:
-        gate = threading.Event()
-        launched: list[int] = []
-        with ThreadPoolExecutor(1) as pool:
-            flight = driver.Flight(pool, 3, self.context)
+    def emissions_until_it_ends(self, of: Spec) -> int:
+        """How many batches a run emits that is to stop at the third."""
+        emitted = State.emit
+        emissions = []
 
-            def wait() -> None:
-                gate.wait()
+        def emit(state: State, limit: int) -> bytes:
+            emissions.append(limit)
+            if len(emissions) >= 3:
+                self.cancel.set()
+                wait_for(lambda: run._chains._cancelled)
+            return emitted(state, limit)
 
-            def launch_all() -> None:
-                for number in range(10):
-                    flight.launch(wait)
-                    launched.append(number)
+        with ThreadPoolExecutor(of.parallelism) as pool, mock.patch.object(State, "emit", emit):
+            run = driver.Run(pool, of, opened(of), self.context)
+            with self.assertRaises(CancelledError):
+                run.execute()
+        self.cancel.clear()
+        return len(emissions)
 
-            launcher = threading.Thread(target=launch_all)
-            launcher.start()
-            wait_for(lambda: len(launched) >= 3)
-            # More would come at once.
-            time.sleep(0.1)
-            under_way = list(launched)
-            gate.set()
-            launcher.join()
-            flight.land()
-        self.assertEqual(under_way, [0, 1, 2])
-        self.assertEqual(launched, list(range(10)))
+    def test_cancelling_ends_an_emission_between_two_batches(self) -> None:
+        for fusion in ("auto", "off"):
+            # Each of the two threads may have been in one.
+            emissions = self.emissions_until_it_ends(spec("word_count", 2000, 2, fusion=fusion))
+            self.assertLessEqual(emissions, 4, fusion)
 
     def test_a_million_items_take_no_more_memory_than_a_few(self) -> None:
         of = spec("null", 1_000_000, 2, batch_size=1000)
@@ -168,8 +166,8 @@ class Pooled(unittest.TestCase):
         with open("/proc/self/clear_refs", "w") as peak:
             peak.write("5")
         before = memory("VmHWM")
-        count, _ = self.execute(of, workload)
-        self.assertEqual(count, 1_000_000)
+        state = self.execute(of, workload)
+        self.assertEqual(workload.outcome(state)["count"], 1_000_000)
         self.assertLess(memory("VmHWM") - before, 16 << 20)
 
 
@@ -177,17 +175,15 @@ class Merging(unittest.TestCase):
     def test_states_of_all_threads_are_merged(self) -> None:
         of = spec("null", 8, 1)
         workload = opened(of)
-        terminals = driver.Terminals(workload, workload.sink, 1)
+        terminals = driver.Terminals(workload, phases(workload, 1)[-1])
         threads = [
-            threading.Thread(target=terminals.take, args=(workload.source(first, 2, 1),))
-            for first in range(0, 8, 2)
+            threading.Thread(target=terminals.fold, args=(workload.source(first, 2, 1),)) for first in range(0, 8, 2)
         ]
         for thread in threads:
             thread.start()
             thread.join()
         merged = terminals.merged(0)
         self.assertIsInstance(merged, State)
-        self.assertEqual(terminals.counted(), 8)
         self.assertEqual(workload.outcome(merged.encode())["count"], 8)
 
 

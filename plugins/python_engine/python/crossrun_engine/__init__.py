@@ -17,14 +17,14 @@ What the drivers of different engines have in common is here as well. A driver t
 | module | what it has | who uses it |
 |---|---|---|
 | `phase` | `phases` of a plan, a `Terminal` at the end of each, merging and emitting | every driver |
-| `window` | `Window`: batches in flight, bounded, with a look at whether to stop | engines that are handed batches one by one |
+| `window` | `Window`: batches in flight, bounded, until the host stops the run | engines that are handed batches |
 | `futures` | `FuturesRun`: a whole run on an engine whose tasks return futures | `dask`, `ray` |
 | `actors` | `ActorsRun`: a whole run on a pool of actors that keep states | `ray` |
-| `job`, `code` | the workload's library and the driver's modules on their way to other machines | engines with clusters |
+| `job`, `code` | the workload's library and the driver's modules on their way to others | engines with clusters |
 | `report` | which scheduler was used, with a warning if it is unknown; nodes and their work | every driver |
 
-The docstring of `futures` shows a driver. An engine whose tasks run under another control (a dataflow, a pool of threads
-with states) takes `phase` and `report`, and `Window` where it hands out batches.
+The docstring of `futures` shows a driver. An engine whose tasks run under another control (a dataflow, a pool of
+threads with states) takes `phase` and `report`, and `Window` where it hands out batches.
 """
 
 from .actors import ActorsEngine, ActorsRun, Replica

@@ -1,12 +1,12 @@
 """A run on an engine of actors: a pool of workers, each of which keeps its states from batch to batch.
 
-A driver puts `Replica` into its engine's actors, implements `ActorsEngine` (call an actor, wait, get results), and has its
-`run` go through `ActorsRun`. With `fusion=auto` a call takes a batch through a whole phase, with `fusion=off` through one
-stage; all calls of a batch go to one actor.
+A driver puts `Replica` into its engine's actors, implements `ActorsEngine` (call an actor, wait, get results), and
+has its `run` go through `ActorsRun`. With `fusion=auto` a call takes a batch through a whole phase, with `fusion=off`
+through one stage; all calls of a batch go to one actor.
 
-Calls of an actor run one after the other, in the order in which they were made. So nothing waits between phases but what
-needs the data: an actor reduces a partition when all actors have given their parts of it. With `fusion=auto` all calls of
-a run are made without waiting for the phase before.
+Calls of an actor run one after the other, in the order in which they were made. So nothing waits between phases but
+what needs the data: an actor reduces a partition when all actors have given their parts of it. With `fusion=auto` all
+calls of a run are made without waiting for the phase before.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .window import Future, Waiter, Window
 
 
 class Replica:
-    """One of the pool, as it is in its own process. Each method is a call, and its result is what the future stands for."""
+    """One of the pool, in its own process. Each method is a call: the future stands for what it returns."""
 
     def begin(self, job: Job, parallelism: int) -> None:
         """Begins a run. What an earlier one left is forgotten."""
@@ -94,7 +94,7 @@ class ActorsEngine(Waiter[Future]):
     """What `ActorsRun` needs of an engine, beside what `Waiter` has."""
 
     def call(self, actor: int, method: str, *arguments: Any) -> Future:
-        """Calls a method of an actor, the first of which has number 0. A future among the arguments stands for its result."""
+        """Calls a method of an actor; the first has number 0. A future among the arguments stands for its result."""
         raise NotImplementedError
 
     def call_for_several(self, actor: int, method: str, returns: int, *arguments: Any) -> list[Future]:
@@ -149,7 +149,9 @@ class ActorsRun:
             self._window.drain()
 
     def _call_all(self, method: str, *arguments: Any) -> None:
-        self._window.add({self._engine.call(actor, method, *arguments): 0 for actor in self._actors}, self._engine.results)
+        self._window.add(
+            {self._engine.call(actor, method, *arguments): 0 for actor in self._actors}, self._engine.results
+        )
 
     def _feed(self, phase: Phase) -> None:
         """Hands each batch to the actor with the fewest in flight."""
@@ -208,7 +210,7 @@ class ActorsRun:
             self._window.add(dict.fromkeys(ended, 1), self._engine.results)
 
     def _emission(self) -> Iterator[tuple[int, Any]]:
-        """The batches of all partitions with the actors that have them. An actor makes its share of the window at a time."""
+        """The batches of all partitions, and who has them. An actor makes its share of the window at a time."""
         number = max(1, self._window.size // len(self._actors))
 
         def emit(actor: int) -> list[Any]:

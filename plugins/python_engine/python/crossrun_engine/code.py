@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def code_files(folder: Path, *modules: str) -> dict[str, bytes]:
-    """The package `crossrun_engine` and some modules beside it, all below `folder`: their places there and their texts."""
+    """The package `crossrun_engine` and modules beside it, all below `folder`: places there, and contents."""
     paths = [*(folder / f"{module}.py" for module in modules), *sorted((folder / "crossrun_engine").glob("*.py"))]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 

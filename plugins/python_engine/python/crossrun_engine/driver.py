@@ -60,4 +60,4 @@ class Driver:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Stops the engine, if it runs. Called at the end of a session, and after a run that failed, which ends it too."""
+        """Stops the engine, if it runs. It is called at the end of a session, and after a run that failed."""

@@ -10,10 +10,10 @@ A driver implements `FuturesEngine` (submit tasks, wait, get results) and has it
 
 | part of the plan | `fusion=auto` | `fusion=off` |
 |---|---|---|
-| source, maps, filters, flat maps | one task for each batch, from the source to the end of the phase | a task for each stage and batch |
-| end of a phase | in the same task: the batch becomes a state of the sink, or one for each partition | a task for each batch |
+| source, maps, filters, flat maps | a task for each batch, up to the end of its phase | one for each stage and batch |
+| end of a phase | in the same task: a state of the sink, or one for each partition | a task for each batch |
 | keyed reduction | a tree of tasks that merge up to `FAN_IN` states | the same |
-| what a reduction emits | one task for each partition, which goes to the end of the next phase | tasks that emit some batches at a time, and the tasks for each batch |
+| what a reduction emits | a task for each partition, up to the end of the next phase | tasks that emit some batches |
 | sink | its states come to the driver as they are ready, and are merged there | the same |
 
 What tasks do is in `tasks.py`. They have no effect but their result, so that an engine may run one again.
@@ -77,11 +77,11 @@ class _Sink(Generic[Future]):
 
 
 class _Tree(Generic[Future]):
-    """Where the batches of any other phase end: a tree of tasks that merge their states, while other batches still come.
+    """Where the batches of any other phase end: a tree of tasks that merge their states, while others still come.
 
     An engine keeps each task that led to a result that is wanted, so as to be able to run it again. So the tree has
-    `LEVELS` levels: what comes out at its top goes to the driver, which has one state for each partition, and the engine
-    forgets what is below. Only what has not come so far is computed again when a worker is lost.
+    `LEVELS` levels: what comes out at its top goes to the driver, which has one state for each partition, and the
+    engine forgets what is below. Only what has not come so far is computed again when a worker is lost.
     """
 
     def __init__(
@@ -145,9 +145,7 @@ class FuturesRun(Generic[Future]):
     `size` is how many batches may be in flight. Where it is 1, a second one may be until the two are merged.
     """
 
-    def __init__(
-        self, engine: FuturesEngine[Future], job: Job, spec: Spec, context: RunContext, size: int
-    ) -> None:
+    def __init__(self, engine: FuturesEngine[Future], job: Job, spec: Spec, context: RunContext, size: int) -> None:
         self.work: Work = {}
         """For each node how many tasks took a batch further there; empty where the job counts none."""
         self._engine, self._job, self._spec, self._context = engine, job, spec, context
@@ -185,9 +183,7 @@ class FuturesRun(Generic[Future]):
         if work:
             self.work = total((self.work, work))
 
-    def _submit(
-        self, arguments: Iterator[Argument], launch: Callable[[list[Argument]], Sequence[Future]]
-    ) -> None:
+    def _submit(self, arguments: Iterator[Argument], launch: Callable[[list[Argument]], Sequence[Future]]) -> None:
         """Takes all arguments to the end of the phase: as many at a time as fit into the window."""
         while bunch := list(itertools.islice(arguments, self._bunch)):
             self._window.make_room(len(bunch) + self._ends.slack)
@@ -217,8 +213,11 @@ class FuturesRun(Generic[Future]):
         limit = self._spec.batch_size
 
         def launch(partitions: list[int]) -> list[Future]:
-            columns = [partitions, [own[number] for number in partitions], *([head] * len(partitions) for head in heads)]
-            return self._map(tasks.emit_to_end, *columns, stage=stage, phase=self._phase, limit=limit)
+            states = [own[number] for number in partitions]
+            columns = [[head] * len(partitions) for head in heads]
+            return self._map(
+                tasks.emit_to_end, partitions, states, *columns, stage=stage, phase=self._phase, limit=limit
+            )
 
         return iter(range(self._spec.parallelism)), launch
 

@@ -18,12 +18,11 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict
 
 from .kernel import Workload
 
 # For each node the number of tasks in which it took a batch further.
-Work = Dict[str, int]
+Work = dict[str, int]
 
 # Where libraries were that came to this process as bytes, by their hashes. The files are gone: what is loaded stays.
 _received: dict[str, str] = {}

@@ -52,7 +52,7 @@ def phases(workload: Workload, partitions: int) -> list[Phase]:
 
 
 class Terminal:
-    """The end of a phase: a state for each of its partitions, made when the first item comes. For one thread at a time."""
+    """The end of a phase: a state for each partition, made when the first item comes. For one thread at a time."""
 
     def __init__(self, workload: Workload, phase: Phase) -> None:
         self.phase = phase

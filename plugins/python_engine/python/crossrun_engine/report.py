@@ -11,7 +11,7 @@ from .spec import Result, Spec
 
 
 def scheduler_used(spec: Spec, engine: str, known: Collection[str] = ("default",)) -> tuple[str, list[str]]:
-    """The name of the scheduler that the run has, and a warning if the engine does not know the one that was asked for."""
+    """The name of the scheduler that the run has, and a warning if the engine does not know the one asked for."""
     asked = spec.scheduler_name
     if asked in known:
         return asked, []

@@ -72,7 +72,7 @@ class Session:
         )
 
     def demand_nodes(self, found: int, option: str | None = None) -> None:
-        """Raises if more machines were asked for than there are. `option` is how the engine is given more, if it can be."""
+        """Raises if more machines were asked for than there are. `option` says how to give an engine more."""
         if self.nodes <= found:
             return
         message = f"{self.nodes} nodes were asked for, but there {'is' if found == 1 else 'are'} {found}"
@@ -82,7 +82,7 @@ class Session:
 
 
 def choice(extra: dict[str, Any], name: str, words: Sequence[str]) -> str:
-    """The option `name`: one of the words, the first of which is the default. Raises `InvalidSpecError` for any other."""
+    """The option `name`: one of the words, of which the first is the default. Raises `InvalidSpecError` for others."""
     word = extra.get(name, words[0])
     if word not in words:
         message = f"extra.{name} is {word!r}, but must be one of {', '.join(words)}"

@@ -6,21 +6,19 @@ Between two tasks travel
 - `Ended`: what batches came to at the end of a phase, one encoded state for each of its partitions, and their tally;
 - `Emitted`: some batches out of a keyed reduction, the encoded state of what is left (`None` at the end), and a tally.
 
-All arguments that come by name are the same for every task of a phase. Each task raises `WorkloadError` if a call into the
-workload's library fails.
+All arguments that come by name are the same for every task of a phase. Each task raises `WorkloadError` if a call
+into the workload's library fails.
 """
 
 from __future__ import annotations
-
-from typing import List, Tuple
 
 from .job import Job, Work, total
 from .kernel import Workload, item_count
 from .phase import Encoded, Phase, Terminal, emitted, encoded, merged
 
-Travelling = Tuple[bytes, Work]
-Ended = Tuple[List[Encoded], Work]
-Emitted = Tuple[List[bytes], Encoded, Work]
+Travelling = tuple[bytes, Work]
+Ended = tuple[list[Encoded], Work]
+Emitted = tuple[list[bytes], Encoded, Work]
 
 
 def source(first: int, count: int, *, job: Job) -> Travelling:
@@ -63,7 +61,7 @@ def _combined(workload: Workload, stage: int, states: tuple[Encoded, ...]) -> En
 
 
 def emit(partition: int, own: Encoded, *heads: Ended, job: Job, stage: int, limit: int, number: int) -> Emitted:
-    """Takes up to `number` batches of up to `limit` keys out of a partition: of `own`, its state, and those in `heads`."""
+    """Takes up to `number` batches of up to `limit` keys out of a partition, whose states are `own` and in `heads`."""
     states, work = _of_partition(partition, own, heads)
     return _emitted(job.open(), stage, states, work, limit, number)
 
@@ -73,9 +71,7 @@ def emit_more(before: Emitted, *, job: Job, stage: int, limit: int, number: int)
     return _emitted(job.open(), stage, [before[1]], {}, limit, number)
 
 
-def _emitted(
-    workload: Workload, stage: int, states: list[Encoded], work: Work, limit: int, number: int
-) -> Emitted:
+def _emitted(workload: Workload, stage: int, states: list[Encoded], work: Work, limit: int, number: int) -> Emitted:
     batches: list[bytes] = []
     with merged(workload, stage, states) as state:
         while len(batches) < number:
@@ -97,9 +93,7 @@ def pick(some: Emitted, number: int, *, job: Job) -> Travelling:
     return some[0][number], job.work({})
 
 
-def emit_to_end(
-    partition: int, own: Encoded, *heads: Ended, job: Job, stage: int, phase: Phase, limit: int
-) -> Ended:
+def emit_to_end(partition: int, own: Encoded, *heads: Ended, job: Job, stage: int, phase: Phase, limit: int) -> Ended:
     """Takes all that comes out of a partition of the reduction `stage` to the end of the next phase, batch by batch."""
     workload = job.open()
     states, work = _of_partition(partition, own, heads)

@@ -6,8 +6,9 @@
             window.add({submit(batch): 1}, complete)
         window.drain()
 
-`Window` asks the engine two things, as `Waiter` has it: which futures have finished, and to give up the others. It looks
-whether the host wants the run to stop before each batch and every `TICK` seconds while it waits, so that no stop is lost.
+`Window` asks the engine two things, as `Waiter` has it: which futures have finished, and to give up the others. It
+looks whether the host wants the run to stop before each batch and every `TICK` seconds while it waits, so that no
+stop is lost.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ Complete = Callable[["list[Future]"], Any]
 def window_size(spec: Spec, per_worker: int, items: int) -> int:
     """How many batches may be in flight, for all workers together.
 
-    `per_worker` for each worker, but no more than `items` items, so that large batches do not fill the memory. There are
-    always enough that no worker is idle: one for each worker where batches are passed from task to task (`fusion=off`),
-    and two where a batch that waits for its worker is only two numbers.
+    `per_worker` for each worker, but no more than `items` items, so that large batches do not fill the memory. There
+    are always enough that no worker is idle: one for each worker where batches are passed from task to task
+    (`fusion=off`), and two where a batch that waits for its worker is only two numbers.
     """
     enough = spec.parallelism if spec.fusion == "off" else 2 * spec.parallelism
     return max(enough, min(per_worker * spec.parallelism, items // spec.batch_size))
@@ -45,9 +46,10 @@ class Waiter(Generic[Future]):
         """Is told each future once, before it is waited for: for engines that call back. Does nothing otherwise."""
 
     def wait(self, futures: Collection[Future], number: int, timeout: float) -> Iterable[Future]:
-        """Waits for `number` of the futures, oldest first, and at most `timeout` seconds. Returns those that have finished.
+        """Waits until about `number` futures have finished, and at most `timeout` seconds. Returns those that have.
 
-        May return any number of finished futures, each once, and after the timeout none. Raises what a finished task raised.
+        May return any number of finished futures, each once, and after the timeout none. Raises what a finished task
+        raised.
         """
         raise NotImplementedError
 
@@ -66,7 +68,7 @@ class Window(Generic[Future]):
         self._in_flight: dict[Future, tuple[int, Complete[Future]]] = {}
 
     def add(self, futures: Mapping[Future, int], complete: Complete[Future]) -> None:
-        """Adds futures, each with the number of batches that it stands for. `complete` is given them when they finish."""
+        """Adds futures, each with the number of batches that it stands for. `complete` gets them when they finish."""
         self._waiter.watch(futures.keys())
         for future, batches in futures.items():
             self._in_flight[future] = batches, complete
@@ -82,10 +84,11 @@ class Window(Generic[Future]):
     def _oldest(self, batches: int) -> int:
         """How many of the oldest futures stand for so many batches."""
         number = 0
-        for number, (stands_for, _) in enumerate(self._in_flight.values(), 1):
-            batches -= stands_for
+        for stands_for, _ in self._in_flight.values():
             if batches <= 0:
                 break
+            batches -= stands_for
+            number += 1
         return number
 
     def wait(self, number: int = 1) -> None:
@@ -101,7 +104,7 @@ class Window(Generic[Future]):
             complete(futures)
 
     def results(self, futures: list[Future], get: Callable[[list[Future]], list[Any]]) -> list[Any]:
-        """Waits for futures that stand for no batch, while what is in flight goes on. Returns their results in order."""
+        """Waits for futures that stand for no batch, while what is in flight goes on. Returns their results."""
         found: dict[Future, Any] = {}
         self.add(dict.fromkeys(futures, 0), lambda done: found.update(zip(done, get(done))))
         while len(found) < len(futures):

@@ -53,7 +53,7 @@ class Describing(unittest.TestCase):
             try:
                 raise WorkloadError(4, "item 7 is bad")
             except WorkloadError:
-                raise RuntimeError("task 7 failed")
+                raise RuntimeError("task 7 failed")  # noqa: B904 - a cause that is not given
 
         for raising in (with_cause, while_handling):
             self.assertEqual(describe(caught(raising))["message"], "item 7 is bad")
