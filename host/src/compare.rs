@@ -7,13 +7,13 @@
 use crate::stats::{MARGIN, common_geometric_means};
 
 mod comparable;
-pub(crate) mod granularity;
 mod group;
 pub(crate) mod history;
 mod input;
 mod judgement;
 mod label;
 mod machine;
+pub(crate) mod metg;
 pub(crate) mod model;
 mod point;
 mod ratio;

@@ -1,7 +1,7 @@
 //! METG: how long a task must be for its engine to keep the cores at work. Pure: no clock, no files, no printing.
 //!
 //! The *minimum effective task granularity* at 50 % is the shortest kernel at which half of the cores' time goes into
-//! kernels (Slaughter et al., "Task Bench: a parameterized benchmark for evaluating parallel runtime performance", SC20).
+//! kernels (Slaughter et al., "Task LoadRunner: a parameterized benchmark for evaluating parallel runtime performance", SC20).
 //! `sweep` decides which kernels are run, on whatever runs them; `curve` turns what came of it into the value of a block;
 //! `value` puts blocks together. `docs/method.md` says why each rule is as it is.
 
@@ -12,18 +12,18 @@ mod value;
 #[cfg(test)]
 mod simulation;
 
-pub(crate) use curve::{Measured, TooEfficient, block_value, floor};
-pub(crate) use sweep::{Bench, Load, Sweep};
+pub(crate) use curve::{MeasuredLoad, TooEfficient, block_value, floor};
+pub(crate) use sweep::{Load, LoadRunner, Sweep};
 pub(crate) use value::{Value, over_blocks};
 
 /// The share of the cores' time that must go into kernels.
-pub(crate) const TARGET: f64 = 0.5;
+pub(crate) const TARGET_EFFICIENCY: f64 = 0.5;
 /// A sweep begins with a kernel at which at least this share does.
-pub(crate) const COARSE: f64 = 0.9;
+pub(crate) const FIRST_EFFICIENCY: f64 = 0.9;
 /// A sweep ends with a kernel at which at most this share does.
-pub(crate) const FINE: f64 = 0.1;
+pub(crate) const LAST_EFFICIENCY: f64 = 0.1;
 /// More than this cannot be: either more cores worked than were allowed to, or the reference is too slow.
-pub(crate) const MOST: f64 = 1.05;
+pub(crate) const MAX_EFFICIENCY: f64 = 1.05;
 
 /// Seconds that one iteration of the kernel takes on average over the cores, from the seconds of one serial call on each
 /// of them: the harmonic mean, as cores that work side by side add up their speeds. Nothing if a time is none.

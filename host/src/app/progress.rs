@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::ui::Ui;
-use crate::metg::Measured;
+use crate::metg::MeasuredLoad;
 use crate::plan::Purpose;
 use crate::report::duration;
 use crate::run::event::{Event, Phase};
@@ -148,6 +148,6 @@ fn came_to(trial: &TrialSpec, result: &TrialResult) -> String {
 pub(crate) fn efficiency(trial: &TrialSpec, result: &TrialResult) -> Option<f64> {
     let Granularity { kernel_seconds, .. } = trial.granularity?;
     let (tasks, cores) = (trial.cell.spec.total_items, trial.cell.spec.parallelism);
-    let measured = Measured { kernel_seconds, tasks, seconds: result.seconds()?, cores };
+    let measured = MeasuredLoad { kernel_seconds, tasks, seconds: result.seconds()?, cores };
     Some(measured.efficiency())
 }

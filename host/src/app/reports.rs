@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{Exit, Problem};
 use crate::app::ui::Ui;
 use crate::atomic_file;
-use crate::compare::granularity::model::Sweeps;
+use crate::compare::metg::model::Sweeps;
 use crate::compare::model::{Comparison, Source, Warning, WarningKind};
 use crate::compare::{self, Input, Options};
 use crate::record::format::timestamp;
@@ -152,12 +152,12 @@ pub(crate) fn text(comparison: &Comparison) -> String {
 /// What sweeps came to, for whoever looks at standard output.
 pub(crate) fn sweeps_text(sweeps: &Sweeps) -> String {
     let (palette, width) = terminal();
-    report::granularity::text(sweeps, &palette, width)
+    report::metg::text(sweeps, &palette, width)
 }
 
 /// The page of sweeps, made now.
 pub(crate) fn sweeps_page(sweeps: &Sweeps, command: Option<&str>) -> Result<String, Problem> {
-    Ok(report::sweeps_html(sweeps, &timestamp(SystemTime::now()), command)?)
+    Ok(report::metg_html(sweeps, &timestamp(SystemTime::now()), command)?)
 }
 
 /// In which colours and how wide standard output is to be written.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
-use crate::compare::granularity::model::Sweeps;
-use crate::compare::granularity::sweeps;
+use crate::compare::metg::model::Sweeps;
+use crate::compare::metg::sweeps;
 use crate::compare::model::Rigor;
 use crate::compare::{Input, Options};
 use crate::text::plural;
@@ -38,7 +38,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let read = reports::read(&arguments.paths, ui)?;
     let (exit, left_out) = (read.exit(Exit::Done), read.left_out);
-    let (of_sweeps, inputs): (Vec<_>, Vec<_>) = read.inputs.into_iter().partition(Input::is_of_a_sweep);
+    let (of_sweeps, inputs): (Vec<_>, Vec<_>) = read.inputs.into_iter().partition(Input::is_sweep);
     if inputs.is_empty() && !of_sweeps.is_empty() {
         let mut sweeps = sweeps(&of_sweeps);
         sweeps.warnings.splice(0..0, left_out);
@@ -79,7 +79,7 @@ fn of_metg(arguments: &Arguments, sweeps: &Sweeps, ui: &mut Ui) -> Result<(), Pr
         reports::write(path, &reports::sweeps_page(sweeps, None)?)?;
     }
     if let Some(path) = &arguments.md {
-        reports::write(path, &crate::report::granularity::markdown(sweeps))?;
+        reports::write(path, &crate::report::metg::markdown(sweeps))?;
     }
     if ui.json() {
         ui.result(&serde_json::to_string(sweeps).map_err(|error| Problem::unexpected(&error))?);

@@ -19,8 +19,8 @@ impl Input {
         Self { source, kind: trial.kind, outcome: trial.outcome(), record: trial.record }
     }
 
-    /// Whether it is of a METG sweep, which `granularity` reads: its points are no points of a comparison.
-    pub fn is_of_a_sweep(&self) -> bool {
+    /// Whether it is of a METG sweep, which the `metg` module reads. It is not part of a comparison.
+    pub fn is_sweep(&self) -> bool {
         self.record.metadata.metg.is_some()
     }
 

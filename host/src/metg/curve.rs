@@ -1,6 +1,6 @@
 //! One sweep's points: how efficient each is, where the curve through them crosses the target, and what a task costs.
 
-use super::{MOST, TARGET, Value};
+use super::{MAX_EFFICIENCY, TARGET_EFFICIENCY, Value};
 use crate::stats::{isotonic, median};
 
 /// How many of the smallest kernels the cost of a task is taken from.
@@ -8,7 +8,7 @@ const SMALLEST: usize = 3;
 
 /// A point that was measured, and whose answer is verified.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Measured {
+pub(crate) struct MeasuredLoad {
     /// Seconds of one task's kernel, by the block's reference.
     pub kernel_seconds: f64,
     pub tasks: u64,
@@ -16,7 +16,7 @@ pub(crate) struct Measured {
     pub cores: u32,
 }
 
-impl Measured {
+impl MeasuredLoad {
     /// The share of the cores' time that went into kernels.
     pub(crate) fn efficiency(&self) -> f64 {
         self.tasks as f64 * self.kernel_seconds / (f64::from(self.cores) * self.seconds)
@@ -35,23 +35,23 @@ pub(crate) struct TooEfficient {
     pub efficiency: f64,
 }
 
-/// The shortest kernel at which the curve through the points reaches [`TARGET`]. Nothing for no points.
+/// The shortest kernel at which the curve through the points reaches [`TARGET_EFFICIENCY`]. Nothing for no points.
 ///
 /// The curve is the monotone one that is nearest to the efficiencies in the order of their kernels; between two points it
 /// is a line over the logarithm of the kernel.
-pub(crate) fn block_value(points: &[Measured]) -> Result<Option<Value>, TooEfficient> {
+pub(crate) fn block_value(points: &[MeasuredLoad]) -> Result<Option<Value>, TooEfficient> {
     let points = in_order(points);
-    if let Some(point) = points.iter().find(|point| point.efficiency() > MOST) {
+    if let Some(point) = points.iter().find(|point| point.efficiency() > MAX_EFFICIENCY) {
         let (kernel_seconds, efficiency) = (point.kernel_seconds, point.efficiency());
         return Err(TooEfficient { kernel_seconds, efficiency });
     }
-    let fit = isotonic(&points.iter().map(Measured::efficiency).collect::<Vec<_>>());
+    let fit = isotonic(&points.iter().map(MeasuredLoad::efficiency).collect::<Vec<_>>());
     let kernel = |at: usize| points[at].kernel_seconds;
-    Ok(match fit.iter().position(|efficiency| *efficiency >= TARGET) {
+    Ok(match fit.iter().position(|efficiency| *efficiency >= TARGET_EFFICIENCY) {
         None => points.last().map(|coarsest| Value::Above { seconds: coarsest.kernel_seconds }),
         Some(0) => Some(Value::Below { seconds: kernel(0) }),
         Some(at) => {
-            let part = (TARGET - fit[at - 1]) / (fit[at] - fit[at - 1]);
+            let part = (TARGET_EFFICIENCY - fit[at - 1]) / (fit[at] - fit[at - 1]);
             let (low, high) = (kernel(at - 1).ln(), kernel(at).ln());
             Some(Value::At { seconds: (low + part * (high - low)).exp() })
         }
@@ -59,12 +59,12 @@ pub(crate) fn block_value(points: &[Measured]) -> Result<Option<Value>, TooEffic
 }
 
 /// What a task costs a core beside its kernel: the median over the three smallest kernels. Nothing for fewer.
-pub(crate) fn floor(points: &[Measured]) -> Option<f64> {
-    let overheads: Vec<_> = in_order(points).iter().take(SMALLEST).map(Measured::overhead).collect();
+pub(crate) fn floor(points: &[MeasuredLoad]) -> Option<f64> {
+    let overheads: Vec<_> = in_order(points).iter().take(SMALLEST).map(MeasuredLoad::overhead).collect();
     if overheads.len() < SMALLEST { None } else { median(&overheads) }
 }
 
-fn in_order(points: &[Measured]) -> Vec<Measured> {
+fn in_order(points: &[MeasuredLoad]) -> Vec<MeasuredLoad> {
     let mut points = points.to_vec();
     points.sort_by(|one, other| one.kernel_seconds.total_cmp(&other.kernel_seconds));
     points
@@ -77,8 +77,8 @@ mod tests {
     use super::*;
 
     /// On one core a run of one task takes kernel / efficiency.
-    fn point(kernel_seconds: f64, efficiency: f64) -> Measured {
-        Measured { kernel_seconds, tasks: 1, seconds: kernel_seconds / efficiency, cores: 1 }
+    fn point(kernel_seconds: f64, efficiency: f64) -> MeasuredLoad {
+        MeasuredLoad { kernel_seconds, tasks: 1, seconds: kernel_seconds / efficiency, cores: 1 }
     }
 
     fn value(points: &[(f64, f64)]) -> Value {
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn efficiency_and_overhead_are_shares_of_the_cores_time() {
-        let point = Measured { kernel_seconds: 1e-3, tasks: 100, seconds: 0.1, cores: 2 };
+        let point = MeasuredLoad { kernel_seconds: 1e-3, tasks: 100, seconds: 0.1, cores: 2 };
         assert!((point.efficiency() - 0.5).abs() < 1e-12);
         assert!((point.overhead() - 1e-3).abs() < 1e-12);
     }
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn the_floor_is_the_middle_of_the_three_smallest() {
-        let at = |kernel_seconds: f64, overhead: f64| Measured {
+        let at = |kernel_seconds: f64, overhead: f64| MeasuredLoad {
             kernel_seconds,
             tasks: 1,
             seconds: kernel_seconds + overhead,

@@ -19,7 +19,7 @@ struct Simulated {
     runs_left: usize,
     random: u64,
     clock: f64,
-    points: Vec<(Load, Measured)>,
+    points: Vec<(Load, MeasuredLoad)>,
 }
 
 impl Simulated {
@@ -58,7 +58,7 @@ impl Simulated {
         }
     }
 
-    fn points(&self) -> Vec<Measured> {
+    fn points(&self) -> Vec<MeasuredLoad> {
         self.points.iter().map(|(_, point)| *point).collect()
     }
 
@@ -72,10 +72,10 @@ impl Simulated {
     }
 }
 
-impl Bench for Simulated {
-    type Stopped = std::convert::Infallible;
+impl LoadRunner for Simulated {
+    type Error = std::convert::Infallible;
 
-    fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Self::Stopped> {
+    fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Self::Error> {
         if self.runs_left == 0 {
             return Ok(None);
         }
@@ -87,7 +87,7 @@ impl Bench for Simulated {
         self.clock += seconds;
         if purpose == Purpose::Measured {
             let (tasks, cores) = (load.tasks, self.cores);
-            self.points.push((load, Measured { kernel_seconds, tasks, seconds, cores }));
+            self.points.push((load, MeasuredLoad { kernel_seconds, tasks, seconds, cores }));
         }
         Ok(Some(seconds))
     }
@@ -134,8 +134,11 @@ fn a_sweep_goes_from_nearly_all_to_nearly_nothing_by_halves_and_measures_each_ke
         let mut kernels: Vec<_> = bench.points.iter().map(|(load, _)| load.iterations).collect();
         kernels.sort_unstable();
         assert!(kernels.windows(2).all(|pair| pair[1] == 2 * pair[0]), "{kernels:?}");
-        let efficiencies: Vec<_> = bench.points().iter().map(Measured::efficiency).collect();
-        assert!(efficiencies.iter().any(|it| *it >= COARSE) && efficiencies.iter().any(|it| *it <= FINE));
+        let efficiencies: Vec<_> = bench.points().iter().map(MeasuredLoad::efficiency).collect();
+        assert!(
+            efficiencies.iter().any(|it| *it >= FIRST_EFFICIENCY)
+                && efficiencies.iter().any(|it| *it <= LAST_EFFICIENCY)
+        );
         assert!(bench.points.iter().all(|(load, _)| load.tasks >= 16 && load.tasks.is_multiple_of(2)));
     }
 }
@@ -160,9 +163,9 @@ fn a_point_takes_about_as_long_as_it_should() {
 fn an_engine_that_looked_better_than_it_is_is_climbed_after() {
     /// Longer kernels cost it more than the finest let expect.
     struct Deceptive(Simulated);
-    impl Bench for Deceptive {
-        type Stopped = std::convert::Infallible;
-        fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Self::Stopped> {
+    impl LoadRunner for Deceptive {
+        type Error = std::convert::Infallible;
+        fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Self::Error> {
             self.0.overhead = if load.iterations > 1 { 40e-6 } else { 10e-6 };
             self.0.run(load, purpose)
         }
@@ -171,7 +174,7 @@ fn an_engine_that_looked_better_than_it_is_is_climbed_after() {
     bench.0.sweep().run(&mut bench).unwrap();
     let Some(Value::At { seconds }) = block_value(&bench.0.points()).unwrap() else { panic!("a bound") };
     assert!((seconds / 40e-6 - 1.0).abs() < 0.1, "{seconds}");
-    assert!(bench.0.points().iter().any(|point| point.efficiency() >= COARSE));
+    assert!(bench.0.points().iter().any(|point| point.efficiency() >= FIRST_EFFICIENCY));
 }
 
 #[test]
@@ -205,8 +208,8 @@ fn an_engine_that_uses_more_cores_than_it_may_is_refused() {
     // The sweep is told of half the cores.
     let sweep = Sweep { cores: 1, ..bench.sweep() };
     sweep.run(&mut bench).unwrap();
-    let told: Vec<_> = bench.points().iter().map(|point| Measured { cores: 1, ..*point }).collect();
-    assert!(block_value(&told).unwrap_err().efficiency > MOST);
+    let told: Vec<_> = bench.points().iter().map(|point| MeasuredLoad { cores: 1, ..*point }).collect();
+    assert!(block_value(&told).unwrap_err().efficiency > MAX_EFFICIENCY);
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! Which kernels are run, and how many tasks of each: decided from what came of those before.
 
-use super::{COARSE, FINE, Measured};
+use super::{FIRST_EFFICIENCY, LAST_EFFICIENCY, MeasuredLoad};
 use crate::plan::Purpose;
 use crate::stats::WarmUp;
 
@@ -20,12 +20,12 @@ pub(crate) struct Load {
 }
 
 /// Whatever runs tasks: a backend, or one that a test makes up.
-pub(crate) trait Bench {
+pub(crate) trait LoadRunner {
     /// Why it cannot go on.
-    type Stopped;
+    type Error;
 
     /// Runs the load and tells how many seconds that took; nothing if there is no verified answer, which ends the sweep.
-    fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Self::Stopped>;
+    fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Self::Error>;
 }
 
 /// One sweep over kernels: each has twice the iterations of the next.
@@ -46,7 +46,7 @@ pub(crate) struct Sweep {
 impl Sweep {
     /// Warms up, starts where nearly all time goes into kernels, and halves them until nearly none does. Every kernel is
     /// measured once.
-    pub(crate) fn run<B: Bench>(&self, bench: &mut B) -> Result<(), B::Stopped> {
+    pub(crate) fn run<B: LoadRunner>(&self, bench: &mut B) -> Result<(), B::Error> {
         let Some(warm) = self.warm_up(bench)? else { return Ok(()) };
         let first = self.first_rung(&warm);
         let mut expected = self.seconds_a_task(&warm, first);
@@ -54,14 +54,14 @@ impl Sweep {
         for rung in first..=self.highest().min(first + DOUBLINGS) {
             let Some(point) = self.measure(bench, rung, expected)? else { return Ok(()) };
             lowest.get_or_insert(point);
-            if point.efficiency() >= COARSE {
+            if point.efficiency() >= FIRST_EFFICIENCY {
                 break;
             }
             expected = self.seconds_a_task(&point, rung + 1);
         }
         let Some(mut last) = lowest else { return Ok(()) };
         for rung in (self.lowest()..first).rev() {
-            if last.efficiency() <= FINE {
+            if last.efficiency() <= LAST_EFFICIENCY {
                 break;
             }
             let expected = self.seconds_a_task(&last, rung);
@@ -72,7 +72,7 @@ impl Sweep {
     }
 
     /// Runs the finest kernel until that has settled. The first runs are short: nothing is known of the engine yet.
-    fn warm_up<B: Bench>(&self, bench: &mut B) -> Result<Option<Measured>, B::Stopped> {
+    fn warm_up<B: LoadRunner>(&self, bench: &mut B) -> Result<Option<MeasuredLoad>, B::Error> {
         let iterations = iterations(self.lowest());
         let (mut each, mut tasks, mut last) = (Vec::new(), self.least_tasks(), None);
         for number in 0.. {
@@ -90,30 +90,30 @@ impl Sweep {
         Ok(Some(last.unwrap_or_else(|| self.measured(self.lowest(), self.cores.into(), 0.0))))
     }
 
-    fn measure<B: Bench>(
+    fn measure<B: LoadRunner>(
         &self,
         bench: &mut B,
         rung: u32,
         expected: f64,
-    ) -> Result<Option<Measured>, B::Stopped> {
+    ) -> Result<Option<MeasuredLoad>, B::Error> {
         let tasks = self.tasks(expected);
         let seconds = bench.run(Load { iterations: iterations(rung), tasks }, Purpose::Measured)?;
         Ok(seconds.map(|seconds| self.measured(rung, tasks, seconds)))
     }
 
-    fn measured(&self, rung: u32, tasks: u64, seconds: f64) -> Measured {
-        Measured { kernel_seconds: self.kernel_seconds(rung), tasks, seconds, cores: self.cores }
+    fn measured(&self, rung: u32, tasks: u64, seconds: f64) -> MeasuredLoad {
+        MeasuredLoad { kernel_seconds: self.kernel_seconds(rung), tasks, seconds, cores: self.cores }
     }
 
-    /// The shortest kernel that is long enough for [`COARSE`], if a task costs what it cost so far.
-    fn first_rung(&self, warm: &Measured) -> u32 {
-        let wanted = warm.overhead().max(0.0) * COARSE / (1.0 - COARSE);
+    /// The shortest kernel that is long enough for [`FIRST_EFFICIENCY`], if a task costs what it cost so far.
+    fn first_rung(&self, warm: &MeasuredLoad) -> u32 {
+        let wanted = warm.overhead().max(0.0) * FIRST_EFFICIENCY / (1.0 - FIRST_EFFICIENCY);
         let enough = |rung: &u32| self.kernel_seconds(*rung) >= wanted;
         (self.lowest()..self.highest()).find(enough).unwrap_or(self.highest())
     }
 
     /// What one more task would add to a run if only the kernel changed. Half the kernel saves half at most.
-    fn seconds_a_task(&self, known: &Measured, rung: u32) -> f64 {
+    fn seconds_a_task(&self, known: &MeasuredLoad, rung: u32) -> f64 {
         let each = known.seconds / known.tasks as f64;
         let change = (self.kernel_seconds(rung) - known.kernel_seconds) / f64::from(self.cores);
         (each + change).max(each / 2.0)

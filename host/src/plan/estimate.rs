@@ -17,7 +17,7 @@ pub(crate) fn estimate(blocks: &[Block], warm_up: &WarmUp, session: f64, run: f6
     let mut estimate = Estimate::default();
     for Session { cells, .. } in blocks.iter().flat_map(|block| &block.sessions) {
         let seconds = |warm_ups: u32| session + run * cells.len() as f64 * (1.0 + f64::from(warm_ups));
-        estimate.least_seconds += seconds(warm_up.fewest());
+        estimate.least_seconds += seconds(warm_up.min_runs());
         estimate.most_seconds += seconds(warm_up.most);
     }
     estimate

@@ -9,18 +9,18 @@ mod chart;
 mod evidence;
 mod latency;
 mod layout;
+mod metg;
 mod rows;
 mod scaling;
 mod setting;
 mod summary;
-mod sweeps;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
-pub(crate) use self::sweeps::sweeps_html;
+pub(crate) use self::metg::metg_html;
 
 use self::layout::Layout;
 use super::error::ReportError;
@@ -61,7 +61,7 @@ fn environment() -> Result<Environment<'static>, ReportError> {
     // The names end with .html, which is what makes the engine escape every value.
     environment.add_template("charts.html", include_str!("html/charts.html"))?;
     environment.add_template("page.html", include_str!("html/page.html"))?;
-    environment.add_template("sweeps.html", include_str!("html/sweeps.html"))?;
+    environment.add_template("metg.html", include_str!("html/metg.html"))?;
     Ok(environment)
 }
 

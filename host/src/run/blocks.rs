@@ -65,7 +65,7 @@ impl Executor {
     /// trial is due.
     fn prepare(&mut self, block: &Block, session: &Session) {
         for cell in &session.cells {
-            let warm_ups = (0..self.setting.warm_up.fewest()).map(|warm_up| block.warm_up_seed(warm_up));
+            let warm_ups = (0..self.setting.warm_up.min_runs()).map(|warm_up| block.warm_up_seed(warm_up));
             for seed in std::iter::once(block.data_seed).chain(warm_ups) {
                 if self.expect(&WorkloadSpec { seed, ..cell.spec.clone() }).is_err() {
                     break;

@@ -9,7 +9,7 @@ use super::event::{Event, Sink, Stopped};
 use super::executor::Executor;
 use super::session::CallError;
 use super::trial::{Granularity, TrialResult, TrialSpec};
-use crate::metg::{self, Bench, Load, Sweep};
+use crate::metg::{self, Load, LoadRunner, Sweep};
 use crate::plan::{Block, Cell, Purpose, Session};
 
 /// The parameter that says how long a kernel is.
@@ -115,8 +115,8 @@ struct SessionBench<'r, 'b, 't, E> {
     notes: Vec<String>,
 }
 
-impl<E> Bench for SessionBench<'_, '_, '_, E> {
-    type Stopped = Stopped<E>;
+impl<E> LoadRunner for SessionBench<'_, '_, '_, E> {
+    type Error = Stopped<E>;
 
     fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Stopped<E>> {
         self.tell_last()?;

@@ -27,7 +27,7 @@ impl WarmUp {
     }
 
     /// The fewest runs after which it can be over: two are needed to be alike.
-    pub fn fewest(&self) -> u32 {
+    pub fn min_runs(&self) -> u32 {
         self.least.max(2).min(self.most)
     }
 
@@ -74,7 +74,7 @@ mod tests {
             let rule = WarmUp { least, most, tolerance: 0.05 };
             let runs = [1.0; 6];
             let over = (0..=6).find(|n| rule.is_over(&runs[..*n])).unwrap();
-            prop_assert_eq!(over as u32, rule.fewest());
+            prop_assert_eq!(over as u32, rule.min_runs());
         }
     }
 }

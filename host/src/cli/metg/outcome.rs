@@ -4,18 +4,18 @@ use std::path::Path;
 
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
-use crate::compare::granularity::model::{Block, SweepOutcome};
-use crate::compare::granularity::sweeps;
+use crate::compare::metg::model::{Block, SweepOutcome};
+use crate::compare::metg::sweeps;
 use crate::compare::model::Status;
 use crate::record::writer::TRIALS;
-use crate::report::granularity;
+use crate::report::metg;
 
 /// Reads what is recorded in `folder`, writes the reports beside it, and shows the summary.
 pub(super) fn report(folder: &Path, command: &str, ui: &mut Ui) -> Result<Exit, Problem> {
     let read = reports::read(&[folder.join(TRIALS)], ui)?;
     let mut sweeps = sweeps(&read.inputs);
     sweeps.warnings.splice(0..0, read.left_out);
-    let (page, markdown) = (reports::sweeps_page(&sweeps, Some(command))?, granularity::markdown(&sweeps));
+    let (page, markdown) = (reports::sweeps_page(&sweeps, Some(command))?, metg::markdown(&sweeps));
     reports::publish(folder, "metg", &sweeps, &page, &markdown, &reports::sweeps_text(&sweeps), ui)?;
     let statuses = sweeps.rows.iter().flat_map(|row| &row.blocks).filter_map(failure);
     Ok(Exit::of_worst(&statuses.collect::<Vec<_>>()))

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::layout::Layout;
-use crate::compare::granularity::model::Sweeps;
+use crate::compare::metg::model::Sweeps;
 use crate::compare::model::{Comparison, Library, Row, SystemProfile};
 use crate::report::words;
 

@@ -4,7 +4,7 @@ use clap::builder::styling::Style;
 
 use super::chart;
 use super::words::{self, Line};
-use crate::compare::granularity::model::Sweeps;
+use crate::compare::metg::model::Sweeps;
 use crate::report::text::{Palette, align, bare_table, listed, painted};
 use crate::report::words::line;
 
@@ -53,7 +53,7 @@ fn table(sweeps: &Sweeps, palette: &Palette) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::granularity::examples;
+    use crate::report::metg::examples;
 
     #[test]
     fn every_kind_of_row_and_the_curves_of_all_backends() {

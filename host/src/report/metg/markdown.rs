@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::words::{self, Line};
-use crate::compare::granularity::model::Sweeps;
+use crate::compare::metg::model::Sweeps;
 use crate::report::markdown::{escaped, list};
 use crate::report::words::line;
 
@@ -35,7 +35,7 @@ pub(crate) fn markdown(sweeps: &Sweeps) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::granularity::examples;
+    use crate::report::metg::examples;
 
     #[test]
     fn the_table_is_that_of_the_terminal() {

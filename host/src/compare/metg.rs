@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::Input;
 use super::model::Status;
 use super::trial::{Trial, is_debug};
-use crate::metg::{self, Measured, TARGET, TooEfficient, Value};
+use crate::metg::{self, MeasuredLoad, TARGET_EFFICIENCY, TooEfficient, Value};
 use crate::record::{Kind, SystemProfile};
 use crate::run::trial::Granularity;
 use crate::stats::{MIN_BLOCKS, median};
@@ -51,7 +51,7 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
     rows.sort_by(|one, other| rank(one).total_cmp(&rank(other)));
     let machines = machines(&samples);
     let warnings = warnings(inputs, &samples, &rows, machines.len());
-    Sweeps { version: VERSION, target: TARGET, rows, machines, warnings }
+    Sweeps { version: VERSION, target: TARGET_EFFICIENCY, rows, machines, warnings }
 }
 
 fn sample(input: &Input) -> Option<Sample<'_>> {
@@ -119,10 +119,15 @@ fn block(number: u32, samples: &[&Sample<'_>]) -> Block {
 
 impl Sample<'_> {
     /// As a point of the curve, if its answer is verified.
-    fn measured(&self) -> Option<Measured> {
+    fn measured(&self) -> Option<MeasuredLoad> {
         let seconds = self.trial.duration.filter(|_| self.trial.status == Status::Verified)?;
         let Granularity { kernel_seconds, .. } = self.granularity;
-        Some(Measured { kernel_seconds, tasks: self.tasks, seconds, cores: self.trial.record.parallelism })
+        Some(MeasuredLoad {
+            kernel_seconds,
+            tasks: self.tasks,
+            seconds,
+            cores: self.trial.record.parallelism,
+        })
     }
 
     fn failed(&self) -> SweepOutcome {
@@ -210,7 +215,7 @@ fn warnings(inputs: &[Input], samples: &[Sample<'_>], rows: &[Row], machines: us
 /// What the trials themselves were noted to have, equal notes together.
 fn notes(inputs: &[Input]) -> impl Iterator<Item = String> {
     let mut notes: BTreeMap<&str, u64> = BTreeMap::new();
-    let of_sweeps = inputs.iter().filter(|input| input.is_of_a_sweep());
+    let of_sweeps = inputs.iter().filter(|input| input.is_sweep());
     for note in of_sweeps.flat_map(|input| &input.record.metadata.warnings) {
         *notes.entry(note).or_default() += 1;
     }

@@ -1,7 +1,7 @@
 //! The curves of all backends in one picture of characters: efficiency over the length of a task's kernel, both axes
 //! logarithmic. A letter stands for a backend, so that the picture needs no colour.
 
-use crate::compare::granularity::model::{Row, Step, Sweeps};
+use crate::compare::metg::model::{Row, Step, Sweeps};
 use crate::report::axis::{Axis, Scale, Tick};
 use crate::report::figure;
 use crate::report::words::line;
@@ -154,7 +154,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::report::granularity::examples;
+    use crate::report::metg::examples;
 
     #[test]
     fn no_two_backends_have_one_sign() {

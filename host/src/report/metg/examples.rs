@@ -2,7 +2,7 @@
 
 use serde_json::Map;
 
-use crate::compare::granularity::model::*;
+use crate::compare::metg::model::*;
 use crate::compare::model::{RatioInterval, Source, Status};
 use crate::metg::Value;
 use crate::record::{Library, SystemProfile};

@@ -5,10 +5,10 @@ use serde::Serialize;
 use super::chart::{Edges, Label, Mark, Plot, add_range, go_on};
 use super::rendered;
 use super::setting::Setting;
-use crate::compare::granularity::model::{Block, Point, Row, Sweeps};
+use crate::compare::metg::model::{Block, Point, Row, Sweeps};
 use crate::compare::model::Status;
 use crate::report::error::ReportError;
-use crate::report::granularity::{Line, failures, failures_of, of_cores, value};
+use crate::report::metg::{Line, failures, failures_of, of_cores, value};
 use crate::report::words::{self, NONE};
 use crate::report::{figure, words::line};
 
@@ -22,7 +22,7 @@ const NAMED: [f64; 6] = [1.0, 0.5, 0.2, 0.1, 0.05, 0.02];
 const LOOKS: usize = 8;
 
 /// The page, as [`html`](super::html) makes that of a comparison.
-pub(crate) fn sweeps_html(
+pub(crate) fn metg_html(
     sweeps: &Sweeps,
     generated_at: &str,
     command: Option<&str>,
@@ -41,7 +41,7 @@ pub(crate) fn sweeps_html(
         setting: Setting::of_sweeps(sweeps),
         evidence: sweeps.rows.iter().enumerate().map(|(number, row)| evidence(number, row)).collect(),
     };
-    rendered("sweeps.html", view)
+    rendered("metg.html", view)
 }
 
 #[derive(Serialize)]
@@ -187,11 +187,11 @@ fn point_line(point: &Point) -> PointLine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::granularity::examples;
+    use crate::report::metg::examples;
 
     fn page(sweeps: &Sweeps) -> String {
         let command = Some("crossrun metg --backends native,beta");
-        sweeps_html(sweeps, "2026-02-21 05:00:00 UTC", command).unwrap()
+        metg_html(sweeps, "2026-02-21 05:00:00 UTC", command).unwrap()
     }
 
     #[test]
@@ -201,7 +201,7 @@ mod tests {
         let points: usize =
             sweeps.rows.iter().flat_map(|row| &row.blocks).map(|block| block.points.len()).sum();
         assert_eq!(page.matches("trials.jsonl:").count(), points);
-        insta::assert_binary_snapshot!("sweeps.html", page.into_bytes());
+        insta::assert_binary_snapshot!("metg.html", page.into_bytes());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::compare::granularity::model::{Block, Row, SweepOutcome, Sweeps};
+use crate::compare::metg::model::{Block, Row, SweepOutcome, Sweeps};
 use crate::compare::model::Status;
 use crate::metg::Value;
 use crate::report::figure;
