@@ -89,12 +89,12 @@ fn a_comparison_is_of_latencies() {
         let unmeasurable: Vec<_> = lines.map(|line| line.matches('–').count()).collect();
         assert_eq!(unmeasurable, [2, 2], "{kind}: {}", ran.explain());
     }
-    assert!(table.contains("p99 and above not measurable with 200 items"), "{}", ran.explain());
+    assert!(table.contains("p99 and above cannot be measured with 200 items"), "{}", ran.explain());
     let folder = place.path().join("results");
     let run = std::fs::read_dir(folder).unwrap().flatten().next().unwrap().path();
     let page = std::fs::read_to_string(run.join("report.html")).unwrap();
     assert!(
         page.contains("<section id=\"latency\">")
-            && page.contains("not measurable with 200 items: it takes 662")
+            && page.contains("cannot be measured with 200 items: 662 are needed")
     );
 }

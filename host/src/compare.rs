@@ -2,15 +2,14 @@
 //! clock, no files, no printing. `docs/method.md` says why each rule is as it is.
 //!
 //! Records are grouped into points and rows (`group`), each row is summed up (`row`), set beside the baseline if the
-//! two are comparable (`comparable`, `ratio`), and then the table is judged as a whole (`judgement`).
+//! two are comparability (`comparable`, `ratio`), and then the table is judged as a whole (`significance`).
 
 use crate::stats::{MARGIN, common_geometric_means};
 
-mod comparable;
+mod comparability;
 mod group;
 pub(crate) mod history;
 mod input;
-mod judgement;
 mod label;
 mod machine;
 pub(crate) mod metg;
@@ -18,6 +17,7 @@ pub(crate) mod model;
 mod point;
 mod ratio;
 mod row;
+mod significance;
 mod trial;
 mod warning;
 
@@ -41,7 +41,7 @@ pub fn compare(inputs: &[Input], options: &Options) -> Result<Comparison, NoBase
     let baseline = baseline(&table, options)?;
     let mut points: Vec<Point> =
         table.points.iter().map(|point| point::compared(point, &table, baseline, options)).collect();
-    judgement::judge(&mut points, options.rigor);
+    significance::judge(&mut points, options.rigor);
     Ok(Comparison {
         version: VERSION,
         rigor: options.rigor,

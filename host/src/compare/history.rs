@@ -40,7 +40,7 @@ pub(crate) struct CellChange {
     pub ratio: Option<f64>,
     /// Where the ratio lies with at least 95 % confidence; null with too few runs.
     pub interval: Option<RatioInterval>,
-    pub call: ChangeCall,
+    pub call: ChangeVerdict,
     /// Whether the backend's library is another file.
     pub other_plugin: bool,
 }
@@ -61,7 +61,7 @@ pub(crate) struct Runs {
 /// What is to be thought of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum ChangeCall {
+pub(crate) enum ChangeVerdict {
     /// Slower by more than the threshold: the whole interval says so.
     Regression,
     /// A larger part of its runs gives a wrong answer than before.
@@ -84,13 +84,13 @@ pub(crate) enum ChangeCall {
     TooFew,
 }
 
-impl ChangeCall {
+impl ChangeVerdict {
     /// Whether it is a reason to stop.
     pub(crate) fn is_regression(self) -> bool {
         matches!(self, Self::Regression | Self::NowWrong | Self::NowFails | Self::Missing)
     }
 
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Regression => "regression",
             Self::NowWrong => "now wrong",
@@ -240,26 +240,26 @@ impl Runs {
     }
 }
 
-fn call(old: Runs, new: Runs, interval: Option<RatioInterval>, threshold: f64) -> ChangeCall {
+fn call(old: Runs, new: Runs, interval: Option<RatioInterval>, threshold: f64) -> ChangeVerdict {
     // Of `new`'s runs a larger part than of `old`'s: as numbers, so that none of six is none of seven.
     let more = |of: fn(Runs) -> u32| {
         u64::from(of(new)) * u64::from(old.trials) > u64::from(of(old)) * u64::from(new.trials)
     };
     match () {
-        () if more(|runs| runs.wrong) => return ChangeCall::NowWrong,
-        () if old.trials == 0 || (old.successes == 0 && new.trials == 0) => return ChangeCall::TooFew,
-        () if old.successes == 0 && new.successes == 0 => return ChangeCall::FailsInBoth,
-        () if old.successes == 0 => return ChangeCall::NowWorks,
-        () if new.trials == 0 => return ChangeCall::Missing,
-        () if more(Runs::failed) => return ChangeCall::NowFails,
+        () if more(|runs| runs.wrong) => return ChangeVerdict::NowWrong,
+        () if old.trials == 0 || (old.successes == 0 && new.trials == 0) => return ChangeVerdict::TooFew,
+        () if old.successes == 0 && new.successes == 0 => return ChangeVerdict::FailsInBoth,
+        () if old.successes == 0 => return ChangeVerdict::NowWorks,
+        () if new.trials == 0 => return ChangeVerdict::Missing,
+        () if more(Runs::failed) => return ChangeVerdict::NowFails,
         () => {}
     }
-    let Some(RatioInterval { low, high, .. }) = interval else { return ChangeCall::TooFew };
+    let Some(RatioInterval { low, high, .. }) = interval else { return ChangeVerdict::TooFew };
     let (upper, lower) = (1.0 + threshold, 1.0 / (1.0 + threshold));
     match () {
-        () if low > upper => ChangeCall::Regression,
-        () if high < lower => ChangeCall::Improvement,
-        () if low >= lower && high <= upper => ChangeCall::Unchanged,
-        () => ChangeCall::Inconclusive,
+        () if low > upper => ChangeVerdict::Regression,
+        () if high < lower => ChangeVerdict::Improvement,
+        () if low >= lower && high <= upper => ChangeVerdict::Unchanged,
+        () => ChangeVerdict::Inconclusive,
     }
 }

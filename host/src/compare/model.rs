@@ -14,7 +14,7 @@ pub(crate) use crate::stats::{Interval as RatioInterval, Verdict};
 pub(crate) const VERSION: u32 = 1;
 
 /// Records, compared.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     pub version: u32,
     pub rigor: Rigor,
@@ -49,7 +49,7 @@ pub enum Rigor {
 }
 
 /// A workload and one way to run it, with every backend that did.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// Stable and readable: `pipeline/items=1000/parallelism=2/scheduler=default`. Unique in a comparison.
     pub id: String,
@@ -71,7 +71,7 @@ pub struct Point {
 
 /// What one backend did at one point, under one set of circumstances: two plugin files, machines or configurations
 /// under one name make two rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     pub backend: String,
     /// The name, with what sets it apart where a point has several rows of it. Unique in a point.
@@ -229,7 +229,7 @@ pub struct FailureGroup {
 }
 
 /// How fast a backend is beside the baseline.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ratio {
     /// The speed over the baseline's: Hodges-Lehmann over blocks if [`Ratio::paired`], else the ratio of the medians.
     pub estimate: f64,

@@ -1,6 +1,6 @@
 //! The rows of a point, each beside the baseline.
 
-use super::comparable::{differences, may_be_insisted_on};
+use super::comparability::{differences, may_be_insisted_on};
 use super::group::{Group, PointGroup, Table};
 use super::input::Options;
 use super::label::labels;

@@ -61,9 +61,8 @@ fn of_pairs(difference: &PairedDifference, rigor: Rigor) -> Ratio {
         interval: difference.interval.map(Interval::exp).filter(|_| judged),
         no_interval,
         p_value: judged.then_some(difference.p_value),
-        adjusted_p_value: None,
         verdict: Verdict::new(difference).filter(|_| judged),
-        withheld: None,
+        ..Ratio::default()
     }
 }
 
@@ -74,13 +73,7 @@ fn unpaired(row: &Group<'_>, baseline: &Group<'_>) -> Option<Ratio> {
     Some(Ratio {
         // Of times that are too far apart there is no ratio that a figure can hold.
         estimate: figure(Some(seconds(baseline)? / seconds(row)?))?,
-        paired: false,
-        blocks: 0,
-        interval: None,
         no_interval: Some(NoInterval::Unpaired),
-        p_value: None,
-        adjusted_p_value: None,
-        verdict: None,
-        withheld: None,
+        ..Ratio::default()
     })
 }

@@ -24,8 +24,6 @@ pub(super) fn summed_up(group: &Group<'_>, label: String) -> Row {
     Row {
         backend: group.circumstances.backend.to_owned(),
         label,
-        is_baseline: false,
-        compared_with: None,
         machine: group.circumstances.machine,
         plugin: group.plugin().cloned(),
         workload_library: group.workload_library().cloned(),
@@ -41,10 +39,8 @@ pub(super) fn summed_up(group: &Group<'_>, label: String) -> Row {
         stages: stages(group),
         resources: resources(group),
         failures: failures(&group.measured),
-        ratio: None,
-        no_ratio: None,
-        incomparable: Vec::new(),
         samples: group.measured.iter().map(sample).collect(),
+        ..Row::default()
     }
 }
 

@@ -1,11 +1,11 @@
-//! Where a figure stands along an axis, and which figures the axis names.
+//! The axes of charts: positions of values, and ticks.
 
-/// How an axis spaces its figures.
+/// The scale of an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scale {
-    /// From zero, so that a bar's length is its figure.
+    /// Starts at zero, so that the length of a bar is proportional to its value.
     Linear,
-    /// Equal factors are equally far apart: engines differ by orders of magnitude. Only for figures above zero.
+    /// For engines that differ by orders of magnitude. Only values above zero are shown.
     Logarithmic,
 }
 
@@ -17,26 +17,24 @@ pub(super) struct Axis {
     high: f64,
 }
 
-/// A figure that an axis names, and where it stands: 0 at the low end, 100 at the high one.
+/// A labelled value of an axis, and its position: 0 at the low end, 100 at the high end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Tick {
     pub(super) value: f64,
-    pub(super) place: f64,
+    pub(super) position: f64,
 }
 
-/// About how many figures an axis names: more would touch each other on a phone.
+/// The approximate number of ticks: the labels of more would overlap on a phone.
 const TICKS: f64 = 4.0;
 
 impl Axis {
-    /// The axis that holds every figure, with some room around them. Nothing if there is nothing to show.
-    pub(super) fn around(scale: Scale, figures: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let shown = |figure: &f64| figure.is_finite() && (scale == Scale::Linear || *figure > 0.0);
-        let (low, high) = figures
+    /// The axis that covers all values, with some room around them. None without a value that it can show.
+    pub(super) fn covering(scale: Scale, values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let shown = |value: &f64| value.is_finite() && (scale == Scale::Linear || *value > 0.0);
+        let (low, high) = values
             .into_iter()
             .filter(shown)
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), figure| {
-                (low.min(figure), high.max(figure))
-            });
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
         if low > high {
             return None;
         }
@@ -46,9 +44,9 @@ impl Axis {
                 Self { scale, low: low.min(0.0), high }
             }
             Scale::Logarithmic => {
-                // Room on either side, and a span of 10 % at least: noise is not to fill the chart.
+                // Room on either side, and a span of at least 10 %, so that noise does not fill the chart.
                 let room = (0.08 * (high.ln() - low.ln())).exp().max(1.05);
-                // Records may hold figures at the very ends of what a number can be.
+                // A record may have any value that an f64 can have.
                 Self {
                     scale,
                     low: (low / room).max(f64::MIN_POSITIVE),
@@ -58,16 +56,15 @@ impl Axis {
         })
     }
 
-    /// Where a figure stands, from 0 to 100.
-    pub(super) fn place(&self, figure: f64) -> f64 {
+    /// The position of a value, from 0 to 100.
+    pub(super) fn position(&self, value: f64) -> f64 {
         let part = match self.scale {
-            Scale::Linear => (figure - self.low) / (self.high - self.low),
-            Scale::Logarithmic => (figure.ln() - self.low.ln()) / (self.high.ln() - self.low.ln()),
+            Scale::Linear => (value - self.low) / (self.high - self.low),
+            Scale::Logarithmic => (value.ln() - self.low.ln()) / (self.high.ln() - self.low.ln()),
         };
         if part.is_finite() { (part * 100.0).clamp(0.0, 100.0) } else { 0.0 }
     }
 
-    /// The figures that the axis names.
     pub(super) fn ticks(&self) -> Vec<Tick> {
         let values = match self.scale {
             Scale::Logarithmic if self.high / self.low >= 1000.0 => self.decades(),
@@ -75,7 +72,7 @@ impl Axis {
             Scale::Logarithmic if self.high / self.low >= 3.0 => self.steps_within_decades(&[1.0, 2.0, 5.0]),
             _ => self.even_steps(),
         };
-        values.into_iter().map(|value| Tick { value, place: self.place(value) }).collect()
+        values.into_iter().map(|value| Tick { value, position: self.position(value) }).collect()
     }
 
     fn decades(&self) -> Vec<f64> {
@@ -97,7 +94,7 @@ impl Axis {
             [1.0, 2.0, 2.5, 5.0, 10.0].map(|step| step * decade).into_iter().find(|step| *step >= rough);
         let step = step.unwrap_or(rough);
         let first = (self.low / step).ceil();
-        self.within((0..=2 * TICKS as u32).map(|place| (first + f64::from(place)) * step))
+        self.within((0..=2 * TICKS as u32).map(|number| (first + f64::from(number)) * step))
     }
 
     fn within(&self, values: impl Iterator<Item = f64>) -> Vec<f64> {
@@ -111,47 +108,47 @@ mod tests {
 
     use super::*;
 
-    fn named(axis: Axis) -> Vec<f64> {
+    fn tick_values(axis: Axis) -> Vec<f64> {
         axis.ticks().into_iter().map(|tick| tick.value).collect()
     }
 
     #[test]
-    fn the_figures_that_an_axis_names_are_round() {
-        let log = |low, high| named(Axis::around(Scale::Logarithmic, [low, high]).unwrap());
+    fn ticks_are_at_round_values() {
+        let log = |low, high| tick_values(Axis::covering(Scale::Logarithmic, [low, high]).unwrap());
         assert_eq!(log(12.0, 90_000.0), [10.0, 100.0, 1e3, 1e4, 1e5]);
         assert_eq!(log(0.5, 2.2), [0.5, 1.0, 2.0]);
         assert_eq!(log(2.0, 60.0), [3.0, 10.0, 30.0]);
-        assert_eq!(named(Axis::around(Scale::Linear, [3.0, 74.0]).unwrap()), [0.0, 20.0, 40.0, 60.0]);
+        assert_eq!(tick_values(Axis::covering(Scale::Linear, [3.0, 74.0]).unwrap()), [0.0, 20.0, 40.0, 60.0]);
     }
 
     #[test]
     fn a_linear_axis_starts_at_zero() {
-        let axis = Axis::around(Scale::Linear, [50.0, 100.0]).unwrap();
-        assert_eq!(axis.place(0.0), 0.0);
-        assert!((axis.place(100.0) - 2.0 * axis.place(50.0)).abs() < 1e-9);
+        let axis = Axis::covering(Scale::Linear, [50.0, 100.0]).unwrap();
+        assert_eq!(axis.position(0.0), 0.0);
+        assert!((axis.position(100.0) - 2.0 * axis.position(50.0)).abs() < 1e-9);
     }
 
     #[test]
-    fn there_is_no_axis_around_nothing() {
-        assert!(Axis::around(Scale::Linear, []).is_none());
-        assert!(Axis::around(Scale::Linear, [f64::NAN]).is_none());
-        assert!(Axis::around(Scale::Logarithmic, [0.0, -1.0]).is_none());
+    fn there_is_no_axis_without_values() {
+        assert!(Axis::covering(Scale::Linear, []).is_none());
+        assert!(Axis::covering(Scale::Linear, [f64::NAN]).is_none());
+        assert!(Axis::covering(Scale::Logarithmic, [0.0, -1.0]).is_none());
     }
 
     #[test]
-    fn an_axis_reaches_to_the_ends_of_what_numbers_can_be() {
+    fn an_axis_covers_the_smallest_and_the_largest_numbers() {
         let ends = [f64::from_bits(1), f64::MIN_POSITIVE, 1.0, f64::MAX];
         for scale in [Scale::Linear, Scale::Logarithmic] {
             for (at, low) in ends.iter().enumerate() {
                 for high in &ends[at..] {
-                    let axis = Axis::around(scale, [*low, *high]).unwrap();
+                    let axis = Axis::covering(scale, [*low, *high]).unwrap();
                     assert!(axis.low < axis.high && axis.high.is_finite(), "{axis:?}");
                     let ticks = axis.ticks();
                     assert!(
                         ticks.len() <= 9 && ticks.iter().all(|tick| tick.value.is_finite()),
                         "{axis:?}: {ticks:?}"
                     );
-                    assert!(axis.place(*low) <= axis.place(*high));
+                    assert!(axis.position(*low) <= axis.position(*high));
                 }
             }
         }
@@ -159,17 +156,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_figure_and_every_tick_stands_on_the_axis_in_order(
-            mut figures in proptest::collection::vec(1e-9..1e12f64, 1..20),
+        fn values_and_ticks_are_on_the_axis_and_in_order(
+            mut values in proptest::collection::vec(1e-9..1e12f64, 1..20),
             scale in prop::sample::select(vec![Scale::Linear, Scale::Logarithmic]),
         ) {
-            let axis = Axis::around(scale, figures.iter().copied()).unwrap();
-            figures.sort_by(f64::total_cmp);
-            let places: Vec<_> = figures.iter().map(|figure| axis.place(*figure)).collect();
-            prop_assert!(places.is_sorted() && places.iter().all(|place| (0.0..=100.0).contains(place)));
+            let axis = Axis::covering(scale, values.iter().copied()).unwrap();
+            values.sort_by(f64::total_cmp);
+            let positions: Vec<_> = values.iter().map(|value| axis.position(*value)).collect();
+            prop_assert!(positions.is_sorted() && positions.iter().all(|position| (0.0..=100.0).contains(position)));
             let ticks = axis.ticks();
             prop_assert!((1..=9).contains(&ticks.len()), "{ticks:?} on {axis:?}");
-            prop_assert!(ticks.is_sorted_by(|one, next| one.place < next.place));
+            prop_assert!(ticks.is_sorted_by(|one, next| one.position < next.position));
         }
     }
 }

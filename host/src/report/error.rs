@@ -1,15 +1,15 @@
-//! Why there is no report.
+//! The errors of making a report.
 
 /// Why a report could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// A comparison cannot be put into JSON.
-    #[error("cannot put the comparison into JSON: {0}")]
+    /// The comparison could not be serialized as JSON.
+    #[error("cannot write the comparison as JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// A comparison cannot be put into CSV.
-    #[error("cannot put the comparison into CSV: {0}")]
+    /// The comparison could not be written as CSV.
+    #[error("cannot write the comparison as CSV: {0}")]
     Csv(#[from] csv::Error),
-    /// The page's template failed, which is a fault of this program.
-    #[error("cannot fill in the page: {0:#}")]
+    /// The page's template failed, which is a bug in crossrun.
+    #[error("cannot render the page: {0:#}")]
     Page(#[from] minijinja::Error),
 }

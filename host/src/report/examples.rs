@@ -1,4 +1,4 @@
-//! Comparisons for the tests of every format. No clock and no chance: the same bytes each time.
+//! Comparisons for the tests of every format, without clock and randomness.
 
 use serde_json::{Map, json};
 
@@ -7,21 +7,11 @@ use crate::compare::model::*;
 /// Seven blocks, the default of a comparison.
 const BLOCKS: u32 = 7;
 
-/// Where the samples of a block stand around the median, so that a sample is no copy of the next.
+/// The durations of the blocks in relation to the median.
 const SCATTER: [f64; 7] = [1.0, 0.97, 1.02, 0.99, 1.05, 0.985, 1.01];
 
 pub(super) fn empty() -> Comparison {
-    Comparison {
-        version: VERSION,
-        rigor: Rigor::Standard,
-        baseline: None,
-        margin: 1.05,
-        points: Vec::new(),
-        geomeans: Vec::new(),
-        noise_floor: None,
-        machines: Vec::new(),
-        warnings: Vec::new(),
-    }
+    Comparison { version: VERSION, margin: 1.05, ..Comparison::default() }
 }
 
 pub(super) fn point(workload: &str, items: Option<u64>, parallelism: u32) -> Point {
@@ -33,9 +23,7 @@ pub(super) fn point(workload: &str, items: Option<u64>, parallelism: u32) -> Poi
         parallelism,
         scheduler: "default".into(),
         nodes: 1,
-        extra: Map::new(),
-        rows: Vec::new(),
-        noise_floor: None,
+        ..Point::default()
     }
 }
 
@@ -59,7 +47,7 @@ fn sample(label: &str, block: u32, duration: Option<f64>, status: Status) -> Sam
     }
 }
 
-/// A row of the third part of a second, with this ratio to the baseline; without one it is the baseline.
+/// A row of 0.33 s, or the baseline if there is no ratio.
 pub(super) fn row(label: &str, ratio: Option<f64>) -> Row {
     timed_row(label, ratio, 0.33 / ratio.unwrap_or(1.0), 1000.0)
 }
@@ -83,9 +71,6 @@ fn timed_row(label: &str, ratio: Option<f64>, seconds: f64, items: f64) -> Row {
         input_rate: Some(rate(items, seconds)),
         output_rate: Some(rate(items / 2.0, seconds)),
         duration: Some(spread(seconds)),
-        latency: None,
-        compared_latency: None,
-        open_loop: None,
         stages: Stages {
             load: Some(spread(0.0031)),
             open: Some(spread(seconds * 2.0)),
@@ -96,11 +81,9 @@ fn timed_row(label: &str, ratio: Option<f64>, seconds: f64, items: f64) -> Row {
             cpu_seconds: Some(spread(seconds * 1.9)),
             peak_memory_bytes: Some(spread(28_311_552.0 * (1.0 + seconds))),
         }),
-        failures: Vec::new(),
         ratio: ratio.map(judged),
-        no_ratio: None,
-        incomparable: Vec::new(),
         samples: samples.collect(),
+        ..Row::default()
     }
 }
 
@@ -120,7 +103,7 @@ fn library(name: &str) -> Library {
     }
 }
 
-/// The ratio with an interval of 4 % either way, and the verdict that follows from it.
+/// The ratio with an interval of ±4 %, and its verdict.
 fn judged(estimate: f64) -> Ratio {
     let (low, high) = (estimate / 1.04, estimate * 1.04);
     let verdict = match () {
@@ -134,11 +117,9 @@ fn judged(estimate: f64) -> Ratio {
         paired: true,
         blocks: BLOCKS,
         interval: Some(RatioInterval { low, high, confidence: 0.984_375 }),
-        no_interval: None,
         p_value: Some(0.015_625),
-        adjusted_p_value: None,
         verdict: Some(verdict),
-        withheld: None,
+        ..Ratio::default()
     }
 }
 
@@ -235,10 +216,9 @@ pub(super) fn scaling() -> Comparison {
     }
 }
 
-/// The percentiles of a backend that has so many items in each trial, with these milliseconds in the middle: from when they
-/// were due, and from when they were made.
+/// A backend with so many items in each trial, and these medians of scheduled and service latency in milliseconds.
 fn with_latency(label: &str, ratio: Option<f64>, samples: u64, [due, made]: [f64; 2]) -> Row {
-    // A tail as of a queue: the more of all items are faster, the slower is the next.
+    // An exponential tail, as a queue has.
     let at = |quantile: f64, middle: f64| middle / 1e3 * (1.0 + (0.5 / (1.0 - quantile)).ln());
     let named = crate::record::Percentiles::default().named();
     let percentiles = named.map(|(name, quantile, _)| {
@@ -268,15 +248,15 @@ fn with_latency(label: &str, ratio: Option<f64>, samples: u64, [due, made]: [f64
     }
 }
 
-/// An open loop of two loads: all percentiles; too few items for the highest; no common clock; and no valid trial.
+/// An open loop at two rates: all percentiles, too few items for the highest, no shared clock, and no valid trial.
 pub(super) fn open_loop() -> Comparison {
     let at = |rate: u32, rows: Vec<Row>| {
         let mut point = point("open_loop", Some(20_000), 2);
         point.extra.insert("rate".into(), rate.into());
         Point { id: format!("{}/rate={rate}", point.id), rows, ..point }
     };
-    let mut apart = row("gamma", Some(0.5));
-    (apart.ratio, apart.no_ratio) = (None, Some(NoRatio::NoLatency));
+    let mut several_machines = row("gamma", Some(0.5));
+    (several_machines.ratio, several_machines.no_ratio) = (None, Some(NoRatio::NoLatency));
     let alpha = with_latency("alpha", None, 10_000, [0.8, 0.7]);
     let nothing = |it: &PercentileSpread| PercentileSpread {
         scheduled: None,
@@ -285,7 +265,7 @@ pub(super) fn open_loop() -> Comparison {
         ..it.clone()
     };
     let percentiles = alpha.open_loop.iter().flat_map(|it| &it.percentiles).map(nothing).collect();
-    apart.open_loop = Some(OpenLoopLatency { shared_clock: false, samples: 0, percentiles });
+    several_machines.open_loop = Some(OpenLoopLatency { shared_clock: false, samples: 0, percentiles });
     let late =
         "the source was late by itself: by 0.300 ms at the 99th percentile, where the latency is 0.900 ms";
     let mut invalid = failed_row("delta", "invalid_measurement", late);
@@ -294,7 +274,7 @@ pub(super) fn open_loop() -> Comparison {
     Comparison {
         baseline: Some("alpha".into()),
         points: vec![
-            at(2000, vec![alpha, slower(10_000), apart, invalid]),
+            at(2000, vec![alpha, slower(10_000), several_machines, invalid]),
             at(500, vec![with_latency("alpha", None, 400, [0.7, 0.6]), slower(400)]),
         ],
         machines: vec![machine()],
@@ -323,7 +303,7 @@ pub(super) fn quick() -> Comparison {
     comparison
 }
 
-/// Records of the original project beside ours: another machine, and nobody verified them.
+/// Records of the original project and ours: a different machine, and unverified answers.
 pub(super) fn original() -> Comparison {
     let mut point = filled(point("scheduler_comparison", None, 4), 0.5, &[]);
     point.rows[0].input_rate = None;
@@ -354,11 +334,11 @@ pub(super) fn original() -> Comparison {
     }
 }
 
-/// What a plugin may say that means harm.
+/// Hostile text of a plugin.
 pub(super) const HOSTILE: &str =
     "</pre></script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>|{{ 7*7 }}\u{202e}\x1b[2J\u{0}";
 
-/// Every text that comes from others is [`HOSTILE`], or long.
+/// Every text from plugins and records is [`HOSTILE`], or long.
 pub(super) fn hostile() -> Comparison {
     let mut comparison = several_workloads();
     let long = "x".repeat(10_000);
@@ -406,7 +386,7 @@ pub(super) fn many_failures(count: usize) -> Comparison {
     comparison
 }
 
-/// As many rows as told, in points of four, over four workloads.
+/// This many rows, in points of four, over four workloads.
 pub(super) fn large(rows: u32) -> Comparison {
     let at = |place: u32| {
         let workload = ["pipeline", "imbalance", "word_count", "null"][place as usize % 4];

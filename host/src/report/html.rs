@@ -1,24 +1,22 @@
-//! A comparison as one page of HTML that needs nothing but itself: no script, no font, no request.
+//! A comparison as one HTML page without scripts, fonts or requests.
 //!
-//! The charts are SVG that the page's template writes. Crates that draw charts (plotters, poloto, charts-rs) write literal
-//! colours into a picture of fixed width; these charts take their colours from the style sheet, for dark mode and
-//! print, are as wide as the window with text that stays legible on a phone, and each mark is a link to the samples
-//! behind it. What is left to compute is where a figure stands along an axis.
+//! The templates draw the charts as SVG. Crates that draw charts (plotters, poloto, charts-rs) write literal colours into a
+//! picture of fixed width. These charts take their colours from the style sheet, for dark mode and print, and are as wide
+//! as the window. Their text stays legible on a phone, and each mark links to its trials. This module computes positions
+//! along an axis only.
 
-mod chart;
-mod evidence;
+mod environment;
 mod latency;
 mod layout;
 mod metg;
-mod rows;
+mod plot;
+mod row_charts;
 mod scaling;
-mod setting;
 mod summary;
+mod trials;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior};
-use serde::Serialize;
+use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 pub(crate) use self::metg::metg_html;
 
@@ -27,57 +25,45 @@ use super::error::ReportError;
 use crate::compare::model::Comparison;
 use crate::text::printable;
 
-/// The page. `generated_at` is when it was made, as it is to be read; `command` makes all of it again.
+/// The page. `generated_at` is the time for the reader; `command` makes the records and the page again.
 pub fn html(
     comparison: &Comparison,
     generated_at: &str,
     command: Option<&str>,
 ) -> Result<String, ReportError> {
     let layout = Layout::of(comparison);
-    let view = View {
-        style: include_str!("html/style.css"),
+    let page = context! {
         generated_at,
         command,
-        summary: summary::Summary::of(comparison, &layout),
-        speed: rows::speed(comparison, &layout),
-        latency: latency::loads(&layout),
-        scaling: scaling::charts(&layout),
-        costs: rows::costs(&layout),
-        series: layout.series(),
-        setting: setting::Setting::of(comparison, &layout),
-        evidence: evidence::Evidence::of(&layout),
+        lead => summary::lead(comparison, &layout),
+        summary => summary::summary(comparison, &layout),
+        speed => row_charts::speed(comparison, &layout),
+        latency => latency::points(&layout),
+        scaling => scaling::charts(&layout),
+        costs => row_charts::costs(&layout),
+        legend => layout.legend(layout.labels.iter().copied()),
+        environment => environment::of_comparison(comparison, &layout),
+        trials => trials::trials(&layout),
     };
-    rendered("page.html", view)
+    render("page.html", page)
 }
-/// The template with these values. HTML has no character reference for a control character, so none stays.
-fn rendered(template: &str, view: impl Serialize) -> Result<String, ReportError> {
-    Ok(printable(&environment()?.get_template(template)?.render(Serde(view))?))
+
+/// The page without control characters, for which HTML has no character references.
+fn render(template: &str, page: Value) -> Result<String, ReportError> {
+    Ok(printable(&environment()?.get_template(template)?.render(page)?))
 }
 
 fn environment() -> Result<Environment<'static>, ReportError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    // The names end with .html, which is what makes the engine escape every value.
+    environment.add_global("style", include_str!("html/style.css"));
+    // The engine escapes every value, because the names of the templates end with .html.
+    environment.add_template("base.html", include_str!("html/base.html"))?;
     environment.add_template("charts.html", include_str!("html/charts.html"))?;
     environment.add_template("page.html", include_str!("html/page.html"))?;
     environment.add_template("metg.html", include_str!("html/metg.html"))?;
     Ok(environment)
-}
-
-#[derive(Serialize)]
-struct View<'a> {
-    style: &'static str,
-    generated_at: &'a str,
-    command: Option<&'a str>,
-    summary: summary::Summary,
-    speed: Vec<rows::Section>,
-    latency: Vec<latency::Load>,
-    scaling: Vec<scaling::Chart>,
-    costs: Vec<rows::Section>,
-    series: Vec<layout::Series>,
-    setting: setting::Setting,
-    evidence: evidence::Evidence,
 }
 
 #[cfg(test)]

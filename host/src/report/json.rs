@@ -1,11 +1,11 @@
-//! The comparison itself, for programs; or what sweeps came to.
+//! JSON for programs.
 
 use serde::Serialize;
 
 use super::error::ReportError;
 use crate::text::escaped_in_json;
 
-/// All of a comparison, or of what sweeps came to, as one indented JSON object, which ends with a line feed.
+/// A comparison, or the METG of sweeps, as one indented JSON object with a line feed at the end.
 pub fn json(result: &impl Serialize) -> Result<String, ReportError> {
     Ok(escaped_in_json(&serde_json::to_string_pretty(result)?) + "\n")
 }
@@ -17,7 +17,7 @@ mod tests {
     use crate::report::examples;
 
     #[test]
-    fn nothing_is_lost() {
+    fn a_comparison_reads_back_from_its_json() {
         let comparison = examples::several_workloads();
         let text = json(&comparison).unwrap();
         assert_eq!(serde_json::from_str::<Comparison>(&text).unwrap(), comparison);

@@ -1,59 +1,56 @@
-//! What the formats have in common about the latency of an open loop: how each percentile is put into words, and why one is
-//! not there.
+//! What the formats share about the latency of open loops: the percentiles, and the reasons for missing ones.
 
-use super::figure;
-use super::words;
+use super::labels::{self, name};
+use super::number;
 use crate::compare::model::{Comparison, OpenLoopLatency, PercentileSpread, Point, Row, Spread};
 
-/// A kind of latency: its name, and its figure of a percentile.
+/// A kind of latency: its name, and its value at a percentile.
 type Kind = (&'static str, fn(&PercentileSpread) -> Option<Spread>);
 
 /// The kinds of latency, in the order of every table.
 pub(super) const KINDS: [Kind; 3] =
     [("scheduled", |it| it.scheduled), ("service", |it| it.service), ("lag", |it| it.generator_lag)];
 
-pub(super) const MEANING: &str = "scheduled: from when an item was due; service: from when it was made; lag: how late the \
-                                  source was by itself";
+pub(super) const MEANING: &str = "scheduled: from when an item was due; service: from when it was made; lag: how late \
+                                  the load generator was";
 
-/// The points at which a backend ran in an open loop, in the order of the tables.
+/// The points with an open loop, in the order of the tables.
 pub(super) fn points(comparison: &Comparison) -> Vec<&Point> {
     let is_open = |point: &&Point| point.rows.iter().any(|row| row.open_loop.is_some());
-    words::by_workload(comparison).concat().into_iter().filter(is_open).collect()
+    labels::by_workload(comparison).concat().into_iter().filter(is_open).collect()
 }
 
+/// The names of the percentiles.
 pub(super) fn names(points: &[&Point]) -> Vec<String> {
-    let mut tables = points.iter().flat_map(|point| &point.rows).filter_map(|row| row.open_loop.as_ref());
-    tables
-        .next()
-        .map(|table| table.percentiles.iter().map(|it| it.name.clone()).collect())
-        .unwrap_or_default()
+    let table = points.iter().flat_map(|point| &point.rows).find_map(|row| row.open_loop.as_ref());
+    table.iter().flat_map(|table| &table.percentiles).map(|it| it.name.clone()).collect()
 }
 
-/// The middle of a percentile over the blocks.
+/// The median of a percentile over the blocks.
 pub(super) fn cell(spread: Option<Spread>) -> String {
-    words::median(spread.as_ref(), figure::duration)
+    labels::median(spread, number::duration)
 }
 
-/// A line for each backend and kind: the label, the kind, and a cell a percentile.
-pub(super) fn lines(point: &Point) -> Vec<(&str, &'static str, Vec<String>)> {
-    let of_row = |row| {
-        let row: &Row = row;
+/// A row for each backend and kind of latency: the label, the kind, and a cell for each percentile.
+pub(super) fn rows(point: &Point) -> Vec<(&str, &'static str, Vec<String>)> {
+    let of_row = |row: &'_ Row| {
         let percentiles = row.open_loop.iter().flat_map(|table| &table.percentiles);
         let measured = percentiles.clone().any(|it| it.scheduled.is_some());
-        let kinds = KINDS.iter().filter(move |_| measured);
-        kinds.map(move |(kind, of)| {
-            (row.label.as_str(), *kind, percentiles.clone().map(|it| cell(of(it))).collect())
-        })
+        let cells = |of: fn(&PercentileSpread) -> Option<Spread>| {
+            percentiles.clone().map(|it| cell(of(it))).collect()
+        };
+        KINDS.iter().filter(|_| measured).map(|(kind, of)| (*kind, cells(*of))).collect::<Vec<_>>()
     };
-    point.rows.iter().flat_map(of_row).collect()
+    let labelled = |row| of_row(row).into_iter().map(|(kind, cells)| (row.label.as_str(), kind, cells));
+    point.rows.iter().flat_map(labelled).collect()
 }
 
-/// Why a backend lacks percentiles, one sentence each; equal ones once.
+/// The reasons for missing percentiles, each once.
 pub(super) fn reasons(point: &Point) -> Vec<String> {
     let mut reasons: Vec<String> = Vec::new();
     for row in &point.rows {
         let Some(reason) = reason(row) else { continue };
-        let reason = format!("{}: {reason}", words::line(&row.label, 60));
+        let reason = format!("{}: {reason}", name(&row.label));
         if !reasons.contains(&reason) {
             reasons.push(reason);
         }
@@ -61,40 +58,33 @@ pub(super) fn reasons(point: &Point) -> Vec<String> {
     reasons
 }
 
-/// Why a row lacks percentiles; nothing if it has all of them.
+/// Why a row lacks percentiles. None if it has all of them.
 pub(super) fn reason(row: &Row) -> Option<String> {
-    let Some(table) = &row.open_loop else { return Some("no trial counts, so there is no latency".into()) };
+    let Some(table) = &row.open_loop else { return Some("no latency, because no trial is valid".into()) };
     if !table.shared_clock {
-        return Some("no latency, as source and sinks do not share a clock".into());
+        return Some("no latency, because source and sinks do not share a clock".into());
     }
     let missing: Vec<_> = table.percentiles.iter().filter(|it| it.scheduled.is_none()).collect();
     let (first, last) = (missing.first()?, missing.last()?);
     let names = if missing.len() == 1 { first.name.clone() } else { format!("{} and above", first.name) };
-    let needed = if missing.len() == 1 || first.samples_needed == last.samples_needed {
-        figure::count(first.samples_needed)
-    } else {
-        format!("{} to {}", figure::count(first.samples_needed), figure::count(last.samples_needed))
-    };
-    Some(format!("{names} not measurable with {} in a run: it takes {needed}", items(table)))
+    let [least, most] = [first, last].map(|it| number::count(it.samples_needed));
+    let needed = if least == most { least } else { format!("{least} to {most}") };
+    Some(format!(
+        "{names} cannot be measured with {} in a run: {needed} are needed",
+        number::items(table.samples)
+    ))
 }
 
-/// Why one percentile is not there.
+/// Why one percentile is missing.
 pub(super) fn missing(table: &OpenLoopLatency, percentile: &PercentileSpread) -> String {
-    if !table.shared_clock {
-        return "not measurable: source and sinks do not share a clock".into();
-    }
-    format!("not measurable with {}: it takes {}", items(table), figure::count(percentile.samples_needed))
+    let (items, needed) = (number::items(table.samples), number::count(percentile.samples_needed));
+    format!("cannot be measured with {items}: {needed} are needed")
 }
 
-fn items(table: &OpenLoopLatency) -> String {
-    let noun = if table.samples == 1 { "item" } else { "items" };
-    format!("{} {noun}", figure::count(table.samples))
-}
-
-/// A cell of the range of a percentile over the blocks; nothing of a single one.
+/// The range of a percentile over the blocks. None for a single block.
 pub(super) fn range(spread: Option<Spread>) -> Option<String> {
     let spread = spread.filter(|spread| spread.n > 1)?;
-    let [low, high] = [spread.min, spread.max].map(figure::duration);
+    let [low, high] = [spread.min, spread.max].map(number::duration);
     Some(if low == high { low } else { format!("{low} – {high}") })
 }
 
@@ -102,33 +92,33 @@ pub(super) fn range(spread: Option<Spread>) -> Option<String> {
 mod tests {
     use super::*;
     use crate::report::examples;
-    use crate::report::words::NONE;
+    use crate::report::labels::NONE;
 
     #[test]
-    fn a_percentile_without_enough_items_is_a_reason_and_not_a_number() {
+    fn a_percentile_without_enough_items_has_a_reason_instead_of_a_number() {
         let comparison = examples::open_loop();
         let points = points(&comparison);
         assert_eq!(names(&points), ["p50", "p90", "p95", "p99", "p99.9"]);
-        let few = lines(points[1]);
+        let few = rows(points[1]);
         assert_eq!((few[0].1, few[0].2[0].as_str()), ("scheduled", "700 µs"));
         assert_eq!(few[0].2[3..], [NONE, NONE]);
         assert_eq!(
             reasons(points[1])[0],
-            "alpha: p99 and above not measurable with 400 items in a run: it takes 662 to 6\u{202f}636"
+            "alpha: p99 and above cannot be measured with 400 items in a run: 662 to 6\u{202f}636 are needed"
         );
-        // A backend on several machines, and one without a valid trial, have no line of figures at all.
-        assert!(lines(points[0]).iter().all(|line| ["alpha", "beta"].contains(&line.0)));
+        // A backend on several machines and a backend without a valid trial have no row.
+        assert!(rows(points[0]).iter().all(|row| ["alpha", "beta"].contains(&row.0)));
         assert_eq!(
             reasons(points[0]),
             [
-                "gamma: no latency, as source and sinks do not share a clock",
-                "delta: no trial counts, so there is no latency"
+                "gamma: no latency, because source and sinks do not share a clock",
+                "delta: no latency, because no trial is valid"
             ]
         );
     }
 
     #[test]
-    fn what_is_no_open_loop_has_no_latency() {
+    fn only_open_loops_have_latency() {
         assert!(points(&examples::several_workloads()).is_empty());
         assert!(points(&examples::empty()).is_empty());
     }

@@ -1,116 +1,94 @@
-//! A comparison as Markdown: the tables of the terminal, for issues and pages.
+//! A comparison as Markdown, for issues and web pages, with the tables of the terminal.
 
-use std::fmt::Write;
-
-use super::words::{self, Line};
-use super::{figure, latency};
+use super::labels::{self, TableRow, name, or_none};
+use super::{latency, number};
 use crate::compare::model::{Comparison, Point};
 use crate::text::printable;
 
-/// The tables of a comparison, a section a workload, with what failed and what one must know.
+/// The tables of a comparison, one section per workload, with failures and notes.
 pub fn markdown(comparison: &Comparison) -> String {
     let mut page = String::from("# Comparison\n");
     if comparison.points.is_empty() {
         return page + "\nThere are no records to compare.\n";
     }
-    list(&mut page, words::notes(comparison));
-    geomeans(&mut page, comparison);
-    for points in words::by_workload(comparison) {
-        workload(&mut page, comparison, &points);
+    page += &list(&labels::notes(comparison));
+    page += &geomeans(comparison);
+    for points in labels::by_workload(comparison) {
+        page += &format!("\n## {}\n", escaped(&name(&points[0].workload)));
+        for point in points {
+            page += &format!("\n{}\n{}", escaped(&labels::settings(point)), results(comparison, point));
+            page += &list(
+                &point
+                    .rows
+                    .iter()
+                    .flat_map(|row| labels::failures(row, &name(&row.label)))
+                    .collect::<Vec<_>>(),
+            );
+            page += &latencies(point);
+        }
     }
     page
 }
 
-// Writing into a string cannot fail, so what `write!` returns is dropped here and below.
-
-pub(super) fn list(page: &mut String, items: Vec<String>) {
-    for (place, item) in items.iter().enumerate() {
-        let _ = writeln!(page, "{}- {}", if place == 0 { "\n" } else { "" }, escaped(item));
-    }
+pub(super) fn list(items: &[String]) -> String {
+    let lines: String = items.iter().map(|item| format!("- {}\n", escaped(item))).collect();
+    if lines.is_empty() { lines } else { format!("\n{lines}") }
 }
 
-fn geomeans(page: &mut String, comparison: &Comparison) {
+/// A table. Columns whose heading starts with `>` are right-aligned.
+pub(super) fn table(headings: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let names: Vec<_> = headings.iter().map(|it| escaped(it.trim_start_matches('>'))).collect();
+    let rule: String = headings.iter().map(|it| if it.starts_with('>') { "--:|" } else { "---|" }).collect();
+    let rows = rows.map(|cells| line(&cells.iter().map(|cell| escaped(cell)).collect::<Vec<_>>()));
+    format!("\n{}|{rule}\n{}", line(&names), rows.collect::<String>())
+}
+
+fn geomeans(comparison: &Comparison) -> String {
     if comparison.points.len() < 2 || comparison.geomeans.iter().all(|mean| mean.ratio.is_none()) {
-        return;
+        return String::new();
     }
-    let baseline = comparison.baseline.as_deref().unwrap_or_default();
-    let _ =
-        write!(page, "\n| backend | geometric mean beside {} | points |\n|---|--:|--:|\n", name(baseline));
-    for mean in &comparison.geomeans {
-        let ratio = mean.ratio.map_or_else(|| words::NONE.into(), figure::ratio);
-        let _ = writeln!(page, "| {} | {ratio} | {} of {} |", name(&mean.backend), mean.covered, mean.points);
-    }
+    let ratio = format!(">geometric mean vs {}", name(comparison.baseline.as_deref().unwrap_or_default()));
+    let rows = comparison.geomeans.iter().map(|mean| {
+        let ratio = or_none(mean.ratio, number::ratio);
+        vec![name(&mean.backend), ratio, format!("{} of {}", mean.covered, mean.points)]
+    });
+    table(&["backend", &ratio, ">points"], rows)
 }
 
-fn workload(page: &mut String, comparison: &Comparison, points: &[&Point]) {
-    let Some(first) = points.first() else { return };
-    let _ = write!(page, "\n## {}\n", name(&first.workload));
-    for point in points {
-        let beside = comparison
-            .baseline
-            .as_deref()
-            .map_or_else(|| "ratio".into(), |it| format!("beside {}", name(it)));
-        let _ = write!(
-            page,
-            "\n{}\n\n| backend | median | items/s | {beside} | 95 % interval | verdict | verified |\n\
-             |---|--:|--:|--:|--:|---|--:|\n",
-            escaped(&words::settings(point))
-        );
-        for row in &point.rows {
-            table_row(page, &Line::of(row));
-        }
-        list(page, failures(point));
-        latencies(page, point);
-    }
+fn results(comparison: &Comparison, point: &Point) -> String {
+    let baseline = comparison.baseline.as_deref();
+    let ratio = baseline.map_or_else(|| ">ratio".into(), |baseline| format!(">vs {}", name(baseline)));
+    let rows = point.rows.iter().map(|row| {
+        let TableRow { label, median, rate, ratio, interval, verdict, verified, .. } = TableRow::of(row);
+        let verdict = format!("{} {}", verdict.sign, verdict.text).trim().to_owned();
+        vec![label, median, rate, ratio, interval, verdict, verified]
+    });
+    table(&["backend", ">median", ">items/s", &ratio, ">95 % interval", "verdict", ">verified"], rows)
 }
 
 /// The percentiles of an open loop.
-fn latencies(page: &mut String, point: &Point) {
+fn latencies(point: &Point) -> String {
     if point.rows.iter().all(|row| row.open_loop.is_none()) {
-        return;
+        return String::new();
     }
-    let names = latency::names(&[point]);
-    let _ = write!(
-        page,
-        "\nLatency ({}):\n\n| backend | | {} |\n|---|---{}|\n",
-        latency::MEANING,
-        names.join(" | "),
-        "|--:".repeat(names.len())
-    );
-    for (label, kind, cells) in latency::lines(point) {
-        let _ = writeln!(page, "| {} | {kind} | {} |", name(label), cells.join(" | "));
-    }
-    list(page, latency::reasons(point));
+    let names: Vec<_> = latency::names(&[point]).iter().map(|name| format!(">{name}")).collect();
+    let headings: Vec<_> = ["backend", ""].into_iter().chain(names.iter().map(String::as_str)).collect();
+    let rows = latency::rows(point)
+        .into_iter()
+        .map(|(label, kind, cells)| [name(label), kind.to_owned()].into_iter().chain(cells).collect());
+    let meaning = latency::MEANING;
+    format!("\nLatency ({meaning}):\n{}{}", table(&headings, rows), list(&latency::reasons(point)))
 }
 
-fn table_row(page: &mut String, line: &Line) {
-    let Line { label, median, rate, ratio, interval, call, verified, .. } = line;
-    let (label, verdict) = (escaped(label), escaped(format!("{} {}", call.sign, call.word).trim()));
-    let _ = writeln!(page, "| {label} | {median} | {rate} | {ratio} | {interval} | {verdict} | {verified} |");
-}
-
-fn failures(point: &Point) -> Vec<String> {
-    let of_row = |row| {
-        let row: &crate::compare::model::Row = row;
-        row.failures
-            .iter()
-            .map(move |it| format!("{}: {}", words::line(&row.label, 60), words::failure(it, row)))
-    };
-    point.rows.iter().flat_map(of_row).collect()
-}
-
-fn name(name: &str) -> String {
-    escaped(&words::line(name, 60))
-}
-
-/// Text that stands for itself, in a cell of a table too.
+/// Text without the meaning that Markdown gives to its characters, also in the cell of a table.
 pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut before = ' ';
     let text = printable(text);
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
-        // Within a word an underscore is one; at its edge it is emphasis.
+        // At the edge of a word an underscore is emphasis.
         let within = |c: &char| c.is_alphanumeric();
         let special = match c {
             '\\' | '`' | '*' | '[' | ']' | '<' | '>' | '|' | '~' | '&' | '#' | '$' | '!' => true,
@@ -121,7 +99,7 @@ pub(super) fn escaped(text: &str) -> String {
             escaped.push('\\');
         }
         escaped.push(c);
-        // What looks like an address or a user is not to become a link: an invisible space keeps it text.
+        // An invisible space keeps an address or a user name from becoming a link.
         if c == '@' || (c == ':' && rest.peek() == Some(&'/')) {
             escaped.push('\u{200b}');
         }
@@ -136,7 +114,7 @@ mod tests {
     use crate::report::examples;
 
     #[test]
-    fn the_tables_are_those_of_the_terminal() {
+    fn every_workload_has_its_tables() {
         insta::assert_binary_snapshot!(".md", markdown(&examples::several_workloads()).into_bytes());
     }
 
@@ -146,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_text_is_neither_markup_nor_a_cell_of_its_own() {
+    fn hostile_text_is_neither_markup_nor_an_additional_cell() {
         assert_eq!(escaped("<img src=x>"), "\\<img src=x\\>");
         assert_eq!(escaped("a|b `c` _d_ word_count"), "a\\|b \\`c\\` \\_d\\_ word_count");
         let page = markdown(&examples::hostile());
@@ -161,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_compare_is_said() {
+    fn without_records_the_page_says_so() {
         assert_eq!(markdown(&examples::empty()), "# Comparison\n\nThere are no records to compare.\n");
     }
 }

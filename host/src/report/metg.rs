@@ -1,9 +1,9 @@
-//! METG as people read it: the table, and the curves behind it.
+//! METG for people: the table and the curves.
 
 mod chart;
+mod labels;
 mod markdown;
 mod text;
-mod words;
 
 #[cfg(test)]
 pub(super) mod examples;
@@ -11,4 +11,4 @@ pub(super) mod examples;
 pub(crate) use markdown::markdown;
 pub(crate) use text::text;
 
-pub(super) use words::{Line, failures, failures_of, of_cores, value};
+pub(super) use labels::{TableRow, cores, failures, value};

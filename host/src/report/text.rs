@@ -3,25 +3,25 @@
 use clap::builder::styling::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
-use super::latency;
-use super::words::{self, Call, Line, Tone};
+use super::labels::{self, TableRow, Tone, VerdictLabel, one_line};
+use super::{latency, number};
 use crate::compare::model::{Comparison, Point};
 use crate::text::plural;
 
-/// How many failures are told: the other formats have them all.
-const FAILURES: usize = 6;
-/// The headings of the columns that follow the figures.
-const VERDICTS: &str = "  verdict       verified";
-/// How many notes are told.
-const NOTES: usize = 5;
-/// The shortest width to which labels are cut so that the table fits.
-const SHORTEST: usize = 8;
-/// How long a name in a sentence may be.
-const NAME: usize = 20;
-/// How many lines a failure or a note takes.
-const LINES: usize = 2;
+/// How many failures are shown. The other formats have all of them.
+const MAX_FAILURES: usize = 6;
+/// How many notes are shown.
+const MAX_NOTES: usize = 5;
+/// The headings of the columns after the numbers.
+const VERDICT_HEADINGS: &str = "  verdict       verified";
+/// Labels are not cut below this width, even if the table is then too wide.
+const MIN_LABEL: usize = 8;
+/// The longest name in a sentence.
+const MAX_NAME: usize = 20;
+/// How many lines a failure or a note takes at most.
+const MAX_LINES: usize = 2;
 
-/// In which colours a summary is written.
+/// The colours of a summary.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Palette {
     pub(super) heading: Style,
@@ -31,12 +31,12 @@ pub struct Palette {
 }
 
 impl Palette {
-    /// None: for files, pipes, and whoever asked for none.
+    /// No colours.
     pub fn plain() -> Self {
         Self::default()
     }
 
-    /// For a terminal. No colour stands alone: each word says the same.
+    /// Colours for a terminal. The text has the same meaning without them.
     pub fn coloured() -> Self {
         Self {
             heading: Style::new().bold(),
@@ -56,8 +56,8 @@ impl Palette {
     }
 }
 
-/// The summary of a comparison, of lines of at most `width` characters: a table of rows under each point, then what
-/// failed and why, then what one must know.
+/// The summary of a comparison, in lines of at most `width` characters: a table with the rows of each point, then the
+/// failures, then the notes.
 pub fn text(comparison: &Comparison, palette: &Palette, width: usize) -> String {
     if comparison.points.is_empty() {
         return "there are no records to compare\n".into();
@@ -65,163 +65,145 @@ pub fn text(comparison: &Comparison, palette: &Palette, width: usize) -> String 
     let mut lines = tables(comparison, palette, width);
     lines.extend(latencies(comparison, palette, width));
     lines.extend(geomeans(comparison, width));
-    lines.extend(listed(failures(comparison), FAILURES, "failure", palette.bad, "✗", width));
-    lines.extend(listed(words::notes(comparison), NOTES, "note", Style::new(), "!", width));
+    lines.extend(list(failures(comparison), MAX_FAILURES, "failure", palette.bad, "✗", width));
+    lines.extend(list(labels::notes(comparison), MAX_NOTES, "note", Style::new(), "!", width));
     lines.concat()
 }
 
-/// One table, so that figures stand under each other through all workloads; each point has a line above its rows.
+/// One table for all workloads, so that its columns are aligned. Each point has a line above its rows.
 fn tables(comparison: &Comparison, palette: &Palette, width: usize) -> Vec<String> {
-    let points = words::by_workload(comparison).concat();
-    let rows: Vec<Vec<Line>> = points.iter().map(|point| point.rows.iter().map(Line::of).collect()).collect();
-    let figures = figures(comparison, &rows, width);
-    let mut figures = figures.lines();
-    let mut lines = Vec::new();
-    let heading = figures.next().unwrap_or_default();
-    let heading = format!("{}{VERDICTS}", heading.trim_end());
-    lines.push(painted(palette.heading, &heading));
+    let points = labels::by_workload(comparison).concat();
+    let rows: Vec<Vec<_>> =
+        points.iter().map(|point| point.rows.iter().map(TableRow::of).collect()).collect();
+    let mut numbers = numbers(comparison, &rows, width).into_iter();
+    let heading = format!("{}{VERDICT_HEADINGS}", numbers.next().unwrap_or_default());
+    let mut lines = vec![painted(palette.heading, &heading)];
     for (point, rows) in points.iter().zip(&rows) {
-        lines.push(painted(palette.heading, &words::line(&words::point(point), width)));
-        for (row, figures) in rows.iter().zip(&mut figures) {
-            lines.push(row_line(row, &figures, palette));
-        }
+        lines.push(painted(palette.heading, &one_line(&labels::point(point), width)));
+        lines.extend(rows.iter().zip(&mut numbers).map(|(row, numbers)| row_line(row, &numbers, palette)));
     }
     lines
 }
 
-/// The columns up to the verdict. The verdict itself has colours, whose codes must not count as width.
-fn figures(comparison: &Comparison, rows: &[Vec<Line>], width: usize) -> Table {
-    let mut table = bare_table();
-    let beside = comparison.baseline.as_ref().map(|baseline| format!("vs {}", words::line(baseline, 6)));
-    let header = ["median", "items/s", beside.as_deref().unwrap_or("ratio"), "interval"];
-    let rows = rows.iter().flatten().map(|row| (row, [&row.median, &row.rate, &row.ratio, &row.interval]));
-    let rows: Vec<_> = rows.collect();
-    let widest = |place: usize| rows.iter().map(|(_, cells)| length(cells[place])).max().unwrap_or_default();
-    let taken: usize = (0..4).map(|place| 2 + widest(place).max(length(header[place]))).sum();
-    let label = width.saturating_sub(taken + length(VERDICTS) + 1).max(SHORTEST);
-    table.set_header([""].into_iter().chain(header));
-    for (row, cells) in &rows {
-        let label = format!(" {}", words::line(&row.label, label));
-        table.add_row([&label].into_iter().chain(cells.iter().copied()));
-    }
-    align(&mut table, 1);
-    table
+/// The columns before the verdict. The verdict is added later, because the codes of its colours must not count as width.
+fn numbers(comparison: &Comparison, rows: &[Vec<TableRow>], width: usize) -> Vec<String> {
+    let ratio = comparison.baseline.as_ref().map(|baseline| format!("vs {}", one_line(baseline, 6)));
+    let header = ["median", "items/s", ratio.as_deref().unwrap_or("ratio"), "interval"];
+    let cells = |row: &TableRow| [&row.median, &row.rate, &row.ratio, &row.interval].map(String::clone);
+    let rows: Vec<_> = rows.iter().flatten().map(|row| (row, cells(row))).collect();
+    let widest =
+        |column: usize| rows.iter().map(|(_, cells)| length(&cells[column])).max().unwrap_or_default();
+    let taken: usize = (0..4).map(|column| 2 + widest(column).max(length(header[column]))).sum();
+    let label = width.saturating_sub(taken + length(VERDICT_HEADINGS) + 1).max(MIN_LABEL);
+    let rows = rows.iter().map(|(row, cells)| {
+        [format!(" {}", one_line(&row.label, label))].into_iter().chain(cells.iter().cloned())
+    });
+    aligned([""].into_iter().chain(header), rows, 1)
 }
 
-/// A table without lines, as wide as what is in it.
-pub(super) fn bare_table() -> Table {
+/// The lines of a table without borders. The first `names` columns are left-aligned, the others right-aligned.
+pub(super) fn aligned<'h, R: IntoIterator<Item = String>>(
+    header: impl IntoIterator<Item = &'h str>,
+    rows: impl IntoIterator<Item = R>,
+    names: usize,
+) -> Vec<String> {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);
-    table
-}
-
-/// The columns behind the first `names` hold figures, which stand under each other at their right ends.
-pub(super) fn align(table: &mut Table, names: usize) {
-    for (place, column) in table.column_iter_mut().enumerate() {
+    table.set_header(header);
+    table.add_rows(rows.into_iter().map(|row| row.into_iter().collect::<Vec<_>>()));
+    for (number, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
-        if place >= names {
+        if number >= names {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
-fn row_line(row: &Line, figures: &str, palette: &Palette) -> String {
-    let Call { tone, word, .. } = &row.call;
-    let word = words::line(word, 12);
-    let padding = " ".repeat(12usize.saturating_sub(word.chars().count()));
+fn row_line(row: &TableRow, numbers: &str, palette: &Palette) -> String {
+    let VerdictLabel { tone, text, .. } = &row.verdict;
+    let text = one_line(text, 12);
+    let padding = " ".repeat(12usize.saturating_sub(length(&text)));
     let (verdict, verified) = (palette.of(*tone), if row.all_verified { Style::new() } else { palette.bad });
-    let figures = figures.trim_end_matches(' ');
-    format!("{figures}  {verdict}{word}{verdict:#}{padding}  {verified}{}{verified:#}\n", row.verified)
+    format!("{numbers}  {verdict}{text}{verdict:#}{padding}  {verified}{}{verified:#}\n", row.verified)
 }
 
 /// The percentiles of open loops, if there are any: a line for each backend and kind of latency.
 fn latencies(comparison: &Comparison, palette: &Palette, width: usize) -> Vec<String> {
     let points = latency::points(comparison);
-    let rows: Vec<_> = points.iter().map(|point| latency::lines(point)).collect();
     if points.is_empty() {
         return Vec::new();
     }
-    let mut table = bare_table();
-    table.set_header(["latency".into(), String::new()].into_iter().chain(latency::names(&points)));
-    for (label, kind, cells) in rows.iter().flatten() {
-        let label = format!(" {}", words::line(label, NAME));
-        table.add_row([label, (*kind).to_owned()].iter().chain(cells));
-    }
-    align(&mut table, 2);
-    let mut figures = table.lines();
-    let mut line = || words::line(figures.next().unwrap_or_default().trim_end(), width);
-    let mut lines = vec![painted(palette.heading, &line())];
+    let rows: Vec<_> = points.iter().map(|point| latency::rows(point)).collect();
+    let names = latency::names(&points);
+    let header = ["latency", ""].into_iter().chain(names.iter().map(String::as_str));
+    let cells = rows.iter().flatten().map(|(label, kind, cells)| {
+        let label = format!(" {}", one_line(label, MAX_NAME));
+        [label, (*kind).to_owned()].into_iter().chain(cells.iter().cloned())
+    });
+    let mut aligned = aligned(header, cells, 2).into_iter().map(|line| one_line(&line, width));
+    let mut lines = vec![painted(palette.heading, &aligned.next().unwrap_or_default())];
     for (point, rows) in points.iter().zip(&rows) {
-        lines.push(painted(palette.heading, &words::line(&words::point(point), width)));
-        lines.extend(rows.iter().map(|_| format!(" {}\n", line())));
+        lines.push(painted(palette.heading, &one_line(&labels::point(point), width)));
+        lines.extend(aligned.by_ref().take(rows.len()).map(|line| format!(" {line}\n")));
         let reasons = latency::reasons(point);
-        lines.extend(listed(reasons, FAILURES, "reason", Style::new(), words::NONE, width));
+        lines.extend(list(reasons, MAX_FAILURES, "reason", Style::new(), labels::NONE, width));
     }
     lines.extend(wrapped(latency::MEANING, width).into_iter().map(|line| line + "\n"));
     lines
 }
 
-/// What a table of one point says already is not said again.
-fn geomeans(comparison: &Comparison, width: usize) -> Vec<String> {
-    if comparison.points.len() < 2 {
-        return Vec::new();
-    }
-    let told = comparison.geomeans.iter().filter_map(|mean| {
-        let ratio = super::figure::ratio(mean.ratio?);
-        let backend = words::line(&mean.backend, NAME);
+/// The geometric means over several points. With one point they would repeat its table.
+fn geomeans(comparison: &Comparison, width: usize) -> Option<String> {
+    let means = comparison.geomeans.iter().filter_map(|mean| {
+        let (backend, ratio) = (one_line(&mean.backend, MAX_NAME), number::ratio(mean.ratio?));
         Some(format!("{backend} {ratio} ({} of {})", mean.covered, plural(mean.points.into(), "point")))
     });
-    let told: Vec<_> = told.collect();
-    if told.is_empty() {
-        return Vec::new();
-    }
-    vec![words::line(&format!("geometric mean: {}", told.join(", ")), width) + "\n"]
+    let means: Vec<_> = means.collect();
+    (comparison.points.len() > 1 && !means.is_empty())
+        .then(|| one_line(&format!("geometric mean: {}", means.join(", ")), width) + "\n")
 }
 
 fn failures(comparison: &Comparison) -> Vec<String> {
-    let of = |point: &Point| {
-        let rows = point.rows.iter().map(|row| {
-            let at = format!("{}, {}", words::line(&row.label, NAME), words::line(&point.workload, 30));
-            row.failures.iter().map(move |failure| format!("{at}: {}", words::failure(failure, row)))
-        });
-        rows.flatten().collect::<Vec<_>>()
+    let of_point = |point: &Point| {
+        let workload = one_line(&point.workload, 30);
+        let of_row = |row| labels::failures(row, &format!("{}, {workload}", one_line(&row.label, MAX_NAME)));
+        point.rows.iter().flat_map(of_row).collect::<Vec<_>>()
     };
-    comparison.points.iter().flat_map(of).collect()
+    comparison.points.iter().flat_map(of_point).collect()
 }
 
-/// The first `most` of what is to be told, each after a sign and in at most two lines, and how many more there are.
-pub(super) fn listed(
-    mut told: Vec<String>,
-    most: usize,
+/// The first `max` items, each after a sign and in at most [`MAX_LINES`] lines, and how many more there are.
+pub(super) fn list(
+    mut items: Vec<String>,
+    max: usize,
     noun: &str,
     style: Style,
     sign: &str,
     width: usize,
 ) -> Vec<String> {
-    let more = told.len().saturating_sub(most);
-    told.truncate(most);
+    let more = items.len().saturating_sub(max);
+    items.truncate(max);
     let mut lines = Vec::new();
-    for text in &told {
-        for (place, part) in wrapped(text, width.saturating_sub(2)).iter().enumerate() {
-            let sign = if place == 0 { format!("{style}{sign}{style:#}") } else { " ".into() };
+    for text in &items {
+        for (number, part) in wrapped(text, width.saturating_sub(2)).iter().enumerate() {
+            let sign = if number == 0 { format!("{style}{sign}{style:#}") } else { " ".into() };
             lines.push(format!("{sign} {part}\n"));
         }
     }
     if more > 0 {
-        lines.push(format!(
-            "{sign} and {}; the report has them\n",
-            plural(more as u64, &format!("more {noun}"))
-        ));
+        let more = plural(more as u64, &format!("more {noun}"));
+        lines.push(format!("{sign} and {more}, which the report lists\n"));
     }
     lines
 }
 
-/// The text in [`LINES`] lines, broken between words; the last one ends with … if there is more.
+/// The text in at most [`MAX_LINES`] lines, broken between words. The last line ends with … if the text goes on.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
-        let full = lines.len() == LINES;
+        let full = lines.len() == MAX_LINES;
         match lines.last_mut() {
             Some(line) if full || length(line) + 1 + length(word) <= width => {
                 line.push(' ');
@@ -230,7 +212,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
             _ => lines.push(word.to_owned()),
         }
     }
-    lines.iter().map(|line| words::line(line, width)).collect()
+    lines.iter().map(|line| one_line(line, width)).collect()
 }
 
 fn length(text: &str) -> usize {
@@ -284,21 +266,21 @@ mod tests {
     }
 
     #[test]
-    fn hostile_names_and_reasons_neither_steer_the_terminal_nor_break_its_lines() {
+    fn hostile_text_neither_controls_the_terminal_nor_breaks_lines() {
         let page = plain(&examples::hostile());
         assert!(!page.contains(|c: char| c.is_control() && c != '\n'), "{page:?}");
         assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
     }
 
     #[test]
-    fn nothing_to_compare_is_said() {
+    fn without_records_the_text_says_so() {
         assert_eq!(plain(&examples::empty()), "there are no records to compare\n");
     }
 
     #[test]
-    fn of_many_failures_the_first_are_told_and_the_others_counted() {
+    fn the_first_failures_are_shown_and_the_others_counted() {
         let page = plain(&examples::many_failures(20));
-        assert_eq!(page.matches("✗").count(), FAILURES + 1, "{page}");
+        assert_eq!(page.matches("✗").count(), MAX_FAILURES + 1, "{page}");
         assert!(page.contains("✗ and 14 more failures"), "{page}");
     }
 }

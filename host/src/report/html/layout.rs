@@ -1,58 +1,54 @@
-//! The order of the page: points of one workload together, a number for each point and each row, a look for each name.
+//! The order of the page: the points of one workload together, a number for each point and each row, and a series for
+//! each label.
 
 use std::collections::{HashMap, HashSet};
 
-use serde::Serialize;
+use minijinja::{Value, context};
 
 use crate::compare::model::{Comparison, Point, Row};
-use crate::report::words;
+use crate::report::labels;
 
 /// A comparison in the order of its page.
 pub(super) struct Layout<'a> {
     pub(super) groups: Vec<Group<'a>>,
-    /// The labels in the order in which they first appear, and their places in it.
+    /// The labels in the order in which they first appear.
     pub(super) labels: Vec<&'a str>,
-    places: HashMap<&'a str, usize>,
+    /// The index of each label in `labels`.
+    indices: HashMap<&'a str, usize>,
 }
 
 /// The points of a workload.
 pub(super) struct Group<'a> {
     pub(super) workload: String,
-    pub(super) points: Vec<Placed<'a>>,
+    pub(super) points: Vec<NumberedPoint<'a>>,
 }
 
-/// A point and its rows, each with the number that makes its anchor: `p3` and `c12`.
-pub(super) struct Placed<'a> {
+/// A point and its rows, each with the number of its anchor: `p3` and `c12`.
+pub(super) struct NumberedPoint<'a> {
     pub(super) point: &'a Point,
     pub(super) number: usize,
     pub(super) rows: Vec<(usize, &'a Row)>,
 }
 
-/// How a label looks in every chart: colour and shape, so that neither stands alone.
-#[derive(Serialize)]
-pub(super) struct Series {
-    pub(super) name: String,
-    pub(super) look: usize,
-}
-
-/// How many colours and shapes the page has. With more labels they are used again.
-const LOOKS: usize = 8;
+/// The style sheet has this many combinations of colour, shape and dashes. More series than that share them.
+pub(super) const SERIES: usize = 8;
 
 impl<'a> Layout<'a> {
     pub(super) fn of(comparison: &'a Comparison) -> Self {
-        let mut layout = Self { groups: Vec::new(), labels: Vec::new(), places: HashMap::new() };
-        let (mut points, mut cells) = (0.., 0..);
-        for group in words::by_workload(comparison) {
-            let workload = group.first().map_or_else(String::new, |point| words::line(&point.workload, 60));
-            let placed = group.into_iter().zip(&mut points).map(|(point, number)| {
-                let rows = point.rows.iter().map(|row| (cells.next().unwrap_or_default(), row)).collect();
-                Placed { point, number, rows }
+        let mut layout = Self { groups: Vec::new(), labels: Vec::new(), indices: HashMap::new() };
+        let (mut point_numbers, mut row_numbers) = (0.., 0..);
+        for group in labels::by_workload(comparison) {
+            let workload = labels::name(&group[0].workload);
+            let points = group.into_iter().zip(&mut point_numbers).map(|(point, number)| {
+                let rows =
+                    point.rows.iter().map(|row| (row_numbers.next().unwrap_or_default(), row)).collect();
+                NumberedPoint { point, number, rows }
             });
-            layout.groups.push(Group { workload, points: placed.collect() });
+            layout.groups.push(Group { workload, points: points.collect() });
         }
         for row in comparison.points.iter().flat_map(|point| &point.rows) {
             let labels = &mut layout.labels;
-            layout.places.entry(&row.label).or_insert_with(|| {
+            layout.indices.entry(&row.label).or_insert_with(|| {
                 labels.push(&row.label);
                 labels.len() - 1
             });
@@ -61,30 +57,28 @@ impl<'a> Layout<'a> {
     }
 
     /// Every point, in the order of the page.
-    pub(super) fn points(&self) -> impl Iterator<Item = &Placed<'a>> {
+    pub(super) fn points(&self) -> impl Iterator<Item = &NumberedPoint<'a>> {
         self.groups.iter().flat_map(|group| &group.points)
     }
 
-    /// How many backends there are, whatever their labels.
+    /// The number of backends, regardless of their labels.
     pub(super) fn backends(&self) -> usize {
-        self.rows().map(|(_, _, row)| row.backend.as_str()).collect::<HashSet<_>>().len()
+        self.rows().map(|row| row.backend.as_str()).collect::<HashSet<_>>().len()
     }
 
-    /// Every row with its point and its number, in the order of the page.
-    pub(super) fn rows(&self) -> impl Iterator<Item = (&Placed<'a>, usize, &'a Row)> {
-        self.points().flat_map(|placed| placed.rows.iter().map(move |(number, row)| (placed, *number, *row)))
+    /// Every row, in the order of the page.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &'a Row> {
+        self.points().flat_map(|point| point.rows.iter().map(|(_, row)| *row))
     }
 
-    pub(super) fn point(&self, id: &str) -> Option<&Placed<'a>> {
-        self.points().find(|placed| placed.point.id == id)
+    /// The series of a label: its colour, shape and dashes in every chart.
+    pub(super) fn series(&self, label: &str) -> usize {
+        self.indices.get(label).copied().unwrap_or_default() % SERIES
     }
 
-    pub(super) fn look(&self, label: &str) -> usize {
-        self.places.get(label).copied().unwrap_or_default() % LOOKS
-    }
-
-    pub(super) fn series(&self) -> Vec<Series> {
-        let series = |label: &&str| Series { name: words::line(label, 60), look: self.look(label) };
-        self.labels.iter().map(series).collect()
+    /// The entry of a legend for each of the labels.
+    pub(super) fn legend<'l>(&self, all: impl IntoIterator<Item = &'l str>) -> Vec<Value> {
+        let entry = |label| context! { name => labels::name(label), series => self.series(label) };
+        all.into_iter().map(entry).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! METG for the tests of every format. No clock and no chance: the same bytes each time.
+//! METG for the tests of every format, without clock and randomness.
 
 use serde_json::Map;
 
@@ -8,16 +8,16 @@ use crate::metg::Value;
 use crate::record::{Library, SystemProfile};
 
 /// Seconds of an iteration.
-const EACH: f64 = 1e-9;
+const ITERATION: f64 = 1e-9;
 /// Seven blocks, the default.
 const BLOCKS: u32 = 7;
 
-/// A backend on which a task costs so many seconds.
+/// A backend with an overhead of `floor` seconds per task.
 pub(in crate::report) fn row(backend: &str, floor: f64) -> Row {
-    let points: Vec<_> = rungs(floor).map(|rung| point(rung, floor)).collect();
+    let points: Vec<_> = exponents(floor).map(|exponent| point(exponent, floor)).collect();
     let block = |block| Block {
         block,
-        seconds_per_iteration: EACH,
+        seconds_per_iteration: ITERATION,
         outcome: SweepOutcome::Value { value: Value::At { seconds: floor } },
         floor: Some(floor),
         points: points.clone(),
@@ -38,25 +38,25 @@ pub(in crate::report) fn row(backend: &str, floor: f64) -> Row {
 }
 
 /// From an efficiency below a tenth to one above nine tenths.
-fn rungs(floor: f64) -> std::ops::RangeInclusive<u32> {
-    let middle = (floor / EACH).log2().round() as i32;
+fn exponents(floor: f64) -> std::ops::RangeInclusive<u32> {
+    let middle = (floor / ITERATION).log2().round() as i32;
     (middle - 4).clamp(0, 25) as u32..=(middle + 4).clamp(1, 29) as u32
 }
 
-fn point(rung: u32, floor: f64) -> Point {
-    let kernel_seconds = f64::from(1 << rung) * EACH;
+fn point(exponent: u32, floor: f64) -> Point {
+    let kernel_seconds = f64::from(1 << exponent) * ITERATION;
     let tasks = ((0.8 / (kernel_seconds + floor)) as u64).max(16);
     Point {
-        source: Source { file: "results/run/trials.jsonl".into(), line: u64::from(rung) + 1 },
+        source: Source { file: "results/run/trials.jsonl".into(), line: u64::from(exponent) + 1 },
         status: Status::Verified,
-        iterations: Some(1 << rung),
+        iterations: Some(1 << exponent),
         kernel_seconds,
         tasks,
         seconds: Some(tasks as f64 * (kernel_seconds + floor) / 2.0),
         efficiency: Some(kernel_seconds / (kernel_seconds + floor)),
         command: Some(format!(
             "crossrun run --workload pipeline --items {tasks} --extra iters={}",
-            1 << rung
+            1 << exponent
         )),
         log: None,
     }
@@ -111,11 +111,11 @@ pub(in crate::report) fn several() -> Sweeps {
             cpu_logical_cores: Some(2),
             ..SystemProfile::default()
         }],
-        warnings: vec!["the session was put off once, as the machine was disturbed (1 trial)".into()],
+        warnings: vec!["the session was put off once, because the machine was noisy (1 trial)".into()],
     }
 }
 
-/// Names and reasons that mean harm.
+/// Names and reasons with hostile text.
 pub(in crate::report) fn hostile() -> Sweeps {
     let harm = "</text><script>alert(1)</script>|\x1b[2J\u{202e}`*_[x](http://x)";
     let mut sweeps = several();

@@ -1,35 +1,25 @@
-//! METG as Markdown: the table of the terminal, for issues and pages.
+//! METG as Markdown, for issues and web pages, with the table of the terminal.
 
-use std::fmt::Write;
-
-use super::words::{self, Line};
+use super::labels::{TableRow, failures};
 use crate::compare::metg::model::Sweeps;
-use crate::report::markdown::{escaped, list};
-use crate::report::words::line;
+use crate::report::labels::{name, one_line};
+use crate::report::markdown::{list, table};
 
-/// The table, with what failed and what one must know.
+const HEADINGS: [&str; 7] =
+    ["backend", ">cores", ">METG(50 %)", ">95 % interval", ">per-task floor", ">blocks", "checks"];
+
+/// The table, with notes and failures.
 pub(crate) fn markdown(sweeps: &Sweeps) -> String {
-    let mut page = String::from("# METG\n");
     if sweeps.rows.is_empty() {
-        return page + "\nThere are no records of a sweep.\n";
+        return "# METG\n\nThere are no records of a sweep.\n".into();
     }
-    list(&mut page, sweeps.warnings.iter().map(|warning| line(warning, 1000)).collect());
-    // Writing into a string cannot fail, so what `write!` returns is dropped here and below.
-    let _ = write!(
-        page,
-        "\n| backend | cores | METG(50 %) | 95 % interval | per-task floor | blocks | guards |\n|---|--:|--:|--:|--:|--:|---|\n"
-    );
-    for (row, of) in sweeps.rows.iter().map(Line::of).zip(&sweeps.rows) {
-        let Line { backend, value, interval, floor, blocks, guards, .. } = row;
-        let (backend, value) = (escaped(&backend), escaped(&value));
-        let _ = writeln!(
-            page,
-            "| {backend} | {} | {value} | {interval} | {floor} | {blocks} | {guards} |",
-            of.cores
-        );
-    }
-    list(&mut page, words::failures(sweeps));
-    page
+    let notes: Vec<_> = sweeps.warnings.iter().map(|warning| one_line(warning, 1000)).collect();
+    let rows = sweeps.rows.iter().map(|row| {
+        let TableRow { value, interval, floor, blocks, checks, .. } = TableRow::of(row);
+        vec![name(&row.backend), row.cores.to_string(), value, interval, floor, blocks, checks.into()]
+    });
+    let failures: Vec<_> = sweeps.rows.iter().flat_map(failures).collect();
+    format!("# METG\n{}{}{}", list(&notes), table(&HEADINGS, rows), list(&failures))
 }
 
 #[cfg(test)]
@@ -43,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_text_is_neither_markup_nor_a_cell_of_its_own() {
+    fn hostile_text_is_neither_markup_nor_an_additional_cell() {
         let page = markdown(&examples::hostile());
         let bare = page.replace("\\\\", "").replace("\\<", "").replace("\\|", "");
         assert!(!bare.contains('<'), "{page}");

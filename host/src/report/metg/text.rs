@@ -1,19 +1,19 @@
-//! METG for a terminal: a table, the curves, and what one must know.
+//! METG for a terminal: a table, the curves, failures and notes.
 
 use clap::builder::styling::Style;
 
 use super::chart;
-use super::words::{self, Line};
+use super::labels::{self, TableRow};
 use crate::compare::metg::model::Sweeps;
-use crate::report::text::{Palette, align, bare_table, listed, painted};
-use crate::report::words::line;
+use crate::report::labels::one_line;
+use crate::report::text::{Palette, aligned, list, painted};
 
-/// How many failures and notes are told: the other formats have them all.
-const TOLD: usize = 6;
+/// How many failures and notes are shown. The other formats have all of them.
+const MAX_ITEMS: usize = 6;
 /// The longest name in the table.
-const NAME: usize = 16;
+const MAX_NAME: usize = 16;
 
-/// The table, the chart of all backends, and what one must know, in lines of at most `width` characters.
+/// The table, the chart of all backends, failures and notes, in lines of at most `width` characters.
 pub(crate) fn text(sweeps: &Sweeps, palette: &Palette, width: usize) -> String {
     if sweeps.rows.is_empty() {
         return "there are no records of a sweep\n".into();
@@ -21,33 +21,31 @@ pub(crate) fn text(sweeps: &Sweeps, palette: &Palette, width: usize) -> String {
     let mut lines = table(sweeps, palette);
     lines.push("\n".into());
     lines.extend(chart::lines(sweeps, width));
-    lines.extend(listed(words::failures(sweeps), TOLD, "failure", palette.bad, "✗", width));
-    let notes = sweeps.warnings.iter().map(|warning| line(warning, 1000)).collect();
-    lines.extend(listed(notes, TOLD, "note", Style::new(), "!", width));
+    let failures = sweeps.rows.iter().flat_map(labels::failures).collect();
+    lines.extend(list(failures, MAX_ITEMS, "failure", palette.bad, "✗", width));
+    let notes = sweeps.warnings.iter().map(|warning| one_line(warning, 1000)).collect();
+    lines.extend(list(notes, MAX_ITEMS, "note", Style::new(), "!", width));
     lines.concat()
 }
 
 fn table(sweeps: &Sweeps, palette: &Palette) -> Vec<String> {
-    let mut table = bare_table();
-    let cores = words::of_cores(sweeps);
+    let cores = labels::cores(sweeps);
     let heading = cores.as_ref().map_or_else(String::new, |cores| format!("on {cores}"));
-    table.set_header([heading.as_str(), "METG(50 %)", "95 % interval", "floor", "blocks"]);
-    let rows: Vec<_> = sweeps.rows.iter().map(Line::of).collect();
-    for (row, of) in rows.iter().zip(&sweeps.rows) {
-        let cores = if cores.is_none() { format!(" ({})", of.cores) } else { String::new() };
-        let backend = format!(" {}{cores}", line(&row.backend, NAME));
-        table.add_row([&backend, &row.value, &row.interval, &row.floor, &row.blocks]);
-    }
-    align(&mut table, 1);
-    let mut figures = table.lines();
-    let heading = format!("{}  guards", figures.next().unwrap_or_default().trim_end());
-    let mut lines = vec![painted(palette.heading, &heading)];
-    for (row, figures) in rows.iter().zip(figures) {
-        // The codes of colours must not count as width.
+    let rows: Vec<_> = sweeps.rows.iter().map(TableRow::of).collect();
+    let cells = rows.iter().zip(&sweeps.rows).map(|(cells, row)| {
+        let cores = if cores.is_none() { format!(" ({})", row.cores) } else { String::new() };
+        let backend = format!(" {}{cores}", one_line(&row.backend, MAX_NAME));
+        [backend, cells.value.clone(), cells.interval.clone(), cells.floor.clone(), cells.blocks.clone()]
+    });
+    let mut aligned =
+        aligned([heading.as_str(), "METG(50 %)", "95 % interval", "floor", "blocks"], cells, 1).into_iter();
+    let heading = format!("{}  checks", aligned.next().unwrap_or_default());
+    // The codes of colours must not count as width.
+    let row_line = |(row, line): (&TableRow, String)| {
         let style = palette.of(row.tone);
-        lines.push(format!("{}  {style}{}{style:#}\n", figures.trim_end_matches(' '), row.guards));
-    }
-    lines
+        format!("{line}  {style}{}{style:#}\n", row.checks)
+    };
+    [painted(palette.heading, &heading)].into_iter().chain(rows.iter().zip(aligned).map(row_line)).collect()
 }
 
 #[cfg(test)]
@@ -59,26 +57,21 @@ mod tests {
     fn every_kind_of_row_and_the_curves_of_all_backends() {
         let page = text(&examples::several(), &Palette::plain(), 80);
         assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
+        let coloured = text(&examples::several(), &Palette::coloured(), 80);
+        assert_ne!(coloured, page);
+        assert_eq!(crate::report::examples::without_colours(&coloured), page);
         insta::assert_binary_snapshot!(".txt", page.into_bytes());
     }
 
     #[test]
-    fn colours_change_nothing_else() {
-        let coloured = text(&examples::several(), &Palette::coloured(), 80);
-        let bare = crate::report::examples::without_colours(&coloured);
-        assert_ne!(bare, coloured);
-        assert_eq!(bare, text(&examples::several(), &Palette::plain(), 80));
-    }
-
-    #[test]
-    fn hostile_names_and_reasons_neither_steer_the_terminal_nor_break_its_lines() {
+    fn hostile_text_neither_controls_the_terminal_nor_breaks_lines() {
         let page = text(&examples::hostile(), &Palette::plain(), 80);
         assert!(!page.contains(|c: char| c.is_control() && c != '\n'), "{page:?}");
         assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
     }
 
     #[test]
-    fn nothing_to_show_is_said() {
+    fn without_records_the_text_says_so() {
         let nothing = Sweeps { rows: Vec::new(), ..examples::several() };
         assert_eq!(text(&nothing, &Palette::plain(), 80), "there are no records of a sweep\n");
     }

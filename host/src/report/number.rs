@@ -1,34 +1,39 @@
-//! Figures as people read them: three digits that count, and a unit that fits.
+//! The number format of reports: three significant digits, and a unit that fits.
 
 /// A duration: `412 ns`, `1.25 µs`, `33.0 ms`, `2.41 s`.
 pub(crate) fn duration(seconds: f64) -> String {
-    const STEPS: [(f64, &str); 4] = [(1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s")];
-    stepped(seconds, &STEPS, " ")
+    const UNITS: [(f64, &str); 4] = [(1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s")];
+    in_units(seconds, &UNITS)
 }
 
-/// A number where the unit stands elsewhere: `41.5`, `1.20 M`.
+/// A number without a unit: `41.5`, `1.20 M`.
 pub(super) fn quantity(number: f64) -> String {
-    const STEPS: [(f64, &str); 4] = [(1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G")];
-    stepped(number, &STEPS, " ").trim_end().to_owned()
+    const UNITS: [(f64, &str); 4] = [(1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G")];
+    in_units(number, &UNITS).trim_end().to_owned()
 }
 
 /// An amount of memory: `27.0 MiB`.
 pub(super) fn memory(bytes: f64) -> String {
     const KIB: f64 = 1024.0;
-    const STEPS: [(f64, &str); 4] = [(1.0, "B"), (KIB, "KiB"), (KIB * KIB, "MiB"), (KIB * KIB * KIB, "GiB")];
-    stepped(bytes, &STEPS, " ")
+    const UNITS: [(f64, &str); 4] = [(1.0, "B"), (KIB, "KiB"), (KIB * KIB, "MiB"), (KIB * KIB * KIB, "GiB")];
+    in_units(bytes, &UNITS)
 }
 
-/// A figure as an axis names it, without the zeros that only tell of precision: `1.50 k` is `1.5 k`.
-pub(super) fn tick(figure: &str) -> String {
-    let end = figure.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(figure.len());
-    let (number, unit) = figure.split_at(end);
+/// A formatted number as the label of a tick, without trailing zeros: `1.50 k` becomes `1.5 k`.
+pub(super) fn tick(text: &str) -> String {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
     let number =
         if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
     format!("{number}{unit}")
 }
 
-/// A number of things, in groups of three: `12 500`. The space is one that does not break a line.
+/// `12 500 items`.
+pub(super) fn items(number: u64) -> String {
+    format!("{} {}", count(number), if number == 1 { "item" } else { "items" })
+}
+
+/// A count with its digits in groups of three: `12 500`. The space does not break a line.
 pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -41,7 +46,7 @@ pub(super) fn count(number: u64) -> String {
     text
 }
 
-/// How many times as fast: `0.52×`, `1.00×`, `14.2×`.
+/// A ratio of speeds: `0.52×`, `1.00×`, `14.2×`.
 pub(super) fn ratio(ratio: f64) -> String {
     format!("{}×", factor(ratio))
 }
@@ -51,30 +56,29 @@ pub(super) fn interval(low: f64, high: f64) -> String {
     format!("{}–{}", factor(low), factor(high))
 }
 
-/// A part of a whole: `12.5 %`.
+/// A share in percent: `12.5 %`.
 pub(super) fn percent(part: f64) -> String {
     format!("{:.1} %", part * 100.0)
 }
 
-/// Two decimals near 1, where verdicts fall, and three digits elsewhere.
+/// Two decimals near 1, where ratios are compared with the margin, and three significant digits elsewhere.
 fn factor(ratio: f64) -> String {
     if (0.1..9.995).contains(&ratio) { format!("{ratio:.2}") } else { digits(ratio) }
 }
 
-/// The value in the largest of the steps that it reaches, with three digits.
-fn stepped(value: f64, steps: &[(f64, &str)], space: &str) -> String {
-    // 999.6 of one unit rounds to 1000, which is 1.00 of the next.
-    let reaches = |step: &&(f64, &str)| value.abs() >= step.0 * 0.9995;
-    let unit = |&(_, unit): &(f64, &str)| format!("{space}{unit}");
+/// The value in the largest unit that it reaches, with three significant digits.
+fn in_units(value: f64, units: &[(f64, &str)]) -> String {
     if value == 0.0 || !value.is_finite() {
-        let one = steps.iter().find(|step| step.0 == 1.0).or(steps.first());
-        return format!("{value}{}", one.map(unit).unwrap_or_default());
+        let unit = units.iter().find(|unit| unit.0 == 1.0).map_or("", |unit| unit.1);
+        return format!("{value} {unit}");
     }
-    let step = steps.iter().rev().find(reaches).or(steps.first());
-    step.map_or_else(|| digits(value), |step| format!("{}{}", digits(value / step.0), unit(step)))
+    // 999.6 of one unit rounds to 1000, which is 1.00 of the next.
+    let reaches = |unit: &&(f64, &str)| value.abs() >= unit.0 * 0.9995;
+    let (size, unit) = units.iter().rev().find(reaches).unwrap_or(&units[0]);
+    format!("{} {unit}", digits(value / size))
 }
 
-/// Three digits that count: `0.00123`, `1.23`, `12.3`, `123`, `1234`.
+/// Three significant digits: `0.00123`, `1.23`, `12.3`, `123`, `1234`.
 fn digits(value: f64) -> String {
     let size = value.abs();
     let decimals = if size >= 99.95 {
@@ -84,7 +88,7 @@ fn digits(value: f64) -> String {
     } else if size >= 0.9995 || size == 0.0 {
         2
     } else {
-        // A value under 1 has as many zeros after the point as its logarithm says.
+        // The logarithm of a value below 1 is the number of zeros after its point.
         (2.0 - size.log10().floor()).clamp(2.0, 12.0) as usize
     };
     format!("{value:.decimals$}")
@@ -97,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_has_three_digits_and_the_unit_that_fits() {
+    fn a_duration_has_three_significant_digits_and_a_unit_that_fits() {
         let expected = [
             (0.0, "0 s"),
             (4.12e-7, "412 ns"),
@@ -131,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_keeps_two_decimals_where_verdicts_fall() {
+    fn a_ratio_near_one_keeps_two_decimals() {
         assert_eq!([0.523, 1.0, 14.23, 0.00123].map(ratio), ["0.52×", "1.00×", "14.2×", "0.00123×"]);
         assert_eq!(interval(0.5, 0.551), "0.50–0.55");
         assert_eq!(percent(0.1251), "12.5 %");

@@ -1,0 +1,96 @@
+//! The environment of the measurements: machines, plugins and versions.
+
+use minijinja::{Value, context};
+use serde_json::{Map, Value as Json};
+
+use super::layout::Layout;
+use crate::compare::metg::model::Sweeps;
+use crate::compare::model::{Comparison, Library, SystemProfile};
+use crate::report::labels::{name, one_line};
+
+/// The name of a property, and its value.
+type Property = (String, String);
+
+/// Rows that are equal in these share a card.
+type Build<'a> = (&'a str, Option<&'a Library>, &'a Map<String, Json>);
+
+/// A card for each machine, and for each build of a workload library or of a backend.
+pub(super) fn of_comparison(comparison: &Comparison, layout: &Layout<'_>) -> Vec<Value> {
+    let libraries = layout.rows().filter_map(|row| row.workload_library.as_ref());
+    let builds = layout.rows().map(|row| (row.backend.as_str(), row.plugin.as_ref(), &row.versions));
+    cards(&comparison.machines, libraries, builds)
+}
+
+pub(super) fn of_sweeps(sweeps: &Sweeps) -> Vec<Value> {
+    let libraries = sweeps.rows.iter().filter_map(|row| row.workload_library.as_ref());
+    let builds = sweeps.rows.iter().map(|row| (row.backend.as_str(), row.plugin.as_ref(), &row.versions));
+    cards(&sweeps.machines, libraries, builds)
+}
+
+fn cards<'a>(
+    machines: &[SystemProfile],
+    libraries: impl Iterator<Item = &'a Library>,
+    builds: impl Iterator<Item = Build<'a>>,
+) -> Vec<Value> {
+    let several = machines.len() > 1;
+    let machine = |(number, profile)| {
+        let title = if several { format!("Machine {}", number + 1) } else { "Machine".into() };
+        context! { title, machine => Some(number), properties => machine_properties(profile) }
+    };
+    let card = |title: String, properties: Vec<Property>| {
+        context! { title, machine => None::<usize>, properties }
+    };
+    let libraries = distinct(libraries).into_iter();
+    let libraries = libraries.map(|library| card("Workload library".into(), library_properties(library)));
+    let builds = distinct(builds).into_iter().map(|(backend, plugin, versions)| {
+        let plugin = plugin.map(library_properties).into_iter().flatten();
+        card(name(backend), plugin.chain(properties(versions)).collect())
+    });
+    machines.iter().enumerate().map(machine).chain(libraries).chain(builds).collect()
+}
+
+/// Each item once, in the order in which they first appear. A set would not pay for so few.
+fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut distinct = Vec::new();
+    for item in items {
+        if !distinct.contains(&item) {
+            distinct.push(item);
+        }
+    }
+    distinct
+}
+
+fn machine_properties(profile: &SystemProfile) -> Vec<Property> {
+    let number = |number: Option<u64>| number.map(|number| number.to_string());
+    let known = [
+        ("name", profile.hostname.clone()),
+        ("system", profile.os.clone()),
+        ("architecture", profile.arch.clone()),
+        ("processor", profile.cpu_model.clone()),
+        ("cores", number(profile.cpu_physical_cores)),
+        ("available hardware threads", number(profile.cpu_logical_cores)),
+        ("memory", profile.memory_gb.map(|memory| format!("{memory} GiB"))),
+        ("clock governor", profile.governor.clone()),
+        ("graphics processor", profile.gpu.clone()),
+        ("Python", profile.python.clone()),
+    ];
+    let known = known.into_iter().filter_map(|(name, value)| Some(property(name, &value?)));
+    known.chain(properties(&profile.other)).collect()
+}
+
+fn library_properties(library: &Library) -> Vec<Property> {
+    let version = library.version.as_ref().map(|version| property("version", version));
+    let file = [property("file", &library.path), property("SHA-256", &library.sha256)];
+    file.into_iter().chain(version).chain(properties(&library.build)).collect()
+}
+
+fn properties(map: &Map<String, Json>) -> impl Iterator<Item = Property> {
+    map.iter().map(|(name, value)| match value {
+        Json::String(text) => property(name, text),
+        other => property(name, &other.to_string()),
+    })
+}
+
+fn property(property: &str, value: &str) -> Property {
+    (name(property), one_line(value, 300))
+}

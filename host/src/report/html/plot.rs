@@ -1,0 +1,88 @@
+//! The plots of the page, as its templates read them.
+
+use minijinja::{Value, context};
+
+use crate::report::axis::{Axis, Scale, Tick};
+use crate::report::number;
+
+/// The edges of a plot within its picture.
+pub(super) struct Edges {
+    pub(super) left: f64,
+    pub(super) right: f64,
+    pub(super) top: f64,
+    pub(super) bottom: f64,
+}
+
+/// A plot with two logarithmic axes.
+pub(super) struct Plot {
+    edges: Edges,
+    x_axis: Axis,
+    y_axis: Axis,
+}
+
+/// A point of a curve. With a title it has a mark, which links to the trials of a row.
+pub(super) struct CurvePoint {
+    pub(super) x: f64,
+    pub(super) y: f64,
+    pub(super) range: Option<[f64; 2]>,
+    pub(super) title: Option<String>,
+    pub(super) row: usize,
+}
+
+impl Plot {
+    /// The plot that covers all values. None without values that it can show.
+    pub(super) fn covering(
+        edges: Edges,
+        x_values: impl IntoIterator<Item = f64>,
+        y_values: impl IntoIterator<Item = f64>,
+    ) -> Option<Self> {
+        let (x_axis, y_axis) =
+            (Axis::covering(Scale::Logarithmic, x_values)?, Axis::covering(Scale::Logarithmic, y_values)?);
+        Some(Self { edges, x_axis, y_axis })
+    }
+
+    pub(super) fn x(&self, value: f64) -> String {
+        let Edges { left, right, .. } = self.edges;
+        format!("{:.1}", left + (right - left) * self.x_axis.position(value) / 100.0)
+    }
+
+    pub(super) fn y(&self, value: f64) -> String {
+        let Edges { top, bottom, .. } = self.edges;
+        format!("{:.1}", bottom - (bottom - top) * self.y_axis.position(value) / 100.0)
+    }
+
+    pub(super) fn x_ticks(&self, format: fn(f64) -> String) -> Vec<Value> {
+        self.x_axis
+            .ticks()
+            .into_iter()
+            .map(|Tick { value, .. }| label(self.x(value), format(value)))
+            .collect()
+    }
+
+    pub(super) fn y_ticks(&self, format: fn(f64) -> String) -> Vec<Value> {
+        self.y_axis
+            .ticks()
+            .into_iter()
+            .map(|Tick { value, .. }| label(self.y(value), format(value)))
+            .collect()
+    }
+
+    /// A curve in the colour of a series.
+    pub(super) fn curve(&self, series: usize, points: impl IntoIterator<Item = CurvePoint>) -> Value {
+        let (mut path, mut ranges, mut marks) = (String::new(), String::new(), Vec::new());
+        for CurvePoint { x, y, range, title, row } in points {
+            let (x, y) = (self.x(x), self.y(y));
+            path += &format!("{}{x} {y}", if path.is_empty() { "M" } else { "L" });
+            if let Some([low, high]) = range.map(|ends| ends.map(|end| self.y(end))) {
+                ranges += &format!("M{x} {low}V{high}");
+            }
+            marks.extend(title.map(|title| context! { x, y, title, row }));
+        }
+        context! { series, path, ranges, marks }
+    }
+}
+
+/// The label of a tick at a position of an axis.
+pub(super) fn label(position: String, text: impl AsRef<str>) -> Value {
+    context! { position, text => number::tick(text.as_ref()) }
+}

@@ -1,0 +1,249 @@
+//! Charts with a line for each row: throughput, ratios, stages, memory and processor time.
+
+use std::fmt::Write;
+
+use minijinja::{Value, context};
+
+use super::layout::{Group, Layout, NumberedPoint};
+use super::plot::label;
+use crate::compare::model::{Comparison, Row, Spread};
+use crate::report::axis::{Axis, Scale};
+use crate::report::labels::{self, name};
+use crate::report::number;
+
+/// A chart leaves out further points once it has this many rows: readers do not compare more than a screen of them.
+const MAX_ROWS: usize = 32;
+/// Width of a drawing, which the browser stretches.
+const WIDTH: f64 = 1000.0;
+
+/// What a chart draws of a row.
+#[derive(Default)]
+struct Drawing {
+    /// One value for each block.
+    raw: Vec<f64>,
+    range: Option<(f64, f64)>,
+    /// A bar from zero to this value.
+    bar: Option<f64>,
+    marks: Vec<Mark>,
+    /// The text beside the drawing.
+    text: String,
+}
+
+struct Mark {
+    value: f64,
+    /// None for the shape of the row's series.
+    shape: Option<usize>,
+    title: String,
+}
+
+impl Drawing {
+    fn values(&self) -> impl Iterator<Item = f64> {
+        let ends = self.range.into_iter().flat_map(|(low, high)| [low, high]);
+        let marks = self.marks.iter().map(|mark| mark.value);
+        self.raw.iter().copied().chain(ends).chain(self.bar).chain(marks)
+    }
+}
+
+/// A kind of chart. Each has a section of the page with one chart for each workload.
+struct Kind {
+    id: &'static str,
+    title: &'static str,
+    explanation: String,
+    scale: Scale,
+    tick: fn(f64) -> String,
+    draw: fn(&Row) -> Option<Drawing>,
+    /// What the shapes mean, if they are not those of the rows' series.
+    legend: &'static [(&'static str, usize)],
+    /// In a chart of ratios: ratios up to this factor count as equivalent.
+    margin: Option<f64>,
+}
+
+impl Kind {
+    fn new(
+        id: &'static str,
+        title: &'static str,
+        explanation: impl Into<String>,
+        tick: fn(f64) -> String,
+        draw: fn(&Row) -> Option<Drawing>,
+    ) -> Self {
+        let explanation = explanation.into();
+        Self { id, title, explanation, scale: Scale::Logarithmic, tick, draw, legend: &[], margin: None }
+    }
+}
+
+/// The stages, and the shape of each.
+const STAGES: [(&str, usize); 5] =
+    [("load", 4), ("start of the engine", 1), ("first run", 3), ("steady run", 0), ("shutdown", 2)];
+
+/// The sections about speed.
+pub(super) fn speed(comparison: &Comparison, layout: &Layout<'_>) -> Vec<Value> {
+    let baseline = comparison.baseline.as_deref().map_or_else(String::new, name);
+    let margin = number::percent(comparison.margin - 1.0);
+    let throughput_text = "Input items per second, or output items where the records do not count the input; more is \
+                           better. A stroke is one block, the mark is their median. The axis is logarithmic.";
+    let ratio_text = format!(
+        "Speed in relation to {baseline}; right of the dashed line is faster. The bar is the interval. Ratios in the band, \
+         up to {margin} from 1, count as equivalent. The axis is logarithmic."
+    );
+    let throughput = Kind::new("throughput", "Throughput", throughput_text, number::quantity, throughput);
+    let ratios = Kind::new("ratios", "Ratios", ratio_text, number::ratio, ratio);
+    sections([throughput, Kind { margin: Some(comparison.margin), ..ratios }], layout)
+}
+
+/// The sections about costs.
+pub(super) fn costs(layout: &Layout<'_>) -> Vec<Value> {
+    let stages_text = "Medians over the blocks; less is better. The axis is logarithmic.";
+    let memory_text = "The sum of the peaks of resident memory of all processes of the tree: median, minimum and maximum \
+                       over the blocks.";
+    let processor_text = "User and system time of the whole process tree in a run: median, minimum and maximum over the \
+                          blocks.";
+    let title = "Start, first run, steady state, shutdown";
+    let stages = Kind::new("stages", title, stages_text, number::duration, stages);
+    let memory = Kind::new("memory", "Memory", memory_text, mebibytes, memory);
+    let processor = Kind::new("processor", "Processor time", processor_text, number::duration, processor);
+    let linear = |kind| Kind { scale: Scale::Linear, ..kind };
+    sections([Kind { legend: &STAGES, ..stages }, linear(memory), linear(processor)], layout)
+}
+
+/// The sections that have anything to show.
+fn sections(kinds: impl IntoIterator<Item = Kind>, layout: &Layout<'_>) -> Vec<Value> {
+    let section = |kind: Kind| {
+        let charts: Vec<_> = layout.groups.iter().filter_map(|group| chart(&kind, group, layout)).collect();
+        let Kind { id, title, explanation, legend, .. } = kind;
+        (!charts.is_empty()).then(|| context! { id, title, explanation, legend => legend.to_vec(), charts })
+    };
+    kinds.into_iter().filter_map(section).collect()
+}
+
+const MEBIBYTE: f64 = 1_048_576.0;
+
+fn mebibytes(mebibytes: f64) -> String {
+    number::memory(mebibytes * MEBIBYTE)
+}
+
+fn throughput(row: &Row) -> Option<Drawing> {
+    let (spread, text) = labels::throughput(row)?;
+    // A rate is a constant divided by the duration, so the constant of the medians gives the rate of every sample.
+    let constant = row.duration.map_or(0.0, |duration| duration.median * spread.median);
+    let raw = row.samples.iter().filter_map(|sample| sample.duration).map(|duration| constant / duration);
+    let title = format!("{text} items/s, median of {}", spread.n);
+    let mark = Mark { value: spread.median, shape: None, title };
+    Some(Drawing { raw: raw.collect(), marks: vec![mark], text, ..Drawing::default() })
+}
+
+fn ratio(row: &Row) -> Option<Drawing> {
+    let ratio = row.ratio?;
+    let range = ratio.interval.map(|interval| (interval.low, interval.high));
+    let mut text = number::ratio(ratio.estimate);
+    if let Some((low, high)) = range {
+        let _ = write!(text, " ({})", number::interval(low, high));
+    }
+    let mark = Mark { value: ratio.estimate, shape: None, title: text.clone() };
+    Some(Drawing { range, marks: vec![mark], text, ..Drawing::default() })
+}
+
+fn stages(row: &Row) -> Option<Drawing> {
+    let spreads = [row.stages.load, row.stages.open, row.stages.first, row.duration, row.stages.close];
+    let marks = spreads.into_iter().zip(STAGES).filter_map(|(spread, (name, shape))| {
+        let value = spread?.median;
+        Some(Mark { value, shape: Some(shape), title: format!("{name}: {}", number::duration(value)) })
+    });
+    let marks: Vec<_> = marks.collect();
+    // The steady state alone is in the tables.
+    (marks.len() > 1).then(|| Drawing { marks, ..Drawing::default() })
+}
+
+fn memory(row: &Row) -> Option<Drawing> {
+    Some(bar(row.resources?.peak_memory_bytes?, MEBIBYTE, number::memory))
+}
+
+fn processor(row: &Row) -> Option<Drawing> {
+    Some(bar(row.resources?.cpu_seconds?, 1.0, number::duration))
+}
+
+fn bar(spread: Spread, unit: f64, format: fn(f64) -> String) -> Drawing {
+    let (value, text) = (spread.median / unit, format(spread.median));
+    let title = format!("{text}, median of {}", spread.n);
+    Drawing {
+        range: Some((spread.min / unit, spread.max / unit)),
+        bar: Some(value),
+        marks: vec![Mark { value, shape: None, title }],
+        text,
+        ..Drawing::default()
+    }
+}
+
+/// A point with the drawings of its rows.
+type DrawnPoint<'a> = (&'a NumberedPoint<'a>, Vec<(usize, &'a Row, Drawing)>);
+
+fn chart(kind: &Kind, group: &Group<'_>, layout: &Layout<'_>) -> Option<Value> {
+    let (points, left_out) = drawn_points(kind, group);
+    let drawings = points.iter().flat_map(|(_, rows)| rows).map(|(_, _, drawing)| drawing);
+    let margin = kind.margin.map(|margin| [1.0 / margin, margin]);
+    let values = drawings.flat_map(Drawing::values).chain(margin.into_iter().flatten());
+    let axis = Axis::covering(kind.scale, values).filter(|_| !points.is_empty())?;
+    let point = |(point, rows): &DrawnPoint<'_>| {
+        let rows = rows.iter().map(|(number, row, drawing)| drawn_row(*number, row, drawing, &axis, layout));
+        context! { settings => labels::settings(point.point), rows => rows.collect::<Vec<_>>() }
+    };
+    let ticks = axis.ticks().into_iter().map(|tick| label(percent(tick.position), (kind.tick)(tick.value)));
+    Some(context! {
+        workload => &group.workload,
+        ticks => ticks.collect::<Vec<_>>(),
+        one => margin.map(|_| percent(axis.position(1.0))),
+        band => margin.map(|ends| {
+            let [low, high] = ends.map(|end| axis.position(end));
+            (percent(low), percent(high - low))
+        }),
+        points => points.iter().map(point).collect::<Vec<_>>(),
+        left_out => (left_out > 0).then(|| crate::text::plural(left_out as u64, "more row")),
+    })
+}
+
+/// The first points that together have at most [`MAX_ROWS`] rows, and how many rows are left out.
+fn drawn_points<'a>(kind: &Kind, group: &'a Group<'a>) -> (Vec<DrawnPoint<'a>>, usize) {
+    let (mut points, mut drawn, mut left_out) = (Vec::new(), 0, 0);
+    for point in &group.points {
+        let row = |(number, row): &(usize, &'a Row)| Some((*number, *row, (kind.draw)(row)?));
+        let rows: Vec<_> = point.rows.iter().filter_map(row).collect();
+        if rows.is_empty() {
+            continue;
+        }
+        if drawn > 0 && drawn + rows.len() > MAX_ROWS {
+            left_out += rows.len();
+        } else {
+            drawn += rows.len();
+            points.push((point, rows));
+        }
+    }
+    (points, left_out)
+}
+
+fn drawn_row(number: usize, row: &Row, drawing: &Drawing, axis: &Axis, layout: &Layout<'_>) -> Value {
+    let series = layout.series(&row.label);
+    let x = |value: f64| (axis.position(value) / 100.0 * WIDTH).round() as u32;
+    let raw: String = drawing.raw.iter().map(|value| format!("M{} 6v14", x(*value))).collect();
+    let range = drawing.range.map_or_else(String::new, |(low, high)| {
+        let (low, high) = (x(low), x(high));
+        format!("M{low} 13H{high}M{low} 8v10M{high} 8v10")
+    });
+    let mark = |mark: &Mark| {
+        let position = percent(axis.position(mark.value));
+        context! { position, shape => mark.shape.unwrap_or(series), title => &mark.title }
+    };
+    context! {
+        number,
+        name => name(&row.label),
+        series,
+        raw,
+        range,
+        bar => drawing.bar.map(|value| percent(axis.position(value))),
+        marks => drawing.marks.iter().map(mark).collect::<Vec<_>>(),
+        text => &drawing.text,
+    }
+}
+
+/// A position in percent of the width.
+fn percent(position: f64) -> String {
+    format!("{position:.1}")
+}

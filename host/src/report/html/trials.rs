@@ -1,0 +1,246 @@
+//! The details of each row: every value, every trial, and the command that repeats it.
+
+use minijinja::{Value, context};
+
+use super::layout::{Group, Layout, NumberedPoint};
+use crate::compare::model::{NoInterval, NoRatio, Ratio, Row, Sample, Spread, Status, Withheld};
+use crate::report::labels::{self, name, one_line, or_none};
+use crate::report::number;
+
+/// The longest path of a file.
+const MAX_PATH: usize = 300;
+/// The longest command.
+const MAX_COMMAND: usize = 2000;
+
+/// The rows of each workload, and the file of all records if it is one.
+pub(super) fn trials(layout: &Layout<'_>) -> Value {
+    let file = one_file(layout.rows().flat_map(|row| &row.samples));
+    let several_machines =
+        layout.rows().zip(layout.rows().skip(1)).any(|(one, next)| one.machine != next.machine);
+    let rows = |point: &NumberedPoint<'_>| {
+        let details = |(number, row): &(usize, &Row)| {
+            context! {
+                number,
+                point => point.number,
+                settings => labels::settings(point.point),
+                machine => row.machine.filter(|_| several_machines),
+                file => one_file(&row.samples).filter(|_| file.is_none()).map(|file| one_line(file, MAX_PATH)),
+                ..row_details(row)
+            }
+        };
+        point.rows.iter().map(details).collect::<Vec<_>>()
+    };
+    let group = |group: &Group<'_>| {
+        context! { workload => &group.workload, rows => group.points.iter().flat_map(rows).collect::<Vec<_>>() }
+    };
+    context! {
+        groups => layout.groups.iter().map(group).collect::<Vec<_>>(),
+        file => file.map(|file| one_line(file, MAX_PATH)),
+    }
+}
+
+/// The file with the records of all these trials, if it is one.
+fn one_file<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Option<&'a str> {
+    let mut samples = samples.into_iter();
+    let file = &samples.next()?.source.file;
+    samples.all(|sample| sample.source.file == *file).then_some(file)
+}
+
+fn row_details(row: &Row) -> Value {
+    let samples = &row.samples;
+    let command = samples.iter().find_map(|sample| sample.command.as_deref());
+    let in_one_file = one_file(samples).is_some();
+    let mut started: Vec<_> = samples.iter().map(|sample| to_the_second(&sample.timestamp)).collect();
+    let mut commands: Vec<_> =
+        samples.iter().map(|sample| difference(command, sample.command.as_deref())).collect();
+    let varying_commands = commands.iter().any(|command| !command.is_empty());
+    let (day, option) = (split_common_word(&mut started), split_common_word(&mut commands));
+    let trials = samples.iter().zip(started).zip(commands).map(|((sample, started), command)| {
+        let line = sample.source.line.to_string();
+        context! {
+            block => labels::block(sample.block),
+            started,
+            duration => or_none(sample.duration, number::duration),
+            status => sample.status.word(),
+            bad => !sample.status.has_figures(),
+            record => if in_one_file { line } else { format!("{}:{line}", one_line(&sample.source.file, MAX_PATH)) },
+            command,
+        }
+    });
+    let median = labels::median(row.duration, number::duration);
+    context! {
+        label => name(&row.label),
+        outcome => format!("{median}, {} of {} verified", row.counts.verified, row.counts.trials),
+        values => values(row),
+        ratio => ratio(row),
+        differences => row.incomparable.iter().map(labels::incomparable).collect::<Vec<_>>(),
+        failures => row.failures.iter().map(|failure| labels::failure(failure, row)).collect::<Vec<_>>(),
+        command => command.map(|command| one_line(command, MAX_COMMAND)),
+        log => samples.iter().find_map(|sample| sample.log.as_ref()).map(|log| one_line(log, MAX_PATH)),
+        in_one_file,
+        // The status of each trial, unless every answer was verified.
+        statuses => samples.iter().any(|sample| sample.status != Status::Verified),
+        varying_commands,
+        day,
+        option,
+        trials => trials.collect::<Vec<_>>(),
+        notes => notes(samples),
+    }
+}
+
+/// The spread of every value over the blocks.
+fn values(row: &Row) -> Vec<Value> {
+    let latency = row.latency.unwrap_or_default();
+    let resources = row.resources.unwrap_or_default();
+    let all: [(_, _, fn(f64) -> String); 12] = [
+        ("run", row.duration, number::duration),
+        ("input items per second", row.input_rate, number::quantity),
+        ("output items per second", row.output_rate, number::quantity),
+        ("latency, median", latency.p50, number::duration),
+        ("latency, 95th percentile", latency.p95, number::duration),
+        ("latency, 99th percentile", latency.p99, number::duration),
+        ("load", row.stages.load, number::duration),
+        ("start of the engine", row.stages.open, number::duration),
+        ("first run", row.stages.first, number::duration),
+        ("shutdown", row.stages.close, number::duration),
+        ("processor time", resources.cpu_seconds, number::duration),
+        ("memory, sum of peaks", resources.peak_memory_bytes, number::memory),
+    ];
+    let known = all.into_iter().filter_map(|(name, spread, format)| {
+        let Spread { n, min, median, max } = spread?;
+        let (min, median, max) = (format(min), format(median), format(max));
+        // The number of trials, where it is not the number of measured ones.
+        Some(context! { name, median, min, max, n => (n != row.counts.trials).then_some(n) })
+    });
+    known.collect()
+}
+
+/// How the ratio was computed, or why there is none.
+fn ratio(row: &Row) -> Option<String> {
+    match (&row.ratio, row.no_ratio) {
+        (Some(ratio), _) => Some(ratio_sentence(ratio, row.compared_with.as_deref())),
+        (None, Some(why)) => Some(format!("No ratio: {}.", no_ratio(why))),
+        (None, None) => None,
+    }
+}
+
+fn ratio_sentence(ratio: &Ratio, baseline: Option<&str>) -> String {
+    let baseline = baseline.map_or_else(|| "the baseline".into(), name);
+    let how = if ratio.paired {
+        format!("Hodges-Lehmann over {} blocks", ratio.blocks)
+    } else {
+        "ratio of the medians".into()
+    };
+    let mut sentence = format!("{} as fast as {baseline} ({how})", number::ratio(ratio.estimate));
+    if let Some(interval) = ratio.interval {
+        let bounds = number::interval(interval.low, interval.high);
+        sentence += &format!(", between {bounds} with {} confidence", number::percent(interval.confidence));
+    }
+    if let Some(p) = ratio.p_value {
+        sentence += &format!(", p = {p:.4}");
+    }
+    if let Some(p) = ratio.adjusted_p_value {
+        sentence += &format!(", {p:.4} after Holm");
+    }
+    sentence + "." + reservation(ratio)
+}
+
+fn reservation(ratio: &Ratio) -> &'static str {
+    match (ratio.withheld, ratio.no_interval) {
+        (Some(Withheld::BelowNoiseFloor), _) => {
+            " The verdict is withheld: in the A/A comparison one backend differed from itself by as much."
+        }
+        (Some(Withheld::Holm), _) => {
+            " The verdict is withheld: the difference is not significant after the correction for all comparisons."
+        }
+        (None, Some(NoInterval::Quick)) => " No interval: a quick comparison has none.",
+        (None, Some(NoInterval::TooFewBlocks)) => " No interval: it needs 6 blocks that both finished.",
+        (None, Some(NoInterval::Unpaired)) => " No interval: the records do not assign trials to blocks.",
+        (None, None) => "",
+    }
+}
+
+fn no_ratio(why: NoRatio) -> &'static str {
+    match why {
+        NoRatio::NoBaseline => "the baseline was not measured at this point",
+        NoRatio::BaselineFailed => "the baseline has no successful trial at this point",
+        NoRatio::Failed => "no trial was successful",
+        NoRatio::NoLatency => "there are no latencies to compare",
+        NoRatio::NoCommonBlock => "there is no block in which both succeeded",
+        NoRatio::Incomparable => "the row is not comparable with the baseline",
+    }
+}
+
+/// A timestamp without the parts of a second.
+fn to_the_second(timestamp: &str) -> String {
+    one_line(timestamp.get(..19).unwrap_or(timestamp), 32).replacen('T', " ", 1)
+}
+
+/// The option in which a command differs from the one that is shown in full, usually the seed of its data. The whole
+/// command if it differs in more.
+fn difference(shown: Option<&str>, command: Option<&str>) -> String {
+    let Some(shown) = shown else { return String::new() };
+    let Some(command) = command else { return "not recorded".into() };
+    let (one, other): (Vec<_>, Vec<_>) = (shown.split(' ').collect(), command.split(' ').collect());
+    let differs = |at: &usize| one[*at] != other[*at];
+    if one.len() != other.len() {
+        return one_line(command, MAX_COMMAND);
+    }
+    let Some(first) = (0..one.len()).find(differs) else { return String::new() };
+    let last = (0..one.len()).rev().find(differs).unwrap_or(first);
+    if first == 0 || last - first >= 4 {
+        return one_line(command, MAX_COMMAND);
+    }
+    // The word before is the name of the option.
+    one_line(&other[first - 1..=last].join(" "), MAX_COMMAND)
+}
+
+/// Removes the first of two words from all texts that are not empty, if it is the same in all of them, and returns it.
+fn split_common_word(texts: &mut [String]) -> Option<String> {
+    let mut texts: Vec<_> = texts.iter_mut().filter(|text| !text.is_empty()).collect();
+    let (word, _) = texts.first()?.split_once(' ')?;
+    let word = word.to_owned();
+    let has_it = |text: &&mut String| {
+        text.split_once(' ').is_some_and(|(first, rest)| first == word && !rest.contains(' '))
+    };
+    if !texts.iter().all(has_it) {
+        return None;
+    }
+    for text in &mut texts {
+        text.drain(..=word.len());
+    }
+    Some(word)
+}
+
+/// The warnings of the trials.
+fn notes(samples: &[Sample]) -> Vec<String> {
+    let warnings =
+        samples.iter().flat_map(|sample| sample.warnings.iter().map(|text| (text.clone(), sample.block)));
+    let mut notes = labels::by_block(warnings);
+    notes.sort();
+    notes.into_iter().map(|(note, blocks)| format!("{} ({blocks})", one_line(&note, 300))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_similar_command_is_shortened_to_the_option_that_differs() {
+        let shown = "crossrun run --items 10 --seed 7 --extra a=1";
+        for (command, expected) in [
+            (shown, ""),
+            ("crossrun run --items 10 --seed 8 --extra a=1", "--seed 8"),
+            ("crossrun run --seed 8", "crossrun run --seed 8"),
+            ("another", "another"),
+        ] {
+            assert_eq!(difference(Some(shown), Some(command)), expected);
+        }
+    }
+
+    #[test]
+    fn a_timestamp_is_cut_to_the_second() {
+        assert_eq!(to_the_second("2026-02-21T03:58:47.134641+00:00"), "2026-02-21 03:58:47");
+        assert_eq!(to_the_second("ü"), "ü");
+    }
+}

@@ -1,0 +1,363 @@
+//! The labels that the formats for people share: rows, verdicts, settings, failures and notes.
+
+use serde::Serialize;
+
+use super::number;
+use crate::compare::model::{
+    Comparison, Counts, FailureGroup, Incomparable, NoRatio, Point, Ratio, Rigor, Row, Spread, Verdict,
+    Withheld,
+};
+use crate::text::plural;
+
+/// Shown in place of a value that does not exist.
+pub(super) const NONE: &str = "–";
+
+/// The formatted value, or [`NONE`].
+pub(super) fn or_none<T>(value: Option<T>, format: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| NONE.into(), format)
+}
+
+/// The number of a block. People count from 1, records from 0.
+pub(super) fn block(block: Option<u32>) -> String {
+    or_none(block, |block| (u64::from(block) + 1).to_string())
+}
+
+/// Equal texts once, in their order, each with the blocks that it concerns: `blocks 1, 3`.
+pub(super) fn by_block(texts: impl Iterator<Item = (String, Option<u32>)>) -> Vec<(String, String)> {
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for (text, number) in texts {
+        let number = block(number);
+        match groups.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, numbers)) => numbers.push(number),
+            None => groups.push((text, vec![number])),
+        }
+    }
+    let labelled = |(text, numbers): (String, Vec<String>)| {
+        let noun = if numbers.len() == 1 { "block" } else { "blocks" };
+        (text, format!("{noun} {}", numbers.join(", ")))
+    };
+    groups.into_iter().map(labelled).collect()
+}
+
+/// Whether a result is good or bad, which decides on its colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Tone {
+    Good,
+    Bad,
+    Even,
+    Unsure,
+}
+
+/// The label of a row's verdict, with a sign that has the same meaning as its colour.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct VerdictLabel {
+    pub(super) tone: Tone,
+    pub(super) sign: &'static str,
+    pub(super) text: String,
+}
+
+impl VerdictLabel {
+    fn new(tone: Tone, sign: &'static str, text: impl Into<String>) -> Self {
+        Self { tone, sign, text: text.into() }
+    }
+}
+
+/// The cells of a table row, the same in every format.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct TableRow {
+    pub(super) label: String,
+    pub(super) median: String,
+    pub(super) rate: String,
+    pub(super) ratio: String,
+    pub(super) interval: String,
+    pub(super) verdict: VerdictLabel,
+    pub(super) verified: String,
+    pub(super) all_verified: bool,
+}
+
+impl TableRow {
+    pub(super) fn of(row: &Row) -> Self {
+        let ratio = row.ratio.as_ref();
+        Self {
+            label: name(&row.label),
+            median: compared(row),
+            rate: rate(row),
+            ratio: match ratio {
+                Some(ratio) => number::ratio(ratio.estimate),
+                None if row.is_baseline && succeeded(&row.counts) => "1".into(),
+                None => NONE.into(),
+            },
+            interval: or_none(ratio.and_then(|ratio| ratio.interval), |it| number::interval(it.low, it.high)),
+            verdict: verdict_of_row(row),
+            verified: format!("{}/{}", row.counts.verified, row.counts.trials),
+            all_verified: row.counts.verified == row.counts.trials,
+        }
+    }
+}
+
+/// The value by which rows are compared: the time of a run or, in an open loop, a percentile of latency.
+fn compared(row: &Row) -> String {
+    match &row.compared_latency {
+        Some(latency) => format!("{} {}", latency.percentile, number::duration(latency.spread.median)),
+        None => median(row.duration, number::duration),
+    }
+}
+
+pub(super) fn median(spread: Option<Spread>, format: fn(f64) -> String) -> String {
+    or_none(spread, |spread| format(spread.median))
+}
+
+/// Input items per second, or output items where the records do not count the input, with the label.
+pub(super) fn throughput(row: &Row) -> Option<(Spread, String)> {
+    match (row.input_rate, row.output_rate) {
+        (Some(input), _) => Some((input, number::quantity(input.median))),
+        (None, Some(output)) => Some((output, format!("{} out", number::quantity(output.median)))),
+        (None, None) => None,
+    }
+}
+
+fn rate(row: &Row) -> String {
+    or_none(throughput(row), |(_, label)| label)
+}
+
+/// Whether any trial has a result.
+pub(super) fn succeeded(counts: &Counts) -> bool {
+    counts.verified + counts.unverified > 0
+}
+
+fn verdict_of_row(row: &Row) -> VerdictLabel {
+    if !succeeded(&row.counts) {
+        let kind = row.failures.first().map_or_else(|| "no result".into(), |failure| kind(&failure.kind));
+        return VerdictLabel::new(Tone::Bad, "✗", kind);
+    }
+    match (&row.ratio, row.no_ratio) {
+        _ if row.is_baseline => VerdictLabel::new(Tone::Unsure, "", "baseline"),
+        (Some(ratio), _) => verdict(ratio),
+        (None, Some(why)) => VerdictLabel::new(Tone::Unsure, "", no_ratio(why)),
+        (None, None) => VerdictLabel::new(Tone::Unsure, "", "no verdict"),
+    }
+}
+
+fn verdict(ratio: &Ratio) -> VerdictLabel {
+    let (tone, sign, text) = match (ratio.withheld, ratio.verdict) {
+        (Some(Withheld::BelowNoiseFloor), _) => (Tone::Unsure, "?", "within noise"),
+        (Some(Withheld::Holm), _) => (Tone::Unsure, "?", "n.s. (Holm)"),
+        (None, Some(Verdict::Faster)) => (Tone::Good, "▲", "faster"),
+        (None, Some(Verdict::Slower)) => (Tone::Bad, "▼", "slower"),
+        (None, Some(Verdict::Equivalent)) => (Tone::Even, "≈", "equivalent"),
+        (None, Some(Verdict::Inconclusive { .. })) => (Tone::Unsure, "?", "inconclusive"),
+        (None, None) => (Tone::Unsure, "", "no verdict"),
+    };
+    VerdictLabel::new(tone, sign, text)
+}
+
+fn no_ratio(why: NoRatio) -> &'static str {
+    match why {
+        NoRatio::NoBaseline | NoRatio::BaselineFailed => "no baseline",
+        NoRatio::Failed => "failed",
+        NoRatio::NoLatency => "no latency",
+        NoRatio::NoCommonBlock => "no pairs",
+        NoRatio::Incomparable => "incomparable",
+    }
+}
+
+/// A difference between a row and the baseline's row.
+pub(super) fn incomparable(difference: &Incomparable) -> String {
+    let with_keys = |what: &str, keys: &[String]| {
+        let keys = one_line(&keys.join(", "), 200);
+        if keys.is_empty() { what.to_owned() } else { format!("{what} ({keys})") }
+    };
+    match difference {
+        Incomparable::Machine { keys } => with_keys("machine", keys),
+        Incomparable::Configuration { keys } => with_keys("configuration", keys),
+        Incomparable::DebugBesideRelease { this_is_debug: true } => {
+            "a debug build instead of a release build".into()
+        }
+        Incomparable::DebugBesideRelease { this_is_debug: false } => {
+            "a release build instead of a debug build".into()
+        }
+        Incomparable::WorkloadLibrary => "workload library".into(),
+    }
+}
+
+/// The workload and the settings of a point: `pipeline, 1000 items, parallelism 2`.
+pub(super) fn point(point: &Point) -> String {
+    format!("{}, {}", name(&point.workload), settings(point))
+}
+
+/// The points grouped by workload, in the order in which the workloads first appear.
+pub(super) fn by_workload(comparison: &Comparison) -> Vec<Vec<&Point>> {
+    let mut workloads: Vec<Vec<&Point>> = Vec::new();
+    for point in &comparison.points {
+        match workloads.iter_mut().find(|points| points[0].workload == point.workload) {
+            Some(points) => points.push(point),
+            None => workloads.push(vec![point]),
+        }
+    }
+    workloads
+}
+
+/// The settings of a point without the defaults: `1000 items, parallelism 2, iters=5`.
+pub(super) fn settings(point: &Point) -> String {
+    let mut parts = Vec::new();
+    parts.extend(point.items.map(number::items));
+    if point.parallelism > 0 {
+        parts.push(format!("parallelism {}", point.parallelism));
+    }
+    if point.scheduler != "default" {
+        parts.push(format!("scheduler {}", one_line(&point.scheduler, 40)));
+    }
+    if point.nodes != 1 {
+        parts.push(format!("{} nodes", point.nodes));
+    }
+    parts.extend(point.extra.iter().map(|(key, value)| one_line(&format!("{key}={value}"), 80)));
+    parts.join(", ")
+}
+
+/// A failure in one line: what failed, where, how often, and what to do.
+pub(super) fn failure(failure: &FailureGroup, row: &Row) -> String {
+    let FailureGroup { phase, kind: word, message, remedy, count, .. } = failure;
+    let place = format!("{} ({count} of {})", one_line(phase, 40), plural(row.counts.trials.into(), "trial"));
+    reason(&kind(word), &place, message, remedy.as_deref())
+}
+
+pub(super) fn reason(what: &str, place: &str, message: &str, remedy: Option<&str>) -> String {
+    let remedy = remedy.map_or_else(String::new, |remedy| format!("; try: {}", one_line(remedy, 300)));
+    format!("{what} in {place}: {}{remedy}", one_line(message, 1000))
+}
+
+/// The failures of a row, each after `place`.
+pub(super) fn failures(row: &Row, place: &str) -> Vec<String> {
+    row.failures.iter().map(|it| format!("{place}: {}", failure(it, row))).collect()
+}
+
+/// `wrong_answer` is the name for programs.
+fn kind(kind: &str) -> String {
+    one_line(kind, 40).replace('_', " ")
+}
+
+/// The notes for the reader, the most serious first.
+pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
+    let warnings = comparison.warnings.iter().map(|warning| one_line(&warning.message, 1000));
+    let mut notes: Vec<_> = warnings.chain(incomparable_rows(comparison)).collect();
+    if comparison.rigor == Rigor::Quick && comparison.points.iter().any(|point| point.rows.len() > 1) {
+        notes.push("a quick comparison has no intervals and no verdicts".into());
+    }
+    if let Some(factor) = comparison.noise_floor {
+        let floor = number::ratio(factor);
+        notes.push(format!("A/A comparison: differences of up to {floor} are noise"));
+    }
+    notes.extend(most_blocks(comparison));
+    notes
+}
+
+/// The differences between rows and the baseline, once for each label: they are the same at most points.
+fn incomparable_rows(comparison: &Comparison) -> Vec<String> {
+    let mut notes: Vec<String> = Vec::new();
+    for row in comparison.points.iter().flat_map(|point| &point.rows) {
+        let differences: Vec<_> = row.incomparable.iter().map(incomparable).collect();
+        let note = format!("{} differs from the baseline: {}", name(&row.label), differences.join("; "));
+        if !differences.is_empty() && !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    notes
+}
+
+/// An estimate of how many more blocks an inconclusive verdict needs.
+pub(super) fn more_blocks(ratio: &Ratio) -> Option<u32> {
+    match ratio.verdict {
+        Some(Verdict::Inconclusive { more_blocks }) if ratio.withheld.is_none() => more_blocks,
+        _ => None,
+    }
+}
+
+/// How many more blocks the least certain row needs.
+fn most_blocks(comparison: &Comparison) -> Option<String> {
+    let ratios = comparison.points.iter().flat_map(|point| &point.rows).filter_map(|row| row.ratio.as_ref());
+    let blocks = plural(ratios.filter_map(more_blocks).max()?.into(), "more block");
+    Some(format!("about {blocks} would resolve the inconclusive verdicts"))
+}
+
+/// A name from a plugin or a record, as [`one_line`].
+pub(super) fn name(name: &str) -> String {
+    one_line(name, 60)
+}
+
+/// Text from a plugin or a record as one line of at most `limit` characters, without characters that control a terminal
+/// or change the direction of the text around them.
+pub(super) fn one_line(text: &str, limit: usize) -> String {
+    let mut line = String::new();
+    for (place, c) in text.trim().chars().enumerate() {
+        if place == limit {
+            line.pop();
+            line.push('…');
+            break;
+        }
+        line.push(match c {
+            '\n' | '\t' | '\r' => ' ',
+            c if c.is_control() || is_invisible(c) => '\u{fffd}',
+            c => c,
+        });
+    }
+    line
+}
+
+/// Direction marks, joiners and similar characters, which make a name look like another name.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::report::examples;
+
+    #[test]
+    fn text_from_plugins_becomes_one_line_without_control_characters() {
+        assert_eq!(one_line("a\x1b[2J\nb\u{202e}c", 99), "a\u{fffd}[2J b\u{fffd}c");
+        assert_eq!((one_line("abcdef", 4), one_line("abcd", 4)), ("abc…".into(), "abcd".into()));
+    }
+
+    #[test]
+    fn the_settings_of_a_point_leave_out_the_defaults() {
+        let mut at = examples::point("pipeline", Some(1000), 2);
+        assert_eq!(point(&at), "pipeline, 1\u{202f}000 items, parallelism 2");
+        (at.items, at.nodes, at.scheduler) = (None, 3, "fifo".into());
+        at.extra.insert("iters".into(), 5.into());
+        assert_eq!(settings(&at), "parallelism 2, scheduler fifo, 3 nodes, iters=5");
+    }
+
+    #[test]
+    fn a_withheld_verdict_is_not_shown() {
+        let mut row = examples::row("x", Some(0.5));
+        let ratio = row.ratio.as_mut().unwrap();
+        assert_eq!(verdict(ratio).text, "slower");
+        ratio.withheld = Some(Withheld::BelowNoiseFloor);
+        assert_eq!(verdict(ratio).text, "within noise");
+        ratio.withheld = Some(Withheld::Holm);
+        assert_eq!(verdict_of_row(&row).tone, Tone::Unsure);
+    }
+
+    #[test]
+    fn a_row_without_a_successful_trial_has_its_failure_as_verdict() {
+        let row = examples::failed_row("x", "wrong_answer", "499 items");
+        let TableRow { median, rate, ratio, interval, verdict, verified, all_verified, .. } =
+            TableRow::of(&row);
+        assert_eq!([median, rate, ratio, interval], [NONE; 4]);
+        assert_eq!((verdict.text.as_str(), verdict.tone), ("wrong answer", Tone::Bad));
+        assert_eq!((verified.as_str(), all_verified), ("0/7", false));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_longer_than_its_limit_or_has_a_control_character(text in any::<String>(), limit in 1..50usize) {
+            let line = one_line(&text, limit);
+            prop_assert!(line.chars().count() <= limit);
+            prop_assert!(!line.contains(|c: char| c.is_control() || is_invisible(c)));
+        }
+    }
+}
