@@ -115,7 +115,7 @@ fn a_plugin_that_has_one_method_and_one_field_fewer_loads() {
     let version = "1.0.1";
     let library = runner_against(version, |ffi| {
         ffi.lines()
-            .filter(|line| !line.contains("A way to add what nobody thought of"))
+            .filter(|line| !line.contains("For later extensions"))
             .collect::<Vec<_>>()
             .join("\n")
             .replace("    pub query_extension: extern \"C\" fn(RunnerPointer, RStr<'_>) -> *const (),\n}", "}")

@@ -1,6 +1,6 @@
 //! What the harness adds to a run, and what a report costs. `cargo bench --bench harness` prints the rows of docs/benchmarks.md.
 
-// A benchmark that cannot be set up has nothing better to do than to stop.
+// A benchmark that cannot be set up must stop.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::io::Write;

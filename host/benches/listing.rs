@@ -1,7 +1,7 @@
 //! What looking at plugins costs: a listing of many beside opening the same files with the dynamic linker, and the
 //! inspection of a large file beside that of a small one. `cargo bench --bench listing` prints the rows of docs/benchmarks.md.
 
-// A benchmark that cannot be set up has nothing better to do than to stop.
+// A benchmark that cannot be set up must stop.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unsafe_code, missing_docs)]
 
 use std::fs::{self, File, OpenOptions};

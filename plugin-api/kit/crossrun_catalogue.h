@@ -1,5 +1,5 @@
 /*
- * What a library says of its workloads, as JSON.
+ * The catalogue of a library's workloads, as JSON.
  */
 #ifndef CROSSRUN_CATALOGUE_H
 #define CROSSRUN_CATALOGUE_H
@@ -28,7 +28,7 @@ static void put_plan(crossrun_bytes *out, const crossrun_definition *definition)
     json_put(out, ",{\"kind\":\"sink\",\"name\":\"sink\"}]}");
 }
 
-/* How long the first of some words that are separated by commas is. */
+/* The length of the first of several words that are separated by commas. */
 static size_t word_length(const char *words) {
     return strcspn(words, ",");
 }

@@ -1,5 +1,5 @@
 /*
- * Items, batches that come in and go out, and the messages of calls that fail.
+ * Items, batches that are read and written, and the messages of calls that fail.
  */
 #ifndef CROSSRUN_ITEMS_H
 #define CROSSRUN_ITEMS_H
@@ -14,7 +14,7 @@
 
 /* ---- Bytes and items -------------------------------------------------------------------------------------------- */
 
-/* Makes room for `more` bytes; 0 if there is none. */
+/* Reserves memory for `more` bytes; returns 0 if there is not enough memory. */
 static int reserve(crossrun_bytes *bytes, size_t more) {
     size_t capacity = bytes->capacity == 0 ? 16 : bytes->capacity;
     uint8_t *data;
@@ -61,7 +61,7 @@ static uint32_t get_u32(const uint8_t *bytes) {
     return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
 }
 
-/* What a sink has seen. */
+/* The digest of the items that reached a sink. */
 struct digest {
     uint64_t count, sum, xored;
 };
@@ -73,12 +73,12 @@ static void digest_item(struct digest *digest, const void *data, size_t length) 
     digest->xored ^= hash;
 }
 
-/* The most bytes that the items of a batch have together: what an offset reaches. Tests make it smaller. */
+/* The most bytes that the items of a batch have together, which is the largest offset. Tests make it smaller. */
 #ifndef CROSSRUN_KIT_BATCH_BYTES
 #define CROSSRUN_KIT_BATCH_BYTES INT32_MAX
 #endif
 
-/* A batch that is being made; or, with a digest, items of which only that is kept. */
+/* A batch to which items are added. If it has a digest, only the digest of the items is kept. */
 struct crossrun_items {
     crossrun_bytes ends, bytes;
     uint64_t count;
@@ -117,7 +117,7 @@ static void free_items(crossrun_items *items) {
 
 /* ---- Answers and errors ----------------------------------------------------------------------------------------- */
 
-/* A buffer of the caller, as bytes that grow: it keeps its memory from call to call. */
+/* A buffer of the caller, as bytes that grow. It keeps its memory from one call to the next. */
 static crossrun_bytes taken(crossrun_buffer *buffer) {
     crossrun_bytes bytes = {NULL, 0, 0, 0};
     bytes.data = buffer->data;
@@ -133,7 +133,7 @@ static int given(crossrun_buffer *buffer, const crossrun_bytes *bytes) {
     return !bytes->failed;
 }
 
-/* Leaves a message in a buffer and returns the status. */
+/* Puts a message into a buffer and returns the status. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
@@ -186,15 +186,15 @@ static int32_t encode_items(const crossrun_items *items, crossrun_buffer *buffer
     return given(buffer, &bytes) ? CROSSRUN_OK : out_of_memory(buffer);
 }
 
-/* ---- Batches that come in --------------------------------------------------------------------------------------- */
+/* ---- Batches that are read -------------------------------------------------------------------------------------- */
 
-/* A batch of which every bound is checked. */
+/* A batch whose offsets have all been checked. */
 struct batch {
     uint32_t count;
     const uint8_t *ends, *bytes;
 };
 
-/* Null, or why the bytes are no batch. */
+/* Null, or why the bytes are not a batch. */
 static const char *parse_batch(const uint8_t *encoded, size_t length, struct batch *batch) {
     uint32_t at, before = 0;
     size_t rest;

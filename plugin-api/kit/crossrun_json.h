@@ -1,5 +1,6 @@
 /*
- * As much of JSON as a workload needs: to walk through an object that is well-formed UTF-8 or is refused, and to write.
+ * The part of JSON that a workload needs: to read an object, which is refused unless it is well-formed and UTF-8, and to
+ * write JSON.
  */
 #ifndef CROSSRUN_JSON_H
 #define CROSSRUN_JSON_H
@@ -12,13 +13,13 @@
 
 #include "crossrun_workload_kit.h"
 
-/* More levels than any spec has: a reader that calls itself must have an end. */
+/* More levels than any spec has. The reader is recursive, so its depth must be bounded. */
 enum { JSON_DEPTH = 100 };
 
-/* A place in a text. */
+/* A position in a text. */
 struct json {
     const uint8_t *at, *end;
-    /* Why the text is not JSON, once it is known not to be. */
+    /* Why the text is not JSON, once an error was found. */
     const char *why;
 };
 
@@ -35,7 +36,7 @@ static void json_space(struct json *json) {
     }
 }
 
-/* Passes `expected`, if it comes next. */
+/* Skips `expected`, if it comes next. */
 static int json_take(struct json *json, char expected) {
     json_space(json);
     if (json->at < json->end && *json->at == (uint8_t)expected) {
@@ -115,7 +116,7 @@ static int json_hex(struct json *json, uint32_t *code) {
     return 1;
 }
 
-/* An escape whose `\u` has been read. One of two halves needs the other. */
+/* An escape whose `\u` has been read. Each half of a surrogate pair needs the other. */
 static int json_unicode(struct json *json, crossrun_bytes *out) {
     uint32_t code, low;
     if (!json_hex(json, &code)) {
@@ -215,7 +216,7 @@ static int json_skip_number(struct json *json) {
 
 static int json_skip(struct json *json, int depth);
 
-/* Passes what is between brackets; in an object each value has a name. */
+/* Skips the content of brackets; in an object each value has a name. */
 static int json_skip_inside(struct json *json, char end, int depth) {
     crossrun_bytes name = {NULL, 0, 0, 0};
     int good = 1;
@@ -232,7 +233,7 @@ static int json_skip_inside(struct json *json, char end, int depth) {
     return good && (json_take(json, end) || json_fail(json, "a bracket has no end"));
 }
 
-/* Passes a value of any kind. */
+/* Skips a value of any kind. */
 static int json_skip(struct json *json, int depth) {
     static const char *const WORDS[] = {"null", "true", "false"};
     size_t word;
@@ -261,8 +262,8 @@ static int json_skip(struct json *json, int depth) {
     return json_skip_number(json);
 }
 
-/* The next field of an object whose bracket is passed: its name in `name`, its value in `value`. 0 at the end, or if the
- * text is no JSON. `first` is 1 before the first call. */
+/* Gives the next field of an object whose opening bracket was read: its name in `name`, its value in `value`. Returns 0 at
+ * the end, or if the text is not JSON. `first` is 1 before the first call. */
 static int json_field(struct json *json, int *first, crossrun_bytes *name, struct json *value) {
     if (json_take(json, '}')) {
         return 0;
@@ -284,7 +285,7 @@ static int json_field(struct json *json, int *first, crossrun_bytes *name, struc
     return 1;
 }
 
-/* Whether a value is a whole number that is not negative, and which. */
+/* Whether a value is a whole number that is not negative. Gives it in `number`. */
 static int json_whole(const struct json *value, uint64_t *number) {
     const uint8_t *at;
     uint64_t read = 0;
@@ -299,7 +300,7 @@ static int json_whole(const struct json *value, uint64_t *number) {
     return value->at < value->end;
 }
 
-/* The C library reads and writes numbers with the point of the locale, whatever JSON says. */
+/* The C library reads and writes numbers with the decimal point of the locale, which may differ from that of JSON. */
 static void json_exchange(char *text, char from, char to) {
     char *point = strchr(text, from);
     if (point != NULL) {
@@ -307,7 +308,7 @@ static void json_exchange(char *text, char from, char to) {
     }
 }
 
-/* Whether a value is a number, and which. */
+/* Whether a value is a number. Gives it in `number`. */
 static int json_number(const struct json *value, double *number) {
     char text[64];
     const size_t length = (size_t)(value->end - value->at);

@@ -1,5 +1,5 @@
 /*
- * What a spec says, and the values of a workload's parameters in it.
+ * The fields of a spec, and the values of a workload's parameters in it.
  */
 #ifndef CROSSRUN_SPEC_H
 #define CROSSRUN_SPEC_H
@@ -8,11 +8,11 @@
 #include "crossrun_items.h"
 #include "crossrun_json.h"
 
-/* What a spec says, as far as a workload needs it. */
+/* The fields of a spec that a workload needs. */
 struct spec {
     crossrun_bytes name;
     uint64_t total_items, seed;
-    /* What follows `extra`; `at` is null if there is none. */
+    /* The value of `extra`; `at` is null if there is none. */
     struct json extra;
 };
 
@@ -46,7 +46,7 @@ static const char *read_field(struct spec *spec, const crossrun_bytes *name, str
     return NULL;
 }
 
-/* Null, or why the text is no spec. */
+/* Null, or why the text is not a spec. */
 static const char *read_spec(struct spec *spec, const uint8_t *text, size_t length) {
     struct json json = {NULL, NULL, NULL}, value = {NULL, NULL, NULL};
     crossrun_bytes name = {NULL, 0, 0, 0};
@@ -71,7 +71,7 @@ static const char *read_spec(struct spec *spec, const uint8_t *text, size_t leng
     return why != NULL ? why : json.why;
 }
 
-/* The place of a word among words that are separated by commas, or -1. */
+/* The index of a word among words that are separated by commas, or -1. */
 static int place_of(const char *words, const crossrun_bytes *word) {
     int place = 0;
     for (;;) {
@@ -87,7 +87,7 @@ static int place_of(const char *words, const crossrun_bytes *word) {
     }
 }
 
-/* Reads what `extra` says of a parameter; 0 if that is not in its range. */
+/* Reads the value of a parameter from `extra`; returns 0 if it is not in the parameter's range. */
 static int read_value(
     const crossrun_parameter *parameter, struct json json, crossrun_value *value, crossrun_bytes *text) {
     int place;
@@ -117,7 +117,7 @@ static int read_value(
     return !text->failed;
 }
 
-/* What a parameter is if `extra` does not say. */
+/* The default value of a parameter. */
 static int default_value(const crossrun_parameter *parameter, crossrun_value *value, crossrun_bytes *text) {
     value->integer = parameter->integer;
     value->number = parameter->number;

@@ -19,9 +19,9 @@ struct crossrun_workload {
     const crossrun_definition *definition;
     crossrun_opened opened;
     crossrun_value *values;
-    /* What the texts of the values are in. */
+    /* The memory of the texts of the values. */
     crossrun_bytes *texts;
-    /* One reference each; the built-ins of gcc and clang count them. */
+    /* The number of references, counted with the built-ins of gcc and clang. */
     size_t references;
 };
 
@@ -67,7 +67,7 @@ static int is_stateless(uint32_t kind) {
     return kind == CROSSRUN_STAGE_MAP || kind == CROSSRUN_STAGE_FILTER || kind == CROSSRUN_STAGE_FLAT_MAP;
 }
 
-/* Whether the stages from `from` up to but not with `to` are a chain. */
+/* Whether the stages `from` to `to - 1` are a chain. */
 static int is_chain(const crossrun_workload *workload, uint32_t from, uint32_t to) {
     uint32_t stage;
     if (from < 1 || from > to || to > sink_of(workload)) {
@@ -173,7 +173,7 @@ static int32_t unknown(crossrun_buffer *error, const crossrun_bytes *name) {
     return status;
 }
 
-/* Whether the functions are there that the stages need. */
+/* Whether the workload has the functions that its stages need. */
 static int is_whole(const crossrun_definition *definition) {
     uint32_t at;
     int whole = definition->source != NULL && definition->oracle != NULL;
@@ -250,7 +250,7 @@ CROSSRUN_EXPORT int32_t crossrun_workload_open(
 
 /* ---- Operators -------------------------------------------------------------------------------------------------- */
 
-/* Applies one stage to a batch. What each item becomes is checked against the stage's kind. */
+/* Applies one stage to a batch, and checks that each item becomes as many items as the stage's kind allows. */
 static int32_t apply(
     const crossrun_workload *workload, uint32_t stage, const struct batch *batch, crossrun_items *out,
     crossrun_buffer *error) {
@@ -276,7 +276,7 @@ static int32_t apply(
     return CROSSRUN_OK;
 }
 
-/* The items as a batch that is read. */
+/* The items as a batch to read. */
 static struct batch viewed(const crossrun_items *items) {
     struct batch batch;
     batch.count = (uint32_t)items->count;
@@ -285,7 +285,7 @@ static struct batch viewed(const crossrun_items *items) {
     return batch;
 }
 
-/* Takes `items` through the stages from `from` up to but not with `to`, and writes them into `out`. */
+/* Applies the stages `from` to `to - 1` to `items`, and writes the result into `out`. */
 static int32_t run_chain(
     const crossrun_workload *workload, uint32_t from, uint32_t to, crossrun_items *items, crossrun_buffer *out) {
     crossrun_items next;
@@ -426,7 +426,7 @@ CROSSRUN_EXPORT int32_t crossrun_workload_split(
     }
     for (at = 0; at < batch.count; at++) {
         const crossrun_slice item = item_of(&batch, at), key = key_of(workload, stage, item);
-        /* Another mix than that of the states' tables, so that the keys of a partition do not share their slots. */
+        /* This mixes the hash differently than the states' tables do, so that the keys of a partition do not collide there. */
         const uint64_t hash = crossrun_random(1, xxh3_64(key.data, key.length)) >> 32;
         crossrun_push(&parts[hash * partitions >> 32], item.data, item.length);
     }
@@ -453,14 +453,14 @@ struct crossrun_state {
     uint32_t stage;
     int is_sink;
     struct digest digest;
-    /* The entries, and a table of their places plus one by hash, of which at most half is used. */
+    /* The entries, and a hash table of their indexes plus one, of which at most half is used. */
     struct entry *entries;
     size_t count, capacity;
     size_t *slots;
     size_t slot_count;
 };
 
-/* Puts every entry into a table of `slot_count` places, a power of two. */
+/* Puts every entry into a table of `slot_count` slots, a power of two. */
 static int make_slots(crossrun_state *state, size_t slot_count) {
     size_t *slots = calloc(slot_count, sizeof *slots);
     size_t at;
@@ -494,12 +494,12 @@ static int make_room(crossrun_state *state) {
         || make_slots(state, state->slot_count == 0 ? 64 : state->slot_count * 2);
 }
 
-/* The accumulator of a key, empty if the key is new; null if memory is short. */
+/* The accumulator of a key, empty if the key is new; null if there is not enough memory. */
 static crossrun_bytes *accumulator_of(crossrun_state *state, crossrun_slice key) {
     const uint64_t hash = xxh3_64(key.data, key.length);
     struct entry *entry;
     size_t slot;
-    /* Emitting takes entries out, and their places with them. */
+    /* Emitting removes entries, and with them their slots. */
     if (!make_room(state) || (state->slots == NULL && !make_slots(state, state->slot_count))) {
         return NULL;
     }
@@ -598,7 +598,7 @@ CROSSRUN_EXPORT int32_t crossrun_workload_state_fold(
     return CROSSRUN_OK;
 }
 
-/* How the encoded state of a sink begins; then come count, sum and xor as u64. */
+/* The first bytes of the encoded state of a sink; count, sum and xor follow as u64. */
 static const uint8_t SINK[8] = {'c', 'r', 'c', 'k', 'i', 't', 1, 0};
 enum { SINK_LENGTH = 32 };
 
@@ -612,7 +612,7 @@ static int decode_sink(const uint8_t *encoded, size_t length, struct digest *dig
     return 1;
 }
 
-/* Takes in the entries of an encoded state: for each an item of the key's length as u32, the key, the accumulator. */
+/* Adds the entries of an encoded state. Each is an item: the key's length as u32, the key, the accumulator. */
 static int32_t merge_entries(crossrun_state *state, const struct batch *batch, crossrun_buffer *error) {
     const crossrun_workload *workload = state->workload;
     uint32_t at;
@@ -726,7 +726,7 @@ CROSSRUN_EXPORT int32_t crossrun_workload_state_emit(crossrun_state *state, uint
     memset(&items, 0, sizeof items);
     free(state->slots);
     state->slots = NULL;
-    /* A key may emit nothing, but an empty batch means the end: go on until there is an item. */
+    /* A key may emit nothing, but an empty batch means the end. So this goes on until there is an item. */
     while (status == CROSSRUN_OK && state->count > 0 && (taken_out < limit || items.count == 0)) {
         struct entry *entry = &state->entries[--state->count];
         crossrun_slice key, accumulator;
@@ -751,7 +751,7 @@ CROSSRUN_EXPORT int32_t crossrun_workload_state_emit(crossrun_state *state, uint
     return status;
 }
 
-/* ---- What came out ---------------------------------------------------------------------------------------------- */
+/* ---- The outcome ------------------------------------------------------------------------------------------------ */
 
 static int32_t put_outcome(const struct digest *digest, double waiting, crossrun_buffer *out) {
     crossrun_bytes json = taken(out);

@@ -63,7 +63,7 @@ static inline uint64_t xxh3_swap(uint64_t value) {
     return swapped;
 }
 
-/* The product of 128 bits, its halves xored. */
+/* Multiplies to 128 bits, and returns the xor of the two halves. */
 static inline uint64_t xxh3_multiply_fold(uint64_t one, uint64_t other) {
     const uint64_t mask = 0xffffffff;
     const uint64_t low = (one & mask) * (other & mask), cross = (one >> 32) * (other & mask);
@@ -117,7 +117,7 @@ static uint64_t xxh3_up_to_240(const uint8_t *input, size_t length) {
     uint64_t hash = length * XXH_PRIME64_1;
     size_t at;
     if (length <= 128) {
-        /* Pairs of 16 bytes, from the outside to the middle. */
+        /* Pairs of 16 bytes, one from each end, towards the middle. */
         for (at = 0; at < (length + 31) / 32; at++) {
             hash += xxh3_mix(input + 16 * at, secret + 32 * at);
             hash += xxh3_mix(input + length - 16 * (at + 1), secret + 32 * at + 16);

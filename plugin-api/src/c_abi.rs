@@ -1,7 +1,7 @@
-//! The runner's side of the border in C: `include/crossrun.h`, as a host sees it.
+//! The C ABI of a backend, `include/crossrun.h`, on the side of the host.
 //!
-//! `ABI.md` says what each call means. Structs begin with their size, and what lies beyond it is absent; so versions of one
-//! major version understand each other.
+//! `ABI.md` says what each call means. Each struct begins with its size. A field beyond that size is absent, so that all
+//! minor versions of one major version work together.
 
 // Raw pointers cross here. The header documents the fields.
 #![allow(unsafe_code, missing_docs)]
@@ -34,7 +34,7 @@ use crate::workload::Parameter;
 
 /// The one symbol that a backend exports: a [`BackendFunctions`].
 pub const SYMBOL: &str = "crossrun_backend";
-/// A table that is smaller has no `run`, and is of no use.
+/// A smaller table has no `run`, and cannot be used.
 pub const LEAST_SIZE: u32 = (std::mem::offset_of!(BackendFunctions, run) + size_of::<usize>()) as u32;
 
 /// Whether this side can call a backend that was built with `version`.
@@ -42,7 +42,7 @@ pub fn is_compatible(version: u32) -> bool {
     version >> 16 == ABI_VERSION >> 16
 }
 
-/// A backend that another language made, as the trait that an author in Rust implements.
+/// A backend behind the C ABI, which implements the same trait as a backend in Rust.
 pub struct ForeignBackend {
     functions: BackendFunctions,
     run: unsafe extern "C-unwind" fn(BackendPointer, *const Run, *mut Reply) -> i32,
@@ -53,14 +53,14 @@ pub struct ForeignBackend {
     options: Vec<Parameter>,
 }
 
-// SAFETY: by the contract a backend may be called from any thread, one at a time. What else is in here is never freed.
+// SAFETY: by the contract a backend may be called from any thread, one at a time. All other fields are never freed.
 unsafe impl Send for ForeignBackend {}
 
 impl ForeignBackend {
-    /// Makes the backend of a loaded library, which by its metadata has this name.
+    /// Makes the backend of a loaded library whose metadata has this `name`.
     ///
     /// # Errors
-    /// When the table is not one that this side can call, or the backend cannot be made or described.
+    /// When this side cannot call such a table, or the backend cannot be made or described.
     ///
     /// # Safety
     /// `table` must be the address of the symbol [`SYMBOL`] of a library that keeps `ABI.md` and is never unloaded.
@@ -85,10 +85,10 @@ impl ForeignBackend {
     fn make(&mut self) -> Result<(), RunnerError> {
         let Some(create) = self.functions.create else { return Ok(()) };
         let mut backend = std::ptr::null_mut();
-        // SAFETY: the host is never freed, the reply is good during the call, and `backend` takes one write.
+        // SAFETY: the host is never freed, the reply is valid during the call, and `backend` takes one write.
         let made = self.replies.of("create", |reply| unsafe { create(self.host, &raw mut backend, reply) });
         if made.is_err() {
-            // There is nothing to destroy.
+            // No backend was made, so there is none to destroy.
             self.functions.destroy = None;
         }
         self.backend = backend;
@@ -105,30 +105,30 @@ impl ForeignBackend {
         Ok(())
     }
 
-    /// Calls a function that is given nothing. One that is absent has nothing to say.
+    /// Calls a function without arguments. If it is absent, the answer is empty.
     fn call(
         &self,
         name: &'static str,
         function: Option<unsafe extern "C-unwind" fn(BackendPointer, *mut Reply) -> i32>,
     ) -> Result<Answer, RunnerError> {
         let Some(function) = function else { return Ok(Answer::default()) };
-        // SAFETY: the backend is alive, and the reply is good during the call.
+        // SAFETY: the backend is alive, and the reply is valid during the call.
         self.replies.of(name, |reply| unsafe { function(self.backend, reply) })
     }
 
-    /// Calls a function that is given `arguments`.
+    /// Calls a function with `arguments`. If it is absent, the answer is empty.
     fn call_with<T>(
         &self,
         name: &'static str,
         function: unsafe extern "C-unwind" fn(BackendPointer, *const T, *mut Reply) -> i32,
         arguments: &T,
     ) -> Result<Answer, RunnerError> {
-        // SAFETY: the backend is alive; the arguments, what they point to, and the reply are good during the call.
+        // SAFETY: the backend is alive; the arguments, what they point to, and the reply are valid during the call.
         self.replies.of(name, |reply| unsafe { function(self.backend, arguments, reply) })
     }
 }
 
-/// Copies as much of a table as both sides know.
+/// Copies the fields of a table that both sides know.
 ///
 /// # Safety
 /// As [`ForeignBackend::create`].
@@ -140,25 +140,25 @@ unsafe fn read_table(table: *const BackendFunctions) -> Result<BackendFunctions,
         return Err(border(&format!("is a table of {size} bytes, version {}", words(version))));
     }
     let length = (size as usize).min(size_of::<BackendFunctions>());
-    // SAFETY: the table has `size` bytes by the contract, ours has as many as it has; a missing tail stays as it is. What is
-    // copied are integers and pointers to functions, which may be null.
+    // SAFETY: by the contract the table has `size` bytes, and no more than the size of ours are copied. Fields beyond them
+    // keep their defaults. The fields are integers and pointers to functions, which may be null.
     unsafe {
         std::ptr::copy_nonoverlapping(table.cast::<u8>(), (&raw mut functions).cast::<u8>(), length);
     }
     Ok(functions)
 }
 
-/// A version as people write it.
+/// A version in text.
 pub fn words(version: u32) -> String {
     format!("{}.{}", version >> 16, version & 0xffff)
 }
 
-/// An answer where there is nothing to be said.
+/// An empty answer.
 fn nothing(Answer { json, .. }: Answer) -> Result<(), RunnerError> {
     json.map_or(Ok(()), |json| from_json(&json))
 }
 
-/// What a backend in C says of itself: its name is in the metadata already.
+/// The description of a backend in C. Its name may be left out, as the metadata has it.
 #[derive(Deserialize)]
 struct Described {
     #[serde(default)]
@@ -167,7 +167,7 @@ struct Described {
     options: Vec<Parameter>,
 }
 
-/// What it says of a run. What the host knows by itself may be left out.
+/// The result of a run. What the host knows by itself may be left out.
 #[derive(Deserialize)]
 struct Claimed {
     #[serde(default)]
@@ -237,7 +237,7 @@ impl WorkloadRunner for ForeignBackend {
         let wire = ResultWire {
             schema: schema.unwrap_or(ResultWire::SCHEMA),
             backend: backend.unwrap_or_else(|| self.name.clone()),
-            // Who says nothing of a scheduler has not taken the hint.
+            // A backend that names no scheduler did not use the one that was asked for.
             scheduler_name: scheduler_name.unwrap_or_else(|| "default".to_owned()),
             elapsed_time,
             results_count,

@@ -1,10 +1,11 @@
-//! The one clock that all processes of a machine share.
+//! The clock that all processes of a machine share.
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// Nanoseconds of the machine's monotonic clock: the same for all processes of the machine, and of no meaning on another.
+/// Nanoseconds of the machine's monotonic clock. All processes of one machine read the same clock; readings of two
+/// machines cannot be compared.
 pub fn monotonic_nanos() -> u64 {
     let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Monotonic);
     (tv_sec as u64).saturating_mul(NANOS_PER_SECOND).saturating_add(tv_nsec as u64)

@@ -8,7 +8,7 @@ use etcetera::BaseStrategy;
 pub const VARIABLE: &str = "CROSSRUN_DATA_DIR";
 
 /// Where environments, logs and caches are kept: `CROSSRUN_DATA_DIR`, else `crossrun` in the platform's folder for a
-/// user's data. Absolute; it need not exist. Nothing if there is neither that variable nor a home.
+/// user's data. Absolute; it need not exist. Nothing if neither that variable nor a home folder is set.
 ///
 /// For [`is_available`](crate::WorkloadRunner::is_available), which has no context; every other call is given the same
 /// folder.

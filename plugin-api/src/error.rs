@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 pub enum ErrorKind {
     /// The spec or an option in `extra` is not valid.
     InvalidSpec,
-    /// The backend cannot express what was asked, though it is valid.
+    /// The spec is valid, but this backend cannot run it.
     Unsupported,
-    /// The engine is not installed or not startable.
+    /// The engine is not installed or cannot be started.
     Unavailable,
-    /// Installing or removing failed.
+    /// The installation or removal failed.
     Setup,
     /// The engine failed.
     Engine,
@@ -25,19 +25,19 @@ pub enum ErrorKind {
     Cancelled,
     /// Code of the plugin panicked.
     Panic,
-    /// Anything else.
+    /// Any other error.
     #[serde(other)]
     Internal,
 }
 
-/// An error with what a user needs: what happened, and what to do.
+/// An error: what happened, and what the user can do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub struct RunnerError {
     /// What kind of failure it is.
     pub kind: ErrorKind,
     /// What happened and where, in one line.
     pub message: String,
-    /// A command or a setting that mends it, if there is one.
+    /// A command or a setting that solves the problem, if there is one.
     #[serde(default)]
     pub remedy: Option<String>,
 }
@@ -48,7 +48,7 @@ impl RunnerError {
         Self { kind, message: message.into(), remedy: None }
     }
 
-    /// Adds what mends it: best a command to paste.
+    /// Adds the remedy, preferably a command to paste.
     #[must_use]
     pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
@@ -60,7 +60,7 @@ impl RunnerError {
         Self::new(ErrorKind::Engine, message)
     }
 
-    /// What a run returns when `RunContext::cancelled` said yes.
+    /// What a run returns when `RunContext::cancelled` returned true.
     pub fn cancelled() -> Self {
         Self::new(ErrorKind::Cancelled, "the run was cancelled by the host")
     }

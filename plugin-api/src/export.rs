@@ -6,8 +6,8 @@
 /// plugin_api::export_runner!(name = "mine", runner = MyRunner::new());
 /// ```
 ///
-/// `name` is what [`backend_name`](crate::WorkloadRunner::backend_name) returns: a host reads it without running the
-/// plugin, and refuses one that then says another. `runner` is evaluated once, in the worker process. Version,
+/// `name` is what [`backend_name`](crate::WorkloadRunner::backend_name) returns. A host reads it without running the
+/// plugin, and refuses a plugin that returns another name. `runner` is evaluated once, in the worker process. Version,
 /// description and licence are those of the crate.
 #[macro_export]
 macro_rules! export_runner {
@@ -32,7 +32,7 @@ macro_rules! export_runner {
 /// plugin_api::export_workloads!(name = "mine", workloads = [MyWorkload, AnotherWorkload]);
 /// ```
 ///
-/// Beside the C ABI it defines `workload_library()`, the same library without a file, for the crate's own tests.
+/// It also defines `workload_library()`, the same library without a file, for the crate's own tests.
 #[macro_export]
 macro_rules! export_workloads {
     (name = $name:expr, workloads = [$first:ty $(, $rest:ty)* $(,)?] $(,)?) => {
@@ -112,8 +112,8 @@ macro_rules! __export_functions {
     };
 }
 
-/// Exports the root module of a runner: what the attribute of the ABI crate would expand to, so that an author
-/// needs no dependency on it.
+/// Exports the root module of a runner. It expands to what the attribute of the ABI crate would, so that an author needs no
+/// dependency on that crate.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __root_module {

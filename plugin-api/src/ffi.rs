@@ -1,6 +1,6 @@
-//! The runner's side of the border: the only module with types of the ABI crate.
+//! The Rust ABI of a backend. This is the only module with types of the ABI crate.
 //!
-//! Frozen: fields are only ever added at the end of the two modules below. Everything that may grow crosses as
+//! It is frozen: fields are only ever added at the end of the two modules below. Everything that may grow crosses as
 //! JSON with a schema version. `ABI.md` says what each call means.
 
 // Raw pointers cross here. The ABI crate's derive defines items in odd places and under odd names.
@@ -57,7 +57,7 @@ pub struct RunnerModule {
     pub run: extern "C" fn(RunnerPointer, RunArguments<'_>) -> Reply,
     #[sabi(last_prefix_field)]
     pub close: extern "C" fn(RunnerPointer) -> Reply,
-    /// A way to add what nobody thought of: a pointer for a name that both sides know, else null.
+    /// For later extensions: the pointer for a name that both sides know, else null.
     pub query_extension: extern "C" fn(RunnerPointer, RStr<'_>) -> *const (),
 }
 
@@ -83,13 +83,13 @@ pub struct HostFunctions {
 /// The host's own data for its functions.
 pub type HostPointer = *const ();
 
-/// The host as a plugin sees it, for the life of the process.
+/// The host as a plugin sees it. It lives as long as the process.
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy)]
 pub struct Host {
     pub functions: HostFunctionsRef,
     pub data: HostPointer,
-    /// 0 (off) to 5 (trace): what finer log records are worth to the host.
+    /// 0 (off) to 5 (trace): the host drops finer log records.
     pub log_level: u32,
 }
 
@@ -147,13 +147,13 @@ pub struct RunArguments<'a> {
 pub struct Reply {
     /// [`OK`] or [`ERROR`].
     pub status: u32,
-    /// The answer, or the error, as JSON; empty where there is nothing to say.
+    /// The answer or the error as JSON; empty if the call has no answer.
     pub json: RVec<u8>,
     /// The state of the sink, after a run.
     pub bytes: RVec<u8>,
 }
 
-/// The call did what it should; `json` has the answer.
+/// The call succeeded; `json` has the answer.
 pub const OK: u32 = 0;
 /// The call failed; `json` has the error.
 pub const ERROR: u32 = 1;
@@ -213,7 +213,7 @@ extern "C" fn is_available(runner: RunnerPointer) -> Reply {
         answer = instance.runner.is_available();
         Ok(())
     });
-    // The common answer is empty, so that asking costs no allocation.
+    // The usual answer is empty, so that this call needs no allocation.
     if reply.status != OK || answer.is_available() { reply } else { reply_of(to_json(&answer)) }
 }
 
@@ -304,7 +304,7 @@ fn caught<T: Serialize>(poisoned: &mut bool, body: impl FnOnce() -> Result<T, Ru
     }))
 }
 
-/// `()` has no JSON: nothing is to be said.
+/// `()` has no JSON: the answer is empty.
 fn answer_json<T: Serialize>(answer: &T) -> Result<Vec<u8>, RunnerError> {
     if size_of::<T>() == 0 { Ok(Vec::new()) } else { to_json(answer) }
 }
@@ -349,7 +349,7 @@ impl HostServices for RemoteHost {
     }
 }
 
-/// What stands in where a host has no clock to offer.
+/// The clock that is used if the host has none.
 fn own_clock_nanos() -> u64 {
     static ORIGIN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     ORIGIN.get_or_init(Instant::now).elapsed().as_nanos() as u64
@@ -360,7 +360,7 @@ fn forward_log(host: &Arc<RemoteHost>) {
     let levels = log::LevelFilter::iter();
     let level =
         levels.take(host.0.log_level.saturating_add(1) as usize).last().unwrap_or(log::LevelFilter::Off);
-    // A second runner of one library in one process keeps the first one's logger: it is the same host.
+    // A second runner of the same library keeps the logger of the first: both have the same host.
     if log::set_boxed_logger(Box::new(ForwardLog(host.clone()))).is_ok() {
         log::set_max_level(level);
     }
@@ -395,8 +395,8 @@ pub struct ForeignRunner {
 unsafe impl Send for ForeignRunner {}
 
 impl ForeignRunner {
-    /// Makes the runner of a loaded module. The services are kept for the life of the process, as a plugin's threads
-    /// may outlive its runner.
+    /// Makes the runner of a loaded module. The services are never freed, as threads of a plugin may live longer than
+    /// its runner.
     ///
     /// # Errors
     /// When the plugin cannot make or describe its runner.

@@ -1,13 +1,13 @@
-//! What a crossrun backend or workload is written against.
+//! The API for authors of crossrun backends and workloads.
 //!
-//! A **backend** implements [`WorkloadRunner`] and exports it with [`export_runner!`]. It owns movement
-//! only: it maps the stages of a [`Plan`] onto an engine's own primitives and carries opaque batches
-//! between them.
+//! A **backend** implements [`WorkloadRunner`] and exports it with [`export_runner!`]. It only
+//! schedules and moves: it maps the stages of a [`Plan`] to an engine's own primitives and carries opaque
+//! batches between them.
 //!
-//! A **workload** implements [`Workload`] and exports it with [`export_workloads!`]. It owns the source,
-//! every operator, the keyed state and the sink; every backend calls the same compiled library.
+//! A **workload** implements [`Workload`] and exports it with [`export_workloads!`]. It has the source,
+//! all operators, the keyed states and the sink. Every backend calls the same compiled library.
 //!
-//! `ABI.md`, beside this crate's manifest, states the contract that both sides keep.
+//! `ABI.md`, beside this crate's manifest, is the contract between the two sides.
 
 #[doc(hidden)]
 pub mod c_abi;
@@ -39,6 +39,6 @@ pub use workload::{
     WorkloadError, WorkloadHandle,
 };
 
-/// The version of the contract, which is the version of this crate: a host loads every plugin whose major
-/// version is its own.
+/// The version of the contract, which is the version of this crate. A host loads every plugin that has the same major
+/// version.
 pub const API_VERSION: &str = env!("CARGO_PKG_VERSION");

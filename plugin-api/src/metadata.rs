@@ -1,7 +1,7 @@
-//! The metadata section: what a host reads of a plugin without running any of it.
+//! The metadata section, which a host reads without running any code of the plugin.
 //!
-//! `ABI.md` lists the keys. The text is put together by the compiler and stands in a section of its own
-//! (`.crossrun` in ELF, `__DATA,__crossrun` in Mach-O), where it survives link-time optimisation and stripping.
+//! `ABI.md` lists the keys. The compiler joins the text and puts it into a section of its own
+//! (`.crossrun` in ELF, `__DATA,__crossrun` in Mach-O), which link-time optimisation and stripping keep.
 
 /// The compiler, as it names itself.
 pub const RUSTC: &str = env!("CROSSRUN_RUSTC");
@@ -39,7 +39,7 @@ pub const fn join<const LENGTH: usize>(parts: &[&str]) -> [u8; LENGTH] {
     joined
 }
 
-/// A value that may stand in the metadata: a control character in it is a compile error.
+/// A value for the metadata. A control character in it is a compile error.
 #[doc(hidden)]
 #[allow(clippy::panic)] // A panic in a constant is how the compiler is made to refuse it.
 pub const fn value(text: &'static str) -> &'static str {
@@ -70,7 +70,7 @@ pub const fn is_name(text: &str) -> bool {
     0 < at && at <= MAX_NAME
 }
 
-/// A name that may stand in the metadata: any other is a compile error.
+/// A name for the metadata. An invalid one is a compile error.
 #[doc(hidden)]
 #[allow(clippy::panic)] // As in `value`.
 pub const fn name(text: &'static str) -> &'static str {

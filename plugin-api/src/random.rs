@@ -1,5 +1,5 @@
-//! Numbers that look drawn, by counter: each is had without those before it. For the host and for the standard workloads;
-//! no part of the contract.
+//! Pseudorandom numbers by counter: each can be computed without those before it. For the host and the standard workloads;
+//! not a part of the contract.
 
 /// How far `SplitMix64` advances in a step: the golden ratio.
 pub const STEP: u64 = 0x9E37_79B9_7F4A_7C15;

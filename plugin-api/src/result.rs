@@ -1,4 +1,4 @@
-//! What a backend says of a run.
+//! What a backend returns from a run.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,8 +8,8 @@ use crate::spec::WorkloadSpec;
 
 /// What a runner returns: the sink's merged state, and its own claims.
 ///
-/// Nothing in it is believed: a judge that is not the backend decodes [`RunResult::sink_state`], and the
-/// host's own clock stands beside [`RunResult::elapsed_time`].
+/// The host does not trust it: a judge in another process decodes [`RunResult::sink_state`], and the host compares
+/// [`RunResult::elapsed_time`] with its own clock.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunResult {
     /// The backend's name.
@@ -22,8 +22,8 @@ pub struct RunResult {
     pub results_count: u64,
     /// The merged state of all sinks, as [`State::encode`](crate::State::encode) wrote it.
     pub sink_state: Vec<u8>,
-    /// Whatever the backend wants recorded. `nodes` (a number) and `warnings` (a list of strings) are read
-    /// by the host.
+    /// Anything that the backend wants to be recorded. The host reads `nodes` (a number) and `warnings` (a list of
+    /// strings).
     pub metrics: Map<String, Value>,
 }
 
@@ -53,7 +53,7 @@ impl RunResult {
         self
     }
 
-    /// Says which scheduler was used, with a warning if `spec` asks for another one.
+    /// Sets the scheduler that was used, and adds a warning if `spec` asks for another one.
     #[must_use]
     pub fn with_scheduler(mut self, used: &str, spec: &WorkloadSpec) -> Self {
         self.scheduler_name = used.into();
@@ -87,7 +87,7 @@ pub(crate) struct ResultWire {
     pub(crate) schema: u32,
     pub(crate) backend: String,
     pub(crate) scheduler_name: String,
-    /// `null` when the claim was not a finite number.
+    /// `null` if the claim was not a finite number.
     pub(crate) elapsed_time: Option<f64>,
     pub(crate) results_count: u64,
     #[serde(default)]

@@ -26,11 +26,11 @@ pub trait WorkloadRunner: Send {
         Vec::new()
     }
 
-    /// Starts the engine, so that nothing of its start-up falls into a run. Called once before the first
-    /// [`run`](WorkloadRunner::run). Unless told otherwise, there is nothing to start and no machine but this one.
+    /// Starts the engine, so that no run includes its start. Called once before the first
+    /// [`run`](WorkloadRunner::run). The default starts nothing, and refuses more machines than this one.
     ///
     /// # Errors
-    /// Whatever keeps the engine from starting.
+    /// Why the engine cannot start.
     fn open(&mut self, session: &Session) -> Result<(), RunnerError> {
         session.demand_one_node(self.backend_name())
     }
@@ -38,13 +38,13 @@ pub trait WorkloadRunner: Send {
     /// Runs the workload of `context` as `spec` says and returns the merged state of its sinks.
     ///
     /// # Errors
-    /// Whatever kept the run from being complete. A short result is never returned as `Ok`.
+    /// Why the run could not be completed. An incomplete result must not be returned as `Ok`.
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError>;
 
     /// Stops the engine. Called once, after the last run.
     ///
     /// # Errors
-    /// Whatever was left behind.
+    /// What could not be stopped or removed.
     fn close(&mut self) -> Result<(), RunnerError> {
         Ok(())
     }
@@ -52,7 +52,7 @@ pub trait WorkloadRunner: Send {
     /// Installs what the engine needs, or removes it. Idempotent, and safe when two processes call it at once.
     ///
     /// # Errors
-    /// What is missing, with the command that mends it as the remedy.
+    /// What is missing; the remedy is the command that solves it.
     fn setup(&mut self, request: &SetupRequest, context: &SetupContext) -> Result<(), RunnerError> {
         let (_, _) = (request, context);
         Ok(())
@@ -62,13 +62,13 @@ pub trait WorkloadRunner: Send {
 /// Whether a backend could start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Availability {
-    /// Set up and startable, as far as can be told.
+    /// It is set up and can be started, as far as can be told.
     Available,
-    /// Not startable.
+    /// It cannot be started.
     Unavailable {
         /// Why, in one line.
         reason: String,
-        /// A command to paste that mends it; empty when there is none.
+        /// A command to paste that solves the problem; empty if there is none.
         remedy: String,
     },
 }
@@ -87,7 +87,7 @@ impl From<WorkloadError> for RunnerError {
     }
 }
 
-/// What holds from `open` to `close`: one backend at one parallelism, on one cluster.
+/// What stays the same from `open` to `close`: one backend at one parallelism, on one cluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Session {
@@ -97,7 +97,7 @@ pub struct Session {
     pub nodes: u32,
     /// The `extra` of the first run, in which session options such as a cluster's address stand.
     pub options: Map<String, Value>,
-    /// A folder of the user's that persists, where engines keep what `setup` installed.
+    /// A persistent folder of the user, where engines keep what `setup` installed.
     pub data_dir: PathBuf,
     /// A folder for this session's logs. It exists.
     pub log_dir: PathBuf,
@@ -117,41 +117,41 @@ impl Session {
     }
 }
 
-/// What `crossrun setup` was asked for.
+/// The request of `crossrun setup`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SetupRequest {
     /// Remove what an earlier set-up installed, instead of installing.
     pub remove: bool,
-    /// The interpreter to build on, for engines in Python.
+    /// The Python interpreter to install for, for engines in Python.
     pub python: Option<PathBuf>,
 }
 
-/// How far long work is.
+/// The progress of a long call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// Units done.
     pub done: u64,
     /// Units in all, or 0 when that is not known.
     pub total: u64,
-    /// What is being done, in a few words; empty when it needs none.
+    /// What is being done, in a few words; may be empty.
     pub message: String,
 }
 
-/// What the host does for a plugin. Statics (a logger, a clock's origin) are per library, so whatever is to
-/// reach the user goes through this.
+/// What the host does for a plugin. Each library has its own statics, such as a logger, so everything that is to reach
+/// the user goes through this.
 pub trait HostServices: Send + Sync {
-    /// Hands a log record to the host.
+    /// Sends a log record to the host.
     fn log(&self, level: log::Level, target: &str, message: &str);
-    /// Tells how far long work is.
+    /// Reports the progress of a long call.
     fn progress(&self, progress: Progress);
-    /// Whether the host wants the call that is under way to stop.
+    /// Whether the host wants the current call to stop.
     fn cancelled(&self) -> bool;
     /// The host's monotonic clock, in nanoseconds from an origin that is fixed for the process.
     fn clock_nanos(&self) -> u64;
 }
 
-/// What a run is given beside its spec.
+/// What a run gets beside its spec.
 pub struct RunContext {
     workload: WorkloadHandle,
     host: Arc<dyn HostServices>,
@@ -177,7 +177,7 @@ impl RunContext {
         &self.workload
     }
 
-    /// A folder of the user's that persists, where engines keep what `setup` installed.
+    /// A persistent folder of the user, where engines keep what `setup` installed.
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
     }
@@ -187,28 +187,28 @@ impl RunContext {
         &self.log_dir
     }
 
-    /// When the host will end the run, if ever.
+    /// When the host will end the run, if it will.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// What is left until the deadline, if there is one.
+    /// The time until the deadline, if there is one.
     pub fn remaining(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Tells the host that `done` of `total` items are through.
+    /// Reports to the host that `done` of `total` items have been processed.
     pub fn progress(&self, done: u64, total: u64) {
         self.host.progress(Progress { done, total, message: String::new() });
     }
 
-    /// Whether the host wants the run to stop. A run that does not look is killed a little later. Costs about a
-    /// system call: ask once a batch or once a few milliseconds, not once an item.
+    /// Whether the host wants the run to stop. The host kills a backend whose run does not stop. This costs about as much
+    /// as a system call: ask once a batch or once in a few milliseconds, not once an item.
     pub fn cancelled(&self) -> bool {
         self.host.cancelled()
     }
 
-    /// As [`cancelled`](RunContext::cancelled), for a loop that looks once a batch.
+    /// As [`cancelled`](RunContext::cancelled), for a loop that asks once a batch.
     ///
     /// # Errors
     /// [`RunnerError::cancelled`] if the host wants the run to stop.
@@ -222,7 +222,7 @@ impl RunContext {
     }
 }
 
-/// What a set-up is given beside its request.
+/// What a set-up gets beside its request.
 pub struct SetupContext {
     host: Arc<dyn HostServices>,
     data_dir: PathBuf,
@@ -235,7 +235,7 @@ impl SetupContext {
         Self { host, data_dir, log_dir }
     }
 
-    /// Where to install: a folder of the user's that persists.
+    /// Where to install: a persistent folder of the user.
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
     }
@@ -245,7 +245,7 @@ impl SetupContext {
         &self.log_dir
     }
 
-    /// Tells the user how far the work is; `total` is 0 when that is not known.
+    /// Reports the progress to the user; `total` is 0 if it is not known.
     pub fn progress(&self, done: u64, total: u64, message: impl Into<String>) {
         self.host.progress(Progress { done, total, message: message.into() });
     }

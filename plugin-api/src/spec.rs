@@ -1,4 +1,4 @@
-//! What is to be run: a description of a workload that names no backend.
+//! The spec of a run: a workload and its settings, without a backend.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ const SCHEMA: u32 = 1;
 /// The largest `extra.batch_size`.
 pub const MAX_BATCH_SIZE: u64 = 1 << 20;
 
-/// A description of one run that holds for every backend.
+/// The description of one run, for any backend.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "SpecWire", into = "SpecWire")]
 pub struct WorkloadSpec {
@@ -19,16 +19,16 @@ pub struct WorkloadSpec {
     pub name: String,
     /// How many items the source emits.
     pub total_items: u64,
-    /// At most this many operator calls are in flight, over all stages together. At least 1.
+    /// The most operator calls at once, over all stages together. At least 1.
     pub parallelism: u32,
     /// A hint: `default`, `fifo`, `load_aware`, or a name that the engine knows.
     pub scheduler_name: String,
-    /// From which the workload draws its data.
+    /// The seed of the workload's data.
     pub seed: u64,
-    /// Parameters of the workload and options of the backend, as free JSON.
+    /// Parameters of the workload and options of the backend, as any JSON.
     pub extra: Map<String, Value>,
     /// In an open loop: when the run starts, by [`monotonic_nanos`](crate::monotonic_nanos) of this machine. The host
-    /// sets it when it asks for the run, so that all processes that take part have one start.
+    /// sets it when it requests the run, so that all processes that take part have the same start.
     pub start_nanos: Option<u64>,
 }
 
@@ -49,19 +49,19 @@ impl Default for WorkloadSpec {
 /// Whether an engine may run several stages in one task or message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fusion {
-    /// As the engine does by nature.
+    /// As the engine does by default.
     Auto,
-    /// One task or message for each stage and batch: this is what measures a scheduler.
+    /// One task or message for each stage of each batch, in order to measure the scheduler.
     Off,
 }
 
 impl WorkloadSpec {
-    /// The defaults of the original layer, for the workload `name`.
+    /// The defaults of a spec, for the workload `name`.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
     }
 
-    /// `extra.batch_size`: items that travel together, 1 unless told otherwise.
+    /// `extra.batch_size`: how many items a batch has at most. The default is 1.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidSpec`] when it is not a whole number from 1 to [`MAX_BATCH_SIZE`].
@@ -76,7 +76,7 @@ impl WorkloadSpec {
         })
     }
 
-    /// `extra.fusion`: `auto` unless told otherwise.
+    /// `extra.fusion`. The default is `auto`.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidSpec`] when it is neither `auto` nor `off`.
@@ -92,17 +92,17 @@ impl WorkloadSpec {
         }
     }
 
-    /// The JSON object in which this spec crosses a border; `ABI.md` describes it.
+    /// This spec as a JSON object, which `ABI.md` describes.
     pub fn to_json(&self) -> Vec<u8> {
         // Strings, integers and JSON values always serialise.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Reads what [`WorkloadSpec::to_json`] wrote. Absent fields take their defaults and unknown ones are
-    /// passed over, so that hosts and plugins of different minor versions understand each other.
+    /// Reads what [`WorkloadSpec::to_json`] wrote. Absent fields take their defaults and unknown fields are ignored, so
+    /// that hosts and plugins of different minor versions work together.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidSpec`] when the bytes are no such object, or a parallelism is 0.
+    /// [`ErrorKind::InvalidSpec`] when the bytes are not such an object, or the parallelism is 0.
     pub fn from_json(bytes: &[u8]) -> Result<Self, RunnerError> {
         let invalid =
             |why: String| RunnerError::new(ErrorKind::InvalidSpec, format!("the spec is not valid: {why}"));

@@ -1,4 +1,4 @@
-//! The JSON in which calls cross the border, whichever ABI carries it. `ABI.md` has an example of each object.
+//! The JSON of the calls between host and plugin, which both ABIs share. `ABI.md` has an example of each object.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::error::{ErrorKind, RunnerError};
 use crate::runner::{RunContext, SetupContext};
 use crate::workload::Parameter;
 
-/// What a runner says of itself once it is made.
+/// The description of a runner, which it gives once it is made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Description {
     /// What `backend_name` returns.
@@ -19,7 +19,7 @@ pub struct Description {
     pub options: Vec<Parameter>,
 }
 
-/// What a call is told beside its request.
+/// What a call gets beside its request.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ContextWire {
     pub(crate) data_dir: PathBuf,

@@ -237,8 +237,8 @@ impl HostServices for Warnings {
 }
 
 #[test]
-fn what_comes_late_is_none_of_a_later_call_and_is_told_once() {
-    /// During a later run, another thread says all that can be said with the reply of the run before.
+fn a_late_answer_does_not_reach_a_later_call_and_is_reported_once() {
+    /// During a later run, another thread calls every function of the reply of the run before.
     unsafe extern "C-unwind" fn run(_: BackendPointer, _: *const Run, reply: *mut Reply) -> i32 {
         static KEPT: Mutex<Option<usize>> = Mutex::new(None);
         if let Some(kept) = KEPT.lock().unwrap().replace(reply as usize) {
@@ -268,7 +268,7 @@ fn what_comes_late_is_none_of_a_later_call_and_is_told_once() {
         assert_eq!((result.sink_state.as_slice(), result.results_count), (b"state".as_slice(), 5));
     }
     let told = warnings.0.lock().unwrap();
-    assert!(told.len() == 1 && told[0].contains("run had returned"), "{told:?}");
+    assert!(told.len() == 1 && told[0].contains("run used its reply after it had returned"), "{told:?}");
 }
 
 unsafe extern "C-unwind" fn never(_: BackendPointer, _: *const Run, _: *mut Reply) -> i32 {

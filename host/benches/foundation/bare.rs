@@ -1,4 +1,4 @@
-//! What one would have without crossrun: a bare pipe, a bare loop.
+//! The same work without crossrun: a bare pipe, a bare loop.
 
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -8,7 +8,7 @@ use plugin_api::WorkloadHandle;
 
 const ECHO: &str = "--echo-one-byte-at-a-time";
 
-/// Whether this process is the other end of a ping-pong.
+/// Whether this process is the child of a [`PingPong`].
 pub(crate) fn is_echo() -> bool {
     std::env::args().nth(1).is_some_and(|argument| argument == ECHO)
 }

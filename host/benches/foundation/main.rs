@@ -1,9 +1,9 @@
-//! What the foundation costs, each beside what one would have without it, as ratios in one run.
+//! The cost of each part of the foundation, compared with doing the same without it, as ratios in one run.
 //!
-//! `cargo bench --bench foundation` prints the table of docs/benchmarks.md. Both sides of a pair take turns, and what is
-//! printed are medians: machines are noisy, and a lone time says little.
+//! `cargo bench --bench foundation` prints the table of docs/benchmarks.md. Both sides of a pair take turns, and the table has
+//! medians: machines are noisy, so a single time means little.
 
-// A benchmark that cannot be set up has nothing better to do than to stop.
+// A benchmark that cannot be set up must stop.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod bare;
@@ -41,7 +41,7 @@ fn context(workload: &WorkloadHandle) -> RunContext {
     RunContext::new(workload.clone(), Arc::new(NoHost), std::env::temp_dir(), std::env::temp_dir(), None)
 }
 
-/// Both sides of a pair are done once before they count: files are read and memory is there.
+/// Both sides of a pair run once before they are measured, so that files are read and memory is allocated.
 fn compare<A, B>(name: &str, bar: &str, rounds: usize, mut pair: Pair<A, B>)
 where
     A: FnMut() -> f64,

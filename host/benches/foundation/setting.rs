@@ -66,7 +66,7 @@ fn cargo(folder: &Path, target: &Path, packages: &[&str]) {
     assert!(status.success());
 }
 
-/// A host that hears nothing.
+/// A host that ignores everything.
 pub(crate) struct NoHost;
 
 impl HostServices for NoHost {

@@ -1,5 +1,5 @@
 /*
- * A backend in C as small as can be: one thread, one batch after the other, no keyed reductions.
+ * A backend in C that is as small as possible: one thread, one batch after the other, no keyed reductions.
  *
  *     cc -std=c99 -O2 -fPIC -shared -I plugin-api/include minimal_backend.c -o libminimal_runner.so
  */
@@ -28,7 +28,7 @@ static int32_t run(void *unused, const crossrun_run *run, crossrun_reply *reply)
     status = call->state_new(run->workload, last, &sink, &out);
     for (first = 0; status == CROSSRUN_OK && first < run->total_items && !cancelled; first += count) {
         count = run->total_items - first < run->batch_size ? run->total_items - first : run->batch_size;
-        /* An engine goes here: whatever takes a batch from one stage to the next. */
+        /* Put your engine here: it takes each batch from one stage to the next. */
         status = call->source(run->workload, first, count, 1, &out);
         for (stage = 1; status == CROSSRUN_OK && stage <= last; stage++) {
             swap = batch, batch = out, out = swap;

@@ -1,5 +1,5 @@
 /*
- * A library of one workload in C: random numbers are multiplied, and those that are even go on.
+ * A library of one workload in C: it multiplies random numbers and keeps the even ones.
  *
  *     cc -std=c99 -O2 -fPIC -shared -I plugin-api/include minimal_workload.c plugin-api/kit/crossrun_workload_kit.c \
  *         -o libnumbers.so
@@ -19,7 +19,7 @@ static void push_number(crossrun_items *out, uint64_t number) {
     crossrun_push(out, item, sizeof item);
 }
 
-/* Item number `index`, whoever makes it and wherever. */
+/* Item number `index`. It is the same in every process and on every machine. */
 static const char *source(const crossrun_opened *run, uint64_t index, crossrun_items *out) {
     push_number(out, crossrun_random(run->seed, index));
     return NULL;
@@ -39,7 +39,7 @@ static const char *apply(const crossrun_opened *run, uint32_t stage, crossrun_sl
     return NULL;
 }
 
-/* What must reach the sink, computed in another way than by the stages. */
+/* The items that must reach the sink, computed in another way than by the stages. */
 static const char *oracle(const crossrun_opened *run, crossrun_items *sink) {
     const uint64_t factor = run->values[FACTOR].integer;
     for (uint64_t index = 0; index < run->total_items; index++) {

@@ -1,5 +1,5 @@
 /*
- * A library of one workload in C: the values of random readings are summed by the sensor that took them.
+ * A library of one workload in C: it sums the values of random readings for each sensor.
  *
  *     cc -std=c99 -O2 -fPIC -shared -I plugin-api/include sensors_workload.c plugin-api/kit/crossrun_workload_kit.c \
  *         -o libsensors.so
@@ -34,7 +34,7 @@ static crossrun_slice key(const crossrun_opened *run, uint32_t stage, crossrun_s
     item.length = item.length < 8 ? item.length : 8;
     return item;
 }
-/* The accumulator of a sensor is its sum; the value of a reading, or another sum, is the last 8 bytes of what comes. */
+/* The accumulator of a sensor is its sum. The last 8 bytes of `item` are the value of a reading; those of another sum, the sum. */
 static const char *add(const crossrun_opened *run, uint32_t stage, crossrun_bytes *sum, crossrun_slice item) {
     uint8_t total[8] = {0};
     (void)run, (void)stage;
@@ -54,7 +54,7 @@ static const char *emit(
     crossrun_push(out, item, sizeof item);
     return NULL;
 }
-/* The same without any of the above: a table of sums. */
+/* The same without the functions above: a table of sums. */
 static const char *oracle(const crossrun_opened *run, crossrun_items *sink) {
     const uint64_t sensors = run->values[SENSORS].integer;
     uint64_t (*sums)[2] = calloc(sensors, sizeof *sums), at;

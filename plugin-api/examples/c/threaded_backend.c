@@ -5,11 +5,11 @@
  *
  * A plan is run in phases. A phase takes its input, which is the source or the partitions of a keyed reduction, through
  * a chain of maps, filters and flat maps, and folds what comes out into states of its end, which is the next keyed
- * reduction or the sink. Each thread folds into states of its own; they are merged when the phase is over.
+ * reduction or the sink. Each thread folds into states of its own, which are merged when the phase has ended.
  *
- * The threads take tasks from one backlog. With fusion a task takes a batch through the whole chain. Without, a task
- * is one stage of one batch, and what comes of it goes back into the backlog. Batches come before new input, and the
- * newest first, so that there are never more batches than threads.
+ * The threads take tasks from one queue. With fusion a task takes a batch through the whole chain. Without fusion a task
+ * is one stage of one batch, and its result goes back into the queue. Batches come before new input, and the newest
+ * first, so that there are never more batches than threads.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -23,9 +23,9 @@
 
 CROSSRUN_BACKEND_METADATA("threaded", "0.1.0", "A pool of POSIX threads, in C", "MIT OR Apache-2.0");
 
-/* More partitions than this are of no use to any number of threads that a machine has. */
+/* More partitions than this do not help, as no machine has so many threads. */
 enum { MAX_PARTITIONS = 64 };
-/* How often the host is asked whether to stop, and told how far the run is. */
+/* How often the host is asked whether to stop, and told the progress. */
 enum { POLL_NANOS = 10 * 1000 * 1000 };
 
 /* ---- A phase ---------------------------------------------------------------------------------------------------- */
@@ -33,7 +33,7 @@ enum { POLL_NANOS = 10 * 1000 * 1000 };
 enum task_kind {
     /* Make the batch of a slice. */
     SLICE,
-    /* Merge what all threads have of a partition. */
+    /* Merge the states that all threads have of a partition. */
     MERGE,
     /* Emit the next batch of a partition. */
     EMIT,
@@ -61,22 +61,22 @@ struct phase {
     crossrun_reply *reply;
     /* The chain is the stages `from` to `end - 1`. */
     uint32_t from, end;
-    /* Where the input is, unless it is the source. */
+    /* The states of the input, unless it is the source. */
     struct states *input;
     struct states output;
 
     pthread_mutex_t lock;
-    /* There may be a task, or no more tasks at all. */
+    /* Signalled when there may be a task, or there will be no more. */
     pthread_cond_t more;
-    /* The last thread has left. */
+    /* Signalled when the last thread has ended. */
     pthread_cond_t over;
-    /* Tasks that nobody has begun: batches, partitions, and the units of the input from `next` on. */
+    /* Tasks that no thread has begun: batches, partitions, and the units of the input from `next` on. */
     struct task *batches;
     uint32_t batch_count;
     crossrun_state **partitions;
     uint32_t partition_count;
     uint64_t next, units;
-    /* Tasks that somebody is at. */
+    /* How many tasks are being run. */
     uint32_t running;
     uint32_t threads_left;
     uint64_t items_done;
@@ -84,7 +84,7 @@ struct phase {
     int failed;
 };
 
-/* What failed first is told, and stops everyone. The lock is what makes it one thread at a time that replies. */
+/* Reports the first failure, and stops all threads. The lock lets only one thread at a time use the reply. */
 static void fail(struct phase *phase, int32_t kind, const char *message, const char *remedy) {
     pthread_mutex_lock(&phase->lock);
     phase->reply->fail(phase->reply, kind, message, remedy);
@@ -93,7 +93,7 @@ static void fail(struct phase *phase, int32_t kind, const char *message, const c
     pthread_mutex_unlock(&phase->lock);
 }
 
-/* Whether a call of the workload did what it should. If it did not, its message is told. */
+/* Whether a call of the workload succeeded. If it failed, its message is reported. */
 static int succeeded(struct phase *phase, int32_t status, const crossrun_buffer *message) {
     if (status == CROSSRUN_OK) {
         return 1;
@@ -106,7 +106,7 @@ static int succeeded(struct phase *phase, int32_t status, const crossrun_buffer 
     return 0;
 }
 
-/* Takes the next task. Waits while all that is left depends on tasks that others are at; 0 if there are no more. */
+/* Takes the next task. Waits while all that is left depends on tasks of other threads. Returns 0 if there are no more. */
 static int take(struct phase *phase, struct task *task) {
     int taken = 0;
     pthread_mutex_lock(&phase->lock);
@@ -133,7 +133,7 @@ static int take(struct phase *phase, struct task *task) {
     return taken;
 }
 
-/* A task is done, and left these to be done. Both may be null. */
+/* Ends a task, which made these new ones. Both may be null. */
 static void done(struct phase *phase, crossrun_state *partition, const struct task *batch) {
     pthread_mutex_lock(&phase->lock);
     phase->running--;
@@ -155,7 +155,7 @@ struct thread {
     struct phase *phase;
 };
 
-/* Folds a batch that has come to the end of the phase into the states of this thread. */
+/* Folds a batch that has reached the end of the phase into the states of this thread. */
 static int fold(struct thread *thread, const crossrun_buffer *batch) {
     struct phase *phase = thread->phase;
     const crossrun_workload_functions *call = phase->run->functions;
@@ -188,8 +188,8 @@ static int fold(struct thread *thread, const crossrun_buffer *batch) {
 }
 
 /*
- * A batch has come to `stage`. With fusion it goes to the end of the phase now. Without, one stage of one batch is a
- * task, and `next` gets the one that is due then. Returns whether it did. The batch is given away.
+ * Handles a batch that has reached `stage`. With fusion it takes the batch to the end of the phase. Without fusion it
+ * applies one stage, and puts the next task into `next`. Returns whether it succeeded. It takes ownership of the batch.
  */
 static int forward(struct thread *thread, uint32_t stage, crossrun_buffer batch, struct task *next) {
     struct phase *phase = thread->phase;
@@ -235,7 +235,7 @@ static void make_slice(struct thread *thread, uint64_t slice) {
     done(phase, NULL, more ? &next : NULL);
 }
 
-/* Merges the other states of a partition into that of the first thread, and gives it; null if that fails. */
+/* Merges the other states of a partition into that of the first thread, and returns that; null if it fails. */
 static crossrun_state *merge(struct phase *phase, struct states *states, uint64_t partition) {
     const crossrun_workload_functions *call = phase->run->functions;
     crossrun_buffer encoded = CROSSRUN_BUFFER_EMPTY, error = CROSSRUN_BUFFER_EMPTY;
@@ -353,7 +353,7 @@ static int make_states(struct phase *phase) {
     return good;
 }
 
-/* Asks the host whether to stop and tells it how far the run is, until the last thread has left. */
+/* Asks the host whether to stop, and tells it the progress, until the last thread has ended. */
 static void watch(struct phase *phase) {
     const crossrun_host *host = phase->run->host;
     pthread_mutex_lock(&phase->lock);
@@ -398,8 +398,8 @@ static void run_threads(struct phase *phase, struct thread *threads) {
 }
 
 /*
- * Runs the chain from the stage `from` on, and leaves what it came to in the phase's output; returns whether it did.
- * `input` is what the keyed reduction before it holds, or null for the source. Counts the results in `results`.
+ * Runs the chain from the stage `from` on, and puts the result into the phase's output. Returns whether it succeeded.
+ * `input` has the states of the keyed reduction before it, or is null for the source. Counts the results in `results`.
  */
 static int run_phase(struct phase *phase, uint32_t from, struct states *input) {
     const crossrun_run *run = phase->run;
@@ -418,7 +418,7 @@ static int run_phase(struct phase *phase, uint32_t from, struct states *input) {
     } else if (make_states(phase)) {
         run_threads(phase, threads);
     }
-    /* What a failure left. The partitions belong to the input. */
+    /* Free what is left after a failure. The partitions belong to the input. */
     while (phase->batch_count > 0) {
         run->functions->buffer_free(&phase->batches[--phase->batch_count].batch);
     }
@@ -482,7 +482,7 @@ static int32_t run(void *backend, const crossrun_run *run, crossrun_reply *reply
 
 /* ---- The backend ------------------------------------------------------------------------------------------------ */
 
-/* What lives from `create` to `destroy`. */
+/* The backend, from `create` to `destroy`. */
 struct backend {
     const crossrun_host *host;
 };
@@ -501,7 +501,7 @@ static void destroy(void *backend) {
     free(backend);
 }
 
-/* An engine would be started here. Threads are so cheap that each phase starts its own. */
+/* An engine would be started here. Threads cost so little that each phase starts its own. */
 static int32_t open(void *backend, const crossrun_session *session, crossrun_reply *reply) {
     const struct backend *self = backend;
     char message[64];

@@ -1,5 +1,5 @@
-//! What a backend in C is given in a call: the JSON that every backend is given, and the same taken apart, so that nobody
-//! needs to read JSON in C.
+//! The arguments of a call of a backend in C: the JSON that every backend gets, and the same values in structs, so that
+//! no backend in C needs to parse JSON.
 
 use std::ffi::{CString, c_char};
 use std::path::Path;
@@ -49,7 +49,7 @@ impl Options {
     }
 }
 
-/// Of a string the value itself, of anything else the JSON.
+/// The text of a JSON string; the JSON of any other value.
 fn plain(value: &Value) -> Result<CString, RunnerError> {
     match value {
         Value::String(text) => owned(text.as_str(), "an option"),

@@ -8,14 +8,14 @@ use super::text;
 use super::types::{ABI_VERSION, Host};
 use crate::runner::{HostServices, Progress};
 
-/// What the functions of a [`Host`] reach.
+/// What the functions of a [`Host`] need.
 struct Services {
     services: Arc<dyn HostServices>,
-    /// What stands for a target that is null.
+    /// The target of a log record whose target is null.
     backend: String,
 }
 
-/// A host for the life of the process, as a plugin's threads may outlive its backend.
+/// A host that is never freed, as threads of a plugin may live longer than its backend.
 pub(super) fn leak(
     services: Arc<dyn HostServices>,
     backend: &str,
@@ -35,7 +35,7 @@ pub(super) fn leak(
     }))
 }
 
-/// Calls into the host; no panic may cross the border. `otherwise` stands for what a null pointer or a panic answers.
+/// Calls into the host; no panic may cross the border. After a null pointer or a panic it returns `otherwise`.
 fn with<T>(host: *const Host, otherwise: T, call: impl FnOnce(&Host, &Services) -> T) -> T {
     // SAFETY: a backend passes the host that it was given, which is never freed, or null.
     let Some(host) = (unsafe { host.as_ref() }) else { return otherwise };

@@ -1,5 +1,5 @@
-//! What a backend in C answers with: copied, checked, and kept until its call has returned. Each call has a reply of its own,
-//! so that what comes too late is not taken for a part of the next.
+//! The answers of a backend in C. They are copied, checked, and kept until the call has returned. Each call has a reply of
+//! its own, so that a late answer does not become a part of the next call's.
 
 use std::ffi::{CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,57 +12,57 @@ use crate::error::{ErrorKind, RunnerError};
 use crate::workload::WorkloadError;
 use crate::workload::capi::RawBuffer;
 
-/// More than this a host does not take: JSON, or the bytes of a sink's state.
+/// The most bytes of JSON, or of a sink's state, that a host accepts.
 const MAX_ANSWER: usize = 64 << 20;
 
-/// What came of one call.
+/// What a backend has answered in one call.
 #[derive(Default)]
 struct Said {
     json: Option<Vec<u8>>,
     sink: Option<Vec<u8>>,
-    /// Why it failed, by its own words. The first word holds.
+    /// The error that it reported first.
     error: Option<RunnerError>,
-    /// What it did that it must not.
+    /// How it broke the contract.
     misuse: Option<String>,
 }
 
-/// A call, as its reply leads to it.
+/// A call, to which its reply points.
 struct Call {
     /// The name of the function, for people.
     function: &'static str,
-    /// Nothing once it has returned: what comes then has nowhere to go.
+    /// Nothing once the call has returned: later answers are ignored.
     said: Mutex<Option<Said>>,
     late: &'static Late,
 }
 
-/// Whoever is told of what comes late.
+/// Reports a late answer to the host, once.
 struct Late {
     host: &'static Host,
-    told: AtomicBool,
+    reported: AtomicBool,
 }
 
-/// An answer that can be believed to be one: text that is UTF-8, and bytes.
+/// A checked answer: UTF-8 text, and bytes.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Answer {
     pub(super) json: Option<Vec<u8>>,
     pub(super) sink: Option<Vec<u8>>,
 }
 
-/// Where the answers of one backend arrive.
+/// Collects the answers of one backend.
 pub(super) struct Replies {
     late: &'static Late,
 }
 
 impl Replies {
-    /// Tells `host` of what comes late, once.
+    /// Reports the first late answer to `host`.
     pub(super) fn new(host: &'static Host) -> Self {
-        Self { late: Box::leak(Box::new(Late { host, told: AtomicBool::new(false) })) }
+        Self { late: Box::leak(Box::new(Late { host, reported: AtomicBool::new(false) })) }
     }
 
-    /// Lets `call` answer, and gives its answer or its error. `function` is its name, for people.
+    /// Calls `call` with a new reply, and gives the answer or the error. `function` is its name, for messages.
     ///
-    /// The reply, some two hundred bytes, is never freed: a backend that keeps the pointer does no harm with it, and no later
-    /// call has the same.
+    /// The reply, some two hundred bytes, is never freed: a backend may keep the pointer without harm, and no later call
+    /// has the same reply.
     pub(super) fn of(
         &self,
         function: &'static str,
@@ -95,15 +95,15 @@ impl Replies {
 }
 
 impl Call {
-    /// Tells that something came after this call had returned, unless something of that kind was told before.
-    fn tell_late(&self) {
-        let Late { host, told } = self.late;
-        if told.swap(true, Ordering::Relaxed) {
+    /// Reports that the backend used the reply of a call that has returned, unless that was reported before.
+    fn report_late(&self) {
+        let Late { host, reported } = self.late;
+        if reported.swap(true, Ordering::Relaxed) {
             return;
         }
         let function = self.function;
         let message = format!(
-            "{function} had returned when more was said with its reply: none of it was taken, and this is told once"
+            "{function} used its reply after it had returned: that is ignored, and this warning comes only once"
         );
         let message = CString::new(message).unwrap_or_default();
         (host.log)(*host, log::Level::Warn as u32, std::ptr::null(), message.as_ptr());
@@ -118,7 +118,7 @@ fn lock(said: &Mutex<Option<Said>>) -> std::sync::MutexGuard<'_, Option<Said>> {
     said.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lets `take` put something into what was said. No panic may cross the border.
+/// Lets `take` change the answer of the call. No panic may cross the border.
 fn say(reply: *mut Reply, take: impl FnOnce(&mut Said) -> Result<(), String>) -> i32 {
     // SAFETY: a backend passes the pointer that it was given, which is never freed, or null.
     let Some(reply) = (unsafe { reply.as_ref() }) else { return FAILED };
@@ -129,14 +129,14 @@ fn say(reply: *mut Reply, take: impl FnOnce(&mut Said) -> Result<(), String>) ->
             let Err(misuse) = take(said) else { return OK };
             said.misuse.get_or_insert(misuse);
         } else {
-            call.tell_late();
+            call.report_late();
         }
         FAILED
     }));
     taken.unwrap_or(FAILED)
 }
 
-/// Puts what was said into its place, where nothing may be yet.
+/// Stores `bytes` in `place`, which must be empty.
 fn once(place: &mut Option<Vec<u8>>, what: &str, bytes: &[u8]) -> Result<(), String> {
     match place {
         Some(_) => Err(format!("gave its {what} twice")),
@@ -172,7 +172,7 @@ extern "C" fn sink(reply: *mut Reply, bytes: *const u8, length: usize) -> i32 {
         if bytes.is_null() {
             return Err("gave a null pointer for the sink's state".to_owned());
         }
-        // SAFETY: not null, and by the contract as many bytes as it says.
+        // SAFETY: not null, and by the contract `length` bytes.
         let bytes = unsafe { std::slice::from_raw_parts(bytes, length) };
         once(&mut said.sink, "sink's state", bytes)
     })
@@ -194,7 +194,7 @@ extern "C" fn workload_failed(reply: *mut Reply, status: i32, message: *const Ra
     say(reply, |said| {
         // SAFETY: a backend passes a buffer of the workload's library, or null.
         let message = unsafe { message.as_ref() }.filter(|buffer| !buffer.data.is_null());
-        // SAFETY: the library left that many bytes there; what no library fills is cut.
+        // SAFETY: the library left so many bytes there.
         let message = message.map(|buffer| unsafe {
             std::slice::from_raw_parts(buffer.data, buffer.length.min(text::MAX_SHOWN))
         });

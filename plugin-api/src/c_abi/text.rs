@@ -7,7 +7,7 @@ use crate::error::{ErrorKind, RunnerError};
 /// The most bytes of a text for people that are read.
 pub(super) const MAX_SHOWN: usize = 64 << 10;
 
-/// Why a pointer is no text.
+/// Why text cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unfit {
     Null,
@@ -22,13 +22,13 @@ pub(super) unsafe fn read<'a>(text: *const c_char, most: usize) -> Result<&'a [u
     if text.is_null() {
         return Err(Unfit::Null);
     }
-    // SAFETY: by this function's contract; no byte behind the NUL is looked at.
+    // SAFETY: by this function's contract; no byte after the NUL is read.
     let length = (0..=most).find(|at| unsafe { *text.add(*at) } == 0).ok_or(Unfit::TooLong)?;
     // SAFETY: as many bytes were just read.
     Ok(unsafe { std::slice::from_raw_parts(text.cast(), length) })
 }
 
-/// Text that is only shown: what is no UTF-8 in it is replaced, and what is too long is cut. Nothing of null.
+/// Text to show to people: invalid UTF-8 in it is replaced, and it is cut if it is too long. Nothing if it is null.
 ///
 /// # Safety
 /// As [`read`].
@@ -43,12 +43,12 @@ pub(super) unsafe fn shown(text: *const c_char) -> Option<String> {
     Some(String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// Text for the other side. JSON has no NUL in it, as that is written with an escape there, and a path cannot.
+/// Text for the other side. JSON has no NUL, which is escaped there, and a path cannot have one.
 pub(super) fn owned(text: impl Into<Vec<u8>>, what: &str) -> Result<CString, RunnerError> {
     CString::new(text).map_err(|_| {
         RunnerError::new(
             ErrorKind::InvalidSpec,
-            format!("{what} has a NUL in it, which no backend in C can be told"),
+            format!("{what} has a NUL in it, which text for a backend in C cannot have"),
         )
     })
 }

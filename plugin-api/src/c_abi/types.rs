@@ -1,5 +1,5 @@
-//! The structs of `include/crossrun.h`, field by field in its order, which has the words for each. A test compiles the
-//! header and compares sizes and offsets.
+//! The structs of `include/crossrun.h`, with the same fields in the same order. The header documents each field. A test
+//! compiles the header and compares sizes and offsets.
 
 use std::ffi::{c_char, c_void};
 
@@ -9,15 +9,15 @@ use crate::workload::capi::{RawBuffer, RawWorkload};
 /// The version of this ABI: the major in the upper 16 bits, the minor in the lower.
 pub const ABI_VERSION: u32 = 1 << 16;
 
-/// What a backend's function returns when it has done what it should.
+/// What a backend's function returns when it has succeeded.
 pub const OK: i32 = 0;
-/// What it returns otherwise, after it has said why.
+/// What it returns when it has failed, after it has reported why.
 pub const FAILED: i32 = -1;
 
 /// `remaining_nanos` of a run without a deadline.
 pub const NO_DEADLINE: u64 = u64::MAX;
 
-/// Whatever `create` made of a backend.
+/// The backend that `create` made.
 pub type BackendPointer = *mut c_void;
 
 /// `crossrun_host`
@@ -114,10 +114,10 @@ pub struct Run {
     pub host: *const Host,
 }
 
-/// A function of a backend that answers. It may let an exception of C++ out, which is then the end of the process, and no
-/// undefined behaviour.
+/// A function of a backend that answers. If a C++ exception leaves it, the process aborts; this is not undefined
+/// behaviour.
 type Call = unsafe extern "C-unwind" fn(BackendPointer, *mut Reply) -> i32;
-/// One that is given something.
+/// The same, with arguments.
 type CallWith<T> = unsafe extern "C-unwind" fn(BackendPointer, *const T, *mut Reply) -> i32;
 
 /// `crossrun_backend_functions`
@@ -137,7 +137,7 @@ pub struct BackendFunctions {
 }
 
 impl BackendFunctions {
-    /// A table that has none, which is what the fields that are absent in a smaller one are taken for.
+    /// A table without functions. A field that a smaller table does not have is read as it is here.
     pub(super) const NONE: Self = Self {
         size: 0,
         abi_version: 0,

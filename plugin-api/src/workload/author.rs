@@ -8,22 +8,23 @@ use super::parameter::{Parameter, Parameters};
 use super::plan::Plan;
 use crate::spec::WorkloadSpec;
 
-/// One workload: a source, operators and, by its oracle, what must come out.
+/// One workload: a source, operators, and an oracle that computes the expected result.
 ///
-/// Every method must be deterministic in the spec, so that any process on any machine computes the same. Methods
-/// are called from many threads at once; a library of workloads starts no threads and survives a fork.
+/// The results of every method must depend only on the spec and the arguments, so that any process on any machine computes
+/// the same. Methods are called from many threads at once. A library of workloads starts no threads, and works in a
+/// process after a fork.
 pub trait Workload: Send + Sync + Sized + 'static {
-    /// What `--workload` takes: lower case letters, digits, `_` and `-`.
+    /// The name for `--workload`: lower case letters, digits, `_` and `-`.
     const NAME: &'static str;
-    /// What it shows, in one line.
+    /// What it does or shows, in one line.
     const DESCRIPTION: &'static str;
 
-    /// What it reads from `extra`.
+    /// The parameters that it reads from `extra`.
     fn parameters() -> Vec<Parameter> {
         Vec::new()
     }
 
-    /// Prepares a run: whatever is shared by all its calls is computed here, outside of what is measured.
+    /// Prepares a run: computes what all calls share. Its time is not measured.
     ///
     /// # Errors
     /// [`WorkloadError::Spec`] for a spec that it cannot run.
@@ -32,16 +33,16 @@ pub trait Workload: Send + Sync + Sized + 'static {
     /// Its stages, from source to sink.
     fn plan(&self) -> Plan;
 
-    /// Makes item number `index`. Exactly one item is to be pushed; any slice may be made anywhere, in any order.
+    /// Makes item number `index`, and must push exactly one item. Items may be made in any order and in any process.
     ///
     /// # Errors
     /// [`WorkloadError::Operator`] when it fails.
     fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError>;
 
-    /// In an open loop: when item number `index` is due, from the start of the run on; never before the item with the
-    /// number below. The source then waits for each item, and the sink knows how long after this moment it came.
-    /// Nothing, for all items, in a closed loop, where an item is made when it is asked for. An open loop has no keyed
-    /// reductions, as what these emit was never due.
+    /// In an open loop: when item number `index` is due, counted from the start of the run. No item may be due before the
+    /// item with the number below. The source then waits until each item is due, and the sink measures how much later it
+    /// arrives. In a closed loop, where an item is made when it is requested, this is `None` for all items. An open loop
+    /// has no keyed reductions, as the items that these emit have no time at which they are due.
     fn due(&self, index: u64) -> Option<Duration> {
         let _ = index;
         None
@@ -59,8 +60,7 @@ pub trait Workload: Send + Sync + Sized + 'static {
         item
     }
 
-    /// Takes an item into its key's accumulator, which is empty at first. It must not matter in which order items
-    /// come.
+    /// Adds an item to its key's accumulator, which is empty at first. The result must not depend on the order of items.
     ///
     /// # Errors
     /// [`WorkloadError::Operator`] when the item or the accumulator cannot be read.
@@ -69,7 +69,7 @@ pub trait Workload: Send + Sync + Sized + 'static {
         Err(WorkloadError::not_reduced(stage))
     }
 
-    /// Takes another accumulator of the same key into `accumulator`, which may be empty.
+    /// Adds another accumulator of the same key to `accumulator`, which may be empty.
     ///
     /// # Errors
     /// [`WorkloadError::Operator`] when one of the two cannot be read.
@@ -93,14 +93,14 @@ pub trait Workload: Send + Sync + Sized + 'static {
         Err(WorkloadError::not_reduced(stage))
     }
 
-    /// How long all operators together do nothing but wait in a run, at the least: a run that is over sooner had more of
-    /// them at once than it was asked for. Zero if they only compute, as how long that takes is up to the machine.
+    /// The least time for which all operators together only wait in a run. From this and the parallelism follows the least
+    /// duration of a run: a shorter run had more operators at once than it was allowed. Zero if the operators only compute,
+    /// as the time for this depends on the machine.
     fn waiting(&self) -> Duration {
         Duration::ZERO
     }
 
-    /// The serial oracle: hands every item that must reach the sink to `sink`, in any order. It should not go
-    /// through [`Workload::apply`], so that a mistake there shows, and should take a closed form where there is
-    /// one.
+    /// The serial oracle: passes every item that must reach the sink to `sink`, in any order. It should not call
+    /// [`Workload::apply`], so that a mistake there is found, and should use a closed form if there is one.
     fn oracle(&self, sink: &mut dyn FnMut(&[u8]));
 }

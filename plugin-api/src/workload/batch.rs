@@ -1,6 +1,6 @@
-//! Batches: a count, offsets, and one run of bytes.
+//! Batches: a count, offsets, and the bytes of all items.
 //!
-//! The encoding is one run of little-endian bytes, so that it crosses process borders as it is:
+//! The encoding is contiguous and little-endian, so that it can be sent to another process as it is:
 //!
 //! | bytes | meaning |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | 8..8+4·(count+1) | `count + 1` offsets, i32, ascending from 0: item i is `offsets[i]..offsets[i+1]` of the rest |
 //! | the rest | the items' bytes; exactly as many as the last offset says |
 //!
-//! From the offsets on it is Arrow's binary layout, so an engine with Arrow wraps it without a copy.
+//! From the offsets on this is Arrow's binary layout, so an engine with Arrow uses it without a copy.
 
 use super::error::WorkloadError;
 
@@ -27,7 +27,7 @@ impl<'a> Batch<'a> {
     /// Checks every bound once, so that reading items cannot fail.
     ///
     /// # Errors
-    /// [`WorkloadError::Malformed`] for whatever [`BatchBuilder::encode`] does not write.
+    /// [`WorkloadError::Malformed`] for bytes that [`BatchBuilder::encode`] cannot have written.
     pub fn parse(encoded: &'a [u8]) -> Result<Self, WorkloadError> {
         let malformed = |why| Err(WorkloadError::Malformed(why));
         let Some((header, rest)) = encoded.split_at_checked(HEADER) else {
@@ -94,17 +94,17 @@ fn read_u32(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(word)
 }
 
-/// A batch that is being made.
+/// A batch to which items are added.
 #[derive(Clone, Debug)]
 pub struct BatchBuilder {
-    /// Little-endian ends of the items so far; starts with the 0 of the encoding.
+    /// The ends of the items so far, little-endian, after the 0 with which the encoded offsets begin.
     offsets: Vec<[u8; OFFSET]>,
     items: Vec<u8>,
-    /// How many bytes it had with the last item that did not fit, if there was one.
+    /// How many bytes the batch would have had with the last item that did not fit, if there was one.
     outgrown: Option<usize>,
 }
 
-/// What [`BatchBuilder::MAX_BYTES`] is, but for this crate's own tests, which cannot fill two gibibytes.
+/// [`BatchBuilder::MAX_BYTES`]; less in this crate's own tests, which cannot fill two gibibytes.
 const LIMIT: usize = if cfg!(test) { 1 << 16 } else { BatchBuilder::MAX_BYTES };
 
 impl Default for BatchBuilder {
@@ -114,7 +114,7 @@ impl Default for BatchBuilder {
 }
 
 impl BatchBuilder {
-    /// The most bytes that the items of one batch may have together: what an i32 offset reaches.
+    /// The most bytes that the items of one batch may have together: the largest i32 offset.
     pub const MAX_BYTES: usize = i32::MAX as usize;
 
     /// An empty batch.
@@ -122,16 +122,15 @@ impl BatchBuilder {
         Self::default()
     }
 
-    /// Appends one item. One that does not fit any more is left out, and the batch is then refused as too large wherever
-    /// it would go.
+    /// Appends one item. An item that does not fit is left out, and every use of the batch then fails as too large.
     #[inline]
     pub fn push(&mut self, item: &[u8]) {
         self.items.extend_from_slice(item);
         self.end_item();
     }
 
-    /// Appends one item whose bytes `write` appends to the vector that it is given. What stands in the vector
-    /// before belongs to earlier items. One that does not fit is left out, as by [`push`](BatchBuilder::push).
+    /// Appends one item whose bytes `write` appends to its argument. Bytes that are in the vector before belong to
+    /// earlier items. An item that does not fit is left out, as by [`push`](BatchBuilder::push).
     #[inline]
     pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.items);
@@ -153,7 +152,7 @@ impl BatchBuilder {
         self.items.truncate(end);
     }
 
-    /// That every item which was pushed is in it.
+    /// Checks that the batch has every item that was pushed.
     ///
     /// # Errors
     /// [`WorkloadError::TooLarge`] when one did not fit.
@@ -171,25 +170,25 @@ impl BatchBuilder {
         self.len() == 0
     }
 
-    /// Makes room for `items` more items of `bytes` bytes together.
+    /// Reserves memory for `items` more items of `bytes` bytes together.
     pub fn reserve(&mut self, items: usize, bytes: usize) {
         self.offsets.reserve(items);
         self.items.reserve(bytes);
     }
 
-    /// Takes all items out and keeps the memory.
+    /// Removes all items and keeps the memory.
     pub fn clear(&mut self) {
         self.offsets.truncate(1);
         self.items.clear();
         self.outgrown = None;
     }
 
-    /// A view of what was pushed, without items that did not fit.
+    /// A view of the items, without those that did not fit.
     pub fn as_batch(&self) -> Batch<'_> {
         Batch { offsets: &self.offsets, items: &self.items }
     }
 
-    /// Replaces what `out` holds by the encoded batch.
+    /// Replaces the content of `out` by the encoded batch.
     ///
     /// # Errors
     /// [`WorkloadError::TooLarge`] when it has more than [`BatchBuilder::MAX_BYTES`] of items or 2³² − 1 items.

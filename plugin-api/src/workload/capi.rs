@@ -1,9 +1,9 @@
 //! The C ABI of a workload library: what `export_workloads!` exports, called from Rust, C and Python alike.
 //!
-//! `ABI.md` documents each function for callers that do not read Rust. Every function catches panics; a handle in
-//! which one happened is *poisoned* and refuses all later calls. No function keeps a pointer that it is given.
+//! `ABI.md` documents each function for callers in other languages. Every function catches panics. After a panic the
+//! handle is *poisoned* and refuses all later calls. No function keeps a pointer after it has returned.
 
-// This module is one side of the border: raw pointers come in from callers that no compiler checked.
+// The functions here take raw pointers from callers in any language.
 #![allow(unsafe_code)]
 
 pub mod status;
@@ -27,25 +27,25 @@ pub const ABI_VERSION: u32 = 1 << 16;
 /// The most partitions of one `split`.
 pub const MAX_PARTITIONS: u32 = 1 << 16;
 
-/// Bytes that the library allocated. All zero at first; may be passed again, and then keeps its memory; only
-/// `buffer_free` frees it. After a status other than [`status::OK`] it holds the message, in UTF-8.
+/// Bytes that the library allocated. The caller sets all fields to zero first. A buffer that is passed again keeps its
+/// memory, which only `buffer_free` frees. After a status other than [`status::OK`] it holds the message, in UTF-8.
 #[repr(C)]
 #[derive(Debug)]
 pub struct RawBuffer {
     /// The bytes, or null.
     pub data: *mut u8,
-    /// How many there are.
+    /// How many bytes there are.
     pub length: usize,
-    /// How many there is room for.
+    /// How many bytes fit into the memory at `data`.
     pub capacity: usize,
 }
 
 impl RawBuffer {
-    /// A buffer that holds nothing.
+    /// An empty buffer.
     pub const EMPTY: Self = Self { data: std::ptr::null_mut(), length: 0, capacity: 0 };
 
     /// # Safety
-    /// The fields must be zero, or what [`RawBuffer::put`] left in them in this library.
+    /// The fields must be zero, or as [`RawBuffer::put`] of this library set them.
     unsafe fn take(&mut self) -> Vec<u8> {
         let Self { data, length, capacity } = std::mem::replace(self, Self::EMPTY);
         if data.is_null() {
@@ -84,7 +84,7 @@ unsafe fn guarded(
     poisoned: &AtomicBool,
     call: impl FnOnce(&mut Vec<u8>) -> Call,
 ) -> i32 {
-    // SAFETY: by this function's contract the pointer is null or good for this call.
+    // SAFETY: by this function's contract the pointer is null or valid for this call.
     let Some(out) = (unsafe { out.as_mut() }) else { return status::ARGUMENT };
     // SAFETY: the same contract; `take` leaves an empty buffer, so nothing is freed twice.
     let mut bytes = unsafe { out.take() };
@@ -127,17 +127,19 @@ fn status_of(error: &WorkloadError) -> i32 {
     }
 }
 
-/// What a panic said, as far as it is text.
+/// The message of a panic, if it is text.
 pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
 }
 
 /// # Safety
-/// `data` is null, or good for reading `length` bytes during `'a`.
+/// `data` is null, or valid for reading `length` bytes during `'a`.
 unsafe fn bytes<'a>(data: *const u8, length: usize) -> Result<&'a [u8], WorkloadError> {
     if data.is_null() || isize::try_from(length).is_err() {
-        return Err(WorkloadError::Argument("a pointer to bytes is null, or their length is absurd".into()));
+        return Err(WorkloadError::Argument(
+            "a pointer to bytes is null, or their length is more than memory can hold".into(),
+        ));
     }
     // SAFETY: not null and not too long; the rest is this function's contract.
     Ok(unsafe { std::slice::from_raw_parts(data, length) })
@@ -167,7 +169,7 @@ pub unsafe fn catalogue(definitions: &[Definition], out: *mut RawBuffer) -> i32 
 /// Opens the workload that the JSON at `spec` names.
 ///
 /// # Safety
-/// `spec` is good for reading `length` bytes, `opened` for one write; see [`RawBuffer`] for `error`.
+/// `spec` is valid for reading `length` bytes, `opened` for one write; see [`RawBuffer`] for `error`.
 pub unsafe fn open(
     definitions: &[Definition],
     spec: *const u8,
@@ -180,11 +182,13 @@ pub unsafe fn open(
         let spec = unsafe { bytes(spec, length) }?;
         let spec = WorkloadSpec::from_json(spec).map_err(|error| WorkloadError::Spec(error.message))?;
         if opened.is_null() {
-            return Err(WorkloadError::Argument("there is nowhere to put the workload".into()));
+            return Err(WorkloadError::Argument(
+                "the pointer to which the workload is to be written is null".into(),
+            ));
         }
         let instance = Definition::open(definitions, &spec)?;
         let workload = Arc::new(RawWorkload { instance, poisoned: AtomicBool::new(false) });
-        // SAFETY: not null, and good for one write by the caller's contract.
+        // SAFETY: not null, and valid for one write by the caller's contract.
         unsafe { opened.write(Arc::into_raw(workload)) };
         Ok(())
     };
@@ -198,41 +202,41 @@ pub unsafe fn open(
 macro_rules! __workload_functions {
     ($then:path) => {
         $then! {
-            /// Adds a reference to an opened workload: `close` is due once more.
+            /// Adds a reference to an opened workload, which needs one more `close`.
             share(workload: *const RawWorkload) -> ();
-            /// Takes a reference away; the last one frees the workload.
+            /// Gives a reference up. The last one frees the workload.
             close(workload: *const RawWorkload) -> ();
             /// The plan as JSON.
             plan(workload: *const RawWorkload, out: *mut RawBuffer) -> i32;
-            /// Items `first..first + count` of the source, taken through the stages `1..to`, as a batch.
+            /// Makes the items `first..first + count`, applies the stages `1..to`, and gives a batch.
             source(workload: *const RawWorkload, first: u64, count: u64, to: u32, out: *mut RawBuffer) -> i32;
-            /// A batch taken through the stages `from..to`, as a batch.
+            /// Applies the stages `from..to` to a batch, and gives a batch.
             run_stages(
                 workload: *const RawWorkload, from: u32, to: u32, batch: *const u8, length: usize, out: *mut RawBuffer
             ) -> i32;
-            /// A batch split by key for the keyed reduction `stage`: one batch into each of `partitions` buffers.
+            /// Splits a batch by key for the keyed reduction `stage`: one batch for each of `partitions` buffers.
             split(
                 workload: *const RawWorkload, stage: u32, batch: *const u8, length: usize, partitions: u32,
                 outs: *mut RawBuffer, error: *mut RawBuffer
             ) -> i32;
             /// A new, empty state of the keyed reduction or sink `stage`.
             state_new(workload: *const RawWorkload, stage: u32, state: *mut *mut RawState, error: *mut RawBuffer) -> i32;
-            /// Takes a batch into a state.
+            /// Adds a batch to a state.
             state_fold(state: *mut RawState, batch: *const u8, length: usize, error: *mut RawBuffer) -> i32;
-            /// Takes another state of the same stage, encoded, into a state.
+            /// Adds another, encoded state of the same stage to a state.
             state_merge(state: *mut RawState, encoded: *const u8, length: usize, error: *mut RawBuffer) -> i32;
-            /// The bytes in which a state travels.
+            /// Encodes a state.
             state_encode(state: *mut RawState, out: *mut RawBuffer) -> i32;
-            /// Takes up to `limit` keys out of the state of a keyed reduction and gives their items as a batch. An
-            /// empty batch means that there are no more.
+            /// Removes up to `limit` keys from the state of a keyed reduction and gives their items as a batch. An
+            /// empty batch means that no key is left.
             state_emit(state: *mut RawState, limit: u64, out: *mut RawBuffer) -> i32;
             /// Frees a state.
             state_free(state: *mut RawState) -> ();
-            /// What an encoded state of the sink came to, as JSON: `count` and `checksum`.
+            /// The outcome of an encoded state of the sink, as JSON: `count` and `checksum`.
             outcome(workload: *const RawWorkload, sink: *const u8, length: usize, out: *mut RawBuffer) -> i32;
-            /// What must come out by the serial oracle, as JSON: `count` and `checksum`.
+            /// The expected outcome by the serial oracle, as JSON: `count` and `checksum`.
             expected(workload: *const RawWorkload, out: *mut RawBuffer) -> i32;
-            /// Frees what a buffer holds and empties it.
+            /// Frees the memory of a buffer and empties the buffer.
             buffer_free(buffer: *mut RawBuffer) -> ();
         }
     };
@@ -291,7 +295,7 @@ pub unsafe fn close(workload: *const RawWorkload) {
     if !workload.is_null() {
         // SAFETY: it came from `Arc::into_raw` in `open`; the caller gives up the reference that it holds.
         let reference = unsafe { Arc::from_raw(workload) };
-        // A panic in a destructor must not cross the border, and there is nobody left to tell.
+        // A panic in a destructor must not cross the border, and this function has no way to report it.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(reference)));
     }
 }
@@ -384,11 +388,13 @@ pub unsafe fn state_new(
 ) -> i32 {
     let call = |instance: &Arc<dyn Instance>, _: &mut Vec<u8>| {
         if state.is_null() {
-            return Err(WorkloadError::Argument("there is nowhere to put the state".into()));
+            return Err(WorkloadError::Argument(
+                "the pointer to which the state is to be written is null".into(),
+            ));
         }
         let made = Arc::clone(instance).new_state(stage_number(stage))?;
         let made = Box::new(RawState { state: made, poisoned: AtomicBool::new(false) });
-        // SAFETY: not null, and good for one write by the caller's contract.
+        // SAFETY: not null, and valid for one write by the caller's contract.
         unsafe { state.write(Box::into_raw(made)) };
         Ok(())
     };

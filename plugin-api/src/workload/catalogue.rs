@@ -1,18 +1,18 @@
-//! What a library says of its workloads.
+//! The catalogue of a library of workloads.
 
 use serde::{Deserialize, Serialize};
 
 use super::parameter::Parameter;
 use super::plan::Plan;
 
-/// What a library says of one of its workloads.
+/// One workload in the catalogue.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CatalogueEntry {
-    /// What `--workload` takes.
+    /// The name for `--workload`.
     pub name: String,
-    /// What it shows.
+    /// What it does or shows.
     pub description: String,
-    /// What it reads from `extra`.
+    /// The parameters that it reads from `extra`.
     pub parameters: Vec<Parameter>,
     /// Its plan with all parameters at their defaults.
     pub plan: Plan,

@@ -21,7 +21,7 @@ impl Digest {
     /// The length of an encoded digest.
     pub const ENCODED_LENGTH: usize = 32;
 
-    /// Takes one item in.
+    /// Adds one item.
     #[inline]
     pub fn fold_item(&mut self, item: &[u8]) {
         let hash = xxh3_64(item);
@@ -30,19 +30,19 @@ impl Digest {
         self.xor ^= hash;
     }
 
-    /// Takes every item of a batch in.
+    /// Adds every item of a batch.
     pub fn fold(&mut self, batch: Batch<'_>) {
         batch.iter().for_each(|item| self.fold_item(item));
     }
 
-    /// Takes in all that `other` took in.
+    /// Adds all items of `other`.
     pub fn merge(&mut self, other: Self) {
         self.count = self.count.wrapping_add(other.count);
         self.sum = self.sum.wrapping_add(other.sum);
         self.xor ^= other.xor;
     }
 
-    /// How many items it took in.
+    /// How many items were added.
     pub fn count(&self) -> u64 {
         self.count
     }
@@ -52,7 +52,7 @@ impl Digest {
         format!("{:016x}{:016x}", self.sum, self.xor)
     }
 
-    /// The bytes in which it travels: a magic of 8, then count, sum and xor as little-endian u64.
+    /// Its encoding: a magic of 8 bytes, then count, sum and xor as little-endian u64.
     pub fn encode(&self) -> [u8; Self::ENCODED_LENGTH] {
         let mut bytes = [0; Self::ENCODED_LENGTH];
         let words = [u64::from_le_bytes(MAGIC), self.count, self.sum, self.xor];

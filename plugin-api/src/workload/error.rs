@@ -8,7 +8,7 @@ pub enum WorkloadError {
     /// The library has no workload of this name.
     #[error("there is no workload {name:?} in this library; it has {known}")]
     Unknown {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
         /// The names that exist, comma separated.
         known: String,
@@ -28,19 +28,19 @@ pub enum WorkloadError {
         /// What it is when it is not given.
         default: String,
     },
-    /// A stage, slice or pointer that makes no sense was passed.
+    /// A stage, slice or limit that does not exist was passed, or a null pointer.
     #[error("{0}")]
     Argument(String),
-    /// Bytes are not what they should be.
+    /// Bytes are not a valid encoding.
     #[error("{0}")]
     Malformed(&'static str),
-    /// A batch outgrew its offsets.
+    /// A batch has more bytes than its offsets can reach.
     #[error("a batch has {bytes} bytes of items, more than an offset reaches; use a smaller batch_size")]
     TooLarge {
         /// The bytes of its items.
         bytes: usize,
     },
-    /// The state of a keyed reduction outgrew the batch in which it travels.
+    /// The state of a keyed reduction is larger than the batch in which it is encoded can be.
     #[error(
         "the state of a keyed reduction has {bytes} bytes or more, and a batch cannot hold it; more partitions make it \
          smaller, which most backends have with a larger parallelism"
@@ -52,12 +52,12 @@ pub enum WorkloadError {
     /// An operator, the source or a fold failed.
     #[error("{0}")]
     Operator(String),
-    /// A call into the library failed: its status, and what it said.
+    /// A call into the library failed.
     #[error("{message}")]
     Call {
         /// A status of [`status`].
         status: i32,
-        /// What the library said.
+        /// The library's message.
         message: String,
     },
 }

@@ -234,7 +234,7 @@ impl WorkloadHandle {
         Buffer::new(self.functions())
     }
 
-    /// Makes the items `first..first + count` and takes them through the stages `1..to`.
+    /// Makes the items `first..first + count` and applies the stages `1..to`.
     ///
     /// # Errors
     /// When the slice or the stages do not exist, or an operator fails.
@@ -244,7 +244,7 @@ impl WorkloadHandle {
         out.check(code)
     }
 
-    /// Takes a batch through the stages `from..to`, which are maps, filters or flat maps.
+    /// Applies the stages `from..to`, which are maps, filters or flat maps, to a batch.
     ///
     /// # Errors
     /// When the stages do not exist, the batch is malformed, or an operator fails.
@@ -263,7 +263,7 @@ impl WorkloadHandle {
         out.check(code)
     }
 
-    /// Splits a batch by key for the keyed reduction `stage` into one batch a partition.
+    /// Splits a batch by key for the keyed reduction `stage` into one batch for each partition.
     ///
     /// # Errors
     /// When the stage is no keyed reduction, or the batch is malformed.
@@ -307,7 +307,7 @@ impl WorkloadHandle {
         self.new_state(self.plan().sink())
     }
 
-    /// What an encoded state of the sink came to.
+    /// The outcome of an encoded state of the sink.
     ///
     /// # Errors
     /// When it is not a state of the sink.
@@ -319,7 +319,7 @@ impl WorkloadHandle {
         out.json(code)
     }
 
-    /// What must come out, by the serial oracle. It may take as long as a run.
+    /// The expected outcome, which the serial oracle computes. It may take as long as a run.
     ///
     /// # Errors
     /// When the oracle panics.
@@ -410,7 +410,7 @@ pub struct State {
 unsafe impl Send for State {}
 
 impl State {
-    /// Takes a batch in.
+    /// Adds a batch.
     ///
     /// # Errors
     /// When the batch is malformed or the fold fails.
@@ -422,7 +422,7 @@ impl State {
         self.error.check(code)
     }
 
-    /// Takes in all that another state of the same stage took in, from its encoding.
+    /// Adds another state of the same stage, given by its encoding.
     ///
     /// # Errors
     /// When the encoding is malformed or the merge fails.
@@ -434,7 +434,7 @@ impl State {
         self.error.check(code)
     }
 
-    /// The bytes in which this state travels.
+    /// The encoding of this state.
     ///
     /// # Errors
     /// When it is too large for one batch.
@@ -445,8 +445,8 @@ impl State {
         out.check(code).map(|()| out)
     }
 
-    /// Takes up to `limit` keys out of a keyed reduction and gives their items as a batch; an empty batch means that
-    /// there are no more.
+    /// Removes up to `limit` keys from a keyed reduction and gives their items as a batch; an empty batch means that no
+    /// key is left.
     ///
     /// # Errors
     /// When this is a sink, the limit is 0, or emitting fails.
@@ -464,7 +464,7 @@ impl Drop for State {
     }
 }
 
-/// The library's ABI version is one that this side can call.
+/// Whether this side can call a library of this ABI version.
 pub fn abi_is_compatible(version: u32) -> bool {
     version >> 16 == capi::ABI_VERSION >> 16
 }

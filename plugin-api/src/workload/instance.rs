@@ -1,4 +1,4 @@
-//! An opened workload behind its C ABI: the author's trait, made into calls on batches.
+//! An opened workload behind its C ABI: calls on batches become calls of the author's trait.
 
 use std::sync::Arc;
 
@@ -76,7 +76,10 @@ fn open<W: Workload>(spec: &WorkloadSpec) -> Result<Arc<dyn Instance>, WorkloadE
     let clock = plan.open_loop.then(|| RunClock::new(spec.start_nanos));
     let is_reduced = plan.stages.iter().any(|stage| stage.kind == StageKind::KeyedReduce);
     if clock.is_some() && is_reduced {
-        let why = format!("workload {:?} is an open loop with a keyed reduction, which cannot be", W::NAME);
+        let why = format!(
+            "workload {:?} is an open loop and has a keyed reduction, but an open loop cannot have one",
+            W::NAME
+        );
         return Err(WorkloadError::Spec(why));
     }
     Ok(Arc::new(Opened { workload, plan, total_items: spec.total_items, clock }))
@@ -96,10 +99,11 @@ struct Opened<W> {
 }
 
 impl<W: Workload> Opened<W> {
-    /// Applies one stage to a whole batch, and checks that it kept to its kind.
+    /// Applies one stage to a whole batch, and checks that the stage made as many items as its kind allows.
     fn apply(&self, stage: usize, batch: Batch<'_>, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
         out.clear();
-        // Most stages make about as much as they take: growing step by step would cost as much as their work.
+        // Most stages make about as many bytes as they get. To grow the vectors step by step would cost as much as the
+        // stages themselves.
         out.reserve(batch.len(), batch.byte_count());
         if self.clock.is_some() {
             self.apply_to_stamped(stage, batch, out)?;
@@ -117,7 +121,7 @@ impl<W: Workload> Opened<W> {
         }
     }
 
-    /// Whatever is made of an item has its stamp.
+    /// All items that are made from an item get its stamp.
     fn apply_to_stamped(
         &self,
         stage: usize,
@@ -134,7 +138,7 @@ impl<W: Workload> Opened<W> {
         Ok(())
     }
 
-    /// Makes item number `index`; in an open loop when it is due, and stamped.
+    /// Makes item number `index`. In an open loop it waits until the item is due, and stamps it.
     fn make(&self, index: u64, items: &mut BatchBuilder) -> Result<(), WorkloadError> {
         let (Some(clock), Some(due)) = (self.clock, self.workload.due(index)) else {
             self.workload.source(index, items)?;
@@ -146,7 +150,7 @@ impl<W: Workload> Opened<W> {
         push_stamped(&made, stamp, items)
     }
 
-    /// Takes `current` through the stages `from..to`, each of which must be stateless.
+    /// Applies the stages `from..to`, which must be stateless, to `current`.
     fn chain(
         &self,
         from: usize,
@@ -208,7 +212,7 @@ impl<W: Workload> Instance for Opened<W> {
             return Err(WorkloadError::Argument(why));
         };
         let mut items = BatchBuilder::new();
-        // The caller's count is bounded before it becomes memory.
+        // No more memory is reserved than for the largest batch, whatever the caller's count is.
         let expected = count.min(MAX_BATCH_SIZE) as usize;
         items.reserve(expected, expected * size_of::<u64>());
         for index in first..end {
@@ -292,7 +296,7 @@ impl<W: Workload> StageState for Reduction<W> {
             return Err(WorkloadError::Argument("emit needs a limit of at least 1".into()));
         }
         let mut out = BatchBuilder::new();
-        // A key may emit nothing, but an empty batch means the end: go on until there is an item.
+        // A key may emit nothing, but an empty batch means the end. So this goes on until there is an item.
         while out.is_empty() {
             let drained = self.state.drain(usize::try_from(limit).unwrap_or(usize::MAX));
             if drained.is_empty() {

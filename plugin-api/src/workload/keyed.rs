@@ -8,11 +8,12 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use super::batch::{Batch, BatchBuilder};
 use super::error::WorkloadError;
 
-/// Keys and their accumulators. What folding, merging and emitting mean is the workload's.
+/// Keys and their accumulators. The workload defines how to fold, merge and emit them.
 #[derive(Default)]
 pub(super) struct KeyedState {
     accumulators: HashMap<Box<[u8]>, Vec<u8>, BuildHasherDefault<KeyHasher>>,
-    /// What is left once draining has begun: to take some out of the map each time would search all of it each time.
+    /// What is left after the first call of `drain`. To remove some entries of the map in each call would search the whole
+    /// map each time.
     draining: Vec<(Box<[u8]>, Vec<u8>)>,
 }
 
@@ -23,13 +24,13 @@ impl KeyedState {
         self.accumulators.entry_ref(key).or_default()
     }
 
-    /// Takes out up to `limit` keys with their accumulators.
+    /// Removes up to `limit` keys with their accumulators.
     pub(super) fn drain(&mut self, limit: usize) -> Vec<(Box<[u8]>, Vec<u8>)> {
         self.draining.extend(self.accumulators.drain());
         self.draining.split_off(self.draining.len().saturating_sub(limit))
     }
 
-    /// A batch with one item a key: the key's length as little-endian u32, the key, the accumulator.
+    /// A batch with one item for each key: the key's length as little-endian u32, the key, the accumulator.
     ///
     /// # Errors
     /// [`WorkloadError::StateTooLarge`] when that is more than a batch holds.
@@ -77,8 +78,8 @@ pub(super) fn partition_of(key: &[u8], partitions: u32) -> u32 {
     ((u128::from(hash) * u128::from(partitions)) >> 64) as u32
 }
 
-/// XXH3 over what is written last, which for a boxed slice is its bytes (the length before them adds nothing:
-/// the hash covers it).
+/// XXH3 over what is written last. For a boxed slice these are its bytes; the length before them is left out, as the hash
+/// depends on it already.
 #[derive(Default)]
 struct KeyHasher(u64);
 

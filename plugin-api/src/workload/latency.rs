@@ -1,4 +1,5 @@
-//! How long items took, in histograms that merge: one a sink, added up in the end. Percentiles are never averaged.
+//! The latencies of items, in histograms: each sink has its own, and they are merged at the end. Percentiles are never
+//! averaged.
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -9,36 +10,36 @@ use super::open_loop::Stamp;
 /// Significant decimal digits of every value.
 const DIGITS: u8 = 3;
 
-/// The longest time that is told from a longer one: one day, in nanoseconds.
+/// The longest time that is recorded exactly: one day, in nanoseconds. Longer times count as this.
 const LONGEST: u64 = 24 * 3600 * 1_000_000_000;
 
-/// The quantiles that are looked up by others; a curve has them exactly.
+/// The quantiles that callers look up; every curve has exactly these, among others.
 const LOOKED_UP: [f64; 6] = [0.0, 0.5, 0.9, 0.95, 0.99, 0.999];
 
-/// Points of a curve each time what is left above is halved.
+/// How many points a curve has each time the part above them is halved.
 const POINTS_PER_HALF: u32 = 4;
 
-/// How long the items of an open loop took, by what a sink saw.
+/// The latencies of the items of an open loop, as measured by a sink.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
-    /// From the moment at which an item was due to the sink. Whoever is behind does not get to start the watch late.
+    /// From the time at which an item was due until it reached the sink. So delays of the source count as well.
     pub scheduled: Distribution,
-    /// From the moment at which the item was made to the sink.
+    /// From the time at which an item was made until it reached the sink.
     pub service: Distribution,
-    /// How late the source itself was: from the moment at which an item was due until it was made, if the source was asked
-    /// for it in time and waited; 0 if it was asked too late.
+    /// How late the source itself was: from the time at which an item was due until it was made, if the item was requested
+    /// in time; 0 if it was requested too late.
     pub lag: Distribution,
 }
 
-/// How values are spread.
+/// The distribution of some values.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Distribution {
     /// How many there are.
     pub count: u64,
     /// Their mean, in nanoseconds; 0 if there are none.
     pub mean_nanos: f64,
-    /// Quantiles from 0 to 1, and the value in nanoseconds that so large a part of all is not above; empty if there are
-    /// none. 0, 0.5, 0.9, 0.95, 0.99, 0.999 and 1 are always among them.
+    /// Quantiles from 0 to 1, each with the value in nanoseconds that this part of all values does not exceed; empty if
+    /// there are no values. 0, 0.5, 0.9, 0.95, 0.99, 0.999 and 1 are always among them.
     pub curve: Vec<(f64, u64)>,
 }
 
@@ -72,11 +73,11 @@ impl Latencies {
         Ok(Self([histogram()?, histogram()?, histogram()?]))
     }
 
-    /// Takes in an item that reached the sink at `now`, in nanoseconds from the start of the run on.
+    /// Adds an item that reached the sink at `now`, in nanoseconds from the start of the run.
     pub(super) fn record(&mut self, stamp: Stamp, now: u64) {
         let [scheduled, service, lag] = &mut self.0;
         let record = |histogram: &mut Histogram<u64>, from: u64, to: u64| {
-            // It grows with the values, and a day fits.
+            // The histogram grows as needed, and holds up to a day.
             let _ = histogram.record(to.saturating_sub(from).min(LONGEST));
         };
         record(scheduled, stamp.due, now);
@@ -119,9 +120,9 @@ impl Latencies {
         for histogram in &mut latencies.0 {
             for _ in 0..words.next().ok_or(MALFORMED)? {
                 let (value, count) = words.next().zip(words.next()).ok_or(MALFORMED)?;
-                // A sum of counts that overflows would be a lie of whoever made these bytes.
+                // A sum of counts that overflows cannot be from a real run.
                 let fits = histogram.len().checked_add(count).is_some();
-                // What stands for all values of a bucket is its highest, which may lie a little above the longest.
+                // A bucket stands for its highest value, which may be a little above the longest.
                 let recorded = fits && value <= 2 * LONGEST && histogram.record_n(value, count).is_ok();
                 if !recorded {
                     return Err(MALFORMED);
@@ -137,7 +138,7 @@ impl Latencies {
 
 const MALFORMED: WorkloadError = WorkloadError::Malformed("the latencies in a sink's state are damaged");
 
-/// Nanoseconds. It grows with the values: a sink may be made for a single batch.
+/// A histogram of nanoseconds. It starts small and grows with the values, as a sink may be made for a single batch.
 fn histogram() -> Result<Histogram<u64>, WorkloadError> {
     Histogram::new(DIGITS)
         .map_err(|error| WorkloadError::Operator(format!("a histogram cannot be made: {error}")))

@@ -1,8 +1,8 @@
-//! An open loop: items come when they are due, whether or not the system is ready for them.
+//! An open loop: items arrive when they are due, whether or not the system is ready for them.
 //!
-//! The source waits for each item, and stamps it with the moment at which it was due and the one at which it was made. The
-//! stamp travels behind the item's bytes, which an operator does not see and a checksum does not cover, as it holds a
-//! reading of a clock. The sink reads it.
+//! The source waits until each item is due, and stamps it with the times at which it was due and at which it was made. The
+//! stamp follows the item's bytes, and the sink reads it. Operators do not see the stamp, and the checksum leaves it out,
+//! as it has readings of a clock.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use rustix::time::Timespec;
 use super::error::WorkloadError;
 use crate::clock::monotonic_nanos;
 
-/// The source wakes so long before an item is due, and spends the rest looking at the clock: waking up takes about that
-/// long, and what it takes longer would be the source's lateness.
+/// The source wakes so long before an item is due, and then reads the clock until it is due. Waking takes about so long;
+/// without this the item would be late by it.
 const WAKE_UP: Duration = Duration::from_micros(60);
 
-/// When an item was due and when it was made, in nanoseconds from the start of the run on.
+/// When an item was due and when it was made, in nanoseconds from the start of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     pub(super) due: u64,
     pub(super) made: u64,
-    /// Whether the source was asked for the item before it was due, so that it waited.
+    /// Whether the item was requested before it was due, so that the source waited.
     pub(super) awaited: bool,
 }
 
 impl Stamp {
     /// How many bytes it has.
     pub(super) const LENGTH: usize = 16;
-    /// Set in `made` if the item was awaited.
+    /// The bit of `made` that is set if the source waited for the item.
     const AWAITED: u64 = 1 << 63;
 
     pub(super) fn encode(self) -> [u8; Self::LENGTH] {
@@ -47,15 +47,15 @@ impl Stamp {
     }
 }
 
-/// The time of a run.
+/// The clock of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RunClock {
-    /// By the machine's monotonic clock.
+    /// In nanoseconds of the machine's monotonic clock.
     start: u64,
 }
 
 impl RunClock {
-    /// A run that started at `start_nanos`; now, if nobody says when.
+    /// For a run that started at `start_nanos`, or now if there is no such time.
     pub(super) fn new(start_nanos: Option<u64>) -> Self {
         Self { start: start_nanos.unwrap_or_else(monotonic_nanos) }
     }
@@ -84,7 +84,7 @@ impl RunClock {
 /// Sleeps until the monotonic clock shows `nanos`.
 fn sleep_until(nanos: u64) {
     const SECOND: u64 = 1_000_000_000;
-    // Both fit: the quotient of a u64 by a billion, and the rest.
+    // Both fit: the quotient of a u64 by a billion, and the remainder.
     let until = Timespec { tv_sec: (nanos / SECOND) as _, tv_nsec: (nanos % SECOND) as _ };
     while monotonic_nanos() < nanos {
         // A signal may end it early.

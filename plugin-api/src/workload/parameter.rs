@@ -12,9 +12,9 @@ pub struct Parameter {
     pub name: String,
     /// What it means, with its unit.
     pub description: String,
-    /// What it may be.
+    /// Its allowed values.
     pub domain: Domain,
-    /// What it is when `extra` does not say.
+    /// Its value if `extra` does not have it.
     pub default: Value,
 }
 
@@ -36,7 +36,7 @@ pub enum Domain {
         /// The largest.
         max: f64,
     },
-    /// One of some words.
+    /// One of several words.
     Choice {
         /// The words.
         options: Vec<String>,
@@ -102,7 +102,7 @@ impl std::fmt::Display for Domain {
 pub struct Parameters(Map<String, Value>);
 
 impl Parameters {
-    /// Reads the declared parameters out of `extra` and leaves the rest alone: that is the backend's.
+    /// Reads the declared parameters from `extra` and ignores the rest, which is for the backend.
     ///
     /// # Errors
     /// [`WorkloadError::Parameter`] for a value outside its domain.

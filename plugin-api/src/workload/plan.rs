@@ -1,4 +1,4 @@
-//! What a workload is made of.
+//! The plan of a workload: its stages.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 pub enum StageKind {
     /// Makes the items. The first stage, and no other.
     Source,
-    /// Makes one item of each.
+    /// Makes one item from each item.
     Map,
     /// Keeps an item as it is, or drops it.
     Filter,
-    /// Makes any number of items of each.
+    /// Makes any number of items from each item.
     FlatMap,
     /// Folds all items of one key into one state, and emits the states when the input has ended.
     KeyedReduce,
@@ -25,7 +25,7 @@ pub enum StageKind {
 pub struct Stage {
     /// What it does.
     pub kind: StageKind,
-    /// What it is called, for people.
+    /// Its name, for people.
     pub name: String,
 }
 
@@ -34,8 +34,8 @@ pub struct Stage {
 pub struct Plan {
     /// The stages in order.
     pub stages: Vec<Stage>,
-    /// Whether items come when they are due ([`Workload::due`](super::Workload::due)) rather than when they are asked
-    /// for. Set by whoever opens the workload.
+    /// Whether items arrive when they are due ([`Workload::due`](super::Workload::due)) rather than when they are
+    /// requested. Opening the workload sets it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub open_loop: bool,
 }

@@ -30,7 +30,11 @@ impl SinkState {
         match (&mut self.latencies, &other.latencies) {
             (Some(latencies), Some(others)) => latencies.merge(others)?,
             (None, None) => {}
-            _ => return Err(WorkloadError::Malformed("a sink's state is of another kind of loop")),
+            _ => {
+                return Err(WorkloadError::Malformed(
+                    "one sink's state is of an open loop and the other is of a closed loop",
+                ));
+            }
         }
         self.digest.merge(other.digest);
         Ok(())
@@ -44,14 +48,14 @@ impl From<SinkState> for Outcome {
     }
 }
 
-/// A sink, which in an open loop reads the clock.
+/// A sink. In an open loop it reads the clock.
 pub(super) struct Sink {
     state: SinkState,
     clock: Option<RunClock>,
 }
 
 impl Sink {
-    /// An empty one; with a clock, of an open loop.
+    /// An empty sink. In an open loop it has a clock.
     pub(super) fn new(clock: Option<RunClock>) -> Result<Self, WorkloadError> {
         let latencies = clock.map(|_| Latencies::new()).transpose()?;
         Ok(Self { state: SinkState { digest: Digest::default(), latencies }, clock })

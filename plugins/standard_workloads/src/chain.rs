@@ -1,7 +1,7 @@
 //! What `pipeline` and `imbalance` have in common: maps that compute, one after the other, then a filter.
 //!
-//! An item is 16 bytes: its index, then its value. Each map takes the kernel's result into the value, and its own
-//! number too, so that a map that was left out, done twice or out of turn shows in the end.
+//! An item is 16 bytes: its index, then its value. Each map adds the kernel's result and its own number to the value, so
+//! that the checksum differs if a map was left out, applied twice or applied in another order.
 
 use plugin_api::{BatchBuilder, Parameter, Parameters, Plan, StageKind, WorkloadError, WorkloadSpec};
 
@@ -15,12 +15,12 @@ pub(crate) struct Chain {
     maps: usize,
 }
 
-/// Says how many maps a chain has.
+/// The parameter for the number of maps.
 pub(crate) fn stages_parameter(default: u64) -> Parameter {
     Parameter::integer("stages", "how many maps an item goes through", default, 1, 64)
 }
 
-/// Says how long a kernel runs.
+/// The parameter for the length of a kernel.
 pub(crate) fn iters_parameter(description: &str) -> Parameter {
     Parameter::integer("iters", description, 1000, 0, MAX_ITERS)
 }

@@ -1,4 +1,4 @@
-//! What holds for every workload of this library, tested over its C ABI as a backend would use it.
+//! Tests of every workload of this library, over its C ABI as a backend would use it.
 
 use plugin_api::workload::{Outcome, capi::status};
 use plugin_api::{Batch, BatchBuilder, StageKind, State, WorkloadError, WorkloadHandle, WorkloadSpec};
@@ -23,7 +23,7 @@ const SHAPES: [(&str, &str); 13] = [
     ("open_loop", r#"{"iters":1,"stages":3,"rate":10000000,"schedule":"bursts"}"#),
 ];
 
-/// Workload, extra, items, and what must come out with seed 42: `golden.py` computes these, apart from this library.
+/// Workload, extra, items, and the expected outcome with seed 42. `golden.py` computes these without this library.
 const GOLDEN: [(&str, &str, u64, u64, &str); 8] = [
     ("scheduler_comparison", r#"{"sleep_us":0}"#, 25, 13, "72c0dbb88c271721ade3bd613d4b8c43"),
     ("null", r#"{}"#, 1000, 1000, "193b71978118f5b49163a58774986fa0"),
@@ -32,7 +32,7 @@ const GOLDEN: [(&str, &str, u64, u64, &str); 8] = [
     ("imbalance", r#"{"iters":100,"distribution":"bimodal"}"#, 200, 100, "b8f03a49946e284c738c1773bd1a6a00"),
     ("imbalance", r#"{"iters":100,"distribution":"pareto"}"#, 200, 100, "e43ea743f8e2b35dfa752cda7466f699"),
     ("word_count", r#"{"keys":100,"skew":1.2}"#, 2000, 100, "fb8a685a1d249558c40da0d37f9d6386"),
-    // The schedule is no part of the answer.
+    // The answer does not depend on the schedule.
     ("open_loop", r#"{"iters":100,"stages":3}"#, 200, 100, "16bb6a777d356b3c8e124deeb123e640"),
 ];
 
@@ -63,7 +63,7 @@ pub(crate) fn items_of(batch: &[u8]) -> Vec<Vec<u8>> {
     Batch::parse(batch).unwrap().iter().map(<[u8]>::to_vec).collect()
 }
 
-/// The items without what the clock showed when they were made, which their last 16 bytes say in an open loop.
+/// The items without their last 16 bytes in an open loop, which have readings of the clock.
 fn contents_of(workload: &WorkloadHandle, batch: &[u8]) -> Vec<Vec<u8>> {
     let stamp = if workload.plan().open_loop { 16 } else { 0 };
     items_of(batch).into_iter().map(|item| item[..item.len() - stamp].to_vec()).collect()
@@ -75,7 +75,7 @@ pub(crate) fn batch_of(items: &[Vec<u8>]) -> Vec<u8> {
     encoded
 }
 
-/// How an engine might spread a run: everything in it is legitimate, and none of it may change the answer.
+/// How an engine might distribute a run. All of it is allowed, and none of it may change the answer.
 #[derive(Clone, Debug)]
 struct Schedule {
     /// Where the source is cut into batches.
@@ -117,7 +117,7 @@ impl Schedule {
         let sink = self.fold(batches.iter().map(Vec::as_slice), || workload.new_sink().unwrap());
         let outcome = workload.outcome(&{ sink }.encode().unwrap()).unwrap();
         assert_eq!(outcome.latency.is_some(), plan.open_loop);
-        // How long it took is no part of the answer.
+        // The answer does not include how long it took.
         Outcome { latency: None, ..outcome }
     }
 
@@ -243,7 +243,7 @@ fn a_parameter_outside_its_range_is_named_with_the_range() {
     }
 }
 
-/// Not `PANIC` and not `POISONED`: an error that is told is as good as an answer.
+/// Not `PANIC` and not `POISONED`: any other error is allowed, as an answer is.
 fn is_told<T>(result: Result<T, WorkloadError>) -> bool {
     match result {
         Err(WorkloadError::Call { status, .. }) => !matches!(status, status::PANIC | status::POISONED),
@@ -251,7 +251,7 @@ fn is_told<T>(result: Result<T, WorkloadError>) -> bool {
     }
 }
 
-/// Hands `bytes` to every call that takes bytes.
+/// Passes `bytes` to every call that takes bytes.
 fn survives(workload: &WorkloadHandle, bytes: &[u8]) -> bool {
     let (stages, mut out) = (workload.plan().stages.len(), workload.buffer());
     let chains = (0..=stages)
@@ -272,7 +272,7 @@ fn states_survive(workload: &WorkloadHandle, bytes: &[u8]) -> bool {
     })
 }
 
-/// Items like those of the workloads, and items like none.
+/// Items like those of the workloads, and arbitrary ones.
 fn any_item() -> impl Strategy<Value = Vec<u8>> {
     let entry = (0_u8..6, prop::collection::vec(any::<u8>(), 0..24))
         .prop_map(|(length, rest)| [&[length, 0, 0, 0], &rest[..]].concat());

@@ -1,4 +1,4 @@
-//! `imbalance`: a `pipeline` in which some items are far more work than others, and the mean stays.
+//! `imbalance`: a `pipeline` in which some items take far more work than others, with the same mean.
 
 use plugin_api::{BatchBuilder, Parameter, Parameters, Plan, Workload, WorkloadError, WorkloadSpec};
 
@@ -22,12 +22,12 @@ impl Imbalance {
     }
 }
 
-/// How the multipliers m(i) are spread. The mean of each is 1.
+/// The distribution of the multipliers m(i). The mean of each is 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Distribution {
     /// Evenly from 0 to 2.
     Uniform,
-    /// One item in a hundred is 50, the others are alike.
+    /// One item in a hundred has the multiplier 50, and all others have one smaller multiplier.
     Bimodal,
     /// Pareto with α = 1.5, capped at 100 times its smallest value.
     Pareto,

@@ -1,4 +1,4 @@
-//! What an operator does beside moving bytes: compute, or wait.
+//! What an operator does besides moving bytes: it computes, or waits.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ pub(crate) const MAX_ITERS: u64 = 1_000_000_000;
 /// The longest sleep of one kernel, in microseconds.
 pub(crate) const MAX_SLEEP_US: u64 = 10_000_000;
 
-/// Reduced before the first product, which would else overflow for most seeds.
+/// The seed is reduced before the first product, which would overflow for most seeds otherwise.
 fn start(seed: u64) -> u64 {
     (seed | 1) % MODULUS
 }
 
-/// Multiplies `iters` times, each time waiting for the product before. The result has 31 bits.
+/// Multiplies `iters` times. Each product needs the one before. The result has 31 bits.
 // One copy in the whole library, so that every workload runs the same machine code.
 #[inline(never)]
 pub(crate) fn busy(seed: u64, iters: u64) -> u64 {
@@ -28,7 +28,7 @@ pub(crate) fn busy(seed: u64, iters: u64) -> u64 {
     acc
 }
 
-/// What `busy` multiplies its start by in all: FACTOR to the power of `iters`, by squaring.
+/// The factor by which `busy` multiplies its start in all: FACTOR to the power of `iters`, by squaring.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BusyProduct(u64);
 
@@ -46,13 +46,13 @@ impl BusyProduct {
         Self(product)
     }
 
-    /// What `busy` with this `seed` and that many iterations returns, at the cost of one.
+    /// What `busy` returns for this `seed` and so many iterations, at the cost of one iteration.
     pub(crate) fn busy(self, seed: u64) -> u64 {
         start(seed) * self.0 % MODULUS
     }
 }
 
-/// Waits, to stand for I/O. The system may take longer than asked, never shorter.
+/// Waits, in place of I/O. The wait may be longer than requested, but never shorter.
 pub(crate) fn sleep_us(micros: u64) {
     std::thread::sleep(Duration::from_micros(micros));
 }

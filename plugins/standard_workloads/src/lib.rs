@@ -2,16 +2,16 @@
 //!
 //! | workload | what it shows |
 //! |---|---|
-//! | `scheduler_comparison` | how a scheduler fills its workers while operators wait |
-//! | `null` | the floor of harness and engine |
-//! | `pipeline` | how the size of a task bears on throughput |
-//! | `imbalance` | what a load-aware scheduler is for |
+//! | `scheduler_comparison` | how well a scheduler uses its workers while operators wait |
+//! | `null` | the least time that harness and engine take |
+//! | `pipeline` | how throughput depends on the size of a task |
+//! | `imbalance` | what a load-aware scheduler gains |
 //! | `word_count` | shuffle, state and skewed keys |
 //! | `open_loop` | latency under load |
 //!
-//! All integers are unsigned, of 64 bits unless told otherwise, wrapping, and little-endian in an item's bytes. Every
-//! random value is drawn by a counter (`random`), so that any process makes any item, in any order, with the same
-//! bytes on every machine.
+//! All integers are unsigned and wrapping, have 64 bits unless a comment says otherwise, and are little-endian in an item's
+//! bytes. Every random value is computed from a counter (`random`), so that any process can make any item in any order,
+//! with the same bytes on every machine.
 
 mod chain;
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! `null`: items that are made, handed on and counted, and nothing else.
+//! `null`: items are made, passed on and counted, and nothing else.
 
 use plugin_api::{BatchBuilder, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec};
 
-/// Each item is its index, 8 bytes. One map hands it on as it is.
+/// Each item is its index, 8 bytes. One map passes it on unchanged.
 pub(crate) struct Null {
     total_items: u64,
 }

@@ -1,4 +1,4 @@
-//! `open_loop`: a `pipeline` whose items come when they are due, whether or not the engine is ready for them.
+//! `open_loop`: a `pipeline` whose items arrive when they are due, whether or not the engine is ready for them.
 
 use std::time::Duration;
 

@@ -1,15 +1,15 @@
-//! Random values by counter: the value for item `i` needs no value before it.
+//! Random values by counter: the value for item `i` can be computed without the values before it.
 
 pub(crate) use plugin_api::random::mix;
 
-/// Which of a run's independent random sequences a value is drawn from.
+/// One of a run's independent random sequences.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stream(u64);
 
 impl Stream {
     /// The values that items carry.
     pub(crate) const DATA: Self = Self(1);
-    /// How much work an item is.
+    /// How much work an item takes.
     pub(crate) const COST: Self = Self(2);
     /// Which key an item has.
     pub(crate) const KEY: Self = Self(3);
@@ -23,7 +23,7 @@ pub(crate) fn rnd(seed: u64, stream: Stream, i: u64) -> u64 {
     mix(seed ^ mix(stream.0 ^ mix(i)))
 }
 
-/// A number in 0..1 from the upper 53 bits: every such number is exact, so it is the same on every machine.
+/// A number in 0..1 from the upper 53 bits. Each such number is exact as a float, and so the same on every machine.
 #[inline]
 pub(crate) fn u01(random: u64) -> f64 {
     const STEP: f64 = 1.0 / (1_u64 << 53) as f64;

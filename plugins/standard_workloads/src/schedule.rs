@@ -6,13 +6,13 @@ use crate::random::{Stream, rnd, u01};
 
 const NANOS: f64 = 1e9;
 
-/// How long a burst and the lull after it last together, in seconds.
+/// How long a burst and the slower half after it last together, in seconds.
 const PERIOD: f64 = 0.2;
 
-/// During a burst items come so many times as fast as in the mean, and in the lull, which is as long, by as much slower.
+/// The rate during a burst, as a multiple of the mean rate. The rate of the other half makes up for it.
 const PEAK: f64 = 1.8;
 
-/// A ramp begins at this part of the mean rate, and ends as far above the mean.
+/// The rate at the start of a ramp, as a part of the mean rate. At the end it is as far above the mean.
 const FOOT: f64 = 0.5;
 
 /// The most items of a schedule that has to be kept as a table.
@@ -21,19 +21,19 @@ const MAX_TABLE: u64 = 50_000_000;
 /// When each item is due.
 #[derive(Debug)]
 pub(crate) enum Schedule {
-    /// One after the other in equal steps.
+    /// At equal intervals.
     Constant {
         /// Items a second.
         rate: f64,
     },
-    /// Independent of each other, as what many people ask for is: nanoseconds for each item.
+    /// Independent of each other, as requests of many users are: the time of each item in nanoseconds.
     Poisson(Vec<u64>),
     /// A square wave.
     Bursts {
         /// Items a second in the mean.
         rate: f64,
     },
-    /// Faster and faster.
+    /// At a rate that grows all the time.
     Ramp {
         /// Items a second in the mean.
         rate: f64,
@@ -86,7 +86,7 @@ fn poisson(rate: f64, items: u64, seed: u64) -> Vec<u64> {
     due.collect()
 }
 
-/// When item number `index` comes if in each period the first half has the peak's rate, and the second what is left.
+/// When item number `index` is due if the first half of each period has the rate of a burst, and the second the rest.
 fn bursts(index: f64, rate: f64) -> f64 {
     let each = rate * PERIOD;
     let (periods, within) = ((index / each).floor(), index % each);
@@ -99,7 +99,7 @@ fn bursts(index: f64, rate: f64) -> f64 {
     periods * PERIOD + seconds
 }
 
-/// When item number `index` comes if the rate grows from FOOT to 2 − FOOT times its mean: so many items have come by
+/// When item number `index` is due if the rate grows from FOOT to 2 − FOOT times its mean: so many items have come by
 /// time t, rate · (FOOT · t + (1 − FOOT) · t² / seconds), solved for t.
 fn ramp(index: f64, rate: f64, seconds: f64) -> f64 {
     let (slope, foot) = ((1.0 - FOOT) / seconds, FOOT);

@@ -1,4 +1,5 @@
-//! `scheduler_comparison`: the workload of the original layer, in which every operator call waits.
+//! `scheduler_comparison`: every operator call waits. It is the workload of the original project, whose record
+//! format crossrun writes.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ pub(crate) struct SchedulerComparison {
     fault: Option<Fault>,
 }
 
-/// What the processor does to one item, so that what a backend makes of it can be seen.
+/// The fault that the processor has at one item, to test how a backend handles it.
 #[derive(Clone, Copy)]
 enum Fault {
     Error,
@@ -38,7 +39,7 @@ impl Fault {
         }
     }
 
-    #[expect(clippy::panic, reason = "asked for, to see that nothing comes of it but an error")]
+    #[expect(clippy::panic, reason = "the parameter asks for it, to test that it becomes an error")]
     fn strike(self) -> Result<(), WorkloadError> {
         match self {
             Self::Error => Err(WorkloadError::Operator("the processor failed, as it was told to".into())),

@@ -1,4 +1,4 @@
-//! `word_count`: how often each word came, and the sum of what came with it.
+//! `word_count`: how often each word occurs, and the sum of the values that occur with it.
 
 use plugin_api::{
     BatchBuilder, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
@@ -22,7 +22,7 @@ impl WordCount {
     }
 
     fn value(&self, index: u64) -> u32 {
-        // The upper half: any half of a mixed word is as good.
+        // The upper half; the lower half of a mixed number would do as well.
         (rnd(self.seed, Stream::DATA, index) >> 32) as u32
     }
 }
@@ -94,7 +94,7 @@ impl Workload for WordCount {
     }
 
     fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {
-        // A plain array over the ranks: nothing of the keyed state's code is used.
+        // A plain array over the ranks, which uses no code of the keyed state.
         let mut totals = vec![(0_u64, 0_u64); self.zipf.ranks()];
         for index in 0..self.total_items {
             let (count, sum) = &mut totals[self.rank(index)];
@@ -114,7 +114,7 @@ fn append_word(rank: usize, out: &mut Vec<u8>) {
     decimal::append(rank as u64, out);
 }
 
-/// What one word came to so far.
+/// Count and sum of one word so far.
 struct Tally {
     count: u64,
     sum: u64,
@@ -134,7 +134,7 @@ impl Tally {
         (u128::from(self.sum) << 64 | u128::from(self.count)).to_le_bytes()
     }
 
-    /// Adds this to an accumulator, which holds nothing or a tally.
+    /// Adds this to an accumulator, which is empty or has a tally.
     fn add_to(self, accumulator: &mut Vec<u8>) -> Result<(), WorkloadError> {
         if accumulator.is_empty() {
             accumulator.extend_from_slice(&self.encode());

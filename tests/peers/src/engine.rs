@@ -26,7 +26,7 @@ impl Point {
         serde_json::from_str(self.extra).unwrap()
     }
 
-    /// As the command line has it, but for the workload.
+    /// The arguments of the command line, without the workload.
     fn arguments(&self) -> Vec<String> {
         let [items, parallelism] = [self.items, self.parallelism.into()].map(|number| number.to_string());
         let extra =
@@ -43,7 +43,7 @@ impl Point {
     }
 }
 
-/// A release build, and a backend that is set up in a data folder beside it, which is kept from one benchmark to the next.
+/// A release build, and a backend that is set up in a data folder beside it. The folder is kept for the next benchmark.
 pub struct Engine {
     name: &'static str,
     crate_folder: &'static Path,
@@ -52,7 +52,7 @@ pub struct Engine {
     work: TempDir,
 }
 
-/// What a trial came to.
+/// The result of a trial.
 #[derive(Debug)]
 struct Measured {
     seconds: f64,
@@ -107,9 +107,9 @@ impl Engine {
         command
     }
 
-    /// Prints the row of `point` beside what somebody who knows the engine writes by hand, in `benches/SCRIPT`, which
-    /// `python/peer.py` calls. Count and checksum must be those of the backend. Each round has a fresh process on both
-    /// sides, which is warmed up.
+    /// Prints the row that compares `point` on the backend with `benches/SCRIPT`, which is written by hand for the engine
+    /// and uses `python/peer.py`. The script must have the count and checksum of the backend. In each round both sides are
+    /// new processes, which are warmed up.
     pub fn beside_script(&self, script: &str, point: Point, bar: &str, rounds: usize) {
         let Point { workload, items, parallelism, extra } = point;
         let name = format!("{workload}, {items} items, parallelism {parallelism}, {extra}, beside {script}");
@@ -175,7 +175,7 @@ impl Engine {
     }
 }
 
-/// The words that a script prints.
+/// The fields that a script prints.
 pub fn words(mut command: Command) -> Vec<String> {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}");

@@ -1,9 +1,9 @@
-//! For benchmarks: a backend beside what one would write for its engine without crossrun, as ratios in one run.
+//! For benchmarks that compare a backend with a program written for its engine without crossrun, as ratios in one run.
 //!
-//! [`pair`] measures two things in turns; [`engine`] is for backends whose engine is set up in an environment of its own,
-//! and whose peer is a script.
+//! [`pair`] measures two things in turns. [`engine`] is for backends whose engine is set up in an environment of its own,
+//! and which are compared with a script.
 
-// A benchmark that cannot be set up has nothing better to do than to stop.
+// A benchmark that cannot be set up must stop.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod engine;

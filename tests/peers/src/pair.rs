@@ -2,10 +2,10 @@
 
 use crossrun::internals::stats::{PairedDifference, median};
 
-/// How wide the name of a row is.
+/// The width of a row's name.
 const NAME: usize = 72;
 
-/// What is measured, and beside what; each gives seconds.
+/// The two sides that are compared; each returns seconds.
 pub struct Pair<A, B> {
     /// With crossrun.
     pub with: A,
@@ -25,7 +25,7 @@ impl<A: FnMut() -> f64, B: FnMut() -> f64> Pair<A, B> {
     pub fn compare(mut self, name: &str, bar: &str, rounds: usize) {
         let (mut with, mut without) = (Vec::new(), Vec::new());
         for round in 0..rounds {
-            // Who goes first changes: what one leaves behind must not always hurt the other.
+            // The order alternates, so that the effects of one side on the next do not always fall on the other.
             if round % 2 == 0 {
                 with.push((self.with)());
                 without.push((self.without)());

@@ -1,10 +1,10 @@
-//! What every function but the freeing ones returns.
+//! The statuses, which every function returns but those that free.
 
 /// Done.
 pub const OK: i32 = 0;
-/// A null pointer, or a stage, slice or limit that makes no sense.
+/// A null pointer, or a stage, slice or limit that does not exist.
 pub const ARGUMENT: i32 = 1;
-/// A batch or a state is not what it should be.
+/// A batch or a state has an invalid encoding.
 pub const MALFORMED: i32 = 2;
 /// The spec cannot be run: an unknown workload, or a parameter outside its range.
 pub const SPEC: i32 = 3;
@@ -14,5 +14,5 @@ pub const OPERATOR: i32 = 4;
 pub const PANIC: i32 = 5;
 /// The handle was poisoned by an earlier panic.
 pub const POISONED: i32 = 6;
-/// A batch outgrew its offsets, or the state of a keyed reduction did.
+/// A batch, or the state of a keyed reduction, is larger than a batch can be.
 pub const TOO_LARGE: i32 = 7;

@@ -1,8 +1,8 @@
-//! The timely backend beside a program that one would write for timely directly, as ratios in one run.
+//! The timely backend compared with a program that is written for timely directly, as ratios in one run.
 //!
 //! `cargo bench -p timely_runner --bench direct` builds what it needs and prints a table. Both sides take turns.
 
-// A benchmark that cannot be set up has nothing better to do than to stop.
+// A benchmark that cannot be set up must stop.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod program;
@@ -27,7 +27,7 @@ fn main() {
     peaks(&engine);
 }
 
-/// The backend without its process, beside the program.
+/// The backend in this process, compared with the program.
 fn beside_direct(engine: &Engine) {
     let file = library(engine.library("timely_runner"));
     let mut timely = load::runner(&file, Arc::new(NoHost), log::LevelFilter::Off).unwrap();
@@ -89,7 +89,7 @@ fn context(workload: &WorkloadHandle) -> RunContext {
     RunContext::new(workload.clone(), Arc::new(NoHost), std::env::temp_dir(), std::env::temp_dir(), None)
 }
 
-/// A host that hears nothing.
+/// A host that ignores everything.
 struct NoHost;
 
 impl HostServices for NoHost {

@@ -1,7 +1,7 @@
-//! What one would write for timely without crossrun: the same calls into the workload's library, and no layer.
+//! A program for timely without crossrun, with the same calls into the workload's library.
 //!
-//! It advances its input and looks at its probe for each slice, as timely's own examples do. That is cheap beside a slice
-//! of many items or a long one; for slices of one short item it would be what is measured.
+//! It advances its input and checks its probe for each slice, as timely's own examples do. This costs little compared with a
+//! slice of many or long items. With slices of one short item it would be most of the time.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use timely::dataflow::operators::vec::Map;
 use timely::dataflow::operators::{Exchange, Input, Probe};
 use timely::dataflow::{ProbeHandle, Stream};
 
-/// How many slices of each worker may be under way.
+/// How many slices of each worker may be in flight.
 const WINDOW: u64 = 4;
 
 type Batches<'scope> = Stream<'scope, u64, Vec<Buffer>>;
@@ -78,7 +78,7 @@ fn source(workload: &WorkloadHandle) -> impl FnMut(u64) -> Buffer + use<> {
     }
 }
 
-/// Takes each batch through the stages from `from` to the sink.
+/// Applies the stages from `from` up to the sink to each batch.
 fn chain<'scope>(
     workload: &WorkloadHandle,
     batches: Batches<'scope>,
