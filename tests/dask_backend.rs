@@ -44,6 +44,14 @@ fn the_scheduler_keeps_no_more_of_a_reduction_the_more_batches_there_are() {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
+fn tasks_are_restricted_only_where_some_workers_are_not_used_and_no_stop_is_lost() {
+    let mut script = dask().script("tests/cluster_of_threads.py");
+    script.arg(plugin("standard_workloads"));
+    Ran::of(script).code(0);
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn the_script_to_compare_with_computes_the_same() {
     let dask = dask();
     dask.agrees_with_script("handwritten.py", "pipeline", 100, 7);
@@ -305,7 +313,7 @@ fn a_node_that_is_killed_does_not_cost_an_answer() {
         assert_eq!(record["metadata"]["verified"], true, "{record}");
         let own = cluster.network.address(0);
         let work = record["metadata"]["raw_metrics"]["node_work"].as_object().unwrap();
-        assert_eq!(work.keys().collect::<Vec<_>>(), [own], "who is lost has taken its count with it");
+        assert!(work[own].as_u64().unwrap() > 0, "{work:?}");
         dask.left_nothing(&ran);
     }
 }

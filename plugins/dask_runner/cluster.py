@@ -5,16 +5,18 @@ from __future__ import annotations
 import itertools
 import logging
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import cloudpickle
-import crossrun_dask as tasks
 import dask
-import shipment
-from crossrun_dask import Reference
-from crossrun_engine import InvalidSpecError, Session, UnavailableError, UnsupportedError, Workload
 from distributed import Client, LocalCluster
+
+import crossrun_dask
+import shipment
+from crossrun_dask import LIBRARY, SentJob, folder_name, host
+from crossrun_engine import InvalidSpecError, Job, Session, UnavailableError, UnsupportedError, Workload, code
 
 # Seconds that a cluster has to answer.
 ANSWERING = 10
@@ -33,23 +35,18 @@ class Site:
     """What runs tasks."""
 
     client: Client
-    workers: list[str] | None = None
-    """The workers that may be used; all of them if none are named."""
-    warnings: list[str] = []
+    warnings: Sequence[str] = ()
 
-    def reference(self, workload: Workload) -> Reference:
-        """What tells a worker which workload it is."""
-        return Reference(workload.path, workload.sha256, workload.spec)
+    def job(self, workload: Workload) -> Job:
+        """The workload, as it travels to workers."""
+        return Job(workload)
 
-    def begin(self) -> None:
-        """Counts from here."""
-
-    def work(self) -> dict[str, int]:
-        """How many tasks each node has run since `begin`; nothing where there is one node only."""
-        return {}
+    def restriction(self) -> list[str] | None:
+        """The workers to which tasks are restricted; `None` if all may be used."""
+        return None
 
     def lost(self) -> str:
-        """Why nobody is left who could run a task; nothing as long as there is somebody."""
+        """Why nobody is left who could run a task; empty as long as there is somebody."""
         return ""
 
     def close(self) -> None:
@@ -86,8 +83,7 @@ class OwnCluster(Site):
         )
         self.client = Client(self._cluster)
         self.client.wait_for_workers(session.parallelism)
-        # The first task of a worker imports what it runs.
-        self.client.run(tasks.reset_tally)
+        self.client.run(crossrun_dask.ready)
 
     def close(self) -> None:
         """Stops the workers first: one that outlives its client complains."""
@@ -104,12 +100,14 @@ class ExistingCluster(Site):
         self.client = _connect(address)
         self._shipped: list[str] = []
         self._at_scheduler = ""
+        self._code = shipment.code(Path(crossrun_dask.__file__).parent)
         try:
             self._choose(session)
-            cloudpickle.register_pickle_by_value(shipment)
-            code = shipment.code(Path(tasks.__file__).parent)
-            self._ship(code)
-            self._at_scheduler = shipment.inform_scheduler(self.client, code)
+            for module in (shipment, code):
+                cloudpickle.register_pickle_by_value(module)
+            self._ship(self._code)
+            self._at_scheduler = shipment.inform_scheduler(self.client, self._code)
+            self.client.run(crossrun_dask.ready, workers=self._workers)
         except BaseException:
             self.close()
             raise
@@ -117,12 +115,14 @@ class ExistingCluster(Site):
     def _choose(self, session: Session) -> None:
         """Says which workers are used, or why there are none."""
         threads = self._threads()
-        self.workers = chosen(threads, session.parallelism)
-        if not self.workers:
-            message = f"no worker at {self._address} has at most {session.parallelism} threads, which may be busy at once"
+        self._workers = chosen(threads, session.parallelism)
+        if not self._workers:
+            message = (
+                f"no worker at {self._address} has at most {session.parallelism} threads, which may be busy at once"
+            )
             raise UnsupportedError(message, f"--parallelism {min(threads.values(), default=1)}")
-        session.demand_nodes(len({host(worker) for worker in self.workers}), f"more workers at {self._address}")
-        used = sum(threads[worker] for worker in self.workers)
+        session.demand_nodes(len({host(worker) for worker in self._workers}), f"more workers at {self._address}")
+        used = sum(threads[worker] for worker in self._workers)
         self.warnings = [] if used == session.parallelism else [f"the cluster offers {used} threads for this run"]
 
     def _threads(self) -> dict[str, int]:
@@ -134,32 +134,25 @@ class ExistingCluster(Site):
             self.client.register_plugin(cargo)
             self._shipped.append(cargo.name)
 
-    def reference(self, workload: Workload) -> Reference:
+    def job(self, workload: Workload) -> Job:
         """The library travels once, under the name of its hash."""
-        folder = tasks.folder_name(workload.sha256)
-        self._ship(shipment.Shipment(folder, {"workload.so": Path(workload.path).read_bytes()}))
-        return Reference("", workload.sha256, workload.spec)
+        folder = folder_name(workload.sha256)
+        self._ship(shipment.Shipment(folder, {LIBRARY: Path(workload.path).read_bytes()}))
+        return SentJob(workload)
 
-    def begin(self) -> None:
-        self.client.run(tasks.reset_tally, workers=self.workers)
-
-    def work(self) -> dict[str, int]:
-        """A worker that was lost has taken its count with it."""
-        work: dict[str, int] = {}
-        counted = self.client.run(tasks.read_tally, workers=self.workers, on_error="ignore")
-        for worker, calls in counted.items():
-            work[host(worker)] = work.get(host(worker), 0) + calls
-        return work
+    def restriction(self) -> list[str] | None:
+        """The workers that were chosen, unless there are no others: Dask does not queue tasks that are restricted."""
+        return self._workers if self._threads().keys() - set(self._workers) else None
 
     def lost(self) -> str:
+        """That the scheduler is gone, or all workers that may be used."""
         # Tasks whose workers are gone would wait for them without end: one that comes back has another address.
         try:
             left = self._threads()
         except (OSError, RuntimeError) as error:
             return f"the scheduler at {self._address} is gone: {error}"
-        workers = self.workers or []
-        if left.keys().isdisjoint(workers):
-            return f"all {len(workers)} workers of this run at {self._address} are gone"
+        if left.keys().isdisjoint(self._workers):
+            return f"all {len(self._workers)} workers of this run at {self._address} are gone"
         return ""
 
     def close(self) -> None:
@@ -169,7 +162,7 @@ class ExistingCluster(Site):
             for name in self._shipped:
                 self.client.unregister_worker_plugin(name)
             if self._at_scheduler:
-                shipment.clear_scheduler(self.client, self._at_scheduler)
+                shipment.clear_scheduler(self.client, self._at_scheduler, self._code)
         self.client.close()
 
 
@@ -185,12 +178,9 @@ def _connect(address: str) -> Client:
     except OSError as error:
         raise UnavailableError(f"no Dask scheduler answers at {address}: {error}") from error
     except ValueError as error:
-        raise InvalidSpecError(f"extra.dask_address is {address!r}: {error}", "--extra dask_address=tcp://HOST:PORT") from error
-
-
-def host(worker: str) -> str:
-    """The machine of a worker's address."""
-    return worker.split("://")[-1].rsplit(":", 1)[0]
+        raise InvalidSpecError(
+            f"extra.dask_address is {address!r}: {error}", "--extra dask_address=tcp://HOST:PORT"
+        ) from error
 
 
 def chosen(threads: dict[str, int], parallelism: int) -> list[str]:

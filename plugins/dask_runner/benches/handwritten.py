@@ -2,8 +2,8 @@
 
     python handwritten.py LIBRARY SPEC_JSON
 
-Futures and `as_completed`, as Dask's documentation has it for many small tasks, with so many under way that memory stays
-flat; a tree of tasks for a keyed reduction, as `dask.bag.foldby` makes it. Nothing here is generic or checked.
+Futures and `as_completed`, as Dask's documentation has it for many small tasks, with so many under way that memory
+stays flat; a tree of tasks for a keyed reduction, as `dask.bag.foldby` makes it. Nothing here is generic or checked.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
 import dask
+from distributed import Client, Future, as_completed
+
 import peer
 from crossrun_engine import State, Workload, item_count
-from distributed import Client, Future, as_completed
 
 # Tasks under way at most, for each worker.
 WINDOW = 256
@@ -39,7 +40,7 @@ def fold_by_key(batch: tuple[int, int], workload: Workload, stage: int, partitio
     """A batch, from the source into a state of the keyed reduction for each partition."""
     parts = workload.split(stage, workload.source(*batch, stage), partitions)
     states = [workload.new_state(stage) for _ in parts]
-    for state, part in zip(states, parts):
+    for state, part in zip(states, parts, strict=True):
         state.fold(part)
     return [state.encode() for state in states]
 
@@ -54,7 +55,7 @@ def merged(states: Sequence[bytes], workload: Workload, stage: int) -> State:
 
 def combine(folded: list[list[bytes]], workload: Workload, stage: int) -> list[bytes]:
     """States of several batches, combined for each partition."""
-    return [merged(states, workload, stage).encode() for states in zip(*folded)]
+    return [merged(states, workload, stage).encode() for states in zip(*folded, strict=True)]
 
 
 def finish(folded: list[list[bytes]], partition: int, workload: Workload, stage: int, batch_size: int) -> bytes:
@@ -90,7 +91,9 @@ def reduce(client: Client, job: peer.Job, workload: Workload, stage: int) -> byt
     while len(states) > SPLIT_EVERY:
         groups = [states[first : first + SPLIT_EVERY] for first in range(0, len(states), SPLIT_EVERY)]
         states = client.map(combine, groups, **how)
-    ends = [client.submit(finish, states, number, batch_size=job.batch_size, **how) for number in range(job.parallelism)]
+    ends = [
+        client.submit(finish, states, number, batch_size=job.batch_size, **how) for number in range(job.parallelism)
+    ]
     return merged(client.gather(ends), workload, workload.sink).encode()
 
 
@@ -98,7 +101,11 @@ def reduce(client: Client, job: peer.Job, workload: Workload, stage: int) -> byt
 def session(parallelism: int) -> Iterator[Callable[[peer.Job], bytes]]:
     """A worker of one thread for each call that there may be at once."""
     how = {"n_workers": parallelism, "threads_per_worker": 1, "dashboard_address": None}
-    with TemporaryDirectory() as folder, dask.config.set({**SETTINGS, "temporary-directory": folder}), Client(**how) as client:
+    with (
+        TemporaryDirectory() as folder,
+        dask.config.set({**SETTINGS, "temporary-directory": folder}),
+        Client(**how) as client,
+    ):
 
         def run(job: peer.Job) -> bytes:
             workload = job.open()

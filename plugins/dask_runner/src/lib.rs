@@ -1,7 +1,7 @@
 //! The dask backend: futures of Dask's distributed scheduler, on worker processes of this machine or on a cluster that
 //! already exists.
 //!
-//! `run.py` takes a workload's plan through the workers of `cluster.py`, `crossrun_dask.py` is what they run;
+//! `engine.py` submits the tasks of a plan to the workers of `cluster.py`, `crossrun_dask.py` is what they import;
 //! [`python_engine`] installs the package and runs the driver.
 
 use plugin_api::Parameter;
@@ -18,9 +18,7 @@ static DASK: Engine = Engine {
     files: &[
         ("cluster.py", include_str!("../cluster.py")),
         ("crossrun_dask.py", include_str!("../crossrun_dask.py")),
-        ("flight.py", include_str!("../flight.py")),
-        ("reduction.py", include_str!("../reduction.py")),
-        ("run.py", include_str!("../run.py")),
+        ("engine.py", include_str!("../engine.py")),
         ("shipment.py", include_str!("../shipment.py")),
         ("surroundings.py", include_str!("../surroundings.py")),
     ],

@@ -7,7 +7,6 @@ Needs Dask, the driver's folder and the package `crossrun_engine` on the search 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 import threading
@@ -15,25 +14,22 @@ import time
 from pathlib import Path
 from typing import Any
 
-from crossrun_engine import RunContext, Session, Spec, Workload
+import shape
 
 import driver
-import reduction
+from crossrun_engine import Session, futures
 
-# Batches of one item, many times as many as may be under way or below one top of the tree.
+# Batches of one item, many times as many as may be in flight or below one top of the tree.
 BATCHES = 600
 
 # The tree of this test is low, so that few batches have many tops: there are 16 below each.
 LEVELS = 1
 
 
-def run(dask: driver.DaskDriver, library: Path, extra: dict[str, Any]) -> int:
+def run(dask: driver.DaskDriver, library: Path, fusion: str) -> int:
     """The most tasks that the scheduler had at once."""
-    parameters = {"name": "word_count", "total_items": BATCHES, "parallelism": 2, "seed": 42, "extra": extra}
-    sha256 = hashlib.sha256(library.read_bytes()).hexdigest()
-    workload = Workload(str(library), sha256, json.dumps({"schema": 1, **parameters}))
-    context = RunContext(Path("."), threading.Event(), lambda message: None)
-    scheduler: Any = dask._site._cluster.scheduler  # type: ignore[union-attr]
+    site: Any = dask.site
+    scheduler = site._cluster.scheduler
     most, over = [0], threading.Event()
 
     def count() -> None:
@@ -43,7 +39,7 @@ def run(dask: driver.DaskDriver, library: Path, extra: dict[str, Any]) -> int:
 
     counting = threading.Thread(target=count)
     counting.start()
-    dask.run(Spec(**parameters, scheduler_name="default"), workload, context)
+    shape.run(dask, library, "word_count", BATCHES, 2, {"fusion": fusion})
     over.set()
     counting.join()
     return max(most)
@@ -51,17 +47,17 @@ def run(dask: driver.DaskDriver, library: Path, extra: dict[str, Any]) -> int:
 
 def main(library: Path) -> str:
     """Says what is not bounded; nothing if all is."""
-    reduction.LEVELS = LEVELS
+    futures.LEVELS = LEVELS
     dask = driver.DaskDriver()
     dask.open(Session(2, 1, {}, Path("."), Path(".")))
     try:
-        kept = {fusion: run(dask, library, {"fusion": fusion}) for fusion in ("auto", "off")}
+        kept = {fusion: run(dask, library, fusion) for fusion in ("auto", "off")}
     finally:
         dask.close()
     print(json.dumps(kept))
-    # There are so many batches under way, those below a top, and the tops; without fusion each is two tasks.
+    # There are so many batches in flight, those below a top, and the tops; without fusion each is two tasks.
     most = {"auto": BATCHES // 2, "off": BATCHES}
-    return ", ".join(f"fusion={fusion}: {tasks} tasks at once" for fusion, tasks in kept.items() if tasks > most[fusion])
+    return ", ".join(f"fusion={fusion}: {tasks} tasks" for fusion, tasks in kept.items() if tasks > most[fusion])
 
 
 if __name__ == "__main__":

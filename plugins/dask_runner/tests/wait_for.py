@@ -1,7 +1,7 @@
 """Waits until a cluster is as a test needs it.
 
-    python wait_for.py ADDRESS joined WORKERS     so many workers have joined
-    python wait_for.py ADDRESS busy WORKERS       so many workers have done a task of a run, and have more to do
+python wait_for.py ADDRESS joined WORKERS     so many workers have joined
+python wait_for.py ADDRESS busy WORKERS       so many workers have done a task of a run, and have more to do
 """
 
 from __future__ import annotations

@@ -1,0 +1,75 @@
+"""Dask's futures, as a run uses them."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import time
+import uuid
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from distributed import Future
+
+from cluster import Site
+from crossrun_engine import FuturesEngine, tasks
+
+# Seconds between two looks at whether anybody is left to run the tasks, while none ends.
+LOOK = 0.5
+
+
+class LostError(Exception):
+    """Nobody is left to run the tasks, or the connection to the scheduler is lost."""
+
+
+class DaskEngine(FuturesEngine[Future]):
+    """The tasks of one run."""
+
+    def __init__(self, site: Site, scheduler: str) -> None:
+        self._client, self._lost = site.client, site.lost
+        self._how: dict[str, Any] = {"workers": site.restriction()}
+        if scheduler == "fifo":
+            # What is submitted within this time is of one priority.
+            self._how["fifo_timeout"] = "0 ms"
+        self._name, self._numbers = uuid.uuid4().hex, itertools.count()
+        self._finished: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        self._next_look = 0.0
+
+    def map(self, task: Callable[..., Any], *columns: Sequence[Any], **fixed: Any) -> list[Future]:
+        """Submits tasks. Those of a kind are one group in a run, as Dask keeps what it knows of each group."""
+        keys = [(f"{task.__name__}-{self._name}", next(self._numbers)) for _ in columns[0]]
+        # What merges states comes first, so that few of them are kept.
+        priority = int(task is tasks.combine)
+        return list(self._client.map(task, *columns, key=keys, priority=priority, **fixed, **self._how))
+
+    def watch(self, futures: Collection[Future]) -> None:
+        """Has Dask tell when futures finish."""
+        for future in futures:
+            future.add_done_callback(self._finished.put)
+
+    def wait(self, futures: Collection[Future], number: int, timeout: float) -> list[Future]:
+        """Waits, and raises `LostError` if nobody is left for whom it could wait."""
+        deadline = time.monotonic() + timeout
+        finished: list[Future] = []
+        try:
+            while len(finished) < number:
+                finished.append(self._finished.get(timeout=max(0.0, deadline - time.monotonic())))
+        except queue.Empty:
+            if not finished:
+                self._look()
+        for future in finished:
+            if future.status != "finished":
+                # It raises what went wrong.
+                future.result()
+        return finished
+
+    def _look(self) -> None:
+        if time.monotonic() < self._next_look:
+            return
+        if reason := self._lost():
+            raise LostError(reason)
+        self._next_look = time.monotonic() + LOOK
+
+    def results(self, futures: Sequence[Future]) -> list[Any]:
+        """The results, brought here."""
+        return list(self._client.gather(list(futures)))

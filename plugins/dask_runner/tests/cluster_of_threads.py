@@ -1,0 +1,84 @@
+"""Runs on a cluster that exists, of two workers in this process, and fails if one of these does not hold:
+
+- no task is restricted to workers where all of them are used, and every task is where some are not;
+- a run ends at once when the host stops it, also while the driver waits for nothing.
+
+    python cluster_of_threads.py LIBRARY
+
+Needs Dask, the driver's folder and the package `crossrun_engine` on the search path.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import shape
+from distributed import Client, LocalCluster
+
+import driver
+from crossrun_engine import CancelledError, Session
+
+
+def opened(address: str, parallelism: int) -> driver.DaskDriver:
+    """A session on the cluster."""
+    dask = driver.DaskDriver()
+    dask.open(Session(parallelism, 1, {"dask_address": address}, Path("."), Path(".")))
+    return dask
+
+
+def restrictions(address: str, library: Path, parallelism: int) -> list[Any]:
+    """To which workers the tasks of a run were restricted."""
+    dask = opened(address, parallelism)
+    submit, seen = Client.map, []
+
+    def watched(client: Client, *arguments: Any, **named: Any) -> Any:
+        seen.append(named["workers"])
+        return submit(client, *arguments, **named)
+
+    with mock.patch.object(Client, "map", watched):
+        shape.run(dask, library, "word_count", 50, parallelism, {})
+    dask.close()
+    return seen
+
+
+def submitted_after_stop(address: str, library: Path) -> int:
+    """How many times tasks were submitted after a stop that came while they were."""
+    dask = opened(address, 2)
+    submit, cancel, after = Client.map, threading.Event(), []
+
+    def stopping(client: Client, *arguments: Any, **named: Any) -> Any:
+        if cancel.is_set():
+            after.append(named["key"])
+        cancel.set()
+        return submit(client, *arguments, **named)
+
+    with mock.patch.object(Client, "map", stopping):
+        try:
+            shape.run(dask, library, "null", 100_000, 2, {}, cancel)
+        except CancelledError:
+            return len(after)
+        finally:
+            dask.close()
+    raise AssertionError("the run did not stop")
+
+
+def main(library: Path) -> str:
+    """Says what does not hold; nothing if all does."""
+    how = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with LocalCluster(**how) as cluster:
+        address = cluster.scheduler_address
+        if restricted := [workers for workers in restrictions(address, library, 2) if workers is not None]:
+            return f"all workers are used, and tasks are restricted to {restricted[0]}"
+        if any(len(workers or []) != 1 for workers in restrictions(address, library, 1)):
+            return "one of two workers is to be used, and tasks are not restricted to one"
+        if after := submitted_after_stop(address, library):
+            return f"tasks were submitted {after} times after the run was to stop"
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])) or 0)

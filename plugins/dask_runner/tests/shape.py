@@ -1,0 +1,29 @@
+"""One run of the driver, as the scripts beside this one need it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import driver
+from crossrun_engine import Result, RunContext, Spec, Workload
+
+
+def run(
+    dask: driver.DaskDriver,
+    library: Path,
+    name: str,
+    items: int,
+    parallelism: int,
+    extra: dict[str, Any],
+    cancel: threading.Event | None = None,
+) -> Result:
+    """Runs a workload in an open session."""
+    wire = {"schema": 1, "name": name, "total_items": items, "parallelism": parallelism, "seed": 42, "extra": extra}
+    sha256 = hashlib.sha256(library.read_bytes()).hexdigest()
+    workload = Workload(str(library), sha256, json.dumps(wire))
+    context = RunContext(Path("."), cancel or threading.Event(), lambda _: None)
+    return dask.run(Spec(name, items, parallelism, "default", 42, extra), workload, context)
