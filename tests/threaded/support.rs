@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::workloads::workload_library;
 
-/// A host that keeps the progress that it is told, and asks to stop when a test says so.
+/// A host that keeps the progress that is reported, and asks to stop when a test sets `cancelled`.
 #[derive(Default)]
 pub(crate) struct Host {
     pub(crate) cancelled: AtomicBool,

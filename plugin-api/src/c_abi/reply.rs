@@ -17,7 +17,7 @@ const MAX_ANSWER: usize = 64 << 20;
 
 /// What a backend has answered in one call.
 #[derive(Default)]
-struct Said {
+struct Answers {
     json: Option<Vec<u8>>,
     sink: Option<Vec<u8>>,
     /// The error that it reported first.
@@ -31,12 +31,12 @@ struct Call {
     /// The name of the function, for people.
     function: &'static str,
     /// Nothing once the call has returned: later answers are ignored.
-    said: Mutex<Option<Said>>,
-    late: &'static Late,
+    answers: Mutex<Option<Answers>>,
+    late: &'static LateReport,
 }
 
 /// Reports a late answer to the host, once.
-struct Late {
+struct LateReport {
     host: &'static Host,
     reported: AtomicBool,
 }
@@ -50,13 +50,13 @@ pub(super) struct Answer {
 
 /// Collects the answers of one backend.
 pub(super) struct Replies {
-    late: &'static Late,
+    late: &'static LateReport,
 }
 
 impl Replies {
     /// Reports the first late answer to `host`.
     pub(super) fn new(host: &'static Host) -> Self {
-        Self { late: Box::leak(Box::new(Late { host, reported: AtomicBool::new(false) })) }
+        Self { late: Box::leak(Box::new(LateReport { host, reported: AtomicBool::new(false) })) }
     }
 
     /// Calls `call` with a new reply, and gives the answer or the error. `function` is its name, for messages.
@@ -68,8 +68,8 @@ impl Replies {
         function: &'static str,
         call: impl FnOnce(*mut Reply) -> i32,
     ) -> Result<Answer, RunnerError> {
-        let said = Mutex::new(Some(Said::default()));
-        let this: &'static Call = Box::leak(Box::new(Call { function, said, late: self.late }));
+        let answers = Mutex::new(Some(Answers::default()));
+        let this: &'static Call = Box::leak(Box::new(Call { function, answers, late: self.late }));
         let reply = Reply {
             size: size_of::<Reply>() as u32,
             reserved: 0,
@@ -80,7 +80,7 @@ impl Replies {
             workload_failed,
         };
         let status = call(Box::into_raw(Box::new(reply)));
-        let Said { json, sink, error, misuse } = lock(&this.said).take().unwrap_or_default();
+        let Answers { json, sink, error, misuse } = lock(&this.answers).take().unwrap_or_default();
         if let Some(error) = error {
             return Err(error);
         }
@@ -97,7 +97,7 @@ impl Replies {
 impl Call {
     /// Reports that the backend used the reply of a call that has returned, unless that was reported before.
     fn report_late(&self) {
-        let Late { host, reported } = self.late;
+        let LateReport { host, reported } = self.late;
         if reported.swap(true, Ordering::Relaxed) {
             return;
         }
@@ -114,20 +114,20 @@ fn internal(message: String) -> RunnerError {
     RunnerError::new(ErrorKind::Internal, message)
 }
 
-fn lock(said: &Mutex<Option<Said>>) -> std::sync::MutexGuard<'_, Option<Said>> {
-    said.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(answers: &Mutex<Option<Answers>>) -> std::sync::MutexGuard<'_, Option<Answers>> {
+    answers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lets `take` change the answer of the call. No panic may cross the border.
-fn say(reply: *mut Reply, take: impl FnOnce(&mut Said) -> Result<(), String>) -> i32 {
+fn update(reply: *mut Reply, take: impl FnOnce(&mut Answers) -> Result<(), String>) -> i32 {
     // SAFETY: a backend passes the pointer that it was given, which is never freed, or null.
     let Some(reply) = (unsafe { reply.as_ref() }) else { return FAILED };
     // SAFETY: `data` is the leaked call of `Replies::of`.
     let Some(call) = (unsafe { reply.data.cast::<Call>().as_ref() }) else { return FAILED };
     let taken = catch_unwind(AssertUnwindSafe(|| {
-        if let Some(said) = lock(&call.said).as_mut() {
-            let Err(misuse) = take(said) else { return OK };
-            said.misuse.get_or_insert(misuse);
+        if let Some(answers) = lock(&call.answers).as_mut() {
+            let Err(misuse) = take(answers) else { return OK };
+            answers.misuse.get_or_insert(misuse);
         } else {
             call.report_late();
         }
@@ -137,7 +137,7 @@ fn say(reply: *mut Reply, take: impl FnOnce(&mut Said) -> Result<(), String>) ->
 }
 
 /// Stores `bytes` in `place`, which must be empty.
-fn once(place: &mut Option<Vec<u8>>, what: &str, bytes: &[u8]) -> Result<(), String> {
+fn store_once(place: &mut Option<Vec<u8>>, what: &str, bytes: &[u8]) -> Result<(), String> {
     match place {
         Some(_) => Err(format!("gave its {what} twice")),
         None => {
@@ -148,12 +148,12 @@ fn once(place: &mut Option<Vec<u8>>, what: &str, bytes: &[u8]) -> Result<(), Str
 }
 
 extern "C" fn answer(reply: *mut Reply, json: *const c_char) -> i32 {
-    say(reply, |said| {
+    update(reply, |answers| {
         // SAFETY: a backend passes text that ends with a NUL, or null.
         let json = unsafe { text::read(json, MAX_ANSWER) };
         let json = json.map_err(|why| format!("answered with {}", unfit(why)))?;
         std::str::from_utf8(json).map_err(|_| "answered with text that is not UTF-8".to_owned())?;
-        once(&mut said.json, "answer", json)
+        store_once(&mut answers.json, "answer", json)
     })
 }
 
@@ -165,7 +165,7 @@ fn unfit(why: Unfit) -> String {
 }
 
 extern "C" fn sink(reply: *mut Reply, bytes: *const u8, length: usize) -> i32 {
-    say(reply, |said| {
+    update(reply, |answers| {
         if length > MAX_ANSWER {
             return Err(format!("gave a sink's state of {length} bytes, more than {} MiB", MAX_ANSWER >> 20));
         }
@@ -174,24 +174,24 @@ extern "C" fn sink(reply: *mut Reply, bytes: *const u8, length: usize) -> i32 {
         }
         // SAFETY: not null, and by the contract `length` bytes.
         let bytes = unsafe { std::slice::from_raw_parts(bytes, length) };
-        once(&mut said.sink, "sink's state", bytes)
+        store_once(&mut answers.sink, "sink's state", bytes)
     })
 }
 
 extern "C" fn fail(reply: *mut Reply, kind: i32, message: *const c_char, remedy: *const c_char) -> i32 {
-    say(reply, |said| {
+    update(reply, |answers| {
         // SAFETY: a backend passes text that ends with a NUL, or null.
         let (message, remedy) = unsafe { (text::shown(message), text::shown(remedy)) };
         let message = message.unwrap_or_else(|| "the backend failed and did not say why".to_owned());
         let remedy = remedy.filter(|remedy| !remedy.is_empty());
-        said.error.get_or_insert(RunnerError { kind: error_kind(kind), message, remedy });
+        answers.error.get_or_insert(RunnerError { kind: error_kind(kind), message, remedy });
         Ok(())
     });
     FAILED
 }
 
 extern "C" fn workload_failed(reply: *mut Reply, status: i32, message: *const RawBuffer) -> i32 {
-    say(reply, |said| {
+    update(reply, |answers| {
         // SAFETY: a backend passes a buffer of the workload's library, or null.
         let message = unsafe { message.as_ref() }.filter(|buffer| !buffer.data.is_null());
         // SAFETY: the library left so many bytes there.
@@ -201,7 +201,7 @@ extern "C" fn workload_failed(reply: *mut Reply, status: i32, message: *const Ra
         let message = message.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
         let message =
             if message.is_empty() { format!("the workload failed with status {status}") } else { message };
-        said.error.get_or_insert(WorkloadError::Call { status, message }.into());
+        answers.error.get_or_insert(WorkloadError::Call { status, message }.into());
         Ok(())
     });
     FAILED

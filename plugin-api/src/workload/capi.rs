@@ -89,18 +89,18 @@ unsafe fn guarded(
     // SAFETY: the same contract; `take` leaves an empty buffer, so nothing is freed twice.
     let mut bytes = unsafe { out.take() };
     let code = if poisoned.load(Ordering::Relaxed) {
-        say(&mut bytes, "the workload panicked in an earlier call and is not usable any more");
+        write_message(&mut bytes, "the workload panicked in an earlier call and is not usable any more");
         status::POISONED
     } else {
         match catch_unwind(AssertUnwindSafe(|| call(&mut bytes))) {
             Ok(Ok(())) => status::OK,
             Ok(Err(error)) => {
-                say(&mut bytes, &error.to_string());
+                write_message(&mut bytes, &error.to_string());
                 status_of(&error)
             }
             Err(payload) => {
                 poisoned.store(true, Ordering::Relaxed);
-                say(&mut bytes, &format!("the workload panicked: {}", panic_message(&*payload)));
+                write_message(&mut bytes, &format!("the workload panicked: {}", panic_message(&*payload)));
                 status::PANIC
             }
         }
@@ -109,7 +109,7 @@ unsafe fn guarded(
     code
 }
 
-fn say(bytes: &mut Vec<u8>, message: &str) {
+fn write_message(bytes: &mut Vec<u8>, message: &str) {
     bytes.clear();
     bytes.extend_from_slice(message.as_bytes());
 }

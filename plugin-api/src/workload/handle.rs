@@ -99,7 +99,7 @@ impl WorkloadLibrary {
     /// What workloads it has.
     ///
     /// # Errors
-    /// When the library fails to tell.
+    /// When the library cannot list its workloads.
     pub fn catalogue(&self) -> Result<Vec<CatalogueEntry>, WorkloadError> {
         let mut out = Buffer::new(self.functions);
         // SAFETY: `out` is a buffer of this library.

@@ -2,7 +2,7 @@
 //!
 //! A backend reads a spec into [`Settings`]. Its workers take numbered slices of the source from a [`Counter`], look
 //! at [`Stop`] once a batch, and count what they have made in a [`Tally`]. The thread that called `run` waits for them
-//! in [`Monitor::watch`], which tells the host how far the run is and asks it whether to stop.
+//! in [`Monitor::watch`], which reports the progress to the host and asks it whether to stop.
 
 mod buffer_pool;
 mod counter;

@@ -13,7 +13,7 @@ use crate::stop::{Failure, Stop};
 
 /// How often the host is asked whether to stop.
 const POLL: Duration = Duration::from_millis(10);
-/// The host is told how far the run is once in so many polls.
+/// Once in so many polls the progress is reported to the host.
 const POLLS_PER_PROGRESS: u32 = 10;
 
 /// How many items of the source a worker has made. It has cache lines of its own, so that workers do not slow each
@@ -63,7 +63,7 @@ impl Monitor {
     }
 
     /// Calls `start`, which gives each worker that it starts a clone of the guard. Then, until the last worker has
-    /// dropped its guard, tells the host how far the run is and stops the workers if the host asks for that. Returns
+    /// dropped its guard, reports the progress to the host and stops the workers if the host asks for that. Returns
     /// what `start` returned.
     pub fn watch<T>(&self, context: &RunContext, start: impl FnOnce(WorkerGuard) -> T) -> T {
         self.watch_every(POLL, context, start)
