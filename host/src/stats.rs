@@ -3,6 +3,7 @@
 
 mod holm;
 mod isotonic;
+mod margin;
 pub(crate) mod means;
 mod percentile;
 mod rank_sum;
@@ -11,15 +12,18 @@ mod verdict;
 pub(crate) mod warm_up;
 
 #[cfg(test)]
+pub(crate) mod random;
+#[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod simulation;
 
 pub(crate) use holm::holm;
 pub(crate) use isotonic::isotonic;
+pub(crate) use margin::MARGIN;
 pub(crate) use means::{common_geometric_means, median};
 pub(crate) use percentile::samples_needed;
 pub(crate) use rank_sum::Shift;
 pub(crate) use signed_rank::{CONFIDENCE, Interval, MIN_BLOCKS, PairedDifference};
-pub(crate) use verdict::{MARGIN, Verdict};
+pub(crate) use verdict::Verdict;
 pub(crate) use warm_up::WarmUp;

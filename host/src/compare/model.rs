@@ -242,7 +242,10 @@ pub struct Ratio {
     pub no_interval: Option<NoInterval>,
     /// How probable blocks at least this different would be, were the two equally fast; two-sided, exact.
     pub p_value: Option<f64>,
-    /// The p-value with regard to all others of the table (Holm); only at [`Rigor::Publish`].
+    /// How probable blocks at least this far beyond the margin would be, if the true difference lay within it: what a
+    /// verdict of faster or slower claims; two-sided, exact.
+    pub margin_p_value: Option<f64>,
+    /// [`Ratio::margin_p_value`] with regard to all others of the table (Holm); only at [`Rigor::Publish`].
     pub adjusted_p_value: Option<f64>,
     /// What may be said; null without an interval.
     pub verdict: Option<Verdict>,

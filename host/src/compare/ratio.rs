@@ -61,6 +61,7 @@ fn of_pairs(difference: &PairedDifference, rigor: Rigor) -> Ratio {
         interval: difference.interval.map(Interval::exp).filter(|_| judged),
         no_interval,
         p_value: judged.then_some(difference.p_value),
+        margin_p_value: judged.then_some(difference.margin_p_value),
         verdict: Verdict::new(difference).filter(|_| judged),
         ..Ratio::default()
     }

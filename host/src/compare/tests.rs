@@ -349,7 +349,7 @@ fn published_differences_stand_in_the_whole_table() {
     let seven = compare(&recorded(blocks("pipeline", 7, &speeds)), &publish).unwrap();
     for backend in ["b", "c", "d"] {
         let ratio = ratio(&seven, backend);
-        assert_eq!((ratio.p_value, ratio.withheld), (Some(2.0 / 128.0), Some(Withheld::Holm)));
+        assert_eq!((ratio.margin_p_value, ratio.withheld), (Some(2.0 / 128.0), Some(Withheld::Holm)));
         assert_eq!(ratio.adjusted_p_value, Some(4.0 * 2.0 / 128.0));
         assert_eq!(ratio.verdict, Some(Verdict::Inconclusive { more_blocks: None }));
     }
@@ -369,7 +369,18 @@ fn the_baseline_beside_itself_is_no_question_for_the_table() {
     let comparison = compare(&recorded(examples), &publish).unwrap();
     assert_eq!(ratio(&comparison, "a-again").adjusted_p_value, None);
     let b = ratio(&comparison, "b");
-    assert_eq!(b.adjusted_p_value, b.p_value);
+    assert_eq!(b.adjusted_p_value, b.margin_p_value);
+}
+
+#[test]
+fn a_table_is_judged_by_what_its_verdicts_claim() {
+    let publish = Options { rigor: Rigor::Publish, ..Options::default() };
+    // All blocks say that b is a bit faster, and none that it is by more than the margin.
+    let comparison =
+        compare(&recorded(blocks("pipeline", 12, &[("a", 1.0), ("b", 1.03)])), &publish).unwrap();
+    let b = ratio(&comparison, "b");
+    assert!(b.p_value.is_some_and(|p| p < 0.001), "{b:?}");
+    assert_eq!((b.margin_p_value, b.adjusted_p_value), (Some(1.0), Some(1.0)));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::margin::MARGIN;
 use super::means::mean_of_two;
 
 /// The confidence that an interval has at least.
@@ -48,6 +49,8 @@ pub struct PairedDifference {
     pub interval: Option<Interval>,
     /// How probable a T at least this far from its middle would be without any difference; two-sided.
     pub p_value: f64,
+    /// How probable differences at least this far beyond the [`MARGIN`] would be if the true one lay within it.
+    pub margin_p_value: f64,
 }
 
 impl PairedDifference {
@@ -62,6 +65,7 @@ impl PairedDifference {
             blocks: differences.len(),
             interval: interval(&mut averages, differences.len()),
             p_value: p_value(differences),
+            margin_p_value: p_value_beyond(differences, MARGIN.ln()),
         })
     }
 }
@@ -190,22 +194,59 @@ fn distribution(ranks: &[usize]) -> Vec<f64> {
     probabilities
 }
 
-/// Twice the smaller tail. Equal sizes share the mean of their ranks, and the probabilities are those of the shared
-/// ranks; zeros take part in ranking but have no sign (Pratt, "Remarks on zeros and ties in the Wilcoxon signed rank
-/// procedures", JASA 54, 1959).
+/// Twice the smaller tail.
 fn p_value(differences: &[f64]) -> f64 {
-    let signed: Vec<_> = doubled_ranks(differences).into_iter().filter(|(value, _)| *value != 0.0).collect();
-    let ranks: Vec<usize> = signed.iter().map(|(_, rank)| *rank).collect();
-    let positive: usize = signed.iter().filter(|(value, _)| *value > 0.0).map(|(_, rank)| *rank).sum();
-    let smaller = positive.min(ranks.iter().sum::<usize>() - positive);
-    let tail = if differences.len() > EXACT {
-        let normal = Normal::of_ranks(ranks.iter().map(|rank| *rank as f64 / 2.0));
-        normal.at_most(smaller as f64 / 2.0 + 0.5)
-    } else {
-        distribution(&ranks)[..=smaller].iter().sum()
-    };
+    let signed = SignedRanks::of(differences.iter().copied());
+    let tail = signed.at_most(signed.positive.min(signed.negative()));
     // Without any sign left, or with T in its very middle, both tails hold everything.
     (2.0 * tail).min(1.0)
+}
+
+/// Twice the smaller of two one-sided p-values: that the true difference is at most `margin`, and that it is at least
+/// `-margin`. One of the two is true of any difference within the margin, so that this p-value is small by chance as
+/// rarely as it says, wherever in there the truth lies. Without ties it is at most 5 % exactly if the interval lies
+/// wholly outside the margin.
+fn p_value_beyond(differences: &[f64], margin: f64) -> f64 {
+    let above = SignedRanks::of(differences.iter().map(|difference| difference - margin));
+    let below = SignedRanks::of(differences.iter().map(|difference| difference + margin));
+    let tail = above.at_most(above.negative()).min(below.at_most(below.positive));
+    (2.0 * tail).min(1.0)
+}
+
+/// The ranks that have a sign. Equal sizes share the mean of their ranks, and the probabilities are those of the shared
+/// ranks; zeros take part in ranking but have no sign (Pratt, "Remarks on zeros and ties in the Wilcoxon signed rank
+/// procedures", JASA 54, 1959).
+struct SignedRanks {
+    /// Twice the ranks: a shared rank may end in a half.
+    doubled: Vec<usize>,
+    /// The sum of those whose value is positive.
+    positive: usize,
+}
+
+impl SignedRanks {
+    fn of(values: impl Iterator<Item = f64>) -> Self {
+        let ranked = doubled_ranks(&values.collect::<Vec<_>>());
+        let signed = || ranked.iter().filter(|(value, _)| *value != 0.0);
+        Self {
+            doubled: signed().map(|(_, rank)| *rank).collect(),
+            positive: signed().filter(|(value, _)| *value > 0.0).map(|(_, rank)| *rank).sum(),
+        }
+    }
+
+    /// The sum of those whose value is negative.
+    fn negative(&self) -> usize {
+        self.doubled.iter().sum::<usize>() - self.positive
+    }
+
+    /// How probable a sum of at most so much is when each sign is as probable as the other; that of at least so much less
+    /// than all of it is the same.
+    fn at_most(&self, doubled_sum: usize) -> f64 {
+        if self.doubled.len() > EXACT {
+            let normal = Normal::of_ranks(self.doubled.iter().map(|rank| *rank as f64 / 2.0));
+            return normal.at_most(doubled_sum as f64 / 2.0 + 0.5);
+        }
+        distribution(&self.doubled)[..=doubled_sum].iter().sum()
+    }
 }
 
 /// Each value with twice its rank by size: a shared rank may end in a half.
@@ -289,9 +330,19 @@ mod tests {
     }
 
     #[test]
+    fn evidence_against_the_margin_is_weaker_than_against_no_difference() {
+        // All six lie beyond no difference, and half of them within the margin.
+        let six = of(&[0.01, 0.02, 0.03, 0.06, 0.07, 0.08]);
+        assert_eq!(six.p_value, 2.0 / 64.0);
+        assert!(six.margin_p_value > 0.5, "{six:?}");
+        assert_eq!(of(&[0.06, 0.07, 0.08, 0.09, 0.1, 0.11]).margin_p_value, 2.0 / 64.0);
+        assert_eq!(of(&[-0.06, -0.07, -0.08, -0.09, -0.1, -0.11]).margin_p_value, 2.0 / 64.0);
+    }
+
+    #[test]
     fn no_difference_at_all_is_no_evidence() {
         let nothing = of(&[0.0; 8]);
-        assert_eq!((nothing.estimate, nothing.p_value), (0.0, 1.0));
+        assert_eq!((nothing.estimate, nothing.p_value, nothing.margin_p_value), (0.0, 1.0, 1.0));
         assert_eq!(of(&[0.0; 300]).p_value, 1.0);
     }
 
@@ -384,6 +435,18 @@ mod tests {
             prop_assert_eq!(plain.estimate * scale, scaled.estimate);
             let (plain, scaled) = (plain.interval.unwrap(), scaled.interval.unwrap());
             prop_assert_eq!((plain.low * scale, plain.high * scale), (scaled.low, scaled.high));
+        }
+
+        #[test]
+        fn the_interval_lies_beyond_the_margin_exactly_when_that_is_improbable(
+            values in prop::collection::vec(-0.1..0.2_f64, 6..20), sign in prop::sample::select(vec![1.0, -1.0]),
+        ) {
+            let values: Vec<_> = values.iter().map(|value| value * sign).collect();
+            let PairedDifference { interval, margin_p_value, p_value, .. } = of(&values);
+            let Interval { low, high, .. } = interval.unwrap();
+            let margin = MARGIN.ln();
+            prop_assert_eq!(low > margin || high < -margin, margin_p_value <= 1.0 - CONFIDENCE);
+            prop_assert!(margin_p_value >= p_value);
         }
 
         #[test]

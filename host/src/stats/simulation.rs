@@ -1,51 +1,12 @@
 //! Whether the method keeps what it promises, on data whose truth is known. Seeds are fixed.
 
+use super::random::Random;
 use super::*;
 
 const SIMULATIONS: usize = 2000;
 
 /// Noise of mean zero; the standard deviation is 1 where there is one.
 type Noise = fn(&mut Random) -> f64;
-
-/// xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled", 2016).
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        // The first numbers of neighbouring seeds are alike.
-        let mut random = Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        for _ in 0..16 {
-            random.next();
-        }
-        random
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    /// Between 0 and 1, neither included.
-    fn uniform(&mut self) -> f64 {
-        ((self.next() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
-    }
-
-    fn normal(&mut self) -> f64 {
-        (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
-    }
-
-    /// One sided, as delays are.
-    fn exponential(&mut self) -> f64 {
-        -self.uniform().ln() - 1.0
-    }
-
-    /// Without a mean: now and then a block is far out.
-    fn cauchy(&mut self) -> f64 {
-        (std::f64::consts::PI * (self.uniform() - 0.5)).tan()
-    }
-}
 
 /// The logarithms of the ratios of `blocks` blocks, whose own speeds drift together.
 fn blocks(random: &mut Random, blocks: usize, truth: f64, noise: f64, shape: Noise) -> PairedDifference {
@@ -100,6 +61,26 @@ fn of_one_backend_beside_itself_no_difference_is_called() {
 fn a_difference_of_the_margin_itself_is_rarely_called() {
     let called = share(12, MARGIN, 0.03, Random::normal, is_called);
     assert!((0.005..=0.05).contains(&called), "{called}");
+}
+
+#[test]
+fn a_table_of_differences_within_the_margin_rarely_has_one_called() {
+    const TABLES: u32 = 500;
+    let mut random = Random::new(24);
+    let (mut at_margin, mut at_one) = (0, 0);
+    for _ in 0..TABLES {
+        let rows: Vec<_> = (0..24).map(|_| blocks(&mut random, 12, 1.0499, 0.03, Random::normal)).collect();
+        let called = |p_value: fn(&PairedDifference) -> f64| {
+            let adjusted = holm(&rows.iter().map(p_value).collect::<Vec<_>>());
+            rows.iter().zip(adjusted).any(|(row, p_value)| is_called(row) && p_value <= 1.0 - CONFIDENCE)
+        };
+        at_margin += u32::from(called(|row| row.margin_p_value));
+        at_one += u32::from(called(|row| row.p_value));
+    }
+    let [at_margin, at_one] = [at_margin, at_one].map(|tables| f64::from(tables) / f64::from(TABLES));
+    assert!((0.005..=0.05).contains(&at_margin), "{at_margin}");
+    // What the p-value of equal speeds would do.
+    assert!(at_one > 0.3, "{at_one}");
 }
 
 #[test]

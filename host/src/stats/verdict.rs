@@ -2,10 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::margin::MARGIN;
 use super::signed_rank::{Interval, PairedDifference};
-
-/// Differences up to this factor, either way, count for nothing.
-pub(crate) const MARGIN: f64 = 1.05;
 
 /// More blocks than this are not proposed: nobody would run them, and the estimate behind the number is too rough.
 const MOST_MORE_BLOCKS: f64 = 100.0;
@@ -80,7 +78,7 @@ mod tests {
     fn difference(low: f64, estimate: f64, high: f64) -> PairedDifference {
         let [low, estimate, high] = [low, estimate, high].map(f64::ln);
         let interval = Some(Interval { low, high, confidence: 0.95 });
-        PairedDifference { estimate, blocks: 7, interval, p_value: 0.5 }
+        PairedDifference { estimate, blocks: 7, interval, p_value: 0.5, margin_p_value: 0.5 }
     }
 
     fn verdict(low: f64, estimate: f64, high: f64) -> Verdict {
@@ -135,7 +133,7 @@ mod tests {
             let at = |estimate: f64, below: f64, above: f64| {
                 let interval = Interval { low: estimate - below, high: estimate + above, confidence: 0.95 };
                 let difference =
-                    PairedDifference { estimate, blocks: 7, interval: Some(interval), p_value: 0.5 };
+                    PairedDifference { estimate, blocks: 7, interval: Some(interval), p_value: 0.5, margin_p_value: 0.5 };
                 Verdict::new(&difference).unwrap()
             };
             let turned = match at(-estimate, arms.1, arms.0) {
