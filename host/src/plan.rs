@@ -1,9 +1,10 @@
 //! From options to trials: blocks, sessions, cells, and their order. Pure: no clock, no files, no printing.
 //!
-//! A **block** runs every cell once. Within it the backends stand in an order that is rotated from block to block; each
+//! A **block** runs every cell once. Within it the backends stand in an order that changes from block to block; each
 //! starts its sessions, one for each parallelism, and a **session** runs its **cells** in an order shuffled from the
-//! seed. Whoever goes first has a cool machine: rotation gives every backend every place as often as any other, and as
-//! all backends of a block have the same order of cells, a cell is compared with one that had the same predecessors.
+//! seed. Whoever goes first has a cool machine, and whoever comes after another may be slowed by it: over the blocks every
+//! backend has every place, and every other backend before it, about as often as any other (`order`). As all backends of a
+//! block have the same order of cells, a cell is compared with one that had the same cells before it.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -16,9 +17,12 @@ pub(crate) mod defaults;
 mod estimate;
 mod hash;
 pub(crate) mod matrix;
+mod order;
 mod point;
 mod seed;
 
+#[cfg(test)]
+mod carry_over;
 #[cfg(test)]
 mod tests;
 
@@ -88,8 +92,13 @@ impl Plan {
     /// Everything that the matrix asks for.
     pub fn new(matrix: &Matrix) -> Result<Self, PlanError> {
         matrix.check()?;
-        let blocks = (0..matrix.blocks).map(|index| block(matrix, index)).collect();
-        Ok(Self { blocks, hash: hash::of(matrix) })
+        let takers = matrix.takers();
+        let orders = order::orders(takers.len(), matrix.blocks as usize, matrix.twins());
+        let blocks = (0..).zip(orders).map(|(index, order)| {
+            let backends: Vec<_> = order.into_iter().map(|number| takers[number].clone()).collect();
+            block(matrix, index, &backends)
+        });
+        Ok(Self { blocks: blocks.collect(), hash: hash::of(matrix) })
     }
 
     /// SHA-256, in hex, of everything that decides what this plan does and in which order. A run may only be resumed
@@ -144,22 +153,15 @@ impl Block {
     }
 }
 
-fn block(matrix: &Matrix, index: u32) -> Block {
+fn block(matrix: &Matrix, index: u32, backends: &[BackendChoice]) -> Block {
     let data_seed = draw(matrix.seed, Stream::Block, index.into());
     let mut parallelisms = matrix.parallelisms.clone();
     shuffle(&mut parallelisms, data_seed, Stream::Sessions);
-    let sessions = rotated(matrix.takers(), index).into_iter().flat_map(|backend| {
+    let sessions = backends.iter().flat_map(|backend| {
         let session = |parallelism: &u32| session(matrix, backend.clone(), *parallelism, data_seed);
         parallelisms.iter().map(session).collect::<Vec<_>>()
     });
     Block { index, data_seed, sessions: sessions.collect() }
-}
-
-/// Each backend comes one place earlier than in the block before, and the first last.
-fn rotated(mut backends: Vec<BackendChoice>, index: u32) -> Vec<BackendChoice> {
-    let places = index as usize % backends.len().max(1);
-    backends.rotate_left(places);
-    backends
 }
 
 fn session(matrix: &Matrix, backend: BackendChoice, parallelism: u32, data_seed: u64) -> Session {

@@ -13,7 +13,7 @@ use crate::stats::WarmUp;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Matrix {
     pub run: String,
-    /// Who takes part, in the order of the first block.
+    /// Who takes part, in the order of the first block; with a second name of one of them this order is another.
     pub backends: Vec<BackendChoice>,
     pub workloads: Vec<WorkloadChoice>,
     pub schedulers: Vec<String>,
@@ -88,6 +88,12 @@ impl Matrix {
     pub(super) fn takers(&self) -> Vec<BackendChoice> {
         let twice = self.backends.iter().filter(|backend| Some(&backend.name) == self.aa.as_ref());
         self.backends.iter().cloned().chain(twice.map(BackendChoice::again)).collect()
+    }
+
+    /// Which of [`Matrix::takers`] are one backend under two names.
+    pub(super) fn twins(&self) -> Option<[usize; 2]> {
+        let original = self.backends.iter().position(|backend| Some(&backend.name) == self.aa.as_ref())?;
+        Some([original, self.backends.len()])
     }
 
     /// The cells of a session, unshuffled.
