@@ -1,13 +1,19 @@
 //! Statistics of paired measurements. Pure; the source of each formula is named where it stands, and `docs/method.md`
 //! says what each is for.
 
+mod dependence;
+mod fieller;
 mod holm;
 mod isotonic;
 mod margin;
 pub(crate) mod means;
+pub(crate) mod paired;
 mod percentile;
 mod rank_sum;
 pub(crate) mod signed_rank;
+mod student;
+mod ties;
+mod variation;
 mod verdict;
 pub(crate) mod warm_up;
 
@@ -18,12 +24,15 @@ mod reference;
 #[cfg(test)]
 mod simulation;
 
+pub(crate) use fieller::MeanRatio;
 pub(crate) use holm::holm;
 pub(crate) use isotonic::isotonic;
 pub(crate) use margin::MARGIN;
 pub(crate) use means::{common_geometric_means, median};
+pub(crate) use paired::PairedDifference;
 pub(crate) use percentile::samples_needed;
 pub(crate) use rank_sum::Shift;
-pub(crate) use signed_rank::{CONFIDENCE, Interval, MIN_BLOCKS, PairedDifference};
+pub(crate) use signed_rank::{CONFIDENCE, Interval, MIN_BLOCKS};
+pub(crate) use variation::Variation;
 pub(crate) use verdict::Verdict;
 pub(crate) use warm_up::WarmUp;

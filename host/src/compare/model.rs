@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use crate::record::{Library, SystemProfile};
 pub(crate) use crate::run::outcome::Status;
-pub(crate) use crate::stats::{Interval as RatioInterval, Verdict};
+pub(crate) use crate::stats::{Interval as RatioInterval, MeanRatio, Variation, Verdict};
 
 /// The version of these types as JSON. New keys do not change it.
 pub(crate) const VERSION: u32 = 1;
@@ -95,6 +95,8 @@ pub struct Row {
     pub output_rate: Option<Spread>,
     /// Seconds of a run in the steady state.
     pub duration: Option<Spread>,
+    /// How much these differ from each other; null for fewer than two.
+    pub variation: Option<Variation>,
     /// Percentiles of latency; null but in an open loop whose source and sinks share a clock.
     pub latency: Option<LatencySpread>,
     /// In an open loop: the latency that is compared in place of the duration, which the schedule decides.
@@ -247,7 +249,15 @@ pub struct Ratio {
     pub margin_p_value: Option<f64>,
     /// [`Ratio::margin_p_value`] with regard to all others of the table (Holm); only at [`Rigor::Publish`].
     pub adjusted_p_value: Option<f64>,
-    /// What may be said; null without an interval.
+    /// The ratio of throughput over many runs: the baseline's mean time of a run over this one's, from the same blocks, with the
+    /// interval of Fieller. A few runs that take much longer are in it, and not in [`Ratio::estimate`], which is that of a
+    /// typical run. Null if not paired, and in an open loop.
+    pub mean_ratio: Option<MeanRatio>,
+    /// How alike each block is to the next, from -1 to 1; null for fewer than 6 blocks, or if all are equal.
+    pub autocorrelation: Option<f64>,
+    /// By what factor the interval is wider than that of independent blocks, as these clearly are not; null if they may be.
+    pub widened: Option<f64>,
+    /// What may be said; null without an interval, and if one of the two has a trial that failed or gave a wrong answer.
     pub verdict: Option<Verdict>,
     /// Why a verdict that the interval alone would allow was not given.
     pub withheld: Option<Withheld>,
@@ -260,6 +270,8 @@ pub enum NoInterval {
     Quick,
     /// Fewer than 6 blocks that both finished.
     TooFewBlocks,
+    /// Half of the blocks or more have a ratio that another block has too: durations of a few ticks of a clock.
+    Tied,
     /// The records do not say which trials belong to one block.
     Unpaired,
 }
@@ -272,6 +284,12 @@ pub enum Withheld {
     BelowNoiseFloor,
     /// It does not stand when the whole table is judged together.
     Holm,
+    /// A trial of the row gave a wrong answer.
+    WrongAnswers,
+    /// A trial of the row failed, or its measurement cannot be right: the others may be those that were easy.
+    Failures,
+    /// The same is true of the row that it is compared with.
+    BaselineFailures,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use super::group::Group;
 use super::model::{NoInterval, NoRatio, Ratio, Rigor};
 use super::trial::Trial;
 use crate::record::outcome::figure;
-use crate::stats::{Interval, PairedDifference, Verdict, median};
+use crate::stats::{Interval, MIN_BLOCKS, MeanRatio, PairedDifference, Verdict, median};
 
 /// The speed of `row` over that of `baseline`.
 pub(super) fn ratio(row: &Group<'_>, baseline: &Group<'_>, rigor: Rigor) -> Result<Ratio, NoRatio> {
@@ -22,20 +22,40 @@ pub(super) fn ratio(row: &Group<'_>, baseline: &Group<'_>, rigor: Rigor) -> Resu
     if !(has_blocks(row) && has_blocks(baseline)) {
         return unpaired(row, baseline).ok_or(NoRatio::Failed);
     }
-    let difference = paired(row, baseline).ok_or(NoRatio::NoCommonBlock)?;
-    Ok(of_pairs(&difference, rigor))
+    let pairs = pairs(row, baseline);
+    let difference = difference(&pairs).ok_or(NoRatio::NoCommonBlock)?;
+    let mean_ratio = if is_open_loop(row) { None } else { MeanRatio::new(&pairs, difference.widening) };
+    Ok(of_pairs(&difference, mean_ratio, rigor))
+}
+
+/// What is compared in an open loop is a percentile of each run, and a mean of percentiles is nothing that anyone met.
+fn is_open_loop(group: &Group<'_>) -> bool {
+    group.successes().any(|(trial, _)| trial.metadata().open_loop.is_some())
 }
 
 /// The difference of the logarithms of the two speeds, over the blocks that both finished. Nothing without such a
 /// block.
 pub(super) fn paired(row: &Group<'_>, baseline: &Group<'_>) -> Option<PairedDifference> {
+    difference(&pairs(row, baseline))
+}
+
+fn difference(pairs: &[(f64, f64)]) -> Option<PairedDifference> {
+    let logarithms: Vec<_> = pairs.iter().map(|(baseline, this)| (baseline / this).ln()).collect();
+    PairedDifference::new(&logarithms)
+}
+
+/// The seconds of the baseline and of the row, for each block that both finished, in the order of the blocks: records may
+/// be in any.
+fn pairs(row: &Group<'_>, baseline: &Group<'_>) -> Vec<(f64, f64)> {
     let beside: HashMap<_, _> =
         compared(baseline).map(|(trial, seconds)| (trial.repetition(), seconds)).collect();
-    let logarithms: Vec<_> = compared(row)
-        .filter(|(trial, _)| trial.metadata().block.is_some())
-        .filter_map(|(trial, seconds)| Some((beside.get(&trial.repetition())? / seconds).ln()))
+    let mut pairs: Vec<_> = compared(row)
+        .filter_map(|(trial, seconds)| {
+            Some((trial.metadata().block?, (*beside.get(&trial.repetition())?, seconds)))
+        })
         .collect();
-    PairedDifference::new(&logarithms)
+    pairs.sort_by_key(|(block, _)| *block);
+    pairs.into_iter().map(|(_, pair)| pair).collect()
 }
 
 /// The trials of which something can be compared, with that: seconds.
@@ -47,10 +67,11 @@ fn has_blocks(group: &Group<'_>) -> bool {
     group.successes().any(|(trial, _)| trial.metadata().block.is_some())
 }
 
-fn of_pairs(difference: &PairedDifference, rigor: Rigor) -> Ratio {
+fn of_pairs(difference: &PairedDifference, mean_ratio: Option<MeanRatio>, rigor: Rigor) -> Ratio {
     let no_interval = match (rigor, &difference.interval) {
         (Rigor::Quick, _) => Some(NoInterval::Quick),
-        (_, None) => Some(NoInterval::TooFewBlocks),
+        (_, None) if difference.blocks < MIN_BLOCKS => Some(NoInterval::TooFewBlocks),
+        (_, None) => Some(NoInterval::Tied),
         (_, Some(_)) => None,
     };
     let judged = no_interval.is_none();
@@ -62,6 +83,9 @@ fn of_pairs(difference: &PairedDifference, rigor: Rigor) -> Ratio {
         no_interval,
         p_value: judged.then_some(difference.p_value),
         margin_p_value: judged.then_some(difference.margin_p_value),
+        mean_ratio: mean_ratio.map(|it| MeanRatio { interval: it.interval.filter(|_| judged), ..it }),
+        autocorrelation: difference.autocorrelation,
+        widened: Some(difference.widening).filter(|factor| judged && *factor > 1.0),
         verdict: Verdict::new(difference).filter(|_| judged),
         ..Ratio::default()
     }

@@ -12,7 +12,7 @@ use super::model::{
 use super::trial::Trial;
 use crate::record::outcome::figure;
 use crate::record::{Metadata, OpenLoop, Percentiles, UnifiedRecord};
-use crate::stats::{median, samples_needed};
+use crate::stats::{Variation, median, samples_needed};
 
 /// The row of a group, beside nothing yet.
 pub(super) fn summed_up(group: &Group<'_>, label: String) -> Row {
@@ -33,6 +33,7 @@ pub(super) fn summed_up(group: &Group<'_>, label: String) -> Row {
         input_rate: spread(group.successes().filter_map(input_rate)),
         output_rate: record(|record| figure(record.throughput)),
         duration: spread(group.successes().map(|(_, seconds)| seconds)),
+        variation: Variation::of(&group.successes().map(|(_, seconds)| seconds).collect::<Vec<_>>()),
         latency: latency(record),
         compared_latency: compared_latency(group),
         open_loop: open_loop(group),

@@ -68,9 +68,12 @@ impl VerdictLabel {
 pub(super) struct TableRow {
     pub(super) label: String,
     pub(super) median: String,
+    /// The coefficient of variation.
+    pub(super) spread: String,
     pub(super) rate: String,
     pub(super) ratio: String,
     pub(super) interval: String,
+    pub(super) mean_ratio: String,
     pub(super) verdict: VerdictLabel,
     pub(super) verified: String,
     pub(super) all_verified: bool,
@@ -82,6 +85,7 @@ impl TableRow {
         Self {
             label: name(&row.label),
             median: compared(row),
+            spread: or_none(row.variation, |it| number::percent(it.coefficient)),
             rate: rate(row),
             ratio: match ratio {
                 Some(ratio) => number::ratio(ratio.estimate),
@@ -89,6 +93,7 @@ impl TableRow {
                 None => NONE.into(),
             },
             interval: or_none(ratio.and_then(|ratio| ratio.interval), |it| number::interval(it.low, it.high)),
+            mean_ratio: or_none(ratio.and_then(|ratio| ratio.mean_ratio), |it| number::ratio(it.estimate)),
             verdict: verdict_of_row(row),
             verified: format!("{}/{}", row.counts.verified, row.counts.trials),
             all_verified: row.counts.verified == row.counts.trials,
@@ -143,6 +148,9 @@ fn verdict(ratio: &Ratio) -> VerdictLabel {
     let (tone, sign, text) = match (ratio.withheld, ratio.verdict) {
         (Some(Withheld::BelowNoiseFloor), _) => (Tone::Unsure, "?", "within noise"),
         (Some(Withheld::Holm), _) => (Tone::Unsure, "?", "n.s. (Holm)"),
+        (Some(Withheld::WrongAnswers), _) => (Tone::Bad, "✗", "wrong answer"),
+        (Some(Withheld::Failures), _) => (Tone::Bad, "✗", "has failures"),
+        (Some(Withheld::BaselineFailures), _) => (Tone::Unsure, "?", "bad baseline"),
         (None, Some(Verdict::Faster)) => (Tone::Good, "▲", "faster"),
         (None, Some(Verdict::Slower)) => (Tone::Bad, "▼", "slower"),
         (None, Some(Verdict::Equivalent)) => (Tone::Even, "≈", "equivalent"),

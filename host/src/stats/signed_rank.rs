@@ -6,7 +6,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::margin::MARGIN;
 use super::means::mean_of_two;
 
 /// The confidence that an interval has at least.
@@ -37,25 +36,21 @@ impl Interval {
     }
 }
 
-/// What can be said of a difference that was seen once in each block.
+/// The estimate and the interval of differences that are independent, in whatever order.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PairedDifference {
+pub(super) struct SignedRank {
     /// The median of the means of all pairs, each value with itself included (Hodges and Lehmann, "Estimates of
     /// location based on rank tests", Ann. Math. Statist. 34, 1963).
     pub estimate: f64,
-    /// How many blocks there are.
+    /// How many there are.
     pub blocks: usize,
     /// The exact interval, from [`MIN_BLOCKS`] on.
     pub interval: Option<Interval>,
-    /// How probable a T at least this far from its middle would be without any difference; two-sided.
-    pub p_value: f64,
-    /// How probable differences at least this far beyond the [`MARGIN`] would be if the true one lay within it.
-    pub margin_p_value: f64,
 }
 
-impl PairedDifference {
+impl SignedRank {
     /// Of the differences, one from each block. Nothing for no differences, or if one is not finite.
-    pub fn new(differences: &[f64]) -> Option<Self> {
+    pub(super) fn new(differences: &[f64]) -> Option<Self> {
         if differences.is_empty() || !differences.iter().all(|difference| difference.is_finite()) {
             return None;
         }
@@ -64,8 +59,6 @@ impl PairedDifference {
             estimate: averages.middle(),
             blocks: differences.len(),
             interval: interval(&mut averages, differences.len()),
-            p_value: p_value(differences),
-            margin_p_value: p_value_beyond(differences, MARGIN.ln()),
         })
     }
 }
@@ -194,22 +187,15 @@ fn distribution(ranks: &[usize]) -> Vec<f64> {
     probabilities
 }
 
-/// Twice the smaller tail.
-fn p_value(differences: &[f64]) -> f64 {
-    let signed = SignedRanks::of(differences.iter().copied());
-    let tail = signed.at_most(signed.positive.min(signed.negative()));
-    // Without any sign left, or with T in its very middle, both tails hold everything.
-    (2.0 * tail).min(1.0)
-}
-
-/// Twice the smaller of two one-sided p-values: that the true difference is at most `margin`, and that it is at least
-/// `-margin`. One of the two is true of any difference within the margin, so that this p-value is small by chance as
-/// rarely as it says, wherever in there the truth lies. Without ties it is at most 5 % exactly if the interval lies
-/// wholly outside the margin.
-fn p_value_beyond(differences: &[f64], margin: f64) -> f64 {
-    let above = SignedRanks::of(differences.iter().map(|difference| difference - margin));
-    let below = SignedRanks::of(differences.iter().map(|difference| difference + margin));
+/// Twice the smaller of two one-sided p-values: that the true difference is at most `high`, and that it is at least `low`.
+/// One of the two is true of any difference between them, so that this p-value is small by chance as rarely as it says,
+/// wherever in between the truth lies. With both bounds zero it is the usual two-sided p-value. Without ties it is at most
+/// 5 % exactly if the interval lies wholly above `high` or wholly below `low`.
+pub(super) fn p_value_outside(differences: &[f64], [low, high]: [f64; 2]) -> f64 {
+    let above = SignedRanks::of(differences.iter().map(|difference| difference - high));
+    let below = SignedRanks::of(differences.iter().map(|difference| difference - low));
     let tail = above.at_most(above.negative()).min(below.at_most(below.positive));
+    // Without any sign left, or with T in its very middle, both tails hold everything.
     (2.0 * tail).min(1.0)
 }
 
@@ -288,8 +274,12 @@ mod tests {
 
     use super::*;
 
-    fn of(differences: &[f64]) -> PairedDifference {
-        PairedDifference::new(differences).unwrap()
+    fn of(differences: &[f64]) -> SignedRank {
+        SignedRank::new(differences).unwrap()
+    }
+
+    fn p_value(differences: &[f64]) -> f64 {
+        p_value_outside(differences, [0.0, 0.0])
     }
 
     /// P(T <= observed) or P(T >= observed), by going through all signs.
@@ -326,39 +316,41 @@ mod tests {
 
     #[test]
     fn seven_all_of_one_sign_have_the_smallest_p_value_of_seven() {
-        assert_eq!(of(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]).p_value, 2.0 / 128.0);
+        assert_eq!(p_value(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]), 2.0 / 128.0);
     }
 
     #[test]
-    fn evidence_against_the_margin_is_weaker_than_against_no_difference() {
-        // All six lie beyond no difference, and half of them within the margin.
-        let six = of(&[0.01, 0.02, 0.03, 0.06, 0.07, 0.08]);
-        assert_eq!(six.p_value, 2.0 / 64.0);
-        assert!(six.margin_p_value > 0.5, "{six:?}");
-        assert_eq!(of(&[0.06, 0.07, 0.08, 0.09, 0.1, 0.11]).margin_p_value, 2.0 / 64.0);
-        assert_eq!(of(&[-0.06, -0.07, -0.08, -0.09, -0.1, -0.11]).margin_p_value, 2.0 / 64.0);
+    fn evidence_for_more_than_a_bound_is_weaker_than_for_a_difference() {
+        // All six lie beyond no difference, and half of them within the bounds.
+        let [inside, above] = [[0.01, 0.02, 0.03, 0.06, 0.07, 0.08], [0.06, 0.07, 0.08, 0.09, 0.1, 0.11]];
+        let outside = |values: &[f64]| p_value_outside(values, [-0.05, 0.05]);
+        assert_eq!(
+            (p_value(&inside), outside(&above), outside(&above.map(|it| -it))),
+            (0.03125, 0.03125, 0.03125)
+        );
+        assert!(outside(&inside) > 0.5);
     }
 
     #[test]
     fn no_difference_at_all_is_no_evidence() {
-        let nothing = of(&[0.0; 8]);
-        assert_eq!((nothing.estimate, nothing.p_value, nothing.margin_p_value), (0.0, 1.0, 1.0));
-        assert_eq!(of(&[0.0; 300]).p_value, 1.0);
+        assert_eq!((of(&[0.0; 8]).estimate, p_value(&[0.0; 8]), p_value(&[0.0; 300])), (0.0, 1.0, 1.0));
+        assert_eq!(p_value_outside(&[0.0; 8], [-0.05, 0.05]), 1.0);
     }
 
     #[test]
     fn what_is_not_finite_has_no_estimate() {
         for bad in [f64::NAN, f64::INFINITY] {
-            assert_eq!(PairedDifference::new(&[1.0, bad]), None);
+            assert_eq!(SignedRank::new(&[1.0, bad]), None);
         }
-        assert_eq!(PairedDifference::new(&[]), None);
+        assert_eq!(SignedRank::new(&[]), None);
     }
 
     #[test]
     fn the_approximation_takes_over_without_a_jump() {
         let values = |n: usize| (0..n).map(|at| (at as f64 * 0.7).sin() + 0.12).collect::<Vec<_>>();
+        let (exact, near) = (p_value(&values(EXACT)), p_value(&values(EXACT + 1)));
+        assert!((exact - near).abs() < 0.01, "{exact} {near}");
         let (exact, near) = (of(&values(EXACT)), of(&values(EXACT + 1)));
-        assert!((exact.p_value - near.p_value).abs() < 0.01, "{} {}", exact.p_value, near.p_value);
         let [exact, near] = [exact, near].map(|difference| difference.interval.unwrap());
         assert!((exact.low - near.low).abs() < 0.02 && (exact.high - near.high).abs() < 0.02);
         assert!((0.95..0.951).contains(&exact.confidence) && (0.95..0.951).contains(&near.confidence));
@@ -390,7 +382,7 @@ mod tests {
             // Few distinct sizes, so that there are ties and zeros.
             values in prop::collection::vec((-6..=6_i32).prop_map(f64::from), 1..12),
         ) {
-            prop_assert!((of(&values).p_value - enumerated_p_value(&values)).abs() < 1e-12);
+            prop_assert!((p_value(&values) - enumerated_p_value(&values)).abs() < 1e-12);
         }
 
         #[test]
@@ -405,7 +397,7 @@ mod tests {
 
         #[test]
         fn the_interval_holds_the_estimate_and_widens_with_nothing(values in prop::collection::vec(-1.0..1.0_f64, 6..30)) {
-            let PairedDifference { estimate, interval, .. } = of(&values);
+            let SignedRank { estimate, interval, .. } = of(&values);
             let Interval { low, high, confidence } = interval.unwrap();
             prop_assert!(low <= estimate && estimate <= high);
             prop_assert!((CONFIDENCE..0.97).contains(&confidence));
@@ -413,9 +405,10 @@ mod tests {
 
         #[test]
         fn the_other_sign_mirrors_everything(values in prop::collection::vec(-1.0..1.0_f64, 6..20)) {
-            let (there, back) = (of(&values), of(&values.iter().map(|value| -value).collect::<Vec<_>>()));
+            let turned: Vec<_> = values.iter().map(|value| -value).collect();
+            let (there, back) = (of(&values), of(&turned));
             prop_assert!((there.estimate + back.estimate).abs() < 1e-12);
-            prop_assert!((there.p_value - back.p_value).abs() < 1e-12);
+            prop_assert!((p_value(&values) - p_value(&turned)).abs() < 1e-12);
             let (a, b) = (there.interval.unwrap(), back.interval.unwrap());
             prop_assert!((a.low + b.high).abs() < 1e-12 && (a.high + b.low).abs() < 1e-12);
         }
@@ -430,30 +423,22 @@ mod tests {
             let scale = 2_f64.powi(power);
             let mut scaled: Vec<_> = values.iter().map(|value| value * scale).collect();
             scaled.rotate_left(turn.index(values.len()));
+            prop_assert!((p_value(&values) - p_value(&scaled)).abs() < 1e-12);
             let (plain, scaled) = (of(&values), of(&scaled));
-            prop_assert!((plain.p_value - scaled.p_value).abs() < 1e-12);
             prop_assert_eq!(plain.estimate * scale, scaled.estimate);
             let (plain, scaled) = (plain.interval.unwrap(), scaled.interval.unwrap());
             prop_assert_eq!((plain.low * scale, plain.high * scale), (scaled.low, scaled.high));
         }
 
         #[test]
-        fn the_interval_lies_beyond_the_margin_exactly_when_that_is_improbable(
-            values in prop::collection::vec(-0.1..0.2_f64, 6..20), sign in prop::sample::select(vec![1.0, -1.0]),
+        fn the_interval_lies_outside_the_bounds_exactly_when_that_is_improbable(
+            values in prop::collection::vec(-1.0..2.0_f64, 6..20), low in -0.5..0.0_f64, high in 0.0..0.5_f64,
         ) {
-            let values: Vec<_> = values.iter().map(|value| value * sign).collect();
-            let PairedDifference { interval, margin_p_value, p_value, .. } = of(&values);
-            let Interval { low, high, .. } = interval.unwrap();
-            let margin = MARGIN.ln();
-            prop_assert_eq!(low > margin || high < -margin, margin_p_value <= 1.0 - CONFIDENCE);
-            prop_assert!(margin_p_value >= p_value);
-        }
-
-        #[test]
-        fn zero_lies_outside_exactly_when_it_is_improbable(values in prop::collection::vec(-1.0..2.0_f64, 6..20)) {
-            let PairedDifference { interval, p_value, .. } = of(&values);
-            let Interval { low, high, .. } = interval.unwrap();
-            prop_assert_eq!(low > 0.0 || high < 0.0, p_value <= 1.0 - CONFIDENCE);
+            let interval = of(&values).interval.unwrap();
+            for [low, high] in [[low, high], [0.0, 0.0]] {
+                let outside = interval.low > high || interval.high < low;
+                prop_assert_eq!(outside, p_value_outside(&values, [low, high]) <= 1.0 - CONFIDENCE);
+            }
         }
     }
 }
