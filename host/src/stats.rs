@@ -13,6 +13,7 @@ mod rank_sum;
 pub(crate) mod signed_rank;
 mod student;
 mod ties;
+mod trend;
 mod variation;
 mod verdict;
 pub(crate) mod warm_up;

@@ -97,6 +97,9 @@ pub struct Row {
     pub duration: Option<Spread>,
     /// How much these differ from each other; null for fewer than two.
     pub variation: Option<Variation>,
+    /// Before how many of the measured trials the warm-ups still rose or fell when there were no more of them.
+    #[serde(default)]
+    pub unsettled: u32,
     /// Percentiles of latency; null but in an open loop whose source and sinks share a clock.
     pub latency: Option<LatencySpread>,
     /// In an open loop: the latency that is compared in place of the duration, which the schedule decides.

@@ -424,6 +424,17 @@ fn the_mean_has_the_rare_slow_run_that_a_typical_run_has_not() {
 }
 
 #[test]
+fn a_row_counts_the_trials_that_had_not_settled() {
+    let comparison = standard(two(|example| {
+        if example.trial.backend.name == "b" && example.trial.block < Some(2) {
+            example.result.warnings.push("did not settle in 20 warm-ups".into());
+        }
+    }));
+    assert_eq!(["a", "b"].map(|backend| row(&comparison, backend).unsettled), [0, 2]);
+    assert_eq!(warns(&comparison, WarningKind::Noted).message, "did not settle in 20 warm-ups (2 trials)");
+}
+
+#[test]
 fn blocks_of_few_clock_ticks_have_no_interval_and_no_verdict() {
     let ticks = two(|example| {
         let ticks = if example.trial.backend.name == "a" { 0.004 } else { 0.003 };

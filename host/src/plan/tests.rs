@@ -136,7 +136,7 @@ fn what_cannot_be_planned_is_said() {
     assert!(refusal(|matrix| matrix.backends[1].name = "a".into()).contains("called `a`"));
     assert!(refusal(|matrix| matrix.parallelisms.push(2)).contains("asked for twice"));
     assert!(refusal(|matrix| matrix.aa = Some("x".into())).contains("`x` does not take part"));
-    assert!(refusal(|matrix| matrix.warm_up.least = 6).contains("at most 5"));
+    assert!(refusal(|matrix| matrix.warm_up.least = 21).contains("at most 20"));
     let clash = refusal(|matrix| {
         matrix.backends[1].name = "a-again".into();
         matrix.aa = Some("a".into());
@@ -170,11 +170,12 @@ fn everything_that_decides_the_plan_is_in_its_hash() {
 #[test]
 fn an_estimate_counts_sessions_warm_ups_and_runs() {
     let mut matrix = Matrix { blocks: 2, parallelisms: vec![1], ..example() };
+    matrix.warm_up.seconds = 25.0;
     matrix.workloads = vec![WorkloadChoice { name: "null".into(), items: vec![2, 3], extra: Map::new() }];
     let plan = plan(&matrix);
     let all = estimate(&plan.blocks, &matrix.warm_up, 10.0, 2.5);
-    // Two blocks, three backends; runs of 5 s in all, with 2 to 5 warm-ups each.
-    assert_eq!(all, Estimate { least_seconds: 6.0 * (10.0 + 15.0), most_seconds: 6.0 * (10.0 + 30.0) });
+    // Two blocks, three backends; runs of 5 s in all, with 5 to 10 warm-ups each.
+    assert_eq!(all, Estimate { least_seconds: 6.0 * (10.0 + 30.0), most_seconds: 6.0 * (10.0 + 55.0) });
     let half = estimate(&plan.blocks[1..], &matrix.warm_up, 10.0, 2.5);
     assert_eq!(half.least_seconds, all.least_seconds / 2.0);
 }

@@ -84,7 +84,7 @@ impl TableRow {
         let ratio = row.ratio.as_ref();
         Self {
             label: name(&row.label),
-            median: compared(row),
+            median: format!("{}{}", if row.unsettled > 0 { "~" } else { "" }, compared(row)),
             spread: or_none(row.variation, |it| number::percent(it.coefficient)),
             rate: rate(row),
             ratio: match ratio {
@@ -255,6 +255,9 @@ pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
     if let Some(factor) = comparison.noise_floor {
         let floor = number::ratio(factor);
         notes.push(format!("A/A comparison: differences of up to {floor} are noise"));
+    }
+    if comparison.points.iter().flat_map(|point| &point.rows).any(|row| row.unsettled > 0) {
+        notes.push("~ marks rows with runs that were measured before the warm-ups had settled".into());
     }
     notes.extend(most_blocks(comparison));
     notes

@@ -135,7 +135,7 @@ impl Arguments {
             options,
             blocks: self.block_count(),
             seed: self.seed.unwrap_or(SEED),
-            warm_up: WarmUp::default(),
+            warm_up: if self.quick { WarmUp::quick() } else { WarmUp::default() },
             aa: self.aa.then(|| selection.first()),
         }
     }
