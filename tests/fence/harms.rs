@@ -116,7 +116,7 @@ pub(super) const HARMS: &[Harm] = &[
         "rubbish to every descriptor",
         "write_everywhere",
         ALL,
-        Fails("protocol", "it sent something that is no message"),
+        Fails("protocol", "it sent bytes that are not a message"),
     ),
     harm("rubbish on standard output and error", "print", CALLS, Nothing),
     harm("gigabytes of log", "print_much", CALLS, Warns("a log grew too large"))

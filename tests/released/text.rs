@@ -18,7 +18,7 @@ pub(super) enum Wording {
 /// Lines that begin like that depend on how busy the machine is, or on how the test was built.
 const OF_THE_MACHINE: [&str; 6] = [
     "! debug builds were measured",
-    "! measured although the machine was disturbed",
+    "! measured although the machine was noisy",
     "! other work ran while the reference was timed",
     "! the backend claims",
     "! the session was put off",

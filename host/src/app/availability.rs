@@ -18,7 +18,7 @@ pub(crate) fn with_lock(
     folders: Folders,
     ui: &mut Ui,
 ) -> Result<(), Problem> {
-    let name = backend.name().to_owned();
+    let name = backend.name.clone();
     ui.doing(&format!("{name}: {}", if request.remove { "removing" } else { "setting up" }));
     let _lock = context.setup_lock(&name)?;
     let done = backend.setup(request.clone(), folders, &mut |event| show(ui, event));
@@ -63,7 +63,7 @@ pub(crate) fn make_available(
         with_lock(context, backend, &SetupRequest::default(), folders.clone(), ui)?;
         availability = backend.probe()?;
     }
-    let name = backend.name();
+    let name = &backend.name;
     match availability {
         Availability::Available => Ok(()),
         Availability::Unavailable { reason, remedy } => {

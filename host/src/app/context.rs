@@ -27,7 +27,7 @@ use crate::run::backend::Backend;
 use crate::run::executor::log_file;
 use crate::run::judge::Judge;
 use crate::run::participants::Participant;
-use crate::run::session::{CallError, Deaf, Isolation, Launch, WorkerSession};
+use crate::run::session::{CallError, Isolation, Launch, WorkerSession};
 use crate::sandbox::{Cores, Interrupt};
 use crate::shell;
 use crate::text::plural;
@@ -280,7 +280,7 @@ impl Context {
         folders: &Folders,
     ) -> Result<Vec<CatalogueEntry>, Problem> {
         let mut judge = self.judge(library, folders)?;
-        let entries = judge.catalogue(&mut Deaf);
+        let entries = judge.catalogue();
         judge.end();
         Ok(entries?)
     }
@@ -330,7 +330,7 @@ fn rejected_backend(name: &str, row: &Row) -> Problem {
 
 /// One workload of a judge's library.
 pub(crate) fn entry(judge: &mut Judge, name: &str) -> Result<CatalogueEntry, Problem> {
-    let entries = judge.catalogue(&mut Deaf)?;
+    let entries = judge.catalogue()?;
     let missing = || {
         let message =
             format!("the library has a workload {name:?} by its metadata, but not in its catalogue");

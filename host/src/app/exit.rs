@@ -131,13 +131,13 @@ impl From<RecordError> for Problem {
 /// The exit code that a failed call leads to.
 pub(crate) fn exit_of(error: &CallError) -> Exit {
     match error.fault {
-        Fault::Refused(_) | Fault::Said(ErrorKind::Unavailable) => Exit::Unavailable,
-        Fault::Said(ErrorKind::InvalidSpec) => Exit::Usage,
-        Fault::Said(ErrorKind::Setup) => Exit::SetupFailed,
+        Fault::Refused(_) | Fault::Reported(ErrorKind::Unavailable) => Exit::Unavailable,
+        Fault::Reported(ErrorKind::InvalidSpec) => Exit::Usage,
+        Fault::Reported(ErrorKind::Setup) => Exit::SetupFailed,
         Fault::Interrupted => Exit::Interrupted,
         Fault::WrongAnswer => Exit::WrongAnswer,
         Fault::InvalidMeasurement | Fault::LateSource => Exit::Invalid,
-        Fault::Said(_)
+        Fault::Reported(_)
         | Fault::Crashed
         | Fault::TimedOut
         | Fault::Exceeded(_)

@@ -33,13 +33,13 @@ impl JsonEvents {
 
     fn line(&mut self, event: &Event<'_>) -> Option<Value> {
         Some(match event {
-            Event::MachineChecked(session, canary) => {
-                json!({"event": "canary", "backend": session.backend.name, "canary": canary})
+            Event::MachineChecked(session, check) => {
+                json!({"event": "canary", "backend": session.backend.name, "canary": check})
             }
             Event::ReferenceTimed(block, seconds) => {
                 json!({"event": "reference", "block": block.index, "seconds_per_iteration": seconds})
             }
-            Event::PutOff(session, why) => {
+            Event::Postponed(session, why) => {
                 json!({"event": "put_off", "backend": session.backend.name, "reason": why})
             }
             Event::Finished(trial, result) if trial.purpose == Purpose::Measured => {

@@ -39,7 +39,7 @@ impl LimitArguments {
 
     /// The usual limits, but for what these say.
     pub(crate) fn limits(self) -> Limits {
-        let usual = Limits::usual();
+        let usual = Limits::default();
         Limits {
             memory_bytes: self.memory_limit.unwrap_or(usual.memory_bytes),
             processes: self.process_limit.unwrap_or(usual.processes),

@@ -49,7 +49,7 @@ impl Progress {
 
     pub(crate) fn note(&mut self, event: &Event<'_>, ui: &mut Ui) {
         match event {
-            Event::PutOff(session, why) => ui.note(&format!("{} is put off: {why}", session.backend.name)),
+            Event::Postponed(session, why) => ui.note(&format!("{} is put off: {why}", session.backend.name)),
             Event::Started(trial) => self.started(trial, ui),
             Event::Finished(trial, result) => self.finished(trial, result, ui),
             // The line of the trial says what runs; a bar for each run would hide how far the whole is.

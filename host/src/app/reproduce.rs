@@ -103,7 +103,7 @@ impl RunCommand {
         push(&mut words, "timeout", seconds(self.timeout));
         self.limits.push(&mut words);
         if let Some(isolation) = self.isolation {
-            push(&mut words, "isolation", isolation.word());
+            push(&mut words, "isolation", isolation.label());
         }
         if let Some(cores) = self.cores {
             push(&mut words, "cores", cores);

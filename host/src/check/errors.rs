@@ -17,8 +17,8 @@ pub(super) fn expected_error<T>(ended: Result<T, CallError>, kinds: &[ErrorKind]
     let names = names.join(" or ");
     match ended {
         Ok(_) => Err(NotPassed::Failed(format!("it was accepted, but must be an error of kind {names}"))),
-        Err(CallError { fault: Fault::Said(kind), message, .. }) if kinds.contains(&kind) => Ok(message),
-        Err(CallError { fault: Fault::Said(kind), message, .. }) => {
+        Err(CallError { fault: Fault::Reported(kind), message, .. }) if kinds.contains(&kind) => Ok(message),
+        Err(CallError { fault: Fault::Reported(kind), message, .. }) => {
             let kind = word(kind);
             Err(NotPassed::Failed(format!("an error of kind {kind}, but must be of kind {names}: {message}")))
         }

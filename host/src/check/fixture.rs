@@ -21,7 +21,7 @@ use crate::run::engine::Engine;
 use crate::run::executor::{self, Executor, log_file};
 use crate::run::judge::Judge;
 use crate::run::participants::Participants;
-use crate::run::session::{CallError, Deaf, Fault, WorkerSession};
+use crate::run::session::{CallError, Fault, WorkerSession};
 use crate::run::trial::{TrialResult, TrialSpec};
 use crate::stats::WarmUp;
 use crate::worker::protocol::{Finished, Folders, LibraryFile};
@@ -99,7 +99,7 @@ impl Fixture {
             return self.load_library();
         }
         let backend = self.backend()?;
-        let loaded = backend.loaded().clone();
+        let loaded = backend.loaded.clone();
         backend.end();
         Ok(loaded)
     }
@@ -108,12 +108,14 @@ impl Fixture {
     fn load_library(&mut self) -> Result<Loaded, CallError> {
         let mut judge = self.judge()?;
         let started = Instant::now();
-        let entries = judge.catalogue(&mut Deaf);
+        let entries = judge.catalogue();
         let took = started.elapsed();
         judge.end();
         match entries {
             // It was asked, so that it was loaded: what is wrong with its catalogue is a check of its own.
-            Ok(_) | Err(CallError { fault: Fault::Said(_), .. }) => Ok(Loaded { took, ..Loaded::default() }),
+            Ok(_) | Err(CallError { fault: Fault::Reported(_), .. }) => {
+                Ok(Loaded { took, ..Loaded::default() })
+            }
             Err(error) => Err(error),
         }
     }
@@ -141,12 +143,12 @@ impl Fixture {
 
     /// Asks every library for its workloads. Of those with one name the first is meant.
     fn catalogues(&mut self) -> Result<Vec<CatalogueEntry>, CallError> {
-        let libraries = self.executor.participants().libraries.clone();
+        let libraries = self.executor.setting.participants.libraries.clone();
         let mut found = Vec::new();
         for (name, library) in &libraries {
             let is_meant = |entry: &CatalogueEntry| libraries.get(&entry.name) == Some(library);
             if !found.iter().any(|entry: &CatalogueEntry| entry.name == *name) {
-                let entries = self.executor.judge(name)?.catalogue(&mut Deaf)?;
+                let entries = self.executor.judge(name)?.catalogue()?;
                 found.extend(entries.into_iter().filter(is_meant));
             }
         }
@@ -170,7 +172,7 @@ impl Fixture {
     /// An engine that was started for `spec`.
     pub(super) fn engine(&mut self, spec: &WorkloadSpec) -> Result<Engine, CallError> {
         let backend = self.backend()?;
-        let session = trial(backend.name(), spec, 1).session(&self.setting.folders);
+        let session = trial(&backend.name, spec, 1).session(&self.setting.folders);
         backend.open(session, &mut |_| ()).map_err(|not_opened| not_opened.error)
     }
 
@@ -183,13 +185,13 @@ impl Fixture {
                 self.engine(spec).map_err(failed_run)?
             }
         };
-        let trial = trial(engine.name(), spec, 1);
+        let trial = trial(&engine.name, spec, 1);
         let ran = trials::run(&mut self.executor, &mut engine, &trial);
         // After a failure the session is to be made anew.
         if ran.is_ok() && engine.is_usable() {
             self.running = Some((engine, spec.parallelism));
         } else {
-            engine.dismiss();
+            engine.session.discard();
         }
         ran
     }
@@ -197,7 +199,7 @@ impl Fixture {
     /// Runs `spec` in a session of its own on so many machines, and has it judged.
     pub(super) fn run_alone(&mut self, spec: &WorkloadSpec, nodes: u32) -> Result<TrialResult, NotPassed> {
         let backend = self.backend()?;
-        let trial = trial(backend.name(), spec, nodes);
+        let trial = trial(&backend.name, spec, nodes);
         self.run_trial_alone(&trial, backend)
     }
 
@@ -214,7 +216,7 @@ impl Fixture {
     pub(super) fn run_unjudged(&mut self, spec: &WorkloadSpec) -> Result<Finished, CallError> {
         let mut engine = self.engine(spec)?;
         let ran = engine.run(&self.executor.request(spec.clone()), &mut |_| ());
-        engine.dismiss();
+        engine.session.discard();
         ran.map(|(finished, _)| finished)
     }
 

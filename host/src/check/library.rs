@@ -13,7 +13,7 @@ use crate::run::backend::Backend;
 use crate::run::executor::log_file;
 use crate::run::judge::Judge;
 use crate::run::outcome::Outcome;
-use crate::run::session::{CallError, Deaf, Fault};
+use crate::run::session::{CallError, Fault};
 use crate::worker::protocol::LibraryFile;
 
 /// How many items: none, one, a prime number, and many.
@@ -54,7 +54,7 @@ fn with_judge<T>(
 
 /// What the oracle says, and no answer of it that was kept.
 fn computed(judge: &mut Judge, spec: &WorkloadSpec) -> Result<Answer, CallError> {
-    judge.compute(spec, TIMEOUT, &mut Deaf)
+    judge.compute(spec, TIMEOUT)
 }
 
 fn serial(judge: &mut Judge, spec: &WorkloadSpec) -> Result<Answer, CallError> {
@@ -66,7 +66,7 @@ pub(super) fn catalogue(fixture: &mut Fixture) -> CheckResult {
     let Kind::Workloads(mut named) = fixture.plugin()?.metadata.kind.clone() else {
         return Err(NotPassed::NotRun("it is no library of workloads".into()));
     };
-    let entries = with_judge(fixture, |judge| Ok(judge.catalogue(&mut Deaf)?))?;
+    let entries = with_judge(fixture, |judge| Ok(judge.catalogue()?))?;
     let mut listed: Vec<_> = entries.iter().map(|entry| entry.name.clone()).collect();
     named.sort();
     listed.sort();
@@ -90,7 +90,7 @@ pub(super) fn catalogue(fixture: &mut Fixture) -> CheckResult {
 /// A serial run comes to what the oracle says.
 pub(super) fn oracle(fixture: &mut Fixture) -> CheckResult {
     with_judge(fixture, |judge| {
-        for entry in judge.catalogue(&mut Deaf)? {
+        for entry in judge.catalogue()? {
             for items in SIZES {
                 let spec = with_batches(spec_of(&entry, items), 64);
                 let (ran, expected) = (serial(judge, &spec)?, computed(judge, &spec)?);
@@ -112,7 +112,7 @@ fn differ(what: &str, ran: &Answer, expected: &Answer) -> Result<(), NotPassed> 
 /// However the items are cut into batches, the same comes out.
 pub(super) fn slices(fixture: &mut Fixture) -> CheckResult {
     with_judge(fixture, |judge| {
-        for entry in judge.catalogue(&mut Deaf)? {
+        for entry in judge.catalogue()? {
             let expected = serial(judge, &with_batches(spec_of(&entry, 101), 101))?;
             for size in BATCHES {
                 let ran = serial(judge, &with_batches(spec_of(&entry, 101), size))?;
@@ -127,7 +127,7 @@ pub(super) fn slices(fixture: &mut Fixture) -> CheckResult {
 pub(super) fn repeats(fixture: &mut Fixture) -> CheckResult {
     let answers = |judge: &mut Judge| {
         let mut answers = Vec::new();
-        for entry in judge.catalogue(&mut Deaf)? {
+        for entry in judge.catalogue()? {
             let spec = spec_of(&entry, 101);
             answers.push((
                 entry.name,
@@ -151,7 +151,7 @@ pub(super) fn refuses(fixture: &mut Fixture) -> CheckResult {
         let spec = WorkloadSpec::new("there_is_no_such_workload");
         let refused = expected_error(computed(judge, &spec), &[ErrorKind::InvalidSpec]);
         refused.map_err(|not_passed| not_passed.named("an unknown workload"))?;
-        for entry in judge.catalogue(&mut Deaf)? {
+        for entry in judge.catalogue()? {
             for parameter in &entry.parameters {
                 let mut spec = spec_of(&entry, 1);
                 spec.extra.insert(parameter.name.clone(), json!([{"no": "value"}]));
@@ -167,7 +167,7 @@ pub(super) fn refuses(fixture: &mut Fixture) -> CheckResult {
 /// Bytes that no backend would give it are refused or taken, and nothing crashes or panics.
 pub(super) fn bytes(fixture: &mut Fixture) -> CheckResult {
     with_judge(fixture, |judge| {
-        for entry in judge.catalogue(&mut Deaf)? {
+        for entry in judge.catalogue()? {
             let given = judge.give_malformed(&spec_of(&entry, 10), ROUNDS, TIMEOUT);
             given.map_err(|error| NotPassed::from(error).named(&entry.name))?;
         }
@@ -177,7 +177,7 @@ pub(super) fn bytes(fixture: &mut Fixture) -> CheckResult {
 
 /// The backends here come to what the oracle says.
 pub(super) fn backends(fixture: &mut Fixture) -> CheckResult {
-    let entries = with_judge(fixture, |judge| Ok(judge.catalogue(&mut Deaf)?))?;
+    let entries = with_judge(fixture, |judge| Ok(judge.catalogue()?))?;
     let mut ran = Vec::new();
     for (name, library) in fixture.setting.backends.clone() {
         if on_backend(fixture, &name, &library, &entries)? {
@@ -227,7 +227,7 @@ fn run_entry(
         return Err(error.into());
     }
     match fixture.run_trial_alone(&trial, backend)?.outcome {
-        Outcome::Failed(error) if matches!(error.fault, Fault::Said(ErrorKind::Unsupported)) => Ok(()),
+        Outcome::Failed(error) if matches!(error.fault, Fault::Reported(ErrorKind::Unsupported)) => Ok(()),
         Outcome::Wrong(error) | Outcome::Failed(error) => {
             Err(NotPassed::from(error).named(&format!("{} on {name}", entry.name)))
         }

@@ -58,7 +58,7 @@ pub(super) fn time(fixture: &mut Fixture) -> CheckResult {
 
 /// The runner has the name of its file's metadata.
 pub(super) fn name(fixture: &mut Fixture) -> CheckResult {
-    let said = fixture.loading()?.said_name;
+    let said = fixture.loading()?.reported_name;
     let named = &fixture.plugin()?.metadata.name;
     if said.to_lowercase() == *named {
         return Ok(String::new());

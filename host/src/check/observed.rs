@@ -17,7 +17,7 @@ use crate::run::backend::Backend;
 use crate::run::engine::Engine;
 use crate::run::executor::Executor;
 use crate::run::session::Launch;
-use crate::sandbox::Ending;
+use crate::sandbox::Teardown;
 use crate::worker::protocol::{LibraryFile, ResourceSnapshot};
 
 /// How long threads may take to leave after the engine was stopped, on a quiet machine.
@@ -39,8 +39,8 @@ pub(super) struct ObservedSession {
     pub(super) after: Option<ResourceSnapshot>,
     /// The beginning of what was printed on standard output.
     pub(super) printed: String,
-    /// How the worker ended.
-    pub(super) ending: Option<Ending>,
+    /// How the end of the worker's process tree went.
+    pub(super) teardown: Option<Teardown>,
     /// What was in the data folder at the end.
     pub(super) data: BTreeSet<String>,
 }
@@ -54,18 +54,18 @@ impl ObservedSession {
         log: &Path,
         spec: &WorkloadSpec,
     ) -> Result<Self, NotPassed> {
-        let (name, folders) = (plugin.name(), executor.folders().clone());
+        let (name, folders) = (plugin.name(), executor.setting.folders.clone());
         let stdout = log.with_extension("stdout.log");
         let library = LibraryFile::from(plugin);
         let mut backend = Backend::load_any_name(launch, &library, name, log, Some(&stdout))?;
-        let before = backend.snapshot()?;
+        let before = backend.session.snapshot()?;
         let failed = |why| Self {
             ran: Err(why),
             closed: Err("the run failed".to_owned()),
             before: before.clone(),
             after: None,
             printed: beginning(&stdout),
-            ending: None,
+            teardown: None,
             data: listing(&folders.data_dir),
         };
         let trial = trial(name, spec, 1);
@@ -76,7 +76,7 @@ impl ObservedSession {
         match run(executor, &mut engine, &trial).and_then(|result| verified(&result)) {
             Ok(()) => Ok(Self::ended(engine, before, &stdout, &folders.data_dir)),
             Err(not_passed) => {
-                engine.dismiss();
+                engine.session.discard();
                 match not_passed {
                     NotPassed::Failed(why) => Ok(failed(why)),
                     other => Err(other),
@@ -90,8 +90,8 @@ impl ObservedSession {
         let closed = engine.stop(&mut |_| ()).map_err(|error| error.message);
         let after = closed.is_ok().then(|| settled(&mut engine, &before)).flatten();
         let printed = beginning(stdout);
-        let ending = engine.end();
-        Self { ran: Ok(()), closed, before, after, printed, ending, data: listing(data_dir) }
+        let teardown = engine.session.end();
+        Self { ran: Ok(()), closed, before, after, printed, teardown, data: listing(data_dir) }
     }
 }
 
@@ -108,7 +108,7 @@ fn beginning(stdout: &Path) -> String {
 fn settled(engine: &mut Engine, before: &ResourceSnapshot) -> Option<ResourceSnapshot> {
     let (closed, mut patience) = (Instant::now(), Patience::new(SETTLE));
     loop {
-        let snapshot = engine.snapshot().ok()?;
+        let snapshot = engine.session.snapshot().ok()?;
         if snapshot.threads <= before.threads || patience.is_over(closed.elapsed()) {
             return Some(snapshot);
         }

@@ -222,7 +222,7 @@ pub(super) fn cancel(fixture: &mut Fixture) -> CheckResult {
     let mut engine = fixture.engine(&spec)?;
     let longest = CANCEL_GRACE.mul_f64(pace::MOST);
     let ended = engine.run_and_cancel(&fixture.executor.request(spec), BEFORE_CANCEL, longest);
-    engine.dismiss();
+    engine.session.discard();
     if let Err(CallError { fault: Fault::TimedOut, .. }) = ended {
         let (never, given) = (longest.as_secs(), CANCEL_GRACE.as_secs());
         let why = format!("it had not stopped {never} s after it was asked to, of {given} s");
@@ -231,7 +231,7 @@ pub(super) fn cancel(fixture: &mut Fixture) -> CheckResult {
     match ended? {
         (_, None) => Err(NotPassed::Failed("a run of hours ended before it was asked to stop".into())),
         (Reply::Failed { error, .. }, Some(took)) => {
-            let error = CallError::of_reply("run", error);
+            let error = CallError::reported("run", error, None);
             expected_error::<()>(Err(error), &[ErrorKind::Cancelled])?;
             let slowdown = if took > CANCEL_GRACE { before.max(pace::slowdown()) } else { 1.0 };
             stopped(took, slowdown)

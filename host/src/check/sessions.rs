@@ -3,7 +3,7 @@
 use super::finding::{CheckResult, NotPassed};
 use super::fixture::Fixture;
 use super::observed::ObservedSession;
-use crate::sandbox::Death;
+use crate::sandbox::ExitReason;
 
 /// The first of the two sessions, which must have run.
 fn first(fixture: &mut Fixture) -> Result<ObservedSession, NotPassed> {
@@ -18,9 +18,9 @@ fn first(fixture: &mut Fixture) -> Result<ObservedSession, NotPassed> {
 pub(super) fn shuts_down(fixture: &mut Fixture) -> CheckResult {
     let session = first(fixture)?;
     let took = session.closed.map_err(NotPassed::Failed)?;
-    match session.ending.and_then(|ending| ending.death) {
-        Some(Death::Exited(0)) | None => Ok(format!("in {:.3} s", took)),
-        Some(death) => Err(NotPassed::Failed(format!("after close the worker {death}"))),
+    match session.teardown.and_then(|teardown| teardown.worker) {
+        Some(ExitReason::Exited(0)) | None => Ok(format!("in {:.3} s", took)),
+        Some(reason) => Err(NotPassed::Failed(format!("after close the worker {reason}"))),
     }
 }
 
@@ -46,7 +46,7 @@ pub(super) fn prints_nothing(fixture: &mut Fixture) -> CheckResult {
 
 /// No process is left.
 pub(super) fn leaves_no_processes(fixture: &mut Fixture) -> CheckResult {
-    match first(fixture)?.ending.map_or(0, |ending| ending.leftovers) {
+    match first(fixture)?.teardown.map_or(0, |teardown| teardown.leftovers) {
         0 => Ok(String::new()),
         1 => Err(NotPassed::Failed("1 process was left after close, and ended".into())),
         count => Err(NotPassed::Failed(format!("{count} processes were left after close, and ended"))),

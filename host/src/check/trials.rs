@@ -51,7 +51,7 @@ pub(super) fn verified(result: &TrialResult) -> Result<(), NotPassed> {
 /// What a backend cannot express it need not run.
 pub(super) fn failed_run(error: CallError) -> NotPassed {
     match error.fault {
-        Fault::Said(ErrorKind::Unsupported) => NotPassed::Skipped(error.message),
+        Fault::Reported(ErrorKind::Unsupported) => NotPassed::Skipped(error.message),
         _ => error.into(),
     }
 }

@@ -145,7 +145,7 @@ fn probe(context: &Context, runner: &Inspected, folders: &Folders) -> Row {
         Err(error) => {
             let row = rejected(runner, error.message, error.remedy);
             // An engine that says why it cannot be asked is a plugin in order.
-            let said = matches!(error.fault, Fault::Said(_));
+            let said = matches!(error.fault, Fault::Reported(_));
             if said { Row { status: Status::Unavailable, ..row } } else { row }
         }
     };

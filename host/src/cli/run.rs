@@ -142,7 +142,7 @@ impl Options {
 
     fn conditions(&self, context: &Context, executor: &Executor, locked: bool) -> Conditions {
         let command = RunCommand {
-            participants: executor.participants().clone(),
+            participants: executor.setting.participants.clone(),
             timeout: self.timeout,
             limits: self.limits,
             cores: self.cores.map(|cores| cores as usize),
@@ -151,7 +151,7 @@ impl Options {
             isolation: Some(self.isolation),
             plugin_folders: Some(context.explicit.clone()),
         };
-        command.conditions(SystemProfile::collect(), context, executor.folders(), locked)
+        command.conditions(SystemProfile::collect(), context, &executor.setting.folders, locked)
     }
 }
 
@@ -195,7 +195,7 @@ fn measure_and_record(
 ) -> Result<(TrialRecord, Outcome), Problem> {
     executor.judge(&options.spec.name)?;
     let lock = context.measurement_lock(options.lock, ui)?;
-    let trial = options.trial(executor.participants());
+    let trial = options.trial(&executor.setting.participants);
     let result = measure(executor, context, options, &trial, ui)?;
     let conditions = options.conditions(context, executor, lock.is_some());
     let mut recorder = Recorder::open(&options.output_dir, conditions)?;
@@ -248,7 +248,7 @@ fn prepare(
     backend: &mut Backend,
     ui: &mut Ui,
 ) -> Result<(), NotReady> {
-    make_available(context, backend, options.setup, executor.folders(), ui)?;
+    make_available(context, backend, options.setup, &executor.setting.folders, ui)?;
     progress::show(ui, &Event::Phase(Phase::Expecting));
     executor.expect(&options.spec).map_err(Problem::from)?;
     Ok(())

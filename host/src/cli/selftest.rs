@@ -45,8 +45,8 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 
 fn measure(test: &mut SelfTest, quick: bool, ui: &mut Ui) -> Result<Findings, Problem> {
     let mut cheats = Vec::new();
-    for cheat in Cheat::ALL {
-        ui.doing(&format!("letting a backend lie: it {}", cheat.word()));
+    for (cheat, label) in Cheat::ALL {
+        ui.doing(&format!("letting a backend lie: it {label}"));
         cheats.push(test.try_cheat(cheat)?);
     }
     ui.doing("comparing a backend with itself");
@@ -70,7 +70,7 @@ fn page(outcome: &Findings) -> String {
         } else {
             format!("{}: {}", result.how, result.reason)
         };
-        cheats.add_row([result.cheat.word().to_owned(), caught.to_owned(), printable(&as_what)]);
+        cheats.add_row([result.cheat.label().to_owned(), caught.to_owned(), printable(&as_what)]);
     }
     let aa = &outcome.aa;
     format!(

@@ -94,7 +94,7 @@ fn list(trials: &[Line]) -> String {
     for (line, trial) in trials {
         let seconds = trial.record.metadata.worker_elapsed;
         let seconds = seconds.map_or_else(|| "-".into(), |seconds| format!("{seconds:.3}"));
-        table.add_row([line.to_string(), trial.status.word().into(), seconds, printable(&name(trial))]);
+        table.add_row([line.to_string(), trial.status.label().into(), seconds, printable(&name(trial))]);
     }
     lines(&table)
 }

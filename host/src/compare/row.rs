@@ -181,7 +181,7 @@ fn failures(measured: &[Trial<'_>]) -> Vec<FailureGroup> {
     let mut places = BTreeMap::new();
     for (at, trial) in measured.iter().enumerate() {
         let Some(failure) = trial.failure() else { continue };
-        let kind = failure.fault.word().into_owned();
+        let kind = failure.fault.label().into_owned();
         let key = (trial.status, failure.phase.clone(), kind.clone());
         let place = *places.entry(key).or_insert_with(|| {
             groups.push(FailureGroup {

@@ -7,7 +7,7 @@ use crate::pace::{stolen_part, ticks};
 
 const CPU: &str = "sys/devices/system/cpu";
 
-/// So much of the time may be stolen, as the canary has it.
+/// So much of the time may be stolen, as the machine check has it.
 const STEAL: f64 = 0.02;
 
 /// So many processes for each core may wait to run before anything is measured.

@@ -149,7 +149,7 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
         system_profile: Some(conditions.system_profile.clone()),
         raw_metrics: metrics,
         command: Some((conditions.command)(trial)),
-        isolation: Some(conditions.isolation.word().into()),
+        isolation: Some(conditions.isolation.label().into()),
         locked: Some(conditions.locked),
         cores: conditions.cores.clone(),
         metg: trial.granularity,
@@ -372,7 +372,7 @@ mod tests {
             assert_eq!((trial.record.success_rate, metadata.verified), (Some(0.0), Some(false)));
             assert_eq!((metadata.worker_elapsed, metadata.host_elapsed), (Some(0.5), Some(0.75)));
             assert_eq!(metadata.results_count, Some(500));
-            assert_eq!(metadata.error.as_ref().unwrap().fault.word(), kind);
+            assert_eq!(metadata.error.as_ref().unwrap().fault.label(), kind);
         }
     }
 
