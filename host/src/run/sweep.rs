@@ -63,7 +63,7 @@ impl Executor {
             };
             let notes = notes.iter().cloned().chain(busy.clone()).collect();
             let (engine, last) = (None, None);
-            let mut bench = SessionBench {
+            let mut runner = SessionRunner {
                 executor,
                 run,
                 block,
@@ -74,8 +74,8 @@ impl Executor {
                 last,
                 notes,
             };
-            sweep.run(&mut bench)?;
-            bench.end()
+            sweep.run(&mut runner)?;
+            runner.end()
         })
     }
 
@@ -95,7 +95,7 @@ impl Executor {
 }
 
 /// One session of a backend, in which a sweep runs.
-struct SessionBench<'r, 'b, 't, E> {
+struct SessionRunner<'r, 'b, 't, E> {
     executor: &'r mut Executor,
     run: &'b str,
     block: &'b Block,
@@ -109,7 +109,7 @@ struct SessionBench<'r, 'b, 't, E> {
     notes: Vec<String>,
 }
 
-impl<E> LoadRunner for SessionBench<'_, '_, '_, E> {
+impl<E> LoadRunner for SessionRunner<'_, '_, '_, E> {
     type Error = Stopped<E>;
 
     fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Stopped<E>> {
@@ -129,7 +129,7 @@ impl<E> LoadRunner for SessionBench<'_, '_, '_, E> {
     }
 }
 
-impl<E> SessionBench<'_, '_, '_, E> {
+impl<E> SessionRunner<'_, '_, '_, E> {
     fn trial(&self, load: Load, purpose: Purpose) -> Option<TrialSpec> {
         let mut spec = self.session.cells.first()?.spec.clone();
         spec.total_items = load.tasks;
