@@ -1,9 +1,9 @@
-//! From options to trials: blocks, sessions, cells, and their order. Pure: no clock, no files, no printing.
+//! Plans trials from options: blocks, sessions, cells, and their order. Pure: no clock, no files, no printing.
 //!
-//! A **block** runs every cell once. Within it the backends stand in an order that is rotated from block to block; each
-//! starts its sessions, one for each parallelism, and a **session** runs its **cells** in an order shuffled from the
-//! seed. Whoever goes first has a cool machine: rotation gives every backend every place as often as any other, and as
-//! all backends of a block have the same order of cells, a cell is compared with one that had the same predecessors.
+//! A **block** runs every cell once. The order of the backends is rotated from block to block. Each backend has a **session** for
+//! each parallelism, which runs its **cells** in an order shuffled from the seed. The first backend of a block has a cool
+//! machine: rotation gives every backend every place equally often. All backends of a block have the same order of cells, so
+//! that a cell is compared with cells that had the same predecessors.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,10 +11,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-mod cell;
 pub(crate) mod defaults;
 mod estimate;
-mod hash;
 pub(crate) mod matrix;
 mod point;
 mod seed;
@@ -22,13 +20,12 @@ mod seed;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cell::Cell;
 pub(crate) use estimate::estimate;
 pub(crate) use matrix::{BackendChoice, Matrix, PlanError, WorkloadChoice};
-pub(crate) use point::Point;
+pub(crate) use point::{Cell, Point};
 use seed::{Stream, draw, shuffle};
 
-/// What is to be run, in its order.
+/// All trials of a run, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// All blocks, in order.
@@ -39,21 +36,21 @@ pub struct Plan {
 /// One repetition of everything.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
-    /// Which, from 0.
+    /// Its number, from 0.
     pub index: u32,
     /// The seed of the data of all its measured trials.
     pub data_seed: u64,
-    /// One after the other: no two engines are alive at a time.
+    /// Run one after the other: no two engines run at a time.
     pub sessions: Vec<Session>,
 }
 
-/// One life of one backend.
+/// One start of a backend's engine, and what it runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Session {
     pub backend: BackendChoice,
     /// How many operator calls may be in flight.
     pub parallelism: u32,
-    /// How many machines are asked for.
+    /// The number of machines that is asked for.
     pub nodes: u32,
     /// Options with which the backend is opened.
     pub options: Map<String, Value>,
@@ -63,12 +60,12 @@ pub struct Session {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To warm the engine up; counted from 0.
+    /// A warm-up of the engine, counted from 0.
     WarmUp(u32),
     Measured,
 }
 
-/// What tells one measured trial from all others.
+/// The identity of a measured trial.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct TrialId {
     pub block: u32,
@@ -89,11 +86,11 @@ impl Plan {
     pub fn new(matrix: &Matrix) -> Result<Self, PlanError> {
         matrix.check()?;
         let blocks = (0..matrix.blocks).map(|index| block(matrix, index)).collect();
-        Ok(Self { blocks, hash: hash::of(matrix) })
+        Ok(Self { blocks, hash: matrix.hash() })
     }
 
-    /// SHA-256, in hex, of everything that decides what this plan does and in which order. A run may only be resumed
-    /// under the same one.
+    /// SHA-256, in hex, of everything that determines the trials of this plan and their order. A run may be resumed only under
+    /// the same hash.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -103,8 +100,8 @@ impl Plan {
         self.blocks.iter().flat_map(Block::trials)
     }
 
-    /// What is left, in order, when the trials in `done` have been: sessions and blocks without any cell left are
-    /// gone. A failed trial has been done: its failure is its row.
+    /// The blocks without the trials in `done`, in order, and without the sessions and blocks that have no cell left. A failed
+    /// trial is done: its failure is its row.
     pub fn remaining(&self, done: &HashSet<TrialId>) -> Vec<Block> {
         let blocks = self.blocks.iter().map(|block| block.without(done));
         blocks.filter(|block| !block.sessions.is_empty()).collect()
@@ -112,14 +109,14 @@ impl Plan {
 }
 
 impl Block {
-    /// The seed of the data of a warm-up, counted from 0 for each cell: the same for every backend, and another than
-    /// that of the trial that it prepares, so that no engine can answer that from memory.
+    /// The seed of the data of a warm-up, counted from 0 for each cell: the same for every backend, and different from that of
+    /// the measured trial, so that no engine can answer that trial from a cache.
     pub fn warm_up_seed(&self, warm_up: u32) -> u64 {
         draw(self.data_seed, Stream::WarmUp, warm_up.into())
     }
 
-    /// The seed of the data of a sweep's point, which has a number: the same for every backend, and another for each point,
-    /// as a sweep runs many in one session.
+    /// The seed of the data of a point of a sweep, by the number of the point: the same for every backend, and different for each
+    /// point, as a sweep runs many in one session.
     pub fn point_seed(&self, point: u64) -> u64 {
         draw(self.data_seed, Stream::Points, point)
     }
@@ -148,14 +145,14 @@ fn block(matrix: &Matrix, index: u32) -> Block {
     let data_seed = draw(matrix.seed, Stream::Block, index.into());
     let mut parallelisms = matrix.parallelisms.clone();
     shuffle(&mut parallelisms, data_seed, Stream::Sessions);
-    let sessions = rotated(matrix.takers(), index).into_iter().flat_map(|backend| {
+    let sessions = rotated(matrix.participants(), index).into_iter().flat_map(|backend| {
         let session = |parallelism: &u32| session(matrix, backend.clone(), *parallelism, data_seed);
         parallelisms.iter().map(session).collect::<Vec<_>>()
     });
     Block { index, data_seed, sessions: sessions.collect() }
 }
 
-/// Each backend comes one place earlier than in the block before, and the first last.
+/// The backends, each one place earlier than in the block before; the first becomes the last.
 fn rotated(mut backends: Vec<BackendChoice>, index: u32) -> Vec<BackendChoice> {
     let places = index as usize % backends.len().max(1);
     backends.rotate_left(places);
