@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::build::{cargo, host_triple, said};
+use crate::build::{cargo, host_triple, stdout_of};
 use crate::failure::Failure;
 use crate::folder::entries;
 
-/// What the files with licences are called.
+/// The prefixes of the names of licence files.
 const NAMES: [&str; 6] = ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE"];
-/// What is no longer than this only says whose the work is.
+/// A text up to this many bytes is only a copyright notice.
 const NOTICE: usize = 300;
-/// The texts of licences for crates that name one and have no file of it.
+/// The texts of licences for crates that name a licence but have no file with its text.
 const MIT: &str = include_str!("../licences/MIT.txt");
 const ZLIB: &str = include_str!("../licences/Zlib.txt");
 
@@ -26,7 +26,7 @@ pub(crate) struct Linked {
     expression: String,
     authors: Vec<String>,
     source: String,
-    /// The texts that it comes with.
+    /// The texts in its licence files.
     texts: Vec<String>,
 }
 
@@ -76,7 +76,7 @@ struct Dependency {
 
 #[derive(Deserialize)]
 struct Kind {
-    /// Null for what is linked, else `build` or `dev`.
+    /// Null for a dependency that is linked, else `build` or `dev`.
     kind: Option<String>,
 }
 
@@ -84,7 +84,7 @@ struct Kind {
 pub(crate) fn of(repository: &Path) -> Result<Vec<Linked>, Failure> {
     let mut metadata = cargo(repository);
     metadata.args(["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform"]);
-    let metadata = serde_json::from_str::<Metadata>(&said(metadata, &[&host_triple()?])?)?;
+    let metadata = serde_json::from_str::<Metadata>(&stdout_of(metadata, &[&host_triple()?])?)?;
     let packages: HashMap<_, _> =
         metadata.packages.iter().map(|package| (package.id.as_str(), package)).collect();
     let mut linked = reached(&metadata, &packages)
@@ -97,7 +97,7 @@ pub(crate) fn of(repository: &Path) -> Result<Vec<Linked>, Failure> {
     Ok(linked)
 }
 
-/// The crates that the default members are linked with. A macro runs in the compiler and is not.
+/// The crates that are linked into the default members. A macro crate runs in the compiler and is not linked.
 fn reached<'a>(metadata: &'a Metadata, packages: &HashMap<&'a str, &'a Package>) -> BTreeSet<&'a str> {
     let nodes: HashMap<_, _> = metadata.resolve.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
     let is_macro = |id: &str| {
@@ -137,7 +137,8 @@ fn of_package(package: &Package) -> Result<Linked, Failure> {
     let file_only = (!texts.is_empty()).then(|| "as its text says".to_owned());
     let expression = expression.or(file_only);
     Ok(Linked {
-        expression: expression.ok_or_else(|| Failure::Unfit(format!("{name} {version} names no licence")))?,
+        expression: expression
+            .ok_or_else(|| Failure::Invalid(format!("{name} {version} names no licence")))?,
         name: name.clone(),
         version: version.clone(),
         authors: package.authors.clone(),
@@ -161,7 +162,7 @@ impl Linked {
         let standard = [("MIT", MIT), ("Zlib", ZLIB), ("Apache-2.0", apache)];
         let (licence, text) = standard.into_iter().find(|(licence, _)| names(licence)).ok_or_else(|| {
             let Self { name, version, expression, .. } = self;
-            Failure::Unfit(format!(
+            Failure::Invalid(format!(
                 "{name} {version} comes without the text of its licence, {expression}; add it to host/archive/licences"
             ))
         })?;
