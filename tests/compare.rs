@@ -147,7 +147,7 @@ fn json_streams_events_one_a_line() {
 }
 
 #[test]
-fn what_was_killed_is_whole_and_is_gone_on_with() {
+fn a_killed_comparison_has_whole_records_and_is_resumed() {
     let place = Place::new();
     let run = [
         "compare",
@@ -196,7 +196,7 @@ fn what_was_killed_is_whole_and_is_gone_on_with() {
 }
 
 #[test]
-fn a_run_is_not_gone_on_with_when_a_plugin_is_another_file() {
+fn a_run_is_not_resumed_when_a_plugin_has_changed() {
     let place = Place::new();
     place.crossrun(&SMALL).code(0);
     let library = place.plugins().join("libnative_runner.so");
@@ -239,7 +239,7 @@ fn a_debug_build_beside_a_release_build_is_refused() {
 }
 
 #[test]
-fn a_library_may_take_part_under_a_name_of_its_own() {
+fn a_library_may_take_part_under_another_name() {
     let place = Place::new();
     let file = crate::support::plugin("native_runner");
     let backends = format!("old={0},new={0}", file.display());

@@ -283,7 +283,7 @@ fn found(deviation: &Deviation) -> Result<(), String> {
 
 /// What fails them is the deviation, and not the plugin that deviates.
 #[test]
-fn the_plugins_that_deviate_conform_if_they_are_not_told_to() {
+fn the_deviating_plugins_conform_without_a_deviation() {
     for name in ["deviant_runner", "deviant_workloads"] {
         let place = Place::new();
         let file = place.stage(&hostile(name));
@@ -306,7 +306,7 @@ fn a_scheduler_may_be_refused_as_unsupported() {
 }
 
 #[test]
-fn an_engine_that_is_not_set_up_is_not_taken_for_one_that_conforms() {
+fn an_engine_that_is_not_set_up_does_not_pass_as_conformant() {
     let place = Place::new();
     let file = runner(&place);
     let run = |more: &[&str]| {
@@ -390,7 +390,7 @@ fn junit_is_xml_whatever_a_plugin_says() {
 }
 
 #[test]
-fn what_cannot_be_checked_is_told_by_its_exit_code() {
+fn a_plugin_that_cannot_be_checked_has_its_own_exit_code() {
     let place = Place::new();
     let file = place.plugins().join("libnative_runner.so");
     let file = file.to_str().unwrap();
@@ -420,7 +420,7 @@ fn anchors(page: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_document_has_the_table_and_each_rule_stands_where_it_says() {
+fn the_document_has_the_table_and_each_rule_is_in_its_section() {
     let read = |path: &str| std::fs::read_to_string(repository().join(path)).unwrap();
     let anchors = anchors(&read("plugin-api/ABI.md"));
     let mut table =

@@ -33,7 +33,7 @@ fn the_whole_tree_of_a_backend_is_kept_to_its_cores() {
 }
 
 #[test]
-fn the_record_says_to_which_cores_and_the_command_that_repeats_it_keeps_to_as_many() {
+fn the_record_has_the_cores_and_its_command_uses_as_many() {
     let place = Place::new();
     let run = ["run", "--json", "--backend", "native", "--workload", "null"];
     let record = place.crossrun(&[&run, ["--cores", "1"].as_slice()].concat()).code(0).json();

@@ -78,7 +78,7 @@ fn takes(trial: &mut Value, seconds: f64) {
 }
 
 #[test]
-fn a_planted_regression_is_found_and_none_where_there_is_none() {
+fn a_planted_regression_is_found_and_no_other() {
     let (place, old) = recorded();
     let before = changed(&place, &old, "before", takes);
     let same = changed(&place, &old, "same", |trial, spread| takes(trial, 2.03 - spread));
@@ -120,7 +120,7 @@ fn what_failed_is_a_regression_however_fast_it_was() {
 }
 
 #[test]
-fn more_failures_wrong_answers_and_what_is_gone_are_regressions() {
+fn more_failures_wrong_answers_and_missing_results_are_regressions() {
     let (place, old) = recorded();
     let cases = [
         // All of it fails, more of it, or for the first time.
@@ -160,7 +160,7 @@ fn more_failures_wrong_answers_and_what_is_gone_are_regressions() {
 }
 
 #[test]
-fn a_backend_that_is_gone_from_a_point_is_a_regression_and_a_point_that_nobody_ran_is_none() {
+fn a_backend_missing_at_a_point_is_a_regression_and_a_point_that_nobody_ran_is_not() {
     let (place, old) = recorded();
     let beside = |name: &str, works: bool| {
         let folder = changed(&place, &old, name, takes);

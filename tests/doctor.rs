@@ -3,7 +3,7 @@
 use crate::support::Place;
 
 #[test]
-fn every_finding_says_what_it_does_and_every_backend_is_asked() {
+fn every_finding_has_its_effect_and_every_backend_is_probed() {
     let place = Place::with_misbehaving();
     let mut command = place.command(&["doctor", "--json"]);
     command.env("CROSSRUN_TEST_PROBE", "unavailable");

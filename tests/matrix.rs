@@ -121,34 +121,34 @@ fn agrees(record: &Value, answers: &mut Answers) -> Result<(), String> {
 }
 
 #[test]
-fn every_backend_comes_to_what_the_oracle_comes_to() {
+fn every_backend_has_the_answer_of_the_oracle() {
     let workloads = workloads();
     check(&SMALL, &pairwise(SMALL.len(), workloads.len()), &workloads);
 }
 
 #[test]
 #[cfg_attr(not(all_engines), ignore = "installs Ray, Dask and Spark: CROSSRUN_TEST_ENGINES=all")]
-fn every_backend_with_a_large_engine_comes_to_what_the_oracle_comes_to() {
+fn every_backend_with_a_large_engine_has_the_answer_of_the_oracle() {
     let workloads = workloads();
     check(&LARGE, &pairwise(LARGE.len(), workloads.len()), &workloads);
 }
 
 #[test]
 #[ignore = "more than a thousand runs: .ci/run --full"]
-fn every_backend_comes_to_what_the_oracle_comes_to_in_every_shape_that_there_is() {
+fn every_backend_has_the_answer_of_the_oracle_in_every_shape() {
     let workloads = workloads();
     let backends = [SMALL.as_slice(), &LARGE].concat();
     check(&backends, &product(backends.len(), workloads.len()), &workloads);
 }
 
 #[test]
-fn more_machines_than_there_are_are_refused_with_the_reason() {
+fn more_nodes_than_there_are_are_refused_with_the_reason() {
     refuses_more_machines(&SMALL);
 }
 
 #[test]
 #[cfg_attr(not(all_engines), ignore = "installs Ray, Dask and Spark: CROSSRUN_TEST_ENGINES=all")]
-fn more_machines_than_there_are_are_refused_by_large_engines_too() {
+fn more_nodes_than_there_are_are_refused_by_large_engines_too() {
     refuses_more_machines(&LARGE);
 }
 

@@ -144,7 +144,7 @@ fn a_wrong_answer_and_a_failure_are_rows_and_make_no_value() {
 }
 
 #[test]
-fn what_was_interrupted_leaves_what_there_is() {
+fn an_interrupted_sweep_reports_the_runs_so_far() {
     let place = Place::new();
     let run = ["metg", "--backends", "native", "--cores", "1", "--run-id", "cut"];
     let mut child = place.command(&run).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -156,7 +156,7 @@ fn what_was_interrupted_leaves_what_there_is() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_refused() {
+fn an_impossible_sweep_is_refused() {
     let place = Place::new();
     place.crossrun(&["metg", "--cores", "100000"]).code(2).says("this process may use");
     place.crossrun(&["metg", "--extra", "iters=5"]).code(2).says("a sweep sets it itself");

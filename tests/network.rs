@@ -111,7 +111,7 @@ pub(crate) fn listens_at(pid: u32) -> Vec<String> {
 }
 
 #[test]
-fn what_listens_on_one_machine_is_reached_from_the_other_by_its_address() {
+fn a_listener_on_one_machine_is_reachable_from_the_other() {
     let network = Network::new();
     let address = network.address(1);
     let listen = format!(

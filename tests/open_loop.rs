@@ -18,7 +18,7 @@ fn figure(record: &Value, which: &str, figure: &str) -> f64 {
 }
 
 #[test]
-fn a_backend_that_is_behind_does_not_get_to_start_its_watch_late() {
+fn latency_counts_from_the_scheduled_time_of_a_late_backend() {
     let place = Place::new();
     place.stage(&plugin("python_runner"));
     for backend in ["native", "python"] {
@@ -71,7 +71,7 @@ fn a_source_that_waits_takes_as_long_as_its_schedule() {
 }
 
 #[test]
-fn a_comparison_is_of_latencies() {
+fn an_open_loop_is_compared_by_latency() {
     let place = Place::new();
     place.stage(&plugin("python_runner"));
     let compare =

@@ -79,7 +79,7 @@ fn work(record: &Value) -> Vec<(String, u64)> {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn two_nodes_share_the_work_and_the_answer_holds() {
+fn two_nodes_share_the_work_and_the_answer_is_verified() {
     let cluster = Cluster::start(Installed::new("ray"));
     for shape in [
         "--workload word_count --items 2000 batch_size=20",
@@ -107,7 +107,7 @@ fn two_nodes_share_the_work_and_the_answer_holds() {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn a_node_that_is_killed_while_tasks_run_is_made_up_for() {
+fn the_tasks_of_a_killed_node_run_again() {
     for words in [
         "--workload scheduler_comparison --items 600 sleep_us=20000",
         // What is lost here is not only what was under way: parts of the shuffle were on the node.

@@ -51,7 +51,7 @@ fn every_workload_is_verified_under_every_scheduler_and_fusion() {
 }
 
 #[test]
-fn no_items_are_a_run_too() {
+fn a_run_of_no_items_is_verified() {
     let place = Place::new();
     for workload in ["null", "word_count"] {
         let run = ["run", "--json", "--backend", "native", "--workload", workload, "--items", "0"];
@@ -61,7 +61,7 @@ fn no_items_are_a_run_too() {
 }
 
 #[test]
-fn people_get_a_page_and_the_record_on_disk() {
+fn a_run_prints_a_summary_and_writes_a_record() {
     let place = Place::new();
     let ran = place.crossrun(&["run", "--backend", "native", "--workload", "null", "--items", "1e3"]).code(0);
     let text = ran.stdout();
@@ -90,7 +90,7 @@ fn a_key_that_nobody_reads_is_warned_of() {
 }
 
 #[test]
-fn more_machines_than_a_backend_has_are_a_failure_and_not_a_smaller_run() {
+fn more_nodes_than_a_backend_has_are_a_failure_and_not_a_smaller_run() {
     let place = Place::new();
     let run = ["run", "--json", "--backend", "native", "--workload", "null", "--nodes", "2"];
     let ran = place.crossrun(&run).code(4).says("this machine only");
@@ -98,7 +98,7 @@ fn more_machines_than_a_backend_has_are_a_failure_and_not_a_smaller_run() {
 }
 
 #[test]
-fn without_isolation_the_same_answer_comes() {
+fn without_isolation_the_answer_is_the_same() {
     let place = Place::new();
     let run = ["run", "--json", "--backend", "native", "--workload", "pipeline", "--items", "500"];
     let apart = place.crossrun(&run).code(0).json();

@@ -101,7 +101,7 @@ fn every_workload_is_verified_in_every_mode_and_environment() {
 }
 
 #[test]
-fn two_reductions_in_a_row_are_right_in_every_mode_and_environment() {
+fn two_consecutive_reductions_are_right_in_every_mode_and_environment() {
     let mut lines = Vec::new();
     for mode in MODE {
         for environment in ENVIRONMENT {
@@ -138,7 +138,7 @@ fn batches_are_counted_once_a_stream_ends_and_no_more_operators_work_at_once_tha
 }
 
 #[test]
-fn a_scheduler_is_reported_as_what_it_was() {
+fn the_scheduler_that_was_used_is_reported() {
     let sage = sage();
     let warnings = |scheduler: &str| {
         let record = sage.verified(&format!("--workload null --items 3 --scheduler {scheduler}"));
@@ -153,7 +153,7 @@ fn a_scheduler_is_reported_as_what_it_was() {
 }
 
 #[test]
-fn what_fails_in_an_operator_fails_the_run_with_its_reason() {
+fn an_error_in_an_operator_fails_the_run_with_its_reason() {
     let sage = with_samples();
     let faults = [
         ("map_fails", "the map said no"),
@@ -187,7 +187,7 @@ fn what_it_cannot_run_is_refused_with_the_reason() {
 }
 
 #[test]
-fn without_a_set_up_the_command_for_it_is_shown() {
+fn without_a_setup_its_command_is_shown() {
     let place = Place::new();
     place.stage(&library("sage"));
     place.crossrun(&["run"]).code(3).says("crossrun setup sage");
@@ -213,7 +213,7 @@ fn work(record: &Value) -> Vec<u64> {
 }
 
 #[test]
-fn two_nodes_share_the_work_and_the_answer_holds() {
+fn two_nodes_share_the_work_and_the_answer_is_verified() {
     let sage = sage();
     let (one, two) = (Node::start(&sage), Node::start(&sage));
     let both = format!("sage_address={},{}", one.address, two.address);

@@ -98,7 +98,7 @@ impl Cluster {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn two_nodes_share_the_work_and_the_answer_holds() {
+fn two_nodes_share_the_work_and_the_answer_is_verified() {
     let cluster = Cluster::start();
     for shape in [
         "--workload word_count --items 2000 batch_size=20",
@@ -120,7 +120,7 @@ fn two_nodes_share_the_work_and_the_answer_holds() {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn a_node_that_is_killed_is_made_up_for_and_named() {
+fn the_work_of_a_killed_node_is_done_again_and_the_node_is_named() {
     for words in [
         "--workload scheduler_comparison --items 1000 sleep_us=20000",
         // What is lost here is not only what was under way: parts of the shuffle were on the node.
@@ -137,7 +137,7 @@ fn a_node_that_is_killed_is_made_up_for_and_named() {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn a_run_of_which_no_node_is_left_fails_and_names_them() {
+fn a_run_without_any_node_left_fails_and_names_the_nodes() {
     let cluster = Cluster::start();
     let words = "--workload scheduler_comparison --items 20000 --nodes 2 sleep_us=20000";
     let both = [&cluster.workers[0], &cluster.workers[1]];

@@ -31,13 +31,13 @@ fn a_chain_is_one_operator_with_fusion_and_one_a_stage_without() {
 }
 
 #[test]
-fn two_reductions_in_a_row_are_right() {
+fn two_consecutive_reductions_are_right() {
     let words = "--workload count_of_counts --items 500 --parallelism 3 batch_size=9";
     verified(&Installed::with_samples("timely"), &FUSION.map(|fusion| format!("{words} fusion={fusion}")));
 }
 
 #[test]
-fn what_fails_in_an_operator_fails_the_run_with_its_reason() {
+fn an_error_in_an_operator_fails_the_run_with_its_reason() {
     let timely = Installed::with_samples("timely");
     let faults = [
         ("map_fails", "the map said no"),
@@ -68,7 +68,7 @@ fn memory_does_not_grow_with_the_run() {
 }
 
 #[test]
-fn a_scheduler_is_reported_as_what_it_was() {
+fn the_scheduler_that_was_used_is_reported() {
     let timely = timely();
     for known in ["default", "fifo", "load_aware"] {
         assert_eq!(timely.scheduled(known), (known.into(), "[]".into()));
@@ -78,7 +78,7 @@ fn a_scheduler_is_reported_as_what_it_was() {
 }
 
 #[test]
-fn a_worker_process_that_is_killed_is_a_failed_row() {
+fn a_killed_worker_process_is_a_failed_row() {
     let timely = timely();
     // Takes a minute and more.
     let mut command = timely.run_command("timely", "--workload scheduler_comparison --items 20000");
