@@ -1,4 +1,4 @@
-//! The listing: sorted, a row for each library that was looked at, and who shadows whom.
+//! `crossrun backends`: a sorted listing with a row for each library that was found, and which one shadows another.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Backends in C: built with `cc` from `crossrun.h` alone, dropped into a folder, and treated as any other.
+//! Backends in C: built with `cc` from `crossrun.h` alone, put into a plugin folder, and treated like any other backend.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

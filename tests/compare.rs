@@ -1,4 +1,4 @@
-//! A comparison runs everything once a block, can be killed at any moment, and says what it found.
+//! A comparison runs every cell once a block, can be killed at any time, and reports its results.
 
 use std::collections::HashSet;
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! A backend that is kept to so many cores stays there, with whatever it starts.
+//! A backend that is kept to a number of cores stays on them, with every process that it starts.
 
 use std::process::Stdio;
 

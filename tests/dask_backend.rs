@@ -1,4 +1,4 @@
-//! The dask backend on the real package: right answers in every shape, failures as failures, nothing left behind.
+//! The dask backend on the real package: right answers in every shape, failures that are reported as such, nothing left behind.
 
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;

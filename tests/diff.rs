@@ -1,4 +1,4 @@
-//! What got slower between two recorded runs: found if it is there, and not found if it is not.
+//! `crossrun diff` finds what got slower between two recorded runs, and reports no difference where there is none.
 
 use std::path::{Path, PathBuf};
 

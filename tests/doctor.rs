@@ -1,4 +1,4 @@
-//! What harms figures is told with a command that mends it.
+//! `crossrun doctor` reports what makes figures noisy, with a command that helps.
 
 use crate::support::Place;
 

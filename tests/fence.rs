@@ -1,5 +1,5 @@
-//! The fence: whatever a plugin does by accident, the host lives, says what happened, finishes the other backends, and
-//! leaves nothing behind. `docs/fence.md` is the same tables for people.
+//! The fence: whatever a plugin does by accident, the host survives, reports it, finishes the other backends, and leaves
+//! nothing behind. `docs/fence.md` has the same tables.
 
 mod files;
 mod harms;

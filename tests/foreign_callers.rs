@@ -1,4 +1,4 @@
-//! The workload library's C ABI, called from C and from Python by programs that know no Rust.
+//! The workload library's C ABI, called by programs in C and in Python.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

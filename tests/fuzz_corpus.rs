@@ -1,4 +1,4 @@
-//! The corpus of the fuzzer, replayed without it: what was found once stays mended.
+//! Replays the corpus of the fuzzer: a fault that was found once must not come back.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

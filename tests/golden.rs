@@ -1,5 +1,5 @@
-//! Plugins that were built against an earlier API load, run and are verified: the binaries in `tests/golden` are never built
-//! again, and must keep working for as long as the API's major version is theirs.
+//! Plugins that were built against an earlier API load, run and are verified. The binaries in `tests/golden` are never built
+//! again, and must work in every host with the same major version of the API.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! `backends inspect` tells what a file is without running it, and `backends --no-probe` lists without loading anything.
+//! `backends inspect` describes a file without running it, and `backends --no-probe` lists plugins without loading them.
 
 use std::path::Path;
 

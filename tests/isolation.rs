@@ -1,4 +1,4 @@
-//! Whatever a backend does to its process costs one row that says so, and nothing of it is left running.
+//! Whatever a backend does to its process fails one row with a reason, and none of its processes is left.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Every backend comes to what the oracle comes to, on every standard workload, however it is run.
+//! Every backend has the answer of the oracle on every standard workload, in every way to run it.
 //!
 //! A session, which is one backend at one parallelism, runs all of its points: an engine is started twice and no more.
 

@@ -1,4 +1,4 @@
-//! METG is measured, verified and written down, and a bound is written as one. How fast anything is, is not judged here.
+//! METG is measured, verified and recorded, and a bound is written as one. No test here judges how fast anything is.
 
 use std::process::Stdio;
 

@@ -1,5 +1,5 @@
-//! Two machines for clusters of more than one node: network namespaces that a cable joins, where this system lets a test
-//! make them; elsewhere two addresses of this machine, which engines take for two.
+//! Two machines for clusters of more than one node: network namespaces with a link between them, where a test may make them;
+//! elsewhere two addresses of this machine, which engines take for two machines.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;

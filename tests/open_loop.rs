@@ -1,4 +1,4 @@
-//! Latency under load: from the moment at which an item was due, whoever is behind.
+//! Latency under load: it counts from the time at which an item was due, whether source or backend is late.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Few rows in which any two settings meet with any two of their values: most faults need no more than two.
+//! A small set of rows in which every pair of values of two settings occurs: most faults need no more than two settings.
 
 use std::collections::HashSet;
 

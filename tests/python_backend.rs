@@ -1,4 +1,4 @@
-//! A backend on Python gives the answers of any other, and whatever its driver does is a row that says so.
+//! The python backend has the same answers as any other, and every failure of its driver is a row with a reason.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! The ray backend on the real package: right answers in every shape, failures as failures, nothing left behind.
+//! The ray backend on the real package: right answers in every shape, failures that are reported as such, nothing left behind.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};

@@ -1,4 +1,4 @@
-//! The ray backend on a cluster of two machines: both work, and one that dies is either made up for or told.
+//! The ray backend on a cluster of two machines: both work, and a lost node's work is done again or fails the run.
 
 use std::net::TcpListener;
 use std::time::Duration;

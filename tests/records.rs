@@ -1,4 +1,4 @@
-//! What is kept: a line for every trial, failures included, whole or not at all.
+//! Records: a line for every trial, failures included, whole or not at all.
 
 use std::os::unix::fs::MetadataExt as _;
 

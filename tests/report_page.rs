@@ -1,5 +1,5 @@
-//! The report's page in a real browser. The pages are the snapshots of `host/src/report/html/tests.rs`, which are what
-//! the code writes, byte for byte.
+//! The report's page in a real browser. The pages are the snapshots of `host/src/report/html/tests.rs`, which the code must
+//! reproduce byte for byte.
 
 use std::path::PathBuf;
 

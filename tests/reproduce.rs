@@ -1,5 +1,5 @@
-//! Commands that are printed or recorded do again what was done when they are pasted; and a comparison that is resumed stays
-//! the one that was begun.
+//! Printed and recorded commands repeat what was run when they are pasted; and a resumed comparison keeps the options with which it
+//! was started.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;

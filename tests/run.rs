@@ -1,4 +1,4 @@
-//! A run is verified and recorded, whatever the workload and however it is run.
+//! A run is verified and recorded, for every workload and in every way to run it.
 
 use crate::support::{Place, WORKLOADS, shortened};
 

@@ -1,4 +1,4 @@
-//! The harness catches every lie that can be caught, names it, and does not find differences where there are none.
+//! The selftest catches every cheating backend, and reports no difference where there is none.
 
 use crate::support::{Place, plugin};
 

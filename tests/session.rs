@@ -1,4 +1,4 @@
-//! Many runs in one session of a backend, so that its engine is started once: a comparison that is gone on with from a plan
+//! Many runs in one session of a backend, so that its engine is started once: a comparison that is resumed from a plan
 //! of its own, as a comparison is the product of its options.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! What leaves this folder works elsewhere: an executable by itself, manual pages, completions, and the archive.
+//! An executable by itself, manual pages, completions, and the archive work outside of the repository.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! The spark backend on the real package: right answers in every shape, failures as failures, nothing left behind.
+//! The spark backend on the real package: right answers in every shape, failures that are reported as such, nothing left behind.
 
 use std::env;
 use std::fs;

@@ -1,4 +1,4 @@
-//! The spark backend on a cluster of two machines: both work, and one that dies is made up for.
+//! The spark backend on a cluster of two machines: both work, and a lost node's work is done again.
 
 use std::fs;
 use std::net::TcpListener;

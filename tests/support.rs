@@ -1,4 +1,4 @@
-//! A folder with plugins, and the command line run in it.
+//! A folder with plugins, and a way to run the command line in it.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The timely backend: right answers in every shape, failures as failures, and memory that does not grow with the run.
+//! The timely backend: right answers in every shape, failures that are reported as such, and memory that does not grow with the run.
 
 use std::process::Stdio;
 

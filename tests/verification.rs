@@ -1,4 +1,4 @@
-//! A backend does not mark its own work: whatever it says, the judge reads the state of its sinks.
+//! No backend judges its own answer: the judge reads the state of its sinks, whatever the backend claims.
 
 use crate::support::{Place, Ran};
 
