@@ -67,7 +67,7 @@ fn place(backend: &Path) -> Place {
     place
 }
 
-/// `run` with `words`, where `key=value` is an extra.
+/// `run` with the arguments in `words`, where `key=value` is an extra.
 pub(crate) fn run(place: &Place, backend: &str, words: &str) -> Ran {
     let mut arguments = vec!["run", "--json", "--no-lock", "--backend", backend];
     for word in words.split(' ') {

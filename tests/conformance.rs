@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::installed_engine::Installed;
 use crate::support::{Place, Ran, hostile, plugin, repository};
 
-/// A build for tests is none for release.
+/// A debug build of a test is not a release build.
 const NOT_RELEASED: [&str; 2] = ["--exclude", "file.release"];
 
 fn check(place: &Place, file: &str, more: &[&str]) -> Command {
@@ -161,7 +161,7 @@ fn text_file(place: &Place) -> PathBuf {
     path
 }
 
-/// Its path has words of another error in it, for which it must not be taken.
+/// Its path contains the text of another error, which must not be mistaken for that error.
 fn unresolved(place: &Place) -> PathBuf {
     in_c(
         place,

@@ -341,7 +341,7 @@ fn without_any_worker_left_the_run_fails() {
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
 fn without_its_scheduler_the_run_fails() {
-    // Whether a call to it fails first or the watch over it: both are told.
+    // A call to it may fail first, or the watch over it may: both are reported.
     fails_without(&[SCHEDULER], "scheduler");
 }
 

@@ -136,7 +136,7 @@ fn more_failures_wrong_answers_and_missing_results_are_regressions() {
         ("vvvffff", "vvvvvvf", "unchanged", 0),
         ("fffffff", "vvvvvvf", "now_works", 0),
         ("fffffff", "fffffff", "fails_in_both", 0),
-        // Another failure is the same to whoever waits for an answer, but a wrong answer is worse than none.
+        // Another kind of failure is no regression, but a wrong answer is worse than a failure.
         ("vvvvvvf", "vvvvvvw", "now_wrong", 7),
         ("fffffff", "vvvvvvw", "now_wrong", 7),
         ("fffffff", "wwwwwww", "now_wrong", 7),
@@ -188,7 +188,7 @@ fn a_backend_missing_at_a_point_is_a_regression_and_a_point_that_nobody_ran_is_n
     assert_eq!(gone["only_old"].as_array().unwrap().len(), 2, "{gone}");
     let text = place.crossrun(&["diff", &both, &alone]).code(7).stdout();
     assert!(text.contains("missing") && text.contains("2 regressions"), "{text}");
-    // What never worked is not missed, and what is new is none.
+    // A result that was never verified is not missing, and a new one is no regression.
     place.crossrun(&["diff", &failing, &alone]).code(0);
     place.crossrun(&["diff", &alone, &both]).code(0);
     // The new run was of less.

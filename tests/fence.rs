@@ -72,7 +72,7 @@ pub(crate) fn library_in_c(source: &str, path: &Path) {
     files::c_library(&format!("{}{source}", files::c_metadata()), path);
 }
 
-/// Runs all cases, and then says which failed: each is told whole.
+/// Runs all cases, and then reports each failed case in full.
 fn in_parallel(cases: &[Case], at_once: usize) {
     // Whatever is built is built before the clocks run.
     let _ = (plugin("native_runner"), hostile("misbehaving_runner"));

@@ -34,7 +34,7 @@ fn a_grandchild_in_a_session_of_its_own_does_not_outlive_the_trial() {
         .enumerate()
     {
         let place = Place::with_misbehaving();
-        // A number of seconds that nobody else sleeps for.
+        // A number of seconds for which no other process sleeps.
         let seconds = format!("{}.{}", 600 + number, std::process::id());
         let extra = format!("behaviour={behaviour}");
         let mut command = place.command(&[
@@ -87,7 +87,7 @@ fn killing_the_host_leaves_nothing_running() {
 #[test]
 fn the_temporary_folder_of_a_session_is_removed_however_the_session_ends() {
     let place = Place::with_misbehaving();
-    // Where this host makes temporary folders: nobody else does there.
+    // Where this host makes temporary folders, and no other process does.
     let temporary = place.path().join("t");
     std::fs::create_dir(&temporary).unwrap();
     let note = place.path().join("note");

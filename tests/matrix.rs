@@ -96,7 +96,7 @@ fn product(backends: usize, workloads: usize) -> Vec<Row> {
 /// What came out of the same items: count and checksum, and the first that came to it.
 type Answers = BTreeMap<(String, u64), (Value, String)>;
 
-/// Runs the rows session by session, and demands that each is verified and that backends agree. All that is wrong is told
+/// Runs the rows session by session, and asserts that each is verified and that backends agree. All faults are reported
 /// at once.
 fn check(backends: &[&'static str], rows: &[Row], workloads: &[Workload]) {
     let (mut answers, mut wrong) = (Answers::new(), Vec::new());

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Two machines that see each other and nothing else.
 pub(crate) struct Network {
-    /// The names of the namespaces; none if there are none.
+    /// The names of the namespaces; empty if the system allows none.
     namespaces: Option<[String; 2]>,
 }
 
 impl Network {
-    /// The machines. They go when this is dropped, but what runs in them must be ended by whoever started it.
+    /// Makes the machines. Dropping removes them, but a test must end the processes that it started in them.
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);

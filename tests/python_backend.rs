@@ -34,7 +34,7 @@ fn python() -> Place {
     place
 }
 
-/// A backend whose driver does what it is told.
+/// A backend whose driver misbehaves on demand.
 fn driven() -> Place {
     let place = Place::empty();
     place.stage(&plugin("standard_workloads"));

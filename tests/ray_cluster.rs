@@ -44,7 +44,7 @@ impl Cluster {
         Self { ray, other, _head: head, address, network }
     }
 
-    /// `run` with `words`, on the head's machine.
+    /// `run` with the arguments in `words`, on the head's machine.
     fn command(&self, words: &str) -> std::process::Command {
         let words = format!("{words} --timeout 3m ray_address={}", self.address);
         self.network.moved(0, &self.ray.run_command("ray", &words))

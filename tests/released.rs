@@ -40,7 +40,7 @@ fn both() -> Place {
     place
 }
 
-/// Runs crossrun with the words of `command`. Those before it with `=` in them are variables.
+/// Runs crossrun with the arguments in `command`. Leading words with `=` are environment variables.
 fn words(place: &Place, command: &str) -> Ran {
     let mut words = command.split_whitespace().peekable();
     let mut variables = Vec::new();

@@ -97,7 +97,7 @@ fn a_run_is_resumed_with_its_original_options_or_not_at_all() {
     for other in ["--publish", "--quick", "--aa", "--insist"] {
         place.crossrun(&[&resume, [other].as_slice()].concat()).code(2).says(&format!("another {other}"));
     }
-    // What the environment says does not hold for a run that was begun.
+    // The environment does not change the limits of a resumed run.
     let mut variable = place.command(&resume);
     variable.env("CROSSRUN_PROCESS_LIMIT", "98");
     Ran::of(variable).code(0);

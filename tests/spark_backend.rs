@@ -163,14 +163,14 @@ fn at_work(spark: &Installed) -> Child {
     run
 }
 
-/// The first process of the run in whose command line these words are.
+/// The first process of the run whose command line contains these words.
 fn process_of(run: &Child, words: &str) -> Pid {
     let processes = processes_of_sessions_of(run.id());
     let found = processes.into_iter().find(|pid| command_line(*pid).contains(words)).unwrap();
     Pid::from_raw(i32::try_from(found).unwrap()).unwrap()
 }
 
-/// Demands that it failed with these words, and that neither process nor file is left.
+/// Asserts that it failed with this message, and that neither process nor file is left.
 fn died(spark: &Installed, run: Child, words: &str) {
     let id = run.id();
     let ran = Ran::ended(run).code(4).says(words);

@@ -62,7 +62,7 @@ impl Cluster {
         Self { spark, workers, _master: master, address, network }
     }
 
-    /// `run` with `words`, on the master's machine; with a core of each worker, if they do not say otherwise.
+    /// `run` with the arguments in `words`, on the master's machine; by default with one core of each worker.
     fn command(&self, words: &str) -> Command {
         let parallelism = if words.contains("--parallelism") { "" } else { " --parallelism 2" };
         let words = format!("--timeout 5m{parallelism} {words} spark_master={}", self.address);

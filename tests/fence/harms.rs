@@ -1,4 +1,4 @@
-//! What the backend that misbehaves is told to do, and what must come of it.
+//! The behaviours of the misbehaving backend, and the expected result of each.
 
 /// When it does it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,7 +25,7 @@ const OF_THE_MACHINE: [&str; 6] = [
     "warning: the backend claims",
 ];
 
-/// What stands behind these depends on the system and on how the test was built.
+/// The values after these labels depend on the system and on how the test was built.
 const FACTS: [&str; 5] = ["  build ", "  exports ", "  glibc ", "  needs ", "  size "];
 
 /// A command with what it printed, behind `!` what it said on standard error, and its exit code.
@@ -36,7 +36,7 @@ pub(super) fn transcript(place: &Place, command: &str, ran: &Ran, wording: Wordi
     format!("$ {command}\n{out}{err}= {code}\n\n")
 }
 
-/// `text` with the words of `wording`.
+/// `text` with the replacements of `wording`.
 pub(super) fn worded(place: &Place, text: &str, wording: Wording) -> String {
     let text = text.replace(place.path().to_str().unwrap(), "PLACE");
     let text = text.replace(repository().to_str().unwrap(), "REPOSITORY");

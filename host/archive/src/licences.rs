@@ -148,7 +148,7 @@ fn of_package(package: &Package) -> Result<Linked, Failure> {
 }
 
 impl Linked {
-    /// Its texts; if it comes with none, that of a licence that it names.
+    /// Its licence texts; if it has none, the text of a licence that it names.
     fn all_texts(&self, apache: &str) -> Result<Vec<String>, Failure> {
         if self.texts.iter().any(|text| text.len() > NOTICE) {
             return Ok(self.texts.clone());
@@ -163,18 +163,18 @@ impl Linked {
         let (licence, text) = standard.into_iter().find(|(licence, _)| names(licence)).ok_or_else(|| {
             let Self { name, version, expression, .. } = self;
             Failure::Invalid(format!(
-                "{name} {version} comes without the text of its licence, {expression}; add it to host/archive/licences"
+                "{name} {version} has no text of its licence, {expression}; add it to host/archive/licences"
             ))
         })?;
         Ok(vec![format!("{licence} licence\n\nCopyright (c) {}\n\n{}", holders.join(", "), text.trim())])
     }
 }
 
-/// The list, and after it every text once, with the crates that it is of.
+/// The list of crates, then every licence text once, with its crates.
 pub(crate) fn text(linked: &[Linked], apache: &str) -> Result<String, Failure> {
     let mut page = String::from(
-        "What is linked into crossrun and its plugins beside their own code\n\n\
-         Each with its licence, and where its source is. The texts follow. The standard library of Rust is linked in as\n\
+        "The crates that are linked into crossrun and its plugins\n\n\
+         Each with its licence and the address of its source. The licence texts follow. The standard library of Rust is linked in as\n\
          well: copyright (c) the Rust Project contributors, MIT OR Apache-2.0, https://github.com/rust-lang/rust\n\n",
     );
     let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -202,14 +202,14 @@ mod tests {
     }
 
     #[test]
-    fn every_crate_that_is_linked_in_has_a_licence_and_its_text() {
+    fn every_linked_crate_has_a_licence_and_its_text() {
         let linked = of(&crate::repository().unwrap()).unwrap();
         let names: Vec<_> = linked.iter().map(|it| it.name.as_str()).collect();
-        // Of the host, of a plugin, and of what those depend on.
+        // Dependencies of the host and of a plugin, direct and indirect.
         for name in ["abi_stable", "clap_builder", "timely", "hdrhistogram", "itoa"] {
             assert!(names.contains(&name), "{name} is not in {names:?}");
         }
-        // Ours, what only tests use, and macros, which run in the compiler.
+        // Crates of the workspace, crates for tests only, and macro crates, which run in the compiler.
         for name in ["plugin-api", "proptest", "insta", "serde_derive"] {
             assert!(!names.contains(&name), "{name} is in {names:?}");
         }
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crate_without_a_text_has_that_of_a_licence_that_it_names_or_is_refused() {
+    fn a_crate_without_a_licence_text_gets_that_of_a_licence_that_it_names_or_is_refused() {
         let mut bare = Linked {
             name: "bare".into(),
             version: "1.0.0".into(),
@@ -240,6 +240,6 @@ mod tests {
         );
         bare.expression = "LicenseRef-own".into();
         let refused = text(&[bare], "").unwrap_err().to_string();
-        assert!(refused.contains("bare 1.0.0 comes without the text"), "{refused}");
+        assert!(refused.contains("bare 1.0.0 has no text"), "{refused}");
     }
 }

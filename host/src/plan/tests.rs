@@ -206,7 +206,7 @@ proptest! {
         let mut places = BTreeMap::<_, u32>::new();
         for block in &plan.blocks {
             let order = order(block);
-            // The sessions of a backend stand together.
+            // The sessions of a backend follow each other.
             prop_assert_eq!(order.iter().collect::<HashSet<_>>().len(), order.len());
             for (place, backend) in order.into_iter().enumerate() {
                 *places.entry((backend.to_owned(), place)).or_default() += 1;

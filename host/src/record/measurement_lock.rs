@@ -146,17 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn a_free_lock_is_taken_without_waiting() {
+    fn only_waiting_for_the_lock_can_be_interrupted() {
         let folder = tempfile::tempdir().unwrap();
-        let lock = MeasurementLock::acquire_waiting(folder.path(), |holder| panic!("{holder}"), || true);
-        assert!(lock.unwrap().is_some());
-    }
-
-    #[test]
-    fn waiting_can_be_interrupted() {
-        let folder = tempfile::tempdir().unwrap();
-        let _lock = held(folder.path());
-        assert!(MeasurementLock::acquire_waiting(folder.path(), |_| (), || true).unwrap().is_none());
+        let acquire =
+            |on_wait: fn(&str)| MeasurementLock::acquire_waiting(folder.path(), on_wait, || true).unwrap();
+        let free = acquire(|holder| panic!("{holder}"));
+        assert!(free.is_some());
+        assert!(acquire(|_| ()).is_none());
     }
 
     #[test]
