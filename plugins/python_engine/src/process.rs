@@ -1,6 +1,6 @@
-//! The driver: a Python process of its own, and the line to it.
+//! The driver: a Python process, and the channel to it.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -21,6 +21,8 @@ const CANCEL_GRACE: Duration = Duration::from_secs(2);
 const EXIT_GRACE: Duration = Duration::from_secs(10);
 /// How long a driver that hung up may take to end.
 const HANG_UP_GRACE: Duration = Duration::from_secs(5);
+/// How many bytes are read from the channel at once.
+const READ_AT_ONCE: usize = 65536;
 /// How many lines of its output are shown of a driver that died.
 const LAST_LINES: usize = 3;
 
@@ -55,11 +57,9 @@ impl Listener for Nobody {
 pub(crate) struct Driver {
     name: &'static str,
     group: Group,
-    connection: UnixStream,
-    /// What came and is no whole line yet.
-    received: Vec<u8>,
-    /// So much of it holds no end of a line: a sink's state is one line of up to 128 MiB, which is searched once.
-    searched: usize,
+    connection: BufReader<UnixStream>,
+    /// The beginning of a line whose end has not come yet. A sink's state is one line of up to 128 MiB.
+    line: Vec<u8>,
     log: Log,
 }
 
@@ -92,7 +92,8 @@ impl Driver {
         command.stdin(OwnedFd::from(theirs));
         command.stdout(log.writer().map_err(cannot)?).stderr(log.writer().map_err(cannot)?);
         let group = Group::spawn(&mut command).map_err(cannot)?;
-        let mut driver = Self { name, group, connection, received: Vec::new(), searched: 0, log };
+        let connection = BufReader::with_capacity(READ_AT_ONCE, connection);
+        let mut driver = Self { name, group, connection, line: Vec::new(), log };
         driver.greet()?;
         Ok(driver)
     }
@@ -135,7 +136,7 @@ impl Driver {
             .map_err(|error| RunnerError::new(ErrorKind::Internal, format!("a request: {error}")))?;
         line.push(b'\n');
         // A driver that is gone shows when its answer is waited for.
-        let _ = self.connection.write_all(&line);
+        let _ = self.connection.get_mut().write_all(&line);
         Ok(())
     }
 
@@ -166,23 +167,16 @@ impl Driver {
         }
     }
 
+    /// The next message, once its line is whole. Each byte is looked at once, however many reads a line takes.
     fn receive(&mut self) -> Result<Received, RunnerError> {
-        loop {
-            let unseen = &self.received[self.searched..];
-            if let Some(end) = unseen.iter().position(|byte| *byte == b'\n') {
-                let end = std::mem::take(&mut self.searched) + end;
-                let line: Vec<u8> = self.received.drain(..=end).collect();
-                return self.parse(&line).map(Received::Message);
+        match self.connection.read_until(b'\n', &mut self.line) {
+            Ok(_) if self.line.ends_with(b"\n") => {
+                let line = std::mem::take(&mut self.line);
+                self.parse(&line).map(Received::Message)
             }
-            self.searched = self.received.len();
-            let mut block = [0; 65536];
-            match self.connection.read(&mut block) {
-                Ok(0) => return Ok(Received::End),
-                Ok(length) => self.received.extend_from_slice(&block[..length]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Nothing),
-                Err(_) => return Ok(Received::End),
-            }
+            // What came of the line before a read timed out stays in it.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Received::Nothing),
+            Ok(_) | Err(_) => Ok(Received::End),
         }
     }
 
@@ -283,6 +277,22 @@ mod tests {
         assert!(matches!(answer, Message::Done));
         assert_eq!(*audience.heard.borrow(), [(1, 2)]);
         driver.finish().unwrap();
+    }
+
+    #[test]
+    fn a_message_that_comes_in_pieces_is_whole_and_the_next_one_is_apart() {
+        // The pauses are longer than a tick, and one piece has more bytes than are read at once.
+        let failed = r#"hear
+exec 3>&0
+printf '{"type":"failed","kind":"engine",' >&0; sleep 0.05
+printf '"message":"' >&0; head -c 200000 /dev/zero | tr '\0' x >&3; sleep 0.05
+say '"}'
+"#;
+        let (_folder, driver) = start(&format!("{failed}{DONE}"));
+        let mut driver = driver.unwrap();
+        let error = driver.call(&Request::Close, &Nobody).unwrap_err();
+        assert_eq!(error, RunnerError::engine("x".repeat(200_000)));
+        assert!(matches!(driver.call(&Request::Close, &Nobody).unwrap(), Message::Done));
     }
 
     #[test]
