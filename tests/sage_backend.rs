@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::installed_engine::{FUSION, ITEMS, Installed, WORKLOADS, library};
 use crate::pairwise::cover;
-use crate::session::verified;
+use crate::session::{judged, verified};
 use crate::support::{Place, Ran, eventually, plugin};
 
 fn sage() -> Installed {
@@ -184,6 +184,19 @@ fn what_it_cannot_run_is_refused_with_the_reason() {
         public
     });
     assert!(refused.stderr().contains("not on a private network"), "{}", refused.explain());
+}
+
+#[test]
+fn an_open_loop_is_a_stream_and_refused_in_batches() {
+    let sage = sage();
+    let run = |extra: &str| {
+        sage.run(&format!("--workload open_loop --items 20 --parallelism 2 rate=200 iters=10{extra}"))
+    };
+    let record = run("").json();
+    judged(&record).unwrap();
+    assert_eq!(record["metadata"]["raw_metrics"]["sage_mode"], "stream");
+    let refused = run(" sage_mode=batch").code(4).says("--extra sage_mode=stream");
+    assert_eq!(refused.json()["metadata"]["error"]["kind"], "unsupported");
 }
 
 #[test]
