@@ -111,8 +111,12 @@ fn check(backends: &[&'static str], rows: &[Row], workloads: &[Workload]) {
 
 /// Why a record is not as it must be, or not what another backend came to.
 fn agrees(record: &Value, answers: &mut Answers) -> Result<(), String> {
-    judged(record)?;
     let metadata = &record["metadata"];
+    // The contract lets a backend refuse an open loop, in all ways of running it or in some.
+    if record["workload"] == "open_loop" && metadata["error"]["kind"] == "unsupported" {
+        return Ok(());
+    }
+    judged(record)?;
     let items = (record["workload"].as_str().unwrap().to_owned(), metadata["total_items"].as_u64().unwrap());
     let answer = json!([metadata["results_count"], metadata["checksum"]]);
     let (first, of) = answers.entry(items).or_insert((answer.clone(), record["backend"].to_string()));

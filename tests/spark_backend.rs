@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::installed_engine::{FUSION, Installed, library, shapes};
 use crate::network::listens_at;
-use crate::session::verified;
+use crate::session::{judged, verified};
 use crate::support::{Place, Ran, eventually, processes_of_sessions_of};
 
 pub(crate) fn spark() -> Installed {
@@ -80,6 +80,21 @@ fn no_more_operators_run_at_once_than_the_parallelism_allows() {
     for record in verified(&spark(), &FUSION.map(|fusion| format!("{words} fusion={fusion}"))) {
         assert!(record["duration_seconds"].as_f64().unwrap() >= 0.5, "{record}");
     }
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn an_open_loop_has_a_task_for_each_core_and_is_refused_without_fusion() {
+    let spark = spark();
+    let run = |fusion: &str| {
+        let what = "--workload open_loop --items 40 --parallelism 2 rate=100 iters=10";
+        spark.run(&format!("{what} fusion={fusion}"))
+    };
+    let record = run("auto").json();
+    judged(&record).unwrap();
+    assert_eq!(record["metadata"]["raw_metrics"]["slices"], 2);
+    let refused = run("off").code(4).says("--extra fusion=auto");
+    assert_eq!(refused.json()["metadata"]["error"]["kind"], "unsupported");
 }
 
 #[test]

@@ -141,7 +141,7 @@ fn a_run_without_any_node_left_fails_and_names_the_nodes() {
     let cluster = Cluster::start();
     let words = "--workload scheduler_comparison --items 20000 --nodes 2 sleep_us=20000";
     let both = [&cluster.workers[0], &cluster.workers[1]];
-    let ran = cluster.run_and_lose(&both, words).code(4).says("nothing is left of spark://");
+    let ran = cluster.run_and_lose(&both, words).code(4).says("all executors of spark://");
     let record = ran.json();
     assert_eq!((&record["success_rate"], &record["throughput"]), (&0.0.into(), &Value::Null));
     let error = &record["metadata"]["error"];

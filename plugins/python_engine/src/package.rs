@@ -30,6 +30,7 @@ const PACKAGE: &[(&str, &str)] = embedded![
     "kernel.py",
     "loop.py",
     "network.py",
+    "partitions.py",
     "phase.py",
     "py.typed",
     "remote.py",

@@ -22,6 +22,7 @@ What the drivers of different engines have in common is here as well. A driver t
 | `actors` | `ActorsRun`: a whole run on a pool of actors that keep states | `ray` |
 | `dataflow` | `DataflowRun`: a whole run on operators with replicas that keep states | `sage` |
 | `remote` | such replicas on other machines | `sage` |
+| `partitions` | the functions of a whole run on partitioned datasets | `spark` |
 | `job`, `code` | the workload's library and the driver's modules on their way to others | engines with clusters |
 | `report` | which scheduler was used, with a warning if it is unknown; nodes and their work | every driver |
 | `network` | addresses of machines | engines with clusters |
