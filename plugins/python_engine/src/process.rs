@@ -15,18 +15,18 @@ use crate::output::{Log, ending};
 
 /// How often a call looks whether the driver lives and whether it is to stop.
 const TICK: Duration = Duration::from_millis(20);
-/// How long a driver that was told to stop may go on.
+/// How long a driver may go on after it was asked to stop.
 const CANCEL_GRACE: Duration = Duration::from_secs(2);
 /// How long a driver may take to end after it closed its engine.
 const EXIT_GRACE: Duration = Duration::from_secs(10);
-/// How long a driver that hung up may take to end.
-const HANG_UP_GRACE: Duration = Duration::from_secs(5);
+/// How long a driver may take to end after it closed the channel.
+const CLOSED_CHANNEL_GRACE: Duration = Duration::from_secs(5);
 /// How many bytes are read from the channel at once.
 const READ_AT_ONCE: usize = 65536;
 /// How many lines of its output are shown of a driver that died.
 const LAST_LINES: usize = 3;
 
-/// Who hears of a call while it is under way.
+/// What a call reports to, and asks whether it is to stop, while it is under way.
 pub(crate) trait Listener {
     fn progress(&self, done: u64, total: u64);
     fn cancelled(&self) -> bool;
@@ -43,9 +43,9 @@ impl Listener for RunContext {
 }
 
 /// For calls that have no context.
-pub(crate) struct Nobody;
+pub(crate) struct NoListener;
 
-impl Listener for Nobody {
+impl Listener for NoListener {
     fn progress(&self, _done: u64, _total: u64) {}
 
     fn cancelled(&self) -> bool {
@@ -63,7 +63,7 @@ pub(crate) struct Driver {
     log: Log,
 }
 
-/// What came over the line.
+/// What a read of the channel gave.
 enum Received {
     Message(Message),
     /// Nothing within a tick.
@@ -99,9 +99,9 @@ impl Driver {
     }
 
     fn greet(&mut self) -> Result<(), RunnerError> {
-        match self.answer(&Nobody)? {
+        match self.answer(&NoListener)? {
             Message::Hello { protocol: PROTOCOL } => Ok(()),
-            other => Err(self.nonsense(&format!("{other:?}"))),
+            other => Err(self.malformed(&format!("{other:?}"))),
         }
     }
 
@@ -135,28 +135,28 @@ impl Driver {
         let mut line = serde_json::to_vec(request)
             .map_err(|error| RunnerError::new(ErrorKind::Internal, format!("a request: {error}")))?;
         line.push(b'\n');
-        // A driver that is gone shows when its answer is waited for.
+        // If the driver has ended, waiting for its answer finds that out.
         let _ = self.connection.get_mut().write_all(&line);
         Ok(())
     }
 
     /// The message that answers; those before it go to `listener` and the log.
     fn answer(&mut self, listener: &dyn Listener) -> Result<Message, RunnerError> {
-        let (mut told_to_stop, mut ended): (Option<Instant>, bool) = (None, false);
+        let (mut cancelled_at, mut ended): (Option<Instant>, bool) = (None, false);
         loop {
             match self.receive()? {
                 Received::Message(Message::Progress { done, total }) => listener.progress(done, total),
                 Received::Message(Message::Log { level, message }) => self.forward(&level, &message),
                 Received::Message(answer) => return Ok(answer),
                 Received::End => return Err(self.died()),
-                // It had ended before this tick began, so that whatever it said has been read.
+                // It had ended before this tick began, so that all its messages have been read.
                 Received::Nothing if ended => return Err(self.died()),
                 Received::Nothing => ended = self.ended_within(Duration::ZERO),
             }
-            match told_to_stop {
+            match cancelled_at {
                 None if listener.cancelled() => {
                     self.send(&Request::Cancel)?;
-                    told_to_stop = Some(Instant::now());
+                    cancelled_at = Some(Instant::now());
                 }
                 Some(since) if since.elapsed() > CANCEL_GRACE => {
                     let _ = self.group.end();
@@ -181,12 +181,12 @@ impl Driver {
     }
 
     fn parse(&self, line: &[u8]) -> Result<Message, RunnerError> {
-        serde_json::from_slice(line).map_err(|_| self.nonsense(&String::from_utf8_lossy(line)))
+        serde_json::from_slice(line).map_err(|_| self.malformed(&String::from_utf8_lossy(line)))
     }
 
-    fn nonsense(&self, said: &str) -> RunnerError {
-        let start: String = said.trim_end().chars().take(100).collect();
-        RunnerError::engine(format!("the driver of {} said what nobody understands: {start}", self.name))
+    fn malformed(&self, text: &str) -> RunnerError {
+        let start: String = text.trim_end().chars().take(100).collect();
+        RunnerError::engine(format!("the driver of {} sent what is not a message: {start}", self.name))
     }
 
     fn forward(&self, level: &str, message: &str) {
@@ -194,9 +194,9 @@ impl Driver {
         log::log!(target: self.name, level, "{message}");
     }
 
-    /// How the driver died, and what it said last.
+    /// How the driver ended, and the last lines that it printed.
     fn died(&mut self) -> RunnerError {
-        let by_itself = self.ended_within(HANG_UP_GRACE);
+        let by_itself = self.ended_within(CLOSED_CHANNEL_GRACE);
         let ending = match self.group.end() {
             Ok(status) if by_itself => ending(status),
             _ => "closed its channel".to_owned(),
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
     use crate::fixture::program;
 
-    /// A driver that is a shell script: `say` and `hear` are its line to this side.
+    /// A driver that is a shell script: `say` and `hear` write to the channel and read from it.
     fn start(script: &str) -> (tempfile::TempDir, Result<Driver, RunnerError>) {
         let folder = tempfile::tempdir().unwrap();
         let line = "say() { echo \"$1\" >&0; }\nhear() { read -r heard <&0; }\n";
@@ -250,14 +250,14 @@ mod tests {
     }
 
     #[derive(Default)]
-    struct Audience {
-        heard: RefCell<Vec<(u64, u64)>>,
+    struct TestListener {
+        progress: RefCell<Vec<(u64, u64)>>,
         cancels: Cell<bool>,
     }
 
-    impl Listener for Audience {
+    impl Listener for TestListener {
         fn progress(&self, done: u64, total: u64) {
-            self.heard.borrow_mut().push((done, total));
+            self.progress.borrow_mut().push((done, total));
         }
 
         fn cancelled(&self) -> bool {
@@ -272,10 +272,10 @@ mod tests {
         let progress = "say '{\"type\":\"progress\",\"done\":1,\"total\":2}'";
         let (_folder, driver) = start(&format!("hear\n{progress}\n{DONE}"));
         let mut driver = driver.unwrap();
-        let audience = Audience::default();
-        let answer = driver.call(&Request::Close, &audience).unwrap();
+        let listener = TestListener::default();
+        let answer = driver.call(&Request::Close, &listener).unwrap();
         assert!(matches!(answer, Message::Done));
-        assert_eq!(*audience.heard.borrow(), [(1, 2)]);
+        assert_eq!(*listener.progress.borrow(), [(1, 2)]);
         driver.finish().unwrap();
     }
 
@@ -290,9 +290,9 @@ say '"}'
 "#;
         let (_folder, driver) = start(&format!("{failed}{DONE}"));
         let mut driver = driver.unwrap();
-        let error = driver.call(&Request::Close, &Nobody).unwrap_err();
+        let error = driver.call(&Request::Close, &NoListener).unwrap_err();
         assert_eq!(error, RunnerError::engine("x".repeat(200_000)));
-        assert!(matches!(driver.call(&Request::Close, &Nobody).unwrap(), Message::Done));
+        assert!(matches!(driver.call(&Request::Close, &NoListener).unwrap(), Message::Done));
     }
 
     #[test]
@@ -300,15 +300,15 @@ say '"}'
         for _ in 0..20 {
             let (_folder, driver) = start(&format!("hear\nsleep 0.0$(($$ % 5))\n{DONE}exit 0"));
             let mut driver = driver.unwrap();
-            assert!(matches!(driver.call(&Request::Close, &Nobody).unwrap(), Message::Done));
+            assert!(matches!(driver.call(&Request::Close, &NoListener).unwrap(), Message::Done));
             driver.finish().unwrap();
         }
     }
 
     #[test]
-    fn a_driver_that_dies_is_told_with_its_last_words() {
+    fn the_error_for_a_driver_that_dies_has_its_last_output() {
         let (_folder, driver) = start("hear\necho one; echo two >&2; echo three; echo four; exit 7");
-        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
+        let error = driver.unwrap().call(&Request::Close, &NoListener).unwrap_err();
         let expected = "the driver of tested exited with code 7; its last output: two | three | four";
         assert_eq!(error, RunnerError::engine(expected));
     }
@@ -316,49 +316,49 @@ say '"}'
     #[test]
     fn a_child_that_keeps_the_line_open_does_not_hide_a_death() {
         let (_folder, driver) = start("hear\nsleep 60 &\nkill -9 $$");
-        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
+        let error = driver.unwrap().call(&Request::Close, &NoListener).unwrap_err();
         assert_eq!(error.message, "the driver of tested was killed by signal 9 (SIGKILL)");
     }
 
     #[test]
-    fn a_driver_that_hangs_up_is_not_waited_for() {
+    fn a_driver_that_closes_the_channel_is_not_waited_for() {
         let (_folder, driver) = start("hear\nexec 0</dev/null\nsleep 60");
-        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
+        let error = driver.unwrap().call(&Request::Close, &NoListener).unwrap_err();
         assert_eq!(error.message, "the driver of tested closed its channel");
     }
 
     #[test]
-    fn what_is_no_message_is_an_error() {
+    fn what_is_malformed_is_an_error() {
         let (_folder, driver) = start("hear\nsay 'Traceback'");
-        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
-        assert_eq!(error.message, "the driver of tested said what nobody understands: Traceback");
+        let error = driver.unwrap().call(&Request::Close, &NoListener).unwrap_err();
+        assert_eq!(error.message, "the driver of tested sent what is not a message: Traceback");
     }
 
     #[test]
     fn a_failure_keeps_its_kind_and_remedy() {
         let failed = r#"{"type":"failed","kind":"unsupported","message":"no","remedy":"yes"}"#;
         let (_folder, driver) = start(&format!("hear\nsay '{failed}'"));
-        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
+        let error = driver.unwrap().call(&Request::Close, &NoListener).unwrap_err();
         assert_eq!(error, RunnerError::new(ErrorKind::Unsupported, "no").with_remedy("yes"));
     }
 
     #[test]
-    fn a_driver_that_is_told_to_stop_may_answer() {
+    fn a_driver_that_is_asked_to_stop_may_answer() {
         let failed = r#"{"type":"failed","kind":"cancelled","message":"stopped"}"#;
         let (_folder, driver) = start(&format!("hear\nhear\nsay '{failed}'"));
-        let audience = Audience::default();
-        audience.cancels.set(true);
-        let error = driver.unwrap().call(&Request::Close, &audience).unwrap_err();
+        let listener = TestListener::default();
+        listener.cancels.set(true);
+        let error = driver.unwrap().call(&Request::Close, &listener).unwrap_err();
         assert_eq!(error, RunnerError::new(ErrorKind::Cancelled, "stopped"));
     }
 
     #[test]
     fn a_driver_that_does_not_stop_is_killed() {
         let (_folder, driver) = start("hear\nsleep 60");
-        let audience = Audience::default();
-        audience.cancels.set(true);
+        let listener = TestListener::default();
+        listener.cancels.set(true);
         let since = Instant::now();
-        let error = driver.unwrap().call(&Request::Close, &audience).unwrap_err();
+        let error = driver.unwrap().call(&Request::Close, &listener).unwrap_err();
         assert_eq!(error, RunnerError::cancelled());
         // Before it would have ended by itself.
         assert!((CANCEL_GRACE..Duration::from_secs(60)).contains(&since.elapsed()));
