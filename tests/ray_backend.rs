@@ -97,7 +97,7 @@ fn the_scheduler_that_was_used_is_reported() {
     let ray = ray();
     assert_eq!(ray.scheduled("default"), ("default".into(), "[]".into()));
     let (name, text) = ray.scheduled("load_aware");
-    assert!(name == "default" && text.contains("Ray has no scheduler"), "{name} {text}");
+    assert!(name == "default" && text.contains("unknown to Ray"), "{name} {text}");
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn what_it_cannot_run_is_refused_with_the_reason() {
         run(&format!("ray_address={address}")).code(2).says("write host:port");
     }
     run("ray_address=127.0.0.1:1").code(3).says("the Ray cluster at 127.0.0.1:1 cannot be used");
-    run("--nodes 2").code(3).says("2 nodes are asked for, but Ray has 1").says("--nodes 1");
+    run("--nodes 2").code(3).says("2 nodes were asked for, but there is 1").says("--nodes 1");
 }
 
 #[test]
@@ -140,7 +140,7 @@ pub(crate) fn until_at_work(mut processes: impl FnMut() -> Vec<u32>) {
     // Ray writes into the title of a worker what it does.
     let is_at_work = |pid: u32| {
         let title = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        ["ray::Replica.feed", "ray::_source"].iter().any(|start| title.starts_with(start.as_bytes()))
+        ["ray::Replica.feed", "ray::source"].iter().any(|start| title.starts_with(start.as_bytes()))
     };
     eventually("somebody works", || processes().into_iter().any(is_at_work));
 }

@@ -102,7 +102,7 @@ fn two_nodes_share_the_work_and_the_answer_is_verified() {
     let crowded = cluster.run("--workload null --parallelism 3");
     crowded.code(3).says("parallelism 3 needs as many processors, but the cluster has 2");
     // The session's own node does not count.
-    cluster.run("--workload null --nodes 3").code(3).says("3 nodes are asked for, but Ray has 2");
+    cluster.run("--workload null --nodes 3").code(3).says("3 nodes were asked for, but there are 2");
 }
 
 #[test]

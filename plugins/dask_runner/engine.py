@@ -57,10 +57,6 @@ class DaskEngine(FuturesEngine[Future]):
         except queue.Empty:
             if not finished:
                 self._look()
-        for future in finished:
-            if future.status != "finished":
-                # It raises what went wrong.
-                future.result()
         return finished
 
     def _look(self) -> None:
@@ -69,6 +65,12 @@ class DaskEngine(FuturesEngine[Future]):
         if reason := self._lost():
             raise LostError(reason)
         self._next_look = time.monotonic() + LOOK
+
+    def check(self, futures: Sequence[Future]) -> None:
+        """Raises what went wrong, if it did."""
+        for future in futures:
+            if future.status != "finished":
+                future.result()
 
     def results(self, futures: Sequence[Future]) -> list[Any]:
         """The results, brought here."""

@@ -25,6 +25,7 @@ const PACKAGE: &[(&str, &str)] = embedded![
     "dataflow.py",
     "driver.py",
     "failure.py",
+    "folder.py",
     "futures.py",
     "job.py",
     "kernel.py",

@@ -24,6 +24,7 @@ What the drivers of different engines have in common is here as well. A driver t
 | `remote` | such replicas on other machines | `sage` |
 | `partitions` | the functions of a whole run on partitioned datasets | `spark` |
 | `job`, `code` | the workload's library and the driver's modules on their way to others | engines with clusters |
+| `folder` | `SessionFolder`: the temporary folder of an engine | engines that write files |
 | `report` | which scheduler was used, with a warning if it is unknown; nodes and their work | every driver |
 | `network` | addresses of machines | engines with clusters |
 
@@ -42,6 +43,7 @@ from .failure import (
     UnsupportedError,
     WorkloadError,
 )
+from .folder import SessionFolder
 from .futures import FuturesEngine, FuturesRun
 from .job import Job, ShippedJob, Work, total
 from .kernel import Stage, State, Workload, item_count
@@ -76,6 +78,7 @@ __all__ = [
     "Result",
     "RunContext",
     "Session",
+    "SessionFolder",
     "ShippedJob",
     "Spec",
     "Stage",

@@ -57,6 +57,10 @@ class FuturesEngine(Waiter[Future]):
         """The results of futures that have finished. Raises what a task raised."""
         raise NotImplementedError
 
+    def check(self, futures: Sequence[Future]) -> None:
+        """Raises what a task raised. The futures have finished; an engine may know that without their results."""
+        self.results(futures)
+
 
 class _Sink(Generic[Future]):
     """Where the batches of the last phase end: the driver merges their states."""
@@ -116,6 +120,7 @@ class _Tree(Generic[Future]):
         """Merges what has come to the top into the driver's own states."""
         tops = self._tops.intersection(done)
         self._tops -= tops
+        self._engine.check([future for future in done if future not in tops])
         for states, work in self._engine.results(list(tops)) if tops else []:
             self._tally(work)
             for partition, state in enumerate(states):
