@@ -9,6 +9,7 @@ use crate::installed_engine::Installed;
 use crate::session::verified;
 use crate::support::{
     Place, Ran, WORKLOADS, eventually, hostile, plugin, processes_of_sessions_of, repository, shortened,
+    warnings,
 };
 
 /// Items, parallelism, batch size and fusion, so that any two values of two of them come together.
@@ -123,9 +124,9 @@ fn the_seeds_workload_runs_on_it() {
 fn a_scheduler_that_it_does_not_have_runs_as_default_with_a_warning() {
     let run = ["run", "--json", "--backend", "python", "--workload", "null", "--scheduler", "fifo"];
     let ran = python().crossrun(&run).code(0).says("fifo");
-    let metadata = &ran.json()["metadata"];
-    assert_eq!(metadata["scheduler_name"], "default");
-    assert_eq!(metadata["warnings"][0], "scheduler \"fifo\" is unknown to python; it ran as \"default\"");
+    let record = ran.json();
+    assert_eq!(record["metadata"]["scheduler_name"], "default");
+    assert_eq!(warnings(&record), ["scheduler \"fifo\" is unknown to python; it ran as \"default\""]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A run is verified and recorded, for every workload and in every way to run it.
 
-use crate::support::{Place, WORKLOADS, shortened};
+use crate::support::{Place, WORKLOADS, shortened, warnings};
 
 #[test]
 fn the_seeds_workload_is_verified_on_native_threads() {
@@ -77,9 +77,9 @@ fn a_scheduler_that_native_does_not_know_runs_as_default_with_a_warning() {
     let place = Place::new();
     let run = ["run", "--json", "--backend", "native", "--workload", "null", "--scheduler", "magic"];
     let ran = place.crossrun(&run).code(0).says("magic");
-    let metadata = &ran.json()["metadata"];
-    assert_eq!(metadata["scheduler_name"], "default");
-    assert!(metadata["warnings"][0].as_str().unwrap().contains("magic"), "{metadata}");
+    let record = ran.json();
+    assert_eq!(record["metadata"]["scheduler_name"], "default");
+    assert!(warnings(&record)[0].contains("magic"), "{record}");
 }
 
 #[test]

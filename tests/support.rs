@@ -252,6 +252,13 @@ impl Ran {
     }
 }
 
+/// The warnings of a record, but for the one that only says how busy the machine was: the worker measured more than the backend.
+pub(crate) fn warnings(record: &Value) -> Vec<&str> {
+    let all = record["metadata"]["warnings"].as_array().unwrap().iter();
+    let texts = all.map(|warning| warning.as_str().unwrap());
+    texts.filter(|text| !text.ends_with("the worker's time counts")).collect()
+}
+
 /// Says that a test does not run here, and why. The line passes by the capture of the test harness, so that it is visible although
 /// the test counts as passed, and it carries how many tests of this process have said so.
 pub(crate) fn not_run(why: &str) {

@@ -18,8 +18,8 @@ use crate::app::ui::Ui;
 use crate::plugin::PluginRef;
 use crate::plugin::discover::{Environment, PLUGINS, SearchOutcome, SearchPath, SearchedFolder};
 use crate::plugin::inspect::{self, Inspected, Kind};
+use crate::plugin::inventory::{Inventory, Row, Status};
 use crate::plugin::registry::GetError;
-use crate::plugin::inventory::{Row, Status, Inventory};
 use crate::plugin::trust::Trust;
 use crate::plugin::trust::has_raised_privileges;
 use crate::record::{Library, MeasurementLock};
@@ -107,14 +107,15 @@ impl Context {
     }
 
     pub(crate) fn runner(&self, name: &str) -> Result<PluginRef, Problem> {
-        let plugin = self.inventory.runners.get(name).map_err(|error| match (&error, self.rejected(name)) {
-            (GetError::Unknown { .. }, Some(row)) => rejected_backend(name, row),
-            (GetError::Unknown { .. }, None) => {
-                let missing = self.lock.as_ref().and_then(|lock| lock.missing("runner", name));
-                missing.unwrap_or_else(|| self.nowhere(&error, "crossrun backends"))
-            }
-            _ => self.nowhere(&error, "crossrun backends"),
-        })?;
+        let plugin =
+            self.inventory.runners.get(name).map_err(|error| match (&error, self.rejected(name)) {
+                (GetError::Unknown { .. }, Some(row)) => rejected_backend(name, row),
+                (GetError::Unknown { .. }, None) => {
+                    let missing = self.lock.as_ref().and_then(|lock| lock.missing("runner", name));
+                    missing.unwrap_or_else(|| self.nowhere(&error, "crossrun backends"))
+                }
+                _ => self.nowhere(&error, "crossrun backends"),
+            })?;
         self.choose(plugin)
     }
 
@@ -199,10 +200,9 @@ impl Context {
     /// Where plugins would be looked for, and a command that puts some there; nothing if there is any library at all. An
     /// executable that was installed by itself has none.
     pub(crate) fn without_plugins(&self) -> Option<(String, String)> {
-        let found =
-            self.inventory.trace.iter().any(|looked| {
-                !matches!(looked.outcome, SearchOutcome::Searched { libraries: 0 } | SearchOutcome::Missing)
-            });
+        let found = self.inventory.trace.iter().any(|looked| {
+            !matches!(looked.outcome, SearchOutcome::Searched { libraries: 0 } | SearchOutcome::Missing)
+        });
         if found || !self.explicit.is_empty() {
             return None;
         }

@@ -9,8 +9,8 @@ use crate::app::resolve::{rejected, renew_command, unlocked, usual_lock_file};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::plugin::PluginRef;
-use crate::plugin::lock_file::{Difference, LockFile};
 use crate::plugin::inventory::Status;
+use crate::plugin::lock_file::{Difference, LockFile};
 use crate::run::session::Isolation;
 use crate::text::{lines, plural, printable, table, word};
 
