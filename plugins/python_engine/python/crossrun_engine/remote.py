@@ -36,7 +36,7 @@ class RemoteReplicas(Replicas):
         """Opens the workload on all nodes. The driver has to listen at `reply_address` as long as it lives."""
         super().__init__(workload)
         self.work: dict[str, int] = {}
-        """How many calls each node has served. Known when the replicas are closed."""
+        """How many calls each node has served, without those that served none. Known when the replicas are closed."""
         self._nodes, self._remote, self._run = nodes, call, uuid.uuid4().hex
         for node in nodes:
             self._send_library(node, workload)
@@ -54,7 +54,8 @@ class RemoteReplicas(Replicas):
     def close(self) -> None:
         """Frees what the nodes keep for the run."""
         for node in self._nodes:
-            self.work[node] = self._remote(node, 0, "close", self._run)
+            if calls := self._remote(node, 0, "close", self._run):
+                self.work[node] = calls
 
     def _call(self, replica: int, method: str, *arguments: Any) -> Any:
         slot, node = divmod(replica, len(self._nodes))

@@ -107,7 +107,10 @@ class Runs(unittest.TestCase):
                 self.assertEqual(dataflow(opened, remote, fusion, context()), expected, f"{name} {fusion} on nodes")
                 remote.close()
                 self.assertEqual(sorted(remote.work), ["one", "two"])
-                self.assertTrue(all(remote.work.values()), remote.work)
+        idle = self.nodes.replicas(workload("null"))
+        idle.perform(Operator(0, 1), 0, (0, 1))
+        idle.close()
+        self.assertEqual(idle.work, {"one": 1}, "a node that served no call is left out")
         pieces = -(-Path(LIBRARY).stat().st_size // (1 << 20))
         self.assertEqual(self.nodes.sent, [pieces, pieces], "the library is sent once")
 
