@@ -209,7 +209,7 @@ impl Context {
         let folders = self.inventory.trace.iter().map(|looked| looked.folder.display().to_string());
         let plugins = self.data_dir.join(PLUGINS);
         let install =
-            shell::line("install", ["-D", "-t"].map(OsStr::new).into_iter().chain([plugins.as_os_str()]));
+            shell::command("install", ["-D", "-t"].map(OsStr::new).into_iter().chain([plugins.as_os_str()]));
         let library = format!("target/release/{DLL_PREFIX}*{DLL_SUFFIX}");
         let command = format!("cargo build --release && {install} {library}");
         Some((folders.collect::<Vec<_>>().join(", "), command))

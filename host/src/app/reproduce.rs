@@ -112,7 +112,7 @@ impl RunCommand {
             push(&mut words, "plugin-dir", folder.display());
         }
         self.guards.push(&mut words);
-        shell::line("crossrun", words)
+        shell::command("crossrun", words)
     }
 
     fn folders(&self, trial: &TrialSpec, participant: Option<&Participant>) -> Vec<PathBuf> {

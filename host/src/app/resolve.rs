@@ -25,7 +25,7 @@ pub(crate) fn renew_command(global: &GlobalArguments, path: &Path, data_dir: &Pa
     for folder in &global.plugin_dir {
         words.extend(["--plugin-dir".to_owned(), folder.display().to_string()]);
     }
-    shell::line("crossrun", words)
+    shell::command("crossrun", words)
 }
 
 /// The lock file that is gone by.

@@ -7,8 +7,8 @@ use plugin_api::Availability;
 use super::allowance::allowance;
 use super::finding::{CheckResult, NotPassed};
 use super::fixture::Fixture;
-use crate::pace;
 use crate::run::session::{CallError, Fault};
+use crate::slowdown;
 use crate::worker::protocol::Refusal;
 
 /// How long loading may take on a quiet machine: each listing and each session waits for it.
@@ -39,7 +39,7 @@ pub(super) fn time(fixture: &mut Fixture) -> CheckResult {
     let mut fastest = fixture.loading()?.took;
     for _ in 1..TIMES {
         // No machine is so busy that the last would be too slow.
-        if fastest <= SOON || fastest > SOON.mul_f64(pace::MOST) {
+        if fastest <= SOON || fastest > SOON.mul_f64(slowdown::MAX) {
             break;
         }
         fastest = fastest.min(fixture.load()?.took);
@@ -48,7 +48,7 @@ pub(super) fn time(fixture: &mut Fixture) -> CheckResult {
     if fastest <= SOON {
         return Ok(took);
     }
-    let slowdown = pace::slowdown();
+    let slowdown = slowdown::measure();
     let allowed = allowance(SOON, slowdown);
     if fastest <= SOON.mul_f64(slowdown) {
         return Ok(format!("{took}, of {allowed}"));

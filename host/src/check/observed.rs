@@ -11,13 +11,13 @@ use plugin_api::WorkloadSpec;
 use super::data::{DEPTH, OURS};
 use super::finding::NotPassed;
 use super::trials::{run, trial, verified};
-use crate::pace::Patience;
 use crate::plugin::PluginRef;
 use crate::run::backend::Backend;
 use crate::run::engine::Engine;
 use crate::run::executor::Executor;
 use crate::run::session::Launch;
 use crate::sandbox::Teardown;
+use crate::slowdown::ScaledLimit;
 use crate::worker::protocol::{LibraryFile, ResourceSnapshot};
 
 /// How long threads may take to leave after the engine was stopped, on a quiet machine.
@@ -106,10 +106,10 @@ fn beginning(stdout: &Path) -> String {
 
 /// What is there when threads had time to leave.
 fn settled(engine: &mut Engine, before: &ResourceSnapshot) -> Option<ResourceSnapshot> {
-    let (closed, mut patience) = (Instant::now(), Patience::new(SETTLE));
+    let (closed, mut limit) = (Instant::now(), ScaledLimit::new(SETTLE));
     loop {
         let snapshot = engine.session.snapshot().ok()?;
-        if snapshot.threads <= before.threads || patience.is_over(closed.elapsed()) {
+        if snapshot.threads <= before.threads || limit.is_exceeded_by(closed.elapsed()) {
             return Some(snapshot);
         }
         std::thread::sleep(Duration::from_millis(20));

@@ -11,11 +11,11 @@ use super::errors::expected_error;
 use super::finding::{CheckResult, NotPassed};
 use super::fixture::Fixture;
 use super::trials::verified;
-use crate::pace;
 use crate::plan::defaults::SLEEPING;
 use crate::run::judge;
 use crate::run::session::{CANCEL_GRACE, CallError, Fault};
 use crate::run::trial::TrialResult;
+use crate::slowdown;
 use crate::text::plural;
 use crate::worker::protocol::Reply;
 
@@ -206,7 +206,7 @@ pub(super) fn timing(fixture: &mut Fixture) -> CheckResult {
     all(fixture, vec![waiting(100, &[])], |result| {
         verified(result)?;
         let understated = |slowdown| judge::understated(result.finished.as_ref()?, slowdown);
-        match understated(1.0).and_then(|_| understated(pace::slowdown())) {
+        match understated(1.0).and_then(|_| understated(slowdown::measure())) {
             None => Ok(()),
             Some(why) => Err(NotPassed::Failed(why)),
         }
@@ -218,9 +218,9 @@ pub(super) fn timing(fixture: &mut Fixture) -> CheckResult {
 pub(super) fn cancel(fixture: &mut Fixture) -> CheckResult {
     fixture.demand_workload(SLEEPING, &["sleep_us"])?;
     let spec = waiting(1_000_000, &[]);
-    let before = pace::slowdown();
+    let before = slowdown::measure();
     let mut engine = fixture.engine(&spec)?;
-    let longest = CANCEL_GRACE.mul_f64(pace::MOST);
+    let longest = CANCEL_GRACE.mul_f64(slowdown::MAX);
     let ended = engine.run_and_cancel(&fixture.executor.request(spec), BEFORE_CANCEL, longest);
     engine.session.discard();
     if let Err(CallError { fault: Fault::TimedOut, .. }) = ended {
@@ -233,7 +233,7 @@ pub(super) fn cancel(fixture: &mut Fixture) -> CheckResult {
         (Reply::Failed { error, .. }, Some(took)) => {
             let error = CallError::reported("run", error, None);
             expected_error::<()>(Err(error), &[ErrorKind::Cancelled])?;
-            let slowdown = if took > CANCEL_GRACE { before.max(pace::slowdown()) } else { 1.0 };
+            let slowdown = if took > CANCEL_GRACE { before.max(slowdown::measure()) } else { 1.0 };
             stopped(took, slowdown)
         }
         (_, Some(took)) => Err(NotPassed::Failed(format!(

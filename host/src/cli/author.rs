@@ -41,7 +41,7 @@ pub(super) fn make(
     let folder = place.dir.clone().unwrap_or_else(|| project.crate_name().into());
     let whole = std::path::absolute(&folder).map_err(|error| Problem::unexpected(&error))?;
     project.write(&whole)?;
-    let enter = shell::line("cd", [&folder]);
+    let enter = shell::command("cd", [&folder]);
     let commands: Vec<_> = std::iter::once(enter).chain(project.commands()).collect();
     let text = if ui.json() {
         let files: Vec<_> = project.files().collect();

@@ -163,7 +163,7 @@ impl Arguments {
         }
         push_plugin_folders(&mut words, participants, context);
         Guards::of(context).push(&mut words);
-        shell::line("crossrun", words)
+        shell::command("crossrun", words)
     }
 }
 

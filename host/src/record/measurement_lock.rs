@@ -83,7 +83,7 @@ impl Drop for MeasurementLock {
 fn write_holder(file: &mut File) -> io::Result<()> {
     let mut arguments = std::env::args_os();
     let program = arguments.next().unwrap_or_default();
-    let command = shell::line(program, arguments);
+    let command = shell::command(program, arguments);
     file.set_len(0)?;
     file.rewind()?;
     writeln!(file, "process {}: {command}", std::process::id())

@@ -5,7 +5,7 @@ use std::fs;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use crate::pace::{stolen_part, ticks};
+use crate::slowdown::{cpu_ticks, steal_share};
 use crate::sandbox::affinity::{cores, pin_to};
 use crate::worker::protocol::MachineCheck;
 
@@ -23,7 +23,7 @@ pub(super) fn check(duration: Duration) -> MachineCheck {
     });
     MachineCheck {
         nanos_per_iteration: measured.iter().map(|(nanos, _)| *nanos).fold(0.0, f64::max),
-        steal_share: before.zip(processor_ticks()).and_then(|(before, after)| stolen_part(before, after)),
+        steal_share: before.zip(processor_ticks()).and_then(|(before, after)| steal_share(before, after)),
         preemptions: measured.iter().map(|(_, preemptions)| preemptions).sum(),
         pressure: pressure(),
     }
@@ -54,7 +54,7 @@ fn preemptions() -> u64 {
 }
 
 fn processor_ticks() -> Option<(u64, u64)> {
-    ticks(&fs::read_to_string("/proc/stat").ok()?)
+    cpu_ticks(&fs::read_to_string("/proc/stat").ok()?)
 }
 
 /// The share of the last ten seconds in which some task waited for a processor.

@@ -105,5 +105,5 @@ fn again(file: &PlanFile, participants: &Participants, context: &Context) -> Str
     }
     push_plugin_folders(&mut words, participants, context);
     file.guards().push(&mut words);
-    shell::line("crossrun", words)
+    shell::command("crossrun", words)
 }

@@ -40,7 +40,7 @@ pub(super) fn command(file: &PlanFile, output_dir: &Path) -> String {
         push(&mut words, "output-dir", output_dir.display());
     }
     file.guards().push(&mut words);
-    shell::line("crossrun", words)
+    shell::command("crossrun", words)
 }
 
 /// Refuses what the run was not begun with: its trials must belong together. What is not said again stays as it was.

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::arguments::Arguments;
 use super::{namespace, processes};
-use crate::pace::Patience;
+use crate::slowdown::ScaledLimit;
 use crate::sandbox::events::Event;
 use crate::sandbox::exit_reason::ExitReason;
 
@@ -82,11 +82,11 @@ fn reap_until(worker: Pid) -> ExitReason {
 
 /// How many processes are still alive after a grace period.
 pub(super) fn count_leftovers() -> u32 {
-    let (since, mut patience) = (Instant::now(), Patience::new(LEFTOVER_GRACE));
+    let (since, mut limit) = (Instant::now(), ScaledLimit::new(LEFTOVER_GRACE));
     loop {
         while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
         let left = processes::descendants().len();
-        if left == 0 || patience.is_over(since.elapsed()) {
+        if left == 0 || limit.is_exceeded_by(since.elapsed()) {
             return left as u32;
         }
         std::thread::sleep(Duration::from_millis(5));
