@@ -203,7 +203,7 @@ fn a_run_is_not_resumed_when_a_plugin_has_changed() {
     let mut bytes = std::fs::read(&library).unwrap();
     bytes.push(0);
     std::fs::write(&library, bytes).unwrap();
-    place.crossrun(&["compare", "--resume", "small"]).code(6).says("is another file now");
+    place.crossrun(&["compare", "--resume", "small"]).code(6).says("has changed");
     place.crossrun(&SMALL).code(2).says("already holds a run");
     place.crossrun(&["compare", "--resume", "nosuch"]).code(2).says("there is no run");
 }
@@ -234,7 +234,7 @@ fn a_debug_build_beside_a_release_build_is_refused() {
         "--blocks",
         "1",
     ];
-    place.crossrun(&run).code(6).says("built for debugging");
+    place.crossrun(&run).code(6).says("is a debug build");
     place.crossrun(&[&run, ["--insist"].as_slice()].concat()).code(0);
 }
 

@@ -201,7 +201,7 @@ const DEVIATIONS: &[Deviation] = &[
     of_runner("run.data", "kept_answer", "seed=2"),
     of_runner("run.at_once", "crowd", "more of them were at work at once"),
     of_runner("run.timing", "clock", "the backend claims"),
-    of_runner("run.cancel", "deaf", "it had not stopped 8 s after it was asked to, of 2 s"),
+    of_runner("run.cancel", "deaf", "it had not stopped 8 s after it was cancelled, of 2 s"),
     of_runner("spec.unknown_option", "unknown_option", "what is this"),
     of_runner("spec.unknown_scheduler", "unknown_scheduler", "who is this"),
     of_runner("spec.unknown_scheduler", "claims_any_scheduler", "claims to have run with \"of_nobody\""),
@@ -219,7 +219,7 @@ const DEVIATIONS: &[Deviation] = &[
     of_runner("session.files", "file", "litter"),
     of_runner("session.data", "data", "deviant-"),
     of_workloads("library.catalogue", "default", "step"),
-    of_workloads("library.oracle", "oracle", "must come out"),
+    of_workloads("library.oracle", "oracle", "are expected"),
     of_workloads("library.slices", "order", "in batches of 1"),
     of_workloads("library.repeats", "process", "in another process"),
     of_workloads("library.refuses", "forgetful", "must be of kind invalid_spec"),
@@ -397,7 +397,7 @@ fn a_plugin_that_cannot_be_checked_has_its_own_exit_code() {
     Ran::of(check(&place, "nowhere.so", &[])).code(3).says("nowhere.so: cannot be read");
     Ran::of(check(&place, file, &["--include", "file.nothing"]))
         .code(2)
-        .says("\"file.nothing\" names no check")
+        .says("no check matches \"file.nothing\"")
         .says("backends check --list");
     Ran::of(check(&place, file, &["--junit", "--json"])).code(2);
     let mut command = place.command(&["backends", "check"]);
@@ -408,7 +408,7 @@ fn a_plugin_that_cannot_be_checked_has_its_own_exit_code() {
 #[test]
 fn the_list_has_every_check() {
     let listed = Place::empty().crossrun(&["backends", "check", "--list"]).code(0).stdout();
-    for check in CHECKS {
+    for check in CHECKS.iter() {
         assert!(listed.contains(check.id), "{listed}");
     }
 }
@@ -420,24 +420,15 @@ fn anchors(page: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_document_has_the_table_and_each_rule_is_in_its_section() {
+fn the_document_has_a_row_for_each_check_and_each_rule_exists() {
     let read = |path: &str| std::fs::read_to_string(repository().join(path)).unwrap();
-    let anchors = anchors(&read("plugin-api/ABI.md"));
-    let mut table =
-        String::from("| check | of | demands that | rule | if it fails |\n|---|---|---|---|---|\n");
-    for check in CHECKS {
-        let rule = check.rule();
-        let anchor = rule.split_once('#').unwrap().1;
-        assert!(anchors.contains(anchor), "{}: ABI.md has no {anchor}", check.id);
-        let row = [
-            &format!("`{}`", check.id),
-            check.of(),
-            check.demands,
-            &format!("[{}](../{rule})", check.section),
-            check.remedy,
-        ];
-        table += &format!("| {} |\n", row.join(" | "));
-    }
     let page = read("docs/conformance.md");
-    assert!(page.contains(&table), "docs/conformance.md should have:\n{table}");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let rows: Vec<_> = rows.map(|(id, row)| (id, row.split(" | ").next().unwrap())).collect();
+    assert_eq!(rows, CHECKS.iter().map(|check| (check.id, check.of())).collect::<Vec<_>>());
+    let anchors = anchors(&read("plugin-api/ABI.md"));
+    for check in CHECKS.iter() {
+        let anchor = check.rule.strip_prefix("plugin-api/ABI.md#").unwrap();
+        assert!(anchors.contains(anchor), "{}: ABI.md has no {anchor}", check.id);
+    }
 }

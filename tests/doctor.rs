@@ -25,5 +25,8 @@ fn every_finding_has_its_effect_and_every_backend_is_probed() {
     let misbehaving = backends.iter().find(|row| row["name"] == "misbehaving").unwrap();
     assert_eq!(misbehaving["remedy"], "crossrun setup misbehaving");
     let text = place.crossrun(&["doctor"]).code(0).stdout();
-    assert!(text.contains("misbehaving is available") && text.contains("that may harm figures"), "{text}");
+    assert!(
+        text.contains("misbehaving is available") && text.contains("that may make measurements noisy"),
+        "{text}"
+    );
 }

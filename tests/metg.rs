@@ -159,7 +159,7 @@ fn an_interrupted_sweep_reports_the_runs_so_far() {
 fn an_impossible_sweep_is_refused() {
     let place = Place::new();
     place.crossrun(&["metg", "--cores", "100000"]).code(2).says("this process may use");
-    place.crossrun(&["metg", "--extra", "iters=5"]).code(2).says("a sweep sets it itself");
+    place.crossrun(&["metg", "--extra", "iters=5"]).code(2).says("a sweep sets it");
     place.crossrun(&["metg", "--backends", "nosuch"]).code(3).says("nosuch");
     place.crossrun(&["metg", "--quick", "--blocks", "5"]).code(2);
 }

@@ -46,9 +46,9 @@ fn the_summary_of_a_run_has_both_kinds_of_latency_and_the_lag() {
     let extra = ["--items", "800", "--extra", "rate=1000000", "--extra", "iters=100000"];
     let summary = place.crossrun(&[run.as_slice(), &extra].concat()).code(0).stdout();
     for line in [
-        "latency from when an item was due, of 400 items: p50 ",
-        "\nfrom when it was made: p50 ",
-        "\nlag of the source itself: p50 ",
+        "latency of 400 items from the scheduled time of each: p50 ",
+        "\nlatency from the emission of each: p50 ",
+        "\ndelay of the source itself: p50 ",
     ] {
         assert!(summary.contains(line), "{summary}");
     }

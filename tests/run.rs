@@ -1,5 +1,8 @@
 //! A run is verified and recorded, for every workload and in every way to run it.
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
 use crate::support::{Place, WORKLOADS, shortened, warnings};
 
 #[test]
@@ -142,4 +145,47 @@ fn the_backend_may_come_from_the_environment() {
     let mut command = place.command(&["run", "--json", "--workload", "null"]);
     command.env("CROSSRUN_BACKEND", "native");
     assert_eq!(crate::support::Ran::of(command).code(0).json()["backend"], "native");
+}
+
+/// Runs the default backend, which is not set up, with `answer` on standard input, on a pseudo-terminal or without one. Returns
+/// the exit code and everything that was printed.
+fn run_before_set_up(place: &Place, more: &[&str], answer: &str, terminal: bool) -> (i32, String) {
+    const ON_A_TERMINAL: &str =
+        "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    let mut command = place.command(&[&["run", "--workload", "null"], more].concat());
+    if terminal {
+        let mut python = Command::new("python3");
+        python.args(["-c", ON_A_TERMINAL]).arg(command.get_program()).args(command.get_args());
+        python.current_dir(place.path()).env("CROSSRUN_DATA_DIR", place.data());
+        command = python;
+    }
+    command.env("CROSSRUN_BACKEND", "misbehaving").env("CROSSRUN_TEST_PROBE", "not_set_up");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    (output.status.code().unwrap(), text.concat())
+}
+
+#[test]
+fn on_a_terminal_the_default_backend_is_set_up_if_the_user_says_so() {
+    let place = Place::with_misbehaving();
+    const QUESTION: &str = "is not set up: it is not installed. Set it up now? [y/N]";
+    const REMEDY: &str = "try: crossrun setup misbehaving";
+    for (more, answer, terminal, asks) in [
+        ([].as_slice(), "n\n", true, true),
+        (&[], "\n", true, true),
+        (&[], "y\n", false, false),
+        (&["--json"], "y\n", true, false),
+        (&["--backend", "misbehaving"], "y\n", true, false),
+    ] {
+        let (code, text) = run_before_set_up(&place, more, answer, terminal);
+        assert_eq!((code, text.contains(QUESTION)), (3, asks), "{more:?} {answer:?}: {text}");
+        assert!(text.contains(REMEDY), "{text}");
+    }
+    let (code, text) = run_before_set_up(&place, &[], "y\n", true);
+    assert!(code == 0 && text.contains(QUESTION) && text.contains("verified: "), "{code}: {text}");
+    let (code, text) = run_before_set_up(&place, &[], "", true);
+    assert!(code == 0 && !text.contains(QUESTION), "{code}: {text}");
 }

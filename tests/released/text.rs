@@ -55,7 +55,7 @@ fn of_any_machine(text: &str) -> impl Iterator<Item = &str> {
     let mut goes = false;
     text.lines().filter(move |line| {
         goes = OF_THE_MACHINE.iter().any(|start| line.starts_with(start))
-            || line.contains(" is put off: ")
+            || line.contains(" is postponed: ")
             || (goes && line.starts_with("  "));
         !goes
     })

@@ -5,8 +5,8 @@ use std::fs;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use crate::slowdown::{cpu_ticks, steal_share};
 use crate::sandbox::affinity::{cores, pin_to};
+use crate::slowdown::{cpu_ticks, steal_share};
 use crate::worker::protocol::MachineCheck;
 
 /// Iterations between two reads of the clock: about 10 µs of work.

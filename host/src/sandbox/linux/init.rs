@@ -12,9 +12,9 @@ use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::arguments::Arguments;
 use super::{namespace, processes};
-use crate::slowdown::ScaledLimit;
 use crate::sandbox::events::Event;
 use crate::sandbox::exit_reason::ExitReason;
+use crate::slowdown::ScaledLimit;
 
 /// How long the worker's children may run after it on a quiet machine, before they count as left over.
 const LEFTOVER_GRACE: Duration = Duration::from_millis(250);
