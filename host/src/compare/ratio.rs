@@ -1,4 +1,4 @@
-//! How fast a row is beside another.
+//! The ratio of the speeds of two rows.
 
 use std::collections::HashMap;
 
@@ -26,19 +26,18 @@ pub(super) fn ratio(row: &Group<'_>, baseline: &Group<'_>, rigor: Rigor) -> Resu
     Ok(of_pairs(&difference, rigor))
 }
 
-/// The difference of the logarithms of the two speeds, over the blocks that both finished. Nothing without such a
-/// block.
+/// The difference of the logarithms of the two speeds, over the blocks that both finished. None without such a block.
 pub(super) fn paired(row: &Group<'_>, baseline: &Group<'_>) -> Option<PairedDifference> {
-    let beside: HashMap<_, _> =
+    let others: HashMap<_, _> =
         compared(baseline).map(|(trial, seconds)| (trial.repetition(), seconds)).collect();
     let logarithms: Vec<_> = compared(row)
         .filter(|(trial, _)| trial.metadata().block.is_some())
-        .filter_map(|(trial, seconds)| Some((beside.get(&trial.repetition())? / seconds).ln()))
+        .filter_map(|(trial, seconds)| Some((others.get(&trial.repetition())? / seconds).ln()))
         .collect();
     PairedDifference::new(&logarithms)
 }
 
-/// The trials of which something can be compared, with that: seconds.
+/// The trials with the value that is compared, in seconds.
 fn compared<'g, 'a>(group: &'g Group<'a>) -> impl Iterator<Item = (&'g Trial<'a>, f64)> {
     group.successes().filter_map(|(trial, _)| Some((trial, trial.compared()?)))
 }
@@ -53,25 +52,25 @@ fn of_pairs(difference: &PairedDifference, rigor: Rigor) -> Ratio {
         (_, None) => Some(NoInterval::TooFewBlocks),
         (_, Some(_)) => None,
     };
-    let judged = no_interval.is_none();
+    let has_verdict = no_interval.is_none();
     Ratio {
         estimate: difference.estimate.exp(),
         paired: true,
         blocks: difference.blocks as u32,
-        interval: difference.interval.map(Interval::exp).filter(|_| judged),
+        interval: difference.interval.map(Interval::exp).filter(|_| has_verdict),
         no_interval,
-        p_value: judged.then_some(difference.p_value),
-        verdict: Verdict::new(difference).filter(|_| judged),
+        p_value: has_verdict.then_some(difference.p_value),
+        verdict: Verdict::new(difference).filter(|_| has_verdict),
         ..Ratio::default()
     }
 }
 
-/// Without blocks nothing says how the two vary together, hence neither interval nor verdict.
+/// The ratio of the medians. Without blocks the common variation is unknown, so there is no interval and no verdict.
 fn unpaired(row: &Group<'_>, baseline: &Group<'_>) -> Option<Ratio> {
     let seconds =
         |group: &Group<'_>| median(&compared(group).map(|(_, seconds)| seconds).collect::<Vec<_>>());
     Some(Ratio {
-        // Of times that are too far apart there is no ratio that a figure can hold.
+        // The ratio may overflow.
         estimate: figure(Some(seconds(baseline)? / seconds(row)?))?,
         no_interval: Some(NoInterval::Unpaired),
         ..Ratio::default()

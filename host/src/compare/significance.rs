@@ -1,10 +1,10 @@
-//! Which differences are called, once the whole table is seen.
+//! Withholds verdicts that noise or the number of comparisons may explain.
 
 use super::model::{Point, Ratio, Rigor, Row, Verdict, Withheld};
 use crate::stats::{CONFIDENCE, holm};
 
-/// Withholds the differences that noise or the size of the table could have made.
-pub(super) fn judge(points: &mut [Point], rigor: Rigor) {
+/// Withholds the verdicts below the noise floor and, for publication, those that are not significant after Holm.
+pub(super) fn withhold_verdicts(points: &mut [Point], rigor: Rigor) {
     for point in &mut *points {
         let Some(factor) = point.noise_floor.as_ref().map(|floor| floor.factor) else { continue };
         for ratio in point.rows.iter_mut().filter_map(|row| row.ratio.as_mut()) {
@@ -14,11 +14,11 @@ pub(super) fn judge(points: &mut [Point], rigor: Rigor) {
         }
     }
     if rigor == Rigor::Publish {
-        judge_together(points);
+        correct_for_all_comparisons(points);
     }
 }
 
-/// Only a difference is withheld: that two are equivalent was not found by looking for a difference.
+/// Equivalence is not withheld: it is not a finding of a difference.
 fn withhold(ratio: &mut Ratio, why: Withheld) {
     if ratio.verdict.is_some_and(Verdict::is_difference) {
         ratio.verdict = Some(Verdict::Inconclusive { more_blocks: None });
@@ -26,10 +26,9 @@ fn withhold(ratio: &mut Ratio, why: Withheld) {
     }
 }
 
-/// Holm over all ratios that have a p-value, but for that of the baseline beside itself: it is no question about a
-/// backend.
-fn judge_together(points: &mut [Point]) {
-    let mut ratios: Vec<&mut Ratio> = points.iter_mut().flat_map(asked).collect();
+/// Holm over all ratios with a p-value, except that of the A/A comparison, which tests no hypothesis about a backend.
+fn correct_for_all_comparisons(points: &mut [Point]) {
+    let mut ratios: Vec<&mut Ratio> = points.iter_mut().flat_map(tested).collect();
     let p_values: Vec<f64> = ratios.iter().filter_map(|ratio| ratio.p_value).collect();
     for (ratio, adjusted) in ratios.iter_mut().zip(holm(&p_values)) {
         ratio.adjusted_p_value = Some(adjusted);
@@ -39,10 +38,10 @@ fn judge_together(points: &mut [Point]) {
     }
 }
 
-fn asked(point: &mut Point) -> Vec<&mut Ratio> {
+fn tested(point: &mut Point) -> Vec<&mut Ratio> {
     let sha256 = |row: &Row| row.plugin.as_ref().map(|plugin| plugin.sha256.clone());
     let baselines: Vec<_> = point.rows.iter().filter(|row| row.is_baseline).map(sha256).collect();
-    let is_twin = |row: &Row| sha256(row).is_some() && baselines.contains(&sha256(row));
-    let rows = point.rows.iter_mut().filter(|row| !is_twin(row));
+    let is_baseline_again = |row: &Row| sha256(row).is_some() && baselines.contains(&sha256(row));
+    let rows = point.rows.iter_mut().filter(|row| !is_baseline_again(row));
     rows.filter_map(|row| row.ratio.as_mut()).filter(|ratio| ratio.p_value.is_some()).collect()
 }
