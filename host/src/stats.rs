@@ -1,8 +1,8 @@
-//! Statistics of paired measurements. Pure; the source of each formula is named where it stands, and `docs/method.md`
-//! says what each is for.
+//! Statistics of paired measurements. Pure. Each formula names its source, and `docs/method.md` says what each is for.
 
 mod holm;
 mod isotonic;
+mod lower_tail;
 pub(crate) mod means;
 mod percentile;
 mod rank_sum;
@@ -17,9 +17,10 @@ mod simulation;
 
 pub(crate) use holm::holm;
 pub(crate) use isotonic::isotonic;
+pub(crate) use lower_tail::CONFIDENCE;
 pub(crate) use means::{common_geometric_means, median};
 pub(crate) use percentile::samples_needed;
 pub(crate) use rank_sum::Shift;
-pub(crate) use signed_rank::{CONFIDENCE, Interval, MIN_BLOCKS, PairedDifference};
+pub(crate) use signed_rank::{Interval, MIN_BLOCKS, PairedDifference};
 pub(crate) use verdict::{MARGIN, Verdict};
 pub(crate) use warm_up::WarmUp;

@@ -1,57 +1,51 @@
 //! Wilcoxon's signed-rank statistic, its estimate and its interval.
 //!
-//! T is the sum of the ranks, by size, of the differences that are positive. Were the differences symmetric about zero,
-//! each rank would be in the sum with probability one half, whatever else is true of them: hence exact probabilities
-//! without assuming a shape (Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1, 1945).
+//! T is the sum of the ranks, by size, of the positive differences. If the differences are symmetric about zero, each rank is
+//! in the sum with probability one half. Hence the probabilities are exact without an assumption about the distribution (Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1, 1945).
 
 use serde::{Deserialize, Serialize};
 
+use super::lower_tail::{self, Normal};
 use super::means::mean_of_two;
 
-/// The confidence that an interval has at least.
-pub(crate) const CONFIDENCE: f64 = 0.95;
-
-/// The fewest differences of which there is an interval: of 5, even the widest has a confidence of 93.75 % only.
+/// The fewest differences with an interval: the widest interval of 5 has a confidence of only 93.75 %.
 pub(crate) const MIN_BLOCKS: usize = 6;
 
-/// Up to so many differences probabilities are exact; the work grows with the cube of their number.
-const EXACT: usize = 200;
+/// Up to this many differences probabilities are exact. The work grows with the cube of their number.
+const MAX_EXACT: usize = 200;
 
-/// The point that a normal variable exceeds with probability (1 - [`CONFIDENCE`]) / 2.
-const NORMAL_QUANTILE: f64 = 1.959_963_984_540_054;
-
-/// Where a difference lies.
+/// The confidence interval of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     pub low: f64,
     pub high: f64,
-    /// The confidence that it attains: ranks are whole, so it is the least possible one of at least [`CONFIDENCE`].
+    /// The attained confidence: ranks are integers, so it is the least possible one of at least
+    /// [`CONFIDENCE`](super::CONFIDENCE).
     pub confidence: f64,
 }
 
 impl Interval {
-    /// Of a difference of logarithms: where the ratio lies.
+    /// The interval of a ratio, from that of a difference of logarithms.
     pub(crate) fn exp(self) -> Self {
         Self { low: self.low.exp(), high: self.high.exp(), ..self }
     }
 }
 
-/// What can be said of a difference that was seen once in each block.
+/// The statistics of a difference that was measured once in each block.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PairedDifference {
     /// The median of the means of all pairs, each value with itself included (Hodges and Lehmann, "Estimates of
     /// location based on rank tests", Ann. Math. Statist. 34, 1963).
     pub estimate: f64,
-    /// How many blocks there are.
     pub blocks: usize,
-    /// The exact interval, from [`MIN_BLOCKS`] on.
+    /// The exact interval. None with fewer than [`MIN_BLOCKS`] blocks.
     pub interval: Option<Interval>,
-    /// How probable a T at least this far from its middle would be without any difference; two-sided.
+    /// The two-sided probability, without any difference, of a T at least this far from its mean.
     pub p_value: f64,
 }
 
 impl PairedDifference {
-    /// Of the differences, one from each block. Nothing for no differences, or if one is not finite.
+    /// From one difference for each block. None without differences, or if one is not finite.
     pub fn new(differences: &[f64]) -> Option<Self> {
         if differences.is_empty() || !differences.iter().all(|difference| difference.is_finite()) {
             return None;
@@ -68,15 +62,14 @@ impl PairedDifference {
 
 /// The means of all pairs, each value with itself included.
 enum Averages {
-    /// All of them.
     Listed(Vec<f64>),
-    /// The values, sorted: of many values there are too many means to have them all.
+    /// The sorted values. Many values have too many means to list.
     Sorted(Vec<f64>),
 }
 
 impl Averages {
     fn of(values: &[f64]) -> Self {
-        if values.len() <= EXACT { Self::listed(values) } else { Self::sorted(values) }
+        if values.len() <= MAX_EXACT { Self::listed(values) } else { Self::sorted(values) }
     }
 
     fn listed(values: &[f64]) -> Self {
@@ -97,7 +90,7 @@ impl Averages {
         }
     }
 
-    /// The mean that would stand at this place, counted from 0, were they sorted.
+    /// The mean at this index of the sorted means.
     fn ranked(&mut self, place: usize) -> f64 {
         match self {
             Self::Listed(averages) => *averages.select_nth_unstable_by(place, f64::total_cmp).1,
@@ -111,17 +104,21 @@ impl Averages {
     }
 }
 
-/// The least number that has more than `place` means up to it, found by halving what is left of all numbers.
+/// The least number with more than `place` means up to it, by bisection over all numbers.
 fn ranked_of_sorted(values: &[f64], place: usize) -> f64 {
-    let (mut low, mut high) = (place_of(values[0]), place_of(values[values.len() - 1]));
+    let (mut low, mut high) = (index_of(values[0]), index_of(values[values.len() - 1]));
     while low < high {
         let middle = low + (high - low) / 2;
-        if averages_up_to(values, number_at(middle)) > place { high = middle } else { low = middle + 1 }
+        if averages_up_to(values, number_with_index(middle)) > place {
+            high = middle
+        } else {
+            low = middle + 1
+        }
     }
-    number_at(low)
+    number_with_index(low)
 }
 
-/// How many of the means are no greater: with a greater value, fewer of the others go with it.
+/// The number of means up to a limit. The greater a value, the fewer other values have a mean with it below the limit.
 fn averages_up_to(values: &[f64], limit: f64) -> usize {
     let mut others = values.len();
     let mut count = 0;
@@ -134,13 +131,13 @@ fn averages_up_to(values: &[f64], limit: f64) -> usize {
     count
 }
 
-/// Where a number stands among all numbers, in their order.
-fn place_of(number: f64) -> u64 {
+/// The index of a number in the order of all numbers.
+fn index_of(number: f64) -> u64 {
     let bits = number.to_bits();
     if number.is_sign_negative() { !bits } else { bits | 1 << 63 }
 }
 
-fn number_at(place: u64) -> f64 {
+fn number_with_index(place: u64) -> f64 {
     f64::from_bits(if place >> 63 == 0 { !place } else { place ^ 1 << 63 })
 }
 
@@ -154,28 +151,15 @@ fn interval(averages: &mut Averages, n: usize) -> Option<Interval> {
     Some(Interval { low, high, confidence: 1.0 - 2.0 * tail })
 }
 
-/// The largest c with P(T <= c) <= 2.5 %, and that probability. Nothing if even T = 0 is more probable.
+/// The largest c with P(T <= c) <= 2.5 %, and that probability. None if even T = 0 is more probable.
 fn lower_tail(n: usize) -> Option<(usize, f64)> {
-    let allowed = (1.0 - CONFIDENCE) / 2.0;
-    if n > EXACT {
-        let normal = Normal::of_ranks((1..=n).map(|rank| rank as f64));
-        let cut = (normal.mean - 0.5 - NORMAL_QUANTILE * normal.deviation).floor();
-        return Some((cut as usize, normal.at_most(cut + 0.5)));
+    if n > MAX_EXACT {
+        return Some(normal((1..=n).map(|rank| rank as f64)).lower_tail());
     }
-    let mut tail = 0.0;
-    let mut last = None;
-    for (sum, probability) in distribution(&(1..=n).collect::<Vec<_>>()).into_iter().enumerate() {
-        tail += probability;
-        if tail > allowed {
-            break;
-        }
-        last = Some((sum, tail));
-    }
-    last
+    lower_tail::exact(distribution(&(1..=n).collect::<Vec<_>>()))
 }
 
-/// The probability of each sum of ranks when each counts with probability one half: one rank after the other, as
-/// Wilcoxon counted.
+/// The probability of each sum of ranks if each rank is in it with probability one half, one rank after the other.
 fn distribution(ranks: &[usize]) -> Vec<f64> {
     let mut probabilities = vec![0.0; ranks.iter().sum::<usize>() + 1];
     probabilities[0] = 1.0;
@@ -198,13 +182,13 @@ fn p_value(differences: &[f64]) -> f64 {
     let ranks: Vec<usize> = signed.iter().map(|(_, rank)| *rank).collect();
     let positive: usize = signed.iter().filter(|(value, _)| *value > 0.0).map(|(_, rank)| *rank).sum();
     let smaller = positive.min(ranks.iter().sum::<usize>() - positive);
-    let tail = if differences.len() > EXACT {
-        let normal = Normal::of_ranks(ranks.iter().map(|rank| *rank as f64 / 2.0));
+    let tail = if differences.len() > MAX_EXACT {
+        let normal = normal(ranks.iter().map(|rank| *rank as f64 / 2.0));
         normal.at_most(smaller as f64 / 2.0 + 0.5)
     } else {
         distribution(&ranks)[..=smaller].iter().sum()
     };
-    // Without any sign left, or with T in its very middle, both tails hold everything.
+    // Without signs, or with T at its mean, both tails have all of the probability.
     (2.0 * tail).min(1.0)
 }
 
@@ -220,25 +204,10 @@ fn doubled_ranks(values: &[f64]) -> Vec<(f64, usize)> {
     ranked
 }
 
-/// What T is near to when there are many ranks.
-struct Normal {
-    mean: f64,
-    deviation: f64,
-}
-
-impl Normal {
-    fn of_ranks(ranks: impl Iterator<Item = f64>) -> Self {
-        let (sum, squares) =
-            ranks.fold((0.0, 0.0), |(sum, squares), rank| (sum + rank, squares + rank * rank));
-        Self { mean: sum / 2.0, deviation: (squares / 4.0).sqrt() }
-    }
-
-    fn at_most(&self, value: f64) -> f64 {
-        if self.deviation == 0.0 {
-            return 1.0;
-        }
-        libm::erfc((self.mean - value) / self.deviation / std::f64::consts::SQRT_2) / 2.0
-    }
+/// The normal approximation of T for many ranks.
+fn normal(ranks: impl Iterator<Item = f64>) -> Normal {
+    let (sum, squares) = ranks.fold((0.0, 0.0), |(sum, squares), rank| (sum + rank, squares + rank * rank));
+    Normal { mean: sum / 2.0, deviation: (squares / 4.0_f64).sqrt() }
 }
 
 #[cfg(test)]
@@ -246,6 +215,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::stats::CONFIDENCE;
 
     fn of(differences: &[f64]) -> PairedDifference {
         PairedDifference::new(differences).unwrap()
@@ -289,14 +259,14 @@ mod tests {
     }
 
     #[test]
-    fn no_difference_at_all_is_no_evidence() {
+    fn without_differences_the_p_value_is_one() {
         let nothing = of(&[0.0; 8]);
         assert_eq!((nothing.estimate, nothing.p_value), (0.0, 1.0));
         assert_eq!(of(&[0.0; 300]).p_value, 1.0);
     }
 
     #[test]
-    fn what_is_not_finite_has_no_estimate() {
+    fn an_infinite_difference_has_no_estimate() {
         for bad in [f64::NAN, f64::INFINITY] {
             assert_eq!(PairedDifference::new(&[1.0, bad]), None);
         }
@@ -304,9 +274,9 @@ mod tests {
     }
 
     #[test]
-    fn the_approximation_takes_over_without_a_jump() {
+    fn the_approximation_is_close_to_the_exact_probabilities() {
         let values = |n: usize| (0..n).map(|at| (at as f64 * 0.7).sin() + 0.12).collect::<Vec<_>>();
-        let (exact, near) = (of(&values(EXACT)), of(&values(EXACT + 1)));
+        let (exact, near) = (of(&values(MAX_EXACT)), of(&values(MAX_EXACT + 1)));
         assert!((exact.p_value - near.p_value).abs() < 0.01, "{} {}", exact.p_value, near.p_value);
         let [exact, near] = [exact, near].map(|difference| difference.interval.unwrap());
         assert!((exact.low - near.low).abs() < 0.02 && (exact.high - near.high).abs() < 0.02);
@@ -314,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn very_many_blocks_take_no_more_memory_than_they_are() {
+    fn many_blocks_take_memory_in_proportion_to_their_number() {
         // All pairs of these would be 80 GB.
         let differences: Vec<_> = (0..100_000).map(|at| f64::from(at % 1000) / 1000.0).collect();
         let found = of(&differences);
@@ -324,7 +294,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_mean_that_is_counted_to_is_the_one_that_is_listed(
+        fn bisection_finds_the_listed_mean(
             values in prop::collection::vec(prop_oneof![-1e300..1e300_f64, -1.0..1.0_f64, Just(0.0)], 1..40),
             place: prop::sample::Index,
         ) {
@@ -335,7 +305,7 @@ mod tests {
         }
 
         #[test]
-        fn the_p_value_is_that_of_all_signs(
+        fn the_p_value_is_that_of_an_enumeration_of_all_signs(
             // Few distinct sizes, so that there are ties and zeros.
             values in prop::collection::vec((-6..=6_i32).prop_map(f64::from), 1..12),
         ) {
@@ -353,7 +323,7 @@ mod tests {
         }
 
         #[test]
-        fn the_interval_holds_the_estimate_and_widens_with_nothing(values in prop::collection::vec(-1.0..1.0_f64, 6..30)) {
+        fn the_interval_contains_the_estimate_and_is_no_wider_than_needed(values in prop::collection::vec(-1.0..1.0_f64, 6..30)) {
             let PairedDifference { estimate, interval, .. } = of(&values);
             let Interval { low, high, confidence } = interval.unwrap();
             prop_assert!(low <= estimate && estimate <= high);
@@ -361,7 +331,7 @@ mod tests {
         }
 
         #[test]
-        fn the_other_sign_mirrors_everything(values in prop::collection::vec(-1.0..1.0_f64, 6..20)) {
+        fn the_opposite_signs_negate_the_estimate(values in prop::collection::vec(-1.0..1.0_f64, 6..20)) {
             let (there, back) = (of(&values), of(&values.iter().map(|value| -value).collect::<Vec<_>>()));
             prop_assert!((there.estimate + back.estimate).abs() < 1e-12);
             prop_assert!((there.p_value - back.p_value).abs() < 1e-12);
@@ -370,7 +340,7 @@ mod tests {
         }
 
         #[test]
-        fn scale_and_order_do_not_count(
+        fn scale_and_order_do_not_matter(
             values in prop::collection::vec(-1.0..1.0_f64, 6..20),
             power in -4..5_i32,
             turn in any::<prop::sample::Index>(),
@@ -387,7 +357,7 @@ mod tests {
         }
 
         #[test]
-        fn zero_lies_outside_exactly_when_it_is_improbable(values in prop::collection::vec(-1.0..2.0_f64, 6..20)) {
+        fn zero_is_outside_the_interval_exactly_if_the_p_value_is_small(values in prop::collection::vec(-1.0..2.0_f64, 6..20)) {
             let PairedDifference { interval, p_value, .. } = of(&values);
             let Interval { low, high, .. } = interval.unwrap();
             prop_assert_eq!(low > 0.0 || high < 0.0, p_value <= 1.0 - CONFIDENCE);

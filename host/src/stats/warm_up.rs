@@ -1,15 +1,15 @@
-//! When an engine is warm.
+//! When the warm-up of an engine is over.
 
 use serde::{Deserialize, Serialize};
 
-/// The rule by which runs are discarded until they have settled.
+/// How many runs are discarded until their durations are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WarmUp {
-    /// At least so many runs.
+    /// The minimum number of runs.
     pub least: u32,
-    /// At most so many, settled or not.
+    /// The maximum number of runs, stable or not.
     pub most: u32,
-    /// Two runs in a row are alike if the longer took less than this share more than the shorter.
+    /// Durations are stable if the longer of the last two exceeds the shorter by less than this share.
     pub tolerance: f64,
 }
 
@@ -20,18 +20,18 @@ impl Default for WarmUp {
 }
 
 impl WarmUp {
-    /// Whether the runs so far, in seconds and in their order, are enough.
+    /// Whether the runs so far, with these durations in seconds, are enough.
     pub fn is_over(&self, durations: &[f64]) -> bool {
         let done = durations.len();
-        done >= self.most as usize || (done >= self.least as usize && self.settled(durations))
+        done >= self.most as usize || (done >= self.least as usize && self.is_stable(durations))
     }
 
-    /// The fewest runs after which it can be over: two are needed to be alike.
+    /// The fewest runs after which the warm-up can be over: two are needed for a comparison.
     pub fn min_runs(&self) -> u32 {
         self.least.max(2).min(self.most)
     }
 
-    fn settled(&self, durations: &[f64]) -> bool {
+    fn is_stable(&self, durations: &[f64]) -> bool {
         let [.., before, last] = durations else { return false };
         before.max(*last) < before.min(*last) * (1.0 + self.tolerance)
     }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_alike_in_a_row_are_enough() {
+    fn two_similar_runs_in_a_row_are_enough() {
         let rule = WarmUp::default();
         assert!(!rule.is_over(&[]));
         assert!(!rule.is_over(&[1.0]));
@@ -64,13 +64,13 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_that_is_no_number_never_settles() {
+    fn a_duration_that_is_not_a_number_is_never_stable() {
         assert!(!WarmUp::default().is_over(&[f64::NAN, f64::NAN]));
     }
 
     proptest! {
         #[test]
-        fn the_fewest_is_reached_by_equal_runs_and_no_sooner(least in 0..6_u32, most in 0..6_u32) {
+        fn equal_runs_are_enough_after_the_minimum(least in 0..6_u32, most in 0..6_u32) {
             let rule = WarmUp { least, most, tolerance: 0.05 };
             let runs = [1.0; 6];
             let over = (0..=6).find(|n| rule.is_over(&runs[..*n])).unwrap();
