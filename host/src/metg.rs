@@ -1,7 +1,7 @@
 //! METG: the shortest tasks that an engine runs efficiently. Pure: no clock, no files, no printing.
 //!
 //! The *minimum effective task granularity* at 50 % is the shortest kernel at which half of the cores' time is spent in
-//! kernels (Slaughter et al., "Task LoadRunner: a parameterized benchmark for evaluating parallel runtime performance", SC20).
+//! kernels (Slaughter et al., "Task Bench: a parameterized benchmark for evaluating parallel runtime performance", SC20).
 //! `sweep` chooses the kernels and their numbers of tasks, `curve` computes the value of a block from its points, and
 //! `value` combines the blocks. `docs/method.md` says why each rule is as it is.
 
