@@ -15,6 +15,7 @@ mod cores;
 mod dask_backend;
 mod diff;
 mod doctor;
+mod documented_commands;
 mod exit_codes;
 mod fence;
 mod foreign_callers;

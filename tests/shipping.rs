@@ -206,6 +206,8 @@ fn the_archive_runs_from_any_folder() {
         "LICENSE-MIT",
         "LICENSE-APACHE",
         "doc/README.md",
+        "doc/docs/README.md",
+        "doc/docs/operating.md",
         "doc/plugin-api/ABI.md",
         "man/man1/crossrun-compare.1",
         "completions/zsh/_crossrun",
