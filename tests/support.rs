@@ -265,7 +265,8 @@ pub(crate) fn not_run(why: &str) {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
     let test = std::thread::current().name().unwrap_or_default().to_owned();
-    writeln!(std::io::stderr(), "{test}: not run: {why} ({count} not run so far)").unwrap();
+    let mut stderr = std::io::stderr().lock();
+    writeln!(stderr, "{test}: not run: {why} ({count} not run so far)").unwrap();
 }
 
 /// How long a test waits for an event. It only ends a wait for an event that never comes: the machine may be busy.

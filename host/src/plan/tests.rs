@@ -120,7 +120,8 @@ fn options_of_the_session_reach_every_run() {
 
 #[test]
 fn an_invalid_matrix_is_refused_with_the_reason() {
-    let cases: [(fn(&mut Matrix), &str); 13] = [
+    type Change = fn(&mut Matrix);
+    let cases: [(Change, &str); 13] = [
         (|matrix| matrix.backends.clear(), "no backends"),
         (|matrix| matrix.workloads.clear(), "no workloads"),
         (|matrix| matrix.workloads[0].items.clear(), "no numbers of items"),

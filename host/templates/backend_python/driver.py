@@ -43,8 +43,7 @@ class PoolDriver(Driver):
             go_on(4 * spec.parallelism)
         go_on(0)
         while end < workload.sink:  # What a keyed reduction emits goes on to the next one, or to the sink.
-            stage, reduced = end + 1, state
-            end = workload.end_of_chain(stage)
+            stage, end, reduced = end + 1, workload.end_of_chain(end + 1), state
             state = workload.new_state(end)
             while item_count(emitted := reduced.emit(spec.batch_size)):
                 context.check_cancelled()
