@@ -132,7 +132,7 @@ fn a_plugin_that_has_one_method_and_one_field_fewer_loads() {
 }
 
 #[test]
-fn a_plugin_whose_border_differs_otherwise_is_refused_in_one_line() {
+fn a_plugin_with_an_incompatible_abi_is_rejected_in_one_line() {
     let library = runner_against("1.0.2", |ffi| {
         ffi.replace(
             "    pub done: u64,\n    pub total: u64,\n    pub message: RStr<'a>,",

@@ -1,4 +1,4 @@
-//! The listing: sorted, a row for each library that was looked at, and who shadows whom.
+//! `crossrun backends`: a sorted listing with a row for each library that was found, and which one shadows another.
 
 use std::path::Path;
 
@@ -40,7 +40,7 @@ fn an_empty_folder_lists_nothing() {
 }
 
 #[test]
-fn a_folder_that_is_named_but_not_there_is_an_error() {
+fn a_named_folder_that_does_not_exist_is_an_error() {
     let place = Place::empty();
     std::fs::remove_dir(place.plugins()).unwrap();
     place.crossrun(&["backends"]).code(2).says("there is no such folder");
@@ -93,7 +93,7 @@ fn an_earlier_folder_shadows_a_later_one() {
 }
 
 #[test]
-fn one_that_is_not_available_says_why_and_what_to_do() {
+fn an_unavailable_backend_is_listed_with_reason_and_remedy() {
     let place = Place::with_misbehaving();
     let mut command = place.command(&["backends", "--json"]);
     command.env("CROSSRUN_TEST_PROBE", "unavailable");
@@ -116,7 +116,7 @@ fn a_folder_of_the_environment_is_searched_before_the_usual_ones() {
 }
 
 #[test]
-fn set_up_is_idempotent_and_can_be_undone() {
+fn setup_is_idempotent_and_can_be_undone() {
     let place = Place::with_misbehaving();
     let installed = place.data().join("misbehaving.installed");
     for _ in 0..2 {
@@ -144,7 +144,7 @@ fn the_catalogue_has_parameters_defaults_and_plans() {
 }
 
 #[test]
-fn completions_are_made_for_every_shell() {
+fn completions_are_generated_for_every_shell() {
     let place = Place::empty();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(place.crossrun(&["completions", shell]).code(0).stdout().contains("crossrun"));

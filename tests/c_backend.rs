@@ -1,4 +1,4 @@
-//! Backends in C: built with `cc` from `crossrun.h` alone, dropped into a folder, and treated as any other.
+//! Backends in C: built with `cc` from `crossrun.h` alone, put into a plugin folder, and treated like any other backend.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ use plugin_api::{ErrorKind, HostServices, Progress, RunContext, Session, Workloa
 use serde_json::{Value, json};
 
 use crate::installed_engine::{FUSION, samples, shapes};
-use crate::support::{Place, Ran, executable, plugin, repository};
+use crate::support::{Place, Ran, executable, plugin, repository, warnings};
 
 /// A library that `cc` made.
 pub(crate) fn compiled(source: &str, name: &str, more: &[&str]) -> PathBuf {
@@ -67,7 +67,7 @@ fn place(backend: &Path) -> Place {
     place
 }
 
-/// `run` with `words`, where `key=value` is an extra.
+/// `run` with the arguments in `words`, where `key=value` is an extra.
 pub(crate) fn run(place: &Place, backend: &str, words: &str) -> Ran {
     let mut arguments = vec!["run", "--json", "--no-lock", "--backend", backend];
     for word in words.split(' ') {
@@ -88,7 +88,7 @@ pub(crate) fn agrees_with_native(place: &Place, backend: &str, words: &str) -> V
 }
 
 #[test]
-fn every_workload_comes_to_what_it_comes_to_on_native() {
+fn every_workload_has_the_same_answer_as_on_native() {
     let place = place(threaded());
     for words in shapes() {
         let record = agrees_with_native(&place, "threaded", &words);
@@ -98,7 +98,7 @@ fn every_workload_comes_to_what_it_comes_to_on_native() {
 }
 
 #[test]
-fn two_reductions_in_a_row_are_right_and_faults_are_told() {
+fn two_consecutive_reductions_are_right_and_faults_are_reported() {
     let place = Place::empty();
     place.stage(threaded());
     place.stage(samples());
@@ -130,7 +130,7 @@ fn a_backend_in_sixty_lines_runs_what_it_can_and_says_what_it_cannot() {
 }
 
 #[test]
-fn what_was_asked_for_is_not_recorded_as_what_took_part() {
+fn the_number_of_nodes_is_the_reported_one_not_the_one_asked_for() {
     for backend in [threaded(), minimal()] {
         let place = place(backend);
         let name = if backend == threaded() { "threaded" } else { "minimal" };
@@ -141,7 +141,7 @@ fn what_was_asked_for_is_not_recorded_as_what_took_part() {
     let words = "asked for 3 nodes, but the backend does not report how many took part: recorded as 1";
     let record = run(&place, "odd", "--workload null --nodes 3").code(0).says(words).json();
     assert_eq!(record["nodes"], 1, "{record}");
-    assert_eq!(record["metadata"]["warnings"], json!([words]), "{record}");
+    assert_eq!(warnings(&record), [words], "{record}");
     assert_eq!(record["metadata"]["config"]["nodes"], 3, "{record}");
 }
 
@@ -177,7 +177,7 @@ fn it_is_compared_with_the_others() {
 }
 
 #[test]
-fn it_is_listed_inspected_and_locked_as_any_other() {
+fn it_is_listed_inspected_and_locked_like_any_other_backend() {
     let place = place(threaded());
     let rows = place.crossrun(&["backends", "--json"]).code(0).json();
     let row = rows.as_array().unwrap().iter().find(|row| row["name"] == "threaded").unwrap().clone();
@@ -270,7 +270,7 @@ fn a_session_follows_one_that_was_ended() {
 }
 
 #[test]
-fn whatever_a_backend_in_c_does_is_a_row() {
+fn every_failure_of_a_backend_in_c_is_a_row() {
     let place = place(&compiled("tests/fixtures/c/odd_backend.c", "odd", &[]));
     for (behaviour, words) in [
         ("segfault", "signal 11 (SIGSEGV)"),
@@ -313,7 +313,7 @@ fn whatever_a_backend_in_c_does_is_a_row() {
 
 /// Several runs of one session, each of which is answered for during the next.
 #[test]
-fn an_answer_that_comes_late_is_none_of_the_run_that_is_under_way() {
+fn a_late_answer_is_not_taken_for_the_current_run() {
     let place = place(&compiled("tests/fixtures/c/odd_backend.c", "odd", &[]));
     let words = "compare --backends native,odd --workloads null --items 20 --blocks 2 --extra behaviour=late --insist \
                  --no-lock --run-id late";
@@ -353,11 +353,7 @@ const ODD: &[Odd] = &[
         &["-DHAND_MADE=CROSSRUN_EXPORT char crossrun_backend[72];"],
         "is not data in the file",
     ),
-    odd(
-        "another major version",
-        &["-DVERSION=0x20000"],
-        "has version 2.0 of the ABI, but this host has 1.0",
-    ),
+    odd("another major version", &["-DVERSION=0x20000"], "has version 2.0 of the ABI, but this host has 1.0"),
     odd("no version", &["-DVERSION=0"], "has version 0.0 of the ABI"),
     odd("no run", &["-DRUN=NULL"], "has no function `run`"),
     odd(
@@ -379,7 +375,7 @@ const ODD: &[Odd] = &[
 ];
 
 #[test]
-fn what_its_bytes_tell_is_told_before_anything_of_it_runs() {
+fn a_malformed_function_table_is_rejected_before_any_code_runs() {
     for Odd { what, options, reason } in ODD {
         let place = Place::empty();
         let file = place.stage(&compiled("tests/fixtures/c/odd_backend.c", "odd_one", options));

@@ -69,7 +69,7 @@ fn an_author_writes_less_than_sixty_lines() {
 }
 
 #[test]
-fn it_is_listed_and_inspected_as_any_other() {
+fn it_is_listed_and_inspected_like_any_other_library() {
     let place = place();
     let entry = place.crossrun(&["workloads", "sensor_sums", "--json"]).code(0).json();
     assert!(entry.to_string().contains("how many sensors there are"), "{entry}");
@@ -146,7 +146,7 @@ fn a_sinks_checksum_is_that_of_the_contract_for_items_of_any_length() {
 }
 
 #[test]
-fn states_merge_to_what_one_state_folds_and_the_oracle_says() {
+fn merged_states_equal_one_state_and_the_oracle() {
     let workload = reduced(2000);
     let mut batch = workload.buffer();
     let mut parts: Vec<State> = (0..3).map(|_| workload.new_state(2).unwrap()).collect();
@@ -205,7 +205,7 @@ fn one_key_goes_to_one_partition_and_nothing_is_lost() {
 }
 
 #[test]
-fn what_makes_no_sense_is_a_status_and_says_why() {
+fn an_invalid_call_returns_a_status_and_a_reason() {
     let (workload, mut out, batch) = (reduced(10), reduced(10).buffer(), encoded(&[&[0; 8]]));
     for (first, count, to) in
         [(10, 1, 1), (0, 11, 1), (u64::MAX, 1, 1), (0, 1, 0), (0, 1, 3), (0, 1, u32::MAX as usize)]
@@ -237,7 +237,7 @@ fn what_makes_no_sense_is_a_status_and_says_why() {
 
 /// Two readings fit into a batch, or the entries of two sensors, or five items of the source.
 #[test]
-fn what_outgrows_a_batch_is_a_status_of_its_own_and_says_what_helps() {
+fn an_item_too_large_for_a_batch_has_its_own_status_and_a_remedy() {
     let file = built_with("sensors", "small_batches_workload", &["-DCROSSRUN_KIT_BATCH_BYTES=40"]);
     let workload = library(&file).open(&spec("sensor_sums", 10)).unwrap();
     let mut out = workload.buffer();
@@ -320,7 +320,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn no_bytes_crash_it(bytes: Vec<u8>, stage in 0_usize..6, to in 0_usize..6) {
+    fn random_bytes_do_not_crash_it(bytes: Vec<u8>, stage in 0_usize..6, to in 0_usize..6) {
         let workload = reduced(10);
         let mut out = workload.buffer();
         let _ = workload.run_stages(stage, to, &bytes, &mut out);

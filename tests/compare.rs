@@ -1,4 +1,4 @@
-//! A comparison runs everything once a block, can be killed at any moment, and says what it found.
+//! A comparison runs every cell once a block, can be killed at any time, and reports its results.
 
 use std::collections::HashSet;
 use std::process::Stdio;
@@ -147,7 +147,7 @@ fn json_streams_events_one_a_line() {
 }
 
 #[test]
-fn what_was_killed_is_whole_and_is_gone_on_with() {
+fn a_killed_comparison_has_whole_records_and_is_resumed() {
     let place = Place::new();
     let run = [
         "compare",
@@ -196,14 +196,14 @@ fn what_was_killed_is_whole_and_is_gone_on_with() {
 }
 
 #[test]
-fn a_run_is_not_gone_on_with_when_a_plugin_is_another_file() {
+fn a_run_is_not_resumed_when_a_plugin_has_changed() {
     let place = Place::new();
     place.crossrun(&SMALL).code(0);
     let library = place.plugins().join("libnative_runner.so");
     let mut bytes = std::fs::read(&library).unwrap();
     bytes.push(0);
     std::fs::write(&library, bytes).unwrap();
-    place.crossrun(&["compare", "--resume", "small"]).code(6).says("is another file now");
+    place.crossrun(&["compare", "--resume", "small"]).code(6).says("has changed");
     place.crossrun(&SMALL).code(2).says("already holds a run");
     place.crossrun(&["compare", "--resume", "nosuch"]).code(2).says("there is no run");
 }
@@ -234,12 +234,12 @@ fn a_debug_build_beside_a_release_build_is_refused() {
         "--blocks",
         "1",
     ];
-    place.crossrun(&run).code(6).says("built for debugging");
+    place.crossrun(&run).code(6).says("is a debug build");
     place.crossrun(&[&run, ["--insist"].as_slice()].concat()).code(0);
 }
 
 #[test]
-fn a_library_may_take_part_under_a_name_of_its_own() {
+fn a_library_may_take_part_under_another_name() {
     let place = Place::new();
     let file = crate::support::plugin("native_runner");
     let backends = format!("old={0},new={0}", file.display());

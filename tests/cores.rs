@@ -1,4 +1,4 @@
-//! A backend that is kept to so many cores stays there, with whatever it starts.
+//! A backend that is kept to a number of cores stays on them, with every process that it starts.
 
 use std::process::Stdio;
 
@@ -33,7 +33,7 @@ fn the_whole_tree_of_a_backend_is_kept_to_its_cores() {
 }
 
 #[test]
-fn the_record_says_to_which_cores_and_the_command_that_repeats_it_keeps_to_as_many() {
+fn the_record_has_the_cores_and_its_command_uses_as_many() {
     let place = Place::new();
     let run = ["run", "--json", "--backend", "native", "--workload", "null"];
     let record = place.crossrun(&[&run, ["--cores", "1"].as_slice()].concat()).code(0).json();

@@ -1,4 +1,4 @@
-//! The dask backend on the real package: right answers in every shape, failures as failures, nothing left behind.
+//! The dask backend on the real package: right answers in every shape, failures that are reported as such, nothing left behind.
 
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
@@ -29,7 +29,7 @@ fn every_workload_is_verified_in_every_shape() {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn two_reductions_in_a_row_are_right() {
+fn two_consecutive_reductions_are_right() {
     let words = "--workload count_of_counts --items 500 --parallelism 3 batch_size=9";
     verified(&Installed::with_samples("dask"), &FUSION.map(|fusion| format!("{words} fusion={fusion}")));
 }
@@ -60,24 +60,24 @@ fn the_script_to_compare_with_computes_the_same() {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn what_fails_in_an_operator_fails_the_run_with_its_reason() {
+fn an_error_in_an_operator_fails_the_run_with_its_reason() {
     Installed::with_samples("dask").tells_of_faults();
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn a_scheduler_is_reported_as_what_it_was() {
+fn the_scheduler_that_was_used_is_reported() {
     let dask = dask();
     let (name, text) = dask.scheduled("load_aware");
     assert!(name == "load_aware" && text.contains("is its default"), "{name} {text}");
-    assert_eq!(dask.scheduled("fifo"), ("fifo".into(), "[]".into()));
+    assert_eq!(dask.scheduled("fifo"), ("fifo".into(), String::new()));
     let (name, text) = dask.scheduled("newest");
     assert!(name == "default" && text.contains("unknown to Dask"), "{name} {text}");
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn no_more_operators_work_at_once_than_were_asked_for() {
+fn no_more_operators_run_at_once_than_the_parallelism_allows() {
     // Each item waits 20 ms, so 50 items take at least one second of somebody's time.
     let words = "--workload scheduler_comparison --items 50 --parallelism 2 sleep_us=20000";
     let record = dask().verified(words);
@@ -85,7 +85,7 @@ fn no_more_operators_work_at_once_than_were_asked_for() {
 }
 
 #[test]
-fn without_a_set_up_the_command_for_it_is_shown() {
+fn without_a_setup_its_command_is_shown() {
     let place = Place::new();
     place.stage(&library("dask"));
     place.crossrun(&["run", "--backend", "dask"]).code(3).says("crossrun setup dask");
@@ -124,7 +124,7 @@ fn kill(process: u32) {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn a_worker_process_that_is_killed_is_made_up_for() {
+fn the_work_of_a_killed_worker_process_is_done_again() {
     let dask = dask();
     let running = at_work(&dask, 1000);
     kill(workers_of(&running)[0]);
@@ -163,7 +163,7 @@ fn nothing_is_left_of_a_host_that_is_killed() {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn it_listens_on_this_machine_only_and_nowhere_in_particular() {
+fn it_listens_on_loopback_only_on_any_free_port() {
     let dask = dask();
     let mut running = at_work(&dask, 100_000);
     let processes = processes_of_sessions_of(running.id());
@@ -302,7 +302,7 @@ fn two_nodes_share_the_work_and_are_left_as_they_were() {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn a_node_that_is_killed_does_not_cost_an_answer() {
+fn a_killed_node_does_not_fail_the_run() {
     let dask = dask();
     for words in LONG {
         let cluster = Cluster::start(&dask);
@@ -341,13 +341,13 @@ fn without_any_worker_left_the_run_fails() {
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
 fn without_its_scheduler_the_run_fails() {
-    // Whether a call to it fails first or the watch over it: both are told.
+    // A call to it may fail first, or the watch over it may: both are reported.
     fails_without(&[SCHEDULER], "scheduler");
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn a_cluster_that_is_not_there_is_an_error_with_its_address() {
+fn an_unreachable_cluster_is_an_error_with_its_address() {
     let dask = dask();
     dask.run("--workload null dask_address=tcp://127.0.0.1:1").code(3).says("no Dask scheduler answers");
     dask.run("--workload null dask_address=nowhere:x").says("dask_address").code(2);
@@ -355,6 +355,6 @@ fn a_cluster_that_is_not_there_is_an_error_with_its_address() {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn more_machines_than_there_are_is_an_error() {
+fn more_nodes_than_there_are_is_an_error() {
     dask().run("--workload null --nodes 2").code(3).says("there is 1").says("dask_address");
 }

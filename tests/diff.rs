@@ -1,4 +1,4 @@
-//! What got slower between two recorded runs: found if it is there, and not found if it is not.
+//! `crossrun diff` finds what got slower between two recorded runs, and reports no difference where there is none.
 
 use std::path::{Path, PathBuf};
 
@@ -78,7 +78,7 @@ fn takes(trial: &mut Value, seconds: f64) {
 }
 
 #[test]
-fn a_planted_regression_is_found_and_none_where_there_is_none() {
+fn a_planted_regression_is_found_and_no_other() {
     let (place, old) = recorded();
     let before = changed(&place, &old, "before", takes);
     let same = changed(&place, &old, "same", |trial, spread| takes(trial, 2.03 - spread));
@@ -120,7 +120,7 @@ fn what_failed_is_a_regression_however_fast_it_was() {
 }
 
 #[test]
-fn more_failures_wrong_answers_and_what_is_gone_are_regressions() {
+fn more_failures_wrong_answers_and_missing_results_are_regressions() {
     let (place, old) = recorded();
     let cases = [
         // All of it fails, more of it, or for the first time.
@@ -136,7 +136,7 @@ fn more_failures_wrong_answers_and_what_is_gone_are_regressions() {
         ("vvvffff", "vvvvvvf", "unchanged", 0),
         ("fffffff", "vvvvvvf", "now_works", 0),
         ("fffffff", "fffffff", "fails_in_both", 0),
-        // Another failure is the same to whoever waits for an answer, but a wrong answer is worse than none.
+        // Another kind of failure is no regression, but a wrong answer is worse than a failure.
         ("vvvvvvf", "vvvvvvw", "now_wrong", 7),
         ("fffffff", "vvvvvvw", "now_wrong", 7),
         ("fffffff", "wwwwwww", "now_wrong", 7),
@@ -160,7 +160,7 @@ fn more_failures_wrong_answers_and_what_is_gone_are_regressions() {
 }
 
 #[test]
-fn a_backend_that_is_gone_from_a_point_is_a_regression_and_a_point_that_nobody_ran_is_none() {
+fn a_backend_missing_at_a_point_is_a_regression_and_a_point_that_nobody_ran_is_not() {
     let (place, old) = recorded();
     let beside = |name: &str, works: bool| {
         let folder = changed(&place, &old, name, takes);
@@ -188,7 +188,7 @@ fn a_backend_that_is_gone_from_a_point_is_a_regression_and_a_point_that_nobody_r
     assert_eq!(gone["only_old"].as_array().unwrap().len(), 2, "{gone}");
     let text = place.crossrun(&["diff", &both, &alone]).code(7).stdout();
     assert!(text.contains("missing") && text.contains("2 regressions"), "{text}");
-    // What never worked is not missed, and what is new is none.
+    // A result that was never verified is not missing, and a new one is no regression.
     place.crossrun(&["diff", &failing, &alone]).code(0);
     place.crossrun(&["diff", &alone, &both]).code(0);
     // The new run was of less.

@@ -1,9 +1,9 @@
-//! What harms figures is told with a command that mends it.
+//! `crossrun doctor` reports what makes figures noisy, with a command that helps.
 
 use crate::support::Place;
 
 #[test]
-fn every_finding_says_what_it_does_and_every_backend_is_asked() {
+fn every_finding_has_its_effect_and_every_backend_is_probed() {
     let place = Place::with_misbehaving();
     let mut command = place.command(&["doctor", "--json"]);
     command.env("CROSSRUN_TEST_PROBE", "unavailable");
@@ -25,5 +25,8 @@ fn every_finding_says_what_it_does_and_every_backend_is_asked() {
     let misbehaving = backends.iter().find(|row| row["name"] == "misbehaving").unwrap();
     assert_eq!(misbehaving["remedy"], "crossrun setup misbehaving");
     let text = place.crossrun(&["doctor"]).code(0).stdout();
-    assert!(text.contains("misbehaving is available") && text.contains("that may harm figures"), "{text}");
+    assert!(
+        text.contains("misbehaving is available") && text.contains("that may make measurements noisy"),
+        "{text}"
+    );
 }

@@ -1,5 +1,5 @@
-//! The fence: whatever a plugin does by accident, the host lives, says what happened, finishes the other backends, and
-//! leaves nothing behind. `docs/fence.md` is the same tables for people.
+//! The fence: whatever a plugin does by accident, the host survives, reports it, finishes the other backends, and leaves
+//! nothing behind. `docs/fence.md` has the same tables.
 
 mod files;
 mod harms;
@@ -33,13 +33,13 @@ enum Cover {
 }
 
 #[test]
-fn every_harm_costs_its_own_row_and_nothing_else() {
+fn every_misbehaviour_fails_its_own_row_and_nothing_else() {
     hold(Cover::Reduced);
 }
 
 #[test]
 #[ignore = "takes minutes"]
-fn every_harm_in_every_phase_costs_its_own_row_and_nothing_else() {
+fn every_misbehaviour_in_every_phase_fails_its_own_row_and_nothing_else() {
     hold(Cover::Full);
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn library_in_c(source: &str, path: &Path) {
     files::c_library(&format!("{}{source}", files::c_metadata()), path);
 }
 
-/// Runs all cases, and then says which failed: each is told whole.
+/// Runs all cases, and then reports each failed case in full.
 fn in_parallel(cases: &[Case], at_once: usize) {
     // Whatever is built is built before the clocks run.
     let _ = (plugin("native_runner"), hostile("misbehaving_runner"));
@@ -357,7 +357,7 @@ fn check_workload(harm: &workloads::Harm, engine: &str, ran: Ran) {
 /// On the engines that are large to install.
 #[test]
 #[ignore = "installs engines, and takes minutes"]
-fn a_workload_that_misbehaves_inside_an_installed_engine_costs_its_row() {
+fn a_workload_that_misbehaves_inside_an_installed_engine_fails_its_row() {
     let engines = ["sage", "ray", "dask", "spark"];
     // What happens in the judge is the same on every engine.
     let harms = || workloads::HARMS.iter().filter(|harm| !harm.workload.ends_with("oracle"));

@@ -1,4 +1,4 @@
-//! The workload library's C ABI, called from C and from Python by programs that know no Rust.
+//! The workload library's C ABI, called by programs in C and in Python.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -56,7 +56,7 @@ fn c_and_python_compute_what_the_oracle_does() {
 }
 
 #[test]
-fn an_unknown_workload_is_an_error_there_too() {
+fn an_unknown_workload_is_an_error_for_foreign_callers_too() {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(compiled(folder.path()))
         .arg(plugin("standard_workloads"))

@@ -1,4 +1,4 @@
-//! The corpus of the fuzzer, replayed without it: what was found once stays mended.
+//! Replays the corpus of the fuzzer: a fault that was found once must not come back.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -29,17 +29,17 @@ fn replay(target: &str, check: impl Fn(&[u8])) {
 }
 
 #[test]
-fn inspection_takes_any_file() {
+fn inspection_reads_any_file() {
     replay("inspect", fuzz::inspect::check);
 }
 
 #[test]
-fn the_channel_takes_any_bytes() {
+fn the_channel_reads_any_bytes() {
     replay("protocol", fuzz::protocol::check);
 }
 
 #[test]
-fn the_standard_workloads_take_any_batch_and_any_state() {
+fn the_standard_workloads_read_any_batch_and_any_state() {
     let functions = functions(&plugin("standard_workloads"));
     replay("workloads", |data| fuzz::workloads::check(data, functions));
 }

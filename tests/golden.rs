@@ -1,5 +1,5 @@
-//! Plugins that were built against an earlier API load, run and are verified: the binaries in `tests/golden` are never built
-//! again, and must keep working for as long as the API's major version is theirs.
+//! Plugins that were built against an earlier API load, run and are verified. The binaries in `tests/golden` are never built
+//! again, and must work in every host with the same major version of the API.
 
 use std::path::{Path, PathBuf};
 
@@ -61,7 +61,7 @@ fn golden_plugins_run_verified_in_this_host() {
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[test]
-fn what_golden_plugins_say_is_understood() {
+fn the_answers_of_golden_plugins_are_read() {
     for version in versions() {
         let place = place(&version);
         let words = "--backend golden_rust --workload golden_chain";
@@ -79,7 +79,7 @@ fn what_golden_plugins_say_is_understood() {
 }
 
 #[test]
-fn golden_plugins_are_small_and_name_no_folder_of_who_built_them() {
+fn golden_plugins_are_small_and_contain_no_path_of_their_builder() {
     for version in versions() {
         let libraries = std::fs::read_dir(&version).unwrap().flatten().map(|entry| entry.path());
         for library in libraries.filter(|path| path.extension().is_some_and(|extension| extension == "so")) {

@@ -1,4 +1,4 @@
-//! `backends inspect` tells what a file is without running it, and `backends --no-probe` lists without loading anything.
+//! `backends inspect` describes a file without running it, and `backends --no-probe` lists plugins without loading them.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ fn inspect(place: &Place, file: &Path, code: i32) -> Value {
 }
 
 #[test]
-fn a_plugin_is_described_with_everything_that_its_bytes_tell() {
+fn a_plugin_is_described_by_its_bytes() {
     let place = Place::new();
     let file = place.plugins().join("libnative_runner.so");
     let native = inspect(&place, &file, 0);
@@ -43,7 +43,7 @@ fn a_plugin_is_described_with_everything_that_its_bytes_tell() {
 }
 
 #[test]
-fn a_file_of_another_machine_is_described_and_said_to_be_one() {
+fn a_file_for_another_machine_is_described_as_such() {
     let place = Place::empty();
     let mut bytes = std::fs::read(plugin("native_runner")).unwrap();
     // The machine in the header of an ELF file: 243 is RISC-V.
@@ -60,7 +60,7 @@ fn a_file_of_another_machine_is_described_and_said_to_be_one() {
 }
 
 #[test]
-fn what_is_rejected_shows_what_could_be_read() {
+fn a_rejected_file_is_described_as_far_as_it_can_be_read() {
     let place = Place::empty();
     let stranger = inspect(&place, &hostile("crashing_library"), 3);
     assert_eq!(stranger["reason"], "not a crossrun plugin: it has no metadata section");

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use serde_json::{Value, json};
 
 use crate::pairwise::cover;
-use crate::support::{Place, Ran, build_outside, executable, plugin, repository};
+use crate::support::{Place, Ran, build_outside, executable, plugin, repository, warnings};
 
 /// A backend and its engine, with the native backend and the standard workloads beside it.
 pub(crate) struct Installed {
@@ -136,7 +136,7 @@ impl Installed {
     pub(crate) fn scheduled(&self, scheduler: &str) -> (String, String) {
         let record = self.verified(&format!("--workload null --items 3 --scheduler {scheduler}"));
         let name = record["metadata"]["scheduler_name"].as_str().unwrap().to_owned();
-        (name, record["metadata"]["warnings"].to_string())
+        (name, warnings(&record).join("; "))
     }
 
     /// Demands that what an operator says when it fails is what the run says.

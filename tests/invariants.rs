@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::support::repository;
-use imports::{Edges, circles, edges, grouped, words};
+use imports::{Edges, cycles, describe, edges, grouped};
 use sources::Sources;
 
-/// The root of each crate that is shipped, but for the binary of a few lines.
+/// The root of each crate that is shipped, without the binary of a few lines.
 fn roots() -> Vec<String> {
     let plugins = std::fs::read_dir(repository().join("plugins")).unwrap().flatten();
     let plugins = plugins.filter(|entry| entry.path().join("Cargo.toml").exists());
@@ -50,7 +50,7 @@ fn is_in(path: &Path, modules: &[&str]) -> bool {
         .any(|module| path.contains(&format!("/{module}.rs")) || path.contains(&format!("/{module}/")))
 }
 
-fn demand(root: &str, words: &[&str], allowed: &[&str], why: &str) {
+fn assert_only_in(root: &str, words: &[&str], allowed: &[&str], why: &str) {
     for file in &crates()[root].files {
         let lines = file.text.lines().filter(|line| !line.trim_start().starts_with("//"));
         for line in lines {
@@ -78,40 +78,40 @@ fn the_host_names_no_engine_but_its_default() {
 
 #[test]
 fn only_load_opens_libraries() {
-    demand(HOST, &["libloading", "dlopen("], &["worker/load"], "opens a library");
+    assert_only_in(HOST, &["libloading", "dlopen("], &["worker/load"], "opens a library");
 }
 
 #[test]
 fn only_a_worker_loads() {
     let words = ["load::runner", "load::workloads", "worker::load"];
-    demand(HOST, &words, &["worker", "internals"], "loads");
+    assert_only_in(HOST, &words, &["worker", "internals"], "loads");
 }
 
 #[test]
 fn only_the_sandbox_starts_processes() {
     let words = ["process::Command", "Command::new(", ".spawn()"];
-    demand(HOST, &words, &["sandbox", "session"], "starts a process");
+    assert_only_in(HOST, &words, &["sandbox", "session"], "starts a process");
 }
 
 #[test]
 fn only_the_command_line_prints() {
     let words = ["println!", "print!(", "stdout()", "stderr()"];
-    demand(HOST, &words, &["cli", "app", "text", "sandbox", "worker"], "prints");
+    assert_only_in(HOST, &words, &["cli", "app", "text", "sandbox", "worker"], "prints");
 }
 
 #[test]
-fn unsafe_stands_where_the_abi_or_the_system_needs_it() {
-    demand(HOST, &["unsafe "], &["worker/load", "namespace"], "is unsafe");
+fn unsafe_is_only_where_the_abi_or_the_system_needs_it() {
+    assert_only_in(HOST, &["unsafe "], &["worker/load", "namespace"], "is unsafe");
     let allowed = ["ffi", "c_abi", "export", "capi", "handle", "metadata"];
     let words = ["unsafe {", "unsafe fn", "unsafe impl"];
-    demand(PLUGIN_API, &words, &allowed, "is unsafe");
+    assert_only_in(PLUGIN_API, &words, &allowed, "is unsafe");
 }
 
 #[test]
-fn no_file_imports_itself_by_way_of_others() {
+fn no_imports_between_files_form_a_cycle() {
     let edges: Edges<PathBuf> = crates().values().flat_map(edges).collect();
-    let found = circles(&edges);
-    assert!(found.is_empty(), "a circle of imports:\n{}", words(&edges, &found));
+    let found = cycles(&edges);
+    assert!(found.is_empty(), "a cycle of imports:\n{}", describe(&edges, &found));
 }
 
 /// What each module of the host imports from the others.
@@ -125,14 +125,14 @@ fn modules() -> Edges<String> {
 }
 
 #[test]
-fn nothing_imports_the_command_line_and_no_module_imports_itself_by_way_of_others() {
+fn nothing_imports_the_command_line_and_no_imports_between_modules_form_a_cycle() {
     let modules = modules();
     for (module, targets) in &modules {
         let may = ["lib", "internals"].contains(&module.as_str());
         assert!(may || !targets.contains_key("cli"), "{module} imports cli");
     }
-    let found = circles(&modules);
-    assert!(found.is_empty(), "\n{}", words(&modules, &found));
+    let found = cycles(&modules);
+    assert!(found.is_empty(), "\n{}", describe(&modules, &found));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Whatever a backend does to its process costs one row that says so, and nothing of it is left running.
+//! Whatever a backend does to its process fails one row with a reason, and none of its processes is left.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ fn misbehave_in(place: &Place, shelter: &str, behaviour: &str, phase: &str, more
 }
 
 #[test]
-fn a_run_that_hangs_is_ended_and_is_a_row() {
+fn a_hanging_run_is_killed_and_is_a_row() {
     let place = Place::with_misbehaving();
     for shelter in SHELTERS {
         let ran = misbehave_in(&place, shelter, "sleep", "run", &["--timeout", "300ms"]).code(4);
@@ -34,7 +34,7 @@ fn a_grandchild_in_a_session_of_its_own_does_not_outlive_the_trial() {
         .enumerate()
     {
         let place = Place::with_misbehaving();
-        // A number of seconds that nobody else sleeps for.
+        // A number of seconds for which no other process sleeps.
         let seconds = format!("{}.{}", 600 + number, std::process::id());
         let extra = format!("behaviour={behaviour}");
         let mut command = place.command(&[
@@ -85,9 +85,9 @@ fn killing_the_host_leaves_nothing_running() {
 }
 
 #[test]
-fn the_temporary_folder_of_a_session_goes_with_it_however_it_ends() {
+fn the_temporary_folder_of_a_session_is_removed_however_the_session_ends() {
     let place = Place::with_misbehaving();
-    // Where this host makes temporary folders: nobody else does there.
+    // Where this host makes temporary folders, and no other process does.
     let temporary = place.path().join("t");
     std::fs::create_dir(&temporary).unwrap();
     let note = place.path().join("note");
@@ -126,7 +126,7 @@ fn entries(folder: &Path) -> usize {
 }
 
 #[test]
-fn a_temporary_folder_has_a_short_path_even_where_the_usual_one_is_long() {
+fn a_temporary_folder_has_a_short_path_even_below_a_long_one() {
     let place = Place::with_misbehaving();
     let long = place.path().join("a_folder_with_a_name_that_leaves_no_room_for_the_path_of_a_socket");
     std::fs::create_dir(&long).unwrap();
@@ -141,7 +141,7 @@ fn a_temporary_folder_has_a_short_path_even_where_the_usual_one_is_long() {
 }
 
 #[test]
-fn a_backend_that_takes_too_much_is_ended_and_the_row_says_what_allows_more() {
+fn a_backend_over_a_limit_is_killed_and_the_row_names_the_option_to_raise_it() {
     let place = Place::with_misbehaving();
     let cases = [
         ("allocate", ["--memory-limit", "300MiB"], "memory_limit", "but may have 300 MiB"),
@@ -159,7 +159,7 @@ fn a_backend_that_takes_too_much_is_ended_and_the_row_says_what_allows_more() {
 }
 
 #[test]
-fn processes_that_start_the_next_and_leave_are_ended_too() {
+fn processes_that_start_another_and_exit_are_killed_too() {
     for shelter in SHELTERS {
         let place = Place::with_misbehaving();
         let mut command = place.misbehaving_command("fork_chains", "run", &[]);

@@ -1,5 +1,5 @@
-//! What crossrun promises, seen from outside: a module a promise. Everything runs through the command line, with
-//! plugins that were staged in a folder of their own.
+//! The tests of crossrun from outside, a module for each promise. Everything runs through the command line, with plugins that were
+//! copied into a folder of their own.
 
 // The options that allow these in tests reach only functions with `#[test]`, not their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -15,6 +15,7 @@ mod cores;
 mod dask_backend;
 mod diff;
 mod doctor;
+mod documented_commands;
 mod exit_codes;
 mod fence;
 mod foreign_callers;

@@ -1,4 +1,4 @@
-//! METG is measured, verified and written down, and a bound is written as one. How fast anything is, is not judged here.
+//! METG is measured, verified and recorded, and a bound is written as one. No test here judges how fast anything is.
 
 use std::process::Stdio;
 
@@ -144,7 +144,7 @@ fn a_wrong_answer_and_a_failure_are_rows_and_make_no_value() {
 }
 
 #[test]
-fn what_was_interrupted_leaves_what_there_is() {
+fn an_interrupted_sweep_reports_the_runs_so_far() {
     let place = Place::new();
     let run = ["metg", "--backends", "native", "--cores", "1", "--run-id", "cut"];
     let mut child = place.command(&run).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -156,10 +156,10 @@ fn what_was_interrupted_leaves_what_there_is() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_refused() {
+fn an_impossible_sweep_is_refused() {
     let place = Place::new();
     place.crossrun(&["metg", "--cores", "100000"]).code(2).says("this process may use");
-    place.crossrun(&["metg", "--extra", "iters=5"]).code(2).says("a sweep sets it itself");
+    place.crossrun(&["metg", "--extra", "iters=5"]).code(2).says("a sweep sets it");
     place.crossrun(&["metg", "--backends", "nosuch"]).code(3).says("nosuch");
     place.crossrun(&["metg", "--quick", "--blocks", "5"]).code(2);
 }

@@ -1,5 +1,5 @@
-//! Two machines for clusters of more than one node: network namespaces that a cable joins, where this system lets a test
-//! make them; elsewhere two addresses of this machine, which engines take for two.
+//! Two machines for clusters of more than one node: network namespaces with a link between them, where a test may make them;
+//! elsewhere two addresses of this machine, which engines take for two machines.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Two machines that see each other and nothing else.
 pub(crate) struct Network {
-    /// The names of the namespaces; none if there are none.
+    /// The names of the namespaces; empty if the system allows none.
     namespaces: Option<[String; 2]>,
 }
 
 impl Network {
-    /// The machines. They go when this is dropped, but what runs in them must be ended by whoever started it.
+    /// Makes the machines. Dropping removes them, but a test must end the processes that it started in them.
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -111,7 +111,7 @@ pub(crate) fn listens_at(pid: u32) -> Vec<String> {
 }
 
 #[test]
-fn what_listens_on_one_machine_is_reached_from_the_other_by_its_address() {
+fn a_listener_on_one_machine_is_reachable_from_the_other() {
     let network = Network::new();
     let address = network.address(1);
     let listen = format!(

@@ -1,4 +1,4 @@
-//! A node of an engine's cluster, as its owner would start one: a process with all that it starts.
+//! A node of an engine's cluster, started as its owner would start it: a process with all that it starts.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};

@@ -1,4 +1,4 @@
-//! Latency under load: from the moment at which an item was due, whoever is behind.
+//! Latency under load: it counts from the time at which an item was due, whether source or backend is late.
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ fn figure(record: &Value, which: &str, figure: &str) -> f64 {
 }
 
 #[test]
-fn a_backend_that_is_behind_does_not_get_to_start_its_watch_late() {
+fn latency_counts_from_the_scheduled_time_of_a_late_backend() {
     let place = Place::new();
     place.stage(&plugin("python_runner"));
     for backend in ["native", "python"] {
@@ -46,9 +46,9 @@ fn the_summary_of_a_run_has_both_kinds_of_latency_and_the_lag() {
     let extra = ["--items", "800", "--extra", "rate=1000000", "--extra", "iters=100000"];
     let summary = place.crossrun(&[run.as_slice(), &extra].concat()).code(0).stdout();
     for line in [
-        "latency from when an item was due, of 400 items: p50 ",
-        "\nfrom when it was made: p50 ",
-        "\nlag of the source itself: p50 ",
+        "latency of 400 items from the scheduled time of each: p50 ",
+        "\nlatency from the emission of each: p50 ",
+        "\ndelay of the source itself: p50 ",
     ] {
         assert!(summary.contains(line), "{summary}");
     }
@@ -71,7 +71,7 @@ fn a_source_that_waits_takes_as_long_as_its_schedule() {
 }
 
 #[test]
-fn a_comparison_is_of_latencies() {
+fn an_open_loop_is_compared_by_latency() {
     let place = Place::new();
     place.stage(&plugin("python_runner"));
     let compare =

@@ -1,4 +1,4 @@
-//! Few rows in which any two settings meet with any two of their values: most faults need no more than two.
+//! A small set of rows in which every pair of values of two settings occurs: most faults need no more than two settings.
 
 use std::collections::HashSet;
 
@@ -79,7 +79,7 @@ fn check<const N: usize>(sizes: [usize; N], most: usize) {
 }
 
 #[test]
-fn any_two_values_of_two_settings_meet() {
+fn every_pair_of_values_occurs() {
     check([5, 4, 2, 2, 2], 24);
     check([5, 4, 3, 3, 2, 2, 2], 28);
     check([7, 5, 4, 2, 2, 2], 44);

@@ -1,4 +1,4 @@
-//! A backend on Python gives the answers of any other, and whatever its driver does is a row that says so.
+//! The python backend has the same answers as any other, and every failure of its driver is a row with a reason.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,6 +9,7 @@ use crate::installed_engine::Installed;
 use crate::session::verified;
 use crate::support::{
     Place, Ran, WORKLOADS, eventually, hostile, plugin, processes_of_sessions_of, repository, shortened,
+    warnings,
 };
 
 /// Items, parallelism, batch size and fusion, so that any two values of two of them come together.
@@ -34,7 +35,7 @@ fn python() -> Place {
     place
 }
 
-/// A backend whose driver does what it is told.
+/// A backend whose driver misbehaves on demand.
 fn driven() -> Place {
     let place = Place::empty();
     place.stage(&plugin("standard_workloads"));
@@ -95,7 +96,7 @@ fn every_workload_is_verified_at_every_size_and_shape() {
 }
 
 #[test]
-fn threads_of_python_and_threads_alone_agree() {
+fn python_threads_and_native_threads_have_the_same_answer() {
     let place = python();
     for workload in WORKLOADS {
         let point = (1000, 4, 64, "auto");
@@ -123,13 +124,13 @@ fn the_seeds_workload_runs_on_it() {
 fn a_scheduler_that_it_does_not_have_runs_as_default_with_a_warning() {
     let run = ["run", "--json", "--backend", "python", "--workload", "null", "--scheduler", "fifo"];
     let ran = python().crossrun(&run).code(0).says("fifo");
-    let metadata = &ran.json()["metadata"];
-    assert_eq!(metadata["scheduler_name"], "default");
-    assert_eq!(metadata["warnings"][0], "scheduler \"fifo\" is unknown to python; it ran as \"default\"");
+    let record = ran.json();
+    assert_eq!(record["metadata"]["scheduler_name"], "default");
+    assert_eq!(warnings(&record), ["scheduler \"fifo\" is unknown to python; it ran as \"default\""]);
 }
 
 #[test]
-fn without_isolation_the_same_answer_comes() {
+fn without_isolation_the_answer_is_the_same() {
     let place = python();
     let run = ["run", "--json", "--backend", "python", "--workload", "pipeline", "--items", "500"];
     let apart = place.crossrun(&run).code(0).json();
@@ -148,7 +149,7 @@ fn without_python_on_the_path_it_is_not_available() {
 }
 
 #[test]
-fn a_python_that_leads_nowhere_is_told_when_it_is_opened() {
+fn an_invalid_python_is_reported_by_open() {
     let place = python();
     let launcher = place.path().join("launcher");
     std::fs::create_dir(&launcher).unwrap();
@@ -159,7 +160,7 @@ fn a_python_that_leads_nowhere_is_told_when_it_is_opened() {
 }
 
 #[test]
-fn there_is_nothing_to_set_up_but_python_must_be_there() {
+fn setup_does_nothing_but_needs_python() {
     let place = python();
     place.crossrun(&["setup", "python"]).code(0);
     place.crossrun(&["setup", "python", "--remove"]).code(0);
@@ -184,7 +185,7 @@ fn the_users_own_python_settings_do_not_matter() {
 }
 
 #[test]
-fn a_driver_that_is_killed_is_a_failed_row_with_its_signal() {
+fn a_killed_driver_is_a_failed_row_with_its_signal() {
     let place = python();
     for shelter in ["on", "off"] {
         let run = ["run", "--json", "--backend", "python", "--items", "100000"];
@@ -208,7 +209,7 @@ fn a_driver_that_is_killed_is_a_failed_row_with_its_signal() {
 }
 
 #[test]
-fn however_a_driver_fails_the_row_says_why() {
+fn every_failure_of_a_driver_is_a_row_with_its_reason() {
     let place = driven();
     let cases = [
         (
@@ -234,7 +235,7 @@ fn however_a_driver_fails_the_row_says_why() {
 }
 
 #[test]
-fn a_driver_that_fails_to_open_is_told_too() {
+fn a_driver_that_fails_to_open_is_reported() {
     let place = driven();
     for (behaviour, code, words) in [
         ("raise", 4, "ValueError: two lines"),
@@ -246,7 +247,7 @@ fn a_driver_that_fails_to_open_is_told_too() {
 }
 
 #[test]
-fn a_driver_that_fails_to_close_costs_a_warning_and_not_the_answer() {
+fn a_driver_that_fails_to_close_is_a_warning_and_the_answer_is_kept() {
     let place = driven();
     for behaviour in ["raise", "kill", "exit"] {
         let ran = behave(&place, behaviour, "close", &[]).code(0).says("closing the backend failed");
@@ -255,7 +256,7 @@ fn a_driver_that_fails_to_close_costs_a_warning_and_not_the_answer() {
 }
 
 #[test]
-fn what_a_driver_prints_reads_and_reports_is_kept_apart() {
+fn the_output_the_input_and_the_reports_of_a_driver_are_separate() {
     let place = driven();
     for behaviour in ["print", "read", "report", "fork", "spawn", "none"] {
         let ran = behave(&place, behaviour, "run", &[]).code(0);
@@ -308,7 +309,7 @@ fn unit_tests(folder: &str, path: &[&str]) {
 }
 
 #[test]
-fn a_driver_that_is_started_by_hand_says_what_it_is() {
+fn a_driver_that_is_started_by_hand_explains_itself() {
     let place = driven();
     behave(&place, "none", "run", &[]).code(0);
     let package = find(&place.data().join("python_engine"), "__main__.py").remove(0);

@@ -1,4 +1,4 @@
-//! The ray backend on a cluster of two machines: both work, and one that dies is either made up for or told.
+//! The ray backend on a cluster of two machines: both work, and a lost node's work is done again or fails the run.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl Cluster {
         Self { ray, other, _head: head, address, network }
     }
 
-    /// `run` with `words`, on the head's machine.
+    /// `run` with the arguments in `words`, on the head's machine.
     fn command(&self, words: &str) -> std::process::Command {
         let words = format!("{words} --timeout 3m ray_address={}", self.address);
         self.network.moved(0, &self.ray.run_command("ray", &words))
@@ -79,7 +79,7 @@ fn work(record: &Value) -> Vec<(String, u64)> {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn two_nodes_share_the_work_and_the_answer_holds() {
+fn two_nodes_share_the_work_and_the_answer_is_verified() {
     let cluster = Cluster::start(Installed::new("ray"));
     for shape in [
         "--workload word_count --items 2000 batch_size=20",
@@ -102,12 +102,12 @@ fn two_nodes_share_the_work_and_the_answer_holds() {
     let crowded = cluster.run("--workload null --parallelism 3");
     crowded.code(3).says("parallelism 3 needs as many processors, but the cluster has 2");
     // The session's own node does not count.
-    cluster.run("--workload null --nodes 3").code(3).says("3 nodes are asked for, but Ray has 2");
+    cluster.run("--workload null --nodes 3").code(3).says("3 nodes were asked for, but there are 2");
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn a_node_that_is_killed_while_tasks_run_is_made_up_for() {
+fn the_tasks_of_a_killed_node_run_again() {
     for words in [
         "--workload scheduler_comparison --items 600 sleep_us=20000",
         // What is lost here is not only what was under way: parts of the shuffle were on the node.

@@ -1,29 +1,23 @@
-//! What the README shows is true.
+//! What the README and the pages of `docs` say is true.
 
 use std::process::Command;
 
 use crate::support::{Place, build_outside, plugin, repository};
 
-fn readme() -> String {
-    std::fs::read_to_string(repository().join("README.md")).unwrap()
-}
-
-/// The first block of a language.
-fn block(language: &str) -> String {
-    let readme = readme();
-    let (_, rest) = readme.split_once(&format!("\n```{language}\n")).unwrap();
-    rest.split_once("\n```").unwrap().0.to_owned() + "\n"
-}
-
 fn page(path: &str) -> String {
     std::fs::read_to_string(repository().join(path)).unwrap()
 }
 
+/// The first block of a language on a page.
+fn block(path: &str, language: &str) -> String {
+    let page = page(path);
+    let (_, rest) = page.split_once(&format!("\n```{language}\n")).unwrap();
+    rest.split_once("\n```").unwrap().0.to_owned() + "\n"
+}
+
 #[test]
 fn the_page_on_workloads_has_one_that_builds_outside_the_tree_and_runs_everywhere() {
-    let page = page("docs/workloads.md");
-    let (_, rest) = page.split_once("```rust\n").unwrap();
-    let library = build_outside("tallies", rest.split_once("\n```").unwrap().0);
+    let library = build_outside("tallies", &block("docs/workloads.md", "rust"));
     let place = Place::new();
     place.stage(&library);
     for backend in ["native", "timely", "python"] {
@@ -42,10 +36,10 @@ fn links(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn its_backend_in_c_builds_and_is_available() {
+fn the_smallest_backend_in_c_builds_and_is_available() {
     let place = Place::empty();
     let source = place.path().join("mine.c");
-    std::fs::write(&source, block("c")).unwrap();
+    std::fs::write(&source, block("docs/backends.md", "c")).unwrap();
     let output = Command::new("cc")
         .args(["-std=c99", "-O2", "-Wall", "-Wextra", "-pedantic", "-Werror", "-fPIC", "-shared", "-I"])
         .arg(repository().join("plugin-api/include"))
@@ -92,11 +86,11 @@ fn headings(page: &str) -> impl Iterator<Item = String> {
 
 #[test]
 fn the_ci_script_runs_its_test_command() {
-    assert!(readme().contains("<!-- test command -->\n```\ncargo test --workspace\n```"));
+    assert!(page("README.md").contains("<!-- test command -->\n```\ncargo test --workspace\n```"));
 }
 
 /// Every page of the repository.
-fn pages() -> Vec<std::path::PathBuf> {
+pub(crate) fn pages() -> Vec<std::path::PathBuf> {
     let (mut pages, mut folders) = (Vec::new(), vec![repository().to_owned()]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap().flatten() {

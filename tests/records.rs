@@ -1,4 +1,4 @@
-//! What is kept: a line for every trial, failures included, whole or not at all.
+//! Records: a line for every trial, failures included, whole or not at all.
 
 use std::os::unix::fs::MetadataExt as _;
 
@@ -96,7 +96,7 @@ fn the_configuration_hash_names_no_backend() {
 }
 
 #[test]
-fn a_line_that_a_crash_tore_is_set_aside_and_nothing_is_lost() {
+fn a_torn_line_is_moved_to_another_file_and_no_trial_is_lost() {
     let place = Place::new();
     let run = ["run", "--json", "--backend", "native", "--workload", "null"];
     place.crossrun(&run).code(0);
@@ -110,7 +110,7 @@ fn a_line_that_a_crash_tore_is_set_aside_and_nothing_is_lost() {
 }
 
 #[test]
-fn runs_at_once_write_whole_lines() {
+fn concurrent_runs_write_whole_lines() {
     let place = Place::new();
     let run = ["run", "--no-lock", "--backend", "native", "--workload", "null"];
     let children: Vec<_> =
@@ -129,7 +129,7 @@ fn runs_at_once_write_whole_lines() {
 }
 
 #[test]
-fn a_run_appends_its_row_to_the_table_and_leaves_the_rest_alone() {
+fn a_run_appends_its_row_to_the_table_and_changes_nothing_else() {
     let place = Place::new();
     let run = ["run", "--backend", "native", "--workload", "null"];
     let table = place.path().join("results/null/unified_results.csv");
@@ -147,7 +147,7 @@ fn a_run_appends_its_row_to_the_table_and_leaves_the_rest_alone() {
 }
 
 #[test]
-fn a_line_that_cannot_be_read_is_told_and_costs_nothing_else() {
+fn an_unreadable_line_is_reported_and_the_others_are_read() {
     let place = Place::new();
     let run = ["run", "--backend", "native", "--workload", "null"];
     place.crossrun(&run).code(0);
@@ -223,7 +223,7 @@ fn artifacts(place: &Place) {
 }
 
 #[test]
-fn records_are_found_below_a_folder_as_the_original_project_finds_them() {
+fn records_are_found_below_a_folder_as_in_the_original_project() {
     let place = Place::empty();
     artifacts(&place);
     let trials = |arguments: &[&str]| -> u64 {
@@ -266,7 +266,7 @@ fn steering(path: &std::path::Path) -> Vec<char> {
 }
 
 #[test]
-fn json_in_files_says_what_is_printed_and_no_file_steers_a_terminal() {
+fn json_in_files_equals_the_printed_json_and_no_file_has_control_characters() {
     let place = Place::with_misbehaving();
     let compare = ["compare", "--json", "--backends", "misbehaving", "--workloads", "null", "--items", "5"];
     let more = [

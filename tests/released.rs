@@ -1,5 +1,5 @@
-//! What is released, word by word: options, exit codes, keys of JSON, names of files, and what is printed. A change to a
-//! file in `tests/released` is one that users and their scripts meet; CONTRIBUTING.md says how such a change is made.
+//! The released interface, word by word: options, exit codes, JSON keys, file names, and printed output. Users and their scripts
+//! notice a change to a file in `tests/released`; CONTRIBUTING.md says how such a change is made.
 
 mod campaigns;
 mod planted;
@@ -40,7 +40,7 @@ fn both() -> Place {
     place
 }
 
-/// Runs crossrun with the words of `command`. Those before it with `=` in them are variables.
+/// Runs crossrun with the arguments in `command`. Leading words with `=` are environment variables.
 fn words(place: &Place, command: &str) -> Ran {
     let mut words = command.split_whitespace().peekable();
     let mut variables = Vec::new();

@@ -1,5 +1,5 @@
-//! The report's page in a real browser. The pages are the snapshots of `host/src/report/html/tests.rs`, which are what
-//! the code writes, byte for byte.
+//! The report's page in a real browser. The pages are the snapshots of `host/src/report/html/tests.rs`, which the code must
+//! reproduce byte for byte.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ fn page(name: &str) -> PathBuf {
 
 #[test]
 #[cfg_attr(not(chromium), ignore = "no Chromium was on the path when this was built")]
-fn the_page_asks_for_nothing_and_complains_of_nothing() {
+fn the_page_loads_nothing_and_logs_no_error() {
     let mut browser = Chromium::start();
     for name in PAGES {
         let url = browser.open(&page(name), DESKTOP.0, DESKTOP.1);
@@ -85,7 +85,7 @@ fn each_chart_has_marks_and_legible_text_at_every_width() {
 
 #[test]
 #[cfg_attr(not(chromium), ignore = "no Chromium was on the path when this was built")]
-fn every_link_leads_somewhere_and_a_figure_opens_its_trials() {
+fn every_link_has_a_target_and_a_figure_opens_its_trials() {
     let mut browser = Chromium::start();
     for name in PAGES {
         browser.open(&page(name), DESKTOP.0, DESKTOP.1);

@@ -1,5 +1,5 @@
-//! Commands that are printed or recorded do again what was done when they are pasted; and a comparison that is resumed stays
-//! the one that was begun.
+//! Printed and recorded commands repeat what was run when they are pasted; and a resumed comparison keeps the options with which it
+//! was started.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -71,7 +71,7 @@ fn the_command_of_the_page_measures_all_of_it_again() {
 }
 
 #[test]
-fn a_run_is_resumed_as_it_was_begun_or_not_at_all() {
+fn a_run_is_resumed_with_its_original_options_or_not_at_all() {
     let place = Place::new();
     let more = ["--backends", "native", "--timeout", "2m", "--process-limit", "99", "--run-id", "begun"];
     place.crossrun(&[&QUICK, more.as_slice()].concat()).code(0);
@@ -97,7 +97,7 @@ fn a_run_is_resumed_as_it_was_begun_or_not_at_all() {
     for other in ["--publish", "--quick", "--aa", "--insist"] {
         place.crossrun(&[&resume, [other].as_slice()].concat()).code(2).says(&format!("another {other}"));
     }
-    // What the environment says does not hold for a run that was begun.
+    // The environment does not change the limits of a resumed run.
     let mut variable = place.command(&resume);
     variable.env("CROSSRUN_PROCESS_LIMIT", "98");
     Ran::of(variable).code(0);
@@ -113,7 +113,7 @@ fn a_run_is_resumed_as_it_was_begun_or_not_at_all() {
 }
 
 #[test]
-fn a_plugin_under_a_path_that_is_no_text_takes_part_and_is_resumed() {
+fn a_plugin_under_a_path_that_is_not_utf8_takes_part_and_is_resumed() {
     let place = Place::empty();
     let folder = place.path().join(OsStr::from_bytes(b"pl\xffugins"));
     std::fs::create_dir(&folder).unwrap();
@@ -132,11 +132,11 @@ fn a_plugin_under_a_path_that_is_no_text_takes_part_and_is_resumed() {
 }
 
 #[test]
-fn a_data_folder_that_is_no_text_is_the_command_lines_fault_and_no_trial() {
+fn a_data_folder_that_is_not_utf8_is_a_usage_error_and_not_a_trial() {
     let place = Place::new();
     let mut command = place.command(&["run", "--backend", "native", "--workload", "null"]);
     command.env("CROSSRUN_DATA_DIR", place.path().join(OsStr::from_bytes(b"da\xffta")));
-    Ran::of(command).code(2).says("no UTF-8").says("export CROSSRUN_DATA_DIR=");
+    Ran::of(command).code(2).says("not UTF-8").says("export CROSSRUN_DATA_DIR=");
     assert!(!place.path().join("results").exists());
 }
 
@@ -190,14 +190,11 @@ fn a_name_that_could_be_a_path_is_refused_and_a_folder_is_no_backend() {
         if allowed { drop(ran.code(0)) } else { drop(ran.code(2).says("a name has 1 to 64 of")) }
     }
     let folder = format!("--backend=x={}", place.path().display());
-    place
-        .crossrun(&["run", "--workload", "null", &folder])
-        .code(3)
-        .says("a folder, not the file of a backend");
+    place.crossrun(&["run", "--workload", "null", &folder]).code(3).says("is a folder, not a backend");
 }
 
 #[test]
-fn json_says_paths_that_are_no_text_as_near_as_it_can() {
+fn json_replaces_the_invalid_bytes_of_paths_that_are_not_utf8() {
     let place = Place::empty();
     let folder = place.path().join(OsStr::from_bytes(b"pl\xffugins"));
     std::fs::create_dir(&folder).unwrap();

@@ -1,6 +1,9 @@
-//! A run is verified and recorded, whatever the workload and however it is run.
+//! A run is verified and recorded, for every workload and in every way to run it.
 
-use crate::support::{Place, WORKLOADS, shortened};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use crate::support::{Place, WORKLOADS, shortened, warnings};
 
 #[test]
 fn the_seeds_workload_is_verified_on_native_threads() {
@@ -51,7 +54,7 @@ fn every_workload_is_verified_under_every_scheduler_and_fusion() {
 }
 
 #[test]
-fn no_items_are_a_run_too() {
+fn a_run_of_no_items_is_verified() {
     let place = Place::new();
     for workload in ["null", "word_count"] {
         let run = ["run", "--json", "--backend", "native", "--workload", workload, "--items", "0"];
@@ -61,7 +64,7 @@ fn no_items_are_a_run_too() {
 }
 
 #[test]
-fn people_get_a_page_and_the_record_on_disk() {
+fn a_run_prints_a_summary_and_writes_a_record() {
     let place = Place::new();
     let ran = place.crossrun(&["run", "--backend", "native", "--workload", "null", "--items", "1e3"]).code(0);
     let text = ran.stdout();
@@ -77,20 +80,20 @@ fn a_scheduler_that_native_does_not_know_runs_as_default_with_a_warning() {
     let place = Place::new();
     let run = ["run", "--json", "--backend", "native", "--workload", "null", "--scheduler", "magic"];
     let ran = place.crossrun(&run).code(0).says("magic");
-    let metadata = &ran.json()["metadata"];
-    assert_eq!(metadata["scheduler_name"], "default");
-    assert!(metadata["warnings"][0].as_str().unwrap().contains("magic"), "{metadata}");
+    let record = ran.json();
+    assert_eq!(record["metadata"]["scheduler_name"], "default");
+    assert!(warnings(&record)[0].contains("magic"), "{record}");
 }
 
 #[test]
 fn a_key_that_nobody_reads_is_warned_of() {
     let place = Place::new();
     let run = ["run", "--json", "--backend", "native", "--workload", "null", "--extra", "batchsize=3"];
-    place.crossrun(&run).code(0).says("extra.batchsize is read by nobody");
+    place.crossrun(&run).code(0).says("extra.batchsize has no effect");
 }
 
 #[test]
-fn more_machines_than_a_backend_has_are_a_failure_and_not_a_smaller_run() {
+fn more_nodes_than_a_backend_has_are_a_failure_and_not_a_smaller_run() {
     let place = Place::new();
     let run = ["run", "--json", "--backend", "native", "--workload", "null", "--nodes", "2"];
     let ran = place.crossrun(&run).code(4).says("this machine only");
@@ -98,7 +101,7 @@ fn more_machines_than_a_backend_has_are_a_failure_and_not_a_smaller_run() {
 }
 
 #[test]
-fn without_isolation_the_same_answer_comes() {
+fn without_isolation_the_answer_is_the_same() {
     let place = Place::new();
     let run = ["run", "--json", "--backend", "native", "--workload", "pipeline", "--items", "500"];
     let apart = place.crossrun(&run).code(0).json();
@@ -142,4 +145,47 @@ fn the_backend_may_come_from_the_environment() {
     let mut command = place.command(&["run", "--json", "--workload", "null"]);
     command.env("CROSSRUN_BACKEND", "native");
     assert_eq!(crate::support::Ran::of(command).code(0).json()["backend"], "native");
+}
+
+/// Runs the default backend, which is not set up, with `answer` on standard input, on a pseudo-terminal or without one. Returns
+/// the exit code and everything that was printed.
+fn run_before_set_up(place: &Place, more: &[&str], answer: &str, terminal: bool) -> (i32, String) {
+    const ON_A_TERMINAL: &str =
+        "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    let mut command = place.command(&[&["run", "--workload", "null"], more].concat());
+    if terminal {
+        let mut python = Command::new("python3");
+        python.args(["-c", ON_A_TERMINAL]).arg(command.get_program()).args(command.get_args());
+        python.current_dir(place.path()).env("CROSSRUN_DATA_DIR", place.data());
+        command = python;
+    }
+    command.env("CROSSRUN_BACKEND", "misbehaving").env("CROSSRUN_TEST_PROBE", "not_set_up");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    (output.status.code().unwrap(), text.concat())
+}
+
+#[test]
+fn on_a_terminal_the_default_backend_is_set_up_if_the_user_says_so() {
+    let place = Place::with_misbehaving();
+    const QUESTION: &str = "is not set up: it is not installed. Set it up now? [y/N]";
+    const REMEDY: &str = "try: crossrun setup misbehaving";
+    for (more, answer, terminal, asks) in [
+        ([].as_slice(), "n\n", true, true),
+        (&[], "\n", true, true),
+        (&[], "y\n", false, false),
+        (&["--json"], "y\n", true, false),
+        (&["--backend", "misbehaving"], "y\n", true, false),
+    ] {
+        let (code, text) = run_before_set_up(&place, more, answer, terminal);
+        assert_eq!((code, text.contains(QUESTION)), (3, asks), "{more:?} {answer:?}: {text}");
+        assert!(text.contains(REMEDY), "{text}");
+    }
+    let (code, text) = run_before_set_up(&place, &[], "y\n", true);
+    assert!(code == 0 && text.contains(QUESTION) && text.contains("verified: "), "{code}: {text}");
+    let (code, text) = run_before_set_up(&place, &[], "", true);
+    assert!(code == 0 && !text.contains(QUESTION), "{code}: {text}");
 }

@@ -1,4 +1,4 @@
-//! The sage backend on the real package: right answers in every shape, failures as failures, nothing left behind.
+//! The sage backend on the real package: right answers in every shape, failures that are reported as such, nothing left behind.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use crate::installed_engine::{FUSION, ITEMS, Installed, WORKLOADS, library};
 use crate::pairwise::cover;
-use crate::session::verified;
-use crate::support::{Place, Ran, eventually, plugin};
+use crate::session::{judged, verified};
+use crate::support::{Place, Ran, eventually, plugin, warnings};
 
 fn sage() -> Installed {
     Installed::new("sage")
@@ -101,7 +101,7 @@ fn every_workload_is_verified_in_every_mode_and_environment() {
 }
 
 #[test]
-fn two_reductions_in_a_row_are_right_in_every_mode_and_environment() {
+fn two_consecutive_reductions_are_right_in_every_mode_and_environment() {
     let mut lines = Vec::new();
     for mode in MODE {
         for environment in ENVIRONMENT {
@@ -138,22 +138,22 @@ fn batches_are_counted_once_a_stream_ends_and_no_more_operators_work_at_once_tha
 }
 
 #[test]
-fn a_scheduler_is_reported_as_what_it_was() {
+fn the_scheduler_that_was_used_is_reported() {
     let sage = sage();
     let warnings = |scheduler: &str| {
         let record = sage.verified(&format!("--workload null --items 3 --scheduler {scheduler}"));
-        let text = record["metadata"]["warnings"].to_string();
-        (record["metadata"]["scheduler_name"].as_str().unwrap().to_owned(), text)
+        let name = record["metadata"]["scheduler_name"].as_str().unwrap().to_owned();
+        (name, warnings(&record).join("; "))
     };
     let (name, text) = warnings("load_aware");
     assert!(name == "load_aware" && text.contains("accepted and ignored by SAGE 0.3.2.4"), "{name} {text}");
     let (name, text) = warnings("newest");
     assert!(name == "default" && text.contains("unknown to SAGE"), "{name} {text}");
-    assert_eq!(warnings("default"), ("default".into(), "[]".into()));
+    assert_eq!(warnings("default"), ("default".into(), String::new()));
 }
 
 #[test]
-fn what_fails_in_an_operator_fails_the_run_with_its_reason() {
+fn an_error_in_an_operator_fails_the_run_with_its_reason() {
     let sage = with_samples();
     let faults = [
         ("map_fails", "the map said no"),
@@ -187,7 +187,20 @@ fn what_it_cannot_run_is_refused_with_the_reason() {
 }
 
 #[test]
-fn without_a_set_up_the_command_for_it_is_shown() {
+fn an_open_loop_is_a_stream_and_refused_in_batches() {
+    let sage = sage();
+    let run = |extra: &str| {
+        sage.run(&format!("--workload open_loop --items 20 --parallelism 2 rate=200 iters=10{extra}"))
+    };
+    let record = run("").json();
+    judged(&record).unwrap();
+    assert_eq!(record["metadata"]["raw_metrics"]["sage_mode"], "stream");
+    let refused = run(" sage_mode=batch").code(4).says("--extra sage_mode=stream");
+    assert_eq!(refused.json()["metadata"]["error"]["kind"], "unsupported");
+}
+
+#[test]
+fn without_a_setup_its_command_is_shown() {
     let place = Place::new();
     place.stage(&library("sage"));
     place.crossrun(&["run"]).code(3).says("crossrun setup sage");
@@ -213,7 +226,7 @@ fn work(record: &Value) -> Vec<u64> {
 }
 
 #[test]
-fn two_nodes_share_the_work_and_the_answer_holds() {
+fn two_nodes_share_the_work_and_the_answer_is_verified() {
     let sage = sage();
     let (one, two) = (Node::start(&sage), Node::start(&sage));
     let both = format!("sage_address={},{}", one.address, two.address);

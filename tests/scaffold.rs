@@ -217,7 +217,7 @@ fn what_is_next_is_told_for_people_and_for_programs() {
         assert!(place.path().join("mine_runner").join(file.as_str().unwrap()).is_file(), "{file}");
     }
     let told = place.crossrun(&["workloads", "new", "its"]).code(0);
-    for words in ["made its_workloads", "  cd its_workloads\n", "  cargo test\n", "--workloads its "] {
+    for words in ["created its_workloads", "  cd its_workloads\n", "  cargo test\n", "--workloads its "] {
         assert!(told.stdout().contains(words), "{}", told.explain());
     }
 }
@@ -229,14 +229,14 @@ fn a_name_or_a_folder_that_cannot_be_is_refused_and_nothing_is_written() {
     fs::write(place.path().join("full/kept"), "").unwrap();
     let before = listing(place.path());
     for (arguments, words) in [
-        (["backends", "new", "Mine"].as_slice(), "no name for a plugin"),
-        (&["backends", "new", "a/b"], "no name for a plugin"),
+        (["backends", "new", "Mine"].as_slice(), "is not a valid name for a plugin"),
+        (&["backends", "new", "a/b"], "is not a valid name for a plugin"),
         (&["backends", "new", "native"], "there is a backend \"native\" already"),
         (&["backends", "new", "sage"], "there is a backend \"sage\" already"),
         (&["workloads", "new", "word_count"], "there is a workload \"word_count\" already"),
         (&["workloads", "new", "standard_workloads"], "already"),
-        (&["backends", "new", "mine", "--dir", "full"], "is there already, and is no empty folder"),
-        (&["backends", "new", "mine", "--plugin-api", "full"], "no checkout of plugin-api"),
+        (&["backends", "new", "mine", "--dir", "full"], "exists already, and is not an empty folder"),
+        (&["backends", "new", "mine", "--plugin-api", "full"], "not a checkout of plugin-api"),
     ] {
         place.crossrun(arguments).code(2).says(words).says("try: ");
     }

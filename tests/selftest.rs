@@ -1,9 +1,9 @@
-//! The harness catches every lie that can be caught, names it, and does not find differences where there are none.
+//! The selftest catches every cheating backend, and reports no difference where there is none.
 
 use crate::support::{Place, plugin};
 
 #[test]
-fn every_lie_is_caught_by_what_it_is_and_the_truth_is_believed() {
+fn every_cheating_backend_is_caught_and_the_honest_one_is_verified() {
     let place = Place::empty();
     place.stage(&plugin("standard_workloads"));
     let ran = place.crossrun(&["selftest", "--quick", "--no-lock", "--json"]);
@@ -40,6 +40,6 @@ fn every_lie_is_caught_by_what_it_is_and_the_truth_is_believed() {
 }
 
 #[test]
-fn without_the_workloads_there_is_nothing_to_lie_about() {
+fn without_workloads_the_selftest_cannot_run() {
     Place::empty().crossrun(&["selftest"]).code(3).says("pipeline");
 }

@@ -1,4 +1,4 @@
-//! Many runs in one session of a backend, so that its engine is started once: a comparison that is gone on with from a plan
+//! Many runs in one session of a backend, so that its engine is started once: a comparison that is resumed from a plan
 //! of its own, as a comparison is the product of its options.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,7 @@ pub(crate) struct Point {
 }
 
 impl Point {
-    /// The run of `words`, which are options of `run`, where `key=value` is an extra.
+    /// The run with the options of `run` in `words`, where `key=value` is an extra.
     pub(crate) fn of(words: &str) -> Self {
         let mut point = Self { workload: String::new(), items: 10, parallelism: 1, extra: Map::new() };
         let mut words = words.split_whitespace();
@@ -138,7 +138,7 @@ fn plan_file(place: &Place, backend: &str, matrix: &Matrix) -> Value {
     })
 }
 
-/// Why a record is not as it must be, if it is not: what a backend cannot express would be told here too.
+/// Why a record is not as expected, if it is not. A point that a backend cannot express is reported here too.
 pub(crate) fn judged(record: &Value) -> Result<(), String> {
     let metadata = &record["metadata"];
     let told = |why: &str| format!("{} {}: {why}", record["backend"], record["run_id"]);

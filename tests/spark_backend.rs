@@ -1,4 +1,4 @@
-//! The spark backend on the real package: right answers in every shape, failures as failures, nothing left behind.
+//! The spark backend on the real package: right answers in every shape, failures that are reported as such, nothing left behind.
 
 use std::env;
 use std::fs;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::installed_engine::{FUSION, Installed, library, shapes};
 use crate::network::listens_at;
-use crate::session::verified;
+use crate::session::{judged, verified};
 use crate::support::{Place, Ran, eventually, processes_of_sessions_of};
 
 pub(crate) fn spark() -> Installed {
@@ -42,7 +42,7 @@ fn every_workload_is_verified_in_every_shape() {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn two_reductions_in_a_row_are_right() {
+fn two_consecutive_reductions_are_right() {
     need_java();
     let words = "--workload count_of_counts --items 500 --parallelism 3 batch_size=9";
     verified(&Installed::with_samples("spark"), &FUSION.map(|fusion| format!("{words} fusion={fusion}")));
@@ -58,28 +58,43 @@ fn the_script_to_compare_with_computes_the_same() {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn what_fails_in_an_operator_fails_the_run_with_its_reason() {
+fn an_error_in_an_operator_fails_the_run_with_its_reason() {
     need_java();
     Installed::with_samples("spark").tells_of_faults();
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn a_scheduler_is_reported_as_what_it_was() {
+fn the_scheduler_that_was_used_is_reported() {
     let spark = spark();
-    assert_eq!(spark.scheduled("load_aware"), ("load_aware".into(), "[]".into()));
+    assert_eq!(spark.scheduled("load_aware"), ("load_aware".into(), String::new()));
     let (name, text) = spark.scheduled("newest");
     assert!(name == "default" && text.contains("unknown to Spark"), "{name} {text}");
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn no_more_operators_work_at_once_than_were_asked_for() {
+fn no_more_operators_run_at_once_than_the_parallelism_allows() {
     // Each item waits 20 ms, so 50 items take at least one second of somebody's time.
     let words = "--workload scheduler_comparison --items 50 --parallelism 2 sleep_us=20000";
     for record in verified(&spark(), &FUSION.map(|fusion| format!("{words} fusion={fusion}"))) {
         assert!(record["duration_seconds"].as_f64().unwrap() >= 0.5, "{record}");
     }
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn an_open_loop_has_a_task_for_each_core_and_is_refused_without_fusion() {
+    let spark = spark();
+    let run = |fusion: &str| {
+        let what = "--workload open_loop --items 40 --parallelism 2 rate=100 iters=10";
+        spark.run(&format!("{what} fusion={fusion}"))
+    };
+    let record = run("auto").json();
+    judged(&record).unwrap();
+    assert_eq!(record["metadata"]["raw_metrics"]["slices"], 2);
+    let refused = run("off").code(4).says("--extra fusion=auto");
+    assert_eq!(refused.json()["metadata"]["error"]["kind"], "unsupported");
 }
 
 #[test]
@@ -98,7 +113,7 @@ fn what_it_cannot_run_is_refused_with_the_reason() {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn without_a_java_that_fits_it_says_so_and_how_to_get_one() {
+fn without_a_suitable_java_the_error_has_a_remedy() {
     // This needs no Java.
     let spark = Installed::new("spark");
     let folder = spark.place.path().join("java");
@@ -129,7 +144,7 @@ fn without_a_java_that_fits_it_says_so_and_how_to_get_one() {
 }
 
 #[test]
-fn without_a_set_up_the_command_for_it_is_shown() {
+fn without_a_setup_its_command_is_shown() {
     let place = Place::new();
     place.stage(&library("spark"));
     place.crossrun(&["run", "--backend", "spark"]).code(3).says("crossrun setup spark");
@@ -163,14 +178,14 @@ fn at_work(spark: &Installed) -> Child {
     run
 }
 
-/// The first process of the run in whose command line these words are.
+/// The first process of the run whose command line contains these words.
 fn process_of(run: &Child, words: &str) -> Pid {
     let processes = processes_of_sessions_of(run.id());
     let found = processes.into_iter().find(|pid| command_line(*pid).contains(words)).unwrap();
     Pid::from_raw(i32::try_from(found).unwrap()).unwrap()
 }
 
-/// Demands that it failed with these words, and that neither process nor file is left.
+/// Asserts that it failed with this message, and that neither process nor file is left.
 fn died(spark: &Installed, run: Child, words: &str) {
     let id = run.id();
     let ran = Ran::ended(run).code(4).says(words);
@@ -200,7 +215,7 @@ fn a_session_listens_on_loopback_only_and_leaves_nothing_when_its_driver_is_kill
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn a_java_that_is_killed_fails_the_run_and_is_named() {
+fn a_killed_java_fails_the_run_and_is_named() {
     let spark = spark();
     let run = at_work(&spark);
     kill_process(process_of(&run, "org.apache.spark.deploy.SparkSubmit"), Signal::KILL).unwrap();

@@ -1,4 +1,4 @@
-//! The spark backend on a cluster of two machines: both work, and one that dies is made up for.
+//! The spark backend on a cluster of two machines: both work, and a lost node's work is done again.
 
 use std::fs;
 use std::net::TcpListener;
@@ -62,7 +62,7 @@ impl Cluster {
         Self { spark, workers, _master: master, address, network }
     }
 
-    /// `run` with `words`, on the master's machine; with a core of each worker, if they do not say otherwise.
+    /// `run` with the arguments in `words`, on the master's machine; by default with one core of each worker.
     fn command(&self, words: &str) -> Command {
         let parallelism = if words.contains("--parallelism") { "" } else { " --parallelism 2" };
         let words = format!("--timeout 5m{parallelism} {words} spark_master={}", self.address);
@@ -98,7 +98,7 @@ impl Cluster {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn two_nodes_share_the_work_and_the_answer_holds() {
+fn two_nodes_share_the_work_and_the_answer_is_verified() {
     let cluster = Cluster::start();
     for shape in [
         "--workload word_count --items 2000 batch_size=20",
@@ -120,7 +120,7 @@ fn two_nodes_share_the_work_and_the_answer_holds() {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn a_node_that_is_killed_is_made_up_for_and_named() {
+fn the_work_of_a_killed_node_is_done_again_and_the_node_is_named() {
     for words in [
         "--workload scheduler_comparison --items 1000 sleep_us=20000",
         // What is lost here is not only what was under way: parts of the shuffle were on the node.
@@ -137,11 +137,11 @@ fn a_node_that_is_killed_is_made_up_for_and_named() {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn a_run_of_which_no_node_is_left_fails_and_names_them() {
+fn a_run_without_any_node_left_fails_and_names_the_nodes() {
     let cluster = Cluster::start();
     let words = "--workload scheduler_comparison --items 20000 --nodes 2 sleep_us=20000";
     let both = [&cluster.workers[0], &cluster.workers[1]];
-    let ran = cluster.run_and_lose(&both, words).code(4).says("nothing is left of spark://");
+    let ran = cluster.run_and_lose(&both, words).code(4).says("all executors of spark://");
     let record = ran.json();
     assert_eq!((&record["success_rate"], &record["throughput"]), (&0.0.into(), &Value::Null));
     let error = &record["metadata"]["error"];

@@ -1,4 +1,4 @@
-//! A folder with plugins, and the command line run in it.
+//! A folder with plugins, and a way to run the command line in it.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ fn target_folder() -> &'static Path {
     executable().parent().unwrap()
 }
 
-/// Runs cargo, and explains itself if that fails.
+/// Runs cargo, and panics with its output if it fails.
 pub(crate) fn cargo(arguments: &[&str]) {
     let output = Command::new(env!("CARGO")).args(arguments).current_dir(repository()).output().unwrap();
     assert!(output.status.success(), "cargo {arguments:?}:\n{}", String::from_utf8_lossy(&output.stderr));
@@ -48,7 +48,7 @@ pub(crate) fn plugin(name: &str) -> PathBuf {
     target_folder().join(format!("lib{name}.so"))
 }
 
-/// A file of the plugins that must not hurt, built once into a folder where nobody looks for plugins.
+/// The file of a hostile plugin, built once into a folder that is not searched for plugins.
 pub(crate) fn hostile(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     let target = target_folder().parent().unwrap().join("hostile");
@@ -60,7 +60,7 @@ pub(crate) fn hostile(name: &str) -> PathBuf {
     target.join(format!("debug/lib{name}.so"))
 }
 
-/// A folder with plugins, a data directory, and a place to work in. All of it goes when the test ends.
+/// A folder with plugins, a data directory, and a working directory. All are removed when the test ends.
 pub(crate) struct Place {
     folder: TempDir,
 }
@@ -81,7 +81,7 @@ impl Place {
         place
     }
 
-    /// The standard workloads, and a backend that does what it is told.
+    /// The standard workloads, and a backend that misbehaves on demand.
     pub(crate) fn with_misbehaving() -> Self {
         let place = Self::empty();
         place.stage(&plugin("standard_workloads"));
@@ -135,7 +135,7 @@ impl Place {
         Ran::of(self.command(arguments))
     }
 
-    /// `run` on the backend that misbehaves, told to do `behaviour` in `phase`.
+    /// `run` on the misbehaving backend, with `behaviour` in `phase`.
     pub(crate) fn misbehave(&self, behaviour: &str, phase: &str, more: &[&str]) -> Ran {
         Ran::of(self.misbehaving_command(behaviour, phase, more))
     }
@@ -154,7 +154,7 @@ impl Place {
         std::fs::read_to_string(path).unwrap_or_default().matches('\n').count()
     }
 
-    /// Root may read everything: as root, the command runs as nobody, to whom everything in the place is given.
+    /// Root may read everything, so that root runs the command as `nobody`, who gets all files of the place.
     pub(crate) fn give_to_nobody(&self, command: &mut Command) {
         if !rustix::process::geteuid().is_root() {
             return;
@@ -200,7 +200,7 @@ fn give(path: &Path, user: u32) {
     }
 }
 
-/// What came of a command.
+/// The result of a command.
 pub(crate) struct Ran {
     pub(crate) output: Output,
     pub(crate) command: String,
@@ -212,7 +212,7 @@ impl Ran {
         Self { output, command: format!("{command:?}") }
     }
 
-    /// What comes of a process that was started with pipes.
+    /// Waits for a process that was started with pipes.
     pub(crate) fn ended(process: Child) -> Self {
         let command = format!("process {}", process.id());
         Self { output: process.wait_with_output().unwrap(), command }
@@ -226,13 +226,13 @@ impl Ran {
         String::from_utf8_lossy(&self.output.stderr).into_owned()
     }
 
-    /// Everything that helps to see why a test failed.
+    /// A description for the message of a failed test.
     pub(crate) fn explain(&self) -> String {
         let status = self.output.status;
         format!("{}\n{status}\nstdout:\n{}\nstderr:\n{}", self.command, self.stdout(), self.stderr())
     }
 
-    /// Demands an exit code.
+    /// Asserts an exit code.
     pub(crate) fn code(self, code: i32) -> Self {
         assert_eq!(self.output.status.code(), Some(code), "{}", self.explain());
         self
@@ -245,11 +245,18 @@ impl Ran {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {}", self.explain()))
     }
 
-    /// Demands that standard error says `words`.
+    /// Asserts that standard error contains `words`.
     pub(crate) fn says(self, words: &str) -> Self {
         assert!(self.stderr().contains(words), "no {words:?} in:\n{}", self.explain());
         self
     }
+}
+
+/// The warnings of a record, but for the one that only says how busy the machine was: the worker measured more than the backend.
+pub(crate) fn warnings(record: &Value) -> Vec<&str> {
+    let all = record["metadata"]["warnings"].as_array().unwrap().iter();
+    let texts = all.map(|warning| warning.as_str().unwrap());
+    texts.filter(|text| !text.ends_with("the worker's time counts")).collect()
 }
 
 /// Says that a test does not run here, and why. The line passes by the capture of the test harness, so that it is visible although
@@ -258,17 +265,18 @@ pub(crate) fn not_run(why: &str) {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
     let test = std::thread::current().name().unwrap_or_default().to_owned();
-    writeln!(std::io::stderr(), "{test}: not run: {why} ({count} not run so far)").unwrap();
+    let mut stderr = std::io::stderr().lock();
+    writeln!(stderr, "{test}: not run: {why} ({count} not run so far)").unwrap();
 }
 
-/// How long a test waits for what must come. It ends only what never would: the machine may be busy with much else.
+/// How long a test waits for an event. It only ends a wait for an event that never comes: the machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Waits until `condition` holds, for at most [`PATIENCE`].
 pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
-        assert!(Instant::now() < deadline, "it never came that {what}");
+        assert!(Instant::now() < deadline, "this never happened: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -328,7 +336,7 @@ pub(crate) fn build_outside(name: &str, source: &str) -> PathBuf {
 pub(crate) const WORKLOADS: [&str; 5] =
     ["null", "pipeline", "imbalance", "word_count", "scheduler_comparison"];
 
-/// The option with which a workload sleeps no longer than it must, if it sleeps.
+/// The option that shortens the sleep of a workload that sleeps.
 pub(crate) fn shortened(workload: &str) -> &'static [&'static str] {
     if workload == "scheduler_comparison" { &["--extra", "sleep_us=100"] } else { &[] }
 }

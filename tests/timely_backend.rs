@@ -1,4 +1,4 @@
-//! The timely backend: right answers in every shape, failures as failures, and memory that does not grow with the run.
+//! The timely backend: right answers in every shape, failures that are reported as such, and memory that does not grow with the run.
 
 use std::process::Stdio;
 
@@ -31,13 +31,13 @@ fn a_chain_is_one_operator_with_fusion_and_one_a_stage_without() {
 }
 
 #[test]
-fn two_reductions_in_a_row_are_right() {
+fn two_consecutive_reductions_are_right() {
     let words = "--workload count_of_counts --items 500 --parallelism 3 batch_size=9";
     verified(&Installed::with_samples("timely"), &FUSION.map(|fusion| format!("{words} fusion={fusion}")));
 }
 
 #[test]
-fn what_fails_in_an_operator_fails_the_run_with_its_reason() {
+fn an_error_in_an_operator_fails_the_run_with_its_reason() {
     let timely = Installed::with_samples("timely");
     let faults = [
         ("map_fails", "the map said no"),
@@ -68,17 +68,17 @@ fn memory_does_not_grow_with_the_run() {
 }
 
 #[test]
-fn a_scheduler_is_reported_as_what_it_was() {
+fn the_scheduler_that_was_used_is_reported() {
     let timely = timely();
     for known in ["default", "fifo", "load_aware"] {
-        assert_eq!(timely.scheduled(known), (known.into(), "[]".into()));
+        assert_eq!(timely.scheduled(known), (known.into(), String::new()));
     }
     let (name, text) = timely.scheduled("newest");
     assert!(name == "default" && text.contains("unknown to timely"), "{name} {text}");
 }
 
 #[test]
-fn a_worker_process_that_is_killed_is_a_failed_row() {
+fn a_killed_worker_process_is_a_failed_row() {
     let timely = timely();
     // Takes a minute and more.
     let mut command = timely.run_command("timely", "--workload scheduler_comparison --items 20000");

@@ -218,7 +218,7 @@ fn a_lock_file_lists_every_plugin_and_check_reports_each_difference() {
     assert_eq!(lock["plugins"][0]["size"], native.metadata().unwrap().len());
     assert_eq!(lock["plugins"][0]["sha256"], crossrun::internals::plugin::sha256_of(&native).unwrap());
     let check = ["backends", "lock", "--check"];
-    assert!(place.crossrun(&check).code(0).stdout().starts_with("everything is as"));
+    assert!(place.crossrun(&check).code(0).stdout().starts_with("all plugins match"));
 
     let mut bytes = fs::read(&native).unwrap();
     bytes.push(0);
@@ -432,7 +432,7 @@ fn a_comparison_is_resumed_under_the_lock_file_with_which_it_was_started() {
     place.crossrun(&["compare", "--resume", "locked", "--locked"]).code(0);
     place.crossrun(&[&compare, ["--run-id", "open"].as_slice()].concat()).code(0);
     place.crossrun(&["compare", "--resume", "open"]).code(0);
-    place.crossrun(&["compare", "--resume", "open", "--locked"]).code(2).says("begun without --locked");
+    place.crossrun(&["compare", "--resume", "open", "--locked"]).code(2).says("started without --locked");
     chmod(&place.plugins().join("libnative_runner.so"), 0o666);
     place.crossrun(&["compare", "--resume", "open"]).code(3).says("can be written by everyone");
 }

@@ -1,4 +1,4 @@
-//! A backend does not mark its own work: whatever it says, the judge reads the state of its sinks.
+//! No backend judges its own answer: the judge reads the state of its sinks, whatever the backend claims.
 
 use crate::support::{Place, Ran};
 
@@ -7,13 +7,13 @@ fn misbehave(behaviour: &str) -> Ran {
 }
 
 #[test]
-fn the_backend_that_misbehaves_is_honest_when_not_told_otherwise() {
+fn the_misbehaving_backend_is_verified_by_default() {
     let record = misbehave("nothing").code(0).json();
     assert_eq!(record["metadata"]["verified"], true);
 }
 
 #[test]
-fn an_item_that_is_dropped_doubled_changed_or_replaced_is_a_wrong_answer() {
+fn a_dropped_duplicated_changed_or_replaced_item_is_a_wrong_answer() {
     for behaviour in ["drop", "duplicate", "change", "replace"] {
         let ran = misbehave(behaviour).code(5);
         let record = ran.json();
@@ -24,7 +24,7 @@ fn an_item_that_is_dropped_doubled_changed_or_replaced_is_a_wrong_answer() {
 }
 
 #[test]
-fn a_state_that_is_none_fails_the_trial() {
+fn a_malformed_state_fails_the_trial() {
     for behaviour in ["rubbish_state", "empty_state"] {
         let record = misbehave(behaviour).code(4).json();
         assert_eq!(record["success_rate"], 0.0);
@@ -32,7 +32,7 @@ fn a_state_that_is_none_fails_the_trial() {
 }
 
 #[test]
-fn a_claim_that_cannot_be_makes_the_measurement_invalid() {
+fn an_impossible_claim_makes_the_measurement_invalid() {
     for behaviour in ["claim_more_time", "claim_no_number", "claim_more_results", "claim_another_name"] {
         let ran = misbehave(behaviour).code(6);
         assert_eq!(ran.json()["success_rate"], 0.0, "{}", ran.explain());
@@ -40,7 +40,7 @@ fn a_claim_that_cannot_be_makes_the_measurement_invalid() {
 }
 
 #[test]
-fn rubbish_on_standard_output_reaches_neither_the_result_nor_the_protocol() {
+fn output_of_a_plugin_reaches_neither_the_result_nor_the_protocol() {
     let place = Place::with_misbehaving();
     for phase in ["open", "run", "close"] {
         let ran = place.misbehave("print", phase, &[]).code(0).says("a warning of the backend");
@@ -55,7 +55,7 @@ fn rubbish_on_standard_output_reaches_neither_the_result_nor_the_protocol() {
 }
 
 #[test]
-fn a_runner_that_calls_itself_otherwise_than_its_file_is_refused() {
+fn a_backend_with_another_name_than_its_metadata_is_refused() {
     let place = Place::with_misbehaving();
     let mut command = place.command(&["run", "--backend", "misbehaving", "--workload", "null"]);
     command.env("CROSSRUN_TEST_OTHER_NAME", "1");

@@ -1,7 +1,7 @@
-//! What verbs share: the context that they work in, which plugins names lead to, who takes part, limits, exit codes, and
-//! the terminal.
+//! What the commands share: their context, resolution of plugin names, participants, limits, exit codes, and the terminal.
 
 pub(crate) mod availability;
+pub(crate) mod command_line;
 pub(crate) mod consumers;
 pub(crate) mod context;
 pub(crate) mod exit;

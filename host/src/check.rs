@@ -1,10 +1,10 @@
-//! Whether a plugin keeps the contract: a table of checks, each of which has an id that does not change, says what it
-//! demands, and names the rule of plugin-api's `ABI.md` that is broken if it fails. `docs/conformance.md` has the table.
+//! Checks whether a plugin keeps the contract: a table of checks. The id of a check does not change. A check states a
+//! requirement, and names the rule of plugin-api's `ABI.md` that a plugin breaks if it fails. `docs/conformance.md` has the table.
 //!
-//! Nothing of the plugin is run but in workers that may die, and every call has a deadline.
+//! The plugin runs only in workers, which may die, and every call has a deadline.
 //!
 //! Imports go one way: `table` → the checks by subject (`file`, `loading`, `runs`, `specs`, `sessions`, `library`) →
-//! `fixture`, what is found out once for many checks → `observed`, a whole session → `trials`, runs on the one executor →
+//! `fixture`, the results that several checks share → `observed`, a whole session → `trials`, runs on the executor →
 //! `finding` and `target`.
 
 mod allowance;
@@ -37,19 +37,25 @@ pub(crate) use target::{Setting, Target};
 use fixture::Fixture;
 use table::Needs;
 
-/// Makes those of the `chosen` checks that are for this kind of plugin, in their order, and tells of each before and after.
-/// Ends early if the user interrupts.
+/// The progress of the checks.
+pub(crate) enum Progress<'a> {
+    Started(&'a Check),
+    Finished(&'a Finding),
+}
+
+/// Runs those of the `checks` that are for this kind of plugin, in their order, and reports each to `observe`. Ends early if the
+/// user interrupts.
 pub(crate) fn run(
     setting: Setting,
-    chosen: &[&'static Check],
-    before: &mut dyn FnMut(&Check),
-    after: &mut dyn FnMut(&Finding),
+    checks: &[&'static Check],
+    observe: &mut dyn FnMut(Progress<'_>),
 ) -> Vec<Finding> {
     let mut fixture = Fixture::new(setting);
     let mut findings = Vec::new();
-    let concerned: Vec<_> = chosen.iter().filter(|check| check.concerns(&fixture.setting.target)).collect();
-    for check in concerned {
-        before(check);
+    let applicable: Vec<_> =
+        checks.iter().filter(|check| check.applies_to(&fixture.setting.target)).collect();
+    for check in applicable {
+        observe(Progress::Started(check));
         let started = Instant::now();
         let outcome = missing(check.needs, &mut fixture).unwrap_or_else(|| (check.run)(&mut fixture).into());
         if fixture.setting.launch.interrupt.is_set() {
@@ -59,22 +65,22 @@ pub(crate) fn run(
             id: check.id,
             outcome,
             demands: check.demands,
-            rule: check.rule(),
+            rule: check.rule,
             remedy: check.remedy,
             seconds: started.elapsed().as_secs_f64(),
         };
-        after(&finding);
+        observe(Progress::Finished(&finding));
         findings.push(finding);
     }
     fixture.end();
     findings
 }
 
-/// What a check stands on, if that is not there. What is wrong with it is told by the checks of its own.
+/// Why a check cannot be run, if what it needs is missing. Other checks report what is wrong with that.
 fn missing(needs: Needs, fixture: &mut Fixture) -> Option<CheckOutcome> {
     let not_run = |why: &str| Some(CheckOutcome::NotRun { why: why.into(), remedy: None });
     if needs >= Needs::Plugin && fixture.setting.target.plugin.is_err() {
-        return not_run("the file is no plugin for this host");
+        return not_run("the file is not a plugin for this host");
     }
     if needs >= Needs::Loaded && fixture.loading().is_err() {
         return not_run("the file cannot be loaded");
@@ -88,6 +94,6 @@ fn missing(needs: Needs, fixture: &mut Fixture) -> Option<CheckOutcome> {
             why: format!("the engine is not available: {reason}"),
             remedy: Some(remedy).filter(|remedy| !remedy.is_empty()),
         }),
-        Err(_) => not_run("the backend does not say whether it could start"),
+        Err(_) => not_run("the backend does not answer whether it can start"),
     }
 }

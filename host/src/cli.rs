@@ -1,13 +1,14 @@
-//! The command line: arguments, then options, then the stages in order, then what to print. One file a verb.
+//! The command line, a file for each command: parses arguments, runs the stages in order, and prints the result.
 
-mod author;
 mod backends;
 pub(crate) mod compare;
 mod completions;
 mod diff;
 mod doctor;
 mod man;
+mod measure;
 mod metg;
+mod new;
 mod report;
 mod run;
 mod selftest;
@@ -31,7 +32,7 @@ Exit codes:
      rejected or not available      130  interrupted
   4  a trial or a check failed";
 
-/// One workload, any runtime: runs it on each backend in a plugins folder and verifies the answers.
+/// Run one workload on any runtime backend, and verify the answers.
 #[derive(Debug, Parser)]
 #[command(name = "crossrun", version, after_help = EXIT_CODES, max_term_width = 110)]
 struct Arguments {
@@ -47,33 +48,33 @@ enum Verb {
     Run(run::Arguments),
     /// Run the same workloads on several backends, and say which is faster, by how much, and how sure it is.
     Compare(Box<compare::Arguments>),
-    /// Measure how long a task must be for each backend to keep the cores at work.
+    /// Measure the smallest task for which each backend uses the cores efficiently (METG).
     Metg(Box<metg::Arguments>),
-    /// Compare records, ours or the original project's.
+    /// Make a report of records, also of records of the original project.
     Report(report::Arguments),
-    /// Say what got slower between two recorded runs of one machine.
+    /// Report what got slower between two recorded runs of one machine.
     Diff(diff::Arguments),
-    /// List a run's trials, or show one of them whole.
+    /// List the trials of a run, or show one trial in full.
     Show(show::Arguments),
-    /// List the backends, with the status of every library that was looked at; lock them; look into a file; begin one.
+    /// List the backends with their status; lock, inspect, check or create backends.
     Backends(backends::Arguments),
-    /// List the workloads, or show the parameters and the plan of one; begin one.
+    /// List the workloads, show the parameters and the plan of one, or create one.
     Workloads(workloads::Arguments),
-    /// Try whether the harness and this machine can be believed: with a backend that lies, and one beside itself.
+    /// Test whether measurements on this machine can be trusted: with a cheating backend, and with an A/A comparison.
     Selftest(selftest::Arguments),
-    /// Say what here makes figures noisy or an engine unusable, and what mends it.
+    /// Find what makes measurements noisy or backends unusable on this machine, and how to fix it.
     Doctor,
     /// Install what backends need, or remove it.
     Setup(setup::Arguments),
     /// Print a completion script for a shell.
     Completions(completions::Arguments),
-    /// Write the manual pages, one a command, into a folder.
+    /// Write a manual page for each command into a folder.
     Man(man::Arguments),
 }
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    // The hidden commands of child processes come first: they must not depend on what users may type.
+    // The hidden commands of child processes are not part of the command line that users see.
     if let Some(code) = child_command() {
         return code;
     }
@@ -102,7 +103,7 @@ fn child_command() -> Option<ExitCode> {
 }
 
 fn usage(error: &clap::Error) -> ExitCode {
-    // Printing to a closed pipe is no failure of ours.
+    // A closed pipe is not a failure.
     let _ = error.print();
     if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
 }
@@ -111,7 +112,7 @@ fn dispatch(arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let Arguments { global, verb } = arguments;
     match verb {
         Verb::Run(arguments) => run::run(&global, arguments, ui),
-        Verb::Compare(arguments) => compare::run(&global, *arguments, ui),
+        Verb::Compare(arguments) => compare::run(&global, &arguments, ui),
         Verb::Metg(arguments) => metg::run(&global, &arguments, ui),
         Verb::Report(arguments) => report::run(&arguments, ui),
         Verb::Diff(arguments) => diff::run(&arguments, ui),
@@ -126,7 +127,7 @@ fn dispatch(arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     }
 }
 
-/// The command line as `clap` sees it, for completions and manual pages.
+/// The definition of the command line, for completions and manual pages.
 fn command() -> clap::Command {
     <Arguments as clap::CommandFactory>::command()
 }

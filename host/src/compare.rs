@@ -1,8 +1,8 @@
-//! From records to a comparison: what may be compared with what, how much faster it is, and how sure that is. Pure: no
-//! clock, no files, no printing. `docs/method.md` says why each rule is as it is.
+//! Compares records: which rows are comparable, their ratios, and the confidence of those. Pure: no clock, no files, no
+//! printing. `docs/method.md` says why each rule is as it is.
 //!
-//! Records are grouped into points and rows (`group`), each row is summed up (`row`), set beside the baseline if the
-//! two are comparability (`comparable`, `ratio`), and then the table is judged as a whole (`significance`).
+//! `group` groups the records into points and rows, `row` summarizes each row, `comparability` and `ratio` compare it with
+//! the baseline, and `significance` withholds verdicts that the table as a whole does not support.
 
 use crate::stats::{MARGIN, common_geometric_means};
 
@@ -41,7 +41,7 @@ pub fn compare(inputs: &[Input], options: &Options) -> Result<Comparison, NoBase
     let baseline = baseline(&table, options)?;
     let mut points: Vec<Point> =
         table.points.iter().map(|point| point::compared(point, &table, baseline, options)).collect();
-    significance::judge(&mut points, options.rigor);
+    significance::withhold_verdicts(&mut points, options.rigor);
     Ok(Comparison {
         version: VERSION,
         rigor: options.rigor,
@@ -72,10 +72,10 @@ fn baseline<'a>(table: &Table<'a>, options: &Options) -> Result<Option<&'a str>,
     }
 }
 
-/// One for each backend but the baseline, over the points where all of them finished everything.
+/// One for each backend except the baseline, over the points where every backend finished every trial.
 fn geomeans(table: &Table<'_>, points: &[Point], baseline: Option<&str>) -> Vec<Geomean> {
     let others: Vec<_> = table.backends.iter().filter(|name| Some(**name) != baseline).collect();
-    // A ratio of latencies says nothing of throughput.
+    // Ratios of latencies do not count: they are not about throughput.
     let closed = points.iter().filter(|point| point.rows.iter().all(|row| row.compared_latency.is_none()));
     let ratios: Vec<Vec<_>> =
         closed.map(|point| others.iter().map(|name| whole_ratio(point, name)).collect()).collect();

@@ -54,7 +54,7 @@ pub mod run {
     }
     pub use crate::run::outcome::Outcome;
     pub use crate::run::participants::Participants;
-    pub use crate::run::session::{Deadlines, Deaf, Isolation, Launch, WorkerSession};
+    pub use crate::run::session::{Deadlines, Isolation, Launch, WorkerSession};
     pub use crate::run::trial::{TrialResult, TrialSpec};
 }
 
@@ -81,6 +81,6 @@ pub mod worker {
 
     /// What a worker's frame says; nothing if that is no reply.
     pub fn reply(frame: crate::sandbox::frame::Frame) -> Option<Reply> {
-        crate::worker::protocol::Message::of_frame(frame)
+        crate::worker::protocol::Message::from_frame(frame)
     }
 }

@@ -16,7 +16,6 @@ mod doctor;
 #[doc(hidden)]
 pub mod internals;
 mod metg;
-mod pace;
 mod plan;
 mod plugin;
 mod record;
@@ -25,6 +24,7 @@ mod run;
 mod sandbox;
 mod scaffold;
 mod shell;
+mod slowdown;
 mod stats;
 mod text;
 mod worker;

@@ -1,10 +1,10 @@
-//! From options to trials: blocks, sessions, cells, and their order. Pure: no clock, no files, no printing.
+//! Plans trials from options: blocks, sessions, cells, and their order. Pure: no clock, no files, no printing.
 //!
-//! A **block** runs every cell once. Within it the backends stand in an order that changes from block to block; each
-//! starts its sessions, one for each parallelism, and a **session** runs its **cells** in an order shuffled from the
-//! seed. Whoever goes first has a cool machine, and whoever comes after another may be slowed by it: over the blocks every
-//! backend has every place, and every other backend before it, about as often as any other (`order`). As all backends of a
-//! block have the same order of cells, a cell is compared with one that had the same cells before it.
+//! A **block** runs every cell once. The order of the backends changes from block to block. Each backend has a **session** for
+//! each parallelism, which runs its **cells** in an order shuffled from the seed. The first backend of a block has a cool
+//! machine, and a backend may slow the next one: over the blocks every backend has every place, and every other backend before
+//! it, about equally often (`order`). All backends of a block have the same order of cells, so that a cell is compared with
+//! cells that had the same predecessors.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,10 +12,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-mod cell;
 pub(crate) mod defaults;
 mod estimate;
-mod hash;
 pub(crate) mod matrix;
 mod order;
 mod point;
@@ -26,13 +24,12 @@ mod carry_over;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cell::Cell;
 pub(crate) use estimate::estimate;
 pub(crate) use matrix::{BackendChoice, Matrix, PlanError, WorkloadChoice};
-pub(crate) use point::Point;
+pub(crate) use point::{Cell, Point};
 use seed::{Stream, draw, shuffle};
 
-/// What is to be run, in its order.
+/// All trials of a run, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// All blocks, in order.
@@ -43,21 +40,21 @@ pub struct Plan {
 /// One repetition of everything.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
-    /// Which, from 0.
+    /// Its number, from 0.
     pub index: u32,
     /// The seed of the data of all its measured trials.
     pub data_seed: u64,
-    /// One after the other: no two engines are alive at a time.
+    /// Run one after the other: no two engines run at a time.
     pub sessions: Vec<Session>,
 }
 
-/// One life of one backend.
+/// One start of a backend's engine, and what it runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Session {
     pub backend: BackendChoice,
     /// How many operator calls may be in flight.
     pub parallelism: u32,
-    /// How many machines are asked for.
+    /// The number of machines that is asked for.
     pub nodes: u32,
     /// Options with which the backend is opened.
     pub options: Map<String, Value>,
@@ -67,12 +64,12 @@ pub struct Session {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To warm the engine up; counted from 0.
+    /// A warm-up of the engine, counted from 0.
     WarmUp(u32),
     Measured,
 }
 
-/// What tells one measured trial from all others.
+/// The identity of a measured trial.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct TrialId {
     pub block: u32,
@@ -92,17 +89,17 @@ impl Plan {
     /// Everything that the matrix asks for.
     pub fn new(matrix: &Matrix) -> Result<Self, PlanError> {
         matrix.check()?;
-        let takers = matrix.takers();
-        let orders = order::orders(takers.len(), matrix.blocks as usize, matrix.twins());
+        let participants = matrix.participants();
+        let orders = order::orders(participants.len(), matrix.blocks as usize, matrix.aa_pair());
         let blocks = (0..).zip(orders).map(|(index, order)| {
-            let backends: Vec<_> = order.into_iter().map(|number| takers[number].clone()).collect();
+            let backends: Vec<_> = order.into_iter().map(|number| participants[number].clone()).collect();
             block(matrix, index, &backends)
         });
-        Ok(Self { blocks: blocks.collect(), hash: hash::of(matrix) })
+        Ok(Self { blocks: blocks.collect(), hash: matrix.hash() })
     }
 
-    /// SHA-256, in hex, of everything that decides what this plan does and in which order. A run may only be resumed
-    /// under the same one.
+    /// SHA-256, in hex, of everything that determines the trials of this plan and their order. A run may be resumed only under
+    /// the same hash.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -112,8 +109,8 @@ impl Plan {
         self.blocks.iter().flat_map(Block::trials)
     }
 
-    /// What is left, in order, when the trials in `done` have been: sessions and blocks without any cell left are
-    /// gone. A failed trial has been done: its failure is its row.
+    /// The blocks without the trials in `done`, in order, and without the sessions and blocks that have no cell left. A failed
+    /// trial is done: its failure is its row.
     pub fn remaining(&self, done: &HashSet<TrialId>) -> Vec<Block> {
         let blocks = self.blocks.iter().map(|block| block.without(done));
         blocks.filter(|block| !block.sessions.is_empty()).collect()
@@ -121,14 +118,14 @@ impl Plan {
 }
 
 impl Block {
-    /// The seed of the data of a warm-up, counted from 0 for each cell: the same for every backend, and another than
-    /// that of the trial that it prepares, so that no engine can answer that from memory.
+    /// The seed of the data of a warm-up, counted from 0 for each cell: the same for every backend, and different from that of
+    /// the measured trial, so that no engine can answer that trial from a cache.
     pub fn warm_up_seed(&self, warm_up: u32) -> u64 {
         draw(self.data_seed, Stream::WarmUp, warm_up.into())
     }
 
-    /// The seed of the data of a sweep's point, which has a number: the same for every backend, and another for each point,
-    /// as a sweep runs many in one session.
+    /// The seed of the data of a point of a sweep, by the number of the point: the same for every backend, and different for each
+    /// point, as a sweep runs many in one session.
     pub fn point_seed(&self, point: u64) -> u64 {
         draw(self.data_seed, Stream::Points, point)
     }

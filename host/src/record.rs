@@ -1,8 +1,7 @@
-//! What is kept of a trial: every trial is a line in `trials.jsonl`, every measured one a line in
-//! `unified_results.jsonl`, in the record that the original project reads and writes. `docs/record-format.md`
-//! describes every file and key.
+//! The records of trials: every trial is a line in `trials.jsonl`, every measured one also a line in `unified_results.jsonl`, in
+//! the record that the original project reads and writes. `docs/record-format.md` describes every file and key.
 //!
-//! A [`Recorder`] takes what the executor tells, and appends a [`TrialRecord`] for each trial that is over.
+//! A [`Recorder`] takes the events of the executor, and appends a [`TrialRecord`] for each trial that is over.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,13 +11,13 @@ pub(crate) mod environment;
 pub(crate) mod format;
 mod journal;
 pub(crate) mod latency;
-pub(crate) mod skipped;
 pub(crate) mod measurement_lock;
 mod nodes;
 pub(crate) mod outcome;
 pub(crate) mod reader;
-pub(crate) mod recorder;
 pub(crate) mod record_files;
+pub(crate) mod recorder;
+pub(crate) mod skipped;
 mod table;
 pub(crate) mod trial;
 pub(crate) mod writer;
@@ -37,7 +36,7 @@ pub(crate) use trial::Conditions;
 pub enum RecordError {
     #[error("cannot {action} {path}: {error}{}", advice(.error))]
     File {
-        /// What was tried, as a verb.
+        /// The action that failed, as a verb.
         action: &'static str,
         path: PathBuf,
         error: io::Error,
@@ -54,19 +53,19 @@ pub enum RecordError {
         format::VERSION
     )]
     Later { path: PathBuf, line: u64, version: u64 },
-    /// A record that cannot be put into JSON.
-    #[error("cannot put the record for {path} into JSON: {error}")]
+    /// A record that JSON cannot express.
+    #[error("cannot write the record for {path} as JSON: {error}")]
     Encode { path: PathBuf, error: serde_json::Error },
 }
 
 impl RecordError {
-    /// For `map_err`: the action on the path failed.
+    /// Makes the error of an action on a path, for `map_err`.
     fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::File { action, path: path.into(), error }
     }
 }
 
-/// What to do about a failure of the file system, where something is known to help.
+/// What to do about an error of the file system, where that is known.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {

@@ -1,6 +1,6 @@
-//! Trials: which one is run (`trial`), how it ended (`outcome`), what happens meanwhile (`event`), and the one executor that
-//! runs them. A session is a conversation with one worker; a backend is one before its engine runs, an engine one after.
-//! The schedules stand beside the executor: blocks of a comparison, and sweeps. Prints nothing and writes no record.
+//! Trials: their specification (`trial`), outcome (`outcome`) and events (`event`), and the one executor that runs them. A
+//! session is the exchange with one worker; a `Backend` is loaded in it, and an `Engine` is a backend that was started. The
+//! schedules use the executor: blocks of a comparison, and sweeps. Prints nothing and writes no record.
 
 pub(crate) mod backend;
 mod blocks;

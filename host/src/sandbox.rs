@@ -1,24 +1,23 @@
 //! Runs a worker in a process tree of its own, of which nothing is left afterwards.
 //!
 //! ```text
-//! this process ── __supervise ── __init (PID 1 of a namespace) ── worker ── whatever it starts
+//! this process ── __supervise ── __init (PID 1 of a namespace) ── worker ── its descendants
 //! ```
 //!
-//! The supervisor leads a session of its own and notices when this process dies, however that happens. Where the
-//! system allows it, everything below stands in a PID namespace, which the kernel empties as a whole; elsewhere the
-//! supervisor is the subreaper of all that the worker starts, and finds it by parentage and by a marker in the
-//! environment. Each tree has a private temporary folder, which goes with it, whoever of the two is left to remove it.
-//! Messages do not pass through either: this process and the worker share a channel of their own.
+//! The supervisor leads a session of its own and notices when this process dies in any way. Where the system allows it, the
+//! rest of the tree runs in a PID namespace, which the kernel kills as a whole. Otherwise the supervisor is the subreaper of
+//! everything that the worker starts, and finds it by parentage and by a marker in the environment. Each tree has a private
+//! temporary folder, which the supervisor or this process removes. This process and the worker exchange messages through a
+//! channel of their own.
 //!
-//! All of that is Linux's, and stands in `linux`. What is beside it is the portable half: what runs, the channel and its
-//! frames, limits, and how a worker died. Without `linux`, `elsewhere` starts a worker in a process group of its own.
+//! `linux` implements that. The modules beside it are portable: the command, the channel and its frames, limits, and how a
+//! worker exited. On other systems, `process_group` starts a worker in a process group.
 
 pub(crate) mod affinity;
 mod channel;
 mod command;
-mod death;
-mod ending;
 pub(crate) mod events;
+mod exit_reason;
 mod failure;
 pub(crate) mod frame;
 pub(crate) mod interrupt;
@@ -27,21 +26,22 @@ mod machine;
 mod process;
 mod status;
 mod system;
+mod teardown;
 mod usage;
 mod wait;
 
-#[cfg(not(all(target_os = "linux", not(crossrun_portable))))]
-mod elsewhere;
 #[cfg(all(target_os = "linux", not(crossrun_portable)))]
 mod linux;
+#[cfg(not(all(target_os = "linux", not(crossrun_portable))))]
+mod process_group;
 
 pub(crate) use affinity::Cores;
 pub(crate) use command::Command;
-pub(crate) use death::Death;
-pub(crate) use ending::Ending;
+pub(crate) use exit_reason::ExitReason;
 pub(crate) use failure::Failure;
 pub(crate) use interrupt::Interrupt;
 pub(crate) use limits::{Bytes, Excess, Limits};
 pub(crate) use process::Sandbox;
 pub(crate) use system::hidden_command;
+pub(crate) use teardown::Teardown;
 pub(crate) use usage::Usage;

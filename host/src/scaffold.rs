@@ -1,66 +1,59 @@
-//! Projects for authors to start from, outside of this repository: what is in one, and how it comes to disk whole.
+//! Projects for authors of plugins: their files, and how these are written to disk.
 //!
-//! A template is a folder of `templates`. Its files stand there as they are written, but for the words in `{{…}}`, and for
-//! `Cargo.toml.in`, which cargo would take for a package of this repository. They are part of the executable, and so are
-//! the crates that a project depends on: an author needs nothing else of ours.
+//! A template is a folder of `templates`. Its files are copied, except that `{{…}}` is replaced and that `Cargo.toml.in` becomes
+//! `Cargo.toml`, which cargo would take for a package of this repository. Templates and the crates that projects depend on are
+//! embedded in the executable, so that authors need nothing else of crossrun.
 
 mod disk;
-mod name;
+mod error;
 mod template;
 
-/// What the build script found, each file by its name: `TEMPLATES`; `VENDORED`, our crates and the guides; and `LOCK`, the
-/// workspace's.
+/// The files that the build script embedded, by name: `TEMPLATES`; `VENDORED`, the crates and the guides; and `LOCK`, the workspace's
+/// lock file.
 mod embedded {
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 }
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-pub(crate) use disk::DiskError;
-pub(crate) use name::{Name, NameError};
+pub(crate) use error::ScaffoldError;
 pub(crate) use template::{C_BACKEND, C_WORKLOADS, PYTHON_BACKEND, RUST_BACKEND, RUST_WORKLOADS, Template};
 
+use plugin_api::metadata::is_name;
 use template::{API, GUIDES};
 
-/// What a template's name in `templates` ends with if cargo must not see it there.
+/// The suffix of files in `templates` that cargo must not find.
 const HIDDEN: &str = ".in";
 
-/// A project that is not on disk yet.
+/// A project before it is written to disk.
 #[derive(Debug)]
 pub(crate) struct Project {
     template: Template,
-    name: Name,
+    name: String,
     files: Vec<(String, String)>,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ScaffoldError {
-    /// There are no crates of ours where they were said to be.
-    #[error("{} is not there, so this is no checkout of plugin-api", .0.display())]
-    NoCheckout(PathBuf),
-    #[error("a project in C has the headers in it, and is built on no crate")]
-    NoCrate,
-    #[error("{} is no path for a manifest, which is UTF-8", .0.display())]
-    Path(PathBuf),
-}
-
 impl Project {
-    /// The files of `template` for `name`. Our crates are put beside them, unless there is a `checkout` of plugin-api.
+    /// The files of `template` for a plugin called `name`, with the crates that they depend on unless a `checkout` of plugin-api
+    /// is given.
     pub(crate) fn new(
         template: Template,
-        name: Name,
+        name: &str,
         checkout: Option<&Path>,
     ) -> Result<Self, ScaffoldError> {
+        if !is_name(name) {
+            return Err(ScaffoldError::Name(name.to_owned()));
+        }
         if template.crates.is_empty() && checkout.is_some() {
             return Err(ScaffoldError::NoCrate);
         }
         let crates = template.crates.iter().map(|own| Ok((*own, dependency(own, checkout)?)));
         let crates: Vec<_> = crates.collect::<Result<_, ScaffoldError>>()?;
-        let mut project = Self { template, name, files: Vec::new() };
+        let mut project = Self { template, name: name.to_owned(), files: Vec::new() };
         let fill = |project: &Self, text: &str| project.filled(text, &crates);
         let keep = |_: &Self, text: &str| text.to_owned();
-        // In C there is no folder of the crate: what would be in it is one folder up.
+        // A project in C has no folder for plugin-api: its files are one folder higher.
         let without_a_crate =
             |_: &Self, text: &str| text.replace("](../docs/", "](docs/").replace("](../plugin-api/", "](../");
         project.add(embedded::TEMPLATES, template.folder, "", fill);
@@ -69,7 +62,7 @@ impl Project {
             project.add(embedded::VENDORED, from, to, without_a_crate);
         }
         if checkout.is_none() {
-            // The pages link to one another and to the contract, so they stand to each other as they do in this repository.
+            // The pages link to each other and to the contract, so their relative paths are those of this repository.
             let guides = [GUIDES].into_iter().filter(|_| !template.crates.is_empty());
             for own in guides.chain(template.crates.iter().copied()) {
                 project.add(embedded::VENDORED, own, &format!("vendor/{own}"), keep);
@@ -81,7 +74,7 @@ impl Project {
         Ok(project)
     }
 
-    /// Adds the file at `from`, or all below it, as `to` or below that.
+    /// Adds the file at `from` as `to`, or all files below `from` below `to`.
     fn add(&mut self, files: &[(&str, &str)], from: &str, to: &str, made: impl Fn(&Self, &str) -> String) {
         for (path, text) in files {
             let Some(rest) = path.strip_prefix(from) else { continue };
@@ -94,10 +87,10 @@ impl Project {
         }
     }
 
-    /// A template's text with the words of this project.
+    /// The text of a template with its placeholders replaced.
     fn filled(&self, text: &str, crates: &[(&str, String)]) -> String {
         let mut text = text
-            .replace("{{name}}", self.name.as_str())
+            .replace("{{name}}", &self.name)
             .replace("{{crate}}", &self.crate_name())
             .replace("{{library}}", &self.library())
             .replace("{{version}}", env!("CARGO_PKG_VERSION"))
@@ -108,54 +101,56 @@ impl Project {
         text
     }
 
-    /// Writes everything into `folder`, which must be empty or not there, or nothing at all.
-    pub(crate) fn write(&self, folder: &Path) -> Result<(), DiskError> {
+    /// Writes all files into `folder`, or none if that fails. The folder must be empty or not exist.
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), ScaffoldError> {
         disk::write(folder, &self.files)
     }
 
-    /// The folder for it, if none is named.
+    /// The name of the crate. The suffix keeps it from being a keyword, and it never begins with a digit.
     pub(crate) fn crate_name(&self) -> String {
-        self.name.as_crate(self.template.suffix)
+        let prefix = if self.name.starts_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
+        format!("{prefix}{}{}", self.name.replace('-', "_"), self.template.suffix)
     }
 
-    /// The path of the library, from the project's folder on.
+    /// The path of the library, relative to the project's folder.
     pub(crate) fn library(&self) -> String {
         format!("{}/{DLL_PREFIX}{}{DLL_SUFFIX}", self.template.built, self.crate_name())
     }
 
-    /// What to run in its folder, one after the other.
+    /// The commands to run in the project's folder, one after another.
     pub(crate) fn commands(&self) -> impl Iterator<Item = String> {
-        let words =
-            |command: &&str| command.replace("LIBRARY", &self.library()).replace("NAME", self.name.as_str());
+        let words = |command: &&str| command.replace("LIBRARY", &self.library()).replace("NAME", &self.name);
         self.template.commands.iter().map(words)
     }
 
-    /// The files, by their place in the folder.
+    /// The paths of the files, relative to the project's folder.
     pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(|(path, _)| path.as_str())
     }
 }
 
-/// How a manifest names a crate of ours.
+/// The dependency on a crate in a manifest.
 fn dependency(own: &str, checkout: Option<&Path>) -> Result<String, ScaffoldError> {
     let Some(checkout) = checkout else { return Ok(format!("{{ path = \"vendor/{own}\" }}")) };
     let folder = if own == API { checkout.to_owned() } else { checkout.join("../plugins").join(own) };
     let manifest = folder.join("Cargo.toml");
     let folder = folder.canonicalize().ok().filter(|_| manifest.is_file());
     let folder = folder.ok_or(ScaffoldError::NoCheckout(manifest))?;
-    let path = folder.to_str().ok_or_else(|| ScaffoldError::Path(folder.clone()))?;
-    // A basic string of TOML has the escapes of JSON.
+    let path = folder.to_str().ok_or_else(|| ScaffoldError::NotUtf8(folder.clone()))?;
+    // The escapes of a basic string in TOML are those of JSON.
     Ok(format!("{{ path = {} }}", serde_json::Value::from(path)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     const ALL: [Template; 5] = [RUST_BACKEND, PYTHON_BACKEND, C_BACKEND, RUST_WORKLOADS, C_WORKLOADS];
 
     fn project(template: Template) -> Project {
-        Project::new(template, Name::parse("my-own").unwrap(), None).unwrap()
+        Project::new(template, "my-own", None).unwrap()
     }
 
     fn text<'a>(project: &'a Project, path: &str) -> &'a str {
@@ -163,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn no_word_is_left_open() {
+    fn every_placeholder_is_replaced() {
         for template in ALL {
             for (path, text) in &project(template).files {
                 let mut words = text.split("{{").skip(1);
@@ -178,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn no_file_is_there_twice_or_hidden() {
+    fn no_file_is_duplicate_or_hidden() {
         for template in ALL {
             let project = project(template);
             let mut paths: Vec<_> = project.files().collect();
@@ -239,6 +234,16 @@ mod tests {
     }
 
     #[test]
+    fn a_crate_has_a_name_that_cargo_takes() {
+        let crate_of = |name: &str| Project::new(RUST_BACKEND, name, None).unwrap().crate_name();
+        assert_eq!(crate_of("my-own"), "my_own_runner");
+        assert_eq!(crate_of("match"), "match_runner");
+        assert_eq!(crate_of("2fast"), "_2fast_runner");
+        let error = Project::new(RUST_BACKEND, "../mine", None).unwrap_err().to_string();
+        assert!(error.contains("not a valid name"), "{error}");
+    }
+
+    #[test]
     fn a_vendored_crate_needs_no_workspace() {
         let project = project(PYTHON_BACKEND);
         let engine = text(&project, "vendor/python_engine/Cargo.toml");
@@ -251,16 +256,15 @@ mod tests {
     #[test]
     fn a_checkout_stands_in_for_what_is_vendored() {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugin-api");
-        let name = || Name::parse("mine").unwrap();
-        let project = Project::new(PYTHON_BACKEND, name(), Some(&checkout)).unwrap();
+        let project = Project::new(PYTHON_BACKEND, "mine", Some(&checkout)).unwrap();
         assert!(!project.files().any(|path| path.starts_with("vendor")));
         let manifest = text(&project, "Cargo.toml");
         for folder in ["plugin-api", "plugins/python_engine"] {
             let path = checkout.join("..").join(folder).canonicalize().unwrap();
             assert!(manifest.contains(&format!("{{ path = {path:?} }}")), "{manifest}");
         }
-        assert!(matches!(Project::new(C_BACKEND, name(), Some(&checkout)), Err(ScaffoldError::NoCrate)));
-        let error = Project::new(RUST_BACKEND, name(), Some(&checkout.join("src"))).unwrap_err().to_string();
-        assert!(error.contains("no checkout of plugin-api"), "{error}");
+        assert!(matches!(Project::new(C_BACKEND, "mine", Some(&checkout)), Err(ScaffoldError::NoCrate)));
+        let error = Project::new(RUST_BACKEND, "mine", Some(&checkout.join("src"))).unwrap_err().to_string();
+        assert!(error.contains("not a checkout of plugin-api"), "{error}");
     }
 }

@@ -1,23 +1,23 @@
-//! Commands and words as they are pasted into a POSIX shell.
+//! Quoting for a POSIX shell.
 
 use std::ffi::OsStr;
 
-/// Program and arguments as one line, each word quoted where it must be. What is no UTF-8 is replaced by U+FFFD: such a
-/// line can be read, but not pasted.
-pub(crate) fn line<A: AsRef<OsStr>>(
+/// A command line in which each word is quoted if it has to be. Bytes that are not UTF-8 are replaced by U+FFFD: such a
+/// line can be read, but not executed.
+pub(crate) fn command<A: AsRef<OsStr>>(
     program: impl AsRef<OsStr>,
     arguments: impl IntoIterator<Item = A>,
 ) -> String {
     let mut line = quoted(program.as_ref(), is_plain_in_a_program);
     for argument in arguments {
         line.push(' ');
-        line.push_str(&word(argument.as_ref()));
+        line.push_str(&quote(argument.as_ref()));
     }
     line
 }
 
-/// One argument, quoted if it must be.
-pub(crate) fn word(argument: impl AsRef<OsStr>) -> String {
+/// One argument, quoted if it has to be.
+pub(crate) fn quote(argument: impl AsRef<OsStr>) -> String {
     quoted(argument.as_ref(), is_plain)
 }
 
@@ -35,7 +35,7 @@ fn is_plain(c: char) -> bool {
     is_plain_in_a_program(c) || c == '='
 }
 
-/// In the first word `=` would make it an assignment.
+/// In the first word, `=` would make the word an assignment.
 fn is_plain_in_a_program(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_-./:,@%+".contains(c)
 }
@@ -47,7 +47,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    /// What a shell makes of the words of a line.
+    /// The words that a shell reads from a line.
     fn parsed(line: &str) -> Vec<String> {
         let output = Command::new("sh").arg("-c").arg(line).output().unwrap();
         assert!(output.status.success(), "{line}: {output:?}");
@@ -58,17 +58,18 @@ mod tests {
     #[test]
     fn plain_words_stay_as_they_are_and_others_are_quoted() {
         let words = ["run", "--extra", "iters=5", "a b", "", "it's", "$HOME", "~", "*", "--items=1e6"];
-        let line = super::line("target/release/crossrun", words);
+        let line = super::command("target/release/crossrun", words);
         let expected =
             r"target/release/crossrun run --extra iters=5 'a b' '' 'it'\''s' '$HOME' '~' '*' --items=1e6";
         assert_eq!(line, expected);
     }
 
     #[test]
-    fn a_program_with_an_equals_sign_is_no_assignment() {
+    fn a_program_with_an_equals_sign_is_not_an_assignment() {
         let folder = tempfile::tempdir().unwrap();
         symlink("/bin/echo", folder.path().join("a=b")).unwrap();
-        let line = format!("cd {} && PATH=. && {}", folder.path().display(), super::line("a=b", ["x\0"; 0]));
+        let line =
+            format!("cd {} && PATH=. && {}", folder.path().display(), super::command("a=b", ["x\0"; 0]));
         let output = Command::new("sh").arg("-c").arg(line).output().unwrap();
         assert_eq!(output.stdout, b"\n");
     }
@@ -77,7 +78,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn a_shell_reads_back_the_same_words(words in proptest::collection::vec("[^\0]{0,12}", 1..8)) {
-            let line = super::line("printf", [r"%s\0".to_owned()].iter().chain(&words));
+            let line = super::command("printf", [r"%s\0".to_owned()].iter().chain(&words));
             prop_assert_eq!(parsed(&line), words);
         }
     }

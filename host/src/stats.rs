@@ -1,10 +1,10 @@
-//! Statistics of paired measurements. Pure; the source of each formula is named where it stands, and `docs/method.md`
-//! says what each is for.
+//! Statistics of paired measurements. Pure. Each formula names its source, and `docs/method.md` says what each is for.
 
 mod dependence;
 mod fieller;
 mod holm;
 mod isotonic;
+mod lower_tail;
 mod margin;
 pub(crate) mod means;
 pub(crate) mod paired;
@@ -28,12 +28,13 @@ mod simulation;
 pub(crate) use fieller::MeanRatio;
 pub(crate) use holm::holm;
 pub(crate) use isotonic::isotonic;
+pub(crate) use lower_tail::CONFIDENCE;
 pub(crate) use margin::MARGIN;
 pub(crate) use means::{common_geometric_means, median};
 pub(crate) use paired::PairedDifference;
 pub(crate) use percentile::samples_needed;
 pub(crate) use rank_sum::Shift;
-pub(crate) use signed_rank::{CONFIDENCE, Interval, MIN_BLOCKS};
+pub(crate) use signed_rank::{Interval, MIN_BLOCKS};
 pub(crate) use variation::Variation;
 pub(crate) use verdict::Verdict;
 pub(crate) use warm_up::WarmUp;

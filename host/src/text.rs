@@ -1,4 +1,4 @@
-//! Text for people: what may be printed of what others say, plurals, and tables.
+//! Text for people: control characters of foreign text, remedies, plurals, and tables.
 
 use std::path::Path;
 
@@ -6,12 +6,12 @@ use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 use serde_json::Value;
 
-/// A path in JSON, which has only text: what is no UTF-8 in it is replaced.
+/// Writes a path as text. Bytes that are not UTF-8 are replaced.
 pub(crate) fn serialize_path<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())
 }
 
-/// A table with these headings, as wide as the terminal allows.
+/// An empty table with these headings, as wide as the terminal.
 pub(crate) fn table<const COLUMNS: usize>(headings: [&str; COLUMNS]) -> Table {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
@@ -23,34 +23,34 @@ pub(crate) fn table<const COLUMNS: usize>(headings: [&str; COLUMNS]) -> Table {
     table
 }
 
-/// The lines of a table without the padding at their ends, which is in the way of whoever copies them.
+/// The lines of a table, without spaces at their ends.
 pub(crate) fn lines(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
-/// Text of plugins and files without what could steer a terminal. Everything that is printed, and every report, goes
-/// through here.
+/// Replaces control characters, which could change the state of a terminal. All text that is printed, and every report, passes
+/// through this function.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_control(c) { '\u{fffd}' } else { c }).collect()
 }
 
-fn steers(c: char) -> bool {
+fn is_control(c: char) -> bool {
     c.is_control() && c != '\n' && c != '\t'
 }
 
-/// JSON says the same with what could steer a terminal escaped; what is below U+0020 always is.
+/// Escapes control characters in JSON text. Those below U+0020 are escaped already.
 pub(crate) fn escaped_in_json(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            c if steers(c) => escaped.push_str(&format!("\\u{:04x}", c as u32)),
+            c if is_control(c) => escaped.push_str(&format!("\\u{:04x}", c as u32)),
             c => escaped.push(c),
         }
     }
     escaped
 }
 
-/// As [`printable`], but that `ESC [ 1 ; 32 m` and the like stay.
+/// Like [`printable`], but keeps sequences for colours such as `ESC [ 1 ; 32 m`.
 pub(crate) fn printable_but_colours(text: &str) -> String {
     let mut parts = text.split('\u{1b}');
     let mut kept = printable(parts.next().unwrap_or_default());
@@ -63,12 +63,17 @@ pub(crate) fn printable_but_colours(text: &str) -> String {
     kept
 }
 
-/// The word by which JSON has one of several kinds.
+/// The name that an enum's value has in JSON.
 pub(crate) fn word(kind: impl Serialize) -> String {
     match serde_json::to_value(kind) {
         Ok(Value::String(word)) => word,
         _ => String::new(),
     }
+}
+
+/// A message with a remedy, if there is one.
+pub(crate) fn with_remedy(message: &str, remedy: Option<&str>) -> String {
+    remedy.map_or_else(|| message.to_owned(), |remedy| format!("{message}; try: {remedy}"))
 }
 
 /// `1 item`, `2 items`.
@@ -81,27 +86,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_a_plugin_says_steers_the_terminal() {
+    fn control_characters_are_replaced() {
         assert_eq!(printable("a\x1b[2Jb\u{9b}c\td"), "a\u{fffd}[2Jb\u{fffd}c\td");
     }
 
     #[test]
-    fn json_stays_what_it_was() {
+    fn escaped_json_has_the_same_value() {
         let text = serde_json::json!({"a\x1b": "\u{7f}\u{9b}é\n"});
         let escaped = escaped_in_json(&text.to_string());
-        assert!(!escaped.contains(steers), "{escaped:?}");
+        assert!(!escaped.contains(is_control), "{escaped:?}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&escaped).unwrap(), text);
     }
 
     #[test]
-    fn colours_stay_and_all_else_that_steers_goes() {
+    fn colours_are_kept_and_other_control_characters_are_replaced() {
         let text = "\x1b[1;32mgood\x1b[0m \x1b[2J \x1b]0;title\x07";
         let kept = "\x1b[1;32mgood\x1b[0m \u{fffd}[2J \u{fffd}]0;title\u{fffd}";
         assert_eq!(printable_but_colours(text), kept);
     }
 
     #[test]
-    fn one_is_singular() {
+    fn plural_has_one_singular() {
         assert_eq!(plural(1, "item"), "1 item");
         assert_eq!(plural(0, "item"), "0 items");
     }

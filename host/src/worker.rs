@@ -4,10 +4,10 @@
 //! switched off. What it holds between requests stands in `state`, and what it does for each of them in `handle`.
 
 mod bounds;
-mod canary;
 pub(crate) mod cheating_backend;
 mod handle;
 pub(crate) mod load;
+mod machine_check;
 mod malformed;
 pub(crate) mod protocol;
 mod rate_limit;
@@ -17,5 +17,5 @@ mod serve;
 mod snapshot;
 mod state;
 
-pub(crate) use serve::{COMMAND, here, main};
+pub(crate) use serve::{COMMAND, in_process, main};
 pub(crate) use state::Worker;

@@ -167,7 +167,7 @@ static int json_string(struct json *json, crossrun_bytes *out) {
         }
         escape = *json->at == 0 ? NULL : strchr(ESCAPES, *json->at);
         if (escape == NULL) {
-            return json_fail(json, "an escape that is none");
+            return json_fail(json, "an escape that JSON does not have");
         }
         crossrun_append(out, &MEANINGS[escape - ESCAPES], 1);
         json->at++;

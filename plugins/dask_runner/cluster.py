@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,16 @@ from distributed import Client, LocalCluster
 import crossrun_dask
 import shipment
 from crossrun_dask import LIBRARY, SentJob, folder_name, host
-from crossrun_engine import InvalidSpecError, Job, Session, UnavailableError, UnsupportedError, Workload, code
+from crossrun_engine import (
+    InvalidSpecError,
+    Job,
+    Session,
+    SessionFolder,
+    UnavailableError,
+    UnsupportedError,
+    Workload,
+    code,
+)
 
 # Seconds that a cluster has to answer.
 ANSWERING = 10
@@ -59,10 +67,10 @@ class OwnCluster(Site):
 
     def __init__(self, session: Session) -> None:
         session.demand_nodes(1, "--extra dask_address=tcp://HOST:PORT")
-        self._folder = tempfile.TemporaryDirectory(prefix="crossrun-dask-")
+        self._folder = SessionFolder("crossrun-dask-")
         dask.config.set(
             {
-                "temporary-directory": self._folder.name,
+                "temporary-directory": str(self._folder.path),
                 "distributed.scheduler.worker-saturation": AHEAD,
                 "distributed.scheduler.no-workers-timeout": f"{REPLACING}s",
                 # Neither pages nor figures are served. The port is there all the same.
@@ -78,7 +86,7 @@ class OwnCluster(Site):
             dashboard_address=None,
             # Else it takes port 8787, or warns that somebody has it.
             scheduler_kwargs={"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"},
-            local_directory=self._folder.name,
+            local_directory=str(self._folder.path),
             silence_logs=logging.ERROR,
         )
         self.client = Client(self._cluster)
@@ -89,7 +97,7 @@ class OwnCluster(Site):
         """Stops the workers first: one that outlives its client complains."""
         self.client.close()
         self._cluster.close()
-        self._folder.cleanup()
+        self._folder.close()
 
 
 class ExistingCluster(Site):

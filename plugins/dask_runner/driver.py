@@ -55,7 +55,7 @@ class DaskDriver(Driver):
             warnings.append("Dask places by load and steals work always: load_aware is its default")
         size = window_size(spec, WINDOW, WINDOW_ITEMS * spec.parallelism)
         try:
-            run = FuturesRun(DaskEngine(site, scheduler), site.job(workload), spec, context, size)
+            run = FuturesRun(DaskEngine(site, scheduler, context), site.job(workload), spec, context, size)
             state = run.execute()
         except distributed.CancelledError as error:
             raise LostError(f"Dask gave up the run: {error}") from error

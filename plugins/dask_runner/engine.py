@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import queue
 import time
@@ -12,7 +13,7 @@ from typing import Any
 from distributed import Future
 
 from cluster import Site
-from crossrun_engine import FuturesEngine, tasks
+from crossrun_engine import TICK, FuturesEngine, RunContext, tasks
 
 # Seconds between two looks at whether anybody is left to run the tasks, while none ends.
 LOOK = 0.5
@@ -25,8 +26,8 @@ class LostError(Exception):
 class DaskEngine(FuturesEngine[Future]):
     """The tasks of one run."""
 
-    def __init__(self, site: Site, scheduler: str) -> None:
-        self._client, self._lost = site.client, site.lost
+    def __init__(self, site: Site, scheduler: str, context: RunContext) -> None:
+        self._client, self._lost, self._context = site.client, site.lost, context
         self._how: dict[str, Any] = {"workers": site.restriction()}
         if scheduler == "fifo":
             # What is submitted within this time is of one priority.
@@ -57,10 +58,6 @@ class DaskEngine(FuturesEngine[Future]):
         except queue.Empty:
             if not finished:
                 self._look()
-        for future in finished:
-            if future.status != "finished":
-                # It raises what went wrong.
-                future.result()
         return finished
 
     def _look(self) -> None:
@@ -70,6 +67,26 @@ class DaskEngine(FuturesEngine[Future]):
             raise LostError(reason)
         self._next_look = time.monotonic() + LOOK
 
+    def check(self, futures: Sequence[Future]) -> None:
+        """Raises what went wrong, if it did."""
+        for future in futures:
+            # One that is lost, or computed anew, tells later.
+            if future.status in ("error", "cancelled"):
+                future.result()
+
     def results(self, futures: Sequence[Future]) -> list[Any]:
-        """The results, brought here."""
-        return list(self._client.gather(list(futures)))
+        """The results, brought here. Dask computes anew what is lost on the way, if anybody is left to do it."""
+        gathering = asyncio.run_coroutine_threadsafe(
+            self._client.gather(list(futures), asynchronous=True), self._client.loop.asyncio_loop
+        )
+        try:
+            while True:
+                try:
+                    return list(gathering.result(TICK))
+                except TimeoutError:
+                    if gathering.done():
+                        raise
+                    self._context.check_cancelled()
+                    self._look()
+        finally:
+            gathering.cancel()

@@ -1,4 +1,4 @@
-"""This machine as one more node of a cluster, for as long as a session is open.
+"""A node of a cluster on this machine, for as long as a session is open.
 
 Ray takes a program only on a machine that is a node, and looks for the node among the processes that it sees. A session
 sees its own processes only. So it brings a node of its own, with `ray start` as anybody would: the machine need not be
@@ -28,48 +28,32 @@ LEAVING = 10.0
 # What `ray start` says when the node is there.
 STARTED = "Ray runtime started"
 
+OPTIONS = "--block --disable-usage-stats --num-gpus=0 --include-log-monitor=false --log-style=record --log-color=false"
+
 
 class Member:
     """A node without processors, so that no work comes to it."""
 
     def __init__(self, address: str, folder: Path) -> None:
         self._address = address
-        self._said = folder / "ray-start.log"
         self._process: subprocess.Popen[bytes] | None = None
+        host, _, port = address.rpartition(":")
         try:
-            self._knock()
+            socket.create_connection((host, int(port)), timeout=ANSWERING).close()
             self._start(folder)
         except OSError as error:
             raise self.unusable(str(error)) from error
 
-    def _knock(self) -> None:
-        host, _, port = self._address.rpartition(":")
-        socket.create_connection((host, int(port)), timeout=ANSWERING).close()
-
     def _start(self, folder: Path) -> None:
-        program = Path(sys.executable).with_name("ray")
-        options = {
-            "address": self._address,
-            "num-cpus": 0,
-            "num-gpus": 0,
-            "object-store-memory": OBJECT_STORE,
-            "temp-dir": folder,
-            "include-log-monitor": "false",
-            "log-style": "record",
-            "log-color": "false",
-        }
-        command = [str(program), "start", "--block", "--disable-usage-stats"]
-        command += [f"--{name}={value}" for name, value in options.items()]
-        with self._said.open("wb") as said:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
-        self._wait_until_started()
-
-    def _wait_until_started(self) -> None:
+        command = [str(Path(sys.executable).with_name("ray")), "start", f"--address={self._address}", *OPTIONS.split()]
+        command += ["--num-cpus=0", f"--object-store-memory={OBJECT_STORE}", f"--temp-dir={folder}"]
+        output = folder / "ray-start.log"
+        with output.open("wb") as file:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
         deadline = time.monotonic() + STARTING
-        while STARTED not in (said := self._said.read_text(errors="replace")):
-            if self._process is not None and self._process.poll() is not None:
-                last = said.strip().rpartition("\n")[2]
-                raise self.unusable(last or "ray start ended without a word")
+        while STARTED not in (text := output.read_text(errors="replace")):
+            if self._process.poll() is not None:
+                raise self.unusable(text.strip().rpartition("\n")[2] or "ray start ended without a word")
             if time.monotonic() > deadline:
                 raise self.unusable(f"no node could join it within {STARTING:.0f} s")
             time.sleep(0.05)
@@ -80,10 +64,9 @@ class Member:
         return UnavailableError(f"the Ray cluster at {self._address} cannot be used: {reason}")
 
     def close(self) -> None:
-        """Leaves the cluster."""
+        """Leaves the cluster: the node tells it so, and ends what it started."""
         if self._process is None:
             return
-        # It tells the cluster that it leaves, and ends what it started.
         self._process.terminate()
         try:
             self._process.wait(LEAVING)

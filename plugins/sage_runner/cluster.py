@@ -1,30 +1,55 @@
-"""The driver's side of a FlowNet cluster: steps are performed by nodes, which `node.py` starts."""
+"""The driver's side of a FlowNet cluster: operators work on nodes, which `node.py` starts. An address is `host:port`."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import ipaddress
 import socket
 import threading
-import uuid
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from sage.runtime.flownet import connect
 from sage.runtime.flownet.runtime.actors.comm_bridge import call_actor_via_comm
 
-from addresses import Address
-from crossrun_engine import UnavailableError, Workload, WorkloadError
-from steps import Item, Step
+from crossrun_engine import RemoteReplicas, UnavailableError, Workload, WorkloadError
+from crossrun_engine.network import listens, own_address, split_address
 
-# The transport gives up on a connection that does not take a message within 3 s.
-CHUNK_BYTES = 1 << 20
-# How often a node whose answer is awaited is asked whether it still listens.
+# Seconds between two questions to a node whose answer is awaited: whether it still listens.
 PROBE_SECONDS = 0.5
-# Calls that a driver has under way; SAGE's own replicas are fewer.
+# How many calls a driver may wait for at once. SAGE's own replicas are fewer.
 SENDERS = 32
+
+
+def parse_addresses(text: str, allow_public: bool) -> list[str]:
+    """Reads `host:port[,host:port...]`. It raises ValueError for anything else, and for what is not private.
+
+    Anyone who can reach a node can make it run code.
+    """
+    addresses = [part.strip() for part in text.split(",")]
+    for address in addresses:
+        if not allow_public and not _is_private(address):
+            raise ValueError(
+                f"{address} is not on a private network, and FlowNet has neither encryption nor passwords;"
+                " set sage_allow_public=true if the network is protected otherwise"
+            )
+    if len(set(addresses)) < len(addresses):
+        raise ValueError(f"{text!r} names a node twice")
+    return addresses
+
+
+def _is_private(address: str) -> bool:
+    found = socket.getaddrinfo(*split_address(address), proto=socket.IPPROTO_TCP)
+    machines = [ipaddress.ip_address(entry[4][0]) for entry in found]
+    # Python counts 0.0.0.0 as private, but to bind to it is to listen on every network.
+    return all(machine.is_private and not machine.is_unspecified for machine in machines)
+
+
+def membership(address: str) -> str:
+    """Where the node that takes calls at this address takes part in the cluster: at the next port."""
+    host, port = split_address(address)
+    return f"{host}:{port + 1}"
 
 
 class NodeError(Exception):
@@ -34,17 +59,19 @@ class NodeError(Exception):
 class Cluster:
     """A connection to nodes. It starts a server of its own, to which they reply."""
 
-    def __init__(self, addresses: Sequence[Address], timeout: float, replicas: int) -> None:
+    def __init__(self, addresses: Sequence[str], timeout: float, replicas: int) -> None:
         self.addresses, self._timeout = list(addresses), timeout
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(SENDERS, "crossrun-send"))
         self._thread = threading.Thread(target=self._loop.run_forever, name="crossrun-cluster", daemon=True)
         self._thread.start()
+        self._session: Any = None
         try:
+            self.reply_address = _free_address(self.addresses[0])
             self._session = connect(
-                entry_node=self.addresses[0].membership,
+                entry_node=membership(self.addresses[0]),
                 owner="crossrun",
-                local_address=_reachable_from(self.addresses[0]),
+                local_address=self.reply_address,
                 comm_transport_mode="auto",
             )
             # The last slot that will be needed: a node that has it has those before it.
@@ -55,22 +82,27 @@ class Cluster:
             self.close()
             raise UnavailableError(f"the FlowNet nodes cannot be used: {error}") from error
 
-    def call(self, address: Address, slot: int, method: str, *arguments: Any) -> Any:
-        """Calls a node and waits for its answer, as long as it lives and at most until the timeout."""
-        return self._wait(self._call(address, slot, method, arguments))
+    def call(self, address: str, slot: int, method: str, *arguments: Any) -> Any:
+        """Calls a method of a node's `Server`, and waits while the node listens, at most until the timeout.
 
-    def _wait(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        It raises WorkloadError for what the workload refuses there, and NodeError for anything else that fails.
+        """
+        answer = asyncio.run_coroutine_threadsafe(self._call(address, slot, method, arguments), self._loop).result()
+        if isinstance(answer, dict):
+            raise WorkloadError(answer["status"], f"{answer['message']} (on node {address})")
+        return answer[0]
 
-    async def _call(self, address: Address, slot: int, method: str, arguments: Sequence[Any]) -> Any:
-        target = {"address": str(address), "actor_id": f"slot-{slot}", "method": method}
+    async def _call(self, address: str, slot: int, method: str, arguments: Sequence[Any]) -> Any:
+        target = {"address": address, "actor_id": f"slot-{slot}", "method": "call"}
         host = self._session.runtime_host
         request = asyncio.ensure_future(
-            call_actor_via_comm(host.actor_api, host.comm_hub, target, *arguments, timeout=self._timeout)
+            call_actor_via_comm(host.actor_api, host.comm_hub, target, method, *arguments, timeout=self._timeout)
         )
         try:
             while not (await asyncio.wait({request}, timeout=PROBE_SECONDS))[0]:
-                await self._probe(address)
+                # FlowNet itself would wait for the whole timeout.
+                if not await asyncio.to_thread(listens, address, PROBE_SECONDS):
+                    raise NodeError(f"node {address} is gone: it does not listen any more")
             reply = await request
         except TimeoutError as error:
             raise NodeError(f"node {address} did not answer within {self._timeout:g} s") from error
@@ -82,66 +114,20 @@ class Cluster:
             raise NodeError(f"node {address} failed: {reply['error_type']}: {reply['message']}")
         return reply["result"]
 
-    async def _probe(self, address: Address) -> None:
-        # A killed node refuses connections at once; FlowNet itself would wait for the whole timeout.
-        connecting = asyncio.open_connection(address.host, address.port)
-        with contextlib.suppress(asyncio.TimeoutError):
-            _, writer = await asyncio.wait_for(connecting, PROBE_SECONDS)
-            writer.close()
+    def replicas(self, workload: Workload) -> RemoteReplicas:
+        """The replicas of a new run, on all nodes."""
+        return RemoteReplicas(workload, self.addresses, self.call, self.reply_address)
 
     def close(self) -> None:
         """Ends the connection. The nodes go on."""
-        session = getattr(self, "_session", None)
-        if session is not None:
-            session.shutdown(wait=False)
+        if self._session is not None:
+            self._session.shutdown(wait=False)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
 
 
-class RemoteSite:
-    """What `steps.Site` is, on nodes: a replica's steps are always performed by the same one."""
-
-    def __init__(self, cluster: Cluster, workload: Workload) -> None:
-        self._cluster = cluster
-        self._run = uuid.uuid4().hex
-        for address in cluster.addresses:
-            self._send_library(address, workload)
-            self._call(address, 0, "open", self._run, workload.sha256, workload.spec)
-
-    def perform(self, steps: Sequence[Step], replica: int, item: Item) -> list[Item]:
-        """Takes an item through steps, at the node that owns the replica."""
-        slot, node = divmod(replica, len(self._cluster.addresses))
-        made: list[Item] = self._call(self._cluster.addresses[node], slot, "perform", self._run, steps, replica, item)
-        return made
-
-    def close(self) -> dict[str, int]:
-        """Frees what the nodes keep for the run, and tells how many calls each of them has served."""
-        addresses = self._cluster.addresses
-        return {str(address): self._call(address, 0, "close", self._run) for address in addresses}
-
-    def _call(self, address: Address, slot: int, method: str, *arguments: Any) -> Any:
-        answer = self._cluster.call(address, slot, method, *arguments)
-        if isinstance(answer, dict):
-            raise WorkloadError(answer["status"], f"{answer['message']} (on node {address})")
-        return answer[0]
-
-    def _send_library(self, address: Address, workload: Workload) -> None:
-        """A node keeps libraries by their hash, so each travels to it once."""
-        if self._call(address, 0, "has_library", workload.sha256):
-            return
-        with Path(workload.path).open("rb") as library:
-            while chunk := library.read(CHUNK_BYTES):
-                self._call(address, 0, "take_library", self._run, chunk)
-        self._call(address, 0, "keep_library", self._run, workload.sha256)
-
-
-def _reachable_from(node: Address) -> str:
+def _free_address(node: str) -> str:
     """An address of this machine to which the node can reply, with a port that is free."""
-    family = socket.getaddrinfo(node.host, node.port, proto=socket.IPPROTO_TCP)[0][0]
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        # Connecting a datagram socket sends nothing: it only asks the system for the route.
-        probe.connect((node.host, node.port))
-        host = probe.getsockname()[0]
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.bind((host, 0))
+    host = own_address(node)
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         return f"{host}:{listener.getsockname()[1]}"

@@ -1,8 +1,7 @@
 """The driver of the sage backend: takes a workload's plan through SAGE's own operators.
 
-A plan is run in phases, cut at its keyed reductions. In each phase SAGE moves items between operators, and the
-operators call the workload library: see `steps.py`. How SAGE is fed and how its pipelines are built is in
-`pipeline.py`.
+SAGE moves items between operators, and the operators call the workload library: see `crossrun_engine.dataflow`. How SAGE
+gets items and how its pipelines are built is in `pipeline.py`.
 """
 
 from __future__ import annotations
@@ -10,29 +9,28 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import platform
-import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Any, Protocol
 
-from addresses import parse_addresses
-from cluster import Cluster, RemoteSite
+from cluster import Cluster, parse_addresses
 from crossrun_engine import (
-    CancelledError,
+    DataflowRun,
     Driver,
     InvalidSpecError,
+    Operator,
+    RemoteReplicas,
+    Replicas,
     Result,
     RunContext,
     Session,
     Spec,
+    UnsupportedError,
     Workload,
-    item_count,
+    choice,
+    report,
+    scheduler_used,
     serve,
 )
-from pipeline import Engine, Operator, Slices, Turns, window_batches
-from steps import Chain, Done, Emit, Fold, Generate, Item, Site, Slice, Split, Step, partition_keys
+from pipeline import Engine, partition_keys
 
 # Threads in which SAGE runs operators: its local environment has so many, FlowNet the default of a thread pool, which
 # since Python 3.13 counts the cores that the process may use.
@@ -45,114 +43,21 @@ NODE_TIMEOUT = 60.0
 # How a user says where there are nodes.
 ADDRESS_OPTION = "--extra sage_address=HOST:PORT,..."
 
+ENVIRONMENTS = ("flownet", "local")
 SCHEDULERS = ("fifo", "load_aware")
 
 
-class Steps(Protocol):
-    """Where steps are performed: here, or on nodes."""
+def mode_of(spec: Spec, workload: Workload) -> str:
+    """How SAGE gets items: `batch` or `stream`. The default is `stream` for an open loop, and `batch` otherwise.
 
-    def perform(self, steps: Sequence[Step], replica: int, item: Item) -> list[Item]:
-        """Takes an item through steps."""
-        ...
-
-    def close(self) -> dict[str, int]:
-        """Frees what is kept, and tells how many calls each node has served."""
-        ...
-
-
-@dataclass(frozen=True)
-class Options:
-    """What `extra` asks of this backend."""
-
-    mode: str
-    environment: str
-
-    @classmethod
-    def of(cls, extra: dict[str, Any]) -> Options:
-        """Reads them, with their defaults."""
-        return cls(
-            mode=_choice(extra, "sage_mode", ("batch", "stream")),
-            environment=_choice(extra, "sage_environment", ("flownet", "local")),
-        )
-
-
-def _choice(extra: dict[str, Any], name: str, words: tuple[str, ...]) -> str:
-    word = extra.get(name, words[0])
-    if word not in words:
-        message = f"extra.{name} is {word!r}, but must be one of {', '.join(words)}"
-        raise InvalidSpecError(message, f"--extra {name}={words[0]}")
-    return str(word)
-
-
-@dataclass
-class Sink:
-    """What has come out of SAGE. SAGE calls sinks from one thread, one item after the other."""
-
-    workload: Workload
-    count: int = 0
-    done: set[int] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.state = self.workload.new_sink()
-
-    def deliver(self, item: bytes | Done) -> None:
-        """Takes in a batch, or the notice that a partition is done."""
-        if isinstance(item, Done):
-            self.done.add(item.partition)
-        else:
-            self.state.fold(item)
-            self.count += item_count(item)
-
-
-class Job:
-    """One run: phase after phase, until one ends at the sink."""
-
-    def __init__(self, spec: Spec, workload: Workload, context: RunContext, site: Steps, engine: Engine) -> None:
-        self._spec, self._workload, self._context = spec, workload, context
-        self._site, self._engine = site, engine
-        self._unfused = spec.fusion == "off"
-        self._keys = partition_keys(spec.parallelism)
-        self._generated, self._lock = 0, threading.Lock()
-
-    def run(self) -> Sink:
-        """Runs all phases."""
-        sink = Sink(self._workload)
-        feed: Slices | Turns = Slices(self._spec.total_items, self._spec.batch_size)
-        end = self._workload.end_of_chain(1)
-        made = 1 if self._unfused else end
-        operators = self._operators(Generate(made), made, end)
-        while True:
-            window = window_batches(self._spec.batch_size, self._spec.parallelism)
-            self._engine.run(feed, operators, self._perform, sink.deliver, window)
-            if end == self._workload.sink:
-                return sink
-            sink.done.clear()
-            feed = Turns(self._keys, sink.done)
-            reduction, end = end, self._workload.end_of_chain(end + 1)
-            operators = self._operators(Emit(reduction, self._spec.batch_size), reduction + 1, end)
-
-    def _operators(self, head: Step, start: int, end: int) -> list[Operator]:
-        """The operators of a phase that begins with `head` and goes on with the stages `start..end`."""
-        cuts = range(start, end + 1) if self._unfused else sorted({start, end})
-        steps = [head, *(Chain(*chain) for chain in itertools.pairwise(cuts))]
-        folds = []
-        if end != self._workload.sink:
-            steps.append(Split(end, self._keys))
-            folds.append(Operator((Fold(end),), keyed=True))
-        keyed = isinstance(head, Emit)
-        if not self._unfused:
-            return [Operator(tuple(steps), keyed), *folds]
-        return [Operator((head,), keyed), *(Operator((step,)) for step in steps[1:]), *folds]
-
-    def _perform(self, steps: Sequence[Step], replica: int, item: Item) -> list[Item]:
-        if self._context.cancelled():
-            raise CancelledError
-        made = self._site.perform(steps, replica, item)
-        if isinstance(item, Slice):
-            with self._lock:
-                self._generated += item.count
-                self._context.progress(self._generated, self._spec.total_items)
-        return made
+    It raises UnsupportedError for an open loop in batches: items that came would wait for a window to be full.
+    """
+    if not workload.open_loop:
+        return choice(spec.extra, "sage_mode", ("batch", "stream"))
+    if choice(spec.extra, "sage_mode", ("stream", "batch")) == "batch":
+        message = "with sage_mode=batch the items of an open loop would wait until those of a whole window have come"
+        raise UnsupportedError(message, "--extra sage_mode=stream")
+    return "stream"
 
 
 class SageDriver(Driver):
@@ -160,63 +65,50 @@ class SageDriver(Driver):
 
     def __init__(self) -> None:
         self._cluster: Cluster | None = None
-        self._versions = {"python": platform.python_version(), "isage": metadata.version("isage")}
+        self._version = metadata.version("isage")
 
     def open(self, session: Session) -> None:
         """Connects to the nodes, and starts the threads that SAGE keeps for the life of the process."""
         # SAGE logs several lines for each pipeline, to a handler of its own.
         logging.disable(logging.INFO)
+        environment = choice(session.options, "sage_environment", ENVIRONMENTS)
         text = str(session.options.get("sage_address", "none"))
         if text == "none":
             session.demand_nodes(1, ADDRESS_OPTION)
         else:
             self._cluster = _connect(text, session)
-        options = Options.of(session.options)
-        engine = Engine(options.environment, "batch", session.parallelism, None)
-        engine.run(Slices(64, 1), [Operator(())], lambda *_: [], lambda _: None, 64)
+        engine = Engine(environment, "batch", session.parallelism, None)
+        engine.run(zip(range(64), itertools.repeat(1)), [Operator(0, 1)], lambda *_: [], lambda _: None, 1)
 
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
         """Runs a workload through SAGE."""
-        options = Options.of(spec.extra)
-        scheduler = spec.scheduler_name if spec.scheduler_name in SCHEDULERS else None
-        engine = Engine(options.environment, options.mode, spec.parallelism, scheduler)
-        site: Steps = Site(workload) if self._cluster is None else RemoteSite(self._cluster, workload)
-        sink = Job(spec, workload, context, site, engine).run()
-        with sink.state as state:
-            encoded = state.encode()
-        work = site.close()
-        metrics: dict[str, Any] = {
-            "versions": self._versions,
-            "nodes": sum(calls > 0 for calls in work.values()) if work else 1,
-            "sage_mode": options.mode,
-            "sage_environment": options.environment,
+        mode, environment = mode_of(spec, workload), choice(spec.extra, "sage_environment", ENVIRONMENTS)
+        scheduler, warnings = scheduler_used(spec, "SAGE", ("default", *SCHEDULERS))
+        engine = Engine(environment, mode, spec.parallelism, scheduler if scheduler in SCHEDULERS else None)
+        replicas = self._cluster.replicas(workload) if self._cluster else Replicas(workload)
+        run = DataflowRun(spec, workload, context, replicas, partition_keys(spec.parallelism))
+        for items, operators in run.phases():
+            engine.run(items, operators, run.perform, run.deliver, spec.batch_size)
+        replicas.close()
+        work = replicas.work if isinstance(replicas, RemoteReplicas) else {}
+        if scheduler in SCHEDULERS:
+            warnings.append(f'scheduler "{scheduler}" was accepted and ignored by SAGE {self._version}')
+        threads = {"stream": 1, "batch": LOCAL_THREADS if environment == "local" else FLOWNET_THREADS}[mode]
+        if spec.parallelism > threads:
+            what = f"{mode} mode, {environment} environment"
+            warnings.append(f"SAGE {self._version} runs at most {threads} operator calls at once here ({what})")
+        metrics = {
+            "versions": {"isage": self._version},
+            "sage_mode": mode,
+            "sage_environment": environment,
             "windows": engine.windows,
         }
-        if work:
-            metrics["node_work"] = work
-        if warnings := self._warnings(spec, options):
-            metrics["warnings"] = warnings
-        return Result(sink.count, encoded, scheduler or "default", metrics)
+        return report(workload, run.sink_state(), scheduler, work, warnings, metrics)
 
     def close(self) -> None:
         """Leaves the nodes alone."""
         if self._cluster is not None:
             self._cluster.close()
-
-    def _warnings(self, spec: Spec, options: Options) -> list[str]:
-        warnings = []
-        asked, version = spec.scheduler_name, self._versions["isage"]
-        if asked in SCHEDULERS:
-            warnings.append(f"scheduler {asked!r} was accepted and ignored by SAGE {version}")
-        elif asked != "default":
-            warnings.append(f"scheduler {asked!r} is unknown to SAGE; it ran as 'default'")
-        threads = LOCAL_THREADS if options.environment == "local" else FLOWNET_THREADS
-        if options.mode == "stream":
-            threads = 1
-        if spec.parallelism > threads:
-            what = f"{options.mode} mode, {options.environment} environment"
-            warnings.append(f"SAGE {version} runs at most {threads} operator calls at once here ({what})")
-        return warnings
 
 
 def _connect(text: str, session: Session) -> Cluster:

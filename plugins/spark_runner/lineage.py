@@ -1,23 +1,17 @@
 """A plan as Spark's datasets: one lineage, and one job.
 
-Slices of the source are a dataset of their numbers, chains of stages are narrow transformations, a keyed reduction is
+Tasks of the source are a dataset of their numbers, chains of stages are narrow transformations, a keyed reduction is
 `partitionBy` by the number of the partition, and an action collects the states of the sink.
-
-This is Spark's interface of datasets of objects. Its other one, of tables, would put each batch into a row and gain
-nothing, as Spark cannot look into a batch; so its settings (200 shuffle partitions, adaptive execution) have no part in
-this: a shuffle has as many partitions as there are cores.
 """
 
 from __future__ import annotations
 
-import functools
+from functools import partial
 from typing import Any
 
 from pyspark import RDD, SparkContext, StorageLevel
 
-import crossrun_spark as steps
-from crossrun_engine import Spec, Workload
-from crossrun_spark import Phase, Reference
+from crossrun_engine import Job, Spec, UnsupportedError, Workload, merged, partitions, phases
 
 # Tasks for each core. Spark's guide to tuning recommends two to three. Where load differs, more and smaller tasks keep
 # all cores at work.
@@ -25,73 +19,70 @@ TASKS = {"load_aware": 16}
 USUAL_TASKS = 3
 
 
+def task_count(spec: Spec, workload: Workload) -> int:
+    """How many tasks share the source.
+
+    In an open loop there is one for each core, so that all run from the beginning and share the items that are due. A
+    task that had to wait for a core would begin when the items that it has are long overdue.
+    """
+    batches = -(-spec.total_items // spec.batch_size)
+    for_each_core = 1 if workload.open_loop else TASKS.get(spec.scheduler_name, USUAL_TASKS)
+    return max(1, min(batches, for_each_core * spec.parallelism))
+
+
 class Lineage:
-    """The datasets of one run, from the numbers of the batches to the states of the sink."""
+    """The datasets of one run, from the numbers of the tasks to the states of the sink."""
 
-    def __init__(self, context: SparkContext, spec: Spec, workload: Workload, reference: Reference) -> None:
-        self._context, self._spec, self._workload = context, spec, workload
-        self._reference = reference
+    def __init__(self, context: SparkContext, spec: Spec, workload: Workload, job: Job) -> None:
+        self._context, self._spec, self._workload, self._job = context, spec, workload, job
+        self._phases = phases(workload, spec.parallelism)
         self._kept: list[RDD[Any]] = []
-        self._batches = -(-spec.total_items // spec.batch_size)
         self._fuses = spec.fusion != "off"
-        tasks = TASKS.get(spec.scheduler_name, USUAL_TASKS) * spec.parallelism
-        self.slices = max(1, min(self._batches, tasks))
-
-    @property
-    def idiom(self) -> str:
-        """How the plan is mapped."""
-        return "mapPartitions over slices" if self._fuses else "a message for each stage and batch"
+        self.tasks = task_count(spec, workload)
+        if workload.open_loop and not self._fuses:
+            message = (
+                "with fusion=off Spark ends each stage of a task before the next, so no item of an open loop is in time"
+            )
+            raise UnsupportedError(message, "--extra fusion=auto")
 
     def state(self) -> bytes:
-        """Runs the job: the merged state of the sink."""
-        states = self._fused() if self._fuses else self._staged()
-        with self._workload.new_sink() as merged:
-            for _, state in states.collect():
-                merged.merge(state)
-            encoded = merged.encode()
+        """Runs the job. The answer is the encoded state of the sink."""
+        numbers = self._context.parallelize(range(self.tasks), self.tasks)
+        states = self._fused(numbers) if self._fuses else self._staged(numbers)
+        with merged(self._workload, self._workload.sink, (state for _, state in states.collect())) as whole:
+            state = whole.encode()
         for dataset in self._kept:
             dataset.unpersist()
-        return encoded
+        return state
 
-    def _numbers(self) -> RDD[int]:
-        return self._context.parallelize(range(self._batches), self.slices)
-
-    def _phase(self, start: int) -> Phase:
-        end = self._workload.end_of_chain(start)
-        partitions = 1 if end == self._workload.sink else self._spec.parallelism
-        spec = self._spec
-        return Phase(self._reference, start, end, partitions, spec.batch_size, spec.total_items)
-
-    def _fused(self) -> RDD[Any]:
+    def _fused(self, numbers: RDD[int]) -> RDD[Any]:
         """A phase is one transformation, and only states leave it."""
-        phase = self._phase(1)
-        states: RDD[Any] = self._numbers().mapPartitions(functools.partial(steps.produce, phase))
-        while phase.end != self._workload.sink:
-            shuffled = states.partitionBy(phase.partitions, steps.own_number)
-            reduction, phase = phase.end, self._phase(phase.end + 1)
-            states = shuffled.mapPartitions(functools.partial(steps.reduce_states, phase, reduction))
+        job, (before, *later) = self._job, self._phases
+        states: RDD[Any] = numbers.mapPartitions(partial(partitions.produce, job, self._spec, self.tasks, before))
+        for phase in later:
+            shuffled = states.partitionBy(before.partitions, int)
+            reduce = partial(partitions.reduce_states, job, before.end, phase, self._spec.batch_size)
+            states, before = shuffled.mapPartitions(reduce), phase
         return states
 
-    def _staged(self) -> RDD[Any]:
+    def _staged(self, numbers: RDD[int]) -> RDD[Any]:
         """A stage is one transformation, and batches go from one to the next."""
-        phase = self._phase(1)
-        batches: RDD[Any] = self._numbers().flatMap(functools.partial(steps.generate, phase))
-        while True:
-            for stage in range(phase.start, phase.end):
-                advance = functools.partial(steps.advance, self._reference, stage)
-                batches = self._apart(batches).flatMap(advance)
-            batches = self._apart(batches)
-            if phase.end == self._workload.sink:
-                return batches.mapPartitions(functools.partial(steps.sink, phase))
-            parts = batches.flatMap(functools.partial(steps.split, phase))
-            shuffled = parts.partitionBy(phase.partitions, steps.own_number)
-            batches = shuffled.mapPartitions(functools.partial(steps.reduce_parts, phase))
-            phase = self._phase(phase.end + 1)
+        job = self._job
+        batches: RDD[Any] = numbers.flatMap(partial(partitions.generate, job, self._spec, self.tasks))
+        for phase in self._phases:
+            for stage in phase.stages:
+                batches = self._kept_apart(batches).flatMap(partial(partitions.advance, job, stage))
+            batches = self._kept_apart(batches)
+            if not phase.is_sink:
+                parts = batches.flatMap(partial(partitions.split, job, phase))
+                reduce = partial(partitions.reduce_parts, job, phase.end, self._spec.batch_size)
+                batches = parts.partitionBy(phase.partitions, int).mapPartitions(reduce)
+        return batches.mapPartitions(partial(partitions.sink, job, phase))
 
-    def _apart(self, batches: RDD[Any]) -> RDD[Any]:
-        """The same, but what follows is not run in one process with it, nor before it has ended in this slice.
+    def _kept_apart(self, batches: RDD[Any]) -> RDD[Any]:
+        """The same dataset, but what follows is run when all of it is there, and in another call of Python.
 
-        Spark runs narrow transformations that follow each other as one; not so around one whose outcome it keeps. What
+        Spark runs narrow transformations that follow each other as one, but not around one whose result it keeps. What
         does not fit its memory it keeps on disk.
         """
         self._kept.append(batches.persist(StorageLevel.MEMORY_AND_DISK))

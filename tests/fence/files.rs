@@ -61,7 +61,7 @@ pub(super) const SUSPECTS: &[Suspect] = &[
         |to| patched(to, b"crossrun-plugin 1\n", b"crossrun-plugin 9\n"),
         "format 9",
     ),
-    rejected("a kind that is none", |to| patched(to, b"kind=runner", b"kind=runnet"), "kind"),
+    rejected("a kind that does not exist", |to| patched(to, b"kind=runner", b"kind=runnet"), "kind"),
     rejected("a name in capitals", |to| patched(to, b"\nname=native\n", b"\nname=NATIVE\n"), "name"),
     rejected("a name with a separator", |to| patched(to, b"\nname=native\n", b"\nname=../etc\n"), "name"),
     rejected("a name with an escape", |to| patched(to, b"\nname=native\n", b"\nname=\x1b[31m \n"), "control"),

@@ -1,4 +1,4 @@
-//! What the backend that misbehaves is told to do, and what must come of it.
+//! The behaviours of the misbehaving backend, and the expected result of each.
 
 /// When it does it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +116,7 @@ pub(super) const HARMS: &[Harm] = &[
         "rubbish to every descriptor",
         "write_everywhere",
         ALL,
-        Fails("protocol", "it sent something that is no message"),
+        Fails("protocol", "it sent bytes that are not a message"),
     ),
     harm("rubbish on standard output and error", "print", CALLS, Nothing),
     harm("gigabytes of log", "print_much", CALLS, Warns("a log grew too large"))

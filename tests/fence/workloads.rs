@@ -4,7 +4,7 @@
 pub(super) struct Harm {
     pub(super) what: &'static str,
     pub(super) workload: &'static str,
-    /// What the row says: the exit code, and words of the message.
+    /// The exit code, and a part of the message in the row.
     pub(super) code: i32,
     pub(super) says: &'static [&'static str],
 }

@@ -1,33 +1,32 @@
-//! Which file of a crate takes something of which other, and the circles of that.
+//! The imports between the files of a crate, and their cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::sources::{Import, Sources};
 
-/// What each file takes from each other: the names that it writes.
+/// The names that each file imports from each other file.
 pub(super) type Edges<T> = BTreeMap<T, BTreeMap<T, BTreeSet<String>>>;
 
-/// How many names may lead to the next before one has been found.
+/// How many re-exports are followed before the search for a name ends.
 const DEPTH: usize = 32;
 
 /// Where a name leads.
 #[derive(Clone, Copy)]
 enum Target {
     Module(usize),
-    /// Something that stands in this file.
+    /// An item in this file.
     File(usize),
 }
 
-/// What each file of a crate takes from its others. What a module shows again of another counts as of the file that
-/// defines it, and showing it again takes nothing if the module's own code does not name it; nor does naming a module. A
-/// method that stands in another file than its type is not seen.
+/// The imports between the files of a crate. A re-exported item counts as of the file that defines it. A re-export that the module's
+/// own code does not use is no import, nor is a module by itself. A method in another file than its type is not seen.
 pub(super) fn edges(sources: &Sources) -> Edges<PathBuf> {
     let mut edges: Edges<PathBuf> = BTreeMap::new();
     let path = |file: usize| sources.files[file].path.clone();
     for (number, module) in sources.modules.iter().enumerate() {
         let targets = edges.entry(path(module.file)).or_default();
-        let is_used = |import: &&Import| !import.is_shown || module.words.contains(&import.name);
+        let is_used = |import: &&Import| !import.is_re_export || module.words.contains(&import.name);
         let imported = module.imports.iter().filter(is_used).map(|import| (&import.path, import.name == "*"));
         for (words, everything) in imported.chain(module.paths.iter().map(|path| (path, false))) {
             let file = match resolve(sources, number, words, DEPTH) {
@@ -43,7 +42,7 @@ pub(super) fn edges(sources: &Sources) -> Edges<PathBuf> {
     edges
 }
 
-/// Where a path leads that stands in a module; nowhere if that is another crate.
+/// The target of a path in a module; `None` if it is in another crate.
 fn resolve(sources: &Sources, module: usize, path: &[String], depth: usize) -> Option<Target> {
     let depth = depth.checked_sub(1)?;
     let (first, rest) = path.split_first()?;
@@ -60,7 +59,7 @@ fn resolve(sources: &Sources, module: usize, path: &[String], depth: usize) -> O
             parent(module)?
         } else {
             let last = place + 1 == rest.len();
-            // What no item has as its name is a macro, or was made by one that stands there.
+            // A name that no item has is a macro, or was made by a macro of that file.
             let file = *sources.macros.get(name).unwrap_or(&sources.modules[module].file);
             look_up(sources, module, name, last, depth).unwrap_or(Target::File(file))
         };
@@ -68,7 +67,7 @@ fn resolve(sources: &Sources, module: usize, path: &[String], depth: usize) -> O
     Some(target)
 }
 
-/// What a name means in a module. One that is both a module and something else is a module if more follows.
+/// The target of a name in a module. A name of both a module and another item is the module if more of the path follows.
 fn look_up(sources: &Sources, module: usize, name: &str, last: bool, depth: usize) -> Option<Target> {
     let own = &sources.modules[module];
     let child = own.children.get(name).map(|child| Target::Module(*child));
@@ -93,7 +92,7 @@ fn look_up(sources: &Sources, module: usize, name: &str, last: bool, depth: usiz
     imported.or(child).or_else(everything)
 }
 
-/// The same between groups of files.
+/// The imports between groups of files.
 pub(super) fn grouped(edges: &Edges<PathBuf>, group: impl Fn(&Path) -> String) -> Edges<String> {
     let mut found: Edges<String> = BTreeMap::new();
     for (from, targets) in edges {
@@ -106,18 +105,18 @@ pub(super) fn grouped(edges: &Edges<PathBuf>, group: impl Fn(&Path) -> String) -
     found
 }
 
-/// The largest sets of which each takes something of each other, directly or not.
-pub(super) fn circles<T: Ord + Clone>(edges: &Edges<T>) -> BTreeSet<BTreeSet<T>> {
+/// The largest sets of files that import each other, directly or not.
+pub(super) fn cycles<T: Ord + Clone>(edges: &Edges<T>) -> BTreeSet<BTreeSet<T>> {
     let reached: BTreeMap<&T, BTreeSet<&T>> =
         edges.keys().map(|start| (start, reach(edges, start))).collect();
-    let circle = |(start, from_here): (&&T, &BTreeSet<&T>)| {
+    let cycle = |(start, from_here): (&&T, &BTreeSet<&T>)| {
         let back = from_here.iter().filter(|other| reached[**other].contains(*start));
         back.map(|other| (*other).clone()).collect::<BTreeSet<T>>()
     };
-    reached.iter().map(circle).filter(|circle| circle.len() > 1).collect()
+    reached.iter().map(cycle).filter(|cycle| cycle.len() > 1).collect()
 }
 
-/// Everything that can be reached from `start` in one step or more.
+/// Everything that is reachable from `start` in one step or more.
 fn reach<'a, T: Ord>(edges: &'a Edges<T>, start: &'a T) -> BTreeSet<&'a T> {
     let (mut seen, mut next) = (BTreeSet::new(), vec![start]);
     while let Some(at) = next.pop() {
@@ -126,13 +125,13 @@ fn reach<'a, T: Ord>(edges: &'a Edges<T>, start: &'a T) -> BTreeSet<&'a T> {
     seen
 }
 
-/// Circles in words, with what ties each together.
-pub(super) fn words<T: Ord + std::fmt::Debug>(edges: &Edges<T>, circles: &BTreeSet<BTreeSet<T>>) -> String {
+/// A description of the cycles, with the imports of each.
+pub(super) fn describe<T: Ord + std::fmt::Debug>(edges: &Edges<T>, cycles: &BTreeSet<BTreeSet<T>>) -> String {
     let mut lines = Vec::new();
-    for circle in circles {
-        lines.push(format!("{} in a circle:", circle.len()));
-        for from in circle {
-            for (to, names) in edges[from].iter().filter(|(to, _)| circle.contains(*to)) {
+    for cycle in cycles {
+        lines.push(format!("{} in a cycle:", cycle.len()));
+        for from in cycle {
+            for (to, names) in edges[from].iter().filter(|(to, _)| cycle.contains(*to)) {
                 let names = names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
                 lines.push(format!("  {from:?} -> {to:?}: {names}"));
             }
@@ -145,8 +144,8 @@ pub(super) fn words<T: Ord + std::fmt::Debug>(edges: &Edges<T>, circles: &BTreeS
 mod tests {
     use super::*;
 
-    /// The circles of a crate of these files, each with what it takes from the others.
-    fn circles_of(files: &[(&str, &str)]) -> Vec<Vec<String>> {
+    /// The cycles of a crate with these files.
+    fn cycles_of(files: &[(&str, &str)]) -> Vec<Vec<String>> {
         let folder = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = folder.path().join(path);
@@ -155,13 +154,13 @@ mod tests {
         }
         let edges = edges(&Sources::of(&folder.path().join("lib.rs")));
         let name = |path: &Path| path.strip_prefix(folder.path()).unwrap().to_str().unwrap().to_owned();
-        circles(&grouped(&edges, name)).into_iter().map(|circle| circle.into_iter().collect()).collect()
+        cycles(&grouped(&edges, name)).into_iter().map(|cycle| cycle.into_iter().collect()).collect()
     }
 
     const ROOT: (&str, &str) = ("lib.rs", "mod a; mod b; pub use a::A;");
 
     #[test]
-    fn two_files_that_import_each_other_are_a_circle_however_that_is_written() {
+    fn two_files_that_import_each_other_are_a_cycle_however_it_is_written() {
         let b = ("b.rs", "pub struct B; impl B { fn a(&self) -> super::a::A { todo!() } }");
         for a in [
             "pub struct A; use crate::b::B;",
@@ -173,12 +172,12 @@ mod tests {
             "pub struct A; mod inner { fn f() { super::super::b::B } }",
             "pub struct A; #[cfg(unix)] pub(crate) use crate::b::B; fn f(_: B) {}",
         ] {
-            assert_eq!(circles_of(&[ROOT, ("a.rs", a), b]), [["a.rs", "b.rs"]], "{a}");
+            assert_eq!(cycles_of(&[ROOT, ("a.rs", a), b]), [["a.rs", "b.rs"]], "{a}");
         }
     }
 
     #[test]
-    fn what_is_no_import_makes_no_circle() {
+    fn code_without_imports_makes_no_cycle() {
         let b = ("b.rs", "pub struct B; use crate::A;");
         for a in [
             "pub struct A;",
@@ -191,12 +190,12 @@ mod tests {
             "pub struct A; pub(crate) use crate::b::B;",
             "pub struct A; use crate::b; use std::b::B; fn f() { other::b::B; ::b::B }",
         ] {
-            assert!(circles_of(&[ROOT, ("a.rs", a), b]).is_empty(), "{a}");
+            assert!(cycles_of(&[ROOT, ("a.rs", a), b]).is_empty(), "{a}");
         }
     }
 
     #[test]
-    fn what_is_shown_again_counts_as_of_the_file_that_defines_it() {
+    fn a_re_export_counts_as_of_the_file_that_defines_it() {
         let files = [
             ("lib.rs", "mod a; mod b;"),
             ("a.rs", "mod one; mod two; pub use one::One; pub use self::two::*;"),
@@ -204,23 +203,23 @@ mod tests {
             ("a/two.rs", "pub struct Two; use super::One;"),
             ("b.rs", "pub struct B; use crate::a::Two as Other;"),
         ];
-        assert_eq!(circles_of(&files), [["a/one.rs", "a/two.rs", "b.rs"]]);
+        assert_eq!(cycles_of(&files), [["a/one.rs", "a/two.rs", "b.rs"]]);
     }
 
     #[test]
-    fn a_parent_that_uses_its_child_is_in_a_circle_if_the_child_uses_it() {
+    fn a_parent_and_a_child_that_use_each_other_are_a_cycle() {
         let child = ("a.rs", "pub struct A; use super::Error;");
         let other = ("b.rs", "");
         let uses = ("lib.rs", "mod a; mod b; pub struct Error; pub use a::A; fn f() -> A { A }");
-        assert_eq!(circles_of(&[uses, child, other]), [["a.rs", "lib.rs"]]);
+        assert_eq!(cycles_of(&[uses, child, other]), [["a.rs", "lib.rs"]]);
         assert!(
-            circles_of(&[("lib.rs", "mod a; mod b; pub struct Error; pub use a::A;"), child, other])
+            cycles_of(&[("lib.rs", "mod a; mod b; pub struct Error; pub use a::A;"), child, other])
                 .is_empty()
         );
     }
 
     #[test]
-    fn the_lines_of_tests_are_left_out_of_the_text_and_no_others() {
+    fn only_the_lines_of_tests_are_left_out_of_the_text() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("lib.rs");
         let text = "fn a() {}\n#[cfg(test)]\nmod tests {\n    fn b() {}\n}\nfn c() {}\n#[cfg(test)]\nuse d;\nfn e() {}";

@@ -1,22 +1,22 @@
-//! The sources of a crate as they are compiled when nothing is tested: its modules, what they import, and their text.
+//! The sources of a crate without its tests: its modules, what they import, and their text.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 
-/// A crate, of which `modules[0]` is the root.
+/// A crate. `modules[0]` is its root.
 pub(super) struct Sources {
     pub(super) files: Vec<File>,
     pub(super) modules: Vec<Module>,
-    /// The files of its macros: a path leads to each from the root, wherever it stands.
+    /// The files of its macros. A macro can be named from the root, whatever file it is in.
     pub(super) macros: BTreeMap<String, usize>,
 }
 
 /// A file that is compiled.
 pub(super) struct File {
     pub(super) path: PathBuf,
-    /// Its text, in which the lines of what is compiled for tests alone are empty.
+    /// Its text. The lines that are compiled for tests only are empty.
     pub(super) text: String,
 }
 
@@ -26,26 +26,26 @@ pub(super) struct Module {
     pub(super) file: usize,
     pub(super) parent: Option<usize>,
     pub(super) children: BTreeMap<String, usize>,
-    /// What it defines, but for modules.
+    /// The items that it defines, without modules.
     pub(super) names: BTreeSet<String>,
     pub(super) imports: Vec<Import>,
-    /// The paths of more than one name that stand in its code.
+    /// The paths of more than one name in its code.
     pub(super) paths: Vec<Vec<String>>,
-    /// Every word of its code but for those of its imports.
+    /// Every word of its code, without those of its imports.
     pub(super) words: BTreeSet<String>,
 }
 
-/// What one name of a `use` is for, or everything of a module.
+/// One name of a `use`, or `*`.
 pub(super) struct Import {
-    /// `*` if it is everything.
+    /// `*` for everything of a module.
     pub(super) name: String,
     pub(super) path: Vec<String>,
-    /// Whether others are shown it as well.
-    pub(super) is_shown: bool,
+    /// Whether it is re-exported.
+    pub(super) is_re_export: bool,
 }
 
 impl Sources {
-    /// The crate whose root is this file.
+    /// Reads the crate with this root file.
     pub(super) fn of(root: &Path) -> Self {
         let mut sources =
             Self { files: Vec::new(), modules: vec![Module::default()], macros: BTreeMap::new() };
@@ -80,7 +80,7 @@ impl Sources {
     }
 }
 
-/// The tokens but for the items that are compiled for tests alone, of which the first and last lines are told.
+/// The tokens without the items that are compiled for tests only. The first and the last line of each such item is added to `tests`.
 fn without_tests(tokens: TokenStream, tests: &mut Vec<(usize, usize)>) -> TokenStream {
     let mut kept = Vec::new();
     let mut trees = tokens.into_iter().peekable();
@@ -103,7 +103,7 @@ fn without_tests(tokens: TokenStream, tests: &mut Vec<(usize, usize)>) -> TokenS
     kept.into_iter().collect()
 }
 
-/// Whether it is `[cfg(test)]`, or one that demands more than that.
+/// Whether it is `[cfg(test)]`, or `[cfg(all(test, …))]`.
 fn is_condition_of_tests(tree: &TokenTree) -> bool {
     let words: Vec<_> = group(tree, Delimiter::Bracket).into_iter().flatten().collect();
     let condition =
@@ -134,13 +134,13 @@ fn is_word(tree: &TokenTree, word: &str) -> bool {
     matches!(tree, TokenTree::Ident(ident) if ident == word)
 }
 
-/// Whether what follows these tokens goes on a path that they end with.
+/// Whether these tokens end with `::`, so that the next name continues a path.
 fn continues(before: &[TokenTree]) -> bool {
     matches!(before, [.., first, second] if is(first, ':') && is(second, ':'))
 }
 
 /// Whether these tokens end with `pub` or `pub(…)`.
-fn is_shown(before: &[TokenTree]) -> bool {
+fn is_re_export(before: &[TokenTree]) -> bool {
     match before {
         [.., last] if is_word(last, "pub") => true,
         [.., word, scope] => is_word(word, "pub") && group(scope, Delimiter::Parenthesis).is_some(),
@@ -148,10 +148,10 @@ fn is_shown(before: &[TokenTree]) -> bool {
     }
 }
 
-/// What comes before the name of an item.
+/// The keywords before the name of an item.
 const KINDS: [&str; 9] = ["fn", "struct", "enum", "union", "trait", "type", "const", "static", "macro_rules"];
 
-/// Goes through the code of one module.
+/// Reads the code of one module.
 struct Scan<'a> {
     sources: &'a mut Sources,
     module: usize,
@@ -163,7 +163,7 @@ impl Scan<'_> {
         &mut self.sources.modules[self.module]
     }
 
-    /// The items of a module: those that make names, and then as any code.
+    /// Reads the items of a module: first their names, then their code.
     fn items(&mut self, tokens: TokenStream) {
         let trees: Vec<_> = tokens.into_iter().collect();
         for (at, tree) in trees.iter().enumerate() {
@@ -184,7 +184,7 @@ impl Scan<'_> {
         while let Some(tree) = trees.get(at) {
             let rest = &trees[at..];
             at += match tree {
-                TokenTree::Ident(word) if word == "use" => self.import(rest, is_shown(&trees[..at])),
+                TokenTree::Ident(word) if word == "use" => self.import(rest, is_re_export(&trees[..at])),
                 TokenTree::Ident(word) if word == "mod" => self.module(rest),
                 TokenTree::Ident(word) => self.path(word, rest, continues(&trees[..at])),
                 TokenTree::Group(group) => {
@@ -196,18 +196,18 @@ impl Scan<'_> {
         }
     }
 
-    /// `use a::{b, c};`, if it is that. How many tokens were read.
-    fn import(&mut self, trees: &[TokenTree], is_shown: bool) -> usize {
-        // What a returned type captures is written with the same word.
+    /// Reads `use a::{b, c};` and returns the number of tokens.
+    fn import(&mut self, trees: &[TokenTree], is_re_export: bool) -> usize {
+        // `use<…>` lists what a returned type captures.
         if trees.get(1).is_some_and(|tree| is(tree, '<')) {
             return 1;
         }
         let end = trees.iter().position(|tree| is(tree, ';')).unwrap_or(trees.len());
-        imports(&trees[1..end], &[], is_shown, &mut self.own().imports);
+        imports(&trees[1..end], &[], is_re_export, &mut self.own().imports);
         end
     }
 
-    /// `mod a;` or `mod a { … }`. How many tokens were read.
+    /// Reads `mod a;` or `mod a { … }` and returns the number of tokens.
     fn module(&mut self, trees: &[TokenTree]) -> usize {
         let (Some(name), Some(body)) = (ident(trees.get(1)), trees.get(2)) else { return 1 };
         let child = self.sources.child(self.module, &name);
@@ -222,7 +222,7 @@ impl Scan<'_> {
         3
     }
 
-    /// `a::b::c`, if it is more than one name. How many tokens were read.
+    /// Reads a path such as `a::b::c` and returns the number of tokens.
     fn path(&mut self, first: &Ident, trees: &[TokenTree], continues: bool) -> usize {
         let mut path = vec![first.to_string()];
         while trees.get(path.len() * 3 - 2).is_some_and(|tree| is(tree, ':'))
@@ -233,7 +233,7 @@ impl Scan<'_> {
         }
         let read = path.len() * 3 - 2;
         self.own().words.extend(path.iter().cloned());
-        // What follows `::` is of another crate, or of a type that was seen.
+        // A path after `::` is of another crate, or continues a path that was read.
         if path.len() > 1 && !continues {
             self.own().paths.push(path);
         }
@@ -241,8 +241,8 @@ impl Scan<'_> {
     }
 }
 
-/// What one tree of a `use` brings in, below `before`.
-fn imports(trees: &[TokenTree], before: &[String], is_shown: bool, found: &mut Vec<Import>) {
+/// The imports of one tree of a `use`, below the path `before`.
+fn imports(trees: &[TokenTree], before: &[String], is_re_export: bool, found: &mut Vec<Import>) {
     let mut path = before.to_vec();
     let mut name = None;
     for tree in trees {
@@ -250,7 +250,7 @@ fn imports(trees: &[TokenTree], before: &[String], is_shown: bool, found: &mut V
             TokenTree::Group(group) => {
                 let inner: Vec<_> = group.stream().into_iter().collect();
                 let parts = inner.split(|tree| is(tree, ',')).filter(|part| !part.is_empty());
-                return parts.for_each(|part| imports(part, &path, is_shown, found));
+                return parts.for_each(|part| imports(part, &path, is_re_export, found));
             }
             TokenTree::Ident(word) if word == "as" => name = Some(String::new()),
             TokenTree::Ident(word) if name.is_some() => name = Some(word.to_string()),
@@ -264,5 +264,5 @@ fn imports(trees: &[TokenTree], before: &[String], is_shown: bool, found: &mut V
         path.pop();
     }
     let last = path.last().cloned().unwrap_or_default();
-    found.push(Import { name: name.unwrap_or(last), path, is_shown });
+    found.push(Import { name: name.unwrap_or(last), path, is_re_export });
 }

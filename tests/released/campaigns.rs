@@ -16,7 +16,7 @@ fn told(place: &Place, commands: &str) -> String {
 }
 
 fn without_chart(text: &str) -> String {
-    let Some((before, rest)) = text.split_once("\nthe cores' time that is in kernels") else {
+    let Some((before, rest)) = text.split_once("\nefficiency (share of the cores' time in kernels)") else {
         return text.into();
     };
     let Some((_, after)) = rest.split_once("* several\n") else { return text.into() };

@@ -135,8 +135,8 @@ fn doctor() {
     let headings: Vec<_> = text.lines().next().unwrap().split_whitespace().collect();
     // What is found, and which programs there are, differs between machines.
     let backends = text.lines().skip_while(|line| !line.starts_with("uv: ")).skip(1);
-    let backends =
-        backends.map(|line| line.split_once(" that may harm figures").map_or(line, |(_, rest)| rest));
+    let backends = backends
+        .map(|line| line.split_once(" that may make measurements noisy").map_or(line, |(_, rest)| rest));
     let backends = backends.collect::<Vec<_>>().join("\n");
     let (headings, looked_at) = (headings.join(" "), looked_at.join(" "));
     released("doctor", format!("{headings}\n{looked_at}\n{backends}\n\n{}", shapes.render()));

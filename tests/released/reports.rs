@@ -220,7 +220,7 @@ fn shown() {
         .chain([planted::open_loop("native", 4, 1.0), point("native", 0, 64, 0.5)])
         .collect();
     let path = folder(&place, "planted", &trials).join("trials.jsonl");
-    // What a crash cut off is told of and left out.
+    // A line that a crash cut off is reported and left out.
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, format!("{text}{}", &text[..40])).unwrap();
     let said = transcripts(

@@ -1,10 +1,10 @@
-//! What programs read: the path of every key, and what stands there.
+//! The JSON that programs read: the path of every key, and its type.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// Keys whose text is one of a few words.
+/// Keys whose text is one of a few values.
 const OF_WORDS: [&str; 26] = [
     "abi",
     "call",
@@ -46,7 +46,7 @@ const OF_THE_MACHINE: [&str; 8] = [
     "system_profile.",
 ];
 
-/// The keys of some documents: at each path, what stands there in which of them.
+/// The keys of some documents: for each path, its types and the documents that have it.
 #[derive(Default)]
 pub(super) struct Shapes {
     /// Whether the documents are the same on every machine.
@@ -111,7 +111,7 @@ impl Shapes {
         }
     }
 
-    /// A line a path: what stands there, and in which documents if not in all of them alike.
+    /// A line for each path: its types, and the documents that have it, if not all do.
     pub(super) fn render(&self) -> String {
         self.paths.iter().map(|(path, documents)| format!("{path}: {}\n", self.line(documents))).collect()
     }

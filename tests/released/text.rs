@@ -18,14 +18,14 @@ pub(super) enum Wording {
 /// Lines that begin like that depend on how busy the machine is, or on how the test was built.
 const OF_THE_MACHINE: [&str; 6] = [
     "! debug builds were measured",
-    "! measured although the machine was disturbed",
+    "! measured although the machine was noisy",
     "! other work ran while the reference was timed",
     "! the backend claims",
     "! the session was put off",
     "warning: the backend claims",
 ];
 
-/// What stands behind these depends on the system and on how the test was built.
+/// The values after these labels depend on the system and on how the test was built.
 const FACTS: [&str; 5] = ["  build ", "  exports ", "  glibc ", "  needs ", "  size "];
 
 /// A command with what it printed, behind `!` what it said on standard error, and its exit code.
@@ -36,7 +36,7 @@ pub(super) fn transcript(place: &Place, command: &str, ran: &Ran, wording: Wordi
     format!("$ {command}\n{out}{err}= {code}\n\n")
 }
 
-/// `text` with the words of `wording`.
+/// `text` with the replacements of `wording`.
 pub(super) fn worded(place: &Place, text: &str, wording: Wording) -> String {
     let text = text.replace(place.path().to_str().unwrap(), "PLACE");
     let text = text.replace(repository().to_str().unwrap(), "REPOSITORY");
@@ -55,7 +55,7 @@ fn of_any_machine(text: &str) -> impl Iterator<Item = &str> {
     let mut goes = false;
     text.lines().filter(move |line| {
         goes = OF_THE_MACHINE.iter().any(|start| line.starts_with(start))
-            || line.contains(" is put off: ")
+            || line.contains(" is postponed: ")
             || (goes && line.starts_with("  "));
         !goes
     })

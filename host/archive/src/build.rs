@@ -1,4 +1,4 @@
-//! The release build: the usual profile, stripped, and with other words for this machine's paths.
+//! The release build: the release profile, stripped, and with this machine's paths replaced.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,19 +7,19 @@ use serde::Deserialize;
 
 use crate::failure::Failure;
 
-/// What was built.
+/// The result of a build.
 pub(crate) struct Built {
-    /// Of the host.
+    /// The version of the host.
     pub(crate) version: String,
-    /// For which machines.
+    /// The target triple.
     pub(crate) target: String,
     pub(crate) host: PathBuf,
     pub(crate) plugins: Vec<PathBuf>,
-    /// The paths of this machine, of which none may stand in the archive.
+    /// The paths of this machine. No file of the archive may contain one.
     pub(crate) private: Vec<PathBuf>,
 }
 
-/// A line of what cargo tells of a build.
+/// A line of cargo's JSON messages.
 #[derive(Deserialize)]
 struct Message {
     reason: String,
@@ -37,19 +37,20 @@ struct Target {
 
 /// Builds the workspace's default members, which are the host and every plugin.
 pub(crate) fn release(repository: &Path, target: &Path) -> Result<Built, Failure> {
-    let (triple, sysroot) = (host_triple()?, PathBuf::from(said(rustc(), &["--print", "sysroot"])?.trim()));
+    let (triple, sysroot) =
+        (host_triple()?, PathBuf::from(stdout_of(rustc(), &["--print", "sysroot"])?.trim()));
     let cargo_home = cargo_home()?;
     let mut build = cargo(repository);
     build.args(["build", "--release", "--locked", "--message-format", "json-render-diagnostics"]);
     build.arg("--target-dir").arg(target);
-    // A flag of the user's own, such as the processor that is built for, is not for other machines.
+    // The user's own flags, such as a target processor, are not for other machines.
     build
         .env_remove("RUSTFLAGS")
-        .env("CARGO_ENCODED_RUSTFLAGS", remaps(repository, target, &cargo_home, &sysroot));
+        .env("CARGO_ENCODED_RUSTFLAGS", path_remaps(repository, target, &cargo_home, &sysroot));
     build.env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
-    let told = said(build, &[])?;
+    let messages = stdout_of(build, &[])?;
     let (mut host, mut plugins) = (None, Vec::new());
-    for line in told.lines() {
+    for line in messages.lines() {
         let Message { reason, filenames, executable, target } = serde_json::from_str(line)?;
         let Some(target) = target.filter(|_| reason == "compiler-artifact") else { continue };
         if target.name == "crossrun" && target.kind.iter().any(|kind| kind == "bin") {
@@ -59,21 +60,21 @@ pub(crate) fn release(repository: &Path, target: &Path) -> Result<Built, Failure
         }
     }
     plugins.sort();
-    let host = host.ok_or_else(|| Failure::Unfit("cargo built no crossrun".into()))?;
+    let host = host.ok_or_else(|| Failure::Invalid("cargo built no crossrun".into()))?;
     if plugins.is_empty() {
-        return Err(Failure::Unfit("cargo built no plugin".into()));
+        return Err(Failure::Invalid("cargo built no plugin".into()));
     }
-    let version = said(Command::new(&host), &["--version"])?;
+    let version = stdout_of(Command::new(&host), &["--version"])?;
     let version = version.split_whitespace().nth(1).unwrap_or_default().to_owned();
     let home = std::env::home_dir().filter(|home| home.parent().is_some());
     let private = [repository.to_owned(), target.to_owned(), cargo_home, sysroot].into_iter().chain(home);
     Ok(Built { version, target: triple, host, plugins, private: private.collect() })
 }
 
-/// Other words for this machine's paths. Of several that fit a path the last one counts.
-fn remaps(repository: &Path, target: &Path, cargo_home: &Path, sysroot: &Path) -> String {
+/// Flags that replace this machine's paths. Of several that match a path the last one applies.
+fn path_remaps(repository: &Path, target: &Path, cargo_home: &Path, sysroot: &Path) -> String {
     let mut remaps = vec![(sysroot.to_owned(), "rust"), (cargo_home.to_owned(), "cargo")];
-    // The folder of a registry has its name from where crates were downloaded.
+    // The folder of a registry is named after the address of the registry.
     let registries = std::fs::read_dir(cargo_home.join("registry/src")).into_iter().flatten().flatten();
     remaps.extend(registries.map(|registry| (registry.path(), "crates")));
     remaps.extend([(repository.to_owned(), "crossrun"), (target.to_owned(), "build")]);
@@ -92,24 +93,24 @@ fn rustc() -> Command {
     Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
 }
 
-/// The machines that rustc builds for if it is not told otherwise.
+/// The default target triple of rustc.
 pub(crate) fn host_triple() -> Result<String, Failure> {
-    let told = said(rustc(), &["-vV"])?;
-    let triple = told.lines().find_map(|line| line.strip_prefix("host: "));
+    let messages = stdout_of(rustc(), &["-vV"])?;
+    let triple = messages.lines().find_map(|line| line.strip_prefix("host: "));
     triple
         .map(str::to_owned)
-        .ok_or_else(|| Failure::Unfit("rustc does not say for which machine it builds".into()))
+        .ok_or_else(|| Failure::Invalid("rustc does not say for which machine it builds".into()))
 }
 
 fn cargo_home() -> Result<PathBuf, Failure> {
     let home = || Some(std::env::home_dir()?.join(".cargo"));
     let folder = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home);
-    let folder = folder.ok_or_else(|| Failure::Unfit("there is no home directory".into()))?;
+    let folder = folder.ok_or_else(|| Failure::Invalid("there is no home directory".into()))?;
     folder.canonicalize().map_err(Failure::file("cannot find", &folder))
 }
 
-/// What a command says on standard output; what it has to complain about goes where ours goes.
-pub(crate) fn said(mut command: Command, arguments: &[&str]) -> Result<String, Failure> {
+/// Runs a command and returns its standard output. It inherits standard error.
+pub(crate) fn stdout_of(mut command: Command, arguments: &[&str]) -> Result<String, Failure> {
     command.args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit());
     let program = command.get_program().to_owned();
     let failed = |why: String| Failure::Command { command: program.display().to_string(), why };

@@ -1,10 +1,10 @@
-//! What stands where in the archive.
+//! The files of the archive.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::build::{Built, said};
+use crate::build::{Built, stdout_of};
 use crate::failure::Failure;
 use crate::folder::entries;
 use crate::{glibc, guide, licences};
@@ -13,17 +13,17 @@ use crate::{glibc, guide, licences};
 const COMPLETIONS: [(&str, &str); 3] =
     [("bash", "bash/crossrun"), ("zsh", "zsh/_crossrun"), ("fish", "fish/crossrun.fish")];
 
-/// The documents are kept where they stand in the repository, so that their links lead somewhere.
+/// The folder for documents. Below it they have the same paths as in the repository, so that their links work.
 const DOCUMENTS: &str = "doc";
 
-/// Puts everything into `folder`, which must not be there yet.
+/// Writes all files into `folder`, which must not exist yet.
 pub(crate) fn collect(repository: &Path, built: &Built, folder: &Path) -> Result<(), Failure> {
     copy(&built.host, &folder.join("crossrun"), 0o755)?;
     for plugin in &built.plugins {
         copy(plugin, &folder.join("plugins").join(plugin.file_name().unwrap_or_default()), 0o755)?;
     }
     for (shell, file) in COMPLETIONS {
-        let script = said(Command::new(folder.join("crossrun")), &["completions", shell])?;
+        let script = stdout_of(Command::new(folder.join("crossrun")), &["completions", shell])?;
         write(&folder.join("completions").join(file), script.as_bytes())?;
     }
     manual(folder)?;
@@ -45,7 +45,7 @@ pub(crate) fn collect(repository: &Path, built: &Built, folder: &Path) -> Result
 /// The manual pages, written by the host that is in the archive.
 fn manual(folder: &Path) -> Result<(), Failure> {
     let pages = folder.join("man/man1");
-    said(Command::new(folder.join("crossrun")), &["--quiet", "man", &pages.to_string_lossy()])?;
+    stdout_of(Command::new(folder.join("crossrun")), &["--quiet", "man", &pages.to_string_lossy()])?;
     for page in listed(&pages, "1")? {
         set_mode(&page, 0o644)?;
     }
@@ -57,7 +57,7 @@ fn apache(repository: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(&path).map_err(Failure::file("cannot read", &path))
 }
 
-/// Every document that a link of the README or of another document may lead to.
+/// All documents, among them every target of a link in another document.
 fn documents(repository: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut documents = Vec::new();
     for folder in ["", "host", "plugin-api", "plugins", "tests", "docs"] {
@@ -76,7 +76,7 @@ fn documents(repository: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(documents.iter().filter_map(relative).collect())
 }
 
-/// The files of `folder` with this extension, in order.
+/// The files of `folder` with this extension, sorted.
 fn listed(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Failure> {
     let fits = |path: &PathBuf| path.is_file() && path.extension().is_some_and(|it| it == extension);
     Ok(entries(folder)?.into_iter().filter(fits).collect())
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_link_of_every_document_leads_to_one_that_is_in_the_archive() {
+    fn every_link_between_documents_has_its_target_in_the_archive() {
         let repository = crate::repository().unwrap();
         let documents = documents(&repository).unwrap();
         let mut links = 0;

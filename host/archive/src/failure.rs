@@ -1,22 +1,22 @@
-//! Why there is no archive.
+//! Why the archive could not be made.
 
 use std::path::{Path, PathBuf};
 
-/// Why there is no archive.
+/// Why the archive could not be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// A file or folder.
+    /// An action on a file or folder failed.
     #[error("{what} {}: {error}", path.display())]
     File { what: &'static str, path: PathBuf, error: std::io::Error },
-    /// A command did not do what it should.
+    /// A command failed.
     #[error("{command} failed: {why}")]
     Command { command: String, why: String },
-    /// What cargo says cannot be understood.
-    #[error("cannot read what cargo says: {0}")]
+    /// A message of cargo could not be parsed.
+    #[error("cannot parse a message of cargo: {0}")]
     Json(#[from] serde_json::Error),
-    /// Something is missing, or stands where it must not.
+    /// Something is missing from the build or the archive, or must not be in it.
     #[error("{0}")]
-    Unfit(String),
+    Invalid(String),
 }
 
 impl Failure {

@@ -1,10 +1,10 @@
-//! What is in a folder.
+//! The entries of a folder.
 
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 
-/// The paths of all that is in it, in order.
+/// The paths of all entries, sorted.
 pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let cannot = || Failure::file("cannot read the folder", folder);
     let entries = std::fs::read_dir(folder).map_err(cannot())?;

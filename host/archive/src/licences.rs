@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::build::{cargo, host_triple, said};
+use crate::build::{cargo, host_triple, stdout_of};
 use crate::failure::Failure;
 use crate::folder::entries;
 
-/// What the files with licences are called.
+/// The prefixes of the names of licence files.
 const NAMES: [&str; 6] = ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE"];
-/// What is no longer than this only says whose the work is.
+/// A text up to this many bytes is only a copyright notice.
 const NOTICE: usize = 300;
-/// The texts of licences for crates that name one and have no file of it.
+/// The texts of licences for crates that name a licence but have no file with its text.
 const MIT: &str = include_str!("../licences/MIT.txt");
 const ZLIB: &str = include_str!("../licences/Zlib.txt");
 
@@ -26,7 +26,7 @@ pub(crate) struct Linked {
     expression: String,
     authors: Vec<String>,
     source: String,
-    /// The texts that it comes with.
+    /// The texts in its licence files.
     texts: Vec<String>,
 }
 
@@ -76,7 +76,7 @@ struct Dependency {
 
 #[derive(Deserialize)]
 struct Kind {
-    /// Null for what is linked, else `build` or `dev`.
+    /// Null for a dependency that is linked, else `build` or `dev`.
     kind: Option<String>,
 }
 
@@ -84,7 +84,7 @@ struct Kind {
 pub(crate) fn of(repository: &Path) -> Result<Vec<Linked>, Failure> {
     let mut metadata = cargo(repository);
     metadata.args(["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform"]);
-    let metadata = serde_json::from_str::<Metadata>(&said(metadata, &[&host_triple()?])?)?;
+    let metadata = serde_json::from_str::<Metadata>(&stdout_of(metadata, &[&host_triple()?])?)?;
     let packages: HashMap<_, _> =
         metadata.packages.iter().map(|package| (package.id.as_str(), package)).collect();
     let mut linked = reached(&metadata, &packages)
@@ -97,7 +97,7 @@ pub(crate) fn of(repository: &Path) -> Result<Vec<Linked>, Failure> {
     Ok(linked)
 }
 
-/// The crates that the default members are linked with. A macro runs in the compiler and is not.
+/// The crates that are linked into the default members. A macro crate runs in the compiler and is not linked.
 fn reached<'a>(metadata: &'a Metadata, packages: &HashMap<&'a str, &'a Package>) -> BTreeSet<&'a str> {
     let nodes: HashMap<_, _> = metadata.resolve.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
     let is_macro = |id: &str| {
@@ -137,7 +137,8 @@ fn of_package(package: &Package) -> Result<Linked, Failure> {
     let file_only = (!texts.is_empty()).then(|| "as its text says".to_owned());
     let expression = expression.or(file_only);
     Ok(Linked {
-        expression: expression.ok_or_else(|| Failure::Unfit(format!("{name} {version} names no licence")))?,
+        expression: expression
+            .ok_or_else(|| Failure::Invalid(format!("{name} {version} names no licence")))?,
         name: name.clone(),
         version: version.clone(),
         authors: package.authors.clone(),
@@ -147,7 +148,7 @@ fn of_package(package: &Package) -> Result<Linked, Failure> {
 }
 
 impl Linked {
-    /// Its texts; if it comes with none, that of a licence that it names.
+    /// Its licence texts; if it has none, the text of a licence that it names.
     fn all_texts(&self, apache: &str) -> Result<Vec<String>, Failure> {
         if self.texts.iter().any(|text| text.len() > NOTICE) {
             return Ok(self.texts.clone());
@@ -161,19 +162,19 @@ impl Linked {
         let standard = [("MIT", MIT), ("Zlib", ZLIB), ("Apache-2.0", apache)];
         let (licence, text) = standard.into_iter().find(|(licence, _)| names(licence)).ok_or_else(|| {
             let Self { name, version, expression, .. } = self;
-            Failure::Unfit(format!(
-                "{name} {version} comes without the text of its licence, {expression}; add it to host/archive/licences"
+            Failure::Invalid(format!(
+                "{name} {version} has no text of its licence, {expression}; add it to host/archive/licences"
             ))
         })?;
         Ok(vec![format!("{licence} licence\n\nCopyright (c) {}\n\n{}", holders.join(", "), text.trim())])
     }
 }
 
-/// The list, and after it every text once, with the crates that it is of.
+/// The list of crates, then every licence text once, with its crates.
 pub(crate) fn text(linked: &[Linked], apache: &str) -> Result<String, Failure> {
     let mut page = String::from(
-        "What is linked into crossrun and its plugins beside their own code\n\n\
-         Each with its licence, and where its source is. The texts follow. The standard library of Rust is linked in as\n\
+        "The crates that are linked into crossrun and its plugins\n\n\
+         Each with its licence and the address of its source. The licence texts follow. The standard library of Rust is linked in as\n\
          well: copyright (c) the Rust Project contributors, MIT OR Apache-2.0, https://github.com/rust-lang/rust\n\n",
     );
     let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -201,14 +202,14 @@ mod tests {
     }
 
     #[test]
-    fn every_crate_that_is_linked_in_has_a_licence_and_its_text() {
+    fn every_linked_crate_has_a_licence_and_its_text() {
         let linked = of(&crate::repository().unwrap()).unwrap();
         let names: Vec<_> = linked.iter().map(|it| it.name.as_str()).collect();
-        // Of the host, of a plugin, and of what those depend on.
+        // Dependencies of the host and of a plugin, direct and indirect.
         for name in ["abi_stable", "clap_builder", "timely", "hdrhistogram", "itoa"] {
             assert!(names.contains(&name), "{name} is not in {names:?}");
         }
-        // Ours, what only tests use, and macros, which run in the compiler.
+        // Crates of the workspace, crates for tests only, and macro crates, which run in the compiler.
         for name in ["plugin-api", "proptest", "insta", "serde_derive"] {
             assert!(!names.contains(&name), "{name} is in {names:?}");
         }
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crate_without_a_text_has_that_of_a_licence_that_it_names_or_is_refused() {
+    fn a_crate_without_a_licence_text_gets_that_of_a_licence_that_it_names_or_is_refused() {
         let mut bare = Linked {
             name: "bare".into(),
             version: "1.0.0".into(),
@@ -239,6 +240,6 @@ mod tests {
         );
         bare.expression = "LicenseRef-own".into();
         let refused = text(&[bare], "").unwrap_err().to_string();
-        assert!(refused.contains("bare 1.0.0 comes without the text"), "{refused}");
+        assert!(refused.contains("bare 1.0.0 has no text"), "{refused}");
     }
 }

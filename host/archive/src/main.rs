@@ -1,14 +1,14 @@
-//! Makes the archive that runs wherever it is unpacked: the host, every plugin, completions, manual pages, documents and licences.
+//! Makes an archive that runs from any folder: the host, every plugin, completions, manual pages, documents and licences.
 //!
-//! `cargo run -p archive` builds all of it for release, keeps every path of this machine out, and writes
+//! `cargo run -p archive` builds everything for release, without any path of this machine, and writes
 //! `crossrun-VERSION-TARGET.tar.gz` with its SHA-256 beside it.
 
 mod build;
 mod contents;
 mod failure;
 mod folder;
-mod guide;
 mod glibc;
+mod guide;
 mod licences;
 mod pack;
 mod paths;
@@ -24,7 +24,7 @@ use failure::Failure;
 #[derive(Debug, Parser)]
 #[command(name = "archive", version)]
 struct Arguments {
-    /// Where the archive goes [default: target/archive].
+    /// The folder for the archive [default: target/archive].
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
 }

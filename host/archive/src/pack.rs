@@ -1,4 +1,4 @@
-//! The archive itself: the same bytes from the same files, whoever packs them, where and when.
+//! Packs the archive. The same files give the same bytes, wherever and whenever they are packed.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,10 +12,10 @@ use tar::{Builder, EntryType, Header};
 use crate::failure::Failure;
 use crate::folder::entries;
 
-/// When everything in it was last changed: the first second of 2000, unless `SOURCE_DATE_EPOCH` says another one.
+/// The modification time of all entries, unless `SOURCE_DATE_EPOCH` gives another one: the first second of 2000.
 const CHANGED: u64 = 946_684_800;
 
-/// Packs `folder`, under its own name, and puts the hash beside the archive. Returns the hash.
+/// Packs `folder`, under its own name, and writes the hash to a file beside the archive. Returns the hash.
 pub(crate) fn pack(folder: &Path, archive: &Path) -> Result<String, Failure> {
     let bytes = packed(folder).map_err(Failure::file("cannot pack", folder))?;
     let beside = archive.parent().unwrap_or(archive);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_files_make_the_same_archive_wherever_and_in_whatever_order_they_were_written() {
+    fn the_same_files_make_the_same_archive_in_any_place_and_order() {
         let [one, other] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let (bytes, sha256) = made(one.path(), ["plugins/a", "b"]);
         assert_eq!((bytes.clone(), sha256.clone()), made(other.path(), ["b", "plugins/a"]));

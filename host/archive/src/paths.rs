@@ -1,4 +1,4 @@
-//! No path of the machine that built it may stand in the archive: it would lead nowhere, and tell of who built it.
+//! Checks that no file of the archive contains a path of this machine: it would be invalid elsewhere, and name who built it.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::failure::Failure;
 use crate::folder::entries;
 
-/// Whether none of the files below `folder` holds one of these paths.
+/// Checks that no file below `folder` contains one of these paths.
 pub(crate) fn check(folder: &Path, private: &[PathBuf]) -> Result<(), Failure> {
     for path in entries(folder)? {
         if path.is_dir() {
@@ -14,16 +14,16 @@ pub(crate) fn check(folder: &Path, private: &[PathBuf]) -> Result<(), Failure> {
             continue;
         }
         let bytes = std::fs::read(&path).map_err(Failure::file("cannot read", &path))?;
-        if let Some(found) = private.iter().find(|private| holds(&bytes, private)) {
-            let message = format!("{} holds {}, a path of this machine", path.display(), found.display());
-            return Err(Failure::Unfit(message));
+        if let Some(found) = private.iter().find(|private| contains(&bytes, private)) {
+            let message = format!("{} contains {}, a path of this machine", path.display(), found.display());
+            return Err(Failure::Invalid(message));
         }
     }
     Ok(())
 }
 
-/// As a folder: what stands in it, too, is a path of this machine, but not what is only named alike.
-fn holds(bytes: &[u8], path: &Path) -> bool {
+/// Whether the path, or a path below it, is in the bytes. A longer name with the same beginning does not count.
+fn contains(bytes: &[u8], path: &Path) -> bool {
     let path = path.as_os_str().as_bytes();
     let ends =
         |rest: &[u8]| rest.first().is_none_or(|byte| !byte.is_ascii_alphanumeric() && !b"-_.".contains(byte));
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_found_in_any_file_of_any_folder_and_names_what_it_is() {
+    fn a_path_is_found_in_every_folder_and_is_named() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("plugins")).unwrap();
         let file = folder.path().join("plugins/lib.so");
@@ -63,7 +63,7 @@ mod tests {
         check(folder.path(), &private).unwrap();
         std::fs::write(&file, b"\0\xff/home/me/src/lib.rs\0").unwrap();
         let why = check(folder.path(), &private).unwrap_err().to_string();
-        assert!(why.ends_with("lib.so holds /home/me/src, a path of this machine"), "{why}");
+        assert!(why.ends_with("lib.so contains /home/me/src, a path of this machine"), "{why}");
         std::fs::write(&file, b"/home/me/src").unwrap();
         check(folder.path(), &private).unwrap_err();
     }

@@ -14,7 +14,7 @@ mod setting;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossrun::internals::run::{Deaf, Isolation, Launch, WorkerSession};
+use crossrun::internals::run::{Isolation, Launch, WorkerSession};
 use crossrun::internals::sandbox::Interrupt;
 use crossrun::internals::worker::{Request, VERSION};
 use plugin_api::{RunContext, WorkloadHandle, WorkloadRunner, WorkloadSpec};
@@ -85,7 +85,7 @@ fn round_trip() {
         isolation: Isolation::Process,
         executable: env!("CARGO_BIN_EXE_crossrun").into(),
         log_level: log::LevelFilter::Off,
-        limits: crossrun::internals::sandbox::Limits::usual(),
+        limits: crossrun::internals::sandbox::Limits::default(),
         deadlines: crossrun::internals::run::Deadlines::default(),
         interrupt: Interrupt::never(),
         cores: None,
@@ -102,7 +102,7 @@ fn round_trip() {
             with: || {
                 timed(1000, || {
                     let hello = Request::Hello { version: VERSION, log_level: 0 };
-                    drop(session.call("start", hello, limit, &mut Deaf).unwrap());
+                    drop(session.call("start", hello, limit, &mut |_| ()).unwrap());
                 })
             },
             without: || timed(1000, || pipe.round_trip()),

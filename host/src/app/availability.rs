@@ -1,4 +1,4 @@
-//! Whether a backend could start, and setting it up if not.
+//! Checks whether a backend can start, and sets it up if it cannot.
 
 use plugin_api::{Availability, SetupRequest};
 
@@ -10,7 +10,7 @@ use crate::run::backend::Backend;
 use crate::run::session::CallError;
 use crate::worker::protocol::Folders;
 
-/// Runs a backend's set-up while no other process runs it.
+/// Sets a backend up, or removes its set-up, while no other process does so.
 pub(crate) fn with_lock(
     context: &Context,
     backend: &mut Backend,
@@ -18,23 +18,32 @@ pub(crate) fn with_lock(
     folders: Folders,
     ui: &mut Ui,
 ) -> Result<(), Problem> {
-    let name = backend.name().to_owned();
-    ui.doing(&format!("{name}: {}", if request.remove { "removing" } else { "setting up" }));
+    let name = backend.name.clone();
+    ui.status(&format!("{name}: {}", if request.remove { "removing" } else { "setting up" }));
     let _lock = context.setup_lock(&name)?;
     let done = backend.setup(request.clone(), folders, &mut |event| show(ui, event));
     done.map_err(|error| {
         let problem = Problem::from(error);
-        // Whatever kept a set-up from being done, it is the set-up that failed.
+        // Whatever the cause is, the command failed because the set-up did.
         let exit = if problem.exit == Exit::Interrupted { Exit::Interrupted } else { Exit::SetupFailed };
         Problem { exit, ..problem }
     })
 }
 
+/// When a backend that is not available is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SetUp {
+    Never,
+    /// If the user says so on a terminal.
+    IfConfirmed,
+    Always,
+}
+
 /// Why a backend is not ready to run.
 pub(crate) enum NotReady {
-    /// It failed when it was asked.
+    /// The probe failed.
     Call(CallError),
-    /// It is not available, or could not be set up.
+    /// The backend is not available, or its set-up failed.
     Problem(Problem),
 }
 
@@ -50,25 +59,37 @@ impl From<Problem> for NotReady {
     }
 }
 
-/// Asks a backend whether it could start, and sets it up first if it could not and that was asked for.
+/// Probes a backend. One that is not available is set up if `setup` says so.
 pub(crate) fn make_available(
     context: &Context,
     backend: &mut Backend,
-    setup: bool,
+    setup: SetUp,
     folders: &Folders,
     ui: &mut Ui,
 ) -> Result<(), NotReady> {
+    let name = backend.name.clone();
+    let set_up_command = format!("crossrun setup {name}");
     let mut availability = backend.probe()?;
-    if setup && !availability.is_available() {
-        with_lock(context, backend, &SetupRequest::default(), folders.clone(), ui)?;
-        availability = backend.probe()?;
+    if let Availability::Unavailable { reason, remedy } = &availability {
+        let wanted = match setup {
+            SetUp::Never => false,
+            SetUp::Always => true,
+            // Setting up must be what helps.
+            SetUp::IfConfirmed => {
+                let helps = remedy.is_empty() || *remedy == set_up_command;
+                let question = format!("backend {name:?} is not set up: {reason}. Set it up now?");
+                helps && ui.confirm(&question, context.interrupt())?
+            }
+        };
+        if wanted {
+            with_lock(context, backend, &SetupRequest::default(), folders.clone(), ui)?;
+            availability = backend.probe()?;
+        }
     }
-    let name = backend.name();
     match availability {
         Availability::Available => Ok(()),
         Availability::Unavailable { reason, remedy } => {
-            let usual = || format!("crossrun setup {name}");
-            let remedy = Some(remedy).filter(|remedy| !remedy.is_empty()).unwrap_or_else(usual);
+            let remedy = Some(remedy).filter(|remedy| !remedy.is_empty()).unwrap_or(set_up_command);
             let message = format!("backend {name:?} is not available: {reason}");
             Err(Problem::new(Exit::Unavailable, message).with_remedy(remedy).into())
         }

@@ -1,21 +1,35 @@
-//! Those who take what the executor tells: the recorder, the display, and the stream of JSON.
+//! The consumers of the executor's events: the recorder, the display, and the stream of JSON.
+
+use std::path::Path;
 
 use super::Problem;
 use super::json_events::JsonEvents;
 use super::progress::Progress;
 use super::ui::Ui;
-use crate::record::Recorder;
+use crate::record::{Conditions, Recorder};
 use crate::run::event::Event;
 
-/// Each takes what it needs of an event, and does none of the others' work.
+/// Each consumer takes the part of an event that it needs.
 pub(crate) struct Consumers {
     pub(crate) recorder: Recorder,
-    pub(crate) progress: Progress,
-    pub(crate) events: JsonEvents,
+    progress: Progress,
+    events: JsonEvents,
 }
 
 impl Consumers {
-    /// Hands an event to each of them: a trial is on the disk before anyone is told of it.
+    /// The consumers of a schedule of `total` units, of which `done` were already done: measured trials of a comparison, or
+    /// sweeps. Records go into `folder`.
+    pub(crate) fn new(
+        folder: &Path,
+        conditions: Conditions,
+        total: usize,
+        done: usize,
+    ) -> Result<Self, Problem> {
+        let (progress, events) = (Progress::new(total, done), JsonEvents::new(total, done));
+        Ok(Self { recorder: Recorder::open(folder, conditions)?, progress, events })
+    }
+
+    /// Hands an event to each consumer. The recorder is first: a trial is on the disk before it is shown.
     pub(crate) fn note(&mut self, event: &Event<'_>, ui: &mut Ui) -> Result<(), Problem> {
         self.recorder.note(event)?;
         self.events.note(event, ui);

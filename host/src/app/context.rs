@@ -1,53 +1,51 @@
-//! What every verb stands on: the folders, what was found in them, and workers.
+//! The context of a command: folders, the plugins that were found in them, and how workers are started.
 
 use std::collections::HashMap;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use plugin_api::metadata::is_name;
 use plugin_api::workload::CatalogueEntry;
 
 use super::limits::{self, LimitArguments};
 use super::logs;
-use super::resolve::{self, Lock};
+use super::resolve::{self, Lock, MissingPlugin};
 use super::{Exit, GlobalArguments, Problem};
 use crate::app::ui::Ui;
 use crate::plugin::PluginRef;
 use crate::plugin::discover::{Environment, PLUGINS, SearchOutcome, SearchPath, SearchedFolder};
 use crate::plugin::inspect::{self, Inspected, Kind};
+use crate::plugin::inventory::{Inventory, Row, Status};
 use crate::plugin::registry::GetError;
-use crate::plugin::inventory::{Row, Status, Inventory};
-use crate::plugin::trust::Trust;
-use crate::plugin::trust::has_raised_privileges;
+use crate::plugin::trust::{Trust, has_raised_privileges};
 use crate::record::{Library, MeasurementLock};
 use crate::run::backend::Backend;
-use crate::run::executor::log_file;
+use crate::run::executor::{Executor, Setting, log_file};
 use crate::run::judge::Judge;
-use crate::run::participants::Participant;
-use crate::run::session::{CallError, Deaf, Isolation, Launch, WorkerSession};
+use crate::run::participants::{Participant, Participants};
+use crate::run::session::{CallError, Isolation, Launch, WorkerSession};
 use crate::sandbox::{Cores, Interrupt};
 use crate::shell;
+use crate::stats::WarmUp;
 use crate::text::plural;
 use crate::worker::protocol::{Folders, LibraryFile};
 
-/// What every verb stands on.
 pub(crate) struct Context {
     pub(crate) data_dir: PathBuf,
-    /// The folders that were named on the command line, for a command that can be run from anywhere.
+    /// The plugin folders that the command line names, as absolute paths.
     pub(crate) explicit: Vec<PathBuf>,
     pub(crate) launch: Launch,
-    /// What is said of limits.
     limits: LimitArguments,
     pub(crate) inventory: Inventory,
     pub(crate) trust: Trust,
-    /// The lock file that is gone by.
     pub(crate) lock: Option<Lock>,
-    /// What was identified so far, by its file: a hash takes reading all of it.
-    chosen: Mutex<HashMap<PathBuf, PluginRef>>,
-    /// The marks of the folders of logs that this process uses.
+    /// The plugins that were identified so far, by their files: computing a hash reads the whole file.
+    identified: Mutex<HashMap<PathBuf, PluginRef>>,
+    /// The marks of the log folders that this process uses.
     in_use: Mutex<Vec<File>>,
 }
 
@@ -58,40 +56,49 @@ impl Context {
         let trust = Trust::of_this_process(global.allow_untrusted);
         let lock = Lock::of(global, &data_dir, &trust)?;
         let inventory = inventory(global, &data_dir, &executable, &trust);
-        for (folder, why) in ignored_folders(&inventory) {
-            ui.warning(&format!("{folder:?} is not searched for plugins: {why}"));
+        for looked in &inventory.trace {
+            if let SearchOutcome::Ignored { why } = &looked.outcome {
+                ui.warning(&format!("{:?} is not searched for plugins: {why}", looked.folder));
+            }
         }
-        let explicit = absolute(&global.plugin_dir)?;
+        let explicit = global.plugin_dir.iter().map(std::path::absolute).collect::<Result<Vec<_>, _>>();
+        let explicit = explicit.map_err(|error| Problem::usage(format!("--plugin-dir: {error}")))?;
         if !explicit.is_empty() {
             check_explicit(&inventory)?;
         }
         let interrupt = Interrupt::install().map_err(|error| Problem::unexpected(&error))?;
-        let (given, deadlines) = (limits::of_environment()?, limits::deadlines()?);
-        let limits = given.limits();
-        let log_level = ui.log_level();
-        let launch = Launch { isolation, executable, log_level, limits, deadlines, interrupt, cores: None };
-        let (chosen, in_use) = (Mutex::default(), Mutex::default());
-        Ok(Self { data_dir, explicit, launch, limits: given, inventory, trust, lock, chosen, in_use })
+        let limits = limits::of_environment()?;
+        let launch = Launch {
+            isolation,
+            executable,
+            log_level: ui.log_level(),
+            limits: limits.limits(),
+            deadlines: limits::deadlines()?,
+            interrupt,
+            cores: None,
+        };
+        let (identified, in_use) = (Mutex::default(), Mutex::default());
+        Ok(Self { data_dir, explicit, launch, limits, inventory, trust, lock, identified, in_use })
     }
 
     pub(crate) fn interrupt(&self) -> &Interrupt {
         &self.launch.interrupt
     }
 
-    /// What workers may take, as far as the command line or else the environment says so.
-    pub(crate) fn limit(&mut self, arguments: &LimitArguments) -> LimitArguments {
+    /// Sets the limits of workers to those of the command line, or else of the environment, and returns them.
+    pub(crate) fn apply_limits(&mut self, arguments: &LimitArguments) -> LimitArguments {
         self.set_limits(arguments.or(self.limits));
         self.limits
     }
 
-    /// What workers may take, whatever the environment says.
+    /// Sets the limits of workers, whatever the environment says.
     pub(crate) fn set_limits(&mut self, limits: LimitArguments) {
         self.limits = limits;
         self.launch.limits = limits.limits();
     }
 
-    /// Keeps all workers, and what they start, to `count` cores.
-    pub(crate) fn keep_to(&mut self, count: u32) -> Result<(), Problem> {
+    /// Pins all workers, and the processes that they start, to `count` cores.
+    pub(crate) fn pin_to(&mut self, count: u32) -> Result<(), Problem> {
         let cores = Cores::choose(count as usize).map_err(|there_are| {
             let there_are = there_are as u64;
             Problem::usage(format!("--cores {count}: this process may use {}", plural(there_are, "core")))
@@ -101,79 +108,91 @@ impl Context {
         Ok(())
     }
 
-    /// The numbers of the cores that workers are kept to.
+    /// The numbers of the cores that workers are pinned to.
     pub(crate) fn cores(&self) -> Option<Vec<usize>> {
         self.launch.cores.as_ref().map(|cores| cores.numbers().to_vec())
     }
 
+    /// The backend that `name` leads to.
     pub(crate) fn runner(&self, name: &str) -> Result<PluginRef, Problem> {
-        let plugin = self.inventory.runners.get(name).map_err(|error| match (&error, self.rejected(name)) {
-            (GetError::Unknown { .. }, Some(row)) => rejected_backend(name, row),
-            (GetError::Unknown { .. }, None) => {
-                let missing = self.lock.as_ref().and_then(|lock| lock.missing("runner", name));
-                missing.unwrap_or_else(|| self.nowhere(&error, "crossrun backends"))
-            }
-            _ => self.nowhere(&error, "crossrun backends"),
-        })?;
-        self.choose(plugin)
+        let plugin =
+            self.inventory.runners.get(name).map_err(|error| match (&error, self.rejected(name)) {
+                (GetError::Unknown { .. }, Some(row)) => rejected_backend(name, row),
+                (GetError::Unknown { .. }, None) => {
+                    let missing = self.lock.as_ref().and_then(|lock| lock.missing("runner", name));
+                    missing.unwrap_or_else(|| self.not_found(&error, "crossrun backends"))
+                }
+                _ => self.not_found(&error, "crossrun backends"),
+            })?;
+        self.identify(plugin)
     }
 
-    /// The file of the library that has the workload `name`.
+    /// The library that has the workload `name`.
     pub(crate) fn workload_library(&self, name: &str) -> Result<PluginRef, Problem> {
         let plugin = self.inventory.workloads.get(name).map_err(|error| {
-            // The lock has no workloads' names, but without a library that it lists some are bound to be missing.
-            let found = self.inventory.libraries.names();
-            let missing = self.lock.as_ref().and_then(|lock| lock.missing_libraries(&found));
-            missing.unwrap_or_else(|| self.nowhere(&error, "crossrun workloads"))
+            // A lock file does not name workloads. If a library that it lists is missing, the workload may be in that library.
+            let missing =
+                self.missing_plugins().into_iter().find(|missing| missing.listed.kind == "workloads");
+            missing.map_or_else(|| self.not_found(&error, "crossrun workloads"), |missing| missing.problem)
         })?;
-        self.choose(plugin)
+        self.identify(plugin)
     }
 
-    /// Identifies `plugin`, which must be listed if a lock is gone by.
-    pub(crate) fn choose(&self, plugin: &Inspected) -> Result<PluginRef, Problem> {
-        let known = || self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(chosen) = known().get(&plugin.path) {
-            return Ok(chosen.clone());
+    /// The plugins that the lock file lists, but that were not found.
+    pub(crate) fn missing_plugins(&self) -> Vec<MissingPlugin> {
+        let (runners, libraries) = (self.inventory.runners.names(), self.inventory.libraries.names());
+        let is_found = |kind: &str, name: &String| match kind {
+            "runner" => runners.contains(name),
+            _ => libraries.contains(name),
+        };
+        self.lock.as_ref().map_or_else(Vec::new, |lock| lock.missing_plugins(is_found))
+    }
+
+    /// Identifies `plugin` by its hash. If there is a lock file, it must list the plugin.
+    pub(crate) fn identify(&self, plugin: &Inspected) -> Result<PluginRef, Problem> {
+        let known = || self.identified.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(identified) = known().get(&plugin.path) {
+            return Ok(identified.clone());
         }
-        let chosen = resolve::resolve(plugin, self.lock.as_ref())?;
-        known().insert(plugin.path.clone(), chosen.clone());
-        Ok(chosen)
+        let identified = resolve::resolve(plugin, self.lock.as_ref())?;
+        known().insert(plugin.path.clone(), identified.clone());
+        Ok(identified)
     }
 
     /// The backend in `file`, which need not be in a plugin folder.
     pub(crate) fn runner_file(&self, file: &Path) -> Result<PluginRef, Problem> {
         if file.is_dir() {
-            let message = format!("{}: a folder, not the file of a backend", file.display());
+            let message = format!("{}: is a folder, not a backend", file.display());
             return Err(Problem::new(Exit::Unavailable, message).with_remedy("NAME=FILE"));
         }
         let plugin = resolve::inspected(file, &self.trust)?;
         match plugin.metadata.kind {
-            Kind::Runner => self.choose(&plugin),
+            Kind::Runner => self.identify(&plugin),
             Kind::Workloads(_) => {
-                let message = format!("{}: a library of workloads, not a backend", file.display());
+                let message = format!("{}: is a library of workloads, not a backend", file.display());
                 Err(Problem::new(Exit::Unavailable, message))
             }
         }
     }
 
-    /// The backend that `name` leads to, or that `NAME=FILE` gives a name of its own.
-    pub(crate) fn participant(&self, named: &str) -> Result<(String, Participant), Problem> {
-        let Some((name, file)) = named.split_once('=') else {
-            let participant = Participant { plugin: self.runner(named)?, from_file: false };
-            return Ok((named.to_lowercase(), participant));
+    /// The backend that a name leads to, or the library that `NAME=FILE` names. Returns the name under which it takes part.
+    pub(crate) fn participant(&self, argument: &str) -> Result<(String, Participant), Problem> {
+        let Some((name, file)) = argument.split_once('=') else {
+            let participant = Participant { plugin: self.runner(argument)?, from_file: false };
+            return Ok((argument.to_lowercase(), participant));
         };
         let name = name.to_lowercase();
         if !is_name(&name) {
-            let message = format!("{named:?}: a name has 1 to 64 of: letters, digits, _ -");
+            let message = format!("{argument:?}: a name has 1 to 64 of: letters, digits, _ -");
             return Err(Problem::usage(message).with_remedy("NAME=FILE"));
         }
         Ok((name, Participant { plugin: self.runner_file(Path::new(file))?, from_file: true }))
     }
 
-    /// A library that a run was begun with, if it is still the same file and may be loaded now.
+    /// The plugin of a recorded run, if its file is unchanged and may still be loaded. The inner error says what changed.
     ///
     /// # Errors
-    /// What changed, or why it may not be loaded.
+    /// When the file may not be loaded.
     pub(crate) fn recorded(&self, library: &Library) -> Result<Result<PluginRef, String>, Problem> {
         let path = library.file();
         let trusted = self.trust.check_file(&path);
@@ -181,7 +200,7 @@ impl Context {
         self.lock.as_ref().map_or(Ok(()), |lock| lock.check_recorded(library))?;
         match inspect::sha256_of(&path) {
             Ok(now) if now == library.sha256 => {}
-            Ok(_) => return Ok(Err(format!("{} is another file now", path.display()))),
+            Ok(_) => return Ok(Err(format!("{} has changed", path.display()))),
             Err(error) => return Ok(Err(format!("{}: {error}", path.display()))),
         }
         let plugin = resolve::inspected(&path, &self.trust)?;
@@ -189,40 +208,39 @@ impl Context {
         Ok(Ok(PluginRef { locked_by: library.locked_by.as_ref().map(PathBuf::from), ..plugin }))
     }
 
-    /// The file that would be the backend `name` by its own name, but was rejected.
+    /// The rejected file that by its file name would be the backend `name`.
     fn rejected(&self, name: &str) -> Option<&Row> {
         let file = format!("{DLL_PREFIX}{}_runner{DLL_SUFFIX}", name.to_lowercase());
-        let rejected = self.inventory.rows.iter().filter(|row| row.status == Status::Rejected);
-        rejected.into_iter().find(|row| row.path.file_name().is_some_and(|found| found == file.as_str()))
+        let named = |row: &&Row| row.path.file_name().is_some_and(|found| found == file.as_str());
+        self.inventory.rows.iter().filter(|row| row.status == Status::Rejected).find(named)
     }
 
-    /// Where plugins would be looked for, and a command that puts some there; nothing if there is any library at all. An
-    /// executable that was installed by itself has none.
+    /// The folders that were searched, and a command that installs plugins; nothing if there is any library. An executable that
+    /// was installed alone has no plugins.
     pub(crate) fn without_plugins(&self) -> Option<(String, String)> {
-        let found =
-            self.inventory.trace.iter().any(|looked| {
-                !matches!(looked.outcome, SearchOutcome::Searched { libraries: 0 } | SearchOutcome::Missing)
-            });
+        let found = self.inventory.trace.iter().any(|looked| {
+            !matches!(looked.outcome, SearchOutcome::Searched { libraries: 0 } | SearchOutcome::Missing)
+        });
         if found || !self.explicit.is_empty() {
             return None;
         }
         let folders = self.inventory.trace.iter().map(|looked| looked.folder.display().to_string());
         let plugins = self.data_dir.join(PLUGINS);
         let install =
-            shell::line("install", ["-D", "-t"].map(OsStr::new).into_iter().chain([plugins.as_os_str()]));
+            shell::command("install", ["-D", "-t"].map(OsStr::new).into_iter().chain([plugins.as_os_str()]));
         let library = format!("target/release/{DLL_PREFIX}*{DLL_SUFFIX}");
         let command = format!("cargo build --release && {install} {library}");
         Some((folders.collect::<Vec<_>>().join(", "), command))
     }
 
-    fn nowhere(&self, error: &GetError, listing: &str) -> Problem {
+    fn not_found(&self, error: &GetError, listing: &str) -> Problem {
         if let Some((folders, command)) = self.without_plugins() {
             let message = format!(
-                "{error}: there is no plugin at all in {folders}; an archive of crossrun has them, and so has its source"
+                "{error}: there are no plugins in {folders}; they come with an archive of crossrun, or are built from its source"
             );
             return Problem::new(Exit::Unavailable, message).with_remedy(command);
         }
-        let folders: Vec<_> = self.inventory.trace.iter().filter_map(told).collect();
+        let folders: Vec<_> = self.inventory.trace.iter().filter_map(searched).collect();
         let folders =
             if folders.is_empty() { "no folder that exists".to_owned() } else { folders.join(", ") };
         let refused = self.inventory.trace.iter().find_map(|looked| match &looked.outcome {
@@ -245,11 +263,11 @@ impl Context {
         Problem::new(Exit::Unavailable, message).with_remedy(remedy)
     }
 
-    /// The folders of a run, made. They are its own for as long as this process lives; old ones of others are removed.
+    /// The folders of a run. Its log folder is created, and is in use until this process ends; old log folders are removed.
     pub(crate) fn folders(&self, run_id: &str) -> Result<Folders, Problem> {
         let all = self.data_dir.join("logs");
         let (log_dir, in_use) = logs::enter(&all, run_id).map_err(|error| {
-            let message = format!("cannot make the folder {}: {error}", all.join(run_id).display());
+            let message = format!("cannot create the folder {}: {error}", all.join(run_id).display());
             Problem::new(Exit::Unexpected, message)
                 .with_remedy("export CROSSRUN_DATA_DIR=DIR, with a folder that you may write to")
         })?;
@@ -257,35 +275,48 @@ impl Context {
         Ok(Folders { data_dir: self.data_dir.clone(), log_dir })
     }
 
-    /// Removes the logs that stayed empty.
+    /// Removes empty logs.
     pub(crate) fn tidy(&self, folders: &Folders) {
         logs::tidy(&folders.log_dir);
     }
 
-    /// Starts a worker with the runner in it.
+    /// Starts a worker, and loads a backend in it.
     pub(crate) fn load(&self, runner: &PluginRef, folders: &Folders) -> Result<Backend, CallError> {
         let log = log_file(&folders.log_dir, runner.name());
         Backend::load(&self.launch, &LibraryFile::from(runner), runner.name(), &log)
     }
 
-    /// Starts a judge over a library of workloads.
+    /// Starts a judge with a library of workloads.
     pub(crate) fn judge(&self, library: &PluginRef, folders: &Folders) -> Result<Judge, Problem> {
         let session = WorkerSession::start(&self.launch, &log_file(&folders.log_dir, "judge"))?;
         Ok(Judge::new(session, LibraryFile::from(library), &self.data_dir))
     }
 
+    /// The workloads of a library.
     pub(crate) fn catalogue(
         &self,
         library: &PluginRef,
         folders: &Folders,
     ) -> Result<Vec<CatalogueEntry>, Problem> {
         let mut judge = self.judge(library, folders)?;
-        let entries = judge.catalogue(&mut Deaf);
+        let entries = judge.catalogue();
         judge.end();
         Ok(entries?)
     }
 
-    /// Waits for the right to measure, if it is `wanted`.
+    /// An executor whose workers are started in this context.
+    pub(crate) fn executor(
+        &self,
+        participants: Participants,
+        folders: &Folders,
+        timeout: Duration,
+        warm_up: WarmUp,
+    ) -> Executor {
+        let (launch, folders) = (self.launch.clone(), folders.clone());
+        Executor::new(Setting { launch, participants, folders, timeout, warm_up })
+    }
+
+    /// Waits for the measurement lock, if it is `wanted`.
     pub(crate) fn measurement_lock(
         &self,
         wanted: bool,
@@ -300,23 +331,21 @@ impl Context {
         lock.map(Some).ok_or_else(interrupted)
     }
 
-    /// Waits for the right to set up `name`: two set-ups of one backend at once would write the same files.
-    pub(crate) fn setup_lock(&self, name: &str) -> Result<std::fs::File, Problem> {
+    /// Waits for the lock on the set-up of `name`: two set-ups of one backend at once would write the same files.
+    pub(crate) fn setup_lock(&self, name: &str) -> Result<File, Problem> {
         let path = self.data_dir.join(format!("setup-{name}.lock"));
         let cannot = |error: std::io::Error| {
             Problem::new(Exit::SetupFailed, format!("cannot lock {}: {error}", path.display()))
         };
-        let file = std::fs::File::create(&path).map_err(cannot)?;
+        let file = File::create(&path).map_err(cannot)?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
-                Err(std::fs::TryLockError::Error(error)) => return Err(cannot(error)),
-                Err(std::fs::TryLockError::WouldBlock) if self.interrupt().is_set() => {
+                Err(TryLockError::Error(error)) => return Err(cannot(error)),
+                Err(TryLockError::WouldBlock) if self.interrupt().is_set() => {
                     return Err(Problem::new(Exit::Interrupted, "interrupted while another set-up ran"));
                 }
-                Err(std::fs::TryLockError::WouldBlock) => {
-                    std::thread::sleep(std::time::Duration::from_millis(100))
-                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(100)),
             }
         }
     }
@@ -328,23 +357,23 @@ fn rejected_backend(name: &str, row: &Row) -> Problem {
     Problem::new(Exit::Unavailable, message).with_remedy(row.remedy.clone().unwrap_or_default())
 }
 
-/// One workload of a judge's library.
+/// The workload `name` of a judge's library.
 pub(crate) fn entry(judge: &mut Judge, name: &str) -> Result<CatalogueEntry, Problem> {
-    let entries = judge.catalogue(&mut Deaf)?;
+    let entries = judge.catalogue()?;
     let missing = || {
         let message =
-            format!("the library has a workload {name:?} by its metadata, but not in its catalogue");
+            format!("the metadata of the library names the workload {name:?}, but its catalogue does not");
         Problem::new(Exit::Unavailable, message)
     };
     entries.into_iter().find(|entry| entry.name.eq_ignore_ascii_case(name)).ok_or_else(missing)
 }
 
-/// Looks for plugins where the command line and the environment say.
+/// Searches the plugin folders of the command line, or else of the environment.
 fn inventory(global: &GlobalArguments, data_dir: &Path, executable: &Path, trust: &Trust) -> Inventory {
     if !global.plugin_dir.is_empty() {
         return Inventory::of(&SearchPath::explicit(global.plugin_dir.clone()), trust);
     }
-    // As it was named: made absolute it would be below the current folder, which nobody meant to be searched.
+    // The path as it was given, not made absolute: a relative path must not lead to a search below the current folder.
     let named = std::env::var_os(plugin_api::data_dir::VARIABLE).filter(|folder| !folder.is_empty());
     let named = named.map_or_else(|| data_dir.to_owned(), PathBuf::from);
     let environment = Environment {
@@ -355,47 +384,37 @@ fn inventory(global: &GlobalArguments, data_dir: &Path, executable: &Path, trust
     Inventory::of(&SearchPath::usual(environment, executable), trust)
 }
 
-fn ignored_folders(inventory: &Inventory) -> impl Iterator<Item = (&Path, &str)> {
-    inventory.trace.iter().filter_map(|looked| match &looked.outcome {
-        SearchOutcome::Ignored { why } => Some((looked.folder.as_path(), why.as_str())),
-        _ => None,
-    })
-}
-
-/// A folder of the trace as an error names it; nothing if there was nothing to look into.
-fn told(looked: &SearchedFolder) -> Option<String> {
+/// A folder of the trace as an error names it; nothing for a folder that was not searched.
+fn searched(looked: &SearchedFolder) -> Option<String> {
     let folder = looked.folder.display();
     match &looked.outcome {
         SearchOutcome::Missing | SearchOutcome::Ignored { .. } => None,
-        SearchOutcome::Refused(distrust) => Some(format!("{folder}, but not into it: {distrust}")),
+        SearchOutcome::Refused(distrust) => Some(format!("{folder}, which was not searched: {distrust}")),
         SearchOutcome::Searched { .. } | SearchOutcome::Unreadable { .. } => Some(folder.to_string()),
     }
 }
 
-/// The user's data folder. Plugins are told of it as text.
+/// The user's data folder. Its path must be UTF-8, because plugins receive it as text.
 fn data_dir() -> Result<PathBuf, Problem> {
     let remedy = "export CROSSRUN_DATA_DIR=DIR";
-    let folder = plugin_api::data_dir()
-        .ok_or_else(|| Problem::usage("there is no home directory to keep data in").with_remedy(remedy))?;
+    let folder = plugin_api::data_dir().ok_or_else(|| {
+        Problem::usage("there is no home directory for the data folder").with_remedy(remedy)
+    })?;
     if folder.to_str().is_none() {
-        let message = format!("the data folder {} has a name that is no UTF-8", folder.display());
-        return Err(Problem::usage(message).with_remedy(format!("{remedy}, with a folder whose name is")));
+        let message = format!("the path of the data folder {} is not UTF-8", folder.display());
+        return Err(Problem::usage(message).with_remedy(format!("{remedy}, with a path in UTF-8")));
     }
     Ok(folder)
 }
 
-fn absolute(folders: &[PathBuf]) -> Result<Vec<PathBuf>, Problem> {
-    let absolute = folders.iter().map(std::path::absolute).collect::<Result<_, _>>();
-    absolute.map_err(|error| Problem::usage(format!("--plugin-dir: {error}")))
-}
-
-/// A folder that was named must be there.
+/// A folder that the command line names must exist.
 fn check_explicit(inventory: &Inventory) -> Result<(), Problem> {
     for looked in &inventory.trace {
         let why = match &looked.outcome {
-            SearchOutcome::Searched { .. } | SearchOutcome::Ignored { .. } => continue,
-            // Told where it matters: in the listing, and of a name that leads nowhere.
-            SearchOutcome::Refused(_) => continue,
+            // A refused folder is reported by the listing, and with a name that is not found.
+            SearchOutcome::Searched { .. } | SearchOutcome::Ignored { .. } | SearchOutcome::Refused(_) => {
+                continue;
+            }
             SearchOutcome::Missing => "there is no such folder",
             SearchOutcome::Unreadable { why } => why,
         };

@@ -1,4 +1,4 @@
-//! Exit codes, and the problems that lead to them.
+//! Exit codes, and the problems that cause them.
 
 use std::process::ExitCode;
 
@@ -10,8 +10,9 @@ use crate::record::RecordError;
 use crate::run::event::Stopped;
 use crate::run::outcome::Status;
 use crate::run::session::{CallError, Fault};
+use crate::text::with_remedy;
 
-/// What the process's exit code says. `docs/operating.md` lists them.
+/// The exit codes of the process. `docs/operating.md` lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -26,14 +27,14 @@ pub enum Exit {
     WrongAnswer = 5,
     /// An invalid or incomparable measurement.
     Invalid = 6,
-    /// Something got slower, or differs from what was written down.
+    /// A regression, or a difference from the lock file.
     Difference = 7,
     SetupFailed = 8,
     Interrupted = 130,
 }
 
 impl Exit {
-    /// Of what was measured, by the worst that happened to it: 5, 4 and 6 in this order.
+    /// The exit code for the worst of several trials: 5, 4 and 6 in this order.
     pub(crate) fn of_worst(statuses: &[Status]) -> Self {
         let ranked = [
             (Status::Wrong, Self::WrongAnswer),
@@ -51,12 +52,12 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command could not do what it should: what, where, and what to do, in one line.
+/// Why a command failed: what is wrong, where, and what to do about it.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub exit: Exit,
     pub message: String,
-    /// A command to paste, or a setting.
+    /// A command or a setting that solves the problem.
     pub remedy: Option<String>,
 }
 
@@ -75,19 +76,19 @@ impl Problem {
         Self::new(Exit::Unexpected, error.to_string())
     }
 
-    /// Why a schedule of measurements stopped; `go_on` is the command for one that was interrupted.
-    pub(crate) fn of_stopped(stopped: Stopped<Self>, go_on: impl FnOnce() -> String) -> Self {
+    /// Why a schedule of measurements stopped; `resume` gives the command that goes on after an interrupt.
+    pub(crate) fn of_stopped(stopped: Stopped<Self>, resume: impl FnOnce() -> String) -> Self {
         match stopped {
             Stopped::Sink(problem) => problem,
             Stopped::Failed(error) => error.into(),
             Stopped::Interrupted => {
-                Self::new(Exit::Interrupted, "interrupted; everything that was measured is recorded")
-                    .with_remedy(go_on())
+                Self::new(Exit::Interrupted, "interrupted; all finished trials are recorded")
+                    .with_remedy(resume())
             }
         }
     }
 
-    /// Adds what mends it; nothing if that is empty.
+    /// Adds a remedy, unless it is empty.
     #[must_use]
     pub(crate) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into()).filter(|remedy: &String| !remedy.is_empty());
@@ -96,10 +97,7 @@ impl Problem {
 
     /// One line for people.
     pub(crate) fn line(&self) -> String {
-        match &self.remedy {
-            Some(remedy) => format!("{}; try: {remedy}", self.message),
-            None => self.message.clone(),
-        }
+        with_remedy(&self.message, self.remedy.as_deref())
     }
 
     /// One object for programs.
@@ -128,16 +126,16 @@ impl From<RecordError> for Problem {
     }
 }
 
-/// The exit code that a failed call leads to.
+/// The exit code for a failed call.
 pub(crate) fn exit_of(error: &CallError) -> Exit {
     match error.fault {
-        Fault::Refused(_) | Fault::Said(ErrorKind::Unavailable) => Exit::Unavailable,
-        Fault::Said(ErrorKind::InvalidSpec) => Exit::Usage,
-        Fault::Said(ErrorKind::Setup) => Exit::SetupFailed,
+        Fault::Refused(_) | Fault::Reported(ErrorKind::Unavailable) => Exit::Unavailable,
+        Fault::Reported(ErrorKind::InvalidSpec) => Exit::Usage,
+        Fault::Reported(ErrorKind::Setup) => Exit::SetupFailed,
         Fault::Interrupted => Exit::Interrupted,
         Fault::WrongAnswer => Exit::WrongAnswer,
         Fault::InvalidMeasurement | Fault::LateSource => Exit::Invalid,
-        Fault::Said(_)
+        Fault::Reported(_)
         | Fault::Crashed
         | Fault::TimedOut
         | Fault::Exceeded(_)

@@ -1,4 +1,4 @@
-//! The options that every verb has.
+//! The options that every command has.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -7,16 +7,16 @@ use clap::{ArgAction, Args};
 
 #[derive(Args, Debug)]
 pub(crate) struct GlobalArguments {
-    /// Look for plugins in this folder only; repeat it for more folders.
+    /// Search only this folder for plugins. Repeatable.
     #[arg(long, value_name = "DIR", global = true)]
     pub(crate) plugin_dir: Vec<PathBuf>,
-    /// Folders to search for plugins before the usual ones, separated as in PATH.
+    /// Folders to search for plugins before the default ones, separated as in PATH.
     #[arg(long, value_name = "DIRS", env = "CROSSRUN_PLUGIN_PATH", global = true, hide = true)]
     pub(crate) plugin_path: Option<OsString>,
-    /// Load plugins although somebody else can write their file, its folder, or a folder above.
+    /// Load plugins even if other users can write to their file, its folder, or a folder above it.
     #[arg(long, global = true)]
     pub(crate) allow_untrusted: bool,
-    /// Load only what a lock file lists, and exactly the bytes that it lists; `crossrun backends lock` writes one
+    /// Load only plugins that a lock file lists, and only if their hashes match. `crossrun backends lock` writes a lock file
     /// [default FILE: plugins.lock in the data folder].
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, global = true)]
     pub(crate) locked: Option<Option<PathBuf>>,
@@ -26,7 +26,7 @@ pub(crate) struct GlobalArguments {
     /// Print nothing but results and errors.
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Show more of the log; repeat it for still more.
+    /// Show more of the log. Repeatable.
     #[arg(short, long, action = ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
 }

@@ -1,4 +1,4 @@
-//! What is going on, as lines of JSON on standard output.
+//! Events as lines of JSON on standard output.
 
 use serde_json::{Value, json};
 
@@ -11,13 +11,12 @@ use crate::text::printable;
 
 /// Prints events as JSON, one a line, where JSON was asked for.
 pub(crate) struct JsonEvents {
-    /// How many measured trials there are, and how many are done.
+    /// The number of measured trials, and how many are done. Not printed of sweeps, whose trials are not known before.
     trials: usize,
     done: usize,
 }
 
 impl JsonEvents {
-    /// Of a schedule of `trials` measured trials, of which `done` were done before; nobody knows how many sweeps have.
     pub(crate) fn new(trials: usize, done: usize) -> Self {
         Self { trials, done }
     }
@@ -33,13 +32,13 @@ impl JsonEvents {
 
     fn line(&mut self, event: &Event<'_>) -> Option<Value> {
         Some(match event {
-            Event::MachineChecked(session, canary) => {
-                json!({"event": "canary", "backend": session.backend.name, "canary": canary})
+            Event::MachineChecked(session, check) => {
+                json!({"event": "canary", "backend": session.backend.name, "canary": check})
             }
             Event::ReferenceTimed(block, seconds) => {
                 json!({"event": "reference", "block": block.index, "seconds_per_iteration": seconds})
             }
-            Event::PutOff(session, why) => {
+            Event::Postponed(session, why) => {
                 json!({"event": "put_off", "backend": session.backend.name, "reason": why})
             }
             Event::Finished(trial, result) if trial.purpose == Purpose::Measured => {

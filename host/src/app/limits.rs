@@ -1,14 +1,15 @@
-//! What workers may take, and how long: options, and variables of the environment for all verbs.
+//! Limits on the resources and the time of workers: options, and environment variables for all commands.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::command_line::CommandLine;
 use super::{Problem, options};
 use crate::run::session::Deadlines;
 use crate::sandbox::Limits;
 
-/// How long phases may take, as `load=5s,probe=1s,open=2m,close=30s,catalogue=5s,expect=10m,judge=1m`.
+/// The deadlines of phases, such as `load=5s,probe=1s,open=2m,close=30s,catalogue=5s,expect=10m,judge=1m`.
 const DEADLINES: &str = "CROSSRUN_DEADLINES";
 const MEMORY: &str = "CROSSRUN_MEMORY_LIMIT";
 const PROCESSES: &str = "CROSSRUN_PROCESS_LIMIT";
@@ -16,10 +17,10 @@ const LOG: &str = "CROSSRUN_LOG_LIMIT";
 
 #[derive(clap::Args, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LimitArguments {
-    /// End a trial whose processes have more memory than this, such as 500MiB or 2GiB [default: 80 % of the machine].
+    /// Kill a trial whose processes use more memory than this, such as 500MiB or 2GiB [default: 80 % of the machine's memory].
     #[arg(long, value_name = "SIZE", value_parser = options::size)]
     memory_limit: Option<u64>,
-    /// End a trial that has more processes than this [default: 1024].
+    /// Kill a trial that has more processes than this [default: 1024].
     #[arg(long, value_name = "COUNT", value_parser = options::parallelism)]
     process_limit: Option<u32>,
     /// Keep only the end of a log that is larger than this [default: 64MiB].
@@ -28,7 +29,7 @@ pub(crate) struct LimitArguments {
 }
 
 impl LimitArguments {
-    /// These, and where they say nothing, `others`.
+    /// These limits, and `others` for those that are not set.
     pub(crate) fn or(self, others: Self) -> Self {
         Self {
             memory_limit: self.memory_limit.or(others.memory_limit),
@@ -37,17 +38,17 @@ impl LimitArguments {
         }
     }
 
-    /// The usual limits, but for what these say.
+    /// The limits of workers: the default for each that is not set.
     pub(crate) fn limits(self) -> Limits {
-        let usual = Limits::usual();
+        let default = Limits::default();
         Limits {
-            memory_bytes: self.memory_limit.unwrap_or(usual.memory_bytes),
-            processes: self.process_limit.unwrap_or(usual.processes),
-            log_bytes: self.log_limit.unwrap_or(usual.log_bytes),
+            memory_bytes: self.memory_limit.unwrap_or(default.memory_bytes),
+            processes: self.process_limit.unwrap_or(default.processes),
+            log_bytes: self.log_limit.unwrap_or(default.log_bytes),
         }
     }
 
-    /// The option that says another thing than what held when the run was `begun`; one that says nothing differs in nothing.
+    /// The first option that is set to another value than the one with which the run was `begun`.
     pub(crate) fn difference(self, begun: Limits) -> Option<String> {
         let differs = [
             ("memory-limit", self.memory_limit.is_some_and(|limit| limit != begun.memory_bytes)),
@@ -57,21 +58,15 @@ impl LimitArguments {
         differs.into_iter().find(|(_, differs)| *differs).map(|(option, _)| option.to_owned())
     }
 
-    /// The words that say the same again.
-    pub(crate) fn push(&self, words: &mut Vec<String>) {
-        let Self { memory_limit, process_limit, log_limit } = self;
-        let options = [
-            ("memory-limit", *memory_limit),
-            ("process-limit", process_limit.map(u64::from)),
-            ("log-limit", *log_limit),
-        ];
-        for (name, value) in options {
-            value.into_iter().for_each(|value| options::push(words, name, value));
-        }
+    pub(crate) fn add_to(&self, command: &mut CommandLine) {
+        command
+            .options("memory-limit", self.memory_limit)
+            .options("process-limit", self.process_limit)
+            .options("log-limit", self.log_limit);
     }
 }
 
-/// What the environment says of limits.
+/// The limits that environment variables set.
 pub(crate) fn of_environment() -> Result<LimitArguments, Problem> {
     Ok(LimitArguments {
         memory_limit: variable(MEMORY, options::size)?,
@@ -80,7 +75,7 @@ pub(crate) fn of_environment() -> Result<LimitArguments, Problem> {
     })
 }
 
-/// The usual deadlines, but for those that the environment sets.
+/// The deadlines that the environment sets, and the defaults of the others.
 pub(crate) fn deadlines() -> Result<Deadlines, Problem> {
     Ok(variable(DEADLINES, parse_deadlines)?.unwrap_or_default())
 }
@@ -99,7 +94,7 @@ fn parse_deadlines(text: &str) -> Result<Deadlines, String> {
         let (phase, time) = part.split_once('=').ok_or_else(|| format!("{part:?} is not PHASE=TIME"))?;
         let time: Duration = options::duration(time.trim())?;
         let deadline = deadlines.of_phase(phase.trim());
-        *deadline.ok_or_else(|| format!("{phase:?} is no phase that has a deadline here"))? = time;
+        *deadline.ok_or_else(|| format!("{phase:?} is not a phase with a deadline"))? = time;
     }
     Ok(deadlines)
 }

@@ -1,7 +1,7 @@
-//! The folders of logs, one for each run: made, marked as in use, and removed when they are old.
+//! The log folders, one for each run: creates them, marks them as in use, and removes old ones.
 //!
-//! A folder is removed only if this program has marked it as its own, and nobody uses it: the data directory may be a folder
-//! in which others keep logs, too.
+//! A folder is removed only if crossrun marked it and no process uses it, because the data directory may hold logs of other
+//! programs too.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -11,21 +11,20 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 
-/// The file that marks a folder as one of ours. Whoever uses the folder holds a lock on it, which the system takes back from
-/// a process that dies.
+/// The file that marks a folder as created by crossrun. A process that uses the folder holds a lock on the file; the system
+/// releases the lock when the process ends.
 const MARK: &str = ".crossrun-logs";
 const NOTE: &str = "The folder of this file holds logs of crossrun, which removes it when it is old.\n";
 
-/// How often a folder is made that another process removes at that moment.
+/// How often creating a folder is tried when another process removes it at the same time.
 const TRIES: usize = 10;
 
-/// So long logs are kept.
+/// How long logs are kept: those of the newest [`NEWEST`] folders, and those of all others.
 const KEPT: Duration = Duration::from_hours(30 * 24);
-/// The newest so many folders are kept so long; of what is beyond them, a day's.
 const NEWEST: usize = 200;
-const KEPT_BEYOND: Duration = Duration::from_hours(24);
+const KEPT_OTHERS: Duration = Duration::from_hours(24);
 
-/// Makes the folder `logs/name` and removes old ones beside it. The folder is in use until the file is dropped.
+/// Creates the folder `logs/name` and removes old folders beside it. The folder is in use until the file is dropped.
 pub(super) fn enter(logs: &Path, name: &str) -> io::Result<(PathBuf, File)> {
     let folder = logs.join(name);
     let mark = mark(&folder)?;
@@ -33,7 +32,7 @@ pub(super) fn enter(logs: &Path, name: &str) -> io::Result<(PathBuf, File)> {
     Ok((folder, mark))
 }
 
-/// Makes `folder`, and marks it as ours and in use.
+/// Creates `folder`, and marks it as created by crossrun and in use.
 fn mark(folder: &Path) -> io::Result<File> {
     for _ in 0..TRIES {
         fs::create_dir_all(folder)?;
@@ -47,17 +46,17 @@ fn mark(folder: &Path) -> io::Result<File> {
         if mark.metadata()?.len() == 0 {
             mark.write_all(NOTE.as_bytes())?;
         }
-        // Where the system has no locks, only age keeps a folder.
+        // If the file system has no locks, only its age protects a folder.
         let _ = mark.lock_shared();
-        // Somebody may just have removed the folder.
+        // Another process may have removed the folder in the meantime.
         if fs::metadata(&path).is_ok_and(|found| mark.metadata().is_ok_and(|own| own.ino() == found.ino())) {
             return Ok(mark);
         }
     }
-    Err(io::Error::other("it is removed as often as it is made"))
+    Err(io::Error::other("other processes remove it each time that it is created"))
 }
 
-/// Removes what stayed empty in `folder`, and the folder itself if nothing else is in it.
+/// Removes the empty files in `folder`, and the folder itself if nothing else is in it.
 pub(super) fn tidy(folder: &Path) {
     let mut left = 0;
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -72,7 +71,7 @@ pub(super) fn tidy(folder: &Path) {
     }
 }
 
-/// Removes the marked folders in `logs` that are older than they may become by `now`. What cannot be removed stays.
+/// Removes the marked folders in `logs` that are too old at the time `now`. A folder that cannot be removed stays.
 fn prune(logs: &Path, now: SystemTime) {
     let entries = fs::read_dir(logs).into_iter().flatten().flatten();
     let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
@@ -80,16 +79,16 @@ fn prune(logs: &Path, now: SystemTime) {
     let mut aged: Vec<_> = marked.filter_map(|folder| Some((age(&folder, now)?, folder))).collect();
     aged.sort();
     for (place, (age, folder)) in aged.into_iter().enumerate() {
-        let kept = if place < NEWEST { KEPT } else { KEPT_BEYOND };
+        let kept = if place < NEWEST { KEPT } else { KEPT_OTHERS };
         if age > kept
             && let Err(error) = remove(&folder)
         {
-            log::info!("old logs stay: {}: {error}", folder.display());
+            log::info!("cannot remove the old logs in {}: {error}", folder.display());
         }
     }
 }
 
-/// How long ago anything was last written in `folder` or below it; nothing if that cannot be told.
+/// The time since anything was last written in `folder` or below it; nothing if it cannot be determined.
 fn age(folder: &Path, now: SystemTime) -> Option<Duration> {
     let mut newest = SystemTime::UNIX_EPOCH;
     let mut unseen = vec![folder.to_owned()];
@@ -105,14 +104,14 @@ fn age(folder: &Path, now: SystemTime) -> Option<Duration> {
     Some(now.duration_since(newest).unwrap_or_default())
 }
 
-/// Removes `folder` unless somebody uses it. The mark goes last, so that what is interrupted can be finished.
+/// Removes `folder` unless a process uses it. The mark is removed last, so that a later call can finish an interrupted one.
 fn remove(folder: &Path) -> io::Result<()> {
     let mark = File::open(folder.join(MARK))?;
     mark.try_lock().map_err(io::Error::from)?;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            // Follows no link.
+            // Does not follow links.
             fs::remove_dir_all(entry.path())?;
         } else if entry.file_name() != MARK {
             fs::remove_file(entry.path())?;
@@ -128,7 +127,7 @@ mod tests {
 
     const DAY: Duration = Duration::from_hours(24);
 
-    /// A folder that was used, with a log and a folder of a plugin's in it.
+    /// A folder that was used, with a log and a plugin's folder in it.
     fn used(logs: &Path, name: &str) -> PathBuf {
         let (folder, _mark) = enter(logs, name).unwrap();
         fs::write(folder.join("native.log"), "text").unwrap();
@@ -137,7 +136,7 @@ mod tests {
         folder
     }
 
-    /// Makes all in `folder` look `days` old.
+    /// Makes everything in `folder` look `days` old.
     fn make_old(folder: &Path, days: u32) {
         let then = SystemTime::now() - DAY * days;
         let entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -175,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_is_not_touched() {
+    fn folders_of_other_programs_are_not_touched() {
         let place = tempfile::tempdir().unwrap();
         let (logs, elsewhere) = (place.path().join("logs"), used(place.path(), "elsewhere"));
         let theirs = logs.join("theirs");
@@ -194,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_newest_folders_a_day_is_old() {
+    fn folders_beyond_the_newest_are_kept_for_a_day() {
         let place = tempfile::tempdir().unwrap();
         for number in 0..NEWEST + 3 {
             mark(&place.path().join(number.to_string())).unwrap();
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_in_which_nothing_was_written_goes_at_once() {
+    fn a_folder_without_logs_is_removed_at_once() {
         let place = tempfile::tempdir().unwrap();
         let (empty, _mark) = enter(place.path(), "empty").unwrap();
         fs::write(empty.join("native.log"), "").unwrap();

@@ -1,4 +1,4 @@
-//! From the words of a command line to values, and back: counts, durations, `KEY=VALUE`.
+//! Parsers for values of options: counts, sizes, durations, `KEY=VALUE`.
 
 use std::time::{Duration, SystemTime};
 
@@ -27,7 +27,7 @@ pub fn parallelism(text: &str) -> Result<u32, String> {
     }
 }
 
-/// A number of bytes, as `500MiB`, `2G` or `1048576`: the units are powers of 1024.
+/// A number of bytes, as `500MiB`, `2G` or `1048576`. Units are powers of 1024.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     let wrong = || format!("{text:?} is not a size such as 500MiB or 2GiB");
     let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
@@ -43,7 +43,7 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     bytes.filter(|bytes| *bytes > 0).ok_or_else(wrong)
 }
 
-/// `extra.max_wait_seconds`, which is the original layer's way to limit a run.
+/// `extra.max_wait_seconds`, by which the original project limits a run.
 pub fn max_wait(extra: &Map<String, Value>) -> Result<Option<Duration>, String> {
     let Some(value) = extra.get("max_wait_seconds") else { return Ok(None) };
     let seconds = value.as_f64().filter(|seconds| *seconds > 0.0);
@@ -53,13 +53,13 @@ pub fn max_wait(extra: &Map<String, Value>) -> Result<Option<Duration>, String> 
         .ok_or_else(|| format!("extra.max_wait_seconds is {value}, but must be a number above 0"))
 }
 
-/// A name for a run that started at `now`: sorts by time, and differs from that of any other run.
+/// An id for a run that starts at `now`. Ids sort by time, and no two runs have the same one.
 pub(crate) fn new_run_id(now: SystemTime) -> String {
     let moment = jiff::Timestamp::try_from(now).unwrap_or_default();
     format!("{}-{}", moment.strftime("%Y%m%dT%H%M%S%.6fZ"), std::process::id())
 }
 
-/// A duration, as `10m`, `1h 30m` or `500ms`; a bare number is seconds.
+/// A duration, as `10m`, `1h 30m` or `500ms`; a number without a unit is in seconds.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a duration such as 90s, 10m or 1h");
     let duration = match text.parse::<f64>() {
@@ -86,26 +86,11 @@ pub fn extra(text: &str) -> Result<(String, Value), String> {
     }
 }
 
-/// A run's name, which also names a folder: letters, digits, `.`, `_` and `-`.
+/// The id of a run, which also names a folder: letters, digits, `.`, `_` and `-`.
 pub fn run_id(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let fits = (1..=128).contains(&text.len()) && text.chars().all(allowed) && !text.starts_with('.');
     if fits { Ok(text.to_owned()) } else { Err("a run id has 1 to 128 of: letters, digits, . _ -".into()) }
-}
-
-/// An option and its value, in one word if the value could be taken for another option.
-pub(crate) fn push(words: &mut Vec<String>, name: &str, value: impl ToString) {
-    let value = value.to_string();
-    if value.starts_with('-') {
-        words.push(format!("--{name}={value}"));
-    } else {
-        words.extend([format!("--{name}"), value]);
-    }
-}
-
-/// A duration that the command line takes as the same again.
-pub(crate) fn seconds(duration: Duration) -> String {
-    format!("{}s", duration.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -147,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_run_id_is_one_that_may_be_given() {
+    fn a_new_run_id_is_valid() {
         let id = new_run_id(SystemTime::UNIX_EPOCH + Duration::from_micros(1_700_000_000_000_001));
         assert!(id.starts_with("20231114T221320.000001Z-"), "{id}");
         assert_eq!(run_id(&id), Ok(id));
@@ -164,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parallelism_of_nothing_is_refused() {
+    fn a_parallelism_of_zero_is_refused() {
         assert_eq!(parallelism("4"), Ok(4));
         for bad in ["0", "-1", "5e9", "x"] {
             assert!(parallelism(bad).is_err(), "{bad}");
@@ -194,7 +179,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_is_typed_panics(text: String) {
+        fn no_input_panics(text: String) {
             let _ = (count(&text), size(&text), duration(&text), extra(&text), run_id(&text));
         }
     }

@@ -1,10 +1,10 @@
-//! Who is asked to take part in a measurement, and in what.
+//! The backends and workloads of a measurement.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::availability::{NotReady, make_available};
+use super::availability::{NotReady, SetUp, make_available};
 use super::context::Context;
 use super::ui::Ui;
 use super::{Exit, Problem};
@@ -14,15 +14,15 @@ use crate::plugin::PluginRef;
 use crate::plugin::inventory::Row;
 use crate::run::participants::{Participant, Participants};
 
-/// Who is asked to take part, and in what, in the order in which they were named.
+/// The backends and workloads that were selected, in their order on the command line.
 pub(crate) struct Selection {
-    /// Each with the name under which it takes part.
+    /// The backends, by the names under which they take part.
     backends: Vec<(String, Participant)>,
     workloads: Vec<(String, PluginRef)>,
 }
 
 impl Selection {
-    /// Those that were named, else all that are available; what is not is told with what mends it.
+    /// The backends that were named, or else all that are available; the others are reported with a remedy.
     pub(crate) fn new(
         context: &Context,
         backends: &[String],
@@ -37,7 +37,10 @@ impl Selection {
         let backends = if backends.is_empty() {
             all_available(context, setup, ui)?
         } else {
-            named(context, backends, setup, ui)?
+            backends
+                .iter()
+                .map(|name| available_backend(context, name, setup, ui))
+                .collect::<Result<_, _>>()?
         };
         if backends.is_empty() {
             let message = "no backend is available";
@@ -69,18 +72,18 @@ impl Selection {
         self.backends.iter().map(choice).collect()
     }
 
-    /// The workloads with `items` each, or a usual number; what `options` say is not said again.
+    /// The workloads with `items` each, or their default number. Default parameters that `options` sets are left out.
     pub(crate) fn workloads(&self, items: &[u64], options: &Map<String, Value>) -> Vec<WorkloadChoice> {
         let choice = |(name, _): &(String, PluginRef)| {
-            let (usual_items, mut extra) = default_size(name);
-            let items = if items.is_empty() { vec![usual_items] } else { items.to_vec() };
+            let (default_items, mut extra) = default_size(name);
+            let items = if items.is_empty() { vec![default_items] } else { items.to_vec() };
             extra.retain(|key, _| !options.contains_key(key));
             WorkloadChoice { name: name.clone(), items, extra }
         };
         self.workloads.iter().map(choice).collect()
     }
 
-    /// Everyone in `plan`: the second name of `--aa` stands for the same plugin as the first.
+    /// The participants of `plan`. The second name of an A/A comparison stands for the same plugin as the first.
     pub(crate) fn participants(&self, plan: &Plan) -> Participants {
         let sessions = plan.blocks.iter().flat_map(|block| &block.sessions);
         let backends = sessions.map(|session| &session.backend).filter_map(|choice| {
@@ -93,7 +96,7 @@ impl Selection {
         Participants { backends, libraries: self.workloads.iter().cloned().collect() }
     }
 
-    /// A debug build beside a release build compares compilers.
+    /// Refuses debug builds beside release builds, whose comparison would show what the compiler does.
     pub(crate) fn check_builds(&self, insist: bool) -> Result<(), Problem> {
         let debug = |participant: &Participant| participant.plugin.metadata.is_debug_build();
         let names = |wanted: bool| {
@@ -105,7 +108,7 @@ impl Selection {
             return Ok(());
         }
         let message =
-            format!("{debug} was built for debugging, but {release} for release: that is no comparison");
+            format!("{debug} is a debug build, but {release} is a release build: they cannot be compared");
         Err(Problem::new(Exit::Invalid, message).with_remedy("cargo build --release, or --insist"))
     }
 }
@@ -116,7 +119,7 @@ fn all_available(context: &Context, setup: bool, ui: &mut Ui) -> Result<Vec<(Str
         match available_backend(context, &name, setup, ui) {
             Ok(participant) => available.push(participant),
             Err(problem) if problem.exit == Exit::Interrupted => return Err(problem),
-            // The others can be compared without it.
+            // The other backends can be compared without this one.
             Err(problem) => ui.note(&format!("left out: {}", problem.line())),
         }
     }
@@ -126,16 +129,7 @@ fn all_available(context: &Context, setup: bool, ui: &mut Ui) -> Result<Vec<(Str
     Ok(available)
 }
 
-fn named(
-    context: &Context,
-    names: &[String],
-    setup: bool,
-    ui: &mut Ui,
-) -> Result<Vec<(String, Participant)>, Problem> {
-    names.iter().map(|name| available_backend(context, name, setup, ui)).collect()
-}
-
-/// The backend of that name, asked whether it could start, and set up if that was asked for.
+/// The backend that `name` leads to, if it can start. It is set up before if `setup` says so.
 fn available_backend(
     context: &Context,
     name: &str,
@@ -146,8 +140,9 @@ fn available_backend(
     let plugin = &participant.plugin;
     let folders = context.folders("compare")?;
     let mut backend = context.load(plugin, &folders)?;
+    let setup = if setup { SetUp::Always } else { SetUp::Never };
     let ready = make_available(context, &mut backend, setup, &folders, ui);
-    ui.still();
+    ui.clear_status();
     backend.end();
     context.tidy(&folders);
     ready.map_err(|not_ready| match not_ready {

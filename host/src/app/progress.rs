@@ -1,4 +1,4 @@
-//! What is going on, on the terminal and in lines on standard error.
+//! Progress on the terminal, and in lines on standard error.
 
 use std::time::Instant;
 
@@ -11,13 +11,13 @@ use crate::run::outcome::Outcome;
 use crate::run::trial::{Granularity, TrialResult, TrialSpec};
 use crate::text::printable;
 
-/// Shows one trial that is run alone: its phases, and how far each is.
+/// Shows the phases of a trial that is run alone, and the progress of each.
 pub(crate) fn show(ui: &mut Ui, event: &Event<'_>) {
     match event {
-        Event::Phase(Phase::Expecting) => ui.doing("computing what must come out"),
-        Event::Phase(Phase::Opening) => ui.doing("starting the engine"),
-        Event::Phase(Phase::Running) => ui.doing("running"),
-        Event::Phase(Phase::Judging) => ui.doing("judging the answer"),
+        Event::Phase(Phase::Expecting) => ui.status("computing the expected answer"),
+        Event::Phase(Phase::Opening) => ui.status("starting the engine"),
+        Event::Phase(Phase::Running) => ui.status("running"),
+        Event::Phase(Phase::Judging) => ui.status("judging the answer"),
         Event::Progress(progress) => ui.progress(progress),
         Event::Log(level, target, message) => log_record(ui, *level, target, message),
         _ => {}
@@ -25,34 +25,35 @@ pub(crate) fn show(ui: &mut Ui, event: &Event<'_>) {
 }
 
 fn log_record(ui: &mut Ui, level: u32, target: &str, message: &str) {
-    ui.still();
+    ui.clear_status();
     let level = log::Level::iter().nth(level.saturating_sub(1) as usize).unwrap_or(log::Level::Trace);
     log::log!(target: target, level, "{}", printable(message));
 }
 
-/// How far a schedule is: so many units of it are done, and how long the others take if it goes on as until now.
+/// The progress of a schedule, and an estimate of the remaining time.
 pub(crate) struct Progress {
-    /// How many units there are: measured trials of a comparison, or sessions of sweeps.
+    /// The number of units: measured trials of a comparison, or sweeps.
     total: usize,
     done: usize,
-    /// When this began, and how many were done then.
+    /// When the process began, and how many units were done then.
     begun: (Instant, usize),
-    /// The sweep that is under way: its backend and block.
+    /// The current sweep: its backend and block.
     sweep: Option<(String, Option<u32>)>,
 }
 
 impl Progress {
-    /// Of a schedule of `total` units, of which `done` were done before.
     pub(crate) fn new(total: usize, done: usize) -> Self {
         Self { total, done, begun: (Instant::now(), done), sweep: None }
     }
 
     pub(crate) fn note(&mut self, event: &Event<'_>, ui: &mut Ui) {
         match event {
-            Event::PutOff(session, why) => ui.note(&format!("{} is put off: {why}", session.backend.name)),
+            Event::Postponed(session, why) => {
+                ui.note(&format!("{} is postponed: {why}", session.backend.name))
+            }
             Event::Started(trial) => self.started(trial, ui),
             Event::Finished(trial, result) => self.finished(trial, result, ui),
-            // The line of the trial says what runs; a bar for each run would hide how far the whole is.
+            // Phases are not shown: they would hide the progress of the schedule.
             Event::Log(level, target, message) => log_record(ui, *level, target, message),
             _ => {}
         }
@@ -74,11 +75,11 @@ impl Progress {
             None => trial.cell.point.clone(),
             Some(_) => block(trial),
         };
-        ui.doing(&format!("{backend} {place} ({what}{left})"));
+        ui.status(&format!("{backend} {place} ({what}{left})"));
         ui.steps(self.done as u64, self.total as u64);
     }
 
-    /// A sweep is done when the next one starts.
+    /// Counts a sweep as done when the next one starts.
     fn count_sweep(&mut self, trial: &TrialSpec) {
         let sweep = (trial.backend.name.clone(), trial.block);
         if let Some(before) = self.sweep.replace(sweep.clone())
@@ -95,15 +96,15 @@ impl Progress {
         if trial.granularity.is_none() {
             self.done += 1;
         }
-        // On a terminal the bar says it, but for what failed.
-        if !result.outcome.is_verified() || !ui.is_watched() {
+        // On a terminal the bar shows what is done; only failures need a line.
+        if !result.outcome.is_verified() || !ui.shows_progress() {
             ui.note(&self.line(trial, result));
         }
     }
 
     fn line(&self, trial: &TrialSpec, result: &TrialResult) -> String {
         let (block, backend) = (block(trial), &trial.backend.name);
-        let what = came_to(trial, result);
+        let what = result_text(trial, result);
         match trial.granularity {
             None => format!("{}/{} {block} {backend} {}: {what}", self.done, self.total, trial.cell.point),
             Some(Granularity { kernel_seconds, .. }) => {
@@ -129,12 +130,12 @@ impl Progress {
     }
 }
 
-/// Blocks are counted from 1 for people.
+/// People count blocks from 1, records from 0.
 fn block(trial: &TrialSpec) -> String {
     format!("block {}", trial.block.unwrap_or_default() + 1)
 }
 
-fn came_to(trial: &TrialSpec, result: &TrialResult) -> String {
+fn result_text(trial: &TrialSpec, result: &TrialResult) -> String {
     match (&result.outcome, result.seconds()) {
         (Outcome::Verified, Some(seconds)) => match efficiency(trial, result) {
             None => format!("{seconds:.3} s, verified"),
@@ -144,7 +145,7 @@ fn came_to(trial: &TrialSpec, result: &TrialResult) -> String {
     }
 }
 
-/// The share of the cores' time that went into kernels, of a verified trial of a sweep.
+/// The share of the cores' time that was spent in kernels, for a trial of a sweep.
 pub(crate) fn efficiency(trial: &TrialSpec, result: &TrialResult) -> Option<f64> {
     let Granularity { kernel_seconds, .. } = trial.granularity?;
     let (tasks, cores) = (trial.cell.spec.total_items, trial.cell.spec.parallelism);

@@ -1,4 +1,4 @@
-//! From files of records to comparisons, and from comparisons to files.
+//! Reads files of records, and writes reports.
 
 use std::collections::HashSet;
 use std::io::{IsTerminal, Write as _};
@@ -15,14 +15,14 @@ use crate::compare::metg::model::Sweeps;
 use crate::compare::model::{Comparison, Source, Warning, WarningKind};
 use crate::compare::{self, Input, Options};
 use crate::record::format::timestamp;
-use crate::record::skipped::{self, Damage, Skipped};
 use crate::record::record_files::{self, RecordFiles};
+use crate::record::skipped::{self, Damage, Skipped};
 use crate::record::writer::{TRIALS, UNIFIED};
 use crate::record::{RecordError, Recorder, Records, reader};
 use crate::report::{self, Palette, ReportError};
 use crate::text::plural;
 
-/// How wide a summary is where nobody says how wide the terminal is.
+/// The width of a summary if standard output is not a terminal.
 const WIDTH: usize = 100;
 
 impl From<ReportError> for Problem {
@@ -31,23 +31,24 @@ impl From<ReportError> for Problem {
     }
 }
 
+/// The records of several files.
 #[derive(Default)]
 pub(crate) struct Read {
     /// The records, in their order.
     pub(crate) inputs: Vec<Input>,
-    /// What could not be read, a line of text each: what is made of the others has less in it.
+    /// What could not be read, one line for each.
     pub(crate) left_out: Vec<String>,
 }
 
 impl Read {
-    /// The exit code of a command that makes something of the records: `done`, unless something was left out.
+    /// The exit code of a command that uses the records: `done`, unless something could not be read.
     pub(crate) fn exit(&self, done: Exit) -> Exit {
         if self.left_out.is_empty() { done } else { Exit::Usage }
     }
 }
 
-/// The records in `paths`: files of ours or of the original project, or folders that hold them. A file to which several
-/// paths lead is read once.
+/// Reads the records in `paths`: files of this project or of the original one, or folders that hold them. A file that several
+/// paths lead to is read once.
 pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
     let (mut read, mut known) = (Read::default(), HashSet::new());
     for path in paths {
@@ -60,7 +61,7 @@ pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
     Ok(read)
 }
 
-/// The files of a path, and a word on them if they are not just where one would expect them.
+/// The files of records of a path. Prints them if some are in folders below it.
 fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
     let unreadable = |error: std::io::Error| Problem::usage(format!("{}: {error}", path.display()));
     let RecordFiles { files, unsearched } = record_files::find(path).map_err(unreadable)?;
@@ -97,13 +98,13 @@ fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
             Ok(())
         })
     };
-    read.left_out.extend(told(path, &left_out.map_err(unreadable)?, ui));
+    read.left_out.extend(report_left_out(path, &left_out.map_err(unreadable)?, ui));
     Ok(())
 }
 
-/// Tells what was left out of a file, and returns what of it could not be read. A last line that a crash cut off is only
-/// told: it was never whole.
-pub(crate) fn told(path: &Path, left_out: &Skipped, ui: &mut Ui) -> Vec<String> {
+/// Prints what was left out of a file, and returns what could not be read. That is not a last line that was cut off by a
+/// crash: no record was lost.
+pub(crate) fn report_left_out(path: &Path, left_out: &Skipped, ui: &mut Ui) -> Vec<String> {
     if let Some(line) = left_out.torn {
         ui.warning(&format!("{}:{line}: the last line is cut off and left out", path.display()));
     }
@@ -112,7 +113,7 @@ pub(crate) fn told(path: &Path, left_out: &Skipped, ui: &mut Ui) -> Vec<String> 
     damage
 }
 
-/// Sees to it that the table beside the records holds all of them, and tells what it cannot hold.
+/// Completes the table beside the records, and prints which records it cannot hold.
 pub(crate) fn finish(recorder: &mut Recorder, ui: &mut Ui) -> Result<(), Problem> {
     for damage in recorder.finish()? {
         ui.warning(&damage.to_string());
@@ -120,12 +121,12 @@ pub(crate) fn finish(recorder: &mut Recorder, ui: &mut Ui) -> Result<(), Problem
     Ok(())
 }
 
-/// A file that was named and cannot be read is the command line's fault.
+/// A file that was named but cannot be read is a usage error.
 pub(crate) fn unreadable(error: RecordError) -> Problem {
     Problem::usage(error.to_string())
 }
 
-/// Compares records. What could not be read is the first to be known of the comparison.
+/// Compares records. What could not be read becomes the first warnings of the comparison.
 pub(crate) fn compared(
     inputs: &[Input],
     left_out: Vec<String>,
@@ -138,29 +139,51 @@ pub(crate) fn compared(
     Ok(comparison)
 }
 
-/// The page, made now.
-pub(crate) fn page(comparison: &Comparison, command: Option<&str>) -> Result<String, Problem> {
-    Ok(report::html(comparison, &timestamp(SystemTime::now()), command)?)
+/// What is reported: a comparison, or METG sweeps.
+pub(crate) trait Reported: Serialize {
+    /// The name of the event that has it in JSON.
+    const EVENT: &str;
+
+    /// The HTML page, with the `command` that repeats the measurement.
+    fn html(&self, generated_at: &str, command: Option<&str>) -> Result<String, ReportError>;
+    fn markdown(&self) -> String;
+    /// The summary for a terminal of this width.
+    fn text(&self, palette: &Palette, width: usize) -> String;
 }
 
-/// The summary, for whoever looks at standard output.
-pub(crate) fn text(comparison: &Comparison) -> String {
-    let (palette, width) = terminal();
-    report::text(comparison, &palette, width)
+impl Reported for Comparison {
+    const EVENT: &str = "comparison";
+
+    fn html(&self, generated_at: &str, command: Option<&str>) -> Result<String, ReportError> {
+        report::html(self, generated_at, command)
+    }
+
+    fn markdown(&self) -> String {
+        report::markdown(self)
+    }
+
+    fn text(&self, palette: &Palette, width: usize) -> String {
+        report::text(self, palette, width)
+    }
 }
 
-/// What sweeps came to, for whoever looks at standard output.
-pub(crate) fn sweeps_text(sweeps: &Sweeps) -> String {
-    let (palette, width) = terminal();
-    report::metg::text(sweeps, &palette, width)
+impl Reported for Sweeps {
+    const EVENT: &str = "metg";
+
+    fn html(&self, generated_at: &str, command: Option<&str>) -> Result<String, ReportError> {
+        report::metg_html(self, generated_at, command)
+    }
+
+    fn markdown(&self) -> String {
+        report::metg::markdown(self)
+    }
+
+    fn text(&self, palette: &Palette, width: usize) -> String {
+        report::metg::text(self, palette, width)
+    }
 }
 
-/// The page of sweeps, made now.
-pub(crate) fn sweeps_page(sweeps: &Sweeps, command: Option<&str>) -> Result<String, Problem> {
-    Ok(report::metg_html(sweeps, &timestamp(SystemTime::now()), command)?)
-}
-
-/// In which colours and how wide standard output is to be written.
+/// The colours and the width of standard output.
 fn terminal() -> (Palette, usize) {
     let terminal = std::io::stdout().is_terminal();
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -170,35 +193,44 @@ fn terminal() -> (Palette, usize) {
     (palette, if terminal { width.max(40) } else { WIDTH })
 }
 
-/// Writes what was measured beside its records: the page that people open, the same for a pull request or a mail, and the
-/// same for programs. Shows it, too: as the event `name` in JSON, else as `text`.
-pub(crate) fn publish(
+pub(crate) fn print_summary(reported: &impl Reported, ui: &mut Ui) {
+    let (palette, width) = terminal();
+    ui.coloured_result(&reported.text(&palette, width));
+}
+
+/// Writes the reports into the folder of the records, as HTML, Markdown and JSON, and prints the summary or an event.
+pub(crate) fn publish<R: Reported>(
     folder: &Path,
-    name: &str,
-    result: &impl Serialize,
-    page: &str,
-    markdown: &str,
-    text: &str,
+    reported: &R,
+    command: &str,
     ui: &mut Ui,
 ) -> Result<(), Problem> {
-    let place = folder.join("report.html");
-    write(&place, page)?;
-    write(&folder.join("report.md"), markdown)?;
-    write(&folder.join("report.json"), &report::json(result)?)?;
+    let page = folder.join("report.html");
+    write_html(&page, reported, Some(command))?;
+    write(&folder.join("report.md"), &reported.markdown())?;
+    write(&folder.join("report.json"), &report::json(reported)?)?;
     if ui.json() {
-        ui.result(&json!({"event": name, name: result}).to_string());
+        ui.result(&json!({"event": R::EVENT, R::EVENT: reported}).to_string());
     } else {
-        ui.coloured_result(text);
+        print_summary(reported, ui);
     }
-    ui.note(&format!("recorded in {}; open {}", folder.display(), place.display()));
+    ui.note(&format!("recorded in {}; open {}", folder.display(), page.display()));
     Ok(())
 }
 
-/// Writes a report whole or not at all.
+pub(crate) fn write_html(
+    path: &Path,
+    reported: &impl Reported,
+    command: Option<&str>,
+) -> Result<(), Problem> {
+    write(path, &reported.html(&timestamp(SystemTime::now()), command)?)
+}
+
+/// Writes a report atomically.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Problem> {
     let cannot = |error: std::io::Error| {
         Problem::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display()))
     };
-    // Others may read a report if the umask lets them.
+    // The umask decides whether other users may read a report.
     atomic_file::replace(path, 0o666, |mut file| file.write_all(text.as_bytes())).map_err(cannot)
 }

@@ -1,35 +1,31 @@
-//! Commands that do again what was done, as lines that can be pasted.
+//! Commands that repeat a trial or a run.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::command_line::CommandLine;
 use super::context::Context;
 use super::limits::LimitArguments;
-use super::options::{push, seconds};
 use crate::record::{Conditions, SystemProfile};
 use crate::run::participants::{Participant, Participants};
 use crate::run::session::Isolation;
 use crate::run::trial::TrialSpec;
-use crate::shell;
 use crate::worker::protocol::Folders;
 
-/// The backend as the command line names it.
-pub(crate) fn backend_word(name: &str, participant: &Participant) -> String {
-    if participant.from_file {
-        return format!("{name}={}", participant.plugin.path.display());
-    }
-    participant.plugin.name().to_owned()
+/// A backend as `--backend` and `--backends` name it; `file` is the library, if the backend was given as a file.
+pub(crate) fn backend_argument(name: &str, file: Option<&Path>) -> String {
+    file.map_or_else(|| name.to_owned(), |file| format!("{name}={}", file.display()))
 }
 
 /// The options that decide which plugins may be loaded.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Guards {
+pub(crate) struct LoadingOptions {
     pub(crate) allow_untrusted: bool,
     pub(crate) locked_by: Option<PathBuf>,
 }
 
-impl Guards {
+impl LoadingOptions {
     pub(crate) fn of(context: &Context) -> Self {
         Self {
             allow_untrusted: context.trust.is_anyone(),
@@ -37,33 +33,31 @@ impl Guards {
         }
     }
 
-    pub(crate) fn push(&self, words: &mut Vec<String>) {
-        if self.allow_untrusted {
-            words.push("--allow-untrusted".into());
-        }
+    pub(crate) fn add_to(&self, command: &mut CommandLine) {
+        command.flag("allow-untrusted", self.allow_untrusted);
         if let Some(path) = &self.locked_by {
-            words.push(format!("--locked={}", path.display()));
+            command.joined("locked", path.display());
         }
     }
 }
 
-/// The command that runs one trial alone, on the same data, with every default written out.
+/// The command that runs one trial alone on the same data. It names every option, also those with default values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RunCommand {
     pub(crate) participants: Participants,
     pub(crate) timeout: Duration,
     pub(crate) limits: LimitArguments,
-    pub(crate) cores: Option<usize>,
-    pub(crate) guards: Guards,
-    /// Only where it is not said by default.
+    pub(crate) cores: Option<u32>,
+    pub(crate) loading: LoadingOptions,
+    /// Only where it is not the default folder.
     pub(crate) output_dir: Option<PathBuf>,
     pub(crate) isolation: Option<Isolation>,
-    /// The folders of plugins; nothing for those of the plugins that take part in the trial.
+    /// The plugin folders; if nothing is given, the folders of the plugins that the trial uses.
     pub(crate) plugin_folders: Option<Vec<PathBuf>>,
 }
 
 impl RunCommand {
-    /// What all trials have in common that this runs again.
+    /// The conditions of a run whose trials this command repeats.
     pub(crate) fn conditions(
         self,
         system_profile: SystemProfile,
@@ -82,37 +76,34 @@ impl RunCommand {
         }
     }
 
-    pub(crate) fn of(&self, trial: &TrialSpec) -> String {
-        let (spec, participant) = (&trial.cell.spec, self.participants.backends.get(&trial.backend.name));
-        let mut words: Vec<String> = vec!["run".into()];
-        let own_name = || trial.backend.runs.clone();
-        let backend = participant.map_or_else(own_name, |it| backend_word(&trial.backend.name, it));
-        push(&mut words, "backend", backend);
-        push(&mut words, "workload", &spec.name);
-        push(&mut words, "items", spec.total_items);
-        push(&mut words, "parallelism", spec.parallelism);
-        push(&mut words, "scheduler", &spec.scheduler_name);
-        push(&mut words, "seed", trial.data_seed);
-        push(&mut words, "nodes", trial.nodes);
-        for (key, value) in &spec.extra {
-            push(&mut words, "extra", format!("{key}={value}"));
-        }
-        if let Some(folder) = &self.output_dir {
-            push(&mut words, "output-dir", folder.display());
-        }
-        push(&mut words, "timeout", seconds(self.timeout));
-        self.limits.push(&mut words);
-        if let Some(isolation) = self.isolation {
-            push(&mut words, "isolation", isolation.word());
-        }
-        if let Some(cores) = self.cores {
-            push(&mut words, "cores", cores);
-        }
-        for folder in self.folders(trial, participant) {
-            push(&mut words, "plugin-dir", folder.display());
-        }
-        self.guards.push(&mut words);
-        shell::line("crossrun", words)
+    fn of(&self, trial: &TrialSpec) -> String {
+        let spec = &trial.cell.spec;
+        let participant = self.participants.backends.get(&trial.backend.name);
+        let backend = match participant {
+            Some(Participant { plugin, from_file: true }) => {
+                backend_argument(&trial.backend.name, Some(&plugin.path))
+            }
+            _ => trial.backend.runs.clone(),
+        };
+        let mut command = CommandLine::new(&["run"]);
+        command
+            .option("backend", backend)
+            .option("workload", &spec.name)
+            .option("items", spec.total_items)
+            .option("parallelism", spec.parallelism)
+            .option("scheduler", &spec.scheduler_name)
+            .option("seed", trial.data_seed)
+            .option("nodes", trial.nodes)
+            .extra(&spec.extra)
+            .options("output-dir", self.output_dir.iter().map(|folder| folder.display()))
+            .duration("timeout", self.timeout);
+        self.limits.add_to(&mut command);
+        command
+            .options("isolation", self.isolation.map(Isolation::label))
+            .options("cores", self.cores)
+            .options("plugin-dir", self.folders(trial, participant).iter().map(|folder| folder.display()));
+        self.loading.add_to(&mut command);
+        command.to_string()
     }
 
     fn folders(&self, trial: &TrialSpec, participant: Option<&Participant>) -> Vec<PathBuf> {
@@ -128,15 +119,13 @@ impl RunCommand {
     }
 }
 
-/// The folders that participants are found in, where the command line names folders at all.
-pub(crate) fn push_plugin_folders(words: &mut Vec<String>, participants: &Participants, context: &Context) {
+/// Adds the folders of the participants, if the user named plugin folders.
+pub(crate) fn add_plugin_folders(command: &mut CommandLine, participants: &Participants, context: &Context) {
     if context.explicit.is_empty() {
         return;
     }
     let backends = participants.backends.values().filter(|it| !it.from_file).map(|it| &it.plugin);
     let plugins = backends.chain(participants.libraries.values());
     let folders: BTreeSet<_> = plugins.filter_map(|plugin| plugin.path.parent()).collect();
-    for folder in folders {
-        push(words, "plugin-dir", folder.display());
-    }
+    command.options("plugin-dir", folders.into_iter().map(Path::display));
 }

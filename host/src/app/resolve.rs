@@ -1,34 +1,30 @@
-//! Plugins that are to be loaded: identified by their hash, and listed by the lock file if one is gone by.
+//! Resolves plugins before they are loaded: each is identified by its hash, and checked against the lock file if one is used.
 
 use std::path::{Path, PathBuf};
 
+use super::command_line::CommandLine;
 use super::{Exit, GlobalArguments, Problem};
 use crate::plugin::PluginRef;
 use crate::plugin::inspect::{Inspected, Rejection, inspect};
-use crate::plugin::lock_file::{self, LockError, LockFile};
+use crate::plugin::lock_file::{self, LockError, LockFile, LockedPlugin};
 use crate::plugin::trust::Trust;
 use crate::record::Library;
-use crate::shell;
 
-/// Where the lock file is if nothing else is said: in the user's data folder. Not in the current one, as a lock that came
-/// with somebody's files is not the user's.
-pub(crate) fn usual_lock_file(data_dir: &Path) -> PathBuf {
+/// The default lock file. It is in the user's data folder and not in the current one, because a lock file in the current
+/// folder may have come with files of somebody else.
+pub(crate) fn default_lock_file(data_dir: &Path) -> PathBuf {
     data_dir.join(lock_file::FILE)
 }
 
-/// The command that writes the lock anew.
+/// The command that writes the lock file again.
 pub(crate) fn renew_command(global: &GlobalArguments, path: &Path, data_dir: &Path) -> String {
-    let mut words = vec!["backends".to_owned(), "lock".to_owned()];
-    if path != usual_lock_file(data_dir) {
-        words.extend(["--output".to_owned(), path.display().to_string()]);
-    }
-    for folder in &global.plugin_dir {
-        words.extend(["--plugin-dir".to_owned(), folder.display().to_string()]);
-    }
-    shell::line("crossrun", words)
+    let mut command = CommandLine::new(&["backends", "lock"]);
+    let output = Some(path.display()).filter(|_| path != default_lock_file(data_dir));
+    let folders = global.plugin_dir.iter().map(|folder| folder.display());
+    command.options("output", output).options("plugin-dir", folders).to_string()
 }
 
-/// The lock file that is gone by.
+/// A lock file that `--locked` names.
 pub(crate) struct Lock {
     pub(crate) path: PathBuf,
     file: LockFile,
@@ -36,14 +32,13 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// The one that `--locked` names, if it was given.
     pub(crate) fn of(
         global: &GlobalArguments,
         data_dir: &Path,
         trust: &Trust,
     ) -> Result<Option<Self>, Problem> {
         let Some(named) = &global.locked else { return Ok(None) };
-        let path = named.clone().unwrap_or_else(|| usual_lock_file(data_dir));
+        let path = named.clone().unwrap_or_else(|| default_lock_file(data_dir));
         let path = std::path::absolute(&path).unwrap_or(path);
         let renew = renew_command(global, &path, data_dir);
         trust.check_file(&path).map_err(|distrust| {
@@ -54,7 +49,7 @@ impl Lock {
         Ok(Some(Self { path, file, renew }))
     }
 
-    /// Whether `plugin` is what is listed by its kind and name.
+    /// Checks that `plugin` is the file that is listed under its kind and name.
     fn check(&self, plugin: &PluginRef) -> Result<(), Problem> {
         let (kind, name) = (plugin.metadata.kind.as_str(), &plugin.metadata.name);
         match self.file.find(kind, name) {
@@ -64,10 +59,11 @@ impl Lock {
         }
     }
 
-    /// Whether a library that a run was begun with is still listed.
+    /// Checks that the library of a recorded run is still listed.
     pub(crate) fn check_recorded(&self, library: &Library) -> Result<(), Problem> {
         if library.locked_by.is_none() {
-            let message = format!("the run was begun without --locked, so {} may be any file", library.path);
+            let message =
+                format!("the run was started without --locked, so {} could be any file", library.path);
             return Err(Problem::usage(message).with_remedy("crossrun compare --locked, as a new run"));
         }
         if self.file.lists(&library.sha256) {
@@ -81,35 +77,34 @@ impl Lock {
         Problem::new(Exit::Unavailable, message).with_remedy(&self.renew)
     }
 
-    /// What to say of a name that leads nowhere, if the lock lists it.
+    /// The problem with a plugin that is not found, if the lock file lists it.
     pub(crate) fn missing(&self, kind: &str, name: &str) -> Option<Problem> {
-        let listed = self.file.find(kind, &name.to_lowercase())?;
-        let message = format!(
-            "{name} is listed in {}, but was not found (it was {})",
-            self.path.display(),
-            listed.source
-        );
-        Some(Problem::new(Exit::Unavailable, message).with_remedy(&self.renew))
+        self.file.find(kind, &name.to_lowercase()).map(|listed| self.not_found(listed))
     }
 
-    /// The libraries of workloads that are listed but not among `names`.
-    pub(crate) fn missing_libraries(&self, names: &[String]) -> Option<Problem> {
-        let libraries = self.file.plugins.iter().filter(|listed| listed.kind == "workloads");
-        libraries
-            .into_iter()
-            .find(|listed| !names.contains(&listed.name))
-            .and_then(|listed| self.missing(&listed.kind, &listed.name))
+    /// The plugins that are listed, but for which `is_found` says that they are not found.
+    pub(crate) fn missing_plugins(&self, is_found: impl Fn(&str, &String) -> bool) -> Vec<MissingPlugin> {
+        let missing = self.file.plugins.iter().filter(|listed| !is_found(&listed.kind, &listed.name));
+        missing
+            .map(|listed| MissingPlugin { listed: listed.clone(), problem: self.not_found(listed) })
+            .collect()
     }
 
-    pub(crate) fn listed(&self) -> impl Iterator<Item = (&str, &str, &str)> {
-        self.file
-            .plugins
-            .iter()
-            .map(|listed| (listed.kind.as_str(), listed.name.as_str(), listed.source.as_str()))
+    fn not_found(&self, listed: &LockedPlugin) -> Problem {
+        let LockedPlugin { name, source, .. } = listed;
+        let message =
+            format!("{name} is listed in {}, but was not found (it was {source})", self.path.display());
+        Problem::new(Exit::Unavailable, message).with_remedy(&self.renew)
     }
 }
 
-/// Identifies `plugin`, which must be listed if a lock is gone by.
+/// A plugin that a lock file lists, but that was not found.
+pub(crate) struct MissingPlugin {
+    pub(crate) listed: LockedPlugin,
+    pub(crate) problem: Problem,
+}
+
+/// Identifies `plugin` by its hash. If there is a lock file, it must list the plugin.
 pub(crate) fn resolve(plugin: &Inspected, lock: Option<&Lock>) -> Result<PluginRef, Problem> {
     let mut plugin = plugin.identify().map_err(|rejection| rejected(&plugin.path, rejection))?;
     if let Some(lock) = lock {
@@ -119,7 +114,7 @@ pub(crate) fn resolve(plugin: &Inspected, lock: Option<&Lock>) -> Result<PluginR
     Ok(plugin)
 }
 
-/// A backend or a library of workloads in a file that need not be in a plugin folder.
+/// Inspects the plugin in `file`, which need not be in a plugin folder.
 pub(crate) fn inspected(file: &Path, trust: &Trust) -> Result<Inspected, Problem> {
     let trusted = trust.check_file(file).map_err(Rejection::from);
     trusted.and_then(|()| inspect(file)).map_err(|rejection| rejected(file, rejection))

@@ -1,16 +1,23 @@
-//! The terminal: results on standard output, everything else on standard error; colour and progress only where someone
-//! is looking.
+//! The terminal: results go to standard output, everything else to standard error. Colour and progress are shown only on a
+//! terminal.
 
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 use plugin_api::Progress;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
 
+use super::{Exit, Problem};
+use crate::sandbox::Interrupt;
 use crate::text::{escaped_in_json, printable, printable_but_colours};
 
-/// Where a command speaks.
+/// How long a wait for an answer goes on before it looks for an interrupt.
+const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
+/// The output of a command.
 pub(crate) struct Ui {
     json: bool,
     quiet: bool,
@@ -19,7 +26,7 @@ pub(crate) struct Ui {
 }
 
 impl Ui {
-    /// Speaks JSON or text, says nothing needless if `quiet`, and more of the log with `verbose`.
+    /// Prints JSON or text, only results and errors if `quiet`, and more of the log with `verbose`.
     pub(crate) fn new(json: bool, quiet: bool, verbose: u8) -> Self {
         let log_level = match verbose {
             0 => log::LevelFilter::Warn,
@@ -39,19 +46,19 @@ impl Ui {
         self.log_level
     }
 
-    /// A result, on standard output. A reader that went away is no failure.
+    /// Prints a result on standard output. A closed pipe is not a failure.
     pub(crate) fn result(&mut self, text: &str) {
         let text = if self.json { escaped_in_json(text) } else { printable(text) };
         self.write(&text);
     }
 
-    /// A result with colours of ours, in which nobody else's are left.
+    /// Prints a result with colours. Other control characters are replaced.
     pub(crate) fn coloured_result(&mut self, text: &str) {
         self.write(&printable_but_colours(text));
     }
 
     fn write(&mut self, text: &str) {
-        self.still();
+        self.clear_status();
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(text.as_bytes());
         if !text.ends_with('\n') {
@@ -60,7 +67,7 @@ impl Ui {
         let _ = out.flush();
     }
 
-    /// Something to know that is no result.
+    /// Prints something to know that is not a result.
     pub(crate) fn note(&mut self, text: &str) {
         if !self.quiet {
             self.line("", Style::new(), text);
@@ -71,7 +78,7 @@ impl Ui {
         self.line("warning: ", AnsiColor::Yellow.on_default().bold(), text);
     }
 
-    /// Why the command failed: a line for people, and an object for programs that read standard output.
+    /// Prints why the command failed: a line for people, and an object for programs that read standard output.
     pub(crate) fn problem(&mut self, line: &str, object: &Value) {
         if self.json {
             self.result(&object.to_string());
@@ -79,13 +86,13 @@ impl Ui {
         self.error(line);
     }
 
-    /// What went wrong, for people only.
+    /// Prints what went wrong, for people only.
     pub(crate) fn error(&mut self, line: &str) {
         self.line("error: ", AnsiColor::Red.on_default().bold(), line);
     }
 
     fn line(&mut self, label: &str, style: Style, text: &str) {
-        self.still();
+        self.clear_status();
         let text = printable(text);
         let colour = colour_on_stderr();
         let line =
@@ -93,22 +100,22 @@ impl Ui {
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
 
-    /// What is being done now, on a terminal.
-    pub(crate) fn doing(&mut self, what: &str) {
-        if !self.is_watched() {
+    /// Shows what is being done now, on a terminal.
+    pub(crate) fn status(&mut self, what: &str) {
+        if !self.shows_progress() {
             return;
         }
         let bar = self.bar.get_or_insert_with(ProgressBar::new_spinner);
         bar.set_message(printable(what));
-        bar.enable_steady_tick(std::time::Duration::from_millis(120));
+        bar.enable_steady_tick(Duration::from_millis(120));
     }
 
-    /// Whether someone sees what is being done now.
-    pub(crate) fn is_watched(&self) -> bool {
+    /// Whether status and progress are shown.
+    pub(crate) fn shows_progress(&self) -> bool {
         !self.quiet && std::io::stderr().is_terminal()
     }
 
-    /// How many of several steps are done, beside what is being done now.
+    /// Shows how many of several steps are done, beside the status.
     pub(crate) fn steps(&mut self, done: u64, total: u64) {
         let Some(bar) = &self.bar else { return };
         let style = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len}  {msg}");
@@ -132,8 +139,33 @@ impl Ui {
         }
     }
 
-    /// Takes the progress bar away.
-    pub(crate) fn still(&mut self) {
+    /// Asks a question on the terminal, which the user confirms with `y`. Without a terminal, with JSON and if quiet nothing is
+    /// asked, and the answer is no.
+    ///
+    /// # Errors
+    /// When the user interrupts.
+    pub(crate) fn confirm(&mut self, question: &str, interrupt: &Interrupt) -> Result<bool, Problem> {
+        let stdin = std::io::stdin();
+        if self.json || !self.shows_progress() || !stdin.is_terminal() {
+            return Ok(false);
+        }
+        self.clear_status();
+        let _ = write!(std::io::stderr(), "{} [y/N] ", printable(question));
+        // Reading would go on after an interrupt: it is waited for input that can be read at once.
+        while let Ok(0) | Err(rustix::io::Errno::INTR) =
+            poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&POLL))
+        {
+            if interrupt.is_set() {
+                return Err(Problem::new(Exit::Interrupted, "interrupted"));
+            }
+        }
+        let mut answer = String::new();
+        let read = stdin.read_line(&mut answer);
+        Ok(read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Removes the status and the progress bar.
+    pub(crate) fn clear_status(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
@@ -144,7 +176,7 @@ fn colour_on_stderr() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// A line of the log. Records and their targets come from plugins, too.
+/// Writes a line of the log. Records and their targets may come from plugins.
 fn log_line(to: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> std::io::Result<()> {
     let style = to.default_level_style(record.level());
     let (target, message) = (printable(record.target()), printable(&record.args().to_string()));

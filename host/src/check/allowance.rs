@@ -1,4 +1,4 @@
-//! How times that the contract gives are told.
+//! Formats durations and time limits.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ pub(super) fn seconds(took: Duration) -> String {
     format!("{:.3} s", took.as_secs_f64())
 }
 
-/// What a time of the contract is where work takes `slowdown` times as long as on a quiet machine.
+/// A time limit of the contract, extended by the slowdown of this machine.
 pub(super) fn allowance(contract: Duration, slowdown: f64) -> String {
-    let given = contract.as_secs();
+    let limit = contract.as_secs();
     if slowdown > 1.0 {
-        return format!("{given} s × {slowdown:.1}, as this machine is busy");
+        return format!("{limit} s × {slowdown:.1} because this machine is busy");
     }
-    format!("{given} s")
+    format!("{limit} s")
 }

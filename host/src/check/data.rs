@@ -1,4 +1,4 @@
-//! A data folder for the sessions of a check alone.
+//! A data folder for the sessions of a check.
 
 use std::fs;
 use std::io;
@@ -7,14 +7,14 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-/// How deep into the data folder is looked.
+/// How many levels of the data folder are compared.
 pub(super) const DEPTH: usize = 3;
 
-/// What the host itself keeps in the data folder.
-pub(super) const OURS: [&str; 3] = ["logs", "oracle", "plugins.lock"];
+/// The files of the host in the data folder.
+pub(super) const HOST_FILES: [&str; 3] = ["logs", "oracle", "plugins.lock"];
 
-/// What is in the user's data folder, in a folder into which nobody else writes: what is new in it is the session's. As deep
-/// as it is looked at there are folders of its own, and below them links.
+/// A copy of the user's data folder that no other process writes to, so that everything new in it is the session's. The levels
+/// that are compared are folders of the copy; what is below them is linked.
 pub(super) struct OwnData(TempDir);
 
 impl OwnData {
@@ -30,10 +30,10 @@ impl OwnData {
 }
 
 fn mirror(original: &Path, copy: &Path, depth: usize) -> io::Result<()> {
-    // What is gone again was another process's, on its way.
+    // A file that disappears meanwhile belongs to another process.
     for entry in fs::read_dir(original).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        if depth == DEPTH && OURS.iter().any(|ours| name == *ours) {
+        if depth == DEPTH && HOST_FILES.iter().any(|file| name == *file) {
             continue;
         }
         let (path, place) = (entry.path(), copy.join(&name));
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_there_is_found_and_what_others_write_meanwhile_is_not() {
+    fn existing_files_are_found_and_later_files_of_others_are_not() {
         let data = tempfile::tempdir().unwrap();
         let deep = data.path().join("environments/engine/one/bin");
         fs::create_dir_all(&deep).unwrap();

@@ -1,27 +1,22 @@
-//! Calls that must fail, and as what.
+//! Calls that must fail with an error of a certain kind.
 
 use plugin_api::ErrorKind;
 
 use super::finding::{CheckResult, NotPassed};
 use crate::run::session::{CallError, Fault};
+use crate::text::word;
 
-/// A kind of error, as `ABI.md` has it.
-fn word(kind: ErrorKind) -> String {
-    let json = serde_json::to_value(kind).unwrap_or_default();
-    json.as_str().unwrap_or_default().to_owned()
-}
-
-/// A call must have failed with an error of one of these kinds. Gives the error's message.
+/// Requires that a call failed with an error of one of these kinds. Returns the error's message.
 pub(super) fn expected_error<T>(ended: Result<T, CallError>, kinds: &[ErrorKind]) -> CheckResult {
-    let names: Vec<_> = kinds.iter().map(|kind| word(*kind)).collect();
-    let names = names.join(" or ");
-    match ended {
-        Ok(_) => Err(NotPassed::Failed(format!("it was accepted, but must be an error of kind {names}"))),
-        Err(CallError { fault: Fault::Said(kind), message, .. }) if kinds.contains(&kind) => Ok(message),
-        Err(CallError { fault: Fault::Said(kind), message, .. }) => {
-            let kind = word(kind);
-            Err(NotPassed::Failed(format!("an error of kind {kind}, but must be of kind {names}: {message}")))
+    let names = kinds.iter().map(word).collect::<Vec<_>>().join(" or ");
+    Err(NotPassed::Failed(match ended {
+        Err(CallError { fault: Fault::Reported(kind), message, .. }) if kinds.contains(&kind) => {
+            return Ok(message);
         }
-        Err(error) => Err(error.into()),
-    }
+        Err(CallError { fault: Fault::Reported(kind), message, .. }) => {
+            format!("an error of kind {}, but must be of kind {names}: {message}", word(kind))
+        }
+        Err(error) => return Err(error.into()),
+        Ok(_) => format!("it was accepted, but must be an error of kind {names}"),
+    }))
 }

@@ -1,9 +1,9 @@
-//! What a file says of itself, without running any of it.
+//! Checks of a file's metadata, which run nothing of it.
 
 use super::finding::{CheckResult, NotPassed};
 use super::fixture::Fixture;
 
-/// The file is a plugin for this host.
+/// The file is a plugin for this host, and its metadata is complete.
 pub(super) fn metadata(fixture: &mut Fixture) -> CheckResult {
     let metadata = &fixture.plugin()?.metadata;
     let empty = [("version", &metadata.version), ("description", &metadata.description)];
@@ -13,7 +13,7 @@ pub(super) fn metadata(fixture: &mut Fixture) -> CheckResult {
     }
 }
 
-/// It is as fast as its author can make it.
+/// The file is a release build.
 pub(super) fn release(fixture: &mut Fixture) -> CheckResult {
     let metadata = &fixture.plugin()?.metadata;
     if !metadata.is_debug_build() {

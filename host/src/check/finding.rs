@@ -1,39 +1,35 @@
-//! What came of checks.
+//! The outcomes of checks.
 
 use serde::Serialize;
 
 use crate::run::session::CallError;
 
-/// What came of a check.
+/// The outcome of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub(crate) enum CheckOutcome {
-    /// The plugin does what is demanded.
+    /// The plugin meets the requirement.
     Passed {
-        /// What is worth saying all the same; empty if nothing is.
+        /// A remark, or nothing.
         note: String,
     },
-    /// It does not.
+    /// The plugin does not meet the requirement.
     Failed {
         /// What it does instead.
         why: String,
     },
-    /// It does not have to.
-    Skipped {
-        /// Why not.
-        why: String,
-    },
-    /// Whether it does cannot be told.
+    /// The requirement does not apply.
+    Skipped { why: String },
+    /// The check could not be run.
     NotRun {
-        /// Why not.
         why: String,
-        /// What mends that, if anything is known to.
+        /// What makes it possible, if that is known.
         remedy: Option<String>,
     },
 }
 
 impl CheckOutcome {
-    /// In one word.
+    /// The label in a list of outcomes.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Passed { .. } => "passed",
@@ -43,7 +39,7 @@ impl CheckOutcome {
         }
     }
 
-    /// What there is to say of it; empty if there is nothing.
+    /// The reason, or the remark of a passed check.
     pub(crate) fn reason(&self) -> &str {
         match self {
             Self::Passed { note } => note,
@@ -63,7 +59,7 @@ impl From<CheckResult> for CheckOutcome {
     }
 }
 
-/// What the function of a check gives: what is worth saying if it passed, empty if nothing is.
+/// The result of a check's function: a remark if it passed, which may be empty.
 pub(super) type CheckResult = Result<String, NotPassed>;
 
 /// Why a check was not passed.
@@ -78,17 +74,17 @@ pub(super) enum NotPassed {
 }
 
 impl NotPassed {
-    /// A call failed that has nothing to do with the plugin.
+    /// A call failed for a reason that is not the plugin's.
     pub(super) fn not_run(error: CallError) -> Self {
         Self::NotRun(error.message)
     }
 
-    /// The user asked to stop: no finding is told then.
+    /// The user interrupted: no finding is reported then.
     pub(super) fn interrupted() -> Self {
         Self::NotRun("interrupted".into())
     }
 
-    /// Says before a failure what failed.
+    /// Prefixes a failure with what failed.
     pub(super) fn named(self, what: &str) -> Self {
         match self {
             Self::Failed(why) => Self::Failed(format!("{what}: {why}")),
@@ -103,39 +99,30 @@ impl From<CallError> for NotPassed {
     }
 }
 
-/// A check that was made.
+/// A check with its outcome.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Finding {
-    /// Which.
     pub id: &'static str,
-    /// What came of it.
     #[serde(flatten)]
     pub outcome: CheckOutcome,
-    /// What is demanded.
+    /// The requirement.
     pub demands: &'static str,
-    /// Where the rule stands.
-    pub rule: String,
-    /// What to do if it failed.
+    /// The section that has the rule.
+    pub rule: &'static str,
     pub remedy: &'static str,
-    /// How long it took.
     pub seconds: f64,
 }
 
-/// How many checks came to what.
+/// The number of checks by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Summary {
-    /// The plugin does what is demanded.
     pub passed: usize,
-    /// It does not.
     pub failed: usize,
-    /// It does not have to.
     pub skipped: usize,
-    /// Whether it does cannot be told.
     pub not_run: usize,
 }
 
 impl Summary {
-    /// Counts.
     pub(crate) fn of(findings: &[Finding]) -> Self {
         let mut summary = Self::default();
         for finding in findings {
@@ -150,7 +137,7 @@ impl Summary {
         summary
     }
 
-    /// Whether the plugin did all that it had to, of what was chosen. Something must have been tried.
+    /// Whether the plugin is conformant: at least one check passed, none failed, and all were run.
     pub(crate) fn is_conformant(&self) -> bool {
         self.passed > 0 && self.failed == 0 && self.not_run == 0
     }

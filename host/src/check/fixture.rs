@@ -1,5 +1,4 @@
-//! What many checks need, and what is found out once for all of them: the plugin in workers, the workloads, an engine that
-//! runs.
+//! What several checks share: the plugin in workers, the workloads, and a started engine. Results are computed once.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -21,21 +20,20 @@ use crate::run::engine::Engine;
 use crate::run::executor::{self, Executor, log_file};
 use crate::run::judge::Judge;
 use crate::run::participants::Participants;
-use crate::run::session::{CallError, Deaf, Fault, WorkerSession};
+use crate::run::session::{CallError, Fault, WorkerSession};
 use crate::run::trial::{TrialResult, TrialSpec};
 use crate::stats::WarmUp;
 use crate::worker::protocol::{Finished, Folders, LibraryFile};
 
-/// What is found out once.
 pub(super) struct Fixture {
     pub(super) setting: Setting,
-    /// Of a backend it has the libraries of workloads that there are; of a library of workloads, that library.
+    /// Has all workload libraries if a backend is checked, or the library that is checked.
     pub(super) executor: Executor,
     workers: usize,
     loading: Option<Result<Loaded, CallError>>,
     availability: Option<Result<Availability, CallError>>,
     entries: Option<Result<Vec<CatalogueEntry>, NotPassed>>,
-    /// An engine that runs, and at what parallelism: starting one for each run would take most of the time.
+    /// A started engine and its parallelism: starting one for each run would take most of the time.
     running: Option<(Engine, u32)>,
     observed: Option<Result<[ObservedSession; 2], NotPassed>>,
 }
@@ -59,12 +57,12 @@ impl Fixture {
         self.setting.target.plugin.as_ref().map_err(|rejection| NotPassed::Failed(rejection.reason.clone()))
     }
 
-    /// The plugin, where it must be one for a check to be made at all.
+    /// The plugin. Checks that need it are not run without it.
     fn loadable(&self) -> Result<PluginRef, CallError> {
         self.setting.target.plugin.clone().map_err(|_| CallError::unexpected("load"))
     }
 
-    /// The log of one more worker.
+    /// The log file of a new worker.
     fn log(&mut self, name: &str) -> PathBuf {
         self.workers += 1;
         log_file(&self.setting.folders.log_dir, &format!("{name}-{}", self.workers))
@@ -77,7 +75,7 @@ impl Fixture {
         Backend::load_any_name(&self.setting.launch, &LibraryFile::from(&plugin), name, &log, None)
     }
 
-    /// A judge over the library that is checked, in a worker of its own.
+    /// A judge with the library that is checked, in a worker of its own.
     pub(super) fn judge(&mut self) -> Result<Judge, CallError> {
         let library = LibraryFile::from(&self.loadable()?);
         let log = self.log("workloads");
@@ -85,7 +83,7 @@ impl Fixture {
         Ok(Judge::new(session, library, &self.setting.folders.data_dir))
     }
 
-    /// What loading the plugin shows.
+    /// The result of loading the plugin.
     pub(super) fn loading(&mut self) -> Result<Loaded, CallError> {
         if self.loading.is_none() {
             self.loading = Some(self.load());
@@ -93,32 +91,34 @@ impl Fixture {
         self.loading.clone().unwrap_or_else(|| Err(CallError::unexpected("load")))
     }
 
-    /// Loads the plugin, in a process of its own.
+    /// Loads the plugin in a process of its own.
     pub(super) fn load(&mut self) -> Result<Loaded, CallError> {
         if self.setting.target.is_backend() != Some(true) {
             return self.load_library();
         }
         let backend = self.backend()?;
-        let loaded = backend.loaded().clone();
+        let loaded = backend.loaded.clone();
         backend.end();
         Ok(loaded)
     }
 
-    /// The first thing that a library is asked for is its catalogue.
+    /// Loads a library by asking for its catalogue, which is always the first call.
     fn load_library(&mut self) -> Result<Loaded, CallError> {
         let mut judge = self.judge()?;
         let started = Instant::now();
-        let entries = judge.catalogue(&mut Deaf);
+        let entries = judge.catalogue();
         let took = started.elapsed();
         judge.end();
         match entries {
-            // It was asked, so that it was loaded: what is wrong with its catalogue is a check of its own.
-            Ok(_) | Err(CallError { fault: Fault::Said(_), .. }) => Ok(Loaded { took, ..Loaded::default() }),
+            // A library that answers was loaded. Another check reports what is wrong with its catalogue.
+            Ok(_) | Err(CallError { fault: Fault::Reported(_), .. }) => {
+                Ok(Loaded { took, ..Loaded::default() })
+            }
             Err(error) => Err(error),
         }
     }
 
-    /// Whether the backend could start.
+    /// The result of probing the backend.
     pub(super) fn availability(&mut self) -> Result<Availability, CallError> {
         if self.availability.is_none() {
             let answer = self.backend().and_then(|mut backend| {
@@ -131,29 +131,29 @@ impl Fixture {
         self.availability.clone().unwrap_or_else(|| Err(CallError::unexpected("probe")))
     }
 
-    /// The workloads that there are.
+    /// All workloads.
     pub(super) fn entries(&mut self) -> Result<Vec<CatalogueEntry>, NotPassed> {
         if self.entries.is_none() {
             self.entries = Some(self.catalogues().map_err(NotPassed::not_run));
         }
-        self.entries.clone().unwrap_or_else(|| Err(NotPassed::NotRun("no workloads were looked for".into())))
+        self.entries.clone().unwrap_or_else(|| Err(NotPassed::NotRun("the workloads were not listed".into())))
     }
 
-    /// Asks every library for its workloads. Of those with one name the first is meant.
+    /// Asks every library for its workloads. Of several with one name, the first counts.
     fn catalogues(&mut self) -> Result<Vec<CatalogueEntry>, CallError> {
-        let libraries = self.executor.participants().libraries.clone();
+        let libraries = self.executor.setting.participants.libraries.clone();
         let mut found = Vec::new();
         for (name, library) in &libraries {
-            let is_meant = |entry: &CatalogueEntry| libraries.get(&entry.name) == Some(library);
+            let counts = |entry: &CatalogueEntry| libraries.get(&entry.name) == Some(library);
             if !found.iter().any(|entry: &CatalogueEntry| entry.name == *name) {
-                let entries = self.executor.judge(name)?.catalogue(&mut Deaf)?;
-                found.extend(entries.into_iter().filter(is_meant));
+                let entries = self.executor.judge(name)?.catalogue()?;
+                found.extend(entries.into_iter().filter(counts));
             }
         }
         Ok(found)
     }
 
-    /// Demands that there is a workload with this name and all of these parameters.
+    /// Requires that there is a workload with this name and all of these parameters.
     pub(super) fn demand_workload(&mut self, name: &str, parameters: &[&str]) -> Result<(), NotPassed> {
         let has = |entry: &CatalogueEntry| {
             let named = |name: &&str| entry.parameters.iter().any(|parameter| parameter.name == **name);
@@ -167,14 +167,14 @@ impl Fixture {
         Err(NotPassed::NotRun(format!("no library of workloads here has {name}{with}{list}")))
     }
 
-    /// An engine that was started for `spec`.
+    /// Starts an engine for `spec`.
     pub(super) fn engine(&mut self, spec: &WorkloadSpec) -> Result<Engine, CallError> {
         let backend = self.backend()?;
-        let session = trial(backend.name(), spec, 1).session(&self.setting.folders);
+        let session = trial(&backend.name, spec, 1).session(&self.setting.folders);
         backend.open(session, &mut |_| ()).map_err(|not_opened| not_opened.error)
     }
 
-    /// Runs `spec` on an engine that already runs, if one does, and has it judged.
+    /// Runs `spec` on the started engine, or on a new one, and verifies the answer.
     pub(super) fn run(&mut self, spec: &WorkloadSpec) -> Result<TrialResult, NotPassed> {
         let mut engine = match self.running.take() {
             Some((engine, parallelism)) if parallelism == spec.parallelism => engine,
@@ -183,25 +183,25 @@ impl Fixture {
                 self.engine(spec).map_err(failed_run)?
             }
         };
-        let trial = trial(engine.name(), spec, 1);
+        let trial = trial(&engine.name, spec, 1);
         let ran = trials::run(&mut self.executor, &mut engine, &trial);
-        // After a failure the session is to be made anew.
+        // After a failure, the next run needs a new session.
         if ran.is_ok() && engine.is_usable() {
             self.running = Some((engine, spec.parallelism));
         } else {
-            engine.dismiss();
+            engine.session.discard();
         }
         ran
     }
 
-    /// Runs `spec` in a session of its own on so many machines, and has it judged.
+    /// Runs `spec` in a session of its own on this number of machines, and verifies the answer.
     pub(super) fn run_alone(&mut self, spec: &WorkloadSpec, nodes: u32) -> Result<TrialResult, NotPassed> {
         let backend = self.backend()?;
-        let trial = trial(backend.name(), spec, nodes);
+        let trial = trial(&backend.name, spec, nodes);
         self.run_trial_alone(&trial, backend)
     }
 
-    /// Runs `trial` in a session of its own, and has it judged.
+    /// Runs `trial` in a session of its own, and verifies the answer.
     pub(super) fn run_trial_alone(
         &mut self,
         trial: &TrialSpec,
@@ -210,26 +210,26 @@ impl Fixture {
         self.executor.run_alone(trial, backend, &mut ignore).map_err(|_| NotPassed::interrupted())
     }
 
-    /// Runs `spec`, which need not be one that can be judged, in a session of its own.
+    /// Runs `spec` in a session of its own. The answer is not verified, because the spec may be invalid.
     pub(super) fn run_unjudged(&mut self, spec: &WorkloadSpec) -> Result<Finished, CallError> {
         let mut engine = self.engine(spec)?;
         let ran = engine.run(&self.executor.request(spec.clone()), &mut |_| ());
-        engine.dismiss();
+        engine.session.discard();
         ran.map(|(finished, _)| finished)
     }
 
-    /// How two sessions went, one after the other.
+    /// The observations of two sessions, one after another.
     pub(super) fn observed_sessions(&mut self) -> Result<[ObservedSession; 2], NotPassed> {
         if self.observed.is_none() {
             self.observed = Some(self.observe_twice());
         }
-        self.observed.clone().unwrap_or_else(|| Err(NotPassed::NotRun("no session was begun".into())))
+        self.observed.clone().unwrap_or_else(|| Err(NotPassed::NotRun("no session was started".into())))
     }
 
-    /// In a data folder into which nobody else writes.
+    /// Runs the two sessions with a data folder that no other process writes to.
     fn observe_twice(&mut self) -> Result<[ObservedSession; 2], NotPassed> {
         let not_made =
-            |error| NotPassed::NotRun(format!("no data folder can be made for the sessions: {error}"));
+            |error| NotPassed::NotRun(format!("cannot create a data folder for the sessions: {error}"));
         let data = OwnData::of(&self.setting.folders.data_dir).map_err(not_made)?;
         let mut executor = executor(&self.setting, data.path());
         let one = self.observe_session(&mut executor);
@@ -238,17 +238,16 @@ impl Fixture {
         both
     }
 
-    /// A whole session with one run of a few items that need all of the engine.
+    /// Observes a session with one run of a few items.
     fn observe_session(&mut self, executor: &mut Executor) -> Result<ObservedSession, NotPassed> {
         self.demand_workload(COMPUTING, &["iters"])?;
-        let mut spec = WorkloadSpec { total_items: 50, ..WorkloadSpec::new(COMPUTING) };
-        spec.extra.insert("iters".into(), json!(100));
+        let spec = trials::spec(COMPUTING, 50, &[("iters", json!(100))]);
         let plugin = self.loadable()?;
         let log = self.log(plugin.name());
         ObservedSession::of(executor, &self.setting.launch, &plugin, &log, &spec)
     }
 
-    /// Ends whatever runs.
+    /// Ends all workers.
     pub(super) fn end(mut self) {
         stop(self.running.take());
         self.executor.end();
@@ -256,13 +255,13 @@ impl Fixture {
 }
 
 fn stop(running: Option<(Engine, u32)>) {
-    // What comes of closing is a check of its own.
+    // Another check reports a failure of close.
     if let Some((engine, _)) = running {
         engine.close(&mut |_| ());
     }
 }
 
-/// An executor over the workloads that runs are made on: by what the libraries' metadata name, the first of one name.
+/// An executor with the workloads that the metadata of the libraries name. Of several with one name, the first counts.
 fn executor(setting: &Setting, data_dir: &Path) -> Executor {
     let target = setting.target.plugin.iter().filter(|_| setting.target.is_backend() == Some(false));
     let mut participants = Participants::default();

@@ -1,11 +1,11 @@
-//! Findings as JUnit XML, which CI systems read.
+//! Findings as JUnit XML, for CI systems.
 
 use minijinja::Environment;
 use serde::Serialize;
 
 use super::finding::{CheckOutcome, Finding, Summary};
 
-/// The name ends in .xml, which is what makes the engine escape every value.
+/// The suffix `.xml` makes the template engine escape every value.
 const TEMPLATE: &str = "findings.xml";
 
 #[derive(Serialize)]
@@ -21,7 +21,7 @@ struct Case<'a> {
     group: &'a str,
     id: &'a str,
     seconds: String,
-    /// The element that says so; nothing of what passed.
+    /// The element for the outcome; nothing for a passed check.
     element: Option<&'static str>,
     reason: String,
     demands: &'a str,
@@ -29,10 +29,10 @@ struct Case<'a> {
     remedy: &'a str,
 }
 
-/// The document; `name` is the plugin's. What could not be run is an error: it must not pass for a success.
+/// The document for the plugin `name`. A check that could not be run is an error, so that it does not count as a success.
 ///
 /// # Errors
-/// When the template fails, which no finding makes it do.
+/// When the template cannot be rendered.
 pub(crate) fn document(name: &str, findings: &[Finding]) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.add_template(TEMPLATE, include_str!("findings.xml"))?;
@@ -63,7 +63,7 @@ fn case(finding: &Finding) -> Case<'_> {
         element,
         reason: allowed(finding.outcome.reason()),
         demands: finding.demands,
-        rule: &finding.rule,
+        rule: finding.rule,
         remedy,
     }
 }
@@ -72,7 +72,7 @@ fn seconds(seconds: f64) -> String {
     format!("{seconds:.3}")
 }
 
-/// What XML 1.0 has no way to write is replaced; the engine escapes the rest.
+/// Replaces characters that XML 1.0 does not allow. The template engine escapes the others.
 fn allowed(text: &str) -> String {
     let fits = |c: char| match c {
         '\n' | '\t' => true,

@@ -1,4 +1,4 @@
-//! What a library of workloads promises every backend.
+//! Checks of workload libraries.
 
 use plugin_api::workload::{CatalogueEntry, Outcome as Answer};
 use plugin_api::{Availability, ErrorKind, WorkloadSpec};
@@ -7,33 +7,27 @@ use serde_json::json;
 use super::errors::expected_error;
 use super::finding::{CheckResult, NotPassed};
 use super::fixture::Fixture;
-use super::trials::{TIMEOUT, trial};
+use super::trials::{self, TIMEOUT, trial};
 use crate::plugin::inspect::Kind;
 use crate::run::backend::Backend;
 use crate::run::executor::log_file;
 use crate::run::judge::Judge;
 use crate::run::outcome::Outcome;
-use crate::run::session::{CallError, Deaf, Fault};
+use crate::run::session::{CallError, Fault};
 use crate::worker::protocol::LibraryFile;
 
-/// How many items: none, one, a prime number, and many.
+/// The numbers of items: none, one, a prime number, and many.
 const SIZES: [u64; 4] = [0, 1, 101, 5003];
 
-/// How many items travel together.
+/// The batch sizes.
 const BATCHES: [u64; 3] = [1, 7, 1024];
 
-/// How many times each workload is given bytes that are none.
+/// How often each workload is given malformed input.
 const ROUNDS: u32 = 300;
 
+/// A spec of a workload that does not sleep, or has a high rate.
 fn spec_of(entry: &CatalogueEntry, items: u64) -> WorkloadSpec {
-    let mut spec = WorkloadSpec { total_items: items, ..WorkloadSpec::new(entry.name.clone()) };
-    // What sleeps does not, and what has a schedule is quick.
-    for (name, value) in [("sleep_us", json!(0)), ("rate", json!(100_000))] {
-        if entry.parameters.iter().any(|parameter| parameter.name == name) {
-            spec.extra.insert(name.into(), value);
-        }
-    }
-    spec
+    trials::spec_of(entry, items, 0, 100_000)
 }
 
 fn with_batches(mut spec: WorkloadSpec, batch_size: u64) -> WorkloadSpec {
@@ -41,7 +35,7 @@ fn with_batches(mut spec: WorkloadSpec, batch_size: u64) -> WorkloadSpec {
     spec
 }
 
-/// Does `check` with a judge in a worker of its own, which is ended whatever comes of it.
+/// Runs `check` with a judge in a worker of its own.
 fn with_judge<T>(
     fixture: &mut Fixture,
     check: impl FnOnce(&mut Judge) -> Result<T, NotPassed>,
@@ -52,21 +46,21 @@ fn with_judge<T>(
     checked
 }
 
-/// What the oracle says, and no answer of it that was kept.
+/// The answer of the oracle, computed and not read from the cache.
 fn computed(judge: &mut Judge, spec: &WorkloadSpec) -> Result<Answer, CallError> {
-    judge.compute(spec, TIMEOUT, &mut Deaf)
+    judge.compute(spec, TIMEOUT)
 }
 
 fn serial(judge: &mut Judge, spec: &WorkloadSpec) -> Result<Answer, CallError> {
     judge.serial(spec, TIMEOUT)
 }
 
-/// The catalogue lists what the metadata lists, and every workload opens at its defaults with the plan that it lists.
+/// The catalogue lists what the metadata lists, the plans are well formed, and every workload opens with its defaults.
 pub(super) fn catalogue(fixture: &mut Fixture) -> CheckResult {
     let Kind::Workloads(mut named) = fixture.plugin()?.metadata.kind.clone() else {
-        return Err(NotPassed::NotRun("it is no library of workloads".into()));
+        return Err(NotPassed::NotRun("it is not a library of workloads".into()));
     };
-    let entries = with_judge(fixture, |judge| Ok(judge.catalogue(&mut Deaf)?))?;
+    let entries = with_judge(fixture, |judge| Ok(judge.catalogue()?))?;
     let mut listed: Vec<_> = entries.iter().map(|entry| entry.name.clone()).collect();
     named.sort();
     listed.sort();
@@ -77,7 +71,7 @@ pub(super) fn catalogue(fixture: &mut Fixture) -> CheckResult {
         )));
     }
     if let Some(entry) = entries.iter().find(|entry| !entry.plan.is_well_formed()) {
-        return Err(NotPassed::Failed(format!("the plan of {} is none", entry.name)));
+        return Err(NotPassed::Failed(format!("the plan of {} is not well formed", entry.name)));
     }
     with_judge(fixture, |judge| {
         for entry in &entries {
@@ -87,47 +81,47 @@ pub(super) fn catalogue(fixture: &mut Fixture) -> CheckResult {
     })
 }
 
-/// A serial run comes to what the oracle says.
+/// A serial run gives the answer of the oracle.
 pub(super) fn oracle(fixture: &mut Fixture) -> CheckResult {
     with_judge(fixture, |judge| {
-        for entry in judge.catalogue(&mut Deaf)? {
+        for entry in judge.catalogue()? {
             for items in SIZES {
                 let spec = with_batches(spec_of(&entry, items), 64);
                 let (ran, expected) = (serial(judge, &spec)?, computed(judge, &spec)?);
-                differ(&format!("{} of {items} items", entry.name), &ran, &expected)?;
+                require_equal(&format!("{} of {items} items", entry.name), &ran, &expected)?;
             }
         }
         Ok(String::new())
     })
 }
 
-fn differ(what: &str, ran: &Answer, expected: &Answer) -> Result<(), NotPassed> {
+fn require_equal(what: &str, ran: &Answer, expected: &Answer) -> Result<(), NotPassed> {
     if (ran.count, &ran.checksum) == (expected.count, &expected.checksum) {
         return Ok(());
     }
-    let told = |outcome: &Answer| format!("{} items with checksum {}", outcome.count, outcome.checksum);
-    Err(NotPassed::Failed(format!("{what}: {}, but {} must come out", told(ran), told(expected))))
+    let text = |answer: &Answer| format!("{} items with checksum {}", answer.count, answer.checksum);
+    Err(NotPassed::Failed(format!("{what}: {}, but {} are expected", text(ran), text(expected))))
 }
 
-/// However the items are cut into batches, the same comes out.
+/// The answer does not depend on how items are split into batches.
 pub(super) fn slices(fixture: &mut Fixture) -> CheckResult {
     with_judge(fixture, |judge| {
-        for entry in judge.catalogue(&mut Deaf)? {
+        for entry in judge.catalogue()? {
             let expected = serial(judge, &with_batches(spec_of(&entry, 101), 101))?;
             for size in BATCHES {
                 let ran = serial(judge, &with_batches(spec_of(&entry, 101), size))?;
-                differ(&format!("{} in batches of {size}", entry.name), &ran, &expected)?;
+                require_equal(&format!("{} in batches of {size}", entry.name), &ran, &expected)?;
             }
         }
         Ok(String::new())
     })
 }
 
-/// Another process comes to the same.
+/// Another process gives the same answer.
 pub(super) fn repeats(fixture: &mut Fixture) -> CheckResult {
     let answers = |judge: &mut Judge| {
         let mut answers = Vec::new();
-        for entry in judge.catalogue(&mut Deaf)? {
+        for entry in judge.catalogue()? {
             let spec = spec_of(&entry, 101);
             answers.push((
                 entry.name,
@@ -139,19 +133,19 @@ pub(super) fn repeats(fixture: &mut Fixture) -> CheckResult {
     };
     let (one, two) = (with_judge(fixture, answers)?, with_judge(fixture, answers)?);
     for ((name, ran, expected), (_, again, expected_again)) in one.iter().zip(&two) {
-        differ(&format!("{name} in another process"), again, ran)?;
-        differ(&format!("the oracle of {name} in another process"), expected_again, expected)?;
+        require_equal(&format!("{name} in another process"), again, ran)?;
+        require_equal(&format!("the oracle of {name} in another process"), expected_again, expected)?;
     }
     Ok(String::new())
 }
 
-/// A workload or a parameter that cannot be is refused.
+/// An unknown workload and an invalid parameter are refused.
 pub(super) fn refuses(fixture: &mut Fixture) -> CheckResult {
     with_judge(fixture, |judge| {
         let spec = WorkloadSpec::new("there_is_no_such_workload");
         let refused = expected_error(computed(judge, &spec), &[ErrorKind::InvalidSpec]);
         refused.map_err(|not_passed| not_passed.named("an unknown workload"))?;
-        for entry in judge.catalogue(&mut Deaf)? {
+        for entry in judge.catalogue()? {
             for parameter in &entry.parameters {
                 let mut spec = spec_of(&entry, 1);
                 spec.extra.insert(parameter.name.clone(), json!([{"no": "value"}]));
@@ -164,10 +158,10 @@ pub(super) fn refuses(fixture: &mut Fixture) -> CheckResult {
     })
 }
 
-/// Bytes that no backend would give it are refused or taken, and nothing crashes or panics.
+/// Malformed input is refused or accepted, without a crash or a panic.
 pub(super) fn bytes(fixture: &mut Fixture) -> CheckResult {
     with_judge(fixture, |judge| {
-        for entry in judge.catalogue(&mut Deaf)? {
+        for entry in judge.catalogue()? {
             let given = judge.give_malformed(&spec_of(&entry, 10), ROUNDS, TIMEOUT);
             given.map_err(|error| NotPassed::from(error).named(&entry.name))?;
         }
@@ -175,9 +169,9 @@ pub(super) fn bytes(fixture: &mut Fixture) -> CheckResult {
     })
 }
 
-/// The backends here come to what the oracle says.
+/// The backends that are found give the answer of the oracle.
 pub(super) fn backends(fixture: &mut Fixture) -> CheckResult {
-    let entries = with_judge(fixture, |judge| Ok(judge.catalogue(&mut Deaf)?))?;
+    let entries = with_judge(fixture, |judge| Ok(judge.catalogue()?))?;
     let mut ran = Vec::new();
     for (name, library) in fixture.setting.backends.clone() {
         if on_backend(fixture, &name, &library, &entries)? {
@@ -185,12 +179,12 @@ pub(super) fn backends(fixture: &mut Fixture) -> CheckResult {
         }
     }
     if ran.is_empty() {
-        return Err(NotPassed::NotRun("no backend that could start is in a plugin folder".into()));
+        return Err(NotPassed::NotRun("no plugin folder has a backend that can start".into()));
     }
     Ok(format!("on {}", ran.join(", ")))
 }
 
-/// Runs every workload on a backend; says whether the backend could start.
+/// Runs every workload on a backend. Returns whether the backend could start.
 fn on_backend(
     fixture: &mut Fixture,
     name: &str,
@@ -199,7 +193,7 @@ fn on_backend(
 ) -> Result<bool, NotPassed> {
     for entry in entries {
         let log = log_file(&fixture.setting.folders.log_dir, name);
-        // What is wrong with a backend is no fault of the library's.
+        // A backend that cannot be loaded is not the library's fault.
         let Ok(mut backend) = Backend::load(&fixture.setting.launch, library, name, &log) else {
             return Ok(false);
         };
@@ -227,7 +221,7 @@ fn run_entry(
         return Err(error.into());
     }
     match fixture.run_trial_alone(&trial, backend)?.outcome {
-        Outcome::Failed(error) if matches!(error.fault, Fault::Said(ErrorKind::Unsupported)) => Ok(()),
+        Outcome::Failed(error) if matches!(error.fault, Fault::Reported(ErrorKind::Unsupported)) => Ok(()),
         Outcome::Wrong(error) | Outcome::Failed(error) => {
             Err(NotPassed::from(error).named(&format!("{} on {name}", entry.name)))
         }

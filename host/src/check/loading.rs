@@ -1,23 +1,23 @@
-//! Opening the library, and asking it who it is and whether it could start.
+//! Checks of loading a plugin, and of probing a backend.
 
 use std::time::Duration;
 
 use plugin_api::Availability;
 
-use super::allowance::allowance;
+use super::allowance::{allowance, seconds};
 use super::finding::{CheckResult, NotPassed};
 use super::fixture::Fixture;
-use crate::pace;
 use crate::run::session::{CallError, Fault};
+use crate::slowdown;
 use crate::worker::protocol::Refusal;
 
-/// How long loading may take on a quiet machine: each listing and each session waits for it.
-const SOON: Duration = Duration::from_secs(2);
+/// The time limit for loading on a quiet machine: each listing and each session waits for loading.
+const LIMIT: Duration = Duration::from_secs(2);
 
-/// How often loading is timed: what else the machine does must not count.
+/// How often loading is timed. The fastest counts, so that other processes have less effect.
 const TIMES: usize = 3;
 
-/// The dynamic linker finds all that the library needs, and the library makes what it exports.
+/// The dynamic linker finds everything that the library needs, and the library creates what it exports.
 pub(super) fn opens(fixture: &mut Fixture) -> CheckResult {
     match fixture.loading() {
         Ok(_) | Err(CallError { fault: Fault::Refused(Refusal::Abi), .. }) => Ok(String::new()),
@@ -38,35 +38,35 @@ pub(super) fn abi(fixture: &mut Fixture) -> CheckResult {
 pub(super) fn time(fixture: &mut Fixture) -> CheckResult {
     let mut fastest = fixture.loading()?.took;
     for _ in 1..TIMES {
-        // No machine is so busy that the last would be too slow.
-        if fastest <= SOON || fastest > SOON.mul_f64(pace::MOST) {
+        // Fast enough, or too slow even for the busiest machine.
+        if fastest <= LIMIT || fastest > LIMIT.mul_f64(slowdown::MAX) {
             break;
         }
         fastest = fastest.min(fixture.load()?.took);
     }
-    let took = format!("{:.3} s", fastest.as_secs_f64());
-    if fastest <= SOON {
+    let took = seconds(fastest);
+    if fastest <= LIMIT {
         return Ok(took);
     }
-    let slowdown = pace::slowdown();
-    let allowed = allowance(SOON, slowdown);
-    if fastest <= SOON.mul_f64(slowdown) {
+    let slowdown = slowdown::measure();
+    let allowed = allowance(LIMIT, slowdown);
+    if fastest <= LIMIT.mul_f64(slowdown) {
         return Ok(format!("{took}, of {allowed}"));
     }
-    Err(NotPassed::Failed(format!("loading took {took}, but may take {allowed}")))
+    Err(NotPassed::Failed(format!("loading took {took}, but the limit is {allowed}")))
 }
 
-/// The runner has the name of its file's metadata.
+/// The backend reports the name that its metadata has.
 pub(super) fn name(fixture: &mut Fixture) -> CheckResult {
-    let said = fixture.loading()?.said_name;
+    let said = fixture.loading()?.reported_name;
     let named = &fixture.plugin()?.metadata.name;
     if said.to_lowercase() == *named {
         return Ok(String::new());
     }
-    Err(NotPassed::Failed(format!("it is named {named:?} in its metadata, but calls itself {said:?}")))
+    Err(NotPassed::Failed(format!("the name is {named:?} in its metadata, but it reports {said:?}")))
 }
 
-/// The options that the runner declares are such as the host can show and check.
+/// The options that the backend declares can be shown and checked by the host.
 pub(super) fn options(fixture: &mut Fixture) -> CheckResult {
     let options = fixture.loading()?.options;
     let mut seen = std::collections::BTreeSet::new();
@@ -81,18 +81,18 @@ pub(super) fn options(fixture: &mut Fixture) -> CheckResult {
     Ok(String::new())
 }
 
-/// The question whether it could start is answered in time.
+/// Probing returns an answer within the deadline.
 pub(super) fn probe(fixture: &mut Fixture) -> CheckResult {
     match fixture.availability()? {
-        Availability::Available => Ok("it could start".into()),
+        Availability::Available => Ok("it can start".into()),
         Availability::Unavailable { reason, .. } if reason.trim().is_empty() => {
-            Err(NotPassed::Failed("it could not start, and does not say why".into()))
+            Err(NotPassed::Failed("it cannot start, and gives no reason".into()))
         }
-        Availability::Unavailable { reason, .. } => Ok(format!("it could not start: {reason}")),
+        Availability::Unavailable { reason, .. } => Ok(format!("it cannot start: {reason}")),
     }
 }
 
-/// The answer is the same again, in the same process and in another.
+/// Probing returns the same answer again, in the same process and in another.
 pub(super) fn repeats(fixture: &mut Fixture) -> CheckResult {
     let first = fixture.availability()?;
     let mut backend = fixture.backend()?;
@@ -100,6 +100,8 @@ pub(super) fn repeats(fixture: &mut Fixture) -> CheckResult {
     backend.end();
     match again?.into_iter().find(|answer| *answer != first) {
         None => Ok(String::new()),
-        Some(other) => Err(NotPassed::Failed(format!("it says {first:?}, and then {other:?}"))),
+        Some(other) => {
+            Err(NotPassed::Failed(format!("the first answer is {first:?}, a later one is {other:?}")))
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What can be seen of a whole session, from loading to the end of the worker, and what is left of it.
+//! Observes a whole session, from loading to the end of the worker, and what it leaves behind.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -8,45 +8,45 @@ use std::time::{Duration, Instant};
 
 use plugin_api::WorkloadSpec;
 
-use super::data::{DEPTH, OURS};
+use super::data::{DEPTH, HOST_FILES};
 use super::finding::NotPassed;
 use super::trials::{run, trial, verified};
-use crate::pace::Patience;
 use crate::plugin::PluginRef;
 use crate::run::backend::Backend;
 use crate::run::engine::Engine;
 use crate::run::executor::Executor;
 use crate::run::session::Launch;
-use crate::sandbox::Ending;
+use crate::sandbox::Teardown;
+use crate::slowdown::ScaledLimit;
 use crate::worker::protocol::{LibraryFile, ResourceSnapshot};
 
-/// How long threads may take to leave after the engine was stopped, on a quiet machine.
+/// How long threads may take to end after the engine was stopped, on a quiet machine.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// How much is looked at of what is printed.
+/// The number of bytes of standard output that are kept.
 const BEGINNING: u64 = 200;
 
-/// How a session went.
+/// What was observed of a session.
 #[derive(Clone, Debug)]
 pub(super) struct ObservedSession {
-    /// What the run came to.
+    /// Why the run failed, if it did.
     pub(super) ran: Result<(), String>,
-    /// How many seconds stopping the engine took.
+    /// The seconds that stopping the engine took.
     pub(super) closed: Result<f64, String>,
-    /// What the worker's process had before the engine was started.
+    /// The resources of the worker's process before the engine was started.
     pub(super) before: ResourceSnapshot,
-    /// And after it was stopped, if it was.
+    /// Those after it was stopped, if it was.
     pub(super) after: Option<ResourceSnapshot>,
-    /// The beginning of what was printed on standard output.
+    /// The beginning of standard output.
     pub(super) printed: String,
     /// How the worker ended.
-    pub(super) ending: Option<Ending>,
-    /// What was in the data folder at the end.
+    pub(super) teardown: Option<Teardown>,
+    /// The files in the data folder at the end.
     pub(super) data: BTreeSet<String>,
 }
 
 impl ObservedSession {
-    /// A session with one run of `spec`, from loading `plugin` to the end of its worker, whose log is `log`.
+    /// Runs a session with one run of `spec`, from loading `plugin` to the end of its worker, which logs to `log`.
     pub(super) fn of(
         executor: &mut Executor,
         launch: &Launch,
@@ -54,18 +54,18 @@ impl ObservedSession {
         log: &Path,
         spec: &WorkloadSpec,
     ) -> Result<Self, NotPassed> {
-        let (name, folders) = (plugin.name(), executor.folders().clone());
+        let (name, folders) = (plugin.name(), executor.setting.folders.clone());
         let stdout = log.with_extension("stdout.log");
         let library = LibraryFile::from(plugin);
         let mut backend = Backend::load_any_name(launch, &library, name, log, Some(&stdout))?;
-        let before = backend.snapshot()?;
+        let before = backend.session.snapshot()?;
         let failed = |why| Self {
             ran: Err(why),
             closed: Err("the run failed".to_owned()),
             before: before.clone(),
             after: None,
             printed: beginning(&stdout),
-            ending: None,
+            teardown: None,
             data: listing(&folders.data_dir),
         };
         let trial = trial(name, spec, 1);
@@ -76,7 +76,7 @@ impl ObservedSession {
         match run(executor, &mut engine, &trial).and_then(|result| verified(&result)) {
             Ok(()) => Ok(Self::ended(engine, before, &stdout, &folders.data_dir)),
             Err(not_passed) => {
-                engine.dismiss();
+                engine.session.discard();
                 match not_passed {
                     NotPassed::Failed(why) => Ok(failed(why)),
                     other => Err(other),
@@ -85,17 +85,17 @@ impl ObservedSession {
         }
     }
 
-    /// Stops `engine`, on which the run was verified, and ends its worker.
+    /// Stops `engine` after a verified run, and ends its worker.
     fn ended(mut engine: Engine, before: ResourceSnapshot, stdout: &Path, data_dir: &Path) -> Self {
         let closed = engine.stop(&mut |_| ()).map_err(|error| error.message);
-        let after = closed.is_ok().then(|| settled(&mut engine, &before)).flatten();
+        let after = closed.is_ok().then(|| snapshot_after_close(&mut engine, &before)).flatten();
         let printed = beginning(stdout);
-        let ending = engine.end();
-        Self { ran: Ok(()), closed, before, after, printed, ending, data: listing(data_dir) }
+        let teardown = engine.session.end();
+        Self { ran: Ok(()), closed, before, after, printed, teardown, data: listing(data_dir) }
     }
 }
 
-/// The beginning of what was printed.
+/// The beginning of standard output.
 fn beginning(stdout: &Path) -> String {
     let mut bytes = Vec::new();
     if let Ok(file) = File::open(stdout) {
@@ -104,19 +104,19 @@ fn beginning(stdout: &Path) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What is there when threads had time to leave.
-fn settled(engine: &mut Engine, before: &ResourceSnapshot) -> Option<ResourceSnapshot> {
-    let (closed, mut patience) = (Instant::now(), Patience::new(SETTLE));
+/// The resources of the worker after its threads had time to end.
+fn snapshot_after_close(engine: &mut Engine, before: &ResourceSnapshot) -> Option<ResourceSnapshot> {
+    let (closed, mut limit) = (Instant::now(), ScaledLimit::new(SETTLE));
     loop {
-        let snapshot = engine.snapshot().ok()?;
-        if snapshot.threads <= before.threads || patience.is_over(closed.elapsed()) {
+        let snapshot = engine.session.snapshot().ok()?;
+        if snapshot.threads <= before.threads || limit.is_exceeded_by(closed.elapsed()) {
             return Some(snapshot);
         }
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// What is in the folder, but for what the host keeps there.
+/// The files in the data folder, without those of the host.
 fn listing(folder: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     list(folder, "", DEPTH, &mut found);
@@ -126,7 +126,7 @@ fn listing(folder: &Path) -> BTreeSet<String> {
 fn list(folder: &Path, prefix: &str, depth: usize, found: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if prefix.is_empty() && OURS.contains(&name.as_str()) {
+        if prefix.is_empty() && HOST_FILES.contains(&name.as_str()) {
             continue;
         }
         let path = format!("{prefix}{name}");

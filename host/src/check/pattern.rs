@@ -1,20 +1,20 @@
-//! Which checks are meant.
+//! Selects checks by patterns.
 
 use super::table::{CHECKS, Check};
 
-/// The checks that `include` names, or all, without those that `exclude` names. A pattern is an id, the part of one before
-/// a dot, or has `*` for any letters.
+/// The checks that `include` matches, or all, without those that `exclude` matches. A pattern is an id, the part of an id before
+/// the dot, or has `*` for any characters.
 ///
 /// # Errors
-/// The pattern that names no check.
-pub(crate) fn choose(include: &[String], exclude: &[String]) -> Result<Vec<&'static Check>, String> {
+/// The pattern that matches no check.
+pub(crate) fn select(include: &[String], exclude: &[String]) -> Result<Vec<&'static Check>, String> {
     let unknown = |pattern: &&String| !CHECKS.iter().any(|check| matches(pattern, check.id));
     if let Some(pattern) = include.iter().chain(exclude).find(unknown) {
         return Err(pattern.clone());
     }
     let any = |patterns: &[String], id: &str| patterns.iter().any(|pattern| matches(pattern, id));
-    let chosen = CHECKS.iter().filter(|check| include.is_empty() || any(include, check.id));
-    Ok(chosen.filter(|check| !any(exclude, check.id)).collect())
+    let included = CHECKS.iter().filter(|check| include.is_empty() || any(include, check.id));
+    Ok(included.filter(|check| !any(exclude, check.id)).collect())
 }
 
 fn matches(pattern: &str, id: &str) -> bool {
@@ -22,7 +22,7 @@ fn matches(pattern: &str, id: &str) -> bool {
     pattern == group || fits(pattern, id)
 }
 
-/// Whether `text` is `pattern`, in which `*` stands for any letters.
+/// Whether `text` is `pattern`, in which `*` stands for any characters.
 fn fits(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
@@ -38,7 +38,7 @@ mod tests {
 
     fn ids(include: &[&str], exclude: &[&str]) -> Vec<&'static str> {
         let own = |patterns: &[&str]| patterns.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
-        choose(&own(include), &own(exclude)).unwrap().iter().map(|check| check.id).collect()
+        select(&own(include), &own(exclude)).unwrap().iter().map(|check| check.id).collect()
     }
 
     #[test]
@@ -51,15 +51,15 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_names_nothing_is_told() {
-        assert_eq!(choose(&["fil".into()], &[]).unwrap_err(), "fil");
-        assert_eq!(choose(&[], &["*.nothing".into()]).unwrap_err(), "*.nothing");
+    fn a_pattern_that_matches_nothing_is_an_error() {
+        assert_eq!(select(&["fil".into()], &[]).unwrap_err(), "fil");
+        assert_eq!(select(&[], &["*.nothing".into()]).unwrap_err(), "*.nothing");
     }
 
     #[test]
     fn ids_are_unique_and_of_two_parts() {
         let mut seen = std::collections::BTreeSet::new();
-        for check in CHECKS {
+        for check in CHECKS.iter() {
             assert!(seen.insert(check.id), "{} comes twice", check.id);
             assert_eq!(check.id.split('.').count(), 2, "{}", check.id);
             assert!(
@@ -67,7 +67,7 @@ mod tests {
                 "{}",
                 check.id
             );
-            assert!(!check.demands.is_empty() && !check.remedy.is_empty(), "{}", check.id);
+            assert!(![check.demands, check.rule, check.remedy].contains(&""), "{}", check.id);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Whether this harness and this machine can be believed, here and now: a backend that cheats in every way goes through the
-//! harness, and one backend is compared with itself (an A/A comparison).
+//! Tests whether measurements on this machine can be trusted: the harness must detect a backend that cheats in each of several
+//! ways, and an A/A comparison of an honest backend must find no difference.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -21,62 +21,60 @@ use crate::stats::{PairedDifference, Verdict, WarmUp, median};
 use crate::worker::cheating_backend::{Cheat, NAME};
 use crate::worker::protocol::Folders;
 
-/// When a run is ended.
+/// The time limit of a run.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The sizes at which a backend is compared with itself, in items of a hundred microseconds or so each.
+/// The sizes of the A/A comparison, in items of about a hundred microseconds each.
 const SIZES: [u64; 10] = [40, 50, 60, 70, 80, 90, 100, 110, 120, 130];
 
-/// As many of the sizes may be called different: three of ten happen once in a thousand times by chance.
+/// The largest number of false verdicts that is accepted: three of ten happen by chance once in a thousand times.
 const MOST_FALSE: usize = 2;
 
-/// The self-test: the executor, on a backend that is part of this program.
+/// The self-test, on a backend that is part of this program.
 pub(crate) struct SelfTest {
     executor: Executor,
 }
 
-/// What one cheat came to.
+/// The result of one cheat.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct CheatResult {
-    /// Which cheat.
     #[serde(rename = "lie")]
     pub cheat: Cheat,
-    /// Whether the harness did what it must: caught a cheat, believed the honest backend.
+    /// Whether the harness detected the cheat, or verified the honest backend.
     pub caught: bool,
     /// How: `wrong answer`, `invalid measurement`, `warning`, `failed`, or `believed`.
     pub how: &'static str,
-    /// What the record says.
+    /// The reason that the record has.
     pub reason: String,
 }
 
-/// What came of comparing one backend with itself.
+/// The result of the A/A comparison.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct AaComparison {
-    /// How many comparisons.
+    /// The number of comparisons.
     pub cells: usize,
-    /// Of so many blocks each.
+    /// The number of blocks of each comparison.
     pub blocks: usize,
-    /// How many were called faster or slower, though the two are one.
+    /// The number of verdicts that the backend is faster or slower than itself.
     pub false_verdicts: usize,
-    /// The largest factor between the two that any estimate shows.
+    /// The largest ratio of any estimate.
     pub largest_difference: f64,
 }
 
-/// What came of it all.
+/// The result of the self-test.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Findings {
-    /// Of each cheat, with the honest backend first.
+    /// The result of each cheat, with the honest backend first.
     #[serde(rename = "liars")]
     pub cheats: Vec<CheatResult>,
-    /// Of comparing one backend with itself.
     #[serde(rename = "beside")]
     pub aa: AaComparison,
-    /// What the harness itself costs in a run of nothing: seconds from request to reply, in the middle.
+    /// The overhead of the harness: the median seconds from request to reply of an empty run.
     pub floor_seconds: f64,
 }
 
 impl Findings {
-    /// Whether the harness may be believed.
+    /// Whether measurements can be trusted.
     pub(crate) fn passed(&self) -> bool {
         self.cheats.iter().all(|result| result.caught) && self.aa.false_verdicts <= MOST_FALSE
     }
@@ -96,7 +94,7 @@ impl SelfTest {
         self.executor.end();
     }
 
-    /// Lets the backend cheat in one way: twice, on different data, as a comparison does.
+    /// Runs the backend that cheats in one way, twice on different data, as a comparison does.
     ///
     /// # Errors
     /// When the harness itself fails.
@@ -128,7 +126,7 @@ impl SelfTest {
         })
     }
 
-    /// Compares the honest backend with itself, in blocks of fresh sessions whose order alternates.
+    /// Compares the honest backend with itself, in blocks of new sessions whose order alternates.
     ///
     /// # Errors
     /// When the harness itself fails, or is interrupted.
@@ -160,7 +158,7 @@ impl SelfTest {
         })
     }
 
-    /// Seconds of a run of each size, in one session.
+    /// The seconds of a run of each size, in one session.
     fn block(&mut self, block: u64) -> Result<Vec<f64>, CallError> {
         let mut engine = self.open(Cheat::None, &busy(SIZES[0], block))?;
         let mut seconds = Vec::new();
@@ -174,7 +172,7 @@ impl SelfTest {
         Ok(seconds)
     }
 
-    /// What a run of nothing costs, in the middle of `runs`.
+    /// The median seconds of this number of empty `runs`.
     ///
     /// # Errors
     /// When the harness itself fails.
@@ -194,10 +192,10 @@ fn trial(spec: WorkloadSpec) -> TrialSpec {
     TrialSpec::alone(BackendChoice::new(NAME), "selftest".into(), spec, 1)
 }
 
-/// A workload on which the cheat would pay.
+/// A workload on which the backend gains by the cheat.
 fn spec_for(cheat: Cheat, seed: u64) -> WorkloadSpec {
     match cheat {
-        // Half a second of waiting at least, if they wait one after the other.
+        // At least half a second of sleep without parallelism.
         Cheat::MoreParallelism | Cheat::StopClockEarly => {
             WorkloadSpec { total_items: 50, parallelism: 1, seed, ..WorkloadSpec::new(SLEEPING) }
         }
@@ -213,7 +211,7 @@ fn busy(items: u64, seed: u64) -> WorkloadSpec {
     spec
 }
 
-/// What became of a cheat in its last run.
+/// The result of a cheat, by its last run.
 fn result_of(cheat: Cheat, result: Option<TrialResult>) -> CheatResult {
     let (how, reason) = match result {
         None => ("failed", "there was no run".to_owned()),

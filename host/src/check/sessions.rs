@@ -1,11 +1,11 @@
-//! What is left of a whole session when it has ended.
+//! Checks of what a session leaves behind.
 
 use super::finding::{CheckResult, NotPassed};
 use super::fixture::Fixture;
 use super::observed::ObservedSession;
-use crate::sandbox::Death;
+use crate::sandbox::ExitReason;
 
-/// The first of the two sessions, which must have run.
+/// The first of the two sessions, if its run was verified.
 fn first(fixture: &mut Fixture) -> Result<ObservedSession, NotPassed> {
     let [one, _] = fixture.observed_sessions()?;
     match &one.ran {
@@ -14,17 +14,17 @@ fn first(fixture: &mut Fixture) -> Result<ObservedSession, NotPassed> {
     }
 }
 
-/// The engine is stopped in time, and the worker leaves by itself.
+/// The engine stops in time, and the worker exits by itself.
 pub(super) fn shuts_down(fixture: &mut Fixture) -> CheckResult {
     let session = first(fixture)?;
     let took = session.closed.map_err(NotPassed::Failed)?;
-    match session.ending.and_then(|ending| ending.death) {
-        Some(Death::Exited(0)) | None => Ok(format!("in {:.3} s", took)),
-        Some(death) => Err(NotPassed::Failed(format!("after close the worker {death}"))),
+    match session.teardown.and_then(|teardown| teardown.worker) {
+        Some(ExitReason::Exited(0)) | None => Ok(format!("in {took:.3} s")),
+        Some(reason) => Err(NotPassed::Failed(format!("after close the worker {reason}"))),
     }
 }
 
-/// Two sessions, one after the other, give right answers and end well.
+/// Two sessions, one after another, give right answers and are closed.
 pub(super) fn twice(fixture: &mut Fixture) -> CheckResult {
     for (session, which) in fixture.observed_sessions()?.into_iter().zip(["first", "second"]) {
         let failed = |why: String| NotPassed::Failed(format!("the {which} session failed: {why}"));
@@ -41,19 +41,19 @@ pub(super) fn prints_nothing(fixture: &mut Fixture) -> CheckResult {
         return Ok(String::new());
     }
     let line = printed.lines().next().unwrap_or_default();
-    Err(NotPassed::Failed(format!("something was printed, which begins with {line:?}")))
+    Err(NotPassed::Failed(format!("standard output begins with {line:?}")))
 }
 
-/// No process is left.
+/// No process is left after close.
 pub(super) fn leaves_no_processes(fixture: &mut Fixture) -> CheckResult {
-    match first(fixture)?.ending.map_or(0, |ending| ending.leftovers) {
+    match first(fixture)?.teardown.map_or(0, |teardown| teardown.leftovers) {
         0 => Ok(String::new()),
-        1 => Err(NotPassed::Failed("1 process was left after close, and ended".into())),
-        count => Err(NotPassed::Failed(format!("{count} processes were left after close, and ended"))),
+        1 => Err(NotPassed::Failed("1 process was left after close, and killed".into())),
+        count => Err(NotPassed::Failed(format!("{count} processes were left after close, and killed"))),
     }
 }
 
-/// No thread is left.
+/// No thread is left after close.
 pub(super) fn leaves_no_threads(fixture: &mut Fixture) -> CheckResult {
     let session = first(fixture)?;
     let after = session.after.ok_or_else(not_stopped)?;
@@ -66,7 +66,7 @@ pub(super) fn leaves_no_threads(fixture: &mut Fixture) -> CheckResult {
     }
 }
 
-/// No temporary file is left.
+/// No temporary file is left after close.
 pub(super) fn leaves_no_files(fixture: &mut Fixture) -> CheckResult {
     let after = first(fixture)?.after.ok_or_else(not_stopped)?;
     if after.temporary.is_empty() {

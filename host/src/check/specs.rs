@@ -1,4 +1,4 @@
-//! Specs that are odd, or cannot be.
+//! Checks of unusual and invalid specs.
 
 use plugin_api::{ErrorKind, WorkloadSpec};
 use serde_json::{Value, json};
@@ -6,18 +6,16 @@ use serde_json::{Value, json};
 use super::errors::expected_error;
 use super::finding::{CheckResult, NotPassed};
 use super::fixture::Fixture;
-use super::trials::verified;
+use super::trials::{self, verified};
 use crate::plan::defaults::NULL;
 use crate::run::session::CallError;
 use crate::run::trial::TrialResult;
 
 fn plain(extra: &[(&str, Value)]) -> WorkloadSpec {
-    let mut spec = WorkloadSpec { total_items: 20, ..WorkloadSpec::new(NULL) };
-    spec.extra.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-    spec
+    trials::spec(NULL, 20, extra)
 }
 
-/// What nobody knows in `extra` is passed over.
+/// Unknown keys of `extra` are ignored.
 pub(super) fn unknown_option(fixture: &mut Fixture) -> CheckResult {
     fixture.demand_workload(NULL, &[])?;
     let odd = [
@@ -29,7 +27,7 @@ pub(super) fn unknown_option(fixture: &mut Fixture) -> CheckResult {
     Ok(String::new())
 }
 
-/// A scheduler that nobody knows is a hint that is not taken, or an error that says so.
+/// An unknown scheduler is ignored, or refused with an error.
 pub(super) fn unknown_scheduler(fixture: &mut Fixture) -> CheckResult {
     fixture.demand_workload(NULL, &[])?;
     let spec = WorkloadSpec { scheduler_name: "of_nobody".into(), ..plain(&[]) };
@@ -41,12 +39,12 @@ pub(super) fn unknown_scheduler(fixture: &mut Fixture) -> CheckResult {
     verified(&result)?;
     let used = &finished.scheduler_name;
     if *used == spec.scheduler_name {
-        return Err(NotPassed::Failed(format!("it claims to have run with {used:?}, which there is not")));
+        return Err(NotPassed::Failed(format!("it reports the scheduler {used:?}, which does not exist")));
     }
-    Ok(format!("it ran with {used:?}"))
+    Ok(format!("it used {used:?}"))
 }
 
-/// More machines than there are are an error, or the run says how many took part.
+/// More machines than exist are refused, or the run reports how many were used.
 pub(super) fn nodes(fixture: &mut Fixture) -> CheckResult {
     const ASKED_FOR: u32 = 3;
     fixture.demand_workload(NULL, &[])?;
@@ -58,24 +56,24 @@ pub(super) fn nodes(fixture: &mut Fixture) -> CheckResult {
         return expected_error(not_finished(result), &kinds);
     };
     match finished.metrics.get("nodes").and_then(Value::as_u64) {
-        Some(nodes @ 1..) => Ok(format!("asked for {ASKED_FOR}, it says that it ran on {nodes}")),
+        Some(nodes @ 1..) => Ok(format!("{ASKED_FOR} nodes were asked for, and {nodes} reported")),
         _ => Err(NotPassed::Failed(format!(
-            "it took a session of {ASKED_FOR} nodes, and does not report how many took part in a run"
+            "it accepted a session of {ASKED_FOR} nodes, but reports no number of nodes for a run"
         ))),
     }
 }
 
-/// Why a trial was not run to its end.
+/// Why a trial did not finish.
 fn not_finished(result: TrialResult) -> Result<(), CallError> {
     result.outcome.error().map_or(Ok(()), |error| Err(error.clone()))
 }
 
-/// A batch size that cannot be is an error.
+/// An invalid batch size is an error.
 pub(super) fn batch_size(fixture: &mut Fixture) -> CheckResult {
     invalid(fixture, "batch_size", &[json!(0), json!("many")])
 }
 
-/// A fusion that cannot be is an error.
+/// An invalid fusion is an error.
 pub(super) fn fusion(fixture: &mut Fixture) -> CheckResult {
     invalid(fixture, "fusion", &[json!("perhaps")])
 }

@@ -1,9 +1,11 @@
-//! Runs of a check, on the one executor.
+//! The runs of checks, on the executor.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
+use plugin_api::workload::CatalogueEntry;
 use plugin_api::{ErrorKind, WorkloadSpec};
+use serde_json::{Value, json};
 
 use super::finding::NotPassed;
 use crate::plan::BackendChoice;
@@ -14,32 +16,45 @@ use crate::run::outcome::Outcome;
 use crate::run::session::{CallError, Fault};
 use crate::run::trial::{TrialResult, TrialSpec};
 
-/// When a run is ended.
+/// The time limit of a run.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A spec with these keys of `extra`.
+pub(super) fn spec(workload: &str, items: u64, extra: &[(&str, Value)]) -> WorkloadSpec {
+    let mut spec = WorkloadSpec { total_items: items, ..WorkloadSpec::new(workload) };
+    spec.extra.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    spec
+}
+
+/// A spec for a workload that sleeps for `sleep_us` if it sleeps, and has this `rate` if it is an open loop.
+pub(super) fn spec_of(entry: &CatalogueEntry, items: u64, sleep_us: u64, rate: u64) -> WorkloadSpec {
+    let mut parameters = vec![("sleep_us", json!(sleep_us)), ("rate", json!(rate))];
+    parameters.retain(|(name, _)| entry.parameters.iter().any(|parameter| parameter.name == *name));
+    spec(&entry.name, items, &parameters)
+}
 
 /// A trial of `spec` on the backend with this name.
 pub(super) fn trial(backend: &str, spec: &WorkloadSpec, nodes: u32) -> TrialSpec {
     TrialSpec::alone(BackendChoice::new(backend), "check".into(), spec.clone(), nodes)
 }
 
-/// Takes no event.
+/// Ignores an event.
 pub(super) fn ignore(_event: &Event<'_>) -> Result<(), Infallible> {
     Ok(())
 }
 
-/// Runs `trial` on an engine that runs, and has it judged.
+/// Runs `trial` on a started engine, and verifies the answer.
 pub(super) fn run(
     executor: &mut Executor,
     engine: &mut Engine,
     trial: &TrialSpec,
 ) -> Result<TrialResult, NotPassed> {
-    // Not the backend's fault: its library's own check tells of it.
+    // Not the backend's fault: a check of the workload library reports it.
     executor.expect(&trial.workload_spec()).map_err(NotPassed::not_run)?;
     executor.run(trial, engine, &mut ignore).map_err(|_| NotPassed::interrupted())
 }
 
-/// Whether a trial is as it must be. Whether a source kept to its schedule is a matter of how busy this machine is: its
-/// answer must be right all the same.
+/// Requires that a trial was verified. A source that was late is accepted, because that depends on how busy this machine is.
 pub(super) fn verified(result: &TrialResult) -> Result<(), NotPassed> {
     match &result.outcome {
         Outcome::Invalid(CallError { fault: Fault::LateSource, .. }) => Ok(()),
@@ -48,10 +63,10 @@ pub(super) fn verified(result: &TrialResult) -> Result<(), NotPassed> {
     }
 }
 
-/// What a backend cannot express it need not run.
+/// A backend need not run what it does not support.
 pub(super) fn failed_run(error: CallError) -> NotPassed {
     match error.fault {
-        Fault::Said(ErrorKind::Unsupported) => NotPassed::Skipped(error.message),
+        Fault::Reported(ErrorKind::Unsupported) => NotPassed::Skipped(error.message),
         _ => error.into(),
     }
 }

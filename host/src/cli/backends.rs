@@ -1,25 +1,26 @@
-//! `crossrun backends`: every library that was looked at, and what became of it.
+//! `crossrun backends`: lists every library that was found, with its status.
 
 mod check;
 mod inspect;
 mod lock;
-mod new;
 
-use serde_json::Value;
+use serde_json::json;
 
 use crate::app::context::Context;
+use crate::app::resolve::MissingPlugin;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
+use crate::cli::new::{self, BackendLanguage};
 use crate::plugin::inspect::{Inspected, Rejection};
 use crate::plugin::inventory::{Row, Status};
 use crate::run::session::{Fault, Isolation};
-use crate::text::{lines, printable, table, word};
+use crate::text::{lines, printable, table, with_remedy, word};
 use crate::worker::protocol::Folders;
 
 #[derive(clap::Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
-    /// Load nothing: list what the files say of themselves, and do not ask backends whether they could start.
+    /// Load nothing: list the metadata of the files, and do not probe whether backends can start.
     #[arg(long)]
     no_probe: bool,
     #[command(subcommand)]
@@ -28,20 +29,20 @@ pub(super) struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Write down which plugins may be loaded, each by the hash of its file; --locked goes by it.
+    /// Write a lock file: the hashes of the plugins that may be loaded with --locked.
     Lock(lock::Arguments),
-    /// Make a project for a backend of your own: it builds, runs every workload, and has its test.
-    New(new::Arguments),
-    /// Tell everything about a file that can be told without running it, whatever it was built for.
+    /// Create a project for a new backend, which builds, runs every workload, and has a test.
+    New(new::Arguments<BackendLanguage>),
+    /// Describe a file without running any of it, whatever machine it was built for.
     Inspect(inspect::Arguments),
-    /// Check whether a plugin keeps the contract: loads it, runs it in every way, and says which rule it breaks.
+    /// Check whether a plugin keeps the contract: load it, run it in many ways, and report each rule that it breaks.
     Check(check::Arguments),
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     match &arguments.verb {
         Some(Verb::Lock(arguments)) => lock::run(global, arguments, ui),
-        Some(Verb::New(arguments)) => new::run(global, arguments, ui),
+        Some(Verb::New(arguments)) => new::backend(global, arguments, ui),
         Some(Verb::Inspect(arguments)) => inspect::run(global, arguments, ui),
         Some(Verb::Check(arguments)) => check::run(global, arguments, ui),
         None => list(global, !arguments.no_probe, ui),
@@ -52,54 +53,44 @@ fn list(global: &GlobalArguments, probing: bool, ui: &mut Ui) -> Result<Exit, Pr
     let context = Context::new(global, Isolation::Process, ui)?;
     let mut rows = context.inventory.rows.clone();
     let status = if probing { Status::Available } else { Status::Found };
-    rows.extend(context.inventory.libraries.items().map(|library| unasked(&context, library, status)));
+    rows.extend(context.inventory.libraries.items().map(|library| unprobed(&context, library, status)));
     if probing {
         rows.extend(probed(&context)?);
     } else {
-        rows.extend(context.inventory.runners.items().map(|runner| unasked(&context, runner, status)));
+        rows.extend(context.inventory.runners.items().map(|runner| unprobed(&context, runner, status)));
     }
-    rows.extend(missing(&context));
+    rows.extend(context.missing_plugins().into_iter().map(missing));
     if context.interrupt().is_set() {
         return Err(Problem::new(Exit::Interrupted, "interrupted"));
     }
-    // Names first; what has none is last.
+    // By name; rows without a name are last.
     rows.sort_by(|one, other| {
         let key = |row: &Row| (row.name.is_none(), row.name.clone(), row.status, row.path.clone());
         key(one).cmp(&key(other))
     });
-    let text = if ui.json() { json(&rows) } else { text(&context, &rows) };
+    let text = if ui.json() { json!(rows).to_string() } else { text(&context, &rows) };
     ui.result(&text);
     Ok(Exit::Done)
 }
 
-/// A plugin that is not asked anything. Its file is read whole only if a lock is gone by.
-fn unasked(context: &Context, plugin: &Inspected, status: Status) -> Row {
+/// The row of a plugin that is not probed. Its file is read whole only if a lock file is used.
+fn unprobed(context: &Context, plugin: &Inspected, status: Status) -> Row {
     if context.lock.is_none() {
         return Row::of(plugin, status, None, None);
     }
-    match context.choose(plugin) {
-        Ok(chosen) => Row { sha256: Some(chosen.sha256), ..Row::of(plugin, status, None, None) },
+    match context.identify(plugin) {
+        Ok(identified) => Row { sha256: Some(identified.sha256), ..Row::of(plugin, status, None, None) },
         Err(problem) => rejected(plugin, problem.message, problem.remedy),
     }
 }
 
-/// A row for each plugin that the lock lists, but that is not there.
-fn missing(context: &Context) -> Vec<Row> {
-    let (runners, libraries) = (context.inventory.runners.names(), context.inventory.libraries.names());
-    let Some(lock) = context.lock.as_ref() else { return Vec::new() };
-    let absent = lock.listed().filter(|(kind, name, _)| {
-        let there = if *kind == "runner" { &runners } else { &libraries };
-        !there.iter().any(|found| found == name)
-    });
-    let row = |(kind, name, source): (&str, &str, &str)| {
-        let problem = lock.missing(kind, name)?;
-        let rejection = Rejection { reason: problem.message, remedy: problem.remedy };
-        Some(Row { name: Some(name.to_owned()), ..Row::rejected(source.into(), rejection) })
-    };
-    absent.filter_map(row).collect()
+/// The row of a plugin that the lock file lists, but that was not found.
+fn missing(MissingPlugin { listed, problem }: MissingPlugin) -> Row {
+    let rejection = Rejection { reason: problem.message, remedy: problem.remedy };
+    Row { name: Some(listed.name), ..Row::rejected(listed.source.into(), rejection) }
 }
 
-/// A row for each backend, all of them asked whether they could start.
+/// The rows of all backends, each of which is probed.
 pub(super) fn probed(context: &Context) -> Result<Vec<Row>, Problem> {
     let folders = context.folders(&format!("backends-{}", std::process::id()))?;
     let rows = probe_all(context, &folders);
@@ -107,7 +98,7 @@ pub(super) fn probed(context: &Context) -> Result<Vec<Row>, Problem> {
     Ok(rows)
 }
 
-/// Asks every backend whether it could start: each in a worker of its own, all at once.
+/// Probes all backends at once, each in a worker of its own.
 fn probe_all(context: &Context, folders: &Folders) -> Vec<Row> {
     std::thread::scope(|scope| {
         let runners = context.inventory.runners.items();
@@ -119,10 +110,10 @@ fn probe_all(context: &Context, folders: &Folders) -> Vec<Row> {
             .collect();
         let row =
             |(runner, probing): (&Inspected, std::io::Result<std::thread::ScopedJoinHandle<'_, Row>>)| {
-                let unasked = || rejected(runner, "it could not be asked".into(), None);
+                let failed = || rejected(runner, "probing it failed".into(), None);
                 match probing {
-                    Ok(probing) => probing.join().unwrap_or_else(|_| unasked()),
-                    // A machine on which no thread can be had is asked one by one.
+                    Ok(probing) => probing.join().unwrap_or_else(|_| failed()),
+                    // Without a thread, the backend is probed in this one.
                     Err(_) => probe(context, runner, folders),
                 }
             };
@@ -131,11 +122,11 @@ fn probe_all(context: &Context, folders: &Folders) -> Vec<Row> {
 }
 
 fn probe(context: &Context, runner: &Inspected, folders: &Folders) -> Row {
-    let chosen = match context.choose(runner) {
-        Ok(chosen) => chosen,
+    let identified = match context.identify(runner) {
+        Ok(identified) => identified,
         Err(problem) => return rejected(runner, problem.message, problem.remedy),
     };
-    let answer = context.load(&chosen, folders).and_then(|mut backend| {
+    let answer = context.load(&identified, folders).and_then(|mut backend| {
         let answer = backend.probe();
         backend.end();
         answer
@@ -144,20 +135,19 @@ fn probe(context: &Context, runner: &Inspected, folders: &Folders) -> Row {
         Ok(availability) => Row::probed(runner, availability),
         Err(error) => {
             let row = rejected(runner, error.message, error.remedy);
-            // An engine that says why it cannot be asked is a plugin in order.
-            let said = matches!(error.fault, Fault::Said(_));
-            if said { Row { status: Status::Unavailable, ..row } } else { row }
+            // A backend that answers with an error is a valid plugin.
+            if matches!(error.fault, Fault::Reported(_)) {
+                Row { status: Status::Unavailable, ..row }
+            } else {
+                row
+            }
         }
     };
-    Row { sha256: Some(chosen.sha256), ..row }
+    Row { sha256: Some(identified.sha256), ..row }
 }
 
 fn rejected(plugin: &Inspected, reason: String, remedy: Option<String>) -> Row {
     Row::of(plugin, Status::Rejected, Some(reason), remedy)
-}
-
-fn json(rows: &[Row]) -> String {
-    serde_json::to_value(rows).unwrap_or(Value::Null).to_string()
 }
 
 fn text(context: &Context, rows: &[Row]) -> String {
@@ -165,8 +155,8 @@ fn text(context: &Context, rows: &[Row]) -> String {
         let folders = context.inventory.trace.iter().map(|looked| format!("\n  {}", looked.folder.display()));
         let remedy = context.without_plugins().map_or_else(String::new, |(_, command)| {
             format!(
-                "an archive of crossrun has its plugins in the folder beside the executable; in the folder of its source this puts \
-                 them where they are found:\n  {command}\n"
+                "an archive of crossrun has the plugins beside the executable; in the source folder, this command installs \
+                 them:\n  {command}\n"
             )
         });
         return format!("no library was found in{}\n{remedy}", folders.collect::<String>());
@@ -174,8 +164,7 @@ fn text(context: &Context, rows: &[Row]) -> String {
     let mut table = table(["name", "status", "version", "kind", "path", "reason"]);
     for row in rows {
         let cell = |value: &Option<String>| value.as_deref().map_or_else(|| "-".into(), printable);
-        let remedy = row.remedy.as_ref().map_or_else(String::new, |remedy| format!("; try: {remedy}"));
-        let reason = row.reason.as_ref().map_or_else(String::new, |reason| format!("{reason}{remedy}"));
+        let reason = with_remedy(row.reason.as_deref().unwrap_or_default(), row.remedy.as_deref());
         table.add_row([
             cell(&row.name),
             word(row.status),

@@ -1,4 +1,5 @@
-//! `crossrun compare`: the same workloads on several backends, and which is faster, by how much, and how sure that is.
+//! `crossrun compare`: runs the same workloads on several backends, and says which is faster, by how much, and how sure that
+//! is.
 
 mod arguments;
 mod outcome;
@@ -7,19 +8,17 @@ mod resume;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crate::app::consumers::Consumers;
 use crate::app::context::Context;
-use crate::app::json_events::JsonEvents;
 use crate::app::limits::LimitArguments;
 use crate::app::participants::Selection;
-use crate::app::progress::Progress;
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, options, reports};
+use crate::app::{Exit, GlobalArguments, Problem, reports};
 use crate::plan::{Block, Plan};
-use crate::record::{Recorder, SystemProfile};
-use crate::run::executor::{Executor, Setting};
+use crate::record::SystemProfile;
+use crate::run::executor::Executor;
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
 use crate::text::plural;
@@ -27,66 +26,66 @@ use crate::text::plural;
 pub(super) use arguments::Arguments;
 use plan_file::PlanFile;
 
-pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let mut context = Context::new(global, Isolation::Process, ui)?;
-    let limits = context.limit(&arguments.limits);
-    let begun = match &arguments.resume {
-        Some(run) => Begun::again(&mut context, &arguments, run)?,
-        None => Begun::anew(&context, &arguments, limits, ui)?,
+    let limits = context.apply_limits(&arguments.schedule.trial.limits);
+    let prepared = match &arguments.resume {
+        Some(run) => PreparedRun::resumed(&mut context, arguments, run)?,
+        None => PreparedRun::new(&context, arguments, limits, ui)?,
     };
     if arguments.dry_run {
-        ui.result(&outcome::preview(&begun.plan, &begun.file.matrix.warm_up, ui.json()));
+        ui.result(&outcome::preview(&prepared.plan, &prepared.file.matrix.warm_up, ui.json()));
         return Ok(Exit::Done);
     }
-    begun.measure(&context, &arguments, ui)
+    prepared.measure(&context, arguments, ui)
 }
 
-/// A run that is to be measured.
-struct Begun {
+/// A run before its trials are measured.
+struct PreparedRun {
     file: PlanFile,
     participants: Participants,
     plan: Plan,
     output_dir: PathBuf,
 }
 
-impl Begun {
-    fn anew(
+impl PreparedRun {
+    fn new(
         context: &Context,
         arguments: &Arguments,
         limits: LimitArguments,
         ui: &mut Ui,
     ) -> Result<Self, Problem> {
-        let (backends, workloads) = (&arguments.backends, &arguments.workloads);
-        let selection = Selection::new(context, backends, workloads, arguments.setup, ui)?;
-        let run = arguments.run_id.clone().unwrap_or_else(|| options::new_run_id(SystemTime::now()));
+        let schedule = &arguments.schedule;
+        let (backends, workloads) = (&schedule.backends, &arguments.workloads);
+        let selection = Selection::new(context, backends, workloads, schedule.trial.setup, ui)?;
         let baseline = selection.baseline(arguments.baseline.as_deref())?;
-        let matrix = arguments.matrix(run, &selection);
+        let matrix = arguments.matrix(schedule.trial.run_id(), &selection);
         let plan = Plan::new(&matrix).map_err(|error| Problem::usage(error.to_string()))?;
-        let output_dir = arguments.output_dir(&matrix.run);
+        let output_dir = schedule.output_dir(&matrix.run);
         let participants = selection.participants(&plan);
         let file = PlanFile {
             version: plan_file::VERSION,
             plan_hash: plan.hash().into(),
             rigor: arguments.rigor(),
             baseline,
-            insist: arguments.insist,
+            insist: schedule.insist,
             allow_untrusted: context.trust.is_anyone(),
-            timeout_seconds: arguments.timeout().as_secs_f64(),
+            timeout_seconds: schedule.trial.timeout().as_secs_f64(),
             limits: Some(limits),
             backends: plan_file::recorded_backends(&participants),
             libraries: plan_file::recorded_libraries(&participants),
             machine: SystemProfile::collect(),
             matrix,
         };
-        selection.check_builds(arguments.insist)?;
+        selection.check_builds(schedule.insist)?;
         if !arguments.dry_run {
             file.create(&output_dir)?;
         }
         Ok(Self { file, participants, plan, output_dir })
     }
 
-    fn again(context: &mut Context, arguments: &Arguments, run: &str) -> Result<Self, Problem> {
-        let output_dir = arguments.output_dir(run);
+    fn resumed(context: &mut Context, arguments: &Arguments, run: &str) -> Result<Self, Problem> {
+        let output_dir = arguments.schedule.output_dir(run);
         let file = PlanFile::read(&output_dir)?;
         resume::check_same(arguments, &file)?;
         if let Some(limits) = &file.limits {
@@ -98,10 +97,10 @@ impl Begun {
     }
 
     fn measure(&self, context: &Context, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-        let Self { file, plan, output_dir, .. } = self;
-        let lock = context.measurement_lock(!arguments.no_lock, ui)?;
+        let Self { file, participants, plan, output_dir } = self;
+        let lock = context.measurement_lock(!arguments.schedule.trial.no_lock, ui)?;
         let done = match arguments.resume {
-            // Another one may have gone on with the run until now.
+            // Read only now: another process may have run trials of this run until it released the lock.
             Some(_) => resume::recorded(output_dir)?,
             None => HashSet::new(),
         };
@@ -109,36 +108,27 @@ impl Begun {
         let folders = context.folders(&file.matrix.run)?;
         let trials = plan.trials().count();
         ui.note(&format!(
-            "run {}: {} in {}, {} done before",
+            "run {}: {} in {}, {} already done",
             file.matrix.run,
             plural(trials as u64, "trial"),
             plural(plan.blocks.len() as u64, "block"),
             done.len()
         ));
-        let conditions = file.conditions(&self.participants, context, &folders, lock.is_some());
-        let mut consumers = Consumers {
-            recorder: Recorder::open(output_dir, conditions)?,
-            progress: Progress::new(trials, done.len()),
-            events: JsonEvents::new(trials, done.len()),
-        };
-        let mut executor = Executor::new(Setting {
-            launch: context.launch.clone(),
-            participants: self.participants.clone(),
-            folders: folders.clone(),
-            timeout: file.timeout(),
-            warm_up: file.matrix.warm_up,
-        });
+        let conditions = file.conditions(participants, context, &folders, lock.is_some());
+        let mut consumers = Consumers::new(output_dir, conditions, trials, done.len())?;
+        let mut executor =
+            context.executor(participants.clone(), &folders, file.timeout(), file.matrix.warm_up);
         let stopped = self.blocks(&mut executor, &blocks, arguments.time_budget, &mut consumers, ui);
-        ui.still();
+        ui.clear_status();
         executor.end();
         context.tidy(&folders);
         stopped?;
         drop(lock);
         reports::finish(&mut consumers.recorder, ui)?;
-        outcome::report(file, &self.participants, context, output_dir, ui)
+        outcome::report(file, participants, context, output_dir, ui)
     }
 
-    /// Runs block after block while there is time.
+    /// Runs one block after another until the time budget is used up.
     fn blocks(
         &self,
         executor: &mut Executor,
@@ -150,7 +140,7 @@ impl Begun {
         let started = Instant::now();
         for block in blocks {
             if budget.is_some_and(|budget| started.elapsed() > budget) {
-                ui.note("the time is up: the blocks that are left are not run; --resume runs them");
+                ui.note("the time budget is used up: the remaining blocks were not run; --resume runs them");
                 return Ok(());
             }
             let ran = executor.blocks(std::slice::from_ref(block), &mut |event| consumers.note(event, ui));

@@ -1,4 +1,4 @@
-//! `crossrun completions`: a completion script on standard output.
+//! `crossrun completions`: prints a completion script.
 
 use clap_complete::Shell;
 
@@ -7,7 +7,7 @@ use crate::app::{Exit, Problem};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
-    /// For which shell.
+    /// The shell.
     shell: Shell,
 }
 

@@ -1,4 +1,4 @@
-//! `crossrun diff`: what got slower between two recorded runs of one machine.
+//! `crossrun diff`: reports what got slower between two recorded runs of one machine.
 
 use std::path::PathBuf;
 
@@ -6,24 +6,24 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
 use crate::compare::history::{HistoryError, history};
 
-/// Two runs are made at different times, on a machine that may have changed meanwhile: a change that this finds is a hint.
-/// To be sure, run old and new side by side in the same blocks:
+/// The machine may have changed between two runs, so a change that this command finds is only a hint.
+/// To be sure, run old and new in the same blocks:
 /// crossrun compare --backends old=OLD.so,new=NEW.so --baseline old
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
-    /// Records of the run before: a file, or a folder that holds them, also further below.
+    /// The records of the old run: a file, or a folder that is searched with the folders below it.
     #[arg(value_name = "OLD")]
     old: PathBuf,
-    /// Records of the run after.
+    /// The records of the new run.
     #[arg(value_name = "NEW")]
     new: PathBuf,
-    /// A change by less is none, such as 5% or 0.05.
+    /// The smallest change that is reported, such as 5% or 0.05.
     #[arg(long, value_name = "PART", default_value = "5%", value_parser = part)]
     threshold: f64,
 }
 
-/// A part of a whole, such as `5%` or `0.05`.
+/// A fraction, such as `5%` or `0.05`.
 fn part(text: &str) -> Result<f64, String> {
     let (number, scale) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
     let part = number.trim().parse::<f64>().ok().map(|number| number / scale);
@@ -48,9 +48,9 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
 
 fn refused(error: HistoryError) -> Problem {
     let remedy = match &error {
-        HistoryError::Machine { .. } => "run both on one machine",
+        HistoryError::Machine { .. } => "run both on the same machine",
         HistoryError::Build { .. } => "cargo build --release, and run again",
-        HistoryError::NothingInCommon => "crossrun show, to see what each run has",
+        HistoryError::NothingInCommon => "crossrun show, to see the trials of each run",
     };
     Problem::new(Exit::Invalid, error.to_string()).with_remedy(remedy)
 }

@@ -1,4 +1,4 @@
-//! `crossrun doctor`: what here makes figures noisy or an engine unusable, with what mends it.
+//! `crossrun doctor`: finds what makes measurements noisy or backends unusable on this machine.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use crate::app::{Exit, GlobalArguments, Problem};
 use crate::doctor::{Finding, Level, System, examine};
 use crate::plugin::inventory::{Row, Status};
 use crate::run::session::Isolation;
-use crate::text::{lines, plural, printable, table, word};
+use crate::text::{lines, plural, printable, table, with_remedy, word};
 
-/// How long it is watched what other machines take.
+/// How long the steal time is observed.
 const WATCH: Duration = Duration::from_millis(500);
 
 pub(super) fn run(global: &GlobalArguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let context = Context::new(global, Isolation::Process, ui)?;
-    ui.doing("looking at the machine");
+    ui.status("examining the machine");
     let here = std::env::current_dir().map_err(|error| Problem::unexpected(&error))?;
     let findings = examine(&System::here(), &[&context.data_dir, &here], WATCH);
-    ui.doing("asking the backends");
+    ui.status("probing the backends");
     let mut rows = context.inventory.rows.clone();
     rows.extend(probed(&context)?);
-    ui.still();
+    ui.clear_status();
     let text = if ui.json() {
         let backends = serde_json::to_value(&rows).map_err(|error| Problem::unexpected(&error))?;
         json!({"machine": findings, "programs": programs(), "backends": backends}).to_string()
@@ -35,7 +35,7 @@ pub(super) fn run(global: &GlobalArguments, ui: &mut Ui) -> Result<Exit, Problem
     Ok(Exit::Done)
 }
 
-/// Programs that engines need, and where they are: the first of each on the `PATH`.
+/// The programs that engines need, with their paths: the first of each on the `PATH`.
 fn programs() -> serde_json::Map<String, serde_json::Value> {
     let found = |name: &str| {
         let folders = std::env::var_os("PATH").unwrap_or_default();
@@ -66,13 +66,13 @@ fn page(findings: &[Finding], rows: &[Row]) -> String {
     for row in rows {
         let name = row.name.clone().unwrap_or_else(|| row.path.display().to_string());
         let reason = row.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-        let remedy = row.remedy.as_ref().map_or_else(String::new, |remedy| format!("; try: {remedy}"));
-        text += &printable(&format!("{name} is {}{reason}{remedy}", word(row.status)));
+        let line = format!("{name} is {}{reason}", word(row.status));
+        text += &printable(&with_remedy(&line, row.remedy.as_deref()));
         text.push('\n');
     }
     let unusable = rows.iter().filter(|row| row.status != Status::Available).count() as u64;
     text + &format!(
-        "\n{} that may harm figures, {} that cannot be used\n",
+        "\n{} that may make measurements noisy, {} that cannot be used\n",
         plural(harmful.len() as u64, "finding"),
         plural(unusable, "file")
     )

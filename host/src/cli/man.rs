@@ -1,4 +1,4 @@
-//! `crossrun man`: the manual pages, one a command, in a folder.
+//! `crossrun man`: writes the manual pages into a folder.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::app::{Exit, Problem};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
-    /// Which folder; it is made if it is not there. `man DIR/crossrun.1` shows the first page.
+    /// The folder, which is created if it does not exist. `man DIR/crossrun.1` shows the first page.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }

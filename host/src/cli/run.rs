@@ -1,96 +1,88 @@
-//! `crossrun run`: one workload on one backend, verified and recorded.
+//! `crossrun run`: runs one workload on one backend, verifies the answer, and records the trial.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use plugin_api::{RunResult, WorkloadSpec};
-use serde_json::Value;
 
-use crate::app::availability::{NotReady, make_available};
+use crate::app::availability::{NotReady, SetUp, make_available};
 use crate::app::context::{self, Context};
 use crate::app::exit::exit_of;
 use crate::app::limits::LimitArguments;
-use crate::app::reproduce::{Guards, RunCommand};
+use crate::app::reproduce::{LoadingOptions, RunCommand};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options, progress, reports};
+use crate::cli::measure::{TIMEOUT, TrialArguments};
 use crate::plan::BackendChoice;
 use crate::plan::defaults::{DEFAULT_BACKEND, DEFAULT_WORKLOAD};
 use crate::record::{Conditions, OpenLoop, Percentiles, Recorder, SystemProfile, TrialRecord};
 use crate::run::backend::Backend;
 use crate::run::event::{Event, Phase, Stopped};
-use crate::run::executor::{Executor, Setting};
+use crate::run::executor::Executor;
 use crate::run::outcome::Outcome;
 use crate::run::participants::Participants;
 use crate::run::session::{CallError, Isolation};
 use crate::run::trial::{TrialResult, TrialSpec};
 use crate::stats::WarmUp;
+use crate::text::{plural, printable, with_remedy};
 
-/// How long a run may take when nothing else is said.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
+/// The environment variable that names the backend if no option does.
+const BACKEND: &str = "CROSSRUN_BACKEND";
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
-    /// The backend, in upper or lower case, or NAME=FILE for a library under a name of its own.
-    #[arg(long, value_name = "NAME", env = "CROSSRUN_BACKEND", default_value = DEFAULT_BACKEND)]
-    backend: String,
+    #[arg(long, value_name = "NAME", help = backend_help())]
+    backend: Option<String>,
     /// The workload.
     #[arg(long, value_name = "NAME", default_value = DEFAULT_WORKLOAD)]
     workload: String,
-    /// How many items the source emits, such as 1000 or 1e6.
+    /// The number of items that the source emits, such as 1000 or 1e6.
     #[arg(long, value_name = "COUNT", default_value = "10", value_parser = options::count)]
     items: u64,
-    /// At most this many operator calls at once, over all stages together.
+    /// The largest number of operator calls at once, over all stages together.
     #[arg(long, value_name = "COUNT", default_value = "2", value_parser = options::parallelism)]
     parallelism: u32,
-    /// A hint to the engine: default, fifo, load_aware, or a name that it knows.
+    /// A hint to the engine: default, fifo, load_aware, or another name that the engine knows.
     #[arg(long, value_name = "NAME", default_value = "default")]
     scheduler: String,
-    /// From which the workload draws its data.
+    /// The seed of the workload's data.
     #[arg(long, default_value_t = 42)]
     seed: u64,
     /// How many machines to ask for.
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     nodes: u32,
-    /// A parameter of the workload or an option of the backend; JSON where it parses as JSON. Repeatable.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = options::extra)]
-    extra: Vec<(String, Value)>,
-    /// Where the records go [default: results/<workload>].
+    #[command(flatten)]
+    trial: TrialArguments,
+    /// The folder for records [default: results/<workload>].
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
-    /// What the run is called in its record [default: the time].
-    #[arg(long, value_name = "ID", value_parser = options::run_id)]
-    run_id: Option<String>,
-    /// When a run is ended: 90s, 10m or 1h [default: extra.max_wait_seconds, or 10m].
-    #[arg(long, value_name = "TIME", value_parser = options::duration)]
-    timeout: Option<Duration>,
-    #[command(flatten)]
-    limits: LimitArguments,
-    /// Set the backend up first, if it is not.
-    #[arg(long)]
-    setup: bool,
-    /// Where the plugin runs: in a process of its own, or in this one, without deadlines, for debuggers.
+    /// The process that the plugin runs in.
     #[arg(long, value_enum, default_value = "process")]
     isolation: Isolation,
-    /// Keep the backend and all that it starts to so many cores [default: all that there are].
+    /// Pin the backend and the processes that it starts to this number of cores [default: all cores].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     cores: Option<u32>,
-    /// Do not wait until no other measurement runs on this machine; the record says so.
-    #[arg(long)]
-    no_lock: bool,
 }
 
-/// What was asked for, checked as far as it can be without a plugin.
+fn backend_help() -> String {
+    format!(
+        "The backend, in upper or lower case. NAME=FILE runs a library under a name of its own \
+         [default: {BACKEND} of the environment, or {DEFAULT_BACKEND}]"
+    )
+}
+
+/// The arguments after all checks that need no plugin.
 struct Options {
     backend: String,
+    setup: SetUp,
     spec: WorkloadSpec,
     nodes: u32,
     output_dir: PathBuf,
     run_id: String,
     timeout: Duration,
     limits: LimitArguments,
-    setup: bool,
     isolation: Isolation,
     cores: Option<u32>,
     lock: bool,
@@ -98,38 +90,42 @@ struct Options {
 
 impl Options {
     fn resolve(arguments: Arguments) -> Result<Self, Problem> {
-        let Arguments { backend, workload, items, parallelism, scheduler, seed, nodes, extra, .. } =
-            arguments;
+        let Arguments { trial, backend, workload, nodes, isolation, cores, .. } = arguments;
         let spec = WorkloadSpec {
             name: workload,
-            total_items: items,
-            parallelism,
-            scheduler_name: scheduler,
-            seed,
-            extra: extra.into_iter().collect(),
+            total_items: arguments.items,
+            parallelism: arguments.parallelism,
+            scheduler_name: arguments.scheduler,
+            seed: arguments.seed,
+            extra: trial.extra(),
             start_nanos: None,
         };
         spec.batch_size().and(spec.fusion().map(|_| 0)).map_err(Problem::from)?;
-        if arguments.cores.is_some() && arguments.isolation == Isolation::None {
+        if cores.is_some() && isolation == Isolation::None {
             return Err(Problem::usage("--cores needs a process of its own for the plugin")
                 .with_remedy("--isolation process"));
         }
-        let timeout = match arguments.timeout {
+        let timeout = match trial.timeout {
             Some(timeout) => timeout,
-            None => options::max_wait(&spec.extra).map_err(Problem::usage)?.unwrap_or(DEFAULT_TIMEOUT),
+            None => options::max_wait(&spec.extra).map_err(Problem::usage)?.unwrap_or(TIMEOUT),
+        };
+        let setup = match (trial.setup, &backend) {
+            (true, _) => SetUp::Always,
+            (false, Some(_)) => SetUp::Never,
+            (false, None) => SetUp::IfConfirmed,
         };
         Ok(Self {
-            backend,
+            backend: backend.unwrap_or_else(default_backend),
+            setup,
             output_dir: arguments.output_dir.unwrap_or_else(|| PathBuf::from("results").join(&spec.name)),
-            run_id: arguments.run_id.unwrap_or_else(|| options::new_run_id(SystemTime::now())),
+            run_id: trial.run_id(),
             spec,
             nodes,
             timeout,
-            limits: arguments.limits,
-            setup: arguments.setup,
-            isolation: arguments.isolation,
-            cores: arguments.cores,
-            lock: !arguments.no_lock,
+            limits: trial.limits,
+            isolation,
+            cores,
+            lock: !trial.no_lock,
         })
     }
 
@@ -142,24 +138,29 @@ impl Options {
 
     fn conditions(&self, context: &Context, executor: &Executor, locked: bool) -> Conditions {
         let command = RunCommand {
-            participants: executor.participants().clone(),
+            participants: executor.setting.participants.clone(),
             timeout: self.timeout,
             limits: self.limits,
-            cores: self.cores.map(|cores| cores as usize),
-            guards: Guards::of(context),
+            cores: self.cores,
+            loading: LoadingOptions::of(context),
             output_dir: Some(self.output_dir.clone()),
             isolation: Some(self.isolation),
             plugin_folders: Some(context.explicit.clone()),
         };
-        command.conditions(SystemProfile::collect(), context, executor.folders(), locked)
+        command.conditions(SystemProfile::collect(), context, &executor.setting.folders, locked)
     }
+}
+
+fn default_backend() -> String {
+    let named = std::env::var_os(BACKEND).filter(|name| !name.is_empty());
+    named.map_or_else(|| DEFAULT_BACKEND.to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let mut options = Options::resolve(arguments)?;
     let mut context = Context::new(global, options.isolation, ui)?;
-    options.cores.map_or(Ok(()), |cores| context.keep_to(cores))?;
-    options.limits = context.limit(&options.limits);
+    options.cores.map_or(Ok(()), |cores| context.pin_to(cores))?;
+    options.limits = context.apply_limits(&options.limits);
     let (name, participant) = context.participant(&options.backend)?;
     let library = context.workload_library(&options.spec.name)?;
     options.backend = name;
@@ -168,15 +169,9 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
         backends: BTreeMap::from([(options.backend.clone(), participant)]),
         libraries: BTreeMap::from([(options.spec.name.clone(), library)]),
     };
-    let mut executor = Executor::new(Setting {
-        launch: context.launch.clone(),
-        participants,
-        folders: folders.clone(),
-        timeout: options.timeout,
-        warm_up: WarmUp::default(),
-    });
+    let mut executor = context.executor(participants, &folders, options.timeout, WarmUp::default());
     let ended = measure_and_record(&mut executor, &context, &options, ui);
-    ui.still();
+    ui.clear_status();
     executor.end();
     context.tidy(&folders);
     let (record, outcome) = ended?;
@@ -186,7 +181,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     show(&options, &record, &outcome, ui)
 }
 
-/// Runs the trial while no other measurement runs, and records it.
+/// Runs the trial under the measurement lock, and records it.
 fn measure_and_record(
     executor: &mut Executor,
     context: &Context,
@@ -195,7 +190,7 @@ fn measure_and_record(
 ) -> Result<(TrialRecord, Outcome), Problem> {
     executor.judge(&options.spec.name)?;
     let lock = context.measurement_lock(options.lock, ui)?;
-    let trial = options.trial(executor.participants());
+    let trial = options.trial(&executor.setting.participants);
     let result = measure(executor, context, options, &trial, ui)?;
     let conditions = options.conditions(context, executor, lock.is_some());
     let mut recorder = Recorder::open(&options.output_dir, conditions)?;
@@ -205,7 +200,7 @@ fn measure_and_record(
     Ok((record, result.outcome))
 }
 
-/// What came of the trial. A problem that is none of the backend's, such as a parameter out of range, is no result.
+/// Runs the trial. A problem that the backend did not cause, such as a parameter out of range, is an error and not a result.
 fn measure(
     executor: &mut Executor,
     context: &Context,
@@ -216,13 +211,13 @@ fn measure(
     let entry = context::entry(executor.judge(&options.spec.name)?, &options.spec.name)?;
     let mut backend = match executor.load(&options.backend) {
         Ok(backend) => backend,
-        Err(error) => return counted(TrialResult::failed(error)),
+        Err(error) => return recordable(TrialResult::failed(error)),
     };
     let warnings = backend.unknown_options(&options.spec, &entry);
     if let Err(not_ready) = prepare(executor, context, options, &mut backend, ui) {
         backend.end();
         return match not_ready {
-            NotReady::Call(error) => counted(TrialResult::failed(error)),
+            NotReady::Call(error) => recordable(TrialResult::failed(error)),
             NotReady::Problem(problem) => Err(problem),
         };
     }
@@ -237,10 +232,10 @@ fn measure(
     });
     let mut result = ran?;
     result.warnings.splice(0..0, warnings);
-    counted(result)
+    recordable(result)
 }
 
-/// Makes sure that the backend could start, and computes what must come out.
+/// Makes sure that the backend can start, and computes the expected answer.
 fn prepare(
     executor: &mut Executor,
     context: &Context,
@@ -248,14 +243,14 @@ fn prepare(
     backend: &mut Backend,
     ui: &mut Ui,
 ) -> Result<(), NotReady> {
-    make_available(context, backend, options.setup, executor.folders(), ui)?;
+    make_available(context, backend, options.setup, &executor.setting.folders, ui)?;
     progress::show(ui, &Event::Phase(Phase::Expecting));
     executor.expect(&options.spec).map_err(Problem::from)?;
     Ok(())
 }
 
-/// A failure of the backend is a result; a wrong command line, a backend that is not there and an interrupt are not.
-fn counted(result: TrialResult) -> Result<TrialResult, Problem> {
+/// A failure of the backend is a result to record. A usage error, an unavailable backend and an interrupt are not.
+fn recordable(result: TrialResult) -> Result<TrialResult, Problem> {
     match &result.outcome {
         Outcome::Failed(error) if exit_of(error) != Exit::TrialFailed => Err(error.clone().into()),
         _ => Ok(result),
@@ -284,23 +279,23 @@ fn show(options: &Options, trial: &TrialRecord, outcome: &Outcome, ui: &mut Ui) 
             Ok(Exit::Invalid)
         }
         Outcome::Failed(error) => {
-            let remedy = error.remedy.as_ref().map_or_else(String::new, |remedy| format!("; try: {remedy}"));
-            ui.error(&format!("{backend} failed: {error} (recorded in {folder}){remedy}"));
+            let message = format!("{backend} failed: {error} (recorded in {folder})");
+            ui.error(&with_remedy(&message, error.remedy.as_deref()));
             Ok(Exit::TrialFailed)
         }
     }
 }
 
-/// How long the items of an open loop took: a line for each kind of latency.
+/// The latency of the items of an open loop: a line for each kind of latency.
 fn latency_lines(open_loop: &OpenLoop) -> String {
     let Some(scheduled) = &open_loop.scheduled else {
-        return "latency: none, as source and sinks do not share a clock\n".into();
+        return "latency: not measured, because source and sinks do not share a clock\n".into();
     };
-    let samples = crate::text::plural(scheduled.samples, "item");
+    let samples = plural(scheduled.samples, "item");
     let of = [
-        (format!("latency from when an item was due, of {samples}"), &open_loop.scheduled),
-        ("from when it was made".into(), &open_loop.service),
-        ("lag of the source itself".into(), &open_loop.generator_lag),
+        (format!("latency of {samples} from the scheduled time of each"), &open_loop.scheduled),
+        ("latency from the emission of each".into(), &open_loop.service),
+        ("delay of the source itself".into(), &open_loop.generator_lag),
     ];
     let line = |(what, percentiles): (String, &Option<Percentiles>)| {
         let percentiles = percentiles.as_ref()?;
@@ -312,7 +307,7 @@ fn latency_lines(open_loop: &OpenLoop) -> String {
     of.into_iter().filter_map(line).collect()
 }
 
-/// What a verified run came to, in a few lines.
+/// The result of a verified run.
 fn page(options: &Options, trial: &TrialRecord) -> String {
     let (record, metadata) = (&trial.record, &trial.record.metadata);
     let count = metadata.results_count.unwrap_or_default();
@@ -320,11 +315,11 @@ fn page(options: &Options, trial: &TrialRecord) -> String {
     let mut result = RunResult::new(&record.backend, &options.spec, elapsed, count, Vec::new());
     result.scheduler_name = metadata.scheduler_name.clone().unwrap_or_default();
     let checksum = metadata.checksum.as_deref().unwrap_or_default();
-    let items = crate::text::plural(count, "item");
+    let items = plural(count, "item");
     let input = metadata.input_throughput.map_or_else(String::new, |rate| format!(", {rate:.1} items/s in"));
     format!(
-        "{}\nverified: {items} with checksum {checksum}, as the serial oracle has them{input}\n{}recorded in {} as {}\n",
-        crate::text::printable(&result.summary()),
+        "{}\nverified: {items} with checksum {checksum}, equal to the serial oracle's{input}\n{}recorded in {} as {}\n",
+        printable(&result.summary()),
         metadata.open_loop.as_ref().map_or_else(String::new, latency_lines),
         options.output_dir.display(),
         record.run_id,

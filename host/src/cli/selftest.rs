@@ -1,4 +1,4 @@
-//! `crossrun selftest`: whether the harness and this machine can be believed, here and now.
+//! `crossrun selftest`: tests whether measurements on this machine can be trusted.
 
 use crate::app::context::Context;
 use crate::app::ui::Ui;
@@ -11,7 +11,7 @@ use crate::worker::cheating_backend::Cheat;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
-    /// Fewer blocks: under a minute.
+    /// Run fewer blocks, which takes less than a minute.
     #[arg(long)]
     quick: bool,
     /// Do not wait until no other measurement runs on this machine.
@@ -29,7 +29,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let outcome = measure(&mut test, arguments.quick, ui);
     test.end();
     drop(lock);
-    ui.still();
+    ui.clear_status();
     context.tidy(&folders);
     let outcome = outcome?;
     if ui.json() {
@@ -45,13 +45,13 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 
 fn measure(test: &mut SelfTest, quick: bool, ui: &mut Ui) -> Result<Findings, Problem> {
     let mut cheats = Vec::new();
-    for cheat in Cheat::ALL {
-        ui.doing(&format!("letting a backend lie: it {}", cheat.word()));
+    for (cheat, label) in Cheat::ALL {
+        ui.status(&format!("running a cheating backend: it {label}"));
         cheats.push(test.try_cheat(cheat)?);
     }
-    ui.doing("comparing a backend with itself");
+    ui.status("comparing a backend with itself");
     let aa = test.aa_comparison(if quick { 7 } else { 12 })?;
-    ui.doing("running nothing");
+    ui.status("running an empty workload");
     let floor_seconds = test.floor(if quick { 50 } else { 500 })?;
     Ok(Findings { cheats, aa, floor_seconds })
 }
@@ -60,28 +60,32 @@ fn page(outcome: &Findings) -> String {
     let mut cheats = table(["a backend that", "is", "as"]);
     for result in &outcome.cheats {
         let caught = match (result.cheat, result.caught) {
-            (Cheat::None, true) => "believed",
-            (Cheat::None, false) => "NOT BELIEVED",
-            (_, true) => "caught",
-            (_, false) => "NOT CAUGHT",
+            (Cheat::None, true) => "verified",
+            (Cheat::None, false) => "NOT VERIFIED",
+            (_, true) => "detected",
+            (_, false) => "NOT DETECTED",
         };
         let as_what = if result.reason.is_empty() {
             String::new()
         } else {
             format!("{}: {}", result.how, result.reason)
         };
-        cheats.add_row([result.cheat.word().to_owned(), caught.to_owned(), printable(&as_what)]);
+        cheats.add_row([result.cheat.label().to_owned(), caught.to_owned(), printable(&as_what)]);
     }
     let aa = &outcome.aa;
     format!(
-        "{}\none backend beside itself: {} of {} called different over {}; the largest difference is {:.1} %\n\
-         a run of nothing takes {:.3} ms from request to reply\n{}\n",
+        "{}\nA/A comparison: {} false verdicts in {} over {}; the largest difference is {:.1} %\n\
+         an empty run takes {:.3} ms from request to reply\n{}\n",
         lines(&cheats),
         aa.false_verdicts,
         plural(aa.cells as u64, "comparison"),
         plural(aa.blocks as u64, "block"),
         (aa.largest_difference - 1.0) * 100.0,
         outcome.floor_seconds * 1e3,
-        if outcome.passed() { "passed" } else { "FAILED: do not believe what is measured here now" },
+        if outcome.passed() {
+            "passed"
+        } else {
+            "FAILED: measurements on this machine cannot be trusted now"
+        },
     )
 }

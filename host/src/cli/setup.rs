@@ -1,4 +1,4 @@
-//! `crossrun setup`: lets backends install what they need, or remove it.
+//! `crossrun setup`: lets backends install what they need, or removes it.
 
 use std::path::PathBuf;
 
@@ -17,57 +17,46 @@ pub(super) struct Arguments {
     /// The backends.
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
-    /// Remove what was installed instead.
+    /// Remove what was installed.
     #[arg(long)]
     remove: bool,
-    /// The Python interpreter to build on, for backends that need one.
+    /// The Python interpreter for backends in Python.
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
 }
 
-/// Sets up each backend in turn; one that fails does not keep the others from it.
+/// Sets up one backend after another. If one fails, the others are still set up.
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     if let Some(python) = arguments.python.as_ref().filter(|python| python.to_str().is_none()) {
-        let message =
-            format!("--python {}: a backend can be told only a path that is UTF-8", python.display());
-        return Err(Problem::usage(message).with_remedy("a link to it with another name"));
+        let message = format!("--python {}: the path must be UTF-8", python.display());
+        return Err(Problem::usage(message).with_remedy("a symbolic link with another name"));
     }
     let context = Context::new(global, Isolation::Process, ui)?;
     let request = SetupRequest { remove: arguments.remove, python: arguments.python.clone() };
-    let (mut rows, mut failed) = (Vec::new(), Vec::new());
+    let state = if request.remove { "removed" } else { "done" };
+    let (mut rows, mut failed) = (Vec::new(), None);
     for name in &arguments.names {
-        let done = set_up(&context, name, &request, ui);
-        let state = if done.is_err() {
-            "failed"
-        } else if request.remove {
-            "removed"
-        } else {
-            "done"
-        };
-        let lock = context.lock.as_ref().filter(|_| done.is_ok()).map(|lock| lock.path.display().to_string());
-        let sha256 = done.as_ref().ok().map(|chosen| &chosen.sha256);
-        rows.push(json!({"backend": name, "setup": state, "sha256": sha256, "locked_by": lock}));
-        match done {
-            Ok(chosen) => {
-                let locked = chosen.locked_by.map(|path| format!(" (locked by {})", path.display()));
-                ui.note(&format!("{name}: set-up {state}{}", locked.unwrap_or_default()));
+        match set_up(&context, name, &request, ui) {
+            Ok(PluginRef { sha256, locked_by, .. }) => {
+                let lock = locked_by.map(|path| path.display().to_string());
+                let locked = lock.as_ref().map_or_else(String::new, |path| format!(" (locked by {path})"));
+                ui.note(&format!("{name}: set-up {state}{locked}"));
+                rows.push(json!({"backend": name, "setup": state, "sha256": sha256, "locked_by": lock}));
             }
             Err(problem) if problem.exit == Exit::Interrupted => return Err(problem),
             Err(problem) => {
                 ui.warning(&format!("{name}: {}", problem.line()));
-                failed.push(problem);
+                failed.get_or_insert(problem);
             }
         }
     }
-    match failed.into_iter().next() {
-        Some(problem) => Err(problem),
-        None => {
-            if ui.json() {
-                ui.result(&json!(rows).to_string());
-            }
-            Ok(Exit::Done)
-        }
+    if let Some(problem) = failed {
+        return Err(problem);
     }
+    if ui.json() {
+        ui.result(&json!(rows).to_string());
+    }
+    Ok(Exit::Done)
 }
 
 fn set_up(context: &Context, name: &str, request: &SetupRequest, ui: &mut Ui) -> Result<PluginRef, Problem> {
@@ -75,7 +64,7 @@ fn set_up(context: &Context, name: &str, request: &SetupRequest, ui: &mut Ui) ->
     let folders = context.folders("setup")?;
     let mut backend = context.load(&runner, &folders)?;
     let done = with_lock(context, &mut backend, request, folders.clone(), ui);
-    ui.still();
+    ui.clear_status();
     backend.end();
     context.tidy(&folders);
     done.map(|()| runner)

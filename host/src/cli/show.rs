@@ -1,4 +1,4 @@
-//! `crossrun show`: a run's trials, or one of them whole.
+//! `crossrun show`: lists the trials of a run, or shows one trial in full.
 
 use std::path::{Path, PathBuf};
 
@@ -12,13 +12,13 @@ use crate::text::{lines, printable, table};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
-    /// The run's id, or the folder that it stands in.
+    /// The id of the run, or its folder.
     run: String,
-    /// The line of a trial in the list, or a part of its name.
+    /// The line number of a trial in the list, or a part of its name.
     cell: Option<String>,
 }
 
-/// A trial and the line on which it stands.
+/// A trial and its line number.
 type Line = (u64, TrialRecord);
 
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
@@ -29,20 +29,20 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         trials.push((line, trial));
         Ok(())
     });
-    let unread = reports::told(&file, &left_out.map_err(reports::unreadable)?, ui);
+    let unread = reports::report_left_out(&file, &left_out.map_err(reports::unreadable)?, ui);
     let text = match &arguments.cell {
         None if ui.json() => json!(trials.iter().map(|(_, trial)| trial).collect::<Vec<_>>()).to_string(),
         None => list(&trials),
         Some(cell) => {
-            let chosen = choose(&trials, cell)?;
-            if ui.json() { json!(chosen).to_string() } else { page(chosen)? }
+            let trial = find(&trials, cell)?;
+            if ui.json() { json!(trial).to_string() } else { page(trial)? }
         }
     };
     ui.result(&text);
     Ok(if unread.is_empty() { Exit::Done } else { Exit::Usage })
 }
 
-/// The trials in the folder itself, else those of the only folder below it that has any.
+/// The file of trials in the folder itself, or else in the only folder below it that has one.
 fn trials_of(run: &str) -> Result<PathBuf, Problem> {
     let folders = [PathBuf::from(run), Path::new("results").join(run)];
     if let Some(file) = folders.iter().map(|folder| folder.join(TRIALS)).find(|file| file.is_file()) {
@@ -69,22 +69,21 @@ fn trials_of(run: &str) -> Result<PathBuf, Problem> {
 
 fn name(trial: &TrialRecord) -> String {
     let record = &trial.record;
-    // The first block is 1 for people; records count from 0.
+    // People count blocks from 1, records from 0.
     let block =
         record.metadata.block.map_or_else(String::new, |block| format!("/block={}", u64::from(block) + 1));
     let warm_up = if trial.kind == Kind::Warmup { "/warm-up" } else { "" };
     format!("{}/backend={}{block}{warm_up}", record.run_id, record.backend)
 }
 
-fn choose<'a>(trials: &'a [Line], cell: &str) -> Result<&'a TrialRecord, Problem> {
+fn find<'a>(trials: &'a [Line], cell: &str) -> Result<&'a TrialRecord, Problem> {
     let by_line = cell.parse::<u64>().ok().and_then(|wanted| trials.iter().find(|(line, _)| *line == wanted));
     let mut by_name = trials.iter().filter(|(_, trial)| name(trial).contains(cell));
     match (by_line, by_name.next(), by_name.next()) {
         (Some((_, trial)), _, _) | (None, Some((_, trial)), None) => Ok(trial),
-        (None, None, _) => Err(Problem::usage(format!("no trial of this run is called {cell:?}"))),
+        (None, None, _) => Err(Problem::usage(format!("this run has no trial {cell:?}"))),
         (None, Some(_), Some(_)) => {
-            Err(Problem::usage(format!("{cell:?} is a part of several names"))
-                .with_remedy("the line instead"))
+            Err(Problem::usage(format!("{cell:?} is a part of several names")).with_remedy("the line number"))
         }
     }
 }
@@ -94,12 +93,12 @@ fn list(trials: &[Line]) -> String {
     for (line, trial) in trials {
         let seconds = trial.record.metadata.worker_elapsed;
         let seconds = seconds.map_or_else(|| "-".into(), |seconds| format!("{seconds:.3}"));
-        table.add_row([line.to_string(), trial.status.word().into(), seconds, printable(&name(trial))]);
+        table.add_row([line.to_string(), trial.status.label().into(), seconds, printable(&name(trial))]);
     }
     lines(&table)
 }
 
-/// The whole record, the command that repeats it, and its log.
+/// The whole record, the command that repeats the trial, and its log.
 fn page(trial: &TrialRecord) -> Result<String, Problem> {
     let record = serde_json::to_string_pretty(trial).map_err(|error| Problem::unexpected(&error))?;
     let metadata = &trial.record.metadata;

@@ -1,15 +1,14 @@
-//! `crossrun workloads`: the catalogue.
-
-mod new;
+//! `crossrun workloads`: lists the workloads, or describes one.
 
 use comfy_table::Table;
 use plugin_api::workload::CatalogueEntry;
 use plugin_api::{Parameter, Plan, StageKind};
-use serde_json::Value;
+use serde_json::json;
 
 use crate::app::context::Context;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
+use crate::cli::new::{self, WorkloadLanguage};
 use crate::plugin::inspect::Inspected;
 use crate::run::session::Isolation;
 use crate::text::{lines, printable, table, word};
@@ -18,7 +17,7 @@ use crate::worker::protocol::Folders;
 #[derive(clap::Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
-    /// Show this workload only, with its parameters and its plan.
+    /// Show only this workload, with its parameters and its plan.
     name: Option<String>,
     #[command(subcommand)]
     verb: Option<Verb>,
@@ -26,13 +25,13 @@ pub(super) struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Make a project for a workload of your own: it builds, runs on every backend, and has its test.
-    New(new::Arguments),
+    /// Create a project for a new workload, which builds, runs on every backend, and has a test.
+    New(new::Arguments<WorkloadLanguage>),
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     if let Some(Verb::New(arguments)) = &arguments.verb {
-        return new::run(global, arguments, ui);
+        return new::workload(global, arguments, ui);
     }
     let context = Context::new(global, Isolation::Process, ui)?;
     let folders = context.folders(&format!("workloads-{}", std::process::id()))?;
@@ -51,33 +50,29 @@ fn one(context: &Context, name: &str, folders: &Folders, ui: &Ui) -> Result<Stri
     let entry = crate::app::context::entry(&mut judge, name);
     judge.end();
     let entry = entry?;
-    Ok(if ui.json() { json(&entry) } else { page(&entry) })
+    Ok(if ui.json() { json!(entry).to_string() } else { page(&entry) })
 }
 
 fn all(context: &Context, folders: &Folders, ui: &mut Ui) -> String {
     let mut entries = Vec::new();
     for library in context.inventory.libraries.items() {
-        // The same workload of a library in a later folder is shadowed.
+        // A workload of the same name in an earlier folder shadows this one.
         let leads_here = |name: &str| {
             context.inventory.workloads.get(name).is_ok_and(|leads: &Inspected| leads.path == library.path)
         };
-        // One library that fails must not hide the others.
-        match context.choose(library).and_then(|chosen| context.catalogue(&chosen, folders)) {
+        // A library that fails must not hide the others.
+        match context.identify(library).and_then(|library| context.catalogue(&library, folders)) {
             Ok(found) => entries.extend(found.into_iter().filter(|entry| leads_here(&entry.name))),
             Err(problem) => ui.warning(&problem.line()),
         }
     }
     entries.sort_by(|one: &CatalogueEntry, other| one.name.cmp(&other.name));
-    if ui.json() { json(&entries) } else { overview(&entries) }
-}
-
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_value(value).unwrap_or(Value::Null).to_string()
+    if ui.json() { json!(entries).to_string() } else { overview(&entries) }
 }
 
 fn overview(entries: &[CatalogueEntry]) -> String {
     if entries.is_empty() {
-        return "no workloads were found; `crossrun backends` shows where it was looked".into();
+        return "no workloads were found; `crossrun backends` shows which folders were searched".into();
     }
     let mut table = table(["workload", "what it shows", "parameters"]);
     for entry in entries {
@@ -112,7 +107,7 @@ fn parameters(parameters: &[Parameter]) -> Table {
     table
 }
 
-/// The stages of a plan in one line.
+/// The stages of a plan, in one line.
 fn chain(plan: &Plan) -> String {
     let stage = |stage: &plugin_api::Stage| match stage.kind {
         StageKind::Source | StageKind::Sink => word(stage.kind),

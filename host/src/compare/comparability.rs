@@ -1,4 +1,4 @@
-//! What must be the same for two rows to be compared.
+//! The differences that make two rows incomparable.
 
 use super::group::{Group, Table};
 use super::machine::machine_keys;
@@ -6,7 +6,7 @@ use super::model::Incomparable;
 use super::trial::is_debug;
 use crate::record::Library;
 
-/// What differs between two rows of one point though it should not.
+/// The differences between two rows of one point.
 pub(super) fn differences(table: &Table<'_>, row: &Group<'_>, baseline: &Group<'_>) -> Vec<Incomparable> {
     let found = [
         machine(table, row, baseline),
@@ -17,17 +17,17 @@ pub(super) fn differences(table: &Table<'_>, row: &Group<'_>, baseline: &Group<'
     found.into_iter().flatten().collect()
 }
 
-/// Whether the two may be compared if the user insists.
-pub(super) fn may_be_insisted_on(difference: &Incomparable) -> bool {
+/// Whether rows with this difference are compared if the user insists.
+pub(super) fn can_be_overridden(difference: &Incomparable) -> bool {
     match difference {
         Incomparable::DebugBesideRelease { .. } | Incomparable::WorkloadLibrary => true,
         Incomparable::Machine { .. } | Incomparable::Configuration { .. } => false,
     }
 }
 
-/// A machine that is not described may be any.
+/// A machine without a description counts as another machine.
 fn machine(table: &Table<'_>, row: &Group<'_>, baseline: &Group<'_>) -> Option<Incomparable> {
-    let keys = match (row.circumstances.machine, baseline.circumstances.machine) {
+    let keys = match (row.identity.machine, baseline.identity.machine) {
         (Some(one), Some(other)) if one == other => return None,
         (Some(one), Some(other)) => machine_keys(table.machines[one], table.machines[other]),
         _ => vec!["system_profile"],
@@ -35,16 +35,16 @@ fn machine(table: &Table<'_>, row: &Group<'_>, baseline: &Group<'_>) -> Option<I
     Some(Incomparable::Machine { keys: keys.into_iter().map(str::to_owned).collect() })
 }
 
-/// The point is the same, hence workload, items, parallelism, scheduler, nodes and options. The recorded hash counts
-/// only if both records have what it is the hash of: the original project's has the backend's name in it.
+/// Rows of one point have the same workload, items, parallelism, scheduler, nodes and options. The recorded hashes are
+/// compared only if both records have the configuration: those of the original project include the backend's name.
 fn configuration(row: &Group<'_>, baseline: &Group<'_>) -> Option<Incomparable> {
-    let (one, other) = (&row.circumstances, &baseline.circumstances);
+    let (one, other) = (&row.identity, &baseline.identity);
     let mut keys = Vec::new();
     if one.seed != other.seed {
         keys.push("seed".to_owned());
     }
     let hashes = row.config().is_some() && baseline.config().is_some();
-    // Where the number of items is not recorded, that of the results has to do.
+    // Records without the number of items are compared by the number of results.
     let results = |group: &Group<'_>| {
         let (trial, _) = group.successes().next()?;
         if trial.items().is_none() { trial.metadata().results_count } else { None }
@@ -62,6 +62,6 @@ fn debug_beside_release(row: Option<&Library>, baseline: Option<&Library>) -> Op
 }
 
 fn workload_library(row: &Group<'_>, baseline: &Group<'_>) -> Option<Incomparable> {
-    let (one, other) = (row.circumstances.workload_library, baseline.circumstances.workload_library);
+    let (one, other) = (row.identity.workload_library, baseline.identity.workload_library);
     (one != other).then_some(Incomparable::WorkloadLibrary)
 }

@@ -1,4 +1,4 @@
-//! Records, grouped into points and rows.
+//! Groups the records into points and rows.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -28,19 +28,19 @@ pub(super) struct PointGroup<'a> {
     pub(super) rows: Vec<Group<'a>>,
 }
 
-/// The records of one backend at one point, under one set of circumstances.
+/// The records of a row.
 pub(super) struct Group<'a> {
-    pub(super) circumstances: Circumstances<'a>,
+    pub(super) identity: Identity<'a>,
     pub(super) measured: Vec<Trial<'a>>,
     pub(super) warm_ups: Vec<Trial<'a>>,
-    /// How many records are of a trial that another one is of already.
-    pub(super) doubled: usize,
+    /// How many records are second records of a trial.
+    pub(super) duplicates: usize,
     repetitions: HashSet<Repetition<'a>>,
 }
 
-/// What must be the same for two records to be of one row.
+/// Records of one point that are equal in these belong to one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Circumstances<'a> {
+pub(super) struct Identity<'a> {
     pub(super) backend: &'a str,
     pub(super) seed: u64,
     pub(super) config_hash: Option<&'a str>,
@@ -52,10 +52,9 @@ pub(super) struct Circumstances<'a> {
 impl<'a> Table<'a> {
     pub(super) fn new(inputs: &'a [Input]) -> Self {
         let mut table = Self::default();
-        let mut places = HashMap::new();
-        let mut rows = HashMap::new();
+        let (mut points, mut rows) = (HashMap::new(), HashMap::new());
         for input in inputs {
-            table.add(Trial::new(input), &mut places, &mut rows);
+            table.add(Trial::new(input), &mut points, &mut rows);
         }
         table.sort();
         table
@@ -64,34 +63,34 @@ impl<'a> Table<'a> {
     fn add(
         &mut self,
         trial: Trial<'a>,
-        places: &mut HashMap<String, usize>,
-        rows: &mut HashMap<(usize, Circumstances<'a>), usize>,
+        points: &mut HashMap<String, usize>,
+        rows: &mut HashMap<(usize, Identity<'a>), usize>,
     ) {
-        let circumstances = self.circumstances(&trial);
+        let identity = self.identity(&trial);
         let point = trial.point();
         let id = point.to_string();
-        let place = *places.entry(id.clone()).or_insert_with(|| {
+        let point_index = *points.entry(id.clone()).or_insert_with(|| {
             self.points.push(PointGroup { id, point, rows: Vec::new() });
             self.points.len() - 1
         });
-        let groups = &mut self.points[place].rows;
-        let row = match rows.entry((place, circumstances)) {
+        let groups = &mut self.points[point_index].rows;
+        let row = match rows.entry((point_index, identity)) {
             Entry::Occupied(row) => *row.get(),
             Entry::Vacant(row) => {
-                groups.push(Group::new(circumstances));
+                groups.push(Group::new(identity));
                 *row.insert(groups.len() - 1)
             }
         };
         groups[row].add(trial);
     }
 
-    fn circumstances(&mut self, trial: &Trial<'a>) -> Circumstances<'a> {
+    fn identity(&mut self, trial: &Trial<'a>) -> Identity<'a> {
         let (record, metadata) = (trial.record, trial.metadata());
         if !self.backends.contains(&record.backend.as_str()) {
             self.backends.push(&record.backend);
         }
         let sha256 = |library: &'a Option<Library>| library.as_ref().map(|library| library.sha256.as_str());
-        Circumstances {
+        Identity {
             backend: &record.backend,
             seed: record.seed,
             config_hash: record.config_hash.as_deref(),
@@ -120,20 +119,15 @@ impl<'a> Table<'a> {
         for point in points {
             point
                 .rows
-                .sort_by_key(|row| backends.iter().position(|backend| *backend == row.circumstances.backend));
+                .sort_by_key(|row| backends.iter().position(|backend| *backend == row.identity.backend));
         }
     }
 }
 
 impl<'a> Group<'a> {
-    fn new(circumstances: Circumstances<'a>) -> Self {
-        Self {
-            circumstances,
-            measured: Vec::new(),
-            warm_ups: Vec::new(),
-            doubled: 0,
-            repetitions: HashSet::new(),
-        }
+    fn new(identity: Identity<'a>) -> Self {
+        let (measured, warm_ups, repetitions) = (Vec::new(), Vec::new(), HashSet::new());
+        Self { identity, measured, warm_ups, duplicates: 0, repetitions }
     }
 
     fn add(&mut self, trial: Trial<'a>) {
@@ -142,13 +136,17 @@ impl<'a> Group<'a> {
         } else if self.repetitions.insert(trial.repetition()) {
             self.measured.push(trial);
         } else {
-            self.doubled += 1;
+            self.duplicates += 1;
         }
     }
 
-    /// Any trial: what is the same for all of them is read from it.
+    /// A trial for what is the same in all of them.
     pub(super) fn first(&self) -> Option<&Trial<'a>> {
         self.measured.first().or(self.warm_ups.first())
+    }
+
+    pub(super) fn trials(&self) -> impl Iterator<Item = &Trial<'a>> {
+        self.warm_ups.iter().chain(&self.measured)
     }
 
     pub(super) fn config(&self) -> Option<&'a Config> {
@@ -163,7 +161,7 @@ impl<'a> Group<'a> {
         self.first()?.metadata().workload_library.as_ref()
     }
 
-    /// The trials whose figures count, with their seconds.
+    /// The successful trials with their durations in seconds.
     pub(super) fn successes(&self) -> impl Iterator<Item = (&Trial<'a>, f64)> {
         self.measured.iter().filter_map(|trial| Some((trial, trial.duration?)))
     }

@@ -1,4 +1,4 @@
-//! What changed between two recorded runs of one machine: cell by cell, without blocks in common.
+//! The changes between two recorded runs on one machine, cell by cell. The runs have no blocks in common.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,13 +14,13 @@ use crate::stats::{Shift, median};
 /// The version of the JSON of a [`History`].
 const VERSION: u32 = 1;
 
-/// What changed between two runs.
+/// The changes between two runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct History {
     pub version: u32,
-    /// A change by less is none: 0.05 is 5 %.
+    /// Smaller changes are ignored: 0.05 is 5 %.
     pub threshold: f64,
-    /// One for each backend at each point that is in both, or that the new run misses.
+    /// One for each backend at each point that both runs have or that is missing in the new one.
     pub changes: Vec<CellChange>,
     pub only_old: Vec<String>,
     pub only_new: Vec<String>,
@@ -30,62 +30,60 @@ pub(crate) struct History {
 pub(crate) struct CellChange {
     pub backend: String,
     pub point: String,
-    /// What is compared: `time`, or `latency` in an open loop.
+    /// The compared value: `time`, or `latency` in an open loop.
     pub of: String,
-    /// How many successful runs the old one has, and their median in seconds.
     pub old: Runs,
-    /// The same of the new one.
     pub new: Runs,
-    /// New over old: above 1 is slower. Null if one of the two has no figure.
+    /// New over old: above 1 is slower. Null if one of the two has no value.
     pub ratio: Option<f64>,
-    /// Where the ratio lies with at least 95 % confidence; null with too few runs.
+    /// The interval of the ratio, with at least 95 % confidence. Null with too few runs.
     pub interval: Option<RatioInterval>,
     pub call: ChangeVerdict,
-    /// Whether the backend's library is another file.
+    /// Whether the backend has a different library file.
     pub other_plugin: bool,
 }
 
-/// The runs of one cell in one recording.
+/// The trials of one cell in one run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Runs {
     pub trials: u32,
-    /// How many of them have a figure.
+    /// How many of them have a value.
     pub successes: u32,
     /// How many of them gave a wrong answer.
     #[serde(default)]
     pub wrong: u32,
-    /// The median of these, in seconds.
+    /// The median of the values, in seconds.
     pub median: Option<f64>,
 }
 
-/// What is to be thought of a change.
+/// The verdict on a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ChangeVerdict {
-    /// Slower by more than the threshold: the whole interval says so.
+    /// Slower: the whole interval is beyond the threshold.
     Regression,
-    /// A larger part of its runs gives a wrong answer than before.
+    /// A larger share of the trials gives a wrong answer.
     NowWrong,
-    /// A larger part of its runs fails than before.
+    /// A larger share of the trials fails.
     NowFails,
-    /// It succeeded before, and is not there, where others were run.
+    /// It succeeded before and has no trial now, although other backends were run.
     Missing,
-    /// Faster by more than the threshold.
+    /// Faster: the whole interval is beyond the threshold.
     Improvement,
-    /// The whole interval lies within the threshold.
+    /// The whole interval is within the threshold.
     Unchanged,
-    /// The interval lies across it.
+    /// The interval includes a threshold.
     Inconclusive,
-    /// None succeeded before, and now some do.
+    /// No trial succeeded before, and some succeed now.
     NowWorks,
-    /// None succeeded, neither before nor now.
+    /// No trial succeeded before or now.
     FailsInBoth,
     /// Too few runs for an interval.
     TooFew,
 }
 
 impl ChangeVerdict {
-    /// Whether it is a reason to stop.
+    /// Whether `diff` reports failure.
     pub(crate) fn is_regression(self) -> bool {
         matches!(self, Self::Regression | Self::NowWrong | Self::NowFails | Self::Missing)
     }
@@ -106,25 +104,25 @@ impl ChangeVerdict {
     }
 }
 
-/// Why two recordings are not compared.
+/// Why two runs are not compared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HistoryError {
-    /// They are of different machines, or do not say of which.
-    #[error("the runs are of different machines: they differ in {}", keys.join(", "))]
+    /// They are from different machines, or do not describe their machine.
+    #[error("the runs are from different machines: they differ in {}", keys.join(", "))]
     Machine { keys: Vec<String> },
     /// One has debug builds and the other release builds.
-    #[error("{cell} ran a debug build in one of the two and a release build in the other")]
+    #[error("{cell} ran a debug build in one of the runs and a release build in the other")]
     Build { cell: String },
     #[error(
-        "the two have no cell in common: no backend ran the same workload with the same configuration in both"
+        "the runs have no cell in common: no backend ran the same workload with the same configuration in both"
     )]
     NothingInCommon,
 }
 
-/// The cells of one recording, by backend, point and configuration.
+/// The cells of one run, by backend, point and configuration.
 type Cells<'t, 'a> = BTreeMap<(String, String, Option<&'a str>, u64), Vec<&'t Group<'a>>>;
 
-/// What changed from `old` to `new`; a change by less than `threshold` (0.05 is 5 %) is none.
+/// The changes from `old` to `new`. Changes of less than `threshold` (0.05 is 5 %) are ignored.
 pub(crate) fn history(old: &[Input], new: &[Input], threshold: f64) -> Result<History, HistoryError> {
     let (old, new) = (Table::new(old), Table::new(new));
     same_machine(&old, &new)?;
@@ -141,7 +139,7 @@ pub(crate) fn history(old: &[Input], new: &[Input], threshold: f64) -> Result<Hi
         }
         only_old.push(name);
         let (backend, point, config, seed) = key;
-        if run_again.contains(&(point.clone(), config, seed)) && !figures(&old).is_empty() {
+        if run_again.contains(&(point.clone(), config, seed)) && !values(&old).is_empty() {
             missing.push(change(backend, point, &old, &[], threshold));
         }
     }
@@ -157,7 +155,7 @@ fn cells<'t, 'a>(table: &'t Table<'a>) -> Cells<'t, 'a> {
     let mut cells = Cells::new();
     for point in &table.points {
         for row in &point.rows {
-            let it = &row.circumstances;
+            let it = &row.identity;
             let key = (it.backend.to_owned(), point.id.clone(), it.config_hash, it.seed);
             cells.entry(key).or_default().push(row);
         }
@@ -165,10 +163,10 @@ fn cells<'t, 'a>(table: &'t Table<'a>) -> Cells<'t, 'a> {
     cells
 }
 
-/// Every machine that occurs must be one. One that is not described may be any.
+/// All trials must be from one machine. A machine without a description counts as another machine.
 fn same_machine(old: &Table<'_>, new: &Table<'_>) -> Result<(), HistoryError> {
     let undescribed = |table: &Table<'_>| {
-        table.points.iter().flat_map(|point| &point.rows).any(|row| row.circumstances.machine.is_none())
+        table.points.iter().flat_map(|point| &point.rows).any(|row| row.identity.machine.is_none())
     };
     if undescribed(old) || undescribed(new) {
         return Err(HistoryError::Machine { keys: vec!["system_profile".into()] });
@@ -198,7 +196,7 @@ fn change(
     new: &[&Group<'_>],
     threshold: f64,
 ) -> CellChange {
-    let (before, after) = (figures(old), figures(new));
+    let (before, after) = (values(old), values(new));
     let logarithms = |values: &[f64]| values.iter().map(|value| value.ln()).collect::<Vec<_>>();
     let shift = Shift::new(&logarithms(&before), &logarithms(&after));
     let interval = shift.and_then(|shift| shift.interval).map(RatioInterval::exp);
@@ -208,7 +206,7 @@ fn change(
         .chain(new)
         .any(|group| group.successes().any(|(trial, _)| trial.metadata().open_loop.is_some()));
     let plugins = |groups: &[&Group<'_>]| {
-        groups.iter().filter_map(|group| group.circumstances.plugin.map(str::to_owned)).collect::<Vec<_>>()
+        groups.iter().filter_map(|group| group.identity.plugin.map(str::to_owned)).collect::<Vec<_>>()
     };
     CellChange {
         backend,
@@ -218,30 +216,30 @@ fn change(
         new: new_runs,
         ratio: shift.map(|shift| shift.estimate.exp()),
         interval,
-        call: call(old_runs, new_runs, interval, threshold),
+        call: verdict(old_runs, new_runs, interval, threshold),
         other_plugin: !new.is_empty() && plugins(old) != plugins(new),
     }
 }
 
-fn figures(groups: &[&Group<'_>]) -> Vec<f64> {
+fn values(groups: &[&Group<'_>]) -> Vec<f64> {
     groups.iter().flat_map(|group| group.successes().filter_map(|(trial, _)| trial.compared())).collect()
 }
 
-fn runs(groups: &[&Group<'_>], figures: &[f64]) -> Runs {
+fn runs(groups: &[&Group<'_>], values: &[f64]) -> Runs {
     let trials = groups.iter().flat_map(|group| &group.measured);
     let wrong = trials.clone().filter(|trial| trial.status == Status::Wrong).count() as u32;
-    Runs { trials: trials.count() as u32, successes: figures.len() as u32, wrong, median: median(figures) }
+    Runs { trials: trials.count() as u32, successes: values.len() as u32, wrong, median: median(values) }
 }
 
 impl Runs {
-    /// How many have no figure, wrong answers included.
+    /// How many have no value, including wrong answers.
     pub(crate) fn failed(self) -> u32 {
         self.trials - self.successes
     }
 }
 
-fn call(old: Runs, new: Runs, interval: Option<RatioInterval>, threshold: f64) -> ChangeVerdict {
-    // Of `new`'s runs a larger part than of `old`'s: as numbers, so that none of six is none of seven.
+fn verdict(old: Runs, new: Runs, interval: Option<RatioInterval>, threshold: f64) -> ChangeVerdict {
+    // Whether the share has grown, compared without division because a run may have no trials.
     let more = |of: fn(Runs) -> u32| {
         u64::from(of(new)) * u64::from(old.trials) > u64::from(of(old)) * u64::from(new.trials)
     };

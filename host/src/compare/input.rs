@@ -1,10 +1,10 @@
-//! What is compared, and how.
+//! The input and the options of a comparison.
 
 use super::model::{Rigor, Source};
 use crate::record::{Kind, TrialRecord, UnifiedRecord};
 use crate::run::outcome::Outcome;
 
-/// A record, and where it stands.
+/// A record and its source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Input {
     pub source: Source,
@@ -32,9 +32,9 @@ impl Input {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// The backend to compare with, in any case; the first in the records if there is none.
+    /// The backend to compare with, case-insensitive. None for the first in the records.
     pub baseline: Option<String>,
     pub rigor: Rigor,
-    /// Whether to compare a debug build with a release build, and work from different libraries, all the same.
+    /// Whether to compare a debug build with a release build, and different workload libraries.
     pub insist: bool,
 }

@@ -1,8 +1,8 @@
-//! What a row is called where one backend has several.
+//! The labels of rows where a backend has several.
 
-use super::group::{Circumstances, Group, Table};
+use super::group::{Group, Identity, Table};
 
-/// A name for each row, unique among them: the backend's, and what sets it apart from others of that name.
+/// A unique label for each row: the name of the backend, and the differences from other rows of that name.
 pub(super) fn labels(table: &Table<'_>, rows: &[Group<'_>]) -> Vec<String> {
     let mut labels: Vec<String> = Vec::with_capacity(rows.len());
     for row in rows {
@@ -14,36 +14,35 @@ pub(super) fn labels(table: &Table<'_>, rows: &[Group<'_>]) -> Vec<String> {
 }
 
 fn label(table: &Table<'_>, row: &Group<'_>, rows: &[Group<'_>]) -> String {
-    let this = &row.circumstances;
+    let this = &row.identity;
     let others: Vec<_> =
-        rows.iter().map(|other| &other.circumstances).filter(|other| other.backend == this.backend).collect();
-    let differs = |same: fn(&Circumstances<'_>, &Circumstances<'_>) -> bool| {
-        others.iter().any(|other| !same(this, other))
-    };
-    let mut apart = Vec::new();
+        rows.iter().map(|other| &other.identity).filter(|other| other.backend == this.backend).collect();
+    let differs =
+        |same: fn(&Identity<'_>, &Identity<'_>) -> bool| others.iter().any(|other| !same(this, other));
+    let mut differences = Vec::new();
     if differs(|one, other| one.machine == other.machine) {
         let name = this.machine.and_then(|machine| table.machines[machine].hostname.as_deref());
-        apart.push(format!("on {}", name.unwrap_or("an unknown machine")));
+        differences.push(format!("on {}", name.unwrap_or("an unknown machine")));
     }
     if differs(|one, other| one.plugin == other.plugin) {
-        apart.push(format!("plugin {}", short(this.plugin)));
+        differences.push(format!("plugin {}", short(this.plugin)));
     }
     if differs(|one, other| one.workload_library == other.workload_library) {
-        apart.push(format!("workloads {}", short(this.workload_library)));
+        differences.push(format!("workloads {}", short(this.workload_library)));
     }
     if differs(|one, other| one.seed == other.seed) {
-        apart.push(format!("seed {}", this.seed));
+        differences.push(format!("seed {}", this.seed));
     } else if differs(|one, other| one.config_hash == other.config_hash) {
-        apart.push(format!("configuration {}", short(this.config_hash)));
+        differences.push(format!("configuration {}", short(this.config_hash)));
     }
-    if apart.is_empty() {
+    if differences.is_empty() {
         this.backend.to_owned()
     } else {
-        format!("{} ({})", this.backend, apart.join(", "))
+        format!("{} ({})", this.backend, differences.join(", "))
     }
 }
 
-/// As much of a hash as people compare.
+/// The first characters of a hash.
 fn short(hash: Option<&str>) -> String {
     hash.map_or_else(|| "unknown".to_owned(), |hash| hash.chars().take(8).collect())
 }

@@ -1,8 +1,8 @@
-//! What tells one machine from another.
+//! Whether two machines are the same.
 
 use crate::record::SystemProfile;
 
-/// The keys in which two machines differ. Python is no part of it: an engine brings its own.
+/// The keys in which two machines differ. Python is not compared: an engine has its own.
 pub(super) fn machine_keys(one: &SystemProfile, other: &SystemProfile) -> Vec<&'static str> {
     let same = [
         ("hostname", one.hostname == other.hostname),

@@ -1,7 +1,7 @@
-//! From records of sweeps to the METG of each backend. Pure, as the comparison is.
+//! The METG of each backend, from the records of sweeps. Pure, as the comparison is.
 //!
-//! Every block of a backend has a value of its own; what makes none says why, and does not count. `crate::metg` has the
-//! mathematics, and `docs/method.md` the reasons.
+//! Each block of a backend has its own value, or the reason why it has none. `crate::metg` has the mathematics, and
+//! `docs/method.md` the reasons.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ mod tests;
 
 use model::{Block, Point, Row, Step, SweepOutcome, Sweeps, VERSION};
 
-/// The parameter that says how long a kernel is.
+/// The parameter for the length of a kernel.
 const ITERATIONS: &str = "iters";
 
 /// One measured trial of a sweep.
@@ -32,10 +32,10 @@ struct Sample<'a> {
     tasks: u64,
 }
 
-/// The samples of a backend on a number of cores, by the run and the block in it.
+/// The samples of a backend on a number of cores, by run and block.
 type Blocks<'s, 'a> = BTreeMap<(&'a str, u32), Vec<&'s Sample<'a>>>;
 
-/// Reads the records that are of sweeps; all others are passed over.
+/// The METG from the records of sweeps. Other records are ignored.
 pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
     let samples: Vec<_> = inputs.iter().filter_map(sample).collect();
     let mut grouped: BTreeMap<(&str, u32), Blocks<'_, '_>> = BTreeMap::new();
@@ -60,7 +60,7 @@ fn sample(input: &Input) -> Option<Sample<'_>> {
     Some(Sample { tasks: trial.items().unwrap_or_default(), granularity, trial })
 }
 
-/// By value; those without one come last.
+/// Rows without a value come last.
 fn rank(row: &Row) -> f64 {
     match row.value {
         Some(Value::At { seconds } | Value::Above { seconds } | Value::Below { seconds }) => seconds,
@@ -74,7 +74,7 @@ fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>) -> Row {
     let values: Vec<_> = blocks.iter().filter_map(Block::value).collect();
     let floors: Vec<_> = blocks.iter().filter_map(|block| block.floor).collect();
     let estimate = metg::over_blocks(&values);
-    // An engine says what it is only once it has run.
+    // An engine reports its versions only when it has run.
     let versions = all().map(|metadata| &metadata.versions).max_by_key(|versions| versions.len());
     Row {
         backend: backend.into(),
@@ -118,7 +118,7 @@ fn block(number: u32, samples: &[&Sample<'_>]) -> Block {
 }
 
 impl Sample<'_> {
-    /// As a point of the curve, if its answer is verified.
+    /// The point of the curve, if the answer is verified.
     fn measured(&self) -> Option<MeasuredLoad> {
         let seconds = self.trial.duration.filter(|_| self.trial.status == Status::Verified)?;
         let Granularity { kernel_seconds, .. } = self.granularity;
@@ -135,7 +135,7 @@ impl Sample<'_> {
             Some(failure) => {
                 (failure.phase.clone().into_owned(), failure.message.clone(), failure.remedy.clone())
             }
-            None => ("record".into(), "nobody verified the answer".into(), None),
+            None => ("record".into(), "the answer was not verified".into(), None),
         };
         SweepOutcome::Failed { status: self.trial.status, phase, message, remedy }
     }
@@ -188,38 +188,35 @@ fn machines(samples: &[Sample<'_>]) -> Vec<SystemProfile> {
     machines
 }
 
-/// What the reader must know, the gravest first.
+/// The warnings, the most serious first.
 fn warnings(inputs: &[Input], samples: &[Sample<'_>], rows: &[Row], machines: usize) -> Vec<String> {
     let mut warnings = Vec::new();
     if machines > 1 {
-        warnings.push(format!("the records are of {machines} machines: their values do not compare"));
+        warnings.push(format!("the records are from {machines} machines: their values are not comparable"));
     }
     let debug = |row: &&Row| row.plugin.as_ref().and_then(|plugin| is_debug(&plugin.build)) == Some(true);
     let debug: BTreeSet<_> = rows.iter().filter(debug).map(|row| row.backend.as_str()).collect();
     if !debug.is_empty() {
         let names = debug.into_iter().collect::<Vec<_>>().join(", ");
-        warnings.push(format!(
-            "debug builds were measured ({names}): their figures say nothing of a release build's"
-        ));
+        warnings.push(format!("debug builds were measured ({names}): a release build has another speed"));
     }
     if samples.iter().any(|sample| sample.trial.metadata().locked == Some(false)) {
         warnings.push("another measurement may have run on the machine at the same time".into());
     }
-    let without_interval = || {
-        rows.iter().filter(|row| row.interval.is_none() && matches!(row.value, Some(Value::At { .. })))
-    };
+    let without_interval =
+        || rows.iter().filter(|row| row.interval.is_none() && matches!(row.value, Some(Value::At { .. })));
     let has_few = |row: &&Row| (row.blocks_with_value as usize) < MIN_BLOCKS;
     if without_interval().any(|row| has_few(&row)) {
-        warnings.push(format!("with fewer than {MIN_BLOCKS} blocks there is no interval"));
+        warnings.push(format!("no interval with fewer than {MIN_BLOCKS} blocks"));
     }
     if without_interval().any(|row| !has_few(&row)) {
-        warnings.push("where half of the blocks have equal values there is no interval".into());
+        warnings.push("no interval where half of the blocks have equal values".into());
     }
     warnings.extend(notes(inputs));
     warnings
 }
 
-/// What the trials themselves were noted to have, equal notes together.
+/// The warnings of the trials, each once with the number of trials.
 fn notes(inputs: &[Input]) -> impl Iterator<Item = String> {
     let mut notes: BTreeMap<&str, u64> = BTreeMap::new();
     let of_sweeps = inputs.iter().filter(|input| input.is_sweep());

@@ -1,7 +1,7 @@
-//! What a comparison is: the types that a report renders and that `--json` prints.
+//! The comparison, as reports render it and `--json` prints it.
 //!
-//! Seconds, items per second and bytes, never other units. What is absent is `null`. A ratio is one of speeds: 2 is
-//! twice as fast as the baseline, 0.5 half as fast.
+//! The units are seconds, items per second and bytes. A missing value is `null`. A ratio of 2 means twice as fast as the
+//! baseline, 0.5 half as fast.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,81 +13,78 @@ pub(crate) use crate::stats::{Interval as RatioInterval, MeanRatio, Variation, V
 /// The version of these types as JSON. New keys do not change it.
 pub(crate) const VERSION: u32 = 1;
 
-/// Records, compared.
+/// A comparison of records.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     pub version: u32,
     pub rigor: Rigor,
-    /// The backend that the others are compared with; none if there are no records.
+    /// The backend that the others are compared with. Null without records.
     pub baseline: Option<String>,
-    /// Differences up to this factor count for nothing: 1.05 is 5 % either way.
+    /// Ratios up to this factor count as equivalent: 1.05 is 5 % in either direction.
     pub margin: f64,
-    /// One for each workload and way to run it, sorted by workload, items, nodes, scheduler and parallelism: the order
-    /// in the records is shuffled.
+    /// Sorted by workload, items, nodes, scheduler and parallelism, because the records are in random order.
     pub points: Vec<Point>,
-    /// One for each backend but the baseline, over the points that all backends finished.
+    /// One for each backend except the baseline, over the points that all backends finished.
     pub geomeans: Vec<Geomean>,
-    /// The largest [`NoiseFloor::factor`] of any point, if one backend ran under two names.
+    /// The largest [`NoiseFloor::factor`] of any point, if there was an A/A comparison.
     pub noise_floor: Option<f64>,
-    /// The machines; a row names its own by the index in this list.
+    /// The machines. A row has an index into this list.
     pub machines: Vec<SystemProfile>,
-    /// What the reader must know before believing any of it.
     pub warnings: Vec<Warning>,
 }
 
-/// How much is asked of a comparison.
+/// The statistical requirements of a comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rigor {
-    /// A first look: no interval and no verdict, however many blocks there are.
+    /// No intervals and no verdicts, regardless of the number of blocks.
     Quick,
-    /// Intervals and verdicts, each at 95 % for itself.
+    /// Intervals and verdicts, each with a confidence of 95 %.
     #[default]
     Standard,
-    /// Differences are called only if they stand when all of the table is judged together (Holm).
+    /// Verdicts that together have a confidence of 95 % (Holm).
     Publish,
 }
 
-/// A workload and one way to run it, with every backend that did.
+/// A workload with its settings, and the results of every backend.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// Stable and readable: `pipeline/items=1000/parallelism=2/scheduler=default`. Unique in a comparison.
     pub id: String,
     pub workload: String,
-    /// How many items the source emits; null where the records do not say (the original project's).
+    /// The number of input items. Null where the records do not have it (those of the original project).
     pub items: Option<u64>,
     /// How many operator calls may be in flight.
     pub parallelism: u32,
     pub scheduler: String,
-    /// How many machines were asked for.
+    /// The number of machines.
     pub nodes: u32,
     /// Options of workload and backend.
     pub extra: Map<String, Value>,
     /// The baseline first, then the others in the order in which the backends first appear in the records.
     pub rows: Vec<Row>,
-    /// From one backend under two names, if that was measured here.
+    /// From an A/A comparison at this point, if there was one.
     pub noise_floor: Option<NoiseFloor>,
 }
 
-/// What one backend did at one point, under one set of circumstances: two plugin files, machines or configurations
-/// under one name make two rows.
+/// The results of one backend at one point. Different plugin files, machines or configurations of a backend have their own
+/// rows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     pub backend: String,
-    /// The name, with what sets it apart where a point has several rows of it. Unique in a point.
+    /// The name, with the differences where a point has several rows of the backend. Unique in a point.
     pub label: String,
     /// Whether others of this point are compared with this row. There is one such row for each configuration.
     pub is_baseline: bool,
-    /// The label of the row that this one is compared with; null for such a row itself, and where there is none.
+    /// The label of the row that this one is compared with. Null for a baseline, and where there is none.
     pub compared_with: Option<String>,
-    /// Index into [`Comparison::machines`]; null where the records do not describe the machine.
+    /// Index into [`Comparison::machines`]. Null where the records do not describe the machine.
     pub machine: Option<usize>,
     pub plugin: Option<Library>,
     pub workload_library: Option<Library>,
-    /// Versions of the host and of what the backend runs on.
+    /// Versions of crossrun and of the engine.
     pub versions: Map<String, Value>,
     pub config_hash: Option<String>,
-    /// How many measured trials there are, by how they ended.
     pub counts: Counts,
     /// Input items per second. Null without a successful trial, or if the number of items is not recorded.
     pub input_rate: Option<Spread>,
@@ -95,54 +92,52 @@ pub struct Row {
     pub output_rate: Option<Spread>,
     /// Seconds of a run in the steady state.
     pub duration: Option<Spread>,
-    /// How much these differ from each other; null for fewer than two.
+    /// How much the durations differ from each other. Null with fewer than two.
     pub variation: Option<Variation>,
-    /// Before how many of the measured trials the warm-ups still rose or fell when there were no more of them.
+    /// The number of measured trials whose warm-ups had not settled.
     #[serde(default)]
     pub unsettled: u32,
-    /// Percentiles of latency; null but in an open loop whose source and sinks share a clock.
+    /// Percentiles of latency. Null except in an open loop whose source and sinks share a clock.
     pub latency: Option<LatencySpread>,
-    /// In an open loop: the latency that is compared in place of the duration, which the schedule decides.
+    /// In an open loop, where the schedule determines the duration: the latency that is compared instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compared_latency: Option<ComparedLatency>,
-    /// In an open loop with a successful trial: every percentile of latency that it takes into account.
+    /// In an open loop with a successful trial: every percentile of latency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_loop: Option<OpenLoopLatency>,
-    /// How long start, first run and shutdown took.
     pub stages: Stages,
-    /// What the whole process tree used; null where the records do not say.
+    /// Null where the records do not have them.
     pub resources: Option<Resources>,
-    /// Why trials failed, equal reasons together, the most frequent first.
+    /// The failures grouped by reason, the most frequent first.
     pub failures: Vec<FailureGroup>,
-    /// How it compares with the baseline; null for the baseline itself, and where [`Row::no_ratio`] says why.
+    /// The comparison with the baseline. Null for a baseline, and where [`Row::no_ratio`] has the reason.
     pub ratio: Option<Ratio>,
     pub no_ratio: Option<NoRatio>,
-    /// What differs from the baseline though it should not. Stands beside a ratio only if the user insisted.
+    /// The differences from the baseline. With differences there is a ratio only if the user insisted.
     pub incomparable: Vec<Incomparable>,
-    /// The measured trials behind the figures, in the order of the records.
+    /// The measured trials, in the order of the records.
     pub samples: Vec<Sample>,
 }
 
-/// How many measured trials there are, by how they ended.
+/// The number of measured trials by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     pub trials: u32,
     pub verified: u32,
-    /// There are figures, but nobody looked at the answer (the original project's records).
+    /// The answer was not verified (records of the original project).
     pub unverified: u32,
     pub wrong: u32,
-    /// The answer was right, but the measurement cannot be.
+    /// The answer is right, but the measurement is invalid.
     pub invalid: u32,
     pub failed: u32,
 }
 
-/// A figure over the blocks.
+/// The spread of a value over the blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
-    /// How many trials it is of.
+    /// The number of trials.
     pub n: u32,
     pub min: f64,
-    /// The middle one, or the mean of the middle two.
     pub median: f64,
     pub max: f64,
 }
@@ -158,24 +153,24 @@ pub struct LatencySpread {
 /// The latency by which the rows of an open loop are compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ComparedLatency {
-    /// Which percentile: the highest for which there are samples, such as `p99`.
+    /// The highest percentile with enough samples, such as `p99`.
     pub percentile: String,
-    /// It over the blocks, in seconds.
+    /// In seconds.
     pub spread: Spread,
-    /// The block in the middle, as a curve: quantiles from 0 to 1, and milliseconds from when an item was due to the sink.
+    /// The curve of the median block: quantiles from 0 to 1, and milliseconds from when an item was due to the sink.
     pub scheduled: Vec<(f64, f64)>,
-    /// The same block: from when an item was made to the sink.
+    /// The same block, from when an item was made to the sink.
     pub service: Vec<(f64, f64)>,
 }
 
-/// How long the items of an open loop took, by percentiles.
+/// The percentiles of latency of an open loop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OpenLoopLatency {
-    /// Whether source and sinks of every trial were on one machine. Elsewhere there are no figures.
+    /// Whether source and sinks of every trial were on one machine. Otherwise there are no values.
     pub shared_clock: bool,
-    /// How many items reached the sinks in the trial that has the fewest.
+    /// The number of items that reached the sinks in the trial with the fewest.
     pub samples: u64,
-    /// Every percentile, the lowest first; those without figures too.
+    /// Every percentile, the lowest first, including those without values.
     pub percentiles: Vec<PercentileSpread>,
 }
 
@@ -184,30 +179,30 @@ pub struct OpenLoopLatency {
 pub struct PercentileSpread {
     /// Its name, such as `p99`.
     pub name: String,
-    /// The same from 0 to 1.
+    /// The percentile from 0 to 1.
     pub quantile: f64,
-    /// How many items a trial must have for it.
+    /// The number of items that a trial needs for it.
     pub samples_needed: u64,
-    /// From the moment at which an item was due to the sink. Null unless every successful trial has it; so are the others.
+    /// From when an item was due to the sink. Null, like the next two, unless every successful trial has it.
     pub scheduled: Option<Spread>,
-    /// From the moment at which an item was made to the sink.
+    /// From when an item was made to the sink.
     pub service: Option<Spread>,
-    /// How late the source itself was.
+    /// How late the load generator was.
     pub generator_lag: Option<Spread>,
 }
 
-/// The phases around the steady state, in seconds: never one number.
+/// The durations of the phases around the steady state, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stages {
     /// Starting the worker and loading the library.
     pub load: Option<Spread>,
     pub open: Option<Spread>,
-    /// The first run at this point after a start, which is a warm-up. Null where warm-ups are not in the records.
+    /// The first run after the start, which is a warm-up. Null where warm-ups are not in the records.
     pub first: Option<Spread>,
     pub close: Option<Spread>,
 }
 
-/// What the whole process tree of a backend used.
+/// The resources of the whole process tree of a backend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Resources {
     /// CPU seconds of a run, user and system together.
@@ -216,82 +211,83 @@ pub struct Resources {
     pub peak_memory_bytes: Option<Spread>,
 }
 
-/// Trials that failed for one reason.
+/// Trials that failed for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailureGroup {
-    /// How they ended: `wrong`, `invalid` or `failed`.
+    /// `wrong`, `invalid` or `failed`.
     pub status: Status,
     pub phase: String,
-    /// The failure in one word.
+    /// The kind of failure, for programs.
     pub kind: String,
-    /// What happened, in one line: of the first of them.
+    /// The message of the first of them, in one line.
     pub message: String,
-    /// What mends it, if anything is known to.
+    /// How to fix it, if that is known.
     pub remedy: Option<String>,
     pub count: u32,
-    /// Which: indices into [`Row::samples`].
+    /// Indices into [`Row::samples`].
     pub samples: Vec<usize>,
 }
 
-/// How fast a backend is beside the baseline.
+/// The speed of a backend in relation to the baseline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ratio {
     /// The speed over the baseline's: Hodges-Lehmann over blocks if [`Ratio::paired`], else the ratio of the medians.
     pub estimate: f64,
     /// Whether trials of one block were compared with each other.
     pub paired: bool,
-    /// How many blocks both finished; 0 if not paired.
+    /// The number of blocks that both finished. 0 if not paired.
     pub blocks: u32,
-    /// Where the ratio lies, with at least 95 % confidence.
+    /// The interval of the ratio, with at least 95 % confidence.
     pub interval: Option<RatioInterval>,
     pub no_interval: Option<NoInterval>,
-    /// How probable blocks at least this different would be, were the two equally fast; two-sided, exact.
+    /// Two-sided and exact, of the hypothesis that both are equally fast.
     pub p_value: Option<f64>,
-    /// How probable blocks at least this far beyond the margin would be, if the true difference lay within it: what a
-    /// verdict of faster or slower claims; two-sided, exact.
+    /// Two-sided and exact, of the hypothesis that the ratio lies within the margin, which the verdicts `faster` and `slower`
+    /// deny.
     pub margin_p_value: Option<f64>,
-    /// [`Ratio::margin_p_value`] with regard to all others of the table (Holm); only at [`Rigor::Publish`].
+    /// [`Ratio::margin_p_value`] after Holm over the whole table. Only at [`Rigor::Publish`].
     pub adjusted_p_value: Option<f64>,
-    /// The ratio of throughput over many runs: the baseline's mean time of a run over this one's, from the same blocks, with the
-    /// interval of Fieller. A few runs that take much longer are in it, and not in [`Ratio::estimate`], which is that of a
-    /// typical run. Null if not paired, and in an open loop.
+    /// The baseline's mean duration over that of this row in the same blocks, with the interval of Fieller: the ratio of
+    /// throughput over many runs. A few runs that take much longer count in it, but not in [`Ratio::estimate`], which is that
+    /// of a typical run. Null if not paired, and in an open loop.
     pub mean_ratio: Option<MeanRatio>,
-    /// How alike each block is to the next, from -1 to 1; null for fewer than 6 blocks, or if all are equal.
+    /// The correlation of each block with the next. Null with fewer than 6 blocks, or if all are equal.
     pub autocorrelation: Option<f64>,
-    /// By what factor the interval is wider than that of independent blocks, as these clearly are not; null if they may be.
+    /// The factor by which the interval is wider than that of independent blocks, because the autocorrelation is clearly
+    /// positive. Null if it is not.
     pub widened: Option<f64>,
-    /// What may be said; null without an interval, and if one of the two has a trial that failed or gave a wrong answer.
+    /// Null without an interval, and if a trial of this row or of the baseline failed or gave a wrong answer.
     pub verdict: Option<Verdict>,
-    /// Why a verdict that the interval alone would allow was not given.
+    /// Why the verdict of the interval was withheld.
     pub withheld: Option<Withheld>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoInterval {
-    /// A first look was asked for.
+    /// The comparison is quick.
     Quick,
     /// Fewer than 6 blocks that both finished.
     TooFewBlocks,
-    /// Half of the blocks or more have a ratio that another block has too: durations of a few ticks of a clock.
+    /// At least half of the blocks have a ratio that another block has too: durations of a few ticks of a clock.
     Tied,
-    /// The records do not say which trials belong to one block.
+    /// The records do not assign trials to blocks.
     Unpaired,
 }
 
-/// Why a difference was not called.
+/// Why a verdict was withheld.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Withheld {
-    /// It is no larger than what one backend under two names showed.
+    /// The difference is no larger than that of the A/A comparison.
     BelowNoiseFloor,
-    /// It does not stand when the whole table is judged together.
+    /// The difference is not significant after the correction for all comparisons.
     Holm,
     /// A trial of the row gave a wrong answer.
     WrongAnswers,
-    /// A trial of the row failed, or its measurement cannot be right: the others may be those that were easy.
+    /// A trial of the row failed, or its measurement is invalid.
     Failures,
-    /// The same is true of the row that it is compared with.
+    /// A trial of the baseline failed, gave a wrong answer, or its measurement is invalid.
     BaselineFailures,
 }
 
@@ -304,54 +300,54 @@ pub enum NoRatio {
     BaselineFailed,
     /// This row has no successful trial.
     Failed,
-    /// Both have successful trials, but in no block both.
+    /// There is no block in which both succeeded.
     NoCommonBlock,
-    /// It is an open loop, where latencies are compared, and one of the two has none.
+    /// Latencies of an open loop are compared, and one of the rows has none.
     NoLatency,
-    /// [`Row::incomparable`] says what differs.
+    /// [`Row::incomparable`] has the differences.
     Incomparable,
 }
 
-/// What differs between a row and the baseline's though it should not.
+/// A difference between a row and the baseline's row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Incomparable {
-    /// It ran on another machine. There is never a ratio.
+    /// Another machine. There is never a ratio.
     Machine {
-        /// In which keys of the profile the two differ.
+        /// The keys of the profile that differ.
         keys: Vec<String>,
     },
-    /// Something else was configured. There is never a ratio.
+    /// Another configuration. There is never a ratio.
     Configuration {
-        /// In which keys the two differ; empty if only the recorded hash does.
+        /// The keys that differ. Empty if only the recorded hash does.
         keys: Vec<String>,
     },
     /// One plugin was built with debug assertions or without optimisation, the other was not.
     DebugBesideRelease {
-        /// Whether it is this row's that is the debug build, rather than the baseline's.
+        /// Whether this row has the debug build. Otherwise the baseline has it.
         this_is_debug: bool,
     },
-    /// The work itself came from another library.
+    /// Another workload library.
     WorkloadLibrary,
 }
 
-/// One backend under two names in the same blocks: how large a difference noise makes.
+/// The largest difference that noise makes, from an A/A comparison: one backend under two names in the same blocks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NoiseFloor {
     pub names: [String; 2],
     /// The second's speed over the first's.
     pub ratio: RatioInterval,
-    /// The far end of the interval, as a factor of at least 1: a difference below it is not called.
+    /// The end of the interval that is farther from 1, as a factor of at least 1. Smaller differences have no verdict.
     pub factor: f64,
 }
 
-/// A backend over all points.
+/// The geometric mean of a backend over all points.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Geomean {
     pub backend: String,
-    /// The geometric mean of its ratios; null if no point counts.
+    /// Null if no point counts.
     pub ratio: Option<f64>,
-    /// How many points count: those where every backend finished every trial and has a ratio.
+    /// The number of points that count: those where every backend finished every trial and has a ratio.
     pub covered: u32,
     pub points: u32,
 }
@@ -359,65 +355,64 @@ pub struct Geomean {
 /// A measured trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
-    /// Where its record stands.
     pub source: Source,
     pub status: Status,
     /// The run and the point in it.
     pub run_id: String,
-    /// Which repetition it is, from 0.
+    /// Counted from 0.
     pub block: Option<u32>,
-    /// When it started: ISO 8601, UTC.
+    /// The start: ISO 8601, UTC.
     pub timestamp: String,
-    /// Seconds of the run; null if its figures do not count.
+    /// Seconds of the run. Null if it was not successful.
     pub duration: Option<f64>,
     pub command: Option<String>,
-    /// Where the worker's output went.
+    /// The file with the output of the worker.
     pub log: Option<String>,
     pub warnings: Vec<String>,
 }
 
-/// Where a record stands.
+/// The place of a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     pub file: String,
-    /// The line, counted from 1.
+    /// Counted from 1.
     pub line: u64,
 }
 
-/// Something that the reader must know.
+/// A warning for the reader.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
     pub kind: WarningKind,
-    /// The same for people, in one line.
+    /// In one line.
     pub message: String,
-    /// The points that it concerns, by their ids; empty if it concerns all of them.
+    /// The ids of the points that it concerns. Empty for all points.
     pub points: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WarningKind {
-    /// Lines of the records could not be read: the comparison has less in it than the files.
+    /// Some lines of the records could not be read.
     Unreadable,
-    /// There are rows of several machines.
+    /// There are rows from several machines.
     Machines,
-    /// Rows of one point were configured differently, or a recorded hash is not that of what was configured.
+    /// Rows of one point have different configurations, or a recorded hash does not match the configuration.
     Configuration,
     DebugBuild,
-    /// The work came from different libraries.
+    /// Rows used different workload libraries.
     WorkloadLibraries,
-    /// Nobody verified the answers of some records.
+    /// Some answers were not verified.
     Unverified,
-    /// Some trials failed, or gave a wrong answer.
+    /// Some trials failed or gave a wrong answer.
     Failures,
     /// Another measurement may have run on the machine at the same time.
     Unlocked,
-    /// Trials do not say which of them belong to one block.
+    /// The records do not assign trials to blocks.
     Unpaired,
-    /// Two records are of one backend, point and block; the first counts, the others are left out.
+    /// Several records have the same backend, point and block. Only the first is used.
     Doubled,
-    /// Every workload only sleeps: that tells schedulers apart, not engines.
+    /// Every workload only sleeps, which compares schedulers and not engines.
     OnlySleep,
-    /// The trials themselves were noted to have something: their own warnings, equal ones together.
+    /// A warning of trials.
     Noted,
 }

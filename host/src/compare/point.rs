@@ -1,12 +1,12 @@
-//! The rows of a point, each beside the baseline.
+//! Compares the rows of a point with the baseline.
 
-use super::comparability::{differences, may_be_insisted_on};
+use super::comparability::{can_be_overridden, differences};
 use super::group::{Group, PointGroup, Table};
 use super::input::Options;
 use super::label::labels;
 use super::model::{NoRatio, NoiseFloor, Point, RatioInterval, Rigor, Row};
 use super::ratio::{paired, ratio};
-use super::row::summed_up;
+use super::row::summarized;
 
 /// The point with its rows compared.
 pub(super) fn compared(
@@ -17,17 +17,29 @@ pub(super) fn compared(
 ) -> Point {
     let baselines = baselines(&group.rows, baseline);
     let labels = labels(table, &group.rows);
-    let mut rows: Vec<Row> = (0..group.rows.len())
-        .map(|at| {
-            let row = summed_up(&group.rows[at], labels[at].clone());
-            beside_baseline(
-                row,
-                at,
-                &Beside { table, groups: &group.rows, baselines: &baselines, labels: &labels },
-                options,
-            )
-        })
-        .collect();
+    let compared = |(at, group_of_row): (usize, &Group<'_>)| {
+        let row = summarized(group_of_row, labels[at].clone());
+        if baselines.contains(&at) {
+            return Row { is_baseline: true, ..row };
+        }
+        let difference =
+            |baseline: &usize| (*baseline, differences(table, group_of_row, &group.rows[*baseline]));
+        // Of several baselines the first with the fewest differences.
+        let Some((baseline, incomparable)) = baselines.iter().map(difference).min_by_key(|(_, it)| it.len())
+        else {
+            return Row { no_ratio: Some(NoRatio::NoBaseline), ..row };
+        };
+        let comparable =
+            incomparable.is_empty() || (options.insist && incomparable.iter().all(can_be_overridden));
+        let ratio = if comparable {
+            ratio(group_of_row, &group.rows[baseline], options.rigor)
+        } else {
+            Err(NoRatio::Incomparable)
+        };
+        let compared_with = Some(labels[baseline].clone());
+        Row { compared_with, incomparable, ratio: ratio.ok(), no_ratio: ratio.err(), ..row }
+    };
+    let mut rows: Vec<Row> = group.rows.iter().enumerate().map(compared).collect();
     rows.sort_by_key(|row| !row.is_baseline);
     let point = &group.point;
     Point {
@@ -47,19 +59,18 @@ pub(super) fn compared(
     }
 }
 
-/// The rows that others are compared with: the baseline's first row, and its first on the same machine for each other
-/// configuration.
+/// The rows that others are compared with: the first row of the baseline, and its first row on the same machine for each
+/// other configuration.
 fn baselines(rows: &[Group<'_>], baseline: Option<&str>) -> Vec<usize> {
-    let own = |at: &usize| Some(rows[*at].circumstances.backend) == baseline;
+    let own = |at: &usize| Some(rows[*at].identity.backend) == baseline;
     let mut chosen: Vec<usize> = Vec::new();
     for at in (0..rows.len()).filter(own) {
-        let this = &rows[at].circumstances;
+        let this = &rows[at].identity;
         let known = chosen.iter().any(|other| {
-            let other = &rows[*other].circumstances;
+            let other = &rows[*other].identity;
             (other.seed, other.config_hash) == (this.seed, this.config_hash)
         });
-        let same_machine =
-            chosen.first().is_none_or(|first| rows[*first].circumstances.machine == this.machine);
+        let same_machine = chosen.first().is_none_or(|first| rows[*first].identity.machine == this.machine);
         if !known && same_machine {
             chosen.push(at);
         }
@@ -67,44 +78,7 @@ fn baselines(rows: &[Group<'_>], baseline: Option<&str>) -> Vec<usize> {
     chosen
 }
 
-/// What a row stands beside.
-struct Beside<'t, 'a> {
-    table: &'t Table<'a>,
-    groups: &'t [Group<'a>],
-    baselines: &'t [usize],
-    labels: &'t [String],
-}
-
-fn beside_baseline(mut row: Row, at: usize, beside: &Beside<'_, '_>, options: &Options) -> Row {
-    if beside.baselines.contains(&at) {
-        row.is_baseline = true;
-        return row;
-    }
-    let this = &beside.groups[at];
-    let candidates = beside
-        .baselines
-        .iter()
-        .map(|baseline| (*baseline, differences(beside.table, this, &beside.groups[*baseline])));
-    // The first of those with the fewest differences.
-    let Some((baseline, incomparable)) = candidates.min_by_key(|(_, differences)| differences.len()) else {
-        row.no_ratio = Some(NoRatio::NoBaseline);
-        return row;
-    };
-    row.compared_with = Some(beside.labels[baseline].clone());
-    row.incomparable = incomparable;
-    let insisted = options.insist && row.incomparable.iter().all(may_be_insisted_on);
-    if !row.incomparable.is_empty() && !insisted {
-        row.no_ratio = Some(NoRatio::Incomparable);
-        return row;
-    }
-    match ratio(this, &beside.groups[baseline], options.rigor) {
-        Ok(ratio) => row.ratio = Some(ratio),
-        Err(why) => row.no_ratio = Some(why),
-    }
-    row
-}
-
-/// From the same plugin file under two names: the pair that differs most.
+/// The largest difference between two rows of the same plugin file (an A/A comparison).
 fn noise_floor(table: &Table<'_>, groups: &[Group<'_>], labels: &[String]) -> Option<NoiseFloor> {
     let mut largest: Option<NoiseFloor> = None;
     for (at, first) in groups.iter().enumerate() {
@@ -120,9 +94,9 @@ fn noise_floor(table: &Table<'_>, groups: &[Group<'_>], labels: &[String]) -> Op
 }
 
 fn noise(table: &Table<'_>, first: &Group<'_>, second: &Group<'_>) -> Option<RatioInterval> {
-    let (one, other) = (&first.circumstances, &second.circumstances);
-    let twins = one.backend != other.backend && one.plugin.is_some() && one.plugin == other.plugin;
-    if !twins || !differences(table, second, first).is_empty() {
+    let (one, other) = (&first.identity, &second.identity);
+    let same_backend = one.backend != other.backend && one.plugin.is_some() && one.plugin == other.plugin;
+    if !same_backend || !differences(table, second, first).is_empty() {
         return None;
     }
     Some(paired(second, first)?.interval?.exp())

@@ -1,4 +1,4 @@
-//! How fast a row is beside another.
+//! The ratio of the speeds of two rows.
 
 use std::collections::HashMap;
 
@@ -28,13 +28,12 @@ pub(super) fn ratio(row: &Group<'_>, baseline: &Group<'_>, rigor: Rigor) -> Resu
     Ok(of_pairs(&difference, mean_ratio, rigor))
 }
 
-/// What is compared in an open loop is a percentile of each run, and a mean of percentiles is nothing that anyone met.
+/// In an open loop percentiles are compared, which are never averaged.
 fn is_open_loop(group: &Group<'_>) -> bool {
     group.successes().any(|(trial, _)| trial.metadata().open_loop.is_some())
 }
 
-/// The difference of the logarithms of the two speeds, over the blocks that both finished. Nothing without such a
-/// block.
+/// The difference of the logarithms of the two speeds, over the blocks that both finished. None without such a block.
 pub(super) fn paired(row: &Group<'_>, baseline: &Group<'_>) -> Option<PairedDifference> {
     difference(&pairs(row, baseline))
 }
@@ -44,21 +43,21 @@ fn difference(pairs: &[(f64, f64)]) -> Option<PairedDifference> {
     PairedDifference::new(&logarithms)
 }
 
-/// The seconds of the baseline and of the row, for each block that both finished, in the order of the blocks: records may
-/// be in any.
+/// The seconds of the baseline and of the row for each block that both finished, in the order of the blocks: the records
+/// may be in any order.
 fn pairs(row: &Group<'_>, baseline: &Group<'_>) -> Vec<(f64, f64)> {
-    let beside: HashMap<_, _> =
+    let others: HashMap<_, _> =
         compared(baseline).map(|(trial, seconds)| (trial.repetition(), seconds)).collect();
     let mut pairs: Vec<_> = compared(row)
         .filter_map(|(trial, seconds)| {
-            Some((trial.metadata().block?, (*beside.get(&trial.repetition())?, seconds)))
+            Some((trial.metadata().block?, (*others.get(&trial.repetition())?, seconds)))
         })
         .collect();
     pairs.sort_by_key(|(block, _)| *block);
     pairs.into_iter().map(|(_, pair)| pair).collect()
 }
 
-/// The trials of which something can be compared, with that: seconds.
+/// The trials with the value that is compared, in seconds.
 fn compared<'g, 'a>(group: &'g Group<'a>) -> impl Iterator<Item = (&'g Trial<'a>, f64)> {
     group.successes().filter_map(|(trial, _)| Some((trial, trial.compared()?)))
 }
@@ -74,29 +73,29 @@ fn of_pairs(difference: &PairedDifference, mean_ratio: Option<MeanRatio>, rigor:
         (_, None) => Some(NoInterval::Tied),
         (_, Some(_)) => None,
     };
-    let judged = no_interval.is_none();
+    let has_verdict = no_interval.is_none();
     Ratio {
         estimate: difference.estimate.exp(),
         paired: true,
         blocks: difference.blocks as u32,
-        interval: difference.interval.map(Interval::exp).filter(|_| judged),
+        interval: difference.interval.map(Interval::exp).filter(|_| has_verdict),
         no_interval,
-        p_value: judged.then_some(difference.p_value),
-        margin_p_value: judged.then_some(difference.margin_p_value),
-        mean_ratio: mean_ratio.map(|it| MeanRatio { interval: it.interval.filter(|_| judged), ..it }),
+        p_value: has_verdict.then_some(difference.p_value),
+        margin_p_value: has_verdict.then_some(difference.margin_p_value),
+        mean_ratio: mean_ratio.map(|it| MeanRatio { interval: it.interval.filter(|_| has_verdict), ..it }),
         autocorrelation: difference.autocorrelation,
-        widened: Some(difference.widening).filter(|factor| judged && *factor > 1.0),
-        verdict: Verdict::new(difference).filter(|_| judged),
+        widened: Some(difference.widening).filter(|factor| has_verdict && *factor > 1.0),
+        verdict: Verdict::new(difference).filter(|_| has_verdict),
         ..Ratio::default()
     }
 }
 
-/// Without blocks nothing says how the two vary together, hence neither interval nor verdict.
+/// The ratio of the medians. Without blocks the common variation is unknown, so there is no interval and no verdict.
 fn unpaired(row: &Group<'_>, baseline: &Group<'_>) -> Option<Ratio> {
     let seconds =
         |group: &Group<'_>| median(&compared(group).map(|(_, seconds)| seconds).collect::<Vec<_>>());
     Some(Ratio {
-        // Of times that are too far apart there is no ratio that a figure can hold.
+        // The ratio may overflow.
         estimate: figure(Some(seconds(baseline)? / seconds(row)?))?,
         no_interval: Some(NoInterval::Unpaired),
         ..Ratio::default()

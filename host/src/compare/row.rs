@@ -1,4 +1,4 @@
-//! What a row shows of its trials.
+//! The row of a group of trials.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -15,21 +15,21 @@ use crate::record::{Metadata, OpenLoop, Percentiles, UnifiedRecord};
 use crate::run::trial::UNSETTLED;
 use crate::stats::{Variation, median, samples_needed};
 
-/// The row of a group, beside nothing yet.
-pub(super) fn summed_up(group: &Group<'_>, label: String) -> Row {
+/// The row of a group, without its comparison.
+pub(super) fn summarized(group: &Group<'_>, label: String) -> Row {
     let record = |read: fn(&UnifiedRecord) -> Option<f64>| {
         spread(group.successes().filter_map(|(trial, _)| read(trial.record)))
     };
-    // Seconds that are next to none make a rate that no figure can hold.
+    // The rate of a very short run may overflow.
     let input_rate = |(trial, seconds): (&Trial<'_>, f64)| figure(Some(trial.items()? as f64 / seconds));
     Row {
-        backend: group.circumstances.backend.to_owned(),
+        backend: group.identity.backend.to_owned(),
         label,
-        machine: group.circumstances.machine,
+        machine: group.identity.machine,
         plugin: group.plugin().cloned(),
         workload_library: group.workload_library().cloned(),
         versions: versions(group),
-        config_hash: group.circumstances.config_hash.map(str::to_owned),
+        config_hash: group.identity.config_hash.map(str::to_owned),
         counts: counts(&group.measured),
         input_rate: spread(group.successes().filter_map(input_rate)),
         output_rate: record(|record| figure(record.throughput)),
@@ -47,7 +47,7 @@ pub(super) fn summed_up(group: &Group<'_>, label: String) -> Row {
     }
 }
 
-/// An engine that did not start could not say what it is.
+/// Preferably of a successful trial: an engine that did not start has not reported its version.
 fn versions(group: &Group<'_>) -> Map<String, Value> {
     let success = group.successes().map(|(trial, _)| trial).next();
     success.or(group.first()).map(|trial| trial.metadata().versions.clone()).unwrap_or_default()
@@ -86,7 +86,7 @@ fn latency(record: impl Fn(fn(&UnifiedRecord) -> Option<f64>) -> Option<Spread>)
     (latency != LatencySpread::default()).then_some(latency)
 }
 
-/// Of trials with different numbers of samples, which have different percentiles, none could stand for all.
+/// None if the trials have different numbers of samples and hence different highest percentiles.
 fn compared_latency(group: &Group<'_>) -> Option<ComparedLatency> {
     let seen = group.successes().filter_map(|(trial, _)| {
         let open_loop = trial.metadata().open_loop.as_ref()?;
@@ -114,9 +114,9 @@ fn open_loop(group: &Group<'_>) -> Option<OpenLoopLatency> {
     let loops: Vec<_> =
         group.successes().filter_map(|(trial, _)| trial.metadata().open_loop.as_ref()).collect();
     let samples = loops.iter().map(|it| it.scheduled.as_ref().map_or(0, |scheduled| scheduled.samples));
-    let over_all = |place: usize, which: fn(&OpenLoop) -> &Option<Percentiles>| {
+    let over_blocks = |place: usize, which: fn(&OpenLoop) -> &Option<Percentiles>| {
         let of = |it: &&OpenLoop| in_seconds(which(it).as_ref()?.named().get(place)?.2);
-        // A middle of the trials that happen to have it would be one of chosen trials.
+        // A median of only those trials that have the percentile would be biased.
         spread(loops.iter().map(of).collect::<Option<Vec<_>>>()?.into_iter())
     };
     let percentiles = Percentiles::default().named();
@@ -125,9 +125,9 @@ fn open_loop(group: &Group<'_>) -> Option<OpenLoopLatency> {
             name: name.into(),
             quantile,
             samples_needed: samples_needed(quantile)?,
-            scheduled: over_all(place, |it| &it.scheduled),
-            service: over_all(place, |it| &it.service),
-            generator_lag: over_all(place, |it| &it.generator_lag),
+            scheduled: over_blocks(place, |it| &it.scheduled),
+            service: over_blocks(place, |it| &it.service),
+            generator_lag: over_blocks(place, |it| &it.generator_lag),
         })
     };
     Some(OpenLoopLatency {
@@ -137,17 +137,15 @@ fn open_loop(group: &Group<'_>) -> Option<OpenLoopLatency> {
     })
 }
 
-/// Records have milliseconds.
+/// From the milliseconds of a record.
 fn in_seconds(milliseconds: Option<f64>) -> Option<f64> {
     milliseconds.filter(|latency| latency.is_finite() && *latency >= 0.0).map(|latency| latency / 1e3)
 }
 
-/// The figures of an engine's life stand in each of its trials; it counts once in each block.
+/// Each trial records the phases of its engine, which count once in each block.
 fn stages(group: &Group<'_>) -> Stages {
     let phase = |read: fn(&Metadata) -> Option<f64>| {
-        spread(first_of_each_block(group.warm_ups.iter().chain(&group.measured), |trial| {
-            read(trial.metadata())
-        }))
+        spread(first_of_each_block(group.trials(), |trial| read(trial.metadata())))
     };
     Stages {
         load: phase(|metadata| metadata.phases.load_seconds),
@@ -178,15 +176,15 @@ fn resources(group: &Group<'_>) -> Option<Resources> {
     (resources != Resources::default()).then_some(resources)
 }
 
-/// Equal reasons together, the most frequent first.
+/// The failures grouped by reason, the most frequent first.
 fn failures(measured: &[Trial<'_>]) -> Vec<FailureGroup> {
     let mut groups: Vec<FailureGroup> = Vec::new();
-    let mut places = BTreeMap::new();
+    let mut indices = BTreeMap::new();
     for (at, trial) in measured.iter().enumerate() {
         let Some(failure) = trial.failure() else { continue };
-        let kind = failure.fault.word().into_owned();
+        let kind = failure.fault.label().into_owned();
         let key = (trial.status, failure.phase.clone(), kind.clone());
-        let place = *places.entry(key).or_insert_with(|| {
+        let index = *indices.entry(key).or_insert_with(|| {
             groups.push(FailureGroup {
                 status: trial.status,
                 phase: failure.phase.clone().into_owned(),
@@ -198,8 +196,8 @@ fn failures(measured: &[Trial<'_>]) -> Vec<FailureGroup> {
             });
             groups.len() - 1
         });
-        groups[place].count += 1;
-        groups[place].samples.push(at);
+        groups[index].count += 1;
+        groups[index].samples.push(at);
     }
     groups.sort_by_key(|group| std::cmp::Reverse(group.count));
     groups

@@ -99,6 +99,13 @@ fn blocks(workload: &str, blocks: u32, speeds: &[(&str, f64)]) -> Vec<Example> {
     (0..blocks).flat_map(|block| speeds.iter().enumerate().map(move |speed| trial(block, speed))).collect()
 }
 
+/// The examples of a backend, or all, after a change.
+fn changed(examples: Vec<Example>, backend: &str, change: impl Fn(&mut Example)) -> Vec<Example> {
+    let concerned = |example: &Example| backend.is_empty() || example.trial.backend.name == backend;
+    let changed = |example: Example| if concerned(&example) { example.with(&change) } else { example };
+    examples.into_iter().map(changed).collect()
+}
+
 fn standard(examples: impl IntoIterator<Item = Example>) -> Comparison {
     compare(&recorded(examples), &Options::default()).unwrap()
 }
@@ -151,7 +158,7 @@ fn a_drift_that_all_share_does_not_widen_the_interval() {
 }
 
 #[test]
-fn another_baseline_turns_the_ratio_round() {
+fn another_baseline_inverts_the_ratio() {
     let inputs = recorded(blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]));
     let other = Options { baseline: Some("B".into()), ..Options::default() };
     let [there, back] = [&Options::default(), &other].map(|options| compare(&inputs, options).unwrap());
@@ -162,14 +169,14 @@ fn another_baseline_turns_the_ratio_round() {
 }
 
 #[test]
-fn a_baseline_that_does_not_occur_is_said_with_those_that_do() {
+fn an_unknown_baseline_is_an_error_with_the_known_ones() {
     let inputs = recorded(blocks("pipeline", 1, &[("a", 1.0), ("b", 2.0)]));
     let error = compare(&inputs, &Options { baseline: Some("x".into()), ..Options::default() }).unwrap_err();
     assert_eq!(error.to_string(), "no record is of the baseline `x`; there are records of a, b");
 }
 
 #[test]
-fn few_blocks_or_a_first_look_have_neither_interval_nor_verdict() {
+fn few_blocks_or_a_quick_comparison_have_no_interval_and_no_verdict() {
     let five = ratio(&standard(blocks("pipeline", 5, &[("a", 1.0), ("b", 2.0)])), "b");
     assert_eq!((five.interval, five.verdict, five.p_value), (None, None, None));
     assert_eq!((five.no_interval, five.blocks), (Some(NoInterval::TooFewBlocks), 5));
@@ -184,9 +191,7 @@ fn few_blocks_or_a_first_look_have_neither_interval_nor_verdict() {
 #[test]
 fn trials_without_blocks_have_a_ratio_of_medians_and_no_interval() {
     let speeds = [("a", 1.0), ("b", 2.0)];
-    let unpaired = blocks("pipeline", 7, &speeds)
-        .into_iter()
-        .map(|example| example.with(|example| example.trial.block = None));
+    let unpaired = changed(blocks("pipeline", 7, &speeds), "", |example| example.trial.block = None);
     let comparison = standard(unpaired);
     let ratio = ratio(&comparison, "b");
     assert_eq!((ratio.paired, ratio.blocks, ratio.interval, ratio.verdict), (false, 0, None, None));
@@ -224,13 +229,9 @@ fn a_block_that_only_one_finished_does_not_count_in_the_ratio() {
 
 #[test]
 fn a_wrong_answer_is_a_failure_however_fast_it_was() {
-    let wrong = blocks("pipeline", 7, &[("a", 1.0), ("b", 100.0)]).into_iter().map(|example| {
-        example.with(|example| {
-            if example.trial.backend.name == "b" {
-                example.result.outcome =
-                    Outcome::Wrong(error("judge", Fault::WrongAnswer, "499 items, but 500 must"));
-            }
-        })
+    let wrong = changed(blocks("pipeline", 7, &[("a", 1.0), ("b", 100.0)]), "b", |example| {
+        example.result.outcome =
+            Outcome::Wrong(error("judge", Fault::WrongAnswer, "499 items, but 500 must"));
     });
     let comparison = standard(wrong);
     let row = row(&comparison, "b");
@@ -253,18 +254,11 @@ fn a_record_that_contradicts_itself_is_invalid() {
 #[test]
 fn without_a_successful_baseline_there_is_no_ratio() {
     let examples = blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]);
-    let failed = examples
-        .iter()
-        .cloned()
-        .map(|example| if example.trial.backend.name == "a" { failed(example) } else { example });
+    let failed = changed(examples.clone(), "a", |example| *example = failed(example.clone()));
     assert_eq!(row(&standard(failed), "b").no_ratio, Some(NoRatio::BaselineFailed));
-    let apart = examples.into_iter().map(|example| {
-        example.with(|example| {
-            let later = if example.trial.backend.name == "a" { 0 } else { 100 };
-            example.trial.block = example.trial.block.map(|block| block + later);
-        })
-    });
-    assert_eq!(row(&standard(apart), "b").no_ratio, Some(NoRatio::NoCommonBlock));
+    let in_other_blocks =
+        changed(examples, "b", |example| example.trial.block = example.trial.block.map(|block| block + 100));
+    assert_eq!(row(&standard(in_other_blocks), "b").no_ratio, Some(NoRatio::NoCommonBlock));
     let absent = blocks("null", 7, &[("a", 1.0)]).into_iter().chain(blocks("pipeline", 7, &[("b", 1.0)]));
     let comparison = standard(absent);
     let alone = comparison.points.iter().find(|point| point.workload == "pipeline").unwrap();
@@ -273,11 +267,9 @@ fn without_a_successful_baseline_there_is_no_ratio() {
 
 #[test]
 fn two_runs_with_different_seeds_each_have_their_baseline() {
-    let later = blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]).into_iter().map(|example| {
-        example.with(|example| {
-            example.trial.cell.spec.seed = 43;
-            example.trial.cell.run_id = example.trial.cell.run_id.replace("night", "day");
-        })
+    let later = changed(blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]), "", |example| {
+        example.trial.cell.spec.seed = 43;
+        example.trial.cell.run_id = example.trial.cell.run_id.replace("night", "day");
     });
     let comparison = standard(blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]).into_iter().chain(later));
     let rows = &comparison.points[0].rows;
@@ -292,9 +284,9 @@ fn two_runs_with_different_seeds_each_have_their_baseline() {
 
 #[test]
 fn two_files_under_one_name_are_two_rows_and_the_later_is_compared_with_the_first() {
-    let newer = blocks("pipeline", 7, &[("a", 1.5)])
-        .into_iter()
-        .map(|example| example.with(|example| example.plugin = Some(library("newer", true))));
+    let newer = changed(blocks("pipeline", 7, &[("a", 1.5)]), "", |example| {
+        example.plugin = Some(library("newer", true));
+    });
     let comparison = standard(blocks("pipeline", 7, &[("a", 1.0)]).into_iter().chain(newer));
     let rows = &comparison.points[0].rows;
     assert_eq!(rows[0].label, "a (plugin a0000000)");
@@ -312,24 +304,21 @@ fn one_trial_recorded_twice_counts_once() {
     assert_eq!(once.points, twice.points);
     assert_eq!(
         warns(&twice, WarningKind::Doubled).message,
-        "1 trial is recorded twice: the first record of each counts"
+        "only the first record of a trial is used: 1 duplicate left out"
     );
 }
 
 /// As `--aa` records it: the same file under a second name.
-fn with_twin(mut examples: Vec<Example>) -> Vec<Example> {
-    for example in examples.iter_mut().filter(|example| example.trial.backend.name == "a-again") {
-        example.plugin = Some(library("a", true));
-    }
-    examples
+fn same_file(examples: Vec<Example>) -> Vec<Example> {
+    changed(examples, "a-again", |example| example.plugin = Some(library("a", true)))
 }
 
 #[test]
-fn a_difference_below_the_noise_floor_is_not_called() {
+fn a_difference_below_the_noise_floor_has_no_verdict() {
     let speeds = [("a", 1.0), ("a-again", 1.2), ("b", 1.1), ("c", 2.0)];
     let without = standard(blocks("pipeline", 7, &speeds));
     assert_eq!((without.noise_floor, ratio(&without, "b").verdict), (None, Some(Verdict::Faster)));
-    let comparison = standard(with_twin(blocks("pipeline", 7, &speeds)));
+    let comparison = standard(same_file(blocks("pipeline", 7, &speeds)));
     let floor = comparison.points[0].noise_floor.clone().unwrap();
     assert_eq!(floor.names, ["a", "a-again"]);
     assert_eq!(floor.factor, floor.ratio.high);
@@ -343,7 +332,7 @@ fn a_difference_below_the_noise_floor_is_not_called() {
 }
 
 #[test]
-fn published_differences_stand_in_the_whole_table() {
+fn published_differences_are_significant_over_the_whole_table() {
     let publish = Options { rigor: Rigor::Publish, ..Options::default() };
     let speeds = [("a", 1.0), ("b", 1.2), ("c", 1.3), ("d", 1.4), ("e", 1.0)];
     // At 7 blocks the smallest p-value is 0.016: times four it is none.
@@ -469,9 +458,9 @@ fn mixed(block: Option<u32>) -> u32 {
 }
 
 #[test]
-fn the_baseline_beside_itself_is_no_question_for_the_table() {
+fn an_a_a_comparison_does_not_count_in_the_correction() {
     let publish = Options { rigor: Rigor::Publish, ..Options::default() };
-    let examples = with_twin(blocks("pipeline", 12, &[("a", 1.0), ("a-again", 1.0), ("b", 1.3)]));
+    let examples = same_file(blocks("pipeline", 12, &[("a", 1.0), ("a-again", 1.0), ("b", 1.3)]));
     let comparison = compare(&recorded(examples), &publish).unwrap();
     assert_eq!(ratio(&comparison, "a-again").adjusted_p_value, None);
     let b = ratio(&comparison, "b");
@@ -507,16 +496,13 @@ fn a_geomean_is_over_the_points_that_all_finished() {
 #[test]
 fn points_are_sorted_though_records_are_shuffled() {
     let sized = |items: u64, parallelism: u32| {
-        blocks("pipeline", 1, &[("a", 1.0)]).into_iter().map(move |example| {
-            example.with(|example| {
-                example.trial.cell.spec.total_items = items;
-                example.trial.cell.spec.parallelism = parallelism;
-            })
+        changed(blocks("pipeline", 1, &[("a", 1.0)]), "", |example| {
+            example.trial.cell.spec.total_items = items;
+            example.trial.cell.spec.parallelism = parallelism;
         })
     };
-    let examples =
-        sized(1000, 4).chain(sized(20, 1)).chain(blocks("null", 1, &[("a", 1.0)])).chain(sized(1000, 1));
-    let comparison = standard(examples);
+    let null = blocks("null", 1, &[("a", 1.0)]);
+    let comparison = standard([sized(1000, 4), sized(20, 1), null, sized(1000, 1)].concat());
     let ids: Vec<_> = comparison.points.iter().map(|point| point.id.as_str()).collect();
     assert_eq!(
         ids,
@@ -530,7 +516,7 @@ fn points_are_sorted_though_records_are_shuffled() {
 }
 
 #[test]
-fn cold_first_steady_and_shutdown_are_four_figures() {
+fn start_first_run_steady_state_and_shutdown_are_separate_values() {
     let warm_up = |block: u32, seconds: f64| {
         example("a", "pipeline", block, seconds).with(|example| {
             example.trial.purpose = Purpose::WarmUp(0);
@@ -543,7 +529,7 @@ fn cold_first_steady_and_shutdown_are_four_figures() {
     let comparison = standard(examples);
     let Row { stages, duration, samples, counts, .. } = row(&comparison, "a");
     let median = |spread: Option<Spread>| spread.map(|spread| (spread.n, spread.median));
-    // The figures of a life stand in each of its trials, but it is one life in each block.
+    // Each trial records the phases of its engine, but there is one engine in each block.
     assert_eq!(median(stages.open), Some((2, 2.0)));
     assert_eq!(median(stages.load), Some((2, 0.25)));
     assert_eq!(median(stages.first), Some((2, 8.0)));
@@ -572,12 +558,10 @@ fn latencies_become_seconds_and_resources_are_carried_over() {
 }
 
 #[test]
-fn notes_of_trials_and_sleeping_are_told() {
-    let noted = blocks("scheduler_comparison", 2, &[("a", 1.0)]).into_iter().map(|example| {
-        example.with(|example| {
-            example.result.warnings = vec!["the machine was busy".into()];
-            example.locked = false;
-        })
+fn warnings_of_trials_and_of_sleeping_workloads_are_shown() {
+    let noted = changed(blocks("scheduler_comparison", 2, &[("a", 1.0)]), "", |example| {
+        example.result.warnings = vec!["the machine was busy".into()];
+        example.locked = false;
     });
     let comparison = standard(noted);
     assert_eq!(warns(&comparison, WarningKind::Noted).message, "the machine was busy (2 trials)");
@@ -611,7 +595,7 @@ fn the_json_is_what_it_was() {
 #[test]
 fn every_comparison_survives_json() {
     let speeds = [("a", 1.0), ("a-again", 1.0), ("b", 1.3), ("c", 0.7)];
-    let examples = with_twin(blocks("pipeline", 12, &speeds));
+    let examples = same_file(blocks("pipeline", 12, &speeds));
     for rigor in [Rigor::Quick, Rigor::Standard, Rigor::Publish] {
         let comparison =
             compare(&recorded(examples.clone()), &Options { rigor, ..Options::default() }).unwrap();

@@ -1,4 +1,4 @@
-//! What a record says of its trial, whoever wrote it.
+//! A trial as recorded by this or another program.
 
 use serde_json::{Map, Value};
 
@@ -10,7 +10,7 @@ use crate::record::{Kind, Metadata, UnifiedRecord};
 use crate::run::outcome::{Outcome, Status};
 use crate::run::session::CallError;
 
-/// A record, as a comparison sees it.
+/// A record, as the comparison reads it.
 #[derive(Clone, Debug)]
 pub(super) struct Trial<'a> {
     pub(super) source: &'a Source,
@@ -18,17 +18,17 @@ pub(super) struct Trial<'a> {
     pub(super) record: &'a UnifiedRecord,
     pub(super) outcome: &'a Outcome,
     pub(super) status: Status,
-    /// Seconds, if the figures of this trial count.
+    /// Seconds, if the trial is successful.
     pub(super) duration: Option<f64>,
 }
 
-/// One trial of one backend at one point: a second record of it is left out.
+/// Identifies a trial of one backend at one point. A second record of it is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Repetition<'a> {
     pub(super) run_id: &'a str,
     pub(super) block: Option<u32>,
-    /// Outside a comparison only the moment tells trials apart.
-    moment: Option<&'a str>,
+    /// Without a block only the timestamp distinguishes trials.
+    timestamp: Option<&'a str>,
 }
 
 impl<'a> Trial<'a> {
@@ -45,25 +45,25 @@ impl<'a> Trial<'a> {
 
     pub(super) fn repetition(&self) -> Repetition<'a> {
         let block = self.metadata().block;
-        let moment = block.is_none().then_some(self.record.timestamp.as_str());
-        Repetition { run_id: &self.record.run_id, block, moment }
+        let timestamp = block.is_none().then_some(self.record.timestamp.as_str());
+        Repetition { run_id: &self.record.run_id, block, timestamp }
     }
 
-    /// What is compared: in an open loop, where the schedule decides how long a run takes, the highest percentile of
-    /// latency that there are samples for; elsewhere the time of the run. In seconds; nothing if it does not count.
+    /// The value that is compared, in seconds: the duration of the run or, in an open loop, where the schedule determines
+    /// the duration, the highest percentile of latency with enough samples. None if the trial is not successful.
     pub(super) fn compared(&self) -> Option<f64> {
         let Some(open_loop) = &self.metadata().open_loop else { return self.duration };
         let (_, milliseconds) = open_loop.scheduled.as_ref()?.highest()?;
         self.duration.and(figure(Some(milliseconds / 1e3)))
     }
 
-    /// How many items the source emits. The original project's records do not say.
+    /// The number of input items. Records of the original project do not have it.
     pub(super) fn items(&self) -> Option<u64> {
         let metadata = self.metadata();
         metadata.config.as_ref().map(|config| config.items).or(metadata.total_items)
     }
 
-    /// Where this was run: what was configured, or as much of it as the record says.
+    /// The point, from the configuration or else from the other fields of the record.
     pub(super) fn point(&self) -> plan::Point<'a> {
         let (record, metadata) = (self.record, self.metadata());
         match &metadata.config {
@@ -86,13 +86,13 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Why it does not count; nothing if it does.
+    /// Why the trial is not successful. None if it is.
     pub(super) fn failure(&self) -> Option<&'a CallError> {
         self.outcome.error()
     }
 }
 
-/// Whether a library was built without optimisation or with debug assertions; nothing if its metadata do not say.
+/// Whether a library was built without optimisation or with debug assertions. None if its metadata do not say.
 pub(super) fn is_debug(build: &Map<String, Value>) -> Option<bool> {
     let assertions = build.get("debug_assertions").and_then(Value::as_bool);
     let unoptimised = build.get("opt_level").and_then(Value::as_str).map(|level| level == "0");

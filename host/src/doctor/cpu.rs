@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::{Finding, Level, System};
-use crate::pace::{stolen_part, ticks};
+use crate::slowdown::{cpu_ticks, steal_share};
 
 const CPU: &str = "sys/devices/system/cpu";
 
-/// So much of the time may be stolen, as the canary has it.
+/// So much of the time may be stolen, as the machine check has it.
 const STEAL: f64 = 0.02;
 
 /// So many processes for each core may wait to run before anything is measured.
@@ -89,10 +89,10 @@ fn quotient(one: Option<&str>, other: Option<&str>) -> Option<f64> {
 
 pub(super) fn steal(system: &System, watch: Duration) -> Finding {
     let id = "steal";
-    let look = || system.text("proc/stat").as_deref().and_then(ticks);
+    let look = || system.text("proc/stat").as_deref().and_then(cpu_ticks);
     let before = look();
     std::thread::sleep(watch);
-    let part = before.zip(look()).and_then(|(before, after)| stolen_part(before, after));
+    let part = before.zip(look()).and_then(|(before, after)| steal_share(before, after));
     match part {
         None => Finding::unknown(id),
         Some(part) if part <= STEAL => {

@@ -1,15 +1,16 @@
-//! One sweep's points: how efficient each is, where the curve through them crosses the target, and what a task costs.
+//! The points of one sweep: their efficiencies, where the curve through them crosses the target, and the overhead of a
+//! task.
 
 use super::{MAX_EFFICIENCY, TARGET_EFFICIENCY, Value};
 use crate::stats::{isotonic, median};
 
-/// How many of the smallest kernels the cost of a task is taken from.
-const SMALLEST: usize = 3;
+/// The number of shortest kernels from which the overhead of a task is computed.
+const FLOOR_KERNELS: usize = 3;
 
-/// A point that was measured, and whose answer is verified.
+/// A measured point with a verified answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct MeasuredLoad {
-    /// Seconds of one task's kernel, by the block's reference.
+    /// Seconds of the kernel of one task in the reference of the block.
     pub kernel_seconds: f64,
     pub tasks: u64,
     pub seconds: f64,
@@ -17,30 +18,30 @@ pub(crate) struct MeasuredLoad {
 }
 
 impl MeasuredLoad {
-    /// The share of the cores' time that went into kernels.
+    /// The share of the cores' time that was spent in kernels.
     pub(crate) fn efficiency(&self) -> f64 {
         self.tasks as f64 * self.kernel_seconds / (f64::from(self.cores) * self.seconds)
     }
 
-    /// A core's seconds for one task beside its kernel.
+    /// The overhead of one task in seconds of a core.
     pub(crate) fn overhead(&self) -> f64 {
         self.seconds * f64::from(self.cores) / self.tasks as f64 - self.kernel_seconds
     }
 }
 
-/// A point that cannot be.
+/// A point with an impossible efficiency.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct TooEfficient {
     pub kernel_seconds: f64,
     pub efficiency: f64,
 }
 
-/// The shortest kernel at which the curve through the points reaches [`TARGET_EFFICIENCY`]. Nothing for no points.
+/// The shortest kernel at which the curve through the points reaches [`TARGET_EFFICIENCY`]. None without points.
 ///
-/// The curve is the monotone one that is nearest to the efficiencies in the order of their kernels; between two points it
-/// is a line over the logarithm of the kernel.
+/// The curve is the isotonic regression of the efficiencies over the kernels. Between two points it is linear in the
+/// logarithm of the kernel.
 pub(crate) fn block_value(points: &[MeasuredLoad]) -> Result<Option<Value>, TooEfficient> {
-    let points = in_order(points);
+    let points = by_kernel(points);
     if let Some(point) = points.iter().find(|point| point.efficiency() > MAX_EFFICIENCY) {
         let (kernel_seconds, efficiency) = (point.kernel_seconds, point.efficiency());
         return Err(TooEfficient { kernel_seconds, efficiency });
@@ -58,13 +59,14 @@ pub(crate) fn block_value(points: &[MeasuredLoad]) -> Result<Option<Value>, TooE
     })
 }
 
-/// What a task costs a core beside its kernel: the median over the three smallest kernels. Nothing for fewer.
+/// The overhead of a task in seconds of a core: the median over the three shortest kernels. None for fewer.
 pub(crate) fn floor(points: &[MeasuredLoad]) -> Option<f64> {
-    let overheads: Vec<_> = in_order(points).iter().take(SMALLEST).map(MeasuredLoad::overhead).collect();
-    if overheads.len() < SMALLEST { None } else { median(&overheads) }
+    let overheads: Vec<_> =
+        by_kernel(points).iter().take(FLOOR_KERNELS).map(MeasuredLoad::overhead).collect();
+    if overheads.len() < FLOOR_KERNELS { None } else { median(&overheads) }
 }
 
-fn in_order(points: &[MeasuredLoad]) -> Vec<MeasuredLoad> {
+fn by_kernel(points: &[MeasuredLoad]) -> Vec<MeasuredLoad> {
     let mut points = points.to_vec();
     points.sort_by(|one, other| one.kernel_seconds.total_cmp(&other.kernel_seconds));
     points
@@ -92,20 +94,20 @@ mod tests {
     }
 
     #[test]
-    fn efficiency_and_overhead_are_shares_of_the_cores_time() {
+    fn efficiency_and_overhead_follow_from_the_time_of_all_cores() {
         let point = MeasuredLoad { kernel_seconds: 1e-3, tasks: 100, seconds: 0.1, cores: 2 };
         assert!((point.efficiency() - 0.5).abs() < 1e-12);
         assert!((point.overhead() - 1e-3).abs() < 1e-12);
     }
 
     #[test]
-    fn the_curve_is_a_line_over_the_logarithm() {
+    fn the_curve_is_linear_in_the_logarithm() {
         assert!((seconds(value(&[(1.0, 0.25), (4.0, 0.75)])) - 2.0).abs() < 1e-9);
         assert!((seconds(value(&[(4.0, 0.6), (1.0, 0.1), (2.0, 0.5)])) - 2.0).abs() < 1e-9);
     }
 
     #[test]
-    fn a_point_out_of_order_is_evened_out_first() {
+    fn a_decreasing_efficiency_is_pooled_first() {
         // 0.6 and 0.4 become 0.5 each: the shorter of the two reaches it.
         assert!((seconds(value(&[(1.0, 0.1), (2.0, 0.6), (4.0, 0.4), (8.0, 0.9)])) - 2.0).abs() < 1e-9);
     }
@@ -118,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_all_cores_can_do_is_refused() {
+    fn an_impossible_efficiency_is_an_error() {
         let error = block_value(&[point(1.0, 0.2), point(2.0, 1.06)]).unwrap_err();
         assert_eq!(error.kernel_seconds, 2.0);
         assert!((error.efficiency - 1.06).abs() < 1e-9);
@@ -126,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_floor_is_the_middle_of_the_three_smallest() {
+    fn the_floor_is_the_median_over_the_three_shortest_kernels() {
         let at = |kernel_seconds: f64, overhead: f64| MeasuredLoad {
             kernel_seconds,
             tasks: 1,
@@ -145,7 +147,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_value_lies_between_kernels_that_were_run_and_a_bound_at_the_end_of_them(points in points()) {
+        fn a_value_is_between_two_kernels_and_a_bound_at_the_end_of_all(points in points()) {
             let (first, last) = (points[0].0, points[points.len() - 1].0);
             match value(&points) {
                 Value::At { seconds } => prop_assert!(first < seconds * (1.0 + 1e-9) && seconds <= last * (1.0 + 1e-9)),
@@ -155,7 +157,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_but_the_unit_changes_with_the_unit(points in points(), scale in 1e-3..1e3_f64) {
+        fn the_value_scales_with_the_unit(points in points(), scale in 1e-3..1e3_f64) {
             let scaled: Vec<_> = points.iter().map(|(kernel, efficiency)| (kernel * scale, *efficiency)).collect();
             let relative = match (value(&points), value(&scaled)) {
                 (Value::At { seconds: one }, Value::At { seconds: other })
@@ -167,7 +169,7 @@ mod tests {
         }
 
         #[test]
-        fn a_backend_that_is_more_efficient_everywhere_has_no_greater_value(points in points(), gain in 1.0..1.5_f64) {
+        fn a_more_efficient_backend_has_no_greater_value(points in points(), gain in 1.0..1.5_f64) {
             let better: Vec<_> = points.iter().map(|(kernel, e)| (*kernel, (e * gain).min(1.05))).collect();
             let rank = |value: Value| match value {
                 Value::Below { .. } => 0.0,

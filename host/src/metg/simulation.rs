@@ -1,4 +1,4 @@
-//! Whether the method finds what is there: sweeps on a backend that is made up, by a clock that is too.
+//! Whether sweeps find a known overhead, with a simulated backend and clock.
 
 use plugin_api::random::mix;
 use proptest::prelude::*;
@@ -7,15 +7,15 @@ use super::*;
 use crate::plan::Purpose;
 use crate::stats::WarmUp;
 
-/// A backend on which a task takes its core `overhead` seconds beside its kernel, and a run so many once.
+/// A backend with an overhead for each task and a startup time for each run, in seconds.
 struct Simulated {
     cores: u32,
     seconds_per_iteration: f64,
     overhead: f64,
     startup: f64,
-    /// How far a run may be off, either way.
+    /// The maximum relative error of a run, in either direction.
     noise: f64,
-    /// How many runs are still verified.
+    /// How many more runs have a verified answer.
     runs_left: usize,
     random: u64,
     clock: f64,
@@ -62,7 +62,6 @@ impl Simulated {
         self.points.iter().map(|(_, point)| *point).collect()
     }
 
-    /// What a sweep says.
     fn metg(mut self) -> f64 {
         self.sweep().run(&mut self).unwrap();
         match block_value(&self.points()).unwrap().unwrap() {
@@ -93,9 +92,8 @@ impl LoadRunner for Simulated {
     }
 }
 
-/// The acceptance of issue 7.
 #[test]
-fn microseconds_that_are_added_to_each_item_are_found() {
+fn an_overhead_that_is_added_to_each_item_is_found() {
     for base in [0.4e-6, 30e-6] {
         for added in [10e-6, 20e-6, 50e-6, 100e-6, 300e-6, 1e-3, 3e-3, 10e-3] {
             for seed in 0..20 {
@@ -117,75 +115,75 @@ fn microseconds_that_are_added_to_each_item_are_found() {
 }
 
 #[test]
-fn what_a_task_costs_is_what_it_costs() {
+fn the_floor_is_the_overhead_of_a_task() {
     for overhead in [0.3e-6, 10e-6, 5e-3, 80e-3] {
-        let mut bench = Simulated::noisy(0.01, 3, overhead);
-        bench.sweep().run(&mut bench).unwrap();
-        let found = floor(&bench.points()).unwrap();
+        let mut backend = Simulated::noisy(0.01, 3, overhead);
+        backend.sweep().run(&mut backend).unwrap();
+        let found = floor(&backend.points()).unwrap();
         assert!((found / overhead - 1.0).abs() < 0.05, "{found} for {overhead}");
     }
 }
 
 #[test]
-fn a_sweep_goes_from_nearly_all_to_nearly_nothing_by_halves_and_measures_each_kernel_once() {
+fn a_sweep_halves_the_kernel_over_the_whole_range_and_measures_each_kernel_once() {
     for overhead in [0.3e-6, 10e-6, 5e-3, 80e-3] {
-        let mut bench = Simulated::noisy(0.02, 5, overhead);
-        bench.sweep().run(&mut bench).unwrap();
-        let mut kernels: Vec<_> = bench.points.iter().map(|(load, _)| load.iterations).collect();
+        let mut backend = Simulated::noisy(0.02, 5, overhead);
+        backend.sweep().run(&mut backend).unwrap();
+        let mut kernels: Vec<_> = backend.points.iter().map(|(load, _)| load.iterations).collect();
         kernels.sort_unstable();
         assert!(kernels.windows(2).all(|pair| pair[1] == 2 * pair[0]), "{kernels:?}");
-        let efficiencies: Vec<_> = bench.points().iter().map(MeasuredLoad::efficiency).collect();
+        let efficiencies: Vec<_> = backend.points().iter().map(MeasuredLoad::efficiency).collect();
         assert!(
             efficiencies.iter().any(|it| *it >= FIRST_EFFICIENCY)
                 && efficiencies.iter().any(|it| *it <= LAST_EFFICIENCY)
         );
-        assert!(bench.points.iter().all(|(load, _)| load.tasks >= 16 && load.tasks.is_multiple_of(2)));
+        assert!(backend.points.iter().all(|(load, _)| load.tasks >= 16 && load.tasks.is_multiple_of(2)));
     }
 }
 
 #[test]
-fn a_point_takes_about_as_long_as_it_should() {
+fn a_point_takes_about_the_requested_time() {
     for overhead in [0.3e-6, 10e-6, 5e-3] {
-        let mut bench = Simulated::new(overhead);
-        bench.sweep().run(&mut bench).unwrap();
-        for (load, point) in &bench.points {
+        let mut backend = Simulated::new(overhead);
+        backend.sweep().run(&mut backend).unwrap();
+        for (load, point) in &backend.points {
             let enough = load.tasks == 16 || (0.15..0.8).contains(&point.seconds);
             assert!(enough, "{load:?} took {} s", point.seconds);
         }
     }
-    // The fake clock is all that passed: a whole sweep is some seconds.
-    let mut bench = Simulated::new(0.5e-6);
-    bench.sweep().run(&mut bench).unwrap();
-    assert!(bench.clock < 12.0, "{}", bench.clock);
+    // A whole sweep takes some seconds of the simulated clock.
+    let mut backend = Simulated::new(0.5e-6);
+    backend.sweep().run(&mut backend).unwrap();
+    assert!(backend.clock < 12.0, "{}", backend.clock);
 }
 
 #[test]
-fn an_engine_that_looked_better_than_it_is_is_climbed_after() {
-    /// Longer kernels cost it more than the finest let expect.
-    struct Deceptive(Simulated);
-    impl LoadRunner for Deceptive {
+fn the_kernel_is_doubled_if_the_warm_up_underestimated_the_overhead() {
+    /// The overhead is larger for longer kernels.
+    struct Underestimated(Simulated);
+    impl LoadRunner for Underestimated {
         type Error = std::convert::Infallible;
         fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Self::Error> {
             self.0.overhead = if load.iterations > 1 { 40e-6 } else { 10e-6 };
             self.0.run(load, purpose)
         }
     }
-    let mut bench = Deceptive(Simulated::new(10e-6));
-    bench.0.sweep().run(&mut bench).unwrap();
-    let Some(Value::At { seconds }) = block_value(&bench.0.points()).unwrap() else { panic!("a bound") };
+    let mut backend = Underestimated(Simulated::new(10e-6));
+    backend.0.sweep().run(&mut backend).unwrap();
+    let Some(Value::At { seconds }) = block_value(&backend.0.points()).unwrap() else { panic!("a bound") };
     assert!((seconds / 40e-6 - 1.0).abs() < 0.1, "{seconds}");
-    assert!(bench.0.points().iter().any(|point| point.efficiency() >= FIRST_EFFICIENCY));
+    assert!(backend.0.points().iter().any(|point| point.efficiency() >= FIRST_EFFICIENCY));
 }
 
 #[test]
-fn what_lies_beyond_the_kernels_that_may_be_run_is_a_bound() {
+fn a_value_beyond_the_range_of_kernels_is_a_bound() {
     let value = |overhead, finest_seconds, coarsest_seconds| {
-        let mut bench = Simulated::new(overhead);
-        let sweep = Sweep { finest_seconds, coarsest_seconds, ..bench.sweep() };
-        sweep.run(&mut bench).unwrap();
-        let longest = bench.points().iter().map(|point| point.kernel_seconds).fold(0.0, f64::max);
+        let mut backend = Simulated::new(overhead);
+        let sweep = Sweep { finest_seconds, coarsest_seconds, ..backend.sweep() };
+        sweep.run(&mut backend).unwrap();
+        let longest = backend.points().iter().map(|point| point.kernel_seconds).fold(0.0, f64::max);
         assert!(longest <= coarsest_seconds);
-        block_value(&bench.points()).unwrap().unwrap()
+        block_value(&backend.points()).unwrap().unwrap()
     };
     let Value::Above { seconds } = value(1e-3, 0.0, 100e-6) else { panic!("no bound") };
     assert!((50e-6..=100e-6).contains(&seconds), "{seconds}");
@@ -196,25 +194,25 @@ fn what_lies_beyond_the_kernels_that_may_be_run_is_a_bound() {
 #[test]
 fn a_run_without_a_verified_answer_ends_the_sweep() {
     for runs_left in [0, 1, 4] {
-        let mut bench = Simulated { runs_left, ..Simulated::new(1e-6) };
-        bench.sweep().run(&mut bench).unwrap();
-        assert!(bench.points.len() < 4);
+        let mut backend = Simulated { runs_left, ..Simulated::new(1e-6) };
+        backend.sweep().run(&mut backend).unwrap();
+        assert!(backend.points.len() < 4);
     }
 }
 
 #[test]
-fn an_engine_that_uses_more_cores_than_it_may_is_refused() {
-    let mut bench = Simulated::new(1e-6);
-    // The sweep is told of half the cores.
-    let sweep = Sweep { cores: 1, ..bench.sweep() };
-    sweep.run(&mut bench).unwrap();
-    let told: Vec<_> = bench.points().iter().map(|point| MeasuredLoad { cores: 1, ..*point }).collect();
-    assert!(block_value(&told).unwrap_err().efficiency > MAX_EFFICIENCY);
+fn an_engine_that_uses_too_many_cores_is_an_error() {
+    let mut backend = Simulated::new(1e-6);
+    // The sweep assumes half of the cores.
+    let sweep = Sweep { cores: 1, ..backend.sweep() };
+    sweep.run(&mut backend).unwrap();
+    let points: Vec<_> = backend.points().iter().map(|point| MeasuredLoad { cores: 1, ..*point }).collect();
+    assert!(block_value(&points).unwrap_err().efficiency > MAX_EFFICIENCY);
 }
 
 proptest! {
     #[test]
-    fn a_slower_machine_has_a_greater_value_by_as_much(overhead in 1e-6..1e-3_f64, scale in 1.0..20.0_f64) {
+    fn the_value_scales_with_the_speed_of_the_machine(overhead in 1e-6..1e-3_f64, scale in 1.0..20.0_f64) {
         let base = Simulated { startup: 0.0, ..Simulated::new(overhead) };
         let slower = Simulated {
             startup: 0.0,
@@ -227,9 +225,9 @@ proptest! {
 
     #[test]
     fn any_engine_ends_in_bounded_time(overhead in 1e-8..1.0_f64, noise in 0.0..0.5_f64, seed: u64) {
-        let mut bench = Simulated::noisy(noise, seed, overhead);
-        bench.sweep().run(&mut bench).unwrap();
-        prop_assert!(bench.points.len() <= 40);
-        prop_assert!(bench.clock < 400.0, "{}", bench.clock);
+        let mut backend = Simulated::noisy(noise, seed, overhead);
+        backend.sweep().run(&mut backend).unwrap();
+        prop_assert!(backend.points.len() <= 40);
+        prop_assert!(backend.clock < 400.0, "{}", backend.clock);
     }
 }

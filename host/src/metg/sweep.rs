@@ -1,152 +1,157 @@
-//! Which kernels are run, and how many tasks of each: decided from what came of those before.
+//! Chooses the kernels and their numbers of tasks from the results so far.
 
 use super::{FIRST_EFFICIENCY, LAST_EFFICIENCY, MeasuredLoad};
 use crate::plan::Purpose;
 use crate::stats::WarmUp;
 
-/// A core gets at least so many tasks: with fewer, one that is left over at the end would weigh.
-const LEAST_A_CORE: u64 = 8;
-/// However short a task is, there are no more than this.
-const MOST_TASKS: u64 = 20_000_000;
-/// How many times the kernel is doubled when the first was not long enough.
-const DOUBLINGS: u32 = 6;
+/// With fewer tasks per core, a remaining task at the end would affect the result.
+const MIN_TASKS_PER_CORE: u64 = 8;
+/// The maximum number of tasks, even of very short ones.
+const MAX_TASKS: u64 = 20_000_000;
+/// How many times the kernel is doubled if the first was not long enough.
+const MAX_DOUBLINGS: u32 = 6;
 
-/// So many tasks of so long a kernel.
+/// A number of tasks, and the length of their kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Load {
-    /// Iterations of the kernel in each task.
+    /// Of the kernel in each task.
     pub iterations: u64,
     pub tasks: u64,
 }
 
-/// Whatever runs tasks: a backend, or one that a test makes up.
+/// Runs loads: a backend, or a simulated one in tests.
 pub(crate) trait LoadRunner {
-    /// Why it cannot go on.
+    /// Why the sweep cannot continue.
     type Error;
 
-    /// Runs the load and tells how many seconds that took; nothing if there is no verified answer, which ends the sweep.
+    /// Runs the load and returns the duration in seconds. None without a verified answer, which ends the sweep.
     fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Self::Error>;
 }
 
-/// One sweep over kernels: each has twice the iterations of the next.
+/// One sweep over kernels, each with twice the iterations of the next shorter one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Sweep {
     pub cores: u32,
-    /// Seconds of one iteration of the kernel, by the block's reference.
+    /// Seconds of one iteration of the kernel in the reference of the block.
     pub seconds_per_iteration: f64,
-    /// About how long a point is to take; one with the least number of tasks may take longer.
+    /// The approximate duration of a point. A point with the minimum number of tasks may take longer.
     pub point_seconds: f64,
-    /// No kernel is shorter.
+    /// The shortest kernel.
     pub finest_seconds: f64,
-    /// No kernel is longer.
+    /// The longest kernel.
     pub coarsest_seconds: f64,
     pub warm_up: WarmUp,
 }
 
 impl Sweep {
-    /// Warms up, starts where nearly all time goes into kernels, and halves them until nearly none does. Every kernel is
+    /// Warms up, starts at a kernel with [`FIRST_EFFICIENCY`], and halves it down to [`LAST_EFFICIENCY`]. Every kernel is
     /// measured once.
-    pub(crate) fn run<B: LoadRunner>(&self, bench: &mut B) -> Result<(), B::Error> {
-        let Some(warm) = self.warm_up(bench)? else { return Ok(()) };
-        let first = self.first_rung(&warm);
-        let mut expected = self.seconds_a_task(&warm, first);
+    pub(crate) fn run<R: LoadRunner>(&self, runner: &mut R) -> Result<(), R::Error> {
+        let Some(warm) = self.warm_up(runner)? else { return Ok(()) };
+        let first = self.first_exponent(&warm);
+        let mut expected = self.seconds_per_task(&warm, first);
         let mut lowest = None;
-        for rung in first..=self.highest().min(first + DOUBLINGS) {
-            let Some(point) = self.measure(bench, rung, expected)? else { return Ok(()) };
+        for exponent in first..=self.highest().min(first + MAX_DOUBLINGS) {
+            let Some(point) = self.measure(runner, exponent, expected)? else { return Ok(()) };
             lowest.get_or_insert(point);
             if point.efficiency() >= FIRST_EFFICIENCY {
                 break;
             }
-            expected = self.seconds_a_task(&point, rung + 1);
+            expected = self.seconds_per_task(&point, exponent + 1);
         }
         let Some(mut last) = lowest else { return Ok(()) };
-        for rung in (self.lowest()..first).rev() {
+        for exponent in (self.lowest()..first).rev() {
             if last.efficiency() <= LAST_EFFICIENCY {
                 break;
             }
-            let expected = self.seconds_a_task(&last, rung);
-            let Some(point) = self.measure(bench, rung, expected)? else { return Ok(()) };
+            let expected = self.seconds_per_task(&last, exponent);
+            let Some(point) = self.measure(runner, exponent, expected)? else { return Ok(()) };
             last = point;
         }
         Ok(())
     }
 
-    /// Runs the finest kernel until that has settled. The first runs are short: nothing is known of the engine yet.
-    fn warm_up<B: LoadRunner>(&self, bench: &mut B) -> Result<Option<MeasuredLoad>, B::Error> {
+    /// Runs the shortest kernel until its duration is stable. The first runs have few tasks, because the speed of the engine
+    /// is unknown.
+    fn warm_up<R: LoadRunner>(&self, runner: &mut R) -> Result<Option<MeasuredLoad>, R::Error> {
         let iterations = iterations(self.lowest());
-        let (mut each, mut tasks, mut last) = (Vec::new(), self.least_tasks(), None);
+        let (mut each, mut tasks, mut last) = (Vec::new(), self.min_tasks(), None);
         for number in 0.. {
             if self.warm_up.is_over(&each) {
                 break;
             }
-            let Some(seconds) = bench.run(Load { iterations, tasks }, Purpose::WarmUp(number))? else {
+            let Some(seconds) = runner.run(Load { iterations, tasks }, Purpose::WarmUp(number))? else {
                 return Ok(None);
             };
             last = Some(self.measured(self.lowest(), tasks, seconds));
             each.push(seconds / tasks as f64);
             tasks = self.tasks(seconds / tasks as f64);
         }
-        // Without any warm-up nothing is known: then a task costs nothing, and the sweep finds its way up.
+        // Without a warm-up, assume no overhead. The sweep then doubles the kernel as needed.
         Ok(Some(last.unwrap_or_else(|| self.measured(self.lowest(), self.cores.into(), 0.0))))
     }
 
-    fn measure<B: LoadRunner>(
+    fn measure<R: LoadRunner>(
         &self,
-        bench: &mut B,
-        rung: u32,
+        runner: &mut R,
+        exponent: u32,
         expected: f64,
-    ) -> Result<Option<MeasuredLoad>, B::Error> {
+    ) -> Result<Option<MeasuredLoad>, R::Error> {
         let tasks = self.tasks(expected);
-        let seconds = bench.run(Load { iterations: iterations(rung), tasks }, Purpose::Measured)?;
-        Ok(seconds.map(|seconds| self.measured(rung, tasks, seconds)))
+        let seconds = runner.run(Load { iterations: iterations(exponent), tasks }, Purpose::Measured)?;
+        Ok(seconds.map(|seconds| self.measured(exponent, tasks, seconds)))
     }
 
-    fn measured(&self, rung: u32, tasks: u64, seconds: f64) -> MeasuredLoad {
-        MeasuredLoad { kernel_seconds: self.kernel_seconds(rung), tasks, seconds, cores: self.cores }
+    fn measured(&self, exponent: u32, tasks: u64, seconds: f64) -> MeasuredLoad {
+        MeasuredLoad { kernel_seconds: self.kernel_seconds(exponent), tasks, seconds, cores: self.cores }
     }
 
-    /// The shortest kernel that is long enough for [`FIRST_EFFICIENCY`], if a task costs what it cost so far.
-    fn first_rung(&self, warm: &MeasuredLoad) -> u32 {
+    /// The shortest kernel with [`FIRST_EFFICIENCY`] at the overhead so far.
+    fn first_exponent(&self, warm: &MeasuredLoad) -> u32 {
         let wanted = warm.overhead().max(0.0) * FIRST_EFFICIENCY / (1.0 - FIRST_EFFICIENCY);
-        let enough = |rung: &u32| self.kernel_seconds(*rung) >= wanted;
+        let enough = |exponent: &u32| self.kernel_seconds(*exponent) >= wanted;
         (self.lowest()..self.highest()).find(enough).unwrap_or(self.highest())
     }
 
-    /// What one more task would add to a run if only the kernel changed. Half the kernel saves half at most.
-    fn seconds_a_task(&self, known: &MeasuredLoad, rung: u32) -> f64 {
+    /// The estimated seconds of a task with another kernel. Half the kernel saves at most half.
+    fn seconds_per_task(&self, known: &MeasuredLoad, exponent: u32) -> f64 {
         let each = known.seconds / known.tasks as f64;
-        let change = (self.kernel_seconds(rung) - known.kernel_seconds) / f64::from(self.cores);
+        let change = (self.kernel_seconds(exponent) - known.kernel_seconds) / f64::from(self.cores);
         (each + change).max(each / 2.0)
     }
 
-    /// How many tasks fill a point; the same number for every core.
-    fn tasks(&self, seconds_a_task: f64) -> u64 {
-        let wanted = (self.point_seconds / seconds_a_task).ceil();
-        // A quotient that is no number or too large becomes the most.
-        let wanted = if wanted < MOST_TASKS as f64 { wanted as u64 } else { MOST_TASKS };
-        wanted.max(self.least_tasks()).next_multiple_of(self.cores.max(1).into())
+    /// The number of tasks of a point, a multiple of the number of cores.
+    fn tasks(&self, seconds_per_task: f64) -> u64 {
+        let wanted = (self.point_seconds / seconds_per_task).ceil();
+        // NaN and too large numbers become the maximum.
+        let wanted = if wanted < MAX_TASKS as f64 { wanted as u64 } else { MAX_TASKS };
+        wanted.max(self.min_tasks()).next_multiple_of(self.cores.max(1).into())
     }
 
-    fn least_tasks(&self) -> u64 {
-        LEAST_A_CORE * u64::from(self.cores.max(1))
+    fn min_tasks(&self) -> u64 {
+        MIN_TASKS_PER_CORE * u64::from(self.cores.max(1))
     }
 
-    fn kernel_seconds(&self, rung: u32) -> f64 {
-        iterations(rung) as f64 * self.seconds_per_iteration
+    fn kernel_seconds(&self, exponent: u32) -> f64 {
+        iterations(exponent) as f64 * self.seconds_per_iteration
     }
 
-    /// The rung of the longest kernel that may be run.
+    /// The exponent of the longest kernel.
     fn highest(&self) -> u32 {
-        (0..u64::BITS - 1).rev().find(|rung| self.kernel_seconds(*rung) <= self.coarsest_seconds).unwrap_or(0)
+        (0..u64::BITS - 1)
+            .rev()
+            .find(|exponent| self.kernel_seconds(*exponent) <= self.coarsest_seconds)
+            .unwrap_or(0)
     }
 
-    /// The rung of the shortest kernel that may be run.
+    /// The exponent of the shortest kernel.
     fn lowest(&self) -> u32 {
         let highest = self.highest();
-        (0..highest).find(|rung| self.kernel_seconds(*rung) >= self.finest_seconds).unwrap_or(highest)
+        (0..highest).find(|exponent| self.kernel_seconds(*exponent) >= self.finest_seconds).unwrap_or(highest)
     }
 }
 
-fn iterations(rung: u32) -> u64 {
-    1 << rung
+/// Kernels differ in the exponent of their iterations.
+fn iterations(exponent: u32) -> u64 {
+    1 << exponent
 }

@@ -1,42 +1,42 @@
-//! From the values of blocks to one, with its interval.
+//! Combines the values of blocks into one with an interval.
 
 use serde::{Deserialize, Serialize};
 
 use crate::stats::{Interval, PairedDifference, median};
 
-/// A granularity, or on which side of one it lies.
+/// A value of METG, or a bound of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub(crate) enum Value {
-    /// It was crossed between two kernels.
+    /// The curve crosses the target between two kernels.
     At {
         /// Seconds of a kernel.
         seconds: f64,
     },
-    /// The longest kernel that was run was not long enough.
+    /// The longest kernel was not long enough.
     Above {
         /// Seconds of that kernel.
         seconds: f64,
     },
-    /// The shortest kernel that was run was still long enough.
+    /// The shortest kernel was already long enough.
     Below {
         /// Seconds of that kernel.
         seconds: f64,
     },
 }
 
-/// What all blocks together say.
+/// The combined value of all blocks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Estimate {
     pub value: Value,
-    /// Where it lies, in seconds; from six blocks on, and only if no block has a mere bound.
+    /// In seconds. None with fewer than six blocks, or if a block has only a bound.
     pub interval: Option<Interval>,
 }
 
 /// The estimate of Hodges and Lehmann over the logarithms of the blocks' values, with their exact signed-rank interval.
 ///
-/// Where some blocks have a bound, so has the whole: with each bound in the place of what it bounds, the median is a bound
-/// of the median. Nothing if there are no blocks, or bounds on both sides.
+/// If some blocks have a bound, the result is a bound: the median with each bound in place of its value is a bound of the
+/// median. None without blocks, or with bounds on both sides.
 pub(crate) fn over_blocks(values: &[Value]) -> Option<Estimate> {
     let (mut seconds, mut above, mut below) = (Vec::new(), false, false);
     for value in values {
@@ -81,18 +81,18 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_among_the_blocks_makes_the_whole_a_bound() {
+    fn with_a_bound_in_one_block_the_result_is_a_bound() {
         let (above, below) = (Value::Above { seconds: 4.0 }, Value::Below { seconds: 4.0 });
-        let whole = |values: &[Value]| over_blocks(values).map(|estimate| estimate.value);
-        assert_eq!(whole(&[above; 7]), Some(above));
-        assert_eq!(whole(&[at(1.0), above, at(3.0)]), Some(Value::Above { seconds: 3.0 }));
-        assert_eq!(whole(&[at(1.0), below, at(9.0)]), Some(Value::Below { seconds: 4.0 }));
-        assert_eq!((whole(&[above, below]), whole(&[])), (None, None));
+        let combined = |values: &[Value]| over_blocks(values).map(|estimate| estimate.value);
+        assert_eq!(combined(&[above; 7]), Some(above));
+        assert_eq!(combined(&[at(1.0), above, at(3.0)]), Some(Value::Above { seconds: 3.0 }));
+        assert_eq!(combined(&[at(1.0), below, at(9.0)]), Some(Value::Below { seconds: 4.0 }));
+        assert_eq!((combined(&[above, below]), combined(&[])), (None, None));
     }
 
     proptest! {
         #[test]
-        fn a_bound_holds_whatever_the_bounded_values_are(
+        fn a_bound_holds_for_all_bounded_values(
             blocks in prop::collection::vec((1.0..10.0_f64, any::<bool>(), 1.0..10.0_f64), 1..12), above: bool,
         ) {
             let value = |(seconds, bounded, _): &(f64, bool, f64)| match (bounded, above) {

@@ -1,18 +1,18 @@
-//! How long a plan takes.
+//! Estimates how long a plan takes.
 
 use super::{Block, Session};
 use crate::stats::WarmUp;
 
-/// From the fewest warm-ups to the most.
+/// A duration with the fewest warm-ups, and one with the most.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Estimate {
-    /// Seconds if every cell settles as soon as it can.
+    /// Seconds if every cell needs the fewest warm-ups.
     pub least_seconds: f64,
-    /// Seconds if none ever settles.
+    /// Seconds if every cell needs the most.
     pub most_seconds: f64,
 }
 
-/// How long the blocks take, if a session takes so many seconds beside its runs, and a run so many.
+/// How long the blocks take, if a session takes `session` seconds beside its runs, and a run `run` seconds.
 pub(crate) fn estimate(blocks: &[Block], warm_up: &WarmUp, session: f64, run: f64) -> Estimate {
     let mut estimate = Estimate::default();
     for Session { cells, .. } in blocks.iter().flat_map(|block| &block.sessions) {

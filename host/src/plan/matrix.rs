@@ -1,60 +1,61 @@
-//! What is to be compared: the options, resolved.
+//! The resolved options of a comparison: what is measured on which backends.
 
 use std::collections::HashSet;
 
 use plugin_api::WorkloadSpec;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
-use super::cell::Cell;
 use super::defaults::default_size;
+use super::point::Cell;
 use crate::stats::WarmUp;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Matrix {
     pub run: String,
-    /// Who takes part, in the order of the first block; with a second name of one of them this order is another.
+    /// The backends, in the order of the first block; with an A/A comparison that order is another.
     pub backends: Vec<BackendChoice>,
     pub workloads: Vec<WorkloadChoice>,
     pub schedulers: Vec<String>,
-    /// How many operator calls may be in flight: each is a session of its own.
+    /// The numbers of operator calls that may be in flight: each has its own session.
     pub parallelisms: Vec<u32>,
-    /// How many machines are asked for.
+    /// The number of machines that is asked for.
     pub nodes: u32,
-    /// Options with which every backend is opened, and which every run has too.
+    /// Options with which every backend is opened and every run is made.
     pub options: Map<String, Value>,
     pub blocks: u32,
     pub seed: u64,
     pub warm_up: WarmUp,
-    /// The backend, by its name among [`Matrix::backends`], that takes part a second time under another name, so that
-    /// noise can be told from a difference.
+    /// The backend, by its name among [`Matrix::backends`], that takes part a second time under another name, for an A/A
+    /// comparison.
     pub aa: Option<String>,
 }
 
 /// A backend that takes part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackendChoice {
-    /// The name that its records have.
+    /// The name in its records.
     pub name: String,
-    /// The backend that is run: another name only for the second of `--aa`.
+    /// The backend that is run, which differs from the name only in an A/A comparison.
     pub runs: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkloadChoice {
     pub name: String,
-    /// How many items the source emits: each is a point.
+    /// The numbers of items that the source emits: each is a point.
     pub items: Vec<u64>,
     pub extra: Map<String, Value>,
 }
 
-/// The most measured trials of a plan: a year of runs of five minutes.
+/// The most measured trials of a plan: about a year of runs of five minutes.
 pub(crate) const MAX_TRIALS: u64 = 100_000;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     #[error("nothing to run: there are no {0}")]
-    Nothing(&'static str),
+    Empty(&'static str),
     #[error("{0} is 0, but must be at least 1")]
     Zero(&'static str),
     #[error("{0} trials are asked for, but a plan has at most {MAX_TRIALS}; try: fewer blocks or points")]
@@ -66,7 +67,7 @@ pub enum PlanError {
     /// `--aa` with a backend that does not take part.
     #[error("`{0}` does not take part, so it cannot be compared with itself")]
     AaAbsent(String),
-    /// Warm-ups with fewer at most than at least.
+    /// More warm-ups at least than at most.
     #[error("at least {least} warm-ups are asked for, and at most {most}")]
     WarmUp { least: u32, most: u32 },
 }
@@ -77,21 +78,32 @@ impl BackendChoice {
         Self { runs: name.clone(), name }
     }
 
-    /// The same backend under a second name.
-    fn again(&self) -> Self {
+    /// The same backend under a second name, for an A/A comparison.
+    fn aa_copy(&self) -> Self {
         Self { name: format!("{}-again", self.name), runs: self.runs.clone() }
     }
 }
 
+/// The version of the order and the data that a matrix leads to. It must be raised when either changes: a run that was started
+/// under the old version must not be resumed.
+const ORDER: u32 = 2;
+
 impl Matrix {
-    /// Who takes part, the second name of `--aa` included, which stands last.
-    pub(super) fn takers(&self) -> Vec<BackendChoice> {
-        let twice = self.backends.iter().filter(|backend| Some(&backend.name) == self.aa.as_ref());
-        self.backends.iter().cloned().chain(twice.map(BackendChoice::again)).collect()
+    /// SHA-256, in hex, of the matrix as JSON with sorted keys.
+    pub(super) fn hash(&self) -> String {
+        // Strings, numbers, lists and JSON values always serialise.
+        let matrix = serde_json::to_value(self).unwrap_or_default();
+        hex::encode(Sha256::digest(json!({"order": ORDER, "matrix": matrix}).to_string()))
     }
 
-    /// Which of [`Matrix::takers`] are one backend under two names.
-    pub(super) fn twins(&self) -> Option<[usize; 2]> {
+    /// All backends; the copy for an A/A comparison comes last.
+    pub(super) fn participants(&self) -> Vec<BackendChoice> {
+        let twice = self.backends.iter().filter(|backend| Some(&backend.name) == self.aa.as_ref());
+        self.backends.iter().cloned().chain(twice.map(BackendChoice::aa_copy)).collect()
+    }
+
+    /// The two of [`Matrix::participants`] that are compared in an A/A comparison.
+    pub(super) fn aa_pair(&self) -> Option<[usize; 2]> {
         let original = self.backends.iter().position(|backend| Some(&backend.name) == self.aa.as_ref())?;
         Some([original, self.backends.len()])
     }
@@ -119,17 +131,19 @@ impl Matrix {
         cells
     }
 
-    /// The numbers of items, if they are others than each workload has when nothing is said.
+    /// The numbers of items, unless every workload has its default.
     pub(crate) fn items_if_not_default(&self) -> Option<&[u64]> {
-        let usual = |workload: &WorkloadChoice| workload.items == [default_size(&workload.name).0];
-        let first = self.workloads.first().filter(|_| !self.workloads.iter().all(usual))?;
+        let is_default = |workload: &WorkloadChoice| workload.items == [default_size(&workload.name).0];
+        let first = self.workloads.first().filter(|_| !self.workloads.iter().all(is_default))?;
         Some(&first.items)
     }
 
     pub(super) fn check(&self) -> Result<(), PlanError> {
         self.check_amounts()?;
         let mut names = HashSet::new();
-        if let Some(twice) = self.takers().into_iter().find(|backend| !names.insert(backend.name.clone())) {
+        if let Some(twice) =
+            self.participants().into_iter().find(|backend| !names.insert(backend.name.clone()))
+        {
             return Err(PlanError::SameName(twice.name));
         }
         let mut points = HashSet::new();
@@ -145,10 +159,10 @@ impl Matrix {
         }
     }
 
-    /// How many trials are to be measured, or as many as can be counted.
+    /// The number of measured trials, at most `u64::MAX`.
     fn trials(&self) -> u64 {
         let items: usize = self.workloads.iter().map(|workload| workload.items.len()).sum();
-        let lists = [self.takers().len(), items, self.schedulers.len(), self.parallelisms.len()];
+        let lists = [self.participants().len(), items, self.schedulers.len(), self.parallelisms.len()];
         lists.iter().fold(self.blocks.into(), |trials: u64, length| trials.saturating_mul(*length as u64))
     }
 
@@ -162,7 +176,7 @@ impl Matrix {
             ("parallelisms", self.parallelisms.is_empty()),
         ];
         if let Some((what, _)) = empty.into_iter().find(|(_, empty)| *empty) {
-            return Err(PlanError::Nothing(what));
+            return Err(PlanError::Empty(what));
         }
         let zero = [
             ("the number of blocks", self.blocks == 0),

@@ -1,25 +1,26 @@
-//! The name of a point: a workload and one way to run it.
+//! A point: a workload and one way to run it; and the cell that measures it once.
 
 use std::fmt;
 
+use plugin_api::WorkloadSpec;
 use serde_json::{Map, Value};
 
-/// Before an option that is called as a part of the id that may be missing.
+/// The prefix of an option with the name of an optional part of the id.
 const PREFIX: &str = "extra.";
 
-/// A workload and one way to run it, whatever the backend. Displayed it is the point's id, stable and readable:
+/// A workload and one way to run it, on any backend. Its `Display` is the stable and readable id of the point:
 /// `pipeline/items=1000/parallelism=2/scheduler=default/iters=250`. Different points have different ids.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Point<'a> {
     pub workload: &'a str,
-    /// How many items the source emits, if that is known.
+    /// The number of items that the source emits, if that is known.
     pub items: Option<u64>,
     /// How many operator calls may be in flight.
     pub parallelism: u32,
     pub scheduler: &'a str,
-    /// How many machines were asked for: in the id only if it is not one.
+    /// The number of machines that is asked for; in the id only if it is not 1.
     pub nodes: u32,
-    /// Options of workload and backend, in the id sorted by their keys.
+    /// Options of workload and backend, sorted by key in the id.
     pub extra: &'a Map<String, Value>,
 }
 
@@ -46,7 +47,7 @@ impl fmt::Display for Point<'_> {
     }
 }
 
-/// A name stands as it is; one that could be taken for more than a name stands as a JSON string, with its quotes.
+/// A name. One that could be read as more than a name becomes a JSON string, with its quotes.
 struct Name<'a>(&'a str);
 
 impl fmt::Display for Name<'_> {
@@ -60,7 +61,7 @@ impl fmt::Display for Name<'_> {
     }
 }
 
-/// The value of an option: as a name, a text that reads like a number would be taken for one.
+/// The value of an option. A text that is valid JSON, such as a number, becomes a JSON string.
 struct Text<'a>(&'a str);
 
 impl fmt::Display for Text<'_> {
@@ -69,6 +70,33 @@ impl fmt::Display for Text<'_> {
             Ok(_) => write!(f, "{}", Value::from(self.0)),
             Err(_) => write!(f, "{}", Name(self.0)),
         }
+    }
+}
+
+/// A workload at one point, to be measured once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cell {
+    /// The id of the point.
+    pub point: String,
+    /// The run and the point: the same for every backend.
+    pub run_id: String,
+    /// The configuration. Its seed is that of the run; the data of a trial have their own seed.
+    pub spec: WorkloadSpec,
+}
+
+impl Cell {
+    /// The cell of a run at the point of a spec and a number of machines.
+    pub fn new(run: &str, spec: WorkloadSpec, nodes: u32) -> Self {
+        let point = Point {
+            workload: &spec.name,
+            items: Some(spec.total_items),
+            parallelism: spec.parallelism,
+            scheduler: &spec.scheduler_name,
+            nodes,
+            extra: &spec.extra,
+        };
+        let point = point.to_string();
+        Self { run_id: format!("{run}/{point}"), point, spec }
     }
 }
 
@@ -106,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_taken_for_something_else_is_quoted() {
+    fn ambiguous_names_and_values_are_quoted() {
         assert_ne!(id("w", 1, "s", &json!({"a": 5})), id("w", 1, "s", &json!({"a": "5"})));
         assert_ne!(id("w", 1, "s", &json!({"a": null})), id("w", 1, "s", &json!({"a": "null"})));
         assert_ne!(id("w", 1, "s/a=1", &json!({})), id("w", 1, "s", &json!({"a": 1})));

@@ -1,8 +1,8 @@
-//! Numbers drawn from a seed, by counter: each is had without those before it.
+//! Random numbers from a seed and a counter: each can be drawn without those before it.
 
 use plugin_api::random::mix;
 
-/// Which of a plan's independent sequences a number is drawn from.
+/// The independent random sequences of a plan.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stream {
     /// The data of blocks.
@@ -22,7 +22,7 @@ pub(super) fn draw(seed: u64, stream: Stream, i: u64) -> u64 {
     mix(seed ^ mix(stream as u64 ^ mix(i)))
 }
 
-/// Puts the items into an order drawn from the seed (Fisher and Yates). With so few items the bias of the remainder is
+/// Shuffles the items by the seed (Fisher and Yates). With so few items the bias of the remainder is
 /// below 2^-50.
 pub(super) fn shuffle<T>(items: &mut [T], seed: u64, stream: Stream) {
     for last in (1..items.len()).rev() {
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_order_of_three_comes_about_as_often() {
+    fn each_order_of_three_is_about_equally_frequent() {
         let mut seen = std::collections::BTreeMap::<_, u32>::new();
         for seed in 0..6000 {
             let mut items = [0, 1, 2];

@@ -37,7 +37,7 @@ fn plan(matrix: &Matrix) -> Plan {
 }
 
 #[test]
-fn more_than_anyone_waits_for_is_refused_before_it_takes_memory() {
+fn too_many_trials_are_refused_before_they_take_memory() {
     let most = Matrix { blocks: u32::MAX, ..example() };
     assert_eq!(Plan::new(&most), Err(PlanError::TooMany(u64::from(u32::MAX) * 3 * 3 * 2)));
     let wide = Matrix { parallelisms: (1..=100_000).collect(), ..example() };
@@ -71,7 +71,7 @@ fn order(block: &Block) -> Vec<&str> {
 }
 
 #[test]
-fn the_first_block_has_the_order_that_was_given_and_the_next_has_others_before_each() {
+fn the_first_block_has_the_given_order_and_the_next_has_other_predecessors() {
     let plan = plan(&example());
     assert_eq!(order(&plan.blocks[0]), ["a", "b", "c"]);
     assert_eq!(order(&plan.blocks[1]), ["c", "b", "a"]);
@@ -101,7 +101,7 @@ fn the_same_matrix_is_the_same_plan_and_the_seed_changes_order_and_data() {
 }
 
 #[test]
-fn a_backend_beside_itself_runs_the_same_and_stands_far_from_itself() {
+fn the_copy_for_an_aa_comparison_runs_the_same_backend_far_from_it() {
     let plan = plan(&Matrix { aa: Some("a".into()), blocks: 1, ..example() });
     assert_eq!(order(&plan.blocks[0]), ["a", "b", "c", "a-again"]);
     let again = plan.blocks[0].sessions.iter().find(|session| session.backend.name == "a-again").unwrap();
@@ -119,33 +119,33 @@ fn options_of_the_session_reach_every_run() {
 }
 
 #[test]
-fn what_cannot_be_planned_is_said() {
-    let refusal = |change: fn(&mut Matrix)| {
+fn an_invalid_matrix_is_refused_with_the_reason() {
+    type Change = fn(&mut Matrix);
+    let cases: [(Change, &str); 13] = [
+        (|matrix| matrix.backends.clear(), "no backends"),
+        (|matrix| matrix.workloads.clear(), "no workloads"),
+        (|matrix| matrix.workloads[0].items.clear(), "no numbers of items"),
+        (|matrix| matrix.schedulers.clear(), "no schedulers"),
+        (|matrix| matrix.parallelisms.clear(), "no parallelisms"),
+        (|matrix| matrix.blocks = 0, "blocks is 0"),
+        (|matrix| matrix.nodes = 0, "nodes is 0"),
+        (|matrix| matrix.parallelisms.push(0), "parallelism is 0"),
+        (|matrix| matrix.backends[1].name = "a".into(), "called `a`"),
+        (|matrix| matrix.parallelisms.push(2), "asked for twice"),
+        (|matrix| matrix.aa = Some("x".into()), "`x` does not take part"),
+        (|matrix| matrix.warm_up.least = 21, "at most 20"),
+        (|matrix| (matrix.backends[1].name, matrix.aa) = ("a-again".into(), Some("a".into())), "`a-again`"),
+    ];
+    for (change, words) in cases {
         let mut matrix = example();
         change(&mut matrix);
-        Plan::new(&matrix).unwrap_err().to_string()
-    };
-    assert!(refusal(|matrix| matrix.backends.clear()).contains("no backends"));
-    assert!(refusal(|matrix| matrix.workloads.clear()).contains("no workloads"));
-    assert!(refusal(|matrix| matrix.workloads[0].items.clear()).contains("no numbers of items"));
-    assert!(refusal(|matrix| matrix.schedulers.clear()).contains("no schedulers"));
-    assert!(refusal(|matrix| matrix.parallelisms.clear()).contains("no parallelisms"));
-    assert!(refusal(|matrix| matrix.blocks = 0).contains("blocks is 0"));
-    assert!(refusal(|matrix| matrix.nodes = 0).contains("nodes is 0"));
-    assert!(refusal(|matrix| matrix.parallelisms.push(0)).contains("parallelism is 0"));
-    assert!(refusal(|matrix| matrix.backends[1].name = "a".into()).contains("called `a`"));
-    assert!(refusal(|matrix| matrix.parallelisms.push(2)).contains("asked for twice"));
-    assert!(refusal(|matrix| matrix.aa = Some("x".into())).contains("`x` does not take part"));
-    assert!(refusal(|matrix| matrix.warm_up.least = 21).contains("at most 20"));
-    let clash = refusal(|matrix| {
-        matrix.backends[1].name = "a-again".into();
-        matrix.aa = Some("a".into());
-    });
-    assert!(clash.contains("`a-again`"), "{clash}");
+        let message = Plan::new(&matrix).unwrap_err().to_string();
+        assert!(message.contains(words), "{message}");
+    }
 }
 
 #[test]
-fn everything_that_decides_the_plan_is_in_its_hash() {
+fn every_part_of_the_matrix_changes_the_hash() {
     let changes: [fn(&mut Matrix); 10] = [
         |matrix| matrix.run.push('x'),
         |matrix| matrix.backends.swap(0, 1),
@@ -170,9 +170,9 @@ fn everything_that_decides_the_plan_is_in_its_hash() {
 #[test]
 fn an_estimate_counts_sessions_warm_ups_and_runs() {
     let mut matrix = Matrix { blocks: 2, parallelisms: vec![1], ..example() };
-    matrix.warm_up.seconds = 25.0;
     matrix.workloads = vec![WorkloadChoice { name: "null".into(), items: vec![2, 3], extra: Map::new() }];
     let plan = plan(&matrix);
+    matrix.warm_up.seconds = 25.0;
     let all = estimate(&plan.blocks, &matrix.warm_up, 10.0, 2.5);
     // Two blocks, three backends; runs of 5 s in all, with 5 to 10 warm-ups each.
     assert_eq!(all, Estimate { least_seconds: 6.0 * (10.0 + 30.0), most_seconds: 6.0 * (10.0 + 55.0) });
@@ -182,7 +182,7 @@ fn an_estimate_counts_sessions_warm_ups_and_runs() {
 
 proptest! {
     #[test]
-    fn each_block_runs_each_cell_on_each_backend_exactly_once(matrix in matrices()) {
+    fn each_block_runs_each_cell_on_each_backend_once_in_one_session_for_each_parallelism(matrix in matrices()) {
         let plan = plan(&matrix);
         let backends = matrix.backends.len() + usize::from(matrix.aa.is_some());
         let items: usize = matrix.workloads.iter().map(|workload| workload.items.len()).sum();
@@ -192,16 +192,12 @@ proptest! {
             let trials: Vec<_> = block.trials().collect();
             prop_assert_eq!(trials.iter().collect::<HashSet<_>>().len(), backends * points);
             prop_assert_eq!(trials.len(), backends * points);
-        }
-    }
-
-    #[test]
-    fn a_session_is_one_backend_at_one_parallelism(matrix in matrices()) {
-        for block in plan(&matrix).blocks {
-            let mut sessions = HashSet::new();
+            let (mut sessions, mut orders) = (HashSet::new(), BTreeMap::new());
             for session in &block.sessions {
-                prop_assert!(sessions.insert((session.backend.name.clone(), session.parallelism)));
+                prop_assert!(sessions.insert((&session.backend.name, session.parallelism)));
                 prop_assert!(session.cells.iter().all(|cell| cell.spec.parallelism == session.parallelism));
+                // All backends of a block have the same order of cells.
+                prop_assert_eq!(*orders.entry(session.parallelism).or_insert(&session.cells), &session.cells);
             }
         }
     }
@@ -212,7 +208,7 @@ proptest! {
         let mut places = BTreeMap::<_, u32>::new();
         for block in &plan.blocks {
             let order = order(block);
-            // The sessions of a backend stand together.
+            // The sessions of a backend follow each other.
             prop_assert_eq!(order.iter().collect::<HashSet<_>>().len(), order.len());
             for (place, backend) in order.into_iter().enumerate() {
                 *places.entry((backend.to_owned(), place)).or_default() += 1;
@@ -227,17 +223,6 @@ proptest! {
     }
 
     #[test]
-    fn all_backends_of_a_block_have_the_same_order_of_cells(matrix in matrices()) {
-        for block in plan(&matrix).blocks {
-            let mut orders = BTreeMap::new();
-            for session in &block.sessions {
-                let first = orders.entry(session.parallelism).or_insert(&session.cells);
-                prop_assert_eq!(*first, &session.cells);
-            }
-        }
-    }
-
-    #[test]
     fn no_data_is_drawn_twice(matrix in matrices()) {
         let plan = plan(&matrix);
         let seeds = plan.blocks.iter().flat_map(|block| {
@@ -248,31 +233,17 @@ proptest! {
     }
 
     #[test]
-    fn after_any_prefix_exactly_the_rest_remains_in_order(
-        matrix in matrices(),
-        cut in any::<prop::sample::Index>(),
-    ) {
+    fn the_trials_that_are_not_done_remain_in_order(matrix in matrices(), choice: u64) {
         let plan = plan(&matrix);
-        let trials: Vec<_> = plan.trials().collect();
-        let (done, rest) = trials.split_at(cut.index(trials.len() + 1));
-        let remaining = plan.remaining(&done.iter().cloned().collect());
+        let is_done = |index: usize| mix(choice ^ index as u64) & 1 == 1;
+        let (done, rest): (Vec<_>, Vec<_>) = plan.trials().enumerate().partition(|(index, _)| is_done(*index));
+        let remaining = plan.remaining(&done.into_iter().map(|(_, trial)| trial).collect());
         let left: Vec<_> = remaining.iter().flat_map(Block::trials).collect();
-        prop_assert_eq!(left, rest);
+        prop_assert_eq!(left, rest.into_iter().map(|(_, trial)| trial).collect::<Vec<_>>());
         for block in &remaining {
             prop_assert!(!block.sessions.is_empty());
             prop_assert!(block.sessions.iter().all(|session| !session.cells.is_empty()));
             prop_assert_eq!(block.data_seed, plan.blocks[block.index as usize].data_seed);
         }
-    }
-
-    #[test]
-    fn whatever_is_done_the_others_remain(matrix in matrices(), chosen: u64) {
-        let plan = plan(&matrix);
-        let is_done = |at: usize| mix(chosen ^ at as u64) & 1 == 1;
-        let all: Vec<_> = plan.trials().enumerate().collect();
-        let done = all.iter().filter(|(at, _)| is_done(*at)).map(|(_, trial)| trial.clone()).collect();
-        let rest: Vec<_> = all.into_iter().filter(|(at, _)| !is_done(*at)).map(|(_, trial)| trial).collect();
-        let left: Vec<_> = plan.remaining(&done).iter().flat_map(Block::trials).collect();
-        prop_assert_eq!(left, rest);
     }
 }

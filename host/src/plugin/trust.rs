@@ -105,7 +105,7 @@ impl Trust {
 
 impl Writer {
     fn distrust(&self, what: &str, path: &Path) -> Distrust {
-        let chmod = |who: &str| format!("chmod {who}-w {}, or --allow-untrusted", shell::word(path));
+        let chmod = |who: &str| format!("chmod {who}-w {}, or --allow-untrusted", shell::quote(path));
         let (reason, remedy) = match self {
             Self::Owner(user) => (
                 format!("{what} belongs to user {user}, who is neither you nor root"),

@@ -7,28 +7,28 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
-/// Where Linux says how it sets the clock rate of the first processor.
+/// The file with the governor of the first processor's clock rate.
 const GOVERNOR: &str = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
 
-/// The machine, under the original project's keys and a few more. What cannot be told is null.
+/// The machine, under the original project's keys and a few more. A value that is not known is null.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SystemProfile {
-    /// The name by which it calls itself.
+    /// Its host name.
     pub hostname: Option<String>,
     /// Kernel and release, such as `Linux 6.6.87`.
     pub os: Option<String>,
     /// The processor's architecture, such as `x86_64`.
     pub arch: Option<String>,
-    /// The processor, by its maker's name.
+    /// The processor, by the name that its maker gave it.
     pub cpu_model: Option<String>,
     /// Cores, counting one that runs several threads once.
     pub cpu_physical_cores: Option<u64>,
     /// Memory in GiB, to two decimals.
     pub memory_gb: Option<f64>,
-    /// Graphics processor: not looked for.
+    /// Graphics processor: never filled in.
     pub gpu: Option<String>,
-    /// Python: not the host's to know; an engine that uses one reports it.
+    /// Python: never filled in, as an engine that uses Python reports it.
     pub python: Option<String>,
     /// Hardware threads that this process may use, by its affinity and its quota.
     pub cpu_logical_cores: Option<u64>,
@@ -40,7 +40,7 @@ pub struct SystemProfile {
 }
 
 impl SystemProfile {
-    /// Looks at this machine. Takes a few milliseconds and starts nothing.
+    /// Describes this machine. Takes a few milliseconds and starts no process.
     pub fn collect() -> Self {
         let name = rustix::system::uname();
         let text = |field: &CStr| field.to_string_lossy().into_owned();
@@ -74,7 +74,6 @@ fn gibibytes(bytes: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
 
     #[test]

@@ -1,4 +1,4 @@
-//! The records as they stand in the files.
+//! The records, as the files have them.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -20,7 +20,7 @@ use crate::run::trial::{Granularity, Phases};
 /// The version of the format. New keys do not change it: readers keep what they do not know.
 pub(crate) const VERSION: u32 = 1;
 
-/// The columns of the CSV: the keys of a [`UnifiedRecord`] without its metadata, in the same order.
+/// The columns of the CSV table: the keys of a [`UnifiedRecord`] without its metadata, in the same order.
 pub(crate) const COLUMNS: [&str; 15] = [
     "backend",
     "workload",
@@ -78,8 +78,8 @@ pub struct UnifiedRecord {
     pub other: Map<String, Value>,
 }
 
-/// What stands beside the figures. Reading takes any object: a key that is absent, or of another type than here, reads
-/// as absent, and keys that are not listed here are kept.
+/// The metadata of a record. Any object can be read: a key of another type than here counts as absent, and keys that are not
+/// listed here are kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Metadata {
@@ -89,22 +89,22 @@ pub struct Metadata {
     pub scheduler_name: Option<String>,
     /// How many items reached the sink, as the judge counted.
     pub results_count: Option<u64>,
-    /// How many must, as the oracle computed.
+    /// How many items must reach it, as the oracle computed.
     pub expected_count: Option<u64>,
     /// The answer's checksum, as the judge read it.
     pub checksum: Option<String>,
-    /// What it must be, as the oracle computed.
+    /// The checksum that it must have, as the oracle computed.
     pub expected_checksum: Option<String>,
     /// Whether count and checksum are what they must be and no claim contradicts a clock.
     pub verified: Option<bool>,
     /// Input items per second of `duration_seconds`.
     pub input_throughput: Option<f64>,
-    /// How long items took, if they came in an open loop; left out in a closed one.
+    /// The latencies of an open loop; absent in a closed loop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_loop: Option<OpenLoop>,
-    /// Seconds of the run, by the backend's own word.
+    /// Seconds of the run, as the backend claims.
     pub reported_elapsed: Option<f64>,
-    /// Seconds of the run, by the worker's clock: kept even when the record's figures are withheld.
+    /// Seconds of the run, by the worker's clock, also of a trial that is not verified.
     pub worker_elapsed: Option<f64>,
     /// Seconds from request to reply, by the host's clock.
     pub host_elapsed: Option<f64>,
@@ -116,33 +116,33 @@ pub struct Metadata {
     pub data_seed: Option<u64>,
     /// Which repetition this is, from 0; null outside a comparison.
     pub block: Option<u32>,
-    /// What `config_hash` is the hash of.
+    /// The configuration whose hash is `config_hash`.
     pub config: Option<Config>,
     pub plugin: Option<Library>,
     pub workload_library: Option<Library>,
     /// Versions: `crossrun`, `plugin_api`, and what the backend reports.
     pub versions: Map<String, Value>,
     pub system_profile: Option<SystemProfile>,
-    /// What the backend wants recorded, as it said it.
+    /// The metrics that the backend reports, unchanged.
     pub raw_metrics: Map<String, Value>,
     pub command: Option<String>,
     /// How the worker was isolated: `process` or `none`.
     pub isolation: Option<String>,
-    /// Whether the measurement lock was held, so that no other measurement ran beside it.
+    /// Whether the measurement lock was held, so that no other measurement ran at the same time.
     pub locked: Option<bool>,
-    /// The cores that the backend's whole process tree was kept to; null if it might use all that crossrun might.
+    /// The cores that the backend's whole process tree was kept to; null if it could use all cores that crossrun could.
     pub cores: Option<Vec<usize>>,
-    /// What a trial of a METG sweep is read by; null for any other.
+    /// The point of a METG sweep; null for any other trial.
     pub metg: Option<Granularity>,
-    /// What the user should know.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
-    /// Where the worker's output went.
+    /// The log with the worker's output.
     pub log: Option<String>,
     /// How long the phases around the run took.
     pub phases: Phases,
-    /// What the backend's processes used during the run.
+    /// The resources that the backend's processes used during the run.
     pub resources: Resources,
-    /// Why the trial does not count, if it does not.
+    /// Why the trial is not verified, if it is not.
     pub error: Option<CallError>,
     /// Keys that another writer added.
     #[serde(flatten)]
@@ -153,9 +153,9 @@ pub struct Metadata {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Library {
-    /// Where it was. A path that is no UTF-8 is written as near as UTF-8 allows.
+    /// Its path. In a path that is not UTF-8, the invalid bytes are replaced.
     pub path: String,
-    /// The bytes of the path in hex, if it is no UTF-8.
+    /// The bytes of the path in hex, if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_bytes: Option<String>,
     /// SHA-256 of the file, in hex.
@@ -163,7 +163,7 @@ pub struct Library {
     pub version: Option<String>,
     /// How it was built, by its metadata: compiler, target, optimisation.
     pub build: Map<String, Value>,
-    /// The lock file that lists it, if only what that lists could be loaded: then the bytes with this hash ran.
+    /// The lock file that lists it, if one was in force: then the bytes with this hash ran.
     pub locked_by: Option<String>,
 }
 
@@ -186,14 +186,14 @@ impl Library {
         Self { path, path_bytes, sha256: sha256.into(), ..Self::default() }
     }
 
-    /// Where it was, as the system names it.
+    /// Its path, with its original bytes.
     pub(crate) fn file(&self) -> PathBuf {
         let bytes = self.path_bytes.as_ref().and_then(|bytes| hex::decode(bytes).ok());
         bytes.map_or_else(|| PathBuf::from(&self.path), |bytes| PathBuf::from(OsString::from_vec(bytes)))
     }
 }
 
-/// What the processes of a backend used during a run, its daemons included; null where that was not seen.
+/// The resources that the processes of a backend used during a run, daemons included; null where they were not observed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Resources {
@@ -206,7 +206,7 @@ pub struct Resources {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// To reach a steady state; no figure of it is used.
+    /// Runs to reach a steady state; no figure of it is used.
     Warmup,
     Measured,
 }
@@ -220,7 +220,7 @@ pub struct TrialRecord {
     pub record: UnifiedRecord,
 }
 
-/// A moment as records write it: `2026-02-21T03:58:47.134641+00:00`.
+/// A time as records have it: `2026-02-21T03:58:47.134641+00:00`.
 pub(crate) fn timestamp(at: SystemTime) -> String {
     // A clock before the year -9999 or after 9999 is the only failure.
     let at = Timestamp::try_from(at).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -233,7 +233,7 @@ fn tolerant_metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metad
     Ok(metadata.or_else(|_| Metadata::deserialize(fitting(object))).unwrap_or_default())
 }
 
-/// The members of an object that are of the type they must have in [`Metadata`].
+/// The members of an object whose type is the one in [`Metadata`].
 fn fitting(object: Map<String, Value>) -> Value {
     let fits = |(key, value): &(String, Value)| {
         let alone = Map::from_iter([(key.clone(), value.clone())]);
@@ -259,32 +259,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_byte_for_byte_format_1() {
-        let lines: Vec<_> =
-            every_example().iter().map(|trial| serde_json::to_string(trial).unwrap()).collect();
-        assert_eq!(lines.join("\n") + "\n", FORMAT_1);
-    }
-
-    #[test]
-    fn format_1_reads_back_as_what_was_written() {
-        let read = FORMAT_1.lines().map(|line| serde_json::from_str::<TrialRecord>(line).unwrap());
-        assert!(read.eq(every_example()));
-    }
-
-    #[test]
-    fn what_was_written_before_plugins_could_be_locked_reads_as_not_locked() {
-        let before = FORMAT_1.replace(",\"locked_by\":null", "");
-        assert_ne!(before, FORMAT_1);
-        let read = before.lines().map(|line| serde_json::from_str::<TrialRecord>(line).unwrap());
-        assert!(read.eq(every_example()));
-    }
-
-    #[test]
-    fn the_columns_are_the_keys() {
-        let line = serde_json::to_string(&examples::verified().record).unwrap();
-        let places: Vec<_> = COLUMNS.iter().map(|column| line.find(&format!("\"{column}\":"))).collect();
-        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}");
-        assert_eq!(serde_json::to_value(examples::verified().record).unwrap().as_object().unwrap().len(), 16);
+    fn format_1_is_written_byte_for_byte_and_read_back_with_and_without_its_later_keys() {
+        let written = every_example().map(|trial| serde_json::to_string(&trial).unwrap() + "\n");
+        assert_eq!(written.concat(), FORMAT_1);
+        // Records from before plugins could be locked do not have the key.
+        let without_lock = FORMAT_1.replace(",\"locked_by\":null", "");
+        assert_ne!(without_lock, FORMAT_1);
+        for text in [FORMAT_1, &without_lock] {
+            let read = text.lines().map(|line| serde_json::from_str::<TrialRecord>(line).unwrap());
+            assert!(read.eq(every_example()));
+        }
     }
 
     #[test]
@@ -301,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_takes_any_object_and_keeps_what_it_does_not_know() {
+    fn metadata_takes_any_object_and_keeps_unknown_keys() {
         let metadata = with_metadata(json!({
             "results_count": 7, "checksum": 5, "extra": null, "phases": [], "block": -1, "theirs": {"a": [1]},
         }))
@@ -318,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_another_writer_survive() {
+    fn unknown_keys_of_a_record_are_kept() {
         let mut record = serde_json::to_value(examples::verified().record).unwrap();
         record["cluster"] = json!("theirs");
         let read: UnifiedRecord = serde_json::from_value(record.clone()).unwrap();

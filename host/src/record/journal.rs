@@ -1,5 +1,5 @@
-//! A file of JSON lines that only grows, and only by whole lines: several processes may append to it, and a crash
-//! costs at most the line that was being written.
+//! A file of JSON lines that grows by whole lines only: several processes may append to it, and a crash loses at most the line
+//! that was being written.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::RecordError;
 use crate::text::escaped_in_json;
 
-/// How much is read at a time in search of the last line's beginning.
+/// How many bytes are read at a time to find the start of the last line.
 const CHUNK: u64 = 4096;
 
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens the file, or makes it.
+    /// Opens the file, or creates it.
     pub(super) fn open(path: PathBuf) -> Result<Self, RecordError> {
         let file = OpenOptions::new().read(true).append(true).create(true).open(&path);
         let file = file.map_err(RecordError::file("open", &path))?;
@@ -34,21 +34,21 @@ impl Journal {
     /// Appends one line and returns when it is on the disk.
     pub(super) fn append(&mut self, record: &impl Serialize) -> Result<(), RecordError> {
         let line = self.line(record)?;
-        self.exclusively(|journal| journal.append_line(&line))
+        self.with_lock(|journal| journal.append_line(&line))
     }
 
     /// The line of a record, with its line feed.
     pub(super) fn line(&self, record: &impl Serialize) -> Result<Vec<u8>, RecordError> {
         let encode = |error| RecordError::Encode { path: self.path.clone(), error };
-        // As it is printed: a file of records that is shown on a terminal does not steer it either.
+        // Escaped, so that a terminal on which the file is shown obeys no control character in it.
         let mut line = escaped_in_json(&serde_json::to_string(record).map_err(encode)?).into_bytes();
         line.push(b'\n');
         Ok(line)
     }
 
-    /// As [`Journal::append`], for whoever holds the lock.
+    /// As [`Journal::append`], for a caller that holds the lock.
     pub(super) fn append_line(&mut self, line: &[u8]) -> Result<(), RecordError> {
-        self.mend().map_err(RecordError::file("mend the last line of", &self.path))?;
+        self.repair().map_err(RecordError::file("repair the last line of", &self.path))?;
         self.write(line).map_err(RecordError::file("write to", &self.path))
     }
 
@@ -57,14 +57,14 @@ impl Journal {
         self.file.metadata()?.modified()
     }
 
-    /// The last line, without its line feed; nothing if the file is empty.
+    /// The last line, without its line feed; `None` if the file is empty.
     pub(super) fn last_line(&self) -> io::Result<Option<Vec<u8>>> {
         let Some(end) = self.file.metadata()?.len().checked_sub(1) else { return Ok(None) };
         self.tail(end).map(Some)
     }
 
-    /// Does `work` while no other process appends.
-    pub(super) fn exclusively<T>(
+    /// Holds the lock of the file during `work`, so that no other process appends.
+    pub(super) fn with_lock<T>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, RecordError>,
     ) -> Result<T, RecordError> {
@@ -74,22 +74,22 @@ impl Journal {
         outcome.and_then(|value| unlocked.map(|()| value))
     }
 
-    /// One write, so that a reader never sees half of it; what cannot be written whole is taken back.
+    /// Writes the line in one call, so that a reader never sees a part of it. A part of a line is removed again.
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
         let length = self.file.metadata()?.len();
         let written = self.file.write(line).and_then(|count| {
-            // The disk had room for a part only.
+            // The disk had space for a part only.
             if count == line.len() { self.file.sync_data() } else { Err(io::ErrorKind::StorageFull.into()) }
         });
         if written.is_err() {
-            // If this fails too, the next append mends the line.
+            // If this fails too, the next append repairs the file.
             let _ = self.file.set_len(length);
         }
         written
     }
 
-    /// Ends a last line that lacks only its newline, and moves one that a crash tore to another file.
-    fn mend(&mut self) -> io::Result<()> {
+    /// Ends a last line that lacks only its line feed, and moves a torn last line to another file.
+    fn repair(&mut self) -> io::Result<()> {
         let length = self.file.metadata()?.len();
         let tail = self.tail(length)?;
         if tail.is_empty() {
@@ -98,12 +98,12 @@ impl Journal {
         if serde_json::from_slice::<Map<String, Value>>(&tail).is_ok() {
             return self.file.write_all(b"\n");
         }
-        // Kept first, cut afterwards: a crash in between leaves it twice rather than not at all.
-        set_aside(&torn_path(&self.path), &tail)?;
+        // Copied before it is cut off: a crash in between leaves two copies, not none.
+        append_torn(&torn_path(&self.path), &tail)?;
         self.file.set_len(length - tail.len() as u64)
     }
 
-    /// What stands between the last newline and `length`.
+    /// The bytes between the last line feed and `length`.
     fn tail(&self, length: u64) -> io::Result<Vec<u8>> {
         let start = self.start_of_tail(length)?;
         let mut tail = vec![0; (length - start) as usize];
@@ -127,13 +127,13 @@ impl Journal {
     }
 }
 
-fn set_aside(path: &Path, tail: &[u8]) -> io::Result<()> {
+fn append_torn(path: &Path, tail: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().append(true).create(true).open(path)?;
     file.write_all(&[tail, b"\n"].concat())?;
     file.sync_data()
 }
 
-/// Where the torn lines of a file go.
+/// The file to which the torn lines of a file are moved.
 pub(super) fn torn_path(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(".torn");
@@ -159,70 +159,25 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_line_is_moved_aside_and_the_next_one_stands_alone() {
-        let (_folder, mut journal) = with_content(b"{\"a\":1}\n{\"a\":");
-        journal.append(&json!({"a": 3})).unwrap();
-        assert_eq!(fs::read_to_string(&journal.path).unwrap(), "{\"a\":1}\n{\"a\":3}\n");
-        assert_eq!(fs::read_to_string(torn_path(&journal.path)).unwrap(), "{\"a\":\n");
-    }
-
-    #[test]
-    fn a_whole_line_without_its_newline_is_kept() {
-        let (_folder, mut journal) = with_content(b"{\"a\":1}");
-        journal.append(&json!({"a": 2})).unwrap();
-        assert_eq!(fs::read_to_string(&journal.path).unwrap(), "{\"a\":1}\n{\"a\":2}\n");
-        assert!(!torn_path(&journal.path).exists());
-    }
-
-    #[test]
-    fn a_full_disk_is_an_error_that_says_so() {
-        if !Path::new("/dev/full").exists() {
-            return;
+    #[cfg(target_os = "linux")]
+    fn an_error_names_the_file_and_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = Journal::open(folder.path().into());
+        let mut full = Journal::open("/dev/full".into()).unwrap();
+        let appended = full.append(&json!({"a": 1}));
+        for (error, path, remedy) in [
+            (opened.unwrap_err(), folder.path(), "move the folder"),
+            (appended.unwrap_err(), Path::new("/dev/full"), "free some space"),
+        ] {
+            let message = error.to_string();
+            assert!(message.contains(path.to_str().unwrap()) && message.contains(remedy), "{message}");
         }
-        let mut journal = Journal::open("/dev/full".into()).unwrap();
-        let message = journal.append(&json!({"a": 1})).unwrap_err().to_string();
-        assert!(message.contains("/dev/full") && message.contains("free some space"), "{message}");
-    }
-
-    #[test]
-    fn a_folder_in_the_files_place_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let message = Journal::open(folder.path().into()).unwrap_err().to_string();
-        assert!(message.contains(&folder.path().display().to_string()), "{message}");
-        assert!(message.contains("move the folder"), "{message}");
-    }
-
-    #[test]
-    fn lines_of_several_writers_stay_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lines.jsonl");
-        std::thread::scope(|scope| {
-            for writer in 0..4 {
-                let mut journal = Journal::open(path.clone()).unwrap();
-                scope.spawn(move || {
-                    for line in 0..25 {
-                        let padding = "x".repeat(line * 400);
-                        journal.append(&json!({"writer": writer, "line": line, "padding": padding})).unwrap();
-                    }
-                });
-            }
-        });
-        let content = fs::read_to_string(&path).unwrap();
-        let key = |line: &str| {
-            let line: Value = serde_json::from_str(line).unwrap();
-            (line["writer"].as_u64().unwrap(), line["line"].as_u64().unwrap())
-        };
-        let mut found: Vec<_> = content.lines().map(key).collect();
-        found.sort_unstable();
-        let expected: Vec<_> = (0..4).flat_map(|writer| (0..25).map(move |line| (writer, line))).collect();
-        assert_eq!(found, expected);
-        assert!(!torn_path(&path).exists());
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn wherever_a_crash_cuts_only_the_last_line_is_lost(
+        fn a_crash_at_any_byte_loses_only_the_last_line(
             sizes in proptest::collection::vec(0_usize..6000, 1..4),
             cut in any::<prop::sample::Index>(),
         ) {
@@ -232,12 +187,15 @@ mod tests {
             let (_folder, mut journal) = with_content(&whole.as_bytes()[..kept]);
             journal.append(&json!({"last": true})).unwrap();
 
-            // A line survives if all of it but the newline was there.
+            // A line is kept if all of it but the line feed was written.
             let ends = lines.iter().scan(0, |end, line| { *end += line.len() + 1; Some(*end - 1) });
             let surviving = ends.filter(|end| *end <= kept).count();
             let mut expected = lines[..surviving].to_vec();
             expected.push(r#"{"last":true}"#.into());
             prop_assert_eq!(fs::read_to_string(&journal.path).unwrap(), expected.join("\n") + "\n");
+            let torn = &whole[expected[..surviving].iter().map(|line| line.len() + 1).sum::<usize>().min(kept)..kept];
+            let moved = fs::read_to_string(torn_path(&journal.path)).unwrap_or_default();
+            prop_assert_eq!(moved.trim_end_matches('\n'), torn);
         }
     }
 }

@@ -1,5 +1,4 @@
-//! How long the items of an open loop took, as a record has it: milliseconds, and no percentile with too few samples behind
-//! it.
+//! The latencies of an open loop, as a record has them: in milliseconds, and no percentile of too few samples.
 
 use plugin_api::workload::{Distribution, Latency};
 use serde::{Deserialize, Serialize};
@@ -8,17 +7,17 @@ use crate::stats::samples_needed;
 
 const NANOS_PER_MILLI: f64 = 1e6;
 
-/// How long the items of an open loop took.
+/// The latencies of an open loop.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OpenLoop {
-    /// Whether source and sinks were on one machine, so that one clock saw both. Elsewhere there are no figures.
+    /// Whether source and sinks were on one machine and so had one clock. Without, there are no figures.
     pub shared_clock: bool,
-    /// From the moment at which an item was due to the sink.
+    /// From the time at which an item was due to the sink.
     pub scheduled: Option<Percentiles>,
-    /// From the moment at which it was made to the sink.
+    /// From the time at which it was made to the sink.
     pub service: Option<Percentiles>,
-    /// From the moment at which it was due until it was made, if the source waited for it; 0 if it was asked too late.
+    /// From the time at which it was due until it was made, if the source waited for it; 0 if the source was called too late.
     pub generator_lag: Option<Percentiles>,
 }
 
@@ -26,7 +25,7 @@ pub struct OpenLoop {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Percentiles {
-    /// How many items they are of.
+    /// The number of items.
     pub samples: u64,
     pub mean: f64,
     pub p50: Option<f64>,
@@ -34,14 +33,14 @@ pub struct Percentiles {
     pub p95: Option<f64>,
     pub p99: Option<f64>,
     pub p99_9: Option<f64>,
-    /// The largest value that was seen.
+    /// The largest value.
     pub max: f64,
-    /// Points of the curve: a quantile from 0 to 1, and the value there. As far as there are samples.
+    /// Points of the curve, as far as there are enough samples: a quantile from 0 to 1, and its value.
     pub curve: Vec<(f64, f64)>,
 }
 
 impl OpenLoop {
-    /// What a record shows of `latency`; nothing but that it was an open loop if no clock saw all of it.
+    /// The figures that a record shows of `latency`; none without a shared clock.
     pub fn new(latency: &Latency, shared_clock: bool) -> Self {
         if !shared_clock {
             return Self::default();
@@ -72,7 +71,7 @@ impl Percentiles {
         })
     }
 
-    /// Every percentile by name and quantile, in milliseconds; none with too few samples behind it.
+    /// Every percentile by name and quantile, in milliseconds; `None` with too few samples.
     pub fn named(&self) -> [(&'static str, f64, Option<f64>); 5] {
         [
             ("p50", 0.5, self.p50),
@@ -83,10 +82,10 @@ impl Percentiles {
         ]
     }
 
-    /// The highest percentile that there are samples for, of those that are compared, and its value in milliseconds.
+    /// The highest percentile up to p99 with enough samples, and its value in milliseconds: comparisons use it.
     pub fn highest(&self) -> Option<(&'static str, f64)> {
-        let named = [("p99", self.p99), ("p95", self.p95), ("p90", self.p90), ("p50", self.p50)];
-        named.into_iter().find_map(|(name, value)| Some((name, value?)))
+        let [compared @ .., _] = self.named();
+        compared.into_iter().rev().find_map(|(name, _, value)| Some((name, value?)))
     }
 }
 
@@ -94,12 +93,12 @@ fn milliseconds(nanos: u64) -> f64 {
     nanos as f64 / NANOS_PER_MILLI
 }
 
-/// Latencies for the tests of this module and its neighbours.
+/// Latencies for tests.
 #[cfg(test)]
 pub(crate) mod examples {
     use super::*;
 
-    /// Of so many items, with these milliseconds at the 50th, the 95th and the 99th percentile.
+    /// Latencies of `count` items, with these milliseconds at the 50th, 95th and 99th percentile.
     pub(crate) fn latency(count: u64, [p50, p95, p99]: [f64; 3]) -> Latency {
         let curve = [(0.5, p50), (0.95, p95), (0.99, p99), (1.0, p99)];
         let curve = curve.map(|(quantile, milliseconds)| (quantile, (milliseconds * NANOS_PER_MILLI) as u64));
@@ -144,9 +143,9 @@ mod tests {
     }
 
     #[test]
-    fn without_a_shared_clock_nothing_is_shown_but_that() {
-        let apart = OpenLoop::new(&latency(7000), false);
-        assert_eq!((apart.shared_clock, apart.scheduled), (false, None));
+    fn without_a_shared_clock_there_are_no_figures() {
+        let without = OpenLoop::new(&latency(7000), false);
+        assert_eq!((without.shared_clock, without.scheduled), (false, None));
         assert_eq!(OpenLoop::new(&latency(7000), true).generator_lag, None);
     }
 }

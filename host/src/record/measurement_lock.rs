@@ -1,4 +1,4 @@
-//! One measurement at a time on a machine: two at once would measure each other.
+//! Allows one measurement at a time on a machine: two at once would disturb each other.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -12,10 +12,10 @@ use crate::shell;
 /// The file that is locked, in the data directory.
 pub(crate) const FILE: &str = "measurement.lock";
 
-/// How often a waiting measurement looks again.
+/// How long a waiting measurement pauses before it tries again.
 const POLL: Duration = Duration::from_millis(100);
 
-/// The right to measure. It is given back on drop, and by the kernel if the process dies. The file stays.
+/// A held measurement lock. Dropping it releases the lock, and so does the kernel when the process dies. The file stays.
 #[derive(Debug)]
 pub(crate) struct MeasurementLock {
     file: File,
@@ -24,21 +24,21 @@ pub(crate) struct MeasurementLock {
 #[derive(Debug)]
 pub(crate) enum Attempt {
     Held(MeasurementLock),
-    /// Another measurement holds it: which, for people.
+    /// Another measurement holds it: a description of its process.
     Busy(String),
 }
 
 impl MeasurementLock {
-    /// Takes the lock of `data_dir` if it is free, and writes down who holds it.
+    /// Takes the lock of `data_dir` if it is free, and writes its holder into the file.
     pub(crate) fn acquire(data_dir: &Path) -> Result<Attempt, RecordError> {
         fs::create_dir_all(data_dir).map_err(RecordError::file("make the folder", data_dir))?;
         let path = data_dir.join(FILE);
-        // Not truncated here: what stands in it is the holder's.
+        // Not truncated here: the holder wrote its description into it.
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = options.map_err(RecordError::file("open", &path))?;
         match file.try_lock() {
             Ok(()) => {
-                sign(&mut file).map_err(RecordError::file("write to", &path))?;
+                write_holder(&mut file).map_err(RecordError::file("write to", &path))?;
                 Ok(Attempt::Held(Self { file }))
             }
             Err(TryLockError::WouldBlock) => Ok(Attempt::Busy(holder(&mut file))),
@@ -46,8 +46,8 @@ impl MeasurementLock {
         }
     }
 
-    /// Takes the lock, waiting until it is free. `on_wait` is told once who holds it, if there is anything to wait for.
-    /// Nothing is returned when `interrupted` says yes before the lock is free.
+    /// Takes the lock, and waits until it is free. If it has to wait, it calls `on_wait` once with the holder. Returns `None` if
+    /// `interrupted` returns true before the lock is free.
     pub(crate) fn acquire_waiting(
         data_dir: &Path,
         on_wait: impl FnOnce(&str),
@@ -73,17 +73,17 @@ impl MeasurementLock {
 
 impl Drop for MeasurementLock {
     fn drop(&mut self) {
-        // What is left behind is only shown while another holds the lock and has not signed yet.
+        // A leftover would be shown as the holder until the next one has written its own description.
         let _ = self.file.set_len(0);
         let _ = self.file.unlock();
     }
 }
 
-/// Writes down who holds the lock: process id and command.
-fn sign(file: &mut File) -> io::Result<()> {
-    let mut words = std::env::args_os();
-    let program = words.next().unwrap_or_default();
-    let command = shell::line(program, words);
+/// Writes the holder of the lock into the file: process id and command.
+fn write_holder(file: &mut File) -> io::Result<()> {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    let command = shell::command(program, arguments);
     file.set_len(0)?;
     file.rewind()?;
     writeln!(file, "process {}: {command}", std::process::id())
@@ -91,7 +91,7 @@ fn sign(file: &mut File) -> io::Result<()> {
 
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
-    // Who it is is a courtesy: that it is locked is known.
+    // An error here changes nothing: the file is known to be locked.
     let _ = file.read_to_string(&mut text);
     if text.trim().is_empty() { "another process".into() } else { text.trim().into() }
 }
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn only_one_holds_it_and_the_other_learns_who() {
+    fn only_one_holds_the_lock_and_the_other_learns_the_holder() {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path().join("data");
         let lock = held(&data_dir);
@@ -125,45 +125,41 @@ mod tests {
     }
 
     #[test]
-    fn a_waiting_one_gets_it_when_it_is_free_and_is_told_once() {
+    fn a_waiting_measurement_gets_the_lock_when_it_is_free_and_is_told_once() {
         let folder = tempfile::tempdir().unwrap();
-        let (told, looks) = (Cell::new(0), Cell::new(0));
+        let (told, attempts) = (Cell::new(0), Cell::new(0));
         let lock = Cell::new(Some(held(folder.path())));
         let waited = MeasurementLock::acquire_waiting(
             folder.path(),
             |_| told.set(told.get() + 1),
             || {
-                looks.set(looks.get() + 1);
-                // The second look in vain is the holder's last moment.
-                if looks.get() == 2 {
+                attempts.set(attempts.get() + 1);
+                // The holder releases the lock after the second attempt.
+                if attempts.get() == 2 {
                     drop(lock.take());
                 }
                 false
             },
         );
         assert!(waited.unwrap().is_some());
-        assert_eq!((told.get(), looks.get()), (1, 2));
+        assert_eq!((told.get(), attempts.get()), (1, 2));
     }
 
     #[test]
-    fn a_free_lock_is_taken_without_a_word() {
+    fn only_waiting_for_the_lock_can_be_interrupted() {
         let folder = tempfile::tempdir().unwrap();
-        let lock = MeasurementLock::acquire_waiting(folder.path(), |holder| panic!("{holder}"), || true);
-        assert!(lock.unwrap().is_some());
-    }
-
-    #[test]
-    fn waiting_can_be_interrupted() {
-        let folder = tempfile::tempdir().unwrap();
-        let _lock = held(folder.path());
-        assert!(MeasurementLock::acquire_waiting(folder.path(), |_| (), || true).unwrap().is_none());
+        let acquire =
+            |on_wait: fn(&str)| MeasurementLock::acquire_waiting(folder.path(), on_wait, || true).unwrap();
+        let free = acquire(|holder| panic!("{holder}"));
+        assert!(free.is_some());
+        assert!(acquire(|_| ()).is_none());
     }
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn the_kernel_releases_it_when_its_holder_dies() {
+    fn the_kernel_releases_the_lock_when_its_holder_dies() {
         let folder = tempfile::tempdir().unwrap();
-        // The same lock, taken by another process that keeps it until it is killed.
+        // Another process takes the same lock and keeps it until it is killed.
         let mut command = std::process::Command::new("flock");
         let mut holder =
             command.arg("--no-fork").arg(folder.path().join(FILE)).args(["sleep", "600"]).spawn().unwrap();

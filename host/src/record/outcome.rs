@@ -1,11 +1,11 @@
-//! How a recorded trial ended, whoever wrote the record: read once, and nowhere found again in its words.
+//! How a recorded trial ended, whoever wrote the record. No other module derives it from the text of a record.
 
 use super::format::{Metadata, TrialRecord, UnifiedRecord};
 use crate::run::outcome::{Outcome, Status};
 use crate::run::session::{CallError, Fault};
 
 impl TrialRecord {
-    /// How the trial ended. A record that says that its answer was verified, but holds another one, is invalid.
+    /// How the trial ended. A record that claims a verified answer, but has another one than it expects, is invalid.
     pub fn outcome(&self) -> Outcome {
         let error = || {
             let error = self.record.metadata.error.clone();
@@ -46,7 +46,7 @@ impl UnifiedRecord {
     }
 }
 
-/// A figure that can be one: a time or a rate is positive.
+/// A time or a rate, which must be finite and positive.
 pub(crate) fn figure(value: Option<f64>) -> Option<f64> {
     value.filter(|value| value.is_finite() && *value > 0.0)
 }
@@ -56,7 +56,7 @@ fn unexplained(kind: &str, why: &str) -> CallError {
     CallError { phase: "record".into(), fault: Fault::Other(kind.into()), message: why.into(), remedy: None }
 }
 
-/// Whether the answer in the record is another than the one that it says was expected.
+/// Whether the answer in the record differs from the expected answer in it.
 fn contradicts_itself(metadata: &Metadata) -> bool {
     fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
         one.zip(other).is_some_and(|(one, other)| one != other)

@@ -1,4 +1,4 @@
-//! Reads records: this project's, and the original's.
+//! Reads records of this project and of the original one.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
@@ -12,24 +12,24 @@ use serde_json::{Map, Value};
 use super::RecordError;
 use super::format::VERSION;
 
-/// The longest line: more than a record has in which every message and metric of a plugin is as long as the channel lets
-/// through. A file without any end of line is no reason to take all memory.
+/// The longest line, in bytes: longer than a record in which every message and metric has the largest size that the channel
+/// allows. A file without line feeds must not take all memory.
 pub(crate) const MAX_LINE: u64 = 256 << 20;
 
-/// A line of a file of records. Lines are counted from 1, blank ones included.
+/// A line of a file of records. Lines are counted from 1, with the blank ones.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry<T> {
     Record {
         line: u64,
         record: Box<T>,
     },
-    /// The last line, cut off by a crash in the middle of writing: worth a warning.
+    /// The last line, which a crash cut off while it was written.
     Torn {
         line: u64,
     },
 }
 
-/// The records of a file, in its order. Blank lines are passed over.
+/// The records of a file, in its order, without its blank lines.
 #[derive(Debug)]
 pub struct Records<T, R = BufReader<File>> {
     path: PathBuf,
@@ -41,7 +41,7 @@ pub struct Records<T, R = BufReader<File>> {
 }
 
 impl<T> Records<T> {
-    /// The records of the file at `path`. A line that is none is an error, after which the iterator goes on.
+    /// The records of the file at `path`. A line that is not a record is an error, after which the iterator continues.
     pub(crate) fn open(path: &Path) -> Result<Self, RecordError> {
         let file = File::open(path).map_err(RecordError::file("open", path))?;
         Ok(Self::new(BufReader::new(file), path))
@@ -77,7 +77,7 @@ impl<T: DeserializeOwned, R: BufRead> Iterator for Records<T, R> {
 }
 
 impl<T, R> Records<T, R> {
-    /// The records of `source`, which errors call `path`.
+    /// The records of `source`, which errors name `path`.
     pub fn new(source: R, path: &Path) -> Self {
         Self { path: path.into(), source, line: 0, longest: MAX_LINE, ended: false, record: PhantomData }
     }
@@ -93,21 +93,21 @@ impl<T, R> Records<T, R> {
         match serde_json::from_slice(text) {
             Ok(record) => Ok(Entry::Record { line, record }),
             Err(error) if !error.is_data() && !text.ends_with(b"\n") => Ok(Entry::Torn { line }),
-            Err(error) => Err(self.no_record(without_line(&error))),
+            Err(error) => Err(self.not_a_record(without_line(&error))),
         }
     }
 
-    /// What follows such a line is not looked for: it may have no end.
+    /// Nothing after such a line is read: the line may have no end.
     fn too_long(&self) -> RecordError {
-        self.no_record(format!("it has more than {} bytes, and what follows is not read", self.longest))
+        self.not_a_record(format!("it has more than {} bytes, and what follows is not read", self.longest))
     }
 
-    fn no_record(&self, why: String) -> RecordError {
+    fn not_a_record(&self, why: String) -> RecordError {
         RecordError::Line { path: self.path.clone(), line: self.line, why }
     }
 }
 
-/// Whether the first line of the file that is an object is a trial, in which the record is nested.
+/// Whether the first object in the file is a trial, in which the record is nested.
 pub(crate) fn holds_trials(path: &Path) -> Result<bool, RecordError> {
     let file = File::open(path).map_err(RecordError::file("open", path))?;
     let (mut source, mut line) = (BufReader::new(file), Vec::new());
@@ -123,7 +123,7 @@ pub(crate) fn holds_trials(path: &Path) -> Result<bool, RecordError> {
     }
 }
 
-/// Where a record says which format it has: a trial at the top, a unified record in its metadata.
+/// The keys with the version of the format: a trial has it at the top, a unified record in its metadata.
 #[derive(Deserialize)]
 struct Versioned {
     #[serde(default)]
@@ -132,14 +132,14 @@ struct Versioned {
     metadata: Value,
 }
 
-/// The version of the record, if this program is too old for it.
+/// The version of the record, if it is later than the one that this program knows.
 fn later_version(record: Versioned) -> Option<u64> {
     let Versioned { format_version, metadata } = record;
     let version = format_version.as_u64().or_else(|| metadata.get("format_version")?.as_u64());
     version.filter(|version| *version > VERSION.into())
 }
 
-/// The parser's message. It counts lines within the text that it was given, which is always one.
+/// The parser's message without its line number, which is always 1.
 fn without_line(error: &serde_json::Error) -> String {
     let message = error.to_string();
     match message.rsplit_once(" at line ") {
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_original_projects_record_is_read_with_all_that_is_in_it() {
+    fn the_record_of_the_original_project_is_read() {
         let record = only_record(ORIGINAL);
         assert_eq!((record.seed, record.nodes, record.parallelism), (42, 1, 4));
         assert_eq!(record.throughput, Some(41.476_877_229_134_04));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_the_original_is_lost_when_it_is_written_again() {
+    fn the_record_of_the_original_project_is_written_again_without_loss() {
         let mut theirs: Value = serde_json::from_str(ORIGINAL).unwrap();
         let ours = serde_json::to_value(only_record(ORIGINAL)).unwrap();
         let [metadata, profile] = ["/metadata", "/metadata/system_profile"].map(|place| {
@@ -207,14 +207,15 @@ mod tests {
 
     #[test]
     fn figures_hashes_and_metadata_may_be_missing() {
-        let bare = r#"{"backend":"x","workload":"w","run_id":"r","seed":1,"nodes":1,"parallelism":2,"timestamp":"t"}"#;
+        let bare = r#"{"backend":"x","workload":"w","run_id":"r","seed":18446744073709551615,"nodes":1,"parallelism":2,"timestamp":"t"}"#;
         let record = only_record(bare);
+        assert_eq!(record.seed, u64::MAX);
         assert_eq!((record.throughput, record.duration_seconds, record.success_rate), (None, None, None));
         assert_eq!((record.config_hash, record.metadata), (None, Metadata::default()));
     }
 
     #[test]
-    fn blank_lines_are_passed_over_but_counted() {
+    fn blank_lines_are_skipped_and_counted() {
         let record = ORIGINAL.trim_end();
         let read = read(format!("\n{record}\r\n  \n{record}"));
         let lines = read.iter().map(|entry| match entry {
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_last_line_is_a_warning_wherever_it_was_cut() {
+    fn a_last_line_cut_off_at_any_byte_is_torn() {
         let record = ORIGINAL.trim_end();
         for end in 1..record.len() {
             let read = read([ORIGINAL.as_bytes(), &record.as_bytes()[..end]].concat());
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_in_the_middle_is_an_error_that_says_where_and_the_rest_is_read() {
+    fn a_bad_line_is_an_error_with_its_line_number_and_the_others_are_read() {
         for (bad, why) in
             [("{\"a\":", "EOF"), ("[]", "invalid"), ("{\"backend\":\"x\"}", "missing field `workload`")]
         {
@@ -249,28 +250,26 @@ mod tests {
             assert!(message.starts_with("results.jsonl:2: ") && message.contains(why), "{message}");
             assert!(!message.contains("at line"), "{message}");
         }
+        // A last line that is whole is not torn.
+        assert!(
+            matches!(&read("{\"backend\":1}")[..], [Err(message)] if message.contains("results.jsonl:1"))
+        );
     }
 
     #[test]
-    fn a_last_line_that_is_whole_but_no_record_is_an_error() {
-        let [Err(message)] = &read("{\"backend\":1}")[..] else { panic!("no error") };
-        assert!(message.contains("results.jsonl:1"), "{message}");
-    }
-
-    #[test]
-    fn a_later_format_is_refused_with_what_to_do() {
+    fn a_later_format_is_an_error_with_a_remedy() {
         let mut record = serde_json::to_value(examples::verified().record).unwrap();
         record["metadata"]["format_version"] = json!(2);
         let [Err(message)] = &read(record.to_string())[..] else { panic!("no error") };
         assert!(message.contains("format 2") && message.contains("update crossrun"), "{message}");
-        // Whatever else that format changed, its version is what the user hears of.
+        // The error is about the version, whatever else the later format changed.
         let trial = br#"{"format_version":7,"gone":[]}"#;
         let mut trials = Records::<TrialRecord, _>::new(trial.as_slice(), "trials.jsonl".as_ref());
         assert!(matches!(trials.next(), Some(Err(RecordError::Later { version: 7, .. }))));
     }
 
     #[test]
-    fn a_line_without_end_is_an_error_and_no_more_of_it_is_read() {
+    fn a_line_without_end_is_an_error_and_is_read_up_to_the_limit() {
         let endless = std::io::BufReader::new(std::io::repeat(b'x'));
         let source = ORIGINAL.as_bytes().chain(endless);
         let mut records = Records::<UnifiedRecord, _>::new(source, "results.jsonl".as_ref());
@@ -279,12 +278,6 @@ mod tests {
         let message = records.next().unwrap().unwrap_err().to_string();
         assert!(message.starts_with("results.jsonl:2: ") && message.contains("10000 bytes"), "{message}");
         assert!(records.next().is_none());
-    }
-
-    #[test]
-    fn a_large_seed_is_read_exactly() {
-        let record = only_record(&ORIGINAL.replace("\"seed\": 42", "\"seed\": 18446744073709551615"));
-        assert_eq!(record.seed, u64::MAX);
     }
 
     proptest! {

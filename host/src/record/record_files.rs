@@ -1,4 +1,5 @@
-//! Where records are: in a file, in a folder, and in the folders below it, as the original project's scripts look for them.
+//! Finds the files of records: a file itself, those of a folder, and those of the folders below it, as the scripts of the
+//! original project do.
 
 use std::fs;
 use std::io;
@@ -6,34 +7,30 @@ use std::path::{Path, PathBuf};
 
 use super::writer::{TRIALS, UNIFIED};
 
-/// How deep below a folder is searched. The original project's files are five folders below `artifacts`.
+/// How many levels below a folder are searched. The original project's files are five levels below `artifacts`.
 const DEPTH: usize = 12;
 
 #[derive(Debug, Default)]
 pub(crate) struct RecordFiles {
-    /// Those of the folder itself first, then those below it, sorted.
+    /// The files of the folder itself first, then those below it, sorted.
     pub(crate) files: Vec<PathBuf>,
     /// Folders that were not searched, and why.
     pub(crate) unsearched: Vec<(PathBuf, String)>,
 }
 
-/// The files of records of a path: a file itself; of a folder its trials, else its measured ones, else every file of lines of
-/// JSON in it; and of each folder below it its trials, else its measured ones. Links to folders are not followed.
+/// The files of records of a path: a file itself; of a folder its file of trials, else of measured trials, else every `.jsonl`
+/// file in it; of each folder below it the file of trials, else of measured trials. Links to folders are not followed.
 pub(crate) fn find(path: &Path) -> io::Result<RecordFiles> {
     let mut found = RecordFiles::default();
     if !path.is_dir() {
         found.files.push(path.to_owned());
         return Ok(found);
     }
-    let folders = folders(path)?;
-    let own = match records(path) {
-        Some(file) => vec![file],
-        None => lines_of_json(path)?,
-    };
-    for folder in folders {
+    for folder in folders(path)? {
         search(&folder, DEPTH, &mut found);
     }
     found.files.sort();
+    let own = records(path).map_or_else(|| lines_of_json(path), |file| Ok(vec![file]))?;
     found.files.splice(0..0, own);
     Ok(found)
 }
@@ -50,7 +47,7 @@ fn search(folder: &Path, depth: usize, found: &mut RecordFiles) {
     }
 }
 
-/// One file, so that no trial is read twice: the measured ones are among the trials.
+/// One file only: the measured trials are among the trials, and none may be read twice.
 fn records(folder: &Path) -> Option<PathBuf> {
     [TRIALS, UNIFIED].map(|name| folder.join(name)).into_iter().find(|file| file.is_file())
 }
@@ -64,7 +61,7 @@ fn lines_of_json(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder)?.flatten();
-    // The type of an entry is that of a link, not of what it leads to.
+    // The type of a link, not of its target.
     let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     Ok(folders.map(|entry| entry.path()).collect())
 }
@@ -89,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_searched_in_order_with_one_file_of_each() {
+    fn one_file_of_each_folder_is_found_in_order() {
         let place = tempfile::tempdir().unwrap();
         make(
             place.path(),
@@ -107,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_not_followed_and_what_is_too_deep_is_told() {
+    fn links_are_not_followed_and_a_folder_that_is_too_deep_is_reported() {
         let place = tempfile::tempdir().unwrap();
         let deep = format!("{}trials.jsonl", "d/".repeat(DEPTH));
         make(place.path(), &[&deep]);

@@ -1,4 +1,4 @@
-//! Writes down what the executor tells: a trial is on the disk when [`Recorder::note`] returns.
+//! Records the trials that the executor reports: a trial is on the disk when [`Recorder::note`] returns.
 
 use std::path::Path;
 
@@ -16,15 +16,15 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder for the trials of a run under `conditions`, into `folder`, which is made if it is not there.
+    /// A recorder for the trials of a run under `conditions`, into `folder`, which is created if it does not exist.
     pub(crate) fn open(folder: &Path, conditions: Conditions) -> Result<Self, RecordError> {
         Ok(Self { conditions, writer: Writer::open(folder)? })
     }
 
-    /// Takes note of what happened: of a trial that is over, and returns its record.
+    /// Records a trial that is over, and returns its record. Ignores other events.
     ///
     /// # Errors
-    /// When the record cannot be written; then it is not in the file.
+    /// When the record cannot be written; then the file does not have it.
     pub(crate) fn note(&mut self, event: &Event<'_>) -> Result<Option<TrialRecord>, RecordError> {
         let Event::Finished(trial, result) = event else { return Ok(None) };
         let record = TrialRecord::new(&self.conditions, trial, (*result).clone());
@@ -35,7 +35,7 @@ impl Recorder {
         Ok(Some(record))
     }
 
-    /// Sees to it that the table holds all records, and returns what it cannot hold.
+    /// Completes the table, and returns the lines of the records that cannot be read.
     pub(crate) fn finish(&mut self) -> Result<Vec<Damage>, RecordError> {
         self.writer.derive_csv()
     }

@@ -1,4 +1,4 @@
-//! Reading a file of records of which a part is damaged: the rest is read, and what is left out is told.
+//! Reads a file of records with damaged lines: it reads the others, and returns which lines it skipped.
 
 use std::fmt;
 use std::io::BufRead;
@@ -10,25 +10,25 @@ use super::RecordError;
 use super::reader::{Entry, Records};
 use crate::text::plural;
 
-/// How many lines are named; the others are counted.
+/// How many skipped lines are listed; the others are counted.
 const NAMED: usize = 10;
 
-/// What a file holds beside its records.
+/// The lines of a file that were skipped.
 #[derive(Debug, Default)]
 pub(crate) struct Skipped {
-    /// The last line, if a crash cut it off.
+    /// The last line, if it is torn.
     pub(crate) torn: Option<u64>,
-    /// The lines that cannot be read: those that are no records, and those of a later version.
+    /// The lines that cannot be read: those that are not records, and those of a later version.
     pub(crate) damage: Vec<Damage>,
 }
 
-/// Lines that cannot be read: a reason to tell, as whatever is made of the file has less in it.
+/// Lines that cannot be read for one kind of reason. A report on the file lacks them.
 #[derive(Debug)]
 pub(crate) struct Damage {
     path: PathBuf,
     /// Counted from 1.
     lines: Vec<u64>,
-    /// What is wrong with the first.
+    /// The error in the first line.
     why: String,
     remedy: &'static str,
 }
@@ -60,21 +60,21 @@ impl Skipped {
     }
 }
 
-/// Hands every record and its line to `take`, and passes over what is none.
+/// Passes every record and its line to `take`, and skips lines that cannot be read.
 pub(crate) fn read_each<T: DeserializeOwned, R: BufRead>(
     records: Records<T, R>,
     mut take: impl FnMut(u64, T) -> Result<(), RecordError>,
 ) -> Result<Skipped, RecordError> {
-    let mut left_out = Skipped::default();
+    let mut skipped = Skipped::default();
     for entry in records {
         match entry {
             Ok(Entry::Record { line, record }) => take(line, *record)?,
-            Ok(Entry::Torn { line }) => left_out.torn = Some(line),
+            Ok(Entry::Torn { line }) => skipped.torn = Some(line),
             Err(RecordError::Line { path, line, why }) => {
-                left_out.add(path, line, why, "correct or remove what is no record");
+                skipped.add(path, line, why, "correct or remove what is no record");
             }
             Err(RecordError::Later { path, line, version }) => {
-                left_out.add(
+                skipped.add(
                     path,
                     line,
                     format!("format {version} is of a later crossrun"),
@@ -84,7 +84,7 @@ pub(crate) fn read_each<T: DeserializeOwned, R: BufRead>(
             Err(error) => return Err(error),
         }
     }
-    Ok(left_out)
+    Ok(skipped)
 }
 
 #[cfg(test)]
@@ -97,25 +97,15 @@ mod tests {
     fn read(content: &str) -> (Vec<u64>, Vec<String>) {
         let mut lines = Vec::new();
         let records = Records::<UnifiedRecord, _>::new(content.as_bytes(), "r.jsonl".as_ref());
-        let left_out = read_each(records, |line, _| {
+        let skipped = read_each(records, |line, _| {
             lines.push(line);
             Ok(())
         });
-        (lines, left_out.unwrap().damage.iter().map(Damage::to_string).collect())
+        (lines, skipped.unwrap().damage.iter().map(Damage::to_string).collect())
     }
 
     #[test]
-    fn what_cannot_be_read_is_counted_and_named_and_the_rest_is_read() {
-        assert_eq!(read(ORIGINAL), (vec![1], vec![]));
-        let (lines, damage) = read(&format!("{ORIGINAL}rubbish\n{ORIGINAL}"));
-        assert_eq!(lines, [1, 3]);
-        let expected = "r.jsonl: 1 line cannot be read and is left out: line 2 (expected value at column 1); \
-                        try: correct or remove what is no record";
-        assert_eq!(damage, [expected]);
-    }
-
-    #[test]
-    fn many_lines_are_counted_and_those_of_a_later_version_are_told_apart() {
+    fn many_lines_are_counted_and_those_of_a_later_version_are_listed_apart() {
         let later = ORIGINAL.replace("\"metadata\": {", "\"metadata\": {\"format_version\": 9, ");
         let (lines, damage) = read(&format!("{}{ORIGINAL}{later}[]\n", "{}\n".repeat(12)));
         assert_eq!(lines, [13]);

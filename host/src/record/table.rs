@@ -1,9 +1,9 @@
-//! The measured records as a table: rows are appended as long as it is known to hold all that came before; else it is made
-//! anew, whole or not at all.
+//! The measured records as a CSV table. While the table is known to have all earlier records, a row is appended; else the table
+//! is made anew, whole or not at all.
 //!
-//! Table and records are **in step** if the table was modified at the very moment at which the records were, to which
-//! it is set when a row has been written, and if its last row is that of the last record. Whatever else writes to
-//! one of the two, or a crash between them, makes the moments differ. Who looks or writes holds the lock of the records.
+//! Table and records are **in step** if both have the same modification time, which is set on the table after a row was
+//! written, and if the last row of the table is that of the last record. A write by another program, or a crash between the two
+//! writes, makes the times differ. A caller holds the lock of the records.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -16,16 +16,16 @@ use serde_json::Value;
 use super::RecordError;
 use super::format::{COLUMNS, UnifiedRecord};
 use super::journal::Journal;
-use super::skipped::{Damage, read_each};
 use super::reader::Records;
+use super::skipped::{Damage, read_each};
 use crate::atomic_file;
 
-/// A table that holds all records so far.
+/// A table that has all records so far.
 #[derive(Debug)]
 pub(super) struct Table(File);
 
 impl Table {
-    /// The table at `path` if it is in step with `records`; nothing if it is not there, or that cannot be told.
+    /// The table at `path`, if it is known to be in step with `records`.
     pub(super) fn in_step(path: &Path, records: &Journal) -> Option<Self> {
         let file = OpenOptions::new().read(true).append(true).open(path).ok()?;
         let (table, records_at) = (file.metadata().ok()?, records.modified().ok()?);
@@ -36,7 +36,7 @@ impl Table {
             Some(line) => row(&serde_json::from_slice(&line).ok()?).ok()?,
             None => row_of(&COLUMNS).ok()?,
         };
-        // What stands before the row ends with a line feed, unless nothing does.
+        // A line feed comes before the row, unless the row is the first.
         let start = table.len().checked_sub(last.len() as u64)?;
         let from = start.saturating_sub(1);
         let mut end = vec![0; (table.len() - from) as usize];
@@ -48,7 +48,7 @@ impl Table {
     /// Appends the row of the record that was appended to `records` as `line`.
     pub(super) fn append(mut self, line: &[u8], records: &Journal) -> io::Result<()> {
         let row = row(&serde_json::from_slice(line)?)?;
-        // One write: what is cut off nevertheless leaves the two out of step.
+        // One write. If a part is missing, the time stays different, so that the two are not in step.
         if self.0.write(&row)? < row.len() {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -57,21 +57,21 @@ impl Table {
     }
 }
 
-/// Makes the table at `path` anew, and says what of the records is not in it.
+/// Makes the table at `path` anew, and returns the records that it cannot have.
 pub(super) fn derive(path: &Path, records: &Journal) -> Result<Vec<Damage>, RecordError> {
     let mut damage = Vec::new();
     // Others may read a result if the umask lets them.
     let written = atomic_file::replace(path, 0o666, |file| {
         damage = write_rows(file, records).map_err(io::Error::other)?;
-        // A table that lacks something is never in step, so that it is told every time until the file is mended.
-        let apart = Duration::from_secs((!damage.is_empty()).into());
-        file.set_modified(records.modified()? - apart)
+        // A table that lacks records is never in step, so that the warning comes each time until the file is corrected.
+        let difference = Duration::from_secs((!damage.is_empty()).into());
+        file.set_modified(records.modified()? - difference)
     });
     written.map_err(RecordError::file("write", path))?;
     Ok(damage)
 }
 
-/// Writes the heading and the row of each record, and says which records cannot be read.
+/// Writes the header and the row of each record, and returns the records that cannot be read.
 fn write_rows(file: &File, records: &Journal) -> Result<Vec<Damage>, RecordError> {
     let write = |error| RecordError::file("write", &records.path)(error);
     let mut rows = io::BufWriter::new(file);

@@ -1,4 +1,4 @@
-//! From what is known of a trial to its record: which figures it may show, and which it must withhold.
+//! Makes the record of a trial: only a verified trial shows figures.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ use crate::run::participants::Participants;
 use crate::run::session::Isolation;
 use crate::run::trial::{TrialResult, TrialSpec};
 
-/// What all trials of a run have in common.
+/// The conditions that all trials of a run have in common.
 pub struct Conditions {
     pub participants: Participants,
     pub system_profile: SystemProfile,
@@ -25,13 +25,13 @@ pub struct Conditions {
     /// Whether the measurement lock is held.
     pub locked: bool,
     pub cores: Option<Vec<usize>>,
-    /// Where workers write their logs.
+    /// The folder of the workers' logs.
     pub log_dir: PathBuf,
     pub command: Box<dyn Fn(&TrialSpec) -> String>,
 }
 
 impl Conditions {
-    /// Where the output of a participant's worker is; nothing if it has none.
+    /// The log of a participant's worker; `None` if it is empty.
     fn log(&self, participant: &str) -> Option<String> {
         let log = log_file(&self.log_dir, participant);
         log.metadata().is_ok_and(|status| status.len() > 0).then(|| log.display().to_string())
@@ -39,20 +39,20 @@ impl Conditions {
 }
 
 impl TrialRecord {
-    /// The record of a trial. Only a verified one shows figures; of the others, the metadata keeps what was observed.
+    /// The record of a trial. Only a verified trial shows figures; the metadata keeps what was observed of any other.
     pub fn new(conditions: &Conditions, trial: &TrialSpec, mut result: TrialResult) -> Self {
         let (status, error) = (result.outcome.status(), result.outcome.error().cloned());
         let verified = result.outcome.is_verified();
         let spec = &trial.cell.spec;
         let config = Config::new(spec, trial.nodes);
         let metrics = result.finished.as_ref().map(|finished| &finished.metrics);
-        // Of a trial without an answer, nothing but what was asked for is known.
+        // Of a trial without an answer only the number that was asked for is known.
         let (nodes, warning) = metrics.map_or((trial.nodes, None), |metrics| nodes(metrics, trial.nodes));
         result.warnings.extend(warning);
         let open_loop = open_loop(&result, nodes);
-        let figures =
-            if verified { Figures::of(trial, &result, open_loop.as_ref()) } else { Figures::default() };
-        let [p50, p95, p99] = figures.latency;
+        let duration_seconds = finite(result.seconds()).filter(|_| verified);
+        let rate = |count: u64| finite(duration_seconds.map(|seconds| count as f64 / seconds));
+        let latency = open_loop.as_ref().filter(|_| verified).and_then(|it| it.scheduled.as_ref());
         let record = UnifiedRecord {
             backend: trial.backend.name.clone(),
             workload: spec.name.clone(),
@@ -60,19 +60,19 @@ impl TrialRecord {
             seed: spec.seed,
             nodes,
             parallelism: spec.parallelism,
-            throughput: figures.throughput,
-            latency_p50: p50,
-            latency_p95: p95,
-            latency_p99: p99,
+            throughput: result.actual.as_ref().and_then(|actual| rate(actual.count)),
+            latency_p50: latency.and_then(|it| it.p50),
+            latency_p95: latency.and_then(|it| it.p95),
+            latency_p99: latency.and_then(|it| it.p99),
             success_rate: Some(if verified { 1.0 } else { 0.0 }),
-            duration_seconds: figures.duration_seconds,
+            duration_seconds,
             timestamp: timestamp(result.started),
             config_hash: Some(config.hash()),
             backend_hash: Some(backend_hash(&trial.backend.name)),
             other: Map::new(),
             metadata: Metadata {
                 verified: Some(verified),
-                input_throughput: figures.input_throughput,
+                input_throughput: rate(spec.total_items),
                 open_loop,
                 config: Some(config),
                 error,
@@ -84,38 +84,13 @@ impl TrialRecord {
     }
 }
 
-/// What only a verified trial shows.
-#[derive(Default)]
-struct Figures {
-    throughput: Option<f64>,
-    input_throughput: Option<f64>,
-    duration_seconds: Option<f64>,
-    /// The 50th, 95th and 99th percentile, in milliseconds.
-    latency: [Option<f64>; 3],
-}
-
-impl Figures {
-    fn of(trial: &TrialSpec, result: &TrialResult, open_loop: Option<&OpenLoop>) -> Self {
-        let duration_seconds = finite(result.seconds());
-        let rate = |count: u64| finite(duration_seconds.map(|seconds| count as f64 / seconds));
-        let latency = open_loop.and_then(|open_loop| open_loop.scheduled.as_ref());
-        let latency = latency.map_or([None; 3], |latency| [latency.p50, latency.p95, latency.p99]);
-        Self {
-            throughput: result.actual.as_ref().and_then(|actual| rate(actual.count)),
-            input_throughput: rate(trial.cell.spec.total_items),
-            duration_seconds,
-            latency,
-        }
-    }
-}
-
-/// How long items took, of which nothing can be said if more than one machine took part.
+/// The latencies of an open loop. If more than one machine took part, it has no figures.
 fn open_loop(result: &TrialResult, nodes: u32) -> Option<OpenLoop> {
     let latency = result.actual.as_ref()?.latency.as_ref()?;
     Some(OpenLoop::new(latency, nodes <= 1))
 }
 
-/// The parts of the metadata that hold whatever the outcome.
+/// The metadata that do not depend on the outcome.
 fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> Metadata {
     let TrialResult { expected, actual, finished, host_elapsed, phases, usage, mut warnings, .. } = result;
     let Participants { backends, libraries } = &conditions.participants;
@@ -126,9 +101,9 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
         (claims.and_then(|it| it.elapsed_time), claims.map(|it| it.duration_seconds));
     let scheduler_name = claims.map(|it| it.scheduler_name.clone()).unwrap_or(asked_for);
     let mut metrics = finished.map(|finished| finished.metrics).unwrap_or_default();
-    warnings.extend(without_deep(&mut metrics));
-    let (results_count, checksum) = parts(actual);
-    let (expected_count, expected_checksum) = parts(expected);
+    warnings.extend(remove_deep(&mut metrics));
+    let (results_count, checksum) = count_and_checksum(actual);
+    let (expected_count, expected_checksum) = count_and_checksum(expected);
     Metadata {
         format_version: Some(VERSION),
         scheduler_name: Some(scheduler_name),
@@ -149,7 +124,7 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
         system_profile: Some(conditions.system_profile.clone()),
         raw_metrics: metrics,
         command: Some((conditions.command)(trial)),
-        isolation: Some(conditions.isolation.word().into()),
+        isolation: Some(conditions.isolation.label().into()),
         locked: Some(conditions.locked),
         cores: conditions.cores.clone(),
         metg: trial.granularity,
@@ -164,17 +139,17 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
     }
 }
 
-fn parts(answer: Option<Answer>) -> (Option<u64>, Option<String>) {
+fn count_and_checksum(answer: Option<Answer>) -> (Option<u64>, Option<String>) {
     answer.map(|Answer { count, checksum, .. }| (count, checksum)).unzip()
 }
 
-/// JSON has no infinity and no NaN: a figure that is none is absent.
+/// JSON has no infinity and no NaN, so that such a figure is absent.
 fn finite(figure: Option<f64>) -> Option<f64> {
     figure.filter(|figure| figure.is_finite())
 }
 
-/// Takes out what is nested so deeply that nobody could read the record, and says so.
-fn without_deep(metrics: &mut Map<String, Value>) -> Option<String> {
+/// Removes metrics that are nested so deeply that no reader could parse the record, and returns a warning.
+fn remove_deep(metrics: &mut Map<String, Value>) -> Option<String> {
     let before = metrics.len();
     metrics.retain(|_, metric| !is_deeper(metric, MAX_DEPTH));
     let left_out = before - metrics.len();
@@ -182,7 +157,7 @@ fn without_deep(metrics: &mut Map<String, Value>) -> Option<String> {
     (left_out > 0).then_some(message)
 }
 
-/// The host's versions last, so that no backend can speak for the host.
+/// The versions that the backend reports. The host's come last, so that no backend can replace them.
 fn versions(metrics: &Map<String, Value>) -> Map<String, Value> {
     let mut versions = metrics.get("versions").and_then(Value::as_object).cloned().unwrap_or_default();
     versions.insert("crossrun".into(), env!("CARGO_PKG_VERSION").into());
@@ -190,7 +165,7 @@ fn versions(metrics: &Map<String, Value>) -> Map<String, Value> {
     versions
 }
 
-/// Trials for the tests of this module and its neighbours.
+/// Trials for tests.
 #[cfg(test)]
 pub(crate) mod examples {
     use std::time::{Duration, UNIX_EPOCH};
@@ -205,7 +180,7 @@ pub(crate) mod examples {
     use crate::sandbox::Usage;
     use crate::worker::protocol::Finished;
 
-    /// A trial that is to be recorded.
+    /// A trial to record.
     #[derive(Clone)]
     pub(crate) struct Example {
         pub(crate) trial: TrialSpec,
@@ -224,7 +199,7 @@ pub(crate) mod examples {
             self
         }
 
-        /// What the backend and the worker's clock say.
+        /// The report of the worker.
         pub(crate) fn finished(&mut self) -> &mut Finished {
             self.result.finished.as_mut().unwrap()
         }
@@ -311,7 +286,7 @@ pub(crate) mod examples {
         }
     }
 
-    /// The record under versions that do not change with the project's.
+    /// The record with versions that do not change with those of the project.
     fn recorded(example: Example) -> TrialRecord {
         let mut trial = example.record();
         trial.record.metadata.versions.insert("crossrun".into(), "0.1.0".into());
@@ -345,21 +320,11 @@ pub(crate) mod examples {
 mod tests {
     use super::examples::{error, example};
     use super::*;
-    use crate::run::outcome::{Outcome, Status};
+    use crate::run::outcome::Outcome;
     use crate::run::session::Fault;
 
     #[test]
-    fn a_verified_trial_shows_its_figures() {
-        let TrialRecord { status, record, .. } = examples::verified();
-        assert_eq!(status, Status::Verified);
-        assert_eq!((record.throughput, record.duration_seconds), (Some(1000.0), Some(0.5)));
-        assert_eq!((record.latency_p50, record.latency_p99), (Some(1.5), None));
-        assert_eq!((record.success_rate, record.metadata.input_throughput), (Some(1.0), Some(2000.0)));
-        assert_eq!(record.metadata.error, None);
-    }
-
-    #[test]
-    fn any_other_withholds_them_and_keeps_what_was_observed() {
+    fn a_trial_that_is_not_verified_has_no_figures_and_keeps_what_was_observed() {
         let wrong = Outcome::Wrong(error("judge", Fault::WrongAnswer, "a"));
         let invalid = Outcome::Invalid(error("judge", Fault::LateSource, "b"));
         for (outcome, kind) in [(wrong, "wrong_answer"), (invalid, "invalid_measurement")] {
@@ -372,20 +337,12 @@ mod tests {
             assert_eq!((trial.record.success_rate, metadata.verified), (Some(0.0), Some(false)));
             assert_eq!((metadata.worker_elapsed, metadata.host_elapsed), (Some(0.5), Some(0.75)));
             assert_eq!(metadata.results_count, Some(500));
-            assert_eq!(metadata.error.as_ref().unwrap().fault.word(), kind);
+            assert_eq!(metadata.error.as_ref().unwrap().fault.label(), kind);
         }
     }
 
     #[test]
-    fn a_failure_is_a_row_that_says_why() {
-        let TrialRecord { status, record, .. } = examples::failed();
-        assert_eq!((status, record.success_rate, record.throughput), (Status::Failed, Some(0.0), None));
-        assert_eq!(record.metadata.results_count, None);
-        assert_eq!(record.metadata.error.unwrap().phase, "open");
-    }
-
-    #[test]
-    fn a_figure_that_is_no_number_is_absent() {
+    fn a_figure_that_is_not_finite_is_absent() {
         for (duration, throughput) in
             [(f64::NAN, None), (f64::INFINITY, None), (0.0, None), (0.5, Some(1000.0))]
         {
@@ -399,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_that_would_make_the_record_unreadable_are_left_out_and_told_of() {
+    fn metrics_that_would_make_the_record_unreadable_are_left_out_with_a_warning() {
         let nested = |depth: usize| (0..depth).fold(Value::from(1), |value, _| vec![value].into());
         let mut example = example(Outcome::Verified);
         example.finished().metrics.insert("deep".into(), nested(120));
@@ -413,40 +370,25 @@ mod tests {
     }
 
     #[test]
-    fn more_nodes_than_took_part_are_only_in_the_configuration_and_in_a_failure() {
-        let asked = |outcome| example(outcome).with(|example| example.trial.nodes = 3);
-        let TrialRecord { record, .. } = asked(Outcome::Verified).record();
+    fn nodes_are_the_reported_ones_and_the_configuration_has_those_that_were_asked_for() {
+        let asked = || example(Outcome::Verified).with(|example| example.trial.nodes = 3);
+        let TrialRecord { record, .. } = asked().record();
         assert_eq!((record.nodes, record.metadata.config.unwrap().nodes), (1, 3));
         assert!(record.metadata.warnings.iter().any(|warning| warning.contains("asked for 3 nodes")));
-        let failed = asked(Outcome::Verified).with(|example| example.result.finished = None);
+        let failed = asked().with(|example| example.result.finished = None);
         let TrialRecord { record, .. } = failed.record();
         assert_eq!((record.nodes, record.metadata.warnings), (3, vec!["one".to_owned()]));
-    }
 
-    #[test]
-    fn nodes_are_what_the_engine_reports_but_the_configuration_is_what_was_asked_for() {
         let mut example = example(Outcome::Verified);
         example.finished().metrics.insert("nodes".into(), 3.into());
         let TrialRecord { record, .. } = example.record();
         assert_eq!(record.nodes, 3);
-        assert_eq!(record.metadata.config.as_ref().unwrap().nodes, 1);
         assert_eq!(record.config_hash, examples::verified().record.config_hash);
         assert_eq!(record.config_hash, record.metadata.config.map(|config| config.hash()));
     }
 
     #[test]
-    fn blocks_share_seed_and_hash_and_keep_the_seed_of_their_data() {
-        let one = example(Outcome::Verified).record();
-        let other = example(Outcome::Verified).with(|example| {
-            (example.trial.data_seed, example.trial.block) = (7, Some(4));
-        });
-        let two = other.record();
-        assert_eq!((one.record.seed, &one.record.config_hash), (two.record.seed, &two.record.config_hash));
-        assert_ne!(one.record.metadata.data_seed, two.record.metadata.data_seed);
-    }
-
-    #[test]
-    fn a_backend_cannot_speak_for_the_host() {
+    fn a_backend_cannot_replace_the_versions_of_the_host() {
         let versions = example(Outcome::Verified).record().record.metadata.versions;
         assert_eq!(versions["crossrun"], env!("CARGO_PKG_VERSION"));
         assert_eq!(versions["engine"], "9");

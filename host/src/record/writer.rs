@@ -9,14 +9,14 @@ use super::journal::Journal;
 use super::skipped::Damage;
 use super::table::{self, Table};
 
-/// Every trial, one line each.
+/// All trials, one line each.
 pub(crate) const TRIALS: &str = "trials.jsonl";
-/// The measured ones in the original project's record.
+/// The measured trials, in the original project's record.
 pub(crate) const UNIFIED: &str = "unified_results.jsonl";
-/// The same as a table, without the metadata.
+/// The measured trials as a table, without the metadata.
 pub(crate) const TABLE: &str = "unified_results.csv";
 
-/// The files of one output folder. Several writers, in one process or in many, may share a folder.
+/// The files of one output folder, which several writers in one or more processes may share.
 #[derive(Debug)]
 pub(crate) struct Writer {
     folder: PathBuf,
@@ -25,7 +25,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Makes the folder if it is not there, and opens its files.
+    /// Creates the folder if it does not exist, and opens its files.
     pub(crate) fn open(folder: &Path) -> Result<Self, RecordError> {
         fs::create_dir_all(folder).map_err(RecordError::file("make the folder", folder))?;
         let trials = Journal::open(folder.join(TRIALS))?;
@@ -33,37 +33,35 @@ impl Writer {
         Ok(Self { folder: folder.into(), trials, unified })
     }
 
-    /// Appends a trial to [`TRIALS`] and returns when it is on the disk. A line that an earlier crash tore is moved
-    /// to a file beside it first.
+    /// Appends a trial to [`TRIALS`] and returns when it is on the disk. A torn last line is moved to another file first.
     ///
     /// # Errors
-    /// When the file cannot be locked or written; then the line is not in it.
+    /// When the file cannot be locked or written; then it does not have the line.
     pub(crate) fn append_trial(&mut self, trial: &TrialRecord) -> Result<(), RecordError> {
         self.trials.append(trial)
     }
 
-    /// Appends the record of a measured trial to [`UNIFIED`], in the same way; and its row to [`TABLE`], if that holds all
-    /// that came before. Else, or if the row cannot be written, [`Writer::derive_csv`] does it.
+    /// Appends the record of a measured trial to [`UNIFIED`], in the same way; and its row to [`TABLE`], if that has all earlier
+    /// records. Else, or if the row cannot be written, [`Writer::derive_csv`] writes it.
     pub(crate) fn append_unified(&mut self, record: &UnifiedRecord) -> Result<(), RecordError> {
         let line = self.unified.line(record)?;
         let path = self.table();
-        self.unified.exclusively(|unified| {
+        self.unified.with_lock(|unified| {
             let table = Table::in_step(&path, unified);
             unified.append_line(&line)?;
             if let Some(table) = table {
-                // What fails leaves the table out of step.
+                // After an error the table is not in step.
                 let _ = table.append(&line, unified);
             }
             Ok(())
         })
     }
 
-    /// Sees to it that [`TABLE`] holds all of [`UNIFIED`]: makes it anew, whole or not at all, unless it does. A torn last
-    /// line is left out, and so is what cannot be read, which is returned: while there is any, the table is made anew
-    /// every time.
+    /// Makes [`TABLE`] anew, whole or not at all, unless it has all records of [`UNIFIED`]. It leaves out a torn last line and
+    /// the lines that cannot be read, and returns the latter. While there are any, it makes the table anew each time.
     pub(crate) fn derive_csv(&mut self) -> Result<Vec<Damage>, RecordError> {
         let path = self.table();
-        self.unified.exclusively(|unified| match Table::in_step(&path, unified) {
+        self.unified.with_lock(|unified| match Table::in_step(&path, unified) {
             Some(_) => Ok(Vec::new()),
             None => table::derive(&path, unified),
         })
@@ -76,7 +74,7 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
     use crate::record::format::COLUMNS;
@@ -85,7 +83,7 @@ mod tests {
 
     const ORIGINAL: &str = include_str!("../../../tests/fixtures/original/unified_results.jsonl");
 
-    /// The table, in which all is.
+    /// The table, after it was derived without damage.
     fn derived(writer: &mut Writer) -> String {
         let damage = writer.derive_csv().unwrap();
         assert!(damage.is_empty(), "{damage:?}");
@@ -97,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_is_made_and_every_trial_is_a_line() {
+    fn the_folder_is_created_and_every_trial_is_a_line() {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("results/today");
         let mut writer = Writer::open(&output).unwrap();
@@ -148,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_as_readable_as_any_new_file_and_leaves_nothing_beside_it() {
+    fn the_table_has_the_permissions_of_a_new_file_and_no_temporary_file_is_left() {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(folder.path()).unwrap();
         derived(&mut writer);
@@ -159,40 +157,6 @@ mod tests {
             fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, [TRIALS, TABLE, UNIFIED]);
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_left_out_of_the_table_and_told_every_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::open(folder.path()).unwrap();
-        fs::write(folder.path().join(UNIFIED), format!("{ORIGINAL}rubbish\n{ORIGINAL}")).unwrap();
-        for rows in [2, 3] {
-            let damage: Vec<_> = writer.derive_csv().unwrap().iter().map(Damage::to_string).collect();
-            assert!(damage.len() == 1 && damage[0].contains("unified_results.jsonl: 1 line"), "{damage:?}");
-            assert_eq!(rows_of(&writer), rows);
-            writer.append_unified(&examples::verified().record).unwrap();
-        }
-        fs::write(folder.path().join(UNIFIED), ORIGINAL).unwrap();
-        assert_eq!(derived(&mut writer).lines().count(), 2);
-    }
-
-    #[test]
-    fn a_row_is_appended_while_the_table_is_in_step() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::open(folder.path()).unwrap();
-        derived(&mut writer);
-        let file = || fs::metadata(folder.path().join(TABLE)).unwrap().ino();
-        let first = file();
-        for (trial, rows) in [examples::verified(), examples::wrong(), examples::failed()].iter().zip(1..) {
-            writer.append_unified(&trial.record).unwrap();
-            // The row is there already, and a table that is made anew is another file.
-            assert_eq!(rows_of(&writer), rows);
-            derived(&mut writer);
-            assert_eq!(file(), first);
-        }
-        let appended = derived(&mut writer);
-        fs::remove_file(writer.table()).unwrap();
-        assert_eq!(derived(&mut writer), appended);
     }
 
     #[test]
@@ -211,14 +175,14 @@ mod tests {
         let (moment, second) = (at(&table), std::time::Duration::from_secs(1));
         assert_eq!(moment, at(&records));
         let lines = fs::read(&records).unwrap();
-        // Somebody wrote to the table, and a crash tore a row, or lost all of it, even within one tick of the clock.
+        // Another program wrote to the table, or a crash tore a row or lost all of it, even within one tick of the clock.
         touched(&table, &[whole.as_bytes(), b"mine"].concat(), moment + second);
         assert_eq!(derived(&mut writer), whole);
         for kept in [whole.len() - 1, whole.len() - 20, whole.rfind("\nnative").unwrap() + 1, 10, 0] {
             touched(&table, &whole.as_bytes()[..kept], at(&records));
             assert_eq!(derived(&mut writer), whole, "{kept}");
         }
-        // Somebody took a line out of the records.
+        // Another program removed a line of the records.
         let first = lines.iter().position(|byte| *byte == b'\n').unwrap() + 1;
         touched(&records, &lines[first..], at(&table) + second);
         assert_eq!(derived(&mut writer).lines().count(), 2);
@@ -231,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn writers_at_once_leave_a_whole_table() {
+    fn concurrent_writers_leave_a_whole_table() {
         let folder = tempfile::tempdir().unwrap();
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -255,15 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_last_line_is_left_out_of_the_table() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::open(folder.path()).unwrap();
-        fs::write(folder.path().join(UNIFIED), format!("{ORIGINAL}{}", &ORIGINAL[..100])).unwrap();
-        assert_eq!(derived(&mut writer).lines().count(), 2);
-    }
-
-    #[test]
-    fn a_file_in_the_folders_place_is_named() {
+    fn a_file_in_place_of_the_folder_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("results");
         fs::write(&file, "").unwrap();

@@ -11,9 +11,12 @@ struct Line<'a> {
     row: &'a Row,
 }
 
-/// The columns and how each is read. Times are in seconds, rates in items per second, memory in bytes. A missing value is
+/// The name of a column, and how its cell is read.
+type Column = (&'static str, fn(&Line<'_>) -> String);
+
+/// The columns. Times are in seconds, rates in items per second, memory in bytes. A missing value is
 /// an empty cell.
-const COLUMNS: [(&str, fn(&Line<'_>) -> String); 50] = [
+const COLUMNS: [Column; 50] = [
     ("workload", |it| text(&it.point.workload)),
     ("items", |it| number(it.point.items)),
     ("parallelism", |it| it.point.parallelism.to_string()),

@@ -14,24 +14,24 @@ use crate::text::plural;
 use plugin_api::WorkloadSpec;
 
 impl Executor {
-    /// Runs `blocks` in their order, and tells everything that happens.
+    /// Runs `blocks` in their order, and emits all events to `sink`.
     ///
     /// # Errors
     /// [`Stopped`] when the user interrupts, or the sink cannot go on.
     pub(crate) fn blocks<E>(&mut self, blocks: &[Block], sink: Sink<'_, E>) -> Result<(), Stopped<E>> {
         for block in blocks {
-            // What must come out is computed first: no oracle may run between the check of the machine and the engine.
+            // Expected answers are computed first: no oracle may run between the machine check and the engine.
             let prepare = |executor: &mut Self, session: &Session| executor.prepare(block, session);
-            self.in_turn(block, sink, prepare, |executor, session, notes, sink| {
+            self.run_sessions(block, sink, prepare, |executor, session, notes, sink| {
                 executor.session(block, session, notes, sink)
             })?;
         }
         Ok(())
     }
 
-    /// Runs the sessions of a block in their order: `prepare`, a check of the machine, and `run`, which is given what is to
-    /// be noted of the session. One that meets a noisy machine is put off to the end of its block.
-    pub(super) fn in_turn<E>(
+    /// Runs the sessions of a block in their order: `prepare`, a machine check, and `run`, which is given the notes for the
+    /// session's first trial. A session that meets a noisy machine is postponed to the end of its block.
+    pub(super) fn run_sessions<E>(
         &mut self,
         block: &Block,
         sink: Sink<'_, E>,
@@ -39,14 +39,14 @@ impl Executor {
         mut run: impl FnMut(&mut Self, &Session, &[String], Sink<'_, E>) -> Result<(), Stopped<E>>,
     ) -> Result<(), Stopped<E>> {
         let mut queue: VecDeque<_> = block.sessions.iter().map(|session| (session, 0)).collect();
-        while let Some((session, put_off)) = queue.pop_front() {
+        while let Some((session, delays)) = queue.pop_front() {
             prepare(self, session);
             match self.noise(session, sink)? {
-                Some(why) if put_off < MAX_DELAYS => {
-                    sink(&Event::PutOff(session, why)).map_err(Stopped::Sink)?;
-                    queue.push_back((session, put_off + 1));
+                Some(why) if delays < MAX_DELAYS => {
+                    sink(&Event::Postponed(session, why)).map_err(Stopped::Sink)?;
+                    queue.push_back((session, delays + 1));
                 }
-                noise => run(self, session, &machine_check::notes(put_off, noise.is_some()), sink)?,
+                noise => run(self, session, &machine_check::notes(delays, noise.is_some()), sink)?,
             }
             if self.is_interrupted() {
                 return Err(Stopped::Interrupted);
@@ -55,15 +55,15 @@ impl Executor {
         Ok(())
     }
 
-    /// What makes the machine noisy before a session, if anything does.
+    /// Checks the machine before a session; the reason why it is noisy, if it is.
     fn noise<E>(&mut self, session: &Session, sink: Sink<'_, E>) -> Result<Option<String>, Stopped<E>> {
-        let Some(canary) = self.check_machine(session) else { return Ok(None) };
-        sink(&Event::MachineChecked(session, canary)).map_err(Stopped::Sink)?;
-        Ok(self.machine.noise(canary))
+        let Some(check) = self.check_machine(session) else { return Ok(None) };
+        sink(&Event::MachineChecked(session, check)).map_err(Stopped::Sink)?;
+        Ok(self.baseline.noise(check))
     }
 
-    /// Computes what must come out of the measured trials of a session and of its first warm-ups. A failure shows when the
-    /// trial is due.
+    /// Computes the expected answers of the measured trials of a session and of its first warm-ups. A failure is reported when
+    /// the trial runs.
     fn prepare(&mut self, block: &Block, session: &Session) {
         for cell in &session.cells {
             let warm_ups = (0..self.setting.warm_up.min_runs()).map(|warm_up| block.warm_up_seed(warm_up));
@@ -101,7 +101,7 @@ impl Executor {
             }
             let over = number == last || !engine.as_ref().is_some_and(Engine::is_usable);
             if let Some(engine) = engine.take_if(|_| over) {
-                // How the engine stopped belongs to the last trial that it ran.
+                // The record of the last trial says how the engine stopped.
                 result.close(engine.close(&mut |event| drop(sink(event))));
             }
             finish(&trial, &result, sink)?;
@@ -117,8 +117,8 @@ impl Executor {
         }
     }
 
-    /// Warms up, and measures. A failed warm-up is the cell's row, with the warm-up's data: what would follow it would not be
-    /// what was asked for.
+    /// Warms up, and measures. If a warm-up fails, its result is the cell's result, with the warm-up's data: a measurement
+    /// without its warm-ups would not be comparable.
     fn cell<E>(
         &mut self,
         block: &Block,
@@ -169,7 +169,7 @@ impl TrialSpec {
     }
 }
 
-/// Tells that a trial is over, unless the user interrupted it.
+/// Emits the end of a trial, unless the user interrupted it.
 pub(super) fn finish<E>(
     trial: &TrialSpec,
     result: &TrialResult,

@@ -4,18 +4,19 @@ use std::time::{Duration, Instant};
 
 use plugin_api::WorkloadSpec;
 
-use super::event::{Forward, Listener};
+use super::event::{Listener, forward};
 use super::session::{CallError, WorkerSession};
 use super::trial::{Closing, Phases};
-use crate::sandbox::{Ending, Usage};
-use crate::worker::protocol::{Finished, Folders, LibraryFile, Reply, Request, ResourceSnapshot};
+use crate::sandbox::{Teardown, Usage};
+use crate::worker::protocol::{Finished, Folders, LibraryFile, Reply, Request};
 
 /// A backend whose engine runs.
 pub(crate) struct Engine {
-    session: WorkerSession,
-    name: String,
-    load_seconds: f64,
-    open_seconds: f64,
+    pub(crate) session: WorkerSession,
+    /// The backend's own name, in lower case.
+    pub(crate) name: String,
+    /// How long loading and starting took.
+    pub(super) phases: Phases,
     /// Whether the worker can still be asked for something.
     alive: bool,
 }
@@ -23,60 +24,48 @@ pub(crate) struct Engine {
 /// A run that an engine is asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct RunRequest {
-    /// What to run, on which data.
+    /// The workload, and the seed of its data.
     pub spec: WorkloadSpec,
     /// The workload's library.
     pub library: LibraryFile,
     /// Where the backend may write.
     pub folders: Folders,
-    /// When the run is ended.
+    /// How long the run may take.
     pub timeout: Duration,
 }
 
 impl Engine {
-    pub(super) fn new(session: WorkerSession, name: String, load_seconds: f64, open_seconds: f64) -> Self {
-        Self { session, name, load_seconds, open_seconds, alive: true }
+    pub(super) fn new(session: WorkerSession, name: String, phases: Phases) -> Self {
+        Self { session, name, phases, alive: true }
     }
 
-    /// The backend's own name, in lower case.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Whether another trial may be run: after a failure the session is to be made anew.
+    /// Whether another trial may be run: after a failure a new session is needed.
     pub(crate) fn is_usable(&self) -> bool {
         self.alive
     }
 
-    /// How long loading and starting took.
-    pub(super) fn phases(&self) -> Phases {
-        let (load_seconds, open_seconds) = (Some(self.load_seconds), Some(self.open_seconds));
-        Phases { load_seconds, open_seconds, close_seconds: None }
-    }
-
-    /// Runs `request`; also what the backend's processes used meanwhile, if the run ended.
+    /// Runs `request`; also what the backend's processes used meanwhile, if the run succeeded.
     pub(super) fn measured(
         &mut self,
         request: &RunRequest,
         listener: Listener<'_>,
     ) -> (Result<(Finished, f64), CallError>, Option<Usage>) {
-        let before = self.session.begin_usage();
+        let before = self.session.usage(true);
         let ran = self.run(request, listener);
-        let after = if ran.is_ok() { self.session.usage() } else { None };
+        let after = if ran.is_ok() { self.session.usage(false) } else { None };
         (ran, after.zip(before).map(|(after, before)| after.since(before)))
     }
 
-    /// Runs `request`, and says how many seconds passed from request to reply.
+    /// Runs `request`; also the seconds from request to reply.
     ///
     /// # Errors
-    /// What the backend says, or how it died; the engine is of no more use.
+    /// The backend's error, or how it died; the engine cannot be used any more.
     pub(crate) fn run(
         &mut self,
         request: &RunRequest,
         listener: Listener<'_>,
     ) -> Result<(Finished, f64), CallError> {
-        let deadline = request.timeout;
-        match self.call("run", request.message(), deadline, listener) {
+        match self.call("run", request.message(), request.timeout, listener) {
             Ok((Reply::Finished(finished), seconds)) => Ok((*finished, seconds)),
             Ok(_) => Err(CallError::unexpected("run")),
             Err(error) => Err(error),
@@ -92,12 +81,12 @@ impl Engine {
         listener: Listener<'_>,
     ) -> Result<(Reply, f64), CallError> {
         let started = Instant::now();
-        let reply = self.session.call(phase, request, Some(deadline), &mut Forward(listener))?;
+        let reply = self.session.call(phase, request, Some(deadline), &mut forward(listener))?;
         Ok((reply, started.elapsed().as_secs_f64()))
     }
 
-    /// Begins `request`, asks it to stop when `after` has passed, and gives it up when `grace` has passed from then on. How it
-    /// ended, and how long after it was asked that was; nothing if it had ended before.
+    /// Starts `request`, cancels it when `after` has passed, and waits for its end until `grace` has passed too. Also returns
+    /// the time from cancelling to the end; `None` if the run ended before.
     ///
     /// # Errors
     /// How the backend died, or that it did not stop.
@@ -107,34 +96,16 @@ impl Engine {
         after: Duration,
         grace: Duration,
     ) -> Result<(Reply, Option<Duration>), CallError> {
-        self.session.call_and_cancel("run", &request.message(), after, grace)
+        self.session.call_and_cancel("run", request.message(), after, grace)
     }
 
-    /// Stops the engine, and says how many seconds that took.
+    /// Stops the engine, and returns how many seconds that took.
     ///
     /// # Errors
-    /// What the backend says, or how it died.
+    /// The backend's error, or how it died.
     pub(crate) fn stop(&mut self, listener: Listener<'_>) -> Result<f64, CallError> {
-        let deadline = self.session.deadlines().close;
+        let deadline = self.session.deadlines.close;
         self.call("close", Request::Close, deadline, listener).map(|(_, seconds)| seconds)
-    }
-
-    /// What the worker's process has.
-    ///
-    /// # Errors
-    /// When the worker dies or hangs.
-    pub(crate) fn snapshot(&mut self) -> Result<ResourceSnapshot, CallError> {
-        self.session.snapshot()
-    }
-
-    /// Ends the worker, and says how that went.
-    pub(crate) fn end(self) -> Option<Ending> {
-        self.session.end()
-    }
-
-    /// Ends the worker, where nobody asks how that went.
-    pub(crate) fn dismiss(self) {
-        self.session.dismiss();
     }
 
     /// Stops the engine and ends its worker. A failure here costs a warning, not the answers.
@@ -146,24 +117,23 @@ impl Engine {
                 Err(error) => closing.warnings.push(format!("closing the backend failed: {error}")),
             }
         }
-        closing.warnings.extend(leftovers(self.end()));
+        closing.warnings.extend(teardown_warnings(self.session.end()));
         closing
     }
 }
 
 impl RunRequest {
-    /// As a worker is asked.
     fn message(&self) -> Request {
         let Self { spec, library, folders, timeout } = self.clone();
         Request::Run { spec, library, folders, timeout_seconds: Some(timeout.as_secs_f64()) }
     }
 }
 
-/// Warnings for what a worker left behind.
-pub(super) fn leftovers(ending: Option<Ending>) -> Vec<String> {
-    let Some(Ending { leftovers: count, log_cut, unremoved, .. }) = ending else { return Vec::new() };
+/// What the user should know of the end of a worker's process tree.
+pub(super) fn teardown_warnings(teardown: Option<Teardown>) -> Vec<String> {
+    let Some(Teardown { leftovers: count, log_cut, unremoved, .. }) = teardown else { return Vec::new() };
     let noun = if count == 1 { "process" } else { "processes" };
     let processes = (count > 0).then(|| format!("the backend left {count} {noun} behind, which were ended"));
     let log = log_cut.then(|| "a log grew too large: only its end was kept (see --log-limit)".to_owned());
-    processes.into_iter().chain(log).chain(unremoved.map(|unremoved| unremoved.to_string())).collect()
+    processes.into_iter().chain(log).chain(unremoved).collect()
 }

@@ -1,35 +1,34 @@
-//! What happens while trials are run. The executor tells it once; the recorder, the display and the stream of JSON each
-//! take what they need of it.
+//! Events of running trials. The executor emits each once; the recorder, the display and the JSON stream are its consumers.
 
 use plugin_api::Progress;
 
-use super::session::{CallError, Observer};
+use super::session::CallError;
 use super::trial::{TrialResult, TrialSpec};
 use crate::plan::{Block, Session};
-use crate::worker::protocol::Canary;
+use crate::worker::protocol::{MachineCheck, Reply};
 
 #[derive(Debug)]
 pub(crate) enum Event<'a> {
     /// The machine was checked before a session.
-    MachineChecked(&'a Session, Canary),
+    MachineChecked(&'a Session, MachineCheck),
     /// The serial reference of a block was timed: seconds of one iteration of the kernel.
     ReferenceTimed(&'a Block, f64),
-    /// A session is put off to the end of its block, and why.
-    PutOff(&'a Session, String),
+    /// A session was postponed to the end of its block, for this reason.
+    Postponed(&'a Session, String),
     Started(&'a TrialSpec),
-    /// A trial goes on to its next phase.
+    /// A trial entered its next phase.
     Phase(Phase),
-    /// How far the call under way is.
+    /// The progress of the call that is under way.
     Progress(Progress),
-    /// A log record of the plugin; the level is 1 (error) to 5 (trace).
+    /// A log record of the plugin: its level, 1 (error) to 5 (trace), its target and its message.
     Log(u32, String, String),
     Finished(&'a TrialSpec, &'a TrialResult),
 }
 
-/// What a trial is at.
+/// The phase that a trial is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// The oracle computes what must come out.
+    /// The oracle computes the expected answer.
     Expecting,
     /// The engine is being started.
     Opening,
@@ -47,22 +46,18 @@ pub(crate) type Sink<'a, E> = &'a mut dyn FnMut(&Event<'_>) -> Result<(), E>;
 pub(crate) enum Stopped<E> {
     Interrupted,
     Sink(E),
-    /// What all trials stand on could not be had.
+    /// A step that all trials depend on failed.
     Failed(CallError),
 }
 
-/// Where what a call tells goes: what is thought of it stops no call.
+/// Receives the events of one call, and cannot stop it.
 pub(crate) type Listener<'a> = &'a mut dyn FnMut(&Event<'_>);
 
-/// Tells a listener what a worker says while a call is under way.
-pub(super) struct Forward<'a, 'b>(pub(super) &'a mut (dyn FnMut(&Event<'_>) + 'b));
-
-impl Observer for Forward<'_, '_> {
-    fn progress(&mut self, progress: Progress) {
-        (self.0)(&Event::Progress(progress));
-    }
-
-    fn log(&mut self, level: u32, target: &str, message: &str) {
-        (self.0)(&Event::Log(level, target.into(), message.into()));
+/// Passes on to `listener` what a worker reports while a call is under way.
+pub(super) fn forward(listener: Listener<'_>) -> impl FnMut(Reply) {
+    move |reply| match reply {
+        Reply::Progress(progress) => listener(&Event::Progress(progress)),
+        Reply::Log { level, target, message } => listener(&Event::Log(level, target, message)),
+        _ => {}
     }
 }

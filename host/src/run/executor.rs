@@ -1,6 +1,5 @@
-//! Runs trials: the one place that does, whatever schedule asks for them. It has the judges, what must come out, and how
-//! fast the machine usually is. It prints nothing and writes no record: it tells events, and returns results, failures
-//! included.
+//! The executor: the only code that runs trials, for every schedule. It holds the judges, the expected answers and the usual
+//! speed of the machine. It prints nothing and writes no record: it emits events and returns results, failures included.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,58 +9,49 @@ use std::time::{Duration, SystemTime};
 use plugin_api::WorkloadSpec;
 use plugin_api::workload::Outcome as Answer;
 
-use super::backend::Backend;
+use super::backend::{Backend, OpenError};
 use super::engine::{Engine, RunRequest};
-use super::event::{Event, Forward, Phase, Sink, Stopped};
+use super::event::{Event, Phase, Sink, Stopped, forward};
 use super::judge::{self, Judge};
-use super::machine_check::MachineCheck;
+use super::machine_check::Baseline;
 use super::outcome::Outcome;
 use super::participants::Participants;
-use super::session::{CallError, Deaf, Fault, Launch, WorkerSession};
+use super::session::{CallError, Fault, Launch, WorkerSession};
 use super::trial::{Phases, TrialResult, TrialSpec};
 use crate::plan;
 use crate::stats::WarmUp;
 use crate::worker::cheating_backend::{Cheat, NAME};
-use crate::worker::protocol::{Canary, Folders, LibraryFile};
+use crate::worker::protocol::{Folders, LibraryFile, MachineCheck};
 
-/// With what trials are run, and where.
+/// The configuration of an executor.
 pub(crate) struct Setting {
     pub launch: Launch,
     pub participants: Participants,
     /// Where plugins may write.
     pub folders: Folders,
-    /// When a run is ended.
+    /// How long a run may take.
     pub timeout: Duration,
     pub warm_up: WarmUp,
 }
 
 pub(crate) struct Executor {
-    pub(super) setting: Setting,
+    pub(crate) setting: Setting,
     judges: HashMap<PathBuf, Judge>,
-    /// What the oracle said; as it says the same each time, it is not asked again after a failure either.
+    /// Expected answers. The oracle is deterministic, so that a failure is not tried again either.
     expected: HashMap<String, Result<Answer, CallError>>,
-    /// Points whose oracle took too long: other data of the same point would take as long again.
-    too_slow: HashMap<String, CallError>,
-    pub(super) machine: MachineCheck,
+    /// Points whose oracle timed out: other data of the same point would take as long again.
+    timed_out: HashMap<String, CallError>,
+    pub(super) baseline: Baseline,
 }
 
 impl Executor {
     pub(crate) fn new(setting: Setting) -> Self {
-        let (judges, expected, too_slow) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { setting, judges, expected, too_slow, machine: MachineCheck::default() }
+        let (judges, expected, timed_out) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { setting, judges, expected, timed_out, baseline: Baseline::default() }
     }
 
     pub(crate) fn end(self) {
         self.judges.into_values().for_each(Judge::end);
-    }
-
-    pub(crate) fn participants(&self) -> &Participants {
-        &self.setting.participants
-    }
-
-    /// Where plugins may write.
-    pub(crate) fn folders(&self) -> &Folders {
-        &self.setting.folders
     }
 
     /// Whether the user asked to stop.
@@ -69,10 +59,10 @@ impl Executor {
         self.setting.launch.interrupt.is_set()
     }
 
-    /// Starts a worker, and loads the backend that takes part as `participant`.
+    /// Starts a worker, and loads the backend of `participant`.
     ///
     /// # Errors
-    /// When the file is refused, crashes, hangs, or says another name than its metadata.
+    /// When the file is refused, crashes, hangs, or reports another name than its metadata.
     pub(crate) fn load(&self, participant: &str) -> Result<Backend, CallError> {
         let found = self.setting.participants.backends.get(participant);
         let plugin = &found.ok_or_else(|| CallError::unexpected("load"))?.plugin;
@@ -80,13 +70,13 @@ impl Executor {
         Backend::load(&self.setting.launch, &LibraryFile::from(plugin), plugin.name(), &log)
     }
 
-    /// Starts a worker with the backend that cheats in one way, which is part of this program.
+    /// Starts a worker with the cheating backend, which is part of this program.
     pub(crate) fn cheating_backend(&self, cheat: Cheat) -> Result<Backend, CallError> {
         let log = log_file(&self.setting.folders.log_dir, NAME);
         Backend::cheating(&self.setting.launch, cheat, &log)
     }
 
-    /// Starts the engine of `backend` for `trial` and those that follow it in its session.
+    /// Starts the engine of `backend` for `trial` and the later trials of its session.
     ///
     /// # Errors
     /// The trial's result, if the engine does not start.
@@ -97,15 +87,15 @@ impl Executor {
         sink: Sink<'_, E>,
     ) -> Result<Engine, Box<TrialResult>> {
         let session = trial.session(&self.setting.folders);
-        let (started, load_seconds) = (SystemTime::now(), Some(backend.load_seconds()));
-        backend.open(session, &mut |event| drop(sink(event))).map_err(|not_opened| {
+        let (started, load_seconds) = (SystemTime::now(), Some(backend.load_seconds));
+        backend.open(session, &mut |event| drop(sink(event))).map_err(|OpenError { error, warnings }| {
             let phases = Phases { load_seconds, ..Phases::default() };
-            let failed = TrialResult::new(started, Outcome::Failed(not_opened.error));
-            Box::new(TrialResult { phases, warnings: not_opened.warnings, ..failed })
+            let failed = TrialResult::new(started, Outcome::Failed(error));
+            Box::new(TrialResult { phases, warnings, ..failed })
         })
     }
 
-    /// Runs `trial` on an engine that runs, and has it judged.
+    /// Runs `trial` on `engine`, and has it judged.
     ///
     /// # Errors
     /// [`Stopped`] when the user interrupts or the sink cannot go on.
@@ -126,7 +116,7 @@ impl Executor {
             if error.fault == Fault::Interrupted {
                 return Err(Stopped::Interrupted);
             }
-            // What failed in the oracle has been seen to already.
+            // `expect` has already dealt with a judge that died in the oracle.
             if error.phase == "judge" {
                 self.forget_dead_judge(&trial.cell.spec.name, error);
             }
@@ -166,27 +156,27 @@ impl Executor {
         let request = self.request(spec);
         let (ran, usage) = engine.measured(&request, &mut |event| drop(sink(event)));
         let empty = TrialResult::new(SystemTime::now(), Outcome::Verified);
-        let mut result = TrialResult { phases: engine.phases(), expected: Some(expected), usage, ..empty };
+        let mut result = TrialResult { phases: engine.phases, expected: Some(expected), usage, ..empty };
         match ran {
             Ok((finished, host_elapsed)) => {
                 drop(sink(&Event::Phase(Phase::Judging)));
                 result.host_elapsed = Some(host_elapsed);
                 result.finished = Some(finished);
-                self.judge_result(&mut result, &request.spec, engine.name(), sink);
+                self.judge_result(&mut result, &request.spec, &engine.name, sink);
             }
             Err(error) => result.outcome = Outcome::Failed(error),
         }
         result
     }
 
-    /// As an engine is asked to run `spec`.
+    /// The request to run `spec`.
     pub(crate) fn request(&self, spec: WorkloadSpec) -> RunRequest {
         let library = self.library(&spec.name);
         let Setting { folders, timeout, .. } = &self.setting;
         RunRequest { spec, library, folders: folders.clone(), timeout: *timeout }
     }
 
-    /// Has the state of the sinks decoded, and compares it with what must come out.
+    /// Has the state of the sinks decoded, and compares the answer with the expected one.
     fn judge_result<E>(
         &mut self,
         result: &mut TrialResult,
@@ -197,10 +187,10 @@ impl Executor {
         let Some((finished, expected)) = result.finished.as_ref().zip(result.expected.as_ref()) else {
             return;
         };
-        let mut forward = |event: &Event<'_>| drop(sink(event));
+        let mut listener = |event: &Event<'_>| drop(sink(event));
         let judged = self
             .judge(&spec.name)
-            .and_then(|judge| judge.judge(spec, &finished.sink_state, &mut Forward(&mut forward)));
+            .and_then(|judge| judge.judge(spec, &finished.sink_state, &mut forward(&mut listener)));
         result.outcome = match &judged {
             Ok(actual) => {
                 let host_elapsed = result.host_elapsed.unwrap_or_default();
@@ -211,16 +201,16 @@ impl Executor {
         result.warnings.extend(judge::understated(finished, 1.0));
         result.warnings.extend(judge::reported_warnings(finished));
         result.actual = judged.ok();
-        // It may be large, and nobody asks for it again.
+        // The state may be large, and nobody needs it any more.
         if let Some(finished) = &mut result.finished {
             finished.sink_state = Default::default();
         }
     }
 
-    /// What must come out.
+    /// The expected answer of `spec`.
     ///
     /// # Errors
-    /// When the spec is not valid, the oracle fails, or it took too long for this point before.
+    /// When the spec is not valid, the oracle fails, or it timed out for this point before.
     pub(crate) fn expect(&mut self, spec: &WorkloadSpec) -> Result<Answer, CallError> {
         let WorkloadSpec { name, total_items, seed, extra, .. } = spec;
         let point = serde_json::json!([name, total_items, extra]).to_string();
@@ -228,16 +218,16 @@ impl Executor {
         if let Some(expected) = self.expected.get(&key) {
             return expected.clone();
         }
-        if let Some(error) = self.too_slow.get(&point) {
+        if let Some(error) = self.timed_out.get(&point) {
             return Err(error.clone());
         }
         let timeout = self.setting.timeout;
-        let expected = self.judge(name)?.expect(spec, timeout, &mut Deaf);
+        let expected = self.judge(name)?.expect(spec, timeout);
         if let Err(error) = &expected {
             self.forget_dead_judge(name, error);
             match error.fault {
                 Fault::Interrupted => return expected,
-                Fault::TimedOut => drop(self.too_slow.insert(point, error.clone())),
+                Fault::TimedOut => drop(self.timed_out.insert(point, error.clone())),
                 _ => {}
             }
         }
@@ -245,11 +235,11 @@ impl Executor {
         expected
     }
 
-    /// Checks how fast the machine computes right now; nothing if the judge's worker is lost.
-    pub(super) fn check_machine(&mut self, session: &plan::Session) -> Option<Canary> {
+    /// Checks how fast the machine computes right now; `None` if the judge's worker died.
+    pub(super) fn check_machine(&mut self, session: &plan::Session) -> Option<MachineCheck> {
         let workload = session.cells.first()?.spec.name.clone();
-        match self.judge(&workload).and_then(|judge| judge.canary(super::machine_check::DURATION)) {
-            Ok(canary) => Some(canary),
+        match self.judge(&workload).and_then(|judge| judge.check_machine(super::machine_check::DURATION)) {
+            Ok(check) => Some(check),
             Err(error) => {
                 self.forget_dead_judge(&workload, &error);
                 None
@@ -257,16 +247,14 @@ impl Executor {
         }
     }
 
-    /// A judge that is lost is of no use to whoever asks next.
+    /// Removes the judge if `error` says that its worker is lost: the next caller needs a new one.
     fn forget_dead_judge(&mut self, workload: &str, error: &CallError) {
-        let lost =
-            matches!(error.fault, Fault::Crashed | Fault::TimedOut | Fault::Exceeded(_) | Fault::Protocol);
-        if lost {
+        if matches!(error.fault, Fault::Crashed | Fault::TimedOut | Fault::Exceeded(_) | Fault::Protocol) {
             self.judges.remove(&self.library(workload).path);
         }
     }
 
-    /// The judge over the library of a workload.
+    /// The judge over the library of a workload, started if there is none yet.
     pub(crate) fn judge(&mut self, workload: &str) -> Result<&mut Judge, CallError> {
         let library = self.library(workload);
         let Setting { launch, folders, .. } = &self.setting;
@@ -284,7 +272,7 @@ impl Executor {
     }
 }
 
-/// The log of a session: one file, in the session's folder.
+/// The log of the worker `name` in a session's folder.
 pub(crate) fn log_file(log_dir: &Path, name: &str) -> PathBuf {
     log_dir.join(format!("{name}.log"))
 }

@@ -1,4 +1,4 @@
-//! How a trial ended: the one answer to this question, from the executor through the records to the reports.
+//! The outcome of a trial: one type, from the executor through the records to the reports.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,11 +8,11 @@ use super::session::CallError;
 pub enum Outcome {
     /// The answer is right and no claim contradicts a clock.
     Verified,
-    /// There are figures, but nobody looked at the answer: only in records of other writers.
+    /// The trial was measured, but nobody verified the answer: only in records of other programs.
     Unverified,
-    /// The answer is wrong: in what.
+    /// The answer is wrong.
     Wrong(CallError),
-    /// The answer is right, but the measurement cannot be: why.
+    /// The answer is right, but the measurement is not valid.
     Invalid(CallError),
     /// There is no answer.
     Failed(CallError),
@@ -40,7 +40,7 @@ impl Outcome {
         }
     }
 
-    /// Why the trial does not count; nothing if it does.
+    /// Why the trial does not count; `None` if it counts.
     pub fn error(&self) -> Option<&CallError> {
         match self {
             Self::Verified | Self::Unverified => None,
@@ -48,14 +48,13 @@ impl Outcome {
         }
     }
 
-    /// Whether the answer is right and no claim contradicts a clock.
     pub fn is_verified(&self) -> bool {
         *self == Self::Verified
     }
 }
 
 impl Status {
-    pub fn word(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::Verified => "verified",
             Self::Unverified => "unverified",
@@ -65,7 +64,7 @@ impl Status {
         }
     }
 
-    /// Whether the figures of such a trial count.
+    /// Whether the times of such a trial count.
     pub fn has_figures(self) -> bool {
         matches!(self, Self::Verified | Self::Unverified)
     }

@@ -1,5 +1,4 @@
-//! Sweeps over kernels for METG: a session of a block is one sweep, and what it runs is decided from what it ran before.
-//! Prints nothing and writes no record: it hands over what happens, as it happens.
+//! Sweeps over kernels for METG: a session of a block is one sweep, which chooses each trial by the results of those before.
 
 use std::time::Duration;
 
@@ -12,21 +11,21 @@ use super::trial::{Granularity, TrialResult, TrialSpec};
 use crate::metg::{self, Load, LoadRunner, Sweep};
 use crate::plan::{Block, Cell, Purpose, Session};
 
-/// The parameter that says how long a kernel is.
+/// The workload's parameter for the length of the kernel.
 const ITERATIONS: &str = "iters";
-/// The most that it may be.
-const MOST_ITERATIONS: u64 = 1_000_000_000;
-/// The stage that the kernel stands in.
+/// The largest value of that parameter.
+const MAX_ITERATIONS: u64 = 1_000_000_000;
+/// The stage of the kernel.
 const KERNEL: usize = 1;
-/// How long a kernel the reference is timed with: so long that the call around it, some 50 ns, is a thousandth of it.
+/// The kernel of the reference: so long that the call around it, some 50 ns, is a thousandth of its time.
 const REFERENCE_ITERATIONS: u64 = 1 << 16;
 /// How long the reference is timed.
 const REFERENCE: Duration = Duration::from_millis(200);
 
-/// Calls that take this much longer on average than in the middle were interrupted.
+/// If the mean of the calls exceeds their median by this factor, other work interrupted them.
 const BUSY: f64 = 1.10;
 
-/// Which kernels a sweep may run, and how long it stays with each.
+/// The kernels that a sweep may run, and the time for each.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Range {
     /// About how many seconds a point is to take.
@@ -51,42 +50,37 @@ impl Executor {
     ) -> Result<(), Stopped<E>> {
         let (seconds_per_iteration, busy) = self.reference(block).map_err(Stopped::Failed)?;
         sink(&Event::ReferenceTimed(block, seconds_per_iteration)).map_err(Stopped::Sink)?;
-        self.in_turn(
-            block,
-            sink,
-            |_, _| (),
-            |executor, session, notes, sink| {
-                let sweep = Sweep {
-                    cores: session.parallelism,
-                    seconds_per_iteration,
-                    point_seconds: range.point_seconds,
-                    finest_seconds: range.finest_seconds,
-                    coarsest_seconds: range
-                        .coarsest_seconds
-                        .min(MOST_ITERATIONS as f64 * seconds_per_iteration),
-                    warm_up: executor.setting.warm_up,
-                };
-                let notes = notes.iter().cloned().chain(busy.clone()).collect();
-                let (engine, last) = (None, None);
-                let mut bench = SessionBench {
-                    executor,
-                    run,
-                    block,
-                    session,
-                    seconds_per_iteration,
-                    sink,
-                    engine,
-                    last,
-                    notes,
-                };
-                sweep.run(&mut bench)?;
-                bench.end()
-            },
-        )
+        let longest = MAX_ITERATIONS as f64 * seconds_per_iteration;
+        let prepare = |_: &mut Self, _: &Session| ();
+        self.run_sessions(block, sink, prepare, |executor, session, notes, sink| {
+            let sweep = Sweep {
+                cores: session.parallelism,
+                seconds_per_iteration,
+                point_seconds: range.point_seconds,
+                finest_seconds: range.finest_seconds,
+                coarsest_seconds: range.coarsest_seconds.min(longest),
+                warm_up: executor.setting.warm_up,
+            };
+            let notes = notes.iter().cloned().chain(busy.clone()).collect();
+            let (engine, last) = (None, None);
+            let mut runner = SessionRunner {
+                executor,
+                run,
+                block,
+                session,
+                seconds_per_iteration,
+                sink,
+                engine,
+                last,
+                notes,
+            };
+            sweep.run(&mut runner)?;
+            runner.end()
+        })
     }
 
-    /// Seconds of one iteration of the kernel, with nothing but the workload's library at work; and what is to be noted if
-    /// the machine was at work on something else too.
+    /// Seconds of one iteration of the kernel, with nothing but the workload's library at work; and a note if other work ran on
+    /// the machine.
     fn reference(&mut self, block: &Block) -> Result<(f64, Option<String>), CallError> {
         let template = block.sessions.first().and_then(|session| session.cells.first());
         let mut spec = template.ok_or_else(|| CallError::unexpected("reference"))?.spec.clone();
@@ -101,7 +95,7 @@ impl Executor {
 }
 
 /// One session of a backend, in which a sweep runs.
-struct SessionBench<'r, 'b, 't, E> {
+struct SessionRunner<'r, 'b, 't, E> {
     executor: &'r mut Executor,
     run: &'b str,
     block: &'b Block,
@@ -109,17 +103,17 @@ struct SessionBench<'r, 'b, 't, E> {
     seconds_per_iteration: f64,
     sink: Sink<'t, E>,
     engine: Option<Engine>,
-    /// A trial that is over and not told yet: how the engine stops belongs to the last one.
+    /// A trial that has ended and was not emitted yet: the record of the last one says how the engine stopped.
     last: Option<(TrialSpec, TrialResult)>,
-    /// What is to be noted with the first trial.
+    /// Notes for the first trial.
     notes: Vec<String>,
 }
 
-impl<E> LoadRunner for SessionBench<'_, '_, '_, E> {
+impl<E> LoadRunner for SessionRunner<'_, '_, '_, E> {
     type Error = Stopped<E>;
 
     fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Stopped<E>> {
-        self.tell_last()?;
+        self.emit_last()?;
         if self.executor.is_interrupted() {
             return Err(Stopped::Interrupted);
         }
@@ -127,7 +121,7 @@ impl<E> LoadRunner for SessionBench<'_, '_, '_, E> {
         let result = self.result(&trial)?;
         let seconds = result.seconds();
         if seconds.is_none() {
-            // A failed warm-up is a row like a failed point.
+            // A failed warm-up is recorded as a failed point is.
             trial.purpose = Purpose::Measured;
         }
         self.last = Some((trial, result));
@@ -135,7 +129,7 @@ impl<E> LoadRunner for SessionBench<'_, '_, '_, E> {
     }
 }
 
-impl<E> SessionBench<'_, '_, '_, E> {
+impl<E> SessionRunner<'_, '_, '_, E> {
     fn trial(&self, load: Load, purpose: Purpose) -> Option<TrialSpec> {
         let mut spec = self.session.cells.first()?.spec.clone();
         spec.total_items = load.tasks;
@@ -152,7 +146,7 @@ impl<E> SessionBench<'_, '_, '_, E> {
         Some(TrialSpec { purpose, data_seed, granularity, ..trial })
     }
 
-    /// Starts the engine if it does not run yet, and runs one trial on it.
+    /// Starts the engine if none runs yet, and runs one trial on it.
     fn result(&mut self, trial: &TrialSpec) -> Result<TrialResult, Stopped<E>> {
         let mut engine = match self.engine.take() {
             Some(engine) => engine,
@@ -166,13 +160,13 @@ impl<E> SessionBench<'_, '_, '_, E> {
         result
     }
 
-    fn tell_last(&mut self) -> Result<(), Stopped<E>> {
+    fn emit_last(&mut self) -> Result<(), Stopped<E>> {
         let Some((trial, mut result)) = self.last.take() else { return Ok(()) };
         result.warnings.append(&mut self.notes);
         finish(&trial, &result, self.sink)
     }
 
-    /// Stops the engine, and tells the last trial.
+    /// Stops the engine, and emits the last trial.
     fn end(mut self) -> Result<(), Stopped<E>> {
         if let Some(engine) = self.engine.take() {
             let closing = engine.close(&mut |event| drop((self.sink)(event)));
@@ -180,6 +174,6 @@ impl<E> SessionBench<'_, '_, '_, E> {
                 result.close(closing);
             }
         }
-        self.tell_last()
+        self.emit_last()
     }
 }

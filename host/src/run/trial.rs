@@ -1,4 +1,4 @@
-//! One trial: what is run, and what came of it.
+//! One trial: its specification and its result.
 
 use std::time::SystemTime;
 
@@ -14,23 +14,23 @@ use crate::worker::protocol::{Finished, Folders};
 
 #[derive(Clone, Debug)]
 pub struct TrialSpec {
-    /// The participant, and the backend behind it.
+    /// The participant and its backend.
     pub backend: BackendChoice,
-    /// The point, and what is configured there. The seed in it is the run's.
+    /// The point and its configuration, with the run's seed.
     pub cell: Cell,
-    /// How many machines are asked for.
+    /// The number of machines.
     pub nodes: u32,
-    /// Which repetition this is, from 0, in a comparison or a sweep.
+    /// The repetition in a comparison or a sweep, from 0.
     pub block: Option<u32>,
     pub purpose: Purpose,
     /// The seed of its data: the run's, or one drawn from it for this block.
     pub data_seed: u64,
-    /// How large its tasks are, in a METG sweep.
+    /// The size of its tasks, in a METG sweep.
     pub granularity: Option<Granularity>,
 }
 
 impl TrialSpec {
-    /// A measured trial of `spec` alone, outside of any plan.
+    /// A measured trial of `spec` without a plan.
     pub fn alone(backend: BackendChoice, run_id: String, spec: WorkloadSpec, nodes: u32) -> Self {
         let data_seed = spec.seed;
         let cell = Cell { point: spec.name.clone(), run_id, spec };
@@ -38,15 +38,14 @@ impl TrialSpec {
         Self { backend, cell, nodes, block, purpose: Purpose::Measured, data_seed, granularity }
     }
 
-    /// What an engine for this trial and those that follow it is started with: the options of a session stand in the
-    /// `extra` of its first run.
+    /// The session of this trial and those after it on the same engine. Its options are the `extra` of this first trial.
     pub(crate) fn session(&self, folders: &Folders) -> Session {
         let (spec, Folders { data_dir, log_dir }) = (&self.cell.spec, folders.clone());
         let options = spec.extra.clone();
         Session { parallelism: spec.parallelism, nodes: self.nodes, options, data_dir, log_dir }
     }
 
-    /// What is run: the configuration, on this trial's own data.
+    /// The workload with the seed of this trial's own data.
     pub fn workload_spec(&self) -> WorkloadSpec {
         WorkloadSpec { seed: self.data_seed, ..self.cell.spec.clone() }
     }
@@ -61,7 +60,7 @@ pub struct Granularity {
     pub kernel_seconds: f64,
 }
 
-/// How long the phases around a run took, in seconds; null for what was not reached.
+/// How long the phases around a run took, in seconds; null for a phase that was not reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Phases {
@@ -77,11 +76,10 @@ pub struct Phases {
 pub struct TrialResult {
     pub started: SystemTime,
     pub outcome: Outcome,
-    /// What must come out.
     pub expected: Option<Answer>,
-    /// What did, by the judge's word.
+    /// The answer that the judge decoded.
     pub actual: Option<Answer>,
-    /// What the backend and the worker's clock say of the run.
+    /// The backend's claims, and the time by the worker's clock.
     pub finished: Option<Finished>,
     /// Seconds from request to reply, by the host's clock.
     pub host_elapsed: Option<f64>,
@@ -89,7 +87,6 @@ pub struct TrialResult {
     pub phases: Phases,
     /// What the backend's processes used during the run.
     pub usage: Option<Usage>,
-    /// What the user should know.
     pub warnings: Vec<String>,
 }
 
@@ -97,7 +94,7 @@ pub struct TrialResult {
 pub(crate) const UNSETTLED: &str = "did not settle";
 
 impl TrialResult {
-    /// A trial that came to nothing but its outcome.
+    /// A result without anything but its outcome.
     pub fn new(started: SystemTime, outcome: Outcome) -> Self {
         Self {
             started,
@@ -112,31 +109,28 @@ impl TrialResult {
         }
     }
 
-    /// A trial that failed before it came to anything.
+    /// A trial that failed before its run.
     pub fn failed(error: CallError) -> Self {
         Self::new(SystemTime::now(), Outcome::Failed(error))
     }
 
     /// Seconds of the run, if its answer is verified.
     pub fn seconds(&self) -> Option<f64> {
-        self.finished
-            .as_ref()
-            .filter(|_| self.outcome.is_verified())
-            .map(|finished| finished.duration_seconds)
+        let finished = self.finished.as_ref().filter(|_| self.outcome.is_verified());
+        finished.map(|finished| finished.duration_seconds)
     }
 
-    /// Adds how the engine was stopped.
+    /// Adds how the engine stopped.
     pub(super) fn close(&mut self, closing: Closing) {
         self.phases.close_seconds = closing.seconds;
         self.warnings.extend(closing.warnings);
     }
 }
 
-/// How an engine was stopped.
+/// How an engine stopped.
 #[derive(Debug, Default)]
 pub(crate) struct Closing {
-    /// How long that took; nothing if it failed or there was nothing to stop.
+    /// How many seconds that took; `None` if it failed or no engine ran.
     pub(crate) seconds: Option<f64>,
-    /// What the user should know.
     pub(crate) warnings: Vec<String>,
 }

@@ -1,5 +1,4 @@
-//! Which cores a worker's process tree may use: one affinity set, taken before anything is loaded and inherited by
-//! whatever the worker starts.
+//! The affinity set of a worker's process tree. It is set before anything is loaded, and every process below inherits it.
 
 use std::fmt;
 use std::io;
@@ -7,16 +6,16 @@ use std::str::FromStr;
 
 use super::machine::affinity;
 
-/// A set of cores, by the numbers that the system gives them; sorted, and not empty.
+/// A set of cores, by the system's numbers; sorted, and not empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cores(Vec<usize>);
 
 impl Cores {
-    /// `count` of the cores that this process may use, or the number that there are if that is less. Threads that share
-    /// a core are taken last: they would slow each other down.
+    /// `count` of the cores that this process may use. Hardware threads that share a core are taken last, as they slow each
+    /// other down.
     ///
     /// # Errors
-    /// How many cores there are, if they are too few.
+    /// The number of cores, if it is less than `count`.
     pub fn choose(count: usize) -> Result<Self, usize> {
         let mut allowed = affinity::allowed();
         allowed.sort_by_key(|core| (affinity::place_among_siblings(*core), *core));
@@ -49,20 +48,21 @@ impl FromStr for Cores {
 
     fn from_str(text: &str) -> io::Result<Self> {
         let numbers: Option<Vec<usize>> = text.split(',').map(|number| number.parse().ok()).collect();
-        let no_cores = || io::Error::new(io::ErrorKind::InvalidInput, format!("{text:?} are no cores"));
-        numbers.map(Self).ok_or_else(no_cores)
+        let invalid =
+            || io::Error::new(io::ErrorKind::InvalidInput, format!("{text:?} is not a list of cores"));
+        numbers.map(Self).ok_or_else(invalid)
     }
 }
 
-/// The cores that this process may use; one whose number is not known counts as the first.
+/// The cores that this process may use; core 0 if the system does not say.
 pub(crate) fn cores() -> Vec<usize> {
     let allowed = affinity::allowed();
     if allowed.is_empty() { vec![0] } else { allowed }
 }
 
-/// Keeps the calling thread on `core`. One that may not be bound still measures.
-pub(crate) fn stay_on(core: usize) {
-    let _ = affinity::keep(&[core]);
+/// Pins the calling thread to `core`. Where that is not allowed, the thread measures without being pinned.
+pub(crate) fn pin_to(core: usize) {
+    let _ = affinity::set(&[core]);
 }
 
 #[cfg(test)]
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cores_read_back_as_they_are_written() {
+    fn cores_are_parsed_as_they_are_written() {
         let cores = Cores(vec![0, 3, 12]);
         assert_eq!(cores.to_string(), "0,3,12");
         assert_eq!("0,3,12".parse::<Cores>().unwrap(), cores);
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_as_many_as_were_asked_for_or_it_is_said_how_many_there_are() {
+    fn the_result_has_the_requested_number_of_cores_or_is_an_error() {
         assert_eq!(Cores::first(vec![2, 0, 3, 1], 2), Ok(Cores(vec![0, 2])));
         assert_eq!(Cores::first(vec![0, 1], 3), Err(2));
         assert_eq!(Cores::first(vec![0, 1], 0), Err(2));

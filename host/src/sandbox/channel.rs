@@ -1,4 +1,4 @@
-//! The way to a worker: a socket, and the frames that come out of it.
+//! The host's end of the channel to a worker: a socket, and the frames that are read from it.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -10,15 +10,14 @@ use super::failure::Failure;
 use super::frame::{Frame, Incoming};
 use super::wait;
 
-/// How much is read before the messages in it are looked at: a worker that never stops talking would otherwise be
-/// listened to for ever, and into all memory.
+/// How many bytes are read before the frames in them are parsed. Without a limit, the host would read for ever from a worker
+/// that never stops sending, and use up its memory.
 const READ_AT_ONCE: usize = 256 << 10;
 
-/// This process's end of the channel.
 #[derive(Debug)]
 pub(super) struct Channel {
     pub(super) socket: UnixStream,
-    /// Whether nothing more will come.
+    /// Whether no more bytes will come.
     pub(super) closed: bool,
     incoming: Incoming,
 }
@@ -34,7 +33,7 @@ impl Channel {
     /// Writes all of `rest`.
     ///
     /// # Errors
-    /// [`Failure::Closed`] when the other end is closed, and others when it does not read until `deadline`.
+    /// [`Failure::Closed`] when the other end is closed, and [`Failure::Deadline`] when it does not read in time.
     pub(super) fn write(&mut self, mut rest: &[u8], deadline: Option<Instant>) -> Result<(), Failure> {
         while !rest.is_empty() {
             match self.socket.write(rest) {
@@ -49,22 +48,22 @@ impl Channel {
         Ok(())
     }
 
-    /// The next whole frame, if it has been read.
+    /// The next frame, if all of it has been read.
     pub(super) fn take(&mut self) -> Result<Option<Frame>, Failure> {
         self.incoming.take()
     }
 
-    /// Reads what has come, up to a limit.
+    /// Reads the bytes that have come, up to a limit.
     pub(super) fn read(&mut self) -> io::Result<()> {
         let mut chunk = [0; 16 * 1024];
-        let mut come = 0;
+        let mut total = 0;
         loop {
             match self.socket.read(&mut chunk) {
                 Ok(0) => self.closed = true,
                 Ok(length) => {
                     self.incoming.extend(&chunk[..length]);
-                    come += length;
-                    if length == chunk.len() && come < READ_AT_ONCE {
+                    total += length;
+                    if length == chunk.len() && total < READ_AT_ONCE {
                         continue;
                     }
                 }
@@ -84,7 +83,7 @@ mod tests {
     use crate::sandbox::frame;
 
     #[test]
-    fn one_read_takes_no_more_than_its_share_of_what_has_come() {
+    fn one_read_has_a_size_limit() {
         let (mut channel, worker_end) = Channel::pair().unwrap();
         let talk = frame::head(&[b'x'; 500], &[]).unwrap().repeat(4000);
         let talker = std::thread::spawn(move || drop((&worker_end).write_all(&talk)));

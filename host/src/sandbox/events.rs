@@ -1,19 +1,20 @@
-//! What the supervisor and the first process of a namespace tell: events of five bytes, a letter and a number.
+//! Supervisor events: what the supervisor and the init process of a namespace report, in five bytes, a letter and a number.
 
 use std::io::{self, Read, Write};
 
-use super::death::Death;
+use super::exit_reason::ExitReason;
 use super::limits::Excess;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     Started,
-    /// There can be no namespace, by this error of the system.
+    /// The system does not allow a namespace; its error code.
     NoNamespace(i32),
-    Died(Death),
-    /// So many processes were alive after the worker.
+    /// The worker exited.
+    Exited(ExitReason),
+    /// How many processes were alive after the worker.
     Leftovers(u32),
-    /// The tree had too much of something, and is being ended.
+    /// The tree exceeded a limit, and is being killed.
     Exceeded(Excess),
     /// The beginning of a log was left out.
     LogCut,
@@ -26,9 +27,9 @@ impl Event {
         let (tag, number) = match self {
             Self::Started => (b's', 0),
             Self::NoNamespace(errno) => (b'n', errno),
-            Self::Died(Death::Exited(code)) => (b'e', code),
-            Self::Died(Death::Signalled(signal)) => (b'k', signal),
-            Self::Died(Death::Lost) => (b'x', 0),
+            Self::Exited(ExitReason::Exited(code)) => (b'e', code),
+            Self::Exited(ExitReason::Signalled(signal)) => (b'k', signal),
+            Self::Exited(ExitReason::Lost) => (b'x', 0),
             Self::Leftovers(count) => (b'l', saturated(count)),
             Self::Exceeded(Excess::Memory(mib)) => (b'm', saturated(mib)),
             Self::Exceeded(Excess::Processes(count)) => (b'p', saturated(count)),
@@ -43,9 +44,9 @@ impl Event {
         Ok(match tag {
             b's' => Self::Started,
             b'n' => Self::NoNamespace(number),
-            b'e' => Self::Died(Death::Exited(number)),
-            b'k' => Self::Died(Death::Signalled(number)),
-            b'x' => Self::Died(Death::Lost),
+            b'e' => Self::Exited(ExitReason::Exited(number)),
+            b'k' => Self::Exited(ExitReason::Signalled(number)),
+            b'x' => Self::Exited(ExitReason::Lost),
             b'l' => Self::Leftovers(number.try_into().unwrap_or_default()),
             b'm' => Self::Exceeded(Excess::Memory(number.try_into().unwrap_or_default())),
             b'p' => Self::Exceeded(Excess::Processes(number.try_into().unwrap_or_default())),
@@ -54,7 +55,7 @@ impl Event {
         })
     }
 
-    /// Sends this event. If nobody listens any more, the tree is about to be ended anyway.
+    /// Sends this event. If nobody reads it, the tree is about to be killed anyway.
     pub fn send(self, mut to: impl Write) {
         let _ = to.write_all(&self.encode());
     }
@@ -74,7 +75,7 @@ impl Events {
     /// The next event that has come.
     ///
     /// # Errors
-    /// Those of `from`; [`io::ErrorKind::InvalidData`] for what is no event.
+    /// Those of `from`; [`io::ErrorKind::InvalidData`] for bytes that are not an event.
     pub fn read(&mut self, mut from: impl Read) -> io::Result<Option<Event>> {
         let mut chunk = [0; 64];
         while self.bytes.len() < LENGTH && !self.closed {
@@ -92,7 +93,7 @@ impl Events {
         Event::decode(record).map(Some)
     }
 
-    /// Whether all who could tell are gone, and what they said has been read.
+    /// Whether all writers are gone, and all their events have been read.
     pub fn closed(&self) -> bool {
         self.closed && self.bytes.len() < LENGTH
     }
@@ -107,9 +108,9 @@ mod tests {
         let all = [
             Event::Started,
             Event::NoNamespace(1),
-            Event::Died(Death::Signalled(9)),
-            Event::Died(Death::Exited(3)),
-            Event::Died(Death::Lost),
+            Event::Exited(ExitReason::Signalled(9)),
+            Event::Exited(ExitReason::Exited(3)),
+            Event::Exited(ExitReason::Lost),
             Event::Leftovers(7),
             Event::Exceeded(Excess::Memory(300)),
             Event::Exceeded(Excess::Processes(70)),
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn other_bytes_are_refused() {
         assert!(Events::default().read(b"?0000".as_slice()).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::death::Death;
+use super::exit_reason::ExitReason;
 use super::limits::Excess;
 
 /// Why a message could not be exchanged.
@@ -11,9 +11,8 @@ use super::limits::Excess;
 pub enum Failure {
     #[error("cannot start {}: {error}", path.display())]
     Start {
-        /// The executable, or the log.
+        /// The executable, the log or the temporary folder.
         path: PathBuf,
-        /// The system's words.
         error: io::Error,
     },
     #[error("the time was up")]
@@ -22,11 +21,11 @@ pub enum Failure {
     #[error("interrupted")]
     Interrupted,
     #[error("it {0}")]
-    Died(Death),
-    /// It had too much of something, and was ended.
-    #[error("it had too much of something")]
+    Died(ExitReason),
+    /// The tree exceeded a limit, and was killed.
+    #[error("it exceeded a limit")]
     Exceeded(Excess),
-    #[error("it sent something that is no message")]
+    #[error("it sent bytes that are not a message")]
     Malformed,
     /// The channel was closed, though the worker lives.
     #[error("it closed its channel")]
@@ -35,8 +34,13 @@ pub enum Failure {
     System(#[from] io::Error),
 }
 
+/// The message for a temporary folder that could not be removed.
+pub(super) fn unremoved(path: &Path, error: &io::Error) -> String {
+    format!("the temporary folder {} could not be removed: {error}", path.display())
+}
+
 impl Failure {
-    /// What an error at `path` means while a worker is started.
+    /// The failure for a system error at `path` while a worker is started.
     pub(super) fn to_start(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |error| Self::Start { path, error }

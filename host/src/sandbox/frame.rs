@@ -1,20 +1,20 @@
-//! Frames on the channel: a magic word, two lengths, and that many bytes of a message and of what is attached to it.
+//! Frames on the channel: a magic number, two lengths, and that many bytes of a message and of its attachment.
 //!
-//! Bytes without a form, such as the state of a sink, are attached: in a message of JSON they would take twice the room.
+//! Opaque bytes, such as the state of a sink, are the attachment: in a message of JSON they would take twice the space.
 
 use std::io::{self, Read, Write};
 
 use super::failure::Failure;
 
-/// What every frame starts with: bytes that got onto the channel by accident are told from a message by it.
+/// The first bytes of every frame, which distinguish a frame from bytes that a plugin wrote to the channel by accident.
 const MAGIC: [u8; 4] = *b"xrn2";
 const HEADER: usize = 12;
 
-/// The most bytes that a message may have, and the most that may be attached to it.
+/// The maximum number of bytes of a message, and of an attachment.
 pub(crate) const MAX_LENGTH: usize = 64 << 20;
 
-/// How much room is made for bytes before any of them has come.
-const FIRST_ROOM: usize = 64 << 10;
+/// The maximum capacity that is reserved before any bytes have come.
+const INITIAL_CAPACITY: usize = 64 << 10;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frame {
@@ -22,7 +22,7 @@ pub struct Frame {
     pub attachment: Vec<u8>,
 }
 
-/// How a frame begins: all of it but the attachment, which need not be copied to be sent.
+/// The head of a frame: all of it without the attachment, which is sent without being copied.
 ///
 /// # Errors
 /// When the message or the attachment has more than [`MAX_LENGTH`] bytes.
@@ -44,10 +44,10 @@ pub fn write(mut to: impl Write, message: &[u8], attachment: &[u8]) -> io::Resul
     to.write_all(attachment)
 }
 
-/// Reads one frame; nothing if the other side has closed between two.
+/// Reads one frame; `None` if the other side closed the channel between two frames.
 ///
 /// # Errors
-/// Those of `from`; [`io::ErrorKind::InvalidData`] for what is no frame.
+/// Those of `from`; [`io::ErrorKind::InvalidData`] for bytes that are not a frame.
 pub fn read(mut from: impl Read) -> io::Result<Option<Frame>> {
     let mut header = [0; HEADER];
     match from.read_exact(&mut header) {
@@ -59,15 +59,15 @@ pub fn read(mut from: impl Read) -> io::Result<Option<Frame>> {
 }
 
 fn read_part(from: &mut impl Read, length: usize) -> io::Result<Vec<u8>> {
-    // What is said to come is no reason to have room for it: memory grows with what has come.
-    let mut bytes = Vec::with_capacity(length.min(FIRST_ROOM));
+    // Memory grows with the bytes that have come, and not with a length that is only announced.
+    let mut bytes = Vec::with_capacity(length.min(INITIAL_CAPACITY));
     match from.take(length as u64).read_to_end(&mut bytes)? {
         whole if whole == length => Ok(bytes),
         _ => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }
 
-/// Of the message, and of what is attached to it.
+/// The lengths of the message and of the attachment.
 fn lengths(header: [u8; HEADER]) -> io::Result<(usize, usize)> {
     let [a, b, c, d, m0, m1, m2, m3, a0, a1, a2, a3] = header;
     let message = u32::from_le_bytes([m0, m1, m2, m3]) as usize;
@@ -78,28 +78,27 @@ fn lengths(header: [u8; HEADER]) -> io::Result<(usize, usize)> {
     Err(io::Error::new(io::ErrorKind::InvalidData, "not a message"))
 }
 
-/// Bytes that have come, of which frames are made.
+/// A buffer of bytes that have come, from which frames are taken.
 #[derive(Debug, Default)]
 pub struct Incoming {
     bytes: Vec<u8>,
-    /// How many of them have been taken: moving the rest up for each frame would cost the square of their number.
+    /// How many of them have been taken: moving the rest to the front for each frame would take quadratic time.
     taken: usize,
 }
 
 impl Incoming {
-    /// Takes in what has come.
     pub fn extend(&mut self, bytes: &[u8]) {
         self.bytes.drain(..std::mem::take(&mut self.taken));
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// How many bytes have come and not been taken.
+    /// How many bytes are in the buffer.
     #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
         self.bytes.len() - self.taken
     }
 
-    /// The next whole frame, if it has come.
+    /// The next frame, if all of it has come.
     pub fn take(&mut self) -> Result<Option<Frame>, Failure> {
         let Some((header, rest)) = self.bytes[self.taken..].split_first_chunk() else { return Ok(None) };
         let (message, attachment) = lengths(*header).map_err(|_| Failure::Malformed)?;
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_library_prints_is_no_message() {
+    fn the_output_of_a_library_is_refused() {
         let mut incoming = Incoming::default();
         incoming.extend(b"hello, world\n");
         assert!(matches!(incoming.take(), Err(crate::sandbox::Failure::Malformed)));

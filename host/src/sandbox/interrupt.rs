@@ -1,4 +1,4 @@
-//! The user's wish to stop: Ctrl-C, or a signal that ends programs.
+//! An interrupt by the user: Ctrl-C, or another signal that ends programs.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -7,24 +7,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// What ends every wait once the user wants to stop. Clones are one.
+/// Ends every wait once the user has interrupted. All clones share one state.
 #[derive(Clone, Debug)]
 pub struct Interrupt(Option<Arc<Signalled>>);
 
 #[derive(Debug)]
 struct Signalled {
     flag: Arc<AtomicBool>,
-    /// Readable once a signal came; never read, so that it stays so.
+    /// Readable once a signal came; nobody reads it, so that it stays readable.
     pipe: io::PipeReader,
 }
 
 impl Interrupt {
-    /// One that never comes.
+    /// An interrupt that never comes.
     pub fn never() -> Self {
         Self(None)
     }
 
-    /// One that comes with SIGINT, SIGTERM or SIGHUP. The second signal ends this process at once.
+    /// An interrupt by SIGINT, SIGTERM or SIGHUP. The second signal ends this process at once.
     pub fn install() -> io::Result<Self> {
         let (pipe, writer) = io::pipe()?;
         let flag = Arc::new(AtomicBool::new(false));
@@ -41,7 +41,7 @@ impl Interrupt {
         self.0.as_ref().is_some_and(|signalled| signalled.flag.load(Ordering::Relaxed))
     }
 
-    /// Readable once it has come.
+    /// A descriptor that is readable once the interrupt has come.
     pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.0.as_ref().map(|signalled| signalled.pipe.as_fd())
     }

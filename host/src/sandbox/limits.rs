@@ -1,4 +1,4 @@
-//! What a worker's tree may take of the machine.
+//! The limits of a worker's process tree.
 
 use std::fmt;
 
@@ -6,51 +6,51 @@ use serde::{Deserialize, Serialize};
 
 use super::machine::memory;
 
-/// What a worker's tree may take of the machine.
+/// The limits of a worker's process tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Resident memory of all its processes together; pages that they share count once.
     pub memory_bytes: u64,
-    /// How many processes there may be at once.
+    /// The number of processes at one time.
     pub processes: u32,
-    /// How large a log may become before its beginning is left out.
+    /// The size of a log; the beginning of a larger one is left out.
     pub log_bytes: u64,
 }
 
-/// The share of the memory that a tree may have when nothing else is said.
-const SHARE_PERCENT: u64 = 80;
-/// More than an engine starts on a machine of several hundred cores, and less than what stops a machine.
+/// The default limit as a share of the available memory.
+const MEMORY_PERCENT: u64 = 80;
+/// More than an engine starts on a machine of several hundred cores, and fewer than stop a machine.
 const PROCESSES: u32 = 1024;
 /// More than anyone reads.
 const LOG_BYTES: u64 = 64 << 20;
 
-impl Limits {
-    /// What holds when nothing else is said: most of the memory that this machine has, or this process's group of it.
-    pub fn usual() -> Self {
-        let memory_bytes = memory::available().map_or(u64::MAX, |bytes| bytes / 100 * SHARE_PERCENT);
+impl Default for Limits {
+    /// Most of the memory that this machine has, or that the control group of this process allows.
+    fn default() -> Self {
+        let memory_bytes = memory::available().map_or(u64::MAX, |bytes| bytes / 100 * MEMORY_PERCENT);
         Self { memory_bytes, processes: PROCESSES, log_bytes: LOG_BYTES }
     }
 }
 
-/// What a tree had too much of.
+/// The limit that a tree exceeded, and how much it had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Excess {
-    /// So many MiB of memory were resident.
+    /// Resident memory in MiB.
     Memory(u32),
     Processes(u32),
 }
 
 impl Excess {
-    /// In one word, for records.
-    pub fn word(self) -> &'static str {
+    /// The label in records.
+    pub fn label(self) -> &'static str {
         match self {
             Self::Memory(_) => "memory_limit",
             Self::Processes(_) => "process_limit",
         }
     }
 
-    /// What happened, beside what was allowed.
-    pub fn beside(self, limits: &Limits) -> String {
+    /// How much the tree had, and its limit.
+    pub fn message(self, limits: &Limits) -> String {
         match self {
             Self::Memory(mib) => {
                 let (had, may) = (Bytes(u64::from(mib) << 20), Bytes(limits.memory_bytes));
@@ -62,7 +62,7 @@ impl Excess {
         }
     }
 
-    /// What allows more.
+    /// The option that raises the limit.
     pub fn remedy(self, limits: &Limits) -> String {
         match self {
             Self::Memory(_) => format!("--memory-limit with more than {}", Bytes(limits.memory_bytes)),
@@ -93,18 +93,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_usual_limit_of_memory_is_one() {
-        let usual = Limits::usual();
-        assert!(usual.memory_bytes > 64 << 20 && usual.memory_bytes < 1 << 50, "{usual:?}");
+    fn the_default_memory_limit_is_a_part_of_what_a_machine_has() {
+        let limits = Limits::default();
+        assert!(limits.memory_bytes > 64 << 20 && limits.memory_bytes < 1 << 50, "{limits:?}");
     }
 
     #[test]
     fn an_excess_says_the_limit_and_the_option() {
         let limits = Limits { memory_bytes: 300 << 20, processes: 64, log_bytes: 1 };
         let memory = Excess::Memory(1536);
-        assert_eq!(memory.beside(&limits), "its processes had 1.5 GiB of memory, but may have 300 MiB");
+        assert_eq!(memory.message(&limits), "its processes had 1.5 GiB of memory, but may have 300 MiB");
         assert_eq!(memory.remedy(&limits), "--memory-limit with more than 300 MiB");
-        assert_eq!(Excess::Processes(70).beside(&limits), "it had 70 processes, but may have 64");
+        assert_eq!(Excess::Processes(70).message(&limits), "it had 70 processes, but may have 64");
         assert_eq!(Bytes(12).to_string(), "12 bytes");
     }
 }

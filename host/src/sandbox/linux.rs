@@ -1,9 +1,10 @@
-//! The Linux half: a supervisor for each worker's tree, a PID namespace where the system allows one, and what watches it.
+//! The Linux backend of the sandbox: a supervisor for each worker's process tree, a PID namespace where the system allows one,
+//! and the enforcement of limits.
+
+use std::process::ExitCode;
 
 pub(super) mod affinity;
 mod arguments;
-mod containment;
-pub(super) mod hidden;
 mod init;
 mod logs;
 pub(super) mod memory;
@@ -14,3 +15,12 @@ mod supervise;
 pub(super) mod tree;
 mod usage;
 mod watch;
+
+/// The hidden command `name`, which this executable runs when it starts itself.
+pub(crate) fn hidden_command(name: &str) -> Option<fn() -> ExitCode> {
+    match name {
+        arguments::SUPERVISE => Some(supervise::main),
+        arguments::INIT => Some(init::main),
+        _ => None,
+    }
+}

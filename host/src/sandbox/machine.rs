@@ -1,6 +1,6 @@
-//! What the portable half asks of the machine: its cores and its memory.
+//! The system's cores and memory, for the portable modules.
 
-#[cfg(not(all(target_os = "linux", not(crossrun_portable))))]
-pub(super) use super::elsewhere::{affinity, memory};
 #[cfg(all(target_os = "linux", not(crossrun_portable)))]
 pub(super) use super::linux::{affinity, memory};
+#[cfg(not(all(target_os = "linux", not(crossrun_portable))))]
+pub(super) use super::process_group::{affinity, memory};

@@ -1,4 +1,4 @@
-//! A worker in a process tree of its own: starting it, talking to it, ending it.
+//! A worker in a process tree of its own: starting it, exchanging messages with it, ending it.
 
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
@@ -7,12 +7,12 @@ use rustix::event::PollFlags;
 
 use super::channel::Channel;
 use super::command::Command;
-use super::ending::{Ending, Unremoved};
 use super::failure::Failure;
 use super::frame::{self, Frame};
 use super::interrupt::Interrupt;
 use super::status::Status;
 use super::system::Tree;
+use super::teardown::Teardown;
 use super::usage::Usage;
 use super::wait;
 
@@ -22,7 +22,6 @@ pub(crate) struct Sandbox {
     tree: Tree,
     status: Status,
     channel: Channel,
-    unremoved: Option<Unremoved>,
     ended: bool,
 }
 
@@ -31,14 +30,13 @@ impl Sandbox {
     pub(crate) fn start(command: &Command) -> Result<Self, Failure> {
         let (channel, worker_end) = Channel::pair()?;
         let (tree, status) = Tree::start(command, &worker_end)?;
-        Ok(Self { tree, status, channel, unremoved: None, ended: false })
+        Ok(Self { tree, status, channel, ended: false })
     }
 
-    /// Sends one message to the worker, and what is attached to it.
+    /// Sends one frame to the worker.
     pub(crate) fn send(
         &mut self,
-        message: &[u8],
-        attachment: &[u8],
+        Frame { message, attachment }: &Frame,
         deadline: Option<Instant>,
     ) -> Result<(), Failure> {
         let head = frame::head(message, attachment)?;
@@ -50,10 +48,10 @@ impl Sandbox {
         })
     }
 
-    /// Waits for the worker's next message.
+    /// Waits for the worker's next frame.
     ///
     /// # Errors
-    /// [`Failure`] when the worker dies, has too much, sends no message, or `deadline` or an interrupt comes first.
+    /// [`Failure`] when the worker dies, exceeds a limit or sends malformed bytes, or `deadline` or an interrupt comes first.
     pub(crate) fn receive(
         &mut self,
         deadline: Option<Instant>,
@@ -69,7 +67,7 @@ impl Sandbox {
             if self.channel.closed {
                 return Err(self.status.why_closed());
             }
-            // A channel with something in it is ready whatever the time: a worker that talks on and on has its deadline too.
+            // A channel with bytes in it is ready at any time: the deadline also holds for a worker that never stops sending.
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return Err(Failure::Deadline);
             }
@@ -77,7 +75,7 @@ impl Sandbox {
         }
     }
 
-    /// Waits until the worker says something or something is heard of its tree, and takes it in.
+    /// Waits until the worker sends bytes or there is an event of its tree, and reads both.
     fn listen(&mut self, deadline: Option<Instant>, interrupt: &Interrupt) -> Result<(), Failure> {
         let watched = [(&self.channel.socket, PollFlags::IN), (&self.status.control, PollFlags::IN)];
         let watched = if self.status.is_closed() { &watched[..1] } else { &watched[..] };
@@ -86,45 +84,39 @@ impl Sandbox {
             self.status.read()?;
         }
         self.channel.read()?;
-        // A process that the worker forked may hold the channel open: its death says that no more will come.
-        if self.status.death.is_some() {
+        // A process that the worker forked may hold the channel open. Once the worker has exited, no more will come.
+        if self.status.teardown.worker.is_some() {
             self.channel.closed = true;
         }
         Ok(())
     }
 
-    /// What the tree has used so far, where the system says; peaks count from now on.
-    pub(crate) fn begin_usage(&self) -> Option<Usage> {
-        self.tree.begin_usage()
+    /// What the tree has used so far, where the system says. With `reset_peaks`, peaks count from now on.
+    pub(crate) fn usage(&self, reset_peaks: bool) -> Option<Usage> {
+        self.tree.usage(reset_peaks)
     }
 
-    /// What the tree has used so far, where the system says.
-    pub(crate) fn usage(&self) -> Option<Usage> {
-        self.tree.usage()
-    }
-
-    /// Lets the worker leave, kills it and all that it started after `grace`, and returns when nothing is left.
-    pub(crate) fn end(mut self, grace: Duration) -> Ending {
+    /// Lets the worker exit, kills it and all that it started after `grace`, and returns when nothing is left.
+    pub(crate) fn end(mut self, grace: Duration) -> Teardown {
         self.finish(grace);
-        let Status { death, leftovers, log_cut, .. } = self.status;
-        Ending { death, leftovers, log_cut, unremoved: self.unremoved.take() }
+        std::mem::take(&mut self.status.teardown)
     }
 
     fn finish(&mut self, grace: Duration) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        // The worker leaves when its channel ends.
+        // The worker exits when its channel ends.
         let _ = self.channel.socket.shutdown(Shutdown::Both);
         self.status.await_end(grace);
-        self.unremoved = self.tree.end(&mut self.status);
+        self.status.teardown.unremoved = self.tree.end(&mut self.status);
     }
 }
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.finish(Duration::ZERO);
-        if let Some(unremoved) = &self.unremoved {
+        if let Some(unremoved) = &self.status.teardown.unremoved {
             log::warn!("{unremoved}");
         }
     }
@@ -136,19 +128,27 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::sandbox::Limits;
 
     #[test]
-    fn a_worker_that_never_stops_talking_meets_its_deadline() {
+    fn a_worker_that_never_stops_sending_has_a_deadline() {
         let folder = tempfile::tempdir().unwrap();
         let (talk, talker) = (folder.path().join("talk"), folder.path().join("talker"));
         let frame = frame::head(&[b'x'; 500], &[]).unwrap();
         fs::write(&talk, frame.repeat(4000)).unwrap();
-        // It is the supervisor as well, which says that the worker has started.
+        // The script is the supervisor as well, which sends the event that the worker has started.
         let started = r"printf 's\0\0\0\0' >&0";
         let script = format!("#!/bin/sh\n{started}\nwhile cat {}; do :; done\n", talk.display());
         fs::write(&talker, script).unwrap();
         fs::set_permissions(&talker, Permissions::from_mode(0o700)).unwrap();
-        let command = Command::new(&talker, ["unused"], &folder.path().join("log"));
+        let command = Command {
+            executable: talker,
+            arguments: Vec::new(),
+            log: folder.path().join("log"),
+            cores: None,
+            limits: Limits::default(),
+            owns_folder: false,
+        };
         let mut sandbox = Sandbox::start(&command).unwrap();
         let deadline = Instant::now() + Duration::from_millis(200);
         let mut messages = 0;

@@ -1,68 +1,69 @@
-//! What has been heard of a worker's tree so far.
+//! The state of a worker's process tree, by the events of its supervisor.
 
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use super::death::Death;
 use super::events::{Event, Events};
+use super::exit_reason::ExitReason;
 use super::failure::Failure;
 use super::limits::Excess;
+use super::teardown::Teardown;
 use super::wait;
 
-/// What has been heard of a worker's tree so far, and the socket on which more comes.
+/// How long after the end of a channel the worker's exit may be reported.
+const EXIT_REPORT: Duration = Duration::from_secs(1);
+
+/// The state of a worker's process tree so far, and the socket for more events.
 #[derive(Debug)]
 pub(super) struct Status {
     pub(super) control: UnixStream,
     events: Events,
-    pub(super) death: Option<Death>,
     pub(super) excess: Option<Excess>,
-    pub(super) leftovers: u32,
-    pub(super) log_cut: bool,
+    pub(super) teardown: Teardown,
 }
 
 impl Status {
-    /// Nothing yet; events come on `control`, until it is closed.
-    pub(super) fn of(control: UnixStream) -> io::Result<Self> {
+    /// Events come on `control` until it is closed.
+    pub(super) fn new(control: UnixStream) -> io::Result<Self> {
         control.set_nonblocking(true)?;
-        let events = Events::default();
-        Ok(Self { control, events, death: None, excess: None, leftovers: 0, log_cut: false })
+        Ok(Self { control, events: Events::default(), excess: None, teardown: Teardown::default() })
     }
 
-    /// Whether nothing more will be heard.
+    /// Whether no more events will come.
     pub(super) fn is_closed(&self) -> bool {
         self.events.closed()
     }
 
-    /// The next event that has come, having taken note of it.
+    /// The next event that has come, which is recorded in this state.
     pub(super) fn next(&mut self) -> io::Result<Option<Event>> {
         let event = self.events.read(&mut self.control)?;
         match event {
-            Some(Event::Died(death)) => self.death = Some(death),
-            Some(Event::Leftovers(count)) => self.leftovers = count,
+            Some(Event::Exited(reason)) => self.teardown.worker = Some(reason),
+            Some(Event::Leftovers(count)) => self.teardown.leftovers = count,
             Some(Event::Exceeded(excess)) => self.excess = Some(excess),
-            Some(Event::LogCut) => self.log_cut = true,
+            Some(Event::LogCut) => self.teardown.log_cut = true,
             Some(Event::Started | Event::NoNamespace(_)) => {}
             None if self.events.closed() => {
-                self.death.get_or_insert(Death::Lost);
+                self.teardown.worker.get_or_insert(ExitReason::Lost);
             }
             None => {}
         }
         Ok(event)
     }
 
-    /// Takes note of all that has come.
+    /// Records all events that have come.
     pub(super) fn read(&mut self) -> io::Result<()> {
         while self.next()?.is_some() {}
         Ok(())
     }
 
-    /// Waits until more can be heard.
+    /// Waits until there is another event.
     pub(super) fn wait(&self, deadline: Instant) -> Result<(), Failure> {
         wait::until_readable(&self.control, Some(deadline))
     }
 
-    /// Listens until nothing more will be heard, or `limit` has passed; says whether it was the former.
+    /// Records events until no more will come, or `limit` has passed. Returns whether it was the former.
     pub(super) fn await_end(&mut self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         while self.read().is_ok() {
@@ -76,16 +77,16 @@ impl Status {
         false
     }
 
-    /// Why the channel is closed: most often because the worker died, of which the news may take a moment.
+    /// Why the channel is closed: usually because the worker exited, which may be reported a moment later.
     pub(super) fn why_closed(&mut self) -> Failure {
-        let deadline = Instant::now() + Duration::from_secs(1);
-        while self.death.is_none() && self.excess.is_none() {
-            if self.read().is_err() || self.death.is_some() || self.wait(deadline).is_err() {
+        let deadline = Instant::now() + EXIT_REPORT;
+        while self.teardown.worker.is_none() && self.excess.is_none() {
+            if self.read().is_err() || self.teardown.worker.is_some() || self.wait(deadline).is_err() {
                 break;
             }
         }
-        // It was the supervisor then who killed the worker.
+        // After an excess the supervisor killed the worker.
         let excess = self.excess.map(Failure::Exceeded);
-        excess.or(self.death.map(Failure::Died)).unwrap_or(Failure::Closed)
+        excess.or(self.teardown.worker.map(Failure::Died)).unwrap_or(Failure::Closed)
     }
 }

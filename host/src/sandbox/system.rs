@@ -1,6 +1,6 @@
-//! What keeps a worker's processes together: the system's half of the sandbox.
+//! The system's process tree and hidden commands, for the portable modules.
 
-#[cfg(not(all(target_os = "linux", not(crossrun_portable))))]
-pub(crate) use super::elsewhere::tree::{Tree, hidden_command};
 #[cfg(all(target_os = "linux", not(crossrun_portable)))]
-pub(crate) use super::linux::{hidden::hidden_command, tree::Tree};
+pub(crate) use super::linux::{hidden_command, tree::Tree};
+#[cfg(not(all(target_os = "linux", not(crossrun_portable))))]
+pub(crate) use super::process_group::tree::{Tree, hidden_command};

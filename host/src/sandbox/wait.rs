@@ -1,4 +1,4 @@
-//! Waits for sockets, with a deadline, until the user wants to stop.
+//! Waits for sockets, until a deadline or an interrupt.
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -14,7 +14,7 @@ pub(super) fn until_readable(socket: &UnixStream, deadline: Option<Instant>) -> 
     until_ready(&[(socket, PollFlags::IN)], None, deadline).map(drop)
 }
 
-/// Waits until one of `sockets` is ready or closed, and says which.
+/// Waits until at least one of `sockets` is ready or closed, and returns the indices of those.
 pub(super) fn until_ready(
     sockets: &[(&UnixStream, PollFlags)],
     interrupt: Option<&Interrupt>,

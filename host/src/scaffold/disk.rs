@@ -1,77 +1,69 @@
-//! Files come to disk all together or not at all.
+//! Writes the files of a project, all or none.
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Why nothing was written.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum DiskError {
-    /// Something is there that is no empty folder.
-    #[error("{} is there already, and is no empty folder", .0.display())]
-    Taken(PathBuf),
-    #[error("cannot {step} {}: {error}", path.display())]
-    System { step: &'static str, path: PathBuf, error: io::Error },
-}
+use super::error::ScaffoldError;
 
-/// Puts every file, by its place from there on, into a folder that is empty or not there.
-pub(super) fn write(folder: &Path, files: &[(String, String)]) -> Result<(), DiskError> {
+/// Writes the files, whose paths are relative, into a folder that is empty or does not exist.
+pub(super) fn write(folder: &Path, files: &[(String, String)]) -> Result<(), ScaffoldError> {
     let exists = is_empty_folder(folder)?;
-    // Beside the place where everything goes, so that it can be renamed to there.
-    let beside = if exists { folder } else { folder.parent().unwrap_or(folder) };
-    fs::create_dir_all(beside).map_err(told("make the folder", beside))?;
-    let nursery = tempfile::Builder::new().prefix(".crossrun-new-").tempdir_in(beside);
-    let nursery = nursery.map_err(told("make a folder in", beside))?;
-    // A folder of its own, as the one around it is for this user only.
-    let made = nursery.path().join("made");
+    // The files are written here first, and then renamed: it must be on the same file system.
+    let parent = if exists { folder } else { folder.parent().unwrap_or(folder) };
+    fs::create_dir_all(parent).map_err(failed("create the folder", parent))?;
+    let temporary = tempfile::Builder::new().prefix(".crossrun-new-").tempdir_in(parent);
+    let temporary = temporary.map_err(failed("create a folder in", parent))?;
+    // A folder below it, because the temporary folder itself is only for this user.
+    let made = temporary.path().join("made");
     for (name, text) in files {
         put(&made.join(name), text)?;
     }
     if exists {
         fill(folder, &made)
     } else {
-        fs::rename(&made, folder).map_err(told("make the folder", folder))
+        fs::rename(&made, folder).map_err(failed("create the folder", folder))
     }
 }
 
-/// Whether there is an empty folder; nothing being there is fine as well.
-fn is_empty_folder(folder: &Path) -> Result<bool, DiskError> {
+/// Whether the folder exists and is empty; false if it does not exist.
+fn is_empty_folder(folder: &Path) -> Result<bool, ScaffoldError> {
     match fs::read_dir(folder).map(|mut entries| entries.next().is_none()) {
         Ok(true) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.is_symlink() => Ok(false),
-        Ok(false) => Err(DiskError::Taken(folder.to_owned())),
+        Ok(false) => Err(ScaffoldError::Taken(folder.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            Err(DiskError::Taken(folder.to_owned()))
+            Err(ScaffoldError::Taken(folder.to_owned()))
         }
-        Err(error) => Err(told("look into", folder)(error)),
+        Err(error) => Err(failed("read", folder)(error)),
     }
 }
 
-fn put(path: &Path, text: &str) -> Result<(), DiskError> {
+fn put(path: &Path, text: &str) -> Result<(), ScaffoldError> {
     let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder).map_err(told("make the folder", folder))?;
-    fs::write(path, text).map_err(told("write", path))
+    fs::create_dir_all(folder).map_err(failed("create the folder", folder))?;
+    fs::write(path, text).map_err(failed("write", path))
 }
 
-/// Moves everything that was made into a folder that somebody may stand in, and takes it away again if one part cannot be.
-fn fill(folder: &Path, made: &Path) -> Result<(), DiskError> {
+/// Moves all files into the existing folder, which may be the current one of a shell. Moves them back if one cannot be moved.
+fn fill(folder: &Path, made: &Path) -> Result<(), ScaffoldError> {
     let entries = fs::read_dir(made).and_then(|entries| entries.collect::<io::Result<Vec<_>>>());
-    let entries = entries.map_err(told("look into", made))?;
+    let entries = entries.map_err(failed("read", made))?;
     for (done, entry) in entries.iter().enumerate() {
         let place = folder.join(entry.file_name());
         if let Err(error) = fs::rename(entry.path(), &place) {
             for moved in &entries[..done] {
                 let _ = fs::rename(folder.join(moved.file_name()), moved.path());
             }
-            return Err(told("write", &place)(error));
+            return Err(failed("write", &place)(error));
         }
     }
     Ok(())
 }
 
-fn told(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DiskError + use<> {
+fn failed(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ScaffoldError + use<> {
     let path = path.to_owned();
-    move |error| DiskError::System { step, path, error }
+    move |error| ScaffoldError::System { step, path, error }
 }
 
 #[cfg(test)]
@@ -90,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_made_with_those_above() {
+    fn a_missing_folder_is_created_with_its_parents() {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("x/y");
         write(&folder, &files()).unwrap();
@@ -100,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_folder_stays_the_folder_that_it_is() {
+    fn an_empty_folder_is_filled_and_not_replaced() {
         use std::os::unix::fs::MetadataExt;
         let place = tempfile::tempdir().unwrap();
         let before = fs::metadata(place.path()).unwrap().ino();
@@ -110,12 +102,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_already_is_left_alone() {
+    fn existing_files_are_left_alone() {
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("mine"), "kept").unwrap();
         for folder in [place.path().to_owned(), place.path().join("mine")] {
             let error = write(&folder, &files()).unwrap_err().to_string();
-            assert!(error.contains("is there already"), "{error}");
+            assert!(error.contains("exists already"), "{error}");
         }
         let link = place.path().join("link");
         std::os::unix::fs::symlink("nowhere", &link).unwrap();
@@ -124,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_whole_is_not_written() {
+    fn a_failed_write_leaves_nothing() {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("x");
         let clash = [files(), vec![("a/below".into(), String::new())]].concat();

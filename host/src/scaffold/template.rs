@@ -1,18 +1,18 @@
-//! Which projects there are.
+//! The templates of projects.
 
-/// A kind of project, in one language.
+/// A kind of plugin in one language.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Template {
     pub(super) folder: &'static str,
-    /// What the crate's name, and so that of the library, ends with.
+    /// The suffix of the names of the crate and the library.
     pub(super) suffix: &'static str,
-    /// More files, of `templates` or of our crates, and where they go.
+    /// More files of `templates` or of the embedded crates, with their destinations.
     pub(super) copied: &'static [(&'static str, &'static str)],
-    /// The crates of ours that it depends on.
+    /// The embedded crates that the project depends on.
     pub(super) crates: &'static [&'static str],
-    /// The folder in which the library is built.
+    /// The folder that the library is built in.
     pub(super) built: &'static str,
-    /// What an author runs first. `NAME` is the name.
+    /// The commands that an author runs first. `NAME` stands for the plugin's name.
     pub(super) commands: &'static [&'static str],
 }
 

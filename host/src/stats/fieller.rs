@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::signed_rank::{CONFIDENCE, Interval, MIN_BLOCKS};
+use super::lower_tail::CONFIDENCE;
+use super::signed_rank::{Interval, MIN_BLOCKS};
 use super::student::two_sided_quantile;
 
 /// How many times larger one mean is than another.

@@ -1,8 +1,7 @@
-//! Many comparisons at once.
+//! The correction for multiple comparisons.
 
-/// The p-values of a family, adjusted so that one below 5 % is a false alarm in at most 5 % of families, whatever
-/// depends on what (Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6, 1979). In
-/// the order in which they came.
+/// Adjusted p-values: at most 5 % of families have a false positive below 5 %, for any dependence between the tests (Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6, 1979). In
+/// the order of the arguments.
 pub(crate) fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|a, b| p_values[*a].total_cmp(&p_values[*b]));

@@ -1,7 +1,7 @@
-//! The monotone curve that is nearest to what was measured.
+//! Isotonic regression.
 
-/// The values, in their order, made to rise: of all sequences that never fall the one with the least sum of squared
-/// differences. Neighbours that fall are pooled into their mean until none is left (Ayer, Brunk, Ewing, Reid and
+/// The non-decreasing sequence with the least sum of squared differences from the values. Decreasing neighbours are pooled
+/// into their mean until there are none (Ayer, Brunk, Ewing, Reid and
 /// Silverman, "An empirical distribution function for sampling with incomplete information", Ann. Math. Statist. 26,
 /// 1955).
 pub(crate) fn isotonic(values: &[f64]) -> Vec<f64> {
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_falls_is_pooled_and_what_rises_stays() {
+    fn decreasing_values_are_pooled_and_increasing_ones_stay() {
         assert!(isotonic(&[]).is_empty());
         assert_eq!(isotonic(&[1.0, 2.0, 2.0, 3.0]), [1.0, 2.0, 2.0, 3.0]);
         assert_eq!(isotonic(&[1.0, 3.0, 2.0, 4.0]), [1.0, 2.5, 2.5, 4.0]);

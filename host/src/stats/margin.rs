@@ -1,4 +1,4 @@
-//! Which differences count.
+//! The margin of equivalence.
 
-/// Differences of speed up to this factor, either way, count for nothing.
+/// Ratios up to this factor, in either direction, count as equivalent.
 pub(crate) const MARGIN: f64 = 1.05;

@@ -1,6 +1,6 @@
-//! Middles: the median, and the geometric mean of ratios.
+//! The median, and the geometric mean of ratios.
 
-/// The middle value, or the mean of the middle two. Nothing for no values, or if one is not a number.
+/// The middle value, or the mean of the middle two. None without values, or if one is not a number.
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -17,8 +17,8 @@ pub(super) fn mean_of_two(a: f64, b: f64) -> f64 {
     if a == b { a } else { a / 2.0 + b / 2.0 }
 }
 
-/// The geometric mean: of ratios the only mean that does not depend on which side is the baseline (Fleming and
-/// Wallace, "How not to lie with statistics", CACM 29(3), 1986). Nothing for no values, or if one is not positive and
+/// The geometric mean: the only mean of ratios that does not depend on the choice of the baseline (Fleming and
+/// Wallace, "How not to lie with statistics", CACM 29(3), 1986). None without values, or if one is not positive and
 /// finite.
 pub(crate) fn geometric_mean(ratios: &[f64]) -> Option<f64> {
     let usable = ratios.iter().all(|ratio| ratio.is_finite() && *ratio > 0.0);
@@ -26,7 +26,7 @@ pub(crate) fn geometric_mean(ratios: &[f64]) -> Option<f64> {
     (usable && !ratios.is_empty()).then(|| mean.exp())
 }
 
-/// How much of a table a mean is of.
+/// How many rows of a table a mean covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Coverage {
     /// Rows without a gap.
@@ -34,8 +34,8 @@ pub(crate) struct Coverage {
     pub rows: usize,
 }
 
-/// The geometric mean of each of `columns` columns, over the rows in which no column has a gap: a mean over different
-/// cells would reward whoever failed at the hard ones.
+/// The geometric mean of each of `columns` columns, over the rows without a gap. A mean over different rows would reward a
+/// backend that failed at the difficult ones.
 pub(crate) fn common_geometric_means(
     table: &[Vec<Option<f64>>],
     columns: usize,
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_geometric_mean_is_of_positive_figures() {
+    fn a_geometric_mean_needs_positive_numbers() {
         assert_eq!(geometric_mean(&[]), None);
         assert!((geometric_mean(&[2.0, 0.5, 8.0]).unwrap() - 2.0).abs() < 1e-12);
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_in_one_column_takes_the_row_from_all() {
+    fn a_gap_in_one_column_excludes_the_row_from_all() {
         let table = vec![vec![Some(2.0), Some(4.0)], vec![Some(100.0), None], vec![Some(8.0), Some(1.0)]];
         let (means, coverage) = common_geometric_means(&table, 2);
         assert!((means[0].unwrap() - 4.0).abs() < 1e-12 && (means[1].unwrap() - 2.0).abs() < 1e-12);

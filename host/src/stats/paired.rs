@@ -70,7 +70,7 @@ fn wider(interval: Interval, estimate: f64, factor: f64) -> Interval {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::signed_rank::CONFIDENCE;
+    use super::super::lower_tail::CONFIDENCE;
     use super::*;
 
     fn of(differences: &[f64]) -> PairedDifference {

@@ -1,11 +1,11 @@
-//! How many samples a percentile needs.
+//! The number of samples that a percentile needs.
 
-/// The most probable that a percentile may be stated which is not reached.
+/// The maximum probability that a stated percentile is not reached.
 const ERROR: f64 = 0.01;
 
-/// From how many samples on `quantile` (0.99 for the 99th percentile) may be printed: with fewer it is more probable
-/// than 1 % that at most one sample lies beyond the true one, so that what is printed is an extreme and no percentile.
-/// Nothing if the quantile does not lie between 0 and 1.
+/// The minimum number of samples for `quantile` (0.99 for the 99th percentile). With fewer, the probability that at most
+/// one sample lies beyond the true percentile exceeds 1 %, so the result would be an extreme and not a percentile. None if
+/// the quantile is not between 0 and 1.
 ///
 /// The bound is the floor of MLPerf Inference's early stopping (`loadgen/early_stopping.cc`): the least n with
 /// P(X <= 1) <= 1 % for X binomial with n draws of probability 1 - q. It is 64 for 0.9, 130 for 0.95, 662 for 0.99 and
@@ -40,13 +40,13 @@ mod tests {
     }
 
     #[test]
-    fn a_median_needs_few_and_a_far_tail_many() {
+    fn a_median_needs_few_samples_and_an_extreme_percentile_many() {
         assert_eq!(samples_needed(0.5), Some(11));
         assert!(samples_needed(0.999_999).unwrap() > 6_000_000);
     }
 
     #[test]
-    fn what_is_no_quantile_has_no_bound() {
+    fn an_invalid_quantile_has_no_bound() {
         for none in [0.0, 1.0, -0.5, 2.0, f64::NAN] {
             assert_eq!(samples_needed(none), None);
         }

@@ -1,28 +1,26 @@
-//! The shift between two independent samples: runs that have no block in common.
+//! The shift between two independent samples, such as runs without common blocks.
 //!
-//! U is how many pairs, one from each sample, have the second value below the first. If both come from one distribution,
-//! every order of all values is as probable, whatever the distribution (Mann and Whitney, "On a test of whether one of two
+//! U is the number of pairs, one value from each sample, in which the second value is below the first. If both samples have
+//! the same distribution, every order of all values is equally probable (Mann and Whitney, "On a test of whether one of two
 //! random variables is stochastically larger than the other", Ann. Math. Statist. 18, 1947).
 
-use super::signed_rank::{CONFIDENCE, Interval};
+use super::lower_tail::{self, Normal};
+use super::signed_rank::Interval;
 
-/// Up to so many pairs probabilities are exact.
-const EXACT: usize = 4096;
+/// Up to this many pairs probabilities are exact.
+const MAX_EXACT: usize = 4096;
 
-/// The point that a normal variable exceeds with probability (1 - [`CONFIDENCE`]) / 2.
-const NORMAL_QUANTILE: f64 = 1.959_963_984_540_054;
-
-/// How far one sample lies above another.
+/// The difference in location between two samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Shift {
     /// The median of all differences of a value of the second and one of the first (Hodges and Lehmann, 1963).
     pub estimate: f64,
-    /// The exact interval; nothing with too few values, such as three and three.
+    /// The exact interval. None with too few values, such as three and three.
     pub interval: Option<Interval>,
 }
 
 impl Shift {
-    /// From `old` to `new`. Nothing if one is empty or has a value that is not finite.
+    /// From `old` to `new`. None if one is empty or has a value that is not finite.
     pub(crate) fn new(old: &[f64], new: &[f64]) -> Option<Self> {
         if !old.iter().chain(new).all(|value| value.is_finite()) {
             return None;
@@ -45,30 +43,17 @@ fn interval(differences: &[f64], m: usize, n: usize) -> Option<Interval> {
     Some(Interval { low, high, confidence: 1.0 - 2.0 * tail })
 }
 
-/// The largest c with P(U <= c) <= 2.5 %, and that probability. Nothing if even U = 0 is more probable.
+/// The largest c with P(U <= c) <= 2.5 %, and that probability. None if even U = 0 is more probable.
 fn lower_tail(m: usize, n: usize) -> Option<(usize, f64)> {
-    let allowed = (1.0 - CONFIDENCE) / 2.0;
-    if m * n > EXACT {
-        let (pairs, both) = ((m * n) as f64, (m + n) as f64);
-        let (mean, deviation) = (pairs / 2.0, (pairs * (both + 1.0) / 12.0).sqrt());
-        let cut = (mean - 0.5 - NORMAL_QUANTILE * deviation).floor();
-        let tail = libm::erfc((mean - cut - 0.5) / deviation / std::f64::consts::SQRT_2) / 2.0;
-        return Some((cut as usize, tail));
+    if m * n <= MAX_EXACT {
+        return lower_tail::exact(distribution(m, n));
     }
-    let mut tail = 0.0;
-    let mut last = None;
-    for (u, probability) in distribution(m, n).into_iter().enumerate() {
-        tail += probability;
-        if tail > allowed {
-            break;
-        }
-        last = Some((u, tail));
-    }
-    last
+    let (pairs, both) = ((m * n) as f64, (m + n) as f64);
+    Some(Normal { mean: pairs / 2.0, deviation: (pairs * (both + 1.0) / 12.0).sqrt() }.lower_tail())
 }
 
-/// The probability of each U: the largest of all values is of the first sample with probability m / (m + n), and then it
-/// is above all n of the other.
+/// The probability of each U: the largest value is in the first sample with probability m / (m + n), and then it is above
+/// all n values of the second.
 fn distribution(m: usize, n: usize) -> Vec<f64> {
     // Row by row over m; each row has the distributions for all sizes up to n.
     let mut rows: Vec<Vec<f64>> = vec![vec![1.0]; n + 1];
@@ -76,13 +61,13 @@ fn distribution(m: usize, n: usize) -> Vec<f64> {
         let mut next: Vec<Vec<f64>> = Vec::with_capacity(n + 1);
         next.push(vec![1.0]);
         for second in 1..=n {
-            let of_first = first as f64 / (first + second) as f64;
+            let in_first = first as f64 / (first + second) as f64;
             let mut probabilities = vec![0.0; first * second + 1];
             for (u, probability) in rows[second].iter().enumerate() {
-                probabilities[u + second] += probability * of_first;
+                probabilities[u + second] += probability * in_first;
             }
             for (u, probability) in next[second - 1].iter().enumerate() {
-                probabilities[u] += probability * (1.0 - of_first);
+                probabilities[u] += probability * (1.0 - in_first);
             }
             next.push(probabilities);
         }
@@ -112,14 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn the_approximation_takes_over_without_a_jump() {
+    fn the_approximation_is_close_to_the_exact_probabilities() {
         let [exact, near] = [(64, 64), (64, 65)].map(|(m, n)| lower_tail(m, n).unwrap());
         assert!((near.0 as f64 / exact.0 as f64 - 65.0 / 64.0).abs() < 0.01, "{exact:?} {near:?}");
         assert!((0.0235..=0.0252).contains(&near.1), "{near:?}");
     }
 
     #[test]
-    fn what_is_not_finite_or_not_there_has_no_shift() {
+    fn an_empty_sample_or_an_infinite_value_has_no_shift() {
         assert_eq!(Shift::new(&[1.0], &[f64::NAN]), None);
         assert_eq!(Shift::new(&[], &[1.0]), None);
     }
@@ -137,7 +122,7 @@ mod tests {
         }
 
         #[test]
-        fn the_other_way_round_mirrors_everything(
+        fn exchanging_the_samples_negates_the_shift(
             old in prop::collection::vec(-1.0..1.0_f64, 4..9), new in prop::collection::vec(-1.0..1.0_f64, 4..9),
         ) {
             let (there, back) = (Shift::new(&old, &new).unwrap(), Shift::new(&new, &old).unwrap());

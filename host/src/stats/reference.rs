@@ -1,4 +1,4 @@
-//! Against SciPy and statsmodels: `tests/fixtures/scipy` has what they say, and the script that asked them.
+//! Compares with SciPy and statsmodels: `tests/fixtures/scipy` has their results and the script that computed them.
 
 use serde::Deserialize;
 

@@ -1,55 +1,49 @@
 //! Wilcoxon's signed-rank statistic, its estimate and its interval.
 //!
-//! T is the sum of the ranks, by size, of the differences that are positive. Were the differences symmetric about zero,
-//! each rank would be in the sum with probability one half, whatever else is true of them: hence exact probabilities
-//! without assuming a shape (Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1, 1945).
+//! T is the sum of the ranks, by size, of the positive differences. If the differences are symmetric about zero, each rank is
+//! in the sum with probability one half. Hence the probabilities are exact without an assumption about the distribution (Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1, 1945).
 
 use serde::{Deserialize, Serialize};
 
+use super::lower_tail::{self, Normal};
 use super::means::mean_of_two;
 
-/// The confidence that an interval has at least.
-pub(crate) const CONFIDENCE: f64 = 0.95;
-
-/// The fewest differences of which there is an interval: of 5, even the widest has a confidence of 93.75 % only.
+/// The fewest differences with an interval: the widest interval of 5 has a confidence of only 93.75 %.
 pub(crate) const MIN_BLOCKS: usize = 6;
 
-/// Up to so many differences probabilities are exact; the work grows with the cube of their number.
-const EXACT: usize = 200;
+/// Up to this many differences probabilities are exact. The work grows with the cube of their number.
+const MAX_EXACT: usize = 200;
 
-/// The point that a normal variable exceeds with probability (1 - [`CONFIDENCE`]) / 2.
-const NORMAL_QUANTILE: f64 = 1.959_963_984_540_054;
-
-/// Where a difference lies.
+/// The confidence interval of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     pub low: f64,
     pub high: f64,
-    /// The confidence that it attains: ranks are whole, so it is the least possible one of at least [`CONFIDENCE`].
+    /// The attained confidence: ranks are integers, so it is the least possible one of at least
+    /// [`CONFIDENCE`](super::CONFIDENCE).
     pub confidence: f64,
 }
 
 impl Interval {
-    /// Of a difference of logarithms: where the ratio lies.
+    /// The interval of a ratio, from that of a difference of logarithms.
     pub(crate) fn exp(self) -> Self {
         Self { low: self.low.exp(), high: self.high.exp(), ..self }
     }
 }
 
-/// The estimate and the interval of differences that are independent, in whatever order.
+/// The estimate and the interval from independent differences, in any order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct SignedRank {
     /// The median of the means of all pairs, each value with itself included (Hodges and Lehmann, "Estimates of
     /// location based on rank tests", Ann. Math. Statist. 34, 1963).
     pub estimate: f64,
-    /// How many there are.
     pub blocks: usize,
-    /// The exact interval, from [`MIN_BLOCKS`] on.
+    /// The exact interval. None with fewer than [`MIN_BLOCKS`] blocks.
     pub interval: Option<Interval>,
 }
 
 impl SignedRank {
-    /// Of the differences, one from each block. Nothing for no differences, or if one is not finite.
+    /// From one difference for each block. None without differences, or if one is not finite.
     pub(super) fn new(differences: &[f64]) -> Option<Self> {
         if differences.is_empty() || !differences.iter().all(|difference| difference.is_finite()) {
             return None;
@@ -65,15 +59,14 @@ impl SignedRank {
 
 /// The means of all pairs, each value with itself included.
 enum Averages {
-    /// All of them.
     Listed(Vec<f64>),
-    /// The values, sorted: of many values there are too many means to have them all.
+    /// The sorted values. Many values have too many means to list.
     Sorted(Vec<f64>),
 }
 
 impl Averages {
     fn of(values: &[f64]) -> Self {
-        if values.len() <= EXACT { Self::listed(values) } else { Self::sorted(values) }
+        if values.len() <= MAX_EXACT { Self::listed(values) } else { Self::sorted(values) }
     }
 
     fn listed(values: &[f64]) -> Self {
@@ -94,7 +87,7 @@ impl Averages {
         }
     }
 
-    /// The mean that would stand at this place, counted from 0, were they sorted.
+    /// The mean at this index of the sorted means.
     fn ranked(&mut self, place: usize) -> f64 {
         match self {
             Self::Listed(averages) => *averages.select_nth_unstable_by(place, f64::total_cmp).1,
@@ -108,17 +101,21 @@ impl Averages {
     }
 }
 
-/// The least number that has more than `place` means up to it, found by halving what is left of all numbers.
+/// The least number with more than `place` means up to it, by bisection over all numbers.
 fn ranked_of_sorted(values: &[f64], place: usize) -> f64 {
-    let (mut low, mut high) = (place_of(values[0]), place_of(values[values.len() - 1]));
+    let (mut low, mut high) = (index_of(values[0]), index_of(values[values.len() - 1]));
     while low < high {
         let middle = low + (high - low) / 2;
-        if averages_up_to(values, number_at(middle)) > place { high = middle } else { low = middle + 1 }
+        if averages_up_to(values, number_with_index(middle)) > place {
+            high = middle
+        } else {
+            low = middle + 1
+        }
     }
-    number_at(low)
+    number_with_index(low)
 }
 
-/// How many of the means are no greater: with a greater value, fewer of the others go with it.
+/// The number of means up to a limit. The greater a value, the fewer other values have a mean with it below the limit.
 fn averages_up_to(values: &[f64], limit: f64) -> usize {
     let mut others = values.len();
     let mut count = 0;
@@ -131,13 +128,13 @@ fn averages_up_to(values: &[f64], limit: f64) -> usize {
     count
 }
 
-/// Where a number stands among all numbers, in their order.
-fn place_of(number: f64) -> u64 {
+/// The index of a number in the order of all numbers.
+fn index_of(number: f64) -> u64 {
     let bits = number.to_bits();
     if number.is_sign_negative() { !bits } else { bits | 1 << 63 }
 }
 
-fn number_at(place: u64) -> f64 {
+fn number_with_index(place: u64) -> f64 {
     f64::from_bits(if place >> 63 == 0 { !place } else { place ^ 1 << 63 })
 }
 
@@ -151,28 +148,15 @@ fn interval(averages: &mut Averages, n: usize) -> Option<Interval> {
     Some(Interval { low, high, confidence: 1.0 - 2.0 * tail })
 }
 
-/// The largest c with P(T <= c) <= 2.5 %, and that probability. Nothing if even T = 0 is more probable.
+/// The largest c with P(T <= c) <= 2.5 %, and that probability. None if even T = 0 is more probable.
 fn lower_tail(n: usize) -> Option<(usize, f64)> {
-    let allowed = (1.0 - CONFIDENCE) / 2.0;
-    if n > EXACT {
-        let normal = Normal::of_ranks((1..=n).map(|rank| rank as f64));
-        let cut = (normal.mean - 0.5 - NORMAL_QUANTILE * normal.deviation).floor();
-        return Some((cut as usize, normal.at_most(cut + 0.5)));
+    if n > MAX_EXACT {
+        return Some(normal((1..=n).map(|rank| rank as f64)).lower_tail());
     }
-    let mut tail = 0.0;
-    let mut last = None;
-    for (sum, probability) in distribution(&(1..=n).collect::<Vec<_>>()).into_iter().enumerate() {
-        tail += probability;
-        if tail > allowed {
-            break;
-        }
-        last = Some((sum, tail));
-    }
-    last
+    lower_tail::exact(distribution(&(1..=n).collect::<Vec<_>>()))
 }
 
-/// The probability of each sum of ranks when each counts with probability one half: one rank after the other, as
-/// Wilcoxon counted.
+/// The probability of each sum of ranks if each rank is in it with probability one half, one rank after the other.
 fn distribution(ranks: &[usize]) -> Vec<f64> {
     let mut probabilities = vec![0.0; ranks.iter().sum::<usize>() + 1];
     probabilities[0] = 1.0;
@@ -187,15 +171,15 @@ fn distribution(ranks: &[usize]) -> Vec<f64> {
     probabilities
 }
 
-/// Twice the smaller of two one-sided p-values: that the true difference is at most `high`, and that it is at least `low`.
-/// One of the two is true of any difference between them, so that this p-value is small by chance as rarely as it says,
-/// wherever in between the truth lies. With both bounds zero it is the usual two-sided p-value. Without ties it is at most
-/// 5 % exactly if the interval lies wholly above `high` or wholly below `low`.
+/// Twice the smaller of two one-sided p-values, of the hypotheses that the true difference is at most `high` and that it is
+/// at least `low`. One of the two is true of any difference between them, so that this is a valid p-value of the hypothesis
+/// that the difference lies there. With both bounds zero it is the usual two-sided p-value. Without ties it is at most 5 %
+/// exactly if the interval lies above `high` or below `low`.
 pub(super) fn p_value_outside(differences: &[f64], [low, high]: [f64; 2]) -> f64 {
     let above = SignedRanks::of(differences.iter().map(|difference| difference - high));
     let below = SignedRanks::of(differences.iter().map(|difference| difference - low));
     let tail = above.at_most(above.negative()).min(below.at_most(below.positive));
-    // Without any sign left, or with T in its very middle, both tails hold everything.
+    // Without signs, or with T at its mean, both tails have all of the probability.
     (2.0 * tail).min(1.0)
 }
 
@@ -224,11 +208,10 @@ impl SignedRanks {
         self.doubled.iter().sum::<usize>() - self.positive
     }
 
-    /// How probable a sum of at most so much is when each sign is as probable as the other; that of at least so much less
-    /// than all of it is the same.
+    /// The probability of a sum of at most this, if both signs are equally probable.
     fn at_most(&self, doubled_sum: usize) -> f64 {
-        if self.doubled.len() > EXACT {
-            let normal = Normal::of_ranks(self.doubled.iter().map(|rank| *rank as f64 / 2.0));
+        if self.doubled.len() > MAX_EXACT {
+            let normal = normal(self.doubled.iter().map(|rank| *rank as f64 / 2.0));
             return normal.at_most(doubled_sum as f64 / 2.0 + 0.5);
         }
         distribution(&self.doubled)[..=doubled_sum].iter().sum()
@@ -247,25 +230,10 @@ fn doubled_ranks(values: &[f64]) -> Vec<(f64, usize)> {
     ranked
 }
 
-/// What T is near to when there are many ranks.
-struct Normal {
-    mean: f64,
-    deviation: f64,
-}
-
-impl Normal {
-    fn of_ranks(ranks: impl Iterator<Item = f64>) -> Self {
-        let (sum, squares) =
-            ranks.fold((0.0, 0.0), |(sum, squares), rank| (sum + rank, squares + rank * rank));
-        Self { mean: sum / 2.0, deviation: (squares / 4.0).sqrt() }
-    }
-
-    fn at_most(&self, value: f64) -> f64 {
-        if self.deviation == 0.0 {
-            return 1.0;
-        }
-        libm::erfc((self.mean - value) / self.deviation / std::f64::consts::SQRT_2) / 2.0
-    }
+/// The normal approximation of T for many ranks.
+fn normal(ranks: impl Iterator<Item = f64>) -> Normal {
+    let (sum, squares) = ranks.fold((0.0, 0.0), |(sum, squares), rank| (sum + rank, squares + rank * rank));
+    Normal { mean: sum / 2.0, deviation: (squares / 4.0_f64).sqrt() }
 }
 
 #[cfg(test)]
@@ -273,6 +241,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::stats::CONFIDENCE;
 
     fn of(differences: &[f64]) -> SignedRank {
         SignedRank::new(differences).unwrap()
@@ -321,24 +290,22 @@ mod tests {
 
     #[test]
     fn evidence_for_more_than_a_bound_is_weaker_than_for_a_difference() {
-        // All six lie beyond no difference, and half of them within the bounds.
+        // All six are above zero, and half of them are within the bounds.
         let [inside, above] = [[0.01, 0.02, 0.03, 0.06, 0.07, 0.08], [0.06, 0.07, 0.08, 0.09, 0.1, 0.11]];
         let outside = |values: &[f64]| p_value_outside(values, [-0.05, 0.05]);
-        assert_eq!(
-            (p_value(&inside), outside(&above), outside(&above.map(|it| -it))),
-            (0.03125, 0.03125, 0.03125)
-        );
+        let smallest = 2.0 / 64.0;
+        assert_eq!([p_value(&inside), outside(&above), outside(&above.map(|it| -it))], [smallest; 3]);
         assert!(outside(&inside) > 0.5);
     }
 
     #[test]
-    fn no_difference_at_all_is_no_evidence() {
+    fn without_differences_the_p_value_is_one() {
         assert_eq!((of(&[0.0; 8]).estimate, p_value(&[0.0; 8]), p_value(&[0.0; 300])), (0.0, 1.0, 1.0));
         assert_eq!(p_value_outside(&[0.0; 8], [-0.05, 0.05]), 1.0);
     }
 
     #[test]
-    fn what_is_not_finite_has_no_estimate() {
+    fn an_infinite_difference_has_no_estimate() {
         for bad in [f64::NAN, f64::INFINITY] {
             assert_eq!(SignedRank::new(&[1.0, bad]), None);
         }
@@ -346,18 +313,18 @@ mod tests {
     }
 
     #[test]
-    fn the_approximation_takes_over_without_a_jump() {
+    fn the_approximation_is_close_to_the_exact_probabilities() {
         let values = |n: usize| (0..n).map(|at| (at as f64 * 0.7).sin() + 0.12).collect::<Vec<_>>();
-        let (exact, near) = (p_value(&values(EXACT)), p_value(&values(EXACT + 1)));
+        let (exact, near) = (p_value(&values(MAX_EXACT)), p_value(&values(MAX_EXACT + 1)));
         assert!((exact - near).abs() < 0.01, "{exact} {near}");
-        let (exact, near) = (of(&values(EXACT)), of(&values(EXACT + 1)));
+        let (exact, near) = (of(&values(MAX_EXACT)), of(&values(MAX_EXACT + 1)));
         let [exact, near] = [exact, near].map(|difference| difference.interval.unwrap());
         assert!((exact.low - near.low).abs() < 0.02 && (exact.high - near.high).abs() < 0.02);
         assert!((0.95..0.951).contains(&exact.confidence) && (0.95..0.951).contains(&near.confidence));
     }
 
     #[test]
-    fn very_many_blocks_take_no_more_memory_than_they_are() {
+    fn many_blocks_take_memory_in_proportion_to_their_number() {
         // All pairs of these would be 80 GB.
         let differences: Vec<_> = (0..100_000).map(|at| f64::from(at % 1000) / 1000.0).collect();
         let found = of(&differences);
@@ -367,7 +334,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_mean_that_is_counted_to_is_the_one_that_is_listed(
+        fn bisection_finds_the_listed_mean(
             values in prop::collection::vec(prop_oneof![-1e300..1e300_f64, -1.0..1.0_f64, Just(0.0)], 1..40),
             place: prop::sample::Index,
         ) {
@@ -378,7 +345,7 @@ mod tests {
         }
 
         #[test]
-        fn the_p_value_is_that_of_all_signs(
+        fn the_p_value_is_that_of_an_enumeration_of_all_signs(
             // Few distinct sizes, so that there are ties and zeros.
             values in prop::collection::vec((-6..=6_i32).prop_map(f64::from), 1..12),
         ) {
@@ -396,7 +363,7 @@ mod tests {
         }
 
         #[test]
-        fn the_interval_holds_the_estimate_and_widens_with_nothing(values in prop::collection::vec(-1.0..1.0_f64, 6..30)) {
+        fn the_interval_contains_the_estimate_and_is_no_wider_than_needed(values in prop::collection::vec(-1.0..1.0_f64, 6..30)) {
             let SignedRank { estimate, interval, .. } = of(&values);
             let Interval { low, high, confidence } = interval.unwrap();
             prop_assert!(low <= estimate && estimate <= high);
@@ -404,17 +371,17 @@ mod tests {
         }
 
         #[test]
-        fn the_other_sign_mirrors_everything(values in prop::collection::vec(-1.0..1.0_f64, 6..20)) {
-            let turned: Vec<_> = values.iter().map(|value| -value).collect();
-            let (there, back) = (of(&values), of(&turned));
+        fn the_opposite_signs_negate_the_estimate(values in prop::collection::vec(-1.0..1.0_f64, 6..20)) {
+            let negated: Vec<_> = values.iter().map(|value| -value).collect();
+            let (there, back) = (of(&values), of(&negated));
             prop_assert!((there.estimate + back.estimate).abs() < 1e-12);
-            prop_assert!((p_value(&values) - p_value(&turned)).abs() < 1e-12);
+            prop_assert!((p_value(&values) - p_value(&negated)).abs() < 1e-12);
             let (a, b) = (there.interval.unwrap(), back.interval.unwrap());
             prop_assert!((a.low + b.high).abs() < 1e-12 && (a.high + b.low).abs() < 1e-12);
         }
 
         #[test]
-        fn scale_and_order_do_not_count(
+        fn scale_and_order_do_not_matter(
             values in prop::collection::vec(-1.0..1.0_f64, 6..20),
             power in -4..5_i32,
             turn in any::<prop::sample::Index>(),
@@ -431,7 +398,7 @@ mod tests {
         }
 
         #[test]
-        fn the_interval_lies_outside_the_bounds_exactly_when_that_is_improbable(
+        fn the_interval_is_outside_the_bounds_exactly_if_the_p_value_is_small(
             values in prop::collection::vec(-1.0..2.0_f64, 6..20), low in -0.5..0.0_f64, high in 0.0..0.5_f64,
         ) {
             let interval = of(&values).interval.unwrap();

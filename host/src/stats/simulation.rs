@@ -1,14 +1,14 @@
-//! Whether the method keeps what it promises, on data whose truth is known. Seeds are fixed.
+//! Whether intervals and verdicts have their stated error rates, on simulated data with fixed seeds.
 
 use super::random::Random;
 use super::*;
 
 const SIMULATIONS: usize = 2000;
 
-/// Noise of mean zero; the standard deviation is 1 where there is one.
+/// Noise with mean 0 and standard deviation 1, where these exist.
 type Noise = fn(&mut Random) -> f64;
 
-/// The logarithms of the ratios of `blocks` blocks, whose own speeds drift together.
+/// The logarithms of the ratios of blocks, in which the speeds of both backends drift together.
 fn blocks(random: &mut Random, blocks: usize, truth: f64, noise: f64, shape: Noise) -> PairedDifference {
     let mut drift = 0.0;
     let ratios: Vec<_> = (0..blocks)
@@ -139,23 +139,23 @@ fn rare_runs_that_are_much_slower_change_the_mean_and_not_the_typical_run() {
     assert!(mean.interval.is_some_and(|it| it.high < 0.96), "{mean:?}");
 }
 
-fn is_called(difference: &PairedDifference) -> bool {
+fn is_difference(difference: &PairedDifference) -> bool {
     Verdict::new(difference).unwrap().is_difference()
 }
 
 #[test]
-fn of_one_backend_beside_itself_no_difference_is_called() {
+fn an_a_a_comparison_finds_no_difference() {
     for n in [6, 7, 12] {
         for noise in [0.001, 0.03, 0.1, 0.3] {
-            let called = share(n, 1.0, noise, Random::normal, is_called);
+            let called = share(n, 1.0, noise, Random::normal, is_difference);
             assert!(called <= 0.05, "{called} at {n} blocks with noise {noise}");
         }
     }
 }
 
 #[test]
-fn a_difference_of_the_margin_itself_is_rarely_called() {
-    let called = share(12, MARGIN, 0.03, Random::normal, is_called);
+fn a_difference_equal_to_the_margin_is_rarely_found() {
+    let called = share(12, MARGIN, 0.03, Random::normal, is_difference);
     assert!((0.005..=0.05).contains(&called), "{called}");
 }
 
@@ -168,7 +168,7 @@ fn a_table_of_differences_within_the_margin_rarely_has_one_called() {
         let rows: Vec<_> = (0..24).map(|_| blocks(&mut random, 12, 1.0499, 0.03, Random::normal)).collect();
         let called = |p_value: fn(&PairedDifference) -> f64| {
             let adjusted = holm(&rows.iter().map(p_value).collect::<Vec<_>>());
-            rows.iter().zip(adjusted).any(|(row, p_value)| is_called(row) && p_value <= 1.0 - CONFIDENCE)
+            rows.iter().zip(adjusted).any(|(row, p_value)| is_difference(row) && p_value <= 1.0 - CONFIDENCE)
         };
         at_margin += u32::from(called(|row| row.margin_p_value));
         at_one += u32::from(called(|row| row.p_value));
@@ -189,19 +189,19 @@ fn a_difference_of_ten_percent_is_found_with_twelve_blocks() {
 }
 
 #[test]
-fn equal_backends_are_called_equivalent_when_noise_is_small() {
+fn equal_backends_are_equivalent_if_the_noise_is_small() {
     let found = share(12, 1.0, 0.02, Random::normal, |difference| {
         Verdict::new(difference) == Some(Verdict::Equivalent)
     });
     assert!(found >= 0.9, "{found}");
 }
 
-/// A fresh experiment of the proposed size: the estimate that proposed it may have been luck, so half is the claim.
+/// A new experiment of the proposed size. The estimate behind the proposal varies, so about half of them are conclusive.
 #[test]
-fn as_many_more_blocks_as_proposed_tell_about_as_often_as_not() {
+fn the_proposed_number_of_blocks_is_conclusive_about_half_of_the_time() {
     for truth in [1.0, 1.08, 1.12] {
         let mut random = Random::new(7);
-        let (mut proposed, mut told) = (0, 0);
+        let (mut proposed, mut conclusive) = (0, 0);
         for _ in 0..SIMULATIONS / 4 {
             let first = blocks(&mut random, 7, truth, 0.05, Random::normal);
             let Some(Verdict::Inconclusive { more_blocks: Some(more) }) = Verdict::new(&first) else {
@@ -209,9 +209,9 @@ fn as_many_more_blocks_as_proposed_tell_about_as_often_as_not() {
             };
             proposed += 1;
             let second = blocks(&mut random, 7 + more as usize, truth, 0.05, Random::normal);
-            told += usize::from(!matches!(Verdict::new(&second), Some(Verdict::Inconclusive { .. })));
+            conclusive += usize::from(!matches!(Verdict::new(&second), Some(Verdict::Inconclusive { .. })));
         }
-        let share = f64::from(told as u32) / f64::from(proposed);
+        let share = f64::from(conclusive as u32) / f64::from(proposed);
         assert!(proposed > 100 && (0.35..=0.95).contains(&share), "{share} of {proposed} for {truth}");
     }
 }

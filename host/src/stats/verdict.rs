@@ -1,4 +1,4 @@
-//! When a difference may be called one.
+//! The verdict on a ratio.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,28 +6,28 @@ use super::margin::MARGIN;
 use super::paired::PairedDifference;
 use super::signed_rank::Interval;
 
-/// More blocks than this are not proposed: nobody would run them, and the estimate behind the number is too rough.
-const MOST_MORE_BLOCKS: f64 = 100.0;
+/// More blocks are not proposed: nobody would run them, and the estimate is too rough.
+const MAX_MORE_BLOCKS: f64 = 100.0;
 
-/// What may be said of a ratio of speeds, from its interval beside the margin.
+/// The verdict on a ratio of speeds, from its interval and the margin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
-    /// The interval lies wholly above the margin.
+    /// The interval is entirely above the margin.
     Faster,
-    /// The interval lies wholly below the margin.
+    /// The interval is entirely below the margin.
     Slower,
-    /// The interval lies wholly within the margin.
+    /// The interval is entirely within the margin.
     Equivalent,
-    /// The interval allows several of these.
+    /// The interval includes several of these.
     Inconclusive {
-        /// About how many more blocks would tell; null if that cannot be said, or if it is out of reach.
+        /// An estimate of how many more blocks are needed. Null if there is none, or if they are too many.
         more_blocks: Option<u32>,
     },
 }
 
 impl Verdict {
-    /// Of a difference between logarithms of speeds. Nothing without an interval.
+    /// From a difference of the logarithms of speeds. None without an interval.
     ///
     /// The margin is symmetric in the logarithm, from 1/1.05 to 1.05, so that the verdict does not depend on which of
     /// two backends is the baseline.
@@ -45,17 +45,17 @@ impl Verdict {
         })
     }
 
-    /// Whether it says that one side is faster.
+    /// Whether one side is faster.
     pub fn is_difference(self) -> bool {
         matches!(self, Self::Faster | Self::Slower)
     }
 }
 
-/// About how many more blocks would bring the interval to one side, if the estimate stayed where it is.
+/// An estimate of how many more blocks would move the interval to one side of the margin, if the estimate did not change.
 ///
-/// The width of the interval goes with 1/sqrt(n) (a property of any mean of independent blocks; at few blocks it
-/// shrinks faster, so that this is rather too many than too few). An arm of the interval that has to shrink by a factor
-/// f needs f² times the blocks. As the estimate does not stay, the verdict comes at that number about as often as not.
+/// The width of the interval is proportional to 1/sqrt(n), as for any mean of independent blocks. With few blocks it
+/// shrinks faster, so this is rather too many than too few. An arm of the interval that has to shrink by a factor f needs
+/// f² times the blocks. Because the estimate changes, that number of blocks gives a verdict about half of the time.
 fn more_blocks(estimate: f64, low: f64, high: f64, blocks: usize) -> Option<u32> {
     let margin = MARGIN.ln();
     let excess = |arm: f64, room: f64| arm / room;
@@ -67,7 +67,7 @@ fn more_blocks(estimate: f64, low: f64, high: f64, blocks: usize) -> Option<u32>
         excess(high - estimate, margin - estimate).max(excess(estimate - low, estimate + margin))
     };
     let more = (blocks as f64 * (factor * factor - 1.0)).ceil().max(1.0);
-    (more <= MOST_MORE_BLOCKS).then_some(more as u32)
+    (more <= MAX_MORE_BLOCKS).then_some(more as u32)
 }
 
 #[cfg(test)]
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_decides() {
+    fn the_interval_determines_the_verdict() {
         assert_eq!(verdict(1.06, 1.1, 1.2), Verdict::Faster);
         assert_eq!(verdict(0.8, 0.9, 0.95), Verdict::Slower);
         assert_eq!(verdict(0.96, 1.0, 1.04), Verdict::Equivalent);
@@ -121,12 +121,12 @@ mod tests {
         let estimate = margin + room;
         assert_eq!(more_blocks(estimate, estimate - 2.0 * room, 1.0, 7), Some(21));
         assert_eq!(more_blocks(-estimate, -1.0, 2.0 * room - estimate, 7), Some(21));
-        // Between the margins both arms must come in, and the worse of them counts.
+        // Within the margin both arms must shrink, and the worse of them counts.
         assert_eq!(more_blocks(0.0, -2.0 * margin, margin / 2.0, 7), Some(21));
     }
 
     #[test]
-    fn an_estimate_on_the_margin_is_out_of_reach() {
+    fn an_estimate_on_the_margin_has_no_number_of_blocks() {
         assert_eq!(more_blocks(MARGIN.ln(), 0.0, 0.1, 7), None);
         assert_eq!(verdict(1.0, 1.0501, 1.2), Verdict::Inconclusive { more_blocks: None });
     }
@@ -140,19 +140,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_other_side_as_baseline_turns_the_verdict(
+        fn exchanging_the_baseline_inverts_the_verdict(
             arms in (0.0..0.2_f64, 0.0..0.2_f64), estimate in -0.2..0.2_f64,
         ) {
             let at = |estimate: f64, below: f64, above: f64| {
                 let interval = Interval { low: estimate - below, high: estimate + above, confidence: 0.95 };
                 Verdict::new(&of(interval, estimate)).unwrap()
             };
-            let turned = match at(-estimate, arms.1, arms.0) {
+            let inverted = match at(-estimate, arms.1, arms.0) {
                 Verdict::Faster => Verdict::Slower,
                 Verdict::Slower => Verdict::Faster,
                 same => same,
             };
-            prop_assert_eq!(at(estimate, arms.0, arms.1), turned);
+            prop_assert_eq!(at(estimate, arms.0, arms.1), inverted);
         }
 
         #[test]

@@ -1,4 +1,4 @@
-//! What a plugin may say at most: a host that has to read, keep and show it must not grow with it.
+//! Limits for what a plugin reports: the host has to read, keep and show it, and must not grow with it.
 
 use plugin_api::{Availability, ErrorKind, RunnerError};
 use serde_json::{Map, Value};
@@ -8,14 +8,14 @@ use crate::sandbox::frame::MAX_LENGTH;
 
 /// The most bytes of a run's metrics, as JSON.
 const METRICS: u64 = 1 << 20;
-/// The most levels of them: readers of JSON give up at about a hundred.
+/// The most levels of a run's metrics: readers of JSON give up at about a hundred.
 const METRICS_DEPTH: usize = 32;
 /// The most bytes of a message, of a log record and of a remedy.
 const MESSAGE: usize = 4096;
 /// The most bytes of a name.
 const NAME: usize = 256;
 
-/// The state of a run's sinks, if it is not larger than the contract allows.
+/// The state of a run's sinks, unless it is larger than the contract allows.
 pub(super) fn sink_state(state: Vec<u8>) -> Result<Vec<u8>, RunnerError> {
     match state.len() {
         0..=MAX_LENGTH => Ok(state),
@@ -23,18 +23,15 @@ pub(super) fn sink_state(state: Vec<u8>) -> Result<Vec<u8>, RunnerError> {
     }
 }
 
-/// What the plugin gave in `length` bytes is more than the channel takes.
+/// The error for bytes of a plugin that exceed the limit of the channel.
 pub(super) fn too_large(what: &str, length: usize) -> RunnerError {
     let may = Bytes(MAX_LENGTH as u64);
     RunnerError::new(ErrorKind::Internal, format!("{what} has {length} bytes, but may have {may}"))
 }
 
-/// The metrics, or in their place a warning that says why they were left out.
+/// The metrics, or instead of them a warning that says why they were left out.
 pub(super) fn metrics(metrics: Map<String, Value>) -> Map<String, Value> {
-    let mut count = Count(0);
-    // Writing to a counter does not fail.
-    let _ = serde_json::to_writer(&mut count, &metrics);
-    let Count(length) = count;
+    let length = serde_json::to_vec(&metrics).map_or(u64::MAX, |json| json.len() as u64);
     let why = if length > METRICS {
         format!("{} of metrics were left out: a record takes at most {}", Bytes(length), Bytes(METRICS))
     } else if metrics.values().any(|value| is_deeper(value, METRICS_DEPTH)) {
@@ -51,19 +48,6 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
         Value::Array(values) => values.iter().any(inner),
         Value::Object(values) => values.values().any(inner),
         _ => false,
-    }
-}
-
-struct Count(u64);
-
-impl std::io::Write for Count {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

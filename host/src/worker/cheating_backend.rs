@@ -1,5 +1,4 @@
-//! A backend that does its work, and cheats in one way. `selftest` sends it through the harness to see that every cheat is
-//! caught.
+//! A backend that does its work and cheats in one way. `selftest` runs it to see that the harness catches every cheat.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,77 +10,54 @@ use plugin_api::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The name under which it takes part.
+/// The participant's name.
 pub(crate) const NAME: &str = "liar";
 
-/// How long it stalls behind its own timer.
+/// How long the engine stalls while its own clock does not run.
 const STALL: Duration = Duration::from_secs(1);
 
-/// How many times as many operators work at once than were asked for.
+/// The factor by which the backend exceeds the parallelism of the spec.
 const EXCESS: u32 = 4;
 
-/// How it cheats.
+/// A way to cheat; [`Cheat::ALL`] describes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cheat {
     None,
-    /// An item is left out.
     Drop,
-    /// An item comes twice, and another not at all, so that the count is right.
     Duplicate,
-    /// One bit of one item is another.
     FlipBit,
-    /// The answer is that of the run before.
     Cached,
-    /// Items pass the maps without being worked on.
     SkipKernel,
-    /// The clock is stopped before the work is done.
     StopClockEarly,
-    /// More time was taken than passed.
     ClaimMoreTime,
-    /// More operators work at once than were asked for.
     MoreParallelism,
-    /// The engine stalls while its own clock does not run.
     Stall,
-    /// The result says that it is another backend's.
     OtherName,
 }
 
 impl Cheat {
-    /// All of them, with the honest one first.
-    pub const ALL: [Self; 11] = [
-        Self::None,
-        Self::Drop,
-        Self::Duplicate,
-        Self::FlipBit,
-        Self::Cached,
-        Self::SkipKernel,
-        Self::StopClockEarly,
-        Self::ClaimMoreTime,
-        Self::MoreParallelism,
-        Self::Stall,
-        Self::OtherName,
+    /// All cheats with their labels; the honest one comes first.
+    pub const ALL: [(Self, &str); 11] = [
+        (Self::None, "tells the truth"),
+        (Self::Drop, "drops an item"),
+        (Self::Duplicate, "duplicates an item in place of another"),
+        (Self::FlipBit, "flips a bit"),
+        (Self::Cached, "gives the answer of the run before"),
+        (Self::SkipKernel, "skips the work"),
+        (Self::StopClockEarly, "stops its clock early"),
+        (Self::ClaimMoreTime, "claims more time than passed"),
+        (Self::MoreParallelism, "works with more at once than asked for"),
+        (Self::Stall, "stalls behind its own clock"),
+        (Self::OtherName, "reports another's name"),
     ];
 
-    /// In a table.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::None => "tells the truth",
-            Self::Drop => "drops an item",
-            Self::Duplicate => "duplicates an item in place of another",
-            Self::FlipBit => "flips a bit",
-            Self::Cached => "gives the answer of the run before",
-            Self::SkipKernel => "skips the work",
-            Self::StopClockEarly => "stops its clock early",
-            Self::ClaimMoreTime => "claims more time than passed",
-            Self::MoreParallelism => "works with more at once than asked for",
-            Self::Stall => "stalls behind its own clock",
-            Self::OtherName => "reports another's name",
-        }
+    pub fn label(self) -> &'static str {
+        Self::ALL.iter().find(|(cheat, _)| *cheat == self).map_or("", |(_, label)| label)
     }
 }
 
-/// A backend of threads that cheats.
+/// A backend with threads that cheats.
 pub(crate) struct CheatingBackend {
     cheat: Cheat,
     before: Option<RunResult>,
@@ -122,8 +98,8 @@ impl WorkloadRunner for CheatingBackend {
     }
 }
 
-/// Takes all items through a plan without keyed reductions, on `threads` threads. Gives how many reached the sink, and its
-/// state.
+/// Takes all items through a plan without keyed reductions, on `threads` threads. Returns how many items reached the sink, and
+/// the state of the sink.
 fn work(
     spec: &WorkloadSpec,
     workload: &WorkloadHandle,
@@ -140,9 +116,11 @@ fn work(
             if first >= spec.total_items {
                 break;
             }
-            let items = made(workload, first, batch_size.min(spec.total_items - first), cheat)?;
-            // Only the first batch is changed: a small cheat is the harder one to find.
-            let items = if first == 0 { changed(items, cheat) } else { items };
+            let mut items = process(workload, first, batch_size.min(spec.total_items - first), cheat)?;
+            // Only the first batch is changed: a small cheat is harder to find.
+            if first == 0 {
+                change(&mut items, cheat);
+            }
             let mut batch = Vec::new();
             items.iter().map(Vec::as_slice).collect::<BatchBuilder>().encode(&mut batch)?;
             sink.fold(&batch)?;
@@ -152,14 +130,10 @@ fn work(
         states.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((arrived, state));
         Ok(())
     };
+    let panicked = |_| Err(RunnerError::engine("a thread of the cheating backend panicked"));
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(thread)).collect();
-        let joined = threads.into_iter().map(|thread| {
-            thread
-                .join()
-                .unwrap_or_else(|_| Err(RunnerError::engine("a thread of the cheating backend panicked")))
-        });
-        joined.collect::<Result<(), _>>()
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(panicked))
     })?;
     let mut merged = workload.new_sink()?;
     let states = states.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -170,7 +144,7 @@ fn work(
 }
 
 /// The items of a slice that reach the sink.
-fn made(
+fn process(
     workload: &WorkloadHandle,
     first: u64,
     count: u64,
@@ -182,7 +156,7 @@ fn made(
         workload.source(first, count, plan.sink(), &mut batch)?;
     } else {
         workload.source(first, count, 1, &mut batch)?;
-        // What filters drop is dropped, so that the count is right.
+        // Filters still drop items, so that the count is right.
         for stage in (1..plan.sink()).filter(|stage| plan.kind(*stage) == Some(StageKind::Filter)) {
             workload.run_stages(stage, stage + 1, &batch, &mut next)?;
             std::mem::swap(&mut batch, &mut next);
@@ -191,7 +165,7 @@ fn made(
     Ok(Batch::parse(&batch)?.iter().map(<[u8]>::to_vec).collect())
 }
 
-fn changed(mut items: Vec<Vec<u8>>, cheat: Cheat) -> Vec<Vec<u8>> {
+fn change(items: &mut Vec<Vec<u8>>, cheat: Cheat) {
     match cheat {
         Cheat::Drop => drop(items.pop()),
         Cheat::Duplicate => {
@@ -206,5 +180,4 @@ fn changed(mut items: Vec<Vec<u8>>, cheat: Cheat) -> Vec<Vec<u8>> {
         }
         _ => {}
     }
-    items
 }

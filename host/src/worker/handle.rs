@@ -1,6 +1,5 @@
-//! What a worker does for each request.
+//! Handles each request.
 
-mod opening;
 mod run;
 
 use std::path::Path;
@@ -12,21 +11,19 @@ use plugin_api::{ErrorKind, RunnerError, SetupContext};
 use super::cheating_backend::CheatingBackend;
 use super::protocol::{Folders, LibraryFile, Reply, Request, VERSION};
 use super::state::{Failure, Worker};
-use super::{bounds, canary, load, malformed, reference, serial, snapshot};
+use super::{bounds, load, machine_check, malformed, reference, serial, snapshot};
 
 impl Worker {
-    pub fn handle(&mut self, request: Request) -> Reply {
-        answer(self, request).unwrap_or_else(|Failure { error, refused }| Reply::Failed {
-            error: bounds::error(error),
-            refused,
-        })
+    pub(crate) fn handle(&mut self, request: Request) -> Reply {
+        let failed = |Failure { error, refused }| Reply::Failed { error: bounds::error(error), refused };
+        answer(self, request).unwrap_or_else(failed)
     }
 }
 
 fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
     Ok(match request {
         Request::Hello { .. } => Reply::Hello { version: VERSION },
-        // Of a file, of the backend in it, and of its life but for the runs.
+        // Requests to a backend.
         Request::LoadRunner { library } => load_runner(worker, &library)?,
         Request::Cheat { cheat } => {
             worker.runner = Some(Box::new(CheatingBackend::new(cheat)));
@@ -44,7 +41,7 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
         Request::Run { spec, library, folders, timeout_seconds } => {
             run::run(worker, &spec, &library, folders, timeout_seconds)?
         }
-        // Of the judge: what a library has, what must come out, what came out, and how fast the machine is.
+        // Requests of the judge.
         Request::Catalogue { library } => {
             Reply::Catalogue { entries: worker.library(&library)?.catalogue()? }
         }
@@ -54,22 +51,22 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
         Request::Judge { spec, library, sink_state } => {
             Reply::Outcome { outcome: worker.workload(&spec, &library)?.outcome(&sink_state)? }
         }
-        Request::Canary { seconds } => Reply::Canary(canary::sing(duration(seconds))),
+        Request::CheckMachine { seconds } => Reply::MachineCheck(machine_check::check(duration(seconds))),
         Request::Time { spec, library, stage, seconds } => {
             let workload = worker.workload(&spec, &library)?;
             Reply::Timed { cores: reference::time_calls(&workload, stage, duration(seconds))? }
         }
-        // Of the contract's checks, which look at what no measurement does.
+        // Requests of the contract's checks.
         Request::Redirect { stdout } => done(redirect(&stdout))?,
         Request::Snapshot => Reply::Snapshot(snapshot::take()),
         Request::Serial { spec, library } => {
-            let (workload, spec) = opening::started(worker, &spec, &library)?;
+            let (workload, spec) = run::open_workload(worker, &spec, &library)?;
             Reply::Outcome { outcome: serial::run(&workload, spec.batch_size()?)? }
         }
         Request::Malformed { spec, library, rounds } => {
             done(malformed::give_rounds(&worker.workload(&spec, &library)?, rounds))?
         }
-        // Nothing is under way: the call that was to be cancelled has just ended by itself.
+        // No call is under way: the call to cancel has just ended.
         Request::Cancel => Reply::Done,
     })
 }

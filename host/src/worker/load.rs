@@ -1,6 +1,7 @@
-//! From a file to a safe runner or workload library. Called in a worker only: loading runs the file's code.
+//! Loads a runner or a workload library from a file, behind a safe interface. Called in a worker only: loading runs the file's
+//! code.
 
-// Loading a library and calling into it is what no compiler can check.
+// The compiler can check neither loading a library nor calling its functions.
 #![allow(unsafe_code)]
 
 mod sealed;
@@ -25,7 +26,7 @@ pub use sealed::SealedCopy;
 use crate::plugin::inspect::{self, Metadata, RunnerAbi};
 use crate::worker::protocol::LibraryFile;
 
-/// Keeps a library mapped when its last handle goes: a plugin's threads and statics may outlive it.
+/// Keeps a library mapped when its last handle is dropped: a plugin's threads and statics may outlive the handle.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const RTLD_NODELETE: i32 = 0x1000;
 #[cfg(target_vendor = "apple")]
@@ -34,16 +35,12 @@ const RTLD_NODELETE: i32 = 0x80;
 /// Why a file was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The dynamic linker said no.
+    /// The dynamic linker refused it, for this reason.
     #[error("cannot open {}: {why}", path.display())]
-    Open {
-        path: PathBuf,
-        /// The linker's words.
-        why: String,
-    },
+    Open { path: PathBuf, why: String },
     #[error("{} was replaced after it was inspected; try: run the command again", path.display())]
     Changed { path: PathBuf },
-    /// Its bytes are not those of a plugin.
+    /// It is not a plugin.
     #[error("{} is not loaded: {why}", path.display())]
     Rejected { path: PathBuf, why: String },
     /// A symbol that every plugin of its kind exports is missing.
@@ -57,7 +54,7 @@ pub enum LoadError {
     Runner(#[from] RunnerError),
 }
 
-/// Loads the runner in `file`: nobody who uses it needs to know in which language it was written.
+/// Loads the runner in `file`, in whichever language it was written.
 pub fn runner(
     file: &LibraryFile,
     host: Arc<dyn HostServices>,
@@ -73,7 +70,7 @@ pub fn runner(
     })
 }
 
-/// What the bytes that are about to be loaded say of themselves.
+/// The metadata in the bytes that are about to be loaded.
 fn metadata(path: &Path, to_open: &Path) -> Result<Metadata, LoadError> {
     let inspected = File::open(to_open).map_err(inspect::Rejection::from).and_then(inspect::inspect_open);
     inspected.map_err(|rejection| LoadError::Rejected { path: path.into(), why: rejection.reason })
@@ -86,7 +83,7 @@ fn c_runner(
     host: Arc<dyn HostServices>,
     log_level: log::LevelFilter,
 ) -> Result<ForeignBackend, LoadError> {
-    // SAFETY: only the address is taken.
+    // SAFETY: only the address is read.
     let symbol = unsafe { library.get::<*const c_void>(c_abi::SYMBOL.as_bytes()) };
     let missing = |_| LoadError::Symbol { path: path.into(), symbol: c_abi::SYMBOL.into() };
     let table: *const BackendFunctions = symbol.map_err(missing)?.into_raw().cast_const().cast();
@@ -115,7 +112,7 @@ pub fn workloads(file: &LibraryFile) -> Result<WorkloadLibrary, LoadError> {
     let to_open = to_open(file)?;
     let library = open(path, &to_open)?;
     let address = |name: &std::ffi::CStr| {
-        // SAFETY: only the address is taken; `resolve` below says what it is the address of.
+        // SAFETY: only the address is read; `resolve` below gives it a type.
         let symbol = unsafe { library.get::<*const c_void>(name.to_bytes_with_nul()) };
         symbol.ok().map(|symbol| symbol.into_raw().cast_const())
     };
@@ -127,14 +124,14 @@ pub fn workloads(file: &LibraryFile) -> Result<WorkloadLibrary, LoadError> {
     if !abi_is_compatible(version) {
         return Err(abi_error(path, format!("workload ABI {}.{}", version >> 16, version & 0xffff)));
     }
-    // SAFETY: the ABI's major version is ours, so the functions have the signatures of ABI.md; never unloaded.
+    // SAFETY: the ABI's major version is the host's, so the functions have the signatures of ABI.md; never unloaded.
     let functions = unsafe { WorkloadFunctions::resolve(address) }.map_err(missing)?;
-    // Whoever opens the library by its path in another process must get the same bytes.
+    // Other processes that open the library by its path must get the same bytes.
     Ok(WorkloadLibrary::new(Box::leak(Box::new(functions)), &to_open, &file.sha256))
 }
 
-/// Opens the library for good: all symbols at once, so that a missing one is an error here and not a crash in a run;
-/// none shared with other libraries; never unloaded.
+/// Opens the library and never unloads it. All symbols are resolved at once, so that a missing one is an error here and not a
+/// crash in a run; other libraries do not see them.
 fn open(path: &Path, to_open: &Path) -> Result<Library, LoadError> {
     // SAFETY: running the file's constructors is the point; the worker is a process that may fail.
     let library = unsafe { Library::open(Some(to_open), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) };
@@ -144,9 +141,9 @@ fn open(path: &Path, to_open: &Path) -> Result<Library, LoadError> {
     })
 }
 
-/// What is loaded must be what was inspected, as that is what the record names. Of a file that is to be sealed a copy is
-/// hashed and opened, which nobody can change. Of any other, whoever replaces it between this look and the opening gets
-/// past it.
+/// The path to open. The file must be the one that was inspected, as the record names that one. If the file is to be sealed,
+/// a copy is hashed and opened, which nobody can change. Otherwise nothing detects a file that is replaced between this check
+/// and the opening.
 fn to_open(file: &LibraryFile) -> Result<PathBuf, LoadError> {
     let path = file.path.as_path();
     let unreadable = |error: std::io::Error| LoadError::Open { path: path.into(), why: error.to_string() };
@@ -168,8 +165,8 @@ fn header(library: &Library, path: &Path) -> Result<&'static LibHeader, LoadErro
     header.upgrade().map_err(|error| abi_error(path, first_line(&error.to_string())))
 }
 
-/// Accepts a plugin that has all that the host has, or the other way round: the types only ever grow at their ends, so
-/// an older plugin loads in a newer host and a newer one in an older host.
+/// Accepts a plugin whose layout extends the host's, or the other way round: fields are only ever added at the end, so that an
+/// older plugin loads in a newer host and a newer one in an older host.
 fn check_layout(header: &LibHeader, path: &Path) -> Result<(), LoadError> {
     let Some(theirs) = header.layout() else {
         return Err(abi_error(path, "it carries no description of its layout".into()));
@@ -178,7 +175,7 @@ fn check_layout(header: &LibHeader, path: &Path) -> Result<(), LoadError> {
     let fits = |one: &'static TypeLayout, other: &'static TypeLayout| check_layout_compatibility(one, other);
     let Err(newer) = fits(ours, theirs) else { return Ok(()) };
     let Err(older) = fits(theirs, ours) else { return Ok(()) };
-    // Hundreds of lines for one swapped field: for -v only.
+    // One swapped field gives hundreds of lines: for -v only.
     log::info!(
         "layout of {} against the host's:\n{newer}\nand the other way round:\n{older}",
         path.display()

@@ -1,9 +1,10 @@
-//! What host and worker say to each other: types only. A message is one frame on the worker's channel: JSON, and attached to
-//! it, where there is one, the state of a sink.
+//! The messages between host and worker: types only. A message is one frame on the worker's channel: JSON, and for some
+//! messages the state of a sink as an attachment.
 //!
-//! The host sends a [`Request`] and reads messages until the one that answers it; progress and log records may come
-//! before. While a call is under way, any further request means that it should stop.
+//! The host sends a [`Request`] and reads messages until one is the answer; progress and log records may come before it.
+//! While a call is under way, any further request cancels it.
 
+use std::io;
 use std::path::PathBuf;
 
 use plugin_api::workload::{CatalogueEntry, Outcome};
@@ -16,28 +17,26 @@ use crate::plugin::PluginRef;
 use crate::sandbox::frame::Frame;
 use crate::worker::cheating_backend::Cheat;
 
-/// The version of this protocol. Host and worker are one executable, so it only differs when the file was replaced
-/// during a run.
+/// The version of this protocol. Host and worker are one executable, so that their versions differ only if the file was
+/// replaced during a run.
 pub const VERSION: u32 = 2;
 
-/// What crosses the channel: JSON, and bytes attached to it.
+/// A message on the channel: JSON, and an attachment.
 pub(crate) trait Message: Serialize + DeserializeOwned {
-    /// The bytes that are not in the JSON.
-    fn attachment(&self) -> &[u8];
+    /// The bytes that are not in the JSON; `None` for a message without an attachment.
+    fn attachment(&mut self) -> Option<&mut Vec<u8>>;
 
-    /// Where those bytes belong; nothing for a message that has none.
-    fn attachment_mut(&mut self) -> Option<&mut Vec<u8>>;
-
-    /// The JSON of the message.
-    fn json(&self) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec(self)
+    fn into_frame(mut self) -> io::Result<Frame> {
+        let message = serde_json::to_vec(&self)?;
+        let attachment = self.attachment().map(std::mem::take).unwrap_or_default();
+        Ok(Frame { message, attachment })
     }
 
-    /// The message that a frame carries; nothing if it carries none.
-    fn of_frame(frame: Frame) -> Option<Self> {
+    /// The message in a frame; `None` if the frame has no message of this type.
+    fn from_frame(frame: Frame) -> Option<Self> {
         let mut message: Self = serde_json::from_slice(&frame.message).ok()?;
-        match message.attachment_mut() {
-            Some(place) => *place = frame.attachment,
+        match message.attachment() {
+            Some(attachment) => *attachment = frame.attachment,
             None if !frame.attachment.is_empty() => return None,
             None => {}
         }
@@ -46,34 +45,14 @@ pub(crate) trait Message: Serialize + DeserializeOwned {
 }
 
 impl Message for Request {
-    fn attachment(&self) -> &[u8] {
-        match self {
-            Self::Judge { sink_state, .. } => sink_state,
-            _ => &[],
-        }
-    }
-
-    fn attachment_mut(&mut self) -> Option<&mut Vec<u8>> {
-        match self {
-            Self::Judge { sink_state, .. } => Some(sink_state),
-            _ => None,
-        }
+    fn attachment(&mut self) -> Option<&mut Vec<u8>> {
+        if let Self::Judge { sink_state, .. } = self { Some(sink_state) } else { None }
     }
 }
 
 impl Message for Reply {
-    fn attachment(&self) -> &[u8] {
-        match self {
-            Self::Finished(finished) => &finished.sink_state,
-            _ => &[],
-        }
-    }
-
-    fn attachment_mut(&mut self) -> Option<&mut Vec<u8>> {
-        match self {
-            Self::Finished(finished) => Some(&mut finished.sink_state),
-            _ => None,
-        }
+    fn attachment(&mut self) -> Option<&mut Vec<u8>> {
+        if let Self::Finished(finished) = self { Some(&mut finished.sink_state) } else { None }
     }
 }
 
@@ -84,7 +63,7 @@ pub struct LibraryFile {
     pub path: PathBuf,
     /// Its SHA-256 in hex.
     pub sha256: String,
-    /// Whether the bytes that were hashed are the ones to load: a sealed copy of the file.
+    /// Whether a sealed copy of the file is hashed and loaded, instead of the file itself.
     #[serde(default)]
     pub sealed: bool,
 }
@@ -92,13 +71,13 @@ pub struct LibraryFile {
 impl From<&PluginRef> for LibraryFile {
     fn from(plugin: &PluginRef) -> Self {
         let PluginRef { path, sha256, locked_by, .. } = plugin.clone();
-        // A plugin is told paths as text. A sealed copy has a path that is text, whatever that of the file is.
+        // Plugins get paths as text. The path of a sealed copy is text, even if that of the file is not UTF-8.
         let sealed = locked_by.is_some() || path.to_str().is_none();
         Self { path, sha256, sealed }
     }
 }
 
-/// Folders that a plugin is told of.
+/// The folders for a plugin's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Folders {
     /// The user's data.
@@ -107,29 +86,29 @@ pub struct Folders {
     pub log_dir: PathBuf,
 }
 
-/// What the host asks for.
+/// A request of the host.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Request {
-    /// The first message: the host's version, and how much of the log it wants (0 to 5).
+    /// The first message.
     Hello {
         version: u32,
-        /// 0 (off) to 5 (trace).
+        /// The highest level of log records to send: 0 (off) to 5 (trace).
         log_level: u32,
     },
     LoadRunner {
         library: LibraryFile,
     },
-    /// Take the backend that cheats, which is part of this program, in place of a file's.
+    /// Use the cheating backend, which is part of this program.
     Cheat {
         cheat: Cheat,
     },
-    /// Let standard output lead to a file of its own, so that what is printed there can be told from the rest of the log.
+    /// Redirect standard output to a file of its own, separate from the log.
     Redirect {
-        /// The file, which is made.
+        /// The file, which is created.
         stdout: PathBuf,
     },
-    /// Count what the worker's process has.
+    /// Take a resource snapshot of the worker's process.
     Snapshot,
     /// Ask the runner whether it could start.
     Probe,
@@ -146,7 +125,7 @@ pub enum Request {
         library: LibraryFile,
         /// Where the runner may write.
         folders: Folders,
-        /// After how many seconds the host will end it.
+        /// After how many seconds the host cancels the run.
         timeout_seconds: Option<f64>,
     },
     Close,
@@ -154,22 +133,21 @@ pub enum Request {
     Catalogue {
         library: LibraryFile,
     },
-    /// Compute what must come out.
+    /// Compute the expected answer.
     Expect {
         spec: WorkloadSpec,
         library: LibraryFile,
     },
-    /// Run a workload in the plainest way that there is, without a backend.
+    /// Run a workload serially, without a backend.
     Serial {
         spec: WorkloadSpec,
         library: LibraryFile,
     },
-    /// Give a workload's functions bytes that no backend would give them.
+    /// Call a workload's functions with malformed input.
     Malformed {
-        /// The workload, and from what seed the bytes are made.
+        /// The workload, and the seed of the input.
         spec: WorkloadSpec,
         library: LibraryFile,
-        /// How many times.
         rounds: u32,
     },
     /// Decode the state of a sink.
@@ -181,23 +159,23 @@ pub enum Request {
         sink_state: Vec<u8>,
     },
     /// Compute for a moment on every core.
-    Canary {
+    CheckMachine {
         seconds: f64,
     },
-    /// Time the calls of a stage, one after the other on each core.
+    /// Time calls of a stage on each core, one core after the other.
     Time {
         spec: WorkloadSpec,
         library: LibraryFile,
         /// The stage, which is a map, a filter or a flat map.
         stage: usize,
-        /// For how long in all.
+        /// The duration for all cores together.
         seconds: f64,
     },
-    /// Stop what is under way.
+    /// Stop the call that is under way.
     Cancel,
 }
 
-/// What a worker says.
+/// A message of a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Reply {
@@ -206,14 +184,13 @@ pub enum Reply {
     },
     /// To [`Request::LoadRunner`].
     Loaded {
-        /// What the runner calls itself.
+        /// The name that the runner reports.
         name: String,
-        /// What it reads from `extra`.
+        /// The keys of `extra` that it reads.
         options: Vec<Parameter>,
     },
     /// To [`Request::Probe`].
     Probed {
-        /// Whether it could start.
         availability: Availability,
     },
     /// To [`Request::Redirect`], [`Request::Setup`], [`Request::Open`], [`Request::Malformed`] and [`Request::Close`].
@@ -222,15 +199,13 @@ pub enum Reply {
     /// To [`Request::Run`].
     Finished(Box<Finished>),
     Catalogue {
-        /// The library's workloads.
         entries: Vec<CatalogueEntry>,
     },
     /// To [`Request::Expect`], [`Request::Serial`] and [`Request::Judge`].
     Outcome {
-        /// Count and checksum.
         outcome: Outcome,
     },
-    Canary(Canary),
+    MachineCheck(MachineCheck),
     /// To [`Request::Time`].
     Timed {
         cores: Vec<CallTime>,
@@ -238,10 +213,10 @@ pub enum Reply {
     /// To any request that failed.
     Failed {
         error: RunnerError,
-        /// That the file itself was refused, rather than what it was asked to do, and for what.
+        /// Set if the file itself was refused.
         refused: Option<Refusal>,
     },
-    /// How far the call under way is.
+    /// The progress of the call that is under way.
     Progress(Progress),
     /// A log record of the worker or the plugin.
     Log {
@@ -252,33 +227,33 @@ pub enum Reply {
     },
 }
 
-/// For what a file was refused.
+/// Why a file was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// It was built against an ABI that this host does not speak.
     Abi,
-    /// Anything else: it cannot be opened, is another file than was inspected, or is no plugin.
+    /// The file cannot be opened, is not the file that was inspected, or is not a plugin.
     Other,
 }
 
-/// What the worker's process has.
+/// The resources of the worker's process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceSnapshot {
-    /// How many threads; null where the system does not say.
+    /// The number of threads; null where the system does not say.
     pub threads: Option<u64>,
-    /// What is in its folder for temporary files.
+    /// The names in its folder for temporary files.
     pub temporary: Vec<String>,
 }
 
-/// How fast the machine computes right now, and what disturbs it.
+/// How fast the machine computes right now, and what makes it noisy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Canary {
-    /// Nanoseconds for one iteration of the busy kernel, on the slowest core.
+pub struct MachineCheck {
+    /// Nanoseconds for one iteration of the kernel, on the slowest core.
     pub nanos_per_iteration: f64,
     /// The share of processor time that the hypervisor took away; null where the system does not say.
     pub steal_share: Option<f64>,
-    /// How often the canary's threads lost their core to another.
+    /// How often the check's threads lost their core to another thread.
     pub preemptions: u64,
     /// The share of the last ten seconds in which some task waited for a processor; null where the system does not say.
     pub pressure: Option<f64>,
@@ -287,33 +262,33 @@ pub struct Canary {
 /// How long calls take on one core.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallTime {
-    /// The median, in seconds: what a call takes when nothing comes between.
+    /// The median, in seconds: the time of a call without interruptions.
     pub median: f64,
-    /// The mean, in seconds: with what came between.
+    /// The mean, in seconds: with interruptions.
     pub mean: f64,
 }
 
-/// What a run came to, by the runner's word and the worker's clock.
+/// The result of a run: the runner's claims, and the time by the worker's clock.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Finished {
-    /// The backend's name, by the runner's word.
+    /// The claimed name of the backend.
     pub backend: String,
-    /// The scheduler that was used, by the runner's word.
+    /// The scheduler that the runner claims to have used.
     pub scheduler_name: String,
-    /// Seconds by the runner's word; nothing if that was no number.
+    /// The claimed seconds; null if that was not a number.
     pub elapsed_time: Option<f64>,
-    /// Items by the runner's word.
+    /// The claimed number of items.
     pub results_count: u64,
     /// Seconds around the runner's `run`, by the worker's monotonic clock.
     pub duration_seconds: f64,
     /// The merged state of the sinks.
     #[serde(skip)]
     pub sink_state: Vec<u8>,
-    /// Whatever the runner wants recorded.
+    /// Values that the runner wants in the record.
     pub metrics: Map<String, Value>,
 }
 
-/// A path as text, or as its bytes in hex where it is no UTF-8: JSON has no other strings.
+/// A path as text, or as its bytes in hex if it is not UTF-8, which JSON requires.
 mod lossless {
     use std::ffi::OsString;
     use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};

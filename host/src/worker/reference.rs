@@ -1,30 +1,30 @@
-//! How long one call of a stage takes when nothing but the workload's library is at work: one thread, one item, one call
-//! after the other. All engines are measured against it.
+//! Times calls of a stage with nothing but the workload's library at work: one thread, one item, one call after the other.
+//! This is the reference for all engines.
 
 use std::time::{Duration, Instant};
 
 use plugin_api::{WorkloadError, WorkloadHandle};
 
-use crate::sandbox::affinity::{cores, stay_on};
+use crate::sandbox::affinity::{cores, pin_to};
 use crate::stats::median;
 use crate::worker::protocol::CallTime;
 
-/// At least so long on each core, however many there are.
-const LEAST: Duration = Duration::from_millis(20);
+/// The minimum for each core, however many there are.
+const MIN_PER_CORE: Duration = Duration::from_millis(20);
 
-/// How long a call of `stage` takes on each core that this process may use, one core after the other; `duration` in all.
+/// Times calls of `stage` on each core that this process may use, one core after the other; `duration` in all.
 pub(super) fn time_calls(
     workload: &WorkloadHandle,
     stage: usize,
     duration: Duration,
 ) -> Result<Vec<CallTime>, WorkloadError> {
     let cores = cores();
-    let each = (duration / cores.len().max(1) as u32).max(LEAST);
+    let each = (duration / cores.len().max(1) as u32).max(MIN_PER_CORE);
     let timed = |core: &usize| {
-        // A thread of its own, so that this one is not bound.
+        // A thread of its own, so that the affinity of this one stays.
         let timing = std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
-                stay_on(*core);
+                pin_to(*core);
                 time(workload, stage, each)
             });
             thread.join()
@@ -38,7 +38,7 @@ pub(super) fn time_calls(
 fn time(workload: &WorkloadHandle, stage: usize, duration: Duration) -> Result<CallTime, WorkloadError> {
     let (mut batch, mut output) = (workload.buffer(), workload.buffer());
     workload.source(0, 1, stage, &mut batch)?;
-    // The first call brings code and data in.
+    // The first call loads code and data into the caches.
     workload.run_stages(stage, stage + 1, &batch, &mut output)?;
     let (started, mut calls) = (Instant::now(), Vec::new());
     while calls.is_empty() || started.elapsed() < duration {

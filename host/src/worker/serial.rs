@@ -1,41 +1,38 @@
-//! A workload in the plainest way that there is: batch after batch, on one thread. Shares nothing with any backend.
+//! Runs a workload serially: batch after batch, on one thread. Shares no code with any backend.
 
 use plugin_api::workload::Outcome;
 use plugin_api::{Batch, StageKind, State, WorkloadError, WorkloadHandle};
 
-/// How many keys are taken out of a state at once: few, so that a state is asked more than once.
+/// How many keys a state emits at once: few, so that `emit` is called more than once.
 const KEYS: u64 = 100;
 
-/// Over how many partitions the keys of a reduction are spread.
+/// The number of partitions of the keys of a reduction.
 const PARTITIONS: u32 = 3;
 
-/// Takes all items to the sink, `batch_size` at once, and says what that came to.
+/// Takes all items to the sink, in batches of `batch_size`, and returns the answer.
 pub(super) fn run(workload: &WorkloadHandle, batch_size: u64) -> Result<Outcome, WorkloadError> {
     let plan = workload.plan();
     let mut stage = plan.end_of_chain(1);
-    let mut batches = made(workload, batch_size, stage)?;
+    let mut batches = source(workload, batch_size, stage)?;
     while plan.kind(stage) == Some(StageKind::KeyedReduce) {
         let next = plan.end_of_chain(stage + 1);
-        batches = through(workload, stage + 1, next, &reduced(workload, stage, &batches)?)?;
+        batches = run_stages(workload, stage + 1, next, &reduce(workload, stage, &batches)?)?;
         stage = next;
     }
-    let mut sink = folded(batches.iter().map(Vec::as_slice), || workload.new_sink())?;
+    let mut sink = fold(batches.iter().map(Vec::as_slice), || workload.new_sink())?;
     workload.outcome(&sink.encode()?)
 }
 
-fn made(workload: &WorkloadHandle, batch_size: u64, to: usize) -> Result<Vec<Vec<u8>>, WorkloadError> {
-    let (items, mut out, mut batches) = (workload.spec().total_items, workload.buffer(), Vec::new());
-    let mut first = 0;
-    while first < items {
-        let count = batch_size.min(items - first);
-        workload.source(first, count, to, &mut out)?;
-        batches.push(out.to_vec());
-        first += count;
-    }
-    Ok(batches)
+fn source(workload: &WorkloadHandle, batch_size: u64, to: usize) -> Result<Vec<Vec<u8>>, WorkloadError> {
+    let (items, mut out) = (workload.spec().total_items, workload.buffer());
+    let mut one = |first: u64| {
+        workload.source(first, batch_size.min(items - first), to, &mut out)?;
+        Ok(out.to_vec())
+    };
+    (0..items).step_by(batch_size as usize).map(&mut one).collect()
 }
 
-fn through(
+fn run_stages(
     workload: &WorkloadHandle,
     from: usize,
     to: usize,
@@ -46,7 +43,7 @@ fn through(
     batches.iter().map(one).collect()
 }
 
-fn reduced(
+fn reduce(
     workload: &WorkloadHandle,
     stage: usize,
     batches: &[Vec<u8>],
@@ -56,13 +53,13 @@ fn reduced(
     let mut emitted = Vec::new();
     for partition in 0..PARTITIONS as usize {
         let own = parts.iter().filter_map(|parts| parts.get(partition)).map(|part| &**part);
-        emit(folded(own, || workload.new_state(stage))?, workload, &mut emitted)?;
+        emit(fold(own, || workload.new_state(stage))?, workload, &mut emitted)?;
     }
     Ok(emitted)
 }
 
-/// Two states that take turns and are merged, as on two owners.
-fn folded<'a>(
+/// Folds the batches into two states in turn, and merges the states, as two owners would.
+fn fold<'a>(
     batches: impl Iterator<Item = &'a [u8]>,
     new: impl Fn() -> Result<State, WorkloadError>,
 ) -> Result<State, WorkloadError> {

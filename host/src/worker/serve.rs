@@ -1,7 +1,7 @@
-//! The worker behind its channel: reads requests, answers them, and reports what happens meanwhile.
+//! The worker's process: reads requests from its channel, answers them, and reports progress and log records meanwhile.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,15 +14,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::bounds;
 use super::rate_limit::RateLimit;
 use super::state::Worker;
-use crate::sandbox::{Interrupt, frame};
+use crate::sandbox::Interrupt;
+use crate::sandbox::frame::{self, Frame};
 use crate::worker::protocol::{Message as _, Reply, Request};
 
 pub(crate) const COMMAND: &str = "__worker";
 
-/// The channel gets a number that no plugin uses by accident.
+/// The channel's descriptor: a number that no plugin uses by accident.
 const CHANNEL_FD: i32 = 200;
 
-/// What the hidden command does: standard input is the channel, the rest is the log.
+/// The hidden command: standard input is the channel, the other two are the log.
 pub(crate) fn main() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
@@ -41,14 +42,14 @@ fn serve() -> io::Result<()> {
     let level = level_filter(log_level);
     log_to(&channel, level);
     let mut worker = Worker::new(channel.clone(), level);
-    channel.reply(&worker.handle(Request::Hello { version: crate::worker::protocol::VERSION, log_level }))?;
+    channel.reply(worker.handle(Request::Hello { version: crate::worker::protocol::VERSION, log_level }))?;
     while let Some(request) = channel.request()? {
-        // The call that was to be cancelled has already been answered: there is nobody to reply to.
+        // The call to cancel has already been answered: the host does not wait for a reply.
         if !matches!(request, Request::Cancel) {
-            channel.answer(&worker.handle(request))?;
+            channel.answer(worker.handle(request))?;
         }
     }
-    // Without dropping the runner: `close` was its chance, and its threads may still be at work.
+    // The runner is not dropped: it had `close` to clean up, and its threads may still be at work.
     std::process::exit(0)
 }
 
@@ -65,7 +66,7 @@ struct Channel {
 }
 
 impl Channel {
-    /// Takes standard input, and leaves an empty one in its place: whatever a plugin reads there must not be ours.
+    /// Takes standard input, and replaces it with an empty one: a plugin must not read the host's requests.
     fn take_stdin() -> io::Result<Self> {
         let requests: File = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), CHANNEL_FD)?.into();
         rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
@@ -75,33 +76,33 @@ impl Channel {
 
     fn request(&self) -> io::Result<Option<Request>> {
         let Some(frame) = frame::read(&self.requests)? else { return Ok(None) };
-        let no_request = || io::Error::new(io::ErrorKind::InvalidData, "the host sent what is no request");
-        Request::of_frame(frame).map(Some).ok_or_else(no_request)
+        let malformed = || io::Error::new(io::ErrorKind::InvalidData, "the host sent a malformed request");
+        Request::from_frame(frame).map(Some).ok_or_else(malformed)
     }
 
     /// Answers a request. An answer that is too large for a message is a failure of the call, not of this process.
-    fn answer(&self, answer: &Reply) -> io::Result<()> {
-        self.limit.tell(|left_out| {
-            let message = format!("{left_out} more log records were left out");
+    fn answer(&self, answer: Reply) -> io::Result<()> {
+        let dropped = self.limit.take_dropped();
+        if dropped > 0 {
+            let message = format!("{dropped} more log records were left out");
             let (level, target) = (log::Level::Warn as u32, env!("CARGO_PKG_NAME").into());
-            let _ = self.reply(&Reply::Log { level, target, message });
-        });
-        let json = answer.json()?;
-        if json.len() <= frame::MAX_LENGTH {
-            return self.send(&json, answer.attachment());
+            self.reply(Reply::Log { level, target, message })?;
         }
-        let error = bounds::too_large("the plugin's answer", json.len());
-        self.reply(&Reply::Failed { error, refused: None })
+        let frame = answer.into_frame()?;
+        if frame.message.len() <= frame::MAX_LENGTH {
+            return self.send(&frame);
+        }
+        let error = bounds::too_large("the plugin's answer", frame.message.len());
+        self.reply(Reply::Failed { error, refused: None })
     }
 
-    fn reply(&self, reply: &Reply) -> io::Result<()> {
-        self.send(&reply.json()?, reply.attachment())
+    fn reply(&self, reply: Reply) -> io::Result<()> {
+        self.send(&reply.into_frame()?)
     }
 
-    fn send(&self, json: &[u8], attachment: &[u8]) -> io::Result<()> {
+    fn send(&self, frame: &Frame) -> io::Result<()> {
         let mut to = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
-        frame::write(&mut *to, json, attachment)?;
-        to.flush()
+        frame::write(&mut *to, &frame.message, &frame.attachment)
     }
 }
 
@@ -111,18 +112,18 @@ impl HostServices for Channel {
             return;
         }
         let (target, message) = (bounds::name(target.to_owned()), bounds::message(message.to_owned()));
-        // A host that does not listen any more is about to end this process.
-        let _ = self.reply(&Reply::Log { level: level as u32, target, message });
+        // A host that does not read any more is about to end this process.
+        let _ = self.reply(Reply::Log { level: level as u32, target, message });
     }
 
     fn progress(&self, progress: Progress) {
         if self.limit.allows_progress() {
             let message = bounds::message(progress.message);
-            let _ = self.reply(&Reply::Progress(Progress { message, ..progress }));
+            let _ = self.reply(Reply::Progress(Progress { message, ..progress }));
         }
     }
 
-    /// Whatever comes during a call means that it should stop.
+    /// Any request during a call cancels it.
     fn cancelled(&self) -> bool {
         let mut polled = [PollFd::from_borrowed_fd(self.requests.as_fd(), PollFlags::IN)];
         poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
@@ -156,18 +157,18 @@ impl log::Log for ChannelLog {
     fn flush(&self) {}
 }
 
-/// A worker in this process, which `interrupt` cancels.
-pub(crate) fn here(log_level: LevelFilter, interrupt: Interrupt) -> Worker {
-    Worker::new(Arc::new(Here { interrupt, origin: Instant::now() }), log_level)
+/// A worker in the host's process, which `interrupt` cancels.
+pub(crate) fn in_process(log_level: LevelFilter, interrupt: Interrupt) -> Worker {
+    Worker::new(Arc::new(InProcess { interrupt, origin: Instant::now() }), log_level)
 }
 
-/// What the host does for plugins that run inside it: there is nobody to show progress to.
-struct Here {
+/// The host's services for plugins in its own process. Progress is not shown.
+struct InProcess {
     interrupt: Interrupt,
     origin: Instant,
 }
 
-impl HostServices for Here {
+impl HostServices for InProcess {
     fn log(&self, level: log::Level, target: &str, message: &str) {
         log::log!(target: target, level, "{message}");
     }

@@ -1,10 +1,10 @@
-//! What the worker's process has: threads, and temporary files.
+//! Takes a resource snapshot of the worker's process: threads and temporary files.
 
 use std::fs;
 
 use crate::worker::protocol::ResourceSnapshot;
 
-/// How many names are told.
+/// How many names a snapshot has at most.
 const NAMES: usize = 20;
 
 pub(super) fn take() -> ResourceSnapshot {

@@ -1,6 +1,7 @@
-//! What a worker holds between requests, and why one failed.
+//! The state of a worker between requests, and the failure of a request.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,19 +12,19 @@ use plugin_api::{ErrorKind, HostServices, RunnerError, WorkloadHandle, WorkloadR
 use super::load::{self, LoadError};
 use super::protocol::{LibraryFile, Refusal};
 
-/// What a worker holds between requests.
-pub struct Worker {
+/// The state of a worker between requests.
+pub(crate) struct Worker {
     pub(super) host: Arc<dyn HostServices>,
     pub(super) log_level: LevelFilter,
     pub(super) runner: Option<Box<dyn WorkloadRunner>>,
     libraries: HashMap<PathBuf, WorkloadLibrary>,
-    /// The workload of the last run and the file of its library: opening one may cost as much as a run, and runs repeat.
+    /// The workload of the last run and the file of its library: opening a workload may cost as much as a run.
     opened: Option<(PathBuf, WorkloadHandle)>,
 }
 
 pub(super) struct Failure {
     pub(super) error: RunnerError,
-    /// For what the file was refused, if it was.
+    /// Set if the file itself was refused.
     pub(super) refused: Option<Refusal>,
 }
 
@@ -53,13 +54,8 @@ impl From<LoadError> for Failure {
 
 impl Worker {
     /// A worker that has loaded nothing and reports to `host`.
-    pub fn new(host: Arc<dyn HostServices>, log_level: LevelFilter) -> Self {
+    pub(crate) fn new(host: Arc<dyn HostServices>, log_level: LevelFilter) -> Self {
         Self { host, log_level, runner: None, libraries: HashMap::new(), opened: None }
-    }
-
-    /// A worker around a runner that is part of this program, for embedders and tests.
-    pub fn with_runner(host: Arc<dyn HostServices>, runner: Box<dyn WorkloadRunner>) -> Self {
-        Self { runner: Some(runner), ..Self::new(host, LevelFilter::Off) }
     }
 
     /// The backend, once one has been loaded.
@@ -70,27 +66,25 @@ impl Worker {
 
     /// A library, loaded once.
     pub(super) fn library(&mut self, file: &LibraryFile) -> Result<&WorkloadLibrary, LoadError> {
-        if !self.libraries.contains_key(&file.path) {
-            let library = load::workloads(file)?;
-            self.libraries.insert(file.path.clone(), library);
-        }
-        let refused = || LoadError::Symbol { path: file.path.clone(), symbol: "its workloads".into() };
-        self.libraries.get(&file.path).ok_or_else(refused)
+        Ok(match self.libraries.entry(file.path.clone()) {
+            Entry::Occupied(library) => library.into_mut(),
+            Entry::Vacant(place) => place.insert(load::workloads(file)?),
+        })
     }
 
-    /// A workload, opened once for as long as the same one is asked for.
+    /// A workload, which stays open until another one is asked for.
     pub(super) fn workload(
         &mut self,
         spec: &WorkloadSpec,
         library: &LibraryFile,
     ) -> Result<WorkloadHandle, Failure> {
-        // The handle's own path is that of what was opened, which may be a copy.
+        // The handle's own path may be that of a sealed copy.
         let same =
             |(path, opened): &&(PathBuf, WorkloadHandle)| opened.spec() == spec && *path == library.path;
         if let Some((_, opened)) = self.opened.as_ref().filter(same) {
             return Ok(opened.clone());
         }
-        // The old one goes first: two tables at once would double the memory.
+        // The old workload is closed first: two of them would need twice the memory.
         self.opened = None;
         let opened = self.library(library)?.open(spec)?;
         self.opened = Some((library.path.clone(), opened.clone()));

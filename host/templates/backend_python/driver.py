@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
 
 from crossrun_engine import Driver, Result, RunContext, Session, Spec, Workload, item_count, serve
 
@@ -20,15 +19,14 @@ class PoolDriver(Driver):
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
         """Takes all items from the source to the sink."""
         end, fused = workload.end_of_chain(1), spec.fusion != "off"
-        state, one_at_a_time = workload.new_state(end), Lock()
+        state = workload.new_state(end)
         tasks: deque[Future[tuple[int, bytes]]] = deque()
 
         def step(stage: int, batch: bytes, first: int = 0, count: int = 0) -> tuple[int, bytes]:
             after = end if fused else stage + 1
             made = workload.run_stages(stage, after, batch) if stage else workload.source(first, count, after)
             if after == end:
-                with one_at_a_time:
-                    state.fold(made)
+                state.fold(made)
             return after, made
 
         def go_on(most: int) -> None:
@@ -45,8 +43,7 @@ class PoolDriver(Driver):
             go_on(4 * spec.parallelism)
         go_on(0)
         while end < workload.sink:  # What a keyed reduction emits goes on to the next one, or to the sink.
-            stage, reduced = end + 1, state
-            end = workload.end_of_chain(stage)
+            stage, end, reduced = end + 1, workload.end_of_chain(end + 1), state
             state = workload.new_state(end)
             while item_count(emitted := reduced.emit(spec.batch_size)):
                 context.check_cancelled()

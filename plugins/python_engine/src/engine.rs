@@ -1,4 +1,4 @@
-//! What an author says of an engine.
+//! The description of an engine, which its author writes.
 
 use plugin_api::Parameter;
 use sha2::{Digest, Sha256};

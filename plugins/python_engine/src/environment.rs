@@ -20,7 +20,7 @@ const SCHEMA: u32 = 1;
 /// How often a set-up that waits for another one looks again.
 const LOCK_TICK: Duration = Duration::from_millis(50);
 
-/// What the marker says.
+/// The content of the marker.
 #[derive(Serialize, Deserialize)]
 struct Marker {
     schema: u32,
@@ -124,7 +124,7 @@ impl<'a> Environments<'a> {
         fs::rename(partial, folder.join(MARKER))
     }
 
-    /// Waits until no other set-up of this engine runs. Nothing if `cancelled` said yes before.
+    /// Waits until no other set-up of this engine runs. Returns `None` if `cancelled` is true before that.
     pub(crate) fn lock(&self, cancelled: impl Fn() -> bool) -> io::Result<Option<File>> {
         fs::create_dir_all(&self.root)?;
         let file = File::create(self.root.join(format!("{}.lock", self.engine.name)))?;
@@ -164,7 +164,7 @@ impl<'a> Environments<'a> {
         self.delete_discarded()
     }
 
-    /// Takes a folder out of sight in one step, so that nobody finds half of it.
+    /// Renames a folder in one step, so that no other process finds half of it.
     fn discard(&self, folder: &Path) -> io::Result<()> {
         let mut number = 0;
         loop {

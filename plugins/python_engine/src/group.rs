@@ -44,7 +44,7 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // It is gone, or this cannot be mended here.
+        // The group has ended already, or the error cannot be handled here.
         let _ = self.end();
     }
 }

@@ -40,8 +40,8 @@ pub(crate) enum InstallError {
 }
 
 impl InstallError {
-    /// As the host is told, with a command that mends it.
-    pub(crate) fn told(self, engine: &Engine) -> RunnerError {
+    /// The error for the host, with a command that mends it.
+    pub(crate) fn into_runner_error(self, engine: &Engine) -> RunnerError {
         let setup = engine.setup_command();
         let remedy = match &self {
             Self::Cancelled => return RunnerError::new(ErrorKind::Cancelled, self.to_string()),
@@ -119,10 +119,10 @@ impl Installation<'_> {
     fn execute(&self, mut command: Command, done: u64) -> Result<(), InstallError> {
         let mut running =
             Running::start(&mut command).map_err(|error| self.file("start the installer", error))?;
-        let mut told = Told::new(self.context, done, self.engine.packages());
+        let mut output = Output::new(self.context, done, self.engine.packages());
         while !running.group.has_ended() {
             match running.lines.recv_timeout(TICK) {
-                Ok(line) => told.line(line),
+                Ok(line) => output.line(line),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(TICK),
             }
@@ -130,26 +130,26 @@ impl Installation<'_> {
                 return Err(InstallError::Cancelled);
             }
         }
-        running.drain(&mut told);
+        running.drain(&mut output);
         let status = running.group.end().map_err(|error| self.file("wait for the installer", error))?;
-        if status.success() { Ok(()) } else { Err(self.reason(status, &told)) }
+        if status.success() { Ok(()) } else { Err(self.reason(status, &output)) }
     }
 
-    /// What the installer's output says of why it failed.
-    fn reason(&self, status: ExitStatus, told: &Told<'_>) -> InstallError {
-        let text = told.text.as_str();
-        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-        if says(&["No space left on device", "[Errno 28]", "os error 28", "Disk quota exceeded"]) {
+    /// Why the installer failed, as far as its output shows.
+    fn reason(&self, status: ExitStatus, output: &Output<'_>) -> InstallError {
+        let text = output.text.as_str();
+        let mentions = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        if mentions(&["No space left on device", "[Errno 28]", "os error 28", "Disk quota exceeded"]) {
             return InstallError::NoSpace(self.context.data_dir().into());
         }
-        if says(&["No module named venv", "ensurepip is not available", "No module named ensurepip"]) {
+        if mentions(&["No module named venv", "ensurepip is not available", "No module named ensurepip"]) {
             let Interpreter { executable, version } = self.interpreter;
             return InstallError::NoVenv { python: executable.clone(), version: version.minor() };
         }
-        if says(UNREACHABLE) {
-            return InstallError::NoNetwork(told.last_error());
+        if mentions(UNREACHABLE) {
+            return InstallError::NoNetwork(output.last_error());
         }
-        InstallError::Installer { ending: ending(status), last: told.last_error(), log: told.log.clone() }
+        InstallError::Installer { ending: ending(status), last: output.last_error(), log: output.log.clone() }
     }
 
     fn file(&self, step: &'static str, error: io::Error) -> InstallError {
@@ -285,16 +285,16 @@ impl Running {
         Ok(Self { group, lines })
     }
 
-    fn drain(&self, told: &mut Told<'_>) {
+    fn drain(&self, output: &mut Output<'_>) {
         let deadline = Instant::now() + DRAIN;
         while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            told.line(line);
+            output.line(line);
         }
     }
 }
 
-/// What the installer has said so far.
-struct Told<'a> {
+/// What the installer has printed so far.
+struct Output<'a> {
     context: &'a SetupContext,
     packages: u64,
     /// How many packages it has come to.
@@ -303,7 +303,7 @@ struct Told<'a> {
     log: PathBuf,
 }
 
-impl<'a> Told<'a> {
+impl<'a> Output<'a> {
     fn new(context: &'a SetupContext, seen: u64, packages: u64) -> Self {
         let log = context.log_dir().join("setup.log");
         Self { context, packages, seen, text: String::new(), log }
@@ -322,7 +322,7 @@ impl<'a> Told<'a> {
         self.text.push('\n');
     }
 
-    /// The last line that it called an error, or else the last line.
+    /// The last line that begins with "error", or else the last line.
     fn last_error(&self) -> String {
         let is_error = |line: &&str| line.to_ascii_lowercase().starts_with("error");
         let error = self.text.lines().rev().find(is_error);
@@ -330,7 +330,7 @@ impl<'a> Told<'a> {
     }
 }
 
-/// What a line of pip's or uv's output means for who waits.
+/// A line of pip's or uv's output as a message of progress; `None` for a line that is not shown.
 fn message(line: &str) -> Option<String> {
     let words = line.trim();
     let starts = ["Collecting ", "Downloading ", "Installing ", "Resolved ", "Prepared ", "Installed "];
@@ -379,7 +379,7 @@ mod tests {
         }
     }
 
-    /// What comes of an interpreter whose `-m venv` runs `script`, told as the host is told.
+    /// What comes of an interpreter whose `-m venv` runs `script`, as an error for the host.
     fn install(script: &str, host: &Arc<Host>) -> (tempfile::TempDir, Result<(), RunnerError>) {
         install_engine(&ENGINE, script, host)
     }
@@ -404,7 +404,7 @@ mod tests {
             interpreter: &interpreter,
             context: &context,
         };
-        let made = installation.make(&folder).map_err(|error| error.told(engine));
+        let made = installation.make(&folder).map_err(|error| error.into_runner_error(engine));
         assert_eq!(folder.exists(), made.is_ok(), "half an environment was left");
         (data, made)
     }
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn an_environment_is_made_and_progress_told() {
+    fn an_environment_is_made_and_progress_is_reported() {
         let host = Arc::new(Host::default());
         let script = venv(
             "Collecting one==1 (from -r x)\\nCollecting two==2\\nnoise\\nInstalling collected packages: one",

@@ -109,7 +109,7 @@ impl Interpreter {
         let output = command.output().map_err(|error| broken(error.to_string()))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            return Err(broken(said.lines().next().unwrap_or("it said nothing").to_owned()));
+            return Err(broken(said.lines().next().unwrap_or("it printed nothing").to_owned()));
         }
         let (version, executable) = serde_json::from_slice(&output.stdout)
             .map_err(|_| broken("it does not answer as Python does".into()))?;
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_an_interpreter_from_being_used_is_said() {
+    fn an_error_says_why_an_interpreter_cannot_be_used() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(find(folder.path()).unwrap_err().to_string(), "no Python 3.9 to 3.11 is on the PATH");
         let newer = python(folder.path(), "python3", 12);

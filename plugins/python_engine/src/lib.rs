@@ -1,8 +1,8 @@
 //! What every backend on a Python engine shares, so that one is a description of the engine and a `driver.py`.
 //!
-//! An [`Engine`] says what is to be installed and how it is driven; [`PythonRunner`] makes a backend of it. `setup`
+//! An [`Engine`] describes what is to be installed and how it is driven; [`PythonRunner`] makes a backend of it. `setup`
 //! makes the engine's own environment (`install`) under the user's data folder (`environment`); `open` starts the
-//! driver, a Python process (`process`) that speaks lines of JSON (`message`); `run` hands it a spec and the path of
+//! driver, a Python process (`process`) to which messages go as lines of JSON (`message`); `run` hands it a spec and the path of
 //! the workload's library, which it calls itself. The Python side is the package `crossrun_engine`, which is written to
 //! disk from here (`package`).
 //!

@@ -1,4 +1,4 @@
-//! What runner and driver say to each other: a line of JSON each.
+//! The messages between runner and driver: a line of JSON each.
 
 use std::path::Path;
 
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// The version of this protocol. The driver's side is written to disk by this one, so that they differ only when
-/// somebody else wrote there.
+/// another program wrote there.
 pub(crate) const PROTOCOL: u32 = 1;
 
-/// What the runner asks for.
+/// A message to the driver.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Request<'a> {
@@ -20,7 +20,7 @@ pub(crate) enum Request<'a> {
     Close,
 }
 
-/// What the driver says.
+/// A message of the driver.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Message {
@@ -32,7 +32,7 @@ pub(crate) enum Message {
     Log { level: String, message: String },
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Finished {
     scheduler_name: String,

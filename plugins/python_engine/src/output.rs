@@ -1,4 +1,4 @@
-//! What a process printed and how it ended, in words for an error.
+//! What a process printed and how it ended, as text for an error.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -89,14 +89,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endings_are_told_in_words() {
+    fn endings_are_described() {
         assert_eq!(ending(ExitStatus::from_raw(0x0300)), "exited with code 3");
         assert_eq!(ending(ExitStatus::from_raw(9)), "was killed by signal 9 (SIGKILL)");
         assert_eq!(ending(ExitStatus::from_raw(64)), "was killed by signal 64");
     }
 
     #[test]
-    fn a_log_tells_the_last_lines_of_its_own_process_only() {
+    fn a_log_has_the_last_lines_of_its_own_process_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         std::fs::write(&path, "of an earlier session\n").unwrap();

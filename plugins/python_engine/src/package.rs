@@ -22,21 +22,26 @@ const PACKAGE: &[(&str, &str)] = embedded![
     "__init__.py",
     "actors.py",
     "code.py",
+    "dataflow.py",
     "driver.py",
     "failure.py",
+    "folder.py",
     "futures.py",
     "job.py",
     "kernel.py",
     "loop.py",
+    "network.py",
+    "partitions.py",
     "phase.py",
     "py.typed",
+    "remote.py",
     "report.py",
     "spec.py",
     "tasks.py",
     "window.py",
 ];
 
-/// Python puts a folder that it is told to run first on the search path of modules, also when it is isolated from the
+/// Python puts a folder that it runs first on the search path of modules, also when it is isolated from the
 /// user's settings; `driver.py` then is a main module like any other.
 const MAIN: &str = "import runpy\n\nrunpy.run_module(\"driver\", run_name=\"__main__\", alter_sys=True)\n";
 
@@ -86,7 +91,7 @@ fn put_in_place(engine: &Engine, partial: TempDir, folder: &Path) -> io::Result<
             // Another session was faster.
             return Ok(());
         }
-        // Somebody has written there, or it could not be renamed at all, which then shows.
+        // Another program has written there, or the folder cannot be renamed at all: then the second attempt fails too.
         fs::remove_dir_all(folder)?;
         fs::rename(partial.path(), folder)?;
     }

@@ -1,6 +1,6 @@
-//! The driver: a Python process of its own, and the line to it.
+//! The driver: a Python process, and the channel to it.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -15,16 +15,18 @@ use crate::output::{Log, ending};
 
 /// How often a call looks whether the driver lives and whether it is to stop.
 const TICK: Duration = Duration::from_millis(20);
-/// How long a driver that was told to stop may go on.
+/// How long a driver may go on after it was asked to stop.
 const CANCEL_GRACE: Duration = Duration::from_secs(2);
 /// How long a driver may take to end after it closed its engine.
 const EXIT_GRACE: Duration = Duration::from_secs(10);
-/// How long a driver that hung up may take to end.
-const HANG_UP_GRACE: Duration = Duration::from_secs(5);
+/// How long a driver may take to end after it closed the channel.
+const CLOSED_CHANNEL_GRACE: Duration = Duration::from_secs(5);
+/// How many bytes are read from the channel at once.
+const READ_AT_ONCE: usize = 65536;
 /// How many lines of its output are shown of a driver that died.
 const LAST_LINES: usize = 3;
 
-/// Who hears of a call while it is under way.
+/// What a call reports to, and asks whether it is to stop, while it is under way.
 pub(crate) trait Listener {
     fn progress(&self, done: u64, total: u64);
     fn cancelled(&self) -> bool;
@@ -41,9 +43,9 @@ impl Listener for RunContext {
 }
 
 /// For calls that have no context.
-pub(crate) struct Nobody;
+pub(crate) struct NoListener;
 
-impl Listener for Nobody {
+impl Listener for NoListener {
     fn progress(&self, _done: u64, _total: u64) {}
 
     fn cancelled(&self) -> bool {
@@ -55,15 +57,13 @@ impl Listener for Nobody {
 pub(crate) struct Driver {
     name: &'static str,
     group: Group,
-    connection: UnixStream,
-    /// What came and is no whole line yet.
-    received: Vec<u8>,
-    /// So much of it holds no end of a line: a sink's state is one line of up to 128 MiB, which is searched once.
-    searched: usize,
+    connection: BufReader<UnixStream>,
+    /// The beginning of a line whose end has not come yet. A sink's state is one line of up to 128 MiB.
+    line: Vec<u8>,
     log: Log,
 }
 
-/// What came over the line.
+/// What a read of the channel gave.
 enum Received {
     Message(Message),
     /// Nothing within a tick.
@@ -92,15 +92,16 @@ impl Driver {
         command.stdin(OwnedFd::from(theirs));
         command.stdout(log.writer().map_err(cannot)?).stderr(log.writer().map_err(cannot)?);
         let group = Group::spawn(&mut command).map_err(cannot)?;
-        let mut driver = Self { name, group, connection, received: Vec::new(), searched: 0, log };
+        let connection = BufReader::with_capacity(READ_AT_ONCE, connection);
+        let mut driver = Self { name, group, connection, line: Vec::new(), log };
         driver.greet()?;
         Ok(driver)
     }
 
     fn greet(&mut self) -> Result<(), RunnerError> {
-        match self.answer(&Nobody)? {
+        match self.answer(&NoListener)? {
             Message::Hello { protocol: PROTOCOL } => Ok(()),
-            other => Err(self.nonsense(&format!("{other:?}"))),
+            other => Err(self.malformed(&format!("{other:?}"))),
         }
     }
 
@@ -134,28 +135,28 @@ impl Driver {
         let mut line = serde_json::to_vec(request)
             .map_err(|error| RunnerError::new(ErrorKind::Internal, format!("a request: {error}")))?;
         line.push(b'\n');
-        // A driver that is gone shows when its answer is waited for.
-        let _ = self.connection.write_all(&line);
+        // If the driver has ended, waiting for its answer finds that out.
+        let _ = self.connection.get_mut().write_all(&line);
         Ok(())
     }
 
     /// The message that answers; those before it go to `listener` and the log.
     fn answer(&mut self, listener: &dyn Listener) -> Result<Message, RunnerError> {
-        let (mut told_to_stop, mut ended): (Option<Instant>, bool) = (None, false);
+        let (mut cancelled_at, mut ended): (Option<Instant>, bool) = (None, false);
         loop {
             match self.receive()? {
                 Received::Message(Message::Progress { done, total }) => listener.progress(done, total),
                 Received::Message(Message::Log { level, message }) => self.forward(&level, &message),
                 Received::Message(answer) => return Ok(answer),
                 Received::End => return Err(self.died()),
-                // It had ended before this tick began, so that whatever it said has been read.
+                // It had ended before this tick began, so that all its messages have been read.
                 Received::Nothing if ended => return Err(self.died()),
                 Received::Nothing => ended = self.ended_within(Duration::ZERO),
             }
-            match told_to_stop {
+            match cancelled_at {
                 None if listener.cancelled() => {
                     self.send(&Request::Cancel)?;
-                    told_to_stop = Some(Instant::now());
+                    cancelled_at = Some(Instant::now());
                 }
                 Some(since) if since.elapsed() > CANCEL_GRACE => {
                     let _ = self.group.end();
@@ -166,33 +167,26 @@ impl Driver {
         }
     }
 
+    /// The next message, once its line is whole. Each byte is looked at once, however many reads a line takes.
     fn receive(&mut self) -> Result<Received, RunnerError> {
-        loop {
-            let unseen = &self.received[self.searched..];
-            if let Some(end) = unseen.iter().position(|byte| *byte == b'\n') {
-                let end = std::mem::take(&mut self.searched) + end;
-                let line: Vec<u8> = self.received.drain(..=end).collect();
-                return self.parse(&line).map(Received::Message);
+        match self.connection.read_until(b'\n', &mut self.line) {
+            Ok(_) if self.line.ends_with(b"\n") => {
+                let line = std::mem::take(&mut self.line);
+                self.parse(&line).map(Received::Message)
             }
-            self.searched = self.received.len();
-            let mut block = [0; 65536];
-            match self.connection.read(&mut block) {
-                Ok(0) => return Ok(Received::End),
-                Ok(length) => self.received.extend_from_slice(&block[..length]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Nothing),
-                Err(_) => return Ok(Received::End),
-            }
+            // What came of the line before a read timed out stays in it.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Received::Nothing),
+            Ok(_) | Err(_) => Ok(Received::End),
         }
     }
 
     fn parse(&self, line: &[u8]) -> Result<Message, RunnerError> {
-        serde_json::from_slice(line).map_err(|_| self.nonsense(&String::from_utf8_lossy(line)))
+        serde_json::from_slice(line).map_err(|_| self.malformed(&String::from_utf8_lossy(line)))
     }
 
-    fn nonsense(&self, said: &str) -> RunnerError {
-        let start: String = said.trim_end().chars().take(100).collect();
-        RunnerError::engine(format!("the driver of {} said what nobody understands: {start}", self.name))
+    fn malformed(&self, text: &str) -> RunnerError {
+        let start: String = text.trim_end().chars().take(100).collect();
+        RunnerError::engine(format!("the driver of {} sent what is not a message: {start}", self.name))
     }
 
     fn forward(&self, level: &str, message: &str) {
@@ -200,9 +194,9 @@ impl Driver {
         log::log!(target: self.name, level, "{message}");
     }
 
-    /// How the driver died, and what it said last.
+    /// How the driver ended, and the last lines that it printed.
     fn died(&mut self) -> RunnerError {
-        let by_itself = self.ended_within(HANG_UP_GRACE);
+        let by_itself = self.ended_within(CLOSED_CHANNEL_GRACE);
         let ending = match self.group.end() {
             Ok(status) if by_itself => ending(status),
             _ => "closed its channel".to_owned(),
@@ -245,7 +239,7 @@ mod tests {
     use super::*;
     use crate::fixture::program;
 
-    /// A driver that is a shell script: `say` and `hear` are its line to this side.
+    /// A driver that is a shell script: `say` and `hear` write to the channel and read from it.
     fn start(script: &str) -> (tempfile::TempDir, Result<Driver, RunnerError>) {
         let folder = tempfile::tempdir().unwrap();
         let line = "say() { echo \"$1\" >&0; }\nhear() { read -r heard <&0; }\n";
@@ -256,14 +250,14 @@ mod tests {
     }
 
     #[derive(Default)]
-    struct Audience {
-        heard: RefCell<Vec<(u64, u64)>>,
+    struct TestListener {
+        progress: RefCell<Vec<(u64, u64)>>,
         cancels: Cell<bool>,
     }
 
-    impl Listener for Audience {
+    impl Listener for TestListener {
         fn progress(&self, done: u64, total: u64) {
-            self.heard.borrow_mut().push((done, total));
+            self.progress.borrow_mut().push((done, total));
         }
 
         fn cancelled(&self) -> bool {
@@ -278,11 +272,27 @@ mod tests {
         let progress = "say '{\"type\":\"progress\",\"done\":1,\"total\":2}'";
         let (_folder, driver) = start(&format!("hear\n{progress}\n{DONE}"));
         let mut driver = driver.unwrap();
-        let audience = Audience::default();
-        let answer = driver.call(&Request::Close, &audience).unwrap();
+        let listener = TestListener::default();
+        let answer = driver.call(&Request::Close, &listener).unwrap();
         assert!(matches!(answer, Message::Done));
-        assert_eq!(*audience.heard.borrow(), [(1, 2)]);
+        assert_eq!(*listener.progress.borrow(), [(1, 2)]);
         driver.finish().unwrap();
+    }
+
+    #[test]
+    fn a_message_that_comes_in_pieces_is_whole_and_the_next_one_is_apart() {
+        // The pauses are longer than a tick, and one piece has more bytes than are read at once.
+        let failed = r#"hear
+exec 3>&0
+printf '{"type":"failed","kind":"engine",' >&0; sleep 0.05
+printf '"message":"' >&0; head -c 200000 /dev/zero | tr '\0' x >&3; sleep 0.05
+say '"}'
+"#;
+        let (_folder, driver) = start(&format!("{failed}{DONE}"));
+        let mut driver = driver.unwrap();
+        let error = driver.call(&Request::Close, &NoListener).unwrap_err();
+        assert_eq!(error, RunnerError::engine("x".repeat(200_000)));
+        assert!(matches!(driver.call(&Request::Close, &NoListener).unwrap(), Message::Done));
     }
 
     #[test]
@@ -290,15 +300,15 @@ mod tests {
         for _ in 0..20 {
             let (_folder, driver) = start(&format!("hear\nsleep 0.0$(($$ % 5))\n{DONE}exit 0"));
             let mut driver = driver.unwrap();
-            assert!(matches!(driver.call(&Request::Close, &Nobody).unwrap(), Message::Done));
+            assert!(matches!(driver.call(&Request::Close, &NoListener).unwrap(), Message::Done));
             driver.finish().unwrap();
         }
     }
 
     #[test]
-    fn a_driver_that_dies_is_told_with_its_last_words() {
+    fn the_error_for_a_driver_that_dies_has_its_last_output() {
         let (_folder, driver) = start("hear\necho one; echo two >&2; echo three; echo four; exit 7");
-        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
+        let error = driver.unwrap().call(&Request::Close, &NoListener).unwrap_err();
         let expected = "the driver of tested exited with code 7; its last output: two | three | four";
         assert_eq!(error, RunnerError::engine(expected));
     }
@@ -306,49 +316,49 @@ mod tests {
     #[test]
     fn a_child_that_keeps_the_line_open_does_not_hide_a_death() {
         let (_folder, driver) = start("hear\nsleep 60 &\nkill -9 $$");
-        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
+        let error = driver.unwrap().call(&Request::Close, &NoListener).unwrap_err();
         assert_eq!(error.message, "the driver of tested was killed by signal 9 (SIGKILL)");
     }
 
     #[test]
-    fn a_driver_that_hangs_up_is_not_waited_for() {
+    fn a_driver_that_closes_the_channel_is_not_waited_for() {
         let (_folder, driver) = start("hear\nexec 0</dev/null\nsleep 60");
-        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
+        let error = driver.unwrap().call(&Request::Close, &NoListener).unwrap_err();
         assert_eq!(error.message, "the driver of tested closed its channel");
     }
 
     #[test]
-    fn what_is_no_message_is_an_error() {
+    fn what_is_malformed_is_an_error() {
         let (_folder, driver) = start("hear\nsay 'Traceback'");
-        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
-        assert_eq!(error.message, "the driver of tested said what nobody understands: Traceback");
+        let error = driver.unwrap().call(&Request::Close, &NoListener).unwrap_err();
+        assert_eq!(error.message, "the driver of tested sent what is not a message: Traceback");
     }
 
     #[test]
     fn a_failure_keeps_its_kind_and_remedy() {
         let failed = r#"{"type":"failed","kind":"unsupported","message":"no","remedy":"yes"}"#;
         let (_folder, driver) = start(&format!("hear\nsay '{failed}'"));
-        let error = driver.unwrap().call(&Request::Close, &Nobody).unwrap_err();
+        let error = driver.unwrap().call(&Request::Close, &NoListener).unwrap_err();
         assert_eq!(error, RunnerError::new(ErrorKind::Unsupported, "no").with_remedy("yes"));
     }
 
     #[test]
-    fn a_driver_that_is_told_to_stop_may_answer() {
+    fn a_driver_that_is_asked_to_stop_may_answer() {
         let failed = r#"{"type":"failed","kind":"cancelled","message":"stopped"}"#;
         let (_folder, driver) = start(&format!("hear\nhear\nsay '{failed}'"));
-        let audience = Audience::default();
-        audience.cancels.set(true);
-        let error = driver.unwrap().call(&Request::Close, &audience).unwrap_err();
+        let listener = TestListener::default();
+        listener.cancels.set(true);
+        let error = driver.unwrap().call(&Request::Close, &listener).unwrap_err();
         assert_eq!(error, RunnerError::new(ErrorKind::Cancelled, "stopped"));
     }
 
     #[test]
     fn a_driver_that_does_not_stop_is_killed() {
         let (_folder, driver) = start("hear\nsleep 60");
-        let audience = Audience::default();
-        audience.cancels.set(true);
+        let listener = TestListener::default();
+        listener.cancels.set(true);
         let since = Instant::now();
-        let error = driver.unwrap().call(&Request::Close, &audience).unwrap_err();
+        let error = driver.unwrap().call(&Request::Close, &listener).unwrap_err();
         assert_eq!(error, RunnerError::cancelled());
         // Before it would have ended by itself.
         assert!((CANCEL_GRACE..Duration::from_secs(60)).contains(&since.elapsed()));

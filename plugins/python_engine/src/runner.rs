@@ -13,7 +13,7 @@ use crate::install::{InstallError, Installation};
 use crate::interpreter::{Interpreter, InterpreterError, candidates};
 use crate::message::{Message, Request};
 use crate::package;
-use crate::process::{Driver, Nobody};
+use crate::process::{Driver, NoListener};
 
 /// The backend of an engine: its environment, and its driver while a session is open.
 pub struct PythonRunner {
@@ -72,7 +72,7 @@ impl PythonRunner {
         let folder = environments.place(&interpreter);
         if environments.check(&folder).is_err() {
             let cannot_delete =
-                |error| self.told(InstallError::File { step: "delete what is incomplete", error });
+                |error| self.error(InstallError::File { step: "delete what is incomplete", error });
             environments.sweep_incomplete(&folder).map_err(cannot_delete)?;
             let installation = Installation {
                 engine: self.engine,
@@ -80,10 +80,10 @@ impl PythonRunner {
                 interpreter: &interpreter,
                 context,
             };
-            installation.make(&folder).map_err(|error| self.told(error))?;
+            installation.make(&folder).map_err(|error| self.error(error))?;
         }
         // Only now: until the new one is whole, an older version of this backend may use its own.
-        let cannot_delete = |error| self.told(InstallError::File { step: "delete what is not used", error });
+        let cannot_delete = |error| self.error(InstallError::File { step: "delete what is not used", error });
         environments.sweep_others(&folder).map_err(cannot_delete)
     }
 
@@ -99,8 +99,8 @@ impl PythonRunner {
             .with_remedy(format!("PATH={folder}:$PATH crossrun run --backend {name}")))
     }
 
-    fn told(&self, error: InstallError) -> RunnerError {
-        error.told(self.engine)
+    fn error(&self, error: InstallError) -> RunnerError {
+        error.into_runner_error(self.engine)
     }
 
     fn remove(&self, context: &SetupContext) -> Result<(), RunnerError> {
@@ -108,7 +108,7 @@ impl PythonRunner {
         let _lock = self.lock(&environments, context)?;
         environments
             .remove()
-            .map_err(|error| self.told(InstallError::File { step: "delete the environment", error }))
+            .map_err(|error| self.error(InstallError::File { step: "delete the environment", error }))
     }
 
     fn lock(
@@ -116,9 +116,9 @@ impl PythonRunner {
         environments: &Environments<'_>,
         context: &SetupContext,
     ) -> Result<std::fs::File, RunnerError> {
-        let cannot = |error| self.told(InstallError::File { step: "lock the environments", error });
+        let cannot = |error| self.error(InstallError::File { step: "lock the environments", error });
         let lock = environments.lock(|| context.cancelled()).map_err(cannot)?;
-        lock.ok_or_else(|| self.told(InstallError::Cancelled))
+        lock.ok_or_else(|| self.error(InstallError::Cancelled))
     }
 
     fn driver(&mut self) -> Result<&mut Driver, RunnerError> {
@@ -168,7 +168,7 @@ impl WorkloadRunner for PythonRunner {
             RunnerError::new(ErrorKind::Unavailable, format!("the driver cannot be written to disk: {error}"))
         })?;
         let mut driver = Driver::start(self.engine.name, &python, &folder, &session.log_dir)?;
-        driver.call(&Request::Open { session }, &Nobody)?;
+        driver.call(&Request::Open { session }, &NoListener)?;
         self.driver = Some(driver);
         Ok(())
     }
@@ -188,14 +188,14 @@ impl WorkloadRunner for PythonRunner {
             Message::Result(finished) => finished.into_result(name),
             other => Err(RunnerError::new(
                 ErrorKind::Internal,
-                format!("the driver answered to a run with {other:?}"),
+                format!("the driver answered a run with {other:?}"),
             )),
         }
     }
 
     fn close(&mut self) -> Result<(), RunnerError> {
         let Some(mut driver) = self.driver.take() else { return Ok(()) };
-        driver.call(&Request::Close, &Nobody)?;
+        driver.call(&Request::Close, &NoListener)?;
         driver.finish()
     }
 

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import peer
 import ray
+
+import peer
 from crossrun_engine import State, Workload, item_count
 
 # Calls under way at most, as in Ray's pattern for a limit on pending tasks.
@@ -26,7 +27,6 @@ PENDING = 100
 EMITTED = 10_000
 
 
-@ray.remote
 class Worker:
     """One of the pool."""
 
@@ -48,7 +48,7 @@ class Worker:
         if len(self._states) == 1:
             self._states[0].fold(batch)
             return
-        for state, part in zip(self._states, self._workload.split(self._end, batch, len(self._states))):
+        for state, part in zip(self._states, self._workload.split(self._end, batch, len(self._states)), strict=True):
             state.fold(part)
 
     def states(self) -> list[bytes] | bytes:
@@ -82,7 +82,7 @@ def run(workers: list[Any], job: peer.Job) -> bytes:
     else:
         given: list[Any] = [worker.states.options(num_returns=number).remote() for worker in workers]
         given = given if number > 1 else [given]
-        states = [worker.reduce.remote(*parts) for worker, parts in zip(workers, zip(*given))]
+        states = [worker.reduce.remote(*parts) for worker, parts in zip(workers, zip(*given, strict=True), strict=True)]
     with workload.new_sink() as sink:
         for state in ray.get(states):
             sink.merge(state)
@@ -95,7 +95,7 @@ def session(parallelism: int) -> Iterator[Callable[[peer.Job], bytes]]:
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         ray.init(address="local", num_cpus=parallelism, include_dashboard=False, log_to_driver=False, _temp_dir=folder)
-        workers = [Worker.options(num_cpus=1).remote() for _ in range(parallelism)]
+        workers = [ray.remote(Worker).options(num_cpus=1).remote() for _ in range(parallelism)]
         yield lambda job: run(workers, job)
         ray.shutdown()
 

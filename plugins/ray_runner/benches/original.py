@@ -1,5 +1,6 @@
-"""The shape of the original project's runner for Ray: a window of `parallelism` items, two tasks an item, and a barrier
-after each of the two stages.
+"""The shape of the original project's runner for Ray.
+
+It has a window of `parallelism` items, two tasks an item, and a barrier after each of the two stages.
 
     python original.py ITEMS PARALLELISM
 
@@ -20,13 +21,13 @@ import ray
 WARM_UP = 2
 
 
-@ray.remote
+@ray.remote  # type: ignore[untyped-decorator]
 def process(item: int) -> int:
     """The first stage: no work."""
     return item
 
 
-@ray.remote
+@ray.remote  # type: ignore[untyped-decorator]
 def keep(item: int) -> int | None:
     """The second stage: every second item."""
     return item if item % 2 == 0 else None

@@ -14,11 +14,9 @@ static SAGE: Engine = Engine {
     python: PythonRange::new((3, 11), (3, 13)),
     driver: include_str!("../driver.py"),
     files: &[
-        ("addresses.py", include_str!("../addresses.py")),
         ("cluster.py", include_str!("../cluster.py")),
         ("node.py", include_str!("../node.py")),
         ("pipeline.py", include_str!("../pipeline.py")),
-        ("steps.py", include_str!("../steps.py")),
     ],
     options,
     import_check: "sage.runtime",
@@ -28,7 +26,8 @@ fn options() -> Vec<Parameter> {
     vec![
         Parameter::choice(
             "sage_mode",
-            "batch: windows of batches through parallel replicas; stream: one batch at a time, in one thread",
+            "batch: windows of batches through parallel replicas; stream: one batch at a time, in one thread, as an \
+             open loop always is",
             &["batch", "stream"],
         ),
         Parameter::choice("sage_environment", "which of SAGE's environments runs it", &["flownet", "local"]),

@@ -28,7 +28,7 @@ WARM_UP = 10
 RESIDENT_SLACK = 8 << 20
 
 # Whose objects must not gather.
-OWNERS = ("sage.", "driver", "pipeline", "steps", "crossrun_engine", "asyncio", "concurrent")
+OWNERS = ("sage.", "driver", "pipeline", "crossrun_engine", "asyncio", "concurrent")
 # Each thread keeps buffers for its next call, and which threads have made one differs.
 PER_THREAD = ("crossrun_engine.kernel._Scratch", "crossrun_engine.kernel._RawBuffer")
 

@@ -20,7 +20,7 @@ pub(crate) enum Unfit {
         java: PathBuf,
         version: String,
     },
-    /// It does not tell its version.
+    /// It does not print its version.
     Broken {
         java: PathBuf,
         why: String,
@@ -38,7 +38,7 @@ impl fmt::Display for Unfit {
     }
 }
 
-/// Whether `JAVA_HOME`, or else the `PATH`, leads to a Java that is new enough as far as files tell. Nothing is started.
+/// Whether `JAVA_HOME`, or else the `PATH`, leads to a Java that is new enough, as far as files show. Starts nothing.
 pub(crate) fn look() -> Result<(), Unfit> {
     let java = here().ok_or(Unfit::Missing)?;
     match noted_version(&java) {
@@ -47,14 +47,14 @@ pub(crate) fn look() -> Result<(), Unfit> {
     }
 }
 
-/// The same, by asking it.
+/// The same as `look`, but it starts Java to get the version.
 pub(crate) fn ask() -> Result<(), Unfit> {
     let java = here().ok_or(Unfit::Missing)?;
-    let version = told_version(&java)?;
+    let version = printed_version(&java)?;
     new_enough(java, version)
 }
 
-/// A command that gets one.
+/// A command that installs Java.
 pub(crate) fn remedy() -> &'static str {
     if cfg!(target_os = "macos") {
         "brew install openjdk@17"
@@ -69,7 +69,7 @@ fn here() -> Option<PathBuf> {
     find(env::var_os("JAVA_HOME").as_deref(), env::var_os("PATH").as_deref())
 }
 
-/// Spark's scripts take `JAVA_HOME` at its word, and look at the `PATH` only without it.
+/// Spark's scripts use `JAVA_HOME` without a check, and the `PATH` only if `JAVA_HOME` is not set.
 fn find(home: Option<&OsStr>, search: Option<&OsStr>) -> Option<PathBuf> {
     let mut places: Box<dyn Iterator<Item = PathBuf>> = match home.filter(|home| !home.is_empty()) {
         Some(home) => Box::new(std::iter::once(Path::new(home).join("bin/java"))),
@@ -82,7 +82,7 @@ fn is_executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
 }
 
-/// What the file `release` says, which distributions of Java have beside `bin`.
+/// The version in the file `release`, which distributions of Java have beside `bin`.
 fn noted_version(java: &Path) -> Option<String> {
     let release = java.canonicalize().ok()?.parent()?.parent()?.join("release");
     let text = fs::read_to_string(release).ok()?;
@@ -90,16 +90,16 @@ fn noted_version(java: &Path) -> Option<String> {
     Some(line.trim_matches('"').to_owned())
 }
 
-/// What it says when it is asked: the first line has the version in quotation marks.
-fn told_version(java: &Path) -> Result<String, Unfit> {
+/// The version that `java -version` prints, in quotation marks.
+fn printed_version(java: &Path) -> Result<String, Unfit> {
     let broken = |why: String| Unfit::Broken { java: java.into(), why };
     let asked = Command::new(java).arg("-version").stdin(Stdio::null()).output();
     let output = asked.map_err(|error| broken(error.to_string()))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let version = said.lines().find_map(|line| line.split('"').nth(1));
+    let printed = String::from_utf8_lossy(&output.stderr);
+    let version = printed.lines().find_map(|line| line.split('"').nth(1));
     match version.filter(|_| output.status.success()) {
         Some(version) => Ok(version.to_owned()),
-        None => Err(broken(said.lines().next().unwrap_or("it said nothing").to_owned())),
+        None => Err(broken(printed.lines().next().unwrap_or("it printed nothing").to_owned())),
     }
 }
 
@@ -160,14 +160,14 @@ mod tests {
     }
 
     #[test]
-    fn its_version_is_what_it_says_itself() {
+    fn its_version_is_what_it_prints() {
         let old = home(0o755, "echo 'openjdk version \"1.8.0_392\"' >&2");
-        assert_eq!(told_version(&old.path().join("bin/java")), Ok("1.8.0_392".into()));
-        let told = "echo 'Picked up JAVA_TOOL_OPTIONS: -Xmx1g' >&2; echo 'java version \"21\" 2023' >&2";
-        let new = home(0o755, told);
-        assert_eq!(told_version(&new.path().join("bin/java")), Ok("21".into()));
+        assert_eq!(printed_version(&old.path().join("bin/java")), Ok("1.8.0_392".into()));
+        let script = "echo 'Picked up JAVA_TOOL_OPTIONS: -Xmx1g' >&2; echo 'java version \"21\" 2023' >&2";
+        let new = home(0o755, script);
+        assert_eq!(printed_version(&new.path().join("bin/java")), Ok("21".into()));
         let broken = home(0o755, "echo 'Error: could not find libjava.so' >&2; exit 2");
-        let why = told_version(&broken.path().join("bin/java")).unwrap_err().to_string();
+        let why = printed_version(&broken.path().join("bin/java")).unwrap_err().to_string();
         assert!(why.ends_with("does not work: Error: could not find libjava.so"), "{why}");
     }
 

@@ -1,8 +1,8 @@
 //! The spark backend: resilient distributed datasets of Apache Spark, in a Java process of this machine or on a cluster
 //! that already exists.
 //!
-//! `driver.py` runs a workload as a job and watches it, `lineage.py` makes Spark's datasets of a plan, `crossrun_spark.py`
-//! is what Spark's Python workers run, `engine.py` starts and stops Spark, and `cluster.py` knows its machines.
+//! `driver.py` runs a workload as a job and watches it, `lineage.py` makes Spark's datasets of a plan, `engine.py` starts
+//! and stops Spark, `cluster.py` knows its machines, and `crossrun_spark.py` is how a library gets to them.
 //! [`python_engine`] installs the package and runs the driver. Java is not installed from here: `java` looks for it.
 
 mod java;

@@ -47,7 +47,7 @@ fn check_frames(stream: &[u8], cut: usize) {
     }
 }
 
-/// The frames in a stream that comes in pieces, and whether it ends in something that is none.
+/// The frames in a stream that comes in pieces, and whether it ends in bytes that are no frame.
 fn frames(stream: &[u8], cut: usize) -> (Vec<Frame>, bool) {
     let (mut incoming, mut frames) = (Incoming::default(), Vec::new());
     for piece in stream.chunks(cut) {

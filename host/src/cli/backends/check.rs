@@ -1,16 +1,16 @@
-//! `crossrun backends check`: whether a plugin keeps the contract.
+//! `crossrun backends check`: checks whether a plugin keeps the contract.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::app::context::Context;
-use crate::app::resolve::rejected;
+use crate::app::resolve::{inspected, rejected};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
-use crate::check::{self, CHECKS, Check, CheckOutcome, Finding, Setting, Summary, Target};
+use crate::check::{self, CHECKS, Check, CheckOutcome, Finding, Progress, Setting, Summary, Target};
 use crate::plugin::PluginRef;
-use crate::plugin::inspect::{Inspected, inspect};
+use crate::plugin::inspect::inspect;
 use crate::run::session::Isolation;
 use crate::text::{lines, printable, table};
 use crate::worker::protocol::LibraryFile;
@@ -20,31 +20,31 @@ pub(super) struct Arguments {
     /// The plugin's file.
     #[arg(required_unless_present = "list")]
     file: Option<PathBuf>,
-    /// Make these checks only: an id, the part of one before the dot, or a pattern with *; repeat it for more.
+    /// Run only these checks: an id, the part of an id before the dot, or a pattern with *. Repeatable.
     #[arg(long, value_name = "PATTERN")]
     include: Vec<String>,
-    /// Leave these checks out.
+    /// Do not run these checks. Repeatable.
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
-    /// Run a backend on the workloads of this library too; repeat it for more.
+    /// Run a backend on the workloads of this library too. Repeatable.
     #[arg(long, value_name = "FILE")]
     workloads: Vec<PathBuf>,
     /// Print JUnit XML instead of text.
     #[arg(long, conflicts_with = "json")]
     junit: bool,
-    /// Print the checks, and make none.
+    /// Print the checks, and run none.
     #[arg(long)]
     list: bool,
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let chosen = check::pattern::choose(&arguments.include, &arguments.exclude).map_err(|pattern| {
-        Problem::usage(format!("{pattern:?} names no check")).with_remedy("crossrun backends check --list")
+    let checks = check::pattern::select(&arguments.include, &arguments.exclude).map_err(|pattern| {
+        Problem::usage(format!("no check matches {pattern:?}")).with_remedy("crossrun backends check --list")
     })?;
     let file = match &arguments.file {
         Some(file) if !arguments.list => file,
         _ => {
-            list(&chosen, ui);
+            list(&checks, ui);
             return Ok(Exit::Done);
         }
     };
@@ -59,12 +59,12 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         libraries,
         backends: backends(&context),
     };
-    let findings = make(setting, &chosen, arguments.junit, ui);
+    let findings = run_checks(setting, &checks, arguments.junit, ui);
     context.tidy(&folders);
     if context.interrupt().is_set() {
         return Err(Problem::new(Exit::Interrupted, "interrupted"));
     }
-    tell(&target, &findings, arguments.junit, ui)?;
+    print(&target, &findings, arguments.junit, ui)?;
     Ok(exit(&findings))
 }
 
@@ -76,23 +76,23 @@ fn exit(findings: &[Finding]) -> Exit {
     }
 }
 
-fn list(chosen: &[&Check], ui: &mut Ui) {
+fn list(checks: &[&Check], ui: &mut Ui) {
     if ui.json() {
-        let rows: Vec<_> = chosen
+        let rows: Vec<_> = checks
             .iter()
-            .map(|check| json!({"id": check.id, "of": check.of(), "demands": check.demands, "rule": check.rule()}))
+            .map(|check| json!({"id": check.id, "of": check.of(), "demands": check.demands, "rule": check.rule}))
             .collect();
         return ui.result(&Value::from(rows).to_string());
     }
-    let mut table = table(["check", "of", "demands that"]);
-    for check in chosen {
+    let mut table = table(["check", "for", "requirement"]);
+    for check in checks {
         table.add_row([check.id, check.of(), check.demands]);
     }
     ui.result(&lines(&table));
 }
 
-/// What the file is. One that is no plugin is checked too, and fails; one that is not there, or that somebody else could
-/// have written, is not.
+/// Inspects the file. A file that is not a plugin is checked too, and fails. A file that does not exist, or that other users
+/// can write to, is not checked.
 fn target(context: &Context, file: &Path) -> Result<Target, Problem> {
     let missing = |error: std::io::Error| {
         Problem::new(Exit::Unavailable, format!("{}: cannot be read: {error}", file.display()))
@@ -101,22 +101,20 @@ fn target(context: &Context, file: &Path) -> Result<Target, Problem> {
     let trusted = context.trust.check_file(&path);
     trusted.map_err(|distrust| rejected(&path, distrust.into()))?;
     let plugin = match inspect(&path) {
-        Ok(inspected) => Ok(context.choose(&inspected)?),
+        Ok(inspected) => Ok(context.identify(&inspected)?),
         Err(rejection) => Err(rejection),
     };
     Ok(Target { path, plugin })
 }
 
-/// The libraries of workloads that were named, and those that are found.
+/// The workload libraries that were named, and those that were found.
 fn libraries(context: &Context, named: &[PathBuf]) -> Result<Vec<PluginRef>, Problem> {
     let mut libraries = Vec::new();
     for file in named {
-        context.trust.check_file(file).map_err(|distrust| rejected(file, distrust.into()))?;
-        let inspected = inspect(file).map_err(|rejection| rejected(file, rejection))?;
-        libraries.push(context.choose(&inspected)?);
+        libraries.push(context.identify(&inspected(file, &context.trust)?)?);
     }
     for library in context.inventory.libraries.items() {
-        let found = context.choose(library)?;
+        let found = context.identify(library)?;
         if !libraries.iter().any(|known: &PluginRef| known.sha256 == found.sha256) {
             libraries.push(found);
         }
@@ -124,31 +122,27 @@ fn libraries(context: &Context, named: &[PathBuf]) -> Result<Vec<PluginRef>, Pro
     Ok(libraries)
 }
 
-/// The backends that are found. What cannot be loaded is told by the listing.
+/// The backends that were found. The listing reports those that are rejected.
 fn backends(context: &Context) -> Vec<(String, LibraryFile)> {
-    let named = |runner: &Inspected| {
-        let chosen = context.choose(runner).ok()?;
-        Some((chosen.metadata.name.clone(), LibraryFile::from(&chosen)))
-    };
-    context.inventory.runners.items().filter_map(named).collect()
+    let identified = context.inventory.runners.items().filter_map(|runner| context.identify(runner).ok());
+    identified.map(|plugin| (plugin.metadata.name.clone(), LibraryFile::from(&plugin))).collect()
 }
 
-fn make(setting: Setting, chosen: &[&'static Check], junit: bool, ui: &mut Ui) -> Vec<Finding> {
+fn run_checks(setting: Setting, checks: &[&'static Check], junit: bool, ui: &mut Ui) -> Vec<Finding> {
     let text = !ui.json() && !junit;
     if text {
         ui.result(&format!("{}\n", title(&setting.target)));
     }
-    let ui = std::cell::RefCell::new(ui);
-    let mut before = |check: &Check| ui.borrow_mut().doing(check.id);
-    let mut after = |finding: &Finding| {
-        let mut ui = ui.borrow_mut();
-        ui.still();
-        if text {
-            ui.result(&line(finding));
+    let findings = check::run(setting, checks, &mut |progress| match progress {
+        Progress::Started(check) => ui.status(check.id),
+        Progress::Finished(finding) => {
+            ui.clear_status();
+            if text {
+                ui.result(&line(finding));
+            }
         }
-    };
-    let findings = check::run(setting, chosen, &mut before, &mut after);
-    ui.borrow_mut().still();
+    });
+    ui.clear_status();
     findings
 }
 
@@ -162,7 +156,7 @@ fn title(target: &Target) -> String {
     }
 }
 
-/// How wide the column of the ids is.
+/// The width of the column of ids.
 fn width() -> usize {
     CHECKS.iter().map(|check| check.id.len()).max().unwrap_or_default()
 }
@@ -173,7 +167,7 @@ fn line(finding: &Finding) -> String {
     format!("{word:<7}  {id:<width$}  {reason}").trim_end().to_owned() + "\n"
 }
 
-fn tell(target: &Target, findings: &[Finding], junit: bool, ui: &mut Ui) -> Result<(), Problem> {
+fn print(target: &Target, findings: &[Finding], junit: bool, ui: &mut Ui) -> Result<(), Problem> {
     if junit {
         let name = target.plugin.as_ref().map_or("unknown", |plugin| &plugin.metadata.name);
         let document = check::junit::document(name, findings).map_err(|error| Problem::unexpected(&error))?;
@@ -201,13 +195,13 @@ fn object(target: &Target, findings: &[Finding]) -> Value {
     })
 }
 
-/// What failed, with the rule and what to do, and what it comes to.
+/// The failed checks, each with its rule and remedy, and the number of checks by outcome.
 fn summary(findings: &[Finding]) -> String {
     let mut text = String::new();
     for finding in findings.iter().filter(|finding| matches!(finding.outcome, CheckOutcome::Failed { .. })) {
         let Finding { id, demands, rule, remedy, .. } = finding;
         text += &format!(
-            "\n{id}: {}\n  demanded: {demands}\n  rule: {rule}\n  try: {remedy}\n",
+            "\n{id}: {}\n  requirement: {demands}\n  rule: {rule}\n  try: {remedy}\n",
             finding.outcome.reason()
         );
     }
@@ -218,18 +212,18 @@ fn summary(findings: &[Finding]) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
-    let counts = if counts.is_empty() { "no check was made".to_owned() } else { counts.join(", ") };
+    let counts = if counts.is_empty() { "no check was run".to_owned() } else { counts.join(", ") };
     let conformant = Summary::of(findings).is_conformant();
     let verdict = if conformant { "conformant" } else { "NOT CONFORMANT" };
-    text += &format!("\n{verdict}: {counts}{}\n", not_run_because(findings));
+    text += &format!("\n{verdict}: {counts}{}\n", not_run_remedy(findings));
     printable(&text)
 }
 
-/// Why what was not run was not, if one thing is known to mend it.
-fn not_run_because(findings: &[Finding]) -> String {
-    let mended = findings.iter().find_map(|finding| match &finding.outcome {
+/// Why checks were not run, if there is a remedy for that.
+fn not_run_remedy(findings: &[Finding]) -> String {
+    let remedy = findings.iter().find_map(|finding| match &finding.outcome {
         CheckOutcome::NotRun { why, remedy: Some(remedy) } => Some(format!("\n{why}; try: {remedy}")),
         _ => None,
     });
-    mended.unwrap_or_default()
+    remedy.unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! `crossrun backends inspect`: everything about a file that can be told without running it.
+//! `crossrun backends inspect`: describes a file without running any of it.
 
 use std::path::PathBuf;
 
@@ -9,18 +9,18 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::plugin::inspect::description::{Description, Format};
 use crate::plugin::trust::Trust;
-use crate::text::printable;
+use crate::text::{printable, with_remedy};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
     /// The file.
     file: PathBuf,
-    /// Tell the hash of a file over 64 MiB too, which takes reading all of it.
+    /// Compute the hash of a file over 64 MiB too, which reads the whole file.
     #[arg(long)]
     hash: bool,
 }
 
-/// A file that is no plugin for this host is described all the same, and then exits as rejected.
+/// Describes any file. The exit code is that of a rejected file if it is not a plugin for this host.
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let description = Description::of(&arguments.file, arguments.hash)
         .map_err(|rejection| rejected(&arguments.file, rejection))?;
@@ -47,10 +47,10 @@ fn text(description: &Description, trusted: &str) -> String {
     printable(&text)
 }
 
-/// What is known, a line each; nothing where there is nothing to say.
+/// The facts that are known, each with its label.
 fn facts(description: &Description) -> Vec<(&'static str, Option<String>)> {
     let Description { size, sha256, abi, needed, glibc, exports, .. } = description;
-    let unhashed = || "not computed of a large file; --hash does".to_owned();
+    let unhashed = || "not computed for a large file; --hash computes it".to_owned();
     let is_object = description.object.is_some();
     let or_none = |text: Option<&String>| text.map_or("none", String::as_str).to_owned();
     vec![
@@ -72,13 +72,16 @@ fn facts(description: &Description) -> Vec<(&'static str, Option<String>)> {
             "glibc",
             is_object.then(|| {
                 format!(
-                    "needs {}, here is {}",
+                    "needs {}, this machine has {}",
                     or_none(glibc.required.as_ref()),
                     or_none(glibc.present.as_ref())
                 )
             }),
         ),
-        ("exports", is_object.then(|| format!("{} of ours, {} others", exports.ours.len(), exports.others))),
+        (
+            "exports",
+            is_object.then(|| format!("{} of the plugin API, {} others", exports.ours.len(), exports.others)),
+        ),
         ("build", build(description)),
         ("size", Some(format!("{size} bytes"))),
         ("sha256", Some(sha256.clone().unwrap_or_else(unhashed))),
@@ -86,11 +89,8 @@ fn facts(description: &Description) -> Vec<(&'static str, Option<String>)> {
 }
 
 fn status(description: &Description) -> String {
-    match (&description.reason, &description.remedy) {
-        (None, _) => "a plugin for this host".to_owned(),
-        (Some(reason), None) => format!("rejected: {reason}"),
-        (Some(reason), Some(remedy)) => format!("rejected: {reason}; try: {remedy}"),
-    }
+    let Some(reason) = &description.reason else { return "a plugin for this host".to_owned() };
+    with_remedy(&format!("rejected: {reason}"), description.remedy.as_deref())
 }
 
 fn plugin(description: &Description) -> Option<String> {

@@ -1,25 +1,26 @@
-//! `crossrun backends lock`: writes down which plugins may be loaded, or says how they differ from what was written.
+//! `crossrun backends lock`: writes a lock file, or reports how the plugins differ from one.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use crate::app::context::Context;
-use crate::app::resolve::{rejected, renew_command, unlocked, usual_lock_file};
+use crate::app::resolve::{default_lock_file, rejected, renew_command, unlocked};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::plugin::PluginRef;
-use crate::plugin::lock_file::{Difference, LockFile};
+use crate::plugin::inspect::Inspected;
 use crate::plugin::inventory::Status;
+use crate::plugin::lock_file::{Difference, LockFile};
 use crate::run::session::Isolation;
 use crate::text::{lines, plural, printable, table, word};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
-    /// Where the lock is [default: plugins.lock in the data folder].
+    /// The lock file [default: plugins.lock in the data folder].
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Write nothing: say what differs from the lock, and exit with 7 if anything does.
+    /// Write nothing: report what differs from the lock file, and exit with 7 if anything does.
     #[arg(long)]
     check: bool,
 }
@@ -27,11 +28,11 @@ pub(super) struct Arguments {
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     if global.locked.is_some() {
         return Err(Problem::usage(
-            "--locked goes by a lock, `backends lock` makes one: give one of the two",
+            "--locked cannot be used with `backends lock`, which writes the lock file",
         ));
     }
     let context = Context::new(global, Isolation::Process, ui)?;
-    let path = arguments.output.clone().unwrap_or_else(|| usual_lock_file(&context.data_dir));
+    let path = arguments.output.clone().unwrap_or_else(|| default_lock_file(&context.data_dir));
     let plugins = identified(&context)?;
     let now = LockFile::of(&plugins);
     if arguments.check {
@@ -47,17 +48,17 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         let reason = row.reason.as_deref().unwrap_or_default();
         ui.note(&format!("left out: {}: {reason}", row.path.display()));
     }
-    now.write(&path).map_err(|error| unlocked(&error).with_remedy("--output FILE, where you may write"))?;
+    now.write(&path)
+        .map_err(|error| unlocked(&error).with_remedy("--output FILE, in a folder that you may write to"))?;
     ui.result(&if ui.json() { json(&path, &now) } else { text(&path, &now) });
     Ok(Exit::Done)
 }
 
-/// Every plugin that a name leads to.
+/// All plugins that a name leads to.
 fn identified(context: &Context) -> Result<Vec<PluginRef>, Problem> {
     let plugins = context.inventory.runners.items().chain(context.inventory.libraries.items());
-    let identify = |plugin: &crate::plugin::inspect::Inspected| {
-        plugin.identify().map_err(|rejection| rejected(&plugin.path, rejection))
-    };
+    let identify =
+        |plugin: &Inspected| plugin.identify().map_err(|rejection| rejected(&plugin.path, rejection));
     plugins.map(identify).collect()
 }
 
@@ -80,7 +81,7 @@ fn check(path: &Path, differences: &[Difference], renew: &str, ui: &mut Ui) -> E
     if ui.json() {
         ui.result(&json!({"path": path.display().to_string(), "differences": differences}).to_string());
     } else if differences.is_empty() {
-        ui.result(&format!("everything is as {} lists it\n", path.display()));
+        ui.result(&format!("all plugins match {}\n", path.display()));
     } else {
         let mut table = table(["change", "kind", "name", "path"]);
         for Difference { kind, name, change, path } in differences {
@@ -92,6 +93,6 @@ fn check(path: &Path, differences: &[Difference], renew: &str, ui: &mut Ui) -> E
         return Exit::Done;
     }
     let count = plural(differences.len() as u64, "plugin");
-    ui.error(&format!("{count} not as {} lists them; try: {renew}", path.display()));
+    ui.error(&format!("differences from {}: {count}; try: {renew}", path.display()));
     Exit::Difference
 }

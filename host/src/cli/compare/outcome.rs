@@ -1,13 +1,13 @@
-//! What a comparison shows before it runs, and what it came to.
+//! What `compare` prints: the plan of a dry run, and the report of a comparison.
 
 use std::path::Path;
 
 use serde_json::json;
 
 use super::plan_file::PlanFile;
+use crate::app::command_line::CommandLine;
 use crate::app::context::Context;
-use crate::app::options::{push, seconds};
-use crate::app::reproduce::push_plugin_folders;
+use crate::app::reproduce::add_plugin_folders;
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
 use crate::compare;
@@ -15,16 +15,15 @@ use crate::compare::model::Rigor;
 use crate::plan::{Cell, Plan, estimate};
 use crate::record::writer::TRIALS;
 use crate::run::participants::Participants;
-use crate::shell;
 use crate::stats::WarmUp;
 use crate::text::plural;
 
-/// Seconds that an engine takes to start, be looked at and stop when nothing is known of it.
+/// The seconds that an engine is assumed to take to start, be checked and stop.
 const SESSION: f64 = 2.0;
-/// Seconds of a run when nothing is known of it: what the usual sizes aim at.
+/// The seconds that a run is assumed to take: the default sizes aim at that.
 const RUN: f64 = 1.0;
 
-/// Every cell in its order, and how long all of it may take.
+/// All trials in their order, and an estimate of the time that they take.
 pub(super) fn preview(plan: &Plan, warm_up: &WarmUp, json: bool) -> String {
     let estimate = estimate(&plan.blocks, warm_up, SESSION, RUN);
     let trials: Vec<_> = plan.trials().collect();
@@ -50,7 +49,7 @@ pub(super) fn preview(plan: &Plan, warm_up: &WarmUp, json: bool) -> String {
     )
 }
 
-/// Compares what is recorded in `folder`, writes the reports beside it, and shows the summary.
+/// Compares the trials that are recorded in `folder`, writes the reports there, and prints the summary.
 pub(super) fn report(
     file: &PlanFile,
     participants: &Participants,
@@ -62,48 +61,37 @@ pub(super) fn report(
     let options =
         compare::Options { baseline: Some(file.baseline.clone()), rigor: file.rigor, insist: file.insist };
     let comparison = reports::compared(&read.inputs, read.left_out, &options)?;
-    let command = again(file, participants, context);
-    let (page, markdown) =
-        (reports::page(&comparison, Some(&command))?, crate::report::markdown(&comparison));
-    let text = reports::text(&comparison);
-    reports::publish(folder, "comparison", &comparison, &page, &markdown, &text, ui)?;
+    let command = repeat_command(file, participants, context);
+    reports::publish(folder, &comparison, &command, ui)?;
     let samples = comparison.points.iter().flat_map(|point| &point.rows).flat_map(|row| &row.samples);
     Ok(Exit::of_worst(&samples.map(|sample| sample.status).collect::<Vec<_>>()))
 }
 
-/// The command that measures all of it again, as a new run.
-fn again(file: &PlanFile, participants: &Participants, context: &Context) -> String {
+/// The command that repeats the comparison as a new run.
+fn repeat_command(file: &PlanFile, participants: &Participants, context: &Context) -> String {
     let matrix = &file.matrix;
-    let mut words = vec!["compare".to_owned()];
-    let list = |values: Vec<String>| values.join(",");
-    let names = matrix.backends.iter().map(|backend| file.named(&backend.name));
-    push(&mut words, "backends", list(names.collect()));
-    push(&mut words, "workloads", list(matrix.workloads.iter().map(|it| it.name.clone()).collect()));
-    push(&mut words, "schedulers", matrix.schedulers.join(","));
+    let mut command = CommandLine::new(&["compare"]);
+    command
+        .list("backends", matrix.backends.iter().map(|backend| file.backend_argument(&backend.name)))
+        .list("workloads", matrix.workloads.iter().map(|workload| &workload.name))
+        .list("schedulers", &matrix.schedulers);
     if let Some(items) = matrix.items_if_not_default() {
-        push(&mut words, "items", list(items.iter().map(u64::to_string).collect()));
+        command.list("items", items);
     }
-    push(&mut words, "parallelism", list(matrix.parallelisms.iter().map(u32::to_string).collect()));
-    push(&mut words, "baseline", &file.baseline);
-    match file.rigor {
-        Rigor::Quick => words.push("--quick".into()),
-        Rigor::Standard => push(&mut words, "blocks", matrix.blocks),
-        Rigor::Publish => words.push("--publish".into()),
-    }
-    if matrix.aa.is_some() {
-        words.push("--aa".into());
-    }
-    for (key, value) in &matrix.options {
-        push(&mut words, "extra", format!("{key}={value}"));
-    }
-    push(&mut words, "seed", matrix.seed);
-    push(&mut words, "nodes", matrix.nodes);
-    push(&mut words, "timeout", seconds(file.timeout()));
-    file.limits.unwrap_or_default().push(&mut words);
-    if file.insist {
-        words.push("--insist".into());
-    }
-    push_plugin_folders(&mut words, participants, context);
-    file.guards().push(&mut words);
-    shell::line("crossrun", words)
+    command
+        .list("parallelism", &matrix.parallelisms)
+        .option("baseline", &file.baseline)
+        .flag("quick", file.rigor == Rigor::Quick)
+        .options("blocks", (file.rigor == Rigor::Standard).then_some(matrix.blocks))
+        .flag("publish", file.rigor == Rigor::Publish)
+        .flag("aa", matrix.aa.is_some())
+        .extra(&matrix.options)
+        .option("seed", matrix.seed)
+        .option("nodes", matrix.nodes)
+        .duration("timeout", file.timeout());
+    file.limits.unwrap_or_default().add_to(&mut command);
+    command.flag("insist", file.insist);
+    add_plugin_folders(&mut command, participants, context);
+    file.loading_options().add_to(&mut command);
+    command.to_string()
 }

@@ -1,4 +1,4 @@
-//! `plan.json`: what a run was begun with, so that it can be resumed by its name alone.
+//! `plan.json`: the settings of a run, so that it can be resumed by its id alone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::context::Context;
 use crate::app::limits::LimitArguments;
-use crate::app::reproduce::{Guards, RunCommand};
+use crate::app::reproduce::{LoadingOptions, RunCommand, backend_argument};
 use crate::app::{Exit, Problem};
 use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
@@ -20,23 +20,23 @@ use crate::worker::protocol::Folders;
 pub(super) const VERSION: u32 = 1;
 const FILE: &str = "plan.json";
 
-/// What a run was begun with.
+/// The settings of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlanFile {
     pub(super) version: u32,
-    /// The plan that the matrix gave when the run was begun.
+    /// The hash of the plan that was made of the matrix when the run was started.
     pub(super) plan_hash: String,
     pub(super) rigor: Rigor,
     pub(super) baseline: String,
     pub(super) insist: bool,
-    /// Whether plugins could be anybody's.
+    /// Whether plugins that other users can write to were allowed.
     #[serde(default)]
     pub(super) allow_untrusted: bool,
     pub(super) timeout_seconds: f64,
-    /// What was said of limits; nothing in a plan of a version that did not record it.
+    /// The limits; older versions did not record them.
     #[serde(default)]
     pub(super) limits: Option<LimitArguments>,
-    /// The backends, by the name under which each takes part.
+    /// The backends, by the names under which they take part.
     pub(super) backends: BTreeMap<String, RecordedBackend>,
     /// The library of each workload.
     pub(super) libraries: BTreeMap<String, Library>,
@@ -47,7 +47,8 @@ pub struct PlanFile {
 /// A backend that takes part.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RecordedBackend {
-    /// Its own name, which is another if it takes part twice, or was given as a file.
+    /// The name in the library's metadata, which differs from the name in the run if the backend takes part twice or was given
+    /// as a file.
     name: String,
     library: Library,
     /// Whether it was given as a file.
@@ -69,7 +70,7 @@ pub(super) fn recorded_libraries(participants: &Participants) -> BTreeMap<String
 }
 
 impl PlanFile {
-    /// Writes the file into a folder that holds no run yet.
+    /// Writes the file into a folder that does not hold a run yet.
     pub(super) fn create(&self, folder: &Path) -> Result<(), Problem> {
         let path = folder.join(FILE);
         let cannot = |error: std::io::Error| {
@@ -117,33 +118,31 @@ impl PlanFile {
         Plan::new(&self.matrix)
     }
 
-    /// When a single run is ended.
+    /// The time limit of a single run.
     pub fn timeout(&self) -> Duration {
-        // More seconds than a duration can have are as good as all of them.
+        // A number of seconds that is too large for a duration is no limit.
         Duration::try_from_secs_f64(self.timeout_seconds).unwrap_or(Duration::MAX)
     }
 
-    /// The backend that takes part as `name`, as the command line names it.
-    pub(super) fn named(&self, name: &str) -> String {
-        let from_file = self.backends.get(name).filter(|backend| backend.from_file);
-        from_file
-            .map_or_else(|| name.to_owned(), |backend| format!("{name}={}", backend.library.file().display()))
+    /// The backend `name` as `--backends` names it.
+    pub(super) fn backend_argument(&self, name: &str) -> String {
+        let file = self.backends.get(name).filter(|backend| backend.from_file);
+        backend_argument(name, file.map(|backend| backend.library.file()).as_deref())
     }
 
-    /// The options that decide which plugins may be loaded.
-    pub(super) fn guards(&self) -> Guards {
+    pub(super) fn loading_options(&self) -> LoadingOptions {
         let locked_by = self.libraries.values().find_map(|library| library.locked_by.as_ref());
-        Guards { allow_untrusted: self.allow_untrusted, locked_by: locked_by.map(Into::into) }
+        LoadingOptions { allow_untrusted: self.allow_untrusted, locked_by: locked_by.map(Into::into) }
     }
 
-    /// Who takes part. Only what is the same, and may still be loaded, may be gone on with: otherwise the rows of one run
-    /// would not belong together.
+    /// The participants, if plan, machine and files are unchanged and the files may still be loaded. Otherwise the trials of
+    /// the run could not be compared with each other.
     pub(super) fn participants(&self, plan: &Plan, context: &Context) -> Result<Participants, Problem> {
         if plan.hash() != self.plan_hash {
-            return Err(self.changed("this crossrun would run it in another order"));
+            return Err(self.changed("this version of crossrun would run it in another order"));
         }
         if SystemProfile::collect() != self.machine {
-            return Err(self.changed("it was begun on another machine, or this one was changed"));
+            return Err(self.changed("it was started on another machine, or this machine was changed"));
         }
         let plugin = |library: &Library| context.recorded(library)?.map_err(|why| self.changed(&why));
         let backend = |(name, backend): (&String, &RecordedBackend)| {
@@ -162,7 +161,7 @@ impl PlanFile {
             .with_remedy("crossrun compare, as a new run")
     }
 
-    /// What all trials of the run have in common.
+    /// The conditions that all trials of the run share.
     pub(super) fn conditions(
         &self,
         participants: &Participants,
@@ -174,7 +173,7 @@ impl PlanFile {
             participants: participants.clone(),
             timeout: self.timeout(),
             limits: self.limits.unwrap_or_default(),
-            guards: self.guards(),
+            loading: self.loading_options(),
             ..RunCommand::default()
         };
         command.conditions(self.machine.clone(), context, folders, locked)
@@ -186,16 +185,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_that_is_none_is_refused_and_one_beyond_all_is_all() {
+    fn a_timeout_is_positive_and_may_be_unlimited() {
         let seed = include_str!("../../../../tests/fuzz/corpus/specs/plan");
         let with = |seconds: &str| {
             seed.replace("\"timeout_seconds\":600.0", &format!("\"timeout_seconds\":{seconds}"))
         };
         assert_eq!(PlanFile::parse(seed.as_bytes()).unwrap().timeout(), Duration::from_secs(600));
-        for none in ["0", "-1", "-1e300"] {
+        for invalid in ["0", "-1", "-1e300"] {
             assert!(
-                PlanFile::parse(with(none).as_bytes()).unwrap_err().contains("timeout_seconds"),
-                "{none}"
+                PlanFile::parse(with(invalid).as_bytes()).unwrap_err().contains("timeout_seconds"),
+                "{invalid}"
             );
         }
         assert_eq!(PlanFile::parse(with("1e300").as_bytes()).unwrap().timeout(), Duration::MAX);

@@ -1,20 +1,18 @@
-//! Going on with a run: what is recorded of it, and what may not be asked for any more.
+//! Resuming a run: the trials that are recorded, and the options that must not differ.
 
 use std::collections::HashSet;
 use std::path::Path;
 
-use serde_json::Map;
-
 use super::arguments::Arguments;
 use super::plan_file::PlanFile;
 use crate::app::Problem;
-use crate::app::options::push;
+use crate::app::command_line::CommandLine;
+use crate::compare::model::Rigor;
 use crate::plan::TrialId;
 use crate::record::writer::TRIALS;
 use crate::record::{Entry, Kind, Records, TrialRecord};
-use crate::shell;
 
-/// The trials that are recorded in `folder` and need not be run again.
+/// The measured trials that are recorded in `folder`, which are not run again.
 pub(super) fn recorded(folder: &Path) -> Result<HashSet<TrialId>, Problem> {
     let path = folder.join(TRIALS);
     if !path.exists() {
@@ -32,63 +30,59 @@ pub(super) fn recorded(folder: &Path) -> Result<HashSet<TrialId>, Problem> {
     Ok(done)
 }
 
-/// The command that goes on with this run.
+/// The command that resumes this run.
 pub(super) fn command(file: &PlanFile, output_dir: &Path) -> String {
     let run = &file.matrix.run;
-    let mut words = vec!["compare".to_owned(), "--resume".to_owned(), run.clone()];
-    if output_dir != Path::new("results").join(run) {
-        push(&mut words, "output-dir", output_dir.display());
-    }
-    file.guards().push(&mut words);
-    shell::line("crossrun", words)
+    let mut command = CommandLine::new(&["compare"]);
+    let output = Some(output_dir.display()).filter(|_| output_dir != Path::new("results").join(run));
+    command.option("resume", run).options("output-dir", output);
+    file.loading_options().add_to(&mut command);
+    command.to_string()
 }
 
-/// Refuses what the run was not begun with: its trials must belong together. What is not said again stays as it was.
+/// Refuses an option that differs from the one with which the run was started, because all trials of a run must have the same
+/// conditions. Options that are not repeated keep their values.
 pub(super) fn check_same(arguments: &Arguments, file: &PlanFile) -> Result<(), Problem> {
-    let matrix = &file.matrix;
-    let names = || matrix.backends.iter().map(|backend| file.named(&backend.name)).collect();
+    let (matrix, schedule) = (&file.matrix, &arguments.schedule);
+    let backends = || matrix.backends.iter().map(|backend| file.backend_argument(&backend.name)).collect();
     let workloads = || matrix.workloads.iter().map(|workload| workload.name.clone()).collect();
-    let items = |items: &[u64]| matrix.workloads.iter().all(|workload| workload.items == items);
-    let extra: Map<_, _> = arguments.extra.iter().cloned().collect();
-    let same = |list: &[String], begun: Vec<String>| list.is_empty() || list == begun;
-    let seconds = arguments.timeout.map(|timeout| timeout.as_secs_f64());
-    let rigor_is_said = arguments.quick || arguments.publish;
+    let extra = schedule.trial.extra();
+    let same = |list: &[String], recorded: Vec<String>| list.is_empty() || list == recorded;
+    let timeout = schedule.trial.timeout.map(|timeout| timeout.as_secs_f64());
     let baseline = arguments.baseline.as_ref().map(|name| name.to_lowercase());
     let checks = [
-        ("backends", arguments.backends.is_empty() || same_backends(&arguments.backends, names())),
+        ("backends", schedule.backends.is_empty() || same_backends(&schedule.backends, backends())),
         ("workloads", same(&arguments.workloads, workloads())),
         ("schedulers", same(&arguments.schedulers, matrix.schedulers.clone())),
-        ("items", arguments.items.is_empty() || items(&arguments.items)),
+        (
+            "items",
+            arguments.items.is_empty()
+                || matrix.workloads.iter().all(|workload| workload.items == arguments.items),
+        ),
         ("parallelism", arguments.parallelism.is_empty() || arguments.parallelism == matrix.parallelisms),
         ("baseline", baseline.is_none_or(|name| name == file.baseline)),
-        ("blocks", arguments.blocks.is_none_or(|blocks| blocks == matrix.blocks)),
-        (
-            if arguments.quick { "quick" } else { "publish" },
-            !rigor_is_said || arguments.rigor() == file.rigor,
-        ),
+        ("blocks", schedule.blocks.is_none_or(|blocks| blocks == matrix.blocks)),
+        ("quick", !schedule.quick || file.rigor == Rigor::Quick),
+        ("publish", !arguments.publish || file.rigor == Rigor::Publish),
         ("aa", !arguments.aa || matrix.aa.is_some()),
         ("extra", extra.is_empty() || extra == matrix.options),
         ("seed", arguments.seed.is_none_or(|seed| seed == matrix.seed)),
         ("nodes", arguments.nodes.is_none_or(|nodes| nodes == matrix.nodes)),
-        ("timeout", seconds.is_none_or(|seconds| seconds == file.timeout_seconds)),
-        ("insist", !arguments.insist || file.insist),
+        ("timeout", timeout.is_none_or(|seconds| seconds == file.timeout_seconds)),
+        ("insist", !schedule.insist || file.insist),
     ];
     let differs = checks.iter().find(|(_, same)| !same).map(|(name, _)| (*name).to_owned());
-    match differs.or_else(|| arguments.limits.difference(file.limits?.limits())) {
+    match differs.or_else(|| schedule.trial.limits.difference(file.limits?.limits())) {
         None => Ok(()),
         Some(option) => {
-            let message = format!("run {} was begun with another --{option}", matrix.run);
-            Err(Problem::usage(message).with_remedy(resume_without(file, arguments)))
+            let message = format!("run {} was started with another --{option}", matrix.run);
+            Err(Problem::usage(message).with_remedy(command(file, &schedule.output_dir(&matrix.run))))
         }
     }
 }
 
-fn resume_without(file: &PlanFile, arguments: &Arguments) -> String {
-    command(file, &arguments.output_dir(&file.matrix.run))
-}
-
-/// A file is the same wherever it is named from.
-fn same_backends(asked_for: &[String], begun: Vec<String>) -> bool {
+/// Whether the options name the recorded backends; files are compared by their canonical paths.
+fn same_backends(given: &[String], recorded: Vec<String>) -> bool {
     let absolute = |named: &String| match named.split_once('=') {
         Some((name, file)) => {
             let file = Path::new(file).canonicalize().unwrap_or_else(|_| file.into());
@@ -96,5 +90,5 @@ fn same_backends(asked_for: &[String], begun: Vec<String>) -> bool {
         }
         None => named.to_lowercase(),
     };
-    asked_for.iter().map(absolute).eq(begun)
+    given.iter().map(absolute).eq(recorded)
 }

@@ -1,4 +1,4 @@
-//! What sweeps came to, as people and programs get it.
+//! The METG of sweeps, as reports render it and `--json` prints it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -10,34 +10,34 @@ use crate::record::{Library, SystemProfile};
 /// The version of this model's JSON.
 pub(crate) const VERSION: u32 = 1;
 
-/// What sweeps came to.
+/// The METG of all backends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sweeps {
     pub version: u32,
-    /// The share of the cores' time that must go into kernels.
+    /// The share of the cores' time that must be spent in kernels.
     pub target: f64,
-    /// A row a backend and number of cores: the smallest value first, those without a value last.
+    /// One for each backend and number of cores: the smallest value first, rows without a value last.
     pub rows: Vec<Row>,
-    /// The machines, as they first appear.
+    /// In the order in which they first appear.
     pub machines: Vec<SystemProfile>,
     pub warnings: Vec<String>,
 }
 
-/// One backend on so many cores.
+/// A backend on a number of cores.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub backend: String,
     pub cores: u32,
-    /// METG, in seconds of a kernel; null if no block has one, or if their bounds contradict each other.
+    /// METG in seconds of a kernel. Null if no block has a value, or if their bounds contradict each other.
     pub value: Option<Value>,
-    /// Where it lies, in seconds; null with fewer than six blocks, or for a bound.
+    /// In seconds. Null with fewer than six blocks, or for a bound.
     pub interval: Option<RatioInterval>,
-    /// Seconds of a core that a task costs beside its kernel: the median over the blocks.
+    /// The overhead of a task in seconds of a core: the median over the blocks.
     pub floor: Option<f64>,
     pub blocks_with_value: u32,
     /// Every block, in order.
     pub blocks: Vec<Block>,
-    /// The middle of all blocks at each kernel, the shortest first.
+    /// The median over the blocks at each kernel, the shortest first.
     pub curve: Vec<Step>,
     pub plugin: Option<Library>,
     pub workload_library: Option<Library>,
@@ -47,14 +47,14 @@ pub(crate) struct Row {
 /// One sweep of one backend.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Block {
-    /// Which, from 0.
+    /// Counted from 0.
     pub block: u32,
-    /// Seconds of one iteration of the kernel, by the serial reference of this block.
+    /// Seconds of one iteration of the kernel in the serial reference of this block.
     pub seconds_per_iteration: f64,
     pub outcome: SweepOutcome,
-    /// Seconds of a core that a task cost beside its kernel.
+    /// The overhead of a task in seconds of a core.
     pub floor: Option<f64>,
-    /// Its points, in the order in which they were run.
+    /// In the order in which they were run.
     pub points: Vec<Point>,
 }
 
@@ -73,7 +73,7 @@ impl Block {
 pub(crate) enum SweepOutcome {
     /// A value, or a bound.
     Value { value: Value },
-    /// A point is more efficient than can be.
+    /// A point has an impossible efficiency.
     Invalid { kernel_seconds: f64, efficiency: f64 },
     /// A point has no verified answer.
     Failed { status: Status, phase: String, message: String, remedy: Option<String> },
@@ -82,28 +82,25 @@ pub(crate) enum SweepOutcome {
 /// A measured trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Point {
-    /// Where its record stands.
     pub source: Source,
     pub status: Status,
     pub iterations: Option<u64>,
     pub kernel_seconds: f64,
     pub tasks: u64,
-    /// How long all of them took; null without a verified answer.
+    /// The duration of the run. Null without a verified answer.
     pub seconds: Option<f64>,
-    /// The share of the cores' time that went into kernels.
+    /// The share of the cores' time that was spent in kernels.
     pub efficiency: Option<f64>,
     pub command: Option<String>,
-    /// Where the backend's output is.
+    /// The file with the output of the backend.
     pub log: Option<String>,
 }
 
-/// A kernel, over all blocks that have it.
+/// A kernel, over all blocks that measured it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Step {
     pub iterations: u64,
-    /// The median of its seconds.
     pub kernel_seconds: f64,
-    /// The median of the efficiencies.
     pub efficiency: f64,
     pub least: f64,
     pub most: f64,

@@ -20,7 +20,7 @@ struct Example {
     backend: &'static str,
     block: u32,
     iterations: u64,
-    /// A core's seconds for a task beside its kernel.
+    /// The overhead of a task in seconds of a core.
     overhead: f64,
     outcome: Outcome,
 }
@@ -64,11 +64,11 @@ impl Example {
 }
 
 fn sweep(backend: &'static str, block: u32, overhead: f64) -> impl Iterator<Item = Input> {
-    (0..20).map(move |rung| Example::new(backend, block, 1 << rung, overhead).input())
+    (0..20).map(move |exponent| Example::new(backend, block, 1 << exponent, overhead).input())
 }
 
 #[test]
-fn a_backend_has_the_value_of_its_blocks_and_the_fastest_comes_first() {
+fn a_backend_has_the_value_of_its_blocks_and_the_smallest_comes_first() {
     let slow = (0..7).flat_map(|block| sweep("slow", block, 50e-6 * (1.0 + 0.01 * f64::from(block * 3 % 7))));
     let quick = (0..7).flat_map(|block| sweep("quick", block, 1e-6 * (1.0 + 0.01 * f64::from(block))));
     let sweeps = sweeps(&slow.chain(quick).collect::<Vec<_>>());
@@ -111,7 +111,7 @@ fn a_block_with_a_wrong_answer_or_a_failure_has_no_value_and_says_why() {
 }
 
 #[test]
-fn more_than_the_cores_can_do_is_no_value() {
+fn an_impossible_efficiency_has_no_value() {
     // With 20 % of a kernel's time saved, efficiency is 1.25.
     let inputs: Vec<_> = sweep("liar", 0, 1e-6)
         .chain([Example::new("liar", 0, 1 << 20, -0.2 * EACH * f64::from(1 << 20)).input()])
@@ -122,14 +122,14 @@ fn more_than_the_cores_can_do_is_no_value() {
 }
 
 #[test]
-fn a_sweep_that_never_was_efficient_is_a_bound() {
+fn a_sweep_that_never_reaches_the_target_is_a_bound() {
     let sweeps = sweeps(&sweep("slow", 0, 1.0).collect::<Vec<_>>());
     let Some(Value::Above { seconds }) = sweeps.rows[0].value else { panic!("no bound") };
     assert!((seconds / (EACH * f64::from(1 << 19)) - 1.0).abs() < 1e-9);
 }
 
 #[test]
-fn what_is_of_no_sweep_and_what_warmed_up_is_passed_over() {
+fn other_records_and_warm_ups_are_ignored() {
     let mut other = Example::new("one", 0, 8, 1e-6).input();
     other.record.metadata.metg = None;
     let mut warm_up = Example::new("one", 0, 8, 1e-6).input();
@@ -138,7 +138,7 @@ fn what_is_of_no_sweep_and_what_warmed_up_is_passed_over() {
 }
 
 #[test]
-fn notes_of_trials_are_counted() {
+fn warnings_of_trials_are_counted() {
     let mut inputs: Vec<_> = sweep("one", 0, 1e-6).collect();
     inputs[0].record.metadata.warnings.push("put off".into());
     inputs[1].record.metadata.warnings.push("put off".into());

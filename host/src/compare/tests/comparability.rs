@@ -1,19 +1,14 @@
-//! What may be compared with what, and what the user may insist on.
+//! Which rows are comparable, and on what the user can insist.
 
 use super::*;
 use crate::record::UnifiedRecord;
 
 /// Seven blocks of `a` and `b`, with `b` changed.
 fn with_other_b(change: fn(&mut Example)) -> Vec<Input> {
-    let examples = blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]);
-    recorded(
-        examples
-            .into_iter()
-            .map(|example| if example.trial.backend.name == "b" { example.with(change) } else { example }),
-    )
+    recorded(changed(blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]), "b", change))
 }
 
-/// What `b` looks like without and with insisting.
+/// The row of `b` without and with insisting.
 fn insisted(inputs: &[Input]) -> [Row; 2] {
     [false, true].map(|insist| {
         let comparison = compare(inputs, &Options { insist, ..Options::default() }).unwrap();
@@ -51,11 +46,8 @@ fn a_debug_build_is_compared_with_a_release_build_only_if_the_user_insists() {
 
 #[test]
 fn two_debug_builds_are_compared_and_flagged() {
-    let debug = blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]).into_iter().map(|example| {
-        example.with(|example| {
-            let name = example.trial.backend.name.clone();
-            example.plugin = Some(library(&name, false));
-        })
+    let debug = changed(blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]), "", |example| {
+        example.plugin = Some(library(&example.trial.backend.name, false));
     });
     let comparison = standard(debug);
     assert!(row(&comparison, "b").ratio.is_some() && row(&comparison, "b").incomparable.is_empty());

@@ -17,7 +17,7 @@ use crate::text::serialize_path;
 pub(crate) const HASHED_BY_DEFAULT: u64 = 64 << 20;
 
 /// The description of a file. A value that could not be read is null or empty.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Description {
     /// The file, with every link on the way to it resolved.
     #[serde(serialize_with = "serialize_path")]
@@ -115,26 +115,16 @@ impl Description {
             remedy,
             size,
             sha256,
-            object: None,
-            kind: None,
-            name: None,
-            version: None,
-            description: None,
-            license: None,
-            workloads: Vec::new(),
             abi: Abi { host_plugin_api: plugin_api::API_VERSION, ..Abi::default() },
-            needed: Vec::new(),
-            glibc: Glibc::default(),
-            exports: Exports::default(),
-            build: Map::new(),
+            ..Self::default()
         };
         Ok(match ObjectFile::parse(&reader) {
-            Ok(file) => description.with_image(&file),
+            Ok(file) => description.with_object_file(&file),
             Err(_) => description,
         })
     }
 
-    fn with_image(mut self, file: &ObjectFile<'_>) -> Self {
+    fn with_object_file(mut self, file: &ObjectFile<'_>) -> Self {
         let object = &file.object;
         self.object = Some(format(object));
         self.glibc.required = glibc::newest(object).map(|version| version.to_string());

@@ -61,7 +61,7 @@ fn row_details(row: &Row) -> Value {
             block => labels::block(sample.block),
             started,
             duration => or_none(sample.duration, number::duration),
-            status => sample.status.word(),
+            status => sample.status.label(),
             bad => !sample.status.has_figures(),
             record => if in_one_file { line } else { format!("{}:{line}", one_line(&sample.source.file, MAX_PATH)) },
             command,
@@ -88,11 +88,13 @@ fn row_details(row: &Row) -> Value {
     }
 }
 
+type Format = fn(f64) -> String;
+
 /// The spread of every value over the blocks.
 fn values(row: &Row) -> Vec<Value> {
     let latency = row.latency.unwrap_or_default();
     let resources = row.resources.unwrap_or_default();
-    let all: [(_, _, fn(f64) -> String); 12] = [
+    let all: [(_, _, Format); 12] = [
         ("run", row.duration, number::duration),
         ("input items per second", row.input_rate, number::quantity),
         ("output items per second", row.output_rate, number::quantity),

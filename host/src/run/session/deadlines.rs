@@ -1,4 +1,4 @@
-//! How long each phase may take.
+//! The deadlines of the phases.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub struct Deadlines {
     pub close: Duration,
     /// Listing the workloads of a library.
     pub catalogue: Duration,
-    /// Computing what must come out, at least: the oracle works alone at what several do in a run.
+    /// Computing the expected answer, at least: the oracle does alone what several threads do in a run.
     pub expect: Duration,
     /// Decoding a sink's state.
     pub judge: Duration,
@@ -23,20 +23,14 @@ pub struct Deadlines {
 
 impl Default for Deadlines {
     fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Self {
-            load: seconds(10),
-            probe: seconds(5),
-            open: seconds(120),
-            close: seconds(30),
-            catalogue: seconds(10),
-            expect: seconds(600),
-            judge: seconds(60),
-        }
+        let [load, probe, open, close, catalogue, expect, judge] =
+            [10, 5, 120, 30, 10, 600, 60].map(Duration::from_secs);
+        Self { load, probe, open, close, catalogue, expect, judge }
     }
 }
 
 impl Deadlines {
+    /// The deadline of the phase `name`; `None` for a phase whose deadline nobody can set.
     pub fn of_phase(&mut self, name: &str) -> Option<&mut Duration> {
         match name {
             "load" => Some(&mut self.load),

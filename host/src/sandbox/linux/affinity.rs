@@ -1,20 +1,20 @@
-//! Affinity sets, as this system keeps them for each thread.
+//! The affinity set of a thread.
 
 use std::fs;
 use std::io;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Keeps the calling thread, and all that it starts from now on, to these cores.
-pub(in crate::sandbox) fn keep(cores: &[usize]) -> io::Result<()> {
-    let mut set = CpuSet::new();
+/// Restricts the calling thread, and everything that it starts from now on, to these cores.
+pub(in crate::sandbox) fn set(cores: &[usize]) -> io::Result<()> {
+    let mut cpus = CpuSet::new();
     for core in cores {
         if *core >= CpuSet::MAX_CPU {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("there is no core {core}")));
         }
-        set.set(*core);
+        cpus.set(*core);
     }
-    Ok(sched_setaffinity(None, &set)?)
+    Ok(sched_setaffinity(None, &cpus)?)
 }
 
 /// The cores that this process may use.
@@ -25,13 +25,13 @@ pub(in crate::sandbox) fn allowed() -> Vec<usize> {
     }
 }
 
-/// How many threads of the same core come before this one; 0 where the system does not say.
+/// The position of this hardware thread among those of its core; 0 where the system does not say.
 pub(in crate::sandbox) fn place_among_siblings(core: usize) -> usize {
     let path = format!("/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list");
     fs::read_to_string(path).ok().and_then(|list| place_in(&list, core)).unwrap_or(0)
 }
 
-/// The place of `core` in a list such as `0,4` or `0-1`.
+/// The position of `core` in a list such as `0,4` or `0-1`.
 fn place_in(list: &str, core: usize) -> Option<usize> {
     let mut place = 0;
     for range in list.trim().split(',') {
@@ -57,19 +57,18 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_is_kept_to_a_core_stays_there_and_so_does_what_it_starts() {
+    fn a_thread_and_its_children_stay_on_the_cores_of_their_set() {
         let one = allowed()[..1].to_vec();
-        let kept = std::thread::spawn(move || {
-            keep(&one).unwrap();
+        let pinned = std::thread::spawn(move || {
+            set(&one).unwrap();
             let child = std::thread::spawn(allowed).join().unwrap();
-            (one, allowed(), child)
+            assert_eq!((&one, &one), (&allowed(), &child));
         });
-        let (one, here, child) = kept.join().unwrap();
-        assert_eq!((&one, &one), (&here, &child));
+        pinned.join().unwrap();
     }
 
     #[test]
     fn a_core_that_no_machine_has_is_refused() {
-        assert!(keep(&[99_999]).is_err());
+        assert!(set(&[99_999]).is_err());
     }
 }

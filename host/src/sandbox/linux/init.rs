@@ -1,5 +1,5 @@
-//! The first process of a namespace: starts the worker, reaps what is orphaned, and tells how the worker died. When it
-//! leaves, the kernel ends whatever is left in the namespace.
+//! The init process of a namespace: starts the worker, reaps orphans, and reports how the worker exited. When init exits, the
+//! kernel kills the rest of the namespace.
 
 use std::fs::File;
 use std::io;
@@ -12,18 +12,18 @@ use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::arguments::Arguments;
 use super::{namespace, processes};
-use crate::pace::Patience;
-use crate::sandbox::death::Death;
 use crate::sandbox::events::Event;
+use crate::sandbox::exit_reason::ExitReason;
+use crate::slowdown::ScaledLimit;
 
-/// How long after the worker its children may take to leave by themselves, on a quiet machine.
-pub(super) const LEAVE: Duration = Duration::from_millis(250);
+/// How long the worker's children may run after it on a quiet machine, before they count as left over.
+const LEFTOVER_GRACE: Duration = Duration::from_millis(250);
 
-/// The exit code for a namespace that cannot be had.
-pub(super) const NO_NAMESPACE: i32 = 113;
+/// The exit code if the system does not allow a namespace.
+const NO_NAMESPACE: u8 = 113;
 
-/// What the hidden command does: standard input is the supervisor's control socket, standard output the worker's
-/// channel, standard error the log.
+/// The hidden command: standard input is the supervisor's control socket, standard output the worker's channel, standard error
+/// the log.
 pub(crate) fn main() -> ExitCode {
     if rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).is_err() {
         return ExitCode::FAILURE;
@@ -31,7 +31,7 @@ pub(crate) fn main() -> ExitCode {
     let Ok(control) = control() else { return ExitCode::FAILURE };
     if let Err(error) = namespace::mount_proc() {
         Event::NoNamespace(error.raw_os_error().unwrap_or_default()).send(&control);
-        return ExitCode::from(NO_NAMESPACE as u8);
+        return ExitCode::from(NO_NAMESPACE);
     }
     let Some(arguments) = Arguments::of_this_process() else { return ExitCode::FAILURE };
     let worker = match start_worker(&arguments) {
@@ -42,51 +42,51 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     Event::Started.send(&control);
-    Event::Died(reap_until(worker)).send(&control);
+    Event::Exited(reap_until(worker)).send(&control);
     Event::Leftovers(count_leftovers()).send(&control);
     ExitCode::SUCCESS
 }
 
-/// A handle on the control socket that no child inherits.
+/// The control socket, by a descriptor that no child inherits.
 pub(super) fn control() -> io::Result<File> {
     Ok(rustix::stdio::stdin().try_clone_to_owned()?.into())
 }
 
-/// Starts the worker's command, with the channel as its standard input and the log as the rest.
+/// Starts the worker, with the channel as its standard input and the log as its output.
 pub(super) fn start_worker(arguments: &Arguments) -> io::Result<Pid> {
-    let (executable, words) = arguments.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let (executable, arguments) = arguments.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let channel: OwnedFd = rustix::stdio::stdout().try_clone_to_owned()?;
     let log = || rustix::stdio::stderr().try_clone_to_owned().map(Stdio::from);
     let mut command = Command::new(executable);
     // A group of its own, which can be killed without this process.
-    command.args(words).process_group(0).stdin(Stdio::from(channel)).stdout(log()?).stderr(log()?);
-    // Dropping the handle neither kills nor reaps: that is `reap_until`'s.
+    command.args(arguments).process_group(0).stdin(Stdio::from(channel)).stdout(log()?).stderr(log()?);
+    // Dropping the handle neither kills nor reaps: the caller does.
     let child = command.spawn()?;
     Pid::from_raw(child.id() as i32).ok_or_else(|| io::ErrorKind::Other.into())
 }
 
-/// Reaps whatever ends until it is the worker.
-fn reap_until(worker: Pid) -> Death {
+/// Reaps all processes that exit, until the worker does.
+fn reap_until(worker: Pid) -> ExitReason {
     loop {
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid == worker => {
-                if let Some(death) = processes::death(status) {
-                    return death;
+                if let Some(reason) = processes::exit_reason(status) {
+                    return reason;
                 }
             }
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return Death::Lost,
+            Err(_) => return ExitReason::Lost,
         }
     }
 }
 
-/// How many processes are alive when all had time to leave.
+/// How many processes are still alive after a grace period.
 pub(super) fn count_leftovers() -> u32 {
-    let (since, mut patience) = (Instant::now(), Patience::new(LEAVE));
+    let (since, mut limit) = (Instant::now(), ScaledLimit::new(LEFTOVER_GRACE));
     loop {
         while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
         let left = processes::descendants().len();
-        if left == 0 || patience.is_over(since.elapsed()) {
+        if left == 0 || limit.is_exceeded_by(since.elapsed()) {
             return left as u32;
         }
         std::thread::sleep(Duration::from_millis(5));

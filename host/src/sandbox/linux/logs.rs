@@ -1,4 +1,4 @@
-//! Keeps logs small: of one that grew too large, the end is kept.
+//! Limits the size of logs: of a log that grew too large, only the end is kept.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -9,7 +9,7 @@ use rustix::fs::OFlags;
 
 use crate::sandbox::limits::Bytes;
 
-/// How much of the end is kept.
+/// How many bytes of the end are kept.
 const KEPT: u64 = 64 << 10;
 
 #[derive(Debug)]
@@ -30,21 +30,21 @@ impl Logs {
         Self { own: None, folder: None }
     }
 
-    /// Cuts every log that has more than `limit` bytes, and says whether there was one.
+    /// Cuts every log that has more than `limit` bytes, and returns whether there was one.
     pub(super) fn cut(&self, limit: u64) -> bool {
         let own = self.own.as_ref().is_some_and(|log| cut(log, limit).unwrap_or_default());
         let mut folder = self.folder.as_deref().and_then(|folder| fs::read_dir(folder).ok());
         let others = folder.iter_mut().flatten().flatten().map(|entry| entry.path());
         let others = others.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
         others.fold(own, |any, path| {
-            // Most are small: a look is less than opening.
+            // Most logs are small, and reading the size is cheaper than opening the file.
             let large = fs::symlink_metadata(&path).is_ok_and(|status| on_disk(&status) > limit);
             any | (large && reopen(&path).and_then(|log| cut(&log, limit)).unwrap_or_default())
         })
     }
 }
 
-/// Neither a link to elsewhere nor a pipe that nobody reads may be in the way.
+/// Opens a log without following a link, and without waiting for the reader of a pipe.
 fn reopen(path: &Path) -> io::Result<File> {
     let own = path.starts_with("/proc/self/fd");
     let flags = if own { OFlags::empty() } else { OFlags::NOFOLLOW };
@@ -52,7 +52,8 @@ fn reopen(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).append(true).custom_flags(flags).open(path)
 }
 
-/// Bytes that are taken: whoever writes on at an old place after a cut leaves a hole, which is none.
+/// The bytes that a file takes on disk. A process that goes on writing at its old offset after a cut leaves a hole, which takes
+/// none.
 fn on_disk(status: &fs::Metadata) -> u64 {
     status.blocks() * 512
 }
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_log_is_left_alone() {
+    fn other_files_are_not_cut() {
         let folder = tempfile::tempdir().unwrap();
         let elsewhere = folder.path().join("precious");
         fs::write(&elsewhere, vec![b'x'; 1 << 20]).unwrap();

@@ -1,9 +1,9 @@
-//! How much memory there is for this process and what it starts.
+//! The memory that is available to this process and its descendants.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// How many bytes the machine has, or the control groups around this process allow if that is less.
+/// The memory of the machine in bytes, or the limit of this process's control groups if that is less.
 pub(in crate::sandbox) fn available() -> Option<u64> {
     machine_memory().into_iter().chain(group_memory()).min()
 }
@@ -14,7 +14,7 @@ fn machine_memory() -> Option<u64> {
     total.split_ascii_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// The least that the control groups around this process allow, in either version of the interface.
+/// The lowest limit of this process's control groups, in either version of the interface.
 fn group_memory() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let limits = groups.lines().flat_map(|line| {
@@ -29,11 +29,11 @@ fn group_memory() -> Option<u64> {
     limits.min()
 }
 
-/// What `file` says in the group at `path` and in all around it.
+/// The limits in `file` of the group at `path` and of all groups above it.
 fn limits_up(root: &Path, path: &str, file: &str) -> Vec<u64> {
     let folder: PathBuf = root.join(path.trim_start_matches('/'));
     let folders = folder.ancestors().take_while(|folder| folder.starts_with(root));
-    // Where there is no limit, it says `max`.
+    // Without a limit, the file has `max`.
     folders.filter_map(|folder| fs::read_to_string(folder.join(file)).ok()?.trim().parse().ok()).collect()
 }
 
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tightest_of_the_groups_around_counts() {
+    fn the_limits_of_groups_above_count() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("a/b")).unwrap();
         fs::write(root.path().join("a/b/memory.max"), "max\n").unwrap();

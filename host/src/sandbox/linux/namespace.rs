@@ -1,6 +1,6 @@
-//! A PID namespace of one's own, the `/proc` that belongs to it, and no descriptor of whoever is outside.
+//! A PID namespace, its `/proc`, and no descriptors from outside.
 
-// Entering a namespace is a call of the system that the compiler cannot check; neither can it know all descriptors.
+// The compiler can check neither the system call that enters a namespace, nor which descriptors are open.
 #![allow(unsafe_code)]
 
 use std::fs;
@@ -15,8 +15,7 @@ use rustix::thread::{
     configure_capability_in_ambient_set, set_capabilities, unshare_unsafe,
 };
 
-/// Makes the next children of this process, which has one thread, live in a namespace of their own. Files are as before: this
-/// process goes on seeing them, and itself among all processes.
+/// Puts the next children of this process, which has one thread, into a new PID namespace. This process itself stays outside.
 pub(super) fn enter() -> io::Result<()> {
     let (user, group) = (geteuid(), getegid());
     let mut flags = UnshareFlags::NEWPID;
@@ -26,17 +25,17 @@ pub(super) fn enter() -> io::Result<()> {
     // SAFETY: file descriptors are not unshared, and this process has one thread.
     unsafe { unshare_unsafe(flags) }?;
     if !user.is_root() {
-        // Who one was outside, one stays inside; without this line the group may not be mapped.
+        // User and group are the same inside as outside. The system requires the first line before a group may be mapped.
         fs::write("/proc/self/setgroups", "deny")?;
         fs::write("/proc/self/uid_map", format!("{user} {user} 1", user = user.as_raw()))?;
         fs::write("/proc/self/gid_map", format!("{group} {group} 1", group = group.as_raw()))?;
-        keep_right_to_mount()?;
+        keep_mount_capability()?;
     }
     Ok(())
 }
 
-/// Whoever is not root loses the rights in the new namespace with the next program, but for those that are kept on purpose.
-fn keep_right_to_mount() -> io::Result<()> {
+/// Without root, the next program loses all capabilities in the new namespace, except for the ambient ones.
+fn keep_mount_capability() -> io::Result<()> {
     let mut rights = capabilities(None)?;
     rights.inheritable |= CapabilitySet::SYS_ADMIN;
     set_capabilities(None, rights)?;
@@ -44,26 +43,26 @@ fn keep_right_to_mount() -> io::Result<()> {
     Ok(())
 }
 
-/// Gives the first process of the namespace a `/proc` that shows the namespace, for itself and its children.
+/// Gives the init process of the namespace, and its children, a `/proc` that shows the namespace.
 pub(super) fn mount_proc() -> io::Result<()> {
     // SAFETY: file descriptors are not unshared, and this process has one thread.
     unsafe { unshare_unsafe(UnshareFlags::NEWNS) }?;
-    // Without this, the mount would show outside too.
+    // Otherwise the mount would be visible outside too.
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount(c"proc", c"/proc", c"proc", flags, None)?;
-    // The worker needs no rights.
+    // The worker needs no capabilities.
     clear_ambient_capability_set()?;
     Ok(())
 }
 
-/// Keeps descriptors that this process was given by whoever started the host, such as those of a shell, from all that it
-/// starts: a plugin that writes to any descriptor must not reach them.
-pub(super) fn keep_descriptors() -> io::Result<()> {
+/// Closes inherited descriptors, such as those of a shell that started the host, in all processes that this one starts: a
+/// plugin that writes to any descriptor must not reach them.
+pub(super) fn close_descriptors_on_exec() -> io::Result<()> {
     let numbers =
         fs::read_dir("/proc/self/fd")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     for number in numbers.filter(|number| *number > 2).collect::<Vec<i32>>() {
-        // SAFETY: if it is closed by now, as that of the list is, the system says so and nothing happens.
+        // SAFETY: if it is closed by now, as that of the listing is, the call fails without any effect.
         let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
         let _ = fcntl_setfd(descriptor, FdFlags::CLOEXEC);
     }

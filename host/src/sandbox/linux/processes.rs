@@ -1,4 +1,4 @@
-//! Finds processes by parentage and by the marker in their environment, and ends them.
+//! Finds processes by parentage and by the marker in their environment, and kills them.
 
 use std::collections::HashSet;
 use std::fs;
@@ -10,41 +10,27 @@ use rustix::process::{
     Pid, Signal, WaitOptions, WaitStatus, getpgrp, kill_process, kill_process_group, wait,
 };
 
-use crate::sandbox::death::Death;
+use crate::sandbox::exit_reason::ExitReason;
 
 /// The environment variable that marks every process of one worker's tree.
 pub(super) const MARKER: &str = "CROSSRUN_SESSION";
 
-/// How a process died, from what `wait` says; nothing if it was only stopped.
-pub(super) fn death(status: WaitStatus) -> Option<Death> {
-    let signalled = status.terminating_signal().map(Death::Signalled);
-    status.exit_status().map(Death::Exited).or(signalled)
+/// How a process exited, by the status of `wait`; `None` if it was only stopped.
+pub(super) fn exit_reason(status: WaitStatus) -> Option<ExitReason> {
+    let signalled = status.terminating_signal().map(ExitReason::Signalled);
+    status.exit_status().map(ExitReason::Exited).or(signalled)
 }
 
-/// How long processes that were killed may take to vanish.
-const VANISH: Duration = Duration::from_secs(5);
+/// How long killed processes may take to disappear.
+const KILL_GRACE: Duration = Duration::from_secs(5);
 
-struct Process {
-    pid: i32,
+pub(super) struct Process {
+    pub(super) pid: i32,
     parent: i32,
     group: i32,
-    /// Whether it is not just waiting to be reaped.
+    /// Whether it is more than a zombie, which waits to be reaped.
     alive: bool,
-    resident_pages: u64,
-}
-
-/// A process of a tree that lives, or lived a moment ago.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Member {
-    pub(super) pid: i32,
-    pub(super) group: i32,
     pub(super) resident_bytes: u64,
-}
-
-impl From<Process> for Member {
-    fn from(Process { pid, group, resident_pages, .. }: Process) -> Self {
-        Self { pid, group, resident_bytes: resident_pages * rustix::param::page_size() as u64 }
-    }
 }
 
 /// All processes that this one can see.
@@ -62,30 +48,33 @@ fn process(pid: i32) -> Option<Process> {
     let mut fields = rest.split_ascii_whitespace();
     // The fields 3, 4, 5 and 24 of proc(5).
     let (state, parent, group) = (fields.next()?, fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    let resident_pages = fields.nth(18)?.parse().ok()?;
-    Some(Process { pid, parent, group, alive: !matches!(state, "Z" | "X"), resident_pages })
+    let resident_pages: u64 = fields.nth(18)?.parse().ok()?;
+    let resident_bytes = resident_pages * rustix::param::page_size() as u64;
+    Some(Process { pid, parent, group, alive: !matches!(state, "Z" | "X"), resident_bytes })
 }
 
-/// Every living process below this one, however deep.
-pub(super) fn descendants() -> Vec<Member> {
-    below(own_pid()).into_iter().filter(|process| process.alive).map(Member::from).collect()
+/// Every living process below this one, at any depth.
+pub(super) fn descendants() -> Vec<Process> {
+    let mut descendants = below(own_pid());
+    descendants.retain(|process| process.alive);
+    descendants
 }
 
-/// Every process below this one, those that wait to be reaped included: they have a number, too, of which a machine has only
-/// so many. What this costs depends on the tree alone, where the system lists children, and else on the whole machine. A
-/// child of a process that just ends may be missing.
-pub(super) fn own_family() -> Vec<Member> {
+/// Every process below this one, zombies included: they have process ids too, of which a machine has a limited number. Where
+/// the system lists children, the cost depends on the tree alone, and otherwise on the whole machine. A child of a process
+/// that exits at this moment may be missing.
+pub(super) fn own_tree() -> Vec<Process> {
     let own = own_pid();
     if !Path::new(&format!("/proc/{own}/task/{own}/children")).exists() {
-        return below(own).into_iter().map(Member::from).collect();
+        return below(own);
     }
     let mut unseen = children(own);
-    let mut family = Vec::new();
+    let mut tree = Vec::new();
     while let Some(pid) = unseen.pop() {
         unseen.extend(children(pid));
-        family.extend(process(pid).map(Member::from));
+        tree.extend(process(pid));
     }
-    family
+    tree
 }
 
 /// The children of all threads of a process.
@@ -97,22 +86,18 @@ fn children(pid: i32) -> Vec<i32> {
         .collect()
 }
 
-/// Every process below `root`, those that wait to be reaped included: what they used still counts.
-pub(super) fn family(root: i32) -> Vec<i32> {
-    below(root).into_iter().map(|process| process.pid).collect()
-}
-
-fn below(root: i32) -> Vec<Process> {
+/// Every process below `root`, zombies included.
+pub(super) fn below(root: i32) -> Vec<Process> {
     let all = processes();
     let mut found = HashSet::from([root]);
-    // A child may come before its parent in the list: go on until a pass finds nothing new.
+    // A child may come before its parent in the list: repeat until a pass finds nothing new.
     while all.iter().any(|process| found.contains(&process.parent) && found.insert(process.pid)) {}
     found.remove(&root);
     all.into_iter().filter(|process| found.contains(&process.pid)).collect()
 }
 
-/// Every process of this user but this one with `marker` in the environment that it was started with.
-pub(super) fn marked(marker: &str) -> Vec<Member> {
+/// Every other process of this user that was started with `marker` in its environment.
+pub(super) fn marked(marker: &str) -> Vec<Process> {
     let entry = format!("{MARKER}={marker}");
     let has_marker = |process: &Process| {
         let pid = process.pid;
@@ -120,7 +105,7 @@ pub(super) fn marked(marker: &str) -> Vec<Member> {
         environment.split(|byte| *byte == 0).any(|variable| variable == entry.as_bytes())
     };
     let others = processes().into_iter().filter(|process| process.alive && process.pid != own_pid());
-    others.filter(has_marker).map(Member::from).collect()
+    others.filter(has_marker).collect()
 }
 
 fn own_pid() -> i32 {
@@ -129,16 +114,16 @@ fn own_pid() -> i32 {
 
 /// Kills every process of the session `marker` until none is left.
 pub(super) fn end_marked(marker: &str) {
-    end(|| marked(marker), <[Member]>::is_empty);
+    end(|| marked(marker), <[Process]>::is_empty);
 }
 
-/// Kills every process below this one, which gets the orphans among them as its children, until it has no children.
+/// Kills every process below this one, the parent of the orphans among them, until it has no children.
 pub(super) fn end_descendants() {
-    // A look finds nothing where each process starts the next and leaves before it is looked at; the system knows better.
+    // A scan may miss processes that each start the next and exit; the system's own list of children does not.
     end(descendants, |_| has_no_children());
 }
 
-/// Reaps what has ended, and says whether nothing else is there.
+/// Reaps all children that have exited, and returns whether there are no others.
 fn has_no_children() -> bool {
     loop {
         match wait(WaitOptions::NOHANG) {
@@ -149,9 +134,9 @@ fn has_no_children() -> bool {
     }
 }
 
-/// Kills what `find` finds until that is `done` with.
-fn end(mut find: impl FnMut() -> Vec<Member>, done: impl Fn(&[Member]) -> bool) {
-    let deadline = Instant::now() + VANISH;
+/// Kills the processes that `find` finds until `done` holds.
+fn end(mut find: impl FnMut() -> Vec<Process>, done: impl Fn(&[Process]) -> bool) {
+    let deadline = Instant::now() + KILL_GRACE;
     stop(&mut find, deadline);
     loop {
         let found = find();
@@ -159,31 +144,31 @@ fn end(mut find: impl FnMut() -> Vec<Member>, done: impl Fn(&[Member]) -> bool) 
             return;
         }
         kill_groups(&found);
-        for pid in found.into_iter().filter_map(|member| Pid::from_raw(member.pid)) {
+        for pid in found.into_iter().filter_map(|process| Pid::from_raw(process.pid)) {
             let _ = kill_process(pid, Signal::KILL);
         }
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// Kills the groups of these processes, but for this process's own. The system kills a group as a whole: no process of it
-/// gets away by starting another and leaving.
-fn kill_groups(members: &[Member]) {
-    let groups = members.iter().filter_map(|member| Pid::from_raw(member.group));
+/// Kills the groups of these processes, except for this process's own group. The system kills a group as a whole: no process of
+/// it escapes by starting another and exiting.
+fn kill_groups(processes: &[Process]) {
+    let groups = processes.iter().filter_map(|process| Pid::from_raw(process.group));
     for group in groups.filter(|group| *group != getpgrp()).collect::<HashSet<_>>() {
         let _ = kill_process_group(group, Signal::KILL);
     }
 }
 
-/// Stops what `find` finds until it finds nothing new: between a look and a kill a process may start others, and some do
-/// nothing else, but what is stopped starts none. What is in a group that can be killed as a whole need not be stopped.
-fn stop(find: &mut impl FnMut() -> Vec<Member>, deadline: Instant) {
+/// Stops the processes that `find` finds until it finds nothing new: between a scan and a kill a process may start others, and
+/// some processes do nothing else, but a stopped process starts none. Groups that can be killed as a whole are killed.
+fn stop(find: &mut impl FnMut() -> Vec<Process>, deadline: Instant) {
     let mut stopped = HashSet::new();
     while Instant::now() < deadline {
         let found = find();
         kill_groups(&found);
-        let fresh = found.into_iter().filter(|member| stopped.insert(member.pid));
-        let fresh: Vec<_> = fresh.filter_map(|member| Pid::from_raw(member.pid)).collect();
+        let fresh = found.into_iter().filter(|process| stopped.insert(process.pid));
+        let fresh: Vec<_> = fresh.filter_map(|process| Pid::from_raw(process.pid)).collect();
         if fresh.is_empty() {
             return;
         }
@@ -204,14 +189,14 @@ mod tests {
         let marker = format!("test-{}", own_pid());
         let mut child = Command::new("sleep").arg("600").env(MARKER, &marker).spawn().unwrap();
         let pid = child.id() as i32;
-        let pids = |members: Vec<Member>| members.into_iter().map(|member| member.pid).collect::<Vec<_>>();
-        // While the system makes its address space anew, a process has no environment.
+        let pids = |found: Vec<Process>| found.into_iter().map(|process| process.pid).collect::<Vec<_>>();
+        // A process has no environment while the system replaces its address space.
         let deadline = Instant::now() + Duration::from_secs(300);
         while marked(&marker).is_empty() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
         }
         assert!(pids(descendants()).contains(&pid));
-        assert!(pids(own_family()).contains(&pid));
+        assert!(pids(own_tree()).contains(&pid));
         assert_eq!(pids(marked(&marker)), [pid]);
         assert!(!pids(marked("another")).contains(&pid));
         end_marked(&marker);

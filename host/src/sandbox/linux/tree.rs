@@ -1,4 +1,4 @@
-//! A worker's process tree, as the host holds it: its supervisor.
+//! The host's side of a worker's process tree: starts the supervisor, and ends the tree.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -10,28 +10,26 @@ use std::process::{self, Child, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::arguments::{Arguments, CORES, SUPERVISE};
-use super::containment::Containment;
+use super::arguments::{Arguments, CORES, Containment, SUPERVISE};
 use super::processes::{self, MARKER};
 use super::{scratch, usage};
 use crate::sandbox::command::Command;
-use crate::sandbox::death::Death;
-use crate::sandbox::ending::Unremoved;
 use crate::sandbox::events::Event;
-use crate::sandbox::failure::Failure;
+use crate::sandbox::exit_reason::ExitReason;
+use crate::sandbox::failure::{Failure, unremoved};
 use crate::sandbox::status::Status;
 use crate::sandbox::usage::Usage;
 
-/// Set to `off`, workers get no namespace of their own.
+/// The environment variable that switches namespaces off with `off`.
 const NAMESPACES: &str = "CROSSRUN_NAMESPACES";
 
-/// Where programs find the folder for their temporary files: a worker's tree has one of its own.
+/// The environment variable for the folder of temporary files.
 const TEMPORARY_FOLDER: &str = "TMPDIR";
 
-/// How long the supervisor may take to start a worker, and how long killing may take.
-const SETTLE: Duration = Duration::from_secs(10);
+/// How long the supervisor may take to start a worker, and to kill a tree.
+const SUPERVISOR_GRACE: Duration = Duration::from_secs(10);
 
-/// Whether this machine allows namespaces is found out once.
+/// Set once this machine has refused a namespace.
 static NO_NAMESPACES: AtomicBool = AtomicBool::new(false);
 
 /// A worker's process tree.
@@ -65,7 +63,7 @@ impl Tree {
         started.map_err(Failure::System)
     }
 
-    /// The inner error says why there can be no namespace.
+    /// The inner error is the reason why the system allows no namespace.
     fn start_in(
         containment: Containment,
         command: &Command,
@@ -93,10 +91,12 @@ impl Tree {
         let log = OpenOptions::new().create(true).append(true).open(&command.log);
         let log = log.map_err(Failure::to_start(&command.log))?;
         let (control, supervisor_end) = UnixStream::pair()?;
-        let status = Status::of(control)?;
+        let status = Status::new(control)?;
         let worker_end = worker_end.try_clone()?;
         let marker = new_marker();
-        let scratch = scratch::make().map_err(Failure::to_start(&std::env::temp_dir()))?;
+        let scratch = scratch::create().map_err(Failure::to_start(&std::env::temp_dir()))?;
+        let arguments = Arguments::new(command, containment, scratch.clone()).encode();
+        let arguments = arguments.map_err(|error| Failure::System(error.into()))?;
         let mut supervisor = process::Command::new(&command.executable);
         match &command.cores {
             Some(cores) => supervisor.env(CORES, cores.to_string()),
@@ -104,7 +104,7 @@ impl Tree {
         };
         let supervisor = supervisor
             .arg(SUPERVISE)
-            .args(Arguments::of(command, containment, scratch.clone()).words())
+            .args(arguments)
             .env(MARKER, &marker)
             .env(TEMPORARY_FOLDER, &scratch)
             .stdin(Stdio::from(OwnedFd::from(supervisor_end)))
@@ -116,20 +116,21 @@ impl Tree {
         Ok((Self { supervisor, containment, marker, scratch }, status))
     }
 
-    /// What the tree has used so far; peaks count from now on.
-    pub(in crate::sandbox) fn begin_usage(&self) -> Option<Usage> {
-        Some(usage::begin(self.supervisor.id() as i32))
+    /// The usage of the tree so far. With `reset_peaks`, peaks count from now on.
+    pub(in crate::sandbox) fn usage(&self, reset_peaks: bool) -> Option<Usage> {
+        let supervisor = self.supervisor.id() as i32;
+        let usage = usage::of(supervisor);
+        if reset_peaks {
+            usage::reset_peaks(supervisor);
+        }
+        Some(usage)
     }
 
-    pub(in crate::sandbox) fn usage(&self) -> Option<Usage> {
-        Some(usage::of(self.supervisor.id() as i32))
-    }
-
-    /// Kills whatever is left of the tree, and removes its temporary folder.
-    pub(in crate::sandbox) fn end(&mut self, status: &mut Status) -> Option<Unremoved> {
-        // The supervisor kills everything when its control socket ends.
+    /// Kills the rest of the tree, and removes its temporary folder. Returns a message if the folder stays.
+    pub(in crate::sandbox) fn end(&mut self, status: &mut Status) -> Option<String> {
+        // The supervisor kills the tree when its control socket is closed.
         let _ = status.control.shutdown(Shutdown::Write);
-        let orderly = status.await_end(SETTLE);
+        let orderly = status.await_end(SUPERVISOR_GRACE);
         if !orderly {
             let _ = self.supervisor.kill();
         }
@@ -137,9 +138,8 @@ impl Tree {
         if !orderly || self.containment == Containment::Subreaper {
             processes::end_marked(&self.marker);
         }
-        // The supervisor has done this already, if it lived to the end.
-        let removed = scratch::remove(&self.scratch).err();
-        removed.map(|error| Unremoved { path: self.scratch.clone(), why: error.to_string() })
+        // A supervisor that lived to the end has done this already.
+        scratch::remove(&self.scratch).err().map(|error| unremoved(&self.scratch, &error))
     }
 }
 
@@ -147,21 +147,21 @@ fn namespaces_wanted() -> bool {
     std::env::var_os(NAMESPACES).is_none_or(|value| value != "off")
 }
 
-/// Waits for the supervisor's first word.
+/// Waits for the supervisor's first event.
 fn first_event(status: &mut Status) -> Result<Event, Failure> {
-    let deadline = Instant::now() + SETTLE;
+    let deadline = Instant::now() + SUPERVISOR_GRACE;
     loop {
         if let Some(event) = status.next()? {
             return Ok(event);
         }
         if status.is_closed() {
-            return Err(Failure::Died(Death::Lost));
+            return Err(Failure::Died(ExitReason::Lost));
         }
         status.wait(deadline)?;
     }
 }
 
-/// A word that no other session of this machine has.
+/// A marker that no other session of this machine has.
 fn new_marker() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -1,27 +1,25 @@
-//! Reads what the processes of a tree used.
+//! Reads the CPU time and memory of the processes of a tree.
 
 use std::fs;
 
 use super::processes;
 use crate::sandbox::usage::Usage;
 
-/// What the processes below `root` have used so far.
+/// What the processes below `root` have used so far. Those that wait to be reaped count too.
 pub(super) fn of(root: i32) -> Usage {
-    let family = processes::family(root);
-    let ticks: u64 = family.iter().filter_map(|pid| ticks(*pid)).sum();
-    let peaks: u64 = family.iter().filter_map(|pid| peak_kib(*pid)).sum();
+    let tree = processes::below(root);
+    let ticks: u64 = tree.iter().filter_map(|process| ticks(process.pid)).sum();
+    let peaks: u64 = tree.iter().filter_map(|process| peak_kib(process.pid)).sum();
     let cpu_seconds = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
     Usage { cpu_seconds, peak_memory_bytes: peaks * 1024 }
 }
 
-/// As [`of`], and the peaks are forgotten.
-pub(super) fn begin(root: i32) -> Usage {
-    let usage = of(root);
-    for pid in processes::family(root) {
-        // A process that may not be told keeps its old peak, which is not less.
-        let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
+/// Resets the peaks of resident memory of the processes below `root`.
+pub(super) fn reset_peaks(root: i32) {
+    for process in processes::below(root) {
+        // A process that does not allow it keeps its old peak, which is not less.
+        let _ = fs::write(format!("/proc/{}/clear_refs", process.pid), "5");
     }
-    usage
 }
 
 /// The process's own time and that of the children that it reaped, in the system's ticks.

@@ -1,7 +1,6 @@
-//! Looks after a worker's tree from outside: how much memory and how many processes it has, and how large its logs grow.
+//! Watches the limits of a worker's tree: its memory, its number of processes, and the size of its logs.
 //!
-//! What is looked at while something is measured must cost next to nothing: each kind of look is followed by a pause that
-//! is 250 times as long as the look took of the processor.
+//! Watching must not disturb a measurement: each scan is followed by a pause of 250 times the CPU time of the scan.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -12,21 +11,21 @@ use super::logs::Logs;
 use super::processes;
 use crate::sandbox::limits::{Excess, Limits};
 
-/// How often the supervisor looks at what costs nothing.
+/// The shortest pause between two scans.
 pub(super) const TICK: Duration = Duration::from_millis(100);
-/// How much longer than a look the pause after it is.
+/// The pause after a scan, as a multiple of its CPU time.
 const PAUSE: u32 = 250;
 /// The longest pause, however large the tree is.
-const LONGEST: Duration = Duration::from_secs(5);
-/// So many new tasks on this machine since the last look are reason to look at once.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// If this machine has so many more tasks than at the last scan, the next scan is due at once.
 const SURGE: u64 = 256;
 
 pub(super) struct Watch {
     limits: Limits,
     logs: Logs,
-    /// The tree at the last look.
+    /// The processes of the tree at the last scan.
     known: Vec<i32>,
-    /// How many tasks this machine had then.
+    /// The number of tasks of this machine at the last scan.
     tasks: u64,
     scan_due: Instant,
     sum_due: Instant,
@@ -38,12 +37,12 @@ impl Watch {
         Self { limits, logs, known: Vec::new(), tasks: 0, scan_due: now, sum_due: now }
     }
 
-    /// Keeps the logs small, and says whether something was left out of one.
+    /// Cuts logs that are too large, and returns whether there were any.
     pub(super) fn cut_logs(&self) -> bool {
         self.logs.cut(self.limits.log_bytes)
     }
 
-    /// What the tree has too much of, if anything.
+    /// The limit that the tree exceeds, if any.
     pub(super) fn excess(&mut self) -> Option<Excess> {
         let (now, before) = (Instant::now(), processor_time());
         if now >= self.scan_due || tasks() > self.tasks + SURGE {
@@ -52,7 +51,7 @@ impl Watch {
             self.sum_due = self.scan_due.min(now + TICK);
             excess
         } else if now >= self.sum_due {
-            // Memory grows in processes that are there more often than in new ones.
+            // Between two scans, memory grows mostly in known processes.
             let excess =
                 self.excess_of_memory(self.known.iter().filter_map(|pid| resident_bytes(*pid)).sum());
             self.sum_due = now + pause_after(before);
@@ -64,16 +63,15 @@ impl Watch {
 
     fn scan(&mut self) -> Option<Excess> {
         self.tasks = tasks();
-        let family = processes::own_family();
-        self.known = family.iter().map(|member| member.pid).collect();
-        if family.len() as u64 > u64::from(self.limits.processes) {
-            return Some(Excess::Processes(family.len().try_into().unwrap_or(u32::MAX)));
+        let tree = processes::own_tree();
+        self.known = tree.iter().map(|process| process.pid).collect();
+        if tree.len() as u64 > u64::from(self.limits.processes) {
+            return Some(Excess::Processes(tree.len().try_into().unwrap_or(u32::MAX)));
         }
-        self.excess_of_memory(family.iter().map(|member| member.resident_bytes).sum())
+        self.excess_of_memory(tree.iter().map(|process| process.resident_bytes).sum())
     }
 
-    /// Pages that processes share are in `resident` more than once: only when that is too much is it counted exactly, which
-    /// takes the system longer.
+    /// `resident` counts shared pages for each process. Only if it exceeds the limit are they counted exactly, which is slower.
     fn excess_of_memory(&self, resident: u64) -> Option<Excess> {
         let limit = self.limits.memory_bytes;
         if resident <= limit {
@@ -87,15 +85,15 @@ impl Watch {
 }
 
 fn pause_after(before: Duration) -> Duration {
-    (processor_time().saturating_sub(before) * PAUSE).clamp(TICK, LONGEST)
+    (processor_time().saturating_sub(before) * PAUSE).clamp(TICK, MAX_PAUSE)
 }
 
-/// By the processor's clock, as waiting for a processor costs nobody anything.
+/// The CPU time of this process.
 fn processor_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
 }
 
-/// How many tasks this machine has: the number behind the stroke in `0.20 0.18 0.12 1/80 11206`.
+/// The number of tasks of this machine: the number after the slash in `0.20 0.18 0.12 1/80 11206`.
 fn tasks() -> u64 {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let counts = load.split_ascii_whitespace().nth(3).and_then(|counts| counts.split_once('/'));
@@ -108,7 +106,7 @@ fn resident_bytes(pid: i32) -> Option<u64> {
     Some(pages * rustix::param::page_size() as u64)
 }
 
-/// With a share of each page that others have too.
+/// Resident memory with a proportional share of each shared page.
 fn proportional_bytes(pid: i32) -> Option<u64> {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
@@ -130,7 +128,7 @@ mod tests {
     impl Child {
         fn sleeping() -> Self {
             let child = Self(std::process::Command::new("sleep").arg("600").spawn().unwrap());
-            // Before that it is a copy of this process.
+            // Before exec it is a copy of this process.
             let stat = format!("/proc/{}/stat", child.0.id());
             while !fs::read_to_string(&stat).unwrap().contains("(sleep) S") {
                 std::thread::sleep(Duration::from_millis(1));
@@ -147,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn too_much_of_either_is_seen_and_enough_is_not() {
+    fn an_excess_of_each_kind_is_found() {
         let _children = [Child::sleeping(), Child::sleeping()];
         assert_eq!(watch(u64::MAX, 1_000_000).excess(), None);
         assert!(matches!(watch(u64::MAX, 1).excess(), Some(Excess::Processes(2..))));
@@ -159,7 +157,7 @@ mod tests {
         let child = Child::sleeping();
         let pid = child.0.id() as i32;
         let mut watch = watch(u64::MAX, 1_000_000);
-        watch.known = vec![pid; 1];
+        watch.known = vec![pid];
         let (resident, share) = (resident_bytes(pid).unwrap(), proportional_bytes(pid).unwrap());
         assert!(share < resident, "{share} of {resident}: the C library is shared");
         watch.limits.memory_bytes = resident - 1;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use plugin_api::{RunContext, RunResult, RunnerError, WorkloadSpec};
+use plugin_api::{RunContext, RunResult, RunnerError, WorkloadHandle, WorkloadSpec, monotonic_nanos};
 
-use super::opening::started;
 use crate::worker::bounds;
 use crate::worker::protocol::{Finished, Folders, LibraryFile, Reply};
 use crate::worker::state::{Failure, Worker};
+
+/// An open loop starts this long after the request, and twice the time of opening the workload later.
+const START_AHEAD: Duration = Duration::from_millis(20);
 
 pub(super) fn run(
     worker: &mut Worker,
@@ -17,7 +19,7 @@ pub(super) fn run(
     folders: Folders,
     timeout_seconds: Option<f64>,
 ) -> Result<Reply, Failure> {
-    let (workload, spec) = started(worker, spec, library)?;
+    let (workload, spec) = open_workload(worker, spec, library)?;
     let timeout = timeout_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let Folders { data_dir, log_dir } = folders;
@@ -27,6 +29,24 @@ pub(super) fn run(
     let result = runner.run(&spec, &context);
     let duration = started.elapsed();
     Ok(Reply::Finished(Box::new(finished(result?, duration)?)))
+}
+
+/// Opens the workload for a run. In an open loop all processes that take part must know when the run starts. That is a moment
+/// ahead, so that those which open the workload themselves have done so.
+pub(super) fn open_workload(
+    worker: &mut Worker,
+    spec: &WorkloadSpec,
+    library: &LibraryFile,
+) -> Result<(WorkloadHandle, WorkloadSpec), Failure> {
+    let opening = Instant::now();
+    let workload = worker.workload(spec, library)?;
+    if !workload.plan().open_loop {
+        return Ok((workload, spec.clone()));
+    }
+    let ahead = START_AHEAD + 2 * opening.elapsed();
+    let start_nanos = Some(monotonic_nanos().saturating_add(ahead.as_nanos() as u64));
+    let spec = WorkloadSpec { start_nanos, ..spec.clone() };
+    Ok((worker.workload(&spec, library)?, spec))
 }
 
 fn finished(result: RunResult, duration: Duration) -> Result<Finished, RunnerError> {

@@ -1,4 +1,4 @@
-//! A copy of a file that nobody can change any more, this process included: what is hashed is what is loaded.
+//! A copy of a file that no process can change, so that the bytes that are hashed are those that are loaded.
 
 use std::fs::File;
 use std::io;
@@ -6,20 +6,19 @@ use std::path::{Path, PathBuf};
 
 use crate::plugin::inspect;
 
-/// A copy in memory that is kept, with its descriptor, for as long as the process lives.
+/// A copy in memory, which is kept with its descriptor for as long as the process lives.
 #[derive(Debug)]
 pub struct SealedCopy {
-    /// Where processes of this machine find the copy while this one lives.
+    /// The path of the copy for all processes of this machine while this one lives.
     pub path: PathBuf,
     pub sha256: String,
 }
 
 impl SealedCopy {
-    /// Copies the file at `path`, seals the copy, and hashes it: in this order, so that the hash is that of bytes which
-    /// cannot change.
+    /// Copies the file at `path`, seals the copy, and then hashes it, when it cannot change any more.
     ///
     /// # Errors
-    /// When the file cannot be read, or the system has no such copies.
+    /// When the file cannot be read, or the system has no sealed copies.
     pub fn of(path: &Path) -> io::Result<Self> {
         let (copy, path) = system::copy(path)?;
         let sha256 = inspect::sha256_of_file(&copy)?;
@@ -39,8 +38,8 @@ mod system {
 
     use super::*;
 
-    /// Numbers below are those that plugins and engines use. The dynamic linker takes a name that it has seen before for
-    /// the library that it was then, so no number is used twice, even if somebody closed its descriptor.
+    /// The next descriptor. Plugins and engines use lower numbers. The dynamic linker identifies a library by its path, so that
+    /// no number is used twice, even if somebody closed its descriptor.
     static NEXT: Mutex<i32> = Mutex::new(300);
 
     /// A sealed copy, to be read from its start, and its path.
@@ -53,7 +52,7 @@ mod system {
             SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
         )?;
         copy.seek(SeekFrom::Start(0))?;
-        // With the number of the process: an engine's own processes read the copy too.
+        // With the process id, as an engine's own processes read the copy too.
         let path = format!("/proc/{}/fd/{}", std::process::id(), copy.as_raw_fd());
         Ok((copy, path.into()))
     }
@@ -61,7 +60,7 @@ mod system {
     fn empty() -> io::Result<OwnedFd> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let made = match rustix::fs::memfd_create("crossrun-plugin", flags | MemfdFlags::EXEC) {
-            // Kernels before 6.3 do not know the flag, and need none.
+            // Kernels before 6.3 do not know the flag and do not need it.
             Err(Errno::INVAL) => rustix::fs::memfd_create("crossrun-plugin", flags)?,
             made => made?,
         };
@@ -71,7 +70,7 @@ mod system {
         Ok(moved)
     }
 
-    /// For good: the name of the copy leads to it only while the descriptor is open.
+    /// Keeps the descriptor open: the path is valid only as long.
     pub(super) fn keep(copy: File) {
         let _ = copy.into_raw_fd();
     }
@@ -105,7 +104,7 @@ mod tests {
         assert_eq!(copy.sha256, inspect::sha256_of(file.path()).unwrap());
         fs::write(&file, "new bytes").unwrap();
         assert_eq!(fs::read(&copy.path).unwrap(), b"old bytes");
-        // As root too: permissions are not what guards it.
+        // Also as root: the seal does not depend on permissions.
         let written = OpenOptions::new().write(true).open(&copy.path).and_then(|mut copy| {
             use std::io::Write as _;
             copy.write_all(b"X")

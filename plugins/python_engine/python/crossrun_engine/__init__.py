@@ -20,14 +20,20 @@ What the drivers of different engines have in common is here as well. A driver t
 | `window` | `Window`: batches in flight, bounded, until the host stops the run | engines that are handed batches |
 | `futures` | `FuturesRun`: a whole run on an engine whose tasks return futures | `dask`, `ray` |
 | `actors` | `ActorsRun`: a whole run on a pool of actors that keep states | `ray` |
+| `dataflow` | `DataflowRun`: a whole run on operators with replicas that keep states | `sage` |
+| `remote` | such replicas on other machines | `sage` |
+| `partitions` | the functions of a whole run on partitioned datasets | `spark` |
 | `job`, `code` | the workload's library and the driver's modules on their way to others | engines with clusters |
+| `folder` | `SessionFolder`: the temporary folder of an engine | engines that write files |
 | `report` | which scheduler was used, with a warning if it is unknown; nodes and their work | every driver |
+| `network` | addresses of machines | engines with clusters |
 
-The docstring of `futures` shows a driver. An engine whose tasks run under another control (a dataflow, a pool of
-threads with states) takes `phase` and `report`, and `Window` where it hands out batches.
+The docstring of `futures` shows a driver. An engine whose tasks run under another control (a pool of threads with states)
+takes `phase` and `report`, and `Window` where it hands out batches.
 """
 
 from .actors import ActorsEngine, ActorsRun, Replica
+from .dataflow import DataflowRun, Item, Operator, Part, Replicas
 from .driver import Driver, RunContext
 from .failure import (
     CancelledError,
@@ -37,11 +43,13 @@ from .failure import (
     UnsupportedError,
     WorkloadError,
 )
+from .folder import SessionFolder
 from .futures import FuturesEngine, FuturesRun
 from .job import Job, ShippedJob, Work, total
 from .kernel import Stage, State, Workload, item_count
 from .loop import serve
 from .phase import Encoded, Phase, Terminal, emitted, encoded, merged, phases
+from .remote import RemoteReplicas, ReplicaServer
 from .report import report, scheduler_used
 from .spec import Result, Session, Spec, choice
 from .window import TICK, Waiter, Window, window_size
@@ -51,18 +59,26 @@ __all__ = [
     "ActorsEngine",
     "ActorsRun",
     "CancelledError",
+    "DataflowRun",
     "Driver",
     "Encoded",
     "EngineError",
     "FuturesEngine",
     "FuturesRun",
     "InvalidSpecError",
+    "Item",
     "Job",
+    "Operator",
+    "Part",
     "Phase",
+    "RemoteReplicas",
     "Replica",
+    "ReplicaServer",
+    "Replicas",
     "Result",
     "RunContext",
     "Session",
+    "SessionFolder",
     "ShippedJob",
     "Spec",
     "Stage",

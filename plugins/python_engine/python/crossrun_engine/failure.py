@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +22,18 @@ class WorkloadError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+
+def workload_error_as_text(error: WorkloadError) -> str:
+    """A text in which `workload_error_in` finds the error, for an engine that hands over only an exception's text."""
+    content = json.dumps([error.status, error.message]).encode()
+    return f"crossrun-failure[{base64.b64encode(content).decode()}]"
+
+
+def workload_error_in(text: str) -> WorkloadError | None:
+    """The error that `workload_error_as_text` put into a text, if it is there."""
+    found = re.search(r"crossrun-failure\[([A-Za-z0-9+/=]+)\]", text)
+    return WorkloadError(*json.loads(base64.b64decode(found[1]))) if found else None
 
 
 class _Told(Exception):

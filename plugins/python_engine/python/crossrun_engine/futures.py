@@ -57,11 +57,15 @@ class FuturesEngine(Waiter[Future]):
         """The results of futures that have finished. Raises what a task raised."""
         raise NotImplementedError
 
+    def check(self, futures: Sequence[Future]) -> None:
+        """Raises what a task raised. The futures have finished; an engine may know that without their results."""
+        self.results(futures)
+
 
 class _Sink(Generic[Future]):
     """Where the batches of the last phase end: the driver merges their states."""
 
-    slack = 0
+    unwatched = 0
 
     def __init__(self, engine: FuturesEngine[Future], sink: State, tally: Callable[[Work], None]) -> None:
         self._engine, self._sink, self._tally = engine, sink, tally
@@ -89,11 +93,14 @@ class _Tree(Generic[Future]):
     ) -> None:
         self._engine, self._job, self._phase, self._tally = engine, job, phase, tally
         self._fan_in = max(2, min(FAN_IN, fan_in))
-        # So many batches may have ended without being part of a group that is waited for.
-        self.slack = self._fan_in - 1
         self._levels: list[list[Future]] = [[] for _ in range(LEVELS)]
         self._tops: set[Future] = set()
         self._own: list[State | None] = [None] * phase.partitions
+
+    @property
+    def unwatched(self) -> int:
+        """How many batches are not part of a group yet, so that nothing that is waited for stands for them."""
+        return len(self._levels[0])
 
     def add(self, ended: Sequence[Future]) -> Mapping[Future, int]:
         """Takes the states of batches. Returns what to wait for, and for how many of the batches each stands."""
@@ -116,6 +123,7 @@ class _Tree(Generic[Future]):
         """Merges what has come to the top into the driver's own states."""
         tops = self._tops.intersection(done)
         self._tops -= tops
+        self._engine.check([future for future in done if future not in tops])
         for states, work in self._engine.results(list(tops)) if tops else []:
             self._tally(work)
             for partition, state in enumerate(states):
@@ -186,7 +194,7 @@ class FuturesRun(Generic[Future]):
     def _submit(self, arguments: Iterator[Argument], launch: Callable[[list[Argument]], Sequence[Future]]) -> None:
         """Takes all arguments to the end of the phase: as many at a time as fit into the window."""
         while bunch := list(itertools.islice(arguments, self._bunch)):
-            self._window.make_room(len(bunch) + self._ends.slack)
+            self._window.make_room(len(bunch) + self._ends.unwatched)
             self._window.add(self._ends.add(launch(bunch)), self._ends.complete)
         self._window.drain()
 

@@ -37,6 +37,11 @@ class Spec:
         total, size = self.total_items, self.batch_size
         return ((first, min(size, total - first)) for first in range(0, total, size))
 
+    def dealt_slices(self, task: int, tasks: int) -> Iterator[tuple[int, int]]:
+        """The slices of task `task` of `0..tasks`. They are dealt to the tasks in turn, so the first items go to all tasks."""
+        total, size = self.total_items, self.batch_size
+        return ((first, min(size, total - first)) for first in range(task * size, total, tasks * size))
+
     @classmethod
     def of(cls, message: dict[str, Any]) -> Spec:
         """Reads the JSON object; fields of a later version are passed over."""

@@ -28,7 +28,7 @@ Future = TypeVar("Future")
 Complete = Callable[["list[Future]"], Any]
 
 
-def window_size(spec: Spec, per_worker: int, items: int) -> int:
+def window_size(spec: Spec, per_worker: int, items: int = 1 << 18) -> int:
     """How many batches may be in flight, for all workers together.
 
     `per_worker` for each worker, but no more than `items` items, so that large batches do not fill the memory. There
@@ -48,8 +48,8 @@ class Waiter(Generic[Future]):
     def wait(self, futures: Collection[Future], number: int, timeout: float) -> Iterable[Future]:
         """Waits until about `number` futures have finished, and at most `timeout` seconds. Returns those that have.
 
-        May return any number of finished futures, each once, and after the timeout none. Raises what a finished task
-        raised.
+        May return any number of finished futures, also of others that it watches, each once; after the timeout none.
+        May raise what a task raised.
         """
         raise NotImplementedError
 
@@ -79,7 +79,7 @@ class Window(Generic[Future]):
         self._context.check_cancelled()
         while self._load and self._load + batches > self.size:
             # Several at once, as a wait costs more than a future. The other batches keep the workers busy.
-            self.wait(self._oldest(max(self._load + batches - self.size, self.size // 4)))
+            self._wait(self._oldest(max(self._load + batches - self.size, self.size // 4)))
 
     def _oldest(self, batches: int) -> int:
         """How many of the oldest futures stand for so many batches."""
@@ -91,9 +91,9 @@ class Window(Generic[Future]):
             number += 1
         return number
 
-    def wait(self, number: int = 1) -> None:
-        """Waits for about so many futures, for one tick at most. Raises `CancelledError` on a stop."""
-        finished = self._waiter.wait(self._in_flight.keys(), number, TICK)
+    def _wait(self, number: int, among: Collection[Future] = ()) -> None:
+        """Waits for about so many futures, of some or of all, for a tick at most. Raises `CancelledError` on a stop."""
+        finished = self._waiter.wait(among or self._in_flight.keys(), number, TICK)
         self._context.check_cancelled()
         done: dict[Complete[Future], list[Future]] = {}
         for future in finished:
@@ -107,15 +107,15 @@ class Window(Generic[Future]):
         """Waits for futures that stand for no batch, while what is in flight goes on. Returns their results."""
         found: dict[Future, Any] = {}
         self.add(dict.fromkeys(futures, 0), lambda done: found.update(zip(done, get(done))))
-        while len(found) < len(futures):
-            self.wait()
+        while missing := [future for future in futures if future not in found]:
+            self._wait(len(missing), missing)
         return [found[future] for future in futures]
 
     def drain(self) -> None:
         """Waits for all that is in flight."""
         self._context.check_cancelled()
         while self._in_flight:
-            self.wait(len(self._in_flight))
+            self._wait(len(self._in_flight))
 
     def __enter__(self) -> Window[Future]:
         return self

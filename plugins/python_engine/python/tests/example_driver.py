@@ -27,9 +27,8 @@ from crossrun_engine import (
     window_size,
 )
 
-# Batches in flight for each thread, and items in flight for all of them.
+# Batches in flight for each thread.
 WINDOW = 16
-WINDOW_ITEMS = 1 << 18
 
 
 def resolved(argument: Any) -> Any:
@@ -53,7 +52,6 @@ class Pool(FuturesEngine["Future[Any]"]):
 
     def wait(self, futures: Collection[Future[Any]], number: int, timeout: float) -> list[Future[Any]]:
         done, _ = concurrent.futures.wait(futures, timeout, concurrent.futures.FIRST_COMPLETED)
-        self.results(list(done))
         return list(done)
 
     def results(self, futures: Sequence[Future[Any]]) -> list[Any]:
@@ -72,7 +70,7 @@ class ExampleDriver(Driver):
 
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
         scheduler, warnings = scheduler_used(spec, "example")
-        size = window_size(spec, WINDOW, WINDOW_ITEMS)
+        size = window_size(spec, WINDOW)
         run = FuturesRun(self.pool, Job(workload), spec, context, size)
         state = run.execute()
         return report(workload, state, scheduler, run.work, warnings, {"window": size})

@@ -29,6 +29,7 @@ from crossrun_engine import (
     UnavailableError,
     Workload,
     WorkloadError,
+    window_size,
 )
 from crossrun_engine import futures as futures_module
 
@@ -255,6 +256,19 @@ class Runs(unittest.TestCase):
         self.assertEqual(self.outcome(of, Pool(2), 8, BytesJob(workload, LIBRARY)), self.expected("word_count", 100))
         with self.assertRaises(UnavailableError):
             BytesJob(Workload(LIBRARY, "0" * 64, workload.spec), LIBRARY).open()
+
+
+class Size(unittest.TestCase):
+    def test_a_window_is_bounded_for_all_workers_and_leaves_none_idle(self) -> None:
+        for parallelism, batch_size, fusion, size in [
+            (4, 1, "auto", 128),
+            (4, 10_000, "auto", 26),
+            (4, 100_000, "auto", 8),
+            (4, 100_000, "off", 4),
+            (1, 1 << 20, "off", 1),
+        ]:
+            of = spec("null", 1, parallelism, batch_size=batch_size, fusion=fusion)
+            self.assertEqual(window_size(of, 32), size, (parallelism, batch_size, fusion))
 
 
 class Example(unittest.TestCase):

@@ -23,6 +23,9 @@ extern "C" fn constructor() {
     }
 }
 
+/// The file that the set-up writes into the data folder.
+const MARKER: &str = "misbehaving.installed";
+
 #[derive(Default)]
 struct Misbehaving {
     at_close: Option<String>,
@@ -40,6 +43,13 @@ impl WorkloadRunner for Misbehaving {
                 reason: "it is not in the mood".into(),
                 remedy: "crossrun setup misbehaving".into(),
             };
+        }
+        if behaviour == "not_set_up" {
+            let marker = plugin_api::data_dir().map(|folder| folder.join(MARKER));
+            if marker.is_some_and(|marker| marker.exists()) {
+                return Availability::Available;
+            }
+            return Availability::Unavailable { reason: "it is not installed".into(), remedy: String::new() };
         }
         if behaviour == "unavailable_in_colour" {
             return Availability::Unavailable {
@@ -90,7 +100,7 @@ impl WorkloadRunner for Misbehaving {
 
     fn setup(&mut self, request: &SetupRequest, context: &SetupContext) -> Result<(), RunnerError> {
         context.progress(1, 2, &format!("half way {}", harm::IN_COLOUR));
-        let marker = context.data_dir().join("misbehaving.installed");
+        let marker = context.data_dir().join(MARKER);
         match std::env::var("CROSSRUN_TEST_SETUP") {
             Ok(behaviour) => fallible(&behaviour),
             Err(_) if request.remove => Ok(std::fs::remove_file(marker)?),

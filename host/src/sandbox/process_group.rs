@@ -1,21 +1,21 @@
-//! The half of the sandbox for a system of which nothing is known but that it has process groups.
+//! The portable backend of the sandbox, for a system without the features of Linux: a worker runs in a process group.
 
 pub(super) mod tree;
 
 pub(super) mod affinity {
     use std::io;
 
-    /// As many as this process may use.
+    /// As many cores as this process may use.
     pub(in crate::sandbox) fn allowed() -> Vec<usize> {
         (0..std::thread::available_parallelism().map_or(1, usize::from)).collect()
     }
 
-    /// Which threads share a core is not known.
+    /// Unknown: it is not known which hardware threads share a core.
     pub(in crate::sandbox) fn place_among_siblings(_core: usize) -> usize {
         0
     }
 
-    pub(in crate::sandbox) fn keep(_cores: &[usize]) -> io::Result<()> {
+    pub(in crate::sandbox) fn set(_cores: &[usize]) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }

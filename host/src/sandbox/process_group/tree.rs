@@ -1,6 +1,5 @@
-//! A worker on a system of which nothing is asked but process groups: what it starts is ended with its group, and what has
-//! left the group is not found. Nothing is watched: there are no limits on memory, processes and logs, no usage, and no
-//! kernel that ends the tree when this process dies.
+//! A worker in a process group. The group is killed at the end, and processes that left the group are not found. There are no
+//! limits on memory, processes and logs, no usage, and no kernel that kills the tree when this process dies.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -15,18 +14,17 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
 use crate::sandbox::command::Command;
-use crate::sandbox::death::Death;
-use crate::sandbox::ending::Unremoved;
 use crate::sandbox::events::Event;
-use crate::sandbox::failure::Failure;
+use crate::sandbox::exit_reason::ExitReason;
+use crate::sandbox::failure::{Failure, unremoved};
 use crate::sandbox::status::Status;
 use crate::sandbox::usage::Usage;
 
-/// How long a killed worker may take to end.
-const SETTLE: Duration = Duration::from_secs(10);
+/// How long a killed worker may take to exit.
+const KILL_GRACE: Duration = Duration::from_secs(10);
 
-/// What the hidden command `word` does: there is none.
-pub(crate) fn hidden_command(_word: &str) -> Option<fn() -> ExitCode> {
+/// The hidden command `name`: there is none.
+pub(crate) fn hidden_command(_name: &str) -> Option<fn() -> ExitCode> {
     None
 }
 
@@ -43,11 +41,11 @@ impl Tree {
         command: &Command,
         worker_end: &UnixStream,
     ) -> Result<(Self, Status), Failure> {
-        tell_what_is_missing();
-        log::debug!("not watched: {:?}, logs beside the worker's: {}", command.limits, command.owns_folder);
+        warn_of_missing_supervisor();
+        log::debug!("not enforced: {:?}, logs beside the worker's: {}", command.limits, command.owns_folder);
         let at_executable = || Failure::to_start(&command.executable);
         if command.cores.is_some() {
-            let why = "this system cannot keep processes to some cores";
+            let why = "this system cannot restrict processes to some cores";
             return Err(at_executable()(io::Error::new(io::ErrorKind::Unsupported, why)));
         }
         let (control, events) = UnixStream::pair()?;
@@ -64,42 +62,39 @@ impl Tree {
             .spawn()
             .map_err(at_executable())?;
         let group = Pid::from_raw(child.id() as i32);
-        std::thread::spawn(move || tell_death(child, &events));
-        Ok((Self { group, temporary: Some(temporary) }, Status::of(control)?))
+        std::thread::spawn(move || report_exit(child, &events));
+        Ok((Self { group, temporary: Some(temporary) }, Status::new(control)?))
     }
 
-    pub(in crate::sandbox) fn begin_usage(&self) -> Option<Usage> {
+    /// The usage of the tree: unknown.
+    pub(in crate::sandbox) fn usage(&self, _reset_peaks: bool) -> Option<Usage> {
         None
     }
 
-    pub(in crate::sandbox) fn usage(&self) -> Option<Usage> {
-        None
-    }
-
-    /// Kills the worker and its group, and removes the temporary folder.
-    pub(in crate::sandbox) fn end(&mut self, status: &mut Status) -> Option<Unremoved> {
+    /// Kills the worker and its group, and removes the temporary folder. Returns a message if the folder stays.
+    pub(in crate::sandbox) fn end(&mut self, status: &mut Status) -> Option<String> {
         if let Some(group) = self.group.take() {
             let _ = kill_process_group(group, Signal::KILL);
         }
-        status.await_end(SETTLE);
+        status.await_end(KILL_GRACE);
         let temporary = self.temporary.take()?;
         let path = temporary.path().to_owned();
-        temporary.close().err().map(|error| Unremoved { path, why: error.to_string() })
+        temporary.close().err().map(|error| unremoved(&path, &error))
     }
 }
 
-/// Waits for the worker's death, and tells it as a supervisor does.
-fn tell_death(mut worker: Child, events: &UnixStream) {
-    let death = worker.wait().map_or(Death::Lost, Death::from);
-    Event::Died(death).send(events);
+/// Waits for the worker's exit, and sends the event that a supervisor would send.
+fn report_exit(mut worker: Child, events: &UnixStream) {
+    let reason = worker.wait().map_or(ExitReason::Lost, ExitReason::from);
+    Event::Exited(reason).send(events);
 }
 
-fn tell_what_is_missing() {
+fn warn_of_missing_supervisor() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         log::warn!(
-            "this build has no supervisor for workers: limits on memory, processes and logs do not hold, nothing is known of \
-             what they use, and processes that leave a worker's group may outlive it"
+            "this build has no supervisor for workers: there are no limits on memory, processes and logs, the usage of \
+             processes is not known, and processes that leave a worker's group may outlive it"
         );
     });
 }

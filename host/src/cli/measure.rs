@@ -1,0 +1,85 @@
+//! Arguments that the measuring commands share.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value};
+
+use crate::app::limits::LimitArguments;
+use crate::app::options;
+
+/// The number of blocks with `--quick`.
+const QUICK: u32 = 3;
+/// The default number of blocks, which is enough for an interval.
+pub(super) const STANDARD: u32 = 7;
+/// The default time limit of a run.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(600);
+
+/// The arguments of `run`, `compare` and `metg`.
+#[derive(clap::Args, Debug)]
+pub(super) struct TrialArguments {
+    /// A parameter of the workload or an option of the backend. The value is JSON if it parses as JSON, else a string. Repeatable.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = options::extra)]
+    pub(super) extra: Vec<(String, Value)>,
+    /// The time limit of a single run, such as 90s, 10m or 1h [default: 10m; `run` first looks at extra.max_wait_seconds].
+    #[arg(long, value_name = "TIME", value_parser = options::duration)]
+    pub(super) timeout: Option<Duration>,
+    #[command(flatten)]
+    pub(super) limits: LimitArguments,
+    /// The id of the run in its records [default: the time].
+    #[arg(long, value_name = "ID", value_parser = options::run_id)]
+    pub(super) run_id: Option<String>,
+    /// Set up the backends that are not available.
+    #[arg(long)]
+    pub(super) setup: bool,
+    /// Do not wait until no other measurement runs on this machine; the records say so.
+    #[arg(long)]
+    pub(super) no_lock: bool,
+}
+
+impl TrialArguments {
+    pub(super) fn extra(&self) -> Map<String, Value> {
+        self.extra.iter().cloned().collect()
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or(TIMEOUT)
+    }
+
+    pub(super) fn run_id(&self) -> String {
+        self.run_id.clone().unwrap_or_else(|| options::new_run_id(SystemTime::now()))
+    }
+}
+
+/// The arguments of `compare` and `metg`.
+#[derive(clap::Args, Debug)]
+pub(super) struct ScheduleArguments {
+    /// The backends. NAME=FILE runs a library under a name of its own [default: all backends that are available].
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(super) backends: Vec<String>,
+    /// How often every measurement is repeated, each time with new engines and data [default: 7].
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "quick")]
+    pub(super) blocks: Option<u32>,
+    /// A first look: 3 blocks, and no intervals or verdicts.
+    #[arg(long)]
+    pub(super) quick: bool,
+    #[command(flatten)]
+    pub(super) trial: TrialArguments,
+    /// The folder for records and reports [default: results/<run id>].
+    #[arg(long, value_name = "DIR")]
+    pub(super) output_dir: Option<PathBuf>,
+    /// Compare debug builds with release builds, and different workload libraries, nevertheless.
+    #[arg(long)]
+    pub(super) insist: bool,
+}
+
+impl ScheduleArguments {
+    /// The number of blocks: `standard` unless an option says otherwise.
+    pub(super) fn blocks(&self, standard: u32) -> u32 {
+        self.blocks.unwrap_or(if self.quick { QUICK } else { standard })
+    }
+
+    pub(super) fn output_dir(&self, run: &str) -> PathBuf {
+        self.output_dir.clone().unwrap_or_else(|| PathBuf::from("results").join(run))
+    }
+}

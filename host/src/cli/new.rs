@@ -1,0 +1,130 @@
+//! `crossrun backends new` and `crossrun workloads new`: create projects for authors of plugins.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde_json::json;
+
+use crate::app::context::Context;
+use crate::app::ui::Ui;
+use crate::app::{Exit, GlobalArguments, Problem};
+use crate::plan::defaults::DEFAULT_BACKEND;
+use crate::run::session::Isolation;
+use crate::scaffold::{
+    C_BACKEND, C_WORKLOADS, PYTHON_BACKEND, Project, RUST_BACKEND, RUST_WORKLOADS, ScaffoldError, Template,
+};
+use crate::shell;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments<L: ValueEnum + Send + Sync + 'static> {
+    /// The name of the plugin: 1 to 64 of a-z, 0-9, _ and -.
+    name: String,
+    /// The language of the project.
+    #[arg(long, value_enum, default_value = "rust")]
+    lang: L,
+    /// The folder of the project, which must be empty or not exist [default: the crate's name, in the current folder].
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// A checkout of plugin-api to build with, instead of the sources that crossrun copies into the project.
+    #[arg(long, value_name = "DIR")]
+    plugin_api: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum BackendLanguage {
+    /// For an engine that can be called from Rust.
+    Rust,
+    /// For an engine in Python, whose driver runs in a process of its own.
+    Python,
+    /// For an engine that can be called from C, C++, Zig or Go: needs only a header.
+    C,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum WorkloadLanguage {
+    /// A library in Rust.
+    Rust,
+    /// A library in C.
+    C,
+}
+
+pub(super) fn backend(
+    global: &GlobalArguments,
+    arguments: &Arguments<BackendLanguage>,
+    ui: &mut Ui,
+) -> Result<Exit, Problem> {
+    let context = Context::new(global, Isolation::Process, ui)?;
+    let mut taken = context.inventory.runners.names();
+    taken.push(DEFAULT_BACKEND.to_owned());
+    let template = match arguments.lang {
+        BackendLanguage::Rust => RUST_BACKEND,
+        BackendLanguage::Python => PYTHON_BACKEND,
+        BackendLanguage::C => C_BACKEND,
+    };
+    create(template, arguments, "backend", &taken, ui)
+}
+
+pub(super) fn workload(
+    global: &GlobalArguments,
+    arguments: &Arguments<WorkloadLanguage>,
+    ui: &mut Ui,
+) -> Result<Exit, Problem> {
+    let context = Context::new(global, Isolation::Process, ui)?;
+    let mut taken = context.inventory.workloads.names();
+    // `crossrun workloads new` is this command, and does not show a workload.
+    taken.extend(context.inventory.libraries.names().into_iter().chain(["new".to_owned()]));
+    let template = match arguments.lang {
+        WorkloadLanguage::Rust => RUST_WORKLOADS,
+        WorkloadLanguage::C => C_WORKLOADS,
+    };
+    create(template, arguments, "workload", &taken, ui)
+}
+
+/// Creates the project under a name that is not `taken`, and prints what to run next.
+fn create<L: ValueEnum + Send + Sync>(
+    template: Template,
+    arguments: &Arguments<L>,
+    what: &str,
+    taken: &[String],
+    ui: &mut Ui,
+) -> Result<Exit, Problem> {
+    let name = &arguments.name;
+    let project = Project::new(template, name, arguments.plugin_api.as_deref())?;
+    if taken.contains(name) {
+        let message =
+            format!("there is a {what} {name:?} already: of two with one name, one hides the other");
+        return Err(Problem::usage(message).with_remedy(format!("crossrun {what}s new my_{name}")));
+    }
+    let folder = arguments.dir.clone().unwrap_or_else(|| project.crate_name().into());
+    let path = std::path::absolute(&folder).map_err(|error| Problem::unexpected(&error))?;
+    project.write(&path)?;
+    let enter = shell::command("cd", [&folder]);
+    let commands: Vec<_> = std::iter::once(enter).chain(project.commands()).collect();
+    let text = if ui.json() {
+        let files: Vec<_> = project.files().collect();
+        let library = path.join(project.library());
+        json!({"name": name, "folder": path, "library": library, "commands": commands, "files": files})
+            .to_string()
+    } else {
+        let steps: String = commands.iter().map(|command| format!("  {command}\n")).collect();
+        format!("created {}; its README.md describes the files. Next:\n\n{steps}", folder.display())
+    };
+    ui.result(&text);
+    Ok(Exit::Done)
+}
+
+impl From<ScaffoldError> for Problem {
+    fn from(error: ScaffoldError) -> Self {
+        let (exit, remedy) = match error {
+            ScaffoldError::Name(_) => (Exit::Usage, "a name such as my_engine"),
+            ScaffoldError::NoCheckout(_) | ScaffoldError::NoCrate | ScaffoldError::NotUtf8(_) => {
+                (Exit::Usage, "leave --plugin-api out, to use the sources that crossrun copies")
+            }
+            ScaffoldError::Taken(_) => (Exit::Usage, NEW_FOLDER),
+            ScaffoldError::System { .. } => (Exit::Unexpected, NEW_FOLDER),
+        };
+        Self::new(exit, error.to_string()).with_remedy(remedy)
+    }
+}
+
+const NEW_FOLDER: &str = "--dir DIR, with a folder that does not exist yet";

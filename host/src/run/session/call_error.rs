@@ -1,0 +1,135 @@
+//! Why a call to a worker failed.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use plugin_api::{ErrorKind, RunnerError};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::sandbox::Excess;
+use crate::worker::protocol::Refusal;
+
+/// What went wrong in a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The file was refused: it is no plugin for this host.
+    Refused(Refusal),
+    /// The plugin reported an error of this kind.
+    Reported(ErrorKind),
+    /// The worker died.
+    Crashed,
+    /// The deadline passed.
+    TimedOut,
+    /// The worker's processes exceeded a limit, and were killed.
+    Exceeded(Excess),
+    /// The user asked to stop.
+    Interrupted,
+    /// The worker could not be started, or broke the protocol.
+    Protocol,
+    /// The answer differs from that of the oracle.
+    WrongAnswer,
+    /// The answer is right, but a claim contradicts a clock.
+    InvalidMeasurement,
+    /// The answer is right and no claim is impossible, but the source fell behind its own schedule. This machine is the cause.
+    LateSource,
+    /// A kind in a record of another version, which this one does not know.
+    Other(String),
+}
+
+impl Fault {
+    /// The label in records.
+    pub(crate) fn label(&self) -> Cow<'_, str> {
+        match self {
+            Self::Refused(_) => "refused".into(),
+            Self::Reported(kind) => {
+                let label = serde_json::to_value(kind).ok();
+                label.and_then(|label| label.as_str().map(str::to_owned)).unwrap_or_default().into()
+            }
+            Self::Crashed => "crashed".into(),
+            Self::TimedOut => "timed_out".into(),
+            Self::Exceeded(excess) => excess.label().into(),
+            Self::Interrupted => "interrupted".into(),
+            Self::Protocol => "protocol".into(),
+            Self::WrongAnswer => "wrong_answer".into(),
+            Self::InvalidMeasurement | Self::LateSource => "invalid_measurement".into(),
+            Self::Other(label) => label.into(),
+        }
+    }
+
+    /// The fault with this label in a record. A label has neither the reason of a refusal, nor the amount of an excess, nor
+    /// whether a source was late.
+    fn from_label(label: String) -> Self {
+        let known = [
+            Self::Refused(Refusal::Other),
+            Self::Crashed,
+            Self::TimedOut,
+            Self::Interrupted,
+            Self::Protocol,
+            Self::WrongAnswer,
+            Self::InvalidMeasurement,
+        ];
+        let kind = || serde_json::from_value(label.as_str().into()).ok().map(Self::Reported);
+        known.into_iter().find(|fault| fault.label() == label).or_else(kind).unwrap_or(Self::Other(label))
+    }
+}
+
+impl Serialize for Fault {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.label())
+    }
+}
+
+impl<'de> Deserialize<'de> for Fault {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from_label)
+    }
+}
+
+/// A call that failed: its phase, its kind, a message and a remedy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct CallError {
+    /// The phase of the call.
+    pub phase: Cow<'static, str>,
+    #[serde(rename = "kind")]
+    pub fault: Fault,
+    /// What happened, in one line.
+    pub message: String,
+    /// What the user can do about it, if that is known.
+    pub remedy: Option<String>,
+}
+
+impl CallError {
+    pub(super) fn new(fault: Fault, phase: &'static str, message: impl Into<String>) -> Self {
+        Self { fault, phase: phase.into(), message: message.into(), remedy: None }
+    }
+
+    /// The worker sent a reply of another kind than the request asks for.
+    pub fn unexpected(phase: &'static str) -> Self {
+        Self::new(Fault::Protocol, phase, format!("the worker sent a reply that does not answer {phase}"))
+    }
+
+    /// The runner reports another name than the metadata of its file.
+    pub fn other_name(path: &Path, name: &str, reported: &str) -> Self {
+        let message =
+            format!("{} is named {name:?} in its metadata, but calls itself {reported:?}", path.display());
+        Self::new(Fault::Refused(Refusal::Other), "load", message)
+    }
+
+    /// The user asked to stop.
+    pub fn interrupted(phase: &'static str) -> Self {
+        Self::new(Fault::Interrupted, phase, format!("interrupted in {phase}"))
+    }
+
+    /// The judge rejected the answer or the claims of a run.
+    pub(in crate::run) fn judged(fault: Fault, why: String) -> Self {
+        Self::new(fault, "judge", why)
+    }
+
+    /// The plugin reported `error`; with `refused`, the file itself was refused.
+    pub fn reported(phase: &'static str, error: RunnerError, refused: Option<Refusal>) -> Self {
+        let RunnerError { kind, message, remedy } = error;
+        let fault = refused.map_or(Fault::Reported(kind), Fault::Refused);
+        Self { fault, phase: phase.into(), message, remedy }
+    }
+}

@@ -1,0 +1,129 @@
+//! How many times longer than on a quiet machine work takes now, because other processes use the processor too. The times
+//! in the contract hold for a quiet machine.
+
+use std::hint::black_box;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// The processor time that each thread uses: many time slices of the scheduler, but short enough not to delay a check.
+const WORK: Duration = Duration::from_millis(40);
+
+/// How many threads work at once: the parallelism that checks ask a backend for.
+const THREADS: usize = 2;
+
+/// A ratio below this counts as 1: a quiet machine shows it too.
+const NOISE: f64 = 1.1;
+
+/// The largest slowdown that is assumed, so that a backend that hangs fails on any machine.
+pub(crate) const MAX: f64 = 4.0;
+
+/// Measures the slowdown: the elapsed time of a busy loop divided by its processor time, from 1 to [`MAX`].
+pub(crate) fn measure() -> f64 {
+    let ratios: Vec<f64> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+    });
+    within_bounds(ratios.iter().sum::<f64>() / ratios.len().max(1) as f64)
+}
+
+/// A time limit for a quiet machine. When the limit is reached, the slowdown is measured once and extends it.
+pub(crate) struct ScaledLimit {
+    limit: Duration,
+    scaled: Option<Duration>,
+}
+
+impl ScaledLimit {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self { limit, scaled: None }
+    }
+
+    /// Whether `elapsed` is longer than the limit.
+    pub(crate) fn is_exceeded_by(&mut self, elapsed: Duration) -> bool {
+        elapsed > self.limit && elapsed > *self.scaled.get_or_insert_with(|| self.limit.mul_f64(measure()))
+    }
+}
+
+/// Reads the text of `/proc/stat`: the steal time of all processors since boot, and their total time, both in ticks.
+pub(crate) fn cpu_ticks(stat: &str) -> Option<(u64, u64)> {
+    let mut fields = stat.lines().next()?.split_ascii_whitespace();
+    let is_all = fields.next() == Some("cpu");
+    // User, nice, system, idle, iowait, irq, softirq, steal; guests are in user already.
+    let times: Vec<u64> = fields.take(8).map(str::parse).collect::<Result<_, _>>().ok()?;
+    is_all.then_some((*times.get(7)?, times.iter().sum()))
+}
+
+/// The share of the time between two readings that was stolen by other virtual machines.
+pub(crate) fn steal_share(before: (u64, u64), after: (u64, u64)) -> Option<f64> {
+    let all = after.1.checked_sub(before.1).filter(|all| *all > 0)?;
+    Some(after.0.saturating_sub(before.0) as f64 / all as f64)
+}
+
+fn within_bounds(ratio: f64) -> f64 {
+    if ratio < NOISE { 1.0 } else { ratio.min(MAX) }
+}
+
+/// Elapsed time over processor time.
+fn work() -> f64 {
+    let (started, begun) = (Instant::now(), processor_time());
+    loop {
+        black_box((0..black_box(4096)).fold(1_u64, |acc, _| acc * 139 % 2_147_483_647));
+        let worked = processor_time().saturating_sub(begun);
+        if worked >= WORK {
+            return started.elapsed().as_secs_f64() / worked.as_secs_f64();
+        }
+    }
+}
+
+/// The processor time that this thread has used.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_slowdown_is_at_least_one_and_bounded() {
+        assert_eq!([0.9, 1.05, 2.5, 100.0].map(within_bounds), [1.0, 1.0, 2.5, MAX]);
+    }
+
+    #[test]
+    fn the_steal_share_is_relative_to_the_time_between_the_readings() {
+        let of = |line: &str| cpu_ticks(line).unwrap();
+        let (before, after) = (of("cpu 100 0 100 700 0 0 0 0 0 0"), of("cpu 140 0 100 750 0 0 0 10 0 0"));
+        assert_eq!(steal_share(before, after), Some(0.1));
+        assert_eq!(steal_share(before, before), None);
+        assert_eq!(cpu_ticks("intr 1 2 3"), None);
+    }
+
+    #[test]
+    fn a_scaled_limit_is_exceeded_on_any_machine_but_not_early() {
+        let mut limit = ScaledLimit::new(Duration::from_secs(2));
+        assert!(!limit.is_exceeded_by(Duration::from_secs(2)));
+        assert!(limit.is_exceeded_by(Duration::from_secs(9)));
+    }
+
+    #[test]
+    fn a_machine_with_more_threads_than_cores_is_slower() {
+        let (over, cores) = (AtomicBool::new(false), thread::available_parallelism().map_or(1, usize::from));
+        let slowdown = thread::scope(|scope| {
+            for _ in 0..4 * cores {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        black_box(0);
+                    }
+                });
+            }
+            let slowdown = measure();
+            over.store(true, Ordering::Relaxed);
+            slowdown
+        });
+        assert!(slowdown > 1.5, "{slowdown}");
+    }
+}

@@ -1,0 +1,77 @@
+//! Measures how fast this machine computes right now, and what makes it noisy. The check runs in a worker without a plugin,
+//! before an engine is started, so that a slow moment of the machine is not taken for a slow engine.
+
+use std::fs;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use crate::sandbox::affinity::{cores, pin_to};
+use crate::slowdown::{cpu_ticks, steal_share};
+use crate::worker::protocol::MachineCheck;
+
+/// Iterations between two reads of the clock: about 10 µs of work.
+const ITERATIONS_PER_READ: u64 = 4096;
+
+/// Computes on every core that this process may use for `duration`.
+pub(super) fn check(duration: Duration) -> MachineCheck {
+    let before = processor_ticks();
+    let cores = cores();
+    let measured = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            cores.iter().map(|core| scope.spawn(move || check_core(*core, duration))).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).collect::<Vec<_>>()
+    });
+    MachineCheck {
+        nanos_per_iteration: measured.iter().map(|(nanos, _)| *nanos).fold(0.0, f64::max),
+        steal_share: before.zip(processor_ticks()).and_then(|(before, after)| steal_share(before, after)),
+        preemptions: measured.iter().map(|(_, preemptions)| preemptions).sum(),
+        pressure: pressure(),
+    }
+}
+
+/// Nanoseconds for an iteration, and how often the thread lost its core.
+fn check_core(core: usize, duration: Duration) -> (f64, u64) {
+    pin_to(core);
+    let preempted = preemptions();
+    let (started, mut iterations, mut state) = (Instant::now(), 0, 1);
+    while started.elapsed() < duration {
+        state = black_box(compute(state));
+        iterations += ITERATIONS_PER_READ;
+    }
+    let nanos = started.elapsed().as_nanos() as f64 / iterations as f64;
+    (nanos, preemptions().saturating_sub(preempted))
+}
+
+/// The kernel of the workloads: each product depends on the one before.
+fn compute(seed: u64) -> u64 {
+    (0..ITERATIONS_PER_READ).fold(seed | 1, |acc, _| acc * 139 % 2_147_483_647)
+}
+
+fn preemptions() -> u64 {
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:"));
+    line.and_then(|count| count.trim().parse().ok()).unwrap_or_default()
+}
+
+fn processor_ticks() -> Option<(u64, u64)> {
+    cpu_ticks(&fs::read_to_string("/proc/stat").ok()?)
+}
+
+/// The share of the last ten seconds in which some task waited for a processor.
+fn pressure() -> Option<f64> {
+    let text = fs::read_to_string("/proc/pressure/cpu").ok()?;
+    let average = text.split_ascii_whitespace().find_map(|field| field.strip_prefix("avg10="))?;
+    average.parse::<f64>().ok().map(|percent| percent / 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_gives_a_plausible_speed() {
+        let check = check(Duration::from_millis(20));
+        assert!((0.2..1000.0).contains(&check.nanos_per_iteration), "{check:?}");
+        assert!(check.steal_share.is_none_or(|share| (0.0..=1.0).contains(&share)), "{check:?}");
+    }
+}

@@ -1,0 +1,135 @@
+"""Replicas of dataflow operators on other machines. How calls get there is up to the engine.
+
+On each node a `ReplicaServer` waits for calls, by the name of its method; in the driver `RemoteReplicas` makes them.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Callable
+
+from .dataflow import Item, Operator, Replicas
+from .failure import UnavailableError
+from .kernel import Workload
+from .network import listens
+
+# A library is sent in pieces of so many bytes, as a slow network may take no larger message in time.
+PIECE = 1 << 20
+
+# A driver that died does not close its runs. A node that has as many as this looks which drivers are gone.
+MANY_RUNS = 16
+
+# Seconds that a driver may take to accept a connection.
+CONNECT_TIMEOUT = 1.0
+
+# Calls a method of the server on a node: `call(node, slot, method, *arguments)`. A slot serves one call at a time.
+Call = Callable[..., Any]
+
+
+class RemoteReplicas(Replicas):
+    """The replicas of a run on nodes. Replica `i` is on node `i` modulo their number, in slot `i` divided by it."""
+
+    def __init__(self, workload: Workload, nodes: Sequence[str], call: Call, reply_address: str) -> None:
+        """Opens the workload on all nodes. The driver has to listen at `reply_address` as long as it lives."""
+        super().__init__(workload)
+        self.work: dict[str, int] = {}
+        """How many calls each node has served, without those that served none. Known when the replicas are closed."""
+        self._nodes, self._remote, self._run = nodes, call, uuid.uuid4().hex
+        for node in nodes:
+            self._send_library(node, workload)
+            call(node, 0, "open", self._run, reply_address, workload.sha256, workload.spec)
+
+    def perform(self, operator: Operator, replica: int, item: Item) -> list[Item]:
+        """As `Replicas.perform`, on a node."""
+        made: list[Item] = self._call(replica, "perform", operator, replica, item)
+        return made
+
+    def emit(self, reduction: int, replica: int, limit: int) -> bytes:
+        """As `Replicas.emit`, on a node."""
+        return bytes(self._call(replica, "emit", reduction, replica, limit))
+
+    def close(self) -> None:
+        """Frees what the nodes keep for the run."""
+        for node in self._nodes:
+            if calls := self._remote(node, 0, "close", self._run):
+                self.work[node] = calls
+
+    def _call(self, replica: int, method: str, *arguments: Any) -> Any:
+        slot, node = divmod(replica, len(self._nodes))
+        return self._remote(self._nodes[node], slot, method, self._run, *arguments)
+
+    def _send_library(self, node: str, workload: Workload) -> None:
+        """A node keeps libraries by their hash, so each is sent to it once."""
+        if self._remote(node, 0, "has_library", workload.sha256):
+            return
+        with Path(workload.path).open("rb") as library:
+            while piece := library.read(PIECE):
+                self._remote(node, 0, "take_library", self._run, piece)
+        self._remote(node, 0, "keep_library", self._run, workload.sha256)
+
+
+class ReplicaServer:
+    """A node's side: what drivers call. Each run has a name that its driver made up. Any thread may call it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Libraries are kept in `folder`."""
+        self._folder = folder
+        self._runs: dict[str, tuple[str, Replicas]] = {}
+        self._lock = threading.Lock()
+
+    def has_library(self, sha256: str) -> bool:
+        """Whether the library with this hash is here."""
+        return self._library(sha256).exists()
+
+    def take_library(self, run: str, piece: bytes) -> None:
+        """Takes the next bytes of a library that the driver of a run sends."""
+        with self._library(run).with_suffix(".partial").open("ab") as partial:
+            partial.write(piece)
+
+    def keep_library(self, run: str, sha256: str) -> None:
+        """Keeps the library that was sent for a run. `open` finds out whether it has that hash."""
+        self._library(run).with_suffix(".partial").rename(self._library(sha256))
+
+    def open(self, run: str, driver: str, sha256: str, spec: str) -> None:
+        """Opens a workload for a run, whose driver listens at the address `driver`.
+
+        Raises UnavailableError if the library does not have that hash, and forgets the library then.
+        """
+        library = self._library(sha256)
+        workload = Workload(str(library), sha256, spec)
+        try:
+            _ = workload.plan
+        except UnavailableError:
+            library.unlink()
+            raise
+        with self._lock:
+            others = list(self._runs.items())
+            self._runs[run] = driver, Replicas(workload)
+        for other, (address, _) in others if len(others) >= MANY_RUNS else []:
+            if not listens(address, CONNECT_TIMEOUT):
+                self.close(other)
+
+    def perform(self, run: str, operator: Operator, replica: int, item: Item) -> list[Item]:
+        """As `Replicas.perform`."""
+        return self._runs[run][1].perform(operator, replica, item)
+
+    def emit(self, run: str, reduction: int, replica: int, limit: int) -> bytes:
+        """As `Replicas.emit`."""
+        return self._runs[run][1].emit(reduction, replica, limit)
+
+    def close(self, run: str) -> int:
+        """Frees what a run has. The answer is how many calls it made; 0 if it is closed already."""
+        with self._lock:
+            _, replicas = self._runs.pop(run, ("", None))
+        if replicas is None:
+            return 0
+        replicas.close()
+        return replicas.calls
+
+    def _library(self, name: str) -> Path:
+        if not name.isalnum():
+            raise ValueError(f"{name!r} is no hash")
+        return self._folder / f"{name}.so"

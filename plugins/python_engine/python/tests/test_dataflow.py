@@ -1,0 +1,174 @@
+"""A run on operators, here and on nodes: the answer, failures, and which runs a node keeps."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pickle
+import socket
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+from typing import Any
+
+from test_kernel import LIBRARY, SHA256, run, workload
+
+from crossrun_engine import (
+    CancelledError,
+    DataflowRun,
+    Item,
+    Operator,
+    Part,
+    RemoteReplicas,
+    Replicas,
+    ReplicaServer,
+    RunContext,
+    Spec,
+    UnavailableError,
+    Workload,
+    WorkloadError,
+)
+from crossrun_engine.remote import MANY_RUNS
+
+KEYS = (10, 11, 12)
+
+
+def context() -> RunContext:
+    return RunContext(Path("."), threading.Event(), lambda message: None)
+
+
+def dataflow(opened: Workload, replicas: Replicas, fusion: str, run_context: RunContext) -> dict[str, Any]:
+    """The outcome of a run whose items go through the operators one after the other."""
+    told = json.loads(opened.spec)
+    spec = Spec(told["name"], told["total_items"], len(KEYS), "default", 7, {"batch_size": 8, "fusion": fusion})
+    flow = DataflowRun(spec, opened, run_context, replicas, KEYS)
+    for source, operators in flow.phases():
+        items: list[Item] = list(source)
+        for operator in operators:
+            items = [made for number, item in enumerate(items) for made in perform(flow, operator, number, item)]
+        for batch in items:
+            assert isinstance(batch, bytes)
+            flow.deliver(batch)
+    return opened.outcome(flow.sink_state())
+
+
+def perform(flow: DataflowRun, operator: Operator, number: int, item: Item) -> list[Item]:
+    replica = KEYS.index(item.partition_key) if isinstance(item, Part) else number % len(KEYS)
+    return flow.perform(operator, replica, item)
+
+
+class Nodes:
+    """Two nodes in this process, and a driver that listens. What is sent is pickled, as on a network."""
+
+    def __init__(self, folder: Path) -> None:
+        self.driver = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.driver.getsockname()[1]}"
+        self.servers = {name: ReplicaServer(folder / name) for name in ("one", "two")}
+        self.sent = [0, 0]
+        for name in self.servers:
+            (folder / name).mkdir()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                self.driver.accept()[0].close()
+
+    def stop(self) -> None:
+        # Closing alone does not end the thread that waits for a connection, which keeps the socket.
+        with contextlib.suppress(OSError):
+            self.driver.shutdown(socket.SHUT_RDWR)
+        self.driver.close()
+
+    def call(self, node: str, slot: int, method: str, *arguments: Any) -> Any:
+        assert slot < 2, slot
+        self.sent[node == "two"] += method == "take_library"
+        return pickle.loads(pickle.dumps(getattr(self.servers[node], method)(*pickle.loads(pickle.dumps(arguments)))))
+
+    def replicas(self, opened: Workload) -> RemoteReplicas:
+        return RemoteReplicas(opened, list(self.servers), self.call, self.address)
+
+
+class Runs(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.nodes = Nodes(Path(folder.name))
+        self.addCleanup(self.nodes.stop)
+
+    def test_the_answer_is_the_same_however_it_is_run(self) -> None:
+        for name in ("null", "pipeline", "word_count"):
+            opened = workload(name)
+            expected = run(opened)
+            for fusion in ("auto", "off"):
+                self.assertEqual(dataflow(opened, Replicas(opened), fusion, context()), expected, f"{name} {fusion}")
+                remote = self.nodes.replicas(opened)
+                self.assertEqual(dataflow(opened, remote, fusion, context()), expected, f"{name} {fusion} on nodes")
+                remote.close()
+                self.assertEqual(sorted(remote.work), ["one", "two"])
+        idle = self.nodes.replicas(workload("null"))
+        idle.perform(Operator(0, 1), 0, (0, 1))
+        idle.close()
+        self.assertEqual(idle.work, {"one": 1}, "a node that served no call is left out")
+        pieces = -(-Path(LIBRARY).stat().st_size // (1 << 20))
+        self.assertEqual(self.nodes.sent, [pieces, pieces], "the library is sent once")
+
+    def test_no_items_are_a_run_too(self) -> None:
+        for name in ("null", "word_count"):
+            opened = workload(name, 0)
+            self.assertEqual(dataflow(opened, Replicas(opened), "auto", context())["count"], 0)
+
+    def test_after_a_failure_items_come_to_nothing(self) -> None:
+        opened = workload("null")
+        spec = Spec("null", 100, 1, "default", 7, {})
+        flow = DataflowRun(spec, opened, context(), Replicas(opened), KEYS[:1])
+        with self.assertRaises(WorkloadError):
+            flow.perform(Operator(0, 1), 0, (99, 2))
+        self.assertEqual(flow.perform(Operator(0, 1), 0, (0, 1)), [])
+
+    def test_a_stop_is_seen(self) -> None:
+        cancel = threading.Event()
+        cancel.set()
+        opened = workload("null")
+        with self.assertRaises(CancelledError):
+            dataflow(opened, Replicas(opened), "auto", RunContext(Path("."), cancel, lambda message: None))
+
+    def test_an_unknown_run_or_another_library_is_refused(self) -> None:
+        server = self.nodes.servers["one"]
+        with self.assertRaises(KeyError):
+            server.emit("gone", 1, 0, 1)
+        server.take_library("run", b"something else")
+        server.keep_library("run", SHA256)
+        with self.assertRaisesRegex(UnavailableError, "its hash differs"):
+            server.open("run", self.nodes.address, SHA256, workload().spec)
+        self.assertFalse(server.has_library(SHA256), "what is not the library is not kept")
+        for name in ("../" + "a" * 61, ""):
+            with self.assertRaises(ValueError):
+                server.has_library(name)
+
+
+class KeptRuns(unittest.TestCase):
+    def test_a_node_never_closes_the_run_of_a_driver_that_lives(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            nodes = Nodes(Path(folder))
+            opened = workload("word_count")
+            stage = opened.end_of_chain(1)
+            alive = [nodes.replicas(opened) for _ in range(2 * MANY_RUNS)]
+            dead = Nodes(Path(tempfile.mkdtemp(dir=folder)))
+            dead.servers = nodes.servers
+            dead.replicas(opened)
+            dead.stop()
+            one = nodes.servers["one"]
+            self.assertEqual(len(one._runs), 2 * MANY_RUNS + 1)
+            alive.append(nodes.replicas(opened))
+            self.assertEqual(len(one._runs), 2 * MANY_RUNS + 1, "the run whose driver is gone is closed")
+            for replicas in alive:
+                self.assertEqual(len(replicas.emit(stage, 0, 1)), 12)
+                replicas.close()
+            self.assertEqual(one._runs, {})
+            nodes.stop()
+
+
+if __name__ == "__main__":
+    unittest.main()
