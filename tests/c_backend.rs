@@ -280,6 +280,7 @@ fn every_failure_of_a_backend_in_c_is_a_row() {
         ("huge", "more than 64 MiB"),
         ("rubbish", "not UTF-8"),
         ("forged", "a \"quoted\""),
+        ("ask_oracle", "only the judge may ask"),
     ] {
         let ran = run(&place, "odd", &format!("--workload null behaviour={behaviour}")).code(4).says(words);
         assert!(!ran.stderr().contains('\u{1b}'), "{}", ran.explain());

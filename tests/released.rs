@@ -201,8 +201,7 @@ fn files(place: &Place) -> String {
     below(place.path(), &mut paths);
     let prefix = format!("{}/", place.path().display());
     let mut names: Vec<_> = paths.iter().map(|path| path.strip_prefix(&prefix).unwrap()).collect();
-    // Which answers of the oracle are kept depends on how long they took.
-    names.retain(|name| !name.starts_with("plugins/") && !name.starts_with("data/oracle/"));
+    names.retain(|name| !name.starts_with("plugins/"));
     names.sort_unstable();
     names.join("\n")
 }

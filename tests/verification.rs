@@ -32,6 +32,27 @@ fn a_malformed_state_fails_the_trial() {
 }
 
 #[test]
+fn only_the_judge_gets_an_answer_from_the_workload() {
+    for behaviour in ["ask_oracle", "ask_judge"] {
+        let ran = misbehave(behaviour).code(4);
+        let record = ran.json();
+        assert_eq!((&record["success_rate"], &record["metadata"]["verified"]), (&0.0.into(), &false.into()));
+        assert_eq!(record["metadata"]["error"]["kind"], "workload", "{}", ran.explain());
+        ran.says("only the judge may ask");
+    }
+}
+
+#[test]
+fn no_answer_of_the_oracle_lies_on_the_disk() {
+    let place = Place::new();
+    // What an older version kept, or a plugin wrote, means nothing.
+    std::fs::create_dir_all(place.data().join("oracle")).unwrap();
+    let run = ["run", "--backend", "native", "--workload", "word_count", "--items", "300000"];
+    place.crossrun(&[&run[..], &["--extra", "batch_size=10000"]].concat()).code(0);
+    assert_eq!(std::fs::read_dir(place.data().join("oracle")).unwrap().count(), 0);
+}
+
+#[test]
 fn an_impossible_claim_makes_the_measurement_invalid() {
     for behaviour in ["claim_more_time", "claim_no_number", "claim_more_results", "claim_another_name"] {
         let ran = misbehave(behaviour).code(6);

@@ -116,6 +116,7 @@ fn statuses_are_the_same_in_the_document_the_header_and_the_code() {
         ("PANIC", status::PANIC),
         ("POISONED", status::POISONED),
         ("TOO_LARGE", status::TOO_LARGE),
+        ("JUDGE_ONLY", status::JUDGE_ONLY),
     ];
     let documented = table("status | name | meaning");
     assert_eq!(documented.len(), codes.len());

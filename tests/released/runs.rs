@@ -1,11 +1,8 @@
 //! `run`: what it prints, what it records of every way in which a trial can end, and what it leaves.
 
-use std::collections::BTreeSet;
-
 use super::shapes::Shapes;
 use super::text::{Wording, transcript};
 use super::{both, files, lines_of, released, words};
-use crate::support::Place;
 
 /// What a trial is called here, its backend, and the options with which it ends as it is called.
 const TRIALS: [(&str, &str, &str); 17] = [
@@ -53,19 +50,7 @@ fn runs() {
     said += &format!("unified_results.csv\n{}\n", table.lines().next().unwrap());
     released("run", said);
     released("run_records", records.render());
-    released("run_files", format!("{}\n{}", files(&place), kept_answers(&place)));
-}
-
-/// What the oracle took long for is kept in a file that is called by a hash.
-fn kept_answers(place: &Place) -> String {
-    let answers = std::fs::read_dir(place.data().join("oracle")).unwrap().flatten();
-    let endings = answers.map(|answer| {
-        let name = answer.file_name().into_string().unwrap();
-        let (hash, ending) = name.split_at(64);
-        assert!(hash.chars().all(|c| c.is_ascii_hexdigit()), "{name}");
-        format!("data/oracle/HASH{ending}\n")
-    });
-    endings.collect::<BTreeSet<_>>().into_iter().collect()
+    released("run_files", files(&place));
 }
 
 #[test]

@@ -289,7 +289,7 @@ impl Context {
     /// Starts a judge with a library of workloads.
     pub(crate) fn judge(&self, library: &PluginRef, folders: &Folders) -> Result<Judge, Problem> {
         let session = WorkerSession::start(&self.launch, &log_file(&folders.log_dir, "judge"))?;
-        Ok(Judge::new(session, LibraryFile::from(library), &self.data_dir))
+        Ok(Judge::new(session, LibraryFile::from(library)))
     }
 
     /// The workloads of a library.

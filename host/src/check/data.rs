@@ -10,7 +10,7 @@ use tempfile::TempDir;
 /// How many levels of the data folder are compared.
 pub(super) const DEPTH: usize = 3;
 
-/// The files of the host in the data folder.
+/// The files of the host in the data folder. Older versions kept answers in `oracle`, which nothing reads any more.
 pub(super) const HOST_FILES: [&str; 3] = ["logs", "oracle", "plugins.lock"];
 
 /// A copy of the user's data folder that no other process writes to, so that everything new in it is the session's. The levels

@@ -80,7 +80,7 @@ impl Fixture {
         let library = LibraryFile::from(&self.loadable()?);
         let log = self.log("workloads");
         let session = WorkerSession::start(&self.setting.launch, &log)?;
-        Ok(Judge::new(session, library, &self.setting.folders.data_dir))
+        Ok(Judge::new(session, library))
     }
 
     /// The result of loading the plugin.

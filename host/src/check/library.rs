@@ -46,9 +46,8 @@ fn with_judge<T>(
     checked
 }
 
-/// The answer of the oracle, computed and not read from the cache.
-fn computed(judge: &mut Judge, spec: &WorkloadSpec) -> Result<Answer, CallError> {
-    judge.compute(spec, TIMEOUT)
+fn answer(judge: &mut Judge, spec: &WorkloadSpec) -> Result<Answer, CallError> {
+    judge.expect(spec, TIMEOUT)
 }
 
 fn serial(judge: &mut Judge, spec: &WorkloadSpec) -> Result<Answer, CallError> {
@@ -75,7 +74,7 @@ pub(super) fn catalogue(fixture: &mut Fixture) -> CheckResult {
     }
     with_judge(fixture, |judge| {
         for entry in &entries {
-            computed(judge, &WorkloadSpec { total_items: 1, ..WorkloadSpec::new(entry.name.clone()) })?;
+            answer(judge, &WorkloadSpec { total_items: 1, ..WorkloadSpec::new(entry.name.clone()) })?;
         }
         Ok(format!("{} workloads", entries.len()))
     })
@@ -87,7 +86,7 @@ pub(super) fn oracle(fixture: &mut Fixture) -> CheckResult {
         for entry in judge.catalogue()? {
             for items in SIZES {
                 let spec = with_batches(spec_of(&entry, items), 64);
-                let (ran, expected) = (serial(judge, &spec)?, computed(judge, &spec)?);
+                let (ran, expected) = (serial(judge, &spec)?, answer(judge, &spec)?);
                 require_equal(&format!("{} of {items} items", entry.name), &ran, &expected)?;
             }
         }
@@ -126,7 +125,7 @@ pub(super) fn repeats(fixture: &mut Fixture) -> CheckResult {
             answers.push((
                 entry.name,
                 serial(judge, &with_batches(spec.clone(), 7))?,
-                computed(judge, &spec)?,
+                answer(judge, &spec)?,
             ));
         }
         Ok(answers)
@@ -143,13 +142,13 @@ pub(super) fn repeats(fixture: &mut Fixture) -> CheckResult {
 pub(super) fn refuses(fixture: &mut Fixture) -> CheckResult {
     with_judge(fixture, |judge| {
         let spec = WorkloadSpec::new("there_is_no_such_workload");
-        let refused = expected_error(computed(judge, &spec), &[ErrorKind::InvalidSpec]);
+        let refused = expected_error(answer(judge, &spec), &[ErrorKind::InvalidSpec]);
         refused.map_err(|not_passed| not_passed.named("an unknown workload"))?;
         for entry in judge.catalogue()? {
             for parameter in &entry.parameters {
                 let mut spec = spec_of(&entry, 1);
                 spec.extra.insert(parameter.name.clone(), json!([{"no": "value"}]));
-                let refused = expected_error(computed(judge, &spec), &[ErrorKind::InvalidSpec]);
+                let refused = expected_error(answer(judge, &spec), &[ErrorKind::InvalidSpec]);
                 let what = format!("{} with a list as {}", entry.name, parameter.name);
                 refused.map_err(|not_passed| not_passed.named(&what))?;
             }

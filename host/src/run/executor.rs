@@ -37,7 +37,8 @@ pub(crate) struct Setting {
 pub(crate) struct Executor {
     pub(crate) setting: Setting,
     judges: HashMap<PathBuf, Judge>,
-    /// Expected answers. The oracle is deterministic, so that a failure is not tried again either.
+    /// Expected answers, in this process's memory and nowhere else. The oracle is deterministic, so that a failure is not
+    /// tried again either.
     expected: HashMap<String, Result<Answer, CallError>>,
     /// Points whose oracle timed out: other data of the same point would take as long again.
     timed_out: HashMap<String, CallError>,
@@ -262,7 +263,7 @@ impl Executor {
             Entry::Occupied(judge) => Ok(judge.into_mut()),
             Entry::Vacant(place) => {
                 let session = WorkerSession::start(launch, &log_file(&folders.log_dir, "judge"))?;
-                Ok(place.insert(Judge::new(session, library, &folders.data_dir)))
+                Ok(place.insert(Judge::new(session, library)))
             }
         }
     }

@@ -3,21 +3,15 @@
 //! It is a worker that loads no backend. A backend hands over the state of its sinks and its claims; only what the judge
 //! decodes from that state counts.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use plugin_api::WorkloadSpec;
 use plugin_api::workload::{CatalogueEntry, Latency, Outcome as Answer};
-use sha2::{Digest as _, Sha256};
 
 use super::outcome::Outcome;
 use super::session::{CallError, Fault, Observer, WorkerSession};
-use crate::atomic_file;
 use crate::stats::samples_needed;
 use crate::worker::protocol::{CallTime, Finished, LibraryFile, MachineCheck, Reply, Request};
-
-/// An expected answer is cached if computing it took at least this long.
-const WORTH_CACHING: Duration = Duration::from_millis(100);
 
 /// How much longer than its duration a machine check may take.
 const MACHINE_CHECK_GRACE: Duration = Duration::from_secs(10);
@@ -43,13 +37,12 @@ const CLOCK_TOLERANCE: f64 = 1e-6;
 pub(crate) struct Judge {
     session: WorkerSession,
     library: LibraryFile,
-    cache: PathBuf,
 }
 
 impl Judge {
-    /// A judge over `library`, which caches expected answers under `data_dir`.
-    pub(crate) fn new(session: WorkerSession, library: LibraryFile, data_dir: &Path) -> Self {
-        Self { session, library, cache: data_dir.join("oracle") }
+    /// A judge over `library`.
+    pub(crate) fn new(session: WorkerSession, library: LibraryFile) -> Self {
+        Self { session, library }
     }
 
     /// Ends the judge's worker.
@@ -101,30 +94,12 @@ impl Judge {
         }
     }
 
-    /// The expected answer of a run that may take `timeout`, from the cache or by the serial oracle.
+    /// The expected answer of a run that may take `timeout`, by the serial oracle. It never lies in a file, as a plugin can
+    /// write to any file of the user.
     ///
     /// # Errors
     /// When the spec is not valid, or the oracle fails.
     pub(crate) fn expect(&mut self, spec: &WorkloadSpec, timeout: Duration) -> Result<Answer, CallError> {
-        let file = self.cache.join(format!("{}.json", cache_key(spec, &self.library)));
-        if let Some(answer) = read_cached(&file) {
-            return Ok(answer);
-        }
-        let started = Instant::now();
-        let answer = self.compute(spec, timeout)?;
-        if started.elapsed() >= WORTH_CACHING {
-            // Without a cache the next run computes the answer again, and nothing else is lost.
-            write_cached(&file, &answer)
-                .unwrap_or_else(|error| log::info!("cannot write {}: {error}", file.display()));
-        }
-        Ok(answer)
-    }
-
-    /// The expected answer by the serial oracle, whatever the cache has.
-    ///
-    /// # Errors
-    /// As [`expect`](Self::expect).
-    pub(crate) fn compute(&mut self, spec: &WorkloadSpec, timeout: Duration) -> Result<Answer, CallError> {
         let request = Request::Expect { spec: spec.clone(), library: self.library.clone() };
         let deadline = self.session.deadlines.expect_of(timeout, spec.parallelism);
         self.outcome("expect", request, deadline, &mut |_| ())
@@ -180,24 +155,6 @@ impl Judge {
             _ => Err(CallError::unexpected(phase)),
         }
     }
-}
-
-/// What the expected answer depends on: the library's code, and the spec without the options of running it.
-fn cache_key(spec: &WorkloadSpec, library: &LibraryFile) -> String {
-    let WorkloadSpec { name, total_items, seed, extra, .. } = spec;
-    let key = serde_json::json!([library.sha256, name, total_items, seed, extra]);
-    hex::encode(Sha256::digest(key.to_string()))
-}
-
-fn read_cached(path: &Path) -> Option<Answer> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
-}
-
-fn write_cached(path: &Path, answer: &Answer) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(path);
-    std::fs::create_dir_all(folder)?;
-    // Nobody must read a half-written file as an answer.
-    atomic_file::replace(path, 0o600, |file| Ok(serde_json::to_writer(file, answer)?))
 }
 
 /// Compares the actual answer with the expected one, and the runner's claims with the host's clock. A wrong answer takes
@@ -388,16 +345,5 @@ mod tests {
         assert_eq!(understated(&Finished { elapsed_time: Some(1.31), ..finished() }, 1.0), None);
         let warning = understated(&Finished { elapsed_time: Some(0.5), ..finished() }, 1.0).unwrap();
         assert!(warning.contains("claims 0.500 s") && warning.contains("measured 1.500 s"), "{warning}");
-    }
-
-    #[test]
-    fn the_cache_key_depends_on_code_and_data_and_not_on_how_a_workload_is_run() {
-        let library = LibraryFile { path: "a".into(), sha256: "1".into(), sealed: false };
-        let spec = WorkloadSpec::new("null");
-        let key = cache_key(&spec, &library);
-        let moved = LibraryFile { path: "b".into(), ..library.clone() };
-        assert_eq!(cache_key(&WorkloadSpec { parallelism: 9, ..spec.clone() }, &moved), key);
-        assert_ne!(cache_key(&WorkloadSpec { seed: 1, ..spec.clone() }, &library), key);
-        assert_ne!(cache_key(&spec, &LibraryFile { sha256: "2".into(), ..library }), key);
     }
 }

@@ -26,7 +26,7 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
         // Requests to a backend.
         Request::LoadRunner { library } => load_runner(worker, &library)?,
         Request::Cheat { cheat } => {
-            worker.runner = Some(Box::new(CheatingBackend::new(cheat)));
+            worker.set_runner(Box::new(CheatingBackend::new(cheat)));
             Reply::Done
         }
         Request::Probe => {
@@ -82,7 +82,7 @@ fn duration(seconds: f64) -> Duration {
 fn load_runner(worker: &mut Worker, library: &LibraryFile) -> Result<Reply, Failure> {
     let runner = load::runner(library, Arc::clone(&worker.host), worker.log_level)?;
     let (name, options) = (bounds::name(runner.backend_name().to_owned()), runner.options());
-    worker.runner = Some(runner);
+    worker.set_runner(runner);
     Ok(Reply::Loaded { name, options })
 }
 

@@ -16,7 +16,7 @@ use super::protocol::{LibraryFile, Refusal};
 pub(crate) struct Worker {
     pub(super) host: Arc<dyn HostServices>,
     pub(super) log_level: LevelFilter,
-    pub(super) runner: Option<Box<dyn WorkloadRunner>>,
+    runner: Option<Box<dyn WorkloadRunner>>,
     libraries: HashMap<PathBuf, WorkloadLibrary>,
     /// The workload of the last run and the file of its library: opening a workload may cost as much as a run.
     opened: Option<(PathBuf, WorkloadHandle)>,
@@ -58,17 +58,28 @@ impl Worker {
         Self { host, log_level, runner: None, libraries: HashMap::new(), opened: None }
     }
 
+    /// Sets the backend. A library that was loaded before is loaded anew, as its table gives answers.
+    pub(super) fn set_runner(&mut self, runner: Box<dyn WorkloadRunner>) {
+        self.opened = None;
+        self.libraries.clear();
+        self.runner = Some(runner);
+    }
+
     /// The backend, once one has been loaded.
     pub(super) fn runner(&mut self) -> Result<&mut Box<dyn WorkloadRunner>, RunnerError> {
         let missing = || RunnerError::new(ErrorKind::Internal, "no runner has been loaded");
         self.runner.as_mut().ok_or_else(missing)
     }
 
-    /// A library, loaded once.
+    /// A library, loaded once. It gives its answers only to a judge: a worker without a backend.
     pub(super) fn library(&mut self, file: &LibraryFile) -> Result<&WorkloadLibrary, LoadError> {
+        let is_judge = self.runner.is_none();
         Ok(match self.libraries.entry(file.path.clone()) {
             Entry::Occupied(library) => library.into_mut(),
-            Entry::Vacant(place) => place.insert(load::workloads(file)?),
+            Entry::Vacant(place) => {
+                let library = load::workloads(file)?;
+                place.insert(if is_judge { library } else { library.without_answers() })
+            }
         })
     }
 

@@ -198,10 +198,8 @@ extern "C" fn workload_failed(reply: *mut Reply, status: i32, message: *const Ra
         let message = message.map(|buffer| unsafe {
             std::slice::from_raw_parts(buffer.data, buffer.length.min(text::MAX_SHOWN))
         });
-        let message = message.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
-        let message =
-            if message.is_empty() { format!("the workload failed with status {status}") } else { message };
-        answers.error.get_or_insert(WorkloadError::Call { status, message }.into());
+        let message = String::from_utf8_lossy(message.unwrap_or_default());
+        answers.error.get_or_insert(WorkloadError::of_call(status, &message).into());
         Ok(())
     });
     FAILED

@@ -63,6 +63,16 @@ pub enum WorkloadError {
 }
 
 impl WorkloadError {
+    /// A call into a library that returned `status`, with the message of its buffer.
+    pub(crate) fn of_call(status: i32, message: &str) -> Self {
+        let message = match status {
+            status::JUDGE_ONLY => "only the judge may ask a workload for an answer".to_owned(),
+            _ if message.is_empty() => format!("the workload failed with status {status}"),
+            _ => message.to_owned(),
+        };
+        Self::Call { status, message }
+    }
+
     pub(super) fn not_reduced(stage: usize) -> Self {
         Self::Argument(format!("stage {stage} is no keyed reduction of this workload"))
     }

@@ -62,6 +62,33 @@ macro_rules! function_table {
 
 crate::__workload_functions!(function_table);
 
+unsafe extern "C" fn refuse_outcome(
+    _workload: *const RawWorkload,
+    _sink: *const u8,
+    _length: usize,
+    out: *mut RawBuffer,
+) -> i32 {
+    // SAFETY: handed on from the caller.
+    unsafe { refuse(out) }
+}
+
+unsafe extern "C" fn refuse_expected(_workload: *const RawWorkload, out: *mut RawBuffer) -> i32 {
+    // SAFETY: handed on from the caller.
+    unsafe { refuse(out) }
+}
+
+/// Empties the buffer, whose memory stays that of the library.
+///
+/// # Safety
+/// `out` is null or points to a buffer that keeps the contract of [`RawBuffer`].
+unsafe fn refuse(out: *mut RawBuffer) -> i32 {
+    // SAFETY: by this function's contract the pointer is null or valid for this call.
+    if let Some(out) = unsafe { out.as_mut() } {
+        out.length = 0;
+    }
+    status::JUDGE_ONLY
+}
+
 const fn nul_terminated(name: &'static str) -> &'static CStr {
     match CStr::from_bytes_with_nul(name.as_bytes()) {
         Ok(name) => name,
@@ -94,6 +121,15 @@ impl WorkloadLibrary {
     /// A library whose functions were found in the file at `path` with the hash `sha256` (hex).
     pub fn new(functions: &'static WorkloadFunctions, path: &Path, sha256: &str) -> Self {
         Self { functions, path: path.into(), sha256: sha256.into() }
+    }
+
+    /// The same library for a process in which a backend is loaded: `outcome` and `expected` give no answer, only
+    /// [`status::JUDGE_ONLY`]. Its table is never freed.
+    #[must_use]
+    pub fn without_answers(&self) -> Self {
+        let functions =
+            WorkloadFunctions { outcome: refuse_outcome, expected: refuse_expected, ..*self.functions };
+        Self { functions: Box::leak(Box::new(functions)), ..self.clone() }
     }
 
     /// What workloads it has.
@@ -310,7 +346,7 @@ impl WorkloadHandle {
     /// The outcome of an encoded state of the sink.
     ///
     /// # Errors
-    /// When it is not a state of the sink.
+    /// When it is not a state of the sink, or a backend asks in its run: only the judge may.
     pub fn outcome(&self, sink: &[u8]) -> Result<Outcome, WorkloadError> {
         let mut out = self.buffer();
         // SAFETY: the handle is alive, `sink` is borrowed for the call, and `out` is a buffer.
@@ -322,7 +358,7 @@ impl WorkloadHandle {
     /// The expected outcome, which the serial oracle computes. It may take as long as a run.
     ///
     /// # Errors
-    /// When the oracle panics.
+    /// When the oracle panics, or a backend asks in its run: only the judge may.
     pub fn expected(&self) -> Result<Outcome, WorkloadError> {
         let mut out = self.buffer();
         // SAFETY: the handle is alive, and `out` is a buffer.
@@ -360,7 +396,7 @@ impl Buffer {
         if code == status::OK {
             return Ok(());
         }
-        Err(WorkloadError::Call { status: code, message: String::from_utf8_lossy(self).into_owned() })
+        Err(WorkloadError::of_call(code, &String::from_utf8_lossy(self)))
     }
 
     fn json<T: serde::de::DeserializeOwned>(&self, code: i32) -> Result<T, WorkloadError> {

@@ -88,9 +88,13 @@ impl WorkloadRunner for Misbehaving {
             // The thread strikes when the answer is out, while the host waits for the engine to stop.
             "crash_later" => self.at_close = Some("crash_in_thread+sleep".into()),
             "flood_with_progress" => flood_with_progress(context),
+            "ask_oracle" => drop(context.workload().expected()?),
             _ => fallible(behaviour)?,
         }
         let honest = serial::run(spec, context, claims::tamper(behaviour))?;
+        if behaviour == "ask_judge" {
+            context.workload().outcome(&honest.sink_state)?;
+        }
         Ok(claims::lie(behaviour, honest))
     }
 
