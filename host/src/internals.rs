@@ -69,7 +69,7 @@ pub mod sandbox {
 
 pub mod stats {
     pub use crate::stats::means::median;
-    pub use crate::stats::signed_rank::PairedDifference;
+    pub use crate::stats::paired::PairedDifference;
     pub use crate::stats::warm_up::WarmUp;
 }
 

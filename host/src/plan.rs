@@ -1,9 +1,10 @@
 //! Plans trials from options: blocks, sessions, cells, and their order. Pure: no clock, no files, no printing.
 //!
-//! A **block** runs every cell once. The order of the backends is rotated from block to block. Each backend has a **session** for
+//! A **block** runs every cell once. The order of the backends changes from block to block. Each backend has a **session** for
 //! each parallelism, which runs its **cells** in an order shuffled from the seed. The first backend of a block has a cool
-//! machine: rotation gives every backend every place equally often. All backends of a block have the same order of cells, so
-//! that a cell is compared with cells that had the same predecessors.
+//! machine, and a backend may slow the next one: over the blocks every backend has every place, and every other backend before
+//! it, about equally often (`order`). All backends of a block have the same order of cells, so that a cell is compared with
+//! cells that had the same predecessors.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -14,9 +15,12 @@ use serde_json::{Map, Value};
 pub(crate) mod defaults;
 mod estimate;
 pub(crate) mod matrix;
+mod order;
 mod point;
 mod seed;
 
+#[cfg(test)]
+mod carry_over;
 #[cfg(test)]
 mod tests;
 
@@ -85,8 +89,13 @@ impl Plan {
     /// Everything that the matrix asks for.
     pub fn new(matrix: &Matrix) -> Result<Self, PlanError> {
         matrix.check()?;
-        let blocks = (0..matrix.blocks).map(|index| block(matrix, index)).collect();
-        Ok(Self { blocks, hash: matrix.hash() })
+        let participants = matrix.participants();
+        let orders = order::orders(participants.len(), matrix.blocks as usize, matrix.aa_pair());
+        let blocks = (0..).zip(orders).map(|(index, order)| {
+            let backends: Vec<_> = order.into_iter().map(|number| participants[number].clone()).collect();
+            block(matrix, index, &backends)
+        });
+        Ok(Self { blocks: blocks.collect(), hash: matrix.hash() })
     }
 
     /// SHA-256, in hex, of everything that determines the trials of this plan and their order. A run may be resumed only under
@@ -141,22 +150,15 @@ impl Block {
     }
 }
 
-fn block(matrix: &Matrix, index: u32) -> Block {
+fn block(matrix: &Matrix, index: u32, backends: &[BackendChoice]) -> Block {
     let data_seed = draw(matrix.seed, Stream::Block, index.into());
     let mut parallelisms = matrix.parallelisms.clone();
     shuffle(&mut parallelisms, data_seed, Stream::Sessions);
-    let sessions = rotated(matrix.participants(), index).into_iter().flat_map(|backend| {
+    let sessions = backends.iter().flat_map(|backend| {
         let session = |parallelism: &u32| session(matrix, backend.clone(), *parallelism, data_seed);
         parallelisms.iter().map(session).collect::<Vec<_>>()
     });
     Block { index, data_seed, sessions: sessions.collect() }
-}
-
-/// The backends, each one place earlier than in the block before; the first becomes the last.
-fn rotated(mut backends: Vec<BackendChoice>, index: u32) -> Vec<BackendChoice> {
-    let places = index as usize % backends.len().max(1);
-    backends.rotate_left(places);
-    backends
 }
 
 fn session(matrix: &Matrix, backend: BackendChoice, parallelism: u32, data_seed: u64) -> Session {

@@ -1,26 +1,40 @@
 //! Statistics of paired measurements. Pure. Each formula names its source, and `docs/method.md` says what each is for.
 
+mod dependence;
+mod fieller;
 mod holm;
 mod isotonic;
 mod lower_tail;
+mod margin;
 pub(crate) mod means;
+pub(crate) mod paired;
 mod percentile;
 mod rank_sum;
 pub(crate) mod signed_rank;
+mod student;
+mod ties;
+mod trend;
+mod variation;
 mod verdict;
 pub(crate) mod warm_up;
 
+#[cfg(test)]
+pub(crate) mod random;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod simulation;
 
+pub(crate) use fieller::MeanRatio;
 pub(crate) use holm::holm;
 pub(crate) use isotonic::isotonic;
 pub(crate) use lower_tail::CONFIDENCE;
+pub(crate) use margin::MARGIN;
 pub(crate) use means::{common_geometric_means, median};
+pub(crate) use paired::PairedDifference;
 pub(crate) use percentile::samples_needed;
 pub(crate) use rank_sum::Shift;
-pub(crate) use signed_rank::{Interval, MIN_BLOCKS, PairedDifference};
-pub(crate) use verdict::{MARGIN, Verdict};
+pub(crate) use signed_rank::{Interval, MIN_BLOCKS};
+pub(crate) use variation::Variation;
+pub(crate) use verdict::Verdict;
 pub(crate) use warm_up::WarmUp;

@@ -203,8 +203,14 @@ fn warnings(inputs: &[Input], samples: &[Sample<'_>], rows: &[Row], machines: us
     if samples.iter().any(|sample| sample.trial.metadata().locked == Some(false)) {
         warnings.push("another measurement may have run on the machine at the same time".into());
     }
-    if rows.iter().any(|row| row.interval.is_none() && matches!(row.value, Some(Value::At { .. }))) {
+    let without_interval =
+        || rows.iter().filter(|row| row.interval.is_none() && matches!(row.value, Some(Value::At { .. })));
+    let has_few = |row: &&Row| (row.blocks_with_value as usize) < MIN_BLOCKS;
+    if without_interval().any(|row| has_few(&row)) {
         warnings.push(format!("no interval with fewer than {MIN_BLOCKS} blocks"));
+    }
+    if without_interval().any(|row| !has_few(&row)) {
+        warnings.push("no interval where half of the blocks have equal values".into());
     }
     warnings.extend(notes(inputs));
     warnings

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use crate::record::{Library, SystemProfile};
 pub(crate) use crate::run::outcome::Status;
-pub(crate) use crate::stats::{Interval as RatioInterval, Verdict};
+pub(crate) use crate::stats::{Interval as RatioInterval, MeanRatio, Variation, Verdict};
 
 /// The version of these types as JSON. New keys do not change it.
 pub(crate) const VERSION: u32 = 1;
@@ -92,6 +92,11 @@ pub struct Row {
     pub output_rate: Option<Spread>,
     /// Seconds of a run in the steady state.
     pub duration: Option<Spread>,
+    /// How much the durations differ from each other. Null with fewer than two.
+    pub variation: Option<Variation>,
+    /// The number of measured trials whose warm-ups had not settled.
+    #[serde(default)]
+    pub unsettled: u32,
     /// Percentiles of latency. Null except in an open loop whose source and sinks share a clock.
     pub latency: Option<LatencySpread>,
     /// In an open loop, where the schedule determines the duration: the latency that is compared instead.
@@ -237,9 +242,21 @@ pub struct Ratio {
     pub no_interval: Option<NoInterval>,
     /// Two-sided and exact, of the hypothesis that both are equally fast.
     pub p_value: Option<f64>,
-    /// The p-value after Holm over the whole table. Only at [`Rigor::Publish`].
+    /// Two-sided and exact, of the hypothesis that the ratio lies within the margin, which the verdicts `faster` and `slower`
+    /// deny.
+    pub margin_p_value: Option<f64>,
+    /// [`Ratio::margin_p_value`] after Holm over the whole table. Only at [`Rigor::Publish`].
     pub adjusted_p_value: Option<f64>,
-    /// Null without an interval.
+    /// The baseline's mean duration over that of this row in the same blocks, with the interval of Fieller: the ratio of
+    /// throughput over many runs. A few runs that take much longer count in it, but not in [`Ratio::estimate`], which is that
+    /// of a typical run. Null if not paired, and in an open loop.
+    pub mean_ratio: Option<MeanRatio>,
+    /// The correlation of each block with the next. Null with fewer than 6 blocks, or if all are equal.
+    pub autocorrelation: Option<f64>,
+    /// The factor by which the interval is wider than that of independent blocks, because the autocorrelation is clearly
+    /// positive. Null if it is not.
+    pub widened: Option<f64>,
+    /// Null without an interval, and if a trial of this row or of the baseline failed or gave a wrong answer.
     pub verdict: Option<Verdict>,
     /// Why the verdict of the interval was withheld.
     pub withheld: Option<Withheld>,
@@ -252,6 +269,8 @@ pub enum NoInterval {
     Quick,
     /// Fewer than 6 blocks that both finished.
     TooFewBlocks,
+    /// At least half of the blocks have a ratio that another block has too: durations of a few ticks of a clock.
+    Tied,
     /// The records do not assign trials to blocks.
     Unpaired,
 }
@@ -264,6 +283,12 @@ pub enum Withheld {
     BelowNoiseFloor,
     /// The difference is not significant after the correction for all comparisons.
     Holm,
+    /// A trial of the row gave a wrong answer.
+    WrongAnswers,
+    /// A trial of the row failed, or its measurement is invalid.
+    Failures,
+    /// A trial of the baseline failed, gave a wrong answer, or its measurement is invalid.
+    BaselineFailures,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use super::group::Group;
 use super::model::{NoInterval, NoRatio, Ratio, Rigor};
 use super::trial::Trial;
 use crate::record::outcome::figure;
-use crate::stats::{Interval, PairedDifference, Verdict, median};
+use crate::stats::{Interval, MIN_BLOCKS, MeanRatio, PairedDifference, Verdict, median};
 
 /// The speed of `row` over that of `baseline`.
 pub(super) fn ratio(row: &Group<'_>, baseline: &Group<'_>, rigor: Rigor) -> Result<Ratio, NoRatio> {
@@ -22,19 +22,39 @@ pub(super) fn ratio(row: &Group<'_>, baseline: &Group<'_>, rigor: Rigor) -> Resu
     if !(has_blocks(row) && has_blocks(baseline)) {
         return unpaired(row, baseline).ok_or(NoRatio::Failed);
     }
-    let difference = paired(row, baseline).ok_or(NoRatio::NoCommonBlock)?;
-    Ok(of_pairs(&difference, rigor))
+    let pairs = pairs(row, baseline);
+    let difference = difference(&pairs).ok_or(NoRatio::NoCommonBlock)?;
+    let mean_ratio = if is_open_loop(row) { None } else { MeanRatio::new(&pairs, difference.widening) };
+    Ok(of_pairs(&difference, mean_ratio, rigor))
+}
+
+/// In an open loop percentiles are compared, which are never averaged.
+fn is_open_loop(group: &Group<'_>) -> bool {
+    group.successes().any(|(trial, _)| trial.metadata().open_loop.is_some())
 }
 
 /// The difference of the logarithms of the two speeds, over the blocks that both finished. None without such a block.
 pub(super) fn paired(row: &Group<'_>, baseline: &Group<'_>) -> Option<PairedDifference> {
+    difference(&pairs(row, baseline))
+}
+
+fn difference(pairs: &[(f64, f64)]) -> Option<PairedDifference> {
+    let logarithms: Vec<_> = pairs.iter().map(|(baseline, this)| (baseline / this).ln()).collect();
+    PairedDifference::new(&logarithms)
+}
+
+/// The seconds of the baseline and of the row for each block that both finished, in the order of the blocks: the records
+/// may be in any order.
+fn pairs(row: &Group<'_>, baseline: &Group<'_>) -> Vec<(f64, f64)> {
     let others: HashMap<_, _> =
         compared(baseline).map(|(trial, seconds)| (trial.repetition(), seconds)).collect();
-    let logarithms: Vec<_> = compared(row)
-        .filter(|(trial, _)| trial.metadata().block.is_some())
-        .filter_map(|(trial, seconds)| Some((others.get(&trial.repetition())? / seconds).ln()))
+    let mut pairs: Vec<_> = compared(row)
+        .filter_map(|(trial, seconds)| {
+            Some((trial.metadata().block?, (*others.get(&trial.repetition())?, seconds)))
+        })
         .collect();
-    PairedDifference::new(&logarithms)
+    pairs.sort_by_key(|(block, _)| *block);
+    pairs.into_iter().map(|(_, pair)| pair).collect()
 }
 
 /// The trials with the value that is compared, in seconds.
@@ -46,10 +66,11 @@ fn has_blocks(group: &Group<'_>) -> bool {
     group.successes().any(|(trial, _)| trial.metadata().block.is_some())
 }
 
-fn of_pairs(difference: &PairedDifference, rigor: Rigor) -> Ratio {
+fn of_pairs(difference: &PairedDifference, mean_ratio: Option<MeanRatio>, rigor: Rigor) -> Ratio {
     let no_interval = match (rigor, &difference.interval) {
         (Rigor::Quick, _) => Some(NoInterval::Quick),
-        (_, None) => Some(NoInterval::TooFewBlocks),
+        (_, None) if difference.blocks < MIN_BLOCKS => Some(NoInterval::TooFewBlocks),
+        (_, None) => Some(NoInterval::Tied),
         (_, Some(_)) => None,
     };
     let has_verdict = no_interval.is_none();
@@ -60,6 +81,10 @@ fn of_pairs(difference: &PairedDifference, rigor: Rigor) -> Ratio {
         interval: difference.interval.map(Interval::exp).filter(|_| has_verdict),
         no_interval,
         p_value: has_verdict.then_some(difference.p_value),
+        margin_p_value: has_verdict.then_some(difference.margin_p_value),
+        mean_ratio: mean_ratio.map(|it| MeanRatio { interval: it.interval.filter(|_| has_verdict), ..it }),
+        autocorrelation: difference.autocorrelation,
+        widened: Some(difference.widening).filter(|factor| has_verdict && *factor > 1.0),
         verdict: Verdict::new(difference).filter(|_| has_verdict),
         ..Ratio::default()
     }

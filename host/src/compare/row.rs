@@ -12,7 +12,8 @@ use super::model::{
 use super::trial::Trial;
 use crate::record::outcome::figure;
 use crate::record::{Metadata, OpenLoop, Percentiles, UnifiedRecord};
-use crate::stats::{median, samples_needed};
+use crate::run::trial::UNSETTLED;
+use crate::stats::{Variation, median, samples_needed};
 
 /// The row of a group, without its comparison.
 pub(super) fn summarized(group: &Group<'_>, label: String) -> Row {
@@ -33,6 +34,8 @@ pub(super) fn summarized(group: &Group<'_>, label: String) -> Row {
         input_rate: spread(group.successes().filter_map(input_rate)),
         output_rate: record(|record| figure(record.throughput)),
         duration: spread(group.successes().map(|(_, seconds)| seconds)),
+        variation: Variation::of(&group.successes().map(|(_, seconds)| seconds).collect::<Vec<_>>()),
+        unsettled: group.measured.iter().filter(|trial| is_unsettled(trial)).count() as u32,
         latency: latency(record),
         compared_latency: compared_latency(group),
         open_loop: open_loop(group),
@@ -198,6 +201,10 @@ fn failures(measured: &[Trial<'_>]) -> Vec<FailureGroup> {
     }
     groups.sort_by_key(|group| std::cmp::Reverse(group.count));
     groups
+}
+
+fn is_unsettled(trial: &Trial<'_>) -> bool {
+    trial.metadata().warnings.iter().any(|warning| warning.starts_with(UNSETTLED))
 }
 
 fn sample(trial: &Trial<'_>) -> Sample {

@@ -1,11 +1,15 @@
 //! Withholds verdicts that noise or the number of comparisons may explain.
 
-use super::model::{Point, Ratio, Rigor, Row, Verdict, Withheld};
+use std::collections::HashMap;
+
+use super::model::{Counts, Point, Ratio, Rigor, Row, Verdict, Withheld};
 use crate::stats::{CONFIDENCE, holm};
 
-/// Withholds the verdicts below the noise floor and, for publication, those that are not significant after Holm.
+/// Withholds the verdicts of rows with failures, those below the noise floor and, for publication, those that are not
+/// significant after Holm.
 pub(super) fn withhold_verdicts(points: &mut [Point], rigor: Rigor) {
     for point in &mut *points {
+        withhold_beside_failures(point);
         let Some(factor) = point.noise_floor.as_ref().map(|floor| floor.factor) else { continue };
         for ratio in point.rows.iter_mut().filter_map(|row| row.ratio.as_mut()) {
             if ratio.estimate.max(1.0 / ratio.estimate) <= factor {
@@ -18,6 +22,28 @@ pub(super) fn withhold_verdicts(points: &mut [Point], rigor: Rigor) {
     }
 }
 
+/// The blocks without a failure may be the easy ones, and a backend that is sometimes wrong is not faster.
+fn withhold_beside_failures(point: &mut Point) {
+    let failing: HashMap<String, Withheld> =
+        point.rows.iter().filter_map(|row| Some((row.label.clone(), failures(&row.counts)?))).collect();
+    for row in &mut point.rows {
+        let own = failing.get(&row.label).copied();
+        let baseline = row.compared_with.as_ref().filter(|label| failing.contains_key(*label));
+        let why = own.or(baseline.map(|_| Withheld::BaselineFailures));
+        let (Some(why), Some(ratio)) = (why, row.ratio.as_mut()) else { continue };
+        if ratio.verdict.take().is_some() {
+            ratio.withheld = Some(why);
+        }
+    }
+}
+
+fn failures(counts: &Counts) -> Option<Withheld> {
+    if counts.wrong > 0 {
+        return Some(Withheld::WrongAnswers);
+    }
+    (counts.failed + counts.invalid > 0).then_some(Withheld::Failures)
+}
+
 /// Equivalence is not withheld: it is not a finding of a difference.
 fn withhold(ratio: &mut Ratio, why: Withheld) {
     if ratio.verdict.is_some_and(Verdict::is_difference) {
@@ -26,10 +52,12 @@ fn withhold(ratio: &mut Ratio, why: Withheld) {
     }
 }
 
-/// Holm over all ratios with a p-value, except that of the A/A comparison, which tests no hypothesis about a backend.
+/// Holm over all ratios with a verdict, except that of the A/A comparison, which tests no hypothesis about a backend. The
+/// p-values are those of the margin, because the verdicts claim a difference of more than that: with those of equal speeds, many
+/// a table of differences just within the margin would have a false verdict.
 fn correct_for_all_comparisons(points: &mut [Point]) {
     let mut ratios: Vec<&mut Ratio> = points.iter_mut().flat_map(tested).collect();
-    let p_values: Vec<f64> = ratios.iter().filter_map(|ratio| ratio.p_value).collect();
+    let p_values: Vec<f64> = ratios.iter().filter_map(|ratio| ratio.margin_p_value).collect();
     for (ratio, adjusted) in ratios.iter_mut().zip(holm(&p_values)) {
         ratio.adjusted_p_value = Some(adjusted);
         if adjusted > 1.0 - CONFIDENCE {
@@ -43,5 +71,5 @@ fn tested(point: &mut Point) -> Vec<&mut Ratio> {
     let baselines: Vec<_> = point.rows.iter().filter(|row| row.is_baseline).map(sha256).collect();
     let is_baseline_again = |row: &Row| sha256(row).is_some() && baselines.contains(&sha256(row));
     let rows = point.rows.iter_mut().filter(|row| !is_baseline_again(row));
-    rows.filter_map(|row| row.ratio.as_mut()).filter(|ratio| ratio.p_value.is_some()).collect()
+    rows.filter_map(|row| row.ratio.as_mut()).filter(|ratio| ratio.verdict.is_some()).collect()
 }

@@ -4,6 +4,7 @@ mod open_loop;
 use std::time::{Duration, UNIX_EPOCH};
 
 use plugin_api::WorkloadSpec;
+use plugin_api::random::mix;
 use plugin_api::workload::Outcome as Answer;
 use serde_json::{Map, json};
 
@@ -92,7 +93,7 @@ fn recorded(examples: impl IntoIterator<Item = Example>) -> Vec<Input> {
 fn blocks(workload: &str, blocks: u32, speeds: &[(&str, f64)]) -> Vec<Example> {
     let trial = |block: u32, (place, (backend, speed)): (usize, &(&str, f64))| {
         let drift = 1.0 + 0.1 * f64::from(block % 3);
-        let noise = 1.0 + 0.002 * f64::from((block * 7 + place as u32 * 3) % 5);
+        let noise = 1.0 + 8e-6 * (mix(u64::from(block) * 16 + place as u64) % 1000) as f64;
         example(backend, workload, block, drift * noise / speed)
     };
     (0..blocks).flat_map(|block| speeds.iter().enumerate().map(move |speed| trial(block, speed))).collect()
@@ -338,7 +339,7 @@ fn published_differences_are_significant_over_the_whole_table() {
     let seven = compare(&recorded(blocks("pipeline", 7, &speeds)), &publish).unwrap();
     for backend in ["b", "c", "d"] {
         let ratio = ratio(&seven, backend);
-        assert_eq!((ratio.p_value, ratio.withheld), (Some(2.0 / 128.0), Some(Withheld::Holm)));
+        assert_eq!((ratio.margin_p_value, ratio.withheld), (Some(2.0 / 128.0), Some(Withheld::Holm)));
         assert_eq!(ratio.adjusted_p_value, Some(4.0 * 2.0 / 128.0));
         assert_eq!(ratio.verdict, Some(Verdict::Inconclusive { more_blocks: None }));
     }
@@ -351,6 +352,111 @@ fn published_differences_are_significant_over_the_whole_table() {
     assert_eq!(ratio(&standard(blocks("pipeline", 7, &speeds)), "b").adjusted_p_value, None);
 }
 
+/// Blocks of two backends that are as fast as each other but for `change`.
+fn two(change: impl Fn(&mut Example)) -> Vec<Example> {
+    let mut examples = blocks("pipeline", 12, &[("a", 1.0), ("b", 1.3)]);
+    examples.iter_mut().for_each(change);
+    examples
+}
+
+#[test]
+fn beside_a_failure_or_a_wrong_answer_there_is_no_verdict() {
+    let faster = ratio(&standard(two(|_| ())), "b");
+    assert_eq!((faster.verdict, faster.withheld), (Some(Verdict::Faster), None));
+    let failing = |backend: &'static str, from: u32| {
+        two(move |example| {
+            if example.trial.backend.name == backend && example.trial.block >= Some(from) {
+                *example = failed(example.clone());
+            }
+        })
+    };
+    // Seven of twelve are verified, and those are faster.
+    let b = ratio(&standard(failing("b", 7)), "b");
+    assert_eq!((b.verdict, b.withheld, b.blocks), (None, Some(Withheld::Failures), 7));
+    assert!(b.interval.is_some_and(|interval| interval.low > 1.05));
+    let b = ratio(&standard(failing("a", 11)), "b");
+    assert_eq!((b.verdict, b.withheld), (None, Some(Withheld::BaselineFailures)));
+    let wrong = two(|example| {
+        if example.trial.backend.name == "b" && example.trial.block == Some(3) {
+            example.result.outcome = Outcome::Wrong(error("judge", Fault::WrongAnswer, "another checksum"));
+        }
+    });
+    let b = ratio(&standard(wrong), "b");
+    assert_eq!((b.verdict, b.withheld), (None, Some(Withheld::WrongAnswers)));
+}
+
+#[test]
+fn without_an_interval_no_verdict_is_withheld() {
+    let mut examples = blocks("pipeline", 3, &[("a", 1.0), ("b", 1.3)]);
+    examples[1] = failed(examples[1].clone());
+    let b = ratio(&standard(examples), "b");
+    assert_eq!((b.verdict, b.withheld, b.no_interval), (None, None, Some(NoInterval::TooFewBlocks)));
+}
+
+#[test]
+fn the_mean_has_the_rare_slow_run_that_a_typical_run_has_not() {
+    let slow = two(|example| {
+        if example.trial.backend.name == "b" && example.trial.block == Some(3) {
+            example.result.finished = Some(finished(10.0));
+        }
+    });
+    let comparison = standard(slow);
+    let b = ratio(&comparison, "b");
+    assert!((b.estimate - 1.3).abs() < 0.02, "{b:?}");
+    let mean = b.mean_ratio.unwrap();
+    assert!(mean.estimate < 0.8, "{mean:?}");
+    let spread = row(&comparison, "b").variation.unwrap();
+    assert!(spread.coefficient > 1.0 && spread.slowest_to_fastest > 10.0, "{spread:?}");
+    let quick = Options { rigor: Rigor::Quick, ..Options::default() };
+    let b = ratio(&compare(&recorded(two(|_| ())), &quick).unwrap(), "b");
+    assert!(b.mean_ratio.is_some_and(|mean| mean.interval.is_none()));
+}
+
+#[test]
+fn a_row_counts_the_trials_that_had_not_settled() {
+    let comparison = standard(two(|example| {
+        if example.trial.backend.name == "b" && example.trial.block < Some(2) {
+            example.result.warnings.push("did not settle in 20 warm-ups".into());
+        }
+    }));
+    assert_eq!(["a", "b"].map(|backend| row(&comparison, backend).unsettled), [0, 2]);
+    assert_eq!(warns(&comparison, WarningKind::Noted).message, "did not settle in 20 warm-ups (2 trials)");
+}
+
+#[test]
+fn blocks_of_few_clock_ticks_have_no_interval_and_no_verdict() {
+    let ticks = two(|example| {
+        let ticks = if example.trial.backend.name == "a" { 0.004 } else { 0.003 };
+        example.result.finished = Some(finished(ticks));
+    });
+    let b = ratio(&standard(ticks), "b");
+    assert!((b.estimate - 4.0 / 3.0).abs() < 1e-9);
+    assert_eq!((b.interval, b.no_interval, b.verdict, b.p_value), (None, Some(NoInterval::Tied), None, None));
+}
+
+#[test]
+fn blocks_that_follow_each_other_have_a_wider_interval_in_whatever_order_they_are_recorded() {
+    let drift = |backwards: bool| {
+        let mut examples = two(|example| {
+            let block = example.trial.block.unwrap();
+            let slower = if example.trial.backend.name == "b" { 1.0 + f64::from(block) / 50.0 } else { 1.0 };
+            example.result.finished = Some(finished(slower));
+        });
+        if backwards {
+            examples.sort_by_key(|example| std::cmp::Reverse(mixed(example.trial.block)));
+        }
+        ratio(&standard(examples), "b")
+    };
+    let b = drift(false);
+    assert!(b.autocorrelation.is_some_and(|it| it > 0.5) && b.widened.is_some_and(|it| it > 2.0), "{b:?}");
+    assert_eq!(drift(true), b);
+}
+
+/// Another order of blocks.
+fn mixed(block: Option<u32>) -> u32 {
+    block.unwrap_or_default() * 5 % 12
+}
+
 #[test]
 fn an_a_a_comparison_does_not_count_in_the_correction() {
     let publish = Options { rigor: Rigor::Publish, ..Options::default() };
@@ -358,7 +464,18 @@ fn an_a_a_comparison_does_not_count_in_the_correction() {
     let comparison = compare(&recorded(examples), &publish).unwrap();
     assert_eq!(ratio(&comparison, "a-again").adjusted_p_value, None);
     let b = ratio(&comparison, "b");
-    assert_eq!(b.adjusted_p_value, b.p_value);
+    assert_eq!(b.adjusted_p_value, b.margin_p_value);
+}
+
+#[test]
+fn a_table_is_judged_by_what_its_verdicts_claim() {
+    let publish = Options { rigor: Rigor::Publish, ..Options::default() };
+    // All blocks say that b is a bit faster, and none that it is by more than the margin.
+    let comparison =
+        compare(&recorded(blocks("pipeline", 12, &[("a", 1.0), ("b", 1.03)])), &publish).unwrap();
+    let b = ratio(&comparison, "b");
+    assert!(b.p_value.is_some_and(|p| p < 0.001), "{b:?}");
+    assert_eq!((b.margin_p_value, b.adjusted_p_value), (Some(1.0), Some(1.0)));
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(crate) fn estimate(blocks: &[Block], warm_up: &WarmUp, session: f64, run: f6
     for Session { cells, .. } in blocks.iter().flat_map(|block| &block.sessions) {
         let seconds = |warm_ups: u32| session + run * cells.len() as f64 * (1.0 + f64::from(warm_ups));
         estimate.least_seconds += seconds(warm_up.min_runs());
-        estimate.most_seconds += seconds(warm_up.most);
+        estimate.most_seconds += seconds(warm_up.max_runs(run));
     }
     estimate
 }

@@ -14,7 +14,7 @@ use crate::stats::WarmUp;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Matrix {
     pub run: String,
-    /// The backends, in the order of the first block.
+    /// The backends, in the order of the first block; with an A/A comparison that order is another.
     pub backends: Vec<BackendChoice>,
     pub workloads: Vec<WorkloadChoice>,
     pub schedulers: Vec<String>,
@@ -86,7 +86,7 @@ impl BackendChoice {
 
 /// The version of the order and the data that a matrix leads to. It must be raised when either changes: a run that was started
 /// under the old version must not be resumed.
-const ORDER: u32 = 1;
+const ORDER: u32 = 2;
 
 impl Matrix {
     /// SHA-256, in hex, of the matrix as JSON with sorted keys.
@@ -100,6 +100,12 @@ impl Matrix {
     pub(super) fn participants(&self) -> Vec<BackendChoice> {
         let twice = self.backends.iter().filter(|backend| Some(&backend.name) == self.aa.as_ref());
         self.backends.iter().cloned().chain(twice.map(BackendChoice::aa_copy)).collect()
+    }
+
+    /// The two of [`Matrix::participants`] that are compared in an A/A comparison.
+    pub(super) fn aa_pair(&self) -> Option<[usize; 2]> {
+        let original = self.backends.iter().position(|backend| Some(&backend.name) == self.aa.as_ref())?;
+        Some([original, self.backends.len()])
     }
 
     /// The cells of a session, unshuffled.

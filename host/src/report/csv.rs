@@ -1,7 +1,7 @@
 //! A line for each row of the comparison, for spreadsheets.
 
 use super::error::ReportError;
-use crate::compare::model::{Comparison, PercentileSpread, Point, Ratio, Row, Spread, Verdict};
+use crate::compare::model::{Comparison, MeanRatio, PercentileSpread, Point, Ratio, Row, Spread, Verdict};
 use crate::text::printable;
 
 /// A row of the comparison, with the point that it belongs to.
@@ -16,7 +16,7 @@ type Column = (&'static str, fn(&Line<'_>) -> String);
 
 /// The columns. Times are in seconds, rates in items per second, memory in bytes. A missing value is
 /// an empty cell.
-const COLUMNS: [Column; 45] = [
+const COLUMNS: [Column; 50] = [
     ("workload", |it| text(&it.point.workload)),
     ("items", |it| number(it.point.items)),
     ("parallelism", |it| it.point.parallelism.to_string()),
@@ -62,6 +62,11 @@ const COLUMNS: [Column; 45] = [
     ("p_value", |it| number(it.row.ratio.and_then(|ratio| ratio.p_value))),
     ("verdict", |it| it.row.ratio.as_ref().map_or("", verdict).into()),
     ("failure", |it| text(it.row.failures.first().map_or("", |failure| &failure.message))),
+    ("mean_ratio", |it| number(mean_ratio(it).map(|ratio| ratio.estimate))),
+    ("mean_ratio_low", |it| number(mean_ratio(it).and_then(|ratio| ratio.interval).map(|it| it.low))),
+    ("mean_ratio_high", |it| number(mean_ratio(it).and_then(|ratio| ratio.interval).map(|it| it.high))),
+    ("duration_cv", |it| number(it.row.variation.map(|it| it.coefficient))),
+    ("slowest_to_fastest", |it| number(it.row.variation.map(|it| it.slowest_to_fastest))),
 ];
 
 /// The values of every row, after a line with the names of the columns.
@@ -100,6 +105,10 @@ fn service(line: &Line<'_>, place: usize) -> String {
 
 fn lag(line: &Line<'_>, place: usize) -> String {
     median(percentile(line, place).and_then(|it| it.generator_lag))
+}
+
+fn mean_ratio(line: &Line<'_>) -> Option<MeanRatio> {
+    line.row.ratio?.mean_ratio
 }
 
 fn verdict(ratio: &Ratio) -> &'static str {

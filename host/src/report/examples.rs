@@ -71,6 +71,7 @@ fn timed_row(label: &str, ratio: Option<f64>, seconds: f64, items: f64) -> Row {
         input_rate: Some(rate(items, seconds)),
         output_rate: Some(rate(items / 2.0, seconds)),
         duration: Some(spread(seconds)),
+        variation: Some(Variation { coefficient: 0.026, slowest_to_fastest: 1.08 }),
         stages: Stages {
             load: Some(spread(0.0031)),
             open: Some(spread(seconds * 2.0)),
@@ -118,6 +119,12 @@ fn judged(estimate: f64) -> Ratio {
         blocks: BLOCKS,
         interval: Some(RatioInterval { low, high, confidence: 0.984_375 }),
         p_value: Some(0.015_625),
+        margin_p_value: Some(0.031_25),
+        mean_ratio: Some(MeanRatio {
+            estimate: estimate * 0.99,
+            interval: Some(RatioInterval { low: low * 0.98, high, confidence: 0.95 }),
+        }),
+        autocorrelation: Some(-0.1),
         verdict: Some(verdict),
         ..Ratio::default()
     }
@@ -131,6 +138,7 @@ pub(super) fn failed_row(label: &str, kind: &str, message: &str) -> Row {
         input_rate: None,
         output_rate: None,
         duration: None,
+        variation: None,
         stages: Stages::default(),
         resources: None,
         failures: vec![FailureGroup {

@@ -68,9 +68,12 @@ impl VerdictLabel {
 pub(super) struct TableRow {
     pub(super) label: String,
     pub(super) median: String,
+    /// The coefficient of variation.
+    pub(super) spread: String,
     pub(super) rate: String,
     pub(super) ratio: String,
     pub(super) interval: String,
+    pub(super) mean_ratio: String,
     pub(super) verdict: VerdictLabel,
     pub(super) verified: String,
     pub(super) all_verified: bool,
@@ -81,7 +84,8 @@ impl TableRow {
         let ratio = row.ratio.as_ref();
         Self {
             label: name(&row.label),
-            median: compared(row),
+            median: format!("{}{}", if row.unsettled > 0 { "~" } else { "" }, compared(row)),
+            spread: or_none(row.variation, |it| number::percent(it.coefficient)),
             rate: rate(row),
             ratio: match ratio {
                 Some(ratio) => number::ratio(ratio.estimate),
@@ -89,6 +93,7 @@ impl TableRow {
                 None => NONE.into(),
             },
             interval: or_none(ratio.and_then(|ratio| ratio.interval), |it| number::interval(it.low, it.high)),
+            mean_ratio: or_none(ratio.and_then(|ratio| ratio.mean_ratio), |it| number::ratio(it.estimate)),
             verdict: verdict_of_row(row),
             verified: format!("{}/{}", row.counts.verified, row.counts.trials),
             all_verified: row.counts.verified == row.counts.trials,
@@ -143,6 +148,9 @@ fn verdict(ratio: &Ratio) -> VerdictLabel {
     let (tone, sign, text) = match (ratio.withheld, ratio.verdict) {
         (Some(Withheld::BelowNoiseFloor), _) => (Tone::Unsure, "?", "within noise"),
         (Some(Withheld::Holm), _) => (Tone::Unsure, "?", "n.s. (Holm)"),
+        (Some(Withheld::WrongAnswers), _) => (Tone::Bad, "✗", "wrong answer"),
+        (Some(Withheld::Failures), _) => (Tone::Bad, "✗", "has failures"),
+        (Some(Withheld::BaselineFailures), _) => (Tone::Unsure, "?", "bad baseline"),
         (None, Some(Verdict::Faster)) => (Tone::Good, "▲", "faster"),
         (None, Some(Verdict::Slower)) => (Tone::Bad, "▼", "slower"),
         (None, Some(Verdict::Equivalent)) => (Tone::Even, "≈", "equivalent"),
@@ -247,6 +255,9 @@ pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
     if let Some(factor) = comparison.noise_floor {
         let floor = number::ratio(factor);
         notes.push(format!("A/A comparison: differences of up to {floor} are noise"));
+    }
+    if comparison.points.iter().flat_map(|point| &point.rows).any(|row| row.unsettled > 0) {
+        notes.push("~ marks rows with runs that were measured before the warm-ups had settled".into());
     }
     notes.extend(most_blocks(comparison));
     notes

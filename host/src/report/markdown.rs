@@ -60,11 +60,23 @@ fn results(comparison: &Comparison, point: &Point) -> String {
     let baseline = comparison.baseline.as_deref();
     let ratio = baseline.map_or_else(|| ">ratio".into(), |baseline| format!(">vs {}", name(baseline)));
     let rows = point.rows.iter().map(|row| {
-        let TableRow { label, median, rate, ratio, interval, verdict, verified, .. } = TableRow::of(row);
+        let TableRow { label, median, spread, rate, ratio, interval, mean_ratio, verdict, verified, .. } =
+            TableRow::of(row);
         let verdict = format!("{} {}", verdict.sign, verdict.text).trim().to_owned();
-        vec![label, median, rate, ratio, interval, verdict, verified]
+        vec![label, median, spread, rate, ratio, interval, mean_ratio, verdict, verified]
     });
-    table(&["backend", ">median", ">items/s", &ratio, ">95 % interval", "verdict", ">verified"], rows)
+    let headings = [
+        "backend",
+        ">median",
+        ">spread",
+        ">items/s",
+        &ratio,
+        ">95 % interval",
+        ">mean ratio",
+        "verdict",
+        ">verified",
+    ];
+    table(&headings, rows)
 }
 
 /// The percentiles of an open loop.
@@ -133,7 +145,7 @@ mod tests {
         let cells = |line: &str| line.matches('|').count();
         let tables = bare.lines().filter(|line| line.starts_with('|'));
         assert!(
-            tables.clone().count() > 2 && tables.clone().all(|line| matches!(cells(line), 4 | 8)),
+            tables.clone().count() > 2 && tables.clone().all(|line| matches!(cells(line), 4 | 10)),
             "{page}"
         );
     }

@@ -85,20 +85,40 @@ fn tables(comparison: &Comparison, palette: &Palette, width: usize) -> Vec<Strin
     lines
 }
 
+/// A column of numbers: its heading, and its cell of a row.
+type Column<'a> = (&'a str, fn(&TableRow) -> &String);
+
 /// The columns before the verdict. The verdict is added later, because the codes of its colours must not count as width.
 fn numbers(comparison: &Comparison, rows: &[Vec<TableRow>], width: usize) -> Vec<String> {
     let ratio = comparison.baseline.as_ref().map(|baseline| format!("vs {}", one_line(baseline, 6)));
-    let header = ["median", "items/s", ratio.as_deref().unwrap_or("ratio"), "interval"];
-    let cells = |row: &TableRow| [&row.median, &row.rate, &row.ratio, &row.interval].map(String::clone);
-    let rows: Vec<_> = rows.iter().flatten().map(|row| (row, cells(row))).collect();
-    let widest =
-        |column: usize| rows.iter().map(|(_, cells)| length(&cells[column])).max().unwrap_or_default();
-    let taken: usize = (0..4).map(|column| 2 + widest(column).max(length(header[column]))).sum();
-    let label = width.saturating_sub(taken + length(VERDICT_HEADINGS) + 1).max(MIN_LABEL);
-    let rows = rows.iter().map(|(row, cells)| {
-        [format!(" {}", one_line(&row.label, label))].into_iter().chain(cells.iter().cloned())
+    let ratio = ratio.as_deref().unwrap_or("ratio");
+    let rows: Vec<_> = rows.iter().flatten().collect();
+    let longest_label = rows.iter().map(|row| length(&row.label)).max().unwrap_or_default();
+    let wide: [Column<'_>; 6] = [
+        ("median", |row| &row.median),
+        ("spread", |row| &row.spread),
+        ("items/s", |row| &row.rate),
+        (ratio, |row| &row.ratio),
+        ("interval", |row| &row.interval),
+        ("mean ratio", |row| &row.mean_ratio),
+    ];
+    let narrow = [wide[0], wide[2], wide[3], wide[4]];
+    let columns = if room_for_labels(&wide, &rows, width) >= longest_label { &wide[..] } else { &narrow };
+    let label = room_for_labels(columns, &rows, width).max(MIN_LABEL);
+    let rows = rows.iter().map(|row| {
+        let cells = columns.iter().map(|(_, cell)| cell(row).clone());
+        [format!(" {}", one_line(&row.label, label))].into_iter().chain(cells)
     });
-    aligned([""].into_iter().chain(header), rows, 1)
+    aligned([""].into_iter().chain(columns.iter().map(|(heading, _)| *heading)), rows, 1)
+}
+
+/// What these columns and the verdict leave of the width.
+fn room_for_labels(columns: &[Column<'_>], rows: &[&TableRow], width: usize) -> usize {
+    let widest = |(heading, cell): &Column<'_>| {
+        rows.iter().map(|row| length(cell(row))).chain([length(heading)]).max().unwrap_or_default()
+    };
+    let taken: usize = columns.iter().map(|column| 2 + widest(column)).sum();
+    width.saturating_sub(taken + length(VERDICT_HEADINGS) + 1)
 }
 
 /// The lines of a table without borders. The first `names` columns are left-aligned, the others right-aligned.

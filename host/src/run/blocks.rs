@@ -8,8 +8,9 @@ use super::executor::Executor;
 use super::machine_check::{self, MAX_DELAYS};
 use super::outcome::Outcome;
 use super::session::Fault;
-use super::trial::{TrialResult, TrialSpec};
+use super::trial::{TrialResult, TrialSpec, UNSETTLED};
 use crate::plan::{Block, Cell, Purpose, Session};
+use crate::text::plural;
 use plugin_api::WorkloadSpec;
 
 impl Executor {
@@ -140,8 +141,17 @@ impl Executor {
             durations.push(duration);
             finish(&warm_up, &result, sink)?;
         }
-        self.run(trial, engine, sink)
+        let mut result = self.run(trial, engine, sink)?;
+        if !durations.is_empty() && !self.setting.warm_up.has_settled(&durations) {
+            result.warnings.push(unsettled(durations.len()));
+        }
+        Ok(result)
     }
+}
+
+/// The warning of a measured trial whose warm-ups still rose or fell.
+fn unsettled(warm_ups: usize) -> String {
+    format!("{UNSETTLED} in {}", plural(warm_ups as u64, "warm-up"))
 }
 
 impl TrialSpec {

@@ -90,6 +90,9 @@ pub struct TrialResult {
     pub warnings: Vec<String>,
 }
 
+/// How the warning of a measured trial begins whose warm-ups still rose or fell.
+pub(crate) const UNSETTLED: &str = "did not settle";
+
 impl TrialResult {
     /// A result without anything but its outcome.
     pub fn new(started: SystemTime, outcome: Outcome) -> Self {

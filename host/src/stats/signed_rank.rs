@@ -31,22 +31,20 @@ impl Interval {
     }
 }
 
-/// The statistics of a difference that was measured once in each block.
+/// The estimate and the interval from independent differences, in any order.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PairedDifference {
+pub(super) struct SignedRank {
     /// The median of the means of all pairs, each value with itself included (Hodges and Lehmann, "Estimates of
     /// location based on rank tests", Ann. Math. Statist. 34, 1963).
     pub estimate: f64,
     pub blocks: usize,
     /// The exact interval. None with fewer than [`MIN_BLOCKS`] blocks.
     pub interval: Option<Interval>,
-    /// The two-sided probability, without any difference, of a T at least this far from its mean.
-    pub p_value: f64,
 }
 
-impl PairedDifference {
+impl SignedRank {
     /// From one difference for each block. None without differences, or if one is not finite.
-    pub fn new(differences: &[f64]) -> Option<Self> {
+    pub(super) fn new(differences: &[f64]) -> Option<Self> {
         if differences.is_empty() || !differences.iter().all(|difference| difference.is_finite()) {
             return None;
         }
@@ -55,7 +53,6 @@ impl PairedDifference {
             estimate: averages.middle(),
             blocks: differences.len(),
             interval: interval(&mut averages, differences.len()),
-            p_value: p_value(differences),
         })
     }
 }
@@ -174,22 +171,51 @@ fn distribution(ranks: &[usize]) -> Vec<f64> {
     probabilities
 }
 
-/// Twice the smaller tail. Equal sizes share the mean of their ranks, and the probabilities are those of the shared
-/// ranks; zeros take part in ranking but have no sign (Pratt, "Remarks on zeros and ties in the Wilcoxon signed rank
-/// procedures", JASA 54, 1959).
-fn p_value(differences: &[f64]) -> f64 {
-    let signed: Vec<_> = doubled_ranks(differences).into_iter().filter(|(value, _)| *value != 0.0).collect();
-    let ranks: Vec<usize> = signed.iter().map(|(_, rank)| *rank).collect();
-    let positive: usize = signed.iter().filter(|(value, _)| *value > 0.0).map(|(_, rank)| *rank).sum();
-    let smaller = positive.min(ranks.iter().sum::<usize>() - positive);
-    let tail = if differences.len() > MAX_EXACT {
-        let normal = normal(ranks.iter().map(|rank| *rank as f64 / 2.0));
-        normal.at_most(smaller as f64 / 2.0 + 0.5)
-    } else {
-        distribution(&ranks)[..=smaller].iter().sum()
-    };
+/// Twice the smaller of two one-sided p-values, of the hypotheses that the true difference is at most `high` and that it is
+/// at least `low`. One of the two is true of any difference between them, so that this is a valid p-value of the hypothesis
+/// that the difference lies there. With both bounds zero it is the usual two-sided p-value. Without ties it is at most 5 %
+/// exactly if the interval lies above `high` or below `low`.
+pub(super) fn p_value_outside(differences: &[f64], [low, high]: [f64; 2]) -> f64 {
+    let above = SignedRanks::of(differences.iter().map(|difference| difference - high));
+    let below = SignedRanks::of(differences.iter().map(|difference| difference - low));
+    let tail = above.at_most(above.negative()).min(below.at_most(below.positive));
     // Without signs, or with T at its mean, both tails have all of the probability.
     (2.0 * tail).min(1.0)
+}
+
+/// The ranks that have a sign. Equal sizes share the mean of their ranks, and the probabilities are those of the shared
+/// ranks; zeros take part in ranking but have no sign (Pratt, "Remarks on zeros and ties in the Wilcoxon signed rank
+/// procedures", JASA 54, 1959).
+struct SignedRanks {
+    /// Twice the ranks: a shared rank may end in a half.
+    doubled: Vec<usize>,
+    /// The sum of those whose value is positive.
+    positive: usize,
+}
+
+impl SignedRanks {
+    fn of(values: impl Iterator<Item = f64>) -> Self {
+        let ranked = doubled_ranks(&values.collect::<Vec<_>>());
+        let signed = || ranked.iter().filter(|(value, _)| *value != 0.0);
+        Self {
+            doubled: signed().map(|(_, rank)| *rank).collect(),
+            positive: signed().filter(|(value, _)| *value > 0.0).map(|(_, rank)| *rank).sum(),
+        }
+    }
+
+    /// The sum of those whose value is negative.
+    fn negative(&self) -> usize {
+        self.doubled.iter().sum::<usize>() - self.positive
+    }
+
+    /// The probability of a sum of at most this, if both signs are equally probable.
+    fn at_most(&self, doubled_sum: usize) -> f64 {
+        if self.doubled.len() > MAX_EXACT {
+            let normal = normal(self.doubled.iter().map(|rank| *rank as f64 / 2.0));
+            return normal.at_most(doubled_sum as f64 / 2.0 + 0.5);
+        }
+        distribution(&self.doubled)[..=doubled_sum].iter().sum()
+    }
 }
 
 /// Each value with twice its rank by size: a shared rank may end in a half.
@@ -217,8 +243,12 @@ mod tests {
     use super::*;
     use crate::stats::CONFIDENCE;
 
-    fn of(differences: &[f64]) -> PairedDifference {
-        PairedDifference::new(differences).unwrap()
+    fn of(differences: &[f64]) -> SignedRank {
+        SignedRank::new(differences).unwrap()
+    }
+
+    fn p_value(differences: &[f64]) -> f64 {
+        p_value_outside(differences, [0.0, 0.0])
     }
 
     /// P(T <= observed) or P(T >= observed), by going through all signs.
@@ -255,29 +285,39 @@ mod tests {
 
     #[test]
     fn seven_all_of_one_sign_have_the_smallest_p_value_of_seven() {
-        assert_eq!(of(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]).p_value, 2.0 / 128.0);
+        assert_eq!(p_value(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]), 2.0 / 128.0);
+    }
+
+    #[test]
+    fn evidence_for_more_than_a_bound_is_weaker_than_for_a_difference() {
+        // All six are above zero, and half of them are within the bounds.
+        let [inside, above] = [[0.01, 0.02, 0.03, 0.06, 0.07, 0.08], [0.06, 0.07, 0.08, 0.09, 0.1, 0.11]];
+        let outside = |values: &[f64]| p_value_outside(values, [-0.05, 0.05]);
+        let smallest = 2.0 / 64.0;
+        assert_eq!([p_value(&inside), outside(&above), outside(&above.map(|it| -it))], [smallest; 3]);
+        assert!(outside(&inside) > 0.5);
     }
 
     #[test]
     fn without_differences_the_p_value_is_one() {
-        let nothing = of(&[0.0; 8]);
-        assert_eq!((nothing.estimate, nothing.p_value), (0.0, 1.0));
-        assert_eq!(of(&[0.0; 300]).p_value, 1.0);
+        assert_eq!((of(&[0.0; 8]).estimate, p_value(&[0.0; 8]), p_value(&[0.0; 300])), (0.0, 1.0, 1.0));
+        assert_eq!(p_value_outside(&[0.0; 8], [-0.05, 0.05]), 1.0);
     }
 
     #[test]
     fn an_infinite_difference_has_no_estimate() {
         for bad in [f64::NAN, f64::INFINITY] {
-            assert_eq!(PairedDifference::new(&[1.0, bad]), None);
+            assert_eq!(SignedRank::new(&[1.0, bad]), None);
         }
-        assert_eq!(PairedDifference::new(&[]), None);
+        assert_eq!(SignedRank::new(&[]), None);
     }
 
     #[test]
     fn the_approximation_is_close_to_the_exact_probabilities() {
         let values = |n: usize| (0..n).map(|at| (at as f64 * 0.7).sin() + 0.12).collect::<Vec<_>>();
+        let (exact, near) = (p_value(&values(MAX_EXACT)), p_value(&values(MAX_EXACT + 1)));
+        assert!((exact - near).abs() < 0.01, "{exact} {near}");
         let (exact, near) = (of(&values(MAX_EXACT)), of(&values(MAX_EXACT + 1)));
-        assert!((exact.p_value - near.p_value).abs() < 0.01, "{} {}", exact.p_value, near.p_value);
         let [exact, near] = [exact, near].map(|difference| difference.interval.unwrap());
         assert!((exact.low - near.low).abs() < 0.02 && (exact.high - near.high).abs() < 0.02);
         assert!((0.95..0.951).contains(&exact.confidence) && (0.95..0.951).contains(&near.confidence));
@@ -309,7 +349,7 @@ mod tests {
             // Few distinct sizes, so that there are ties and zeros.
             values in prop::collection::vec((-6..=6_i32).prop_map(f64::from), 1..12),
         ) {
-            prop_assert!((of(&values).p_value - enumerated_p_value(&values)).abs() < 1e-12);
+            prop_assert!((p_value(&values) - enumerated_p_value(&values)).abs() < 1e-12);
         }
 
         #[test]
@@ -324,7 +364,7 @@ mod tests {
 
         #[test]
         fn the_interval_contains_the_estimate_and_is_no_wider_than_needed(values in prop::collection::vec(-1.0..1.0_f64, 6..30)) {
-            let PairedDifference { estimate, interval, .. } = of(&values);
+            let SignedRank { estimate, interval, .. } = of(&values);
             let Interval { low, high, confidence } = interval.unwrap();
             prop_assert!(low <= estimate && estimate <= high);
             prop_assert!((CONFIDENCE..0.97).contains(&confidence));
@@ -332,9 +372,10 @@ mod tests {
 
         #[test]
         fn the_opposite_signs_negate_the_estimate(values in prop::collection::vec(-1.0..1.0_f64, 6..20)) {
-            let (there, back) = (of(&values), of(&values.iter().map(|value| -value).collect::<Vec<_>>()));
+            let negated: Vec<_> = values.iter().map(|value| -value).collect();
+            let (there, back) = (of(&values), of(&negated));
             prop_assert!((there.estimate + back.estimate).abs() < 1e-12);
-            prop_assert!((there.p_value - back.p_value).abs() < 1e-12);
+            prop_assert!((p_value(&values) - p_value(&negated)).abs() < 1e-12);
             let (a, b) = (there.interval.unwrap(), back.interval.unwrap());
             prop_assert!((a.low + b.high).abs() < 1e-12 && (a.high + b.low).abs() < 1e-12);
         }
@@ -349,18 +390,22 @@ mod tests {
             let scale = 2_f64.powi(power);
             let mut scaled: Vec<_> = values.iter().map(|value| value * scale).collect();
             scaled.rotate_left(turn.index(values.len()));
+            prop_assert!((p_value(&values) - p_value(&scaled)).abs() < 1e-12);
             let (plain, scaled) = (of(&values), of(&scaled));
-            prop_assert!((plain.p_value - scaled.p_value).abs() < 1e-12);
             prop_assert_eq!(plain.estimate * scale, scaled.estimate);
             let (plain, scaled) = (plain.interval.unwrap(), scaled.interval.unwrap());
             prop_assert_eq!((plain.low * scale, plain.high * scale), (scaled.low, scaled.high));
         }
 
         #[test]
-        fn zero_is_outside_the_interval_exactly_if_the_p_value_is_small(values in prop::collection::vec(-1.0..2.0_f64, 6..20)) {
-            let PairedDifference { interval, p_value, .. } = of(&values);
-            let Interval { low, high, .. } = interval.unwrap();
-            prop_assert_eq!(low > 0.0 || high < 0.0, p_value <= 1.0 - CONFIDENCE);
+        fn the_interval_is_outside_the_bounds_exactly_if_the_p_value_is_small(
+            values in prop::collection::vec(-1.0..2.0_f64, 6..20), low in -0.5..0.0_f64, high in 0.0..0.5_f64,
+        ) {
+            let interval = of(&values).interval.unwrap();
+            for [low, high] in [[low, high], [0.0, 0.0]] {
+                let outside = interval.low > high || interval.high < low;
+                prop_assert_eq!(outside, p_value_outside(&values, [low, high]) <= 1.0 - CONFIDENCE);
+            }
         }
     }
 }

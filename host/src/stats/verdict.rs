@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::signed_rank::{Interval, PairedDifference};
-
-/// Ratios up to this factor, in either direction, count as equivalent.
-pub(crate) const MARGIN: f64 = 1.05;
+use super::margin::MARGIN;
+use super::paired::PairedDifference;
+use super::signed_rank::Interval;
 
 /// More blocks are not proposed: nobody would run them, and the estimate is too rough.
 const MAX_MORE_BLOCKS: f64 = 100.0;
@@ -77,10 +76,22 @@ mod tests {
 
     use super::*;
 
+    fn of(interval: Interval, estimate: f64) -> PairedDifference {
+        PairedDifference {
+            estimate,
+            blocks: 7,
+            interval: Some(interval),
+            p_value: 0.5,
+            margin_p_value: 0.5,
+            autocorrelation: None,
+            widening: 1.0,
+            is_tied: false,
+        }
+    }
+
     fn difference(low: f64, estimate: f64, high: f64) -> PairedDifference {
         let [low, estimate, high] = [low, estimate, high].map(f64::ln);
-        let interval = Some(Interval { low, high, confidence: 0.95 });
-        PairedDifference { estimate, blocks: 7, interval, p_value: 0.5 }
+        of(Interval { low, high, confidence: 0.95 }, estimate)
     }
 
     fn verdict(low: f64, estimate: f64, high: f64) -> Verdict {
@@ -134,9 +145,7 @@ mod tests {
         ) {
             let at = |estimate: f64, below: f64, above: f64| {
                 let interval = Interval { low: estimate - below, high: estimate + above, confidence: 0.95 };
-                let difference =
-                    PairedDifference { estimate, blocks: 7, interval: Some(interval), p_value: 0.5 };
-                Verdict::new(&difference).unwrap()
+                Verdict::new(&of(interval, estimate)).unwrap()
             };
             let inverted = match at(-estimate, arms.1, arms.0) {
                 Verdict::Faster => Verdict::Slower,

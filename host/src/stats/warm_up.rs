@@ -1,39 +1,72 @@
-//! When the warm-up of an engine is over.
+//! When an engine is warm.
 
 use serde::{Deserialize, Serialize};
 
-/// How many runs are discarded until their durations are stable.
+use super::trend::Trend;
+
+/// A trend is one that an order of independent runs shows in at most this share of cases. A false one only costs another run.
+const CLEAR_TREND: f64 = 1.0 / 3.0;
+
+/// Fewer runs show no trend, as each of their orders is too probable.
+const FEWEST: u32 = 3;
+
+/// The rule by which runs are discarded until they have settled: until the last of them neither fall nor rise.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WarmUp {
-    /// The minimum number of runs.
+    /// At least so many runs, of which the last so many must show no trend.
     pub least: u32,
-    /// The maximum number of runs, stable or not.
+    /// At most so many, settled or not.
     pub most: u32,
-    /// Durations are stable if the longer of the last two exceeds the shorter by less than this share.
+    /// A trend over which durations change by at most this share counts for nothing.
     pub tolerance: f64,
+    /// Once the runs have taken so many seconds together there are no more than [`WarmUp::least`], settled or not: many
+    /// warm-ups are for short runs.
+    #[serde(default = "seconds")]
+    pub seconds: f64,
+}
+
+fn seconds() -> f64 {
+    10.0
 }
 
 impl Default for WarmUp {
     fn default() -> Self {
-        Self { least: 1, most: 5, tolerance: 0.05 }
+        Self { least: 5, most: 20, tolerance: 0.02, seconds: seconds() }
     }
 }
 
 impl WarmUp {
-    /// Whether the runs so far, with these durations in seconds, are enough.
+    /// The rule of a first look: a trend over fewer runs, of which less can be seen.
+    pub(crate) fn quick() -> Self {
+        Self { least: FEWEST, most: 10, seconds: 5.0, ..Self::default() }
+    }
+
+    /// Whether the runs so far, in seconds and in their order, are enough.
     pub fn is_over(&self, durations: &[f64]) -> bool {
         let done = durations.len();
-        done >= self.most as usize || (done >= self.least as usize && self.is_stable(durations))
+        let is_long = durations.iter().sum::<f64>() >= self.seconds;
+        done >= self.most as usize
+            || (done >= self.min_runs() as usize && (is_long || self.has_settled(durations)))
     }
 
-    /// The fewest runs after which the warm-up can be over: two are needed for a comparison.
+    /// The fewest runs after which it can be over.
     pub fn min_runs(&self) -> u32 {
-        self.least.max(2).min(self.most)
+        self.least.max(FEWEST).min(self.most)
     }
 
-    fn is_stable(&self, durations: &[f64]) -> bool {
-        let [.., before, last] = durations else { return false };
-        before.max(*last) < before.min(*last) * (1.0 + self.tolerance)
+    /// The most runs of so many seconds each.
+    pub(crate) fn max_runs(&self, seconds: f64) -> u32 {
+        let runs = (self.seconds / seconds).ceil();
+        if runs.is_finite() { (runs as u32).clamp(self.min_runs(), self.most) } else { self.most }
+    }
+
+    /// Whether the last runs show no trend: at least [`WarmUp::least`] of them, and at least half of all, as a slow trend is
+    /// only seen over many.
+    pub fn has_settled(&self, durations: &[f64]) -> bool {
+        let window = (self.least.max(FEWEST) as usize).max(durations.len() / 2);
+        let Some(from) = durations.len().checked_sub(window) else { return false };
+        let trend = Trend::of(&durations[from..]);
+        trend.is_some_and(|it| it.p_value > CLEAR_TREND || it.change.abs() <= self.tolerance)
     }
 }
 
@@ -41,38 +74,96 @@ impl WarmUp {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::random::Random;
     use super::*;
 
-    #[test]
-    fn two_similar_runs_in_a_row_are_enough() {
-        let rule = WarmUp::default();
-        assert!(!rule.is_over(&[]));
-        assert!(!rule.is_over(&[1.0]));
-        assert!(rule.is_over(&[1.0, 1.04]) && rule.is_over(&[1.04, 1.0]));
-        assert!(!rule.is_over(&[1.0, 1.06]) && !rule.is_over(&[1.0, 2.0, 1.0]));
-        assert!(rule.is_over(&[9.0, 2.0, 1.0, 1.01]));
+    /// Durations with 1 % of noise that fall from 1.85 to 1, a share of 1/e every `pace` runs, until the rule ends them.
+    fn falling(rule: &WarmUp, pace: f64, random: &mut Random) -> Vec<f64> {
+        let mut runs: Vec<f64> = Vec::new();
+        while !rule.is_over(&runs) {
+            let mean = 1.0 + 0.85 * (-(runs.len() as f64) / pace).exp();
+            runs.push(0.01 * mean * (0.01 * random.normal()).exp());
+        }
+        runs
     }
 
     #[test]
-    fn there_are_never_more_than_the_most_and_never_fewer_than_the_least() {
+    fn equal_runs_settle_after_the_fewest_and_a_fall_does_not() {
         let rule = WarmUp::default();
-        assert!(!rule.is_over(&[16.0, 8.0, 4.0, 2.0]));
-        assert!(rule.is_over(&[16.0, 8.0, 4.0, 2.0, 1.0]));
-        let patient = WarmUp { least: 3, ..rule };
-        assert!(!patient.is_over(&[1.0, 1.0]) && patient.is_over(&[1.0, 1.0, 1.0]));
+        assert!(!rule.is_over(&[]) && !rule.is_over(&[0.1; 4]) && rule.is_over(&[0.1; 5]));
+        assert!(!rule.is_over(&[1.0, 0.98, 0.96, 0.94, 0.92]));
+        // Two in a row that are alike say nothing.
+        assert!(!rule.has_settled(&[1.4, 1.3, 1.2, 1.1, 1.05]));
+        assert!(rule.has_settled(&[9.0, 3.0, 1.0, 1.01, 1.0, 1.02, 1.0]));
+        // As little as this counts for nothing.
+        assert!(rule.has_settled(&[1.016, 1.012, 1.008, 1.004, 1.0]));
+    }
+
+    #[test]
+    fn a_rise_is_not_settled_either() {
+        assert!(!WarmUp::default().has_settled(&[1.0, 1.02, 1.04, 1.06, 1.08]));
+    }
+
+    #[test]
+    fn a_slow_fall_is_not_taken_for_steady() {
+        let (rule, mut random) = (WarmUp::default(), Random::new(185));
+        for pace in [5.0, 10.0, 20.0] {
+            let settled = (0..100).filter(|_| rule.has_settled(&falling(&rule, pace, &mut random))).count();
+            assert!(settled <= 4, "{settled} of 100 at {pace}");
+        }
+        // A fall that is over within the warm-ups ends them by itself.
+        let runs = falling(&rule, 1.0, &mut random);
+        assert!((6..20).contains(&runs.len()) && rule.has_settled(&runs), "{runs:?}");
+    }
+
+    #[test]
+    fn runs_that_only_vary_settle_soon() {
+        let (rule, mut random) = (WarmUp::default(), Random::new(5));
+        let mut runs_in_all = 0;
+        for _ in 0..200 {
+            let mut runs: Vec<f64> = Vec::new();
+            while !rule.is_over(&runs) {
+                runs.push(0.01 * (0.1 * random.normal()).exp());
+            }
+            assert!(rule.has_settled(&runs));
+            runs_in_all += runs.len();
+        }
+        assert!(runs_in_all <= 200 * 6, "{runs_in_all}");
+    }
+
+    #[test]
+    fn there_are_never_more_than_the_most_and_of_long_runs_no_more_than_the_least() {
+        let rule = WarmUp { most: 8, ..WarmUp::default() };
+        let falling: Vec<_> = (0..8).map(|at| 0.5_f64.powi(at)).collect();
+        assert!(!rule.is_over(&falling[..7]) && rule.is_over(&falling) && !rule.has_settled(&falling));
+        let long: Vec<_> = falling.iter().map(|seconds| seconds * 30.0).collect();
+        assert!(!rule.is_over(&long[..4]) && rule.is_over(&long[..5]) && !rule.has_settled(&long[..5]));
         assert!(WarmUp { least: 0, most: 0, ..rule }.is_over(&[]));
+        assert_eq!([0.0, 0.1, 1.5, 60.0].map(|seconds| WarmUp::default().max_runs(seconds)), [20, 20, 7, 5]);
     }
 
     #[test]
-    fn a_duration_that_is_not_a_number_is_never_stable() {
-        assert!(!WarmUp::default().is_over(&[f64::NAN, f64::NAN]));
+    fn a_first_look_takes_fewer() {
+        let rule = WarmUp::quick();
+        assert!(!rule.is_over(&[0.1; 2]) && rule.is_over(&[0.1; 3]) && !rule.is_over(&[0.3, 0.2, 0.1]));
+    }
+
+    #[test]
+    fn a_figure_that_is_no_number_never_settles() {
+        assert!(!WarmUp::default().is_over(&[f64::NAN; 6]));
+    }
+
+    #[test]
+    fn a_rule_that_was_recorded_before_reads_back() {
+        let old: WarmUp = serde_json::from_str(r#"{"least":1,"most":5,"tolerance":0.05}"#).unwrap();
+        assert_eq!((old.least, old.most, old.seconds), (1, 5, 10.0));
     }
 
     proptest! {
         #[test]
-        fn equal_runs_are_enough_after_the_minimum(least in 0..6_u32, most in 0..6_u32) {
-            let rule = WarmUp { least, most, tolerance: 0.05 };
-            let runs = [1.0; 6];
+        fn the_fewest_is_reached_by_equal_runs_and_no_sooner(least in 0..6_u32, most in 0..6_u32) {
+            let rule = WarmUp { least, most, ..WarmUp::default() };
+            let runs = [0.1; 6];
             let over = (0..=6).find(|n| rule.is_over(&runs[..*n])).unwrap();
             prop_assert_eq!(over as u32, rule.min_runs());
         }

@@ -77,7 +77,7 @@ impl Arguments {
             options,
             blocks: self.schedule.blocks(if self.publish { PUBLISH } else { STANDARD }),
             seed: self.seed.unwrap_or(SEED),
-            warm_up: WarmUp::default(),
+            warm_up: if self.schedule.quick { WarmUp::quick() } else { WarmUp::default() },
             aa: self.aa.then(|| selection.first()),
         }
     }

@@ -3,7 +3,7 @@
 use minijinja::{Value, context};
 
 use super::layout::{Group, Layout, NumberedPoint};
-use crate::compare::model::{NoInterval, NoRatio, Ratio, Row, Sample, Spread, Status, Withheld};
+use crate::compare::model::{MeanRatio, NoInterval, NoRatio, Ratio, Row, Sample, Spread, Status, Withheld};
 use crate::report::labels::{self, name, one_line, or_none};
 use crate::report::number;
 
@@ -144,7 +144,23 @@ fn ratio_sentence(ratio: &Ratio, baseline: Option<&str>) -> String {
     if let Some(p) = ratio.adjusted_p_value {
         sentence += &format!(", {p:.4} after Holm");
     }
-    sentence + "." + reservation(ratio)
+    sentence + "." + &mean_ratio(ratio) + &dependence(ratio) + reservation(ratio)
+}
+
+fn mean_ratio(ratio: &Ratio) -> String {
+    let Some(MeanRatio { estimate, interval }) = ratio.mean_ratio else { return String::new() };
+    let bounds = interval.map(|it| format!(", between {}", number::interval(it.low, it.high)));
+    format!(" Ratio of the mean times: {}{}.", number::ratio(estimate), bounds.unwrap_or_default())
+}
+
+fn dependence(ratio: &Ratio) -> String {
+    let (Some(factor), Some(correlation)) = (ratio.widened, ratio.autocorrelation) else {
+        return String::new();
+    };
+    format!(
+        " Each block is like the one before (autocorrelation {correlation:.2}), so that the interval is {factor:.1} times as \
+         wide as that of independent blocks."
+    )
 }
 
 fn reservation(ratio: &Ratio) -> &'static str {
@@ -155,8 +171,21 @@ fn reservation(ratio: &Ratio) -> &'static str {
         (Some(Withheld::Holm), _) => {
             " The verdict is withheld: the difference is not significant after the correction for all comparisons."
         }
+        (Some(Withheld::WrongAnswers), _) => {
+            " There is no verdict: a run gave a wrong answer, and a backend that is sometimes wrong is not faster."
+        }
+        (Some(Withheld::Failures), _) => {
+            " There is no verdict: a run failed, and those that did not may be the easy ones."
+        }
+        (Some(Withheld::BaselineFailures), _) => {
+            " There is no verdict: a run of the baseline failed or gave a wrong answer."
+        }
         (None, Some(NoInterval::Quick)) => " No interval: a quick comparison has none.",
         (None, Some(NoInterval::TooFewBlocks)) => " No interval: it needs 6 blocks that both finished.",
+        (None, Some(NoInterval::Tied)) => {
+            " No interval: at least half of the blocks have the same ratio as another block. The runs are too short for the \
+             clock that timed them."
+        }
         (None, Some(NoInterval::Unpaired)) => " No interval: the records do not assign trials to blocks.",
         (None, None) => "",
     }
