@@ -39,6 +39,7 @@ mod python_setup;
 mod ray_backend;
 mod ray_cluster;
 mod readme;
+mod record_chain;
 mod records;
 mod released;
 mod report_page;

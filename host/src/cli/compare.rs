@@ -101,7 +101,7 @@ impl PreparedRun {
         let lock = context.measurement_lock(!arguments.schedule.trial.no_lock, ui)?;
         let done = match arguments.resume {
             // Read only now: another process may have run trials of this run until it released the lock.
-            Some(_) => resume::recorded(output_dir)?,
+            Some(_) => resume::recorded(output_dir, ui)?,
             None => HashSet::new(),
         };
         let blocks = plan.remaining(&done);
@@ -122,10 +122,12 @@ impl PreparedRun {
         ui.clear_status();
         executor.end();
         context.tidy(&folders);
+        let altered = reports::check(&mut consumers.recorder, ui);
         stopped?;
+        let altered = altered?;
         drop(lock);
         reports::finish(&mut consumers.recorder, ui)?;
-        outcome::report(file, participants, context, output_dir, ui)
+        outcome::report(file, participants, context, output_dir, &altered, ui)
     }
 
     /// Runs one block after another until the time budget is used up.

@@ -133,12 +133,12 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let limits = context.apply_limits(&arguments.schedule.trial.limits);
     let prepared = PreparedRun::new(&context, arguments, limits, cores, ui)?;
     let lock = context.measurement_lock(!arguments.schedule.trial.no_lock, ui)?;
-    let stopped = prepared.measure(&context, lock.is_some(), ui);
+    let measured = prepared.measure(&context, lock.is_some(), ui);
     ui.clear_status();
     context.tidy(&prepared.folders);
-    stopped?;
+    let altered = measured?;
     drop(lock);
-    outcome::report(&prepared.output_dir, &arguments.repeat_command(&prepared, &context), ui)
+    outcome::report(&prepared.output_dir, &arguments.repeat_command(&prepared, &context), &altered, ui)
 }
 
 fn default_cores() -> u32 {
@@ -195,7 +195,8 @@ impl PreparedRun {
         command.conditions(SystemProfile::collect(), context, &self.folders, locked)
     }
 
-    fn measure(&self, context: &Context, locked: bool, ui: &mut Ui) -> Result<(), Problem> {
+    /// Measures, and returns which files of records were altered meanwhile.
+    fn measure(&self, context: &Context, locked: bool, ui: &mut Ui) -> Result<Vec<String>, Problem> {
         let Self { matrix, plan, range, folders, output_dir, .. } = self;
         let blocks = plural(plan.blocks.len() as u64, "block");
         let backends = plural(matrix.backends.len() as u64, "backend");
@@ -207,9 +208,11 @@ impl PreparedRun {
             executor.sweep(&matrix.run, block, range, &mut |event| consumers.note(event, ui))
         });
         executor.end();
+        let altered = reports::check(&mut consumers.recorder, ui);
         swept.map_err(|stopped| {
             Problem::of_stopped(stopped, || format!("crossrun report {}", output_dir.display()))
         })?;
-        reports::finish(&mut consumers.recorder, ui)
+        reports::finish(&mut consumers.recorder, ui)?;
+        altered
     }
 }

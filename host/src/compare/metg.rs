@@ -51,7 +51,14 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
     rows.sort_by(|one, other| rank(one).total_cmp(&rank(other)));
     let machines = machines(&samples);
     let warnings = warnings(inputs, &samples, &rows, machines.len());
-    Sweeps { version: VERSION, target: TARGET_EFFICIENCY, rows, machines, warnings }
+    Sweeps {
+        version: VERSION,
+        target: TARGET_EFFICIENCY,
+        rows,
+        machines,
+        warnings,
+        without_chain: Vec::new(),
+    }
 }
 
 fn sample(input: &Input) -> Option<Sample<'_>> {

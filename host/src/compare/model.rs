@@ -31,6 +31,10 @@ pub struct Comparison {
     /// The machines. A row has an index into this list.
     pub machines: Vec<SystemProfile>,
     pub warnings: Vec<Warning>,
+    /// The files whose lines have no hash chain, so that an edit of them is not seen: those written before there were chains,
+    /// and the original project's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_chain: Vec<String>,
 }
 
 /// The statistical requirements of a comparison.
@@ -394,6 +398,8 @@ pub struct Warning {
 pub enum WarningKind {
     /// Some lines of the records could not be read.
     Unreadable,
+    /// Files of records were altered: during the run, or after it.
+    Altered,
     /// There are rows from several machines.
     Machines,
     /// Rows of one point have different configurations, or a recorded hash does not match the configuration.

@@ -144,6 +144,9 @@ pub struct Metadata {
     pub resources: Resources,
     /// Why the trial is not verified, if it is not.
     pub error: Option<CallError>,
+    /// The hash that chains a line of measured trials to the line before it. Set when the line is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain: Option<String>,
     /// Keys that another writer added.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -218,6 +221,9 @@ pub struct TrialRecord {
     pub kind: Kind,
     pub status: Status,
     pub record: UnifiedRecord,
+    /// The hash that chains the line to the line before it. Set when the line is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<String>,
 }
 
 /// A time as records have it: `2026-02-21T03:58:47.134641+00:00`.

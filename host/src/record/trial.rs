@@ -80,7 +80,7 @@ impl TrialRecord {
             },
         };
         let kind = if trial.purpose == Purpose::Measured { Kind::Measured } else { Kind::Warmup };
-        Self { format_version: VERSION, kind, status, record }
+        Self { format_version: VERSION, kind, status, record, chain: None }
     }
 }
 

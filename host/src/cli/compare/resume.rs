@@ -7,25 +7,30 @@ use super::arguments::Arguments;
 use super::plan_file::PlanFile;
 use crate::app::Problem;
 use crate::app::command_line::CommandLine;
+use crate::app::ui::Ui;
 use crate::compare::model::Rigor;
 use crate::plan::TrialId;
 use crate::record::writer::TRIALS;
 use crate::record::{Entry, Kind, Records, TrialRecord};
 
 /// The measured trials that are recorded in `folder`, which are not run again.
-pub(super) fn recorded(folder: &Path) -> Result<HashSet<TrialId>, Problem> {
+pub(super) fn recorded(folder: &Path, ui: &mut Ui) -> Result<HashSet<TrialId>, Problem> {
     let path = folder.join(TRIALS);
     if !path.exists() {
         return Ok(HashSet::new());
     }
     let mut done = HashSet::new();
-    for entry in Records::<TrialRecord>::open(&path)? {
+    let mut records = Records::<TrialRecord>::open(&path)?;
+    for entry in records.by_ref() {
         if let Entry::Record { record: trial, .. } = entry? {
             let (kind, record) = (trial.kind, trial.record);
             if let (Kind::Measured, Some(block)) = (kind, record.metadata.block) {
                 done.insert(TrialId { block, backend: record.backend, run_id: record.run_id });
             }
         }
+    }
+    if let Some(broken) = records.into_chain().broken(&path) {
+        ui.warning(&broken.to_string());
     }
     Ok(done)
 }

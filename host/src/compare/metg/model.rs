@@ -21,6 +21,9 @@ pub(crate) struct Sweeps {
     /// In the order in which they first appear.
     pub machines: Vec<SystemProfile>,
     pub warnings: Vec<String>,
+    /// The files whose lines have no hash chain, as in a comparison.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_chain: Vec<String>,
 }
 
 /// A backend on a number of cores.

@@ -112,6 +112,7 @@ pub(in crate::report) fn several() -> Sweeps {
             ..SystemProfile::default()
         }],
         warnings: vec!["the session was put off once, because the machine was noisy (1 trial)".into()],
+        without_chain: Vec::new(),
     }
 }
 
