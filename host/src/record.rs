@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 mod chain;
+pub(crate) mod claims;
 pub(crate) mod config;
 pub(crate) mod environment;
 pub(crate) mod format;
