@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 mod chain;
 pub(crate) mod claims;
 pub(crate) mod config;
+mod efficiency;
 pub(crate) mod environment;
 pub(crate) mod format;
 mod journal;

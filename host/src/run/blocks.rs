@@ -62,8 +62,8 @@ impl Executor {
         Ok(self.baseline.noise(check))
     }
 
-    /// Computes the expected answers of the measured trials of a session and of its first warm-ups. A failure is reported when
-    /// the trial runs.
+    /// Computes the expected answers of the measured trials of a session and of its first warm-ups, and takes the references that
+    /// this block does not have yet. A failure is reported when the trial runs.
     fn prepare(&mut self, block: &Block, session: &Session) {
         for cell in &session.cells {
             let warm_ups = (0..self.setting.warm_up.min_runs()).map(|warm_up| block.warm_up_seed(warm_up));
@@ -72,6 +72,8 @@ impl Executor {
                     break;
                 }
             }
+            let spec = WorkloadSpec { seed: block.data_seed, ..cell.spec.clone() };
+            self.take_reference(&spec, Some(block.index));
         }
     }
 

@@ -16,6 +16,7 @@ use super::judge::{self, Judge};
 use super::machine_check::Baseline;
 use super::outcome::Outcome;
 use super::participants::Participants;
+use super::reference::References;
 use super::session::{CallError, Fault, Launch, WorkerSession};
 use super::trial::{Phases, TrialResult, TrialSpec};
 use crate::plan;
@@ -43,12 +44,14 @@ pub(crate) struct Executor {
     /// Points whose oracle timed out: other data of the same point would take as long again.
     timed_out: HashMap<String, CallError>,
     pub(super) baseline: Baseline,
+    pub(super) references: References,
 }
 
 impl Executor {
     pub(crate) fn new(setting: Setting) -> Self {
         let (judges, expected, timed_out) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { setting, judges, expected, timed_out, baseline: Baseline::default() }
+        let (baseline, references) = (Baseline::default(), References::default());
+        Self { setting, judges, expected, timed_out, baseline, references }
     }
 
     pub(crate) fn end(self) {
@@ -110,7 +113,7 @@ impl Executor {
         let (started, spec) = (SystemTime::now(), trial.workload_spec());
         let ready = self.expect(&spec).and_then(|expected| self.judge(&spec.name).map(|_| expected));
         let result = match ready {
-            Ok(expected) => self.measure(spec, expected, engine, sink),
+            Ok(expected) => self.measure(trial, expected, engine, sink),
             Err(error) => TrialResult::new(started, Outcome::Failed(error)),
         };
         if let Outcome::Failed(error) = &result.outcome {
@@ -132,6 +135,7 @@ impl Executor {
         backend: Backend,
         sink: Sink<'_, E>,
     ) -> Result<TrialResult, Stopped<E>> {
+        self.take_reference(&trial.workload_spec(), trial.block);
         let mut engine = match self.open(backend, trial, sink) {
             Ok(engine) => engine,
             Err(result) => {
@@ -148,13 +152,13 @@ impl Executor {
 
     fn measure<E>(
         &mut self,
-        spec: WorkloadSpec,
+        trial: &TrialSpec,
         expected: Answer,
         engine: &mut Engine,
         sink: Sink<'_, E>,
     ) -> TrialResult {
         drop(sink(&Event::Phase(Phase::Running)));
-        let request = self.request(spec);
+        let request = self.request(trial.workload_spec());
         let (ran, usage) = engine.measured(&request, &mut |event| drop(sink(event)));
         let empty = TrialResult::new(SystemTime::now(), Outcome::Verified);
         let mut result = TrialResult { phases: engine.phases, expected: Some(expected), usage, ..empty };
@@ -162,8 +166,10 @@ impl Executor {
             Ok((finished, host_elapsed)) => {
                 drop(sink(&Event::Phase(Phase::Judging)));
                 result.host_elapsed = Some(host_elapsed);
+                let state_bytes = finished.sink_state.len();
                 result.finished = Some(finished);
                 self.judge_result(&mut result, &request.spec, &engine.name, sink);
+                self.check_work(trial, &mut result, state_bytes);
             }
             Err(error) => result.outcome = Outcome::Failed(error),
         }
@@ -201,6 +207,7 @@ impl Executor {
         };
         result.warnings.extend(judge::understated(finished, 1.0));
         result.warnings.extend(judge::reported_warnings(finished));
+        result.warnings.extend(result.usage.and_then(|usage| usage.warning()));
         result.actual = judged.ok();
         // The state may be large, and nobody needs it any more.
         if let Some(finished) = &mut result.finished {
@@ -249,7 +256,7 @@ impl Executor {
     }
 
     /// Removes the judge if `error` says that its worker is lost: the next caller needs a new one.
-    fn forget_dead_judge(&mut self, workload: &str, error: &CallError) {
+    pub(super) fn forget_dead_judge(&mut self, workload: &str, error: &CallError) {
         if matches!(error.fault, Fault::Crashed | Fault::TimedOut | Fault::Exceeded(_) | Fault::Protocol) {
             self.judges.remove(&self.library(workload).path);
         }
