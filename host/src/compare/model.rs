@@ -112,6 +112,9 @@ pub struct Row {
     pub stages: Stages,
     /// Null where the records do not have them.
     pub resources: Option<Resources>,
+    /// Null where the records have no serial reference: for work that waits, and for an open loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub efficiency: Option<Efficiency>,
     /// The failures grouped by reason, the most frequent first.
     pub failures: Vec<FailureGroup>,
     /// The comparison with the baseline. Null for a baseline, and where [`Row::no_ratio`] has the reason.
@@ -213,6 +216,26 @@ pub struct Resources {
     pub cpu_seconds: Option<Spread>,
     /// The sum of the processes' peaks of resident memory, in bytes.
     pub peak_memory_bytes: Option<Spread>,
+    /// CPU seconds of a run for each input item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds_per_item: Option<Spread>,
+    /// Bytes of peak memory for each input item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes_per_item: Option<Spread>,
+    /// CPU seconds of a run for each second of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores_used: Option<Spread>,
+}
+
+/// How well a backend used its cores, by the serial reference of each block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Efficiency {
+    /// CPU seconds that the work takes when it is run serially without a backend.
+    pub reference_cpu_seconds: Option<Spread>,
+    /// The reference over the seconds that the cores had: 1 is a run without any overhead.
+    pub efficiency: Option<Spread>,
+    /// What the cores had beyond the reference, in seconds for each input item.
+    pub overhead_seconds_per_item: Option<Spread>,
 }
 
 /// Trials that failed for the same reason.
