@@ -31,7 +31,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let limits = context.apply_limits(&arguments.schedule.trial.limits);
     let prepared = match &arguments.resume {
         Some(run) => PreparedRun::resumed(&mut context, arguments, run)?,
-        None => PreparedRun::new(&context, arguments, limits, ui)?,
+        None => PreparedRun::new(&mut context, arguments, limits, ui)?,
     };
     if arguments.dry_run {
         ui.result(&outcome::preview(&prepared.plan, &prepared.file.matrix.warm_up, ui.json()));
@@ -50,12 +50,13 @@ struct PreparedRun {
 
 impl PreparedRun {
     fn new(
-        context: &Context,
+        context: &mut Context,
         arguments: &Arguments,
         limits: LimitArguments,
         ui: &mut Ui,
     ) -> Result<Self, Problem> {
         let schedule = &arguments.schedule;
+        arguments.cores.map_or(Ok(()), |cores| context.pin_to(cores))?;
         let (backends, workloads) = (&schedule.backends, &arguments.workloads);
         let selection = Selection::new(context, backends, workloads, schedule.trial.setup, ui)?;
         let baseline = selection.baseline(arguments.baseline.as_deref())?;
@@ -72,6 +73,7 @@ impl PreparedRun {
             allow_untrusted: context.trust.is_anyone(),
             timeout_seconds: schedule.trial.timeout().as_secs_f64(),
             limits: Some(limits),
+            cores: arguments.cores,
             backends: plan_file::recorded_backends(&participants),
             libraries: plan_file::recorded_libraries(&participants),
             machine: SystemProfile::collect(),
@@ -91,6 +93,7 @@ impl PreparedRun {
         if let Some(limits) = &file.limits {
             context.set_limits(*limits);
         }
+        file.cores.map_or(Ok(()), |cores| context.pin_to(cores))?;
         let plan = file.plan().map_err(|error| Problem::usage(error.to_string()))?;
         let participants = file.participants(&plan, context)?;
         Ok(Self { file, participants, plan, output_dir })

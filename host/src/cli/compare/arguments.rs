@@ -48,6 +48,9 @@ pub(in crate::cli) struct Arguments {
     /// How many machines to ask for [default: 1].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) nodes: Option<u32>,
+    /// Pin each backend and the processes that it starts to this number of cores [default: all cores].
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) cores: Option<u32>,
     /// Resume an interrupted run: run the trials that are missing.
     #[arg(long, value_name = "ID", value_parser = options::run_id, conflicts_with_all = ["run_id", "dry_run"])]
     pub(super) resume: Option<String>,

@@ -93,7 +93,7 @@ fn repeat_command(file: &PlanFile, participants: &Participants, context: &Contex
         .option("nodes", matrix.nodes)
         .duration("timeout", file.timeout());
     file.limits.unwrap_or_default().add_to(&mut command);
-    command.flag("insist", file.insist);
+    command.options("cores", file.cores).flag("insist", file.insist);
     add_plugin_folders(&mut command, participants, context);
     file.loading_options().add_to(&mut command);
     command.to_string()

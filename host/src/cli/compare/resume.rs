@@ -73,6 +73,7 @@ pub(super) fn check_same(arguments: &Arguments, file: &PlanFile) -> Result<(), P
         ("extra", extra.is_empty() || extra == matrix.options),
         ("seed", arguments.seed.is_none_or(|seed| seed == matrix.seed)),
         ("nodes", arguments.nodes.is_none_or(|nodes| nodes == matrix.nodes)),
+        ("cores", arguments.cores.is_none_or(|cores| Some(cores) == file.cores)),
         ("timeout", timeout.is_none_or(|seconds| seconds == file.timeout_seconds)),
         ("insist", !schedule.insist || file.insist),
     ];
