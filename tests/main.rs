@@ -6,6 +6,7 @@
 
 mod abi_evolution;
 mod backends;
+mod bounds;
 mod c_backend;
 mod c_workload;
 mod chromium;
