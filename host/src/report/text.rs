@@ -14,8 +14,6 @@ const MAX_FAILURES: usize = 6;
 const MAX_NOTES: usize = 5;
 /// The headings of the columns after the numbers.
 const VERDICT_HEADINGS: &str = "  verdict       verified";
-/// A table of at least this width has the columns of efficiency, if any row has one.
-const WIDE: usize = 100;
 /// Labels are not cut below this width, even if the table is then too wide.
 const MIN_LABEL: usize = 8;
 /// The longest name in a sentence.
