@@ -5,11 +5,11 @@ use super::trial::RunUsage;
 
 /// A run may take this part less than the reference says. References of one cell, taken within minutes on two cores with ten other
 /// tasks ready, differed by 15 % (`pipeline`) to 62 % (`word_count`, which lives in the caches): so the fastest counts, and a run
-/// that breaks a bound is compared with new references first. No honest run of 99 took less than 2.3 times the bound.
+/// that breaks a bound is compared with new references first. No honest run of 160 took less than 2.3 times the bound.
 const WALL_TOLERANCE: f64 = 0.25;
 /// A shorter reference bounds no duration: a processor that was idle needs some milliseconds to reach its full speed.
 const WALL_FROM: f64 = 0.005;
-/// The process tree may use this part less CPU time than the reference says. Of 99 honest runs under that load, each beside its own
+/// The process tree may use this part less CPU time than the reference says. Of 160 honest runs under that load, each beside its own
 /// reference alone, the one with the least CPU time used 3 % less.
 const CPU_TOLERANCE: f64 = 0.2;
 /// A shorter reference bounds no CPU time: the time of processes that have exited has a resolution of a tick, mostly 10 ms.
@@ -20,7 +20,7 @@ const CPU_RESOLUTION: f64 = 0.02;
 const CORES_TOLERANCE: f64 = 0.05;
 /// Request and reply may take this part of the run.
 const CALL_TOLERANCE: f64 = 0.25;
-/// And so many seconds: the calls of those 99 runs took up to 0.15 s beside the run.
+/// And so many seconds: the calls of those 160 runs took up to 0.21 s beside the run.
 const CALL: f64 = 0.5;
 /// And this factor of what opening the workload took in the judge's worker.
 const OPENING: f64 = 4.0;
