@@ -5,6 +5,7 @@
 pub(crate) mod backend;
 mod blocks;
 mod bounds;
+pub(crate) mod data_seeds;
 pub(crate) mod engine;
 pub(crate) mod event;
 pub(crate) mod executor;

@@ -6,7 +6,6 @@ mod outcome;
 pub(crate) mod plan_file;
 mod resume;
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, reports};
 use crate::plan::{Block, Plan};
 use crate::record::SystemProfile;
+use crate::run::data_seeds::DataSeeds;
 use crate::run::executor::Executor;
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
@@ -25,6 +25,7 @@ use crate::text::plural;
 
 pub(super) use arguments::Arguments;
 use plan_file::PlanFile;
+use resume::Recorded;
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let mut context = Context::new(global, Isolation::Process, ui)?;
@@ -102,10 +103,10 @@ impl PreparedRun {
     fn measure(&self, context: &Context, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         let Self { file, participants, plan, output_dir } = self;
         let lock = context.measurement_lock(!arguments.schedule.trial.no_lock, ui)?;
-        let done = match arguments.resume {
+        let Recorded { done, seeds } = match arguments.resume {
             // Read only now: another process may have run trials of this run until it released the lock.
-            Some(_) => resume::recorded(output_dir, ui)?,
-            None => HashSet::new(),
+            Some(_) => resume::recorded(output_dir, &file.matrix.run, ui)?,
+            None => Recorded::default(),
         };
         let blocks = plan.remaining(&done);
         let folders = context.folders(&file.matrix.run)?;
@@ -121,6 +122,7 @@ impl PreparedRun {
         let mut consumers = Consumers::new(output_dir, conditions, trials, done.len())?;
         let mut executor =
             context.executor(participants.clone(), &folders, file.timeout(), file.matrix.warm_up);
+        executor.seeds = DataSeeds::new(file.matrix.data_seed, seeds);
         let stopped = self.blocks(&mut executor, &blocks, arguments.time_budget, &mut consumers, ui);
         ui.clear_status();
         executor.end();

@@ -2,6 +2,7 @@
 
 mod outcome;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::plan::defaults::COMPUTING;
 use crate::plan::{Matrix, Plan, WorkloadChoice};
 use crate::record::writer::TRIALS;
 use crate::record::{Conditions, SystemProfile};
+use crate::run::data_seeds::DataSeeds;
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
 use crate::run::sweep::Range;
@@ -49,7 +51,7 @@ pub(super) struct Arguments {
     /// Run no kernel that is longer than this.
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = options::duration)]
     coarsest: Duration,
-    /// The seed of the data.
+    /// The seed of the order of the sweeps.
     #[arg(long, default_value_t = 42)]
     seed: u64,
 }
@@ -92,6 +94,7 @@ impl Arguments {
             options,
             blocks: self.schedule.blocks(STANDARD),
             seed: self.seed,
+            data_seed: self.schedule.data_seed,
             warm_up: WarmUp::default(),
             aa: None,
         }
@@ -117,6 +120,7 @@ impl Arguments {
         command
             .duration("coarsest", self.coarsest)
             .option("seed", matrix.seed)
+            .options("data-seed", matrix.data_seed)
             .duration("timeout", self.schedule.trial.timeout());
         limits.add_to(&mut command);
         command.extra(&matrix.options).flag("insist", self.schedule.insist);
@@ -192,7 +196,8 @@ impl PreparedRun {
             loading: LoadingOptions::of(context),
             ..RunCommand::default()
         };
-        command.conditions(SystemProfile::collect(), context, &self.folders, locked)
+        let conditions = command.conditions(SystemProfile::collect(), context, &self.folders, locked);
+        Conditions { data_seed_chosen: self.matrix.data_seed.is_some(), ..conditions }
     }
 
     /// Measures, and returns which files of records were altered meanwhile.
@@ -204,6 +209,7 @@ impl PreparedRun {
         let sweeps = plan.blocks.iter().map(|block| block.sessions.len()).sum();
         let mut consumers = Consumers::new(output_dir, self.conditions(context, locked), sweeps, 0)?;
         let mut executor = context.executor(self.participants.clone(), folders, self.timeout, matrix.warm_up);
+        executor.seeds = DataSeeds::new(matrix.data_seed, HashMap::new());
         let swept = plan.blocks.iter().try_for_each(|block| {
             executor.sweep(&matrix.run, block, range, &mut |event| consumers.note(event, ui))
         });

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use super::Input;
 use super::model::Status;
 use super::trial::{Trial, is_debug};
+use super::warning::CHOSEN_DATA;
 use crate::metg::{self, MeasuredLoad, TARGET_EFFICIENCY, TooEfficient, Value};
 use crate::record::{Kind, SystemProfile};
 use crate::run::trial::Granularity;
@@ -209,6 +210,9 @@ fn warnings(inputs: &[Input], samples: &[Sample<'_>], rows: &[Row], machines: us
     }
     if samples.iter().any(|sample| sample.trial.metadata().locked == Some(false)) {
         warnings.push("another measurement may have run on the machine at the same time".into());
+    }
+    if samples.iter().any(|sample| sample.trial.metadata().data_seed_chosen) {
+        warnings.push(CHOSEN_DATA.into());
     }
     let without_interval =
         || rows.iter().filter(|row| row.interval.is_none() && matches!(row.value, Some(Value::At { .. })));

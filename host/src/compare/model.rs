@@ -440,6 +440,8 @@ pub enum WarningKind {
     Unpaired,
     /// Several records have the same backend, point and block. Only the first is used.
     Doubled,
+    /// The user chose the data, so that a backend could know them.
+    ChosenData,
     /// Every workload only sleeps, which compares schedulers and not engines.
     OnlySleep,
     /// A warning of trials.

@@ -116,6 +116,9 @@ pub struct Metadata {
     pub extra: Map<String, Value>,
     /// The seed of this trial's data.
     pub data_seed: Option<u64>,
+    /// Whether that seed follows from a number that the user chose; absent if it was drawn, or is the seed of the run.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub data_seed_chosen: bool,
     /// Which repetition this is, from 0; null outside a comparison.
     pub block: Option<u32>,
     /// The configuration whose hash is `config_hash`.

@@ -29,6 +29,8 @@ pub struct Conditions {
     /// The folder of the workers' logs.
     pub log_dir: PathBuf,
     pub command: Box<dyn Fn(&TrialSpec) -> String>,
+    /// Whether the data follow from a number that the user chose for a comparison or a sweep.
+    pub data_seed_chosen: bool,
 }
 
 impl Conditions {
@@ -130,6 +132,7 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
         total_items: Some(total_items),
         extra,
         data_seed: Some(trial.data_seed),
+        data_seed_chosen: conditions.data_seed_chosen,
         block: trial.block,
         plugin: backends.get(participant).map(|it| Library::from(&it.plugin)),
         workload_library: libraries.get(&name).map(Library::from),
@@ -234,6 +237,7 @@ pub(crate) mod examples {
                 cores: None,
                 log_dir: PathBuf::new(),
                 command: Box::new(move |_| command.clone()),
+                data_seed_chosen: false,
             };
             let mut record = TrialRecord::new(&conditions, &self.trial, self.result);
             let metadata = &mut record.record.metadata;

@@ -10,6 +10,7 @@ use plugin_api::WorkloadSpec;
 use plugin_api::workload::Outcome as Answer;
 
 use super::backend::{Backend, OpenError};
+use super::data_seeds::DataSeeds;
 use super::engine::{Engine, RunRequest};
 use super::event::{Event, Phase, Sink, Stopped, forward};
 use super::judge::{self, Judge};
@@ -37,6 +38,8 @@ pub(crate) struct Setting {
 
 pub(crate) struct Executor {
     pub(crate) setting: Setting,
+    /// The seeds of the data of blocks.
+    pub(crate) seeds: DataSeeds,
     judges: HashMap<PathBuf, Judge>,
     /// Expected answers, in this process's memory and nowhere else. The oracle is deterministic, so that a failure is not
     /// tried again either.
@@ -50,8 +53,9 @@ pub(crate) struct Executor {
 impl Executor {
     pub(crate) fn new(setting: Setting) -> Self {
         let (judges, expected, timed_out) = (HashMap::new(), HashMap::new(), HashMap::new());
-        let (baseline, references) = (Baseline::default(), References::default());
-        Self { setting, judges, expected, timed_out, baseline, references }
+        let (seeds, baseline, references) =
+            (DataSeeds::default(), Baseline::default(), References::default());
+        Self { setting, seeds, judges, expected, timed_out, baseline, references }
     }
 
     pub(crate) fn end(self) {

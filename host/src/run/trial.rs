@@ -17,14 +17,14 @@ use crate::worker::protocol::{Finished, Folders};
 pub struct TrialSpec {
     /// The participant and its backend.
     pub backend: BackendChoice,
-    /// The point and its configuration, with the run's seed.
+    /// The point and its configuration, with the seed by which records of this point pair.
     pub cell: Cell,
     /// The number of machines.
     pub nodes: u32,
     /// The repetition in a comparison or a sweep, from 0.
     pub block: Option<u32>,
     pub purpose: Purpose,
-    /// The seed of its data: the run's, or one drawn from it for this block.
+    /// The seed of its data: the run's, or one that was drawn for this point and block.
     pub data_seed: u64,
     /// The size of its tasks, in a METG sweep.
     pub granularity: Option<Granularity>,

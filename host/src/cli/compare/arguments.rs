@@ -42,7 +42,7 @@ pub(in crate::cli) struct Arguments {
     /// Run the first backend twice under two names (an A/A comparison), to see how large a difference noise makes.
     #[arg(long)]
     pub(super) aa: bool,
-    /// The seed of the data and of the order of the runs [default: 42].
+    /// The seed of the order of the runs [default: 42].
     #[arg(long)]
     pub(super) seed: Option<u64>,
     /// How many machines to ask for [default: 1].
@@ -80,6 +80,7 @@ impl Arguments {
             options,
             blocks: self.schedule.blocks(if self.publish { PUBLISH } else { STANDARD }),
             seed: self.seed.unwrap_or(SEED),
+            data_seed: self.schedule.data_seed,
             warm_up: if self.schedule.quick { WarmUp::quick() } else { WarmUp::default() },
             aa: self.aa.then(|| selection.first()),
         }

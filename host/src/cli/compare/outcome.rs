@@ -90,6 +90,7 @@ fn repeat_command(file: &PlanFile, participants: &Participants, context: &Contex
         .flag("aa", matrix.aa.is_some())
         .extra(&matrix.options)
         .option("seed", matrix.seed)
+        .options("data-seed", matrix.data_seed)
         .option("nodes", matrix.nodes)
         .duration("timeout", file.timeout());
     file.limits.unwrap_or_default().add_to(&mut command);

@@ -180,7 +180,8 @@ impl PlanFile {
             loading: self.loading_options(),
             ..RunCommand::default()
         };
-        command.conditions(self.machine.clone(), context, folders, locked)
+        let conditions = command.conditions(self.machine.clone(), context, folders, locked);
+        Conditions { data_seed_chosen: self.matrix.data_seed.is_some(), ..conditions }
     }
 }
 

@@ -102,6 +102,9 @@ impl WorkloadRunner for Misbehaving {
             "ask_oracle" => drop(context.workload().expected()?),
             _ => fallible(behaviour)?,
         }
+        if behaviour == "memoise" {
+            return claims::memoised(spec, || serial::run(spec, context, None));
+        }
         let honest = serial::run(spec, context, claims::tamper(behaviour))?;
         if behaviour == "ask_judge" {
             context.workload().outcome(&honest.sink_state)?;
