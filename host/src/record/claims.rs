@@ -12,7 +12,7 @@ pub(crate) fn is_claimed(version: &str) -> bool {
     !OF_HOST.contains(&version)
 }
 
-/// What of a record only the backend says: `nodes 3`, `scheduler "fifo"`, `version of engine "9"`.
+/// What of a record only the backend says: `nodes 3`, `scheduler "fifo"`, `version of "engine" "9"`.
 pub(crate) fn claims(record: &UnifiedRecord) -> Vec<String> {
     let metadata = &record.metadata;
     let nodes = metadata.raw_metrics.get("nodes").map(|nodes| format!("nodes {nodes}"));
@@ -24,7 +24,7 @@ pub(crate) fn claims(record: &UnifiedRecord) -> Vec<String> {
 
 fn claimed_versions(versions: &Map<String, Value>) -> impl Iterator<Item = String> {
     let claimed = versions.iter().filter(|(name, _)| is_claimed(name));
-    claimed.map(|(name, version)| format!("version of {name} {version}"))
+    claimed.map(|(name, version)| format!("version of {name:?} {version}"))
 }
 
 #[cfg(test)]
@@ -35,7 +35,7 @@ mod tests {
     #[test]
     fn what_the_backend_reports_is_a_claim_and_what_the_host_knows_is_none() {
         let mut record = examples::verified().record;
-        assert_eq!(claims(&record), [r#"scheduler "fifo""#, r#"version of engine "9""#]);
+        assert_eq!(claims(&record), [r#"scheduler "fifo""#, r#"version of "engine" "9""#]);
         record.metadata.raw_metrics.insert("nodes".into(), 3.into());
         assert_eq!(claims(&record)[0], "nodes 3");
         assert!(claims(&examples::failed().record).is_empty());
