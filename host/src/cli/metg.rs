@@ -48,7 +48,7 @@ pub(super) struct Arguments {
     /// Run no kernel that is shorter than this [default: one iteration].
     #[arg(long, value_name = "TIME", value_parser = options::duration)]
     finest: Option<Duration>,
-    /// Run no kernel that is longer than this.
+    /// Run no kernel that is longer than this. A backend whose efficiency stays below 0.9 has no value.
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = options::duration)]
     coarsest: Duration,
     /// The seed of the order of the sweeps.

@@ -19,10 +19,10 @@ pub(super) fn report(folder: &Path, command: &str, altered: &[String], ui: &mut 
     Ok(Exit::of_worst(&statuses.collect::<Vec<_>>()).unless_altered(altered))
 }
 
-/// How a sweep failed, if it did. A bound is a finding and not a failure.
+/// How a sweep failed, if it did. A bound is a finding and not a failure, and so is an efficiency that was never reached.
 fn failure(block: &Block) -> Option<Status> {
     match block.outcome {
-        SweepOutcome::Value { .. } => None,
+        SweepOutcome::Value { .. } | SweepOutcome::NeverEfficient { .. } => None,
         SweepOutcome::Invalid { .. } => Some(Status::Invalid),
         SweepOutcome::Failed { status, .. } => Some(status),
     }
