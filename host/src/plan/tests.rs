@@ -219,7 +219,7 @@ proptest! {
         // Where one is missing, its count is 0.
         let all = places.len() as u32 == backends * backends;
         let fewest = places.values().min().filter(|_| all).unwrap_or(&0);
-        let most = if backends % 2 == 0 { 1 } else { 2 };
+        let most = if backends.is_multiple_of(2) { 1 } else { 2 };
         prop_assert!(places.values().all(|count| (*fewest..=fewest + most).contains(count)));
     }
 
