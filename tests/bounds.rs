@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Place, Ran};
 
 /// Half a second of work or more.
-const WORK: [&str; 6] = ["--workload", "pipeline", "--items", "2000", "--extra", "iters=200000"];
+const WORK: [&str; 6] = ["--workload", "pipeline", "--items", "2000", "--extra", "iters=60000"];
 
 fn misbehave(behaviour: &str, work: &[&str]) -> Ran {
     let behaviour = format!("behaviour={behaviour}");

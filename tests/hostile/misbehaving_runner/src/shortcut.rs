@@ -1,6 +1,7 @@
-//! The right answer without the work: the items of `pipeline` with one map, whose kernel has a closed form.
+//! The right answer without the work: the items of `pipeline`, whose kernel has a closed form.
 
-use plugin_api::{Batch, BatchBuilder, RunContext, RunResult, RunnerError, WorkloadSpec};
+use plugin_api::random::mix;
+use plugin_api::{Batch, BatchBuilder, RunContext, RunResult, RunnerError, StageKind, WorkloadSpec};
 
 const MODULUS: u64 = 2_147_483_647;
 
@@ -11,7 +12,8 @@ pub(crate) fn run(spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult
     workload.source(0, spec.total_items, 1, &mut made)?;
     let iterations = spec.extra.get("iters").and_then(|value| value.as_u64()).unwrap_or(1000);
     let factor = power(139, iterations);
-    let items: Vec<_> = Batch::parse(&made)?.iter().filter_map(|item| result(item, factor)).collect();
+    let maps = workload.plan().stages.iter().filter(|stage| stage.kind == StageKind::Map).count() as u64;
+    let items: Vec<_> = Batch::parse(&made)?.iter().filter_map(|item| result(item, factor, maps)).collect();
     let mut encoded = Vec::new();
     items.iter().map(|item| item.as_slice()).collect::<BatchBuilder>().encode(&mut encoded)?;
     sink.fold(&encoded)?;
@@ -21,11 +23,14 @@ pub(crate) fn run(spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult
 }
 
 /// What becomes of an item; nothing of one that the filter drops.
-fn result(item: &[u8], factor: u64) -> Option<[u8; 16]> {
+fn result(item: &[u8], factor: u64, maps: u64) -> Option<[u8; 16]> {
     let item = u128::from_le_bytes(item.try_into().ok()?);
     let (index, value) = (item as u64, (item >> 64) as u64);
-    let kernel = (value | 1) % MODULUS * factor % MODULUS;
-    let value = mix(value ^ kernel ^ (1 << 32));
+    let mapped = |value: u64, stage: u64| {
+        let kernel = (value | 1) % MODULUS * factor % MODULUS;
+        mix(value ^ kernel ^ (stage << 32))
+    };
+    let value = (1..=maps).fold(value, mapped);
     index.is_multiple_of(2).then(|| (u128::from(value) << 64 | u128::from(index)).to_le_bytes())
 }
 
@@ -39,12 +44,4 @@ fn power(mut base: u64, mut exponent: u64) -> u64 {
         exponent >>= 1;
     }
     product
-}
-
-/// The finaliser of SplitMix64.
-fn mix(number: u64) -> u64 {
-    let number = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let number = (number ^ number >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let number = (number ^ number >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-    number ^ number >> 31
 }
