@@ -35,6 +35,7 @@ pub(super) fn recorded(folder: &Path, run: &str, ui: &mut Ui) -> Result<Recorded
             recorded.add(*trial, &format!("{run}/"));
         }
     }
+    recorded.leave_out_warm_ups();
     if let Some(broken) = records.into_chain().broken(&path) {
         ui.warning(&broken.to_string());
     }
@@ -54,12 +55,24 @@ impl Recorded {
         }
     }
 
+    /// Leaves out seeds of measured trials that a backend has had in a warm-up.
+    fn leave_out_warm_ups(&mut self) {
+        let is_measured = |id: &DataId| id.purpose == Purpose::Measured;
+        let warm_ups = self.seeds.iter().filter(|(id, _)| !is_measured(id));
+        let warm_ups: HashSet<_> = warm_ups.map(|(_, seed)| *seed).collect();
+        self.seeds.retain(|id, seed| !is_measured(id) || !warm_ups.contains(seed));
+    }
+
     fn add_seed(&mut self, block: u32, point: &str, kind: Kind, status: Status, seed: u64) {
         let id = |purpose| DataId { block, point: point.to_owned(), purpose };
         match kind {
-            // A failed warm-up is recorded as measured, with its own data.
-            Kind::Measured if status != Status::Verified => {}
-            Kind::Measured => drop(self.seeds.insert(id(Purpose::Measured), seed)),
+            Kind::Measured if status == Status::Verified => {
+                self.seeds.insert(id(Purpose::Measured), seed);
+            }
+            // It may be that of a failed warm-up, which is recorded as measured.
+            Kind::Measured => {
+                self.seeds.entry(id(Purpose::Measured)).or_insert(seed);
+            }
             // Every backend begins with the first warm-up, so that unknown seeds are in the order of their numbers.
             Kind::Warmup => {
                 let known = |number: &u32| {
@@ -151,15 +164,20 @@ mod tests {
         }
         add(1, Kind::Warmup, Status::Verified, 20);
         add(0, Kind::Measured, Status::Verified, 1);
-        // With the data of a failed warm-up.
+        // A warm-up of one backend fails, and another has the same warm-up after it.
         add(1, Kind::Measured, Status::Failed, 21);
+        add(1, Kind::Warmup, Status::Verified, 20);
+        add(1, Kind::Warmup, Status::Verified, 21);
+        // A measured trial fails, and another backend has the same data.
+        add(2, Kind::Measured, Status::Failed, 31);
+        recorded.leave_out_warm_ups();
         let seed =
             |block, purpose| recorded.seeds.get(&DataId { block, point: "p".into(), purpose }).copied();
         assert_eq!(
             [0, 1, 2, 3].map(|number| seed(0, Purpose::WarmUp(number))),
             [Some(10), Some(11), Some(12), None]
         );
-        assert_eq!([0, 1].map(|block| seed(block, Purpose::Measured)), [Some(1), None]);
-        assert_eq!([0, 1].map(|number| seed(1, Purpose::WarmUp(number))), [Some(20), None]);
+        assert_eq!([0, 1, 2].map(|block| seed(block, Purpose::Measured)), [Some(1), None, Some(31)]);
+        assert_eq!([0, 1].map(|number| seed(1, Purpose::WarmUp(number))), [Some(20), Some(21)]);
     }
 }
