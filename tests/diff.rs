@@ -75,6 +75,7 @@ fn outcome(trial: &Value, of_null: &str) -> u8 {
 
 fn takes(trial: &mut Value, seconds: f64) {
     trial["record"]["duration_seconds"] = seconds.into();
+    trial["record"]["metadata"]["worker_elapsed"] = seconds.into();
 }
 
 #[test]

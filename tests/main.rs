@@ -6,6 +6,7 @@
 
 mod abi_evolution;
 mod backends;
+mod bounds;
 mod c_backend;
 mod c_workload;
 mod chromium;
@@ -39,6 +40,7 @@ mod python_setup;
 mod ray_backend;
 mod ray_cluster;
 mod readme;
+mod record_chain;
 mod records;
 mod released;
 mod report_page;

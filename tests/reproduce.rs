@@ -57,7 +57,7 @@ fn the_command_of_a_trial_has_its_limits_and_finds_a_plugin_that_was_given_as_a_
 #[test]
 fn the_command_of_the_page_measures_all_of_it_again() {
     let place = Place::new();
-    let more = ["--backends", "native", "--seed", "7", "--timeout", "2m", "--run-id", "page"];
+    let more = ["--backends", "native", "--data-seed", "7", "--timeout", "2m", "--run-id", "page"];
     place.crossrun(&[&QUICK, more.as_slice()].concat()).code(0);
     let page = std::fs::read_to_string(place.path().join("results/page/report.html")).unwrap();
     let start = page.find("crossrun compare --backends").unwrap_or_else(|| panic!("{page}"));
@@ -84,6 +84,7 @@ fn a_run_is_resumed_with_its_original_options_or_not_at_all() {
         ["--parallelism", "3"],
         ["--schedulers", "fifo"],
         ["--seed", "1"],
+        ["--data-seed", "1"],
         ["--nodes", "2"],
         ["--timeout", "3m"],
         ["--extra", "batch_size=2"],

@@ -97,6 +97,7 @@ fn session(engine: &Installed, backend: &str, parallelism: u32, points: &[&Point
         options: Map::new(),
         blocks: 1,
         seed: 42,
+        data_seed: None,
         // Nothing is measured, so nothing need be warm.
         warm_up: WarmUp { least: 0, most: 0, ..WarmUp::default() },
         aa: None,

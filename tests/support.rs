@@ -190,6 +190,13 @@ impl Place {
     }
 }
 
+/// A line of `unified_results.jsonl` without its hash, as `trials.jsonl` has the record.
+pub(crate) fn without_chain(mut record: Value) -> Value {
+    let chain = record["metadata"].as_object_mut().unwrap().remove("chain");
+    assert!(chain.is_some_and(|chain| chain.is_string()));
+    record
+}
+
 /// A user with no rights of its own.
 pub(crate) const NOBODY: u32 = 65534;
 

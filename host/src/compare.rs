@@ -55,6 +55,7 @@ pub fn compare(inputs: &[Input], options: &Options) -> Result<Comparison, NoBase
             .max_by(f64::total_cmp),
         machines: table.machines.iter().map(|profile| (*profile).clone()).collect(),
         warnings: warning::warnings(&table, &points),
+        without_chain: Vec::new(),
         points,
     })
 }

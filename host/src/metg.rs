@@ -1,7 +1,9 @@
 //! METG: the shortest tasks that an engine runs efficiently. Pure: no clock, no files, no printing.
 //!
-//! The *minimum effective task granularity* at 50 % is the shortest kernel at which half of the cores' time is spent in
-//! kernels (Slaughter et al., "Task Bench: a parameterized benchmark for evaluating parallel runtime performance", SC20).
+//! The *granularity* of a task is cores · duration / tasks: the time of a core that one task takes, overhead included. The
+//! *minimum effective task granularity* at 50 % is the granularity at which half of the cores' time is spent in kernels
+//! (Slaughter et al., "Task Bench: a parameterized benchmark for evaluating parallel runtime performance", SC20). As
+//! efficiency is kernel / granularity, the kernel at that point is half of it. The curve is evaluated over the kernel.
 //! `sweep` chooses the kernels and their numbers of tasks, `curve` computes the value of a block from its points, and
 //! `value` combines the blocks. `docs/method.md` says why each rule is as it is.
 
@@ -12,13 +14,13 @@ mod value;
 #[cfg(test)]
 mod simulation;
 
-pub(crate) use curve::{MeasuredLoad, TooEfficient, block_value, floor};
+pub(crate) use curve::{MeasuredLoad, NoValue, block_value, floor};
 pub(crate) use sweep::{Load, LoadRunner, Sweep};
-pub(crate) use value::{Value, over_blocks};
+pub(crate) use value::{Estimate, Value, over_blocks};
 
 /// The share of the cores' time that must be spent in kernels.
 pub(crate) const TARGET_EFFICIENCY: f64 = 0.5;
-/// A sweep begins with a kernel of at least this efficiency.
+/// A sweep begins with a kernel of at least this efficiency. Without such a kernel the block has no value.
 pub(crate) const FIRST_EFFICIENCY: f64 = 0.9;
 /// A sweep ends with a kernel of at most this efficiency.
 pub(crate) const LAST_EFFICIENCY: f64 = 0.1;

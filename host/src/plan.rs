@@ -12,6 +12,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+mod data;
 pub(crate) mod defaults;
 mod estimate;
 pub(crate) mod matrix;
@@ -24,6 +25,8 @@ mod carry_over;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use data::Purpose;
+pub(crate) use data::{DataId, data_seed};
 pub(crate) use estimate::estimate;
 pub(crate) use matrix::{BackendChoice, Matrix, PlanError, WorkloadChoice};
 pub(crate) use point::{Cell, Point};
@@ -42,8 +45,6 @@ pub struct Plan {
 pub struct Block {
     /// Its number, from 0.
     pub index: u32,
-    /// The seed of the data of all its measured trials.
-    pub data_seed: u64,
     /// Run one after the other: no two engines run at a time.
     pub sessions: Vec<Session>,
 }
@@ -60,13 +61,6 @@ pub struct Session {
     pub options: Map<String, Value>,
     /// Each is warmed up and measured before the next.
     pub cells: Vec<Cell>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// A warm-up of the engine, counted from 0.
-    WarmUp(u32),
-    Measured,
 }
 
 /// The identity of a measured trial.
@@ -118,18 +112,6 @@ impl Plan {
 }
 
 impl Block {
-    /// The seed of the data of a warm-up, counted from 0 for each cell: the same for every backend, and different from that of
-    /// the measured trial, so that no engine can answer that trial from a cache.
-    pub fn warm_up_seed(&self, warm_up: u32) -> u64 {
-        draw(self.data_seed, Stream::WarmUp, warm_up.into())
-    }
-
-    /// The seed of the data of a point of a sweep, by the number of the point: the same for every backend, and different for each
-    /// point, as a sweep runs many in one session.
-    pub fn point_seed(&self, point: u64) -> u64 {
-        draw(self.data_seed, Stream::Points, point)
-    }
-
     /// Its measured trials, in order.
     pub fn trials(&self) -> impl Iterator<Item = TrialId> {
         let sessions = self.sessions.iter();
@@ -146,23 +128,23 @@ impl Block {
             Session { cells: cells.cloned().collect(), ..session.clone() }
         };
         let sessions = self.sessions.iter().map(left).filter(|session| !session.cells.is_empty());
-        Self { sessions: sessions.collect(), ..*self }
+        Self { index: self.index, sessions: sessions.collect() }
     }
 }
 
 fn block(matrix: &Matrix, index: u32, backends: &[BackendChoice]) -> Block {
-    let data_seed = draw(matrix.seed, Stream::Block, index.into());
+    let order_seed = draw(matrix.seed, Stream::Block, index.into());
     let mut parallelisms = matrix.parallelisms.clone();
-    shuffle(&mut parallelisms, data_seed, Stream::Sessions);
+    shuffle(&mut parallelisms, order_seed, Stream::Sessions);
     let sessions = backends.iter().flat_map(|backend| {
-        let session = |parallelism: &u32| session(matrix, backend.clone(), *parallelism, data_seed);
+        let session = |parallelism: &u32| session(matrix, backend.clone(), *parallelism, order_seed);
         parallelisms.iter().map(session).collect::<Vec<_>>()
     });
-    Block { index, data_seed, sessions: sessions.collect() }
+    Block { index, sessions: sessions.collect() }
 }
 
-fn session(matrix: &Matrix, backend: BackendChoice, parallelism: u32, data_seed: u64) -> Session {
+fn session(matrix: &Matrix, backend: BackendChoice, parallelism: u32, order_seed: u64) -> Session {
     let mut cells = matrix.cells(parallelism);
-    shuffle(&mut cells, data_seed ^ u64::from(parallelism), Stream::Cells);
+    shuffle(&mut cells, order_seed ^ u64::from(parallelism), Stream::Cells);
     Session { backend, parallelism, nodes: matrix.nodes, options: matrix.options.clone(), cells }
 }

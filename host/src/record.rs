@@ -6,7 +6,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+mod chain;
+pub(crate) mod claims;
 pub(crate) mod config;
+mod efficiency;
 pub(crate) mod environment;
 pub(crate) mod format;
 mod journal;
@@ -21,10 +24,12 @@ pub(crate) mod skipped;
 mod table;
 pub(crate) mod trial;
 pub(crate) mod writer;
+mod written;
 
 pub(crate) use config::Config;
 pub(crate) use environment::SystemProfile;
 pub(crate) use format::{Kind, Library, Metadata, TrialRecord, UnifiedRecord};
+pub(crate) use journal::Access;
 pub(crate) use latency::{OpenLoop, Percentiles};
 pub(crate) use measurement_lock::MeasurementLock;
 pub(crate) use reader::{Entry, Records};

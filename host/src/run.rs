@@ -4,6 +4,8 @@
 
 pub(crate) mod backend;
 mod blocks;
+mod bounds;
+pub(crate) mod data_seeds;
 pub(crate) mod engine;
 pub(crate) mod event;
 pub(crate) mod executor;
@@ -11,6 +13,8 @@ pub(crate) mod judge;
 mod machine_check;
 pub(crate) mod outcome;
 pub(crate) mod participants;
+pub(crate) mod reference;
 pub(crate) mod session;
 pub(crate) mod sweep;
 pub(crate) mod trial;
+mod work_check;

@@ -13,6 +13,7 @@ pub(crate) mod protocol;
 mod rate_limit;
 mod reference;
 mod serial;
+mod serial_reference;
 mod serve;
 mod snapshot;
 mod state;

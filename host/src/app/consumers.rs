@@ -6,7 +6,7 @@ use super::Problem;
 use super::json_events::JsonEvents;
 use super::progress::Progress;
 use super::ui::Ui;
-use crate::record::{Conditions, Recorder};
+use crate::record::{Access, Conditions, Recorder};
 use crate::run::event::Event;
 
 /// Each consumer takes the part of an event that it needs.
@@ -18,7 +18,7 @@ pub(crate) struct Consumers {
 
 impl Consumers {
     /// The consumers of a schedule of `total` units, of which `done` were already done: measured trials of a comparison, or
-    /// sweeps. Records go into `folder`.
+    /// sweeps. Records go into `folder`, whose files of records only this run writes.
     pub(crate) fn new(
         folder: &Path,
         conditions: Conditions,
@@ -26,7 +26,8 @@ impl Consumers {
         done: usize,
     ) -> Result<Self, Problem> {
         let (progress, events) = (Progress::new(total, done), JsonEvents::new(total, done));
-        Ok(Self { recorder: Recorder::open(folder, conditions)?, progress, events })
+        let recorder = Recorder::open(folder, Access::Exclusive, conditions)?;
+        Ok(Self { recorder, progress, events })
     }
 
     /// Hands an event to each consumer. The recorder is first: a trial is on the disk before it is shown.

@@ -44,6 +44,11 @@ impl Exit {
         let worst = ranked.into_iter().find(|(status, _)| statuses.contains(status));
         worst.map_or(Self::Done, |(_, exit)| exit)
     }
+
+    /// Of a run whose records were altered while it wrote them: its measurement is not to be trusted, if nothing worse happened.
+    pub(crate) fn unless_altered(self, altered: &[String]) -> Self {
+        if self == Self::Done && !altered.is_empty() { Self::Invalid } else { self }
+    }
 }
 
 impl From<Exit> for ExitCode {

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::progress::efficiency;
+use super::progress::measured_load;
 use super::ui::Ui;
+use crate::metg::MeasuredLoad;
 use crate::plan::Purpose;
 use crate::run::event::Event;
 use crate::run::trial::{TrialResult, TrialSpec};
@@ -57,10 +58,14 @@ impl JsonEvents {
         });
         let more = match trial.granularity {
             None => json!({"point": trial.cell.point, "done": self.done, "trials": self.trials}),
-            Some(granularity) => json!({
-                "kernel_seconds": granularity.kernel_seconds, "tasks": trial.cell.spec.total_items,
-                "efficiency": efficiency(trial, result),
-            }),
+            Some(granularity) => {
+                let measured = measured_load(trial, result);
+                json!({
+                    "kernel_seconds": granularity.kernel_seconds, "tasks": trial.cell.spec.total_items,
+                    "granularity_seconds": measured.as_ref().map(MeasuredLoad::granularity),
+                    "efficiency": measured.as_ref().map(MeasuredLoad::efficiency),
+                })
+            }
         };
         if let (Value::Object(line), Value::Object(more)) = (&mut line, more) {
             line.extend(more);

@@ -137,18 +137,17 @@ fn block(trial: &TrialSpec) -> String {
 
 fn result_text(trial: &TrialSpec, result: &TrialResult) -> String {
     match (&result.outcome, result.seconds()) {
-        (Outcome::Verified, Some(seconds)) => match efficiency(trial, result) {
+        (Outcome::Verified, Some(seconds)) => match measured_load(trial, result) {
             None => format!("{seconds:.3} s, verified"),
-            Some(efficiency) => format!("{seconds:.3} s, {:.1} % efficient, verified", efficiency * 100.0),
+            Some(load) => format!("{seconds:.3} s, {:.1} % efficient, verified", load.efficiency() * 100.0),
         },
         (outcome, _) => outcome.error().map(|error| printable(&error.message)).unwrap_or_default(),
     }
 }
 
-/// The share of the cores' time that was spent in kernels, for a trial of a sweep.
-pub(crate) fn efficiency(trial: &TrialSpec, result: &TrialResult) -> Option<f64> {
+/// The point of the curve, for a trial of a sweep.
+pub(crate) fn measured_load(trial: &TrialSpec, result: &TrialResult) -> Option<MeasuredLoad> {
     let Granularity { kernel_seconds, .. } = trial.granularity?;
     let (tasks, cores) = (trial.cell.spec.total_items, trial.cell.spec.parallelism);
-    let measured = MeasuredLoad { kernel_seconds, tasks, seconds: result.seconds()?, cores };
-    Some(measured.efficiency())
+    Some(MeasuredLoad { kernel_seconds, tasks, seconds: result.seconds()?, cores })
 }

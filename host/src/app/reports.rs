@@ -12,6 +12,7 @@ use super::{Exit, Problem};
 use crate::app::ui::Ui;
 use crate::atomic_file;
 use crate::compare::metg::model::Sweeps;
+use crate::compare::metg::sweeps;
 use crate::compare::model::{Comparison, Source, Warning, WarningKind};
 use crate::compare::{self, Input, Options};
 use crate::record::format::timestamp;
@@ -38,6 +39,10 @@ pub(crate) struct Read {
     pub(crate) inputs: Vec<Input>,
     /// What could not be read, one line for each.
     pub(crate) left_out: Vec<String>,
+    /// What was altered after it was written, a line of text each.
+    pub(crate) altered: Vec<String>,
+    /// The files without a hash chain, in which nobody sees an edit.
+    pub(crate) without_chain: Vec<String>,
 }
 
 impl Read {
@@ -57,6 +62,12 @@ pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
                 read_file(&file, &mut read, ui)?;
             }
         }
+    }
+    if !read.without_chain.is_empty() {
+        log::info!(
+            "files without a hash chain, which are older than it or the original project's: {}",
+            read.without_chain.join(", ")
+        );
     }
     Ok(read)
 }
@@ -98,11 +109,16 @@ fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
             Ok(())
         })
     };
-    read.left_out.extend(report_left_out(path, &left_out.map_err(unreadable)?, ui));
+    let left_out = left_out.map_err(unreadable)?;
+    read.left_out.extend(report_left_out(path, &left_out, ui));
+    read.altered.extend(left_out.chain.broken(path).map(|broken| broken.to_string()));
+    if left_out.chain.is_absent() {
+        read.without_chain.push(path.display().to_string());
+    }
     Ok(())
 }
 
-/// Prints what was left out of a file, and returns what could not be read. That is not a last line that was cut off by a
+/// Prints what was left out of a file and where its hash chain is broken, and returns what could not be read. That is not a last line that was cut off by a
 /// crash: no record was lost.
 pub(crate) fn report_left_out(path: &Path, left_out: &Skipped, ui: &mut Ui) -> Vec<String> {
     if let Some(line) = left_out.torn {
@@ -110,7 +126,17 @@ pub(crate) fn report_left_out(path: &Path, left_out: &Skipped, ui: &mut Ui) -> V
     }
     let damage: Vec<_> = left_out.damage.iter().map(Damage::to_string).collect();
     damage.iter().for_each(|damage| ui.warning(damage));
+    if let Some(broken) = left_out.chain.broken(path) {
+        ui.warning(&broken.to_string());
+    }
     damage
+}
+
+/// Checks that the files have all that was recorded, restores it if not, and prints and returns which files were altered.
+pub(crate) fn check(recorder: &mut Recorder, ui: &mut Ui) -> Result<Vec<String>, Problem> {
+    let altered: Vec<_> = recorder.check()?.iter().map(ToString::to_string).collect();
+    altered.iter().for_each(|altered| ui.warning(altered));
+    Ok(altered)
 }
 
 /// Completes the table beside the records, and prints which records it cannot hold.
@@ -126,17 +152,26 @@ pub(crate) fn unreadable(error: RecordError) -> Problem {
     Problem::usage(error.to_string())
 }
 
-/// Compares records. What could not be read becomes the first warnings of the comparison.
-pub(crate) fn compared(
-    inputs: &[Input],
-    left_out: Vec<String>,
-    options: &Options,
-) -> Result<Comparison, Problem> {
+/// Compares records. What could not be read or was altered becomes the first warnings of the comparison.
+pub(crate) fn compared(read: Read, options: &Options) -> Result<Comparison, Problem> {
     let mut comparison =
-        compare::compare(inputs, options).map_err(|error| Problem::usage(error.to_string()))?;
-    let warning = |message| Warning { kind: WarningKind::Unreadable, message, points: Vec::new() };
-    comparison.warnings.splice(0..0, left_out.into_iter().map(warning));
+        compare::compare(&read.inputs, options).map_err(|error| Problem::usage(error.to_string()))?;
+    let warnings = |kind, messages: Vec<String>| {
+        messages.into_iter().map(move |message| Warning { kind, message, points: Vec::new() })
+    };
+    let of_files = warnings(WarningKind::Unreadable, read.left_out);
+    let of_files = of_files.chain(warnings(WarningKind::Altered, read.altered));
+    comparison.warnings.splice(0..0, of_files);
+    comparison.without_chain = read.without_chain;
     Ok(comparison)
+}
+
+/// Evaluates sweeps, with the same first warnings.
+pub(crate) fn swept(read: Read) -> Sweeps {
+    let mut sweeps = sweeps(&read.inputs);
+    sweeps.warnings.splice(0..0, read.left_out.into_iter().chain(read.altered));
+    sweeps.without_chain = read.without_chain;
+    sweeps
 }
 
 /// What is reported: a comparison, or METG sweeps.

@@ -73,6 +73,7 @@ impl RunCommand {
             cores: context.cores(),
             log_dir: folders.log_dir.clone(),
             command: Box::new(move |trial| self.of(trial)),
+            data_seed_chosen: false,
         }
     }
 

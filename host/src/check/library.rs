@@ -122,11 +122,7 @@ pub(super) fn repeats(fixture: &mut Fixture) -> CheckResult {
         let mut answers = Vec::new();
         for entry in judge.catalogue()? {
             let spec = spec_of(&entry, 101);
-            answers.push((
-                entry.name,
-                serial(judge, &with_batches(spec.clone(), 7))?,
-                answer(judge, &spec)?,
-            ));
+            answers.push((entry.name, serial(judge, &with_batches(spec.clone(), 7))?, answer(judge, &spec)?));
         }
         Ok(answers)
     };

@@ -180,8 +180,9 @@ impl SelfTest {
         let nothing = WorkloadSpec { total_items: 0, ..WorkloadSpec::new(NULL) };
         let mut engine = self.open(Cheat::None, &nothing)?;
         let mut seconds = Vec::new();
-        for _ in 0..runs {
-            seconds.extend(self.run(&mut engine, nothing.clone())?.host_elapsed);
+        for seed in (0..).take(runs) {
+            let spec = WorkloadSpec { seed, ..nothing.clone() };
+            seconds.extend(self.run(&mut engine, spec)?.host_elapsed);
         }
         engine.close(&mut |_| ());
         median(&seconds).ok_or_else(|| CallError::unexpected("run"))

@@ -6,7 +6,6 @@ mod outcome;
 pub(crate) mod plan_file;
 mod resume;
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, reports};
 use crate::plan::{Block, Plan};
 use crate::record::SystemProfile;
+use crate::run::data_seeds::DataSeeds;
 use crate::run::executor::Executor;
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
@@ -25,13 +25,14 @@ use crate::text::plural;
 
 pub(super) use arguments::Arguments;
 use plan_file::PlanFile;
+use resume::Recorded;
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let mut context = Context::new(global, Isolation::Process, ui)?;
     let limits = context.apply_limits(&arguments.schedule.trial.limits);
     let prepared = match &arguments.resume {
         Some(run) => PreparedRun::resumed(&mut context, arguments, run)?,
-        None => PreparedRun::new(&context, arguments, limits, ui)?,
+        None => PreparedRun::new(&mut context, arguments, limits, ui)?,
     };
     if arguments.dry_run {
         ui.result(&outcome::preview(&prepared.plan, &prepared.file.matrix.warm_up, ui.json()));
@@ -50,12 +51,13 @@ struct PreparedRun {
 
 impl PreparedRun {
     fn new(
-        context: &Context,
+        context: &mut Context,
         arguments: &Arguments,
         limits: LimitArguments,
         ui: &mut Ui,
     ) -> Result<Self, Problem> {
         let schedule = &arguments.schedule;
+        arguments.cores.map_or(Ok(()), |cores| context.pin_to(cores))?;
         let (backends, workloads) = (&schedule.backends, &arguments.workloads);
         let selection = Selection::new(context, backends, workloads, schedule.trial.setup, ui)?;
         let baseline = selection.baseline(arguments.baseline.as_deref())?;
@@ -72,6 +74,7 @@ impl PreparedRun {
             allow_untrusted: context.trust.is_anyone(),
             timeout_seconds: schedule.trial.timeout().as_secs_f64(),
             limits: Some(limits),
+            cores: arguments.cores,
             backends: plan_file::recorded_backends(&participants),
             libraries: plan_file::recorded_libraries(&participants),
             machine: SystemProfile::collect(),
@@ -91,6 +94,7 @@ impl PreparedRun {
         if let Some(limits) = &file.limits {
             context.set_limits(*limits);
         }
+        file.cores.map_or(Ok(()), |cores| context.pin_to(cores))?;
         let plan = file.plan().map_err(|error| Problem::usage(error.to_string()))?;
         let participants = file.participants(&plan, context)?;
         Ok(Self { file, participants, plan, output_dir })
@@ -99,10 +103,10 @@ impl PreparedRun {
     fn measure(&self, context: &Context, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         let Self { file, participants, plan, output_dir } = self;
         let lock = context.measurement_lock(!arguments.schedule.trial.no_lock, ui)?;
-        let done = match arguments.resume {
+        let Recorded { done, seeds } = match arguments.resume {
             // Read only now: another process may have run trials of this run until it released the lock.
-            Some(_) => resume::recorded(output_dir)?,
-            None => HashSet::new(),
+            Some(_) => resume::recorded(output_dir, &file.matrix.run, ui)?,
+            None => Recorded::default(),
         };
         let blocks = plan.remaining(&done);
         let folders = context.folders(&file.matrix.run)?;
@@ -118,14 +122,17 @@ impl PreparedRun {
         let mut consumers = Consumers::new(output_dir, conditions, trials, done.len())?;
         let mut executor =
             context.executor(participants.clone(), &folders, file.timeout(), file.matrix.warm_up);
+        executor.seeds = DataSeeds::new(file.matrix.data_seed, seeds);
         let stopped = self.blocks(&mut executor, &blocks, arguments.time_budget, &mut consumers, ui);
         ui.clear_status();
         executor.end();
         context.tidy(&folders);
+        let altered = reports::check(&mut consumers.recorder, ui);
         stopped?;
+        let altered = altered?;
         drop(lock);
         reports::finish(&mut consumers.recorder, ui)?;
-        outcome::report(file, participants, context, output_dir, ui)
+        outcome::report(file, participants, context, output_dir, &altered, ui)
     }
 
     /// Runs one block after another until the time budget is used up.

@@ -35,7 +35,9 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let Arguments { old, new, threshold } = arguments;
     let before = reports::read(std::slice::from_ref(old), ui)?;
     let after = reports::read(std::slice::from_ref(new), ui)?;
-    let history = history(&before.inputs, &after.inputs, *threshold).map_err(refused)?;
+    let mut history = history(&before.inputs, &after.inputs, *threshold).map_err(refused)?;
+    history.altered = [before.altered.as_slice(), &after.altered].concat();
+    history.without_chain = [before.without_chain.as_slice(), &after.without_chain].concat();
     let text = if ui.json() {
         serde_json::to_string(&history).map_err(|error| Problem::unexpected(&error))?
     } else {

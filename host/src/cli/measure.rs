@@ -71,6 +71,10 @@ pub(super) struct ScheduleArguments {
     /// Compare debug builds with release builds, and different workload libraries, nevertheless.
     #[arg(long)]
     pub(super) insist: bool,
+    /// Derive the seeds of all data from this number, to measure again on the same data. A backend can know such data, and reports
+    /// say so [default: random seeds].
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) data_seed: Option<u64>,
 }
 
 impl ScheduleArguments {

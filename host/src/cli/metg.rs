@@ -2,6 +2,7 @@
 
 mod outcome;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::plan::defaults::COMPUTING;
 use crate::plan::{Matrix, Plan, WorkloadChoice};
 use crate::record::writer::TRIALS;
 use crate::record::{Conditions, SystemProfile};
+use crate::run::data_seeds::DataSeeds;
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
 use crate::run::sweep::Range;
@@ -46,10 +48,10 @@ pub(super) struct Arguments {
     /// Run no kernel that is shorter than this [default: one iteration].
     #[arg(long, value_name = "TIME", value_parser = options::duration)]
     finest: Option<Duration>,
-    /// Run no kernel that is longer than this.
+    /// Run no kernel that is longer than this. A backend whose efficiency stays below 0.9 has no value.
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = options::duration)]
     coarsest: Duration,
-    /// The seed of the data.
+    /// The seed of the order of the sweeps.
     #[arg(long, default_value_t = 42)]
     seed: u64,
 }
@@ -92,6 +94,7 @@ impl Arguments {
             options,
             blocks: self.schedule.blocks(STANDARD),
             seed: self.seed,
+            data_seed: self.schedule.data_seed,
             warm_up: WarmUp::default(),
             aa: None,
         }
@@ -117,6 +120,7 @@ impl Arguments {
         command
             .duration("coarsest", self.coarsest)
             .option("seed", matrix.seed)
+            .options("data-seed", matrix.data_seed)
             .duration("timeout", self.schedule.trial.timeout());
         limits.add_to(&mut command);
         command.extra(&matrix.options).flag("insist", self.schedule.insist);
@@ -133,12 +137,12 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let limits = context.apply_limits(&arguments.schedule.trial.limits);
     let prepared = PreparedRun::new(&context, arguments, limits, cores, ui)?;
     let lock = context.measurement_lock(!arguments.schedule.trial.no_lock, ui)?;
-    let stopped = prepared.measure(&context, lock.is_some(), ui);
+    let measured = prepared.measure(&context, lock.is_some(), ui);
     ui.clear_status();
     context.tidy(&prepared.folders);
-    stopped?;
+    let altered = measured?;
     drop(lock);
-    outcome::report(&prepared.output_dir, &arguments.repeat_command(&prepared, &context), ui)
+    outcome::report(&prepared.output_dir, &arguments.repeat_command(&prepared, &context), &altered, ui)
 }
 
 fn default_cores() -> u32 {
@@ -192,10 +196,12 @@ impl PreparedRun {
             loading: LoadingOptions::of(context),
             ..RunCommand::default()
         };
-        command.conditions(SystemProfile::collect(), context, &self.folders, locked)
+        let conditions = command.conditions(SystemProfile::collect(), context, &self.folders, locked);
+        Conditions { data_seed_chosen: self.matrix.data_seed.is_some(), ..conditions }
     }
 
-    fn measure(&self, context: &Context, locked: bool, ui: &mut Ui) -> Result<(), Problem> {
+    /// Measures, and returns which files of records were altered meanwhile.
+    fn measure(&self, context: &Context, locked: bool, ui: &mut Ui) -> Result<Vec<String>, Problem> {
         let Self { matrix, plan, range, folders, output_dir, .. } = self;
         let blocks = plural(plan.blocks.len() as u64, "block");
         let backends = plural(matrix.backends.len() as u64, "backend");
@@ -203,13 +209,16 @@ impl PreparedRun {
         let sweeps = plan.blocks.iter().map(|block| block.sessions.len()).sum();
         let mut consumers = Consumers::new(output_dir, self.conditions(context, locked), sweeps, 0)?;
         let mut executor = context.executor(self.participants.clone(), folders, self.timeout, matrix.warm_up);
+        executor.seeds = DataSeeds::new(matrix.data_seed, HashMap::new());
         let swept = plan.blocks.iter().try_for_each(|block| {
             executor.sweep(&matrix.run, block, range, &mut |event| consumers.note(event, ui))
         });
         executor.end();
+        let altered = reports::check(&mut consumers.recorder, ui);
         swept.map_err(|stopped| {
             Problem::of_stopped(stopped, || format!("crossrun report {}", output_dir.display()))
         })?;
-        reports::finish(&mut consumers.recorder, ui)
+        reports::finish(&mut consumers.recorder, ui)?;
+        altered
     }
 }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use crate::app::reports::Reported;
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
-use crate::compare::metg::sweeps;
 use crate::compare::model::Rigor;
 use crate::compare::{Input, Options};
 use crate::text::plural;
@@ -36,26 +35,26 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let read = reports::read(&arguments.paths, ui)?;
-    let (exit, left_out) = (read.exit(Exit::Done), read.left_out);
+    let mut read = reports::read(&arguments.paths, ui)?;
+    let exit = read.exit(Exit::Done);
     let (of_sweeps, inputs): (Vec<_>, Vec<_>) = read.inputs.into_iter().partition(Input::is_sweep);
     if inputs.is_empty() && !of_sweeps.is_empty() {
-        let mut sweeps = sweeps(&of_sweeps);
-        sweeps.warnings.splice(0..0, left_out);
         if arguments.csv.is_some() {
             return Err(Problem::usage("--csv is for comparisons, but these are records of METG sweeps")
                 .with_remedy("--json"));
         }
-        write(arguments, &sweeps, ui)?;
+        read.inputs = of_sweeps;
+        write(arguments, &reports::swept(read), ui)?;
         return Ok(exit);
     }
+    read.inputs = inputs;
     if !of_sweeps.is_empty() {
         let trials = plural(of_sweeps.len() as u64, "trial");
         ui.warning(&format!("{trials} of METG sweeps are left out: a report of their own shows them"));
     }
     let rigor = if arguments.publish { Rigor::Publish } else { Rigor::Standard };
     let options = Options { baseline: arguments.baseline.clone(), rigor, insist: arguments.insist };
-    let comparison = reports::compared(&inputs, left_out, &options)?;
+    let comparison = reports::compared(read, &options)?;
     if let Some(path) = &arguments.csv {
         reports::write(path, &crate::report::csv(&comparison)?)?;
     }

@@ -17,7 +17,7 @@ use crate::app::{Exit, GlobalArguments, Problem, options, progress, reports};
 use crate::cli::measure::{TIMEOUT, TrialArguments};
 use crate::plan::BackendChoice;
 use crate::plan::defaults::{DEFAULT_BACKEND, DEFAULT_WORKLOAD};
-use crate::record::{Conditions, OpenLoop, Percentiles, Recorder, SystemProfile, TrialRecord};
+use crate::record::{Access, Conditions, OpenLoop, Percentiles, Recorder, SystemProfile, TrialRecord};
 use crate::run::backend::Backend;
 use crate::run::event::{Event, Phase, Stopped};
 use crate::run::executor::Executor;
@@ -174,11 +174,20 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     ui.clear_status();
     executor.end();
     context.tidy(&folders);
-    let (record, outcome) = ended?;
+    let Recorded { mut recorder, record, outcome } = ended?;
+    let altered = reports::check(&mut recorder, ui)?;
+    reports::finish(&mut recorder, ui)?;
     for warning in &record.record.metadata.warnings {
         ui.warning(warning);
     }
-    show(&options, &record, &outcome, ui)
+    Ok(show(&options, &record, &outcome, ui)?.unless_altered(&altered))
+}
+
+/// A trial that is on the disk.
+struct Recorded {
+    recorder: Recorder,
+    record: TrialRecord,
+    outcome: Outcome,
 }
 
 /// Runs the trial under the measurement lock, and records it.
@@ -187,17 +196,16 @@ fn measure_and_record(
     context: &Context,
     options: &Options,
     ui: &mut Ui,
-) -> Result<(TrialRecord, Outcome), Problem> {
+) -> Result<Recorded, Problem> {
     executor.judge(&options.spec.name)?;
     let lock = context.measurement_lock(options.lock, ui)?;
     let trial = options.trial(&executor.setting.participants);
     let result = measure(executor, context, options, &trial, ui)?;
     let conditions = options.conditions(context, executor, lock.is_some());
-    let mut recorder = Recorder::open(&options.output_dir, conditions)?;
+    let mut recorder = Recorder::open(&options.output_dir, Access::Shared, conditions)?;
     let record = recorder.note(&Event::Finished(&trial, &result))?;
     let record = record.ok_or_else(|| Problem::new(Exit::Unexpected, "the trial was not recorded"))?;
-    reports::finish(&mut recorder, ui)?;
-    Ok((record, result.outcome))
+    Ok(Recorded { recorder, record, outcome: result.outcome })
 }
 
 /// Runs the trial. A problem that the backend did not cause, such as a parameter out of range, is an error and not a result.

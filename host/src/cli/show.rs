@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
+use crate::record::claims::claims;
 use crate::record::writer::TRIALS;
 use crate::record::{Kind, Records, TrialRecord, record_files, skipped};
 use crate::text::{lines, printable, table};
@@ -106,5 +107,11 @@ fn page(trial: &TrialRecord) -> Result<String, Problem> {
     let log = metadata.log.as_ref().and_then(|path| std::fs::read(path).ok());
     let log =
         log.map_or_else(|| "nothing was logged".into(), |log| String::from_utf8_lossy(&log).into_owned());
-    Ok(printable(&format!("{}\n\n{record}\n\nagain: {command}\n\nlog:\n{log}\n", name(trial))))
+    let claims = claims(&trial.record).join(", ");
+    let claims = if claims.is_empty() {
+        String::new()
+    } else {
+        format!("claimed by the backend, not checked: {claims}\n")
+    };
+    Ok(printable(&format!("{}\n\n{record}\n\n{claims}again: {command}\n\nlog:\n{log}\n", name(trial))))
 }

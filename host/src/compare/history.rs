@@ -24,6 +24,12 @@ pub(crate) struct History {
     pub changes: Vec<CellChange>,
     pub only_old: Vec<String>,
     pub only_new: Vec<String>,
+    /// What was altered in the files of records after they were written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub altered: Vec<String>,
+    /// The files whose lines have no hash chain, as in a comparison.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_chain: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -148,7 +154,8 @@ pub(crate) fn history(old: &[Input], new: &[Input], threshold: f64) -> Result<Hi
     }
     changes.append(&mut missing);
     let only_new = after.into_keys().map(|key| format!("{} at {}", key.0, key.1)).collect();
-    Ok(History { version: VERSION, threshold, changes, only_old, only_new })
+    let (altered, without_chain) = (Vec::new(), Vec::new());
+    Ok(History { version: VERSION, threshold, changes, only_old, only_new, altered, without_chain })
 }
 
 fn cells<'t, 'a>(table: &'t Table<'a>) -> Cells<'t, 'a> {

@@ -10,7 +10,8 @@ use serde_json::Value as Json;
 use super::Input;
 use super::model::Status;
 use super::trial::{Trial, is_debug};
-use crate::metg::{self, MeasuredLoad, TARGET_EFFICIENCY, TooEfficient, Value};
+use super::warning::CHOSEN_DATA;
+use crate::metg::{self, Estimate, MeasuredLoad, NoValue, TARGET_EFFICIENCY, Value};
 use crate::record::{Kind, SystemProfile};
 use crate::run::trial::Granularity;
 use crate::stats::{MIN_BLOCKS, median};
@@ -51,7 +52,14 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
     rows.sort_by(|one, other| rank(one).total_cmp(&rank(other)));
     let machines = machines(&samples);
     let warnings = warnings(inputs, &samples, &rows, machines.len());
-    Sweeps { version: VERSION, target: TARGET_EFFICIENCY, rows, machines, warnings }
+    Sweeps {
+        version: VERSION,
+        target: TARGET_EFFICIENCY,
+        rows,
+        machines,
+        warnings,
+        without_chain: Vec::new(),
+    }
 }
 
 fn sample(input: &Input) -> Option<Sample<'_>> {
@@ -62,10 +70,7 @@ fn sample(input: &Input) -> Option<Sample<'_>> {
 
 /// Rows without a value come last.
 fn rank(row: &Row) -> f64 {
-    match row.value {
-        Some(Value::At { seconds } | Value::Above { seconds } | Value::Below { seconds }) => seconds,
-        None => f64::INFINITY,
-    }
+    row.metg.map_or(f64::INFINITY, Value::seconds)
 }
 
 fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>) -> Row {
@@ -73,14 +78,17 @@ fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>) -> Row {
     let blocks: Vec<_> = samples.iter().map(|((_, number), samples)| block(*number, samples)).collect();
     let values: Vec<_> = blocks.iter().filter_map(Block::value).collect();
     let floors: Vec<_> = blocks.iter().filter_map(|block| block.floor).collect();
-    let estimate = metg::over_blocks(&values);
+    let kernel = metg::over_blocks(&values);
+    let granularity = kernel.map(Estimate::granularity);
     // An engine reports its versions only when it has run.
     let versions = all().map(|metadata| &metadata.versions).max_by_key(|versions| versions.len());
     Row {
         backend: backend.into(),
         cores,
-        value: estimate.map(|estimate| estimate.value),
-        interval: estimate.and_then(|estimate| estimate.interval),
+        metg: granularity.map(|estimate| estimate.value),
+        metg_interval: granularity.and_then(|estimate| estimate.interval),
+        value: kernel.map(|estimate| estimate.value),
+        interval: kernel.and_then(|estimate| estimate.interval),
         floor: median(&floors),
         blocks_with_value: values.len() as u32,
         curve: curve(&blocks),
@@ -96,10 +104,13 @@ fn block(number: u32, samples: &[&Sample<'_>]) -> Block {
     let failed = samples.iter().find(|sample| sample.measured().is_none());
     let outcome = match (failed, metg::block_value(&measured)) {
         (Some(sample), _) => sample.failed(),
-        (None, Err(TooEfficient { kernel_seconds, efficiency })) => {
+        (None, Err(NoValue::TooEfficient { kernel_seconds, efficiency })) => {
             SweepOutcome::Invalid { kernel_seconds, efficiency }
         }
-        (None, Ok(Some(value))) => SweepOutcome::Value { value },
+        (None, Err(NoValue::NeverEfficient { kernel_seconds, efficiency })) => {
+            SweepOutcome::NeverEfficient { kernel_seconds, efficiency }
+        }
+        (None, Ok(Some(value))) => SweepOutcome::Value { metg: value.granularity(), value },
         (None, Ok(None)) => SweepOutcome::Failed {
             status: Status::Failed,
             phase: "record".into(),
@@ -150,6 +161,7 @@ impl Sample<'_> {
             kernel_seconds: self.granularity.kernel_seconds,
             tasks: self.tasks,
             seconds: measured.map(|point| point.seconds),
+            granularity_seconds: measured.map(|point| point.granularity()),
             efficiency: measured.map(|point| point.efficiency()),
             command: metadata.command.clone(),
             log: metadata.log.clone(),
@@ -158,17 +170,22 @@ impl Sample<'_> {
 }
 
 fn curve(blocks: &[Block]) -> Vec<Step> {
-    let mut kernels: BTreeMap<u64, Vec<(f64, f64)>> = BTreeMap::new();
+    let mut kernels: BTreeMap<u64, Vec<&Point>> = BTreeMap::new();
     for point in blocks.iter().flat_map(|block| &block.points) {
-        if let Some((iterations, efficiency)) = point.iterations.zip(point.efficiency) {
-            kernels.entry(iterations).or_default().push((point.kernel_seconds, efficiency));
+        if let Some(iterations) = point.iterations.filter(|_| point.efficiency.is_some()) {
+            kernels.entry(iterations).or_default().push(point);
         }
     }
-    let step = |(iterations, points): (u64, Vec<(f64, f64)>)| {
-        let (kernels, efficiencies): (Vec<_>, Vec<_>) = points.into_iter().unzip();
+    let step = |(iterations, points): (u64, Vec<&Point>)| {
+        let of =
+            |figure: fn(&Point) -> Option<f64>| points.iter().filter_map(|point| figure(point)).collect();
+        let efficiencies: Vec<_> = of(|point| point.efficiency);
+        let (kernels, granularities): (Vec<_>, Vec<_>) =
+            (of(|point| Some(point.kernel_seconds)), of(|point| point.granularity_seconds));
         Some(Step {
             iterations,
             kernel_seconds: median(&kernels)?,
+            granularity_seconds: median(&granularities)?,
             efficiency: median(&efficiencies)?,
             least: efficiencies.iter().copied().fold(f64::INFINITY, f64::min),
             most: efficiencies.iter().copied().fold(0.0, f64::max),
@@ -203,8 +220,12 @@ fn warnings(inputs: &[Input], samples: &[Sample<'_>], rows: &[Row], machines: us
     if samples.iter().any(|sample| sample.trial.metadata().locked == Some(false)) {
         warnings.push("another measurement may have run on the machine at the same time".into());
     }
-    let without_interval =
-        || rows.iter().filter(|row| row.interval.is_none() && matches!(row.value, Some(Value::At { .. })));
+    if samples.iter().any(|sample| sample.trial.metadata().data_seed_chosen) {
+        warnings.push(CHOSEN_DATA.into());
+    }
+    let without_interval = || {
+        rows.iter().filter(|row| row.metg_interval.is_none() && matches!(row.metg, Some(Value::At { .. })))
+    };
     let has_few = |row: &&Row| (row.blocks_with_value as usize) < MIN_BLOCKS;
     if without_interval().any(|row| has_few(&row)) {
         warnings.push(format!("no interval with fewer than {MIN_BLOCKS} blocks"));

@@ -31,6 +31,10 @@ pub struct Comparison {
     /// The machines. A row has an index into this list.
     pub machines: Vec<SystemProfile>,
     pub warnings: Vec<Warning>,
+    /// The files whose lines have no hash chain, so that an edit of them is not seen: those written before there were chains,
+    /// and the original project's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_chain: Vec<String>,
 }
 
 /// The statistical requirements of a comparison.
@@ -108,6 +112,9 @@ pub struct Row {
     pub stages: Stages,
     /// Null where the records do not have them.
     pub resources: Option<Resources>,
+    /// Null where the records have no serial reference: for work that waits, and for an open loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub efficiency: Option<Efficiency>,
     /// The failures grouped by reason, the most frequent first.
     pub failures: Vec<FailureGroup>,
     /// The comparison with the baseline. Null for a baseline, and where [`Row::no_ratio`] has the reason.
@@ -209,6 +216,26 @@ pub struct Resources {
     pub cpu_seconds: Option<Spread>,
     /// The sum of the processes' peaks of resident memory, in bytes.
     pub peak_memory_bytes: Option<Spread>,
+    /// CPU seconds of a run for each input item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds_per_item: Option<Spread>,
+    /// Bytes of peak memory for each input item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes_per_item: Option<Spread>,
+    /// CPU seconds of a run for each second of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores_used: Option<Spread>,
+}
+
+/// How well a backend used its cores, by the serial reference of each block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Efficiency {
+    /// CPU seconds that the work takes when it is run serially without a backend.
+    pub reference_cpu_seconds: Option<Spread>,
+    /// The reference over the seconds that the cores had: 1 is a run without any overhead.
+    pub efficiency: Option<Spread>,
+    /// What the cores had beyond the reference, in seconds for each input item.
+    pub overhead_seconds_per_item: Option<Spread>,
 }
 
 /// Trials that failed for the same reason.
@@ -394,6 +421,8 @@ pub struct Warning {
 pub enum WarningKind {
     /// Some lines of the records could not be read.
     Unreadable,
+    /// Files of records were altered: during the run, or after it.
+    Altered,
     /// There are rows from several machines.
     Machines,
     /// Rows of one point have different configurations, or a recorded hash does not match the configuration.
@@ -411,6 +440,8 @@ pub enum WarningKind {
     Unpaired,
     /// Several records have the same backend, point and block. Only the first is used.
     Doubled,
+    /// The user chose the data, so that a backend could know them.
+    ChosenData,
     /// Every workload only sleeps, which compares schedulers and not engines.
     OnlySleep,
     /// A warning of trials.

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::group::Group;
 use super::model::{
-    ComparedLatency, Counts, FailureGroup, LatencySpread, OpenLoopLatency, PercentileSpread, Resources, Row,
-    Sample, Spread, Stages, Status,
+    ComparedLatency, Counts, Efficiency, FailureGroup, LatencySpread, OpenLoopLatency, PercentileSpread,
+    Resources, Row, Sample, Spread, Stages, Status,
 };
 use super::trial::Trial;
 use crate::record::outcome::figure;
@@ -41,6 +41,7 @@ pub(super) fn summarized(group: &Group<'_>, label: String) -> Row {
         open_loop: open_loop(group),
         stages: stages(group),
         resources: resources(group),
+        efficiency: efficiency(group),
         failures: failures(&group.measured),
         samples: group.measured.iter().map(sample).collect(),
         ..Row::default()
@@ -169,11 +170,40 @@ fn resources(group: &Group<'_>) -> Option<Resources> {
     let of = |read: fn(&Metadata) -> Option<f64>| {
         spread(group.successes().filter_map(|(trial, _)| read(trial.metadata())))
     };
-    let resources = Resources {
-        cpu_seconds: of(|metadata| metadata.resources.cpu_seconds),
-        peak_memory_bytes: of(|metadata| metadata.resources.peak_memory_bytes.map(|bytes| bytes as f64)),
-    };
+    let resources =
+        Resources {
+            cpu_seconds: of(|metadata| metadata.resources.cpu_seconds),
+            peak_memory_bytes: of(|metadata| metadata.resources.peak_memory_bytes.map(|bytes| bytes as f64)),
+            cpu_seconds_per_item: over_items(group, |metadata| metadata.resources.cpu_seconds),
+            memory_bytes_per_item: over_items(group, |metadata| {
+                metadata.resources.peak_memory_bytes.map(|bytes| bytes as f64)
+            }),
+            cores_used: spread(group.successes().filter_map(|(trial, seconds)| {
+                figure(Some(trial.metadata().resources.cpu_seconds? / seconds))
+            })),
+        };
     (resources != Resources::default()).then_some(resources)
+}
+
+/// A value of a trial for each input item.
+fn over_items(group: &Group<'_>, read: fn(&Metadata) -> Option<f64>) -> Option<Spread> {
+    let of = |(trial, _): (&Trial<'_>, f64)| figure(Some(read(trial.metadata())? / trial.items()? as f64));
+    spread(group.successes().filter_map(of))
+}
+
+fn efficiency(group: &Group<'_>) -> Option<Efficiency> {
+    let of = |read: fn(&Metadata) -> Option<f64>| {
+        spread(group.successes().filter_map(|(trial, _)| read(trial.metadata())))
+    };
+    let efficiency = Efficiency {
+        reference_cpu_seconds: of(|metadata| figure(metadata.reference_cpu_seconds)),
+        efficiency: of(|metadata| figure(metadata.efficiency)),
+        // The overhead may be below zero where the reference was taken under load.
+        overhead_seconds_per_item: of(|metadata| {
+            metadata.overhead_seconds_per_item.filter(|overhead| overhead.is_finite())
+        }),
+    };
+    (efficiency != Efficiency::default()).then_some(efficiency)
 }
 
 /// The failures grouped by reason, the most frequent first.

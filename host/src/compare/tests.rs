@@ -16,7 +16,7 @@ use crate::record::trial::examples::{Example, error, finished};
 use crate::record::{Library, SystemProfile};
 use crate::run::outcome::Outcome;
 use crate::run::session::{CallError, Fault};
-use crate::run::trial::{Phases, TrialResult, TrialSpec};
+use crate::run::trial::{Phases, RunUsage, TrialResult, TrialSpec};
 use crate::sandbox::Usage;
 use crate::worker::protocol::Finished;
 
@@ -544,7 +544,10 @@ fn latencies_become_seconds_and_resources_are_carried_over() {
         example("a", "open_loop", block, 1.0).with(|example| {
             let latency = latency::examples::latency(500, [1.5 + f64::from(block), 4.0, 5.0]);
             example.result.actual.as_mut().unwrap().latency = Some(latency);
-            example.result.usage = Some(Usage { cpu_seconds: 1.25, peak_memory_bytes: 1 << 20 });
+            example.result.usage = Some(RunUsage {
+                used: Usage { cpu_seconds: 1.25, peak_memory_bytes: 1 << 20, ..Usage::default() },
+                ..RunUsage::default()
+            });
         })
     });
     let comparison = standard(examples);

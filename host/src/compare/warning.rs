@@ -8,6 +8,10 @@ use super::trial::{Trial, is_debug};
 use crate::plan::defaults::SLEEPING;
 use crate::text::plural;
 
+/// Of a comparison or a sweep with `--data-seed`.
+pub(super) const CHOSEN_DATA: &str =
+    "the data were chosen with --data-seed: a backend can know them, and may have prepared its answers";
+
 /// All warnings, in the order of their kinds.
 pub(super) fn warnings(table: &Table<'_>, points: &[Point]) -> Vec<Warning> {
     let rows = || points.iter().flat_map(|point| &point.rows);
@@ -86,6 +90,11 @@ pub(super) fn warnings(table: &Table<'_>, points: &[Point]) -> Vec<Warning> {
             WarningKind::Doubled,
             with_group(&|group| group.duplicates > 0),
             format!("only the first record of a trial is used: {} left out", plural(duplicates as u64, "duplicate")),
+        ),
+        (
+            WarningKind::ChosenData,
+            with_group(&|group| group.trials().any(|trial| trial.metadata().data_seed_chosen)),
+            CHOSEN_DATA.into(),
         ),
         (
             WarningKind::OnlySleep,

@@ -1,7 +1,7 @@
 //! The points of one sweep: their efficiencies, where the curve through them crosses the target, and the overhead of a
 //! task.
 
-use super::{MAX_EFFICIENCY, TARGET_EFFICIENCY, Value};
+use super::{FIRST_EFFICIENCY, MAX_EFFICIENCY, TARGET_EFFICIENCY, Value};
 use crate::stats::{isotonic, median};
 
 /// The number of shortest kernels from which the overhead of a task is computed.
@@ -20,36 +20,48 @@ pub(crate) struct MeasuredLoad {
 impl MeasuredLoad {
     /// The share of the cores' time that was spent in kernels.
     pub(crate) fn efficiency(&self) -> f64 {
-        self.tasks as f64 * self.kernel_seconds / (f64::from(self.cores) * self.seconds)
+        self.kernel_seconds / self.granularity()
+    }
+
+    /// The seconds of a core that one task takes: kernel and overhead.
+    pub(crate) fn granularity(&self) -> f64 {
+        f64::from(self.cores) * self.seconds / self.tasks as f64
     }
 
     /// The overhead of one task in seconds of a core.
     pub(crate) fn overhead(&self) -> f64 {
-        self.seconds * f64::from(self.cores) / self.tasks as f64 - self.kernel_seconds
+        self.granularity() - self.kernel_seconds
     }
 }
 
-/// A point with an impossible efficiency.
+/// Why a block has no value, with the point that shows it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct TooEfficient {
-    pub kernel_seconds: f64,
-    pub efficiency: f64,
+pub(crate) enum NoValue {
+    /// An efficiency is impossible.
+    TooEfficient { kernel_seconds: f64, efficiency: f64 },
+    /// The longest kernel has an efficiency below [`FIRST_EFFICIENCY`]. Nothing then tells the overhead of the backend from
+    /// other work on the machine, so that there is no bound either.
+    NeverEfficient { kernel_seconds: f64, efficiency: f64 },
 }
 
 /// The shortest kernel at which the curve through the points reaches [`TARGET_EFFICIENCY`]. None without points.
 ///
 /// The curve is the isotonic regression of the efficiencies over the kernels. Between two points it is linear in the
 /// logarithm of the kernel.
-pub(crate) fn block_value(points: &[MeasuredLoad]) -> Result<Option<Value>, TooEfficient> {
+pub(crate) fn block_value(points: &[MeasuredLoad]) -> Result<Option<Value>, NoValue> {
     let points = by_kernel(points);
     if let Some(point) = points.iter().find(|point| point.efficiency() > MAX_EFFICIENCY) {
         let (kernel_seconds, efficiency) = (point.kernel_seconds, point.efficiency());
-        return Err(TooEfficient { kernel_seconds, efficiency });
+        return Err(NoValue::TooEfficient { kernel_seconds, efficiency });
+    }
+    if let Some(longest) = points.last().filter(|longest| longest.efficiency() < FIRST_EFFICIENCY) {
+        let (kernel_seconds, efficiency) = (longest.kernel_seconds, longest.efficiency());
+        return Err(NoValue::NeverEfficient { kernel_seconds, efficiency });
     }
     let fit = isotonic(&points.iter().map(MeasuredLoad::efficiency).collect::<Vec<_>>());
     let kernel = |at: usize| points[at].kernel_seconds;
     Ok(match fit.iter().position(|efficiency| *efficiency >= TARGET_EFFICIENCY) {
-        None => points.last().map(|coarsest| Value::Above { seconds: coarsest.kernel_seconds }),
+        None => None,
         Some(0) => Some(Value::Below { seconds: kernel(0) }),
         Some(at) => {
             let part = (TARGET_EFFICIENCY - fit[at - 1]) / (fit[at] - fit[at - 1]);
@@ -97,34 +109,48 @@ mod tests {
     fn efficiency_and_overhead_follow_from_the_time_of_all_cores() {
         let point = MeasuredLoad { kernel_seconds: 1e-3, tasks: 100, seconds: 0.1, cores: 2 };
         assert!((point.efficiency() - 0.5).abs() < 1e-12);
+        assert!((point.granularity() - 2e-3).abs() < 1e-12);
         assert!((point.overhead() - 1e-3).abs() < 1e-12);
     }
 
     #[test]
     fn the_curve_is_linear_in_the_logarithm() {
-        assert!((seconds(value(&[(1.0, 0.25), (4.0, 0.75)])) - 2.0).abs() < 1e-9);
-        assert!((seconds(value(&[(4.0, 0.6), (1.0, 0.1), (2.0, 0.5)])) - 2.0).abs() < 1e-9);
+        assert!((seconds(value(&[(1.0, 0.25), (4.0, 0.75), (8.0, 0.95)])) - 2.0).abs() < 1e-9);
+        assert!((seconds(value(&[(4.0, 0.95), (1.0, 0.1), (2.0, 0.5)])) - 2.0).abs() < 1e-9);
     }
 
     #[test]
     fn a_decreasing_efficiency_is_pooled_first() {
         // 0.6 and 0.4 become 0.5 each: the shorter of the two reaches it.
-        assert!((seconds(value(&[(1.0, 0.1), (2.0, 0.6), (4.0, 0.4), (8.0, 0.9)])) - 2.0).abs() < 1e-9);
+        assert!((seconds(value(&[(1.0, 0.1), (2.0, 0.6), (4.0, 0.4), (8.0, 0.95)])) - 2.0).abs() < 1e-9);
     }
 
     #[test]
-    fn without_points_on_both_sides_the_value_is_a_bound() {
-        assert_eq!(value(&[(1.0, 0.1), (2.0, 0.49)]), Value::Above { seconds: 2.0 });
-        assert_eq!(value(&[(1.0, 0.5), (2.0, 0.9)]), Value::Below { seconds: 1.0 });
+    fn if_the_shortest_kernel_is_efficient_the_value_is_a_bound() {
+        assert_eq!(value(&[(1.0, 0.5), (2.0, 0.95)]), Value::Below { seconds: 1.0 });
         assert_eq!(block_value(&[]), Ok(None));
     }
 
     #[test]
     fn an_impossible_efficiency_is_an_error() {
         let error = block_value(&[point(1.0, 0.2), point(2.0, 1.06)]).unwrap_err();
-        assert_eq!(error.kernel_seconds, 2.0);
-        assert!((error.efficiency - 1.06).abs() < 1e-9);
+        let NoValue::TooEfficient { kernel_seconds, efficiency } = error else { panic!("{error:?}") };
+        assert_eq!(kernel_seconds, 2.0);
+        assert!((efficiency - 1.06).abs() < 1e-9);
         assert!(block_value(&[point(1.0, 0.2), point(2.0, 1.04)]).is_ok());
+    }
+
+    #[test]
+    fn without_an_efficient_kernel_there_is_neither_a_value_nor_a_bound() {
+        for efficiency in [0.05, 0.49, 0.5, 0.89] {
+            let error = block_value(&[point(2.0, efficiency), point(1.0, 0.04)]).unwrap_err();
+            let NoValue::NeverEfficient { kernel_seconds, efficiency: found } = error else {
+                panic!("{error:?}")
+            };
+            assert_eq!(kernel_seconds, 2.0);
+            assert!((found - efficiency).abs() < 1e-9);
+        }
+        assert!(block_value(&[point(2.0, 0.901), point(1.0, 0.04)]).unwrap().is_some());
     }
 
     #[test]
@@ -141,8 +167,11 @@ mod tests {
     }
 
     fn points() -> impl Strategy<Value = Vec<(f64, f64)>> {
-        let steps = prop::collection::vec(0.01..1.05_f64, 1..16);
-        steps.prop_map(|all| all.into_iter().zip(0..).map(|(e, step)| (2_f64.powi(step) * 1e-7, e)).collect())
+        let steps = (prop::collection::vec(0.01..1.05_f64, 0..16), FIRST_EFFICIENCY + 0.001..1.05);
+        steps.prop_map(|(shorter, longest)| {
+            let all = shorter.into_iter().chain([longest]).zip(0..);
+            all.map(|(efficiency, step)| (2_f64.powi(step) * 1e-7, efficiency)).collect()
+        })
     }
 
     proptest! {
@@ -151,7 +180,6 @@ mod tests {
             let (first, last) = (points[0].0, points[points.len() - 1].0);
             match value(&points) {
                 Value::At { seconds } => prop_assert!(first < seconds * (1.0 + 1e-9) && seconds <= last * (1.0 + 1e-9)),
-                Value::Above { seconds } => prop_assert_eq!(seconds, last),
                 Value::Below { seconds } => prop_assert_eq!(seconds, first),
             }
         }
@@ -161,7 +189,6 @@ mod tests {
             let scaled: Vec<_> = points.iter().map(|(kernel, efficiency)| (kernel * scale, *efficiency)).collect();
             let relative = match (value(&points), value(&scaled)) {
                 (Value::At { seconds: one }, Value::At { seconds: other })
-                | (Value::Above { seconds: one }, Value::Above { seconds: other })
                 | (Value::Below { seconds: one }, Value::Below { seconds: other }) => other / one / scale,
                 pair => panic!("{pair:?}"),
             };
@@ -174,7 +201,6 @@ mod tests {
             let rank = |value: Value| match value {
                 Value::Below { .. } => 0.0,
                 Value::At { seconds } => seconds,
-                Value::Above { .. } => f64::INFINITY,
             };
             prop_assert!(rank(value(&better)) <= rank(value(&points)) * (1.0 + 1e-9));
         }

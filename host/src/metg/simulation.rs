@@ -13,6 +13,8 @@ struct Simulated {
     seconds_per_iteration: f64,
     overhead: f64,
     startup: f64,
+    /// How many times as long everything takes, because other work is on the cores.
+    slowdown: f64,
     /// The maximum relative error of a run, in either direction.
     noise: f64,
     /// How many more runs have a verified answer.
@@ -29,6 +31,7 @@ impl Simulated {
             seconds_per_iteration: 1.5e-9,
             overhead,
             startup: 50e-6,
+            slowdown: 1.0,
             noise: 0.0,
             runs_left: usize::MAX,
             random: 1,
@@ -81,8 +84,8 @@ impl LoadRunner for Simulated {
         self.runs_left -= 1;
         let kernel_seconds = load.iterations as f64 * self.seconds_per_iteration;
         let rounds = load.tasks.div_ceil(self.cores.into()) as f64;
-        let seconds =
-            (self.startup + rounds * (kernel_seconds + self.overhead)) * (1.0 + self.noise * self.chance());
+        let factor = self.slowdown * (1.0 + self.noise * self.chance());
+        let seconds = (self.startup + rounds * (kernel_seconds + self.overhead)) * factor;
         self.clock += seconds;
         if purpose == Purpose::Measured {
             let (tasks, cores) = (load.tasks, self.cores);
@@ -110,6 +113,34 @@ fn an_overhead_that_is_added_to_each_item_is_found() {
                 let found = metg(base + added) - metg(base);
                 assert!((found / added - 1.0).abs() < 0.1, "{found} for {added} above {base}");
             }
+        }
+    }
+}
+
+#[test]
+fn metg_is_the_granularity_of_a_task_whose_kernel_takes_half_of_it() {
+    for overhead in [0.4e-6, 30e-6, 3e-3] {
+        let new = || Simulated { startup: 0.0, ..Simulated::new(overhead) };
+        let kernel = new().metg();
+        let metg = Value::At { seconds: kernel }.granularity().seconds();
+        assert!((metg / (2.0 * overhead) - 1.0).abs() < 0.02, "{metg} for {overhead}");
+        // A run with this kernel takes so long: elapsed · cores / tasks.
+        let mut backend = new();
+        let load = Load { iterations: (kernel / backend.seconds_per_iteration).round() as u64, tasks: 1000 };
+        let elapsed = backend.run(load, Purpose::Measured).unwrap().unwrap();
+        let granularity = elapsed * f64::from(backend.cores) / load.tasks as f64;
+        assert!((metg / granularity - 1.0).abs() < 0.02, "{metg} for {granularity}");
+    }
+}
+
+#[test]
+fn a_block_of_a_busy_machine_has_no_value() {
+    for slowdown in [1.2, 2.0, 4.0, 20.0] {
+        for overhead in [0.4e-6, 30e-6, 3e-3] {
+            let mut backend = Simulated { slowdown, ..Simulated::noisy(0.02, 7, overhead) };
+            backend.sweep().run(&mut backend).unwrap();
+            let value = block_value(&backend.points());
+            assert!(matches!(value, Err(NoValue::NeverEfficient { .. })), "{value:?} at {slowdown}");
         }
     }
 }
@@ -176,18 +207,20 @@ fn the_kernel_is_doubled_if_the_warm_up_underestimated_the_overhead() {
 }
 
 #[test]
-fn a_value_beyond_the_range_of_kernels_is_a_bound() {
+fn a_value_beyond_the_range_of_kernels_is_a_bound_or_none() {
     let value = |overhead, finest_seconds, coarsest_seconds| {
         let mut backend = Simulated::new(overhead);
         let sweep = Sweep { finest_seconds, coarsest_seconds, ..backend.sweep() };
         sweep.run(&mut backend).unwrap();
         let longest = backend.points().iter().map(|point| point.kernel_seconds).fold(0.0, f64::max);
         assert!(longest <= coarsest_seconds);
-        block_value(&backend.points()).unwrap().unwrap()
+        block_value(&backend.points())
     };
-    let Value::Above { seconds } = value(1e-3, 0.0, 100e-6) else { panic!("no bound") };
-    assert!((50e-6..=100e-6).contains(&seconds), "{seconds}");
-    let Value::Below { seconds } = value(1e-6, 100e-6, 2.0) else { panic!("no bound") };
+    let Err(NoValue::NeverEfficient { kernel_seconds, .. }) = value(1e-3, 0.0, 100e-6) else {
+        panic!("a value")
+    };
+    assert!((50e-6..=100e-6).contains(&kernel_seconds), "{kernel_seconds}");
+    let Ok(Some(Value::Below { seconds })) = value(1e-6, 100e-6, 2.0) else { panic!("no bound") };
     assert!((100e-6..=200e-6).contains(&seconds), "{seconds}");
 }
 
@@ -207,7 +240,8 @@ fn an_engine_that_uses_too_many_cores_is_an_error() {
     let sweep = Sweep { cores: 1, ..backend.sweep() };
     sweep.run(&mut backend).unwrap();
     let points: Vec<_> = backend.points().iter().map(|point| MeasuredLoad { cores: 1, ..*point }).collect();
-    assert!(block_value(&points).unwrap_err().efficiency > MAX_EFFICIENCY);
+    let value = block_value(&points);
+    assert!(matches!(value, Err(NoValue::TooEfficient { efficiency, .. }) if efficiency > MAX_EFFICIENCY));
 }
 
 proptest! {

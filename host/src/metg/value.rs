@@ -2,27 +2,33 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::TARGET_EFFICIENCY;
 use crate::stats::{Interval, PairedDifference, median};
 
-/// A value of METG, or a bound of it.
+/// The kernel at which a curve crosses the target, or a bound of it; or the same as a granularity.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub(crate) enum Value {
     /// The curve crosses the target between two kernels.
-    At {
-        /// Seconds of a kernel.
-        seconds: f64,
-    },
-    /// The longest kernel was not long enough.
-    Above {
-        /// Seconds of that kernel.
-        seconds: f64,
-    },
+    At { seconds: f64 },
     /// The shortest kernel was already long enough.
-    Below {
-        /// Seconds of that kernel.
-        seconds: f64,
-    },
+    Below { seconds: f64 },
+}
+
+impl Value {
+    pub(crate) fn seconds(self) -> f64 {
+        let (Self::At { seconds } | Self::Below { seconds }) = self;
+        seconds
+    }
+
+    /// The granularity at which the kernel of a task is this long: METG as Task Bench defines it. Efficiency is kernel /
+    /// granularity, and the value is where efficiency equals the target.
+    pub(crate) fn granularity(self) -> Self {
+        match self {
+            Self::At { seconds } => Self::At { seconds: seconds / TARGET_EFFICIENCY },
+            Self::Below { seconds } => Self::Below { seconds: seconds / TARGET_EFFICIENCY },
+        }
+    }
 }
 
 /// The combined value of all blocks.
@@ -33,25 +39,28 @@ pub(crate) struct Estimate {
     pub interval: Option<Interval>,
 }
 
+impl Estimate {
+    /// The granularities of these kernels.
+    pub(crate) fn granularity(self) -> Self {
+        let scaled = |Interval { low, high, confidence }| Interval {
+            low: low / TARGET_EFFICIENCY,
+            high: high / TARGET_EFFICIENCY,
+            confidence,
+        };
+        Self { value: self.value.granularity(), interval: self.interval.map(scaled) }
+    }
+}
+
 /// The estimate of Hodges and Lehmann over the logarithms of the blocks' values, with their exact signed-rank interval.
 ///
 /// If some blocks have a bound, the result is a bound: the median with each bound in place of its value is a bound of the
-/// median. None without blocks, or with bounds on both sides.
+/// median. None without blocks.
 pub(crate) fn over_blocks(values: &[Value]) -> Option<Estimate> {
-    let (mut seconds, mut above, mut below) = (Vec::new(), false, false);
-    for value in values {
-        let (Value::At { seconds: it } | Value::Above { seconds: it } | Value::Below { seconds: it }) = value;
-        seconds.push(*it);
-        above |= matches!(value, Value::Above { .. });
-        below |= matches!(value, Value::Below { .. });
+    let seconds: Vec<_> = values.iter().map(|value| value.seconds()).collect();
+    if values.iter().any(|value| matches!(value, Value::Below { .. })) {
+        return Some(Estimate { value: Value::Below { seconds: median(&seconds)? }, interval: None });
     }
-    let bound = |value| Some(Estimate { value, interval: None });
-    match (above, below) {
-        (false, false) => exact(&seconds),
-        (true, false) => bound(Value::Above { seconds: median(&seconds)? }),
-        (false, true) => bound(Value::Below { seconds: median(&seconds)? }),
-        (true, true) => None,
-    }
+    exact(&seconds)
 }
 
 fn exact(seconds: &[f64]) -> Option<Estimate> {
@@ -81,35 +90,40 @@ mod tests {
     }
 
     #[test]
+    fn the_granularity_is_twice_the_kernel_with_its_interval() {
+        let kernel = over_blocks(&[1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6].map(at)).unwrap();
+        let granularity = kernel.granularity();
+        assert_eq!(granularity.value, at(2.0 * kernel.value.seconds()));
+        let (kernel, granularity) = (kernel.interval.unwrap(), granularity.interval.unwrap());
+        assert_eq!((granularity.low, granularity.high), (2.0 * kernel.low, 2.0 * kernel.high));
+        assert_eq!(granularity.confidence, kernel.confidence);
+        assert_eq!(Value::Below { seconds: 3.0 }.granularity(), Value::Below { seconds: 6.0 });
+    }
+
+    #[test]
     fn with_a_bound_in_one_block_the_result_is_a_bound() {
-        let (above, below) = (Value::Above { seconds: 4.0 }, Value::Below { seconds: 4.0 });
+        let below = Value::Below { seconds: 4.0 };
         let combined = |values: &[Value]| over_blocks(values).map(|estimate| estimate.value);
-        assert_eq!(combined(&[above; 7]), Some(above));
-        assert_eq!(combined(&[at(1.0), above, at(3.0)]), Some(Value::Above { seconds: 3.0 }));
+        assert_eq!(combined(&[below; 7]), Some(below));
         assert_eq!(combined(&[at(1.0), below, at(9.0)]), Some(Value::Below { seconds: 4.0 }));
-        assert_eq!((combined(&[above, below]), combined(&[])), (None, None));
+        assert_eq!(combined(&[]), None);
     }
 
     proptest! {
         #[test]
         fn a_bound_holds_for_all_bounded_values(
-            blocks in prop::collection::vec((1.0..10.0_f64, any::<bool>(), 1.0..10.0_f64), 1..12), above: bool,
+            blocks in prop::collection::vec((1.0..10.0_f64, any::<bool>(), 1.0..10.0_f64), 1..12),
         ) {
-            let value = |(seconds, bounded, _): &(f64, bool, f64)| match (bounded, above) {
-                (false, _) => at(*seconds),
-                (true, true) => Value::Above { seconds: *seconds },
-                (true, false) => Value::Below { seconds: *seconds },
+            let value = |(seconds, bounded, _): &(f64, bool, f64)| {
+                if *bounded { Value::Below { seconds: *seconds } } else { at(*seconds) }
             };
-            let truth = |(seconds, bounded, beyond): &(f64, bool, f64)| match (bounded, above) {
-                (false, _) => *seconds,
-                (true, true) => seconds * beyond,
-                (true, false) => seconds / beyond,
+            let truth = |(seconds, bounded, beyond): &(f64, bool, f64)| {
+                if *bounded { seconds / beyond } else { *seconds }
             };
             let truths: Vec<_> = blocks.iter().map(truth).collect();
             let truth = median(&truths).unwrap();
             match over_blocks(&blocks.iter().map(value).collect::<Vec<_>>()).unwrap().value {
                 Value::At { .. } => {}
-                Value::Above { seconds } => prop_assert!(truth >= seconds),
                 Value::Below { seconds } => prop_assert!(truth <= seconds),
             }
         }

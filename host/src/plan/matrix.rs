@@ -25,7 +25,11 @@ pub struct Matrix {
     /// Options with which every backend is opened and every run is made.
     pub options: Map<String, Value>,
     pub blocks: u32,
+    /// The seed of the order, which also pairs the records of two runs.
     pub seed: u64,
+    /// The number from which the seeds of all data are derived, if the user chose one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_seed: Option<u64>,
     pub warm_up: WarmUp,
     /// The backend, by its name among [`Matrix::backends`], that takes part a second time under another name, for an A/A
     /// comparison.
@@ -84,8 +88,8 @@ impl BackendChoice {
     }
 }
 
-/// The version of the order and the data that a matrix leads to. It must be raised when either changes: a run that was started
-/// under the old version must not be resumed.
+/// The version of the order that a matrix leads to. It must be raised when that changes: a run that was started under the old
+/// version must not be resumed.
 const ORDER: u32 = 2;
 
 impl Matrix {

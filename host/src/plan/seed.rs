@@ -5,7 +5,7 @@ use plugin_api::random::mix;
 /// The independent random sequences of a plan.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stream {
-    /// The data of blocks.
+    /// Blocks: their order, and their data if the user chose it.
     Block = 1,
     /// The data of warm-ups.
     WarmUp = 2,
@@ -13,7 +13,7 @@ pub(super) enum Stream {
     Sessions = 3,
     /// The order of cells.
     Cells = 4,
-    /// The data of a sweep's points.
+    /// The data of points.
     Points = 5,
 }
 

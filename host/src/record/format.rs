@@ -10,12 +10,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::config::Config;
+use super::efficiency::ReferenceSample;
 use super::environment::SystemProfile;
 use super::latency::OpenLoop;
 use crate::plugin::PluginRef;
 use crate::run::outcome::Status;
 use crate::run::session::CallError;
 use crate::run::trial::{Granularity, Phases};
+use crate::sandbox::CpuSource;
 
 /// The version of the format. New keys do not change it: readers keep what they do not know.
 pub(crate) const VERSION: u32 = 1;
@@ -114,6 +116,9 @@ pub struct Metadata {
     pub extra: Map<String, Value>,
     /// The seed of this trial's data.
     pub data_seed: Option<u64>,
+    /// Whether that seed follows from a number that the user chose; absent if it was drawn, or is the seed of the run.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub data_seed_chosen: bool,
     /// Which repetition this is, from 0; null outside a comparison.
     pub block: Option<u32>,
     /// The configuration whose hash is `config_hash`.
@@ -142,8 +147,26 @@ pub struct Metadata {
     pub phases: Phases,
     /// The resources that the backend's processes used during the run.
     pub resources: Resources,
+    /// CPU seconds that the work takes when it is run serially without a backend; absent where that was not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference_cpu_seconds: Option<f64>,
+    /// How that was sampled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<ReferenceSample>,
+    /// `reference_cpu_seconds / (efficiency_cores * duration_seconds)`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub efficiency: Option<f64>,
+    /// `(efficiency_cores * duration_seconds - reference_cpu_seconds) / total_items`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overhead_seconds_per_item: Option<f64>,
+    /// The number of cores that the backend was given, or else the parallelism, as far as the machine has so many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub efficiency_cores: Option<u32>,
     /// Why the trial is not verified, if it is not.
     pub error: Option<CallError>,
+    /// The hash that chains a line of measured trials to the line before it. Set when the line is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain: Option<String>,
     /// Keys that another writer added.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -201,6 +224,12 @@ pub struct Resources {
     pub cpu_seconds: Option<f64>,
     /// The sum of the processes' peaks of resident memory, in bytes.
     pub peak_memory_bytes: Option<u64>,
+    /// How the CPU time was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_source: Option<CpuSource>,
+    /// CPU seconds from the end of the run before, in the same session, to the start of this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds_between_runs: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -218,6 +247,9 @@ pub struct TrialRecord {
     pub kind: Kind,
     pub status: Status,
     pub record: UnifiedRecord,
+    /// The hash that chains the line to the line before it. Set when the line is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<String>,
 }
 
 /// A time as records have it: `2026-02-21T03:58:47.134641+00:00`.

@@ -27,7 +27,8 @@ pub(super) fn nodes(metrics: &Map<String, Value>, asked_for: u32) -> (u32, Optio
         ),
         Some(Some(nodes)) if nodes == asked_for => (nodes, None),
         Some(Some(nodes)) => {
-            (nodes, Some(format!("{asked}, but {} took part", plural(nodes.into(), "node"))))
+            let claim = format!("but the backend says that {} took part", plural(nodes.into(), "node"));
+            (nodes, Some(format!("{asked}, {claim}")))
         }
     }
 }
@@ -46,8 +47,8 @@ mod tests {
             (json!({}), 1, 1, ""),
             (json!({}), 3, 1, missing),
             (json!({"nodes": 3}), 3, 3, ""),
-            (json!({"nodes": 1}), 3, 1, "asked for 3 nodes, but 1 node took part"),
-            (json!({"nodes": 2}), 1, 2, "asked for 1 node, but 2 nodes took part"),
+            (json!({"nodes": 1}), 3, 1, "asked for 3 nodes, but the backend says that 1 node took part"),
+            (json!({"nodes": 2}), 1, 2, "asked for 1 node, but the backend says that 2 nodes took part"),
             (json!({"nodes": 0}), 3, 1, invalid),
             (json!({"nodes": -1}), 3, 1, invalid),
             (json!({"nodes": 1.5}), 3, 1, invalid),

@@ -38,6 +38,9 @@ impl UnifiedRecord {
         } else if contradicts_itself(metadata) {
             let why = "the record says that the answer was verified, but holds another one";
             Outcome::Invalid(unexplained("contradiction", why))
+        } else if differs_from_clock(self.duration_seconds, metadata.worker_elapsed) {
+            let why = "the record's duration is not the time by the worker's clock that it holds";
+            Outcome::Invalid(unexplained("contradiction", why))
         } else if metadata.verified == Some(true) {
             Outcome::Verified
         } else {
@@ -54,6 +57,11 @@ pub(crate) fn figure(value: Option<f64>) -> Option<f64> {
 /// The failure of a record that does not say why its trial failed.
 fn unexplained(kind: &str, why: &str) -> CallError {
     CallError { phase: "record".into(), fault: Fault::Other(kind.into()), message: why.into(), remedy: None }
+}
+
+/// Whether both are there and differ. They are one reading of a clock, written twice.
+fn differs_from_clock(duration: Option<f64>, worker: Option<f64>) -> bool {
+    duration.zip(worker).is_some_and(|(duration, worker)| duration != worker)
 }
 
 /// Whether the answer in the record differs from the expected answer in it.

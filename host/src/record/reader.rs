@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::RecordError;
+use super::chain::ChainCheck;
 use super::format::VERSION;
 
 /// The longest line, in bytes: longer than a record in which every message and metric has the largest size that the channel
@@ -37,6 +38,7 @@ pub struct Records<T, R = BufReader<File>> {
     line: u64,
     longest: u64,
     ended: bool,
+    chain: ChainCheck,
     record: PhantomData<T>,
 }
 
@@ -68,8 +70,12 @@ impl<T: DeserializeOwned, R: BufRead> Iterator for Records<T, R> {
                     return Some(Err(RecordError::file("read", &self.path)(error)));
                 }
             }
-            if !line.trim_ascii().is_empty() {
-                return Some(self.entry(&line));
+            let entry = (!line.trim_ascii().is_empty()).then(|| self.entry(&line));
+            if !matches!(entry, Some(Ok(Entry::Torn { .. }))) {
+                self.chain.take(line.strip_suffix(b"\n").unwrap_or(&line));
+            }
+            if entry.is_some() {
+                return entry;
             }
         }
         None
@@ -79,7 +85,13 @@ impl<T: DeserializeOwned, R: BufRead> Iterator for Records<T, R> {
 impl<T, R> Records<T, R> {
     /// The records of `source`, which errors name `path`.
     pub fn new(source: R, path: &Path) -> Self {
-        Self { path: path.into(), source, line: 0, longest: MAX_LINE, ended: false, record: PhantomData }
+        let (chain, record) = (ChainCheck::default(), PhantomData);
+        Self { path: path.into(), source, line: 0, longest: MAX_LINE, ended: false, chain, record }
+    }
+
+    /// What the lines that were read say of the hash chain.
+    pub(crate) fn into_chain(self) -> ChainCheck {
+        self.chain
     }
 
     fn entry(&self, text: &[u8]) -> Result<Entry<T>, RecordError>

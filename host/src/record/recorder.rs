@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::RecordError;
 use super::format::{Kind, TrialRecord};
+use super::journal::{Access, Altered};
 use super::skipped::Damage;
 use super::trial::Conditions;
 use super::writer::Writer;
@@ -16,9 +17,10 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder for the trials of a run under `conditions`, into `folder`, which is created if it does not exist.
-    pub(crate) fn open(folder: &Path, conditions: Conditions) -> Result<Self, RecordError> {
-        Ok(Self { conditions, writer: Writer::open(folder)? })
+    /// A recorder for the trials of a run under `conditions`, into `folder`, which is created if it does not exist. `access` says
+    /// whether other processes write to the same files.
+    pub(crate) fn open(folder: &Path, access: Access, conditions: Conditions) -> Result<Self, RecordError> {
+        Ok(Self { conditions, writer: Writer::open(folder, access)? })
     }
 
     /// Records a trial that is over, and returns its record. Ignores other events.
@@ -33,6 +35,12 @@ impl Recorder {
             self.writer.append_unified(&record.record)?;
         }
         Ok(Some(record))
+    }
+
+    /// Checks that the files have all that was recorded, and puts it right if not. Returns the files that were altered. No plugin
+    /// may run any more.
+    pub(crate) fn check(&mut self) -> Result<Vec<Altered>, RecordError> {
+        self.writer.check()
     }
 
     /// Completes the table, and returns the lines of the records that cannot be read.

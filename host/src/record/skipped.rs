@@ -7,19 +7,22 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 
 use super::RecordError;
+use super::chain::ChainCheck;
 use super::reader::{Entry, Records};
 use crate::text::plural;
 
 /// How many skipped lines are listed; the others are counted.
 const NAMED: usize = 10;
 
-/// The lines of a file that were skipped.
+/// The lines of a file that were skipped, and its hash chain.
 #[derive(Debug, Default)]
 pub(crate) struct Skipped {
     /// The last line, if it is torn.
     pub(crate) torn: Option<u64>,
     /// The lines that cannot be read: those that are not records, and those of a later version.
     pub(crate) damage: Vec<Damage>,
+    /// The chain through all lines but a torn one.
+    pub(crate) chain: ChainCheck,
 }
 
 /// Lines that cannot be read for one kind of reason. A report on the file lacks them.
@@ -62,11 +65,11 @@ impl Skipped {
 
 /// Passes every record and its line to `take`, and skips lines that cannot be read.
 pub(crate) fn read_each<T: DeserializeOwned, R: BufRead>(
-    records: Records<T, R>,
+    mut records: Records<T, R>,
     mut take: impl FnMut(u64, T) -> Result<(), RecordError>,
 ) -> Result<Skipped, RecordError> {
     let mut skipped = Skipped::default();
-    for entry in records {
+    for entry in records.by_ref() {
         match entry {
             Ok(Entry::Record { line, record }) => take(line, *record)?,
             Ok(Entry::Torn { line }) => skipped.torn = Some(line),
@@ -84,6 +87,7 @@ pub(crate) fn read_each<T: DeserializeOwned, R: BufRead>(
             Err(error) => return Err(error),
         }
     }
+    skipped.chain = records.into_chain();
     Ok(skipped)
 }
 

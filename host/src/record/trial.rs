@@ -7,6 +7,7 @@ use plugin_api::{API_VERSION, WorkloadSpec};
 use serde_json::{Map, Value};
 
 use super::config::{Config, MAX_DEPTH, backend_hash, is_deeper};
+use super::efficiency::{Efficiency, ReferenceSample};
 use super::environment::SystemProfile;
 use super::format::{Kind, Library, Metadata, Resources, TrialRecord, UnifiedRecord, VERSION, timestamp};
 use super::latency::OpenLoop;
@@ -28,6 +29,8 @@ pub struct Conditions {
     /// The folder of the workers' logs.
     pub log_dir: PathBuf,
     pub command: Box<dyn Fn(&TrialSpec) -> String>,
+    /// Whether the data follow from a number that the user chose for a comparison or a sweep.
+    pub data_seed_chosen: bool,
 }
 
 impl Conditions {
@@ -80,7 +83,7 @@ impl TrialRecord {
             },
         };
         let kind = if trial.purpose == Purpose::Measured { Kind::Measured } else { Kind::Warmup };
-        Self { format_version: VERSION, kind, status, record }
+        Self { format_version: VERSION, kind, status, record, chain: None }
     }
 }
 
@@ -92,7 +95,19 @@ fn open_loop(result: &TrialResult, nodes: u32) -> Option<OpenLoop> {
 
 /// The metadata that do not depend on the outcome.
 fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> Metadata {
-    let TrialResult { expected, actual, finished, host_elapsed, phases, usage, mut warnings, .. } = result;
+    let efficiency = Efficiency::of(&result, trial.cell.spec.total_items, trial.granularity);
+    let TrialResult {
+        expected,
+        actual,
+        finished,
+        host_elapsed,
+        phases,
+        usage,
+        reference,
+        work_checked,
+        mut warnings,
+        ..
+    } = result;
     let Participants { backends, libraries } = &conditions.participants;
     let WorkloadSpec { name, scheduler_name: asked_for, total_items, extra, .. } = trial.cell.spec.clone();
     let participant = &trial.backend.name;
@@ -117,6 +132,7 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
         total_items: Some(total_items),
         extra,
         data_seed: Some(trial.data_seed),
+        data_seed_chosen: conditions.data_seed_chosen,
         block: trial.block,
         plugin: backends.get(participant).map(|it| Library::from(&it.plugin)),
         workload_library: libraries.get(&name).map(Library::from),
@@ -132,9 +148,16 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
         log: conditions.log(participant),
         phases,
         resources: Resources {
-            cpu_seconds: usage.map(|usage| usage.cpu_seconds),
-            peak_memory_bytes: usage.map(|usage| usage.peak_memory_bytes),
+            cpu_seconds: usage.map(|usage| usage.used.cpu_seconds),
+            peak_memory_bytes: usage.map(|usage| usage.used.peak_memory_bytes),
+            cpu_source: usage.map(|usage| usage.used.cpu_source),
+            cpu_seconds_between_runs: usage.and_then(|usage| usage.cpu_between_runs),
         },
+        reference_cpu_seconds: efficiency.reference_cpu_seconds,
+        reference: reference.and_then(|reference| ReferenceSample::new(&reference, work_checked)),
+        efficiency: efficiency.efficiency,
+        overhead_seconds_per_item: efficiency.overhead_seconds_per_item,
+        efficiency_cores: efficiency.cores,
         ..Metadata::default()
     }
 }
@@ -176,7 +199,7 @@ pub(crate) mod examples {
     use crate::plan::{BackendChoice, Cell};
     use crate::run::outcome::Outcome;
     use crate::run::session::{CallError, Fault};
-    use crate::run::trial::Phases;
+    use crate::run::trial::{Phases, RunUsage};
     use crate::sandbox::Usage;
     use crate::worker::protocol::Finished;
 
@@ -214,6 +237,7 @@ pub(crate) mod examples {
                 cores: None,
                 log_dir: PathBuf::new(),
                 command: Box::new(move |_| command.clone()),
+                data_seed_chosen: false,
             };
             let mut record = TrialRecord::new(&conditions, &self.trial, self.result);
             let metadata = &mut record.record.metadata;
@@ -269,7 +293,10 @@ pub(crate) mod examples {
                     open_seconds: Some(0.0625),
                     close_seconds: Some(0.5),
                 },
-                usage: Some(Usage { cpu_seconds: 1.25, peak_memory_bytes: 1 << 20 }),
+                usage: Some(RunUsage {
+                    used: Usage { cpu_seconds: 1.25, peak_memory_bytes: 1 << 20, ..Usage::default() },
+                    ..RunUsage::default()
+                }),
                 warnings: vec!["one".into()],
                 ..TrialResult::new(started, outcome)
             },

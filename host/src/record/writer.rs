@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::RecordError;
+use super::chain::Braces;
 use super::format::{TrialRecord, UnifiedRecord};
-use super::journal::Journal;
+use super::journal::{Access, Altered, Journal};
 use super::skipped::Damage;
 use super::table::{self, Table};
 
@@ -26,10 +27,10 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Creates the folder if it does not exist, and opens its files.
-    pub(crate) fn open(folder: &Path) -> Result<Self, RecordError> {
+    pub(crate) fn open(folder: &Path, access: Access) -> Result<Self, RecordError> {
         fs::create_dir_all(folder).map_err(RecordError::file("make the folder", folder))?;
-        let trials = Journal::open(folder.join(TRIALS))?;
-        let unified = Journal::open(folder.join(UNIFIED))?;
+        let trials = Journal::open(folder.join(TRIALS), access, Braces::One)?;
+        let unified = Journal::open(folder.join(UNIFIED), access, Braces::Two)?;
         Ok(Self { folder: folder.into(), trials, unified })
     }
 
@@ -44,17 +45,23 @@ impl Writer {
     /// Appends the record of a measured trial to [`UNIFIED`], in the same way; and its row to [`TABLE`], if that has all earlier
     /// records. Else, or if the row cannot be written, [`Writer::derive_csv`] writes it.
     pub(crate) fn append_unified(&mut self, record: &UnifiedRecord) -> Result<(), RecordError> {
-        let line = self.unified.line(record)?;
+        let object = self.unified.object(record)?;
         let path = self.table();
         self.unified.with_lock(|unified| {
             let table = Table::in_step(&path, unified);
-            unified.append_line(&line)?;
+            unified.append_line(&object)?;
             if let Some(table) = table {
                 // After an error the table is not in step.
-                let _ = table.append(&line, unified);
+                let _ = table.append(&object, unified);
             }
             Ok(())
         })
+    }
+
+    /// Checks that the files have what was appended, and puts it right if not. Returns the files that were altered.
+    pub(crate) fn check(&mut self) -> Result<Vec<Altered>, RecordError> {
+        let (trials, unified) = (self.trials.check()?, self.unified.check()?);
+        Ok(trials.into_iter().chain(unified).collect())
     }
 
     /// Makes [`TABLE`] anew, whole or not at all, unless it has all records of [`UNIFIED`]. It leaves out a torn last line and
@@ -98,19 +105,28 @@ mod tests {
     fn the_folder_is_created_and_every_trial_is_a_line() {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("results/today");
-        let mut writer = Writer::open(&output).unwrap();
+        let mut writer = Writer::open(&output, Access::Shared).unwrap();
         let trials = [examples::verified(), examples::wrong(), examples::failed()];
         for trial in &trials {
             writer.append_trial(trial).unwrap();
             writer.append_unified(&trial.record).unwrap();
         }
-        let read: Vec<_> = Records::open(&output.join(TRIALS)).unwrap().map(Result::unwrap).collect();
+        let read =
+            Records::<TrialRecord>::open(&output.join(TRIALS)).unwrap().map(|entry| match entry.unwrap() {
+                Entry::Record { line, mut record } => {
+                    assert!(record.chain.take().is_some());
+                    Entry::Record { line, record }
+                }
+                torn => torn,
+            });
+        let read: Vec<_> = read.collect();
         let expected =
             trials.iter().zip(1..).map(|(trial, line)| Entry::Record { line, record: trial.clone().into() });
         assert_eq!(read, expected.collect::<Vec<_>>());
         let mut measured = Vec::new();
         let records = Records::<UnifiedRecord>::open(&output.join(UNIFIED)).unwrap();
-        crate::record::skipped::read_each(records, |_, record| {
+        crate::record::skipped::read_each(records, |_, mut record| {
+            assert!(record.metadata.chain.take().is_some());
             measured.push(record);
             Ok(())
         })
@@ -122,7 +138,7 @@ mod tests {
     fn the_table_has_the_columns_and_quotes_what_needs_it() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(UNIFIED), ORIGINAL).unwrap();
-        let mut writer = Writer::open(folder.path()).unwrap();
+        let mut writer = Writer::open(folder.path(), Access::Shared).unwrap();
         let mut odd = examples::failed().record;
         odd.run_id = "a,\"b\"\nc".into();
         odd.seed = u64::MAX;
@@ -148,7 +164,7 @@ mod tests {
     #[test]
     fn the_table_has_the_permissions_of_a_new_file_and_no_temporary_file_is_left() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::open(folder.path()).unwrap();
+        let mut writer = Writer::open(folder.path(), Access::Shared).unwrap();
         derived(&mut writer);
         assert_eq!(derived(&mut writer), COLUMNS.join(",") + "\n");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
@@ -162,7 +178,7 @@ mod tests {
     #[test]
     fn a_table_that_is_not_in_step_is_made_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::open(folder.path()).unwrap();
+        let mut writer = Writer::open(folder.path(), Access::Shared).unwrap();
         writer.append_unified(&examples::verified().record).unwrap();
         writer.append_unified(&examples::wrong().record).unwrap();
         let (table, records) = (writer.table(), folder.path().join(UNIFIED));
@@ -199,7 +215,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                let mut writer = Writer::open(folder.path()).unwrap();
+                let mut writer = Writer::open(folder.path(), Access::Shared).unwrap();
                 scope.spawn(move || {
                     for number in 0..10 {
                         writer.append_unified(&examples::verified().record).unwrap();
@@ -211,7 +227,7 @@ mod tests {
                 });
             }
         });
-        let mut writer = Writer::open(folder.path()).unwrap();
+        let mut writer = Writer::open(folder.path(), Access::Shared).unwrap();
         assert_eq!(rows_of(&writer), 40);
         let appended = derived(&mut writer);
         fs::remove_file(writer.table()).unwrap();
@@ -224,7 +240,7 @@ mod tests {
         let file = folder.path().join("results");
         fs::write(&file, "").unwrap();
         for place in [file.clone(), file.join("today")] {
-            let message = Writer::open(&place).unwrap_err().to_string();
+            let message = Writer::open(&place, Access::Shared).unwrap_err().to_string();
             assert!(message.contains(&place.display().to_string()), "{message}");
             assert!(message.contains("move the file"), "{message}");
         }

@@ -16,7 +16,7 @@ type Column = (&'static str, fn(&Line<'_>) -> String);
 
 /// The columns. Times are in seconds, rates in items per second, memory in bytes. A missing value is
 /// an empty cell.
-const COLUMNS: [Column; 50] = [
+const COLUMNS: [Column; 56] = [
     ("workload", |it| text(&it.point.workload)),
     ("items", |it| number(it.point.items)),
     ("parallelism", |it| it.point.parallelism.to_string()),
@@ -67,6 +67,16 @@ const COLUMNS: [Column; 50] = [
     ("mean_ratio_high", |it| number(mean_ratio(it).and_then(|ratio| ratio.interval).map(|it| it.high))),
     ("duration_cv", |it| number(it.row.variation.map(|it| it.coefficient))),
     ("slowest_to_fastest", |it| number(it.row.variation.map(|it| it.slowest_to_fastest))),
+    ("reference_cpu_seconds_median", |it| median(it.row.efficiency.and_then(|it| it.reference_cpu_seconds))),
+    ("efficiency_median", |it| median(it.row.efficiency.and_then(|it| it.efficiency))),
+    ("overhead_seconds_per_item_median", |it| {
+        median(it.row.efficiency.and_then(|it| it.overhead_seconds_per_item))
+    }),
+    ("cpu_seconds_per_item_median", |it| median(it.row.resources.and_then(|used| used.cpu_seconds_per_item))),
+    ("memory_bytes_per_item_median", |it| {
+        median(it.row.resources.and_then(|used| used.memory_bytes_per_item))
+    }),
+    ("cores_used_median", |it| median(it.row.resources.and_then(|used| used.cores_used))),
 ];
 
 /// The values of every row, after a line with the names of the columns.

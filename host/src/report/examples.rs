@@ -81,6 +81,14 @@ fn timed_row(label: &str, ratio: Option<f64>, seconds: f64, items: f64) -> Row {
         resources: Some(Resources {
             cpu_seconds: Some(spread(seconds * 1.9)),
             peak_memory_bytes: Some(spread(28_311_552.0 * (1.0 + seconds))),
+            cpu_seconds_per_item: Some(spread(seconds * 1.9 / items)),
+            memory_bytes_per_item: Some(spread(28_311_552.0 * (1.0 + seconds) / items)),
+            cores_used: Some(spread(1.9)),
+        }),
+        efficiency: Some(Efficiency {
+            reference_cpu_seconds: Some(spread(seconds * 1.6)),
+            efficiency: Some(spread(0.8)),
+            overhead_seconds_per_item: Some(spread(seconds * 0.4 / items)),
         }),
         ratio: ratio.map(judged),
         samples: samples.collect(),

@@ -74,6 +74,9 @@ pub(super) struct TableRow {
     pub(super) ratio: String,
     pub(super) interval: String,
     pub(super) mean_ratio: String,
+    pub(super) efficiency: String,
+    /// The overhead of an item.
+    pub(super) overhead: String,
     pub(super) verdict: VerdictLabel,
     pub(super) verified: String,
     pub(super) all_verified: bool,
@@ -94,6 +97,8 @@ impl TableRow {
             },
             interval: or_none(ratio.and_then(|ratio| ratio.interval), |it| number::interval(it.low, it.high)),
             mean_ratio: or_none(ratio.and_then(|ratio| ratio.mean_ratio), |it| number::ratio(it.estimate)),
+            efficiency: median(row.efficiency.and_then(|it| it.efficiency), number::percent),
+            overhead: median(row.efficiency.and_then(|it| it.overhead_seconds_per_item), number::duration),
             verdict: verdict_of_row(row),
             verified: format!("{}/{}", row.counts.verified, row.counts.trials),
             all_verified: row.counts.verified == row.counts.trials,

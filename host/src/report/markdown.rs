@@ -24,6 +24,7 @@ pub fn markdown(comparison: &Comparison) -> String {
                     .flat_map(|row| labels::failures(row, &name(&row.label)))
                     .collect::<Vec<_>>(),
             );
+            page += &costs(point);
             page += &latencies(point);
         }
     }
@@ -76,6 +77,27 @@ fn results(comparison: &Comparison, point: &Point) -> String {
         "verdict",
         ">verified",
     ];
+    table(&headings, rows)
+}
+
+/// What the rows used, and how well.
+fn costs(point: &Point) -> String {
+    if point.rows.iter().all(|row| row.efficiency.is_none()) {
+        return String::new();
+    }
+    let rows = point.rows.iter().map(|row| {
+        let (used, efficiency) = (row.resources.unwrap_or_default(), row.efficiency.unwrap_or_default());
+        vec![
+            name(&row.label),
+            labels::median(efficiency.efficiency, number::percent),
+            labels::median(efficiency.overhead_seconds_per_item, number::duration),
+            labels::median(used.cpu_seconds_per_item, number::duration),
+            labels::median(used.memory_bytes_per_item, number::memory),
+            labels::median(used.cores_used, number::quantity),
+        ]
+    });
+    let headings =
+        ["backend", ">efficiency", ">overhead/item", ">CPU time/item", ">memory/item", ">cores used"];
     table(&headings, rows)
 }
 
@@ -145,7 +167,7 @@ mod tests {
         let cells = |line: &str| line.matches('|').count();
         let tables = bare.lines().filter(|line| line.starts_with('|'));
         assert!(
-            tables.clone().count() > 2 && tables.clone().all(|line| matches!(cells(line), 4 | 10)),
+            tables.clone().count() > 2 && tables.clone().all(|line| matches!(cells(line), 4 | 7 | 10)),
             "{page}"
         );
     }

@@ -94,17 +94,27 @@ fn numbers(comparison: &Comparison, rows: &[Vec<TableRow>], width: usize) -> Vec
     let ratio = ratio.as_deref().unwrap_or("ratio");
     let rows: Vec<_> = rows.iter().flatten().collect();
     let longest_label = rows.iter().map(|row| length(&row.label)).max().unwrap_or_default();
-    let wide: [Column<'_>; 6] = [
+    let all: [Column<'_>; 8] = [
         ("median", |row| &row.median),
         ("spread", |row| &row.spread),
         ("items/s", |row| &row.rate),
         (ratio, |row| &row.ratio),
         ("interval", |row| &row.interval),
         ("mean ratio", |row| &row.mean_ratio),
+        ("effic.", |row| &row.efficiency),
+        ("cost/item", |row| &row.overhead),
     ];
-    let narrow = [wide[0], wide[2], wide[3], wide[4]];
-    let columns = if room_for_labels(&wide, &rows, width) >= longest_label { &wide[..] } else { &narrow };
-    let label = room_for_labels(columns, &rows, width).max(MIN_LABEL);
+    let has_efficiency = rows.iter().any(|row| row.efficiency != labels::NONE);
+    // The most columns that leave room for the labels.
+    let selections: [&[usize]; 4] =
+        [&[0, 1, 2, 3, 4, 5, 6, 7], &[0, 2, 3, 4, 6, 7], &[0, 1, 2, 3, 4, 5], &[0, 2, 3, 4]];
+    let columns = selections
+        .into_iter()
+        .filter(|selection| has_efficiency || !selection.contains(&6))
+        .map(|selection| selection.iter().map(|column| all[*column]).collect::<Vec<_>>())
+        .find(|columns| columns.len() == 4 || room_for_labels(columns, &rows, width) >= longest_label)
+        .unwrap_or_default();
+    let label = room_for_labels(&columns, &rows, width).max(MIN_LABEL);
     let rows = rows.iter().map(|row| {
         let cells = columns.iter().map(|(_, cell)| cell(row).clone());
         [format!(" {}", one_line(&row.label, label))].into_iter().chain(cells)
@@ -258,6 +268,14 @@ mod tests {
         assert!(page.lines().count() <= 23, "{page}");
         assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
         insta::assert_binary_snapshot!(".txt", page.into_bytes());
+    }
+
+    #[test]
+    fn a_wide_table_has_the_efficiency_and_what_an_item_costs_beyond_the_work() {
+        let page = text(&examples::several_workloads(), &Palette::plain(), 100);
+        assert!(page.lines().all(|line| line.chars().count() <= 100), "{page}");
+        assert!(page.contains("effic.") && page.contains("cost/item") && page.contains("80.0 %"), "{page}");
+        assert!(!plain(&examples::several_workloads()).contains("effic."));
     }
 
     #[test]

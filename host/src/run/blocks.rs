@@ -7,9 +7,9 @@ use super::event::{Event, Sink, Stopped};
 use super::executor::Executor;
 use super::machine_check::{self, MAX_DELAYS};
 use super::outcome::Outcome;
-use super::session::Fault;
+use super::session::{CallError, Fault};
 use super::trial::{TrialResult, TrialSpec, UNSETTLED};
-use crate::plan::{Block, Cell, Purpose, Session};
+use crate::plan::{Block, Cell, DataId, Purpose, Session};
 use crate::text::plural;
 use plugin_api::WorkloadSpec;
 
@@ -62,15 +62,20 @@ impl Executor {
         Ok(self.baseline.noise(check))
     }
 
-    /// Computes the expected answers of the measured trials of a session and of its first warm-ups. A failure is reported when
-    /// the trial runs.
+    /// Computes the expected answers of the measured trials of a session and of its first warm-ups, and takes the references that
+    /// this block does not have yet. A failure is reported when the trial runs.
     fn prepare(&mut self, block: &Block, session: &Session) {
         for cell in &session.cells {
-            let warm_ups = (0..self.setting.warm_up.min_runs()).map(|warm_up| block.warm_up_seed(warm_up));
-            for seed in std::iter::once(block.data_seed).chain(warm_ups) {
-                if self.expect(&WorkloadSpec { seed, ..cell.spec.clone() }).is_err() {
+            let warm_ups = (0..self.setting.warm_up.min_runs()).map(Purpose::WarmUp);
+            for purpose in std::iter::once(Purpose::Measured).chain(warm_ups) {
+                let seed = self.data_seed(block, cell, purpose);
+                let expected = seed.and_then(|seed| self.expect(&WorkloadSpec { seed, ..cell.spec.clone() }));
+                if expected.is_err() {
                     break;
                 }
+            }
+            if let Ok(seed) = self.data_seed(block, cell, Purpose::Measured) {
+                self.take_reference(&WorkloadSpec { seed, ..cell.spec.clone() }, Some(block.index));
             }
         }
     }
@@ -86,7 +91,7 @@ impl Executor {
         let mut engine = None;
         let last = session.cells.len().saturating_sub(1);
         for (number, cell) in session.cells.iter().enumerate() {
-            let mut trial = TrialSpec::of_block(block, session, cell);
+            let mut trial = self.trial(block, session, cell, Purpose::Measured)?;
             let opened = match engine.take().filter(Engine::is_usable) {
                 Some(engine) => Ok(engine),
                 None => self.start(&trial, sink),
@@ -131,7 +136,8 @@ impl Executor {
             if self.setting.warm_up.is_over(&durations) {
                 break;
             }
-            let (purpose, data_seed) = (Purpose::WarmUp(number), block.warm_up_seed(number));
+            let purpose = Purpose::WarmUp(number);
+            let data_seed = self.data_seed(block, &trial.cell, purpose).map_err(Stopped::Failed)?;
             let warm_up = TrialSpec { purpose, data_seed, ..trial.clone() };
             let result = self.run(&warm_up, engine, sink)?;
             let Some(duration) = result.seconds() else {
@@ -147,26 +153,34 @@ impl Executor {
         }
         Ok(result)
     }
+
+    /// A trial of a cell in a session of a block, with the data of that point and block.
+    pub(super) fn trial<E>(
+        &mut self,
+        block: &Block,
+        session: &Session,
+        cell: &Cell,
+        purpose: Purpose,
+    ) -> Result<TrialSpec, Stopped<E>> {
+        Ok(TrialSpec {
+            backend: session.backend.clone(),
+            cell: cell.clone(),
+            nodes: session.nodes,
+            block: Some(block.index),
+            purpose,
+            data_seed: self.data_seed(block, cell, purpose).map_err(Stopped::Failed)?,
+            granularity: None,
+        })
+    }
+
+    fn data_seed(&mut self, block: &Block, cell: &Cell, purpose: Purpose) -> Result<u64, CallError> {
+        self.seeds.of(DataId { block: block.index, point: cell.point.clone(), purpose })
+    }
 }
 
 /// The warning of a measured trial whose warm-ups still rose or fell.
 fn unsettled(warm_ups: usize) -> String {
     format!("{UNSETTLED} in {}", plural(warm_ups as u64, "warm-up"))
-}
-
-impl TrialSpec {
-    /// The measured trial of a cell in a session of a block.
-    pub(super) fn of_block(block: &Block, session: &Session, cell: &Cell) -> Self {
-        Self {
-            backend: session.backend.clone(),
-            cell: cell.clone(),
-            nodes: session.nodes,
-            block: Some(block.index),
-            purpose: Purpose::Measured,
-            data_seed: block.data_seed,
-            granularity: None,
-        }
-    }
 }
 
 /// Emits the end of a trial, unless the user interrupted it.

@@ -6,7 +6,7 @@ use plugin_api::WorkloadSpec;
 
 use super::event::{Listener, forward};
 use super::session::{CallError, WorkerSession};
-use super::trial::{Closing, Phases};
+use super::trial::{Closing, Phases, RunUsage};
 use crate::sandbox::{Teardown, Usage};
 use crate::worker::protocol::{Finished, Folders, LibraryFile, Reply, Request};
 
@@ -19,6 +19,8 @@ pub(crate) struct Engine {
     pub(super) phases: Phases,
     /// Whether the worker can still be asked for something.
     alive: bool,
+    /// What its processes had used at the end of the last run.
+    used: Option<Usage>,
 }
 
 /// A run that an engine is asked for.
@@ -36,7 +38,7 @@ pub(crate) struct RunRequest {
 
 impl Engine {
     pub(super) fn new(session: WorkerSession, name: String, phases: Phases) -> Self {
-        Self { session, name, phases, alive: true }
+        Self { session, name, phases, alive: true, used: None }
     }
 
     /// Whether another trial may be run: after a failure a new session is needed.
@@ -49,11 +51,19 @@ impl Engine {
         &mut self,
         request: &RunRequest,
         listener: Listener<'_>,
-    ) -> (Result<(Finished, f64), CallError>, Option<Usage>) {
+    ) -> (Result<(Finished, f64), CallError>, Option<RunUsage>) {
+        let started = Instant::now();
         let before = self.session.usage(true);
         let ran = self.run(request, listener);
         let after = if ran.is_ok() { self.session.usage(false) } else { None };
-        (ran, after.zip(before).map(|(after, before)| after.since(before)))
+        let window_seconds = started.elapsed().as_secs_f64();
+        let last = std::mem::replace(&mut self.used, after);
+        let usage = after.zip(before).map(|(after, before)| RunUsage {
+            used: after.since(before),
+            window_seconds,
+            cpu_between_runs: last.map(|last| before.since(last).cpu_seconds),
+        });
+        (ran, usage)
     }
 
     /// Runs `request`; also the seconds from request to reply.

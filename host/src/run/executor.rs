@@ -10,12 +10,14 @@ use plugin_api::WorkloadSpec;
 use plugin_api::workload::Outcome as Answer;
 
 use super::backend::{Backend, OpenError};
+use super::data_seeds::DataSeeds;
 use super::engine::{Engine, RunRequest};
 use super::event::{Event, Phase, Sink, Stopped, forward};
 use super::judge::{self, Judge};
 use super::machine_check::Baseline;
 use super::outcome::Outcome;
 use super::participants::Participants;
+use super::reference::References;
 use super::session::{CallError, Fault, Launch, WorkerSession};
 use super::trial::{Phases, TrialResult, TrialSpec};
 use crate::plan;
@@ -36,6 +38,8 @@ pub(crate) struct Setting {
 
 pub(crate) struct Executor {
     pub(crate) setting: Setting,
+    /// The seeds of the data of blocks.
+    pub(crate) seeds: DataSeeds,
     judges: HashMap<PathBuf, Judge>,
     /// Expected answers, in this process's memory and nowhere else. The oracle is deterministic, so that a failure is not
     /// tried again either.
@@ -43,12 +47,15 @@ pub(crate) struct Executor {
     /// Points whose oracle timed out: other data of the same point would take as long again.
     timed_out: HashMap<String, CallError>,
     pub(super) baseline: Baseline,
+    pub(super) references: References,
 }
 
 impl Executor {
     pub(crate) fn new(setting: Setting) -> Self {
         let (judges, expected, timed_out) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { setting, judges, expected, timed_out, baseline: Baseline::default() }
+        let (seeds, baseline, references) =
+            (DataSeeds::default(), Baseline::default(), References::default());
+        Self { setting, seeds, judges, expected, timed_out, baseline, references }
     }
 
     pub(crate) fn end(self) {
@@ -110,7 +117,7 @@ impl Executor {
         let (started, spec) = (SystemTime::now(), trial.workload_spec());
         let ready = self.expect(&spec).and_then(|expected| self.judge(&spec.name).map(|_| expected));
         let result = match ready {
-            Ok(expected) => self.measure(spec, expected, engine, sink),
+            Ok(expected) => self.measure(trial, expected, engine, sink),
             Err(error) => TrialResult::new(started, Outcome::Failed(error)),
         };
         if let Outcome::Failed(error) = &result.outcome {
@@ -132,6 +139,7 @@ impl Executor {
         backend: Backend,
         sink: Sink<'_, E>,
     ) -> Result<TrialResult, Stopped<E>> {
+        self.take_reference(&trial.workload_spec(), trial.block);
         let mut engine = match self.open(backend, trial, sink) {
             Ok(engine) => engine,
             Err(result) => {
@@ -148,13 +156,13 @@ impl Executor {
 
     fn measure<E>(
         &mut self,
-        spec: WorkloadSpec,
+        trial: &TrialSpec,
         expected: Answer,
         engine: &mut Engine,
         sink: Sink<'_, E>,
     ) -> TrialResult {
         drop(sink(&Event::Phase(Phase::Running)));
-        let request = self.request(spec);
+        let request = self.request(trial.workload_spec());
         let (ran, usage) = engine.measured(&request, &mut |event| drop(sink(event)));
         let empty = TrialResult::new(SystemTime::now(), Outcome::Verified);
         let mut result = TrialResult { phases: engine.phases, expected: Some(expected), usage, ..empty };
@@ -162,8 +170,10 @@ impl Executor {
             Ok((finished, host_elapsed)) => {
                 drop(sink(&Event::Phase(Phase::Judging)));
                 result.host_elapsed = Some(host_elapsed);
+                let state_bytes = finished.sink_state.len();
                 result.finished = Some(finished);
                 self.judge_result(&mut result, &request.spec, &engine.name, sink);
+                self.check_work(trial, &mut result, state_bytes);
             }
             Err(error) => result.outcome = Outcome::Failed(error),
         }
@@ -201,6 +211,7 @@ impl Executor {
         };
         result.warnings.extend(judge::understated(finished, 1.0));
         result.warnings.extend(judge::reported_warnings(finished));
+        result.warnings.extend(result.usage.and_then(|usage| usage.warning()));
         result.actual = judged.ok();
         // The state may be large, and nobody needs it any more.
         if let Some(finished) = &mut result.finished {
@@ -249,7 +260,7 @@ impl Executor {
     }
 
     /// Removes the judge if `error` says that its worker is lost: the next caller needs a new one.
-    fn forget_dead_judge(&mut self, workload: &str, error: &CallError) {
+    pub(super) fn forget_dead_judge(&mut self, workload: &str, error: &CallError) {
         if matches!(error.fault, Fault::Crashed | Fault::TimedOut | Fault::Exceeded(_) | Fault::Protocol) {
             self.judges.remove(&self.library(workload).path);
         }

@@ -11,7 +11,7 @@ use plugin_api::workload::{CatalogueEntry, Latency, Outcome as Answer};
 use super::outcome::Outcome;
 use super::session::{CallError, Fault, Observer, WorkerSession};
 use crate::stats::samples_needed;
-use crate::worker::protocol::{CallTime, Finished, LibraryFile, MachineCheck, Reply, Request};
+use crate::worker::protocol::{CallTime, Finished, LibraryFile, MachineCheck, Reference, Reply, Request};
 
 /// How much longer than its duration a machine check may take.
 const MACHINE_CHECK_GRACE: Duration = Duration::from_secs(10);
@@ -90,6 +90,23 @@ impl Judge {
         let request = Request::Time { spec, library, stage, seconds };
         match self.session.call("reference", request, Some(duration + TIMING_GRACE), &mut |_| ())? {
             Reply::Timed { cores } => Ok(cores),
+            _ => Err(CallError::unexpected("reference")),
+        }
+    }
+
+    /// What the workload's library alone takes for `spec`, by a sample of about `duration`, or without a sample if that is 0.
+    ///
+    /// # Errors
+    /// When the spec is not valid, the workload fails, or the judge's worker dies.
+    pub(crate) fn reference(
+        &mut self,
+        spec: &WorkloadSpec,
+        duration: Duration,
+    ) -> Result<Reference, CallError> {
+        let (spec, library, seconds) = (spec.clone(), self.library.clone(), duration.as_secs_f64());
+        let request = Request::Reference { spec, library, seconds };
+        match self.session.call("reference", request, Some(duration + TIMING_GRACE), &mut |_| ())? {
+            Reply::Reference(reference) => Ok(reference),
             _ => Err(CallError::unexpected("reference")),
         }
     }

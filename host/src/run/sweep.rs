@@ -117,7 +117,7 @@ impl<E> LoadRunner for SessionRunner<'_, '_, '_, E> {
         if self.executor.is_interrupted() {
             return Err(Stopped::Interrupted);
         }
-        let Some(mut trial) = self.trial(load, purpose) else { return Ok(None) };
+        let Some(mut trial) = self.trial(load, purpose)? else { return Ok(None) };
         let result = self.result(&trial)?;
         let seconds = result.seconds();
         if seconds.is_none() {
@@ -130,20 +130,17 @@ impl<E> LoadRunner for SessionRunner<'_, '_, '_, E> {
 }
 
 impl<E> SessionRunner<'_, '_, '_, E> {
-    fn trial(&self, load: Load, purpose: Purpose) -> Option<TrialSpec> {
-        let mut spec = self.session.cells.first()?.spec.clone();
+    fn trial(&mut self, load: Load, purpose: Purpose) -> Result<Option<TrialSpec>, Stopped<E>> {
+        let Some(template) = self.session.cells.first() else { return Ok(None) };
+        let mut spec = template.spec.clone();
         spec.total_items = load.tasks;
         spec.extra.insert(ITERATIONS.into(), load.iterations.into());
         let cell = Cell::new(self.run, spec, self.session.nodes);
-        let data_seed = match purpose {
-            Purpose::WarmUp(number) => self.block.warm_up_seed(number),
-            Purpose::Measured => self.block.point_seed(load.iterations),
-        };
         let seconds_per_iteration = self.seconds_per_iteration;
         let kernel_seconds = load.iterations as f64 * seconds_per_iteration;
         let granularity = Some(Granularity { seconds_per_iteration, kernel_seconds });
-        let trial = TrialSpec::of_block(self.block, self.session, &cell);
-        Some(TrialSpec { purpose, data_seed, granularity, ..trial })
+        let trial = self.executor.trial(self.block, self.session, &cell, purpose)?;
+        Ok(Some(TrialSpec { granularity, ..trial }))
     }
 
     /// Starts the engine if none runs yet, and runs one trial on it.

@@ -7,6 +7,7 @@ use plugin_api::{Session, WorkloadSpec};
 use serde::{Deserialize, Serialize};
 
 use super::outcome::Outcome;
+use super::reference::TrialReference;
 use super::session::CallError;
 use crate::plan::{BackendChoice, Cell, Purpose};
 use crate::sandbox::Usage;
@@ -16,14 +17,14 @@ use crate::worker::protocol::{Finished, Folders};
 pub struct TrialSpec {
     /// The participant and its backend.
     pub backend: BackendChoice,
-    /// The point and its configuration, with the run's seed.
+    /// The point and its configuration, with the seed by which records of this point pair.
     pub cell: Cell,
     /// The number of machines.
     pub nodes: u32,
     /// The repetition in a comparison or a sweep, from 0.
     pub block: Option<u32>,
     pub purpose: Purpose,
-    /// The seed of its data: the run's, or one drawn from it for this block.
+    /// The seed of its data: the run's, or one that was drawn for this point and block.
     pub data_seed: u64,
     /// The size of its tasks, in a METG sweep.
     pub granularity: Option<Granularity>,
@@ -72,6 +73,32 @@ pub struct Phases {
     pub close_seconds: Option<f64>,
 }
 
+/// What the processes of a backend used for a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RunUsage {
+    pub used: Usage,
+    /// The seconds between the two readings, by the host's clock. They include the run.
+    pub window_seconds: f64,
+    /// CPU seconds from the end of the run before to the start of this one; `None` for the first run of a session.
+    pub cpu_between_runs: Option<f64>,
+}
+
+impl RunUsage {
+    /// CPU time between runs is noted from this part of the run's CPU time on.
+    const NOTED_PART: f64 = 0.1;
+    /// And from so many seconds on: a runtime's own threads wake now and then, and the time of processes that have exited
+    /// has a resolution of two ticks of 10 ms.
+    const NOTED: f64 = 0.05;
+
+    /// A warning about a backend that works when nobody has asked it to.
+    pub(super) fn warning(&self) -> Option<String> {
+        let (between, run) = (self.cpu_between_runs?, self.used.cpu_seconds);
+        (between > Self::NOTED.max(run * Self::NOTED_PART)).then(|| {
+            "the backend used more than a tenth of the run's CPU time between runs, when it had nothing to do".to_owned()
+        })
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct TrialResult {
     pub started: SystemTime,
@@ -86,7 +113,13 @@ pub struct TrialResult {
     /// How long the phases around the run took.
     pub phases: Phases,
     /// What the backend's processes used during the run.
-    pub usage: Option<Usage>,
+    pub usage: Option<RunUsage>,
+    /// What the work takes without a backend; `None` where the judge did not measure that.
+    pub reference: Option<TrialReference>,
+    /// The number of cores that the efficiency refers to.
+    pub cores: u32,
+    /// Whether the run was compared with the reference.
+    pub work_checked: bool,
     pub warnings: Vec<String>,
 }
 
@@ -105,6 +138,9 @@ impl TrialResult {
             host_elapsed: None,
             phases: Phases::default(),
             usage: None,
+            reference: None,
+            cores: 0,
+            work_checked: false,
             warnings: Vec::new(),
         }
     }

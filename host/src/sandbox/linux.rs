@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 pub(super) mod affinity;
 mod arguments;
+mod cpu_clock;
 mod init;
 mod logs;
 pub(super) mod memory;

@@ -11,7 +11,7 @@ use plugin_api::{ErrorKind, RunnerError, SetupContext};
 use super::cheating_backend::CheatingBackend;
 use super::protocol::{Folders, LibraryFile, Reply, Request, VERSION};
 use super::state::{Failure, Worker};
-use super::{bounds, load, machine_check, malformed, reference, serial, snapshot};
+use super::{bounds, load, machine_check, malformed, reference, serial, serial_reference, snapshot};
 
 impl Worker {
     pub(crate) fn handle(&mut self, request: Request) -> Reply {
@@ -55,6 +55,9 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
         Request::Time { spec, library, stage, seconds } => {
             let workload = worker.workload(&spec, &library)?;
             Reply::Timed { cores: reference::time_calls(&workload, stage, duration(seconds))? }
+        }
+        Request::Reference { spec, library, seconds } => {
+            Reply::Reference(serial_reference::take(worker, &spec, &library, duration(seconds))?)
         }
         // Requests of the contract's checks.
         Request::Redirect { stdout } => done(redirect(&stdout))?,

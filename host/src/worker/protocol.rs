@@ -171,6 +171,13 @@ pub enum Request {
         /// The duration for all cores together.
         seconds: f64,
     },
+    /// Run a sample of a workload serially, on each core in turn.
+    Reference {
+        spec: WorkloadSpec,
+        library: LibraryFile,
+        /// The duration of the sample; with 0 nothing is run.
+        seconds: f64,
+    },
     /// Stop the call that is under way.
     Cancel,
 }
@@ -210,6 +217,7 @@ pub enum Reply {
     Timed {
         cores: Vec<CallTime>,
     },
+    Reference(Reference),
     /// To any request that failed.
     Failed {
         error: RunnerError,
@@ -266,6 +274,34 @@ pub struct CallTime {
     pub median: f64,
     /// The mean, in seconds: with interruptions.
     pub mean: f64,
+}
+
+/// What a workload's library alone takes for a cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reference {
+    /// Null for an open loop, and where none was asked for.
+    pub sample: Option<SerialSample>,
+    /// The seconds of loading the library and opening the workload.
+    pub opening_seconds: f64,
+    /// When the last item of an open loop is due, in seconds from the start; null in a closed loop.
+    pub last_due_seconds: Option<f64>,
+}
+
+/// The CPU time of a cell's work, from a sample that was run serially.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SerialSample {
+    /// The CPU seconds of the whole input.
+    pub cpu_seconds: f64,
+    /// What the whole input takes at least: the fastest of several passes, less three standard errors of the sample.
+    pub least_cpu_seconds: f64,
+    /// The part of the operators, without source, reductions and sink; from 0 to 1.
+    pub operator_share: f64,
+    /// The number of items that were run; more than the input has if that was run several times.
+    pub items: u64,
+    /// The number of slices that they were run in.
+    pub slices: u64,
+    /// The number of cores that had a turn.
+    pub cores: u64,
 }
 
 /// The result of a run: the runner's claims, and the time by the worker's clock.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use log::LevelFilter;
 use plugin_api::workload::WorkloadLibrary;
@@ -18,6 +19,8 @@ pub(crate) struct Worker {
     pub(super) log_level: LevelFilter,
     runner: Option<Box<dyn WorkloadRunner>>,
     libraries: HashMap<PathBuf, WorkloadLibrary>,
+    /// How many seconds loading each library took.
+    loading: HashMap<PathBuf, f64>,
     /// The workload of the last run and the file of its library: opening a workload may cost as much as a run.
     opened: Option<(PathBuf, WorkloadHandle)>,
 }
@@ -55,7 +58,14 @@ impl From<LoadError> for Failure {
 impl Worker {
     /// A worker that has loaded nothing and reports to `host`.
     pub(crate) fn new(host: Arc<dyn HostServices>, log_level: LevelFilter) -> Self {
-        Self { host, log_level, runner: None, libraries: HashMap::new(), opened: None }
+        Self {
+            host,
+            log_level,
+            runner: None,
+            libraries: HashMap::new(),
+            loading: HashMap::new(),
+            opened: None,
+        }
     }
 
     /// Sets the backend. A library that was loaded before is loaded anew, as its table gives answers.
@@ -77,10 +87,26 @@ impl Worker {
         Ok(match self.libraries.entry(file.path.clone()) {
             Entry::Occupied(library) => library.into_mut(),
             Entry::Vacant(place) => {
+                let started = Instant::now();
                 let library = load::workloads(file)?;
+                self.loading.insert(file.path.clone(), started.elapsed().as_secs_f64());
                 place.insert(if is_judge { library } else { library.without_answers() })
             }
         })
+    }
+
+    /// Opens a workload, even if it is open. Also returns how many seconds loading the library and opening took.
+    pub(super) fn reopen(
+        &mut self,
+        spec: &WorkloadSpec,
+        library: &LibraryFile,
+    ) -> Result<(WorkloadHandle, f64), Failure> {
+        self.opened = None;
+        self.library(library)?;
+        let started = Instant::now();
+        let workload = self.workload(spec, library)?;
+        let loading = self.loading.get(&library.path).copied().unwrap_or_default();
+        Ok((workload, loading + started.elapsed().as_secs_f64()))
     }
 
     /// A workload, which stays open until another one is asked for.

@@ -167,5 +167,6 @@ fn conditions() -> Conditions {
         cores: None,
         log_dir: "logs".into(),
         command: Box::new(|_| "crossrun run".into()),
+        data_seed_chosen: false,
     }
 }

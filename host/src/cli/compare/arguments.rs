@@ -42,12 +42,15 @@ pub(in crate::cli) struct Arguments {
     /// Run the first backend twice under two names (an A/A comparison), to see how large a difference noise makes.
     #[arg(long)]
     pub(super) aa: bool,
-    /// The seed of the data and of the order of the runs [default: 42].
+    /// The seed of the order of the runs [default: 42].
     #[arg(long)]
     pub(super) seed: Option<u64>,
     /// How many machines to ask for [default: 1].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) nodes: Option<u32>,
+    /// Pin each backend and the processes that it starts to this number of cores [default: all cores].
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) cores: Option<u32>,
     /// Resume an interrupted run: run the trials that are missing.
     #[arg(long, value_name = "ID", value_parser = options::run_id, conflicts_with_all = ["run_id", "dry_run"])]
     pub(super) resume: Option<String>,
@@ -77,6 +80,7 @@ impl Arguments {
             options,
             blocks: self.schedule.blocks(if self.publish { PUBLISH } else { STANDARD }),
             seed: self.seed.unwrap_or(SEED),
+            data_seed: self.schedule.data_seed,
             warm_up: if self.schedule.quick { WarmUp::quick() } else { WarmUp::default() },
             aa: self.aa.then(|| selection.first()),
         }

@@ -49,22 +49,25 @@ pub(super) fn preview(plan: &Plan, warm_up: &WarmUp, json: bool) -> String {
     )
 }
 
-/// Compares the trials that are recorded in `folder`, writes the reports there, and prints the summary.
+/// Compares the trials that are recorded in `folder`, writes the reports there, and prints the summary. `altered` says which of the
+/// files of records were altered during the run.
 pub(super) fn report(
     file: &PlanFile,
     participants: &Participants,
     context: &Context,
     folder: &Path,
+    altered: &[String],
     ui: &mut Ui,
 ) -> Result<Exit, Problem> {
-    let read = reports::read(&[folder.join(TRIALS)], ui)?;
+    let mut read = reports::read(&[folder.join(TRIALS)], ui)?;
     let options =
         compare::Options { baseline: Some(file.baseline.clone()), rigor: file.rigor, insist: file.insist };
-    let comparison = reports::compared(&read.inputs, read.left_out, &options)?;
+    read.altered.splice(0..0, altered.iter().cloned());
+    let comparison = reports::compared(read, &options)?;
     let command = repeat_command(file, participants, context);
     reports::publish(folder, &comparison, &command, ui)?;
     let samples = comparison.points.iter().flat_map(|point| &point.rows).flat_map(|row| &row.samples);
-    Ok(Exit::of_worst(&samples.map(|sample| sample.status).collect::<Vec<_>>()))
+    Ok(Exit::of_worst(&samples.map(|sample| sample.status).collect::<Vec<_>>()).unless_altered(altered))
 }
 
 /// The command that repeats the comparison as a new run.
@@ -87,10 +90,11 @@ fn repeat_command(file: &PlanFile, participants: &Participants, context: &Contex
         .flag("aa", matrix.aa.is_some())
         .extra(&matrix.options)
         .option("seed", matrix.seed)
+        .options("data-seed", matrix.data_seed)
         .option("nodes", matrix.nodes)
         .duration("timeout", file.timeout());
     file.limits.unwrap_or_default().add_to(&mut command);
-    command.flag("insist", file.insist);
+    command.options("cores", file.cores).flag("insist", file.insist);
     add_plugin_folders(&mut command, participants, context);
     file.loading_options().add_to(&mut command);
     command.to_string()

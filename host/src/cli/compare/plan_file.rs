@@ -36,6 +36,9 @@ pub struct PlanFile {
     /// The limits; older versions did not record them.
     #[serde(default)]
     pub(super) limits: Option<LimitArguments>,
+    /// The number of cores that each backend is pinned to; absent if all may be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cores: Option<u32>,
     /// The backends, by the names under which they take part.
     pub(super) backends: BTreeMap<String, RecordedBackend>,
     /// The library of each workload.
@@ -173,10 +176,12 @@ impl PlanFile {
             participants: participants.clone(),
             timeout: self.timeout(),
             limits: self.limits.unwrap_or_default(),
+            cores: self.cores,
             loading: self.loading_options(),
             ..RunCommand::default()
         };
-        command.conditions(self.machine.clone(), context, folders, locked)
+        let conditions = command.conditions(self.machine.clone(), context, folders, locked);
+        Conditions { data_seed_chosen: self.matrix.data_seed.is_some(), ..conditions }
     }
 }
 

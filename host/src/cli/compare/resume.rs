@@ -1,33 +1,88 @@
 //! Resuming a run: the trials that are recorded, and the options that must not differ.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::arguments::Arguments;
 use super::plan_file::PlanFile;
 use crate::app::Problem;
 use crate::app::command_line::CommandLine;
+use crate::app::ui::Ui;
 use crate::compare::model::Rigor;
-use crate::plan::TrialId;
+use crate::plan::{DataId, Purpose, TrialId};
 use crate::record::writer::TRIALS;
 use crate::record::{Entry, Kind, Records, TrialRecord};
+use crate::run::outcome::Status;
 
-/// The measured trials that are recorded in `folder`, which are not run again.
-pub(super) fn recorded(folder: &Path) -> Result<HashSet<TrialId>, Problem> {
-    let path = folder.join(TRIALS);
+/// What the records of a run say of the trials that were run.
+#[derive(Default)]
+pub(super) struct Recorded {
+    /// The measured trials, which are not run again.
+    pub(super) done: HashSet<TrialId>,
+    /// The seeds of their data. The rest of a block must run on the same data.
+    pub(super) seeds: HashMap<DataId, u64>,
+}
+
+/// Reads the trials of the run `run` that are recorded in `folder`.
+pub(super) fn recorded(folder: &Path, run: &str, ui: &mut Ui) -> Result<Recorded, Problem> {
+    let (path, mut recorded) = (folder.join(TRIALS), Recorded::default());
     if !path.exists() {
-        return Ok(HashSet::new());
+        return Ok(recorded);
     }
-    let mut done = HashSet::new();
-    for entry in Records::<TrialRecord>::open(&path)? {
+    let mut records = Records::<TrialRecord>::open(&path)?;
+    for entry in records.by_ref() {
         if let Entry::Record { record: trial, .. } = entry? {
-            let (kind, record) = (trial.kind, trial.record);
-            if let (Kind::Measured, Some(block)) = (kind, record.metadata.block) {
-                done.insert(TrialId { block, backend: record.backend, run_id: record.run_id });
+            recorded.add(*trial, &format!("{run}/"));
+        }
+    }
+    recorded.leave_out_warm_ups();
+    if let Some(broken) = records.into_chain().broken(&path) {
+        ui.warning(&broken.to_string());
+    }
+    Ok(recorded)
+}
+
+impl Recorded {
+    fn add(&mut self, trial: TrialRecord, prefix: &str) {
+        let TrialRecord { kind, status, record, .. } = trial;
+        let Some(block) = record.metadata.block else { return };
+        let point = record.run_id.strip_prefix(prefix);
+        if let Some((point, seed)) = point.zip(record.metadata.data_seed) {
+            self.add_seed(block, point, kind, status, seed);
+        }
+        if kind == Kind::Measured {
+            self.done.insert(TrialId { block, backend: record.backend, run_id: record.run_id });
+        }
+    }
+
+    /// Leaves out seeds of measured trials that a backend has had in a warm-up.
+    fn leave_out_warm_ups(&mut self) {
+        let is_measured = |id: &DataId| id.purpose == Purpose::Measured;
+        let warm_ups = self.seeds.iter().filter(|(id, _)| !is_measured(id));
+        let warm_ups: HashSet<_> = warm_ups.map(|(_, seed)| *seed).collect();
+        self.seeds.retain(|id, seed| !is_measured(id) || !warm_ups.contains(seed));
+    }
+
+    fn add_seed(&mut self, block: u32, point: &str, kind: Kind, status: Status, seed: u64) {
+        let id = |purpose| DataId { block, point: point.to_owned(), purpose };
+        match kind {
+            Kind::Measured if status == Status::Verified => {
+                self.seeds.insert(id(Purpose::Measured), seed);
+            }
+            // It may be that of a failed warm-up, which is recorded as measured.
+            Kind::Measured => {
+                self.seeds.entry(id(Purpose::Measured)).or_insert(seed);
+            }
+            // Every backend begins with the first warm-up, so that unknown seeds are in the order of their numbers.
+            Kind::Warmup => {
+                let known = |number: &u32| {
+                    self.seeds.get(&id(Purpose::WarmUp(*number))).is_some_and(|it| *it != seed)
+                };
+                let number = (0..).find(|number| !known(number)).unwrap_or_default();
+                self.seeds.insert(id(Purpose::WarmUp(number)), seed);
             }
         }
     }
-    Ok(done)
 }
 
 /// The command that resumes this run.
@@ -67,7 +122,9 @@ pub(super) fn check_same(arguments: &Arguments, file: &PlanFile) -> Result<(), P
         ("aa", !arguments.aa || matrix.aa.is_some()),
         ("extra", extra.is_empty() || extra == matrix.options),
         ("seed", arguments.seed.is_none_or(|seed| seed == matrix.seed)),
+        ("data-seed", schedule.data_seed.is_none_or(|seed| Some(seed) == matrix.data_seed)),
         ("nodes", arguments.nodes.is_none_or(|nodes| nodes == matrix.nodes)),
+        ("cores", arguments.cores.is_none_or(|cores| Some(cores) == file.cores)),
         ("timeout", timeout.is_none_or(|seconds| seconds == file.timeout_seconds)),
         ("insist", !schedule.insist || file.insist),
     ];
@@ -91,4 +148,36 @@ fn same_backends(given: &[String], recorded: Vec<String>) -> bool {
         None => named.to_lowercase(),
     };
     given.iter().map(absolute).eq(recorded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_of_warm_ups_are_known_by_the_order_in_which_they_were_first_seen() {
+        let mut recorded = Recorded::default();
+        let mut add = |block, kind, status, seed| recorded.add_seed(block, "p", kind, status, seed);
+        // A session that was interrupted begins with the same warm-ups again.
+        for seed in [10, 11, 10, 11, 12, 10] {
+            add(0, Kind::Warmup, Status::Verified, seed);
+        }
+        add(1, Kind::Warmup, Status::Verified, 20);
+        add(0, Kind::Measured, Status::Verified, 1);
+        // A warm-up of one backend fails, and another has the same warm-up after it.
+        add(1, Kind::Measured, Status::Failed, 21);
+        add(1, Kind::Warmup, Status::Verified, 20);
+        add(1, Kind::Warmup, Status::Verified, 21);
+        // A measured trial fails, and another backend has the same data.
+        add(2, Kind::Measured, Status::Failed, 31);
+        recorded.leave_out_warm_ups();
+        let seed =
+            |block, purpose| recorded.seeds.get(&DataId { block, point: "p".into(), purpose }).copied();
+        assert_eq!(
+            [0, 1, 2, 3].map(|number| seed(0, Purpose::WarmUp(number))),
+            [Some(10), Some(11), Some(12), None]
+        );
+        assert_eq!([0, 1, 2].map(|block| seed(block, Purpose::Measured)), [Some(1), None, Some(31)]);
+        assert_eq!([0, 1].map(|number| seed(1, Purpose::WarmUp(number))), [Some(20), Some(21)]);
+    }
 }

@@ -21,6 +21,9 @@ pub(crate) struct Sweeps {
     /// In the order in which they first appear.
     pub machines: Vec<SystemProfile>,
     pub warnings: Vec<String>,
+    /// The files whose lines have no hash chain, as in a comparison.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_chain: Vec<String>,
 }
 
 /// A backend on a number of cores.
@@ -28,9 +31,14 @@ pub(crate) struct Sweeps {
 pub(crate) struct Row {
     pub backend: String,
     pub cores: u32,
-    /// METG in seconds of a kernel. Null if no block has a value, or if their bounds contradict each other.
+    /// METG as Task Bench defines it: the granularity of a task (cores · duration / tasks) at the target, in seconds. Null
+    /// if no block has a value.
+    pub metg: Option<Value>,
+    /// Of `metg`, in seconds. Null with fewer than six blocks, or for a bound.
+    pub metg_interval: Option<RatioInterval>,
+    /// The kernel of a task at the target, without overhead, in seconds: `metg` times the target. Null as `metg` is.
     pub value: Option<Value>,
-    /// In seconds. Null with fewer than six blocks, or for a bound.
+    /// Of `value`, in seconds. Null as `metg_interval` is.
     pub interval: Option<RatioInterval>,
     /// The overhead of a task in seconds of a core: the median over the blocks.
     pub floor: Option<f64>,
@@ -59,22 +67,31 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Its value or bound, if it has one.
+    /// The kernel at the target or its bound, if it has one.
     pub(crate) fn value(&self) -> Option<Value> {
         match self.outcome {
-            SweepOutcome::Value { value } => Some(value),
-            SweepOutcome::Invalid { .. } | SweepOutcome::Failed { .. } => None,
+            SweepOutcome::Value { value, .. } => Some(value),
+            SweepOutcome::Invalid { .. }
+            | SweepOutcome::NeverEfficient { .. }
+            | SweepOutcome::Failed { .. } => None,
         }
+    }
+
+    /// The granularity at the target or its bound, if it has one.
+    pub(crate) fn metg(&self) -> Option<Value> {
+        self.value().map(Value::granularity)
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub(crate) enum SweepOutcome {
-    /// A value, or a bound.
-    Value { value: Value },
+    /// A value, or a bound: of the granularity at the target, and of the kernel.
+    Value { metg: Value, value: Value },
     /// A point has an impossible efficiency.
     Invalid { kernel_seconds: f64, efficiency: f64 },
+    /// The longest kernel did not reach the efficiency with which a sweep must begin.
+    NeverEfficient { kernel_seconds: f64, efficiency: f64 },
     /// A point has no verified answer.
     Failed { status: Status, phase: String, message: String, remedy: Option<String> },
 }
@@ -89,6 +106,8 @@ pub(crate) struct Point {
     pub tasks: u64,
     /// The duration of the run. Null without a verified answer.
     pub seconds: Option<f64>,
+    /// The seconds of a core that one task takes, overhead included. Null without a verified answer.
+    pub granularity_seconds: Option<f64>,
     /// The share of the cores' time that was spent in kernels.
     pub efficiency: Option<f64>,
     pub command: Option<String>,
@@ -101,6 +120,7 @@ pub(crate) struct Point {
 pub(crate) struct Step {
     pub iterations: u64,
     pub kernel_seconds: f64,
+    pub granularity_seconds: f64,
     pub efficiency: f64,
     pub least: f64,
     pub most: f64,

@@ -76,11 +76,21 @@ fn a_backend_has_the_value_of_its_blocks_and_the_smallest_comes_first() {
     let row = &sweeps.rows[0];
     let Some(Value::At { seconds }) = row.value else { panic!("{:?}", row.value) };
     assert!((seconds / 1.03e-6 - 1.0).abs() < 0.01, "{seconds}");
+    assert_eq!(row.metg, Some(Value::At { seconds: 2.0 * seconds }));
     let interval = row.interval.unwrap();
     assert!(interval.low <= seconds && seconds <= interval.high && interval.confidence >= 0.95);
+    let published = row.metg_interval.unwrap();
+    assert_eq!((published.low, published.high), (2.0 * interval.low, 2.0 * interval.high));
+    assert!(
+        matches!(row.blocks[0].outcome, SweepOutcome::Value { metg, value } if metg.seconds() == 2.0 * value.seconds())
+    );
     assert!((row.floor.unwrap() / 1.03e-6 - 1.0).abs() < 0.01);
     assert_eq!((row.cores, row.blocks_with_value, row.blocks.len(), row.curve.len()), (2, 7, 7, 20));
     assert!(row.curve.is_sorted_by(|one, next| one.efficiency < next.efficiency));
+    // A task of 16 iterations takes 16 ns and the overhead, which is 1.03 µs in the middle block.
+    assert!((row.curve[4].granularity_seconds / 1.046e-6 - 1.0).abs() < 0.001);
+    let point = &row.blocks[0].points[4];
+    assert!((point.granularity_seconds.unwrap() / 1.016e-6 - 1.0).abs() < 1e-9);
     assert!(sweeps.warnings.is_empty(), "{:?}", sweeps.warnings);
 }
 
@@ -118,14 +128,25 @@ fn an_impossible_efficiency_has_no_value() {
         .collect();
     let sweeps = sweeps(&inputs);
     assert!(matches!(sweeps.rows[0].blocks[0].outcome, SweepOutcome::Invalid { .. }));
-    assert_eq!(sweeps.rows[0].value, None);
+    assert_eq!((sweeps.rows[0].metg, sweeps.rows[0].value), (None, None));
 }
 
 #[test]
-fn a_sweep_that_never_reaches_the_target_is_a_bound() {
-    let sweeps = sweeps(&sweep("slow", 0, 1.0).collect::<Vec<_>>());
-    let Some(Value::Above { seconds }) = sweeps.rows[0].value else { panic!("no bound") };
-    assert!((seconds / (EACH * f64::from(1 << 19)) - 1.0).abs() < 1e-9);
+fn a_block_that_never_reaches_90_percent_has_no_value() {
+    // The longest kernel takes 524 µs: with 100 µs of overhead, its efficiency is 84 %.
+    let inputs: Vec<_> = sweep("one", 0, 100e-6).chain(sweep("one", 1, 1e-6)).collect();
+    let row = &sweeps(&inputs).rows[0];
+    let SweepOutcome::NeverEfficient { kernel_seconds, efficiency } = row.blocks[0].outcome else {
+        panic!("{:?}", row.blocks[0].outcome)
+    };
+    assert!((kernel_seconds / (EACH * f64::from(1 << 19)) - 1.0).abs() < 1e-9);
+    assert!((efficiency - 0.84).abs() < 0.001, "{efficiency}");
+    assert_eq!((row.blocks[0].floor, row.blocks_with_value, row.blocks.len()), (None, 1, 2));
+    // The other block alone decides.
+    assert!((row.metg.unwrap().seconds() / 2e-6 - 1.0).abs() < 0.01, "{:?}", row.metg);
+
+    let row = &sweeps(&sweep("slow", 0, 1.0).collect::<Vec<_>>()).rows[0];
+    assert_eq!((row.metg, row.value, row.floor, row.blocks_with_value), (None, None, None, 0));
 }
 
 #[test]

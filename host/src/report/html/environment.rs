@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json};
 use super::layout::Layout;
 use crate::compare::metg::model::Sweeps;
 use crate::compare::model::{Comparison, Library, SystemProfile};
+use crate::record::claims::is_claimed;
 use crate::report::labels::{name, one_line};
 
 /// The name of a property, and its value.
@@ -44,7 +45,7 @@ fn cards<'a>(
     let libraries = libraries.map(|library| card("Workload library".into(), library_properties(library)));
     let builds = distinct(builds).into_iter().map(|(backend, plugin, versions)| {
         let plugin = plugin.map(library_properties).into_iter().flatten();
-        card(name(backend), plugin.chain(properties(versions)).collect())
+        card(name(backend), plugin.chain(version_properties(versions)).collect())
     });
     machines.iter().enumerate().map(machine).chain(libraries).chain(builds).collect()
 }
@@ -82,6 +83,13 @@ fn library_properties(library: &Library) -> Vec<Property> {
     let version = library.version.as_ref().map(|version| property("version", version));
     let file = [property("file", &library.path), property("SHA-256", &library.sha256)];
     file.into_iter().chain(version).chain(properties(&library.build)).collect()
+}
+
+/// Versions, of which those that only the backend says are shown as its claim.
+fn version_properties(versions: &Map<String, Json>) -> impl Iterator<Item = Property> {
+    let claim =
+        |(version, _): (&String, _)| if is_claimed(version) { " (claimed by the backend)" } else { "" };
+    properties(versions).zip(versions.iter().map(claim)).map(|((name, value), claim)| (name + claim, value))
 }
 
 fn properties(map: &Map<String, Json>) -> impl Iterator<Item = Property> {

@@ -57,7 +57,7 @@ fn table_row(number: usize, row: &Row) -> Value {
 
 fn chart(sweeps: &Sweeps) -> Option<Value> {
     let steps = || sweeps.rows.iter().flat_map(|row| &row.curve);
-    let plot = Plot::covering(EDGES, steps().map(|step| step.kernel_seconds), [MIN_EFFICIENCY, 1.0])?;
+    let plot = Plot::covering(EDGES, steps().map(|step| step.granularity_seconds), [MIN_EFFICIENCY, 1.0])?;
     let tick = |share: f64| context! { position => plot.y(share), text => format!("{:.0} %", share * 100.0) };
     let rows = sweeps.rows.iter().enumerate().filter(|(_, row)| !row.curve.is_empty());
     let curves = rows.map(|(number, row)| plot.curve(number % SERIES, curve(number, row)));
@@ -71,12 +71,13 @@ fn chart(sweeps: &Sweeps) -> Option<Value> {
 
 fn curve(number: usize, row: &Row) -> impl Iterator<Item = CurvePoint> {
     row.curve.iter().map(move |step| {
-        let (efficiency, kernel) = (number::percent(step.efficiency), number::duration(step.kernel_seconds));
+        let efficiency = number::percent(step.efficiency);
+        let [granularity, kernel] = [step.granularity_seconds, step.kernel_seconds].map(number::duration);
         CurvePoint {
-            x: step.kernel_seconds,
+            x: step.granularity_seconds,
             y: step.efficiency,
             range: Some([step.least, step.most]),
-            title: Some(format!("{}: {efficiency} at {kernel}", name(&row.backend))),
+            title: Some(format!("{}: {efficiency} at {granularity}, kernel {kernel}", name(&row.backend))),
             row: number,
         }
     })
@@ -85,7 +86,8 @@ fn curve(number: usize, row: &Row) -> impl Iterator<Item = CurvePoint> {
 fn block(block: &Block) -> Value {
     context! {
         number => labels::block(Some(block.block)),
-        value => or_none(block.value(), value),
+        metg => or_none(block.metg(), value),
+        kernel => or_none(block.value(), value),
         floor => or_none(block.floor, number::duration),
         iteration => number::duration(block.seconds_per_iteration),
         points => block.points.iter().map(point).collect::<Vec<_>>(),
@@ -94,6 +96,7 @@ fn block(block: &Block) -> Value {
 
 fn point(point: &Point) -> Value {
     context! {
+        granularity => or_none(point.granularity_seconds, number::duration),
         kernel => number::duration(point.kernel_seconds),
         tasks => number::count(point.tasks),
         seconds => or_none(point.seconds, number::duration),

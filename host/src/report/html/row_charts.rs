@@ -97,12 +97,17 @@ pub(super) fn costs(layout: &Layout<'_>) -> Vec<Value> {
                        over the blocks.";
     let processor_text = "User and system time of the whole process tree in a run: median, minimum and maximum over the \
                           blocks.";
+    let efficiency_text = "The CPU time that the work takes when it is run serially without a backend, over the time that the \
+                           cores had; more is better. Median, minimum and maximum over the blocks. Work that waits, and open \
+                           loops, have none.";
     let title = "Start, first run, steady state, shutdown";
     let stages = Kind::new("stages", title, stages_text, number::duration, stages);
     let memory = Kind::new("memory", "Memory", memory_text, mebibytes, memory);
     let processor = Kind::new("processor", "Processor time", processor_text, number::duration, processor);
+    let efficiency = Kind::new("efficiency", "Efficiency", efficiency_text, number::percent, efficiency);
     let linear = |kind| Kind { scale: Scale::Linear, ..kind };
-    sections([Kind { legend: &STAGES, ..stages }, linear(memory), linear(processor)], layout)
+    let stages = Kind { legend: &STAGES, ..stages };
+    sections([linear(efficiency), stages, linear(memory), linear(processor)], layout)
 }
 
 /// The sections that have anything to show.
@@ -159,6 +164,10 @@ fn memory(row: &Row) -> Option<Drawing> {
 
 fn processor(row: &Row) -> Option<Drawing> {
     Some(bar(row.resources?.cpu_seconds?, 1.0, number::duration))
+}
+
+fn efficiency(row: &Row) -> Option<Drawing> {
+    Some(bar(row.efficiency?.efficiency?, 1.0, number::percent))
 }
 
 fn bar(spread: Spread, unit: f64, format: fn(f64) -> String) -> Drawing {

@@ -94,7 +94,8 @@ type Format = fn(f64) -> String;
 fn values(row: &Row) -> Vec<Value> {
     let latency = row.latency.unwrap_or_default();
     let resources = row.resources.unwrap_or_default();
-    let all: [(_, _, Format); 12] = [
+    let efficiency = row.efficiency.unwrap_or_default();
+    let all: [(_, _, Format); 18] = [
         ("run", row.duration, number::duration),
         ("input items per second", row.input_rate, number::quantity),
         ("output items per second", row.output_rate, number::quantity),
@@ -106,7 +107,13 @@ fn values(row: &Row) -> Vec<Value> {
         ("first run", row.stages.first, number::duration),
         ("shutdown", row.stages.close, number::duration),
         ("processor time", resources.cpu_seconds, number::duration),
+        ("processor time an item", resources.cpu_seconds_per_item, number::duration),
+        ("cores used", resources.cores_used, number::quantity),
         ("memory, sum of peaks", resources.peak_memory_bytes, number::memory),
+        ("memory an item", resources.memory_bytes_per_item, number::memory),
+        ("serial reference", efficiency.reference_cpu_seconds, number::duration),
+        ("efficiency", efficiency.efficiency, number::percent),
+        ("overhead an item", efficiency.overhead_seconds_per_item, number::duration),
     ];
     let known = all.into_iter().filter_map(|(name, spread, format)| {
         let Spread { n, min, median, max } = spread?;

@@ -1,5 +1,4 @@
-//! The curves of all backends as a chart of characters: efficiency over the length of a task's kernel, both axes
-//! logarithmic. Each backend has a letter, so that the chart needs no colour.
+//! The curves of all backends as a chart of characters: efficiency over the granularity of a task, both axes logarithmic. Each backend has a letter, so that the chart needs no colour.
 
 use crate::compare::metg::model::{Row, Step, Sweeps};
 use crate::report::axis::{Axis, Scale, Tick};
@@ -21,8 +20,8 @@ const SEVERAL: char = '*';
 
 /// The chart, in lines of at most `width` characters. None without curves.
 pub(super) fn lines(sweeps: &Sweeps, width: usize) -> Vec<String> {
-    let kernels = sweeps.rows.iter().flat_map(|row| &row.curve).map(|step| step.kernel_seconds);
-    let Some(x_axis) = Axis::covering(Scale::Logarithmic, kernels) else { return Vec::new() };
+    let granularities = sweeps.rows.iter().flat_map(|row| &row.curve).map(|step| step.granularity_seconds);
+    let Some(x_axis) = Axis::covering(Scale::Logarithmic, granularities) else { return Vec::new() };
     let Some(y_axis) = Axis::covering(Scale::Logarithmic, [MIN_EFFICIENCY, 1.0]) else { return Vec::new() };
     let columns = width.saturating_sub(MARGIN + 1).clamp(20, MAX_WIDTH);
     let mut chart = Chart { x_axis, y_axis, cells: vec![vec![' '; columns]; HEIGHT] };
@@ -31,7 +30,7 @@ pub(super) fn lines(sweeps: &Sweeps, width: usize) -> Vec<String> {
     for (row, letter) in sweeps.rows.iter().zip(&letters) {
         chart.draw(&row.curve, *letter);
     }
-    let heading = "efficiency (share of the cores' time in kernels) over the length of a kernel";
+    let heading = "efficiency (share of the cores' time in kernels) over the granularity of a task";
     let mut lines = vec![one_line(heading, width) + "\n"];
     lines.extend(chart.lines());
     let legend = letters
@@ -66,8 +65,8 @@ impl Chart {
         self.cells.first().map_or(0, Vec::len)
     }
 
-    fn column(&self, kernel_seconds: f64) -> usize {
-        (self.x_axis.position(kernel_seconds) / 100.0 * (self.columns() - 1) as f64).round() as usize
+    fn column(&self, granularity: f64) -> usize {
+        (self.x_axis.position(granularity) / 100.0 * (self.columns() - 1) as f64).round() as usize
     }
 
     fn line(&self, efficiency: f64) -> usize {
@@ -79,18 +78,24 @@ impl Chart {
         self.cells[line].iter_mut().step_by(2).for_each(|cell| *cell = '-');
     }
 
-    /// A curve, with straight lines between the measured kernels.
+    /// A curve, with straight lines between the measured points. With short kernels it is nearly vertical: the granularity
+    /// approaches the overhead.
     fn draw(&mut self, curve: &[Step], letter: char) {
         for pair in curve.windows(2) {
-            let (first, last) = (self.column(pair[0].kernel_seconds), self.column(pair[1].kernel_seconds));
-            for column in first..=last {
-                let part = if last == first { 0.0 } else { (column - first) as f64 / (last - first) as f64 };
-                let (low, high) = (pair[0].efficiency.ln(), pair[1].efficiency.ln());
+            let [from, to] = [pair[0], pair[1]].map(|step| self.column(step.granularity_seconds) as f64);
+            // A record may have any efficiency.
+            let [low, high] =
+                [pair[0], pair[1]].map(|step| step.efficiency.clamp(f64::MIN_POSITIVE, f64::MAX).ln());
+            let lines = (high - low).abs() / -MIN_EFFICIENCY.ln() * HEIGHT as f64;
+            let marks = lines.max((to - from).abs()).ceil().max(1.0);
+            for mark in 0..=marks as u32 {
+                let part = f64::from(mark) / marks;
+                let column = (from + part * (to - from)).round() as usize;
                 self.mark(column, (low + part * (high - low)).exp(), letter);
             }
         }
         if let [only] = curve {
-            self.mark(self.column(only.kernel_seconds), only.efficiency, letter);
+            self.mark(self.column(only.granularity_seconds), only.efficiency, letter);
         }
     }
 

@@ -18,15 +18,20 @@ pub(in crate::report) fn row(backend: &str, floor: f64) -> Row {
     let block = |block| Block {
         block,
         seconds_per_iteration: ITERATION,
-        outcome: SweepOutcome::Value { value: Value::At { seconds: floor } },
+        outcome: SweepOutcome::Value {
+            metg: Value::At { seconds: 2.0 * floor },
+            value: Value::At { seconds: floor },
+        },
         floor: Some(floor),
         points: points.clone(),
     };
     Row {
         backend: backend.into(),
         cores: 2,
+        metg: Some(Value::At { seconds: 2.0 * floor }),
+        metg_interval: Some(interval(2.0 * floor)),
         value: Some(Value::At { seconds: floor }),
-        interval: Some(RatioInterval { low: floor / 1.03, high: floor * 1.04, confidence: 0.984_375 }),
+        interval: Some(interval(floor)),
         floor: Some(floor * 0.98),
         blocks_with_value: BLOCKS,
         blocks: (0..BLOCKS).map(block).collect(),
@@ -35,6 +40,10 @@ pub(in crate::report) fn row(backend: &str, floor: f64) -> Row {
         workload_library: Some(Library::new("plugins/libworkloads.so".as_ref(), "cd34".repeat(16))),
         versions: Map::from_iter([("crossrun".into(), "0.1.0".into())]),
     }
+}
+
+fn interval(middle: f64) -> RatioInterval {
+    RatioInterval { low: middle / 1.03, high: middle * 1.04, confidence: 0.984_375 }
 }
 
 /// From an efficiency below a tenth to one above nine tenths.
@@ -53,6 +62,7 @@ fn point(exponent: u32, floor: f64) -> Point {
         kernel_seconds,
         tasks,
         seconds: Some(tasks as f64 * (kernel_seconds + floor) / 2.0),
+        granularity_seconds: Some(kernel_seconds + floor),
         efficiency: Some(kernel_seconds / (kernel_seconds + floor)),
         command: Some(format!(
             "crossrun run --workload pipeline --items {tasks} --extra iters={}",
@@ -67,6 +77,7 @@ fn step(point: &Point) -> Option<Step> {
     Some(Step {
         iterations: point.iterations?,
         kernel_seconds: point.kernel_seconds,
+        granularity_seconds: point.granularity_seconds?,
         efficiency,
         least: efficiency * 0.97,
         most: efficiency * 1.02,
@@ -74,23 +85,40 @@ fn step(point: &Point) -> Option<Step> {
     })
 }
 
-/// Five backends: three with a value, one with a bound, one that fails.
-pub(in crate::report) fn several() -> Sweeps {
-    let mut bounded = row("delta", 3.0);
-    bounded.value = Some(Value::Above { seconds: 0.5 });
-    bounded.interval = None;
-    for block in &mut bounded.blocks {
-        block.outcome = SweepOutcome::Value { value: Value::Above { seconds: 0.5 } };
+/// A row whose blocks are still to be given an outcome without a value.
+fn without_value(backend: &str, floor: f64) -> Row {
+    let mut row = row(backend, floor);
+    row.blocks_with_value = 0;
+    (row.metg, row.metg_interval, row.value, row.interval, row.floor) = (None, None, None, None, None);
+    for block in &mut row.blocks {
+        block.floor = None;
     }
-    let mut failing = row("epsilon", 1e-4);
-    failing.blocks_with_value = 0;
-    (failing.value, failing.interval, failing.floor) = (None, None, None);
+    row
+}
+
+/// Seven backends: four with a value, one with a bound, one that never reached 90 %, one that fails.
+pub(in crate::report) fn several() -> Sweeps {
+    let below = |seconds| Value::Below { seconds };
+    let mut bounded = row("alpha", 20e-9);
+    (bounded.metg, bounded.value) = (Some(below(1e-7)), Some(below(5e-8)));
+    (bounded.metg_interval, bounded.interval) = (None, None);
+    for block in &mut bounded.blocks {
+        block.outcome = SweepOutcome::Value { metg: below(1e-7), value: below(5e-8) };
+    }
+    let mut busy = row("zeta", 40e-6);
+    busy.blocks_with_value = BLOCKS - 1;
+    busy.blocks[2].outcome = SweepOutcome::NeverEfficient { kernel_seconds: 0.016, efficiency: 0.74 };
+    let mut slow = without_value("delta", 3.0);
+    for block in &mut slow.blocks {
+        block.outcome = SweepOutcome::NeverEfficient { kernel_seconds: 0.5, efficiency: 0.143 };
+    }
+    let mut failing = without_value("epsilon", 1e-4);
     failing.curve.clear();
     for block in &mut failing.blocks {
         block.points.truncate(1);
         let point = &mut block.points[0];
         (point.status, point.seconds, point.efficiency) = (Status::Failed, None, None);
-        block.floor = None;
+        point.granularity_seconds = None;
         block.outcome = SweepOutcome::Failed {
             status: Status::Failed,
             phase: "run".into(),
@@ -104,7 +132,7 @@ pub(in crate::report) fn several() -> Sweeps {
     Sweeps {
         version: VERSION,
         target: 0.5,
-        rows: vec![row("native", 1.02e-6), row("beta", 163e-6), invalid, bounded, failing],
+        rows: vec![bounded, row("native", 1.02e-6), busy, row("beta", 163e-6), invalid, slow, failing],
         machines: vec![SystemProfile {
             hostname: Some("machine".into()),
             cpu_model: Some("A Processor of 2 GHz".into()),
@@ -112,6 +140,7 @@ pub(in crate::report) fn several() -> Sweeps {
             ..SystemProfile::default()
         }],
         warnings: vec!["the session was put off once, because the machine was noisy (1 trial)".into()],
+        without_chain: Vec::new(),
     }
 }
 

@@ -11,8 +11,11 @@ use crate::report::number;
 /// The cells of a table row, the same in every format.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(in crate::report) struct TableRow {
-    pub(in crate::report) value: String,
+    /// METG: the granularity of a task at the target.
+    pub(in crate::report) metg: String,
     pub(in crate::report) interval: String,
+    /// The kernel of a task of that granularity.
+    pub(in crate::report) kernel: String,
     pub(in crate::report) floor: String,
     pub(in crate::report) blocks: String,
     pub(in crate::report) checks: &'static str,
@@ -23,10 +26,11 @@ impl TableRow {
     pub(in crate::report) fn of(row: &Row) -> Self {
         let (checks, tone) = checks(row);
         Self {
-            value: or_none(row.value, value),
-            interval: or_none(row.interval, |interval| {
+            metg: or_none(row.metg, value),
+            interval: or_none(row.metg_interval, |interval| {
                 format!("{} – {}", number::duration(interval.low), number::duration(interval.high))
             }),
+            kernel: or_none(row.value, value),
             floor: or_none(row.floor, number::duration),
             blocks: format!("{}/{}", row.blocks_with_value, row.blocks.len()),
             checks,
@@ -35,14 +39,13 @@ impl TableRow {
     }
 }
 
-/// `1.02 µs`, or a bound of the value: `>1.34 s`.
+/// `1.02 µs`, or a bound of the value: `<640 ns`.
 pub(in crate::report) fn value(value: Value) -> String {
-    let (sign, seconds) = match value {
-        Value::At { seconds } => ("", seconds),
-        Value::Above { seconds } => (">", seconds),
-        Value::Below { seconds } => ("<", seconds),
+    let sign = match value {
+        Value::At { .. } => "",
+        Value::Below { .. } => "<",
     };
-    format!("{sign}{}", number::duration(seconds))
+    format!("{sign}{}", number::duration(value.seconds()))
 }
 
 /// Whether the row passed the checks, or the most serious failure.
@@ -53,16 +56,18 @@ fn checks(row: &Row) -> (&'static str, Tone) {
             .into_iter()
             .any(|it| matches!(it, SweepOutcome::Failed { status, .. } if wanted.contains(status)))
     };
-    let too_efficient = row.blocks.iter().any(|block| matches!(block.outcome, SweepOutcome::Invalid { .. }));
-    match row.value {
+    let any = |wanted: fn(&SweepOutcome) -> bool| row.blocks.iter().any(|block| wanted(&block.outcome));
+    let too_efficient = any(|outcome| matches!(outcome, SweepOutcome::Invalid { .. }));
+    let never_efficient = any(|outcome| matches!(outcome, SweepOutcome::NeverEfficient { .. }));
+    match row.metg {
         _ if has(&[Status::Wrong]) => ("wrong answer", Tone::Bad),
         _ if has(&[Status::Failed, Status::Unverified]) => ("failed", Tone::Bad),
         _ if has(&[Status::Invalid]) => ("invalid", Tone::Bad),
         _ if too_efficient => ("too efficient", Tone::Bad),
+        None => ("never reached 90 %", Tone::Bad),
+        Some(_) if never_efficient => ("some below 90 %", Tone::Unsure),
         Some(Value::At { .. }) => ("passed", Tone::Good),
-        Some(Value::Above { .. }) => ("lower bound only", Tone::Unsure),
         Some(Value::Below { .. }) => ("upper bound only", Tone::Unsure),
-        None => ("bounds contradict", Tone::Bad),
     }
 }
 
@@ -82,6 +87,12 @@ fn failure(outcome: &SweepOutcome) -> Option<String> {
             number::percent(*efficiency),
             number::duration(*kernel_seconds),
         )),
+        // Without the efficiency, which differs from block to block, all blocks of a row share one line.
+        SweepOutcome::NeverEfficient { .. } => Some(
+            "never reached 90 % efficiency, so there is no value: the machine was busy, or the longest kernel \
+             (--coarsest) is too short"
+                .into(),
+        ),
         SweepOutcome::Failed { status, phase, message, remedy } => {
             let what = match status {
                 Status::Wrong => "wrong answer",

@@ -5,8 +5,8 @@ use crate::compare::metg::model::Sweeps;
 use crate::report::labels::{name, one_line};
 use crate::report::markdown::{list, table};
 
-const HEADINGS: [&str; 7] =
-    ["backend", ">cores", ">METG(50 %)", ">95 % interval", ">per-task floor", ">blocks", "checks"];
+const HEADINGS: [&str; 8] =
+    ["backend", ">cores", ">METG(50 %)", ">95 % interval", ">kernel", ">per-task floor", ">blocks", "checks"];
 
 /// The table, with notes and failures.
 pub(crate) fn markdown(sweeps: &Sweeps) -> String {
@@ -15,8 +15,8 @@ pub(crate) fn markdown(sweeps: &Sweeps) -> String {
     }
     let notes: Vec<_> = sweeps.warnings.iter().map(|warning| one_line(warning, 1000)).collect();
     let rows = sweeps.rows.iter().map(|row| {
-        let TableRow { value, interval, floor, blocks, checks, .. } = TableRow::of(row);
-        vec![name(&row.backend), row.cores.to_string(), value, interval, floor, blocks, checks.into()]
+        let TableRow { metg, interval, kernel, floor, blocks, checks, .. } = TableRow::of(row);
+        vec![name(&row.backend), row.cores.to_string(), metg, interval, kernel, floor, blocks, checks.into()]
     });
     let failures: Vec<_> = sweeps.rows.iter().flat_map(failures).collect();
     format!("# METG\n{}{}{}", list(&notes), table(&HEADINGS, rows), list(&failures))
@@ -37,6 +37,6 @@ mod tests {
         let page = markdown(&examples::hostile());
         let bare = page.replace("\\\\", "").replace("\\<", "").replace("\\|", "");
         assert!(!bare.contains('<'), "{page}");
-        assert!(bare.lines().filter(|line| line.starts_with('|')).all(|line| line.matches('|').count() == 8));
+        assert!(bare.lines().filter(|line| line.starts_with('|')).all(|line| line.matches('|').count() == 9));
     }
 }

@@ -121,6 +121,11 @@ impl CallError {
         Self::new(Fault::Interrupted, phase, format!("interrupted in {phase}"))
     }
 
+    /// The system gave no random number.
+    pub(in crate::run) fn no_randomness(why: &str) -> Self {
+        Self::new(Fault::Protocol, "seed", format!("the system has no randomness: {why}"))
+    }
+
     /// The judge rejected the answer or the claims of a run.
     pub(in crate::run) fn judged(fault: Fault, why: String) -> Self {
         Self::new(fault, "judge", why)

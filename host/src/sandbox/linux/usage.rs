@@ -2,16 +2,36 @@
 
 use std::fs;
 
-use super::processes;
-use crate::sandbox::usage::Usage;
+use super::{cpu_clock, processes};
+use crate::sandbox::usage::{CpuSource, Usage};
 
-/// What the processes below `root` have used so far. Those that wait to be reaped count too.
+/// What the processes below `root` have used so far. Those that wait to be reaped count too, and those that `root` or a
+/// process below it has reaped.
 pub(super) fn of(root: i32) -> Usage {
     let tree = processes::below(root);
-    let ticks: u64 = tree.iter().filter_map(|process| ticks(process.pid)).sum();
+    let clocks: Vec<_> = tree.iter().filter_map(|process| own_time(process.pid)).collect();
+    let cpu_source = match clocks.iter().all(|(_, source)| *source == CpuSource::ProcessClocks) {
+        true => CpuSource::ProcessClocks,
+        false => CpuSource::Ticks,
+    };
+    let own: f64 = clocks.iter().map(|(seconds, _)| seconds).sum();
+    // Without a namespace `root` reaps the orphans.
+    let parents = tree.iter().map(|process| process.pid).chain([root]);
+    let reaped: f64 = parents.filter_map(|pid| Some(in_seconds(ticks(pid)?.reaped))).sum();
     let peaks: u64 = tree.iter().filter_map(|process| peak_kib(process.pid)).sum();
-    let cpu_seconds = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
-    Usage { cpu_seconds, peak_memory_bytes: peaks * 1024 }
+    Usage { cpu_seconds: own + reaped, cpu_source, peak_memory_bytes: peaks * 1024 }
+}
+
+/// The seconds that a process itself used. `None` for a process that is gone.
+fn own_time(pid: i32) -> Option<(f64, CpuSource)> {
+    match cpu_clock::of(pid) {
+        Some(time) => Some((time.as_secs_f64(), CpuSource::ProcessClocks)),
+        None => Some((in_seconds(ticks(pid)?.own), CpuSource::Ticks)),
+    }
+}
+
+fn in_seconds(ticks: u64) -> f64 {
+    ticks as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
 /// Resets the peaks of resident memory of the processes below `root`.
@@ -22,14 +42,21 @@ pub(super) fn reset_peaks(root: i32) {
     }
 }
 
-/// The process's own time and that of the children that it reaped, in the system's ticks.
-fn ticks(pid: i32) -> Option<u64> {
+/// CPU time in the system's ticks, user and system together.
+struct Ticks {
+    own: u64,
+    /// That of the children which the process has reaped.
+    reaped: u64,
+}
+
+fn ticks(pid: i32) -> Option<Ticks> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let after_name = stat.iter().rposition(|byte| *byte == b')')?;
     let fields = std::str::from_utf8(&stat[after_name + 1..]).ok()?;
     // Fields 14 to 17 of proc(5), of which the third is the first here.
-    let times = fields.split_ascii_whitespace().skip(11).take(4);
-    times.map(|time| time.parse::<u64>().ok()).sum()
+    let mut times = fields.split_ascii_whitespace().skip(11).map_while(|time| time.parse::<u64>().ok());
+    let mut pair = || Some(times.next()? + times.next()?);
+    Some(Ticks { own: pair()?, reaped: pair()? })
 }
 
 fn peak_kib(pid: i32) -> Option<u64> {
@@ -58,6 +85,8 @@ mod tests {
         assert!(peak_kib(child.id() as i32).unwrap() > 100);
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(ticks(own).unwrap() > 0);
+        let ticks = ticks(own).unwrap();
+        assert!(ticks.own + ticks.reaped > 0);
+        assert_eq!(of(own).cpu_source, CpuSource::ProcessClocks);
     }
 }

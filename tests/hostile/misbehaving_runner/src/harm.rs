@@ -75,6 +75,7 @@ fn harm(behaviour: &str) {
         "grandchild" => grandchild(),
         "litter" => litter(),
         "meddle" => meddle(),
+        "edit_records" | "remove_records" | "replace_records" | "forge_records" => alter_records(behaviour),
         "print" => {
             println!("{{\"type\":\"done\"}} rubbish on standard output");
             eprintln!("rubbish on standard error {IN_COLOUR}");
@@ -181,6 +182,25 @@ fn litter() {
     if let Some(note) = std::env::var_os("CROSSRUN_TEST_LITTER") {
         let _ = fs::write(note, folder.to_str().unwrap_or_default());
     }
+}
+
+/// Alters the file of records that `CROSSRUN_TEST_RECORDS` names, if it is there and has a line.
+fn alter_records(how: &str) {
+    let file = std::path::PathBuf::from(std::env::var_os("CROSSRUN_TEST_RECORDS").unwrap_or_default());
+    let text = fs::read_to_string(&file).unwrap_or_default();
+    let Some((first, rest)) = text.split_once('\n') else { return };
+    let _ = match how {
+        // All times are longer.
+        "edit_records" => fs::write(&file, text.replace("elapsed\":", "elapsed\":1")),
+        "remove_records" => fs::remove_file(&file),
+        // Another file, without the first line.
+        "replace_records" => {
+            let other = file.with_extension("other");
+            fs::write(&other, rest).and_then(|()| fs::rename(other, &file))
+        }
+        // The first trial again.
+        _ => fs::write(&file, format!("{text}{first}\n")),
+    };
 }
 
 /// Changes what a process has only one of.

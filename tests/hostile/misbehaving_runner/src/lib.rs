@@ -3,8 +3,10 @@
 //! start. Several words joined by `+` are done one after the other.
 
 mod claims;
+mod clock;
 mod harm;
 mod serial;
+mod shortcut;
 
 use plugin_api::{
     Availability, Parameter, RunContext, RunResult, RunnerError, Session, SetupContext, SetupRequest,
@@ -87,9 +89,21 @@ impl WorkloadRunner for Misbehaving {
         match behaviour {
             // The thread strikes when the answer is out, while the host waits for the engine to stop.
             "crash_later" => self.at_close = Some("crash_in_thread+sleep".into()),
+            "shortcut" => return shortcut::run(spec, context),
+            "shortcut_and_wait" => {
+                std::thread::sleep(std::time::Duration::from_secs(6));
+                return shortcut::run(spec, context);
+            }
+            "slow_clock" => {
+                clock::slow_down();
+                std::thread::sleep(std::time::Duration::from_secs(4));
+            }
             "flood_with_progress" => flood_with_progress(context),
             "ask_oracle" => drop(context.workload().expected()?),
             _ => fallible(behaviour)?,
+        }
+        if behaviour == "memoise" {
+            return claims::memoised(spec, || serial::run(spec, context, None));
         }
         let honest = serial::run(spec, context, claims::tamper(behaviour))?;
         if behaviour == "ask_judge" {

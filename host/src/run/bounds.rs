@@ -1,0 +1,259 @@
+//! Physical bounds: a run can take neither less time nor less CPU time than its work does, whatever a backend claims.
+
+use super::reference::TrialReference;
+use super::trial::RunUsage;
+
+/// A run may take this part less than the reference says. References of one cell, taken within minutes on two cores with ten other
+/// tasks ready, differed by 15 % (`pipeline`) to 62 % (`word_count`, which lives in the caches): so the fastest counts, and a run
+/// that breaks a bound is compared with new references first. No honest run of 160 took less than 2.3 times the bound.
+const WALL_TOLERANCE: f64 = 0.25;
+/// A shorter reference bounds no duration: a processor that was idle needs some milliseconds to reach its full speed.
+const WALL_FROM: f64 = 0.005;
+/// The process tree may use this part less CPU time than the reference says. Of 160 honest runs under that load, each beside its own
+/// reference alone, the one with the least CPU time used 3 % less.
+const CPU_TOLERANCE: f64 = 0.2;
+/// A shorter reference bounds no CPU time: the time of processes that have exited has a resolution of a tick, mostly 10 ms.
+const CPU_FROM: f64 = 0.05;
+/// Two readings of two ticks, one of user and one of system time, each rounded down: what may be missing.
+const CPU_RESOLUTION: f64 = 0.02;
+/// More CPU time than the cores have: this part is for the clocks, which the system does not read at one moment.
+const CORES_TOLERANCE: f64 = 0.05;
+/// Request and reply may take this part of the run.
+const CALL_TOLERANCE: f64 = 0.25;
+/// And so many seconds: the calls of those 160 runs took up to 0.21 s beside the run.
+const CALL: f64 = 0.5;
+/// And this factor of what opening the workload took in the judge's worker.
+const OPENING: f64 = 4.0;
+/// And so many seconds for each byte of the sinks' state: 20 ms for a MiB.
+const CALL_PER_BYTE: f64 = 0.02 / 1048576.0;
+/// Clocks of two processes may differ by this part.
+const CLOCKS: f64 = 0.001;
+
+/// What is known of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Measured {
+    /// The worker's clock around the run.
+    pub(super) duration_seconds: f64,
+    /// The host's clock around request and reply.
+    pub(super) host_seconds: f64,
+    /// The size of the sinks' state.
+    pub(super) state_bytes: usize,
+    /// `None` where the system does not say.
+    pub(super) usage: Option<RunUsage>,
+    pub(super) parallelism: u32,
+    /// The number of cores that the processes could use.
+    pub(super) cores: u32,
+    /// The number of machines that was asked for.
+    pub(super) nodes: u32,
+}
+
+/// A bound that does not hold.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Violation {
+    pub(super) why: String,
+    /// Whether another reference could show that the run was right: a reference that was taken under load is too long.
+    pub(super) depends_on_reference: bool,
+}
+
+/// The first bound that `run` does not keep.
+pub(super) fn violation(run: &Measured, reference: &TrialReference) -> Option<Violation> {
+    let by_reference = || work(run, reference).map(|why| Violation { why, depends_on_reference: true });
+    let others = clocks(run, reference).or_else(|| last_due(run, reference)).or_else(|| cores(run));
+    others.map(|why| Violation { why, depends_on_reference: false }).or_else(by_reference)
+}
+
+/// Whether the work of a run can be seen: what other machines do cannot.
+pub(super) fn is_checked(run: &Measured) -> bool {
+    run.nodes <= 1
+}
+
+fn work(run: &Measured, reference: &TrialReference) -> Option<String> {
+    let least = reference.least_cpu_seconds.filter(|_| is_checked(run))?;
+    duration(run, least, reference.operator_share).or_else(|| cpu(run, least))
+}
+
+/// All of the work is done by the cores that there are. The calls of operators are also bounded by the parallelism; an engine may
+/// run source and sink beside them.
+fn duration(run: &Measured, least: f64, operator_share: f64) -> Option<String> {
+    let lanes = run.cores.min(run.parallelism).max(1);
+    let all = least / f64::from(run.cores.max(1));
+    let shortest = all.max(least * operator_share / f64::from(lanes));
+    (least >= WALL_FROM && run.duration_seconds < shortest * (1.0 - WALL_TOLERANCE)).then(|| {
+        format!(
+            "the run took {:.6} s, but its work takes {least:.6} s of CPU time by the serial reference, which is at least \
+             {shortest:.6} s with parallelism {} on {} cores",
+            run.duration_seconds, run.parallelism, run.cores
+        )
+    })
+}
+
+fn cpu(run: &Measured, least: f64) -> Option<String> {
+    let used = run.usage?.used.cpu_seconds;
+    (least >= CPU_FROM && used < least * (1.0 - CPU_TOLERANCE) - CPU_RESOLUTION).then(|| {
+        format!(
+            "all processes of the backend used {used:.3} s of CPU time, but the work takes {least:.3} s by the serial reference"
+        )
+    })
+}
+
+/// No tree can use more than its cores give, by the host's clock around both readings.
+fn cores(run: &Measured) -> Option<String> {
+    let RunUsage { used, window_seconds, .. } = run.usage?;
+    let most = f64::from(run.cores) * window_seconds;
+    (used.cpu_seconds > most * (1.0 + CORES_TOLERANCE) + CPU_RESOLUTION * f64::from(run.cores)).then(|| {
+        format!(
+            "all processes of the backend used {:.3} s of CPU time, but {} cores have {most:.3} s in that time",
+            used.cpu_seconds, run.cores
+        )
+    })
+}
+
+fn clocks(run: &Measured, reference: &TrialReference) -> Option<String> {
+    let call = CALL + OPENING * reference.opening_seconds + CALL_PER_BYTE * run.state_bytes as f64;
+    let most = run.duration_seconds * (1.0 + CALL_TOLERANCE) + call;
+    (run.host_seconds > most).then(|| {
+        format!(
+            "the worker's clock shows {:.3} s, but the host's shows {:.3} s from request to reply, and the call explains no \
+             more than {:.3} s of that",
+            run.duration_seconds, run.host_seconds, most - run.duration_seconds
+        )
+    })
+}
+
+fn last_due(run: &Measured, reference: &TrialReference) -> Option<String> {
+    let due = reference.last_due_seconds?;
+    (run.duration_seconds < due * (1.0 - CLOCKS)).then(|| {
+        format!("the run took {:.3} s, but the last item is due after {due:.3} s", run.duration_seconds)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::Usage;
+
+    /// Two seconds of work, in one second on two cores.
+    fn honest() -> (Measured, TrialReference) {
+        let used = Usage { cpu_seconds: 1.9, ..Usage::default() };
+        let usage = Some(RunUsage { used, window_seconds: 1.1, cpu_between_runs: None });
+        let run = Measured {
+            duration_seconds: 1.0,
+            host_seconds: 1.05,
+            usage,
+            parallelism: 2,
+            cores: 2,
+            nodes: 1,
+            ..Measured::default()
+        };
+        let reference = TrialReference {
+            least_cpu_seconds: Some(1.9),
+            operator_share: 1.0,
+            opening_seconds: 0.01,
+            ..TrialReference::default()
+        };
+        (run, reference)
+    }
+
+    type Change = fn(&mut Measured, &mut TrialReference);
+
+    fn cpu_of(run: &mut Measured, cpu_seconds: f64) {
+        run.usage.as_mut().unwrap().used.cpu_seconds = cpu_seconds;
+    }
+
+    /// A run of so many seconds, by both clocks.
+    fn lasts(run: &mut Measured, seconds: f64) {
+        (run.duration_seconds, run.host_seconds) = (seconds, seconds + 0.05);
+    }
+
+    #[test]
+    fn each_bound_is_kept_by_an_honest_run_and_named_where_it_is_not() {
+        let table: [(&str, Change, Option<&str>); 24] = [
+            ("honest", |_, _| (), None),
+            ("a quarter faster than the reference", |run, _| run.duration_seconds = 0.72, None),
+            ("twice as fast", |run, _| run.duration_seconds = 0.5, Some("at least 0.950000 s")),
+            (
+                "one core less",
+                |run, _| {
+                    run.cores = 1;
+                    cpu_of(run, 1.1);
+                },
+                Some("at least 1.900000 s"),
+            ),
+            ("parallelism 1", |run, _| run.parallelism = 1, Some("at least 1.900000 s")),
+            ("source and sink beside it", |run, it| (run.parallelism, it.operator_share) = (1, 0.5), None),
+            (
+                "a short reference",
+                |run, it| {
+                    lasts(run, 0.0001);
+                    it.least_cpu_seconds = Some(0.0049);
+                },
+                None,
+            ),
+            (
+                "a reference of 5 ms",
+                |run, it| {
+                    lasts(run, 0.0001);
+                    it.least_cpu_seconds = Some(0.0051);
+                },
+                Some("takes 0.005100 s of CPU time"),
+            ),
+            ("0.8 of the CPU time", |run, _| cpu_of(run, 1.52), None),
+            ("less CPU time", |run, _| cpu_of(run, 1.4), Some("used 1.400 s of CPU time")),
+            ("nothing done", |run, _| cpu_of(run, 0.0), Some("used 0.000 s of CPU time")),
+            (
+                "nothing done of little work",
+                |run, it| {
+                    cpu_of(run, 0.0);
+                    it.least_cpu_seconds = Some(0.049);
+                },
+                None,
+            ),
+            ("all that the cores have", |run, _| cpu_of(run, 2.2), None),
+            ("more than the cores have", |run, _| cpu_of(run, 2.5), Some("2 cores have 2.200 s")),
+            ("no usage", |run, _| run.usage = None, None),
+            (
+                "no reference",
+                |run, it| {
+                    lasts(run, 0.1);
+                    it.least_cpu_seconds = None;
+                },
+                None,
+            ),
+            (
+                "several nodes",
+                |run, _| {
+                    lasts(run, 0.1);
+                    run.nodes = 2;
+                },
+                None,
+            ),
+            ("a slow call", |run, _| run.host_seconds = 1.7, None),
+            ("a slow clock", |run, _| run.host_seconds = 1.9, Some("the host's shows 1.900 s")),
+            ("a large workload", |run, it| (run.host_seconds, it.opening_seconds) = (5.5, 1.0), None),
+            ("a large state", |run, _| (run.host_seconds, run.state_bytes) = (3.0, 64 << 20), None),
+            ("an open loop", |_, it| it.last_due_seconds = Some(1.0), None),
+            ("clocks that differ", |_, it| it.last_due_seconds = Some(1.0005), None),
+            ("a loop that ends early", |_, it| it.last_due_seconds = Some(1.1), Some("is due after 1.100 s")),
+        ];
+        for (name, change, expected) in table {
+            let (mut run, mut reference) = honest();
+            change(&mut run, &mut reference);
+            let found = violation(&run, &reference).map(|violation| violation.why);
+            let as_expected = match (&found, expected) {
+                (Some(why), Some(part)) => why.contains(part),
+                (found, expected) => found.is_none() == expected.is_none(),
+            };
+            assert!(as_expected, "{name}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_bound_by_the_reference_is_worth_another_reference() {
+        let (run, reference) = honest();
+        let mut short = run;
+        lasts(&mut short, 0.1);
+        assert!(violation(&short, &reference).unwrap().depends_on_reference);
+        let slow_clock = Measured { host_seconds: 9.0, ..run };
+        assert!(!violation(&slow_clock, &reference).unwrap().depends_on_reference);
+    }
+}

@@ -1,0 +1,116 @@
+//! The serial reference: the CPU time that a cell's work takes, which the judge's worker measures without any backend.
+
+use std::collections::HashMap;
+
+use plugin_api::WorkloadSpec;
+use serde_json::json;
+
+use crate::worker::protocol::{Reference, SerialSample};
+
+/// The reference of a trial.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct TrialReference {
+    /// By the sample of the trial's own block; `None` for an open loop, and for a workload that waits.
+    pub sample: Option<SerialSample>,
+    /// The least CPU seconds that the work takes, by the fastest sample so far.
+    pub least_cpu_seconds: Option<f64>,
+    /// The part of the operators in that; from 0 to 1.
+    pub operator_share: f64,
+    /// The longest that the judge's worker took to load the library and open the workload, in seconds.
+    pub opening_seconds: f64,
+    /// When the last item of an open loop is due, in seconds from the start.
+    pub last_due_seconds: Option<f64>,
+}
+
+/// The references of all points.
+#[derive(Debug, Default)]
+pub(super) struct References(HashMap<String, State>);
+
+#[derive(Debug)]
+struct State {
+    /// The block of the last reference.
+    block: Option<u32>,
+    /// Why there is no reference, if the judge failed. It is not tried again.
+    reference: Result<TrialReference, String>,
+}
+
+impl References {
+    /// The reference of the point of `spec` in `block`; `None` if none was taken.
+    pub(super) fn of(
+        &self,
+        spec: &WorkloadSpec,
+        block: Option<u32>,
+    ) -> Option<&Result<TrialReference, String>> {
+        self.0.get(&point(spec)).filter(|state| state.block == block).map(|state| &state.reference)
+    }
+
+    /// Whether a reference of `spec` is still to be taken in `block`.
+    pub(super) fn is_due(&self, spec: &WorkloadSpec, block: Option<u32>) -> bool {
+        self.0.get(&point(spec)).is_none_or(|state| state.block != block && state.reference.is_ok())
+    }
+
+    /// Adds what the judge's worker measured in `block`.
+    pub(super) fn add(&mut self, spec: &WorkloadSpec, block: Option<u32>, taken: Result<Reference, String>) {
+        let before = self.0.remove(&point(spec)).and_then(|state| state.reference.ok());
+        let reference = taken.map(|taken| before.unwrap_or_default().with(taken));
+        self.0.insert(point(spec), State { block, reference });
+    }
+}
+
+/// The work of a cell: not how it is scheduled, and not its seed.
+fn point(spec: &WorkloadSpec) -> String {
+    let WorkloadSpec { name, total_items, extra, .. } = spec;
+    json!([name, total_items, extra]).to_string()
+}
+
+impl TrialReference {
+    /// The reference after another sample. The fastest sample counts from then on: one that was taken under load is too long.
+    #[must_use]
+    pub(super) fn with(self, taken: Reference) -> Self {
+        let least = taken.sample.map(|sample| sample.least_cpu_seconds);
+        let is_faster = least.is_some_and(|least| self.least_cpu_seconds.is_none_or(|before| least < before));
+        Self {
+            sample: taken.sample,
+            least_cpu_seconds: if is_faster { least } else { self.least_cpu_seconds },
+            operator_share: match taken.sample {
+                Some(sample) if is_faster => sample.operator_share,
+                _ => self.operator_share,
+            },
+            opening_seconds: self.opening_seconds.max(taken.opening_seconds),
+            last_due_seconds: taken.last_due_seconds,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(cpu_seconds: f64) -> Reference {
+        let sample = SerialSample { cpu_seconds, least_cpu_seconds: cpu_seconds, ..SerialSample::default() };
+        Reference { sample: Some(sample), ..Reference::default() }
+    }
+
+    #[test]
+    fn a_block_has_its_own_sample_and_the_fastest_counts() {
+        let (mut references, spec) = (References::default(), WorkloadSpec::new("null"));
+        for (block, seconds, least) in [(0, 2.0, 2.0), (1, 1.0, 1.0), (2, 3.0, 1.0)] {
+            assert!(references.is_due(&spec, Some(block)));
+            references.add(&spec, Some(block), Ok(taken(seconds)));
+            assert!(!references.is_due(&spec, Some(block)));
+            let reference = references.of(&spec, Some(block)).unwrap().as_ref().unwrap();
+            assert_eq!(reference.sample.unwrap().cpu_seconds, seconds);
+            assert_eq!(reference.least_cpu_seconds, Some(least));
+        }
+        assert_eq!(references.of(&spec, Some(9)), None);
+        assert_eq!(references.of(&WorkloadSpec { total_items: 7, ..spec.clone() }, Some(2)), None);
+        assert!(references.of(&WorkloadSpec { seed: 9, parallelism: 9, ..spec }, Some(2)).is_some());
+    }
+
+    #[test]
+    fn a_failure_is_not_repeated() {
+        let (mut references, spec) = (References::default(), WorkloadSpec::new("null"));
+        references.add(&spec, Some(0), Err("a panic".into()));
+        assert!(!references.is_due(&spec, Some(1)));
+    }
+}

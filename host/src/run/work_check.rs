@@ -1,0 +1,102 @@
+//! Takes serial references between trials, and compares each run with what its work takes.
+
+use std::time::Duration;
+
+use plugin_api::WorkloadSpec;
+
+use super::bounds::{self, Measured, Violation};
+use super::executor::Executor;
+use super::outcome::Outcome;
+use super::reference::TrialReference;
+use super::session::{CallError, Fault};
+use super::trial::{TrialResult, TrialSpec};
+use crate::sandbox::affinity;
+
+/// How long a sample runs.
+const SAMPLE: Duration = Duration::from_millis(100);
+/// How many more references are taken where a run breaks a bound by those so far.
+const MORE_REFERENCES: usize = 3;
+
+impl Executor {
+    /// Takes the reference of the point of `spec`, unless `block` has it already. A failure costs a warning in the trial.
+    pub(crate) fn take_reference(&mut self, spec: &WorkloadSpec, block: Option<u32>) {
+        if self.references.is_due(spec, block) {
+            self.take_another(spec, block);
+        }
+    }
+
+    fn take_another(&mut self, spec: &WorkloadSpec, block: Option<u32>) {
+        let Ok(expected) = self.expect(spec) else { return };
+        // The CPU time of work that waits says nothing of how long it takes.
+        let waits = expected.waiting_seconds.is_some_and(|seconds| seconds > 0.0);
+        let sample = if waits { Duration::ZERO } else { SAMPLE };
+        let taken = self.judge(&spec.name).and_then(|judge| judge.reference(spec, sample));
+        if let Err(error) = &taken {
+            self.forget_dead_judge(&spec.name, error);
+        }
+        self.references.add(spec, block, taken.map_err(|error| error.message));
+    }
+
+    /// Compares a run with what is physically possible. A verified run that is not becomes invalid.
+    pub(super) fn check_work(&mut self, trial: &TrialSpec, result: &mut TrialResult, state_bytes: usize) {
+        let spec = trial.workload_spec();
+        let given = self.setting.launch.cores.as_ref().map(|cores| cores.numbers().len() as u32);
+        let machine = affinity::cores().len() as u32;
+        result.cores = given.unwrap_or(machine.min(spec.parallelism));
+        let mut reference = match self.references.of(&spec, trial.block) {
+            Some(Ok(reference)) => *reference,
+            Some(Err(why)) => {
+                result.warnings.push(format!("there is no serial reference: {why}"));
+                return;
+            }
+            None => return,
+        };
+        let Some(finished) = &result.finished else { return };
+        let run = Measured {
+            duration_seconds: finished.duration_seconds,
+            host_seconds: result.host_elapsed.unwrap_or_default(),
+            state_bytes,
+            usage: result.usage,
+            parallelism: spec.parallelism,
+            cores: given.unwrap_or(machine),
+            nodes: trial.nodes,
+        };
+        if result.outcome.is_verified()
+            && let Some(Violation { why, .. }) = self.violation(&run, trial, &mut reference)
+        {
+            result.outcome = Outcome::Invalid(CallError::judged(Fault::InvalidMeasurement, why));
+        }
+        let seen = bounds::is_checked(&run);
+        result.work_checked = seen && reference.least_cpu_seconds.is_some();
+        if !seen && reference.least_cpu_seconds.is_some() {
+            let why =
+                "the work is not checked against the serial reference: what other machines do is not seen";
+            result.warnings.push(why.into());
+        }
+        result.reference = Some(reference);
+    }
+
+    /// The bound that `run` does not keep. A reference that was taken under load is too long: before a run is invalid by it, others
+    /// are taken, and the fastest counts.
+    fn violation(
+        &mut self,
+        run: &Measured,
+        trial: &TrialSpec,
+        reference: &mut TrialReference,
+    ) -> Option<Violation> {
+        let (sample, spec) = (reference.sample, trial.workload_spec());
+        for _ in 0..MORE_REFERENCES {
+            let violation = bounds::violation(run, reference)?;
+            if !violation.depends_on_reference {
+                return Some(violation);
+            }
+            self.take_another(&spec, trial.block);
+            match self.references.of(&spec, trial.block) {
+                // The record has the sample from before the run.
+                Some(Ok(again)) => *reference = TrialReference { sample, ..*again },
+                _ => break,
+            }
+        }
+        bounds::violation(run, reference)
+    }
+}

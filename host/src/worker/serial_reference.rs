@@ -1,0 +1,350 @@
+//! Runs a sample of a workload serially, with nothing but its library at work, and so knows how much CPU time the work takes.
+//!
+//! The sample takes the cheapest path that the contract allows: the largest slices that are of use, all stages of a chain in
+//! one call, one state for each reduction, no partitions, no scheduling. No backend can do the same work in less.
+
+use std::time::Duration;
+
+use plugin_api::workload::Buffer;
+use plugin_api::{Batch, StageKind, State, WorkloadError, WorkloadHandle, WorkloadSpec};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::sandbox::affinity::{cores, pin_to};
+use crate::worker::protocol::{LibraryFile, Reference, SerialSample};
+use crate::worker::state::{Failure, Worker};
+
+/// A slice should take at least this long, so that reading the clock, which takes half a microsecond, is a thousandth of it.
+const SLICE: Duration = Duration::from_micros(500);
+/// The most items of a slice: more make no call cheaper, and no longer fit into the caches.
+const MAX_SLICE: u64 = 1024;
+/// A sample has at least this many slices, where there are so many items: they show how much the items differ.
+const MIN_SLICES: u64 = 16;
+/// And of items that take very long, at least this many.
+const FEWEST_SLICES: u64 = 3;
+/// The sample may take this factor longer than asked for.
+const LONGER: f64 = 2.0;
+/// The whole input is run at most so many times.
+const MAX_PASSES: usize = 8;
+/// How many keys a state emits at once.
+const KEYS: u64 = 1024;
+/// How many standard errors the work may take less than the sample says.
+const STANDARD_ERRORS: f64 = 3.0;
+
+/// Opens the workload, and runs a sample of about `duration`, or none if that is 0.
+pub(super) fn take(
+    worker: &mut Worker,
+    spec: &WorkloadSpec,
+    library: &LibraryFile,
+    duration: Duration,
+) -> Result<Reference, Failure> {
+    let (workload, opening_seconds) = worker.reopen(spec, library)?;
+    if workload.plan().open_loop {
+        // All items are due at once if the loop started with the machine.
+        let long_ago = WorkloadSpec { start_nanos: Some(0), ..spec.clone() };
+        let last_due_seconds = last_due(&worker.workload(&long_ago, library)?)?;
+        return Ok(Reference { sample: None, opening_seconds, last_due_seconds });
+    }
+    let sample = if duration.is_zero() { None } else { Some(sample(&workload, duration)?) };
+    Ok(Reference { sample, opening_seconds, last_due_seconds: None })
+}
+
+/// When the last item of an open loop is due, in seconds: the first half of its stamp, which is the end of the item.
+fn last_due(workload: &WorkloadHandle) -> Result<Option<f64>, WorkloadError> {
+    let Some(last) = workload.spec().total_items.checked_sub(1) else { return Ok(None) };
+    let mut batch = workload.buffer();
+    workload.source(last, 1, 1, &mut batch)?;
+    let stamp = Batch::parse(&batch)?.iter().next().and_then(|item| item.last_chunk::<16>());
+    Ok(stamp.map(|stamp| u128::from_le_bytes(*stamp) as u64 as f64 / 1e9))
+}
+
+/// Runs about `duration` of the workload in all, on each core that this process may use, one core after the other.
+pub(super) fn sample(workload: &WorkloadHandle, duration: Duration) -> Result<SerialSample, WorkloadError> {
+    let items = workload.spec().total_items;
+    if items == 0 {
+        return Ok(SerialSample::default());
+    }
+    let (size, seconds) = slice_size(workload, items)?;
+    let all = items.div_ceil(size);
+    let affordable = (duration.as_secs_f64() / seconds.max(1e-9)) as u64;
+    let cores = cores();
+    let passes = if affordable >= all {
+        // The whole input, on one core after the other.
+        let count = ((affordable / all) as usize).clamp(1, MAX_PASSES);
+        let limit = f64::INFINITY;
+        let slices: Vec<_> =
+            (0..all).map(|number| (number * size, size.min(items - number * size))).collect();
+        let pass = |number: usize| pass(workload, &[(cores[number % cores.len()], &slices)], limit);
+        (0..count).map(pass).collect::<Result<Vec<_>, _>>()?
+    } else {
+        let slices = spread(items, size, affordable.max(FEWEST_SLICES).min(all));
+        let each = slices.len().div_ceil(cores.len());
+        let turns: Vec<_> = cores.iter().copied().zip(slices.chunks(each)).collect();
+        // The slice by which their number was chosen may have been an easy one.
+        let limit = LONGER * duration.as_secs_f64() / turns.len() as f64;
+        vec![pass(workload, &turns, limit)?]
+    };
+    Ok(summary(&passes, items, cores.len().min(passes.len().max(passes[0].slices.len()))))
+}
+
+/// The number of items of a slice, and the CPU seconds that a slice takes.
+fn slice_size(workload: &WorkloadHandle, items: u64) -> Result<(u64, f64), WorkloadError> {
+    let mut path = Path::new(workload)?;
+    let most = (items / MIN_SLICES).clamp(1, MAX_SLICE);
+    let mut size = 1;
+    // The first call loads code and data into the caches.
+    path.slice(0, size)?;
+    loop {
+        let Slice { cpu_seconds, source_seconds, .. } = path.slice(0, size)?;
+        let seconds = cpu_seconds + source_seconds;
+        if size == most || seconds >= SLICE.as_secs_f64() {
+            return Ok((size, seconds));
+        }
+        size = (size * 2).min(most);
+    }
+}
+
+/// `number` slices of `size` items, evenly spread over the input, in an order of which each beginning is spread too.
+fn spread(items: u64, size: u64, number: u64) -> Vec<(u64, u64)> {
+    let first =
+        |place: u64| (u128::from(place) * u128::from(items - size) / u128::from(number.max(2) - 1)) as u64;
+    // The golden ratio: each step falls into one of the largest gaps that are left.
+    let near = (number as f64 * 0.618) as u64;
+    let step = (near.max(1)..).find(|step| greatest_common_divisor(*step, number) == 1).unwrap_or(1);
+    (0..number).map(|turn| (first(turn * step % number), size)).collect()
+}
+
+fn greatest_common_divisor(one: u64, other: u64) -> u64 {
+    if other == 0 { one } else { greatest_common_divisor(other, one % other) }
+}
+
+/// Items from source to the first reduction or sink.
+#[derive(Clone, Copy, Debug)]
+struct Slice {
+    items: u64,
+    cpu_seconds: f64,
+    /// CPU seconds of the source alone.
+    source_seconds: f64,
+    /// CPU seconds of the reduction or sink.
+    fold_seconds: f64,
+}
+
+/// One way through the input, or through a sample of it.
+struct Pass {
+    slices: Vec<Slice>,
+    /// The CPU seconds from the end of the input to the sink, of a workload with reductions.
+    rest: f64,
+    keyed: bool,
+}
+
+/// Takes slices to the first reduction or sink, each core its own for at most `limit` CPU seconds, and then what was reduced to
+/// the sink.
+fn pass(
+    workload: &WorkloadHandle,
+    turns: &[(usize, &[(u64, u64)])],
+    limit: f64,
+) -> Result<Pass, WorkloadError> {
+    let mut path = Path::new(workload)?;
+    let keyed = path.is_keyed();
+    let mut slices: Vec<Slice> = Vec::new();
+    for (core, turn) in turns {
+        let fewest = (FEWEST_SLICES as usize).saturating_sub(slices.len());
+        slices.extend(on_core(*core, || path.turn(turn, fewest, limit))?);
+    }
+    let core = turns.first().map_or(0, |(core, _)| *core);
+    let rest = on_core(core, || {
+        let before = cpu_time();
+        path.finish()?;
+        Ok(cpu_time() - before)
+    })?;
+    Ok(Pass { slices, rest, keyed })
+}
+
+/// Calls `work` on a thread of its own, so that the affinity of this one stays.
+fn on_core<T: Send>(
+    core: usize,
+    work: impl FnOnce() -> Result<T, WorkloadError> + Send,
+) -> Result<T, WorkloadError> {
+    let joined = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            pin_to(core);
+            work()
+        });
+        thread.join()
+    });
+    joined.unwrap_or_else(|_| Err(WorkloadError::Operator("a stage panicked while it was timed".into())))
+}
+
+/// The CPU seconds of the calling thread so far.
+fn cpu_time() -> f64 {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default().as_secs_f64()
+}
+
+/// The cheapest path of the items: source and chain in one call, and one state.
+struct Path<'w> {
+    workload: &'w WorkloadHandle,
+    batch: Buffer,
+    state: State,
+    stage: usize,
+}
+
+impl<'w> Path<'w> {
+    fn new(workload: &'w WorkloadHandle) -> Result<Self, WorkloadError> {
+        let stage = workload.plan().end_of_chain(1);
+        Ok(Self { workload, batch: workload.buffer(), state: workload.new_state(stage)?, stage })
+    }
+
+    fn is_keyed(&self) -> bool {
+        self.workload.plan().kind(self.stage) == Some(StageKind::KeyedReduce)
+    }
+
+    fn slice(&mut self, first: u64, items: u64) -> Result<Slice, WorkloadError> {
+        let before = cpu_time();
+        self.workload.source(first, items, self.stage, &mut self.batch)?;
+        let made = cpu_time();
+        self.state.fold(&self.batch)?;
+        let folded = cpu_time();
+        // Once more without the operators, which only a few workloads have so short that it matters.
+        self.workload.source(first, items, 1, &mut self.batch)?;
+        let (cpu_seconds, source_seconds) = (folded - before, cpu_time() - folded);
+        Ok(Slice { items, cpu_seconds, source_seconds, fold_seconds: folded - made })
+    }
+
+    /// Takes the slices of one core's turn until they have used `limit` CPU seconds, and `fewest` in any case.
+    fn turn(&mut self, turn: &[(u64, u64)], fewest: usize, limit: f64) -> Result<Vec<Slice>, WorkloadError> {
+        let (started, mut slices) = (cpu_time(), Vec::with_capacity(turn.len()));
+        for (first, items) in turn {
+            if slices.len() >= fewest && cpu_time() - started > limit {
+                break;
+            }
+            slices.push(self.slice(*first, *items)?);
+        }
+        Ok(slices)
+    }
+
+    /// Takes what was reduced to the sink.
+    fn finish(&mut self) -> Result<(), WorkloadError> {
+        let mut output = self.workload.buffer();
+        while self.is_keyed() {
+            let next = self.workload.plan().end_of_chain(self.stage + 1);
+            let mut state = self.workload.new_state(next)?;
+            loop {
+                self.state.emit(KEYS, &mut self.batch)?;
+                if Batch::parse(&self.batch)?.iter().next().is_none() {
+                    break;
+                }
+                self.workload.run_stages(self.stage + 1, next, &self.batch, &mut output)?;
+                state.fold(&output)?;
+            }
+            (self.state, self.stage) = (state, next);
+        }
+        Ok(())
+    }
+}
+
+fn summary(passes: &[Pass], items: u64, cores: usize) -> SerialSample {
+    let mut seconds: Vec<_> = passes.iter().map(|pass| pass.seconds(items)).collect();
+    seconds.sort_by(f64::total_cmp);
+    let error = passes.iter().map(|pass| pass.standard_error(items)).fold(0.0, f64::max);
+    let slices = || passes.iter().flat_map(|pass| &pass.slices);
+    let total = |of: fn(&Slice) -> f64| slices().map(of).sum::<f64>();
+    let sampled = total(|slice| slice.cpu_seconds) + passes.iter().map(|pass| pass.rest).sum::<f64>();
+    let operators = sampled - total(|slice| slice.source_seconds + slice.fold_seconds);
+    SerialSample {
+        cpu_seconds: seconds[seconds.len() / 2],
+        least_cpu_seconds: (seconds[0] - STANDARD_ERRORS * error).max(0.0),
+        operator_share: (operators / sampled).clamp(0.0, 1.0),
+        items: slices().map(|slice| slice.items).sum(),
+        slices: slices().count() as u64,
+        cores: cores as u64,
+    }
+}
+
+impl Pass {
+    /// The CPU seconds of the whole input. What follows a reduction counts once, as it depends on the number of keys: a run has
+    /// at least those of the sample.
+    fn seconds(&self, items: u64) -> f64 {
+        let (sampled, count) = sum(&self.slices);
+        // A reduction allocates its keys when it first sees them, which the first slices do most.
+        let later = &self.slices[if self.keyed { self.slices.len() / 2 } else { 0 }..];
+        let (seconds, of) = sum(later);
+        sampled + items.saturating_sub(count) as f64 * seconds / of.max(1) as f64 + self.rest
+    }
+
+    /// The standard error of that (of a ratio of means), as if the input were drawn anew: other data of the same point may have other
+    /// items. Infinite where there are too few slices to know.
+    fn standard_error(&self, items: u64) -> f64 {
+        let number = self.slices.len() as f64;
+        let (seconds, count) = sum(&self.slices);
+        if number < FEWEST_SLICES as f64 {
+            return f64::INFINITY;
+        }
+        let rate = seconds / count as f64;
+        let deviation = |slice: &Slice| slice.cpu_seconds - rate * slice.items as f64;
+        let squares: f64 = self.slices.iter().map(|slice| deviation(slice).powi(2)).sum();
+        (squares * number / (number - 1.0)).sqrt() / count as f64 * items as f64
+    }
+}
+
+fn sum(slices: &[Slice]) -> (f64, u64) {
+    let add = |(seconds, items), slice: &Slice| (seconds + slice.cpu_seconds, items + slice.items);
+    slices.iter().fold((0.0, 0), add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_are_spread_over_the_input_at_any_moment() {
+        for number in [3, 16, 100] {
+            let slices = spread(100_000, 10, number);
+            let mut firsts: Vec<_> = slices.iter().map(|(first, _)| *first).collect();
+            let early = &firsts[..firsts.len() / 2 + 1];
+            assert!(early.iter().any(|first| *first < 40_000), "{number}: {early:?}");
+            assert!(early.iter().any(|first| *first > 40_000), "{number}: {early:?}");
+            firsts.sort_unstable();
+            firsts.dedup();
+            assert_eq!((firsts.len() as u64, firsts[0], *firsts.last().unwrap()), (number, 0, 99_990));
+        }
+    }
+
+    fn pass(slices: &[(f64, u64)], rest: f64, keyed: bool) -> Pass {
+        let slice = |(cpu_seconds, items): &(f64, u64)| Slice {
+            items: *items,
+            cpu_seconds: *cpu_seconds,
+            source_seconds: cpu_seconds / 4.0,
+            fold_seconds: cpu_seconds / 4.0,
+        };
+        Pass { slices: slices.iter().map(slice).collect(), rest, keyed }
+    }
+
+    #[test]
+    fn a_sample_of_equal_items_is_extrapolated_exactly_and_has_no_error() {
+        let sample = summary(&[pass(&[(0.5, 10), (0.5, 10), (0.25, 5)], 0.0, false)], 1000, 1);
+        assert!((sample.cpu_seconds - 50.0).abs() < 1e-9, "{sample:?}");
+        assert!((sample.least_cpu_seconds - 50.0).abs() < 1e-6, "{sample:?}");
+        assert_eq!((sample.items, sample.slices, sample.operator_share), (25, 3, 0.5));
+    }
+
+    #[test]
+    fn items_that_differ_leave_room_below_the_estimate() {
+        let slices: Vec<_> = (0..100).map(|number| (if number % 50 == 0 { 1.0 } else { 0.01 }, 1)).collect();
+        let sample = summary(&[pass(&slices, 0.0, false)], 6000, 1);
+        assert!(sample.least_cpu_seconds < 0.01 * sample.cpu_seconds, "{sample:?}");
+        let few = summary(&[pass(&slices[..2], 0.0, false)], 6000, 1);
+        assert_eq!(few.least_cpu_seconds, 0.0);
+    }
+
+    #[test]
+    fn of_several_passes_the_fastest_is_the_least() {
+        let of = |seconds: f64| pass(&[(seconds, 1), (seconds, 1), (seconds, 1)], 0.5, false);
+        let sample = summary(&[of(3.0), of(1.0), of(2.0)], 3, 2);
+        assert_eq!((sample.cpu_seconds, sample.least_cpu_seconds), (6.5, 3.5));
+    }
+
+    #[test]
+    fn a_reduction_is_extrapolated_by_its_later_slices_and_emits_once() {
+        let keyed = pass(&[(2.0, 10), (2.0, 10), (1.0, 10), (1.0, 10)], 0.5, true);
+        assert_eq!(keyed.seconds(100), 6.0 + 60.0 * 0.1 + 0.5);
+    }
+}

@@ -1,0 +1,108 @@
+//! A verified answer is not enough: a run must have taken the time and the processor time that its work takes.
+
+use serde_json::Value;
+
+use crate::support::{Place, Ran};
+
+/// Half a second of work or more.
+const WORK: [&str; 6] = ["--workload", "pipeline", "--items", "2000", "--extra", "iters=60000"];
+
+fn misbehave(behaviour: &str, work: &[&str]) -> Ran {
+    let behaviour = format!("behaviour={behaviour}");
+    let run = ["run", "--json", "--backend", "misbehaving", "--extra", &behaviour];
+    Place::with_misbehaving().crossrun(&[&run, work].concat())
+}
+
+#[test]
+fn the_right_answer_without_the_work_is_invalid_for_its_duration() {
+    let ran = misbehave("shortcut", &WORK).code(6).says("by the serial reference").says("the run took");
+    let metadata = &ran.json()["metadata"];
+    assert_eq!(metadata["results_count"], metadata["expected_count"], "{}", ran.explain());
+    assert_eq!(metadata["checksum"], metadata["expected_checksum"], "{}", ran.explain());
+    assert_eq!(metadata["reference"]["bounds"], "checked", "{}", ran.explain());
+    assert!(metadata["efficiency"].is_null(), "{}", ran.explain());
+}
+
+#[test]
+fn one_that_waits_as_long_as_the_work_takes_is_invalid_for_its_processor_time() {
+    let work = ["--parallelism", "64"];
+    let ran = misbehave("shortcut_and_wait", &[&WORK, work.as_slice()].concat());
+    ran.code(6).says("of CPU time, but the work takes");
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_clock_that_is_slow_in_the_whole_process_is_invalid() {
+    misbehave("slow_clock", &["--workload", "null", "--items", "10"])
+        .code(6)
+        .says("the worker's clock shows");
+}
+
+#[test]
+fn work_on_several_machines_is_not_checked_and_the_record_says_so() {
+    let ran = misbehave("shortcut", &[&WORK, ["--nodes", "2"].as_slice()].concat()).code(0);
+    let record = ran.says("not checked against the serial reference").json();
+    assert_eq!(record["metadata"]["reference"]["bounds"], "not checked", "{record}");
+}
+
+/// The metadata of an honest run, which is verified.
+fn honest(place: &Place, work: &[&str]) -> Value {
+    let run = ["run", "--json", "--backend", "native"];
+    let ran = place.crossrun(&[&run, work].concat());
+    ran.code(0).json()["metadata"].clone()
+}
+
+#[test]
+fn an_honest_run_is_verified_and_has_its_efficiency() {
+    let place = Place::new();
+    let many = "iters=20000";
+    for (workload, items, extra) in [
+        ("pipeline", "2000", many),
+        ("imbalance", "500", many),
+        ("word_count", "20000", "batch_size=500"),
+        ("null", "20000", "batch_size=500"),
+    ] {
+        for parallelism in ["1", "3"] {
+            let work = ["--workload", workload, "--items", items, "--extra", extra];
+            let metadata = honest(&place, &[&work, ["--parallelism", parallelism].as_slice()].concat());
+            let number = |key: &str| metadata[key].as_f64().unwrap_or(f64::NAN);
+            assert!(number("reference_cpu_seconds") > 0.0, "{metadata}");
+            assert!(number("efficiency") > 0.0, "{metadata}");
+            assert!(number("overhead_seconds_per_item").is_finite(), "{metadata}");
+            assert_eq!(metadata["resources"]["cpu_source"], "process_clocks", "{metadata}");
+        }
+    }
+}
+
+#[test]
+fn work_that_waits_and_an_open_loop_have_no_reference() {
+    let place = Place::new();
+    let metadata = honest(&place, &["--workload", "scheduler_comparison", "--items", "4"]);
+    assert!(metadata["reference_cpu_seconds"].is_null() && metadata["reference"].is_null(), "{metadata}");
+    assert!(metadata["efficiency"].is_null(), "{metadata}");
+}
+
+#[test]
+fn a_comparison_on_a_number_of_cores_repeats_itself_on_as_many() {
+    let place = Place::new();
+    let compare = ["compare", "--backends", "native", "--workloads", "pipeline", "--items", "500"];
+    let more = ["--quick", "--cores", "1", "--run-id", "one"];
+    place.crossrun(&[&compare, more.as_slice()].concat()).code(0);
+    let folder = place.path().join("results/one");
+    let trials = std::fs::read_to_string(folder.join("trials.jsonl")).unwrap();
+    for line in trials.lines() {
+        let trial: Value = serde_json::from_str(line).unwrap();
+        let metadata = &trial["record"]["metadata"];
+        assert_eq!(metadata["cores"].as_array().unwrap().len(), 1, "{trial}");
+        assert_eq!(metadata["efficiency_cores"], 1, "{trial}");
+        assert!(metadata["command"].as_str().unwrap().contains("--cores 1"), "{trial}");
+        assert!(metadata["reference_cpu_seconds"].as_f64().is_some(), "{trial}");
+    }
+    let report: Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.join("report.json")).unwrap()).unwrap();
+    let row = &report["points"][0]["rows"][0];
+    assert!(row["efficiency"]["efficiency"]["median"].as_f64().is_some(), "{row}");
+    assert!(row["resources"]["cores_used"]["median"].as_f64().is_some(), "{row}");
+    assert!(std::fs::read_to_string(folder.join("report.md")).unwrap().contains("overhead/item"));
+    place.crossrun(&["compare", "--resume", "one", "--cores", "2"]).code(2).says("--cores");
+}
