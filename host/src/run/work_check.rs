@@ -11,6 +11,12 @@ use super::reference::TrialReference;
 use super::session::{CallError, Fault};
 use super::trial::{TrialResult, TrialSpec};
 use crate::sandbox::affinity;
+use crate::slowdown;
+
+/// Whether an option of a backend, by its name, has it join a cluster that runs already, as options whose names end in `_address` or `_master` do.
+fn names_a_cluster(option: &str) -> bool {
+    option.ends_with("_address") || option.ends_with("_master")
+}
 
 /// How long a sample runs.
 const SAMPLE: Duration = Duration::from_millis(100);
@@ -52,7 +58,7 @@ impl Executor {
             None => return,
         };
         let Some(finished) = &result.finished else { return };
-        let run = Measured {
+        let mut run = Measured {
             duration_seconds: finished.duration_seconds,
             host_seconds: result.host_elapsed.unwrap_or_default(),
             state_bytes,
@@ -60,9 +66,11 @@ impl Executor {
             parallelism: spec.parallelism,
             cores: given.unwrap_or(machine),
             nodes: trial.nodes,
+            joins_cluster: spec.extra.keys().any(|option| names_a_cluster(option)),
+            slowdown: 1.0,
         };
         if result.outcome.is_verified()
-            && let Some(Violation { why, .. }) = self.violation(&run, trial, &mut reference)
+            && let Some(Violation { why, .. }) = self.violation(&mut run, trial, &mut reference)
         {
             result.outcome = Outcome::Invalid(CallError::judged(Fault::InvalidMeasurement, why));
         }
@@ -77,10 +85,10 @@ impl Executor {
     }
 
     /// The bound that `run` does not keep. A reference that was taken under load is too long: before a run is invalid by it, others
-    /// are taken, and the fastest counts.
+    /// are taken, and the fastest counts. Where it is invalid by clocks, the times that a call may take are scaled once.
     fn violation(
         &mut self,
-        run: &Measured,
+        run: &mut Measured,
         trial: &TrialSpec,
         reference: &mut TrialReference,
     ) -> Option<Violation> {
@@ -88,7 +96,8 @@ impl Executor {
         for _ in 0..MORE_REFERENCES {
             let violation = bounds::violation(run, reference)?;
             if !violation.depends_on_reference {
-                return Some(violation);
+                run.slowdown = slowdown::measure();
+                return bounds::violation(run, reference);
             }
             self.take_another(&spec, trial.block);
             match self.references.of(&spec, trial.block) {
