@@ -141,7 +141,7 @@ fn the_number_of_nodes_is_the_reported_one_not_the_one_asked_for() {
     let words = "asked for 3 nodes, but the backend does not report how many took part: recorded as 1";
     let record = run(&place, "odd", "--workload null --nodes 3").code(0).says(words).json();
     assert_eq!(record["nodes"], 1, "{record}");
-    assert_eq!(warnings(&record), [words], "{record}");
+    assert!(warnings(&record).contains(&words), "{record}");
     assert_eq!(record["metadata"]["config"]["nodes"], 3, "{record}");
 }
 
