@@ -93,8 +93,8 @@ fn product(backends: usize, workloads: usize) -> Vec<Row> {
         .collect()
 }
 
-/// What came out of the same items: count and checksum, and the first that came to it.
-type Answers = BTreeMap<(String, u64), (Value, String)>;
+/// What came out of the same items (of a workload, so many, from a seed): count and checksum, and the first that came to it.
+type Answers = BTreeMap<(String, u64, u64), (Value, String)>;
 
 /// Runs the rows session by session, and asserts that each is verified and that backends agree. All faults are reported
 /// at once.
@@ -117,7 +117,9 @@ fn agrees(record: &Value, answers: &mut Answers) -> Result<(), String> {
         return Ok(());
     }
     judged(record)?;
-    let items = (record["workload"].as_str().unwrap().to_owned(), metadata["total_items"].as_u64().unwrap());
+    let number = |key: &str| metadata[key].as_u64().unwrap();
+    let workload = record["workload"].as_str().unwrap().to_owned();
+    let items = (workload, number("total_items"), number("data_seed"));
     let answer = json!([metadata["results_count"], metadata["checksum"]]);
     let (first, of) = answers.entry(items).or_insert((answer.clone(), record["backend"].to_string()));
     let other = || format!("{} {}: {answer} is not the {first} of {of}", record["backend"], record["run_id"]);
