@@ -336,13 +336,15 @@ impl Workload for Replaced {
         // Not when the catalogue is made, which uses another number of items.
         let file = std::env::var("CROSSRUN_TEST_REPLACE").ok().filter(|_| spec.total_items == 7);
         if let Some(file) = file {
+            // The judge opens it twice, for the oracle and for the serial reference.
             let opened = format!("{file}.opened");
-            if std::path::Path::new(&opened).exists() {
+            let times = std::fs::read(&opened).map_or(0, |times| times.len());
+            if times == 2 {
                 // Not written in place: without a lock that would change the code that runs.
                 std::fs::write(format!("{file}.new"), "no library any more").unwrap();
                 std::fs::rename(format!("{file}.new"), file).unwrap();
             } else {
-                std::fs::write(opened, "").unwrap();
+                std::fs::write(opened, vec![0; times + 1]).unwrap();
             }
         }
         Ok(Self(spec.total_items))

@@ -32,14 +32,14 @@ fn a_malformed_state_fails_the_trial() {
 }
 
 #[test]
-fn only_the_judge_gets_an_answer_from_the_workload() {
-    for behaviour in ["ask_oracle", "ask_judge"] {
-        let ran = misbehave(behaviour).code(4);
-        let record = ran.json();
-        assert_eq!((&record["success_rate"], &record["metadata"]["verified"]), (&0.0.into(), &false.into()));
-        assert_eq!(record["metadata"]["error"]["kind"], "workload", "{}", ran.explain());
-        ran.says("only the judge may ask");
-    }
+fn only_the_judge_gets_an_answer_from_the_oracle() {
+    let ran = misbehave("ask_oracle").code(4);
+    let record = ran.json();
+    assert_eq!((&record["success_rate"], &record["metadata"]["verified"]), (&0.0.into(), &false.into()));
+    assert_eq!(record["metadata"]["error"]["kind"], "workload", "{}", ran.explain());
+    ran.says("only the judge may ask");
+    // What its own state holds is no secret: backends count their results with it.
+    misbehave("ask_judge").code(0);
 }
 
 #[test]

@@ -50,7 +50,7 @@ enum {
     CROSSRUN_POISONED = 6,
     /* A batch, or the state of a keyed reduction, is larger than a batch can be. */
     CROSSRUN_TOO_LARGE = 7,
-    /* Only the judge may ask: a backend called `outcome` or `expected` of the table in its run. The buffer is empty. */
+    /* Only the judge may ask: a backend called `expected` of the table in its run. The buffer is empty. */
     CROSSRUN_JUDGE_ONLY = 8
 };
 

@@ -150,12 +150,7 @@ pub(super) const HARMS: &[Harm] = &[
     harm("an item that is missing", "drop", &[Run], Wrong("9 items reached the sink")),
     harm("an item that is changed", "change", &[Run], Wrong("the checksum is")),
     harm("a question to the oracle", "ask_oracle", &[Run], Fails("workload", "only the judge may ask")),
-    harm(
-        "a question what its state is worth",
-        "ask_judge",
-        &[Run],
-        Fails("workload", "only the judge may ask"),
-    ),
+    harm("a question what its own state holds", "ask_judge", &[Run], Nothing),
     harm("metrics of 2 MB", "metrics_of_2_mb", &[Run], Warns("2.0 MiB of metrics were left out")),
     harm("metrics of 100 MB", "metrics_of_100_mb", &[Run], Warns("100.0 MiB of metrics were left out"))
         .slow(),

@@ -62,27 +62,9 @@ macro_rules! function_table {
 
 crate::__workload_functions!(function_table);
 
-unsafe extern "C" fn refuse_outcome(
-    _workload: *const RawWorkload,
-    _sink: *const u8,
-    _length: usize,
-    out: *mut RawBuffer,
-) -> i32 {
-    // SAFETY: handed on from the caller.
-    unsafe { refuse(out) }
-}
-
-unsafe extern "C" fn refuse_expected(_workload: *const RawWorkload, out: *mut RawBuffer) -> i32 {
-    // SAFETY: handed on from the caller.
-    unsafe { refuse(out) }
-}
-
 /// Empties the buffer, whose memory stays that of the library.
-///
-/// # Safety
-/// `out` is null or points to a buffer that keeps the contract of [`RawBuffer`].
-unsafe fn refuse(out: *mut RawBuffer) -> i32 {
-    // SAFETY: by this function's contract the pointer is null or valid for this call.
+unsafe extern "C" fn refuse_expected(_workload: *const RawWorkload, out: *mut RawBuffer) -> i32 {
+    // SAFETY: the caller's pointer is null, or valid for this call, as the contract of the table says.
     if let Some(out) = unsafe { out.as_mut() } {
         out.length = 0;
     }
@@ -123,12 +105,12 @@ impl WorkloadLibrary {
         Self { functions, path: path.into(), sha256: sha256.into() }
     }
 
-    /// The same library for a process in which a backend is loaded: `outcome` and `expected` give no answer, only
-    /// [`status::JUDGE_ONLY`]. Its table is never freed.
+    /// The same library for a process in which a backend is loaded: `expected` gives no answer, only
+    /// [`status::JUDGE_ONLY`]. `outcome` stays, as it tells a backend nothing but what its own state holds, and backends count
+    /// their results with it. The table is never freed.
     #[must_use]
     pub fn without_answers(&self) -> Self {
-        let functions =
-            WorkloadFunctions { outcome: refuse_outcome, expected: refuse_expected, ..*self.functions };
+        let functions = WorkloadFunctions { expected: refuse_expected, ..*self.functions };
         Self { functions: Box::leak(Box::new(functions)), ..self.clone() }
     }
 
@@ -346,7 +328,7 @@ impl WorkloadHandle {
     /// The outcome of an encoded state of the sink.
     ///
     /// # Errors
-    /// When it is not a state of the sink, or a backend asks in its run: only the judge may.
+    /// When it is not a state of the sink.
     pub fn outcome(&self, sink: &[u8]) -> Result<Outcome, WorkloadError> {
         let mut out = self.buffer();
         // SAFETY: the handle is alive, `sink` is borrowed for the call, and `out` is a buffer.

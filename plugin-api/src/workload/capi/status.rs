@@ -16,6 +16,6 @@ pub const PANIC: i32 = 5;
 pub const POISONED: i32 = 6;
 /// A batch, or the state of a keyed reduction, is larger than a batch can be.
 pub const TOO_LARGE: i32 = 7;
-/// Only the judge may ask for an answer: the answer of a table from which a backend calls `outcome` or `expected`. The buffer is
+/// Only the judge may ask for an answer: the answer of a table from which a backend calls `expected`. The buffer is
 /// empty, as the host answers in place of the library, which alone can write into its buffers.
 pub const JUDGE_ONLY: i32 = 8;
