@@ -55,7 +55,8 @@ fn versions(group: &Group<'_>) -> Map<String, Value> {
 }
 
 fn spread(values: impl Iterator<Item = f64>) -> Option<Spread> {
-    let values: Vec<_> = values.collect();
+    // A quotient of two recorded figures may be no number.
+    let values: Vec<_> = values.filter(|value| value.is_finite()).collect();
     Some(Spread {
         n: values.len() as u32,
         min: values.iter().copied().min_by(f64::total_cmp)?,

@@ -26,6 +26,7 @@ impl MeanRatio {
         let moments = Moments::of(pairs);
         let estimate = moments.over / moments.under;
         let interval = (pairs.len() >= MIN_BLOCKS).then(|| moments.interval(pairs.len(), widening)).flatten();
+        let interval = interval.filter(|it| it.low.is_finite() && it.high.is_finite());
         estimate.is_finite().then_some(Self { estimate, interval })
     }
 }
