@@ -78,8 +78,7 @@ fn of_pairs(difference: &PairedDifference, mean_ratio: Option<MeanRatio>, rigor:
         estimate: difference.estimate.exp(),
         paired: true,
         blocks: difference.blocks as u32,
-        // A widened interval may reach beyond all numbers.
-        interval: difference.interval.map(Interval::exp).filter(|it| has_verdict && it.high.is_finite()),
+        interval: difference.interval.map(Interval::exp).filter(|_| has_verdict),
         no_interval,
         p_value: has_verdict.then_some(difference.p_value),
         margin_p_value: has_verdict.then_some(difference.margin_p_value),

@@ -25,9 +25,10 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// The interval of a ratio, from that of a difference of logarithms.
+    /// The interval of a ratio, from that of a difference of logarithms. Its ends are numbers: a widened interval may reach
+    /// beyond all that there are.
     pub(crate) fn exp(self) -> Self {
-        Self { low: self.low.exp(), high: self.high.exp(), ..self }
+        Self { low: self.low.exp(), high: self.high.exp().min(f64::MAX), ..self }
     }
 }
 
