@@ -92,6 +92,11 @@ impl Latencies {
         Ok(())
     }
 
+    /// Whether each histogram has this many values.
+    pub(super) fn have(&self, count: u64) -> bool {
+        self.0.iter().all(|histogram| histogram.len() == count)
+    }
+
     pub(super) fn summary(&self) -> Latency {
         let [scheduled, service, lag] = self.0.each_ref().map(Distribution::of);
         Latency { scheduled, service, lag }
@@ -118,10 +123,14 @@ impl Latencies {
         let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
         let mut latencies = Self::new()?;
         for histogram in &mut latencies.0 {
+            let mut above = 0;
             for _ in 0..words.next().ok_or(MALFORMED)? {
                 let (value, count) = words.next().zip(words.next()).ok_or(MALFORMED)?;
+                // Values ascend, and each was seen: one that never was would stretch the curve for nothing.
+                let is_next = value >= above && count > 0;
+                above = value.saturating_add(1);
                 // A sum of counts that overflows cannot be from a real run.
-                let fits = histogram.len().checked_add(count).is_some();
+                let fits = is_next && histogram.len().checked_add(count).is_some();
                 // A bucket stands for its highest value, which may be a little above the longest.
                 let recorded = fits && value <= 2 * LONGEST && histogram.record_n(value, count).is_ok();
                 if !recorded {
@@ -136,7 +145,8 @@ impl Latencies {
     }
 }
 
-const MALFORMED: WorkloadError = WorkloadError::Malformed("the latencies in a sink's state are damaged");
+pub(super) const MALFORMED: WorkloadError =
+    WorkloadError::Malformed("the latencies in a sink's state are damaged");
 
 /// A histogram of nanoseconds. It starts small and grows with the values, as a sink may be made for a single batch.
 fn histogram() -> Result<Histogram<u64>, WorkloadError> {
@@ -238,10 +248,19 @@ mod tests {
     }
 
     #[test]
-    fn counts_that_overflow_are_refused() {
-        let words = [2, 5, u64::MAX, 6, 1, 0, 0];
-        let bytes: Vec<u8> = words.iter().flat_map(|word: &u64| word.to_le_bytes()).collect();
-        assert!(Latencies::decode(&bytes).is_err());
+    fn only_what_a_sink_writes_is_read() {
+        let decoded = |words: &[u64]| {
+            Latencies::decode(&words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>())
+        };
+        assert!(decoded(&[2, 5, 1, 6, 1, 0, 0]).is_ok());
+        for (what, words) in [
+            ("counts that overflow", [2, 5, u64::MAX, 6, 1, 0, 0]),
+            ("a value that was never seen", [2, 5, 1, 6, 0, 0, 0]),
+            ("a value twice", [2, 5, 1, 5, 1, 0, 0]),
+            ("values that descend", [2, 6, 1, 5, 1, 0, 0]),
+        ] {
+            assert!(decoded(&words).is_err(), "{what}");
+        }
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use super::batch::{Batch, BatchBuilder};
 use super::digest::Digest;
 use super::error::WorkloadError;
-use super::latency::Latencies;
+use super::latency::{self, Latencies};
 use super::open_loop::{RunClock, Stamp};
 use super::outcome::Outcome;
 use super::stage_state::StageState;
@@ -21,7 +21,12 @@ impl SinkState {
         match bytes.split_at_checked(Digest::ENCODED_LENGTH) {
             None | Some((_, [])) => Ok(Self { digest: Digest::decode(bytes)?, latencies: None }),
             Some((digest, rest)) => {
-                Ok(Self { digest: Digest::decode(digest)?, latencies: Some(Latencies::decode(rest)?) })
+                let (digest, latencies) = (Digest::decode(digest)?, Latencies::decode(rest)?);
+                // An item that counts has its times, and there is no time without an item.
+                if !latencies.have(digest.count()) {
+                    return Err(latency::MALFORMED);
+                }
+                Ok(Self { digest, latencies: Some(latencies) })
             }
         }
     }

@@ -255,7 +255,7 @@ fn workloads(seeds: &mut Seeds) {
     input("sink", [1, 1, 1, 1, 1, 0, 0, 0], &sink([3, 4, 5]));
     input("sink-most", [1, 1, 1, 1, 1, 0, 0, 0], &sink([u64::MAX; 3]));
     input("open-loop", [5, 1, 3, 2, 1, 0, 9, 1], &batch(&[&[1; 32], &[0xff; 32], &[2; 47]]));
-    let latencies = [1_u64, 1000, 3, 1, 500, 3, 0].map(u64::to_le_bytes);
+    let latencies = [1_u64, 1000, 3, 1, 500, 3, 1, 0, 3].map(u64::to_le_bytes);
     let timed = [sink([3, 4, 5]).as_slice(), latencies.as_flattened()].concat();
     input("open-loop-state", [5, 1, 3, 2, 1, 0, 9, 1], &timed);
     input("open-loop-state-elsewhere", [1, 1, 3, 2, 1, 0, 9, 1], &timed);
