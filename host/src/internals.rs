@@ -75,7 +75,7 @@ pub mod stats {
 
 pub mod worker {
     pub mod load {
-        pub use crate::worker::load::{SealedCopy, runner, workloads};
+        pub use crate::worker::load::{runner, sealed_copy, workloads};
     }
     pub use crate::worker::protocol::{Finished, Folders, LibraryFile, Reply, Request, VERSION};
 

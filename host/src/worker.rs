@@ -18,5 +18,6 @@ mod serve;
 mod snapshot;
 mod state;
 
+pub(crate) use bounds::is_deeper;
 pub(crate) use serve::{COMMAND, in_process, main};
 pub(crate) use state::Worker;

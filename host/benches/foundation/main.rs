@@ -91,7 +91,7 @@ fn round_trip() {
         cores: None,
     };
     let log = tempfile::NamedTempFile::new().unwrap();
-    let mut session = WorkerSession::start(&launch, log.path()).unwrap();
+    let mut session = WorkerSession::start(&launch, log.path(), false).unwrap();
     let mut pipe = bare::PingPong::start();
     let limit = Some(Duration::from_secs(5));
     compare(

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Problem;
-use super::json_events::JsonEvents;
+use super::json_events;
 use super::progress::Progress;
 use super::ui::Ui;
 use crate::record::{Access, Conditions, Recorder};
@@ -13,7 +13,6 @@ use crate::run::event::Event;
 pub(crate) struct Consumers {
     pub(crate) recorder: Recorder,
     progress: Progress,
-    events: JsonEvents,
 }
 
 impl Consumers {
@@ -25,16 +24,18 @@ impl Consumers {
         total: usize,
         done: usize,
     ) -> Result<Self, Problem> {
-        let (progress, events) = (Progress::new(total, done), JsonEvents::new(total, done));
         let recorder = Recorder::open(folder, Access::Exclusive, conditions)?;
-        Ok(Self { recorder, progress, events })
+        Ok(Self { recorder, progress: Progress::new(total, done) })
     }
 
     /// Hands an event to each consumer. The recorder is first: a trial is on the disk before it is shown.
     pub(crate) fn note(&mut self, event: &Event<'_>, ui: &mut Ui) -> Result<(), Problem> {
         self.recorder.note(event)?;
-        self.events.note(event, ui);
         self.progress.note(event, ui);
+        let Progress { done, total, .. } = self.progress;
+        if let Some(line) = json_events::line(event, done, total).filter(|_| ui.json()) {
+            ui.result(&line.to_string());
+        }
         Ok(())
     }
 }

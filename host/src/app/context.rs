@@ -13,13 +13,14 @@ use plugin_api::workload::CatalogueEntry;
 
 use super::limits::{self, LimitArguments};
 use super::logs;
-use super::resolve::{self, Lock, MissingPlugin};
+use super::resolve::{self, Lock};
 use super::{Exit, GlobalArguments, Problem};
 use crate::app::ui::Ui;
 use crate::plugin::PluginRef;
 use crate::plugin::discover::{Environment, PLUGINS, SearchOutcome, SearchPath, SearchedFolder};
 use crate::plugin::inspect::{self, Inspected, Kind};
 use crate::plugin::inventory::{Inventory, Row, Status};
+use crate::plugin::lock_file::LockedPlugin;
 use crate::plugin::registry::GetError;
 use crate::plugin::trust::{Trust, has_raised_privileges};
 use crate::record::{Library, MeasurementLock};
@@ -131,15 +132,14 @@ impl Context {
     pub(crate) fn workload_library(&self, name: &str) -> Result<PluginRef, Problem> {
         let plugin = self.inventory.workloads.get(name).map_err(|error| {
             // A lock file does not name workloads. If a library that it lists is missing, the workload may be in that library.
-            let missing =
-                self.missing_plugins().into_iter().find(|missing| missing.listed.kind == "workloads");
-            missing.map_or_else(|| self.not_found(&error, "crossrun workloads"), |missing| missing.problem)
+            let missing = self.missing_plugins().into_iter().find(|(listed, _)| listed.kind == "workloads");
+            missing.map_or_else(|| self.not_found(&error, "crossrun workloads"), |(_, problem)| problem)
         })?;
         self.identify(plugin)
     }
 
-    /// The plugins that the lock file lists, but that were not found.
-    pub(crate) fn missing_plugins(&self) -> Vec<MissingPlugin> {
+    /// The plugins that the lock file lists, but that were not found, each with the problem that this is.
+    pub(crate) fn missing_plugins(&self) -> Vec<(LockedPlugin, Problem)> {
         let (runners, libraries) = (self.inventory.runners.names(), self.inventory.libraries.names());
         let is_found = |kind: &str, name: &String| match kind {
             "runner" => runners.contains(name),
@@ -195,8 +195,7 @@ impl Context {
     /// When the file may not be loaded.
     pub(crate) fn recorded(&self, library: &Library) -> Result<Result<PluginRef, String>, Problem> {
         let path = library.file();
-        let trusted = self.trust.check_file(&path);
-        trusted.map_err(|distrust| resolve::rejected(&path, distrust.into()))?;
+        self.trust.check_file(&path).map_err(|why| resolve::rejected(&path, why))?;
         self.lock.as_ref().map_or(Ok(()), |lock| lock.check_recorded(library))?;
         match inspect::sha256_of(&path) {
             Ok(now) if now == library.sha256 => {}
@@ -244,7 +243,7 @@ impl Context {
         let folders =
             if folders.is_empty() { "no folder that exists".to_owned() } else { folders.join(", ") };
         let refused = self.inventory.trace.iter().find_map(|looked| match &looked.outcome {
-            SearchOutcome::Refused(distrust) => Some(distrust.remedy.clone()),
+            SearchOutcome::Refused(why) => why.remedy.clone(),
             _ => None,
         });
         let is_file = |row: &&Row| row.status == Status::Rejected && !row.path.is_dir();
@@ -288,7 +287,7 @@ impl Context {
 
     /// Starts a judge with a library of workloads.
     pub(crate) fn judge(&self, library: &PluginRef, folders: &Folders) -> Result<Judge, Problem> {
-        let session = WorkerSession::start(&self.launch, &log_file(&folders.log_dir, "judge"))?;
+        let session = WorkerSession::start(&self.launch, &log_file(&folders.log_dir, "judge"), false)?;
         Ok(Judge::new(session, LibraryFile::from(library)))
     }
 
@@ -389,7 +388,7 @@ fn searched(looked: &SearchedFolder) -> Option<String> {
     let folder = looked.folder.display();
     match &looked.outcome {
         SearchOutcome::Missing | SearchOutcome::Ignored { .. } => None,
-        SearchOutcome::Refused(distrust) => Some(format!("{folder}, which was not searched: {distrust}")),
+        SearchOutcome::Refused(why) => Some(format!("{folder}, which was not searched: {why}")),
         SearchOutcome::Searched { .. } | SearchOutcome::Unreadable { .. } => Some(folder.to_string()),
     }
 }

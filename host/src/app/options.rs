@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
-use crate::record::config::{MAX_DEPTH, is_deeper};
+use crate::record::config::MAX_DEPTH;
+use crate::worker::is_deeper;
 
 /// A count, as `1000`, `1_000` or `1e3`.
 pub fn count(text: &str) -> Result<u64, String> {

@@ -33,8 +33,8 @@ fn log_record(ui: &mut Ui, level: u32, target: &str, message: &str) {
 /// The progress of a schedule, and an estimate of the remaining time.
 pub(crate) struct Progress {
     /// The number of units: measured trials of a comparison, or sweeps.
-    total: usize,
-    done: usize,
+    pub(super) total: usize,
+    pub(super) done: usize,
     /// When the process began, and how many units were done then.
     begun: (Instant, usize),
     /// The current sweep: its backend and block.

@@ -11,6 +11,7 @@ use crate::record::{Conditions, SystemProfile};
 use crate::run::participants::{Participant, Participants};
 use crate::run::session::Isolation;
 use crate::run::trial::TrialSpec;
+use crate::text::word;
 use crate::worker::protocol::Folders;
 
 /// A backend as `--backend` and `--backends` name it; `file` is the library, if the backend was given as a file.
@@ -100,7 +101,7 @@ impl RunCommand {
             .duration("timeout", self.timeout);
         self.limits.add_to(&mut command);
         command
-            .options("isolation", self.isolation.map(Isolation::label))
+            .options("isolation", self.isolation.map(word))
             .options("cores", self.cores)
             .options("plugin-dir", self.folders(trial, participant).iter().map(|folder| folder.display()));
         self.loading.add_to(&mut command);

@@ -6,7 +6,7 @@ use super::command_line::CommandLine;
 use super::{Exit, GlobalArguments, Problem};
 use crate::plugin::PluginRef;
 use crate::plugin::inspect::{Inspected, Rejection, inspect};
-use crate::plugin::lock_file::{self, LockError, LockFile, LockedPlugin};
+use crate::plugin::lock_file::{self, LockFile, LockedPlugin};
 use crate::plugin::trust::Trust;
 use crate::record::Library;
 
@@ -41,11 +41,12 @@ impl Lock {
         let path = named.clone().unwrap_or_else(|| default_lock_file(data_dir));
         let path = std::path::absolute(&path).unwrap_or(path);
         let renew = renew_command(global, &path, data_dir);
-        trust.check_file(&path).map_err(|distrust| {
-            let message = format!("the lock file {}: {distrust}", path.display());
-            Problem::new(Exit::Unavailable, message).with_remedy(distrust.remedy)
+        trust.check_file(&path).map_err(|why| {
+            let message = format!("the lock file {}: {why}", path.display());
+            Problem::new(Exit::Unavailable, message).with_remedy(why.remedy.unwrap_or_default())
         })?;
-        let file = LockFile::read(&path).map_err(|error| unlocked(&error).with_remedy(&renew))?;
+        let file = LockFile::read(&path);
+        let file = file.map_err(|error| Problem::new(Exit::Unavailable, error).with_remedy(&renew))?;
         Ok(Some(Self { path, file, renew }))
     }
 
@@ -83,11 +84,12 @@ impl Lock {
     }
 
     /// The plugins that are listed, but for which `is_found` says that they are not found.
-    pub(crate) fn missing_plugins(&self, is_found: impl Fn(&str, &String) -> bool) -> Vec<MissingPlugin> {
+    pub(crate) fn missing_plugins(
+        &self,
+        is_found: impl Fn(&str, &String) -> bool,
+    ) -> Vec<(LockedPlugin, Problem)> {
         let missing = self.file.plugins.iter().filter(|listed| !is_found(&listed.kind, &listed.name));
-        missing
-            .map(|listed| MissingPlugin { listed: listed.clone(), problem: self.not_found(listed) })
-            .collect()
+        missing.map(|listed| (listed.clone(), self.not_found(listed))).collect()
     }
 
     fn not_found(&self, listed: &LockedPlugin) -> Problem {
@@ -96,12 +98,6 @@ impl Lock {
             format!("{name} is listed in {}, but was not found (it was {source})", self.path.display());
         Problem::new(Exit::Unavailable, message).with_remedy(&self.renew)
     }
-}
-
-/// A plugin that a lock file lists, but that was not found.
-pub(crate) struct MissingPlugin {
-    pub(crate) listed: LockedPlugin,
-    pub(crate) problem: Problem,
 }
 
 /// Identifies `plugin` by its hash. If there is a lock file, it must list the plugin.
@@ -116,19 +112,10 @@ pub(crate) fn resolve(plugin: &Inspected, lock: Option<&Lock>) -> Result<PluginR
 
 /// Inspects the plugin in `file`, which need not be in a plugin folder.
 pub(crate) fn inspected(file: &Path, trust: &Trust) -> Result<Inspected, Problem> {
-    let trusted = trust.check_file(file).map_err(Rejection::from);
-    trusted.and_then(|()| inspect(file)).map_err(|rejection| rejected(file, rejection))
+    trust.check_file(file).and_then(|()| inspect(file)).map_err(|rejection| rejected(file, rejection))
 }
 
 pub(crate) fn rejected(path: &Path, rejection: Rejection) -> Problem {
     let message = format!("{}: {}", path.display(), rejection.reason);
     Problem::new(Exit::Unavailable, message).with_remedy(rejection.remedy.unwrap_or_default())
-}
-
-pub(crate) fn unlocked(error: &LockError) -> Problem {
-    let exit = match error {
-        LockError::Missing(_) | LockError::Unreadable { .. } => Exit::Unavailable,
-        LockError::Unwritable { .. } => Exit::Unexpected,
-    };
-    Problem::new(exit, error.to_string())
 }

@@ -15,7 +15,7 @@ use super::trials::{self, TIMEOUT, failed_run, ignore, trial};
 use crate::plan::defaults::COMPUTING;
 use crate::plugin::PluginRef;
 use crate::plugin::inspect::Kind;
-use crate::run::backend::{Backend, Loaded};
+use crate::run::backend::Backend;
 use crate::run::engine::Engine;
 use crate::run::executor::{self, Executor, log_file};
 use crate::run::judge::Judge;
@@ -23,7 +23,7 @@ use crate::run::participants::Participants;
 use crate::run::session::{CallError, Fault, WorkerSession};
 use crate::run::trial::{TrialResult, TrialSpec};
 use crate::stats::WarmUp;
-use crate::worker::protocol::{Finished, Folders, LibraryFile};
+use crate::worker::protocol::{Finished, Folders, LibraryFile, Loaded};
 
 pub(super) struct Fixture {
     pub(super) setting: Setting,
@@ -79,16 +79,26 @@ impl Fixture {
     pub(super) fn judge(&mut self) -> Result<Judge, CallError> {
         let library = LibraryFile::from(&self.loadable()?);
         let log = self.log("workloads");
-        let session = WorkerSession::start(&self.setting.launch, &log)?;
+        let session = WorkerSession::start(&self.setting.launch, &log, false)?;
         Ok(Judge::new(session, library))
+    }
+
+    /// What `make` gives, which is made once and then kept in `place`.
+    fn once<T: Clone>(
+        &mut self,
+        place: fn(&mut Self) -> &mut Option<T>,
+        make: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        if let Some(made) = place(self) {
+            return made.clone();
+        }
+        let made = make(self);
+        place(self).insert(made).clone()
     }
 
     /// The result of loading the plugin.
     pub(super) fn loading(&mut self) -> Result<Loaded, CallError> {
-        if self.loading.is_none() {
-            self.loading = Some(self.load());
-        }
-        self.loading.clone().unwrap_or_else(|| Err(CallError::unexpected("load")))
+        self.once(|fixture| &mut fixture.loading, Self::load)
     }
 
     /// Loads the plugin in a process of its own.
@@ -120,23 +130,20 @@ impl Fixture {
 
     /// The result of probing the backend.
     pub(super) fn availability(&mut self) -> Result<Availability, CallError> {
-        if self.availability.is_none() {
-            let answer = self.backend().and_then(|mut backend| {
+        self.once(
+            |fixture| &mut fixture.availability,
+            |fixture| {
+                let mut backend = fixture.backend()?;
                 let answer = backend.probe();
                 backend.end();
                 answer
-            });
-            self.availability = Some(answer);
-        }
-        self.availability.clone().unwrap_or_else(|| Err(CallError::unexpected("probe")))
+            },
+        )
     }
 
     /// All workloads.
     pub(super) fn entries(&mut self) -> Result<Vec<CatalogueEntry>, NotPassed> {
-        if self.entries.is_none() {
-            self.entries = Some(self.catalogues().map_err(NotPassed::not_run));
-        }
-        self.entries.clone().unwrap_or_else(|| Err(NotPassed::NotRun("the workloads were not listed".into())))
+        self.once(|fixture| &mut fixture.entries, |fixture| fixture.catalogues().map_err(NotPassed::not_run))
     }
 
     /// Asks every library for its workloads. Of several with one name, the first counts.
@@ -171,7 +178,7 @@ impl Fixture {
     pub(super) fn engine(&mut self, spec: &WorkloadSpec) -> Result<Engine, CallError> {
         let backend = self.backend()?;
         let session = trial(&backend.name, spec, 1).session(&self.setting.folders);
-        backend.open(session, &mut |_| ()).map_err(|not_opened| not_opened.error)
+        backend.open(session, &mut |_| ()).map_err(|(error, _)| error)
     }
 
     /// Runs `spec` on the started engine, or on a new one, and verifies the answer.
@@ -220,10 +227,7 @@ impl Fixture {
 
     /// The observations of two sessions, one after another.
     pub(super) fn observed_sessions(&mut self) -> Result<[ObservedSession; 2], NotPassed> {
-        if self.observed.is_none() {
-            self.observed = Some(self.observe_twice());
-        }
-        self.observed.clone().unwrap_or_else(|| Err(NotPassed::NotRun("no session was started".into())))
+        self.once(|fixture| &mut fixture.observed, Self::observe_twice)
     }
 
     /// Runs the two sessions with a data folder that no other process writes to.

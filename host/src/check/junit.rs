@@ -1,33 +1,12 @@
 //! Findings as JUnit XML, for CI systems.
 
-use minijinja::Environment;
-use serde::Serialize;
+use minijinja::value::Serde;
+use minijinja::{Environment, Value, context};
 
 use super::finding::{CheckOutcome, Finding, Summary};
 
 /// The suffix `.xml` makes the template engine escape every value.
 const TEMPLATE: &str = "findings.xml";
-
-#[derive(Serialize)]
-struct View<'a> {
-    name: String,
-    seconds: String,
-    summary: Summary,
-    cases: Vec<Case<'a>>,
-}
-
-#[derive(Serialize)]
-struct Case<'a> {
-    group: &'a str,
-    id: &'a str,
-    seconds: String,
-    /// The element for the outcome; nothing for a passed check.
-    element: Option<&'static str>,
-    reason: String,
-    demands: &'a str,
-    rule: &'a str,
-    remedy: &'a str,
-}
 
 /// The document for the plugin `name`. A check that could not be run is an error, so that it does not count as a success.
 ///
@@ -36,16 +15,16 @@ struct Case<'a> {
 pub(crate) fn document(name: &str, findings: &[Finding]) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.add_template(TEMPLATE, include_str!("findings.xml"))?;
-    let view = View {
-        name: allowed(name),
-        seconds: seconds(findings.iter().map(|finding| finding.seconds).sum()),
-        summary: Summary::of(findings),
-        cases: findings.iter().map(case).collect(),
-    };
-    environment.get_template(TEMPLATE)?.render(minijinja::value::Serde(view))
+    environment.get_template(TEMPLATE)?.render(context! {
+        name => allowed(name),
+        seconds => seconds(findings.iter().map(|finding| finding.seconds).sum()),
+        summary => Serde(Summary::of(findings)),
+        cases => findings.iter().map(case).collect::<Vec<_>>(),
+    })
 }
 
-fn case(finding: &Finding) -> Case<'_> {
+fn case(finding: &Finding) -> Value {
+    // The element for the outcome; nothing for a passed check.
     let element = match finding.outcome {
         CheckOutcome::Passed { .. } => None,
         CheckOutcome::Failed { .. } => Some("failure"),
@@ -56,14 +35,15 @@ fn case(finding: &Finding) -> Case<'_> {
         CheckOutcome::NotRun { remedy, .. } => remedy.as_deref().unwrap_or_default(),
         _ => finding.remedy,
     };
-    Case {
-        group: finding.id.split('.').next().unwrap_or_default(),
-        id: finding.id,
-        seconds: seconds(finding.seconds),
+    let Finding { id, demands, rule, .. } = *finding;
+    context! {
+        group => id.split('.').next(),
+        id,
+        seconds => seconds(finding.seconds),
         element,
-        reason: allowed(finding.outcome.reason()),
-        demands: finding.demands,
-        rule: finding.rule,
+        reason => allowed(finding.outcome.reason()),
+        demands,
+        rule,
         remedy,
     }
 }

@@ -71,7 +71,7 @@ impl ObservedSession {
         let trial = trial(name, spec, 1);
         let mut engine = match backend.open(trial.session(&folders), &mut |_| ()) {
             Ok(engine) => engine,
-            Err(not_opened) => return Ok(failed(not_opened.error.message)),
+            Err((error, _)) => return Ok(failed(error.message)),
         };
         match run(executor, &mut engine, &trial).and_then(|result| verified(&result)) {
             Ok(()) => Ok(Self::ended(engine, before, &stdout, &folders.data_dir)),

@@ -7,12 +7,12 @@ mod lock;
 use serde_json::json;
 
 use crate::app::context::Context;
-use crate::app::resolve::MissingPlugin;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::cli::new::{self, BackendLanguage};
 use crate::plugin::inspect::{Inspected, Rejection};
 use crate::plugin::inventory::{Row, Status};
+use crate::plugin::lock_file::LockedPlugin;
 use crate::run::session::{Fault, Isolation};
 use crate::text::{lines, printable, table, with_remedy, word};
 use crate::worker::protocol::Folders;
@@ -85,7 +85,7 @@ fn unprobed(context: &Context, plugin: &Inspected, status: Status) -> Row {
 }
 
 /// The row of a plugin that the lock file lists, but that was not found.
-fn missing(MissingPlugin { listed, problem }: MissingPlugin) -> Row {
+fn missing((listed, problem): (LockedPlugin, Problem)) -> Row {
     let rejection = Rejection { reason: problem.message, remedy: problem.remedy };
     Row { name: Some(listed.name), ..Row::rejected(listed.source.into(), rejection) }
 }

@@ -9,7 +9,7 @@ use crate::app::{Exit, Problem, reports};
 use crate::record::claims::claims;
 use crate::record::writer::TRIALS;
 use crate::record::{Kind, Records, TrialRecord, record_files, skipped};
-use crate::text::{lines, printable, table};
+use crate::text::{lines, printable, table, word};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -94,7 +94,7 @@ fn list(trials: &[Line]) -> String {
     for (line, trial) in trials {
         let seconds = trial.record.metadata.worker_elapsed;
         let seconds = seconds.map_or_else(|| "-".into(), |seconds| format!("{seconds:.3}"));
-        table.add_row([line.to_string(), trial.status.label().into(), seconds, printable(&name(trial))]);
+        table.add_row([line.to_string(), word(trial.status), seconds, printable(&name(trial))]);
     }
     lines(&table)
 }

@@ -11,17 +11,12 @@ use super::model::{
 };
 use super::trial::Trial;
 use crate::record::outcome::figure;
-use crate::record::{Metadata, OpenLoop, Percentiles, UnifiedRecord};
+use crate::record::{Metadata, OpenLoop, Percentiles};
 use crate::run::trial::UNSETTLED;
 use crate::stats::{Variation, median, samples_needed};
 
 /// The row of a group, without its comparison.
 pub(super) fn summarized(group: &Group<'_>, label: String) -> Row {
-    let record = |read: fn(&UnifiedRecord) -> Option<f64>| {
-        spread(group.successes().filter_map(|(trial, _)| read(trial.record)))
-    };
-    // The rate of a very short run may overflow.
-    let input_rate = |(trial, seconds): (&Trial<'_>, f64)| figure(Some(trial.items()? as f64 / seconds));
     Row {
         backend: group.identity.backend.to_owned(),
         label,
@@ -31,12 +26,13 @@ pub(super) fn summarized(group: &Group<'_>, label: String) -> Row {
         versions: versions(group),
         config_hash: group.identity.config_hash.map(str::to_owned),
         counts: counts(&group.measured),
-        input_rate: spread(group.successes().filter_map(input_rate)),
-        output_rate: record(|record| figure(record.throughput)),
-        duration: spread(group.successes().map(|(_, seconds)| seconds)),
+        // The rate of a very short run may overflow.
+        input_rate: over(group, |trial, seconds| figure(Some(trial.items()? as f64 / seconds))),
+        output_rate: over(group, |trial, _| figure(trial.record.throughput)),
+        duration: over(group, |_, seconds| Some(seconds)),
         variation: Variation::of(&group.successes().map(|(_, seconds)| seconds).collect::<Vec<_>>()),
         unsettled: group.measured.iter().filter(|trial| is_unsettled(trial)).count() as u32,
-        latency: latency(record),
+        latency: latency(group),
         compared_latency: compared_latency(group),
         open_loop: open_loop(group),
         stages: stages(group),
@@ -52,6 +48,11 @@ pub(super) fn summarized(group: &Group<'_>, label: String) -> Row {
 fn versions(group: &Group<'_>) -> Map<String, Value> {
     let success = group.successes().map(|(trial, _)| trial).next();
     success.or(group.first()).map(|trial| trial.metadata().versions.clone()).unwrap_or_default()
+}
+
+/// The spread of a value over the successful trials, which `read` takes from a trial and its seconds.
+fn over(group: &Group<'_>, read: impl Fn(&Trial<'_>, f64) -> Option<f64>) -> Option<Spread> {
+    spread(group.successes().filter_map(|(trial, seconds)| read(trial, seconds)))
 }
 
 fn spread(values: impl Iterator<Item = f64>) -> Option<Spread> {
@@ -79,11 +80,11 @@ fn counts(measured: &[Trial<'_>]) -> Counts {
     counts
 }
 
-fn latency(record: impl Fn(fn(&UnifiedRecord) -> Option<f64>) -> Option<Spread>) -> Option<LatencySpread> {
+fn latency(group: &Group<'_>) -> Option<LatencySpread> {
     let latency = LatencySpread {
-        p50: record(|record| in_seconds(record.latency_p50)),
-        p95: record(|record| in_seconds(record.latency_p95)),
-        p99: record(|record| in_seconds(record.latency_p99)),
+        p50: over(group, |trial, _| in_seconds(trial.record.latency_p50)),
+        p95: over(group, |trial, _| in_seconds(trial.record.latency_p95)),
+        p99: over(group, |trial, _| in_seconds(trial.record.latency_p99)),
     };
     (latency != LatencySpread::default()).then_some(latency)
 }
@@ -168,41 +169,24 @@ fn first_of_each_block<'t, 'a: 't>(
 }
 
 fn resources(group: &Group<'_>) -> Option<Resources> {
-    let of = |read: fn(&Metadata) -> Option<f64>| {
-        spread(group.successes().filter_map(|(trial, _)| read(trial.metadata())))
+    let cpu = |trial: &Trial<'_>| trial.metadata().resources.cpu_seconds;
+    let memory = |trial: &Trial<'_>| Some(trial.metadata().resources.peak_memory_bytes? as f64);
+    let resources = Resources {
+        cpu_seconds: over(group, |trial, _| cpu(trial)),
+        peak_memory_bytes: over(group, |trial, _| memory(trial)),
+        cpu_seconds_per_item: over(group, |trial, _| figure(Some(cpu(trial)? / trial.items()? as f64))),
+        memory_bytes_per_item: over(group, |trial, _| figure(Some(memory(trial)? / trial.items()? as f64))),
+        cores_used: over(group, |trial, seconds| figure(Some(cpu(trial)? / seconds))),
     };
-    let resources =
-        Resources {
-            cpu_seconds: of(|metadata| metadata.resources.cpu_seconds),
-            peak_memory_bytes: of(|metadata| metadata.resources.peak_memory_bytes.map(|bytes| bytes as f64)),
-            cpu_seconds_per_item: over_items(group, |metadata| metadata.resources.cpu_seconds),
-            memory_bytes_per_item: over_items(group, |metadata| {
-                metadata.resources.peak_memory_bytes.map(|bytes| bytes as f64)
-            }),
-            cores_used: spread(group.successes().filter_map(|(trial, seconds)| {
-                figure(Some(trial.metadata().resources.cpu_seconds? / seconds))
-            })),
-        };
     (resources != Resources::default()).then_some(resources)
 }
 
-/// A value of a trial for each input item.
-fn over_items(group: &Group<'_>, read: fn(&Metadata) -> Option<f64>) -> Option<Spread> {
-    let of = |(trial, _): (&Trial<'_>, f64)| figure(Some(read(trial.metadata())? / trial.items()? as f64));
-    spread(group.successes().filter_map(of))
-}
-
 fn efficiency(group: &Group<'_>) -> Option<Efficiency> {
-    let of = |read: fn(&Metadata) -> Option<f64>| {
-        spread(group.successes().filter_map(|(trial, _)| read(trial.metadata())))
-    };
     let efficiency = Efficiency {
-        reference_cpu_seconds: of(|metadata| figure(metadata.reference_cpu_seconds)),
-        efficiency: of(|metadata| figure(metadata.efficiency)),
+        reference_cpu_seconds: over(group, |trial, _| figure(trial.metadata().reference_cpu_seconds)),
+        efficiency: over(group, |trial, _| figure(trial.metadata().efficiency)),
         // The overhead may be below zero where the reference was taken under load.
-        overhead_seconds_per_item: of(|metadata| {
-            metadata.overhead_seconds_per_item.filter(|overhead| overhead.is_finite())
-        }),
+        overhead_seconds_per_item: over(group, |trial, _| trial.metadata().overhead_seconds_per_item),
     };
     (efficiency != Efficiency::default()).then_some(efficiency)
 }

@@ -6,7 +6,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::trust::{Distrust, Trust};
+use super::inspect::Rejection;
+use super::trust::Trust;
 
 /// The folder beside the executable, and in the data directory, that is for plugins only.
 pub(crate) const PLUGINS: &str = "plugins";
@@ -59,7 +60,7 @@ pub(crate) enum SearchOutcome {
         why: String,
     },
     /// Another user could have put a library into it.
-    Refused(Distrust),
+    Refused(Rejection),
     /// The environment must not name it.
     Ignored {
         why: String,
@@ -119,7 +120,7 @@ impl SearchPath {
                 }
                 Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => SearchOutcome::Missing,
                 Ok(Err(error)) => SearchOutcome::Unreadable { why: error.to_string() },
-                Err(distrust) => SearchOutcome::Refused(distrust),
+                Err(why) => SearchOutcome::Refused(why),
             };
             trace.push(SearchedFolder { folder: folder.clone(), outcome });
         }

@@ -123,12 +123,10 @@ pub fn sha256_of(path: &Path) -> io::Result<String> {
 pub(crate) fn sha256_of_file(mut file: &File) -> io::Result<String> {
     let mut hash = Sha256::new();
     let mut chunk = vec![0; 256 * 1024];
-    loop {
-        match file.read(&mut chunk)? {
-            0 => return Ok(hex::encode(hash.finalize())),
-            length => hash.update(&chunk[..length]),
-        }
+    while let length @ 1.. = file.read(&mut chunk)? {
+        hash.update(&chunk[..length]);
     }
+    Ok(hex::encode(hash.finalize()))
 }
 
 /// Rejects a plugin of another major version of plugin-api.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::registry::{Registration, Registry};
 use crate::plugin::discover::{Location, SearchOutcome, SearchPath, SearchedFolder};
 use crate::plugin::inspect::{self, Inspected, Kind, Rejection};
-use crate::plugin::trust::{Distrust, Trust};
+use crate::plugin::trust::Trust;
 use crate::text::serialize_path;
 
 /// Whether a library can be used.
@@ -127,8 +127,7 @@ impl Inventory {
         inventory.rows.extend(inventory.trace.iter().filter_map(refused_folder));
         let mut clashing = HashSet::new();
         for candidate in candidates {
-            let trusted = trust.check_file(&candidate.path).map_err(Rejection::from);
-            match trusted.and_then(|()| inspect::inspect(&candidate.path)) {
+            match trust.check_file(&candidate.path).and_then(|()| inspect::inspect(&candidate.path)) {
                 Ok(plugin) => inventory.register(&candidate, plugin, &mut clashing),
                 Err(rejection) => inventory.rows.push(Row::rejected(candidate.path, rejection)),
             }
@@ -179,12 +178,6 @@ impl Inventory {
 
 /// The row of a folder that is not searched because other users can write to it.
 fn refused_folder(searched: &SearchedFolder) -> Option<Row> {
-    let SearchOutcome::Refused(distrust) = &searched.outcome else { return None };
-    Some(Row::rejected(searched.folder.clone(), distrust.clone().into()))
-}
-
-impl From<Distrust> for Rejection {
-    fn from(distrust: Distrust) -> Self {
-        Self { reason: distrust.reason, remedy: Some(distrust.remedy) }
-    }
+    let SearchOutcome::Refused(why) = &searched.outcome else { return None };
+    Some(Row::rejected(searched.folder.clone(), why.clone()))
 }

@@ -1,7 +1,7 @@
 //! `plugins.lock`: the plugins that may be loaded, each with the hash of its file.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,17 +33,6 @@ pub struct LockedPlugin {
     pub size: u64,
     /// Where it was when the lock file was written. The file may be moved: only its hash is compared.
     pub source: String,
-}
-
-/// Why a lock file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum LockError {
-    #[error("there is no lock file {}", .0.display())]
-    Missing(PathBuf),
-    #[error("the lock file {} cannot be read: {why}", path.display())]
-    Unreadable { path: PathBuf, why: String },
-    #[error("cannot write the lock file {}: {error}", path.display())]
-    Unwritable { path: PathBuf, error: std::io::Error },
 }
 
 /// A difference between the plugins that were found and those that a lock file lists.
@@ -93,17 +82,14 @@ impl LockFile {
         Self { version: VERSION, plugins }
     }
 
-    /// Reads the file at `path`.
-    pub fn read(path: &Path) -> Result<Self, LockError> {
-        let unreadable = |why: String| LockError::Unreadable { path: path.into(), why };
-        let text = match std::fs::read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(LockError::Missing(path.into()));
-            }
-            Err(error) => return Err(unreadable(error.to_string())),
-        };
-        Self::parse(&text).map_err(unreadable)
+    /// Reads the file at `path`. The error is a sentence.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let file = path.display();
+        let text = std::fs::read(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => format!("there is no lock file {file}"),
+            _ => format!("the lock file {file} cannot be read: {error}"),
+        })?;
+        Self::parse(&text).map_err(|why| format!("the lock file {file} cannot be read: {why}"))
     }
 
     /// Parses the text of a lock file.
@@ -120,8 +106,8 @@ impl LockFile {
         }
     }
 
-    /// Writes the file at `path`, whole or not at all.
-    pub fn write(&self, path: &Path) -> Result<(), LockError> {
+    /// Writes the file at `path`, whole or not at all. The error is a sentence.
+    pub fn write(&self, path: &Path) -> Result<(), String> {
         let written = || -> std::io::Result<()> {
             std::fs::create_dir_all(path.parent().unwrap_or(path))?;
             atomic_file::replace(path, 0o644, |mut file| {
@@ -129,7 +115,7 @@ impl LockFile {
                 file.write_all(b"\n")
             })
         };
-        written().map_err(|error| LockError::Unwritable { path: path.into(), error })
+        written().map_err(|error| format!("cannot write the lock file {}: {error}", path.display()))
     }
 
     pub fn find(&self, kind: &str, name: &str) -> Option<&LockedPlugin> {
@@ -193,7 +179,7 @@ mod tests {
     fn an_invalid_lock_file_is_reported_in_one_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
-        let said = || LockFile::read(&path).unwrap_err().to_string();
+        let said = || LockFile::read(&path).unwrap_err();
         assert_eq!(said(), format!("there is no lock file {}", path.display()));
         for (text, words) in [
             ("rubbish", "cannot be read: "),

@@ -4,8 +4,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use serde::Serialize;
-
+use super::inspect::Rejection;
 use crate::shell;
 
 /// Root may do anything anyway, so everybody trusts root's files.
@@ -22,14 +21,6 @@ pub(crate) struct Trust {
     anyone: bool,
     user: u32,
     private_group: Option<u32>,
-}
-
-/// Why a file or a folder is not trusted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
-#[error("{reason}")]
-pub struct Distrust {
-    pub reason: String,
-    pub remedy: String,
 }
 
 /// Who else can write a file or a folder.
@@ -56,17 +47,17 @@ impl Trust {
 
     /// Whether only trusted users could have put something into the folder at `path`. A path that does not exist is
     /// trusted: nothing can be loaded from it.
-    pub(crate) fn check_folder(&self, path: &Path) -> Result<(), Distrust> {
+    pub(crate) fn check_folder(&self, path: &Path) -> Result<(), Rejection> {
         self.check(path, "it")
     }
 
     /// Whether only trusted users could have written the file at `path`, every link to it resolved, or could replace it.
     /// A path that does not exist is trusted.
-    pub(crate) fn check_file(&self, path: &Path) -> Result<(), Distrust> {
+    pub(crate) fn check_file(&self, path: &Path) -> Result<(), Rejection> {
         self.check(path, "the file")
     }
 
-    fn check(&self, path: &Path, what: &str) -> Result<(), Distrust> {
+    fn check(&self, path: &Path, what: &str) -> Result<(), Rejection> {
         if self.anyone {
             return Ok(());
         }
@@ -81,7 +72,7 @@ impl Trust {
                     false if real != path => real.display().to_string(),
                     false => what.to_owned(),
                 };
-                return Err(writer.distrust(&what, place));
+                return Err(writer.rejection(&what, place));
             }
         }
         Ok(())
@@ -104,7 +95,7 @@ impl Trust {
 }
 
 impl Writer {
-    fn distrust(&self, what: &str, path: &Path) -> Distrust {
+    fn rejection(&self, what: &str, path: &Path) -> Rejection {
         let chmod = |who: &str| format!("chmod {who}-w {}, or --allow-untrusted", shell::quote(path));
         let (reason, remedy) = match self {
             Self::Owner(user) => (
@@ -116,7 +107,7 @@ impl Writer {
             }
             Self::Everyone => (format!("{what} can be written by everyone"), chmod("o")),
         };
-        Distrust { reason, remedy }
+        Rejection { reason, remedy: Some(remedy) }
     }
 }
 
@@ -252,9 +243,9 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
         let trust = Trust::of_this_process(false);
-        let distrust = trust.check_folder(&folder).unwrap_err();
+        let remedy = trust.check_folder(&folder).unwrap_err().remedy.unwrap();
         let real = folder.canonicalize().unwrap();
-        assert_eq!(distrust.remedy, format!("chmod o-w '{}', or --allow-untrusted", real.display()));
+        assert_eq!(remedy, format!("chmod o-w '{}', or --allow-untrusted", real.display()));
         assert_eq!(Trust::of_this_process(true).check_folder(&folder), Ok(()));
         assert_eq!(trust.check_file(&place.path().join("missing")), Ok(()));
     }

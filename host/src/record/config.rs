@@ -9,16 +9,6 @@ use sha2::{Digest as _, Sha256};
 /// that cannot be parsed would be a lost trial.
 pub(crate) const MAX_DEPTH: usize = 64;
 
-/// Whether lists and objects are nested in more than `levels` levels.
-pub(crate) fn is_deeper(value: &Value, levels: usize) -> bool {
-    let Some(left) = levels.checked_sub(1) else { return value.is_array() || value.is_object() };
-    match value {
-        Value::Array(values) => values.iter().any(|value| is_deeper(value, left)),
-        Value::Object(values) => values.values().any(|value| is_deeper(value, left)),
-        _ => false,
-    }
-}
-
 /// The configuration, without the backend: two trials may be compared when the hashes of their configurations are equal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {

@@ -6,7 +6,7 @@ use plugin_api::workload::Outcome as Answer;
 use plugin_api::{API_VERSION, WorkloadSpec};
 use serde_json::{Map, Value};
 
-use super::config::{Config, MAX_DEPTH, backend_hash, is_deeper};
+use super::config::{Config, MAX_DEPTH, backend_hash};
 use super::efficiency::{Efficiency, ReferenceSample};
 use super::environment::SystemProfile;
 use super::format::{Kind, Library, Metadata, Resources, TrialRecord, UnifiedRecord, VERSION, timestamp};
@@ -17,6 +17,8 @@ use crate::run::executor::log_file;
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
 use crate::run::trial::{TrialResult, TrialSpec};
+use crate::text::word;
+use crate::worker::is_deeper;
 
 /// The conditions that all trials of a run have in common.
 pub struct Conditions {
@@ -140,7 +142,7 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
         system_profile: Some(conditions.system_profile.clone()),
         raw_metrics: metrics,
         command: Some((conditions.command)(trial)),
-        isolation: Some(conditions.isolation.label().into()),
+        isolation: Some(word(conditions.isolation)),
         locked: Some(conditions.locked),
         cores: conditions.cores.clone(),
         metg: trial.granularity,

@@ -1,17 +1,17 @@
 //! A backend that is loaded in its worker, before its engine starts.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use plugin_api::workload::CatalogueEntry;
-use plugin_api::{Availability, Parameter, Session, SetupRequest, WorkloadSpec};
+use plugin_api::{Availability, Session, SetupRequest, WorkloadSpec};
 
 use super::engine::{Engine, teardown_warnings};
 use super::event::{Event, Listener, Phase, forward};
 use super::session::{CallError, Launch, NO_PLUGIN, WorkerSession};
 use super::trial::Phases;
 use crate::worker::cheating_backend::{Cheat, NAME};
-use crate::worker::protocol::{Folders, LibraryFile, Reply, Request};
+use crate::worker::protocol::{Folders, LibraryFile, Loaded, Request};
 
 /// Keys of `extra` that every backend reads, or the host itself.
 const COMMON_OPTIONS: [&str; 3] = ["batch_size", "fusion", "max_wait_seconds"];
@@ -24,24 +24,6 @@ pub(crate) struct Backend {
     pub(crate) loaded: Loaded,
     /// Seconds from starting the worker until the library was loaded.
     pub(super) load_seconds: f64,
-}
-
-/// What loading a backend showed.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Loaded {
-    /// The name that the runner reports.
-    pub reported_name: String,
-    /// The keys of `extra` that it reads.
-    pub options: Vec<Parameter>,
-    /// How long loading took in a worker that had started.
-    pub took: Duration,
-}
-
-/// An engine that did not start.
-#[derive(Debug)]
-pub(crate) struct OpenError {
-    pub error: CallError,
-    pub warnings: Vec<String>,
 }
 
 impl Backend {
@@ -78,7 +60,7 @@ impl Backend {
         stdout: Option<&Path>,
     ) -> Result<Self, CallError> {
         let started = Instant::now();
-        let mut session = WorkerSession::start_backend(launch, log)?;
+        let mut session = WorkerSession::start(launch, log, true)?;
         match load_in(&mut session, library, stdout) {
             Ok(loaded) => {
                 let (name, load_seconds) = (name.to_owned(), started.elapsed().as_secs_f64());
@@ -96,9 +78,8 @@ impl Backend {
     /// # Errors
     /// When no worker can be started.
     pub(crate) fn cheating(launch: &Launch, cheat: Cheat, log: &Path) -> Result<Self, CallError> {
-        let mut session = WorkerSession::start_backend(launch, log)?;
-        let limit = Some(launch.deadlines.load);
-        session.call("load", Request::Cheat { cheat }, limit, &mut |_| ())?;
+        let mut session = WorkerSession::start(launch, log, true)?;
+        session.ask::<()>("load", Request::Cheat { cheat }, launch.deadlines.load)?;
         Ok(Self { session, name: NAME.into(), loaded: Loaded::default(), load_seconds: 0.0 })
     }
 
@@ -120,10 +101,7 @@ impl Backend {
     /// When it crashes or hangs.
     pub(crate) fn probe(&mut self) -> Result<Availability, CallError> {
         let deadline = self.session.deadlines.probe;
-        match self.session.call("probe", Request::Probe, Some(deadline), &mut |_| ())? {
-            Reply::Probed { availability } => Ok(availability),
-            _ => Err(CallError::unexpected("probe")),
-        }
+        self.session.ask("probe", Request::Probe, deadline)
     }
 
     /// Lets the backend install or remove what it needs. There is no deadline: a download may take any time, and the user can
@@ -144,8 +122,12 @@ impl Backend {
     /// Starts the engine.
     ///
     /// # Errors
-    /// The backend's error, or how it died; its worker has been ended.
-    pub(crate) fn open(mut self, session: Session, listener: Listener<'_>) -> Result<Engine, OpenError> {
+    /// The backend's error, or how it died, and the warnings of the end of its worker.
+    pub(crate) fn open(
+        mut self,
+        session: Session,
+        listener: Listener<'_>,
+    ) -> Result<Engine, (CallError, Vec<String>)> {
         listener(&Event::Phase(Phase::Opening));
         let started = Instant::now();
         let (request, deadline) = (Request::Open { session }, self.session.deadlines.open);
@@ -156,7 +138,7 @@ impl Backend {
                 let phases = Phases { load_seconds, open_seconds, close_seconds: None };
                 Ok(Engine::new(self.session, self.name, phases))
             }
-            Err(error) => Err(OpenError { error, warnings: teardown_warnings(self.session.end()) }),
+            Err(error) => Err((error, teardown_warnings(self.session.end()))),
         }
     }
 
@@ -173,14 +155,10 @@ fn load_in(
 ) -> Result<Loaded, CallError> {
     if let Some(stdout) = stdout {
         let redirect = Request::Redirect { stdout: stdout.into() };
-        session.call("start", redirect, Some(NO_PLUGIN), &mut |_| ())?;
+        session.ask::<()>("start", redirect, NO_PLUGIN)?;
     }
     let (started, deadline) = (Instant::now(), session.deadlines.load);
     let request = Request::LoadRunner { library: library.clone() };
-    match session.call("load", request, Some(deadline), &mut |_| ())? {
-        Reply::Loaded { name: reported_name, options } => {
-            Ok(Loaded { reported_name, options, took: started.elapsed() })
-        }
-        _ => Err(CallError::unexpected("load")),
-    }
+    let loaded: Loaded = session.ask("load", request, deadline)?;
+    Ok(Loaded { took: started.elapsed(), ..loaded })
 }

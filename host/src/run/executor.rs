@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use plugin_api::WorkloadSpec;
 use plugin_api::workload::Outcome as Answer;
 
-use super::backend::{Backend, OpenError};
+use super::backend::Backend;
 use super::data_seeds::DataSeeds;
 use super::engine::{Engine, RunRequest};
 use super::event::{Event, Phase, Sink, Stopped, forward};
@@ -96,7 +96,7 @@ impl Executor {
     ) -> Result<Engine, Box<TrialResult>> {
         let session = trial.session(&self.setting.folders);
         let (started, load_seconds) = (SystemTime::now(), Some(backend.load_seconds));
-        backend.open(session, &mut |event| drop(sink(event))).map_err(|OpenError { error, warnings }| {
+        backend.open(session, &mut |event| drop(sink(event))).map_err(|(error, warnings)| {
             let phases = Phases { load_seconds, ..Phases::default() };
             let failed = TrialResult::new(started, Outcome::Failed(error));
             Box::new(TrialResult { phases, warnings, ..failed })
@@ -273,7 +273,7 @@ impl Executor {
         match self.judges.entry(library.path.clone()) {
             Entry::Occupied(judge) => Ok(judge.into_mut()),
             Entry::Vacant(place) => {
-                let session = WorkerSession::start(launch, &log_file(&folders.log_dir, "judge"))?;
+                let session = WorkerSession::start(launch, &log_file(&folders.log_dir, "judge"), false)?;
                 Ok(place.insert(Judge::new(session, library)))
             }
         }

@@ -9,9 +9,9 @@ use plugin_api::WorkloadSpec;
 use plugin_api::workload::{CatalogueEntry, Latency, Outcome as Answer};
 
 use super::outcome::Outcome;
-use super::session::{CallError, Fault, Observer, WorkerSession};
+use super::session::{CallError, Fault, Observer, WorkerSession, answer_in};
 use crate::stats::samples_needed;
-use crate::worker::protocol::{CallTime, Finished, LibraryFile, MachineCheck, Reference, Reply, Request};
+use crate::worker::protocol::{CallTime, Finished, LibraryFile, MachineCheck, Reference, Request};
 
 /// How much longer than its duration a machine check may take.
 const MACHINE_CHECK_GRACE: Duration = Duration::from_secs(10);
@@ -57,10 +57,7 @@ impl Judge {
     pub(crate) fn catalogue(&mut self) -> Result<Vec<CatalogueEntry>, CallError> {
         let deadline = self.session.deadlines.catalogue;
         let request = Request::Catalogue { library: self.library.clone() };
-        match self.session.call("catalogue", request, Some(deadline), &mut |_| ())? {
-            Reply::Catalogue { entries } => Ok(entries),
-            _ => Err(CallError::unexpected("catalogue")),
-        }
+        self.session.ask("catalogue", request, deadline)
     }
 
     /// How fast the machine computes right now, by the judge's process, in which no engine runs.
@@ -69,11 +66,7 @@ impl Judge {
     /// When the judge's worker dies.
     pub(crate) fn check_machine(&mut self, duration: Duration) -> Result<MachineCheck, CallError> {
         let request = Request::CheckMachine { seconds: duration.as_secs_f64() };
-        let limit = duration + MACHINE_CHECK_GRACE;
-        match self.session.call("machine_check", request, Some(limit), &mut |_| ())? {
-            Reply::MachineCheck(check) => Ok(check),
-            _ => Err(CallError::unexpected("machine_check")),
-        }
+        self.session.ask("machine_check", request, duration + MACHINE_CHECK_GRACE)
     }
 
     /// How long a call of `stage` takes on each core, with nothing but the workload's library at work; `duration` in all.
@@ -88,10 +81,7 @@ impl Judge {
     ) -> Result<Vec<CallTime>, CallError> {
         let (spec, library, seconds) = (spec.clone(), self.library.clone(), duration.as_secs_f64());
         let request = Request::Time { spec, library, stage, seconds };
-        match self.session.call("reference", request, Some(duration + TIMING_GRACE), &mut |_| ())? {
-            Reply::Timed { cores } => Ok(cores),
-            _ => Err(CallError::unexpected("reference")),
-        }
+        self.session.ask("reference", request, duration + TIMING_GRACE)
     }
 
     /// What the workload's library alone takes for `spec`, by a sample of about `duration`, or without a sample if that is 0.
@@ -105,10 +95,7 @@ impl Judge {
     ) -> Result<Reference, CallError> {
         let (spec, library, seconds) = (spec.clone(), self.library.clone(), duration.as_secs_f64());
         let request = Request::Reference { spec, library, seconds };
-        match self.session.call("reference", request, Some(duration + TIMING_GRACE), &mut |_| ())? {
-            Reply::Reference(reference) => Ok(reference),
-            _ => Err(CallError::unexpected("reference")),
-        }
+        self.session.ask("reference", request, duration + TIMING_GRACE)
     }
 
     /// The expected answer of a run that may take `timeout`, by the serial oracle. It never lies in a file, as a plugin can
@@ -119,7 +106,7 @@ impl Judge {
     pub(crate) fn expect(&mut self, spec: &WorkloadSpec, timeout: Duration) -> Result<Answer, CallError> {
         let request = Request::Expect { spec: spec.clone(), library: self.library.clone() };
         let deadline = self.session.deadlines.expect_of(timeout, spec.parallelism);
-        self.outcome("expect", request, deadline, &mut |_| ())
+        self.session.ask("expect", request, deadline)
     }
 
     /// The answer of a serial run of the workload, without a backend.
@@ -128,7 +115,7 @@ impl Judge {
     /// When the spec is not valid, or the workload fails.
     pub(crate) fn serial(&mut self, spec: &WorkloadSpec, timeout: Duration) -> Result<Answer, CallError> {
         let request = Request::Serial { spec: spec.clone(), library: self.library.clone() };
-        self.outcome("serial", request, timeout, &mut |_| ())
+        self.session.ask("serial", request, timeout)
     }
 
     /// Calls the workload's functions with malformed input, `rounds` times.
@@ -142,7 +129,7 @@ impl Judge {
         timeout: Duration,
     ) -> Result<(), CallError> {
         let request = Request::Malformed { spec: spec.clone(), library: self.library.clone(), rounds };
-        self.session.call("malformed", request, Some(timeout), &mut |_| ()).map(|_| ())
+        self.session.ask("malformed", request, timeout)
     }
 
     /// The actual answer of a run, decoded from the state of its sinks.
@@ -156,21 +143,9 @@ impl Judge {
         observer: Observer<'_>,
     ) -> Result<Answer, CallError> {
         let (spec, library, sink_state) = (spec.clone(), self.library.clone(), sink_state.to_owned());
-        let deadline = self.session.deadlines.judge;
-        self.outcome("judge", Request::Judge { spec, library, sink_state }, deadline, observer)
-    }
-
-    fn outcome(
-        &mut self,
-        phase: &'static str,
-        request: Request,
-        deadline: Duration,
-        observer: Observer<'_>,
-    ) -> Result<Answer, CallError> {
-        match self.session.call(phase, request, Some(deadline), observer)? {
-            Reply::Outcome { outcome } => Ok(outcome),
-            _ => Err(CallError::unexpected(phase)),
-        }
+        let (deadline, request) =
+            (self.session.deadlines.judge, Request::Judge { spec, library, sink_state });
+        answer_in(self.session.call("judge", request, Some(deadline), observer)?, "judge")
     }
 }
 

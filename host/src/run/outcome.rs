@@ -54,16 +54,6 @@ impl Outcome {
 }
 
 impl Status {
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Verified => "verified",
-            Self::Unverified => "unverified",
-            Self::Wrong => "wrong",
-            Self::Invalid => "invalid",
-            Self::Failed => "failed",
-        }
-    }
-
     /// Whether the times of such a trial count.
     pub fn has_figures(self) -> bool {
         matches!(self, Self::Verified | Self::Unverified)

@@ -8,6 +8,9 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::sandbox::{self, Cores, Failure, Interrupt, Limits, Sandbox, Teardown, Usage};
 use crate::worker::protocol::{Message as _, Reply, Request, ResourceSnapshot, VERSION};
 use crate::worker::{self, Worker};
@@ -32,22 +35,13 @@ const TAIL_LINES: usize = 3;
 pub(crate) type Observer<'a> = &'a mut dyn FnMut(Reply);
 
 /// Where workers run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Isolation {
     /// In a process of their own.
     Process,
     /// In this process, without deadlines.
     None,
-}
-
-impl Isolation {
-    /// The label on the command line and in records.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Process => "process",
-            Self::None => "none",
-        }
-    }
 }
 
 /// How workers are started.
@@ -84,23 +78,11 @@ pub struct WorkerSession {
 }
 
 impl WorkerSession {
-    /// Starts a worker whose output goes to the file at `log`.
+    /// Starts a worker whose output goes to the file at `log`. That of a backend `owns_folder`: it may write other logs beside it.
     ///
     /// # Errors
     /// When no process can be started, or the worker is of another version.
-    pub fn start(launch: &Launch, log: &Path) -> Result<Self, CallError> {
-        Self::start_with(launch, log, false)
-    }
-
-    /// Starts a worker for a backend, which may write other logs beside the one at `log`.
-    ///
-    /// # Errors
-    /// As [`start`](Self::start).
-    pub fn start_backend(launch: &Launch, log: &Path) -> Result<Self, CallError> {
-        Self::start_with(launch, log, true)
-    }
-
-    fn start_with(launch: &Launch, log: &Path, owns_folder: bool) -> Result<Self, CallError> {
+    pub fn start(launch: &Launch, log: &Path, owns_folder: bool) -> Result<Self, CallError> {
         let Launch { interrupt, limits, deadlines, log_level, .. } = launch.clone();
         let endpoint = match launch.isolation {
             Isolation::None => {
@@ -118,6 +100,19 @@ impl WorkerSession {
                 "the worker is of another version than this program; was its file replaced meanwhile?",
             )),
         }
+    }
+
+    /// Sends `request`, waits until `limit` has passed, and reads the answer.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call), and for an answer of another type.
+    pub(crate) fn ask<T: DeserializeOwned>(
+        &mut self,
+        phase: &'static str,
+        request: Request,
+        limit: Duration,
+    ) -> Result<T, CallError> {
+        self.call(phase, request, Some(limit), &mut |_| ()).and_then(|reply| answer_in(reply, phase))
     }
 
     /// Sends `request` and waits for the answer until `limit` has passed.
@@ -171,10 +166,7 @@ impl WorkerSession {
     /// # Errors
     /// When the worker dies or hangs.
     pub(crate) fn snapshot(&mut self) -> Result<ResourceSnapshot, CallError> {
-        match self.call("snapshot", Request::Snapshot, Some(NO_PLUGIN), &mut |_| ())? {
-            Reply::Snapshot(snapshot) => Ok(snapshot),
-            _ => Err(CallError::unexpected("snapshot")),
-        }
+        self.ask("snapshot", Request::Snapshot, NO_PLUGIN)
     }
 
     /// What the worker's processes have used so far, and peaks are counted anew if `reset_peaks`. `None` for a worker in this
@@ -269,6 +261,12 @@ fn longer_deadline(phase: &str, seconds: f64) -> Option<String> {
             .of_phase(phase)
             .map(|_| format!("export CROSSRUN_DEADLINES={phase}=TIME, with more than {seconds}s")),
     }
+}
+
+/// The answer to a request in this phase.
+pub(super) fn answer_in<T: DeserializeOwned>(reply: Reply, phase: &'static str) -> Result<T, CallError> {
+    let answer = if let Reply::Done { answer } = reply { serde_json::from_value(answer).ok() } else { None };
+    answer.ok_or_else(|| CallError::unexpected(phase))
 }
 
 /// Receives messages until one is an answer.

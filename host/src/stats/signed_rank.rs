@@ -49,84 +49,57 @@ impl SignedRank {
         if differences.is_empty() || !differences.iter().all(|difference| difference.is_finite()) {
             return None;
         }
-        let mut averages = Averages::of(differences);
+        let averages = Averages::of(differences);
         Some(Self {
             estimate: averages.middle(),
             blocks: differences.len(),
-            interval: interval(&mut averages, differences.len()),
+            interval: interval(&averages, differences.len()),
         })
     }
 }
 
-/// The means of all pairs, each value with itself included.
-enum Averages {
-    Listed(Vec<f64>),
-    /// The sorted values. Many values have too many means to list.
-    Sorted(Vec<f64>),
-}
+/// The means of all pairs of these sorted values, each value with itself included. Many values have too many means to list.
+struct Averages(Vec<f64>);
 
 impl Averages {
     fn of(values: &[f64]) -> Self {
-        if values.len() <= MAX_EXACT { Self::listed(values) } else { Self::sorted(values) }
-    }
-
-    fn listed(values: &[f64]) -> Self {
-        let pairs = |at: usize| values[at..].iter().map(move |other| mean_of_two(values[at], *other));
-        Self::Listed((0..values.len()).flat_map(pairs).collect())
-    }
-
-    fn sorted(values: &[f64]) -> Self {
         let mut values = values.to_vec();
         values.sort_unstable_by(f64::total_cmp);
-        Self::Sorted(values)
+        Self(values)
     }
 
     fn len(&self) -> usize {
-        match self {
-            Self::Listed(averages) => averages.len(),
-            Self::Sorted(values) => values.len() * (values.len() + 1) / 2,
-        }
+        self.0.len() * (self.0.len() + 1) / 2
     }
 
-    /// The mean at this index of the sorted means.
-    fn ranked(&mut self, place: usize) -> f64 {
-        match self {
-            Self::Listed(averages) => *averages.select_nth_unstable_by(place, f64::total_cmp).1,
-            Self::Sorted(values) => ranked_of_sorted(values, place),
+    /// The mean at this index of the sorted means: the least number with more than `place` means up to it, by bisection over all
+    /// numbers.
+    fn ranked(&self, place: usize) -> f64 {
+        let (mut low, mut high) = (index_of(self.0[0]), index_of(self.0[self.0.len() - 1]));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.up_to(number_with_index(middle)) > place { high = middle } else { low = middle + 1 }
         }
+        // Zero has two forms.
+        number_with_index(low) + 0.0
     }
 
-    fn middle(&mut self) -> f64 {
+    /// The number of means up to a limit. The greater a value, the fewer other values have a mean with it below the limit.
+    fn up_to(&self, limit: f64) -> usize {
+        let (values, mut others, mut count) = (&self.0, self.0.len(), 0);
+        for (at, value) in values.iter().enumerate() {
+            while others > at && mean_of_two(*value, values[others - 1]) > limit {
+                others -= 1;
+            }
+            count += others.saturating_sub(at);
+        }
+        count
+    }
+
+    fn middle(&self) -> f64 {
         let (lower, upper) = ((self.len() - 1) / 2, self.len() / 2);
         mean_of_two(self.ranked(lower), self.ranked(upper))
     }
-}
-
-/// The least number with more than `place` means up to it, by bisection over all numbers.
-fn ranked_of_sorted(values: &[f64], place: usize) -> f64 {
-    let (mut low, mut high) = (index_of(values[0]), index_of(values[values.len() - 1]));
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if averages_up_to(values, number_with_index(middle)) > place {
-            high = middle
-        } else {
-            low = middle + 1
-        }
-    }
-    number_with_index(low)
-}
-
-/// The number of means up to a limit. The greater a value, the fewer other values have a mean with it below the limit.
-fn averages_up_to(values: &[f64], limit: f64) -> usize {
-    let mut others = values.len();
-    let mut count = 0;
-    for (at, value) in values.iter().enumerate() {
-        while others > at && mean_of_two(*value, values[others - 1]) > limit {
-            others -= 1;
-        }
-        count += others.saturating_sub(at);
-    }
-    count
 }
 
 /// The index of a number in the order of all numbers.
@@ -142,7 +115,7 @@ fn number_with_index(place: u64) -> f64 {
 /// From the average with `c` below it to that with `c` above it, where c is the largest with P(T <= c) <= 2.5 %
 /// (Tukey's interval: Hollander, Wolfe and Chicken, "Nonparametric statistical methods", section 3.3). With equal
 /// averages the true confidence is, if anything, higher.
-fn interval(averages: &mut Averages, n: usize) -> Option<Interval> {
+fn interval(averages: &Averages, n: usize) -> Option<Interval> {
     let (cut, tail) = lower_tail(n)?;
     let last = averages.len() - 1;
     let (low, high) = (averages.ranked(cut), averages.ranked(last - cut));
@@ -335,14 +308,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bisection_finds_the_listed_mean(
+        fn bisection_finds_each_mean(
             values in prop::collection::vec(prop_oneof![-1e300..1e300_f64, -1.0..1.0_f64, Just(0.0)], 1..40),
             place: prop::sample::Index,
         ) {
-            let (mut listed, mut sorted) = (Averages::listed(&values), Averages::sorted(&values));
-            prop_assert_eq!(listed.len(), sorted.len());
+            let values = &values;
+            let pairs = |at: usize| values[at..].iter().map(move |other| mean_of_two(values[at], *other));
+            let mut listed: Vec<_> = (0..values.len()).flat_map(pairs).collect();
+            listed.sort_by(f64::total_cmp);
+            let averages = Averages::of(values);
+            prop_assert_eq!(listed.len(), averages.len());
             let place = place.index(listed.len());
-            prop_assert_eq!(listed.ranked(place), sorted.ranked(place));
+            prop_assert_eq!(listed[place], averages.ranked(place));
         }
 
         #[test]

@@ -42,11 +42,12 @@ pub(super) fn metrics(metrics: Map<String, Value>) -> Map<String, Value> {
     Map::from_iter([("warnings".to_owned(), Value::from(vec![why]))])
 }
 
-fn is_deeper(value: &Value, levels: usize) -> bool {
-    let inner = |value: &Value| levels == 0 || is_deeper(value, levels - 1);
+/// Whether lists and objects are nested in more than `levels` levels.
+pub(crate) fn is_deeper(value: &Value, levels: usize) -> bool {
+    let Some(left) = levels.checked_sub(1) else { return value.is_array() || value.is_object() };
     match value {
-        Value::Array(values) => values.iter().any(inner),
-        Value::Object(values) => values.values().any(inner),
+        Value::Array(values) => values.iter().any(|value| is_deeper(value, left)),
+        Value::Object(values) => values.values().any(|value| is_deeper(value, left)),
         _ => false,
     }
 }

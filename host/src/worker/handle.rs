@@ -9,7 +9,7 @@ use std::time::Duration;
 use plugin_api::{ErrorKind, RunnerError, SetupContext};
 
 use super::cheating_backend::CheatingBackend;
-use super::protocol::{Folders, LibraryFile, Reply, Request, VERSION};
+use super::protocol::{Folders, LibraryFile, Loaded, Reply, Request, VERSION};
 use super::state::{Failure, Worker};
 use super::{bounds, load, machine_check, malformed, reference, serial, serial_reference, snapshot};
 
@@ -27,55 +27,45 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
         Request::LoadRunner { library } => load_runner(worker, &library)?,
         Request::Cheat { cheat } => {
             worker.set_runner(Box::new(CheatingBackend::new(cheat)));
-            Reply::Done
+            Reply::done(())
         }
-        Request::Probe => {
-            Reply::Probed { availability: bounds::availability(worker.runner()?.is_available()) }
-        }
+        Request::Probe => Reply::done(bounds::availability(worker.runner()?.is_available())),
         Request::Setup { request, folders: Folders { data_dir, log_dir } } => {
             let context = SetupContext::new(Arc::clone(&worker.host), data_dir, log_dir);
-            done(worker.runner()?.setup(&request, &context))?
+            Reply::done(worker.runner()?.setup(&request, &context)?)
         }
-        Request::Open { session } => done(worker.runner()?.open(&session))?,
-        Request::Close => done(worker.runner()?.close())?,
+        Request::Open { session } => Reply::done(worker.runner()?.open(&session)?),
+        Request::Close => Reply::done(worker.runner()?.close()?),
         Request::Run { spec, library, folders, timeout_seconds } => {
             run::run(worker, &spec, &library, folders, timeout_seconds)?
         }
         // Requests of the judge.
-        Request::Catalogue { library } => {
-            Reply::Catalogue { entries: worker.library(&library)?.catalogue()? }
-        }
-        Request::Expect { spec, library } => {
-            Reply::Outcome { outcome: worker.workload(&spec, &library)?.expected()? }
-        }
+        Request::Catalogue { library } => Reply::done(worker.library(&library)?.catalogue()?),
+        Request::Expect { spec, library } => Reply::done(worker.workload(&spec, &library)?.expected()?),
         Request::Judge { spec, library, sink_state } => {
-            Reply::Outcome { outcome: worker.workload(&spec, &library)?.outcome(&sink_state)? }
+            Reply::done(worker.workload(&spec, &library)?.outcome(&sink_state)?)
         }
-        Request::CheckMachine { seconds } => Reply::MachineCheck(machine_check::check(duration(seconds))),
+        Request::CheckMachine { seconds } => Reply::done(machine_check::check(duration(seconds))),
         Request::Time { spec, library, stage, seconds } => {
             let workload = worker.workload(&spec, &library)?;
-            Reply::Timed { cores: reference::time_calls(&workload, stage, duration(seconds))? }
+            Reply::done(reference::time_calls(&workload, stage, duration(seconds))?)
         }
         Request::Reference { spec, library, seconds } => {
-            Reply::Reference(serial_reference::take(worker, &spec, &library, duration(seconds))?)
+            Reply::done(serial_reference::take(worker, &spec, &library, duration(seconds))?)
         }
         // Requests of the contract's checks.
-        Request::Redirect { stdout } => done(redirect(&stdout))?,
-        Request::Snapshot => Reply::Snapshot(snapshot::take()),
+        Request::Redirect { stdout } => Reply::done(redirect(&stdout)?),
+        Request::Snapshot => Reply::done(snapshot::take()),
         Request::Serial { spec, library } => {
             let (workload, spec) = run::open_workload(worker, &spec, &library)?;
-            Reply::Outcome { outcome: serial::run(&workload, spec.batch_size()?)? }
+            Reply::done(serial::run(&workload, spec.batch_size()?)?)
         }
         Request::Malformed { spec, library, rounds } => {
-            done(malformed::give_rounds(&worker.workload(&spec, &library)?, rounds))?
+            Reply::done(malformed::give_rounds(&worker.workload(&spec, &library)?, rounds)?)
         }
         // No call is under way: the call to cancel has just ended.
-        Request::Cancel => Reply::Done,
+        Request::Cancel => Reply::done(()),
     })
-}
-
-fn done(result: Result<(), RunnerError>) -> Result<Reply, RunnerError> {
-    result.map(|()| Reply::Done)
 }
 
 fn duration(seconds: f64) -> Duration {
@@ -84,9 +74,10 @@ fn duration(seconds: f64) -> Duration {
 
 fn load_runner(worker: &mut Worker, library: &LibraryFile) -> Result<Reply, Failure> {
     let runner = load::runner(library, Arc::clone(&worker.host), worker.log_level)?;
-    let (name, options) = (bounds::name(runner.backend_name().to_owned()), runner.options());
+    let reported_name = bounds::name(runner.backend_name().to_owned());
+    let loaded = Loaded { reported_name, options: runner.options(), ..Loaded::default() };
     worker.set_runner(runner);
-    Ok(Reply::Loaded { name, options })
+    Ok(Reply::done(loaded))
 }
 
 fn redirect(stdout: &Path) -> Result<(), RunnerError> {

@@ -21,7 +21,7 @@ use plugin_api::ffi::{ForeignRunner, RunnerModuleRef};
 use plugin_api::workload::{WorkloadFunctions, WorkloadLibrary, abi_is_compatible};
 use plugin_api::{HostServices, RunnerError, WorkloadRunner};
 
-pub use sealed::SealedCopy;
+pub use sealed::sealed_copy;
 
 use crate::plugin::inspect::{self, Metadata, RunnerAbi};
 use crate::worker::protocol::LibraryFile;
@@ -147,11 +147,10 @@ fn open(path: &Path, to_open: &Path) -> Result<Library, LoadError> {
 fn to_open(file: &LibraryFile) -> Result<PathBuf, LoadError> {
     let path = file.path.as_path();
     let unreadable = |error: std::io::Error| LoadError::Open { path: path.into(), why: error.to_string() };
-    let (hash, to_open) = if file.sealed {
-        let SealedCopy { path, sha256 } = SealedCopy::of(path).map_err(unreadable)?;
-        (sha256, path)
+    let (to_open, hash) = if file.sealed {
+        sealed_copy(path).map_err(unreadable)?
     } else {
-        (inspect::sha256_of(path).map_err(unreadable)?, path.to_owned())
+        (path.to_owned(), inspect::sha256_of(path).map_err(unreadable)?)
     };
     if hash == file.sha256 { Ok(to_open) } else { Err(LoadError::Changed { path: path.into() }) }
 }

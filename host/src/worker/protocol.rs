@@ -6,9 +6,9 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use plugin_api::workload::{CatalogueEntry, Outcome};
-use plugin_api::{Availability, Parameter, Progress, RunnerError, Session, SetupRequest, WorkloadSpec};
+use plugin_api::{Parameter, Progress, RunnerError, Session, SetupRequest, WorkloadSpec};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -86,7 +86,7 @@ pub struct Folders {
     pub log_dir: PathBuf,
 }
 
-/// A request of the host.
+/// A request of the host. Its text names the type of the answer, if it has one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Request {
@@ -96,6 +96,7 @@ pub enum Request {
         /// The highest level of log records to send: 0 (off) to 5 (trace).
         log_level: u32,
     },
+    /// Load a runner. The answer is [`Loaded`].
     LoadRunner {
         library: LibraryFile,
     },
@@ -108,9 +109,9 @@ pub enum Request {
         /// The file, which is created.
         stdout: PathBuf,
     },
-    /// Take a resource snapshot of the worker's process.
+    /// Take a [`ResourceSnapshot`] of the worker's process.
     Snapshot,
-    /// Ask the runner whether it could start.
+    /// Ask the runner for its [`Availability`](plugin_api::Availability).
     Probe,
     /// Let the runner install or remove what it needs.
     Setup {
@@ -129,16 +130,16 @@ pub enum Request {
         timeout_seconds: Option<f64>,
     },
     Close,
-    /// List the workloads in a library.
+    /// List the workloads in a library. The answer is a list of [`CatalogueEntry`](plugin_api::workload::CatalogueEntry).
     Catalogue {
         library: LibraryFile,
     },
-    /// Compute the expected answer.
+    /// Compute the expected [`Outcome`](plugin_api::workload::Outcome).
     Expect {
         spec: WorkloadSpec,
         library: LibraryFile,
     },
-    /// Run a workload serially, without a backend.
+    /// Run a workload serially, without a backend, to its [`Outcome`](plugin_api::workload::Outcome).
     Serial {
         spec: WorkloadSpec,
         library: LibraryFile,
@@ -150,7 +151,7 @@ pub enum Request {
         library: LibraryFile,
         rounds: u32,
     },
-    /// Decode the state of a sink.
+    /// Decode the state of a sink to the [`Outcome`](plugin_api::workload::Outcome).
     Judge {
         spec: WorkloadSpec,
         library: LibraryFile,
@@ -158,11 +159,11 @@ pub enum Request {
         #[serde(skip)]
         sink_state: Vec<u8>,
     },
-    /// Compute for a moment on every core.
+    /// Compute for a moment on every core. The answer is a [`MachineCheck`].
     CheckMachine {
         seconds: f64,
     },
-    /// Time calls of a stage on each core, one core after the other.
+    /// Time calls of a stage on each core, one core after the other. The answer is a [`CallTime`] for each.
     Time {
         spec: WorkloadSpec,
         library: LibraryFile,
@@ -171,7 +172,7 @@ pub enum Request {
         /// The duration for all cores together.
         seconds: f64,
     },
-    /// Run a sample of a workload serially, on each core in turn.
+    /// Run a sample of a workload serially, on each core in turn. The answer is a [`Reference`].
     Reference {
         spec: WorkloadSpec,
         library: LibraryFile,
@@ -186,38 +187,15 @@ pub enum Request {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Reply {
-    Hello {
-        version: u32,
+    /// To [`Request::Hello`]. Its form stays, as a worker of another version gives it too.
+    Hello { version: u32 },
+    /// To any request but [`Request::Hello`] and [`Request::Run`].
+    Done {
+        /// What the request asked for, of the type that it names; null where it names none.
+        answer: Value,
     },
-    /// To [`Request::LoadRunner`].
-    Loaded {
-        /// The name that the runner reports.
-        name: String,
-        /// The keys of `extra` that it reads.
-        options: Vec<Parameter>,
-    },
-    /// To [`Request::Probe`].
-    Probed {
-        availability: Availability,
-    },
-    /// To [`Request::Redirect`], [`Request::Setup`], [`Request::Open`], [`Request::Malformed`] and [`Request::Close`].
-    Done,
-    Snapshot(ResourceSnapshot),
     /// To [`Request::Run`].
     Finished(Box<Finished>),
-    Catalogue {
-        entries: Vec<CatalogueEntry>,
-    },
-    /// To [`Request::Expect`], [`Request::Serial`] and [`Request::Judge`].
-    Outcome {
-        outcome: Outcome,
-    },
-    MachineCheck(MachineCheck),
-    /// To [`Request::Time`].
-    Timed {
-        cores: Vec<CallTime>,
-    },
-    Reference(Reference),
     /// To any request that failed.
     Failed {
         error: RunnerError,
@@ -245,9 +223,27 @@ pub enum Refusal {
     Other,
 }
 
+/// What a runner says of itself when it is loaded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Loaded {
+    /// The name that it reports.
+    pub reported_name: String,
+    /// The keys of `extra` that it reads.
+    pub options: Vec<Parameter>,
+    /// How long loading took, by the host's clock.
+    #[serde(skip)]
+    pub took: Duration,
+}
+
+impl Reply {
+    pub(crate) fn done(answer: impl Serialize) -> Self {
+        Self::Done { answer: serde_json::to_value(answer).unwrap_or_default() }
+    }
+}
+
 /// The resources of the worker's process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ResourceSnapshot {
+pub(crate) struct ResourceSnapshot {
     /// The number of threads; null where the system does not say.
     pub threads: Option<u64>,
     /// The names in its folder for temporary files.
@@ -256,7 +252,7 @@ pub struct ResourceSnapshot {
 
 /// How fast the machine computes right now, and what makes it noisy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct MachineCheck {
+pub(crate) struct MachineCheck {
     /// Nanoseconds for one iteration of the kernel, on the slowest core.
     pub nanos_per_iteration: f64,
     /// The share of processor time that the hypervisor took away; null where the system does not say.
@@ -269,7 +265,7 @@ pub struct MachineCheck {
 
 /// How long calls take on one core.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CallTime {
+pub(crate) struct CallTime {
     /// The median, in seconds: the time of a call without interruptions.
     pub median: f64,
     /// The mean, in seconds: with interruptions.
@@ -278,7 +274,7 @@ pub struct CallTime {
 
 /// What a workload's library alone takes for a cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Reference {
+pub(crate) struct Reference {
     /// Null for an open loop, and where none was asked for.
     pub sample: Option<SerialSample>,
     /// The seconds of loading the library and opening the workload.

@@ -20,19 +20,22 @@ pub(super) fn time_calls(
 ) -> Result<Vec<CallTime>, WorkloadError> {
     let cores = cores();
     let each = (duration / cores.len().max(1) as u32).max(MIN_PER_CORE);
-    let timed = |core: &usize| {
-        // A thread of its own, so that the affinity of this one stays.
-        let timing = std::thread::scope(|scope| {
-            let thread = scope.spawn(|| {
-                pin_to(*core);
-                time(workload, stage, each)
-            });
-            thread.join()
+    cores.iter().map(|core| on_core(*core, || time(workload, stage, each))).collect()
+}
+
+/// Calls `work` on a thread of its own, so that the affinity of this one stays.
+pub(super) fn on_core<T: Send>(
+    core: usize,
+    work: impl FnOnce() -> Result<T, WorkloadError> + Send,
+) -> Result<T, WorkloadError> {
+    let joined = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            pin_to(core);
+            work()
         });
-        timing
-            .unwrap_or_else(|_| Err(WorkloadError::Operator("the stage panicked while it was timed".into())))
-    };
-    cores.iter().map(timed).collect()
+        thread.join()
+    });
+    joined.unwrap_or_else(|_| Err(WorkloadError::Operator("a stage panicked while it was timed".into())))
 }
 
 fn time(workload: &WorkloadHandle, stage: usize, duration: Duration) -> Result<CallTime, WorkloadError> {

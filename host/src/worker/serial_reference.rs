@@ -9,7 +9,8 @@ use plugin_api::workload::Buffer;
 use plugin_api::{Batch, StageKind, State, WorkloadError, WorkloadHandle, WorkloadSpec};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::sandbox::affinity::{cores, pin_to};
+use super::reference::on_core;
+use crate::sandbox::affinity::cores;
 use crate::worker::protocol::{LibraryFile, Reference, SerialSample};
 use crate::worker::state::{Failure, Worker};
 
@@ -157,21 +158,6 @@ fn pass(
         Ok(cpu_time() - before)
     })?;
     Ok(Pass { slices, rest, keyed })
-}
-
-/// Calls `work` on a thread of its own, so that the affinity of this one stays.
-fn on_core<T: Send>(
-    core: usize,
-    work: impl FnOnce() -> Result<T, WorkloadError> + Send,
-) -> Result<T, WorkloadError> {
-    let joined = std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            pin_to(core);
-            work()
-        });
-        thread.join()
-    });
-    joined.unwrap_or_else(|_| Err(WorkloadError::Operator("a stage panicked while it was timed".into())))
 }
 
 /// The CPU seconds of the calling thread so far.

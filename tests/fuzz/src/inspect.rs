@@ -63,7 +63,9 @@ fn sane<T>(found: Result<T, Rejection>) -> Option<T> {
 /// No escape sequence gets through, and the text that says the same is read as the same.
 fn assert_written_again(metadata: &Metadata) {
     let Metadata { name, version, description, license, api, target, opt_level, .. } = metadata;
-    let (abi, compiler, compiler_name) = (metadata.abi.as_str(), metadata.compiler.0, &metadata.compiler.1);
+    let abi = serde_json::json!(metadata.abi);
+    let abi = abi.as_str().unwrap();
+    let (compiler, compiler_name) = (metadata.compiler.0, &metadata.compiler.1);
     let (kind, workloads) = match &metadata.kind {
         Kind::Runner => ("runner", String::new()),
         Kind::Workloads(names) => ("workloads", format!("workloads={}\n", names.join(","))),

@@ -10,7 +10,7 @@ use crossrun::internals::run::{Isolation, Outcome, Participants, TrialResult, Tr
 use crossrun::internals::sandbox::frame::{self, Frame, Incoming};
 use crossrun::internals::sandbox::{Event, Events};
 use crossrun::internals::worker::{self, Finished, Reply, Request};
-use plugin_api::workload::Outcome as Answer;
+use plugin_api::workload::{CatalogueEntry, Outcome as Answer};
 use plugin_api::{Digest, WorkloadSpec};
 use serde_json::Map;
 
@@ -107,9 +107,11 @@ fn check_message(message: &[u8]) {
             check_trial(*finished, Answer { count, ..Digest::default().into() });
         }
         // The judge is a worker too, and what it says comes from a library.
-        Some(Reply::Outcome { outcome }) => check_trial(honest(&outcome), outcome),
-        Some(Reply::Catalogue { entries }) => {
-            for entry in entries {
+        Some(Reply::Done { answer }) => {
+            if let Ok(outcome) = serde_json::from_value::<Answer>(answer.clone()) {
+                check_trial(honest(&outcome), outcome);
+            }
+            for entry in serde_json::from_value::<Vec<CatalogueEntry>>(answer).unwrap_or_default() {
                 let _ = plugin_api::Parameters::resolve(&entry.parameters, &Map::new());
                 let _ = (entry.plan.is_well_formed(), entry.plan.end_of_chain(1));
             }

@@ -173,10 +173,9 @@ fn protocol(seeds: &mut Seeds) {
     let distribution =
         json!({"count": 1000, "mean_nanos": 1.5, "curve": [[0.0, 1], [0.5, 2], [0.99, 3], [1.0, 4]]});
     let latency = json!({"scheduled": distribution, "service": distribution, "lag": distribution});
-    let outcome =
-        json!({"type": "outcome", "outcome": {"count": 1000, "checksum": "00ff", "latency": latency}});
+    let outcome = json!({"type": "done", "answer": {"count": 1000, "checksum": "00ff", "latency": latency}});
     let replies = [
-        ("done", Reply::Done),
+        ("done", Reply::Done { answer: true.into() }),
         ("finished", Reply::Finished(Box::new(finished))),
         ("failed", Reply::Failed { error, refused: None }),
         ("progress", Reply::Progress(Progress { done: 1, total: 2, message: "half".into() })),

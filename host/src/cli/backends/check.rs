@@ -98,8 +98,7 @@ fn target(context: &Context, file: &Path) -> Result<Target, Problem> {
         Problem::new(Exit::Unavailable, format!("{}: cannot be read: {error}", file.display()))
     };
     let path = file.canonicalize().map_err(missing)?;
-    let trusted = context.trust.check_file(&path);
-    trusted.map_err(|distrust| rejected(&path, distrust.into()))?;
+    context.trust.check_file(&path).map_err(|why| rejected(&path, why))?;
     let plugin = match inspect(&path) {
         Ok(inspected) => Ok(context.identify(&inspected)?),
         Err(rejection) => Err(rejection),

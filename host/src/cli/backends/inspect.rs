@@ -31,7 +31,8 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         object["distrust"] = json!(trust.as_ref().err());
         ui.result(&object.to_string());
     } else {
-        let distrust = trust.as_ref().err().map(|why| format!("no: {why}; try: {}", why.remedy));
+        let distrust = trust.as_ref().err();
+        let distrust = distrust.map(|why| with_remedy(&format!("no: {why}"), why.remedy.as_deref()));
         ui.result(&text(&description, distrust.as_deref().unwrap_or("yes")));
     }
     Ok(if description.reason.is_none() && trust.is_ok() { Exit::Done } else { Exit::Unavailable })

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::app::context::Context;
-use crate::app::resolve::{default_lock_file, rejected, renew_command, unlocked};
+use crate::app::resolve::{default_lock_file, rejected, renew_command};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::plugin::PluginRef;
@@ -37,7 +37,8 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let now = LockFile::of(&plugins);
     if arguments.check {
         let renew = renew_command(global, &path, &context.data_dir);
-        let before = LockFile::read(&path).map_err(|error| unlocked(&error).with_remedy(&renew))?;
+        let before = LockFile::read(&path);
+        let before = before.map_err(|error| Problem::new(Exit::Unavailable, error).with_remedy(&renew))?;
         return Ok(check(&path, &before.differences(&now), &renew, ui));
     }
     if plugins.is_empty() {
@@ -48,8 +49,8 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         let reason = row.reason.as_deref().unwrap_or_default();
         ui.note(&format!("left out: {}: {reason}", row.path.display()));
     }
-    now.write(&path)
-        .map_err(|error| unlocked(&error).with_remedy("--output FILE, in a folder that you may write to"))?;
+    let remedy = "--output FILE, in a folder that you may write to";
+    now.write(&path).map_err(|error| Problem::new(Exit::Unexpected, error).with_remedy(remedy))?;
     ui.result(&if ui.json() { json(&path, &now) } else { text(&path, &now) });
     Ok(Exit::Done)
 }

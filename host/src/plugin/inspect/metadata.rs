@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use plugin_api::metadata::is_name;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::rejection::Rejection;
@@ -30,21 +31,13 @@ impl Kind {
 }
 
 /// The ABI through which a backend is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RunnerAbi {
     /// The ABI of plugin-api, between Rust and Rust.
     Rust,
     /// The ABI of `crossrun.h`.
     C,
-}
-
-impl RunnerAbi {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Rust => "rust",
-            Self::C => "c",
-        }
-    }
 }
 
 /// What a plugin says about itself, and how it was built.
@@ -108,7 +101,7 @@ impl Metadata {
             ("plugin_api".to_owned(), json!(api)),
         ]);
         if self.kind == Kind::Runner {
-            build.insert("abi".to_owned(), json!(self.abi.as_str()));
+            build.insert("abi".to_owned(), json!(self.abi));
         }
         build
     }

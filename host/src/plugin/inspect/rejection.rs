@@ -2,8 +2,10 @@
 
 use std::io;
 
-/// Why this host rejects a file.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+use serde::Serialize;
+
+/// Why this host rejects a file or a folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{reason}")]
 pub struct Rejection {
     /// Why, in one line.

@@ -101,7 +101,7 @@ fn point(point: &Point) -> Value {
         tasks => number::count(point.tasks),
         seconds => or_none(point.seconds, number::duration),
         efficiency => or_none(point.efficiency, number::percent),
-        status => point.status.label(),
+        status => crate::text::word(point.status),
         bad => point.status != Status::Verified,
         record => format!("{}:{}", one_line(&point.source.file, 200), point.source.line),
         command => point.command.as_ref().map_or_else(String::new, |command| one_line(command, 1000)),

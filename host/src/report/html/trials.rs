@@ -61,7 +61,7 @@ fn row_details(row: &Row) -> Value {
             block => labels::block(sample.block),
             started,
             duration => or_none(sample.duration, number::duration),
-            status => sample.status.label(),
+            status => crate::text::word(sample.status),
             bad => !sample.status.has_figures(),
             record => if in_one_file { line } else { format!("{}:{line}", one_line(&sample.source.file, MAX_PATH)) },
             command,

@@ -6,25 +6,16 @@ use std::path::{Path, PathBuf};
 
 use crate::plugin::inspect;
 
-/// A copy in memory, which is kept with its descriptor for as long as the process lives.
-#[derive(Debug)]
-pub struct SealedCopy {
-    /// The path of the copy for all processes of this machine while this one lives.
-    pub path: PathBuf,
-    pub sha256: String,
-}
-
-impl SealedCopy {
-    /// Copies the file at `path`, seals the copy, and then hashes it, when it cannot change any more.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or the system has no sealed copies.
-    pub fn of(path: &Path) -> io::Result<Self> {
-        let (copy, path) = system::copy(path)?;
-        let sha256 = inspect::sha256_of_file(&copy)?;
-        system::keep(copy);
-        Ok(Self { path, sha256 })
-    }
+/// Copies the file at `path` into memory, seals the copy, and then hashes it, when it cannot change any more. Returns the path of the
+/// copy, which is valid for all processes of this machine while this one lives, and its SHA-256.
+///
+/// # Errors
+/// When the file cannot be read, or the system has no sealed copies.
+pub fn sealed_copy(path: &Path) -> io::Result<(PathBuf, String)> {
+    let (copy, path) = system::copy(path)?;
+    let sha256 = inspect::sha256_of_file(&copy)?;
+    system::keep(copy);
+    Ok((path, sha256))
 }
 
 #[cfg(all(target_os = "linux", not(crossrun_portable)))]
@@ -100,18 +91,18 @@ mod tests {
     fn a_copy_outlives_its_file_and_cannot_be_written() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(&file, "old bytes").unwrap();
-        let copy = SealedCopy::of(file.path()).unwrap();
-        assert_eq!(copy.sha256, inspect::sha256_of(file.path()).unwrap());
+        let (copy, sha256) = sealed_copy(file.path()).unwrap();
+        assert_eq!(sha256, inspect::sha256_of(file.path()).unwrap());
         fs::write(&file, "new bytes").unwrap();
-        assert_eq!(fs::read(&copy.path).unwrap(), b"old bytes");
+        assert_eq!(fs::read(&copy).unwrap(), b"old bytes");
         // Also as root: the seal does not depend on permissions.
-        let written = OpenOptions::new().write(true).open(&copy.path).and_then(|mut copy| {
+        let written = OpenOptions::new().write(true).open(&copy).and_then(|mut copy| {
             use std::io::Write as _;
             copy.write_all(b"X")
         });
         assert!(written.is_err());
-        assert!(OpenOptions::new().write(true).truncate(true).open(&copy.path).is_err());
-        assert_eq!(fs::read(&copy.path).unwrap(), b"old bytes");
+        assert!(OpenOptions::new().write(true).truncate(true).open(&copy).is_err());
+        assert_eq!(fs::read(&copy).unwrap(), b"old bytes");
     }
 
     #[test]
