@@ -12,6 +12,7 @@ mod atomic_file;
 mod check;
 mod cli;
 mod compare;
+mod control_group;
 mod doctor;
 #[doc(hidden)]
 pub mod internals;

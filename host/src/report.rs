@@ -23,7 +23,7 @@ pub(crate) use html::{html, metg_html};
 pub(crate) use json::json;
 pub(crate) use markdown::markdown;
 pub(crate) use number::duration;
-pub(crate) use text::{Palette, text};
+pub(crate) use text::{Palette, conditions, text};
 
 #[cfg(test)]
 mod examples;

@@ -44,4 +44,4 @@ pub(crate) use limits::{Bytes, Excess, Limits};
 pub(crate) use process::Sandbox;
 pub(crate) use system::hidden_command;
 pub(crate) use teardown::Teardown;
-pub(crate) use usage::{CpuSource, Usage};
+pub(crate) use usage::{CpuSource, MemorySource, Usage};

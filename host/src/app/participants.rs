@@ -72,10 +72,16 @@ impl Selection {
         self.backends.iter().map(choice).collect()
     }
 
-    /// The workloads with `items` each, or their default number. Default parameters that `options` sets are left out.
-    pub(crate) fn workloads(&self, items: &[u64], options: &Map<String, Value>) -> Vec<WorkloadChoice> {
+    /// The workloads with `items` each, or their default number, which is smaller if `quick`. Default parameters that `options`
+    /// sets are left out.
+    pub(crate) fn workloads(
+        &self,
+        items: &[u64],
+        options: &Map<String, Value>,
+        quick: bool,
+    ) -> Vec<WorkloadChoice> {
         let choice = |(name, _): &(String, PluginRef)| {
-            let (default_items, mut extra) = default_size(name);
+            let (default_items, mut extra) = default_size(name, quick);
             let items = if items.is_empty() { vec![default_items] } else { items.to_vec() };
             extra.retain(|key, _| !options.contains_key(key));
             WorkloadChoice { name: name.clone(), items, extra }

@@ -184,12 +184,18 @@ pub(crate) trait Reported: Serialize {
     fn markdown(&self) -> String;
     /// The summary for a terminal of this width.
     fn text(&self, palette: &Palette, width: usize) -> String;
+    /// What only readers who ask for details see, a line each.
+    fn conditions(&self) -> String {
+        String::new()
+    }
 }
 
 impl Reported for Comparison {
     const EVENT: &str = "comparison";
 
     fn html(&self, generated_at: &str, command: Option<&str>) -> Result<String, ReportError> {
+        // A report of records has no other command than theirs.
+        let command = command.or(self.commands.first().map(String::as_str));
         report::html(self, generated_at, command)
     }
 
@@ -199,6 +205,10 @@ impl Reported for Comparison {
 
     fn text(&self, palette: &Palette, width: usize) -> String {
         report::text(self, palette, width)
+    }
+
+    fn conditions(&self) -> String {
+        report::conditions(self)
     }
 }
 
@@ -231,6 +241,10 @@ fn terminal() -> (Palette, usize) {
 pub(crate) fn print_summary(reported: &impl Reported, ui: &mut Ui) {
     let (palette, width) = terminal();
     ui.coloured_result(&reported.text(&palette, width));
+    let conditions = reported.conditions();
+    if ui.is_verbose() && !conditions.is_empty() {
+        ui.result(conditions.trim_end());
+    }
 }
 
 /// Writes the reports into the folder of the records, as HTML, Markdown and JSON, and prints the summary or an event.

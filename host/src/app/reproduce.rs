@@ -74,6 +74,7 @@ impl RunCommand {
             cores: context.cores(),
             log_dir: folders.log_dir.clone(),
             command: Box::new(move |trial| self.of(trial)),
+            full_command: None,
             data_seed_chosen: false,
         }
     }

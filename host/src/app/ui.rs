@@ -46,6 +46,11 @@ impl Ui {
         self.log_level
     }
 
+    /// Whether the user asked for details.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.log_level >= log::LevelFilter::Info
+    }
+
     /// Prints a result on standard output. A closed pipe is not a failure.
     pub(crate) fn result(&mut self, text: &str) {
         let text = if self.json { escaped_in_json(text) } else { printable(text) };

@@ -15,8 +15,9 @@ use crate::app::limits::LimitArguments;
 use crate::app::participants::Selection;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, reports};
+use crate::compare::model::Rigor;
 use crate::plan::{Block, Plan};
-use crate::record::SystemProfile;
+use crate::record::{Conditions, SystemProfile};
 use crate::run::data_seeds::DataSeeds;
 use crate::run::executor::Executor;
 use crate::run::participants::Participants;
@@ -111,14 +112,18 @@ impl PreparedRun {
         let blocks = plan.remaining(&done);
         let folders = context.folders(&file.matrix.run)?;
         let trials = plan.trials().count();
+        let is_smaller = file.rigor == Rigor::Quick && file.matrix.items_if_not_default(true).is_none();
+        let size = if is_smaller { ", of a quarter of the default items" } else { "" };
         ui.note(&format!(
-            "run {}: {} in {}, {} already done",
+            "run {}: {}{size} in {}, {} already done",
             file.matrix.run,
             plural(trials as u64, "trial"),
             plural(plan.blocks.len() as u64, "block"),
             done.len()
         ));
+        let command = outcome::repeat_command(file, participants, context);
         let conditions = file.conditions(participants, context, &folders, lock.is_some());
+        let conditions = Conditions { full_command: Some(command.clone()), ..conditions };
         let mut consumers = Consumers::new(output_dir, conditions, trials, done.len())?;
         let mut executor =
             context.executor(participants.clone(), &folders, file.timeout(), file.matrix.warm_up);
@@ -132,7 +137,7 @@ impl PreparedRun {
         let altered = altered?;
         drop(lock);
         reports::finish(&mut consumers.recorder, ui)?;
-        outcome::report(file, participants, context, output_dir, &altered, ui)
+        outcome::report(file, &command, output_dir, &altered, ui)
     }
 
     /// Runs one block after another until the time budget is used up.

@@ -60,7 +60,7 @@ pub(super) struct ScheduleArguments {
     /// How often every measurement is repeated, each time with new engines and data [default: 7].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "quick")]
     pub(super) blocks: Option<u32>,
-    /// A first look: 3 blocks, and no intervals or verdicts.
+    /// A first look: 3 blocks, smaller default sizes, and no intervals or verdicts.
     #[arg(long)]
     pub(super) quick: bool,
     #[command(flatten)]

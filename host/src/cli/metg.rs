@@ -137,12 +137,13 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let limits = context.apply_limits(&arguments.schedule.trial.limits);
     let prepared = PreparedRun::new(&context, arguments, limits, cores, ui)?;
     let lock = context.measurement_lock(!arguments.schedule.trial.no_lock, ui)?;
-    let measured = prepared.measure(&context, lock.is_some(), ui);
+    let command = arguments.repeat_command(&prepared, &context);
+    let measured = prepared.measure(&context, &command, lock.is_some(), ui);
     ui.clear_status();
     context.tidy(&prepared.folders);
     let altered = measured?;
     drop(lock);
-    outcome::report(&prepared.output_dir, &arguments.repeat_command(&prepared, &context), &altered, ui)
+    outcome::report(&prepared.output_dir, &command, &altered, ui)
 }
 
 fn default_cores() -> u32 {
@@ -187,7 +188,7 @@ impl PreparedRun {
         Ok(Self { matrix, plan, range, timeout, limits, cores, participants, folders, output_dir })
     }
 
-    fn conditions(&self, context: &Context, locked: bool) -> Conditions {
+    fn conditions(&self, context: &Context, full_command: &str, locked: bool) -> Conditions {
         let command = RunCommand {
             participants: self.participants.clone(),
             timeout: self.timeout,
@@ -197,17 +198,24 @@ impl PreparedRun {
             ..RunCommand::default()
         };
         let conditions = command.conditions(SystemProfile::collect(), context, &self.folders, locked);
-        Conditions { data_seed_chosen: self.matrix.data_seed.is_some(), ..conditions }
+        let full_command = Some(full_command.to_owned());
+        Conditions { full_command, data_seed_chosen: self.matrix.data_seed.is_some(), ..conditions }
     }
 
-    /// Measures, and returns which files of records were altered meanwhile.
-    fn measure(&self, context: &Context, locked: bool, ui: &mut Ui) -> Result<Vec<String>, Problem> {
+    /// Measures, and returns which files of records were altered meanwhile. `command` repeats the measurement.
+    fn measure(
+        &self,
+        context: &Context,
+        command: &str,
+        locked: bool,
+        ui: &mut Ui,
+    ) -> Result<Vec<String>, Problem> {
         let Self { matrix, plan, range, folders, output_dir, .. } = self;
         let blocks = plural(plan.blocks.len() as u64, "block");
         let backends = plural(matrix.backends.len() as u64, "backend");
         ui.note(&format!("run {}: sweeps of {backends} in {blocks}", matrix.run));
         let sweeps = plan.blocks.iter().map(|block| block.sessions.len()).sum();
-        let mut consumers = Consumers::new(output_dir, self.conditions(context, locked), sweeps, 0)?;
+        let mut consumers = Consumers::new(output_dir, self.conditions(context, command, locked), sweeps, 0)?;
         let mut executor = context.executor(self.participants.clone(), folders, self.timeout, matrix.warm_up);
         executor.seeds = DataSeeds::new(matrix.data_seed, HashMap::new());
         let swept = plan.blocks.iter().try_for_each(|block| {

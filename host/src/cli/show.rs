@@ -113,5 +113,11 @@ fn page(trial: &TrialRecord) -> Result<String, Problem> {
     } else {
         format!("claimed by the backend, not checked: {claims}\n")
     };
-    Ok(printable(&format!("{}\n\n{record}\n\n{claims}again: {command}\n\nlog:\n{log}\n", name(trial))))
+    let again = match &metadata.full_command {
+        Some(whole) => format!(
+            "again, alone and as a cold run without warm-ups: {command}\nthe whole run again: {whole}"
+        ),
+        None => format!("again: {command}"),
+    };
+    Ok(printable(&format!("{}\n\n{record}\n\n{claims}{again}\n\nlog:\n{log}\n", name(trial))))
 }

@@ -3,7 +3,7 @@
 use crate::record::SystemProfile;
 
 /// The keys in which two machines differ. Python is not compared: an engine has its own.
-pub(super) fn machine_keys(one: &SystemProfile, other: &SystemProfile) -> Vec<&'static str> {
+pub(crate) fn machine_keys(one: &SystemProfile, other: &SystemProfile) -> Vec<&'static str> {
     let same = [
         ("hostname", one.hostname == other.hostname),
         ("os", one.os == other.os),
@@ -13,6 +13,41 @@ pub(super) fn machine_keys(one: &SystemProfile, other: &SystemProfile) -> Vec<&'
         ("memory_gb", one.memory_gb == other.memory_gb),
         ("cpu_logical_cores", one.cpu_logical_cores == other.cpu_logical_cores),
         ("governor", one.governor == other.governor),
+        ("smt", same_if_known(&one.smt, &other.smt)),
+        ("cpu_quota", same_quota(one, other)),
+        ("mitigations", same_if_known(&one.mitigations, &other.mitigations)),
     ];
     same.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
+}
+
+/// Records of earlier versions do not have these keys.
+fn same_if_known<T: PartialEq>(one: &Option<T>, other: &Option<T>) -> bool {
+    one.as_ref().zip(other.as_ref()).is_none_or(|(one, other)| one == other)
+}
+
+/// A quota is absent without a limit too. Then the mitigations say whether the record is from a version that looked for a quota.
+fn same_quota(one: &SystemProfile, other: &SystemProfile) -> bool {
+    let looked = one.mitigations.is_some() && other.mitigations.is_some();
+    if looked { one.cpu_quota == other.cpu_quota } else { same_if_known(&one.cpu_quota, &other.cpu_quota) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_an_earlier_version_did_not_record_is_no_difference() {
+        let old = SystemProfile::default();
+        let new = SystemProfile {
+            smt: Some(true),
+            cpu_quota: Some(1.5),
+            mitigations: Some(BTreeMap::new()),
+            ..SystemProfile::default()
+        };
+        assert!(machine_keys(&old, &new).is_empty());
+        let other = SystemProfile { smt: Some(false), cpu_quota: None, ..new.clone() };
+        assert_eq!(machine_keys(&new, &other), ["smt", "cpu_quota"]);
+    }
 }

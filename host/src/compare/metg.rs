@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use super::Input;
+use super::machine::machine_keys;
 use super::model::Status;
 use super::trial::{Trial, is_debug};
 use super::warning::CHOSEN_DATA;
@@ -198,7 +199,7 @@ fn curve(blocks: &[Block]) -> Vec<Step> {
 fn machines(samples: &[Sample<'_>]) -> Vec<SystemProfile> {
     let mut machines: Vec<SystemProfile> = Vec::new();
     for profile in samples.iter().filter_map(|sample| sample.trial.metadata().system_profile.as_ref()) {
-        if !machines.contains(profile) {
+        if !machines.iter().any(|known| machine_keys(known, profile).is_empty()) {
             machines.push(profile.clone());
         }
     }

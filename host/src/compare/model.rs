@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 pub(crate) use crate::record::{Library, SystemProfile};
 pub(crate) use crate::run::outcome::Status;
 pub(crate) use crate::stats::{Interval as RatioInterval, MeanRatio, Variation, Verdict};
+pub(crate) use crate::worker::protocol::MachineCheck;
 
 /// The version of these types as JSON. New keys do not change it.
 pub(crate) const VERSION: u32 = 1;
@@ -28,6 +29,12 @@ pub struct Comparison {
     pub geomeans: Vec<Geomean>,
     /// The largest [`NoiseFloor::factor`] of any point, if there was an A/A comparison.
     pub noise_floor: Option<f64>,
+    /// The command that repeats each run of the records as a whole; of records that do not have it, none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
+    /// Every reading of the machine check, in the order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub machine_checks: Vec<MachineReading>,
     /// The machines. A row has an index into this list.
     pub machines: Vec<SystemProfile>,
     pub warnings: Vec<Warning>,
@@ -219,7 +226,10 @@ pub struct Resources {
     /// CPU seconds of a run for each input item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_seconds_per_item: Option<Spread>,
-    /// Bytes of peak memory for each input item.
+    /// The same with the pages that processes share counted once, in bytes. Null in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<Spread>,
+    /// Bytes of memory for each input item: of [`Resources::memory_bytes`], or else of the peaks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes_per_item: Option<Spread>,
     /// CPU seconds of a run for each second of it.
@@ -368,15 +378,23 @@ pub struct NoiseFloor {
     pub factor: f64,
 }
 
-/// The geometric mean of a backend over all points.
+/// The geometric mean of a backend over all points at which work is done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Geomean {
     pub backend: String,
     /// Null if no point counts.
     pub ratio: Option<f64>,
+    /// The interval over the blocks, with at least 95 % confidence. It says nothing of other points. Null without a ratio, in a
+    /// quick comparison, and with fewer than 6 blocks that have every point.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<RatioInterval>,
     /// The number of points that count: those where every backend finished every trial and has a ratio.
     pub covered: u32,
+    /// The number of points that could count.
     pub points: u32,
+    /// The ids of the points that were left out because their items only sleep.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 /// A measured trial.
@@ -396,6 +414,19 @@ pub struct Sample {
     /// The file with the output of the worker.
     pub log: Option<String>,
     pub warnings: Vec<String>,
+}
+
+/// How fast the machine was before a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MachineReading {
+    /// The run.
+    pub run: String,
+    /// Counted from 0.
+    pub block: Option<u32>,
+    /// The backend whose session followed.
+    pub backend: String,
+    #[serde(flatten)]
+    pub check: MachineCheck,
 }
 
 /// The place of a record.

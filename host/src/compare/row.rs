@@ -170,10 +170,13 @@ fn first_of_each_block<'t, 'a: 't>(
 
 fn resources(group: &Group<'_>) -> Option<Resources> {
     let cpu = |trial: &Trial<'_>| trial.metadata().resources.cpu_seconds;
-    let memory = |trial: &Trial<'_>| Some(trial.metadata().resources.peak_memory_bytes? as f64);
+    let peak = |trial: &Trial<'_>| Some(trial.metadata().resources.peak_memory_bytes? as f64);
+    let shared_once = |trial: &Trial<'_>| Some(trial.metadata().resources.memory_bytes? as f64);
+    let memory = |trial: &Trial<'_>| shared_once(trial).or_else(|| peak(trial));
     let resources = Resources {
         cpu_seconds: over(group, |trial, _| cpu(trial)),
-        peak_memory_bytes: over(group, |trial, _| memory(trial)),
+        peak_memory_bytes: over(group, |trial, _| peak(trial)),
+        memory_bytes: over(group, |trial, _| shared_once(trial)),
         cpu_seconds_per_item: over(group, |trial, _| figure(Some(cpu(trial)? / trial.items()? as f64))),
         memory_bytes_per_item: over(group, |trial, _| figure(Some(memory(trial)? / trial.items()? as f64))),
         cores_used: over(group, |trial, seconds| figure(Some(cpu(trial)? / seconds))),

@@ -43,6 +43,11 @@ impl<'a> Trial<'a> {
         &self.record.metadata
     }
 
+    /// The run, which is the part of its id before the point.
+    pub(super) fn run(&self) -> &'a str {
+        self.record.run_id.split('/').next().unwrap_or_default()
+    }
+
     pub(super) fn repetition(&self) -> Repetition<'a> {
         let block = self.metadata().block;
         let timestamp = block.is_none().then_some(self.record.timestamp.as_str());

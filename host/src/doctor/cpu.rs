@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Finding, Level, System};
+use crate::control_group::{self, Quota};
 use crate::slowdown::{cpu_ticks, steal_share};
 
 const CPU: &str = "sys/devices/system/cpu";
@@ -61,30 +62,17 @@ pub(super) fn threads(system: &System) -> Finding {
     }
 }
 
-/// How many cores a control group leaves, by either of its versions.
+/// How many cores the control groups leave.
 pub(super) fn quota(system: &System) -> Finding {
     let id = "quota";
-    let unified = system.text("sys/fs/cgroup/cpu.max");
-    let cores = match unified.as_deref().and_then(|text| text.split_once(' ')) {
-        Some(("max", _)) => return Finding::good(id, "no control group limits the processor"),
-        Some((quota, period)) => quotient(Some(quota), Some(period)),
-        None => {
-            let quota = system.text("sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-            if quota.as_deref() == Some("-1") {
-                return Finding::good(id, "no control group limits the processor");
-            }
-            quotient(quota.as_deref(), system.text("sys/fs/cgroup/cpu/cpu.cfs_period_us").as_deref())
-        }
+    let cores = match control_group::cpu_quota(&system.root) {
+        None => return Finding::unknown(id),
+        Some(Quota::Unlimited) => return Finding::good(id, "no control group limits the processor"),
+        Some(Quota::Cores(cores)) => cores,
     };
-    let Some(cores) = cores else { return Finding::unknown(id) };
     let effect = "all processes stand still for the rest of a period once the time is used up";
     Finding::harm(id, Level::Bad, format!("a control group leaves {cores} cores' time"), effect)
         .mended_by("run outside of the container, or start it without a limit of the processor")
-}
-
-fn quotient(one: Option<&str>, other: Option<&str>) -> Option<f64> {
-    let (one, other): (f64, f64) = (one?.parse().ok()?, other?.parse().ok()?);
-    Some(one / other).filter(|quotient| quotient.is_finite())
 }
 
 pub(super) fn steal(system: &System, watch: Duration) -> Finding {

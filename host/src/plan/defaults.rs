@@ -27,20 +27,40 @@ const OPEN_LOOP: &str = "open_loop";
 /// The workloads that are compared when none is named.
 pub(crate) const SUITE: [&str; 4] = [SLEEPING, COMPUTING, IMBALANCE, WORD_COUNT];
 
-/// The default number of items and the default options of a workload: about a second on two native threads. Items that are
-/// scheduled one by one measure the scheduler, so all workloads but the first have batches.
-pub(crate) fn default_size(workload: &str) -> (u64, Map<String, Value>) {
+/// A quick comparison has so many times fewer items.
+const QUICK: u64 = 4;
+
+/// The default number of items and the default options of a workload: half a second to about one on two native threads, or a
+/// quarter of that if `quick`. `docs/method.md` says by which measurement they were chosen. Items that are scheduled one by one
+/// measure the scheduler, so all workloads but the first have batches.
+pub(crate) fn default_size(workload: &str, quick: bool) -> (u64, Map<String, Value>) {
     let (items, extra) = match workload {
         SLEEPING => (100, json!({})),
         COMPUTING => (200_000, json!({"batch_size": 1000})),
         // Small batches: the imbalance of items averages out in large ones.
         IMBALANCE => (6_000, json!({"batch_size": 10, "distribution": "bimodal", "iters": 100_000})),
-        WORD_COUNT => (2_000_000, json!({"batch_size": 10_000})),
+        WORD_COUNT => (12_000_000, json!({"batch_size": 10_000})),
         // Enough items for a 99th percentile of those that pass the filter.
         // The rate is explicit, so that every report has it.
         OPEN_LOOP => (2_000, json!({"iters": 50_000, "rate": 1000})),
-        NULL => (2_000_000, json!({"batch_size": 1000})),
+        NULL => (150_000_000, json!({"batch_size": 10_000})),
         _ => (10_000, json!({"batch_size": 100})),
     };
+    // The rate of an open loop, and not its size, decides how much work there is, and percentiles need items.
+    let items = if quick && workload != OPEN_LOOP { items / QUICK } else { items };
     (items, extra.as_object().cloned().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quick_comparison_has_a_quarter_of_the_items_but_as_many_of_an_open_loop() {
+        for workload in SUITE.into_iter().chain([NULL, "another"]) {
+            assert_eq!(default_size(workload, true).0 * 4, default_size(workload, false).0, "{workload}");
+            assert_eq!(default_size(workload, true).1, default_size(workload, false).1);
+        }
+        assert_eq!(default_size(OPEN_LOOP, true), default_size(OPEN_LOOP, false));
+    }
 }

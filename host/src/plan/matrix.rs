@@ -135,9 +135,10 @@ impl Matrix {
         cells
     }
 
-    /// The numbers of items, unless every workload has its default.
-    pub(crate) fn items_if_not_default(&self) -> Option<&[u64]> {
-        let is_default = |workload: &WorkloadChoice| workload.items == [default_size(&workload.name).0];
+    /// The numbers of items, unless every workload has its default, which is smaller if `quick`.
+    pub(crate) fn items_if_not_default(&self, quick: bool) -> Option<&[u64]> {
+        let is_default =
+            |workload: &WorkloadChoice| workload.items == [default_size(&workload.name, quick).0];
         let first = self.workloads.first().filter(|_| !self.workloads.iter().all(is_default))?;
         Some(&first.items)
     }

@@ -1,14 +1,22 @@
 //! The machine that a trial ran on.
 
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::fs;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
+use crate::control_group::{self, Quota};
+
 /// The file with the governor of the first processor's clock rate.
 const GOVERNOR: &str = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
+/// The file that says whether cores run several threads.
+const SMT: &str = "/sys/devices/system/cpu/smt/active";
+/// The folder with a file for each known weakness of processors.
+const VULNERABILITIES: &str = "/sys/devices/system/cpu/vulnerabilities";
 
 /// The machine, under the original project's keys and a few more. A value that is not known is null.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -34,6 +42,16 @@ pub struct SystemProfile {
     pub cpu_logical_cores: Option<u64>,
     /// How the system sets the clock rate, such as `performance`.
     pub governor: Option<String>,
+    /// Whether cores run several threads. Absent where the system does not say, and in records of earlier versions, as are the
+    /// next two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smt: Option<bool>,
+    /// The processor time that the control groups leave, in cores; absent also without a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_quota: Option<f64>,
+    /// What the kernel does about each weakness that this processor has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mitigations: Option<BTreeMap<String, String>>,
     /// Keys that another writer added.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -56,10 +74,27 @@ impl SystemProfile {
             cpu_physical_cores: System::physical_core_count().ok().map(|count| count as u64),
             memory_gb: system.as_ref().map(|system| gibibytes(system.total_memory())),
             cpu_logical_cores: std::thread::available_parallelism().ok().map(|count| count.get() as u64),
-            governor: fs::read_to_string(GOVERNOR).ok().map(|name| name.trim().to_owned()),
+            governor: trimmed(GOVERNOR.as_ref()),
+            smt: trimmed(SMT.as_ref()).map(|active| active == "1"),
+            cpu_quota: match control_group::cpu_quota(Path::new("/")) {
+                Some(Quota::Cores(cores)) => Some(cores),
+                Some(Quota::Unlimited) | None => None,
+            },
+            mitigations: mitigations(VULNERABILITIES.as_ref()),
             ..Self::default()
         }
     }
+}
+
+/// What a file holds, without the white space around it.
+fn trimmed(path: &Path) -> Option<String> {
+    fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+}
+
+fn mitigations(folder: &Path) -> Option<BTreeMap<String, String>> {
+    let files = fs::read_dir(folder).ok()?.flatten();
+    let state = |file: fs::DirEntry| Some((file.file_name().into_string().ok()?, trimmed(&file.path())?));
+    Some(files.filter_map(state).filter(|(_, state)| state != "Not affected").collect())
 }
 
 fn cpu_model(system: &System) -> Option<String> {
@@ -86,6 +121,16 @@ mod tests {
         assert_eq!(kernel == "Linux", cfg!(target_os = "linux"));
         assert!(profile.memory_gb.is_some_and(|memory| memory > 0.1));
         assert!(profile.cpu_logical_cores.is_some_and(|count| count >= 1));
+    }
+
+    #[test]
+    fn only_weaknesses_that_the_processor_has_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("l1tf"), "Not affected\n").unwrap();
+        fs::write(folder.path().join("spectre_v1"), "Mitigation: barriers\n").unwrap();
+        let expected = BTreeMap::from([("spectre_v1".to_owned(), "Mitigation: barriers".to_owned())]);
+        assert_eq!(mitigations(folder.path()), Some(expected));
+        assert_eq!(mitigations(&folder.path().join("absent")), None);
     }
 
     #[test]

@@ -17,7 +17,8 @@ use crate::plugin::PluginRef;
 use crate::run::outcome::Status;
 use crate::run::session::CallError;
 use crate::run::trial::{Granularity, Phases};
-use crate::sandbox::CpuSource;
+use crate::sandbox::{CpuSource, MemorySource};
+use crate::worker::protocol::MachineCheck;
 
 /// The version of the format. New keys do not change it: readers keep what they do not know.
 pub(crate) const VERSION: u32 = 1;
@@ -131,6 +132,12 @@ pub struct Metadata {
     /// The metrics that the backend reports, unchanged.
     pub raw_metrics: Map<String, Value>,
     pub command: Option<String>,
+    /// The command that repeats the whole comparison or sweep of the trial; absent for a single run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_command: Option<String>,
+    /// The readings of the machine check since the session before; only of the first measured trial of a session.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub machine_checks: Vec<MachineCheck>,
     /// How the worker was isolated: `process` or `none`.
     pub isolation: Option<String>,
     /// Whether the measurement lock was held, so that no other measurement ran at the same time.
@@ -224,6 +231,12 @@ pub struct Resources {
     pub cpu_seconds: Option<f64>,
     /// The sum of the processes' peaks of resident memory, in bytes.
     pub peak_memory_bytes: Option<u64>,
+    /// The same with the pages that processes share counted once, as [`Resources::memory_source`] says; read after the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Whether shared pages could be counted once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_source: Option<MemorySource>,
     /// How the CPU time was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_source: Option<CpuSource>,

@@ -31,6 +31,8 @@ pub struct Conditions {
     /// The folder of the workers' logs.
     pub log_dir: PathBuf,
     pub command: Box<dyn Fn(&TrialSpec) -> String>,
+    /// The command that repeats the whole comparison or sweep.
+    pub full_command: Option<String>,
     /// Whether the data follow from a number that the user chose for a comparison or a sweep.
     pub data_seed_chosen: bool,
 }
@@ -107,6 +109,7 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
         usage,
         reference,
         work_checked,
+        machine_checks,
         mut warnings,
         ..
     } = result;
@@ -119,6 +122,7 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
     let scheduler_name = claims.map(|it| it.scheduler_name.clone()).unwrap_or(asked_for);
     let mut metrics = finished.map(|finished| finished.metrics).unwrap_or_default();
     warnings.extend(remove_deep(&mut metrics));
+    let memory = usage.and_then(|usage| usage.used.memory);
     let (results_count, checksum) = count_and_checksum(actual);
     let (expected_count, expected_checksum) = count_and_checksum(expected);
     Metadata {
@@ -142,6 +146,8 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
         system_profile: Some(conditions.system_profile.clone()),
         raw_metrics: metrics,
         command: Some((conditions.command)(trial)),
+        full_command: conditions.full_command.clone(),
+        machine_checks,
         isolation: Some(word(conditions.isolation)),
         locked: Some(conditions.locked),
         cores: conditions.cores.clone(),
@@ -152,6 +158,8 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
         resources: Resources {
             cpu_seconds: usage.map(|usage| usage.used.cpu_seconds),
             peak_memory_bytes: usage.map(|usage| usage.used.peak_memory_bytes),
+            memory_bytes: memory.map(|memory| memory.bytes),
+            memory_source: memory.map(|memory| memory.source),
             cpu_source: usage.map(|usage| usage.used.cpu_source),
             cpu_seconds_between_runs: usage.and_then(|usage| usage.cpu_between_runs),
         },
@@ -239,6 +247,7 @@ pub(crate) mod examples {
                 cores: None,
                 log_dir: PathBuf::new(),
                 command: Box::new(move |_| command.clone()),
+                full_command: None,
                 data_seed_chosen: false,
             };
             let mut record = TrialRecord::new(&conditions, &self.trial, self.result);

@@ -1,7 +1,10 @@
 //! A line for each row of the comparison, for spreadsheets.
 
 use super::error::ReportError;
-use crate::compare::model::{Comparison, MeanRatio, PercentileSpread, Point, Ratio, Row, Spread, Verdict};
+use super::labels::mitigations;
+use crate::compare::model::{
+    Comparison, MeanRatio, PercentileSpread, Point, Ratio, Row, Spread, SystemProfile, Verdict,
+};
 use crate::text::printable;
 
 /// A row of the comparison, with the point that it belongs to.
@@ -16,7 +19,7 @@ type Column = (&'static str, fn(&Line<'_>) -> String);
 
 /// The columns. Times are in seconds, rates in items per second, memory in bytes. A missing value is
 /// an empty cell.
-const COLUMNS: [Column; 56] = [
+const COLUMNS: [Column; 61] = [
     ("workload", |it| text(&it.point.workload)),
     ("items", |it| number(it.point.items)),
     ("parallelism", |it| it.point.parallelism.to_string()),
@@ -77,6 +80,17 @@ const COLUMNS: [Column; 56] = [
         median(it.row.resources.and_then(|used| used.memory_bytes_per_item))
     }),
     ("cores_used_median", |it| median(it.row.resources.and_then(|used| used.cores_used))),
+    ("memory_bytes_median", |it| median(it.row.resources.and_then(|used| used.memory_bytes))),
+    ("smt", |it| number(profile(it).and_then(|profile| profile.smt))),
+    ("cpu_quota", |it| number(profile(it).and_then(|profile| profile.cpu_quota))),
+    ("mitigations", |it| {
+        text(
+            &profile(it)
+                .and_then(|profile| profile.mitigations.as_ref())
+                .map_or_else(String::new, mitigations),
+        )
+    }),
+    ("command", |it| text(&it.comparison.commands.join("; "))),
 ];
 
 /// The values of every row, after a line with the names of the columns.
@@ -95,7 +109,11 @@ pub fn csv(comparison: &Comparison) -> Result<String, ReportError> {
 }
 
 fn machine<'a>(line: &Line<'a>) -> Option<&'a str> {
-    line.comparison.machines.get(line.row.machine?)?.hostname.as_deref()
+    profile(line)?.hostname.as_deref()
+}
+
+fn profile<'a>(line: &Line<'a>) -> Option<&'a SystemProfile> {
+    line.comparison.machines.get(line.row.machine?)
 }
 
 fn percentile<'a>(line: &Line<'a>, place: usize) -> Option<&'a PercentileSpread> {

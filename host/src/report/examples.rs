@@ -82,7 +82,8 @@ fn timed_row(label: &str, ratio: Option<f64>, seconds: f64, items: f64) -> Row {
             cpu_seconds: Some(spread(seconds * 1.9)),
             peak_memory_bytes: Some(spread(28_311_552.0 * (1.0 + seconds))),
             cpu_seconds_per_item: Some(spread(seconds * 1.9 / items)),
-            memory_bytes_per_item: Some(spread(28_311_552.0 * (1.0 + seconds) / items)),
+            memory_bytes: Some(spread(20_971_520.0 * (1.0 + seconds))),
+            memory_bytes_per_item: Some(spread(20_971_520.0 * (1.0 + seconds) / items)),
             cores_used: Some(spread(1.9)),
         }),
         efficiency: Some(Efficiency {
@@ -183,8 +184,17 @@ fn machine() -> SystemProfile {
         cpu_logical_cores: Some(4),
         memory_gb: Some(11.68),
         governor: Some("performance".into()),
+        smt: Some(false),
+        cpu_quota: Some(1.5),
+        mitigations: Some([("spectre_v1".to_owned(), "Mitigation: barriers".to_owned())].into()),
         ..SystemProfile::default()
     }
+}
+
+pub(super) fn reading() -> MachineReading {
+    let check =
+        MachineCheck { nanos_per_iteration: 1.25, steal_share: Some(0.01), preemptions: 3, pressure: None };
+    MachineReading { run: "look".into(), block: Some(0), backend: "beta".into(), check }
 }
 
 /// Three backends on four workloads: every verdict, one failure, one warning.
@@ -197,8 +207,14 @@ pub(super) fn several_workloads() -> Comparison {
         message: "scheduler_comparison only sleeps: it tells schedulers apart, not engines".into(),
         points: vec!["scheduler_comparison/items=100/parallelism=2/scheduler=default".into()],
     };
-    let mean =
-        |backend: &str, ratio| Geomean { backend: backend.into(), ratio: Some(ratio), covered: 3, points: 4 };
+    let mean = |backend: &str, ratio: f64| Geomean {
+        backend: backend.into(),
+        ratio: Some(ratio),
+        interval: Some(RatioInterval { low: ratio / 1.03, high: ratio * 1.03, confidence: 0.984_375 }),
+        covered: 2,
+        points: 3,
+        left_out: vec!["scheduler_comparison/items=100/parallelism=2/scheduler=default".into()],
+    };
     Comparison {
         baseline: Some("alpha".into()),
         points: vec![

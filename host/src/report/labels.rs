@@ -1,13 +1,18 @@
 //! The labels that the formats for people share: rows, verdicts, settings, failures and notes.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::number;
 use crate::compare::model::{
-    Comparison, Counts, FailureGroup, Incomparable, NoRatio, Point, Ratio, Rigor, Row, Spread, Verdict,
-    Withheld,
+    Comparison, Counts, FailureGroup, Incomparable, MachineReading, NoRatio, Point, Ratio, Rigor, Row,
+    Spread, SystemProfile, Verdict, Withheld,
 };
 use crate::text::plural;
+
+/// The longest command. One that is cut could not be pasted.
+pub(super) const MAX_COMMAND: usize = 20_000;
 
 /// Shown in place of a value that does not exist.
 pub(super) const NONE: &str = "–";
@@ -266,6 +271,99 @@ pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
     }
     notes.extend(most_blocks(comparison));
     notes
+}
+
+/// Which ratios are not those of the medians beside them: a ratio compares the runs of one block with each other.
+pub(super) fn paired_ratios(comparison: &Comparison) -> Option<String> {
+    let of_point = |point: &Point| {
+        let factor = |row: &Row| {
+            let label = format!("{}, {}", name(&row.label), name(&point.workload));
+            Some((from_medians(row, point)?, label))
+        };
+        point.rows.iter().filter_map(factor).collect::<Vec<_>>()
+    };
+    let differ = comparison.points.iter().flat_map(of_point);
+    let differ: Vec<_> = differ.filter(|(factor, _)| *factor > comparison.margin).collect();
+    let (most, row) = differ.iter().max_by(|one, other| one.0.total_cmp(&other.0))?;
+    let differs = if differ.len() == 1 { "differs" } else { "differ" };
+    Some(format!(
+        "ratios are paired by block: {} {differs} from the quotient of the medians by more than {} (most: {row}, {})",
+        differ.len(),
+        number::percent(comparison.margin - 1.0),
+        number::percent(most - 1.0),
+    ))
+}
+
+/// The factor of at least 1 by which a paired ratio differs from the quotient of the medians that are shown.
+fn from_medians(row: &Row, point: &Point) -> Option<f64> {
+    let shown = |row: &Row| match &row.compared_latency {
+        Some(latency) => Some(latency.spread.median),
+        None => Some(row.duration?.median),
+    };
+    let ratio = row.ratio.as_ref().filter(|ratio| ratio.paired)?;
+    let baseline = point.rows.iter().find(|other| Some(&other.label) == row.compared_with.as_ref())?;
+    let factor = ratio.estimate / (shown(baseline)? / shown(row)?);
+    Some(factor.max(1.0 / factor)).filter(|factor| factor.is_finite())
+}
+
+/// Over which points the geometric means are; `None` with a single point, whose table has the same ratios, and without a mean.
+pub(super) fn geomeans_over(comparison: &Comparison) -> Option<String> {
+    let mean = comparison.geomeans.iter().find(|mean| mean.ratio.is_some())?;
+    let over = format!("{} of {}", mean.covered, plural(mean.points.into(), "point"));
+    let slept: Vec<_> = by_workload(comparison)
+        .into_iter()
+        .filter(|points| points.iter().any(|point| mean.left_out.contains(&point.id)))
+        .map(|points| name(&points[0].workload))
+        .collect();
+    let without = match slept.as_slice() {
+        [] => String::new(),
+        slept => format!(", without {}, which only sleeps", slept.join(", ")),
+    };
+    (comparison.points.len() > 1).then(|| over + &without)
+}
+
+/// The machine, and each reading of the machine check, for readers who ask for details.
+pub(super) fn conditions(comparison: &Comparison) -> Vec<String> {
+    let machines = comparison.machines.iter().map(machine);
+    let checks = comparison.machine_checks.iter().map(|reading| {
+        let MachineReading { run, block: number, backend, check } = reading;
+        format!(
+            "machine check of {}, block {}, before {}: {} an iteration, {} stolen, {}, pressure {}",
+            name(run),
+            block(*number),
+            name(backend),
+            number::duration(check.nanos_per_iteration * 1e-9),
+            or_none(check.steal_share, number::percent),
+            plural(check.preemptions, "preemption"),
+            or_none(check.pressure, number::percent),
+        )
+    });
+    machines.chain(checks).collect()
+}
+
+fn machine(profile: &SystemProfile) -> String {
+    let text = |text: &Option<String>| or_none(text.as_deref(), |text| one_line(text, 100));
+    let smt = match profile.smt {
+        Some(true) => "on",
+        Some(false) => "off",
+        None => NONE,
+    };
+    format!(
+        "machine {}: {}, {}, {} hardware threads, several threads a core (SMT): {smt}, quota of processor time: {}, \
+         mitigations: {}",
+        text(&profile.hostname),
+        text(&profile.os),
+        text(&profile.cpu_model),
+        or_none(profile.cpu_logical_cores, |count| count.to_string()),
+        or_none(profile.cpu_quota, |cores| format!("{cores} cores")),
+        or_none(profile.mitigations.as_ref(), mitigations),
+    )
+}
+
+/// What the kernel does about weaknesses of the processor.
+pub(super) fn mitigations(mitigations: &BTreeMap<String, String>) -> String {
+    let each: Vec<_> = mitigations.iter().map(|(weakness, state)| format!("{weakness}: {state}")).collect();
+    if each.is_empty() { "none needed".into() } else { one_line(&each.join("; "), 1000) }
 }
 
 /// The differences between rows and the baseline, once for each label: they are the same at most points.

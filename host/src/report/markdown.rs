@@ -1,6 +1,6 @@
 //! A comparison as Markdown, for issues and web pages, with the tables of the terminal.
 
-use super::labels::{self, TableRow, name, or_none};
+use super::labels::{self, MAX_COMMAND, TableRow, name, one_line, or_none};
 use super::{latency, number};
 use crate::compare::model::{Comparison, Point};
 use crate::text::printable;
@@ -11,7 +11,9 @@ pub fn markdown(comparison: &Comparison) -> String {
     if comparison.points.is_empty() {
         return page + "\nThere are no records to compare.\n";
     }
-    page += &list(&labels::notes(comparison));
+    let notes: Vec<_> =
+        labels::notes(comparison).into_iter().chain(labels::paired_ratios(comparison)).collect();
+    page += &list(&notes);
     page += &geomeans(comparison);
     for points in labels::by_workload(comparison) {
         page += &format!("\n## {}\n", escaped(&name(&points[0].workload)));
@@ -28,7 +30,15 @@ pub fn markdown(comparison: &Comparison) -> String {
             page += &latencies(point);
         }
     }
-    page
+    page + &commands(comparison)
+}
+
+/// The commands that repeat the runs, as blocks of code.
+fn commands(comparison: &Comparison) -> String {
+    let blocks =
+        comparison.commands.iter().map(|command| format!("\n    {}\n", one_line(command, MAX_COMMAND)));
+    let blocks: String = blocks.collect();
+    if blocks.is_empty() { blocks } else { format!("\n## Again\n{blocks}") }
 }
 
 pub(super) fn list(items: &[String]) -> String {
@@ -46,15 +56,15 @@ pub(super) fn table(headings: &[&str], rows: impl Iterator<Item = Vec<String>>) 
 }
 
 fn geomeans(comparison: &Comparison) -> String {
-    if comparison.points.len() < 2 || comparison.geomeans.iter().all(|mean| mean.ratio.is_none()) {
-        return String::new();
-    }
+    let Some(over) = labels::geomeans_over(comparison) else { return String::new() };
     let ratio = format!(">geometric mean vs {}", name(comparison.baseline.as_deref().unwrap_or_default()));
     let rows = comparison.geomeans.iter().map(|mean| {
         let ratio = or_none(mean.ratio, number::ratio);
-        vec![name(&mean.backend), ratio, format!("{} of {}", mean.covered, mean.points)]
+        let interval = or_none(mean.interval, |it| number::interval(it.low, it.high));
+        vec![name(&mean.backend), ratio, interval]
     });
-    table(&["backend", &ratio, ">points"], rows)
+    let over = escaped(&format!("The geometric mean is over {over}."));
+    format!("{}\n{over}\n", table(&["backend", &ratio, ">95 % interval"], rows))
 }
 
 fn results(comparison: &Comparison, point: &Point) -> String {

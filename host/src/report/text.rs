@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
-use super::labels::{self, TableRow, Tone, VerdictLabel, one_line};
+use super::labels::{self, MAX_COMMAND, TableRow, Tone, VerdictLabel, one_line};
 use super::{latency, number};
 use crate::compare::model::{Comparison, Point};
 use crate::text::plural;
@@ -63,11 +63,28 @@ pub fn text(comparison: &Comparison, palette: &Palette, width: usize) -> String 
         return "there are no records to compare\n".into();
     }
     let mut lines = tables(comparison, palette, width);
+    lines.extend(list(
+        labels::paired_ratios(comparison).into_iter().collect(),
+        1,
+        "note",
+        Style::new(),
+        "!",
+        width,
+    ));
     lines.extend(latencies(comparison, palette, width));
     lines.extend(geomeans(comparison, width));
     lines.extend(list(failures(comparison), MAX_FAILURES, "failure", palette.bad, "✗", width));
     lines.extend(list(labels::notes(comparison), MAX_NOTES, "note", Style::new(), "!", width));
+    // Not broken into lines, so that they can be pasted.
+    lines.extend(
+        comparison.commands.iter().map(|command| format!("again: {}\n", one_line(command, MAX_COMMAND))),
+    );
     lines.concat()
+}
+
+/// The machine, and each reading of the machine check, a line each.
+pub(crate) fn conditions(comparison: &Comparison) -> String {
+    labels::conditions(comparison).into_iter().map(|line| line + "\n").collect()
 }
 
 /// One table for all workloads, so that its columns are aligned. Each point has a line above its rows.
@@ -75,34 +92,36 @@ fn tables(comparison: &Comparison, palette: &Palette, width: usize) -> Vec<Strin
     let points = labels::by_workload(comparison).concat();
     let rows: Vec<Vec<_>> =
         points.iter().map(|point| point.rows.iter().map(TableRow::of).collect()).collect();
-    let mut numbers = numbers(comparison, &rows, width).into_iter();
+    let (numbers, legend) = numbers(comparison, &rows, width);
+    let mut numbers = numbers.into_iter();
     let heading = format!("{}{VERDICT_HEADINGS}", numbers.next().unwrap_or_default());
     let mut lines = vec![painted(palette.heading, &heading)];
     for (point, rows) in points.iter().zip(&rows) {
         lines.push(painted(palette.heading, &one_line(&labels::point(point), width)));
         lines.extend(rows.iter().zip(&mut numbers).map(|(row, numbers)| row_line(row, &numbers, palette)));
     }
+    lines.extend(legend.iter().map(|line| one_line(line, width) + "\n"));
     lines
 }
 
-/// A column of numbers: its heading, and its cell of a row.
-type Column<'a> = (&'a str, fn(&TableRow) -> &String);
+/// A column of numbers: its heading, its cell of a row, and what it means, if that is not plain.
+type Column<'a> = (&'a str, fn(&TableRow) -> &String, &'static str);
 
-/// The columns before the verdict. The verdict is added later, because the codes of its colours must not count as width.
-fn numbers(comparison: &Comparison, rows: &[Vec<TableRow>], width: usize) -> Vec<String> {
+/// The columns before the verdict, and what they mean. The verdict is added later, because the codes of its colours must not count as width.
+fn numbers(comparison: &Comparison, rows: &[Vec<TableRow>], width: usize) -> (Vec<String>, Vec<String>) {
     let ratio = comparison.baseline.as_ref().map(|baseline| format!("vs {}", one_line(baseline, 6)));
     let ratio = ratio.as_deref().unwrap_or("ratio");
     let rows: Vec<_> = rows.iter().flatten().collect();
     let longest_label = rows.iter().map(|row| length(&row.label)).max().unwrap_or_default();
     let all: [Column<'_>; 8] = [
-        ("median", |row| &row.median),
-        ("spread", |row| &row.spread),
-        ("items/s", |row| &row.rate),
-        (ratio, |row| &row.ratio),
-        ("interval", |row| &row.interval),
-        ("mean ratio", |row| &row.mean_ratio),
-        ("effic.", |row| &row.efficiency),
-        ("cost/item", |row| &row.overhead),
+        ("median", |row| &row.median, ""),
+        ("spread", |row| &row.spread, "standard deviation of the times, in percent of their mean"),
+        ("items/s", |row| &row.rate, ""),
+        (ratio, |row| &row.ratio, ""),
+        ("interval", |row| &row.interval, ""),
+        ("mean ratio", |row| &row.mean_ratio, "ratio of throughput over many runs, rare slow ones included"),
+        ("effic.", |row| &row.efficiency, "share of the cores' time that the work takes without a backend"),
+        ("cost/item", |row| &row.overhead, "time of a core beyond that work, for each item"),
     ];
     let has_efficiency = rows.iter().any(|row| row.efficiency != labels::NONE);
     // The most columns that leave room for the labels.
@@ -115,16 +134,18 @@ fn numbers(comparison: &Comparison, rows: &[Vec<TableRow>], width: usize) -> Vec
         .find(|columns| columns.len() == 4 || room_for_labels(columns, &rows, width) >= longest_label)
         .unwrap_or_default();
     let label = room_for_labels(&columns, &rows, width).max(MIN_LABEL);
+    let legend = columns.iter().filter(|(_, _, meaning)| !meaning.is_empty());
+    let legend = legend.map(|(heading, _, meaning)| format!("{heading}: {meaning}")).collect();
     let rows = rows.iter().map(|row| {
-        let cells = columns.iter().map(|(_, cell)| cell(row).clone());
+        let cells = columns.iter().map(|(_, cell, _)| cell(row).clone());
         [format!(" {}", one_line(&row.label, label))].into_iter().chain(cells)
     });
-    aligned([""].into_iter().chain(columns.iter().map(|(heading, _)| *heading)), rows, 1)
+    (aligned([""].into_iter().chain(columns.iter().map(|(heading, ..)| *heading)), rows, 1), legend)
 }
 
 /// What these columns and the verdict leave of the width.
 fn room_for_labels(columns: &[Column<'_>], rows: &[&TableRow], width: usize) -> usize {
-    let widest = |(heading, cell): &Column<'_>| {
+    let widest = |(heading, cell, _): &Column<'_>| {
         rows.iter().map(|row| length(cell(row))).chain([length(heading)]).max().unwrap_or_default()
     };
     let taken: usize = columns.iter().map(|column| 2 + widest(column)).sum();
@@ -180,19 +201,21 @@ fn latencies(comparison: &Comparison, palette: &Palette, width: usize) -> Vec<St
         let reasons = latency::reasons(point);
         lines.extend(list(reasons, MAX_FAILURES, "reason", Style::new(), labels::NONE, width));
     }
-    lines.extend(wrapped(latency::MEANING, width).into_iter().map(|line| line + "\n"));
+    lines.extend(wrapped(latency::MEANING, width, MAX_LINES).into_iter().map(|line| line + "\n"));
     lines
 }
 
 /// The geometric means over several points. With one point they would repeat its table.
-fn geomeans(comparison: &Comparison, width: usize) -> Option<String> {
+fn geomeans(comparison: &Comparison, width: usize) -> Vec<String> {
+    let Some(over) = labels::geomeans_over(comparison) else { return Vec::new() };
     let means = comparison.geomeans.iter().filter_map(|mean| {
         let (backend, ratio) = (one_line(&mean.backend, MAX_NAME), number::ratio(mean.ratio?));
-        Some(format!("{backend} {ratio} ({} of {})", mean.covered, plural(mean.points.into(), "point")))
+        let interval = mean.interval.map(|it| format!(" ({})", number::interval(it.low, it.high)));
+        Some(format!("{backend} {ratio}{}", interval.unwrap_or_default()))
     });
     let means: Vec<_> = means.collect();
-    (comparison.points.len() > 1 && !means.is_empty())
-        .then(|| one_line(&format!("geometric mean: {}", means.join(", ")), width) + "\n")
+    let text = format!("geometric mean of {over}: {}", means.join(", "));
+    wrapped(&text, width, usize::MAX).into_iter().map(|line| line + "\n").collect()
 }
 
 fn failures(comparison: &Comparison) -> Vec<String> {
@@ -217,7 +240,7 @@ pub(super) fn list(
     items.truncate(max);
     let mut lines = Vec::new();
     for text in &items {
-        for (number, part) in wrapped(text, width.saturating_sub(2)).iter().enumerate() {
+        for (number, part) in wrapped(text, width.saturating_sub(2), MAX_LINES).iter().enumerate() {
             let sign = if number == 0 { format!("{style}{sign}{style:#}") } else { " ".into() };
             lines.push(format!("{sign} {part}\n"));
         }
@@ -229,11 +252,11 @@ pub(super) fn list(
     lines
 }
 
-/// The text in at most [`MAX_LINES`] lines, broken between words. The last line ends with … if the text goes on.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+/// The text in at most `max` lines, broken between words. The last line ends with … if the text goes on.
+fn wrapped(text: &str, width: usize, max: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
-        let full = lines.len() == MAX_LINES;
+        let full = lines.len() == max;
         match lines.last_mut() {
             Some(line) if full || length(line) + 1 + length(word) <= width => {
                 line.push(' ');
@@ -265,7 +288,7 @@ mod tests {
     #[test]
     fn three_backends_on_four_workloads_fit_one_screen() {
         let page = plain(&examples::several_workloads());
-        assert!(page.lines().count() <= 23, "{page}");
+        assert!(page.lines().count() <= 24, "{page}");
         assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
         insta::assert_binary_snapshot!(".txt", page.into_bytes());
     }
@@ -275,6 +298,10 @@ mod tests {
         let page = text(&examples::several_workloads(), &Palette::plain(), 100);
         assert!(page.lines().all(|line| line.chars().count() <= 100), "{page}");
         assert!(page.contains("effic.") && page.contains("cost/item") && page.contains("80.0 %"), "{page}");
+        assert!(
+            page.contains("effic.: share of the cores' time that the work takes without a backend\n"),
+            "{page}"
+        );
         assert!(!plain(&examples::several_workloads()).contains("effic."));
     }
 
@@ -293,6 +320,37 @@ mod tests {
         let page = plain(&examples::open_loop());
         assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
         insta::assert_binary_snapshot!(".txt", page.into_bytes());
+    }
+
+    #[test]
+    fn a_ratio_that_is_not_that_of_the_medians_is_said_to_be_paired() {
+        let mut comparison = examples::several_workloads();
+        assert!(!plain(&comparison).contains("paired"));
+        let median = &mut comparison.points[1].rows[1].duration.as_mut().unwrap().median;
+        *median /= 1.04;
+        assert!(!plain(&comparison).contains("paired"));
+        comparison.points[1].rows[1].duration.as_mut().unwrap().median *= 1.04 * 1.18;
+        let page = plain(&comparison).replace("\n  ", " ");
+        let note = "ratios are paired by block: 1 differs from the quotient of the medians by more than 5.0 % (most: beta, \
+                    pipeline, 18.0 %)";
+        assert!(page.contains(note), "{page}");
+    }
+
+    #[test]
+    fn the_command_is_whole_and_details_name_the_machine_and_each_reading() {
+        let command = format!("crossrun compare --extra 'a={}'", "b".repeat(300));
+        let comparison = Comparison {
+            commands: vec![command.clone()],
+            machine_checks: vec![examples::reading()],
+            ..examples::several_workloads()
+        };
+        assert!(plain(&comparison).ends_with(&format!("again: {command}\n")));
+        let details = conditions(&comparison);
+        assert!(details.contains("SMT): off") && details.contains("spectre_v1: Mitigation"), "{details}");
+        assert!(details.contains("quota of processor time: 1.5 cores"), "{details}");
+        let reading = "machine check of look, block 1, before beta: 1.25 ns an iteration, 1.0 % stolen, 3 preemptions, \
+                       pressure –";
+        assert!(details.contains(reading), "{details}");
     }
 
     #[test]

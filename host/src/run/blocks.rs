@@ -59,6 +59,7 @@ impl Executor {
     fn noise<E>(&mut self, session: &Session, sink: Sink<'_, E>) -> Result<Option<String>, Stopped<E>> {
         let Some(check) = self.check_machine(session) else { return Ok(None) };
         sink(&Event::MachineChecked(session, check)).map_err(Stopped::Sink)?;
+        self.machine_checks.push(check);
         Ok(self.baseline.noise(check))
     }
 
@@ -103,6 +104,7 @@ impl Executor {
             engine = opened;
             if number == 0 {
                 result.warnings.extend_from_slice(notes);
+                result.machine_checks = std::mem::take(&mut self.machine_checks);
             }
             let over = number == last || !engine.as_ref().is_some_and(Engine::is_usable);
             if let Some(engine) = engine.take_if(|_| over) {

@@ -47,6 +47,8 @@ pub(crate) struct Executor {
     /// Points whose oracle timed out: other data of the same point would take as long again.
     timed_out: HashMap<String, CallError>,
     pub(super) baseline: Baseline,
+    /// The readings of the machine check that no trial has yet.
+    pub(super) machine_checks: Vec<MachineCheck>,
     pub(super) references: References,
 }
 
@@ -55,7 +57,8 @@ impl Executor {
         let (judges, expected, timed_out) = (HashMap::new(), HashMap::new(), HashMap::new());
         let (seeds, baseline, references) =
             (DataSeeds::default(), Baseline::default(), References::default());
-        Self { setting, seeds, judges, expected, timed_out, baseline, references }
+        let machine_checks = Vec::new();
+        Self { setting, seeds, judges, expected, timed_out, baseline, machine_checks, references }
     }
 
     pub(crate) fn end(self) {

@@ -169,8 +169,8 @@ impl WorkerSession {
         self.ask("snapshot", Request::Snapshot, NO_PLUGIN)
     }
 
-    /// What the worker's processes have used so far, and peaks are counted anew if `reset_peaks`. `None` for a worker in this
-    /// process, and where the system does not say.
+    /// What the worker's processes have used so far. With `reset_peaks`, peaks are counted anew; without, the memory is read too.
+    /// `None` for a worker in this process, and where the system does not say.
     pub(super) fn usage(&self, reset_peaks: bool) -> Option<Usage> {
         match &self.endpoint {
             Endpoint::Process(process) => process.usage(reset_peaks),

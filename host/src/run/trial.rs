@@ -11,7 +11,7 @@ use super::reference::TrialReference;
 use super::session::CallError;
 use crate::plan::{BackendChoice, Cell, Purpose};
 use crate::sandbox::Usage;
-use crate::worker::protocol::{Finished, Folders};
+use crate::worker::protocol::{Finished, Folders, MachineCheck};
 
 #[derive(Clone, Debug)]
 pub struct TrialSpec {
@@ -120,6 +120,8 @@ pub struct TrialResult {
     pub cores: u32,
     /// Whether the run was compared with the reference.
     pub work_checked: bool,
+    /// The readings of the machine check since the session before.
+    pub machine_checks: Vec<MachineCheck>,
     pub warnings: Vec<String>,
 }
 
@@ -141,6 +143,7 @@ impl TrialResult {
             reference: None,
             cores: 0,
             work_checked: false,
+            machine_checks: Vec::new(),
             warnings: Vec::new(),
         }
     }

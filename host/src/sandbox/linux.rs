@@ -11,6 +11,7 @@ mod logs;
 pub(super) mod memory;
 mod namespace;
 mod processes;
+mod resident;
 mod scratch;
 mod supervise;
 pub(super) mod tree;

@@ -91,7 +91,8 @@ impl Sandbox {
         Ok(())
     }
 
-    /// What the tree has used so far, where the system says. With `reset_peaks`, peaks count from now on.
+    /// What the tree has used so far, where the system says. With `reset_peaks`, peaks count from now on; without, the memory
+    /// is read too, which takes milliseconds.
     pub(crate) fn usage(&self, reset_peaks: bool) -> Option<Usage> {
         self.tree.usage(reset_peaks)
     }

@@ -10,6 +10,26 @@ pub struct Usage {
     /// The sum of the peaks of resident memory of the processes in the tree: at least what was resident at one time. Pages that
     /// processes share count for each.
     pub peak_memory_bytes: u64,
+    /// The same with shared pages counted once. Only after a run, as reading it takes time.
+    pub memory: Option<Memory>,
+}
+
+/// The memory of a process tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// The sum of the peaks of resident memory, less what other processes hold of the pages that are shared now.
+    pub bytes: u64,
+    pub source: MemorySource,
+}
+
+/// How shared pages were counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemorySource {
+    /// Once: a page that n processes share is an nth for each of them.
+    Proportional,
+    /// For each process that has them, of at least one process, as the system does not say which it shares.
+    Resident,
 }
 
 /// How CPU time was read.

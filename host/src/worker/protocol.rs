@@ -252,7 +252,7 @@ pub(crate) struct ResourceSnapshot {
 
 /// How fast the machine computes right now, and what makes it noisy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct MachineCheck {
+pub struct MachineCheck {
     /// Nanoseconds for one iteration of the kernel, on the slowest core.
     pub nanos_per_iteration: f64,
     /// The share of processor time that the hypervisor took away; null where the system does not say.

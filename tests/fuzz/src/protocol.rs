@@ -169,6 +169,7 @@ fn conditions() -> Conditions {
         cores: None,
         log_dir: "logs".into(),
         command: Box::new(|_| "crossrun run".into()),
+        full_command: None,
         data_seed_chosen: false,
     }
 }

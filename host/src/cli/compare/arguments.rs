@@ -24,7 +24,8 @@ pub(in crate::cli) struct Arguments {
     /// The schedulers to ask for [default: default].
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(super) schedulers: Vec<String>,
-    /// The numbers of items, such as 1e3,1e5 [default: a run of about a second on native threads].
+    /// The numbers of items, such as 1e3,1e5 [default: a run of at least half a second on two native
+    /// threads, or a quarter of that with --quick].
     #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = options::count)]
     pub(super) items: Vec<u64>,
     /// The numbers of operator calls that may run at once [default: 2].
@@ -73,7 +74,7 @@ impl Arguments {
         Matrix {
             run,
             backends: selection.backends(),
-            workloads: selection.workloads(&self.items, &options),
+            workloads: selection.workloads(&self.items, &options, self.schedule.quick),
             schedulers: or_default(&self.schedulers, "default".to_owned()),
             parallelisms: or_default(&self.parallelism, PARALLELISM),
             nodes: self.nodes.unwrap_or(1),

@@ -49,12 +49,11 @@ pub(super) fn preview(plan: &Plan, warm_up: &WarmUp, json: bool) -> String {
     )
 }
 
-/// Compares the trials that are recorded in `folder`, writes the reports there, and prints the summary. `altered` says which of the
-/// files of records were altered during the run.
+/// Compares the trials that are recorded in `folder`, writes the reports there, and prints the summary. `command` repeats the
+/// comparison, and `altered` says which of the files of records were altered during the run.
 pub(super) fn report(
     file: &PlanFile,
-    participants: &Participants,
-    context: &Context,
+    command: &str,
     folder: &Path,
     altered: &[String],
     ui: &mut Ui,
@@ -64,27 +63,27 @@ pub(super) fn report(
         compare::Options { baseline: Some(file.baseline.clone()), rigor: file.rigor, insist: file.insist };
     read.altered.splice(0..0, altered.iter().cloned());
     let comparison = reports::compared(read, &options)?;
-    let command = repeat_command(file, participants, context);
-    reports::publish(folder, &comparison, &command, ui)?;
+    reports::publish(folder, &comparison, command, ui)?;
     let samples = comparison.points.iter().flat_map(|point| &point.rows).flat_map(|row| &row.samples);
     Ok(Exit::of_worst(&samples.map(|sample| sample.status).collect::<Vec<_>>()).unless_altered(altered))
 }
 
 /// The command that repeats the comparison as a new run.
-fn repeat_command(file: &PlanFile, participants: &Participants, context: &Context) -> String {
+pub(super) fn repeat_command(file: &PlanFile, participants: &Participants, context: &Context) -> String {
     let matrix = &file.matrix;
     let mut command = CommandLine::new(&["compare"]);
     command
         .list("backends", matrix.backends.iter().map(|backend| file.backend_argument(&backend.name)))
         .list("workloads", matrix.workloads.iter().map(|workload| &workload.name))
         .list("schedulers", &matrix.schedulers);
-    if let Some(items) = matrix.items_if_not_default() {
+    let quick = file.rigor == Rigor::Quick;
+    if let Some(items) = matrix.items_if_not_default(quick) {
         command.list("items", items);
     }
     command
         .list("parallelism", &matrix.parallelisms)
         .option("baseline", &file.baseline)
-        .flag("quick", file.rigor == Rigor::Quick)
+        .flag("quick", quick)
         .options("blocks", (file.rigor == Rigor::Standard).then_some(matrix.blocks))
         .flag("publish", file.rigor == Rigor::Publish)
         .flag("aa", matrix.aa.is_some())

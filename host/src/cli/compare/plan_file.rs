@@ -11,6 +11,7 @@ use crate::app::context::Context;
 use crate::app::limits::LimitArguments;
 use crate::app::reproduce::{LoadingOptions, RunCommand, backend_argument};
 use crate::app::{Exit, Problem};
+use crate::compare::machine::machine_keys;
 use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
 use crate::record::{Conditions, Library, SystemProfile};
@@ -144,8 +145,12 @@ impl PlanFile {
         if plan.hash() != self.plan_hash {
             return Err(self.changed("this version of crossrun would run it in another order"));
         }
-        if SystemProfile::collect() != self.machine {
-            return Err(self.changed("it was started on another machine, or this machine was changed"));
+        let differences = machine_keys(&SystemProfile::collect(), &self.machine);
+        if !differences.is_empty() {
+            let differ = differences.join(", ");
+            return Err(self.changed(&format!(
+                "it was started on another machine, or this machine was changed ({differ})"
+            )));
         }
         let plugin = |library: &Library| context.recorded(library)?.map_err(|why| self.changed(&why));
         let backend = |(name, backend): (&String, &RecordedBackend)| {

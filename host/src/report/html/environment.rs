@@ -7,7 +7,7 @@ use super::layout::Layout;
 use crate::compare::metg::model::Sweeps;
 use crate::compare::model::{Comparison, Library, SystemProfile};
 use crate::record::claims::is_claimed;
-use crate::report::labels::{name, one_line};
+use crate::report::labels::{self, name, one_line};
 
 /// The name of a property, and its value.
 type Property = (String, String);
@@ -72,6 +72,9 @@ fn machine_properties(profile: &SystemProfile) -> Vec<Property> {
         ("available hardware threads", number(profile.cpu_logical_cores)),
         ("memory", profile.memory_gb.map(|memory| format!("{memory} GiB"))),
         ("clock governor", profile.governor.clone()),
+        ("several threads a core", profile.smt.map(|smt| if smt { "yes" } else { "no" }.to_owned())),
+        ("quota of processor time", profile.cpu_quota.map(|cores| format!("{cores} cores"))),
+        ("mitigations", profile.mitigations.as_ref().map(labels::mitigations)),
         ("graphics processor", profile.gpu.clone()),
         ("Python", profile.python.clone()),
     ];
@@ -100,5 +103,5 @@ fn properties(map: &Map<String, Json>) -> impl Iterator<Item = Property> {
 }
 
 fn property(property: &str, value: &str) -> Property {
-    (name(property), one_line(value, 300))
+    (name(property), one_line(value, 1000))
 }

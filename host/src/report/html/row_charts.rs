@@ -93,8 +93,8 @@ pub(super) fn speed(comparison: &Comparison, layout: &Layout<'_>) -> Vec<Value> 
 /// The sections about costs.
 pub(super) fn costs(layout: &Layout<'_>) -> Vec<Value> {
     let stages_text = "Medians over the blocks; less is better. The axis is logarithmic.";
-    let memory_text = "The sum of the peaks of resident memory of all processes of the tree: median, minimum and maximum \
-                       over the blocks.";
+    let memory_text = "The peaks of resident memory of all processes of the tree, shared pages counted once: median, minimum \
+                       and maximum over the blocks.";
     let processor_text = "User and system time of the whole process tree in a run: median, minimum and maximum over the \
                           blocks.";
     let efficiency_text = "The CPU time that the work takes when it is run serially without a backend, over the time that the \
@@ -159,7 +159,8 @@ fn stages(row: &Row) -> Option<Drawing> {
 }
 
 fn memory(row: &Row) -> Option<Drawing> {
-    Some(bar(row.resources?.peak_memory_bytes?, MEBIBYTE, number::memory))
+    let used = row.resources?;
+    Some(bar(used.memory_bytes.or(used.peak_memory_bytes)?, MEBIBYTE, number::memory))
 }
 
 fn processor(row: &Row) -> Option<Drawing> {

@@ -13,11 +13,14 @@ use crate::text::plural;
 const NAMED_POINTS: usize = 4;
 
 pub(super) fn summary(comparison: &Comparison, layout: &Layout<'_>) -> Value {
+    let mut notes = labels::notes(comparison).split_off(comparison.warnings.len());
+    notes.extend(labels::paired_ratios(comparison));
     context! {
         baseline => comparison.baseline.as_deref().map(name),
         warnings => comparison.warnings.iter().map(|it| warning(it, layout)).collect::<Vec<_>>(),
-        notes => labels::notes(comparison).split_off(comparison.warnings.len()),
+        notes,
         geomeans => geomeans(comparison),
+        geomeans_over => labels::geomeans_over(comparison),
         workloads => layout.groups.iter().map(workload).collect::<Vec<_>>(),
         labels => layout.labels.iter().map(|label| name(label)).collect::<Vec<_>>(),
         outcomes => layout.points().map(|point| outcomes(point, layout)).collect::<Vec<_>>(),
@@ -68,18 +71,17 @@ fn warning(warning: &Warning, layout: &Layout<'_>) -> Value {
 
 /// None for a single point, whose table has the same ratios, and none without a mean.
 fn geomeans(comparison: &Comparison) -> Vec<Value> {
-    let means = &comparison.geomeans;
-    if comparison.points.len() < 2 || means.iter().all(|mean| mean.ratio.is_none()) {
+    if labels::geomeans_over(comparison).is_none() {
         return Vec::new();
     }
     let mean = |mean: &crate::compare::model::Geomean| {
         context! {
             backend => name(&mean.backend),
             ratio => or_none(mean.ratio, number::ratio),
-            coverage => format!("{} of {}", mean.covered, plural(mean.points.into(), "point")),
+            interval => or_none(mean.interval, |it| number::interval(it.low, it.high)),
         }
     };
-    means.iter().map(mean).collect()
+    comparison.geomeans.iter().map(mean).collect()
 }
 
 fn workload(group: &Group<'_>) -> Value {

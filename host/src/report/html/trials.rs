@@ -76,6 +76,8 @@ fn row_details(row: &Row) -> Value {
         differences => row.incomparable.iter().map(labels::incomparable).collect::<Vec<_>>(),
         failures => row.failures.iter().map(|failure| labels::failure(failure, row)).collect::<Vec<_>>(),
         command => command.map(|command| one_line(command, MAX_COMMAND)),
+        // Trials outside of a comparison ran without warm-ups too.
+        cold => samples.iter().any(|sample| sample.block.is_some()),
         log => samples.iter().find_map(|sample| sample.log.as_ref()).map(|log| one_line(log, MAX_PATH)),
         in_one_file,
         // The status of each trial, unless every answer was verified.
@@ -95,7 +97,7 @@ fn values(row: &Row) -> Vec<Value> {
     let latency = row.latency.unwrap_or_default();
     let resources = row.resources.unwrap_or_default();
     let efficiency = row.efficiency.unwrap_or_default();
-    let all: [(_, _, Format); 18] = [
+    let all: [(_, _, Format); 19] = [
         ("run", row.duration, number::duration),
         ("input items per second", row.input_rate, number::quantity),
         ("output items per second", row.output_rate, number::quantity),
@@ -109,6 +111,7 @@ fn values(row: &Row) -> Vec<Value> {
         ("processor time", resources.cpu_seconds, number::duration),
         ("processor time an item", resources.cpu_seconds_per_item, number::duration),
         ("cores used", resources.cores_used, number::quantity),
+        ("memory, shared pages once", resources.memory_bytes, number::memory),
         ("memory, sum of peaks", resources.peak_memory_bytes, number::memory),
         ("memory an item", resources.memory_bytes_per_item, number::memory),
         ("serial reference", efficiency.reference_cpu_seconds, number::duration),

@@ -116,14 +116,15 @@ impl Tree {
         Ok((Self { supervisor, containment, marker, scratch }, status))
     }
 
-    /// The usage of the tree so far. With `reset_peaks`, peaks count from now on.
+    /// The usage of the tree so far. With `reset_peaks`, peaks count from now on; without, the memory is read too.
     pub(in crate::sandbox) fn usage(&self, reset_peaks: bool) -> Option<Usage> {
         let supervisor = self.supervisor.id() as i32;
-        let usage = usage::of(supervisor);
+        let used = usage::of(supervisor);
         if reset_peaks {
             usage::reset_peaks(supervisor);
+            return Some(used);
         }
-        Some(usage)
+        Some(Usage { memory: Some(usage::memory(supervisor)), ..used })
     }
 
     /// Kills the rest of the tree, and removes its temporary folder. Returns a message if the folder stays.

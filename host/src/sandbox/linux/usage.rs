@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use super::{cpu_clock, processes};
-use crate::sandbox::usage::{CpuSource, Usage};
+use super::{cpu_clock, processes, resident};
+use crate::sandbox::usage::{CpuSource, Memory, MemorySource, Usage};
 
 /// What the processes below `root` have used so far. Those that wait to be reaped count too, and those that `root` or a
 /// process below it has reaped.
@@ -19,7 +19,25 @@ pub(super) fn of(root: i32) -> Usage {
     let parents = tree.iter().map(|process| process.pid).chain([root]);
     let reaped: f64 = parents.filter_map(|pid| Some(in_seconds(ticks(pid)?.reaped))).sum();
     let peaks: u64 = tree.iter().filter_map(|process| peak_kib(process.pid)).sum();
-    Usage { cpu_seconds: own + reaped, cpu_source, peak_memory_bytes: peaks * 1024 }
+    Usage { cpu_seconds: own + reaped, cpu_source, peak_memory_bytes: peaks * 1024, memory: None }
+}
+
+/// The peaks of the processes below `root`, with what they share now counted once. Reads the page tables of all of them, which
+/// takes milliseconds, so this is for the time between runs.
+pub(super) fn memory(root: i32) -> Memory {
+    let tree = processes::below(root);
+    // A process that exits in between has no peak.
+    let of_process = |pid| Some((resident::of(pid), peak_kib(pid)? * 1024));
+    let processes: Vec<_> = tree.iter().filter_map(|process| of_process(process.pid)).collect();
+    let bytes = processes.iter().map(|(now, peak)| {
+        let others = now.map_or(0, |now| now.bytes.saturating_sub(now.proportional_bytes));
+        peak.saturating_sub(others)
+    });
+    let source = match processes.iter().all(|(now, _)| now.is_some()) {
+        true => MemorySource::Proportional,
+        false => MemorySource::Resident,
+    };
+    Memory { bytes: bytes.sum(), source }
 }
 
 /// The seconds that a process itself used. `None` for a process that is gone.
@@ -70,6 +88,30 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn pages_that_processes_share_count_once() {
+        let script = "sleep 600 & one=$!; sleep 600 & trap \"kill $one $!; exit\" TERM; wait";
+        let mut shell = Command::new("sh").args(["-c", script]).spawn().unwrap();
+        let root = shell.id() as i32;
+        let sleeps = |pid| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+            stat.is_ok_and(|stat| stat.contains("(sleep) S"))
+        };
+        let tree = || processes::below(root).into_iter().map(|process| process.pid).collect::<Vec<_>>();
+        // Before they run the other program, they are copies of the shell.
+        while tree().len() != 2 || !tree().into_iter().all(sleeps) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let shares: u64 = tree().into_iter().map(|pid| resident::of(pid).unwrap().proportional_bytes).sum();
+        let (memory, peaks) = (memory(root), of(root).peak_memory_bytes);
+        let signal = rustix::process::Signal::TERM;
+        rustix::process::kill_process(rustix::process::Pid::from_child(&shell), signal).unwrap();
+        shell.wait().unwrap();
+        assert_eq!(memory.source, MemorySource::Proportional);
+        assert!(memory.bytes < peaks, "{memory:?} of {peaks}: the C library is shared");
+        assert!(memory.bytes >= shares / 2, "{memory:?}, {shares}");
+    }
 
     #[test]
     fn work_and_memory_of_a_child_are_seen_and_work_is_not_forgotten_with_it() {

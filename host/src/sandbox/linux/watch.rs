@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::logs::Logs;
-use super::processes;
+use super::{processes, resident};
 use crate::sandbox::limits::{Excess, Limits};
 
 /// The shortest pause between two scans.
@@ -77,8 +77,11 @@ impl Watch {
         if resident <= limit {
             return None;
         }
-        let shares =
-            self.known.iter().filter_map(|pid| proportional_bytes(*pid).or_else(|| resident_bytes(*pid)));
+        let share = |pid: &i32| match resident::of(*pid) {
+            Some(resident) => Some(resident.proportional_bytes),
+            None => resident_bytes(*pid),
+        };
+        let shares = self.known.iter().filter_map(share);
         let exact: u64 = shares.sum();
         (exact > limit).then(|| Excess::Memory((exact >> 20).try_into().unwrap_or(u32::MAX)))
     }
@@ -104,13 +107,6 @@ fn resident_bytes(pid: i32) -> Option<u64> {
     let sizes = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let pages: u64 = sizes.split_ascii_whitespace().nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
-}
-
-/// Resident memory with a proportional share of each shared page.
-fn proportional_bytes(pid: i32) -> Option<u64> {
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-    line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 #[cfg(test)]
@@ -158,7 +154,7 @@ mod tests {
         let pid = child.0.id() as i32;
         let mut watch = watch(u64::MAX, 1_000_000);
         watch.known = vec![pid];
-        let (resident, share) = (resident_bytes(pid).unwrap(), proportional_bytes(pid).unwrap());
+        let (resident, share) = (resident_bytes(pid).unwrap(), resident::of(pid).unwrap().proportional_bytes);
         assert!(share < resident, "{share} of {resident}: the C library is shared");
         watch.limits.memory_bytes = resident - 1;
         assert_eq!(watch.excess_of_memory(resident), None);

@@ -1,0 +1,36 @@
+//! What the records say of the conditions of their runs: the commands, and how fast the machine was.
+
+use super::group::{Group, Table};
+use super::model::MachineReading;
+use super::trial::Trial;
+
+/// Every command that repeats a whole run, once.
+pub(super) fn commands(table: &Table<'_>) -> Vec<String> {
+    let mut commands: Vec<String> = Vec::new();
+    for command in trials(table).filter_map(|trial| trial.metadata().full_command.as_ref()) {
+        if !commands.contains(command) {
+            commands.push(command.clone());
+        }
+    }
+    commands
+}
+
+/// Every reading of the machine check, in the order of time.
+pub(super) fn machine_checks(table: &Table<'_>) -> Vec<MachineReading> {
+    let mut read: Vec<_> = trials(table).filter(|it| !it.metadata().machine_checks.is_empty()).collect();
+    read.sort_by_key(|trial| &trial.record.timestamp);
+    let of_trial = |trial: &Trial<'_>| {
+        let reading = |check| MachineReading {
+            run: trial.run().to_owned(),
+            block: trial.metadata().block,
+            backend: trial.record.backend.clone(),
+            check,
+        };
+        trial.metadata().machine_checks.iter().copied().map(reading).collect::<Vec<_>>()
+    };
+    read.into_iter().flat_map(of_trial).collect()
+}
+
+fn trials<'t, 'a>(table: &'t Table<'a>) -> impl Iterator<Item = &'t Trial<'a>> {
+    table.points.iter().flat_map(|point| &point.rows).flat_map(Group::trials)
+}

@@ -1,0 +1,151 @@
+//! The geometric means of ratios over several points.
+
+use std::collections::BTreeMap;
+
+use super::model::{Geomean, Point, RatioInterval, Rigor, Row};
+use crate::plan::defaults::SLEEPING;
+use crate::stats::{Interval, PairedDifference, common_geometric_means};
+
+/// A run and a block of it.
+type BlockId<'a> = (&'a str, u32);
+
+/// One for each of `backends`, over the points where every backend finished every trial. Points that only sleep are left out, as
+/// all backends sleep equally long; and so are those of an open loop, whose ratios are not about throughput.
+pub(super) fn geomeans(points: &[Point], backends: &[&str], rigor: Rigor) -> Vec<Geomean> {
+    let closed = points.iter().filter(|point| point.rows.iter().all(|row| row.compared_latency.is_none()));
+    let (sleeping, working): (Vec<_>, Vec<_>) = closed.partition(|point| point.workload == SLEEPING);
+    let ratios: Vec<Vec<_>> =
+        working.iter().map(|point| backends.iter().map(|name| whole_ratio(point, name)).collect()).collect();
+    let (means, coverage) = common_geometric_means(&ratios, backends.len());
+    let covered: Vec<&Point> = working
+        .into_iter()
+        .zip(&ratios)
+        .filter(|(_, ratios)| ratios.iter().all(Option::is_some))
+        .map(|(point, _)| point)
+        .collect();
+    let geomean = |(name, ratio): (&&str, Option<f64>)| Geomean {
+        backend: (*name).to_owned(),
+        ratio,
+        interval: ratio.filter(|_| rigor != Rigor::Quick).and_then(|ratio| interval(&covered, name, ratio)),
+        covered: coverage.covered as u32,
+        points: coverage.rows as u32,
+        left_out: sleeping.iter().map(|point| point.id.clone()).collect(),
+    };
+    backends.iter().zip(means).map(geomean).collect()
+}
+
+/// The ratio of a backend at a point where neither it nor the baseline failed even once.
+fn whole_ratio(point: &Point, backend: &str) -> Option<f64> {
+    let (row, baseline) = with_baseline(point, backend)?;
+    let whole = |row: &Row| row.counts.trials == row.counts.verified + row.counts.unverified;
+    (whole(row) && whole(baseline)).then_some(row.ratio?.estimate)
+}
+
+/// The row of a backend that has a ratio, and the row that it is compared with.
+fn with_baseline<'a>(point: &'a Point, backend: &str) -> Option<(&'a Row, &'a Row)> {
+    let row = point.rows.iter().find(|row| row.backend == backend && row.ratio.is_some())?;
+    let baseline = point.rows.iter().find(|other| Some(&other.label) == row.compared_with.as_ref())?;
+    Some((row, baseline))
+}
+
+/// The interval of the geometric mean `ratio`: that of the signed ranks, as for a single ratio, over the blocks, each with the
+/// mean of its logarithms at all points. Only blocks that have every point count.
+fn interval(points: &[&Point], backend: &str, ratio: f64) -> Option<RatioInterval> {
+    let mut sums: BTreeMap<BlockId<'_>, (usize, f64)> = BTreeMap::new();
+    for point in points {
+        let (row, baseline) = with_baseline(point, backend)?;
+        let others: BTreeMap<_, _> = seconds(baseline).collect();
+        for (block, seconds) in seconds(row) {
+            let Some(baseline) = others.get(&block) else { continue };
+            let (count, sum) = sums.entry(block).or_default();
+            (*count, *sum) = (*count + 1, *sum + (baseline / seconds).ln());
+        }
+    }
+    let whole = sums.into_values().filter(|(count, _)| *count == points.len());
+    let means: Vec<_> = whole.map(|(count, sum)| sum / count as f64).collect();
+    let Interval { low, high, confidence } = PairedDifference::new(&means)?.interval?.exp();
+    // The mean of medians is not the median of means. The interval has both.
+    Some(Interval { low: low.min(ratio), high: high.max(ratio), confidence })
+}
+
+/// The seconds of the trials that have a block. The id of a run is the part before the point.
+fn seconds(row: &Row) -> impl Iterator<Item = (BlockId<'_>, f64)> {
+    row.samples.iter().filter_map(|sample| {
+        let run = sample.run_id.split('/').next().unwrap_or_default();
+        Some(((run, sample.block?), sample.duration?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::model::{Counts, Ratio, Sample, Source, Status};
+
+    /// A row with these seconds, block by block.
+    fn row(backend: &str, point: &str, seconds: &[f64], ratio: Option<f64>) -> Row {
+        let sample = |(block, seconds): (usize, &f64)| Sample {
+            source: Source::default(),
+            status: Status::Verified,
+            run_id: format!("run/{point}"),
+            block: Some(block as u32),
+            timestamp: String::new(),
+            duration: Some(*seconds),
+            command: None,
+            log: None,
+            warnings: Vec::new(),
+        };
+        let trials = seconds.len() as u32;
+        Row {
+            backend: backend.into(),
+            label: backend.into(),
+            compared_with: ratio.map(|_| "native".into()),
+            counts: Counts { trials, verified: trials, ..Counts::default() },
+            ratio: ratio.map(|estimate| Ratio { estimate, paired: true, ..Ratio::default() }),
+            samples: seconds.iter().enumerate().map(sample).collect(),
+            ..Row::default()
+        }
+    }
+
+    /// A point where `other` is faster than the baseline by these factors.
+    fn point(workload: &str, factors: &[f64], ratio: f64) -> Point {
+        let seconds: Vec<_> = factors.iter().map(|factor| 1.0 / factor).collect();
+        let rows = vec![
+            row("native", workload, &vec![1.0; factors.len()], None),
+            row("other", workload, &seconds, Some(ratio)),
+        ];
+        Point { id: workload.into(), workload: workload.into(), rows, ..Point::default() }
+    }
+
+    const NEAR_TWO: [f64; 7] = [1.94, 1.96, 1.98, 2.0, 2.02, 2.04, 2.06];
+    const NEAR_EIGHT: [f64; 7] = [8.3, 7.9, 8.1, 8.0, 7.8, 8.2, 7.7];
+
+    #[test]
+    fn the_interval_is_over_the_blocks_and_points_that_only_sleep_are_left_out() {
+        let points = [
+            point("pipeline", &NEAR_TWO, 2.0),
+            point("word_count", &NEAR_EIGHT, 8.0),
+            point(SLEEPING, &[100.0; 7], 100.0),
+        ];
+        let [mean] = geomeans(&points, &["other"], Rigor::Standard).try_into().unwrap();
+        assert!((mean.ratio.unwrap() - 4.0).abs() < 1e-12);
+        assert_eq!((mean.covered, mean.points, mean.left_out), (2, 2, vec![SLEEPING.to_owned()]));
+        let interval = mean.interval.unwrap();
+        assert!(3.8 < interval.low && interval.low < 4.0, "{interval:?}");
+        assert!(4.0 < interval.high && interval.high < 4.2, "{interval:?}");
+        assert!(interval.confidence > 0.95);
+        // With one point it is that of its ratio.
+        let [one] = geomeans(&points[..1], &["other"], Rigor::Standard).try_into().unwrap();
+        let logarithms: Vec<_> = NEAR_TWO.iter().map(|factor: &f64| factor.ln()).collect();
+        let alone = PairedDifference::new(&logarithms).unwrap().interval.unwrap().exp();
+        assert!((one.interval.unwrap().low - alone.low).abs() < 1e-9);
+    }
+
+    #[test]
+    fn without_enough_blocks_or_in_a_quick_comparison_there_is_no_interval() {
+        let few = [point("pipeline", &NEAR_TWO[..5], 2.0)];
+        assert_eq!(geomeans(&few, &["other"], Rigor::Standard)[0].interval, None);
+        let quick = [point("pipeline", &NEAR_TWO, 2.0)];
+        let [mean] = geomeans(&quick, &["other"], Rigor::Quick).try_into().unwrap();
+        assert_eq!((mean.interval, mean.ratio), (None, Some(2.0)));
+    }
+}
