@@ -132,16 +132,17 @@ pub(crate) fn report_left_out(path: &Path, left_out: &Skipped, ui: &mut Ui) -> V
     damage
 }
 
-/// Checks that the files have all that was recorded, restores it if not, and prints and returns which files were altered.
+/// Checks that the files have all that was recorded, restores it if not, and prints and returns which files were altered. No plugin may
+/// run any more.
 pub(crate) fn check(recorder: &mut Recorder, ui: &mut Ui) -> Result<Vec<String>, Problem> {
-    let altered: Vec<_> = recorder.check()?.iter().map(ToString::to_string).collect();
+    let altered: Vec<_> = recorder.writer.check()?.iter().map(ToString::to_string).collect();
     altered.iter().for_each(|altered| ui.warning(altered));
     Ok(altered)
 }
 
 /// Completes the table beside the records, and prints which records it cannot hold.
 pub(crate) fn finish(recorder: &mut Recorder, ui: &mut Ui) -> Result<(), Problem> {
-    for damage in recorder.finish()? {
+    for damage in recorder.writer.derive_csv()? {
         ui.warning(&damage.to_string());
     }
     Ok(())

@@ -54,7 +54,7 @@ impl<'a> Table<'a> {
         let mut table = Self::default();
         let (mut points, mut rows) = (HashMap::new(), HashMap::new());
         for input in inputs {
-            table.add(Trial::new(input), &mut points, &mut rows);
+            table.add(input, &mut points, &mut rows);
         }
         table.sort();
         table
@@ -66,7 +66,7 @@ impl<'a> Table<'a> {
         points: &mut HashMap<String, usize>,
         rows: &mut HashMap<(usize, Identity<'a>), usize>,
     ) {
-        let identity = self.identity(&trial);
+        let identity = self.identity(trial);
         let point = trial.point();
         let id = point.to_string();
         let point_index = *points.entry(id.clone()).or_insert_with(|| {
@@ -84,8 +84,8 @@ impl<'a> Table<'a> {
         groups[row].add(trial);
     }
 
-    fn identity(&mut self, trial: &Trial<'a>) -> Identity<'a> {
-        let (record, metadata) = (trial.record, trial.metadata());
+    fn identity(&mut self, trial: Trial<'a>) -> Identity<'a> {
+        let (record, metadata) = (&trial.record, trial.metadata());
         if !self.backends.contains(&record.backend.as_str()) {
             self.backends.push(&record.backend);
         }
@@ -163,6 +163,6 @@ impl<'a> Group<'a> {
 
     /// The successful trials with their durations in seconds.
     pub(super) fn successes(&self) -> impl Iterator<Item = (&Trial<'a>, f64)> {
-        self.measured.iter().filter_map(|trial| Some((trial, trial.duration?)))
+        self.measured.iter().filter_map(|trial| Some((trial, trial.duration()?)))
     }
 }

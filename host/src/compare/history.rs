@@ -234,7 +234,7 @@ fn values(groups: &[&Group<'_>]) -> Vec<f64> {
 
 fn runs(groups: &[&Group<'_>], values: &[f64]) -> Runs {
     let trials = groups.iter().flat_map(|group| &group.measured);
-    let wrong = trials.clone().filter(|trial| trial.status == Status::Wrong).count() as u32;
+    let wrong = trials.clone().filter(|trial| trial.status() == Status::Wrong).count() as u32;
     Runs { trials: trials.count() as u32, successes: values.len() as u32, wrong, median: median(values) }
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
     let samples: Vec<_> = inputs.iter().filter_map(sample).collect();
     let mut grouped: BTreeMap<(&str, u32), Blocks<'_, '_>> = BTreeMap::new();
     for sample in &samples {
-        let record = sample.trial.record;
+        let record = &sample.trial.record;
         let run = record.run_id.split_once('/').map_or(record.run_id.as_str(), |(run, _)| run);
         let block = (run, record.metadata.block.unwrap_or_default());
         let row = (record.backend.as_str(), record.parallelism);
@@ -64,9 +64,8 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
 }
 
 fn sample(input: &Input) -> Option<Sample<'_>> {
-    let trial = Trial::new(input);
-    let granularity = trial.metadata().metg.filter(|_| trial.kind == Kind::Measured)?;
-    Some(Sample { tasks: trial.items().unwrap_or_default(), granularity, trial })
+    let granularity = input.metadata().metg.filter(|_| input.kind == Kind::Measured)?;
+    Some(Sample { tasks: input.items().unwrap_or_default(), granularity, trial: input })
 }
 
 /// Rows without a value come last.
@@ -132,7 +131,7 @@ fn block(number: u32, samples: &[&Sample<'_>]) -> Block {
 impl Sample<'_> {
     /// The point of the curve, if the answer is verified.
     fn measured(&self) -> Option<MeasuredLoad> {
-        let seconds = self.trial.duration.filter(|_| self.trial.status == Status::Verified)?;
+        let seconds = self.trial.duration().filter(|_| self.trial.status() == Status::Verified)?;
         let Granularity { kernel_seconds, .. } = self.granularity;
         Some(MeasuredLoad {
             kernel_seconds,
@@ -149,7 +148,7 @@ impl Sample<'_> {
             }
             None => ("record".into(), "the answer was not verified".into(), None),
         };
-        SweepOutcome::Failed { status: self.trial.status, phase, message, remedy }
+        SweepOutcome::Failed { status: self.trial.status(), phase, message, remedy }
     }
 
     fn point(&self) -> Point {
@@ -157,7 +156,7 @@ impl Sample<'_> {
         let measured = self.measured();
         Point {
             source: self.trial.source.clone(),
-            status: self.trial.status,
+            status: self.trial.status(),
             iterations: metadata.extra.get(ITERATIONS).and_then(Json::as_u64),
             kernel_seconds: self.granularity.kernel_seconds,
             tasks: self.tasks,

@@ -69,7 +69,7 @@ fn spread(values: impl Iterator<Item = f64>) -> Option<Spread> {
 fn counts(measured: &[Trial<'_>]) -> Counts {
     let mut counts = Counts { trials: measured.len() as u32, ..Counts::default() };
     for trial in measured {
-        *match trial.status {
+        *match trial.status() {
             Status::Verified => &mut counts.verified,
             Status::Unverified => &mut counts.unverified,
             Status::Wrong => &mut counts.wrong,
@@ -153,7 +153,7 @@ fn stages(group: &Group<'_>) -> Stages {
     Stages {
         load: phase(|metadata| metadata.phases.load_seconds),
         open: phase(|metadata| metadata.phases.open_seconds),
-        first: spread(first_of_each_block(group.warm_ups.iter(), |trial| trial.duration)),
+        first: spread(first_of_each_block(group.warm_ups.iter(), |trial| trial.duration())),
         close: phase(|metadata| metadata.phases.close_seconds),
     }
 }
@@ -201,10 +201,10 @@ fn failures(measured: &[Trial<'_>]) -> Vec<FailureGroup> {
     for (at, trial) in measured.iter().enumerate() {
         let Some(failure) = trial.failure() else { continue };
         let kind = failure.fault.label().into_owned();
-        let key = (trial.status, failure.phase.clone(), kind.clone());
+        let key = (trial.status(), failure.phase.clone(), kind.clone());
         let index = *indices.entry(key).or_insert_with(|| {
             groups.push(FailureGroup {
-                status: trial.status,
+                status: trial.status(),
                 phase: failure.phase.clone().into_owned(),
                 kind,
                 message: failure.message.clone(),
@@ -226,14 +226,14 @@ fn is_unsettled(trial: &Trial<'_>) -> bool {
 }
 
 fn sample(trial: &Trial<'_>) -> Sample {
-    let (record, metadata) = (trial.record, trial.metadata());
+    let (record, metadata) = (&trial.record, trial.metadata());
     Sample {
         source: trial.source.clone(),
-        status: trial.status,
+        status: trial.status(),
         run_id: record.run_id.clone(),
         block: metadata.block,
         timestamp: record.timestamp.clone(),
-        duration: trial.duration,
+        duration: trial.duration(),
         command: metadata.command.clone(),
         log: metadata.log.clone(),
         warnings: metadata.warnings.clone(),

@@ -3,24 +3,14 @@
 use serde_json::{Map, Value};
 
 use super::input::Input;
-use super::model::Source;
 use crate::plan;
+use crate::record::Metadata;
 use crate::record::outcome::figure;
-use crate::record::{Kind, Metadata, UnifiedRecord};
-use crate::run::outcome::{Outcome, Status};
+use crate::run::outcome::Status;
 use crate::run::session::CallError;
 
 /// A record, as the comparison reads it.
-#[derive(Clone, Debug)]
-pub(super) struct Trial<'a> {
-    pub(super) source: &'a Source,
-    pub(super) kind: Kind,
-    pub(super) record: &'a UnifiedRecord,
-    pub(super) outcome: &'a Outcome,
-    pub(super) status: Status,
-    /// Seconds, if the trial is successful.
-    pub(super) duration: Option<f64>,
-}
+pub(super) type Trial<'a> = &'a Input;
 
 /// Identifies a trial of one backend at one point. A second record of it is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,24 +21,26 @@ pub(super) struct Repetition<'a> {
     timestamp: Option<&'a str>,
 }
 
-impl<'a> Trial<'a> {
-    pub(super) fn new(input: &'a Input) -> Self {
-        let Input { source, kind, outcome, record } = input;
-        let status = outcome.status();
-        let duration = figure(record.duration_seconds).filter(|_| status.has_figures());
-        Self { source, kind: *kind, record, outcome, status, duration }
+impl Input {
+    pub(super) fn status(&self) -> Status {
+        self.outcome.status()
     }
 
-    pub(super) fn metadata(&self) -> &'a Metadata {
+    /// Seconds, if the trial is successful.
+    pub(super) fn duration(&self) -> Option<f64> {
+        figure(self.record.duration_seconds).filter(|_| self.status().has_figures())
+    }
+
+    pub(super) fn metadata(&self) -> &Metadata {
         &self.record.metadata
     }
 
     /// The run, which is the part of its id before the point.
-    pub(super) fn run(&self) -> &'a str {
+    pub(super) fn run(&self) -> &str {
         self.record.run_id.split('/').next().unwrap_or_default()
     }
 
-    pub(super) fn repetition(&self) -> Repetition<'a> {
+    pub(super) fn repetition(&self) -> Repetition<'_> {
         let block = self.metadata().block;
         let timestamp = block.is_none().then_some(self.record.timestamp.as_str());
         Repetition { run_id: &self.record.run_id, block, timestamp }
@@ -57,9 +49,9 @@ impl<'a> Trial<'a> {
     /// The value that is compared, in seconds: the duration of the run or, in an open loop, where the schedule determines
     /// the duration, the highest percentile of latency with enough samples. None if the trial is not successful.
     pub(super) fn compared(&self) -> Option<f64> {
-        let Some(open_loop) = &self.metadata().open_loop else { return self.duration };
+        let Some(open_loop) = &self.metadata().open_loop else { return self.duration() };
         let (_, milliseconds) = open_loop.scheduled.as_ref()?.highest()?;
-        self.duration.and(figure(Some(milliseconds / 1e3)))
+        self.duration().and(figure(Some(milliseconds / 1e3)))
     }
 
     /// The number of input items. Records of the original project do not have it.
@@ -69,8 +61,8 @@ impl<'a> Trial<'a> {
     }
 
     /// The point, from the configuration or else from the other fields of the record.
-    pub(super) fn point(&self) -> plan::Point<'a> {
-        let (record, metadata) = (self.record, self.metadata());
+    pub(super) fn point(&self) -> plan::Point<'_> {
+        let (record, metadata) = (&self.record, self.metadata());
         match &metadata.config {
             Some(config) => plan::Point {
                 workload: &config.workload,
@@ -92,7 +84,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Why the trial is not successful. None if it is.
-    pub(super) fn failure(&self) -> Option<&'a CallError> {
+    pub(super) fn failure(&self) -> Option<&CallError> {
         self.outcome.error()
     }
 }

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use super::RecordError;
 use super::format::{Kind, TrialRecord};
-use super::journal::{Access, Altered};
-use super::skipped::Damage;
+use super::journal::Access;
 use super::trial::Conditions;
 use super::writer::Writer;
 use crate::run::event::Event;
@@ -13,7 +12,8 @@ use crate::run::event::Event;
 /// Writes the trials of a run into its output folder.
 pub(crate) struct Recorder {
     conditions: Conditions,
-    writer: Writer,
+    /// Checks the files, and completes the table.
+    pub(crate) writer: Writer,
 }
 
 impl Recorder {
@@ -35,16 +35,5 @@ impl Recorder {
             self.writer.append_unified(&record.record)?;
         }
         Ok(Some(record))
-    }
-
-    /// Checks that the files have all that was recorded, and puts it right if not. Returns the files that were altered. No plugin
-    /// may run any more.
-    pub(crate) fn check(&mut self) -> Result<Vec<Altered>, RecordError> {
-        self.writer.check()
-    }
-
-    /// Completes the table, and returns the lines of the records that cannot be read.
-    pub(crate) fn finish(&mut self) -> Result<Vec<Damage>, RecordError> {
-        self.writer.derive_csv()
     }
 }

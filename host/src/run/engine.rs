@@ -2,13 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use plugin_api::WorkloadSpec;
-
 use super::event::{Listener, forward};
 use super::session::{CallError, WorkerSession};
 use super::trial::{Closing, Phases, RunUsage};
 use crate::sandbox::{Teardown, Usage};
-use crate::worker::protocol::{Finished, Folders, LibraryFile, Reply, Request};
+use crate::worker::protocol::{Finished, Folders, Reply, Request, Work};
 
 /// A backend whose engine runs.
 pub(crate) struct Engine {
@@ -27,9 +25,7 @@ pub(crate) struct Engine {
 #[derive(Clone, Debug)]
 pub(crate) struct RunRequest {
     /// The workload, and the seed of its data.
-    pub spec: WorkloadSpec,
-    /// The workload's library.
-    pub library: LibraryFile,
+    pub work: Work,
     /// Where the backend may write.
     pub folders: Folders,
     /// How long the run may take.
@@ -134,8 +130,8 @@ impl Engine {
 
 impl RunRequest {
     fn message(&self) -> Request {
-        let Self { spec, library, folders, timeout } = self.clone();
-        Request::Run { spec, library, folders, timeout_seconds: Some(timeout.as_secs_f64()) }
+        let Self { work, folders, timeout } = self.clone();
+        Request::Run { work, folders, timeout_seconds: Some(timeout.as_secs_f64()) }
     }
 }
 

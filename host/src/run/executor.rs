@@ -23,7 +23,7 @@ use super::trial::{Phases, TrialResult, TrialSpec};
 use crate::plan;
 use crate::stats::WarmUp;
 use crate::worker::cheating_backend::{Cheat, NAME};
-use crate::worker::protocol::{Folders, LibraryFile, MachineCheck};
+use crate::worker::protocol::{Folders, LibraryFile, MachineCheck, Work};
 
 /// The configuration of an executor.
 pub(crate) struct Setting {
@@ -175,7 +175,7 @@ impl Executor {
                 result.host_elapsed = Some(host_elapsed);
                 let state_bytes = finished.sink_state.len();
                 result.finished = Some(finished);
-                self.judge_result(&mut result, &request.spec, &engine.name, sink);
+                self.judge_result(&mut result, &request.work.spec, &engine.name, sink);
                 self.check_work(trial, &mut result, state_bytes);
             }
             Err(error) => result.outcome = Outcome::Failed(error),
@@ -187,7 +187,7 @@ impl Executor {
     pub(crate) fn request(&self, spec: WorkloadSpec) -> RunRequest {
         let library = self.library(&spec.name);
         let Setting { folders, timeout, .. } = &self.setting;
-        RunRequest { spec, library, folders: folders.clone(), timeout: *timeout }
+        RunRequest { work: Work { spec, library }, folders: folders.clone(), timeout: *timeout }
     }
 
     /// Has the state of the sinks decoded, and compares the answer with the expected one.

@@ -11,7 +11,7 @@ use plugin_api::workload::{CatalogueEntry, Latency, Outcome as Answer};
 use super::outcome::Outcome;
 use super::session::{CallError, Fault, Observer, WorkerSession, answer_in};
 use crate::stats::samples_needed;
-use crate::worker::protocol::{CallTime, Finished, LibraryFile, MachineCheck, Reference, Request};
+use crate::worker::protocol::{CallTime, Finished, LibraryFile, MachineCheck, Reference, Request, Work};
 
 /// How much longer than its duration a machine check may take.
 const MACHINE_CHECK_GRACE: Duration = Duration::from_secs(10);
@@ -43,6 +43,10 @@ impl Judge {
     /// A judge over `library`.
     pub(crate) fn new(session: WorkerSession, library: LibraryFile) -> Self {
         Self { session, library }
+    }
+
+    fn work(&self, spec: &WorkloadSpec) -> Work {
+        Work { spec: spec.clone(), library: self.library.clone() }
     }
 
     /// Ends the judge's worker.
@@ -79,8 +83,7 @@ impl Judge {
         stage: usize,
         duration: Duration,
     ) -> Result<Vec<CallTime>, CallError> {
-        let (spec, library, seconds) = (spec.clone(), self.library.clone(), duration.as_secs_f64());
-        let request = Request::Time { spec, library, stage, seconds };
+        let request = Request::Time { work: self.work(spec), stage, seconds: duration.as_secs_f64() };
         self.session.ask("reference", request, duration + TIMING_GRACE)
     }
 
@@ -93,8 +96,7 @@ impl Judge {
         spec: &WorkloadSpec,
         duration: Duration,
     ) -> Result<Reference, CallError> {
-        let (spec, library, seconds) = (spec.clone(), self.library.clone(), duration.as_secs_f64());
-        let request = Request::Reference { spec, library, seconds };
+        let request = Request::Reference { work: self.work(spec), seconds: duration.as_secs_f64() };
         self.session.ask("reference", request, duration + TIMING_GRACE)
     }
 
@@ -104,9 +106,8 @@ impl Judge {
     /// # Errors
     /// When the spec is not valid, or the oracle fails.
     pub(crate) fn expect(&mut self, spec: &WorkloadSpec, timeout: Duration) -> Result<Answer, CallError> {
-        let request = Request::Expect { spec: spec.clone(), library: self.library.clone() };
         let deadline = self.session.deadlines.expect_of(timeout, spec.parallelism);
-        self.session.ask("expect", request, deadline)
+        self.session.ask("expect", Request::Expect(self.work(spec)), deadline)
     }
 
     /// The answer of a serial run of the workload, without a backend.
@@ -114,8 +115,7 @@ impl Judge {
     /// # Errors
     /// When the spec is not valid, or the workload fails.
     pub(crate) fn serial(&mut self, spec: &WorkloadSpec, timeout: Duration) -> Result<Answer, CallError> {
-        let request = Request::Serial { spec: spec.clone(), library: self.library.clone() };
-        self.session.ask("serial", request, timeout)
+        self.session.ask("serial", Request::Serial(self.work(spec)), timeout)
     }
 
     /// Calls the workload's functions with malformed input, `rounds` times.
@@ -128,7 +128,7 @@ impl Judge {
         rounds: u32,
         timeout: Duration,
     ) -> Result<(), CallError> {
-        let request = Request::Malformed { spec: spec.clone(), library: self.library.clone(), rounds };
+        let request = Request::Malformed { work: self.work(spec), rounds };
         self.session.ask("malformed", request, timeout)
     }
 
@@ -142,9 +142,8 @@ impl Judge {
         sink_state: &[u8],
         observer: Observer<'_>,
     ) -> Result<Answer, CallError> {
-        let (spec, library, sink_state) = (spec.clone(), self.library.clone(), sink_state.to_owned());
-        let (deadline, request) =
-            (self.session.deadlines.judge, Request::Judge { spec, library, sink_state });
+        let (work, sink_state) = (self.work(spec), sink_state.to_owned());
+        let (deadline, request) = (self.session.deadlines.judge, Request::Judge { work, sink_state });
         answer_in(self.session.call("judge", request, Some(deadline), observer)?, "judge")
     }
 }

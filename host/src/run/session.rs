@@ -129,7 +129,12 @@ impl WorkerSession {
     ) -> Result<Reply, CallError> {
         let reply = match &mut self.endpoint {
             Endpoint::InProcess(worker) => worker.handle(request),
-            Endpoint::Process(_) => self.exchange(phase, request, limit, observer)?,
+            Endpoint::Process(_) => self.exchange(request, limit, observer).map_err(|failure| {
+                if matches!(failure, Failure::Deadline | Failure::Interrupted) {
+                    self.cancel();
+                }
+                self.call_error(phase, failure, limit)
+            })?,
         };
         match reply {
             Reply::Failed { error, refused } => Err(CallError::reported(phase, error, refused)),
@@ -149,13 +154,13 @@ impl WorkerSession {
         after: Duration,
         grace: Duration,
     ) -> Result<(Reply, Option<Duration>), CallError> {
-        match self.try_exchange(request, Some(after), &mut |_| ()) {
+        match self.exchange(request, Some(after), &mut |_| ()) {
             Err(Failure::Deadline) => {}
             Ok(reply) => return Ok((reply, None)),
             Err(failure) => return Err(self.call_error(phase, failure, None)),
         }
         let cancelled = Instant::now();
-        match self.try_exchange(Request::Cancel, Some(grace), &mut |_| ()) {
+        match self.exchange(Request::Cancel, Some(grace), &mut |_| ()) {
             Ok(reply) => Ok((reply, Some(cancelled.elapsed()))),
             Err(failure) => Err(self.call_error(phase, failure, Some(grace))),
         }
@@ -193,23 +198,8 @@ impl WorkerSession {
         }
     }
 
-    fn exchange(
-        &mut self,
-        phase: &'static str,
-        request: Request,
-        limit: Option<Duration>,
-        observer: Observer<'_>,
-    ) -> Result<Reply, CallError> {
-        self.try_exchange(request, limit, observer).map_err(|failure| {
-            if matches!(failure, Failure::Deadline | Failure::Interrupted) {
-                self.cancel();
-            }
-            self.call_error(phase, failure, limit)
-        })
-    }
-
     /// Sends `request`, and receives messages until one is an answer.
-    fn try_exchange(
+    fn exchange(
         &mut self,
         request: Request,
         limit: Option<Duration>,

@@ -36,32 +36,28 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
         }
         Request::Open { session } => Reply::done(worker.runner()?.open(&session)?),
         Request::Close => Reply::done(worker.runner()?.close()?),
-        Request::Run { spec, library, folders, timeout_seconds } => {
-            run::run(worker, &spec, &library, folders, timeout_seconds)?
-        }
+        Request::Run { work, folders, timeout_seconds } => run::run(worker, &work, folders, timeout_seconds)?,
         // Requests of the judge.
         Request::Catalogue { library } => Reply::done(worker.library(&library)?.catalogue()?),
-        Request::Expect { spec, library } => Reply::done(worker.workload(&spec, &library)?.expected()?),
-        Request::Judge { spec, library, sink_state } => {
-            Reply::done(worker.workload(&spec, &library)?.outcome(&sink_state)?)
-        }
+        Request::Expect(work) => Reply::done(worker.workload(&work)?.expected()?),
+        Request::Judge { work, sink_state } => Reply::done(worker.workload(&work)?.outcome(&sink_state)?),
         Request::CheckMachine { seconds } => Reply::done(machine_check::check(duration(seconds))),
-        Request::Time { spec, library, stage, seconds } => {
-            let workload = worker.workload(&spec, &library)?;
+        Request::Time { work, stage, seconds } => {
+            let workload = worker.workload(&work)?;
             Reply::done(reference::time_calls(&workload, stage, duration(seconds))?)
         }
-        Request::Reference { spec, library, seconds } => {
-            Reply::done(serial_reference::take(worker, &spec, &library, duration(seconds))?)
+        Request::Reference { work, seconds } => {
+            Reply::done(serial_reference::take(worker, &work, duration(seconds))?)
         }
         // Requests of the contract's checks.
         Request::Redirect { stdout } => Reply::done(redirect(&stdout)?),
         Request::Snapshot => Reply::done(snapshot::take()),
-        Request::Serial { spec, library } => {
-            let (workload, spec) = run::open_workload(worker, &spec, &library)?;
+        Request::Serial(work) => {
+            let (workload, spec) = run::open_workload(worker, &work)?;
             Reply::done(serial::run(&workload, spec.batch_size()?)?)
         }
-        Request::Malformed { spec, library, rounds } => {
-            Reply::done(malformed::give_rounds(&worker.workload(&spec, &library)?, rounds)?)
+        Request::Malformed { work, rounds } => {
+            Reply::done(malformed::give_rounds(&worker.workload(&work)?, rounds)?)
         }
         // No call is under way: the call to cancel has just ended.
         Request::Cancel => Reply::done(()),

@@ -77,6 +77,13 @@ impl From<&PluginRef> for LibraryFile {
     }
 }
 
+/// A workload, and the file of its library.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Work {
+    pub spec: WorkloadSpec,
+    pub library: LibraryFile,
+}
+
 /// The folders for a plugin's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Folders {
@@ -122,8 +129,8 @@ pub enum Request {
         session: Session,
     },
     Run {
-        spec: WorkloadSpec,
-        library: LibraryFile,
+        #[serde(flatten)]
+        work: Work,
         /// Where the runner may write.
         folders: Folders,
         /// After how many seconds the host cancels the run.
@@ -135,26 +142,20 @@ pub enum Request {
         library: LibraryFile,
     },
     /// Compute the expected [`Outcome`](plugin_api::workload::Outcome).
-    Expect {
-        spec: WorkloadSpec,
-        library: LibraryFile,
-    },
+    Expect(Work),
     /// Run a workload serially, without a backend, to its [`Outcome`](plugin_api::workload::Outcome).
-    Serial {
-        spec: WorkloadSpec,
-        library: LibraryFile,
-    },
+    Serial(Work),
     /// Call a workload's functions with malformed input.
     Malformed {
         /// The workload, and the seed of the input.
-        spec: WorkloadSpec,
-        library: LibraryFile,
+        #[serde(flatten)]
+        work: Work,
         rounds: u32,
     },
     /// Decode the state of a sink to the [`Outcome`](plugin_api::workload::Outcome).
     Judge {
-        spec: WorkloadSpec,
-        library: LibraryFile,
+        #[serde(flatten)]
+        work: Work,
         /// The merged state of its sinks.
         #[serde(skip)]
         sink_state: Vec<u8>,
@@ -165,8 +166,8 @@ pub enum Request {
     },
     /// Time calls of a stage on each core, one core after the other. The answer is a [`CallTime`] for each.
     Time {
-        spec: WorkloadSpec,
-        library: LibraryFile,
+        #[serde(flatten)]
+        work: Work,
         /// The stage, which is a map, a filter or a flat map.
         stage: usize,
         /// The duration for all cores together.
@@ -174,8 +175,8 @@ pub enum Request {
     },
     /// Run a sample of a workload serially, on each core in turn. The answer is a [`Reference`].
     Reference {
-        spec: WorkloadSpec,
-        library: LibraryFile,
+        #[serde(flatten)]
+        work: Work,
         /// The duration of the sample; with 0 nothing is run.
         seconds: f64,
     },

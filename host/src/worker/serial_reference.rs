@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use plugin_api::workload::Buffer;
-use plugin_api::{Batch, StageKind, State, WorkloadError, WorkloadHandle, WorkloadSpec};
+use plugin_api::{Batch, StageKind, State, WorkloadError, WorkloadHandle};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::reference::on_core;
 use crate::sandbox::affinity::cores;
-use crate::worker::protocol::{LibraryFile, Reference, SerialSample};
+use crate::worker::protocol::{Reference, SerialSample, Work};
 use crate::worker::state::{Failure, Worker};
 
 /// A slice should take at least this long, so that reading the clock, which takes half a microsecond, is a thousandth of it.
@@ -32,17 +32,13 @@ const KEYS: u64 = 1024;
 const STANDARD_ERRORS: f64 = 3.0;
 
 /// Opens the workload, and runs a sample of about `duration`, or none if that is 0.
-pub(super) fn take(
-    worker: &mut Worker,
-    spec: &WorkloadSpec,
-    library: &LibraryFile,
-    duration: Duration,
-) -> Result<Reference, Failure> {
-    let (workload, opening_seconds) = worker.reopen(spec, library)?;
+pub(super) fn take(worker: &mut Worker, work: &Work, duration: Duration) -> Result<Reference, Failure> {
+    let (workload, opening_seconds) = worker.reopen(work)?;
     if workload.plan().open_loop {
         // All items are due at once if the loop started with the machine.
-        let long_ago = WorkloadSpec { start_nanos: Some(0), ..spec.clone() };
-        let last_due_seconds = last_due(&worker.workload(&long_ago, library)?)?;
+        let mut long_ago = work.clone();
+        long_ago.spec.start_nanos = Some(0);
+        let last_due_seconds = last_due(&worker.workload(&long_ago)?)?;
         return Ok(Reference { sample: None, opening_seconds, last_due_seconds });
     }
     let sample = if duration.is_zero() { None } else { Some(sample(&workload, duration)?) };

@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use log::LevelFilter;
 use plugin_api::workload::WorkloadLibrary;
-use plugin_api::{ErrorKind, HostServices, RunnerError, WorkloadHandle, WorkloadRunner, WorkloadSpec};
+use plugin_api::{ErrorKind, HostServices, RunnerError, WorkloadHandle, WorkloadRunner};
 
 use super::load::{self, LoadError};
-use super::protocol::{LibraryFile, Refusal};
+use super::protocol::{LibraryFile, Refusal, Work};
 
 /// The state of a worker between requests.
 pub(crate) struct Worker {
@@ -96,25 +96,17 @@ impl Worker {
     }
 
     /// Opens a workload, even if it is open. Also returns how many seconds loading the library and opening took.
-    pub(super) fn reopen(
-        &mut self,
-        spec: &WorkloadSpec,
-        library: &LibraryFile,
-    ) -> Result<(WorkloadHandle, f64), Failure> {
+    pub(super) fn reopen(&mut self, work: &Work) -> Result<(WorkloadHandle, f64), Failure> {
         self.opened = None;
-        self.library(library)?;
+        self.library(&work.library)?;
         let started = Instant::now();
-        let workload = self.workload(spec, library)?;
-        let loading = self.loading.get(&library.path).copied().unwrap_or_default();
+        let workload = self.workload(work)?;
+        let loading = self.loading.get(&work.library.path).copied().unwrap_or_default();
         Ok((workload, loading + started.elapsed().as_secs_f64()))
     }
 
     /// A workload, which stays open until another one is asked for.
-    pub(super) fn workload(
-        &mut self,
-        spec: &WorkloadSpec,
-        library: &LibraryFile,
-    ) -> Result<WorkloadHandle, Failure> {
+    pub(super) fn workload(&mut self, Work { spec, library }: &Work) -> Result<WorkloadHandle, Failure> {
         // The handle's own path may be that of a sealed copy.
         let same =
             |(path, opened): &&(PathBuf, WorkloadHandle)| opened.spec() == spec && *path == library.path;

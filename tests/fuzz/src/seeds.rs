@@ -3,7 +3,7 @@
 //! Real plugins are megabytes, so the library here has only what inspection looks at, byte by byte.
 
 use crossrun::internals::sandbox::frame;
-use crossrun::internals::worker::{Finished, Folders, LibraryFile, Reply, Request};
+use crossrun::internals::worker::{Finished, Folders, LibraryFile, Reply, Request, Work};
 use plugin_api::{BatchBuilder, Progress, RunnerError, Session, WorkloadSpec};
 use serde_json::{Value, json};
 
@@ -143,20 +143,13 @@ fn protocol(seeds: &mut Seeds) {
     let folders = Folders { data_dir: "data".into(), log_dir: "log".into() };
     let mut spec = WorkloadSpec::new("word_count");
     spec.extra.insert("keys".into(), 50.into());
+    let work = Work { spec, library };
     let requests = [
         ("hello", Request::Hello { version: 1, log_level: 3 }),
         ("probe", Request::Probe),
         ("open", Request::Open { session: Session::default() }),
-        (
-            "run",
-            Request::Run {
-                spec: spec.clone(),
-                library: library.clone(),
-                folders,
-                timeout_seconds: Some(600.0),
-            },
-        ),
-        ("judge", Request::Judge { spec, library, sink_state: vec![0, 255] }),
+        ("run", Request::Run { work: work.clone(), folders, timeout_seconds: Some(600.0) }),
+        ("judge", Request::Judge { work, sink_state: vec![0, 255] }),
     ];
     let metrics =
         json!({"nodes": 2, "warnings": ["slow"], "versions": {"engine": "9"}, "nested": [[[{"a": 1e300}]]]});

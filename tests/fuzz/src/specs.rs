@@ -5,6 +5,7 @@ use std::time::Duration;
 use crossrun::internals::cli::{PlanFile, count, duration, extra, max_wait, parallelism, run_id};
 use crossrun::internals::plan::{Matrix, Plan};
 use crossrun::internals::plugin::LockFile;
+use crossrun::internals::worker::{Request, Work};
 use plugin_api::workload::{CatalogueEntry, Outcome, Plan as WorkloadPlan};
 use plugin_api::{Availability, Parameter, Parameters, RunnerError, Session, SetupRequest, WorkloadSpec};
 use serde_json::Map;
@@ -88,10 +89,9 @@ fn check_typed(text: &str) {
         // It must reach the worker, in a request, and a record.
         let mut spec = WorkloadSpec::new("null");
         spec.extra.insert(key, value);
-        let request =
-            crossrun::internals::worker::Request::Expect { spec: spec.clone(), library: Default::default() };
+        let request = Request::Expect(Work { spec: spec.clone(), library: Default::default() });
         let request = serde_json::to_vec(&request).unwrap();
-        serde_json::from_slice::<crossrun::internals::worker::Request>(&request).unwrap();
+        serde_json::from_slice::<Request>(&request).unwrap();
         assert_eq!(WorkloadSpec::from_json(&spec.to_json()), Ok(spec));
     }
 }

@@ -52,19 +52,13 @@ impl Plot {
     }
 
     pub(super) fn x_ticks(&self, format: fn(f64) -> String) -> Vec<Value> {
-        self.x_axis
-            .ticks()
-            .into_iter()
-            .map(|Tick { value, .. }| label(self.x(value), format(value)))
-            .collect()
+        let ticks = self.x_axis.ticks().into_iter();
+        ticks.map(|Tick { value, .. }| label(self.x(value), format(value))).collect()
     }
 
     pub(super) fn y_ticks(&self, format: fn(f64) -> String) -> Vec<Value> {
-        self.y_axis
-            .ticks()
-            .into_iter()
-            .map(|Tick { value, .. }| label(self.y(value), format(value)))
-            .collect()
+        let ticks = self.y_axis.ticks().into_iter();
+        ticks.map(|Tick { value, .. }| label(self.y(value), format(value))).collect()
     }
 
     /// A curve in the colour of a series.

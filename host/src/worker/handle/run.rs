@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use plugin_api::{RunContext, RunResult, RunnerError, WorkloadHandle, WorkloadSpec, monotonic_nanos};
 
 use crate::worker::bounds;
-use crate::worker::protocol::{Finished, Folders, LibraryFile, Reply};
+use crate::worker::protocol::{Finished, Folders, Reply, Work};
 use crate::worker::state::{Failure, Worker};
 
 /// An open loop starts this long after the request, and twice the time of opening the workload later.
@@ -14,12 +14,11 @@ const START_AHEAD: Duration = Duration::from_millis(20);
 
 pub(super) fn run(
     worker: &mut Worker,
-    spec: &WorkloadSpec,
-    library: &LibraryFile,
+    work: &Work,
     folders: Folders,
     timeout_seconds: Option<f64>,
 ) -> Result<Reply, Failure> {
-    let (workload, spec) = open_workload(worker, spec, library)?;
+    let (workload, spec) = open_workload(worker, work)?;
     let timeout = timeout_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let Folders { data_dir, log_dir } = folders;
@@ -35,18 +34,18 @@ pub(super) fn run(
 /// ahead, so that those which open the workload themselves have done so.
 pub(super) fn open_workload(
     worker: &mut Worker,
-    spec: &WorkloadSpec,
-    library: &LibraryFile,
+    work: &Work,
 ) -> Result<(WorkloadHandle, WorkloadSpec), Failure> {
     let opening = Instant::now();
-    let workload = worker.workload(spec, library)?;
+    let workload = worker.workload(work)?;
     if !workload.plan().open_loop {
-        return Ok((workload, spec.clone()));
+        return Ok((workload, work.spec.clone()));
     }
     let ahead = START_AHEAD + 2 * opening.elapsed();
     let start_nanos = Some(monotonic_nanos().saturating_add(ahead.as_nanos() as u64));
-    let spec = WorkloadSpec { start_nanos, ..spec.clone() };
-    Ok((worker.workload(&spec, library)?, spec))
+    let spec = WorkloadSpec { start_nanos, ..work.spec.clone() };
+    let work = Work { spec, ..work.clone() };
+    Ok((worker.workload(&work)?, work.spec))
 }
 
 fn finished(result: RunResult, duration: Duration) -> Result<Finished, RunnerError> {
