@@ -15,7 +15,7 @@ mod value;
 mod simulation;
 
 pub(crate) use curve::{MeasuredLoad, NoValue, block_value, floor};
-pub(crate) use sweep::{Load, LoadRunner, Sweep};
+pub(crate) use sweep::{Load, LoadRunner, Range, Sweep};
 pub(crate) use value::{Estimate, Value, over_blocks};
 
 /// The share of the cores' time that must be spent in kernels.

@@ -17,6 +17,7 @@ use crate::app::reproduce::{LoadingOptions, RunCommand, add_plugin_folders, back
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options, reports};
 use crate::cli::measure::{STANDARD, ScheduleArguments};
+use crate::metg::Range;
 use crate::plan::defaults::COMPUTING;
 use crate::plan::{Matrix, Plan, WorkloadChoice};
 use crate::record::writer::TRIALS;
@@ -24,7 +25,6 @@ use crate::record::{Conditions, SystemProfile};
 use crate::run::data_seeds::DataSeeds;
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
-use crate::run::sweep::Range;
 use crate::stats::WarmUp;
 use crate::text::plural;
 use crate::worker::protocol::Folders;

@@ -54,9 +54,7 @@ impl Simulated {
         Sweep {
             cores: self.cores,
             seconds_per_iteration: self.seconds_per_iteration,
-            point_seconds: 0.4,
-            finest_seconds: 0.0,
-            coarsest_seconds: 2.0,
+            range: Range { point_seconds: 0.4, finest_seconds: 0.0, coarsest_seconds: 2.0 },
             warm_up: WarmUp::default(),
         }
     }
@@ -210,7 +208,8 @@ fn the_kernel_is_doubled_if_the_warm_up_underestimated_the_overhead() {
 fn a_value_beyond_the_range_of_kernels_is_a_bound_or_none() {
     let value = |overhead, finest_seconds, coarsest_seconds| {
         let mut backend = Simulated::new(overhead);
-        let sweep = Sweep { finest_seconds, coarsest_seconds, ..backend.sweep() };
+        let range = Range { point_seconds: 0.4, finest_seconds, coarsest_seconds };
+        let sweep = Sweep { range, ..backend.sweep() };
         sweep.run(&mut backend).unwrap();
         let longest = backend.points().iter().map(|point| point.kernel_seconds).fold(0.0, f64::max);
         assert!(longest <= coarsest_seconds);

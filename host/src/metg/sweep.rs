@@ -28,18 +28,24 @@ pub(crate) trait LoadRunner {
     fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Self::Error>;
 }
 
-/// One sweep over kernels, each with twice the iterations of the next shorter one.
+/// The kernels that a sweep may run, and the time for each.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Sweep {
-    pub cores: u32,
-    /// Seconds of one iteration of the kernel in the reference of the block.
-    pub seconds_per_iteration: f64,
+pub(crate) struct Range {
     /// The approximate duration of a point. A point with the minimum number of tasks may take longer.
     pub point_seconds: f64,
     /// The shortest kernel.
     pub finest_seconds: f64,
     /// The longest kernel.
     pub coarsest_seconds: f64,
+}
+
+/// One sweep over kernels, each with twice the iterations of the next shorter one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Sweep {
+    pub cores: u32,
+    /// Seconds of one iteration of the kernel in the reference of the block.
+    pub seconds_per_iteration: f64,
+    pub range: Range,
     pub warm_up: WarmUp,
 }
 
@@ -122,7 +128,7 @@ impl Sweep {
 
     /// The number of tasks of a point, a multiple of the number of cores.
     fn tasks(&self, seconds_per_task: f64) -> u64 {
-        let wanted = (self.point_seconds / seconds_per_task).ceil();
+        let wanted = (self.range.point_seconds / seconds_per_task).ceil();
         // NaN and too large numbers become the maximum.
         let wanted = if wanted < MAX_TASKS as f64 { wanted as u64 } else { MAX_TASKS };
         wanted.max(self.min_tasks()).next_multiple_of(self.cores.max(1).into())
@@ -140,14 +146,16 @@ impl Sweep {
     fn highest(&self) -> u32 {
         (0..u64::BITS - 1)
             .rev()
-            .find(|exponent| self.kernel_seconds(*exponent) <= self.coarsest_seconds)
+            .find(|exponent| self.kernel_seconds(*exponent) <= self.range.coarsest_seconds)
             .unwrap_or(0)
     }
 
     /// The exponent of the shortest kernel.
     fn lowest(&self) -> u32 {
         let highest = self.highest();
-        (0..highest).find(|exponent| self.kernel_seconds(*exponent) >= self.finest_seconds).unwrap_or(highest)
+        (0..highest)
+            .find(|exponent| self.kernel_seconds(*exponent) >= self.range.finest_seconds)
+            .unwrap_or(highest)
     }
 }
 

@@ -16,7 +16,8 @@ use crate::worker::protocol::{Folders, LibraryFile, Loaded, Request};
 /// Keys of `extra` that every backend reads, or the host itself.
 const COMMON_OPTIONS: [&str; 3] = ["batch_size", "fusion", "max_wait_seconds"];
 
-/// A backend that is loaded in its worker.
+/// A backend that is loaded in its worker. All that it is asked for fails with its own error, or when it crashes, hangs, or its file is
+/// refused.
 pub(crate) struct Backend {
     pub(crate) session: WorkerSession,
     /// The name in its metadata, in lower case.
@@ -28,9 +29,6 @@ pub(crate) struct Backend {
 
 impl Backend {
     /// Starts a worker and loads the runner in `library`, which must report the name `name`.
-    ///
-    /// # Errors
-    /// When the file is refused, crashes, hangs, or reports another name than its metadata.
     pub(crate) fn load(
         launch: &Launch,
         library: &LibraryFile,
@@ -49,9 +47,6 @@ impl Backend {
 
     /// As [`load`](Self::load), whatever name the runner reports. Standard output goes to the file at `stdout`, or to the log
     /// without one.
-    ///
-    /// # Errors
-    /// When the file is refused, crashes, or hangs.
     pub(crate) fn load_any_name(
         launch: &Launch,
         library: &LibraryFile,
@@ -74,9 +69,6 @@ impl Backend {
     }
 
     /// Starts a worker with the cheating backend.
-    ///
-    /// # Errors
-    /// When no worker can be started.
     pub(crate) fn cheating(launch: &Launch, cheat: Cheat, log: &Path) -> Result<Self, CallError> {
         let mut session = WorkerSession::start(launch, log, true)?;
         session.ask::<()>("load", Request::Cheat { cheat }, launch.deadlines.load)?;
@@ -96,9 +88,6 @@ impl Backend {
     }
 
     /// Whether the backend could start.
-    ///
-    /// # Errors
-    /// When it crashes or hangs.
     pub(crate) fn probe(&mut self) -> Result<Availability, CallError> {
         let deadline = self.session.deadlines.probe;
         self.session.ask("probe", Request::Probe, deadline)
@@ -106,9 +95,6 @@ impl Backend {
 
     /// Lets the backend install or remove what it needs. There is no deadline: a download may take any time, and the user can
     /// interrupt.
-    ///
-    /// # Errors
-    /// The backend's error, or how it died.
     pub(crate) fn setup(
         &mut self,
         request: SetupRequest,

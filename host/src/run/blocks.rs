@@ -15,9 +15,6 @@ use plugin_api::WorkloadSpec;
 
 impl Executor {
     /// Runs `blocks` in their order, and emits all events to `sink`.
-    ///
-    /// # Errors
-    /// [`Stopped`] when the user interrupts, or the sink cannot go on.
     pub(crate) fn blocks<E>(&mut self, blocks: &[Block], sink: Sink<'_, E>) -> Result<(), Stopped<E>> {
         for block in blocks {
             // Expected answers are computed first: no oracle may run between the machine check and the engine.

@@ -21,9 +21,6 @@ impl DataSeeds {
     }
 
     /// The seed of `id`.
-    ///
-    /// # Errors
-    /// When the system has no randomness.
     pub(super) fn of(&mut self, id: DataId) -> Result<u64, CallError> {
         if let Some(chosen) = self.chosen {
             return Ok(data_seed(chosen, &id));

@@ -93,9 +93,6 @@ impl Engine {
 
     /// Starts `request`, cancels it when `after` has passed, and waits for its end until `grace` has passed too. Also returns
     /// the time from cancelling to the end; `None` if the run ended before.
-    ///
-    /// # Errors
-    /// How the backend died, or that it did not stop.
     pub(crate) fn run_and_cancel(
         &mut self,
         request: &RunRequest,
@@ -106,9 +103,6 @@ impl Engine {
     }
 
     /// Stops the engine, and returns how many seconds that took.
-    ///
-    /// # Errors
-    /// The backend's error, or how it died.
     pub(crate) fn stop(&mut self, listener: Listener<'_>) -> Result<f64, CallError> {
         let deadline = self.session.deadlines.close;
         self.call("close", Request::Close, deadline, listener).map(|(_, seconds)| seconds)

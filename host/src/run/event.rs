@@ -44,7 +44,9 @@ pub(crate) type Sink<'a, E> = &'a mut dyn FnMut(&Event<'_>) -> Result<(), E>;
 /// Why a schedule stopped before its end.
 #[derive(Debug)]
 pub(crate) enum Stopped<E> {
+    /// By the user.
     Interrupted,
+    /// The sink cannot go on.
     Sink(E),
     /// A step that all trials depend on failed.
     Failed(CallError),

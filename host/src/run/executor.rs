@@ -71,9 +71,6 @@ impl Executor {
     }
 
     /// Starts a worker, and loads the backend of `participant`.
-    ///
-    /// # Errors
-    /// When the file is refused, crashes, hangs, or reports another name than its metadata.
     pub(crate) fn load(&self, participant: &str) -> Result<Backend, CallError> {
         let found = self.setting.participants.backends.get(participant);
         let plugin = &found.ok_or_else(|| CallError::unexpected("load"))?.plugin;
@@ -107,9 +104,6 @@ impl Executor {
     }
 
     /// Runs `trial` on `engine`, and has it judged.
-    ///
-    /// # Errors
-    /// [`Stopped`] when the user interrupts or the sink cannot go on.
     pub(crate) fn run<E>(
         &mut self,
         trial: &TrialSpec,

@@ -33,7 +33,8 @@ const LAG_PART: u64 = 10;
 /// A claim may exceed the host's window by so many seconds: the resolution of clocks and of rounding.
 const CLOCK_TOLERANCE: f64 = 1e-6;
 
-/// A worker with one workload library.
+/// A worker with one workload library. All that it is asked for fails when the spec is not valid, the library crashes, hangs, fails or
+/// refuses, or the worker dies.
 pub(crate) struct Judge {
     session: WorkerSession,
     library: LibraryFile,
@@ -55,9 +56,6 @@ impl Judge {
     }
 
     /// The library's workloads.
-    ///
-    /// # Errors
-    /// When the library crashes, hangs or refuses.
     pub(crate) fn catalogue(&mut self) -> Result<Vec<CatalogueEntry>, CallError> {
         let deadline = self.session.deadlines.catalogue;
         let request = Request::Catalogue { library: self.library.clone() };
@@ -65,18 +63,12 @@ impl Judge {
     }
 
     /// How fast the machine computes right now, by the judge's process, in which no engine runs.
-    ///
-    /// # Errors
-    /// When the judge's worker dies.
     pub(crate) fn check_machine(&mut self, duration: Duration) -> Result<MachineCheck, CallError> {
         let request = Request::CheckMachine { seconds: duration.as_secs_f64() };
         self.session.ask("machine_check", request, duration + MACHINE_CHECK_GRACE)
     }
 
     /// How long a call of `stage` takes on each core, with nothing but the workload's library at work; `duration` in all.
-    ///
-    /// # Errors
-    /// When the spec is not valid, the stage fails, or the judge's worker dies.
     pub(crate) fn time(
         &mut self,
         spec: &WorkloadSpec,
@@ -88,9 +80,6 @@ impl Judge {
     }
 
     /// What the workload's library alone takes for `spec`, by a sample of about `duration`, or without a sample if that is 0.
-    ///
-    /// # Errors
-    /// When the spec is not valid, the workload fails, or the judge's worker dies.
     pub(crate) fn reference(
         &mut self,
         spec: &WorkloadSpec,
@@ -102,26 +91,17 @@ impl Judge {
 
     /// The expected answer of a run that may take `timeout`, by the serial oracle. It never lies in a file, as a plugin can
     /// write to any file of the user.
-    ///
-    /// # Errors
-    /// When the spec is not valid, or the oracle fails.
     pub(crate) fn expect(&mut self, spec: &WorkloadSpec, timeout: Duration) -> Result<Answer, CallError> {
         let deadline = self.session.deadlines.expect_of(timeout, spec.parallelism);
         self.session.ask("expect", Request::Expect(self.work(spec)), deadline)
     }
 
     /// The answer of a serial run of the workload, without a backend.
-    ///
-    /// # Errors
-    /// When the spec is not valid, or the workload fails.
     pub(crate) fn serial(&mut self, spec: &WorkloadSpec, timeout: Duration) -> Result<Answer, CallError> {
         self.session.ask("serial", Request::Serial(self.work(spec)), timeout)
     }
 
     /// Calls the workload's functions with malformed input, `rounds` times.
-    ///
-    /// # Errors
-    /// When one of them panics or crashes.
     pub(crate) fn give_malformed(
         &mut self,
         spec: &WorkloadSpec,

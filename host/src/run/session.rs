@@ -167,9 +167,6 @@ impl WorkerSession {
     }
 
     /// The threads and temporary files of the worker's process.
-    ///
-    /// # Errors
-    /// When the worker dies or hangs.
     pub(crate) fn snapshot(&mut self) -> Result<ResourceSnapshot, CallError> {
         self.ask("snapshot", Request::Snapshot, NO_PLUGIN)
     }

@@ -8,7 +8,7 @@ use super::event::{Event, Sink, Stopped};
 use super::executor::Executor;
 use super::session::CallError;
 use super::trial::{Granularity, TrialResult, TrialSpec};
-use crate::metg::{self, Load, LoadRunner, Sweep};
+use crate::metg::{self, Load, LoadRunner, Range, Sweep};
 use crate::plan::{Block, Cell, Purpose, Session};
 
 /// The workload's parameter for the length of the kernel.
@@ -25,22 +25,8 @@ const REFERENCE: Duration = Duration::from_millis(200);
 /// If the mean of the calls exceeds their median by this factor, other work interrupted them.
 const BUSY: f64 = 1.10;
 
-/// The kernels that a sweep may run, and the time for each.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Range {
-    /// About how many seconds a point is to take.
-    pub point_seconds: f64,
-    /// No kernel is shorter than so many seconds.
-    pub finest_seconds: f64,
-    /// No kernel is longer than so many seconds.
-    pub coarsest_seconds: f64,
-}
-
 impl Executor {
     /// Runs one sweep in each session of `block`, whose first cell is the template of the points of the run `run`.
-    ///
-    /// # Errors
-    /// [`Stopped`] when the user interrupts, there is no reference, or the sink cannot go on.
     pub(crate) fn sweep<E>(
         &mut self,
         run: &str,
@@ -56,9 +42,7 @@ impl Executor {
             let sweep = Sweep {
                 cores: session.parallelism,
                 seconds_per_iteration,
-                point_seconds: range.point_seconds,
-                finest_seconds: range.finest_seconds,
-                coarsest_seconds: range.coarsest_seconds.min(longest),
+                range: Range { coarsest_seconds: range.coarsest_seconds.min(longest), ..*range },
                 warm_up: executor.setting.warm_up,
             };
             let notes = notes.iter().cloned().chain(busy.clone()).collect();

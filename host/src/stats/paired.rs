@@ -1,9 +1,11 @@
 //! A difference that was seen once in each block, with all that stands in the way of an interval.
 
 use super::dependence::{autocorrelation, widening};
-use super::margin::MARGIN;
 use super::signed_rank::{self, Interval, SignedRank};
 use super::ties::are_tied;
+
+/// Ratios up to this factor, in either direction, count as equivalent.
+pub(crate) const MARGIN: f64 = 1.05;
 
 /// What can be said of a difference that was seen once in each block.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::margin::MARGIN;
-use super::paired::PairedDifference;
+use super::paired::{MARGIN, PairedDifference};
 use super::signed_rank::Interval;
 
 /// More blocks are not proposed: nobody would run them, and the estimate is too rough.

@@ -25,10 +25,9 @@ const RUN: f64 = 1.0;
 
 /// All trials in their order, and an estimate of the time that they take.
 pub(super) fn preview(plan: &Plan, warm_up: &WarmUp, json: bool) -> String {
-    let estimate = estimate(&plan.blocks, warm_up, SESSION, RUN);
+    let (least, most) = estimate(&plan.blocks, warm_up, SESSION, RUN);
     let trials: Vec<_> = plan.trials().collect();
     if json {
-        let (least, most) = (estimate.least_seconds, estimate.most_seconds);
         return json!({"trials": trials, "plan_hash": plan.hash(), "least_seconds": least, "most_seconds": most}).to_string();
     }
     let lines = plan.blocks.iter().flat_map(|block| {
@@ -44,8 +43,8 @@ pub(super) fn preview(plan: &Plan, warm_up: &WarmUp, json: bool) -> String {
         lines.collect::<String>(),
         plural(trials.len() as u64, "trial"),
         plural(plan.blocks.len() as u64, "block"),
-        estimate.least_seconds / 60.0,
-        (estimate.most_seconds / 60.0).ceil(),
+        least / 60.0,
+        (most / 60.0).ceil(),
     )
 }
 
