@@ -16,7 +16,7 @@ pub(super) fn geomeans(points: &[Point], backends: &[&str], rigor: Rigor) -> Vec
     let (sleeping, working): (Vec<_>, Vec<_>) = closed.partition(|point| point.workload == SLEEPING);
     let ratios: Vec<Vec<_>> =
         working.iter().map(|point| backends.iter().map(|name| whole_ratio(point, name)).collect()).collect();
-    let (means, coverage) = common_geometric_means(&ratios, backends.len());
+    let means = common_geometric_means(&ratios, backends.len());
     let covered: Vec<&Point> = working
         .into_iter()
         .zip(&ratios)
@@ -27,8 +27,8 @@ pub(super) fn geomeans(points: &[Point], backends: &[&str], rigor: Rigor) -> Vec
         backend: (*name).to_owned(),
         ratio,
         interval: ratio.filter(|_| rigor != Rigor::Quick).and_then(|ratio| interval(&covered, name, ratio)),
-        covered: coverage.covered as u32,
-        points: coverage.rows as u32,
+        covered: covered.len() as u32,
+        points: ratios.len() as u32,
         left_out: sleeping.iter().map(|point| point.id.clone()).collect(),
     };
     backends.iter().zip(means).map(geomean).collect()
