@@ -19,6 +19,7 @@ mod doctor;
 mod documented_commands;
 mod exit_codes;
 mod fence;
+mod field;
 mod foreign_callers;
 #[path = "fuzz/src/lib.rs"]
 #[allow(unreachable_pub, dead_code)]

@@ -17,7 +17,7 @@ pub trait WorkloadRunner: Send {
     /// The backend's name in lower case: what `--backend` takes, and what `export_runner!` was given.
     fn backend_name(&self) -> &str;
 
-    /// Whether the backend could start here, as far as can be told without starting anything.
+    /// Whether the backend could start here, as far as can be told without starting the engine.
     fn is_available(&self) -> Availability;
 
     /// What the backend reads from a spec's `extra`, beside `batch_size` and `fusion`: the host warns of a key that

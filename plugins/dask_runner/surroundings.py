@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 
 
 def prepare() -> None:
-    """Keeps the user's own settings of Dask out of what is measured, and Dask from writing a file among them.
+    """Keeps Dask from reading the user's files of settings, and from writing one among them.
 
-    A worker process, which is a child of the driver's, has inherited what was set here.
+    Of the environment a driver gets none of Dask's variables. A worker process inherits what is set here.
     """
-    if multiprocessing.parent_process() is None:
-        for name in [name for name in os.environ if name.startswith("DASK_")]:
-            del os.environ[name]
-        os.environ["DASK_CONFIG"] = os.environ["DASK_ROOT_CONFIG"] = os.devnull
+    os.environ["DASK_CONFIG"] = os.environ["DASK_ROOT_CONFIG"] = os.devnull

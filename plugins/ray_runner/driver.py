@@ -31,6 +31,7 @@ from crossrun_engine import (
     serve,
     window_size,
 )
+from crossrun_engine.output import last_error_in
 
 # From so many items on a batch is a large one.
 LARGE_BATCH = 100_000
@@ -82,7 +83,17 @@ def _connect(address: str | None, session: Session) -> Any:
         # What is installed looks whole, so that a set-up alone would leave it as it is.
         again = "crossrun setup ray --remove && crossrun setup ray"
         raise UnavailableError(f"Ray cannot be imported: {reason}", again) from error
-    return cluster.Cluster(session) if address is None else cluster.ExistingCluster(address, session)
+    if address is not None:
+        return cluster.ExistingCluster(address, session)
+    try:
+        return cluster.Cluster(session)
+    except (OSError, RuntimeError) as error:
+        # Ray only says that something did not start. What did not, and why, is in its own logs.
+        last_error = last_error_in(session.log_dir / "ray", "*.[eo][ru][rt]")
+        if not last_error:
+            raise
+        reason = " ".join(str(error).split())
+        raise UnavailableError(f"Ray did not start: {reason}; its last error: {last_error}") from error
 
 
 class RayDriver(Driver):

@@ -23,6 +23,8 @@ PROGRESS_SECONDS = 0.5
 class SparkDriver(Driver):
     """One Spark context for the session."""
 
+    usual_warnings = ("Using incubator modules",)
+
     def __init__(self) -> None:
         self._engine: Engine | None = None
 

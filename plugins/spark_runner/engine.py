@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -58,11 +59,9 @@ class Engine:
             raise UnavailableError(f"Spark did not start {where}: {first_line(error)}") from error
 
     def _set_environment(self, log_dir: Path, address: str) -> None:
-        """What is measured must not depend on the user's own settings, so that none of them are left."""
+        """What is measured must not depend on the user's own settings: of Spark's there is only `PYSPARK_PYTHON`."""
         # Workers of a cluster run the Python of their own machines, as the user says there or here.
         python = sys.executable if self._master == NONE else os.environ.get("PYSPARK_PYTHON", "python3")
-        for name in [name for name in os.environ if name.startswith(("SPARK_", "PYSPARK_"))]:
-            del os.environ[name]
         folder = self._folder.name
         Path(folder, "log4j2.properties").write_text(LOGGING.format(path=log_dir / "spark.log"))
         os.environ.update(SPARK_CONF_DIR=folder, TMPDIR=folder, SPARK_LOCAL_IP=address)
@@ -71,13 +70,14 @@ class Engine:
         os.environ["SPARK_LAUNCHER_OPTS"] = "-XX:-UsePerfData"
 
     def _start(self, session: Session, address: str) -> None:
+        options = ["-XX:-UsePerfData", *(f"-D{name}={quoted(value)}" for name, value in self._properties().items())]
         settings = {
             "spark.master": f"local[{session.parallelism}]" if self._master == NONE else self._master,
             "spark.app.name": "crossrun",
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
             "spark.local.dir": self._folder.name,
-            "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={self._folder.name} -XX:-UsePerfData",
+            "spark.driver.extraJavaOptions": " ".join(options),
             "spark.driver.host": address,
             "spark.driver.bindAddress": address,
             "spark.cores.max": str(session.parallelism),
@@ -94,6 +94,15 @@ class Engine:
         count = 4 * session.parallelism
         numbers = self.context.parallelize(range(count), count)
         self.jobs.submit(numbers.mapPartitions(functions.touch).count).result()
+
+    def _properties(self) -> dict[str, str]:
+        """Where Java puts files. Of a user whose number has no name, as in a container, it knows no home and no name."""
+        properties = {"java.io.tmpdir": self._folder.name}
+        try:
+            pwd.getpwuid(os.getuid())
+        except KeyError:
+            properties |= {"user.home": self._folder.name, "user.name": f"user{os.getuid()}"}
+        return properties
 
     def _ship_code(self) -> None:
         """Brings the modules that workers import to other machines."""
@@ -130,6 +139,12 @@ class Engine:
             gateway.proc.wait(EXIT_TIMEOUT)
             SparkContext._gateway = SparkContext._jvm = None
         self._folder.cleanup()
+
+
+def quoted(value: str) -> str:
+    """A value as one word among options of Java that Spark takes apart."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def death() -> str | None:

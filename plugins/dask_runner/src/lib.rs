@@ -24,6 +24,7 @@ static DASK: Engine = Engine {
     ],
     options,
     import_check: "distributed",
+    variables: &[],
 };
 
 fn options() -> Vec<Parameter> {

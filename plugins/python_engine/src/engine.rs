@@ -4,6 +4,7 @@ use plugin_api::Parameter;
 use sha2::{Digest, Sha256};
 
 use crate::interpreter::PythonRange;
+use crate::surroundings::Variables;
 
 /// A Python engine, and how it is driven.
 pub struct Engine {
@@ -22,9 +23,12 @@ pub struct Engine {
     pub files: &'static [(&'static str, &'static str)],
     /// What the backend reads from `extra`.
     pub options: fn() -> Vec<Parameter>,
-    /// A module that must be among the installed ones: it is looked up as a path, never imported. Empty if nothing is
-    /// installed.
+    /// A module that must be among the installed ones. A set-up imports it once; after that it is only looked up as a path.
+    /// Empty if nothing is installed.
     pub import_check: &'static str,
+    /// The variables of the user's environment that the engine gets beside the usual ones, such as `PATH` and `HOME`, each
+    /// with the reason. It gets no others.
+    pub variables: Variables,
 }
 
 impl Engine {

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::engine::Engine;
-use crate::interpreter::{Interpreter, Version};
+use crate::interpreter::{Interpreter, InterpreterError, Version};
 
 const MARKER: &str = "crossrun-environment.json";
 const SCHEMA: u32 = 1;
@@ -52,6 +53,10 @@ pub(crate) enum Unready {
     Missing(&'static str),
     #[error("the environment of {name} is damaged: {} is gone", path.display())]
     Damaged { name: &'static str, path: PathBuf },
+    #[error("the environment of {name} was made with Python {made}, but its Python is {now} now")]
+    Changed { name: &'static str, made: Version, now: Version },
+    #[error("the environment of {name} is damaged: {why}")]
+    Broken { name: &'static str, why: String },
 }
 
 /// All environments of one engine.
@@ -78,7 +83,7 @@ impl<'a> Environments<'a> {
         self.folder().join(&hex::encode(digest.finalize())[..16])
     }
 
-    /// The environment with what this engine requires. Reads a few files and starts nothing.
+    /// The environment with what this engine requires. Reads a few files, and asks its Python for the version.
     pub(crate) fn find(&self) -> Result<Environment, Unready> {
         let mut found = Err(Unready::Missing(self.engine.name));
         for entry in fs::read_dir(self.folder()).into_iter().flatten().flatten() {
@@ -103,9 +108,15 @@ impl<'a> Environments<'a> {
         let module = folder.join(&marker.modules).join(self.engine.import_check.replace('.', "/"));
         // The interpreter is a link to the one that the environment was made with, which may be gone.
         let gone = [python(folder), module].into_iter().find(|path| !exists(path));
-        match gone {
-            Some(path) => Err(Unready::Damaged { name, path }),
-            None => Ok(Environment { folder: folder.into() }),
+        if let Some(path) = gone {
+            return Err(Unready::Damaged { name, path });
+        }
+        // A distribution replaces its Python in place, and a launcher of a version manager may lead nowhere.
+        let broken = |error: InterpreterError| Unready::Broken { name, why: error.to_string() };
+        let now = Interpreter::ask(&python(folder)).map_err(broken)?.version;
+        match marker.python.is_compatible(now) {
+            true => Ok(Environment { folder: folder.into() }),
+            false => Err(Unready::Changed { name, made: marker.python, now }),
         }
     }
 
@@ -126,7 +137,7 @@ impl<'a> Environments<'a> {
 
     /// Waits until no other set-up of this engine runs. Returns `None` if `cancelled` is true before that.
     pub(crate) fn lock(&self, cancelled: impl Fn() -> bool) -> io::Result<Option<File>> {
-        fs::create_dir_all(&self.root)?;
+        private_folder(&self.root)?;
         let file = File::create(self.root.join(format!("{}.lock", self.engine.name)))?;
         loop {
             match file.try_lock() {
@@ -192,6 +203,11 @@ impl<'a> Environments<'a> {
     }
 }
 
+/// Makes a folder that nobody else can write to, whatever the umask allows to a group: programs are started from it.
+pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
 /// The interpreter of the environment in `folder`.
 pub(crate) fn python(folder: &Path) -> PathBuf {
     folder.join("bin/python")
@@ -239,13 +255,31 @@ mod tests {
     }
 
     fn interpreter(folder: &Path) -> Interpreter {
-        let path = folder.join("base");
-        program(folder, "base", &format!("echo '[[3, 11, 1], \"{}\"]'", path.display()));
+        let path = base(folder, 11);
         Interpreter::find(Some(&path), PythonRange::new((3, 9), (3, 11)), None).unwrap()
     }
 
+    /// A program that answers as Python 3.`minor`.
+    fn base(folder: &Path, minor: u8) -> PathBuf {
+        let path = folder.join("base");
+        program(folder, "base", &format!("echo '[[3, {minor}, 1], \"{}\"]'", path.display()))
+    }
+
     #[test]
-    fn a_whole_environment_is_found_without_starting_anything() {
+    fn a_python_that_has_changed_under_its_environment_is_noticed() {
+        let (data, _) = installed();
+        let find = || Environments::new(&ENGINE, data.path()).find().unwrap_err().to_string();
+        base(data.path(), 12);
+        assert_eq!(
+            find(),
+            "the environment of tested was made with Python 3.11.1, but its Python is 3.12.1 now"
+        );
+        program(data.path(), "base", "exit 127");
+        assert!(find().ends_with("is not a Python that works: exited with code 127"), "{}", find());
+    }
+
+    #[test]
+    fn a_whole_environment_is_found() {
         let (data, folder) = installed();
         assert_eq!(Environments::new(&ENGINE, data.path()).find(), Ok(Environment { folder }));
     }

@@ -16,6 +16,7 @@ pub(crate) const ENGINE: Engine = Engine {
     files: &[("more.py", "MORE = 1\n")],
     options: Vec::new,
     import_check: "one.part",
+    variables: &[],
 };
 
 /// The same, with a package that has to be built.

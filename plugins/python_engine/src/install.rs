@@ -16,6 +16,8 @@ use crate::environment::{self, Environments};
 use crate::group::Group;
 use crate::interpreter::{Interpreter, on_path};
 use crate::output::{ending, last_lines};
+use crate::pip_settings;
+use crate::surroundings::restrict;
 
 /// How often a set-up looks whether it is to stop.
 const TICK: Duration = Duration::from_millis(50);
@@ -27,12 +29,22 @@ const DRAIN: Duration = Duration::from_millis(500);
 pub(crate) enum InstallError {
     #[error("the set-up was cancelled")]
     Cancelled,
-    #[error("{} has no module venv", python.display())]
-    NoVenv { python: PathBuf, version: String },
+    #[error("{} has no module {module}", python.display())]
+    NoModule { python: PathBuf, version: String, module: String },
     #[error("no package index could be reached, or it does not have what is needed: {0}")]
     NoNetwork(String),
+    #[error("the certificate of a package index is not trusted: {0}")]
+    Certificate(String),
+    #[error("the proxy{} cannot be used: {last}", named(variables))]
+    Proxy { variables: Vec<String>, last: String },
+    #[error("a package index has other files than those that are expected: {0}")]
+    OtherFiles(String),
     #[error("no space is left in {}", .0.display())]
     NoSpace(PathBuf),
+    #[error("{} is mounted noexec, so that nothing in it can be started", .0.display())]
+    NoExec(PathBuf),
+    #[error("what was installed cannot be imported by {}: {last}", python.display())]
+    Import { python: PathBuf, last: String },
     #[error("the installer {ending}: {last} (all of it is in {})", log.display())]
     Installer { ending: String, last: String, log: PathBuf },
     #[error("{step}: {error}")]
@@ -40,22 +52,46 @@ pub(crate) enum InstallError {
 }
 
 impl InstallError {
-    /// The error for the host, with a command that mends it.
+    /// The error for the host, with a command that mends it. That is never the command which has just failed.
     pub(crate) fn into_runner_error(self, engine: &Engine) -> RunnerError {
         let setup = engine.setup_command();
         let remedy = match &self {
             Self::Cancelled => return RunnerError::new(ErrorKind::Cancelled, self.to_string()),
-            Self::NoVenv { version, .. } if Path::new("/etc/debian_version").exists() => {
-                format!("sudo apt install python{version}-venv")
+            // Only the system's own Python comes from the system's packages.
+            Self::NoModule { python, version, module }
+                if module == VENV
+                    && python.starts_with("/usr/bin")
+                    && Path::new("/etc/debian_version").exists() =>
+            {
+                format!("{}apt install python{version}-venv", sudo())
             }
-            Self::NoVenv { .. } => format!("{setup} --python PATH_OF_ANOTHER_PYTHON"),
+            Self::NoModule { .. } | Self::Import { .. } => format!("{setup} --python PATH_OF_ANOTHER_PYTHON"),
             Self::NoNetwork(_) => format!("PIP_INDEX_URL=AN_INDEX_THAT_CAN_BE_REACHED {setup}"),
+            Self::Certificate(_) => format!("PIP_CERT=FILE_WITH_THE_CERTIFICATE {setup}"),
+            Self::Proxy { variables, .. } if variables.is_empty() => {
+                format!("PIP_PROXY=http://HOST:PORT {setup}")
+            }
+            Self::Proxy { variables, .. } => {
+                let unset: String = variables.iter().map(|name| format!("-u {name} ")).collect();
+                format!("env {unset}{setup}")
+            }
+            Self::OtherFiles(_) => format!("PIP_INDEX_URL=ANOTHER_INDEX {setup}"),
             Self::NoSpace(_) => format!("CROSSRUN_DATA_DIR=A_FOLDER_WITH_MORE_SPACE {setup}"),
-            Self::Installer { .. } | Self::File { .. } => setup,
+            Self::NoExec(_) | Self::File { .. } => format!("CROSSRUN_DATA_DIR=ANOTHER_FOLDER {setup}"),
+            Self::Installer { log, .. } => format!("tail -n 40 '{}'", log.display()),
         };
         let message = format!("{} cannot be set up: {self}", engine.name);
         RunnerError::new(ErrorKind::Setup, message).with_remedy(remedy)
     }
+}
+
+fn named(variables: &[String]) -> String {
+    if variables.is_empty() { String::new() } else { format!(" in {}", variables.join(" and ")) }
+}
+
+/// What a command that needs the rights of root begins with. Root need not have `sudo`.
+pub fn sudo() -> &'static str {
+    if rustix::process::geteuid().is_root() { "" } else { "sudo " }
 }
 
 /// One set-up.
@@ -83,17 +119,25 @@ impl Installation<'_> {
         let uv = usable_uv();
         self.context.progress(0, self.engine.packages(), "making the environment");
         self.execute(self.venv(uv.as_deref(), folder), 0)?;
+        let mut settings = Vec::new();
         if uv.is_none() {
             self.execute(pip(folder), 0)?;
+            settings = pip_settings::of_files(folder);
         }
+        let installer = |listed: &Path, sources| {
+            let mut command = installer(uv.as_deref(), folder, listed, sources);
+            command.envs(settings.iter().cloned());
+            command
+        };
         let Engine { requirements, build_requirements, .. } = *self.engine;
         if self.engine.builds() {
             let listed = self.write(folder, "build-requirements.txt", build_requirements)?;
-            self.execute(installer(uv.as_deref(), folder, &listed, Sources::Refused), 0)?;
+            self.execute(installer(&listed, Sources::Refused), 0)?;
         }
         let listed = self.write(folder, "requirements.txt", requirements)?;
         let sources = if self.engine.builds() { Sources::Built } else { Sources::Refused };
-        self.execute(installer(uv.as_deref(), folder, &listed, sources), packages(build_requirements))?;
+        self.execute(installer(&listed, sources), packages(build_requirements))?;
+        self.execute(self.import(folder), self.engine.packages())?;
         self.environments.mark(folder, self.interpreter).map_err(|error| self.file("write the marker", error))
     }
 
@@ -104,11 +148,26 @@ impl Installation<'_> {
         Ok(path)
     }
 
+    /// Imports the engine once, as its driver does, so that what cannot be used is not declared whole.
+    fn import(&self, folder: &Path) -> Command {
+        let mut command = Command::new(environment::python(folder));
+        restrict(&mut command, self.engine.variables);
+        // No file of the user's own is read: `HOME` has none.
+        command.env("HOME", folder).args([
+            "-I",
+            "-B",
+            "-c",
+            &format!("{IMPORT} {}", self.engine.import_check),
+        ]);
+        command
+    }
+
     fn venv(&self, uv: Option<&Path>, folder: &Path) -> Command {
         let python = &self.interpreter.executable;
         let mut command = Command::new(uv.unwrap_or(python));
+        pip_settings::apply(&mut command);
         match uv {
-            Some(_) => command.args(["venv", "--python"]).arg(python),
+            Some(_) => command.args(["venv", "--no-config", "--no-project", "--python"]).arg(python),
             None => command.args(["-I", "-m", "venv", "--without-pip"]),
         };
         command.arg(folder);
@@ -132,24 +191,51 @@ impl Installation<'_> {
         }
         running.drain(&mut output);
         let status = running.group.end().map_err(|error| self.file("wait for the installer", error))?;
-        if status.success() { Ok(()) } else { Err(self.reason(status, &output)) }
+        if status.success() { Ok(()) } else { Err(self.reason(&command, status, &output)) }
     }
 
-    /// Why the installer failed, as far as its output shows.
-    fn reason(&self, status: ExitStatus, output: &Output<'_>) -> InstallError {
+    /// Why a step failed, as far as its output shows.
+    fn reason(&self, command: &Command, status: ExitStatus, output: &Output<'_>) -> InstallError {
         let text = output.text.as_str();
         let mentions = |words: &[&str]| words.iter().any(|word| text.contains(word));
-        if mentions(&["No space left on device", "[Errno 28]", "os error 28", "Disk quota exceeded"]) {
-            return InstallError::NoSpace(self.context.data_dir().into());
+        let (last, data_dir) = (output.last_error(), self.context.data_dir().to_owned());
+        let Interpreter { executable: python, version } = self.interpreter.clone();
+        let no_module = |module: &str| InstallError::NoModule {
+            python: python.clone(),
+            version: version.minor(),
+            module: module.to_owned(),
+        };
+        if mentions(NO_SPACE) {
+            InstallError::NoSpace(data_dir)
+        } else if mentions(&["failed to map segment from shared object"]) {
+            InstallError::NoExec(data_dir)
+        } else if mentions(&[
+            "No module named venv",
+            "ensurepip is not available",
+            "No module named ensurepip",
+        ]) {
+            no_module(VENV)
+        } else if mentions(&["ssl module in Python is not available", "SSL module is not available"]) {
+            no_module("ssl")
+        } else if mentions(&["zlib not available"]) {
+            no_module("zlib")
+        } else if let Some(module) =
+            BUILT_IN.iter().find(|name| mentions(&[&format!("No module named '{name}'")]))
+        {
+            no_module(module.trim_start_matches('_'))
+        } else if command.get_args().any(|word| word.as_encoded_bytes().starts_with(IMPORT.as_bytes())) {
+            InstallError::Import { python, last: last_lines(text, 1) }
+        } else if mentions(UNTRUSTED) {
+            InstallError::Certificate(last)
+        } else if mentions(PROXY) {
+            InstallError::Proxy { variables: pip_settings::proxies(), last }
+        } else if mentions(&["DO NOT MATCH THE HASHES", "Hash mismatch"]) {
+            InstallError::OtherFiles(last)
+        } else if mentions(UNREACHABLE) {
+            InstallError::NoNetwork(last)
+        } else {
+            InstallError::Installer { ending: ending(status), last, log: output.log.clone() }
         }
-        if mentions(&["No module named venv", "ensurepip is not available", "No module named ensurepip"]) {
-            let Interpreter { executable, version } = self.interpreter;
-            return InstallError::NoVenv { python: executable.clone(), version: version.minor() };
-        }
-        if mentions(UNREACHABLE) {
-            return InstallError::NoNetwork(output.last_error());
-        }
-        InstallError::Installer { ending: ending(status), last: output.last_error(), log: output.log.clone() }
     }
 
     fn file(&self, step: &'static str, error: io::Error) -> InstallError {
@@ -160,6 +246,40 @@ impl Installation<'_> {
     }
 }
 
+/// The module that makes environments, which distributions have in a package of its own.
+const VENV: &str = "venv";
+/// The beginning of the program that imports an engine.
+const IMPORT: &str = "import";
+/// Modules that a Python lacks if it was built on a machine without the libraries for them.
+const BUILT_IN: &[&str] = &[
+    "_ctypes", "ctypes", "_ssl", "ssl", "_sqlite3", "sqlite3", "_bz2", "bz2", "_lzma", "lzma", "zlib",
+    "_hashlib",
+];
+
+const NO_SPACE: &[&str] = &["No space left on device", "[Errno 28]", "os error 28", "Disk quota exceeded"];
+
+/// How pip and uv say that they do not trust a certificate, or that there is no file with those that they trust.
+const UNTRUSTED: &[&str] = &[
+    "CERTIFICATE_VERIFY_FAILED",
+    "certificate verify failed",
+    "invalid peer certificate",
+    "UnknownIssuer",
+    "suitable TLS CA certificate bundle",
+];
+
+/// How they say that a proxy does not work.
+const PROXY: &[&str] = &[
+    "Missing dependencies for SOCKS support",
+    "ProxyError",
+    "Cannot connect to proxy",
+    "Proxy Authentication Required",
+    "Unable to determine SOCKS version",
+    "proxy URL",
+    "proxy connect",
+    "socks connect",
+    "SOCKSHTTP",
+];
+
 /// How pip and uv say that they did not get to a package.
 const UNREACHABLE: &[&str] = &[
     "Failed to establish a new connection",
@@ -167,7 +287,6 @@ const UNREACHABLE: &[&str] = &[
     "Connection refused",
     "ConnectTimeout",
     "Read timed out",
-    "Cannot connect to proxy",
     "Max retries exceeded",
     "(from versions: none)",
     "Failed to fetch",
@@ -180,6 +299,7 @@ const UNREACHABLE: &[&str] = &[
 /// A step of its own: `venv` would do it too, but keeps to itself why it failed.
 fn pip(folder: &Path) -> Command {
     let mut command = Command::new(environment::python(folder));
+    pip_settings::apply(&mut command);
     command.args(["-I", "-m", "ensurepip", "--upgrade", "--default-pip"]);
     command
 }
@@ -196,6 +316,7 @@ enum Sources {
 fn installer(uv: Option<&Path>, folder: &Path, requirements: &Path, sources: Sources) -> Command {
     let python = environment::python(folder);
     let mut command = Command::new(uv.unwrap_or(&python));
+    pip_settings::apply(&mut command);
     match uv {
         // Not `sync`, which would take the build tools away again.
         Some(_) => {
@@ -205,6 +326,8 @@ fn installer(uv: Option<&Path>, folder: &Path, requirements: &Path, sources: Sou
                 "--require-hashes",
                 "--no-deps",
                 "--compile-bytecode",
+                // Whatever project the current folder belongs to is no concern of this.
+                "--no-config",
                 "--python",
             ]);
             command.arg(&python);
@@ -231,7 +354,7 @@ fn usable_uv() -> Option<PathBuf> {
             prefixes.iter().any(|prefix| name.starts_with(prefix))
         })
     };
-    let for_uv = set(&["UV_INDEX", "UV_DEFAULT_INDEX", "UV_FIND_LINKS", "UV_CONFIG_FILE", "UV_OFFLINE"]);
+    let for_uv = set(&["UV_INDEX", "UV_DEFAULT_INDEX", "UV_FIND_LINKS", "UV_OFFLINE"]);
     let for_pip = set(PIP_SOURCES) || pip_settings().any(|path| path.exists());
     on_path("uv", std::env::var_os("PATH").as_deref()).filter(|_| for_uv || !for_pip)
 }
@@ -269,7 +392,6 @@ impl Running {
     fn start(command: &mut Command) -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
-        command.env("PYTHONUNBUFFERED", "1").env_remove("PYTHONPATH");
         let group = Group::spawn(command)?;
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -411,9 +533,24 @@ mod tests {
 
     /// What a venv has, with a pip that prints `output` and ends with `code`.
     fn venv(output: &str, code: u8) -> String {
+        let pip =
+            format!("[ $3 = pip ] && [ $4 = install ] && {{ printf \"%b\\n\" \"{output}\"; exit {code}; }}");
+        python_of(&pip)
+    }
+
+    /// What a venv has, with an engine that cannot be imported.
+    fn imported(output: &str) -> String {
+        python_of(&format!("[ $2 = -B ] && {{ printf \"%b\\n\" \"{output}\"; exit 1; }}"))
+    }
+
+    /// What a venv has, with a Python that runs `script` where nothing is asked of it that every Python can do.
+    fn python_of(script: &str) -> String {
         let modules = "mkdir -p \"$folder/bin\" \"$folder/lib/python3.11/site-packages/one/part\"";
+        let answer = "[ \"$3\" = -c ] && [ \"$2\" = -S ] && echo '[[3, 11, 1], \"/x\"]' && exit";
         let pip = format!(
-            "printf '#!/bin/sh\\n[ $3 = pip ] || exit 0; echo \"{output}\"; exit {code}\\n' > \"$folder/bin/python\""
+            "printf '%s\\n' '#!/bin/sh' '{}' '{}' 'exit 0' > \"$folder/bin/python\"",
+            answer.replace('\'', "'\\''"),
+            script.replace('\'', "'\\''")
         );
         format!("{modules}\n{pip}\nchmod 755 \"$folder/bin/python\"")
     }
@@ -489,9 +626,39 @@ mod tests {
             (
                 venv("ERROR: something else\\nhint", 1),
                 "exited with code 1: ERROR: something else",
-                "crossrun setup tested",
+                "tail -n 40 '",
             ),
-            ("kill -9 $$".into(), "was killed by signal 9 (SIGKILL)", "crossrun setup tested"),
+            ("kill -9 $$".into(), "was killed by signal 9 (SIGKILL)", "tail -n 40 '"),
+            (
+                venv("SSLError(CERTIFICATE_VERIFY_FAILED) Max retries exceeded with url: /simple", 1),
+                "the certificate of a package index is not trusted",
+                "PIP_CERT=",
+            ),
+            (
+                venv("ERROR: Missing dependencies for SOCKS support. Max retries exceeded", 1),
+                "cannot be used: ERROR: Missing dependencies for SOCKS support",
+                "PROXY",
+            ),
+            (
+                venv("WARNING: the ssl module in Python is not available. Max retries exceeded", 1),
+                "has no module ssl",
+                "--python PATH_OF_ANOTHER_PYTHON",
+            ),
+            (
+                venv("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", 1),
+                "has other files than those that are expected",
+                "PIP_INDEX_URL=ANOTHER_INDEX",
+            ),
+            (
+                imported("ModuleNotFoundError: No module named \\047_ctypes\\047"),
+                "has no module ctypes",
+                "--python PATH_OF_ANOTHER_PYTHON",
+            ),
+            (
+                imported("Traceback:\\nImportError: libnone.so.1"),
+                "cannot be imported by",
+                "--python PATH_OF_ANOTHER_PYTHON",
+            ),
         ];
         for (script, message, remedy) in cases {
             let (_data, made) = install(&script, &Arc::new(Host::default()));
@@ -500,6 +667,7 @@ mod tests {
             assert!(error.message.contains(message), "{error}");
             assert!(error.remedy.as_ref().unwrap().contains(remedy), "{error}");
             assert_eq!(error.to_string().lines().count(), 1, "{error}");
+            assert_ne!(error.remedy.as_deref(), Some("crossrun setup tested"), "{error}");
         }
     }
 

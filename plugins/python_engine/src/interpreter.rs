@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::output::{ending, last_lines};
+
 /// What is asked of an interpreter: its version and where it really is, as a launcher may stand before it.
 const QUESTION: &str = "import json, sys; print(json.dumps([list(sys.version_info[:3]), sys.executable]))";
 
@@ -48,6 +50,11 @@ impl fmt::Display for PythonRange {
 pub(crate) struct Version(u8, u8, u8);
 
 impl Version {
+    /// Whether what was installed for one of them works with the other.
+    pub(crate) fn is_compatible(self, other: Self) -> bool {
+        (self.0, self.1) == (other.0, other.1)
+    }
+
     /// Major and minor version, as in the interpreter's name.
     pub(crate) fn minor(self) -> String {
         format!("{}.{}", self.0, self.1)
@@ -92,24 +99,25 @@ impl Interpreter {
         for path in candidates(range, search) {
             match Self::ask(&path).and_then(|found| found.within(range)) {
                 Ok(found) => return Ok(found),
+                // A version that does not fit says more than that a launcher of a version manager led nowhere.
+                Err(error @ InterpreterError::OutOfRange { .. }) if !is_out_of_range(refused.as_ref()) => {
+                    refused = Some(error);
+                }
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
-        // A version that does not fit says more than that a launcher of a version manager led nowhere.
-        Err(refused
-            .filter(|error| matches!(error, InterpreterError::OutOfRange { .. }))
-            .unwrap_or(InterpreterError::Missing(range)))
+        Err(refused.unwrap_or(InterpreterError::Missing(range)))
     }
 
-    /// Starts the interpreter at `path`, to hear its version.
-    fn ask(path: &Path) -> Result<Self, InterpreterError> {
+    /// Starts the interpreter at `path`, to hear its version. It ends before this returns.
+    pub(crate) fn ask(path: &Path) -> Result<Self, InterpreterError> {
         let broken = |why: String| InterpreterError::Broken { path: path.into(), why };
         let mut command = Command::new(path);
         command.args(["-I", "-S", "-c", QUESTION]).stdin(Stdio::null());
         let output = command.output().map_err(|error| broken(error.to_string()))?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(broken(said.lines().next().unwrap_or("it printed nothing").to_owned()));
+            let said = last_lines(&String::from_utf8_lossy(&output.stderr), 1);
+            return Err(broken(if said.is_empty() { ending(output.status) } else { said }));
         }
         let (version, executable) = serde_json::from_slice(&output.stdout)
             .map_err(|_| broken("it does not answer as Python does".into()))?;
@@ -124,8 +132,12 @@ impl Interpreter {
     }
 }
 
+fn is_out_of_range(error: Option<&InterpreterError>) -> bool {
+    matches!(error, Some(InterpreterError::OutOfRange { .. }))
+}
+
 /// Executable files on `search` that are called like an interpreter of `range`. Nothing is started.
-pub(crate) fn candidates(range: PythonRange, search: Option<&OsStr>) -> impl Iterator<Item = PathBuf> {
+fn candidates(range: PythonRange, search: Option<&OsStr>) -> impl Iterator<Item = PathBuf> {
     let folders: Vec<PathBuf> = search.map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
     range.names().flat_map(move |name| {
         let files: Vec<PathBuf> = folders.iter().map(|folder| folder.join(&name)).collect();
@@ -186,6 +198,9 @@ mod tests {
         let newer = python(folder.path(), "python3", 12);
         let error = find(folder.path()).unwrap_err().to_string();
         assert_eq!(error, format!("{} is Python 3.12.1, but 3.9 to 3.11 is needed", newer.display()));
+        let shim = program(folder.path(), "python3", "exit 127");
+        let error = find(folder.path()).unwrap_err().to_string();
+        assert_eq!(error, format!("{} is not a Python that works: exited with code 127", shim.display()));
         let broken = program(folder.path(), "mine", "echo oh >&2; exit 1");
         let error = Interpreter::find(Some(&broken), RANGE, None).unwrap_err().to_string();
         assert_eq!(error, format!("{} is not a Python that works: oh", broken.display()));

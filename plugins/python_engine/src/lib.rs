@@ -18,6 +18,7 @@
 //!     files: &[],
 //!     options: Vec::new,
 //!     import_check: "mine",
+//!     variables: &[],
 //! };
 //! ```
 
@@ -31,9 +32,13 @@ mod interpreter;
 mod message;
 mod output;
 mod package;
+mod pip_settings;
 mod process;
 mod runner;
+mod surroundings;
 
 pub use engine::Engine;
+pub use install::sudo;
 pub use interpreter::PythonRange;
 pub use runner::PythonRunner;
+pub use surroundings::{Variables, restrict};

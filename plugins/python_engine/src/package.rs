@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::engine::Engine;
+use crate::environment::private_folder;
 
 macro_rules! embedded {
     ($($name:literal),* $(,)?) => {
@@ -31,6 +32,7 @@ const PACKAGE: &[(&str, &str)] = embedded![
     "kernel.py",
     "loop.py",
     "network.py",
+    "output.py",
     "partitions.py",
     "phase.py",
     "py.typed",
@@ -52,7 +54,7 @@ pub(crate) fn write(engine: &Engine, data_dir: &Path) -> io::Result<PathBuf> {
     if is_intact(engine, &folder) {
         return Ok(folder);
     }
-    fs::create_dir_all(&parent)?;
+    private_folder(&parent)?;
     // Not named after the process: two workers in process namespaces of their own may have the same number.
     let partial = tempfile::Builder::new().prefix(".partial-").tempdir_in(&parent)?;
     for (name, text) in files(engine) {

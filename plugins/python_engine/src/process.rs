@@ -12,6 +12,7 @@ use plugin_api::{ErrorKind, RunContext, RunnerError};
 use crate::group::Group;
 use crate::message::{Message, PROTOCOL, Request};
 use crate::output::{Log, ending};
+use crate::surroundings::{Variables, restrict};
 
 /// How often a call looks whether the driver lives and whether it is to stop.
 const TICK: Duration = Duration::from_millis(20);
@@ -73,12 +74,14 @@ enum Received {
 }
 
 impl Driver {
-    /// Starts `python` on `folder`. What the driver prints goes to a log in `log_dir`.
+    /// Starts `python` on `folder`, with these `variables` of the environment beside the usual ones. What the driver prints goes
+    /// to a log in `log_dir`.
     pub(crate) fn start(
         name: &'static str,
         python: &Path,
         folder: &Path,
         log_dir: &Path,
+        variables: Variables,
     ) -> Result<Self, RunnerError> {
         let cannot = |error: io::Error| {
             let message = format!("the driver cannot be started with {}: {error}", python.display());
@@ -87,7 +90,7 @@ impl Driver {
         let log = Log::open(log_dir.join(format!("{name}.driver.log"))).map_err(cannot)?;
         let (connection, theirs) = UnixStream::pair().map_err(cannot)?;
         connection.set_read_timeout(Some(TICK)).map_err(cannot)?;
-        let mut command = command(python, folder);
+        let mut command = command(python, folder, variables);
         // The one stream that is read and written: the driver moves it out of the way before anything else.
         command.stdin(OwnedFd::from(theirs));
         command.stdout(log.writer().map_err(cannot)?).stderr(log.writer().map_err(cannot)?);
@@ -220,12 +223,10 @@ impl Driver {
 
 /// Python without the user's own settings: what is measured must not depend on them. Processes that the engine starts
 /// find the same modules through `PYTHONPATH`.
-fn command(python: &Path, folder: &Path) -> Command {
+fn command(python: &Path, folder: &Path, variables: Variables) -> Command {
     let mut command = Command::new(python);
     command.args(["-I", "-B", "-u", "-X", "utf8"]).arg(folder);
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PYTHON")) {
-        command.env_remove(name);
-    }
+    restrict(&mut command, variables);
     command.env("PYTHONPATH", folder);
     command.env("PYTHONUNBUFFERED", "1").env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUTF8", "1");
     command.env("PYTHONNOUSERSITE", "1");
@@ -245,7 +246,7 @@ mod tests {
         let line = "say() { echo \"$1\" >&0; }\nhear() { read -r heard <&0; }\n";
         let hello = "say '{\"type\":\"hello\",\"protocol\":1}'\n";
         let python = program(folder.path(), "python", &format!("{line}{hello}{script}"));
-        let driver = Driver::start("tested", &python, folder.path(), folder.path());
+        let driver = Driver::start("tested", &python, folder.path(), folder.path(), &[]);
         (folder, driver)
     }
 
@@ -368,7 +369,8 @@ say '"}'
     fn a_python_that_cannot_be_started_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let none = folder.path().join("none");
-        let error = Driver::start("tested", &none, folder.path(), folder.path()).map(|_| ()).unwrap_err();
+        let error =
+            Driver::start("tested", &none, folder.path(), folder.path(), &[]).map(|_| ()).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unavailable);
         assert!(error.message.contains(none.to_str().unwrap()), "{error}");
     }

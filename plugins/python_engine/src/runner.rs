@@ -10,7 +10,7 @@ use plugin_api::{
 use crate::engine::Engine;
 use crate::environment::{Environment, Environments, Unready};
 use crate::install::{InstallError, Installation};
-use crate::interpreter::{Interpreter, InterpreterError, candidates};
+use crate::interpreter::{Interpreter, InterpreterError};
 use crate::message::{Message, Request};
 use crate::package;
 use crate::process::{Driver, NoListener};
@@ -32,12 +32,12 @@ impl PythonRunner {
     }
 
     /// The interpreter that runs the driver.
-    fn python(&self, data_dir: &Path) -> Result<PathBuf, RunnerError> {
-        if self.engine.needs_environment() {
-            return Ok(self.environment(data_dir)?.python());
+    fn python(&self, data_dir: Option<&Path>) -> Result<PathBuf, RunnerError> {
+        if !self.engine.needs_environment() {
+            return Ok(self.interpreter(None, ErrorKind::Unavailable)?.executable);
         }
-        let found = self.interpreter(None, ErrorKind::Unavailable)?;
-        Ok(found.executable)
+        let missing = || self.unready(&Unready::Missing(self.engine.name));
+        Ok(self.environment(data_dir.ok_or_else(missing)?)?.python())
     }
 
     fn interpreter(&self, chosen: Option<&Path>, kind: ErrorKind) -> Result<Interpreter, RunnerError> {
@@ -137,20 +137,7 @@ impl WorkloadRunner for PythonRunner {
             reason: error.message,
             remedy: error.remedy.unwrap_or_default(),
         };
-        if !self.engine.needs_environment() {
-            let search = std::env::var_os("PATH");
-            return match candidates(self.engine.python, search.as_deref()).next() {
-                Some(_) => Availability::Available,
-                None => {
-                    let missing = InterpreterError::Missing(self.engine.python);
-                    unavailable(self.no_interpreter(&missing, ErrorKind::Unavailable))
-                }
-            };
-        }
-        let found = match data_dir() {
-            Some(data_dir) => self.environment(&data_dir),
-            None => Err(self.unready(&Unready::Missing(self.engine.name))),
-        };
+        let found = self.python(data_dir().as_deref());
         found.map_or_else(unavailable, |_| Availability::Available)
     }
 
@@ -163,11 +150,12 @@ impl WorkloadRunner for PythonRunner {
         let first = WorkloadSpec { extra: session.options.clone(), ..WorkloadSpec::default() };
         first.batch_size()?;
         first.fusion()?;
-        let python = self.python(&session.data_dir)?;
+        let python = self.python(Some(&session.data_dir))?;
         let folder = package::write(self.engine, &session.data_dir).map_err(|error| {
             RunnerError::new(ErrorKind::Unavailable, format!("the driver cannot be written to disk: {error}"))
         })?;
-        let mut driver = Driver::start(self.engine.name, &python, &folder, &session.log_dir)?;
+        let Engine { name, variables, .. } = *self.engine;
+        let mut driver = Driver::start(name, &python, &folder, &session.log_dir, variables)?;
         driver.call(&Request::Open { session }, &NoListener)?;
         self.driver = Some(driver);
         Ok(())

@@ -16,4 +16,5 @@ static PYTHON: Engine = Engine {
     files: &[],
     options: Vec::new,
     import_check: "",
+    variables: &[],
 };

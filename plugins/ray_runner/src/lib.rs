@@ -21,6 +21,16 @@ static RAY: Engine = Engine {
     ],
     options,
     import_check: "ray",
+    variables: &[
+        ("RAY_ADDRESS", "the cluster that ray_address=auto stands for"),
+        ("RAY_AUTH_MODE", "whether the cluster asks for a token"),
+        ("RAY_AUTH_TOKEN", "the cluster's token"),
+        ("RAY_AUTH_TOKEN_PATH", "the same"),
+        ("RAY_USE_TLS", "whether the cluster encrypts, which Ray knows by its environment only"),
+        ("RAY_TLS_*", "the certificates for that"),
+        ("RAY_USAGE_STATS_ENABLED", "the user may send statistics to Ray's makers; they are off otherwise"),
+        ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "the user may have Ray listen on all interfaces"),
+    ],
 };
 
 fn options() -> Vec<Parameter> {

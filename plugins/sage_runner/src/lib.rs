@@ -20,6 +20,7 @@ static SAGE: Engine = Engine {
     ],
     options,
     import_check: "sage.runtime",
+    variables: &[],
 };
 
 fn options() -> Vec<Parameter> {

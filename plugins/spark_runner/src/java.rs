@@ -8,13 +8,23 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use python_engine::{Variables, restrict, sudo};
+
 /// The oldest version on which Spark runs.
 const OLDEST: u32 = 17;
+
+/// The variables of the user's environment that Spark gets. `JAVA_TOOL_OPTIONS`, `HADOOP_CONF_DIR` and their like are none of them.
+pub(crate) const VARIABLES: Variables =
+    &[("JAVA_HOME", "where Java is"), ("PYSPARK_PYTHON", "the Python of the machines of a cluster")];
 
 /// Why Spark cannot start.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unfit {
     Missing,
+    /// `JAVA_HOME` leads nowhere, and hides the `PATH`.
+    Gone {
+        home: PathBuf,
+    },
     /// A Java of another version.
     Old {
         java: PathBuf,
@@ -32,74 +42,97 @@ impl fmt::Display for Unfit {
         write!(formatter, "spark needs Java {OLDEST} or later, ")?;
         match self {
             Self::Missing => formatter.write_str("and there is no java on the PATH or in JAVA_HOME"),
+            Self::Gone { home } => write!(formatter, "but JAVA_HOME={} has no bin/java", home.display()),
             Self::Old { java, version } => write!(formatter, "but {} is {version}", java.display()),
             Self::Broken { java, why } => write!(formatter, "but {} does not work: {why}", java.display()),
         }
     }
 }
 
-/// Whether `JAVA_HOME`, or else the `PATH`, leads to a Java that is new enough, as far as files show. Starts nothing.
-pub(crate) fn look() -> Result<(), Unfit> {
-    let java = here().ok_or(Unfit::Missing)?;
-    match noted_version(&java) {
-        Some(version) => new_enough(java, version),
-        None => Ok(()),
+impl Unfit {
+    /// A command after which Spark finds a Java that is new enough.
+    pub(crate) fn remedy(&self) -> String {
+        let hidden = || find(None, env::var_os("PATH").as_deref()).is_ok_and(|java| fitting(java).is_ok());
+        // What is installed is not found as long as `JAVA_HOME` leads elsewhere.
+        match set_home() {
+            Some(_) if hidden() => "unset JAVA_HOME".to_owned(),
+            Some(_) => format!("unset JAVA_HOME; {}", installation()),
+            None => installation(),
+        }
     }
 }
 
-/// The same as `look`, but it starts Java to get the version.
+/// Whether `JAVA_HOME`, or else the `PATH`, leads to a Java that is new enough. Java itself is asked, and has ended when this
+/// returns.
 pub(crate) fn ask() -> Result<(), Unfit> {
-    let java = here().ok_or(Unfit::Missing)?;
+    fitting(find(env::var_os("JAVA_HOME").as_deref(), env::var_os("PATH").as_deref())?)
+}
+
+fn fitting(java: PathBuf) -> Result<(), Unfit> {
     let version = printed_version(&java)?;
     new_enough(java, version)
 }
 
-/// A command that installs Java.
-pub(crate) fn remedy() -> &'static str {
-    if cfg!(target_os = "macos") {
-        "brew install openjdk@17"
-    } else if Path::new("/etc/debian_version").exists() {
-        "sudo apt install openjdk-17-jre-headless"
-    } else {
-        "sudo dnf install java-17-openjdk-headless"
+fn set_home() -> Option<PathBuf> {
+    env::var_os("JAVA_HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
+}
+
+/// A command that installs a Java, by the package manager that is here.
+fn installation() -> String {
+    let search = env::var_os("PATH").unwrap_or_default();
+    let has = |program: &str| env::split_paths(&search).any(|folder| is_executable(&folder.join(program)));
+    let debian = fs::read_to_string("/etc/debian_version").ok();
+    let command = match debian {
+        Some(version) => format!("apt install {}", debian_package(version.trim())),
+        None if cfg!(target_os = "macos") => return "brew install openjdk@17".to_owned(),
+        None if has("pacman") => "pacman -S jre-openjdk-headless".to_owned(),
+        None if has("apk") => "apk add openjdk17-jre-headless".to_owned(),
+        None if has("zypper") => "zypper install java-17-openjdk-headless".to_owned(),
+        None => "dnf install java-21-openjdk-headless".to_owned(),
+    };
+    format!("{}{command}", sudo())
+}
+
+/// Debian 13, and what is made of it, has no Java 17 any more. Earlier releases have it, but not always as their default.
+fn debian_package(version: &str) -> &'static str {
+    let (name, number) = (version.split('/').next().unwrap_or_default(), version.split('.').next());
+    let is_older = number.and_then(|number| number.parse().ok()).is_some_and(|number: u32| number < 13);
+    match is_older || ["buster", "bullseye", "bookworm"].contains(&name) {
+        true => "openjdk-17-jre-headless",
+        false => "default-jre-headless",
     }
 }
 
-fn here() -> Option<PathBuf> {
-    find(env::var_os("JAVA_HOME").as_deref(), env::var_os("PATH").as_deref())
-}
-
 /// Spark's scripts use `JAVA_HOME` without a check, and the `PATH` only if `JAVA_HOME` is not set.
-fn find(home: Option<&OsStr>, search: Option<&OsStr>) -> Option<PathBuf> {
-    let mut places: Box<dyn Iterator<Item = PathBuf>> = match home.filter(|home| !home.is_empty()) {
-        Some(home) => Box::new(std::iter::once(Path::new(home).join("bin/java"))),
-        None => Box::new(env::split_paths(search?).map(|folder| folder.join("java"))),
-    };
-    places.find(|place| is_executable(place))
+fn find(home: Option<&OsStr>, search: Option<&OsStr>) -> Result<PathBuf, Unfit> {
+    if let Some(home) = home.filter(|home| !home.is_empty()) {
+        let java = Path::new(home).join("bin/java");
+        return if is_executable(&java) { Ok(java) } else { Err(Unfit::Gone { home: home.into() }) };
+    }
+    let places = search.map(env::split_paths).into_iter().flatten().map(|folder| folder.join("java"));
+    places.into_iter().find(|place| is_executable(place)).ok_or(Unfit::Missing)
 }
 
 fn is_executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
 }
 
-/// The version in the file `release`, which distributions of Java have beside `bin`.
-fn noted_version(java: &Path) -> Option<String> {
-    let release = java.canonicalize().ok()?.parent()?.parent()?.join("release");
-    let text = fs::read_to_string(release).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("JAVA_VERSION="))?;
-    Some(line.trim_matches('"').to_owned())
-}
-
-/// The version that `java -version` prints, in quotation marks.
+/// The version that `java -version` prints, in quotation marks. Java gets what Spark gets.
 fn printed_version(java: &Path) -> Result<String, Unfit> {
     let broken = |why: String| Unfit::Broken { java: java.into(), why };
-    let asked = Command::new(java).arg("-version").stdin(Stdio::null()).output();
-    let output = asked.map_err(|error| broken(error.to_string()))?;
+    let mut command = Command::new(java);
+    restrict(&mut command, VARIABLES);
+    let output = command.arg("-version").stdin(Stdio::null()).output();
+    let output = output.map_err(|error| broken(error.to_string()))?;
     let printed = String::from_utf8_lossy(&output.stderr);
-    let version = printed.lines().find_map(|line| line.split('"').nth(1));
+    let lines = || printed.lines().filter(|line| !line.trim().is_empty());
+    let version = lines().find_map(|line| line.split('"').nth(1));
     match version.filter(|_| output.status.success()) {
         Some(version) => Ok(version.to_owned()),
-        None => Err(broken(printed.lines().next().unwrap_or("it printed nothing").to_owned())),
+        None => {
+            let error = lines().find(|line| line.to_lowercase().contains("error")).or_else(|| lines().next());
+            Err(broken(error.unwrap_or("it printed nothing").to_owned()))
+        }
     }
 }
 
@@ -140,23 +173,14 @@ mod tests {
         let bin = |home: &tempfile::TempDir| home.path().join("bin").into_os_string();
         let search = env::join_paths([bin(&bad), bin(&good)]).unwrap();
         let java = good.path().join("bin/java");
-        assert_eq!(find(None, Some(&search)).as_ref(), Some(&java));
-        assert_eq!(find(None, Some(&bin(&bad))), None);
-        assert_eq!(find(None, None), None);
-        assert_eq!(find(Some(good.path().as_os_str()), None).as_ref(), Some(&java));
-        assert_eq!(find(Some(OsStr::new("")), Some(&search)), Some(java));
+        assert_eq!(find(None, Some(&search)).as_ref(), Ok(&java));
+        assert_eq!(find(None, Some(&bin(&bad))), Err(Unfit::Missing));
+        assert_eq!(find(None, None), Err(Unfit::Missing));
+        assert_eq!(find(Some(good.path().as_os_str()), None).as_ref(), Ok(&java));
+        assert_eq!(find(Some(OsStr::new("")), Some(&search)), Ok(java));
         let hidden = find(Some(bad.path().as_os_str()), Some(&search));
-        assert_eq!(hidden, None, "a wrong JAVA_HOME hides the PATH");
-    }
-
-    #[test]
-    fn its_version_is_read_without_starting_it() {
-        let home = home(0o755, "touch \"$0.started\"");
-        let java = home.path().join("bin/java");
-        assert_eq!(noted_version(&java), None);
-        fs::write(home.path().join("release"), "IMPLEMENTOR=\"x\"\nJAVA_VERSION=\"11.0.2\"\n").unwrap();
-        assert_eq!(noted_version(&java).as_deref(), Some("11.0.2"));
-        assert!(!home.path().join("bin/java.started").exists());
+        let gone = Unfit::Gone { home: bad.path().into() };
+        assert_eq!(hidden, Err(gone), "a wrong JAVA_HOME hides the PATH");
     }
 
     #[test]
@@ -166,9 +190,26 @@ mod tests {
         let script = "echo 'Picked up JAVA_TOOL_OPTIONS: -Xmx1g' >&2; echo 'java version \"21\" 2023' >&2";
         let new = home(0o755, script);
         assert_eq!(printed_version(&new.path().join("bin/java")), Ok("21".into()));
-        let broken = home(0o755, "echo 'Error: could not find libjava.so' >&2; exit 2");
+        let broken = home(
+            0o755,
+            "echo 'Picked up X: -Xmx1g' >&2; echo 'Error: could not find libjava.so' >&2; exit 2",
+        );
         let why = printed_version(&broken.path().join("bin/java")).unwrap_err().to_string();
         assert!(why.ends_with("does not work: Error: could not find libjava.so"), "{why}");
+    }
+
+    #[test]
+    fn the_package_is_one_that_the_release_has_and_that_is_new_enough() {
+        for (version, package) in [
+            ("11.9", "openjdk-17-jre-headless"),
+            ("12.5", "openjdk-17-jre-headless"),
+            ("bookworm/sid", "openjdk-17-jre-headless"),
+            ("13.1", "default-jre-headless"),
+            ("trixie/sid", "default-jre-headless"),
+            ("forky/sid", "default-jre-headless"),
+        ] {
+            assert_eq!(debian_package(version), package, "{version}");
+        }
     }
 
     #[test]

@@ -29,6 +29,7 @@ static SPARK: Engine = Engine {
     ],
     options,
     import_check: "pyspark",
+    variables: java::VARIABLES,
 };
 
 fn options() -> Vec<Parameter> {
@@ -54,11 +55,12 @@ impl WorkloadRunner for SparkRunner {
     }
 
     fn is_available(&self) -> Availability {
-        match (self.0.is_available(), java::look()) {
-            (Availability::Available, Err(unfit)) => {
-                Availability::Unavailable { reason: unfit.to_string(), remedy: java::remedy().into() }
-            }
-            (availability, _) => availability,
+        match self.0.is_available() {
+            Availability::Available => java::ask().map_or_else(
+                |unfit| Availability::Unavailable { reason: unfit.to_string(), remedy: unfit.remedy() },
+                |()| Availability::Available,
+            ),
+            unavailable @ Availability::Unavailable { .. } => unavailable,
         }
     }
 
@@ -68,7 +70,7 @@ impl WorkloadRunner for SparkRunner {
 
     fn open(&mut self, session: &Session) -> Result<(), RunnerError> {
         java::ask().map_err(|unfit| {
-            RunnerError::new(ErrorKind::Unavailable, unfit.to_string()).with_remedy(java::remedy())
+            RunnerError::new(ErrorKind::Unavailable, unfit.to_string()).with_remedy(unfit.remedy())
         })?;
         self.0.open(session)
     }

@@ -76,6 +76,16 @@ class Driven(Driver):
     def _raise(self, *_: Any) -> None:
         raise ValueError("two\nlines")
 
+    def _environment(self, *_: Any) -> None:
+        raise RuntimeError(f"<{' '.join(sorted(os.environ))}>")
+
+    def _warn(self, *_: Any) -> None:
+        print("2026-11-26 21:00:00,000 - engine - WARNING: the shared memory is small", file=sys.stderr, flush=True)
+
+    def _fail_in_child(self, *_: Any) -> None:
+        print('Exception in thread "main" java.lang.Error: no room', file=sys.stderr, flush=True)
+        raise RuntimeError("a part of it ended")
+
     def _unsupported(self, *_: Any) -> None:
         raise UnsupportedError("it cannot do that", "--extra behaviour=none")
 

@@ -17,4 +17,5 @@ static ENGINE: Engine = Engine {
     files: &[],
     options: Vec::new,
     import_check: "",
+    variables: &[],
 };

@@ -27,6 +27,7 @@ What the drivers of different engines have in common is here as well. A driver t
 | `folder` | `SessionFolder`: the temporary folder of an engine | engines that write files |
 | `report` | which scheduler was used, with a warning if it is unknown; nodes and their work | every driver |
 | `network` | addresses of machines | engines with clusters |
+| `output` | the last error and the warnings that an engine's processes print | engines that keep logs of their own |
 
 The docstring of `futures` shows a driver. An engine whose tasks run under another control (a pool of threads with states)
 takes `phase` and `report`, and `Window` where it hands out batches.

@@ -52,6 +52,9 @@ class RunContext:
 class Driver:
     """One engine. Every method is called from the main thread, one at a time."""
 
+    usual_warnings: tuple[str, ...] = ()
+    """Texts of warnings that the engine prints wherever it starts. Its other ones become warnings of each run."""
+
     def open(self, session: Session) -> None:
         """Starts the engine, so that nothing of its start-up falls into a run."""
 

@@ -23,6 +23,7 @@ from typing import Any
 from .driver import Driver, RunContext
 from .failure import CancelledError, describe
 from .kernel import Workload
+from .output import Printed
 from .spec import Result, Session, Spec
 
 PROTOCOL = 1
@@ -34,6 +35,9 @@ _LOWEST_DESCRIPTOR = 200
 _ORPHAN_GRACE = 2.0
 
 _Message = dict[str, Any]
+
+# Failures that an engine's own last error may explain: the others are explained by what raised them.
+_OF_ENGINE = ("engine", "unavailable")
 
 
 def serve(driver: Driver) -> None:
@@ -67,6 +71,8 @@ class _Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self.cancel = threading.Event()
+        self.warnings: list[str] = []
+        """What the engine warned of when it started: of each run of the session."""
         self._connection = connection
         self._lock = threading.Lock()
         self._requests: queue.SimpleQueue[_Message | None] = queue.SimpleQueue()
@@ -115,18 +121,25 @@ def _line(message: _Message) -> bytes:
 
 
 def _answer(driver: Driver, request: _Message, channel: _Channel) -> bytes:
+    printed = Printed()
     try:
         return _line(_do(driver, request, channel))
     except Exception as error:
+        last_error = printed.last_error()
         traceback.print_exc()
-        cause = CancelledError() if channel.cancel.is_set() else error
-        return _line({"type": "failed", **describe(cause)})
+        told = describe(CancelledError() if channel.cancel.is_set() else error)
+        message = str(told["message"])
+        if told["kind"] in _OF_ENGINE and last_error and last_error not in message:
+            told["message"] = f"{message.rstrip('.')}; the engine's last error: {last_error}"
+        return _line({"type": "failed", **told})
 
 
 def _do(driver: Driver, request: _Message, channel: _Channel) -> _Message:
     kind = request["type"]
     if kind == "open":
+        printed = Printed()
         driver.open(Session.of(request["session"]))
+        channel.warnings = [f"the engine warned: {text}" for text in printed.warnings(driver.usual_warnings)]
     elif kind == "run":
         return _run(driver, request, channel)
     elif kind == "close":
@@ -150,7 +163,7 @@ def _run(driver: Driver, request: _Message, channel: _Channel) -> _Message:
         _close(driver)
         raise
     elapsed = time.perf_counter() - opened
-    return _result(result, elapsed, opened - started)
+    return _result(result, elapsed, opened - started, channel.warnings)
 
 
 def _close(driver: Driver) -> None:
@@ -161,8 +174,10 @@ def _close(driver: Driver) -> None:
         traceback.print_exc()
 
 
-def _result(result: Result, elapsed: float, opening: float) -> _Message:
+def _result(result: Result, elapsed: float, opening: float, warnings: list[str]) -> _Message:
     metrics = dict(result.metrics)
+    if warnings:
+        metrics["warnings"] = [*metrics.get("warnings", []), *warnings]
     metrics["versions"] = {"python": platform.python_version(), **metrics.get("versions", {})}
     metrics.setdefault("workload_open_seconds", opening)
     return {

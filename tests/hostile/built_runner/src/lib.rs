@@ -13,4 +13,5 @@ static BUILT: Engine = Engine {
     files: &[("serial.py", include_str!("../../driven_runner/serial.py"))],
     options: Vec::new,
     import_check: "tiny_engine",
+    variables: &[],
 };

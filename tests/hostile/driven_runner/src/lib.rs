@@ -18,4 +18,5 @@ static DRIVEN: Engine = Engine {
         vec![behaviour, phase]
     },
     import_check: "",
+    variables: &[],
 };

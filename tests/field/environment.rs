@@ -1,0 +1,152 @@
+//! What engines get of the user's environment, and what they say about their surroundings.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::installed_engine::Installed;
+use crate::support::{Place, Ran, hostile, plugin};
+
+/// Settings of engines, of Python and of Java that nobody decided on.
+const RUBBISH: &[&str] = &[
+    "CLASSPATH",
+    "DASK_CONFIG",
+    "DASK_DISTRIBUTED__COMM__DEFAULT_SCHEME",
+    "DASK_TEMPORARY_DIRECTORY",
+    "HADOOP_CONF_DIR",
+    "HADOOP_HOME",
+    "HADOOP_OPTS",
+    "HADOOP_USER_NAME",
+    "HIVE_HOME",
+    "JAVA_OPTS",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "_JAVA_OPTIONS",
+    "KRB5_CONFIG",
+    "PYSPARK_DRIVER_PYTHON",
+    "PYSPARK_SUBMIT_ARGS",
+    "PYTHONHASHSEED",
+    "PYTHONHOME",
+    "PYTHONOPTIMIZE",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "PYTHONWARNINGS",
+    "RAY_JOB_ID",
+    "RAY_NAMESPACE",
+    "RAY_OBJECT_STORE_ALLOW_SLOW_STORAGE",
+    "RAY_RUNTIME_ENV_HOOK",
+    "RAY_START_HOOK",
+    "RAY_raylet_start_wait_time_s",
+    "RAY_worker_register_timeout_seconds",
+    "SAGE_CONFIG",
+    "SPARK_CONF_DIR",
+    "SPARK_DAEMON_JAVA_OPTS",
+    "SPARK_HOME",
+    "SPARK_LOCAL_DIRS",
+    "SPARK_MASTER",
+    "SPARK_USER",
+    "YARN_CONF_DIR",
+    "http_proxy",
+    "grpc_proxy",
+];
+
+fn spoilt(mut command: Command) -> Command {
+    command.envs(RUBBISH.iter().map(|name| (*name, "rubbish:/no/such")));
+    command
+}
+
+fn driven() -> Place {
+    let place = Place::empty();
+    place.stage(&plugin("standard_workloads"));
+    place.stage(&hostile("driven_runner"));
+    place
+}
+
+fn drive(place: &Place, behaviour: &str, phase: &str) -> Command {
+    let (behaviour, phase) = (format!("behaviour={behaviour}"), format!("at={phase}"));
+    let run = ["run", "--json", "--backend", "driven", "--workload", "null", "--items", "9"];
+    place.command(&[&run, ["--extra", &behaviour, "--extra", &phase].as_slice()].concat())
+}
+
+#[test]
+fn a_driver_gets_nothing_that_was_not_decided_on() {
+    let place = driven();
+    let mut command = spoilt(drive(&place, "environment", "open"));
+    command.env("OF_NOBODY", "1").env("LC_TIME", "C.UTF-8");
+    let ran = Ran::of(command).code(4);
+    let said = ran.stderr();
+    let names: Vec<_> =
+        said.split('<').nth(1).and_then(|text| text.split('>').next()).unwrap().split(' ').collect();
+    for name in ["PATH", "LC_TIME", "TMPDIR"] {
+        assert!(names.contains(&name), "{name}: {}", ran.explain());
+    }
+    // The driver's own folder stands in place of the user's modules.
+    for name in RUBBISH.iter().filter(|name| **name != "PYTHONPATH").chain(&["OF_NOBODY"]) {
+        assert!(!names.contains(name), "{name}: {}", ran.explain());
+    }
+}
+
+/// A run of an installed engine in a spoilt environment.
+fn is_verified_in_a_spoilt_environment(engine: &'static str) {
+    let engine = Installed::new(engine);
+    let ran = Ran::of(spoilt(engine.run_command(engine.name, "--workload word_count --items 2000"))).code(0);
+    assert_eq!(ran.json()["metadata"]["verified"], true, "{}", ran.explain());
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn ray_runs_in_a_spoilt_environment() {
+    is_verified_in_a_spoilt_environment("ray");
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn spark_runs_in_a_spoilt_environment() {
+    is_verified_in_a_spoilt_environment("spark");
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn dask_runs_in_a_spoilt_environment() {
+    is_verified_in_a_spoilt_environment("dask");
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn sage_runs_in_a_spoilt_environment() {
+    is_verified_in_a_spoilt_environment("sage");
+}
+
+#[test]
+fn the_last_error_of_an_engines_own_process_is_in_the_message() {
+    for (phase, code) in [("open", 3), ("run", 4)] {
+        let ran = Ran::of(drive(&driven(), "fail_in_child", phase));
+        assert!(
+            matches!(ran.output.status.code(), Some(found) if found == code || found == 4),
+            "{}",
+            ran.explain()
+        );
+        let said = ran.stderr();
+        let words = "the engine's last error: Exception in thread \"main\" java.lang.Error: no room";
+        assert!(said.contains("a part of it ended") && said.contains(words), "{}", ran.explain());
+    }
+}
+
+#[test]
+fn a_failure_that_says_everything_gets_no_second_error() {
+    let ran = Ran::of(drive(&driven(), "raise", "run")).code(4);
+    assert!(!ran.stderr().contains("last error"), "{}", ran.explain());
+}
+
+#[test]
+fn what_an_engine_warns_of_when_it_starts_is_in_the_record_and_in_the_summary() {
+    let place = driven();
+    let record: Value = Ran::of(drive(&place, "warn", "open")).code(0).json();
+    let warnings = record["metadata"]["warnings"].to_string();
+    assert!(warnings.contains("the engine warned: the shared memory is small"), "{warnings}");
+    let words = ["run", "--backend", "driven", "--workload", "null", "--items", "9"];
+    let extra = ["--extra", "behaviour=warn", "--extra", "at=open"];
+    let ran = place.crossrun(&[&words, extra.as_slice()].concat()).code(0);
+    let (said, printed) = (ran.stderr(), ran.stdout());
+    assert!(format!("{said}{printed}").contains("the shared memory is small"), "{}", ran.explain());
+}
