@@ -2,3 +2,4 @@
 
 mod environment;
 mod setup;
+mod trust;

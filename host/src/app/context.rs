@@ -22,7 +22,7 @@ use crate::plugin::inspect::{self, Inspected, Kind};
 use crate::plugin::inventory::{Inventory, Row, Status};
 use crate::plugin::lock_file::LockedPlugin;
 use crate::plugin::registry::GetError;
-use crate::plugin::trust::{Trust, has_raised_privileges};
+use crate::plugin::trust::{Refusal, Trust, has_raised_privileges};
 use crate::record::{Library, MeasurementLock};
 use crate::run::backend::Backend;
 use crate::run::executor::{Executor, Setting, log_file};
@@ -55,6 +55,7 @@ impl Context {
         let data_dir = data_dir()?;
         let executable = std::env::current_exe().map_err(|error| Problem::unexpected(&error))?;
         let trust = Trust::of_this_process(global.allow_untrusted);
+        check_own_folder(&data_dir, &trust)?;
         let lock = Lock::of(global, &data_dir, &trust)?;
         let inventory = inventory(global, &data_dir, &executable, &trust);
         for looked in &inventory.trace {
@@ -195,15 +196,19 @@ impl Context {
     /// When the file may not be loaded.
     pub(crate) fn recorded(&self, library: &Library) -> Result<Result<PluginRef, String>, Problem> {
         let path = library.file();
-        self.trust.check_file(&path).map_err(|why| resolve::rejected(&path, why))?;
+        let real = match self.trust.file(&path) {
+            Ok(real) => real,
+            Err(Refusal::Unreadable(error)) => return Ok(Err(format!("{}: {error}", path.display()))),
+            Err(Refusal::Distrust(why)) => return Err(resolve::rejected(&path, why)),
+        };
         self.lock.as_ref().map_or(Ok(()), |lock| lock.check_recorded(library))?;
-        match inspect::sha256_of(&path) {
+        match inspect::sha256_of(&real) {
             Ok(now) if now == library.sha256 => {}
             Ok(_) => return Ok(Err(format!("{} has changed", path.display()))),
             Err(error) => return Ok(Err(format!("{}: {error}", path.display()))),
         }
-        let plugin = resolve::inspected(&path, &self.trust)?;
-        let plugin = plugin.identify().map_err(|rejection| resolve::rejected(&path, rejection))?;
+        let plugin = inspect::inspect(&real).and_then(|plugin| plugin.identify());
+        let plugin = plugin.map_err(|rejection| resolve::rejected(&path, rejection))?;
         Ok(Ok(PluginRef { locked_by: library.locked_by.as_ref().map(PathBuf::from), ..plugin }))
     }
 
@@ -270,6 +275,8 @@ impl Context {
             Problem::new(Exit::Unexpected, message)
                 .with_remedy("export CROSSRUN_DATA_DIR=DIR, with a folder that you may write to")
         })?;
+        // It may have been made by somebody else since the start, who could put other engines and other logs into it.
+        check_own_folder(&log_dir, &self.trust)?;
         self.in_use.lock().unwrap_or_else(PoisonError::into_inner).push(in_use);
         Ok(Folders { data_dir: self.data_dir.clone(), log_dir })
     }
@@ -404,6 +411,14 @@ fn data_dir() -> Result<PathBuf, Problem> {
         return Err(Problem::usage(message).with_remedy(format!("{remedy}, with a path in UTF-8")));
     }
     Ok(folder)
+}
+
+/// Programs are started from the data folder, and logs are written there.
+fn check_own_folder(folder: &Path, trust: &Trust) -> Result<(), Problem> {
+    trust.check_folder(folder).map_err(|why| {
+        let message = format!("the data folder {}: {why}", folder.display());
+        Problem::new(Exit::Unavailable, message).with_remedy(why.remedy.unwrap_or_default())
+    })
 }
 
 /// A folder that the command line names must exist.

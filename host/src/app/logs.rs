@@ -3,9 +3,9 @@
 //! A folder is removed only if crossrun marked it and no process uses it, because the data directory may hold logs of other
 //! programs too.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -35,7 +35,8 @@ pub(super) fn enter(logs: &Path, name: &str) -> io::Result<(PathBuf, File)> {
 /// Creates `folder`, and marks it as created by crossrun and in use.
 fn mark(folder: &Path) -> io::Result<File> {
     for _ in 0..TRIES {
-        fs::create_dir_all(folder)?;
+        // What is below is nobody else's, whatever the umask allows to a group.
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let path = folder.join(MARK);
         let flags = OFlags::NOFOLLOW.bits() as i32;
         let opened = OpenOptions::new().read(true).append(true).create(true).custom_flags(flags).open(&path);

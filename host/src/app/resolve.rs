@@ -7,7 +7,7 @@ use super::{Exit, GlobalArguments, Problem};
 use crate::plugin::PluginRef;
 use crate::plugin::inspect::{Inspected, Rejection, inspect};
 use crate::plugin::lock_file::{self, LockFile, LockedPlugin};
-use crate::plugin::trust::Trust;
+use crate::plugin::trust::{Refusal, Trust};
 use crate::record::Library;
 
 /// The default lock file. It is in the user's data folder and not in the current one, because a lock file in the current
@@ -41,11 +41,15 @@ impl Lock {
         let path = named.clone().unwrap_or_else(|| default_lock_file(data_dir));
         let path = std::path::absolute(&path).unwrap_or(path);
         let renew = renew_command(global, &path, data_dir);
-        trust.check_file(&path).map_err(|why| {
-            let message = format!("the lock file {}: {why}", path.display());
-            Problem::new(Exit::Unavailable, message).with_remedy(why.remedy.unwrap_or_default())
-        })?;
-        let file = LockFile::read(&path);
+        let file = match trust.file(&path) {
+            Ok(real) => LockFile::read(&real),
+            Err(Refusal::Unreadable(error)) => Err(lock_file::unreadable(&path, &error)),
+            Err(Refusal::Distrust(why)) => {
+                let message = format!("the lock file {}: {why}", path.display());
+                let problem = Problem::new(Exit::Unavailable, message);
+                return Err(problem.with_remedy(why.remedy.unwrap_or_default()));
+            }
+        };
         let file = file.map_err(|error| Problem::new(Exit::Unavailable, error).with_remedy(&renew))?;
         Ok(Some(Self { path, file, renew }))
     }
@@ -112,7 +116,13 @@ pub(crate) fn resolve(plugin: &Inspected, lock: Option<&Lock>) -> Result<PluginR
 
 /// Inspects the plugin in `file`, which need not be in a plugin folder.
 pub(crate) fn inspected(file: &Path, trust: &Trust) -> Result<Inspected, Problem> {
-    trust.check_file(file).and_then(|()| inspect(file)).map_err(|rejection| rejected(file, rejection))
+    let inspected = trusted(file, trust).and_then(|real| inspect(&real));
+    inspected.map_err(|rejection| rejected(file, rejection))
+}
+
+/// The file to which `file` leads, without links, if only trusted users could have written it.
+pub(crate) fn trusted(file: &Path, trust: &Trust) -> Result<PathBuf, Rejection> {
+    trust.file(file).map_err(Rejection::from)
 }
 
 pub(crate) fn rejected(path: &Path, rejection: Rejection) -> Problem {

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::inspect::Rejection;
-use super::trust::Trust;
+use super::trust::{Refusal, Trust};
 
 /// The folder beside the executable, and in the data directory, that is for plugins only.
 pub(crate) const PLUGINS: &str = "plugins";
@@ -112,15 +112,20 @@ impl SearchPath {
             if !seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone())) {
                 continue;
             }
-            let outcome = match trust.check_folder(folder).map(|()| libraries(folder)) {
-                Ok(Ok(paths)) => {
-                    let libraries = paths.len();
-                    candidates.extend(paths.into_iter().map(|path| Location { path, folder: number }));
+            let listed = trust.folder(folder).and_then(|real| Ok(libraries(&real)?));
+            let outcome = match listed {
+                Ok(names) => {
+                    let libraries = names.len();
+                    let locations =
+                        names.into_iter().map(|name| Location { path: folder.join(name), folder: number });
+                    candidates.extend(locations);
                     SearchOutcome::Searched { libraries }
                 }
-                Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => SearchOutcome::Missing,
-                Ok(Err(error)) => SearchOutcome::Unreadable { why: error.to_string() },
-                Err(why) => SearchOutcome::Refused(why),
+                Err(Refusal::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => {
+                    SearchOutcome::Missing
+                }
+                Err(Refusal::Unreadable(error)) => SearchOutcome::Unreadable { why: error.to_string() },
+                Err(Refusal::Distrust(why)) => SearchOutcome::Refused(why),
             };
             trace.push(SearchedFolder { folder: folder.clone(), outcome });
         }
@@ -128,10 +133,10 @@ impl SearchPath {
     }
 }
 
-/// The files in `folder` with the name of a library, sorted by name.
-fn libraries(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let paths = std::fs::read_dir(folder)?.flatten().map(|entry| entry.path());
-    let mut libraries: Vec<_> = paths.filter(|path| path.file_name().is_some_and(is_library_name)).collect();
+/// The names of libraries among the files in `folder`, sorted.
+fn libraries(folder: &Path) -> io::Result<Vec<OsString>> {
+    let names = std::fs::read_dir(folder)?.flatten().map(|entry| entry.file_name());
+    let mut libraries: Vec<_> = names.filter(|name| is_library_name(name)).collect();
     libraries.sort();
     Ok(libraries)
 }

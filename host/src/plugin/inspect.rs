@@ -33,7 +33,7 @@ pub struct Inspected {
 
 /// Values that change when a file is replaced or written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FileVersion {
+pub(crate) struct FileVersion {
     device: u64,
     inode: u64,
     size: u64,
@@ -42,7 +42,7 @@ struct FileVersion {
 }
 
 impl FileVersion {
-    fn of(status: &fs::Metadata) -> Self {
+    pub(crate) fn of(status: &fs::Metadata) -> Self {
         Self {
             device: status.dev(),
             inode: status.ino(),
@@ -80,12 +80,11 @@ impl Inspected {
     }
 }
 
-/// Inspects the file at `path`.
+/// Inspects the file at `path`, which has no links: whoever trusts a file has resolved its path.
 ///
 /// # Errors
 /// [`Rejection`] when it is not a plugin for this host.
 pub fn inspect(path: &Path) -> Result<Inspected, Rejection> {
-    let path = path.canonicalize()?;
     let status = path.metadata()?;
     // Checked before the file is opened: to open a pipe would wait for a writer.
     if !status.is_file() {
@@ -94,10 +93,10 @@ pub fn inspect(path: &Path) -> Result<Inspected, Rejection> {
     if status.len() == 0 {
         return Err(Rejection::new("the file is empty"));
     }
-    let file = File::open(&path)?;
+    let file = File::open(path)?;
     let version = FileVersion::of(&file.metadata()?);
     let metadata = inspect_open(file)?;
-    Ok(Inspected { path, metadata, version })
+    Ok(Inspected { path: path.into(), metadata, version })
 }
 
 /// Inspects a file that is open already.

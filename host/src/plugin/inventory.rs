@@ -127,7 +127,8 @@ impl Inventory {
         inventory.rows.extend(inventory.trace.iter().filter_map(refused_folder));
         let mut clashing = HashSet::new();
         for candidate in candidates {
-            match trust.check_file(&candidate.path).and_then(|()| inspect::inspect(&candidate.path)) {
+            let trusted = trust.file(&candidate.path).map_err(Rejection::from);
+            match trusted.and_then(|real| inspect::inspect(&real)) {
                 Ok(plugin) => inventory.register(&candidate, plugin, &mut clashing),
                 Err(rejection) => inventory.rows.push(Row::rejected(candidate.path, rejection)),
             }

@@ -35,6 +35,15 @@ pub struct LockedPlugin {
     pub source: String,
 }
 
+/// That there is no lock file at `path`, or why it cannot be read, as a sentence.
+pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    let file = path.display();
+    match error.kind() {
+        std::io::ErrorKind::NotFound => format!("there is no lock file {file}"),
+        _ => format!("the lock file {file} cannot be read: {error}"),
+    }
+}
+
 /// A difference between the plugins that were found and those that a lock file lists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
@@ -84,12 +93,8 @@ impl LockFile {
 
     /// Reads the file at `path`. The error is a sentence.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let file = path.display();
-        let text = std::fs::read(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => format!("there is no lock file {file}"),
-            _ => format!("the lock file {file} cannot be read: {error}"),
-        })?;
-        Self::parse(&text).map_err(|why| format!("the lock file {file} cannot be read: {why}"))
+        let text = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+        Self::parse(&text).map_err(|why| format!("the lock file {} cannot be read: {why}", path.display()))
     }
 
     /// Parses the text of a lock file.

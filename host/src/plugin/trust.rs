@@ -1,8 +1,18 @@
-//! Who could have written a file, or could replace it: the owner and the permissions of the file, of its folder and of every
-//! folder above. Opens no file.
+//! Who could have written a file, or could replace it: the owner and the permissions of the file, of every folder that leads to
+//! it, and of every link on the way. Opens no file.
+//!
+//! A path is resolved once, from the root of the file system downwards, and each step is checked before the next one is taken.
+//! Nobody who is not trusted can change an entry of a folder that passed, so that the resolved path, which has no links, leads to
+//! the same file for as long as trusted users leave it alone. Callers open that path and never the one that was given.
+//!
+//! The crate `fs-mistrust` walks paths in the same way. It does not serve here: its checks do not return the path that they
+//! resolved, so that a caller would have to resolve it again; it has no remedy for what it refuses; and it reads users through
+//! the C library, where this module reads two files of the system.
 
+use std::ffi::OsString;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use super::inspect::Rejection;
 use crate::shell;
@@ -15,12 +25,39 @@ const OTHERS_MAY_WRITE: u32 = 0o002;
 /// In a folder with this bit only the owner of an entry, or of the folder, may rename or delete the entry.
 const STICKY: u32 = 0o1000;
 
+/// How many links a path may have, as the system has it.
+const MAX_LINKS: usize = 40;
+
 /// Whose files are loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Trust {
     anyone: bool,
     user: u32,
     private_group: Option<u32>,
+}
+
+/// Why a path cannot be used.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// Somebody else could have written what it leads to.
+    Distrust(Rejection),
+    /// It leads nowhere, or cannot be followed.
+    Unreadable(io::Error),
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+impl From<Refusal> for Rejection {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Distrust(why) => why,
+            Refusal::Unreadable(error) => error.into(),
+        }
+    }
 }
 
 /// Who else can write a file or a folder.
@@ -45,37 +82,82 @@ impl Trust {
         self.anyone
     }
 
-    /// Whether only trusted users could have put something into the folder at `path`. A path that does not exist is
-    /// trusted: nothing can be loaded from it.
+    /// The folder to which `path` leads, without links, if only trusted users could have put something into it.
+    ///
+    /// # Errors
+    /// [`Refusal`], also if there is no such folder.
+    pub(crate) fn folder(&self, path: &Path) -> Result<PathBuf, Refusal> {
+        self.resolve(path, "it")
+    }
+
+    /// The file to which `path` leads, without links, if only trusted users could have written it or could replace it.
+    ///
+    /// # Errors
+    /// [`Refusal`], also if there is no such file.
+    pub(crate) fn file(&self, path: &Path) -> Result<PathBuf, Refusal> {
+        self.resolve(path, "the file")
+    }
+
+    /// Whether the folder at `path` is trusted, or is not there yet.
     pub(crate) fn check_folder(&self, path: &Path) -> Result<(), Rejection> {
-        self.check(path, "it")
+        match self.folder(path) {
+            Err(Refusal::Distrust(why)) => Err(why),
+            Ok(_) | Err(Refusal::Unreadable(_)) => Ok(()),
+        }
     }
 
-    /// Whether only trusted users could have written the file at `path`, every link to it resolved, or could replace it.
-    /// A path that does not exist is trusted.
-    pub(crate) fn check_file(&self, path: &Path) -> Result<(), Rejection> {
-        self.check(path, "the file")
-    }
-
-    fn check(&self, path: &Path, what: &str) -> Result<(), Rejection> {
+    fn resolve(&self, path: &Path, what: &str) -> Result<PathBuf, Refusal> {
         if self.anyone {
+            return Ok(path.canonicalize()?);
+        }
+        let absolute = std::path::absolute(path)?;
+        let mut left = names_from_the_last(&absolute);
+        let (mut real, mut links) = (PathBuf::from("/"), 0);
+        while let Some(name) = left.pop() {
+            // Whoever can write to this folder decides what its entries are, links among them.
+            self.check(&real, &format!("the folder {} above it", real.display()), true)?;
+            if name == ".." {
+                real.pop();
+                continue;
+            }
+            let next = real.join(&name);
+            if !next.symlink_metadata()?.is_symlink() {
+                real = next;
+                continue;
+            }
+            self.check_link(&next)?;
+            links += 1;
+            if links > MAX_LINKS {
+                return Err(Refusal::Unreadable(io::Error::from(rustix::io::Errno::LOOP)));
+            }
+            let target = next.read_link()?;
+            if target.is_absolute() {
+                real = PathBuf::from("/");
+            }
+            left.extend(names_from_the_last(&target));
+        }
+        // A link may have led elsewhere: then the given name does not identify the file.
+        let what = if real == absolute { what.to_owned() } else { real.display().to_string() };
+        self.check(&real, &what, false)?;
+        Ok(real)
+    }
+
+    fn check(&self, place: &Path, what: &str, is_above: bool) -> Result<(), Refusal> {
+        let status = place.symlink_metadata()?;
+        match self.untrusted_writer(status.uid(), status.gid(), status.mode(), is_above) {
+            Some(writer) => Err(Refusal::Distrust(writer.rejection(what, place))),
+            None => Ok(()),
+        }
+    }
+
+    /// Its owner can replace a link, also where the sticky bit protects it from others. A link's own permissions mean nothing.
+    fn check_link(&self, link: &Path) -> Result<(), Refusal> {
+        let owner = link.symlink_metadata()?.uid();
+        if owner == ROOT || owner == self.user {
             return Ok(());
         }
-        let Ok(real) = path.canonicalize() else { return Ok(()) };
-        for place in real.ancestors() {
-            let Ok(status) = place.metadata() else { continue };
-            let is_above = place != real;
-            if let Some(writer) = self.untrusted_writer(status.uid(), status.gid(), status.mode(), is_above) {
-                let what = match is_above {
-                    true => format!("the folder {} above it", place.display()),
-                    // A link may lead elsewhere: then the given name does not identify the file.
-                    false if real != path => real.display().to_string(),
-                    false => what.to_owned(),
-                };
-                return Err(writer.rejection(&what, place));
-            }
-        }
-        Ok(())
+        let what = format!("the link {} on the way to it", link.display());
+        Err(Refusal::Distrust(Writer::Owner(owner).rejection(&what, link)))
     }
 
     /// Who else can write a file or folder with this owner, group and mode. `is_above`: it is a folder above the one in
@@ -92,6 +174,18 @@ impl Trust {
             is_shared.then_some(Writer::Group(group))
         }
     }
+}
+
+/// The names in `path`, of which the first is at the end.
+fn names_from_the_last(path: &Path) -> Vec<OsString> {
+    let names = path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        Component::CurDir | Component::RootDir | Component::Prefix(_) => None,
+    });
+    let mut names: Vec<_> = names.collect();
+    names.reverse();
+    names
 }
 
 impl Writer {
@@ -237,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_in_a_remedy_is_quoted_and_a_missing_file_is_trusted() {
+    fn a_path_in_a_remedy_is_quoted_and_a_missing_folder_may_be_made() {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("a b");
         fs::create_dir(&folder).unwrap();
@@ -247,7 +341,48 @@ mod tests {
         let real = folder.canonicalize().unwrap();
         assert_eq!(remedy, format!("chmod o-w '{}', or --allow-untrusted", real.display()));
         assert_eq!(Trust::of_this_process(true).check_folder(&folder), Ok(()));
-        assert_eq!(trust.check_file(&place.path().join("missing")), Ok(()));
+        assert!(matches!(trust.file(&place.path().join("missing")), Err(Refusal::Unreadable(_))));
+        assert_eq!(trust.check_folder(&place.path().join("missing")), Ok(()));
+    }
+
+    #[test]
+    fn a_path_is_resolved_as_the_system_resolves_it() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        fs::write(root.join("a/b/file"), "").unwrap();
+        let link = |target: &str, name: &str| std::os::unix::fs::symlink(target, root.join(name)).unwrap();
+        link("a/b", "relative");
+        link("../b/./file", "a/b/up");
+        link(root.join("relative").to_str().unwrap(), "absolute");
+        link("loop", "loop");
+        let trust = Trust::of_this_process(false);
+        for path in ["a/b/file", "relative/file", "absolute/up", "absolute/../b/up", "a//b/./../b/file"] {
+            let path = root.join(path);
+            assert_eq!(trust.file(&path).unwrap(), path.canonicalize().unwrap(), "{}", path.display());
+        }
+        for path in ["loop", "a/none", "a/b/file/x"] {
+            let (path, refusal) = (root.join(path), trust.file(&root.join(path)).unwrap_err());
+            let Refusal::Unreadable(error) = refusal else { panic!("{refusal:?}") };
+            assert_eq!(error.kind(), path.canonicalize().unwrap_err().kind(), "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn a_folder_that_a_link_on_the_way_is_in_is_checked_too() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("open/good")).unwrap();
+        fs::write(root.join("file"), "").unwrap();
+        std::os::unix::fs::symlink("../file", root.join("open/link")).unwrap();
+        let trust = Trust::of_this_process(false);
+        assert!(trust.file(&root.join("open/link")).is_ok());
+        fs::set_permissions(root.join("open"), Permissions::from_mode(0o777)).unwrap();
+        let Refusal::Distrust(why) = trust.file(&root.join("open/link")).unwrap_err() else { panic!() };
+        let open = root.join("open");
+        assert_eq!(why.reason, format!("the folder {} above it can be written by everyone", open.display()));
+        let remedy = format!("chmod o-w {}, or --allow-untrusted", open.display());
+        assert_eq!(why.remedy, Some(remedy));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use plugin_api::{HostServices, RunnerError, WorkloadRunner};
 
 pub use sealed::sealed_copy;
 
-use crate::plugin::inspect::{self, Metadata, RunnerAbi};
+use crate::plugin::inspect::{self, FileVersion, Metadata, RunnerAbi};
 use crate::worker::protocol::LibraryFile;
 
 /// Keeps a library mapped when its last handle is dropped: a plugin's threads and statics may outlive the handle.
@@ -62,7 +62,7 @@ pub fn runner(
 ) -> Result<Box<dyn WorkloadRunner>, LoadError> {
     let path = file.path.as_path();
     let to_open = to_open(file)?;
-    let metadata = metadata(path, &to_open)?;
+    let metadata = metadata(path, &to_open.path)?;
     let library = open(path, &to_open)?;
     Ok(match metadata.abi {
         RunnerAbi::Rust => Box::new(rust_runner(&library, path, host, log_level)?),
@@ -127,30 +127,50 @@ pub fn workloads(file: &LibraryFile) -> Result<WorkloadLibrary, LoadError> {
     // SAFETY: the ABI's major version is the host's, so the functions have the signatures of ABI.md; never unloaded.
     let functions = unsafe { WorkloadFunctions::resolve(address) }.map_err(missing)?;
     // Other processes that open the library by its path must get the same bytes.
-    Ok(WorkloadLibrary::new(Box::leak(Box::new(functions)), &to_open, &file.sha256))
+    Ok(WorkloadLibrary::new(Box::leak(Box::new(functions)), &to_open.path, &file.sha256))
 }
 
 /// Opens the library and never unloads it. All symbols are resolved at once, so that a missing one is an error here and not a
 /// crash in a run; other libraries do not see them.
-fn open(path: &Path, to_open: &Path) -> Result<Library, LoadError> {
+fn open(path: &Path, to_open: &ToOpen) -> Result<Library, LoadError> {
     // SAFETY: running the file's constructors is the point; the worker is a process that may fail.
-    let library = unsafe { Library::open(Some(to_open), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) };
-    library.map_err(|error| {
+    let library = unsafe { Library::open(Some(&to_open.path), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) };
+    let library = library.map_err(|error| {
         let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
         LoadError::Open { path: path.into(), why: first_line(&why) }
-    })
+    })?;
+    if to_open.is_unchanged() { Ok(library) } else { Err(LoadError::Changed { path: path.into() }) }
 }
 
-/// The path to open. The file must be the one that was inspected, as the record names that one. If the file is to be sealed,
-/// a copy is hashed and opened, which nobody can change. Otherwise nothing detects a file that is replaced between this check
-/// and the opening.
-fn to_open(file: &LibraryFile) -> Result<PathBuf, LoadError> {
+/// A file whose hash is the one of the inspected file.
+struct ToOpen {
+    path: PathBuf,
+    /// The version of the file that was hashed; nothing for a sealed copy, which cannot change.
+    hashed: Option<FileVersion>,
+}
+
+impl ToOpen {
+    /// Whether the path still leads to the file that was hashed.
+    fn is_unchanged(&self) -> bool {
+        let now = || std::fs::metadata(&self.path).ok().map(|status| FileVersion::of(&status));
+        self.hashed.is_none() || self.hashed == now()
+    }
+}
+
+/// What to open. The file must be the one that was inspected, as the record names that one. If the file is to be sealed, a copy is
+/// hashed and opened, which nobody can change. Otherwise the hash is taken through a descriptor, and the file must be the same
+/// one after the dynamic linker has opened it by its path. (Opened by the descriptor, it would not find the libraries beside it.)
+fn to_open(file: &LibraryFile) -> Result<ToOpen, LoadError> {
     let path = file.path.as_path();
     let unreadable = |error: std::io::Error| LoadError::Open { path: path.into(), why: error.to_string() };
     let (to_open, hash) = if file.sealed {
-        sealed_copy(path).map_err(unreadable)?
+        let (path, hash) = sealed_copy(path).map_err(unreadable)?;
+        (ToOpen { path, hashed: None }, hash)
     } else {
-        (path.to_owned(), inspect::sha256_of(path).map_err(unreadable)?)
+        let opened = File::open(path).map_err(unreadable)?;
+        let hash = inspect::sha256_of_file(&opened).map_err(unreadable)?;
+        let hashed = opened.metadata().map(|status| FileVersion::of(&status)).map_err(unreadable)?;
+        (ToOpen { path: path.to_owned(), hashed: Some(hashed) }, hash)
     };
     if hash == file.sha256 { Ok(to_open) } else { Err(LoadError::Changed { path: path.into() }) }
 }

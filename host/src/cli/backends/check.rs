@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::app::context::Context;
-use crate::app::resolve::{inspected, rejected};
+use crate::app::resolve::{inspected, rejected, trusted};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::check::{self, CHECKS, Check, CheckOutcome, Finding, Progress, Setting, Summary, Target};
@@ -94,11 +94,7 @@ fn list(checks: &[&Check], ui: &mut Ui) {
 /// Inspects the file. A file that is not a plugin is checked too, and fails. A file that does not exist, or that other users
 /// can write to, is not checked.
 fn target(context: &Context, file: &Path) -> Result<Target, Problem> {
-    let missing = |error: std::io::Error| {
-        Problem::new(Exit::Unavailable, format!("{}: cannot be read: {error}", file.display()))
-    };
-    let path = file.canonicalize().map_err(missing)?;
-    context.trust.check_file(&path).map_err(|why| rejected(&path, why))?;
+    let path = trusted(file, &context.trust).map_err(|rejection| rejected(file, rejection))?;
     let plugin = match inspect(&path) {
         Ok(inspected) => Ok(context.identify(&inspected)?),
         Err(rejection) => Err(rejection),

@@ -8,7 +8,7 @@ use crate::app::resolve::rejected;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::plugin::inspect::description::{Description, Format};
-use crate::plugin::trust::Trust;
+use crate::plugin::trust::{Refusal, Trust};
 use crate::text::{printable, with_remedy};
 
 #[derive(clap::Args, Debug)]
@@ -24,7 +24,11 @@ pub(super) struct Arguments {
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let description = Description::of(&arguments.file, arguments.hash)
         .map_err(|rejection| rejected(&arguments.file, rejection))?;
-    let trust = Trust::of_this_process(global.allow_untrusted).check_file(&arguments.file);
+    let trust = match Trust::of_this_process(global.allow_untrusted).file(&arguments.file) {
+        Err(Refusal::Distrust(distrust)) => Err(distrust),
+        Err(Refusal::Unreadable(error)) => return Err(rejected(&arguments.file, error.into())),
+        Ok(_) => Ok(()),
+    };
     if ui.json() {
         let mut object = serde_json::to_value(&description).unwrap_or(Value::Null);
         object["trusted"] = json!(trust.is_ok());

@@ -23,7 +23,9 @@ const NAMES: usize = 4096;
 
 /// Creates a folder that only this user can enter.
 pub(super) fn create() -> io::Result<PathBuf> {
-    let default = std::env::temp_dir();
+    // A relative path leads elsewhere for each process that has another current folder.
+    let named = Some(std::env::temp_dir()).filter(|folder| folder.is_absolute());
+    let default = named.unwrap_or_else(|| SHORT.into());
     let length = default.as_os_str().as_bytes().len() + 1 + PREFIX.len() + RANDOM;
     let short = (length > MAX_PATH).then(|| create_in(Path::new(SHORT)).ok()).flatten();
     short.map_or_else(|| create_in(&default), Ok)

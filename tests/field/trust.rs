@@ -1,0 +1,154 @@
+//! Links, folders and names of other users.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown, lchown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{Place, Ran, executable, not_run, plugin};
+
+/// A user who is neither root nor the user of any test.
+const SOMEBODY: u32 = 54_321;
+
+const RUN: [&str; 7] = ["run", "--backend", "native", "--workload", "null", "--items", "3"];
+
+/// Whether files can be given to another user.
+fn is_root() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        not_run("only root can give files to another user");
+    }
+    is_root
+}
+
+/// A folder in which everybody may make entries, as `/tmp`, with a link that belongs to another user.
+fn link_of_somebody(place: &Place, target: &Path) -> PathBuf {
+    let shared = place.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, Permissions::from_mode(0o1777)).unwrap();
+    let link = shared.join("link");
+    symlink(target, &link).unwrap();
+    lchown(&link, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+    link
+}
+
+/// crossrun with the plugins of `folder`.
+fn with_plugins(place: &Place, folder: &Path, words: &[&str]) -> Ran {
+    let mut command = Command::new(executable());
+    command.args(words).arg("--plugin-dir").arg(folder);
+    command.env("CROSSRUN_DATA_DIR", place.data()).current_dir(place.path());
+    Ran::of(command)
+}
+
+#[test]
+fn a_link_that_another_user_can_replace_is_not_followed() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let link = link_of_somebody(&place, &place.plugins());
+    let words = format!("the link {} on the way to it belongs to user {SOMEBODY}", link.display());
+    // The folder, a file behind the link, and a file that is the link.
+    with_plugins(&place, &link, &RUN).code(3).says(&words);
+    let file = link.join("libnative_runner.so");
+    let named = format!("mine={}", file.display());
+    let compare = ["compare", "--workloads", "null", "--dry-run", "--backends", &named];
+    place.crossrun(&compare).code(3).says(&words).says("--allow-untrusted");
+    place.crossrun(&[&compare, ["--allow-untrusted"].as_slice()].concat()).code(0);
+    place.crossrun(&["backends", "check", file.to_str().unwrap()]).code(3).says(&words);
+    fs::remove_file(&link).unwrap();
+    symlink(plugin("native_runner"), &link).unwrap();
+    place.crossrun(&compare).code(3);
+    // The same link of one's own.
+    fs::remove_file(&link).unwrap();
+    symlink(place.plugins(), &link).unwrap();
+    place.crossrun(&compare).code(0);
+    with_plugins(&place, &link, &RUN).code(0);
+}
+
+#[test]
+fn a_folder_that_a_link_is_in_is_checked_although_it_is_not_on_the_resolved_path() {
+    let place = Place::new();
+    let open = place.path().join("open");
+    fs::create_dir(&open).unwrap();
+    symlink(place.plugins(), open.join("link")).unwrap();
+    with_plugins(&place, &open.join("link"), &RUN).code(0);
+    fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
+    let ran = with_plugins(&place, &open.join("link"), &RUN).code(3);
+    ran.says("open above it can be written by everyone").says(&format!("chmod o-w {}", open.display()));
+}
+
+#[test]
+fn engines_and_logs_are_not_kept_where_another_user_can_write() {
+    let place = Place::new();
+    place.crossrun(&RUN).code(0);
+    let logs = place.data().join("logs");
+    for folder in [place.data(), logs] {
+        fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
+        let ran = place.crossrun(&RUN).code(3).says("the data folder").says("can be written by everyone");
+        ran.says(&format!("chmod o-w {}, or --allow-untrusted", folder.display()));
+        place.crossrun(&[&RUN, ["--allow-untrusted"].as_slice()].concat()).code(0);
+        fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+    }
+    if !is_root() {
+        return;
+    }
+    chown(place.data(), Some(SOMEBODY), None).unwrap();
+    place.crossrun(&RUN).code(3).says("belongs to user 54321");
+}
+
+#[test]
+fn a_data_folder_that_is_made_is_nobody_elses_whatever_the_umask_is() {
+    let place = Place::new();
+    let command = place.command(&RUN);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "umask 0; exec \"$0\" \"$@\""]).arg(command.get_program()).args(command.get_args());
+    shell.env("CROSSRUN_DATA_DIR", place.data()).current_dir(place.path());
+    Ran::of(shell).code(0);
+    let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o022;
+    assert_eq!((mode(place.data()), mode(place.data().join("logs"))), (0, 0));
+}
+
+#[test]
+fn a_relative_folder_in_the_environment_is_no_place_to_search_or_to_write() {
+    let place = Place::new();
+    let entries = || {
+        let entries = fs::read_dir(place.path()).unwrap().flatten();
+        entries.map(|entry| entry.file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    let run = |variables: &[(&str, &str)]| {
+        let mut command = place.command(&RUN);
+        command.envs(variables.iter().copied());
+        Ran::of(command)
+    };
+    fs::create_dir(place.path().join("relative")).unwrap();
+    let inside = || fs::read_dir(place.path().join("relative")).unwrap().count();
+    run(&[("TMPDIR", "relative")]).code(0);
+    assert_eq!(inside(), 0, "{:?}", entries());
+
+    let home = |variables: &[(&str, &str)]| {
+        let mut command = place.command(&RUN);
+        command.env_remove("CROSSRUN_DATA_DIR").env_remove("XDG_DATA_HOME").envs(variables.iter().copied());
+        Ran::of(command)
+    };
+    home(&[("HOME", "relative")]).code(2).says("there is no home directory").says("CROSSRUN_DATA_DIR");
+    assert_eq!(inside(), 0, "{:?}", entries());
+    let own = place.path().join("home");
+    fs::create_dir(&own).unwrap();
+    home(&[("HOME", own.to_str().unwrap()), ("XDG_DATA_HOME", "relative")]).code(0);
+    assert_eq!(inside(), 0, "{:?}", entries());
+}
+
+#[test]
+fn the_name_of_a_participant_is_no_path() {
+    let place = Place::new();
+    let file = place.plugins().join("libnative_runner.so");
+    let compare = |backends: &str| {
+        place.crossrun(&["compare", "--workloads", "null", "--dry-run", "--backends", backends])
+    };
+    for name in ["../outside", "a/b", ".", ""] {
+        compare(&format!("{name}={}", file.display())).code(2).says("letters, digits");
+    }
+    compare(file.to_str().unwrap()).code(3).says("there is no backend");
+    compare("../plugins/libnative_runner.so").code(3).says("there is no backend");
+}
