@@ -24,13 +24,6 @@ fn the_right_answer_without_the_work_is_invalid_for_its_duration() {
 }
 
 #[test]
-fn one_that_waits_as_long_as_the_work_takes_is_invalid_for_its_processor_time() {
-    let work = ["--parallelism", "64"];
-    let ran = misbehave("shortcut_and_wait", &[&WORK, work.as_slice()].concat());
-    ran.code(6).says("of CPU time, but the work takes");
-}
-
-#[test]
 #[cfg(target_arch = "x86_64")]
 fn a_clock_that_is_slow_in_the_whole_process_is_invalid() {
     misbehave("slow_clock", &["--workload", "null", "--items", "10"])

@@ -1,13 +1,17 @@
 //! `crossrun selftest`: tests whether measurements on this machine can be trusted.
 
+use serde_json::json;
+
 use crate::app::context::Context;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
-use crate::check::selftest::{Findings, SelfTest};
+use crate::check::selftest::{
+    CheatResult, Conclusion, Findings, How, Limit, MOST_DIFFERENT, SelfTest, SelfTestError, TABLE,
+};
 use crate::plan::defaults::COMPUTING;
 use crate::run::session::Isolation;
 use crate::text::{lines, plural, printable, table};
-use crate::worker::cheating_backend::Cheat;
+use crate::worker::cheat::Cheat;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -17,6 +21,15 @@ pub(super) struct Arguments {
     /// Do not wait until no other measurement runs on this machine.
     #[arg(long)]
     no_lock: bool,
+}
+
+impl From<SelfTestError> for Problem {
+    fn from(error: SelfTestError) -> Self {
+        match error {
+            SelfTestError::Call(error) => error.into(),
+            SelfTestError::Record(error) => error.into(),
+        }
+    }
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
@@ -32,45 +45,61 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     ui.clear_status();
     context.tidy(&folders);
     let outcome = outcome?;
+    let conclusion = outcome.conclusion();
+    let passed = conclusion == Conclusion::Passed;
     if ui.json() {
-        let json = serde_json::to_value(&outcome).map_err(|error| Problem::unexpected(&error))?;
-        let mut json = json.as_object().cloned().unwrap_or_default();
-        json.insert("passed".into(), outcome.passed().into());
-        ui.result(&serde_json::Value::from(json).to_string());
+        let mut json = serde_json::to_value(&outcome).map_err(|error| Problem::unexpected(&error))?;
+        json["passed"] = passed.into();
+        json["conclusion"] = json!(conclusion);
+        ui.result(&json.to_string());
     } else {
         ui.result(&page(&outcome));
     }
-    Ok(if outcome.passed() { Exit::Done } else { Exit::Invalid })
+    Ok(if passed { Exit::Done } else { Exit::Invalid })
 }
 
 fn measure(test: &mut SelfTest, quick: bool, ui: &mut Ui) -> Result<Findings, Problem> {
-    let mut cheats = Vec::new();
-    for (cheat, label) in Cheat::ALL {
-        ui.status(&format!("running a cheating backend: it {label}"));
-        cheats.push(test.try_cheat(cheat)?);
+    let (mut cheats, mut limits) = (Vec::new(), Vec::new());
+    for row in &TABLE {
+        ui.status(&format!("running a cheating backend: it {}", row.does));
+        let ended = row.cheat.map(|cheat| Ok::<_, Problem>((cheat, test.try_cheat(cheat)?))).transpose()?;
+        match ended {
+            Some((cheat, ended)) if !row.caught.is_empty() => {
+                cheats.push(CheatResult::new(row, cheat, ended))
+            }
+            ended => {
+                let how = ended.map(|(_, ended)| ended.how);
+                limits.push(Limit { does: row.does, why: row.by, how });
+            }
+        }
     }
     ui.status("comparing a backend with itself");
     let aa = test.aa_comparison(if quick { 7 } else { 12 })?;
     ui.status("running an empty workload");
     let floor_seconds = test.floor(if quick { 50 } else { 500 })?;
-    Ok(Findings { cheats, aa, floor_seconds })
+    Ok(Findings { cheats, limits, aa, floor_seconds })
 }
 
 fn page(outcome: &Findings) -> String {
-    let mut cheats = table(["a backend that", "is", "as"]);
+    let mut cheats = table(["a backend that", "is", "as", "by"]);
     for result in &outcome.cheats {
         let caught = match (result.cheat, result.caught) {
             (Cheat::None, true) => "verified",
             (Cheat::None, false) => "NOT VERIFIED",
+            (_, true) if result.how == How::GainedNothing => "prevented",
             (_, true) => "detected",
             (_, false) => "NOT DETECTED",
         };
         let as_what = if result.reason.is_empty() {
             String::new()
         } else {
-            format!("{}: {}", result.how, result.reason)
+            format!("{}: {}", result.how.label(), result.reason)
         };
-        cheats.add_row([result.cheat.label().to_owned(), caught.to_owned(), printable(&as_what)]);
+        cheats.add_row([result.does, caught, &printable(&as_what), result.by]);
+    }
+    for limit in &outcome.limits {
+        let tried = if limit.how.is_some() { "tried" } else { "not tried" };
+        cheats.add_row([limit.does, "not detected", &format!("a documented limit, {tried}"), limit.why]);
     }
     let aa = &outcome.aa;
     format!(
@@ -79,13 +108,23 @@ fn page(outcome: &Findings) -> String {
         lines(&cheats),
         aa.false_verdicts,
         plural(aa.cells as u64, "comparison"),
-        plural(aa.blocks as u64, "block"),
+        plural(aa.blocks.into(), "block"),
         (aa.largest_difference - 1.0) * 100.0,
         outcome.floor_seconds * 1e3,
-        if outcome.passed() {
-            "passed"
-        } else {
-            "FAILED: measurements on this machine cannot be trusted now"
-        },
+        conclusion(outcome),
     )
+}
+
+fn conclusion(outcome: &Findings) -> String {
+    let rejected = outcome.aa.why_rejected.as_deref();
+    let rejected = rejected.map(|why| format!("an honest run was rejected: {}\n", printable(why)));
+    rejected.unwrap_or_default()
+        + &match outcome.conclusion() {
+            Conclusion::Passed => "passed".to_owned(),
+            Conclusion::Failed => "FAILED: measurements on this machine cannot be trusted now".to_owned(),
+            Conclusion::TooNoisy => format!(
+                "NOT PASSED: the machine is too noisy to tell: an A/A comparison may differ by {:.1} %; try: crossrun doctor",
+                (MOST_DIFFERENT - 1.0) * 100.0
+            ),
+        }
 }

@@ -22,7 +22,8 @@ pub(crate) const DEFAULT_WORKLOAD: &str = SLEEPING;
 
 const IMBALANCE: &str = "imbalance";
 const WORD_COUNT: &str = "word_count";
-const OPEN_LOOP: &str = "open_loop";
+/// The workload whose items are due by a schedule.
+pub(crate) const OPEN_LOOP: &str = "open_loop";
 
 /// The workloads that are compared when none is named.
 pub(crate) const SUITE: [&str; 4] = [SLEEPING, COMPUTING, IMBALANCE, WORD_COUNT];

@@ -10,7 +10,7 @@ use super::engine::{Engine, teardown_warnings};
 use super::event::{Event, Listener, Phase, forward};
 use super::session::{CallError, Launch, NO_PLUGIN, WorkerSession};
 use super::trial::Phases;
-use crate::worker::cheating_backend::{Cheat, NAME};
+use crate::worker::cheat::{Cheat, NAME};
 use crate::worker::protocol::{Folders, LibraryFile, Loaded, Request};
 
 /// Keys of `extra` that every backend reads, or the host itself.

@@ -21,7 +21,7 @@ impl DataSeeds {
     }
 
     /// The seed of `id`.
-    pub(super) fn of(&mut self, id: DataId) -> Result<u64, CallError> {
+    pub(crate) fn of(&mut self, id: DataId) -> Result<u64, CallError> {
         if let Some(chosen) = self.chosen {
             return Ok(data_seed(chosen, &id));
         }

@@ -42,6 +42,11 @@ impl Engine {
         self.alive
     }
 
+    /// CPU seconds that its processes have used so far; `None` where the system does not say.
+    pub(crate) fn cpu_seconds(&self) -> Option<f64> {
+        self.session.usage(false).map(|usage| usage.cpu_seconds)
+    }
+
     /// Runs `request`; also what the backend's processes used meanwhile, if the run succeeded.
     pub(super) fn measured(
         &mut self,

@@ -22,7 +22,7 @@ use super::session::{CallError, Fault, Launch, WorkerSession};
 use super::trial::{Phases, TrialResult, TrialSpec};
 use crate::plan;
 use crate::stats::WarmUp;
-use crate::worker::cheating_backend::{Cheat, NAME};
+use crate::worker::cheat::{Cheat, NAME};
 use crate::worker::protocol::{Folders, LibraryFile, MachineCheck, Work};
 
 /// The configuration of an executor.

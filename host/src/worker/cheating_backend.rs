@@ -1,71 +1,101 @@
-//! A backend that does its work and cheats in one way. `selftest` runs it to see that the harness catches every cheat.
+//! A backend that cheats in one way. `selftest` runs it to see that the harness catches every cheat.
+//!
+//! Imports go one way: this file → `memory` → `library` → `work`; `files` and `shortcut` import none of these.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod files;
+mod library;
+mod memory;
+mod shortcut;
+mod work;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use plugin_api::{
-    Availability, Batch, BatchBuilder, RunContext, RunResult, RunnerError, StageKind, WorkloadHandle,
-    WorkloadRunner, WorkloadSpec,
-};
-use serde::{Deserialize, Serialize};
+use plugin_api::{Availability, RunContext, RunResult, RunnerError, WorkloadRunner, WorkloadSpec};
 
-/// The participant's name.
-pub(crate) const NAME: &str = "liar";
+use self::memory::Memory;
+use self::work::{Answer, serial_time, work};
+use super::cheat::{Cheat, GAINED, NAME};
+use super::protocol::Reply;
 
 /// How long the engine stalls while its own clock does not run.
 const STALL: Duration = Duration::from_secs(1);
 
+/// How long a run takes whose worker has a slow clock: longer than a call may take on any machine.
+const SLOW_RUN: Duration = Duration::from_secs(8);
+
+/// By what factor a clock is slow.
+const SLOWER: f64 = 10.0;
+
 /// The factor by which the backend exceeds the parallelism of the spec.
 const EXCESS: u32 = 4;
 
-/// A way to cheat; [`Cheat::ALL`] describes each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cheat {
-    None,
-    Drop,
-    Duplicate,
-    FlipBit,
-    Cached,
-    SkipKernel,
-    StopClockEarly,
-    ClaimMoreTime,
-    MoreParallelism,
-    Stall,
-    OtherName,
-}
-
-impl Cheat {
-    /// All cheats with their labels; the honest one comes first.
-    pub const ALL: [(Self, &str); 11] = [
-        (Self::None, "tells the truth"),
-        (Self::Drop, "drops an item"),
-        (Self::Duplicate, "duplicates an item in place of another"),
-        (Self::FlipBit, "flips a bit"),
-        (Self::Cached, "gives the answer of the run before"),
-        (Self::SkipKernel, "skips the work"),
-        (Self::StopClockEarly, "stops its clock early"),
-        (Self::ClaimMoreTime, "claims more time than passed"),
-        (Self::MoreParallelism, "works with more at once than asked for"),
-        (Self::Stall, "stalls behind its own clock"),
-        (Self::OtherName, "reports another's name"),
-    ];
-
-    pub fn label(self) -> &'static str {
-        Self::ALL.iter().find(|(cheat, _)| *cheat == self).map_or("", |(_, label)| label)
-    }
-}
+/// The longest time for which the backend works after a run.
+const AFTER_RUN: Duration = Duration::from_secs(20);
 
 /// A backend with threads that cheats.
 pub(crate) struct CheatingBackend {
     cheat: Cheat,
-    before: Option<RunResult>,
+    /// What the backend remembers, if it does.
+    memory: Option<Memory>,
+    /// Ends the work that goes on after a run.
+    is_over: Arc<AtomicBool>,
 }
 
 impl CheatingBackend {
     pub(crate) fn new(cheat: Cheat) -> Self {
-        Self { cheat, before: None }
+        Self { cheat, memory: Memory::of(cheat), is_over: Arc::default() }
+    }
+
+    /// The answer of a run, and whether the backend had it before the run, if it tried to.
+    fn answer(
+        &mut self,
+        spec: &WorkloadSpec,
+        context: &RunContext,
+    ) -> Result<(Answer, Option<bool>), RunnerError> {
+        if let Some(memory) = &mut self.memory {
+            return memory.answer(spec, context).map(|(answer, known)| (answer, Some(known)));
+        }
+        let (cheat, workload, threads) = (self.cheat, context.workload(), spec.parallelism);
+        let answer = match cheat {
+            Cheat::MoreParallelism | Cheat::MoreThreads => work(spec, workload, threads * EXCESS, cheat)?,
+            Cheat::AskOracle => {
+                workload.expected()?;
+                work(spec, workload, threads, cheat)?
+            }
+            Cheat::AskCopy => library::sink_state(&library::open_again(workload, spec)?.expected()?)?,
+            Cheat::SkipIterations => {
+                work(spec, &library::open_again(workload, &with_half_of_the_kernel(spec))?, threads, cheat)?
+            }
+            // All items are due at once if the loop started long ago.
+            Cheat::EarlyLoop => {
+                let long_ago = WorkloadSpec { start_nanos: Some(0), ..spec.clone() };
+                work(spec, &library::open_again(workload, &long_ago)?, threads, cheat)?
+            }
+            Cheat::ClosedForm => shortcut::answer(spec, workload)?,
+            Cheat::ClosedFormAndWait => {
+                std::thread::sleep(2 * serial_time(spec, workload)?);
+                shortcut::answer(spec, workload)?
+            }
+            Cheat::AlterRecords | Cheat::PoisonJudge => {
+                files::alter(context.data_dir())?;
+                work(spec, workload, threads, cheat)?
+            }
+            _ => work(spec, workload, threads, cheat)?,
+        };
+        Ok((answer, None))
+    }
+
+    /// Keeps a thread busy until the next run.
+    fn work_after_run(&mut self) {
+        self.is_over = Arc::default();
+        let (is_over, started) = (Arc::clone(&self.is_over), Instant::now());
+        std::thread::spawn(move || {
+            while !is_over.load(Ordering::Relaxed) && started.elapsed() < AFTER_RUN {
+                std::hint::spin_loop();
+            }
+        });
     }
 }
 
@@ -79,18 +109,29 @@ impl WorkloadRunner for CheatingBackend {
     }
 
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
+        self.is_over.store(true, Ordering::Relaxed);
         let started = Instant::now();
-        let times = if self.cheat == Cheat::MoreParallelism { EXCESS } else { 1 };
-        let (count, state) = work(spec, context.workload(), spec.parallelism * times, self.cheat)?;
+        let ((count, state), gained) = self.answer(spec, context)?;
         let elapsed = started.elapsed().as_secs_f64();
-        let honest = RunResult::new(NAME, spec, elapsed, count, state);
+        let mut honest = RunResult::new(NAME, spec, elapsed, count, state);
+        if let Some(gained) = gained {
+            honest = honest.with_metric(GAINED, gained);
+        }
         Ok(match self.cheat {
-            Cheat::StopClockEarly => RunResult { elapsed_time: elapsed / 10.0, ..honest },
+            Cheat::StopClockEarly => RunResult { elapsed_time: elapsed / SLOWER, ..honest },
             Cheat::ClaimMoreTime => RunResult { elapsed_time: elapsed + 1.0, ..honest },
+            Cheat::ClaimMoreResults => RunResult { results_count: count + 1, ..honest },
             Cheat::OtherName => RunResult { backend: "another".into(), ..honest },
-            Cheat::Cached => self.before.get_or_insert(honest).clone(),
             Cheat::Stall => {
                 std::thread::sleep(STALL);
+                honest
+            }
+            Cheat::SlowClock => {
+                std::thread::sleep(SLOW_RUN);
+                RunResult { elapsed_time: started.elapsed().as_secs_f64() / SLOWER, ..honest }
+            }
+            Cheat::WorkAfterRun => {
+                self.work_after_run();
                 honest
             }
             _ => honest,
@@ -98,86 +139,17 @@ impl WorkloadRunner for CheatingBackend {
     }
 }
 
-/// Takes all items through a plan without keyed reductions, on `threads` threads. Returns how many items reached the sink, and
-/// the state of the sink.
-fn work(
-    spec: &WorkloadSpec,
-    workload: &WorkloadHandle,
-    threads: u32,
-    cheat: Cheat,
-) -> Result<(u64, Vec<u8>), RunnerError> {
-    let (next, batch_size) = (AtomicU64::new(0), spec.batch_size()?);
-    let states = Mutex::new(Vec::new());
-    let thread = || -> Result<(), RunnerError> {
-        let mut sink = workload.new_sink()?;
-        let mut arrived = 0;
-        loop {
-            let first = next.fetch_add(batch_size, Ordering::Relaxed);
-            if first >= spec.total_items {
-                break;
-            }
-            let mut items = process(workload, first, batch_size.min(spec.total_items - first), cheat)?;
-            // Only the first batch is changed: a small cheat is harder to find.
-            if first == 0 {
-                change(&mut items, cheat);
-            }
-            let mut batch = Vec::new();
-            items.iter().map(Vec::as_slice).collect::<BatchBuilder>().encode(&mut batch)?;
-            sink.fold(&batch)?;
-            arrived += items.len() as u64;
-        }
-        let state = sink.encode()?.to_vec();
-        states.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((arrived, state));
-        Ok(())
-    };
-    let panicked = |_| Err(RunnerError::engine("a thread of the cheating backend panicked"));
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(thread)).collect();
-        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(panicked))
-    })?;
-    let mut merged = workload.new_sink()?;
-    let states = states.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for (_, state) in &states {
-        merged.merge(state)?;
-    }
-    Ok((states.iter().map(|(count, _)| count).sum(), merged.encode()?.to_vec()))
+fn with_half_of_the_kernel(spec: &WorkloadSpec) -> WorkloadSpec {
+    let mut half = spec.clone();
+    let iterations = spec.extra.get("iters").and_then(serde_json::Value::as_u64).unwrap_or_default();
+    half.extra.insert("iters".into(), (iterations / 2).into());
+    half
 }
 
-/// The items of a slice that reach the sink.
-fn process(
-    workload: &WorkloadHandle,
-    first: u64,
-    count: u64,
-    cheat: Cheat,
-) -> Result<Vec<Vec<u8>>, RunnerError> {
-    let (mut batch, mut next) = (workload.buffer(), workload.buffer());
-    let plan = workload.plan();
-    if cheat != Cheat::SkipKernel {
-        workload.source(first, count, plan.sink(), &mut batch)?;
-    } else {
-        workload.source(first, count, 1, &mut batch)?;
-        // Filters still drop items, so that the count is right.
-        for stage in (1..plan.sink()).filter(|stage| plan.kind(*stage) == Some(StageKind::Filter)) {
-            workload.run_stages(stage, stage + 1, &batch, &mut next)?;
-            std::mem::swap(&mut batch, &mut next);
-        }
+/// The worker's reply to a run if the backend slowed the clock of the process. A backend can: it shares the memory of the worker.
+pub(super) fn by_slow_clock(mut reply: Reply) -> Reply {
+    if let Reply::Finished(finished) = &mut reply {
+        finished.duration_seconds /= SLOWER;
     }
-    Ok(Batch::parse(&batch)?.iter().map(<[u8]>::to_vec).collect())
-}
-
-fn change(items: &mut Vec<Vec<u8>>, cheat: Cheat) {
-    match cheat {
-        Cheat::Drop => drop(items.pop()),
-        Cheat::Duplicate => {
-            if let (Some(first), Some(last)) = (items.first().cloned(), items.last_mut()) {
-                *last = first;
-            }
-        }
-        Cheat::FlipBit => {
-            if let Some(byte) = items.last_mut().and_then(|item| item.last_mut()) {
-                *byte ^= 1;
-            }
-        }
-        _ => {}
-    }
+    reply
 }

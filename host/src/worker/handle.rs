@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use plugin_api::{ErrorKind, RunnerError, SetupContext};
 
-use super::cheating_backend::CheatingBackend;
+use super::cheat::Cheat;
+use super::cheating_backend::{CheatingBackend, by_slow_clock};
 use super::protocol::{Folders, LibraryFile, Loaded, Reply, Request, VERSION};
 use super::state::{Failure, Worker};
 use super::{bounds, load, machine_check, malformed, reference, serial, serial_reference, snapshot};
@@ -27,6 +28,7 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
         Request::LoadRunner { library } => load_runner(worker, &library)?,
         Request::Cheat { cheat } => {
             worker.set_runner(Box::new(CheatingBackend::new(cheat)));
+            worker.has_slow_clock = cheat == Cheat::SlowClock;
             Reply::done(())
         }
         Request::Probe => Reply::done(bounds::availability(worker.runner()?.is_available())),
@@ -36,7 +38,10 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
         }
         Request::Open { session } => Reply::done(worker.runner()?.open(&session)?),
         Request::Close => Reply::done(worker.runner()?.close()?),
-        Request::Run { work, folders, timeout_seconds } => run::run(worker, &work, folders, timeout_seconds)?,
+        Request::Run { work, folders, timeout_seconds } => {
+            let reply = run::run(worker, &work, folders, timeout_seconds)?;
+            if worker.has_slow_clock { by_slow_clock(reply) } else { reply }
+        }
         // Requests of the judge.
         Request::Catalogue { library } => Reply::done(worker.library(&library)?.catalogue()?),
         Request::Expect(work) => Reply::done(worker.workload(&work)?.expected()?),

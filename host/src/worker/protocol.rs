@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::plugin::PluginRef;
 use crate::sandbox::frame::Frame;
-use crate::worker::cheating_backend::Cheat;
+use crate::worker::cheat::Cheat;
 
 /// The version of this protocol. Host and worker are one executable, so that their versions differ only if the file was
 /// replaced during a run.

@@ -23,6 +23,8 @@ pub(crate) struct Worker {
     loading: HashMap<PathBuf, f64>,
     /// The workload of the last run and the file of its library: opening a workload may cost as much as a run.
     opened: Option<(PathBuf, WorkloadHandle)>,
+    /// Whether the cheating backend slows the clock.
+    pub(super) has_slow_clock: bool,
 }
 
 pub(super) struct Failure {
@@ -65,6 +67,7 @@ impl Worker {
             libraries: HashMap::new(),
             loading: HashMap::new(),
             opened: None,
+            has_slow_clock: false,
         }
     }
 

@@ -1,0 +1,146 @@
+//! How each cheat is tried, and how that ended.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use plugin_api::{ErrorKind, WorkloadSpec};
+use serde_json::Value;
+
+use super::table::How;
+use super::trials::{Trials, computing};
+use crate::plan::Purpose;
+use crate::plan::defaults::{NULL, OPEN_LOOP, SLEEPING};
+use crate::run::engine::Engine;
+use crate::run::outcome::Outcome;
+use crate::run::session::{CallError, Fault};
+use crate::run::trial::TrialResult;
+use crate::worker::cheat::{Cheat, GAINED};
+
+/// How the attempt to cheat ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) how: How,
+    /// The reason that the record has.
+    pub(crate) reason: String,
+}
+
+/// The data of a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Data {
+    /// Fresh data, as every trial of a comparison has.
+    Fresh,
+    /// The data of the first trial, as every call of `crossrun run` with one seed has.
+    OfFirst,
+}
+
+use Data::{Fresh, OfFirst};
+
+/// The trials of each session.
+fn trials_of(cheat: Cheat) -> &'static [&'static [Data]] {
+    match cheat {
+        Cheat::None | Cheat::Cached | Cheat::GuessSeed | Cheat::WorkAfterRun => &[&[Fresh, Fresh]],
+        Cheat::Memoise => &[&[Fresh, Fresh, OfFirst]],
+        Cheat::CachedOnDisk => &[&[Fresh], &[Fresh]],
+        Cheat::RememberOnDisk => &[&[Fresh], &[Fresh, OfFirst]],
+        _ => &[&[Fresh]],
+    }
+}
+
+/// A workload on which a backend gains by the cheat.
+fn workload_of(cheat: Cheat) -> WorkloadSpec {
+    let alone = |spec| WorkloadSpec { parallelism: 1, ..spec };
+    match cheat {
+        // At least half a second of sleep without parallelism.
+        Cheat::MoreParallelism | Cheat::StopClockEarly => {
+            alone(WorkloadSpec { total_items: 50, ..WorkloadSpec::new(SLEEPING) })
+        }
+        Cheat::SlowClock => WorkloadSpec { total_items: 1, ..WorkloadSpec::new(NULL) },
+        // A cheat that does no work may be delayed: its run must be far shorter than the work takes.
+        Cheat::ClosedForm | Cheat::AskCopy => computing(20_000),
+        Cheat::ClosedFormAndWait | Cheat::MoreThreads | Cheat::Memoise | Cheat::RememberOnDisk => {
+            alone(computing(1000))
+        }
+        // The last item is due after a second.
+        Cheat::EarlyLoop => open_loop(200, 200),
+        Cheat::ForgedStamps => open_loop(100, 1000),
+        _ => computing(100),
+    }
+}
+
+fn open_loop(items: u64, rate: u64) -> WorkloadSpec {
+    let mut spec = WorkloadSpec { total_items: items, parallelism: 1, ..WorkloadSpec::new(OPEN_LOOP) };
+    let options = [("rate", rate.into()), ("schedule", "constant".into()), ("batch_size", items.into())];
+    spec.extra.extend(options.map(|(name, value): (_, Value)| (name.to_owned(), value)));
+    spec
+}
+
+/// Runs the backend that cheats in one way.
+pub(super) fn sessions(trials: &mut Trials, cheat: Cheat) -> Result<Ended, CallError> {
+    let (spec, point) = (workload_of(cheat), format!("{cheat:?}"));
+    let (mut last, mut number) = (None, 0);
+    for session in trials_of(cheat) {
+        let mut engine = trials.open(cheat, &spec)?;
+        for data in *session {
+            let purpose = Purpose::WarmUp(if *data == Fresh { number } else { 0 });
+            let spec = trials.with_data(&spec, &point, 0, purpose)?;
+            let ended = Ended::of(cheat, &trials.run(&mut engine, &spec)?);
+            number += 1;
+            if ended.how == How::Believed && cheat != Cheat::None && last.is_some() {
+                return Ok(ended);
+            }
+            last = Some(ended);
+            if cheat == Cheat::WorkAfterRun {
+                await_work(&engine);
+            }
+        }
+        engine.close(&mut |_| ());
+    }
+    last.ok_or_else(|| CallError::unexpected("run"))
+}
+
+/// Waits until the engine has worked for a while, although nothing was asked of it.
+fn await_work(engine: &Engine) {
+    /// More than is noted of CPU time between runs.
+    const WORK: f64 = 0.2;
+    const PATIENCE: Duration = Duration::from_secs(15);
+    let cpu_seconds = || engine.cpu_seconds().unwrap_or_default();
+    let (started, before) = (Instant::now(), cpu_seconds());
+    while cpu_seconds() < before + WORK && started.elapsed() < PATIENCE {
+        sleep(Duration::from_millis(20));
+    }
+}
+
+impl Ended {
+    /// Of one run.
+    pub(super) fn of(cheat: Cheat, result: &TrialResult) -> Self {
+        let (how, reason) = match &result.outcome {
+            Outcome::Wrong(error) => (How::WrongAnswer, error.message.clone()),
+            Outcome::Invalid(error) => (How::Invalid, error.message.clone()),
+            Outcome::Failed(error) if error.fault == Fault::Reported(ErrorKind::Workload) => {
+                (How::Refused, error.message.clone())
+            }
+            Outcome::Failed(error) => (How::Failed, error.message.clone()),
+            Outcome::Verified | Outcome::Unverified if !result.warnings.is_empty() => {
+                (How::Warning, result.warnings.join("; "))
+            }
+            Outcome::Verified | Outcome::Unverified => verified(cheat, result),
+        };
+        Self { how, reason }
+    }
+}
+
+/// Whether a backend gained by the cheat in a run of which the harness has nothing to say.
+fn verified(cheat: Cheat, result: &TrialResult) -> (How, String) {
+    let finished = result.finished.as_ref();
+    let gained = finished.and_then(|finished| finished.metrics.get(GAINED)).and_then(Value::as_bool);
+    if gained == Some(false) {
+        return (How::GainedNothing, "it knew nothing of the data of this run".into());
+    }
+    let least = result.reference.filter(|_| result.work_checked).and_then(|it| it.least_cpu_seconds);
+    if let (Cheat::MoreThreads, Some(finished), Some(least)) = (cheat, finished, least) {
+        let took = finished.duration_seconds;
+        let reason = format!("the run took {took:.3} s, and one thread works for {least:.3} s");
+        return (How::GainedNothing, reason);
+    }
+    (How::Believed, String::new())
+}

@@ -1,0 +1,117 @@
+//! Trials on the backend of the self-test.
+
+use std::convert::Infallible;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use plugin_api::WorkloadSpec;
+
+use crate::plan::defaults::{COMPUTING, NULL, OPEN_LOOP, SLEEPING};
+use crate::plan::{BackendChoice, DataId, Purpose};
+use crate::plugin::PluginRef;
+use crate::run::engine::Engine;
+use crate::run::event::Stopped;
+use crate::run::executor::{Executor, Setting};
+use crate::run::outcome::Outcome;
+use crate::run::participants::Participants;
+use crate::run::session::{CallError, Launch};
+use crate::run::trial::{TrialResult, TrialSpec};
+use crate::stats::WarmUp;
+use crate::worker::cheat::{Cheat, NAME};
+use crate::worker::protocol::Folders;
+
+/// The time limit of a run.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Runs the backend of the self-test, compares each run with its serial reference, and has it judged.
+pub(super) struct Trials {
+    pub(super) executor: Executor,
+}
+
+impl Trials {
+    pub(super) fn new(launch: Launch, library: &PluginRef, folders: Folders) -> Self {
+        let libraries = [SLEEPING, COMPUTING, OPEN_LOOP, NULL].map(|name| (name.to_owned(), library.clone()));
+        let participants = Participants { libraries: libraries.into(), ..Participants::default() };
+        // A backend that alters files must not find those of the user.
+        let data_dir = folders.log_dir.join(format!("data-{}", std::process::id()));
+        Self::with(launch, participants, Folders { data_dir, ..folders })
+    }
+
+    fn with(launch: Launch, participants: Participants, folders: Folders) -> Self {
+        let (timeout, warm_up) = (TIMEOUT, WarmUp::default());
+        Self { executor: Executor::new(Setting { launch, participants, folders, timeout, warm_up }) }
+    }
+
+    /// The same, but with a judge and a memory of its own, as another run of this program has.
+    pub(super) fn anew(&self) -> Self {
+        let Setting { launch, participants, folders, .. } = &self.executor.setting;
+        Self::with(launch.clone(), participants.clone(), folders.clone())
+    }
+
+    /// Where the backend may write.
+    pub(super) fn data_dir(&self) -> &Path {
+        &self.executor.setting.folders.data_dir
+    }
+
+    /// Ends the judge, and removes what the backend wrote.
+    pub(super) fn end(self) {
+        let data_dir = self.data_dir().to_owned();
+        self.executor.end();
+        // Most backends write nothing. A folder that stays is removed with the logs, when they are old.
+        let _ = fs::remove_dir_all(data_dir);
+    }
+
+    /// The workload with the data of a trial of `point`. The seed is drawn as that of a comparison.
+    pub(super) fn with_data(
+        &mut self,
+        spec: &WorkloadSpec,
+        point: &str,
+        block: u32,
+        purpose: Purpose,
+    ) -> Result<WorkloadSpec, CallError> {
+        let seed = self.executor.seeds.of(DataId { block, point: point.into(), purpose })?;
+        Ok(WorkloadSpec { seed, ..spec.clone() })
+    }
+
+    pub(super) fn open(&self, cheat: Cheat, spec: &WorkloadSpec) -> Result<Engine, CallError> {
+        let backend = self.executor.cheating_backend(cheat)?;
+        let opened = self.executor.open(backend, &trial(spec), &mut |_| Ok::<(), Infallible>(()));
+        opened.map_err(|result| match result.outcome {
+            Outcome::Failed(error) => error,
+            _ => CallError::unexpected("open"),
+        })
+    }
+
+    pub(super) fn run(&mut self, engine: &mut Engine, spec: &WorkloadSpec) -> Result<TrialResult, CallError> {
+        let trial = trial(spec);
+        self.executor.take_reference(spec, trial.block);
+        let ran = self.executor.run(&trial, engine, &mut |_| Ok::<(), Infallible>(()));
+        ran.map_err(|stopped| match stopped {
+            Stopped::Failed(error) => error,
+            Stopped::Interrupted => CallError::interrupted("selftest"),
+            Stopped::Sink(never) => match never {},
+        })
+    }
+
+    /// Runs one trial in a session of its own.
+    pub(super) fn run_alone(&mut self, cheat: Cheat, spec: &WorkloadSpec) -> Result<TrialResult, CallError> {
+        let mut engine = self.open(cheat, spec)?;
+        let result = self.run(&mut engine, spec);
+        engine.close(&mut |_| ());
+        result
+    }
+}
+
+pub(super) fn trial(spec: &WorkloadSpec) -> TrialSpec {
+    TrialSpec::alone(BackendChoice::new(NAME), "selftest".into(), spec.clone(), 1)
+}
+
+/// Items that compute, each for about a hundred microseconds.
+pub(super) fn computing(items: u64) -> WorkloadSpec {
+    let mut spec = WorkloadSpec { total_items: items, ..WorkloadSpec::new(COMPUTING) };
+    spec.extra.insert("batch_size".into(), 10.into());
+    spec.extra.insert("stages".into(), 1.into());
+    spec.extra.insert("iters".into(), 20_000.into());
+    spec
+}
