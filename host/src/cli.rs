@@ -16,6 +16,7 @@ mod setup;
 mod show;
 mod workloads;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -80,17 +81,15 @@ pub fn main() -> ExitCode {
     }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return usage(&error),
+        Err(error) => return not_parsed(&error).into(),
     };
     let GlobalArguments { json, quiet, verbose, .. } = arguments.global;
     let mut ui = Ui::new(json, quiet, verbose);
-    match dispatch(arguments, &mut ui) {
-        Ok(exit) => exit.into(),
-        Err(problem) => {
-            ui.problem(&problem.line(), &problem.json());
-            problem.exit.into()
-        }
-    }
+    let exit = dispatch(arguments, &mut ui).unwrap_or_else(|problem| {
+        ui.problem(&problem.line(), &problem.json());
+        problem.exit
+    });
+    ui.end(exit).into()
 }
 
 fn child_command() -> Option<ExitCode> {
@@ -102,10 +101,32 @@ fn child_command() -> Option<ExitCode> {
     }
 }
 
-fn usage(error: &clap::Error) -> ExitCode {
-    // A closed pipe is not a failure.
-    let _ = error.print();
-    if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
+/// Prints help, the version, or what is wrong with the command line; also as JSON if that was asked for.
+fn not_parsed(error: &clap::Error) -> Exit {
+    let wrong = error.use_stderr();
+    let words = std::env::args_os().skip(1).take_while(|word| word != "--");
+    let json = wrong && words.into_iter().any(|word| word == "--json");
+    let mut ui = Ui::new(json, true, 0);
+    if json {
+        ui.result(&usage_problem(&error.to_string()).json().to_string());
+    }
+    let printed = error.print().and_then(|()| std::io::stdout().flush());
+    // Nobody can be told that standard error is full.
+    if wrong {
+        return ui.end(Exit::Usage);
+    }
+    ui.note_unwritten(printed);
+    ui.end(Exit::Done)
+}
+
+/// The problem in the parser's `text`: its first paragraph, and the help of the command that its usage line names.
+fn usage_problem(text: &str) -> Problem {
+    let paragraph = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
+    let message = paragraph.collect::<Vec<_>>().join(" ");
+    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or("crossrun");
+    let verb: Vec<_> =
+        usage.split_whitespace().take_while(|word| word.starts_with(char::is_alphabetic)).collect();
+    Problem::usage(message.trim_start_matches("error: ")).with_remedy(format!("{} --help", verb.join(" ")))
 }
 
 fn dispatch(arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {

@@ -6,19 +6,30 @@ use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 use serde_json::Value;
 
+/// Tables are at least this wide, however narrow the terminal is.
+const NARROWEST: u16 = 40;
+
 /// Writes a path as text. Bytes that are not UTF-8 are replaced.
 pub(crate) fn serialize_path<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())
 }
 
-/// An empty table with these headings, as wide as the terminal.
+/// The columns of the terminal on standard output: COLUMNS, or else what the terminal says. `None` for one that does not know its
+/// width, and for what is no terminal.
+pub(crate) fn terminal_width() -> Option<u16> {
+    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
+    let asked = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?.ws_col;
+    Some(told.unwrap_or(asked)).filter(|columns| *columns > 0).map(|columns| columns.max(NARROWEST))
+}
+
+/// An empty table with these headings, as wide as the terminal, or as needed where that has no width.
 pub(crate) fn table<const COLUMNS: usize>(headings: [&str; COLUMNS]) -> Table {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(headings.map(str::to_uppercase));
-    if let Ok(size) = rustix::termios::tcgetwinsize(rustix::stdio::stdout()) {
-        table.set_width(size.ws_col.max(40));
+    if let Some(width) = terminal_width() {
+        table.set_width(width);
     }
     table
 }

@@ -3,3 +3,4 @@
 mod environment;
 mod setup;
 mod trust;
+mod terminal;

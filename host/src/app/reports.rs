@@ -1,7 +1,7 @@
 //! Reads files of records, and writes reports.
 
 use std::collections::HashSet;
-use std::io::{IsTerminal, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{Exit, Problem};
-use crate::app::ui::Ui;
+use crate::app::ui::{Ui, colour_on};
 use crate::atomic_file;
 use crate::compare::metg::model::Sweeps;
 use crate::compare::metg::sweeps;
@@ -21,7 +21,7 @@ use crate::record::skipped::{self, Damage, Skipped};
 use crate::record::writer::{TRIALS, UNIFIED};
 use crate::record::{RecordError, Recorder, Records, reader};
 use crate::report::{self, Palette, ReportError};
-use crate::text::plural;
+use crate::text::{plural, terminal_width};
 
 /// The width of a summary if standard output is not a terminal.
 const WIDTH: usize = 100;
@@ -231,12 +231,8 @@ impl Reported for Sweeps {
 
 /// The colours and the width of standard output.
 fn terminal() -> (Palette, usize) {
-    let terminal = std::io::stdout().is_terminal();
-    let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let palette = if colour { Palette::coloured() } else { Palette::plain() };
-    let width =
-        rustix::termios::tcgetwinsize(rustix::stdio::stdout()).map_or(WIDTH, |size| usize::from(size.ws_col));
-    (palette, if terminal { width.max(40) } else { WIDTH })
+    let palette = if colour_on(&std::io::stdout()) { Palette::coloured() } else { Palette::plain() };
+    (palette, terminal_width().map_or(WIDTH, usize::from))
 }
 
 pub(crate) fn print_summary(reported: &impl Reported, ui: &mut Ui) {

@@ -1,10 +1,11 @@
 //! The terminal: results go to standard output, everything else to standard error. Colour and progress are shown only on a
 //! terminal.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Style};
+use env_logger::WriteStyle;
 use indicatif::{ProgressBar, ProgressStyle};
 use plugin_api::Progress;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use super::{Exit, Problem};
 use crate::sandbox::Interrupt;
-use crate::text::{escaped_in_json, printable, printable_but_colours};
+use crate::text::{escaped_in_json, printable, printable_but_colours, with_remedy};
 
 /// How long a wait for an answer goes on before it looks for an interrupt.
 const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
@@ -23,6 +24,8 @@ pub(crate) struct Ui {
     quiet: bool,
     log_level: log::LevelFilter,
     bar: Option<ProgressBar>,
+    /// Why standard output did not take a result. A closed pipe is no reason: its reader wants no more.
+    unwritten: Option<io::Error>,
 }
 
 impl Ui {
@@ -34,8 +37,9 @@ impl Ui {
             2 => log::LevelFilter::Debug,
             _ => log::LevelFilter::Trace,
         };
-        env_logger::Builder::new().filter_level(log_level).format(log_line).init();
-        Self { json, quiet, log_level, bar: None }
+        let colour = if colour_on(&io::stderr()) { WriteStyle::Always } else { WriteStyle::Never };
+        env_logger::Builder::new().filter_level(log_level).write_style(colour).format(log_line).init();
+        Self { json, quiet, log_level, bar: None, unwritten: None }
     }
 
     pub(crate) fn json(&self) -> bool {
@@ -51,7 +55,7 @@ impl Ui {
         self.log_level >= log::LevelFilter::Info
     }
 
-    /// Prints a result on standard output. A closed pipe is not a failure.
+    /// Prints a result on standard output. [`Ui::end`] says if that failed.
     pub(crate) fn result(&mut self, text: &str) {
         let text = if self.json { escaped_in_json(text) } else { printable(text) };
         self.write(&text);
@@ -64,12 +68,26 @@ impl Ui {
 
     fn write(&mut self, text: &str) {
         self.clear_status();
-        let mut out = std::io::stdout().lock();
-        let _ = out.write_all(text.as_bytes());
-        if !text.ends_with('\n') {
-            let _ = out.write_all(b"\n");
-        }
-        let _ = out.flush();
+        let mut out = io::stdout().lock();
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes()));
+        self.note_unwritten(written.and_then(|()| out.flush()));
+    }
+
+    /// Notes that a result could not be printed.
+    pub(crate) fn note_unwritten(&mut self, written: io::Result<()>) {
+        let error = written.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
+        self.unwritten = self.unwritten.take().or(error);
+    }
+
+    /// Says if a result could not be printed, and returns the exit code of a command that would end with `exit`.
+    pub(crate) fn end(&mut self, exit: Exit) -> Exit {
+        let Some(error) = self.unwritten.take() else { return exit };
+        self.error(&with_remedy(
+            &format!("cannot write to standard output: {error}"),
+            Some("free some space, or send the output to another place"),
+        ));
+        if exit == Exit::Done { Exit::Unexpected } else { exit }
     }
 
     /// Prints something to know that is not a result.
@@ -99,10 +117,12 @@ impl Ui {
     fn line(&mut self, label: &str, style: Style, text: &str) {
         self.clear_status();
         let text = printable(text);
-        let colour = colour_on_stderr();
-        let line =
-            if colour { format!("{style}{label}{style:#}{text}\n") } else { format!("{label}{text}\n") };
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        let line = if colour_on(&io::stderr()) {
+            format!("{style}{label}{style:#}{text}\n")
+        } else {
+            format!("{label}{text}\n")
+        };
+        let _ = io::stderr().write_all(line.as_bytes());
     }
 
     /// Shows what is being done now, on a terminal.
@@ -115,9 +135,9 @@ impl Ui {
         bar.enable_steady_tick(Duration::from_millis(120));
     }
 
-    /// Whether status and progress are shown.
+    /// Whether status and progress are shown: on a terminal that can move its cursor.
     pub(crate) fn shows_progress(&self) -> bool {
-        !self.quiet && std::io::stderr().is_terminal()
+        !self.quiet && io::stderr().is_terminal() && !is_dumb()
     }
 
     /// Shows how many of several steps are done, beside the status.
@@ -150,12 +170,12 @@ impl Ui {
     /// # Errors
     /// When the user interrupts.
     pub(crate) fn confirm(&mut self, question: &str, interrupt: &Interrupt) -> Result<bool, Problem> {
-        let stdin = std::io::stdin();
-        if self.json || !self.shows_progress() || !stdin.is_terminal() {
+        let stdin = io::stdin();
+        if self.json || self.quiet || !io::stderr().is_terminal() || !stdin.is_terminal() {
             return Ok(false);
         }
         self.clear_status();
-        let _ = write!(std::io::stderr(), "{} [y/N] ", printable(question));
+        let _ = write!(io::stderr(), "{} [y/N] ", printable(question));
         // Reading would go on after an interrupt: it is waited for input that can be read at once.
         while let Ok(0) | Err(rustix::io::Errno::INTR) =
             poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&POLL))
@@ -177,12 +197,24 @@ impl Ui {
     }
 }
 
-fn colour_on_stderr() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+/// Whether to print colours on `stream`: on a terminal that knows them, unless NO_COLOR forbids it. CLICOLOR_FORCE asks for them
+/// elsewhere too.
+pub(crate) fn colour_on(stream: &impl IsTerminal) -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
+    let is_off = |name| std::env::var_os(name).is_some_and(|value| value == "0");
+    // https://no-color.org: any value forbids.
+    let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let can = stream.is_terminal() && !is_dumb() && !is_off("CLICOLOR");
+    !forbidden && (is_set("CLICOLOR_FORCE") || can)
+}
+
+/// Whether the terminal knows neither colours nor how to move its cursor.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// Writes a line of the log. Records and their targets may come from plugins.
-fn log_line(to: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> std::io::Result<()> {
+fn log_line(to: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> io::Result<()> {
     let style = to.default_level_style(record.level());
     let (target, message) = (printable(record.target()), printable(&record.args().to_string()));
     writeln!(to, "[{style}{:<5}{style:#} {target}] {message}", record.level())
