@@ -1,29 +1,89 @@
 //! Files that are there whole or not at all.
 
-use std::fs::{File, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use tempfile::PersistError;
+
+/// How many links are followed, as the system does.
+const LINKS: usize = 40;
 
 /// Puts a new file at `path`, in the place of an old one if there is one: whoever reads sees one of the two, also after the
-/// machine has crashed. `mode` is of the new file, but for what the umask takes away. The folder must be there.
+/// machine has crashed. `mode` is of a new file, but for what the umask takes away; an old one keeps its mode. The folder must be
+/// there.
+///
+/// A link stays, and the file that it leads to is replaced, or made. A device, a pipe and an open file of `/proc` get what is
+/// written. A file whose folder takes no other file, as one that is mounted by itself, is written over in place.
 ///
 /// # Errors
-/// What `write` says, or the system. Then `path` is as it was.
+/// What `write` says, or the system. Then `path` is as it was, except for a file that is written over in place.
 pub(crate) fn replace(path: &Path, mode: u32, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
-    // A link stays, and what it leads to is replaced.
-    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    if path.metadata().is_ok_and(|status| !status.is_file() && !status.is_dir()) {
-        // A device or a pipe is no file of ours to take away: it gets what is written.
-        return write(&File::options().write(true).open(path)?);
+    let path = &target(path)?;
+    let old = path.metadata().ok();
+    if is_descriptor(path) || old.as_ref().is_some_and(|old| !old.is_file() && !old.is_dir()) {
+        return write(&open_in_place(path, old.as_ref())?);
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let old = old.filter(Metadata::is_file);
+    let folder = folder_of(path);
     let permissions = Permissions::from_mode(mode);
-    let file = tempfile::Builder::new().prefix(".crossrun-").permissions(permissions).tempfile_in(folder)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".crossrun-").permissions(permissions);
+    let made = builder.tempfile_in(folder);
+    let file = if old.is_some() { made.or_else(|_| builder.tempfile()) } else { made }?;
     write(file.as_file())?;
+    if let Some(old) = &old {
+        file.as_file().set_permissions(Permissions::from_mode(old.mode() & 0o7777))?;
+        // Only root may.
+        let _ = std::os::unix::fs::fchown(file.as_file(), Some(old.uid()), Some(old.gid()));
+    }
     file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    match file.persist(path) {
+        Ok(_) => Ok(()),
+        Err(PersistError { file, .. }) if old.is_some() => write_over(path, file.path()),
+        Err(error) => Err(error.error),
+    }
+}
+
+/// What the links of a path lead to: a file, which need not exist, or an open file of `/proc`.
+fn target(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?.to_owned();
+        let folder = folder_of(&path).canonicalize()?;
+        path = folder.join(name);
+        match path.read_link() {
+            // Such a link can lead to a file that has no name.
+            Ok(_) if is_descriptor(&path) => return Ok(path),
+            Ok(link) => path = folder.join(link),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::other("it leads to more than 40 links"))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether a path is that of a descriptor: a file in `/proc/PID/fd`.
+fn is_descriptor(path: &Path) -> bool {
+    path.starts_with("/proc") && folder_of(path).ends_with("fd")
+}
+
+/// Opens what is no file of its own to replace. An open file is appended to, as its opener writes there too.
+fn open_in_place(path: &Path, old: Option<&Metadata>) -> io::Result<File> {
+    if old.is_some_and(|old| old.file_type().is_block_device()) {
+        return Err(io::Error::other("it is a disk"));
+    }
+    File::options().append(true).open(path)
+}
+
+fn write_over(path: &Path, with: &Path) -> io::Result<()> {
+    let mut file = File::options().write(true).truncate(true).open(path)?;
+    io::copy(&mut File::open(with)?, &mut file)?;
+    file.sync_all()
 }
 
 #[cfg(test)]
@@ -54,6 +114,14 @@ mod tests {
         replace(&link, 0o644, |mut file| file.write_all(b"after")).unwrap();
         assert!(link.is_symlink());
         assert_eq!(fs::read_to_string(&target).unwrap(), "after");
+        // A link that leads nowhere yet, too, and one in another folder.
+        fs::remove_file(&target).unwrap();
+        fs::create_dir(folder.path().join("below")).unwrap();
+        let other = folder.path().join("below/other");
+        std::os::unix::fs::symlink("../link", &other).unwrap();
+        replace(&other, 0o644, |mut file| file.write_all(b"made")).unwrap();
+        assert!(link.is_symlink() && other.is_symlink());
+        assert_eq!(fs::read_to_string(&target).unwrap(), "made");
 
         let pipe = folder.path().join("pipe");
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
@@ -64,6 +132,19 @@ mod tests {
         replace(&pipe, 0o644, |mut file| file.write_all(b"through")).unwrap();
         assert_eq!(reader.join().unwrap(), "through");
         assert!(!pipe.metadata().unwrap().is_file());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn an_open_file_is_appended_to_by_its_descriptor() {
+        use std::os::fd::AsRawFd as _;
+
+        let (folder, mut file) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        file.write_all(b"first ").unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(format!("/proc/self/fd/{}", file.as_raw_fd()), &link).unwrap();
+        replace(&link, 0o644, |mut file| file.write_all(b"second")).unwrap();
+        assert_eq!(fs::read_to_string(file.path()).unwrap(), "first second");
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod workloads;
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
@@ -79,6 +80,8 @@ pub fn main() -> ExitCode {
     if let Some(code) = child_command() {
         return code;
     }
+    // A file that reaches the limit of `ulimit -f` is an error to report, as a full disk is, and not the end of this process.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return not_parsed(&error).into(),

@@ -31,10 +31,18 @@ pub use input::{Input, Options};
 use model::{Comparison, Point, VERSION};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no record is of the baseline `{wanted}`; there are records of {}", present.join(", "))]
+#[error("no record is of the baseline `{wanted}`; {}", records_of(.present))]
 pub struct NoBaseline {
     wanted: String,
     present: Vec<String>,
+}
+
+fn records_of(backends: &[String]) -> String {
+    if backends.is_empty() {
+        "there are no records".into()
+    } else {
+        format!("there are records of {}", backends.join(", "))
+    }
 }
 
 /// Compares the records. Without records the comparison is empty.

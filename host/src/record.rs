@@ -11,6 +11,7 @@ pub(crate) mod claims;
 pub(crate) mod config;
 mod efficiency;
 pub(crate) mod environment;
+pub(crate) mod folder;
 pub(crate) mod format;
 mod journal;
 pub(crate) mod latency;
@@ -32,7 +33,7 @@ pub(crate) use format::{Kind, Library, Metadata, TrialRecord, UnifiedRecord};
 pub(crate) use journal::Access;
 pub(crate) use latency::{OpenLoop, Percentiles};
 pub(crate) use measurement_lock::MeasurementLock;
-pub(crate) use reader::{Entry, Records};
+pub(crate) use reader::Records;
 pub(crate) use recorder::Recorder;
 pub(crate) use trial::Conditions;
 
@@ -58,6 +59,8 @@ pub enum RecordError {
         format::VERSION
     )]
     Later { path: PathBuf, line: u64, version: u64 },
+    #[error("another process measures into {}; try: wait until it has ended, or choose another folder", .0.display())]
+    Busy(PathBuf),
     /// A record that JSON cannot express.
     #[error("cannot write the record for {path} as JSON: {error}")]
     Encode { path: PathBuf, error: serde_json::Error },

@@ -74,6 +74,11 @@ pub(crate) fn printable_but_colours(text: &str) -> String {
     kept
 }
 
+/// Text without the byte order mark that some editors put before it.
+pub(crate) fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
 /// The name that an enum's value has in JSON.
 pub(crate) fn word(kind: impl Serialize) -> String {
     match serde_json::to_value(kind) {

@@ -72,7 +72,7 @@ impl Context {
         let limits = limits::of_environment()?;
         let launch = Launch {
             isolation,
-            executable,
+            executable: running(&executable),
             log_level: ui.log_level(),
             limits: limits.limits(),
             deadlines: limits::deadlines()?,
@@ -127,6 +127,14 @@ impl Context {
                 _ => self.not_found(&error, "crossrun backends"),
             })?;
         self.identify(plugin)
+    }
+
+    /// The workload `name`, by the name that its library gives it, and that library.
+    pub(crate) fn workload(&self, name: &str) -> Result<(String, PluginRef), Problem> {
+        let library = self.workload_library(name)?;
+        let Kind::Workloads(names) = &library.metadata.kind else { return Ok((name.to_owned(), library)) };
+        let own = names.iter().find(|own| own.eq_ignore_ascii_case(name));
+        Ok((own.map_or(name, String::as_str).to_owned(), library))
     }
 
     /// The library that has the workload `name`.
@@ -343,7 +351,7 @@ impl Context {
         let cannot = |error: std::io::Error| {
             Problem::new(Exit::SetupFailed, format!("cannot lock {}: {error}", path.display()))
         };
-        let file = File::create(&path).map_err(cannot)?;
+        let file = File::options().append(true).create(true).open(&path).map_err(cannot)?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
@@ -372,6 +380,12 @@ pub(crate) fn entry(judge: &mut Judge, name: &str) -> Result<CatalogueEntry, Pro
         Problem::new(Exit::Unavailable, message)
     };
     entries.into_iter().find(|entry| entry.name.eq_ignore_ascii_case(name)).ok_or_else(missing)
+}
+
+/// The executable that is running, by a path that still leads to it after its file was moved or replaced.
+fn running(executable: &Path) -> PathBuf {
+    let own = Path::new("/proc/self/exe");
+    if own.exists() { own } else { executable }.to_owned()
 }
 
 /// Searches the plugin folders of the command line, or else of the environment.

@@ -84,8 +84,14 @@ impl Problem {
     /// Why a schedule of measurements stopped; `resume` gives the command that goes on after an interrupt.
     pub(crate) fn of_stopped(stopped: Stopped<Self>, resume: impl FnOnce() -> String) -> Self {
         match stopped {
+            Stopped::Sink(problem) if problem.remedy.is_none() => problem.with_remedy(resume()),
             Stopped::Sink(problem) => problem,
-            Stopped::Failed(error) => error.into(),
+            Stopped::Failed(error) => {
+                let Self { exit, message, remedy } = error.into();
+                let remedy = remedy.map_or_else(String::new, |remedy| format!("{remedy}, then "));
+                Self::new(exit, format!("{message}; nothing of it is recorded as a failure of a backend"))
+                    .with_remedy(remedy + &resume())
+            }
             Stopped::Interrupted => {
                 Self::new(Exit::Interrupted, "interrupted; all finished trials are recorded")
                     .with_remedy(resume())
@@ -138,6 +144,7 @@ pub(crate) fn exit_of(error: &CallError) -> Exit {
         Fault::Reported(ErrorKind::InvalidSpec) => Exit::Usage,
         Fault::Reported(ErrorKind::Setup) => Exit::SetupFailed,
         Fault::Interrupted => Exit::Interrupted,
+        Fault::Host => Exit::Unexpected,
         Fault::WrongAnswer => Exit::WrongAnswer,
         Fault::InvalidMeasurement | Fault::LateSource => Exit::Invalid,
         Fault::Reported(_)

@@ -32,7 +32,7 @@ impl Selection {
     ) -> Result<Self, Problem> {
         let workloads =
             if workloads.is_empty() { SUITE.map(str::to_owned).to_vec() } else { workloads.to_vec() };
-        let library = |name: &String| Ok((name.clone(), context.workload_library(name)?));
+        let library = |name: &String| context.workload(name);
         let workloads = workloads.iter().map(library).collect::<Result<_, Problem>>()?;
         let backends = if backends.is_empty() {
             all_available(context, setup, ui)?

@@ -43,6 +43,8 @@ pub(crate) struct Read {
     pub(crate) altered: Vec<String>,
     /// The files without a hash chain, in which nobody sees an edit.
     pub(crate) without_chain: Vec<String>,
+    /// The files that were read, by their canonical paths.
+    files: HashSet<PathBuf>,
 }
 
 impl Read {
@@ -50,15 +52,24 @@ impl Read {
     pub(crate) fn exit(&self, done: Exit) -> Exit {
         if self.left_out.is_empty() { done } else { Exit::Usage }
     }
+
+    /// Refuses to write a report to a file that was read: the records would be gone.
+    pub(crate) fn check_output(&self, path: &Path) -> Result<(), Problem> {
+        if path.canonicalize().is_ok_and(|path| path.is_file() && self.files.contains(&path)) {
+            let message = format!("{} holds the records that are reported", path.display());
+            return Err(Problem::usage(message).with_remedy("another file"));
+        }
+        Ok(())
+    }
 }
 
 /// Reads the records in `paths`: files of this project or of the original one, or folders that hold them. A file that several
 /// paths lead to is read once.
 pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
-    let (mut read, mut known) = (Read::default(), HashSet::new());
+    let mut read = Read::default();
     for path in paths {
         for file in files(path, ui)? {
-            if known.insert(file.canonicalize().unwrap_or_else(|_| file.clone())) {
+            if read.files.insert(file.canonicalize().unwrap_or_else(|_| file.clone())) {
                 read_file(&file, &mut read, ui)?;
             }
         }
@@ -98,13 +109,14 @@ fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
 fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
     let source = |line| Source { file: path.display().to_string(), line };
     let inputs = &mut read.inputs;
-    let left_out = if reader::holds_trials(path).map_err(unreadable)? {
-        skipped::read_each(Records::open(path).map_err(unreadable)?, |line, trial| {
+    let (content, holds_trials) = reader::open_any(path).map_err(unreadable)?;
+    let left_out = if holds_trials {
+        skipped::read_each(Records::new(content, path), |line, trial| {
             inputs.push(Input::trial(source(line), trial));
             Ok(())
         })
     } else {
-        skipped::read_each(Records::open(path).map_err(unreadable)?, |line, record| {
+        skipped::read_each(Records::new(content, path), |line, record| {
             inputs.push(Input::measured(source(line), record));
             Ok(())
         })
@@ -132,20 +144,18 @@ pub(crate) fn report_left_out(path: &Path, left_out: &Skipped, ui: &mut Ui) -> V
     damage
 }
 
-/// Checks that the files have all that was recorded, restores it if not, and prints and returns which files were altered. No plugin may
-/// run any more.
-pub(crate) fn check(recorder: &mut Recorder, ui: &mut Ui) -> Result<Vec<String>, Problem> {
-    let altered: Vec<_> = recorder.writer.check()?.iter().map(ToString::to_string).collect();
+/// Checks that the files have all that was recorded, restores it if not, and completes the table beside the records. Prints and
+/// returns which files were altered, and returns a problem that keeps the files from being complete: what was measured is shown
+/// nevertheless.
+pub(crate) fn complete(recorder: &mut Recorder, ui: &mut Ui) -> (Vec<String>, Result<(), Problem>) {
+    let altered = match recorder.writer.check() {
+        Ok(altered) => altered,
+        Err(error) => return (Vec::new(), Err(error.into())),
+    };
+    let altered: Vec<_> = altered.iter().map(ToString::to_string).collect();
     altered.iter().for_each(|altered| ui.warning(altered));
-    Ok(altered)
-}
-
-/// Completes the table beside the records, and prints which records it cannot hold.
-pub(crate) fn finish(recorder: &mut Recorder, ui: &mut Ui) -> Result<(), Problem> {
-    for damage in recorder.writer.derive_csv()? {
-        ui.warning(&damage.to_string());
-    }
-    Ok(())
+    let finished = recorder.writer.derive_csv().map_err(Problem::from);
+    (altered, finished.map(|damage| damage.iter().for_each(|damage| ui.warning(&damage.to_string()))))
 }
 
 /// A file that was named but cannot be read is a usage error.
@@ -244,22 +254,23 @@ pub(crate) fn print_summary(reported: &impl Reported, ui: &mut Ui) {
     }
 }
 
-/// Writes the reports into the folder of the records, as HTML, Markdown and JSON, and prints the summary or an event.
+/// Prints the summary or an event, and then writes the reports into the folder of the records, as HTML, Markdown and JSON: what was
+/// measured is shown even if the folder takes nothing more.
 pub(crate) fn publish<R: Reported>(
     folder: &Path,
     reported: &R,
     command: &str,
     ui: &mut Ui,
 ) -> Result<(), Problem> {
-    let page = folder.join("report.html");
-    write_html(&page, reported, Some(command))?;
-    write(&folder.join("report.md"), &reported.markdown())?;
-    write(&folder.join("report.json"), &report::json(reported)?)?;
     if ui.json() {
         ui.result(&json!({"event": R::EVENT, R::EVENT: reported}).to_string());
     } else {
         print_summary(reported, ui);
     }
+    let page = folder.join("report.html");
+    write_html(&page, reported, Some(command), ui)?;
+    write(&folder.join("report.md"), &reported.markdown(), ui)?;
+    write(&folder.join("report.json"), &report::json(reported)?, ui)?;
     ui.note(&format!("recorded in {}; open {}", folder.display(), page.display()));
     Ok(())
 }
@@ -268,15 +279,26 @@ pub(crate) fn write_html(
     path: &Path,
     reported: &impl Reported,
     command: Option<&str>,
+    ui: &mut Ui,
 ) -> Result<(), Problem> {
-    write(path, &reported.html(&timestamp(SystemTime::now()), command)?)
+    write(path, &reported.html(&timestamp(SystemTime::now()), command)?, ui)
 }
 
-/// Writes a report atomically.
-pub(crate) fn write(path: &Path, text: &str) -> Result<(), Problem> {
+/// Writes a report atomically, or prints it if `path` stands for standard output.
+pub(crate) fn write(path: &Path, text: &str, ui: &mut Ui) -> Result<(), Problem> {
+    if is_standard_output(path) {
+        ui.result(text);
+        return Ok(());
+    }
     let cannot = |error: std::io::Error| {
         Problem::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display()))
+            .with_remedy("another file, on a disk with free space, in a folder that you may write to")
     };
     // The umask decides whether other users may read a report.
     atomic_file::replace(path, 0o666, |mut file| file.write_all(text.as_bytes())).map_err(cannot)
+}
+
+/// Whether a file that a user names stands for standard output.
+pub(crate) fn is_standard_output(path: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
 }

@@ -9,6 +9,7 @@ use crate::plugin::inspect::{Inspected, Rejection, inspect};
 use crate::plugin::lock_file::{self, LockFile, LockedPlugin};
 use crate::plugin::trust::{Refusal, Trust};
 use crate::record::Library;
+use crate::shell;
 
 /// The default lock file. It is in the user's data folder and not in the current one, because a lock file in the current
 /// folder may have come with files of somebody else.
@@ -16,12 +17,20 @@ pub(crate) fn default_lock_file(data_dir: &Path) -> PathBuf {
     data_dir.join(lock_file::FILE)
 }
 
-/// The command that writes the lock file again.
+/// The command that writes the lock file again. It names no file that is not a lock file: that is somebody else's.
 pub(crate) fn renew_command(global: &GlobalArguments, path: &Path, data_dir: &Path) -> String {
     let mut command = CommandLine::new(&["backends", "lock"]);
-    let output = Some(path.display()).filter(|_| path != default_lock_file(data_dir));
+    let default = default_lock_file(data_dir);
+    let foreign = lock_file::is_foreign(path);
+    let output = (path != default && !foreign).then(|| path.display());
+    let into_default = output.is_none();
     let folders = global.plugin_dir.iter().map(|folder| folder.display());
-    command.options("output", output).options("plugin-dir", folders).to_string()
+    let command = command.options("output", output).options("plugin-dir", folders).to_string();
+    if into_default && lock_file::is_foreign(&default) {
+        let damaged = default.with_extension("damaged");
+        return format!("{} && {command}", shell::command("mv", [&default, &damaged]));
+    }
+    command
 }
 
 /// A lock file that `--locked` names.

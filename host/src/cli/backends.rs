@@ -135,8 +135,8 @@ fn probe(context: &Context, runner: &Inspected, folders: &Folders) -> Row {
         Ok(availability) => Row::probed(runner, availability),
         Err(error) => {
             let row = rejected(runner, error.message, error.remedy);
-            // A backend that answers with an error is a valid plugin.
-            if matches!(error.fault, Fault::Reported(_)) {
+            // A backend that answers with an error is a valid plugin, and so is one that no worker can be started for.
+            if matches!(error.fault, Fault::Reported(_) | Fault::Host) {
                 Row { status: Status::Unavailable, ..row }
             } else {
                 row

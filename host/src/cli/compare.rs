@@ -17,7 +17,7 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, reports};
 use crate::compare::model::Rigor;
 use crate::plan::{Block, Plan};
-use crate::record::{Conditions, SystemProfile};
+use crate::record::{Access, Conditions, Recorder, SystemProfile};
 use crate::run::data_seeds::DataSeeds;
 use crate::run::executor::Executor;
 use crate::run::participants::Participants;
@@ -104,13 +104,17 @@ impl PreparedRun {
     fn measure(&self, context: &Context, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         let Self { file, participants, plan, output_dir } = self;
         let lock = context.measurement_lock(!arguments.schedule.trial.no_lock, ui)?;
+        let folders = context.folders(&file.matrix.run)?;
+        let command = outcome::repeat_command(file, participants, context);
+        let conditions = file.conditions(participants, context, &folders, lock.is_some());
+        let conditions = Conditions { full_command: Some(command.clone()), ..conditions };
+        let recorder = Recorder::open(output_dir, Access::Exclusive, conditions)?;
         let Recorded { done, seeds } = match arguments.resume {
-            // Read only now: another process may have run trials of this run until it released the lock.
+            // Read only now that the folder is locked: another process may have run trials of this run until then.
             Some(_) => resume::recorded(output_dir, &file.matrix.run, ui)?,
             None => Recorded::default(),
         };
         let blocks = plan.remaining(&done);
-        let folders = context.folders(&file.matrix.run)?;
         let trials = plan.trials().count();
         let is_smaller = file.rigor == Rigor::Quick && file.matrix.items_if_not_default(true).is_none();
         let size = if is_smaller { ", of a quarter of the default items" } else { "" };
@@ -121,10 +125,7 @@ impl PreparedRun {
             plural(plan.blocks.len() as u64, "block"),
             done.len()
         ));
-        let command = outcome::repeat_command(file, participants, context);
-        let conditions = file.conditions(participants, context, &folders, lock.is_some());
-        let conditions = Conditions { full_command: Some(command.clone()), ..conditions };
-        let mut consumers = Consumers::new(output_dir, conditions, trials, done.len())?;
+        let mut consumers = Consumers::new(recorder, trials, done.len());
         let mut executor =
             context.executor(participants.clone(), &folders, file.timeout(), file.matrix.warm_up);
         executor.seeds = DataSeeds::new(file.matrix.data_seed, seeds);
@@ -132,12 +133,13 @@ impl PreparedRun {
         ui.clear_status();
         executor.end();
         context.tidy(&folders);
-        let altered = reports::check(&mut consumers.recorder, ui);
+        let (altered, kept) = reports::complete(&mut consumers.recorder, ui);
+        let kept = kept.and_then(|()| file.put_back(output_dir, ui));
         stopped?;
-        let altered = altered?;
         drop(lock);
-        reports::finish(&mut consumers.recorder, ui)?;
-        outcome::report(file, &command, output_dir, &altered, ui)
+        // Shown in any case.
+        let exit = outcome::report(file, &command, output_dir, &altered, ui)?;
+        kept.map(|()| exit)
     }
 
     /// Runs one block after another until the time budget is used up.
@@ -150,8 +152,14 @@ impl PreparedRun {
         ui: &mut Ui,
     ) -> Result<(), Problem> {
         let started = Instant::now();
-        for block in blocks {
+        for (number, block) in blocks.iter().enumerate() {
             if budget.is_some_and(|budget| started.elapsed() > budget) {
+                if number == 0 && blocks.len() == self.plan.blocks.len() {
+                    let message =
+                        "the time budget was used up before the first block, and nothing was measured";
+                    let resume = resume::command(&self.file, &self.output_dir);
+                    return Err(Problem::usage(message).with_remedy(resume));
+                }
                 ui.note("the time budget is used up: the remaining blocks were not run; --resume runs them");
                 return Ok(());
             }

@@ -21,7 +21,7 @@ use crate::metg::Range;
 use crate::plan::defaults::COMPUTING;
 use crate::plan::{Matrix, Plan, WorkloadChoice};
 use crate::record::writer::TRIALS;
-use crate::record::{Conditions, SystemProfile};
+use crate::record::{Access, Conditions, Recorder, SystemProfile};
 use crate::run::data_seeds::DataSeeds;
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
@@ -141,9 +141,10 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let measured = prepared.measure(&context, &command, lock.is_some(), ui);
     ui.clear_status();
     context.tidy(&prepared.folders);
-    let altered = measured?;
+    let (altered, kept) = measured?;
     drop(lock);
-    outcome::report(&prepared.output_dir, &command, &altered, ui)
+    let exit = outcome::report(&prepared.output_dir, &command, &altered, ui)?;
+    kept.map(|()| exit)
 }
 
 fn default_cores() -> u32 {
@@ -202,31 +203,33 @@ impl PreparedRun {
         Conditions { full_command, data_seed_chosen: self.matrix.data_seed.is_some(), ..conditions }
     }
 
-    /// Measures, and returns which files of records were altered meanwhile. `command` repeats the measurement.
+    /// Measures, and returns which files of records were altered meanwhile, and whether they are complete. `command` repeats the
+    /// measurement.
     fn measure(
         &self,
         context: &Context,
         command: &str,
         locked: bool,
         ui: &mut Ui,
-    ) -> Result<Vec<String>, Problem> {
+    ) -> Result<(Vec<String>, Result<(), Problem>), Problem> {
         let Self { matrix, plan, range, folders, output_dir, .. } = self;
         let blocks = plural(plan.blocks.len() as u64, "block");
         let backends = plural(matrix.backends.len() as u64, "backend");
         ui.note(&format!("run {}: sweeps of {backends} in {blocks}", matrix.run));
         let sweeps = plan.blocks.iter().map(|block| block.sessions.len()).sum();
-        let mut consumers = Consumers::new(output_dir, self.conditions(context, command, locked), sweeps, 0)?;
+        let conditions = self.conditions(context, command, locked);
+        let recorder = Recorder::open(output_dir, Access::Exclusive, conditions)?;
+        let mut consumers = Consumers::new(recorder, sweeps, 0);
         let mut executor = context.executor(self.participants.clone(), folders, self.timeout, matrix.warm_up);
         executor.seeds = DataSeeds::new(matrix.data_seed, HashMap::new());
         let swept = plan.blocks.iter().try_for_each(|block| {
             executor.sweep(&matrix.run, block, range, &mut |event| consumers.note(event, ui))
         });
         executor.end();
-        let altered = reports::check(&mut consumers.recorder, ui);
+        let complete = reports::complete(&mut consumers.recorder, ui);
         swept.map_err(|stopped| {
             Problem::of_stopped(stopped, || format!("crossrun report {}", output_dir.display()))
         })?;
-        reports::finish(&mut consumers.recorder, ui)?;
-        altered
+        Ok(complete)
     }
 }

@@ -1,8 +1,9 @@
 //! `crossrun report`: makes a report of records of this project or of the original one.
 
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
-use crate::app::reports::Reported;
+use crate::app::reports::{Read, Reported};
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
 use crate::compare::model::Rigor;
@@ -23,7 +24,7 @@ pub(super) struct Arguments {
     /// Compare debug builds with release builds, and different workload libraries, nevertheless.
     #[arg(long)]
     insist: bool,
-    /// Write one HTML page that works offline.
+    /// Write one HTML page that works offline. The FILE `-` is standard output, for all formats.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Write the tables as Markdown.
@@ -36,6 +37,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let mut read = reports::read(&arguments.paths, ui)?;
+    arguments.check_outputs(&read, ui.json())?;
     let exit = read.exit(Exit::Done);
     let (of_sweeps, inputs): (Vec<_>, Vec<_>) = read.inputs.into_iter().partition(Input::is_sweep);
     if inputs.is_empty() && !of_sweeps.is_empty() {
@@ -44,7 +46,9 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
                 .with_remedy("--json"));
         }
         read.inputs = of_sweeps;
-        write(arguments, &reports::swept(read), ui)?;
+        let sweeps = reports::swept(read);
+        show(arguments, &sweeps, ui)?;
+        write(arguments, &sweeps, ui)?;
         return Ok(exit);
     }
     read.inputs = inputs;
@@ -55,25 +59,49 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let rigor = if arguments.publish { Rigor::Publish } else { Rigor::Standard };
     let options = Options { baseline: arguments.baseline.clone(), rigor, insist: arguments.insist };
     let comparison = reports::compared(read, &options)?;
+    show(arguments, &comparison, ui)?;
     if let Some(path) = &arguments.csv {
-        reports::write(path, &crate::report::csv(&comparison)?)?;
+        reports::write(path, &crate::report::csv(&comparison)?, ui)?;
     }
     write(arguments, &comparison, ui)?;
     Ok(exit)
 }
 
-/// Writes the files that were asked for, and prints the summary.
-fn write(arguments: &Arguments, reported: &impl Reported, ui: &mut Ui) -> Result<(), Problem> {
-    if let Some(path) = &arguments.html {
-        reports::write_html(path, reported, None)?;
+impl Arguments {
+    fn outputs(&self) -> impl Iterator<Item = &Path> {
+        [&self.html, &self.md, &self.csv].into_iter().flatten().map(PathBuf::as_path)
     }
-    if let Some(path) = &arguments.md {
-        reports::write(path, &reported.markdown())?;
+
+    /// Refuses outputs of which one would destroy another, or the records.
+    fn check_outputs(&self, read: &Read, json: bool) -> Result<(), Problem> {
+        let printed = self.outputs().filter(|path| reports::is_standard_output(path)).count();
+        if printed + usize::from(json) > 1 {
+            return Err(Problem::usage("standard output can take one of the reports only")
+                .with_remedy("a file for each of the others"));
+        }
+        let mut names = HashSet::new();
+        match self.outputs().find(|path| !names.insert(*path)) {
+            Some(twice) => Err(Problem::usage(format!("two reports have the name {}", twice.display()))
+                .with_remedy("a file for each of the two")),
+            None => self.outputs().try_for_each(|path| read.check_output(path)),
+        }
     }
+}
+
+/// Prints the summary, unless standard output gets a report.
+fn show(arguments: &Arguments, reported: &impl Reported, ui: &mut Ui) -> Result<(), Problem> {
     if ui.json() {
         ui.result(&serde_json::to_string(reported).map_err(|error| Problem::unexpected(&error))?);
-    } else {
+    } else if !arguments.outputs().any(reports::is_standard_output) {
         reports::print_summary(reported, ui);
     }
     Ok(())
+}
+
+/// Writes the files that were asked for.
+fn write(arguments: &Arguments, reported: &impl Reported, ui: &mut Ui) -> Result<(), Problem> {
+    if let Some(path) = &arguments.html {
+        reports::write_html(path, reported, None, ui)?;
+    }
+    arguments.md.as_ref().map_or(Ok(()), |path| reports::write(path, &reported.markdown(), ui))
 }

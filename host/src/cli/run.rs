@@ -14,10 +14,13 @@ use crate::app::limits::LimitArguments;
 use crate::app::reproduce::{LoadingOptions, RunCommand};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options, progress, reports};
+use crate::cli::compare::plan_file::PlanFile;
 use crate::cli::measure::{TIMEOUT, TrialArguments};
 use crate::plan::BackendChoice;
 use crate::plan::defaults::{DEFAULT_BACKEND, DEFAULT_WORKLOAD};
-use crate::record::{Access, Conditions, OpenLoop, Percentiles, Recorder, SystemProfile, TrialRecord};
+use crate::record::{
+    Access, Conditions, OpenLoop, Percentiles, RecordError, Recorder, SystemProfile, TrialRecord, folder,
+};
 use crate::run::backend::Backend;
 use crate::run::event::{Event, Phase, Stopped};
 use crate::run::executor::Executor;
@@ -158,11 +161,14 @@ fn default_backend() -> String {
 
 pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let mut options = Options::resolve(arguments)?;
+    PlanFile::refuse_in(&options.output_dir)?;
+    folder::check(&options.output_dir)?;
     let mut context = Context::new(global, options.isolation, ui)?;
     options.cores.map_or(Ok(()), |cores| context.pin_to(cores))?;
     options.limits = context.apply_limits(&options.limits);
     let (name, participant) = context.participant(&options.backend)?;
-    let library = context.workload_library(&options.spec.name)?;
+    let (workload, library) = context.workload(&options.spec.name)?;
+    options.spec.name = workload;
     options.backend = name;
     let folders = context.folders(&options.run_id)?;
     let participants = Participants {
@@ -174,20 +180,31 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     ui.clear_status();
     executor.end();
     context.tidy(&folders);
-    let Recorded { mut recorder, record, outcome } = ended?;
-    let altered = reports::check(&mut recorder, ui)?;
-    reports::finish(&mut recorder, ui)?;
+    let Measured { record, outcome, recorder } = ended?;
+    let recorded = recorder.is_ok();
+    let (altered, kept) = match recorder {
+        Ok(mut recorder) => reports::complete(&mut recorder, ui),
+        Err(error) => (Vec::new(), Err(error.into())),
+    };
     for warning in &record.record.metadata.warnings {
         ui.warning(warning);
     }
-    Ok(show(&options, &record, &outcome, ui)?.unless_altered(&altered))
+    let exit = show(&options, &record, &outcome, recorded, ui)?.unless_altered(&altered);
+    Ok(kept.map_or_else(|problem| not_kept(&problem, recorded, exit, ui), |()| exit))
 }
 
-/// A trial that is on the disk.
-struct Recorded {
-    recorder: Recorder,
+/// Says that the record of a trial could not be kept, which has been shown, and returns the exit code.
+fn not_kept(problem: &Problem, recorded: bool, exit: Exit, ui: &mut Ui) -> Exit {
+    let what = if recorded { "the files of records are not complete" } else { "the trial is not recorded" };
+    ui.error(&format!("{what}: {}", problem.line()));
+    if exit == Exit::Done { problem.exit } else { exit }
+}
+
+/// A trial that is over, and who recorded it, or why it could not be recorded.
+struct Measured {
     record: TrialRecord,
     outcome: Outcome,
+    recorder: Result<Recorder, RecordError>,
 }
 
 /// Runs the trial under the measurement lock, and records it.
@@ -196,16 +213,17 @@ fn measure_and_record(
     context: &Context,
     options: &Options,
     ui: &mut Ui,
-) -> Result<Recorded, Problem> {
+) -> Result<Measured, Problem> {
     executor.judge(&options.spec.name)?;
     let lock = context.measurement_lock(options.lock, ui)?;
     let trial = options.trial(&executor.setting.participants);
     let result = measure(executor, context, options, &trial, ui)?;
     let conditions = options.conditions(context, executor, lock.is_some());
-    let mut recorder = Recorder::open(&options.output_dir, Access::Shared, conditions)?;
-    let record = recorder.note(&Event::Finished(&trial, &result))?;
-    let record = record.ok_or_else(|| Problem::new(Exit::Unexpected, "the trial was not recorded"))?;
-    Ok(Recorded { recorder, record, outcome: result.outcome })
+    let outcome = result.outcome.clone();
+    let record = TrialRecord::new(&conditions, &trial, result);
+    let opened = Recorder::open(&options.output_dir, Access::Shared, conditions);
+    let recorder = opened.and_then(|mut recorder| recorder.append(&record).map(|()| recorder));
+    Ok(Measured { record, outcome, recorder })
 }
 
 /// Runs the trial. A problem that the backend did not cause, such as a parameter out of range, is an error and not a result.
@@ -265,29 +283,36 @@ fn recordable(result: TrialResult) -> Result<TrialResult, Problem> {
     }
 }
 
-fn show(options: &Options, trial: &TrialRecord, outcome: &Outcome, ui: &mut Ui) -> Result<Exit, Problem> {
+fn show(
+    options: &Options,
+    trial: &TrialRecord,
+    outcome: &Outcome,
+    recorded: bool,
+    ui: &mut Ui,
+) -> Result<Exit, Problem> {
     if ui.json() {
         ui.result(&serde_json::to_string(&trial.record).map_err(|error| Problem::unexpected(&error))?);
     }
     let backend = &options.backend;
     let folder = options.output_dir.display();
+    let recorded = if recorded { format!("recorded in {folder}") } else { "not recorded".to_owned() };
     match outcome {
         Outcome::Verified | Outcome::Unverified => {
             if !ui.json() {
-                ui.result(&page(options, trial));
+                ui.result(&page(options, trial, &recorded));
             }
             Ok(Exit::Done)
         }
         Outcome::Wrong(error) => {
-            ui.error(&format!("{backend} gave a wrong answer: {error} (recorded in {folder})"));
+            ui.error(&format!("{backend} gave a wrong answer: {error} ({recorded})"));
             Ok(Exit::WrongAnswer)
         }
         Outcome::Invalid(error) => {
-            ui.error(&format!("the measurement of {backend} is not valid: {error} (recorded in {folder})"));
+            ui.error(&format!("the measurement of {backend} is not valid: {error} ({recorded})"));
             Ok(Exit::Invalid)
         }
         Outcome::Failed(error) => {
-            let message = format!("{backend} failed: {error} (recorded in {folder})");
+            let message = format!("{backend} failed: {error} ({recorded})");
             ui.error(&with_remedy(&message, error.remedy.as_deref()));
             Ok(Exit::TrialFailed)
         }
@@ -316,7 +341,7 @@ fn latency_lines(open_loop: &OpenLoop) -> String {
 }
 
 /// The result of a verified run.
-fn page(options: &Options, trial: &TrialRecord) -> String {
+fn page(options: &Options, trial: &TrialRecord, recorded: &str) -> String {
     let (record, metadata) = (&trial.record, &trial.record.metadata);
     let count = metadata.results_count.unwrap_or_default();
     let elapsed = record.duration_seconds.unwrap_or_default();
@@ -326,10 +351,9 @@ fn page(options: &Options, trial: &TrialRecord) -> String {
     let items = plural(count, "item");
     let input = metadata.input_throughput.map_or_else(String::new, |rate| format!(", {rate:.1} items/s in"));
     format!(
-        "{}\nverified: {items} with checksum {checksum}, equal to the serial oracle's{input}\n{}recorded in {} as {}\n",
+        "{}\nverified: {items} with checksum {checksum}, equal to the serial oracle's{input}\n{}{recorded} as {}\n",
         printable(&result.summary()),
         metadata.open_loop.as_ref().map_or_else(String::new, latency_lines),
-        options.output_dir.display(),
         record.run_id,
     )
 }

@@ -13,7 +13,7 @@ use crate::text::{lines, printable, table, word};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
-    /// The id of the run, or its folder.
+    /// The id of the run, its folder, or a file of trials.
     run: String,
     /// The line number of a trial in the list, or a part of its name.
     cell: Option<String>,
@@ -45,6 +45,11 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
 
 /// The file of trials in the folder itself, or else in the only folder below it that has one.
 fn trials_of(run: &str) -> Result<PathBuf, Problem> {
+    let named = Path::new(run);
+    // A file, or a pipe.
+    if named.exists() && !named.is_dir() {
+        return Ok(named.to_owned());
+    }
     let folders = [PathBuf::from(run), Path::new("results").join(run)];
     if let Some(file) = folders.iter().map(|folder| folder.join(TRIALS)).find(|file| file.is_file()) {
         return Ok(file);

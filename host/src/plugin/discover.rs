@@ -48,6 +48,16 @@ pub(crate) struct SearchedFolder {
     pub outcome: SearchOutcome,
 }
 
+/// What a search found.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    /// The files with the name of a library.
+    pub candidates: Vec<Location>,
+    /// Files that are not searched, as their names are not quite those of libraries.
+    pub misnamed: Vec<PathBuf>,
+    pub trace: Vec<SearchedFolder>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SearchOutcome {
     /// The number of files with the name of a library.
@@ -105,17 +115,18 @@ impl SearchPath {
 
     /// Lists each folder once, and returns the files with the name of a library, in the order of folders and then of
     /// names. A folder into which a user whom `trust` does not cover could have put a library is not listed.
-    pub(crate) fn scan(&self, trust: &Trust) -> (Vec<Location>, Vec<SearchedFolder>) {
+    pub(crate) fn scan(&self, trust: &Trust) -> Scan {
         let (mut candidates, mut seen) = (Vec::new(), HashSet::new());
-        let mut trace = self.ignored.clone();
+        let (mut trace, mut misnamed) = (self.ignored.clone(), Vec::new());
         for (number, folder) in self.folders.iter().enumerate() {
             if !seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone())) {
                 continue;
             }
             let listed = trust.folder(folder).and_then(|real| Ok(libraries(&real)?));
             let outcome = match listed {
-                Ok(names) => {
+                Ok((names, others)) => {
                     let libraries = names.len();
+                    misnamed.extend(others.into_iter().map(|name| folder.join(name)));
                     let locations =
                         names.into_iter().map(|name| Location { path: folder.join(name), folder: number });
                     candidates.extend(locations);
@@ -129,16 +140,27 @@ impl SearchPath {
             };
             trace.push(SearchedFolder { folder: folder.clone(), outcome });
         }
-        (candidates, trace)
+        Scan { candidates, misnamed, trace }
     }
 }
 
-/// The names of libraries among the files in `folder`, sorted.
-fn libraries(folder: &Path) -> io::Result<Vec<OsString>> {
-    let names = std::fs::read_dir(folder)?.flatten().map(|entry| entry.file_name());
-    let mut libraries: Vec<_> = names.filter(|name| is_library_name(name)).collect();
-    libraries.sort();
-    Ok(libraries)
+/// The names of libraries among the files in `folder`, and nearly such names, each sorted.
+fn libraries(folder: &Path) -> io::Result<(Vec<OsString>, Vec<OsString>)> {
+    let mut names: Vec<_> = std::fs::read_dir(folder)?.flatten().map(|entry| entry.file_name()).collect();
+    names.sort();
+    let (libraries, others): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| is_library_name(name));
+    Ok((libraries, others.into_iter().filter(|name| right_name(name).is_some()).collect()))
+}
+
+/// The name that a library must have to be found, of a file without the prefix or with a version at its end.
+pub(crate) fn right_name(name: &OsStr) -> Option<String> {
+    let name = name.to_str()?;
+    let (stem, version) = name.split_once(DLL_SUFFIX)?;
+    let is_version =
+        version.strip_prefix('.').is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()));
+    let stem = stem.strip_prefix(DLL_PREFIX).unwrap_or(stem);
+    let right = format!("{DLL_PREFIX}{stem}{DLL_SUFFIX}");
+    (!stem.is_empty() && right != name && (version.is_empty() || is_version)).then_some(right)
 }
 
 fn is_library_name(name: &OsStr) -> bool {
@@ -160,7 +182,8 @@ mod tests {
             fs::write(place.path().join(name), "").unwrap();
         }
         let folders = ["", ".", "missing"].map(|folder| place.path().join(folder));
-        let (candidates, trace) = SearchPath::explicit(folders.into()).scan(&Trust::of_this_process(false));
+        let Scan { candidates, trace, .. } =
+            SearchPath::explicit(folders.into()).scan(&Trust::of_this_process(false));
         let names: Vec<_> = candidates.iter().filter_map(|found| found.path.file_name()).collect();
         assert_eq!(names, ["liba.so", "libb.so"]);
         let outcomes: Vec<_> = trace.into_iter().map(|searched| searched.outcome).collect();

@@ -94,9 +94,24 @@ pub fn inspect(path: &Path) -> Result<Inspected, Rejection> {
         return Err(Rejection::new("the file is empty"));
     }
     let file = File::open(path)?;
+    check_mount(&file)?;
     let version = FileVersion::of(&file.metadata()?);
     let metadata = inspect_open(file)?;
     Ok(Inspected { path: path.into(), metadata, version })
+}
+
+/// Rejects a file on a file system from which nothing may be run.
+fn check_mount(file: &File) -> Result<(), Rejection> {
+    #[cfg(target_os = "linux")]
+    if rustix::fs::fstatvfs(file)
+        .is_ok_and(|status| status.f_flag.contains(rustix::fs::StatVfsMountFlags::NOEXEC))
+    {
+        return Err(Rejection::new("its file system is mounted noexec, so that nothing on it can be loaded")
+            .with_remedy("copy it to a folder on another file system, or mount this one without noexec"));
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
+    Ok(())
 }
 
 /// Inspects a file that is open already.

@@ -8,9 +8,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::registry::{Registration, Registry};
-use crate::plugin::discover::{Location, SearchOutcome, SearchPath, SearchedFolder};
+use crate::plugin::discover::{Location, Scan, SearchOutcome, SearchPath, SearchedFolder, right_name};
 use crate::plugin::inspect::{self, Inspected, Kind, Rejection};
 use crate::plugin::trust::Trust;
+use crate::shell;
 use crate::text::serialize_path;
 
 /// Whether a library can be used.
@@ -116,7 +117,7 @@ impl Inventory {
     /// Searches the folders of `search`, and inspects each library that only users whom `trust` covers can write. Only files that
     /// share a name and a size are read whole.
     pub(crate) fn of(search: &SearchPath, trust: &Trust) -> Self {
-        let (candidates, trace) = search.scan(trust);
+        let Scan { candidates, misnamed, trace } = search.scan(trust);
         let mut inventory = Self {
             runners: Registry::new("backend"),
             workloads: Registry::new("workload"),
@@ -125,6 +126,7 @@ impl Inventory {
             trace,
         };
         inventory.rows.extend(inventory.trace.iter().filter_map(refused_folder));
+        inventory.rows.extend(misnamed.into_iter().filter_map(|path| misnamed_plugin(path, trust)));
         let mut clashing = HashSet::new();
         for candidate in candidates {
             let trusted = trust.file(&candidate.path).map_err(Rejection::from);
@@ -175,6 +177,15 @@ impl Inventory {
             self.workloads.register(name, location.clone(), library.clone(), Inspected::is_same_file);
         }
     }
+}
+
+/// The row of a plugin whose file is not searched for because of its name.
+fn misnamed_plugin(path: PathBuf, trust: &Trust) -> Option<Row> {
+    let right = right_name(path.file_name()?)?;
+    let name = inspect::inspect(&trust.file(&path).ok()?).ok()?.metadata.name;
+    let reason = format!("it has the plugin {name}, but its file must be called {right} to be used");
+    let remedy = Some(shell::command("mv", [&path, &path.with_file_name(right)]));
+    Some(Row::rejected(path, Rejection { reason, remedy }))
 }
 
 /// The row of a folder that is not searched because other users can write to it.

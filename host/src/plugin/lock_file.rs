@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::atomic_file;
 use crate::plugin::PluginRef;
+use crate::text::without_mark;
 
 /// The default name of the file.
 pub(crate) const FILE: &str = "plugins.lock";
@@ -99,7 +100,7 @@ impl LockFile {
 
     /// Parses the text of a lock file.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
-        let lock: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let lock: Self = serde_json::from_slice(without_mark(text)).map_err(|error| error.to_string())?;
         if lock.version != VERSION {
             let version = lock.version;
             return Err(format!("it has version {version}, this crossrun knows {VERSION}"));
@@ -111,14 +112,17 @@ impl LockFile {
         }
     }
 
+    /// The text of the file.
+    pub(crate) fn text(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self).map(|text| text + "\n")
+    }
+
     /// Writes the file at `path`, whole or not at all. The error is a sentence.
     pub fn write(&self, path: &Path) -> Result<(), String> {
         let written = || -> std::io::Result<()> {
             std::fs::create_dir_all(path.parent().unwrap_or(path))?;
-            atomic_file::replace(path, 0o644, |mut file| {
-                serde_json::to_writer_pretty(file, self)?;
-                file.write_all(b"\n")
-            })
+            let text = self.text()?;
+            atomic_file::replace(path, 0o644, |mut file| file.write_all(text.as_bytes()))
         };
         written().map_err(|error| format!("cannot write the lock file {}: {error}", path.display()))
     }
@@ -145,6 +149,19 @@ impl LockFile {
         differences.sort_by(|one, other| (&one.kind, &one.name).cmp(&(&other.kind, &other.name)));
         differences
     }
+}
+
+/// Whether `path` leads to a file that was not written as a lock file, of this version or another one.
+pub(crate) fn is_foreign(path: &Path) -> bool {
+    if !path.is_file() {
+        return false;
+    }
+    let Ok(text) = std::fs::read(path) else { return true };
+    let keys = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(without_mark(&text));
+    let is_lock = keys.is_ok_and(|keys| {
+        keys.get("version").is_some_and(serde_json::Value::is_u64) && keys.contains_key("plugins")
+    });
+    !text.is_empty() && !is_lock
 }
 
 #[cfg(test)]
@@ -194,7 +211,11 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             assert!(said().contains(words) && said().lines().count() == 1, "{}", said());
         }
-        lock(&[("runner", "a", "1"), ("runner", "a", "2")]).write(&path).unwrap();
+        let twice = lock(&[("runner", "a", "1"), ("runner", "a", "2")]);
+        std::fs::write(&path, "rubbish").unwrap();
+        assert!(is_foreign(&path));
+        std::fs::remove_file(&path).unwrap();
+        twice.write(&path).unwrap();
         assert!(said().ends_with("it lists runner a twice"), "{}", said());
     }
 }

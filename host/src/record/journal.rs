@@ -40,13 +40,18 @@ pub(super) struct Journal {
     file: File,
     braces: Braces,
     written: Written,
+    /// Whether another file had the path when the lock was taken.
+    replaced: bool,
+    /// The file that was found in the place of this one, and not reported yet.
+    altered: Option<Altered>,
 }
 
 impl Journal {
     /// Opens the file, or creates it. `braces` says where in a line its hash is.
     pub(super) fn open(path: PathBuf, access: Access, braces: Braces) -> Result<Self, RecordError> {
         let file = open(&path).map_err(RecordError::file("open", &path))?;
-        let mut journal = Self { path, file, braces, written: Written::Own(Vec::new()) };
+        let written = Written::Own(Vec::new());
+        let mut journal = Self { path, file, braces, written, replaced: false, altered: None };
         if access == Access::Exclusive {
             journal.with_lock(|journal| {
                 journal.repair().map_err(RecordError::file("repair the last line of", &journal.path))?;
@@ -73,6 +78,7 @@ impl Journal {
 
     /// As [`Journal::append`], for a caller that holds the lock.
     pub(super) fn append_line(&mut self, object: &[u8]) -> Result<(), RecordError> {
+        self.put_back().map_err(RecordError::file("restore", &self.path))?;
         self.repair().map_err(RecordError::file("repair the last line of", &self.path))?;
         self.write(object).map_err(RecordError::file("write to", &self.path))
     }
@@ -80,7 +86,22 @@ impl Journal {
     /// Checks that the file has what this run wrote to it. If not, the altered file is kept under another name, and the right one
     /// takes its place.
     pub(super) fn check(&mut self) -> Result<Option<Altered>, RecordError> {
-        self.with_lock(|journal| journal.restore().map_err(RecordError::file("check", &journal.path)))
+        let found = self.altered.take();
+        let now =
+            self.with_lock(|journal| journal.restore().map_err(RecordError::file("check", &journal.path)));
+        Ok(now?.or(found))
+    }
+
+    /// Puts a file back that was removed or replaced since this run wrote to it, if no other process writes to it: the run may be
+    /// killed before its end, at which it is checked.
+    fn put_back(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.replaced) && self.written.last().is_some() {
+            if let Some(altered) = self.restore()? {
+                self.altered.get_or_insert(altered);
+            }
+            self.file = open(&self.path)?;
+        }
+        Ok(())
     }
 
     /// When the file was last written to.
@@ -116,7 +137,10 @@ impl Journal {
             if !is_replaced {
                 return Ok(());
             }
+            // Its folder may be gone, too.
+            self.path.parent().map_or(Ok(()), fs::create_dir_all)?;
             self.file = open(&self.path)?;
+            self.replaced = true;
         }
         self.file.lock()
     }

@@ -1,7 +1,7 @@
 //! Reads records of this project and of the original one.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{BufRead, BufReader, Cursor, Read as _};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::RecordError;
 use super::chain::ChainCheck;
 use super::format::VERSION;
+use crate::text::without_mark;
 
 /// The longest line, in bytes: longer than a record in which every message and metric has the largest size that the channel
 /// allows. A file without line feeds must not take all memory.
@@ -38,6 +39,8 @@ pub struct Records<T, R = BufReader<File>> {
     line: u64,
     longest: u64,
     ended: bool,
+    /// Whether the lines end in a carriage return and a line feed.
+    returns: bool,
     chain: ChainCheck,
     record: PhantomData<T>,
 }
@@ -70,6 +73,7 @@ impl<T: DeserializeOwned, R: BufRead> Iterator for Records<T, R> {
                     return Some(Err(RecordError::file("read", &self.path)(error)));
                 }
             }
+            self.remove_marks(&mut line);
             let entry = (!line.trim_ascii().is_empty()).then(|| self.entry(&line));
             if !matches!(entry, Some(Ok(Entry::Torn { .. }))) {
                 self.chain.take(line.strip_suffix(b"\n").unwrap_or(&line));
@@ -86,7 +90,28 @@ impl<T, R> Records<T, R> {
     /// The records of `source`, which errors name `path`.
     pub fn new(source: R, path: &Path) -> Self {
         let (chain, record) = (ChainCheck::default(), PhantomData);
-        Self { path: path.into(), source, line: 0, longest: MAX_LINE, ended: false, chain, record }
+        Self {
+            path: path.into(),
+            source,
+            line: 0,
+            longest: MAX_LINE,
+            ended: false,
+            returns: false,
+            chain,
+            record,
+        }
+    }
+
+    /// Removes what an editor or a transfer added: the mark before the first line, and a carriage return at the end of each, if the
+    /// first line has one too.
+    fn remove_marks(&mut self, line: &mut Vec<u8>) {
+        if self.line == 1 {
+            line.drain(..line.len() - without_mark(line).len());
+            self.returns = line.ends_with(b"\r\n");
+        }
+        if self.returns && line.ends_with(b"\r\n") {
+            line.remove(line.len() - 2);
+        }
     }
 
     /// What the lines that were read say of the hash chain.
@@ -119,20 +144,23 @@ impl<T, R> Records<T, R> {
     }
 }
 
-/// Whether the first object in the file is a trial, in which the record is nested.
-pub(crate) fn holds_trials(path: &Path) -> Result<bool, RecordError> {
+/// The bytes of a file, and whether its first object is a trial, in which the record is nested. The file is opened once: a pipe
+/// gives its bytes to the first reader only.
+pub(crate) fn open_any(path: &Path) -> Result<(impl BufRead + use<>, bool), RecordError> {
     let file = File::open(path).map_err(RecordError::file("open", path))?;
-    let (mut source, mut line) = (BufReader::new(file), Vec::new());
+    let (mut source, mut read, mut holds_trials) = (BufReader::new(file), Vec::new(), false);
     loop {
-        line.clear();
-        let read = source.by_ref().take(MAX_LINE).read_until(b'\n', &mut line);
-        if read.map_err(RecordError::file("read", path))? == 0 {
-            return Ok(false);
+        let start = read.len();
+        let line = source.by_ref().take(MAX_LINE).read_until(b'\n', &mut read);
+        if line.map_err(RecordError::file("read", path))? == 0 {
+            break;
         }
-        if let Ok(first) = serde_json::from_slice::<Map<String, Value>>(&line) {
-            return Ok(first.contains_key("record"));
+        if let Ok(first) = serde_json::from_slice::<Map<String, Value>>(without_mark(&read[start..])) {
+            holds_trials = first.contains_key("record");
+            break;
         }
     }
+    Ok((Cursor::new(read).chain(source), holds_trials))
 }
 
 /// The keys with the version of the format: a trial has it at the top, a unified record in its metadata.

@@ -23,17 +23,24 @@ impl Recorder {
         Ok(Self { conditions, writer: Writer::open(folder, access)? })
     }
 
-    /// Records a trial that is over, and returns its record. Ignores other events.
+    /// Records a trial that is over. Ignores other events.
     ///
     /// # Errors
     /// When the record cannot be written; then the file does not have it.
-    pub(crate) fn note(&mut self, event: &Event<'_>) -> Result<Option<TrialRecord>, RecordError> {
-        let Event::Finished(trial, result) = event else { return Ok(None) };
-        let record = TrialRecord::new(&self.conditions, trial, (*result).clone());
-        self.writer.append_trial(&record)?;
+    pub(crate) fn note(&mut self, event: &Event<'_>) -> Result<(), RecordError> {
+        let Event::Finished(trial, result) = event else { return Ok(()) };
+        self.append(&TrialRecord::new(&self.conditions, trial, (*result).clone()))
+    }
+
+    /// Appends the record of a trial to the files of the folder.
+    ///
+    /// # Errors
+    /// As [`note`](Self::note).
+    pub(crate) fn append(&mut self, record: &TrialRecord) -> Result<(), RecordError> {
+        self.writer.append_trial(record)?;
         if record.kind == Kind::Measured {
             self.writer.append_unified(&record.record)?;
         }
-        Ok(Some(record))
+        Ok(())
     }
 }

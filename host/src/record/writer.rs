@@ -1,13 +1,16 @@
 //! Writes the files of an output folder.
 
-use std::fs;
+use std::collections::HashMap;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::RecordError;
 use super::chain::Braces;
-use super::format::{TrialRecord, UnifiedRecord};
+use super::folder;
+use super::format::{Kind, TrialRecord, UnifiedRecord};
 use super::journal::{Access, Altered, Journal};
-use super::skipped::Damage;
+use super::reader::Records;
+use super::skipped::{Damage, read_each};
 use super::table::{self, Table};
 
 /// All trials, one line each.
@@ -23,15 +26,47 @@ pub(crate) struct Writer {
     folder: PathBuf,
     trials: Journal,
     unified: Journal,
+    /// Locked as long as this writer lives.
+    _held: Option<File>,
 }
 
 impl Writer {
-    /// Creates the folder if it does not exist, and opens its files.
+    /// Creates the folder if it does not exist, and opens its files. With exclusive access, [`UNIFIED`] gets the measured trials that
+    /// it lacks, as after a crash or on a full disk.
+    ///
+    /// # Errors
+    /// Those of the system, and [`RecordError::Busy`].
     pub(crate) fn open(folder: &Path, access: Access) -> Result<Self, RecordError> {
         fs::create_dir_all(folder).map_err(RecordError::file("make the folder", folder))?;
+        let _held = folder::hold(folder, access)?;
         let trials = Journal::open(folder.join(TRIALS), access, Braces::One)?;
         let unified = Journal::open(folder.join(UNIFIED), access, Braces::Two)?;
-        Ok(Self { folder: folder.into(), trials, unified })
+        let mut writer = Self { folder: folder.into(), trials, unified, _held };
+        if access == Access::Exclusive {
+            writer.complete_unified()?;
+        }
+        Ok(writer)
+    }
+
+    /// Appends the measured trials of [`TRIALS`] that [`UNIFIED`] lacks.
+    fn complete_unified(&mut self) -> Result<(), RecordError> {
+        let mut known: HashMap<Vec<u8>, u32> = HashMap::new();
+        read_each(Records::open(&self.unified.path)?, |_, mut record: UnifiedRecord| {
+            record.metadata.chain = None;
+            *known.entry(self.unified.object(&record)?).or_default() += 1;
+            Ok(())
+        })?;
+        let mut missing = Vec::new();
+        read_each(Records::open(&self.trials.path)?, |_, trial: TrialRecord| {
+            if trial.kind == Kind::Measured {
+                match known.get_mut(&self.unified.object(&trial.record)?) {
+                    Some(count) if *count > 0 => *count -= 1,
+                    _ => missing.push(trial.record),
+                }
+            }
+            Ok(())
+        })?;
+        missing.iter().try_for_each(|record| self.append_unified(record))
     }
 
     /// Appends a trial to [`TRIALS`] and returns when it is on the disk. A torn last line is moved to another file first.

@@ -92,7 +92,7 @@ impl Executor {
             let mut trial = self.trial(block, session, cell, Purpose::Measured)?;
             let opened = match engine.take().filter(Engine::is_usable) {
                 Some(engine) => Ok(engine),
-                None => self.start(&trial, sink),
+                None => self.start(&trial, sink)?,
             };
             let (mut result, opened) = match opened {
                 Ok(mut opened) => (self.cell(block, &mut trial, &mut opened, sink)?, Some(opened)),
@@ -113,11 +113,26 @@ impl Executor {
         Ok(())
     }
 
-    /// Loads the backend of `trial`, and starts its engine.
-    pub(super) fn start<E>(&self, trial: &TrialSpec, sink: Sink<'_, E>) -> Result<Engine, Box<TrialResult>> {
-        match self.load(&trial.backend.name) {
+    /// Loads the backend of `trial`, and starts its engine. The inner error is the trial's result if the backend fails.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the user interrupts, or the machine is at fault.
+    pub(super) fn start<E>(
+        &self,
+        trial: &TrialSpec,
+        sink: Sink<'_, E>,
+    ) -> Result<Result<Engine, Box<TrialResult>>, Stopped<E>> {
+        let started = match self.load(&trial.backend.name) {
             Ok(backend) => self.open(backend, trial, sink),
             Err(error) => Err(Box::new(TrialResult::failed(error))),
+        };
+        match started.as_ref().err().and_then(|result| result.outcome.error()) {
+            Some(error) if error.fault == Fault::Interrupted => Err(Stopped::Interrupted),
+            Some(error) => match self.host_fault(trial, error) {
+                Some(fault) => Err(Stopped::Failed(fault)),
+                None => Ok(started),
+            },
+            None => Ok(started),
         }
     }
 

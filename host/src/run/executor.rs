@@ -18,9 +18,10 @@ use super::machine_check::Baseline;
 use super::outcome::Outcome;
 use super::participants::Participants;
 use super::reference::References;
-use super::session::{CallError, Fault, Launch, WorkerSession};
+use super::session::{CallError, Fault, Isolation, Launch, WorkerSession};
 use super::trial::{Phases, TrialResult, TrialSpec};
 use crate::plan;
+use crate::plugin::inspect;
 use crate::stats::WarmUp;
 use crate::worker::cheat::{Cheat, NAME};
 use crate::worker::protocol::{Folders, LibraryFile, MachineCheck, Work};
@@ -121,12 +122,43 @@ impl Executor {
             if error.fault == Fault::Interrupted {
                 return Err(Stopped::Interrupted);
             }
+            if let Some(fault) = self.host_fault(trial, error) {
+                return Err(Stopped::Failed(fault));
+            }
             // `expect` has already dealt with a judge that died in the oracle.
             if error.phase == "judge" {
                 self.forget_dead_judge(&trial.cell.spec.name, error);
             }
         }
         Ok(TrialResult { started, ..result })
+    }
+
+    /// Why `error` is no result of the backend of `trial`: a plugin's file is another one by now, or no worker can be started.
+    pub(super) fn host_fault(&self, trial: &TrialSpec, error: &CallError) -> Option<CallError> {
+        if error.fault == Fault::Host {
+            return Some(error.clone());
+        }
+        let Setting { launch, participants, folders, .. } = &self.setting;
+        if launch.isolation == Isolation::None {
+            return None;
+        }
+        let backend = participants.backends.get(&trial.backend.name).map(|it| &it.plugin);
+        let plugins = backend.into_iter().chain(participants.libraries.get(&trial.cell.spec.name));
+        let replaced = plugins.filter(|plugin| plugin.locked_by.is_none()).find_map(|plugin| {
+            let why = match inspect::sha256_of(&plugin.path) {
+                Ok(now) if now == plugin.sha256 => return None,
+                Ok(_) => "it has other bytes".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            Some(CallError::replaced(&plugin.path, &why))
+        });
+        replaced.or_else(|| match WorkerSession::start(launch, &log_file(&folders.log_dir, "host"), false) {
+            Ok(session) => {
+                session.discard();
+                None
+            }
+            Err(error) => Some(error).filter(|error| error.fault == Fault::Host),
+        })
     }
 
     /// Starts the engine of `backend`, runs `trial` on it, and stops it.

@@ -92,10 +92,10 @@ impl WorkerSession {
         };
         let mut session = Self { endpoint, interrupt, limits, deadlines, log: log.into() };
         let hello = Request::Hello { version: VERSION, log_level: log_level as u32 };
-        match session.call("start", hello, Some(HELLO), &mut |_| ())? {
+        match session.call("start", hello, Some(HELLO), &mut |_| ()).map_err(CallError::of_host)? {
             Reply::Hello { version: VERSION } => Ok(session),
             _ => Err(CallError::new(
-                Fault::Protocol,
+                Fault::Host,
                 "start",
                 "the worker is of another version than this program; was its file replaced meanwhile?",
             )),
@@ -283,7 +283,7 @@ fn start_process(launch: &Launch, log: &Path, owns_folder: bool) -> Result<Sandb
     };
     Sandbox::start(&command).map_err(|error| {
         let message = format!("no worker could be started: {error}{}", last_lines(log));
-        CallError::new(Fault::Protocol, "start", message)
+        CallError { remedy: error.remedy(), ..CallError::new(Fault::Host, "start", message) }
     })
 }
 

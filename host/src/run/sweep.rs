@@ -131,7 +131,7 @@ impl<E> SessionRunner<'_, '_, '_, E> {
     fn result(&mut self, trial: &TrialSpec) -> Result<TrialResult, Stopped<E>> {
         let mut engine = match self.engine.take() {
             Some(engine) => engine,
-            None => match self.executor.start(trial, self.sink) {
+            None => match self.executor.start(trial, self.sink)? {
                 Ok(engine) => engine,
                 Err(result) => return Ok(*result),
             },

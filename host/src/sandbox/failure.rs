@@ -5,13 +5,19 @@ use std::path::{Path, PathBuf};
 
 use super::exit_reason::ExitReason;
 use super::limits::Excess;
+use crate::shell;
+
+/// The action that fails where TMPDIR names no folder that can be used.
+pub(super) const TEMPORARY: &str = "make a temporary folder in";
 
 /// Why a message could not be exchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    #[error("cannot start {}: {error}", path.display())]
+    /// This machine, or a setting, keeps a worker from being started.
+    #[error("cannot {action} {}: {error}", path.display())]
     Start {
-        /// The executable, the log or the temporary folder.
+        action: &'static str,
+        /// The executable, the log, or the folder for temporary ones.
         path: PathBuf,
         error: io::Error,
     },
@@ -41,8 +47,28 @@ pub(super) fn unremoved(path: &Path, error: &io::Error) -> String {
 
 impl Failure {
     /// The failure for a system error at `path` while a worker is started.
-    pub(super) fn to_start(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn cannot(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |error| Self::Start { path, error }
+        move |error| Self::Start { action, path, error }
+    }
+
+    /// What to do about a worker that could not be started, where that is known.
+    pub(crate) fn remedy(&self) -> Option<String> {
+        let (action, path, error) = match self {
+            Self::Start { action, path, error } => (*action, path.as_path(), error),
+            Self::System(error) => ("", Path::new(""), error),
+            _ => return None,
+        };
+        match error.kind() {
+            io::ErrorKind::WouldBlock => {
+                Some("end other processes, or raise the limit of `ulimit -u`".into())
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some("free some space".into()),
+            io::ErrorKind::NotFound if action == TEMPORARY => {
+                Some(shell::command("mkdir", [Path::new("-p"), path]))
+            }
+            _ if action == TEMPORARY => Some("export TMPDIR=DIR, with a folder that you may write to".into()),
+            _ => None,
+        }
     }
 }

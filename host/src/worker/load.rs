@@ -40,6 +40,8 @@ pub enum LoadError {
     Open { path: PathBuf, why: String },
     #[error("{} was replaced after it was inspected; try: run the command again", path.display())]
     Changed { path: PathBuf },
+    #[error("{} cannot be read any more: {error}", path.display())]
+    Unreadable { path: PathBuf, error: std::io::Error },
     /// It is not a plugin.
     #[error("{} is not loaded: {why}", path.display())]
     Rejected { path: PathBuf, why: String },
@@ -162,7 +164,7 @@ impl ToOpen {
 /// one after the dynamic linker has opened it by its path. (Opened by the descriptor, it would not find the libraries beside it.)
 fn to_open(file: &LibraryFile) -> Result<ToOpen, LoadError> {
     let path = file.path.as_path();
-    let unreadable = |error: std::io::Error| LoadError::Open { path: path.into(), why: error.to_string() };
+    let unreadable = |error: std::io::Error| LoadError::Unreadable { path: path.into(), error };
     let (to_open, hash) = if file.sealed {
         let (path, hash) = sealed_copy(path).map_err(unreadable)?;
         (ToOpen { path, hashed: None }, hash)

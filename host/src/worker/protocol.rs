@@ -220,7 +220,9 @@ pub enum Reply {
 pub enum Refusal {
     /// It was built against an ABI that this host does not speak.
     Abi,
-    /// The file cannot be opened, is not the file that was inspected, or is not a plugin.
+    /// It is not the file that was inspected, or is gone.
+    Changed,
+    /// The dynamic linker refused the file, or it is not a plugin.
     Other,
 }
 

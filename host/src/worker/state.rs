@@ -50,6 +50,7 @@ impl From<LoadError> for Failure {
         let refusal = match error {
             LoadError::Runner(error) => return error.into(),
             LoadError::Abi { .. } => Refusal::Abi,
+            LoadError::Changed { .. } | LoadError::Unreadable { .. } => Refusal::Changed,
             _ => Refusal::Other,
         };
         let error = RunnerError::new(ErrorKind::Unavailable, error.to_string());

@@ -7,17 +7,17 @@ use serde_json::json;
 use crate::app::context::Context;
 use crate::app::resolve::{default_lock_file, rejected, renew_command};
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem};
+use crate::app::{Exit, GlobalArguments, Problem, reports};
 use crate::plugin::PluginRef;
 use crate::plugin::inspect::Inspected;
 use crate::plugin::inventory::Status;
-use crate::plugin::lock_file::{Difference, LockFile};
+use crate::plugin::lock_file::{Difference, LockFile, is_foreign};
 use crate::run::session::Isolation;
 use crate::text::{lines, plural, printable, table, word};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
-    /// The lock file [default: plugins.lock in the data folder].
+    /// The lock file, or `-` for standard output [default: plugins.lock in the data folder].
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Write nothing: report what differs from the lock file, and exit with 7 if anything does.
@@ -48,6 +48,14 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     for row in context.inventory.rows.iter().filter(|row| row.status == Status::Rejected) {
         let reason = row.reason.as_deref().unwrap_or_default();
         ui.note(&format!("left out: {}: {reason}", row.path.display()));
+    }
+    if reports::is_standard_output(&path) {
+        ui.result(&now.text().map_err(|error| Problem::unexpected(&error))?);
+        return Ok(Exit::Done);
+    }
+    if is_foreign(&path) {
+        let message = format!("{} is no lock file, and stays as it is", path.display());
+        return Err(Problem::usage(message).with_remedy(renew_command(global, &path, &context.data_dir)));
     }
     let remedy = "--output FILE, in a folder that you may write to";
     now.write(&path).map_err(|error| Problem::new(Exit::Unexpected, error).with_remedy(remedy))?;

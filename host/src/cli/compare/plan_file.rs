@@ -2,20 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::app::command_line::CommandLine;
 use crate::app::context::Context;
 use crate::app::limits::LimitArguments;
 use crate::app::reproduce::{LoadingOptions, RunCommand, backend_argument};
-use crate::app::{Exit, Problem};
+use crate::app::ui::Ui;
+use crate::app::{Exit, Problem, reports};
 use crate::compare::machine::machine_keys;
 use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
 use crate::record::{Conditions, Library, SystemProfile};
 use crate::run::participants::{Participant, Participants};
+use crate::shell;
+use crate::text::without_mark;
 use crate::worker::protocol::Folders;
 
 pub(super) const VERSION: u32 = 1;
@@ -86,13 +91,40 @@ impl PlanFile {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 let message = format!("{} already holds a run", folder.display());
-                return Err(Problem::usage(message)
-                    .with_remedy(format!("--resume {}, or another --run-id", self.matrix.run)));
+                let resume = CommandLine::new(&["compare"]).option("resume", &self.matrix.run).to_string();
+                return Err(Problem::usage(message).with_remedy(format!("{resume}, or another --run-id")));
             }
             Err(error) => return Err(cannot(error)),
         };
-        serde_json::to_writer_pretty(&file, self).map_err(|error| cannot(error.into()))?;
-        file.sync_all().map_err(cannot)
+        let written = serde_json::to_writer_pretty(&file, self).map_err(io::Error::from);
+        written.and_then(|()| file.sync_all()).map_err(|error| {
+            // Else the folder would hold a run of which nothing is known.
+            let _ = fs::remove_file(&path);
+            cannot(error)
+        })
+    }
+
+    /// Writes the file again if it was removed or altered while the run went on: without it, the run cannot be resumed.
+    pub(super) fn put_back(&self, folder: &Path, ui: &mut Ui) -> Result<(), Problem> {
+        let path = folder.join(FILE);
+        if fs::read(&path).is_ok_and(|text| Self::parse(&text).is_ok_and(|file| file == *self)) {
+            return Ok(());
+        }
+        ui.warning(&format!(
+            "{} was removed or altered while this run went on, and is written again",
+            path.display()
+        ));
+        let text = serde_json::to_string_pretty(self).map_err(|error| Problem::unexpected(&error))?;
+        reports::write(&path, &text, ui)
+    }
+
+    /// Refuses a folder that holds a comparison to a run that is no part of it.
+    pub(in crate::cli) fn refuse_in(folder: &Path) -> Result<(), Problem> {
+        if !folder.join(FILE).exists() {
+            return Ok(());
+        }
+        let message = format!("{} holds a comparison, and a single run is no part of it", folder.display());
+        Err(Problem::usage(message).with_remedy("--output-dir with another folder"))
     }
 
     pub(super) fn read(folder: &Path) -> Result<Self, Problem> {
@@ -101,13 +133,21 @@ impl PlanFile {
             Problem::usage(format!("there is no run in {}: {error}", folder.display()))
                 .with_remedy("--output-dir DIR, if it is elsewhere")
         })?;
+        if text.is_empty() {
+            let message = format!(
+                "{} is empty: the disk was full when the run began, and the run cannot be resumed",
+                path.display()
+            );
+            let remedy = format!("{}, and start the run again", shell::command("rm", [&path]));
+            return Err(Problem::usage(message).with_remedy(remedy));
+        }
         let unreadable = |why: String| Problem::usage(format!("{} cannot be read: {why}", path.display()));
         Self::parse(&text).map_err(unreadable)
     }
 
     /// Reads what [`PlanFile::create`] wrote.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
-        let file: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let file: Self = serde_json::from_slice(without_mark(text)).map_err(|error| error.to_string())?;
         if file.version != VERSION {
             return Err(format!("it has version {}, this crossrun knows {VERSION}", file.version));
         }

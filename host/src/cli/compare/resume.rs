@@ -5,13 +5,13 @@ use std::path::Path;
 
 use super::arguments::Arguments;
 use super::plan_file::PlanFile;
-use crate::app::Problem;
 use crate::app::command_line::CommandLine;
 use crate::app::ui::Ui;
+use crate::app::{Problem, reports};
 use crate::compare::model::Rigor;
 use crate::plan::{DataId, Purpose, TrialId};
 use crate::record::writer::TRIALS;
-use crate::record::{Entry, Kind, Records, TrialRecord};
+use crate::record::{Kind, Records, TrialRecord, skipped};
 use crate::run::outcome::Status;
 
 /// What the records of a run say of the trials that were run.
@@ -29,16 +29,12 @@ pub(super) fn recorded(folder: &Path, run: &str, ui: &mut Ui) -> Result<Recorded
     if !path.exists() {
         return Ok(recorded);
     }
-    let mut records = Records::<TrialRecord>::open(&path)?;
-    for entry in records.by_ref() {
-        if let Entry::Record { record: trial, .. } = entry? {
-            recorded.add(*trial, &format!("{run}/"));
-        }
-    }
+    let left_out = skipped::read_each(Records::open(&path)?, |_, trial: TrialRecord| {
+        recorded.add(trial, &format!("{run}/"));
+        Ok(())
+    })?;
+    reports::report_left_out(&path, &left_out, ui);
     recorded.leave_out_warm_ups();
-    if let Some(broken) = records.into_chain().broken(&path) {
-        ui.warning(&broken.to_string());
-    }
     Ok(recorded)
 }
 

@@ -24,8 +24,10 @@ pub enum Fault {
     Exceeded(Excess),
     /// The user asked to stop.
     Interrupted,
-    /// The worker could not be started, or broke the protocol.
+    /// The worker broke the protocol.
     Protocol,
+    /// This machine is at fault, or somebody who changed a file: no result of any backend, so that nothing is recorded.
+    Host,
     /// The answer differs from that of the oracle.
     WrongAnswer,
     /// The answer is right, but a claim contradicts a clock.
@@ -50,6 +52,7 @@ impl Fault {
             Self::Exceeded(excess) => excess.label().into(),
             Self::Interrupted => "interrupted".into(),
             Self::Protocol => "protocol".into(),
+            Self::Host => "host".into(),
             Self::WrongAnswer => "wrong_answer".into(),
             Self::InvalidMeasurement | Self::LateSource => "invalid_measurement".into(),
             Self::Other(label) => label.into(),
@@ -116,6 +119,20 @@ impl CallError {
         Self::new(Fault::Refused(Refusal::Other), "load", message)
     }
 
+    /// A plugin's file is not the one that takes part.
+    pub(in crate::run) fn replaced(path: &Path, why: &str) -> Self {
+        let message = format!("{} is not the file that takes part any more: {why}", path.display());
+        Self { remedy: Some("put the same file back".into()), ..Self::new(Fault::Host, "start", message) }
+    }
+
+    /// The same error where no code of a plugin runs, so that a backend cannot be its cause.
+    pub(super) fn of_host(self) -> Self {
+        match self.fault {
+            Fault::Crashed | Fault::TimedOut | Fault::Protocol => Self { fault: Fault::Host, ..self },
+            _ => self,
+        }
+    }
+
     /// The user asked to stop.
     pub fn interrupted(phase: &'static str) -> Self {
         Self::new(Fault::Interrupted, phase, format!("interrupted in {phase}"))
@@ -134,7 +151,10 @@ impl CallError {
     /// The plugin reported `error`; with `refused`, the file itself was refused.
     pub fn reported(phase: &'static str, error: RunnerError, refused: Option<Refusal>) -> Self {
         let RunnerError { kind, message, remedy } = error;
-        let fault = refused.map_or(Fault::Reported(kind), Fault::Refused);
+        let fault = match refused {
+            Some(Refusal::Changed) => Fault::Host,
+            refused => refused.map_or(Fault::Reported(kind), Fault::Refused),
+        };
         Self { fault, phase: phase.into(), message, remedy }
     }
 }

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::sandbox::command::Command;
 use crate::sandbox::limits::Limits;
 
+/// The name that processes of this program have in a list of processes, which may be started by `/proc/self/exe`.
+pub(super) const NAME: &str = "crossrun";
+
 /// The hidden command of the supervisor.
 pub(super) const SUPERVISE: &str = "__supervise";
 /// The hidden command of the init process.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions};
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, NAME};
 use super::{namespace, processes};
 use crate::sandbox::events::Event;
 use crate::sandbox::exit_reason::ExitReason;
@@ -59,7 +59,13 @@ pub(super) fn start_worker(arguments: &Arguments) -> io::Result<Pid> {
     let log = || rustix::stdio::stderr().try_clone_to_owned().map(Stdio::from);
     let mut command = Command::new(executable);
     // A group of its own, which can be killed without this process.
-    command.args(arguments).process_group(0).stdin(Stdio::from(channel)).stdout(log()?).stderr(log()?);
+    command
+        .arg0(NAME)
+        .args(arguments)
+        .process_group(0)
+        .stdin(Stdio::from(channel))
+        .stdout(log()?)
+        .stderr(log()?);
     // Dropping the handle neither kills nor reaps: the caller does.
     let child = command.spawn()?;
     Pid::from_raw(child.id() as i32).ok_or_else(|| io::ErrorKind::Other.into())

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -11,7 +12,7 @@ use rustix::process::{
     setpriority_process, setrlimit, setsid,
 };
 
-use super::arguments::{Arguments, CORES, Containment, INIT};
+use super::arguments::{Arguments, CORES, Containment, INIT, NAME};
 use super::logs::Logs;
 use super::processes::{self, MARKER};
 use super::watch::{self, Watch};
@@ -80,6 +81,7 @@ fn start_init(arguments: &Arguments) -> io::Result<Pid> {
     let executable = arguments.command.first().ok_or(io::ErrorKind::InvalidInput)?;
     let inherited = |fd: io::Result<OwnedFd>| fd.map(Stdio::from);
     let child = Command::new(executable)
+        .arg0(NAME)
         .arg(INIT)
         .args(arguments.encode()?)
         .stdin(inherited(rustix::stdio::stdin().try_clone_to_owned())?)

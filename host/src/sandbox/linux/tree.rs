@@ -5,18 +5,19 @@ use std::io;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{self, Child, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::arguments::{Arguments, CORES, Containment, SUPERVISE};
+use super::arguments::{Arguments, CORES, Containment, NAME, SUPERVISE};
 use super::processes::{self, MARKER};
 use super::{scratch, usage};
 use crate::sandbox::command::Command;
 use crate::sandbox::events::Event;
 use crate::sandbox::exit_reason::ExitReason;
-use crate::sandbox::failure::{Failure, unremoved};
+use crate::sandbox::failure::{Failure, TEMPORARY, unremoved};
 use crate::sandbox::status::Status;
 use crate::sandbox::usage::Usage;
 
@@ -51,6 +52,10 @@ impl Tree {
         if namespaces_wanted() && !NO_NAMESPACES.load(Ordering::Relaxed) {
             match Self::start_in(Containment::Namespace, command, worker_end)? {
                 Ok(started) => return Ok(started),
+                // There are too many processes, and namespaces as before.
+                Err(why) if why.kind() == io::ErrorKind::WouldBlock => {
+                    return Err(Failure::cannot("start", &command.executable)(why));
+                }
                 Err(why) => {
                     log::info!(
                         "no namespace for workers here ({why}); their processes are found by parentage"
@@ -89,12 +94,12 @@ impl Tree {
         worker_end: &UnixStream,
     ) -> Result<(Self, Status), Failure> {
         let log = OpenOptions::new().create(true).append(true).open(&command.log);
-        let log = log.map_err(Failure::to_start(&command.log))?;
+        let log = log.map_err(Failure::cannot("open the log", &command.log))?;
         let (control, supervisor_end) = UnixStream::pair()?;
         let status = Status::new(control)?;
         let worker_end = worker_end.try_clone()?;
         let marker = new_marker();
-        let scratch = scratch::create().map_err(Failure::to_start(&std::env::temp_dir()))?;
+        let scratch = scratch::create().map_err(Failure::cannot(TEMPORARY, &std::env::temp_dir()))?;
         let arguments = Arguments::new(command, containment, scratch.clone()).encode();
         let arguments = arguments.map_err(|error| Failure::System(error.into()))?;
         let mut supervisor = process::Command::new(&command.executable);
@@ -103,6 +108,7 @@ impl Tree {
             None => supervisor.env_remove(CORES),
         };
         let supervisor = supervisor
+            .arg0(NAME)
             .arg(SUPERVISE)
             .args(arguments)
             .env(MARKER, &marker)
@@ -112,7 +118,7 @@ impl Tree {
             .stderr(Stdio::from(log))
             .spawn()
             .inspect_err(|_| drop(scratch::remove(&scratch)))
-            .map_err(Failure::to_start(&command.executable))?;
+            .map_err(Failure::cannot("start", &command.executable))?;
         Ok((Self { supervisor, containment, marker, scratch }, status))
     }
 

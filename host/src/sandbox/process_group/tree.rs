@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::sandbox::command::Command;
 use crate::sandbox::events::Event;
 use crate::sandbox::exit_reason::ExitReason;
-use crate::sandbox::failure::{Failure, unremoved};
+use crate::sandbox::failure::{Failure, TEMPORARY, unremoved};
 use crate::sandbox::status::Status;
 use crate::sandbox::usage::Usage;
 
@@ -43,15 +43,15 @@ impl Tree {
     ) -> Result<(Self, Status), Failure> {
         warn_of_missing_supervisor();
         log::debug!("not enforced: {:?}, logs beside the worker's: {}", command.limits, command.owns_folder);
-        let at_executable = || Failure::to_start(&command.executable);
+        let at_executable = || Failure::cannot("start", &command.executable);
         if command.cores.is_some() {
             let why = "this system cannot restrict processes to some cores";
             return Err(at_executable()(io::Error::new(io::ErrorKind::Unsupported, why)));
         }
         let (control, events) = UnixStream::pair()?;
-        let temporary = tempfile::tempdir().map_err(Failure::to_start(&std::env::temp_dir()))?;
+        let temporary = tempfile::tempdir().map_err(Failure::cannot(TEMPORARY, &std::env::temp_dir()))?;
         let log = OpenOptions::new().create(true).append(true).open(&command.log);
-        let log = log.map_err(Failure::to_start(&command.log))?;
+        let log = log.map_err(Failure::cannot("open the log", &command.log))?;
         let child = process::Command::new(&command.executable)
             .args(&command.arguments)
             .env("TMPDIR", temporary.path())

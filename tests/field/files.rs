@@ -1,0 +1,181 @@
+//! Files as people have them: pipes, marks of editors, paths with blanks or bytes that are no UTF-8, mounts without execution,
+//! plugins of other names.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::{Command, Stdio};
+
+use super::outputs::can_mount;
+use crate::support::{Place, Ran, not_run, plugin};
+
+const RUN: [&str; 4] = ["run", "--backend", "native", "--no-lock"];
+
+/// A comparison, whose table has more than one line of records.
+fn recorded() -> Place {
+    let place = Place::new();
+    let compare = ["compare", "--quick", "--no-lock", "--run-id", "c", "--backends", "native", "--aa"];
+    place.crossrun(&[&compare[..], &["--workloads", "pipeline", "--items", "5"]].concat()).code(0);
+    place
+}
+
+/// Runs a line of bash in which `crossrun` is the program.
+fn bash(place: &Place, line: &str) -> Ran {
+    let folder = crate::support::executable().parent().unwrap().display().to_string();
+    let path = format!("{folder}:{}", std::env::var("PATH").unwrap());
+    let mut command = Command::new("bash");
+    command.args(["-c", line]).env("PATH", path).env("CROSSRUN_DATA_DIR", place.data());
+    command.current_dir(place.path()).stdin(Stdio::null());
+    Ran::of(command)
+}
+
+#[test]
+fn records_are_read_from_pipes_as_from_files() {
+    let place = recorded();
+    let trials = "results/c/trials.jsonl";
+    let usual = place.crossrun(&["report", trials]).code(0).stdout();
+    for line in [
+        "crossrun report <(cat results/c/trials.jsonl)",
+        "cat results/c/trials.jsonl | crossrun report /dev/stdin",
+        "mkfifo f; cat results/c/trials.jsonl > f & crossrun report f",
+    ] {
+        assert_eq!(bash(&place, line).code(0).stdout(), usual, "{line}");
+    }
+    let differences = place.crossrun(&["diff", trials, trials]).code(0).stdout();
+    let line = "crossrun diff <(cat results/c/trials.jsonl) <(cat results/c/trials.jsonl)";
+    assert_eq!(bash(&place, line).code(0).stdout(), differences);
+    let unified = place.crossrun(&["report", "results/c/unified_results.jsonl"]).code(0).stdout();
+    let line = "crossrun report <(cat results/c/unified_results.jsonl)";
+    assert_eq!(bash(&place, line).code(0).stdout(), unified);
+    let listed = place.crossrun(&["show", "c"]).code(0).stdout();
+    for line in ["crossrun show results/c/trials.jsonl", "crossrun show <(cat results/c/trials.jsonl)"] {
+        assert_eq!(bash(&place, line).code(0).stdout(), listed, "{line}");
+    }
+}
+
+#[test]
+fn marks_that_editors_add_change_nothing() {
+    let place = recorded();
+    let folder = place.path().join("results/c");
+    let usual = place.crossrun(&["report", "results/c"]).code(0).stdout();
+    let marked = |text: &str| format!("\u{feff}{}", text.replace('\n', "\r\n"));
+    for name in ["trials.jsonl", "unified_results.jsonl", "plan.json"] {
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        fs::write(folder.join(name), marked(&text)).unwrap();
+    }
+    let ran = place.crossrun(&["report", "results/c"]).code(0);
+    assert_eq!(ran.stdout(), usual, "{}", ran.explain());
+    assert_eq!(place.crossrun(&["show", "c"]).code(0).stderr(), "");
+    place.crossrun(&["compare", "--no-lock", "--resume", "c"]).code(0);
+    place.crossrun(&["backends", "lock"]).code(0);
+    let lock = place.data().join("plugins.lock");
+    fs::write(&lock, marked(&fs::read_to_string(&lock).unwrap())).unwrap();
+    place.crossrun(&["backends", "lock", "--check"]).code(0);
+}
+
+#[test]
+fn records_that_cannot_be_read_are_a_usage_error_of_every_verb() {
+    let place = Place::empty();
+    for (text, name) in [("garbage\n", "trials.jsonl"), ("{\"record\":{}}\n", "trials.jsonl")] {
+        fs::create_dir_all(place.path().join("r")).unwrap();
+        fs::write(place.path().join("r").join(name), text).unwrap();
+        place.crossrun(&["report", "r"]).code(2);
+        place.crossrun(&["show", "r"]).code(2);
+    }
+}
+
+#[test]
+fn paths_that_are_no_utf_8_work_or_are_refused_before_a_trial() {
+    let place = Place::new();
+    let odd = |name: &str| place.path().join(OsStr::from_bytes(&[name.as_bytes(), b"\xe9"].concat()));
+    let (output, temporary, plugins, current, data) = (odd("o"), odd("t"), odd("p"), odd("w"), odd("d"));
+    for folder in [&temporary, &plugins, &current] {
+        fs::create_dir(folder).unwrap();
+    }
+    for name in ["native_runner", "standard_workloads"] {
+        fs::copy(plugin(name), plugins.join(format!("lib{name}.so"))).unwrap();
+    }
+    let mut command = place.command(&RUN);
+    command.arg("--output-dir").arg(&output).env("TMPDIR", &temporary);
+    Ran::of(command).code(0);
+    assert!(output.join("trials.jsonl").is_file());
+    let mut command = Command::new(place.command(&[]).get_program());
+    command
+        .args(RUN)
+        .arg("--plugin-dir")
+        .arg(&plugins)
+        .env("CROSSRUN_DATA_DIR", place.data())
+        .current_dir(&current);
+    Ran::of(command).code(0);
+    let mut command = place.command(&[&RUN[..], &["--output-dir", "none"]].concat());
+    command.env("CROSSRUN_DATA_DIR", &data);
+    Ran::of(command).code(2).says("export CROSSRUN_DATA_DIR=DIR, with a path in UTF-8");
+    assert!(!place.path().join("none").exists());
+}
+
+#[test]
+fn blanks_and_letters_beyond_ascii_reach_engines_unharmed() {
+    let place = Place::new();
+    place.stage(&plugin("python_runner"));
+    let folder = place.path().join("a b 'é\" $x");
+    fs::create_dir_all(folder.join("t")).unwrap();
+    fs::rename(place.plugins(), folder.join("plugins")).unwrap();
+    for (backend, locale) in [("native", "C"), ("python", "C"), ("python", "C.UTF-8")] {
+        let mut command = Command::new(place.command(&[]).get_program());
+        command.args([
+            "run",
+            "--no-lock",
+            "--backend",
+            backend,
+            "--plugin-dir",
+            "plugins",
+            "--output-dir",
+            "o ö",
+        ]);
+        command.env("CROSSRUN_DATA_DIR", folder.join("data ß")).env("TMPDIR", folder.join("t"));
+        command.env("LC_ALL", locale).current_dir(&folder);
+        Ran::of(command).code(0);
+    }
+}
+
+#[test]
+fn a_mount_without_execution_is_named() {
+    if !can_mount() {
+        return not_run("this user may not mount");
+    }
+    let place = Place::new();
+    fs::create_dir(place.path().join("nx")).unwrap();
+    let script = "mount -t tmpfs -o noexec,mode=755 tmpfs nx && cp plugins/*.so nx && \
+                  crossrun backends --plugin-dir nx --json; crossrun run --backend native --plugin-dir nx";
+    let script = format!("unshare --mount --map-root-user sh -c '{script}'");
+    let ran = bash(&place, &script).code(3);
+    let rows: serde_json::Value = serde_json::from_str(ran.stdout().lines().next().unwrap()).unwrap();
+    assert_eq!(rows.as_array().unwrap().len(), 2);
+    for row in rows.as_array().unwrap() {
+        assert_eq!(row["status"], "rejected");
+        assert!(row["reason"].as_str().unwrap().contains("mounted noexec") && row["remedy"].is_string());
+    }
+    ran.says("mounted noexec");
+}
+
+#[test]
+fn a_plugin_with_another_file_name_has_a_row_that_says_what_it_must_be_called() {
+    let place = Place::empty();
+    for name in ["native_runner.so", "libnative_runner.so.1"] {
+        place.stage_as(&plugin("native_runner"), name);
+    }
+    // These are no plugins.
+    fs::write(place.plugins().join("other.so"), "text").unwrap();
+    fs::write(place.plugins().join("notes.so.txt"), "text").unwrap();
+    let rows = place.crossrun(&["backends", "--json"]).code(0).json();
+    assert_eq!(rows.as_array().unwrap().len(), 2, "{rows}");
+    for row in rows.as_array().unwrap() {
+        let told = |key: &str| row[key].as_str().unwrap().to_owned();
+        assert_eq!(told("status"), "rejected");
+        assert!(told("reason").contains("must be called libnative_runner.so"), "{row}");
+    }
+    let remedy = rows[0]["remedy"].as_str().unwrap();
+    assert!(Command::new("sh").args(["-c", remedy]).status().unwrap().success(), "{remedy}");
+    let rows = place.crossrun(&["backends", "--json"]).code(0).json();
+    assert!(rows.as_array().unwrap().iter().any(|row| row["status"] == "available"), "{rows}");
+}

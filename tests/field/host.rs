@@ -1,0 +1,180 @@
+//! A fault of the machine is no result of a backend: the comparison stops, records nothing for it, says what to do, and can be
+//! resumed.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::support::{Place, Ran, eventually, executable, hostile, not_run, plugin};
+
+/// `compare` of two backends in eight blocks, as the run `c`.
+const COMPARE: [&str; 14] = [
+    "compare",
+    "--no-lock",
+    "--json",
+    "--run-id",
+    "c",
+    "--backends",
+    "native,native2",
+    "--workloads",
+    "pipeline",
+    "--items",
+    "20",
+    "--blocks",
+    "8",
+    "--insist",
+];
+const TRIALS: usize = 16;
+
+/// The measured trials of the run `c`.
+fn measured(place: &Place) -> Vec<Value> {
+    let trials = place.records("c", "trials.jsonl");
+    trials.into_iter().filter(|trial| trial["kind"] == "measured").collect()
+}
+
+fn two_backends() -> (Place, Vec<String>) {
+    let place = Place::new();
+    let second = place.path().join("second.so");
+    fs::copy(plugin("native_runner"), &second).unwrap();
+    let mut arguments: Vec<String> = COMPARE.iter().map(|word| (*word).to_owned()).collect();
+    arguments[6] = format!("native,native2={}", second.display());
+    (place, arguments)
+}
+
+fn words(arguments: &[String]) -> Vec<&str> {
+    arguments.iter().map(String::as_str).collect()
+}
+
+fn started(place: &Place, mut command: Command) -> Child {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    eventually("two trials are measured", || {
+        let text = fs::read_to_string(place.path().join("results/c/trials.jsonl")).unwrap_or_default();
+        text.matches("\"kind\":\"measured\"").count() >= 2
+    });
+    child
+}
+
+/// Asserts that the comparison stopped for the machine's fault, and that the rest is measured when the fault is gone.
+fn stops_and_resumes(place: &Place, child: Child, words: &str, mend: impl FnOnce()) {
+    let ran = Ran::ended(child);
+    let before = measured(place);
+    assert!(before.iter().all(|trial| trial["status"] == "verified"), "{}", ran.explain());
+    assert!(before.len() < TRIALS, "the comparison was over before the fault");
+    let ran = ran.code(1).says(words).says("--resume c");
+    assert!(ran.stderr().contains("; try: "), "{}", ran.explain());
+    mend();
+    place.crossrun(&["compare", "--no-lock", "--resume", "c"]).code(0);
+    let after = measured(place);
+    assert_eq!(after.len(), TRIALS);
+    assert!(after.iter().all(|trial| trial["status"] == "verified"));
+    assert_eq!(after[..before.len()], before);
+}
+
+#[test]
+fn a_folder_for_temporary_files_that_goes_away_stops_a_comparison() {
+    let (place, arguments) = two_backends();
+    let temporary = place.path().join("t");
+    fs::create_dir(&temporary).unwrap();
+    let mut command = place.command(&words(&arguments));
+    command.env("TMPDIR", &temporary);
+    let child = started(&place, command);
+    // An engine that runs has a folder in it.
+    eventually("the folder is gone", || fs::remove_dir_all(&temporary).is_ok());
+    stops_and_resumes(&place, child, "make a temporary folder in", || ());
+}
+
+#[test]
+fn a_missing_folder_for_temporary_files_is_named_with_a_remedy_and_recorded_by_nobody() {
+    let place = Place::new();
+    let missing = place.path().join("no such");
+    for verb in [&["run", "--backend", "native", "--no-lock"][..], &["workloads", "pipeline"]] {
+        let mut command = place.command(verb);
+        command.env("TMPDIR", &missing);
+        let ran = Ran::of(command).code(1).says(missing.to_str().unwrap());
+        ran.says(&format!("mkdir -p '{}'", missing.display()));
+    }
+    assert!(!place.path().join("results").exists());
+    // No plugin is to blame.
+    let mut command = place.command(&["backends", "--json"]);
+    command.env("TMPDIR", &missing);
+    let rows = Ran::of(command).code(0).json();
+    let native = rows.as_array().unwrap().iter().find(|row| row["name"] == "native").unwrap();
+    assert_eq!(native["status"], "unavailable");
+}
+
+#[test]
+fn the_executable_may_be_moved_or_replaced_while_it_runs() {
+    let (place, arguments) = two_backends();
+    let copy = place.path().join("copy");
+    fs::copy(executable(), &copy).unwrap();
+    let usual = place.command(&words(&arguments));
+    let mut command = Command::new(&copy);
+    command.args(usual.get_args()).env("CROSSRUN_DATA_DIR", place.data()).current_dir(place.path());
+    eventually("the copy can be run", || Command::new(&copy).arg("--version").output().is_ok());
+    let child = started(&place, command);
+    fs::remove_file(&copy).unwrap();
+    fs::write(&copy, "another program").unwrap();
+    let ran = Ran::ended(child).code(0);
+    assert_eq!(measured(&place).len(), TRIALS, "{}", ran.explain());
+}
+
+/// Puts another file in the place of a plugin, as a linker does, and returns the old bytes.
+fn replace(file: &PathBuf) -> Vec<u8> {
+    let bytes = fs::read(file).unwrap();
+    fs::remove_file(file).unwrap();
+    fs::write(file, [bytes.as_slice(), b"built again"].concat()).unwrap();
+    bytes
+}
+
+#[test]
+fn a_plugin_that_is_built_again_stops_a_comparison_until_its_bytes_are_back() {
+    for of_workloads in [false, true] {
+        let (place, arguments) = two_backends();
+        let child = started(&place, place.command(&words(&arguments)));
+        let file = if of_workloads {
+            place.plugins().join("libstandard_workloads.so")
+        } else {
+            place.path().join("second.so")
+        };
+        let bytes = replace(&file);
+        stops_and_resumes(&place, child, file.to_str().unwrap(), || {
+            let refused = place.crossrun(&["compare", "--no-lock", "--resume", "c"]).code(6);
+            refused.says("has changed");
+            fs::write(&file, bytes).unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_backend_that_fails_on_a_sound_machine_is_a_failed_row_as_before() {
+    let place = Place::with_misbehaving();
+    place.misbehave("panic", "run", &[]).code(4);
+    place.misbehave("abort", "open", &[]).code(4);
+    let trials = place.records("null", "trials.jsonl");
+    assert_eq!(trials.len(), 2);
+    assert!(trials.iter().all(|trial| trial["status"] == "failed"));
+    let _ = hostile("misbehaving_runner");
+}
+
+#[test]
+fn a_user_without_processes_left_is_told_so_and_nothing_is_recorded() {
+    if !rustix::process::geteuid().is_root() {
+        return not_run("only root can give another user no processes");
+    }
+    let place = Place::new();
+    let mut command = place.command(&["run", "--backend", "native", "--no-lock", "--json"]);
+    place.give_to_nobody(&mut command);
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let mut limited = Command::new("prlimit");
+    limited.args(["--nproc=1:1", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]).args(words);
+    limited
+        .env("CROSSRUN_DATA_DIR", place.data())
+        .env("TMPDIR", place.path().join("t"))
+        .current_dir(place.path());
+    let Ok(output) = limited.output() else { return not_run("this machine has no prlimit") };
+    let ran = Ran { output, command: format!("{limited:?}") };
+    ran.code(1).says("ulimit -u");
+    assert!(!place.path().join("results").exists());
+}

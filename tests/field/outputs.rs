@@ -1,0 +1,160 @@
+//! Outputs destroy nothing that they are named after: devices, pipes, links, records, files of other programs.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
+use std::process::Command;
+
+use rustix::fs::{CWD, FileType, mknodat};
+
+use crate::support::{Place, Ran, not_run};
+
+fn recorded() -> Place {
+    let place = Place::new();
+    place.crossrun(&["run", "--backend", "native", "--workload", "pipeline", "--no-lock"]).code(0);
+    place
+}
+
+const RECORDS: &str = "results/pipeline";
+
+#[test]
+fn a_report_follows_links_and_writes_through_pipes_and_devices() {
+    let place = recorded();
+    let at = |name: &str| place.path().join(name);
+    for (option, start) in [("--csv", "workload,items"), ("--md", "#"), ("--html", "<!doctype html>")] {
+        // A link that leads nowhere yet, and then one that leads to a file.
+        let (link, target) = (at(&format!("link{option}")), at(&format!("target{option}")));
+        symlink(&target, &link).unwrap();
+        for _ in 0..2 {
+            place.crossrun(&["report", RECORDS, option, link.to_str().unwrap()]).code(0);
+            assert!(link.is_symlink());
+            let text = fs::read_to_string(&target).unwrap().to_lowercase();
+            assert!(text.starts_with(start), "{option}: {text}");
+            fs::set_permissions(&target, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        assert_eq!(target.metadata().unwrap().permissions().mode() & 0o777, 0o600, "its mode stays");
+
+        let pipe = at(&format!("pipe{option}"));
+        mknodat(CWD, &pipe, FileType::Fifo, 0o600.into(), 0).unwrap();
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::read_to_string(pipe).unwrap()
+        });
+        place.crossrun(&["report", RECORDS, option, pipe.to_str().unwrap()]).code(0);
+        assert!(pipe.metadata().unwrap().file_type().is_fifo());
+        assert!(reader.join().unwrap().to_lowercase().starts_with(start));
+        place.crossrun(&["report", RECORDS, option, "/dev/null"]).code(0);
+        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+        place.crossrun(&["report", RECORDS, option, "/dev/full"]).code(1).says("No space left on device");
+    }
+}
+
+#[test]
+fn standard_output_has_a_name_and_gets_the_report_alone() {
+    let place = recorded();
+    let csv = place.crossrun(&["report", RECORDS, "--csv", "table.csv"]).code(0);
+    assert!(csv.stdout().contains("parallelism"));
+    let table = fs::read_to_string(place.path().join("table.csv")).unwrap();
+    for name in ["-", "/dev/stdout", "/dev/fd/1"] {
+        // A pipe, and a file that the shell has opened.
+        assert_eq!(place.crossrun(&["report", RECORDS, "--csv", name]).code(0).stdout(), table, "{name}");
+        let mut command = place.command(&["report", RECORDS, "--csv", name]);
+        command.stdout(File::create(place.path().join("redirected")).unwrap());
+        assert!(command.status().unwrap().success());
+        assert_eq!(fs::read_to_string(place.path().join("redirected")).unwrap(), table, "{name}");
+    }
+    assert!(!place.path().join("-").exists());
+    for two in [&["--csv", "-", "--md", "-"][..], &["--csv", "-", "--json"], &["--csv", "a", "--md", "a"]] {
+        place.crossrun(&[&["report", RECORDS], two].concat()).code(2);
+    }
+    assert!(!place.path().join("a").exists());
+}
+
+#[test]
+fn a_report_does_not_replace_the_records_that_it_is_about() {
+    let place = recorded();
+    let trials = place.path().join(RECORDS).join("trials.jsonl");
+    let before = fs::read(&trials).unwrap();
+    symlink(&trials, place.path().join("link")).unwrap();
+    for name in [trials.to_str().unwrap(), "link"] {
+        for option in ["--csv", "--md", "--html"] {
+            let ran = place.crossrun(&["report", RECORDS, option, name]).code(2);
+            ran.says("holds the records that are reported");
+        }
+    }
+    assert_eq!(fs::read(&trials).unwrap(), before);
+}
+
+#[test]
+fn a_file_that_is_mounted_by_itself_gets_the_report() {
+    let place = recorded();
+    fs::write(place.path().join("mounted"), "old").unwrap();
+    let (run, folders) = (place.command(&["report", RECORDS, "--md", "report.md"]), place.path());
+    let words = std::iter::once(run.get_program()).chain(run.get_args());
+    let words: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    fs::write(folders.join("report.md"), "").unwrap();
+    let script = format!("mount --bind mounted report.md && exec {}", words.join(" "));
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--map-root-user", "sh", "-c", &script]);
+    command.current_dir(folders).env("CROSSRUN_DATA_DIR", place.data());
+    if !can_mount() {
+        return not_run("this user may not mount");
+    }
+    Ran::of(command).code(0);
+    assert!(fs::read_to_string(folders.join("mounted")).unwrap().starts_with('#'));
+}
+
+/// Whether this user can have a mount namespace.
+pub(super) fn can_mount() -> bool {
+    let mut probe = Command::new("unshare");
+    probe.args(["--mount", "--map-root-user", "sh", "-c", "mount -t tmpfs -o size=4k tmpfs /mnt"]);
+    probe.output().is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn a_file_that_is_no_lock_file_is_neither_replaced_nor_named_in_a_remedy() {
+    let place = Place::new();
+    let precious = place.path().join("precious");
+    for text in ["precious\n", "{\"version\": \"1.0\", \"name\": \"a package\"}", "[]"] {
+        fs::write(&precious, text).unwrap();
+        let name = precious.to_str().unwrap();
+        let ran = place.crossrun(&["backends", "lock", "--output", name]).code(2).says("is no lock file");
+        let (_, remedy) =
+            ran.stderr().rsplit_once("; try: ").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        assert!(!remedy.contains("precious"), "{remedy}");
+        for verb in [
+            &["backends"][..],
+            &["run", "--backend", "native"],
+            &["backends", "lock", "--check", "--output", name],
+        ] {
+            let locked = format!("--locked={name}");
+            let more = if verb.contains(&"--check") { vec![] } else { vec![locked.as_str()] };
+            let told = place.crossrun(&[verb, &more].concat()).code(3).stderr();
+            let (_, remedy) = told.rsplit_once("; try: ").unwrap();
+            assert!(!remedy.contains("precious"), "{told}");
+        }
+        assert_eq!(fs::read_to_string(&precious).unwrap(), text);
+    }
+    // An empty file and a lock file of a later version may be replaced.
+    for text in ["", "{\"version\": 9, \"plugins\": []}"] {
+        fs::write(&precious, text).unwrap();
+        place.crossrun(&["backends", "lock", "--output", "precious"]).code(0);
+        place.crossrun(&["backends", "lock", "--check", "--output", "precious"]).code(0);
+    }
+    let printed = place.crossrun(&["backends", "lock", "--output", "-"]).code(0).stdout();
+    assert_eq!(printed, fs::read_to_string(&precious).unwrap());
+}
+
+#[test]
+fn the_remedy_for_a_damaged_lock_file_works() {
+    let place = Place::new();
+    fs::create_dir_all(place.data()).unwrap();
+    fs::write(place.data().join("plugins.lock"), "damaged").unwrap();
+    let told = place.crossrun(&["backends", "--locked"]).code(3).stderr();
+    let (_, remedy) = told.trim().rsplit_once("; try: ").unwrap();
+    let executable = crate::support::executable().display().to_string();
+    let script = remedy.replacen("crossrun ", &format!("{executable} "), 1);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).env("CROSSRUN_DATA_DIR", place.data());
+    Ran::of(shell).code(0);
+    place.crossrun(&["backends", "--locked", "--no-probe"]).code(0);
+}

@@ -1,0 +1,276 @@
+//! What was measured is shown and kept: full disks, folders that take nothing, old bad lines, files that go away, and runs that
+//! would mix.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::outputs::can_mount;
+use crate::support::{Place, Ran, not_run, without_chain};
+
+const RUN: [&str; 4] = ["run", "--backend", "native", "--no-lock"];
+/// A comparison of three trials.
+const COMPARE: [&str; 11] = [
+    "compare",
+    "--quick",
+    "--no-lock",
+    "--run-id",
+    "c",
+    "--backends",
+    "native",
+    "--workloads",
+    "pipeline",
+    "--items",
+    "5",
+];
+
+/// The command as a line of a shell.
+fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| format!("'{}'", word.to_str().unwrap())).collect::<Vec<_>>().join(" ")
+}
+
+/// Runs a script in which `small` is a file system of `size`.
+fn on_a_small_disk(place: &Place, size: &str, script: &str) -> Ran {
+    fs::create_dir_all(place.path().join("small")).unwrap();
+    let script = format!("mount -t tmpfs -o size={size} tmpfs small && {script}");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--map-root-user", "sh", "-c", &script]).current_dir(place.path());
+    command.env("CROSSRUN_DATA_DIR", place.data());
+    Ran::of(command)
+}
+
+#[test]
+fn a_run_looks_whether_its_folder_takes_records_before_it_measures() {
+    let place = Place::new();
+    fs::write(place.path().join("file"), "").unwrap();
+    fs::create_dir_all(place.path().join("a/trials.jsonl")).unwrap();
+    fs::create_dir_all(place.path().join("b/unified_results.csv")).unwrap();
+    for folder in ["file", "/proc/none", "a", "b"] {
+        // An engine that started would take as long as a test may.
+        let more = ["--output-dir", folder, "--items", "1000000000", "--workload", "pipeline", "--json"];
+        let ran = place.crossrun(&[&RUN[..], &more].concat()).code(1);
+        assert_eq!(ran.json()["error"]["exit_code"], Value::from(1));
+    }
+    // Nothing is left of a folder that was only looked at.
+    let more = ["--output-dir", "new/er", "--backend", "missing"];
+    place.crossrun(&[&["run", "--no-lock"][..], &more].concat()).code(3);
+    assert!(!place.path().join("new").exists());
+}
+
+#[test]
+fn a_disk_that_is_full_swallows_no_result() {
+    if !can_mount() {
+        return not_run("this user may not mount");
+    }
+    let place = Place::new();
+    // The folder is looked at before, with more room than that.
+    let run = line(&place.command(&[&RUN[..], &["--output-dir", "small/r", "--json"]].concat()));
+    let ran = on_a_small_disk(&place, "4k", &run).code(1).says("No space left on device");
+    assert!(ran.json()["error"].is_object());
+    // There is room for what the check writes, but not for the record of a trial with large metadata.
+    let large = format!("note={}", "x".repeat(30_000));
+    let run = line(&place.command(&[&RUN[..], &["--output-dir", "small/r", "--extra", &large]].concat()));
+    let ran = on_a_small_disk(&place, "20k", &run).code(1);
+    assert!(ran.stdout().contains("verified: "), "{}", ran.explain());
+    ran.says("the trial is not recorded").says("free some space");
+}
+
+#[test]
+fn a_limit_of_the_size_of_files_swallows_no_result() {
+    let place = Place::new();
+    let run = line(&place.command(&[&RUN[..], &["--output-dir", "r"]].concat()));
+    let mut command = Command::new("bash");
+    command.args(["-c", &format!("ulimit -f 1; {run}")]).current_dir(place.path());
+    let ran = Ran::of(command).code(1);
+    ran.says("cannot write into r");
+    // The limit is reached only by the record.
+    let large = format!("note={}", "x".repeat(30_000));
+    let run = line(&place.command(&[&RUN[..], &["--output-dir", "r", "--extra", &large]].concat()));
+    let mut command = Command::new("bash");
+    command.args(["-c", &format!("ulimit -f 20; {run}")]).current_dir(place.path());
+    let ran = Ran::of(command).code(1);
+    assert!(ran.stdout().contains("verified: "), "{}", ran.explain());
+    ran.says("the trial is not recorded");
+}
+
+#[test]
+fn a_comparison_goes_on_after_the_disk_was_full_and_its_files_are_made_whole() {
+    if !can_mount() {
+        return not_run("this user may not mount");
+    }
+    let place = Place::new();
+    let compare = line(&place.command(&[&COMPARE[..], &["--output-dir", "small/c"]].concat()));
+    let resume = ["compare", "--no-lock", "--resume", "c", "--output-dir", "small/c"];
+    let resume = line(&place.command(&resume));
+    let copy = "mkdir -p kept && cp small/c/* kept/";
+    let script = format!(
+        "{{ {compare}; echo code $?; cp small/c/trials.jsonl before; mount -o remount,size=4m small && {resume} && {copy}; }}"
+    );
+    let ran = on_a_small_disk(&place, "24k", &script).code(0);
+    assert!(ran.stdout().contains("code 1"), "{}", ran.explain());
+    let ran = ran.says("free some space").says("--resume c");
+    let read = |file: &str| -> Vec<Value> {
+        let text = fs::read_to_string(place.path().join(file)).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    assert!(!read("before").is_empty(), "{}", ran.explain());
+    assert_whole(&read("kept/trials.jsonl"), &read("kept/unified_results.jsonl"));
+    let rows = fs::read_to_string(place.path().join("kept/unified_results.csv")).unwrap();
+    assert_eq!(rows.lines().count(), 4, "{rows}");
+}
+
+/// Asserts that the measured trials are three, and that all are unified records.
+fn assert_whole(trials: &[Value], unified: &[Value]) {
+    let measured: Vec<_> =
+        trials.iter().filter(|it| it["kind"] == "measured").map(|it| it["record"].clone()).collect();
+    let unified: Vec<_> = unified.iter().cloned().map(without_chain).collect();
+    assert_eq!(measured.len(), 3);
+    assert_eq!(unified.len(), 3);
+    assert!(measured.iter().all(|record| unified.contains(record)));
+}
+
+#[test]
+fn unified_files_are_made_whole_from_the_trials_when_a_run_is_resumed() {
+    let place = Place::new();
+    place.crossrun(&COMPARE).code(0);
+    let folder = place.path().join("results/c");
+    let lines = fs::read_to_string(folder.join("unified_results.jsonl")).unwrap();
+    let first = lines.lines().next().unwrap().to_owned() + "\n";
+    for left in [Some(first), Some(String::new()), None] {
+        match left {
+            Some(left) => fs::write(folder.join("unified_results.jsonl"), left).unwrap(),
+            None => fs::remove_file(folder.join("unified_results.jsonl")).unwrap(),
+        }
+        place.crossrun(&["compare", "--no-lock", "--resume", "c"]).code(0);
+        assert_whole(&place.records("c", "trials.jsonl"), &place.records("c", "unified_results.jsonl"));
+        let rows = fs::read_to_string(folder.join("unified_results.csv")).unwrap();
+        assert_eq!(rows.lines().count(), 4, "{rows}");
+        let told = place.crossrun(&["report", "results/c/unified_results.jsonl"]).code(0);
+        assert!(!told.stderr().contains("chain"), "{}", told.explain());
+    }
+}
+
+#[test]
+fn a_plan_that_was_not_written_is_explained_and_leaves_no_run_behind() {
+    let place = Place::new();
+    fs::create_dir_all(place.path().join("results/c")).unwrap();
+    fs::write(place.path().join("results/c/plan.json"), "").unwrap();
+    let ran = place.crossrun(&["compare", "--no-lock", "--resume", "c"]).code(2);
+    ran.says("plan.json is empty: the disk was full").says("rm results/c/plan.json");
+    place.crossrun(&COMPARE).code(2).says("compare --resume c");
+    if !can_mount() {
+        return not_run("this user may not mount");
+    }
+    let compare = line(&place.command(&[&COMPARE[..], &["--output-dir", "small/c"]].concat()));
+    let script = format!(
+        "{{ head -c 4096 /dev/zero > small/filler; {compare}; ls small/c; mount -o remount,size=4m small && {compare}; }}"
+    );
+    let ran = on_a_small_disk(&place, "4k", &script).code(0);
+    assert!(!ran.stdout().lines().any(|line| line == "plan.json"), "{}", ran.explain());
+}
+
+#[test]
+fn old_bad_lines_keep_no_result_back() {
+    let place = Place::new();
+    place.crossrun(&RUN).code(0);
+    let folder = place.path().join("results/scheduler_comparison");
+    for name in ["trials.jsonl", "unified_results.jsonl"] {
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        fs::write(folder.join(name), format!("{text}garbage\n{{\"format_version\": 99}}\n[1]\ntorn"))
+            .unwrap();
+    }
+    let ran = place.crossrun(&RUN).code(0).says("cannot be read and");
+    assert!(ran.stdout().contains("verified: "));
+    // A comparison goes on too.
+    place.crossrun(&COMPARE).code(0);
+    let trials = place.path().join("results/c/trials.jsonl");
+    let text = fs::read_to_string(&trials).unwrap();
+    let kept: Vec<_> = text.lines().take(5).collect();
+    fs::write(&trials, kept.join("\n") + "\ngarbage\n").unwrap();
+    let ran = place.crossrun(&["compare", "--no-lock", "--resume", "c"]);
+    assert!(ran.stdout().contains("3/3"), "{}", ran.explain());
+    ran.says("1 line cannot be read");
+}
+
+#[test]
+fn a_single_run_is_no_part_of_a_comparison() {
+    let place = Place::new();
+    place.crossrun(&COMPARE).code(0);
+    let before = place.records("c", "trials.jsonl");
+    place.crossrun(&[&RUN[..], &["--output-dir", "results/c"]].concat()).code(2).says("holds a comparison");
+    assert_eq!(place.records("c", "trials.jsonl"), before);
+}
+
+#[test]
+fn a_folder_that_another_comparison_measures_into_is_refused_before_anything_runs() {
+    let place = Place::new();
+    place.crossrun(&COMPARE).code(0);
+    let held = fs::File::open(place.path().join("results/c")).unwrap();
+    held.try_lock().unwrap();
+    place.crossrun(&["compare", "--no-lock", "--resume", "c"]).code(1).says("another process measures into");
+    fs::remove_file(place.path().join("results/c/plan.json")).unwrap();
+    place.crossrun(&[&RUN[..], &["--output-dir", "results/c"]].concat()).code(1).says("another process");
+    drop(held);
+    place.crossrun(&[&RUN[..], &["--output-dir", "results/c"]].concat()).code(0);
+}
+
+#[test]
+fn files_that_go_away_during_a_comparison_are_put_back_at_once_and_told() {
+    for whole_folder in [false, true] {
+        let place = Place::new();
+        let mut arguments = COMPARE.to_vec();
+        arguments[1] = "--blocks=9";
+        let child = {
+            use std::process::Stdio;
+            place.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let folder = place.path().join("results/c");
+        crate::support::eventually("some trials are recorded", || place.records_so_far("c") > 4);
+        if whole_folder {
+            fs::remove_dir_all(&folder).unwrap();
+        } else {
+            for name in ["trials.jsonl", "plan.json"] {
+                fs::remove_file(folder.join(name)).unwrap();
+            }
+        }
+        let ran = Ran::ended(child).code(6);
+        let ran =
+            ran.says("trials.jsonl was altered while this run wrote to it").says("plan.json was removed");
+        let trials = place.records("c", "trials.jsonl");
+        let measured = trials.iter().filter(|trial| trial["kind"] == "measured").count();
+        assert_eq!(measured, 9, "{}", ran.explain());
+        place.crossrun(&["compare", "--no-lock", "--resume", "c"]);
+        assert_eq!(place.records("c", "trials.jsonl"), trials, "nothing was left to do");
+    }
+}
+
+#[test]
+fn a_time_budget_that_is_too_small_says_so() {
+    let place = Place::new();
+    let ran = place.crossrun(&[&COMPARE[..], &["--time-budget", "1ns"]].concat()).code(2);
+    ran.says("the time budget was used up before the first block").says("--resume c");
+}
+
+#[test]
+fn a_name_of_a_workload_in_other_letters_is_the_same_workload() {
+    let place = Place::new();
+    let mut arguments = COMPARE.to_vec();
+    arguments[8] = "Pipeline";
+    place.crossrun(&arguments).code(0);
+    place
+        .crossrun(&[&RUN[..], &["--workload", "PIPELINE", "--output-dir", "results/pipeline"]].concat())
+        .code(0);
+    assert_eq!(place.records("pipeline", "trials.jsonl")[0]["record"]["workload"], "pipeline");
+}
+
+#[test]
+fn a_run_id_that_looks_like_an_option_is_printed_so_that_it_can_be_pasted() {
+    let place = Place::new();
+    let mut arguments = COMPARE.to_vec();
+    arguments.splice(3..5, ["--run-id=-x"]);
+    place.crossrun(&arguments).code(0);
+    place.crossrun(&arguments).code(2).says("compare --resume=-x");
+    place.crossrun(&["compare", "--no-lock", "--resume=-x"]).code(0);
+}
