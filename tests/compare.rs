@@ -58,6 +58,41 @@ fn every_cell_is_measured_once_a_block_and_the_reports_are_written() {
 }
 
 #[test]
+fn the_conditions_of_a_comparison_are_in_its_records_and_reports() {
+    let place = Place::new();
+    let ran = place.crossrun(&[SMALL.as_slice(), &["--cores", "1"]].concat()).code(0);
+    let text = std::fs::read_to_string(place.path().join("results/small/report.json")).unwrap();
+    let report: Value = serde_json::from_str(&text).unwrap();
+    let command = report["commands"][0].as_str().unwrap().to_owned();
+    assert!(command.starts_with("crossrun compare ") && command.contains(" --cores 1"), "{command}");
+    assert!(ran.stdout().contains(&format!("again: {command}\n")), "{}", ran.explain());
+    let trials = measured(&place, "small");
+    assert!(trials.iter().all(|trial| trial["record"]["metadata"]["full_command"] == *command), "{command}");
+    // One session in each block, which is postponed at most twice.
+    let checks = report["machine_checks"].as_array().unwrap();
+    assert!((2..=6).contains(&checks.len()), "{checks:?}");
+    assert!(checks.iter().all(|check| check["nanos_per_iteration"].as_f64().unwrap() > 0.0), "{checks:?}");
+    let with_checks =
+        trials.iter().filter(|trial| trial["record"]["metadata"].get("machine_checks").is_some());
+    assert_eq!(with_checks.count(), 2);
+    for trial in &trials {
+        let used = &trial["record"]["metadata"]["resources"];
+        assert_eq!(used["memory_source"], "proportional", "{used}");
+        assert!(
+            used["memory_bytes"].as_u64().unwrap() <= used["peak_memory_bytes"].as_u64().unwrap(),
+            "{used}"
+        );
+    }
+    for (arguments, words) in [
+        (["report", "-v", "results/small"], "machine check of small, block 1, before native"),
+        (["show", "small", "1"], "alone and as a cold run without warm-ups: crossrun run"),
+    ] {
+        let ran = place.crossrun(&arguments).code(0);
+        assert!(ran.stdout().contains(words), "no {words:?} in:\n{}", ran.explain());
+    }
+}
+
+#[test]
 fn blocks_have_their_own_data_and_backends_of_a_point_share_them() {
     let place = Place::with_misbehaving();
     place.stage(&crate::support::plugin("native_runner"));

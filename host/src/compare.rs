@@ -64,8 +64,8 @@ pub fn compare(inputs: &[Input], options: &Options) -> Result<Comparison, NoBase
             .filter_map(|point| point.noise_floor.as_ref())
             .map(|floor| floor.factor)
             .max_by(f64::total_cmp),
-        commands: conditions::commands(&table),
-        machine_checks: conditions::machine_checks(&table),
+        commands: conditions::commands(conditions::trials(&table)),
+        machine_checks: conditions::machine_checks(conditions::trials(&table)),
         machines: table.machines.iter().map(|profile| (*profile).clone()).collect(),
         warnings: warning::warnings(&table, &points),
         without_chain: Vec::new(),

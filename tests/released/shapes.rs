@@ -35,16 +35,20 @@ const OF_WORDS: [&str; 26] = [
 ];
 
 /// Parts of paths of what differs between machines, and between one that is busy and one that is not.
-const OF_THE_MACHINE: [&str; 8] = [
+const OF_THE_MACHINE: [&str; 9] = [
     "canary event.canary.",
     "glibc.",
     "machine.",
     "machine[].",
+    "machine_checks[].",
     "machines[].",
     "programs.",
     "resources.",
     "system_profile.",
 ];
+
+/// What only some systems say of themselves.
+const OF_SOME_SYSTEMS: [&str; 3] = [".smt", ".cpu_quota", ".mitigations"];
 
 /// The keys of some documents: for each path, its types and the documents that have it.
 #[derive(Default)]
@@ -72,6 +76,7 @@ impl Shapes {
 
     fn walk(&mut self, document: &str, path: &str, value: &Value) {
         match value {
+            _ if !self.planted && OF_SOME_SYSTEMS.iter().any(|key| path.ends_with(key)) => {}
             // What was seen of a backend's processes, and what there was to warn of, depends on the machine.
             _ if !self.planted && path.ends_with("rows[].resources") => {
                 self.found(document, path, "fact".into())

@@ -16,9 +16,10 @@ pub(super) enum Wording {
 }
 
 /// Lines that begin like that depend on how busy the machine is, or on how the test was built.
-const OF_THE_MACHINE: [&str; 6] = [
+const OF_THE_MACHINE: [&str; 7] = [
     "! debug builds were measured",
     "! measured although the machine was noisy",
+    "! ratios are paired by block:",
     "! other work ran while the reference was timed",
     "! the backend claims",
     "! the session was put off",

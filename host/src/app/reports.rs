@@ -196,9 +196,7 @@ pub(crate) trait Reported: Serialize {
     /// The summary for a terminal of this width.
     fn text(&self, palette: &Palette, width: usize) -> String;
     /// What only readers who ask for details see, a line each.
-    fn conditions(&self) -> String {
-        String::new()
-    }
+    fn conditions(&self) -> String;
 }
 
 impl Reported for Comparison {
@@ -219,7 +217,7 @@ impl Reported for Comparison {
     }
 
     fn conditions(&self) -> String {
-        report::conditions(self)
+        report::conditions(&self.machines, &self.machine_checks)
     }
 }
 
@@ -227,6 +225,7 @@ impl Reported for Sweeps {
     const EVENT: &str = "metg";
 
     fn html(&self, generated_at: &str, command: Option<&str>) -> Result<String, ReportError> {
+        let command = command.or(self.commands.first().map(String::as_str));
         report::metg_html(self, generated_at, command)
     }
 
@@ -236,6 +235,10 @@ impl Reported for Sweeps {
 
     fn text(&self, palette: &Palette, width: usize) -> String {
         report::metg::text(self, palette, width)
+    }
+
+    fn conditions(&self) -> String {
+        report::conditions(&self.machines, &self.machine_checks)
     }
 }
 
@@ -248,9 +251,8 @@ fn terminal() -> (Palette, usize) {
 pub(crate) fn print_summary(reported: &impl Reported, ui: &mut Ui) {
     let (palette, width) = terminal();
     ui.coloured_result(&reported.text(&palette, width));
-    let conditions = reported.conditions();
-    if ui.is_verbose() && !conditions.is_empty() {
-        ui.result(conditions.trim_end());
+    if ui.is_verbose() {
+        ui.result(reported.conditions().trim_end());
     }
 }
 

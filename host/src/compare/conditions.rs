@@ -5,9 +5,9 @@ use super::model::MachineReading;
 use super::trial::Trial;
 
 /// Every command that repeats a whole run, once.
-pub(super) fn commands(table: &Table<'_>) -> Vec<String> {
+pub(super) fn commands<'t, 'a: 't>(trials: impl Iterator<Item = &'t Trial<'a>>) -> Vec<String> {
     let mut commands: Vec<String> = Vec::new();
-    for command in trials(table).filter_map(|trial| trial.metadata().full_command.as_ref()) {
+    for command in trials.filter_map(|trial| trial.metadata().full_command.as_ref()) {
         if !commands.contains(command) {
             commands.push(command.clone());
         }
@@ -16,8 +16,8 @@ pub(super) fn commands(table: &Table<'_>) -> Vec<String> {
 }
 
 /// Every reading of the machine check, in the order of time.
-pub(super) fn machine_checks(table: &Table<'_>) -> Vec<MachineReading> {
-    let mut read: Vec<_> = trials(table).filter(|it| !it.metadata().machine_checks.is_empty()).collect();
+pub(super) fn machine_checks<'t, 'a: 't>(trials: impl Iterator<Item = &'t Trial<'a>>) -> Vec<MachineReading> {
+    let mut read: Vec<_> = trials.filter(|it| !it.metadata().machine_checks.is_empty()).collect();
     read.sort_by_key(|trial| &trial.record.timestamp);
     let of_trial = |trial: &Trial<'_>| {
         let reading = |check| MachineReading {
@@ -31,6 +31,7 @@ pub(super) fn machine_checks(table: &Table<'_>) -> Vec<MachineReading> {
     read.into_iter().flat_map(of_trial).collect()
 }
 
-fn trials<'t, 'a>(table: &'t Table<'a>) -> impl Iterator<Item = &'t Trial<'a>> {
+/// All trials of a comparison.
+pub(super) fn trials<'t, 'a>(table: &'t Table<'a>) -> impl Iterator<Item = &'t Trial<'a>> {
     table.points.iter().flat_map(|point| &point.rows).flat_map(Group::trials)
 }

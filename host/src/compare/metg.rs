@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use super::Input;
+use super::conditions;
 use super::machine::machine_keys;
 use super::model::Status;
 use super::trial::{Trial, is_debug};
@@ -56,6 +57,8 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
     Sweeps {
         version: VERSION,
         target: TARGET_EFFICIENCY,
+        commands: conditions::commands(samples.iter().map(|sample| &sample.trial)),
+        machine_checks: conditions::machine_checks(samples.iter().map(|sample| &sample.trial)),
         rows,
         machines,
         warnings,

@@ -323,9 +323,9 @@ pub(super) fn geomeans_over(comparison: &Comparison) -> Option<String> {
 }
 
 /// The machine, and each reading of the machine check, for readers who ask for details.
-pub(super) fn conditions(comparison: &Comparison) -> Vec<String> {
-    let machines = comparison.machines.iter().map(machine);
-    let checks = comparison.machine_checks.iter().map(|reading| {
+pub(super) fn conditions(machines: &[SystemProfile], checks: &[MachineReading]) -> Vec<String> {
+    let machines = machines.iter().map(machine);
+    let checks = checks.iter().map(|reading| {
         let MachineReading { run, block: number, backend, check } = reading;
         format!(
             "machine check of {}, block {}, before {}: {} an iteration, {} stolen, {}, pressure {}",

@@ -5,7 +5,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use super::labels::{self, MAX_COMMAND, TableRow, Tone, VerdictLabel, one_line};
 use super::{latency, number};
-use crate::compare::model::{Comparison, Point};
+use crate::compare::model::{Comparison, MachineReading, Point, SystemProfile};
 use crate::text::plural;
 
 /// How many failures are shown. The other formats have all of them.
@@ -75,16 +75,18 @@ pub fn text(comparison: &Comparison, palette: &Palette, width: usize) -> String 
     lines.extend(geomeans(comparison, width));
     lines.extend(list(failures(comparison), MAX_FAILURES, "failure", palette.bad, "✗", width));
     lines.extend(list(labels::notes(comparison), MAX_NOTES, "note", Style::new(), "!", width));
-    // Not broken into lines, so that they can be pasted.
-    lines.extend(
-        comparison.commands.iter().map(|command| format!("again: {}\n", one_line(command, MAX_COMMAND))),
-    );
+    lines.extend(again(&comparison.commands));
     lines.concat()
 }
 
-/// The machine, and each reading of the machine check, a line each.
-pub(crate) fn conditions(comparison: &Comparison) -> String {
-    labels::conditions(comparison).into_iter().map(|line| line + "\n").collect()
+/// The commands that repeat the runs. They are not broken into lines, so that they can be pasted.
+pub(super) fn again(commands: &[String]) -> Vec<String> {
+    commands.iter().map(|command| format!("again: {}\n", one_line(command, MAX_COMMAND))).collect()
+}
+
+/// The machines, and each reading of the machine check, a line each.
+pub(crate) fn conditions(machines: &[SystemProfile], checks: &[MachineReading]) -> String {
+    labels::conditions(machines, checks).into_iter().map(|line| line + "\n").collect()
 }
 
 /// One table for all workloads, so that its columns are aligned. Each point has a line above its rows.
@@ -345,7 +347,7 @@ mod tests {
             ..examples::several_workloads()
         };
         assert!(plain(&comparison).ends_with(&format!("again: {command}\n")));
-        let details = conditions(&comparison);
+        let details = conditions(&comparison.machines, &comparison.machine_checks);
         assert!(details.contains("SMT): off") && details.contains("spectre_v1: Mitigation"), "{details}");
         assert!(details.contains("quota of processor time: 1.5 cores"), "{details}");
         let reading = "machine check of look, block 1, before beta: 1.25 ns an iteration, 1.0 % stolen, 3 preemptions, \

@@ -144,7 +144,9 @@ impl<E> SessionRunner<'_, '_, '_, E> {
     fn emit_last(&mut self) -> Result<(), Stopped<E>> {
         let Some((trial, mut result)) = self.last.take() else { return Ok(()) };
         result.warnings.append(&mut self.notes);
-        result.machine_checks = std::mem::take(&mut self.executor.machine_checks);
+        if trial.purpose == Purpose::Measured {
+            result.machine_checks = std::mem::take(&mut self.executor.machine_checks);
+        }
         finish(&trial, &result, self.sink)
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use crate::compare::model::{RatioInterval, Source, Status};
+use crate::compare::model::{MachineReading, RatioInterval, Source, Status};
 use crate::metg::Value;
 use crate::record::{Library, SystemProfile};
 
@@ -18,6 +18,12 @@ pub(crate) struct Sweeps {
     pub target: f64,
     /// One for each backend and number of cores: the smallest value first, rows without a value last.
     pub rows: Vec<Row>,
+    /// The command that repeats each run of the records as a whole; of records that do not have it, none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
+    /// Every reading of the machine check, in the order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub machine_checks: Vec<MachineReading>,
     /// In the order in which they first appear.
     pub machines: Vec<SystemProfile>,
     pub warnings: Vec<String>,

@@ -130,6 +130,8 @@ pub(in crate::report) fn several() -> Sweeps {
     invalid.blocks_with_value = BLOCKS - 1;
     invalid.blocks[3].outcome = SweepOutcome::Invalid { kernel_seconds: 0.033, efficiency: 1.21 };
     Sweeps {
+        commands: Vec::new(),
+        machine_checks: Vec::new(),
         version: VERSION,
         target: 0.5,
         rows: vec![bounded, row("native", 1.02e-6), busy, row("beta", 163e-6), invalid, slow, failing],

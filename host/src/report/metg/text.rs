@@ -6,7 +6,7 @@ use super::chart;
 use super::labels::{self, TableRow};
 use crate::compare::metg::model::Sweeps;
 use crate::report::labels::one_line;
-use crate::report::text::{Palette, aligned, list, painted};
+use crate::report::text::{Palette, again, aligned, list, painted};
 
 /// How many failures and notes are shown. The other formats have all of them.
 const MAX_ITEMS: usize = 6;
@@ -25,6 +25,7 @@ pub(crate) fn text(sweeps: &Sweeps, palette: &Palette, width: usize) -> String {
     lines.extend(list(failures, MAX_ITEMS, "failure", palette.bad, "✗", width));
     let notes = sweeps.warnings.iter().map(|warning| one_line(warning, 1000)).collect();
     lines.extend(list(notes, MAX_ITEMS, "note", Style::new(), "!", width));
+    lines.extend(again(&sweeps.commands));
     lines.concat()
 }
 
