@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Place, cargo, repository};
+use crate::support::{Place, built_outside, cargo_outside, repository};
 
 /// Copies plugin-api, changes its border with `change`, and builds a runner against the copy.
 fn runner_against(version: &str, change: impl Fn(String) -> String) -> PathBuf {
@@ -26,21 +26,15 @@ fn runner_against(version: &str, change: impl Fn(String) -> String) -> PathBuf {
         copy(&repository().join(plugin), &root.join(plugin));
     }
     write(&root.join("Cargo.lock"), &fs::read_to_string(repository().join("Cargo.lock")).unwrap());
-    let manifest = root.join("Cargo.toml");
-    let built = target.join("hostile");
-    cargo(&[
-        "build",
-        "--quiet",
-        "-p",
-        "native_runner",
-        "--manifest-path",
-        manifest.to_str().unwrap(),
-        "--target-dir",
-        built.to_str().unwrap(),
-    ]);
-    let library = root.join("libnative_runner.so");
-    fs::copy(built.join("debug/libnative_runner.so"), &library).unwrap();
-    library
+    // A file of its own: all are built into one folder.
+    let (name, manifest) =
+        (format!("native_{}", version.replace('.', "_")), root.join("plugins/native_runner/Cargo.toml"));
+    let renamed = fs::read_to_string(&manifest)
+        .unwrap()
+        .replace("name = \"native_runner\"", &format!("name = {name:?}"));
+    write(&manifest, &renamed);
+    cargo_outside(&root, &["build", "--quiet", "-p", &name]);
+    built_outside(&format!("lib{name}.so"))
 }
 
 /// The workspace's manifest, with these two members and the crates beside them that they need.

@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Place, Ran, executable, plugin, profile_option, repository};
+use crate::support::{Place, Ran, built_outside, cargo_outside, plugin, repository};
 
 /// A project that was made, and where crossrun runs what comes of it.
 struct Project {
@@ -36,26 +35,15 @@ impl Project {
         self.folder.path().join("of a stranger")
     }
 
-    /// Runs cargo in it, without a network.
-    fn cargo(&self, arguments: &[&str]) {
-        let mut command = Command::new(env!("CARGO"));
-        command.args(arguments).current_dir(self.path()).env("CARGO_TARGET_DIR", target());
-        // Artifacts of a folder that is gone a minute later are of no use to anybody.
-        command.env("CARGO_INCREMENTAL", "0").env("CARGO_NET_OFFLINE", "true");
-        let ran = Ran::of(command);
-        assert!(ran.output.status.success(), "{}", ran.explain());
-    }
-
     /// Tests and builds it, and drops it in.
     fn build(&self) {
-        self.cargo(&["fmt", "--check"]);
-        self.cargo(&["test", "--quiet", profile_option()]);
-        self.cargo(&["build", "--quiet", profile_option()]);
+        cargo_outside(&self.path(), &["fmt", "--check"]);
+        cargo_outside(&self.path(), &["test", "--quiet"]);
+        cargo_outside(&self.path(), &["build", "--quiet"]);
         self.has_our_versions();
         let library = self.made["library"].as_str().unwrap();
         let library = Path::new(library).file_name().unwrap().to_str().unwrap();
-        let profile = executable().parent().unwrap().file_name().unwrap();
-        self.conforms(&self.place.stage(&target().join(profile).join(library)));
+        self.conforms(&self.place.stage(&built_outside(library)));
     }
 
     /// It keeps the contract as it is, before anything of it is changed.
@@ -112,32 +100,6 @@ impl Project {
             let late =
                 metadata["error"]["message"].as_str().is_some_and(|message| message.contains("was late"));
             assert!(late || metadata["verified"] == true, "{told}");
-        }
-    }
-}
-
-/// Where projects are built. It stays, so that what all of them depend on is built once; what lies in folders that are gone
-/// does not.
-fn target() -> PathBuf {
-    static SWEPT: OnceLock<()> = OnceLock::new();
-    let target = executable().parent().and_then(Path::parent).unwrap().join("scaffold");
-    SWEPT.get_or_init(|| {
-        for profile in ["debug", "release"] {
-            for folder in ["deps", "build", ".fingerprint", "examples"] {
-                sweep(&target.join(profile).join(folder));
-            }
-        }
-    });
-    target
-}
-
-fn sweep(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().replace('-', "_");
-        let ours = ["plugin_api", "python_engine", "stranger", "sums"];
-        if ours.iter().any(|our| name.trim_start_matches("lib").starts_with(our)) {
-            let path = entry.path();
-            if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
         }
     }
 }

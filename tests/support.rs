@@ -26,13 +26,35 @@ fn target_folder() -> &'static Path {
 }
 
 /// Runs cargo, and panics with its output if it fails.
-pub(crate) fn cargo(arguments: &[&str]) {
+fn cargo(arguments: &[&str]) {
     let output = Command::new(env!("CARGO")).args(arguments).current_dir(repository()).output().unwrap();
     assert!(output.status.success(), "cargo {arguments:?}:\n{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Where everything is built that is not of the workspace, so that the packages below it are built once.
+fn outside() -> PathBuf {
+    target_folder().parent().unwrap().join("hostile")
+}
+
+/// A file that [`cargo_outside`] has built for debugging.
+pub(crate) fn built_outside(file: &str) -> PathBuf {
+    outside().join("debug").join(file)
+}
+
+/// Runs cargo in `folder` on what is not of the workspace, and panics with its output if it fails. Nobody debugs what is built.
+pub(crate) fn cargo_outside(folder: &Path, arguments: &[&str]) {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(arguments).current_dir(folder).env("CARGO_TARGET_DIR", outside());
+    command
+        .env("CARGO_NET_OFFLINE", "true")
+        .env("CARGO_INCREMENTAL", "0")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0");
+    let ran = Ran::of(command);
+    assert!(ran.output.status.success(), "{}", ran.explain());
+}
+
 /// The profile that the executable was built with, as an option of cargo.
-pub(crate) fn profile_option() -> &'static str {
+fn profile_option() -> &'static str {
     if cfg!(debug_assertions) { "--profile=dev" } else { "--profile=release" }
 }
 
@@ -41,8 +63,9 @@ pub(crate) fn plugin(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
         let target = target_folder().parent().unwrap().to_str().unwrap();
-        // All but the host, which is what runs these tests.
-        let workspace = ["build", "--quiet", "--locked", "--workspace", "--exclude", "crossrun"];
+        // With these tests, which are built already, the packages below have the same features as they had then, and are not
+        // built again.
+        let workspace = ["build", "--quiet", "--locked", "--workspace", "--lib", "--test", "tests"];
         cargo(&[&workspace, [profile_option(), "--target-dir", target].as_slice()].concat());
     });
     target_folder().join(format!("lib{name}.so"))
@@ -51,13 +74,14 @@ pub(crate) fn plugin(name: &str) -> PathBuf {
 /// The file of a hostile plugin, built once into a folder that is not searched for plugins.
 pub(crate) fn hostile(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
-    let target = target_folder().parent().unwrap().join("hostile");
     BUILT.get_or_init(|| {
         let manifest = repository().join("tests/hostile/Cargo.toml");
-        let (manifest, target) = (manifest.to_str().unwrap(), target.to_str().unwrap());
-        cargo(&["build", "--quiet", "--locked", "--manifest-path", manifest, "--target-dir", target]);
+        cargo_outside(
+            repository(),
+            &["build", "--quiet", "--locked", "--manifest-path", manifest.to_str().unwrap()],
+        );
     });
-    target.join(format!("debug/lib{name}.so"))
+    built_outside(&format!("lib{name}.so"))
 }
 
 /// A folder with plugins, a data directory, and a working directory. All are removed when the test ends.
@@ -321,8 +345,7 @@ pub(crate) fn processes_with_variable(start: &str) -> Vec<u32> {
 
 /// Builds `source` as a plugin crate of its own, outside the workspace, as a third party would.
 pub(crate) fn build_outside(name: &str, source: &str) -> PathBuf {
-    let target = target_folder().parent().unwrap();
-    let folder = target.join("outside").join(name);
+    let folder = target_folder().parent().unwrap().join("outside").join(name);
     std::fs::create_dir_all(folder.join("src")).unwrap();
     let api = repository().join("plugin-api");
     let manifest = format!(
@@ -333,10 +356,8 @@ pub(crate) fn build_outside(name: &str, source: &str) -> PathBuf {
     std::fs::write(folder.join("Cargo.toml"), manifest).unwrap();
     std::fs::copy(repository().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     std::fs::write(folder.join("src/lib.rs"), source).unwrap();
-    let (manifest, built) = (folder.join("Cargo.toml"), target.join("hostile"));
-    let (manifest, built) = (manifest.to_str().unwrap(), built.to_str().unwrap().to_owned());
-    cargo(&["build", "--quiet", "--manifest-path", manifest, "--target-dir", &built]);
-    Path::new(&built).join(format!("debug/lib{name}.so"))
+    cargo_outside(&folder, &["build", "--quiet"]);
+    built_outside(&format!("lib{name}.so"))
 }
 
 /// The standard workloads that are run in every way.
