@@ -40,11 +40,11 @@ fn spec_of(entry: &CatalogueEntry, items: u64, extra: &[(&str, Value)]) -> Workl
     spec
 }
 
-fn is_keyed(entry: &CatalogueEntry) -> bool {
+pub(super) fn is_keyed(entry: &CatalogueEntry) -> bool {
     entry.plan.stages.iter().any(|stage| stage.kind == StageKind::KeyedReduce)
 }
 
-fn is_plain(entry: &CatalogueEntry) -> bool {
+pub(super) fn is_plain(entry: &CatalogueEntry) -> bool {
     !is_keyed(entry) && !entry.plan.open_loop
 }
 
@@ -87,22 +87,8 @@ fn describe(spec: &WorkloadSpec) -> String {
     format!("{name} items={total_items} parallelism={parallelism} seed={seed}{extra}")
 }
 
-/// The workloads without keys, other than open loops.
-pub(super) fn workloads(fixture: &mut Fixture) -> CheckResult {
-    of_kind(fixture, is_plain)
-}
-
-/// The workloads with a keyed reduction.
-pub(super) fn keyed(fixture: &mut Fixture) -> CheckResult {
-    of_kind(fixture, is_keyed)
-}
-
-/// The open loops.
-pub(super) fn open_loop(fixture: &mut Fixture) -> CheckResult {
-    of_kind(fixture, |entry| entry.plan.open_loop)
-}
-
-fn of_kind(fixture: &mut Fixture, kind: fn(&CatalogueEntry) -> bool) -> CheckResult {
+/// The workloads of a kind, which are those without keys other than open loops, those with a keyed reduction, or the open loops.
+pub(super) fn of_kind(fixture: &mut Fixture, kind: fn(&CatalogueEntry) -> bool) -> CheckResult {
     let entries = fixture.entries()?;
     let specs: Vec<_> =
         entries.iter().filter(|entry| kind(entry)).map(|entry| spec_of(entry, ITEMS, &[])).collect();
@@ -223,20 +209,10 @@ fn stopped(took: Duration, slowdown: f64) -> CheckResult {
 }
 
 /// An operator that fails or panics ends the run with an error of kind workload.
-fn fault(fixture: &mut Fixture, fault: &str) -> CheckResult {
+pub(super) fn fault(fixture: &mut Fixture, fault: &str) -> CheckResult {
     fixture.demand_workload(SLEEPING, &["sleep_us", "fault"])?;
     let spec = sleeping(20, &[("fault", json!(fault)), ("sleep_us", json!(0))]);
     expected_error(fixture.run_unjudged(&spec), &[ErrorKind::Workload])
-}
-
-/// An operator that fails.
-pub(super) fn operator_error(fixture: &mut Fixture) -> CheckResult {
-    fault(fixture, "error")
-}
-
-/// An operator that panics.
-pub(super) fn operator_panic(fixture: &mut Fixture) -> CheckResult {
-    fault(fixture, "panic")
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::text::plural;
 const KEY: &[u8] = b",\"chain\":\"";
 /// The hexadecimal digits of a hash.
 const DIGITS: usize = 64;
-/// How many lines are listed at which a chain is broken; the others are counted.
+/// How many lines of a file are listed; the others are counted.
 const NAMED: usize = 10;
 
 /// The hash to which the next line refers; empty before the first line.
@@ -122,6 +122,14 @@ impl ChainCheck {
     }
 }
 
+/// `line 3, 5`, and how many more there are beyond the first few.
+pub(super) fn named(lines: &[u64]) -> String {
+    let named: Vec<_> = lines.iter().take(NAMED).map(u64::to_string).collect();
+    let more = lines.len() - named.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("line {}{more}", named.join(", "))
+}
+
 /// The lines, counted from 1, that do not follow the line before them.
 #[derive(Debug)]
 pub(crate) struct BrokenChain<'a> {
@@ -132,13 +140,8 @@ pub(crate) struct BrokenChain<'a> {
 impl fmt::Display for BrokenChain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, lines } = self;
-        let named: Vec<_> = lines.iter().take(NAMED).map(u64::to_string).collect();
-        let named = named.join(", ");
-        let places = plural(lines.len() as u64, "line");
-        write!(f, "{path}: the hash chain is broken at {places}: line {named}")?;
-        if lines.len() > NAMED {
-            write!(f, " and {} more", lines.len() - NAMED)?;
-        }
+        let (places, named) = (plural(lines.len() as u64, "line"), named(lines));
+        write!(f, "{path}: the hash chain is broken at {places}: {named}")?;
         write!(f, "; the file was edited, filtered or put together from others after it was written")
     }
 }

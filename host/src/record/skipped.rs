@@ -7,12 +7,9 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 
 use super::RecordError;
-use super::chain::ChainCheck;
+use super::chain::{ChainCheck, named};
 use super::reader::{Entry, Records};
 use crate::text::plural;
-
-/// How many skipped lines are listed; the others are counted.
-const NAMED: usize = 10;
 
 /// The lines of a file that were skipped, and its hash chain.
 #[derive(Debug, Default)]
@@ -40,17 +37,8 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, lines, why, remedy } = self;
         let (count, are) = (plural(lines.len() as u64, "line"), if lines.len() == 1 { "is" } else { "are" });
-        let named: Vec<_> = lines.iter().take(NAMED).map(u64::to_string).collect();
-        write!(
-            f,
-            "{}: {count} cannot be read and {are} left out: line {}",
-            path.display(),
-            named.join(", ")
-        )?;
-        if lines.len() > NAMED {
-            write!(f, " and {} more", lines.len() - NAMED)?;
-        }
-        write!(f, " ({why}); try: {remedy}")
+        let (path, named) = (path.display(), named(lines));
+        write!(f, "{path}: {count} cannot be read and {are} left out: {named} ({why}); try: {remedy}")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::session::CallError;
+use super::session::{CallError, Fault};
 use crate::plan::{DataId, data_seed};
 
 /// Seeds that no backend can know before its trial starts: each is a draw of its own from the system's randomness, and stays in
@@ -28,7 +28,9 @@ impl DataSeeds {
         if let Some(drawn) = self.drawn.get(&id) {
             return Ok(*drawn);
         }
-        let seed = getrandom::u64().map_err(|error| CallError::no_randomness(&error.to_string()))?;
+        let seed = getrandom::u64().map_err(|error| {
+            CallError::new(Fault::Protocol, "seed", format!("the system has no randomness: {error}"))
+        })?;
         self.drawn.insert(id, seed);
         Ok(seed)
     }

@@ -25,7 +25,8 @@ pub(super) fn lines(sweeps: &Sweeps, width: usize) -> Vec<String> {
     let Some(y_axis) = Axis::covering(Scale::Logarithmic, [MIN_EFFICIENCY, 1.0]) else { return Vec::new() };
     let columns = width.saturating_sub(MARGIN + 1).clamp(20, MAX_WIDTH);
     let mut chart = Chart { x_axis, y_axis, cells: vec![vec![' '; columns]; HEIGHT] };
-    chart.draw_target(sweeps.target);
+    let target = chart.line(sweeps.target);
+    chart.cells[target].iter_mut().step_by(2).for_each(|cell| *cell = '-');
     let letters = letters(&sweeps.rows);
     for (row, letter) in sweeps.rows.iter().zip(&letters) {
         chart.draw(&row.curve, *letter);
@@ -71,11 +72,6 @@ impl Chart {
 
     fn line(&self, efficiency: f64) -> usize {
         HEIGHT - 1 - (self.y_axis.position(efficiency) / 100.0 * (HEIGHT - 1) as f64).round() as usize
-    }
-
-    fn draw_target(&mut self, target: f64) {
-        let line = self.line(target);
-        self.cells[line].iter_mut().step_by(2).for_each(|cell| *cell = '-');
     }
 
     /// A curve, with straight lines between the measured points. With short kernels it is nearly vertical: the granularity

@@ -103,7 +103,7 @@ pub struct CallError {
 }
 
 impl CallError {
-    pub(super) fn new(fault: Fault, phase: &'static str, message: impl Into<String>) -> Self {
+    pub(in crate::run) fn new(fault: Fault, phase: &'static str, message: impl Into<String>) -> Self {
         Self { fault, phase: phase.into(), message: message.into(), remedy: None }
     }
 
@@ -136,11 +136,6 @@ impl CallError {
     /// The user asked to stop.
     pub fn interrupted(phase: &'static str) -> Self {
         Self::new(Fault::Interrupted, phase, format!("interrupted in {phase}"))
-    }
-
-    /// The system gave no random number.
-    pub(in crate::run) fn no_randomness(why: &str) -> Self {
-        Self::new(Fault::Protocol, "seed", format!("the system has no randomness: {why}"))
     }
 
     /// The judge rejected the answer or the claims of a run.
