@@ -118,29 +118,36 @@ fn without_a_suitable_java_the_error_has_a_remedy() {
     let spark = Installed::new("spark");
     let folder = spark.place.path().join("java");
     fs::create_dir_all(folder.join("bin")).unwrap();
-    let refused = |home: &str, search: &Path, words: &str| {
+    let (bare, good) = (spark.place.path().to_owned(), spark.place.path().join("good"));
+    fs::create_dir(&good).unwrap();
+    let java = |at: &Path, script: &str| {
+        let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
+        assert!(Command::new("sh").args(["-c", write]).arg(at).arg(script).status().unwrap().success());
+    };
+    java(&good.join("java"), "echo 'openjdk version \"21.0.2\" 2024-01-16' >&2");
+    let refused = |home: &str, search: &Path, words: &str, remedy: &str| {
         let mut command = spark.run_command("spark", "--workload null");
         command.env("JAVA_HOME", home).env("PATH", search);
-        let ran = Ran::of(command).code(3).says("spark needs Java 17 or later").says(words).says("install");
+        let ran = Ran::of(command).code(3).says("spark needs Java 17 or later").says(words).says(remedy);
         assert_eq!(ran.stderr().lines().filter(|line| line.starts_with("error:")).count(), 1);
+        // The listing says the same.
+        let mut listing = spark.command(&["backends", "--json"]);
+        listing.env("JAVA_HOME", home).env("PATH", search);
+        let rows = Ran::of(listing).code(0).json();
+        let row = rows.as_array().unwrap().iter().find(|row| row["name"] == "spark").unwrap();
+        assert_eq!(row["status"], "unavailable", "{row}");
+        assert!(row["reason"].as_str().unwrap().contains(words), "{row}");
     };
-    let programs = Path::new("/usr/bin");
-    let none = "and there is no java on the PATH or in JAVA_HOME; try: ";
-    refused("", spark.place.path(), none);
-    refused("/no/such", programs, none);
-    let home = folder.to_str().unwrap();
-    let java = |script: &str| {
-        let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
-        let mut writer = Command::new("sh");
-        writer.args(["-c", write]).arg(folder.join("bin/java")).arg(script);
-        assert!(writer.status().unwrap().success());
-    };
-    java("echo 'openjdk version \"11.0.2\" 2019-01-15' >&2");
-    refused(home, programs, "bin/java is 11.0.2; try: ");
-    java("echo 'Error: could not find libjava.so' >&2; exit 2");
-    refused(home, programs, "bin/java does not work: Error: could not find libjava.so; try: ");
-    fs::write(folder.join("release"), "JAVA_VERSION=\"1.8.0_392\"\n").unwrap();
-    refused(home, programs, "bin/java is 1.8.0_392; try: ");
+    refused("", &bare, "and there is no java on the PATH or in JAVA_HOME", " install");
+    let gone = "but JAVA_HOME=/no/such has no bin/java";
+    refused("/no/such", &bare, gone, "; try: unset JAVA_HOME; ");
+    refused("/no/such", &good, gone, "; try: unset JAVA_HOME\n");
+    let (home, own) = (folder.to_str().unwrap(), folder.join("bin/java"));
+    java(&own, "echo 'openjdk version \"11.0.2\" 2019-01-15' >&2");
+    refused(home, &good, "bin/java is 11.0.2", "; try: unset JAVA_HOME\n");
+    java(&own, "echo 'Picked up X: y' >&2; echo 'Error: could not find libjava.so' >&2; exit 2");
+    let broken = "bin/java does not work: Error: could not find libjava.so";
+    refused(home, &bare, broken, "; try: unset JAVA_HOME; ");
 }
 
 #[test]

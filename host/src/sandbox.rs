@@ -27,6 +27,7 @@ mod process;
 mod status;
 mod system;
 mod teardown;
+mod temporary;
 mod usage;
 mod wait;
 

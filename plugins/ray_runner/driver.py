@@ -24,6 +24,7 @@ from crossrun_engine import (
     Session,
     Spec,
     UnavailableError,
+    UnsupportedError,
     Workload,
     choice,
     report,
@@ -87,13 +88,13 @@ def _connect(address: str | None, session: Session) -> Any:
         return cluster.ExistingCluster(address, session)
     try:
         return cluster.Cluster(session)
-    except (OSError, RuntimeError) as error:
+    except (InvalidSpecError, UnavailableError, UnsupportedError):
+        raise
+    except Exception as error:
         # Ray only says that something did not start. What did not, and why, is in its own logs.
         last_error = last_error_in(session.log_dir / "ray", "*.[eo][ru][rt]")
-        if not last_error:
-            raise
-        reason = " ".join(str(error).split())
-        raise UnavailableError(f"Ray did not start: {reason}; its last error: {last_error}") from error
+        reason = " ".join(str(error).split()) + (f"; its last error: {last_error}" if last_error else "")
+        raise UnavailableError(f"Ray did not start: {reason}") from error
 
 
 class RayDriver(Driver):

@@ -330,7 +330,7 @@ fn a_proxy_that_cannot_be_used_is_named_with_its_variables() {
         for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "NO_PROXY"] {
             setup.env_remove(name);
         }
-        setup.env("ALL_PROXY", proxy).env("HTTPS_PROXY", proxy).env("PIP_RETRIES", "0");
+        setup.env("ALL_PROXY", proxy).env("HTTPS_PROXY", proxy).env("PIP_RETRIES", "1");
         setup.env("PIP_INDEX_URL", "https://index.invalid/simple");
         let ran = Ran::of(setup).code(8).says("the proxy in HTTPS_PROXY and ALL_PROXY cannot be used");
         ran.says("; try: env -u HTTPS_PROXY -u ALL_PROXY crossrun setup provisioned");

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, chmod, fstat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
+use crate::sandbox::temporary::temporary_folder;
+
 /// The maximum length of the folder's path: the path of a socket has at most 107 bytes, and some engines need 66 of them.
 const MAX_PATH: usize = 41;
 /// The parent of the folder if the path in the default place would be too long.
@@ -23,9 +25,7 @@ const NAMES: usize = 4096;
 
 /// Creates a folder that only this user can enter.
 pub(super) fn create() -> io::Result<PathBuf> {
-    // A relative path leads elsewhere for each process that has another current folder.
-    let named = Some(std::env::temp_dir()).filter(|folder| folder.is_absolute());
-    let default = named.unwrap_or_else(|| SHORT.into());
+    let default = temporary_folder();
     let length = default.as_os_str().as_bytes().len() + 1 + PREFIX.len() + RANDOM;
     let short = (length > MAX_PATH).then(|| create_in(Path::new(SHORT)).ok()).flatten();
     short.map_or_else(|| create_in(&default), Ok)

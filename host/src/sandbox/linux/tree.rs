@@ -19,6 +19,7 @@ use crate::sandbox::events::Event;
 use crate::sandbox::exit_reason::ExitReason;
 use crate::sandbox::failure::{Failure, TEMPORARY, unremoved};
 use crate::sandbox::status::Status;
+use crate::sandbox::temporary::temporary_folder;
 use crate::sandbox::usage::Usage;
 
 /// The environment variable that switches namespaces off with `off`.
@@ -99,7 +100,7 @@ impl Tree {
         let status = Status::new(control)?;
         let worker_end = worker_end.try_clone()?;
         let marker = new_marker();
-        let scratch = scratch::create().map_err(Failure::cannot(TEMPORARY, &std::env::temp_dir()))?;
+        let scratch = scratch::create().map_err(Failure::cannot(TEMPORARY, &temporary_folder()))?;
         let arguments = Arguments::new(command, containment, scratch.clone()).encode();
         let arguments = arguments.map_err(|error| Failure::System(error.into()))?;
         let mut supervisor = process::Command::new(&command.executable);

@@ -18,6 +18,7 @@ use crate::sandbox::events::Event;
 use crate::sandbox::exit_reason::ExitReason;
 use crate::sandbox::failure::{Failure, TEMPORARY, unremoved};
 use crate::sandbox::status::Status;
+use crate::sandbox::temporary::temporary_folder;
 use crate::sandbox::usage::Usage;
 
 /// How long a killed worker may take to exit.
@@ -49,7 +50,8 @@ impl Tree {
             return Err(at_executable()(io::Error::new(io::ErrorKind::Unsupported, why)));
         }
         let (control, events) = UnixStream::pair()?;
-        let temporary = tempfile::tempdir().map_err(Failure::cannot(TEMPORARY, &std::env::temp_dir()))?;
+        let place = temporary_folder();
+        let temporary = tempfile::tempdir_in(&place).map_err(Failure::cannot(TEMPORARY, &place))?;
         let log = OpenOptions::new().create(true).append(true).open(&command.log);
         let log = log.map_err(Failure::cannot("open the log", &command.log))?;
         let child = process::Command::new(&command.executable)
