@@ -93,15 +93,66 @@ fn a_planted_regression_is_found_and_no_other() {
         history["changes"].as_array().unwrap().iter().map(|it| (of(it, "point"), of(it, "call"))).collect()
     };
     assert!(calls(&unchanged).iter().all(|(_, call)| call == "unchanged"), "{unchanged}");
+    plant_aa(&place, &old, &[1.01, 1.02, 1.03, 1.04, 1.01]);
     let found = place.crossrun(&["diff", &before, &slower, "--json"]).code(7).json();
     for (point, call) in calls(&found) {
         assert_eq!(call, if point.contains("pipeline") { "regression" } else { "unchanged" }, "{found}");
     }
+    assert_eq!(found["aa"], json!({"comparisons": 5, "factor": 1.04}), "{found}");
     let text = place.crossrun(&["diff", &before, &slower]).code(7).stdout();
     assert!(text.contains("1.10×") && text.contains("1 regression beyond 5.0 %"), "{text}");
+    assert!(!text.contains("hint"), "{text}");
     place.crossrun(&["diff", &slower, &before]).code(0);
     place.crossrun(&["diff", &before, &slower, "--threshold", "20%"]).code(0);
     place.crossrun(&["diff", &before, &slower, "--threshold", "much"]).code(2).says("such as 5%");
+}
+
+/// A/A comparisons on the machine of the records, which differed by these factors.
+fn plant_aa(place: &Place, old: &Path, factors: &[f64]) {
+    let text = std::fs::read_to_string(old).unwrap();
+    let trial: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    let (machine, time) = (&trial["record"]["metadata"]["system_profile"], &trial["record"]["timestamp"]);
+    let line = |(number, factor): (usize, &f64)| {
+        let aa = json!({
+            "format_version": 1, "kind": "aa", "time": time, "machine": machine, "run_id": "planted",
+            "started": number.to_string(), "blocks": 7, "factor": factor, "pairs": [],
+        });
+        format!("{aa}\n")
+    };
+    let lines: String = factors.iter().enumerate().map(line).collect();
+    std::fs::write(place.data().join("history.jsonl"), lines).unwrap();
+}
+
+#[test]
+fn a_slowdown_within_the_noise_of_the_machine_or_on_an_unknown_machine_is_a_hint() {
+    let (place, old) = recorded();
+    let before = changed(&place, &old, "before", takes);
+    let slower = changed(&place, &old, "slower", |trial, spread| takes(trial, spread * 1.1));
+    let broken = changed(&place, &old, "broken", |trial, spread| {
+        takes(trial, spread * 1.1);
+        trial["record"]["success_rate"] =
+            if trial["record"]["workload"] == "null" { 0.0 } else { 1.0 }.into();
+    });
+    let proof = "for proof: crossrun compare --backends old=OLD.so,new=NEW.so --baseline old";
+    for (factors, why) in [
+        (&[][..], "0 A/A comparisons of this machine are known, and 5 show its noise"),
+        (&[1.0, 1.01, 1.01, 1.01], "4 A/A comparisons of this machine are known"),
+        (&[1.0, 1.01, 1.01, 1.01, 1.2], "A/A comparisons on this machine differed by up to 20.0 %"),
+    ] {
+        plant_aa(&place, &old, factors);
+        let ran = place.crossrun(&["diff", &before, &slower]).code(0).says(why).says(proof);
+        let ran = ran.says("2 cells are slower by more than 5.0 %");
+        assert!(ran.stdout().contains("regression (hint)"), "{}", ran.explain());
+        let found = place.crossrun(&["diff", &before, &slower, "--json"]).code(0).json();
+        for change in found["changes"].as_array().unwrap() {
+            assert_eq!((&change["call"], &change["fails"]), (&"regression".into(), &false.into()), "{found}");
+        }
+        // What now fails counts on any machine.
+        place.crossrun(&["diff", &before, &broken]).code(7).says("1 cell is slower");
+    }
+    plant_aa(&place, &old, &[1.0, 1.01, 1.01, 1.01, 1.02]);
+    let found = place.crossrun(&["diff", &before, &slower, "--json"]).code(7).json();
+    assert!(found["changes"].as_array().unwrap().iter().all(|change| change["fails"] == true), "{found}");
 }
 
 #[test]

@@ -30,6 +30,7 @@ mod inspection;
 mod installed_engine;
 mod invariants;
 mod isolation;
+mod machine_history;
 mod matrix;
 mod metg;
 mod network;

@@ -9,6 +9,7 @@ pub(crate) mod global;
 pub(crate) mod json_events;
 pub(crate) mod limits;
 mod logs;
+pub(crate) mod machine_history;
 pub(crate) mod options;
 pub(crate) mod participants;
 pub(crate) mod progress;

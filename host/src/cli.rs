@@ -65,7 +65,7 @@ enum Verb {
     /// Test whether measurements on this machine can be trusted: with a cheating backend, and with an A/A comparison.
     Selftest(selftest::Arguments),
     /// Find what makes measurements noisy or backends unusable on this machine, and how to fix it.
-    Doctor,
+    Doctor(doctor::Arguments),
     /// Install what backends need, or remove it.
     Setup(setup::Arguments),
     /// Print a completion script for a shell.
@@ -144,7 +144,7 @@ fn dispatch(arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         Verb::Backends(arguments) => backends::run(&global, &arguments, ui),
         Verb::Workloads(arguments) => workloads::run(&global, &arguments, ui),
         Verb::Selftest(arguments) => selftest::run(&global, &arguments, ui),
-        Verb::Doctor => doctor::run(&global, ui),
+        Verb::Doctor(arguments) => doctor::run(&global, &arguments, ui),
         Verb::Setup(arguments) => setup::run(&global, &arguments, ui),
         Verb::Completions(arguments) => completions::run(&arguments, command(), ui),
         Verb::Man(arguments) => man::run(&arguments, command(), ui),

@@ -13,7 +13,6 @@ mod group;
 pub(crate) mod history;
 mod input;
 mod label;
-pub(crate) mod machine;
 pub(crate) mod metg;
 pub(crate) mod model;
 mod point;

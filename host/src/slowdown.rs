@@ -45,19 +45,39 @@ impl ScaledLimit {
     }
 }
 
-/// Reads the text of `/proc/stat`: the steal time of all processors since boot, and their total time, both in ticks.
-pub(crate) fn cpu_ticks(stat: &str) -> Option<(u64, u64)> {
-    let mut fields = stat.lines().next()?.split_ascii_whitespace();
-    let is_all = fields.next() == Some("cpu");
-    // User, nice, system, idle, iowait, irq, softirq, steal; guests are in user already.
-    let times: Vec<u64> = fields.take(8).map(str::parse).collect::<Result<_, _>>().ok()?;
-    is_all.then_some((*times.get(7)?, times.iter().sum()))
+/// The time of all processors since boot, in ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CpuTicks {
+    all: u64,
+    idle: u64,
+    stolen: u64,
 }
 
-/// The share of the time between two readings that was stolen by other virtual machines.
-pub(crate) fn steal_share(before: (u64, u64), after: (u64, u64)) -> Option<f64> {
-    let all = after.1.checked_sub(before.1).filter(|all| *all > 0)?;
-    Some(after.0.saturating_sub(before.0) as f64 / all as f64)
+impl CpuTicks {
+    /// Reads the text of `/proc/stat`.
+    pub(crate) fn of(stat: &str) -> Option<Self> {
+        let mut fields = stat.lines().next()?.split_ascii_whitespace();
+        let is_all = fields.next() == Some("cpu");
+        // User, nice, system, idle, iowait, irq, softirq, steal; guests are in user already.
+        let times: Vec<u64> = fields.take(8).map(str::parse).collect::<Result<_, _>>().ok()?;
+        let all = times.iter().sum();
+        is_all.then_some(Self { all, idle: *times.get(3)?, stolen: *times.get(7)? })
+    }
+
+    /// The share of the time until `after` that was stolen by other virtual machines.
+    pub(crate) fn steal_share(self, after: Self) -> Option<f64> {
+        self.share(after, after.stolen.saturating_sub(self.stolen))
+    }
+
+    /// The share of the time until `after` in which the processors worked, or waited for a disk.
+    pub(crate) fn busy_share(self, after: Self) -> Option<f64> {
+        self.share(after, after.idle.saturating_sub(self.idle)).map(|idle| (1.0 - idle).max(0.0))
+    }
+
+    fn share(self, after: Self, part: u64) -> Option<f64> {
+        let all = after.all.checked_sub(self.all).filter(|all| *all > 0)?;
+        Some(part as f64 / all as f64)
+    }
 }
 
 fn within_bounds(ratio: f64) -> f64 {
@@ -94,12 +114,12 @@ mod tests {
     }
 
     #[test]
-    fn the_steal_share_is_relative_to_the_time_between_the_readings() {
-        let of = |line: &str| cpu_ticks(line).unwrap();
+    fn shares_are_relative_to_the_time_between_the_readings() {
+        let of = |line: &str| CpuTicks::of(line).unwrap();
         let (before, after) = (of("cpu 100 0 100 700 0 0 0 0 0 0"), of("cpu 140 0 100 750 0 0 0 10 0 0"));
-        assert_eq!(steal_share(before, after), Some(0.1));
-        assert_eq!(steal_share(before, before), None);
-        assert_eq!(cpu_ticks("intr 1 2 3"), None);
+        assert_eq!((before.steal_share(after), before.busy_share(after)), (Some(0.1), Some(0.5)));
+        assert_eq!((before.steal_share(before), before.busy_share(before)), (None, None));
+        assert_eq!(CpuTicks::of("intr 1 2 3"), None);
     }
 
     #[test]

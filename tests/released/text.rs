@@ -18,7 +18,7 @@ pub(super) enum Wording {
 /// Lines that begin like that depend on how busy the machine is, or on how the test was built.
 const OF_THE_MACHINE: [&str; 7] = [
     "! debug builds were measured",
-    "! measured although the machine was noisy",
+    "! measured although the machine was ",
     "! ratios are paired by block:",
     "! other work ran while the reference was timed",
     "! the backend claims",

@@ -415,7 +415,7 @@ fn searched(looked: &SearchedFolder) -> Option<String> {
 }
 
 /// The user's data folder. Its path must be UTF-8, because plugins receive it as text.
-fn data_dir() -> Result<PathBuf, Problem> {
+pub(crate) fn data_dir() -> Result<PathBuf, Problem> {
     let remedy = "export CROSSRUN_DATA_DIR=DIR";
     let folder = plugin_api::data_dir().ok_or_else(|| {
         Problem::usage("there is no home directory for the data folder").with_remedy(remedy)

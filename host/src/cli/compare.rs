@@ -14,7 +14,7 @@ use crate::app::context::Context;
 use crate::app::limits::LimitArguments;
 use crate::app::participants::Selection;
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, reports};
+use crate::app::{Exit, GlobalArguments, Problem, machine_history, reports};
 use crate::compare::model::Rigor;
 use crate::plan::{Block, Plan};
 use crate::record::{Access, Conditions, Recorder, SystemProfile};
@@ -129,8 +129,10 @@ impl PreparedRun {
         let mut executor =
             context.executor(participants.clone(), &folders, file.timeout(), file.matrix.warm_up);
         executor.seeds = DataSeeds::new(file.matrix.data_seed, seeds);
+        machine_history::recall(&mut executor, context, ui);
         let stopped = self.blocks(&mut executor, &blocks, arguments.time_budget, &mut consumers, ui);
         ui.clear_status();
+        machine_history::keep_speed(&executor, context, ui);
         executor.end();
         context.tidy(&folders);
         let (altered, kept) = reports::complete(&mut consumers.recorder, ui);
@@ -138,7 +140,7 @@ impl PreparedRun {
         stopped?;
         drop(lock);
         // Shown in any case.
-        let exit = outcome::report(file, &command, output_dir, &altered, ui)?;
+        let exit = outcome::report(file, context, &command, output_dir, &altered, ui)?;
         kept.map(|()| exit)
     }
 

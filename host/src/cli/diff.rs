@@ -2,11 +2,16 @@
 
 use std::path::PathBuf;
 
+use crate::app::context::data_dir;
 use crate::app::ui::Ui;
-use crate::app::{Exit, Problem, reports};
-use crate::compare::history::{HistoryError, history};
+use crate::app::{Exit, Problem, machine_history, reports};
+use crate::compare::history::{AaHistory, ENOUGH_AA, History, HistoryError, history};
+use crate::record::SystemProfile;
+use crate::text::plural;
 
-/// The machine may have changed between two runs, so a change that this command finds is only a hint.
+/// The machine may have changed between two runs, so a slowdown that this command finds is only a hint.
+/// The exit code is 7 for what now fails, is wrong or is missing, and for a slowdown beyond the noise of
+/// this machine, if five or more A/A comparisons (compare --aa, selftest) have shown it.
 /// To be sure, run old and new in the same blocks:
 /// crossrun compare --backends old=OLD.so,new=NEW.so --baseline old
 #[derive(clap::Args, Debug)]
@@ -35,7 +40,11 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let Arguments { old, new, threshold } = arguments;
     let before = reports::read(std::slice::from_ref(old), ui)?;
     let after = reports::read(std::slice::from_ref(new), ui)?;
-    let mut history = history(&before.inputs, &after.inputs, *threshold).map_err(refused)?;
+    let aa_factors = |machine: &SystemProfile| {
+        data_dir()
+            .map_or_else(|_| Vec::new(), |folder| machine_history::read(&folder, ui).aa_factors(machine))
+    };
+    let mut history = history(&before.inputs, &after.inputs, *threshold, aa_factors).map_err(refused)?;
     history.altered = [before.altered.as_slice(), &after.altered].concat();
     history.without_chain = [before.without_chain.as_slice(), &after.without_chain].concat();
     let text = if ui.json() {
@@ -44,8 +53,34 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         crate::report::history(&history)
     };
     ui.result(&text);
-    let found = history.changes.iter().any(|change| change.call.is_regression());
+    if let Some(hint) = hint(&history) {
+        ui.warning(&hint);
+    }
+    let found = history.changes.iter().any(|change| change.fails);
     Ok(if found { Exit::Difference } else { before.exit(after.exit(Exit::Done)) })
+}
+
+/// A warning about cells that are slower, where noise may explain that.
+fn hint(history: &History) -> Option<String> {
+    let hints = history.changes.iter().filter(|change| change.call.is_regression() && !change.fails).count();
+    let why = match history.aa {
+        AaHistory { factor: Some(factor), .. } => {
+            format!("A/A comparisons on this machine differed by up to {:.1} %", (factor - 1.0) * 100.0)
+        }
+        AaHistory { comparisons, .. } => format!(
+            "{} of this machine {} known, and {ENOUGH_AA} show its noise (compare --aa and selftest are some)",
+            plural(comparisons.into(), "A/A comparison"),
+            if comparisons == 1 { "is" } else { "are" },
+        ),
+    };
+    (hints > 0).then(|| {
+        format!(
+            "{} slower by more than {:.1} %, which is a hint and does not count for the exit code: {why}; for proof: \
+             crossrun compare --backends old=OLD.so,new=NEW.so --baseline old",
+            if hints == 1 { "1 cell is".to_owned() } else { format!("{hints} cells are") },
+            history.threshold * 100.0,
+        )
+    })
 }
 
 fn refused(error: HistoryError) -> Problem {

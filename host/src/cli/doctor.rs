@@ -5,18 +5,29 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::backends::probed;
-use crate::app::context::Context;
+use crate::app::context::{Context, data_dir};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::doctor::{Finding, Level, System, examine};
 use crate::plugin::inventory::{Row, Status};
+use crate::record::{SystemProfile, machine_history};
 use crate::run::session::Isolation;
 use crate::text::{lines, plural, printable, table, with_remedy, word};
 
 /// How long the steal time is observed.
 const WATCH: Duration = Duration::from_millis(500);
 
-pub(super) fn run(global: &GlobalArguments, ui: &mut Ui) -> Result<Exit, Problem> {
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// Examine nothing, and forget how fast this machine was and by how much A/A comparisons on it differed.
+    #[arg(long)]
+    reset: bool,
+}
+
+pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    if arguments.reset {
+        return reset(ui);
+    }
     let context = Context::new(global, Isolation::Process, ui)?;
     ui.status("examining the machine");
     let here = std::env::current_dir().map_err(|error| Problem::unexpected(&error))?;
@@ -30,6 +41,18 @@ pub(super) fn run(global: &GlobalArguments, ui: &mut Ui) -> Result<Exit, Problem
         json!({"machine": findings, "programs": programs(), "backends": backends}).to_string()
     } else {
         page(&findings, &rows)
+    };
+    ui.result(&text);
+    Ok(Exit::Done)
+}
+
+/// Forgets what is known of this machine.
+fn reset(ui: &mut Ui) -> Result<Exit, Problem> {
+    let forgotten = machine_history::forget(&data_dir()?, &SystemProfile::collect())?;
+    let text = if ui.json() {
+        json!({ "forgotten": forgotten }).to_string()
+    } else {
+        format!("forgot {} of this machine's history", plural(forgotten as u64, "line"))
     };
     ui.result(&text);
     Ok(Exit::Done)

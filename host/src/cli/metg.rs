@@ -15,7 +15,7 @@ use crate::app::limits::LimitArguments;
 use crate::app::participants::Selection;
 use crate::app::reproduce::{LoadingOptions, RunCommand, add_plugin_folders, backend_argument};
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, options, reports};
+use crate::app::{Exit, GlobalArguments, Problem, machine_history, options, reports};
 use crate::cli::measure::{STANDARD, ScheduleArguments};
 use crate::metg::Range;
 use crate::plan::defaults::COMPUTING;
@@ -222,9 +222,11 @@ impl PreparedRun {
         let mut consumers = Consumers::new(recorder, sweeps, 0);
         let mut executor = context.executor(self.participants.clone(), folders, self.timeout, matrix.warm_up);
         executor.seeds = DataSeeds::new(matrix.data_seed, HashMap::new());
+        machine_history::recall(&mut executor, context, ui);
         let swept = plan.blocks.iter().try_for_each(|block| {
             executor.sweep(&matrix.run, block, range, &mut |event| consumers.note(event, ui))
         });
+        machine_history::keep_speed(&executor, context, ui);
         executor.end();
         let complete = reports::complete(&mut consumers.recorder, ui);
         swept.map_err(|stopped| {

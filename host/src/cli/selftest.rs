@@ -1,15 +1,20 @@
 //! `crossrun selftest`: tests whether measurements on this machine can be trusted.
 
+use std::time::SystemTime;
+
 use serde_json::json;
 
 use crate::app::context::Context;
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem};
+use crate::app::{Exit, GlobalArguments, Problem, machine_history};
 use crate::check::selftest::{
     CheatResult, Conclusion, Findings, How, Limit, MOST_DIFFERENT, SelfTest, SelfTestError, TABLE,
 };
 use crate::plan::defaults::COMPUTING;
+use crate::record::format::timestamp;
+use crate::record::machine_history::{AaComparison, AaPair};
 use crate::run::session::Isolation;
+use crate::stats::Interval;
 use crate::text::{lines, plural, printable, table};
 use crate::worker::cheat::Cheat;
 
@@ -38,6 +43,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let library = context.workload_library(COMPUTING)?;
     let folders = context.folders("selftest")?;
     let lock = context.measurement_lock(!arguments.no_lock, ui)?;
+    let started = timestamp(SystemTime::now());
     let mut test = SelfTest::new(context.launch.clone(), &library, folders.clone());
     let outcome = measure(&mut test, arguments.quick, ui);
     test.end();
@@ -47,6 +53,9 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let outcome = outcome?;
     let conclusion = outcome.conclusion();
     let passed = conclusion == Conclusion::Passed;
+    if conclusion != Conclusion::Failed {
+        machine_history::keep_aa(aa_comparison(&outcome, started), &context, ui);
+    }
     if ui.json() {
         let mut json = serde_json::to_value(&outcome).map_err(|error| Problem::unexpected(&error))?;
         json["passed"] = passed.into();
@@ -78,6 +87,16 @@ fn measure(test: &mut SelfTest, quick: bool, ui: &mut Ui) -> Result<Findings, Pr
     ui.status("running an empty workload");
     let floor_seconds = test.floor(if quick { 50 } else { 500 })?;
     Ok(Findings { cheats, limits, aa, floor_seconds })
+}
+
+/// For the history of this machine; `None` without intervals.
+fn aa_comparison(findings: &Findings, started: String) -> Option<AaComparison> {
+    let pair = |(items, interval): &(u64, Interval)| {
+        let point = format!("{COMPUTING}/items={items}");
+        AaPair { point, low: interval.low, high: interval.high }
+    };
+    let pairs = findings.aa.intervals.iter().map(pair).collect();
+    AaComparison::new("selftest", started, findings.aa.blocks, pairs)
 }
 
 fn page(outcome: &Findings) -> String {

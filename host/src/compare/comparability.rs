@@ -1,10 +1,9 @@
 //! The differences that make two rows incomparable.
 
 use super::group::{Group, Table};
-use super::machine::machine_keys;
 use super::model::Incomparable;
 use super::trial::is_debug;
-use crate::record::Library;
+use crate::record::{Library, machine_keys};
 
 /// The differences between two rows of one point.
 pub(super) fn differences(table: &Table<'_>, row: &Group<'_>, baseline: &Group<'_>) -> Vec<Incomparable> {

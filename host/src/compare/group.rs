@@ -4,10 +4,9 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::input::Input;
-use super::machine::machine_keys;
 use super::trial::{Repetition, Trial};
 use crate::plan;
-use crate::record::{Config, Kind, Library, SystemProfile};
+use crate::record::{Config, Kind, Library, SystemProfile, machine_keys};
 
 /// All records, grouped.
 #[derive(Default)]

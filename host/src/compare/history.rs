@@ -6,10 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Input;
 use super::group::{Group, Table};
-use super::machine::machine_keys;
 use super::model::{RatioInterval, Status};
 use super::trial::is_debug;
+use crate::record::{SystemProfile, machine_keys};
 use crate::stats::{Shift, median};
+
+/// So many A/A comparisons show how much noise a machine has.
+pub(crate) const ENOUGH_AA: usize = 5;
 
 /// The version of the JSON of a [`History`].
 const VERSION: u32 = 1;
@@ -20,6 +23,8 @@ pub(crate) struct History {
     pub version: u32,
     /// Smaller changes are ignored: 0.05 is 5 %.
     pub threshold: f64,
+    #[serde(default)]
+    pub aa: AaHistory,
     /// One for each backend at each point that both runs have or that is missing in the new one.
     pub changes: Vec<CellChange>,
     pub only_old: Vec<String>,
@@ -30,6 +35,28 @@ pub(crate) struct History {
     /// The files whose lines have no hash chain, as in a comparison.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without_chain: Vec<String>,
+}
+
+/// The A/A comparisons that are known of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AaHistory {
+    pub comparisons: u32,
+    /// The largest difference of any of them, as a factor of at least 1. Null with fewer than five.
+    pub factor: Option<f64>,
+}
+
+impl AaHistory {
+    /// Of the factors of all A/A comparisons.
+    fn new(factors: &[f64]) -> Self {
+        let largest = factors.iter().copied().max_by(f64::total_cmp);
+        let factor = largest.filter(|_| factors.len() >= ENOUGH_AA);
+        Self { comparisons: factors.len() as u32, factor }
+    }
+
+    /// Whether noise does not explain that a cell is slower: the whole interval lies beyond what a backend differed from itself.
+    fn excludes_noise(self, interval: Option<RatioInterval>) -> bool {
+        self.factor.zip(interval).is_some_and(|(factor, interval)| interval.low > factor)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +72,9 @@ pub(crate) struct CellChange {
     /// The interval of the ratio, with at least 95 % confidence. Null with too few runs.
     pub interval: Option<RatioInterval>,
     pub call: ChangeVerdict,
+    /// Whether the change makes `diff` fail. A regression that noise may explain is a hint, and does not.
+    #[serde(default)]
+    pub fails: bool,
     /// Whether the backend has a different library file.
     pub other_plugin: bool,
 }
@@ -89,7 +119,6 @@ pub(crate) enum ChangeVerdict {
 }
 
 impl ChangeVerdict {
-    /// Whether `diff` reports failure.
     pub(crate) fn is_regression(self) -> bool {
         matches!(self, Self::Regression | Self::NowWrong | Self::NowFails | Self::Missing)
     }
@@ -128,10 +157,18 @@ pub(crate) enum HistoryError {
 /// The cells of one run, by backend, point and configuration.
 type Cells<'t, 'a> = BTreeMap<(String, String, Option<&'a str>, u64), Vec<&'t Group<'a>>>;
 
-/// The changes from `old` to `new`. Changes of less than `threshold` (0.05 is 5 %) are ignored.
-pub(crate) fn history(old: &[Input], new: &[Input], threshold: f64) -> Result<History, HistoryError> {
+/// The changes from `old` to `new`. Changes of less than `threshold` (0.05 is 5 %) are ignored; `aa_factors` are those of the
+/// A/A comparisons on a machine.
+pub(crate) fn history(
+    old: &[Input],
+    new: &[Input],
+    threshold: f64,
+    aa_factors: impl FnOnce(&SystemProfile) -> Vec<f64>,
+) -> Result<History, HistoryError> {
     let (old, new) = (Table::new(old), Table::new(new));
     same_machine(&old, &new)?;
+    let factors = old.machines.first().map_or_else(Vec::new, |machine| aa_factors(machine));
+    let aa = AaHistory::new(&factors);
     let (before, mut after) = (cells(&old), cells(&new));
     let run_again: BTreeSet<_> =
         after.keys().map(|(_, point, config, seed)| (point.clone(), *config, *seed)).collect();
@@ -140,13 +177,13 @@ pub(crate) fn history(old: &[Input], new: &[Input], threshold: f64) -> Result<Hi
         let name = format!("{} at {}", key.0, key.1);
         if let Some(new) = after.remove(&key) {
             same_build(&name, &old, &new)?;
-            changes.push(change(key.0, key.1, &old, &new, threshold));
+            changes.push(change(key.0, key.1, &old, &new, threshold, aa));
             continue;
         }
         only_old.push(name);
         let (backend, point, config, seed) = key;
         if run_again.contains(&(point.clone(), config, seed)) && !values(&old).is_empty() {
-            missing.push(change(backend, point, &old, &[], threshold));
+            missing.push(change(backend, point, &old, &[], threshold, aa));
         }
     }
     if changes.is_empty() {
@@ -155,7 +192,7 @@ pub(crate) fn history(old: &[Input], new: &[Input], threshold: f64) -> Result<Hi
     changes.append(&mut missing);
     let only_new = after.into_keys().map(|key| format!("{} at {}", key.0, key.1)).collect();
     let (altered, without_chain) = (Vec::new(), Vec::new());
-    Ok(History { version: VERSION, threshold, changes, only_old, only_new, altered, without_chain })
+    Ok(History { version: VERSION, threshold, aa, changes, only_old, only_new, altered, without_chain })
 }
 
 fn cells<'t, 'a>(table: &'t Table<'a>) -> Cells<'t, 'a> {
@@ -202,6 +239,7 @@ fn change(
     old: &[&Group<'_>],
     new: &[&Group<'_>],
     threshold: f64,
+    aa: AaHistory,
 ) -> CellChange {
     let (before, after) = (values(old), values(new));
     let logarithms = |values: &[f64]| values.iter().map(|value| value.ln()).collect::<Vec<_>>();
@@ -215,6 +253,8 @@ fn change(
     let plugins = |groups: &[&Group<'_>]| {
         groups.iter().filter_map(|group| group.identity.plugin.map(str::to_owned)).collect::<Vec<_>>()
     };
+    let call = verdict(old_runs, new_runs, interval, threshold);
+    let is_hint = call == ChangeVerdict::Regression && !aa.excludes_noise(interval);
     CellChange {
         backend,
         point,
@@ -223,7 +263,8 @@ fn change(
         new: new_runs,
         ratio: shift.map(|shift| shift.estimate.exp()),
         interval,
-        call: verdict(old_runs, new_runs, interval, threshold),
+        call,
+        fails: call.is_regression() && !is_hint,
         other_plugin: !new.is_empty() && plugins(old) != plugins(new),
     }
 }

@@ -9,12 +9,11 @@ use serde_json::Value as Json;
 
 use super::Input;
 use super::conditions;
-use super::machine::machine_keys;
 use super::model::Status;
 use super::trial::{Trial, is_debug};
 use super::warning::CHOSEN_DATA;
 use crate::metg::{self, Estimate, MeasuredLoad, NoValue, TARGET_EFFICIENCY, Value};
-use crate::record::{Kind, SystemProfile};
+use crate::record::{Kind, SystemProfile, machine_keys};
 use crate::run::trial::Granularity;
 use crate::stats::{MIN_BLOCKS, median};
 use crate::text::plural;

@@ -59,7 +59,7 @@ fn example(backend: &str, workload: &str, block: u32, seconds: f64) -> Example {
                 metrics: Map::new(),
                 ..finished(seconds)
             }),
-            phases: Phases { load_seconds: Some(0.25), open_seconds: Some(2.0), close_seconds: None },
+            phases: Phases { load_seconds: Some(0.25), open_seconds: Some(2.0), ..Phases::default() },
             ..TrialResult::new(started, Outcome::Verified)
         },
         plugin: Some(library(backend, true)),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Finding, Level, System};
 use crate::control_group::{self, Quota};
-use crate::slowdown::{cpu_ticks, steal_share};
+use crate::slowdown::CpuTicks;
 
 const CPU: &str = "sys/devices/system/cpu";
 
@@ -77,10 +77,10 @@ pub(super) fn quota(system: &System) -> Finding {
 
 pub(super) fn steal(system: &System, watch: Duration) -> Finding {
     let id = "steal";
-    let look = || system.text("proc/stat").as_deref().and_then(cpu_ticks);
+    let look = || system.text("proc/stat").as_deref().and_then(CpuTicks::of);
     let before = look();
     std::thread::sleep(watch);
-    let part = before.zip(look()).and_then(|(before, after)| steal_share(before, after));
+    let part = before.zip(look()).and_then(|(before, after)| before.steal_share(after));
     match part {
         None => Finding::unknown(id),
         Some(part) if part <= STEAL => {

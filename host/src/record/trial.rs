@@ -303,6 +303,7 @@ pub(crate) mod examples {
                     load_seconds: Some(0.125),
                     open_seconds: Some(0.0625),
                     close_seconds: Some(0.5),
+                    pause_seconds: None,
                 },
                 usage: Some(RunUsage {
                     used: Usage { cpu_seconds: 1.25, peak_memory_bytes: 1 << 20, ..Usage::default() },

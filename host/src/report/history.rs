@@ -42,6 +42,7 @@ fn verdict(change: &CellChange) -> String {
     let count: fn(Runs) -> u32 = match change.call {
         ChangeVerdict::NowWrong => |runs| runs.wrong,
         ChangeVerdict::NowFails => Runs::failed,
+        ChangeVerdict::Regression if !change.fails => return "regression (hint)".into(),
         verdict => return verdict.label().into(),
     };
     let (old, new) = (change.old, change.new);

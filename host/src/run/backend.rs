@@ -121,7 +121,7 @@ impl Backend {
             Ok(_) => {
                 let open_seconds = Some(started.elapsed().as_secs_f64());
                 let load_seconds = Some(self.load_seconds);
-                let phases = Phases { load_seconds, open_seconds, close_seconds: None };
+                let phases = Phases { load_seconds, open_seconds, ..Phases::default() };
                 Ok(Engine::new(self.session, self.name, phases))
             }
             Err(error) => Err((error, teardown_warnings(self.session.end()))),

@@ -1,11 +1,12 @@
 //! The schedule of a comparison: blocks, sessions, warm-ups and measured trials in their order, one engine alive at a time.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::engine::Engine;
 use super::event::{Event, Sink, Stopped};
 use super::executor::Executor;
-use super::machine_check::{self, MAX_DELAYS};
+use super::machine_check::{self, MAX_DELAYS, Noise};
 use super::outcome::Outcome;
 use super::session::{CallError, Fault};
 use super::trial::{TrialResult, TrialSpec, UNSETTLED};
@@ -27,7 +28,7 @@ impl Executor {
     }
 
     /// Runs the sessions of a block in their order: `prepare`, a machine check, and `run`, which is given the notes for the
-    /// session's first trial. A session that meets a noisy machine is postponed to the end of its block.
+    /// session's first trial; then a pause. A session that meets a noisy machine is postponed to the end of its block.
     pub(super) fn run_sessions<E>(
         &mut self,
         block: &Block,
@@ -35,15 +36,20 @@ impl Executor {
         prepare: impl Fn(&mut Self, &Session),
         mut run: impl FnMut(&mut Self, &Session, &[String], Sink<'_, E>) -> Result<(), Stopped<E>>,
     ) -> Result<(), Stopped<E>> {
+        self.pauses.watch_once();
         let mut queue: VecDeque<_> = block.sessions.iter().map(|session| (session, 0)).collect();
         while let Some((session, delays)) = queue.pop_front() {
             prepare(self, session);
             match self.noise(session, sink)? {
                 Some(why) if delays < MAX_DELAYS => {
-                    sink(&Event::Postponed(session, why)).map_err(Stopped::Sink)?;
+                    sink(&Event::Postponed(session, why.to_string())).map_err(Stopped::Sink)?;
                     queue.push_back((session, delays + 1));
                 }
-                noise => run(self, session, &machine_check::notes(delays, noise.is_some()), sink)?,
+                noise => {
+                    let started = Instant::now();
+                    run(self, session, &machine_check::notes(delays, noise), sink)?;
+                    self.pauses.after(started.elapsed(), &self.setting.launch.interrupt);
+                }
             }
             if self.is_interrupted() {
                 return Err(Stopped::Interrupted);
@@ -53,7 +59,7 @@ impl Executor {
     }
 
     /// Checks the machine before a session; the reason why it is noisy, if it is.
-    fn noise<E>(&mut self, session: &Session, sink: Sink<'_, E>) -> Result<Option<String>, Stopped<E>> {
+    fn noise<E>(&mut self, session: &Session, sink: Sink<'_, E>) -> Result<Option<Noise>, Stopped<E>> {
         let Some(check) = self.check_machine(session) else { return Ok(None) };
         sink(&Event::MachineChecked(session, check)).map_err(Stopped::Sink)?;
         self.machine_checks.push(check);

@@ -17,6 +17,7 @@ use super::judge::{self, Judge};
 use super::machine_check::Baseline;
 use super::outcome::Outcome;
 use super::participants::Participants;
+use super::pause::Pauses;
 use super::reference::References;
 use super::session::{CallError, Fault, Isolation, Launch, WorkerSession};
 use super::trial::{Phases, TrialResult, TrialSpec};
@@ -47,10 +48,12 @@ pub(crate) struct Executor {
     expected: HashMap<String, Result<Answer, CallError>>,
     /// Points whose oracle timed out: other data of the same point would take as long again.
     timed_out: HashMap<String, CallError>,
-    pub(super) baseline: Baseline,
+    /// The usual speed of the machine.
+    pub(crate) baseline: Baseline,
     /// The readings of the machine check that no trial has yet.
     pub(super) machine_checks: Vec<MachineCheck>,
     pub(super) references: References,
+    pub(super) pauses: Pauses,
 }
 
 impl Executor {
@@ -58,8 +61,8 @@ impl Executor {
         let (judges, expected, timed_out) = (HashMap::new(), HashMap::new(), HashMap::new());
         let (seeds, baseline, references) =
             (DataSeeds::default(), Baseline::default(), References::default());
-        let machine_checks = Vec::new();
-        Self { setting, seeds, judges, expected, timed_out, baseline, machine_checks, references }
+        let (machine_checks, pauses) = (Vec::new(), Pauses::default());
+        Self { setting, seeds, judges, expected, timed_out, baseline, machine_checks, references, pauses }
     }
 
     pub(crate) fn end(self) {
@@ -97,11 +100,18 @@ impl Executor {
     ) -> Result<Engine, Box<TrialResult>> {
         let session = trial.session(&self.setting.folders);
         let (started, load_seconds) = (SystemTime::now(), Some(backend.load_seconds));
-        backend.open(session, &mut |event| drop(sink(event))).map_err(|(error, warnings)| {
-            let phases = Phases { load_seconds, ..Phases::default() };
-            let failed = TrialResult::new(started, Outcome::Failed(error));
-            Box::new(TrialResult { phases, warnings, ..failed })
-        })
+        let pause_seconds = self.pauses.last;
+        match backend.open(session, &mut |event| drop(sink(event))) {
+            Ok(mut engine) => {
+                engine.phases.pause_seconds = pause_seconds;
+                Ok(engine)
+            }
+            Err((error, warnings)) => {
+                let phases = Phases { load_seconds, pause_seconds, ..Phases::default() };
+                let failed = TrialResult::new(started, Outcome::Failed(error));
+                Err(Box::new(TrialResult { phases, warnings, ..failed }))
+            }
+        }
     }
 
     /// Runs `trial` on `engine`, and has it judged.

@@ -71,6 +71,9 @@ pub struct Phases {
     pub open_seconds: Option<f64>,
     /// Stopping the engine.
     pub close_seconds: Option<f64>,
+    /// Waiting for a quiet machine after the session before this one; null and not written without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pause_seconds: Option<f64>,
 }
 
 /// What the processes of a backend used for a run.

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use crate::sandbox::affinity::{cores, pin_to};
-use crate::slowdown::{cpu_ticks, steal_share};
+use crate::slowdown::CpuTicks;
 use crate::worker::protocol::MachineCheck;
 
 /// Iterations between two reads of the clock: about 10 µs of work.
@@ -23,7 +23,7 @@ pub(super) fn check(duration: Duration) -> MachineCheck {
     });
     MachineCheck {
         nanos_per_iteration: measured.iter().map(|(nanos, _)| *nanos).fold(0.0, f64::max),
-        steal_share: before.zip(processor_ticks()).and_then(|(before, after)| steal_share(before, after)),
+        steal_share: before.zip(processor_ticks()).and_then(|(before, after)| before.steal_share(after)),
         preemptions: measured.iter().map(|(_, preemptions)| preemptions).sum(),
         pressure: pressure(),
     }
@@ -53,8 +53,8 @@ fn preemptions() -> u64 {
     line.and_then(|count| count.trim().parse().ok()).unwrap_or_default()
 }
 
-fn processor_ticks() -> Option<(u64, u64)> {
-    cpu_ticks(&fs::read_to_string("/proc/stat").ok()?)
+fn processor_ticks() -> Option<CpuTicks> {
+    CpuTicks::of(&fs::read_to_string("/proc/stat").ok()?)
 }
 
 /// The share of the last ten seconds in which some task waited for a processor.

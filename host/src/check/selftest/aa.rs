@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::trials::{Trials, computing};
 use crate::plan::Purpose;
 use crate::run::session::CallError;
-use crate::stats::{PairedDifference, Verdict, median};
+use crate::stats::{Interval, PairedDifference, Verdict, median};
 use crate::worker::cheat::Cheat;
 
 /// The sizes of the comparisons, in items of about a hundred microseconds each.
@@ -30,6 +30,9 @@ pub(crate) struct AaComparison {
     /// Why the first of these was not.
     #[serde(skip)]
     pub why_rejected: Option<String>,
+    /// The interval at each size, in items.
+    #[serde(skip)]
+    pub intervals: Vec<(u64, Interval)>,
 }
 
 /// Compares the honest backend with itself, in blocks of new sessions whose order alternates.
@@ -50,9 +53,13 @@ pub(super) fn compare(trials: &mut Trials, blocks: u32) -> Result<AaComparison, 
             cell.extend(one.zip(other).map(|(one, other)| (one / other).ln()));
         }
     }
-    let differences: Vec<_> = logarithms.iter().filter_map(|cell| PairedDifference::new(cell)).collect();
-    let verdicts = differences.iter().filter_map(Verdict::new);
-    let estimates = differences.iter().map(|difference| difference.estimate.abs().exp());
+    let cells = SIZES.iter().zip(&logarithms);
+    let differences: Vec<_> =
+        cells.filter_map(|(size, cell)| Some((*size, PairedDifference::new(cell)?))).collect();
+    let verdicts = differences.iter().filter_map(|(_, difference)| Verdict::new(difference));
+    let estimates = differences.iter().map(|(_, difference)| difference.estimate.abs().exp());
+    let intervals =
+        differences.iter().filter_map(|(size, difference)| Some((*size, difference.interval?.exp())));
     Ok(AaComparison {
         cells: differences.len(),
         blocks,
@@ -60,6 +67,7 @@ pub(super) fn compare(trials: &mut Trials, blocks: u32) -> Result<AaComparison, 
         largest_difference: estimates.fold(1.0, f64::max),
         rejected: rejected.len(),
         why_rejected: rejected.into_iter().next(),
+        intervals: intervals.collect(),
     })
 }
 

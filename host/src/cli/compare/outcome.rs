@@ -9,10 +9,11 @@ use crate::app::command_line::CommandLine;
 use crate::app::context::Context;
 use crate::app::reproduce::add_plugin_folders;
 use crate::app::ui::Ui;
-use crate::app::{Exit, Problem, reports};
+use crate::app::{Exit, Problem, machine_history, reports};
 use crate::compare;
-use crate::compare::model::Rigor;
+use crate::compare::model::{Comparison, Point, RatioInterval, Rigor};
 use crate::plan::{Cell, Plan, estimate};
+use crate::record::machine_history::{AaComparison, AaPair};
 use crate::record::writer::TRIALS;
 use crate::run::participants::Participants;
 use crate::stats::WarmUp;
@@ -52,6 +53,7 @@ pub(super) fn preview(plan: &Plan, warm_up: &WarmUp, json: bool) -> String {
 /// comparison, and `altered` says which of the files of records were altered during the run.
 pub(super) fn report(
     file: &PlanFile,
+    context: &Context,
     command: &str,
     folder: &Path,
     altered: &[String],
@@ -62,9 +64,22 @@ pub(super) fn report(
         compare::Options { baseline: Some(file.baseline.clone()), rigor: file.rigor, insist: file.insist };
     read.altered.splice(0..0, altered.iter().cloned());
     let comparison = reports::compared(read, &options)?;
+    machine_history::keep_aa(aa_comparison(file, &comparison), context, ui);
     reports::publish(folder, &comparison, command, ui)?;
     let samples = comparison.points.iter().flat_map(|point| &point.rows).flat_map(|row| &row.samples);
     Ok(Exit::of_worst(&samples.map(|sample| sample.status).collect::<Vec<_>>()).unless_altered(altered))
+}
+
+/// By how much the two names of the one backend differed; `None` without intervals.
+fn aa_comparison(file: &PlanFile, comparison: &Comparison) -> Option<AaComparison> {
+    let pair = |point: &Point| {
+        let RatioInterval { low, high, .. } = point.noise_floor.as_ref()?.ratio;
+        Some(AaPair { point: point.id.clone(), low, high })
+    };
+    let pairs = comparison.points.iter().filter_map(pair).collect();
+    let rows = comparison.points.iter().flat_map(|point| &point.rows);
+    let started = rows.flat_map(|row| &row.samples).map(|sample| &sample.timestamp).min()?;
+    AaComparison::new(&file.matrix.run, started.clone(), file.matrix.blocks, pairs)
 }
 
 /// The command that repeats the comparison as a new run.

@@ -1,6 +1,6 @@
 //! Whether two machines are the same.
 
-use crate::record::SystemProfile;
+use super::environment::SystemProfile;
 
 /// The keys in which two machines differ. Python is not compared: an engine has its own.
 pub(crate) fn machine_keys(one: &SystemProfile, other: &SystemProfile) -> Vec<&'static str> {
