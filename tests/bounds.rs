@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran};
+use crate::support::{Place, Ran, hostile};
 
 /// Half a second of work or more.
 const WORK: [&str; 6] = ["--workload", "pipeline", "--items", "2000", "--extra", "iters=60000"];
@@ -29,6 +29,35 @@ fn a_clock_that_is_slow_in_the_whole_process_is_invalid() {
     misbehave("slow_clock", &["--workload", "null", "--items", "10"])
         .code(6)
         .says("the worker's clock shows");
+}
+
+#[test]
+fn work_after_a_run_is_measured_and_leads_to_a_warning() {
+    let place = Place::with_misbehaving();
+    place.stage(&hostile("misbehaving_workloads"));
+    let compare = ["compare", "--backends", "misbehaving", "--workloads", "patient", "--items", "10"];
+    let more = ["--blocks", "1", "--run-id", "after", "--extra"];
+    for (behaviour, works) in [("work_afterwards", true), ("none", false)] {
+        let _ = std::fs::remove_dir_all(place.path().join("results"));
+        let behaviour = format!("behaviour={behaviour}");
+        let mut command = place.command(&[&compare, more.as_slice(), &[&behaviour]].concat());
+        Ran::of({
+            command.env("CROSSRUN_TEST_AFTERWARDS", place.path());
+            command
+        })
+        .code(0);
+        let trials = place.records("after", "trials.jsonl");
+        assert!(trials.len() >= 6, "{trials:?}");
+        // The fewest warm-ups: the judge opens the workload for each of them only when its run is over.
+        for (number, trial) in trials[..5].iter().enumerate() {
+            let metadata = &trial["record"]["metadata"];
+            let between = metadata["resources"]["cpu_seconds_between_runs"].as_f64();
+            let warned = metadata["warnings"].to_string().contains("between runs, when it had nothing to do");
+            // Nothing comes before the first run.
+            assert_eq!((between.is_some(), warned), (number > 0, works && number > 0), "{trial}");
+            assert!(!works || between.is_none_or(|seconds| seconds > 0.4), "{trial}");
+        }
+    }
 }
 
 #[test]

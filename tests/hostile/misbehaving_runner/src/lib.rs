@@ -2,6 +2,7 @@
 //! yet: `CROSSRUN_TEST_LOAD` when it is opened as a library, `CROSSRUN_TEST_PROBE` when it is asked whether it could
 //! start. Several words joined by `+` are done one after the other.
 
+mod afterwards;
 mod claims;
 mod clock;
 mod harm;
@@ -108,8 +109,10 @@ impl WorkloadRunner for Misbehaving {
             return claims::memoised(spec, || serial::run(spec, context, None));
         }
         let honest = serial::run(spec, context, claims::tamper(behaviour))?;
-        if behaviour == "ask_judge" {
-            context.workload().outcome(&honest.sink_state)?;
+        match behaviour {
+            "ask_judge" => drop(context.workload().outcome(&honest.sink_state)?),
+            "work_afterwards" => afterwards::work(),
+            _ => {}
         }
         Ok(claims::lie(behaviour, honest))
     }

@@ -7,12 +7,16 @@ use plugin_api::{BatchBuilder, Parameters, Plan, StageKind, Workload, WorkloadEr
 
 plugin_api::export_workloads!(
     name = "misbehaving_workloads",
-    workloads = [Crashing, Hanging, Corrupting, Panicking, LostOracle, EndlessOracle, SlowOracle]
+    workloads = [Crashing, Hanging, Corrupting, Panicking, LostOracle, EndlessOracle, SlowOracle, Patient]
 );
 
-/// A workload on numbers whose operator does `$operator` to the last item, and whose oracle begins with `$oracle`.
+/// A workload on numbers whose operator does `$operator` to the last item, whose oracle begins with `$oracle`, and which does
+/// `$open` when it is opened.
 macro_rules! workload {
     ($type:ident, $name:literal, $operator:expr, $oracle:expr) => {
+        workload!($type, $name, $operator, $oracle, || ());
+    };
+    ($type:ident, $name:literal, $operator:expr, $oracle:expr, $open:expr) => {
         struct $type {
             total_items: u64,
         }
@@ -22,6 +26,8 @@ macro_rules! workload {
             const DESCRIPTION: &'static str = concat!("Misbehaves: ", $name);
 
             fn open(spec: &WorkloadSpec, _parameters: &Parameters) -> Result<Self, WorkloadError> {
+                let open: fn() = $open;
+                open();
                 Ok(Self { total_items: spec.total_items })
             }
 
@@ -62,6 +68,24 @@ workload!(EndlessOracle, "endless_oracle", |_| (), |_| hang());
 workload!(SlowOracle, "slow_oracle", |_| (), |items| if items > 100 {
     hang()
 });
+
+workload!(Patient, "patient", |_| (), |_| (), await_work);
+
+/// In the judge: waits until the backend has done what it does after its run (`work_afterwards`), for a minute at most. Before that
+/// run there is nothing to wait for.
+fn await_work() {
+    let folder = std::path::PathBuf::from(std::env::var_os("CROSSRUN_TEST_AFTERWARDS").unwrap_or_default());
+    let working = folder.join("working");
+    if working.exists() {
+        let _ = std::fs::write(folder.join("judging"), "");
+    }
+    for _ in 0..6000 {
+        if !working.exists() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
 
 fn crash() {
     // SAFETY: none: this is the crash that an engine and its host must survive.
