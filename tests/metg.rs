@@ -108,8 +108,10 @@ fn without_a_kernel_that_reaches_90_percent_there_is_no_value() {
     let sweep = ["metg", "--backends", "native", "--blocks", "1", "--cores", "1"];
     // No engine hands out a task in the time of some iterations.
     let ran =
-        place.crossrun(&[&sweep, ["--coarsest", "40ns", "--run-id", "short"].as_slice()].concat()).code(0);
+        place.crossrun(&[&sweep, ["--coarsest", "40ns", "--run-id", "short"].as_slice()].concat()).code(6);
     assert!(ran.stdout().contains("never reached 90 %"), "{}", ran.explain());
+    assert!(ran.stdout().contains("native has no METG: its longest kernels reached"), "{}", ran.explain());
+    place.crossrun(&["report", "results/short"]).code(0);
     let report = std::fs::read_to_string(place.path().join("results/short/report.json")).unwrap();
     let report: Value = serde_json::from_str(&report).unwrap();
     let row = &report["rows"][0];

@@ -225,6 +225,7 @@ fn warnings(inputs: &[Input], samples: &[Sample<'_>], rows: &[Row], machines: us
     if samples.iter().any(|sample| sample.trial.metadata().data_seed_chosen) {
         warnings.push(CHOSEN_DATA.into());
     }
+    warnings.extend(rows.iter().filter_map(without_value));
     let without_interval = || {
         rows.iter().filter(|row| row.metg_interval.is_none() && matches!(row.metg, Some(Value::At { .. })))
     };
@@ -237,6 +238,22 @@ fn warnings(inputs: &[Input], samples: &[Sample<'_>], rows: &[Row], machines: us
     }
     warnings.extend(notes(inputs));
     warnings
+}
+
+/// A warning about a backend that no block has a value of, as its efficiency stayed too low.
+fn without_value(row: &Row) -> Option<String> {
+    let highest = row.blocks.iter().filter_map(|block| match block.outcome {
+        SweepOutcome::NeverEfficient { efficiency, .. } => Some(efficiency),
+        _ => None,
+    });
+    let highest = highest.max_by(f64::total_cmp).filter(|_| row.metg.is_none())?;
+    Some(format!(
+        "{} has no METG: its longest kernels reached an efficiency of {:.1} %, and {:.0} % are needed; try a longer --coarsest, or \
+         a quieter machine",
+        row.backend,
+        highest * 100.0,
+        metg::FIRST_EFFICIENCY * 100.0,
+    ))
 }
 
 /// The warnings of the trials, each once with the number of trials.

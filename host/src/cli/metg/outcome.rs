@@ -16,10 +16,13 @@ pub(super) fn report(folder: &Path, command: &str, altered: &[String], ui: &mut 
     let sweeps = reports::swept(read);
     reports::publish(folder, &sweeps, command, ui)?;
     let statuses = sweeps.rows.iter().flat_map(|row| &row.blocks).filter_map(failure);
-    Ok(Exit::of_worst(&statuses.collect::<Vec<_>>()).unless_altered(altered))
+    let worst = Exit::of_worst(&statuses.collect::<Vec<_>>()).unless_altered(altered);
+    let nothing = sweeps.rows.iter().all(|row| row.metg.is_none());
+    Ok(if worst == Exit::Done && nothing { Exit::Invalid } else { worst })
 }
 
-/// How a sweep failed, if it did. A bound is a finding and not a failure, and so is an efficiency that was never reached.
+/// How a sweep failed, if it did. A bound is a finding and not a failure, and so is an efficiency that was never reached, unless
+/// no backend has a value.
 fn failure(block: &Block) -> Option<Status> {
     match block.outcome {
         SweepOutcome::Value { .. } | SweepOutcome::NeverEfficient { .. } => None,
