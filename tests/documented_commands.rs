@@ -105,6 +105,8 @@ fn shell(folder: &Path, engine: Option<&Installed>) -> Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = [installation().to_owned()].into_iter().chain(std::env::split_paths(&path));
     shell.env("PATH", std::env::join_paths(path).unwrap()).env("HOME", folder).current_dir(folder);
+    // Pages are tested side by side.
+    shell.env("CROSSRUN_LOCK_FILE", folder.join(".measurement.lock"));
     if let Some(engine) = engine {
         shell.env("CROSSRUN_DATA_DIR", engine.data());
     }

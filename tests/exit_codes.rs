@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::support::{Place, Ran, eventually, processes_of_sessions_of, repository};
+use crate::support::{Place, Ran, eventually, processes_of_sessions_of, repository, shell_code};
 
 const RUN: [&str; 5] = ["run", "--backend", "native", "--workload", "null"];
 
@@ -157,7 +157,7 @@ fn an_interrupt_is_130_and_leaves_neither_a_record_nor_a_process() {
     let pid_of = rustix_pid(pid);
     rustix::process::kill_process(pid_of, rustix::process::Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(shell_code(output.status), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!place.path().join("results").exists());
     eventually("nothing is left", || processes_of_sessions_of(pid).is_empty());
 }

@@ -101,7 +101,12 @@ fn only_the_command_line_prints() {
 
 #[test]
 fn unsafe_is_only_where_the_abi_or_the_system_needs_it() {
-    assert_only_in(HOST, &["unsafe "], &["worker/load", "namespace", "cpu_clock"], "is unsafe");
+    assert_only_in(
+        HOST,
+        &["unsafe "],
+        &["worker/load", "worker/exit_guard", "namespace", "cpu_clock"],
+        "is unsafe",
+    );
     let allowed = ["ffi", "c_abi", "export", "capi", "handle", "metadata"];
     let words = ["unsafe {", "unsafe fn", "unsafe impl"];
     assert_only_in(PLUGIN_API, &words, &allowed, "is unsafe");

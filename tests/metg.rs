@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, eventually, plugin};
+use crate::support::{Place, Ran, eventually, plugin, shell_code};
 
 fn events(ran: &Ran) -> Vec<Value> {
     ran.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -168,7 +168,7 @@ fn an_interrupted_sweep_reports_the_runs_so_far() {
     let mut child = place.command(&run).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     eventually("there are some trials", || place.records_so_far("cut") > 3);
     std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(shell_code(child.wait().unwrap()), Some(130));
     assert!(place.records_so_far("cut") > 3);
     place.crossrun(&["report", "results/cut"]).code(0);
 }

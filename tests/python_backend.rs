@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::installed_engine::Installed;
 use crate::session::verified;
 use crate::support::{
-    Place, Ran, WORKLOADS, eventually, hostile, plugin, processes_of_sessions_of, repository, shortened,
-    warnings,
+    Place, Ran, WORKLOADS, eventually, hostile, plugin, processes_of_sessions_of, repository, shell_code,
+    shortened, warnings,
 };
 
 /// Items, parallelism, batch size and fusion, so that any two values of two of them come together.
@@ -288,7 +288,7 @@ fn a_driver_that_is_interrupted_or_hangs_leaves_nothing() {
         std::thread::sleep(std::time::Duration::from_millis(300));
         signal("-INT", parent);
         let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(130), "{behaviour}");
+        assert_eq!(shell_code(output.status), Some(130), "{behaviour}");
         assert!(processes_of_sessions_of(parent).is_empty(), "{behaviour}");
     }
     behave(&place, "hang", "run", &["--timeout", "1"]).code(4).says("no answer to run within 1 s");

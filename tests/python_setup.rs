@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::support::{Place, Ran, eventually, hostile, plugin, processes_of_sessions_of, repository};
+use crate::support::{
+    Place, Ran, eventually, hostile, plugin, processes_of_sessions_of, repository, shell_code,
+};
 
 const SETUP: [&str; 2] = ["setup", "provisioned"];
 const RUN: [&str; 5] = ["run", "--backend", "provisioned", "--workload", "word_count"];
@@ -136,7 +138,7 @@ fn an_interrupted_set_up_leaves_nothing() {
     let mut child = command(&place, &["setup", "provisioned", "--python", &python]).spawn().unwrap();
     eventually("half an environment is there", || !environments(&place).is_empty());
     assert!(Command::new("kill").arg("-INT").arg(child.id().to_string()).status().unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(shell_code(child.wait().unwrap()), Some(130));
     eventually("nothing of the set-up runs", || processes_of_sessions_of(child.id()).is_empty());
     assert!(environments(&place).is_empty());
 }

@@ -124,6 +124,7 @@ fn a_plugin_under_a_path_that_is_not_utf8_takes_part_and_is_resumed() {
     let crossrun = |arguments: &[&str]| {
         let mut command = Command::new(executable());
         command.args(arguments).arg("--plugin-dir").arg(&folder).env("CROSSRUN_DATA_DIR", place.data());
+        command.env("CROSSRUN_LOCK_FILE", place.data().join("measurement.lock"));
         command.current_dir(place.path());
         Ran::of(command)
     };

@@ -139,6 +139,7 @@ impl Place {
 
     /// crossrun in this place, with `arguments` and nothing of the caller's settings.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        heed_signals();
         let mut command = Command::new(executable());
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CROSSRUN_"))
@@ -150,6 +151,8 @@ impl Place {
             .arg("--plugin-dir")
             .arg(self.plugins())
             .env("CROSSRUN_DATA_DIR", self.data())
+            // Tests run side by side; only one that looks for it shares the lock of the machine.
+            .env("CROSSRUN_LOCK_FILE", self.data().join("measurement.lock"))
             .current_dir(self.path());
         command
     }
@@ -231,6 +234,27 @@ fn give(path: &Path, user: u32) {
     }
 }
 
+/// Lets programs that are started from here get the usual signals, also if a shell has started these tests in the background and
+/// ignores some for them.
+fn heed_signals() {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default();
+        let mask = u64::from_str_radix(mask.trim(), 16).unwrap_or_default();
+        for signal in [1, 2, 15, 20].into_iter().filter(|signal| mask >> (signal - 1) & 1 == 1) {
+            // A handler here is the default there.
+            let _ = signal_hook::flag::register(signal, std::sync::Arc::default());
+        }
+    });
+}
+
+/// The exit code as a shell shows it, also of a process that a signal ended.
+pub(crate) fn shell_code(status: std::process::ExitStatus) -> Option<i32> {
+    use std::os::unix::process::ExitStatusExt as _;
+    status.code().or(status.signal().map(|signal| 128 + signal))
+}
+
 /// The result of a command.
 pub(crate) struct Ran {
     pub(crate) output: Output,
@@ -265,7 +289,7 @@ impl Ran {
 
     /// Asserts an exit code.
     pub(crate) fn code(self, code: i32) -> Self {
-        assert_eq!(self.output.status.code(), Some(code), "{}", self.explain());
+        assert_eq!(shell_code(self.output.status), Some(code), "{}", self.explain());
         self
     }
 

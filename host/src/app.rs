@@ -11,6 +11,7 @@ pub(crate) mod limits;
 mod logs;
 pub(crate) mod machine_history;
 pub(crate) mod options;
+pub(crate) mod output;
 pub(crate) mod participants;
 pub(crate) mod progress;
 pub(crate) mod reports;

@@ -23,7 +23,8 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem};
+use crate::app::{Exit, GlobalArguments, Problem, output};
+use crate::sandbox::{Interrupt, interrupt};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -76,6 +77,7 @@ enum Verb {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    interrupt::see_children();
     // The hidden commands of child processes are not part of the command line that users see.
     if let Some(code) = child_command() {
         return code;
@@ -92,7 +94,13 @@ pub fn main() -> ExitCode {
         ui.problem(&problem.line(), &problem.json());
         problem.exit
     });
-    ui.end(exit).into()
+    let exit = ui.end(exit);
+    let exit = if output::is_cut() { Exit::Interrupted } else { exit };
+    crate::worker::disarm();
+    if exit == Exit::Interrupted {
+        Interrupt::end_as_signalled();
+    }
+    exit.into()
 }
 
 fn child_command() -> Option<ExitCode> {

@@ -11,6 +11,7 @@ pub(crate) mod claims;
 pub(crate) mod config;
 mod efficiency;
 pub(crate) mod environment;
+pub(crate) mod file_lock;
 pub(crate) mod folder;
 pub(crate) mod format;
 mod journal;

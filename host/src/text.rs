@@ -39,22 +39,40 @@ pub(crate) fn lines(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
-/// Replaces control characters, which could change the state of a terminal. All text that is printed, and every report, passes
+/// Replaces control and invisible characters, which could change the state of a terminal or what a line seems to say. All text that is printed, and every report, passes
 /// through this function.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if is_control(c) { '\u{fffd}' } else { c }).collect()
 }
 
 fn is_control(c: char) -> bool {
-    c.is_control() && c != '\n' && c != '\t'
+    c.is_control() && c != '\n' && c != '\t' || is_invisible(c)
 }
 
-/// Escapes control characters in JSON text. Those below U+0020 are escaped already.
+/// Direction marks, joiners and similar characters, which make a text look like another one.
+pub(crate) fn is_invisible(c: char) -> bool {
+    let marks =
+        matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}');
+    marks
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Like [`printable`], but in one line: ends of lines are written as `\n` and `\r`, so that a text from a plugin, a record or a
+/// file name adds no line of its own.
+pub(crate) fn single_line(text: &str) -> String {
+    printable(&text.trim_end().replace('\n', "\\n").replace('\r', "\\r"))
+}
+
+/// Escapes control and invisible characters in JSON text. Those below U+0020 are escaped already.
 pub(crate) fn escaped_in_json(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            c if is_control(c) => escaped.push_str(&format!("\\u{:04x}", c as u32)),
+            c if is_control(c) => {
+                c.encode_utf16(&mut [0; 2])
+                    .iter()
+                    .for_each(|unit| escaped.push_str(&format!("\\u{unit:04x}")));
+            }
             c => escaped.push(c),
         }
     }
@@ -103,12 +121,13 @@ mod tests {
 
     #[test]
     fn control_characters_are_replaced() {
-        assert_eq!(printable("a\x1b[2Jb\u{9b}c\td"), "a\u{fffd}[2Jb\u{fffd}c\td");
+        assert_eq!(printable("a\x1b[2Jb\u{9b}c\td\u{202e}e"), "a\u{fffd}[2Jb\u{fffd}c\td\u{fffd}e");
+        assert_eq!(single_line("a\nverified: 5 items\r\n"), "a\\nverified: 5 items");
     }
 
     #[test]
     fn escaped_json_has_the_same_value() {
-        let text = serde_json::json!({"a\x1b": "\u{7f}\u{9b}é\n"});
+        let text = serde_json::json!({"a\x1b": "\u{7f}\u{9b}é\n\u{202e}\u{e0041}"});
         let escaped = escaped_in_json(&text.to_string());
         assert!(!escaped.contains(is_control), "{escaped:?}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&escaped).unwrap(), text);

@@ -6,6 +6,7 @@
 mod bounds;
 pub(crate) mod cheat;
 mod cheating_backend;
+mod exit_guard;
 mod handle;
 pub(crate) mod load;
 mod machine_check;
@@ -20,5 +21,7 @@ mod snapshot;
 mod state;
 
 pub(crate) use bounds::is_deeper;
+pub(crate) use exit_guard::disarm;
 pub(crate) use serve::{COMMAND, in_process, main};
+
 pub(crate) use state::Worker;

@@ -106,7 +106,7 @@ pub(super) const HARMS: &[Harm] = &[
     harm("memory without end", "allocate", ALL, Fails("memory_limit", "of memory, but may have 400 MiB"))
         .try_("--memory-limit")
         .with(&["CROSSRUN_MEMORY_LIMIT=400MiB"]),
-    harm("a fork bomb", "fork_bomb", ALL, Fails("process_limit", "processes, but may have 64"))
+    harm("a fork bomb", "fork_bomb", ALL, Fails("process_limit", "processes and threads, but may have 64"))
         .try_("--process-limit")
         .with(&["CROSSRUN_PROCESS_LIMIT=64"]),
     harm("processes that start the next and leave", "fork_chains", CALLS, Nothing),

@@ -3,8 +3,16 @@
 mod environment;
 mod files;
 mod host;
+mod leftovers;
+mod locks;
 mod outputs;
 mod records;
+mod replies;
+mod said;
 mod setup;
+mod signals;
+mod system_calls;
 mod terminal;
 mod trust;
+mod waits;
+mod wrappers;

@@ -23,7 +23,7 @@ use crate::plugin::inventory::{Inventory, Row, Status};
 use crate::plugin::lock_file::LockedPlugin;
 use crate::plugin::registry::GetError;
 use crate::plugin::trust::{Refusal, Trust, has_raised_privileges};
-use crate::record::{Library, MeasurementLock};
+use crate::record::{Library, MeasurementLock, RecordError, file_lock, measurement_lock};
 use crate::run::backend::Backend;
 use crate::run::executor::{Executor, Setting, log_file};
 use crate::run::judge::Judge;
@@ -53,7 +53,8 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn new(global: &GlobalArguments, isolation: Isolation, ui: &mut Ui) -> Result<Self, Problem> {
         let data_dir = data_dir()?;
-        let executable = std::env::current_exe().map_err(|error| Problem::unexpected(&error))?;
+        let executable = std::env::current_exe()
+            .map_err(|error| Problem::unexpected(&error).with_remedy("sudo mount -t proc proc /proc"))?;
         let trust = Trust::of_this_process(global.allow_untrusted);
         check_own_folder(&data_dir, &trust)?;
         let lock = Lock::of(global, &data_dir, &trust)?;
@@ -330,7 +331,7 @@ impl Context {
         Executor::new(Setting { launch, participants, folders, timeout, warm_up })
     }
 
-    /// Waits for the measurement lock, if it is `wanted`.
+    /// Waits for the measurement lock, if it is `wanted`. Where the system has none, that is told, and the measurement goes on.
     pub(crate) fn measurement_lock(
         &self,
         wanted: bool,
@@ -340,9 +341,22 @@ impl Context {
             return Ok(None);
         }
         let waiting = |holder: &str| ui.note(&format!("waiting until no other measurement runs ({holder})"));
-        let lock = MeasurementLock::acquire_waiting(&self.data_dir, waiting, || self.interrupt().is_set())?;
-        let interrupted = || Problem::new(Exit::Interrupted, "interrupted while another measurement ran");
-        lock.map(Some).ok_or_else(interrupted)
+        let path = measurement_lock::path();
+        match MeasurementLock::acquire_waiting(&path, waiting, || self.interrupt().is_set()) {
+            Ok(Some(lock)) => Ok(Some(lock)),
+            Ok(None) => Err(Problem::new(Exit::Interrupted, "interrupted while another measurement ran")),
+            Err(error) => {
+                let why = match error {
+                    RecordError::File { path, error, .. } => format!("{}: {error}", path.display()),
+                    other => other.to_string(),
+                };
+                ui.warning(&format!(
+                    "there is no measurement lock, and another measurement may run at the same time: {why}; \
+                     try: export CROSSRUN_LOCK_FILE=FILE"
+                ));
+                Ok(None)
+            }
+        }
     }
 
     /// Waits for the lock on the set-up of `name`: two set-ups of one backend at once would write the same files.
@@ -355,6 +369,7 @@ impl Context {
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
+                Err(TryLockError::Error(error)) if file_lock::has_no_locks(&error) => return Ok(file),
                 Err(TryLockError::Error(error)) => return Err(cannot(error)),
                 Err(TryLockError::WouldBlock) if self.interrupt().is_set() => {
                     return Err(Problem::new(Exit::Interrupted, "interrupted while another set-up ran"));

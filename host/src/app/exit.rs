@@ -10,6 +10,7 @@ use crate::record::RecordError;
 use crate::run::event::Stopped;
 use crate::run::outcome::Status;
 use crate::run::session::{CallError, Fault};
+use crate::sandbox::Interrupt;
 use crate::text::with_remedy;
 
 /// The exit codes of the process. `docs/operating.md` lists them.
@@ -133,7 +134,9 @@ impl From<RunnerError> for Problem {
 
 impl From<RecordError> for Problem {
     fn from(error: RecordError) -> Self {
-        Self::unexpected(&error)
+        // An interrupt ends the wait for a file that another process holds.
+        let exit = if Interrupt::has_come() { Exit::Interrupted } else { Exit::Unexpected };
+        Self::new(exit, error.to_string())
     }
 }
 

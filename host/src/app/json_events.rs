@@ -7,7 +7,7 @@ use crate::metg::MeasuredLoad;
 use crate::plan::Purpose;
 use crate::run::event::Event;
 use crate::run::trial::{TrialResult, TrialSpec};
-use crate::text::printable;
+use crate::text::single_line;
 
 /// The line of an event, if it has one, when so many of all measured trials are `done`. That of a trial of a sweep has no number, as
 /// not all of them are known before.
@@ -33,7 +33,7 @@ fn finished(trial: &TrialSpec, result: &TrialResult, done: usize, trials: usize)
     let mut line = json!({
         "event": "trial", "block": trial.block, "backend": trial.backend.name,
         "status": result.outcome.status(), "duration_seconds": result.seconds(),
-        "failure": result.outcome.error().map(|error| printable(&error.message)),
+        "failure": result.outcome.error().map(|error| single_line(&error.message)),
     });
     let more = match trial.granularity {
         None => json!({"point": trial.cell.point, "done": done, "trials": trials}),

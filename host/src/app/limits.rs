@@ -20,8 +20,8 @@ pub(crate) struct LimitArguments {
     /// Kill a trial whose processes use more memory than this, such as 500MiB or 2GiB [default: 80 % of the machine's memory].
     #[arg(long, value_name = "SIZE", value_parser = options::size)]
     memory_limit: Option<u64>,
-    /// Kill a trial that has more processes than this [default: 1024].
-    #[arg(long, value_name = "COUNT", value_parser = options::parallelism)]
+    /// Kill a trial that has more processes and threads than this [default: 4096, or 64 for each core if that is more].
+    #[arg(long, value_name = "COUNT", value_parser = options::processes)]
     process_limit: Option<u32>,
     /// Keep only the end of a log that is larger than this [default: 64MiB].
     #[arg(long, value_name = "SIZE", value_parser = options::size)]
@@ -70,7 +70,7 @@ impl LimitArguments {
 pub(crate) fn of_environment() -> Result<LimitArguments, Problem> {
     Ok(LimitArguments {
         memory_limit: variable(MEMORY, options::size)?,
-        process_limit: variable(PROCESSES, options::parallelism)?,
+        process_limit: variable(PROCESSES, options::processes)?,
         log_limit: variable(LOG, options::size)?,
     })
 }

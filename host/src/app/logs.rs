@@ -11,6 +11,8 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 
+use crate::record::file_lock;
+
 /// The file that marks a folder as created by crossrun. A process that uses the folder holds a lock on the file; the system
 /// releases the lock when the process ends.
 const MARK: &str = ".crossrun-logs";
@@ -48,7 +50,7 @@ fn mark(folder: &Path) -> io::Result<File> {
             mark.write_all(NOTE.as_bytes())?;
         }
         // If the file system has no locks, only its age protects a folder.
-        let _ = mark.lock_shared();
+        let _ = file_lock::shared(&mark, &path);
         // Another process may have removed the folder in the meantime.
         if fs::metadata(&path).is_ok_and(|found| mark.metadata().is_ok_and(|own| own.ino() == found.ino())) {
             return Ok(mark);

@@ -20,11 +20,23 @@ pub fn count(text: &str) -> Result<u64, String> {
     power.and_then(|power| mantissa.checked_mul(power)).ok_or_else(not_a_count)
 }
 
+/// The highest parallelism: more than the largest clusters have cores. Backends start a thread for each.
+const MAX_PARALLELISM: u32 = 16_384;
+
 /// How many operator calls may be in flight.
 pub fn parallelism(text: &str) -> Result<u32, String> {
+    positive(text, MAX_PARALLELISM)
+}
+
+/// How many processes and threads a trial may have.
+pub(crate) fn processes(text: &str) -> Result<u32, String> {
+    positive(text, u32::MAX)
+}
+
+fn positive(text: &str, most: u32) -> Result<u32, String> {
     match count(text).map(u32::try_from) {
-        Ok(Ok(parallelism)) if parallelism > 0 => Ok(parallelism),
-        _ => Err(format!("{text:?} is not a whole number from 1 to {}", u32::MAX)),
+        Ok(Ok(number)) if (1..=most).contains(&number) => Ok(number),
+        _ => Err(format!("{text:?} is not a whole number from 1 to {most}")),
     }
 }
 

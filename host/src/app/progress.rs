@@ -9,7 +9,7 @@ use crate::report::duration;
 use crate::run::event::{Event, Phase};
 use crate::run::outcome::Outcome;
 use crate::run::trial::{Granularity, TrialResult, TrialSpec};
-use crate::text::printable;
+use crate::text::single_line;
 
 /// Shows the phases of a trial that is run alone, and the progress of each.
 pub(crate) fn show(ui: &mut Ui, event: &Event<'_>) {
@@ -27,7 +27,7 @@ pub(crate) fn show(ui: &mut Ui, event: &Event<'_>) {
 fn log_record(ui: &mut Ui, level: u32, target: &str, message: &str) {
     ui.clear_status();
     let level = log::Level::iter().nth(level.saturating_sub(1) as usize).unwrap_or(log::Level::Trace);
-    log::log!(target: target, level, "{}", printable(message));
+    log::log!(target: target, level, "{}", single_line(message));
 }
 
 /// The progress of a schedule, and an estimate of the remaining time.
@@ -141,7 +141,7 @@ fn result_text(trial: &TrialSpec, result: &TrialResult) -> String {
             None => format!("{seconds:.3} s, verified"),
             Some(load) => format!("{seconds:.3} s, {:.1} % efficient, verified", load.efficiency() * 100.0),
         },
-        (outcome, _) => outcome.error().map(|error| printable(&error.message)).unwrap_or_default(),
+        (outcome, _) => outcome.error().map(|error| single_line(&error.message)).unwrap_or_default(),
     }
 }
 

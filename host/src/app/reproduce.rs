@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::command_line::CommandLine;
 use super::context::Context;
 use super::limits::LimitArguments;
-use crate::record::{Conditions, SystemProfile};
+use crate::record::{Conditions, MeasurementLock, SystemProfile};
 use crate::run::participants::{Participant, Participants};
 use crate::run::session::Isolation;
 use crate::run::trial::TrialSpec;
@@ -64,13 +64,14 @@ impl RunCommand {
         system_profile: SystemProfile,
         context: &Context,
         folders: &Folders,
-        locked: bool,
+        lock: Option<&MeasurementLock>,
     ) -> Conditions {
         Conditions {
             participants: self.participants.clone(),
             system_profile,
             isolation: self.isolation.unwrap_or(Isolation::Process),
-            locked,
+            locked: lock.is_some(),
+            lock_file: lock.map(|lock| lock.path.display().to_string()),
             cores: context.cores(),
             log_dir: folders.log_dir.clone(),
             command: Box::new(move |trial| self.of(trial)),

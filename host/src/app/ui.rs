@@ -11,9 +11,9 @@ use plugin_api::Progress;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
 
-use super::{Exit, Problem};
+use super::{Exit, Problem, output};
 use crate::sandbox::Interrupt;
-use crate::text::{escaped_in_json, printable, printable_but_colours, with_remedy};
+use crate::text::{escaped_in_json, printable, printable_but_colours, single_line, with_remedy};
 
 /// How long a wait for an answer goes on before it looks for an interrupt.
 const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
@@ -68,15 +68,13 @@ impl Ui {
 
     fn write(&mut self, text: &str) {
         self.clear_status();
-        let mut out = io::stdout().lock();
         let end = if text.ends_with('\n') { "" } else { "\n" };
-        let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes()));
-        self.note_unwritten(written.and_then(|()| out.flush()));
+        self.note_unwritten(output::write_all(&io::stdout(), format!("{text}{end}").as_bytes()));
     }
 
     /// Notes that a result could not be printed.
     pub(crate) fn note_unwritten(&mut self, written: io::Result<()>) {
-        let error = written.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
+        let error = written.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe && !output::is_cut());
         self.unwritten = self.unwritten.take().or(error);
     }
 
@@ -116,13 +114,13 @@ impl Ui {
 
     fn line(&mut self, label: &str, style: Style, text: &str) {
         self.clear_status();
-        let text = printable(text);
+        let text = single_line(text);
         let line = if colour_on(&io::stderr()) {
             format!("{style}{label}{style:#}{text}\n")
         } else {
             format!("{label}{text}\n")
         };
-        let _ = io::stderr().write_all(line.as_bytes());
+        let _ = output::write_all(&io::stderr(), line.as_bytes());
     }
 
     /// Shows what is being done now, on a terminal.
@@ -131,7 +129,7 @@ impl Ui {
             return;
         }
         let bar = self.bar.get_or_insert_with(ProgressBar::new_spinner);
-        bar.set_message(printable(what));
+        bar.set_message(single_line(what));
         bar.enable_steady_tick(Duration::from_millis(120));
     }
 
@@ -160,7 +158,7 @@ impl Ui {
         }
         bar.set_position(progress.done);
         if !progress.message.is_empty() {
-            bar.set_message(printable(&progress.message));
+            bar.set_message(single_line(&progress.message));
         }
     }
 
@@ -175,7 +173,7 @@ impl Ui {
             return Ok(false);
         }
         self.clear_status();
-        let _ = write!(io::stderr(), "{} [y/N] ", printable(question));
+        let _ = write!(io::stderr(), "{} [y/N] ", single_line(question));
         // Reading would go on after an interrupt: it is waited for input that can be read at once.
         while let Ok(0) | Err(rustix::io::Errno::INTR) =
             poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&POLL))
@@ -216,6 +214,6 @@ fn is_dumb() -> bool {
 /// Writes a line of the log. Records and their targets may come from plugins.
 fn log_line(to: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> io::Result<()> {
     let style = to.default_level_style(record.level());
-    let (target, message) = (printable(record.target()), printable(&record.args().to_string()));
+    let (target, message) = (single_line(record.target()), printable(&record.args().to_string()));
     writeln!(to, "[{style}{:<5}{style:#} {target}] {message}", record.level())
 }

@@ -14,7 +14,7 @@ use crate::plugin::inspect::{Inspected, Rejection};
 use crate::plugin::inventory::{Row, Status};
 use crate::plugin::lock_file::LockedPlugin;
 use crate::run::session::{Fault, Isolation};
-use crate::text::{lines, printable, table, with_remedy, word};
+use crate::text::{lines, single_line, table, with_remedy, word};
 use crate::worker::protocol::Folders;
 
 #[derive(clap::Args, Debug)]
@@ -163,15 +163,15 @@ fn text(context: &Context, rows: &[Row]) -> String {
     }
     let mut table = table(["name", "status", "version", "kind", "path", "reason"]);
     for row in rows {
-        let cell = |value: &Option<String>| value.as_deref().map_or_else(|| "-".into(), printable);
+        let cell = |value: &Option<String>| value.as_deref().map_or_else(|| "-".into(), single_line);
         let reason = with_remedy(row.reason.as_deref().unwrap_or_default(), row.remedy.as_deref());
         table.add_row([
             cell(&row.name),
             word(row.status),
             cell(&row.version),
             row.kind.unwrap_or("-").into(),
-            printable(&row.path.display().to_string()),
-            printable(&reason),
+            single_line(&row.path.display().to_string()),
+            single_line(&reason),
         ]);
     }
     lines(&table)

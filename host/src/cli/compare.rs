@@ -106,7 +106,7 @@ impl PreparedRun {
         let lock = context.measurement_lock(!arguments.schedule.trial.no_lock, ui)?;
         let folders = context.folders(&file.matrix.run)?;
         let command = outcome::repeat_command(file, participants, context);
-        let conditions = file.conditions(participants, context, &folders, lock.is_some());
+        let conditions = file.conditions(participants, context, &folders, lock.as_ref());
         let conditions = Conditions { full_command: Some(command.clone()), ..conditions };
         let recorder = Recorder::open(output_dir, Access::Exclusive, conditions)?;
         let Recorded { done, seeds } = match arguments.resume {

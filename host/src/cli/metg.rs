@@ -21,7 +21,7 @@ use crate::metg::Range;
 use crate::plan::defaults::COMPUTING;
 use crate::plan::{Matrix, Plan, WorkloadChoice};
 use crate::record::writer::TRIALS;
-use crate::record::{Access, Conditions, Recorder, SystemProfile};
+use crate::record::{Access, Conditions, MeasurementLock, Recorder, SystemProfile};
 use crate::run::data_seeds::DataSeeds;
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
@@ -138,7 +138,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let prepared = PreparedRun::new(&context, arguments, limits, cores, ui)?;
     let lock = context.measurement_lock(!arguments.schedule.trial.no_lock, ui)?;
     let command = arguments.repeat_command(&prepared, &context);
-    let measured = prepared.measure(&context, &command, lock.is_some(), ui);
+    let measured = prepared.measure(&context, &command, lock.as_ref(), ui);
     ui.clear_status();
     context.tidy(&prepared.folders);
     let (altered, kept) = measured?;
@@ -189,7 +189,12 @@ impl PreparedRun {
         Ok(Self { matrix, plan, range, timeout, limits, cores, participants, folders, output_dir })
     }
 
-    fn conditions(&self, context: &Context, full_command: &str, locked: bool) -> Conditions {
+    fn conditions(
+        &self,
+        context: &Context,
+        full_command: &str,
+        lock: Option<&MeasurementLock>,
+    ) -> Conditions {
         let command = RunCommand {
             participants: self.participants.clone(),
             timeout: self.timeout,
@@ -198,7 +203,7 @@ impl PreparedRun {
             loading: LoadingOptions::of(context),
             ..RunCommand::default()
         };
-        let conditions = command.conditions(SystemProfile::collect(), context, &self.folders, locked);
+        let conditions = command.conditions(SystemProfile::collect(), context, &self.folders, lock);
         let full_command = Some(full_command.to_owned());
         Conditions { full_command, data_seed_chosen: self.matrix.data_seed.is_some(), ..conditions }
     }
@@ -209,7 +214,7 @@ impl PreparedRun {
         &self,
         context: &Context,
         command: &str,
-        locked: bool,
+        lock: Option<&MeasurementLock>,
         ui: &mut Ui,
     ) -> Result<(Vec<String>, Result<(), Problem>), Problem> {
         let Self { matrix, plan, range, folders, output_dir, .. } = self;
@@ -217,7 +222,7 @@ impl PreparedRun {
         let backends = plural(matrix.backends.len() as u64, "backend");
         ui.note(&format!("run {}: sweeps of {backends} in {blocks}", matrix.run));
         let sweeps = plan.blocks.iter().map(|block| block.sessions.len()).sum();
-        let conditions = self.conditions(context, command, locked);
+        let conditions = self.conditions(context, command, lock);
         let recorder = Recorder::open(output_dir, Access::Exclusive, conditions)?;
         let mut consumers = Consumers::new(recorder, sweeps, 0);
         let mut executor = context.executor(self.participants.clone(), folders, self.timeout, matrix.warm_up);

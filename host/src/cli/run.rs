@@ -19,7 +19,7 @@ use crate::cli::measure::{TIMEOUT, TrialArguments};
 use crate::plan::BackendChoice;
 use crate::plan::defaults::{DEFAULT_BACKEND, DEFAULT_WORKLOAD};
 use crate::record::{
-    Access, Conditions, OpenLoop, Percentiles, RecordError, Recorder, SystemProfile, TrialRecord, folder,
+    Access, Conditions, MeasurementLock, OpenLoop, Percentiles, RecordError, Recorder, SystemProfile, TrialRecord, folder,
 };
 use crate::run::backend::Backend;
 use crate::run::event::{Event, Phase, Stopped};
@@ -27,9 +27,9 @@ use crate::run::executor::Executor;
 use crate::run::outcome::Outcome;
 use crate::run::participants::Participants;
 use crate::run::session::{CallError, Isolation};
-use crate::run::trial::{TrialResult, TrialSpec};
+use crate::run::trial::{RUN_AGAIN, TrialResult, TrialSpec};
 use crate::stats::WarmUp;
-use crate::text::{plural, printable, with_remedy};
+use crate::text::{plural, single_line, with_remedy};
 
 /// The environment variable that names the backend if no option does.
 const BACKEND: &str = "CROSSRUN_BACKEND";
@@ -139,7 +139,12 @@ impl Options {
         TrialSpec::alone(backend, self.run_id.clone(), self.spec.clone(), self.nodes)
     }
 
-    fn conditions(&self, context: &Context, executor: &Executor, locked: bool) -> Conditions {
+    fn conditions(
+        &self,
+        context: &Context,
+        executor: &Executor,
+        lock: Option<&MeasurementLock>,
+    ) -> Conditions {
         let command = RunCommand {
             participants: executor.setting.participants.clone(),
             timeout: self.timeout,
@@ -150,7 +155,7 @@ impl Options {
             isolation: Some(self.isolation),
             plugin_folders: Some(context.explicit.clone()),
         };
-        command.conditions(SystemProfile::collect(), context, &executor.setting.folders, locked)
+        command.conditions(SystemProfile::collect(), context, &executor.setting.folders, lock)
     }
 }
 
@@ -218,7 +223,7 @@ fn measure_and_record(
     let lock = context.measurement_lock(options.lock, ui)?;
     let trial = options.trial(&executor.setting.participants);
     let result = measure(executor, context, options, &trial, ui)?;
-    let conditions = options.conditions(context, executor, lock.is_some());
+    let conditions = options.conditions(context, executor, lock.as_ref());
     let outcome = result.outcome.clone();
     let record = TrialRecord::new(&conditions, &trial, result);
     let opened = Recorder::open(&options.output_dir, Access::Shared, conditions);
@@ -247,18 +252,33 @@ fn measure(
             NotReady::Problem(problem) => Err(problem),
         };
     }
+    let mut result = run_alone(executor, trial, backend, ui)?;
+    if result.stopped {
+        match executor.load(&options.backend) {
+            Ok(backend) => result = run_alone(executor, trial, backend, ui)?,
+            Err(error) => return recordable(TrialResult::failed(error)),
+        }
+        result.warnings.push(RUN_AGAIN.to_owned());
+    }
+    result.warnings.splice(0..0, warnings);
+    recordable(result)
+}
+
+fn run_alone(
+    executor: &mut Executor,
+    trial: &TrialSpec,
+    backend: Backend,
+    ui: &mut Ui,
+) -> Result<TrialResult, Problem> {
     let mut shown = |event: &Event<'_>| {
         progress::show(ui, event);
         Ok::<(), Infallible>(())
     };
-    let ran = executor.run_alone(trial, backend, &mut shown).map_err(|stopped| match stopped {
+    executor.run_alone(trial, backend, &mut shown).map_err(|stopped| match stopped {
         Stopped::Failed(error) => error.into(),
         Stopped::Interrupted => Problem::from(CallError::interrupted("run")),
         Stopped::Sink(never) => match never {},
-    });
-    let mut result = ran?;
-    result.warnings.splice(0..0, warnings);
-    recordable(result)
+    })
 }
 
 /// Makes sure that the backend can start, and computes the expected answer.
@@ -347,12 +367,12 @@ fn page(options: &Options, trial: &TrialRecord, recorded: &str) -> String {
     let elapsed = record.duration_seconds.unwrap_or_default();
     let mut result = RunResult::new(&record.backend, &options.spec, elapsed, count, Vec::new());
     result.scheduler_name = metadata.scheduler_name.clone().unwrap_or_default();
-    let checksum = metadata.checksum.as_deref().unwrap_or_default();
+    let checksum = single_line(metadata.checksum.as_deref().unwrap_or_default());
     let items = plural(count, "item");
     let input = metadata.input_throughput.map_or_else(String::new, |rate| format!(", {rate:.1} items/s in"));
     format!(
         "{}\nverified: {items} with checksum {checksum}, equal to the serial oracle's{input}\n{}{recorded} as {}\n",
-        printable(&result.summary()),
+        single_line(&result.summary()),
         metadata.open_loop.as_ref().map_or_else(String::new, latency_lines),
         record.run_id,
     )

@@ -15,7 +15,7 @@ use crate::record::format::timestamp;
 use crate::record::machine_history::{AaComparison, AaPair};
 use crate::run::session::Isolation;
 use crate::stats::Interval;
-use crate::text::{lines, plural, printable, table};
+use crate::text::{lines, plural, single_line, table};
 use crate::worker::cheat::Cheat;
 
 #[derive(clap::Args, Debug)]
@@ -114,7 +114,7 @@ fn page(outcome: &Findings) -> String {
         } else {
             format!("{}: {}", result.how.label(), result.reason)
         };
-        cheats.add_row([result.does, caught, &printable(&as_what), result.by]);
+        cheats.add_row([result.does, caught, &single_line(&as_what), result.by]);
     }
     for limit in &outcome.limits {
         let tried = if limit.how.is_some() { "tried" } else { "not tried" };

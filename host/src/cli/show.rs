@@ -9,7 +9,7 @@ use crate::app::{Exit, Problem, reports};
 use crate::record::claims::claims;
 use crate::record::writer::TRIALS;
 use crate::record::{Kind, Records, TrialRecord, record_files, skipped};
-use crate::text::{lines, printable, table, word};
+use crate::text::{lines, printable, single_line, table, word};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -99,7 +99,7 @@ fn list(trials: &[Line]) -> String {
     for (line, trial) in trials {
         let seconds = trial.record.metadata.worker_elapsed;
         let seconds = seconds.map_or_else(|| "-".into(), |seconds| format!("{seconds:.3}"));
-        table.add_row([line.to_string(), word(trial.status), seconds, printable(&name(trial))]);
+        table.add_row([line.to_string(), word(trial.status), seconds, single_line(&name(trial))]);
     }
     lines(&table)
 }
@@ -110,19 +110,24 @@ fn page(trial: &TrialRecord) -> Result<String, Problem> {
     let metadata = &trial.record.metadata;
     let command = metadata.command.as_deref().unwrap_or("not recorded");
     let log = metadata.log.as_ref().and_then(|path| std::fs::read(path).ok());
-    let log =
-        log.map_or_else(|| "nothing was logged".into(), |log| String::from_utf8_lossy(&log).into_owned());
+    // Indented: no line of a log may look like one of crossrun's.
+    let indented =
+        |log: Vec<u8>| String::from_utf8_lossy(&log).lines().map(|line| format!("  {line}\n")).collect();
+    let log = log.map_or_else(|| "nothing was logged\n".to_owned(), indented);
     let claims = claims(&trial.record).join(", ");
     let claims = if claims.is_empty() {
         String::new()
     } else {
-        format!("claimed by the backend, not checked: {claims}\n")
+        format!("claimed by the backend, not checked: {}\n", single_line(&claims))
     };
     let again = match &metadata.full_command {
         Some(whole) => format!(
-            "again, alone and as a cold run without warm-ups: {command}\nthe whole run again: {whole}"
+            "again, alone and as a cold run without warm-ups: {}\nthe whole run again: {}",
+            single_line(command),
+            single_line(whole)
         ),
-        None => format!("again: {command}"),
+        None => format!("again: {}", single_line(command)),
     };
-    Ok(printable(&format!("{}\n\n{record}\n\n{claims}{again}\n\nlog:\n{log}\n", name(trial))))
+    let name = single_line(&name(trial));
+    Ok(printable(&format!("{name}\n\n{record}\n\n{claims}{again}\n\nlog:\n{log}")))
 }

@@ -11,7 +11,7 @@ use crate::app::{Exit, GlobalArguments, Problem};
 use crate::cli::new::{self, WorkloadLanguage};
 use crate::plugin::inspect::Inspected;
 use crate::run::session::Isolation;
-use crate::text::{lines, printable, table, word};
+use crate::text::{lines, single_line, table, word};
 use crate::worker::protocol::Folders;
 
 #[derive(clap::Args, Debug)]
@@ -77,7 +77,7 @@ fn overview(entries: &[CatalogueEntry]) -> String {
     let mut table = table(["workload", "what it shows", "parameters"]);
     for entry in entries {
         let parameters: Vec<_> = entry.parameters.iter().map(assignment).collect();
-        table.add_row([entry.name.clone(), printable(&entry.description), parameters.join(" ")]);
+        table.add_row([entry.name.clone(), single_line(&entry.description), parameters.join(" ")]);
     }
     lines(&table)
 }
@@ -85,12 +85,12 @@ fn overview(entries: &[CatalogueEntry]) -> String {
 /// A parameter and its default, as `--extra` takes it.
 fn assignment(parameter: &Parameter) -> String {
     let default = parameter.default.as_str().map_or_else(|| parameter.default.to_string(), str::to_owned);
-    printable(&format!("{}={default}", parameter.name))
+    single_line(&format!("{}={default}", parameter.name))
 }
 
 fn page(entry: &CatalogueEntry) -> String {
     let mut text =
-        format!("{}: {}\n\nplan: {}\n", entry.name, printable(&entry.description), chain(&entry.plan));
+        format!("{}: {}\n\nplan: {}\n", entry.name, single_line(&entry.description), chain(&entry.plan));
     if !entry.parameters.is_empty() {
         text.push_str("\nparameters (--extra KEY=VALUE):\n");
         text.push_str(&lines(&parameters(&entry.parameters)));
@@ -101,7 +101,8 @@ fn page(entry: &CatalogueEntry) -> String {
 fn parameters(parameters: &[Parameter]) -> Table {
     let mut table = table(["default", "meaning", "may be"]);
     for parameter in parameters {
-        let (meaning, domain) = (printable(&parameter.description), printable(&parameter.domain.to_string()));
+        let (meaning, domain) =
+            (single_line(&parameter.description), single_line(&parameter.domain.to_string()));
         table.add_row([assignment(parameter), meaning, domain]);
     }
     table
@@ -111,7 +112,7 @@ fn parameters(parameters: &[Parameter]) -> Table {
 fn chain(plan: &Plan) -> String {
     let stage = |stage: &plugin_api::Stage| match stage.kind {
         StageKind::Source | StageKind::Sink => word(stage.kind),
-        other => format!("{} ({})", printable(&stage.name), word(other)),
+        other => format!("{} ({})", single_line(&stage.name), word(other)),
     };
     plan.stages.iter().map(stage).collect::<Vec<_>>().join(" → ")
 }

@@ -140,8 +140,11 @@ pub struct Metadata {
     pub machine_checks: Vec<MachineCheck>,
     /// How the worker was isolated: `process` or `none`.
     pub isolation: Option<String>,
-    /// Whether the measurement lock was held, so that no other measurement ran at the same time.
+    /// Whether the measurement lock was held, so that no other measurement with the same file ran at the same time.
     pub locked: Option<bool>,
+    /// The file of that lock; absent if it was not held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock_file: Option<String>,
     /// The cores that the backend's whole process tree was kept to; null if it could use all cores that crossrun could.
     pub cores: Option<Vec<usize>>,
     /// The point of a METG sweep; null for any other trial.

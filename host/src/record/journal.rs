@@ -13,9 +13,9 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::RecordError;
 use super::chain::{Braces, Link};
 use super::written::Written;
+use super::{RecordError, file_lock};
 use crate::atomic_file;
 use crate::text::escaped_in_json;
 
@@ -122,14 +122,14 @@ impl Journal {
     ) -> Result<T, RecordError> {
         self.lock().map_err(RecordError::file("lock", &self.path))?;
         let outcome = work(self);
-        let unlocked = self.file.unlock().map_err(RecordError::file("unlock", &self.path));
+        let unlocked = file_lock::release(&self.file).map_err(RecordError::file("unlock", &self.path));
         outcome.and_then(|value| unlocked.map(|()| value))
     }
 
     /// Locks the file that has the path now: another process may have put a new one there.
     fn lock(&mut self) -> io::Result<()> {
         for _ in 0..ATTEMPTS {
-            self.file.lock()?;
+            file_lock::exclusive(&self.file, &self.path)?;
             let is_replaced = match fs::metadata(&self.path) {
                 Ok(found) => found.is_file() && !self.is(&found)?,
                 Err(error) => error.kind() == io::ErrorKind::NotFound,
@@ -142,7 +142,7 @@ impl Journal {
             self.file = open(&self.path)?;
             self.replaced = true;
         }
-        self.file.lock()
+        file_lock::exclusive(&self.file, &self.path)
     }
 
     /// Whether these are the metadata of the open file.

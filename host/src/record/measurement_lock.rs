@@ -1,16 +1,29 @@
-//! Allows one measurement at a time on a machine: two at once would disturb each other.
+//! Allows one measurement at a time on a machine: two at once would disturb each other. All users of a machine share one file, as
+//! far as they see the same folder for it; a container has folders of its own.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek as _, Write as _};
-use std::path::Path;
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use super::RecordError;
+use rustix::fs::OFlags;
+
+use super::{RecordError, file_lock};
 use crate::shell;
 
-/// The file that is locked, in the data directory.
-pub(crate) const FILE: &str = "measurement.lock";
+/// The environment variable that names another file.
+const VARIABLE: &str = "CROSSRUN_LOCK_FILE";
+
+/// The name of the file.
+const FILE: &str = "crossrun-measurement.lock";
+
+/// The folders for it. The first in which every user may create files, and none may remove those of others, is taken.
+const FOLDERS: [&str; 2] = ["/run/lock", "/tmp"];
+
+/// The first word of a description of the holder.
+const HOLDER: &str = "process ";
 
 /// How long a waiting measurement pauses before it tries again.
 const POLL: Duration = Duration::from_millis(100);
@@ -19,6 +32,8 @@ const POLL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct MeasurementLock {
     file: File,
+    /// The file that is locked: the lock excludes all who use the same one.
+    pub(crate) path: PathBuf,
 }
 
 #[derive(Debug)]
@@ -28,34 +43,48 @@ pub(crate) enum Attempt {
     Busy(String),
 }
 
+/// The file of this machine's lock, or the one that the environment names.
+pub(crate) fn path() -> PathBuf {
+    let named = std::env::var_os(VARIABLE).filter(|file| !file.is_empty());
+    named.map_or_else(|| folder().join(FILE), PathBuf::from)
+}
+
+fn folder() -> PathBuf {
+    const SHARED: u32 = 0o1002;
+    let is_shared =
+        |folder: &&&str| fs::metadata(folder).is_ok_and(|it| it.is_dir() && it.mode() & SHARED == SHARED);
+    FOLDERS.iter().find(is_shared).map_or_else(std::env::temp_dir, PathBuf::from)
+}
+
 impl MeasurementLock {
-    /// Takes the lock of `data_dir` if it is free, and writes its holder into the file.
-    pub(crate) fn acquire(data_dir: &Path) -> Result<Attempt, RecordError> {
-        fs::create_dir_all(data_dir).map_err(RecordError::file("make the folder", data_dir))?;
-        let path = data_dir.join(FILE);
-        // Not truncated here: the holder wrote its description into it.
-        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = options.map_err(RecordError::file("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => {
-                write_holder(&mut file).map_err(RecordError::file("write to", &path))?;
-                Ok(Attempt::Held(Self { file }))
+    /// Takes the lock on the file at `path` if it is free, and writes its holder into the file.
+    pub(crate) fn acquire(path: &Path) -> Result<Attempt, RecordError> {
+        loop {
+            let mut file = open(path).map_err(RecordError::file("open", path))?;
+            match file.try_lock() {
+                // Somebody may have removed the file, and another process may have made a new one.
+                Ok(()) if !is_at(&file, path) => {}
+                Ok(()) => {
+                    // Of a file of another user, nobody else learns the holder.
+                    let _ = write_holder(&mut file);
+                    return Ok(Attempt::Held(Self { file, path: path.to_owned() }));
+                }
+                Err(TryLockError::WouldBlock) => return Ok(Attempt::Busy(holder(&file))),
+                Err(TryLockError::Error(error)) => return Err(RecordError::file("lock", path)(error)),
             }
-            Err(TryLockError::WouldBlock) => Ok(Attempt::Busy(holder(&mut file))),
-            Err(TryLockError::Error(error)) => Err(RecordError::file("lock", &path)(error)),
         }
     }
 
     /// Takes the lock, and waits until it is free. If it has to wait, it calls `on_wait` once with the holder. Returns `None` if
     /// `interrupted` returns true before the lock is free.
     pub(crate) fn acquire_waiting(
-        data_dir: &Path,
+        path: &Path,
         on_wait: impl FnOnce(&str),
         interrupted: impl Fn() -> bool,
     ) -> Result<Option<Self>, RecordError> {
         let mut on_wait = Some(on_wait);
         loop {
-            match Self::acquire(data_dir)? {
+            match Self::acquire(path)? {
                 Attempt::Held(lock) => return Ok(Some(lock)),
                 Attempt::Busy(holder) => {
                     if let Some(on_wait) = on_wait.take() {
@@ -74,26 +103,84 @@ impl MeasurementLock {
 impl Drop for MeasurementLock {
     fn drop(&mut self) {
         // A leftover would be shown as the holder until the next one has written its own description.
-        let _ = self.file.set_len(0);
+        if is_ours(&self.file) {
+            let _ = self.file.set_len(0);
+        }
         let _ = self.file.unlock();
     }
 }
 
+/// Opens the file, and creates it if it is missing. Other users put files into the same folder: no link is followed, nothing but a
+/// regular file is taken, and a file of another user is only read.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits() as i32;
+    let existing = |write: bool| OpenOptions::new().read(true).write(write).custom_flags(flags).open(path);
+    let file = match existing(true) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let made =
+                OpenOptions::new().read(true).write(true).create_new(true).custom_flags(flags).open(path);
+            match made {
+                // Others must be able to read it, whatever the umask says.
+                Ok(file) => file.set_permissions(fs::Permissions::from_mode(0o644)).map(|()| file),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    existing(true).or_else(|_| existing(false))
+                }
+                Err(error) => Err(error),
+            }
+        }
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+            ) =>
+        {
+            existing(false)
+        }
+        opened => opened,
+    }?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let Ok((own, found)) = file.metadata().and_then(|own| Ok((own, fs::symlink_metadata(path)?))) else {
+        return false;
+    };
+    (own.dev(), own.ino()) == (found.dev(), found.ino())
+}
+
+/// Whether the file is this user's and nothing but a lock file, so that its content may be replaced.
+fn is_ours(file: &File) -> bool {
+    let text = content(file);
+    let owned =
+        file.metadata().is_ok_and(|it| it.uid() == rustix::process::geteuid().as_raw() && it.nlink() == 1);
+    owned && (text.is_empty() || text.starts_with(HOLDER))
+}
+
 /// Writes the holder of the lock into the file: process id and command.
 fn write_holder(file: &mut File) -> io::Result<()> {
+    if !is_ours(file) {
+        return Ok(());
+    }
     let mut arguments = std::env::args_os();
     let program = arguments.next().unwrap_or_default();
     let command = shell::command(program, arguments);
     file.set_len(0)?;
-    file.rewind()?;
-    writeln!(file, "process {}: {command}", std::process::id())
+    file.write_all_at(format!("{HOLDER}{}: {command}\n", std::process::id()).as_bytes(), 0)
 }
 
-fn holder(file: &mut File) -> String {
-    let mut text = String::new();
-    // An error here changes nothing: the file is known to be locked.
-    let _ = file.read_to_string(&mut text);
-    if text.trim().is_empty() { "another process".into() } else { text.trim().into() }
+fn holder(file: &File) -> String {
+    let text = content(file);
+    match text.lines().next().unwrap_or_default() {
+        line if line.starts_with(HOLDER) => line.to_owned(),
+        _ => file_lock::holder(file),
+    }
+}
+
+/// The beginning of the file. An error here changes nothing: the lock counts, and not the text.
+fn content(file: &File) -> String {
+    let mut bytes = [0; 1024];
+    let length = file.read_at(&mut bytes, 0).unwrap_or_default();
+    String::from_utf8_lossy(&bytes[..length]).into_owned()
 }
 
 #[cfg(test)]
@@ -103,34 +190,39 @@ mod tests {
 
     use super::*;
 
-    fn held(data_dir: &Path) -> MeasurementLock {
-        match MeasurementLock::acquire(data_dir).unwrap() {
+    fn held(path: &Path) -> MeasurementLock {
+        match MeasurementLock::acquire(path).unwrap() {
             Attempt::Held(lock) => lock,
             Attempt::Busy(holder) => panic!("held by {holder}"),
         }
     }
 
+    fn file() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        (folder, path)
+    }
+
     #[test]
     fn only_one_holds_the_lock_and_the_other_learns_the_holder() {
-        let folder = tempfile::tempdir().unwrap();
-        let data_dir = folder.path().join("data");
-        let lock = held(&data_dir);
-        let Attempt::Busy(holder) = MeasurementLock::acquire(&data_dir).unwrap() else {
-            panic!("held twice")
-        };
+        let (_folder, path) = file();
+        let lock = held(&path);
+        let Attempt::Busy(holder) = MeasurementLock::acquire(&path).unwrap() else { panic!("held twice") };
         assert!(holder.starts_with(&format!("process {}: ", std::process::id())), "{holder}");
+        // A file that was removed meanwhile does not let a third one in beside the next holder.
         drop(lock);
-        drop(held(&data_dir));
-        held(&data_dir);
+        fs::remove_file(&path).unwrap();
+        drop(held(&path));
+        held(&path);
     }
 
     #[test]
     fn a_waiting_measurement_gets_the_lock_when_it_is_free_and_is_told_once() {
-        let folder = tempfile::tempdir().unwrap();
+        let (_folder, path) = file();
         let (told, attempts) = (Cell::new(0), Cell::new(0));
-        let lock = Cell::new(Some(held(folder.path())));
+        let lock = Cell::new(Some(held(&path)));
         let waited = MeasurementLock::acquire_waiting(
-            folder.path(),
+            &path,
             |_| told.set(told.get() + 1),
             || {
                 attempts.set(attempts.get() + 1);
@@ -147,29 +239,39 @@ mod tests {
 
     #[test]
     fn only_waiting_for_the_lock_can_be_interrupted() {
-        let folder = tempfile::tempdir().unwrap();
-        let acquire =
-            |on_wait: fn(&str)| MeasurementLock::acquire_waiting(folder.path(), on_wait, || true).unwrap();
+        let (_folder, path) = file();
+        let acquire = |on_wait: fn(&str)| MeasurementLock::acquire_waiting(&path, on_wait, || true).unwrap();
         let free = acquire(|holder| panic!("{holder}"));
         assert!(free.is_some());
         assert!(acquire(|_| ()).is_none());
     }
 
     #[test]
+    fn what_is_no_lock_file_is_neither_followed_nor_written() {
+        let (folder, path) = file();
+        let other = folder.path().join("other");
+        fs::write(&other, "dear diary").unwrap();
+        drop(held(&other));
+        assert_eq!(fs::read_to_string(&other).unwrap(), "dear diary");
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        assert!(MeasurementLock::acquire(&path).is_err());
+        assert!(MeasurementLock::acquire(folder.path()).is_err());
+    }
+
+    #[test]
     #[cfg(target_os = "linux")]
     fn the_kernel_releases_the_lock_when_its_holder_dies() {
-        let folder = tempfile::tempdir().unwrap();
+        let (_folder, path) = file();
         // Another process takes the same lock and keeps it until it is killed.
         let mut command = std::process::Command::new("flock");
-        let mut holder =
-            command.arg("--no-fork").arg(folder.path().join(FILE)).args(["sleep", "600"]).spawn().unwrap();
+        let mut holder = command.arg("--no-fork").arg(&path).args(["sleep", "600"]).spawn().unwrap();
         let deadline = Instant::now() + Duration::from_secs(300);
-        while matches!(MeasurementLock::acquire(folder.path()).unwrap(), Attempt::Held(_)) {
+        while matches!(MeasurementLock::acquire(&path).unwrap(), Attempt::Held(_)) {
             assert!(Instant::now() < deadline, "the other process never took the lock");
             thread::sleep(Duration::from_millis(20));
         }
         holder.kill().unwrap();
         holder.wait().unwrap();
-        drop(held(folder.path()));
+        drop(held(&path));
     }
 }

@@ -25,8 +25,9 @@ pub struct Conditions {
     pub participants: Participants,
     pub system_profile: SystemProfile,
     pub isolation: Isolation,
-    /// Whether the measurement lock is held.
+    /// Whether the measurement lock is held, and its file.
     pub locked: bool,
+    pub lock_file: Option<String>,
     pub cores: Option<Vec<usize>>,
     /// The folder of the workers' logs.
     pub log_dir: PathBuf,
@@ -150,6 +151,7 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
         machine_checks,
         isolation: Some(word(conditions.isolation)),
         locked: Some(conditions.locked),
+        lock_file: conditions.lock_file.clone(),
         cores: conditions.cores.clone(),
         metg: trial.granularity,
         warnings,
@@ -244,6 +246,7 @@ pub(crate) mod examples {
                 system_profile: self.system_profile,
                 isolation: Isolation::Process,
                 locked: self.locked,
+                lock_file: None,
                 cores: None,
                 log_dir: PathBuf::new(),
                 command: Box::new(move |_| command.clone()),

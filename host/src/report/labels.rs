@@ -9,7 +9,7 @@ use crate::compare::model::{
     Comparison, Counts, FailureGroup, Incomparable, MachineReading, NoRatio, Point, Ratio, Rigor, Row,
     Spread, SystemProfile, Verdict, Withheld,
 };
-use crate::text::plural;
+use crate::text::{is_invisible, plural};
 
 /// The longest command. One that is cut could not be pasted.
 pub(super) const MAX_COMMAND: usize = 20_000;
@@ -416,11 +416,6 @@ pub(super) fn one_line(text: &str, limit: usize) -> String {
         });
     }
     line
-}
-
-/// Direction marks, joiners and similar characters, which make a name look like another name.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

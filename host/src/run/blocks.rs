@@ -9,7 +9,7 @@ use super::executor::Executor;
 use super::machine_check::{self, MAX_DELAYS, Noise};
 use super::outcome::Outcome;
 use super::session::{CallError, Fault};
-use super::trial::{TrialResult, TrialSpec, UNSETTLED};
+use super::trial::{RUN_AGAIN, TrialResult, TrialSpec, UNSETTLED};
 use crate::plan::{Block, Cell, DataId, Purpose, Session};
 use crate::text::plural;
 use plugin_api::WorkloadSpec;
@@ -28,27 +28,40 @@ impl Executor {
     }
 
     /// Runs the sessions of a block in their order: `prepare`, a machine check, and `run`, which is given the notes for the
-    /// session's first trial; then a pause. A session that meets a noisy machine is postponed to the end of its block.
+    /// session's first trial and returns the cells that are to be run again; then a pause. A session that meets a noisy machine
+    /// is postponed to the end of its block.
     pub(super) fn run_sessions<E>(
         &mut self,
         block: &Block,
         sink: Sink<'_, E>,
         prepare: impl Fn(&mut Self, &Session),
-        mut run: impl FnMut(&mut Self, &Session, &[String], Sink<'_, E>) -> Result<(), Stopped<E>>,
+        mut run: impl FnMut(&mut Self, &Session, &[String], Sink<'_, E>) -> Result<Vec<Cell>, Stopped<E>>,
     ) -> Result<(), Stopped<E>> {
         self.pauses.watch_once();
-        let mut queue: VecDeque<_> = block.sessions.iter().map(|session| (session, 0)).collect();
-        while let Some((session, delays)) = queue.pop_front() {
-            prepare(self, session);
-            match self.noise(session, sink)? {
-                Some(why) if delays < MAX_DELAYS => {
-                    sink(&Event::Postponed(session, why.to_string())).map_err(Stopped::Sink)?;
-                    queue.push_back((session, delays + 1));
+        let first = |session: &Session| Queued { session: session.clone(), delays: 0, again: false };
+        let mut queue: VecDeque<_> = block.sessions.iter().map(first).collect();
+        while let Some(mut queued) = queue.pop_front() {
+            prepare(self, &queued.session);
+            match self.noise(&queued.session, sink)? {
+                Some(why) if queued.delays < MAX_DELAYS => {
+                    sink(&Event::Postponed(&queued.session, why.to_string())).map_err(Stopped::Sink)?;
+                    queued.delays += 1;
+                    queue.push_back(queued);
                 }
                 noise => {
+                    let Queued { session, delays, again } = queued;
+                    let mut notes = machine_check::notes(delays, noise);
+                    notes.extend(again.then(|| RUN_AGAIN.to_owned()));
                     let started = Instant::now();
-                    run(self, session, &machine_check::notes(delays, noise), sink)?;
+                    let cells = run(self, &session, &notes, sink)?;
                     self.pauses.after(started.elapsed(), &self.setting.launch.interrupt);
+                    if !cells.is_empty() {
+                        queue.push_back(Queued {
+                            session: Session { cells, ..session },
+                            delays,
+                            again: true,
+                        });
+                    }
                 }
             }
             if self.is_interrupted() {
@@ -84,15 +97,17 @@ impl Executor {
         }
     }
 
-    /// Runs the cells of a session; `notes` go to its first trial.
+    /// Runs the cells of a session; `notes` go to its first trial. Returns the cells of the trials during which crossrun was stopped
+    /// for the first time: they are not recorded, but run again on a new engine.
     fn session<E>(
         &mut self,
         block: &Block,
         session: &Session,
         notes: &[String],
         sink: Sink<'_, E>,
-    ) -> Result<(), Stopped<E>> {
+    ) -> Result<Vec<Cell>, Stopped<E>> {
         let mut engine = None;
+        let (mut again, is_again) = (Vec::new(), notes.iter().any(|note| note == RUN_AGAIN));
         let last = session.cells.len().saturating_sub(1);
         for (number, cell) in session.cells.iter().enumerate() {
             let mut trial = self.trial(block, session, cell, Purpose::Measured)?;
@@ -114,9 +129,13 @@ impl Executor {
                 // The record of the last trial says how the engine stopped.
                 result.close(engine.close(&mut |event| drop(sink(event))));
             }
-            finish(&trial, &result, sink)?;
+            if result.stopped && !is_again {
+                again.push(cell.clone());
+            } else {
+                finish(&trial, &result, sink)?;
+            }
         }
-        Ok(())
+        Ok(again)
     }
 
     /// Loads the backend of `trial`, and starts its engine. The inner error is the trial's result if the backend fails.
@@ -196,6 +215,15 @@ impl Executor {
     fn data_seed(&mut self, block: &Block, cell: &Cell, purpose: Purpose) -> Result<u64, CallError> {
         self.seeds.of(DataId { block: block.index, point: cell.point.clone(), purpose })
     }
+}
+
+/// A session that is still to run.
+struct Queued {
+    session: Session,
+    /// How often it was postponed.
+    delays: usize,
+    /// Whether crossrun was stopped when it ran for the first time.
+    again: bool,
 }
 
 /// The warning of a measured trial whose warm-ups still rose or fell.

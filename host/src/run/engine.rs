@@ -136,9 +136,15 @@ impl RunRequest {
 
 /// What the user should know of the end of a worker's process tree.
 pub(super) fn teardown_warnings(teardown: Option<Teardown>) -> Vec<String> {
-    let Some(Teardown { leftovers: count, log_cut, unremoved, .. }) = teardown else { return Vec::new() };
+    let Some(Teardown { leftovers: count, log_cut, has_strangers, unremoved, .. }) = teardown else {
+        return Vec::new();
+    };
     let noun = if count == 1 { "process" } else { "processes" };
     let processes = (count > 0).then(|| format!("the backend left {count} {noun} behind, which were ended"));
     let log = log_cut.then(|| "a log grew too large: only its end was kept (see --log-limit)".to_owned());
-    processes.into_iter().chain(log).chain(unremoved).collect()
+    let strangers = has_strangers.then(|| {
+        "a process that the backend started wrote to the worker's channel; what it wrote was ignored"
+            .to_owned()
+    });
+    processes.into_iter().chain(log).chain(strangers).chain(unremoved).collect()
 }

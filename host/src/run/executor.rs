@@ -23,6 +23,7 @@ use super::session::{CallError, Fault, Isolation, Launch, WorkerSession};
 use super::trial::{Phases, TrialResult, TrialSpec};
 use crate::plan;
 use crate::plugin::inspect;
+use crate::sandbox::stop;
 use crate::stats::WarmUp;
 use crate::worker::cheat::{Cheat, NAME};
 use crate::worker::protocol::{Folders, LibraryFile, MachineCheck, Work};
@@ -122,7 +123,7 @@ impl Executor {
         sink: Sink<'_, E>,
     ) -> Result<TrialResult, Stopped<E>> {
         sink(&Event::Started(trial)).map_err(Stopped::Sink)?;
-        let (started, spec) = (SystemTime::now(), trial.workload_spec());
+        let (started, spec, stops) = (SystemTime::now(), trial.workload_spec(), stop::count());
         let ready = self.expect(&spec).and_then(|expected| self.judge(&spec.name).map(|_| expected));
         let result = match ready {
             Ok(expected) => self.measure(trial, expected, engine, sink),
@@ -140,6 +141,7 @@ impl Executor {
                 self.forget_dead_judge(&trial.cell.spec.name, error);
             }
         }
+        let result = if stop::count() == stops { result } else { result.of_stopped() };
         Ok(TrialResult { started, ..result })
     }
 

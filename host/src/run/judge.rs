@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
-use plugin_api::WorkloadSpec;
 use plugin_api::workload::{CatalogueEntry, Latency, Outcome as Answer};
+use plugin_api::{ErrorKind, RunnerError, WorkloadSpec};
 
 use super::outcome::Outcome;
 use super::session::{CallError, Fault, Observer, WorkerSession, answer_in};
 use crate::stats::samples_needed;
+use crate::text::single_line;
 use crate::worker::protocol::{CallTime, Finished, LibraryFile, MachineCheck, Reference, Request, Work};
 
 /// How much longer than its duration a machine check may take.
@@ -93,12 +94,14 @@ impl Judge {
     /// write to any file of the user.
     pub(crate) fn expect(&mut self, spec: &WorkloadSpec, timeout: Duration) -> Result<Answer, CallError> {
         let deadline = self.session.deadlines.expect_of(timeout, spec.parallelism);
-        self.session.ask("expect", Request::Expect(self.work(spec)), deadline)
+        let request = Request::Expect(self.work(spec));
+        self.session.ask("expect", request, deadline).and_then(|answer| checked("expect", answer))
     }
 
     /// The answer of a serial run of the workload, without a backend.
     pub(crate) fn serial(&mut self, spec: &WorkloadSpec, timeout: Duration) -> Result<Answer, CallError> {
-        self.session.ask("serial", Request::Serial(self.work(spec)), timeout)
+        let request = Request::Serial(self.work(spec));
+        self.session.ask("serial", request, timeout).and_then(|answer| checked("serial", answer))
     }
 
     /// Calls the workload's functions with malformed input, `rounds` times.
@@ -124,8 +127,26 @@ impl Judge {
     ) -> Result<Answer, CallError> {
         let (work, sink_state) = (self.work(spec), sink_state.to_owned());
         let (deadline, request) = (self.session.deadlines.judge, Request::Judge { work, sink_state });
-        answer_in(self.session.call("judge", request, Some(deadline), observer)?, "judge")
+        let reply = self.session.call("judge", request, Some(deadline), observer)?;
+        answer_in(reply, "judge").and_then(|answer| checked("judge", answer))
     }
+}
+
+/// Whether an answer can be compared: a workload that gives no checksum would verify everything.
+fn is_checksum(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
+/// The answer, if it can be compared.
+fn checked(phase: &'static str, answer: Answer) -> Result<Answer, CallError> {
+    if is_checksum(&answer.checksum) {
+        return Ok(answer);
+    }
+    let message = format!(
+        "the workload gives {:.40?} as its checksum, which must have 32 hex digits: no answer can be verified by it",
+        answer.checksum
+    );
+    Err(CallError::reported(phase, RunnerError::new(ErrorKind::Workload, message), None))
 }
 
 /// Compares the actual answer with the expected one, and the runner's claims with the host's clock. A wrong answer takes
@@ -240,7 +261,7 @@ pub(super) fn reported_warnings(finished: &Finished) -> Vec<String> {
     let warnings = finished.metrics.get("warnings").and_then(|warnings| warnings.as_array());
     let mut texts = warnings.into_iter().flatten().filter_map(|warning| warning.as_str());
     let mut reported: Vec<_> =
-        texts.by_ref().take(WARNINGS).map(|text| text.chars().take(WARNING).collect()).collect();
+        texts.by_ref().take(WARNINGS).map(|text| single_line(text).chars().take(WARNING).collect()).collect();
     let more = texts.count();
     reported.extend((more > 0).then(|| format!("the backend gives {more} more warnings")));
     reported
@@ -309,6 +330,15 @@ mod tests {
         assert_eq!(judged(4, 6.0), Outcome::Verified);
         let why = judged(2, 4.0).error().unwrap().to_string();
         assert!(why.contains("takes 2.000 s at parallelism 2") && why.contains("took 1.500 s"), "{why}");
+    }
+
+    #[test]
+    fn an_answer_without_a_checksum_verifies_nothing() {
+        for (checksum, is_one) in
+            [("", false), (" ", false), ("0", false), (&"g".repeat(32), false), (&"0f".repeat(16), true)]
+        {
+            assert_eq!(is_checksum(checksum), is_one, "{checksum:?}");
+        }
     }
 
     #[test]

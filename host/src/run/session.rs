@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::sandbox::{self, Cores, Failure, Interrupt, Limits, Sandbox, Teardown, Usage};
-use crate::worker::protocol::{Message as _, Reply, Request, ResourceSnapshot, VERSION};
+use crate::sandbox::{self, Cores, Deadline, Failure, Interrupt, Limits, Sandbox, Teardown, Usage};
+use crate::worker::protocol::{Message as _, Reply, Request, ResourceSnapshot, VERSION, number_of};
 use crate::worker::{self, Worker};
 
 pub(crate) use call_error::{CallError, Fault};
@@ -75,6 +75,8 @@ pub struct WorkerSession {
     pub(super) deadlines: Deadlines,
     /// The file with the worker's output.
     log: PathBuf,
+    /// The number of the last request.
+    number: u64,
 }
 
 impl WorkerSession {
@@ -86,11 +88,12 @@ impl WorkerSession {
         let Launch { interrupt, limits, deadlines, log_level, .. } = launch.clone();
         let endpoint = match launch.isolation {
             Isolation::None => {
+                sandbox::stop::watch();
                 Endpoint::InProcess(Box::new(worker::in_process(log_level, interrupt.clone())))
             }
             Isolation::Process => Endpoint::Process(Box::new(start_process(launch, log, owns_folder)?)),
         };
-        let mut session = Self { endpoint, interrupt, limits, deadlines, log: log.into() };
+        let mut session = Self { endpoint, interrupt, limits, deadlines, log: log.into(), number: 0 };
         let hello = Request::Hello { version: VERSION, log_level: log_level as u32 };
         match session.call("start", hello, Some(HELLO), &mut |_| ()).map_err(CallError::of_host)? {
             Reply::Hello { version: VERSION } => Ok(session),
@@ -190,7 +193,7 @@ impl WorkerSession {
 
     /// Ends the worker and everything that it started, where no record can take a warning.
     pub fn discard(self) {
-        if let Some(unremoved) = self.end().and_then(|teardown| teardown.unremoved) {
+        for unremoved in self.end().map(|teardown| teardown.unremoved).unwrap_or_default() {
             log::warn!("{unremoved}");
         }
     }
@@ -203,17 +206,20 @@ impl WorkerSession {
         observer: Observer<'_>,
     ) -> Result<Reply, Failure> {
         let Endpoint::Process(process) = &mut self.endpoint else { return Err(Failure::Closed) };
-        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-        process.send(&request.into_frame()?, deadline)?;
-        answer(process, deadline, &self.interrupt, observer)
+        let deadline = limit.and_then(Deadline::after);
+        // The answer to the call that is cancelled comes, and none to the request to cancel it.
+        self.number += u64::from(!matches!(request, Request::Cancel));
+        process.send(&request.into_frame(self.number)?, deadline)?;
+        answer(process, self.number, deadline, &self.interrupt, observer)
     }
 
     /// Asks the call to stop and gives it a moment: an engine that stops by itself cleans up better.
     fn cancel(&mut self) {
         let Endpoint::Process(process) = &mut self.endpoint else { return };
-        let deadline = Instant::now().checked_add(CANCEL_GRACE);
-        if Request::Cancel.into_frame().is_ok_and(|cancel| process.send(&cancel, deadline).is_ok()) {
-            let _ = answer(process, deadline, &Interrupt::never(), &mut |_| ());
+        let deadline = Deadline::after(CANCEL_GRACE);
+        let cancel = Request::Cancel.into_frame(self.number);
+        if cancel.is_ok_and(|cancel| process.send(&cancel, deadline).is_ok()) {
+            let _ = answer(process, self.number, deadline, &Interrupt::never(), &mut |_| ());
         }
     }
 
@@ -256,18 +262,21 @@ pub(super) fn answer_in<T: DeserializeOwned>(reply: Reply, phase: &'static str) 
     answer.ok_or_else(|| CallError::unexpected(phase))
 }
 
-/// Receives messages until one is an answer.
+/// Receives messages until one is the answer to the request `number`.
 fn answer(
     process: &mut Sandbox,
-    deadline: Option<Instant>,
+    number: u64,
+    deadline: Option<Deadline>,
     interrupt: &Interrupt,
     observer: Observer<'_>,
 ) -> Result<Reply, Failure> {
     loop {
         let frame = process.receive(deadline, interrupt)?;
+        let answered = number_of(&frame);
         match Reply::from_frame(frame).ok_or(Failure::Malformed)? {
             report @ (Reply::Progress(_) | Reply::Log { .. }) => observer(report),
-            reply => return Ok(reply),
+            reply if answered == number => return Ok(reply),
+            _ => return Err(Failure::Malformed),
         }
     }
 }

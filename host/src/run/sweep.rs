@@ -59,7 +59,8 @@ impl Executor {
                 notes,
             };
             sweep.run(&mut runner)?;
-            runner.end()
+            runner.end()?;
+            Ok(Vec::new())
         })
     }
 

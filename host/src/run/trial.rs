@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::outcome::Outcome;
 use super::reference::TrialReference;
-use super::session::CallError;
+use super::session::{CallError, Fault};
 use crate::plan::{BackendChoice, Cell, Purpose};
 use crate::sandbox::Usage;
 use crate::worker::protocol::{Finished, Folders, MachineCheck};
@@ -125,11 +125,19 @@ pub struct TrialResult {
     pub work_checked: bool,
     /// The readings of the machine check since the session before.
     pub machine_checks: Vec<MachineCheck>,
+    /// Whether crossrun was stopped during the trial, as by Ctrl-Z. Its times then say nothing.
+    pub stopped: bool,
     pub warnings: Vec<String>,
 }
 
 /// How the warning of a measured trial begins whose warm-ups still rose or fell.
 pub(crate) const UNSETTLED: &str = "did not settle";
+
+/// Why a trial is not valid during which crossrun was stopped.
+const STOPPED: &str = "crossrun was stopped during the trial, as by Ctrl-Z";
+
+/// The warning of a trial that was run again after that.
+pub(crate) const RUN_AGAIN: &str = "was run again: crossrun was stopped during the first run, as by Ctrl-Z";
 
 impl TrialResult {
     /// A result without anything but its outcome.
@@ -147,6 +155,7 @@ impl TrialResult {
             cores: 0,
             work_checked: false,
             machine_checks: Vec::new(),
+            stopped: false,
             warnings: Vec::new(),
         }
     }
@@ -160,6 +169,15 @@ impl TrialResult {
     pub fn seconds(&self) -> Option<f64> {
         let finished = self.finished.as_ref().filter(|_| self.outcome.is_verified());
         finished.map(|finished| finished.duration_seconds)
+    }
+
+    /// The result of a trial during which crossrun was stopped. A wrong answer stays wrong.
+    pub(super) fn of_stopped(self) -> Self {
+        let outcome = match self.outcome {
+            wrong @ Outcome::Wrong(_) => wrong,
+            _ => Outcome::Invalid(CallError::judged(Fault::InvalidMeasurement, STOPPED.into())),
+        };
+        Self { outcome, stopped: true, ..self }
     }
 
     /// Adds how the engine stopped.

@@ -1,13 +1,14 @@
 //! The host's end of the channel to a worker: a socket, and the frames that are read from it.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
 
 use rustix::event::PollFlags;
 
 use super::failure::Failure;
 use super::frame::{Frame, Incoming};
+use super::machine::sender;
+use super::stop::Deadline;
 use super::wait;
 
 /// How many bytes are read before the frames in them are parsed. Without a limit, the host would read for ever from a worker
@@ -20,6 +21,10 @@ pub(super) struct Channel {
     /// Whether no more bytes will come.
     pub(super) closed: bool,
     incoming: Incoming,
+    /// The process that wrote first, before it loaded any plugin: the worker.
+    worker: Option<i32>,
+    /// Whether another process wrote, such as one that the worker forked. What it wrote is left out.
+    pub(super) has_strangers: bool,
 }
 
 impl Channel {
@@ -27,14 +32,16 @@ impl Channel {
     pub(super) fn pair() -> io::Result<(Self, UnixStream)> {
         let (socket, worker_end) = UnixStream::pair()?;
         socket.set_nonblocking(true)?;
-        Ok((Self { socket, closed: false, incoming: Incoming::default() }, worker_end))
+        sender::ask_for_senders(&socket)?;
+        let incoming = Incoming::default();
+        Ok((Self { socket, closed: false, incoming, worker: None, has_strangers: false }, worker_end))
     }
 
     /// Writes all of `rest`.
     ///
     /// # Errors
     /// [`Failure::Closed`] when the other end is closed, and [`Failure::Deadline`] when it does not read in time.
-    pub(super) fn write(&mut self, mut rest: &[u8], deadline: Option<Instant>) -> Result<(), Failure> {
+    pub(super) fn write(&mut self, mut rest: &[u8], deadline: Option<Deadline>) -> Result<(), Failure> {
         while !rest.is_empty() {
             match self.socket.write(rest) {
                 Ok(written) => rest = &rest[written..],
@@ -58,10 +65,10 @@ impl Channel {
         let mut chunk = [0; 16 * 1024];
         let mut total = 0;
         loop {
-            match self.socket.read(&mut chunk) {
-                Ok(0) => self.closed = true,
-                Ok(length) => {
-                    self.incoming.extend(&chunk[..length]);
+            match sender::read(&self.socket, &mut chunk) {
+                Ok((0, _)) => self.closed = true,
+                Ok((length, sender)) => {
+                    self.take_in(&chunk[..length], sender);
                     total += length;
                     if length == chunk.len() && total < READ_AT_ONCE {
                         continue;
@@ -73,6 +80,15 @@ impl Channel {
                 Err(error) => return Err(error),
             }
             return Ok(());
+        }
+    }
+
+    fn take_in(&mut self, bytes: &[u8], sender: Option<i32>) {
+        self.worker = self.worker.or(sender);
+        if sender == self.worker {
+            self.incoming.extend(bytes);
+        } else {
+            self.has_strangers = true;
         }
     }
 }

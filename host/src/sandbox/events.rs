@@ -7,7 +7,8 @@ use super::limits::Excess;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    Started,
+    /// The worker was started; whether it has shared memory of its own, which vanishes with the tree.
+    Started { has_shared_memory: bool },
     /// The system does not allow a namespace; its error code.
     NoNamespace(i32),
     /// The worker exited.
@@ -25,7 +26,7 @@ const LENGTH: usize = 5;
 impl Event {
     fn encode(self) -> [u8; LENGTH] {
         let (tag, number) = match self {
-            Self::Started => (b's', 0),
+            Self::Started { has_shared_memory } => (b's', i32::from(has_shared_memory)),
             Self::NoNamespace(errno) => (b'n', errno),
             Self::Exited(ExitReason::Exited(code)) => (b'e', code),
             Self::Exited(ExitReason::Signalled(signal)) => (b'k', signal),
@@ -42,7 +43,7 @@ impl Event {
     fn decode([tag, number @ ..]: [u8; LENGTH]) -> io::Result<Self> {
         let number = i32::from_le_bytes(number);
         Ok(match tag {
-            b's' => Self::Started,
+            b's' => Self::Started { has_shared_memory: number == 1 },
             b'n' => Self::NoNamespace(number),
             b'e' => Self::Exited(ExitReason::Exited(number)),
             b'k' => Self::Exited(ExitReason::Signalled(number)),
@@ -106,7 +107,8 @@ mod tests {
     #[test]
     fn events_come_back_in_order() {
         let all = [
-            Event::Started,
+            Event::Started { has_shared_memory: false },
+            Event::Started { has_shared_memory: true },
             Event::NoNamespace(1),
             Event::Exited(ExitReason::Signalled(9)),
             Event::Exited(ExitReason::Exited(3)),

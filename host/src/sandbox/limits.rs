@@ -11,7 +11,7 @@ use super::machine::memory;
 pub struct Limits {
     /// Resident memory of all its processes together; pages that they share count once.
     pub memory_bytes: u64,
-    /// The number of processes at one time.
+    /// The number of processes at one time, each counted with all of its threads.
     pub processes: u32,
     /// The size of a log; the beginning of a larger one is left out.
     pub log_bytes: u64,
@@ -19,8 +19,10 @@ pub struct Limits {
 
 /// The default limit as a share of the available memory.
 const MEMORY_PERCENT: u64 = 80;
-/// More than an engine starts on a machine of several hundred cores, and fewer than stop a machine.
-const PROCESSES: u32 = 1024;
+/// More than an engine starts, whose processes may have a hundred threads each, and fewer than stop a machine.
+const PROCESSES: u32 = 4096;
+/// On a large machine an engine starts a process or more for each core.
+const PROCESSES_PER_CORE: u32 = 64;
 /// More than anyone reads.
 const LOG_BYTES: u64 = 64 << 20;
 
@@ -28,7 +30,9 @@ impl Default for Limits {
     /// Most of the memory that this machine has, or that the control group of this process allows.
     fn default() -> Self {
         let memory_bytes = memory::available().map_or(u64::MAX, |bytes| bytes / 100 * MEMORY_PERCENT);
-        Self { memory_bytes, processes: PROCESSES, log_bytes: LOG_BYTES }
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+        let processes = PROCESSES.max(cores.saturating_mul(PROCESSES_PER_CORE));
+        Self { memory_bytes, processes, log_bytes: LOG_BYTES }
     }
 }
 
@@ -57,7 +61,7 @@ impl Excess {
                 format!("its processes had {had} of memory, but may have {may}")
             }
             Self::Processes(count) => {
-                format!("it had {count} processes, but may have {}", limits.processes)
+                format!("it had {count} processes and threads, but may have {}", limits.processes)
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A worker in a process tree of its own: starting it, exchanging messages with it, ending it.
 
 use std::net::Shutdown;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::PollFlags;
 
@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::frame::{self, Frame};
 use super::interrupt::Interrupt;
 use super::status::Status;
+use super::stop::Deadline;
 use super::system::Tree;
 use super::teardown::Teardown;
 use super::usage::Usage;
@@ -37,7 +38,7 @@ impl Sandbox {
     pub(crate) fn send(
         &mut self,
         Frame { message, attachment }: &Frame,
-        deadline: Option<Instant>,
+        deadline: Option<Deadline>,
     ) -> Result<(), Failure> {
         let head = frame::head(message, attachment)?;
         let sent =
@@ -54,7 +55,7 @@ impl Sandbox {
     /// [`Failure`] when the worker dies, exceeds a limit or sends malformed bytes, or `deadline` or an interrupt comes first.
     pub(crate) fn receive(
         &mut self,
-        deadline: Option<Instant>,
+        deadline: Option<Deadline>,
         interrupt: &Interrupt,
     ) -> Result<Frame, Failure> {
         loop {
@@ -68,7 +69,7 @@ impl Sandbox {
                 return Err(self.status.why_closed());
             }
             // A channel with bytes in it is ready at any time: the deadline also holds for a worker that never stops sending.
-            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            if deadline.is_some_and(|deadline| deadline.left().is_zero()) {
                 return Err(Failure::Deadline);
             }
             self.listen(deadline, interrupt)?;
@@ -76,7 +77,7 @@ impl Sandbox {
     }
 
     /// Waits until the worker sends bytes or there is an event of its tree, and reads both.
-    fn listen(&mut self, deadline: Option<Instant>, interrupt: &Interrupt) -> Result<(), Failure> {
+    fn listen(&mut self, deadline: Option<Deadline>, interrupt: &Interrupt) -> Result<(), Failure> {
         let watched = [(&self.channel.socket, PollFlags::IN), (&self.status.control, PollFlags::IN)];
         let watched = if self.status.is_closed() { &watched[..1] } else { &watched[..] };
         let ready = wait::until_ready(watched, Some(interrupt), deadline)?;
@@ -110,6 +111,7 @@ impl Sandbox {
         // The worker exits when its channel ends.
         let _ = self.channel.socket.shutdown(Shutdown::Both);
         self.status.await_end(grace);
+        self.status.teardown.has_strangers = self.channel.has_strangers;
         self.status.teardown.unremoved = self.tree.end(&mut self.status);
     }
 }
@@ -117,7 +119,7 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.finish(Duration::ZERO);
-        if let Some(unremoved) = &self.status.teardown.unremoved {
+        for unremoved in &self.status.teardown.unremoved {
             log::warn!("{unremoved}");
         }
     }
@@ -151,10 +153,10 @@ mod tests {
             owns_folder: false,
         };
         let mut sandbox = Sandbox::start(&command).unwrap();
-        let deadline = Instant::now() + Duration::from_millis(200);
+        let deadline = Deadline::after(Duration::from_millis(200));
         let mut messages = 0;
         let failure = loop {
-            match sandbox.receive(Some(deadline), &Interrupt::never()) {
+            match sandbox.receive(deadline, &Interrupt::never()) {
                 Ok(_) => messages += 1,
                 Err(failure) => break failure,
             }

@@ -25,3 +25,36 @@ pub(super) mod memory {
         None
     }
 }
+
+pub(super) mod sender {
+    use std::io::{self, Read as _};
+    use std::os::unix::net::UnixStream;
+
+    pub(in crate::sandbox) fn ask_for_senders(_socket: &UnixStream) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Reads bytes, whose sender is not known.
+    pub(in crate::sandbox) fn read(
+        mut socket: &UnixStream,
+        into: &mut [u8],
+    ) -> io::Result<(usize, Option<i32>)> {
+        Ok((socket.read(into)?, None))
+    }
+}
+
+pub(super) mod signal_tree {
+    use rustix::process::{Pid, Signal, kill_process_group};
+
+    pub(in crate::sandbox) fn stop(group: u32) {
+        signal(group, Signal::STOP);
+    }
+
+    pub(in crate::sandbox) fn resume(group: u32) {
+        signal(group, Signal::CONT);
+    }
+
+    fn signal(group: u32, signal: Signal) {
+        let _ = Pid::from_raw(group as i32).map(|group| kill_process_group(group, signal));
+    }
+}

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::events::{Event, Events};
 use super::exit_reason::ExitReason;
 use super::failure::Failure;
 use super::limits::Excess;
+use super::stop::Deadline;
 use super::teardown::Teardown;
 use super::wait;
 
@@ -43,7 +44,7 @@ impl Status {
             Some(Event::Leftovers(count)) => self.teardown.leftovers = count,
             Some(Event::Exceeded(excess)) => self.excess = Some(excess),
             Some(Event::LogCut) => self.teardown.log_cut = true,
-            Some(Event::Started | Event::NoNamespace(_)) => {}
+            Some(Event::Started { .. } | Event::NoNamespace(_)) => {}
             None if self.events.closed() => {
                 self.teardown.worker.get_or_insert(ExitReason::Lost);
             }
@@ -59,13 +60,13 @@ impl Status {
     }
 
     /// Waits until there is another event.
-    pub(super) fn wait(&self, deadline: Instant) -> Result<(), Failure> {
-        wait::until_readable(&self.control, Some(deadline))
+    pub(super) fn wait(&self, deadline: Option<Deadline>) -> Result<(), Failure> {
+        wait::until_readable(&self.control, deadline)
     }
 
     /// Records events until no more will come, or `limit` has passed. Returns whether it was the former.
     pub(super) fn await_end(&mut self, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
+        let deadline = Deadline::after(limit);
         while self.read().is_ok() {
             if self.is_closed() {
                 return true;
@@ -79,7 +80,7 @@ impl Status {
 
     /// Why the channel is closed: usually because the worker exited, which may be reported a moment later.
     pub(super) fn why_closed(&mut self) -> Failure {
-        let deadline = Instant::now() + EXIT_REPORT;
+        let deadline = Deadline::after(EXIT_REPORT);
         while self.teardown.worker.is_none() && self.excess.is_none() {
             if self.read().is_err() || self.teardown.worker.is_some() || self.wait(deadline).is_err() {
                 break;

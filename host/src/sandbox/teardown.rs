@@ -10,6 +10,8 @@ pub struct Teardown {
     pub leftovers: u32,
     /// Whether the beginning of a log was left out, as the log grew too large.
     pub log_cut: bool,
-    /// A message, if the temporary folder could not be removed.
-    pub unremoved: Option<String>,
+    /// Whether another process than the worker wrote to the worker's channel. What it wrote was ignored.
+    pub has_strangers: bool,
+    /// Messages about what could not be removed: the temporary folder, and shared memory.
+    pub unremoved: Vec<String>,
 }

@@ -2,15 +2,15 @@
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::failure::Failure;
 use super::interrupt::Interrupt;
+use super::stop::Deadline;
 
 /// Waits until `socket` can be read or is closed.
-pub(super) fn until_readable(socket: &UnixStream, deadline: Option<Instant>) -> Result<(), Failure> {
+pub(super) fn until_readable(socket: &UnixStream, deadline: Option<Deadline>) -> Result<(), Failure> {
     until_ready(&[(socket, PollFlags::IN)], None, deadline).map(drop)
 }
 
@@ -18,16 +18,16 @@ pub(super) fn until_readable(socket: &UnixStream, deadline: Option<Instant>) -> 
 pub(super) fn until_ready(
     sockets: &[(&UnixStream, PollFlags)],
     interrupt: Option<&Interrupt>,
-    deadline: Option<Instant>,
+    deadline: Option<Deadline>,
 ) -> Result<Vec<usize>, Failure> {
     loop {
         let mut polled: Vec<_> =
             sockets.iter().map(|(socket, flags)| PollFd::from_borrowed_fd(socket.as_fd(), *flags)).collect();
         let signal = interrupt.and_then(Interrupt::fd);
         polled.extend(signal.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        let timeout = deadline.and_then(|deadline| Timespec::try_from(deadline.left()).ok());
         match poll(&mut polled, timeout.as_ref()) {
+            Ok(0) if deadline.is_some_and(|deadline| !deadline.left().is_zero()) => {}
             Ok(0) => return Err(Failure::Deadline),
             Ok(_) if signal.is_some() && polled.last().is_some_and(|fd| !fd.revents().is_empty()) => {
                 return Err(Failure::Interrupted);

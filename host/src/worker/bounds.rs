@@ -1,10 +1,12 @@
-//! Limits for what a plugin reports: the host has to read, keep and show it, and must not grow with it.
+//! Limits for what a plugin reports: the host has to read, keep and show it, and must not grow with it. A message is one line.
 
-use plugin_api::{Availability, ErrorKind, RunnerError};
+use plugin_api::workload::CatalogueEntry;
+use plugin_api::{Availability, ErrorKind, Parameter, RunnerError};
 use serde_json::{Map, Value};
 
 use crate::sandbox::Bytes;
 use crate::sandbox::frame::MAX_LENGTH;
+use crate::text::single_line;
 
 /// The most bytes of a run's metrics, as JSON.
 const METRICS: u64 = 1 << 20;
@@ -73,7 +75,23 @@ pub(super) fn name(text: String) -> String {
     cut(text, NAME)
 }
 
-fn cut(mut text: String, limit: usize) -> String {
+/// The keys of `extra` that a plugin reads, as a listing shows them.
+pub(super) fn parameters(parameters: Vec<Parameter>) -> Vec<Parameter> {
+    let bounded =
+        |it: Parameter| Parameter { name: name(it.name), description: message(it.description), ..it };
+    parameters.into_iter().map(bounded).collect()
+}
+
+pub(super) fn catalogue(mut entries: Vec<CatalogueEntry>) -> Vec<CatalogueEntry> {
+    for entry in &mut entries {
+        entry.description = message(std::mem::take(&mut entry.description));
+        entry.parameters = parameters(std::mem::take(&mut entry.parameters));
+    }
+    entries
+}
+
+fn cut(text: String, limit: usize) -> String {
+    let mut text = if text.contains(['\n', '\r']) { single_line(&text) } else { text };
     if text.len() > limit {
         text.truncate(text.floor_char_boundary(limit));
         text.push('…');

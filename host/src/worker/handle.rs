@@ -43,7 +43,9 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
             if worker.has_slow_clock { by_slow_clock(reply) } else { reply }
         }
         // Requests of the judge.
-        Request::Catalogue { library } => Reply::done(worker.library(&library)?.catalogue()?),
+        Request::Catalogue { library } => {
+            Reply::done(bounds::catalogue(worker.library(&library)?.catalogue()?))
+        }
         Request::Expect(work) => Reply::done(worker.workload(&work)?.expected()?),
         Request::Judge { work, sink_state } => Reply::done(worker.workload(&work)?.outcome(&sink_state)?),
         Request::CheckMachine { seconds } => Reply::done(machine_check::check(duration(seconds))),
@@ -76,7 +78,8 @@ fn duration(seconds: f64) -> Duration {
 fn load_runner(worker: &mut Worker, library: &LibraryFile) -> Result<Reply, Failure> {
     let runner = load::runner(library, Arc::clone(&worker.host), worker.log_level)?;
     let reported_name = bounds::name(runner.backend_name().to_owned());
-    let loaded = Loaded { reported_name, options: runner.options(), ..Loaded::default() };
+    let options = bounds::parameters(runner.options());
+    let loaded = Loaded { reported_name, options, ..Loaded::default() };
     worker.set_runner(runner);
     Ok(Reply::done(loaded))
 }

@@ -2,7 +2,7 @@
 //! messages the state of a sink as an attachment.
 //!
 //! The host sends a [`Request`] and reads messages until one is the answer; progress and log records may come before it.
-//! While a call is under way, any further request cancels it.
+//! Requests are numbered, and an answer has the number of its request. While a call is under way, any further request cancels it.
 
 use std::io;
 use std::path::PathBuf;
@@ -26,8 +26,9 @@ pub(crate) trait Message: Serialize + DeserializeOwned {
     /// The bytes that are not in the JSON; `None` for a message without an attachment.
     fn attachment(&mut self) -> Option<&mut Vec<u8>>;
 
-    fn into_frame(mut self) -> io::Result<Frame> {
-        let message = serde_json::to_vec(&self)?;
+    /// The frame of this message, which belongs to the request `number`.
+    fn into_frame(mut self, number: u64) -> io::Result<Frame> {
+        let message = serde_json::to_vec(&Numbered { number, message: &self })?;
         let attachment = self.attachment().map(std::mem::take).unwrap_or_default();
         Ok(Frame { message, attachment })
     }
@@ -42,6 +43,22 @@ pub(crate) trait Message: Serialize + DeserializeOwned {
         }
         Some(message)
     }
+}
+
+#[derive(Serialize)]
+struct Numbered<'a, M> {
+    number: u64,
+    #[serde(flatten)]
+    message: &'a M,
+}
+
+/// The number of the request that the message in a frame belongs to; 0 for a frame without one.
+pub(crate) fn number_of(frame: &Frame) -> u64 {
+    #[derive(Deserialize)]
+    struct Number {
+        number: u64,
+    }
+    serde_json::from_slice(&frame.message).map_or(0, |Number { number }| number)
 }
 
 impl Message for Request {

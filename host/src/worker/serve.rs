@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -16,12 +17,12 @@ use super::rate_limit::RateLimit;
 use super::state::Worker;
 use crate::sandbox::Interrupt;
 use crate::sandbox::frame::{self, Frame};
-use crate::worker::protocol::{Message as _, Reply, Request};
+use crate::worker::protocol::{Message as _, Reply, Request, number_of};
 
 pub(crate) const COMMAND: &str = "__worker";
 
-/// The channel's descriptor: a number that no plugin uses by accident.
-const CHANNEL_FD: i32 = 200;
+/// The channel's descriptor: a number that no plugin uses by accident. Where a process may not have so many, the next one is tried.
+const CHANNEL_FDS: [i32; 3] = [200, 50, 3];
 
 /// The hidden command: standard input is the channel, the other two are the log.
 pub(crate) fn main() -> ExitCode {
@@ -46,7 +47,9 @@ fn serve() -> io::Result<()> {
     while let Some(request) = channel.request()? {
         // The call to cancel has already been answered: the host does not wait for a reply.
         if !matches!(request, Request::Cancel) {
-            channel.answer(worker.handle(request))?;
+            let answer = worker.handle(request);
+            channel.end_forked_process();
+            channel.answer(answer)?;
         }
     }
     // The runner is not dropped: it had `close` to clean up, and its threads may still be at work.
@@ -63,20 +66,41 @@ struct Channel {
     replies: Mutex<File>,
     limit: RateLimit,
     origin: Instant,
+    /// The worker's process.
+    owner: u32,
+    /// The number of the request that is being handled.
+    number: AtomicU64,
 }
 
 impl Channel {
     /// Takes standard input, and replaces it with an empty one: a plugin must not read the host's requests.
     fn take_stdin() -> io::Result<Self> {
-        let requests: File = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), CHANNEL_FD)?.into();
+        let dup = |number: &i32| rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), *number).ok();
+        let too_few = || io::Error::other("a process may have too few open files (see ulimit -n)");
+        let requests: File = CHANNEL_FDS.iter().find_map(dup).ok_or_else(too_few)?.into();
         rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
         let replies = Mutex::new(requests.try_clone()?);
-        Ok(Self { requests, replies, limit: RateLimit::new(), origin: Instant::now() })
+        let (origin, owner, number) = (Instant::now(), std::process::id(), AtomicU64::new(0));
+        Ok(Self { requests, replies, limit: RateLimit::new(), origin, owner, number })
+    }
+
+    /// Ends a process that a plugin forked and that returned from the call: only the worker may read requests and answer them.
+    fn end_forked_process(&self) {
+        if self.is_forked() {
+            eprintln!("crossrun: a process that the plugin forked returned from a call, and was ended");
+            signal_hook::low_level::exit(1);
+        }
+    }
+
+    /// Whether this is a process that a plugin forked.
+    fn is_forked(&self) -> bool {
+        std::process::id() != self.owner
     }
 
     fn request(&self) -> io::Result<Option<Request>> {
         let Some(frame) = frame::read(&self.requests)? else { return Ok(None) };
         let malformed = || io::Error::new(io::ErrorKind::InvalidData, "the host sent a malformed request");
+        self.number.store(number_of(&frame), Ordering::Relaxed);
         Request::from_frame(frame).map(Some).ok_or_else(malformed)
     }
 
@@ -88,7 +112,7 @@ impl Channel {
             let (level, target) = (log::Level::Warn as u32, env!("CARGO_PKG_NAME").into());
             self.reply(Reply::Log { level, target, message })?;
         }
-        let frame = answer.into_frame()?;
+        let frame = answer.into_frame(self.number.load(Ordering::Relaxed))?;
         if frame.message.len() <= frame::MAX_LENGTH {
             return self.send(&frame);
         }
@@ -97,7 +121,7 @@ impl Channel {
     }
 
     fn reply(&self, reply: Reply) -> io::Result<()> {
-        self.send(&reply.into_frame()?)
+        self.send(&reply.into_frame(self.number.load(Ordering::Relaxed))?)
     }
 
     fn send(&self, frame: &Frame) -> io::Result<()> {
@@ -112,12 +136,17 @@ impl HostServices for Channel {
             return;
         }
         let (target, message) = (bounds::name(target.to_owned()), bounds::message(message.to_owned()));
+        if self.is_forked() {
+            // The host takes messages from the worker only; this goes to the log file.
+            eprintln!("{level} {target}: {message}");
+            return;
+        }
         // A host that does not read any more is about to end this process.
         let _ = self.reply(Reply::Log { level: level as u32, target, message });
     }
 
     fn progress(&self, progress: Progress) {
-        if self.limit.allows_progress() {
+        if !self.is_forked() && self.limit.allows_progress() {
             let message = bounds::message(progress.message);
             let _ = self.reply(Reply::Progress(Progress { message, ..progress }));
         }
@@ -159,6 +188,7 @@ impl log::Log for ChannelLog {
 
 /// A worker in the host's process, which `interrupt` cancels.
 pub(crate) fn in_process(log_level: LevelFilter, interrupt: Interrupt) -> Worker {
+    super::exit_guard::arm();
     Worker::new(Arc::new(InProcess { interrupt, origin: Instant::now() }), log_level)
 }
 
@@ -170,7 +200,7 @@ struct InProcess {
 
 impl HostServices for InProcess {
     fn log(&self, level: log::Level, target: &str, message: &str) {
-        log::log!(target: target, level, "{message}");
+        log::log!(target: target, level, "{}", bounds::message(message.to_owned()));
     }
 
     fn progress(&self, _progress: Progress) {}

@@ -142,6 +142,10 @@ impl<'a> Environments<'a> {
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(file)),
+                // A file system without locks, such as some of Lustre.
+                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                    return Ok(Some(file));
+                }
                 Err(TryLockError::Error(error)) => return Err(error),
                 Err(TryLockError::WouldBlock) if cancelled() => return Ok(None),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_TICK),

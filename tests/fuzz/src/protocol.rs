@@ -166,6 +166,7 @@ fn conditions() -> Conditions {
         system_profile: SystemProfile::default(),
         isolation: Isolation::Process,
         locked: true,
+        lock_file: None,
         cores: None,
         log_dir: "logs".into(),
         command: Box::new(|_| "crossrun run".into()),

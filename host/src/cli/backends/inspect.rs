@@ -9,7 +9,7 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::plugin::inspect::description::{Description, Format};
 use crate::plugin::trust::{Refusal, Trust};
-use crate::text::{printable, with_remedy};
+use crate::text::{single_line, with_remedy};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -43,13 +43,13 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 }
 
 fn text(description: &Description, trusted: &str) -> String {
-    let mut text = format!("{}\n", description.path.display());
+    let mut text = single_line(&description.path.display().to_string()) + "\n";
     for (label, value) in facts(description).into_iter().chain([("trusted", Some(trusted.to_owned()))]) {
         if let Some(value) = value {
-            text.push_str(&format!("  {label:<11} {value}\n"));
+            text.push_str(&format!("  {label:<11} {}\n", single_line(&value)));
         }
     }
-    printable(&text)
+    text
 }
 
 /// The facts that are known, each with its label.

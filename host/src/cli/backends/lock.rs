@@ -13,7 +13,7 @@ use crate::plugin::inspect::Inspected;
 use crate::plugin::inventory::Status;
 use crate::plugin::lock_file::{Difference, LockFile, is_foreign};
 use crate::run::session::Isolation;
-use crate::text::{lines, plural, printable, table, word};
+use crate::text::{lines, plural, single_line, table, word};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -80,7 +80,7 @@ fn text(path: &Path, lock: &LockFile) -> String {
     for listed in &lock.plugins {
         let short: String = listed.sha256.chars().take(16).collect();
         let (kind, name, size) = (listed.kind.clone(), listed.name.clone(), listed.size.to_string());
-        table.add_row([kind, name, short + "…", size, printable(&listed.source)]);
+        table.add_row([kind, name, short + "…", size, single_line(&listed.source)]);
     }
     let count = plural(lock.plugins.len() as u64, "plugin");
     format!("{}{count} locked in {}\n", lines(&table), path.display())
@@ -94,7 +94,7 @@ fn check(path: &Path, differences: &[Difference], renew: &str, ui: &mut Ui) -> E
     } else {
         let mut table = table(["change", "kind", "name", "path"]);
         for Difference { kind, name, change, path } in differences {
-            table.add_row([&word(change), kind, name, &printable(path)]);
+            table.add_row([&word(change), kind, name, &single_line(path)]);
         }
         ui.result(&lines(&table));
     }

@@ -16,7 +16,7 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
 use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
-use crate::record::{Conditions, Library, SystemProfile, machine_keys};
+use crate::record::{Conditions, Library, MeasurementLock, SystemProfile, machine_keys};
 use crate::run::participants::{Participant, Participants};
 use crate::shell;
 use crate::text::without_mark;
@@ -214,7 +214,7 @@ impl PlanFile {
         participants: &Participants,
         context: &Context,
         folders: &Folders,
-        locked: bool,
+        lock: Option<&MeasurementLock>,
     ) -> Conditions {
         let command = RunCommand {
             participants: participants.clone(),
@@ -224,7 +224,7 @@ impl PlanFile {
             loading: self.loading_options(),
             ..RunCommand::default()
         };
-        let conditions = command.conditions(self.machine.clone(), context, folders, locked);
+        let conditions = command.conditions(self.machine.clone(), context, folders, lock);
         Conditions { data_seed_chosen: self.matrix.data_seed.is_some(), ..conditions }
     }
 }

@@ -29,10 +29,13 @@ pub(crate) fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let Ok(control) = control() else { return ExitCode::FAILURE };
-    if let Err(error) = namespace::mount_proc() {
-        Event::NoNamespace(error.raw_os_error().unwrap_or_default()).send(&control);
-        return ExitCode::from(NO_NAMESPACE);
-    }
+    let has_shared_memory = match namespace::mount_own() {
+        Ok(has_shared_memory) => has_shared_memory,
+        Err(error) => {
+            Event::NoNamespace(error.raw_os_error().unwrap_or_default()).send(&control);
+            return ExitCode::from(NO_NAMESPACE);
+        }
+    };
     let Some(arguments) = Arguments::of_this_process() else { return ExitCode::FAILURE };
     let worker = match start_worker(&arguments) {
         Ok(worker) => worker,
@@ -41,7 +44,7 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    Event::Started.send(&control);
+    Event::Started { has_shared_memory }.send(&control);
     Event::Exited(reap_until(worker)).send(&control);
     Event::Leftovers(count_leftovers()).send(&control);
     ExitCode::SUCCESS

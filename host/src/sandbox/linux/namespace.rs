@@ -1,12 +1,14 @@
-//! A PID namespace, its `/proc`, and no descriptors from outside.
+//! A PID namespace, its `/proc` and shared memory, and no descriptors from outside.
 
 // The compiler can check neither the system call that enters a namespace, nor which descriptors are open.
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::os::fd::BorrowedFd;
 
+use rustix::fs::statvfs;
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{getegid, geteuid};
@@ -15,7 +17,10 @@ use rustix::thread::{
     configure_capability_in_ambient_set, set_capabilities, unshare_unsafe,
 };
 
-/// Puts the next children of this process, which has one thread, into a new PID namespace. This process itself stays outside.
+use super::shared_memory::SHM;
+
+/// Puts the next children of this process, which has one thread, into a new PID namespace. This process itself stays outside. Both
+/// are in a new namespace of System V objects and message queues, where the system has these.
 pub(super) fn enter() -> io::Result<()> {
     let (user, group) = (geteuid(), getegid());
     let mut flags = UnshareFlags::NEWPID;
@@ -23,7 +28,7 @@ pub(super) fn enter() -> io::Result<()> {
         flags |= UnshareFlags::NEWUSER;
     }
     // SAFETY: file descriptors are not unshared, and this process has one thread.
-    unsafe { unshare_unsafe(flags) }?;
+    unsafe { unshare_unsafe(flags | UnshareFlags::NEWIPC).or_else(|_| unshare_unsafe(flags)) }?;
     if !user.is_root() {
         // User and group are the same inside as outside. The system requires the first line before a group may be mapped.
         fs::write("/proc/self/setgroups", "deny")?;
@@ -43,17 +48,26 @@ fn keep_mount_capability() -> io::Result<()> {
     Ok(())
 }
 
-/// Gives the init process of the namespace, and its children, a `/proc` that shows the namespace.
-pub(super) fn mount_proc() -> io::Result<()> {
+/// Gives the init process of the namespace, and its children, a `/proc` that shows the namespace, and a `/dev/shm` of its own that
+/// is as large as the one outside. Returns whether it has the latter.
+pub(super) fn mount_own() -> io::Result<bool> {
     // SAFETY: file descriptors are not unshared, and this process has one thread.
     unsafe { unshare_unsafe(UnshareFlags::NEWNS) }?;
     // Otherwise the mount would be visible outside too.
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount(c"proc", c"/proc", c"proc", flags, None)?;
+    let has_shared_memory = mount_shared_memory().is_ok();
     // The worker needs no capabilities.
     clear_ambient_capability_set()?;
-    Ok(())
+    Ok(has_shared_memory)
+}
+
+fn mount_shared_memory() -> io::Result<()> {
+    let outside = statvfs(SHM)?;
+    let size = outside.f_blocks.saturating_mul(outside.f_frsize);
+    let options = CString::new(format!("mode=1777,size={size}"))?;
+    Ok(mount(c"tmpfs", SHM, c"tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())?)
 }
 
 /// Closes inherited descriptors, such as those of a shell that started the host, in all processes that this one starts: a

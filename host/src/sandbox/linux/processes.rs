@@ -30,14 +30,20 @@ pub(super) struct Process {
     group: i32,
     /// Whether it is more than a zombie, which waits to be reaped.
     alive: bool,
+    /// The number of its threads; a zombie counts as one, as it has a process id.
+    pub(super) threads: u32,
     pub(super) resident_bytes: u64,
+}
+
+/// The ids of all processes that this one can see.
+pub(super) fn all() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// All processes that this one can see.
 fn processes() -> Vec<Process> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(process).collect()
+    all().filter_map(process).collect()
 }
 
 /// Reads `/proc/<pid>/stat`, where the name, which may hold anything, stands in parentheses.
@@ -46,11 +52,12 @@ fn process(pid: i32) -> Option<Process> {
     let after_name = stat.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(&stat[after_name + 1..]).ok()?;
     let mut fields = rest.split_ascii_whitespace();
-    // The fields 3, 4, 5 and 24 of proc(5).
+    // The fields 3, 4, 5, 20 and 24 of proc(5).
     let (state, parent, group) = (fields.next()?, fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    let resident_pages: u64 = fields.nth(18)?.parse().ok()?;
+    let threads = fields.nth(14)?.parse::<u32>().ok()?.max(1);
+    let resident_pages: u64 = fields.nth(3)?.parse().ok()?;
     let resident_bytes = resident_pages * rustix::param::page_size() as u64;
-    Some(Process { pid, parent, group, alive: !matches!(state, "Z" | "X"), resident_bytes })
+    Some(Process { pid, parent, group, alive: !matches!(state, "Z" | "X"), threads, resident_bytes })
 }
 
 /// Every living process below this one, at any depth.
@@ -106,6 +113,13 @@ pub(super) fn marked(marker: &str) -> Vec<Process> {
     };
     let others = processes().into_iter().filter(|process| process.alive && process.pid != own_pid());
     others.filter(has_marker).collect()
+}
+
+/// The process that traces `pid`, if there is one.
+pub(super) fn tracer(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?.trim().parse().ok()?;
+    Some(tracer).filter(|tracer| *tracer != 0)
 }
 
 fn own_pid() -> i32 {

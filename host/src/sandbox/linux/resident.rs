@@ -2,12 +2,14 @@
 
 use std::fs;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Resident {
     /// Each page of the process counts in full.
     pub(super) bytes: u64,
     /// A page that n processes share counts as an nth of it.
     pub(super) proportional_bytes: u64,
+    /// The part of these that is shared memory: of POSIX, of System V, or a memfd. 0 where the system does not say.
+    pub(super) shared_memory_bytes: u64,
 }
 
 /// `None` for a process that is gone, and where the system does not say. Takes milliseconds for a process of many gigabytes.
@@ -17,5 +19,6 @@ pub(super) fn of(pid: i32) -> Option<Resident> {
         let line = rollup.lines().find_map(|line| line.strip_prefix(name))?;
         line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
     };
-    Some(Resident { bytes: bytes("Rss:")?, proportional_bytes: bytes("Pss:")? })
+    let shared_memory_bytes = bytes("Pss_Shmem:").unwrap_or_default();
+    Some(Resident { bytes: bytes("Rss:")?, proportional_bytes: bytes("Pss:")?, shared_memory_bytes })
 }

@@ -1,15 +1,15 @@
 //! The private temporary folder of a worker's tree. Untrusted code created its contents: removal follows no link, enters no
 //! other file system, and handles any depth.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fs::Permissions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, chmod, fstat, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, chmod, fstat, openat, readlinkat, renameat, unlinkat};
 use rustix::io::Errno;
 
 use crate::sandbox::temporary::temporary_folder;
@@ -23,8 +23,36 @@ const RANDOM: usize = 6;
 /// How many names of a folder are held in memory at once.
 const NAMES: usize = 4096;
 
+/// The temporary folder of a tree, which its processes may rename.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    pub(super) path: PathBuf,
+    handle: OwnedFd,
+}
+
+impl Scratch {
+    pub(super) fn create() -> io::Result<Self> {
+        let path = create()?;
+        let handle = openat(CWD, &path, OFlags::PATH | FOLDER, Mode::empty())?;
+        Ok(Self { path, handle })
+    }
+
+    /// Removes what is at the folder's path, and the folder itself where it is now. A missing folder is not an error.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        remove(&self.path)?;
+        let now = PathBuf::from(
+            readlinkat(CWD, format!("/proc/self/fd/{}", self.handle.as_raw_fd()), Vec::new())
+                .map(|path| OsString::from_vec(path.into_bytes()))
+                .unwrap_or_default(),
+        );
+        let is_there = openat(CWD, &now, OFlags::PATH | FOLDER, Mode::empty())
+            .and_then(|found| Ok(fstat(&found)?.st_ino == fstat(&self.handle)?.st_ino));
+        if is_there == Ok(true) { remove(&now) } else { Ok(()) }
+    }
+}
+
 /// Creates a folder that only this user can enter.
-pub(super) fn create() -> io::Result<PathBuf> {
+fn create() -> io::Result<PathBuf> {
     let default = temporary_folder();
     let length = default.as_os_str().as_bytes().len() + 1 + PREFIX.len() + RANDOM;
     let short = (length > MAX_PATH).then(|| create_in(Path::new(SHORT)).ok()).flatten();

@@ -69,6 +69,7 @@ fn in_namespace(arguments: &Arguments, supervisor: &mut Supervisor) -> io::Resul
             return Ok(());
         }
     };
+    supervisor.watch.init = Some(init.as_raw_nonzero().get());
     if supervisor.watch_until_end(init)? != Ended::Child {
         kill_process(init, Signal::KILL)?;
     }
@@ -94,7 +95,7 @@ fn start_init(arguments: &Arguments) -> io::Result<Pid> {
 /// Without a namespace, the orphans of the worker become this process's children, by which it finds them.
 fn as_subreaper(arguments: &Arguments, supervisor: &mut Supervisor) -> io::Result<()> {
     let worker = init::start_worker(arguments)?;
-    Event::Started.send(&supervisor.control);
+    Event::Started { has_shared_memory: false }.send(&supervisor.control);
     if supervisor.watch_until_end(worker)? == Ended::Child {
         let reason = supervisor.reaped.or_else(|| reap(worker)).unwrap_or(ExitReason::Lost);
         Event::Exited(reason).send(&supervisor.control);
@@ -133,19 +134,22 @@ struct Supervisor {
 impl Supervisor {
     /// Watches the tree until `child` exits, the host is gone, or the tree exceeds a limit, which is reported to the host.
     fn watch_until_end(&mut self, child: Pid) -> io::Result<Ended> {
-        let process = pidfd_open(child, PidfdFlags::empty())?;
+        // Without this call, as before Linux 5.3 or under an old filter of system calls, the end of the child is seen a tick later.
+        let process = pidfd_open(child, PidfdFlags::empty()).ok();
         // Where that is allowed. What was started before keeps its own niceness.
         let _ = setpriority_process(None, NICENESS);
         let tick = Timespec::try_from(watch::TICK).ok();
         loop {
-            let mut polled = [
-                PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN),
-                PollFd::from_borrowed_fd(self.control.as_fd(), PollFlags::IN),
-            ];
+            let mut polled = vec![PollFd::from_borrowed_fd(self.control.as_fd(), PollFlags::IN)];
+            polled.extend(
+                process.as_ref().map(|process| PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)),
+            );
             match poll(&mut polled, tick.as_ref()) {
-                Ok(_) if !polled[0].revents().is_empty() => return Ok(Ended::Child),
+                Ok(_) if polled.get(1).is_some_and(|child| !child.revents().is_empty()) => {
+                    return Ok(Ended::Child);
+                }
                 // The host never writes here: the socket is readable only at its end.
-                Ok(_) if !polled[1].revents().is_empty() => return Ok(Ended::Host),
+                Ok(_) if !polled[0].revents().is_empty() => return Ok(Ended::Host),
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -6,19 +6,21 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
-use std::process::{self, Child, Stdio};
+use std::process::{self, Child, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::arguments::{Arguments, CORES, Containment, NAME, SUPERVISE};
 use super::processes::{self, MARKER};
-use super::{scratch, usage};
+use super::scratch::Scratch;
+use super::shared_memory::Objects;
+use super::usage;
 use crate::sandbox::command::Command;
 use crate::sandbox::events::Event;
 use crate::sandbox::exit_reason::ExitReason;
 use crate::sandbox::failure::{Failure, TEMPORARY, unremoved};
 use crate::sandbox::status::Status;
+use crate::sandbox::stop::{self, Deadline};
 use crate::sandbox::temporary::temporary_folder;
 use crate::sandbox::usage::Usage;
 
@@ -31,6 +33,9 @@ const TEMPORARY_FOLDER: &str = "TMPDIR";
 /// How long the supervisor may take to start a worker, and to kill a tree.
 const SUPERVISOR_GRACE: Duration = Duration::from_secs(10);
 
+/// A supervisor that has not ended after pauses of this length is held by another process.
+const REAP_QUIETLY: Duration = Duration::from_millis(50);
+
 /// Set once this machine has refused a namespace.
 static NO_NAMESPACES: AtomicBool = AtomicBool::new(false);
 
@@ -41,7 +46,9 @@ pub(crate) struct Tree {
     containment: Containment,
     marker: String,
     /// The tree's temporary folder.
-    scratch: PathBuf,
+    scratch: Scratch,
+    /// The shared objects before the tree was started, if it shares them with the rest of the machine.
+    shared_before: Option<Objects>,
 }
 
 impl Tree {
@@ -75,13 +82,18 @@ impl Tree {
         command: &Command,
         worker_end: &UnixStream,
     ) -> Result<io::Result<(Self, Status)>, Failure> {
+        let shared_before = Objects::look();
         let (mut tree, mut status) = Self::spawn(containment, command, worker_end)?;
         match first_event(&mut status) {
             Ok(Event::NoNamespace(errno)) => {
                 tree.end(&mut status);
                 Ok(Err(io::Error::from_raw_os_error(errno)))
             }
-            Ok(_) => Ok(Ok((tree, status))),
+            Ok(Event::Started { has_shared_memory: true }) => Ok(Ok((tree, status))),
+            Ok(_) => {
+                tree.shared_before = Some(shared_before);
+                Ok(Ok((tree, status)))
+            }
             Err(failure) => {
                 tree.end(&mut status);
                 Err(failure)
@@ -100,8 +112,8 @@ impl Tree {
         let status = Status::new(control)?;
         let worker_end = worker_end.try_clone()?;
         let marker = new_marker();
-        let scratch = scratch::create().map_err(Failure::cannot(TEMPORARY, &temporary_folder()))?;
-        let arguments = Arguments::new(command, containment, scratch.clone()).encode();
+        let scratch = Scratch::create().map_err(Failure::cannot(TEMPORARY, &temporary_folder()))?;
+        let arguments = Arguments::new(command, containment, scratch.path.clone()).encode();
         let arguments = arguments.map_err(|error| Failure::System(error.into()))?;
         let mut supervisor = process::Command::new(&command.executable);
         match &command.cores {
@@ -113,14 +125,15 @@ impl Tree {
             .arg(SUPERVISE)
             .args(arguments)
             .env(MARKER, &marker)
-            .env(TEMPORARY_FOLDER, &scratch)
+            .env(TEMPORARY_FOLDER, &scratch.path)
             .stdin(Stdio::from(OwnedFd::from(supervisor_end)))
             .stdout(Stdio::from(OwnedFd::from(worker_end)))
             .stderr(Stdio::from(log))
             .spawn()
-            .inspect_err(|_| drop(scratch::remove(&scratch)))
+            .inspect_err(|_| drop(scratch.remove()))
             .map_err(Failure::cannot("start", &command.executable))?;
-        Ok((Self { supervisor, containment, marker, scratch }, status))
+        stop::include(supervisor.id());
+        Ok((Self { supervisor, containment, marker, scratch, shared_before: None }, status))
     }
 
     /// The usage of the tree so far. With `reset_peaks`, peaks count from now on; without, the memory is read too.
@@ -134,20 +147,49 @@ impl Tree {
         Some(Usage { memory: Some(usage::memory(supervisor)), ..used })
     }
 
-    /// Kills the rest of the tree, and removes its temporary folder. Returns a message if the folder stays.
-    pub(in crate::sandbox) fn end(&mut self, status: &mut Status) -> Option<String> {
+    /// Kills the rest of the tree, and removes its temporary folder. Returns messages about what stays.
+    pub(in crate::sandbox) fn end(&mut self, status: &mut Status) -> Vec<String> {
+        stop::exclude(self.supervisor.id());
         // The supervisor kills the tree when its control socket is closed.
         let _ = status.control.shutdown(Shutdown::Write);
         let orderly = status.await_end(SUPERVISOR_GRACE);
         if !orderly {
             let _ = self.supervisor.kill();
         }
-        let orderly = self.supervisor.wait().is_ok_and(|status| status.success()) && orderly;
+        let orderly = self.reap().is_some_and(|status| status.success()) && orderly;
         if !orderly || self.containment == Containment::Subreaper {
             processes::end_marked(&self.marker);
         }
         // A supervisor that lived to the end has done this already.
-        scratch::remove(&self.scratch).err().map(|error| unremoved(&self.scratch, &error))
+        let folder = self.scratch.remove().err().map(|error| unremoved(&self.scratch.path, &error));
+        let shared = self.shared_before.take().and_then(|before| Objects::left_since(&before));
+        folder.into_iter().chain(shared).collect()
+    }
+}
+
+impl Tree {
+    /// Waits for the supervisor, which has ended or was killed. A process that traces it gets its end first, and may keep it: such a
+    /// process of the tree is killed, and another one is told.
+    fn reap(&mut self) -> Option<ExitStatus> {
+        let deadline = Instant::now() + SUPERVISOR_GRACE;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match self.supervisor.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) if Instant::now() < deadline => {}
+                _ => break,
+            }
+            if pause > REAP_QUIETLY {
+                processes::end_marked(&self.marker);
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(200));
+        }
+        let pid = self.supervisor.id();
+        let tracer = processes::tracer(pid)
+            .map_or_else(String::new, |tracer| format!(", as process {tracer} traces it"));
+        log::warn!("the supervisor, process {pid}, was killed and is not gone{tracer}");
+        None
     }
 }
 
@@ -157,7 +199,7 @@ fn namespaces_wanted() -> bool {
 
 /// Waits for the supervisor's first event.
 fn first_event(status: &mut Status) -> Result<Event, Failure> {
-    let deadline = Instant::now() + SUPERVISOR_GRACE;
+    let deadline = Deadline::after(SUPERVISOR_GRACE);
     loop {
         if let Some(event) = status.next()? {
             return Ok(event);

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::logs::Logs;
-use super::{processes, resident};
+use super::resident::Resident;
+use super::{processes, resident, shared_memory};
 use crate::sandbox::limits::{Excess, Limits};
 
 /// The shortest pause between two scans.
@@ -29,12 +30,16 @@ pub(super) struct Watch {
     tasks: u64,
     scan_due: Instant,
     sum_due: Instant,
+    /// The init process of the namespace that the tree is in.
+    pub(super) init: Option<i32>,
+    /// The bytes at the last scan that need not be mapped by any process.
+    shared: u64,
 }
 
 impl Watch {
     pub(super) fn new(limits: Limits, logs: Logs) -> Self {
         let now = Instant::now();
-        Self { limits, logs, known: Vec::new(), tasks: 0, scan_due: now, sum_due: now }
+        Self { limits, logs, known: Vec::new(), tasks: 0, scan_due: now, sum_due: now, init: None, shared: 0 }
     }
 
     /// Cuts logs that are too large, and returns whether there were any.
@@ -65,24 +70,28 @@ impl Watch {
         self.tasks = tasks();
         let tree = processes::own_tree();
         self.known = tree.iter().map(|process| process.pid).collect();
-        if tree.len() as u64 > u64::from(self.limits.processes) {
-            return Some(Excess::Processes(tree.len().try_into().unwrap_or(u32::MAX)));
+        let threads = tree.iter().fold(0, |sum: u32, process| sum.saturating_add(process.threads));
+        if threads > self.limits.processes {
+            return Some(Excess::Processes(threads));
         }
+        self.shared = shared_memory::bytes(&self.known, self.init);
         self.excess_of_memory(tree.iter().map(|process| process.resident_bytes).sum())
     }
 
-    /// `resident` counts shared pages for each process. Only if it exceeds the limit are they counted exactly, which is slower.
+    /// `resident` counts shared pages for each process, and mapped pages of shared memory once more. Only if the sum exceeds the
+    /// limit are they counted exactly, which is slower.
     fn excess_of_memory(&self, resident: u64) -> Option<Excess> {
         let limit = self.limits.memory_bytes;
-        if resident <= limit {
+        if resident + self.shared <= limit {
             return None;
         }
-        let share = |pid: &i32| match resident::of(*pid) {
-            Some(resident) => Some(resident.proportional_bytes),
-            None => resident_bytes(*pid),
-        };
-        let shares = self.known.iter().filter_map(share);
-        let exact: u64 = shares.sum();
+        let all_of =
+            |pid: i32| Some(Resident { proportional_bytes: resident_bytes(pid)?, ..Resident::default() });
+        let shares: Vec<_> =
+            self.known.iter().filter_map(|pid| resident::of(*pid).or_else(|| all_of(*pid))).collect();
+        let all: u64 = shares.iter().map(|share| share.proportional_bytes).sum();
+        let mapped: u64 = shares.iter().map(|share| share.shared_memory_bytes).sum();
+        let exact = all + self.shared.saturating_sub(mapped);
         (exact > limit).then(|| Excess::Memory((exact >> 20).try_into().unwrap_or(u32::MAX)))
     }
 }

@@ -64,6 +64,7 @@ impl Tree {
             .spawn()
             .map_err(at_executable())?;
         let group = Pid::from_raw(child.id() as i32);
+        crate::sandbox::stop::include(child.id());
         std::thread::spawn(move || report_exit(child, &events));
         Ok((Self { group, temporary: Some(temporary) }, Status::new(control)?))
     }
@@ -74,14 +75,15 @@ impl Tree {
     }
 
     /// Kills the worker and its group, and removes the temporary folder. Returns a message if the folder stays.
-    pub(in crate::sandbox) fn end(&mut self, status: &mut Status) -> Option<String> {
+    pub(in crate::sandbox) fn end(&mut self, status: &mut Status) -> Vec<String> {
         if let Some(group) = self.group.take() {
+            crate::sandbox::stop::exclude(group.as_raw_nonzero().get() as u32);
             let _ = kill_process_group(group, Signal::KILL);
         }
         status.await_end(KILL_GRACE);
-        let temporary = self.temporary.take()?;
+        let Some(temporary) = self.temporary.take() else { return Vec::new() };
         let path = temporary.path().to_owned();
-        temporary.close().err().map(|error| unremoved(&path, &error))
+        temporary.close().err().map(|error| unremoved(&path, &error)).into_iter().collect()
     }
 }
 

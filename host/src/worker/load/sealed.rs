@@ -26,12 +26,21 @@ mod system {
 
     use rustix::fs::{MemfdFlags, SealFlags};
     use rustix::io::Errno;
+    use rustix::process::{Resource, getrlimit};
 
     use super::*;
 
     /// The next descriptor. Plugins and engines use lower numbers. The dynamic linker identifies a library by its path, so that
     /// no number is used twice, even if somebody closed its descriptor.
-    static NEXT: Mutex<i32> = Mutex::new(300);
+    static NEXT: Mutex<Option<i32>> = Mutex::new(None);
+
+    /// The first of them, where a process may have so many.
+    const FIRST: i32 = 300;
+
+    fn first() -> i32 {
+        let most = getrlimit(Resource::Nofile).current.and_then(|most| i32::try_from(most).ok());
+        most.map_or(FIRST, |most| FIRST.min(most / 2))
+    }
 
     /// A sealed copy, to be read from its start, and its path.
     pub(super) fn copy(path: &Path) -> io::Result<(File, PathBuf)> {
@@ -53,11 +62,16 @@ mod system {
         let made = match rustix::fs::memfd_create("crossrun-plugin", flags | MemfdFlags::EXEC) {
             // Kernels before 6.3 do not know the flag and do not need it.
             Err(Errno::INVAL) => rustix::fs::memfd_create("crossrun-plugin", flags)?,
+            Err(error @ (Errno::NOSYS | Errno::PERM)) => {
+                let why = "a file in a lock, or with a path that is not UTF-8, is loaded from a sealed copy, for which this system \
+                           has no memfd_create";
+                return Err(io::Error::other(format!("{why} ({error}); try: without --locked")));
+            }
             made => made?,
         };
         let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
-        let moved = rustix::io::fcntl_dupfd_cloexec(&made, *next)?;
-        *next = moved.as_raw_fd() + 1;
+        let moved = rustix::io::fcntl_dupfd_cloexec(&made, next.unwrap_or_else(first))?;
+        *next = Some(moved.as_raw_fd() + 1);
         Ok(moved)
     }
 

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import platform
 import queue
+import resource
 import socket
 import stat
 import threading
@@ -28,7 +29,7 @@ from .spec import Result, Session, Spec
 
 PROTOCOL = 1
 
-# The channel's descriptor is moved out of the way of engines that close or reuse low ones.
+# The channel's descriptor is moved out of the way of engines that close or reuse low ones, as far as the limit of open files lets it.
 _LOWEST_DESCRIPTOR = 200
 
 # Seconds that a run has to stop after the worker has gone.
@@ -59,7 +60,9 @@ def _take_standard_input() -> socket.socket:
     """The channel comes as standard input, which is then nobody's."""
     if not stat.S_ISSOCK(os.fstat(0).st_mode):
         raise SystemExit("this is a driver of crossrun, which starts it and talks to it")
-    moved = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, _LOWEST_DESCRIPTOR)
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = _LOWEST_DESCRIPTOR if limit < 0 else min(_LOWEST_DESCRIPTOR, limit // 2)
+    moved = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, lowest)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)

@@ -87,6 +87,10 @@ pub(crate) fn lie(behaviour: &str, honest: RunResult) -> RunResult {
             .with_metric("warnings", json!({"not": "a list"}))
             .with_metric("negative", -1)
             .with_metric("largest", u64::MAX),
+        "result_of_two_lines" => {
+            let line = "x\nverified: 999999 items \u{202e}with\u{200b}";
+            RunResult { scheduler_name: line.into(), ..honest }.with_metric("warnings", vec![line])
+        }
         "result_in_colour" => RunResult { scheduler_name: IN_COLOUR.into(), ..honest }
             .with_metric("warnings", vec![IN_COLOUR])
             .with_metric(IN_COLOUR, IN_COLOUR),

@@ -26,6 +26,10 @@ unsafe extern "C" {
     fn close(fd: c_int) -> c_int;
     fn write(fd: c_int, bytes: *const c_void, length: usize) -> isize;
     fn signal(number: c_int, handler: usize) -> usize;
+    fn getppid() -> c_int;
+    fn setsid() -> c_int;
+    fn ptrace(request: c_int, pid: c_int, address: usize, data: usize) -> i64;
+    fn shmget(key: c_int, size: usize, flags: c_int) -> c_int;
     fn unsetenv(name: *const c_char) -> c_int;
 }
 
@@ -63,6 +67,20 @@ fn harm(behaviour: &str) {
         "allocate" => allocate(),
         "fork_bomb" => fork_bomb(),
         "fork_chains" => fork_chains(),
+        "fork_and_return" => fork_and_return(),
+        "fork_and_write" => fork_and_write(),
+        "wait" => wait(),
+        "many_threads" => {
+            (0..300).for_each(|_| drop(std::thread::spawn(|| std::thread::sleep(Duration::from_secs(3600)))));
+            harm("sleep");
+        }
+        "trace_supervisor" => trace_supervisor(),
+        "leave_shared_memory" => leave_shared_memory(),
+        "fill_shared_memory" => fill_shared_memory(),
+        "rename_temporary" => {
+            let folder = std::env::temp_dir();
+            let _ = fs::rename(&folder, folder.with_extension("renamed"));
+        }
         "close_descriptors" => (0..1024).for_each(|fd| {
             // SAFETY: none: that descriptors of others vanish is what the host must survive.
             unsafe { close(fd) };
@@ -148,6 +166,77 @@ fn fork_chains() {
         }
         // SAFETY: as above.
         unsafe { _exit(0) };
+    }
+}
+
+/// The child returns from the call at once, and this process two seconds later.
+fn fork_and_return() {
+    // SAFETY: none: that two processes return from a call is what the host must survive.
+    if unsafe { fork() } != 0 {
+        std::thread::sleep(Duration::from_secs(2));
+    }
+}
+
+/// A child answers for this process: it repeats what looks like an answer on every descriptor, and leaves.
+fn fork_and_write() {
+    // SAFETY: as for the bomb.
+    if unsafe { fork() } != 0 {
+        std::thread::sleep(Duration::from_secs(2));
+        return;
+    }
+    let message = br#"{"type":"failed","number":4,"error":{"kind":"engine","message":"forged","remedy":null}}"#;
+    let mut frame = b"xrn2".to_vec();
+    frame.extend((message.len() as u32).to_le_bytes());
+    frame.extend([0; 4]);
+    frame.extend(message);
+    for fd in 3..1024 {
+        // SAFETY: the bytes are there; that they reach descriptors of others is what the host must survive.
+        unsafe { write(fd, frame.as_ptr().cast(), frame.len()) };
+    }
+    // SAFETY: the child leaves without running what a process runs when it exits.
+    unsafe { _exit(0) };
+}
+
+/// Waits until there is a file at the path that `CROSSRUN_TEST_GO` gives, and says in a file beside it that it waits.
+fn wait() {
+    let go = std::path::PathBuf::from(std::env::var_os("CROSSRUN_TEST_GO").unwrap_or_default());
+    let _ = fs::write(go.with_extension("begun"), "");
+    while !go.exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A child that stops the supervisor as a debugger does, and does not let it go on.
+fn trace_supervisor() {
+    const ATTACH: c_int = 16;
+    // SAFETY: none: that a process of the tree holds the supervisor is what the host must survive.
+    unsafe {
+        let supervisor = getppid();
+        if fork() == 0 {
+            setsid();
+            ptrace(ATTACH, supervisor, 0, 0);
+            harm("sleep");
+        }
+    }
+    std::thread::sleep(Duration::from_secs(1));
+}
+
+/// Leaves a POSIX object by the name that `CROSSRUN_TEST_SHARED` gives, and one of System V with the same number as its key.
+fn leave_shared_memory() {
+    let name = std::env::var("CROSSRUN_TEST_SHARED").unwrap_or_else(|_| "1".into());
+    let _ = fs::write(format!("/dev/shm/crossrun-test-{name}"), "left");
+    let key = name.parse().unwrap_or(1);
+    // SAFETY: the call takes numbers only.
+    unsafe { shmget(key, 4096, 0o1600) };
+}
+
+/// Writes 600 MiB into files that are in memory and that nobody maps.
+fn fill_shared_memory() {
+    let path = std::path::Path::new("/dev/shm").join(format!("crossrun-test-{}", std::process::id()));
+    if let Ok(mut file) = fs::File::create(&path) {
+        let _ = fs::remove_file(path);
+        (0..600).for_each(|_| drop(file.write_all(&[1; 1 << 20])));
+        harm("sleep");
     }
 }
 

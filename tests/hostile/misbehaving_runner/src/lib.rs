@@ -137,6 +137,11 @@ fn fallible(behaviour: &str) -> Result<(), RunnerError> {
         "error" => Err(RunnerError::engine("the engine is out of order").with_remedy("kick it")),
         "error_in_colour" => Err(RunnerError::engine(format!("the engine is {}", harm::IN_COLOUR))
             .with_remedy(format!("paint it {}", harm::IN_COLOUR))),
+        "error_of_two_lines" => {
+            let line = "it broke\nverified: 999999 items \u{202e}with\u{200b}";
+            log::warn!("{line}");
+            Err(RunnerError::engine(line).with_remedy(line))
+        }
         "huge_error" => Err(RunnerError::engine("no ".repeat(50 << 20)).with_remedy("yes ".repeat(25 << 20))),
         "hang_politely" => Err(RunnerError::cancelled()),
         other => {

@@ -1,0 +1,63 @@
+//! Writes to standard output and standard error, whose readers may stop reading.
+
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, AsRawFd as _};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use crate::sandbox::Interrupt;
+
+/// So many bytes fit into a pipe that is ready: a longer write would wait for the reader.
+const AT_ONCE: usize = 4096;
+
+/// How long a wait for the reader goes on before it looks for an interrupt.
+const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
+/// After this time the wait is told.
+const TOLD_AFTER: Duration = Duration::from_secs(5);
+
+/// Whether an interrupt ended a wait for the reader.
+static CUT: AtomicBool = AtomicBool::new(false);
+
+/// Writes all bytes. It waits for the reader for as long as the user likes, and gives up at an interrupt.
+pub(crate) fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        await_reader(to)?;
+        match rustix::io::write(to, &bytes[..bytes.len().min(AT_ONCE)]) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            // Whoever shares a terminal may have made it non-blocking.
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn await_reader(to: &impl AsFd) -> io::Result<()> {
+    let since = Instant::now();
+    while let Ok(0) | Err(Errno::INTR) = poll(&mut [PollFd::new(to, PollFlags::OUT)], Some(&POLL)) {
+        if Interrupt::has_come() {
+            CUT.store(true, Ordering::Relaxed);
+            return Err(io::Error::other("interrupted, as the reader did not read on"));
+        }
+        if since.elapsed() > TOLD_AFTER && is_stdout(to) {
+            static ONCE: Once = Once::new();
+            ONCE.call_once(|| log::warn!("waiting for the reader of standard output"));
+        }
+    }
+    Ok(())
+}
+
+fn is_stdout(to: &impl AsFd) -> bool {
+    to.as_fd().as_raw_fd() == rustix::stdio::stdout().as_raw_fd()
+}
+
+/// Whether the output is incomplete because the user interrupted.
+pub(crate) fn is_cut() -> bool {
+    CUT.load(Ordering::Relaxed)
+}

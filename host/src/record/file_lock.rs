@@ -1,0 +1,116 @@
+//! Locks on files. Another process may hold a lock for as long as it likes: no wait for one is without end, and each names the
+//! holder.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::Once;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{major, minor};
+
+use crate::sandbox::Interrupt;
+
+/// How long a holder may keep a lock that is held for the time of a write.
+const LIMIT: Duration = Duration::from_secs(60);
+/// After this time the wait is told.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
+/// The pauses between two attempts: a lock is mostly free again at once.
+const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(50)];
+
+/// Locks `file`, which has the path `path`, so that no other process holds a lock on it. On a file system without locks, such as
+/// some of Lustre and NFS, that is told once, and the caller goes on.
+///
+/// # Errors
+/// When another process holds the lock for too long, or the user interrupts.
+pub(crate) fn exclusive(file: &File, path: &Path) -> io::Result<()> {
+    wait(file, path, File::try_lock)
+}
+
+/// As [`exclusive`], but others may hold the lock in this way too.
+pub(crate) fn shared(file: &File, path: &Path) -> io::Result<()> {
+    wait(file, path, File::try_lock_shared)
+}
+
+/// Releases the lock, if the file system has locks.
+pub(crate) fn release(file: &File) -> io::Result<()> {
+    file.unlock().or_else(|error| if has_no_locks(&error) { Ok(()) } else { Err(error) })
+}
+
+/// Whether this error says that the file system has no locks.
+pub(crate) fn has_no_locks(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let without = [Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOLCK, Errno::INVAL];
+    without.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+fn wait(file: &File, path: &Path, attempt: fn(&File) -> Result<(), TryLockError>) -> io::Result<()> {
+    let (since, mut told) = (Instant::now(), false);
+    loop {
+        match attempt(file) {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) if has_no_locks(&error) => {
+                warn_of_missing_locks(path, &error);
+                return Ok(());
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let waited = since.elapsed();
+        if Interrupt::has_come() {
+            return Err(io::Error::other(format!("interrupted while {} held its lock", holder(file))));
+        }
+        if waited > LIMIT {
+            let why = format!("{} holds its lock for more than {} s", holder(file), LIMIT.as_secs());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+        }
+        if waited > TOLD_AFTER && !std::mem::replace(&mut told, true) {
+            log::warn!("waiting for {}, whose lock {} holds", path.display(), holder(file));
+        }
+        thread::sleep(PAUSES[usize::from(waited > TOLD_AFTER)]);
+    }
+}
+
+fn warn_of_missing_locks(path: &Path, error: &io::Error) {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::warn!(
+            "the file system of {} has no locks ({error}): nothing keeps two processes from writing there at once",
+            path.display()
+        );
+    });
+}
+
+/// The process that holds a lock on `file`, as far as the system says.
+pub(crate) fn holder(file: &File) -> String {
+    let found = file.metadata().ok().and_then(|status| {
+        let (dev, ino) = (status.dev(), status.ino());
+        let key = format!("{:02x}:{:02x}:{ino}", major(dev), minor(dev));
+        let locks = fs::read_to_string("/proc/locks").ok()?;
+        // `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`
+        let of_file = |line: &str| {
+            let words: Vec<_> = line.split_ascii_whitespace().collect();
+            let held = words.iter().position(|word| *word == key)?.checked_sub(1)?;
+            (words.get(1) != Some(&"->")).then(|| words[held].to_owned())
+        };
+        locks.lines().find_map(of_file)
+    });
+    found.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_holder_of_a_lock_is_known() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        exclusive(file.as_file(), file.path()).unwrap();
+        // A system may hide the locks.
+        let expected = [format!("process {}", std::process::id()), "another process".to_owned()];
+        assert!(expected.contains(&holder(file.as_file())), "{}", holder(file.as_file()));
+        release(file.as_file()).unwrap();
+    }
+}

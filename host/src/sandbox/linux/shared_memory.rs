@@ -1,0 +1,145 @@
+//! Memory and other objects that belong to no process: POSIX and System V shared memory, semaphores and message queues. In a
+//! namespace of its own a tree has its own, and they vanish with it. Elsewhere, what a tree leaves behind is told.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::process::geteuid;
+
+use super::processes;
+
+/// The folders in which POSIX objects are files.
+pub(super) const SHM: &str = "/dev/shm";
+const QUEUES: &str = "/dev/mqueue";
+
+/// Where System V objects are listed: the file, what they are, the column of the owner, and that of the attachments.
+const SYSTEM_V: [(&str, &str, usize, Option<usize>); 3] = [
+    ("shm", "System V shared memory", 7, Some(6)),
+    ("sem", "System V semaphores", 4, None),
+    ("msg", "System V message queue", 7, None),
+];
+
+/// The shared objects of this user.
+#[derive(Debug, Default)]
+pub(super) struct Objects {
+    files: BTreeSet<PathBuf>,
+    system_v: BTreeSet<String>,
+}
+
+impl Objects {
+    pub(super) fn look() -> Self {
+        let user = geteuid().as_raw();
+        let files =
+            [SHM, QUEUES].into_iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+        let own = files.filter(|file| file.metadata().is_ok_and(|it| it.is_file() && it.uid() == user));
+        Self {
+            files: own.map(|file| file.path()).collect(),
+            system_v: SYSTEM_V.iter().flat_map(|of| listed(of, user)).collect(),
+        }
+    }
+
+    /// A message about what appeared since, and no process uses. It need not be of the tree: another program may have made it.
+    pub(super) fn left_since(before: &Self) -> Option<String> {
+        let now = Self::look();
+        let files: BTreeSet<_> = now.files.difference(&before.files).cloned().collect();
+        let files = if files.is_empty() { files } else { unused(files) };
+        let files = files.iter().map(|file| file.display().to_string());
+        let left: Vec<_> = files.chain(now.system_v.difference(&before.system_v).cloned()).collect();
+        (!left.is_empty()).then(|| {
+            format!(
+                "shared memory was left behind, by the backend or by another program: {}",
+                left.join(", ")
+            )
+        })
+    }
+}
+
+/// The objects of `user` to which no process is attached.
+fn listed((file, what, owner, attached): &(&str, &str, usize, Option<usize>), user: u32) -> Vec<String> {
+    let table = fs::read_to_string(format!("/proc/sysvipc/{file}")).unwrap_or_default();
+    let object = |line: &str| {
+        let columns: Vec<i64> = line.split_ascii_whitespace().map_while(|word| word.parse().ok()).collect();
+        let is_attached = attached.is_some_and(|column| columns.get(column).is_some_and(|count| *count > 0));
+        let is_own = columns.get(*owner) == Some(&i64::from(user));
+        columns.get(1).filter(|_| is_own && !is_attached).map(|id| format!("{what} {id}"))
+    };
+    table.lines().skip(1).filter_map(object).collect()
+}
+
+/// The files that no process has open or mapped.
+fn unused(mut files: BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+    for pid in processes::all() {
+        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+        files.retain(|file| !file.to_str().is_some_and(|file| maps.contains(file)));
+        let open: HashSet<_> = open_files(pid).map(|(_, target)| target).collect();
+        files.retain(|file| !open.contains(file));
+    }
+    files
+}
+
+/// The open files of a process: the link, and its target.
+fn open_files(pid: i32) -> impl Iterator<Item = (PathBuf, PathBuf)> {
+    let links =
+        fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten().map(|link| link.path());
+    links.filter_map(|link| fs::read_link(&link).ok().map(|target| (link, target)))
+}
+
+/// The bytes in memory of files without a place on a disk that these processes have open, and of what is in the shared memory of
+/// the namespace with the init process `init`.
+pub(super) fn bytes(pids: &[i32], init: Option<i32>) -> u64 {
+    let is_memory = |target: &Path| {
+        target.as_os_str().as_encoded_bytes().starts_with(b"/memfd:")
+            || (init.is_none() && target.starts_with(SHM))
+    };
+    let (mut known, mut sum) = (HashSet::new(), 0);
+    for (link, _) in pids.iter().flat_map(|pid| open_files(*pid)).filter(|(_, target)| is_memory(target)) {
+        if let Ok(status) = fs::metadata(link)
+            && known.insert((status.dev(), status.ino()))
+        {
+            sum += status.blocks() * 512;
+        }
+    }
+    sum + init.map_or(0, namespace_bytes)
+}
+
+fn namespace_bytes(init: i32) -> u64 {
+    let folder = rustix::fs::statvfs(format!("/proc/{init}/root{SHM}"));
+    let files = folder.map_or(0, |it| it.f_blocks.saturating_sub(it.f_bfree).saturating_mul(it.f_frsize));
+    // The supervisor is in the namespace of these, and nobody else is. The column `rss` comes after the times.
+    let segments = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
+    let resident = segments
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_ascii_whitespace().nth(14)?.parse::<u64>().ok());
+    files + resident.sum::<u64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_left_is_told_and_one_in_use_is_not() {
+        let before = Objects::look();
+        let named = |prefix: &str| tempfile::Builder::new().prefix(prefix).tempfile_in(SHM).unwrap();
+        let (open, left) = (named("crossrun-test-open"), named("crossrun-test-left").into_temp_path());
+        let told = Objects::left_since(&before).unwrap();
+        assert!(told.contains(left.to_str().unwrap()), "{told}");
+        assert!(!told.contains(open.path().to_str().unwrap()), "{told}");
+    }
+
+    #[test]
+    fn memory_that_is_mapped_nowhere_is_counted_once() {
+        let own = rustix::process::getpid().as_raw_nonzero().get();
+        let before = bytes(&[own], None);
+        let mut file = tempfile::tempfile_in(SHM).unwrap();
+        let _other = file.try_clone().unwrap();
+        file.write_all(&[1; 8 << 20]).unwrap();
+        let grown = bytes(&[own], None) - before;
+        assert!((8 << 20..16 << 20).contains(&grown), "{grown}");
+    }
+}

@@ -1,0 +1,88 @@
+//! What a session leaves outside of its process tree.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::field::wrappers::wrapped;
+use crate::support::{Place, Ran, not_run, warnings};
+
+/// A number that no other test has.
+fn number() -> String {
+    (std::process::id() as i32).to_string()
+}
+
+/// What is in shared memory after a command, a line each, beside what the command printed. It runs in a namespace of its own, so that
+/// no other test sees what it leaves.
+fn left_by(command: &Command) -> Option<(Ran, String)> {
+    let script = "mount -t tmpfs tmpfs /dev/shm && { \"$@\"; code=$?; ls /dev/shm >&3; cat /proc/sysvipc/shm >&3; exit $code; } 3>left";
+    let outer = wrapped("unshare", &["--mount", "--ipc", "sh", "-c", script, "sh"], command);
+    let folder = command.get_current_dir().unwrap().to_owned();
+    let ran = Ran::of(outer);
+    let left = std::fs::read_to_string(folder.join("left")).unwrap_or_default();
+    let has_namespace = !ran.stderr().contains("unshare:") && !ran.stderr().contains("mount:");
+    has_namespace.then_some((ran, left))
+}
+
+#[test]
+fn shared_memory_vanishes_with_its_namespace_and_is_told_elsewhere() {
+    let place = Place::with_misbehaving();
+    let number = number();
+    let (file, key) = (format!("crossrun-test-{number}"), format!(" {number} "));
+    for namespaces in ["on", "off"] {
+        let mut command = place.misbehaving_command("leave_shared_memory", "run", &["--no-lock", "-v"]);
+        command.env("CROSSRUN_NAMESPACES", namespaces).env("CROSSRUN_TEST_SHARED", &number);
+        let Some((ran, left)) = left_by(&command) else {
+            return not_run("this user may not enter namespaces");
+        };
+        let has_own = namespaces == "on" && !ran.stderr().contains("no namespace for workers here");
+        let record = ran.code(0).json();
+        let told = warnings(&record).join("\n");
+        if has_own {
+            assert!(!left.contains(&file) && !left.contains(&key) && told.is_empty(), "{left}{told}");
+        } else {
+            assert!(left.contains(&file) && left.contains(&key), "{left}");
+            assert!(told.contains("shared memory was left behind") && told.contains(&file), "{told}");
+            assert!(told.contains("System V shared memory"), "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_temporary_folder_that_was_renamed_is_removed() {
+    let place = Place::with_misbehaving();
+    let temporary = place.path().join("t");
+    std::fs::create_dir(&temporary).unwrap();
+    for namespaces in ["on", "off"] {
+        let mut command = place.misbehaving_command("rename_temporary", "run", &["--no-lock"]);
+        command.env("CROSSRUN_NAMESPACES", namespaces).env("TMPDIR", &temporary);
+        let ran = Ran::of(command).code(0);
+        let left: Vec<_> = names(&temporary);
+        assert!(left.is_empty(), "{left:?}: {}", ran.explain());
+        // The path of a long folder is replaced by one below /tmp.
+        assert!(!names(Path::new("/tmp")).iter().any(|name| name.ends_with(".renamed")), "{}", ran.explain());
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn memory_that_is_mapped_nowhere_counts_against_the_limit() {
+    let free = rustix::fs::statvfs("/dev/shm").map_or(0, |it| it.f_bavail * it.f_frsize);
+    if free < 700 << 20 {
+        return not_run("/dev/shm has no 700 MiB");
+    }
+    let place = Place::with_misbehaving();
+    for namespaces in ["on", "off"] {
+        let mut command = place.misbehaving_command(
+            "fill_shared_memory",
+            "run",
+            &["--no-lock", "--memory-limit", "300MiB"],
+        );
+        command.env("CROSSRUN_NAMESPACES", namespaces);
+        let record = Ran::of(command).code(4).json();
+        assert_eq!(record["metadata"]["error"]["kind"], "memory_limit", "{record}");
+    }
+}

@@ -1,0 +1,118 @@
+//! Locks: one measurement at a time on a machine, and files of records that other processes hold.
+
+use std::process::{Command, Stdio};
+
+use crate::field::wrappers::{nosyscall, wrapped};
+use crate::support::{Place, Ran, eventually, not_run, shell_code};
+
+const RUN: [&str; 7] = ["run", "--json", "--backend", "native", "--workload", "null", "--items=10"];
+
+/// Holds a lock on a file until it is dropped.
+struct Held(std::process::Child);
+
+impl Held {
+    fn on(file: &std::path::Path) -> Self {
+        let mut command = Command::new("flock");
+        let held = Self(command.arg("--no-fork").arg(file).args(["sleep", "600"]).spawn().unwrap());
+        let is_held =
+            || !Command::new("flock").arg("--nonblock").arg(file).arg("true").status().unwrap().success();
+        eventually("the lock is held", is_held);
+        held
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The text of a file so far.
+fn text(file: &std::path::Path) -> String {
+    std::fs::read_to_string(file).unwrap_or_default()
+}
+
+#[test]
+fn measurements_with_other_data_folders_wait_for_each_other() {
+    let place = Place::new();
+    let (lock, said) = (place.path().join("machine.lock"), place.path().join("said"));
+    let held = Held::on(&lock);
+    let mut command = place.command(&RUN);
+    command.env("CROSSRUN_LOCK_FILE", &lock).env("CROSSRUN_DATA_DIR", place.path().join("other"));
+    command.stdout(Stdio::piped()).stderr(std::fs::File::create(&said).unwrap());
+    let waiting = command.spawn().unwrap();
+    eventually("it waits", || text(&said).contains("waiting until no other measurement runs"));
+    let holder = format!("process {}", held.0.id());
+    assert!(text(&said).contains(&holder) || text(&said).contains("another process"), "{}", text(&said));
+    drop(held);
+    let record = Ran::ended(waiting).code(0).json();
+    assert_eq!(record["metadata"]["locked"], true);
+    assert_eq!(record["metadata"]["lock_file"], lock.to_str().unwrap());
+}
+
+#[test]
+fn the_lock_is_that_of_the_machine_whatever_the_data_folder() {
+    let place = Place::new();
+    // In a namespace of its own: the machine's lock may be held by a measurement of somebody else.
+    let script = "mount -t tmpfs -o mode=1777 tmpfs /tmp-of-test && exec \"$@\"";
+    let folder = if std::path::Path::new("/run/lock").is_dir() { "/run/lock" } else { "/tmp" };
+    let script = script.replace("/tmp-of-test", folder);
+    let mut command = place.command(&RUN);
+    command.env_remove("CROSSRUN_LOCK_FILE");
+    let ran = Ran::of(wrapped("unshare", &["--mount", "sh", "-c", &script, "sh"], &command));
+    if ran.stderr().contains("unshare:") || ran.stderr().contains("mount:") {
+        return not_run("this user may not mount a folder");
+    }
+    let record = ran.code(0).json();
+    let file = record["metadata"]["lock_file"].as_str().unwrap();
+    assert_eq!(file, format!("{folder}/crossrun-measurement.lock"));
+}
+
+#[test]
+fn a_lock_file_that_is_none_is_told_and_left_alone() {
+    let place = Place::new();
+    let diary = place.path().join("diary");
+    std::fs::write(&diary, "dear diary").unwrap();
+    let mut command = place.command(&RUN);
+    command.env("CROSSRUN_LOCK_FILE", place.path());
+    let ran = Ran::of(command).code(0).says("there is no measurement lock");
+    assert_eq!(ran.json()["metadata"]["locked"], false);
+    let mut command = place.command(&RUN);
+    command.env("CROSSRUN_LOCK_FILE", &diary);
+    Ran::of(command).code(0);
+    assert_eq!(text(&diary), "dear diary");
+}
+
+#[test]
+fn records_that_another_process_holds_are_waited_for_and_one_signal_ends_the_wait() {
+    let place = Place::new();
+    place.crossrun(&RUN).code(0);
+    let (records, said) = (place.path().join("results/null/trials.jsonl"), place.path().join("said"));
+    let before = text(&records);
+    let held = Held::on(&records);
+    let mut command = place.command(&RUN);
+    command.stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap());
+    let mut waiting = command.spawn().unwrap();
+    eventually("it says for what it waits", || text(&said).contains("waiting for"));
+    assert!(text(&said).contains("trials.jsonl"), "{}", text(&said));
+    Command::new("kill").arg(waiting.id().to_string()).status().unwrap();
+    assert_eq!(shell_code(waiting.wait().unwrap()), Some(130), "{}", text(&said));
+    drop(held);
+    assert_eq!(text(&records), before);
+}
+
+#[test]
+fn a_file_system_without_locks_is_told_and_measured_on() {
+    let Some(nosyscall) = nosyscall().filter(|_| cfg!(target_arch = "x86_64")) else {
+        return not_run("no filter of system calls can be made here");
+    };
+    let place = Place::new();
+    for more in [&[][..], &["--no-lock"]] {
+        // flock fails with ENOSYS.
+        let command = place.command(&[&RUN, more].concat());
+        let ran = Ran::of(wrapped(&nosyscall, &["73", "38"], &command)).code(0).says("has no locks");
+        assert_eq!(ran.json()["metadata"]["locked"], false);
+    }
+    assert_eq!(place.records("null", "trials.jsonl").len(), 2);
+}

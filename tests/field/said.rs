@@ -1,0 +1,61 @@
+//! What is said is true: no text of a plugin adds a line, and no exit code says more than what was verified.
+
+use crate::support::{Place, Ran};
+
+const FORGED: &str = "verified: 999999 items";
+
+/// Neither stream may have a line that the plugin made up, or a mark that changes how a line looks.
+fn check(ran: &Ran) {
+    for text in [ran.stdout(), ran.stderr()] {
+        assert!(!text.lines().any(|line| line.starts_with(FORGED)), "{}", ran.explain());
+        assert!(!text.contains(['\u{202e}', '\u{200b}']), "{}", ran.explain());
+    }
+}
+
+#[test]
+fn no_text_of_a_plugin_adds_a_line() {
+    for isolation in ["process", "none"] {
+        let place = Place::with_misbehaving();
+        for (behaviour, code) in [("error_of_two_lines", 4), ("result_of_two_lines", 0)] {
+            let behaviour = format!("behaviour={behaviour}");
+            let run = [
+                "run",
+                "--backend",
+                "misbehaving",
+                "--workload",
+                "null",
+                "--isolation",
+                isolation,
+                "--no-lock",
+            ];
+            let ran = place.crossrun(&[&run, ["--extra", &behaviour].as_slice()].concat()).code(code);
+            check(&ran);
+            assert!(
+                (ran.stdout() + &ran.stderr()).contains(r"\nverified: 999999 items"),
+                "{}",
+                ran.explain()
+            );
+        }
+        let records = place.records("null", "trials.jsonl");
+        let message = records[0]["record"]["metadata"]["error"]["message"].as_str().unwrap();
+        assert!(message.contains(r"it broke\nverified"), "{message}");
+        check(&place.crossrun(&["show", "results/null"]).code(0));
+        check(&place.crossrun(&["show", "results/null", "1"]).code(0));
+        check(&place.crossrun(&["report", "results/null"]).code(0));
+        let mut command = place.command(&["backends"]);
+        command.env("CROSSRUN_TEST_PROBE", "unavailable_in_colour");
+        check(&Ran::of(command).code(0));
+    }
+}
+
+#[test]
+fn a_plugin_that_ends_a_process_without_isolation_is_a_failure() {
+    let place = Place::with_misbehaving();
+    for phase in ["open", "run", "close"] {
+        for behaviour in ["exit_0", "exit_1"] {
+            let ran = place.misbehave(behaviour, phase, &["--isolation", "none", "--no-lock"]).code(4);
+            assert!(ran.stderr().contains("a plugin ended this process"), "{}", ran.explain());
+        }
+    }
+    place.misbehave("none", "run", &["--isolation", "none", "--no-lock"]).code(0);
+}

@@ -1,0 +1,143 @@
+//! Signals: what a shell, a terminal and `nohup` expect.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::field::wrappers::wrapped;
+use crate::support::{Place, Ran, eventually, processes_of_sessions_of};
+
+const WAIT: [&str; 6] = ["run", "--json", "--backend", "misbehaving", "--workload", "null"];
+
+/// A run that lasts until [`go`] is called, with `at` a phase.
+fn waiting(place: &Place, at: &str) -> Command {
+    let mut command = place.misbehaving_command("wait", at, &["--no-lock"]);
+    command.env("CROSSRUN_TEST_GO", place.path().join("go"));
+    command
+}
+
+fn go(place: &Place) {
+    std::fs::write(place.path().join("go"), "").unwrap();
+}
+
+fn kill(signal: &str, pid: u32) {
+    assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
+}
+
+/// Starts a command, and returns when its backend waits.
+fn started(place: &Place, mut command: Command) -> std::process::Child {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let begun = place.path().join("go.begun");
+    eventually("the backend waits", || begun.exists());
+    std::fs::remove_file(begun).unwrap();
+    child
+}
+
+#[test]
+fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
+    for (name, signal) in [("HUP", "-HUP"), ("INT", "-INT"), ("TERM", "-TERM")] {
+        let place = Place::with_misbehaving();
+        let script = format!("trap '' {name}; exec \"$@\"");
+        let child = started(&place, wrapped("sh", &["-c", &script, "sh"], &waiting(&place, "run")));
+        kill(signal, child.id());
+        go(&place);
+        Ran::ended(child).code(0);
+    }
+}
+
+#[test]
+fn an_interrupt_ends_crossrun_by_its_signal_so_that_a_loop_of_a_shell_ends() {
+    let place = Place::with_misbehaving();
+    let child = started(&place, waiting(&place, "run"));
+    let pid = child.id();
+    kill("-INT", pid);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(processes_of_sessions_of(pid).is_empty());
+    // Another signal has the exit code of the documents.
+    let child = started(&place, waiting(&place, "run"));
+    kill("-TERM", child.id());
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
+}
+
+#[test]
+fn children_are_seen_although_the_parent_ignores_their_end() {
+    let place = Place::with_misbehaving();
+    for namespaces in ["on", "off"] {
+        let mut command = place.command(&WAIT);
+        command.env("CROSSRUN_NAMESPACES", namespaces).arg("--no-lock");
+        Ran::of(wrapped("sh", &["-c", "trap '' CHLD; exec \"$@\"", "sh"], &command)).code(0);
+    }
+}
+
+/// The state of a process, such as `S` or `T`.
+fn state(pid: u32) -> String {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')')
+        .next()
+        .and_then(|rest| rest.split_ascii_whitespace().next())
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Stops crossrun as Ctrl-Z does.
+fn stop(pid: u32) {
+    kill("-TSTP", pid);
+    eventually("crossrun is stopped", || state(pid) == "T");
+}
+
+#[test]
+fn ctrl_z_stops_the_whole_tree_and_the_trial_is_run_again() {
+    for (namespaces, isolation) in [("on", "process"), ("off", "process"), ("on", "none")] {
+        let place = Place::with_misbehaving();
+        let mut command = waiting(&place, "run");
+        command.env("CROSSRUN_NAMESPACES", namespaces).args(["--isolation", isolation]);
+        let child = started(&place, command);
+        let pid = child.id();
+        stop(pid);
+        let tree = processes_of_sessions_of(pid);
+        assert!(tree.iter().all(|pid| state(*pid) == "T"), "{tree:?}");
+        assert!(isolation == "none" || tree.len() >= 4, "{tree:?}");
+        go(&place);
+        kill("-CONT", pid);
+        let ran = Ran::ended(child).code(0);
+        let warnings = ran.json()["metadata"]["warnings"].to_string();
+        assert!(warnings.contains("was run again: crossrun was stopped"), "{}", ran.explain());
+    }
+}
+
+#[test]
+fn deadlines_stand_still_while_crossrun_is_stopped() {
+    let place = Place::with_misbehaving();
+    let mut command = waiting(&place, "open");
+    // Much longer than opening takes on a busy machine, and shorter than the stop.
+    command.env("CROSSRUN_DEADLINES", "open=20s");
+    let child = started(&place, command);
+    stop(child.id());
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_secs(25) {
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    go(&place);
+    kill("-CONT", child.id());
+    Ran::ended(child).code(0);
+}
+
+#[test]
+fn a_comparison_that_was_stopped_runs_the_cell_again_and_has_each_trial_once() {
+    let place = Place::with_misbehaving();
+    let words =
+        ["compare", "--backends", "misbehaving", "--workloads", "null", "--items", "10", "--quick", "--json"];
+    let mut command = place.command(&words);
+    command.args(["--run-id", "stopped", "--no-lock", "--extra", "behaviour=wait"]);
+    command.env("CROSSRUN_TEST_GO", place.path().join("go"));
+    let child = started(&place, command);
+    stop(child.id());
+    go(&place);
+    kill("-CONT", child.id());
+    let ran = Ran::ended(child).code(0);
+    let trials = std::fs::read_to_string(place.path().join("results/stopped/trials.jsonl")).unwrap();
+    let measured = trials.lines().filter(|line| line.contains("\"kind\":\"measured\"")).count();
+    assert_eq!(measured, 3, "{}", ran.explain());
+    assert!(trials.contains("was run again") && !trials.contains("\"invalid\""), "{trials}");
+}

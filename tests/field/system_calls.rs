@@ -1,0 +1,37 @@
+//! Old kernels, strict filters of system calls, and low limits.
+
+use crate::field::wrappers::{nosyscall, wrapped};
+use crate::support::{Place, Ran, not_run, plugin};
+
+const RUN: [&str; 8] =
+    ["run", "--json", "--backend", "native", "--workload", "null", "--items=10", "--no-lock"];
+
+#[test]
+fn missing_system_calls_are_done_without() {
+    let Some(nosyscall) = nosyscall().filter(|_| cfg!(target_arch = "x86_64")) else {
+        return not_run("no filter of system calls can be made here");
+    };
+    let place = Place::new();
+    // pidfd_open, memfd_create, unshare, prctl's and others of a supervisor; each as an old kernel and as a filter refuses it.
+    for number in ["434", "319", "272"] {
+        for errno in ["38", "1"] {
+            let command = place.command(&RUN);
+            Ran::of(wrapped(&nosyscall, &[number, errno], &command)).code(0);
+        }
+    }
+}
+
+#[test]
+fn two_hundred_descriptors_are_enough() {
+    let place = Place::new();
+    place.stage(&plugin("python_runner"));
+    for limit in ["200", "64"] {
+        let script = format!("ulimit -n {limit}; exec \"$@\"");
+        Ran::of(wrapped("sh", &["-c", &script, "sh"], &place.command(&RUN))).code(0);
+        let python = place.command(&["run", "--backend", "python", "--workload", "null", "--no-lock"]);
+        Ran::of(wrapped("sh", &["-c", &script, "sh"], &python)).code(0);
+        let listed =
+            Ran::of(wrapped("sh", &["-c", &script, "sh"], &place.command(&["backends", "--json"]))).code(0);
+        assert!(!listed.stdout().contains("rejected"), "{}", listed.explain());
+    }
+}

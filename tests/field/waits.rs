@@ -1,0 +1,55 @@
+//! No wait is without end, and no number is without a bound.
+
+use std::process::{Command, Stdio};
+
+use crate::support::{Place, eventually, shell_code};
+
+#[test]
+fn a_reader_that_stops_reading_does_not_keep_crossrun_from_ending() {
+    let place = Place::new();
+    // Far more than a pipe takes.
+    let page = "x".repeat(1 << 20);
+    let mut command =
+        place.command(&["run", "--json", "--backend", "native", "--workload", "null", "--no-lock"]);
+    command
+        .args(["--extra", &format!("note={page}")[..100_000]])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    eventually("the trial is recorded", || !place.records("null", "trials.jsonl").is_empty());
+    // Its reader is there, and does not read.
+    let reader = child.stdout.take();
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    let code = shell_code(child.wait().unwrap());
+    assert_eq!(code, Some(130));
+    drop(reader);
+}
+
+#[test]
+fn a_process_that_holds_the_supervisor_as_a_debugger_does_not_keep_crossrun() {
+    let place = Place::with_misbehaving();
+    let mut command = place.misbehaving_command("trace_supervisor", "run", &["--no-lock"]);
+    command.env("CROSSRUN_NAMESPACES", "off");
+    crate::support::Ran::of(command).code(0);
+}
+
+#[test]
+fn threads_count_against_the_limit_of_processes() {
+    let place = Place::with_misbehaving();
+    for namespaces in ["on", "off"] {
+        let mut command =
+            place.misbehaving_command("many_threads", "run", &["--no-lock", "--process-limit", "64"]);
+        command.env("CROSSRUN_NAMESPACES", namespaces);
+        let record = crate::support::Ran::of(command).code(4).json();
+        assert_eq!(record["metadata"]["error"]["kind"], "process_limit", "{record}");
+    }
+}
+
+#[test]
+fn parallelism_has_a_bound() {
+    let place = Place::new();
+    for count in ["0", "16385", "4294967295", "1e6"] {
+        let run = ["run", "--backend", "native", "--parallelism", count];
+        place.crossrun(&run).code(2).says("is not a whole number from 1 to 16384");
+    }
+}
