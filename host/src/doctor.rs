@@ -4,6 +4,7 @@ mod cpu;
 mod finding;
 mod limits;
 mod memory;
+mod network;
 mod system;
 
 use std::path::Path;
@@ -12,8 +13,14 @@ use std::time::Duration;
 pub(crate) use finding::{Finding, Level};
 pub(crate) use system::System;
 
-/// Looks at everything, for as long as `watch` where something must be watched; `folders` are where records and data go.
-pub(crate) fn examine(system: &System, folders: &[&Path], watch: Duration) -> Vec<Finding> {
+/// Looks at everything, for as long as `watch` where something must be watched; `folders` are where records and data go, and
+/// `executed` those from which programs and libraries are loaded.
+pub(crate) fn examine(
+    system: &System,
+    folders: &[&Path],
+    executed: &[&Path],
+    watch: Duration,
+) -> Vec<Finding> {
     let mut findings = vec![
         cpu::governor(system),
         cpu::turbo(system),
@@ -24,6 +31,9 @@ pub(crate) fn examine(system: &System, folders: &[&Path], watch: Duration) -> Ve
         cpu::clock_source(system),
         memory::swap(system),
         memory::huge_pages(system),
+        memory::shared(system),
+        network::loopback(system),
+        memory::execution(executed),
     ];
     findings.extend(folders.iter().map(|folder| memory::disk(folder)));
     findings.extend([limits::open_files(), limits::processes()]);
@@ -48,14 +58,14 @@ mod tests {
 
     fn found(files: &[(&str, &str)], id: &str) -> Finding {
         let (_folder, system) = system(files);
-        let findings = examine(&system, &[], Duration::ZERO);
+        let findings = examine(&system, &[], &[], Duration::ZERO);
         findings.into_iter().find(|finding| finding.id == id).unwrap()
     }
 
     #[test]
     fn a_machine_that_says_nothing_has_nothing_bad() {
         let (_folder, system) = system(&[]);
-        for finding in examine(&system, &[], Duration::ZERO) {
+        for finding in examine(&system, &[], &[], Duration::ZERO) {
             assert!(finding.level >= Level::Doubtful, "{finding:?}");
         }
     }
@@ -73,6 +83,7 @@ mod tests {
                 &[("sys/devices/system/clocksource/clocksource0/current_clocksource", "acpi_pm\n")],
             ),
             ("swap", &[("proc/meminfo", "SwapTotal: 2000 kB\nSwapFree: 500 kB\n")]),
+            ("loopback", &[("sys/class/net/lo/flags", "0x8\n")]),
         ] {
             let finding = found(files, id);
             assert!(finding.level <= Level::Doubtful, "{finding:?}");
@@ -91,6 +102,7 @@ mod tests {
             ("swap", &[("proc/meminfo", "SwapTotal: 2000 kB\nSwapFree: 2000 kB\n")]),
             ("load", &[("proc/loadavg", "0.10 0.20 0.30 1/100 5\n")]),
             ("quota", &[("sys/fs/cgroup/cpu.max", "max 100000\n")]),
+            ("loopback", &[("sys/class/net/lo/flags", "0x9\n")]),
         ] {
             assert_eq!(found(files, id).level, Level::Good, "{id}");
         }
@@ -105,6 +117,21 @@ mod tests {
             ("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"),
         ];
         assert!(found(&one, "quota").found.contains("0.5 cores"));
+        // The quota of a group above this process's own, or of its own, is in no file of the root.
+        for (line, file, text) in [
+            ("0::/user/session\n", "sys/fs/cgroup/user/cpu.max", "25000 100000\n"),
+            ("0::/user/session\n", "sys/fs/cgroup/user/session/cpu.max", "25000 100000\n"),
+            ("3:cpu,cpuacct:/c\n", "sys/fs/cgroup/cpu/c/cpu.cfs_quota_us", "25000\n"),
+        ] {
+            let files = [
+                ("proc/self/cgroup", line),
+                ("sys/fs/cgroup/cpu.max", "max 100000\n"),
+                (file, text),
+                ("sys/fs/cgroup/cpu/c/cpu.cfs_period_us", "100000\n"),
+            ];
+            let quota = found(&files, "quota");
+            assert!(quota.found.contains("0.25 cores"), "{file}: {quota:?}");
+        }
     }
 
     #[test]

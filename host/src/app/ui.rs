@@ -74,7 +74,8 @@ impl Ui {
 
     /// Notes that a result could not be printed.
     pub(crate) fn note_unwritten(&mut self, written: io::Result<()>) {
-        let error = written.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe && !output::is_cut());
+        let error =
+            written.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe && !output::is_cut());
         self.unwritten = self.unwritten.take().or(error);
     }
 

@@ -12,7 +12,7 @@ use crate::doctor::{Finding, Level, System, examine};
 use crate::plugin::inventory::{Row, Status};
 use crate::record::{SystemProfile, machine_history};
 use crate::run::session::Isolation;
-use crate::text::{lines, plural, printable, table, with_remedy, word};
+use crate::text::{lines, plural, single_line, table, with_remedy, word};
 
 /// How long the steal time is observed.
 const WATCH: Duration = Duration::from_millis(500);
@@ -31,7 +31,10 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let context = Context::new(global, Isolation::Process, ui)?;
     ui.status("examining the machine");
     let here = std::env::current_dir().map_err(|error| Problem::unexpected(&error))?;
-    let findings = examine(&System::here(), &[&context.data_dir, &here], WATCH);
+    let temporary = std::env::temp_dir();
+    let plugins = context.inventory.trace.iter().map(|looked| looked.folder.as_path());
+    let executed: Vec<_> = [context.data_dir.as_path(), &temporary].into_iter().chain(plugins).collect();
+    let findings = examine(&System::here(), &[&context.data_dir, &here], &executed, WATCH);
     ui.status("probing the backends");
     let mut rows = context.inventory.rows.clone();
     rows.extend(probed(&context)?);
@@ -83,14 +86,14 @@ fn page(findings: &[Finding], rows: &[Row]) -> String {
     }
     text.push('\n');
     for (name, path) in programs() {
-        text += &format!("{name}: {}\n", path.as_str().map_or("not on the PATH".into(), printable));
+        text += &format!("{name}: {}\n", path.as_str().map_or("not on the PATH".into(), single_line));
     }
     text.push('\n');
     for row in rows {
         let name = row.name.clone().unwrap_or_else(|| row.path.display().to_string());
         let reason = row.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
         let line = format!("{name} is {}{reason}", word(row.status));
-        text += &printable(&with_remedy(&line, row.remedy.as_deref()));
+        text += &single_line(&with_remedy(&line, row.remedy.as_deref()));
         text.push('\n');
     }
     let unusable = rows.iter().filter(|row| row.status != Status::Available).count() as u64;

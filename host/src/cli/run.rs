@@ -19,7 +19,8 @@ use crate::cli::measure::{TIMEOUT, TrialArguments};
 use crate::plan::BackendChoice;
 use crate::plan::defaults::{DEFAULT_BACKEND, DEFAULT_WORKLOAD};
 use crate::record::{
-    Access, Conditions, MeasurementLock, OpenLoop, Percentiles, RecordError, Recorder, SystemProfile, TrialRecord, folder,
+    Access, Conditions, MeasurementLock, OpenLoop, Percentiles, RecordError, Recorder, SystemProfile,
+    TrialRecord, folder,
 };
 use crate::run::backend::Backend;
 use crate::run::event::{Event, Phase, Stopped};

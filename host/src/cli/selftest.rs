@@ -136,7 +136,7 @@ fn page(outcome: &Findings) -> String {
 
 fn conclusion(outcome: &Findings) -> String {
     let rejected = outcome.aa.why_rejected.as_deref();
-    let rejected = rejected.map(|why| format!("an honest run was rejected: {}\n", printable(why)));
+    let rejected = rejected.map(|why| format!("an honest run was rejected: {}\n", single_line(why)));
     rejected.unwrap_or_default()
         + &match outcome.conclusion() {
             Conclusion::Passed => "passed".to_owned(),

@@ -1,11 +1,55 @@
-//! Memory and disk.
+//! Memory, disk, and how file systems are mounted.
 
 use std::path::Path;
+
+use rustix::fs::StatVfsMountFlags;
 
 use super::{Finding, Level, System};
 
 /// Less free space than this ends in failures: an engine takes up to half of it.
 const DISK: u64 = 2 << 30;
+
+/// Engines keep what their processes share in memory of this size; a container has 64 MiB of it by default.
+const SHARED: u64 = 512 << 20;
+
+pub(super) fn shared(system: &System) -> Finding {
+    let id = "shm";
+    let size =
+        rustix::fs::statvfs(system.root.join("dev/shm")).map(|it| it.f_blocks.saturating_mul(it.f_frsize));
+    size.map_or_else(|_| Finding::unknown(id), |size| shared_of(id, size))
+}
+
+fn shared_of(id: &'static str, bytes: u64) -> Finding {
+    let found = format!("/dev/shm has {} MiB", bytes >> 20);
+    if bytes >= SHARED {
+        return Finding::good(id, found);
+    }
+    let effect = "engines that share memory between processes become slow, or fail";
+    Finding::harm(id, Level::Bad, found, effect)
+        .mended_by("docker run --shm-size=2g, or sudo mount -o remount,size=2g /dev/shm")
+}
+
+/// Whether what is in these folders may be executed: plugins, and the environments of engines.
+pub(super) fn execution(folders: &[&Path]) -> Finding {
+    let id = "noexec";
+    let forbids = |folder: &&&Path| {
+        let status = folder.ancestors().find_map(|folder| rustix::fs::statvfs(folder).ok());
+        status.is_some_and(|status| status.f_flag.contains(StatVfsMountFlags::NOEXEC))
+    };
+    let forbidden: Vec<_> =
+        folders.iter().filter(forbids).map(|folder| folder.display().to_string()).collect();
+    if forbidden.is_empty() {
+        return Finding::good(
+            id,
+            "programs and libraries may be in the folders of data, plugins and temporary files",
+        );
+    }
+    let effect = "libraries and programs there cannot be loaded: the file system is mounted with noexec";
+    Finding::harm(id, Level::Bad, format!("nothing may be executed in {}", forbidden.join(", ")), effect)
+        .mended_by(
+            "export CROSSRUN_DATA_DIR=DIR or TMPDIR=DIR, in a file system that is mounted without noexec",
+        )
+}
 
 pub(super) fn swap(system: &System) -> Finding {
     let id = "swap";
@@ -57,4 +101,16 @@ pub(super) fn disk(folder: &Path) -> Finding {
     let effect = "engines, logs and what engines spill need room; without it runs and set-ups fail";
     Finding::harm(id, Level::Bad, found, effect)
         .mended_by("export CROSSRUN_DATA_DIR=DIR, on a disk with room")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_shared_memory_is_told() {
+        let small = shared_of("shm", 64 << 20);
+        assert!(small.level == Level::Bad && small.found.contains("64 MiB"), "{small:?}");
+        assert_eq!(shared_of("shm", 8 << 30).level, Level::Good);
+    }
 }

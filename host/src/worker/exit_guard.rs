@@ -17,9 +17,9 @@ static ARMED: AtomicBool = AtomicBool::new(false);
 pub(crate) fn arm() {
     #[cfg(target_os = "linux")]
     static ONCE: Once = Once::new();
-    // SAFETY: the function is never unloaded, and uses nothing that an earlier handler may have destroyed.
     #[cfg(target_os = "linux")]
     ONCE.call_once(|| {
+        // SAFETY: the function is never unloaded, and uses nothing that an earlier handler may have destroyed.
         let _ = unsafe { libc::atexit(at_exit) };
     });
     ARMED.store(true, Ordering::Relaxed);

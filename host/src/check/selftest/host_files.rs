@@ -46,6 +46,7 @@ fn conditions(trials: &Trials) -> Conditions {
         system_profile: SystemProfile::default(),
         isolation: Isolation::Process,
         locked: false,
+        lock_file: None,
         cores: None,
         log_dir: setting.folders.log_dir.clone(),
         command: Box::new(|_| String::new()),
