@@ -12,7 +12,7 @@ pub(crate) mod config;
 mod efficiency;
 pub(crate) mod environment;
 pub(crate) mod file_lock;
-pub(crate) mod folder;
+mod folder;
 pub(crate) mod format;
 mod journal;
 pub(crate) mod latency;

@@ -20,7 +20,7 @@ use crate::plan::BackendChoice;
 use crate::plan::defaults::{DEFAULT_BACKEND, DEFAULT_WORKLOAD};
 use crate::record::{
     Access, Conditions, MeasurementLock, OpenLoop, Percentiles, RecordError, Recorder, SystemProfile,
-    TrialRecord, folder,
+    TrialRecord, writer,
 };
 use crate::run::backend::Backend;
 use crate::run::event::{Event, Phase, Stopped};
@@ -168,7 +168,7 @@ fn default_backend() -> String {
 pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let mut options = Options::resolve(arguments)?;
     PlanFile::refuse_in(&options.output_dir)?;
-    folder::check(&options.output_dir)?;
+    writer::check(&options.output_dir)?;
     let mut context = Context::new(global, options.isolation, ui)?;
     options.cores.map_or(Ok(()), |cores| context.pin_to(cores))?;
     options.limits = context.apply_limits(&options.limits);

@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 
 use super::RecordError;
 use super::journal::Access;
-use super::writer::{TABLE, TRIALS, UNIFIED};
 
 /// The free space that a run needs at least: its records are a few KiB long.
 const ROOM: usize = 16 << 10;
 
-/// Checks that records can be written into `folder`, before anything is measured. It leaves nothing behind.
+/// Checks that records can be written into `folder`, and to those of `files` that it has, before anything is measured. It leaves
+/// nothing behind.
 ///
 /// # Errors
 /// What the system says when the folder cannot be made, or a file in it cannot be written.
-pub(crate) fn check(folder: &Path) -> Result<(), RecordError> {
+pub(super) fn check(folder: &Path, files: &[&str]) -> Result<(), RecordError> {
     let made = missing(folder);
-    let checked = try_to_write(folder);
+    let checked = try_to_write(folder, files);
     // Fails for what was not made, and where another process has written meanwhile.
     made.iter().for_each(|folder| drop(fs::remove_dir(folder)));
     checked
@@ -29,9 +29,9 @@ fn missing(folder: &Path) -> Vec<PathBuf> {
     on_the_way.take_while(|path| !path.exists()).map(Path::to_owned).collect()
 }
 
-fn try_to_write(folder: &Path) -> Result<(), RecordError> {
+fn try_to_write(folder: &Path, files: &[&str]) -> Result<(), RecordError> {
     fs::create_dir_all(folder).map_err(RecordError::file("make the folder", folder))?;
-    for path in [TRIALS, UNIFIED, TABLE].map(|name| folder.join(name)) {
+    for path in files.iter().map(|name| folder.join(name)) {
         match OpenOptions::new().read(true).append(true).open(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(RecordError::file("open", &path)(error));

@@ -20,6 +20,14 @@ pub(crate) const UNIFIED: &str = "unified_results.jsonl";
 /// The measured trials as a table, without the metadata.
 pub(crate) const TABLE: &str = "unified_results.csv";
 
+/// Checks that the files can be written into `folder`, before anything is measured.
+///
+/// # Errors
+/// Those of the system, and [`RecordError::Busy`].
+pub(crate) fn check(folder: &Path) -> Result<(), RecordError> {
+    folder::check(folder, &[TRIALS, UNIFIED, TABLE])
+}
+
 /// The files of one output folder, which several writers in one or more processes may share.
 #[derive(Debug)]
 pub(crate) struct Writer {
