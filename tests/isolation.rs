@@ -145,7 +145,7 @@ fn a_backend_over_a_limit_is_killed_and_the_row_names_the_option_to_raise_it() {
     let place = Place::with_misbehaving();
     let cases = [
         ("allocate", ["--memory-limit", "300MiB"], "memory_limit", "but may have 300 MiB"),
-        ("fork_bomb", ["--process-limit", "64"], "process_limit", "processes, but may have 64"),
+        ("fork_bomb", ["--process-limit", "64"], "process_limit", "processes and threads, but may have 64"),
     ];
     for (shelter, (behaviour, limit, kind, words)) in
         SHELTERS.into_iter().flat_map(|shelter| cases.map(|case| (shelter, case)))

@@ -9,10 +9,10 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::RecordError;
 use super::environment::SystemProfile;
 use super::format::timestamp;
 use super::machine::machine_keys;
+use super::{RecordError, file_lock};
 use crate::atomic_file;
 
 /// The file, in the data folder.
@@ -238,7 +238,7 @@ fn rewrite(data_dir: &Path, change: impl FnOnce(&mut Vec<String>)) -> Result<(),
     let (path, lock_path) = (data_dir.join(FILE), data_dir.join(LOCK));
     let lock = File::options().write(true).create(true).truncate(false).open(&lock_path);
     let lock = lock.map_err(RecordError::file("open", &lock_path))?;
-    lock.lock().map_err(RecordError::file("lock", &lock_path))?;
+    file_lock::exclusive(&lock, &lock_path).map_err(RecordError::file("lock", &lock_path))?;
     let mut lines = texts(data_dir)?;
     change(&mut lines);
     let text: String = lines.into_iter().map(|line| line + "\n").collect();

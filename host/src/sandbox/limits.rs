@@ -108,7 +108,10 @@ mod tests {
         let memory = Excess::Memory(1536);
         assert_eq!(memory.message(&limits), "its processes had 1.5 GiB of memory, but may have 300 MiB");
         assert_eq!(memory.remedy(&limits), "--memory-limit with more than 300 MiB");
-        assert_eq!(Excess::Processes(70).message(&limits), "it had 70 processes, but may have 64");
+        assert_eq!(
+            Excess::Processes(70).message(&limits),
+            "it had 70 processes and threads, but may have 64"
+        );
         assert_eq!(Bytes(12).to_string(), "12 bytes");
     }
 }
