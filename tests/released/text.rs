@@ -1,6 +1,6 @@
 //! What people read, with a word in the place of whatever differs from run to run.
 
-use crate::support::{Place, Ran, repository};
+use crate::support::{Place, Ran, repository, shell_code};
 
 /// How much of a text is replaced.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,7 +31,7 @@ const FACTS: [&str; 5] = ["  build ", "  exports ", "  glibc ", "  needs ", "  s
 
 /// A command with what it printed, behind `!` what it said on standard error, and its exit code.
 pub(super) fn transcript(place: &Place, command: &str, ran: &Ran, wording: Wording) -> String {
-    let code = ran.output.status.code().map_or("none".to_owned(), |code| code.to_string());
+    let code = shell_code(ran.output.status).map_or("none".to_owned(), |code| code.to_string());
     let (out, err) = (worded(place, &ran.stdout(), wording), worded(place, &ran.stderr(), wording));
     let err: String = err.lines().map(|line| format!("! {line}").trim_end().to_owned() + "\n").collect();
     format!("$ {command}\n{out}{err}= {code}\n\n")
