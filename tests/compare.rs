@@ -428,7 +428,10 @@ fn a_trial_is_shown_whole_with_the_command_that_repeats_it() {
     let shown = place.crossrun(&["show", "small", "--json"]).code(0).json();
     assert_eq!(shown[0]["record"]["metadata"]["block"], 0, "{shown}");
     let one = place.crossrun(&["show", "small", "1"]).code(0).stdout();
-    assert!(one.contains("again, alone and as a cold run without warm-ups: crossrun run --backend native"), "{one}");
+    assert!(
+        one.contains("again, alone and as a cold run without warm-ups: crossrun run --backend native"),
+        "{one}"
+    );
     place.crossrun(&["show", "small", "nosuch"]).code(2);
     place.crossrun(&["show", "nosuch"]).code(2).says("there is no run");
 }

@@ -60,7 +60,12 @@ pub(crate) fn is_invisible(c: char) -> bool {
 /// Like [`printable`], but in one line: ends of lines are written as `\n` and `\r`, so that a text from a plugin, a record or a
 /// file name adds no line of its own.
 pub(crate) fn single_line(text: &str) -> String {
-    printable(&text.trim_end().replace('\n', "\\n").replace('\r', "\\r"))
+    printable(&without_line_ends(text))
+}
+
+/// The text in one line, with all its characters: as records keep it. What prints it takes [`single_line`].
+pub(crate) fn without_line_ends(text: &str) -> String {
+    text.trim_end().replace('\n', "\\n").replace('\r', "\\r")
 }
 
 /// Escapes control and invisible characters in JSON text. Those below U+0020 are escaped already.

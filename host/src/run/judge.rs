@@ -11,7 +11,7 @@ use plugin_api::{ErrorKind, RunnerError, WorkloadSpec};
 use super::outcome::Outcome;
 use super::session::{CallError, Fault, Observer, WorkerSession, answer_in};
 use crate::stats::samples_needed;
-use crate::text::single_line;
+use crate::text::without_line_ends;
 use crate::worker::protocol::{CallTime, Finished, LibraryFile, MachineCheck, Reference, Request, Work};
 
 /// How much longer than its duration a machine check may take.
@@ -260,8 +260,11 @@ const WARNING: usize = 1000;
 pub(super) fn reported_warnings(finished: &Finished) -> Vec<String> {
     let warnings = finished.metrics.get("warnings").and_then(|warnings| warnings.as_array());
     let mut texts = warnings.into_iter().flatten().filter_map(|warning| warning.as_str());
-    let mut reported: Vec<_> =
-        texts.by_ref().take(WARNINGS).map(|text| single_line(text).chars().take(WARNING).collect()).collect();
+    let mut reported: Vec<_> = texts
+        .by_ref()
+        .take(WARNINGS)
+        .map(|text| without_line_ends(text).chars().take(WARNING).collect())
+        .collect();
     let more = texts.count();
     reported.extend((more > 0).then(|| format!("the backend gives {more} more warnings")));
     reported

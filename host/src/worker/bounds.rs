@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::sandbox::Bytes;
 use crate::sandbox::frame::MAX_LENGTH;
-use crate::text::single_line;
+use crate::text::without_line_ends;
 
 /// The most bytes of a run's metrics, as JSON.
 const METRICS: u64 = 1 << 20;
@@ -91,7 +91,7 @@ pub(super) fn catalogue(mut entries: Vec<CatalogueEntry>) -> Vec<CatalogueEntry>
 }
 
 fn cut(text: String, limit: usize) -> String {
-    let mut text = if text.contains(['\n', '\r']) { single_line(&text) } else { text };
+    let mut text = if text.contains(['\n', '\r']) { without_line_ends(&text) } else { text };
     if text.len() > limit {
         text.truncate(text.floor_char_boundary(limit));
         text.push('…');
