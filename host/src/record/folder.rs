@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::RecordError;
 use super::journal::Access;
@@ -16,21 +16,33 @@ const ROOM: usize = 16 << 10;
 /// # Errors
 /// What the system says when the folder cannot be made, or a file in it cannot be written.
 pub(super) fn check(folder: &Path, files: &[&str]) -> Result<(), RecordError> {
-    let made = missing(folder);
-    let checked = try_to_write(folder, files);
-    // Fails for what was not made, and where another process has written meanwhile.
-    made.iter().for_each(|folder| drop(fs::remove_dir(folder)));
-    checked
+    let cannot_make = RecordError::file("make the folder", folder);
+    if folder.exists() {
+        fs::create_dir_all(folder).map_err(cannot_make)?;
+        can_open(folder, files)?;
+        try_to_write(folder, folder)?;
+        return hold(folder, Access::Shared).map(drop);
+    }
+    // Not made and removed again: another process may be about to write into it.
+    let (above, missing) = split(folder);
+    let probe = tempfile::tempdir_in(above).and_then(|probe| {
+        fs::create_dir_all(probe.path().join(missing))?;
+        Ok(probe)
+    });
+    let probe = probe.map_err(cannot_make)?;
+    try_to_write(&probe.path().join(missing), folder)
 }
 
-/// The folders on the way to `folder` that do not exist, the innermost first.
-fn missing(folder: &Path) -> Vec<PathBuf> {
-    let on_the_way = folder.ancestors().filter(|path| !path.as_os_str().is_empty());
-    on_the_way.take_while(|path| !path.exists()).map(Path::to_owned).collect()
+/// The innermost folder on the way that exists, and the rest of the way.
+fn split(folder: &Path) -> (&Path, &Path) {
+    let above = folder.ancestors().find(|path| path.exists()).filter(|path| !path.as_os_str().is_empty());
+    match above {
+        Some(above) => (above, folder.strip_prefix(above).unwrap_or(folder)),
+        None => (Path::new("."), folder),
+    }
 }
 
-fn try_to_write(folder: &Path, files: &[&str]) -> Result<(), RecordError> {
-    fs::create_dir_all(folder).map_err(RecordError::file("make the folder", folder))?;
+fn can_open(folder: &Path, files: &[&str]) -> Result<(), RecordError> {
     for path in files.iter().map(|name| folder.join(name)) {
         match OpenOptions::new().read(true).append(true).open(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -39,12 +51,16 @@ fn try_to_write(folder: &Path, files: &[&str]) -> Result<(), RecordError> {
             _ => {}
         }
     }
-    let written = tempfile::tempfile_in(folder).and_then(|mut file| {
+    Ok(())
+}
+
+/// Writes into `place` what a run needs at least; `folder` is the one that an error names.
+fn try_to_write(place: &Path, folder: &Path) -> Result<(), RecordError> {
+    let written = tempfile::tempfile_in(place).and_then(|mut file| {
         file.write_all(&[0; ROOM])?;
         file.sync_data()
     });
-    written.map_err(RecordError::file("write into", folder))?;
-    hold(folder, Access::Shared).map(drop)
+    written.map_err(RecordError::file("write into", folder))
 }
 
 /// Holds the folder against runs that would mix with this one, as long as the file is open. `None` where the file system cannot
