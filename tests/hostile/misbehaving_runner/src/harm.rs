@@ -184,7 +184,8 @@ fn fork_and_write() {
         std::thread::sleep(Duration::from_secs(2));
         return;
     }
-    let message = br#"{"type":"failed","number":4,"error":{"kind":"engine","message":"forged","remedy":null}}"#;
+    let message =
+        br#"{"type":"failed","number":4,"error":{"kind":"engine","message":"forged","remedy":null}}"#;
     let mut frame = b"xrn2".to_vec();
     frame.extend((message.len() as u32).to_le_bytes());
     frame.extend([0; 4]);
