@@ -29,8 +29,11 @@ pub(super) fn check(folder: &Path, files: &[&str]) -> Result<(), RecordError> {
         fs::create_dir_all(probe.path().join(missing))?;
         Ok(probe)
     });
-    let probe = probe.map_err(cannot_make)?;
-    try_to_write(&probe.path().join(missing), folder)
+    match probe {
+        Ok(probe) => try_to_write(&probe.path().join(missing), folder),
+        // Fails for the same reason, and the error does not name the probe.
+        Err(_) => fs::create_dir_all(folder).map_err(cannot_make),
+    }
 }
 
 /// The innermost folder on the way that exists, and the rest of the way.
