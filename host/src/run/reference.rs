@@ -30,30 +30,44 @@ pub(super) struct References(HashMap<String, State>);
 struct State {
     /// The block of the last reference.
     block: Option<u32>,
+    /// When the last item is due, by the seed of the data: the schedules of an open loop differ as all other data do.
+    last_due_seconds: HashMap<u64, f64>,
     /// Why there is no reference, if the judge failed. It is not tried again.
     reference: Result<TrialReference, String>,
 }
 
 impl References {
-    /// The reference of the point of `spec` in `block`; `None` if none was taken.
+    /// The reference of the point of `spec` in `block`; `None` if none was taken. Of an open loop with data for which none was
+    /// taken, as of a warm-up, nothing is known of when its last item is due.
     pub(super) fn of(
         &self,
         spec: &WorkloadSpec,
         block: Option<u32>,
-    ) -> Option<&Result<TrialReference, String>> {
-        self.0.get(&point(spec)).filter(|state| state.block == block).map(|state| &state.reference)
+    ) -> Option<Result<TrialReference, String>> {
+        let state = self.0.get(&point(spec)).filter(|state| state.block == block)?;
+        let last_due_seconds = state.last_due_seconds.get(&spec.seed).copied();
+        Some(state.reference.clone().map(|reference| TrialReference { last_due_seconds, ..reference }))
     }
 
     /// Whether a reference of `spec` is still to be taken in `block`.
     pub(super) fn is_due(&self, spec: &WorkloadSpec, block: Option<u32>) -> bool {
-        self.0.get(&point(spec)).is_none_or(|state| state.block != block && state.reference.is_ok())
+        self.0.get(&point(spec)).is_none_or(|state| {
+            let due = &state.last_due_seconds;
+            let has_other_data = !due.is_empty() && !due.contains_key(&spec.seed);
+            state.reference.is_ok() && (state.block != block || has_other_data)
+        })
     }
 
     /// Adds what the judge's worker measured in `block`.
     pub(super) fn add(&mut self, spec: &WorkloadSpec, block: Option<u32>, taken: Result<Reference, String>) {
-        let before = self.0.remove(&point(spec)).and_then(|state| state.reference.ok());
-        let reference = taken.map(|taken| before.unwrap_or_default().with(taken));
-        self.0.insert(point(spec), State { block, reference });
+        let before = self.0.remove(&point(spec));
+        let same_block = before.as_ref().filter(|state| state.block == block);
+        let mut last_due_seconds = same_block.map(|state| state.last_due_seconds.clone()).unwrap_or_default();
+        let due = taken.as_ref().ok().and_then(|taken| taken.last_due_seconds);
+        last_due_seconds.extend(due.map(|seconds| (spec.seed, seconds)));
+        let before = before.and_then(|state| state.reference.ok()).unwrap_or_default();
+        let reference = taken.map(|taken| before.with(taken));
+        self.0.insert(point(spec), State { block, last_due_seconds, reference });
     }
 }
 
@@ -98,13 +112,30 @@ mod tests {
             assert!(references.is_due(&spec, Some(block)));
             references.add(&spec, Some(block), Ok(taken(seconds)));
             assert!(!references.is_due(&spec, Some(block)));
-            let reference = references.of(&spec, Some(block)).unwrap().as_ref().unwrap();
+            let reference = references.of(&spec, Some(block)).unwrap().unwrap();
             assert_eq!(reference.sample.unwrap().cpu_seconds, seconds);
             assert_eq!(reference.least_cpu_seconds, Some(least));
         }
         assert_eq!(references.of(&spec, Some(9)), None);
         assert_eq!(references.of(&WorkloadSpec { total_items: 7, ..spec.clone() }, Some(2)), None);
         assert!(references.of(&WorkloadSpec { seed: 9, parallelism: 9, ..spec }, Some(2)).is_some());
+    }
+
+    #[test]
+    fn the_end_of_an_open_loop_is_that_of_its_own_data() {
+        let mut references = References::default();
+        let seeded = |seed| WorkloadSpec { seed, ..WorkloadSpec::new("open_loop") };
+        let due = |seconds| Ok(Reference { last_due_seconds: Some(seconds), ..Reference::default() });
+        let end = |references: &References, seed| {
+            references.of(&seeded(seed), Some(0)).unwrap().unwrap().last_due_seconds
+        };
+        references.add(&seeded(1), Some(0), due(0.125));
+        assert!(references.is_due(&seeded(2), Some(0)));
+        assert_eq!((end(&references, 1), end(&references, 2)), (Some(0.125), None));
+        references.add(&seeded(2), Some(0), due(0.1));
+        assert!(!references.is_due(&seeded(1), Some(0)) && !references.is_due(&seeded(2), Some(0)));
+        assert_eq!((end(&references, 1), end(&references, 2)), (Some(0.125), Some(0.1)));
+        assert!(references.is_due(&seeded(1), Some(1)));
     }
 
     #[test]

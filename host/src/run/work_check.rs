@@ -50,7 +50,7 @@ impl Executor {
         let machine = affinity::cores().len() as u32;
         result.cores = given.unwrap_or(machine.min(spec.parallelism));
         let mut reference = match self.references.of(&spec, trial.block) {
-            Some(Ok(reference)) => *reference,
+            Some(Ok(reference)) => reference,
             Some(Err(why)) => {
                 result.warnings.push(format!("there is no serial reference: {why}"));
                 return;
@@ -102,7 +102,7 @@ impl Executor {
             self.take_another(&spec, trial.block);
             match self.references.of(&spec, trial.block) {
                 // The record has the sample from before the run.
-                Some(Ok(again)) => *reference = TrialReference { sample, ..*again },
+                Some(Ok(again)) => *reference = TrialReference { sample, ..again },
                 _ => break,
             }
         }
