@@ -41,11 +41,12 @@ fn work_after_a_run_is_measured_and_leads_to_a_warning() {
         let _ = std::fs::remove_dir_all(place.path().join("results"));
         let behaviour = format!("behaviour={behaviour}");
         let mut command = place.command(&[&compare, more.as_slice(), &[&behaviour]].concat());
-        Ran::of({
-            command.env("CROSSRUN_TEST_AFTERWARDS", place.path());
-            command
-        })
-        .code(0);
+        command.env("CROSSRUN_TEST_AFTERWARDS", place.path());
+        let ran = Ran::of(command);
+        // Work after a run can delay the reply so much, on a busy machine, that the run is invalid by the host's clock.
+        if !works {
+            ran.code(0);
+        }
         let trials = place.records("after", "trials.jsonl");
         assert!(trials.len() >= 6, "{trials:?}");
         // The fewest warm-ups: the judge opens the workload for each of them only when its run is over.
