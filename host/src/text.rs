@@ -39,8 +39,8 @@ pub(crate) fn lines(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
-/// Replaces control and invisible characters, which could change the state of a terminal or what a line seems to say. All text that is printed, and every report, passes
-/// through this function.
+/// Replaces control and invisible characters, which could change the state of a terminal or what a line seems to say. All text
+/// that is printed, and every report, passes through this function.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if is_control(c) { '\u{fffd}' } else { c }).collect()
 }

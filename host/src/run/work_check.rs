@@ -13,7 +13,8 @@ use super::trial::{TrialResult, TrialSpec};
 use crate::sandbox::affinity;
 use crate::slowdown;
 
-/// Whether an option of a backend, by its name, has it join a cluster that runs already, as options whose names end in `_address` or `_master` do.
+/// Whether an option of a backend, by its name, has it join a cluster that runs already, as options whose names end in `_address`
+/// or `_master` do.
 fn names_a_cluster(option: &str) -> bool {
     option.ends_with("_address") || option.ends_with("_master")
 }
