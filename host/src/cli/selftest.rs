@@ -15,7 +15,7 @@ use crate::record::format::timestamp;
 use crate::record::machine_history::{AaComparison, AaPair};
 use crate::run::session::Isolation;
 use crate::stats::Interval;
-use crate::text::{lines, plural, single_line, table};
+use crate::text::{lines, plural, single_line, table, word};
 use crate::worker::cheat::Cheat;
 
 #[derive(clap::Args, Debug)]
@@ -69,7 +69,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 
 fn measure(test: &mut SelfTest, quick: bool, ui: &mut Ui) -> Result<Findings, Problem> {
     let (mut cheats, mut limits) = (Vec::new(), Vec::new());
-    for row in &TABLE {
+    for row in TABLE.iter() {
         ui.status(&format!("running a cheating backend: it {}", row.does));
         let ended = row.cheat.map(|cheat| Ok::<_, Problem>((cheat, test.try_cheat(cheat)?))).transpose()?;
         match ended {
@@ -112,7 +112,7 @@ fn page(outcome: &Findings) -> String {
         let as_what = if result.reason.is_empty() {
             String::new()
         } else {
-            format!("{}: {}", result.how.label(), result.reason)
+            format!("{}: {}", word(result.how), result.reason)
         };
         cheats.add_row([result.does, caught, &single_line(&as_what), result.by]);
     }

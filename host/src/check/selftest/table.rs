@@ -1,15 +1,24 @@
 //! The cheats: what each does, and what detects it, or why nothing does. `docs/method.md` has the same table.
 
-use serde::{Serialize, Serializer};
+use std::iter;
+use std::sync::LazyLock;
+
+use serde::Serialize;
 
 use crate::worker::cheat::Cheat;
 
+/// The page that documents the cheats. What detects each, or why nothing does, is taken from its table.
+const PAGE: &str = include_str!("../../../../docs/method.md");
+
 /// How an attempt to cheat ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum How {
     /// It has figures, as an honest run.
     Believed,
+    #[serde(rename = "wrong answer")]
     WrongAnswer,
+    #[serde(rename = "invalid measurement")]
     Invalid,
     Warning,
     /// The call failed with an error of the backend's.
@@ -17,30 +26,11 @@ pub(crate) enum How {
     /// The call failed in another way.
     Failed,
     /// The records were found to be altered, and were put right.
+    #[serde(rename = "altered records")]
     Altered,
     /// It has figures, which are no better than those of an honest run.
+    #[serde(rename = "gained nothing")]
     GainedNothing,
-}
-
-impl How {
-    pub(crate) fn label(self) -> &'static str {
-        match self {
-            Self::Believed => "believed",
-            Self::WrongAnswer => "wrong answer",
-            Self::Invalid => "invalid measurement",
-            Self::Warning => "warning",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-            Self::Altered => "altered records",
-            Self::GainedNothing => "gained nothing",
-        }
-    }
-}
-
-impl Serialize for How {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.label())
-    }
 }
 
 /// A way to cheat.
@@ -56,197 +46,104 @@ pub(crate) struct Row {
     pub by: &'static str,
 }
 
-const fn tried(cheat: Cheat, does: &'static str, caught: &'static [How], by: &'static str) -> Row {
-    Row { cheat: Some(cheat), does, caught, by }
-}
-
-const fn not_tried(does: &'static str, why: &'static str) -> Row {
-    Row { cheat: None, does, caught: &[], by: why }
-}
-
 /// All cheats; the honest backend comes first, and what is not detected comes last.
-pub(crate) const TABLE: [Row; 32] = [
-    tried(Cheat::None, "tells the truth", &[How::Believed], "nothing: it is verified"),
-    tried(Cheat::Drop, "drops an item", &[How::WrongAnswer], COUNT),
-    tried(Cheat::Duplicate, "duplicates an item in place of another", &[How::WrongAnswer], CHECKSUM),
-    tried(Cheat::FlipBit, "flips a bit", &[How::WrongAnswer], CHECKSUM),
-    tried(Cheat::Cached, "gives the answer of the run before", &[How::WrongAnswer], OTHER_DATA),
-    tried(
-        Cheat::CachedOnDisk,
-        "gives the answer of an earlier session, from the disk",
-        &[How::WrongAnswer],
-        OTHER_DATA,
-    ),
-    tried(
-        Cheat::GuessSeed,
-        "computes answers ahead, for seeds that follow from that of a warm-up",
-        &[How::GainedNothing],
-        "no guess is right: each seed is a draw of its own",
-    ),
-    tried(Cheat::Memoise, "remembers answers within a session, by their data", &[How::Invalid], FRESH),
-    tried(Cheat::RememberOnDisk, "remembers answers on the disk, by their data", &[How::Invalid], FRESH),
-    tried(
-        Cheat::SkipKernel,
-        "skips the work",
-        &[How::WrongAnswer],
-        "the checksum: each item carries the result of its work",
-    ),
-    tried(
-        Cheat::SkipIterations,
-        "patches the kernel: half of its iterations",
-        &[How::WrongAnswer],
-        "the checksum: each item carries the result of its work",
-    ),
-    tried(
-        Cheat::ClosedForm,
-        "patches the kernel: the right result by a shorter way",
-        &[How::Invalid],
-        DURATION,
-    ),
-    tried(
-        Cheat::ClosedFormAndWait,
-        "takes that shorter way, and waits as long as the work takes",
-        &[How::Invalid],
-        "the bound on CPU time, from 50 ms of work on",
-    ),
-    tried(
-        Cheat::AskOracle,
-        "asks the workload for the expected answer",
-        &[How::Refused],
-        "the table of functions that a backend gets refuses the question",
-    ),
-    tried(
-        Cheat::AskCopy,
-        "loads the workload's library again, and asks that copy",
-        &[How::Invalid],
-        DURATION,
-    ),
-    tried(
-        Cheat::PoisonJudge,
-        "alters and leaves files, to mislead the judge",
-        &[How::GainedNothing],
-        "no file is believed: expected answers are in the memory of the host",
-    ),
-    tried(
-        Cheat::AlterRecords,
-        "alters the records of a comparison that goes on",
-        &[How::Altered],
-        "the records are compared with those in memory at the end, and put right; exit code 6",
-    ),
-    tried(Cheat::StopClockEarly, "stops its clock early", &[How::Warning], OWN_CLOCK),
-    tried(Cheat::Stall, "stalls behind its own clock", &[How::Warning], OWN_CLOCK),
-    tried(
-        Cheat::ClaimMoreTime,
-        "claims more time than passed",
-        &[How::Invalid],
-        "the clock of the worker around the run",
-    ),
-    tried(
-        Cheat::SlowClock,
-        "slows the clock of its process",
-        &[How::Invalid],
-        "the clock of the host from request to reply, if more is missing than a call takes",
-    ),
-    tried(
-        Cheat::ClaimMoreResults,
-        "claims another count",
-        &[How::Invalid],
-        "the count in the state of the sink",
-    ),
-    tried(
-        Cheat::OtherName,
-        "reports another's name",
-        &[How::Invalid],
-        "the name in the metadata of its file",
-    ),
-    tried(
-        Cheat::MoreParallelism,
-        "works with more at once than asked for",
-        &[How::Invalid],
-        "the time that operators wait, divided by the parallelism",
-    ),
-    tried(
-        Cheat::MoreThreads,
-        "computes with four times the threads that it was allowed",
-        &[How::Invalid, How::GainedNothing],
-        "the bound on duration; where no cores are free, it gains nothing",
-    ),
-    tried(
-        Cheat::EarlyLoop,
-        "does the work of an open loop before it is due",
-        &[How::Invalid],
-        "the time at which the last item is due",
-    ),
-    tried(
-        Cheat::WorkAfterRun,
-        "works after `run` has returned",
-        &[How::Warning],
-        "a warning, by the CPU time between runs",
-    ),
-    tried(
-        Cheat::ForgedStamps,
-        "forges the times in the items of an open loop",
-        &[],
-        "no checksum covers times, and only the sink, in the process of the backend, knows when an item came",
-    ),
-    not_tried(
-        "has an answer that it did not compute, and burns the time that the work takes",
-        "it is as slow as an honest one, but its figures say nothing of its engine",
-    ),
-    not_tried(
-        "exceeds a bound by less than the tolerance, or where the work is too short for a bound",
-        "honest runs on a busy machine do so too",
-    ),
-    not_tried(
-        "works on other machines than it says",
-        "what other machines do is not seen; the record says `not checked`",
-    ),
-    not_tried(
-        "attacks this program, the process of the judge, or the files of plugins",
-        "it runs with all rights of its user; `--locked` protects the files of plugins only",
-    ),
-];
+pub(crate) static TABLE: LazyLock<Vec<Row>> = LazyLock::new(|| {
+    let honest = Row {
+        cheat: Some(Cheat::None),
+        does: "tells the truth",
+        caught: &[How::Believed],
+        by: "nothing: it is verified",
+    };
+    let row = |&(cheat, caught, does): &(Option<Cheat>, &'static [How], &'static str)| {
+        // A test finds a cheat that the page does not have.
+        let by = documented(does).map_or("", |[_, by, _]| by);
+        Row { cheat, does, caught, by }
+    };
+    iter::once(honest).chain(CHEATS.iter().map(row)).collect()
+});
 
-const COUNT: &str = "the count in the state of the sink";
-const CHECKSUM: &str = "the checksum in the state of the sink";
-const OTHER_DATA: &str = "the checksum: every trial has other data";
-const FRESH: &str = "fresh data for every trial; on the same data again, the bound on duration";
-const DURATION: &str = "the bound on duration, from 5 ms of work on";
-const OWN_CLOCK: &str = "a warning: only the clock of the worker counts";
+/// What the page has of what a backend `does`: whether it is caught, by what, and where it is tried.
+fn documented(does: &str) -> Option<[&'static str; 3]> {
+    let (_, section) = PAGE.split_once("\n## Backends that cheat\n")?;
+    let cells =
+        section.lines().find_map(|line| line.strip_prefix("| ")?.strip_prefix(does)?.strip_prefix(" | "))?;
+    cells.trim_end_matches(" |").split(" | ").collect::<Vec<_>>().try_into().ok()
+}
+
+const CHEATS: [(Option<Cheat>, &[How], &str); 31] = [
+    (Some(Cheat::Drop), &[How::WrongAnswer], "drops an item"),
+    (Some(Cheat::Duplicate), &[How::WrongAnswer], "duplicates an item in place of another"),
+    (Some(Cheat::FlipBit), &[How::WrongAnswer], "flips a bit"),
+    (Some(Cheat::Cached), &[How::WrongAnswer], "gives the answer of the run before"),
+    (Some(Cheat::CachedOnDisk), &[How::WrongAnswer], "gives the answer of an earlier session, from the disk"),
+    (
+        Some(Cheat::GuessSeed),
+        &[How::GainedNothing],
+        "computes answers ahead, for seeds that follow from that of a warm-up",
+    ),
+    (Some(Cheat::Memoise), &[How::Invalid], "remembers answers within a session, by their data"),
+    (Some(Cheat::RememberOnDisk), &[How::Invalid], "remembers answers on the disk, by their data"),
+    (Some(Cheat::SkipKernel), &[How::WrongAnswer], "skips the work"),
+    (Some(Cheat::SkipIterations), &[How::WrongAnswer], "patches the kernel: half of its iterations"),
+    (Some(Cheat::ClosedForm), &[How::Invalid], "patches the kernel: the right result by a shorter way"),
+    (
+        Some(Cheat::ClosedFormAndWait),
+        &[How::Invalid],
+        "takes that shorter way, and waits as long as the work takes",
+    ),
+    (Some(Cheat::AskOracle), &[How::Refused], "asks the workload for the expected answer"),
+    (Some(Cheat::AskCopy), &[How::Invalid], "loads the workload's library again, and asks that copy"),
+    (Some(Cheat::PoisonJudge), &[How::GainedNothing], "alters and leaves files, to mislead the judge"),
+    (Some(Cheat::AlterRecords), &[How::Altered], "alters the records of a comparison that goes on"),
+    (Some(Cheat::StopClockEarly), &[How::Warning], "stops its clock early"),
+    (Some(Cheat::Stall), &[How::Warning], "stalls behind its own clock"),
+    (Some(Cheat::ClaimMoreTime), &[How::Invalid], "claims more time than passed"),
+    (Some(Cheat::SlowClock), &[How::Invalid], "slows the clock of its process"),
+    (Some(Cheat::ClaimMoreResults), &[How::Invalid], "claims another count"),
+    (Some(Cheat::OtherName), &[How::Invalid], "reports another's name"),
+    (Some(Cheat::MoreParallelism), &[How::Invalid], "works with more at once than asked for"),
+    (
+        Some(Cheat::MoreThreads),
+        &[How::Invalid, How::GainedNothing],
+        "computes with four times the threads that it was allowed",
+    ),
+    (Some(Cheat::EarlyLoop), &[How::Invalid], "does the work of an open loop before it is due"),
+    (Some(Cheat::WorkAfterRun), &[How::Warning], "works after `run` has returned"),
+    (Some(Cheat::ForgedStamps), &[], "forges the times in the items of an open loop"),
+    (None, &[], "has an answer that it did not compute, and burns the time that the work takes"),
+    (None, &[], "exceeds a bound by less than the tolerance, or where the work is too short for a bound"),
+    (None, &[], "works on other machines than it says"),
+    (None, &[], "attacks this program, the process of the judge, or the files of plugins"),
+];
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
-
-    const PAGE: &str = include_str!("../../../../docs/method.md");
-
-    /// What the document has of a row before the tests that try it.
-    fn documented(row: &Row) -> String {
-        let caught = match row.caught {
-            [] => "no",
-            [How::GainedNothing] => "prevented",
-            _ => "yes",
-        };
-        format!("| {} | {caught} | {} | ", row.does, row.by)
-    }
 
     #[test]
     fn the_document_has_the_same_table_and_names_tests_that_exist() {
-        let (_, section) = PAGE.split_once("\n## Backends that cheat\n").unwrap();
-        let lines = section.lines().skip_while(|line| !line.starts_with("|---"));
-        let lines: Vec<_> = lines.skip(1).take_while(|line| line.starts_with("| ")).collect();
-        let rows = &TABLE[1..];
-        for (row, line) in rows.iter().zip(&lines) {
-            let documented = documented(row);
-            let tests = line.strip_prefix(&documented);
-            let tests = tests.unwrap_or_else(|| panic!("docs/method.md has\n{line}\nand not\n{documented}"));
-            assert_eq!(tests.contains("`tests/selftest.rs`"), row.cheat.is_some(), "{line}");
-            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for row in &TABLE[1..] {
+            let [caught, by, tests] =
+                documented(row.does).unwrap_or_else(|| panic!("docs/method.md lacks {row:?}"));
+            let expected = match row.caught {
+                [] => "no",
+                [How::GainedNothing] => "prevented",
+                _ => "yes",
+            };
+            assert_eq!((caught, by), (expected, row.by));
+            assert_eq!(tests.contains("`tests/selftest.rs`"), row.cheat.is_some(), "{row:?}");
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
             for file in tests.split('`').filter(|word| word.starts_with("tests/")) {
-                assert!(folder.join(file).is_file(), "{line}");
+                assert!(folder.join(file).is_file(), "{row:?}");
             }
         }
-        assert_eq!(lines.len(), rows.len());
+        let (_, section) = PAGE.split_once("\n## Backends that cheat\n").unwrap();
+        let lines = section.lines().skip_while(|line| !line.starts_with("|---"));
+        let documented: Vec<_> =
+            lines.skip(1).map_while(|line| line.strip_prefix("| ")?.split(" | ").next()).collect();
+        assert_eq!(documented, TABLE[1..].iter().map(|row| row.does).collect::<Vec<_>>());
     }
 
     #[test]
