@@ -160,13 +160,16 @@ mod tests {
 
     type Change = fn(&mut Measured, &mut TrialReference);
 
-    fn cpu_of(run: &mut Measured, cpu_seconds: f64) {
-        run.usage.as_mut().unwrap().used.cpu_seconds = cpu_seconds;
+    /// An honest run that used so much CPU time.
+    fn used(cpu_seconds: f64) -> Measured {
+        let (run, _) = honest();
+        let used = Usage { cpu_seconds, ..Usage::default() };
+        Measured { usage: run.usage.map(|usage| RunUsage { used, ..usage }), ..run }
     }
 
-    /// A run of so many seconds, by both clocks.
-    fn lasts(run: &mut Measured, seconds: f64) {
-        (run.duration_seconds, run.host_seconds) = (seconds, seconds + 0.05);
+    /// An honest run that lasts so many seconds, by both clocks.
+    fn lasts(seconds: f64) -> Measured {
+        Measured { duration_seconds: seconds, host_seconds: seconds + 0.05, ..honest().0 }
     }
 
     #[test]
@@ -177,68 +180,27 @@ mod tests {
             ("twice as fast", |run, _| run.duration_seconds = 0.5, Some("at least 0.950000 s")),
             (
                 "one core less",
-                |run, _| {
-                    run.cores = 1;
-                    cpu_of(run, 1.1);
-                },
+                |run, _| *run = Measured { cores: 1, ..used(1.1) },
                 Some("at least 1.900000 s"),
             ),
             ("parallelism 1", |run, _| run.parallelism = 1, Some("at least 1.900000 s")),
             ("source and sink beside it", |run, it| (run.parallelism, it.operator_share) = (1, 0.5), None),
-            (
-                "a short reference",
-                |run, it| {
-                    lasts(run, 0.0001);
-                    it.least_cpu_seconds = Some(0.0049);
-                },
-                None,
-            ),
+            ("less than 5 ms", |run, it| (*run, it.least_cpu_seconds) = (lasts(1e-4), Some(0.0049)), None),
             (
                 "a reference of 5 ms",
-                |run, it| {
-                    lasts(run, 0.0001);
-                    it.least_cpu_seconds = Some(0.0051);
-                },
+                |run, it| (*run, it.least_cpu_seconds) = (lasts(1e-4), Some(0.0051)),
                 Some("takes 0.005100 s of CPU time"),
             ),
-            ("0.8 of the CPU time", |run, _| cpu_of(run, 1.52), None),
-            ("less CPU time", |run, _| cpu_of(run, 1.4), Some("used 1.400 s of CPU time")),
-            ("nothing done", |run, _| cpu_of(run, 0.0), Some("used 0.000 s of CPU time")),
-            (
-                "nothing done of little work",
-                |run, it| {
-                    cpu_of(run, 0.0);
-                    it.least_cpu_seconds = Some(0.049);
-                },
-                None,
-            ),
-            ("all that the cores have", |run, _| cpu_of(run, 2.2), None),
-            ("more than the cores have", |run, _| cpu_of(run, 2.5), Some("2 cores have 2.200 s")),
+            ("0.8 of the CPU time", |run, _| *run = used(1.52), None),
+            ("less CPU time", |run, _| *run = used(1.4), Some("used 1.400 s of CPU time")),
+            ("nothing done", |run, _| *run = used(0.0), Some("used 0.000 s of CPU time")),
+            ("little work", |run, it| (*run, it.least_cpu_seconds) = (used(0.0), Some(0.049)), None),
+            ("all that the cores have", |run, _| *run = used(2.2), None),
+            ("more than the cores have", |run, _| *run = used(2.5), Some("2 cores have 2.200 s")),
             ("no usage", |run, _| run.usage = None, None),
-            (
-                "no reference",
-                |run, it| {
-                    lasts(run, 0.1);
-                    it.least_cpu_seconds = None;
-                },
-                None,
-            ),
-            (
-                "several nodes",
-                |run, _| {
-                    lasts(run, 0.1);
-                    run.nodes = 2;
-                },
-                None,
-            ),
-            (
-                "a cluster of the user's",
-                |run, _| {
-                    lasts(run, 0.1);
-                    run.joins_cluster = true;
-                },
-                None,
-            ),
+            ("no reference", |run, it| (*run, it.least_cpu_seconds) = (lasts(0.1), None), None),
+            ("several nodes", |run, _| *run = Measured { nodes: 2, ..lasts(0.1) }, None),
+            ("a cluster of the user's", |run, _| *run = Measured { joins_cluster: true, ..lasts(0.1) }, None),
             ("a slow call", |run, _| run.host_seconds = 1.7, None),
             ("a slow call on a busy machine", |run, _| (run.host_seconds, run.slowdown) = (3.0, 4.0), None),
             ("a slow clock", |run, _| run.host_seconds = 1.9, Some("the host's shows 1.900 s")),
@@ -263,9 +225,7 @@ mod tests {
     #[test]
     fn only_a_bound_by_the_reference_is_worth_another_reference() {
         let (run, reference) = honest();
-        let mut short = run;
-        lasts(&mut short, 0.1);
-        assert!(violation(&short, &reference).unwrap().depends_on_reference);
+        assert!(violation(&lasts(0.1), &reference).unwrap().depends_on_reference);
         let slow_clock = Measured { host_seconds: 9.0, ..run };
         assert!(!violation(&slow_clock, &reference).unwrap().depends_on_reference);
     }
