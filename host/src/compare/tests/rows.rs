@@ -1,0 +1,113 @@
+//! What a row has of its trials.
+
+use super::*;
+use crate::record::latency;
+use crate::run::trial::RunUsage;
+use crate::sandbox::Usage;
+
+#[test]
+fn a_wrong_answer_is_a_failure_however_fast_it_was() {
+    let wrong = changed(blocks("pipeline", 7, &[("a", 1.0), ("b", 100.0)]), "b", |example| {
+        example.result.outcome =
+            Outcome::Wrong(error("judge", Fault::WrongAnswer, "499 items, but 500 must"));
+    });
+    let comparison = standard(wrong);
+    let row = row(&comparison, "b");
+    assert_eq!((row.ratio, row.no_ratio, row.duration), (None, Some(NoRatio::Failed), None));
+    assert_eq!((row.counts.wrong, row.counts.verified), (7, 0));
+    assert_eq!((row.failures[0].status, row.failures[0].count), (Status::Wrong, 7));
+    assert!(row.samples.iter().all(|sample| sample.duration.is_none()));
+}
+
+#[test]
+fn a_record_that_contradicts_itself_is_invalid() {
+    let mut inputs = recorded(blocks("pipeline", 1, &[("a", 1.0)]));
+    inputs[0].record.metadata.checksum = Some("beef".into());
+    inputs[0].outcome = inputs[0].record.outcome();
+    let comparison = compare(&inputs, &Options::default()).unwrap();
+    assert_eq!(row(&comparison, "a").counts.invalid, 1);
+    assert_eq!(row(&comparison, "a").failures[0].kind, "contradiction");
+}
+
+#[test]
+fn one_trial_recorded_twice_counts_once() {
+    let mut examples = pair(7);
+    let again = examples[13].clone().with(|example| example.finished().duration_seconds = 1e-6);
+    let once = standard(examples.clone());
+    examples.push(again);
+    let twice = standard(examples);
+    assert_eq!(once.points, twice.points);
+    assert_eq!(
+        warns(&twice, WarningKind::Doubled).message,
+        "only the first record of a trial is used: 1 duplicate left out"
+    );
+}
+
+#[test]
+fn a_row_counts_the_trials_that_had_not_settled() {
+    let comparison = standard(two("b", ..2, |example| {
+        example.result.warnings.push("did not settle in 20 warm-ups".into());
+    }));
+    assert_eq!(["a", "b"].map(|backend| row(&comparison, backend).unsettled), [0, 2]);
+    assert_eq!(warns(&comparison, WarningKind::Noted).message, "did not settle in 20 warm-ups (2 trials)");
+}
+
+#[test]
+fn start_first_run_steady_state_and_shutdown_are_separate_values() {
+    let warm_up = |block: u32, seconds: f64| {
+        example("a", "pipeline", block, seconds).with(|example| {
+            example.trial.purpose = Purpose::WarmUp(0);
+        })
+    };
+    let measured = |block| {
+        example("a", "pipeline", block, 1.0).with(|example| example.result.phases.close_seconds = Some(0.5))
+    };
+    let examples = [warm_up(0, 9.0), warm_up(0, 2.0), measured(0), warm_up(1, 7.0), measured(1)];
+    let comparison = standard(examples);
+    let Row { stages, duration, samples, counts, .. } = row(&comparison, "a");
+    let median = |spread: Option<Spread>| spread.map(|spread| (spread.n, spread.median));
+    // Each trial records the phases of its engine, but there is one engine in each block.
+    assert_eq!(median(stages.open), Some((2, 2.0)));
+    assert_eq!(median(stages.load), Some((2, 0.25)));
+    assert_eq!(median(stages.first), Some((2, 8.0)));
+    assert_eq!(median(stages.close), Some((2, 0.5)));
+    assert_eq!(median(*duration), Some((2, 1.0)));
+    assert_eq!((samples.len(), counts.trials), (2, 2));
+}
+
+#[test]
+fn latencies_become_seconds_and_resources_are_carried_over() {
+    let examples = (0..3).map(|block| {
+        example("a", "open_loop", block, 1.0).with(|example| {
+            let latency = latency::examples::latency(500, [1.5 + f64::from(block), 4.0, 5.0]);
+            example.result.actual.as_mut().unwrap().latency = Some(latency);
+            example.result.usage = Some(RunUsage {
+                used: Usage { cpu_seconds: 1.25, peak_memory_bytes: 1 << 20, ..Usage::default() },
+                ..RunUsage::default()
+            });
+        })
+    });
+    let comparison = standard(examples);
+    let Row { latency, resources, .. } = row(&comparison, "a");
+    let latency = latency.unwrap();
+    assert_eq!(latency.p50.map(|p50| (p50.min, p50.median, p50.max)), Some((0.0015, 0.0025, 0.0035)));
+    assert_eq!((latency.p95.unwrap().median, latency.p99), (0.004, None));
+    let resources = resources.unwrap();
+    assert_eq!(resources.cpu_seconds.unwrap().median, 1.25);
+    assert_eq!(resources.peak_memory_bytes.unwrap().max, 1_048_576.0);
+}
+
+#[test]
+fn warnings_of_trials_and_of_sleeping_workloads_are_shown() {
+    let noted = changed(blocks("scheduler_comparison", 2, &[("a", 1.0)]), "", |example| {
+        example.result.warnings = vec!["the machine was busy".into()];
+        example.locked = false;
+    });
+    let comparison = standard(noted);
+    assert_eq!(warns(&comparison, WarningKind::Noted).message, "the machine was busy (2 trials)");
+    assert!(warns(&comparison, WarningKind::OnlySleep).message.contains("only sleeps"));
+    warns(&comparison, WarningKind::Unlocked);
+    let mixed =
+        blocks("scheduler_comparison", 1, &[("a", 1.0)]).into_iter().chain(blocks("null", 1, &[("a", 1.0)]));
+    assert!(standard(mixed).warnings.iter().all(|warning| warning.kind != WarningKind::OnlySleep));
+}

@@ -1,0 +1,167 @@
+//! Which ratios have an interval, and which a verdict.
+
+use std::cmp::Reverse;
+
+use super::*;
+
+#[test]
+fn each_verdict_is_reached() {
+    let speeds = [("a", 1.0), ("fast", 2.0), ("slow", 0.5), ("same", 1.0), ("near", 1.05)];
+    let comparison = standard(blocks("pipeline", 7, &speeds));
+    assert_eq!(comparison.baseline.as_deref(), Some("a"));
+    let verdict = |backend| ratio(&comparison, backend).verdict.unwrap();
+    assert_eq!(verdict("fast"), Verdict::Faster);
+    assert_eq!(verdict("slow"), Verdict::Slower);
+    assert_eq!(verdict("same"), Verdict::Equivalent);
+    assert!(matches!(verdict("near"), Verdict::Inconclusive { .. }));
+    assert!(row(&comparison, "a").is_baseline && row(&comparison, "a").ratio.is_none());
+    let fast = ratio(&comparison, "fast");
+    assert!((fast.estimate - 2.0).abs() < 0.02, "{fast:?}");
+    let interval = fast.interval.unwrap();
+    assert!(interval.low < fast.estimate && fast.estimate < interval.high);
+    assert_eq!((fast.blocks, interval.confidence, fast.p_value), (7, 0.953_125, Some(2.0 / 128.0)));
+    assert!(comparison.warnings.is_empty(), "{:?}", comparison.warnings);
+}
+
+#[test]
+fn a_drift_that_all_share_does_not_widen_the_interval() {
+    let comparison = standard(blocks("pipeline", 12, &[("a", 1.0), ("b", 1.0)]));
+    let RatioInterval { low, high, .. } = ratio(&comparison, "b").interval.unwrap();
+    assert!(low > 0.99 && high < 1.01, "{low} {high}");
+    let Spread { min, max, n, .. } = row(&comparison, "b").duration.unwrap();
+    assert!(max / min > 1.15 && n == 12);
+}
+
+#[test]
+fn few_blocks_or_a_quick_comparison_have_no_interval_and_no_verdict() {
+    let five = ratio(&standard(pair(5)), "b");
+    assert_eq!((five.interval, five.verdict, five.p_value), (None, None, None));
+    assert_eq!((five.no_interval, five.blocks), (Some(NoInterval::TooFewBlocks), 5));
+    assert!((five.estimate - 2.0).abs() < 0.02);
+    let quick = ratio(&rigorous(Rigor::Quick, pair(7)), "b");
+    assert_eq!((quick.interval, quick.verdict, quick.p_value), (None, None, None));
+    assert_eq!(quick.no_interval, Some(NoInterval::Quick));
+}
+
+#[test]
+fn a_difference_below_the_noise_floor_has_no_verdict() {
+    let speeds = [("a", 1.0), ("a-again", 1.2), ("b", 1.1), ("c", 2.0)];
+    let without = standard(blocks("pipeline", 7, &speeds));
+    assert_eq!((without.noise_floor, ratio(&without, "b").verdict), (None, Some(Verdict::Faster)));
+    let comparison = standard(same_file(blocks("pipeline", 7, &speeds)));
+    let floor = comparison.points[0].noise_floor.clone().unwrap();
+    assert_eq!(floor.names, ["a", "a-again"]);
+    assert_eq!(floor.factor, floor.ratio.high);
+    assert!((1.2..1.22).contains(&floor.factor) && comparison.noise_floor == Some(floor.factor));
+    let b = ratio(&comparison, "b");
+    assert_eq!(b.verdict, Some(Verdict::Inconclusive { more_blocks: None }));
+    assert_eq!(b.withheld, Some(Withheld::BelowNoiseFloor));
+    assert!(b.interval.is_some_and(|interval| interval.low > 1.05));
+    let c = ratio(&comparison, "c");
+    assert_eq!((c.verdict, c.withheld), (Some(Verdict::Faster), None));
+}
+
+#[test]
+fn published_differences_are_significant_over_the_whole_table() {
+    let speeds = [("a", 1.0), ("b", 1.2), ("c", 1.3), ("d", 1.4), ("e", 1.0)];
+    // At 7 blocks the smallest p-value is 0.016: times four it is none.
+    let seven = rigorous(Rigor::Publish, blocks("pipeline", 7, &speeds));
+    for backend in ["b", "c", "d"] {
+        let ratio = ratio(&seven, backend);
+        assert_eq!((ratio.margin_p_value, ratio.withheld), (Some(2.0 / 128.0), Some(Withheld::Holm)));
+        assert_eq!(ratio.adjusted_p_value, Some(4.0 * 2.0 / 128.0));
+        assert_eq!(ratio.verdict, Some(Verdict::Inconclusive { more_blocks: None }));
+    }
+    assert_eq!(ratio(&seven, "e").verdict, Some(Verdict::Equivalent));
+    let twelve = rigorous(Rigor::Publish, blocks("pipeline", 12, &speeds));
+    for backend in ["b", "c", "d"] {
+        assert_eq!(ratio(&twelve, backend).verdict, Some(Verdict::Faster));
+        assert!(ratio(&twelve, backend).adjusted_p_value.is_some_and(|p| p < 0.05));
+    }
+    assert_eq!(ratio(&standard(blocks("pipeline", 7, &speeds)), "b").adjusted_p_value, None);
+}
+
+#[test]
+fn an_a_a_comparison_does_not_count_in_the_correction() {
+    let examples = same_file(blocks("pipeline", 12, &[("a", 1.0), ("a-again", 1.0), ("b", 1.3)]));
+    let comparison = rigorous(Rigor::Publish, examples);
+    assert_eq!(ratio(&comparison, "a-again").adjusted_p_value, None);
+    let b = ratio(&comparison, "b");
+    assert_eq!(b.adjusted_p_value, b.margin_p_value);
+}
+
+#[test]
+fn a_table_is_judged_by_what_its_verdicts_claim() {
+    // All blocks say that b is a bit faster, and none that it is by more than the margin.
+    let comparison = rigorous(Rigor::Publish, blocks("pipeline", 12, &[("a", 1.0), ("b", 1.03)]));
+    let b = ratio(&comparison, "b");
+    assert!(b.p_value.is_some_and(|p| p < 0.001), "{b:?}");
+    assert_eq!((b.margin_p_value, b.adjusted_p_value), (Some(1.0), Some(1.0)));
+}
+
+#[test]
+fn beside_a_failure_or_a_wrong_answer_there_is_no_verdict() {
+    let faster = ratio(&standard(two("", .., |_| ())), "b");
+    assert_eq!((faster.verdict, faster.withheld), (Some(Verdict::Faster), None));
+    // Seven of twelve are verified, and those are faster.
+    let b = ratio(&standard(two("b", 7.., fail)), "b");
+    assert_eq!((b.verdict, b.withheld, b.blocks), (None, Some(Withheld::Failures), 7));
+    assert!(b.interval.is_some_and(|interval| interval.low > 1.05));
+    let b = ratio(&standard(two("a", 11.., fail)), "b");
+    assert_eq!((b.verdict, b.withheld), (None, Some(Withheld::BaselineFailures)));
+    let wrong = two("b", 3..4, |example| {
+        example.result.outcome = Outcome::Wrong(error("judge", Fault::WrongAnswer, "another checksum"));
+    });
+    let b = ratio(&standard(wrong), "b");
+    assert_eq!((b.verdict, b.withheld), (None, Some(Withheld::WrongAnswers)));
+}
+
+#[test]
+fn without_an_interval_no_verdict_is_withheld() {
+    let mut examples = blocks("pipeline", 3, &[("a", 1.0), ("b", 1.3)]);
+    fail(&mut examples[1]);
+    let b = ratio(&standard(examples), "b");
+    assert_eq!((b.verdict, b.withheld, b.no_interval), (None, None, Some(NoInterval::TooFewBlocks)));
+}
+
+#[test]
+fn the_mean_has_the_rare_slow_run_that_a_typical_run_has_not() {
+    let comparison = standard(two("b", 3..4, |example| example.result.finished = Some(finished(10.0))));
+    let b = ratio(&comparison, "b");
+    assert!((b.estimate - 1.3).abs() < 0.02, "{b:?}");
+    let mean = b.mean_ratio.unwrap();
+    assert!(mean.estimate < 0.8, "{mean:?}");
+    let spread = row(&comparison, "b").variation.unwrap();
+    assert!(spread.coefficient > 1.0 && spread.slowest_to_fastest > 10.0, "{spread:?}");
+    let b = ratio(&rigorous(Rigor::Quick, two("", .., |_| ())), "b");
+    assert!(b.mean_ratio.is_some_and(|mean| mean.interval.is_none()));
+}
+
+#[test]
+fn blocks_of_few_clock_ticks_have_no_interval_and_no_verdict() {
+    let ticks = two("", .., |example| {
+        let ticks = if example.trial.backend.name == "a" { 0.004 } else { 0.003 };
+        example.result.finished = Some(finished(ticks));
+    });
+    let b = ratio(&standard(ticks), "b");
+    assert!((b.estimate - 4.0 / 3.0).abs() < 1e-9);
+    assert_eq!((b.interval, b.no_interval, b.verdict, b.p_value), (None, Some(NoInterval::Tied), None, None));
+}
+
+#[test]
+fn blocks_that_follow_each_other_have_a_wider_interval_in_whatever_order_they_are_recorded() {
+    let drift = |backwards: bool| {
+        let mut examples = two("", .., |example| {
+            let block = example.trial.block.unwrap();
+            let slower = if example.trial.backend.name == "b" { 1.0 + f64::from(block) / 50.0 } else { 1.0 };
+            example.result.finished = Some(finished(slower));
+        });
+        if backwards {
+            examples.sort_by_key(|example| Reverse(example.trial.block.unwrap() * 5 % 12));
+        }
+        ratio(&standard(examples), "b")
+    };
+    let b = drift(false);
+    assert!(b.autocorrelation.is_some_and(|it| it > 0.5) && b.widened.is_some_and(|it| it > 2.0), "{b:?}");
+    assert_eq!(drift(true), b);
+}

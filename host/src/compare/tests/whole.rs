@@ -1,0 +1,98 @@
+//! The comparison as a whole: its points, its geometric means, its JSON and its size.
+
+use std::time::Instant;
+
+use super::*;
+
+#[test]
+fn no_records_are_an_empty_comparison() {
+    let nothing = standard([]);
+    assert_eq!((nothing.points.len(), nothing.baseline, nothing.warnings.len()), (0, None, 0));
+}
+
+#[test]
+fn a_geomean_is_over_the_points_that_all_finished() {
+    let speeds = [("a", 1.0), ("b", 2.0), ("c", 4.0)];
+    let mut examples = blocks("null", 7, &speeds);
+    examples.extend(blocks("pipeline", 7, &[("a", 1.0), ("b", 8.0), ("c", 1.0)]));
+    // One crash of c, fast before it: pipeline counts for nobody.
+    let mut third = blocks("word_count", 7, &[("a", 1.0), ("b", 0.01), ("c", 100.0)]);
+    fail(&mut third[2]);
+    examples.extend(third);
+    let comparison = standard(examples);
+    let [b, c] = comparison.geomeans.as_slice() else { panic!("{:?}", comparison.geomeans) };
+    assert_eq!((b.backend.as_str(), b.covered, b.points), ("b", 2, 3));
+    assert!((b.ratio.unwrap() - 4.0).abs() < 0.05 && (c.ratio.unwrap() - 2.0).abs() < 0.05);
+}
+
+#[test]
+fn points_are_sorted_though_records_are_shuffled() {
+    let sized = |items: u64, parallelism: u32| {
+        changed(blocks("pipeline", 1, &[("a", 1.0)]), "", |example| {
+            example.trial.cell.spec.total_items = items;
+            example.trial.cell.spec.parallelism = parallelism;
+        })
+    };
+    let null = blocks("null", 1, &[("a", 1.0)]);
+    let comparison = standard([sized(1000, 4), sized(20, 1), null, sized(1000, 1)].concat());
+    let ids: Vec<_> = comparison.points.iter().map(|point| point.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        [
+            "null/items=1000/parallelism=2/scheduler=default",
+            "pipeline/items=20/parallelism=1/scheduler=default",
+            "pipeline/items=1000/parallelism=1/scheduler=default",
+            "pipeline/items=1000/parallelism=4/scheduler=default",
+        ]
+    );
+}
+
+#[test]
+fn the_json_is_what_it_was() {
+    let mut examples = pair(6);
+    for example in &mut examples {
+        // Round figures, so that the snapshot does not hang on the last digit of a logarithm.
+        example.finished().duration_seconds = 0.5;
+    }
+    fail(&mut examples[3]);
+    examples.truncate(4);
+    let mut inputs = recorded(examples);
+    for input in &mut inputs {
+        input.record.metadata.versions = Map::from_iter([("crossrun".to_owned(), json!("0.1.0"))]);
+    }
+    let comparison = compare(&inputs, &Options::default()).unwrap();
+    let text = serde_json::to_string_pretty(&comparison).unwrap() + "\n";
+    let expected = include_str!("../../../../tests/fixtures/comparison_1.json");
+    assert_eq!(text, expected);
+    assert_eq!(serde_json::from_str::<Comparison>(expected).unwrap(), comparison);
+}
+
+#[test]
+fn every_comparison_survives_json() {
+    let speeds = [("a", 1.0), ("a-again", 1.0), ("b", 1.3), ("c", 0.7)];
+    let examples = same_file(blocks("pipeline", 12, &speeds));
+    for rigor in [Rigor::Quick, Rigor::Standard, Rigor::Publish] {
+        let comparison = rigorous(rigor, examples.clone());
+        let text = serde_json::to_string(&comparison).unwrap();
+        assert_eq!(serde_json::from_str::<Comparison>(&text).unwrap(), comparison);
+    }
+}
+
+/// How long that takes is measured by the benchmark `harness`; what would take time that grows with the square is found here.
+#[test]
+fn ten_thousand_records_are_compared() {
+    let inputs = recorded((0..50).flat_map(|at| {
+        let workload = format!("w{at}");
+        (0..50)
+            .flat_map(move |block| {
+                ["a", "b", "c", "d"]
+                    .map(|backend| example(backend, &workload, block, 1.0 + f64::from(block) / 1e3))
+            })
+            .collect::<Vec<_>>()
+    }));
+    assert_eq!(inputs.len(), 10_000);
+    let started = Instant::now();
+    let comparison = compare(&inputs, &Options { rigor: Rigor::Publish, ..Options::default() }).unwrap();
+    assert!(started.elapsed() < Duration::from_secs(120), "{:?}", started.elapsed());
+    assert_eq!(comparison.points.len(), 50);
+}
