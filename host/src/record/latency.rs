@@ -112,16 +112,9 @@ mod tests {
     use super::*;
 
     fn distribution(count: u64) -> Distribution {
-        let curve = vec![
-            (0.0, 1_000_000),
-            (0.5, 2_000_000),
-            (0.9, 3_000_000),
-            (0.95, 4_000_000),
-            (0.99, 5_000_000),
-            (0.999, 6_000_000),
-            (1.0, 7_000_000),
-        ];
-        Distribution { count, mean_nanos: 2.5e6, curve }
+        let quantiles = [0.0, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0];
+        let curve = quantiles.into_iter().zip((1..).map(|milliseconds| milliseconds * 1_000_000));
+        Distribution { count, mean_nanos: 2.5e6, curve: curve.collect() }
     }
 
     fn latency(count: u64) -> Latency {

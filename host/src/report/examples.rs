@@ -56,18 +56,10 @@ fn timed_row(label: &str, ratio: Option<f64>, seconds: f64, items: f64) -> Row {
     let samples = (0..BLOCKS)
         .zip(SCATTER)
         .map(|(block, part)| sample(label, block, Some(seconds * part), Status::Verified));
-    let counts = Counts { trials: BLOCKS, verified: BLOCKS, ..Counts::default() };
     Row {
-        backend: label.into(),
-        label: label.into(),
         is_baseline: ratio.is_none(),
         compared_with: ratio.map(|_| "alpha".into()),
-        machine: Some(0),
-        plugin: Some(library(label)),
-        workload_library: Some(library("standard_workloads")),
-        versions: Map::from_iter([("crossrun".into(), json!("0.1.0")), ("engine".into(), json!("9.1"))]),
-        config_hash: Some("65cdbe3c1370a167".repeat(4)),
-        counts,
+        counts: Counts { trials: BLOCKS, verified: BLOCKS, ..Counts::default() },
         input_rate: Some(rate(items, seconds)),
         output_rate: Some(rate(items / 2.0, seconds)),
         duration: Some(spread(seconds)),
@@ -93,6 +85,20 @@ fn timed_row(label: &str, ratio: Option<f64>, seconds: f64, items: f64) -> Row {
         }),
         ratio: ratio.map(judged),
         samples: samples.collect(),
+        ..row_without_figures(label)
+    }
+}
+
+fn row_without_figures(label: &str) -> Row {
+    Row {
+        backend: label.into(),
+        label: label.into(),
+        compared_with: Some("alpha".into()),
+        machine: Some(0),
+        plugin: Some(library(label)),
+        workload_library: Some(library("standard_workloads")),
+        versions: Map::from_iter([("crossrun".into(), json!("0.1.0")), ("engine".into(), json!("9.1"))]),
+        config_hash: Some("65cdbe3c1370a167".repeat(4)),
         ..Row::default()
     }
 }
@@ -144,12 +150,7 @@ pub(super) fn failed_row(label: &str, kind: &str, message: &str) -> Row {
     let samples = (0..BLOCKS).map(|block| sample(label, block, None, status)).collect();
     Row {
         counts: Counts { trials: BLOCKS, failed: BLOCKS, ..Counts::default() },
-        input_rate: None,
-        output_rate: None,
-        duration: None,
-        variation: None,
-        stages: Stages::default(),
-        resources: None,
+        efficiency: row(label, Some(1.0)).efficiency,
         failures: vec![FailureGroup {
             status,
             phase: "run".into(),
@@ -159,10 +160,9 @@ pub(super) fn failed_row(label: &str, kind: &str, message: &str) -> Row {
             count: BLOCKS,
             samples: (0..BLOCKS as usize).collect(),
         }],
-        ratio: None,
         no_ratio: Some(NoRatio::Failed),
         samples,
-        ..row(label, Some(1.0))
+        ..row_without_figures(label)
     }
 }
 

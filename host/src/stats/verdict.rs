@@ -76,16 +76,8 @@ mod tests {
     use super::*;
 
     fn of(interval: Interval, estimate: f64) -> PairedDifference {
-        PairedDifference {
-            estimate,
-            blocks: 7,
-            interval: Some(interval),
-            p_value: 0.5,
-            margin_p_value: 0.5,
-            autocorrelation: None,
-            widening: 1.0,
-            is_tied: false,
-        }
+        let interval = Some(interval);
+        PairedDifference { estimate, interval, ..PairedDifference::new(&[estimate; 7]).unwrap() }
     }
 
     fn difference(low: f64, estimate: f64, high: f64) -> PairedDifference {

@@ -15,7 +15,7 @@ const SIZES: [u64; 10] = [40, 50, 60, 70, 80, 90, 100, 110, 120, 130];
 const RUNS: u32 = 3;
 
 /// The result of the A/A comparison.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct AaComparison {
     /// The number of comparisons.
     pub cells: usize,

@@ -97,18 +97,11 @@ mod tests {
 
     #[test]
     fn an_a_a_comparison_that_differs_fails_or_says_that_the_machine_is_too_noisy() {
-        let aa = |false_verdicts, largest_difference, rejected| {
-            let (cells, blocks, why_rejected) = (10, 7, None);
-            let intervals = Vec::new();
-            AaComparison {
-                cells,
-                blocks,
-                false_verdicts,
-                largest_difference,
-                rejected,
-                why_rejected,
-                intervals,
-            }
+        let aa = |false_verdicts, largest_difference, rejected| AaComparison {
+            false_verdicts,
+            largest_difference,
+            rejected,
+            ..AaComparison::default()
         };
         for (expected, caught, aa) in [
             (Conclusion::Passed, true, aa(0, 1.049, 0)),
