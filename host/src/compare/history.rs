@@ -10,6 +10,7 @@ use super::model::{RatioInterval, Status};
 use super::trial::is_debug;
 use crate::record::{SystemProfile, machine_keys};
 use crate::stats::{Shift, median};
+use crate::text::word;
 
 /// So many A/A comparisons show how much noise a machine has.
 pub(crate) const ENOUGH_AA: usize = 5;
@@ -123,19 +124,8 @@ impl ChangeVerdict {
         matches!(self, Self::Regression | Self::NowWrong | Self::NowFails | Self::Missing)
     }
 
-    pub(crate) fn label(self) -> &'static str {
-        match self {
-            Self::Regression => "regression",
-            Self::NowWrong => "now wrong",
-            Self::NowFails => "now fails",
-            Self::Missing => "missing",
-            Self::Improvement => "improvement",
-            Self::Unchanged => "unchanged",
-            Self::Inconclusive => "inconclusive",
-            Self::NowWorks => "now works",
-            Self::FailsInBoth => "fails in both",
-            Self::TooFew => "too few runs",
-        }
+    pub(crate) fn label(self) -> String {
+        if self == Self::TooFew { "too few runs".into() } else { word(self).replace('_', " ") }
     }
 }
 

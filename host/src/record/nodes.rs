@@ -18,13 +18,11 @@ pub(super) fn nodes(metrics: &Map<String, Value>, asked_for: u32) -> (u32, Optio
             (1, Some(format!("{asked}, {why}")))
         }
         None => (1, None),
-        Some(None) => (
-            1,
-            Some(
-                "the backend reports a number of nodes that is not a whole number from 1 on: recorded as 1"
-                    .into(),
-            ),
-        ),
+        Some(None) => {
+            let why =
+                "the backend reports a number of nodes that is not a whole number from 1 on: recorded as 1";
+            (1, Some(why.into()))
+        }
         Some(Some(nodes)) if nodes == asked_for => (nodes, None),
         Some(Some(nodes)) => {
             let claim = format!("but the backend says that {} took part", plural(nodes.into(), "node"));

@@ -43,7 +43,7 @@ fn verdict(change: &CellChange) -> String {
         ChangeVerdict::NowWrong => |runs| runs.wrong,
         ChangeVerdict::NowFails => Runs::failed,
         ChangeVerdict::Regression if !change.fails => return "regression (hint)".into(),
-        verdict => return verdict.label().into(),
+        verdict => return verdict.label(),
     };
     let (old, new) = (change.old, change.new);
     let label = change.call.label();

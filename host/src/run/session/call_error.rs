@@ -7,6 +7,7 @@ use plugin_api::{ErrorKind, RunnerError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::sandbox::Excess;
+use crate::text::word;
 use crate::worker::protocol::Refusal;
 
 /// What went wrong in a call.
@@ -43,10 +44,7 @@ impl Fault {
     pub(crate) fn label(&self) -> Cow<'_, str> {
         match self {
             Self::Refused(_) => "refused".into(),
-            Self::Reported(kind) => {
-                let label = serde_json::to_value(kind).ok();
-                label.and_then(|label| label.as_str().map(str::to_owned)).unwrap_or_default().into()
-            }
+            Self::Reported(kind) => word(kind).into(),
             Self::Crashed => "crashed".into(),
             Self::TimedOut => "timed_out".into(),
             Self::Exceeded(excess) => excess.label().into(),
