@@ -14,6 +14,7 @@ mod cli;
 mod compare;
 mod control_group;
 mod doctor;
+mod first_seen;
 #[doc(hidden)]
 pub mod internals;
 mod metg;

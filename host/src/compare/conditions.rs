@@ -3,16 +3,11 @@
 use super::group::{Group, Table};
 use super::model::MachineReading;
 use super::trial::Trial;
+use crate::first_seen::distinct;
 
 /// Every command that repeats a whole run, once.
 pub(super) fn commands<'t, 'a: 't>(trials: impl Iterator<Item = &'t Trial<'a>>) -> Vec<String> {
-    let mut commands: Vec<String> = Vec::new();
-    for command in trials.filter_map(|trial| trial.metadata().full_command.as_ref()) {
-        if !commands.contains(command) {
-            commands.push(command.clone());
-        }
-    }
-    commands
+    distinct(trials.filter_map(|trial| trial.metadata().full_command.clone()))
 }
 
 /// Every reading of the machine check, in the order of time.

@@ -9,6 +9,7 @@ use crate::compare::model::{
     Comparison, Counts, FailureGroup, Incomparable, MachineReading, NoRatio, Point, Ratio, Rigor, Row,
     Spread, SystemProfile, Verdict, Withheld,
 };
+use crate::first_seen::{distinct, grouped};
 use crate::text::{is_invisible, plural};
 
 /// The longest command. One that is cut could not be pasted.
@@ -29,19 +30,11 @@ pub(super) fn block(block: Option<u32>) -> String {
 
 /// Equal texts once, in their order, each with the blocks that it concerns: `blocks 1, 3`.
 pub(super) fn by_block(texts: impl Iterator<Item = (String, Option<u32>)>) -> Vec<(String, String)> {
-    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
-    for (text, number) in texts {
-        let number = block(number);
-        match groups.iter_mut().find(|(known, _)| *known == text) {
-            Some((_, numbers)) => numbers.push(number),
-            None => groups.push((text, vec![number])),
-        }
-    }
     let labelled = |(text, numbers): (String, Vec<String>)| {
         let noun = if numbers.len() == 1 { "block" } else { "blocks" };
         (text, format!("{noun} {}", numbers.join(", ")))
     };
-    groups.into_iter().map(labelled).collect()
+    grouped(texts.map(|(text, number)| (text, block(number)))).into_iter().map(labelled).collect()
 }
 
 /// Whether a result is good or bad, which decides on its colour.
@@ -206,14 +199,8 @@ pub(super) fn point(point: &Point) -> String {
 
 /// The points grouped by workload, in the order in which the workloads first appear.
 pub(super) fn by_workload(comparison: &Comparison) -> Vec<Vec<&Point>> {
-    let mut workloads: Vec<Vec<&Point>> = Vec::new();
-    for point in &comparison.points {
-        match workloads.iter_mut().find(|points| points[0].workload == point.workload) {
-            Some(points) => points.push(point),
-            None => workloads.push(vec![point]),
-        }
-    }
-    workloads
+    let points = comparison.points.iter().map(|point| (&point.workload, point));
+    grouped(points).into_iter().map(|(_, points)| points).collect()
 }
 
 /// The settings of a point without the defaults: `1000 items, parallelism 2, iters=5`.
@@ -368,15 +355,11 @@ pub(super) fn mitigations(mitigations: &BTreeMap<String, String>) -> String {
 
 /// The differences between rows and the baseline, once for each label: they are the same at most points.
 fn incomparable_rows(comparison: &Comparison) -> Vec<String> {
-    let mut notes: Vec<String> = Vec::new();
-    for row in comparison.points.iter().flat_map(|point| &point.rows) {
+    let rows = comparison.points.iter().flat_map(|point| &point.rows);
+    distinct(rows.filter(|row| !row.incomparable.is_empty()).map(|row| {
         let differences: Vec<_> = row.incomparable.iter().map(incomparable).collect();
-        let note = format!("{} differs from the baseline: {}", name(&row.label), differences.join("; "));
-        if !differences.is_empty() && !notes.contains(&note) {
-            notes.push(note);
-        }
-    }
-    notes
+        format!("{} differs from the baseline: {}", name(&row.label), differences.join("; "))
+    }))
 }
 
 /// An estimate of how many more blocks an inconclusive verdict needs.

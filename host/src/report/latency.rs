@@ -3,6 +3,7 @@
 use super::labels::{self, name};
 use super::number;
 use crate::compare::model::{Comparison, OpenLoopLatency, PercentileSpread, Point, Row, Spread};
+use crate::first_seen::distinct;
 
 /// A kind of latency: its name, and its value at a percentile.
 type Kind = (&'static str, fn(&PercentileSpread) -> Option<Spread>);
@@ -47,15 +48,7 @@ pub(super) fn rows(point: &Point) -> Vec<(&str, &'static str, Vec<String>)> {
 
 /// The reasons for missing percentiles, each once.
 pub(super) fn reasons(point: &Point) -> Vec<String> {
-    let mut reasons: Vec<String> = Vec::new();
-    for row in &point.rows {
-        let Some(reason) = reason(row) else { continue };
-        let reason = format!("{}: {reason}", name(&row.label));
-        if !reasons.contains(&reason) {
-            reasons.push(reason);
-        }
-    }
-    reasons
+    distinct(point.rows.iter().filter_map(|row| Some(format!("{}: {}", name(&row.label), reason(row)?))))
 }
 
 /// Why a row lacks percentiles. None if it has all of them.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json};
 use super::layout::Layout;
 use crate::compare::metg::model::Sweeps;
 use crate::compare::model::{Comparison, Library, SystemProfile};
+use crate::first_seen::distinct;
 use crate::record::claims::is_claimed;
 use crate::report::labels::{self, name, one_line};
 
@@ -48,17 +49,6 @@ fn cards<'a>(
         card(name(backend), plugin.chain(version_properties(versions)).collect())
     });
     machines.iter().enumerate().map(machine).chain(libraries).chain(builds).collect()
-}
-
-/// Each item once, in the order in which they first appear. A set would not pay for so few.
-fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
-    let mut distinct = Vec::new();
-    for item in items {
-        if !distinct.contains(&item) {
-            distinct.push(item);
-        }
-    }
-    distinct
 }
 
 fn machine_properties(profile: &SystemProfile) -> Vec<Property> {

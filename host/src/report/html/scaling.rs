@@ -5,6 +5,7 @@ use minijinja::{Value, context};
 use super::layout::{Group, Layout, NumberedPoint};
 use super::plot::{CurvePoint, Edges, Plot, label};
 use crate::compare::model::Point;
+use crate::first_seen::grouped;
 use crate::report::labels::{self, name};
 use crate::report::number;
 
@@ -37,14 +38,7 @@ pub(super) fn charts(layout: &Layout<'_>) -> Vec<Value> {
 
 /// One chart for the points that differ in this setting only.
 fn charts_over(setting: &Setting, group: &Group<'_>, layout: &Layout<'_>) -> Vec<Value> {
-    let mut families: Vec<(Point, Vec<&NumberedPoint<'_>>)> = Vec::new();
-    for point in &group.points {
-        let fixed = fixed(setting, point.point);
-        match families.iter_mut().find(|(other, _)| *other == fixed) {
-            Some((_, members)) => members.push(point),
-            None => families.push((fixed, vec![point])),
-        }
-    }
+    let families = grouped(group.points.iter().map(|point| (fixed(setting, point.point), point)));
     let chart = |(fixed, members): &(Point, Vec<_>)| {
         let chart = chart(setting, members, layout)?;
         Some(context! { workload => &group.workload, fixed => labels::settings(fixed), ..chart })
