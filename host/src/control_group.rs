@@ -77,7 +77,8 @@ fn upwards(top: &Path, path: &str) -> Vec<PathBuf> {
     folder.ancestors().take_while(|folder| folder.starts_with(top)).map(Path::to_owned).collect()
 }
 
-fn text(path: &Path) -> Option<String> {
+/// What a file of the system holds, without the white space around it.
+pub(crate) fn text(path: &Path) -> Option<String> {
     Some(fs::read_to_string(path).ok()?.trim().to_owned())
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::control_group;
+
 /// The system's own files, below a folder that tests choose.
 #[derive(Clone, Debug)]
 pub(crate) struct System {
@@ -16,7 +18,6 @@ impl System {
 
     /// What a file holds, without the white space around it.
     pub(super) fn text(&self, path: &str) -> Option<String> {
-        let text = std::fs::read_to_string(self.root.join(path)).ok()?;
-        Some(text.trim().to_owned())
+        control_group::text(&self.root.join(path))
     }
 }

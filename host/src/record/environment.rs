@@ -74,8 +74,8 @@ impl SystemProfile {
             cpu_physical_cores: System::physical_core_count().ok().map(|count| count as u64),
             memory_gb: system.as_ref().map(|system| gibibytes(system.total_memory())),
             cpu_logical_cores: std::thread::available_parallelism().ok().map(|count| count.get() as u64),
-            governor: trimmed(GOVERNOR.as_ref()),
-            smt: trimmed(SMT.as_ref()).map(|active| active == "1"),
+            governor: control_group::text(GOVERNOR.as_ref()),
+            smt: control_group::text(SMT.as_ref()).map(|active| active == "1"),
             cpu_quota: match control_group::cpu_quota(Path::new("/")) {
                 Some(Quota::Cores(cores)) => Some(cores),
                 Some(Quota::Unlimited) | None => None,
@@ -86,14 +86,10 @@ impl SystemProfile {
     }
 }
 
-/// What a file holds, without the white space around it.
-fn trimmed(path: &Path) -> Option<String> {
-    fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
-}
-
 fn mitigations(folder: &Path) -> Option<BTreeMap<String, String>> {
     let files = fs::read_dir(folder).ok()?.flatten();
-    let state = |file: fs::DirEntry| Some((file.file_name().into_string().ok()?, trimmed(&file.path())?));
+    let state =
+        |file: fs::DirEntry| Some((file.file_name().into_string().ok()?, control_group::text(&file.path())?));
     Some(files.filter_map(state).filter(|(_, state)| state != "Not affected").collect())
 }
 

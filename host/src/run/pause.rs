@@ -1,7 +1,6 @@
 //! The pause after a session. What a backend leaves behind must not slow the next one: pages that are still to be written, processes
 //! that are ending, a hot processor.
 
-use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -59,13 +58,9 @@ fn wait(limit: Duration, quiet: Option<f64>, mut watch: impl FnMut(Duration) -> 
 
 /// The busy share of all processors over so long.
 fn busy_share(time: Duration) -> Option<f64> {
-    let before = ticks();
+    let before = CpuTicks::now();
     thread::sleep(time);
-    before?.busy_share(ticks()?)
-}
-
-fn ticks() -> Option<CpuTicks> {
-    CpuTicks::of(&fs::read_to_string("/proc/stat").ok()?)
+    before?.busy_share(CpuTicks::now()?)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ const ITERATIONS_PER_READ: u64 = 4096;
 
 /// Computes on every core that this process may use for `duration`.
 pub(super) fn check(duration: Duration) -> MachineCheck {
-    let before = processor_ticks();
+    let before = CpuTicks::now();
     let cores = cores();
     let measured = std::thread::scope(|scope| {
         let threads: Vec<_> =
@@ -23,7 +23,7 @@ pub(super) fn check(duration: Duration) -> MachineCheck {
     });
     MachineCheck {
         nanos_per_iteration: measured.iter().map(|(nanos, _)| *nanos).fold(0.0, f64::max),
-        steal_share: before.zip(processor_ticks()).and_then(|(before, after)| before.steal_share(after)),
+        steal_share: before.zip(CpuTicks::now()).and_then(|(before, after)| before.steal_share(after)),
         preemptions: measured.iter().map(|(_, preemptions)| preemptions).sum(),
         pressure: pressure(),
     }
@@ -51,10 +51,6 @@ fn preemptions() -> u64 {
     let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:"));
     line.and_then(|count| count.trim().parse().ok()).unwrap_or_default()
-}
-
-fn processor_ticks() -> Option<CpuTicks> {
-    CpuTicks::of(&fs::read_to_string("/proc/stat").ok()?)
 }
 
 /// The share of the last ten seconds in which some task waited for a processor.
