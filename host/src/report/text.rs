@@ -203,7 +203,7 @@ fn latencies(comparison: &Comparison, palette: &Palette, width: usize) -> Vec<St
         let reasons = latency::reasons(point);
         lines.extend(list(reasons, MAX_FAILURES, "reason", Style::new(), labels::NONE, width));
     }
-    lines.extend(wrapped(latency::MEANING, width, MAX_LINES).into_iter().map(|line| line + "\n"));
+    lines.extend(sentence(latency::MEANING, width, MAX_LINES).into_iter().map(|line| line + "\n"));
     lines
 }
 
@@ -217,7 +217,7 @@ fn geomeans(comparison: &Comparison, width: usize) -> Vec<String> {
     });
     let means: Vec<_> = means.collect();
     let text = format!("geometric mean of {over}: {}", means.join(", "));
-    wrapped(&text, width, usize::MAX).into_iter().map(|line| line + "\n").collect()
+    sentence(&text, width, usize::MAX).into_iter().map(|line| line + "\n").collect()
 }
 
 fn failures(comparison: &Comparison) -> Vec<String> {
@@ -242,7 +242,7 @@ pub(super) fn list(
     items.truncate(max);
     let mut lines = Vec::new();
     for text in &items {
-        for (number, part) in wrapped(text, width.saturating_sub(2), MAX_LINES).iter().enumerate() {
+        for (number, part) in sentence(text, width.saturating_sub(2), MAX_LINES).iter().enumerate() {
             let sign = if number == 0 { format!("{style}{sign}{style:#}") } else { " ".into() };
             lines.push(format!("{sign} {part}\n"));
         }
@@ -255,19 +255,30 @@ pub(super) fn list(
 }
 
 /// The text in at most `max` lines, broken between words. The last line ends with … if the text goes on.
-fn wrapped(text: &str, width: usize, max: usize) -> Vec<String> {
+fn sentence(text: &str, width: usize, max: usize) -> Vec<String> {
+    let lines = wrapped(text.split(' ').map(str::to_owned), " ", width, max);
+    lines.iter().map(|line| one_line(line, width)).collect()
+}
+
+/// The words with a gap between them, in at most `max` lines; the last line may be too wide.
+pub(super) fn wrapped(
+    words: impl Iterator<Item = String>,
+    gap: &str,
+    width: usize,
+    max: usize,
+) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
+    for word in words {
         let full = lines.len() == max;
         match lines.last_mut() {
-            Some(line) if full || length(line) + 1 + length(word) <= width => {
-                line.push(' ');
-                line.push_str(word);
+            Some(line) if full || length(line) + length(gap) + length(&word) <= width => {
+                *line += gap;
+                *line += &word;
             }
-            _ => lines.push(word.to_owned()),
+            _ => lines.push(word),
         }
     }
-    lines.iter().map(|line| one_line(line, width)).collect()
+    lines
 }
 
 fn length(text: &str) -> usize {

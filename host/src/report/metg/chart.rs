@@ -4,6 +4,7 @@ use crate::compare::metg::model::{Row, Step, Sweeps};
 use crate::report::axis::{Axis, Scale, Tick};
 use crate::report::labels::one_line;
 use crate::report::number;
+use crate::report::text::wrapped;
 
 /// The number of lines.
 const HEIGHT: usize = 16;
@@ -38,7 +39,9 @@ pub(super) fn lines(sweeps: &Sweeps, width: usize) -> Vec<String> {
         .iter()
         .zip(&sweeps.rows)
         .map(|(letter, row)| format!("{letter} {}", one_line(&row.backend, 16)));
-    lines.extend(wrapped(legend.chain([format!("{SEVERAL} several")]), width));
+    let legend =
+        wrapped(legend.chain([format!("{SEVERAL} several")]), "   ", width.saturating_sub(1), usize::MAX);
+    lines.extend(legend.iter().map(|line| format!(" {line}\n")));
     lines
 }
 
@@ -135,20 +138,6 @@ impl Chart {
         let text = |cells: Vec<char>| cells.into_iter().collect::<String>().trim_end().to_owned() + "\n";
         [format!("{:MARGIN$}+{}", "", text(rule)), text(labels)]
     }
-}
-
-fn wrapped(words: impl Iterator<Item = String>, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in words {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 3 + word.chars().count() <= width => {
-                line.push_str("   ");
-                line.push_str(&word);
-            }
-            _ => lines.push(format!(" {word}")),
-        }
-    }
-    lines.into_iter().map(|line| line + "\n").collect()
 }
 
 #[cfg(test)]
