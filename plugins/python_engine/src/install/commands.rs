@@ -1,0 +1,117 @@
+//! The commands that install packages.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::environment;
+use crate::interpreter::on_path;
+use crate::pip_settings;
+
+/// A step of its own: `venv` would do it too, but keeps to itself why it failed.
+pub(super) fn pip(folder: &Path) -> Command {
+    let mut command = Command::new(environment::python(folder));
+    pip_settings::apply(&mut command);
+    command.args(["-I", "-m", "ensurepip", "--upgrade", "--default-pip"]);
+    command
+}
+
+/// What is done with a package that is published as source only.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sources {
+    /// It is no package that can be installed: the installer would fetch a build tool for it, without a hash.
+    Refused,
+    /// It is built with the tools that are in the environment, and nothing is fetched for that.
+    Built,
+}
+
+pub(super) fn installer(uv: Option<&Path>, folder: &Path, requirements: &Path, sources: Sources) -> Command {
+    let python = environment::python(folder);
+    let mut command = Command::new(uv.unwrap_or(&python));
+    pip_settings::apply(&mut command);
+    match uv {
+        // Not `sync`, which would take the build tools away again.
+        Some(_) => {
+            command.args([
+                "pip",
+                "install",
+                "--require-hashes",
+                "--no-deps",
+                "--compile-bytecode",
+                // Whatever project the current folder belongs to is no concern of this.
+                "--no-config",
+                "--python",
+            ]);
+            command.arg(&python);
+        }
+        None => {
+            command.args(["-I", "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-input"]);
+            command.args(["--disable-pip-version-check", "--progress-bar=off"]);
+        }
+    }
+    match sources {
+        Sources::Refused => command.args(["--only-binary", ":all:"]),
+        Sources::Built => command.arg("--no-build-isolation"),
+    };
+    command.arg("-r").arg(requirements);
+    command
+}
+
+/// uv, which is faster, where it knows where packages come from. It reads none of pip's settings: a user who has some,
+/// and none for uv, means pip.
+pub(super) fn usable_uv() -> Option<PathBuf> {
+    let set = |prefixes: &[&str]| {
+        std::env::vars_os().any(|(name, _)| {
+            let name = name.to_string_lossy().into_owned();
+            prefixes.iter().any(|prefix| name.starts_with(prefix))
+        })
+    };
+    let for_uv = set(&["UV_INDEX", "UV_DEFAULT_INDEX", "UV_FIND_LINKS", "UV_OFFLINE"]);
+    let for_pip = set(PIP_SOURCES) || pip_settings().any(|path| path.exists());
+    on_path("uv", std::env::var_os("PATH").as_deref()).filter(|_| for_uv || !for_pip)
+}
+
+/// Variables that tell pip where packages come from, or how to get there.
+const PIP_SOURCES: &[&str] = &[
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_NO_INDEX",
+    "PIP_FIND_LINKS",
+    "PIP_PROXY",
+    "PIP_CERT",
+    "PIP_CONFIG_FILE",
+];
+
+/// Where pip looks for settings of the machine and the user.
+fn pip_settings() -> impl Iterator<Item = PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let home = variable("HOME");
+    let config = variable("XDG_CONFIG_HOME").or_else(|| Some(home.as_ref()?.join(".config")));
+    let of_user = config.map(|folder| folder.join("pip/pip.conf"));
+    let legacy = home.map(|folder| folder.join(".pip/pip.conf"));
+    [of_user, legacy, Some("/etc/pip.conf".into()), Some("/etc/xdg/pip/pip.conf".into())]
+        .into_iter()
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_installers_check_hashes_and_take_no_source_unless_it_is_built_with_what_is_there() {
+        let words = |uv: Option<&str>, sources| {
+            let command = installer(uv.map(Path::new), Path::new("/x"), Path::new("/y"), sources);
+            let words: Vec<_> = command.get_args().map(|word| word.to_str().unwrap().to_owned()).collect();
+            words.join(" ")
+        };
+        for uv in [None, Some("uv")] {
+            let (refused, built) = (words(uv, Sources::Refused), words(uv, Sources::Built));
+            for words in [&refused, &built] {
+                assert!(words.contains("pip install --require-hashes --no-deps"), "{words}");
+                assert!(words.ends_with("-r /y"), "{words}");
+            }
+            assert!(refused.contains("--only-binary :all:") && !refused.contains("isolation"), "{refused}");
+            assert!(built.contains("--no-build-isolation") && !built.contains("--only-binary"), "{built}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Why an environment could not be made.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use plugin_api::{ErrorKind, RunnerError};
+
+use crate::engine::Engine;
+
+/// The module that makes environments, which distributions have in a package of its own.
+pub(super) const VENV: &str = "venv";
+
+/// Why an environment could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InstallError {
+    #[error("the set-up was cancelled")]
+    Cancelled,
+    #[error("{} has no module {module}", python.display())]
+    NoModule { python: PathBuf, version: String, module: String },
+    #[error("no package index could be reached, or it does not have what is needed: {0}")]
+    NoNetwork(String),
+    #[error("the certificate of a package index is not trusted: {0}")]
+    Certificate(String),
+    #[error("the proxy{} cannot be used: {last}", named(variables))]
+    Proxy { variables: Vec<String>, last: String },
+    #[error("a package index has other files than those that are expected: {0}")]
+    OtherFiles(String),
+    #[error("no space is left in {}", .0.display())]
+    NoSpace(PathBuf),
+    #[error("{} is mounted noexec, so that nothing in it can be started", .0.display())]
+    NoExec(PathBuf),
+    #[error("what was installed cannot be imported by {}: {last}", python.display())]
+    Import { python: PathBuf, last: String },
+    #[error("the installer {ending}: {last} (all of it is in {})", log.display())]
+    Installer { ending: String, last: String, log: PathBuf },
+    #[error("{step}: {error}")]
+    File { step: &'static str, error: io::Error },
+}
+
+impl InstallError {
+    /// The error for the host, with a command that mends it. That is never the command which has just failed.
+    pub(crate) fn into_runner_error(self, engine: &Engine) -> RunnerError {
+        let setup = engine.setup_command();
+        let remedy = match &self {
+            Self::Cancelled => return RunnerError::new(ErrorKind::Cancelled, self.to_string()),
+            // Only the system's own Python comes from the system's packages.
+            Self::NoModule { python, version, module }
+                if module == VENV
+                    && python.starts_with("/usr/bin")
+                    && Path::new("/etc/debian_version").exists() =>
+            {
+                format!("{}apt install python{version}-venv", sudo())
+            }
+            Self::NoModule { .. } | Self::Import { .. } => format!("{setup} --python PATH_OF_ANOTHER_PYTHON"),
+            Self::NoNetwork(_) => format!("PIP_INDEX_URL=AN_INDEX_THAT_CAN_BE_REACHED {setup}"),
+            Self::Certificate(_) => format!("PIP_CERT=FILE_WITH_THE_CERTIFICATE {setup}"),
+            Self::Proxy { variables, .. } if variables.is_empty() => {
+                format!("PIP_PROXY=http://HOST:PORT {setup}")
+            }
+            Self::Proxy { variables, .. } => {
+                let unset: String = variables.iter().map(|name| format!("-u {name} ")).collect();
+                format!("env {unset}{setup}")
+            }
+            Self::OtherFiles(_) => format!("PIP_INDEX_URL=ANOTHER_INDEX {setup}"),
+            Self::NoSpace(_) => format!("CROSSRUN_DATA_DIR=A_FOLDER_WITH_MORE_SPACE {setup}"),
+            Self::NoExec(_) | Self::File { .. } => format!("CROSSRUN_DATA_DIR=ANOTHER_FOLDER {setup}"),
+            Self::Installer { log, .. } => format!("tail -n 40 '{}'", log.display()),
+        };
+        let message = format!("{} cannot be set up: {self}", engine.name);
+        RunnerError::new(ErrorKind::Setup, message).with_remedy(remedy)
+    }
+}
+
+fn named(variables: &[String]) -> String {
+    if variables.is_empty() { String::new() } else { format!(" in {}", variables.join(" and ")) }
+}
+
+/// What a command that needs the rights of root begins with. Root need not have `sudo`.
+pub fn sudo() -> &'static str {
+    if rustix::process::geteuid().is_root() { "" } else { "sudo " }
+}

@@ -1,0 +1,102 @@
+//! What the output of an installer says of why it failed.
+
+use std::process::{Command, ExitStatus};
+
+use super::error::{InstallError, VENV};
+use super::running::Output;
+use super::{IMPORT, Installation};
+use crate::interpreter::Interpreter;
+use crate::output::{ending, last_lines};
+use crate::pip_settings;
+
+impl Installation<'_> {
+    /// Why a step failed, as far as its output shows.
+    pub(super) fn reason(&self, command: &Command, status: ExitStatus, output: &Output<'_>) -> InstallError {
+        let text = output.text.as_str();
+        let mentions = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        let (last, data_dir) = (output.last_error(), self.context.data_dir().to_owned());
+        let Interpreter { executable: python, version } = self.interpreter.clone();
+        let no_module = |module: &str| InstallError::NoModule {
+            python: python.clone(),
+            version: version.minor(),
+            module: module.to_owned(),
+        };
+        if mentions(NO_SPACE) {
+            InstallError::NoSpace(data_dir)
+        } else if mentions(&["failed to map segment from shared object"]) {
+            InstallError::NoExec(data_dir)
+        } else if mentions(&[
+            "No module named venv",
+            "ensurepip is not available",
+            "No module named ensurepip",
+        ]) {
+            no_module(VENV)
+        } else if mentions(&["ssl module in Python is not available", "SSL module is not available"]) {
+            no_module("ssl")
+        } else if mentions(&["zlib not available"]) {
+            no_module("zlib")
+        } else if let Some(module) =
+            BUILT_IN.iter().find(|name| mentions(&[&format!("No module named '{name}'")]))
+        {
+            no_module(module.trim_start_matches('_'))
+        } else if command.get_args().any(|word| word.as_encoded_bytes().starts_with(IMPORT.as_bytes())) {
+            InstallError::Import { python, last: last_lines(text, 1) }
+        } else if mentions(UNTRUSTED) {
+            InstallError::Certificate(last)
+        } else if mentions(PROXY) {
+            InstallError::Proxy { variables: pip_settings::proxies(), last }
+        } else if mentions(&["DO NOT MATCH THE HASHES", "Hash mismatch"]) {
+            InstallError::OtherFiles(last)
+        } else if mentions(UNREACHABLE) {
+            InstallError::NoNetwork(last)
+        } else {
+            InstallError::Installer { ending: ending(status), last, log: output.log.clone() }
+        }
+    }
+}
+
+/// Modules that a Python lacks if it was built on a machine without the libraries for them.
+const BUILT_IN: &[&str] = &[
+    "_ctypes", "ctypes", "_ssl", "ssl", "_sqlite3", "sqlite3", "_bz2", "bz2", "_lzma", "lzma", "zlib",
+    "_hashlib",
+];
+
+const NO_SPACE: &[&str] = &["No space left on device", "[Errno 28]", "os error 28", "Disk quota exceeded"];
+
+/// How pip and uv say that they do not trust a certificate, or that there is no file with those that they trust.
+const UNTRUSTED: &[&str] = &[
+    "CERTIFICATE_VERIFY_FAILED",
+    "certificate verify failed",
+    "invalid peer certificate",
+    "UnknownIssuer",
+    "suitable TLS CA certificate bundle",
+];
+
+/// How they say that a proxy does not work.
+const PROXY: &[&str] = &[
+    "Missing dependencies for SOCKS support",
+    "ProxyError",
+    "Cannot connect to proxy",
+    "Proxy Authentication Required",
+    "Unable to determine SOCKS version",
+    "proxy URL",
+    "proxy connect",
+    "socks connect",
+    "SOCKSHTTP",
+];
+
+/// How pip and uv say that they did not get to a package.
+const UNREACHABLE: &[&str] = &[
+    "Failed to establish a new connection",
+    "name resolution",
+    "Connection refused",
+    "ConnectTimeout",
+    "Read timed out",
+    "Max retries exceeded",
+    "(from versions: none)",
+    "Failed to fetch",
+    "error sending request",
+    "dns error",
+    "not found in the package registry",
+    "No solution found",
+];
