@@ -39,7 +39,7 @@ REPLACING = 30
 LOOPBACK = "127.0.0.1"
 
 
-class Site:
+class Cluster:
     """What runs tasks."""
 
     client: Client
@@ -62,7 +62,7 @@ class Site:
         raise NotImplementedError
 
 
-class OwnCluster(Site):
+class OwnCluster(Cluster):
     """Worker processes of this machine, one thread each, and the scheduler in the driver's own process."""
 
     def __init__(self, session: Session) -> None:
@@ -100,7 +100,7 @@ class OwnCluster(Site):
         self._folder.close()
 
 
-class ExistingCluster(Site):
+class ExistingCluster(Cluster):
     """A cluster that somebody else runs, of which as many threads are used as were asked for."""
 
     def __init__(self, address: str, session: Session) -> None:
@@ -110,7 +110,7 @@ class ExistingCluster(Site):
         self._at_scheduler = ""
         self._code = shipment.code(Path(crossrun_dask.__file__).parent)
         try:
-            self._choose(session)
+            self._select_workers(session)
             for module in (shipment, code):
                 cloudpickle.register_pickle_by_value(module)
             self._ship(self._code)
@@ -120,10 +120,10 @@ class ExistingCluster(Site):
             self.close()
             raise
 
-    def _choose(self, session: Session) -> None:
+    def _select_workers(self, session: Session) -> None:
         """Says which workers are used, or why there are none."""
         threads = self._threads()
-        self._workers = chosen(threads, session.parallelism)
+        self._workers = select_workers(threads, session.parallelism)
         if not self._workers:
             message = (
                 f"no worker at {self._address} has at most {session.parallelism} threads, which may be busy at once"
@@ -137,10 +137,10 @@ class ExistingCluster(Site):
         found = self.client.scheduler_info(n_workers=-1)["workers"]
         return {worker: int(facts["nthreads"]) for worker, facts in found.items()}
 
-    def _ship(self, cargo: shipment.Shipment) -> None:
-        if cargo.name not in self._shipped:
-            self.client.register_plugin(cargo)
-            self._shipped.append(cargo.name)
+    def _ship(self, shipped: shipment.Shipment) -> None:
+        if shipped.name not in self._shipped:
+            self.client.register_plugin(shipped)
+            self._shipped.append(shipped.name)
 
     def job(self, workload: Workload) -> Job:
         """The library travels once, under the name of its hash."""
@@ -174,7 +174,7 @@ class ExistingCluster(Site):
         self.client.close()
 
 
-def connect(session: Session) -> Site:
+def connect(session: Session) -> Cluster:
     """Starts workers here, or goes to the cluster whose address is among the options."""
     address = str(session.options.get("dask_address", "none"))
     return OwnCluster(session) if address == "none" else ExistingCluster(address, session)
@@ -191,7 +191,7 @@ def _connect(address: str) -> Client:
         ) from error
 
 
-def chosen(threads: dict[str, int], parallelism: int) -> list[str]:
+def select_workers(threads: dict[str, int], parallelism: int) -> list[str]:
     """Workers, from one host after the other, that have no more threads together than may be busy at once."""
     by_host: dict[str, list[str]] = {}
     for worker in sorted(threads):

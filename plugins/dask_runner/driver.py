@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-import surroundings
+import environment
 
-surroundings.prepare()
+environment.prepare()
 
 import dask
 import distributed
 
-from cluster import Site, connect
+from cluster import Cluster, connect
 from crossrun_engine import (
     Driver,
     FuturesRun,
@@ -40,22 +40,22 @@ class DaskDriver(Driver):
     """A client of workers of this machine, or of a cluster that already exists."""
 
     def __init__(self) -> None:
-        self.site: Site | None = None
+        self.cluster: Cluster | None = None
 
     def open(self, session: Session) -> None:
         """Starts the workers, or connects to the cluster."""
-        self.site = connect(session)
+        self.cluster = connect(session)
 
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
         """Runs a workload as tasks of Dask."""
-        site = self.site
-        assert site is not None
+        cluster = self.cluster
+        assert cluster is not None
         scheduler, warnings = scheduler_used(spec, "Dask", SCHEDULERS)
         if scheduler == "load_aware":
             warnings.append("Dask places by load and steals work by default: load_aware is the same as default")
         size = window_size(spec, WINDOW, WINDOW_ITEMS * spec.parallelism)
         try:
-            run = FuturesRun(DaskEngine(site, scheduler, context), site.job(workload), spec, context, size)
+            run = FuturesRun(DaskEngine(cluster, scheduler, context), cluster.job(workload), spec, context, size)
             state = run.execute()
         except distributed.CancelledError as error:
             raise LostError(f"Dask gave up the run: {error}") from error
@@ -66,13 +66,13 @@ class DaskDriver(Driver):
             "idiom": "futures, one task a batch" if spec.fusion != "off" else "futures, one task a stage and batch",
             "tasks_in_flight": size,
         }
-        return report(workload, state, scheduler, run.work, [*site.warnings, *warnings], metrics)
+        return report(workload, state, scheduler, run.work, [*cluster.warnings, *warnings], metrics)
 
     def close(self) -> None:
         """Stops the workers, if they were started here."""
-        site, self.site = self.site, None
-        if site is not None:
-            site.close()
+        cluster, self.cluster = self.cluster, None
+        if cluster is not None:
+            cluster.close()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 
 from distributed import Future
 
-from cluster import Site
+from cluster import Cluster
 from crossrun_engine import TICK, FuturesEngine, RunContext, tasks
 
 # Seconds between two looks at whether anybody is left to run the tasks, while none ends.
@@ -26,9 +26,9 @@ class LostError(Exception):
 class DaskEngine(FuturesEngine[Future]):
     """The tasks of one run."""
 
-    def __init__(self, site: Site, scheduler: str, context: RunContext) -> None:
-        self._client, self._lost, self._context = site.client, site.lost, context
-        self._how: dict[str, Any] = {"workers": site.restriction()}
+    def __init__(self, cluster: Cluster, scheduler: str, context: RunContext) -> None:
+        self._client, self._lost, self._context = cluster.client, cluster.lost, context
+        self._how: dict[str, Any] = {"workers": cluster.restriction()}
         if scheduler == "fifo":
             # What is submitted within this time is of one priority.
             self._how["fifo_timeout"] = "0 ms"

@@ -38,7 +38,7 @@ def code(folder: Path) -> Shipment:
     return Shipment(f"crossrun-code-{digest(files)}", files)
 
 
-def inform_scheduler(client: Client, cargo: Shipment) -> str:
+def inform_scheduler(client: Client, shipment: Shipment) -> str:
     """Brings code to the scheduler, which reads the graphs that name it. Returns where it is there."""
 
     def install(files: dict[str, bytes]) -> str:
@@ -46,9 +46,9 @@ def inform_scheduler(client: Client, cargo: Shipment) -> str:
         unpack(Path(folder), files)
         return folder
 
-    return str(client.run_on_scheduler(install, cargo.files))
+    return str(client.run_on_scheduler(install, shipment.files))
 
 
-def clear_scheduler(client: Client, folder: str, cargo: Shipment) -> None:
+def clear_scheduler(client: Client, folder: str, shipment: Shipment) -> None:
     """Takes the code back."""
-    client.run_on_scheduler(lambda files: discard(Path(folder), files), dict.fromkeys(cargo.files, b""))
+    client.run_on_scheduler(lambda files: discard(Path(folder), files), dict.fromkeys(shipment.files, b""))

@@ -13,7 +13,7 @@ from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
-import surroundings
+import environment
 from crossrun_engine import (
     ActorsRun,
     Driver,
@@ -44,7 +44,7 @@ WINDOW = 32
 ADDRESS = re.compile(r"[^\s/]+:[0-9]{1,5}")
 
 
-def chosen_idiom(extra: dict[str, Any]) -> str:
+def resolve_idiom(extra: dict[str, Any]) -> str:
     """`actors` or `tasks`."""
     idiom = choice(extra, "ray_idiom", ("auto", "actors", "tasks"))
     if idiom != "auto":
@@ -52,13 +52,13 @@ def chosen_idiom(extra: dict[str, Any]) -> str:
     return "tasks" if extra.get("batch_size", 1) >= LARGE_BATCH else "actors"
 
 
-def chosen_window(spec: Spec) -> int:
+def resolve_window(spec: Spec) -> int:
     """How many batches are in flight: no more than half, so that the other half goes to whoever is free."""
     batches = spec.total_items // (spec.batch_size * spec.parallelism)
     return window_size(spec, min(WINDOW, batches // 2))
 
 
-def chosen_address(extra: dict[str, Any]) -> str | None:
+def resolve_address(extra: dict[str, Any]) -> str | None:
     """The cluster to use, if not one of our own."""
     address = extra.get("ray_address", "none")
     if address == "none":
@@ -106,8 +106,8 @@ class RayDriver(Driver):
 
     def open(self, session: Session) -> None:
         """Starts Ray and its workers, or joins a cluster."""
-        idiom, address = chosen_idiom(session.options), chosen_address(session.options)
-        surroundings.prepare(address)
+        idiom, address = resolve_idiom(session.options), resolve_address(session.options)
+        environment.prepare(address)
         self._session = session
         self._cluster = _connect(address, session)
         self._cluster.engine(idiom)
@@ -118,7 +118,7 @@ class RayDriver(Driver):
             self.close()
             self.open(replace(self._session, parallelism=spec.parallelism, options=spec.extra))
         scheduler, warnings = scheduler_used(spec, "Ray")
-        idiom, size = chosen_idiom(spec.extra), chosen_window(spec)
+        idiom, size = resolve_idiom(spec.extra), resolve_window(spec)
         kind = FuturesRun if idiom == "tasks" else ActorsRun
         run = kind(self._cluster.engine(idiom), self._cluster.job(workload), spec, context, size)
         state = run.execute()

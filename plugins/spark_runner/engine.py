@@ -8,7 +8,6 @@ import pwd
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +17,7 @@ from pyspark import SparkConf, SparkContext
 
 import crossrun_spark as functions
 from cluster import NONE, Executors, own_address
-from crossrun_engine import Job, Session, UnavailableError, Workload
+from crossrun_engine import Job, Session, SessionFolder, UnavailableError, Workload
 from crossrun_engine.code import code_files
 
 # Seconds that Java may take to end.
@@ -45,7 +44,7 @@ class Engine:
         if self._master == NONE:
             session.demand_nodes(1, "--extra spark_master=spark://HOST:PORT")
         address = own_address(self._master)
-        self._folder = tempfile.TemporaryDirectory(prefix="crossrun-spark-")
+        self._folder = SessionFolder("crossrun-spark-")
         # Java has a thread of its own for each of this process: one thread of the session's runs all jobs.
         self.jobs = ThreadPoolExecutor(1, thread_name_prefix="crossrun-job")
         try:
@@ -62,7 +61,7 @@ class Engine:
         """What is measured must not depend on the user's own settings: of Spark's there is only `PYSPARK_PYTHON`."""
         # Workers of a cluster run the Python of their own machines, as the user says there or here.
         python = sys.executable if self._master == NONE else os.environ.get("PYSPARK_PYTHON", "python3")
-        folder = self._folder.name
+        folder = str(self._folder.path)
         Path(folder, "log4j2.properties").write_text(LOGGING.format(path=log_dir / "spark.log"))
         os.environ.update(SPARK_CONF_DIR=folder, TMPDIR=folder, SPARK_LOCAL_IP=address)
         os.environ.update(PYSPARK_PYTHON=python, PYSPARK_DRIVER_PYTHON=sys.executable)
@@ -76,7 +75,7 @@ class Engine:
             "spark.app.name": "crossrun",
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
-            "spark.local.dir": self._folder.name,
+            "spark.local.dir": str(self._folder.path),
             "spark.driver.extraJavaOptions": " ".join(options),
             "spark.driver.host": address,
             "spark.driver.bindAddress": address,
@@ -97,16 +96,17 @@ class Engine:
 
     def _properties(self) -> dict[str, str]:
         """Where Java puts files. Of a user whose number has no name, as in a container, it knows no home and no name."""
-        properties = {"java.io.tmpdir": self._folder.name}
+        folder = str(self._folder.path)
+        properties = {"java.io.tmpdir": folder}
         try:
             pwd.getpwuid(os.getuid())
         except KeyError:
-            properties |= {"user.home": self._folder.name, "user.name": f"user{os.getuid()}"}
+            properties |= {"user.home": folder, "user.name": f"user{os.getuid()}"}
         return properties
 
     def _ship_code(self) -> None:
         """Brings the modules that workers import to other machines."""
-        archive = Path(self._folder.name, "crossrun_code.zip")
+        archive = self._folder.path / "crossrun_code.zip"
         with zipfile.ZipFile(archive, "w") as packed:
             for name, content in code_files(Path(functions.__file__).parent, "crossrun_spark").items():
                 packed.writestr(name, content)
@@ -117,7 +117,7 @@ class Engine:
         if self._master == NONE:
             return Job(workload)
         job = functions.SparkJob(workload)
-        copy = Path(self._folder.name, job.file_name)
+        copy = self._folder.path / job.file_name
         if not copy.exists():
             shutil.copyfile(workload.path, copy)
             self.context.addFile(str(copy))
@@ -138,7 +138,7 @@ class Engine:
             gateway.proc.stdin.close()
             gateway.proc.wait(EXIT_TIMEOUT)
             SparkContext._gateway = SparkContext._jvm = None
-        self._folder.cleanup()
+        self._folder.close()
 
 
 def quoted(value: str) -> str:

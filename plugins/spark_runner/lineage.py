@@ -71,15 +71,15 @@ class Lineage:
         batches: RDD[Any] = numbers.flatMap(partial(partitions.generate, job, self._spec, self.tasks))
         for phase in self._phases:
             for stage in phase.stages:
-                batches = self._kept_apart(batches).flatMap(partial(partitions.advance, job, stage))
-            batches = self._kept_apart(batches)
+                batches = self._persisted(batches).flatMap(partial(partitions.advance, job, stage))
+            batches = self._persisted(batches)
             if not phase.is_sink:
                 parts = batches.flatMap(partial(partitions.split, job, phase))
                 reduce = partial(partitions.reduce_parts, job, phase.end, self._spec.batch_size)
                 batches = parts.partitionBy(phase.partitions, int).mapPartitions(reduce)
         return batches.mapPartitions(partial(partitions.sink, job, phase))
 
-    def _kept_apart(self, batches: RDD[Any]) -> RDD[Any]:
+    def _persisted(self, batches: RDD[Any]) -> RDD[Any]:
         """The same dataset, but what follows is run when all of it is there, and in another call of Python.
 
         Spark runs narrow transformations that follow each other as one, but not around one whose result it keeps. What

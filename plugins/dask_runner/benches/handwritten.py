@@ -71,15 +71,15 @@ def flow(client: Client, job: peer.Job, workload: Workload) -> bytes:
     """Without a keyed reduction: each batch comes to a state of the sink."""
     slices = iter(job.slices())
 
-    def launch(number: int) -> list[Future]:
+    def submit(number: int) -> list[Future]:
         batches = list(itertools.islice(slices, number))
         return client.map(fold, batches, workload=workload, pure=False) if batches else []
 
-    landing = as_completed(launch(WINDOW * job.parallelism), with_results=True)
+    in_flight = as_completed(submit(WINDOW * job.parallelism), with_results=True)
     with workload.new_sink() as sink:
-        for landed in landing.batches():
-            landing.update(launch(len(landed)))
-            for _, state in landed:
+        for completed in in_flight.batches():
+            in_flight.update(submit(len(completed)))
+            for _, state in completed:
                 sink.merge(state)
         return sink.encode()
 

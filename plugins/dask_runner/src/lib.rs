@@ -20,7 +20,7 @@ static DASK: Engine = Engine {
         ("crossrun_dask.py", include_str!("../crossrun_dask.py")),
         ("engine.py", include_str!("../engine.py")),
         ("shipment.py", include_str!("../shipment.py")),
-        ("surroundings.py", include_str!("../surroundings.py")),
+        ("environment.py", include_str!("../environment.py")),
     ],
     options,
     import_check: "distributed",

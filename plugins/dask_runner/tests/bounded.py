@@ -28,8 +28,8 @@ LEVELS = 1
 
 def run(dask: driver.DaskDriver, library: Path, fusion: str) -> int:
     """The most tasks that the scheduler had at once."""
-    site: Any = dask.site
-    scheduler = site._cluster.scheduler
+    cluster: Any = dask.cluster
+    scheduler = cluster._cluster.scheduler
     most, over = [0], threading.Event()
 
     def count() -> None:

@@ -17,7 +17,7 @@ static RAY: Engine = Engine {
         ("cluster.py", include_str!("../cluster.py")),
         ("engine.py", include_str!("../engine.py")),
         ("member.py", include_str!("../member.py")),
-        ("surroundings.py", include_str!("../surroundings.py")),
+        ("environment.py", include_str!("../environment.py")),
     ],
     options,
     import_check: "ray",

@@ -25,7 +25,8 @@ What the drivers of different engines have in common is here as well. A driver t
 | `partitions` | the functions of a whole run on partitioned datasets | `spark` |
 | `job`, `code` | the workload's library and the driver's modules on their way to others | engines with clusters |
 | `folder` | `SessionFolder`: the temporary folder of an engine | engines that write files |
-| `report` | which scheduler was used, with a warning if it is unknown; nodes and their work | every driver |
+| `report` | the result of a run, with nodes, their work and warnings | every driver |
+| `spec` | what is asked for; `choice` of an option, and `scheduler_used`, with a warning if the one asked for is unknown | every driver |
 | `network` | addresses of machines | engines with clusters |
 | `output` | the last error and the warnings that an engine's processes print | engines that keep logs of their own |
 
@@ -51,8 +52,8 @@ from .kernel import Stage, State, Workload, item_count
 from .loop import serve
 from .phase import Encoded, Phase, Terminal, emitted, encoded, merged, phases
 from .remote import RemoteReplicas, ReplicaServer
-from .report import report, scheduler_used
-from .spec import Result, Session, Spec, choice
+from .report import report
+from .spec import Result, Session, Spec, choice, scheduler_used
 from .window import TICK, Waiter, Window, window_size
 
 __all__ = [

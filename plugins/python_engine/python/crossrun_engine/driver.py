@@ -38,12 +38,12 @@ class RunContext:
         return self._cancel.is_set()
 
     def check_cancelled(self) -> None:
-        """Raises if the host wants the run to stop: for a loop that looks once a batch."""
+        """Raises CancelledError if the host wants the run to stop: for a loop that looks once a batch."""
         if self._cancel.is_set():
             raise CancelledError
 
     def log(self, level: str, message: str) -> None:
-        """Hands a record to the host's log; `level` is one of error, warn, info, debug, trace."""
+        """Hands a record to the host's log. Raises ValueError unless `level` is error, warn, info, debug or trace."""
         if level not in LEVELS:
             raise ValueError(f"level is {level!r}, but must be one of {', '.join(LEVELS)}")
         self._send({"type": "log", "level": level, "message": message})
@@ -56,10 +56,18 @@ class Driver:
     """Texts of warnings that the engine prints wherever it starts. Its other ones become warnings of each run."""
 
     def open(self, session: Session) -> None:
-        """Starts the engine, so that nothing of its start-up falls into a run."""
+        """Starts the engine, so that nothing of its start-up falls into a run.
+
+        Raises UnavailableError if it does not start or has fewer machines than were asked for, InvalidSpecError for an
+        option that is not valid, and UnsupportedError for what the engine cannot do.
+        """
 
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
-        """Runs the workload and returns the merged state of its sinks. A run that is not complete raises."""
+        """Runs the workload and returns the merged state of its sinks. A run that is not complete raises.
+
+        Raises WorkloadError for what the workload's library refuses, CancelledError when the host stops the run,
+        UnsupportedError and InvalidSpecError for a spec that cannot be run; any other exception is a failure of the engine.
+        """
         raise NotImplementedError
 
     def close(self) -> None:

@@ -9,11 +9,12 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+# What a call of the workload library returns for a spec that is not valid; 0 is success, and any other a failure.
 STATUS_SPEC = 3
 
 
 class WorkloadError(Exception):
-    """A call into the workload library failed. It can be pickled, as it may cross from a worker."""
+    """A call into the workload library failed with a status other than 0. It can be pickled, as it may cross from a worker."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(status, message)
@@ -36,7 +37,7 @@ def workload_error_in(text: str) -> WorkloadError | None:
     return WorkloadError(*json.loads(base64.b64decode(found[1]))) if found else None
 
 
-class _Told(Exception):
+class _ErrorWithRemedy(Exception):
     """An exception with a remedy: a command or a setting that mends it."""
 
     def __init__(self, message: str, remedy: str | None = None) -> None:
@@ -48,19 +49,19 @@ class _Told(Exception):
         return self.message
 
 
-class UnsupportedError(_Told):
+class UnsupportedError(_ErrorWithRemedy):
     """What was asked for is valid, but this engine cannot express it."""
 
 
-class UnavailableError(_Told):
+class UnavailableError(_ErrorWithRemedy):
     """The engine is not installed or not startable."""
 
 
-class InvalidSpecError(_Told):
+class InvalidSpecError(_ErrorWithRemedy):
     """The spec or an option in `extra` is not valid."""
 
 
-class EngineError(_Told):
+class EngineError(_ErrorWithRemedy):
     """The engine failed in a way for which there are words: what died, and what to do about it."""
 
 

@@ -138,7 +138,7 @@ class _Tree(Generic[Future]):
         else:
             own.merge(state)
 
-    def heads(self) -> list[Future]:
+    def unmerged(self) -> list[Future]:
         """What is not merged yet: fewer than a group of each level."""
         return list(itertools.chain.from_iterable(self._levels))
 
@@ -175,7 +175,7 @@ class FuturesRun(Generic[Future]):
                 assert isinstance(ends, _Tree)
                 self._begin(phase, sink)
                 emission = self._emission_to_end if self._fused else self._emission
-                self._submit(*emission(reduced.end, ends.own(), ends.heads()))
+                self._submit(*emission(reduced.end, ends.own(), ends.unmerged()))
             self._context.progress(self._spec.total_items, self._spec.total_items)
             return sink.encode()
 
@@ -215,14 +215,14 @@ class FuturesRun(Generic[Future]):
         return self._map(tasks.end, batches, phase=self._phase)
 
     def _emission_to_end(
-        self, stage: int, own: list[Encoded], heads: list[Future]
+        self, stage: int, own: list[Encoded], unmerged: list[Future]
     ) -> tuple[Iterator[int], Callable[[list[int]], Sequence[Future]]]:
         """A task for each partition of the reduction `stage`, which goes to the end of the phase."""
         limit = self._spec.batch_size
 
         def launch(partitions: list[int]) -> list[Future]:
             states = [own[number] for number in partitions]
-            columns = [[head] * len(partitions) for head in heads]
+            columns = [[ended] * len(partitions) for ended in unmerged]
             return self._map(
                 tasks.emit_to_end, partitions, states, *columns, stage=stage, phase=self._phase, limit=limit
             )
@@ -230,7 +230,7 @@ class FuturesRun(Generic[Future]):
         return iter(range(self._spec.parallelism)), launch
 
     def _emission(
-        self, stage: int, own: list[Encoded], heads: list[Future]
+        self, stage: int, own: list[Encoded], unmerged: list[Future]
     ) -> tuple[Iterator[tuple[Future, int]], Callable[[list[tuple[Future, int]]], Sequence[Future]]]:
         """The batches of all partitions, for each the future of some and its number among them.
 
@@ -241,7 +241,7 @@ class FuturesRun(Generic[Future]):
         how = {"stage": stage, "limit": self._spec.batch_size, "number": max(1, self._window.size // len(numbers))}
 
         def batches() -> Iterator[tuple[Future, int]]:
-            some = self._map(tasks.emit, numbers, own, *([head] * len(numbers) for head in heads), **how)
+            some = self._map(tasks.emit, numbers, own, *([ended] * len(numbers) for ended in unmerged), **how)
             while some:
                 counts = self._window.results(self._map(tasks.count, some), self._engine.results)
                 left = [emitted for emitted, (_, has_more, _) in zip(some, counts) if has_more]

@@ -130,11 +130,11 @@ def _answer(driver: Driver, request: _Message, channel: _Channel) -> bytes:
     except Exception as error:
         last_error = printed.last_error()
         traceback.print_exc()
-        told = describe(CancelledError() if channel.cancel.is_set() else error)
-        message = str(told["message"])
-        if told["kind"] in _OF_ENGINE and last_error and last_error not in message:
-            told["message"] = f"{message.rstrip('.')}; the engine's last error: {last_error}"
-        return _line({"type": "failed", **told})
+        failure = describe(CancelledError() if channel.cancel.is_set() else error)
+        message = str(failure["message"])
+        if failure["kind"] in _OF_ENGINE and last_error and last_error not in message:
+            failure["message"] = f"{message.rstrip('.')}; the engine's last error: {last_error}"
+        return _line({"type": "failed", **failure})
 
 
 def _do(driver: Driver, request: _Message, channel: _Channel) -> _Message:

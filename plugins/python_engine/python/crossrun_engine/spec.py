@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,17 @@ class Spec:
     """A description of one run that holds for every backend."""
 
     name: str
+    """Of the workload."""
     total_items: int
+    """How many items the source makes."""
     parallelism: int
+    """At most how many operator calls run at once."""
     scheduler_name: str
+    """The one that the user asked for; see `scheduler_used`."""
     seed: int
+    """The workload draws its data from it."""
     extra: dict[str, Any]
+    """Parameters of the workload and options of the backend, by their names."""
 
     @property
     def batch_size(self) -> int:
@@ -33,12 +39,12 @@ class Spec:
         return str(self.extra.get("fusion", "auto"))
 
     def slices(self) -> Iterator[tuple[int, int]]:
-        """The batches that the source makes: the number of the first item of each, and how many they are."""
+        """The batches that the source makes, each as (first, count): it has the items `first..first + count`."""
         total, size = self.total_items, self.batch_size
         return ((first, min(size, total - first)) for first in range(0, total, size))
 
     def dealt_slices(self, task: int, tasks: int) -> Iterator[tuple[int, int]]:
-        """The slices of task `task` of `0..tasks`. They are dealt to the tasks in turn, so the first items go to all tasks."""
+        """The slices of task `task`, as (first, count). They are dealt in turn to the tasks `0..tasks`, so all begin early."""
         total, size = self.total_items, self.batch_size
         return ((first, min(size, total - first)) for first in range(task * size, total, tasks * size))
 
@@ -60,10 +66,15 @@ class Session:
     """What holds from `open` to `close`."""
 
     parallelism: int
+    """The parallelism of every run in this session."""
     nodes: int
+    """How many machines were asked for."""
     options: dict[str, Any]
+    """The `extra` of the first run, in which options such as a cluster's address stand."""
     data_dir: Path
+    """The folder in which `setup` keeps what it installs."""
     log_dir: Path
+    """The folder of this session for what the engine logs."""
 
     @classmethod
     def of(cls, message: dict[str, Any]) -> Session:
@@ -77,13 +88,24 @@ class Session:
         )
 
     def demand_nodes(self, found: int, option: str | None = None) -> None:
-        """Raises if more machines were asked for than there are. `option` says how to give an engine more."""
+        """Raises if more machines were asked for than the `found` ones. `option` says how to give an engine more.
+
+        Raises UnavailableError then, and UnsupportedError without an `option`, if the engine never has more than one.
+        """
         if self.nodes <= found:
             return
         message = f"{self.nodes} nodes were asked for, but there {'is' if found == 1 else 'are'} {found}"
         if option is None:
             raise UnsupportedError(f"{message}: this backend runs on one machine", "--nodes 1")
         raise UnavailableError(message, f"--nodes {found}, or {option}")
+
+
+def scheduler_used(spec: Spec, engine: str, known: Collection[str] = ("default",)) -> tuple[str, list[str]]:
+    """The name of the scheduler that the run has, and a warning if the engine does not know the one asked for."""
+    asked = spec.scheduler_name
+    if asked in known:
+        return asked, []
+    return "default", [f'scheduler "{asked}" is unknown to {engine}; it ran as "default"']
 
 
 def choice(extra: dict[str, Any], name: str, words: Sequence[str]) -> str:
@@ -100,9 +122,13 @@ class Result:
     """What a driver returns: the merged state of all sinks, and its own claims."""
 
     results_count: int
+    """How many items came to the sinks."""
     sink_state: bytes
+    """The merged state, as `State.encode` returns it."""
     scheduler_name: str
+    """The one that was used."""
     metrics: dict[str, Any] = field(default_factory=dict)
+    """For the record, in what JSON can hold; `warnings` in it is a list of texts."""
     elapsed_time: float | None = None
     """Seconds; measured around `run` unless the driver knows better."""
 
@@ -110,7 +136,6 @@ class Result:
     def of(cls, sink: State, workload: Workload, spec: Spec) -> Result:
         """The result of an engine with one scheduler: whatever else was asked for ran as `default`, with a warning."""
         encoded = sink.encode()
-        metrics: dict[str, Any] = {}
-        if spec.scheduler_name != "default":
-            metrics["warnings"] = [f'scheduler "{spec.scheduler_name}" is unknown here; it ran as "default"']
-        return cls(workload.outcome(encoded)["count"], encoded, "default", metrics)
+        scheduler, warnings = scheduler_used(spec, "this backend")
+        metrics = {"warnings": warnings} if warnings else {}
+        return cls(workload.outcome(encoded)["count"], encoded, scheduler, metrics)

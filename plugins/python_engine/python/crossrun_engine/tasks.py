@@ -2,7 +2,7 @@
 
 Between two tasks travel
 
-- `Travelling`: a batch, and the tally of the tasks that it has gone through;
+- `TalliedBatch`: a batch, and the tally of the tasks that it has gone through;
 - `Ended`: what batches came to at the end of a phase, one encoded state for each of its partitions, and their tally;
 - `Emitted`: some batches out of a keyed reduction, the encoded state of what is left (`None` at the end), and a tally.
 
@@ -16,25 +16,25 @@ from .job import Job, Work, total
 from .kernel import Workload, item_count
 from .phase import Encoded, Phase, Terminal, emitted, encoded, merged
 
-Travelling = tuple[bytes, Work]
+TalliedBatch = tuple[bytes, Work]
 Ended = tuple[list[Encoded], Work]
 Emitted = tuple[list[bytes], Encoded, Work]
 
 
-def source(first: int, count: int, *, job: Job) -> Travelling:
+def source(first: int, count: int, *, job: Job) -> TalliedBatch:
     """Makes the items `first..first + count`."""
     return job.open().source(first, count, 1), job.work({})
 
 
-def advance(travelling: Travelling, *, job: Job, stage: int) -> Travelling:
+def advance(tallied: TalliedBatch, *, job: Job, stage: int) -> TalliedBatch:
     """Takes a batch through one stage."""
-    batch, work = travelling
+    batch, work = tallied
     return job.open().run_stages(stage, stage + 1, batch), job.work(work)
 
 
-def end(travelling: Travelling, *, job: Job, phase: Phase) -> Ended:
+def end(tallied: TalliedBatch, *, job: Job, phase: Phase) -> Ended:
     """Folds a batch at the end of its phase."""
-    batch, work = travelling
+    batch, work = tallied
     terminal = Terminal(job.open(), phase)
     terminal.fold(batch)
     return terminal.encode(), job.work(work)
@@ -60,9 +60,9 @@ def _combined(workload: Workload, stage: int, states: tuple[Encoded, ...]) -> En
     return encoded(merged(workload, stage, present)) if len(present) > 1 else next(iter(present), None)
 
 
-def emit(partition: int, own: Encoded, *heads: Ended, job: Job, stage: int, limit: int, number: int) -> Emitted:
-    """Takes up to `number` batches of up to `limit` keys out of a partition, whose states are `own` and in `heads`."""
-    states, work = _of_partition(partition, own, heads)
+def emit(partition: int, own: Encoded, *unmerged: Ended, job: Job, stage: int, limit: int, number: int) -> Emitted:
+    """Takes up to `number` batches of up to `limit` keys out of a partition, whose states are `own` and in `unmerged`."""
+    states, work = _of_partition(partition, own, unmerged)
     return _emitted(job.open(), stage, states, work, limit, number)
 
 
@@ -88,22 +88,24 @@ def count(some: Emitted, *, job: Job) -> tuple[int, bool, Work]:
     return len(batches), rest is not None, work
 
 
-def pick(some: Emitted, number: int, *, job: Job) -> Travelling:
+def pick(some: Emitted, number: int, *, job: Job) -> TalliedBatch:
     """One of several batches; the first has number 0."""
     return some[0][number], job.work({})
 
 
-def emit_to_end(partition: int, own: Encoded, *heads: Ended, job: Job, stage: int, phase: Phase, limit: int) -> Ended:
+def emit_to_end(
+    partition: int, own: Encoded, *unmerged: Ended, job: Job, stage: int, phase: Phase, limit: int
+) -> Ended:
     """Takes all that comes out of a partition of the reduction `stage` to the end of the next phase, batch by batch."""
     workload = job.open()
-    states, work = _of_partition(partition, own, heads)
+    states, work = _of_partition(partition, own, unmerged)
     terminal = Terminal(workload, phase)
     for batch in emitted(merged(workload, stage, states), limit):
         terminal.carry(batch)
     return terminal.encode(), job.work(work)
 
 
-def _of_partition(partition: int, own: Encoded, heads: tuple[Ended, ...]) -> tuple[list[Encoded], Work]:
+def _of_partition(partition: int, own: Encoded, unmerged: tuple[Ended, ...]) -> tuple[list[Encoded], Work]:
     """The states of one partition. All partitions are given the same tallies, and the first takes them on."""
-    states = [own, *(states[partition] for states, _ in heads)]
-    return states, {} if partition else total(work for _, work in heads)
+    states = [own, *(states[partition] for states, _ in unmerged)]
+    return states, {} if partition else total(work for _, work in unmerged)
