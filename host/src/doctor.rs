@@ -10,6 +10,7 @@ mod system;
 use std::path::Path;
 use std::time::Duration;
 
+use finding::State;
 pub(crate) use finding::{Finding, Level};
 pub(crate) use system::System;
 
@@ -21,23 +22,23 @@ pub(crate) fn examine(
     executed: &[&Path],
     watch: Duration,
 ) -> Vec<Finding> {
-    let mut findings = vec![
-        cpu::governor(system),
-        cpu::turbo(system),
-        cpu::threads(system),
-        cpu::quota(system),
-        cpu::steal(system, watch),
-        cpu::load(system),
-        cpu::clock_source(system),
-        memory::swap(system),
-        memory::huge_pages(system),
-        memory::shared(system),
-        network::loopback(system),
-        memory::execution(executed),
+    let machine = [
+        ("governor", cpu::governor(system)),
+        ("turbo", cpu::turbo(system)),
+        ("smt", cpu::threads(system)),
+        ("quota", cpu::quota(system)),
+        ("steal", cpu::steal(system, watch)),
+        ("load", cpu::load(system)),
+        ("clock_source", cpu::clock_source(system)),
+        ("swap", memory::swap(system)),
+        ("thp", memory::huge_pages(system)),
+        ("shm", memory::shared(system)),
+        ("loopback", network::loopback(system)),
+        ("noexec", Some(memory::execution(executed))),
     ];
-    findings.extend(folders.iter().map(|folder| memory::disk(folder)));
-    findings.extend([limits::open_files(), limits::processes()]);
-    findings
+    let disks = folders.iter().map(|folder| ("disk", memory::disk(folder)));
+    let limits = [("open_files", Some(limits::open_files())), ("processes", Some(limits::processes()))];
+    machine.into_iter().chain(disks).chain(limits).map(|(id, state)| Finding::new(id, state)).collect()
 }
 
 #[cfg(test)]
@@ -56,17 +57,17 @@ mod tests {
         (folder, System { root })
     }
 
-    fn found(files: &[(&str, &str)], id: &str) -> Finding {
+    fn found(files: &[(&str, &str)], id: &str) -> State {
         let (_folder, system) = system(files);
         let findings = examine(&system, &[], &[], Duration::ZERO);
-        findings.into_iter().find(|finding| finding.id == id).unwrap()
+        findings.into_iter().find(|finding| finding.id == id).unwrap().state
     }
 
     #[test]
     fn a_machine_that_says_nothing_has_nothing_bad() {
         let (_folder, system) = system(&[]);
         for finding in examine(&system, &[], &[], Duration::ZERO) {
-            assert!(finding.level >= Level::Doubtful, "{finding:?}");
+            assert!(finding.state.level >= Level::Doubtful, "{finding:?}");
         }
     }
 

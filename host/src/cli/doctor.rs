@@ -74,13 +74,13 @@ fn programs() -> serde_json::Map<String, serde_json::Value> {
 fn page(findings: &[Finding], rows: &[Row]) -> String {
     let mut machine = table(["machine", "is", "found"]);
     for finding in findings {
-        machine.add_row([finding.id, &word(finding.level), &finding.found]);
+        machine.add_row([finding.id, &word(finding.state.level), &finding.state.found]);
     }
     let mut text = lines(&machine);
-    let harmful: Vec<_> = findings.iter().filter(|finding| finding.level <= Level::Doubtful).collect();
-    for finding in &harmful {
-        text += &format!("\n{}: {}\n", finding.id, finding.effect);
-        if let Some(remedy) = &finding.remedy {
+    let harmful: Vec<_> = findings.iter().filter(|finding| finding.state.level <= Level::Doubtful).collect();
+    for Finding { id, state } in &harmful {
+        text += &format!("\n{id}: {}\n", state.effect);
+        if let Some(remedy) = &state.remedy {
             text += &format!("  try: {remedy}\n");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Finding, Level, System};
+use super::{State, System};
 use crate::control_group::{self, Quota};
 use crate::slowdown::CpuTicks;
 
@@ -14,114 +14,87 @@ const STEAL: f64 = 0.02;
 /// So many processes for each core may wait to run before anything is measured.
 const LOAD: f64 = 0.5;
 
-pub(super) fn governor(system: &System) -> Finding {
-    let id = "governor";
-    match system.text(&format!("{CPU}/cpu0/cpufreq/scaling_governor")).as_deref() {
-        None => Finding::unknown(id),
-        Some("performance") => Finding::good(id, "the clock rate is kept high (performance)"),
-        Some(other) => {
-            let effect = "the clock rate follows the load, so that short runs are slower than long ones";
-            Finding::harm(id, Level::Bad, format!("the clock rate is set by {other:?}"), effect)
-                .mended_by("sudo cpupower frequency-set -g performance")
-        }
+pub(super) fn governor(system: &System) -> Option<State> {
+    let governor = system.text(&format!("{CPU}/cpu0/cpufreq/scaling_governor"))?;
+    if governor == "performance" {
+        return Some(State::good("the clock rate is kept high (performance)"));
     }
+    let found = format!("the clock rate is set by {governor:?}");
+    let effect = "the clock rate follows the load, so that short runs are slower than long ones";
+    Some(State::bad(found, effect, "sudo cpupower frequency-set -g performance"))
 }
 
-pub(super) fn turbo(system: &System) -> Finding {
-    let id = "turbo";
+pub(super) fn turbo(system: &System) -> Option<State> {
     let intel = format!("{CPU}/intel_pstate/no_turbo");
     let other = format!("{CPU}/cpufreq/boost");
     let on = |command: String| {
+        let found = "the clock rate rises beyond its base while the machine is cool";
         let effect = "a cool machine is faster than a warm one: whoever runs first gains";
-        Finding::harm(
-            id,
-            Level::Doubtful,
-            "the clock rate rises beyond its base while the machine is cool",
-            effect,
-        )
-        .mended_by(command)
+        Some(State::doubtful(found, effect, command))
     };
     match (system.text(&intel).as_deref(), system.text(&other).as_deref()) {
         (Some("0"), _) => on(format!("echo 1 | sudo tee /{intel}")),
         (_, Some("1")) => on(format!("echo 0 | sudo tee /{other}")),
-        (None, None) => Finding::unknown(id),
-        _ => Finding::good(id, "the clock rate does not rise beyond its base"),
+        (None, None) => None,
+        _ => Some(State::good("the clock rate does not rise beyond its base")),
     }
 }
 
-pub(super) fn threads(system: &System) -> Finding {
-    let id = "smt";
-    match system.text(&format!("{CPU}/smt/active")).as_deref() {
-        None => Finding::unknown(id),
-        Some("0") => Finding::good(id, "each core runs one thread"),
-        Some(_) => {
-            let effect = "two threads share a core: twice the parallelism is not twice the speed";
-            Finding::harm(id, Level::Doubtful, "cores run two threads each", effect)
-                .mended_by(format!("echo off | sudo tee /{CPU}/smt/control"))
-        }
+pub(super) fn threads(system: &System) -> Option<State> {
+    if system.text(&format!("{CPU}/smt/active"))? == "0" {
+        return Some(State::good("each core runs one thread"));
     }
+    let effect = "two threads share a core: twice the parallelism is not twice the speed";
+    let command = format!("echo off | sudo tee /{CPU}/smt/control");
+    Some(State::doubtful("cores run two threads each", effect, command))
 }
 
 /// How many cores the control groups leave.
-pub(super) fn quota(system: &System) -> Finding {
-    let id = "quota";
-    let cores = match control_group::cpu_quota(&system.root) {
-        None => return Finding::unknown(id),
-        Some(Quota::Unlimited) => return Finding::good(id, "no control group limits the processor"),
-        Some(Quota::Cores(cores)) => cores,
+pub(super) fn quota(system: &System) -> Option<State> {
+    let cores = match control_group::cpu_quota(&system.root)? {
+        Quota::Unlimited => return Some(State::good("no control group limits the processor")),
+        Quota::Cores(cores) => cores,
     };
+    let found = format!("a control group leaves {cores} cores' time");
     let effect = "all processes stand still for the rest of a period once the time is used up";
-    Finding::harm(id, Level::Bad, format!("a control group leaves {cores} cores' time"), effect)
-        .mended_by("run outside of the container, or start it without a limit of the processor")
+    Some(State::bad(
+        found,
+        effect,
+        "run outside of the container, or start it without a limit of the processor",
+    ))
 }
 
-pub(super) fn steal(system: &System, watch: Duration) -> Finding {
-    let id = "steal";
-    let look = || system.text("proc/stat").as_deref().and_then(CpuTicks::of);
+pub(super) fn steal(system: &System, watch: Duration) -> Option<State> {
+    let look = || CpuTicks::of(&system.text("proc/stat")?);
     let before = look();
     std::thread::sleep(watch);
-    let part = before.zip(look()).and_then(|(before, after)| before.steal_share(after));
-    match part {
-        None => Finding::unknown(id),
-        Some(part) if part <= STEAL => {
-            Finding::good(id, format!("{:.1} % of the time went to other machines just now", part * 100.0))
-        }
-        Some(part) => {
-            let effect = "the machine below takes time away at its will";
-            let found = format!("{:.1} % of the time went to other virtual machines just now", part * 100.0);
-            Finding::harm(id, Level::Bad, found, effect)
-                .mended_by("measure on a machine with cores of its own")
-        }
+    let part = before?.steal_share(look()?)?;
+    let percent = part * 100.0;
+    if part <= STEAL {
+        return Some(State::good(format!("{percent:.1} % of the time went to other machines just now")));
     }
+    let found = format!("{percent:.1} % of the time went to other virtual machines just now");
+    let effect = "the machine below takes time away at its will";
+    Some(State::bad(found, effect, "measure on a machine with cores of its own"))
 }
 
-pub(super) fn load(system: &System) -> Finding {
-    let id = "load";
-    let average = system.text("proc/loadavg");
-    let average =
-        average.as_deref().and_then(|text| text.split(' ').next()).and_then(|text| text.parse::<f64>().ok());
-    let Some(average) = average else { return Finding::unknown(id) };
+pub(super) fn load(system: &System) -> Option<State> {
+    let average: f64 = system.text("proc/loadavg")?.split(' ').next()?.parse().ok()?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let found = format!("{average} processes wanted to run in the last minute, on {cores} cores");
     if average <= LOAD * cores as f64 {
-        return Finding::good(id, found);
+        return Some(State::good(found));
     }
     let effect = "whatever else runs takes time from what is measured";
-    Finding::harm(id, Level::Bad, found, effect).mended_by("top, to see what runs; then end it or wait")
+    Some(State::bad(found, effect, "top, to see what runs; then end it or wait"))
 }
 
-pub(super) fn clock_source(system: &System) -> Finding {
-    let id = "clock_source";
+pub(super) fn clock_source(system: &System) -> Option<State> {
     let path = "sys/devices/system/clocksource/clocksource0/current_clocksource";
-    match system.text(path) {
-        None => Finding::unknown(id),
-        Some(name) if ["tsc", "kvm-clock", "arch_sys_counter"].contains(&name.as_str()) => {
-            Finding::good(id, format!("the clock is {name}, which is read without a system call"))
-        }
-        Some(name) => {
-            let effect = "reading the clock takes a microsecond or more, which short runs and latencies show";
-            Finding::harm(id, Level::Bad, format!("the clock is {name}"), effect)
-                .mended_by(format!("echo tsc | sudo tee /{path}"))
-        }
+    let name = system.text(path)?;
+    if ["tsc", "kvm-clock", "arch_sys_counter"].contains(&name.as_str()) {
+        return Some(State::good(format!("the clock is {name}, which is read without a system call")));
     }
+    let effect = "reading the clock takes a microsecond or more, which short runs and latencies show";
+    Some(State::bad(format!("the clock is {name}"), effect, format!("echo tsc | sudo tee /{path}")))
 }

@@ -7,6 +7,13 @@ use serde::Serialize;
 pub(crate) struct Finding {
     /// What, in a word that does not change.
     pub id: &'static str,
+    #[serde(flatten)]
+    pub state: State,
+}
+
+/// How it is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct State {
     pub level: Level,
     pub found: String,
     /// What it does to figures, or to engines; empty if it does nothing.
@@ -30,24 +37,31 @@ pub(crate) enum Level {
 }
 
 impl Finding {
-    pub(super) fn good(id: &'static str, found: impl Into<String>) -> Self {
-        Self { id, level: Level::Good, found: found.into(), effect: "", remedy: None }
+    /// Of a state that is `None` where this system does not say.
+    pub(super) fn new(id: &'static str, state: Option<State>) -> Self {
+        let unknown = || State::without_effect(Level::Unknown, "this system does not say");
+        Self { id, state: state.unwrap_or_else(unknown) }
+    }
+}
+
+impl State {
+    pub(super) fn good(found: impl Into<String>) -> Self {
+        Self::without_effect(Level::Good, found)
     }
 
-    pub(super) fn unknown(id: &'static str) -> Self {
-        Self { level: Level::Unknown, ..Self::good(id, "this system does not say") }
+    pub(super) fn bad(found: impl Into<String>, effect: &'static str, remedy: impl Into<String>) -> Self {
+        Self { level: Level::Bad, found: found.into(), effect, remedy: Some(remedy.into()) }
     }
 
-    pub(super) fn harm(
-        id: &'static str,
-        level: Level,
+    pub(super) fn doubtful(
         found: impl Into<String>,
         effect: &'static str,
+        remedy: impl Into<String>,
     ) -> Self {
-        Self { id, level, found: found.into(), effect, remedy: None }
+        Self { level: Level::Doubtful, ..Self::bad(found, effect, remedy) }
     }
 
-    pub(super) fn mended_by(self, remedy: impl Into<String>) -> Self {
-        Self { remedy: Some(remedy.into()), ..self }
+    fn without_effect(level: Level, found: impl Into<String>) -> Self {
+        Self { level, found: found.into(), effect: "", remedy: None }
     }
 }
