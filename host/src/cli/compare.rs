@@ -106,8 +106,10 @@ impl PreparedRun {
         let lock = context.measurement_lock(!arguments.schedule.trial.no_lock, ui)?;
         let folders = context.folders(&file.matrix.run)?;
         let command = outcome::repeat_command(file, participants, context);
-        let conditions = file.conditions(participants, context, &folders, lock.as_ref());
-        let conditions = Conditions { full_command: Some(command.clone()), ..conditions };
+        let run = file.run_command(participants);
+        let conditions = run.conditions(file.machine.clone(), context, &folders, lock.as_ref());
+        let (full_command, data_seed_chosen) = (Some(command.clone()), file.matrix.data_seed.is_some());
+        let conditions = Conditions { full_command, data_seed_chosen, ..conditions };
         let recorder = Recorder::open(output_dir, Access::Exclusive, conditions)?;
         let Recorded { done, seeds } = match arguments.resume {
             // Read only now that the folder is locked: another process may have run trials of this run until then.

@@ -189,23 +189,16 @@ impl PreparedRun {
         Ok(Self { matrix, plan, range, timeout, limits, cores, participants, folders, output_dir })
     }
 
-    fn conditions(
-        &self,
-        context: &Context,
-        full_command: &str,
-        lock: Option<&MeasurementLock>,
-    ) -> Conditions {
-        let command = RunCommand {
+    /// The command that repeats a trial alone.
+    fn run_command(&self, context: &Context) -> RunCommand {
+        RunCommand {
             participants: self.participants.clone(),
             timeout: self.timeout,
             limits: self.limits,
             cores: Some(self.cores),
             loading: LoadingOptions::of(context),
             ..RunCommand::default()
-        };
-        let conditions = command.conditions(SystemProfile::collect(), context, &self.folders, lock);
-        let full_command = Some(full_command.to_owned());
-        Conditions { full_command, data_seed_chosen: self.matrix.data_seed.is_some(), ..conditions }
+        }
     }
 
     /// Measures, and returns which files of records were altered meanwhile, and whether they are complete. `command` repeats the
@@ -222,7 +215,10 @@ impl PreparedRun {
         let backends = plural(matrix.backends.len() as u64, "backend");
         ui.note(&format!("run {}: sweeps of {backends} in {blocks}", matrix.run));
         let sweeps = plan.blocks.iter().map(|block| block.sessions.len()).sum();
-        let conditions = self.conditions(context, command, lock);
+        let run = self.run_command(context);
+        let conditions = run.conditions(SystemProfile::collect(), context, folders, lock);
+        let (full_command, data_seed_chosen) = (Some(command.to_owned()), matrix.data_seed.is_some());
+        let conditions = Conditions { full_command, data_seed_chosen, ..conditions };
         let recorder = Recorder::open(output_dir, Access::Exclusive, conditions)?;
         let mut consumers = Consumers::new(recorder, sweeps, 0);
         let mut executor = context.executor(self.participants.clone(), folders, self.timeout, matrix.warm_up);

@@ -19,8 +19,7 @@ use crate::cli::measure::{TIMEOUT, TrialArguments};
 use crate::plan::BackendChoice;
 use crate::plan::defaults::{DEFAULT_BACKEND, DEFAULT_WORKLOAD};
 use crate::record::{
-    Access, Conditions, MeasurementLock, OpenLoop, Percentiles, RecordError, Recorder, SystemProfile,
-    TrialRecord, writer,
+    Access, OpenLoop, Percentiles, RecordError, Recorder, SystemProfile, TrialRecord, writer,
 };
 use crate::run::backend::Backend;
 use crate::run::event::{Event, Phase, Stopped};
@@ -140,14 +139,10 @@ impl Options {
         TrialSpec::alone(backend, self.run_id.clone(), self.spec.clone(), self.nodes)
     }
 
-    fn conditions(
-        &self,
-        context: &Context,
-        executor: &Executor,
-        lock: Option<&MeasurementLock>,
-    ) -> Conditions {
-        let command = RunCommand {
-            participants: executor.setting.participants.clone(),
+    /// The command that repeats the trial.
+    fn command(&self, context: &Context, participants: &Participants) -> RunCommand {
+        RunCommand {
+            participants: participants.clone(),
             timeout: self.timeout,
             limits: self.limits,
             cores: self.cores,
@@ -155,8 +150,7 @@ impl Options {
             output_dir: Some(self.output_dir.clone()),
             isolation: Some(self.isolation),
             plugin_folders: Some(context.explicit.clone()),
-        };
-        command.conditions(SystemProfile::collect(), context, &executor.setting.folders, lock)
+        }
     }
 }
 
@@ -224,7 +218,9 @@ fn measure_and_record(
     let lock = context.measurement_lock(options.lock, ui)?;
     let trial = options.trial(&executor.setting.participants);
     let result = measure(executor, context, options, &trial, ui)?;
-    let conditions = options.conditions(context, executor, lock.as_ref());
+    let command = options.command(context, &executor.setting.participants);
+    let (profile, folders) = (SystemProfile::collect(), &executor.setting.folders);
+    let conditions = command.conditions(profile, context, folders, lock.as_ref());
     let outcome = result.outcome.clone();
     let record = TrialRecord::new(&conditions, &trial, result);
     let opened = Recorder::open(&options.output_dir, Access::Shared, conditions);

@@ -16,11 +16,10 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
 use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
-use crate::record::{Conditions, Library, MeasurementLock, SystemProfile, machine_keys};
+use crate::record::{Library, SystemProfile, machine_keys};
 use crate::run::participants::{Participant, Participants};
 use crate::shell;
 use crate::text::without_mark;
-use crate::worker::protocol::Folders;
 
 pub(super) const VERSION: u32 = 1;
 const FILE: &str = "plan.json";
@@ -208,24 +207,16 @@ impl PlanFile {
             .with_remedy("crossrun compare, as a new run")
     }
 
-    /// The conditions that all trials of the run share.
-    pub(super) fn conditions(
-        &self,
-        participants: &Participants,
-        context: &Context,
-        folders: &Folders,
-        lock: Option<&MeasurementLock>,
-    ) -> Conditions {
-        let command = RunCommand {
+    /// The command that repeats a trial alone.
+    pub(super) fn run_command(&self, participants: &Participants) -> RunCommand {
+        RunCommand {
             participants: participants.clone(),
             timeout: self.timeout(),
             limits: self.limits.unwrap_or_default(),
             cores: self.cores,
             loading: self.loading_options(),
             ..RunCommand::default()
-        };
-        let conditions = command.conditions(self.machine.clone(), context, folders, lock);
-        Conditions { data_seed_chosen: self.matrix.data_seed.is_some(), ..conditions }
+        }
     }
 }
 
