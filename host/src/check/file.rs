@@ -1,6 +1,6 @@
 //! Checks of a file's metadata, which run nothing of it.
 
-use super::finding::{CheckResult, NotPassed};
+use super::finding::{CheckResult, NotPassed, demand};
 use super::fixture::Fixture;
 
 /// The file is a plugin for this host, and its metadata is complete.
@@ -16,10 +16,7 @@ pub(super) fn metadata(fixture: &mut Fixture) -> CheckResult {
 /// The file is a release build.
 pub(super) fn release(fixture: &mut Fixture) -> CheckResult {
     let metadata = &fixture.plugin()?.metadata;
-    if !metadata.is_debug_build() {
-        return Ok(String::new());
-    }
     let assertions = if metadata.debug_assertions { "with" } else { "without" };
-    let why = format!("built with opt-level {} and {assertions} debug assertions", metadata.opt_level);
-    Err(NotPassed::Failed(why))
+    let why = || format!("built with opt-level {} and {assertions} debug assertions", metadata.opt_level);
+    demand(!metadata.is_debug_build(), why)
 }

@@ -62,6 +62,11 @@ impl From<CheckResult> for CheckOutcome {
 /// The result of a check's function: a remark if it passed, which may be empty.
 pub(super) type CheckResult = Result<String, NotPassed>;
 
+/// Passed without a remark if `holds`, or else failed for this reason.
+pub(super) fn demand(holds: bool, why: impl FnOnce() -> String) -> CheckResult {
+    if holds { Ok(String::new()) } else { Err(NotPassed::Failed(why())) }
+}
+
 /// Why a check was not passed.
 #[derive(Clone, Debug)]
 pub(super) enum NotPassed {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use plugin_api::Availability;
 
 use super::allowance::{allowance, seconds};
-use super::finding::{CheckResult, NotPassed};
+use super::finding::{CheckResult, NotPassed, demand};
 use super::fixture::Fixture;
 use crate::run::session::{CallError, Fault};
 use crate::slowdown;
@@ -60,10 +60,8 @@ pub(super) fn time(fixture: &mut Fixture) -> CheckResult {
 pub(super) fn name(fixture: &mut Fixture) -> CheckResult {
     let said = fixture.loading()?.reported_name;
     let named = &fixture.plugin()?.metadata.name;
-    if said.to_lowercase() == *named {
-        return Ok(String::new());
-    }
-    Err(NotPassed::Failed(format!("the name is {named:?} in its metadata, but it reports {said:?}")))
+    let why = || format!("the name is {named:?} in its metadata, but it reports {said:?}");
+    demand(said.to_lowercase() == *named, why)
 }
 
 /// The options that the backend declares can be shown and checked by the host.

@@ -1,6 +1,6 @@
 //! Checks of what a session leaves behind.
 
-use super::finding::{CheckResult, NotPassed};
+use super::finding::{CheckResult, NotPassed, demand};
 use super::fixture::Fixture;
 use super::observed::ObservedSession;
 use crate::sandbox::ExitReason;
@@ -37,11 +37,8 @@ pub(super) fn twice(fixture: &mut Fixture) -> CheckResult {
 /// Nothing is printed on standard output.
 pub(super) fn prints_nothing(fixture: &mut Fixture) -> CheckResult {
     let printed = first(fixture)?.printed;
-    if printed.is_empty() {
-        return Ok(String::new());
-    }
     let line = printed.lines().next().unwrap_or_default();
-    Err(NotPassed::Failed(format!("standard output begins with {line:?}")))
+    demand(printed.is_empty(), || format!("standard output begins with {line:?}"))
 }
 
 /// No process is left after close.
@@ -68,11 +65,8 @@ pub(super) fn leaves_no_threads(fixture: &mut Fixture) -> CheckResult {
 
 /// No temporary file is left after close.
 pub(super) fn leaves_no_files(fixture: &mut Fixture) -> CheckResult {
-    let after = first(fixture)?.after.ok_or_else(not_stopped)?;
-    if after.temporary.is_empty() {
-        return Ok(String::new());
-    }
-    Err(NotPassed::Failed(format!("left in TMPDIR after close: {}", after.temporary.join(", "))))
+    let left = first(fixture)?.after.ok_or_else(not_stopped)?.temporary;
+    demand(left.is_empty(), || format!("left in TMPDIR after close: {}", left.join(", ")))
 }
 
 fn not_stopped() -> NotPassed {
@@ -83,9 +77,7 @@ fn not_stopped() -> NotPassed {
 pub(super) fn keeps_its_data(fixture: &mut Fixture) -> CheckResult {
     let [one, two] = fixture.observed_sessions()?;
     let mut new: Vec<_> = two.data.difference(&one.data).take(5).cloned().collect();
-    if new.is_empty() {
-        return Ok(String::new());
-    }
     new.sort();
-    Err(NotPassed::Failed(format!("new in the data folder after a second session: {}", new.join(", "))))
+    let why = || format!("new in the data folder after a second session: {}", new.join(", "));
+    demand(new.is_empty(), why)
 }
