@@ -15,7 +15,7 @@ use crate::shell;
 use crate::text::serialize_path;
 
 /// Whether a library can be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Status {
     /// A plugin that is set up and can start, as far as its probe can tell.
@@ -25,13 +25,14 @@ pub(crate) enum Status {
     /// A plugin that cannot start here.
     Unavailable,
     /// Not a plugin, or one that this host cannot load.
+    #[default]
     Rejected,
     /// A plugin whose name leads to another file.
     Shadowed,
 }
 
 /// One library.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Row {
     /// The name in its metadata; null if that is not known.
     pub name: Option<String>,
@@ -53,18 +54,8 @@ pub(crate) struct Row {
 impl Row {
     /// A library that this host rejects.
     pub(crate) fn rejected(path: PathBuf, rejection: Rejection) -> Self {
-        Self {
-            name: None,
-            kind: None,
-            status: Status::Rejected,
-            version: None,
-            path,
-            reason: Some(rejection.reason),
-            remedy: rejection.remedy,
-            description: None,
-            sha256: None,
-            build: Map::new(),
-        }
+        let Rejection { reason, remedy } = rejection;
+        Self { path, status: Status::Rejected, reason: Some(reason), remedy, ..Self::default() }
     }
 
     /// A plugin and its status.
