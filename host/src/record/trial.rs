@@ -101,31 +101,20 @@ fn open_loop(result: &TrialResult, nodes: u32) -> Option<OpenLoop> {
 /// The metadata that do not depend on the outcome.
 fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> Metadata {
     let efficiency = Efficiency::of(&result, trial.cell.spec.total_items, trial.granularity);
-    let TrialResult {
-        expected,
-        actual,
-        finished,
-        host_elapsed,
-        phases,
-        usage,
-        reference,
-        work_checked,
-        machine_checks,
-        mut warnings,
-        ..
-    } = result;
+    let usage = result.usage;
     let Participants { backends, libraries } = &conditions.participants;
     let WorkloadSpec { name, scheduler_name: asked_for, total_items, extra, .. } = trial.cell.spec.clone();
     let participant = &trial.backend.name;
-    let claims = finished.as_ref();
+    let claims = result.finished.as_ref();
     let (reported_elapsed, worker_elapsed) =
         (claims.and_then(|it| it.elapsed_time), claims.map(|it| it.duration_seconds));
     let scheduler_name = claims.map(|it| it.scheduler_name.clone()).unwrap_or(asked_for);
-    let mut metrics = finished.map(|finished| finished.metrics).unwrap_or_default();
+    let mut metrics = result.finished.map(|finished| finished.metrics).unwrap_or_default();
+    let mut warnings = result.warnings;
     warnings.extend(remove_deep(&mut metrics));
     let memory = usage.and_then(|usage| usage.used.memory);
-    let (results_count, checksum) = count_and_checksum(actual);
-    let (expected_count, expected_checksum) = count_and_checksum(expected);
+    let (results_count, checksum) = count_and_checksum(result.actual);
+    let (expected_count, expected_checksum) = count_and_checksum(result.expected);
     Metadata {
         format_version: Some(VERSION),
         scheduler_name: Some(scheduler_name),
@@ -135,7 +124,7 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
         expected_checksum,
         reported_elapsed: finite(reported_elapsed),
         worker_elapsed: finite(worker_elapsed),
-        host_elapsed: finite(host_elapsed),
+        host_elapsed: finite(result.host_elapsed),
         total_items: Some(total_items),
         extra,
         data_seed: Some(trial.data_seed),
@@ -148,7 +137,7 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
         raw_metrics: metrics,
         command: Some((conditions.command)(trial)),
         full_command: conditions.full_command.clone(),
-        machine_checks,
+        machine_checks: result.machine_checks,
         isolation: Some(word(conditions.isolation)),
         locked: Some(conditions.locked),
         lock_file: conditions.lock_file.clone(),
@@ -156,7 +145,7 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
         metg: trial.granularity,
         warnings,
         log: conditions.log(participant),
-        phases,
+        phases: result.phases,
         resources: Resources {
             cpu_seconds: usage.map(|usage| usage.used.cpu_seconds),
             peak_memory_bytes: usage.map(|usage| usage.used.peak_memory_bytes),
@@ -166,7 +155,7 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
             cpu_seconds_between_runs: usage.and_then(|usage| usage.cpu_between_runs),
         },
         reference_cpu_seconds: efficiency.reference_cpu_seconds,
-        reference: reference.and_then(|reference| ReferenceSample::new(&reference, work_checked)),
+        reference: result.reference.and_then(|it| ReferenceSample::new(&it, result.work_checked)),
         efficiency: efficiency.efficiency,
         overhead_seconds_per_item: efficiency.overhead_seconds_per_item,
         efficiency_cores: efficiency.cores,
