@@ -19,13 +19,8 @@ pub fn markdown(comparison: &Comparison) -> String {
         page += &format!("\n## {}\n", escaped(&name(&points[0].workload)));
         for point in points {
             page += &format!("\n{}\n{}", escaped(&labels::settings(point)), results(comparison, point));
-            page += &list(
-                &point
-                    .rows
-                    .iter()
-                    .flat_map(|row| labels::failures(row, &name(&row.label)))
-                    .collect::<Vec<_>>(),
-            );
+            let failures = point.rows.iter().flat_map(|row| labels::failures(row, &name(&row.label)));
+            page += &list(&failures.collect::<Vec<_>>());
             page += &costs(point);
             page += &latencies(point);
         }

@@ -63,14 +63,8 @@ pub fn text(comparison: &Comparison, palette: &Palette, width: usize) -> String 
         return "there are no records to compare\n".into();
     }
     let mut lines = tables(comparison, palette, width);
-    lines.extend(list(
-        labels::paired_ratios(comparison).into_iter().collect(),
-        1,
-        "note",
-        Style::new(),
-        "!",
-        width,
-    ));
+    let paired = labels::paired_ratios(comparison).into_iter().collect();
+    lines.extend(list(paired, 1, "note", Style::new(), "!", width));
     lines.extend(latencies(comparison, palette, width));
     lines.extend(geomeans(comparison, width));
     lines.extend(list(failures(comparison), MAX_FAILURES, "failure", palette.bad, "✗", width));
