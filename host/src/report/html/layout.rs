@@ -1,11 +1,12 @@
 //! The order of the page: the points of one workload together, a number for each point and each row, and a series for
 //! each label.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use minijinja::{Value, context};
 
 use crate::compare::model::{Comparison, Point, Row};
+use crate::first_seen::distinct;
 use crate::report::labels;
 
 /// A comparison in the order of its page.
@@ -13,8 +14,6 @@ pub(super) struct Layout<'a> {
     pub(super) groups: Vec<Group<'a>>,
     /// The labels in the order in which they first appear.
     pub(super) labels: Vec<&'a str>,
-    /// The index of each label in `labels`.
-    indices: HashMap<&'a str, usize>,
 }
 
 /// The points of a workload.
@@ -35,8 +34,7 @@ pub(super) const SERIES: usize = 8;
 
 impl<'a> Layout<'a> {
     pub(super) fn of(comparison: &'a Comparison) -> Self {
-        let mut layout = Self { groups: Vec::new(), labels: Vec::new(), indices: HashMap::new() };
-        let (mut point_numbers, mut row_numbers) = (0.., 0..);
+        let (mut groups, mut point_numbers, mut row_numbers) = (Vec::new(), 0.., 0..);
         for group in labels::by_workload(comparison) {
             let workload = labels::name(&group[0].workload);
             let points = group.into_iter().zip(&mut point_numbers).map(|(point, number)| {
@@ -44,16 +42,10 @@ impl<'a> Layout<'a> {
                     point.rows.iter().map(|row| (row_numbers.next().unwrap_or_default(), row)).collect();
                 NumberedPoint { point, number, rows }
             });
-            layout.groups.push(Group { workload, points: points.collect() });
+            groups.push(Group { workload, points: points.collect() });
         }
-        for row in comparison.points.iter().flat_map(|point| &point.rows) {
-            let labels = &mut layout.labels;
-            layout.indices.entry(&row.label).or_insert_with(|| {
-                labels.push(&row.label);
-                labels.len() - 1
-            });
-        }
-        layout
+        let rows = comparison.points.iter().flat_map(|point| &point.rows);
+        Self { groups, labels: distinct(rows.map(|row| row.label.as_str())) }
     }
 
     /// Every point, in the order of the page.
@@ -73,7 +65,7 @@ impl<'a> Layout<'a> {
 
     /// The series of a label: its colour, shape and dashes in every chart.
     pub(super) fn series(&self, label: &str) -> usize {
-        self.indices.get(label).copied().unwrap_or_default() % SERIES
+        self.labels.iter().position(|known| *known == label).unwrap_or_default() % SERIES
     }
 
     /// The entry of a legend for each of the labels.
