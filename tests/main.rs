@@ -26,6 +26,7 @@ mod foreign_callers;
 mod fuzz;
 mod fuzz_corpus;
 mod golden;
+mod honest_gate;
 mod inspection;
 mod installed_engine;
 mod invariants;

@@ -44,6 +44,11 @@ impl Point {
         point
     }
 
+    /// The same in a matrix.
+    pub(crate) fn choice(&self) -> WorkloadChoice {
+        WorkloadChoice { name: self.workload.clone(), items: vec![self.items], extra: self.extra.clone() }
+    }
+
     fn is_of(&self, record: &Value) -> bool {
         let metadata = &record["metadata"];
         record["workload"] == self.workload
@@ -77,20 +82,36 @@ pub(crate) fn records(engine: &Installed, backend: &str, points: &[Point]) -> Ve
     points.iter().map(record).collect()
 }
 
-fn session(engine: &Installed, backend: &str, parallelism: u32, points: &[&Point]) -> Vec<Value> {
-    // Engines are in one folder of data, and a run's logs are there under its name: two tests must not have one name.
+/// A name for a run. Engines are in one folder of data, and a run's logs are there under its name: two tests must not have one
+/// name.
+pub(crate) fn run_name(backend: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let run = format!("{backend}-{parallelism}-{}-{count}", std::process::id());
-    let choice = |point: &&Point| WorkloadChoice {
-        name: point.workload.clone(),
-        items: vec![point.items],
-        extra: point.extra.clone(),
-    };
+    format!("{backend}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Runs a matrix of the backend, and gives the lines of `file`, which is one of the run's files of records.
+pub(crate) fn run_matrix(
+    engine: &Installed,
+    backend: &str,
+    matrix: &Matrix,
+    file: &str,
+) -> (Ran, Vec<Value>) {
+    let folder = engine.place.path().join("results").join(&matrix.run);
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("plan.json"), plan_file(&engine.place, backend, matrix).to_string()).unwrap();
+    let ran = Ran::of(engine.command(&["compare", "--resume", &matrix.run, "--no-lock"]));
+    let records = engine.place.records(&matrix.run, file);
+    fs::remove_dir_all(folder).unwrap();
+    // Those that stayed empty are gone already.
+    let _ = fs::remove_dir_all(engine.data().join("logs").join(&matrix.run));
+    (ran, records)
+}
+
+fn session(engine: &Installed, backend: &str, parallelism: u32, points: &[&Point]) -> Vec<Value> {
     let matrix = Matrix {
-        run: run.clone(),
+        run: run_name(backend),
         backends: vec![BackendChoice::new(backend)],
-        workloads: points.iter().map(choice).collect(),
+        workloads: points.iter().map(|point| point.choice()).collect(),
         schedulers: vec!["default".into()],
         parallelisms: vec![parallelism],
         nodes: 1,
@@ -103,14 +124,7 @@ fn session(engine: &Installed, backend: &str, parallelism: u32, points: &[&Point
         warm_up: WarmUp { least: 0, most: 0, ..WarmUp::default() },
         aa: None,
     };
-    let folder = engine.place.path().join("results").join(&run);
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("plan.json"), plan_file(&engine.place, backend, &matrix).to_string()).unwrap();
-    let ran = Ran::of(engine.command(&["compare", "--resume", &run, "--no-lock"]));
-    let records = engine.place.records(&run, "unified_results.jsonl");
-    fs::remove_dir_all(folder).unwrap();
-    // Those that stayed empty are gone already.
-    let _ = fs::remove_dir_all(engine.data().join("logs").join(&run));
+    let (ran, records) = run_matrix(engine, backend, &matrix, "unified_results.jsonl");
     // Which runs failed, and why, is in their rows; without rows there is only this.
     assert_eq!(records.len(), points.len(), "{}", ran.explain());
     engine.left_nothing(&ran);
