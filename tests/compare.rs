@@ -68,13 +68,17 @@ fn the_conditions_of_a_comparison_are_in_its_records_and_reports() {
     assert!(ran.stdout().contains(&format!("again: {command}\n")), "{}", ran.explain());
     let trials = measured(&place, "small");
     assert!(trials.iter().all(|trial| trial["record"]["metadata"]["full_command"] == *command), "{command}");
-    // One session in each block, which is postponed at most twice.
+    // Before one session in each block, which is postponed at most twice, and after it.
     let checks = report["machine_checks"].as_array().unwrap();
-    assert!((2..=6).contains(&checks.len()), "{checks:?}");
+    assert!((4..=8).contains(&checks.len()), "{checks:?}");
+    let after: Vec<_> = checks.iter().filter(|check| check["after_session"] == true).collect();
+    assert_eq!(after.iter().map(|check| check["block"].as_u64()).collect::<Vec<_>>(), [Some(0), Some(1)]);
+    assert_eq!(after.last(), checks.last().as_ref());
     assert!(checks.iter().all(|check| check["nanos_per_iteration"].as_f64().unwrap() > 0.0), "{checks:?}");
+    // The first trial of each session, and the last.
     let with_checks =
         trials.iter().filter(|trial| trial["record"]["metadata"].get("machine_checks").is_some());
-    assert_eq!(with_checks.count(), 2);
+    assert_eq!(with_checks.count(), 4);
     for trial in &trials {
         let used = &trial["record"]["metadata"]["resources"];
         assert_eq!(used["memory_source"], "proportional", "{used}");
@@ -85,6 +89,7 @@ fn the_conditions_of_a_comparison_are_in_its_records_and_reports() {
     }
     for (arguments, words) in [
         (["report", "-v", "results/small"], "machine check of small, block 1, before native"),
+        (["report", "-v", "results/small"], "machine check of small, block 2, after native"),
         (["show", "small", "1"], "alone and as a cold run without warm-ups: crossrun run"),
     ] {
         let ran = place.crossrun(&arguments).code(0);

@@ -2,7 +2,7 @@
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::support::{NOBODY, Place, Ran, eventually, processes_of_sessions_of, processes_with_word};
 
@@ -170,14 +170,45 @@ fn processes_that_start_another_and_exit_are_killed_too() {
     }
 }
 
+/// A run whose backend sleeps.
+fn sleeping(place: &Place, shelter: &str) -> Child {
+    let note = place.path().join("note");
+    let _ = std::fs::remove_file(&note);
+    let mut command = place.misbehaving_command("litter+sleep", "run", &["--no-lock"]);
+    command.env("CROSSRUN_TEST_LITTER", &note).env("CROSSRUN_NAMESPACES", shelter);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually("the plugin runs", || note.exists());
+    child
+}
+
+#[test]
+fn a_worker_has_no_right_to_go_before_others_or_to_look_into_them() {
+    // By the numbers of the capabilities: tracing, administration, priorities, the clock.
+    const RIGHTS: u64 = 1 << 19 | 1 << 21 | 1 << 23 | 1 << 25;
+    let place = Place::with_misbehaving();
+    for shelter in SHELTERS {
+        let mut child = sleeping(&place, shelter);
+        // Those that started a worker name it in their arguments.
+        let [workers, init, supervisors] = ["__worker", "__init", "__supervise"].map(processes_with_word);
+        let is_worker =
+            |pid: &u32| workers.contains(pid) && !init.contains(pid) && !supervisors.contains(pid);
+        let own = processes_of_sessions_of(child.id()).into_iter().filter(is_worker);
+        let rights = |pid: u32| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("CapPrm:")).unwrap();
+            u64::from_str_radix(line.trim(), 16).unwrap()
+        };
+        let rights: Vec<_> = own.map(rights).collect();
+        assert!(!rights.is_empty() && rights.iter().all(|rights| rights & RIGHTS == 0), "{rights:x?}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
 #[test]
 fn this_process_never_maps_a_plugin_even_while_it_runs() {
     let place = Place::with_misbehaving();
-    let note = place.path().join("note");
-    let mut command = place.misbehaving_command("litter+sleep", "run", &["--no-lock"]);
-    command.env("CROSSRUN_TEST_LITTER", &note).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = command.spawn().unwrap();
-    eventually("the plugin runs", || note.exists());
+    let mut child = sleeping(&place, "on");
     let maps = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
     // The file itself, or a sealed copy of it.
     let maps_plugin = |pid| {

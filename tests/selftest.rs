@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Place, Ran, plugin};
 
 /// Every cheat that must be caught: how it ends, and words of the reason.
-const CAUGHT: [(&str, &[&str], &str); 27] = [
+const CAUGHT: [(&str, &[&str], &str); 29] = [
     ("none", &["believed"], ""),
     ("drop", &["wrong answer"], "items reached the sink, but 50 must"),
     ("duplicate", &["wrong answer"], "the checksum is"),
@@ -19,6 +19,7 @@ const CAUGHT: [(&str, &[&str], &str); 27] = [
     ("skip_iterations", &["wrong answer"], "the checksum is"),
     ("closed_form", &["invalid measurement"], SHORT),
     ("closed_form_and_wait", &["invalid measurement"], "of CPU time, but the work takes"),
+    ("idle_sweep", &["invalid measurement"], "of CPU time, but the work takes"),
     ("ask_oracle", &["refused"], "only the judge may ask"),
     ("ask_copy", &["invalid measurement"], SHORT),
     ("poison_judge", &["gained nothing"], "an honest run on the same data was verified"),
@@ -32,6 +33,7 @@ const CAUGHT: [(&str, &[&str], &str); 27] = [
     ("more_parallelism", &["invalid measurement"], "more of them were at work at once"),
     // On a busy machine no core is free for the other threads.
     ("more_threads", &["invalid measurement", "gained nothing"], "the run took"),
+    ("raise_priority", &["gained nothing"], "did not let it"),
     ("early_loop", &["invalid measurement"], "the last item is due after"),
     ("work_after_run", &["warning"], "between runs, when it had nothing to do"),
 ];

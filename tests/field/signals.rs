@@ -4,6 +4,8 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::field::wrappers::wrapped;
 use crate::support::{Place, Ran, eventually, processes_of_sessions_of};
 
@@ -140,4 +142,25 @@ fn a_comparison_that_was_stopped_runs_the_cell_again_and_has_each_trial_once() {
     let measured = trials.lines().filter(|line| line.contains("\"kind\":\"measured\"")).count();
     assert_eq!(measured, 3, "{}", ran.explain());
     assert!(trials.contains("was run again") && !trials.contains("\"invalid\""), "{trials}");
+}
+
+#[test]
+fn a_sweep_that_was_stopped_runs_the_point_again() {
+    let place = Place::with_misbehaving();
+    let words = ["metg", "--backends", "misbehaving", "--quick", "--cores", "1", "--coarsest", "100us"];
+    let mut command = place.command(&words);
+    command.args(["--run-id", "stopped", "--no-lock", "--extra", "behaviour=wait"]);
+    command.env("CROSSRUN_TEST_GO", place.path().join("go"));
+    let child = started(&place, command);
+    stop(child.id());
+    go(&place);
+    kill("-CONT", child.id());
+    let ran = Ran::ended(child);
+    let trials = place.records("stopped", "trials.jsonl");
+    let is_again =
+        |trial: &Value| trial["record"]["metadata"]["warnings"].to_string().contains("was run again");
+    assert_eq!(trials.iter().filter(|trial| is_again(trial)).count(), 1, "{}", ran.explain());
+    let told =
+        |trial: &Value| trial["record"]["metadata"]["error"].to_string().contains("crossrun was stopped");
+    assert!(trials.len() > 3 && !trials.iter().any(told), "{trials:?}");
 }

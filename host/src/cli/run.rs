@@ -27,7 +27,7 @@ use crate::run::executor::Executor;
 use crate::run::outcome::Outcome;
 use crate::run::participants::Participants;
 use crate::run::session::{CallError, Isolation};
-use crate::run::trial::{RUN_AGAIN, TrialResult, TrialSpec};
+use crate::run::trial::{TrialResult, TrialSpec, again_if_stopped};
 use crate::stats::WarmUp;
 use crate::text::{plural, single_line, with_remedy};
 
@@ -237,26 +237,24 @@ fn measure(
     ui: &mut Ui,
 ) -> Result<TrialResult, Problem> {
     let entry = context::entry(executor.judge(&options.spec.name)?, &options.spec.name)?;
-    let mut backend = match executor.load(&options.backend) {
+    let mut first = match executor.load(&options.backend) {
         Ok(backend) => backend,
         Err(error) => return recordable(TrialResult::failed(error)),
     };
-    let warnings = backend.unknown_options(&options.spec, &entry);
-    if let Err(not_ready) = prepare(executor, context, options, &mut backend, ui) {
-        backend.end();
+    let warnings = first.unknown_options(&options.spec, &entry);
+    if let Err(not_ready) = prepare(executor, context, options, &mut first, ui) {
+        first.end();
         return match not_ready {
             NotReady::Call(error) => recordable(TrialResult::failed(error)),
             NotReady::Problem(problem) => Err(problem),
         };
     }
-    let mut result = run_alone(executor, trial, backend, ui)?;
-    if result.stopped {
-        match executor.load(&options.backend) {
-            Ok(backend) => result = run_alone(executor, trial, backend, ui)?,
-            Err(error) => return recordable(TrialResult::failed(error)),
-        }
-        result.warnings.push(RUN_AGAIN.to_owned());
-    }
+    let mut first = Some(first);
+    let mut result =
+        again_if_stopped(|_| match first.take().map_or_else(|| executor.load(&options.backend), Ok) {
+            Ok(backend) => run_alone(executor, trial, backend, ui),
+            Err(error) => Ok(TrialResult::failed(error)),
+        })?;
     result.warnings.splice(0..0, warnings);
     recordable(result)
 }

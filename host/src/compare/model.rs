@@ -423,7 +423,7 @@ pub struct MachineReading {
     pub run: String,
     /// Counted from 0.
     pub block: Option<u32>,
-    /// The backend whose session followed.
+    /// The backend whose session followed, or had just ended.
     pub backend: String,
     #[serde(flatten)]
     pub check: MachineCheck,

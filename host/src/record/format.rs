@@ -135,7 +135,8 @@ pub struct Metadata {
     /// The command that repeats the whole comparison or sweep of the trial; absent for a single run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub full_command: Option<String>,
-    /// The readings of the machine check since the session before; only of the first measured trial of a session.
+    /// The readings of the machine check since the session before, in the first measured trial of a session; and the one after
+    /// the last session of a block, in its last trial.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub machine_checks: Vec<MachineCheck>,
     /// How the worker was isolated: `process` or `none`.

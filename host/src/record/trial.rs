@@ -258,6 +258,7 @@ pub(crate) mod examples {
             elapsed_time: Some(0.25),
             results_count: 500,
             duration_seconds,
+            begun_seconds: None,
             sink_state: Default::default(),
             metrics: Map::from_iter([("versions".to_owned(), json!({"engine": "9", "crossrun": "forged"}))]),
         }

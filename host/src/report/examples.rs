@@ -192,8 +192,12 @@ fn machine() -> SystemProfile {
 }
 
 pub(super) fn reading() -> MachineReading {
-    let check =
-        MachineCheck { nanos_per_iteration: 1.25, steal_share: Some(0.01), preemptions: 3, pressure: None };
+    let check = MachineCheck {
+        nanos_per_iteration: 1.25,
+        steal_share: Some(0.01),
+        preemptions: 3,
+        ..MachineCheck::default()
+    };
     MachineReading { run: "look".into(), block: Some(0), backend: "beta".into(), check }
 }
 

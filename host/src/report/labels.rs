@@ -314,8 +314,9 @@ pub(super) fn conditions(machines: &[SystemProfile], checks: &[MachineReading]) 
     let machines = machines.iter().map(machine);
     let checks = checks.iter().map(|reading| {
         let MachineReading { run, block: number, backend, check } = reading;
+        let when = if check.after_session { "after" } else { "before" };
         format!(
-            "machine check of {}, block {}, before {}: {} an iteration, {} stolen, {}, pressure {}",
+            "machine check of {}, block {}, {when} {}: {} an iteration, {} stolen, {}, pressure {}",
             name(run),
             block(*number),
             name(backend),

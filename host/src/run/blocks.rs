@@ -9,9 +9,10 @@ use super::executor::Executor;
 use super::machine_check::{self, MAX_DELAYS, Noise};
 use super::outcome::Outcome;
 use super::session::{CallError, Fault};
-use super::trial::{RUN_AGAIN, TrialResult, TrialSpec, UNSETTLED};
+use super::trial::{TrialResult, TrialSpec, UNSETTLED, again_if_stopped};
 use crate::plan::{Block, Cell, DataId, Purpose, Session};
 use crate::text::plural;
+use crate::worker::protocol::MachineCheck;
 use plugin_api::WorkloadSpec;
 
 impl Executor {
@@ -28,40 +29,29 @@ impl Executor {
     }
 
     /// Runs the sessions of a block in their order: `prepare`, a machine check, and `run`, which is given the notes for the
-    /// session's first trial and returns the cells that are to be run again; then a pause. A session that meets a noisy machine
-    /// is postponed to the end of its block.
+    /// session's first trial; then a pause. A session that meets a noisy machine is postponed to the end of its block.
     pub(super) fn run_sessions<E>(
         &mut self,
         block: &Block,
         sink: Sink<'_, E>,
         prepare: impl Fn(&mut Self, &Session),
-        mut run: impl FnMut(&mut Self, &Session, &[String], Sink<'_, E>) -> Result<Vec<Cell>, Stopped<E>>,
+        mut run: impl FnMut(&mut Self, &Session, &[String], Sink<'_, E>) -> Result<(), Stopped<E>>,
     ) -> Result<(), Stopped<E>> {
         self.pauses.watch_once();
-        let first = |session: &Session| Queued { session: session.clone(), delays: 0, again: false };
-        let mut queue: VecDeque<_> = block.sessions.iter().map(first).collect();
-        while let Some(mut queued) = queue.pop_front() {
-            prepare(self, &queued.session);
-            match self.noise(&queued.session, sink)? {
-                Some(why) if queued.delays < MAX_DELAYS => {
-                    sink(&Event::Postponed(&queued.session, why.to_string())).map_err(Stopped::Sink)?;
-                    queued.delays += 1;
-                    queue.push_back(queued);
+        // The sessions that are still to run, and how often each was postponed.
+        let mut queue: VecDeque<_> = block.sessions.iter().map(|session| (session, 0)).collect();
+        while let Some((session, delays)) = queue.pop_front() {
+            prepare(self, session);
+            match self.noise(session, sink)? {
+                Some(why) if delays < MAX_DELAYS => {
+                    sink(&Event::Postponed(session, why.to_string())).map_err(Stopped::Sink)?;
+                    queue.push_back((session, delays + 1));
                 }
                 noise => {
-                    let Queued { session, delays, again } = queued;
-                    let mut notes = machine_check::notes(delays, noise);
-                    notes.extend(again.then(|| RUN_AGAIN.to_owned()));
+                    self.ends_block = queue.is_empty();
                     let started = Instant::now();
-                    let cells = run(self, &session, &notes, sink)?;
+                    run(self, session, &machine_check::notes(delays, noise), sink)?;
                     self.pauses.after(started.elapsed(), &self.setting.launch.interrupt);
-                    if !cells.is_empty() {
-                        queue.push_back(Queued {
-                            session: Session { cells, ..session },
-                            delays,
-                            again: true,
-                        });
-                    }
                 }
             }
             if self.is_interrupted() {
@@ -73,10 +63,27 @@ impl Executor {
 
     /// Checks the machine before a session; the reason why it is noisy, if it is.
     fn noise<E>(&mut self, session: &Session, sink: Sink<'_, E>) -> Result<Option<Noise>, Stopped<E>> {
+        let check = self.read_machine(session, false, sink)?;
+        Ok(check.and_then(|check| self.baseline.noise(check)))
+    }
+
+    /// Checks the machine when the engine of a session has stopped, if that is the last session of its block. Nothing is judged by
+    /// this reading: what the engine may have left running is not the usual speed.
+    pub(super) fn check_after<E>(&mut self, session: &Session, sink: Sink<'_, E>) -> Result<(), Stopped<E>> {
+        if self.ends_block { self.read_machine(session, true, sink).map(drop) } else { Ok(()) }
+    }
+
+    fn read_machine<E>(
+        &mut self,
+        session: &Session,
+        after_session: bool,
+        sink: Sink<'_, E>,
+    ) -> Result<Option<MachineCheck>, Stopped<E>> {
         let Some(check) = self.check_machine(session) else { return Ok(None) };
+        let check = MachineCheck { after_session, ..check };
         sink(&Event::MachineChecked(session, check)).map_err(Stopped::Sink)?;
         self.machine_checks.push(check);
-        Ok(self.baseline.noise(check))
+        Ok(Some(check))
     }
 
     /// Computes the expected answers of the measured trials of a session and of its first warm-ups, and takes the references that
@@ -97,45 +104,49 @@ impl Executor {
         }
     }
 
-    /// Runs the cells of a session; `notes` go to its first trial. Returns the cells of the trials during which crossrun was stopped
-    /// for the first time: they are not recorded, but run again on a new engine.
+    /// Runs the cells of a session; `notes` go to its first trial.
     fn session<E>(
         &mut self,
         block: &Block,
         session: &Session,
         notes: &[String],
         sink: Sink<'_, E>,
-    ) -> Result<Vec<Cell>, Stopped<E>> {
+    ) -> Result<(), Stopped<E>> {
         let mut engine = None;
-        let (mut again, is_again) = (Vec::new(), notes.iter().any(|note| note == RUN_AGAIN));
         let last = session.cells.len().saturating_sub(1);
         for (number, cell) in session.cells.iter().enumerate() {
             let mut trial = self.trial(block, session, cell, Purpose::Measured)?;
-            let opened = match engine.take().filter(Engine::is_usable) {
-                Some(engine) => Ok(engine),
-                None => self.start(&trial, sink)?,
-            };
-            let (mut result, opened) = match opened {
-                Ok(mut opened) => (self.cell(block, &mut trial, &mut opened, sink)?, Some(opened)),
-                Err(result) => (*result, None),
-            };
-            engine = opened;
+            let mut result = again_if_stopped(|again| {
+                if again {
+                    trial = self.trial(block, session, cell, Purpose::Measured)?;
+                    stop(&mut engine, sink);
+                }
+                let mut opened = match engine.take().filter(Engine::is_usable) {
+                    Some(engine) => engine,
+                    None => match self.start(&trial, sink)? {
+                        Ok(engine) => engine,
+                        Err(result) => return Ok(*result),
+                    },
+                };
+                let result = self.cell(block, &mut trial, &mut opened, sink);
+                engine = Some(opened);
+                result
+            })?;
             if number == 0 {
                 result.warnings.extend_from_slice(notes);
-                result.machine_checks = std::mem::take(&mut self.machine_checks);
             }
             let over = number == last || !engine.as_ref().is_some_and(Engine::is_usable);
             if let Some(engine) = engine.take_if(|_| over) {
                 // The record of the last trial says how the engine stopped.
                 result.close(engine.close(&mut |event| drop(sink(event))));
             }
-            if result.stopped && !is_again {
-                again.push(cell.clone());
-            } else {
-                finish(&trial, &result, sink)?;
+            if number == last {
+                self.check_after(session, sink)?;
             }
+            result.machine_checks.append(&mut self.machine_checks);
+            finish(&trial, &result, sink)?;
         }
-        Ok(again)
+        Ok(())
     }
 
     /// Loads the backend of `trial`, and starts its engine. The inner error is the trial's result if the backend fails.
@@ -217,13 +228,11 @@ impl Executor {
     }
 }
 
-/// A session that is still to run.
-struct Queued {
-    session: Session,
-    /// How often it was postponed.
-    delays: usize,
-    /// Whether crossrun was stopped when it ran for the first time.
-    again: bool,
+/// Stops an engine of which no record says how it stopped.
+pub(super) fn stop<E>(engine: &mut Option<Engine>, sink: Sink<'_, E>) {
+    if let Some(engine) = engine.take() {
+        engine.close(&mut |event| drop(sink(event)));
+    }
 }
 
 /// The warning of a measured trial whose warm-ups still rose or fell.

@@ -9,7 +9,7 @@ use crate::worker::protocol::{MachineCheck, Reply};
 
 #[derive(Debug)]
 pub(crate) enum Event<'a> {
-    /// The machine was checked before a session.
+    /// The machine was checked before a session, or after the last one of a block.
     MachineChecked(&'a Session, MachineCheck),
     /// The serial reference of a block was timed: seconds of one iteration of the kernel.
     ReferenceTimed(&'a Block, f64),

@@ -53,6 +53,8 @@ pub(crate) struct Executor {
     pub(crate) baseline: Baseline,
     /// The readings of the machine check that no trial has yet.
     pub(super) machine_checks: Vec<MachineCheck>,
+    /// Whether the session that runs is the last of its block.
+    pub(super) ends_block: bool,
     pub(super) references: References,
     pub(super) pauses: Pauses,
 }
@@ -63,7 +65,19 @@ impl Executor {
         let (seeds, baseline, references) =
             (DataSeeds::default(), Baseline::default(), References::default());
         let (machine_checks, pauses) = (Vec::new(), Pauses::default());
-        Self { setting, seeds, judges, expected, timed_out, baseline, machine_checks, references, pauses }
+        let ends_block = false;
+        Self {
+            setting,
+            seeds,
+            judges,
+            expected,
+            timed_out,
+            baseline,
+            machine_checks,
+            ends_block,
+            references,
+            pauses,
+        }
     }
 
     pub(crate) fn end(self) {

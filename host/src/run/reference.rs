@@ -78,6 +78,11 @@ fn point(spec: &WorkloadSpec) -> String {
 }
 
 impl TrialReference {
+    /// That of a sweep's trial, all of whose work is in kernels.
+    pub(super) fn of_kernels(cpu_seconds: f64) -> Self {
+        Self { least_cpu_seconds: Some(cpu_seconds), operator_share: 1.0, ..Self::default() }
+    }
+
     /// The reference after another sample. The fastest sample counts from then on: one that was taken under load is too long.
     #[must_use]
     pub(super) fn with(self, taken: Reference) -> Self {

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use super::blocks::finish;
+use plugin_api::WorkloadSpec;
+
+use super::blocks::{finish, stop};
 use super::engine::Engine;
 use super::event::{Event, Sink, Stopped};
 use super::executor::Executor;
 use super::session::CallError;
-use super::trial::{Granularity, TrialResult, TrialSpec};
+use super::trial::{Granularity, TrialResult, TrialSpec, again_if_stopped};
 use crate::metg::{self, Load, LoadRunner, Range, Sweep};
 use crate::plan::{Block, Cell, Purpose, Session};
 
@@ -46,7 +48,7 @@ impl Executor {
                 warm_up: executor.setting.warm_up,
             };
             let notes = notes.iter().cloned().chain(busy.clone()).collect();
-            let (engine, last) = (None, None);
+            let (engine, warm_ups, last) = (None, Vec::new(), None);
             let mut runner = SessionRunner {
                 executor,
                 run,
@@ -55,12 +57,12 @@ impl Executor {
                 seconds_per_iteration,
                 sink,
                 engine,
+                warm_ups,
                 last,
                 notes,
             };
             sweep.run(&mut runner)?;
-            runner.end()?;
-            Ok(Vec::new())
+            runner.end()
         })
     }
 
@@ -68,14 +70,20 @@ impl Executor {
     /// the machine.
     fn reference(&mut self, block: &Block) -> Result<(f64, Option<String>), CallError> {
         let template = block.sessions.first().and_then(|session| session.cells.first());
-        let mut spec = template.ok_or_else(|| CallError::unexpected("reference"))?.spec.clone();
+        let spec = &template.ok_or_else(|| CallError::unexpected("reference"))?.spec;
+        let (seconds, is_busy) = self.seconds_per_iteration(spec)?;
+        Ok((seconds, is_busy.then(|| "other work ran while the reference was timed".to_owned())))
+    }
+
+    /// Seconds of one iteration of the kernel of `spec` now, and whether other work ran meanwhile.
+    pub(crate) fn seconds_per_iteration(&mut self, spec: &WorkloadSpec) -> Result<(f64, bool), CallError> {
+        let mut spec = spec.clone();
         spec.extra.insert(ITERATIONS.into(), REFERENCE_ITERATIONS.into());
         let calls = self.judge(&spec.name)?.time(&spec, KERNEL, REFERENCE)?;
         let medians: Vec<_> = calls.iter().map(|call| call.median).collect();
         let seconds = metg::seconds_per_iteration(&medians, REFERENCE_ITERATIONS)
             .ok_or_else(|| CallError::unexpected("reference"))?;
-        let busy = calls.iter().any(|call| call.mean > call.median * BUSY);
-        Ok((seconds, busy.then(|| "other work ran while the reference was timed".to_owned())))
+        Ok((seconds, calls.iter().any(|call| call.mean > call.median * BUSY)))
     }
 }
 
@@ -88,6 +96,8 @@ struct SessionRunner<'r, 'b, 't, E> {
     seconds_per_iteration: f64,
     sink: Sink<'t, E>,
     engine: Option<Engine>,
+    /// The warm-ups of this session so far.
+    warm_ups: Vec<TrialSpec>,
     /// A trial that has ended and was not emitted yet: the record of the last one says how the engine stopped.
     last: Option<(TrialSpec, TrialResult)>,
     /// Notes for the first trial.
@@ -103,11 +113,14 @@ impl<E> LoadRunner for SessionRunner<'_, '_, '_, E> {
             return Err(Stopped::Interrupted);
         }
         let Some(mut trial) = self.trial(load, purpose)? else { return Ok(None) };
-        let result = self.result(&trial)?;
+        let result =
+            again_if_stopped(|again| if again { self.result_anew(&mut trial) } else { self.result(&trial) })?;
         let seconds = result.seconds();
         if seconds.is_none() {
             // A failed warm-up is recorded as a failed point is.
             trial.purpose = Purpose::Measured;
+        } else if trial.purpose != Purpose::Measured {
+            self.warm_ups.push(trial.clone());
         }
         self.last = Some((trial, result));
         Ok(seconds)
@@ -142,11 +155,25 @@ impl<E> SessionRunner<'_, '_, '_, E> {
         result
     }
 
+    /// Runs one trial on a new engine, which is warmed up as the engine before was.
+    fn result_anew(&mut self, trial: &mut TrialSpec) -> Result<TrialResult, Stopped<E>> {
+        stop(&mut self.engine, self.sink);
+        for warm_up in self.warm_ups.clone() {
+            let result = self.result(&warm_up)?;
+            if result.seconds().is_none() {
+                trial.data_seed = warm_up.data_seed;
+                return Ok(result);
+            }
+            finish(&warm_up, &result, self.sink)?;
+        }
+        self.result(trial)
+    }
+
     fn emit_last(&mut self) -> Result<(), Stopped<E>> {
         let Some((trial, mut result)) = self.last.take() else { return Ok(()) };
         result.warnings.append(&mut self.notes);
         if trial.purpose == Purpose::Measured {
-            result.machine_checks = std::mem::take(&mut self.executor.machine_checks);
+            result.machine_checks.append(&mut self.executor.machine_checks);
         }
         finish(&trial, &result, self.sink)
     }
@@ -159,6 +186,7 @@ impl<E> SessionRunner<'_, '_, '_, E> {
                 result.close(closing);
             }
         }
+        self.executor.check_after(self.session, self.sink)?;
         self.emit_last()
     }
 }

@@ -137,7 +137,20 @@ pub(crate) const UNSETTLED: &str = "did not settle";
 const STOPPED: &str = "crossrun was stopped during the trial, as by Ctrl-Z";
 
 /// The warning of a trial that was run again after that.
-pub(crate) const RUN_AGAIN: &str = "was run again: crossrun was stopped during the first run, as by Ctrl-Z";
+const RUN_AGAIN: &str = "was run again: crossrun was stopped during the first run, as by Ctrl-Z";
+
+/// Runs a trial by `attempt`. If crossrun was stopped meanwhile, the result says nothing, and the trial is run once more:
+/// `attempt` is told so, as that needs a new engine.
+pub(crate) fn again_if_stopped<E>(
+    mut attempt: impl FnMut(bool) -> Result<TrialResult, E>,
+) -> Result<TrialResult, E> {
+    let mut result = attempt(false)?;
+    if result.stopped {
+        result = attempt(true)?;
+        result.warnings.push(RUN_AGAIN.to_owned());
+    }
+    Ok(result)
+}
 
 impl TrialResult {
     /// A result without anything but its outcome.

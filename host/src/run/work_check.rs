@@ -9,7 +9,7 @@ use super::executor::Executor;
 use super::outcome::Outcome;
 use super::reference::TrialReference;
 use super::session::{CallError, Fault};
-use super::trial::{TrialResult, TrialSpec};
+use super::trial::{Granularity, TrialResult, TrialSpec};
 use crate::sandbox::affinity;
 use crate::slowdown;
 
@@ -50,7 +50,10 @@ impl Executor {
         let given = self.setting.launch.cores.as_ref().map(|cores| cores.numbers().len() as u32);
         let machine = affinity::cores().len() as u32;
         result.cores = given.unwrap_or(machine.min(spec.parallelism));
-        let mut reference = match self.references.of(&spec, trial.block) {
+        let of_kernels =
+            |it: Granularity| TrialReference::of_kernels(it.kernel_seconds * spec.total_items as f64);
+        let known = trial.granularity.map(|granularity| Ok(of_kernels(granularity)));
+        let mut reference = match known.or_else(|| self.references.of(&spec, trial.block)) {
             Some(Ok(reference)) => reference,
             Some(Err(why)) => {
                 result.warnings.push(format!("there is no serial reference: {why}"));
@@ -100,13 +103,25 @@ impl Executor {
                 run.slowdown = slowdown::measure();
                 return bounds::violation(run, reference);
             }
-            self.take_another(&spec, trial.block);
-            match self.references.of(&spec, trial.block) {
-                // The record has the sample from before the run.
-                Some(Ok(again)) => *reference = TrialReference { sample, ..again },
-                _ => break,
-            }
+            let again = match trial.granularity {
+                Some(granularity) => self.kernels_again(&spec, granularity),
+                None => {
+                    self.take_another(&spec, trial.block);
+                    self.references.of(&spec, trial.block).and_then(Result::ok)
+                }
+            };
+            // The record has the sample from before the run.
+            let Some(again) = again else { break };
+            let least = [again, *reference].iter().filter_map(|it| it.least_cpu_seconds).reduce(f64::min);
+            *reference = TrialReference { sample, least_cpu_seconds: least, ..again };
         }
         bounds::violation(run, reference)
+    }
+
+    /// The reference of a sweep's trial by the speed of the kernel now.
+    fn kernels_again(&mut self, spec: &WorkloadSpec, granularity: Granularity) -> Option<TrialReference> {
+        let (seconds, _) = self.seconds_per_iteration(spec).ok()?;
+        let iterations = granularity.kernel_seconds / granularity.seconds_per_iteration;
+        Some(TrialReference::of_kernels(seconds * iterations * spec.total_items as f64))
     }
 }

@@ -26,6 +26,7 @@ pub(super) fn check(duration: Duration) -> MachineCheck {
         steal_share: before.zip(CpuTicks::now()).and_then(|(before, after)| before.steal_share(after)),
         preemptions: measured.iter().map(|(_, preemptions)| preemptions).sum(),
         pressure: pressure(),
+        after_session: false,
     }
 }
 

@@ -281,6 +281,9 @@ pub struct MachineCheck {
     pub preemptions: u64,
     /// The share of the last ten seconds in which some task waited for a processor; null where the system does not say.
     pub pressure: Option<f64>,
+    /// Whether the last session of a block had just ended; absent before a session.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub after_session: bool,
 }
 
 /// How long calls take on one core.
@@ -331,8 +334,11 @@ pub struct Finished {
     pub elapsed_time: Option<f64>,
     /// The claimed number of items.
     pub results_count: u64,
-    /// Seconds around the runner's `run`, by the worker's monotonic clock.
+    /// Seconds around the runner's `run`, by the worker's monotonic clock; of an open loop also those before the call.
     pub duration_seconds: f64,
+    /// Seconds from the start of an open loop to the call of `run`, 0 if the call came first; absent in a closed loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun_seconds: Option<f64>,
     /// The merged state of the sinks.
     #[serde(skip)]
     pub sink_state: Vec<u8>,

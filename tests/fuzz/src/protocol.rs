@@ -128,6 +128,7 @@ fn honest(outcome: &Answer) -> Finished {
         elapsed_time: Some(0.5),
         results_count: outcome.count,
         duration_seconds: 0.5,
+        begun_seconds: None,
         sink_state: Vec::new(),
         metrics: Map::new(),
     }

@@ -159,6 +159,7 @@ fn protocol(seeds: &mut Seeds) {
         elapsed_time: Some(0.5),
         results_count: 500,
         duration_seconds: 0.5,
+        begun_seconds: None,
         sink_state: vec![0],
         metrics: metrics.as_object().unwrap().clone(),
     };

@@ -60,6 +60,7 @@ fn workload_of(cheat: Cheat) -> WorkloadSpec {
         Cheat::ClosedFormAndWait | Cheat::MoreThreads | Cheat::Memoise | Cheat::RememberOnDisk => {
             alone(computing(1000))
         }
+        Cheat::IdleSweep => alone(computing(4000)),
         // The last item is due after a second.
         Cheat::EarlyLoop => open_loop(200, 200),
         Cheat::ForgedStamps => open_loop(100, 1000),
@@ -83,7 +84,11 @@ pub(super) fn sessions(trials: &mut Trials, cheat: Cheat) -> Result<Ended, CallE
         for data in *session {
             let purpose = Purpose::WarmUp(if *data == Fresh { number } else { 0 });
             let spec = trials.with_data(&spec, &point, 0, purpose)?;
-            let ended = Ended::of(cheat, &trials.run(&mut engine, &spec)?);
+            let result = match cheat {
+                Cheat::IdleSweep => trials.sweep(&mut engine, &spec)?,
+                _ => trials.run(&mut engine, &spec)?,
+            };
+            let ended = Ended::of(cheat, &result);
             number += 1;
             if ended.how == How::Believed && cheat != Cheat::None && last.is_some() {
                 return Ok(ended);
@@ -134,7 +139,11 @@ fn verified(cheat: Cheat, result: &TrialResult) -> (How, String) {
     let finished = result.finished.as_ref();
     let gained = finished.and_then(|finished| finished.metrics.get(GAINED)).and_then(Value::as_bool);
     if gained == Some(false) {
-        return (How::GainedNothing, "it knew nothing of the data of this run".into());
+        let reason = match cheat {
+            Cheat::RaisePriority => "the system did not let it",
+            _ => "it knew nothing of the data of this run",
+        };
+        return (How::GainedNothing, reason.into());
     }
     let least = result.reference.filter(|_| result.work_checked).and_then(|it| it.least_cpu_seconds);
     if let (Cheat::MoreThreads, Some(finished), Some(least)) = (cheat, finished, least) {

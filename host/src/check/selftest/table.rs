@@ -70,7 +70,7 @@ fn documented(does: &str) -> Option<[&'static str; 3]> {
     cells.trim_end_matches(" |").split(" | ").collect::<Vec<_>>().try_into().ok()
 }
 
-const CHEATS: [(Option<Cheat>, &[How], &str); 31] = [
+const CHEATS: [(Option<Cheat>, &[How], &str); 34] = [
     (Some(Cheat::Drop), &[How::WrongAnswer], "drops an item"),
     (Some(Cheat::Duplicate), &[How::WrongAnswer], "duplicates an item in place of another"),
     (Some(Cheat::FlipBit), &[How::WrongAnswer], "flips a bit"),
@@ -91,6 +91,11 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 31] = [
         &[How::Invalid],
         "takes that shorter way, and waits as long as the work takes",
     ),
+    (
+        Some(Cheat::IdleSweep),
+        &[How::Invalid],
+        "does so in a sweep for METG, to look like an engine without overhead",
+    ),
     (Some(Cheat::AskOracle), &[How::Refused], "asks the workload for the expected answer"),
     (Some(Cheat::AskCopy), &[How::Invalid], "loads the workload's library again, and asks that copy"),
     (Some(Cheat::PoisonJudge), &[How::GainedNothing], "alters and leaves files, to mislead the judge"),
@@ -107,11 +112,13 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 31] = [
         &[How::Invalid, How::GainedNothing],
         "computes with four times the threads that it was allowed",
     ),
+    (Some(Cheat::RaisePriority), &[How::GainedNothing], "raises its priority over other programs"),
     (Some(Cheat::EarlyLoop), &[How::Invalid], "does the work of an open loop before it is due"),
     (Some(Cheat::WorkAfterRun), &[How::Warning], "works after `run` has returned"),
     (Some(Cheat::ForgedStamps), &[], "forges the times in the items of an open loop"),
     (None, &[], "has an answer that it did not compute, and burns the time that the work takes"),
     (None, &[], "exceeds a bound by less than the tolerance, or where the work is too short for a bound"),
+    (None, &[], "hides memory or CPU time in processes that exit during a run"),
     (None, &[], "works on other machines than it says"),
     (None, &[], "attacks this program, the process of the judge, or the files of plugins"),
 ];

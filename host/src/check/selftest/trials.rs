@@ -16,11 +16,13 @@ use crate::run::executor::{Executor, Setting};
 use crate::run::outcome::Outcome;
 use crate::run::participants::Participants;
 use crate::run::session::{CallError, Launch};
-use crate::run::trial::{TrialResult, TrialSpec};
+use crate::run::trial::{Granularity, TrialResult, TrialSpec};
 use crate::stats::WarmUp;
 use crate::worker::cheat::{Cheat, NAME};
 use crate::worker::protocol::Folders;
 
+/// The iterations of the kernel of items that compute.
+const ITERATIONS: u64 = 20_000;
 /// The time limit of a run.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -84,9 +86,24 @@ impl Trials {
     }
 
     pub(super) fn run(&mut self, engine: &mut Engine, spec: &WorkloadSpec) -> Result<TrialResult, CallError> {
-        let trial = trial(spec);
-        self.executor.take_reference(spec, trial.block);
-        let ran = self.executor.run(&trial, engine, &mut |_| Ok::<(), Infallible>(()));
+        self.executor.take_reference(spec, None);
+        self.run_trial(engine, &trial(spec))
+    }
+
+    /// Runs `spec` as a point of a METG sweep, which has no serial reference but the time of its kernels.
+    pub(super) fn sweep(
+        &mut self,
+        engine: &mut Engine,
+        spec: &WorkloadSpec,
+    ) -> Result<TrialResult, CallError> {
+        let (seconds_per_iteration, _) = self.executor.seconds_per_iteration(spec)?;
+        let kernel_seconds = seconds_per_iteration * ITERATIONS as f64;
+        let granularity = Some(Granularity { seconds_per_iteration, kernel_seconds });
+        self.run_trial(engine, &TrialSpec { granularity, ..trial(spec) })
+    }
+
+    fn run_trial(&mut self, engine: &mut Engine, trial: &TrialSpec) -> Result<TrialResult, CallError> {
+        let ran = self.executor.run(trial, engine, &mut |_| Ok::<(), Infallible>(()));
         ran.map_err(|stopped| match stopped {
             Stopped::Failed(error) => error,
             Stopped::Interrupted => CallError::interrupted("selftest"),
@@ -112,6 +129,6 @@ pub(super) fn computing(items: u64) -> WorkloadSpec {
     let mut spec = WorkloadSpec { total_items: items, ..WorkloadSpec::new(COMPUTING) };
     spec.extra.insert("batch_size".into(), 10.into());
     spec.extra.insert("stages".into(), 1.into());
-    spec.extra.insert("iters".into(), 20_000.into());
+    spec.extra.insert("iters".into(), ITERATIONS.into());
     spec
 }

@@ -57,6 +57,7 @@ pub(super) fn control() -> io::Result<File> {
 
 /// Starts the worker, with the channel as its standard input and the log as its output.
 pub(super) fn start_worker(arguments: &Arguments) -> io::Result<Pid> {
+    namespace::withhold_rights();
     let (executable, arguments) = arguments.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let channel: OwnedFd = rustix::stdio::stdout().try_clone_to_owned()?;
     let log = || rustix::stdio::stderr().try_clone_to_owned().map(Stdio::from);

@@ -14,7 +14,8 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{getegid, geteuid};
 use rustix::thread::{
     CapabilitySet, UnshareFlags, capabilities, clear_ambient_capability_set,
-    configure_capability_in_ambient_set, set_capabilities, unshare_unsafe,
+    configure_capability_in_ambient_set, remove_capability_from_bounding_set, set_capabilities,
+    unshare_unsafe,
 };
 
 use super::shared_memory::SHM;
@@ -61,6 +62,21 @@ pub(super) fn mount_own() -> io::Result<bool> {
     // The worker needs no capabilities.
     clear_ambient_capability_set()?;
     Ok(has_shared_memory)
+}
+
+/// Withholds rights of root from the programs that this process starts from now on: those with which a backend could measure
+/// otherwise than others (by its priority, or the clock of the machine), look into the memory of other programs, or uncover the
+/// `/proc` of the machine. Only root has them, and who may not give them up has none.
+pub(super) fn withhold_rights() {
+    let rights = [
+        CapabilitySet::SYS_NICE,
+        CapabilitySet::SYS_TIME,
+        CapabilitySet::SYS_PTRACE,
+        CapabilitySet::SYS_ADMIN,
+    ];
+    for right in rights {
+        let _ = remove_capability_from_bounding_set(right);
+    }
 }
 
 fn mount_shared_memory() -> io::Result<()> {

@@ -26,8 +26,7 @@ pub(super) fn run(
     let runner = worker.runner()?;
     let (begun, started) = (already_begun(&spec), Instant::now());
     let result = runner.run(&spec, &context);
-    let duration = begun + started.elapsed();
-    Ok(Reply::Finished(Box::new(finished(result?, duration)?)))
+    Ok(Reply::Finished(Box::new(finished(result?, begun, started.elapsed())?)))
 }
 
 /// Opens the workload for a run. In an open loop all processes that take part must know when the run starts. That is a moment
@@ -50,18 +49,19 @@ pub(super) fn open_workload(
 
 /// For how long an open loop has been running before its backend is called: on a busy machine the moment ahead may have passed,
 /// and the items that were due since then are late, but their time is part of the run.
-fn already_begun(spec: &WorkloadSpec) -> Duration {
-    Duration::from_nanos(spec.start_nanos.map_or(0, |start| monotonic_nanos().saturating_sub(start)))
+fn already_begun(spec: &WorkloadSpec) -> Option<Duration> {
+    spec.start_nanos.map(|start| Duration::from_nanos(monotonic_nanos().saturating_sub(start)))
 }
 
-fn finished(result: RunResult, duration: Duration) -> Result<Finished, RunnerError> {
+fn finished(result: RunResult, begun: Option<Duration>, called: Duration) -> Result<Finished, RunnerError> {
     let RunResult { backend, scheduler_name, elapsed_time, results_count, sink_state, metrics } = result;
     Ok(Finished {
         backend: bounds::name(backend),
         scheduler_name: bounds::name(scheduler_name),
         elapsed_time: elapsed_time.is_finite().then_some(elapsed_time),
         results_count,
-        duration_seconds: duration.as_secs_f64(),
+        duration_seconds: (begun.unwrap_or_default() + called).as_secs_f64(),
+        begun_seconds: begun.map(|begun| begun.as_secs_f64()),
         sink_state: bounds::sink_state(sink_state)?,
         metrics: bounds::metrics(metrics),
     })
@@ -75,8 +75,8 @@ mod tests {
     fn an_open_loop_that_has_begun_counts_from_its_start() {
         let at = |start_nanos| already_begun(&WorkloadSpec { start_nanos, ..WorkloadSpec::new("open_loop") });
         let second = Duration::from_secs(1);
-        assert_eq!(at(None), Duration::ZERO);
-        assert_eq!(at(Some(monotonic_nanos() + 60 * second.as_nanos() as u64)), Duration::ZERO);
-        assert!(at(Some(monotonic_nanos().saturating_sub(second.as_nanos() as u64))) >= second);
+        assert_eq!(at(None), None);
+        assert_eq!(at(Some(monotonic_nanos() + 60 * second.as_nanos() as u64)), Some(Duration::ZERO));
+        assert!(at(Some(monotonic_nanos().saturating_sub(second.as_nanos() as u64))) >= Some(second));
     }
 }
