@@ -43,19 +43,19 @@ pub(crate) enum Progress<'a> {
     Finished(&'a Finding),
 }
 
-/// Runs those of the `checks` that are for this kind of plugin, in their order, and reports each to `observe`. Ends early if the
+/// Runs those of the `checks` that are for this kind of plugin, in their order, and reports each to `report`. Ends early if the
 /// user interrupts.
 pub(crate) fn run(
     setting: Setting,
     checks: &[&'static Check],
-    observe: &mut dyn FnMut(Progress<'_>),
+    report: &mut dyn FnMut(Progress<'_>),
 ) -> Vec<Finding> {
     let mut fixture = Fixture::new(setting);
     let mut findings = Vec::new();
     let applicable: Vec<_> =
         checks.iter().filter(|check| check.applies_to(&fixture.setting.target)).collect();
     for check in applicable {
-        observe(Progress::Started(check));
+        report(Progress::Started(check));
         let started = Instant::now();
         let outcome = missing(check.needs, &mut fixture).unwrap_or_else(|| (check.run)(&mut fixture).into());
         if fixture.setting.launch.interrupt.is_set() {
@@ -69,7 +69,7 @@ pub(crate) fn run(
             remedy: check.remedy,
             seconds: started.elapsed().as_secs_f64(),
         };
-        observe(Progress::Finished(&finding));
+        report(Progress::Finished(&finding));
         findings.push(finding);
     }
     fixture.end();

@@ -17,9 +17,9 @@ pub(crate) fn serialize_path<S: serde::Serializer>(path: &Path, serializer: S) -
 /// The columns of the terminal on standard output: COLUMNS, or else what the terminal says. `None` for one that does not know its
 /// width, and for what is no terminal.
 pub(crate) fn terminal_width() -> Option<u16> {
-    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
+    let named = std::env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
     let asked = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?.ws_col;
-    Some(told.unwrap_or(asked)).filter(|columns| *columns > 0).map(|columns| columns.max(NARROWEST))
+    Some(named.unwrap_or(asked)).filter(|columns| *columns > 0).map(|columns| columns.max(NARROWEST))
 }
 
 /// An empty table with these headings, as wide as the terminal, or as needed where that has no width.

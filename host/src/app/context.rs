@@ -331,7 +331,7 @@ impl Context {
         Executor::new(Setting { launch, participants, folders, timeout, warm_up })
     }
 
-    /// Waits for the measurement lock, if it is `wanted`. Where the system has none, that is told, and the measurement goes on.
+    /// Waits for the measurement lock, if it is `wanted`. Where the system has none, that is reported, and the measurement goes on.
     pub(crate) fn measurement_lock(
         &self,
         wanted: bool,

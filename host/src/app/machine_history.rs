@@ -14,7 +14,7 @@ use crate::text::plural;
 
 /// The history in `data_dir`.
 pub(crate) fn read(data_dir: &Path, ui: &mut Ui) -> MachineHistory {
-    let history = told(MachineHistory::read(data_dir), ui).unwrap_or_default();
+    let history = or_warn(MachineHistory::read(data_dir), ui).unwrap_or_default();
     if !history.damaged.is_empty() {
         let (path, count) = (data_dir.join(FILE), plural(history.damaged.len() as u64, "line"));
         let numbers: Vec<_> = history.damaged.iter().take(10).map(usize::to_string).collect();
@@ -37,17 +37,17 @@ pub(crate) fn keep_speed(executor: &Executor, context: &Context, ui: &mut Ui) {
     let speed = Speed { build: build(), cores: cores(context), checks: checks as u32, nanos_per_iteration };
     let kept =
         machine_history::keep(&context.data_dir, &SystemProfile::collect(), Observation::MachineCheck(speed));
-    told(kept, ui);
+    or_warn(kept, ui);
 }
 
 /// Keeps by how much an A/A comparison on this machine differed, if there was one.
 pub(crate) fn keep_aa(comparison: Option<AaComparison>, context: &Context, ui: &mut Ui) {
     let Some(comparison) = comparison else { return };
     let observation = Observation::Aa(comparison);
-    told(machine_history::keep(&context.data_dir, &SystemProfile::collect(), observation), ui);
+    or_warn(machine_history::keep(&context.data_dir, &SystemProfile::collect(), observation), ui);
 }
 
-fn told<T>(result: Result<T, RecordError>, ui: &mut Ui) -> Option<T> {
+fn or_warn<T>(result: Result<T, RecordError>, ui: &mut Ui) -> Option<T> {
     result.map_err(|error| ui.warning(&format!("the history of this machine: {error}"))).ok()
 }
 

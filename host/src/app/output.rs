@@ -17,8 +17,8 @@ const AT_ONCE: usize = 4096;
 /// How long a wait for the reader goes on before it looks for an interrupt.
 const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// After this time the wait is told.
-const TOLD_AFTER: Duration = Duration::from_secs(5);
+/// After this time the wait is reported.
+const REPORTED_AFTER: Duration = Duration::from_secs(5);
 
 /// Whether an interrupt ended a wait for the reader.
 static CUT: AtomicBool = AtomicBool::new(false);
@@ -45,7 +45,7 @@ fn await_reader(to: &impl AsFd) -> io::Result<()> {
             CUT.store(true, Ordering::Relaxed);
             return Err(io::Error::other("interrupted, as the reader did not read on"));
         }
-        if since.elapsed() > TOLD_AFTER && is_stdout(to) {
+        if since.elapsed() > REPORTED_AFTER && is_stdout(to) {
             static ONCE: Once = Once::new();
             ONCE.call_once(|| log::warn!("waiting for the reader of standard output"));
         }

@@ -66,7 +66,7 @@ fn worst(orders: &[Vec<usize>], participants: usize) -> (f64, f64) {
 fn no_row_alone_bears_what_one_backend_leaves_behind() {
     for participants in [4, 5, 7] {
         for blocks in [7, 12] {
-            let (bias, coverage) = told(participants, blocks);
+            let (bias, coverage) = printed(participants, blocks);
             assert!(bias <= 0.016, "{bias} of {participants} in {blocks} blocks");
             assert!(coverage >= 0.7, "{coverage} of {participants} in {blocks} blocks");
         }
@@ -79,7 +79,7 @@ fn no_row_alone_bears_what_one_backend_leaves_behind() {
 fn of_two_or_three_backends_a_row_bears_up_to_half_of_what_one_leaves_behind() {
     for participants in [2, 3] {
         for blocks in [7, 12] {
-            let (bias, _) = told(participants, blocks);
+            let (bias, _) = printed(participants, blocks);
             let most = if participants == 2 { 0.036 } else { 0.03 };
             assert!((0.015..=most).contains(&bias), "{bias} of {participants} in {blocks} blocks");
         }
@@ -87,7 +87,7 @@ fn of_two_or_three_backends_a_row_bears_up_to_half_of_what_one_leaves_behind() {
 }
 
 /// As [`worst`]; `docs/method.md` has what this prints.
-fn told(participants: usize, blocks: usize) -> (f64, f64) {
+fn printed(participants: usize, blocks: usize) -> (f64, f64) {
     let (bias, coverage) = worst(&orders(participants, blocks, None), participants);
     println!("{participants} backends, {blocks} blocks: bias {bias:.4}, coverage {coverage:.2}");
     (bias, coverage)

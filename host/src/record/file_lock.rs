@@ -15,13 +15,13 @@ use crate::sandbox::Interrupt;
 
 /// How long a holder may keep a lock that is held for the time of a write.
 const LIMIT: Duration = Duration::from_secs(60);
-/// After this time the wait is told.
-const TOLD_AFTER: Duration = Duration::from_secs(1);
+/// After this time the wait is reported.
+const REPORTED_AFTER: Duration = Duration::from_secs(1);
 /// The pauses between two attempts: a lock is mostly free again at once.
 const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(50)];
 
 /// Locks `file`, which has the path `path`, so that no other process holds a lock on it. On a file system without locks, such as
-/// some of Lustre and NFS, that is told once, and the caller goes on.
+/// some of Lustre and NFS, that is reported once, and the caller goes on.
 ///
 /// # Errors
 /// When another process holds the lock for too long, or the user interrupts.
@@ -47,7 +47,7 @@ pub(crate) fn has_no_locks(error: &io::Error) -> bool {
 }
 
 fn wait(file: &File, path: &Path, attempt: fn(&File) -> Result<(), TryLockError>) -> io::Result<()> {
-    let (since, mut told) = (Instant::now(), false);
+    let (since, mut reported) = (Instant::now(), false);
     loop {
         match attempt(file) {
             Ok(()) => return Ok(()),
@@ -66,10 +66,10 @@ fn wait(file: &File, path: &Path, attempt: fn(&File) -> Result<(), TryLockError>
             let why = format!("{} holds its lock for more than {} s", holder(file), LIMIT.as_secs());
             return Err(io::Error::new(io::ErrorKind::TimedOut, why));
         }
-        if waited > TOLD_AFTER && !std::mem::replace(&mut told, true) {
+        if waited > REPORTED_AFTER && !std::mem::replace(&mut reported, true) {
             log::warn!("waiting for {}, whose lock {} holds", path.display(), holder(file));
         }
-        thread::sleep(PAUSES[usize::from(waited > TOLD_AFTER)]);
+        thread::sleep(PAUSES[usize::from(waited > REPORTED_AFTER)]);
     }
 }
 

@@ -219,11 +219,11 @@ mod tests {
     #[test]
     fn a_waiting_measurement_gets_the_lock_when_it_is_free_and_is_told_once() {
         let (_folder, path) = file();
-        let (told, attempts) = (Cell::new(0), Cell::new(0));
+        let (waits, attempts) = (Cell::new(0), Cell::new(0));
         let lock = Cell::new(Some(held(&path)));
         let waited = MeasurementLock::acquire_waiting(
             &path,
-            |_| told.set(told.get() + 1),
+            |_| waits.set(waits.get() + 1),
             || {
                 attempts.set(attempts.get() + 1);
                 // The holder releases the lock after the second attempt.
@@ -234,7 +234,7 @@ mod tests {
             },
         );
         assert!(waited.unwrap().is_some());
-        assert_eq!((told.get(), attempts.get()), (1, 2));
+        assert_eq!((waits.get(), attempts.get()), (1, 2));
     }
 
     #[test]

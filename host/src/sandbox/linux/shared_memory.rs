@@ -1,5 +1,5 @@
 //! Memory and other objects that belong to no process: POSIX and System V shared memory, semaphores and message queues. In a
-//! namespace of its own a tree has its own, and they vanish with it. Elsewhere, what a tree leaves behind is told.
+//! namespace of its own a tree has its own, and they vanish with it. Elsewhere, what a tree leaves behind is reported.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;

@@ -169,7 +169,7 @@ impl Tree {
 
 impl Tree {
     /// Waits for the supervisor, which has ended or was killed. A process that traces it gets its end first, and may keep it: such a
-    /// process of the tree is killed, and another one is told.
+    /// process of the tree is killed, and any other process is reported.
     fn reap(&mut self) -> Option<ExitStatus> {
         let deadline = Instant::now() + SUPERVISOR_GRACE;
         let mut pause = Duration::from_millis(1);
