@@ -362,15 +362,15 @@ const ODD: &[Odd] = &[
         &["-DHAND_MADE=CROSSRUN_EXPORT void crossrun_backend(void) {}"],
         "of the ABI, but this host has 1.0",
     ),
-    odd("C by its words, and nothing exported", &["-DNO_TABLE"], "does not export crossrun_backend"),
+    odd("C by its metadata, and nothing exported", &["-DNO_TABLE"], "does not export crossrun_backend"),
     odd(
-        "C by its words, and Rust by its symbols",
+        "C by its metadata, and Rust by its symbols",
         &["-DNO_TABLE", "-DRUST"],
         "does not export crossrun_backend",
     ),
-    odd("Rust by its words, and C by its symbols", &["-DABI=\"\""], "does not export _1as_0lib"),
+    odd("Rust by its metadata, and C by its symbols", &["-DABI=\"\""], "does not export _1as_0lib"),
     odd("both", &["-DRUST"], "two backends in one file"),
-    odd("both, and Rust by its words", &["-DRUST", "-DABI=\"abi=rust\\n\""], "two backends in one file"),
+    odd("both, and Rust by its metadata", &["-DRUST", "-DABI=\"abi=rust\\n\""], "two backends in one file"),
     odd("another language", &["-DABI=\"abi=fortran\\n\""], "ABI that this host does not know"),
     odd("two languages", &["-DABI=\"abi=c\\nabi=rust\\n\""], "a key comes twice"),
 ];
@@ -400,7 +400,7 @@ fn the_fence_page_has_the_table() {
     let page = std::fs::read_to_string(repository().join("docs/fence.md")).unwrap();
     let rows: String =
         ODD.iter().map(|Odd { what, reason, .. }| format!("| {what} | … {reason} … |\n")).collect();
-    let table = format!("| a backend in C with | because |\n|---|---|\n{rows}");
+    let table = format!("| a backend in C with | reason |\n|---|---|\n{rows}");
     assert!(page.contains(&table), "docs/fence.md should have:\n{table}");
 }
 

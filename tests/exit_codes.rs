@@ -104,7 +104,11 @@ fn an_unavailable_backend_is_3_with_the_command_that_sets_it_up() {
 #[test]
 fn a_failed_trial_is_4() {
     let place = Place::with_misbehaving();
-    place.misbehave("error", "run", &[]).code(4).says("the engine is out of order").says("try: kick it");
+    place
+        .misbehave("error", "run", &[])
+        .code(4)
+        .says("the engine is out of order")
+        .says("try: restart the engine");
 }
 
 #[test]

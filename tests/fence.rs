@@ -372,10 +372,10 @@ fn a_workload_that_misbehaves_inside_an_installed_engine_fails_its_row() {
 /// The tables of `docs/fence.md`, made from those above.
 fn document() -> String {
     let mut page =
-        String::from("| what the backend does | in | comes to | says | try |\n|---|---|---|---|---|\n");
+        String::from("| what the backend does | in | outcome | message | remedy |\n|---|---|---|---|---|\n");
     for Harm { what, phases, outcome, remedy, .. } in HARMS {
         let phases: Vec<_> = phases.iter().map(|phase| phase.word()).collect();
-        let (comes_to, says) = match outcome {
+        let (outcome, says) = match outcome {
             Outcome::Fails(kind, says) => (format!("failed: `{kind}`"), *says),
             Outcome::Warns(says) => ("verified, with a warning".to_owned(), *says),
             Outcome::Nothing => ("verified".to_owned(), ""),
@@ -383,13 +383,13 @@ fn document() -> String {
             Outcome::Invalid(says) => ("invalid".to_owned(), *says),
         };
         let says = if says.is_empty() { String::new() } else { format!("… {says} …") };
-        page += &format!("| {what} | {} | {comes_to} | {says} | {remedy} |\n", phases.join(", "));
+        page += &format!("| {what} | {} | {outcome} | {says} | {remedy} |\n", phases.join(", "));
     }
-    page += "\n| what the workload does | exit code | says |\n|---|---|---|\n";
+    page += "\n| what the workload does | exit code | message |\n|---|---|---|\n";
     for workloads::Harm { what, code, says, .. } in workloads::HARMS {
         page += &format!("| {what} | {code} | … {} … |\n", says[0]);
     }
-    page += "\n| what stands in the plugins folder | is | because |\n|---|---|---|\n";
+    page += "\n| what is in the plugins folder | status | reason |\n|---|---|---|\n";
     for files::Suspect { what, status, reason, .. } in SUSPECTS {
         page += &format!("| {what} | {status} | … {reason} … |\n");
     }

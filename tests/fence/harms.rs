@@ -100,7 +100,8 @@ pub(super) const HARMS: &[Harm] = &[
     harm("a panic in a thread", "panic_in_thread", CALLS, Nothing),
     harm("a stack overflow", "overflow", ALL, Fails("crashed", "(SIG")).try_(DEBUGGER),
     harm("a thread that crashes after a good result", "crash_later", &[Run], Warns("signal 11 (SIGSEGV)")),
-    harm("an error", "error", CALLS, Fails("engine", "the engine is out of order")).try_("kick it"),
+    harm("an error", "error", CALLS, Fails("engine", "the engine is out of order"))
+        .try_("restart the engine"),
     harm("an endless loop", "spin", ALL, Fails("timed_out", "no answer to {phase} within 2 s")).with(SHORT),
     harm("sleep for ever", "sleep", ALL, Fails("timed_out", "no answer to {phase} within 2 s")).with(SHORT),
     harm("memory without end", "allocate", ALL, Fails("memory_limit", "of memory, but may have 400 MiB"))
@@ -109,20 +110,20 @@ pub(super) const HARMS: &[Harm] = &[
     harm("a fork bomb", "fork_bomb", ALL, Fails("process_limit", "processes and threads, but may have 64"))
         .try_("--process-limit")
         .with(&["CROSSRUN_PROCESS_LIMIT=64"]),
-    harm("processes that start the next and leave", "fork_chains", CALLS, Nothing),
+    harm("processes that each start another one and exit", "fork_chains", CALLS, Nothing),
     harm("a child that leaves its session and stays", "grandchild", CALLS, Warns("left 1 process behind")),
     harm("closing all descriptors", "close_descriptors", CALLS, Fails("crashed", "exited with code 1")),
     harm(
-        "rubbish to every descriptor",
+        "malformed bytes to every descriptor",
         "write_everywhere",
         ALL,
         Fails("protocol", "it sent bytes that are not a message"),
     ),
-    harm("rubbish on standard output and error", "print", CALLS, Nothing),
+    harm("malformed bytes on standard output and error", "print", CALLS, Nothing),
     harm("gigabytes of log", "print_much", CALLS, Warns("a log grew too large"))
         .with(&["CROSSRUN_LOG_LIMIT=1MiB", "CROSSRUN_TEST_MIB=40"]),
     harm("another folder, environment, and signal handlers", "meddle", ALL, Nothing),
-    harm("litter in the temporary folder", "litter", ALL, Nothing),
+    harm("files left in the temporary folder", "litter", ALL, Nothing),
     harm("a log record with escape sequences", "log_in_colour", CALLS, Nothing),
     harm("log records without end", "flood_with_records", CALLS, Nothing).slow(),
     harm("progress without end", "flood_with_progress", &[Run], Fails("timed_out", "within 2 s")).with(SHORT),
@@ -138,7 +139,7 @@ pub(super) const HARMS: &[Harm] = &[
     harm("a claim of 2^64 - 1 results", "claim_absurd_results", &[Run], Invalid("its sink has 10")),
     harm("a claim to be another backend", "claim_another_name", &[Run], Invalid("of backend \"native\"")),
     harm("a result without a state", "empty_state", &[Run], Fails("workload", "state")),
-    harm("a state that is rubbish", "rubbish_state", &[Run], Fails("workload", "state")),
+    harm("a state of malformed bytes", "rubbish_state", &[Run], Fails("workload", "state")),
     harm("a state of 64 MiB", "largest_state", &[Run], Fails("workload", "state")),
     harm(
         "a state of a byte more",
@@ -149,8 +150,13 @@ pub(super) const HARMS: &[Harm] = &[
     harm("a state of 100 MB", "huge_state", &[Run], Fails("internal", "but may have 64 MiB")).slow(),
     harm("an item that is missing", "drop", &[Run], Wrong("9 items reached the sink")),
     harm("an item that is changed", "change", &[Run], Wrong("the checksum is")),
-    harm("a question to the oracle", "ask_oracle", &[Run], Fails("workload", "only the judge may ask")),
-    harm("a question what its own state holds", "ask_judge", &[Run], Nothing),
+    harm(
+        "a request for the expected answer",
+        "ask_oracle",
+        &[Run],
+        Fails("workload", "only the judge may ask"),
+    ),
+    harm("a request to decode its own state", "ask_judge", &[Run], Nothing),
     harm("metrics of 2 MB", "metrics_of_2_mb", &[Run], Warns("2.0 MiB of metrics were left out")),
     harm("metrics of 100 MB", "metrics_of_100_mb", &[Run], Warns("100.0 MiB of metrics were left out"))
         .slow(),

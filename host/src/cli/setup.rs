@@ -45,7 +45,10 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
             }
             Err(problem) if problem.exit == Exit::Interrupted => return Err(problem),
             Err(problem) => {
-                ui.warning(&format!("{name}: {}", problem.line()));
+                // The error at the end says it already if there is only this name.
+                if arguments.names.len() > 1 {
+                    ui.warning(&format!("{name}: {}", problem.line()));
+                }
                 failed.get_or_insert(problem);
             }
         }

@@ -134,7 +134,7 @@ impl WorkloadRunner for Misbehaving {
 
 fn fallible(behaviour: &str) -> Result<(), RunnerError> {
     match behaviour {
-        "error" => Err(RunnerError::engine("the engine is out of order").with_remedy("kick it")),
+        "error" => Err(RunnerError::engine("the engine is out of order").with_remedy("restart the engine")),
         "error_in_colour" => Err(RunnerError::engine(format!("the engine is {}", harm::IN_COLOUR))
             .with_remedy(format!("paint it {}", harm::IN_COLOUR))),
         "error_of_two_lines" => {
