@@ -135,8 +135,11 @@ fn a_slowdown_within_the_noise_of_the_machine_or_on_an_unknown_machine_is_a_hint
     });
     let proof = "for proof: crossrun compare --backends old=OLD.so,new=NEW.so --baseline old";
     for (factors, why) in [
-        (&[][..], "0 A/A comparisons of this machine are known, and 5 show its noise"),
-        (&[1.0, 1.01, 1.01, 1.01], "4 A/A comparisons of this machine are known"),
+        (
+            &[][..],
+            "the noise of this machine is known after 5 A/A comparisons (compare --aa, selftest), and it has 0",
+        ),
+        (&[1.0, 1.01, 1.01, 1.01], "5 A/A comparisons (compare --aa, selftest), and it has 4"),
         (&[1.0, 1.01, 1.01, 1.01, 1.2], "A/A comparisons on this machine differed by up to 20.0 %"),
     ] {
         plant_aa(&place, &old, factors);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args};
 
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct GlobalArguments {
     /// Search only this folder for plugins. Repeatable.
     #[arg(long, value_name = "DIR", global = true)]
@@ -20,7 +21,7 @@ pub(crate) struct GlobalArguments {
     /// [default FILE: plugins.lock in the data folder].
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, global = true)]
     pub(crate) locked: Option<Option<PathBuf>>,
-    /// Print one line of JSON instead of text.
+    /// Print JSON instead of text: one object a line.
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Print nothing but results and errors.

@@ -14,6 +14,7 @@ use crate::run::executor::log_file;
 use crate::run::judge::Judge;
 use crate::run::outcome::Outcome;
 use crate::run::session::{CallError, Fault};
+use crate::text::plural;
 use crate::worker::protocol::LibraryFile;
 
 /// The numbers of items: none, one, a prime number, and many.
@@ -76,7 +77,7 @@ pub(super) fn catalogue(fixture: &mut Fixture) -> CheckResult {
         for entry in &entries {
             answer(judge, &WorkloadSpec { total_items: 1, ..WorkloadSpec::new(entry.name.clone()) })?;
         }
-        Ok(format!("{} workloads", entries.len()))
+        Ok(plural(entries.len() as u64, "workload"))
     })
 }
 

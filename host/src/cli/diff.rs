@@ -7,15 +7,15 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, machine_history, reports};
 use crate::compare::history::{AaHistory, ENOUGH_AA, History, HistoryError, history};
 use crate::record::SystemProfile;
-use crate::text::plural;
 
-/// The machine may have changed between two runs, so a slowdown that this command finds is only a hint.
-/// The exit code is 7 for what now fails, is wrong or is missing, and for a slowdown beyond the noise of
-/// this machine, if five or more A/A comparisons (compare --aa, selftest) have shown it.
-/// To be sure, run old and new in the same blocks:
-/// crossrun compare --backends old=OLD.so,new=NEW.so --baseline old
+const AFTER_HELP: &str = "\
+The machine may have changed between two runs, so a slowdown that this command finds is only a hint. The exit code is 7 for what \
+now fails, is wrong or is missing, and for a slowdown beyond the noise of this machine, if five or more A/A comparisons \
+(compare --aa, selftest) have shown it. To be sure, run old and new in the same blocks:
+crossrun compare --backends old=OLD.so,new=NEW.so --baseline old";
+
 #[derive(clap::Args, Debug)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = AFTER_HELP)]
 pub(super) struct Arguments {
     /// The records of the old run: a file, or a folder that is searched with the folders below it.
     #[arg(value_name = "OLD")]
@@ -68,9 +68,8 @@ fn hint(history: &History) -> Option<String> {
             format!("A/A comparisons on this machine differed by up to {:.1} %", (factor - 1.0) * 100.0)
         }
         AaHistory { comparisons, .. } => format!(
-            "{} of this machine {} known, and {ENOUGH_AA} show its noise (compare --aa and selftest are some)",
-            plural(comparisons.into(), "A/A comparison"),
-            if comparisons == 1 { "is" } else { "are" },
+            "the noise of this machine is known after {ENOUGH_AA} A/A comparisons (compare --aa, selftest), and it has \
+             {comparisons}"
         ),
     };
     (hints > 0).then(|| {

@@ -100,6 +100,6 @@ fn page(findings: &[Finding], rows: &[Row]) -> String {
     text + &format!(
         "\n{} that may make measurements noisy, {} that cannot be used\n",
         plural(harmful.len() as u64, "finding"),
-        plural(unusable, "file")
+        plural(unusable, "plugin")
     )
 }

@@ -21,7 +21,7 @@ pub(super) struct TrialArguments {
     /// A parameter of the workload or an option of the backend. The value is JSON if it parses as JSON, else a string. Repeatable.
     #[arg(long, value_name = "KEY=VALUE", value_parser = options::extra)]
     pub(super) extra: Vec<(String, Value)>,
-    /// The time limit of a single run, such as 90s, 10m or 1h [default: 10m; `run` first looks at extra.max_wait_seconds].
+    /// The time limit of a single run, such as 90s, 10m or 1h [default: 10m; of `run`, the number of seconds in --extra max_wait_seconds=… if that is given].
     #[arg(long, value_name = "TIME", value_parser = options::duration)]
     pub(super) timeout: Option<Duration>,
     #[command(flatten)]

@@ -29,7 +29,7 @@ pub(super) fn turbo(system: &System) -> Option<State> {
     let other = format!("{CPU}/cpufreq/boost");
     let on = |command: String| {
         let found = "the clock rate rises beyond its base while the machine is cool";
-        let effect = "a cool machine is faster than a warm one: whoever runs first gains";
+        let effect = "a cool machine is faster than a warm one, so the backend that runs first gains";
         Some(State::doubtful(found, effect, command))
     };
     match (system.text(&intel).as_deref(), system.text(&other).as_deref()) {

@@ -70,8 +70,7 @@ pub(super) fn huge_pages(system: &System) -> Option<State> {
         return Some(State::good("large pages are given to those that ask"));
     }
     let found = "large pages are given to everybody";
-    let effect =
-        "memory comes in pages of 2 MiB at the system's will: peaks are larger, and some runs wait for them";
+    let effect = "the system decides which memory comes in pages of 2 MiB: peaks are larger, and some runs wait for them";
     Some(State::doubtful(found, effect, format!("echo madvise | sudo tee /{path}")))
 }
 

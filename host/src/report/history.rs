@@ -18,9 +18,15 @@ pub(crate) fn history(history: &History) -> String {
             text += &format!("only in the {which} run: {}\n", names.join("; "));
         }
     }
-    let regressions = history.changes.iter().filter(|change| change.call.is_regression()).count() as u64;
-    let threshold = number::percent(history.threshold);
-    text + &format!("{} beyond {threshold}\n", plural(regressions, "regression"))
+    let cells = |wanted: fn(ChangeVerdict) -> bool| {
+        history.changes.iter().filter(|change| wanted(change.call)).count() as u64
+    };
+    let undecided = cells(|verdict| matches!(verdict, ChangeVerdict::TooFew | ChangeVerdict::Inconclusive));
+    if undecided > 0 {
+        text += &format!("{} without a decision: too few runs, or inconclusive\n", plural(undecided, "cell"));
+    }
+    let regressions = cells(ChangeVerdict::is_regression);
+    text + &format!("{} beyond {}\n", plural(regressions, "regression"), number::percent(history.threshold))
 }
 
 fn row(change: &CellChange) -> [String; 7] {

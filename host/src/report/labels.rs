@@ -274,7 +274,7 @@ pub(super) fn paired_ratios(comparison: &Comparison) -> Option<String> {
     let (most, row) = differ.iter().max_by(|one, other| one.0.total_cmp(&other.0))?;
     let differs = if differ.len() == 1 { "differs" } else { "differ" };
     Some(format!(
-        "ratios are paired by block: {} {differs} from the quotient of the medians by more than {} (most: {row}, {})",
+        "ratios are paired by block: {} of them {differs} from the quotient of the medians by more than {} (most: {row}, {})",
         differ.len(),
         number::percent(comparison.margin - 1.0),
         number::percent(most - 1.0),

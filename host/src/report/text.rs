@@ -338,7 +338,7 @@ mod tests {
         assert!(!plain(&comparison).contains("paired"));
         comparison.points[1].rows[1].duration.as_mut().unwrap().median *= 1.04 * 1.18;
         let page = plain(&comparison).replace("\n  ", " ");
-        let note = "ratios are paired by block: 1 differs from the quotient of the medians by more than 5.0 % (most: beta, \
+        let note = "ratios are paired by block: 1 of them differs from the quotient of the medians by more than 5.0 % (most: beta, \
                     pipeline, 18.0 %)";
         assert!(page.contains(note), "{page}");
     }

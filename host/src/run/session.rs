@@ -38,7 +38,7 @@ pub(crate) type Observer<'a> = &'a mut dyn FnMut(Reply);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Isolation {
-    /// In a process of their own.
+    /// In a process of its own.
     Process,
     /// In this process, without deadlines.
     None,

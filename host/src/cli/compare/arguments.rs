@@ -31,7 +31,7 @@ pub(in crate::cli) struct Arguments {
     /// The numbers of operator calls that may run at once [default: 2].
     #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = options::parallelism)]
     pub(super) parallelism: Vec<u32>,
-    /// The backend that the others are compared with [default: the first].
+    /// The backend that the others are compared with [default: native if it takes part, else the first].
     #[arg(long, value_name = "NAME")]
     pub(super) baseline: Option<String>,
     /// For results that are published: 12 blocks, and verdicts that are corrected for the number of comparisons.
