@@ -105,5 +105,5 @@ class Actors(_Engine, ActorsEngine[Any]):
             return super().results(futures)
         except RayActorError as error:
             where, reason = self._nodes.get(error.actor_id or "", "unknown"), " ".join(str(error).split())
-            message = f"the actor on node {where} is gone, and what it had taken in with it: {reason}"
+            message = f"the actor on node {where} died, and the state that it held is lost: {reason}"
             raise EngineError(message, "--extra ray_idiom=tasks, which repeats what is lost") from error
