@@ -52,7 +52,7 @@ class DaskDriver(Driver):
         assert cluster is not None
         scheduler, warnings = scheduler_used(spec, "Dask", SCHEDULERS)
         if scheduler == "load_aware":
-            warnings.append("Dask places by load and steals work by default: load_aware is the same as default")
+            warnings.append("Dask places by load and steals work by default: load_aware is its default")
         size = window_size(spec, WINDOW, WINDOW_ITEMS * spec.parallelism)
         try:
             run = FuturesRun(DaskEngine(cluster, scheduler, context), cluster.job(workload), spec, context, size)
