@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import itertools
 import queue
 import time
@@ -80,13 +81,10 @@ class DaskEngine(FuturesEngine[Future]):
             self._client.gather(list(futures), asynchronous=True), self._client.loop.asyncio_loop
         )
         try:
-            while True:
-                try:
-                    return list(gathering.result(TICK))
-                except TimeoutError:
-                    if gathering.done():
-                        raise
-                    self._context.check_cancelled()
-                    self._look()
+            # Not by the timeout of `result`: it is the same exception as one of Dask's own, and of a result that has come since.
+            while not concurrent.futures.wait([gathering], TICK).done:
+                self._context.check_cancelled()
+                self._look()
+            return list(gathering.result())
         finally:
             gathering.cancel()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import time
-from concurrent.futures import TimeoutError as NotYet
 
 import pyspark
 from py4j.protocol import Py4JError, Py4JJavaError
@@ -62,20 +62,20 @@ def _watched(engine: Engine, lineage: Lineage, total: int, context: RunContext) 
     job = engine.jobs.submit(lineage.state)
     source: int | None = None
     next_progress = time.monotonic() + PROGRESS_SECONDS
-    while True:
-        try:
-            return job.result(TICK)
-        except NotYet:
+    try:
+        # Not by the timeout of `result`: a job may have failed with the same exception.
+        while not concurrent.futures.wait([job], TICK).done:
             context.check_cancelled()
             if time.monotonic() >= next_progress:
                 engine.executors.check()
                 source, done = _progress(engine, source, total)
                 context.progress(done, total)
                 next_progress = time.monotonic() + PROGRESS_SECONDS
-        except Py4JJavaError as error:
-            raise workload_error_in(str(error)) or EngineError(first_line(error)) from error
-        except (Py4JError, OSError) as error:
-            raise EngineError(death() or first_line(error)) from error
+        return job.result()
+    except Py4JJavaError as error:
+        raise workload_error_in(str(error)) or EngineError(first_line(error)) from error
+    except (Py4JError, OSError) as error:
+        raise EngineError(death() or first_line(error)) from error
 
 
 def _progress(engine: Engine, source: int | None, total: int) -> tuple[int | None, int]:

@@ -1,7 +1,8 @@
 """Runs on a cluster that exists, of two workers in this process, and fails if one of these does not hold:
 
 - no task is restricted to workers where all of them are used, and every task is where some are not;
-- a run ends at once when the host stops it, also while the driver waits for nothing.
+- a run ends at once when the host stops it, also while the driver waits for nothing;
+- a result that comes just when a wait for it ends is not lost.
 
     python cluster_of_threads.py LIBRARY
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,7 +22,8 @@ import shape
 from distributed import Client, LocalCluster
 
 import driver
-from crossrun_engine import CancelledError, Session
+import engine
+from crossrun_engine import TICK, CancelledError, RunContext, Session
 
 
 def opened(address: str, parallelism: int) -> driver.DaskDriver:
@@ -66,6 +69,33 @@ def submitted_after_stop(address: str, library: Path) -> int:
     raise AssertionError("the run did not stop")
 
 
+class Late(Future):  # type: ignore[type-arg]
+    """Comes just when a wait for it ends, or a little later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._coming = threading.Timer(2 * TICK, self._come)
+        self._coming.start()
+
+    def _come(self) -> None:
+        if not self.done():
+            self.set_result(["here"])
+
+    def result(self, timeout: float | None = None) -> Any:
+        if timeout is not None and not self.done():
+            self._come()
+            raise TimeoutError
+        return super().result(timeout)
+
+
+def late_result() -> list[Any]:
+    """What the engine returns of a gathering that is late."""
+    cluster = mock.Mock(lost=lambda: "")
+    dask = engine.DaskEngine(cluster, "default", RunContext(Path("."), threading.Event(), lambda _: None))
+    with mock.patch("asyncio.run_coroutine_threadsafe", lambda *_: Late()):
+        return dask.results([])
+
+
 def main(library: Path) -> str:
     """Says what does not hold; nothing if all does."""
     how = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
@@ -77,7 +107,7 @@ def main(library: Path) -> str:
             return "one of two workers is to be used, and tasks are not restricted to one"
         if after := submitted_after_stop(address, library):
             return f"tasks were submitted {after} times after the run was to stop"
-    return ""
+    return "" if late_result() == ["here"] else "a late result is lost"
 
 
 if __name__ == "__main__":
