@@ -322,4 +322,5 @@ fn a_driver_that_is_started_by_hand_explains_itself() {
 fn the_python_side_passes_its_own_tests() {
     unit_tests("python_engine/python/tests", &["python_engine/python"]);
     unit_tests("python_runner/tests", &["python_runner", "python_engine/python"]);
+    unit_tests("ray_runner/tests", &["ray_runner", "python_engine/python"]);
 }

@@ -52,10 +52,15 @@ def resolve_idiom(extra: dict[str, Any]) -> str:
     return "tasks" if extra.get("batch_size", 1) >= LARGE_BATCH else "actors"
 
 
-def resolve_window(spec: Spec) -> int:
-    """How many batches are in flight: no more than half, so that the other half goes to whoever is free."""
-    batches = spec.total_items // (spec.batch_size * spec.parallelism)
-    return window_size(spec, min(WINDOW, batches // 2))
+def resolve_window(spec: Spec, idiom: str) -> int:
+    """How many batches are in flight.
+
+    An actor makes and folds a batch in one call, which waits for it as two numbers: however many items the batches in
+    flight have, they are not in memory. Tasks return states, and with `fusion=off` batches are objects of Ray.
+    """
+    if idiom == "actors" and spec.fusion != "off":
+        return window_size(spec, WINDOW, items=spec.total_items)
+    return window_size(spec, WINDOW)
 
 
 def resolve_address(extra: dict[str, Any]) -> str | None:
@@ -118,7 +123,8 @@ class RayDriver(Driver):
             self.close()
             self.open(replace(self._session, parallelism=spec.parallelism, options=spec.extra))
         scheduler, warnings = scheduler_used(spec, "Ray")
-        idiom, size = resolve_idiom(spec.extra), resolve_window(spec)
+        idiom = resolve_idiom(spec.extra)
+        size = resolve_window(spec, idiom)
         kind = FuturesRun if idiom == "tasks" else ActorsRun
         run = kind(self._cluster.engine(idiom), self._cluster.job(workload), spec, context, size)
         state = run.execute()

@@ -106,12 +106,15 @@ class _Tree(Generic[Future]):
         """Takes the states of batches. Returns what to wait for, and for how many of the batches each stands."""
         waited: dict[Future, int] = {}
         rising = list(ended)
-        for number, level in enumerate(self._levels):
+        for height, level in enumerate(self._levels):
             level.extend(rising)
-            groups = list(zip(*[iter(level)] * self._fan_in))
-            del level[: len(groups) * self._fan_in]
+            number = len(level) // self._fan_in
+            # Engines deal tasks that are submitted together to their workers in turn. So a group has every so many of
+            # them: its states are on one worker more often, and fewer are sent from worker to worker.
+            groups = [tuple(level[first : number * self._fan_in : number]) for first in range(number)]
+            del level[: number * self._fan_in]
             rising = self._merged(groups) if groups else []
-            if number == 0:
+            if height == 0:
                 waited.update(dict.fromkeys(rising, self._fan_in))
         self._tops.update(rising)
         return {**dict.fromkeys(rising, 0), **waited}

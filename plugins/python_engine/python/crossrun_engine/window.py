@@ -31,12 +31,14 @@ Complete = Callable[["list[Future]"], Any]
 def window_size(spec: Spec, per_worker: int, items: int = 1 << 18) -> int:
     """How many batches may be in flight, for all workers together.
 
-    `per_worker` for each worker, but no more than `items` items, so that large batches do not fill the memory. There
-    are always enough that no worker is idle: one for each worker where batches are passed from task to task
-    (`fusion=off`), and two where a batch that waits for its worker is only two numbers.
+    `per_worker` for each worker, but no more than half of its share of the batches, so that the other half goes to
+    whoever is free, and no more than `items` items, so that large batches do not fill the memory. There are always
+    enough that no worker is idle: one for each worker where batches are passed from task to task (`fusion=off`), and
+    two where a batch that waits for its worker is only two numbers.
     """
     enough = spec.parallelism if spec.fusion == "off" else 2 * spec.parallelism
-    return max(enough, min(per_worker * spec.parallelism, items // spec.batch_size))
+    half = spec.total_items // (2 * spec.batch_size * spec.parallelism)
+    return max(enough, min(min(per_worker, half) * spec.parallelism, items // spec.batch_size))
 
 
 class Waiter(Generic[Future]):

@@ -29,6 +29,7 @@ from crossrun_engine import (
     UnavailableError,
     Workload,
     WorkloadError,
+    tasks,
     window_size,
 )
 from crossrun_engine import futures as futures_module
@@ -172,6 +173,24 @@ class Runs(unittest.TestCase):
         self.assertEqual(self.outcome(of, pool, 8, Job(opened(of))), self.expected("word_count", 300))
         self.assertEqual(pool.submitted["combine"], 150)
 
+    def test_a_group_of_states_is_of_batches_that_an_engine_deals_to_one_worker(self) -> None:
+        groups: list[list[int]] = []
+
+        class Dealing(Pool):
+            def map(self, task: Callable[..., Any], *columns: Sequence[Any], **fixed: Any) -> list[Future[Any]]:
+                if task is tasks.source_to_end:
+                    self.first = {
+                        future: first for first, future in zip(columns[0], super().map(task, *columns, **fixed))
+                    }
+                    return list(self.first)
+                if task is tasks.combine and not groups:
+                    groups.extend([self.first[future] for future in group] for group in zip(*columns))
+                return super().map(task, *columns, **fixed)
+
+        of = spec("word_count", 200, 2)
+        self.outcome(of, Dealing(2), 128, Job(opened(of)))
+        self.assertEqual(groups, [list(range(0, 32, 2)), list(range(1, 32, 2))])
+
     def test_no_more_is_in_flight_than_the_window_allows(self) -> None:
         for fusion in ("auto", "off"):
             of = spec("word_count", 300, 2, fusion=fusion)
@@ -260,15 +279,19 @@ class Runs(unittest.TestCase):
 
 class Size(unittest.TestCase):
     def test_a_window_is_bounded_for_all_workers_and_leaves_none_idle(self) -> None:
-        for parallelism, batch_size, fusion, size in [
-            (4, 1, "auto", 128),
-            (4, 10_000, "auto", 26),
-            (4, 100_000, "auto", 8),
-            (4, 100_000, "off", 4),
-            (1, 1 << 20, "off", 1),
+        for items, parallelism, batch_size, fusion, size in [
+            (1 << 30, 4, 1, "auto", 128),
+            (1 << 30, 4, 10_000, "auto", 26),
+            (1 << 30, 4, 100_000, "auto", 8),
+            (1 << 30, 4, 100_000, "off", 4),
+            (1 << 30, 1, 1 << 20, "off", 1),
+            # Half of the batches.
+            (100, 4, 1, "auto", 48),
+            (1, 4, 1, "auto", 8),
+            (1, 4, 1, "off", 4),
         ]:
-            of = spec("null", 1, parallelism, batch_size=batch_size, fusion=fusion)
-            self.assertEqual(window_size(of, 32), size, (parallelism, batch_size, fusion))
+            of = spec("null", items, parallelism, batch_size=batch_size, fusion=fusion)
+            self.assertEqual(window_size(of, 32), size, (items, parallelism, batch_size, fusion))
 
 
 class Example(unittest.TestCase):
