@@ -29,9 +29,10 @@ from crossrun_engine import (
 # Seconds that a cluster has to answer.
 ANSWERING = 10
 
-# Tasks that are sent to a worker thread at once. Dask sends one or two, and one more when one is done, which makes the
-# way to the scheduler and back a part of each task; a whole window would leave some workers with slow ones at the end.
-AHEAD = 8
+# Tasks that are sent to a worker thread at once: a whole window. Dask sends one or two, and one more when one is done,
+# which makes the way to the scheduler and back a part of each task, and a message to a worker of each. An infinite
+# number would do more than that: Dask then gives a whole run of tasks that are submitted together to one worker.
+AHEAD = 256
 
 # Seconds that a session of our own waits for a worker to be replaced, if all are gone.
 REPLACING = 30

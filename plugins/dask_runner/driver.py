@@ -29,8 +29,9 @@ from engine import DaskEngine, LostError
 
 SCHEDULERS = ("default", "fifo", "load_aware")
 
-# Batches in flight for each worker thread: enough that none waits for the driver, few enough that memory stays flat.
-WINDOW = 64
+# Batches in flight for each worker thread: enough that none waits for the driver and that few graphs are submitted, each
+# of which costs Dask as much as some tasks, and few enough that memory stays flat.
+WINDOW = 256
 
 # Items in flight for each worker thread, where a batch is large.
 WINDOW_ITEMS = 1 << 18

@@ -42,7 +42,8 @@ class DaskEngine(FuturesEngine[Future]):
         keys = [(f"{task.__name__}-{self._name}", next(self._numbers)) for _ in columns[0]]
         # What merges states comes first, so that few of them are kept.
         priority = int(task is tasks.combine)
-        return list(self._client.map(task, *columns, key=keys, priority=priority, **fixed, **self._how))
+        # Of a pure task Dask hashes all arguments, even if the key is given.
+        return list(self._client.map(task, *columns, key=keys, pure=False, priority=priority, **fixed, **self._how))
 
     def watch(self, futures: Collection[Future]) -> None:
         """Has Dask tell when futures finish."""

@@ -20,7 +20,7 @@ import driver
 from crossrun_engine import Session, futures
 
 # Batches of one item, many times as many as may be in flight or below one top of the tree.
-BATCHES = 600
+BATCHES = 2000
 
 # The tree of this test is low, so that few batches have many tops: there are 16 below each.
 LEVELS = 1
