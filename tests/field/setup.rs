@@ -55,6 +55,7 @@ fn program(path: &Path, text: &str) {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "makes environments with pip: CROSSRUN_TEST_ENGINES=all")]
 fn variables_that_say_where_to_install_or_what_are_no_matter() {
     for (runner, name) in [("provisioned_runner", "provisioned"), ("built_runner", "built")] {
         let place = place(runner);
@@ -93,6 +94,7 @@ fn variables_that_say_where_to_install_or_what_are_no_matter() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "makes environments with pip: CROSSRUN_TEST_ENGINES=all")]
 fn of_pips_files_only_where_packages_come_from_counts() {
     let place = place("provisioned_runner");
     let folder = place.path().join("home/.config/pip");
@@ -125,6 +127,7 @@ fn without_uv() -> std::ffi::OsString {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "makes environments with pip: CROSSRUN_TEST_ENGINES=all")]
 fn uv_takes_no_settings_of_the_project_that_it_is_called_in() {
     let place = place("provisioned_runner");
     let (programs, log) = (place.path().join("programs"), place.path().join("uv.log"));
@@ -303,6 +306,7 @@ fn https(place: &Place) -> Option<(Server, String)> {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "makes environments with pip: CROSSRUN_TEST_ENGINES=all")]
 fn a_certificate_that_is_not_trusted_is_told_from_an_index_that_cannot_be_reached() {
     let place = place("provisioned_runner");
     let Some((_server, index)) = https(&place) else { return not_run("openssl makes no certificate here") };
@@ -323,6 +327,7 @@ fn a_certificate_that_is_not_trusted_is_told_from_an_index_that_cannot_be_reache
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "makes environments with pip: CROSSRUN_TEST_ENGINES=all")]
 fn a_proxy_that_cannot_be_used_is_named_with_its_variables() {
     let place = place("provisioned_runner");
     for proxy in ["socks5://127.0.0.1:1", "http://127.0.0.1:1"] {
