@@ -27,6 +27,12 @@ fn the_page_on_workloads_has_one_that_builds_outside_the_tree_and_runs_everywher
         assert_eq!(record["metadata"]["verified"], true);
         assert_eq!(record["metadata"]["results_count"], 10);
     }
+    let checksum = |seed| {
+        let run = ["run", "--json", "--workload", "tallies", "--items", "1000", "--backend", "native"];
+        let record = place.crossrun(&[&run, ["--seed", seed].as_slice()].concat()).code(0).json();
+        record["metadata"]["checksum"].clone()
+    };
+    assert_ne!(checksum("1"), checksum("2"), "other seeds are other data");
 }
 
 /// Links to files, and to headings of the same page.
