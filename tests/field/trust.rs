@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::{Place, Ran, executable, not_run, plugin};
 
@@ -64,6 +65,57 @@ fn a_link_that_another_user_can_replace_is_not_followed() {
     symlink(place.plugins(), &link).unwrap();
     place.crossrun(&compare).code(0);
     with_plugins(&place, &link, &RUN).code(0);
+}
+
+/// A library that is no plugin, and that makes the file `ran` when it is loaded.
+fn forbidden_library(place: &Place, ran: &Path) -> PathBuf {
+    let [source, library] = ["forbidden.c", "forbidden.so"].map(|name| place.path().join(name));
+    let code = format!(
+        "#include <fcntl.h>\n__attribute__((constructor)) static void run(void) {{ open(\"{}\", O_CREAT | O_WRONLY, 0600); }}\n",
+        ran.display()
+    );
+    fs::write(&source, code).unwrap();
+    let made =
+        Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).status().unwrap();
+    assert!(made.success());
+    library
+}
+
+#[test]
+fn nothing_but_the_checked_bytes_runs_while_links_and_files_are_replaced() {
+    let place = Place::new();
+    let [good, evil, link, ran] = ["good", "evil", "link", "ran"].map(|name| place.path().join(name));
+    let forbidden = forbidden_library(&place, &ran);
+    for folder in [&good, &evil] {
+        fs::create_dir(folder).unwrap();
+    }
+    let (name, original) = ("libnative_runner.so", place.path().join("original.so"));
+    fs::copy(plugin("native_runner"), &original).unwrap();
+    fs::hard_link(&original, good.join(name)).unwrap();
+    fs::hard_link(&forbidden, evil.join(name)).unwrap();
+    symlink(&good, &link).unwrap();
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let next = place.path().join("next");
+            while !ended.load(Ordering::Relaxed) {
+                for (folder, file) in [(&evil, &forbidden), (&good, &original)] {
+                    symlink(folder, &next).unwrap();
+                    fs::rename(&next, &link).unwrap();
+                    fs::hard_link(file, &next).unwrap();
+                    fs::rename(&next, good.join(name)).unwrap();
+                    // Hard links to one file: the rename leaves the new name where both are the same.
+                    let _ = fs::remove_file(&next);
+                }
+            }
+        });
+        for _ in 0..12 {
+            with_plugins(&place, &link, &["backends"]).code(0);
+            with_plugins(&place, &good, &["backends"]).code(0);
+        }
+        ended.store(true, Ordering::Relaxed);
+    });
+    assert!(!ran.exists(), "a file that is no plugin was loaded");
 }
 
 #[test]

@@ -21,6 +21,7 @@ use plugin_api::ffi::{ForeignRunner, RunnerModuleRef};
 use plugin_api::workload::{WorkloadFunctions, WorkloadLibrary, abi_is_compatible};
 use plugin_api::{HostServices, RunnerError, WorkloadRunner};
 
+use sealed::pinned;
 pub use sealed::sealed_copy;
 
 use crate::plugin::inspect::{self, FileVersion, Metadata, RunnerAbi};
@@ -128,8 +129,9 @@ pub fn workloads(file: &LibraryFile) -> Result<WorkloadLibrary, LoadError> {
     }
     // SAFETY: the ABI's major version is the host's, so the functions have the signatures of ABI.md; never unloaded.
     let functions = unsafe { WorkloadFunctions::resolve(address) }.map_err(missing)?;
-    // Other processes that open the library by its path must get the same bytes.
-    Ok(WorkloadLibrary::new(Box::leak(Box::new(functions)), &to_open.path, &file.sha256))
+    // Other processes open the library by its path, and compare its hash. Those of another machine have no descriptor of this one.
+    let shared = if file.sealed { &to_open.path } else { path };
+    Ok(WorkloadLibrary::new(Box::leak(Box::new(functions)), shared, &file.sha256))
 }
 
 /// Opens the library and never unloads it. All symbols are resolved at once, so that a missing one is an error here and not a
@@ -139,6 +141,8 @@ fn open(path: &Path, to_open: &ToOpen) -> Result<Library, LoadError> {
     let library = unsafe { Library::open(Some(&to_open.path), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) };
     let library = library.map_err(|error| {
         let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        // The dynamic linker names the path of the descriptor.
+        let why = why.replace(&*to_open.path.to_string_lossy(), &path.to_string_lossy());
         LoadError::Open { path: path.into(), why: first_line(&why) }
     })?;
     if to_open.is_unchanged() { Ok(library) } else { Err(LoadError::Changed { path: path.into() }) }
@@ -152,7 +156,7 @@ struct ToOpen {
 }
 
 impl ToOpen {
-    /// Whether the path still leads to the file that was hashed.
+    /// Whether the path leads to the file that was hashed, and that file is unchanged.
     fn is_unchanged(&self) -> bool {
         let now = || std::fs::metadata(&self.path).ok().map(|status| FileVersion::of(&status));
         self.hashed.is_none() || self.hashed == now()
@@ -160,8 +164,8 @@ impl ToOpen {
 }
 
 /// What to open. The file must be the one that was inspected, as the record names that one. If the file is to be sealed, a copy is
-/// hashed and opened, which nobody can change. Otherwise the hash is taken through a descriptor, and the file must be the same
-/// one after the dynamic linker has opened it by its path. (Opened by the descriptor, it would not find the libraries beside it.)
+/// hashed and opened, which nobody can change. Otherwise the hash is taken through a descriptor, the dynamic linker opens the file
+/// through a descriptor too, and the file must be unchanged afterwards. Without `/proc` the linker opens the path.
 fn to_open(file: &LibraryFile) -> Result<ToOpen, LoadError> {
     let path = file.path.as_path();
     let unreadable = |error: std::io::Error| LoadError::Unreadable { path: path.into(), error };
@@ -172,7 +176,10 @@ fn to_open(file: &LibraryFile) -> Result<ToOpen, LoadError> {
         let opened = File::open(path).map_err(unreadable)?;
         let hash = inspect::sha256_of_file(&opened).map_err(unreadable)?;
         let hashed = opened.metadata().map(|status| FileVersion::of(&status)).map_err(unreadable)?;
-        (ToOpen { path: path.to_owned(), hashed: Some(hashed) }, hash)
+        let copy = opened.try_clone().map_err(unreadable)?;
+        let by_descriptor = pinned(path, opened, inspect::asks_for_its_folder(copy)).map_err(unreadable)?;
+        let to_open = ToOpen { path: by_descriptor, hashed: Some(hashed) };
+        (if to_open.is_unchanged() { to_open } else { ToOpen { path: path.to_owned(), ..to_open } }, hash)
     };
     if hash == file.sha256 { Ok(to_open) } else { Err(LoadError::Changed { path: path.into() }) }
 }
@@ -210,4 +217,55 @@ fn abi_error(path: &Path, why: String) -> LoadError {
 
 fn first_line(text: &str) -> String {
     text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+#[cfg(all(target_os = "linux", not(crossrun_portable)))]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A library that was hashed, and whose folder was replaced then. `link` says how it is linked.
+    fn replaced_after_the_check(link: &str) -> (tempfile::TempDir, ToOpen) {
+        let place = tempfile::tempdir().unwrap();
+        let [folder, evil] = ["plugins", "evil"].map(|name| place.path().join(name));
+        for folder in [&folder, &evil] {
+            fs::create_dir(folder).unwrap();
+            fs::write(folder.join("libone.so"), "evil").unwrap();
+        }
+        let (source, path) = (place.path().join("one.c"), folder.join("libone.so"));
+        fs::write(&source, "int one(void) { return 1; }").unwrap();
+        let mut cc = std::process::Command::new("cc");
+        cc.args(["-shared", "-fPIC", link, "-o"]).args([&path, &source]);
+        assert!(cc.status().unwrap().success());
+        let sha256 = inspect::sha256_of(&path).unwrap();
+        let to_open = to_open(&LibraryFile { path, sha256, sealed: false }).unwrap();
+        assert!(to_open.is_unchanged());
+        fs::rename(&folder, place.path().join("old")).unwrap();
+        std::os::unix::fs::symlink(&evil, &folder).unwrap();
+        (place, to_open)
+    }
+
+    #[test]
+    fn what_is_opened_is_what_was_hashed_whatever_its_path_leads_to_by_then() {
+        for link in ["-Wl,-rpath,$ORIGIN", "-Wl,-z,now"] {
+            let (_place, to_open) = replaced_after_the_check(link);
+            assert!(
+                to_open.is_unchanged() && fs::read(&to_open.path).unwrap().starts_with(b"\x7fELF"),
+                "{link}"
+            );
+        }
+        // Replaced in its folder too. The same command must say so.
+        let (place, to_open) = replaced_after_the_check("-Wl,-z,now");
+        fs::rename(place.path().join("evil/libone.so"), place.path().join("old/libone.so")).unwrap();
+        assert!(fs::read(&to_open.path).unwrap().starts_with(b"\x7fELF") && !to_open.is_unchanged());
+    }
+
+    #[test]
+    fn a_library_that_asks_for_its_folder_finds_what_is_beside_it() {
+        let (place, to_open) = replaced_after_the_check("-Wl,-rpath,$ORIGIN");
+        fs::write(place.path().join("old/libtwo.so"), "two").unwrap();
+        assert_eq!(fs::read(to_open.path.with_file_name("libtwo.so")).unwrap(), b"two");
+    }
 }

@@ -61,6 +61,11 @@ impl<'a> ObjectFile<'a> {
         Metadata::parse(section.data().map_err(|error| damaged(&error))?)
     }
 
+    /// The content of the section with this name.
+    pub(super) fn section(&self, name: &str) -> Option<&'a [u8]> {
+        self.object.section_by_name(name)?.data().ok()
+    }
+
     /// The `length` bytes that the file has for an address. Only these bytes are read, not their whole section.
     pub(super) fn bytes_at(&self, address: u64, length: u64) -> Option<&'a [u8]> {
         self.object.sections().find_map(|section| {

@@ -1,4 +1,5 @@
-//! A copy of a file that no process can change, so that the bytes that are hashed are those that are loaded.
+//! Paths through descriptors, so that the bytes that are hashed are those that are loaded: of a sealed copy, which no process can
+//! change, and of the file itself.
 
 use std::fs::File;
 use std::io;
@@ -18,13 +19,26 @@ pub fn sealed_copy(path: &Path) -> io::Result<(PathBuf, String)> {
     Ok((path, sha256))
 }
 
+/// A path that leads to the open `file` at `path`, whatever `path` leads to from now on. If `in_folder`, that is the file's name in
+/// its folder, which is held by a descriptor: a library that looks for others beside it finds them there. The path is valid for as
+/// long as this process lives.
+///
+/// # Errors
+/// When the folder cannot be opened, or this process has too many files open.
+pub(super) fn pinned(path: &Path, file: File, in_folder: bool) -> io::Result<PathBuf> {
+    match path.parent().zip(path.file_name()) {
+        Some((folder, name)) if in_folder => system::held_folder(folder).map(|folder| folder.join(name)),
+        _ => system::held(file.into()),
+    }
+}
+
 #[cfg(all(target_os = "linux", not(crossrun_portable)))]
 mod system {
     use std::io::{Seek as _, SeekFrom};
-    use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
+    use std::os::fd::{AsRawFd, IntoRawFd as _, OwnedFd};
     use std::sync::{Mutex, PoisonError};
 
-    use rustix::fs::{MemfdFlags, SealFlags};
+    use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SealFlags, openat};
     use rustix::io::Errno;
     use rustix::process::{Resource, getrlimit};
 
@@ -52,9 +66,26 @@ mod system {
             SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
         )?;
         copy.seek(SeekFrom::Start(0))?;
-        // With the process id, as an engine's own processes read the copy too.
-        let path = format!("/proc/{}/fd/{}", std::process::id(), copy.as_raw_fd());
-        Ok((copy, path.into()))
+        let path = path_of(&copy);
+        Ok((copy, path))
+    }
+
+    /// With the process id, as an engine's own processes read a copy too.
+    fn path_of(descriptor: &impl AsRawFd) -> PathBuf {
+        format!("/proc/{}/fd/{}", std::process::id(), descriptor.as_raw_fd()).into()
+    }
+
+    /// The path of an open file or folder, which stays open.
+    pub(super) fn held(descriptor: OwnedFd) -> io::Result<PathBuf> {
+        let held = File::from(renumbered(&descriptor)?);
+        let path = path_of(&held);
+        keep(held);
+        Ok(path)
+    }
+
+    pub(super) fn held_folder(folder: &Path) -> io::Result<PathBuf> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        held(openat(CWD, folder, flags, Mode::empty())?)
     }
 
     fn empty() -> io::Result<OwnedFd> {
@@ -69,8 +100,12 @@ mod system {
             }
             made => made?,
         };
+        renumbered(&made)
+    }
+
+    fn renumbered(descriptor: &OwnedFd) -> io::Result<OwnedFd> {
         let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
-        let moved = rustix::io::fcntl_dupfd_cloexec(&made, next.unwrap_or_else(first))?;
+        let moved = rustix::io::fcntl_dupfd_cloexec(descriptor, next.unwrap_or_else(first))?;
         *next = Some(moved.as_raw_fd() + 1);
         Ok(moved)
     }
@@ -93,6 +128,15 @@ mod system {
     }
 
     pub(super) fn keep(_copy: File) {}
+
+    /// No such path: the dynamic linker opens the file by its name.
+    pub(super) fn held(_descriptor: std::os::fd::OwnedFd) -> io::Result<PathBuf> {
+        Ok(PathBuf::new())
+    }
+
+    pub(super) fn held_folder(_folder: &Path) -> io::Result<PathBuf> {
+        Ok(PathBuf::new())
+    }
 }
 
 #[cfg(all(test, target_os = "linux", not(crossrun_portable)))]
