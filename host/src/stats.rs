@@ -9,6 +9,7 @@ pub(crate) mod means;
 pub(crate) mod paired;
 mod percentile;
 mod rank_sum;
+mod selection;
 pub(crate) mod signed_rank;
 mod student;
 mod ties;

@@ -5,6 +5,8 @@
 //! random variables is stochastically larger than the other", Ann. Math. Statist. 18, 1947).
 
 use super::lower_tail::{self, Normal};
+use super::means::mean_of_two;
+use super::selection;
 use super::signed_rank::Interval;
 
 /// Up to this many pairs probabilities are exact.
@@ -25,21 +27,64 @@ impl Shift {
         if !old.iter().chain(new).all(|value| value.is_finite()) {
             return None;
         }
-        let mut differences: Vec<f64> =
-            new.iter().flat_map(|new| old.iter().map(move |old| new - old)).collect();
-        differences.sort_by(f64::total_cmp);
-        Some(Self {
-            estimate: super::median(&differences)?,
-            interval: interval(&differences, old.len(), new.len()),
-        })
+        if old.is_empty() || new.is_empty() {
+            return None;
+        }
+        let differences = Differences::of(old, new);
+        Some(Self { estimate: differences.middle(), interval: interval(&differences, old.len(), new.len()) })
+    }
+}
+
+/// The differences of all pairs of these sorted values, which are not empty. Many values have too many differences to list.
+struct Differences {
+    old: Vec<f64>,
+    new: Vec<f64>,
+}
+
+impl Differences {
+    fn of(old: &[f64], new: &[f64]) -> Self {
+        let [old, new] = [old, new].map(|values| {
+            let mut values = values.to_vec();
+            values.sort_unstable_by(f64::total_cmp);
+            values
+        });
+        Self { old, new }
+    }
+
+    fn len(&self) -> usize {
+        self.old.len() * self.new.len()
+    }
+
+    /// The difference at this index of the sorted differences.
+    fn ranked(&self, place: usize) -> f64 {
+        let Self { old, new } = self;
+        let ends = [new[0] - old[old.len() - 1], new[new.len() - 1] - old[0]];
+        selection::ranked(ends, place, |limit| self.up_to(limit))
+    }
+
+    /// The number of differences up to a limit. The greater a new value, the fewer old values are near enough.
+    fn up_to(&self, limit: f64) -> usize {
+        let (mut first, mut count) = (0, 0);
+        for new in &self.new {
+            while self.old.get(first).is_some_and(|old| new - old > limit) {
+                first += 1;
+            }
+            count += self.old.len() - first;
+        }
+        count
+    }
+
+    fn middle(&self) -> f64 {
+        let (lower, upper) = ((self.len() - 1) / 2, self.len() / 2);
+        mean_of_two(self.ranked(lower), self.ranked(upper))
     }
 }
 
 /// From the difference with `c` below it to that with `c` above it, where c is the largest with P(U < c + 1) <= 2.5 %
 /// (Moses's interval: Hollander, Wolfe and Chicken, "Nonparametric statistical methods", section 4.3).
-fn interval(differences: &[f64], m: usize, n: usize) -> Option<Interval> {
+fn interval(differences: &Differences, m: usize, n: usize) -> Option<Interval> {
     let (cut, tail) = lower_tail(m, n)?;
-    let (low, high) = (*differences.get(cut)?, *differences.get(differences.len().checked_sub(cut + 1)?)?);
+    let (low, high) = (differences.ranked(cut), differences.ranked(differences.len() - 1 - cut));
     Some(Interval { low, high, confidence: 1.0 - 2.0 * tail })
 }
 
@@ -104,6 +149,16 @@ mod tests {
     }
 
     #[test]
+    fn many_values_need_no_list_of_their_pairs() {
+        // A list of 90 thousand millions of differences would not fit into memory.
+        let old: Vec<_> = (0..300_000).map(|value| f64::from(value) / 1e6).collect();
+        let new: Vec<_> = old.iter().map(|value| value + 1.0).collect();
+        let shift = Shift::new(&old, &new).unwrap();
+        assert!((shift.estimate - 1.0).abs() < 1e-9);
+        assert!(shift.interval.is_some_and(|interval| interval.low < 1.0 && interval.high > 1.0));
+    }
+
+    #[test]
     fn an_empty_sample_or_an_infinite_value_has_no_shift() {
         assert_eq!(Shift::new(&[1.0], &[f64::NAN]), None);
         assert_eq!(Shift::new(&[], &[1.0]), None);
@@ -119,6 +174,22 @@ mod tests {
             prop_assert!((shift.estimate - by).abs() < 1e-9);
             let interval = shift.interval.unwrap();
             prop_assert!(interval.low - 1e-9 <= by && by <= interval.high + 1e-9);
+        }
+
+        #[test]
+        fn ranks_are_those_of_the_sorted_list(
+            old in prop::collection::vec(-2.0..2.0_f64, 1..12), new in prop::collection::vec(-2.0..2.0_f64, 1..12),
+            coarse in any::<bool>(),
+        ) {
+            let [old, new] = [old, new].map(|values| {
+                values.into_iter().map(|value| if coarse { value.round() } else { value }).collect::<Vec<_>>()
+            });
+            let mut list: Vec<f64> = new.iter().flat_map(|new| old.iter().map(move |old| new - old)).collect();
+            list.sort_by(f64::total_cmp);
+            let differences = Differences::of(&old, &new);
+            let ranked: Vec<_> = (0..differences.len()).map(|place| differences.ranked(place)).collect();
+            prop_assert_eq!(&ranked, &list);
+            prop_assert_eq!(Some(differences.middle()), crate::stats::median(&list));
         }
 
         #[test]

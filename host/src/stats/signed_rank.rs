@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lower_tail::{self, Normal};
 use super::means::mean_of_two;
+use super::selection;
 
 /// The fewest differences with an interval: the widest interval of 5 has a confidence of only 93.75 %.
 pub(crate) const MIN_BLOCKS: usize = 6;
@@ -72,16 +73,9 @@ impl Averages {
         self.0.len() * (self.0.len() + 1) / 2
     }
 
-    /// The mean at this index of the sorted means: the least number with more than `place` means up to it, by bisection over all
-    /// numbers.
+    /// The mean at this index of the sorted means.
     fn ranked(&self, place: usize) -> f64 {
-        let (mut low, mut high) = (index_of(self.0[0]), index_of(self.0[self.0.len() - 1]));
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.up_to(number_with_index(middle)) > place { high = middle } else { low = middle + 1 }
-        }
-        // Zero has two forms.
-        number_with_index(low) + 0.0
+        selection::ranked([self.0[0], self.0[self.0.len() - 1]], place, |limit| self.up_to(limit))
     }
 
     /// The number of means up to a limit. The greater a value, the fewer other values have a mean with it below the limit.
@@ -100,16 +94,6 @@ impl Averages {
         let (lower, upper) = ((self.len() - 1) / 2, self.len() / 2);
         mean_of_two(self.ranked(lower), self.ranked(upper))
     }
-}
-
-/// The index of a number in the order of all numbers.
-fn index_of(number: f64) -> u64 {
-    let bits = number.to_bits();
-    if number.is_sign_negative() { !bits } else { bits | 1 << 63 }
-}
-
-fn number_with_index(place: u64) -> f64 {
-    f64::from_bits(if place >> 63 == 0 { !place } else { place ^ 1 << 63 })
 }
 
 /// From the average with `c` below it to that with `c` above it, where c is the largest with P(T <= c) <= 2.5 %
