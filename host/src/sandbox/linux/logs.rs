@@ -30,6 +30,11 @@ impl Logs {
         Self { own: None, folder: None }
     }
 
+    #[cfg(test)]
+    pub(super) fn of_folder(folder: &Path) -> Self {
+        Self { own: None, folder: Some(folder.into()) }
+    }
+
     /// Cuts every log that has more than `limit` bytes, and returns whether there was one.
     pub(super) fn cut(&self, limit: u64) -> bool {
         let own = self.own.as_ref().is_some_and(|log| cut(log, limit).unwrap_or_default());
@@ -82,7 +87,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.driver.log");
         let mut writer = OpenOptions::new().create(true).append(true).open(&path).unwrap();
-        let logs = Logs { own: None, folder: Some(folder.path().into()) };
+        let logs = Logs::of_folder(folder.path());
         writer.write_all(b"small\n").unwrap();
         assert!(!logs.cut(1 << 20));
         writer.write_all("line\n".repeat(1 << 19).as_bytes()).unwrap();
@@ -104,7 +109,7 @@ mod tests {
         fs::write(&elsewhere, vec![b'x'; 1 << 20]).unwrap();
         std::os::unix::fs::symlink(&elsewhere, folder.path().join("link.log")).unwrap();
         fs::create_dir(folder.path().join("folder.log")).unwrap();
-        let logs = Logs { own: None, folder: Some(folder.path().into()) };
+        let logs = Logs::of_folder(folder.path());
         assert!(!logs.cut(1000));
         assert_eq!(fs::metadata(&elsewhere).unwrap().len(), 1 << 20);
     }

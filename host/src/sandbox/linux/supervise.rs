@@ -156,7 +156,9 @@ impl Supervisor {
             if self.reap_orphans(child) {
                 return Ok(Ended::Child);
             }
-            self.cut_logs();
+            if self.watch.cut_due_logs() {
+                Event::LogCut.send(&self.control);
+            }
             if let Some(excess) = self.watch.excess() {
                 Event::Exceeded(excess).send(&self.control);
                 return Ok(Ended::Excess);

@@ -30,6 +30,7 @@ pub(super) struct Watch {
     tasks: u64,
     scan_due: Instant,
     sum_due: Instant,
+    logs_due: Instant,
     /// The init process of the namespace that the tree is in.
     pub(super) init: Option<i32>,
     /// The bytes at the last scan that need not be mapped by any process.
@@ -39,12 +40,24 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn new(limits: Limits, logs: Logs) -> Self {
         let now = Instant::now();
-        Self { limits, logs, known: Vec::new(), tasks: 0, scan_due: now, sum_due: now, init: None, shared: 0 }
+        let (scan_due, sum_due, logs_due) = (now, now, now);
+        Self { limits, logs, known: Vec::new(), tasks: 0, scan_due, sum_due, logs_due, init: None, shared: 0 }
     }
 
     /// Cuts logs that are too large, and returns whether there were any.
     pub(super) fn cut_logs(&self) -> bool {
         self.logs.cut(self.limits.log_bytes)
+    }
+
+    /// As [`Watch::cut_logs`], but not sooner than a folder of many files allows: their number must not cost the backend a core.
+    pub(super) fn cut_due_logs(&mut self) -> bool {
+        let (now, before) = (Instant::now(), processor_time());
+        if now < self.logs_due {
+            return false;
+        }
+        let cut = self.cut_logs();
+        self.logs_due = now + pause_after(before);
+        cut
     }
 
     /// The limit that the tree exceeds, if any.
@@ -125,6 +138,23 @@ mod tests {
     fn watch(memory_bytes: u64, processes: u32) -> Watch {
         let limits = Limits { memory_bytes, processes, log_bytes: u64::MAX };
         Watch::new(limits, Logs::none())
+    }
+
+    #[test]
+    fn logs_are_not_looked_through_before_they_are_due() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("a.log");
+        let limits = Limits { memory_bytes: 1 << 40, processes: 64, log_bytes: 1 << 20 };
+        let mut watch = Watch::new(limits, Logs::of_folder(folder.path()));
+        let grow = || fs::write(&log, vec![b'x'; 2 << 20]).unwrap();
+        grow();
+        assert!(watch.cut_due_logs());
+        assert!(watch.logs_due > Instant::now() - MAX_PAUSE, "the next time is set");
+        grow();
+        watch.logs_due = Instant::now() + Duration::from_hours(1);
+        assert!(!watch.cut_due_logs());
+        // At the end of the worker they are cut, due or not.
+        assert!(watch.cut_logs());
     }
 
     /// A child of this process, ended with it.
