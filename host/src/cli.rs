@@ -23,7 +23,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, output};
+use crate::app::{Exit, GlobalArguments, Problem, limits, output};
 use crate::sandbox::{Interrupt, interrupt};
 
 const EXIT_CODES: &str = "\
@@ -90,6 +90,10 @@ pub fn main() -> ExitCode {
     };
     let GlobalArguments { json, quiet, verbose, .. } = arguments.global;
     let mut ui = Ui::new(json, quiet, verbose);
+    if json {
+        // A value that is not valid is reported by the commands that use it.
+        output::limit_wait(limits::deadlines().unwrap_or_default().reader);
+    }
     let exit = dispatch(arguments, &mut ui).unwrap_or_else(|problem| {
         ui.problem(&problem.line(), &problem.json());
         problem.exit

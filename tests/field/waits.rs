@@ -1,5 +1,6 @@
 //! No wait is without end, and no number is without a bound.
 
+use std::io::Read as _;
 use std::process::{Command, Stdio};
 
 use crate::support::{Place, eventually, shell_code};
@@ -22,6 +23,29 @@ fn a_reader_that_stops_reading_does_not_keep_crossrun_from_ending() {
     Command::new("kill").arg(child.id().to_string()).status().unwrap();
     let code = shell_code(child.wait().unwrap());
     assert_eq!(code, Some(130));
+    drop(reader);
+}
+
+#[test]
+fn a_reader_of_json_that_never_reads_on_is_not_waited_for_without_end() {
+    let place = Place::new();
+    let mut command =
+        place.command(&["run", "--json", "--backend", "native", "--workload", "null", "--no-lock"]);
+    // More than a pipe takes.
+    command
+        .args(["--extra", &format!("note={}", "x".repeat(100_000))])
+        .env("CROSSRUN_DEADLINES", "reader=2s");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let reader = child.stdout.take();
+    let mut errors = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{errors}");
+    assert!(
+        errors.contains("its reader has not read on for 2 s") && errors.contains("reader=TIME"),
+        "{errors}"
+    );
+    // The trial is recorded all the same.
+    assert_eq!(place.records("null", "trials.jsonl").len(), 1);
     drop(reader);
 }
 

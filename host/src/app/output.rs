@@ -2,8 +2,8 @@
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd as _};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -20,10 +20,21 @@ const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// After this time the wait is reported.
 const REPORTED_AFTER: Duration = Duration::from_secs(5);
 
+/// How long the reader of standard output is waited for. Nothing: for as long as it likes.
+static READER_DEADLINE: OnceLock<Duration> = OnceLock::new();
+
+/// Limits the wait for a reader of standard output that is a program. People may read a page for as long as they like.
+pub(crate) fn limit_wait(deadline: Duration) {
+    let _ = READER_DEADLINE.set(deadline);
+}
+
+/// Whether the reader was waited for as long as that. It is not waited for again.
+static GIVEN_UP: AtomicBool = AtomicBool::new(false);
+
 /// Whether an interrupt ended a wait for the reader.
 static CUT: AtomicBool = AtomicBool::new(false);
 
-/// Writes all bytes. It waits for the reader for as long as the user likes, and gives up at an interrupt.
+/// Writes all bytes. It gives up at an interrupt, and when the reader has not read on for the time of [`limit_wait`].
 pub(crate) fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         await_reader(to)?;
@@ -44,6 +55,15 @@ fn await_reader(to: &impl AsFd) -> io::Result<()> {
         if Interrupt::has_come() {
             CUT.store(true, Ordering::Relaxed);
             return Err(io::Error::other("interrupted, as the reader did not read on"));
+        }
+        let too_long =
+            |deadline: &&Duration| since.elapsed() > **deadline || GIVEN_UP.load(Ordering::Relaxed);
+        if let Some(deadline) = READER_DEADLINE.get().filter(too_long)
+            && is_stdout(to)
+        {
+            GIVEN_UP.store(true, Ordering::Relaxed);
+            let why = format!("its reader has not read on for {} s", deadline.as_secs_f64());
+            return Err(io::Error::new(ErrorKind::TimedOut, why));
         }
         if since.elapsed() > REPORTED_AFTER && is_stdout(to) {
             static ONCE: Once = Once::new();

@@ -82,10 +82,11 @@ impl Ui {
     /// Says if a result could not be printed, and returns the exit code of a command that would end with `exit`.
     pub(crate) fn end(&mut self, exit: Exit) -> Exit {
         let Some(error) = self.unwritten.take() else { return exit };
-        self.error(&with_remedy(
-            &format!("cannot write to standard output: {error}"),
-            Some("free some space, or send the output to another place"),
-        ));
+        let remedy = match error.kind() {
+            io::ErrorKind::TimedOut => "send the output to a file, or export CROSSRUN_DEADLINES=reader=TIME",
+            _ => "free some space, or send the output to another place",
+        };
+        self.error(&with_remedy(&format!("cannot write to standard output: {error}"), Some(remedy)));
         if exit == Exit::Done { Exit::Unexpected } else { exit }
     }
 

@@ -19,13 +19,15 @@ pub struct Deadlines {
     pub expect: Duration,
     /// Decoding a sink's state.
     pub judge: Duration,
+    /// Until a program that reads JSON reads on.
+    pub reader: Duration,
 }
 
 impl Default for Deadlines {
     fn default() -> Self {
-        let [load, probe, open, close, catalogue, expect, judge] =
-            [10, 5, 120, 30, 10, 600, 60].map(Duration::from_secs);
-        Self { load, probe, open, close, catalogue, expect, judge }
+        let [load, probe, open, close, catalogue, expect, judge, reader] =
+            [10, 5, 120, 30, 10, 600, 60, 3600].map(Duration::from_secs);
+        Self { load, probe, open, close, catalogue, expect, judge, reader }
     }
 }
 
@@ -40,6 +42,7 @@ impl Deadlines {
             "catalogue" => Some(&mut self.catalogue),
             "expect" => Some(&mut self.expect),
             "judge" => Some(&mut self.judge),
+            "reader" => Some(&mut self.reader),
             _ => None,
         }
     }
