@@ -153,6 +153,22 @@ fn unified_files_are_made_whole_from_the_trials_when_a_run_is_resumed() {
 }
 
 #[test]
+fn unified_files_are_made_whole_by_the_next_run_too() {
+    let place = Place::new();
+    let run = [&RUN[..], &["--items", "3", "--output-dir", "results/r"]].concat();
+    place.crossrun(&run).code(0);
+    let folder = place.path().join("results/r");
+    for (lost, records) in [("unified_results.jsonl", 2), ("unified_results.csv", 3)] {
+        fs::remove_file(folder.join(lost)).unwrap();
+        place.crossrun(&run).code(0);
+        let unified = place.records("r", "unified_results.jsonl");
+        assert_eq!((unified.len(), place.records("r", "trials.jsonl").len()), (records, records), "{lost}");
+        let rows = fs::read_to_string(folder.join("unified_results.csv")).unwrap();
+        assert_eq!(rows.lines().count(), records + 1, "{rows}");
+    }
+}
+
+#[test]
 fn a_plan_that_was_not_written_is_explained_and_leaves_no_run_behind() {
     let place = Place::new();
     fs::create_dir_all(place.path().join("results/c")).unwrap();

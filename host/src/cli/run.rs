@@ -34,6 +34,10 @@ use crate::text::{plural, single_line, with_remedy};
 /// The environment variable that names the backend if no option does.
 const BACKEND: &str = "CROSSRUN_BACKEND";
 
+/// What no process can see of itself: a debugger needs the plugin in the process that it started, without another one above it.
+const IN_PROCESS: &str = "with --isolation none, a plugin that calls _exit ends crossrun with an exit code of the plugin's choice, \
+                          also 0; the run is verified only if crossrun says so, or records it";
+
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
     #[arg(long, value_name = "NAME", help = backend_help())]
@@ -164,6 +168,9 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     PlanFile::refuse_in(&options.output_dir)?;
     writer::check(&options.output_dir)?;
     let mut context = Context::new(global, options.isolation, ui)?;
+    if options.isolation == Isolation::None {
+        ui.warning(IN_PROCESS);
+    }
     options.cores.map_or(Ok(()), |cores| context.pin_to(cores))?;
     options.limits = context.apply_limits(&options.limits);
     let (name, participant) = context.participant(&options.backend)?;
@@ -183,7 +190,12 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     let Measured { record, outcome, recorder } = ended?;
     let recorded = recorder.is_ok();
     let (altered, kept) = match recorder {
-        Ok(mut recorder) => reports::complete(&mut recorder, ui),
+        Ok(mut recorder) => {
+            // Of earlier runs, which a crash or a full disk may have cut short.
+            let made_whole = recorder.writer.complete_unified().map_err(Problem::from);
+            let (altered, completed) = reports::complete(&mut recorder, ui);
+            (altered, made_whole.and(completed))
+        }
         Err(error) => (Vec::new(), Err(error.into())),
     };
     for warning in &record.record.metadata.warnings {

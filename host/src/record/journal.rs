@@ -64,6 +64,7 @@ impl Journal {
     }
 
     /// Appends one line and returns when it is on the disk.
+    #[cfg(test)]
     pub(super) fn append(&mut self, record: &impl Serialize) -> Result<(), RecordError> {
         let object = self.object(record)?;
         self.with_lock(|journal| journal.append_line(&object))
@@ -76,7 +77,7 @@ impl Journal {
         Ok(escaped_in_json(&serde_json::to_string(record).map_err(encode)?).into_bytes())
     }
 
-    /// As [`Journal::append`], for a caller that holds the lock.
+    /// Appends one line and returns when it is on the disk. The caller holds the lock.
     pub(super) fn append_line(&mut self, object: &[u8]) -> Result<(), RecordError> {
         self.put_back().map_err(RecordError::file("restore", &self.path))?;
         self.repair().map_err(RecordError::file("repair the last line of", &self.path))?;

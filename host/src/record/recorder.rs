@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::RecordError;
-use super::format::{Kind, TrialRecord};
+use super::format::TrialRecord;
 use super::journal::Access;
 use super::trial::Conditions;
 use super::writer::Writer;
@@ -37,10 +37,6 @@ impl Recorder {
     /// # Errors
     /// As [`note`](Self::note).
     pub(crate) fn append(&mut self, record: &TrialRecord) -> Result<(), RecordError> {
-        self.writer.append_trial(record)?;
-        if record.kind == Kind::Measured {
-            self.writer.append_unified(&record.record)?;
-        }
-        Ok(())
+        self.writer.append(record)
     }
 }

@@ -39,8 +39,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Creates the folder if it does not exist, and opens its files. With exclusive access, [`UNIFIED`] gets the measured trials that
-    /// it lacks, as after a crash or on a full disk.
+    /// Creates the folder if it does not exist, and opens its files. With exclusive access, [`UNIFIED`] is completed.
     ///
     /// # Errors
     /// Those of the system, and [`RecordError::Busy`].
@@ -56,48 +55,31 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Appends the measured trials of [`TRIALS`] that [`UNIFIED`] lacks.
-    fn complete_unified(&mut self) -> Result<(), RecordError> {
-        let mut known: HashMap<Vec<u8>, u32> = HashMap::new();
-        read_each(Records::open(&self.unified.path)?, |_, mut record: UnifiedRecord| {
-            record.metadata.chain = None;
-            *known.entry(self.unified.object(&record)?).or_default() += 1;
-            Ok(())
-        })?;
-        let mut missing = Vec::new();
-        read_each(Records::open(&self.trials.path)?, |_, trial: TrialRecord| {
-            if trial.kind == Kind::Measured {
-                match known.get_mut(&self.unified.object(&trial.record)?) {
-                    Some(count) if *count > 0 => *count -= 1,
-                    _ => missing.push(trial.record),
-                }
-            }
-            Ok(())
-        })?;
-        missing.iter().try_for_each(|record| self.append_unified(record))
-    }
-
-    /// Appends a trial to [`TRIALS`] and returns when it is on the disk. A torn last line is moved to another file first.
+    /// Appends the measured trials of [`TRIALS`] that [`UNIFIED`] lacks, as after a crash or on a full disk. The lock of [`TRIALS`]
+    /// keeps other processes from appending a trial in the meantime, which would then be in [`UNIFIED`] twice.
     ///
     /// # Errors
-    /// When the file cannot be locked or written; then it does not have the line.
-    pub(crate) fn append_trial(&mut self, trial: &TrialRecord) -> Result<(), RecordError> {
-        self.trials.append(trial)
+    /// When a file cannot be locked, read or written.
+    pub(crate) fn complete_unified(&mut self) -> Result<(), RecordError> {
+        let table = self.table();
+        let Self { trials, unified, .. } = self;
+        trials.with_lock(|trials| {
+            let missing = missing(trials, unified)?;
+            missing.iter().try_for_each(|record| append_unified(unified, &table, record))
+        })
     }
 
-    /// Appends the record of a measured trial to [`UNIFIED`], in the same way; and its row to [`TABLE`], if that has all earlier
-    /// records. Else, or if the row cannot be written, [`Writer::derive_csv`] writes it.
-    pub(crate) fn append_unified(&mut self, record: &UnifiedRecord) -> Result<(), RecordError> {
-        let object = self.unified.object(record)?;
-        let path = self.table();
-        self.unified.with_lock(|unified| {
-            let table = Table::in_step(&path, unified);
-            unified.append_line(&object)?;
-            if let Some(table) = table {
-                // After an error the table is not in step.
-                let _ = table.append(&object, unified);
-            }
-            Ok(())
+    /// Appends a trial to [`TRIALS`], and returns when it is on the disk. A torn last line is moved to another file first. A
+    /// measured trial is appended to [`UNIFIED`] too, before another process can append to [`TRIALS`].
+    ///
+    /// # Errors
+    /// When a file cannot be locked or written; then it does not have the line.
+    pub(crate) fn append(&mut self, trial: &TrialRecord) -> Result<(), RecordError> {
+        let (object, table) = (self.trials.object(trial)?, self.table());
+        let Self { trials, unified, .. } = self;
+        trials.with_lock(|trials| {
+            trials.append_line(&object)?;
+            if trial.kind == Kind::Measured { append_unified(unified, &table, &trial.record) } else { Ok(()) }
         })
     }
 
@@ -122,6 +104,42 @@ impl Writer {
     }
 }
 
+/// The measured trials that the unified file lacks.
+fn missing(trials: &Journal, unified: &Journal) -> Result<Vec<UnifiedRecord>, RecordError> {
+    let mut known: HashMap<Vec<u8>, u32> = HashMap::new();
+    read_each(Records::open(&unified.path)?, |_, mut record: UnifiedRecord| {
+        record.metadata.chain = None;
+        *known.entry(unified.object(&record)?).or_default() += 1;
+        Ok(())
+    })?;
+    let mut missing = Vec::new();
+    read_each(Records::open(&trials.path)?, |_, trial: TrialRecord| {
+        if trial.kind == Kind::Measured {
+            match known.get_mut(&unified.object(&trial.record)?) {
+                Some(count) if *count > 0 => *count -= 1,
+                _ => missing.push(trial.record),
+            }
+        }
+        Ok(())
+    })?;
+    Ok(missing)
+}
+
+/// Appends a record to the unified file; and its row to the table, if that has all earlier records. Else, or if the row cannot be
+/// written, [`Writer::derive_csv`] writes it.
+fn append_unified(unified: &mut Journal, table: &Path, record: &UnifiedRecord) -> Result<(), RecordError> {
+    let object = unified.object(record)?;
+    unified.with_lock(|unified| {
+        let in_step = Table::in_step(table, unified);
+        unified.append_line(&object)?;
+        if let Some(in_step) = in_step {
+            // After an error the table is not in step.
+            let _ = in_step.append(&object, unified);
+        }
+        Ok(())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
@@ -130,6 +148,11 @@ mod tests {
     use crate::record::format::COLUMNS;
     use crate::record::reader::{Entry, Records};
     use crate::record::trial::examples;
+
+    fn append_unified(writer: &mut Writer, record: &UnifiedRecord) {
+        let table = writer.table();
+        super::append_unified(&mut writer.unified, &table, record).unwrap();
+    }
 
     const ORIGINAL: &str = include_str!("../../../tests/fixtures/original/unified_results.jsonl");
 
@@ -151,8 +174,7 @@ mod tests {
         let mut writer = Writer::open(&output, Access::Shared).unwrap();
         let trials = [examples::verified(), examples::wrong(), examples::failed()];
         for trial in &trials {
-            writer.append_trial(trial).unwrap();
-            writer.append_unified(&trial.record).unwrap();
+            writer.append(trial).unwrap();
         }
         let read =
             Records::<TrialRecord>::open(&output.join(TRIALS)).unwrap().map(|entry| match entry.unwrap() {
@@ -185,7 +207,7 @@ mod tests {
         let mut odd = examples::failed().record;
         odd.run_id = "a,\"b\"\nc".into();
         odd.seed = u64::MAX;
-        writer.append_unified(&odd).unwrap();
+        append_unified(&mut writer, &odd);
 
         let table = derived(&mut writer);
         let (header, rows) = table.split_once('\n').unwrap();
@@ -222,8 +244,8 @@ mod tests {
     fn a_table_that_is_not_in_step_is_made_anew() {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(folder.path(), Access::Shared).unwrap();
-        writer.append_unified(&examples::verified().record).unwrap();
-        writer.append_unified(&examples::wrong().record).unwrap();
+        append_unified(&mut writer, &examples::verified().record);
+        append_unified(&mut writer, &examples::wrong().record);
         let (table, records) = (writer.table(), folder.path().join(UNIFIED));
         let whole = derived(&mut writer);
         let at = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
@@ -248,7 +270,7 @@ mod tests {
         // A crash tore a line of the records.
         touched(&records, &[&lines, &lines[..50]].concat(), at(&table));
         assert_eq!(derived(&mut writer), whole);
-        writer.append_unified(&examples::failed().record).unwrap();
+        append_unified(&mut writer, &examples::failed().record);
         assert!(derived(&mut writer).starts_with(&whole));
         assert_eq!(rows_of(&writer), 3);
     }
@@ -261,7 +283,7 @@ mod tests {
                 let mut writer = Writer::open(folder.path(), Access::Shared).unwrap();
                 scope.spawn(move || {
                     for number in 0..10 {
-                        writer.append_unified(&examples::verified().record).unwrap();
+                        append_unified(&mut writer, &examples::verified().record);
                         if number % 3 == 0 {
                             writer.derive_csv().unwrap();
                         }
@@ -275,6 +297,27 @@ mod tests {
         let appended = derived(&mut writer);
         fs::remove_file(writer.table()).unwrap();
         assert_eq!(derived(&mut writer), appended);
+    }
+
+    #[test]
+    fn writers_that_complete_the_unified_file_append_no_trial_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let lacking = Writer::open(folder.path(), Access::Shared).unwrap();
+        fs::write(&lacking.trials.path, serde_json::to_string(&examples::wrong()).unwrap() + "\n").unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                let mut writer = Writer::open(folder.path(), Access::Shared).unwrap();
+                scope.spawn(move || {
+                    for _ in 0..5 {
+                        writer.append(&examples::verified()).unwrap();
+                        writer.complete_unified().unwrap();
+                    }
+                });
+            }
+        });
+        for file in [TRIALS, UNIFIED] {
+            assert_eq!(fs::read_to_string(folder.path().join(file)).unwrap().lines().count(), 21, "{file}");
+        }
     }
 
     #[test]
