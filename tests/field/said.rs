@@ -57,5 +57,9 @@ fn a_plugin_that_ends_a_process_without_isolation_is_a_failure() {
             assert!(ran.stderr().contains("a plugin ended this process"), "{}", ran.explain());
         }
     }
-    place.misbehave("none", "run", &["--isolation", "none", "--no-lock"]).code(0);
+    let ran = place.misbehave("none", "run", &["--isolation", "none", "--no-lock"]).code(0);
+    // No process sees its own `_exit`: that is said before the plugin is loaded.
+    assert!(ran.stderr().contains("a plugin that calls _exit ends crossrun"), "{}", ran.explain());
+    let ran = place.misbehave("none", "run", &["--no-lock"]).code(0);
+    assert!(!ran.stderr().contains("_exit"), "{}", ran.explain());
 }

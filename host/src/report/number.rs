@@ -58,7 +58,8 @@ pub(super) fn interval(low: f64, high: f64) -> String {
 
 /// A share in percent: `12.5 %`.
 pub(super) fn percent(part: f64) -> String {
-    format!("{:.1} %", part * 100.0)
+    let percent = part * 100.0;
+    if percent.abs() < LONG { format!("{percent:.1} %") } else { format!("{} %", digits(percent)) }
 }
 
 /// Two decimals near 1, where ratios are compared with the margin, and three significant digits elsewhere.
@@ -78,9 +79,16 @@ fn in_units(value: f64, units: &[(f64, &str)]) -> String {
     format!("{} {unit}", digits(value / size))
 }
 
-/// Three significant digits: `0.00123`, `1.23`, `12.3`, `123`, `1234`.
+/// From here on a number has an exponent: the record of another program may have a duration of 300 digits, which no table has room
+/// for.
+const LONG: f64 = 1e7;
+
+/// Three significant digits: `0.00123`, `1.23`, `12.3`, `123`, `1234`, `1.23e45`.
 fn digits(value: f64) -> String {
     let size = value.abs();
+    if size.is_finite() && size >= LONG {
+        return format!("{value:.2e}");
+    }
     let decimals = if size >= 99.95 {
         0
     } else if size >= 9.995 {
@@ -113,6 +121,19 @@ mod tests {
         ];
         for (seconds, text) in expected {
             assert_eq!(duration(seconds), text);
+        }
+    }
+
+    #[test]
+    fn no_number_is_wider_than_a_column() {
+        assert_eq!(duration(1e300), "1.00e300 s");
+        assert_eq!(memory(f64::MAX), "1.67e299 GiB");
+        assert_eq!((ratio(2e40), percent(1e200)), ("2.00e40×".into(), "1.00e202 %".into()));
+        for exponent in -308..=308 {
+            let value = 9.876_f64 * 10_f64.powi(exponent - 1);
+            for text in [duration(value), quantity(value), memory(value), ratio(value), percent(value)] {
+                assert!(text.chars().count() <= 24, "{text}");
+            }
         }
     }
 

@@ -55,16 +55,26 @@ pub(crate) fn is_deeper(value: &Value, levels: usize) -> bool {
 }
 
 pub(super) fn error(RunnerError { kind, message, remedy }: RunnerError) -> RunnerError {
-    RunnerError { kind, message: self::message(message), remedy: remedy.map(self::message) }
+    RunnerError {
+        kind,
+        message: said(message, "the plugin failed without a message"),
+        remedy: remedy.map(self::message),
+    }
 }
 
 pub(super) fn availability(availability: Availability) -> Availability {
     match availability {
         Availability::Available => Availability::Available,
-        Availability::Unavailable { reason, remedy } => {
-            Availability::Unavailable { reason: message(reason), remedy: message(remedy) }
-        }
+        Availability::Unavailable { reason, remedy } => Availability::Unavailable {
+            reason: said(reason, "the plugin gave no reason"),
+            remedy: message(remedy),
+        },
     }
+}
+
+/// A message, or `otherwise` if it has no text: a line that ends after a colon tells nobody anything.
+fn said(text: String, otherwise: &str) -> String {
+    if text.trim().is_empty() { otherwise.to_owned() } else { message(text) }
 }
 
 pub(super) fn message(text: String) -> String {
@@ -109,6 +119,19 @@ mod tests {
     fn a_text_is_cut_between_characters() {
         assert_eq!(cut("äöü".into(), 3), "ä…");
         assert_eq!(cut("äöü".into(), 6), "äöü");
+    }
+
+    #[test]
+    fn a_failure_without_a_message_says_so() {
+        for empty in ["", " ", "\n\t"] {
+            let failed = error(RunnerError::new(ErrorKind::Internal, empty));
+            assert_eq!(failed.message, "the plugin failed without a message");
+            let reason =
+                availability(Availability::Unavailable { reason: empty.into(), remedy: String::new() });
+            let Availability::Unavailable { reason, .. } = reason else { panic!("available") };
+            assert_eq!(reason, "the plugin gave no reason");
+        }
+        assert_eq!(error(RunnerError::new(ErrorKind::Internal, "why")).message, "why");
     }
 
     #[test]
