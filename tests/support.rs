@@ -42,12 +42,10 @@ pub(crate) fn built_outside(file: &str) -> PathBuf {
 }
 
 /// Runs cargo in `folder` on what is not of the workspace, and panics with its output if it fails. Nobody debugs what is built.
-/// Packages that the workspace has built the same way are taken from there.
 pub(crate) fn cargo_outside(folder: &Path, arguments: &[&str]) {
     let mut command = Command::new(env!("CARGO"));
     command.args(arguments).current_dir(folder).env("CARGO_TARGET_DIR", outside());
     command
-        .env("CARGO_BUILD_BUILD_DIR", target_folder().parent().unwrap())
         .env("CARGO_NET_OFFLINE", "true")
         .env("CARGO_INCREMENTAL", "0")
         .env("CARGO_PROFILE_DEV_DEBUG", "0");

@@ -110,6 +110,11 @@ pub(crate) fn word(kind: impl Serialize) -> String {
     }
 }
 
+/// A text of a plugin, or `otherwise` if it has nothing to read: a line that ends after a colon tells nobody anything.
+pub(crate) fn or_else(text: String, otherwise: &str) -> String {
+    if text.trim().is_empty() { otherwise.to_owned() } else { text }
+}
+
 /// A message with a remedy, if there is one.
 pub(crate) fn with_remedy(message: &str, remedy: Option<&str>) -> String {
     remedy.map_or_else(|| message.to_owned(), |remedy| format!("{message}; try: {remedy}"))

@@ -6,8 +6,10 @@ use super::context::Context;
 use super::progress::show;
 use super::ui::Ui;
 use super::{Exit, Problem};
+use crate::plugin::inventory::NO_REASON;
 use crate::run::backend::Backend;
 use crate::run::session::CallError;
+use crate::text::or_else;
 use crate::worker::protocol::Folders;
 
 /// Sets a backend up, or removes its set-up, while no other process does so.
@@ -90,7 +92,7 @@ pub(crate) fn make_available(
         Availability::Available => Ok(()),
         Availability::Unavailable { reason, remedy } => {
             let remedy = Some(remedy).filter(|remedy| !remedy.is_empty()).unwrap_or(set_up_command);
-            let message = format!("backend {name:?} is not available: {reason}");
+            let message = format!("backend {name:?} is not available: {}", or_else(reason, NO_REASON));
             Err(Problem::new(Exit::Unavailable, message).with_remedy(remedy).into())
         }
     }

@@ -12,7 +12,7 @@ use crate::plugin::discover::{Location, Scan, SearchOutcome, SearchPath, Searche
 use crate::plugin::inspect::{self, Inspected, Kind, Rejection};
 use crate::plugin::trust::Trust;
 use crate::shell;
-use crate::text::serialize_path;
+use crate::text::{or_else, serialize_path};
 
 /// Whether a library can be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -86,11 +86,15 @@ impl Row {
             Availability::Available => Self::of(plugin, Status::Available, None, None),
             Availability::Unavailable { reason, remedy } => {
                 let remedy = Some(remedy).filter(|remedy| !remedy.is_empty());
+                let reason = or_else(reason, NO_REASON);
                 Self::of(plugin, Status::Unavailable, Some(reason), remedy)
             }
         }
     }
 }
+
+/// The reason of a backend that is not available and gives none.
+pub(crate) const NO_REASON: &str = "it gives no reason";
 
 #[derive(Debug)]
 pub(crate) struct Inventory {

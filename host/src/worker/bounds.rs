@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::sandbox::Bytes;
 use crate::sandbox::frame::MAX_LENGTH;
-use crate::text::without_line_ends;
+use crate::text::{or_else, without_line_ends};
 
 /// The most bytes of a run's metrics, as JSON.
 const METRICS: u64 = 1 << 20;
@@ -57,7 +57,7 @@ pub(crate) fn is_deeper(value: &Value, levels: usize) -> bool {
 pub(super) fn error(RunnerError { kind, message, remedy }: RunnerError) -> RunnerError {
     RunnerError {
         kind,
-        message: said(message, "the plugin failed without a message"),
+        message: or_else(self::message(message), "the plugin failed without a message"),
         remedy: remedy.map(self::message),
     }
 }
@@ -65,16 +65,10 @@ pub(super) fn error(RunnerError { kind, message, remedy }: RunnerError) -> Runne
 pub(super) fn availability(availability: Availability) -> Availability {
     match availability {
         Availability::Available => Availability::Available,
-        Availability::Unavailable { reason, remedy } => Availability::Unavailable {
-            reason: said(reason, "the plugin gave no reason"),
-            remedy: message(remedy),
-        },
+        Availability::Unavailable { reason, remedy } => {
+            Availability::Unavailable { reason: message(reason), remedy: message(remedy) }
+        }
     }
-}
-
-/// A message, or `otherwise` if it has no text: a line that ends after a colon tells nobody anything.
-fn said(text: String, otherwise: &str) -> String {
-    if text.trim().is_empty() { otherwise.to_owned() } else { message(text) }
 }
 
 pub(super) fn message(text: String) -> String {
@@ -126,10 +120,6 @@ mod tests {
         for empty in ["", " ", "\n\t"] {
             let failed = error(RunnerError::new(ErrorKind::Internal, empty));
             assert_eq!(failed.message, "the plugin failed without a message");
-            let reason =
-                availability(Availability::Unavailable { reason: empty.into(), remedy: String::new() });
-            let Availability::Unavailable { reason, .. } = reason else { panic!("available") };
-            assert_eq!(reason, "the plugin gave no reason");
         }
         assert_eq!(error(RunnerError::new(ErrorKind::Internal, "why")).message, "why");
     }
