@@ -17,7 +17,7 @@ fn a_reader_that_stops_reading_does_not_keep_crossrun_from_ending() {
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
-    eventually("the trial is recorded", || !place.records("null", "trials.jsonl").is_empty());
+    eventually("the trial is recorded", || place.records_so_far("null") > 0);
     // Its reader is there, and does not read.
     let reader = child.stdout.take();
     Command::new("kill").arg(child.id().to_string()).status().unwrap();
