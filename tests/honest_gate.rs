@@ -83,15 +83,20 @@ fn records(backend: &'static str, blocks: u32, runs: u32) -> Vec<Value> {
     records.into_iter().map(|record| record["record"].clone()).collect()
 }
 
+/// What is wrong with the number of runs of a backend: a comparison that was ended early says nothing of those that it did not make.
+fn missing(backend: &str, runs: usize, expected: usize) -> Option<String> {
+    (runs < expected).then(|| format!("{backend}: {runs} of {expected} runs"))
+}
+
 /// Whether a run is invalid by what it says of the time and the CPU time, and all else that is wrong with its record.
 fn fault(record: &Value) -> Result<Option<String>, String> {
     let metadata = &record["metadata"];
     let error = &metadata["error"];
-    let told = || format!("{} {}: {error}", record["backend"], record["run_id"]);
+    let error_line = || format!("{} {}: {error}", record["backend"], record["run_id"]);
     match error["kind"].as_str() {
-        Some("invalid_measurement") => Ok(Some(told())),
+        Some("invalid_measurement") => Ok(Some(error_line())),
         None if metadata["reference"]["bounds"] == "checked" => Ok(None),
-        _ => Err(format!("{}; its reference is {}", told(), metadata["reference"])),
+        _ => Err(format!("{}; its reference is {}", error_line(), metadata["reference"])),
     }
 }
 
@@ -139,6 +144,8 @@ fn gate(backends: &[&'static str], load: Beside, blocks: u32, runs: u32) {
         // By the capture of the test harness, so that it is visible where nothing fails.
         writeln!(std::io::stderr().lock(), "{said}").unwrap();
         all_faults.extend(invalid);
+        let expected = blocks as usize * runs as usize * WORK.len() * PARALLELISM.len();
+        all_faults.extend(missing(backend, records.len(), expected));
     }
     assert!(all_faults.is_empty(), "{}", all_faults.join("\n"));
 }
@@ -195,6 +202,8 @@ fn the_gate_finds_an_invalid_run_and_a_run_that_was_not_checked() {
     assert!(fault(&record(error("crashed"), "checked")).is_err());
     let invalid = fault(&record(error("invalid_measurement"), "checked")).unwrap();
     assert!(invalid.unwrap().contains("the run took 0.1 s"));
+    assert_eq!(missing("native", 216, 216), None);
+    assert!(missing("native", 208, 216).unwrap().contains("208 of 216"));
 }
 
 #[test]

@@ -88,6 +88,15 @@ fn stop(pid: u32) {
     eventually("crossrun is stopped", || state(pid) == "T");
 }
 
+/// Runs a command that is stopped while its backend waits, and goes on.
+fn stopped_once(place: &Place, command: Command) -> Ran {
+    let child = started(place, command);
+    stop(child.id());
+    go(place);
+    kill("-CONT", child.id());
+    Ran::ended(child)
+}
+
 #[test]
 fn ctrl_z_stops_the_whole_tree_and_the_trial_is_run_again() {
     for (namespaces, isolation) in [("on", "process"), ("off", "process"), ("on", "none")] {
@@ -133,11 +142,7 @@ fn a_comparison_that_was_stopped_runs_the_cell_again_and_has_each_trial_once() {
     let mut command = place.command(&words);
     command.args(["--run-id", "stopped", "--no-lock", "--extra", "behaviour=wait"]);
     command.env("CROSSRUN_TEST_GO", place.path().join("go"));
-    let child = started(&place, command);
-    stop(child.id());
-    go(&place);
-    kill("-CONT", child.id());
-    let ran = Ran::ended(child).code(0);
+    let ran = stopped_once(&place, command).code(0);
     let trials = std::fs::read_to_string(place.path().join("results/stopped/trials.jsonl")).unwrap();
     let measured = trials.lines().filter(|line| line.contains("\"kind\":\"measured\"")).count();
     assert_eq!(measured, 3, "{}", ran.explain());
@@ -151,16 +156,12 @@ fn a_sweep_that_was_stopped_runs_the_point_again() {
     let mut command = place.command(&words);
     command.args(["--run-id", "stopped", "--no-lock", "--extra", "behaviour=wait"]);
     command.env("CROSSRUN_TEST_GO", place.path().join("go"));
-    let child = started(&place, command);
-    stop(child.id());
-    go(&place);
-    kill("-CONT", child.id());
-    let ran = Ran::ended(child);
+    let ran = stopped_once(&place, command);
     let trials = place.records("stopped", "trials.jsonl");
     let is_again =
         |trial: &Value| trial["record"]["metadata"]["warnings"].to_string().contains("was run again");
     assert_eq!(trials.iter().filter(|trial| is_again(trial)).count(), 1, "{}", ran.explain());
-    let told =
+    let names_the_stop =
         |trial: &Value| trial["record"]["metadata"]["error"].to_string().contains("crossrun was stopped");
-    assert!(trials.len() > 3 && !trials.iter().any(told), "{trials:?}");
+    assert!(trials.len() > 3 && !trials.iter().any(names_the_stop), "{trials:?}");
 }

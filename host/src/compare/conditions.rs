@@ -7,7 +7,7 @@ use crate::first_seen::distinct;
 
 /// Every command that repeats a whole run, once.
 pub(super) fn commands<'t, 'a: 't>(trials: impl Iterator<Item = &'t Trial<'a>>) -> Vec<String> {
-    distinct(trials.filter_map(|trial| trial.metadata().full_command.clone()))
+    distinct(trials.filter_map(|trial| trial.metadata().full_command.as_ref())).into_iter().cloned().collect()
 }
 
 /// Every reading of the machine check, in the order of time.

@@ -83,10 +83,13 @@ fn in_units(value: f64, units: &[(f64, &str)]) -> String {
 /// for.
 const LONG: f64 = 1e7;
 
+/// And below this, where the digits would come after ten zeros.
+const TINY: f64 = 1e-10;
+
 /// Three significant digits: `0.00123`, `1.23`, `12.3`, `123`, `1234`, `1.23e45`.
 fn digits(value: f64) -> String {
     let size = value.abs();
-    if size.is_finite() && size >= LONG {
+    if size.is_finite() && size != 0.0 && !(TINY..LONG).contains(&size) {
         return format!("{value:.2e}");
     }
     let decimals = if size >= 99.95 {
@@ -129,6 +132,7 @@ mod tests {
         assert_eq!(duration(1e300), "1.00e300 s");
         assert_eq!(memory(f64::MAX), "1.67e299 GiB");
         assert_eq!((ratio(2e40), percent(1e200)), ("2.00e40×".into(), "1.00e202 %".into()));
+        assert_eq!((duration(1e-300), ratio(3e-20)), ("1.00e-291 ns".into(), "3.00e-20×".into()));
         for exponent in -308..=308 {
             let value = 9.876_f64 * 10_f64.powi(exponent - 1);
             for text in [duration(value), quantity(value), memory(value), ratio(value), percent(value)] {
