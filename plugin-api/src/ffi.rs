@@ -163,7 +163,7 @@ pub const ERROR: u32 = 1;
 struct Instance {
     runner: Box<dyn WorkloadRunner>,
     host: Arc<RemoteHost>,
-    poisoned: bool,
+    panicked: Option<String>,
 }
 
 /// The root module of a plugin: what [`export_runner!`](crate::export_runner) exports.
@@ -184,10 +184,10 @@ pub fn runner_module<F: Factory>() -> RunnerModuleRef {
 
 extern "C" fn create<F: Factory>(host: Host) -> Created {
     let mut runner = std::ptr::null_mut();
-    let reply = caught(&mut false, || {
+    let reply = caught(&mut None, || {
         let host = Arc::new(RemoteHost(host));
         forward_log(&host);
-        let instance = Instance { runner: F::create(), host, poisoned: false };
+        let instance = Instance { runner: F::create(), host, panicked: None };
         runner = Box::into_raw(Box::new(instance)).cast();
         Ok(())
     });
@@ -284,22 +284,26 @@ fn call<T: Serialize>(
     let Some(instance) = (unsafe { runner.cast::<Instance>().as_mut() }) else {
         return reply_of(Err(border("names no runner")));
     };
-    if instance.poisoned {
-        let message = "the backend panicked in an earlier call and is not usable any more";
+    if let Some(reason) = &instance.panicked {
+        let message = format!("the backend panicked in an earlier call: {reason}");
         return reply_of(Err(RunnerError::new(ErrorKind::Panic, message)));
     }
-    let mut poisoned = false;
-    let reply = caught(&mut poisoned, || body(instance));
-    instance.poisoned = poisoned;
+    let mut panicked = None;
+    let reply = caught(&mut panicked, || body(instance));
+    instance.panicked = panicked;
     reply
 }
 
 /// Runs `body` inside a panic guard: no panic may cross the border.
-fn caught<T: Serialize>(poisoned: &mut bool, body: impl FnOnce() -> Result<T, RunnerError>) -> Reply {
+fn caught<T: Serialize>(
+    panicked: &mut Option<String>,
+    body: impl FnOnce() -> Result<T, RunnerError>,
+) -> Reply {
     let done = catch_unwind(AssertUnwindSafe(|| body().and_then(|answer| answer_json(&answer))));
     reply_of(done.unwrap_or_else(|payload| {
-        *poisoned = true;
-        let message = format!("the backend panicked: {}", panic_message(&*payload));
+        let reason = panic_message(&*payload);
+        *panicked = Some(reason.to_owned());
+        let message = format!("the backend panicked: {reason}");
         Err(RunnerError::new(ErrorKind::Panic, message))
     }))
 }

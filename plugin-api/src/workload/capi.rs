@@ -10,8 +10,7 @@ pub mod status;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::batch::{Batch, BatchBuilder};
 use super::error::WorkloadError;
@@ -64,14 +63,18 @@ impl RawBuffer {
 /// An opened workload. Shared between threads, and counted: `share` adds a reference, `close` takes one away.
 pub struct RawWorkload {
     instance: Arc<dyn Instance>,
-    poisoned: AtomicBool,
+    panicked: Panicked,
 }
 
 /// The state of one keyed reduction or sink. One thread at a time.
 pub struct RawState {
     state: Box<dyn StageState>,
-    poisoned: AtomicBool,
+    panicked: Panicked,
 }
+
+/// The message of the panic that poisoned a handle: an engine that uses a workload in many threads may report the
+/// failure of a later call before that of the call that panicked.
+type Panicked = OnceLock<String>;
 
 type Call = Result<(), WorkloadError>;
 
@@ -79,17 +82,13 @@ type Call = Result<(), WorkloadError>;
 ///
 /// # Safety
 /// `out` is null or points to a buffer that keeps the contract of [`RawBuffer`].
-unsafe fn guarded(
-    out: *mut RawBuffer,
-    poisoned: &AtomicBool,
-    call: impl FnOnce(&mut Vec<u8>) -> Call,
-) -> i32 {
+unsafe fn guarded(out: *mut RawBuffer, panicked: &Panicked, call: impl FnOnce(&mut Vec<u8>) -> Call) -> i32 {
     // SAFETY: by this function's contract the pointer is null or valid for this call.
     let Some(out) = (unsafe { out.as_mut() }) else { return status::ARGUMENT };
     // SAFETY: the same contract; `take` leaves an empty buffer, so nothing is freed twice.
     let mut bytes = unsafe { out.take() };
-    let code = if poisoned.load(Ordering::Relaxed) {
-        write_message(&mut bytes, "the workload panicked in an earlier call and is not usable any more");
+    let code = if let Some(reason) = panicked.get() {
+        write_message(&mut bytes, &format!("the workload panicked in an earlier call: {reason}"));
         status::POISONED
     } else {
         match catch_unwind(AssertUnwindSafe(|| call(&mut bytes))) {
@@ -99,8 +98,9 @@ unsafe fn guarded(
                 status_of(&error)
             }
             Err(payload) => {
-                poisoned.store(true, Ordering::Relaxed);
-                write_message(&mut bytes, &format!("the workload panicked: {}", panic_message(&*payload)));
+                let reason = panic_message(&*payload);
+                let _ = panicked.set(reason.to_owned());
+                write_message(&mut bytes, &format!("the workload panicked: {reason}"));
                 status::PANIC
             }
         }
@@ -154,7 +154,7 @@ fn json(out: &mut Vec<u8>, value: &impl serde::Serialize) -> Call {
     serde_json::to_writer(out, value).map_err(|error| WorkloadError::Operator(error.to_string()))
 }
 
-static NEVER_POISONED: AtomicBool = AtomicBool::new(false);
+static NEVER: Panicked = Panicked::new();
 
 /// A JSON array of the library's workloads.
 ///
@@ -163,7 +163,7 @@ static NEVER_POISONED: AtomicBool = AtomicBool::new(false);
 pub unsafe fn catalogue(definitions: &[Definition], out: *mut RawBuffer) -> i32 {
     let call = |out: &mut Vec<u8>| json(out, &Definition::catalogue(definitions)?);
     // SAFETY: handed on from the caller. A panic here concerns no handle, so there is nothing to poison.
-    unsafe { guarded(out, &AtomicBool::new(false), call) }
+    unsafe { guarded(out, &Panicked::new(), call) }
 }
 
 /// Opens the workload that the JSON at `spec` names.
@@ -187,13 +187,13 @@ pub unsafe fn open(
             ));
         }
         let instance = Definition::open(definitions, &spec)?;
-        let workload = Arc::new(RawWorkload { instance, poisoned: AtomicBool::new(false) });
+        let workload = Arc::new(RawWorkload { instance, panicked: Panicked::new() });
         // SAFETY: not null, and valid for one write by the caller's contract.
         unsafe { opened.write(Arc::into_raw(workload)) };
         Ok(())
     };
     // SAFETY: handed on from the caller. A panic here leaves no handle behind, so there is nothing to poison.
-    unsafe { guarded(error, &AtomicBool::new(false), call) }
+    unsafe { guarded(error, &Panicked::new(), call) }
 }
 
 /// The functions that are the same in every library, as `name(arguments)`: `$then!` is called with the list.
@@ -252,9 +252,9 @@ unsafe fn with_workload(
     // SAFETY: by this function's contract null, or alive for this call.
     match unsafe { workload.as_ref() } {
         // SAFETY: `out` is handed on from the caller.
-        Some(workload) => unsafe { guarded(out, &workload.poisoned, |out| call(&workload.instance, out)) },
+        Some(workload) => unsafe { guarded(out, &workload.panicked, |out| call(&workload.instance, out)) },
         // SAFETY: the same.
-        None => unsafe { guarded(out, &NEVER_POISONED, |_| Err(null("workload"))) },
+        None => unsafe { guarded(out, &NEVER, |_| Err(null("workload"))) },
     }
 }
 
@@ -268,11 +268,11 @@ unsafe fn with_state(
     // SAFETY: by this function's contract null, or alive and not used elsewhere during this call.
     match unsafe { state.as_mut() } {
         // SAFETY: `out` is handed on from the caller.
-        Some(RawState { state, poisoned }) => unsafe {
-            guarded(out, poisoned, |out| call(&mut **state, out))
+        Some(RawState { state, panicked }) => unsafe {
+            guarded(out, panicked, |out| call(&mut **state, out))
         },
         // SAFETY: the same.
-        None => unsafe { guarded(out, &NEVER_POISONED, |_| Err(null("state"))) },
+        None => unsafe { guarded(out, &NEVER, |_| Err(null("state"))) },
     }
 }
 
@@ -393,7 +393,7 @@ pub unsafe fn state_new(
             ));
         }
         let made = Arc::clone(instance).new_state(stage_number(stage))?;
-        let made = Box::new(RawState { state: made, poisoned: AtomicBool::new(false) });
+        let made = Box::new(RawState { state: made, panicked: Panicked::new() });
         // SAFETY: not null, and valid for one write by the caller's contract.
         unsafe { state.write(Box::into_raw(made)) };
         Ok(())
