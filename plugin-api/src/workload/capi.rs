@@ -154,7 +154,7 @@ fn json(out: &mut Vec<u8>, value: &impl serde::Serialize) -> Call {
     serde_json::to_writer(out, value).map_err(|error| WorkloadError::Operator(error.to_string()))
 }
 
-static NEVER: Panicked = Panicked::new();
+static NEVER_PANICKED: Panicked = Panicked::new();
 
 /// A JSON array of the library's workloads.
 ///
@@ -254,7 +254,7 @@ unsafe fn with_workload(
         // SAFETY: `out` is handed on from the caller.
         Some(workload) => unsafe { guarded(out, &workload.panicked, |out| call(&workload.instance, out)) },
         // SAFETY: the same.
-        None => unsafe { guarded(out, &NEVER, |_| Err(null("workload"))) },
+        None => unsafe { guarded(out, &NEVER_PANICKED, |_| Err(null("workload"))) },
     }
 }
 
@@ -272,7 +272,7 @@ unsafe fn with_state(
             guarded(out, panicked, |out| call(&mut **state, out))
         },
         // SAFETY: the same.
-        None => unsafe { guarded(out, &NEVER, |_| Err(null("state"))) },
+        None => unsafe { guarded(out, &NEVER_PANICKED, |_| Err(null("state"))) },
     }
 }
 
