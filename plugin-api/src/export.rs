@@ -76,11 +76,12 @@ macro_rules! export_workloads {
 
         /// This library's workloads without a file: for tests in the crate that defines them.
         #[cfg(test)]
-        #[allow(dead_code)]
+        #[allow(dead_code, unsafe_code)]
         pub(crate) fn workload_library() -> $crate::workload::WorkloadLibrary {
             static TABLE: ::std::sync::OnceLock<$crate::workload::WorkloadFunctions> = ::std::sync::OnceLock::new();
             let table = TABLE.get_or_init(__crossrun_workloads::table);
-            $crate::workload::WorkloadLibrary::new(table, ::std::path::Path::new("linked"), "linked")
+            // SAFETY: the table has the functions that this crate exports, and this crate is never unloaded.
+            unsafe { $crate::workload::WorkloadLibrary::new(table, ::std::path::Path::new("linked"), "linked") }
         }
     };
 }

@@ -9,7 +9,7 @@ mod samples;
 use std::ptr::{null, null_mut};
 
 use plugin_api::workload::capi::{MAX_PARTITIONS, RawBuffer, RawState, RawWorkload, status};
-use plugin_api::workload::{Outcome, WorkloadFunctions};
+use plugin_api::workload::{Buffer, Outcome, WorkloadFunctions, WorkloadLibrary};
 use plugin_api::{Batch, BatchBuilder, StageKind, State, WorkloadError, WorkloadHandle, WorkloadSpec};
 use proptest::prelude::*;
 
@@ -442,4 +442,55 @@ fn a_spec_that_is_no_json_or_of_a_later_schema_is_refused() {
         assert!(message.contains(word), "{message}");
     }
     assert!(Opened::new(br#"{"schema":1,"name":"word_count","of_a_later_version":0}"#).is_ok());
+}
+
+/// How many buffers with memory the library below has freed on this thread.
+mod counted {
+    use std::cell::Cell;
+
+    use plugin_api::workload::WorkloadFunctions;
+    use plugin_api::workload::capi::RawBuffer;
+
+    thread_local!(pub(crate) static FREED: Cell<usize> = const { Cell::new(0) });
+
+    unsafe extern "C" fn buffer_free(buffer: *mut RawBuffer) {
+        // SAFETY: the caller's pointer is good for the call.
+        if unsafe { buffer.as_ref() }.is_some_and(|buffer| !buffer.data.is_null()) {
+            FREED.set(FREED.get() + 1);
+        }
+        // SAFETY: handed on from the caller.
+        unsafe { plugin_api::workload::capi::buffer_free(buffer) }
+    }
+
+    /// A library that frees its buffers by a function of its own.
+    pub(crate) fn table() -> &'static WorkloadFunctions {
+        Box::leak(Box::new(WorkloadFunctions { buffer_free, ..super::samples::functions() }))
+    }
+}
+
+#[test]
+fn a_buffer_of_another_library_is_freed_by_that_library_before_a_call() {
+    let ours = open("word_count", 9);
+    // SAFETY: the functions are those of this crate, which is never unloaded.
+    let library = unsafe { WorkloadLibrary::new(counted::table(), "linked".as_ref(), "linked") };
+    let theirs = library.open(&spec("word_count", 9)).unwrap();
+    type Call<'a> = &'a dyn Fn(&mut Buffer);
+    let calls: [(&str, Call<'_>); 3] = [
+        ("source", &|out| ours.source(0, 9, 2, out).unwrap()),
+        ("run_stages", &|out| ours.run_stages(1, 2, &encoded(&[b"a"]), out).unwrap()),
+        ("state_emit", &|out| ours.new_state(2).unwrap().emit(1, out).unwrap()),
+    ];
+    for (name, call) in calls {
+        let mut buffer = theirs.buffer();
+        theirs.source(0, 9, 2, &mut buffer).unwrap();
+        let before = counted::FREED.get();
+        call(&mut buffer);
+        assert_eq!(counted::FREED.get(), before + 1, "{name} got the memory of another library");
+        drop(buffer);
+        assert_eq!(
+            counted::FREED.get(),
+            before + 1,
+            "{name}: the other library freed memory that is not its own"
+        );
+    }
 }

@@ -106,7 +106,8 @@ fn value(item: &[u8]) -> u64 {
 pub(crate) fn open(spec: &WorkloadSpec, file: &Path, sha256: &str) -> WorkloadHandle {
     static TABLE: OnceLock<WorkloadFunctions> = OnceLock::new();
     let table = TABLE.get_or_init(__crossrun_workloads::table);
-    WorkloadLibrary::new(table, file, sha256)
-        .open(spec)
-        .unwrap()
+    // SAFETY: the table has the functions that this crate exports, and this crate is never unloaded.
+    #[allow(unsafe_code)]
+    let library = unsafe { WorkloadLibrary::new(table, file, sha256) };
+    library.open(spec).unwrap()
 }

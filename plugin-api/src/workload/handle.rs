@@ -34,6 +34,9 @@ macro_rules! function_table {
         }
 
         impl WorkloadFunctions {
+            /// How many bytes a table of API 1.0 has. Each table has these functions; later ones may be absent.
+            const LEAST_SIZE: usize = std::mem::offset_of!(Self, buffer_free) + size_of::<usize>();
+
             /// Finds every function with `resolve`, which maps a symbol's name to its address.
             ///
             /// # Errors
@@ -101,7 +104,10 @@ pub struct WorkloadLibrary {
 
 impl WorkloadLibrary {
     /// A library whose functions were found in the file at `path` with the hash `sha256` (hex).
-    pub fn new(functions: &'static WorkloadFunctions, path: &Path, sha256: &str) -> Self {
+    ///
+    /// # Safety
+    /// The functions must keep the contract of `ABI.md`, and all of them must be of one library, which is never unloaded.
+    pub unsafe fn new(functions: &'static WorkloadFunctions, path: &Path, sha256: &str) -> Self {
         Self { functions, path: path.into(), sha256: sha256.into() }
     }
 
@@ -205,7 +211,14 @@ impl WorkloadHandle {
         sha256: &str,
         spec: &WorkloadSpec,
     ) -> Result<Self, WorkloadError> {
-        // SAFETY: by this function's contract a table that is never freed.
+        // SAFETY: by this function's contract a table that is never freed, and each table begins with its size.
+        let size = unsafe { functions.cast::<usize>().read() };
+        if size < WorkloadFunctions::LEAST_SIZE {
+            let least = WorkloadFunctions::LEAST_SIZE;
+            let why = format!("the table of workload functions has {size} bytes; API 1.0 has {least}");
+            return Err(WorkloadError::Argument(why));
+        }
+        // SAFETY: the table has at least the functions of API 1.0, which are all that this version reads.
         let functions: &'static WorkloadFunctions = unsafe { &*functions.cast() };
         let raw = raw.cast();
         // SAFETY: the other handle holds a reference during this call.
@@ -258,7 +271,9 @@ impl WorkloadHandle {
     /// When the slice or the stages do not exist, or an operator fails.
     pub fn source(&self, first: u64, count: u64, to: usize, out: &mut Buffer) -> Result<(), WorkloadError> {
         // SAFETY: the handle is alive, and `out` is a buffer.
-        let code = unsafe { (self.functions().source)(self.raw(), first, count, number(to), out.raw_mut()) };
+        let code = unsafe {
+            (self.functions().source)(self.raw(), first, count, number(to), out.raw_for(self.functions()))
+        };
         out.check(code)
     }
 
@@ -276,7 +291,14 @@ impl WorkloadHandle {
         let (from, to) = (number(from), number(to));
         // SAFETY: the handle is alive, `batch` is borrowed for the call, and `out` is a buffer.
         let code = unsafe {
-            (self.functions().run_stages)(self.raw(), from, to, batch.as_ptr(), batch.len(), out.raw_mut())
+            (self.functions().run_stages)(
+                self.raw(),
+                from,
+                to,
+                batch.as_ptr(),
+                batch.len(),
+                out.raw_for(self.functions()),
+            )
         };
         out.check(code)
     }
@@ -371,6 +393,15 @@ impl Buffer {
 
     fn raw_mut(&mut self) -> *mut RawBuffer {
         &raw mut self.raw
+    }
+
+    /// The buffer for a call of the library with these functions. What another library allocated is given back to that
+    /// library first: no library may free or grow the memory of another.
+    fn raw_for(&mut self, functions: &'static WorkloadFunctions) -> *mut RawBuffer {
+        if !std::ptr::fn_addr_eq(self.functions.buffer_free, functions.buffer_free) {
+            *self = Self::new(functions);
+        }
+        self.raw_mut()
     }
 
     /// Turns a status into an error with the message that this buffer then holds.
@@ -470,7 +501,7 @@ impl State {
     /// When this is a sink, the limit is 0, or emitting fails.
     pub fn emit(&mut self, limit: u64, out: &mut Buffer) -> Result<(), WorkloadError> {
         // SAFETY: as in `encode`.
-        let code = unsafe { (self.functions.state_emit)(self.raw, limit, out.raw_mut()) };
+        let code = unsafe { (self.functions.state_emit)(self.raw, limit, out.raw_for(self.functions)) };
         out.check(code)
     }
 }

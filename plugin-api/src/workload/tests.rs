@@ -138,3 +138,16 @@ fn a_keyed_state_that_does_not_fit_says_what_helps() {
     state.emit(1).unwrap();
     state.encode(&mut Vec::new()).unwrap();
 }
+
+#[test]
+#[allow(unsafe_code)]
+fn a_table_that_is_smaller_than_that_of_api_1_0_is_refused_by_its_size() {
+    // A table that ends before its last function: only its size may be read.
+    let table = size_of::<WorkloadFunctions>() - size_of::<usize>();
+    let (functions, path) = ((&raw const table).cast(), "linked".as_ref());
+    // SAFETY: the size can be read, and nothing else is.
+    let handle =
+        unsafe { WorkloadHandle::from_raw(functions, std::ptr::null(), path, "", &WorkloadSpec::new("a")) };
+    let error = handle.err().unwrap().to_string();
+    assert!(error.contains(&format!("has {table} bytes")), "{error}");
+}
