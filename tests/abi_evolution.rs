@@ -17,10 +17,7 @@ fn runner_against(version: &str, change: impl Fn(String) -> String) -> PathBuf {
     assert_ne!(before, after, "the border was not changed");
     write(&ffi, &after);
     let manifest = fs::read_to_string(api.join("Cargo.toml")).unwrap();
-    write(
-        &api.join("Cargo.toml"),
-        &manifest.replace("version = \"1.0.0\"", &format!("version = \"{version}\"")),
-    );
+    write(&api.join("Cargo.toml"), &manifest.replace(&stated(plugin_api::API_VERSION), &stated(version)));
     write(&root.join("Cargo.toml"), &workspace());
     for plugin in ["plugins/native_runner", "plugins/thread_engine"] {
         copy(&repository().join(plugin), &root.join(plugin));
@@ -37,12 +34,17 @@ fn runner_against(version: &str, change: impl Fn(String) -> String) -> PathBuf {
     built_outside(&format!("lib{name}.so"))
 }
 
+/// A version as a manifest has it.
+fn stated(version: &str) -> String {
+    format!("version = {version:?}")
+}
+
 /// The workspace's manifest, with these two members and the crates beside them that they need.
 fn workspace() -> String {
     let manifest = fs::read_to_string(repository().join("Cargo.toml")).unwrap();
     let (_, shared) = manifest.split_once("[workspace.package]").unwrap();
     let shared = shared.replace(
-        "plugin-api = { path = \"plugin-api\", version = \"1.0.0\" }",
+        &format!("plugin-api = {{ path = \"plugin-api\", {} }}", stated(plugin_api::API_VERSION)),
         "plugin-api = { path = \"plugin-api\" }",
     );
     format!(
@@ -83,14 +85,14 @@ fn runs(library: &Path, version: &str) {
 
 #[test]
 fn a_plugin_that_has_one_method_and_one_field_more_loads() {
-    let version = "1.1.0";
+    let version = "1.2.0";
     let library = runner_against(version, |ffi| {
         ffi.replace(
-            "    pub query_extension: extern \"C\" fn(RunnerPointer, RStr<'_>) -> *const (),\n}",
-            "    pub query_extension: extern \"C\" fn(RunnerPointer, RStr<'_>) -> *const (),\n    \
+            "    pub prepare: extern \"C\" fn(RunnerPointer, RunArguments<'_>) -> Reply,\n}",
+            "    pub prepare: extern \"C\" fn(RunnerPointer, RunArguments<'_>) -> Reply,\n    \
              pub pause: extern \"C\" fn(RunnerPointer) -> Reply,\n}",
         )
-        .replace("        query_extension,\n    }", "        query_extension,\n        pause: close,\n    }")
+        .replace("        prepare,\n    }", "        prepare,\n        pause: close,\n    }")
         .replace(
             "    pub clock_nanos: extern \"C\" fn(HostPointer) -> u64,\n}",
             "    pub clock_nanos: extern \"C\" fn(HostPointer) -> u64,\n    \
@@ -106,14 +108,16 @@ fn a_plugin_that_has_one_method_and_one_field_more_loads() {
 
 #[test]
 fn a_plugin_that_has_one_method_and_one_field_fewer_loads() {
-    let version = "1.0.1";
+    let version = "1.1.1";
     let library = runner_against(version, |ffi| {
         ffi.lines()
             .filter(|line| !line.contains("For later extensions"))
             .collect::<Vec<_>>()
             .join("\n")
-            .replace("    pub query_extension: extern \"C\" fn(RunnerPointer, RStr<'_>) -> *const (),\n}", "}")
-            .replace("        query_extension,\n    }", "    }")
+            .replace("    pub query_extension: extern \"C\" fn(RunnerPointer, RStr<'_>) -> *const (),\n", "")
+            .replace("    pub prepare: extern \"C\" fn(RunnerPointer, RunArguments<'_>) -> Reply,\n}", "}")
+            .replace("        query_extension,\n        prepare,\n    }", "    }")
+            .replace("match self.module.prepare() {", "match None::<extern \"C\" fn(RunnerPointer, RunArguments<'_>) -> Reply> {")
             .replace("    pub clock_nanos: extern \"C\" fn(HostPointer) -> u64,\n}", "}")
             .replace("        clock_nanos: host_clock,\n    }", "    }")
             .replace(
@@ -127,7 +131,7 @@ fn a_plugin_that_has_one_method_and_one_field_fewer_loads() {
 
 #[test]
 fn a_plugin_with_an_incompatible_abi_is_rejected_in_one_line() {
-    let library = runner_against("1.0.2", |ffi| {
+    let library = runner_against("1.1.2", |ffi| {
         ffi.replace(
             "    pub done: u64,\n    pub total: u64,\n    pub message: RStr<'a>,",
             "    pub message: RStr<'a>,\n    pub done: u64,\n    pub total: u64,",

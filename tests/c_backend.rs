@@ -190,11 +190,11 @@ fn it_is_listed_inspected_and_locked_like_any_other_backend() {
     let description = place.crossrun(&["backends", "inspect", "--json", file]).code(0).json();
     assert_eq!((&description["status"], &description["kind"]), (&json!("plugin"), &json!("runner")));
     let abi = &description["abi"];
-    assert_eq!((&abi["backend_abi"], &abi["runner_header"]), (&json!("1.0"), &Value::Null));
+    assert_eq!((&abi["backend_abi"], &abi["runner_header"]), (&json!("1.1"), &Value::Null));
     assert_eq!(description["exports"]["ours"], json!(["crossrun_backend"]));
     assert_eq!(description["build"]["profile"], "release");
     let text = place.crossrun(&["backends", "inspect", file]).code(0).stdout();
-    assert!(text.contains("backend C ABI 1.0") && text.contains("release: gcc"), "{text}");
+    assert!(text.contains("backend C ABI 1.1") && text.contains("release: gcc"), "{text}");
 
     place.crossrun(&["backends", "lock"]).code(0);
     let locked =
@@ -340,7 +340,7 @@ const ODD: &[Odd] = &[
     odd(
         "a table larger than its symbol",
         &["-DSIZE=4096"],
-        "says that it has 4096 bytes, but its symbol has 72",
+        "says that it has 4096 bytes, but its symbol has 80",
     ),
     odd(
         "a table that goes on behind the file",
@@ -351,16 +351,16 @@ const ODD: &[Odd] = &[
     ),
     odd(
         "a table without bytes",
-        &["-DHAND_MADE=CROSSRUN_EXPORT char crossrun_backend[72];"],
+        &["-DHAND_MADE=CROSSRUN_EXPORT char crossrun_backend[80];"],
         "is not data in the file",
     ),
-    odd("another major version", &["-DVERSION=0x20000"], "has version 2.0 of the ABI, but this host has 1.0"),
+    odd("another major version", &["-DVERSION=0x20000"], "has version 2.0 of the ABI, but this host has 1.1"),
     odd("no version", &["-DVERSION=0"], "has version 0.0 of the ABI"),
     odd("no run", &["-DRUN=NULL"], "has no function `run`"),
     odd(
         "a function in place of the table",
         &["-DHAND_MADE=CROSSRUN_EXPORT void crossrun_backend(void) {}"],
-        "of the ABI, but this host has 1.0",
+        "of the ABI, but this host has 1.1",
     ),
     odd("C by its metadata, and nothing exported", &["-DNO_TABLE"], "does not export crossrun_backend"),
     odd(

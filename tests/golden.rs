@@ -75,6 +75,9 @@ fn the_answers_of_golden_plugins_are_read() {
         let listed = place.crossrun(&["workloads", "golden_chain", "--json"]).code(0).json();
         assert!(listed.to_string().contains("\"copies\""), "{listed}");
         place.crossrun(&["setup", "golden_rust"]).code(0);
+        // A library of API 1.0 cannot describe its items.
+        let shown = place.crossrun(&["workloads", "show", "golden_chain", "--items", "1"]).code(0);
+        assert_eq!(shown.stdout().trim_end(), "{\"hex\":\"2a00000000000000\"}");
     }
 }
 

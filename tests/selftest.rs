@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Place, Ran, plugin};
 
 /// Every cheat that must be caught: how it ends, and words of the reason.
-const CAUGHT: [(&str, &[&str], &str); 29] = [
+const CAUGHT: [(&str, &[&str], &str); 30] = [
     ("none", &["believed"], ""),
     ("drop", &["wrong answer"], "items reached the sink, but 50 must"),
     ("duplicate", &["wrong answer"], "the checksum is"),
@@ -15,6 +15,7 @@ const CAUGHT: [(&str, &[&str], &str); 29] = [
     ("guess_seed", &["gained nothing"], "knew nothing of the data"),
     ("memoise", &["invalid measurement"], SHORT),
     ("remember_on_disk", &["invalid measurement"], SHORT),
+    ("answer_before_run", &["invalid measurement"], SHORT),
     ("skip_kernel", &["wrong answer"], "the checksum is"),
     ("skip_iterations", &["wrong answer"], "the checksum is"),
     ("closed_form", &["invalid measurement"], SHORT),

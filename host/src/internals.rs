@@ -77,7 +77,9 @@ pub mod worker {
     pub mod load {
         pub use crate::worker::load::{runner, sealed_copy, workloads};
     }
-    pub use crate::worker::protocol::{Finished, Folders, LibraryFile, Reply, Request, VERSION, Work};
+    pub use crate::worker::protocol::{
+        Finished, Folders, LibraryFile, Reply, Request, RunOrder, VERSION, Work,
+    };
 
     /// What a worker's frame says; nothing if that is no reply.
     pub fn reply(frame: crate::sandbox::frame::Frame) -> Option<Reply> {

@@ -17,6 +17,7 @@ mod reference;
 mod serial;
 mod serial_reference;
 mod serve;
+mod show;
 mod snapshot;
 mod state;
 

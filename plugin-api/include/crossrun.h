@@ -37,12 +37,15 @@ extern "C" {
 #endif
 
 /* The version of the contract that this header is part of. A host loads plugins of its own major version. */
-#define CROSSRUN_API_VERSION "1.0.0"
+#define CROSSRUN_API_VERSION "1.1.0"
 /* The version of this ABI: the major version in the upper 16 bits, the minor in the lower. */
-#define CROSSRUN_BACKEND_ABI_VERSION UINT32_C(0x00010000)
+#define CROSSRUN_BACKEND_ABI_VERSION UINT32_C(0x00010001)
 
 /* Whether the struct at `pointer`, which is a `type`, is large enough to have `field`. */
 #define CROSSRUN_HAS(type, pointer, field) (offsetof(type, field) + sizeof((pointer)->field) <= (pointer)->size)
+
+/* Whether the struct at `pointer`, which is a `type`, has the function `field`, and that is not null. */
+#define CROSSRUN_CALLABLE(type, pointer, field) (CROSSRUN_HAS(type, pointer, field) && (pointer)->field != NULL)
 
 /* What a backend's function returns when it has failed; CROSSRUN_OK, which is 0, is in crossrun_workloads.h. */
 #define CROSSRUN_FAILED (-1)
@@ -141,7 +144,8 @@ struct crossrun_reply {
 };
 
 /* The functions of a workload's library, as crossrun_workloads.h has them with the prefix `crossrun_workload_`. The
- * table lives as long as the process. */
+ * table lives as long as the process. Call those after `buffer_free` only after CROSSRUN_CALLABLE has said that they are
+ * there. */
 typedef struct crossrun_workload_functions {
     size_t size;
     int32_t (*catalogue)(crossrun_buffer *out);
@@ -168,9 +172,13 @@ typedef struct crossrun_workload_functions {
         const crossrun_workload *workload, const uint8_t *sink, size_t length, crossrun_buffer *out);
     int32_t (*expected)(const crossrun_workload *workload, crossrun_buffer *out);
     void (*buffer_free)(crossrun_buffer *buffer);
+    int32_t (*describe)(
+        const crossrun_workload *workload, uint32_t stage, const uint8_t *item, size_t length, crossrun_buffer *out);
+    int32_t (*start)(const crossrun_workload *workload, uint64_t nanos, crossrun_buffer *error);
 } crossrun_workload_functions;
 
-/* One entry of `extra`. The value of a JSON string is its text; any other value is its JSON. */
+/* One entry of `extra`. The value of a JSON string is its text; any other value is its JSON. As backends index arrays of
+ * them, this struct never grows. */
 typedef struct crossrun_option {
     const char *name;
     const char *value;
@@ -278,6 +286,9 @@ typedef struct crossrun_backend_functions {
     int32_t (*run)(void *backend, const crossrun_run *run, crossrun_reply *reply);
     /* Stops the engine: once, after the last run. */
     int32_t (*close)(void *backend, crossrun_reply *reply);
+    /* Prepares a run before its clock starts: opens the workload in every process in which it will run. After `open` and before
+     * each `run`; it may be called again, and forgets what it prepared before. Since 1.1. */
+    int32_t (*prepare)(void *backend, const crossrun_run *run, crossrun_reply *reply);
 } crossrun_backend_functions;
 
 #if defined(__GNUC__)

@@ -170,6 +170,12 @@ typedef struct crossrun_definition {
     const char *(*oracle)(const crossrun_opened *opened, crossrun_items *sink);
     /* The least number of seconds that all operators together only wait in a run. May be null. */
     double (*waiting_seconds)(const crossrun_opened *opened);
+    /* Appends an item, as it leaves the stage `stage`, to `out` as one JSON object for people. The items of the source leave
+     * stage 0. May be null. */
+    const char *(*describe)(
+        const crossrun_opened *opened, uint32_t stage, crossrun_slice item, crossrun_bytes *out);
+    /* The words of what a backend must support to run it, beyond its stages, separated by commas. May be null. */
+    const char *needs;
 } crossrun_definition;
 
 /* The workloads of the library, and a null at the end. The macro below defines it. */

@@ -1,5 +1,5 @@
 /*
- * The C ABI of a crossrun workload library, version 1.0.
+ * The C ABI of a crossrun workload library, version 1.1.
  *
  * A workload library holds sources, operators, keyed states and sinks; its caller moves opaque batches between them.
  * ABI.md, one folder up, has the whole contract: the encoding of a batch, the JSON objects, threads, versions.
@@ -12,7 +12,10 @@
  *     UTF-8 without a NUL at its end. If the buffer is null, the status is CROSSRUN_ARGUMENT, without a message.
  *   - It reads its input (`spec`, `batch`, `encoded`, `sink`) during the call only. The input must not be in a buffer
  *     that the same call writes to.
- *   - It never unwinds, never calls longjmp, does not abort on malformed bytes, and starts no thread.
+ *   - It never calls longjmp, does not abort on malformed bytes, and starts no thread. A C++ exception should not leave it:
+ *     the host's own callers then end their process, and so would a caller that was compiled without exceptions.
+ *   - A function with "Since 1.1" is missing in a library of an earlier version. Look it up by its name with dlsym, or call it
+ *     through the table of a run after CROSSRUN_CALLABLE has said that it is there.
  */
 #ifndef CROSSRUN_WORKLOADS_H
 #define CROSSRUN_WORKLOADS_H
@@ -25,7 +28,7 @@ extern "C" {
 #endif
 
 /* What crossrun_workload_abi_version() returns: the major version in the upper 16 bits, the minor in the lower. */
-#define CROSSRUN_WORKLOAD_ABI_VERSION UINT32_C(0x00010000)
+#define CROSSRUN_WORKLOAD_ABI_VERSION UINT32_C(0x00010001)
 /* A library can be called if its major version is that of CROSSRUN_WORKLOAD_ABI_VERSION. */
 #define CROSSRUN_WORKLOAD_ABI_MAJOR(version) ((version) >> 16)
 
@@ -155,6 +158,16 @@ int32_t crossrun_workload_expected(const crossrun_workload *workload, crossrun_b
 /* Frees the memory of a buffer and sets the buffer to zero; it may be used again. Does nothing to null or to an empty
  * buffer. */
 void crossrun_workload_buffer_free(crossrun_buffer *buffer);
+
+/* Puts an item, as it leaves the stage `stage`, into `out` as a JSON object for people; `out` is empty if the workload does not
+ * describe its items. Since 1.1. */
+int32_t crossrun_workload_describe(
+    const crossrun_workload *workload, uint32_t stage, const uint8_t *item, size_t length, crossrun_buffer *out);
+
+/* Sets when an open loop starts, in nanoseconds of the machine's monotonic clock, instead of the spec's `start_nanos`: a workload
+ * that was opened before the run need not be opened again. Call it before the first item is asked for. A workload that is no open
+ * loop answers CROSSRUN_ARGUMENT. Since 1.1. */
+int32_t crossrun_workload_start(const crossrun_workload *workload, uint64_t nanos, crossrun_buffer *error);
 
 #ifdef __cplusplus
 }

@@ -33,6 +33,21 @@ static size_t word_length(const char *words) {
     return strcspn(words, ",");
 }
 
+/* Words that are separated by commas, as an array. */
+static void put_words(crossrun_bytes *out, const char *words) {
+    json_put(out, "[");
+    for (;;) {
+        const size_t length = word_length(words);
+        json_put_text(out, words, length);
+        if (words[length] == 0) {
+            break;
+        }
+        json_put(out, ",");
+        words += length + 1;
+    }
+    json_put(out, "]");
+}
+
 static void put_default(crossrun_bytes *out, const crossrun_parameter *parameter) {
     switch (parameter->domain) {
     case CROSSRUN_INTEGER:
@@ -51,7 +66,6 @@ static void put_default(crossrun_bytes *out, const crossrun_parameter *parameter
 }
 
 static void put_domain(crossrun_bytes *out, const crossrun_parameter *parameter) {
-    const char *word = parameter->text;
     switch (parameter->domain) {
     case CROSSRUN_INTEGER:
         json_put(out, "{\"type\":\"integer\",\"min\":");
@@ -66,17 +80,8 @@ static void put_domain(crossrun_bytes *out, const crossrun_parameter *parameter)
         json_put_number(out, parameter->high);
         break;
     case CROSSRUN_CHOICE:
-        json_put(out, "{\"type\":\"choice\",\"options\":[");
-        for (;;) {
-            const size_t length = word_length(word);
-            json_put_text(out, word, length);
-            if (word[length] == 0) {
-                break;
-            }
-            json_put(out, ",");
-            word += length + 1;
-        }
-        json_put(out, "]");
+        json_put(out, "{\"type\":\"choice\",\"options\":");
+        put_words(out, parameter->text);
         break;
     case CROSSRUN_TEXT:
         json_put(out, "{\"type\":\"text\"");
@@ -106,6 +111,10 @@ static void put_entry(crossrun_bytes *out, const crossrun_definition *definition
     }
     json_put(out, "],\"plan\":");
     put_plan(out, definition);
+    if (definition->needs != NULL) {
+        json_put(out, ",\"needs\":");
+        put_words(out, definition->needs);
+    }
     json_put(out, "}");
 }
 

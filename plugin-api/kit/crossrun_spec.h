@@ -12,8 +12,8 @@
 struct spec {
     crossrun_bytes name;
     uint64_t total_items, seed;
-    /* The value of `extra`; `at` is null if there is none. */
-    struct json extra;
+    /* The values of `extra` and `use`; `at` is null if there is none. */
+    struct json extra, granted;
 };
 
 static int is(const crossrun_bytes *name, const char *word) {
@@ -42,6 +42,36 @@ static const char *read_field(struct spec *spec, const crossrun_bytes *name, str
     if (is(name, "extra")) {
         spec->extra = value;
         return *value.at == '{' ? NULL : "extra is no object";
+    }
+    if (is(name, "use")) {
+        spec->granted = value;
+        return *value.at == '[' ? NULL : "use is no array";
+    }
+    return NULL;
+}
+
+/* Whether the array `words` has a string of `length` bytes that is `word`. */
+static int has_word(struct json words, const char *word, size_t length) {
+    crossrun_bytes one = {NULL, 0, 0, 0};
+    int found = 0;
+    if (words.at != NULL && json_take(&words, '[')) {
+        do {
+            found = json_string(&words, &one) && one.length == length
+                && (length == 0 || memcmp(one.data, word, length) == 0);
+        } while (!found && words.why == NULL && json_take(&words, ','));
+    }
+    free_bytes(&one);
+    return found;
+}
+
+/* The first of the words that a workload needs and that the spec does not grant, or null. */
+static const char *lacking(const struct spec *spec, const char *needs) {
+    while (needs != NULL && *needs != 0) {
+        const size_t length = word_length(needs);
+        if (!has_word(spec->granted, needs, length)) {
+            return needs;
+        }
+        needs += length + (needs[length] == ',');
     }
     return NULL;
 }

@@ -223,9 +223,9 @@ static int32_t open_definition(
 
 CROSSRUN_EXPORT int32_t crossrun_workload_open(
     const uint8_t *text, size_t length, const crossrun_workload **opened, crossrun_buffer *error) {
-    struct spec spec = {{NULL, 0, 0, 0}, 10, 42, {NULL, NULL, NULL}};
+    struct spec spec = {{NULL, 0, 0, 0}, 10, 42, {NULL, NULL, NULL}, {NULL, NULL, NULL}};
     const crossrun_definition *definition;
-    const char *why;
+    const char *why, *word;
     int32_t status;
     if (error == NULL) {
         return CROSSRUN_ARGUMENT;
@@ -241,6 +241,10 @@ CROSSRUN_EXPORT int32_t crossrun_workload_open(
         status = unknown(error, &spec.name);
     } else if (!is_whole(definition)) {
         status = say(error, CROSSRUN_SPEC, "workload \"%s\" lacks a function that its stages need", definition->name);
+    } else if ((word = lacking(&spec, definition->needs)) != NULL) {
+        status = say(
+            error, CROSSRUN_SPEC, "workload \"%s\" needs %.*s, which the host or the backend does not support",
+            definition->name, (int)word_length(word), word);
     } else {
         status = open_definition(definition, &spec, opened, error);
     }
@@ -804,6 +808,31 @@ CROSSRUN_EXPORT int32_t crossrun_workload_expected(const crossrun_workload *work
     }
     return put_outcome(
         &digest, definition->waiting_seconds == NULL ? 0 : definition->waiting_seconds(&workload->opened), out);
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_describe(
+    const crossrun_workload *workload, uint32_t stage, const uint8_t *item, size_t length, crossrun_buffer *out) {
+    crossrun_bytes json;
+    crossrun_slice slice;
+    const char *why;
+    if (out == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    if (workload == NULL || item == NULL || length > SIZE_MAX / 4) {
+        return null_pointer(out, workload == NULL ? "workload" : "item");
+    }
+    if (stage >= sink_of(workload)) {
+        return say(out, CROSSRUN_ARGUMENT, "no item leaves stage %" PRIu32 " of this workload", stage);
+    }
+    json = taken(out);
+    slice.data = item;
+    slice.length = length;
+    why = workload->definition->describe == NULL
+        ? NULL : workload->definition->describe(&workload->opened, stage, slice, &json);
+    if (!given(out, &json)) {
+        return out_of_memory(out);
+    }
+    return why == NULL ? CROSSRUN_OK : say(out, CROSSRUN_OPERATOR, "%s", why);
 }
 
 CROSSRUN_EXPORT void crossrun_workload_buffer_free(crossrun_buffer *buffer) {

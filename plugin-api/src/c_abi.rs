@@ -51,6 +51,7 @@ pub struct ForeignBackend {
     replies: Replies,
     name: String,
     options: Vec<Parameter>,
+    supports: Vec<String>,
 }
 
 // SAFETY: by the contract a backend may be called from any thread, one at a time. All other fields are never freed.
@@ -75,8 +76,8 @@ impl ForeignBackend {
         let run = functions.run.ok_or_else(|| border("has no function `run` in it"))?;
         let host = host::leak(services, name, log_level);
         let (backend, replies) = (std::ptr::null_mut(), Replies::new(host));
-        let mut made =
-            Self { functions, run, backend, host, replies, name: name.to_owned(), options: Vec::new() };
+        let (name, options, supports) = (name.to_owned(), Vec::new(), Vec::new());
+        let mut made = Self { functions, run, backend, host, replies, name, options, supports };
         made.make()?;
         made.describe()?;
         Ok(made)
@@ -99,9 +100,10 @@ impl ForeignBackend {
         let Answer { json: Some(json), .. } = self.call("describe", self.functions.describe)? else {
             return Ok(());
         };
-        let Described { name, options } = from_json(&json)?;
+        let Described { name, options, supports } = from_json(&json)?;
         self.name = name.unwrap_or_else(|| self.name.clone());
         self.options = options;
+        self.supports = supports;
         Ok(())
     }
 
@@ -165,6 +167,8 @@ struct Described {
     name: Option<String>,
     #[serde(default)]
     options: Vec<Parameter>,
+    #[serde(default)]
+    supports: Vec<String>,
 }
 
 /// The result of a run. What the host knows by itself may be left out.
@@ -201,6 +205,10 @@ impl WorkloadRunner for ForeignBackend {
         self.options.clone()
     }
 
+    fn supports(&self) -> Vec<String> {
+        self.supports.clone()
+    }
+
     fn is_available(&self) -> Availability {
         let answered = self.call("is_available", self.functions.is_available);
         let availability = answered.and_then(|answer| match answer.json {
@@ -223,6 +231,12 @@ impl WorkloadRunner for ForeignBackend {
         let Some(open) = self.functions.open else { return session.demand_one_node(self.backend_name()) };
         let arguments = SessionCall::new(session)?;
         nothing(self.call_with("open", open, &arguments.raw(self.host))?)
+    }
+
+    fn prepare(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<(), RunnerError> {
+        let Some(prepare) = self.functions.prepare else { return Ok(()) };
+        let arguments = RunCall::new(spec, context)?;
+        nothing(self.call_with("prepare", prepare, &arguments.raw(spec, context, self.host))?)
     }
 
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {

@@ -58,13 +58,13 @@ macro_rules! export_workloads {
             }
 
             #[unsafe(no_mangle)]
-            pub unsafe extern "C" fn crossrun_workload_catalogue(out: *mut RawBuffer) -> i32 {
+            pub unsafe extern "C-unwind" fn crossrun_workload_catalogue(out: *mut RawBuffer) -> i32 {
                 // SAFETY: handed on from the caller.
                 unsafe { capi::catalogue(DEFINITIONS, out) }
             }
 
             #[unsafe(no_mangle)]
-            pub unsafe extern "C" fn crossrun_workload_open(
+            pub unsafe extern "C-unwind" fn crossrun_workload_open(
                 spec: *const u8, length: usize, opened: *mut *const RawWorkload, error: *mut RawBuffer,
             ) -> i32 {
                 // SAFETY: handed on from the caller.
@@ -90,16 +90,15 @@ macro_rules! export_workloads {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export_functions {
-    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty;)*) => {
-        $(
-            // The prefix is put before the symbol only, as a macro cannot join identifiers.
-            $(#[$doc])*
-            #[unsafe(export_name = concat!("crossrun_workload_", stringify!($name)))]
-            pub unsafe extern "C" fn $name($($argument: $type),*) -> $result {
-                // SAFETY: handed on from the caller.
-                unsafe { capi::$name($($argument),*) }
-            }
-        )*
+    (
+        $($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty;)*
+        @since 1.1:
+        $($(#[$later_doc:meta])* $later:ident($($later_argument:ident: $later_type:ty),* $(,)?) -> $later_result:ty;)*
+    ) => {
+        $crate::__export_functions!(define $($(#[$doc])* $name($($argument: $type),*) -> $result;)*);
+        $crate::__export_functions!(
+            define $($(#[$later_doc])* $later($($later_argument: $later_type),*) -> $later_result;)*
+        );
 
         #[cfg(test)]
         pub(super) fn table() -> $crate::workload::WorkloadFunctions {
@@ -108,8 +107,20 @@ macro_rules! __export_functions {
                 catalogue: crossrun_workload_catalogue,
                 open: crossrun_workload_open,
                 $($name,)*
+                $($later: Some($later),)*
             }
         }
+    };
+    (define $($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
+        $(
+            // The prefix is put before the symbol only, as a macro cannot join identifiers.
+            $(#[$doc])*
+            #[unsafe(export_name = concat!("crossrun_workload_", stringify!($name)))]
+            pub unsafe extern "C-unwind" fn $name($($argument: $type),*) -> $result {
+                // SAFETY: handed on from the caller.
+                unsafe { capi::$name($($argument),*) }
+            }
+        )*
     };
 }
 

@@ -59,6 +59,7 @@ pub struct RunnerModule {
     pub close: extern "C" fn(RunnerPointer) -> Reply,
     /// For later extensions: the pointer for a name that both sides know, else null.
     pub query_extension: extern "C" fn(RunnerPointer, RStr<'_>) -> *const (),
+    pub prepare: extern "C" fn(RunnerPointer, RunArguments<'_>) -> Reply,
 }
 
 impl RootModule for RunnerModuleRef {
@@ -178,6 +179,7 @@ pub fn runner_module<F: Factory>() -> RunnerModuleRef {
         run,
         close,
         query_extension,
+        prepare,
     }
     .leak_into_prefix()
 }
@@ -203,7 +205,8 @@ extern "C" fn destroy(runner: RunnerPointer) {
 extern "C" fn describe(runner: RunnerPointer) -> Reply {
     call(runner, |instance| {
         let Instance { runner, .. } = instance;
-        Ok(Description { name: runner.backend_name().to_owned(), options: runner.options() })
+        let (options, supports) = (runner.options(), runner.supports());
+        Ok(Description { name: runner.backend_name().to_owned(), options, supports })
     })
 }
 
@@ -235,8 +238,7 @@ extern "C" fn open(runner: RunnerPointer, arguments: OpenArguments<'_>) -> Reply
 extern "C" fn run(runner: RunnerPointer, arguments: RunArguments<'_>) -> Reply {
     let mut sink = Vec::new();
     let mut reply = call(runner, |instance| {
-        let spec = WorkloadSpec::from_json(&arguments.spec)?;
-        let context = run_context(&arguments, &spec, &instance.host)?;
+        let (spec, context) = run_of(&arguments, &instance.host)?;
         let (wire, bytes) = ResultWire::split(instance.runner.run(&spec, &context)?);
         sink = bytes;
         Ok(wire)
@@ -245,11 +247,19 @@ extern "C" fn run(runner: RunnerPointer, arguments: RunArguments<'_>) -> Reply {
     reply
 }
 
-fn run_context(
+extern "C" fn prepare(runner: RunnerPointer, arguments: RunArguments<'_>) -> Reply {
+    call(runner, |instance| {
+        let (spec, context) = run_of(&arguments, &instance.host)?;
+        instance.runner.prepare(&spec, &context)
+    })
+}
+
+/// The spec and the context in the arguments of `prepare` or `run`.
+fn run_of(
     arguments: &RunArguments<'_>,
-    spec: &WorkloadSpec,
     host: &Arc<RemoteHost>,
-) -> Result<RunContext, RunnerError> {
+) -> Result<(WorkloadSpec, RunContext), RunnerError> {
+    let spec = WorkloadSpec::from_json(&arguments.spec)?;
     let wire: ContextWire = from_json(&arguments.context)?;
     let RunArguments { workload_functions, workload, .. } = arguments;
     // SAFETY: the host passes the table and the workload of a handle that it keeps during this call.
@@ -259,12 +269,12 @@ fn run_context(
             workload.cast(),
             &wire.library_path,
             &wire.library_sha256,
-            spec,
+            &spec,
         )
     }?;
     let remaining = wire.remaining_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let deadline = remaining.and_then(|remaining| Instant::now().checked_add(remaining));
-    Ok(RunContext::new(workload, host.clone(), wire.data_dir, wire.log_dir, deadline))
+    Ok((spec, RunContext::new(workload, host.clone(), wire.data_dir, wire.log_dir, deadline)))
 }
 
 extern "C" fn close(runner: RunnerPointer) -> Reply {
@@ -419,7 +429,7 @@ impl ForeignRunner {
         if runner.is_null() {
             return Err(border("has no runner in it"));
         }
-        let description = Description { name: String::new(), options: Vec::new() };
+        let description = Description { name: String::new(), options: Vec::new(), supports: Vec::new() };
         let mut foreign = Self { module, runner, description };
         foreign.description = answer((module.describe())(runner))?;
         Ok(foreign)
@@ -439,6 +449,10 @@ impl WorkloadRunner for ForeignRunner {
 
     fn options(&self) -> Vec<Parameter> {
         self.description.options.clone()
+    }
+
+    fn supports(&self) -> Vec<String> {
+        self.description.supports.clone()
     }
 
     fn is_available(&self) -> Availability {
@@ -465,17 +479,15 @@ impl WorkloadRunner for ForeignRunner {
         answer((self.module.open())(self.runner, OpenArguments { session: session.as_slice().into() }))
     }
 
+    fn prepare(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<(), RunnerError> {
+        match self.module.prepare() {
+            Some(prepare) => answer(with_run(spec, context, |run| prepare(self.runner, run))?),
+            None => Ok(()),
+        }
+    }
+
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
-        let spec = spec.to_json();
-        let wire = to_json(&ContextWire::of_run(context))?;
-        let (functions, workload) = context.workload().as_raw();
-        let arguments = RunArguments {
-            spec: spec.as_slice().into(),
-            context: wire.as_slice().into(),
-            workload_functions: functions.cast(),
-            workload: workload.cast(),
-        };
-        let mut reply = (self.module.run())(self.runner, arguments);
+        let mut reply = with_run(spec, context, |run| (self.module.run())(self.runner, run))?;
         let sink = std::mem::take(&mut reply.bytes).into_vec();
         answer::<ResultWire>(reply)?.join(sink)
     }
@@ -483,6 +495,22 @@ impl WorkloadRunner for ForeignRunner {
     fn close(&mut self) -> Result<(), RunnerError> {
         answer((self.module.close())(self.runner))
     }
+}
+
+/// Calls with the arguments of `prepare` or `run`.
+fn with_run(
+    spec: &WorkloadSpec,
+    context: &RunContext,
+    call: impl FnOnce(RunArguments<'_>) -> Reply,
+) -> Result<Reply, RunnerError> {
+    let (spec, wire) = (spec.to_json(), to_json(&ContextWire::of_run(context))?);
+    let (functions, workload) = context.workload().as_raw();
+    Ok(call(RunArguments {
+        spec: spec.as_slice().into(),
+        context: wire.as_slice().into(),
+        workload_functions: functions.cast(),
+        workload: workload.cast(),
+    }))
 }
 
 /// The answer in a reply, or its error.

@@ -33,6 +33,8 @@ pub use runner::{
     Availability, ErrorKind, HostServices, Progress, RunContext, RunnerError, Session, SetupContext,
     SetupRequest, WorkloadRunner,
 };
+/// JSON, of which specs and descriptions of items are made.
+pub use serde_json;
 pub use spec::{Fusion, WorkloadSpec};
 pub use workload::{
     Batch, BatchBuilder, Buffer, Digest, Parameter, Parameters, Plan, Stage, StageKind, State, Workload,

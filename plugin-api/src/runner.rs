@@ -26,6 +26,12 @@ pub trait WorkloadRunner: Send {
         Vec::new()
     }
 
+    /// The words of what the backend can do beyond the stages of API 1.0. A workload that [needs](crate::Workload::needs) a
+    /// word which is not among them is not run.
+    fn supports(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Starts the engine, so that no run includes its start. Called once before the first
     /// [`run`](WorkloadRunner::run). The default starts nothing, and refuses more machines than this one.
     ///
@@ -33,6 +39,18 @@ pub trait WorkloadRunner: Send {
     /// Why the engine cannot start.
     fn open(&mut self, session: &Session) -> Result<(), RunnerError> {
         session.demand_one_node(self.backend_name())
+    }
+
+    /// Prepares a run before its clock starts: opens the workload in every process in which it will run. Called after
+    /// [`open`](WorkloadRunner::open) and before each [`run`](WorkloadRunner::run), with that run's spec (but `start_nanos`) and
+    /// workload. It may be called again, and forgets what it prepared before. No item is processed here: a run that takes less
+    /// time than its work is invalid. The default does nothing, as the workload of `context` is open.
+    ///
+    /// # Errors
+    /// Why the run cannot be prepared. The trial has failed then, as after a failure of `run`.
+    fn prepare(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<(), RunnerError> {
+        let (_, _) = (spec, context);
+        Ok(())
     }
 
     /// Runs the workload of `context` as `spec` says and returns the merged state of its sinks.

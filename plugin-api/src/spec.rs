@@ -30,6 +30,11 @@ pub struct WorkloadSpec {
     /// In an open loop: when the run starts, by [`monotonic_nanos`](crate::monotonic_nanos) of this machine. The host
     /// sets it when it requests the run, so that all processes that take part have the same start.
     pub start_nanos: Option<u64>,
+    /// The words of what the workload needs and the backend supports, which the host writes. See
+    /// [`Workload::needs`](crate::Workload::needs).
+    pub granted: Vec<String>,
+    /// Fields of a later version, which are passed on as they came.
+    pub later: Map<String, Value>,
 }
 
 impl Default for WorkloadSpec {
@@ -42,6 +47,8 @@ impl Default for WorkloadSpec {
             seed: 42,
             extra: Map::new(),
             start_nanos: None,
+            granted: Vec::new(),
+            later: Map::new(),
         }
     }
 }
@@ -98,8 +105,8 @@ impl WorkloadSpec {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Reads what [`WorkloadSpec::to_json`] wrote. Absent fields take their defaults and unknown fields are ignored, so
-    /// that hosts and plugins of different minor versions work together.
+    /// Reads what [`WorkloadSpec::to_json`] wrote. Absent fields take their defaults and unknown fields are kept, so that
+    /// hosts and plugins of different minor versions work together.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidSpec`] when the bytes are not such an object, or the parallelism is 0.
@@ -129,6 +136,10 @@ struct SpecWire {
     extra: Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     start_nanos: Option<u64>,
+    #[serde(rename = "use", skip_serializing_if = "Vec::is_empty")]
+    granted: Vec<String>,
+    #[serde(flatten)]
+    later: Map<String, Value>,
 }
 
 impl Default for SpecWire {
@@ -139,16 +150,47 @@ impl Default for SpecWire {
 
 impl From<WorkloadSpec> for SpecWire {
     fn from(spec: WorkloadSpec) -> Self {
-        let WorkloadSpec { name, total_items, parallelism, scheduler_name, seed, extra, start_nanos } = spec;
-        Self { schema: SCHEMA, name, total_items, parallelism, scheduler_name, seed, extra, start_nanos }
+        let WorkloadSpec {
+            name,
+            total_items,
+            parallelism,
+            scheduler_name,
+            seed,
+            extra,
+            start_nanos,
+            granted,
+            later,
+        } = spec;
+        Self {
+            schema: SCHEMA,
+            name,
+            total_items,
+            parallelism,
+            scheduler_name,
+            seed,
+            extra,
+            start_nanos,
+            granted,
+            later,
+        }
     }
 }
 
 impl From<SpecWire> for WorkloadSpec {
     fn from(wire: SpecWire) -> Self {
-        let SpecWire { schema: _, name, total_items, parallelism, scheduler_name, seed, extra, start_nanos } =
-            wire;
-        Self { name, total_items, parallelism, scheduler_name, seed, extra, start_nanos }
+        let SpecWire {
+            schema: _,
+            name,
+            total_items,
+            parallelism,
+            scheduler_name,
+            seed,
+            extra,
+            start_nanos,
+            granted,
+            later,
+        } = wire;
+        Self { name, total_items, parallelism, scheduler_name, seed, extra, start_nanos, granted, later }
     }
 }
 
@@ -174,12 +216,19 @@ mod tests {
     }
 
     #[test]
-    fn json_round_trips_and_tolerates_what_it_does_not_know() {
+    fn json_round_trips_and_keeps_what_it_does_not_know() {
         let mut spec = WorkloadSpec::new("pipeline");
         spec.extra.insert("iters".into(), 5.into());
         assert_eq!(WorkloadSpec::from_json(&spec.to_json()).unwrap(), spec);
         let sparse = br#"{"schema":1,"name":"null","of_a_later_version":[1]}"#;
-        assert_eq!(WorkloadSpec::from_json(sparse).unwrap(), WorkloadSpec::new("null"));
+        let read = WorkloadSpec::from_json(sparse).unwrap();
+        let kept = read.later.clone();
+        assert_eq!(WorkloadSpec { later: Map::new(), ..read.clone() }, WorkloadSpec::new("null"));
+        assert_eq!(Value::Object(kept), serde_json::json!({"of_a_later_version": [1]}));
+        // It goes on as it came: to the processes of an engine, and back.
+        let written: Value = serde_json::from_slice(&read.to_json()).unwrap();
+        assert_eq!(written["of_a_later_version"], serde_json::json!([1]));
+        assert_eq!(WorkloadSpec::from_json(&read.to_json()).unwrap(), read);
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub struct Description {
     /// What the backend reads from `extra`.
     #[serde(default)]
     pub options: Vec<Parameter>,
+    /// The words of what it can do beyond the stages of API 1.0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub supports: Vec<String>,
 }
 
 /// What a call gets beside its request.

@@ -53,6 +53,7 @@ fn functions(
         open: None,
         run: Some(run),
         close: None,
+        prepare: None,
     }
 }
 
@@ -337,7 +338,9 @@ fn what_create_made_is_handed_to_every_call_and_destroyed_once() {
     }
     unsafe extern "C-unwind" fn describe(backend: BackendPointer, reply: *mut Reply) -> i32 {
         note("describe", backend);
-        let json = json!({"options": example("description")["options"]}).to_string();
+        let mut description = example("description");
+        description.as_object_mut().unwrap().remove("name");
+        let json = description.to_string();
         answer(reply, &std::ffi::CString::new(json).unwrap())
     }
     unsafe extern "C-unwind" fn is_available(backend: BackendPointer, reply: *mut Reply) -> i32 {
@@ -352,10 +355,32 @@ fn what_create_made_is_handed_to_every_call_and_destroyed_once() {
         ..functions(never)
     };
     let backend = made(table).unwrap();
-    assert_eq!(json!({"name": backend.backend_name(), "options": backend.options()}), example("description"));
+    let (name, options, supports) = (backend.backend_name(), backend.options(), backend.supports());
+    assert_eq!(json!({"name": name, "options": options, "supports": supports}), example("description"));
     assert_eq!(json!(backend.is_available()), example("availability"));
     drop(backend);
     assert_eq!(*CALLS.lock().unwrap(), [("describe", 5), ("is_available", 5), ("destroy", 5)]);
+}
+
+#[test]
+fn a_run_is_prepared_if_the_backend_prepares_runs() {
+    unsafe extern "C-unwind" fn prepare(_: BackendPointer, run: *const Run, reply: *mut Reply) -> i32 {
+        // SAFETY: the host's arguments are good during the call.
+        if unsafe { (*run).seed } == 13 { fail(reply, 5, c"it cannot be prepared", c"") } else { OK }
+    }
+    let prepared = |table: BackendFunctions, seed| {
+        let spec = WorkloadSpec { seed, ..WorkloadSpec::new("even_triples") };
+        let workload = samples::workload_library().open(&spec).unwrap();
+        let context = RunContext::new(workload, Arc::new(Silent), "/data".into(), "/log".into(), None);
+        made(table).unwrap().prepare(&spec, &context)
+    };
+    let table = BackendFunctions { prepare: Some(prepare), ..functions(never) };
+    prepared(table, 1).unwrap();
+    assert_eq!(prepared(table, 13).unwrap_err().message, "it cannot be prepared");
+    prepared(functions(never), 13).unwrap();
+    // The table of API 1.0 ends before.
+    let size = std::mem::offset_of!(BackendFunctions, prepare) as u32;
+    prepared(BackendFunctions { size, ..table }, 13).unwrap();
 }
 
 #[test]

@@ -34,7 +34,11 @@ use serde_json::{Value, json};
 const HEADER: &str = include_str!("../include/crossrun_workloads.h");
 
 macro_rules! functions {
-    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty;)*) => {
+    (
+        $($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty;)*
+        @since 1.1:
+        $($(#[$later_doc:meta])* $later:ident($($later_argument:ident: $later_type:ty),* $(,)?) -> $later_result:ty;)*
+    ) => {
         /// Every function of the C ABI: name, arguments and result, as Rust has them.
         const FUNCTIONS: &[(&str, &[(&str, &str)], &str)] = &[
             ("abi_version", &[], "u32"),
@@ -44,6 +48,11 @@ macro_rules! functions {
                 ("error", "*mut RawBuffer"),
             ], "i32"),
             $((stringify!($name), &[$((stringify!($argument), stringify!($type))),*], stringify!($result)),)*
+            $((
+                stringify!($later),
+                &[$((stringify!($later_argument), stringify!($later_type))),*],
+                stringify!($later_result),
+            ),)*
         ];
     };
 }
@@ -235,8 +244,19 @@ mod plugin_of_examples {
     pub(super) static GIVEN: Mutex<Vec<(&str, Value)>> = Mutex::new(Vec::new());
 
     pub(super) fn module() -> RunnerModuleRef {
-        RunnerModule { create, destroy, describe, is_available, setup, open, run, close, query_extension }
-            .leak_into_prefix()
+        RunnerModule {
+            create,
+            destroy,
+            describe,
+            is_available,
+            setup,
+            open,
+            run,
+            close,
+            query_extension,
+            prepare,
+        }
+        .leak_into_prefix()
     }
 
     fn given(name: &'static str, json: &RSlice<'_, u8>) {
@@ -278,6 +298,11 @@ mod plugin_of_examples {
         Reply { bytes: vec![1, 2, 3].into(), ..answer("result") }
     }
 
+    extern "C" fn prepare(_runner: RunnerPointer, arguments: RunArguments<'_>) -> Reply {
+        given("spec", &arguments.spec);
+        reply(OK, Vec::new())
+    }
+
     extern "C" fn close(_runner: RunnerPointer) -> Reply {
         reply(plugin_api::ffi::ERROR, bytes(&with_unknown_field(example("error"))))
     }
@@ -317,7 +342,8 @@ fn workload() -> WorkloadHandle {
 fn a_host_reads_a_runners_examples_and_sends_its_own() {
     let module = plugin_of_examples::module();
     let mut runner = ForeignRunner::create(module, Arc::new(Silent), log::LevelFilter::Off).unwrap();
-    let description = json!({"name": runner.backend_name(), "options": runner.options()});
+    let description =
+        json!({"name": runner.backend_name(), "options": runner.options(), "supports": runner.supports()});
     assert_eq!(description, example("description"));
     assert_eq!(json!(runner.is_available()), example("availability"));
     assert_eq!(json!(Availability::Available), json!("Available"));
@@ -358,6 +384,10 @@ impl WorkloadRunner for Reader {
         serde_json::from_value(example("description")["options"].clone()).unwrap()
     }
 
+    fn supports(&self) -> Vec<String> {
+        serde_json::from_value(example("description")["supports"].clone()).unwrap()
+    }
+
     fn setup(&mut self, request: &SetupRequest, context: &SetupContext) -> Result<(), RunnerError> {
         assert_eq!(json!(request), example("setup_request"));
         assert_eq!(json!(context.data_dir()), example("context")["data_dir"]);
@@ -370,7 +400,8 @@ impl WorkloadRunner for Reader {
     }
 
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
-        assert_eq!(json!(spec), example("spec"));
+        // What is not known is kept.
+        assert_eq!(json!(spec), with_unknown_field(example("spec")));
         let (expected, workload) = (example("context"), context.workload());
         assert_eq!(json!(context.log_dir()), expected["log_dir"]);
         assert_eq!(json!(workload.library_path()), expected["library_path"]);

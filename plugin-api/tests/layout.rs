@@ -37,6 +37,7 @@ macro_rules! version {
                 #[sabi(last_prefix_field)]
                 pub close: extern "C" fn(RunnerPointer) -> Reply,
                 pub query_extension: extern "C" fn(RunnerPointer, RStr<'_>) -> *const (),
+                pub prepare: extern "C" fn(RunnerPointer, RunArguments<'_>) -> Reply,
                 $(pub $function: extern "C" fn(RunnerPointer) -> Reply,)*
             }
 

@@ -53,6 +53,8 @@ impl HostServices for Recorder {
 #[derive(Default)]
 struct Mock {
     session: Option<Session>,
+    /// The seeds of the runs that it prepared.
+    prepared: Vec<u64>,
 }
 
 impl WorkloadRunner for Mock {
@@ -78,12 +80,18 @@ impl WorkloadRunner for Mock {
         Ok(())
     }
 
+    fn prepare(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<(), RunnerError> {
+        context.progress(0, context.workload().plan().sink() as u64);
+        self.prepared.push(spec.seed);
+        if spec.seed == 13 { Err(RunnerError::engine("it cannot be prepared")) } else { Ok(()) }
+    }
+
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
         match spec.extra.get("does").and_then(Value::as_str).unwrap_or("run") {
             "run" => run(spec, context),
             "panic" => panic!("the engine gave up"),
             "log" => log(spec),
-            "report" => Ok(report(spec, context)),
+            "report" => Ok(report(spec, context).with_metric("prepared", json!(self.prepared))),
             "fail" => {
                 let kind = serde_json::from_value(spec.extra["kind"].clone()).unwrap();
                 Err(RunnerError::new(kind, "it failed").with_remedy("do this"))
@@ -223,6 +231,20 @@ fn a_run_is_told_all_that_the_host_knows() {
     assert_eq!(metrics["spec"], json!(spec));
     let forever = run_with(&mut runner, &host, json!({"does": "report"})).unwrap();
     assert_eq!(forever.metrics["remaining"], Value::Null);
+}
+
+#[test]
+fn a_run_is_prepared_with_its_spec_and_its_workload() {
+    let (mut runner, host) = mock();
+    let spec = |seed| WorkloadSpec { seed, ..spec(json!({"does": "report"})) };
+    for seed in [1, 2] {
+        runner.prepare(&spec(seed), &context(&spec(seed), &host, None)).unwrap();
+    }
+    assert_eq!(host.progress.lock().unwrap()[0], Progress { done: 0, total: 4, message: String::new() });
+    let metrics = runner.run(&spec(2), &context(&spec(2), &host, None)).unwrap().metrics;
+    assert_eq!(metrics["prepared"], json!([1, 2]));
+    let error = runner.prepare(&spec(13), &context(&spec(13), &host, None)).unwrap_err();
+    assert_eq!(error, RunnerError::engine("it cannot be prepared"));
 }
 
 #[test]

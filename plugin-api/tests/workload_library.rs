@@ -444,53 +444,61 @@ fn a_spec_that_is_no_json_or_of_a_later_schema_is_refused() {
     assert!(Opened::new(br#"{"schema":1,"name":"word_count","of_a_later_version":0}"#).is_ok());
 }
 
-/// How many buffers with memory the library below has freed on this thread.
-mod counted {
+#[test]
+fn an_item_is_described_as_it_leaves_a_stage() {
+    let workload = open("even_triples", 9);
+    let described = workload.describe(1, &6_u64.to_le_bytes()).unwrap().unwrap();
+    assert_eq!(serde_json::Value::Object(described), serde_json::json!({"number": 6}));
+    assert_eq!(open("word_count", 9).describe(0, b"to be").unwrap(), None);
+    let (status, message) = status_of(workload.describe(4, b"no stage"));
+    assert_eq!((status, message.as_str()), (status::ARGUMENT, "no item leaves stage 4 of this workload"));
+    assert_eq!(status_of(workload.describe(0, b"short")).0, status::OPERATOR);
+}
+
+/// The workloads of this test in a library that frees its buffers by a function of its own.
+mod counting {
     use std::cell::Cell;
 
     use plugin_api::workload::WorkloadFunctions;
-    use plugin_api::workload::capi::RawBuffer;
+    use plugin_api::workload::capi::{self, RawBuffer};
 
-    thread_local!(pub(crate) static FREED: Cell<usize> = const { Cell::new(0) });
+    thread_local! {
+        /// How many buffers with memory it has freed on this thread.
+        pub(crate) static FREED: Cell<usize> = const { Cell::new(0) };
+    }
 
-    unsafe extern "C" fn buffer_free(buffer: *mut RawBuffer) {
-        // SAFETY: the caller's pointer is good for the call.
-        if unsafe { buffer.as_ref() }.is_some_and(|buffer| !buffer.data.is_null()) {
+    unsafe extern "C-unwind" fn buffer_free(buffer: *mut RawBuffer) {
+        // SAFETY: the pointer is null or valid for the call, by the contract of the function.
+        if unsafe { buffer.as_ref() }.is_some_and(|buffer| buffer.capacity > 0) {
             FREED.set(FREED.get() + 1);
         }
         // SAFETY: handed on from the caller.
-        unsafe { plugin_api::workload::capi::buffer_free(buffer) }
+        unsafe { capi::buffer_free(buffer) }
     }
 
-    /// A library that frees its buffers by a function of its own.
-    pub(crate) fn table() -> &'static WorkloadFunctions {
+    pub(crate) fn functions() -> &'static WorkloadFunctions {
         Box::leak(Box::new(WorkloadFunctions { buffer_free, ..super::samples::functions() }))
     }
 }
 
 #[test]
-fn a_buffer_of_another_library_is_freed_by_that_library_before_a_call() {
-    let ours = open("word_count", 9);
-    // SAFETY: the functions are those of this crate, which is never unloaded.
-    let library = unsafe { WorkloadLibrary::new(counted::table(), "linked".as_ref(), "linked") };
-    let theirs = library.open(&spec("word_count", 9)).unwrap();
-    type Call<'a> = &'a dyn Fn(&mut Buffer);
-    let calls: [(&str, Call<'_>); 3] = [
+fn a_buffer_is_given_back_to_its_library_before_another_library_gets_it() {
+    // SAFETY: the functions are those of this test, which is never unloaded.
+    let library = unsafe { WorkloadLibrary::new(counting::functions(), "linked".as_ref(), "linked") };
+    let (ours, theirs) = (open("word_count", 9), library.open(&spec("word_count", 9)).unwrap());
+    type Fill<'a> = &'a dyn Fn(&mut Buffer);
+    let calls: [(&str, Fill<'_>); 3] = [
         ("source", &|out| ours.source(0, 9, 2, out).unwrap()),
         ("run_stages", &|out| ours.run_stages(1, 2, &encoded(&[b"a"]), out).unwrap()),
         ("state_emit", &|out| ours.new_state(2).unwrap().emit(1, out).unwrap()),
     ];
-    for (name, call) in calls {
+    for (name, fill) in calls {
         let mut buffer = theirs.buffer();
         theirs.source(0, 9, 2, &mut buffer).unwrap();
-        let before = counted::FREED.get();
-        call(&mut buffer);
-        assert_eq!(counted::FREED.get(), before + 1, "{name} got the memory of another library");
+        let before = counting::FREED.get();
+        fill(&mut buffer);
+        assert_eq!(counting::FREED.get() - before, 1, "{name} got memory of another library");
         drop(buffer);
-        assert_eq!(
-            counted::FREED.get(),
-            before + 1,
-            "{name}: the other library freed memory that is not its own"
-        );
+        assert_eq!(counting::FREED.get() - before, 1, "{name}: memory went back to another library");
     }
 }

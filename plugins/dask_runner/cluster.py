@@ -50,6 +50,14 @@ class Cluster:
         """The workload, as it travels to workers."""
         return Job(workload)
 
+    def prepare(self, workload: Workload) -> None:
+        """Has each worker open the workload of the next run."""
+        self.client.run(crossrun_dask.prepare, self.job(workload), workers=self._used())
+
+    def _used(self) -> list[str] | None:
+        """The workers that are used; `None` for all."""
+        return None
+
     def restriction(self) -> list[str] | None:
         """The workers to which tasks are restricted; `None` if all may be used."""
         return None
@@ -148,6 +156,9 @@ class ExistingCluster(Cluster):
         folder = folder_name(workload.sha256)
         self._ship(shipment.Shipment(folder, {LIBRARY: Path(workload.path).read_bytes()}))
         return SentJob(workload)
+
+    def _used(self) -> list[str]:
+        return self._workers
 
     def restriction(self) -> list[str] | None:
         """The workers that were chosen, unless there are no others: Dask does not queue tasks that are restricted."""

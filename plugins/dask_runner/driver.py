@@ -47,6 +47,14 @@ class DaskDriver(Driver):
         """Starts the workers, or connects to the cluster."""
         self.cluster = connect(session)
 
+    def prepare(self, spec: Spec, workload: Workload, context: RunContext) -> None:
+        """Brings the library to the workers, which open the workload."""
+        assert self.cluster is not None
+        try:
+            self.cluster.prepare(workload)
+        except OSError as error:
+            raise LostError(f"the connection to the scheduler or a worker is lost: {error}") from error
+
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
         """Runs a workload as tasks of Dask."""
         cluster = self.cluster

@@ -13,7 +13,7 @@ import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from crossrun_engine import Session, SessionFolder, UnavailableError, Workload
+from crossrun_engine import RunContext, Session, SessionFolder, UnavailableError, Workload
 from engine import Actors, RayJob, Replica, Tasks
 from member import Member
 
@@ -75,6 +75,14 @@ class Cluster:
             self._engines[idiom] = self._actors() if idiom == "actors" else self._tasks()
         return self._engines[idiom]
 
+    def prepare(self, idiom: str, workload: Workload, context: RunContext) -> None:
+        """Has each worker open the workload of the next run."""
+        engine, job = self.engine(idiom), self.job(workload)
+        if isinstance(engine, Actors):
+            engine.prepare(job, self._parallelism, context)
+        else:
+            self._reach_processes(_prepare, job, context)
+
     def _actors(self) -> Actors:
         # No run uses actors and tasks, so that actors need not keep processors from tasks.
         options = ({"num_cpus": 0, **self._placement(index)} for index in range(self._parallelism))
@@ -82,12 +90,18 @@ class Cluster:
 
     def _tasks(self) -> Tasks:
         """Waits until there is a process for each task that can run at once."""
-        introduce = ray.remote(_introduce).options(**self._placement())
+        self._reach_processes(_introduce)
+        return Tasks(self._placement())
+
+    def _reach_processes(self, task: Any, job: Any = None, context: RunContext | None = None) -> None:
+        """Runs a task that returns its process until so many processes as may run at once have run it."""
+        remote = ray.remote(task).options(**self._placement())
         deadline = time.monotonic() + STARTING
         processes: set[tuple[str, int]] = set()
         while len(processes) < self._parallelism and time.monotonic() < deadline:
-            processes |= set(ray.get([introduce.remote() for _ in range(self._parallelism)]))
-        return Tasks(self._placement())
+            if context is not None:
+                context.check_cancelled()
+            processes |= set(ray.get([remote.remote(job) for _ in range(self._parallelism)]))
 
     def close(self) -> None:
         """Leaves nothing behind but Ray's logs, which are kept with those of the run."""
@@ -102,7 +116,12 @@ class Cluster:
         ray.shutdown()
 
 
-def _introduce() -> tuple[str, int]:
+def _prepare(job: RayJob) -> tuple[str, int]:
+    job.prepare()
+    return _introduce()
+
+
+def _introduce(_: Any = None) -> tuple[str, int]:
     # Long enough that no process gets two of them while another has none.
     time.sleep(0.05)
     return ray.get_runtime_context().get_node_id(), os.getpid()

@@ -117,11 +117,15 @@ class RayDriver(Driver):
         self._cluster = _connect(address, session)
         self._cluster.engine(idiom)
 
-    def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
-        """Runs a workload as tasks or calls of actors."""
+    def prepare(self, spec: Spec, workload: Workload, context: RunContext) -> None:
+        """Brings the library to the workers, which open the workload."""
         if spec.parallelism != self._session.parallelism:
             self.close()
             self.open(replace(self._session, parallelism=spec.parallelism, options=spec.extra))
+        self._cluster.prepare(resolve_idiom(spec.extra), workload, context)
+
+    def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
+        """Runs a workload as tasks or calls of actors."""
         scheduler, warnings = scheduler_used(spec, "Ray")
         idiom = resolve_idiom(spec.extra)
         size = resolve_window(spec, idiom)

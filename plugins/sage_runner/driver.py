@@ -65,6 +65,7 @@ class SageDriver(Driver):
 
     def __init__(self) -> None:
         self._cluster: Cluster | None = None
+        self._prepared: RemoteReplicas | None = None
         self._version = metadata.version("isage")
 
     def open(self, session: Session) -> None:
@@ -80,12 +81,30 @@ class SageDriver(Driver):
         engine = Engine(environment, "batch", session.parallelism, None)
         engine.run(zip(range(64), itertools.repeat(1)), [Operator(0, 1)], lambda *_: [], lambda _: None, 1)
 
+    def prepare(self, spec: Spec, workload: Workload, context: RunContext) -> None:
+        """Brings the library to the nodes, which open the workload."""
+        self._drop_prepared()
+        # An open loop is opened in its run, as a node is told its start when it opens it.
+        if self._cluster is not None and not workload.open_loop:
+            self._prepared = self._cluster.replicas(workload)
+
+    def _drop_prepared(self) -> None:
+        replicas, self._prepared = self._prepared, None
+        if replicas is not None:
+            replicas.close()
+
+    def _replicas(self, workload: Workload) -> Replicas:
+        if self._cluster is None:
+            return Replicas(workload)
+        replicas, self._prepared = self._prepared, None
+        return replicas or self._cluster.replicas(workload)
+
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
         """Runs a workload through SAGE."""
         mode, environment = mode_of(spec, workload), choice(spec.extra, "sage_environment", ENVIRONMENTS)
         scheduler, warnings = scheduler_used(spec, "SAGE", ("default", *SCHEDULERS))
         engine = Engine(environment, mode, spec.parallelism, scheduler if scheduler in SCHEDULERS else None)
-        replicas = self._cluster.replicas(workload) if self._cluster else Replicas(workload)
+        replicas = self._replicas(workload)
         run = DataflowRun(spec, workload, context, replicas, partition_keys(spec.parallelism))
         for items, operators in run.phases():
             engine.run(items, operators, run.perform, run.deliver, spec.batch_size)
@@ -107,6 +126,7 @@ class SageDriver(Driver):
 
     def close(self) -> None:
         """Leaves the nodes alone."""
+        self._drop_prepared()
         if self._cluster is not None:
             self._cluster.close()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pyspark import SparkFiles
 
-from crossrun_engine import ShippedJob
+from crossrun_engine import Job, ShippedJob
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,12 @@ class SparkJob(ShippedJob):
     def fetch(self) -> bytes:
         """The library's bytes."""
         return Path(SparkFiles.get(self.file_name)).read_bytes()
+
+
+def prepare(job: Job, numbers: Iterable[int]) -> Iterable[int]:
+    """Opens the workload of the next run in the worker of this task."""
+    job.prepare()
+    return numbers
 
 
 def touch(numbers: Iterable[int]) -> Iterable[int]:

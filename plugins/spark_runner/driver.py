@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import TypeVar
 
 import pyspark
 from py4j.protocol import Py4JError, Py4JJavaError
 
+import crossrun_spark as functions
 from crossrun_engine import Driver, Result, RunContext, Session, Spec, Workload, report, scheduler_used, serve
 from crossrun_engine.failure import EngineError, workload_error_in
 from crossrun_engine.window import TICK
 from engine import Engine, death, first_line
 from lineage import Lineage
+
+Answer = TypeVar("Answer")
 
 SCHEDULERS = ("default", "fifo", "load_aware")
 
@@ -32,11 +39,18 @@ class SparkDriver(Driver):
         """Starts Java, Spark and its Python workers."""
         self._engine = Engine(session)
 
+    def prepare(self, spec: Spec, workload: Workload, context: RunContext) -> None:
+        """Brings the library to the workers, which open the workload, and asks which executors there are."""
+        engine = self._engine
+        assert engine is not None
+        job = partial(functions.prepare, engine.job(workload))
+        _awaited(engine.on_each_worker(job, spec.parallelism), context.check_cancelled)
+        engine.executors.begin()
+
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
         """Runs a workload as one job of Spark."""
         engine = self._engine
         assert engine is not None
-        engine.executors.begin()
         lineage = Lineage(engine.context, spec, workload, engine.job(workload))
         state = _watched(engine, lineage, spec.total_items, context)
         context.progress(spec.total_items, spec.total_items)
@@ -59,18 +73,27 @@ class SparkDriver(Driver):
 
 def _watched(engine: Engine, lineage: Lineage, total: int, context: RunContext) -> bytes:
     """Waits for the job in this thread, which sees a stop. Another thread runs the job."""
-    job = engine.jobs.submit(lineage.state)
     source: int | None = None
     next_progress = time.monotonic() + PROGRESS_SECONDS
+
+    def look() -> None:
+        nonlocal source, next_progress
+        context.check_cancelled()
+        if time.monotonic() >= next_progress:
+            engine.executors.check()
+            source, done = _progress(engine, source, total)
+            context.progress(done, total)
+            next_progress = time.monotonic() + PROGRESS_SECONDS
+
+    return _awaited(engine.jobs.submit(lineage.state), look)
+
+
+def _awaited(job: Future[Answer], look: Callable[[], None]) -> Answer:
+    """What a job of Spark answers. While it runs, `look` is called again and again."""
     try:
         # Not by the timeout of `result`: a job may have failed with the same exception.
         while not concurrent.futures.wait([job], TICK).done:
-            context.check_cancelled()
-            if time.monotonic() >= next_progress:
-                engine.executors.check()
-                source, done = _progress(engine, source, total)
-                context.progress(done, total)
-                next_progress = time.monotonic() + PROGRESS_SECONDS
+            look()
         return job.result()
     except Py4JJavaError as error:
         raise workload_error_in(str(error)) or EngineError(first_line(error)) from error

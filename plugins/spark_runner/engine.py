@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from py4j.protocol import Py4JError
@@ -90,9 +91,13 @@ class Engine:
         if self._master != NONE:
             self._ship_code()
         # The first task of a worker starts Python, and imports what it runs.
-        count = 4 * session.parallelism
+        self.on_each_worker(functions.touch, session.parallelism).result()
+
+    def on_each_worker(self, function: Callable[[Iterable[int]], Iterable[int]], parallelism: int) -> Future[int]:
+        """Runs a function on all workers, with more tasks than there are workers."""
+        count = 4 * parallelism
         numbers = self.context.parallelize(range(count), count)
-        self.jobs.submit(numbers.mapPartitions(functions.touch).count).result()
+        return self.jobs.submit(numbers.mapPartitions(function).count)
 
     def _properties(self) -> dict[str, str]:
         """Where Java puts files. Of a user whose number has no name, as in a container, it knows no home and no name."""

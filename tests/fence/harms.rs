@@ -6,11 +6,12 @@ pub(super) enum Phase {
     Load,
     Probe,
     Open,
+    Prepare,
     Run,
     Close,
 }
 
-pub(super) use Phase::{Close, Load, Open, Probe, Run};
+pub(super) use Phase::{Close, Load, Open, Prepare, Probe, Run};
 
 impl Phase {
     pub(super) fn word(self) -> &'static str {
@@ -18,6 +19,7 @@ impl Phase {
             Load => "load",
             Probe => "probe",
             Open => "open",
+            Prepare => "prepare",
             Run => "run",
             Close => "close",
         }
@@ -58,8 +60,8 @@ pub(super) struct Harm {
     pub(super) only_full: bool,
 }
 
-const ALL: &[Phase] = &[Load, Probe, Open, Run, Close];
-const CALLS: &[Phase] = &[Open, Run, Close];
+const ALL: &[Phase] = &[Load, Probe, Open, Prepare, Run, Close];
+const CALLS: &[Phase] = &[Open, Prepare, Run, Close];
 
 const fn harm(
     what: &'static str,

@@ -126,8 +126,10 @@ fn probe(context: &Context, runner: &Inspected, folders: &Folders) -> Row {
         Ok(identified) => identified,
         Err(problem) => return rejected(runner, problem.message, problem.remedy),
     };
+    let mut supports = None;
     let answer = context.load(&identified, folders).and_then(|mut backend| {
         let answer = backend.probe();
+        supports = Some(backend.loaded.supports.clone()).filter(|words| !words.is_empty());
         backend.end();
         answer
     });
@@ -143,7 +145,7 @@ fn probe(context: &Context, runner: &Inspected, folders: &Folders) -> Row {
             }
         }
     };
-    Row { sha256: Some(identified.sha256), ..row }
+    Row { sha256: Some(identified.sha256), supports, ..row }
 }
 
 fn rejected(plugin: &Inspected, reason: String, remedy: Option<String>) -> Row {
@@ -174,5 +176,8 @@ fn text(context: &Context, rows: &[Row]) -> String {
             single_line(&reason),
         ]);
     }
-    lines(&table)
+    let supports = rows.iter().filter_map(|row| row.name.as_ref().zip(row.supports.as_ref()));
+    let supports =
+        supports.map(|(name, words)| single_line(&format!("{name} supports {}", words.join(", "))));
+    supports.fold(lines(&table), |text, line| text + &line + "\n")
 }

@@ -105,7 +105,7 @@ impl Options {
             scheduler_name: arguments.scheduler,
             seed: arguments.seed,
             extra: trial.extra(),
-            start_nanos: None,
+            ..WorkloadSpec::default()
         };
         spec.batch_size().and(spec.fusion().map(|_| 0)).map_err(Problem::from)?;
         if cores.is_some() && isolation == Isolation::None {
@@ -253,6 +253,10 @@ fn measure(
         Ok(backend) => backend,
         Err(error) => return recordable(TrialResult::failed(error)),
     };
+    if let Err(error) = first.check_supports(&entry.needs) {
+        first.end();
+        return recordable(TrialResult::failed(error));
+    }
     let warnings = first.unknown_options(&options.spec, &entry);
     if let Err(not_ready) = prepare(executor, context, options, &mut first, ui) {
         first.end();

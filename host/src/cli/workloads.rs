@@ -1,5 +1,7 @@
 //! `crossrun workloads`: lists the workloads, or describes one.
 
+mod show;
+
 use comfy_table::Table;
 use plugin_api::workload::CatalogueEntry;
 use plugin_api::{Parameter, Plan, StageKind};
@@ -27,11 +29,15 @@ pub(super) struct Arguments {
 enum Verb {
     /// Create a project for a new workload, which builds, runs on every backend, and has a test.
     New(new::Arguments<WorkloadLanguage>),
+    /// Show items of a workload: what its source makes, what a stage makes of that, or what must come out.
+    Show(show::Arguments),
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    if let Some(Verb::New(arguments)) = &arguments.verb {
-        return new::workload(global, arguments, ui);
+    match &arguments.verb {
+        Some(Verb::New(arguments)) => return new::workload(global, arguments, ui),
+        Some(Verb::Show(arguments)) => return show::run(global, arguments, ui),
+        None => {}
     }
     let context = Context::new(global, Isolation::Process, ui)?;
     let folders = context.folders(&format!("workloads-{}", std::process::id()))?;
@@ -91,6 +97,12 @@ fn assignment(parameter: &Parameter) -> String {
 fn page(entry: &CatalogueEntry) -> String {
     let mut text =
         format!("{}: {}\n\nplan: {}\n", entry.name, single_line(&entry.description), chain(&entry.plan));
+    if !entry.needs.is_empty() {
+        text.push_str(&format!(
+            "\nneeds a backend that supports: {}\n",
+            single_line(&entry.needs.join(", "))
+        ));
+    }
     if !entry.parameters.is_empty() {
         text.push_str("\nparameters (--extra KEY=VALUE):\n");
         text.push_str(&lines(&parameters(&entry.parameters)));

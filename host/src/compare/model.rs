@@ -213,6 +213,9 @@ pub struct Stages {
     pub open: Option<Spread>,
     /// The first run after the start, which is a warm-up. Null where warm-ups are not in the records.
     pub first: Option<Spread>,
+    /// Preparing a measured run. Null where the records do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepare: Option<Spread>,
     pub close: Option<Spread>,
 }
 

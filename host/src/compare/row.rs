@@ -154,6 +154,7 @@ fn stages(group: &Group<'_>) -> Stages {
         load: phase(|metadata| metadata.phases.load_seconds),
         open: phase(|metadata| metadata.phases.open_seconds),
         first: spread(first_of_each_block(group.warm_ups.iter(), |trial| trial.duration())),
+        prepare: over(group, |trial, _| trial.metadata().phases.prepare_seconds),
         close: phase(|metadata| metadata.phases.close_seconds),
     }
 }

@@ -126,7 +126,7 @@ impl Matrix {
                         scheduler_name: scheduler.clone(),
                         seed: self.seed,
                         extra: extra.collect(),
-                        start_nanos: None,
+                        ..WorkloadSpec::default()
                     };
                     Cell::new(&self.run, spec, self.nodes)
                 }));

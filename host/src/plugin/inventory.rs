@@ -49,6 +49,9 @@ pub(crate) struct Row {
     /// The SHA-256 of the file, in hex; null if nothing needed it.
     pub sha256: Option<String>,
     pub build: Map<String, Value>,
+    /// The words of what a backend can do beyond the stages of API 1.0; null if it was not probed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supports: Option<Vec<String>>,
 }
 
 impl Row {
@@ -77,6 +80,7 @@ impl Row {
             description: Some(metadata.description.clone()),
             sha256: None,
             build: metadata.build(),
+            supports: None,
         }
     }
 

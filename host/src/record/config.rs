@@ -27,8 +27,7 @@ pub struct Config {
 
 impl Config {
     pub fn new(spec: &WorkloadSpec, nodes: u32) -> Self {
-        let WorkloadSpec { name, total_items, parallelism, scheduler_name, seed, extra, start_nanos: _ } =
-            spec.clone();
+        let WorkloadSpec { name, total_items, parallelism, scheduler_name, seed, extra, .. } = spec.clone();
         Self {
             extra,
             items: total_items,

@@ -295,6 +295,7 @@ pub(crate) mod examples {
                 phases: Phases {
                     load_seconds: Some(0.125),
                     open_seconds: Some(0.0625),
+                    prepare_seconds: None,
                     close_seconds: Some(0.5),
                     pause_seconds: None,
                 },

@@ -68,6 +68,7 @@ fn timed_row(label: &str, ratio: Option<f64>, seconds: f64, items: f64) -> Row {
             load: Some(spread(0.0031)),
             open: Some(spread(seconds * 2.0)),
             first: Some(spread(seconds * 1.4)),
+            prepare: None,
             close: Some(spread(0.012)),
         },
         resources: Some(Resources {

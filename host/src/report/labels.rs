@@ -256,8 +256,28 @@ pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
     if comparison.points.iter().flat_map(|point| &point.rows).any(|row| row.unsettled > 0) {
         notes.push("~ marks rows with runs that were measured before the warm-ups had settled".into());
     }
+    notes.extend(prepared(comparison));
     notes.extend(most_blocks(comparison));
     notes
+}
+
+/// Preparing a run is told where it takes more than this part of the run, and more than these seconds.
+const PREPARED: (f64, f64) = (0.1, 0.1);
+
+/// The rows whose runs take long to prepare: the time of a run does not have that.
+fn prepared(comparison: &Comparison) -> Option<String> {
+    let of_point = |point: &Point| {
+        let of_row = |row: &Row| {
+            let (prepare, run) = (row.stages.prepare?.median, row.duration?.median);
+            let is_long = prepare > PREPARED.1.max(run * PREPARED.0);
+            let place = format!("{}, {}", name(&row.label), name(&point.workload));
+            is_long.then(|| format!("{} ({place})", number::duration(prepare)))
+        };
+        point.rows.iter().filter_map(of_row).collect::<Vec<_>>()
+    };
+    let rows: Vec<_> = comparison.points.iter().flat_map(of_point).collect();
+    (!rows.is_empty())
+        .then(|| format!("preparing a run is not part of its time, and takes {}", rows.join(", ")))
 }
 
 /// Which ratios are not those of the medians beside them: a ratio compares the runs of one block with each other.

@@ -87,6 +87,11 @@ impl Backend {
             .collect()
     }
 
+    /// Fails if the backend does not support a word of what a workload needs.
+    pub(crate) fn check_supports(&self, needs: &[String]) -> Result<(), CallError> {
+        check_supports(&self.loaded.supports, needs)
+    }
+
     /// Whether the backend could start.
     pub(crate) fn probe(&mut self) -> Result<Availability, CallError> {
         let deadline = self.session.deadlines.probe;
@@ -122,7 +127,7 @@ impl Backend {
                 let open_seconds = Some(started.elapsed().as_secs_f64());
                 let load_seconds = Some(self.load_seconds);
                 let phases = Phases { load_seconds, open_seconds, ..Phases::default() };
-                Ok(Engine::new(self.session, self.name, phases))
+                Ok(Engine::new(self.session, self.name, self.loaded.supports, phases))
             }
             Err(error) => Err((error, teardown_warnings(self.session.end()))),
         }
@@ -132,6 +137,12 @@ impl Backend {
     pub(crate) fn end(self) {
         self.session.discard();
     }
+}
+
+/// Fails if a word of what a workload needs is not among those that a backend supports.
+pub(super) fn check_supports(supports: &[String], needs: &[String]) -> Result<(), CallError> {
+    let lacking = needs.iter().find(|word| !supports.contains(word));
+    lacking.map_or(Ok(()), |word| Err(CallError::unsupported(word)))
 }
 
 fn load_in(

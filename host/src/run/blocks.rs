@@ -154,7 +154,7 @@ impl Executor {
     /// # Errors
     /// [`Stopped`] when the user interrupts, or the machine is at fault.
     pub(super) fn start<E>(
-        &self,
+        &mut self,
         trial: &TrialSpec,
         sink: Sink<'_, E>,
     ) -> Result<Result<Engine, Box<TrialResult>>, Stopped<E>> {

@@ -6,13 +6,15 @@ use super::event::{Listener, forward};
 use super::session::{CallError, WorkerSession};
 use super::trial::{Closing, Phases, RunUsage};
 use crate::sandbox::{Teardown, Usage};
-use crate::worker::protocol::{Finished, Folders, Reply, Request, Work};
+use crate::worker::protocol::{Finished, Folders, Reply, Request, RunOrder, Work};
 
 /// A backend whose engine runs.
 pub(crate) struct Engine {
     pub(crate) session: WorkerSession,
     /// The backend's own name, in lower case.
     pub(crate) name: String,
+    /// The words of what the backend can do beyond the stages of API 1.0.
+    pub(super) supports: Vec<String>,
     /// How long loading and starting took.
     pub(super) phases: Phases,
     /// Whether the worker can still be asked for something.
@@ -33,8 +35,8 @@ pub(crate) struct RunRequest {
 }
 
 impl Engine {
-    pub(super) fn new(session: WorkerSession, name: String, phases: Phases) -> Self {
-        Self { session, name, phases, alive: true, used: None }
+    pub(super) fn new(session: WorkerSession, name: String, supports: Vec<String>, phases: Phases) -> Self {
+        Self { session, name, supports, phases, alive: true, used: None }
     }
 
     /// Whether another trial may be run: after a failure a new session is needed.
@@ -53,21 +55,25 @@ impl Engine {
         request: &RunRequest,
         listener: Listener<'_>,
     ) -> (Result<(Finished, f64), CallError>, Option<RunUsage>) {
+        let idle = self.session.usage(true);
+        if let Err(error) = self.prepare(request, listener) {
+            return (Err(error), None);
+        }
         let started = Instant::now();
         let before = self.session.usage(true);
-        let ran = self.run(request, listener);
+        let ran = self.run_prepared(request, listener);
         let after = if ran.is_ok() { self.session.usage(false) } else { None };
         let window_seconds = started.elapsed().as_secs_f64();
         let last = std::mem::replace(&mut self.used, after);
         let usage = after.zip(before).map(|(after, before)| RunUsage {
             used: after.since(before),
             window_seconds,
-            cpu_between_runs: last.map(|last| before.since(last).cpu_seconds),
+            cpu_between_runs: idle.zip(last).map(|(idle, last)| idle.since(last).cpu_seconds),
         });
         (ran, usage)
     }
 
-    /// Runs `request`; also the seconds from request to reply.
+    /// Prepares and runs `request`; also the seconds from the request to run until its reply.
     ///
     /// # Errors
     /// The backend's error, or how it died; the engine cannot be used any more.
@@ -76,7 +82,24 @@ impl Engine {
         request: &RunRequest,
         listener: Listener<'_>,
     ) -> Result<(Finished, f64), CallError> {
-        match self.call("run", request.message(), request.timeout, listener) {
+        self.prepare(request, listener)?;
+        self.run_prepared(request, listener)
+    }
+
+    fn prepare(&mut self, request: &RunRequest, listener: Listener<'_>) -> Result<(), CallError> {
+        let deadline = self.session.deadlines.prepare;
+        let prepared = self.call("prepare", Request::Prepare(request.order(deadline)), deadline, listener);
+        let (_, seconds) = prepared.inspect_err(|_| self.alive = false)?;
+        self.phases.prepare_seconds = Some(seconds);
+        Ok(())
+    }
+
+    fn run_prepared(
+        &mut self,
+        request: &RunRequest,
+        listener: Listener<'_>,
+    ) -> Result<(Finished, f64), CallError> {
+        match self.call("run", Request::Run(request.order(request.timeout)), request.timeout, listener) {
             Ok((Reply::Finished(finished), seconds)) => Ok((*finished, seconds)),
             Ok(_) => Err(CallError::unexpected("run")),
             Err(error) => Err(error),
@@ -96,7 +119,7 @@ impl Engine {
         Ok((reply, started.elapsed().as_secs_f64()))
     }
 
-    /// Starts `request`, cancels it when `after` has passed, and waits for its end until `grace` has passed too. Also returns
+    /// Prepares and starts `request`, cancels it when `after` has passed, and waits for its end until `grace` has passed too. Also returns
     /// the time from cancelling to the end; `None` if the run ended before.
     pub(crate) fn run_and_cancel(
         &mut self,
@@ -104,7 +127,8 @@ impl Engine {
         after: Duration,
         grace: Duration,
     ) -> Result<(Reply, Option<Duration>), CallError> {
-        self.session.call_and_cancel("run", request.message(), after, grace)
+        self.prepare(request, &mut |_| ())?;
+        self.session.call_and_cancel("run", Request::Run(request.order(request.timeout)), after, grace)
     }
 
     /// Stops the engine, and returns how many seconds that took.
@@ -128,9 +152,10 @@ impl Engine {
 }
 
 impl RunRequest {
-    fn message(&self) -> Request {
-        let Self { work, folders, timeout } = self.clone();
-        Request::Run { work, folders, timeout_seconds: Some(timeout.as_secs_f64()) }
+    /// What is asked of the worker, which may take so long.
+    fn order(&self, limit: Duration) -> RunOrder {
+        let Self { work, folders, .. } = self.clone();
+        RunOrder { work, folders, timeout_seconds: Some(limit.as_secs_f64()) }
     }
 }
 

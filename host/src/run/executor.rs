@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use plugin_api::WorkloadSpec;
 use plugin_api::workload::Outcome as Answer;
 
-use super::backend::Backend;
+use super::backend::{self, Backend};
 use super::data_seeds::DataSeeds;
 use super::engine::{Engine, RunRequest};
 use super::event::{Event, Phase, Sink, Stopped, forward};
@@ -108,11 +108,16 @@ impl Executor {
     /// # Errors
     /// The trial's result, if the engine does not start.
     pub(crate) fn open<E>(
-        &self,
+        &mut self,
         backend: Backend,
         trial: &TrialSpec,
         sink: Sink<'_, E>,
     ) -> Result<Engine, Box<TrialResult>> {
+        let needs = self.needs(&trial.cell.spec.name);
+        if let Err(error) = needs.and_then(|needs| backend.check_supports(&needs)) {
+            backend.end();
+            return Err(Box::new(TrialResult::failed(error)));
+        }
         let session = trial.session(&self.setting.folders);
         let (started, load_seconds) = (SystemTime::now(), Some(backend.load_seconds));
         let pause_seconds = self.pauses.last;
@@ -138,7 +143,10 @@ impl Executor {
     ) -> Result<TrialResult, Stopped<E>> {
         sink(&Event::Started(trial)).map_err(Stopped::Sink)?;
         let (started, spec, stops) = (SystemTime::now(), trial.workload_spec(), stop::count());
-        let ready = self.expect(&spec).and_then(|expected| self.judge(&spec.name).map(|_| expected));
+        let supported =
+            self.needs(&spec.name).and_then(|needs| backend::check_supports(&engine.supports, &needs));
+        let ready = supported.and_then(|()| self.expect(&spec));
+        let ready = ready.and_then(|expected| self.judge(&spec.name).map(|_| expected));
         let result = match ready {
             Ok(expected) => self.measure(trial, expected, engine, sink),
             Err(error) => TrialResult::new(started, Outcome::Failed(error)),
@@ -235,8 +243,15 @@ impl Executor {
         result
     }
 
-    /// The request to run `spec`.
-    pub(crate) fn request(&self, spec: WorkloadSpec) -> RunRequest {
+    /// The words of what a backend must support to run a workload.
+    fn needs(&mut self, workload: &str) -> Result<Vec<String>, CallError> {
+        self.judge(workload)?.needs(workload)
+    }
+
+    /// The request to run `spec` on a backend that supports what the workload needs. If that is not known, nothing is granted.
+    pub(crate) fn request(&mut self, spec: WorkloadSpec) -> RunRequest {
+        let granted = self.needs(&spec.name).unwrap_or_default();
+        let spec = WorkloadSpec { granted, ..spec };
         let library = self.library(&spec.name);
         let Setting { folders, timeout, .. } = &self.setting;
         RunRequest { work: Work { spec, library }, folders: folders.clone(), timeout: *timeout }

@@ -12,7 +12,9 @@ use super::outcome::Outcome;
 use super::session::{CallError, Fault, Observer, WorkerSession, answer_in};
 use crate::stats::samples_needed;
 use crate::text::without_line_ends;
-use crate::worker::protocol::{CallTime, Finished, LibraryFile, MachineCheck, Reference, Request, Work};
+use crate::worker::protocol::{
+    CallTime, Finished, LibraryFile, MachineCheck, Reference, Request, ShownItems, Work,
+};
 
 /// How much longer than its duration a machine check may take.
 const MACHINE_CHECK_GRACE: Duration = Duration::from_secs(10);
@@ -39,16 +41,27 @@ const CLOCK_TOLERANCE: f64 = 1e-6;
 pub(crate) struct Judge {
     session: WorkerSession,
     library: LibraryFile,
+    /// The library's workloads, once they have been asked for.
+    catalogue: Option<Vec<CatalogueEntry>>,
 }
 
 impl Judge {
     /// A judge over `library`.
     pub(crate) fn new(session: WorkerSession, library: LibraryFile) -> Self {
-        Self { session, library }
+        Self { session, library, catalogue: None }
     }
 
-    fn work(&self, spec: &WorkloadSpec) -> Work {
-        Work { spec: spec.clone(), library: self.library.clone() }
+    /// The workload of `spec`. A judge can do all that a workload needs.
+    fn work(&mut self, spec: &WorkloadSpec) -> Result<Work, CallError> {
+        let granted = self.needs(&spec.name)?;
+        Ok(Work { spec: WorkloadSpec { granted, ..spec.clone() }, library: self.library.clone() })
+    }
+
+    /// The words of what a backend must support to run a workload of the library; none for a workload that it does not have.
+    pub(crate) fn needs(&mut self, workload: &str) -> Result<Vec<String>, CallError> {
+        let entries = self.catalogue()?;
+        let entry = entries.into_iter().find(|entry| entry.name == workload);
+        Ok(entry.map(|entry| entry.needs).unwrap_or_default())
     }
 
     /// Ends the judge's worker.
@@ -58,9 +71,14 @@ impl Judge {
 
     /// The library's workloads.
     pub(crate) fn catalogue(&mut self) -> Result<Vec<CatalogueEntry>, CallError> {
+        if let Some(entries) = &self.catalogue {
+            return Ok(entries.clone());
+        }
         let deadline = self.session.deadlines.catalogue;
         let request = Request::Catalogue { library: self.library.clone() };
-        self.session.ask("catalogue", request, deadline)
+        let entries: Vec<CatalogueEntry> = self.session.ask("catalogue", request, deadline)?;
+        self.catalogue = Some(entries.clone());
+        Ok(entries)
     }
 
     /// How fast the machine computes right now, by the judge's process, in which no engine runs.
@@ -76,7 +94,7 @@ impl Judge {
         stage: usize,
         duration: Duration,
     ) -> Result<Vec<CallTime>, CallError> {
-        let request = Request::Time { work: self.work(spec), stage, seconds: duration.as_secs_f64() };
+        let request = Request::Time { work: self.work(spec)?, stage, seconds: duration.as_secs_f64() };
         self.session.ask("reference", request, duration + TIMING_GRACE)
     }
 
@@ -86,7 +104,7 @@ impl Judge {
         spec: &WorkloadSpec,
         duration: Duration,
     ) -> Result<Reference, CallError> {
-        let request = Request::Reference { work: self.work(spec), seconds: duration.as_secs_f64() };
+        let request = Request::Reference { work: self.work(spec)?, seconds: duration.as_secs_f64() };
         self.session.ask("reference", request, duration + TIMING_GRACE)
     }
 
@@ -94,14 +112,25 @@ impl Judge {
     /// write to any file of the user.
     pub(crate) fn expect(&mut self, spec: &WorkloadSpec, timeout: Duration) -> Result<Answer, CallError> {
         let deadline = self.session.deadlines.expect_of(timeout, spec.parallelism);
-        let request = Request::Expect(self.work(spec));
+        let request = Request::Expect(self.work(spec)?);
         self.session.ask("expect", request, deadline).and_then(|answer| checked("expect", answer))
     }
 
     /// The answer of a serial run of the workload, without a backend.
     pub(crate) fn serial(&mut self, spec: &WorkloadSpec, timeout: Duration) -> Result<Answer, CallError> {
-        let request = Request::Serial(self.work(spec));
+        let request = Request::Serial(self.work(spec)?);
         self.session.ask("serial", request, timeout).and_then(|answer| checked("serial", answer))
+    }
+
+    /// The items that leave `stage`, described for people; without a stage, those that must reach the sink.
+    pub(crate) fn show(
+        &mut self,
+        spec: &WorkloadSpec,
+        stage: Option<usize>,
+    ) -> Result<ShownItems, CallError> {
+        let deadline = self.session.deadlines.expect;
+        let request = Request::Show { work: self.work(spec)?, stage };
+        self.session.ask("expect", request, deadline)
     }
 
     /// Calls the workload's functions with malformed input, `rounds` times.
@@ -111,7 +140,7 @@ impl Judge {
         rounds: u32,
         timeout: Duration,
     ) -> Result<(), CallError> {
-        let request = Request::Malformed { work: self.work(spec), rounds };
+        let request = Request::Malformed { work: self.work(spec)?, rounds };
         self.session.ask("malformed", request, timeout)
     }
 
@@ -125,7 +154,7 @@ impl Judge {
         sink_state: &[u8],
         observer: Observer<'_>,
     ) -> Result<Answer, CallError> {
-        let (work, sink_state) = (self.work(spec), sink_state.to_owned());
+        let (work, sink_state) = (self.work(spec)?, sink_state.to_owned());
         let (deadline, request) = (self.session.deadlines.judge, Request::Judge { work, sink_state });
         let reply = self.session.call("judge", request, Some(deadline), observer)?;
         answer_in(reply, "judge").and_then(|answer| checked("judge", answer))

@@ -15,7 +15,7 @@ use crate::sandbox::{self, Cores, Deadline, Failure, Interrupt, Limits, Sandbox,
 use crate::worker::protocol::{Message as _, Reply, Request, ResourceSnapshot, VERSION, number_of};
 use crate::worker::{self, Worker};
 
-pub(crate) use call_error::{CallError, Fault};
+pub(crate) use call_error::{CallError, Fault, NEGOTIATION};
 pub use deadlines::Deadlines;
 
 /// How long a worker may take to answer the first request.

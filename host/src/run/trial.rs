@@ -69,6 +69,9 @@ pub struct Phases {
     pub load_seconds: Option<f64>,
     /// Starting the engine.
     pub open_seconds: Option<f64>,
+    /// Preparing the run: opening the workload where it runs; absent in records of versions that did not prepare.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prepare_seconds: Option<f64>,
     /// Stopping the engine.
     pub close_seconds: Option<f64>,
     /// Waiting for a quiet machine after the session before this one; null and not written without one.

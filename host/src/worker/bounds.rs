@@ -86,10 +86,16 @@ pub(super) fn parameters(parameters: Vec<Parameter>) -> Vec<Parameter> {
     parameters.into_iter().map(bounded).collect()
 }
 
+/// The words of what a plugin needs or supports.
+pub(super) fn words(words: Vec<String>) -> Vec<String> {
+    words.into_iter().map(name).collect()
+}
+
 pub(super) fn catalogue(mut entries: Vec<CatalogueEntry>) -> Vec<CatalogueEntry> {
     for entry in &mut entries {
         entry.description = message(std::mem::take(&mut entry.description));
         entry.parameters = parameters(std::mem::take(&mut entry.parameters));
+        entry.needs = words(std::mem::take(&mut entry.needs));
     }
     entries
 }

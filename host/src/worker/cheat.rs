@@ -21,6 +21,7 @@ pub enum Cheat {
     GuessSeed,
     Memoise,
     RememberOnDisk,
+    AnswerBeforeRun,
     SkipKernel,
     SkipIterations,
     ClosedForm,

@@ -44,11 +44,13 @@ pub(crate) struct CheatingBackend {
     memory: Option<Memory>,
     /// Ends the work that goes on after a run.
     is_over: Arc<AtomicBool>,
+    /// The answer of the next run.
+    prepared: Option<Answer>,
 }
 
 impl CheatingBackend {
     pub(crate) fn new(cheat: Cheat) -> Self {
-        Self { cheat, memory: Memory::of(cheat), is_over: Arc::default() }
+        Self { cheat, memory: Memory::of(cheat), is_over: Arc::default(), prepared: None }
     }
 
     /// The answer of a run, and whether the backend had it before the run, if it tried to.
@@ -59,6 +61,9 @@ impl CheatingBackend {
     ) -> Result<(Answer, Option<bool>), RunnerError> {
         if let Some(memory) = &mut self.memory {
             return memory.answer(spec, context).map(|(answer, known)| (answer, Some(known)));
+        }
+        if let Some(answer) = self.prepared.take() {
+            return Ok((answer, None));
         }
         let (cheat, workload, threads) = (self.cheat, context.workload(), spec.parallelism);
         if cheat == Cheat::RaisePriority {
@@ -113,6 +118,13 @@ impl WorkloadRunner for CheatingBackend {
 
     fn is_available(&self) -> Availability {
         Availability::Available
+    }
+
+    fn prepare(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<(), RunnerError> {
+        if self.cheat == Cheat::AnswerBeforeRun {
+            self.prepared = Some(work(spec, context.workload(), spec.parallelism, self.cheat)?);
+        }
+        Ok(())
     }
 
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {

@@ -12,7 +12,7 @@ use super::cheat::Cheat;
 use super::cheating_backend::{CheatingBackend, by_slow_clock};
 use super::protocol::{Folders, LibraryFile, Loaded, Reply, Request, VERSION};
 use super::state::{Failure, Worker};
-use super::{bounds, load, machine_check, malformed, reference, serial, serial_reference, snapshot};
+use super::{bounds, load, machine_check, malformed, reference, serial, serial_reference, show, snapshot};
 
 impl Worker {
     pub(crate) fn handle(&mut self, request: Request) -> Reply {
@@ -38,8 +38,9 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
         }
         Request::Open { session } => Reply::done(worker.runner()?.open(&session)?),
         Request::Close => Reply::done(worker.runner()?.close()?),
-        Request::Run { work, folders, timeout_seconds } => {
-            let reply = run::run(worker, &work, folders, timeout_seconds)?;
+        Request::Prepare(order) => Reply::done(run::prepare(worker, order)?),
+        Request::Run(order) => {
+            let reply = run::run(worker, order)?;
             if worker.has_slow_clock { by_slow_clock(reply) } else { reply }
         }
         // Requests of the judge.
@@ -55,6 +56,9 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
         }
         Request::Reference { work, seconds } => {
             Reply::done(serial_reference::take(worker, &work, duration(seconds))?)
+        }
+        Request::Show { work, stage } => {
+            Reply::done(show::show(&run::open_workload(worker, &work)?.0, stage)?)
         }
         // Requests of the contract's checks.
         Request::Redirect { stdout } => Reply::done(redirect(&stdout)?),
@@ -79,7 +83,8 @@ fn load_runner(worker: &mut Worker, library: &LibraryFile) -> Result<Reply, Fail
     let runner = load::runner(library, Arc::clone(&worker.host), worker.log_level)?;
     let reported_name = bounds::name(runner.backend_name().to_owned());
     let options = bounds::parameters(runner.options());
-    let loaded = Loaded { reported_name, options, ..Loaded::default() };
+    let supports = bounds::words(runner.supports());
+    let loaded = Loaded { reported_name, options, supports, ..Loaded::default() };
     worker.set_runner(runner);
     Ok(Reply::done(loaded))
 }

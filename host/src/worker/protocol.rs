@@ -19,7 +19,7 @@ use crate::worker::cheat::Cheat;
 
 /// The version of this protocol. Host and worker are one executable, so that their versions differ only if the file was
 /// replaced during a run.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// A message on the channel: JSON, and an attachment.
 pub(crate) trait Message: Serialize + DeserializeOwned {
@@ -110,6 +110,17 @@ pub struct Folders {
     pub log_dir: PathBuf,
 }
 
+/// A run that a runner is asked to prepare, or to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunOrder {
+    #[serde(flatten)]
+    pub work: Work,
+    /// Where the runner may write.
+    pub folders: Folders,
+    /// After how many seconds the host cancels the call.
+    pub timeout_seconds: Option<f64>,
+}
+
 /// A request of the host. Its text names the type of the answer, if it has one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -145,14 +156,9 @@ pub enum Request {
     Open {
         session: Session,
     },
-    Run {
-        #[serde(flatten)]
-        work: Work,
-        /// Where the runner may write.
-        folders: Folders,
-        /// After how many seconds the host cancels the run.
-        timeout_seconds: Option<f64>,
-    },
+    /// Open the workload, and let the runner prepare its run.
+    Prepare(RunOrder),
+    Run(RunOrder),
     Close,
     /// List the workloads in a library. The answer is a list of [`CatalogueEntry`](plugin_api::workload::CatalogueEntry).
     Catalogue {
@@ -162,6 +168,13 @@ pub enum Request {
     Expect(Work),
     /// Run a workload serially, without a backend, to its [`Outcome`](plugin_api::workload::Outcome).
     Serial(Work),
+    /// Run a workload serially and describe the items that leave a stage. The answer is [`ShownItems`].
+    Show {
+        #[serde(flatten)]
+        work: Work,
+        /// The stage; null for the items that must reach the sink.
+        stage: Option<usize>,
+    },
     /// Call a workload's functions with malformed input.
     Malformed {
         /// The workload, and the seed of the input.
@@ -250,6 +263,9 @@ pub(crate) struct Loaded {
     pub reported_name: String,
     /// The keys of `extra` that it reads.
     pub options: Vec<Parameter>,
+    /// The words of what it can do beyond the stages of API 1.0.
+    #[serde(default)]
+    pub supports: Vec<String>,
     /// How long loading took, by the host's clock.
     #[serde(skip)]
     pub took: Duration,
@@ -259,6 +275,15 @@ impl Reply {
     pub(crate) fn done(answer: impl Serialize) -> Self {
         Self::Done { answer: serde_json::to_value(answer).unwrap_or_default() }
     }
+}
+
+/// The items that leave a stage, as objects for people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ShownItems {
+    pub stage: usize,
+    pub stage_name: String,
+    /// One object for each; only the key `hex`, with the item's bytes, if the workload does not describe its items.
+    pub items: Vec<Map<String, Value>>,
 }
 
 /// The resources of the worker's process.

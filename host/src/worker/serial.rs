@@ -11,14 +11,30 @@ const PARTITIONS: u32 = 3;
 
 /// Takes all items to the sink, in batches of `batch_size`, and returns the answer.
 pub(super) fn run(workload: &WorkloadHandle, batch_size: u64) -> Result<Outcome, WorkloadError> {
+    let last = workload.plan().sink().saturating_sub(1);
+    outcome(workload, &leaving(workload, batch_size, last)?)
+}
+
+/// All items as they leave the stage `last`, which is before the sink, in batches.
+pub(super) fn leaving(
+    workload: &WorkloadHandle,
+    batch_size: u64,
+    last: usize,
+) -> Result<Vec<Vec<u8>>, WorkloadError> {
     let plan = workload.plan();
-    let mut stage = plan.end_of_chain(1);
+    let end = |from: usize| plan.end_of_chain(from).min(last + 1);
+    let mut stage = end(1);
     let mut batches = source(workload, batch_size, stage)?;
-    while plan.kind(stage) == Some(StageKind::KeyedReduce) {
-        let next = plan.end_of_chain(stage + 1);
+    while stage <= last && plan.kind(stage) == Some(StageKind::KeyedReduce) {
+        let next = end(stage + 1);
         batches = run_stages(workload, stage + 1, next, &reduce(workload, stage, &batches)?)?;
         stage = next;
     }
+    Ok(batches)
+}
+
+/// The answer if these batches reach the sink.
+pub(super) fn outcome(workload: &WorkloadHandle, batches: &[Vec<u8>]) -> Result<Outcome, WorkloadError> {
     let mut sink = fold(batches.iter().map(Vec::as_slice), || workload.new_sink())?;
     workload.outcome(&sink.encode()?)
 }

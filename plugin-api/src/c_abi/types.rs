@@ -7,7 +7,7 @@ use crate::workload::WorkloadFunctions;
 use crate::workload::capi::{RawBuffer, RawWorkload};
 
 /// The version of this ABI: the major in the upper 16 bits, the minor in the lower.
-pub const ABI_VERSION: u32 = 1 << 16;
+pub const ABI_VERSION: u32 = 1 << 16 | 1;
 
 /// What a backend's function returns when it has succeeded.
 pub const OK: i32 = 0;
@@ -134,6 +134,7 @@ pub struct BackendFunctions {
     pub open: Option<CallWith<Session>>,
     pub run: Option<CallWith<Run>>,
     pub close: Option<Call>,
+    pub prepare: Option<CallWith<Run>>,
 }
 
 impl BackendFunctions {
@@ -149,5 +150,6 @@ impl BackendFunctions {
         open: None,
         run: None,
         close: None,
+        prepare: None,
     };
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
 use super::batch::BatchBuilder;
 use super::error::WorkloadError;
 use super::parameter::{Parameter, Parameters};
@@ -21,6 +23,13 @@ pub trait Workload: Send + Sync + Sized + 'static {
 
     /// The parameters that it reads from `extra`.
     fn parameters() -> Vec<Parameter> {
+        Vec::new()
+    }
+
+    /// The words of what a backend must support to run it, beyond the stages of its plan. The host runs it only on a backend
+    /// that [supports](crate::WorkloadRunner::supports) all of them, and a host of API 1.0, which knows no words, cannot open
+    /// it.
+    fn needs() -> Vec<&'static str> {
         Vec::new()
     }
 
@@ -98,6 +107,17 @@ pub trait Workload: Send + Sync + Sized + 'static {
     /// as the time for this depends on the machine.
     fn waiting(&self) -> Duration {
         Duration::ZERO
+    }
+
+    /// An item as it leaves the stage `stage`, as a JSON object for people, so that a workload's answer can be checked with
+    /// other tools. The items of the source leave stage 0. `None` if items are not described: then their bytes are shown. The
+    /// stamp of an item in an open loop is described without this function.
+    ///
+    /// # Errors
+    /// [`WorkloadError::Operator`] when the item cannot be read.
+    fn describe(&self, stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError> {
+        let _ = (stage, item);
+        Ok(None)
     }
 
     /// The serial oracle: passes every item that must reach the sink to `sink`, in any order. It should not call

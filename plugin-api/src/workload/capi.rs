@@ -21,7 +21,7 @@ use super::stage_state::StageState;
 use crate::spec::WorkloadSpec;
 
 /// The version of this ABI: the major in the upper 16 bits, the minor in the lower.
-pub const ABI_VERSION: u32 = 1 << 16;
+pub const ABI_VERSION: u32 = 1 << 16 | 1;
 
 /// The most partitions of one `split`.
 pub const MAX_PARTITIONS: u32 = 1 << 16;
@@ -196,7 +196,8 @@ pub unsafe fn open(
     unsafe { guarded(error, &Panicked::new(), call) }
 }
 
-/// The functions that are the same in every library, as `name(arguments)`: `$then!` is called with the list.
+/// The functions that are the same in every library, as `name(arguments)`: `$then!` is called with the list. A library that
+/// was built against an earlier minor version lacks those after `@since`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __workload_functions {
@@ -238,6 +239,14 @@ macro_rules! __workload_functions {
             expected(workload: *const RawWorkload, out: *mut RawBuffer) -> i32;
             /// Frees the memory of a buffer and empties the buffer.
             buffer_free(buffer: *mut RawBuffer) -> ();
+            @since 1.1:
+            /// An item as it leaves the stage `stage`, as a JSON object for people; empty if the workload does not describe
+            /// its items.
+            describe(
+                workload: *const RawWorkload, stage: u32, item: *const u8, length: usize, out: *mut RawBuffer
+            ) -> i32;
+            /// Sets when an open loop starts, in nanoseconds of the machine's monotonic clock, instead of the spec's time.
+            start(workload: *const RawWorkload, nanos: u64, error: *mut RawBuffer) -> i32;
         }
     };
 }
@@ -472,6 +481,32 @@ pub unsafe fn outcome(
 pub unsafe fn expected(workload: *const RawWorkload, out: *mut RawBuffer) -> i32 {
     // SAFETY: handed on from the caller.
     unsafe { with_workload(workload, out, |instance, out| json(out, &instance.expected())) }
+}
+
+/// # Safety
+/// As the `describe` of `ABI.md`.
+pub unsafe fn describe(
+    workload: *const RawWorkload,
+    stage: u32,
+    item: *const u8,
+    length: usize,
+    out: *mut RawBuffer,
+) -> i32 {
+    // SAFETY: handed on from the caller.
+    unsafe {
+        with_workload(workload, out, |instance, out| {
+            out.clear();
+            let described = instance.describe(stage_number(stage), bytes(item, length)?)?;
+            described.map_or(Ok(()), |item| json(out, &item))
+        })
+    }
+}
+
+/// # Safety
+/// As the `start` of `ABI.md`.
+pub unsafe fn start(workload: *const RawWorkload, nanos: u64, error: *mut RawBuffer) -> i32 {
+    // SAFETY: handed on from the caller.
+    unsafe { with_workload(workload, error, |instance, _| instance.start(nanos)) }
 }
 
 /// # Safety

@@ -16,4 +16,7 @@ pub struct CatalogueEntry {
     pub parameters: Vec<Parameter>,
     /// Its plan with all parameters at their defaults.
     pub plan: Plan,
+    /// The words of what a backend must support to run it, beyond the stages of its plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
 }

@@ -3,11 +3,15 @@
 // This module is the other side of the border: it calls functions that were found by name.
 #![allow(unsafe_code)]
 
+use std::collections::BTreeMap;
 use std::ffi::{CStr, c_void};
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Map, Value};
 
 use super::capi::{self, RawBuffer, RawState, RawWorkload, status};
 use super::catalogue::CatalogueEntry;
@@ -17,30 +21,42 @@ use super::plan::Plan;
 use crate::spec::WorkloadSpec;
 
 macro_rules! function_table {
-    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty;)*) => {
+    (
+        $($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty;)*
+        @since 1.1:
+        $($(#[$later_doc:meta])* $later:ident($($later_argument:ident: $later_type:ty),* $(,)?) -> $later_result:ty;)*
+    ) => {
         /// The functions of one workload library, as its C ABI has them. The table is never freed, as no library is
-        /// ever unloaded.
+        /// ever unloaded. A function that API 1.0 does not have is `None` if the library lacks it.
+        ///
+        /// The library may be written in C++. An exception that leaves one of its functions ends the process; this is
+        /// not undefined behaviour.
         #[repr(C)]
+        #[derive(Clone, Copy)]
         pub struct WorkloadFunctions {
             /// The size of this table in bytes: a later minor version may have more functions at the end.
             pub size: usize,
             /// See [`capi::catalogue`].
-            pub catalogue: unsafe extern "C" fn(out: *mut RawBuffer) -> i32,
+            pub catalogue: unsafe extern "C-unwind" fn(out: *mut RawBuffer) -> i32,
             /// See [`capi::open`].
-            pub open: unsafe extern "C" fn(
+            pub open: unsafe extern "C-unwind" fn(
                 spec: *const u8, length: usize, opened: *mut *const RawWorkload, error: *mut RawBuffer
             ) -> i32,
-            $($(#[$doc])* pub $name: unsafe extern "C" fn($($argument: $type),*) -> $result,)*
+            $($(#[$doc])* pub $name: unsafe extern "C-unwind" fn($($argument: $type),*) -> $result,)*
+            $(
+                $(#[$later_doc])*
+                pub $later: Option<unsafe extern "C-unwind" fn($($later_argument: $later_type),*) -> $later_result>,
+            )*
         }
 
         impl WorkloadFunctions {
-            /// How many bytes a table of API 1.0 has. Each table has these functions; later ones may be absent.
+            /// The size of a table of API 1.0. Every table has at least these functions.
             const LEAST_SIZE: usize = std::mem::offset_of!(Self, buffer_free) + size_of::<usize>();
 
             /// Finds every function with `resolve`, which maps a symbol's name to its address.
             ///
             /// # Errors
-            /// The name that was not found.
+            /// The name that was not found, of those that every library has.
             ///
             /// # Safety
             /// What `resolve` returns must be the functions of a library that keeps `ABI.md` and is never unloaded.
@@ -56,6 +72,9 @@ macro_rules! function_table {
                         $($name: find(&resolve, nul_terminated(
                             concat!("crossrun_workload_", stringify!($name), "\0")
                         ))?,)*
+                        $($later: find(&resolve, nul_terminated(
+                            concat!("crossrun_workload_", stringify!($later), "\0")
+                        )).ok(),)*
                     })
                 }
             }
@@ -65,8 +84,55 @@ macro_rules! function_table {
 
 crate::__workload_functions!(function_table);
 
+impl WorkloadFunctions {
+    /// The table at `table`, which another library made: a version of this contract with fewer functions, or with more. Of a
+    /// smaller table a copy is made, in which the functions that it lacks are absent.
+    ///
+    /// # Errors
+    /// When the table is too small for the functions of API 1.0.
+    ///
+    /// # Safety
+    /// `table` must be a table of `ABI.md`, which is never freed and does not change.
+    unsafe fn of_other_library(table: *const c_void) -> Result<&'static Self, WorkloadError> {
+        // SAFETY: every table begins with its size.
+        let size = unsafe { table.cast::<usize>().read() };
+        if size < Self::LEAST_SIZE {
+            let (least, name) = (Self::LEAST_SIZE, "table of workload functions");
+            return Err(WorkloadError::Argument(format!("the {name} has {size} bytes, but needs {least}")));
+        }
+        if size >= size_of::<Self>() {
+            // SAFETY: the table has all functions that this version knows, and is never freed. A pointer that is null is
+            // a function that is absent, and only later functions may be.
+            return Ok(unsafe { &*table.cast() });
+        }
+        // One copy for each table, however often it is handed over.
+        static COPIES: Mutex<BTreeMap<usize, &'static WorkloadFunctions>> = Mutex::new(BTreeMap::new());
+        let mut copies = COPIES.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: the table has `size` bytes, and keeps the contract.
+        let copy = || -> &'static Self { Box::leak(Box::new(unsafe { Self::copied(table, size) })) };
+        Ok(copies.entry(table.addr()).or_insert_with(copy))
+    }
+
+    /// A copy of the first `size` bytes of a table. A part of a pointer at the end is left out.
+    ///
+    /// # Safety
+    /// `table` has `size` bytes, which are at least [`LEAST_SIZE`](Self::LEAST_SIZE) and less than the size of this type.
+    unsafe fn copied(table: *const c_void, size: usize) -> Self {
+        let mut copy = MaybeUninit::<Self>::zeroed();
+        let whole = size - size % size_of::<usize>();
+        // SAFETY: so many bytes are in the table, and fewer than in the copy. All functions that cannot be absent are
+        // among them; the bytes of the others stay zero, which is `None`.
+        let mut copy = unsafe {
+            std::ptr::copy_nonoverlapping(table.cast::<u8>(), copy.as_mut_ptr().cast::<u8>(), whole);
+            copy.assume_init()
+        };
+        copy.size = size_of::<Self>();
+        copy
+    }
+}
+
 /// Empties the buffer, whose memory stays that of the library.
-unsafe extern "C" fn refuse_expected(_workload: *const RawWorkload, out: *mut RawBuffer) -> i32 {
+unsafe extern "C-unwind" fn refuse_expected(_workload: *const RawWorkload, out: *mut RawBuffer) -> i32 {
     // SAFETY: the caller's pointer is null, or valid for this call, as the contract of the table says.
     if let Some(out) = unsafe { out.as_mut() } {
         out.length = 0;
@@ -106,7 +172,7 @@ impl WorkloadLibrary {
     /// A library whose functions were found in the file at `path` with the hash `sha256` (hex).
     ///
     /// # Safety
-    /// The functions must keep the contract of `ABI.md`, and all of them must be of one library, which is never unloaded.
+    /// All functions must be those of one library, which keeps `ABI.md` and is never unloaded.
     pub unsafe fn new(functions: &'static WorkloadFunctions, path: &Path, sha256: &str) -> Self {
         Self { functions, path: path.into(), sha256: sha256.into() }
     }
@@ -211,15 +277,8 @@ impl WorkloadHandle {
         sha256: &str,
         spec: &WorkloadSpec,
     ) -> Result<Self, WorkloadError> {
-        // SAFETY: by this function's contract a table that is never freed, and each table begins with its size.
-        let size = unsafe { functions.cast::<usize>().read() };
-        if size < WorkloadFunctions::LEAST_SIZE {
-            let least = WorkloadFunctions::LEAST_SIZE;
-            let why = format!("the table of workload functions has {size} bytes; API 1.0 has {least}");
-            return Err(WorkloadError::Argument(why));
-        }
-        // SAFETY: the table has at least the functions of API 1.0, which are all that this version reads.
-        let functions: &'static WorkloadFunctions = unsafe { &*functions.cast() };
+        // SAFETY: by this function's contract a table that is never freed.
+        let functions = unsafe { WorkloadFunctions::of_other_library(functions) }?;
         let raw = raw.cast();
         // SAFETY: the other handle holds a reference during this call.
         unsafe { (functions.share)(raw) };
@@ -288,17 +347,10 @@ impl WorkloadHandle {
         batch: &[u8],
         out: &mut Buffer,
     ) -> Result<(), WorkloadError> {
-        let (from, to) = (number(from), number(to));
-        // SAFETY: the handle is alive, `batch` is borrowed for the call, and `out` is a buffer.
+        let (from, to, out_raw) = (number(from), number(to), out.raw_for(self.functions()));
+        // SAFETY: the handle is alive, `batch` is borrowed for the call, and `out` is a buffer of this library.
         let code = unsafe {
-            (self.functions().run_stages)(
-                self.raw(),
-                from,
-                to,
-                batch.as_ptr(),
-                batch.len(),
-                out.raw_for(self.functions()),
-            )
+            (self.functions().run_stages)(self.raw(), from, to, batch.as_ptr(), batch.len(), out_raw)
         };
         out.check(code)
     }
@@ -359,6 +411,33 @@ impl WorkloadHandle {
         out.json(code)
     }
 
+    /// An item as it leaves the stage `stage`, as one JSON object for people. `None` if the library or the workload does not
+    /// describe its items.
+    ///
+    /// # Errors
+    /// When the stage does not exist, or the item cannot be read.
+    pub fn describe(&self, stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError> {
+        let Some(describe) = self.functions().describe else { return Ok(None) };
+        let mut out = self.buffer();
+        // SAFETY: the handle is alive, `item` is borrowed for the call, and `out` is a buffer.
+        let code = unsafe { describe(self.raw(), number(stage), item.as_ptr(), item.len(), out.raw_mut()) };
+        out.check(code)?;
+        if out.is_empty() { Ok(None) } else { out.json(code) }
+    }
+
+    /// Sets when an open loop starts, in nanoseconds of [`monotonic_nanos`](crate::monotonic_nanos), instead of the spec's
+    /// `start_nanos`. `false` if the library cannot: then the workload must be opened with that spec.
+    ///
+    /// # Errors
+    /// When the workload is no open loop.
+    pub fn start(&self, nanos: u64) -> Result<bool, WorkloadError> {
+        let Some(start) = self.functions().start else { return Ok(false) };
+        let mut error = self.buffer();
+        // SAFETY: the handle is alive, and `error` is a buffer.
+        let code = unsafe { start(self.raw(), nanos, error.raw_mut()) };
+        error.check(code).map(|()| true)
+    }
+
     /// The expected outcome, which the serial oracle computes. It may take as long as a run.
     ///
     /// # Errors
@@ -395,8 +474,8 @@ impl Buffer {
         &raw mut self.raw
     }
 
-    /// The buffer for a call of the library with these functions. What another library allocated is given back to that
-    /// library first: no library may free or grow the memory of another.
+    /// The buffer for a call of the library with these functions. Memory of another library is given back to that library
+    /// first, as no other may grow or free it.
     fn raw_for(&mut self, functions: &'static WorkloadFunctions) -> *mut RawBuffer {
         if !std::ptr::fn_addr_eq(self.functions.buffer_free, functions.buffer_free) {
             *self = Self::new(functions);
@@ -516,4 +595,72 @@ impl Drop for State {
 /// Whether this side can call a library of this ABI version.
 pub fn abi_is_compatible(version: u32) -> bool {
     version >> 16 == capi::ABI_VERSION >> 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: usize = WorkloadFunctions::LEAST_SIZE;
+    const WHOLE: usize = size_of::<WorkloadFunctions>();
+
+    extern "C-unwind" fn never_called() {}
+
+    /// A table whose functions are not called.
+    fn table(size: usize) -> WorkloadFunctions {
+        // SAFETY: no function of the table is called.
+        let found = unsafe { WorkloadFunctions::resolve(|_| Some(never_called as *const c_void)) };
+        WorkloadFunctions { size, ..found.unwrap() }
+    }
+
+    /// What is read of a table that says it has `size` bytes, in memory that is no larger than that.
+    fn read(size: usize) -> Result<&'static WorkloadFunctions, WorkloadError> {
+        let words = size.min(WHOLE).div_ceil(size_of::<usize>());
+        let memory = vec![0_usize; words].leak().as_mut_ptr();
+        let whole = table(size);
+        // SAFETY: the table has at least as many words as are copied, and what is read of it is not called.
+        unsafe {
+            std::ptr::copy_nonoverlapping((&raw const whole).cast(), memory, words);
+            WorkloadFunctions::of_other_library(memory.cast_const().cast())
+        }
+    }
+
+    #[test]
+    fn a_table_of_another_version_has_the_functions_that_its_size_reaches() {
+        for size in [LEAST, LEAST + 1, LEAST + 7] {
+            assert!(read(size).unwrap().describe.is_none(), "{size} bytes");
+        }
+        for size in [WHOLE, WHOLE + 1, WHOLE + 80] {
+            assert!(read(size).unwrap().describe.is_some(), "{size} bytes");
+        }
+        assert!(read(LEAST - 1).is_err_and(|error| error.to_string().contains("needs")));
+    }
+
+    #[test]
+    fn a_function_that_is_null_is_absent() {
+        let table: &'static _ = Box::leak(Box::new(WorkloadFunctions { describe: None, ..table(WHOLE) }));
+        // SAFETY: what is read of the table is not called.
+        let read = unsafe { WorkloadFunctions::of_other_library(std::ptr::from_ref(table).cast()) };
+        assert!(read.unwrap().describe.is_none());
+    }
+
+    #[test]
+    fn a_smaller_table_is_copied_once() {
+        let small: &'static _ = Box::leak(Box::new(table(LEAST)));
+        // SAFETY: what is read of the table is not called.
+        let copy = || unsafe { WorkloadFunctions::of_other_library(std::ptr::from_ref(small).cast()) };
+        assert!(std::ptr::eq(copy().unwrap(), copy().unwrap()));
+    }
+
+    #[test]
+    fn a_library_without_a_later_function_is_resolved_and_one_without_an_earlier_is_not() {
+        let without = |missing: &'static CStr| {
+            // SAFETY: no function of the table is called.
+            unsafe {
+                WorkloadFunctions::resolve(|name| (name != missing).then_some(never_called as *const c_void))
+            }
+        };
+        assert!(without(c"crossrun_workload_describe").unwrap().describe.is_none());
+        assert_eq!(without(c"crossrun_workload_split").err(), Some("crossrun_workload_split"));
+    }
 }

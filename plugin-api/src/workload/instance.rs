@@ -1,6 +1,9 @@
 //! An opened workload behind its C ABI: calls on batches become calls of the author's trait.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::{Map, Value};
 
 use super::author::Workload;
 use super::batch::{Batch, BatchBuilder};
@@ -14,6 +17,7 @@ use super::parameter::Parameters;
 use super::plan::{Plan, StageKind};
 use super::sink::Sink;
 use super::stage_state::StageState;
+use crate::clock::monotonic_nanos;
 use crate::spec::{MAX_BATCH_SIZE, WorkloadSpec};
 
 /// An opened workload, with its author's type erased.
@@ -24,6 +28,8 @@ pub(super) trait Instance: Send + Sync {
     fn split(&self, stage: usize, batch: Batch<'_>, parts: &mut [BatchBuilder]) -> Result<(), WorkloadError>;
     fn new_state(self: Arc<Self>, stage: usize) -> Result<Box<dyn StageState>, WorkloadError>;
     fn expected(&self) -> Outcome;
+    fn describe(&self, stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError>;
+    fn start(&self, nanos: u64) -> Result<(), WorkloadError>;
 }
 
 /// One workload of a library, with its author's type erased. [`export_workloads!`](crate::export_workloads)
@@ -60,12 +66,22 @@ impl Definition {
 fn catalogue_entry<W: Workload>() -> Result<CatalogueEntry, WorkloadError> {
     let parameters = W::parameters();
     let defaults = Parameters::resolve(&parameters, &serde_json::Map::new())?;
-    let workload = W::open(&WorkloadSpec::new(W::NAME), &defaults)?;
+    let granted = W::needs().into_iter().map(str::to_owned).collect();
+    let spec = WorkloadSpec { granted, ..WorkloadSpec::new(W::NAME) };
+    let workload = W::open(&spec, &defaults)?;
+    let needs = spec.granted;
     let (name, description) = (W::NAME.into(), W::DESCRIPTION.into());
-    Ok(CatalogueEntry { name, description, parameters, plan: plan_of(&workload) })
+    Ok(CatalogueEntry { name, description, parameters, plan: plan_of(&workload), needs })
 }
 
 fn open<W: Workload>(spec: &WorkloadSpec) -> Result<Arc<dyn Instance>, WorkloadError> {
+    if let Some(word) =
+        W::needs().into_iter().find(|word| !spec.granted.iter().any(|granted| granted == word))
+    {
+        let why =
+            format!("workload {:?} needs {word}, which the host or the backend does not support", W::NAME);
+        return Err(WorkloadError::Spec(why));
+    }
     let parameters = Parameters::resolve(&W::parameters(), &spec.extra)?;
     let workload = W::open(spec, &parameters)?;
     let plan = plan_of(&workload);
@@ -73,16 +89,16 @@ fn open<W: Workload>(spec: &WorkloadSpec) -> Result<Arc<dyn Instance>, WorkloadE
         let why = format!("the plan of workload {:?} is not a source, stages and a sink", W::NAME);
         return Err(WorkloadError::Spec(why));
     }
-    let clock = plan.open_loop.then(|| RunClock::new(spec.start_nanos));
+    let started = plan.open_loop.then(|| AtomicU64::new(spec.start_nanos.unwrap_or_else(monotonic_nanos)));
     let is_reduced = plan.stages.iter().any(|stage| stage.kind == StageKind::KeyedReduce);
-    if clock.is_some() && is_reduced {
+    if started.is_some() && is_reduced {
         let why = format!(
             "workload {:?} is an open loop and has a keyed reduction, but an open loop cannot have one",
             W::NAME
         );
         return Err(WorkloadError::Spec(why));
     }
-    Ok(Arc::new(Opened { workload, plan, total_items: spec.total_items, clock }))
+    Ok(Arc::new(Opened { workload, plan, total_items: spec.total_items, started }))
 }
 
 /// The stages of a workload, and whether its items have a time at which they are due.
@@ -94,18 +110,23 @@ struct Opened<W> {
     workload: W,
     plan: Plan,
     total_items: u64,
-    /// The time of the run, in an open loop.
-    clock: Option<RunClock>,
+    /// In an open loop: when the run started, in nanoseconds of the machine's monotonic clock.
+    started: Option<AtomicU64>,
 }
 
 impl<W: Workload> Opened<W> {
+    /// The clock of the run, in an open loop.
+    fn clock(&self) -> Option<RunClock> {
+        self.started.as_ref().map(|nanos| RunClock::of(nanos.load(Ordering::Relaxed)))
+    }
+
     /// Applies one stage to a whole batch, and checks that the stage made as many items as its kind allows.
     fn apply(&self, stage: usize, batch: Batch<'_>, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
         out.clear();
         // Most stages make about as many bytes as they get. To grow the vectors step by step would cost as much as the
         // stages themselves.
         out.reserve(batch.len(), batch.byte_count());
-        if self.clock.is_some() {
+        if self.started.is_some() {
             self.apply_to_stamped(stage, batch, out)?;
         } else {
             for item in batch.iter() {
@@ -140,7 +161,7 @@ impl<W: Workload> Opened<W> {
 
     /// Makes item number `index`. In an open loop it waits until the item is due, and stamps it.
     fn make(&self, index: u64, items: &mut BatchBuilder) -> Result<(), WorkloadError> {
-        let (Some(clock), Some(due)) = (self.clock, self.workload.due(index)) else {
+        let (Some(clock), Some(due)) = (self.clock(), self.workload.due(index)) else {
             self.workload.source(index, items)?;
             return items.check_fits();
         };
@@ -249,7 +270,7 @@ impl<W: Workload> Instance for Opened<W> {
 
     fn new_state(self: Arc<Self>, stage: usize) -> Result<Box<dyn StageState>, WorkloadError> {
         if stage == self.plan.sink() {
-            return Ok(Box::new(Sink::new(self.clock)?));
+            return Ok(Box::new(Sink::new(self.clock())?));
         }
         self.check_stage(stage, StageKind::KeyedReduce)?;
         Ok(Box::new(Reduction { instance: self, stage, state: KeyedState::default() }))
@@ -260,6 +281,25 @@ impl<W: Workload> Instance for Opened<W> {
         self.workload.oracle(&mut |item| digest.fold_item(item));
         let waiting = self.workload.waiting().as_secs_f64();
         Outcome { waiting_seconds: Some(waiting).filter(|seconds| *seconds > 0.0), ..digest.into() }
+    }
+
+    fn describe(&self, stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError> {
+        if stage >= self.plan.sink() {
+            return Err(WorkloadError::Argument(format!("no item leaves stage {stage} of this workload")));
+        }
+        if self.started.is_none() {
+            return self.workload.describe(stage, item);
+        }
+        let (content, stamp) = Stamp::split(item)?;
+        let described = self.workload.describe(stage, content)?;
+        Ok(described.map(|item| item.into_iter().chain(stamp.described()).collect()))
+    }
+
+    fn start(&self, nanos: u64) -> Result<(), WorkloadError> {
+        let not_open_loop =
+            || WorkloadError::Argument("the workload is no open loop, and has no start".into());
+        self.started.as_ref().ok_or_else(not_open_loop)?.store(nanos, Ordering::Relaxed);
+        Ok(())
     }
 }
 

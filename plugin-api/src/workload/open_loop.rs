@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustix::thread::{ClockId, clock_nanosleep_absolute};
 use rustix::time::Timespec;
+use serde_json::Value;
 
 use super::error::WorkloadError;
 use crate::clock::monotonic_nanos;
@@ -36,6 +37,12 @@ impl Stamp {
         (u128::from(made) << 64 | u128::from(self.due)).to_le_bytes()
     }
 
+    /// Its times, for the description of an item.
+    pub(super) fn described(self) -> [(String, Value); 2] {
+        [("due_nanos", self.due), ("made_nanos", self.made)]
+            .map(|(name, nanos)| (name.to_owned(), nanos.into()))
+    }
+
     /// An item's own bytes, and its stamp.
     pub(super) fn split(item: &[u8]) -> Result<(&[u8], Self), WorkloadError> {
         let Some((content, stamp)) = item.split_last_chunk::<{ Self::LENGTH }>() else {
@@ -55,9 +62,9 @@ pub(super) struct RunClock {
 }
 
 impl RunClock {
-    /// For a run that started at `start_nanos`, or now if there is no such time.
-    pub(super) fn new(start_nanos: Option<u64>) -> Self {
-        Self { start: start_nanos.unwrap_or_else(monotonic_nanos) }
+    /// For a run that started at `start`.
+    pub(super) fn of(start: u64) -> Self {
+        Self { start }
     }
 
     /// Nanoseconds since the start.
@@ -114,7 +121,7 @@ mod tests {
 
     #[test]
     fn an_item_is_not_made_before_it_is_due_and_a_late_one_is_not_awaited() {
-        let clock = RunClock::new(None);
+        let clock = RunClock::of(monotonic_nanos());
         let stamp = clock.await_due(Duration::from_millis(20));
         assert!(stamp.awaited && stamp.made >= 20_000_000, "{stamp:?}");
         let late = clock.await_due(Duration::from_millis(1));
@@ -123,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_start_that_is_to_come_is_awaited() {
-        let clock = RunClock::new(Some(monotonic_nanos() + 10_000_000));
+        let clock = RunClock::of(monotonic_nanos() + 10_000_000);
         assert_eq!(clock.now(), 0);
         assert!(clock.await_due(Duration::from_millis(5)).made >= 5_000_000);
     }

@@ -8,8 +8,57 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::instance::Instance;
+use super::open_loop::Stamp;
 use super::*;
+use crate::clock::monotonic_nanos;
 use crate::spec::WorkloadSpec;
+
+/// A workload that needs two words.
+struct Needing;
+
+impl Workload for Needing {
+    const NAME: &'static str = "needing";
+    const DESCRIPTION: &'static str = "needs what no backend of API 1.0 supports";
+
+    fn needs() -> Vec<&'static str> {
+        vec!["graph", "watermarks"]
+    }
+
+    fn open(_spec: &WorkloadSpec, _parameters: &Parameters) -> Result<Self, WorkloadError> {
+        Ok(Self)
+    }
+
+    fn plan(&self) -> Plan {
+        Plan::new()
+    }
+
+    fn source(&self, _index: u64, _out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+        Ok(())
+    }
+
+    fn apply(&self, _stage: usize, _item: &[u8], _out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+        Ok(())
+    }
+
+    fn oracle(&self, _sink: &mut dyn FnMut(&[u8])) {}
+}
+
+#[test]
+fn a_workload_is_not_opened_without_each_word_that_it_needs() {
+    let definitions = [Definition::of::<Needing>()];
+    let opened = |granted: &[&str]| {
+        let granted = granted.iter().map(|word| (*word).to_owned()).collect();
+        Definition::open(&definitions, &WorkloadSpec { granted, ..WorkloadSpec::new("needing") })
+    };
+    let why = |granted: &[&str]| match opened(granted).err() {
+        Some(WorkloadError::Spec(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    assert!(why(&[]).contains("needs graph"), "{}", why(&[]));
+    assert!(why(&["graph"]).contains("needs watermarks"));
+    assert!(opened(&["watermarks", "another", "graph"]).is_ok());
+    assert_eq!(Definition::catalogue(&definitions).unwrap()[0].needs, ["graph", "watermarks"]);
+}
 
 /// What one item of [`Growing`] grows to: two of them fit into a batch, and three do not.
 const GROWN: usize = 25_000;
@@ -140,14 +189,16 @@ fn a_keyed_state_that_does_not_fit_says_what_helps() {
 }
 
 #[test]
-#[allow(unsafe_code)]
-fn a_table_that_is_smaller_than_that_of_api_1_0_is_refused_by_its_size() {
-    // A table that ends before its last function: only its size may be read.
-    let table = size_of::<WorkloadFunctions>() - size_of::<usize>();
-    let (functions, path) = ((&raw const table).cast(), "linked".as_ref());
-    // SAFETY: the size can be read, and nothing else is.
-    let handle =
-        unsafe { WorkloadHandle::from_raw(functions, std::ptr::null(), path, "", &WorkloadSpec::new("a")) };
-    let error = handle.err().unwrap().to_string();
-    assert!(error.contains(&format!("has {table} bytes")), "{error}");
+fn an_open_loop_starts_when_it_is_told_to() {
+    let workload = opened("open");
+    let made = || {
+        let items = workload.source(0, 1, 1).unwrap();
+        let (_, stamp) = Stamp::split(items.as_batch().iter().next().unwrap()).unwrap();
+        stamp.made
+    };
+    let now = monotonic_nanos();
+    assert!(made() < now, "it started when the machine did");
+    workload.start(0).unwrap();
+    assert!(made() >= now);
+    assert!(matches!(opened("closed").start(0), Err(WorkloadError::Argument(_))));
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use plugin_api::serde_json::{Map, Value};
 use plugin_api::{
     BatchBuilder, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
 };
@@ -66,6 +67,10 @@ impl Workload for EvenTriples {
             _ => (0..self.copies).for_each(|_| out.push(item)),
         }
         Ok(())
+    }
+
+    fn describe(&self, _stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError> {
+        Ok(Some(Map::from_iter([("number".to_owned(), number(item)?.into())])))
     }
 
     fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use plugin_api::{ErrorKind, RunResult, RunnerError, Session, WorkloadSpec};
+use plugin_api::{ErrorKind, RunContext, RunResult, RunnerError, Session, WorkloadSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -15,9 +15,27 @@ pub(crate) const PROTOCOL: u32 = 1;
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Request<'a> {
     Open { session: &'a Session },
-    Run { spec: &'a WorkloadSpec, library: &'a Path, sha256: &'a str, log_dir: &'a Path },
+    Prepare(RunOrder<'a>),
+    Run(RunOrder<'a>),
     Cancel,
     Close,
+}
+
+/// A run that the driver is to prepare, or to do.
+#[derive(Serialize)]
+pub(crate) struct RunOrder<'a> {
+    spec: &'a WorkloadSpec,
+    library: &'a Path,
+    sha256: &'a str,
+    log_dir: &'a Path,
+}
+
+impl<'a> RunOrder<'a> {
+    pub(crate) fn new(spec: &'a WorkloadSpec, context: &'a RunContext) -> Self {
+        let workload = context.workload();
+        let (library, sha256) = (workload.library_path(), workload.library_sha256());
+        Self { spec, library, sha256, log_dir: context.log_dir() }
+    }
 }
 
 /// A message of the driver.

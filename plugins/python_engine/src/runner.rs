@@ -11,20 +11,28 @@ use crate::engine::Engine;
 use crate::environment::{Environment, Environments, Unready};
 use crate::install::{InstallError, Installation};
 use crate::interpreter::{Interpreter, InterpreterError};
-use crate::message::{Message, Request};
+use crate::message::{Message, Request, RunOrder};
 use crate::package;
 use crate::process::{Driver, NoListener};
 
 /// The backend of an engine: its environment, and its driver while a session is open.
 pub struct PythonRunner {
     engine: &'static Engine,
+    supports: &'static [&'static str],
     driver: Option<Driver>,
 }
 
 impl PythonRunner {
     /// The backend of `engine`.
     pub const fn new(engine: &'static Engine) -> Self {
-        Self { engine, driver: None }
+        Self { engine, supports: &[], driver: None }
+    }
+
+    /// The same for an engine whose driver can do more than the stages of API 1.0: the words of what it supports.
+    #[must_use]
+    pub const fn supporting(mut self, words: &'static [&'static str]) -> Self {
+        self.supports = words;
+        self
     }
 
     fn environment(&self, data_dir: &Path) -> Result<Environment, RunnerError> {
@@ -145,6 +153,10 @@ impl WorkloadRunner for PythonRunner {
         (self.engine.options)()
     }
 
+    fn supports(&self) -> Vec<String> {
+        self.supports.iter().map(|word| (*word).to_owned()).collect()
+    }
+
     fn open(&mut self, session: &Session) -> Result<(), RunnerError> {
         // Checked here and for each run, so that a driver can rely on them.
         let first = WorkloadSpec { extra: session.options.clone(), ..WorkloadSpec::default() };
@@ -161,18 +173,17 @@ impl WorkloadRunner for PythonRunner {
         Ok(())
     }
 
+    fn prepare(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<(), RunnerError> {
+        spec.batch_size()?;
+        spec.fusion()?;
+        self.driver()?.call(&Request::Prepare(RunOrder::new(spec, context)), context).map(|_| ())
+    }
+
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
         spec.batch_size()?;
         spec.fusion()?;
-        let workload = context.workload();
-        let request = Request::Run {
-            spec,
-            library: workload.library_path(),
-            sha256: workload.library_sha256(),
-            log_dir: context.log_dir(),
-        };
         let name = self.engine.name;
-        match self.driver()?.call(&request, context)? {
+        match self.driver()?.call(&Request::Run(RunOrder::new(spec, context)), context)? {
             Message::Result(finished) => finished.into_result(name),
             other => Err(RunnerError::new(
                 ErrorKind::Internal,

@@ -3,9 +3,11 @@
 //! An item is 16 bytes: its index, then its value. Each map adds the kernel's result and its own number to the value, so
 //! that the checksum differs if a map was left out, applied twice or applied in another order.
 
+use plugin_api::serde_json::{Map, Value};
 use plugin_api::{BatchBuilder, Parameter, Parameters, Plan, StageKind, WorkloadError, WorkloadSpec};
 
 use crate::kernel::{BusyProduct, MAX_ITERS, busy};
+use crate::object::object;
 use crate::random::{Stream, mix, rnd};
 
 /// The source, the maps and the filter, but for how long each item's kernel runs.
@@ -58,6 +60,12 @@ impl Chain {
             out.push(item);
         }
         Ok(())
+    }
+
+    /// An item for people.
+    pub(crate) fn describe(item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError> {
+        let (index, value) = decode(item)?;
+        Ok(Some(object([("index", index.into()), ("value", value.into())])))
     }
 
     /// Every item that reaches the sink, with the kernel in closed form: `product` of the item's index.

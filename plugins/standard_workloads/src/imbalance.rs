@@ -1,5 +1,6 @@
 //! `imbalance`: a `pipeline` in which some items take far more work than others, with the same mean.
 
+use plugin_api::serde_json::{Map, Value};
 use plugin_api::{BatchBuilder, Parameter, Parameters, Plan, Workload, WorkloadError, WorkloadSpec};
 
 use crate::chain::{Chain, iters_parameter, stages_parameter};
@@ -110,6 +111,10 @@ impl Workload for Imbalance {
     #[inline]
     fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
         self.chain.apply(stage, item, |index| self.iters_of(index), out)
+    }
+
+    fn describe(&self, _stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError> {
+        Chain::describe(item)
     }
 
     fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {

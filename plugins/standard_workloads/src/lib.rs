@@ -20,6 +20,7 @@ mod decimal;
 mod imbalance;
 mod kernel;
 mod null;
+mod object;
 mod open_loop;
 mod pipeline;
 mod random;

@@ -1,6 +1,9 @@
 //! `null`: items are made, passed on and counted, and nothing else.
 
+use plugin_api::serde_json::{Map, Value};
 use plugin_api::{BatchBuilder, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec};
+
+use crate::object::object;
 
 /// Each item is its index, 8 bytes. One map passes it on unchanged.
 pub(crate) struct Null {
@@ -29,6 +32,11 @@ impl Workload for Null {
     fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
         out.push(item);
         Ok(())
+    }
+
+    fn describe(&self, _stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError> {
+        let Ok(index) = item.try_into().map(u64::from_le_bytes) else { return Ok(None) };
+        Ok(Some(object([("index", index.into())])))
     }
 
     fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {

@@ -1,5 +1,6 @@
 //! `pipeline`: maps of a kernel of a given length, then a filter. The kernel's length is the size of a task.
 
+use plugin_api::serde_json::{Map, Value};
 use plugin_api::{BatchBuilder, Parameter, Parameters, Plan, Workload, WorkloadError, WorkloadSpec};
 
 use crate::chain::{Chain, iters_parameter, stages_parameter};
@@ -37,6 +38,10 @@ impl Workload for Pipeline {
     #[inline]
     fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
         self.chain.apply(stage, item, |_| self.iters, out)
+    }
+
+    fn describe(&self, _stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError> {
+        Chain::describe(item)
     }
 
     fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {

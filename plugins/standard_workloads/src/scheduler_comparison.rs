@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use plugin_api::serde_json::{Map, Value};
 use plugin_api::{
     BatchBuilder, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
 };
 
 use crate::decimal;
 use crate::kernel::{MAX_SLEEP_US, sleep_us};
+use crate::object::object;
 
 const PROCESS: usize = 1;
 const PREFIX: &[u8] = b"processed_";
@@ -97,6 +99,10 @@ impl Workload for SchedulerComparison {
     fn waiting(&self) -> Duration {
         Duration::from_micros(self.sleep_us)
             .saturating_mul(u32::try_from(self.total_items).unwrap_or(u32::MAX))
+    }
+
+    fn describe(&self, _stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError> {
+        Ok(Some(object([("text", String::from_utf8_lossy(item).into())])))
     }
 
     fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {

@@ -1,10 +1,12 @@
 //! `word_count`: how often each word occurs, and the sum of the values that occur with it.
 
+use plugin_api::serde_json::{Map, Value};
 use plugin_api::{
     BatchBuilder, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
 };
 
 use crate::decimal;
+use crate::object::object;
 use crate::random::{Stream, rnd, u01};
 use crate::zipf::Zipf;
 
@@ -91,6 +93,18 @@ impl Workload for WordCount {
             bytes.extend_from_slice(key);
         });
         Ok(())
+    }
+
+    /// A record before the reduction, a tally after it.
+    fn describe(&self, stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError> {
+        let text = |word: &[u8]| String::from_utf8_lossy(word).into();
+        if stage == 0 {
+            let Some((value, word)) = item.split_first_chunk() else { return Err(malformed("record", item)) };
+            return Ok(Some(object([("value", u32::from_le_bytes(*value).into()), ("word", text(word))])));
+        }
+        let Some((tally, word)) = item.split_at_checked(16) else { return Err(malformed("count", item)) };
+        let Tally { count, sum } = Tally::decode(tally)?;
+        Ok(Some(object([("count", count.into()), ("sum", sum.into()), ("word", text(word))])))
     }
 
     fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {

@@ -29,6 +29,8 @@ static FUNCTIONS: WorkloadFunctions = WorkloadFunctions {
     outcome: library::outcome,
     expected: library::expected,
     buffer_free: library::buffer_free,
+    describe: Some(library::describe),
+    start: Some(library::start),
 };
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| memory::bounded(64, || crossrun_fuzz::workloads::check(

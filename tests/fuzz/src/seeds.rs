@@ -3,7 +3,7 @@
 //! Real plugins are megabytes, so the library here has only what inspection looks at, byte by byte.
 
 use crossrun::internals::sandbox::frame;
-use crossrun::internals::worker::{Finished, Folders, LibraryFile, Reply, Request, Work};
+use crossrun::internals::worker::{Finished, Folders, LibraryFile, Reply, Request, RunOrder, Work};
 use plugin_api::{BatchBuilder, Progress, RunnerError, Session, WorkloadSpec};
 use serde_json::{Value, json};
 
@@ -144,11 +144,13 @@ fn protocol(seeds: &mut Seeds) {
     let mut spec = WorkloadSpec::new("word_count");
     spec.extra.insert("keys".into(), 50.into());
     let work = Work { spec, library };
+    let order = RunOrder { work: work.clone(), folders, timeout_seconds: Some(600.0) };
     let requests = [
         ("hello", Request::Hello { version: 1, log_level: 3 }),
         ("probe", Request::Probe),
         ("open", Request::Open { session: Session::default() }),
-        ("run", Request::Run { work: work.clone(), folders, timeout_seconds: Some(600.0) }),
+        ("prepare", Request::Prepare(order.clone())),
+        ("run", Request::Run(order)),
         ("judge", Request::Judge { work, sink_state: vec![0, 255] }),
     ];
     let metrics =

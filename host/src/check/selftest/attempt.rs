@@ -56,7 +56,7 @@ fn workload_of(cheat: Cheat) -> WorkloadSpec {
         }
         Cheat::SlowClock => WorkloadSpec { total_items: 1, ..WorkloadSpec::new(NULL) },
         // A cheat that does no work may be delayed: its run must be far shorter than the work takes.
-        Cheat::ClosedForm | Cheat::AskCopy => computing(20_000),
+        Cheat::ClosedForm | Cheat::AskCopy | Cheat::AnswerBeforeRun => computing(20_000),
         Cheat::ClosedFormAndWait | Cheat::MoreThreads | Cheat::Memoise | Cheat::RememberOnDisk => {
             alone(computing(1000))
         }

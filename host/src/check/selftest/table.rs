@@ -70,7 +70,7 @@ fn documented(does: &str) -> Option<[&'static str; 3]> {
     cells.trim_end_matches(" |").split(" | ").collect::<Vec<_>>().try_into().ok()
 }
 
-const CHEATS: [(Option<Cheat>, &[How], &str); 34] = [
+const CHEATS: [(Option<Cheat>, &[How], &str); 35] = [
     (Some(Cheat::Drop), &[How::WrongAnswer], "drops an item"),
     (Some(Cheat::Duplicate), &[How::WrongAnswer], "duplicates an item in place of another"),
     (Some(Cheat::FlipBit), &[How::WrongAnswer], "flips a bit"),
@@ -83,6 +83,11 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 34] = [
     ),
     (Some(Cheat::Memoise), &[How::Invalid], "remembers answers within a session, by their data"),
     (Some(Cheat::RememberOnDisk), &[How::Invalid], "remembers answers on the disk, by their data"),
+    (
+        Some(Cheat::AnswerBeforeRun),
+        &[How::Invalid],
+        "computes the answer while the run is prepared, before the clock",
+    ),
     (Some(Cheat::SkipKernel), &[How::WrongAnswer], "skips the work"),
     (Some(Cheat::SkipIterations), &[How::WrongAnswer], "patches the kernel: half of its iterations"),
     (Some(Cheat::ClosedForm), &[How::Invalid], "patches the kernel: the right result by a shorter way"),

@@ -76,7 +76,7 @@ impl Trials {
         Ok(WorkloadSpec { seed, ..spec.clone() })
     }
 
-    pub(super) fn open(&self, cheat: Cheat, spec: &WorkloadSpec) -> Result<Engine, CallError> {
+    pub(super) fn open(&mut self, cheat: Cheat, spec: &WorkloadSpec) -> Result<Engine, CallError> {
         let backend = self.executor.cheating_backend(cheat)?;
         let opened = self.executor.open(backend, &trial(spec), &mut |_| Ok::<(), Infallible>(()));
         opened.map_err(|result| match result.outcome {

@@ -11,11 +11,12 @@ use crate::app::reproduce::add_plugin_folders;
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, machine_history, reports};
 use crate::compare;
-use crate::compare::model::{Comparison, Point, RatioInterval, Rigor};
+use crate::compare::model::{Comparison, Point, RatioInterval, Rigor, Row, Status};
 use crate::plan::{Cell, Plan, estimate};
 use crate::record::machine_history::{AaComparison, AaPair};
 use crate::record::writer::TRIALS;
 use crate::run::participants::Participants;
+use crate::run::session::NEGOTIATION;
 use crate::stats::WarmUp;
 use crate::text::plural;
 
@@ -66,8 +67,19 @@ pub(super) fn report(
     let comparison = reports::compared(read, &options)?;
     machine_history::keep_aa(aa_comparison(file, &comparison), context, ui);
     reports::publish(folder, &comparison, command, ui)?;
-    let samples = comparison.points.iter().flat_map(|point| &point.rows).flat_map(|row| &row.samples);
-    Ok(Exit::of_worst(&samples.map(|sample| sample.status).collect::<Vec<_>>()).unless_altered(altered))
+    Ok(Exit::of_worst(&statuses(&comparison)).unless_altered(altered))
+}
+
+/// How the trials ended, for the exit code. A trial of a workload that needs what its backend does not support counts only if no
+/// workload could run on that backend.
+fn statuses(comparison: &Comparison) -> Vec<Status> {
+    let rows = || comparison.points.iter().flat_map(|point| &point.rows);
+    let is_unsupported = |row: &Row| {
+        !row.failures.is_empty() && row.failures.iter().all(|failure| failure.phase == NEGOTIATION)
+    };
+    let runs = |backend: &str| rows().any(|row| row.backend == backend && !is_unsupported(row));
+    let counted = rows().filter(|row| !is_unsupported(row) || !runs(&row.backend));
+    counted.flat_map(|row| &row.samples).map(|sample| sample.status).collect()
 }
 
 /// By how much the two names of the one backend differed; `None` without intervals.

@@ -97,7 +97,7 @@ fn values(row: &Row) -> Vec<Value> {
     let latency = row.latency.unwrap_or_default();
     let resources = row.resources.unwrap_or_default();
     let efficiency = row.efficiency.unwrap_or_default();
-    let all: [(_, _, Format); 19] = [
+    let all: [(_, _, Format); 20] = [
         ("run", row.duration, number::duration),
         ("input items per second", row.input_rate, number::quantity),
         ("output items per second", row.output_rate, number::quantity),
@@ -107,6 +107,7 @@ fn values(row: &Row) -> Vec<Value> {
         ("load", row.stages.load, number::duration),
         ("start of the engine", row.stages.open, number::duration),
         ("first run", row.stages.first, number::duration),
+        ("preparing a run", row.stages.prepare, number::duration),
         ("shutdown", row.stages.close, number::duration),
         ("processor time", resources.cpu_seconds, number::duration),
         ("processor time an item", resources.cpu_seconds_per_item, number::duration),

@@ -86,6 +86,9 @@ impl<'de> Deserialize<'de> for Fault {
     }
 }
 
+/// The phase in which the host compares what a workload needs with what a backend supports. Nothing has been started then.
+pub(crate) const NEGOTIATION: &str = "negotiation";
+
 /// A call that failed: its phase, its kind, a message and a remedy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
@@ -115,6 +118,12 @@ impl CallError {
         let message =
             format!("{} is named {name:?} in its metadata, but calls itself {reported:?}", path.display());
         Self::new(Fault::Refused(Refusal::Other), "load", message)
+    }
+
+    /// A workload needs `word`, which the backend does not support.
+    pub(in crate::run) fn unsupported(word: &str) -> Self {
+        let fault = Fault::Reported(ErrorKind::Unsupported);
+        Self::new(fault, NEGOTIATION, format!("unsupported: needs {word}"))
     }
 
     /// A plugin's file is not the one that takes part.

@@ -11,6 +11,8 @@ pub struct Deadlines {
     pub probe: Duration,
     /// Starting the engine.
     pub open: Duration,
+    /// Preparing a run.
+    pub prepare: Duration,
     /// Stopping the engine.
     pub close: Duration,
     /// Listing the workloads of a library.
@@ -25,9 +27,9 @@ pub struct Deadlines {
 
 impl Default for Deadlines {
     fn default() -> Self {
-        let [load, probe, open, close, catalogue, expect, judge, reader] =
-            [10, 5, 120, 30, 10, 600, 60, 3600].map(Duration::from_secs);
-        Self { load, probe, open, close, catalogue, expect, judge, reader }
+        let [load, probe, open, prepare, close, catalogue, expect, judge, reader] =
+            [10, 5, 120, 120, 30, 10, 600, 60, 3600].map(Duration::from_secs);
+        Self { load, probe, open, prepare, close, catalogue, expect, judge, reader }
     }
 }
 
@@ -38,6 +40,7 @@ impl Deadlines {
             "load" => Some(&mut self.load),
             "probe" => Some(&mut self.probe),
             "open" => Some(&mut self.open),
+            "prepare" => Some(&mut self.prepare),
             "close" => Some(&mut self.close),
             "catalogue" => Some(&mut self.catalogue),
             "expect" => Some(&mut self.expect),

@@ -6,23 +6,35 @@ use std::time::{Duration, Instant};
 use plugin_api::{RunContext, RunResult, RunnerError, WorkloadHandle, WorkloadSpec, monotonic_nanos};
 
 use crate::worker::bounds;
-use crate::worker::protocol::{Finished, Folders, Reply, Work};
+use crate::worker::protocol::{Finished, Folders, Reply, RunOrder, Work};
 use crate::worker::state::{Failure, Worker};
 
 /// An open loop starts this long after the request, and twice the time of opening the workload later.
 const START_AHEAD: Duration = Duration::from_millis(20);
 
-pub(super) fn run(
-    worker: &mut Worker,
-    work: &Work,
+/// Opens the workload, and lets the backend prepare its run.
+pub(super) fn prepare(worker: &mut Worker, order: RunOrder) -> Result<(), Failure> {
+    let workload = worker.workload(&order.work)?;
+    let RunOrder { work, folders, timeout_seconds } = order;
+    let context = context(worker, workload, folders, timeout_seconds);
+    Ok(worker.runner()?.prepare(&work.spec, &context)?)
+}
+
+fn context(
+    worker: &Worker,
+    workload: WorkloadHandle,
     folders: Folders,
     timeout_seconds: Option<f64>,
-) -> Result<Reply, Failure> {
-    let (workload, spec) = open_workload(worker, work)?;
+) -> RunContext {
     let timeout = timeout_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let Folders { data_dir, log_dir } = folders;
-    let context = RunContext::new(workload, Arc::clone(&worker.host), data_dir, log_dir, deadline);
+    RunContext::new(workload, Arc::clone(&worker.host), data_dir, log_dir, deadline)
+}
+
+pub(super) fn run(worker: &mut Worker, order: RunOrder) -> Result<Reply, Failure> {
+    let (workload, spec) = open_workload(worker, &order.work)?;
+    let context = context(worker, workload, order.folders, order.timeout_seconds);
     let runner = worker.runner()?;
     let (begun, started) = (already_begun(&spec), Instant::now());
     let result = runner.run(&spec, &context);
@@ -41,8 +53,11 @@ pub(super) fn open_workload(
         return Ok((workload, work.spec.clone()));
     }
     let ahead = START_AHEAD + 2 * opening.elapsed();
-    let start_nanos = Some(monotonic_nanos().saturating_add(ahead.as_nanos() as u64));
-    let spec = WorkloadSpec { start_nanos, ..work.spec.clone() };
+    let start = monotonic_nanos().saturating_add(ahead.as_nanos() as u64);
+    let spec = WorkloadSpec { start_nanos: Some(start), ..work.spec.clone() };
+    if workload.start(start)? {
+        return Ok((workload, spec));
+    }
     let work = Work { spec, ..work.clone() };
     Ok((worker.workload(&work)?, work.spec))
 }

@@ -16,8 +16,8 @@ from itertools import islice
 from typing import Any
 
 from .driver import RunContext
-from .job import Job, Work
-from .kernel import State, item_count
+from .job import LATE_OPENS, Job, Work, total
+from .kernel import State, item_count, late_opens
 from .phase import Encoded, Phase, Terminal, emitted, merged, phases
 from .spec import Spec
 from .window import Future, Waiter, Window
@@ -25,6 +25,12 @@ from .window import Future, Waiter, Window
 
 class Replica:
     """One of the pool, in its own process. Each method is a call: the future stands for what it returns."""
+
+    def prepare(self, job: Job) -> None:
+        """Opens the workload of the next run. What an earlier one left is forgotten."""
+        for left in ("_workload", "_terminal", "_emitting"):
+            self.__dict__.pop(left, None)
+        job.prepare()
 
     def begin(self, job: Job, parallelism: int) -> None:
         """Begins a run. What an earlier one left is forgotten."""
@@ -85,13 +91,19 @@ class Replica:
         self._work += count
         return [count, *batches]
 
-    def outcome(self) -> tuple[str, int, Encoded]:
-        """The actor's node, how many calls took a batch further here, and the sink's state."""
-        return self._node, self._work, self._terminal.encode()[0]
+    def outcome(self) -> tuple[Work, Encoded]:
+        """How many calls took a batch further on the actor's node, and the sink's state."""
+        work = {self._node: self._work} if self._work else {}
+        return total((work, {LATE_OPENS: late_opens()})), self._terminal.encode()[0]
 
 
 class ActorsEngine(Waiter[Future]):
     """What `ActorsRun` needs of an engine, beside what `Waiter` has."""
+
+    def prepare(self, job: Job, actors: int, context: RunContext) -> None:
+        """Has so many actors open the workload of the next run."""
+        with Window(actors, context, self) as window:
+            window.results([self.call(actor, "prepare", job) for actor in range(actors)], self.results)
 
     def call(self, actor: int, method: str, *arguments: Any) -> Future:
         """Calls a method of an actor; the first has number 0. A future among the arguments stands for its result."""
@@ -134,9 +146,8 @@ class ActorsRun:
                 self._reduce(phase)
             self._end_phase()
             outcomes = [self._engine.call(actor, "outcome") for actor in self._actors]
-            for node, work, state in self._window.results(outcomes, self._engine.results):
-                if work:
-                    self.work[node] = self.work.get(node, 0) + work
+            for work, state in self._window.results(outcomes, self._engine.results):
+                self.work = total((self.work, work))
                 if state is not None:
                     sink.merge(state)
             # Each call of a batch must be seen to have succeeded.

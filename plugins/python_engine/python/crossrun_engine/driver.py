@@ -62,6 +62,13 @@ class Driver:
         option that is not valid, and UnsupportedError for what the engine cannot do.
         """
 
+    def prepare(self, spec: Spec, workload: Workload, context: RunContext) -> None:
+        """Prepares a run before its clock starts: opens the workload in each process in which it will run.
+
+        It is called before each run, and may be called again. `workload` is open in this process already, and the one of the
+        run before is closed. Raises what `run` raises: the trial has failed then.
+        """
+
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
         """Runs the workload and returns the merged state of its sinks. A run that is not complete raises.
 

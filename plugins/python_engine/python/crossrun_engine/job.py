@@ -19,10 +19,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .kernel import Workload
+from .kernel import Workload, late_opens
 
-# For each node the number of tasks in which it took a batch further.
+# For each node the number of tasks in which it took a batch further; and under `LATE_OPENS` how many workloads were opened.
 Work = dict[str, int]
+
+# No name of a node.
+LATE_OPENS = "late opens"
 
 # Where libraries were that came to this process as bytes, by their hashes. The files are gone: what is loaded stays.
 _received: dict[str, str] = {}
@@ -48,14 +51,19 @@ class Job:
         """The workload, in the process that calls this. It stays open there: opening it again is only looking it up."""
         return self.workload
 
+    def prepare(self) -> None:
+        """Opens the workload in the process that calls this, before the clock of its run starts, and closes all others."""
+        self.open().prepare()
+
     def node(self) -> str:
         """The node of the process that calls this. Empty if there is one node only: then nothing is counted."""
         return ""
 
     def work(self, before: Work) -> Work:
         """The tally `before` with one more task on this node."""
-        node = self.node()
-        return {**before, node: before.get(node, 0) + 1} if node else before
+        node, late = self.node(), late_opens()
+        more = {**({node: 1} if node else {}), **({LATE_OPENS: late} if late else {})}
+        return total((before, more)) if more else before
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import threading
 from collections import OrderedDict
 from ctypes import addressof, c_char, c_int32, c_size_t, c_uint32, c_uint64, c_void_p, string_at
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Tuple
 
 from .failure import UnavailableError, WorkloadError
 
@@ -52,6 +52,12 @@ _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
     "state_free": ([c_void_p], None),
     "outcome": ([c_void_p, c_void_p, c_size_t, c_void_p], c_int32),
     "buffer_free": ([c_void_p], None),
+}
+
+# What a library of an earlier version lacks.
+_LATER_SIGNATURES: dict[str, tuple[list[Any], Any]] = {
+    "describe": ([c_void_p, c_uint32, c_void_p, c_size_t, c_void_p], c_int32),
+    "start": ([c_void_p, c_uint64, c_void_p], c_int32),
 }
 
 
@@ -129,7 +135,7 @@ class _Library(threading.local):
 
 
 class _Functions:
-    """The library's functions, by their names without the prefix `crossrun_workload_`."""
+    """The library's functions, by their names without the prefix `crossrun_workload_`. Later ones are `None` if it lacks them."""
 
     abi_version: Any
     open: Any
@@ -146,27 +152,39 @@ class _Functions:
     state_free: Any
     outcome: Any
     buffer_free: Any
+    describe: Any
+    start: Any
 
     def __init__(self, path: str) -> None:
         try:
             loaded = ctypes.CDLL(path)
-            for name, (arguments, result) in _SIGNATURES.items():
-                function = loaded[f"crossrun_workload_{name}"]
-                function.argtypes, function.restype = arguments, result
-                setattr(self, name, function)
+            for name, signature in _SIGNATURES.items():
+                setattr(self, name, _function(loaded, name, signature))
         except (OSError, AttributeError) as error:
             raise UnavailableError(f"the workload library cannot be opened: {error}") from error
         version: int = self.abi_version()
         if version >> 16 != _ABI_MAJOR:
             found = f"{version >> 16}.{version & 0xFFFF}"
             raise UnavailableError(f"{path} has the workload ABI {found}, but {_ABI_MAJOR}.x is needed")
+        for name, signature in _LATER_SIGNATURES.items():
+            try:
+                setattr(self, name, _function(loaded, name, signature))
+            except AttributeError:
+                setattr(self, name, None)
+
+
+def _function(loaded: ctypes.CDLL, name: str, signature: tuple[list[Any], Any]) -> Any:
+    function = loaded[f"crossrun_workload_{name}"]
+    function.argtypes, function.restype = signature
+    return function
 
 
 class _Opened:
     """An open workload. It is closed when nothing refers to it any more."""
 
-    def __init__(self, library: _Library, spec: bytes) -> None:
+    def __init__(self, library: _Library, spec: bytes, start: int | None) -> None:
         handle = c_void_p()
+        self._start = start
         functions, scratch = library.functions, library.scratch
         status = functions.open(spec, len(spec), addressof(handle), scratch.address)
         if status:
@@ -181,10 +199,27 @@ class _Opened:
         self.plan = [Stage(stage["kind"], stage["name"]) for stage in plan["stages"]]
         self.open_loop = bool(plan.get("open_loop", False))
 
+    def starts_at(self, nanos: int | None) -> bool:
+        """Sets when an open loop starts. Whether it starts then: a library of API 1.0 cannot be told when it is open."""
+        if nanos is None or nanos == self._start:
+            return True
+        library = self.library
+        if library.functions.start is None:
+            return False
+        status = library.functions.start(self.handle, nanos, library.scratch.address)
+        if status:
+            raise library.scratch.error(status)
+        self._start = nanos
+        return True
+
     def __del__(self) -> None:
         handle = getattr(self, "handle", None)
         if handle is not None:
             self._close(handle)
+
+
+# The path and the hash of a library, and a spec without the time at which an open loop starts.
+_Key = Tuple[str, str, str]
 
 
 class _Process:
@@ -194,15 +229,25 @@ class _Process:
         self.lock = threading.Lock()
         self.libraries: dict[tuple[str, str], _Library] = {}
         self.hashes: dict[tuple[str, int, int, int, int], str] = {}
-        self.opened: OrderedDict[tuple[str, str, str], _Opened] = OrderedDict()
+        self.opened: OrderedDict[_Key, _Opened] = OrderedDict()
+        self.late_opens = 0
 
-    def open(self, path: str, sha256: str, spec: str) -> _Opened:
+    def prepare(self, key: _Key, spec: str, start: int | None) -> _Opened:
+        """The same, with all other workloads closed before. It is not counted."""
+        with self.lock:
+            for other in self.opened.keys() - {key}:
+                del self.opened[other]
+        opened = self.open(key, spec, start)
+        self.late_opens = 0
+        return opened
+
+    def open(self, key: _Key, spec: str, start: int | None) -> _Opened:
         """The workload, which is opened unless it is open."""
-        key = (path, sha256, spec)
         with self.lock:
             opened = self.opened.get(key)
-            if opened is None:
-                opened = self.opened[key] = _Opened(self._library(path, sha256), spec.encode())
+            if opened is None or not opened.starts_at(start):
+                self.late_opens += 1
+                opened = self.opened[key] = _Opened(self._library(*key[:2]), spec.encode(), start)
                 while len(self.opened) > _KEPT_OPEN:
                     self.opened.popitem(last=False)
             self.opened.move_to_end(key)
@@ -243,6 +288,13 @@ def _sha256(path: str) -> str:
 _process = _Process()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_process.after_fork)
+
+
+def late_opens() -> int:
+    """How many workloads this process has opened since it prepared one or was asked this: the time of a run has them."""
+    with _process.lock:
+        number, _process.late_opens = _process.late_opens, 0
+        return number
 
 
 class State:
@@ -325,18 +377,29 @@ class Workload:
     library, and the spec.
     """
 
-    __slots__ = ("_key", "_opened")
+    __slots__ = ("_key", "_opened", "_spec", "_start")
 
     def __init__(self, path: str, sha256: str, spec: str) -> None:
+        self._spec, self._start = spec, None
+        if '"start_nanos"' in spec:
+            # An open loop that is open before its run has another start then, and is the same workload.
+            fields = json.loads(spec)
+            self._start = fields.pop("start_nanos", None)
+            spec = json.dumps(fields, sort_keys=True)
         self._key = (path, sha256, spec)
         self._opened: _Opened | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Workload, self._key
+        return Workload, (self.path, self.sha256, self._spec)
 
     def _open(self) -> _Opened:
-        self._opened = _process.open(*self._key)
+        self._opened = _process.open(self._key, self._spec, self._start)
         return self._opened
+
+    def prepare(self) -> None:
+        """Opens the workload in this process, before the clock of its run starts, and closes all others."""
+        self._opened = None
+        self._opened = _process.prepare(self._key, self._spec, self._start)
 
     @property
     def path(self) -> str:
@@ -351,7 +414,7 @@ class Workload:
     @property
     def spec(self) -> str:
         """The spec with which the workload is opened, as JSON."""
-        return self._key[2]
+        return self._spec
 
     @property
     def plan(self) -> list[Stage]:
@@ -424,6 +487,20 @@ class Workload:
     def new_sink(self) -> State:
         """An empty state of the sink."""
         return self.new_state(self.sink)
+
+    def describe(self, stage: int, item: bytes) -> dict[str, Any] | None:
+        """An item as it leaves a stage, for people; nothing if the library or the workload does not describe its items."""
+        opened = self._opened or self._open()
+        library = opened.library
+        if library.functions.describe is None:
+            return None
+        scratch = library.scratch
+        status = library.functions.describe(opened.handle, stage, item, len(item), scratch.address)
+        if status:
+            raise scratch.error(status)
+        described = scratch.take()
+        answer: dict[str, Any] | None = json.loads(described) if described else None
+        return answer
 
     def outcome(self, sink_state: bytes) -> dict[str, Any]:
         """What an encoded state of the sink holds: `count`, in items, and `checksum`, 32 hexadecimal digits."""

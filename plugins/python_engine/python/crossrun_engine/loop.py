@@ -1,6 +1,6 @@
 """The driver's side of the channel: lines of JSON, one request at a time.
 
-The worker that started this process holds the other end. Requests are `open`, `run`, `cancel` and `close`; answers are
+The worker that started this process holds the other end. Requests are `open`, `prepare`, `run`, `cancel` and `close`; answers are
 `done`, `result` and `failed`; `progress` and `log` may come before an answer.
 """
 
@@ -18,12 +18,14 @@ import stat
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .driver import Driver, RunContext
 from .failure import CancelledError, describe
-from .kernel import Workload
+from .kernel import Workload, late_opens
 from .output import Printed
 from .spec import Result, Session, Spec
 
@@ -143,6 +145,11 @@ def _do(driver: Driver, request: _Message, channel: _Channel) -> _Message:
         printed = Printed()
         driver.open(Session.of(request["session"]))
         channel.warnings = [f"the engine warned: {text}" for text in printed.warnings(driver.usual_warnings)]
+    elif kind == "prepare":
+        spec, workload, context = _order(request, channel)
+        with _closing_after_failure(driver):
+            workload.prepare()
+            driver.prepare(spec, workload, context)
     elif kind == "run":
         return _run(driver, request, channel)
     elif kind == "close":
@@ -152,29 +159,35 @@ def _do(driver: Driver, request: _Message, channel: _Channel) -> _Message:
     return {"type": "done"}
 
 
-def _run(driver: Driver, request: _Message, channel: _Channel) -> _Message:
-    spec = Spec.of(request["spec"])
-    context = RunContext(Path(request["log_dir"]), channel.cancel, channel.send)
+def _order(request: _Message, channel: _Channel) -> tuple[Spec, Workload, RunContext]:
     workload = Workload(request["library"], request["sha256"], json.dumps(request["spec"], sort_keys=True))
+    context = RunContext(Path(request["log_dir"]), channel.cancel, channel.send)
+    return Spec.of(request["spec"]), workload, context
+
+
+def _run(driver: Driver, request: _Message, channel: _Channel) -> _Message:
+    spec, workload, context = _order(request, channel)
     started = time.perf_counter()
     _ = workload.plan
     opened = time.perf_counter()
-    try:
+    with _closing_after_failure(driver):
         result = driver.run(spec, workload, context)
-    except BaseException:
-        # The session ends with a run that failed, and the worker asks for nothing more, not even to close.
-        _close(driver)
-        raise
     elapsed = time.perf_counter() - opened
     return _result(result, elapsed, opened - started, channel.warnings)
 
 
-def _close(driver: Driver) -> None:
-    """Stops the engine. What fails in that is printed: the failure of the run is the one to tell."""
+@contextmanager
+def _closing_after_failure(driver: Driver) -> Iterator[None]:
+    """The session ends with a run that failed, and the worker asks for nothing more, not even to close."""
     try:
-        driver.close()
-    except Exception:
-        traceback.print_exc()
+        yield
+    except BaseException:
+        # What fails in closing is printed: the failure of the run is the one to tell.
+        try:
+            driver.close()
+        except Exception:
+            traceback.print_exc()
+        raise
 
 
 def _result(result: Result, elapsed: float, opening: float, warnings: list[str]) -> _Message:
@@ -183,6 +196,7 @@ def _result(result: Result, elapsed: float, opening: float, warnings: list[str])
         metrics["warnings"] = [*metrics.get("warnings", []), *warnings]
     metrics["versions"] = {"python": platform.python_version(), **metrics.get("versions", {})}
     metrics.setdefault("workload_open_seconds", opening)
+    metrics["late_opens"] = metrics.get("late_opens", 0) + late_opens()
     return {
         "type": "result",
         "scheduler_name": result.scheduler_name,

@@ -27,6 +27,8 @@ class Spec:
     """The workload draws its data from it."""
     extra: dict[str, Any]
     """Parameters of the workload and options of the backend, by their names."""
+    granted: tuple[str, ...] = ()
+    """The words of what the workload needs beyond the stages of its plan, and the backend supports."""
 
     @property
     def batch_size(self) -> int:
@@ -58,6 +60,7 @@ class Spec:
             scheduler_name=message["scheduler_name"],
             seed=message["seed"],
             extra=message.get("extra", {}),
+            granted=tuple(message.get("use", ())),
         )
 
 

@@ -29,6 +29,7 @@ from crossrun_engine import (
     UnavailableError,
     Workload,
     WorkloadError,
+    report,
     tasks,
     window_size,
 )
@@ -260,6 +261,7 @@ class Runs(unittest.TestCase):
         for fusion in ("auto", "off"):
             of = spec("null", 64, 2, fusion=fusion)
             job = NamedJob(opened(of))
+            job.prepare()
             steps = 1 if fusion == "auto" else len(job.workload.plan)
             run = FuturesRun(Pool(2), job, of, self.context, 8)
             run.execute()
@@ -268,6 +270,24 @@ class Runs(unittest.TestCase):
             run = FuturesRun(Pool(2), NamedJob(opened(of)), of, self.context, 8)
             run.execute()
             self.assertGreaterEqual(sum(run.work.values()), 64 * steps)
+
+    def test_a_workload_that_was_not_prepared_is_counted_in_the_run(self) -> None:
+        of = spec("word_count", 64, 2)
+        for prepares in (True, False):
+            opened(spec("null", 1, 1)).prepare()
+            job, actors = Job(opened(of)), Actors(2, self.cancel)
+            if prepares:
+                job.prepare()
+                actors.prepare(job, 2, self.context)
+            # All threads are in one process, so that the second run finds the workload open.
+            for run in (FuturesRun(Pool(2), job, of, self.context, 8), ActorsRun(actors, job, of, self.context, 8)):
+                metrics = report(job.workload, run.execute(), "default", run.work, [], {}).metrics
+                late = int(not prepares and isinstance(run, FuturesRun))
+                self.assertEqual(metrics["late_opens"], late, (type(run), prepares))
+            actors.close()
+        sent = BytesJob(opened(of), LIBRARY)
+        sent.prepare()
+        self.assertEqual((sent.open().sink, sent.work({})), (job.workload.sink, {}))
 
     def test_a_library_that_was_sent_is_the_one_that_was_meant(self) -> None:
         of = spec("word_count", 100, 2)

@@ -175,12 +175,13 @@ class Errors(unittest.TestCase):
             path = os.path.join(folder, "library.so")
             shutil.copy(LIBRARY, path)
             process, spec = kernel._Process(), workload("null").spec
-            process.open(path, SHA256, spec)
+            process.open((path, SHA256, spec), spec, None)
             os.unlink(path)
             shutil.copy(__file__, path)
             process.libraries.clear()
             with self.assertRaisesRegex(UnavailableError, "its hash differs"):
-                process.open(path, SHA256, workload("pipeline").spec)
+                spec = workload("pipeline").spec
+                process.open((path, SHA256, spec), spec, None)
 
 
 class Sharing(unittest.TestCase):
@@ -240,6 +241,39 @@ class Sharing(unittest.TestCase):
         for items in range(20):
             run(workload("null", items), items)
         self.assertLessEqual(len(kernel._process.opened), 4)
+
+    def test_a_workload_that_is_prepared_is_open_alone_and_is_not_late(self) -> None:
+        first, second = workload("null", 10), workload("null", 20)
+        first.prepare()
+        run(first, 10)
+        self.assertEqual(kernel.late_opens(), 0)
+        run(second, 20)
+        self.assertEqual((kernel.late_opens(), kernel.late_opens()), (1, 0))
+        second.prepare()
+        self.assertEqual(len(kernel._process.opened), 1)
+        run(first, 10)
+        self.assertEqual(run(second, 20)["count"], 20)
+
+    def test_an_open_loop_that_is_open_is_told_its_start(self) -> None:
+        def open_loop(**start: int) -> Workload:
+            spec = {"schema": 1, "name": "open_loop", "total_items": 1, "seed": 7, "extra": {}, **start}
+            return Workload(LIBRARY, SHA256, json.dumps(spec, sort_keys=True))
+
+        def made(opened: Workload) -> int:
+            # The last 8 bytes of an item are when it was made.
+            return int.from_bytes(opened.source(0, 1, 1)[-8:], "little") & ~(1 << 63)
+
+        now = time.monotonic_ns()
+        open_loop().prepare()
+        self.assertLess(made(open_loop()), now)
+        started = pickle.loads(pickle.dumps(open_loop(start_nanos=1)))
+        self.assertEqual(json.loads(started.spec)["start_nanos"], 1)
+        self.assertGreater(made(started), now)
+        self.assertEqual(kernel.late_opens(), 0)
+        # A library of API 1.0 is opened once more.
+        with mock.patch.object(started._opened.library.functions, "start", None):
+            self.assertLess(made(open_loop(start_nanos=now)), now)
+        self.assertEqual(kernel.late_opens(), 1)
 
     def test_another_process_computes_the_same(self) -> None:
         expected, pickled = run(workload()), pickle.dumps(workload())

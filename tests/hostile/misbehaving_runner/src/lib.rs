@@ -67,7 +67,7 @@ impl WorkloadRunner for Misbehaving {
 
     fn options(&self) -> Vec<Parameter> {
         let behaviour = Parameter::choice("behaviour", "what it does", &["none"]);
-        let phase = Parameter::choice("at", "when it does it", &["run", "open", "close"]);
+        let phase = Parameter::choice("at", "when it does it", &["run", "open", "prepare", "close"]);
         vec![behaviour, phase]
     }
 
@@ -82,6 +82,12 @@ impl WorkloadRunner for Misbehaving {
             }
             _ => Ok(()),
         }
+    }
+
+    fn prepare(&mut self, spec: &WorkloadSpec, _context: &RunContext) -> Result<(), RunnerError> {
+        let option = |name| spec.extra.get(name).and_then(|value| value.as_str());
+        let behaviour = option("behaviour").filter(|_| option("at") == Some("prepare"));
+        fallible(behaviour.unwrap_or_default())
     }
 
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {

@@ -1,0 +1,87 @@
+//! `crossrun workloads show`: prints items of a workload, so that its answer can be checked with other programs.
+
+use plugin_api::WorkloadSpec;
+use serde_json::{Map, Value, json};
+
+use crate::app::context::Context;
+use crate::app::ui::Ui;
+use crate::app::{Exit, GlobalArguments, Problem, options};
+use crate::first_seen::distinct;
+use crate::run::session::Isolation;
+use crate::worker::protocol::{Folders, ShownItems};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// The workload.
+    name: String,
+    /// The number of items that the source emits.
+    #[arg(long, value_name = "COUNT", default_value = "20", value_parser = options::count)]
+    items: u64,
+    /// Show the items that leave this stage. The source is stage 0.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, conflicts_with = "expected")]
+    stage: usize,
+    /// Show the items that must reach the sink. They are compared with the serial oracle first.
+    #[arg(long)]
+    expected: bool,
+    /// The seed of the workload's data.
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// A parameter of the workload; the value is JSON, or else text.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = options::extra)]
+    extra: Vec<(String, Value)>,
+    /// Print CSV, with a column for each key.
+    #[arg(long)]
+    csv: bool,
+}
+
+pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    if arguments.csv && ui.json() {
+        return Err(Problem::usage("--csv and --json are two formats").with_remedy("one of the two"));
+    }
+    let context = Context::new(global, Isolation::Process, ui)?;
+    let folders = context.folders(&format!("workloads-{}", std::process::id()))?;
+    let shown = show(&context, arguments, &folders);
+    context.tidy(&folders);
+    let ShownItems { stage, stage_name, items } = shown?;
+    if ui.json() {
+        ui.result(&json!({"stage": stage, "stage_name": stage_name, "items": items}).to_string());
+    } else if arguments.csv {
+        ui.result(&csv(&items).map_err(|error| Problem::unexpected(&error))?);
+    } else {
+        let lines = items.into_iter().map(|item| format!("{}\n", Value::Object(item)));
+        ui.result(&lines.collect::<String>());
+    }
+    Ok(Exit::Done)
+}
+
+fn show(context: &Context, arguments: &Arguments, folders: &Folders) -> Result<ShownItems, Problem> {
+    let (name, library) = context.workload(&arguments.name)?;
+    let spec = WorkloadSpec {
+        name,
+        total_items: arguments.items,
+        seed: arguments.seed,
+        extra: arguments.extra.iter().cloned().collect(),
+        ..WorkloadSpec::default()
+    };
+    let mut judge = context.judge(&library, folders)?;
+    let shown = judge.show(&spec, Some(arguments.stage).filter(|_| !arguments.expected));
+    judge.end();
+    Ok(shown?)
+}
+
+/// A line for each item. The text of a string, and the JSON of any other value.
+fn csv(items: &[Map<String, Value>]) -> Result<String, csv::Error> {
+    let columns = distinct(items.iter().flat_map(Map::keys));
+    let cell = |value: Option<&Value>| match value {
+        None => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(&columns)?;
+    for item in items {
+        writer.write_record(columns.iter().map(|column| cell(item.get(column.as_str()))))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| error.into_error())?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -1,0 +1,64 @@
+//! `crossrun workloads show`: what a source makes, what a stage makes of it, and what must come out.
+
+use serde_json::{Value, json};
+
+use crate::support::{Place, Ran};
+
+fn show(place: &Place, words: &str) -> Ran {
+    let words: Vec<_> = ["workloads", "show"].into_iter().chain(words.split(' ')).collect();
+    place.crossrun(&words)
+}
+
+fn items(place: &Place, words: &str) -> Vec<Value> {
+    let shown = show(place, &format!("{words} --json")).code(0).json();
+    shown["items"].as_array().unwrap().clone()
+}
+
+#[test]
+fn items_are_shown_as_they_leave_each_stage() {
+    let place = Place::new();
+    let made = items(&place, "null --items 3");
+    assert_eq!(made, [json!({"index": 0}), json!({"index": 1}), json!({"index": 2})]);
+    // A filter that keeps even indexes, after three maps.
+    assert_eq!(items(&place, "pipeline --items 5 --stage 3 --extra iters=2").len(), 5);
+    let kept = items(&place, "pipeline --items 5 --stage 4 --extra iters=2");
+    let indexes: Vec<_> = kept.iter().map(|item| item["index"].clone()).collect();
+    assert_eq!(indexes, [json!(0), json!(2), json!(4)]);
+    assert_eq!(kept, items(&place, "pipeline --items 5 --expected --extra iters=2"));
+}
+
+#[test]
+fn expected_items_of_a_reduction_are_the_sums_of_what_the_source_made() {
+    let place = Place::new();
+    let (mut count, mut sum) = (0, 0);
+    for item in items(&place, "word_count --items 200 --extra keys=5 --expected") {
+        count += item["count"].as_u64().unwrap();
+        sum += item["sum"].as_u64().unwrap();
+    }
+    let records = items(&place, "word_count --items 200 --extra keys=5");
+    let values = records.iter().map(|item| item["value"].as_u64().unwrap());
+    assert_eq!((count, sum), (200, values.sum::<u64>()));
+}
+
+#[test]
+fn an_open_loop_shows_when_its_items_were_due() {
+    let item = &items(&Place::new(), "open_loop --items 1 --stage 1")[0];
+    for key in ["due_nanos", "made_nanos", "index", "value"] {
+        assert!(item[key].is_u64(), "{key}: {item}");
+    }
+}
+
+#[test]
+fn csv_has_a_column_for_each_key_and_text_a_line_for_each_item() {
+    let place = Place::new();
+    let csv = show(&place, "null --items 2 --csv").code(0).stdout();
+    assert_eq!(csv.trim_end(), "index\n0\n1");
+    let text = show(&place, "scheduler_comparison --items 2").code(0).stdout();
+    assert_eq!(text.trim_end(), "{\"text\":\"item_0\"}\n{\"text\":\"item_1\"}");
+    show(&place, "null --csv --json").code(2).says("two formats");
+}
+
+#[test]
+fn a_stage_that_no_item_leaves_is_refused_with_the_last_one() {
+    show(&Place::new(), "null --stage 2").code(2).says("--stage 1");
+}
