@@ -455,6 +455,21 @@ fn an_item_is_described_as_it_leaves_a_stage() {
     assert_eq!(status_of(workload.describe(0, b"short")).0, status::OPERATOR);
 }
 
+#[test]
+fn a_batch_is_made_in_the_memory_of_the_buffer_that_is_passed_again() {
+    let workload = open("word_count", 100);
+    let (mut batch, mut emitted) = (workload.buffer(), workload.buffer());
+    let mut state = workload.new_state(2).unwrap();
+    let mut fill = |batch: &mut Buffer, emitted: &mut Buffer| {
+        workload.source(0, 100, 2, batch).unwrap();
+        state.fold(&encoded(&[b"a", b"b"])).unwrap();
+        state.emit(2, emitted).unwrap();
+        (batch.as_ptr(), emitted.as_ptr())
+    };
+    let first = fill(&mut batch, &mut emitted);
+    assert_eq!(fill(&mut batch, &mut emitted), first);
+}
+
 /// The workloads of this test in a library that frees its buffers by a function of its own.
 mod counting {
     use std::cell::Cell;

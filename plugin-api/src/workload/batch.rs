@@ -94,12 +94,15 @@ fn read_u32(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(word)
 }
 
-/// A batch to which items are added.
+/// A batch to which items are added. It lies in memory as it is encoded, so that its encoding needs no copy.
 #[derive(Clone, Debug)]
 pub struct BatchBuilder {
-    /// The ends of the items so far, little-endian, after the 0 with which the encoded offsets begin.
-    offsets: Vec<[u8; OFFSET]>,
-    items: Vec<u8>,
+    /// The header, offsets for `room` items, and the items.
+    bytes: Vec<u8>,
+    /// How many items it has.
+    count: usize,
+    /// For how many items there is room among the offsets.
+    room: usize,
     /// How many bytes the batch would have had with the last item that did not fit, if there was one.
     outgrown: Option<usize>,
 }
@@ -109,7 +112,7 @@ const LIMIT: usize = if cfg!(test) { 1 << 16 } else { BatchBuilder::MAX_BYTES };
 
 impl Default for BatchBuilder {
     fn default() -> Self {
-        Self { offsets: vec![[0; OFFSET]], items: Vec::new(), outgrown: None }
+        Self::within(Vec::new())
     }
 }
 
@@ -122,10 +125,22 @@ impl BatchBuilder {
         Self::default()
     }
 
+    /// An empty batch in the memory of `bytes`.
+    pub(super) fn within(mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
+        bytes.resize(start_of_items(0), 0);
+        Self { bytes, count: 0, room: 0, outgrown: None }
+    }
+
+    /// The memory of a batch that is not needed any more.
+    pub(super) fn into_memory(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// Appends one item. An item that does not fit is left out, and every use of the batch then fails as too large.
     #[inline]
     pub fn push(&mut self, item: &[u8]) {
-        self.items.extend_from_slice(item);
+        self.bytes.extend_from_slice(item);
         self.end_item();
     }
 
@@ -133,23 +148,44 @@ impl BatchBuilder {
     /// earlier items. An item that does not fit is left out, as by [`push`](BatchBuilder::push).
     #[inline]
     pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.items);
+        write(&mut self.bytes);
         self.end_item();
     }
 
     #[inline]
     fn end_item(&mut self) {
-        match i32::try_from(self.items.len()) {
-            Ok(end) if self.items.len() <= LIMIT => self.offsets.push(end.to_le_bytes()),
-            _ => self.leave_out_last(),
+        if self.count == self.room {
+            self.make_room((2 * self.room).max(4));
         }
+        let end = self.byte_count();
+        if end > LIMIT {
+            return self.leave_out_last();
+        }
+        self.count += 1;
+        let at = HEADER + self.count * OFFSET;
+        // It fits, as the limit does.
+        self.bytes[at..at + OFFSET].copy_from_slice(&(end as u32).to_le_bytes());
+    }
+
+    /// How many bytes the items have, with the one that is being added.
+    fn byte_count(&self) -> usize {
+        self.bytes.len().saturating_sub(start_of_items(self.room))
+    }
+
+    /// Moves the items so that there is room for the offsets of `room` items, which are no fewer than now.
+    #[cold]
+    fn make_room(&mut self, room: usize) {
+        let (from, to, end) = (start_of_items(self.room), start_of_items(room), self.bytes.len());
+        self.bytes.resize(end + (to - from), 0);
+        self.bytes.copy_within(from..end, to);
+        self.room = room;
     }
 
     #[cold]
     fn leave_out_last(&mut self) {
-        self.outgrown = Some(self.items.len());
-        let end = self.offsets.last().map_or(0, |end| i32::from_le_bytes(*end) as usize);
-        self.items.truncate(end);
+        self.outgrown = Some(self.byte_count());
+        let end = read_u32(&self.bytes, HEADER + self.count * OFFSET) as usize;
+        self.bytes.truncate(start_of_items(self.room) + end);
     }
 
     /// Checks that the batch has every item that was pushed.
@@ -162,30 +198,35 @@ impl BatchBuilder {
 
     /// How many items it has.
     pub fn len(&self) -> usize {
-        self.offsets.len() - 1
+        self.count
     }
 
     /// Whether it has no items.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.count == 0
     }
 
     /// Reserves memory for `items` more items of `bytes` bytes together.
     pub fn reserve(&mut self, items: usize, bytes: usize) {
-        self.offsets.reserve(items);
-        self.items.reserve(bytes);
+        let room = self.count + items;
+        if room > self.room {
+            self.bytes.reserve((room - self.room) * OFFSET + bytes);
+            self.make_room(room);
+        } else {
+            self.bytes.reserve(bytes);
+        }
     }
 
     /// Removes all items and keeps the memory.
     pub fn clear(&mut self) {
-        self.offsets.truncate(1);
-        self.items.clear();
-        self.outgrown = None;
+        *self = Self::within(std::mem::take(&mut self.bytes));
     }
 
     /// A view of the items, without those that did not fit.
     pub fn as_batch(&self) -> Batch<'_> {
-        Batch { offsets: &self.offsets, items: &self.items }
+        let (before, items) = self.bytes.split_at(start_of_items(self.room));
+        let (offsets, _) = before[HEADER..start_of_items(self.count)].as_chunks();
+        Batch { offsets, items }
     }
 
     /// Replaces the content of `out` by the encoded batch.
@@ -193,23 +234,49 @@ impl BatchBuilder {
     /// # Errors
     /// [`WorkloadError::TooLarge`] when it has more than [`BatchBuilder::MAX_BYTES`] of items or 2³² − 1 items.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkloadError> {
-        self.check_fits()?;
-        let too_many = |_| WorkloadError::TooLarge { bytes: self.items.len() };
-        let count = u32::try_from(self.len()).map_err(too_many)?;
+        let count = self.checked_count()?;
+        let Batch { offsets, items } = self.as_batch();
         out.clear();
-        out.reserve(HEADER + self.offsets.len() * OFFSET + self.items.len());
+        out.reserve(start_of_items(self.count) + items.len());
         out.extend_from_slice(&count.to_le_bytes());
         out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(self.offsets.as_flattened());
-        out.extend_from_slice(&self.items);
+        out.extend_from_slice(offsets.as_flattened());
+        out.extend_from_slice(items);
         Ok(())
     }
+
+    /// The encoded batch, in the same memory. Items are moved only if there was room for more of them.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub(super) fn into_encoded(mut self) -> Result<Vec<u8>, WorkloadError> {
+        let count = self.checked_count()?;
+        let (from, to, end) = (start_of_items(self.room), start_of_items(self.count), self.bytes.len());
+        if to < from {
+            self.bytes.copy_within(from..end, to);
+            self.bytes.truncate(end - (from - to));
+        }
+        self.bytes[..HEADER].fill(0);
+        self.bytes[..size_of::<u32>()].copy_from_slice(&count.to_le_bytes());
+        Ok(self.bytes)
+    }
+
+    fn checked_count(&self) -> Result<u32, WorkloadError> {
+        self.check_fits()?;
+        u32::try_from(self.count).map_err(|_| WorkloadError::TooLarge { bytes: self.byte_count() })
+    }
+}
+
+/// Where the items begin after the offsets of so many items.
+fn start_of_items(count: usize) -> usize {
+    HEADER + (count + 1) * OFFSET
 }
 
 impl<'a> FromIterator<&'a [u8]> for BatchBuilder {
     fn from_iter<I: IntoIterator<Item = &'a [u8]>>(items: I) -> Self {
-        let mut builder = Self::new();
-        items.into_iter().for_each(|item| builder.push(item));
+        let (items, mut builder) = (items.into_iter(), Self::new());
+        builder.reserve(items.size_hint().0, 0);
+        items.for_each(|item| builder.push(item));
         builder
     }
 }
@@ -267,9 +334,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_items_come_back(items: Vec<Vec<u8>>) {
-            let builder: BatchBuilder = items.iter().map(Vec::as_slice).collect();
+        fn any_items_come_back(items: Vec<Vec<u8>>, expected in 0_usize..9, memory: Vec<u8>) {
+            let mut builder = BatchBuilder::within(memory);
+            for item in &items {
+                builder.reserve(expected, 0);
+                builder.push(item);
+            }
             let bytes = encoded(&builder);
+            prop_assert_eq!(&builder.into_encoded().unwrap(), &bytes);
             let back: Vec<_> = Batch::parse(&bytes).unwrap().iter().map(<[u8]>::to_vec).collect();
             prop_assert_eq!(back, items);
         }

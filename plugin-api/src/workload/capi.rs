@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::batch::{Batch, BatchBuilder};
 use super::error::WorkloadError;
-use super::instance::{Definition, Instance};
+use super::instance::{Definition, Instance, Made};
 use super::outcome::Outcome;
 use super::sink::SinkState;
 use super::stage_state::StageState;
@@ -147,6 +147,12 @@ unsafe fn bytes<'a>(data: *const u8, length: usize) -> Result<&'a [u8], Workload
 
 fn stage_number(stage: u32) -> usize {
     stage as usize
+}
+
+/// Leaves the batch that `make` gives in `out`. It may use the memory there.
+fn fill(out: &mut Vec<u8>, make: impl FnOnce(BatchBuilder) -> Made) -> Call {
+    *out = make(BatchBuilder::within(std::mem::take(out)))?.into_encoded()?;
+    Ok(())
 }
 
 fn json(out: &mut Vec<u8>, value: &impl serde::Serialize) -> Call {
@@ -328,7 +334,7 @@ pub unsafe fn source(
     // SAFETY: handed on from the caller.
     unsafe {
         with_workload(workload, out, |instance, out| {
-            instance.source(first, count, stage_number(to))?.encode(out)
+            fill(out, |empty| instance.source(first, count, stage_number(to), empty))
         })
     }
 }
@@ -347,7 +353,7 @@ pub unsafe fn run_stages(
     unsafe {
         with_workload(workload, out, |instance, out| {
             let batch = Batch::parse(bytes(batch, length)?)?;
-            instance.run_stages(stage_number(from), stage_number(to), batch)?.encode(out)
+            fill(out, |empty| instance.run_stages(stage_number(from), stage_number(to), batch, empty))
         })
     }
 }
@@ -370,16 +376,14 @@ pub unsafe fn split(
         }
         // SAFETY: handed on from the caller.
         let batch = Batch::parse(unsafe { bytes(batch, length) }?)?;
-        let mut parts = vec![BatchBuilder::new(); partitions as usize];
-        instance.split(stage_number(stage), batch, &mut parts)?;
         // SAFETY: not null, and by the caller's contract an array of `partitions` buffers.
-        let outs = unsafe { std::slice::from_raw_parts_mut(outs, parts.len()) };
-        for (part, out) in parts.iter().zip(outs) {
-            // SAFETY: each buffer keeps the contract of `RawBuffer`.
-            let mut encoded = unsafe { out.take() };
-            let done = part.encode(&mut encoded);
-            out.put(encoded);
-            done?;
+        let outs = unsafe { std::slice::from_raw_parts_mut(outs, partitions as usize) };
+        // SAFETY: each buffer keeps the contract of `RawBuffer`.
+        let empty = |out: &mut RawBuffer| BatchBuilder::within(unsafe { out.take() });
+        let mut parts: Vec<_> = outs.iter_mut().map(empty).collect();
+        instance.split(stage_number(stage), batch, &mut parts)?;
+        for (part, out) in parts.into_iter().zip(outs) {
+            out.put(part.into_encoded()?);
         }
         Ok(())
     };
@@ -446,7 +450,7 @@ pub unsafe fn state_encode(state: *mut RawState, out: *mut RawBuffer) -> i32 {
 /// As the `state_emit` of `ABI.md`.
 pub unsafe fn state_emit(state: *mut RawState, limit: u64, out: *mut RawBuffer) -> i32 {
     // SAFETY: handed on from the caller.
-    unsafe { with_state(state, out, |state, out| state.emit(limit)?.encode(out)) }
+    unsafe { with_state(state, out, |state, out| fill(out, |empty| state.emit(limit, empty))) }
 }
 
 /// # Safety

@@ -1,5 +1,6 @@
 //! An opened workload behind its C ABI: calls on batches become calls of the author's trait.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,11 +21,23 @@ use super::stage_state::StageState;
 use crate::clock::monotonic_nanos;
 use crate::spec::{MAX_BATCH_SIZE, WorkloadSpec};
 
+/// A batch that a call made.
+pub(super) type Made = Result<BatchBuilder, WorkloadError>;
+
+thread_local! {
+    /// Memory for the batches between two stages of a call.
+    static BETWEEN: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// A thread keeps no more memory than this for the batches between two stages.
+const KEPT_BYTES: usize = 1 << 20;
+
 /// An opened workload, with its author's type erased.
 pub(super) trait Instance: Send + Sync {
     fn plan(&self) -> &Plan;
-    fn source(&self, first: u64, count: u64, to: usize) -> Result<BatchBuilder, WorkloadError>;
-    fn run_stages(&self, from: usize, to: usize, batch: Batch<'_>) -> Result<BatchBuilder, WorkloadError>;
+    /// Both give a batch in the memory of `out`, which is empty, or in other memory.
+    fn source(&self, first: u64, count: u64, to: usize, out: BatchBuilder) -> Made;
+    fn run_stages(&self, from: usize, to: usize, batch: Batch<'_>, out: BatchBuilder) -> Made;
     fn split(&self, stage: usize, batch: Batch<'_>, parts: &mut [BatchBuilder]) -> Result<(), WorkloadError>;
     fn new_state(self: Arc<Self>, stage: usize) -> Result<Box<dyn StageState>, WorkloadError>;
     fn expected(&self) -> Outcome;
@@ -129,10 +142,8 @@ impl<W: Workload> Opened<W> {
         if self.started.is_some() {
             self.apply_to_stamped(stage, batch, out)?;
         } else {
-            for item in batch.iter() {
-                self.workload.apply(stage, item, out)?;
-                out.check_fits()?;
-            }
+            self.workload.apply_batch(stage, batch, out)?;
+            out.check_fits()?;
         }
         let (before, after) = (batch.len(), out.len());
         match self.plan.kind(stage) {
@@ -149,6 +160,9 @@ impl<W: Workload> Opened<W> {
         batch: Batch<'_>,
         out: &mut BatchBuilder,
     ) -> Result<(), WorkloadError> {
+        if self.plan.kind(stage) == Some(StageKind::Map) {
+            return self.map_stamped(stage, batch, out);
+        }
         let mut made = BatchBuilder::new();
         for item in batch.iter() {
             let (content, stamp) = Stamp::split(item)?;
@@ -157,6 +171,30 @@ impl<W: Workload> Opened<W> {
             push_stamped(&made, stamp, out)?;
         }
         Ok(())
+    }
+
+    /// A map makes one item of each, so that a whole batch keeps its stamps.
+    fn map_stamped(
+        &self,
+        stage: usize,
+        batch: Batch<'_>,
+        out: &mut BatchBuilder,
+    ) -> Result<(), WorkloadError> {
+        let (mut contents, mut made) = (BatchBuilder::new(), BatchBuilder::new());
+        contents.reserve(batch.len(), batch.byte_count());
+        let mut stamps = Vec::with_capacity(batch.len());
+        for item in batch.iter() {
+            let (content, stamp) = Stamp::split(item)?;
+            contents.push(content);
+            stamps.push(stamp.encode());
+        }
+        self.workload.apply_batch(stage, contents.as_batch(), &mut made)?;
+        made.check_fits()?;
+        if made.len() != stamps.len() {
+            return Err(changed_count("map", stage, stamps.len(), made.len()));
+        }
+        made.as_batch().iter().zip(&stamps).for_each(|(item, stamp)| push_with_stamp(item, stamp, out));
+        out.check_fits()
     }
 
     /// Makes item number `index`. In an open loop it waits until the item is due, and stamps it.
@@ -171,18 +209,30 @@ impl<W: Workload> Opened<W> {
         push_stamped(&made, stamp, items)
     }
 
-    /// Applies the stages `from..to`, which must be stateless, to `current`.
+    /// Applies the stages `from..to`, which must be stateless, to the batch that `first` makes in the empty one that it is given.
+    /// Batches are made in the memory of `out` and in other memory in turn, so that the last one is in that of `out`.
     fn chain(
         &self,
         from: usize,
         to: usize,
-        mut current: BatchBuilder,
-    ) -> Result<BatchBuilder, WorkloadError> {
-        let mut next = BatchBuilder::new();
+        out: BatchBuilder,
+        first: impl FnOnce(&mut BatchBuilder) -> Result<(), WorkloadError>,
+    ) -> Made {
+        let mut current = out;
+        if from == to {
+            return first(&mut current).map(|()| current);
+        }
+        let mut next = BatchBuilder::within(BETWEEN.take());
+        if (to - from) % 2 == 1 {
+            std::mem::swap(&mut current, &mut next);
+        }
+        first(&mut current)?;
         for stage in from..to {
             self.apply(stage, current.as_batch(), &mut next)?;
             std::mem::swap(&mut current, &mut next);
         }
+        let memory = Some(next.into_memory()).filter(|memory| memory.capacity() <= KEPT_BYTES);
+        BETWEEN.set(memory.unwrap_or_default());
         Ok(current)
     }
 
@@ -206,13 +256,15 @@ impl<W: Workload> Opened<W> {
 fn push_stamped(made: &BatchBuilder, stamp: Stamp, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
     made.check_fits()?;
     let stamp = stamp.encode();
-    for item in made.as_batch().iter() {
-        out.push_with(|bytes| {
-            bytes.extend_from_slice(item);
-            bytes.extend_from_slice(&stamp);
-        });
-    }
+    made.as_batch().iter().for_each(|item| push_with_stamp(item, &stamp, out));
     out.check_fits()
+}
+
+fn push_with_stamp(item: &[u8], stamp: &[u8], out: &mut BatchBuilder) {
+    out.push_with(|bytes| {
+        bytes.extend_from_slice(item);
+        bytes.extend_from_slice(stamp);
+    });
 }
 
 fn changed_count(kind: &str, stage: usize, before: usize, after: usize) -> WorkloadError {
@@ -224,7 +276,7 @@ impl<W: Workload> Instance for Opened<W> {
         &self.plan
     }
 
-    fn source(&self, first: u64, count: u64, to: usize) -> Result<BatchBuilder, WorkloadError> {
+    fn source(&self, first: u64, count: u64, to: usize, out: BatchBuilder) -> Made {
         self.check_chain(1, to)?;
         let end = first.checked_add(count).filter(|end| *end <= self.total_items);
         let Some(end) = end else {
@@ -232,33 +284,31 @@ impl<W: Workload> Instance for Opened<W> {
             let why = format!("the source has {total} items, so it has no {count} from number {first} on");
             return Err(WorkloadError::Argument(why));
         };
-        let mut items = BatchBuilder::new();
-        // No more memory is reserved than for the largest batch, whatever the caller's count is.
-        let expected = count.min(MAX_BATCH_SIZE) as usize;
-        items.reserve(expected, expected * size_of::<u64>());
-        for index in first..end {
-            self.make(index, &mut items)?;
-        }
-        if items.len() as u64 != count {
-            return Err(changed_count("source", 0, count as usize, items.len()));
-        }
-        self.chain(1, to, items)
+        self.chain(1, to, out, |items| {
+            // No more memory is reserved than for the largest batch, whatever the caller's count is.
+            let expected = count.min(MAX_BATCH_SIZE) as usize;
+            items.reserve(expected, expected * size_of::<u64>());
+            (first..end).try_for_each(|index| self.make(index, items))?;
+            let made = items.len();
+            if made as u64 == count { Ok(()) } else { Err(changed_count("source", 0, count as usize, made)) }
+        })
     }
 
-    fn run_stages(&self, from: usize, to: usize, batch: Batch<'_>) -> Result<BatchBuilder, WorkloadError> {
+    fn run_stages(&self, from: usize, to: usize, batch: Batch<'_>, mut out: BatchBuilder) -> Made {
         self.check_chain(from, to)?;
-        let mut first = BatchBuilder::new();
         if from == to {
-            batch.iter().for_each(|item| first.push(item));
-            return Ok(first);
+            out.reserve(batch.len(), batch.byte_count());
+            batch.iter().for_each(|item| out.push(item));
+            return Ok(out);
         }
-        self.apply(from, batch, &mut first)?;
-        self.chain(from + 1, to, first)
+        self.chain(from + 1, to, out, |first| self.apply(from, batch, first))
     }
 
     fn split(&self, stage: usize, batch: Batch<'_>, parts: &mut [BatchBuilder]) -> Result<(), WorkloadError> {
         self.check_stage(stage, StageKind::KeyedReduce)?;
         let partitions = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        let (items, bytes) = (batch.len() / parts.len().max(1), batch.byte_count() / parts.len().max(1));
+        parts.iter_mut().for_each(|part| part.reserve(items, bytes));
         for item in batch.iter() {
             let partition = partition_of(self.workload.key(stage, item), partitions);
             if let Some(part) = parts.get_mut(partition as usize) {
@@ -331,17 +381,17 @@ impl<W: Workload> StageState for Reduction<W> {
         self.state.encode(out)
     }
 
-    fn emit(&mut self, limit: u64) -> Result<BatchBuilder, WorkloadError> {
+    fn emit(&mut self, limit: u64, mut out: BatchBuilder) -> Made {
         if limit == 0 {
             return Err(WorkloadError::Argument("emit needs a limit of at least 1".into()));
         }
-        let mut out = BatchBuilder::new();
         // A key may emit nothing, but an empty batch means the end. So this goes on until there is an item.
         while out.is_empty() {
             let drained = self.state.drain(usize::try_from(limit).unwrap_or(usize::MAX));
             if drained.is_empty() {
                 break;
             }
+            out.reserve(drained.len(), 0);
             for (key, accumulator) in drained {
                 self.instance.workload.emit(self.stage, &key, &accumulator, &mut out)?;
                 out.check_fits()?;

@@ -97,7 +97,7 @@ impl StageState for Sink {
         Ok(())
     }
 
-    fn emit(&mut self, _limit: u64) -> Result<BatchBuilder, WorkloadError> {
+    fn emit(&mut self, _limit: u64, _out: BatchBuilder) -> Result<BatchBuilder, WorkloadError> {
         Err(WorkloadError::Argument("a sink emits nothing".into()))
     }
 }

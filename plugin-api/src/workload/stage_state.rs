@@ -8,5 +8,6 @@ pub(super) trait StageState: Send {
     fn fold(&mut self, batch: Batch<'_>) -> Result<(), WorkloadError>;
     fn merge(&mut self, encoded: &[u8]) -> Result<(), WorkloadError>;
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkloadError>;
-    fn emit(&mut self, limit: u64) -> Result<BatchBuilder, WorkloadError>;
+    /// The items of up to so many keys, in the memory of `out`, which is empty.
+    fn emit(&mut self, limit: u64, out: BatchBuilder) -> Result<BatchBuilder, WorkloadError>;
 }

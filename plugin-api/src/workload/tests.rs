@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::instance::Instance;
@@ -149,33 +150,33 @@ fn is_too_large<T>(result: Result<T, WorkloadError>) -> bool {
 #[test]
 fn a_batch_that_outgrows_its_offsets_between_two_stages_is_an_error() {
     for workload in ["closed", "open"].map(opened) {
-        assert_eq!(workload.source(0, 2, 3).unwrap().len(), 2);
-        assert!(is_too_large(workload.source(0, 3, 3)));
-        assert!(is_too_large(workload.source(0, 3, 2)));
-        let items = workload.source(0, 3, 1).unwrap();
-        assert!(is_too_large(workload.run_stages(1, 3, items.as_batch())));
-        assert_eq!(workload.source(0, 2, 3).unwrap().len(), 2);
+        assert_eq!(workload.source(0, 2, 3, BatchBuilder::new()).unwrap().len(), 2);
+        assert!(is_too_large(workload.source(0, 3, 3, BatchBuilder::new())));
+        assert!(is_too_large(workload.source(0, 3, 2, BatchBuilder::new())));
+        let items = workload.source(0, 3, 1, BatchBuilder::new()).unwrap();
+        assert!(is_too_large(workload.run_stages(1, 3, items.as_batch(), BatchBuilder::new())));
+        assert_eq!(workload.source(0, 2, 3, BatchBuilder::new()).unwrap().len(), 2);
     }
 }
 
 #[test]
 fn emitting_more_keys_than_fit_is_an_error_and_no_early_end() {
     let workload = opened("closed");
-    let items = workload.source(0, 3, 1).unwrap();
+    let items = workload.source(0, 3, 1, BatchBuilder::new()).unwrap();
     let folded = || {
         let mut state = Arc::clone(&workload).new_state(3).unwrap();
         state.fold(items.as_batch()).unwrap();
         state
     };
     let mut state = folded();
-    assert_eq!([2, 2, 2].map(|limit| state.emit(limit).unwrap().len()), [2, 1, 0]);
-    assert!(is_too_large(folded().emit(3)));
+    assert_eq!([2, 2, 2].map(|limit| state.emit(limit, BatchBuilder::new()).unwrap().len()), [2, 1, 0]);
+    assert!(is_too_large(folded().emit(3, BatchBuilder::new())));
 }
 
 #[test]
 fn a_keyed_state_that_does_not_fit_says_what_helps() {
     let workload = opened("closed");
-    let items = workload.source(0, 3, 1).unwrap();
+    let items = workload.source(0, 3, 1, BatchBuilder::new()).unwrap();
     let mut state = Arc::clone(&workload).new_state(3).unwrap();
     state.fold(items.as_batch()).unwrap();
     let error = state.encode(&mut Vec::new()).unwrap_err();
@@ -184,7 +185,7 @@ fn a_keyed_state_that_does_not_fit_says_what_helps() {
         error.to_string().contains("more partitions") && !error.to_string().contains("batch_size"),
         "{error}"
     );
-    state.emit(1).unwrap();
+    state.emit(1, BatchBuilder::new()).unwrap();
     state.encode(&mut Vec::new()).unwrap();
 }
 
@@ -192,7 +193,7 @@ fn a_keyed_state_that_does_not_fit_says_what_helps() {
 fn an_open_loop_starts_when_it_is_told_to() {
     let workload = opened("open");
     let made = || {
-        let items = workload.source(0, 1, 1).unwrap();
+        let items = workload.source(0, 1, 1, BatchBuilder::new()).unwrap();
         let (_, stamp) = Stamp::split(items.as_batch().iter().next().unwrap()).unwrap();
         stamp.made
     };
@@ -201,4 +202,81 @@ fn an_open_loop_starts_when_it_is_told_to() {
     workload.start(0).unwrap();
     assert!(made() >= now);
     assert!(matches!(opened("closed").start(0), Err(WorkloadError::Argument(_))));
+}
+
+/// A map over whole batches, which counts its calls, and a filter over items.
+struct Batched {
+    calls: AtomicUsize,
+    is_open_loop: bool,
+    loses_one: bool,
+}
+
+impl Workload for Batched {
+    const NAME: &'static str = "batched";
+    const DESCRIPTION: &'static str = "a map over whole batches";
+
+    fn open(spec: &WorkloadSpec, _parameters: &Parameters) -> Result<Self, WorkloadError> {
+        let (is_open_loop, loses_one) = (spec.seed == 1, spec.seed == 2);
+        Ok(Self { calls: AtomicUsize::new(0), is_open_loop, loses_one })
+    }
+
+    fn plan(&self) -> Plan {
+        Plan::new().then(StageKind::Map, "call number").then(StageKind::Filter, "all")
+    }
+
+    fn due(&self, _index: u64) -> Option<Duration> {
+        self.is_open_loop.then_some(Duration::ZERO)
+    }
+
+    fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+        out.push(&index.to_le_bytes());
+        Ok(())
+    }
+
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+        out.push(item);
+        Ok(())
+    }
+
+    fn apply_batch(
+        &self,
+        stage: usize,
+        batch: Batch<'_>,
+        out: &mut BatchBuilder,
+    ) -> Result<(), WorkloadError> {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed) as u8;
+        for item in batch.iter().skip(usize::from(self.loses_one && stage == 1)) {
+            out.push(&[&[call], item].concat());
+        }
+        Ok(())
+    }
+
+    fn oracle(&self, _sink: &mut dyn FnMut(&[u8])) {}
+}
+
+fn batched(seed: u64) -> Arc<dyn Instance> {
+    let spec = WorkloadSpec { seed, ..WorkloadSpec::new("batched") };
+    Definition::open(&[Definition::of::<Batched>()], &spec).unwrap()
+}
+
+#[test]
+fn a_stage_is_applied_to_a_whole_batch() {
+    let made = batched(0).source(3, 2, 3, BatchBuilder::new()).unwrap();
+    let items: Vec<_> = made.as_batch().iter().map(|item| item[..3].to_vec()).collect();
+    assert_eq!(items, [[1, 0, 3], [1, 0, 4]]);
+    let lost = batched(2).source(3, 2, 3, BatchBuilder::new()).unwrap_err().to_string();
+    assert!(lost.contains("is a map, but made 1 items of 2"), "{lost}");
+}
+
+#[test]
+fn a_map_over_a_whole_batch_of_an_open_loop_keeps_the_times_of_each_item() {
+    let workload = batched(1);
+    let source = workload.source(3, 2, 1, BatchBuilder::new()).unwrap();
+    let made = workload.run_stages(1, 3, source.as_batch(), BatchBuilder::new()).unwrap();
+    for (number, (item, before)) in (3..).zip(made.as_batch().iter().zip(source.as_batch().iter())) {
+        let ((content, stamp), (_, of_source)) = (Stamp::split(item).unwrap(), Stamp::split(before).unwrap());
+        // The filter has gone through `apply`, item by item.
+        assert_eq!((content[0], content[1], content.len(), stamp), (0, number, 9, of_source));
+    }
+    assert_eq!(made.len(), 2);
 }

@@ -45,6 +45,8 @@ pub fn check(data: &[u8], functions: &'static WorkloadFunctions) {
     case.check_split(partitions);
     case.check_sink(cut);
     case.check_reductions(limit, cut);
+    case.check_description();
+    case.check_start(first);
     open_raw(functions, body);
     // Nothing that was refused has done any harm.
     assert_eq!(workload.expected(), library.open(&spec).unwrap().expected());
@@ -134,6 +136,24 @@ impl Case<'_> {
                     assert_eq!(*again[at], **part);
                 }
             }
+        }
+    }
+
+    /// Any bytes are an item that is described, or one that cannot be read.
+    fn check_description(&self) {
+        if let Err(error) = self.workload.describe(self.from, self.body) {
+            told(&error);
+        }
+        let mut made = self.workload.buffer();
+        self.workload.source(0, 1, 1, &mut made).unwrap();
+        assert!(owned(&made).iter().all(|item| self.workload.describe(0, item).unwrap().is_some()));
+    }
+
+    /// An open loop that starts before now makes all of its items at once; another loop has no start.
+    fn check_start(&self, first: u8) {
+        match self.workload.start(u64::from(first)) {
+            Ok(is_told) => assert!(is_told && self.workload.plan().open_loop),
+            Err(error) => told(&error),
         }
     }
 
