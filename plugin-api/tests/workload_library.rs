@@ -458,13 +458,16 @@ fn an_item_is_described_as_it_leaves_a_stage() {
 #[test]
 fn a_batch_is_made_in_the_memory_of_the_buffer_that_is_passed_again() {
     let workload = open("word_count", 100);
-    let (mut batch, mut emitted) = (workload.buffer(), workload.buffer());
+    let (mut batch, mut emitted, mut parts) = (workload.buffer(), workload.buffer(), workload.parts(2));
     let mut state = workload.new_state(2).unwrap();
     let mut fill = |batch: &mut Buffer, emitted: &mut Buffer| {
         workload.source(0, 100, 2, batch).unwrap();
         state.fold(&encoded(&[b"a", b"b"])).unwrap();
         state.emit(2, emitted).unwrap();
-        (batch.as_ptr(), emitted.as_ptr())
+        workload.split_into(2, batch, &mut parts).unwrap();
+        let split = workload.split(2, batch, 2).unwrap();
+        assert!(parts.iter().eq(split.iter().map(|part| &**part)));
+        (batch.as_ptr(), emitted.as_ptr(), parts.iter().map(<[u8]>::as_ptr).collect::<Vec<_>>())
     };
     let first = fill(&mut batch, &mut emitted);
     assert_eq!(fill(&mut batch, &mut emitted), first);

@@ -360,23 +360,40 @@ impl WorkloadHandle {
     /// # Errors
     /// When the stage is no keyed reduction, or the batch is malformed.
     pub fn split(&self, stage: usize, batch: &[u8], partitions: u32) -> Result<Vec<Buffer>, WorkloadError> {
-        let mut outs: Vec<RawBuffer> = (0..partitions).map(|_| RawBuffer::EMPTY).collect();
+        let mut parts = self.parts(partitions);
+        self.split_into(stage, batch, &mut parts)?;
+        let functions = self.functions();
+        Ok(std::mem::take(&mut parts.raw).into_iter().map(|raw| Buffer { functions, raw }).collect())
+    }
+
+    /// Empty parts for [`split_into`](Self::split_into), to pass to calls again and again: they keep their memory.
+    pub fn parts(&self, partitions: u32) -> Parts {
+        let raw = (0..partitions).map(|_| RawBuffer::EMPTY).collect();
+        Parts { functions: self.functions(), raw }
+    }
+
+    /// As [`split`](Self::split), into as many partitions as there are parts, which are overwritten.
+    ///
+    /// # Errors
+    /// As [`split`](Self::split). Some of the parts may be overwritten then.
+    pub fn split_into(&self, stage: usize, batch: &[u8], parts: &mut Parts) -> Result<(), WorkloadError> {
+        if !std::ptr::fn_addr_eq(parts.functions.buffer_free, self.functions().buffer_free) {
+            *parts = self.parts(number(parts.raw.len()));
+        }
         let mut error = self.buffer();
-        // SAFETY: the handle is alive, `batch` is borrowed for the call, `outs` has `partitions` buffers.
+        // SAFETY: the handle is alive, `batch` is borrowed for the call, `parts` has that many buffers of this library.
         let code = unsafe {
             (self.functions().split)(
                 self.raw(),
                 number(stage),
                 batch.as_ptr(),
                 batch.len(),
-                partitions,
-                outs.as_mut_ptr(),
+                number(parts.raw.len()),
+                parts.raw.as_mut_ptr(),
                 error.raw_mut(),
             )
         };
-        let functions = self.functions();
-        let outs = outs.into_iter().map(|raw| Buffer { functions, raw }).collect();
-        error.check(code).map(|()| outs)
+        error.check(code)
     }
 
     /// A new, empty state of the keyed reduction or sink `stage`.
@@ -454,6 +471,22 @@ fn number(stage: usize) -> u32 {
     u32::try_from(stage).unwrap_or(u32::MAX)
 }
 
+impl RawBuffer {
+    /// What a library left in a buffer that belongs to the caller of this function.
+    fn bytes(&self) -> &[u8] {
+        if self.data.is_null() {
+            return &[];
+        }
+        // SAFETY: the library left `length` initialised bytes there, and the buffer is not passed to it during the borrow.
+        unsafe { std::slice::from_raw_parts(self.data, self.length) }
+    }
+}
+
+/// How many items the batch in these bytes has, without checking the rest of it.
+pub fn item_count(batch: &[u8]) -> u64 {
+    batch.first_chunk::<4>().map_or(0, |count| u64::from(u32::from_le_bytes(*count)))
+}
+
 /// Bytes that a workload library allocated: most often an encoded batch.
 pub struct Buffer {
     functions: &'static WorkloadFunctions,
@@ -503,7 +536,7 @@ impl Buffer {
 
     /// How many items the batch in this buffer has, without checking the rest of it.
     pub fn item_count(&self) -> u64 {
-        self.first_chunk::<4>().map_or(0, |count| u64::from(u32::from_le_bytes(*count)))
+        item_count(self)
     }
 }
 
@@ -511,11 +544,7 @@ impl Deref for Buffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        if self.raw.data.is_null() {
-            return &[];
-        }
-        // SAFETY: the library left `length` initialised bytes there, which this value owns.
-        unsafe { std::slice::from_raw_parts(self.raw.data, self.raw.length) }
+        self.raw.bytes()
     }
 }
 
@@ -523,6 +552,31 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         // SAFETY: the buffer is of this library, and is not used afterwards.
         unsafe { (self.functions.buffer_free)(&raw mut self.raw) };
+    }
+}
+
+/// The parts of a batch that was split: one encoded batch for each partition.
+pub struct Parts {
+    functions: &'static WorkloadFunctions,
+    raw: Vec<RawBuffer>,
+}
+
+// SAFETY: as of a buffer.
+unsafe impl Send for Parts {}
+
+impl Parts {
+    /// The batches, in the order of the partitions.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.raw.iter().map(RawBuffer::bytes)
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        for part in &mut self.raw {
+            // SAFETY: the buffer is of this library, and is not used afterwards.
+            unsafe { (self.functions.buffer_free)(part) };
+        }
     }
 }
 

@@ -24,7 +24,9 @@ pub use batch::{Batch, BatchBuilder};
 pub use catalogue::CatalogueEntry;
 pub use digest::Digest;
 pub use error::WorkloadError;
-pub use handle::{Buffer, State, WorkloadFunctions, WorkloadHandle, WorkloadLibrary, abi_is_compatible};
+pub use handle::{
+    Buffer, Parts, State, WorkloadFunctions, WorkloadHandle, WorkloadLibrary, abi_is_compatible, item_count,
+};
 pub use instance::Definition;
 pub use latency::{Distribution, Latency};
 pub use outcome::Outcome;

@@ -7,6 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use plugin_api::workload::capi::status;
+use plugin_api::workload::{Parts, item_count};
 use plugin_api::{Buffer, StageKind, State, WorkloadError, WorkloadHandle};
 use thread_engine::merged;
 
@@ -15,6 +16,7 @@ pub(crate) struct Terminal<'a> {
     workload: &'a WorkloadHandle,
     stage: usize,
     states: Vec<State>,
+    parts: Parts,
     items: u64,
 }
 
@@ -31,7 +33,7 @@ impl<'a> Terminal<'a> {
         let is_keyed = workload.plan().kind(stage) == Some(StageKind::KeyedReduce);
         let partitions = if is_keyed { partitions } else { 1 };
         let states = (0..partitions).map(|_| workload.new_state(stage)).collect::<Result<_, _>>()?;
-        Ok(Self { workload, stage, states, items: 0 })
+        Ok(Self { workload, stage, states, parts: workload.parts(partitions), items: 0 })
     }
 
     /// Takes a batch in.
@@ -43,9 +45,9 @@ impl<'a> Terminal<'a> {
         if let [only] = self.states.as_mut_slice() {
             return only.fold(batch);
         }
-        let partitions = u32::try_from(self.states.len()).unwrap_or(u32::MAX);
-        let parts = self.workload.split(self.stage, batch, partitions)?;
-        let mut folds = self.states.iter_mut().zip(&parts).filter(|(_, part)| part.item_count() > 0);
+        self.workload.split_into(self.stage, batch, &mut self.parts)?;
+        let mut folds =
+            self.states.iter_mut().zip(self.parts.iter()).filter(|(_, part)| item_count(part) > 0);
         folds.try_for_each(|(state, part)| state.fold(part))
     }
 
