@@ -52,11 +52,7 @@ class Cluster:
 
     def prepare(self, workload: Workload) -> None:
         """Has each worker open the workload of the next run."""
-        self.client.run(crossrun_dask.prepare, self.job(workload), workers=self._used())
-
-    def _used(self) -> list[str] | None:
-        """The workers that are used; `None` for all."""
-        return None
+        self.client.run(crossrun_dask.prepare, self.job(workload))
 
     def restriction(self) -> list[str] | None:
         """The workers to which tasks are restricted; `None` if all may be used."""
@@ -157,8 +153,12 @@ class ExistingCluster(Cluster):
         self._ship(shipment.Shipment(folder, {LIBRARY: Path(workload.path).read_bytes()}))
         return SentJob(workload)
 
-    def _used(self) -> list[str]:
-        return self._workers
+    def prepare(self, workload: Workload) -> None:
+        """A task for each worker that is there: outside of tasks, Dask does not tell a worker where its files are."""
+        job, present = self.job(workload), self._threads()
+        workers = [worker for worker in self._workers if worker in present]
+        prepare = crossrun_dask.prepare
+        self.client.gather([self.client.submit(prepare, job, workers=[worker], pure=False) for worker in workers])
 
     def restriction(self) -> list[str] | None:
         """The workers that were chosen, unless there are no others: Dask does not queue tasks that are restricted."""
