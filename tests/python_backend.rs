@@ -130,6 +130,29 @@ fn a_scheduler_that_it_does_not_have_runs_as_default_with_a_warning() {
 }
 
 #[test]
+fn a_driver_is_read_from_the_folder_that_the_environment_names_and_each_run_says_so() {
+    let (place, folder) = (python(), tempfile::tempdir().unwrap());
+    let own = repository().join("plugins/python_runner/driver.py");
+    let text = std::fs::read_to_string(own).unwrap();
+    let run = |driver: &str| {
+        std::fs::write(folder.path().join("driver.py"), driver).unwrap();
+        let mut command = place.command(&["run", "--json", "--backend", "python", "--workload", "null"]);
+        command.env("CROSSRUN_DRIVERS", format!("other=/nowhere:python={}", folder.path().display()));
+        Ran::of(command)
+    };
+    let record = run(&text).code(0).json();
+    let expected = format!(
+        "the driver was read from {}, as CROSSRUN_DRIVERS says, and is not the one in the plugin's file",
+        folder.path().display()
+    );
+    assert!(warnings(&record).contains(&expected.as_str()), "{record}");
+    run("raise SystemExit('edited')\n").code(4).says("edited");
+    let record =
+        place.crossrun(&["run", "--json", "--backend", "python", "--workload", "null"]).code(0).json();
+    assert_eq!(warnings(&record), [""; 0], "{record}");
+}
+
+#[test]
 fn without_isolation_the_answer_is_the_same() {
     let place = python();
     let run = ["run", "--json", "--backend", "python", "--workload", "pipeline", "--items", "500"];

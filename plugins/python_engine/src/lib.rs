@@ -35,6 +35,7 @@ mod package;
 mod pip_settings;
 mod process;
 mod runner;
+mod sources;
 mod surroundings;
 
 pub use engine::Engine;

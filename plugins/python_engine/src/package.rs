@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::engine::Engine;
 use crate::environment::private_folder;
+use crate::sources::Sources;
 
 macro_rules! embedded {
     ($($name:literal),* $(,)?) => {
@@ -48,33 +48,33 @@ const PACKAGE: &[(&str, &str)] = embedded![
 const MAIN: &str = "import runpy\n\nrunpy.run_module(\"driver\", run_name=\"__main__\", alter_sys=True)\n";
 
 /// The folder to run with Python: written now, or by an earlier session. Its name is a hash of what is in it.
-pub(crate) fn write(engine: &Engine, data_dir: &Path) -> io::Result<PathBuf> {
+pub(crate) fn write(sources: &Sources, data_dir: &Path) -> io::Result<PathBuf> {
     let parent = data_dir.join("python_engine");
-    let folder = parent.join(hash(engine));
-    if is_intact(engine, &folder) {
+    let folder = parent.join(hash(sources));
+    if is_intact(sources, &folder) {
         return Ok(folder);
     }
     private_folder(&parent)?;
     // Not named after the process: two workers in process namespaces of their own may have the same number.
     let partial = tempfile::Builder::new().prefix(".partial-").tempdir_in(&parent)?;
-    for (name, text) in files(engine) {
+    for (name, text) in files(sources) {
         let path = partial.path().join(name);
         fs::create_dir_all(path.parent().unwrap_or(&parent))?;
         fs::write(path, text)?;
     }
-    put_in_place(engine, partial, &folder)?;
+    put_in_place(sources, partial, &folder)?;
     Ok(folder)
 }
 
 /// Every file with its place in the folder.
-fn files(engine: &Engine) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let own = [("__main__.py", MAIN), ("driver.py", engine.driver)];
-    PACKAGE.iter().chain(engine.files).copied().chain(own)
+fn files(sources: &Sources) -> impl Iterator<Item = (&'static str, &str)> {
+    let own = sources.files.iter().map(|(name, text)| (*name, text.as_ref()));
+    PACKAGE.iter().copied().chain(own).chain([("__main__.py", MAIN)])
 }
 
-fn hash(engine: &Engine) -> String {
+fn hash(sources: &Sources) -> String {
     let mut digest = Sha256::new();
-    for (name, text) in files(engine) {
+    for (name, text) in files(sources) {
         for part in [name, text] {
             digest.update((part.len() as u64).to_le_bytes());
             digest.update(part);
@@ -83,13 +83,13 @@ fn hash(engine: &Engine) -> String {
     hex::encode(digest.finalize())[..16].to_owned()
 }
 
-fn is_intact(engine: &Engine, folder: &Path) -> bool {
-    files(engine).all(|(name, text)| fs::read(folder.join(name)).is_ok_and(|found| found == text.as_bytes()))
+fn is_intact(sources: &Sources, folder: &Path) -> bool {
+    files(sources).all(|(name, text)| fs::read(folder.join(name)).is_ok_and(|found| found == text.as_bytes()))
 }
 
-fn put_in_place(engine: &Engine, partial: TempDir, folder: &Path) -> io::Result<()> {
+fn put_in_place(sources: &Sources, partial: TempDir, folder: &Path) -> io::Result<()> {
     if fs::rename(partial.path(), folder).is_err() {
-        if is_intact(engine, folder) {
+        if is_intact(sources, folder) {
             // Another session was faster.
             return Ok(());
         }
@@ -109,26 +109,26 @@ mod tests {
 
     #[test]
     fn what_is_written_is_found_again_and_repaired() {
-        let data = tempfile::tempdir().unwrap();
-        let folder = write(&ENGINE, data.path()).unwrap();
+        let (data, sources) = (tempfile::tempdir().unwrap(), Sources::in_folder(&ENGINE, None).unwrap());
+        let folder = write(&sources, data.path()).unwrap();
         assert_eq!(fs::read_to_string(folder.join("driver.py")).unwrap(), ENGINE.driver);
         assert_eq!(fs::read_to_string(folder.join("more.py")).unwrap(), "MORE = 1\n");
         assert!(folder.join("crossrun_engine/kernel.py").exists());
         let before = fs::metadata(folder.join("driver.py")).unwrap().modified().unwrap();
-        assert_eq!(write(&ENGINE, data.path()).unwrap(), folder);
+        assert_eq!(write(&sources, data.path()).unwrap(), folder);
         assert_eq!(fs::metadata(folder.join("driver.py")).unwrap().modified().unwrap(), before);
         fs::write(folder.join("driver.py"), "half").unwrap();
-        assert_eq!(write(&ENGINE, data.path()).unwrap(), folder);
+        assert_eq!(write(&sources, data.path()).unwrap(), folder);
         assert_eq!(fs::read_to_string(folder.join("driver.py")).unwrap(), ENGINE.driver);
         assert_eq!(fs::read_dir(data.path().join("python_engine")).unwrap().count(), 1);
     }
 
     #[test]
     fn sessions_that_write_at_once_do_not_meet() {
-        let data = tempfile::tempdir().unwrap();
+        let (data, sources) = (tempfile::tempdir().unwrap(), Sources::in_folder(&ENGINE, None).unwrap());
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| write(&ENGINE, data.path()).unwrap());
+                scope.spawn(|| write(&sources, data.path()).unwrap());
             }
         });
         assert_eq!(fs::read_dir(data.path().join("python_engine")).unwrap().count(), 1);

@@ -6,6 +6,7 @@ use plugin_api::{
     Availability, ErrorKind, Parameter, RunContext, RunResult, RunnerError, Session, SetupContext,
     SetupRequest, WorkloadRunner, WorkloadSpec, data_dir,
 };
+use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::environment::{Environment, Environments, Unready};
@@ -14,18 +15,21 @@ use crate::interpreter::{Interpreter, InterpreterError};
 use crate::message::{Message, Request, RunOrder};
 use crate::package;
 use crate::process::{Driver, NoListener};
+use crate::sources::Sources;
 
 /// The backend of an engine: its environment, and its driver while a session is open.
 pub struct PythonRunner {
     engine: &'static Engine,
     supports: &'static [&'static str],
     driver: Option<Driver>,
+    /// A warning for each run of the session.
+    warning: Option<String>,
 }
 
 impl PythonRunner {
     /// The backend of `engine`.
     pub const fn new(engine: &'static Engine) -> Self {
-        Self { engine, supports: &[], driver: None }
+        Self { engine, supports: &[], driver: None, warning: None }
     }
 
     /// The same for an engine whose driver can do more than the stages of API 1.0: the words of what it supports.
@@ -135,6 +139,17 @@ impl PythonRunner {
     }
 }
 
+/// The result with one more warning.
+fn warned(mut result: RunResult, warning: Option<&str>) -> RunResult {
+    let Some(warning) = warning else { return result };
+    let mut warnings = match result.metrics.remove("warnings") {
+        Some(Value::Array(warnings)) => warnings,
+        _ => Vec::new(),
+    };
+    warnings.push(warning.into());
+    result.with_metric("warnings", warnings)
+}
+
 impl WorkloadRunner for PythonRunner {
     fn backend_name(&self) -> &str {
         self.engine.name
@@ -163,9 +178,13 @@ impl WorkloadRunner for PythonRunner {
         first.batch_size()?;
         first.fusion()?;
         let python = self.python(Some(&session.data_dir))?;
-        let folder = package::write(self.engine, &session.data_dir).map_err(|error| {
-            RunnerError::new(ErrorKind::Unavailable, format!("the driver cannot be written to disk: {error}"))
-        })?;
+        let unavailable = |what: &str, error: std::io::Error| {
+            RunnerError::new(ErrorKind::Unavailable, format!("the driver cannot be {what}: {error}"))
+        };
+        let sources = Sources::of(self.engine).map_err(|error| unavailable("read", error))?;
+        let folder = package::write(&sources, &session.data_dir);
+        let folder = folder.map_err(|error| unavailable("written to disk", error))?;
+        self.warning = sources.warning();
         let Engine { name, variables, .. } = *self.engine;
         let mut driver = Driver::start(name, &python, &folder, &session.log_dir, variables)?;
         driver.call(&Request::Open { session }, &NoListener)?;
@@ -184,7 +203,9 @@ impl WorkloadRunner for PythonRunner {
         spec.fusion()?;
         let name = self.engine.name;
         match self.driver()?.call(&Request::Run(RunOrder::new(spec, context)), context)? {
-            Message::Result(finished) => finished.into_result(name),
+            Message::Result(finished) => {
+                finished.into_result(name).map(|result| warned(result, self.warning.as_deref()))
+            }
             other => Err(RunnerError::new(
                 ErrorKind::Internal,
                 format!("the driver answered a run with {other:?}"),
