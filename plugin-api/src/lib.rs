@@ -17,6 +17,7 @@ mod error;
 pub mod export;
 #[doc(hidden)]
 pub mod ffi;
+mod json_error;
 pub mod metadata;
 #[doc(hidden)]
 pub mod random;

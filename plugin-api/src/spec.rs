@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::{ErrorKind, RunnerError};
+use crate::json_error::explain;
 
 /// The schema of the JSON in which a spec crosses the border.
 const SCHEMA: u32 = 1;
@@ -113,7 +114,8 @@ impl WorkloadSpec {
     pub fn from_json(bytes: &[u8]) -> Result<Self, RunnerError> {
         let invalid =
             |why: String| RunnerError::new(ErrorKind::InvalidSpec, format!("the spec is not valid: {why}"));
-        let wire: SpecWire = serde_json::from_slice(bytes).map_err(|error| invalid(error.to_string()))?;
+        let wire: SpecWire =
+            serde_json::from_slice(bytes).map_err(|error| invalid(explain(&error, bytes)))?;
         if wire.schema != SCHEMA {
             return Err(invalid(format!("its schema is {}, this side reads {SCHEMA}", wire.schema)));
         }

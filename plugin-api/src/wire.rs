@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorKind, RunnerError};
+use crate::json_error::explain;
 use crate::runner::{RunContext, SetupContext};
 use crate::workload::Parameter;
 
@@ -58,7 +59,8 @@ pub(crate) fn to_json(value: &impl Serialize) -> Result<Vec<u8>, RunnerError> {
 }
 
 pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RunnerError> {
-    serde_json::from_slice(bytes).map_err(|error| border(&format!("is not what was expected: {error}")))
+    let not_expected = |error| border(&format!("is not what was expected: {}", explain(&error, bytes)));
+    serde_json::from_slice(bytes).map_err(not_expected)
 }
 
 pub(crate) fn border(why: &str) -> RunnerError {

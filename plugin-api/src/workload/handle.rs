@@ -18,6 +18,7 @@ use super::catalogue::CatalogueEntry;
 use super::error::WorkloadError;
 use super::outcome::Outcome;
 use super::plan::Plan;
+use crate::json_error::explain;
 use crate::spec::WorkloadSpec;
 
 macro_rules! function_table {
@@ -529,7 +530,8 @@ impl Buffer {
         serde_json::from_slice(self).map_err(|error| WorkloadError::Call {
             status: status::MALFORMED,
             message: format!(
-                "the workload library answered with JSON that this version cannot read: {error}"
+                "the workload library answered with JSON that this version cannot read: {}",
+                explain(&error, self)
             ),
         })
     }
