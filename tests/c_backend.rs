@@ -416,3 +416,33 @@ fn tables_of_other_minor_versions_run() {
         agrees_with_native(&place, "odd", "--workload pipeline --items 100");
     }
 }
+
+/// A backend in C++ whose `run` is this function of the fixture.
+fn throwing(run: &str) -> PathBuf {
+    let library = executable().ancestors().nth(2).unwrap().join(format!("c_backends/libthrowing_{run}.so"));
+    std::fs::create_dir_all(library.parent().unwrap()).unwrap();
+    let mut compiler = Command::new("c++");
+    compiler.args(["-std=c++17", "-O2", "-Wall", "-Wextra", "-pedantic", "-Werror", "-fPIC", "-shared"]);
+    compiler
+        .arg(format!("-I{}", repository().join("plugin-api/include").display()))
+        .arg(format!("-DRUN={run}"));
+    compiler.arg(repository().join("tests/fixtures/c/throwing_backend.cpp")).arg("-o").arg(&library);
+    assert!(compiler.status().unwrap().success());
+    library
+}
+
+#[test]
+fn an_exception_of_cpp_is_reported_with_its_what() {
+    for (function, kind, says) in [
+        ("guarded", "engine", "no broker answers"),
+        ("number", "engine", "it threw what is not a std::exception"),
+        // The C++ runtime prints it when it ends the process.
+        ("declared", "crashed", "no broker answers"),
+        ("plain", "crashed", "declare the function noexcept"),
+    ] {
+        let place = Place::new();
+        place.stage_as(&throwing(function), "libthrowing_runner.so");
+        let record = run(&place, "throwing", "--workload null").code(4).says(says).json();
+        assert_eq!(record["metadata"]["error"]["kind"], kind, "{function}: {record}");
+    }
+}

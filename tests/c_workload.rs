@@ -402,3 +402,53 @@ fn a_caller_in_c_finds_no_leak_and_no_stray_access() {
         assert_eq!(output.status.code(), Some(code), "{workload} {extra}: {said}");
     }
 }
+
+/// The library of the example without a part of its definition.
+fn without(part: &str, name: &str) -> PathBuf {
+    let text = std::fs::read_to_string(repository().join(format!("plugin-api/examples/c/{name}_workload.c")))
+        .unwrap();
+    assert!(text.contains(part), "{part}");
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("lacking.c");
+    std::fs::write(&source, text.replace(part, "")).unwrap();
+    let kit = repository().join(KIT);
+    let include = format!("-I{}", repository().join("plugin-api/include").display());
+    let arguments = [kit.to_str().unwrap(), &include, "-Wno-unused-function"];
+    let library =
+        format!("lacking_{}", part.trim_matches(|c: char| !c.is_ascii_alphanumeric()).replace(' ', ""));
+    compiled(source.to_str().unwrap(), &library.replace('=', "_"), &arguments)
+}
+
+#[test]
+fn a_workload_that_lacks_a_function_is_refused_with_its_name() {
+    for (part, example, workload, says) in [
+        (
+            ".source = source, ",
+            "minimal",
+            "even_multiples",
+            "lacks the function source, which every workload needs",
+        ),
+        (
+            ", .oracle = oracle",
+            "minimal",
+            "even_multiples",
+            "lacks the function oracle, which every workload needs",
+        ),
+        (
+            ".apply = apply, ",
+            "minimal",
+            "even_multiples",
+            "lacks the function apply, which its stage \"multiply\" needs",
+        ),
+        (
+            ".merge = add, ",
+            "sensors",
+            "sensor_sums",
+            "lacks the function merge, which its stage \"sum\" needs",
+        ),
+    ] {
+        let place = Place::new();
+        place.stage(&without(part, example));
+        run(&place, "native", &format!("--workload {workload}")).code(2).says(says);
+    }
+}

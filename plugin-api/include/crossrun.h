@@ -325,7 +325,9 @@ static inline uint32_t crossrun_item_count(const crossrun_buffer *batch) {
 
 /* ---- Metadata --------------------------------------------------------------------------------------------------- */
 
-#if defined(__clang__)
+/* The compiler as records show it. Define it yourself if the code is not compiled by the C compiler: for Go, "go 1.24". */
+#if defined(CROSSRUN_COMPILER)
+#elif defined(__clang__)
 #define CROSSRUN_COMPILER __VERSION__
 #elif defined(__GNUC__)
 #define CROSSRUN_COMPILER "gcc " __VERSION__
@@ -359,7 +361,7 @@ static inline uint32_t crossrun_item_count(const crossrun_buffer *batch) {
 #define CROSSRUN_SYSTEM "unknown"
 #endif
 
-/* The preprocessor cannot tell -O1, -O2 and -O3 apart. Define CROSSRUN_OPT_LEVEL yourself to be exact. */
+/* The preprocessor cannot tell -O1, -O2 and -O3 apart. Define CROSSRUN_OPT_LEVEL yourself to be exact, or for another compiler. */
 #if defined(CROSSRUN_OPT_LEVEL)
 #elif !defined(__OPTIMIZE__)
 #define CROSSRUN_OPT_LEVEL "0"
@@ -425,6 +427,34 @@ static inline uint32_t crossrun_item_count(const crossrun_buffer *batch) {
 
 #ifdef __cplusplus
 }
+#endif
+
+/* ---- C++ -------------------------------------------------------------------------------------------------------- */
+
+#if defined(__cplusplus) && __cplusplus >= 201103L && (defined(__cpp_exceptions) || defined(__EXCEPTIONS))
+#include <exception>
+
+namespace crossrun {
+
+/* Runs `call`, which returns a status, and fails with the what() of an exception that leaves it. An exception that leaves
+ * a function of the table ends the process without a message, so write every function like this:
+ *
+ *     static int32_t run(void *backend, const crossrun_run *run, crossrun_reply *reply) noexcept {
+ *         return crossrun::guarded(reply, [&] { return static_cast<Engine *>(backend)->run(*run, *reply); });
+ *     }
+ */
+template <typename Call>
+int32_t guarded(crossrun_reply *reply, Call call) noexcept {
+    try {
+        return call();
+    } catch (const std::exception &error) {
+        return reply->fail(reply, CROSSRUN_ERROR_ENGINE, error.what(), nullptr);
+    } catch (...) {
+        return reply->fail(reply, CROSSRUN_ERROR_ENGINE, "it threw what is not a std::exception", nullptr);
+    }
+}
+
+} /* namespace crossrun */
 #endif
 
 #endif

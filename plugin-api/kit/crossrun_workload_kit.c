@@ -173,19 +173,41 @@ static int32_t unknown(crossrun_buffer *error, const crossrun_bytes *name) {
     return status;
 }
 
-/* Whether the workload has the functions that its stages need. */
-static int is_whole(const crossrun_definition *definition) {
+/* The first function that a stage of this kind needs and the workload lacks, or null. */
+static const char *lacking_for(const crossrun_definition *definition, uint32_t kind) {
+    if (kind == CROSSRUN_STAGE_KEYED_REDUCE) {
+        return definition->fold == NULL    ? "fold"
+               : definition->merge == NULL ? "merge"
+               : definition->emit == NULL  ? "emit"
+                                           : NULL;
+    }
+    return definition->apply == NULL ? "apply" : NULL;
+}
+
+/* Refuses a workload without the functions that its stages need. */
+static int32_t demand_functions(const crossrun_definition *definition, crossrun_buffer *error) {
+    const char *lacking = definition->source == NULL ? "source" : definition->oracle == NULL ? "oracle" : NULL;
     uint32_t at;
-    int whole = definition->source != NULL && definition->oracle != NULL;
+    if (lacking != NULL) {
+        return say(
+            error, CROSSRUN_SPEC, "workload \"%s\" lacks the function %s, which every workload needs", definition->name,
+            lacking);
+    }
     for (at = 0; at < definition->stage_count; at++) {
-        const uint32_t kind = definition->stages[at].kind;
-        if (kind == CROSSRUN_STAGE_KEYED_REDUCE) {
-            whole = whole && definition->fold != NULL && definition->merge != NULL && definition->emit != NULL;
-        } else {
-            whole = whole && is_stateless(kind) && definition->apply != NULL;
+        const crossrun_stage *stage = &definition->stages[at];
+        if (stage->kind != CROSSRUN_STAGE_KEYED_REDUCE && !is_stateless(stage->kind)) {
+            return say(
+                error, CROSSRUN_SPEC, "stage \"%s\" of workload \"%s\" has kind %" PRIu32 ", which is none between source and sink",
+                stage->name, definition->name, stage->kind);
+        }
+        lacking = lacking_for(definition, stage->kind);
+        if (lacking != NULL) {
+            return say(
+                error, CROSSRUN_SPEC, "workload \"%s\" lacks the function %s, which its stage \"%s\" needs", definition->name,
+                lacking, stage->name);
         }
     }
-    return whole;
+    return CROSSRUN_OK;
 }
 
 static int32_t open_definition(
@@ -239,14 +261,15 @@ CROSSRUN_EXPORT int32_t crossrun_workload_open(
         status = say(error, CROSSRUN_SPEC, "the spec is not valid: %s", why);
     } else if (definition == NULL) {
         status = unknown(error, &spec.name);
-    } else if (!is_whole(definition)) {
-        status = say(error, CROSSRUN_SPEC, "workload \"%s\" lacks a function that its stages need", definition->name);
     } else if ((word = lacking(&spec, definition->needs)) != NULL) {
         status = say(
             error, CROSSRUN_SPEC, "workload \"%s\" needs %.*s, which the host or the backend does not support",
             definition->name, (int)word_length(word), word);
     } else {
-        status = open_definition(definition, &spec, opened, error);
+        status = demand_functions(definition, error);
+        if (status == CROSSRUN_OK) {
+            status = open_definition(definition, &spec, opened, error);
+        }
     }
     free_bytes(&spec.name);
     return status;

@@ -31,6 +31,9 @@ const TAIL_BYTES: u64 = 2048;
 /// How many of a log's last lines a message quotes.
 const TAIL_LINES: usize = 3;
 
+/// What the standard library of Rust prints when an exception of C++ leaves a plugin, which ends the process.
+const FOREIGN_EXCEPTION: &str = "cannot catch foreign exceptions";
+
 /// Receives what a worker reports while a call is under way: [`Reply::Progress`] and [`Reply::Log`].
 pub(crate) type Observer<'a> = &'a mut dyn FnMut(Reply);
 
@@ -225,7 +228,7 @@ impl WorkerSession {
 
     /// Why a call in `phase` that might take `limit` failed.
     fn call_error(&self, phase: &'static str, failure: Failure, limit: Option<Duration>) -> CallError {
-        let seconds = limit.unwrap_or_default().as_secs_f64();
+        let (seconds, last) = (limit.unwrap_or_default().as_secs_f64(), last_lines(&self.log));
         let (fault, message, remedy) = match failure {
             Failure::Interrupted => return CallError::interrupted(phase),
             Failure::Deadline => {
@@ -238,12 +241,20 @@ impl WorkerSession {
             }
             Failure::Died(reason) => {
                 let message = format!("the worker was lost in {phase}: {reason}");
-                (Fault::Crashed, message, Some("--isolation none in a debugger".to_owned()))
+                (Fault::Crashed, message, Some(crash_remedy(&last).to_owned()))
             }
             other => (Fault::Protocol, format!("the worker was lost in {phase}: {other}"), None),
         };
-        CallError { remedy, ..CallError::new(fault, phase, message + &last_lines(&self.log)) }
+        CallError { remedy, ..CallError::new(fault, phase, message + &last) }
     }
+}
+
+/// What to do about a crash with these last lines of output.
+fn crash_remedy(last: &str) -> &'static str {
+    if last.contains(FOREIGN_EXCEPTION) {
+        return "call crossrun::guarded of crossrun.h, or declare the function noexcept: both tell what() of the exception";
+    }
+    "--isolation none in a debugger"
 }
 
 /// The option that gives a phase a longer deadline than `seconds`, if there is one.
