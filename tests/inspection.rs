@@ -1,6 +1,7 @@
 //! `backends inspect` describes a file without running it, and `backends --no-probe` lists plugins without loading them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -139,4 +140,97 @@ fn a_listing_without_probing_loads_nothing_and_reads_no_file_whole() {
     let probed = list(&[]);
     assert_eq!((&probed[0]["name"], &probed[0]["status"]), (&json!("misbehaving"), &json!("unavailable")));
     assert_eq!(probed[0]["sha256"].as_str().unwrap().len(), 64);
+}
+
+/// A backend in C in a folder of its own, that needs the library `name` which was beside it when it was linked.
+fn needing(place: &Place, name: &str) -> PathBuf {
+    let folder = place.path().join(name);
+    std::fs::create_dir(&folder).unwrap();
+    let library = folder.join(name);
+    let source = folder.join("beside.c");
+    std::fs::write(&source, "int beside(void) { return 1; }\n").unwrap();
+    let mut cc = Command::new("cc");
+    cc.args(["-shared", "-fPIC", &format!("-Wl,-soname,{name}"), "-o"]).args([&library, &source]);
+    assert!(cc.status().unwrap().success());
+    let link =
+        [&format!("-L{}", folder.display()), "-Wl,--no-as-needed,-rpath,$ORIGIN", &format!("-l:{name}")];
+    let plugin = crate::c_backend::compiled(
+        "plugin-api/examples/c/minimal_backend.c",
+        &format!("needs_{name}"),
+        &link,
+    );
+    let staged = folder.join("libminimal_runner.so");
+    std::fs::copy(plugin, &staged).unwrap();
+    staged
+}
+
+#[test]
+fn a_plugin_is_rejected_without_a_library_that_it_needs_and_not_with_it_beside_it() {
+    let place = Place::new();
+    let file = needing(&place, "libbeside.so.3");
+    assert_eq!(inspect(&place, &file, 0)["status"], "plugin");
+    std::fs::remove_file(file.with_file_name("libbeside.so.3")).unwrap();
+    let description = inspect(&place, &file, 3);
+    assert_eq!(description["reason"], "needs libbeside.so.3, which the dynamic linker does not find");
+    assert!(description["remedy"].as_str().unwrap().starts_with("export LD_LIBRARY_PATH="), "{description}");
+    assert!(description["needed"].as_array().unwrap().contains(&json!("libbeside.so.3")), "{description}");
+}
+
+#[test]
+fn a_library_in_a_folder_of_the_environment_is_found() {
+    let place = Place::new();
+    let file = needing(&place, "libelsewhere.so");
+    let elsewhere = place.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::rename(file.with_file_name("libelsewhere.so"), elsewhere.join("libelsewhere.so")).unwrap();
+    inspect(&place, &file, 3);
+    let mut command = place.command(&["backends", "inspect"]);
+    command.arg(&file).env("LD_LIBRARY_PATH", &elsewhere);
+    Ran::of(command).code(0);
+}
+
+#[test]
+fn a_plugin_of_another_c_library_is_rejected() {
+    let place = Place::new();
+    let file = needing(&place, "libc.musl-x86_64.so.1");
+    let description = inspect(&place, &file, 3);
+    assert!(description["reason"].as_str().unwrap().starts_with("built for musl"), "{description}");
+    let remedy = description["remedy"].as_str().unwrap();
+    assert!(remedy.starts_with("rebuild it for ") && remedy.ends_with("-linux-gnu"), "{remedy}");
+}
+
+#[test]
+fn a_library_beside_a_locked_plugin_is_not_found_and_the_lock_is_named() {
+    let place = Place::new();
+    let file = needing(&place, "libbeside.so.3");
+    let plugins = ["libminimal_runner.so", "libbeside.so.3"];
+    for name in plugins {
+        std::fs::copy(file.with_file_name(name), place.plugins().join(name)).unwrap();
+    }
+    let run = ["run", "--backend", "minimal", "--workload", "null", "--no-lock"];
+    place.crossrun(&run).code(0);
+    place.crossrun(&["backends", "lock"]).code(0);
+    let locked = [&run[..], &["--locked"]].concat();
+    let ran = place.crossrun(&locked).code(3).says("a file in a lock is loaded from a copy in memory");
+    // The command that it names works.
+    let remedy = ran
+        .stderr()
+        .split_once("export LD_LIBRARY_PATH=")
+        .unwrap()
+        .1
+        .split([' ', '\n', ')'])
+        .next()
+        .unwrap()
+        .to_owned();
+    let mut command = place.command(&locked);
+    command.env("LD_LIBRARY_PATH", remedy);
+    Ran::of(command).code(0);
+}
+
+#[test]
+fn an_author_names_the_compiler_of_another_language() {
+    let place = Place::new();
+    let go = "-DCROSSRUN_COMPILER=\"go 1.24\"";
+    let plugin = crate::c_backend::compiled("plugin-api/examples/c/minimal_backend.c", "of_go", &[go]);
+    assert_eq!(inspect(&place, &place.stage(&plugin), 0)["build"]["compiler"], "go 1.24");
 }

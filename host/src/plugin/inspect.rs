@@ -4,6 +4,7 @@ mod bounded_reader;
 pub(crate) mod description;
 pub(crate) mod glibc;
 pub(crate) mod metadata;
+mod needed;
 mod object_file;
 mod rejection;
 mod symbols;
@@ -96,7 +97,7 @@ pub fn inspect(path: &Path) -> Result<Inspected, Rejection> {
     let file = File::open(path)?;
     check_mount(&file)?;
     let version = FileVersion::of(&file.metadata()?);
-    let metadata = inspect_open(file)?;
+    let metadata = inspect_in(file, path.parent())?;
     Ok(Inspected { path: path.into(), metadata, version })
 }
 
@@ -114,8 +115,13 @@ fn check_mount(file: &File) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Inspects a file that is open already.
+/// Inspects a file that is open already, wherever it is.
 pub(crate) fn inspect_open(file: File) -> Result<Metadata, Rejection> {
+    inspect_in(file, None)
+}
+
+/// Inspects a file in this folder, and whether the libraries that it needs are there.
+fn inspect_in(file: File, folder: Option<&Path>) -> Result<Metadata, Rejection> {
     let length = file.metadata()?.len();
     let reader = BoundedReader::new(file);
     let file = ObjectFile::parse(&reader)?;
@@ -125,6 +131,7 @@ pub(crate) fn inspect_open(file: File) -> Result<Metadata, Rejection> {
     symbols::check(&file, &metadata)?;
     glibc::check(&file.object)?;
     check_version(&metadata)?;
+    folder.map_or(Ok(()), |folder| needed::check(&file, &metadata.target, folder))?;
     Ok(metadata)
 }
 

@@ -25,6 +25,7 @@ use sealed::pinned;
 pub use sealed::sealed_copy;
 
 use crate::plugin::inspect::{self, FileVersion, Metadata, RunnerAbi};
+use crate::shell;
 use crate::worker::protocol::LibraryFile;
 
 /// Keeps a library mapped when its last handle is dropped: a plugin's threads and statics may outlive the handle.
@@ -145,9 +146,22 @@ fn open(path: &Path, to_open: &ToOpen) -> Result<Library, LoadError> {
         let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
         // The dynamic linker names the path of the descriptor.
         let why = why.replace(&*to_open.path.to_string_lossy(), &path.to_string_lossy());
-        LoadError::Open { path: path.into(), why: first_line(&why) }
+        LoadError::Open { path: path.into(), why: first_line(&why) + &beside_a_copy(path, &why, to_open) }
     })?;
     if to_open.is_unchanged() { Ok(library) } else { Err(LoadError::Changed { path: path.into() }) }
+}
+
+/// Why a library beside a file was not found, if the file is in a lock.
+fn beside_a_copy(path: &Path, why: &str, to_open: &ToOpen) -> String {
+    let is_copy = to_open.hashed.is_none();
+    if !is_copy || !why.contains("cannot open shared object file") {
+        return String::new();
+    }
+    let folder = shell::quote(path.parent().unwrap_or(path));
+    format!(
+        "; a file in a lock is loaded from a copy in memory, beside which no other library is found; try: export \
+         LD_LIBRARY_PATH={folder}"
+    )
 }
 
 /// A file whose hash is the one of the inspected file.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::bounded_reader::BoundedReader;
 use super::object_file::{self, ObjectFile};
 use super::symbols;
-use super::{Metadata, Rejection, glibc, inspect, sha256_of};
+use super::{Metadata, Rejection, glibc, inspect, needed, sha256_of};
 use crate::text::serialize_path;
 
 /// The largest file that is hashed without `--hash`, in bytes: that takes about a tenth of a second.
@@ -129,7 +129,7 @@ impl Description {
         self.object = Some(format(object));
         self.glibc.required = glibc::newest(object).map(|version| version.to_string());
         self.glibc.present = glibc::present().map(ToString::to_string);
-        self.needed = needed_libraries(object);
+        self.needed = needed::names(file);
         self.exports = exports(file);
         self.abi.runner_header = symbols::header(file).ok().map(|(major, minor)| format!("{major}.{minor}"));
         self.abi.backend_abi = symbols::table(file).ok().map(|table| plugin_api::c_abi::words(table.version));
@@ -172,11 +172,6 @@ fn format<'data>(object: &object::File<'data, &'data BoundedReader>) -> Format {
         },
         of_this_machine: object_file::is_of_this_machine(object),
     }
-}
-
-fn needed_libraries<'data>(object: &object::File<'data, &'data BoundedReader>) -> Vec<String> {
-    let libraries = object.import_libraries().into_iter().flatten().map_while(Result::ok);
-    libraries.map(|library| String::from_utf8_lossy(library.name()).into_owned()).collect()
 }
 
 fn exports(file: &ObjectFile<'_>) -> Exports {
