@@ -189,6 +189,11 @@ const DEVIATIONS: &[Deviation] = &[
     of_runner("load.time", "slow_load", "but the limit is 2 s"),
     of_runner("load.name", "name", "reports \"another\""),
     of_runner("load.options", "options", "declared twice"),
+    of_runner(
+        "load.options",
+        "default_outside",
+        "the default of strength is 11, but must be a whole number from 0 to 10",
+    ),
     of_runner("probe.answers", "no_reason", "gives no reason"),
     of_runner("probe.repeats", "fickle", "it changed its mind"),
     of_runner("run.workloads", "drops", "items reached the sink"),
@@ -214,14 +219,16 @@ const DEVIATIONS: &[Deviation] = &[
     of_runner("session.nodes", "passes_over_nodes", "reports no number of nodes"),
     of_runner("session.nodes", "no_number_of_nodes", "reports no number of nodes"),
     of_runner("session.stdout", "stdout", "items to go"),
+    of_runner("session.stdout", "buffered_stdout", "items in a buffer"),
     of_runner("session.processes", "process", "1 process was left"),
-    of_runner("session.threads", "thread", "threads before open"),
+    of_runner("session.threads", "thread", "each session in one process leaves threads"),
     of_runner("session.files", "file", "litter"),
     of_runner("session.data", "data", "deviant-"),
     of_workloads("library.catalogue", "default", "step"),
     of_workloads("library.oracle", "oracle", "are expected"),
     of_workloads("library.slices", "order", "in batches of 1"),
     of_workloads("library.repeats", "process", "in another process"),
+    of_workloads("library.repeats", "clock", "in another process, a second later"),
     of_workloads("library.refuses", "forgetful", "must be of kind invalid_spec"),
     of_workloads("library.bytes", "trusting", "panicked on"),
     of_workloads("library.backends", "oracle", "on native"),
@@ -292,17 +299,97 @@ fn the_deviating_plugins_conform_without_a_deviation() {
     }
 }
 
-#[test]
-fn a_scheduler_may_be_refused_as_unsupported() {
+/// What a check of the deviating backend prints as JSON.
+fn deviating(deviation: &str, more: &[&str], code: i32) -> Ran {
     let place = Place::new();
     let file = runner(&place);
-    let only = ["--include", "spec.unknown_scheduler", "--json"];
-    let mut command = check(&place, file.to_str().unwrap(), &only);
-    command.env("CROSSRUN_TEST_DEVIATION", "scheduler_is_unsupported");
-    let ran = Ran::of(command).code(0);
-    let passed = [("spec.unknown_scheduler".to_owned(), "passed".to_owned())];
-    assert_eq!(outcomes(&ran), passed, "{}", ran.explain());
-    assert_eq!(ran.json()["checks"][0]["note"], "there is no such scheduler");
+    let mut command = check(&place, file.to_str().unwrap(), &[more, &["--json"]].concat());
+    command.env("CROSSRUN_TEST_DEVIATION", deviation);
+    Ran::of(command).code(code)
+}
+
+/// The one check `id` passes with this note.
+fn passes_with(deviation: &str, id: &str, note: &str) {
+    let ran = deviating(deviation, &["--include", id], 0);
+    assert_eq!(outcomes(&ran), [(id.to_owned(), "passed".to_owned())], "{}", ran.explain());
+    assert_eq!(ran.json()["checks"][0]["note"], note, "{}", ran.explain());
+}
+
+#[test]
+fn a_scheduler_may_be_refused_as_unsupported() {
+    passes_with("scheduler_is_unsupported", "spec.unknown_scheduler", "there is no such scheduler");
+}
+
+#[test]
+fn threads_of_a_runtime_which_never_end_may_stay() {
+    passes_with(
+        "runtime_thread",
+        "session.threads",
+        "1 thread left after close, and no more by further sessions",
+    );
+}
+
+#[test]
+fn what_stands_on_a_check_that_failed_is_not_run() {
+    let ran = deviating("drops", &["--exclude", "file", "--exclude", "load", "--exclude", "probe"], 4);
+    let (failed, others): (Vec<_>, Vec<_>) =
+        outcomes(&ran).into_iter().partition(|(_, outcome)| outcome == "failed");
+    assert_eq!(failed, [("run.workloads".to_owned(), "failed".to_owned())], "{}", ran.explain());
+    assert!(others.iter().all(|(_, outcome)| outcome == "not_run"), "{}", ran.explain());
+    let report = ran.json();
+    let last = report["checks"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["why"], "it stands on run.workloads, which was not passed");
+}
+
+#[test]
+fn a_backend_that_never_answers_is_waited_for_twice_and_no_longer() {
+    let ids = ["run.sizes", "run.batches", "run.fusion", "run.data"];
+    let include: Vec<_> = ids.iter().flat_map(|id| ["--include", id]).collect();
+    let ran = deviating("deadlock", &[&include[..], &["--timeout", "1s"]].concat(), 4);
+    let report = ran.json();
+    let said = |at: usize| report["checks"][at]["why"].as_str().unwrap();
+    for at in [0, 1] {
+        assert!(said(at).contains("no answer to run within 1 s"), "{}", ran.explain());
+        assert_eq!(report["checks"][at]["outcome"], "failed", "{}", ran.explain());
+    }
+    for at in [2, 3] {
+        assert_eq!(said(at), "calls had no answer in time in run.sizes and run.batches");
+        assert_eq!(report["checks"][at]["outcome"], "not_run", "{}", ran.explain());
+    }
+}
+
+#[test]
+fn a_workload_whose_oracle_is_wrong_is_not_the_backends_fault() {
+    let place = Place::new();
+    let (file, library) = (runner(&place), workloads(&place));
+    let mut command = check(&place, file.to_str().unwrap(), &["--include", "run.workloads", "--json"]);
+    command.env("CROSSRUN_TEST_DEVIATION", "oracle");
+    let note = Ran::of(command).code(0).json()["checks"][0]["note"].as_str().unwrap().to_owned();
+    let expected = "skipped: deviant: a serial run without a backend contradicts its oracle too; try: crossrun backends check ";
+    assert!(
+        note.contains(expected) && note.ends_with(library.file_name().unwrap().to_str().unwrap()),
+        "{note}"
+    );
+    let mut command = place.command(&["run", "--backend", "native", "--workload", "deviant", "--no-lock"]);
+    command.env("CROSSRUN_TEST_DEVIATION", "oracle");
+    Ran::of(command).code(5).says("suspect the workload or its oracle").says("try: crossrun backends check ");
+}
+
+/// A backend in C that was built without optimisation.
+#[test]
+fn a_remedy_is_in_the_terms_of_the_authors_language() {
+    let place = Place::new();
+    let file = place.stage(&crate::c_backend::compiled(
+        "plugin-api/examples/c/minimal_backend.c",
+        "minimal_debug",
+        &["-O0"],
+    ));
+    let remedy = |file: &Path| {
+        let ran = Ran::of(check(&place, file.to_str().unwrap(), &["--include", "file.release", "--json"]));
+        ran.code(4).json()["checks"][0]["remedy"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(remedy(&file), "compile with -O2 and -DNDEBUG, without a sanitizer");
+    assert_eq!(remedy(&runner(&place)), "cargo build --release");
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub(crate) mod junit;
 mod library;
 mod loading;
 mod observed;
+mod parameters;
 pub(crate) mod pattern;
 mod runs;
 pub(crate) mod selftest;
@@ -24,6 +25,7 @@ mod sessions;
 mod specs;
 pub(crate) mod table;
 mod target;
+mod time_limit;
 mod trials;
 
 use std::time::Instant;
@@ -34,8 +36,12 @@ pub(crate) use finding::{CheckOutcome, Finding, Summary};
 pub(crate) use table::{CHECKS, Check};
 pub(crate) use target::{Setting, Target};
 
+use finding::NotPassed;
 use fixture::Fixture;
 use table::Needs;
+
+/// So many checks may fail as a call had no answer in time. The others are not run then: each would wait as long.
+const MAX_TIMED_OUT: usize = 2;
 
 /// The progress of the checks.
 pub(crate) enum Progress<'a> {
@@ -51,13 +57,21 @@ pub(crate) fn run(
     report: &mut dyn FnMut(Progress<'_>),
 ) -> Vec<Finding> {
     let mut fixture = Fixture::new(setting);
-    let mut findings = Vec::new();
+    let mut findings: Vec<Finding> = Vec::new();
+    let mut timed_out = Vec::new();
     let applicable: Vec<_> =
         checks.iter().filter(|check| check.applies_to(&fixture.setting.target)).collect();
     for check in applicable {
         report(Progress::Started(check));
         let started = Instant::now();
-        let outcome = missing(check.needs, &mut fixture).unwrap_or_else(|| (check.run)(&mut fixture).into());
+        let outcome = missing(check.needs, &mut fixture)
+            .or_else(|| unfounded(check, &findings))
+            .or_else(|| hopeless(&timed_out));
+        let outcome = outcome.unwrap_or_else(|| {
+            let result = (check.run)(&mut fixture);
+            timed_out.extend(matches!(result, Err(NotPassed::TimedOut(_))).then_some(check.id));
+            result.into()
+        });
         if fixture.setting.launch.interrupt.is_set() {
             break;
         }
@@ -66,7 +80,7 @@ pub(crate) fn run(
             outcome,
             demands: check.demands,
             rule: check.rule,
-            remedy: check.remedy,
+            remedy: check.remedy(&fixture.setting.target),
             seconds: started.elapsed().as_secs_f64(),
         };
         report(Progress::Finished(&finding));
@@ -74,6 +88,19 @@ pub(crate) fn run(
     }
     fixture.end();
     findings
+}
+
+/// Why a check is not run, if one that it stands on was run and not passed: it would fail for the same reason.
+fn unfounded(check: &Check, findings: &[Finding]) -> Option<CheckOutcome> {
+    let stands_on = |finding: &&Finding| check.stands_on.contains(&finding.id) && !finding.outcome.is_met();
+    let base = findings.iter().find(stands_on)?.id;
+    Some(CheckOutcome::NotRun { why: format!("it stands on {base}, which was not passed"), remedy: None })
+}
+
+/// Why no more checks are run, if too many calls had no answer in time.
+fn hopeless(timed_out: &[&str]) -> Option<CheckOutcome> {
+    let why = format!("calls had no answer in time in {}", timed_out.join(" and "));
+    (timed_out.len() >= MAX_TIMED_OUT).then_some(CheckOutcome::NotRun { why, remedy: None })
 }
 
 /// Why a check cannot be run, if what it needs is missing. Other checks report what is wrong with that.

@@ -9,7 +9,7 @@ use super::{Problem, options};
 use crate::run::session::Deadlines;
 use crate::sandbox::Limits;
 
-/// The deadlines of phases, such as `load=5s,probe=1s,open=2m,close=30s,catalogue=5s,expect=10m,judge=1m`.
+/// The deadlines of phases, such as `load=5s,probe=1s,open=2m,run=5m,close=30s,catalogue=5s,expect=10m,judge=1m`.
 const DEADLINES: &str = "CROSSRUN_DEADLINES";
 const MEMORY: &str = "CROSSRUN_MEMORY_LIMIT";
 const PROCESSES: &str = "CROSSRUN_PROCESS_LIMIT";
@@ -94,7 +94,9 @@ fn parse_deadlines(text: &str) -> Result<Deadlines, String> {
         let (phase, time) = part.split_once('=').ok_or_else(|| format!("{part:?} is not PHASE=TIME"))?;
         let time: Duration = options::duration(time.trim())?;
         let deadline = deadlines.of_phase(phase.trim());
-        *deadline.ok_or_else(|| format!("{phase:?} is not a phase with a deadline"))? = time;
+        let phases = || Deadlines::PHASES.join(", ");
+        let unknown = || format!("{phase:?} is not a phase with a deadline, which are {}", phases());
+        *deadline.ok_or_else(unknown)? = time;
     }
     Ok(deadlines)
 }
@@ -108,9 +110,19 @@ mod tests {
         let deadlines = parse_deadlines("load=500ms, close=2s").unwrap();
         assert_eq!(deadlines.load, Duration::from_millis(500));
         assert_eq!(deadlines.close, Duration::from_secs(2));
-        assert_eq!(deadlines.open, Deadlines::default().open);
-        for bad in ["", "load", "load=soon", "run=1s", "load=1s,"] {
+        assert_eq!((deadlines.open, deadlines.run), (Deadlines::default().open, None));
+        assert_eq!(parse_deadlines("run=1s").unwrap().run, Some(Duration::from_secs(1)));
+        for bad in ["", "load", "load=soon", "walk=1s", "load=1s,"] {
             assert!(parse_deadlines(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_phase_is_answered_with_those_that_can_be_set() {
+        let why = parse_deadlines("walk=1s").unwrap_err();
+        for phase in Deadlines::PHASES {
+            assert!(why.contains(phase), "{why}");
+            assert!(parse_deadlines(&format!("{phase}=1s")).is_ok(), "{phase}");
         }
     }
 }

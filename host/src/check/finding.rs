@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::run::session::CallError;
+use crate::run::session::{CallError, Fault};
 
 /// The outcome of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -39,6 +39,11 @@ impl CheckOutcome {
         }
     }
 
+    /// Whether the plugin was found to meet the requirement, as far as it applies.
+    pub(super) fn is_met(&self) -> bool {
+        matches!(self, Self::Passed { .. } | Self::Skipped { .. })
+    }
+
     /// The reason, or the remark of a passed check.
     pub(crate) fn reason(&self) -> &str {
         match self {
@@ -52,7 +57,7 @@ impl From<CheckResult> for CheckOutcome {
     fn from(result: CheckResult) -> Self {
         match result {
             Ok(note) => Self::Passed { note },
-            Err(NotPassed::Failed(why)) => Self::Failed { why },
+            Err(NotPassed::Failed(why) | NotPassed::TimedOut(why)) => Self::Failed { why },
             Err(NotPassed::Skipped(why)) => Self::Skipped { why },
             Err(NotPassed::NotRun(why)) => Self::NotRun { why, remedy: None },
         }
@@ -72,6 +77,8 @@ pub(super) fn demand(holds: bool, why: impl FnOnce() -> String) -> CheckResult {
 pub(super) enum NotPassed {
     /// The plugin breaks the rule.
     Failed(String),
+    /// It does, as a call had no answer in time: another call of this kind takes as long again.
+    TimedOut(String),
     /// The check does not apply.
     Skipped(String),
     /// The check could not be made.
@@ -93,6 +100,7 @@ impl NotPassed {
     pub(super) fn named(self, what: &str) -> Self {
         match self {
             Self::Failed(why) => Self::Failed(format!("{what}: {why}")),
+            Self::TimedOut(why) => Self::TimedOut(format!("{what}: {why}")),
             other => other,
         }
     }
@@ -100,7 +108,10 @@ impl NotPassed {
 
 impl From<CallError> for NotPassed {
     fn from(error: CallError) -> Self {
-        Self::Failed(error.message)
+        match error.fault {
+            Fault::TimedOut => Self::TimedOut(error.message),
+            _ => Self::Failed(error.message),
+        }
     }
 }
 

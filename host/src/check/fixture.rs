@@ -1,7 +1,7 @@
 //! What several checks share: the plugin in workers, the workloads, and a started engine. Results are computed once.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use plugin_api::workload::CatalogueEntry;
 use plugin_api::{Availability, WorkloadSpec};
@@ -9,9 +9,10 @@ use serde_json::json;
 
 use super::data::OwnData;
 use super::finding::NotPassed;
-use super::observed::ObservedSession;
+use super::observed::{ObservedSession, snapshot_after_close};
 use super::target::Setting;
-use super::trials::{self, TIMEOUT, failed_run, ignore, trial};
+use super::time_limit::TimeLimit;
+use super::trials::{self, failed_run, ignore, trial, verified};
 use crate::plan::defaults::COMPUTING;
 use crate::plugin::PluginRef;
 use crate::plugin::inspect::Kind;
@@ -35,14 +36,23 @@ pub(super) struct Fixture {
     entries: Option<Result<Vec<CatalogueEntry>, NotPassed>>,
     /// A started engine and its parallelism: starting one for each run would take most of the time.
     running: Option<(Engine, u32)>,
+    limit: TimeLimit,
+    /// Whether an engine could not be stopped: the next ones are ended without waiting for that.
+    close_failed: bool,
     observed: Option<Result<[ObservedSession; 2], NotPassed>>,
 }
 
 impl Fixture {
-    pub(super) fn new(setting: Setting) -> Self {
-        let executor = executor(&setting, &setting.folders.data_dir);
+    pub(super) fn new(mut setting: Setting) -> Self {
+        let limit = TimeLimit::new(setting.timeout);
+        // The runs are small, and so is what the oracle does for them.
+        let deadline = &mut setting.launch.deadlines.expect;
+        *deadline = limit.next().min(*deadline);
+        let executor = executor(&setting, &setting.folders.data_dir, limit.next());
         Self {
             setting,
+            limit,
+            close_failed: false,
             executor,
             workers: 0,
             loading: None,
@@ -73,6 +83,11 @@ impl Fixture {
         let plugin = self.loadable()?;
         let (name, log) = (plugin.name(), self.log(plugin.name()));
         Backend::load_any_name(&self.setting.launch, &LibraryFile::from(&plugin), name, &log, None)
+    }
+
+    /// How long a run may take.
+    pub(super) fn time_limit(&self) -> Duration {
+        self.limit.next()
     }
 
     /// A judge with the library that is checked, in a worker of its own.
@@ -186,12 +201,17 @@ impl Fixture {
         let mut engine = match self.running.take() {
             Some((engine, parallelism)) if parallelism == spec.parallelism => engine,
             other => {
-                stop(other);
+                self.stop(other);
                 self.engine(spec).map_err(failed_run)?
             }
         };
         let trial = trial(&engine.name, spec, 1);
+        let started = Instant::now();
         let ran = trials::run(&mut self.executor, &mut engine, &trial);
+        if engine.is_usable() {
+            self.limit.learn(started.elapsed());
+            self.executor.setting.timeout = self.limit.next();
+        }
         // After a failure, the next run needs a new session.
         if ran.is_ok() && engine.is_usable() {
             self.running = Some((engine, spec.parallelism));
@@ -235,17 +255,44 @@ impl Fixture {
         let not_made =
             |error| NotPassed::NotRun(format!("cannot create a data folder for the sessions: {error}"));
         let data = OwnData::of(&self.setting.folders.data_dir).map_err(not_made)?;
-        let mut executor = executor(&self.setting, data.path());
+        let mut executor = executor(&self.setting, data.path(), self.limit.next());
         let one = self.observe_session(&mut executor);
         let both = one.and_then(|one| Ok([one, self.observe_session(&mut executor)?]));
         executor.end();
         both
     }
 
+    /// The threads of one process after each of `sessions` sessions in it, or of fewer if the backend does not open again.
+    pub(super) fn threads_after(&mut self, sessions: usize) -> Result<Vec<u64>, NotPassed> {
+        let spec = self.small_spec()?;
+        let mut engine = self.engine(&spec)?;
+        let trial = trial(&engine.name, &spec, 1);
+        let mut counts: Vec<u64> = Vec::new();
+        while counts.len() < sessions {
+            let session = || trial.session(&self.setting.folders);
+            if !counts.is_empty() && engine.open_again(session()).is_err() {
+                break;
+            }
+            let ran = trials::run(&mut self.executor, &mut engine, &trial).and_then(|ran| verified(&ran));
+            if ran.is_err() || engine.stop(&mut |_| ()).is_err() {
+                break;
+            }
+            let snapshot = snapshot_after_close(&mut engine, counts.last().copied());
+            counts.extend(snapshot.and_then(|snapshot| snapshot.threads));
+        }
+        engine.session.discard();
+        Ok(counts)
+    }
+
+    /// A run of a few items, for what is observed around it.
+    fn small_spec(&mut self) -> Result<WorkloadSpec, NotPassed> {
+        self.demand_workload(COMPUTING, &["iters"])?;
+        Ok(trials::spec(COMPUTING, 50, &[("iters", json!(100))]))
+    }
+
     /// Observes a session with one run of a few items.
     fn observe_session(&mut self, executor: &mut Executor) -> Result<ObservedSession, NotPassed> {
-        self.demand_workload(COMPUTING, &["iters"])?;
-        let spec = trials::spec(COMPUTING, 50, &[("iters", json!(100))]);
+        let spec = self.small_spec()?;
         let plugin = self.loadable()?;
         let log = self.log(plugin.name());
         ObservedSession::of(executor, &self.setting.launch, &plugin, &log, &spec)
@@ -253,20 +300,23 @@ impl Fixture {
 
     /// Ends all workers.
     pub(super) fn end(mut self) {
-        stop(self.running.take());
+        let running = self.running.take();
+        self.stop(running);
         self.executor.end();
     }
-}
 
-fn stop(running: Option<(Engine, u32)>) {
-    // Another check reports a failure of close.
-    if let Some((engine, _)) = running {
-        engine.close(&mut |_| ());
+    /// Stops an engine. Another check reports a failure of that.
+    fn stop(&mut self, running: Option<(Engine, u32)>) {
+        match running {
+            Some((engine, _)) if self.close_failed => engine.session.discard(),
+            Some((engine, _)) => self.close_failed = engine.close(&mut |_| ()).seconds.is_none(),
+            None => {}
+        }
     }
 }
 
 /// An executor with the workloads that the metadata of the libraries name. Of several with one name, the first counts.
-fn executor(setting: &Setting, data_dir: &Path) -> Executor {
+fn executor(setting: &Setting, data_dir: &Path, timeout: Duration) -> Executor {
     let target = setting.target.plugin.iter().filter(|_| setting.target.is_backend() == Some(false));
     let mut participants = Participants::default();
     for library in target.chain(&setting.libraries) {
@@ -277,6 +327,5 @@ fn executor(setting: &Setting, data_dir: &Path) -> Executor {
     }
     let launch = setting.launch.clone();
     let folders = Folders { data_dir: data_dir.into(), log_dir: setting.folders.log_dir.clone() };
-    let (timeout, warm_up) = (TIMEOUT, WarmUp::default());
-    Executor::new(executor::Setting { launch, participants, folders, timeout, warm_up })
+    Executor::new(executor::Setting { launch, participants, folders, timeout, warm_up: WarmUp::default() })
 }

@@ -1,5 +1,7 @@
 //! Checks of workload libraries.
 
+use std::time::Duration;
+
 use plugin_api::workload::{CatalogueEntry, Outcome as Answer};
 use plugin_api::{Availability, ErrorKind, WorkloadSpec};
 use serde_json::json;
@@ -7,7 +9,8 @@ use serde_json::json;
 use super::errors::expected_error;
 use super::finding::{CheckResult, NotPassed};
 use super::fixture::Fixture;
-use super::trials::{self, TIMEOUT, trial};
+use super::parameters::defaults;
+use super::trials::{self, trial};
 use crate::plugin::inspect::Kind;
 use crate::run::backend::Backend;
 use crate::run::executor::log_file;
@@ -23,6 +26,9 @@ const SIZES: [u64; 4] = [0, 1, 101, 5003];
 /// The batch sizes.
 const BATCHES: [u64; 3] = [1, 7, 1024];
 
+/// After this time every clock shows another second.
+const LATER: Duration = Duration::from_millis(1100);
+
 /// How often each workload is given malformed input.
 const ROUNDS: u32 = 300;
 
@@ -36,23 +42,36 @@ fn with_batches(mut spec: WorkloadSpec, batch_size: u64) -> WorkloadSpec {
     spec
 }
 
-/// Runs `check` with a judge in a worker of its own.
-fn with_judge<T>(
+/// The library that is checked, in a worker of its own.
+struct Library {
+    judge: Judge,
+    /// How long a call may take.
+    limit: Duration,
+}
+
+impl Library {
+    fn catalogue(&mut self) -> Result<Vec<CatalogueEntry>, CallError> {
+        self.judge.catalogue()
+    }
+
+    fn answer(&mut self, spec: &WorkloadSpec) -> Result<Answer, CallError> {
+        self.judge.expect(spec, self.limit)
+    }
+
+    fn serial(&mut self, spec: &WorkloadSpec) -> Result<Answer, CallError> {
+        self.judge.serial(spec, self.limit)
+    }
+}
+
+/// Runs `check` with the library in a worker of its own.
+fn with_library<T>(
     fixture: &mut Fixture,
-    check: impl FnOnce(&mut Judge) -> Result<T, NotPassed>,
+    check: impl FnOnce(&mut Library) -> Result<T, NotPassed>,
 ) -> Result<T, NotPassed> {
-    let mut judge = fixture.judge()?;
-    let checked = check(&mut judge);
-    judge.end();
+    let mut library = Library { judge: fixture.judge()?, limit: fixture.time_limit() };
+    let checked = check(&mut library);
+    library.judge.end();
     checked
-}
-
-fn answer(judge: &mut Judge, spec: &WorkloadSpec) -> Result<Answer, CallError> {
-    judge.expect(spec, TIMEOUT)
-}
-
-fn serial(judge: &mut Judge, spec: &WorkloadSpec) -> Result<Answer, CallError> {
-    judge.serial(spec, TIMEOUT)
 }
 
 /// The catalogue lists what the metadata lists, the plans are well formed, and every workload opens with its defaults.
@@ -60,7 +79,7 @@ pub(super) fn catalogue(fixture: &mut Fixture) -> CheckResult {
     let Kind::Workloads(mut named) = fixture.plugin()?.metadata.kind.clone() else {
         return Err(NotPassed::NotRun("it is not a library of workloads".into()));
     };
-    let entries = with_judge(fixture, |judge| Ok(judge.catalogue()?))?;
+    let entries = with_library(fixture, |library| Ok(library.catalogue()?))?;
     let mut listed: Vec<_> = entries.iter().map(|entry| entry.name.clone()).collect();
     named.sort();
     listed.sort();
@@ -73,9 +92,12 @@ pub(super) fn catalogue(fixture: &mut Fixture) -> CheckResult {
     if let Some(entry) = entries.iter().find(|entry| !entry.plan.is_well_formed()) {
         return Err(NotPassed::Failed(format!("the plan of {} is not well formed", entry.name)));
     }
-    with_judge(fixture, |judge| {
+    for entry in &entries {
+        defaults(&entry.parameters).map_err(|not_passed| not_passed.named(&entry.name))?;
+    }
+    with_library(fixture, |library| {
         for entry in &entries {
-            answer(judge, &WorkloadSpec { total_items: 1, ..WorkloadSpec::new(entry.name.clone()) })?;
+            library.answer(&WorkloadSpec { total_items: 1, ..WorkloadSpec::new(entry.name.clone()) })?;
         }
         Ok(plural(entries.len() as u64, "workload"))
     })
@@ -83,11 +105,11 @@ pub(super) fn catalogue(fixture: &mut Fixture) -> CheckResult {
 
 /// A serial run gives the answer of the oracle.
 pub(super) fn oracle(fixture: &mut Fixture) -> CheckResult {
-    with_judge(fixture, |judge| {
-        for entry in judge.catalogue()? {
+    with_library(fixture, |library| {
+        for entry in library.catalogue()? {
             for items in SIZES {
                 let spec = with_batches(spec_of(&entry, items), 64);
-                let (ran, expected) = (serial(judge, &spec)?, answer(judge, &spec)?);
+                let (ran, expected) = (library.serial(&spec)?, library.answer(&spec)?);
                 require_equal(&format!("{} of {items} items", entry.name), &ran, &expected)?;
             }
         }
@@ -105,11 +127,11 @@ fn require_equal(what: &str, ran: &Answer, expected: &Answer) -> Result<(), NotP
 
 /// The answer does not depend on how items are split into batches.
 pub(super) fn slices(fixture: &mut Fixture) -> CheckResult {
-    with_judge(fixture, |judge| {
-        for entry in judge.catalogue()? {
-            let expected = serial(judge, &with_batches(spec_of(&entry, 101), 101))?;
+    with_library(fixture, |library| {
+        for entry in library.catalogue()? {
+            let expected = library.serial(&with_batches(spec_of(&entry, 101), 101))?;
             for size in BATCHES {
-                let ran = serial(judge, &with_batches(spec_of(&entry, 101), size))?;
+                let ran = library.serial(&with_batches(spec_of(&entry, 101), size))?;
                 require_equal(&format!("{} in batches of {size}", entry.name), &ran, &expected)?;
             }
         }
@@ -117,35 +139,45 @@ pub(super) fn slices(fixture: &mut Fixture) -> CheckResult {
     })
 }
 
-/// Another process gives the same answer.
+/// Another process gives the same answer, also when the clock shows another second.
 pub(super) fn repeats(fixture: &mut Fixture) -> CheckResult {
-    let answers = |judge: &mut Judge| {
+    let answers = |library: &mut Library| {
         let mut answers = Vec::new();
-        for entry in judge.catalogue()? {
+        for entry in library.catalogue()? {
             let spec = spec_of(&entry, 101);
-            answers.push((entry.name, serial(judge, &with_batches(spec.clone(), 7))?, answer(judge, &spec)?));
+            answers.push((
+                entry.name,
+                library.serial(&with_batches(spec.clone(), 7))?,
+                library.answer(&spec)?,
+            ));
         }
         Ok(answers)
     };
-    let (one, two) = (with_judge(fixture, answers)?, with_judge(fixture, answers)?);
+    let one = with_library(fixture, answers)?;
+    std::thread::sleep(LATER);
+    let two = with_library(fixture, answers)?;
     for ((name, ran, expected), (_, again, expected_again)) in one.iter().zip(&two) {
-        require_equal(&format!("{name} in another process"), again, ran)?;
-        require_equal(&format!("the oracle of {name} in another process"), expected_again, expected)?;
+        require_equal(&format!("{name} in another process, a second later"), again, ran)?;
+        require_equal(
+            &format!("the oracle of {name} in another process, a second later"),
+            expected_again,
+            expected,
+        )?;
     }
     Ok(String::new())
 }
 
 /// An unknown workload and an invalid parameter are refused.
 pub(super) fn refuses(fixture: &mut Fixture) -> CheckResult {
-    with_judge(fixture, |judge| {
+    with_library(fixture, |library| {
         let spec = WorkloadSpec::new("there_is_no_such_workload");
-        let refused = expected_error(answer(judge, &spec), &[ErrorKind::InvalidSpec]);
+        let refused = expected_error(library.answer(&spec), &[ErrorKind::InvalidSpec]);
         refused.map_err(|not_passed| not_passed.named("an unknown workload"))?;
-        for entry in judge.catalogue()? {
+        for entry in library.catalogue()? {
             for parameter in &entry.parameters {
                 let mut spec = spec_of(&entry, 1);
                 spec.extra.insert(parameter.name.clone(), json!([{"no": "value"}]));
-                let refused = expected_error(answer(judge, &spec), &[ErrorKind::InvalidSpec]);
+                let refused = expected_error(library.answer(&spec), &[ErrorKind::InvalidSpec]);
                 let what = format!("{} with a list as {}", entry.name, parameter.name);
                 refused.map_err(|not_passed| not_passed.named(&what))?;
             }
@@ -156,9 +188,9 @@ pub(super) fn refuses(fixture: &mut Fixture) -> CheckResult {
 
 /// Malformed input is refused or accepted, without a crash or a panic.
 pub(super) fn bytes(fixture: &mut Fixture) -> CheckResult {
-    with_judge(fixture, |judge| {
-        for entry in judge.catalogue()? {
-            let given = judge.give_malformed(&spec_of(&entry, 10), ROUNDS, TIMEOUT);
+    with_library(fixture, |library| {
+        for entry in library.catalogue()? {
+            let given = library.judge.give_malformed(&spec_of(&entry, 10), ROUNDS, library.limit);
             given.map_err(|error| NotPassed::from(error).named(&entry.name))?;
         }
         Ok(format!("{ROUNDS} rounds for each workload"))
@@ -167,7 +199,7 @@ pub(super) fn bytes(fixture: &mut Fixture) -> CheckResult {
 
 /// The backends that are found give the answer of the oracle.
 pub(super) fn backends(fixture: &mut Fixture) -> CheckResult {
-    let entries = with_judge(fixture, |judge| Ok(judge.catalogue()?))?;
+    let entries = with_library(fixture, |library| Ok(library.catalogue()?))?;
     let mut ran = Vec::new();
     for (name, library) in fixture.setting.backends.clone() {
         if on_backend(fixture, &name, &library, &entries)? {

@@ -7,6 +7,7 @@ use plugin_api::Availability;
 use super::allowance::{allowance, seconds};
 use super::finding::{CheckResult, NotPassed, demand};
 use super::fixture::Fixture;
+use super::parameters::defaults;
 use crate::run::session::{CallError, Fault};
 use crate::slowdown;
 use crate::worker::protocol::Refusal;
@@ -76,6 +77,7 @@ pub(super) fn options(fixture: &mut Fixture) -> CheckResult {
             return Err(NotPassed::Failed(format!("the option {:?} has no description", option.name)));
         }
     }
+    defaults(&options)?;
     Ok(String::new())
 }
 

@@ -88,9 +88,10 @@ impl ObservedSession {
     /// Stops `engine` after a verified run, and ends its worker.
     fn ended(mut engine: Engine, before: ResourceSnapshot, stdout: &Path, data_dir: &Path) -> Self {
         let closed = engine.stop(&mut |_| ()).map_err(|error| error.message);
-        let after = closed.is_ok().then(|| snapshot_after_close(&mut engine, &before)).flatten();
-        let printed = beginning(stdout);
+        let after = closed.is_ok().then(|| snapshot_after_close(&mut engine, before.threads)).flatten();
         let teardown = engine.session.end();
+        // Read last: what the C library has in a buffer is written when the worker exits.
+        let printed = beginning(stdout);
         Self { ran: Ok(()), closed, before, after, printed, teardown, data: listing(data_dir) }
     }
 }
@@ -104,12 +105,12 @@ fn beginning(stdout: &Path) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The resources of the worker after its threads had time to end.
-fn snapshot_after_close(engine: &mut Engine, before: &ResourceSnapshot) -> Option<ResourceSnapshot> {
+/// The resources of the worker after its threads had time to end, until no more than `threads` are left.
+pub(super) fn snapshot_after_close(engine: &mut Engine, threads: Option<u64>) -> Option<ResourceSnapshot> {
     let (closed, mut limit) = (Instant::now(), ScaledLimit::new(SETTLE));
     loop {
         let snapshot = engine.session.snapshot().ok()?;
-        if snapshot.threads <= before.threads || limit.is_exceeded_by(closed.elapsed()) {
+        if snapshot.threads <= threads || limit.is_exceeded_by(closed.elapsed()) {
             return Some(snapshot);
         }
         std::thread::sleep(Duration::from_millis(20));

@@ -67,7 +67,7 @@ mod tests {
                 "{}",
                 check.id
             );
-            assert!(![check.demands, check.rule, check.remedy].contains(&""), "{}", check.id);
+            assert!(![check.demands, check.rule, check.remedies].contains(&""), "{}", check.id);
         }
     }
 }

@@ -58,25 +58,26 @@ fn all(
     specs: Vec<WorkloadSpec>,
     demand: impl Fn(&TrialResult) -> Result<(), NotPassed>,
 ) -> CheckResult {
-    let (mut passed, mut failed, mut unsupported) = (0, Vec::new(), Vec::new());
+    let (mut passed, mut failed, mut skipped) = (0, Vec::new(), Vec::new());
     for spec in &specs {
         match fixture.run(spec).and_then(|run| demand(&run)) {
             Ok(()) => passed += 1,
             Err(NotPassed::Failed(why)) => failed.push(format!("{}: {why}", describe(spec))),
-            Err(NotPassed::Skipped(why)) => unsupported.push(format!("{}: {why}", spec.name)),
+            Err(timed_out @ NotPassed::TimedOut(_)) => return Err(timed_out.named(&describe(spec))),
+            Err(NotPassed::Skipped(why)) => skipped.push(format!("{}: {why}", spec.name)),
             Err(other) => return Err(other),
         }
         if fixture.setting.launch.interrupt.is_set() || failed.len() >= MAX_FAILURES {
             break;
         }
     }
-    unsupported.dedup();
+    skipped.dedup();
     match (failed.is_empty(), passed) {
         (false, _) => Err(NotPassed::Failed(failed.join("; "))),
-        (true, 0) if unsupported.is_empty() => Err(NotPassed::NotRun("there are no workloads to run".into())),
-        (true, 0) => Err(NotPassed::Skipped(unsupported.join("; "))),
-        (true, _) if unsupported.is_empty() => Ok(plural(passed, "run")),
-        (true, _) => Ok(format!("{}; not supported: {}", plural(passed, "run"), unsupported.join("; "))),
+        (true, 0) if skipped.is_empty() => Err(NotPassed::NotRun("there are no workloads to run".into())),
+        (true, 0) => Err(NotPassed::Skipped(skipped.join("; "))),
+        (true, _) if skipped.is_empty() => Ok(plural(passed, "run")),
+        (true, _) => Ok(format!("{}; skipped: {}", plural(passed, "run"), skipped.join("; "))),
     }
 }
 

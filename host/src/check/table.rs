@@ -10,6 +10,9 @@ use super::{file, library, loading, runs, sessions, specs};
 /// The page that documents the checks. The requirement, the rule and the remedy of each are taken from its table.
 const PAGE: &str = include_str!("../../../docs/conformance.md");
 
+/// What comes before the remedy for plugins that were not built with Rust.
+const IN_C: &str = "; in C: ";
+
 /// A requirement on plugins.
 #[derive(Debug)]
 pub struct Check {
@@ -19,10 +22,12 @@ pub struct Check {
     pub demands: &'static str,
     /// The link to the section of plugin-api's `ABI.md` that has the rule, relative to the repository.
     pub rule: &'static str,
-    /// What to do if the check fails.
-    pub remedy: &'static str,
+    /// What to do if the check fails, for each language.
+    pub(super) remedies: &'static str,
     pub(super) of: Of,
     pub(super) needs: Needs,
+    /// The checks without which this one would only fail for the same reason. Those before it in the table.
+    pub(super) stands_on: &'static [&'static str],
     /// Runs the check. Returns a remark if it passed.
     pub(super) run: Run,
 }
@@ -58,6 +63,15 @@ impl Check {
         }
     }
 
+    /// What to do if the check fails for this plugin, in the terms of the language that it was written in.
+    pub(super) fn remedy(&self, target: &Target) -> &'static str {
+        match self.remedies.split_once(IN_C) {
+            Some((in_rust, _)) if target.is_of_rust() => in_rust,
+            Some((_, in_c)) => in_c,
+            None => self.remedies,
+        }
+    }
+
     /// The plugins that the check is for.
     pub fn of(&self) -> &'static str {
         match self.of {
@@ -72,11 +86,31 @@ impl Check {
 pub static CHECKS: LazyLock<Vec<Check>> = LazyLock::new(|| {
     let check = |&(id, of, needs, run): &(&'static str, Of, Needs, Run)| {
         // A test finds a check without a row.
-        let [demands, rule, remedy] = texts(id).unwrap_or_default();
-        Check { id, demands, rule, remedy, of, needs, run }
+        let [demands, rule, remedies] = texts(id).unwrap_or_default();
+        Check { id, demands, rule, remedies, of, needs, stands_on: stands_on(id), run }
     };
     FUNCTIONS.iter().map(check).collect()
 });
+
+/// The checks that the check `id` stands on.
+fn stands_on(id: &str) -> &'static [&'static str] {
+    match id {
+        "run.workloads" => &[],
+        // They run every workload but the open loops.
+        "run.sizes" | "run.batches" | "run.fusion" | "run.parallelism" | "run.data" => {
+            &["run.workloads", "run.keyed"]
+        }
+        "session.twice" | "session.threads" | "session.files" => &["run.workloads", "session.close"],
+        "probe.repeats" => &["probe.answers"],
+        "library.catalogue" => &[],
+        "library.backends" => &["library.catalogue", "library.oracle", "library.slices", "library.repeats"],
+        _ => match id.split('.').next() {
+            Some("run" | "spec" | "fault" | "session") => &["run.workloads"],
+            Some("library") => &["library.catalogue"],
+            _ => &[],
+        },
+    }
+}
 
 /// The requirement, the rule and the remedy that the page has for a check.
 fn texts(id: &str) -> Option<[&'static str; 3]> {

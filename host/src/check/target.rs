@@ -1,6 +1,7 @@
 //! The plugin that is checked, and the setting of the checks.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::plugin::PluginRef;
 use crate::plugin::inspect::{Kind, Rejection};
@@ -10,6 +11,8 @@ use crate::worker::protocol::{Folders, LibraryFile};
 /// The setting of the checks.
 pub(crate) struct Setting {
     pub launch: Launch,
+    /// How long a run may take; without it, the checks decide.
+    pub timeout: Option<Duration>,
     pub folders: Folders,
     pub target: Target,
     /// The workload libraries that a backend is checked with.
@@ -27,6 +30,11 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// Whether the plugin was built with Rust. One in Python has its driver in a library of Rust.
+    pub(super) fn is_of_rust(&self) -> bool {
+        self.plugin.as_ref().is_ok_and(|plugin| plugin.metadata.compiler.0 == "rustc")
+    }
+
     /// Whether the plugin is a backend; nothing if the file is not a plugin.
     pub(super) fn is_backend(&self) -> Option<bool> {
         self.plugin.as_ref().ok().map(|plugin| matches!(plugin.metadata.kind, Kind::Runner))

@@ -1,7 +1,6 @@
 //! The runs of checks, on the executor.
 
 use std::convert::Infallible;
-use std::time::Duration;
 
 use plugin_api::workload::CatalogueEntry;
 use plugin_api::{ErrorKind, WorkloadSpec};
@@ -15,9 +14,6 @@ use crate::run::executor::Executor;
 use crate::run::outcome::Outcome;
 use crate::run::session::{CallError, Fault};
 use crate::run::trial::{TrialResult, TrialSpec};
-
-/// The time limit of a run.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A spec with these keys of `extra`.
 pub(super) fn spec(workload: &str, items: u64, extra: &[(&str, Value)]) -> WorkloadSpec {
@@ -51,7 +47,15 @@ pub(super) fn run(
 ) -> Result<TrialResult, NotPassed> {
     // Not the backend's fault: a check of the workload library reports it.
     executor.expect(&trial.workload_spec()).map_err(NotPassed::not_run)?;
-    executor.run(trial, engine, &mut ignore).map_err(|_| NotPassed::interrupted())
+    let result = executor.run(trial, engine, &mut ignore).map_err(|_| NotPassed::interrupted())?;
+    match &result.outcome {
+        Outcome::Wrong(CallError { remedy: Some(remedy), .. }) if result.suspects_workload => {
+            Err(NotPassed::Skipped(format!(
+                "a serial run without a backend contradicts its oracle too; try: {remedy}"
+            )))
+        }
+        _ => Ok(result),
+    }
 }
 
 /// Requires that a trial was verified. A source that was late is accepted, because that depends on how busy this machine is.

@@ -73,7 +73,7 @@ impl PreparedRun {
             baseline,
             insist: schedule.insist,
             allow_untrusted: context.trust.is_anyone(),
-            timeout_seconds: schedule.trial.timeout().as_secs_f64(),
+            timeout_seconds: schedule.trial.timeout()?.as_secs_f64(),
             limits: Some(limits),
             cores: arguments.cores,
             backends: plan_file::recorded_backends(&participants),

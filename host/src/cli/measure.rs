@@ -5,15 +5,15 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
-use crate::app::limits::LimitArguments;
-use crate::app::options;
+use crate::app::limits::{self, LimitArguments};
+use crate::app::{Problem, options};
 
 /// The number of blocks with `--quick`.
 const QUICK: u32 = 3;
 /// The default number of blocks, which is enough for an interval.
 pub(super) const STANDARD: u32 = 7;
 /// The default time limit of a run.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(600);
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The arguments of `run`, `compare` and `metg`.
 #[derive(clap::Args, Debug)]
@@ -42,8 +42,10 @@ impl TrialArguments {
         self.extra.iter().cloned().collect()
     }
 
-    pub(super) fn timeout(&self) -> Duration {
-        self.timeout.unwrap_or(TIMEOUT)
+    /// The time limit of a run: the option's, that of the environment, or the default.
+    pub(super) fn timeout(&self) -> Result<Duration, Problem> {
+        let of_environment = || Ok(limits::deadlines()?.run.unwrap_or(TIMEOUT));
+        self.timeout.map_or_else(of_environment, Ok)
     }
 
     pub(super) fn run_id(&self) -> String {

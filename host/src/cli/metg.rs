@@ -102,7 +102,7 @@ impl Arguments {
 
     /// The command that repeats the measurement as a new run.
     fn repeat_command(&self, prepared: &PreparedRun, context: &Context) -> String {
-        let PreparedRun { matrix, participants, limits, cores, .. } = prepared;
+        let PreparedRun { matrix, participants, limits, cores, timeout, .. } = prepared;
         let backends = matrix.backends.iter().filter_map(|backend| {
             let participant = participants.backends.get(&backend.name)?;
             let file = participant.from_file.then_some(participant.plugin.path.as_path());
@@ -121,7 +121,7 @@ impl Arguments {
             .duration("coarsest", self.coarsest)
             .option("seed", matrix.seed)
             .options("data-seed", matrix.data_seed)
-            .duration("timeout", self.schedule.trial.timeout());
+            .duration("timeout", *timeout);
         limits.add_to(&mut command);
         command.extra(&matrix.options).flag("insist", self.schedule.insist);
         add_plugin_folders(&mut command, participants, context);
@@ -185,7 +185,7 @@ impl PreparedRun {
         }
         let plan = Plan::new(&matrix).map_err(|error| Problem::usage(error.to_string()))?;
         let participants = selection.participants(&plan);
-        let (folders, timeout) = (context.folders(&matrix.run)?, schedule.trial.timeout());
+        let (folders, timeout) = (context.folders(&matrix.run)?, schedule.trial.timeout()?);
         Ok(Self { matrix, plan, range, timeout, limits, cores, participants, folders, output_dir })
     }
 

@@ -15,7 +15,7 @@ use crate::app::reproduce::{LoadingOptions, RunCommand};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options, progress, reports};
 use crate::cli::compare::plan_file::PlanFile;
-use crate::cli::measure::{TIMEOUT, TrialArguments};
+use crate::cli::measure::TrialArguments;
 use crate::plan::BackendChoice;
 use crate::plan::defaults::{DEFAULT_BACKEND, DEFAULT_WORKLOAD};
 use crate::record::{
@@ -112,10 +112,9 @@ impl Options {
             return Err(Problem::usage("--cores needs a process of its own for the plugin")
                 .with_remedy("--isolation process"));
         }
-        let timeout = match trial.timeout {
-            Some(timeout) => timeout,
-            None => options::max_wait(&spec.extra).map_err(Problem::usage)?.unwrap_or(TIMEOUT),
-        };
+        let max_wait =
+            options::max_wait(&spec.extra).map_err(Problem::usage)?.filter(|_| trial.timeout.is_none());
+        let timeout = max_wait.map_or_else(|| trial.timeout(), Ok)?;
         let setup = match (trial.setup, &backend) {
             (true, _) => SetUp::Always,
             (false, Some(_)) => SetUp::Never,
@@ -335,7 +334,8 @@ fn show(
             Ok(Exit::Done)
         }
         Outcome::Wrong(error) => {
-            ui.error(&format!("{backend} gave a wrong answer: {error} ({recorded})"));
+            let message = format!("{backend} gave a wrong answer: {error} ({recorded})");
+            ui.error(&with_remedy(&message, error.remedy.as_deref()));
             Ok(Exit::WrongAnswer)
         }
         Outcome::Invalid(error) => {

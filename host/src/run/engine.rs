@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use plugin_api::Session;
+
 use super::event::{Listener, forward};
 use super::session::{CallError, WorkerSession};
 use super::trial::{Closing, Phases, RunUsage};
@@ -129,6 +131,12 @@ impl Engine {
     ) -> Result<(Reply, Option<Duration>), CallError> {
         self.prepare(request, &mut |_| ())?;
         self.session.call_and_cancel("run", Request::Run(request.order(request.timeout)), after, grace)
+    }
+
+    /// Starts the engine again in the same process, after it was stopped. A backend may refuse that.
+    pub(crate) fn open_again(&mut self, session: Session) -> Result<(), CallError> {
+        let deadline = self.session.deadlines.open;
+        self.call("open", Request::Open { session }, deadline, &mut |_| ()).map(|_| ())
     }
 
     /// Stops the engine, and returns how many seconds that took.

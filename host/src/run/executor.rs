@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -24,9 +25,15 @@ use super::trial::{Phases, TrialResult, TrialSpec};
 use crate::plan;
 use crate::plugin::inspect;
 use crate::sandbox::stop;
+use crate::shell;
 use crate::stats::WarmUp;
 use crate::worker::cheat::{Cheat, NAME};
 use crate::worker::protocol::{Folders, LibraryFile, MachineCheck, Work};
+
+/// A wrong answer of no more items is compared with that of a serial run, which holds all of them in memory.
+const MOST_SERIAL_ITEMS: u64 = 1_000_000;
+/// How long such a run may take, beside twice the time of the backend's run in all of its threads.
+const SERIAL_TIME: Duration = Duration::from_secs(10);
 
 /// The configuration of an executor.
 pub(crate) struct Setting {
@@ -283,9 +290,34 @@ impl Executor {
         result.warnings.extend(judge::reported_warnings(finished));
         result.warnings.extend(result.usage.and_then(|usage| usage.warning()));
         result.actual = judged.ok();
+        self.suspect_workload(spec, result);
         // The state may be large, and nobody needs it any more.
         if let Some(finished) = &mut result.finished {
             finished.sink_state = Default::default();
+        }
+    }
+
+    /// Compares a wrong answer with that of a serial run without a backend. If they are equal, the backend is not to blame.
+    fn suspect_workload(&mut self, spec: &WorkloadSpec, result: &mut TrialResult) {
+        let (Outcome::Wrong(error), Some(actual)) = (&mut result.outcome, &result.actual) else { return };
+        if spec.total_items > MOST_SERIAL_ITEMS {
+            return;
+        }
+        let took = result.host_elapsed.unwrap_or_default() * f64::from(spec.parallelism);
+        let limit = SERIAL_TIME + Duration::try_from_secs_f64(2.0 * took).unwrap_or_default();
+        match self.judge(&spec.name).and_then(|judge| judge.serial(spec, limit)) {
+            Ok(serial) if (serial.count, &serial.checksum) == (actual.count, &actual.checksum) => {
+                result.suspects_workload = true;
+                error.message +=
+                    "; a serial run without a backend gives the same: suspect the workload or its oracle";
+                let library = self.library(&spec.name).path;
+                error.remedy = Some(shell::command(
+                    "crossrun",
+                    [OsStr::new("backends"), "check".as_ref(), library.as_ref()],
+                ));
+            }
+            Ok(_) => {}
+            Err(error) => self.forget_dead_judge(&spec.name, &error),
         }
     }
 

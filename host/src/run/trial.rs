@@ -112,6 +112,8 @@ pub struct TrialResult {
     pub expected: Option<Answer>,
     /// The answer that the judge decoded.
     pub actual: Option<Answer>,
+    /// Whether the answer is wrong, but a serial run without a backend gives it too: the workload or its oracle is wrong then.
+    pub suspects_workload: bool,
     /// The backend's claims, and the time by the worker's clock.
     pub finished: Option<Finished>,
     /// Seconds from request to reply, by the host's clock.
@@ -163,6 +165,7 @@ impl TrialResult {
             outcome,
             expected: None,
             actual: None,
+            suspects_workload: false,
             finished: None,
             host_elapsed: None,
             phases: Phases::default(),

@@ -1,13 +1,14 @@
 //! `crossrun backends check`: checks whether a plugin keeps the contract.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::app::context::Context;
 use crate::app::resolve::{inspected, rejected, trusted};
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem};
+use crate::app::{Exit, GlobalArguments, Problem, options};
 use crate::check::{self, CHECKS, Check, CheckOutcome, Finding, Progress, Setting, Summary, Target};
 use crate::plugin::PluginRef;
 use crate::plugin::inspect::inspect;
@@ -29,6 +30,10 @@ pub(super) struct Arguments {
     /// Run a backend on the workloads of this library too. Repeatable.
     #[arg(long, value_name = "FILE")]
     workloads: Vec<PathBuf>,
+    /// The time limit of a run, such as 90s or 10m [default: 2m; after the first run 30s, or twenty times the longest run if that is
+    /// more].
+    #[arg(long, value_name = "TIME", value_parser = options::duration)]
+    timeout: Option<Duration>,
     /// Print JUnit XML instead of text.
     #[arg(long, conflicts_with = "json")]
     junit: bool,
@@ -54,6 +59,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let folders = context.folders(&format!("check-{}", std::process::id()))?;
     let setting = Setting {
         launch: context.launch.clone(),
+        timeout: arguments.timeout.or(context.launch.deadlines.run),
         folders: folders.clone(),
         target: target.clone(),
         libraries,

@@ -4,7 +4,7 @@
 mod serial;
 
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Mutex, Once};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,10 @@ extern "C" fn constructor() {
         // Longer than the busiest machine excuses, and not as long as the call may take.
         std::thread::sleep(Duration::from_secs(9));
     }
+}
+
+unsafe extern "C" {
+    fn puts(text: *const std::ffi::c_char) -> i32;
 }
 
 /// Whether this is the rule that is broken.
@@ -59,7 +63,11 @@ impl WorkloadRunner for Deviant {
 
     fn options(&self) -> Vec<Parameter> {
         let option = || Parameter::choice("mood", "how it feels", &["well", "ill"]);
-        if deviates("options") { vec![option(), option()] } else { vec![option()] }
+        match () {
+            () if deviates("options") => vec![option(), option()],
+            () if deviates("default_outside") => vec![Parameter::integer("strength", "how strong", 11, 0, 10)],
+            () => vec![option()],
+        }
     }
 
     fn open(&mut self, session: &Session) -> Result<(), RunnerError> {
@@ -77,8 +85,14 @@ impl WorkloadRunner for Deviant {
             let name = format!("deviant-{:?}", std::time::SystemTime::now());
             std::fs::write(session.data_dir.join(name.replace(' ', "")), "")?;
         }
+        let thread = || drop(std::thread::spawn(|| std::thread::sleep(Duration::from_secs(600))));
         if deviates("thread") {
-            std::thread::spawn(|| std::thread::sleep(Duration::from_secs(600)));
+            thread();
+        }
+        // Not a deviation: the runtime of a language starts its threads once, and never ends them.
+        static RUNTIME: Once = Once::new();
+        if deviates("runtime_thread") {
+            RUNTIME.call_once(thread);
         }
         self.session = Some(session.clone());
         Ok(())
@@ -89,6 +103,13 @@ impl WorkloadRunner for Deviant {
         refuse(spec)?;
         if deviates("stdout") {
             println!("{} items to go", spec.total_items);
+        }
+        if deviates("buffered_stdout") {
+            // SAFETY: text that ends with a NUL. The C library writes it when its buffer is full, or when the process exits.
+            unsafe { puts(c"items in a buffer".as_ptr()) };
+        }
+        while deviates("deadlock") {
+            std::thread::sleep(Duration::from_secs(600));
         }
         if deviates("file") {
             std::fs::write(std::env::temp_dir().join("litter"), "")?;

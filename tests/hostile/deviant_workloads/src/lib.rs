@@ -1,7 +1,9 @@
 //! A workload that keeps the contract, but for the one rule that `CROSSRUN_TEST_DEVIATION` names. Each of its deviations
 //! fails a check of `crossrun backends check`.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use plugin_api::{
     BatchBuilder, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
@@ -62,12 +64,22 @@ impl Workload for Deviant {
     }
 }
 
+/// What the clock shows.
+fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 /// What is added.
 fn step() -> u64 {
     if deviates("order") { CALLS.fetch_add(1, Ordering::Relaxed) } else { own() }
 }
 
 fn own() -> u64 {
+    if deviates("clock") {
+        // Whatever is asked in this process, it is the same.
+        static LOADED: LazyLock<u64> = LazyLock::new(seconds);
+        return *LOADED;
+    }
     if !deviates("process") {
         return 1;
     }
