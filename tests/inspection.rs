@@ -30,6 +30,7 @@ fn a_plugin_is_described_by_its_bytes() {
     assert_eq!(native["abi"]["runner_header"], "0.11");
     assert_eq!(native["object"]["of_this_machine"], true);
     assert!(native["needed"].as_array().unwrap().contains(&json!("libc.so.6")), "{native}");
+    assert!(!native["glibc"]["symbols"].as_array().unwrap().is_empty(), "{native}");
     assert!(native["glibc"]["required"].is_string() && native["glibc"]["present"].is_string(), "{native}");
     assert_eq!(native["exports"]["ours"], json!(["_1as_0lib_1header_0root_bmodule_bloader"]));
     for key in ["rustc", "target", "profile", "opt_level", "debug_assertions", "target_features"] {

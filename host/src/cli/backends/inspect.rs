@@ -11,6 +11,9 @@ use crate::plugin::inspect::description::{Description, Format};
 use crate::plugin::trust::{Refusal, Trust};
 use crate::text::{single_line, with_remedy};
 
+/// How many symbols of the C library are named.
+const SYMBOLS: usize = 3;
+
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
     /// The file.
@@ -77,8 +80,9 @@ fn facts(description: &Description) -> Vec<(&'static str, Option<String>)> {
             "glibc",
             is_object.then(|| {
                 format!(
-                    "needs {}, this machine has {}",
+                    "needs {}{}, this machine has {}",
                     or_none(glibc.required.as_ref()),
+                    for_symbols(&glibc.symbols),
                     or_none(glibc.present.as_ref())
                 )
             }),
@@ -91,6 +95,16 @@ fn facts(description: &Description) -> Vec<(&'static str, Option<String>)> {
         ("size", Some(format!("{size} bytes"))),
         ("sha256", Some(sha256.clone().unwrap_or_else(unhashed))),
     ]
+}
+
+/// What the newest version of the C library is needed for.
+fn for_symbols(symbols: &[String]) -> String {
+    let (named, others) = symbols.split_at(symbols.len().min(SYMBOLS));
+    match (named.join(", "), others.len()) {
+        (named, _) if named.is_empty() => named,
+        (named, 0) => format!(" for {named}"),
+        (named, others) => format!(" for {named} and {others} more"),
+    }
 }
 
 fn status(description: &Description) -> String {

@@ -84,6 +84,8 @@ pub struct Abi {
 pub struct Glibc {
     /// The newest version that the file needs.
     pub required: Option<String>,
+    /// The symbols for which it needs that version.
+    pub symbols: Vec<String>,
     pub present: Option<String>,
 }
 
@@ -128,6 +130,7 @@ impl Description {
         let object = &file.object;
         self.object = Some(format(object));
         self.glibc.required = glibc::newest(object).map(|version| version.to_string());
+        self.glibc.symbols = glibc::newest_symbols(object);
         self.glibc.present = glibc::present().map(ToString::to_string);
         self.needed = needed::names(file);
         self.exports = exports(file);

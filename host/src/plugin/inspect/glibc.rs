@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use object::read::ReadRef;
+use object::read::{ImportFlags, NameOrOrdinal, ReadRef};
 use object::{Object, ObjectSection};
 
 use super::bounded_reader::BoundedReader;
@@ -74,6 +74,26 @@ pub(super) fn newest<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) 
     strings.split(|byte| *byte == 0).filter_map(Version::parse).max()
 }
 
+/// The symbols for which `object` needs the newest version, sorted: those that an author has to do without on an older machine.
+pub(super) fn newest_symbols<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) -> Vec<String> {
+    let versioned = |import: object::read::Import<'data>| match (import.flags(), import.name()) {
+        (ImportFlags::Elf { version: Some(version), .. }, NameOrOrdinal::Name(name)) => {
+            Some((Version::parse(version)?, String::from_utf8_lossy(name).into_owned()))
+        }
+        _ => None,
+    };
+    let imports = object.imports().into_iter().flatten().map_while(Result::ok);
+    let versioned: Vec<_> = imports.filter_map(versioned).collect();
+    let newest = versioned.iter().map(|(version, _)| version).max();
+    let mut names: Vec<_> = versioned
+        .iter()
+        .filter(|(version, _)| Some(version) == newest)
+        .map(|(_, name)| name.clone())
+        .collect();
+    names.sort();
+    names
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +105,15 @@ mod tests {
         assert!(version("GLIBC_2.2.5") < version("GLIBC_2.34"));
         assert_eq!(version("GLIBC_2.34").unwrap().to_string(), "2.34");
         assert_eq!((version("GLIBC_PRIVATE"), version("GCC_3.0")), (None, None));
+    }
+
+    #[test]
+    fn the_symbols_of_the_newest_version_are_named() {
+        let reader = BoundedReader::new(File::open(std::env::current_exe().unwrap()).unwrap());
+        let object = object::File::parse(&reader).unwrap();
+        let names = newest_symbols(&object);
+        assert!(!names.is_empty() && names.is_sorted(), "{names:?}");
+        assert!(!names.contains(&"malloc".to_owned()), "malloc is older than any other: {names:?}");
     }
 
     #[test]
