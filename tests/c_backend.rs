@@ -446,3 +446,12 @@ fn an_exception_of_cpp_is_reported_with_its_what() {
         assert_eq!(record["metadata"]["error"]["kind"], kind, "{function}: {record}");
     }
 }
+
+#[test]
+fn a_workload_that_is_closed_too_often_is_counted_and_breaks_nothing() {
+    let place = Place::new();
+    place.stage(&compiled("tests/fixtures/c/closing_backend.c", "closing", &[]));
+    let says = "the backend closed a workload 2 times more than it had shared or opened it";
+    let record = run(&place, "minimal", "--workload null").code(4).says(says).json();
+    assert_eq!(record["metadata"]["error"]["kind"], "engine", "{record}");
+}

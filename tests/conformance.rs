@@ -223,6 +223,7 @@ const DEVIATIONS: &[Deviation] = &[
     of_runner("session.processes", "process", "1 process was left"),
     of_runner("session.threads", "thread", "each session in one process leaves threads"),
     of_runner("session.files", "file", "litter"),
+    of_runner("session.references", "reference", "1 reference to a workload left after close"),
     of_runner("session.data", "data", "deviant-"),
     of_workloads("library.catalogue", "default", "step"),
     of_workloads("library.oracle", "oracle", "are expected"),

@@ -4,7 +4,7 @@
 //! The plugin runs only in workers, which may die, and every call has a deadline.
 //!
 //! Imports go one way: `table` → the checks by subject (`file`, `loading`, `runs`, `specs`, `sessions`, `library`) →
-//! `fixture`, the results that several checks share → `observed`, a whole session → `trials`, runs on the executor →
+//! `fixture`, the results that several checks share, with the `time_limit` of runs → `observed`, a whole session → `trials`, runs on the executor →
 //! `finding` and `target`.
 
 mod allowance;

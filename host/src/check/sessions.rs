@@ -89,6 +89,12 @@ pub(super) fn leaves_no_files(fixture: &mut Fixture) -> CheckResult {
     demand(left.is_empty(), || format!("left in TMPDIR after close: {}", left.join(", ")))
 }
 
+/// All references to workloads are given back.
+pub(super) fn gives_workloads_back(fixture: &mut Fixture) -> CheckResult {
+    let left = first(fixture)?.after.ok_or_else(not_stopped)?.references;
+    demand(left == 0, || format!("{} to a workload left after close", plural(left, "reference")))
+}
+
 fn not_stopped() -> NotPassed {
     NotPassed::NotRun("the engine was not stopped".into())
 }

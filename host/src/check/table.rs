@@ -100,7 +100,9 @@ fn stands_on(id: &str) -> &'static [&'static str] {
         "run.sizes" | "run.batches" | "run.fusion" | "run.parallelism" | "run.data" => {
             &["run.workloads", "run.keyed"]
         }
-        "session.twice" | "session.threads" | "session.files" => &["run.workloads", "session.close"],
+        "session.twice" | "session.threads" | "session.files" | "session.references" => {
+            &["run.workloads", "session.close"]
+        }
         "probe.repeats" => &["probe.answers"],
         "library.catalogue" => &[],
         "library.backends" => &["library.catalogue", "library.oracle", "library.slices", "library.repeats"],
@@ -159,6 +161,7 @@ const FUNCTIONS: &[(&str, Of, Needs, Run)] = &[
     ("session.processes", Of::Backends, Needs::Engine, sessions::leaves_no_processes),
     ("session.threads", Of::Backends, Needs::Engine, sessions::leaves_no_threads),
     ("session.files", Of::Backends, Needs::Engine, sessions::leaves_no_files),
+    ("session.references", Of::Backends, Needs::Engine, sessions::gives_workloads_back),
     ("session.data", Of::Backends, Needs::Engine, sessions::keeps_its_data),
     ("library.catalogue", Of::Workloads, Needs::Loaded, library::catalogue),
     ("library.oracle", Of::Workloads, Needs::Loaded, library::oracle),

@@ -4,6 +4,7 @@
 // The compiler can check neither loading a library nor calling its functions.
 #![allow(unsafe_code)]
 
+pub(super) mod references;
 mod sealed;
 
 use std::ffi::c_void;
@@ -130,7 +131,7 @@ pub fn workloads(file: &LibraryFile) -> Result<WorkloadLibrary, LoadError> {
     }
     // SAFETY: the ABI's major version is the host's, so the functions have the signatures of ABI.md; never unloaded.
     let functions = unsafe { WorkloadFunctions::resolve(address) }.map_err(missing)?;
-    let functions = Box::leak(Box::new(functions));
+    let functions = Box::leak(Box::new(references::counted(functions)));
     // Other processes open the library by its path, and compare its hash. Those of another machine have no descriptor of this one.
     let shared = if file.sealed { &to_open.path } else { path };
     // SAFETY: the functions were resolved in this one library, which is never unloaded.

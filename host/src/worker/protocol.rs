@@ -293,6 +293,8 @@ pub(crate) struct ResourceSnapshot {
     pub threads: Option<u64>,
     /// The names in its folder for temporary files.
     pub temporary: Vec<String>,
+    /// How many references to workloads the backend has not given back.
+    pub references: u64,
 }
 
 /// How fast the machine computes right now, and what makes it noisy.

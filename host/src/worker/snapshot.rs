@@ -1,7 +1,8 @@
-//! Takes a resource snapshot of the worker's process: threads and temporary files.
+//! Takes a resource snapshot of the worker's process: threads, temporary files and references to workloads.
 
 use std::fs;
 
+use super::load::references;
 use crate::worker::protocol::ResourceSnapshot;
 
 /// How many names a snapshot has at most.
@@ -13,5 +14,5 @@ pub(super) fn take() -> ResourceSnapshot {
     let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
     let mut temporary: Vec<_> = entries.map(name).take(NAMES).collect();
     temporary.sort();
-    ResourceSnapshot { threads, temporary }
+    ResourceSnapshot { threads, temporary, references: references::left() }
 }

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use plugin_api::{RunContext, RunResult, RunnerError, WorkloadHandle, WorkloadSpec, monotonic_nanos};
 
+use crate::text::plural;
 use crate::worker::bounds;
+use crate::worker::load::references;
 use crate::worker::protocol::{Finished, Folders, Reply, RunOrder, Work};
 use crate::worker::state::{Failure, Worker};
 
@@ -17,7 +19,8 @@ pub(super) fn prepare(worker: &mut Worker, order: RunOrder) -> Result<(), Failur
     let workload = worker.workload(&order.work)?;
     let RunOrder { work, folders, timeout_seconds } = order;
     let context = context(worker, workload, folders, timeout_seconds);
-    Ok(worker.runner()?.prepare(&work.spec, &context)?)
+    let runner = worker.runner()?;
+    Ok(references::of_backend(|| runner.prepare(&work.spec, &context))?)
 }
 
 fn context(
@@ -37,8 +40,10 @@ pub(super) fn run(worker: &mut Worker, order: RunOrder) -> Result<Reply, Failure
     let context = context(worker, workload, order.folders, order.timeout_seconds);
     let runner = worker.runner()?;
     let (begun, started) = (already_begun(&spec), Instant::now());
-    let result = runner.run(&spec, &context);
-    Ok(Reply::Finished(Box::new(finished(result?, begun, started.elapsed())?)))
+    let result = references::of_backend(|| runner.run(&spec, &context));
+    let took = started.elapsed();
+    let result = result.and_then(|result| gave_back_its_own(references::take_too_often()).map(|()| result));
+    Ok(Reply::Finished(Box::new(finished(result?, begun, took)?)))
 }
 
 /// Opens the workload for a run. In an open loop all processes that take part must know when the run starts. That is a moment
@@ -66,6 +71,17 @@ pub(super) fn open_workload(
 /// and the items that were due since then are late, but their time is part of the run.
 fn already_begun(spec: &WorkloadSpec) -> Option<Duration> {
     spec.start_nanos.map(|start| Duration::from_nanos(monotonic_nanos().saturating_sub(start)))
+}
+
+/// Refuses a run in which the backend gave the workload back more often than it had taken it, so many times.
+fn gave_back_its_own(too_often: u64) -> Result<(), RunnerError> {
+    if too_often == 0 {
+        return Ok(());
+    }
+    let times = plural(too_often, "time");
+    let message = format!("the backend closed a workload {times} more than it had shared or opened it");
+    Err(RunnerError::engine(message)
+        .with_remedy("close a workload once for each share, and never that of the run"))
 }
 
 fn finished(result: RunResult, begun: Option<Duration>, called: Duration) -> Result<Finished, RunnerError> {

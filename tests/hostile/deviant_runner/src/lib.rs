@@ -111,6 +111,9 @@ impl WorkloadRunner for Deviant {
         while deviates("deadlock") {
             std::thread::sleep(Duration::from_secs(600));
         }
+        if deviates("reference") {
+            std::mem::forget(context.workload().clone());
+        }
         if deviates("file") {
             std::fs::write(std::env::temp_dir().join("litter"), "")?;
         }
