@@ -24,6 +24,8 @@ const IMBALANCE: &str = "imbalance";
 const WORD_COUNT: &str = "word_count";
 /// The workload whose items are due by a schedule.
 pub(crate) const OPEN_LOOP: &str = "open_loop";
+/// How the names of the queries on a stream begin.
+const QUERY: &str = "nexmark_";
 
 /// The workloads that are compared when none is named.
 pub(crate) const SUITE: [&str; 4] = [SLEEPING, COMPUTING, IMBALANCE, WORD_COUNT];
@@ -45,6 +47,7 @@ pub(crate) fn default_size(workload: &str, quick: bool) -> (u64, Map<String, Val
         // The rate is explicit, so that every report has it.
         OPEN_LOOP => (2_000, json!({"iters": 50_000, "rate": 1000})),
         NULL => (150_000_000, json!({"batch_size": 10_000})),
+        query if query.starts_with(QUERY) => (6_000_000, json!({"batch_size": 10_000})),
         _ => (10_000, json!({"batch_size": 100})),
     };
     // The rate of an open loop, and not its size, decides how much work there is, and percentiles need items.
@@ -58,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_quick_comparison_has_a_quarter_of_the_items_but_as_many_of_an_open_loop() {
-        for workload in SUITE.into_iter().chain([NULL, "another"]) {
+        for workload in SUITE.into_iter().chain([NULL, "nexmark_q5", "another"]) {
             assert_eq!(default_size(workload, true).0 * 4, default_size(workload, false).0, "{workload}");
             assert_eq!(default_size(workload, true).1, default_size(workload, false).1);
         }

@@ -8,6 +8,7 @@
 //! | `imbalance` | what a load-aware scheduler gains |
 //! | `word_count` | shuffle, state and skewed keys |
 //! | `open_loop` | latency under load |
+//! | `nexmark_q0` to `nexmark_q11` | streams: windows, joins and sessions over the events of an auction house |
 //!
 //! All integers are unsigned and wrapping, have 64 bits unless a comment says otherwise, and are little-endian in an item's
 //! bytes. Every random value is computed from a counter (`random`), so that any process can make any item in any order,
@@ -19,11 +20,13 @@ mod conformance;
 mod decimal;
 mod imbalance;
 mod kernel;
+mod nexmark;
 mod null;
 mod object;
 mod open_loop;
 mod pipeline;
 mod random;
+mod record;
 mod schedule;
 mod scheduler_comparison;
 mod word_count;
@@ -38,5 +41,22 @@ use word_count::WordCount;
 
 plugin_api::export_workloads!(
     name = "standard_workloads",
-    workloads = [SchedulerComparison, Null, Pipeline, Imbalance, WordCount, OpenLoop],
+    workloads = [
+        SchedulerComparison,
+        Null,
+        Pipeline,
+        Imbalance,
+        WordCount,
+        OpenLoop,
+        nexmark::Q0,
+        nexmark::Q1,
+        nexmark::Q2,
+        nexmark::Q3,
+        nexmark::Q4,
+        nexmark::Q5,
+        nexmark::Q7,
+        nexmark::Q8,
+        nexmark::Q9,
+        nexmark::Q11,
+    ],
 );

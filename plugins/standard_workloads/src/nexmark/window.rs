@@ -1,0 +1,62 @@
+//! Windows of event time. A window has the name of its end, and has all times before its end from its start on.
+
+use plugin_api::{Parameter, Parameters, WorkloadError};
+
+const DAY: u64 = 86_400_000;
+
+pub(super) fn window_parameter() -> Parameter {
+    Parameter::integer("window_ms", "how long a window is, in milliseconds of event time", 10_000, 1, DAY)
+}
+
+pub(super) fn slide_parameter() -> Parameter {
+    let description =
+        "how long after a window the next one starts, in milliseconds of event time; divides window_ms";
+    Parameter::integer("slide_ms", description, 5000, 1, DAY)
+}
+
+pub(super) fn gap_parameter() -> Parameter {
+    let description = "how long a person must not bid for a session to end, in milliseconds of event time";
+    Parameter::integer("gap_ms", description, 10_000, 1, DAY)
+}
+
+/// Windows of one length, each so long after the one before.
+#[derive(Clone, Copy)]
+pub(super) struct Windows {
+    pub(super) slide: u64,
+    /// How many windows a time is in.
+    pub(super) overlap: u64,
+}
+
+impl Windows {
+    /// Windows that follow each other.
+    pub(super) fn tumbling(parameters: &Parameters) -> Self {
+        Self { slide: parameters.integer("window_ms"), overlap: 1 }
+    }
+
+    /// Windows that overlap.
+    ///
+    /// # Errors
+    /// [`WorkloadError::Spec`] where a window is no multiple of its slide.
+    pub(super) fn sliding(parameters: &Parameters) -> Result<Self, WorkloadError> {
+        let (window, slide) = (parameters.integer("window_ms"), parameters.integer("slide_ms"));
+        if !window.is_multiple_of(slide) {
+            return Err(WorkloadError::Spec(format!(
+                "extra.window_ms is {window}, but must be a multiple of extra.slide_ms, which is {slide}; try: \
+                 --extra window_ms={}",
+                slide.saturating_mul(2)
+            )));
+        }
+        Ok(Self { slide, overlap: window / slide })
+    }
+
+    /// The ends of the windows that `time` is in.
+    pub(super) fn ends(self, time: u64) -> impl Iterator<Item = u64> {
+        let first = time / self.slide;
+        (1..=self.overlap).map(move |step| first.wrapping_add(step).wrapping_mul(self.slide))
+    }
+
+    /// The first of these.
+    pub(super) fn end(self, time: u64) -> u64 {
+        (time / self.slide).wrapping_add(1).wrapping_mul(self.slide)
+    }
+}

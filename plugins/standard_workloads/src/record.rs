@@ -1,0 +1,58 @@
+//! Records: what a workload sends from stage to stage, as 64-bit words. The words of the key come first.
+
+use plugin_api::{BatchBuilder, WorkloadError};
+
+/// Bytes as words, if nothing is left over.
+pub(crate) type Words<'a> = &'a [[u8; 8]];
+
+/// Pushes a record of these words.
+#[inline]
+pub(crate) fn push<const N: usize>(out: &mut BatchBuilder, words: [u64; N]) {
+    out.push(words.map(u64::to_le_bytes).as_flattened());
+}
+
+/// The first words of `bytes`, if there are so many.
+#[inline]
+pub(crate) fn head<const N: usize>(bytes: &[u8]) -> Option<[u64; N]> {
+    bytes.as_chunks().0.first_chunk::<N>().map(|words| words.map(u64::from_le_bytes))
+}
+
+/// All words of a record, which must be exactly so many.
+#[inline]
+pub(crate) fn read<const N: usize>(bytes: &[u8]) -> Result<[u64; N], WorkloadError> {
+    head(bytes).filter(|_| bytes.len() == 8 * N).ok_or_else(|| malformed(bytes))
+}
+
+/// All words of a record or an accumulator of any length.
+#[inline]
+pub(crate) fn words(bytes: &[u8]) -> Result<Words<'_>, WorkloadError> {
+    match bytes.as_chunks() {
+        (words, []) => Ok(words),
+        _ => Err(malformed(bytes)),
+    }
+}
+
+/// Entries of `N` words each, of which there is a whole number.
+pub(crate) fn entries<const N: usize>(
+    words: Words<'_>,
+) -> Result<impl Iterator<Item = [u64; N]> + use<'_, N>, WorkloadError> {
+    match words.as_chunks::<N>() {
+        (entries, []) => Ok(entries.iter().map(|entry| entry.map(u64::from_le_bytes))),
+        _ => Err(malformed(words.as_flattened())),
+    }
+}
+
+/// Adds `amounts` to an accumulator that has as many sums, or is empty.
+pub(crate) fn add<const N: usize>(accumulator: &mut Vec<u8>, amounts: [u64; N]) -> Result<(), WorkloadError> {
+    let before = if accumulator.is_empty() { [0; N] } else { read(accumulator)? };
+    accumulator.clear();
+    for (sum, amount) in before.into_iter().zip(amounts) {
+        accumulator.extend_from_slice(&sum.wrapping_add(amount).to_le_bytes());
+    }
+    Ok(())
+}
+
+#[cold]
+pub(crate) fn malformed(bytes: &[u8]) -> WorkloadError {
+    WorkloadError::Operator(format!("no record of this workload has these {} bytes", bytes.len()))
+}
