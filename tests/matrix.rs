@@ -1,7 +1,8 @@
 //! Every backend has the answer of the oracle on every standard workload, in every way to run it.
 //!
-//! A session, which is one backend at one parallelism, runs all of its points: an engine is started twice and no more. The
-//! queries of Nexmark are alike to a backend, so each runs once on each backend, and they take turns in how.
+//! A session, which is one backend at one parallelism, runs all of its points: an engine is started twice and no more. Six
+//! workloads, which have all kinds of stages, are run in every way; each of the others runs once on each backend, in ways that
+//! take turns.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,9 @@ const SMALL: [&str; 4] = ["native", "timely", "python", "sage"];
 /// Those whose engines are large.
 const LARGE: [&str; 3] = ["ray", "dask", "spark"];
 const BATCH_SIZE: [u32; 2] = [1, 64];
+/// The workloads that are run in every way.
+const IN_EVERY_WAY: [&str; 6] =
+    ["scheduler_comparison", "null", "pipeline", "imbalance", "word_count", "open_loop"];
 /// The most of `ITEMS`.
 const MOST: usize = ITEMS.len() - 1;
 const PARALLELISM: [u32; 2] = [1, 2];
@@ -28,8 +32,8 @@ struct Workload {
     parameters: Map<String, Value>,
 }
 
-/// The standard workloads, as crossrun lists them: a new one takes part by itself. The queries come last, with how many others
-/// there are.
+/// The standard workloads, as crossrun lists them: a new one takes part by itself. Those that are run in every way come first, with
+/// how many they are.
 fn workloads() -> (Vec<Workload>, usize) {
     let listed = Place::new().crossrun(&["workloads", "--json"]).code(0).json();
     let workload = |entry: &Value| {
@@ -45,15 +49,9 @@ fn workloads() -> (Vec<Workload>, usize) {
         }
     };
     let mut workloads: Vec<_> = listed.as_array().unwrap().iter().map(workload).collect();
-    workloads.sort_by_key(Workload::is_query);
-    let others = workloads.partition_point(|workload| !workload.is_query());
-    (workloads, others)
-}
-
-impl Workload {
-    fn is_query(&self) -> bool {
-        self.name.starts_with("nexmark_")
-    }
+    let is_other = |workload: &Workload| !IN_EVERY_WAY.contains(&workload.name.as_str());
+    workloads.sort_by_key(is_other);
+    (workloads, IN_EVERY_WAY.len())
 }
 
 /// One run: places in the lists of backends, workloads and so on.
@@ -96,10 +94,10 @@ fn pairwise(backends: usize, workloads: usize) -> Vec<Row> {
     cover([backends, workloads, ITEMS.len(), WAYS]).into_iter().map(Row::new).collect()
 }
 
-/// Each query once on each backend.
-fn queries(backends: usize, queries: std::ops::Range<usize>) -> Vec<Row> {
-    let turn = |backend, query| Row::new([backend, query, MOST, (3 * backend + query) % WAYS]);
-    (0..backends).flat_map(|backend| queries.clone().map(move |query| turn(backend, query))).collect()
+/// Each of these workloads once on each backend.
+fn once(backends: usize, workloads: std::ops::Range<usize>) -> Vec<Row> {
+    let turn = |backend, workload| Row::new([backend, workload, MOST, (3 * backend + workload) % WAYS]);
+    (0..backends).flat_map(|backend| workloads.clone().map(move |workload| turn(backend, workload))).collect()
 }
 
 /// All that there is.
@@ -159,19 +157,19 @@ fn every_backend_with_a_large_engine_has_the_answer_of_the_oracle() {
 }
 
 fn check_pairs(backends: &[&'static str]) {
-    let (workloads, others) = workloads();
-    let mut rows = pairwise(backends.len(), others);
-    rows.extend(queries(backends.len(), others..workloads.len()));
+    let (workloads, paired) = workloads();
+    let mut rows = pairwise(backends.len(), paired);
+    rows.extend(once(backends.len(), paired..workloads.len()));
     check(backends, &rows, &workloads);
 }
 
 #[test]
 #[ignore = "more than a thousand runs: .ci/run --full"]
 fn every_backend_has_the_answer_of_the_oracle_in_every_shape() {
-    let (workloads, others) = workloads();
+    let (workloads, paired) = workloads();
     let backends = [SMALL.as_slice(), &LARGE].concat();
-    let mut rows = product(backends.len(), others);
-    rows.extend(queries(backends.len(), others..workloads.len()));
+    let mut rows = product(backends.len(), paired);
+    rows.extend(once(backends.len(), paired..workloads.len()));
     check(&backends, &rows, &workloads);
 }
 

@@ -1,15 +1,23 @@
 """Prints the table GOLDEN of src/conformance.rs.
 
 This is a second implementation of the workloads, written from their definitions alone, so that a test notices when one
-of them changes. It iterates where the library's oracle has a closed form. It needs the package `xxhash`.
+of them changes. It iterates where the library's oracle has a closed form. The queries of Nexmark are the SQL of
+docs/nexmark.md on events that are made here. It needs the packages `duckdb` and `xxhash`.
 """
 
 from __future__ import annotations
 
 import bisect
+import csv
+import functools
 import itertools
+import re
+import struct
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
+import duckdb
 import xxhash
 
 MASK = 2**64 - 1
@@ -99,6 +107,159 @@ def word_count(n: int, keys: int, skew: float) -> list[bytes]:
     return [le(count, total) + b"w%d" % rank for rank, (count, total) in tallies.items()]
 
 
+def payload(n: int, size: int) -> Iterator[bytes]:
+    """Every item, with one added to each of its random bytes."""
+    for i in range(n):
+        first = mix(rnd(DATA, 0) ^ i)
+        words = [first, *(mix(first + k & MASK) for k in range(1, -(-size // 8)))]
+        yield bytes(byte + 1 & 255 for byte in le(*words)[:size])
+
+
+def group(n: int, groups: int) -> Iterator[bytes]:
+    """One item a group that occurs: how many records it has, and the digest of their values in order."""
+    records = sorted((int(u01(KEY, i) * groups), rnd(DATA, i), i) for i in range(n))
+    for key, own in itertools.groupby(records, key=lambda record: record[0]):
+        digest = count = 0
+        for _, value, i in own:
+            digest, count = mix(digest ^ mix(value ^ mix(i))), count + 1
+        yield le(key, count, digest)
+
+
+def shuffle_match(n: int, rules: int, matches: float, size: int) -> Iterator[bytes]:
+    """One item a rule that a record meets: how many do, and the sum of their words."""
+    total = 0.0
+    for place in range(1, rules + 1):
+        total += 1 / place
+    tallies: dict[int, tuple[int, int]] = {}
+    for i in range(n):
+        words = [mix(rnd(DATA, i) + k & MASK) for k in range(size // 8)]
+        for rule in range(rules):
+            if (mix(words[0] ^ mix(rule)) >> 11) / 2**53 < matches / total / (rule + 1):
+                count, so_far = tallies.get(rule, (0, 0))
+                tallies[rule] = count + 1, so_far + sum(words) & MASK
+    for rule, (count, so_far) in tallies.items():
+        yield le(rule, count, so_far)
+
+
+def memory(n: int, span_mib: int, reads: int) -> Iterator[bytes]:
+    """Every item, with the sum of the entries of the table that it reads."""
+    entries = span_mib << 17
+    for i in range(n):
+        places = (mix(rnd(DATA, i) + read & MASK) * entries >> 64 for read in range(reads))
+        yield le(i, sum(map(mix, places)) & MASK)
+
+
+FIRST_NAMES = ["Peter", "Paul", "Luke", "John", "Saul", "Vicky", "Kate", "Julie", "Sarah", "Deiter", "Walter"]
+LAST_NAMES = ["Shultz", "Abrams", "Spencer", "White", "Bartels", "Walton", "Smith", "Jones", "Noris"]
+CITIES = [
+    "Phoenix",
+    "Los Angeles",
+    "San Francisco",
+    "Boise",
+    "Portland",
+    "Bend",
+    "Redmond",
+    "Seattle",
+    "Kent",
+    "Cheyenne",
+]
+STATES = ["AZ", "CA", "ID", "OR", "WA", "WY"]
+
+
+def nexmark_event(n: int, rate: int) -> bytes:
+    """Event `n` of the stream of Nexmark, by docs/nexmark.md."""
+
+    def draw(k: int) -> int:
+        return mix(rnd(DATA, n) + k & MASK)
+
+    def below(k: int, count: int) -> int:
+        return draw(k) * count >> 64
+
+    def price(k: int) -> int:
+        return int(100 * 10 ** (6 * ((draw(k) >> 11) / 2**53)) + 0.5)
+
+    def text(words: int, *parts: str) -> bytes:
+        return "".join(parts).encode().ljust(8 * words, b"\0")
+
+    time = n * 1000 // rate
+    cycle, place = divmod(n, 50)
+    person, auction = cycle, 3 * cycle + min(place - 1, 2)
+
+    def any_person(k: int) -> int:
+        return max(person - 999, 0) + below(k, min(person + 1, 1000) + 10)
+
+    if place == 0:
+        name = text(2, FIRST_NAMES[below(0, 11)], " ", LAST_NAMES[below(1, 9)])
+        words = le(0, n, time, 1000 + person) + name + text(2, CITIES[below(2, 10)]) + text(1, STATES[below(3, 6)])
+        mean = 200
+    elif place <= 3:
+        seller = person // 100 * 100 if below(0, 4) else any_person(1)
+        horizon = (n + 1666) * 1000 // rate - time
+        expires = time + 1 + below(5, max(2 * horizon, 1))
+        reserve = price(3) + price(4)
+        words = le(1, n, time, 1000 + auction, 1000 + seller, 10 + below(2, 5), price(3), reserve, expires)
+        mean = 500
+    else:
+        first = max(auction - 100, 0)
+        item = auction // 100 * 100 if below(0, 2) else first + below(1, auction - first + 11)
+        bidder = person // 100 * 100 + 1 if below(2, 4) else any_person(3)
+        words = le(2, n, time, 1000 + item, 1000 + bidder, price(4))
+        mean = 100
+    room = mean - len(words)
+    length = room - room // 5 + below(6, room // 5 * 2 + 1)
+    letters = le(*(draw(7 + k) for k in range(-(-length // 8))))[:length]
+    return words + bytes(97 + (letter & 15) for letter in letters)
+
+
+@functools.cache
+def nexmark_q0(n: int, rate: int) -> list[bytes]:
+    """Every event of the stream."""
+    return [nexmark_event(i, rate) for i in range(n)]
+
+
+# The fields of each kind of event: numbers, and texts of so many words.
+COLUMNS = {
+    "person": ["number", "time", "id", "name", "city", "state"],
+    "auction": ["number", "time", "id", "seller", "category", "initial_bid", "reserve", "expires"],
+    "bid": ["number", "time", "auction", "bidder", "price"],
+}
+TEXT_WORDS = {"name": 2, "city": 2, "state": 1}
+
+
+def nexmark_rows(kind: int, columns: list[str], events: Iterable[bytes]) -> Iterator[list[int | str]]:
+    """The fields of all events of a kind."""
+    layout = "<8x" + "".join(f"{8 * TEXT_WORDS[name]}s" if name in TEXT_WORDS else "Q" for name in columns)
+    for event in events:
+        if event[0] == kind:
+            fields = struct.unpack_from(layout, event)
+            yield [field.rstrip(b"\0").decode() if isinstance(field, bytes) else field for field in fields]
+
+
+def nexmark_query(query: str, n: int, rate: int) -> Iterator[bytes]:
+    """What the SQL of docs/nexmark.md gives in DuckDB, as the records of the library."""
+    events, database = nexmark_q0(n, rate), duckdb.connect()
+    for kind, (table, columns) in enumerate(COLUMNS.items()):
+        types = {name: "VARCHAR" if name in TEXT_WORDS else "BIGINT" for name in columns}
+        with tempfile.NamedTemporaryFile("w", newline="") as file:
+            csv.writer(file).writerows(nexmark_rows(kind, columns, events))
+            file.flush()
+            read = f"SELECT * FROM read_csv('{file.name}', header = false, columns = {types})"
+            database.execute(f"CREATE TABLE {table} AS {read}")
+    page = Path(__file__).parents[2] / "docs" / "nexmark.md"
+    found = re.search(rf"```sql {query}\n(.*?)```", page.read_text(), re.DOTALL)
+    assert found, f"{page} has no SQL of {query}"
+    result = database.execute(found[1])
+    names = [column[0] for column in result.description]
+    for row in result.fetchall():
+        fields = zip(names, row, strict=True)
+        record = b"".join(
+            field.encode().ljust(8 * TEXT_WORDS[name], b"\0") if name in TEXT_WORDS else le(int(field))
+            for name, field in fields
+        )
+        # A bid that is converted stays an event, with the letters that it has.
+        yield le(2) + record + events[row[0]][48:] if query == "q1" else record
+
+
 def show(name: str, extra: str, n: int, items: Iterable[bytes]) -> None:
     """Prints one row of the table."""
     hashes: list[int] = [xxhash.xxh3_64_intdigest(item) for item in items]
@@ -116,3 +277,12 @@ show("imbalance", '{"iters":100,"distribution":"uniform"}', 200, imbalance(200, 
 show("imbalance", '{"iters":100,"distribution":"bimodal"}', 200, imbalance(200, 100, bimodal))
 show("imbalance", '{"iters":100,"distribution":"pareto"}', 200, imbalance(200, 100, pareto))
 show("word_count", '{"keys":100,"skew":1.2}', 2000, word_count(2000, 100, 1.2))
+show("payload", '{"bytes":29}', 100, payload(100, 29))
+show("group", '{"groups":20}', 1000, group(1000, 20))
+show("shuffle_match", '{"rules":30,"matches":3,"bytes":40}', 500, shuffle_match(500, 30, 3, 40))
+show("memory", '{"span_mib":1,"reads":20}', 100, memory(100, 1, 20))
+show("nexmark_q0", '{"rate":1000}', 10000, nexmark_q0(10_000, 1000))
+show("nexmark_q0", '{"rate":7}', 3000, nexmark_q0(3000, 7))
+for number in (1, 2, 3, 4, 5, 7, 8, 9, 11):
+    # Long enough for several windows, and for a bid for auction 1107.
+    show(f"nexmark_q{number}", '{"rate":300}', 15_000, nexmark_query(f"q{number}", 15_000, 300))

@@ -47,6 +47,11 @@ pub(crate) fn default_size(workload: &str, quick: bool) -> (u64, Map<String, Val
         // The rate is explicit, so that every report has it.
         OPEN_LOOP => (2_000, json!({"iters": 50_000, "rate": 1000})),
         NULL => (150_000_000, json!({"batch_size": 10_000})),
+        // 200 MB, which an engine holds more than once.
+        "payload" => (200_000, json!({"batch_size": 100})),
+        "group" => (3_000_000, json!({"batch_size": 10_000})),
+        "shuffle_match" => (400_000, json!({"batch_size": 1000})),
+        "memory" => (60_000, json!({"batch_size": 100})),
         query if query.starts_with(QUERY) => (6_000_000, json!({"batch_size": 10_000})),
         _ => (10_000, json!({"batch_size": 100})),
     };

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::random::{Stream, rnd};
 
 /// Each workload, in each of its shapes, with kernels short enough for thousands of runs.
-const SHAPES: [(&str, &str); 23] = [
+const SHAPES: [(&str, &str); 30] = [
     ("scheduler_comparison", r#"{"sleep_us":0}"#),
     ("null", "{}"),
     ("pipeline", r#"{"iters":20}"#),
@@ -21,6 +21,13 @@ const SHAPES: [(&str, &str); 23] = [
     ("word_count", r#"{"keys":1,"skew":4}"#),
     ("open_loop", r#"{"iters":20,"rate":10000000}"#),
     ("open_loop", r#"{"iters":1,"stages":3,"rate":10000000,"schedule":"bursts"}"#),
+    ("payload", r#"{"bytes":8}"#),
+    ("payload", r#"{"bytes":29}"#),
+    ("group", r#"{"groups":20}"#),
+    ("group", r#"{"groups":1}"#),
+    ("shuffle_match", r#"{"rules":30,"matches":3,"bytes":40}"#),
+    ("shuffle_match", r#"{"rules":1,"matches":100,"bytes":8}"#),
+    ("memory", r#"{"span_mib":1,"reads":5}"#),
     ("nexmark_q0", "{}"),
     ("nexmark_q1", "{}"),
     ("nexmark_q2", "{}"),
@@ -34,16 +41,30 @@ const SHAPES: [(&str, &str); 23] = [
 ];
 
 /// Workload, extra, items, and the expected outcome with seed 42. `golden.py` computes these without this library.
-const GOLDEN: [(&str, &str, u64, u64, &str); 8] = [
+const GOLDEN: [(&str, &str, u64, u64, &str); 23] = [
     ("scheduler_comparison", r#"{"sleep_us":0}"#, 25, 13, "72c0dbb88c271721ade3bd613d4b8c43"),
     ("null", r#"{}"#, 1000, 1000, "193b71978118f5b49163a58774986fa0"),
     ("pipeline", r#"{"iters":100,"stages":3}"#, 200, 100, "16bb6a777d356b3c8e124deeb123e640"),
+    ("open_loop", r#"{"iters":100,"stages":3}"#, 200, 100, "16bb6a777d356b3c8e124deeb123e640"),
     ("imbalance", r#"{"iters":100,"distribution":"uniform"}"#, 200, 100, "c3f2ac9bb264c7131a923e24b2772c0f"),
     ("imbalance", r#"{"iters":100,"distribution":"bimodal"}"#, 200, 100, "b8f03a49946e284c738c1773bd1a6a00"),
     ("imbalance", r#"{"iters":100,"distribution":"pareto"}"#, 200, 100, "e43ea743f8e2b35dfa752cda7466f699"),
     ("word_count", r#"{"keys":100,"skew":1.2}"#, 2000, 100, "fb8a685a1d249558c40da0d37f9d6386"),
-    // The answer does not depend on the schedule.
-    ("open_loop", r#"{"iters":100,"stages":3}"#, 200, 100, "16bb6a777d356b3c8e124deeb123e640"),
+    ("payload", r#"{"bytes":29}"#, 100, 100, "59c40ec15e626342be60616d36b3a4ec"),
+    ("group", r#"{"groups":20}"#, 1000, 20, "8060039c456119ad7d9f0720fd96803d"),
+    ("shuffle_match", r#"{"rules":30,"matches":3,"bytes":40}"#, 500, 30, "56b58cd898ca48c23661a4f283ee4364"),
+    ("memory", r#"{"span_mib":1,"reads":20}"#, 100, 100, "75689dd254e72ec99fd62c96844aaaa3"),
+    ("nexmark_q0", r#"{"rate":1000}"#, 10000, 10000, "a218136b5eddbce400226b47fb0956b6"),
+    ("nexmark_q0", r#"{"rate":7}"#, 3000, 3000, "f0778187aabc7cdcc31e700f15aaae00"),
+    ("nexmark_q1", r#"{"rate":300}"#, 15000, 13800, "c8cd34658789aa03ddfb25ac5756189b"),
+    ("nexmark_q2", r#"{"rate":300}"#, 15000, 56, "a7f7e318002d655a0c9ef311187b8cf6"),
+    ("nexmark_q3", r#"{"rate":300}"#, 15000, 152, "efdb00299ed4fb141dad96664904af64"),
+    ("nexmark_q4", r#"{"rate":300}"#, 15000, 5, "2fdb9a60092fcab2a5cf1d6491c8c04a"),
+    ("nexmark_q5", r#"{"rate":300}"#, 15000, 11, "d60c3ce3a76014d7d53818884b79457b"),
+    ("nexmark_q7", r#"{"rate":300}"#, 15000, 5, "04c4b9446fcace9546c385c47dd9ae97"),
+    ("nexmark_q8", r#"{"rate":300}"#, 15000, 359, "f04eeda3b3b3dc27862e30f521da1c69"),
+    ("nexmark_q9", r#"{"rate":300}"#, 15000, 559, "8475e3bafaff0b3359e2b9ea90a4cf1f"),
+    ("nexmark_q11", r#"{"rate":300}"#, 15000, 332, "8c6899041c5d52326c0201d3e705890a"),
 ];
 
 pub(crate) fn try_open(
@@ -235,8 +256,9 @@ fn the_catalogue_lists_every_workload_with_sound_defaults() {
     let catalogue = crate::workload_library().catalogue().unwrap();
     let names: Vec<_> = catalogue.iter().map(|entry| entry.name.as_str()).collect();
     let first = ["scheduler_comparison", "null", "pipeline", "imbalance", "word_count", "open_loop"];
+    let first = first.into_iter().chain(["payload", "group", "shuffle_match", "memory"]);
     let queries = [0, 1, 2, 3, 4, 5, 7, 8, 9, 11].map(|query| format!("nexmark_q{query}"));
-    assert!(names.into_iter().eq(first.into_iter().chain(queries.iter().map(String::as_str))));
+    assert!(names.into_iter().eq(first.chain(queries.iter().map(String::as_str))));
     for entry in &catalogue {
         assert!(entry.plan.is_well_formed(), "{}", entry.name);
         assert_eq!(open(&entry.name, "{}", 0).plan(), &entry.plan);
@@ -255,6 +277,10 @@ fn a_parameter_outside_its_range_is_named_with_the_range() {
         ("imbalance", r#"{"iters":0.5}"#, "from 0 to 1000000000"),
         ("word_count", r#"{"keys":0}"#, "from 1 to 1000000"),
         ("word_count", r#"{"skew":4.5}"#, "from 0 to 4"),
+        ("payload", r#"{"bytes":7}"#, "from 8 to 1048576"),
+        ("group", r#"{"groups":0}"#, "from 1 to 1000000"),
+        ("shuffle_match", r#"{"rules":100001}"#, "from 1 to 100000"),
+        ("memory", r#"{"span_mib":0}"#, "from 1 to 4096"),
         ("nexmark_q0", r#"{"rate":0}"#, "from 1 to 10000000"),
         ("nexmark_q0", r#"{"disorder":901}"#, "from 1 to 900"),
         ("nexmark_q5", r#"{"window_ms":0}"#, "from 1 to 86400000"),

@@ -8,6 +8,10 @@
 //! | `imbalance` | what a load-aware scheduler gains |
 //! | `word_count` | shuffle, state and skewed keys |
 //! | `open_loop` | latency under load |
+//! | `payload` | what it costs to move bytes |
+//! | `group` | a shuffle that nothing can make smaller |
+//! | `shuffle_match` | matching, then a shuffle of whole records |
+//! | `memory` | work that is bound by memory |
 //! | `nexmark_q0` to `nexmark_q11` | streams: windows, joins and sessions over the events of an auction house |
 //!
 //! All integers are unsigned and wrapping, have 64 bits unless a comment says otherwise, and are little-endian in an item's
@@ -18,25 +22,33 @@ mod chain;
 #[cfg(test)]
 mod conformance;
 mod decimal;
+mod group;
 mod imbalance;
 mod kernel;
+mod memory;
 mod nexmark;
 mod null;
 mod object;
 mod open_loop;
+mod payload;
 mod pipeline;
 mod random;
 mod record;
 mod schedule;
 mod scheduler_comparison;
+mod shuffle_match;
 mod word_count;
 mod zipf;
 
+use group::Group;
 use imbalance::Imbalance;
+use memory::Memory;
 use null::Null;
 use open_loop::OpenLoop;
+use payload::Payload;
 use pipeline::Pipeline;
 use scheduler_comparison::SchedulerComparison;
+use shuffle_match::ShuffleMatch;
 use word_count::WordCount;
 
 plugin_api::export_workloads!(
@@ -48,6 +60,10 @@ plugin_api::export_workloads!(
         Imbalance,
         WordCount,
         OpenLoop,
+        Payload,
+        Group,
+        ShuffleMatch,
+        Memory,
         nexmark::Q0,
         nexmark::Q1,
         nexmark::Q2,
