@@ -285,6 +285,30 @@ fn a_dry_run_prints_every_cell_and_leaves_nothing() {
 }
 
 #[test]
+fn a_suite_stands_for_its_workloads() {
+    let place = Place::new();
+    let trials = |more: &[&str]| {
+        let dry_run = ["compare", "--backends", "native", "--blocks", "1", "--dry-run", "--json"];
+        place.crossrun(&[&dry_run, more].concat()).code(0).json()["trials"].as_array().unwrap().clone()
+    };
+    let workloads = |more: &[&str]| {
+        let trials = trials(more);
+        // A run's name, and then the workload's.
+        let names = trials
+            .iter()
+            .map(|trial| trial["run_id"].as_str().unwrap().split('/').nth(1).unwrap().to_owned());
+        names.collect::<BTreeSet<_>>()
+    };
+    assert_eq!(workloads(&["--suite", "basic"]), workloads(&[]));
+    assert!(workloads(&["--suite", "batch"]).contains("group"));
+    let stream = workloads(&["--suite", "stream"]);
+    assert!(stream.len() == 10 && stream.iter().all(|name| name.starts_with("nexmark_q")), "{stream:?}");
+    let both = ["compare", "--suite", "stream", "--workloads", "null", "--dry-run"];
+    place.crossrun(&both).code(2).says("--workloads");
+    place.crossrun(&["compare", "--suite", "streams"]).code(2).says("basic, batch, stream");
+}
+
+#[test]
 fn json_streams_events_one_a_line() {
     let place = Place::new();
     let ran = place.crossrun(&[&SMALL, ["--json"].as_slice()].concat()).code(0);

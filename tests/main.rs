@@ -53,6 +53,7 @@ mod reproduce;
 mod run;
 mod sage_backend;
 mod scaffold;
+mod second_implementation;
 mod selftest;
 mod session;
 mod shipping;

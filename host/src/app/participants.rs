@@ -8,7 +8,7 @@ use super::availability::{NotReady, SetUp, make_available};
 use super::context::Context;
 use super::ui::Ui;
 use super::{Exit, Problem};
-use crate::plan::defaults::{BASELINE, SUITE, default_size};
+use crate::plan::defaults::{BASELINE, default_size};
 use crate::plan::{BackendChoice, Plan, WorkloadChoice};
 use crate::plugin::PluginRef;
 use crate::plugin::inventory::Row;
@@ -30,8 +30,6 @@ impl Selection {
         setup: bool,
         ui: &mut Ui,
     ) -> Result<Self, Problem> {
-        let workloads =
-            if workloads.is_empty() { SUITE.map(str::to_owned).to_vec() } else { workloads.to_vec() };
         let library = |name: &String| context.workload(name);
         let workloads = workloads.iter().map(library).collect::<Result<_, Problem>>()?;
         let backends = if backends.is_empty() {

@@ -59,8 +59,8 @@ impl PreparedRun {
     ) -> Result<Self, Problem> {
         let schedule = &arguments.schedule;
         arguments.cores.map_or(Ok(()), |cores| context.pin_to(cores))?;
-        let (backends, workloads) = (&schedule.backends, &arguments.workloads);
-        let selection = Selection::new(context, backends, workloads, schedule.trial.setup, ui)?;
+        let (backends, workloads) = (&schedule.backends, arguments.workloads());
+        let selection = Selection::new(context, backends, &workloads, schedule.trial.setup, ui)?;
         let baseline = selection.baseline(arguments.baseline.as_deref())?;
         let matrix = arguments.matrix(schedule.trial.run_id(), &selection);
         let plan = Plan::new(&matrix).map_err(|error| Problem::usage(error.to_string()))?;

@@ -27,8 +27,33 @@ pub(crate) const OPEN_LOOP: &str = "open_loop";
 /// How the names of the queries on a stream begin.
 const QUERY: &str = "nexmark_";
 
-/// The workloads that are compared when none is named.
-pub(crate) const SUITE: [&str; 4] = [SLEEPING, COMPUTING, IMBALANCE, WORD_COUNT];
+/// Workloads that are compared together, by the name of the suite. The first are compared when none is named.
+pub(crate) const SUITES: [(&str, &[&str]); 3] = [
+    ("basic", &[SLEEPING, COMPUTING, IMBALANCE, WORD_COUNT]),
+    ("batch", &[WORD_COUNT, "group", "shuffle_match", "payload", "memory"]),
+    (
+        "stream",
+        &[
+            "nexmark_q0",
+            "nexmark_q1",
+            "nexmark_q2",
+            "nexmark_q3",
+            "nexmark_q4",
+            "nexmark_q5",
+            "nexmark_q7",
+            "nexmark_q8",
+            "nexmark_q9",
+            "nexmark_q11",
+        ],
+    ),
+];
+
+/// The workloads of a suite, or of the first.
+pub(crate) fn suite(name: Option<&str>) -> Vec<String> {
+    let of_name = |(suite, _): &&(&str, &[&str])| name.is_none_or(|name| name == *suite);
+    let workloads = SUITES.iter().find(of_name).map_or(&[] as &[&str], |(_, workloads)| workloads);
+    workloads.iter().map(ToString::to_string).collect()
+}
 
 /// A quick comparison has so many times fewer items.
 const QUICK: u64 = 4;
@@ -66,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_quick_comparison_has_a_quarter_of_the_items_but_as_many_of_an_open_loop() {
-        for workload in SUITE.into_iter().chain([NULL, "nexmark_q5", "another"]) {
+        let suites = SUITES.iter().flat_map(|(_, workloads)| workloads.iter().copied());
+        for workload in suites.chain([NULL, "another"]) {
             assert_eq!(default_size(workload, true).0 * 4, default_size(workload, false).0, "{workload}");
             assert_eq!(default_size(workload, true).1, default_size(workload, false).1);
         }

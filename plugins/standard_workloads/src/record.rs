@@ -11,6 +11,11 @@ pub(crate) fn push<const N: usize>(out: &mut BatchBuilder, words: [u64; N]) {
     out.push(words.map(u64::to_le_bytes).as_flattened());
 }
 
+/// Passes a record of these words to the sink of an oracle.
+pub(crate) fn tell<const N: usize>(sink: &mut dyn FnMut(&[u8]), words: [u64; N]) {
+    sink(words.map(u64::to_le_bytes).as_flattened());
+}
+
 /// The first words of `bytes`, if there are so many.
 #[inline]
 pub(crate) fn head<const N: usize>(bytes: &[u8]) -> Option<[u64; N]> {

@@ -7,6 +7,7 @@ use crate::app::participants::Selection;
 use crate::cli::measure::{STANDARD, ScheduleArguments};
 use crate::compare::model::Rigor;
 use crate::plan::Matrix;
+use crate::plan::defaults::{SUITES, suite};
 use crate::stats::WarmUp;
 
 /// The number of blocks with `--publish`.
@@ -20,7 +21,11 @@ pub(in crate::cli) struct Arguments {
     pub(super) schedule: ScheduleArguments,
     /// The workloads [default: scheduler_comparison, pipeline, imbalance and word_count].
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub(super) workloads: Vec<String>,
+    workloads: Vec<String>,
+    /// The workloads of this name: basic is the default of --workloads; batch is shuffles, large items and memory; stream is the
+    /// queries of Nexmark.
+    #[arg(long, value_name = "NAME", conflicts_with = "workloads", value_parser = SUITES.map(|(name, _)| name))]
+    suite: Option<String>,
     /// The schedulers to ask for [default: default].
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(super) schedulers: Vec<String>,
@@ -61,6 +66,17 @@ pub(in crate::cli) struct Arguments {
 }
 
 impl Arguments {
+    /// The workloads that were named, one by one or by their suite.
+    pub(super) fn workloads_asked_for(&self) -> Vec<String> {
+        if self.suite.is_some() { suite(self.suite.as_deref()) } else { self.workloads.clone() }
+    }
+
+    /// These, or else the first suite.
+    pub(super) fn workloads(&self) -> Vec<String> {
+        let asked_for = self.workloads_asked_for();
+        if asked_for.is_empty() { suite(None) } else { asked_for }
+    }
+
     pub(super) fn rigor(&self) -> Rigor {
         match (self.schedule.quick, self.publish) {
             (true, _) => Rigor::Quick,

@@ -103,7 +103,7 @@ pub(super) fn check_same(arguments: &Arguments, file: &PlanFile) -> Result<(), P
     let baseline = arguments.baseline.as_ref().map(|name| name.to_lowercase());
     let checks = [
         ("backends", schedule.backends.is_empty() || same_backends(&schedule.backends, backends())),
-        ("workloads", same(&arguments.workloads, workloads())),
+        ("workloads", same(&arguments.workloads_asked_for(), workloads())),
         ("schedulers", same(&arguments.schedulers, matrix.schedulers.clone())),
         (
             "items",

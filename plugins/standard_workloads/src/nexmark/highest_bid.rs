@@ -5,8 +5,8 @@ use plugin_api::{BatchBuilder, Parameter, Parameters, Plan, StageKind, WorkloadE
 use super::event::{Bid, Event};
 use super::generator::Generator;
 use super::window::{Windows, window_parameter};
-use super::{Query, tell, ties};
-use crate::record::{entries, push, read};
+use super::{query::Query, ties};
+use crate::record::{entries, push, read, tell};
 
 /// All bids with the highest price of a window are kept: none of them is better.
 pub(crate) struct HighestBid {

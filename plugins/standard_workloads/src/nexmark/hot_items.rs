@@ -7,8 +7,8 @@ use plugin_api::{BatchBuilder, Parameter, Parameters, Plan, StageKind, WorkloadE
 use super::event::Event;
 use super::generator::Generator;
 use super::window::{Windows, slide_parameter, window_parameter};
-use super::{Query, tell, ties};
-use crate::record::{add, entries, push, read};
+use super::{query::Query, ties};
+use crate::record::{add, entries, push, read, tell};
 
 /// The first reduction counts bids by window and auction, and the second keeps the auctions with the most by window.
 pub(crate) struct HotItems {

@@ -8,9 +8,9 @@ use plugin_api::{BatchBuilder, Parameter, Parameters, Plan, StageKind, WorkloadE
 
 use super::event::{Auction, Event, Person};
 use super::generator::{Generator, text};
+use super::query::Query;
 use super::window::{Windows, window_parameter};
-use super::{Query, tell};
-use crate::record::{entries, malformed, push, read, words};
+use crate::record::{entries, malformed, push, read, tell, words};
 
 const PERSON: u64 = 0;
 const AUCTION: u64 = 1;

@@ -8,6 +8,7 @@ mod generator;
 mod highest_bid;
 mod hot_items;
 mod join;
+mod query;
 mod sessions;
 mod stateless;
 #[cfg(test)]
@@ -16,9 +17,7 @@ mod ties;
 mod window;
 mod winning_bids;
 
-use plugin_api::{BatchBuilder, Parameter, Parameters, Plan, Workload, WorkloadError, WorkloadSpec};
-
-use generator::Generator;
+use query::Nexmark;
 
 pub(crate) type Q0 = Nexmark<stateless::PassThrough>;
 pub(crate) type Q1 = Nexmark<stateless::Currency>;
@@ -30,122 +29,3 @@ pub(crate) type Q7 = Nexmark<highest_bid::HighestBid>;
 pub(crate) type Q8 = Nexmark<join::NewUsers>;
 pub(crate) type Q9 = Nexmark<winning_bids::WinningBids>;
 pub(crate) type Q11 = Nexmark<sessions::Sessions>;
-
-/// A query on the stream, as a workload.
-pub(crate) struct Nexmark<Q> {
-    stream: Generator,
-    query: Q,
-}
-
-/// What one query does with the events.
-pub(crate) trait Query: Send + Sync + Sized + 'static {
-    const NAME: &'static str;
-    const DESCRIPTION: &'static str;
-
-    /// The parameters beside those of the stream.
-    fn parameters() -> Vec<Parameter> {
-        Vec::new()
-    }
-
-    fn open(parameters: &Parameters) -> Result<Self, WorkloadError>;
-
-    fn plan() -> Plan;
-
-    /// Applies a map, filter or flat map.
-    fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError>;
-
-    /// How many words at the start of a record that reaches the keyed reduction `stage` are its key.
-    fn key_words(_stage: usize) -> usize {
-        1
-    }
-
-    /// Adds a record to the accumulator of its key.
-    fn fold(&self, stage: usize, accumulator: &mut Vec<u8>, record: &[u8]) -> Result<(), WorkloadError> {
-        let _ = (accumulator, record);
-        Err(not_reduced(stage))
-    }
-
-    /// Adds another accumulator of the same key.
-    fn merge(&self, stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
-        let _ = (accumulator, other);
-        Err(not_reduced(stage))
-    }
-
-    /// Pushes the records of a key.
-    fn emit(
-        &self,
-        stage: usize,
-        key: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
-        let _ = (key, accumulator, out);
-        Err(not_reduced(stage))
-    }
-
-    /// Passes every record of the answer to `sink`. It reads the events in order and uses no code of the operators.
-    fn oracle(&self, stream: &Generator, sink: &mut dyn FnMut(&[u8]));
-}
-
-fn not_reduced(stage: usize) -> WorkloadError {
-    WorkloadError::Argument(format!("stage {stage} is no keyed reduction of this query"))
-}
-
-impl<Q: Query> Workload for Nexmark<Q> {
-    const NAME: &'static str = Q::NAME;
-    const DESCRIPTION: &'static str = Q::DESCRIPTION;
-
-    fn parameters() -> Vec<Parameter> {
-        Generator::parameters().into_iter().chain(Q::parameters()).collect()
-    }
-
-    fn open(spec: &WorkloadSpec, parameters: &Parameters) -> Result<Self, WorkloadError> {
-        Ok(Self { stream: Generator::new(spec, parameters), query: Q::open(parameters)? })
-    }
-
-    fn plan(&self) -> Plan {
-        Q::plan()
-    }
-
-    fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
-        let event = self.stream.event(self.stream.number(index));
-        out.push_with(|bytes| self.stream.encode(&event, bytes));
-        Ok(())
-    }
-
-    fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
-        self.query.apply(stage, item, out)
-    }
-
-    fn key<'a>(&self, stage: usize, item: &'a [u8]) -> &'a [u8] {
-        // A record that is too short has no key; `fold` refuses it.
-        item.get(..8 * Q::key_words(stage)).unwrap_or_default()
-    }
-
-    fn fold(&self, stage: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Result<(), WorkloadError> {
-        self.query.fold(stage, accumulator, item)
-    }
-
-    fn merge(&self, stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
-        self.query.merge(stage, accumulator, other)
-    }
-
-    fn emit(
-        &self,
-        stage: usize,
-        key: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
-        self.query.emit(stage, key, accumulator, out)
-    }
-
-    fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {
-        self.query.oracle(&self.stream, sink);
-    }
-}
-
-/// Passes a record of these words to the sink of an oracle.
-fn tell<const N: usize>(sink: &mut dyn FnMut(&[u8]), words: [u64; N]) {
-    sink(words.map(u64::to_le_bytes).as_flattened());
-}

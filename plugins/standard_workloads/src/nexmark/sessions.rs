@@ -6,9 +6,9 @@ use plugin_api::{BatchBuilder, Parameter, Parameters, Plan, StageKind, WorkloadE
 
 use super::event::Event;
 use super::generator::Generator;
+use super::query::Query;
 use super::window::gap_parameter;
-use super::{Query, tell};
-use crate::record::{entries, push, read, words};
+use crate::record::{entries, push, read, tell, words};
 
 /// An accumulator has the sessions of a person so far, in order of time: the times of the first and of the last bid, and how many
 /// there are. Bids less than a gap apart are in one session, so a bid between two can join them.

@@ -4,8 +4,8 @@ use plugin_api::{BatchBuilder, Parameters, Plan, StageKind, WorkloadError};
 
 use super::event::{BID_PRICE, Bid, Event};
 use super::generator::Generator;
-use super::{Query, tell};
-use crate::record::push;
+use super::query::Query;
+use crate::record::{push, tell};
 
 /// Every event, read and written again.
 pub(crate) struct PassThrough;

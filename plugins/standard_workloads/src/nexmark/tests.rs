@@ -25,7 +25,7 @@ const SHAPES: [(&str, &str); 14] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn no_schedule_changes_the_answer(

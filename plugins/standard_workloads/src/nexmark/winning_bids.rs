@@ -10,8 +10,8 @@ use plugin_api::{BatchBuilder, Parameters, Plan, StageKind, WorkloadError};
 
 use super::event::{Auction, Bid, Event};
 use super::generator::{AUCTIONS_IN_FLIGHT, FIRST_ID, Generator, last_auction};
-use super::{Query, tell};
-use crate::record::{Words, add, malformed, push, read, words};
+use super::query::Query;
+use crate::record::{Words, add, malformed, push, read, tell, words};
 
 /// The words of an accumulator: bids whose auction is not known yet, or an auction and the best bid so far, if there is one.
 const BIDS: u64 = 0;
