@@ -62,3 +62,40 @@ fn csv_has_a_column_for_each_key_and_text_a_line_for_each_item() {
 fn a_stage_that_no_item_leaves_is_refused_with_the_last_one() {
     show(&Place::new(), "null --stage 2").code(2).says("--stage 1");
 }
+
+#[test]
+fn the_answer_of_a_join_follows_from_the_events_that_are_shown() {
+    let place = Place::new();
+    let events = items(&place, "nexmark_q3 --items 5000");
+    let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).collect::<Vec<_>>();
+    assert_eq!((of("person").len(), of("auction").len(), of("bid").len()), (100, 300, 4600));
+    let mut joined = Vec::new();
+    for auction in of("auction").into_iter().filter(|auction| auction["category"] == 10) {
+        let is_seller = |person: &&Value| {
+            person["id"] == auction["seller"]
+                && ["OR", "ID", "CA"].iter().any(|state| person["state"] == *state)
+        };
+        joined.extend(of("person").into_iter().find(is_seller).map(|person| {
+            json!({"auction": auction["id"], "name": person["name"], "city": person["city"], "state": person["state"]})
+        }));
+    }
+    let mut expected = items(&place, "nexmark_q3 --items 5000 --expected");
+    let by_auction = |item: &Value| item["auction"].as_u64();
+    expected.sort_by_key(by_auction);
+    joined.sort_by_key(by_auction);
+    assert!(!joined.is_empty());
+    assert_eq!(joined, expected);
+}
+
+#[test]
+fn every_standard_workload_shows_its_answer() {
+    let place = Place::new();
+    let listed = place.crossrun(&["workloads", "--json"]).code(0).json();
+    for workload in listed.as_array().unwrap() {
+        let name = workload["name"].as_str().unwrap();
+        let quick = if name == "memory" { " --extra span_mib=1" } else { "" };
+        let quick = if name == "scheduler_comparison" { " --extra sleep_us=1" } else { quick };
+        let answer = items(&place, &format!("{name} --items 6000 --expected{quick}"));
+        assert!(!answer.is_empty(), "{name}");
+    }
+}

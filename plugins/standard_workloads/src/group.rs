@@ -1,11 +1,13 @@
 //! `group`: a shuffle whose result needs every record of a group in order.
 
+use plugin_api::serde_json::{Map, Value};
 use plugin_api::{
     BatchBuilder, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
 };
 
 use crate::random::{Stream, mix, rnd, u01};
-use crate::record::{entries, push, read, words};
+use crate::record::Column::Number;
+use crate::record::{describe, entries, push, read, words};
 use crate::zipf::Zipf;
 
 /// A record is its group, a value and its index. The reduction sorts the records of a group by value and index, and digests the
@@ -82,6 +84,11 @@ impl Workload for Group {
         let digest = records.iter().fold(0, |digest, [value, index]| mix(digest ^ mix(value ^ mix(*index))));
         push(out, [group, records.len() as u64, digest]);
         Ok(())
+    }
+
+    fn describe(&self, stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError> {
+        let value = if stage == 0 { ["group", "value", "index"] } else { ["group", "count", "digest"] };
+        Ok(Some(describe(&value.map(Number), item)?.0))
     }
 
     fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {

@@ -1,11 +1,13 @@
 //! `memory`: maps that read from all over a large table, so that they wait for memory and not for arithmetic.
 
+use plugin_api::serde_json::{Map, Value};
 use plugin_api::{
     BatchBuilder, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
 };
 
 use crate::random::{Stream, mix, rnd};
-use crate::record::{push, read};
+use crate::record::Column::Number;
+use crate::record::{describe, push, read};
 
 /// An item is its index and a value. The map adds up entries of the table at random places, which follow from the value: they do
 /// not depend on each other, so a processor has several on their way at a time.
@@ -66,6 +68,10 @@ impl Workload for Memory {
         let entry = |place: u64| self.table.get(place as usize).copied().unwrap_or_default();
         push(out, [index, self.places(value).fold(0, |sum, place| sum.wrapping_add(entry(place)))]);
         Ok(())
+    }
+
+    fn describe(&self, _stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError> {
+        Ok(Some(describe(&["index", "value"].map(Number), item)?.0))
     }
 
     /// Computes the entries in place of a table.

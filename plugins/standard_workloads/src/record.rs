@@ -1,6 +1,38 @@
 //! Records: what a workload sends from stage to stage, as 64-bit words. The words of the key come first.
 
+use plugin_api::serde_json::{Map, Value};
 use plugin_api::{BatchBuilder, WorkloadError};
+
+/// A field of a record, for people.
+#[derive(Clone, Copy)]
+pub(crate) enum Column {
+    /// A word.
+    Number(&'static str),
+    /// So many words of text, with zeros behind it.
+    Text(&'static str, usize),
+}
+
+/// The fields of a record, and what is left of it after them.
+pub(crate) fn describe<'a>(
+    columns: &[Column],
+    record: &'a [u8],
+) -> Result<(Map<String, Value>, &'a [u8]), WorkloadError> {
+    let (mut fields, mut rest) = (Map::new(), record);
+    for column in columns {
+        let (name, words) = match column {
+            Column::Number(name) => (name, 1),
+            Column::Text(name, words) => (name, *words),
+        };
+        let (bytes, after) = rest.split_at_checked(8 * words).ok_or_else(|| malformed(record))?;
+        let value = match column {
+            Column::Number(_) => read::<1>(bytes)?[0].into(),
+            Column::Text(..) => String::from_utf8_lossy(bytes).trim_end_matches('\0').into(),
+        };
+        fields.insert((*name).into(), value);
+        rest = after;
+    }
+    Ok((fields, rest))
+}
 
 /// Bytes as words, if nothing is left over.
 pub(crate) type Words<'a> = &'a [[u8; 8]];

@@ -1,11 +1,13 @@
 //! `shuffle_match`: each record is sent to every rule that it meets, as a subscription or an alert does.
 
+use plugin_api::serde_json::{Map, Value};
 use plugin_api::{
     BatchBuilder, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
 };
 
 use crate::random::{Stream, mix, rnd, u01};
-use crate::record::{add, malformed, push, read, words};
+use crate::record::Column::Number;
+use crate::record::{add, describe, malformed, push, read, words};
 
 /// A record is a random word, which decides what rules it meets, and as many more as it has room for. A match is the rule's number and
 /// then the record. What comes out is the rule, how many records met it, and the sum of all of their words.
@@ -108,6 +110,12 @@ impl Workload for ShuffleMatch {
         let ([rule], [count, sum]) = (read(key)?, read(accumulator)?);
         push(out, [rule, count, sum]);
         Ok(())
+    }
+
+    fn describe(&self, stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError> {
+        // Records and matches are shown as bytes.
+        let is_answer = stage + 1 == self.plan().sink();
+        is_answer.then(|| Ok(describe(&["rule", "count", "sum"].map(Number), item)?.0)).transpose()
     }
 
     fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {

@@ -1,8 +1,10 @@
 //! An event of the stream, and its bytes: words, and then a text of letters that no query reads.
 
 use plugin_api::WorkloadError;
+use plugin_api::serde_json::{Map, Value};
 
-use crate::record::head;
+use crate::record::Column::{Number, Text as Words};
+use crate::record::{Column, describe, head};
 
 /// Text in words, with zeros behind it.
 pub(super) type Text<const N: usize> = [u64; N];
@@ -105,6 +107,44 @@ impl Event {
             _ => None,
         };
         event.ok_or_else(|| WorkloadError::Operator(format!("no event has these {} bytes", item.len())))
+    }
+
+    /// An event for people, with its text.
+    pub(super) fn describe(item: &[u8]) -> Result<Map<String, Value>, WorkloadError> {
+        let (event, columns): (&str, &[Column]) = match Self::decode(item)? {
+            Self::Person(_) => (
+                "person",
+                &[
+                    Number("number"),
+                    Number("time"),
+                    Number("id"),
+                    Words("name", 2),
+                    Words("city", 2),
+                    Words("state", 1),
+                ],
+            ),
+            Self::Auction(_) => (
+                "auction",
+                &[
+                    Number("number"),
+                    Number("time"),
+                    Number("id"),
+                    Number("seller"),
+                    Number("category"),
+                    Number("initial_bid"),
+                    Number("reserve"),
+                    Number("expires"),
+                ],
+            ),
+            Self::Bid(_) => (
+                "bid",
+                &[Number("number"), Number("time"), Number("auction"), Number("bidder"), Number("price")],
+            ),
+        };
+        let (mut fields, text) = describe(columns, item.get(8..).unwrap_or_default())?;
+        fields.insert("event".into(), event.into());
+        fields.insert("text".into(), String::from_utf8_lossy(text).into());
+        Ok(fields)
     }
 
     /// The bid, if it is one.

@@ -6,6 +6,7 @@ use super::event::{Bid, Event};
 use super::generator::Generator;
 use super::window::{Windows, window_parameter};
 use super::{query::Query, ties};
+use crate::record::Column::{self, Number};
 use crate::record::{entries, push, read, tell};
 
 /// All bids with the highest price of a window are kept: none of them is better.
@@ -16,6 +17,14 @@ pub(crate) struct HighestBid {
 impl Query for HighestBid {
     const NAME: &'static str = "nexmark_q7";
     const DESCRIPTION: &'static str = "Nexmark: the highest bids of each window: a reduction with few keys";
+    const ANSWER: &'static [Column] = &[
+        Number("window_end"),
+        Number("price"),
+        Number("number"),
+        Number("time"),
+        Number("auction"),
+        Number("bidder"),
+    ];
 
     fn parameters() -> Vec<Parameter> {
         vec![window_parameter()]

@@ -8,6 +8,7 @@ use super::event::Event;
 use super::generator::Generator;
 use super::window::{Windows, slide_parameter, window_parameter};
 use super::{query::Query, ties};
+use crate::record::Column::{self, Number};
 use crate::record::{add, entries, push, read, tell};
 
 /// The first reduction counts bids by window and auction, and the second keeps the auctions with the most by window.
@@ -21,6 +22,7 @@ impl Query for HotItems {
     const NAME: &'static str = "nexmark_q5";
     const DESCRIPTION: &'static str =
         "Nexmark: the auctions with the most bids in each sliding window: two shuffles and much state";
+    const ANSWER: &'static [Column] = &[Number("window_end"), Number("auction"), Number("count")];
 
     fn parameters() -> Vec<Parameter> {
         vec![window_parameter(), slide_parameter()]

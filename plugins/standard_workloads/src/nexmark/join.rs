@@ -10,6 +10,7 @@ use super::event::{Auction, Event, Person};
 use super::generator::{Generator, text};
 use super::query::Query;
 use super::window::{Windows, window_parameter};
+use crate::record::Column::{self, Number, Text};
 use crate::record::{entries, malformed, push, read, tell, words};
 
 const PERSON: u64 = 0;
@@ -81,6 +82,8 @@ impl Query for LocalItems {
     const NAME: &'static str = "nexmark_q3";
     const DESCRIPTION: &'static str =
         "Nexmark: the auctions of a category whose sellers live in three states: a join that never ends";
+    const ANSWER: &'static [Column] =
+        &[Number("auction"), Text("name", 2), Text("city", 2), Text("state", 1)];
 
     fn open(_parameters: &Parameters) -> Result<Self, WorkloadError> {
         Ok(Self { states: STATES.map(|state| text(&[state])) })
@@ -150,6 +153,8 @@ impl Query for NewUsers {
     const NAME: &'static str = "nexmark_q8";
     const DESCRIPTION: &'static str =
         "Nexmark: who opened auctions in the window in which they registered: a join by windows";
+    const ANSWER: &'static [Column] =
+        &[Number("window_end"), Number("person"), Text("name", 2), Number("auction"), Number("reserve")];
 
     fn parameters() -> Vec<Parameter> {
         vec![window_parameter()]

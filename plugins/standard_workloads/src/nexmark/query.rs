@@ -1,8 +1,11 @@
 //! A query as a workload: what all have in common, and what each defines.
 
+use plugin_api::serde_json::{Map, Value};
 use plugin_api::{BatchBuilder, Parameter, Parameters, Plan, Workload, WorkloadError, WorkloadSpec};
 
+use super::event::Event;
 use super::generator::Generator;
+use crate::record::{self, Column};
 
 /// A query on the stream, as a workload.
 pub(crate) struct Nexmark<Q> {
@@ -14,6 +17,9 @@ pub(crate) struct Nexmark<Q> {
 pub(crate) trait Query: Send + Sync + Sized + 'static {
     const NAME: &'static str;
     const DESCRIPTION: &'static str;
+
+    /// The fields of the answer; none where it is events.
+    const ANSWER: &'static [Column];
 
     /// The parameters beside those of the stream.
     fn parameters() -> Vec<Parameter> {
@@ -111,6 +117,15 @@ impl<Q: Query> Workload for Nexmark<Q> {
         out: &mut BatchBuilder,
     ) -> Result<(), WorkloadError> {
         self.query.emit(stage, key, accumulator, out)
+    }
+
+    /// Events, and records of the answer. Records between stages are not described.
+    fn describe(&self, stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError> {
+        match stage {
+            _ if stage == 0 || Q::ANSWER.is_empty() => Event::describe(item).map(Some),
+            _ if stage + 1 == Q::plan().sink() => Ok(Some(record::describe(Q::ANSWER, item)?.0)),
+            _ => Ok(None),
+        }
     }
 
     fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {

@@ -8,6 +8,7 @@ use super::event::Event;
 use super::generator::Generator;
 use super::query::Query;
 use super::window::gap_parameter;
+use crate::record::Column::{self, Number};
 use crate::record::{entries, push, read, tell, words};
 
 /// An accumulator has the sessions of a person so far, in order of time: the times of the first and of the last bid, and how many
@@ -42,6 +43,7 @@ impl Query for Sessions {
     const NAME: &'static str = "nexmark_q11";
     const DESCRIPTION: &'static str =
         "Nexmark: how often each person bid in each session: state that grows and joins";
+    const ANSWER: &'static [Column] = &[Number("bidder"), Number("start"), Number("end"), Number("count")];
 
     fn parameters() -> Vec<Parameter> {
         vec![gap_parameter()]

@@ -5,6 +5,7 @@ use plugin_api::{BatchBuilder, Parameters, Plan, StageKind, WorkloadError};
 use super::event::{BID_PRICE, Bid, Event};
 use super::generator::Generator;
 use super::query::Query;
+use crate::record::Column::{self, Number};
 use crate::record::{push, tell};
 
 /// Every event, read and written again.
@@ -14,6 +15,7 @@ impl Query for PassThrough {
     const NAME: &'static str = "nexmark_q0";
     const DESCRIPTION: &'static str =
         "Nexmark: passes every event on, which is what reading and writing events costs";
+    const ANSWER: &'static [Column] = &[];
 
     fn open(_parameters: &Parameters) -> Result<Self, WorkloadError> {
         Ok(Self)
@@ -55,6 +57,7 @@ const BIDS: usize = 1;
 impl Query for Currency {
     const NAME: &'static str = "nexmark_q1";
     const DESCRIPTION: &'static str = "Nexmark: converts the price of every bid from dollars to euros";
+    const ANSWER: &'static [Column] = &[];
 
     fn open(_parameters: &Parameters) -> Result<Self, WorkloadError> {
         Ok(Self)
@@ -100,6 +103,7 @@ pub(crate) struct Selection;
 impl Query for Selection {
     const NAME: &'static str = "nexmark_q2";
     const DESCRIPTION: &'static str = "Nexmark: selects the bids for every 123rd auction, few of many";
+    const ANSWER: &'static [Column] = &[Number("auction"), Number("price")];
 
     fn open(_parameters: &Parameters) -> Result<Self, WorkloadError> {
         Ok(Self)

@@ -11,6 +11,7 @@ use plugin_api::{BatchBuilder, Parameters, Plan, StageKind, WorkloadError};
 use super::event::{Auction, Bid, Event};
 use super::generator::{AUCTIONS_IN_FLIGHT, FIRST_ID, Generator, last_auction};
 use super::query::Query;
+use crate::record::Column::{self, Number};
 use crate::record::{Words, add, malformed, push, read, tell, words};
 
 /// The words of an accumulator: bids whose auction is not known yet, or an auction and the best bid so far, if there is one.
@@ -163,6 +164,15 @@ impl Query for WinningBids {
     const NAME: &'static str = "nexmark_q9";
     const DESCRIPTION: &'static str =
         "Nexmark: the winning bid of each auction: a join whose state waits for its other side";
+    const ANSWER: &'static [Column] = &[
+        Number("auction"),
+        Number("seller"),
+        Number("category"),
+        Number("number"),
+        Number("time"),
+        Number("bidder"),
+        Number("price"),
+    ];
 
     fn open(_parameters: &Parameters) -> Result<Self, WorkloadError> {
         Ok(Self)
@@ -215,6 +225,7 @@ const WINNING: usize = 2;
 impl Query for CategoryPrices {
     const NAME: &'static str = "nexmark_q4";
     const DESCRIPTION: &'static str = "Nexmark: the mean winning bid of each category: a join, then few keys";
+    const ANSWER: &'static [Column] = &[Number("category"), Number("count"), Number("sum")];
 
     fn open(_parameters: &Parameters) -> Result<Self, WorkloadError> {
         Ok(Self)
