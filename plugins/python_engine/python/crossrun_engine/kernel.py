@@ -20,7 +20,7 @@ import threading
 from collections import OrderedDict
 from ctypes import addressof, c_char, c_int32, c_size_t, c_uint32, c_uint64, c_void_p, string_at
 from dataclasses import dataclass
-from typing import Any, Tuple
+from typing import Any
 
 from .failure import UnavailableError, WorkloadError
 
@@ -167,16 +167,21 @@ class _Functions:
             found = f"{version >> 16}.{version & 0xFFFF}"
             raise UnavailableError(f"{path} has the workload ABI {found}, but {_ABI_MAJOR}.x is needed")
         for name, signature in _LATER_SIGNATURES.items():
-            try:
-                setattr(self, name, _function(loaded, name, signature))
-            except AttributeError:
-                setattr(self, name, None)
+            setattr(self, name, _optional_function(loaded, name, signature))
 
 
 def _function(loaded: ctypes.CDLL, name: str, signature: tuple[list[Any], Any]) -> Any:
     function = loaded[f"crossrun_workload_{name}"]
     function.argtypes, function.restype = signature
     return function
+
+
+def _optional_function(loaded: ctypes.CDLL, name: str, signature: tuple[list[Any], Any]) -> Any:
+    """The function, or None if the library is of a version that lacks it."""
+    try:
+        return _function(loaded, name, signature)
+    except AttributeError:
+        return None
 
 
 class _Opened:
@@ -219,7 +224,7 @@ class _Opened:
 
 
 # The path and the hash of a library, and a spec without the time at which an open loop starts.
-_Key = Tuple[str, str, str]
+_Key = tuple[str, str, str]
 
 
 class _Process:

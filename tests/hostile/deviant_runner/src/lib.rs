@@ -4,8 +4,8 @@
 mod serial;
 
 use std::process::Command;
-use std::sync::{Mutex, Once};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
 use plugin_api::{
@@ -65,7 +65,9 @@ impl WorkloadRunner for Deviant {
         let option = || Parameter::choice("mood", "how it feels", &["well", "ill"]);
         match () {
             () if deviates("options") => vec![option(), option()],
-            () if deviates("default_outside") => vec![Parameter::integer("strength", "how strong", 11, 0, 10)],
+            () if deviates("default_outside") => {
+                vec![Parameter::integer("strength", "how strong", 11, 0, 10)]
+            }
             () => vec![option()],
         }
     }
