@@ -10,7 +10,6 @@ use plugin_api::{ErrorKind, RunnerError, SetupContext};
 
 use super::cheat::Cheat;
 use super::cheating_backend::{CheatingBackend, by_slow_clock};
-use super::load::references;
 use super::protocol::{Folders, LibraryFile, Loaded, Reply, Request, VERSION};
 use super::state::{Failure, Worker};
 use super::{bounds, load, machine_check, malformed, reference, serial, serial_reference, show, snapshot};
@@ -18,7 +17,7 @@ use super::{bounds, load, machine_check, malformed, reference, serial, serial_re
 impl Worker {
     pub(crate) fn handle(&mut self, request: Request) -> Reply {
         let failed = |Failure { error, refused }| Reply::Failed { error: bounds::error(error), refused };
-        references::of_host(|| answer(self, request).unwrap_or_else(failed))
+        answer(self, request).unwrap_or_else(failed)
     }
 }
 
@@ -37,14 +36,8 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
             let context = SetupContext::new(Arc::clone(&worker.host), data_dir, log_dir);
             Reply::done(worker.runner()?.setup(&request, &context)?)
         }
-        Request::Open { session } => {
-            let runner = worker.runner()?;
-            Reply::done(references::of_backend(|| runner.open(&session))?)
-        }
-        Request::Close => {
-            let runner = worker.runner()?;
-            Reply::done(references::of_backend(|| runner.close())?)
-        }
+        Request::Open { session } => Reply::done(worker.runner()?.open(&session)?),
+        Request::Close => Reply::done(worker.runner()?.close()?),
         Request::Prepare(order) => Reply::done(run::prepare(worker, order)?),
         Request::Run(order) => {
             let reply = run::run(worker, order)?;

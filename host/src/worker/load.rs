@@ -131,11 +131,12 @@ pub fn workloads(file: &LibraryFile) -> Result<WorkloadLibrary, LoadError> {
     }
     // SAFETY: the ABI's major version is the host's, so the functions have the signatures of ABI.md; never unloaded.
     let functions = unsafe { WorkloadFunctions::resolve(address) }.map_err(missing)?;
-    let functions = Box::leak(Box::new(references::counted(functions)));
+    let lent = Box::leak(Box::new(references::counted(functions)));
+    let functions = Box::leak(Box::new(functions));
     // Other processes open the library by its path, and compare its hash. Those of another machine have no descriptor of this one.
     let shared = if file.sealed { &to_open.path } else { path };
-    // SAFETY: the functions were resolved in this one library, which is never unloaded.
-    Ok(unsafe { WorkloadLibrary::new(functions, shared, &file.sha256) })
+    // SAFETY: the functions were resolved in this one library, which is never unloaded; those that are lent hand on to them.
+    Ok(unsafe { WorkloadLibrary::new(functions, shared, &file.sha256).lending(lent) })
 }
 
 /// Opens the library and never unloads it. All symbols are resolved at once, so that a missing one is an error here and not a

@@ -165,6 +165,8 @@ unsafe fn find<F>(
 #[derive(Clone)]
 pub struct WorkloadLibrary {
     functions: &'static WorkloadFunctions,
+    /// What a backend of another library gets.
+    lent: &'static WorkloadFunctions,
     path: Arc<Path>,
     sha256: Arc<str>,
 }
@@ -175,16 +177,28 @@ impl WorkloadLibrary {
     /// # Safety
     /// All functions must be those of one library, which keeps `ABI.md` and is never unloaded.
     pub unsafe fn new(functions: &'static WorkloadFunctions, path: &Path, sha256: &str) -> Self {
-        Self { functions, path: path.into(), sha256: sha256.into() }
+        Self { functions, lent: functions, path: path.into(), sha256: sha256.into() }
+    }
+
+    /// The same library, whose workloads go to backends of other libraries with the functions `lent`, so that their calls can be
+    /// told from the host's.
+    ///
+    /// # Safety
+    /// As for [`new`](Self::new): each function does what the library's own does, or less.
+    #[must_use]
+    pub unsafe fn lending(self, lent: &'static WorkloadFunctions) -> Self {
+        Self { lent, ..self }
     }
 
     /// The same library for a process in which a backend is loaded: `expected` gives no answer, only
     /// [`status::JUDGE_ONLY`]. `outcome` stays, as it tells a backend nothing but what its own state holds, and backends count
-    /// their results with it. The table is never freed.
+    /// their results with it. The tables are never freed.
     #[must_use]
     pub fn without_answers(&self) -> Self {
-        let functions = WorkloadFunctions { expected: refuse_expected, ..*self.functions };
-        Self { functions: Box::leak(Box::new(functions)), ..self.clone() }
+        let refusing = |functions: &WorkloadFunctions| -> &'static WorkloadFunctions {
+            Box::leak(Box::new(WorkloadFunctions { expected: refuse_expected, ..*functions }))
+        };
+        Self { functions: refusing(self.functions), lent: refusing(self.lent), ..self.clone() }
     }
 
     /// What workloads it has.
@@ -208,7 +222,7 @@ impl WorkloadLibrary {
         let code =
             unsafe { (self.functions.open)(json.as_ptr(), json.len(), &raw mut raw, &raw mut error.raw) };
         error.check(code)?;
-        let reference = Reference { functions: self.functions, raw };
+        let reference = Reference { functions: self.functions, lent: self.lent, raw };
         WorkloadHandle::of(reference, self.path.clone(), self.sha256.clone(), spec.clone())
     }
 }
@@ -216,6 +230,7 @@ impl WorkloadLibrary {
 /// A reference to an opened workload, given back on drop.
 struct Reference {
     functions: &'static WorkloadFunctions,
+    lent: &'static WorkloadFunctions,
     raw: *const RawWorkload,
 }
 
@@ -283,13 +298,13 @@ impl WorkloadHandle {
         let raw = raw.cast();
         // SAFETY: the other handle holds a reference during this call.
         unsafe { (functions.share)(raw) };
-        Self::of(Reference { functions, raw }, path.into(), sha256.into(), spec.clone())
+        Self::of(Reference { functions, lent: functions, raw }, path.into(), sha256.into(), spec.clone())
     }
 
     /// The function table and the opened workload, for [`WorkloadHandle::from_raw`].
     pub(crate) fn as_raw(&self) -> (*const c_void, *const c_void) {
-        let Reference { functions, raw } = &self.0.reference;
-        (std::ptr::from_ref(*functions).cast(), raw.cast())
+        let Reference { lent, raw, .. } = &self.0.reference;
+        (std::ptr::from_ref(*lent).cast(), raw.cast())
     }
 
     fn functions(&self) -> &'static WorkloadFunctions {

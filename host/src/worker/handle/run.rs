@@ -20,7 +20,7 @@ pub(super) fn prepare(worker: &mut Worker, order: RunOrder) -> Result<(), Failur
     let RunOrder { work, folders, timeout_seconds } = order;
     let context = context(worker, workload, folders, timeout_seconds);
     let runner = worker.runner()?;
-    Ok(references::of_backend(|| runner.prepare(&work.spec, &context))?)
+    Ok(runner.prepare(&work.spec, &context)?)
 }
 
 fn context(
@@ -40,7 +40,7 @@ pub(super) fn run(worker: &mut Worker, order: RunOrder) -> Result<Reply, Failure
     let context = context(worker, workload, order.folders, order.timeout_seconds);
     let runner = worker.runner()?;
     let (begun, started) = (already_begun(&spec), Instant::now());
-    let result = references::of_backend(|| runner.run(&spec, &context));
+    let result = runner.run(&spec, &context);
     let took = started.elapsed();
     let result = result.and_then(|result| gave_back_its_own(references::take_too_often()).map(|()| result));
     Ok(Reply::Finished(Box::new(finished(result?, begun, took)?)))

@@ -1,10 +1,10 @@
 //! Counts the references to workloads that a backend takes and gives back. One that is given back too often would free a workload
 //! that is in use; such a call is left out, and counted.
 //!
-//! The host's own references go through the same functions: a thread of the host says when it calls the backend.
+//! The host calls the library itself. A backend calls it by these functions.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use plugin_api::workload::WorkloadFunctions;
@@ -19,54 +19,19 @@ static LIBRARIES: [OnceLock<WorkloadFunctions>; SLOTS] = [const { OnceLock::new(
 static COUNTS: Mutex<Counts> = Mutex::new(Counts { workloads: BTreeMap::new(), too_often: 0 });
 
 struct Counts {
-    workloads: BTreeMap<usize, References>,
+    /// How many references the backend has to each workload.
+    workloads: BTreeMap<usize, u64>,
     /// How often a backend gave back what it had not.
     too_often: u64,
-}
-
-/// The references to one workload.
-#[derive(Clone, Copy, Default)]
-struct References {
-    host: u64,
-    backend: u64,
-}
-
-impl References {
-    /// Those of whoever calls.
-    fn own(&mut self) -> &mut u64 {
-        if IS_HOST.get() { &mut self.host } else { &mut self.backend }
-    }
-}
-
-thread_local! {
-    /// Whether this thread runs code of the host.
-    static IS_HOST: Cell<bool> = const { Cell::new(false) };
 }
 
 fn counts() -> MutexGuard<'static, Counts> {
     COUNTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What `call` gives. The references that it takes and gives back on this thread are the host's.
-pub(in crate::worker) fn of_host<T>(call: impl FnOnce() -> T) -> T {
-    of(true, call)
-}
-
-/// What `call` gives. The references that it takes and gives back on this thread are the backend's.
-pub(in crate::worker) fn of_backend<T>(call: impl FnOnce() -> T) -> T {
-    of(false, call)
-}
-
-fn of<T>(is_host: bool, call: impl FnOnce() -> T) -> T {
-    let before = IS_HOST.replace(is_host);
-    let given = call();
-    IS_HOST.set(before);
-    given
-}
-
 /// How many references the backend has not given back.
 pub(in crate::worker) fn left() -> u64 {
-    counts().workloads.values().map(|references| references.backend).sum()
+    counts().workloads.values().sum()
 }
 
 /// How often the backend has given back what it had not, since this was last asked.
@@ -74,7 +39,8 @@ pub(in crate::worker) fn take_too_often() -> u64 {
     std::mem::take(&mut counts().too_often)
 }
 
-/// The functions of a library, by which references are counted; those functions themselves for more libraries than are counted.
+/// The functions of a library for a backend: they count its references. Those functions themselves for more libraries than are
+/// counted.
 pub(super) fn counted(functions: WorkloadFunctions) -> WorkloadFunctions {
     let is_known = |known: &WorkloadFunctions| std::ptr::fn_addr_eq(known.open, functions.open);
     let fits = |library: &OnceLock<WorkloadFunctions>| library.get().is_none_or(is_known);
@@ -106,15 +72,15 @@ unsafe extern "C-unwind" fn open<const SLOT: usize>(
     if code == status::OK {
         // SAFETY: after this status the library has written to the pointer, which is not null then.
         let workload = unsafe { opened.read() };
-        *counts().workloads.entry(workload.addr()).or_default().own() += 1;
+        take(workload);
     }
     code
 }
 
 unsafe extern "C-unwind" fn share<const SLOT: usize>(workload: *const RawWorkload) {
     let Some(functions) = LIBRARIES[SLOT].get() else { return };
-    if let Some(references) = counts().workloads.get_mut(&workload.addr()) {
-        *references.own() += 1;
+    if !workload.is_null() {
+        take(workload);
     }
     // SAFETY: handed on from the caller.
     unsafe { (functions.share)(workload) };
@@ -122,22 +88,26 @@ unsafe extern "C-unwind" fn share<const SLOT: usize>(workload: *const RawWorkloa
 
 unsafe extern "C-unwind" fn close<const SLOT: usize>(workload: *const RawWorkload) {
     let Some(functions) = LIBRARIES[SLOT].get() else { return };
-    if !workload.is_null() && give_back(workload.addr()) {
+    if !workload.is_null() && give_back(workload) {
         // SAFETY: handed on from the caller, who had a reference.
         unsafe { (functions.close)(workload) };
     }
 }
 
-/// Whether the caller had a reference, which is counted as given back.
-fn give_back(workload: usize) -> bool {
+fn take(workload: *const RawWorkload) {
+    *counts().workloads.entry(workload.addr()).or_default() += 1;
+}
+
+/// Whether the backend had a reference, which is counted as given back.
+fn give_back(workload: *const RawWorkload) -> bool {
     let mut counts = counts();
-    let references = counts.workloads.entry(workload).or_default();
-    let own = references.own();
-    let had = *own > 0;
-    *own = own.saturating_sub(1);
-    if references.host + references.backend == 0 {
-        counts.workloads.remove(&workload);
+    let Entry::Occupied(mut references) = counts.workloads.entry(workload.addr()) else {
+        counts.too_often += 1;
+        return false;
+    };
+    *references.get_mut() -= 1;
+    if *references.get() == 0 {
+        references.remove();
     }
-    counts.too_often += u64::from(!had);
-    had
+    true
 }
