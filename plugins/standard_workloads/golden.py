@@ -260,6 +260,51 @@ def nexmark_query(query: str, n: int, rate: int) -> Iterator[bytes]:
         yield le(2) + record + events[row[0]][48:] if query == "q1" else record
 
 
+def near(p: int, width: int, distance: int) -> list[int]:
+    """Point `p`, and those at this distance that there are."""
+    return [q for q in (p - distance, p, p + distance) if 0 <= q < width]
+
+
+def task_graph(
+    n: int,
+    width: int,
+    edges: Callable[[int, int], list[int]],
+    kernel: Callable[[int, int], int],
+    rows: Callable[[int], int] | None = None,
+    output_bytes: int = 64,
+) -> Iterator[bytes]:
+    """The headers of all outputs that no task needs. A task of step `t` at `p` needs `edges(t, p)`; `kernel(task, start)` is its work."""
+    steps, before = max(1, n // width), dict[int, int]()
+    for t in range(steps):
+        row = range(rows(t) if rows else width)
+        needed = {q for p in range(rows(t + 1) if rows else width) for q in edges(t + 1, p)} if t + 1 < steps else set()
+        hashes = {}
+        for p in row:
+            total = sum(before[q] for q in edges(t, p)) & MASK if t > 0 else 0
+            start = xxhash.xxh3_64_intdigest(le(SEED, t, p, total))
+            digest = mix(start ^ kernel(t * width + p, start))
+            header = le(t, p, digest)
+            words = (output_bytes - len(header)) // 8 + 1
+            payload = b"".join(le((digest + i * 0x9E3779B97F4A7C15) & MASK) for i in range(1, words + 1))
+            hashes[p] = xxhash.xxh3_64_intdigest((header + payload)[:output_bytes])
+            if p not in needed:
+                yield header
+        before = hashes
+
+
+def through_memory(words: int, iters: int, start: int) -> int:
+    """The sum of words that count from `start`, after so many additions to each."""
+    span = [start + i for i in range(words)]
+    for _ in range(iters):
+        span = [word + (start | 1) for word in span]
+    return sum(span) & MASK
+
+
+def differing(iters: int, imbalance: float, task: int) -> int:
+    """The iterations of a task."""
+    return int(iters * (1 + (u01(COST, task) - 0.5) * imbalance) + 0.5)
+
+
 def show(name: str, extra: str, n: int, items: Iterable[bytes]) -> None:
     """Prints one row of the table."""
     hashes: list[int] = [xxhash.xxh3_64_intdigest(item) for item in items]
@@ -286,3 +331,33 @@ show("nexmark_q0", '{"rate":7}', 3000, nexmark_q0(3000, 7))
 for number in (1, 2, 3, 4, 5, 7, 8, 9, 11):
     # Long enough for several windows, and for a bid for auction 1107.
     show(f"nexmark_q{number}", '{"rate":300}', 15_000, nexmark_query(f"q{number}", 15_000, 300))
+show(
+    "task_graph",
+    '{"width":8,"iters":100}',
+    50,
+    task_graph(50, 8, lambda _, p: near(p, 8, 1), lambda _, start: busy(start, 100)),
+)
+show(
+    "task_graph",
+    '{"width":8,"iters":3,"pattern":"fft","kernel":"memory","span_bytes":80,"output_bytes":101}',
+    50,
+    task_graph(
+        50,
+        8,
+        lambda t, p: near(p, 8, 1 << (t - 1) % 3),
+        lambda _, start: through_memory(10, 3, start),
+        output_bytes=101,
+    ),
+)
+show(
+    "task_graph",
+    '{"width":8,"iters":100,"pattern":"tree","imbalance":1.5}',
+    50,
+    task_graph(
+        50,
+        8,
+        lambda _, p: [p // 2],
+        lambda task, start: busy(start, differing(100, 1.5, task)),
+        lambda t: min(8, 1 << t),
+    ),
+)

@@ -22,6 +22,8 @@ pub(crate) const DEFAULT_WORKLOAD: &str = SLEEPING;
 
 const IMBALANCE: &str = "imbalance";
 const WORD_COUNT: &str = "word_count";
+/// The workload of tasks that need the outputs of others.
+const TASK_GRAPH: &str = "task_graph";
 /// The workload whose items are due by a schedule.
 pub(crate) const OPEN_LOOP: &str = "open_loop";
 /// How the names of the queries on a stream begin.
@@ -71,6 +73,8 @@ pub(crate) fn default_size(workload: &str, quick: bool) -> (u64, Map<String, Val
         // Enough items for a 99th percentile of those that pass the filter.
         // The rate is explicit, so that every report has it.
         OPEN_LOOP => (2_000, json!({"iters": 50_000, "rate": 1000})),
+        // 50 steps. Batches of a few tasks, as a step has 64.
+        TASK_GRAPH => (3_200, json!({"batch_size": 4, "iters": 100_000})),
         NULL => (150_000_000, json!({"batch_size": 10_000})),
         // 200 MB, which an engine holds more than once.
         "payload" => (200_000, json!({"batch_size": 100})),
@@ -92,7 +96,7 @@ mod tests {
     #[test]
     fn a_quick_comparison_has_a_quarter_of_the_items_but_as_many_of_an_open_loop() {
         let suites = SUITES.iter().flat_map(|(_, workloads)| workloads.iter().copied());
-        for workload in suites.chain([NULL, "another"]) {
+        for workload in suites.chain([NULL, TASK_GRAPH, "another"]) {
             assert_eq!(default_size(workload, true).0 * 4, default_size(workload, false).0, "{workload}");
             assert_eq!(default_size(workload, true).1, default_size(workload, false).1);
         }

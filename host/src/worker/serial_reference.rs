@@ -2,11 +2,14 @@
 //!
 //! The sample takes the cheapest path that the contract allows: the largest slices that are of use, all stages of a chain in
 //! one call, one state for each reduction, no partitions, no scheduling. No backend can do the same work in less.
+//!
+//! What a second reduction gets is not proportional to the input that was sampled: in a task graph it would be the tasks of which
+//! some inputs are in the sample. So a plan with more than one reduction is run as a whole.
 
 use std::time::Duration;
 
 use plugin_api::workload::Buffer;
-use plugin_api::{Batch, StageKind, State, WorkloadError, WorkloadHandle};
+use plugin_api::{Batch, Plan, StageKind, State, WorkloadError, WorkloadHandle};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::reference::on_core;
@@ -64,14 +67,10 @@ pub(super) fn sample(workload: &WorkloadHandle, duration: Duration) -> Result<Se
     let all = items.div_ceil(size);
     let affordable = (duration.as_secs_f64() / seconds.max(1e-9)) as u64;
     let cores = cores();
-    let passes = if affordable >= all {
-        // The whole input, on one core after the other.
-        let count = ((affordable / all) as usize).clamp(1, MAX_PASSES);
-        let limit = f64::INFINITY;
+    let passes = if affordable >= all || reductions(workload.plan()) > 1 {
         let slices: Vec<_> =
             (0..all).map(|number| (number * size, size.min(items - number * size))).collect();
-        let pass = |number: usize| pass(workload, &[(cores[number % cores.len()], &slices)], limit);
-        (0..count).map(pass).collect::<Result<Vec<_>, _>>()?
+        whole_input(workload, &slices, &cores, duration.as_secs_f64())?
     } else {
         let slices = spread(items, size, affordable.max(FEWEST_SLICES).min(all));
         let each = slices.len().div_ceil(cores.len());
@@ -81,6 +80,31 @@ pub(super) fn sample(workload: &WorkloadHandle, duration: Duration) -> Result<Se
         vec![pass(workload, &turns, limit)?]
     };
     Ok(summary(&passes, items, cores.len().min(passes.len().max(passes[0].slices.len()))))
+}
+
+fn reductions(plan: &Plan) -> usize {
+    plan.stages.iter().filter(|stage| stage.kind == StageKind::KeyedReduce).count()
+}
+
+/// Runs all slices on one core after the other, as often as `seconds` allow, but at least once.
+fn whole_input(
+    workload: &WorkloadHandle,
+    slices: &[(u64, u64)],
+    cores: &[usize],
+    seconds: f64,
+) -> Result<Vec<Pass>, WorkloadError> {
+    let (mut passes, mut taken) = (Vec::new(), 0.0);
+    while passes.len() < MAX_PASSES {
+        let core = cores[passes.len() % cores.len()];
+        let pass = pass(workload, &[(core, slices)], f64::INFINITY)?;
+        taken += pass.taken();
+        passes.push(pass);
+        let next = taken / passes.len() as f64;
+        if taken + next > seconds {
+            break;
+        }
+    }
+    Ok(passes)
 }
 
 /// The number of items of a slice, and the CPU seconds that a slice takes.
@@ -130,6 +154,8 @@ struct Pass {
     slices: Vec<Slice>,
     /// The CPU seconds from the end of the input to the sink, of a workload with reductions.
     rest: f64,
+    /// Those of the operators in it.
+    rest_operators: f64,
     keyed: bool,
 }
 
@@ -148,12 +174,12 @@ fn pass(
         slices.extend(on_core(*core, || path.turn(turn, fewest, limit))?);
     }
     let core = turns.first().map_or(0, |(core, _)| *core);
-    let rest = on_core(core, || {
+    let (rest, rest_operators) = on_core(core, || {
         let before = cpu_time();
-        path.finish()?;
-        Ok(cpu_time() - before)
+        let operators = path.finish()?;
+        Ok((cpu_time() - before, operators))
     })?;
-    Ok(Pass { slices, rest, keyed })
+    Ok(Pass { slices, rest, rest_operators, keyed })
 }
 
 /// The CPU seconds of the calling thread so far.
@@ -203,9 +229,9 @@ impl<'w> Path<'w> {
         Ok(slices)
     }
 
-    /// Takes what was reduced to the sink.
-    fn finish(&mut self) -> Result<(), WorkloadError> {
-        let mut output = self.workload.buffer();
+    /// Takes what was reduced to the sink. Returns the CPU seconds of the operators on the way.
+    fn finish(&mut self) -> Result<f64, WorkloadError> {
+        let (mut output, mut operators) = (self.workload.buffer(), 0.0);
         while self.is_keyed() {
             let next = self.workload.plan().end_of_chain(self.stage + 1);
             let mut state = self.workload.new_state(next)?;
@@ -214,12 +240,14 @@ impl<'w> Path<'w> {
                 if Batch::parse(&self.batch)?.iter().next().is_none() {
                     break;
                 }
+                let before = cpu_time();
                 self.workload.run_stages(self.stage + 1, next, &self.batch, &mut output)?;
+                operators += cpu_time() - before;
                 state.fold(&output)?;
             }
             (self.state, self.stage) = (state, next);
         }
-        Ok(())
+        Ok(operators)
     }
 }
 
@@ -229,8 +257,10 @@ fn summary(passes: &[Pass], items: u64, cores: usize) -> SerialSample {
     let error = passes.iter().map(|pass| pass.standard_error(items)).fold(0.0, f64::max);
     let slices = || passes.iter().flat_map(|pass| &pass.slices);
     let total = |of: fn(&Slice) -> f64| slices().map(of).sum::<f64>();
-    let sampled = total(|slice| slice.cpu_seconds) + passes.iter().map(|pass| pass.rest).sum::<f64>();
-    let operators = sampled - total(|slice| slice.source_seconds + slice.fold_seconds);
+    let rest = |of: fn(&Pass) -> f64| passes.iter().map(of).sum::<f64>();
+    let sampled = total(|slice| slice.cpu_seconds) + rest(|pass| pass.rest);
+    let operators = total(|slice| slice.cpu_seconds - slice.source_seconds - slice.fold_seconds)
+        + rest(|pass| pass.rest_operators);
     SerialSample {
         cpu_seconds: seconds[seconds.len() / 2],
         least_cpu_seconds: (seconds[0] - STANDARD_ERRORS * error).max(0.0),
@@ -242,6 +272,11 @@ fn summary(passes: &[Pass], items: u64, cores: usize) -> SerialSample {
 }
 
 impl Pass {
+    /// The CPU seconds that it took, with those that count for no work.
+    fn taken(&self) -> f64 {
+        self.slices.iter().map(|slice| slice.cpu_seconds + slice.source_seconds).sum::<f64>() + self.rest
+    }
+
     /// The CPU seconds of the whole input. What follows a reduction counts once, as it depends on the number of keys: a run has
     /// at least those of the sample.
     fn seconds(&self, items: u64) -> f64 {
@@ -297,7 +332,7 @@ mod tests {
             source_seconds: cpu_seconds / 4.0,
             fold_seconds: cpu_seconds / 4.0,
         };
-        Pass { slices: slices.iter().map(slice).collect(), rest, keyed }
+        Pass { slices: slices.iter().map(slice).collect(), rest, rest_operators: rest / 2.0, keyed }
     }
 
     #[test]
@@ -322,6 +357,13 @@ mod tests {
         let of = |seconds: f64| pass(&[(seconds, 1), (seconds, 1), (seconds, 1)], 0.5, false);
         let sample = summary(&[of(3.0), of(1.0), of(2.0)], 3, 2);
         assert_eq!((sample.cpu_seconds, sample.least_cpu_seconds), (6.5, 3.5));
+    }
+
+    #[test]
+    fn what_reductions_take_is_no_part_of_the_operators() {
+        // The slices take 3 s, of which half are source and reduction; the rest takes 1 s, of which half are operators.
+        let sample = summary(&[pass(&[(1.0, 1), (1.0, 1), (1.0, 1)], 1.0, true)], 3, 1);
+        assert_eq!(sample.operator_share, 0.5);
     }
 
     #[test]

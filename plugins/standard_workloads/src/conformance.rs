@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::random::{Stream, rnd};
 
 /// Each workload, in each of its shapes, with kernels short enough for thousands of runs.
-const SHAPES: [(&str, &str); 30] = [
+const SHAPES: [(&str, &str); 35] = [
     ("scheduler_comparison", r#"{"sleep_us":0}"#),
     ("null", "{}"),
     ("pipeline", r#"{"iters":20}"#),
@@ -38,10 +38,18 @@ const SHAPES: [(&str, &str); 30] = [
     ("nexmark_q8", r#"{"window_ms":300}"#),
     ("nexmark_q9", "{}"),
     ("nexmark_q11", r#"{"gap_ms":20}"#),
+    ("task_graph", r#"{"width":10,"iters":20}"#),
+    ("task_graph", r#"{"width":11,"kernel":"empty","pattern":"trivial"}"#),
+    (
+        "task_graph",
+        r#"{"width":12,"kernel":"memory","span_bytes":64,"iters":2,"pattern":"dom","output_bytes":24}"#,
+    ),
+    ("task_graph", r#"{"width":13,"iters":5,"pattern":"tree","imbalance":1.5,"output_bytes":1000}"#),
+    ("task_graph", r#"{"width":14,"iters":5,"pattern":"random_nearest","radix":5}"#),
 ];
 
 /// Workload, extra, items, and the expected outcome with seed 42. `golden.py` computes these without this library.
-const GOLDEN: [(&str, &str, u64, u64, &str); 23] = [
+const GOLDEN: [(&str, &str, u64, u64, &str); 26] = [
     ("scheduler_comparison", r#"{"sleep_us":0}"#, 25, 13, "72c0dbb88c271721ade3bd613d4b8c43"),
     ("null", r#"{}"#, 1000, 1000, "193b71978118f5b49163a58774986fa0"),
     ("pipeline", r#"{"iters":100,"stages":3}"#, 200, 100, "16bb6a777d356b3c8e124deeb123e640"),
@@ -65,8 +73,24 @@ const GOLDEN: [(&str, &str, u64, u64, &str); 23] = [
     ("nexmark_q8", r#"{"rate":300}"#, 15000, 359, "f04eeda3b3b3dc27862e30f521da1c69"),
     ("nexmark_q9", r#"{"rate":300}"#, 15000, 559, "8475e3bafaff0b3359e2b9ea90a4cf1f"),
     ("nexmark_q11", r#"{"rate":300}"#, 15000, 332, "8c6899041c5d52326c0201d3e705890a"),
+    ("task_graph", r#"{"width":8,"iters":100}"#, 50, 8, "65011a7369c39374ab7f405c37c7ab00"),
+    (
+        "task_graph",
+        r#"{"width":8,"iters":3,"pattern":"fft","kernel":"memory","span_bytes":80,"output_bytes":101}"#,
+        50,
+        8,
+        "3494104696584dc85c9bfe84dced12d2",
+    ),
+    (
+        "task_graph",
+        r#"{"width":8,"iters":100,"pattern":"tree","imbalance":1.5}"#,
+        50,
+        16,
+        "6b55bca8df898282d0f50fbe41238ce0",
+    ),
 ];
 
+/// The workload `name` with a seed, if it can be opened.
 pub(crate) fn try_open(
     name: &str,
     extra: &str,
@@ -256,12 +280,12 @@ fn the_catalogue_lists_every_workload_with_sound_defaults() {
     let catalogue = crate::workload_library().catalogue().unwrap();
     let names: Vec<_> = catalogue.iter().map(|entry| entry.name.as_str()).collect();
     let first = ["scheduler_comparison", "null", "pipeline", "imbalance", "word_count", "open_loop"];
-    let first = first.into_iter().chain(["payload", "group", "shuffle_match", "memory"]);
+    let first = first.into_iter().chain(["payload", "group", "shuffle_match", "memory", "task_graph"]);
     let queries = [0, 1, 2, 3, 4, 5, 7, 8, 9, 11].map(|query| format!("nexmark_q{query}"));
     assert!(names.into_iter().eq(first.chain(queries.iter().map(String::as_str))));
     for entry in &catalogue {
         assert!(entry.plan.is_well_formed(), "{}", entry.name);
-        assert_eq!(open(&entry.name, "{}", 0).plan(), &entry.plan);
+        assert_eq!(open(&entry.name, "{}", 10).plan(), &entry.plan);
     }
 }
 
@@ -332,6 +356,10 @@ fn states_survive(workload: &WorkloadHandle, bytes: &[u8]) -> bool {
 
 /// Items like those of the workloads, and arbitrary ones.
 fn any_item() -> impl Strategy<Value = Vec<u8>> {
+    let of_graph = (0_u8..5, 0_u64..12, prop::sample::select(&[0_usize, 8, 24, 48, 64][..]), any::<u8>())
+        .prop_map(|(tag, point, length, byte)| {
+            [&[tag], &point.to_le_bytes()[..], &vec![byte; length]].concat()
+        });
     let entry = (0_u8..6, prop::collection::vec(any::<u8>(), 0..24))
         .prop_map(|(length, rest)| [&[length, 0, 0, 0], &rest[..]].concat());
     prop_oneof![
@@ -339,6 +367,7 @@ fn any_item() -> impl Strategy<Value = Vec<u8>> {
         prop::collection::vec(any::<u8>(), 16),
         "(processed_)?item_[0-9]{0,24}".prop_map(String::into_bytes),
         entry,
+        of_graph,
     ]
 }
 
@@ -376,7 +405,7 @@ proptest! {
     #[test]
     fn any_bytes_are_refused_or_taken(bytes: Vec<u8>) {
         for (name, extra) in SHAPES {
-            prop_assert!(survives(&open(name, extra, 10), &bytes), "{} {}", name, extra);
+            prop_assert!(survives(&open(name, extra, 30), &bytes), "{} {}", name, extra);
         }
     }
 
@@ -384,7 +413,7 @@ proptest! {
     fn any_items_are_refused_or_taken(items in prop::collection::vec(any_item(), 0..6)) {
         let batch = batch_of(&items);
         for (name, extra) in SHAPES {
-            prop_assert!(survives(&open(name, extra, 10), &batch), "{} {}", name, extra);
+            prop_assert!(survives(&open(name, extra, 30), &batch), "{} {}", name, extra);
         }
     }
 }

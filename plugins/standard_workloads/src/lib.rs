@@ -13,6 +13,7 @@
 //! | `shuffle_match` | matching, then a shuffle of whole records |
 //! | `memory` | work that is bound by memory |
 //! | `nexmark_q0` to `nexmark_q11` | streams: windows, joins and sessions over the events of an auction house |
+//! | `task_graph` | how small tasks may be that need the outputs of others |
 //!
 //! All integers are unsigned and wrapping, have 64 bits unless a comment says otherwise, and are little-endian in an item's
 //! bytes. Every random value is computed from a counter (`random`), so that any process can make any item in any order,
@@ -37,6 +38,7 @@ mod record;
 mod schedule;
 mod scheduler_comparison;
 mod shuffle_match;
+mod task_graph;
 mod word_count;
 mod zipf;
 
@@ -49,6 +51,7 @@ use payload::Payload;
 use pipeline::Pipeline;
 use scheduler_comparison::SchedulerComparison;
 use shuffle_match::ShuffleMatch;
+use task_graph::TaskGraph;
 use word_count::WordCount;
 
 plugin_api::export_workloads!(
@@ -64,6 +67,7 @@ plugin_api::export_workloads!(
         Group,
         ShuffleMatch,
         Memory,
+        TaskGraph,
         nexmark::Q0,
         nexmark::Q1,
         nexmark::Q2,
