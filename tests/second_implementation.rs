@@ -33,9 +33,11 @@ fn every_answer_is_that_of_the_second_implementation() {
     let ran = python(&environment).arg(repository().join(FOLDER).join("golden.py")).output().unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     let tested = fs::read_to_string(repository().join(FOLDER).join("src/conformance.rs")).unwrap();
-    let rows = String::from_utf8(ran.stdout).unwrap();
+    // A long row has more than one line there.
+    let without_blanks = |text: &str| text.split_whitespace().collect::<String>().replace(",)", ")");
+    let (tested, rows) = (without_blanks(&tested), String::from_utf8(ran.stdout).unwrap());
     assert!(rows.lines().count() > 20, "{rows}");
     for row in rows.lines() {
-        assert!(tested.contains(row), "{FOLDER}/src/conformance.rs has no row {row}");
+        assert!(tested.contains(&without_blanks(row)), "{FOLDER}/src/conformance.rs has no row {row}");
     }
 }

@@ -324,7 +324,7 @@ fn only_listed_plugins_are_loaded_and_one_line_says_what_to_do() {
     place.crossrun(&run).code(3).says("libtimely_runner.so is not listed in");
     let setup = place.crossrun(&["setup", "native", "--locked", "--json"]).code(0).json();
     assert_eq!(setup[0]["locked_by"], lock.to_str().unwrap());
-    assert_eq!(place.crossrun(&["workloads", "--locked", "--json"]).code(0).json()[0]["name"], "imbalance");
+    assert_eq!(place.crossrun(&["workloads", "--locked", "--json"]).code(0).json()[0]["name"], "group");
     place.crossrun(&["backends", "lock", "--locked"]).code(2);
 }
 
