@@ -17,14 +17,16 @@ mod tasks;
 mod tests;
 mod work;
 
+use plugin_api::serde_json::{Map, Value};
 use plugin_api::{
     BatchBuilder, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
 };
 
 use crate::kernel::MAX_ITERS;
+use crate::object::object;
 use graph::Graph;
 use items::{Gathered, Item};
-use output::HEADER;
+use output::{HEADER, Header};
 use pattern::Pattern;
 use tasks::Tasks;
 use work::{Kernel, Work};
@@ -290,6 +292,21 @@ impl Workload for TaskGraph {
             Item::Finished { point, headers: &headers }.push(out);
         }
         Ok(())
+    }
+
+    fn describe(&self, stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError> {
+        let described = match item {
+            index if stage == 0 => {
+                let index = index.try_into().map_err(|_| misplaced(item, "the items", 0))?;
+                object([("index", u64::from_le_bytes(index).into())])
+            }
+            header if header.len() == HEADER => {
+                let Header { step, point, digest } = Header::of(header)?;
+                object([("step", step.into()), ("point", point.into()), ("digest", digest.into())])
+            }
+            item => Item::parse(item)?.describe(),
+        };
+        Ok(Some(described))
     }
 
     fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {

@@ -1,8 +1,10 @@
 //! The items that pass between the stages. Each is a tag, then a point (u64), by which the reductions group, and then its content.
 
+use plugin_api::serde_json::{Map, Value};
 use plugin_api::{BatchBuilder, WorkloadError};
 
 use super::output::{HEADER, Header};
+use crate::object::object;
 
 const TASK: u8 = 0;
 const OUTPUT: u8 = 1;
@@ -43,6 +45,25 @@ impl<'a> Item<'a> {
             (FINISHED, headers) => Ok(Self::Finished { point, headers: headers_in(headers)? }),
             (TOKEN, []) => Ok(Self::Token { point }),
             _ => Err(malformed),
+        }
+    }
+
+    /// What it is, for people.
+    pub(super) fn describe(&self) -> Map<String, Value> {
+        let header = |Header { step, point, digest }| {
+            object([("step", step.into()), ("point", point.into()), ("digest", digest.into())])
+        };
+        match self {
+            Self::Task { point, sum } => object([("task", (*point).into()), ("sum", (*sum).into())]),
+            Self::Output { header: of, bytes } => {
+                let mut described = header(*of);
+                described.insert("bytes".into(), bytes.len().into());
+                described
+            }
+            Self::Finished { point, headers } => {
+                object([("point", (*point).into()), ("finished", headers.len().into())])
+            }
+            Self::Token { point } => object([("task", (*point).into()), ("token", true.into())]),
         }
     }
 
