@@ -17,8 +17,13 @@ const TYPES: [(&str, &str); 8] = [
     ("struct", "an object"),
 ];
 
-/// What is wrong with `bytes`, by the `error` of reading them.
+/// What is wrong with `bytes`, by the `error` of reading them, on one line without control characters.
 pub(crate) fn explain(error: &serde_json::Error, bytes: &[u8]) -> String {
+    // Both the reader's message and the quotation have text of the author.
+    explained(error, bytes).replace(char::is_control, "\u{fffd}")
+}
+
+fn explained(error: &serde_json::Error, bytes: &[u8]) -> String {
     let text = error.to_string();
     let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
     match error.classify() {
@@ -92,7 +97,7 @@ mod tests {
             ("{\n\"count\": 1,\n}", r#"it is not JSON, near { "count": 1, }"#),
             (r#"{"count": 1"#, r#"it is not JSON, near {"count": 1"#),
             ("", "it is not JSON"),
-            ("[\u{1}", "it is not JSON"),
+            ("[\u{1}", "it is not JSON, near [\u{fffd}"),
         ] {
             let found = explained::<Example>(json);
             assert!(found.starts_with(words), "{json}: {found}");
@@ -101,6 +106,10 @@ mod tests {
                 "{found}"
             );
         }
+        let hostile = explained::<crate::Parameter>(
+            r#"{"name":"a","description":"","default":1,"domain":{"type":"\u001b[2J\n"}}"#,
+        );
+        assert!(hostile.contains("\u{fffd}[2J\u{fffd}"), "{hostile}");
         let found = explained::<crate::Parameter>(
             r#"{"name":"a","description":"","default":1,"domain":{"type":"int"}}"#,
         );
