@@ -473,6 +473,26 @@ fn a_batch_is_made_in_the_memory_of_the_buffer_that_is_passed_again() {
     assert_eq!(fill(&mut batch, &mut emitted), first);
 }
 
+#[test]
+fn a_part_is_taken_for_a_buffer_whose_memory_the_next_split_uses() {
+    let workload = open("word_count", 100);
+    let (mut batch, mut taken) = (workload.buffer(), workload.buffer());
+    workload.source(0, 100, 2, &mut batch).unwrap();
+    let expected = workload.split(2, &batch, 2).unwrap();
+    let mut parts = workload.parts(2);
+    workload.split_into(2, &batch, &mut parts).unwrap();
+    assert_eq!((parts.item_count(0), parts.item_count(2)), (expected[0].item_count(), 0));
+    // One that has room: its memory is what is given for the part.
+    workload.source(0, 100, 2, &mut taken).unwrap();
+    let given = taken.as_ptr();
+    parts.swap(0, &mut taken);
+    assert_eq!(*taken, *expected[0]);
+    parts.swap(2, &mut batch);
+    workload.split_into(2, &batch, &mut parts).unwrap();
+    assert_eq!(parts.iter().next().unwrap().as_ptr(), given);
+    assert!(parts.iter().eq(expected.iter().map(|part| &**part)) && *taken == *expected[0]);
+}
+
 /// The workloads of this test in a library that frees its buffers by a function of its own.
 mod counting {
     use std::cell::Cell;
@@ -505,10 +525,11 @@ fn a_buffer_is_given_back_to_its_library_before_another_library_gets_it() {
     let library = unsafe { WorkloadLibrary::new(counting::functions(), "linked".as_ref(), "linked") };
     let (ours, theirs) = (open("word_count", 9), library.open(&spec("word_count", 9)).unwrap());
     type Fill<'a> = &'a dyn Fn(&mut Buffer);
-    let calls: [(&str, Fill<'_>); 3] = [
+    let calls: [(&str, Fill<'_>); 4] = [
         ("source", &|out| ours.source(0, 9, 2, out).unwrap()),
         ("run_stages", &|out| ours.run_stages(1, 2, &encoded(&[b"a"]), out).unwrap()),
         ("state_emit", &|out| ours.new_state(2).unwrap().emit(1, out).unwrap()),
+        ("swap", &|out| ours.parts(1).swap(0, out)),
     ];
     for (name, fill) in calls {
         let mut buffer = theirs.buffer();

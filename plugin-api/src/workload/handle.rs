@@ -586,6 +586,20 @@ impl Parts {
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.raw.iter().map(RawBuffer::bytes)
     }
+
+    /// How many items a partition has; 0 if there is no such partition.
+    pub fn item_count(&self, partition: usize) -> u64 {
+        self.raw.get(partition).map_or(0, |part| item_count(part.bytes()))
+    }
+
+    /// Puts the batch of a partition into `buffer`, whose memory is for the next split. It does nothing if there is no such
+    /// partition.
+    pub fn swap(&mut self, partition: usize, buffer: &mut Buffer) {
+        let _ = buffer.raw_for(self.functions);
+        if let Some(part) = self.raw.get_mut(partition) {
+            std::mem::swap(part, &mut buffer.raw);
+        }
+    }
 }
 
 impl Drop for Parts {

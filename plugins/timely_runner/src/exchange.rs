@@ -1,6 +1,6 @@
 //! The exchange before a keyed reduction: a batch is split by key, and each part goes to the worker that owns it.
 
-use plugin_api::Buffer;
+use plugin_api::workload::Parts;
 use timely::communication::Push;
 use timely::dataflow::channels::Message;
 use timely::dataflow::channels::pact::DistributorPact;
@@ -14,7 +14,8 @@ use crate::job::WorkerContext;
 pub(crate) struct Split {
     context: WorkerContext,
     stage: usize,
-    workers: u32,
+    /// The batches of the last split, or the memory for the next one.
+    parts: Parts,
 }
 
 /// The contract under which batches reach the reduction `stage`.
@@ -23,13 +24,7 @@ pub(crate) fn by_key(
     stage: usize,
 ) -> DistributorPact<impl FnOnce(usize) -> Split + use<>> {
     let context = context.clone();
-    DistributorPact(move |workers| Split { context, stage, workers: workers as u32 })
-}
-
-impl Split {
-    fn parts(&self, batch: &BatchContainer) -> Option<Vec<Buffer>> {
-        self.context.accept(self.context.workload().split(self.stage, batch, self.workers))
-    }
+    DistributorPact(move |workers| Split { parts: context.workload().parts(workers as u32), context, stage })
 }
 
 impl Distributor<BatchContainer> for Split {
@@ -39,12 +34,15 @@ impl Distributor<BatchContainer> for Split {
         stamp: &Stamp<T>,
         pushers: &mut [P],
     ) {
-        let Some(parts) = self.parts(batch) else {
+        let split = self.context.workload().split_into(self.stage, batch, &mut self.parts);
+        if self.context.accept(split).is_none() {
             // Timely counts what comes in and what goes out. The run has failed, so any worker may get the batch.
             return Message::push_at(batch, stamp.clone(), &mut pushers[0]);
-        };
-        for (part, pusher) in parts.into_iter().zip(pushers) {
-            if part.item_count() > 0 {
+        }
+        for (number, pusher) in pushers.iter_mut().enumerate() {
+            if self.parts.item_count(number) > 0 {
+                let mut part = self.context.buffer();
+                self.parts.swap(number, &mut part);
                 Message::push_at(&mut BatchContainer::Local(part), stamp.clone(), pusher);
             }
         }
