@@ -176,6 +176,10 @@ typedef struct crossrun_definition {
         const crossrun_opened *opened, uint32_t stage, crossrun_slice item, crossrun_bytes *out);
     /* The words of what a backend must support to run it, beyond its stages, separated by commas. May be null. */
     const char *needs;
+    /* In an open loop: when item number `index` is due, in nanoseconds from the start of the run, and not before the item with
+     * the number below. The source waits until then, and the sink measures how much later the item arrives. An open loop has
+     * no keyed reductions. Null if items are made when they are asked for. */
+    uint64_t (*due)(const crossrun_opened *opened, uint64_t index);
 } crossrun_definition;
 
 /* The workloads of the library, and a null at the end. The macro below defines it. */

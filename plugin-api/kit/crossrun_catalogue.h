@@ -25,7 +25,8 @@ static void put_plan(crossrun_bytes *out, const crossrun_definition *definition)
         put_name(out, "name", stage->name);
         json_put(out, "}");
     }
-    json_put(out, ",{\"kind\":\"sink\",\"name\":\"sink\"}]}");
+    json_put(out, ",{\"kind\":\"sink\",\"name\":\"sink\"}]");
+    json_put(out, definition->due == NULL ? "}" : ",\"open_loop\":true}");
 }
 
 /* The length of the first of several words that are separated by commas. */

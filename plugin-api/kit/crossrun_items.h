@@ -78,28 +78,36 @@ static void digest_item(struct digest *digest, const void *data, size_t length) 
 #define CROSSRUN_KIT_BATCH_BYTES INT32_MAX
 #endif
 
+/* How many bytes an open loop puts behind each item. */
+enum { CROSSRUN_STAMP_LENGTH = 16 };
+
 /* A batch to which items are added. If it has a digest, only the digest of the items is kept. */
 struct crossrun_items {
     crossrun_bytes ends, bytes;
     uint64_t count;
     struct digest *digest;
+    /* What is put behind each item in an open loop, or null. */
+    const uint8_t *stamp;
     /* Whether an item did not fit and was left out. */
     int too_large;
 };
 
 void crossrun_push(crossrun_items *items, const void *data, size_t length) {
+    const size_t more = items->stamp == NULL ? 0 : CROSSRUN_STAMP_LENGTH;
+    const size_t room = CROSSRUN_KIT_BATCH_BYTES - items->bytes.length;
     uint8_t end[4];
     if (items->digest != NULL) {
         items->count++;
         digest_item(items->digest, data, length);
         return;
     }
-    if (length > CROSSRUN_KIT_BATCH_BYTES - items->bytes.length || items->count == UINT32_MAX) {
+    if (length > room || more > room - length || items->count == UINT32_MAX) {
         items->too_large = 1;
         return;
     }
     items->count++;
     crossrun_append(&items->bytes, data, length);
+    crossrun_append(&items->bytes, items->stamp, more);
     put_u32(end, (uint32_t)items->bytes.length);
     crossrun_append(&items->ends, end, sizeof end);
 }

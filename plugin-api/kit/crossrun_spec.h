@@ -12,6 +12,8 @@
 struct spec {
     crossrun_bytes name;
     uint64_t total_items, seed;
+    /* When an open loop starts; 0 if it is when the workload is opened. */
+    uint64_t start;
     /* The values of `extra` and `use`; `at` is null if there is none. */
     struct json extra, granted;
 };
@@ -34,6 +36,9 @@ static const char *read_field(struct spec *spec, const crossrun_bytes *name, str
     }
     if (is(name, "seed")) {
         return json_whole(&value, &spec->seed) ? NULL : "seed is no whole number";
+    }
+    if (is(name, "start_nanos")) {
+        return *value.at == 'n' || json_whole(&value, &spec->start) ? NULL : "start_nanos is no whole number";
     }
     if (is(name, "parallelism")) {
         return json_whole(&value, &number) && number >= 1 && number <= UINT32_MAX

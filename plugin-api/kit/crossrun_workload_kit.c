@@ -2,6 +2,11 @@
  * The functions of a workload library, on top of what its author wrote: see crossrun_workload_kit.h. C99, and the
  * atomic built-ins of gcc and clang.
  */
+/* For the clock of an open loop, which C99 does not have. */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +15,7 @@
 #include "crossrun_catalogue.h"
 #include "crossrun_items.h"
 #include "crossrun_json.h"
+#include "crossrun_open_loop.h"
 #include "crossrun_spec.h"
 #include "crossrun_workload_kit.h"
 
@@ -23,7 +29,17 @@ struct crossrun_workload {
     crossrun_bytes *texts;
     /* The number of references, counted with the built-ins of gcc and clang. */
     size_t references;
+    /* When an open loop starts, by the monotonic clock. Read and set with the same built-ins. */
+    uint64_t start;
 };
+
+static int is_open_loop(const crossrun_workload *workload) {
+    return workload->definition->due != NULL;
+}
+
+static uint64_t start_of(const crossrun_workload *workload) {
+    return __atomic_load_n(&workload->start, __ATOMIC_RELAXED);
+}
 
 static void free_workload(crossrun_workload *workload) {
     uint32_t at;
@@ -200,6 +216,11 @@ static int32_t demand_functions(const crossrun_definition *definition, crossrun_
                 error, CROSSRUN_SPEC, "stage \"%s\" of workload \"%s\" has kind %" PRIu32 ", which is none between source and sink",
                 stage->name, definition->name, stage->kind);
         }
+        if (stage->kind == CROSSRUN_STAGE_KEYED_REDUCE && definition->due != NULL) {
+            return say(
+                error, CROSSRUN_SPEC, "workload \"%s\" is an open loop and has a keyed reduction, but an open loop cannot have one",
+                definition->name);
+        }
         lacking = lacking_for(definition, stage->kind);
         if (lacking != NULL) {
             return say(
@@ -226,6 +247,7 @@ static int32_t open_definition(
     workload->texts = calloc(parameters, sizeof *workload->texts);
     workload->opened.total_items = spec->total_items;
     workload->opened.seed = spec->seed;
+    workload->start = spec->start != 0 ? spec->start : monotonic_nanos();
     workload->opened.values = workload->values;
     if (workload->values == NULL || workload->texts == NULL) {
         free_workload(workload);
@@ -245,7 +267,7 @@ static int32_t open_definition(
 
 CROSSRUN_EXPORT int32_t crossrun_workload_open(
     const uint8_t *text, size_t length, const crossrun_workload **opened, crossrun_buffer *error) {
-    struct spec spec = {{NULL, 0, 0, 0}, 10, 42, {NULL, NULL, NULL}, {NULL, NULL, NULL}};
+    struct spec spec = {{NULL, 0, 0, 0}, 10, 42, 0, {NULL, NULL, NULL}, {NULL, NULL, NULL}};
     const crossrun_definition *definition;
     const char *why, *word;
     int32_t status;
@@ -282,12 +304,22 @@ static int32_t apply(
     const crossrun_workload *workload, uint32_t stage, const struct batch *batch, crossrun_items *out,
     crossrun_buffer *error) {
     const uint32_t kind = kind_of(workload, stage);
+    struct stamp stamp;
     uint32_t at;
     clear_items(out);
     for (at = 0; at < batch->count; at++) {
         const uint64_t before = out->count;
-        const char *why = workload->definition->apply(&workload->opened, stage, item_of(batch, at), out);
-        const uint64_t made = out->count - before;
+        crossrun_slice item = item_of(batch, at);
+        const char *why;
+        uint64_t made;
+        /* All items that are made of an item get its stamp. */
+        if (is_open_loop(workload) && !take_stamp(&item, &stamp)) {
+            return say(error, CROSSRUN_MALFORMED, "%s", NO_STAMP);
+        }
+        out->stamp = is_open_loop(workload) ? item.data + item.length : NULL;
+        why = workload->definition->apply(&workload->opened, stage, item, out);
+        out->stamp = NULL;
+        made = out->count - before;
         if (why != NULL) {
             return say(error, CROSSRUN_OPERATOR, "%s", why);
         }
@@ -344,6 +376,7 @@ static int32_t no_chain(crossrun_buffer *out, uint32_t from, uint32_t to) {
 CROSSRUN_EXPORT int32_t crossrun_workload_source(
     const crossrun_workload *workload, uint64_t first, uint64_t count, uint32_t to, crossrun_buffer *out) {
     crossrun_items items;
+    uint8_t stamp[STAMP_LENGTH];
     uint64_t at;
     int32_t status = CROSSRUN_OK;
     if (out == NULL) {
@@ -363,7 +396,12 @@ CROSSRUN_EXPORT int32_t crossrun_workload_source(
     }
     memset(&items, 0, sizeof items);
     for (at = 0; status == CROSSRUN_OK && at < count; at++) {
-        const char *why = workload->definition->source(&workload->opened, first + at, &items);
+        const char *why;
+        if (is_open_loop(workload)) {
+            write_stamp(stamp, await_due(start_of(workload), workload->definition->due(&workload->opened, first + at)));
+            items.stamp = stamp;
+        }
+        why = workload->definition->source(&workload->opened, first + at, &items);
         if (why != NULL) {
             status = say(out, CROSSRUN_OPERATOR, "%s", why);
         } else if (items.too_large) {
@@ -374,6 +412,7 @@ CROSSRUN_EXPORT int32_t crossrun_workload_source(
             break;
         }
     }
+    items.stamp = NULL;
     if (status == CROSSRUN_OK) {
         status = run_chain(workload, 1, to, &items, out);
     }
@@ -480,6 +519,7 @@ struct crossrun_state {
     uint32_t stage;
     int is_sink;
     struct digest digest;
+    struct latencies latencies;
     /* The entries, and a hash table of their indexes plus one, of which at most half is used. */
     struct entry *entries;
     size_t count, capacity;
@@ -559,6 +599,7 @@ CROSSRUN_EXPORT void crossrun_workload_state_free(crossrun_state *state) {
         while (state->count > 0) {
             free_entry(&state->entries[--state->count]);
         }
+        free_latencies(&state->latencies);
         free(state->entries);
         free(state->slots);
         crossrun_workload_close(state->workload);
@@ -590,10 +631,26 @@ CROSSRUN_EXPORT int32_t crossrun_workload_state_new(
     return CROSSRUN_OK;
 }
 
+/* Takes an item into a sink. All items of a batch arrive together, at `now`. Null, or why it cannot be taken in. */
+static const char *arrive(crossrun_state *state, crossrun_slice item, uint64_t now) {
+    struct stamp stamp;
+    if (is_open_loop(state->workload)) {
+        if (!take_stamp(&item, &stamp)) {
+            return NO_STAMP;
+        }
+        if (!record_arrival(&state->latencies, stamp, now)) {
+            return "out of memory";
+        }
+    }
+    digest_item(&state->digest, item.data, item.length);
+    return NULL;
+}
+
 CROSSRUN_EXPORT int32_t crossrun_workload_state_fold(
     crossrun_state *state, const uint8_t *encoded, size_t length, crossrun_buffer *error) {
     struct batch batch;
     const char *why;
+    uint64_t now;
     uint32_t at;
     if (error == NULL) {
         return CROSSRUN_ARGUMENT;
@@ -605,12 +662,15 @@ CROSSRUN_EXPORT int32_t crossrun_workload_state_fold(
     if (why != NULL) {
         return say(error, CROSSRUN_MALFORMED, "%s", why);
     }
+    now = is_open_loop(state->workload) ? run_clock(start_of(state->workload)) : 0;
     for (at = 0; at < batch.count; at++) {
         const crossrun_slice item = item_of(&batch, at);
         const crossrun_workload *workload = state->workload;
         crossrun_bytes *accumulator;
         if (state->is_sink) {
-            digest_item(&state->digest, item.data, item.length);
+            if ((why = arrive(state, item, now)) != NULL) {
+                return say(error, why == NO_STAMP ? CROSSRUN_MALFORMED : CROSSRUN_OPERATOR, "%s", why);
+            }
             continue;
         }
         accumulator = accumulator_of(state, key_of(workload, state->stage, item));
@@ -625,18 +685,46 @@ CROSSRUN_EXPORT int32_t crossrun_workload_state_fold(
     return CROSSRUN_OK;
 }
 
-/* The first bytes of the encoded state of a sink; count, sum and xor follow as u64. */
+/* The first bytes of the encoded state of a sink; count, sum and xor follow as u64, and the latencies of an open loop. */
 static const uint8_t SINK[8] = {'c', 'r', 'c', 'k', 'i', 't', 1, 0};
 enum { SINK_LENGTH = 32 };
 
-static int decode_sink(const uint8_t *encoded, size_t length, struct digest *digest) {
-    if (length != SINK_LENGTH || memcmp(encoded, SINK, sizeof SINK) != 0) {
+/* Reads the state of a sink of the workload. `latencies` has memory afterwards, whatever comes of it. */
+static int decode_sink(
+    const crossrun_workload *workload, const uint8_t *encoded, size_t length, struct digest *digest,
+    struct latencies *latencies) {
+    crossrun_slice rest;
+    memset(latencies, 0, sizeof *latencies);
+    if (length < SINK_LENGTH || memcmp(encoded, SINK, sizeof SINK) != 0) {
         return 0;
     }
     digest->count = crossrun_u64(encoded + 8);
     digest->sum = crossrun_u64(encoded + 16);
     digest->xored = crossrun_u64(encoded + 24);
-    return 1;
+    rest.data = encoded + SINK_LENGTH;
+    rest.length = length - SINK_LENGTH;
+    return is_open_loop(workload) ? decode_latencies(rest, digest->count, latencies) : rest.length == 0;
+}
+
+static const char NO_SINK[] = "these bytes are no state of a sink of this workload";
+
+/* Adds the encoded state of a sink to a sink. */
+static int32_t merge_sink(crossrun_state *state, const uint8_t *encoded, size_t length, crossrun_buffer *error) {
+    struct digest digest;
+    struct latencies latencies;
+    const int is_sink = decode_sink(state->workload, encoded, length, &digest, &latencies);
+    const int is_merged = is_sink && merge_latencies(&state->latencies, &latencies);
+    free_latencies(&latencies);
+    if (!is_sink) {
+        return say(error, CROSSRUN_MALFORMED, "%s", NO_SINK);
+    }
+    if (!is_merged) {
+        return out_of_memory(error);
+    }
+    state->digest.count += digest.count;
+    state->digest.sum += digest.sum;
+    state->digest.xored ^= digest.xored;
+    return CROSSRUN_OK;
 }
 
 /* Adds the entries of an encoded state. Each is an item: the key's length as u32, the key, the accumulator. */
@@ -669,7 +757,6 @@ static int32_t merge_entries(crossrun_state *state, const struct batch *batch, c
 
 CROSSRUN_EXPORT int32_t crossrun_workload_state_merge(
     crossrun_state *state, const uint8_t *encoded, size_t length, crossrun_buffer *error) {
-    struct digest digest;
     struct batch batch;
     const char *why;
     if (error == NULL) {
@@ -679,13 +766,7 @@ CROSSRUN_EXPORT int32_t crossrun_workload_state_merge(
         return null_pointer(error, state == NULL ? "state" : "state that is encoded");
     }
     if (state->is_sink) {
-        if (!decode_sink(encoded, length, &digest)) {
-            return say(error, CROSSRUN_MALFORMED, "these bytes are no state of a sink");
-        }
-        state->digest.count += digest.count;
-        state->digest.sum += digest.sum;
-        state->digest.xored ^= digest.xored;
-        return CROSSRUN_OK;
+        return merge_sink(state, encoded, length, error);
     }
     why = parse_batch(encoded, length, &batch);
     return why != NULL ? say(error, CROSSRUN_MALFORMED, "%s", why) : merge_entries(state, &batch, error);
@@ -710,6 +791,9 @@ CROSSRUN_EXPORT int32_t crossrun_workload_state_encode(crossrun_state *state, cr
         crossrun_write_u64(numbers + 24, state->digest.xored);
         entry = taken(out);
         crossrun_append(&entry, numbers, sizeof numbers);
+        if (is_open_loop(state->workload)) {
+            put_latencies(&entry, &state->latencies);
+        }
         return given(out, &entry) ? CROSSRUN_OK : out_of_memory(out);
     }
     memset(&items, 0, sizeof items);
@@ -780,7 +864,8 @@ CROSSRUN_EXPORT int32_t crossrun_workload_state_emit(crossrun_state *state, uint
 
 /* ---- The outcome ------------------------------------------------------------------------------------------------ */
 
-static int32_t put_outcome(const struct digest *digest, double waiting, crossrun_buffer *out) {
+static int32_t put_outcome(
+    const struct digest *digest, double waiting, const struct latencies *latencies, crossrun_buffer *out) {
     crossrun_bytes json = taken(out);
     char checksum[40];
     json_put(&json, "{\"count\":");
@@ -792,6 +877,9 @@ static int32_t put_outcome(const struct digest *digest, double waiting, crossrun
         json_put(&json, ",\"waiting_seconds\":");
         json_put_number(&json, waiting);
     }
+    if (latencies != NULL) {
+        put_latency(&json, latencies);
+    }
     json_put(&json, "}");
     return given(out, &json) ? CROSSRUN_OK : out_of_memory(out);
 }
@@ -799,16 +887,21 @@ static int32_t put_outcome(const struct digest *digest, double waiting, crossrun
 CROSSRUN_EXPORT int32_t crossrun_workload_outcome(
     const crossrun_workload *workload, const uint8_t *sink, size_t length, crossrun_buffer *out) {
     struct digest digest;
+    struct latencies latencies;
+    int32_t status;
     if (out == NULL) {
         return CROSSRUN_ARGUMENT;
     }
     if (workload == NULL || sink == NULL || length > SIZE_MAX / 4) {
         return null_pointer(out, workload == NULL ? "workload" : "state of a sink");
     }
-    if (!decode_sink(sink, length, &digest)) {
-        return say(out, CROSSRUN_MALFORMED, "these bytes are no state of a sink");
+    if (decode_sink(workload, sink, length, &digest, &latencies)) {
+        status = put_outcome(&digest, 0, is_open_loop(workload) ? &latencies : NULL, out);
+    } else {
+        status = say(out, CROSSRUN_MALFORMED, "%s", NO_SINK);
     }
-    return put_outcome(&digest, 0, out);
+    free_latencies(&latencies);
+    return status;
 }
 
 CROSSRUN_EXPORT int32_t crossrun_workload_expected(const crossrun_workload *workload, crossrun_buffer *out) {
@@ -830,13 +923,14 @@ CROSSRUN_EXPORT int32_t crossrun_workload_expected(const crossrun_workload *work
         return say(out, CROSSRUN_OPERATOR, "%s", why);
     }
     return put_outcome(
-        &digest, definition->waiting_seconds == NULL ? 0 : definition->waiting_seconds(&workload->opened), out);
+        &digest, definition->waiting_seconds == NULL ? 0 : definition->waiting_seconds(&workload->opened), NULL, out);
 }
 
 CROSSRUN_EXPORT int32_t crossrun_workload_describe(
     const crossrun_workload *workload, uint32_t stage, const uint8_t *item, size_t length, crossrun_buffer *out) {
     crossrun_bytes json;
     crossrun_slice slice;
+    struct stamp stamp;
     const char *why;
     if (out == NULL) {
         return CROSSRUN_ARGUMENT;
@@ -847,15 +941,36 @@ CROSSRUN_EXPORT int32_t crossrun_workload_describe(
     if (stage >= sink_of(workload)) {
         return say(out, CROSSRUN_ARGUMENT, "no item leaves stage %" PRIu32 " of this workload", stage);
     }
-    json = taken(out);
     slice.data = item;
     slice.length = length;
+    if (is_open_loop(workload) && !take_stamp(&slice, &stamp)) {
+        return say(out, CROSSRUN_MALFORMED, "%s", NO_STAMP);
+    }
+    json = taken(out);
     why = workload->definition->describe == NULL
         ? NULL : workload->definition->describe(&workload->opened, stage, slice, &json);
+    if (why == NULL && is_open_loop(workload)) {
+        describe_stamp(&json, stamp);
+    }
     if (!given(out, &json)) {
         return out_of_memory(out);
     }
     return why == NULL ? CROSSRUN_OK : say(out, CROSSRUN_OPERATOR, "%s", why);
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_start(
+    const crossrun_workload *workload, uint64_t nanos, crossrun_buffer *error) {
+    if (error == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    if (workload == NULL) {
+        return null_pointer(error, "workload");
+    }
+    if (!is_open_loop(workload)) {
+        return say(error, CROSSRUN_ARGUMENT, "the workload is no open loop, and has no start");
+    }
+    __atomic_store_n(&((crossrun_workload *)workload)->start, nanos, __ATOMIC_RELAXED);
+    return CROSSRUN_OK;
 }
 
 CROSSRUN_EXPORT void crossrun_workload_buffer_free(crossrun_buffer *buffer) {
