@@ -84,8 +84,7 @@ class SageDriver(Driver):
     def prepare(self, spec: Spec, workload: Workload, context: RunContext) -> None:
         """Brings the library to the nodes, which open the workload."""
         self._drop_prepared()
-        # An open loop is opened in its run, as a node is told its start when it opens it.
-        if self._cluster is not None and not workload.open_loop:
+        if self._cluster is not None:
             self._prepared = self._cluster.replicas(workload)
 
     def _drop_prepared(self) -> None:
@@ -97,7 +96,11 @@ class SageDriver(Driver):
         if self._cluster is None:
             return Replicas(workload)
         replicas, self._prepared = self._prepared, None
-        return replicas or self._cluster.replicas(workload)
+        if replicas is None:
+            return self._cluster.replicas(workload)
+        if workload.open_loop:
+            replicas.start(workload.spec)
+        return replicas
 
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
         """Runs a workload through SAGE."""

@@ -88,6 +88,14 @@ class Replicas:
             self.calls += 1
         return self._state(reduction, replica).emit(limit)
 
+    def start(self, spec: str) -> None:
+        """Tells the workload, which is an open loop, when it starts: `spec` is the one that it has, with that time.
+
+        Call it before the first item.
+        """
+        self._workload = Workload(self._workload.path, self._workload.sha256, spec)
+        _ = self._workload.plan
+
     def close(self) -> None:
         """Frees the states."""
         with self._lock:

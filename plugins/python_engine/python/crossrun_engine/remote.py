@@ -51,6 +51,11 @@ class RemoteReplicas(Replicas):
         """As `Replicas.emit`, on a node."""
         return bytes(self._call(replica, "emit", reduction, replica, limit))
 
+    def start(self, spec: str) -> None:
+        """As `Replicas.start`, on all nodes."""
+        for node in self._nodes:
+            self._remote(node, 0, "start", self._run, spec)
+
     def close(self) -> None:
         """Frees what the nodes keep for the run."""
         for node in self._nodes:
@@ -111,6 +116,10 @@ class ReplicaServer:
         for other, (address, _) in others if len(others) >= MANY_RUNS else []:
             if not listens(address, CONNECT_TIMEOUT):
                 self.close(other)
+
+    def start(self, run: str, spec: str) -> None:
+        """As `Replicas.start`."""
+        self._runs[run][1].start(spec)
 
     def perform(self, run: str, operator: Operator, replica: int, item: Item) -> list[Item]:
         """As `Replicas.perform`."""

@@ -8,6 +8,7 @@ import pickle
 import socket
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from crossrun_engine import (
     Workload,
     WorkloadError,
 )
+from crossrun_engine.kernel import late_opens
 from crossrun_engine.remote import MANY_RUNS
 
 KEYS = (10, 11, 12)
@@ -149,6 +151,33 @@ class Runs(unittest.TestCase):
 
 
 class KeptRuns(unittest.TestCase):
+    def test_nodes_that_have_opened_an_open_loop_are_told_its_start(self) -> None:
+        def open_loop(**start: int) -> Workload:
+            told = {
+                "schema": 1,
+                "name": "open_loop",
+                "total_items": 20,
+                "seed": 7,
+                "extra": {"rate": 1_000_000},
+                **start,
+            }
+            return Workload(LIBRARY, SHA256, json.dumps(told, sort_keys=True))
+
+        def made() -> int:
+            (batch,) = replicas.perform(Operator(0, 1), 1, (0, 1))
+            assert isinstance(batch, bytes)
+            return int.from_bytes(batch[-8:], "little") & ~(1 << 63)
+
+        replicas = self.nodes.replicas(open_loop())
+        late_opens()
+        now = time.monotonic_ns()
+        self.assertLess(made(), now)
+        replicas.start(open_loop(start_nanos=1).spec)
+        # It is longer ago that the machine was started.
+        self.assertGreater(made(), now - 1)
+        self.assertEqual(late_opens(), 0)
+        replicas.close()
+
     def test_a_node_never_closes_the_run_of_a_driver_that_lives(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             nodes = Nodes(Path(folder))
