@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from pyspark import SparkContext
 
-from crossrun_engine import EngineError, InvalidSpecError, UnavailableError, Work, total
+from crossrun_engine import EngineError, InvalidSpecError, UnavailableError
 from crossrun_engine.network import split_address
+from crossrun_spark import LOCAL
 
 NONE = "none"
 
@@ -22,9 +23,6 @@ START_TIMEOUT = 60
 # Seconds that the next executor may take after one has started.
 NEXT_TIMEOUT = 30
 
-# Milliseconds in which Spark's own record of what its executors did catches up.
-CATCH_UP = 2000
-
 
 def own_address(master: str) -> str:
     """The address of this machine at which the cluster reaches it.
@@ -33,7 +31,7 @@ def own_address(master: str) -> str:
     for what is no URL of a master, and UnavailableError if none answers.
     """
     if master == NONE:
-        return "127.0.0.1"
+        return LOCAL
     scheme, _, addresses = master.partition("://")
     if scheme != "spark" or not addresses:
         raise InvalidSpecError(f"extra.spark_master is {master!r}", "--extra spark_master=spark://HOST:PORT")
@@ -53,15 +51,14 @@ class Executor(NamedTuple):
     machine: str
     cores: int
     is_alive: bool
-    ended_tasks: int
     loss: str
 
 
 class Executors:
-    """All of a context's executors, with those that were lost."""
+    """All of a context's executors, with those that were lost. Without a cluster there are none to lose."""
 
     def __init__(self, context: SparkContext, master: str, nodes: int) -> None:
-        # Spark's public interface tells which executors there are, but not what they did.
+        # Spark's public interface tells which executors there are, but not which were lost.
         self._spark = context._jsc.sc()
         self._master, self._nodes = master, nodes
         self._before: list[Executor] = []
@@ -100,6 +97,8 @@ class Executors:
 
     def check(self) -> None:
         """Raises EngineError when all have been lost for so long that none will come. Spark itself waits for ever."""
+        if self._master == NONE:
+            return
         executors = self._all()
         if any(executor.is_alive for executor in executors):
             self._none_since = None
@@ -110,13 +109,9 @@ class Executors:
             losses = "; ".join(self._losses(executors))
             raise EngineError(f"all executors of {self._master} were lost, and no other came: {losses}")
 
-    def end(self) -> tuple[Work, list[str]]:
-        """How many tasks each machine has ended in this run, and a warning for each executor that was lost in it."""
-        self._spark.listenerBus().waitUntilEmpty(CATCH_UP)
-        executors = self._all()
-        before = total({executor.machine: -executor.ended_tasks} for executor in self._before)
-        work = total([before, *({executor.machine: executor.ended_tasks} for executor in executors)])
-        return {machine: tasks for machine, tasks in work.items() if tasks}, self._losses(executors)
+    def losses(self) -> list[str]:
+        """A warning for each executor that Spark has lost in this run."""
+        return [] if self._master == NONE else self._losses(self._all())
 
     def _losses(self, executors: list[Executor]) -> list[str]:
         lost = [executor for executor in executors if not executor.is_alive]
@@ -132,7 +127,5 @@ class Executors:
             machine = summary.hostPort().rsplit(":", 1)[0]
             reason = summary.removeReason()
             loss = " ".join(str(reason.get()).split()) if reason.isDefined() else ""
-            executors.append(
-                Executor(machine, summary.totalCores(), summary.isActive(), summary.completedTasks(), loss)
-            )
+            executors.append(Executor(machine, summary.totalCores(), summary.isActive(), loss))
         return executors

@@ -51,18 +51,18 @@ class SparkDriver(Driver):
         """Runs a workload as one job of Spark."""
         engine = self._engine
         assert engine is not None
-        lineage = Lineage(engine.context, spec, workload, engine.job(workload))
+        engine.work.value = {}
+        lineage = Lineage(engine.context, engine.work, spec, workload, engine.job(workload))
         state = _watched(engine, lineage, spec.total_items, context)
         context.progress(spec.total_items, spec.total_items)
-        work, losses = engine.executors.end()
+        losses = engine.executors.losses()
         scheduler, warnings = scheduler_used(spec, "Spark", SCHEDULERS)
-        java = str(engine.context._jvm.System.getProperty("java.version"))
         metrics = {
-            "versions": {"pyspark": pyspark.__version__, "java": java},
+            "versions": {"pyspark": pyspark.__version__, "java": engine.java_version},
             "idiom": "a message for each stage and batch" if spec.fusion == "off" else "mapPartitions over slices",
             "slices": lineage.tasks,
         }
-        return report(workload, state, scheduler, work, losses + warnings, metrics)
+        return report(workload, state, scheduler, engine.work.value, losses + warnings, metrics)
 
     def close(self) -> None:
         """Stops what was started."""

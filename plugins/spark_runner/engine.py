@@ -86,6 +86,9 @@ class Engine:
         }
         # A batch is a record, and a record is a message: it is large enough.
         self.context = SparkContext(conf=SparkConf().setAll(list(settings.items())), batchSize=1)
+        self.java_version = str(self.context._jvm.System.getProperty("java.version"))
+        # What the tasks of a run have done.
+        self.work = self.context.accumulator({}, functions.WorkParam())
         self.executors = Executors(self.context, self._master, session.nodes)
         self.executors.wait_for(session.parallelism)
         if self._master != NONE:
@@ -120,7 +123,7 @@ class Engine:
     def job(self, workload: Workload) -> Job:
         """The workload for workers. Those of this machine read the library where it is; to others Spark brings it once."""
         if self._master == NONE:
-            return Job(workload)
+            return functions.LocalJob(workload)
         job = functions.SparkJob(workload)
         copy = self._folder.path / job.file_name
         if not copy.exists():

@@ -6,12 +6,14 @@ Tasks of the source are a dataset of their numbers, chains of stages are narrow 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from pyspark import RDD, SparkContext, StorageLevel
+from pyspark import RDD, Accumulator, SparkContext, StorageLevel
 
-from crossrun_engine import Job, Spec, UnsupportedError, Workload, merged, partitions, phases
+import crossrun_spark as functions
+from crossrun_engine import Job, Spec, UnsupportedError, Work, Workload, merged, partitions, phases
 
 # Tasks for each core. Spark's guide to tuning recommends two to three. Where load differs, more and smaller tasks keep
 # all cores at work.
@@ -31,10 +33,16 @@ def task_count(spec: Spec, workload: Workload) -> int:
 
 
 class Lineage:
-    """The datasets of one run, from the numbers of the tasks to the states of the sink."""
+    """The datasets of one run, from the numbers of the tasks to the states of the sink.
 
-    def __init__(self, context: SparkContext, spec: Spec, workload: Workload, job: Job) -> None:
-        self._context, self._spec, self._workload, self._job = context, spec, workload, job
+    Tasks add to `work` what they have done: one for each on its machine, and the workloads that their processes opened.
+    """
+
+    def __init__(
+        self, context: SparkContext, work: Accumulator[Work], spec: Spec, workload: Workload, job: Job
+    ) -> None:
+        self._context, self._work, self._spec = context, work, spec
+        self._workload, self._job = workload, job
         self._phases = phases(workload, spec.parallelism)
         self._kept: list[RDD[Any]] = []
         self._fuses = spec.fusion != "off"
@@ -58,26 +66,41 @@ class Lineage:
     def _fused(self, numbers: RDD[int]) -> RDD[Any]:
         """A phase is one transformation, and only states leave it."""
         job, (before, *later) = self._job, self._phases
-        states: RDD[Any] = numbers.mapPartitions(partial(partitions.produce, job, self._spec, self.tasks, before))
+        produce = partial(partitions.produce, job, self._spec, self.tasks, before)
+        states = self._last(numbers, produce)
         for phase in later:
             shuffled = states.partitionBy(before.partitions, int)
             reduce = partial(partitions.reduce_states, job, before.end, phase, self._spec.batch_size)
-            states, before = shuffled.mapPartitions(reduce), phase
+            states, before = self._last(shuffled, reduce), phase
         return states
 
     def _staged(self, numbers: RDD[int]) -> RDD[Any]:
         """A stage is one transformation, and batches go from one to the next."""
         job = self._job
-        batches: RDD[Any] = numbers.flatMap(partial(partitions.generate, job, self._spec, self.tasks))
+        batches = self._each(numbers, partial(partitions.generate, job, self._spec, self.tasks))
         for phase in self._phases:
             for stage in phase.stages:
-                batches = self._persisted(batches).flatMap(partial(partitions.advance, job, stage))
+                batches = self._each(self._persisted(batches), partial(partitions.advance, job, stage))
             batches = self._persisted(batches)
             if not phase.is_sink:
-                parts = batches.flatMap(partial(partitions.split, job, phase))
+                split = partial(functions.each, partial(partitions.split, job, phase))
                 reduce = partial(partitions.reduce_parts, job, phase.end, self._spec.batch_size)
-                batches = parts.partitionBy(phase.partitions, int).mapPartitions(reduce)
-        return batches.mapPartitions(partial(partitions.sink, job, phase))
+                shuffled = self._last(batches, split).partitionBy(phase.partitions, int)
+                batches = self._counted(shuffled, functions.opened, reduce)
+        return self._last(batches, partial(partitions.sink, job, phase))
+
+    def _each(self, dataset: RDD[Any], function: Callable[[Any], Iterable[Any]]) -> RDD[Any]:
+        """What the function makes of each element, in tasks that go on after it."""
+        return self._counted(dataset, functions.opened, partial(functions.each, function))
+
+    def _last(self, dataset: RDD[Any], function: Callable[[Iterable[Any]], Iterable[Any]]) -> RDD[Any]:
+        """What the function makes of the elements of a task, which ends with it."""
+        return self._counted(dataset, partial(self._job.work, {}), function)
+
+    def _counted(
+        self, dataset: RDD[Any], tally: Callable[[], Work], function: Callable[[Iterable[Any]], Iterable[Any]]
+    ) -> RDD[Any]:
+        return dataset.mapPartitions(partial(functions.counted, self._work, tally, function))
 
     def _persisted(self, batches: RDD[Any]) -> RDD[Any]:
         """The same dataset, but what follows is run when all of it is there, and in another call of Python.
