@@ -427,6 +427,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::compare::model::Stages;
     use crate::report::examples;
 
     #[test]
@@ -463,6 +464,39 @@ mod tests {
         assert_eq!([median, rate, ratio, interval], [NONE; 4]);
         assert_eq!((verdict.text.as_str(), verdict.tone), ("wrong answer", Tone::Bad));
         assert_eq!((verified.as_str(), all_verified), ("0/7", false));
+    }
+
+    #[test]
+    fn preparing_is_told_where_it_takes_a_tenth_of_the_run_and_of_a_second() {
+        let told = |run: f64, prepare: Option<f64>| {
+            let mut row = examples::row("beta", None);
+            (row.duration, row.stages.prepare) = (Some(examples::spread(run)), prepare.map(examples::spread));
+            let point = Point { rows: vec![row], ..examples::point("pipeline", Some(1000), 2) };
+            let notes = notes(&Comparison { points: vec![point], ..examples::empty() });
+            notes.into_iter().find(|note| note.starts_with("preparing a run"))
+        };
+        let note = |seconds| Some(format!("preparing a run is not part of its time, and takes {seconds}"));
+        assert_eq!(told(0.5, Some(0.12)), note("120 ms (beta, pipeline)"));
+        assert_eq!(told(3.0, Some(0.31)), note("310 ms (beta, pipeline)"));
+        for (run, prepare) in [(0.5, Some(0.09)), (3.0, Some(0.29)), (0.5, None)] {
+            assert_eq!(told(run, prepare), None, "{run} {prepare:?}");
+        }
+    }
+
+    #[test]
+    fn all_rows_that_take_long_to_prepare_are_told_in_one_note() {
+        let row = |label, prepare| {
+            let row = examples::row(label, None);
+            Row { stages: Stages { prepare: Some(examples::spread(prepare)), ..row.stages }, ..row }
+        };
+        let rows = vec![row("alpha", 0.2), row("beta", 0.01), row("gamma", 0.4)];
+        let point = Point { rows, ..examples::point("pipeline", Some(1000), 2) };
+        let notes = notes(&Comparison { points: vec![point], ..examples::empty() });
+        let of_prepare: Vec<_> = notes.iter().filter(|note| note.contains("preparing")).collect();
+        assert!(
+            of_prepare.len() == 1
+                && of_prepare[0].ends_with("200 ms (alpha, pipeline), 400 ms (gamma, pipeline)")
+        );
     }
 
     proptest! {
