@@ -246,6 +246,11 @@ fn two_nodes_share_the_work_and_the_answer_is_verified() {
         assert!(calls.len() == 2 && calls.iter().all(|calls| *calls > 0), "{words}: {calls:?}");
     }
     assert_eq!((one.libraries(), two.libraries()), (1, 1), "the library travels to each node once");
+    // All items are due within a moment, so that no machine is too busy to make them in time.
+    let open_loop = "--workload open_loop --items 400 --parallelism 4 rate=1000000 iters=10";
+    let record = sage.run(&format!("{open_loop} {both}")).json();
+    judged(&record).unwrap();
+    assert_eq!(record["metadata"]["raw_metrics"]["nodes"], 2, "{record}");
     // One replica works on one node.
     assert_eq!(
         sage.verified(&format!("--workload null --parallelism 1 {both}"))["metadata"]["raw_metrics"]["nodes"],

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::installed_engine::{FUSION, Installed, library, shapes};
 use crate::network::listens_at;
 use crate::session::{judged, verified};
-use crate::support::{Place, Ran, eventually, processes_of_sessions_of};
+use crate::support::{Place, Ran, eventually, plugin, processes_of_sessions_of};
 
 pub(crate) fn spark() -> Installed {
     need_java();
@@ -34,6 +34,7 @@ fn every_workload_is_verified_in_every_shape() {
     for (words, record) in lines.iter().zip(verified(&spark(), &lines)) {
         let metrics = &record["metadata"]["raw_metrics"];
         assert_eq!(metrics["nodes"], 1);
+        assert!(metrics["late_opens"].is_u64() && metrics["node_work"]["127.0.0.1"].is_u64(), "{metrics}");
         let idiom = if words.ends_with("fusion=off") { "a message for each" } else { "mapPartitions" };
         assert!(metrics["idiom"].as_str().unwrap().starts_with(idiom), "{words}: {metrics}");
         assert_eq!(record["metadata"]["versions"]["pyspark"], "4.3.0");
@@ -80,6 +81,15 @@ fn no_more_operators_run_at_once_than_the_parallelism_allows() {
     for record in verified(&spark(), &FUSION.map(|fusion| format!("{words} fusion={fusion}"))) {
         assert!(record["duration_seconds"].as_f64().unwrap() >= 0.5, "{record}");
     }
+}
+
+#[test]
+#[cfg_attr(not(all_engines), ignore = "installs Spark: CROSSRUN_TEST_ENGINES=all")]
+fn workloads_that_its_workers_open_in_a_run_are_counted() {
+    let spark = spark();
+    let mut command = spark.script("tests/late_opens.py");
+    command.arg(plugin("standard_workloads"));
+    Ran::of(command).code(0);
 }
 
 #[test]
