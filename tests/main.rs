@@ -60,6 +60,7 @@ mod shipping;
 mod spark_backend;
 mod spark_cluster;
 mod support;
+mod task_graph;
 mod timely_backend;
 mod trust;
 mod verification;

@@ -58,7 +58,10 @@ fn listings_show_what_is_needed_and_what_is_supported() {
         let row = rows.as_array().unwrap().iter().find(|row| row["name"] == name).unwrap();
         row.get("supports").cloned()
     };
-    assert_eq!((supports("minimal"), supports("native")), (Some(json!(["another", "example"])), None));
+    assert_eq!(
+        (supports("minimal"), supports("native")),
+        (Some(json!(["another", "example"])), Some(json!(["graph"])))
+    );
     told(&["backends"], "minimal supports another, example");
 }
 

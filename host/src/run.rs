@@ -17,5 +17,6 @@ mod pause;
 pub(crate) mod reference;
 pub(crate) mod session;
 pub(crate) mod sweep;
+pub(crate) mod task_graph;
 pub(crate) mod trial;
 mod work_check;

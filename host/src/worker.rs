@@ -7,6 +7,7 @@ mod bounds;
 pub(crate) mod cheat;
 mod cheating_backend;
 mod exit_guard;
+mod graph_reference;
 mod handle;
 pub(crate) mod load;
 mod machine_check;
@@ -20,6 +21,7 @@ mod serve;
 mod show;
 mod snapshot;
 mod state;
+mod work_reference;
 
 pub(crate) use bounds::is_deeper;
 pub(crate) use exit_guard::disarm;

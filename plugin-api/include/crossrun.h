@@ -175,6 +175,11 @@ typedef struct crossrun_workload_functions {
     int32_t (*describe)(
         const crossrun_workload *workload, uint32_t stage, const uint8_t *item, size_t length, crossrun_buffer *out);
     int32_t (*start)(const crossrun_workload *workload, uint64_t nanos, crossrun_buffer *error);
+    int32_t (*graph_edges)(
+        const crossrun_workload *workload, uint32_t step, uint32_t first, uint32_t count, crossrun_buffer *out);
+    int32_t (*graph_task)(
+        const crossrun_workload *workload, uint32_t step, uint32_t point, size_t count, const uint8_t *const *inputs,
+        const size_t *lengths, uint8_t *output, size_t *output_length, crossrun_buffer *error);
 } crossrun_workload_functions;
 
 /* One entry of `extra`. The value of a JSON string is its text; any other value is its JSON. As backends index arrays of

@@ -169,6 +169,19 @@ int32_t crossrun_workload_describe(
  * loop answers CROSSRUN_ARGUMENT. Since 1.1. */
 int32_t crossrun_workload_start(const crossrun_workload *workload, uint64_t nanos, crossrun_buffer *error);
 
+/* Puts the edges of up to `count` tasks of a row of the graph, from the one at place `first` (from 0), into `out`, as little-endian
+ * u32: the first point of the row, the number of its points, where the inputs of each of these tasks begin and where those of the
+ * last end, and the inputs, which are points of the row before. A point stands twice if its output is needed twice. Since 1.1. */
+int32_t crossrun_workload_graph_edges(
+    const crossrun_workload *workload, uint32_t step, uint32_t first, uint32_t count, crossrun_buffer *out);
+
+/* Runs a task of the graph. `inputs` and `lengths` are the outputs that it needs, `count` of them, in the order of its edges. Its
+ * output is written to `output`, where `*output_length` bytes are (the `output_bytes` of the plan's graph are enough), and its
+ * length to `*output_length`. Nothing is kept of either. An output that no task needs is an item of the sink. Since 1.1. */
+int32_t crossrun_workload_graph_task(
+    const crossrun_workload *workload, uint32_t step, uint32_t point, size_t count, const uint8_t *const *inputs,
+    const size_t *lengths, uint8_t *output, size_t *output_length, crossrun_buffer *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -38,8 +38,8 @@ pub use runner::{
 pub use serde_json;
 pub use spec::{Fusion, WorkloadSpec};
 pub use workload::{
-    Batch, BatchBuilder, Buffer, Digest, Parameter, Parameters, Plan, Stage, StageKind, State, Workload,
-    WorkloadError, WorkloadHandle,
+    Batch, BatchBuilder, Buffer, Digest, GraphRow, GraphShape, Parameter, Parameters, Plan, Stage, StageKind,
+    State, Workload, WorkloadError, WorkloadHandle,
 };
 
 /// The version of the contract, which is the version of this crate. A host loads every plugin that has the same major

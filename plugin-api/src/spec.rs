@@ -69,6 +69,11 @@ impl WorkloadSpec {
         Self { name: name.into(), ..Self::default() }
     }
 
+    /// Whether this word is among those that are [granted](Self::granted).
+    pub fn is_granted(&self, word: &str) -> bool {
+        self.granted.iter().any(|granted| granted == word)
+    }
+
     /// `extra.batch_size`: how many items a batch has at most. The default is 1.
     ///
     /// # Errors

@@ -131,7 +131,8 @@ fn layout() -> Layout {
         RawBuffer, "crossrun_buffer", { data, length, capacity };
         WorkloadFunctions, "crossrun_workload_functions", {
             size, catalogue, open, share, close, plan, source, run_stages, split, state_new, state_fold, state_merge,
-            state_encode, state_emit, state_free, outcome, expected, buffer_free, describe, start
+            state_encode, state_emit, state_free, outcome, expected, buffer_free, describe, start, graph_edges,
+            graph_task
         };
     }
 }

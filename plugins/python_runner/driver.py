@@ -9,17 +9,21 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Callable
 
 from crossrun_engine import (
+    TICK,
     Driver,
+    Graph,
     Phase,
     Result,
     RunContext,
     Session,
     Spec,
     State,
+    Task,
     Terminal,
     Waiter,
     Window,
     Workload,
+    batch_of,
     item_count,
     phases,
     report,
@@ -29,6 +33,9 @@ from crossrun_engine import (
 
 # Batches in flight for each thread: enough that none waits for the main thread, few enough that memory stays flat.
 WINDOW = 4
+
+# How many outputs that reach the sink a thread folds at once.
+FOLDED_TOGETHER = 256
 
 # A task and its arguments.
 Following = tuple[Any, ...]
@@ -174,6 +181,74 @@ class Run:
         return self._stage, batch, phase.start, terminals, following
 
 
+class GraphRun:
+    """One run of a graph of tasks: each runs on a thread as soon as its inputs are there, and no step waits for another."""
+
+    def __init__(self, pool: ThreadPoolExecutor, spec: Spec, workload: Workload, context: RunContext) -> None:
+        self._pool, self._spec, self._workload, self._context = pool, spec, workload, context
+        self._graph = Graph(workload)
+        # A task, or nothing for a thread that is to end.
+        self._ready: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._done = 0
+        self._stopped = False
+
+    def execute(self) -> bytes:
+        """The merged state of the sink, encoded."""
+        for task in self._graph.begin():
+            self._ready.put(task)
+        if self._graph.is_finished:
+            self._end()
+        threads = [self._pool.submit(self._work) for _ in range(self._spec.parallelism)]
+        try:
+            while wait(threads, TICK).not_done:
+                self._context.check_cancelled()
+                self._context.progress(self._done, self._spec.total_items)
+        finally:
+            self._stopped = True
+            self._end()
+        first, *others = [thread.result() for thread in threads]
+        for other in others:
+            with other:
+                first.merge(other.encode())
+        with first:
+            return first.encode()
+
+    def _end(self) -> None:
+        for _ in range(self._spec.parallelism):
+            self._ready.put(None)
+
+    def _work(self) -> State:
+        """What one thread does: it goes on with a task that it has made ready, and leaves the others to all."""
+        sink, finished = self._workload.new_sink(), list[bytes]()
+        try:
+            while (task := self._ready.get()) is not None:
+                following: Task | None = task
+                while following is not None and not self._stopped:
+                    following = self._step(following, finished)
+                if len(finished) >= FOLDED_TOGETHER:
+                    sink.fold(batch_of(finished))
+                    finished.clear()
+        except BaseException:
+            self._stopped = True
+            self._end()
+            raise
+        sink.fold(batch_of(finished))
+        return sink
+
+    def _step(self, task: Task, finished: list[bytes]) -> Task | None:
+        output = self._graph.run(task)
+        if not self._graph.is_needed(task):
+            finished.append(output)
+        ready = self._graph.finish(task, output)
+        self._done += 1
+        following = ready.pop() if ready else None
+        for other in ready:
+            self._ready.put(other)
+        if self._graph.is_finished:
+            self._end()
+        return following
+
+
 class PythonDriver(Driver):
     """Keeps one pool for the session, with its threads started."""
 
@@ -192,7 +267,9 @@ class PythonDriver(Driver):
             self.close()
             self._start(spec.parallelism)
         assert self._pool is not None
-        state = Run(self._pool, spec, workload, context).execute()
+        is_graph = workload.graph is not None and "graph" in spec.granted
+        run = GraphRun if is_graph else Run
+        state = run(self._pool, spec, workload, context).execute()
         scheduler, warnings = scheduler_used(spec, "python")
         return report(workload, state, scheduler, {}, warnings, {"threads": self._threads})
 

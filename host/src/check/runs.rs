@@ -180,7 +180,8 @@ pub(super) fn cancel(fixture: &mut Fixture) -> CheckResult {
     let before = slowdown::measure();
     let mut engine = fixture.engine(&spec)?;
     let longest = CANCEL_GRACE.mul_f64(slowdown::MAX);
-    let ended = engine.run_and_cancel(&fixture.executor.request(spec), BEFORE_CANCEL, longest);
+    let supports = engine.supports.clone();
+    let ended = engine.run_and_cancel(&fixture.executor.request(spec, &supports), BEFORE_CANCEL, longest);
     engine.session.discard();
     if let Err(CallError { fault: Fault::TimedOut, .. }) = ended {
         let (waited, limit) = (longest.as_secs(), CANCEL_GRACE.as_secs());

@@ -12,6 +12,7 @@ pub(super) fn differences(table: &Table<'_>, row: &Group<'_>, baseline: &Group<'
         configuration(row, baseline),
         debug_beside_release(row.plugin(), baseline.plugin()),
         workload_library(row, baseline),
+        graph_form(row, baseline),
     ];
     found.into_iter().flatten().collect()
 }
@@ -19,7 +20,9 @@ pub(super) fn differences(table: &Table<'_>, row: &Group<'_>, baseline: &Group<'
 /// Whether rows with this difference are compared if the user insists.
 pub(super) fn can_be_overridden(difference: &Incomparable) -> bool {
     match difference {
-        Incomparable::DebugBesideRelease { .. } | Incomparable::WorkloadLibrary => true,
+        Incomparable::DebugBesideRelease { .. } | Incomparable::WorkloadLibrary | Incomparable::GraphForm => {
+            true
+        }
         Incomparable::Machine { .. } | Incomparable::Configuration { .. } => false,
     }
 }
@@ -63,4 +66,8 @@ fn debug_beside_release(row: Option<&Library>, baseline: Option<&Library>) -> Op
 fn workload_library(row: &Group<'_>, baseline: &Group<'_>) -> Option<Incomparable> {
     let (one, other) = (row.identity.workload_library, baseline.identity.workload_library);
     (one != other).then_some(Incomparable::WorkloadLibrary)
+}
+
+fn graph_form(row: &Group<'_>, baseline: &Group<'_>) -> Option<Incomparable> {
+    (row.form()? != baseline.form()?).then_some(Incomparable::GraphForm)
 }

@@ -7,6 +7,7 @@ use super::input::Input;
 use super::trial::{Repetition, Trial};
 use crate::plan;
 use crate::record::{Config, Kind, Library, SystemProfile, machine_keys};
+use crate::run::task_graph::Form;
 
 /// All records, grouped.
 #[derive(Default)]
@@ -158,6 +159,11 @@ impl<'a> Group<'a> {
 
     pub(super) fn workload_library(&self) -> Option<&'a Library> {
         self.first()?.metadata().workload_library.as_ref()
+    }
+
+    /// How a graph of tasks was run. A trial that failed early does not say so.
+    pub(super) fn form(&self) -> Option<Form> {
+        self.trials().find_map(|trial| Some(trial.metadata().graph?.form))
     }
 
     /// The successful trials with their durations in seconds.

@@ -1,6 +1,7 @@
 //! The labels of rows where a backend has several.
 
 use super::group::{Group, Identity, Table};
+use super::model::Form;
 
 /// A unique label for each row: the name of the backend, and the differences from other rows of that name.
 pub(super) fn labels(table: &Table<'_>, rows: &[Group<'_>]) -> Vec<String> {
@@ -20,6 +21,10 @@ fn label(table: &Table<'_>, row: &Group<'_>, rows: &[Group<'_>]) -> String {
     let differs =
         |same: fn(&Identity<'_>, &Identity<'_>) -> bool| others.iter().any(|other| !same(this, other));
     let mut differences = Vec::new();
+    // Also beside rows of other backends: the two forms are not compared.
+    if row.form() == Some(Form::Stages) && rows.iter().any(|other| other.form() == Some(Form::Graph)) {
+        differences.push("stages".to_owned());
+    }
     if differs(|one, other| one.machine == other.machine) {
         let name = this.machine.and_then(|machine| table.machines[machine].hostname.as_deref());
         differences.push(format!("on {}", name.unwrap_or("an unknown machine")));

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use crate::record::{Library, SystemProfile};
 pub(crate) use crate::run::outcome::Status;
+pub(crate) use crate::run::task_graph::Form;
 pub(crate) use crate::stats::{Interval as RatioInterval, MeanRatio, Variation, Verdict};
 pub(crate) use crate::worker::protocol::MachineCheck;
 
@@ -95,6 +96,9 @@ pub struct Row {
     pub workload_library: Option<Library>,
     /// Versions of crossrun and of the engine.
     pub versions: Map<String, Value>,
+    /// How a graph of tasks was run. Null for other workloads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Form>,
     pub config_hash: Option<String>,
     pub counts: Counts,
     /// Input items per second. Null without a successful trial, or if the number of items is not recorded.
@@ -369,6 +373,8 @@ pub enum Incomparable {
     },
     /// Another workload library.
     WorkloadLibrary,
+    /// One ran the tasks of a graph by their dependencies, the other in stages.
+    GraphForm,
 }
 
 /// The largest difference that noise makes, from an A/A comparison: one backend under two names in the same blocks.
@@ -464,6 +470,8 @@ pub enum WarningKind {
     DebugBuild,
     /// Rows used different workload libraries.
     WorkloadLibraries,
+    /// Rows of one point ran a graph of tasks in different forms.
+    GraphForms,
     /// Some answers were not verified.
     Unverified,
     /// Some trials failed or gave a wrong answer.

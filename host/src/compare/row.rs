@@ -24,6 +24,7 @@ pub(super) fn summarized(group: &Group<'_>, label: String) -> Row {
         plugin: group.plugin().cloned(),
         workload_library: group.workload_library().cloned(),
         versions: versions(group),
+        form: group.form(),
         config_hash: group.identity.config_hash.map(str::to_owned),
         counts: counts(&group.measured),
         // The rate of a very short run may overflow.

@@ -64,6 +64,11 @@ pub(super) fn warnings(table: &Table<'_>, points: &[Point]) -> Vec<Warning> {
             "rows used different workload libraries: two builds of the same work may differ in speed".into(),
         ),
         (
+            WarningKind::GraphForms,
+            with_row(&|row| row.incomparable.contains(&Incomparable::GraphForm)),
+            "rows ran the graph in different forms, in stages and by its dependencies: to compare all in stages, give --extra form=stages".into(),
+        ),
+        (
             WarningKind::Unverified,
             with_row(&|row| row.counts.unverified > 0),
             format!("the answers of {} were not verified", plural(unverified.into(), "trial")),

@@ -16,6 +16,7 @@ use super::latency::OpenLoop;
 use crate::plugin::PluginRef;
 use crate::run::outcome::Status;
 use crate::run::session::CallError;
+use crate::run::task_graph::TaskGraph;
 use crate::run::trial::{Granularity, Phases};
 use crate::sandbox::{CpuSource, MemorySource};
 use crate::worker::protocol::MachineCheck;
@@ -113,6 +114,9 @@ pub struct Metadata {
     pub host_elapsed: Option<f64>,
     /// How many items the source emits.
     pub total_items: Option<u64>,
+    /// The graph of tasks that the workload is, and how it was run; absent for other workloads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub graph: Option<TaskGraph>,
     /// Options of workload and backend.
     pub extra: Map<String, Value>,
     /// The seed of this trial's data.

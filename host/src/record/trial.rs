@@ -126,6 +126,7 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
         worker_elapsed: finite(worker_elapsed),
         host_elapsed: finite(result.host_elapsed),
         total_items: Some(total_items),
+        graph: result.graph,
         extra,
         data_seed: Some(trial.data_seed),
         data_seed_chosen: conditions.data_seed_chosen,

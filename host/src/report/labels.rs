@@ -189,6 +189,7 @@ pub(super) fn incomparable(difference: &Incomparable) -> String {
             "a release build instead of a debug build".into()
         }
         Incomparable::WorkloadLibrary => "workload library".into(),
+        Incomparable::GraphForm => "form of the graph".into(),
     }
 }
 

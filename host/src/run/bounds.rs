@@ -41,6 +41,8 @@ pub(super) struct Measured {
     /// `None` where the system does not say.
     pub(super) usage: Option<RunUsage>,
     pub(super) parallelism: u32,
+    /// The largest number of tasks of a graph that can run at once; `None` for other work.
+    pub(super) width: Option<u32>,
     /// The number of cores that the processes could use.
     pub(super) cores: u32,
     /// The number of machines that was asked for.
@@ -76,10 +78,10 @@ fn work(run: &Measured, reference: &TrialReference) -> Option<String> {
     duration(run, least, reference.operator_share).or_else(|| cpu(run, least))
 }
 
-/// All of the work is done by the cores that there are. The calls of operators are also bounded by the parallelism; an engine may
-/// run source and sink beside them.
+/// All of the work is done by the cores that there are. The calls of operators are also bounded by the parallelism, and by the
+/// width of a graph; an engine may run source and sink beside them.
 fn duration(run: &Measured, least: f64, operator_share: f64) -> Option<String> {
-    let lanes = run.cores.min(run.parallelism).max(1);
+    let lanes = run.cores.min(run.parallelism).min(run.width.unwrap_or(u32::MAX)).max(1);
     let all = least / f64::from(run.cores.max(1));
     let shortest = all.max(least * operator_share / f64::from(lanes));
     (least >= WALL_FROM && run.duration_seconds < shortest * (1.0 - WALL_TOLERANCE)).then(|| {

@@ -16,7 +16,7 @@ pub(crate) struct Engine {
     /// The backend's own name, in lower case.
     pub(crate) name: String,
     /// The words of what the backend can do beyond the stages of API 1.0.
-    pub(super) supports: Vec<String>,
+    pub(crate) supports: Vec<String>,
     /// How long loading and starting took.
     pub(super) phases: Phases,
     /// Whether the worker can still be asked for something.

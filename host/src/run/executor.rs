@@ -7,8 +7,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use plugin_api::WorkloadSpec;
-use plugin_api::workload::Outcome as Answer;
+use plugin_api::workload::{GRAPH, Outcome as Answer};
+use plugin_api::{GraphShape, WorkloadSpec};
 
 use super::backend::{self, Backend};
 use super::data_seeds::DataSeeds;
@@ -19,8 +19,9 @@ use super::machine_check::Baseline;
 use super::outcome::Outcome;
 use super::participants::Participants;
 use super::pause::Pauses;
-use super::reference::References;
+use super::reference::{References, point};
 use super::session::{CallError, Fault, Isolation, Launch, WorkerSession};
+use super::task_graph::TaskGraph;
 use super::trial::{Phases, TrialResult, TrialSpec};
 use crate::plan;
 use crate::plugin::inspect;
@@ -56,6 +57,8 @@ pub(crate) struct Executor {
     expected: HashMap<String, Result<Answer, CallError>>,
     /// Points whose oracle timed out: other data of the same point would take as long again.
     timed_out: HashMap<String, CallError>,
+    /// The graphs of tasks of points that have one.
+    graphs: HashMap<String, Option<GraphShape>>,
     /// The usual speed of the machine.
     pub(crate) baseline: Baseline,
     /// The readings of the machine check that no trial has yet.
@@ -71,7 +74,7 @@ impl Executor {
         let (judges, expected, timed_out) = (HashMap::new(), HashMap::new(), HashMap::new());
         let (seeds, baseline, references) =
             (DataSeeds::default(), Baseline::default(), References::default());
-        let (machine_checks, pauses) = (Vec::new(), Pauses::default());
+        let (machine_checks, pauses, graphs) = (Vec::new(), Pauses::default(), HashMap::new());
         let ends_block = false;
         Self {
             setting,
@@ -79,6 +82,7 @@ impl Executor {
             judges,
             expected,
             timed_out,
+            graphs,
             baseline,
             machine_checks,
             ends_block,
@@ -232,10 +236,16 @@ impl Executor {
         sink: Sink<'_, E>,
     ) -> TrialResult {
         drop(sink(&Event::Phase(Phase::Running)));
-        let request = self.request(trial.workload_spec());
+        let request = self.request(trial.workload_spec(), &engine.supports);
+        let shape = self.graph(&request.work.spec);
+        let graph = shape.map(|shape| TaskGraph::new(shape, &request.work.spec));
         let (ran, usage) = engine.measured(&request, &mut |event| drop(sink(event)));
         let empty = TrialResult::new(SystemTime::now(), Outcome::Verified);
-        let mut result = TrialResult { phases: engine.phases, expected: Some(expected), usage, ..empty };
+        let mut result =
+            TrialResult { phases: engine.phases, expected: Some(expected), usage, graph, ..empty };
+        if let Some((graph, shape)) = graph.zip(shape) {
+            result.warnings.extend(graph.warnings(trial.cell.spec.total_items, shape.stages_only));
+        }
         match ran {
             Ok((finished, host_elapsed)) => {
                 drop(sink(&Event::Phase(Phase::Judging)));
@@ -255,13 +265,30 @@ impl Executor {
         self.judge(workload)?.needs(workload)
     }
 
-    /// The request to run `spec` on a backend that supports what the workload needs. If that is not known, nothing is granted.
-    pub(crate) fn request(&mut self, spec: WorkloadSpec) -> RunRequest {
-        let granted = self.needs(&spec.name).unwrap_or_default();
+    /// The request to run `spec` on a backend that `supports` these words. If it is not known what the workload can use, none is
+    /// granted.
+    pub(crate) fn request(&mut self, spec: WorkloadSpec, supports: &[String]) -> RunRequest {
+        let judge = self.judge(&spec.name);
+        let mut granted =
+            judge.and_then(|judge| judge.granted(&spec.name, Some(supports))).unwrap_or_default();
+        if self.graph(&spec).is_some_and(|graph| graph.stages_only) {
+            granted.retain(|word| word != GRAPH);
+        }
         let spec = WorkloadSpec { granted, ..spec };
         let library = self.library(&spec.name);
         let Setting { folders, timeout, .. } = &self.setting;
         RunRequest { work: Work { spec, library }, folders: folders.clone(), timeout: *timeout }
+    }
+
+    /// The graph of tasks of a workload; `None` for other workloads, and where it cannot be opened.
+    fn graph(&mut self, spec: &WorkloadSpec) -> Option<GraphShape> {
+        let point = point(spec);
+        if let Some(graph) = self.graphs.get(&point) {
+            return *graph;
+        }
+        let graph = self.judge(&spec.name).and_then(|judge| judge.graph(spec)).ok().flatten();
+        self.graphs.insert(point, graph);
+        graph
     }
 
     /// Has the state of the sinks decoded, and compares the answer with the expected one.
@@ -326,8 +353,8 @@ impl Executor {
     /// # Errors
     /// When the spec is not valid, the oracle fails, or it timed out for this point before.
     pub(crate) fn expect(&mut self, spec: &WorkloadSpec) -> Result<Answer, CallError> {
-        let WorkloadSpec { name, total_items, seed, extra, .. } = spec;
-        let point = serde_json::json!([name, total_items, extra]).to_string();
+        let WorkloadSpec { name, seed, .. } = spec;
+        let point = point(spec);
         let key = format!("{point}{seed}");
         if let Some(expected) = self.expected.get(&key) {
             return expected.clone();

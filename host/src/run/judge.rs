@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use plugin_api::workload::{CatalogueEntry, Latency, Outcome as Answer};
-use plugin_api::{ErrorKind, RunnerError, WorkloadSpec};
+use plugin_api::workload::{CatalogueEntry, GRAPH, Latency, Outcome as Answer};
+use plugin_api::{ErrorKind, GraphShape, RunnerError, WorkloadSpec};
 
 use super::outcome::Outcome;
 use super::session::{CallError, Fault, Observer, WorkerSession, answer_in};
@@ -53,7 +53,7 @@ impl Judge {
 
     /// The workload of `spec`. A judge can do all that a workload needs.
     fn work(&mut self, spec: &WorkloadSpec) -> Result<Work, CallError> {
-        let granted = self.needs(&spec.name)?;
+        let granted = self.granted(&spec.name, None)?;
         Ok(Work { spec: WorkloadSpec { granted, ..spec.clone() }, library: self.library.clone() })
     }
 
@@ -62,6 +62,18 @@ impl Judge {
         let entries = self.catalogue()?;
         let entry = entries.into_iter().find(|entry| entry.name == workload);
         Ok(entry.map(|entry| entry.needs).unwrap_or_default())
+    }
+
+    /// The words of what a workload needs or makes use of that a backend supports, or all if the backend is not given.
+    pub(crate) fn granted(
+        &mut self,
+        workload: &str,
+        supports: Option<&[String]>,
+    ) -> Result<Vec<String>, CallError> {
+        let entry = self.catalogue()?.into_iter().find(|entry| entry.name == workload);
+        let words = entry.map(|entry| [entry.needs, entry.uses].concat()).unwrap_or_default();
+        let is_granted = |word: &String| supports.is_none_or(|supports| supports.contains(word));
+        Ok(words.into_iter().filter(is_granted).collect())
     }
 
     /// Ends the judge's worker.
@@ -114,6 +126,16 @@ impl Judge {
         let deadline = self.session.deadlines.expect_of(timeout, spec.parallelism);
         let request = Request::Expect(self.work(spec)?);
         self.session.ask("expect", request, deadline).and_then(|answer| checked("expect", answer))
+    }
+
+    /// The graph of tasks of a workload that makes use of a backend's way to run one.
+    pub(crate) fn graph(&mut self, spec: &WorkloadSpec) -> Result<Option<GraphShape>, CallError> {
+        let work = self.work(spec)?;
+        if !work.spec.is_granted(GRAPH) {
+            return Ok(None);
+        }
+        let deadline = self.session.deadlines.expect;
+        self.session.ask("expect", Request::Graph(work), deadline)
     }
 
     /// The answer of a serial run of the workload, without a backend.

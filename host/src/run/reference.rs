@@ -72,7 +72,7 @@ impl References {
 }
 
 /// The work of a cell: not how it is scheduled, and not its seed.
-fn point(spec: &WorkloadSpec) -> String {
+pub(super) fn point(spec: &WorkloadSpec) -> String {
     let WorkloadSpec { name, total_items, extra, .. } = spec;
     json!([name, total_items, extra]).to_string()
 }

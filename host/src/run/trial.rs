@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::outcome::Outcome;
 use super::reference::TrialReference;
 use super::session::{CallError, Fault};
+use super::task_graph::TaskGraph;
 use crate::plan::{BackendChoice, Cell, Purpose};
 use crate::sandbox::Usage;
 use crate::worker::protocol::{Finished, Folders, MachineCheck};
@@ -133,6 +134,8 @@ pub struct TrialResult {
     /// Whether crossrun was stopped during the trial, as by Ctrl-Z. Its times then say nothing.
     pub stopped: bool,
     pub warnings: Vec<String>,
+    /// The graph of tasks that was run; `None` for other workloads.
+    pub graph: Option<TaskGraph>,
 }
 
 /// How the warning of a measured trial begins whose warm-ups still rose or fell.
@@ -176,6 +179,7 @@ impl TrialResult {
             machine_checks: Vec::new(),
             stopped: false,
             warnings: Vec::new(),
+            graph: None,
         }
     }
 

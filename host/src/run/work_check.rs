@@ -49,7 +49,8 @@ impl Executor {
         let spec = trial.workload_spec();
         let given = self.setting.launch.cores.as_ref().map(|cores| cores.numbers().len() as u32);
         let machine = affinity::cores().len() as u32;
-        result.cores = given.unwrap_or(machine.min(spec.parallelism));
+        let width = result.graph.map(|graph| graph.lanes());
+        result.cores = given.unwrap_or(machine.min(spec.parallelism)).min(width.unwrap_or(u32::MAX)).max(1);
         let of_kernels =
             |it: Granularity| TrialReference::of_kernels(it.kernel_seconds * spec.total_items as f64);
         let known = trial.granularity.map(|granularity| Ok(of_kernels(granularity)));
@@ -68,6 +69,7 @@ impl Executor {
             state_bytes,
             usage: result.usage,
             parallelism: spec.parallelism,
+            width,
             cores: given.unwrap_or(machine),
             nodes: trial.nodes,
             joins_cluster: spec.extra.keys().any(|option| names_a_cluster(option)),

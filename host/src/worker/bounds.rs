@@ -96,6 +96,7 @@ pub(super) fn catalogue(mut entries: Vec<CatalogueEntry>) -> Vec<CatalogueEntry>
         entry.description = message(std::mem::take(&mut entry.description));
         entry.parameters = parameters(std::mem::take(&mut entry.parameters));
         entry.needs = words(std::mem::take(&mut entry.needs));
+        entry.uses = words(std::mem::take(&mut entry.uses));
     }
     entries
 }

@@ -12,7 +12,7 @@ use super::cheat::Cheat;
 use super::cheating_backend::{CheatingBackend, by_slow_clock};
 use super::protocol::{Folders, LibraryFile, Loaded, Reply, Request, VERSION};
 use super::state::{Failure, Worker};
-use super::{bounds, load, machine_check, malformed, reference, serial, serial_reference, show, snapshot};
+use super::{bounds, load, machine_check, malformed, reference, serial, show, snapshot, work_reference};
 
 impl Worker {
     pub(crate) fn handle(&mut self, request: Request) -> Reply {
@@ -48,6 +48,7 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
             Reply::done(bounds::catalogue(worker.library(&library)?.catalogue()?))
         }
         Request::Expect(work) => Reply::done(worker.workload(&work)?.expected()?),
+        Request::Graph(work) => Reply::done(worker.workload(&work)?.plan().graph),
         Request::Judge { work, sink_state } => Reply::done(worker.workload(&work)?.outcome(&sink_state)?),
         Request::CheckMachine { seconds } => Reply::done(machine_check::check(duration(seconds))),
         Request::Time { work, stage, seconds } => {
@@ -55,7 +56,7 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
             Reply::done(reference::time_calls(&workload, stage, duration(seconds))?)
         }
         Request::Reference { work, seconds } => {
-            Reply::done(serial_reference::take(worker, &work, duration(seconds))?)
+            Reply::done(work_reference::take(worker, &work, duration(seconds))?)
         }
         Request::Show { work, stage } => {
             Reply::done(show::show(&run::open_workload(worker, &work)?.0, stage)?)

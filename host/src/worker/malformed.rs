@@ -6,6 +6,8 @@ use plugin_api::{ErrorKind, RunnerError, WorkloadError, WorkloadHandle};
 
 /// The maximum length of random input.
 const MAX_RANDOM: u64 = 64;
+/// Room for the output of a task.
+const ROOM: usize = 4096;
 
 /// Calls every function that takes bytes with `rounds` inputs: random bytes, and the workload's own batches and states with
 /// one byte changed or the end cut off.
@@ -53,6 +55,13 @@ fn call_all(workload: &WorkloadHandle, bytes: &[u8]) -> Result<(), &'static str>
         no_panic(state.merge(bytes), "state_merge")?;
         no_panic(state.encode(), "state_encode")?;
         no_panic(state.emit(1, &mut out), "state_emit")?;
+    }
+    let (inputs, mut output) = (vec![bytes; bytes.len() % 4], Vec::new());
+    for step in [0, 1, u32::MAX] {
+        no_panic(workload.graph_row(step), "graph_edges")?;
+        for (point, room) in [(0, bytes.len()), (bytes.len() as u32, ROOM), (u32::MAX, 0)] {
+            no_panic(workload.graph_task(step, point, &inputs, room, &mut output), "graph_task")?;
+        }
     }
     no_panic(workload.outcome(bytes), "outcome")
 }

@@ -166,6 +166,8 @@ pub enum Request {
     },
     /// Compute the expected [`Outcome`](plugin_api::workload::Outcome).
     Expect(Work),
+    /// Give the [`GraphShape`](plugin_api::GraphShape) of the workload's graph of tasks; null for other workloads.
+    Graph(Work),
     /// Run a workload serially, without a backend, to its [`Outcome`](plugin_api::workload::Outcome).
     Serial(Work),
     /// Run a workload serially and describe the items that leave a stage. The answer is [`ShownItems`].

@@ -14,48 +14,24 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::reference::on_core;
 use crate::sandbox::affinity::cores;
-use crate::worker::protocol::{Reference, SerialSample, Work};
-use crate::worker::state::{Failure, Worker};
+use crate::worker::protocol::SerialSample;
 
 /// A slice should take at least this long, so that reading the clock, which takes half a microsecond, is a thousandth of it.
-const SLICE: Duration = Duration::from_micros(500);
+pub(super) const SLICE: Duration = Duration::from_micros(500);
 /// The most items of a slice: more make no call cheaper, and no longer fit into the caches.
 const MAX_SLICE: u64 = 1024;
 /// A sample has at least this many slices, where there are so many items: they show how much the items differ.
 const MIN_SLICES: u64 = 16;
 /// And of items that take very long, at least this many.
-const FEWEST_SLICES: u64 = 3;
+pub(super) const FEWEST_SLICES: u64 = 3;
 /// The sample may take this factor longer than asked for.
 const LONGER: f64 = 2.0;
 /// The whole input is run at most so many times.
-const MAX_PASSES: usize = 8;
+pub(super) const MAX_PASSES: usize = 8;
 /// How many keys a state emits at once.
 const KEYS: u64 = 1024;
 /// How many standard errors the work may take less than the sample says.
 const STANDARD_ERRORS: f64 = 3.0;
-
-/// Opens the workload, and runs a sample of about `duration`, or none if that is 0.
-pub(super) fn take(worker: &mut Worker, work: &Work, duration: Duration) -> Result<Reference, Failure> {
-    let (workload, opening_seconds) = worker.reopen(work)?;
-    if workload.plan().open_loop {
-        // All items are due at once if the loop started with the machine.
-        let mut long_ago = work.clone();
-        long_ago.spec.start_nanos = Some(0);
-        let last_due_seconds = last_due(&worker.workload(&long_ago)?)?;
-        return Ok(Reference { sample: None, opening_seconds, last_due_seconds });
-    }
-    let sample = if duration.is_zero() { None } else { Some(sample(&workload, duration)?) };
-    Ok(Reference { sample, opening_seconds, last_due_seconds: None })
-}
-
-/// When the last item of an open loop is due, in seconds: the first half of its stamp, which is the end of the item.
-fn last_due(workload: &WorkloadHandle) -> Result<Option<f64>, WorkloadError> {
-    let Some(last) = workload.spec().total_items.checked_sub(1) else { return Ok(None) };
-    let mut batch = workload.buffer();
-    workload.source(last, 1, 1, &mut batch)?;
-    let stamp = Batch::parse(&batch)?.iter().next().and_then(|item| item.last_chunk::<16>());
-    Ok(stamp.map(|stamp| u128::from_le_bytes(*stamp) as u64 as f64 / 1e9))
-}
 
 /// Runs about `duration` of the workload in all, on each core that this process may use, one core after the other.
 pub(super) fn sample(workload: &WorkloadHandle, duration: Duration) -> Result<SerialSample, WorkloadError> {
@@ -139,10 +115,10 @@ fn greatest_common_divisor(one: u64, other: u64) -> u64 {
 }
 
 /// Items from source to the first reduction or sink.
-#[derive(Clone, Copy, Debug)]
-struct Slice {
-    items: u64,
-    cpu_seconds: f64,
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Slice {
+    pub(super) items: u64,
+    pub(super) cpu_seconds: f64,
     /// CPU seconds of the source alone.
     source_seconds: f64,
     /// CPU seconds of the reduction or sink.
@@ -150,13 +126,13 @@ struct Slice {
 }
 
 /// One way through the input, or through a sample of it.
-struct Pass {
-    slices: Vec<Slice>,
+pub(super) struct Pass {
+    pub(super) slices: Vec<Slice>,
     /// The CPU seconds from the end of the input to the sink, of a workload with reductions.
-    rest: f64,
+    pub(super) rest: f64,
     /// Those of the operators in it.
-    rest_operators: f64,
-    keyed: bool,
+    pub(super) rest_operators: f64,
+    pub(super) keyed: bool,
 }
 
 /// Takes slices to the first reduction or sink, each core its own for at most `limit` CPU seconds, and then what was reduced to
@@ -183,7 +159,7 @@ fn pass(
 }
 
 /// The CPU seconds of the calling thread so far.
-fn cpu_time() -> f64 {
+pub(super) fn cpu_time() -> f64 {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default().as_secs_f64()
 }
 
@@ -251,7 +227,7 @@ impl<'w> Path<'w> {
     }
 }
 
-fn summary(passes: &[Pass], items: u64, cores: usize) -> SerialSample {
+pub(super) fn summary(passes: &[Pass], items: u64, cores: usize) -> SerialSample {
     let mut seconds: Vec<_> = passes.iter().map(|pass| pass.seconds(items)).collect();
     seconds.sort_by(f64::total_cmp);
     let error = passes.iter().map(|pass| pass.standard_error(items)).fold(0.0, f64::max);

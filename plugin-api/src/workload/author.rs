@@ -1,5 +1,6 @@
 //! What the author of a workload implements.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -30,6 +31,12 @@ pub trait Workload: Send + Sync + Sized + 'static {
     /// that [supports](crate::WorkloadRunner::supports) all of them, and a host of API 1.0, which knows no words, cannot open
     /// it.
     fn needs() -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// The words of what it makes use of on a backend that supports it, and does without elsewhere. Those that it may use are
+    /// in the spec, as `granted`.
+    fn uses() -> Vec<&'static str> {
         Vec::new()
     }
 
@@ -119,6 +126,35 @@ pub trait Workload: Send + Sync + Sized + 'static {
     ) -> Result<(), WorkloadError> {
         let _ = (key, accumulator, out);
         Err(WorkloadError::not_reduced(stage))
+    }
+
+    /// The points of a row of its graph. This and the next two are called if its plan has a graph and it [uses](Self::uses)
+    /// the word `graph`; the step is one of that graph.
+    fn graph_row(&self, step: u32) -> Range<u32> {
+        let _ = step;
+        0..0
+    }
+
+    /// Adds the points of the row before whose outputs the task at `point` needs; a point twice if it needs its output twice.
+    fn graph_inputs(&self, step: u32, point: u32, inputs: &mut Vec<u32>) {
+        let _ = (step, point, inputs);
+    }
+
+    /// Runs the task at `point` with its inputs in the order of [`Workload::graph_inputs`], and writes its output to the
+    /// beginning of `output`, which has the graph's `output_bytes`. Returns the output's length: an output that no task needs
+    /// is an item of the sink.
+    ///
+    /// # Errors
+    /// [`WorkloadError::Operator`] when an input is not the output of that point, or the task fails.
+    fn graph_task(
+        &self,
+        step: u32,
+        point: u32,
+        inputs: &[&[u8]],
+        output: &mut [u8],
+    ) -> Result<usize, WorkloadError> {
+        let _ = (point, inputs, output);
+        Err(WorkloadError::Argument(format!("this workload has no tasks of step {step}")))
     }
 
     /// The least time for which all operators together only wait in a run. From this and the parallelism follows the least

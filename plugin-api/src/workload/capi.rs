@@ -253,6 +253,17 @@ macro_rules! __workload_functions {
             ) -> i32;
             /// Sets when an open loop starts, in nanoseconds of the machine's monotonic clock, instead of the spec's time.
             start(workload: *const RawWorkload, nanos: u64, error: *mut RawBuffer) -> i32;
+            /// The inputs of up to `count` tasks of a row of the graph, from the one at place `first`: see
+            /// [`GraphRow`](crate::workload::GraphRow).
+            graph_edges(
+                workload: *const RawWorkload, step: u32, first: u32, count: u32, out: *mut RawBuffer
+            ) -> i32;
+            /// Runs a task of the graph. `inputs` are as many outputs as its edges are, in their order. Its output is written to
+            /// `output`, where `*output_length` bytes are, and its length to `*output_length`.
+            graph_task(
+                workload: *const RawWorkload, step: u32, point: u32, count: usize, inputs: *const *const u8,
+                lengths: *const usize, output: *mut u8, output_length: *mut usize, error: *mut RawBuffer
+            ) -> i32;
         }
     };
 }
@@ -511,6 +522,61 @@ pub unsafe fn describe(
 pub unsafe fn start(workload: *const RawWorkload, nanos: u64, error: *mut RawBuffer) -> i32 {
     // SAFETY: handed on from the caller.
     unsafe { with_workload(workload, error, |instance, _| instance.start(nanos)) }
+}
+
+/// # Safety
+/// As the `graph_edges` of `ABI.md`.
+pub unsafe fn graph_edges(
+    workload: *const RawWorkload,
+    step: u32,
+    first: u32,
+    count: u32,
+    out: *mut RawBuffer,
+) -> i32 {
+    // SAFETY: handed on from the caller.
+    unsafe { with_workload(workload, out, |instance, out| instance.graph_edges(step, first, count, out)) }
+}
+
+/// # Safety
+/// As the `graph_task` of `ABI.md`.
+#[expect(clippy::too_many_arguments, reason = "a function of the C ABI")]
+pub unsafe fn graph_task(
+    workload: *const RawWorkload,
+    step: u32,
+    point: u32,
+    count: usize,
+    inputs: *const *const u8,
+    lengths: *const usize,
+    output: *mut u8,
+    output_length: *mut usize,
+    error: *mut RawBuffer,
+) -> i32 {
+    let call = |instance: &Arc<dyn Instance>, _: &mut Vec<u8>| {
+        if output.is_null()
+            || output_length.is_null()
+            || (count > 0 && (inputs.is_null() || lengths.is_null()))
+        {
+            return Err(WorkloadError::Argument(
+                "a pointer to inputs or to the output of a task is null".into(),
+            ));
+        }
+        // SAFETY: by the caller's contract `count` pointers and lengths, of bytes that live during this call.
+        let input = |number: usize| unsafe { bytes(*inputs.add(number), *lengths.add(number)) };
+        let inputs = (0..count).map(input).collect::<Result<Vec<_>, _>>()?;
+        // SAFETY: not null, and by the caller's contract valid for reading and writing.
+        let room = unsafe { *output_length };
+        if isize::try_from(room).is_err() {
+            return Err(WorkloadError::Argument("the output of a task is larger than memory can be".into()));
+        }
+        // SAFETY: not null, and by the caller's contract so many bytes that nobody else uses during this call.
+        let output = unsafe { std::slice::from_raw_parts_mut(output, room) };
+        let length = instance.graph_task(step, point, &inputs, output)?;
+        // SAFETY: as for reading it.
+        unsafe { *output_length = length };
+        Ok(())
+    };
+    // SAFETY: handed on from the caller.
+    unsafe { with_workload(workload, error, call) }
 }
 
 /// # Safety

@@ -19,4 +19,7 @@ pub struct CatalogueEntry {
     /// The words of what a backend must support to run it, beyond the stages of its plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<String>,
+    /// The words of what it makes use of on a backend that supports it, and does without elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uses: Vec<String>,
 }

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use super::capi::{self, RawBuffer, RawState, RawWorkload, status};
 use super::catalogue::CatalogueEntry;
 use super::error::WorkloadError;
+use super::graph::GraphRow;
 use super::outcome::Outcome;
 use super::plan::Plan;
 use crate::json_error::explain;
@@ -471,6 +472,72 @@ impl WorkloadHandle {
         error.check(code).map(|()| true)
     }
 
+    /// A row of the graph of tasks, with the inputs of each.
+    ///
+    /// # Errors
+    /// When the workload has no such row, or its library no graphs.
+    pub fn graph_row(&self, step: u32) -> Result<GraphRow, WorkloadError> {
+        let graph_edges = self.functions().graph_edges.ok_or_else(no_graph)?;
+        let mut out = self.buffer();
+        // SAFETY: the handle is alive, and `out` is a buffer.
+        let code = unsafe { graph_edges(self.raw(), step, 0, u32::MAX, out.raw_mut()) };
+        out.check(code)?;
+        GraphRow::decode(&out)
+    }
+
+    /// How many points a row of the graph of tasks has: [`WorkloadHandle::graph_row`] without the inputs. `None` if the library has
+    /// no graphs.
+    ///
+    /// # Errors
+    /// When the workload has no such row.
+    pub fn graph_width(&self, step: u32) -> Result<Option<u32>, WorkloadError> {
+        let Some(graph_edges) = self.functions().graph_edges else { return Ok(None) };
+        let mut out = self.buffer();
+        // SAFETY: the handle is alive, and `out` is a buffer.
+        let code = unsafe { graph_edges(self.raw(), step, 0, 0, out.raw_mut()) };
+        out.check(code)?;
+        Ok(out.get(4..8).and_then(|word| word.try_into().ok()).map(u32::from_le_bytes))
+    }
+
+    /// Runs a task of the graph with its inputs in the order of its edges, and replaces what is in `output`, for which there
+    /// must be room: at most `output_bytes`.
+    ///
+    /// # Errors
+    /// When there is no such task, an input is not what its edge says, or the task fails.
+    pub fn graph_task(
+        &self,
+        step: u32,
+        point: u32,
+        inputs: &[&[u8]],
+        output_bytes: usize,
+        output: &mut Vec<u8>,
+    ) -> Result<(), WorkloadError> {
+        let graph_task = self.functions().graph_task.ok_or_else(no_graph)?;
+        let (pointers, lengths): (Vec<_>, Vec<_>) =
+            inputs.iter().map(|input| (input.as_ptr(), input.len())).unzip();
+        let mut error = self.buffer();
+        output.resize(output_bytes, 0);
+        let mut length = output.len();
+        // SAFETY: the handle is alive; there are as many pointers as lengths, of inputs that are borrowed for the call; the
+        // output is borrowed too, and has `length` bytes; `error` is a buffer.
+        let code = unsafe {
+            graph_task(
+                self.raw(),
+                step,
+                point,
+                inputs.len(),
+                pointers.as_ptr(),
+                lengths.as_ptr(),
+                output.as_mut_ptr(),
+                &raw mut length,
+                error.raw_mut(),
+            )
+        };
+        error.check(code)?;
+        output.truncate(length);
+        Ok(())
+    }
+
     /// The expected outcome, which the serial oracle computes. It may take as long as a run.
     ///
     /// # Errors
@@ -680,6 +747,10 @@ impl Drop for State {
 /// Whether this side can call a library of this ABI version.
 pub fn abi_is_compatible(version: u32) -> bool {
     version >> 16 == capi::ABI_VERSION >> 16
+}
+
+fn no_graph() -> WorkloadError {
+    WorkloadError::Argument("this library of workloads has no graphs of tasks".into())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::batch::{Batch, BatchBuilder};
 use super::catalogue::CatalogueEntry;
 use super::digest::Digest;
 use super::error::WorkloadError;
+use super::graph::{GRAPH, GraphRow};
 use super::keyed::{KeyedState, partition_of};
 use super::open_loop::{RunClock, Stamp};
 use super::outcome::Outcome;
@@ -43,6 +44,14 @@ pub(super) trait Instance: Send + Sync {
     fn expected(&self) -> Outcome;
     fn describe(&self, stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError>;
     fn start(&self, nanos: u64) -> Result<(), WorkloadError>;
+    fn graph_edges(&self, step: u32, first: u32, count: u32, out: &mut Vec<u8>) -> Result<(), WorkloadError>;
+    fn graph_task(
+        &self,
+        step: u32,
+        point: u32,
+        inputs: &[&[u8]],
+        output: &mut [u8],
+    ) -> Result<usize, WorkloadError>;
 }
 
 /// One workload of a library, with its author's type erased. [`export_workloads!`](crate::export_workloads)
@@ -85,13 +94,12 @@ fn catalogue_entry<W: Workload>() -> Result<CatalogueEntry, WorkloadError> {
     let workload = W::open(&spec, &defaults)?;
     let needs = spec.granted;
     let (name, description) = (W::NAME.into(), W::DESCRIPTION.into());
-    Ok(CatalogueEntry { name, description, parameters, plan: plan_of(&workload), needs })
+    let uses = W::uses().into_iter().map(str::to_owned).collect();
+    Ok(CatalogueEntry { name, description, parameters, plan: plan_of(&workload), needs, uses })
 }
 
 fn open<W: Workload>(spec: &WorkloadSpec) -> Result<Arc<dyn Instance>, WorkloadError> {
-    if let Some(word) =
-        W::needs().into_iter().find(|word| !spec.granted.iter().any(|granted| granted == word))
-    {
+    if let Some(word) = W::needs().into_iter().find(|word| !spec.is_granted(word)) {
         let why =
             format!("workload {:?} needs {word}, which the host or the backend does not support", W::NAME);
         return Err(WorkloadError::Spec(why));
@@ -112,7 +120,8 @@ fn open<W: Workload>(spec: &WorkloadSpec) -> Result<Arc<dyn Instance>, WorkloadE
         );
         return Err(WorkloadError::Spec(why));
     }
-    Ok(Arc::new(Opened { workload, plan, total_items: spec.total_items, started }))
+    let by_tasks = spec.is_granted(GRAPH);
+    Ok(Arc::new(Opened { workload, plan, total_items: spec.total_items, by_tasks, started }))
 }
 
 /// The stages of a workload, and whether its items have a time at which they are due.
@@ -124,6 +133,8 @@ struct Opened<W> {
     workload: W,
     plan: Plan,
     total_items: u64,
+    /// Whether the tasks of a graph may be run by their dependencies.
+    by_tasks: bool,
     /// In an open loop: when the run started, in nanoseconds of the machine's monotonic clock.
     started: Option<AtomicU64>,
 }
@@ -246,6 +257,16 @@ impl<W: Workload> Opened<W> {
         )))
     }
 
+    fn check_step(&self, step: u32) -> Result<(), WorkloadError> {
+        match self.plan.graph {
+            Some(_) if !self.by_tasks => {
+                Err(WorkloadError::Argument("the graph is to run in stages: `use` has no `graph`".into()))
+            }
+            Some(graph) if u64::from(step) < graph.steps => Ok(()),
+            _ => Err(WorkloadError::Argument(format!("this workload has no graph with a step {step}"))),
+        }
+    }
+
     fn check_stage(&self, stage: usize, kind: StageKind) -> Result<(), WorkloadError> {
         if self.plan.kind(stage) == Some(kind) {
             return Ok(());
@@ -351,6 +372,40 @@ impl<W: Workload> Instance for Opened<W> {
             || WorkloadError::Argument("the workload is no open loop, and has no start".into());
         self.started.as_ref().ok_or_else(not_open_loop)?.store(nanos, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn graph_edges(&self, step: u32, first: u32, count: u32, out: &mut Vec<u8>) -> Result<(), WorkloadError> {
+        self.check_step(step)?;
+        let row = self.workload.graph_row(step);
+        let first = row.start.saturating_add(first).min(row.end);
+        let (mut offsets, mut inputs) = (vec![0], Vec::new());
+        for point in first..first.saturating_add(count).min(row.end) {
+            self.workload.graph_inputs(step, point, &mut inputs);
+            let end =
+                u32::try_from(inputs.len()).map_err(|_| WorkloadError::TooLarge { bytes: inputs.len() })?;
+            offsets.push(end);
+        }
+        GraphRow::encode(&row, &offsets, &inputs, out);
+        Ok(())
+    }
+
+    fn graph_task(
+        &self,
+        step: u32,
+        point: u32,
+        inputs: &[&[u8]],
+        output: &mut [u8],
+    ) -> Result<usize, WorkloadError> {
+        self.check_step(step)?;
+        let (row, room) = (self.workload.graph_row(step), output.len());
+        if !row.contains(&point) {
+            return Err(WorkloadError::Argument(format!("step {step} of the graph has no point {point}")));
+        }
+        let length = self.workload.graph_task(step, point, inputs, output)?;
+        if length <= room {
+            return Ok(length);
+        }
+        Err(WorkloadError::Operator(format!("an output of {length} bytes was written where {room} are")))
     }
 }
 

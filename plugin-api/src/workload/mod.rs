@@ -6,6 +6,7 @@ pub mod capi;
 mod catalogue;
 mod digest;
 mod error;
+mod graph;
 mod handle;
 mod instance;
 mod keyed;
@@ -24,6 +25,7 @@ pub use batch::{Batch, BatchBuilder};
 pub use catalogue::CatalogueEntry;
 pub use digest::Digest;
 pub use error::WorkloadError;
+pub use graph::{GRAPH, GraphRow};
 pub use handle::{
     Buffer, Parts, State, WorkloadFunctions, WorkloadHandle, WorkloadLibrary, abi_is_compatible, item_count,
 };
@@ -31,4 +33,4 @@ pub use instance::Definition;
 pub use latency::{Distribution, Latency};
 pub use outcome::Outcome;
 pub use parameter::{Domain, Parameter, Parameters};
-pub use plan::{Plan, Stage, StageKind};
+pub use plan::{GraphShape, Plan, Stage, StageKind};

@@ -29,6 +29,20 @@ pub struct Stage {
     pub name: String,
 }
 
+/// The size of a graph of tasks, of which each needs the outputs of tasks of the step before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GraphShape {
+    /// How many rows of tasks there are, one after the other.
+    pub steps: u64,
+    /// The largest number of tasks of a row: no more can run at once.
+    pub width: u64,
+    /// How many bytes a task's output has, if another task needs it.
+    pub output_bytes: u64,
+    /// Whether the user asked for the stages: the host then grants no backend the word `graph`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stages_only: bool,
+}
+
 /// A chain of stages, from the source to the sink. A stage's number is its place in the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -38,6 +52,9 @@ pub struct Plan {
     /// requested. Opening the workload sets it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub open_loop: bool,
+    /// The graph of tasks that the stages run, if they run one: how `total_items` was rounded to rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph: Option<GraphShape>,
 }
 
 impl Plan {
@@ -45,7 +62,7 @@ impl Plan {
     pub fn new() -> Self {
         let source = Stage { kind: StageKind::Source, name: "source".into() };
         let sink = Stage { kind: StageKind::Sink, name: "sink".into() };
-        Self { stages: vec![source, sink], open_loop: false }
+        Self { stages: vec![source, sink], open_loop: false, graph: None }
     }
 
     /// Adds a stage before the sink.
@@ -54,6 +71,12 @@ impl Plan {
         let sink = self.sink();
         self.stages.insert(sink, Stage { kind, name: name.into() });
         self
+    }
+
+    /// Says which graph of tasks the stages run.
+    #[must_use]
+    pub fn with_graph(self, shape: GraphShape) -> Self {
+        Self { graph: Some(shape), ..self }
     }
 
     /// The number of the sink.

@@ -4,12 +4,14 @@
 //! the spec's parallelism (`workers`) take work: whole chains of stages (`fused`, which gets its work from `units`), or
 //! one stage at a time (`staged`, from `queue`). With the scheduler `fifo` they get it in order (`ordered`). Every
 //! thread folds into states of its own, which are merged when the phase has ended (`keyed`); the end of the phase is
-//! the barrier that a reduction needs. What this backend shares with others on threads is in `thread_engine`.
+//! the barrier that a reduction needs. A graph of tasks has no phases: each task runs when its inputs
+//! are there (`graph`). What this backend shares with others on threads is in `thread_engine`.
 //!
 //! The threads live for one phase. Starting one takes some 20 µs, so a pool that is kept between runs would not be worth
 //! its code.
 
 mod fused;
+mod graph;
 mod keyed;
 mod ordered;
 mod phase;
@@ -22,10 +24,12 @@ mod workers;
 
 use std::time::Instant;
 
+use plugin_api::workload::GRAPH;
 use plugin_api::{
-    Availability, Fusion, RunContext, RunResult, RunnerError, StageKind, WorkloadRunner, WorkloadSpec,
+    Availability, Fusion, GraphShape, RunContext, RunResult, RunnerError, StageKind, WorkloadRunner,
+    WorkloadSpec,
 };
-use thread_engine::{Failure, Settings};
+use thread_engine::{Failure, Settings, merged};
 
 use keyed::Partitions;
 use phase::{Input, Phase};
@@ -47,16 +51,25 @@ impl WorkloadRunner for Native {
         Availability::Available
     }
 
+    fn supports(&self) -> Vec<String> {
+        vec![GRAPH.into()]
+    }
+
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
         let settings = Settings::of(NAME, spec)?;
         let started = Instant::now();
-        let SinkOutput { items, state } = execute(&settings, context)?;
+        let graph = context.workload().plan().graph.filter(|_| spec.is_granted(GRAPH));
+        let SinkOutput { items, state } = match graph {
+            Some(shape) => execute_graph(&settings, shape, context)?,
+            None => execute(&settings, context)?,
+        };
         let elapsed = started.elapsed().as_secs_f64();
         let Settings { workers, slices, choice, .. } = settings;
-        let result = RunResult::new(NAME, spec, elapsed, items, state)
-            .with_metric("threads", workers)
-            .with_metric("batches", slices.count());
-        Ok(choice.report("in order, round-robin", result))
+        let result = RunResult::new(NAME, spec, elapsed, items, state).with_metric("threads", workers);
+        if graph.is_some() {
+            return Ok(choice.report("idle workers pull", result.with_metric("form", GRAPH)));
+        }
+        Ok(choice.report("in order, round-robin", result.with_metric("batches", slices.count())))
     }
 }
 
@@ -64,6 +77,19 @@ impl WorkloadRunner for Native {
 struct SinkOutput {
     items: u64,
     state: Vec<u8>,
+}
+
+/// Runs the tasks of a graph, of which each counts as an item of the source.
+fn execute_graph(
+    settings: &Settings,
+    shape: GraphShape,
+    context: &RunContext,
+) -> Result<SinkOutput, Failure> {
+    let workers = Workers::new(settings.workers, settings.slices.total, context);
+    let finished = graph::run(context.workload(), shape, &workers)?;
+    let items = finished.iter().map(|part| part.outputs).sum();
+    let mut state = merged(finished.into_iter().map(|part| part.sink))?.ok_or(Failure::Lost)?;
+    Ok(SinkOutput { items, state: state.encode()?.to_vec() })
 }
 
 /// Runs phase after phase, until one ends at the sink.

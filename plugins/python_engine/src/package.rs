@@ -28,6 +28,7 @@ const PACKAGE: &[(&str, &str)] = embedded![
     "failure.py",
     "folder.py",
     "futures.py",
+    "graph.py",
     "job.py",
     "kernel.py",
     "loop.py",

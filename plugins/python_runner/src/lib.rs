@@ -5,7 +5,7 @@
 
 use python_engine::{Engine, PythonRange, PythonRunner};
 
-plugin_api::export_runner!(name = "python", runner = PythonRunner::new(&PYTHON));
+plugin_api::export_runner!(name = "python", runner = PythonRunner::new(&PYTHON).supporting(&["graph"]));
 
 static PYTHON: Engine = Engine {
     name: "python",

@@ -5,8 +5,8 @@
 //! Its digest covers every byte of them, so an edge that is left out, taken twice or taken from another step, and a payload
 //! that was changed, are another answer. The outputs that no task needs reach the sink.
 //!
-//! The plan has three stages a step: `scatter` sends an output along its edges, `gather` adds the hashes of a task's inputs, and
-//! `compute` is the task itself. So any backend with keyed reductions runs it.
+//! A backend that supports `graph` runs each task as soon as its inputs are there. For others the plan has three stages a step:
+//! `scatter` sends an output along its edges, `gather` adds the hashes of a task's inputs, and `compute` is the task itself.
 
 mod graph;
 mod items;
@@ -17,9 +17,12 @@ mod tasks;
 mod tests;
 mod work;
 
+use std::ops::Range;
+
 use plugin_api::serde_json::{Map, Value};
+use plugin_api::workload::GRAPH;
 use plugin_api::{
-    BatchBuilder, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
+    BatchBuilder, GraphShape, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
 };
 
 use crate::kernel::MAX_ITERS;
@@ -32,7 +35,11 @@ use tasks::Tasks;
 use work::{Kernel, Work};
 
 /// The most steps of a plan with stages for each step.
-const MAX_STEPS: u64 = 100;
+const MAX_STAGED_STEPS: u64 = 100;
+/// And of a graph.
+const MAX_STEPS: u64 = 1 << 24;
+/// The form that every backend can run.
+const STAGES: &str = "stages";
 const MAX_WIDTH: u64 = 4096;
 const MAX_BYTES: u64 = 16 << 20;
 
@@ -40,6 +47,8 @@ const MAX_BYTES: u64 = 16 << 20;
 pub(crate) struct TaskGraph {
     tasks: Tasks,
     total_items: u64,
+    /// Whether the user asked for stages, whatever the backend can do.
+    stages_only: bool,
 }
 
 /// What a stage between source and sink does, for the tasks of which step.
@@ -158,16 +167,17 @@ fn misplaced(item: &[u8], what: &str, step: u64) -> WorkloadError {
 }
 
 /// How many steps and points: no more tasks than items.
-fn size(items: u64, width: u64) -> Result<(u64, u64), WorkloadError> {
+fn size(items: u64, width: u64, in_stages: bool) -> Result<(u64, u64), WorkloadError> {
+    let (max_steps, how) = if in_stages { (MAX_STAGED_STEPS, " in stages") } else { (MAX_STEPS, "") };
     let steps = (items / width).max(1);
-    if steps <= MAX_STEPS {
+    if steps <= max_steps {
         return Ok((steps, width.min(items).max(1)));
     }
-    let most = MAX_STEPS * width;
-    let wider = items / (MAX_STEPS + 1) + 1;
+    let most = max_steps * width;
+    let wider = items / (max_steps + 1) + 1;
     let wider = if wider <= MAX_WIDTH { format!(" or --extra width={wider}") } else { String::new() };
     Err(WorkloadError::Spec(format!(
-        "{items} items are {steps} steps of width {width}, and task_graph has at most {MAX_STEPS} steps; try: --items {most}{wider}"
+        "{items} items are {steps} steps of width {width}, but task_graph has at most {max_steps}{how}; try: --items {most}{wider}"
     )))
 }
 
@@ -179,6 +189,7 @@ impl Workload for TaskGraph {
         let width = "how many tasks a step has at most; the steps are the items divided by it, rounded down, at least 1";
         let radix = "how many inputs a task has with nearest and spread, and among how many neighbours they are with random_nearest";
         let output = "how many bytes an output has of which a task is made; the first 24 are its step, point and digest";
+        let form = "by the tasks' dependencies where the backend can, or in stages on every backend";
         let imbalance = "how much the iterations differ: evenly from 1 - x/2 to 1 + x/2 times iters";
         vec![
             Parameter::choice("pattern", "which tasks of the step before a task needs", &Pattern::NAMES),
@@ -212,26 +223,39 @@ impl Workload for TaskGraph {
             ),
             Parameter::integer("output_bytes", output, 64, HEADER as u64, MAX_BYTES),
             Parameter::number("imbalance", imbalance, 0.0, 0.0, 2.0),
+            Parameter::choice("form", form, &[GRAPH, STAGES]),
         ]
     }
 
+    fn uses() -> Vec<&'static str> {
+        vec![GRAPH]
+    }
+
     fn open(spec: &WorkloadSpec, parameters: &Parameters) -> Result<Self, WorkloadError> {
-        let (steps, width) = size(spec.total_items, parameters.integer("width"))?;
+        let stages_only = parameters.choice("form") == STAGES;
+        let in_stages = stages_only || !spec.is_granted(GRAPH);
+        let (steps, width) = size(spec.total_items, parameters.integer("width"), in_stages)?;
         let pattern = Pattern::of(parameters);
         let graph = Graph::new(pattern, steps, width);
         let work = Work::of(parameters, spec.seed);
         let tasks = Tasks::new(graph, work, spec.seed, parameters.integer("output_bytes") as usize);
-        Ok(Self { tasks, total_items: spec.total_items })
+        Ok(Self { tasks, total_items: spec.total_items, stages_only })
     }
 
     fn plan(&self) -> Plan {
+        let steps = if self.total_items == 0 { 0 } else { self.graph().steps() };
+        let shape = GraphShape { steps, stages_only: self.stages_only, ..self.tasks.shape() };
+        if self.graph().steps() > MAX_STAGED_STEPS {
+            // No backend was to run them: only where `graph` is granted can there be so many.
+            return Plan::new().with_graph(shape);
+        }
         let first = Plan::new().then(StageKind::FlatMap, "begin").then(StageKind::Map, "compute 0");
         let steps = (1..self.graph().steps()).fold(first, |plan, step| {
             plan.then(StageKind::FlatMap, format!("scatter {step}"))
                 .then(StageKind::KeyedReduce, format!("gather {step}"))
                 .then(StageKind::Map, format!("compute {step}"))
         });
-        steps.then(StageKind::FlatMap, "end")
+        steps.then(StageKind::FlatMap, "end").with_graph(shape)
     }
 
     #[inline]
@@ -292,6 +316,25 @@ impl Workload for TaskGraph {
             Item::Finished { point, headers: &headers }.push(out);
         }
         Ok(())
+    }
+
+    fn graph_row(&self, step: u32) -> Range<u32> {
+        let row = self.graph().row(step.into());
+        row.start as u32..row.end as u32
+    }
+
+    fn graph_inputs(&self, step: u32, point: u32, inputs: &mut Vec<u32>) {
+        self.graph().for_each_input(step.into(), point.into(), |from| inputs.push(from as u32));
+    }
+
+    fn graph_task(
+        &self,
+        step: u32,
+        point: u32,
+        inputs: &[&[u8]],
+        output: &mut [u8],
+    ) -> Result<usize, WorkloadError> {
+        self.tasks.run_on(step.into(), point.into(), inputs, output)
     }
 
     fn describe(&self, stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError> {

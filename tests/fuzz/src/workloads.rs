@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use plugin_api::workload::capi::{RawBuffer, status};
-use plugin_api::workload::{Outcome, WorkloadFunctions, WorkloadLibrary};
+use plugin_api::workload::{GRAPH, Outcome, WorkloadFunctions, WorkloadLibrary};
 use plugin_api::{Batch, BatchBuilder, StageKind, WorkloadError, WorkloadHandle, WorkloadSpec};
 use serde_json::json;
 
@@ -34,7 +34,7 @@ pub fn check(data: &[u8], functions: &'static WorkloadFunctions) {
     #[allow(unsafe_code)]
     let library = unsafe { WorkloadLibrary::new(functions, "libstandard_workloads.so".as_ref(), "") };
     let (name, extra) = SPECS[usize::from(which) % SPECS.len()];
-    let spec = json!({"name": name, "total_items": ITEMS, "extra": serde_json::from_str::<serde_json::Value>(extra).unwrap()});
+    let spec = json!({"name": name, "total_items": ITEMS, "use": [GRAPH], "extra": serde_json::from_str::<serde_json::Value>(extra).unwrap()});
     let spec = WorkloadSpec::from_json(spec.to_string().as_bytes()).unwrap();
     let workload = library.open(&spec).unwrap();
     let case = Case { workload: &workload, body, from: stage(from), to: stage(to) };
@@ -48,6 +48,7 @@ pub fn check(data: &[u8], functions: &'static WorkloadFunctions) {
     case.check_reductions(limit, cut);
     case.check_description();
     case.check_start(first);
+    case.check_graph(first, cut);
     open_raw(functions, body);
     // Nothing that was refused has done any harm.
     assert_eq!(workload.expected(), library.open(&spec).unwrap().expected());
@@ -155,6 +156,28 @@ impl Case<'_> {
         match self.workload.start(u64::from(first)) {
             Ok(is_told) => assert!(is_told && self.workload.plan().open_loop),
             Err(error) => told(&error),
+        }
+    }
+
+    /// A row names points of the row before. A task is run, or its inputs are refused, whatever they are.
+    fn check_graph(&self, point: u8, cut: u8) {
+        let (step, point) = (self.from as u32, stage(point) as u32);
+        match self.workload.graph_row(step) {
+            Err(error) => told(&error),
+            Ok(row) => {
+                let points = step.checked_sub(1).map(|step| self.workload.graph_row(step).unwrap().points());
+                let mut inputs = (0..row.width()).flat_map(|place| row.inputs(place));
+                assert!(inputs.all(|input| points.as_ref().is_some_and(|points| points.contains(input))));
+            }
+        }
+        let (one, other) = self.body.split_at(usize::from(cut).min(self.body.len()));
+        let mut output = Vec::new();
+        for (inputs, room) in [(&[][..], 64), (&[one][..], 64), (&[one, other][..], self.to)] {
+            let room = room.min(1 << 16);
+            match self.workload.graph_task(step, point, inputs, room, &mut output) {
+                Err(error) => told(&error),
+                Ok(()) => assert!(output.len() <= room && self.workload.plan().graph.is_some()),
+            }
         }
     }
 

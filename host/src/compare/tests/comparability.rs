@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::record::UnifiedRecord;
+use crate::run::task_graph::TaskGraph;
 
 /// Seven blocks of `a` and `b`, with `b` changed.
 fn with_other_b(change: fn(&mut Example)) -> Vec<Input> {
@@ -52,6 +53,31 @@ fn two_debug_builds_are_compared_and_flagged() {
     let comparison = standard(debug);
     assert!(row(&comparison, "b").ratio.is_some() && row(&comparison, "b").incomparable.is_empty());
     assert!(warns(&comparison, WarningKind::DebugBuild).message.contains("(a, b)"));
+}
+
+#[test]
+fn a_graph_in_stages_is_marked_and_compared_with_one_by_its_tasks_only_if_the_user_insists() {
+    let of = |form| Some(TaskGraph { form, steps: 4, width: 8, output_bytes: 64 });
+    let graphs = |a: Form, b: Form| {
+        let both =
+            changed(blocks("task_graph", 7, &[("a", 1.0), ("b", 2.0)]), "a", |it| it.result.graph = of(a));
+        recorded(changed(both, "b", |it| it.result.graph = of(b)))
+    };
+    let [refused, insisted] = insisted(&graphs(Form::Graph, Form::Stages));
+    assert_eq!((refused.ratio, refused.no_ratio), (None, Some(NoRatio::Incomparable)));
+    assert_eq!(
+        (refused.incomparable.as_slice(), &*refused.label),
+        (&[Incomparable::GraphForm][..], "b (stages)")
+    );
+    assert!(insisted.ratio.is_some());
+    let comparison = compare(&graphs(Form::Stages, Form::Graph), &Options::default()).unwrap();
+    assert!(warns(&comparison, WarningKind::GraphForms).message.contains("form=stages"));
+    assert_eq!(row(&comparison, "a").label, "a (stages)");
+    for form in [Form::Stages, Form::Graph] {
+        let comparison = compare(&graphs(form, form), &Options::default()).unwrap();
+        assert!(row(&comparison, "b").ratio.is_some());
+        assert_eq!((&*row(&comparison, "b").label, row(&comparison, "b").form), ("b", Some(form)));
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ What the drivers of different engines have in common is here as well. A driver t
 | module | what it has | who uses it |
 |---|---|---|
 | `phase` | `phases` of a plan, a `Terminal` at the end of each, merging and emitting | every driver |
+| `graph` | `Graph`: which tasks of a graph may run, for an engine that runs them by their dependencies | `python` |
 | `window` | `Window`: batches in flight, bounded, until the host stops the run | engines that are handed batches |
 | `futures` | `FuturesRun`: a whole run on an engine whose tasks return futures | `dask`, `ray` |
 | `actors` | `ActorsRun`: a whole run on a pool of actors that keep states | `ray` |
@@ -47,6 +48,7 @@ from .failure import (
 )
 from .folder import SessionFolder
 from .futures import FuturesEngine, FuturesRun
+from .graph import Graph, Task, batch_of
 from .job import Job, ShippedJob, Work, total
 from .kernel import Stage, State, Workload, item_count
 from .loop import serve
@@ -67,6 +69,7 @@ __all__ = [
     "EngineError",
     "FuturesEngine",
     "FuturesRun",
+    "Graph",
     "InvalidSpecError",
     "Item",
     "Job",
@@ -85,6 +88,7 @@ __all__ = [
     "Spec",
     "Stage",
     "State",
+    "Task",
     "Terminal",
     "UnavailableError",
     "UnsupportedError",
@@ -93,6 +97,7 @@ __all__ = [
     "Work",
     "Workload",
     "WorkloadError",
+    "batch_of",
     "choice",
     "emitted",
     "encoded",

@@ -16,8 +16,10 @@ import ctypes
 import hashlib
 import json
 import os
+import struct
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from ctypes import addressof, c_char, c_int32, c_size_t, c_uint32, c_uint64, c_void_p, string_at
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +60,11 @@ _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
 _LATER_SIGNATURES: dict[str, tuple[list[Any], Any]] = {
     "describe": ([c_void_p, c_uint32, c_void_p, c_size_t, c_void_p], c_int32),
     "start": ([c_void_p, c_uint64, c_void_p], c_int32),
+    "graph_edges": ([c_void_p, c_uint32, c_uint32, c_uint32, c_void_p], c_int32),
+    "graph_task": (
+        [c_void_p, c_uint32, c_uint32, c_size_t, c_void_p, c_void_p, c_void_p, c_void_p, c_void_p],
+        c_int32,
+    ),
 }
 
 
@@ -154,6 +161,8 @@ class _Functions:
     buffer_free: Any
     describe: Any
     start: Any
+    graph_edges: Any
+    graph_task: Any
 
     def __init__(self, path: str) -> None:
         try:
@@ -203,6 +212,7 @@ class _Opened:
         plan = json.loads(scratch.take())
         self.plan = [Stage(stage["kind"], stage["name"]) for stage in plan["stages"]]
         self.open_loop = bool(plan.get("open_loop", False))
+        self.graph: dict[str, int] | None = plan.get("graph")
 
     def starts_at(self, nanos: int | None) -> bool:
         """Sets when an open loop starts. Whether it starts then: a library of API 1.0 cannot be told when it is open."""
@@ -506,6 +516,48 @@ class Workload:
         described = scratch.take()
         answer: dict[str, Any] | None = json.loads(described) if described else None
         return answer
+
+    @property
+    def graph(self) -> dict[str, int] | None:
+        """The graph of tasks that the plan is: `steps`, `width` and `output_bytes`; nothing for other workloads."""
+        return (self._opened or self._open()).graph
+
+    def graph_row(self, step: int) -> tuple[int, list[list[int]]]:
+        """A row of the graph: its first point, and for each point the points of the row before whose outputs it needs."""
+        opened = self._opened or self._open()
+        library = opened.library
+        scratch = library.scratch
+        status = library.functions.graph_edges(opened.handle, step, 0, 2**32 - 1, scratch.address)
+        if status:
+            raise scratch.error(status)
+        encoded = scratch.take()
+        first, width, *words = struct.unpack(f"<{len(encoded) // 4}I", encoded)
+        offsets, inputs = words[: width + 1], words[width + 1 :]
+        return first, [inputs[start:end] for start, end in zip(offsets, offsets[1:])]
+
+    def graph_task(self, step: int, point: int, inputs: Sequence[bytes]) -> bytes:
+        """Runs a task of the graph on the outputs that its edges name, in their order. Returns its output."""
+        opened = self._opened or self._open()
+        library = opened.library
+        scratch, count = library.scratch, len(inputs)
+        room = opened.graph["output_bytes"] if opened.graph else 0
+        output, length = ctypes.create_string_buffer(room), c_size_t(room)
+        # The arrays refer to the bytes of the inputs, which live until the call has returned.
+        pointers, lengths = (ctypes.c_char_p * count)(*inputs), (c_size_t * count)(*map(len, inputs))
+        status = library.functions.graph_task(
+            opened.handle,
+            step,
+            point,
+            count,
+            addressof(pointers),
+            addressof(lengths),
+            addressof(output),
+            addressof(length),
+            scratch.address,
+        )
+        if status:
+            raise scratch.error(status)
+        return string_at(output, length.value)
 
     def outcome(self, sink_state: bytes) -> dict[str, Any]:
         """What an encoded state of the sink holds: `count`, in items, and `checksum`, 32 hexadecimal digits."""

@@ -41,15 +41,24 @@ impl Header {
 
     /// Appends the output of `length` bytes, which is at least [`HEADER`].
     pub(super) fn append_output(self, length: usize, out: &mut Vec<u8>) {
-        let end = out.len() + length;
-        out.reserve(length + 8);
-        out.extend_from_slice(&self.encode());
+        let start = out.len();
+        out.resize(start + length, 0);
+        self.write_output(&mut out[start..]);
+    }
+
+    /// Fills `output`, which has at least [`HEADER`] bytes, with the output of that length.
+    pub(super) fn write_output(self, output: &mut [u8]) {
+        let (header, payload) = output.split_at_mut(HEADER);
+        header.copy_from_slice(&self.encode());
         let mut word = self.digest;
-        while out.len() < end {
+        let mut next = || {
             word = word.wrapping_add(STEP);
-            out.extend_from_slice(&word.to_le_bytes());
-        }
-        out.truncate(end);
+            word.to_le_bytes()
+        };
+        let (words, rest) = payload.as_chunks_mut();
+        words.iter_mut().for_each(|word| *word = next());
+        let last = next();
+        rest.copy_from_slice(&last[..rest.len()]);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The tasks of a graph: what each makes of its inputs, and the answer of all.
 
-use plugin_api::WorkloadError;
+use plugin_api::{GraphShape, WorkloadError};
 
 use super::graph::Graph;
 use super::output::{self, HEADER, Header};
@@ -22,6 +22,11 @@ impl Tasks {
         &self.graph
     }
 
+    pub(super) fn shape(&self) -> GraphShape {
+        let output_bytes = self.output_bytes as u64;
+        GraphShape { steps: self.graph.steps(), width: self.graph.width(), output_bytes, stages_only: false }
+    }
+
     /// How many bytes the output of a task has. What no task needs has no payload.
     fn length(&self, step: u64, point: u64) -> usize {
         if self.graph.has_outputs(step, point) { self.output_bytes } else { HEADER }
@@ -29,10 +34,53 @@ impl Tasks {
 
     /// Runs a task of which the hashes of all inputs have this sum, and appends its output.
     pub(super) fn run(&self, step: u64, point: u64, sum: u64, out: &mut Vec<u8>) {
+        self.header(step, point, sum).append_output(self.length(step, point), out);
+    }
+
+    /// Runs a task on its inputs, in the order of its edges, and writes its output to the beginning of `out`. Returns the length.
+    pub(super) fn run_on(
+        &self,
+        step: u64,
+        point: u64,
+        inputs: &[&[u8]],
+        out: &mut [u8],
+    ) -> Result<usize, WorkloadError> {
+        let sum = self.sum_of(step, point, inputs)?;
+        let length = self.length(step, point);
+        let Some(output) = out.get_mut(..length) else {
+            return Err(WorkloadError::Argument(format!(
+                "an output of {length} bytes does not fit into {}",
+                out.len()
+            )));
+        };
+        self.header(step, point, sum).write_output(output);
+        Ok(length)
+    }
+
+    /// The sum of the hashes of the inputs, each of which must be the output of the point that its edge names.
+    fn sum_of(&self, step: u64, point: u64, inputs: &[&[u8]]) -> Result<u64, WorkloadError> {
+        let (mut given, mut sum, mut edges) = (inputs.iter(), Ok(0_u64), 0);
+        self.graph.for_each_input(step, point, |from| {
+            edges += 1;
+            if let (Ok(before), Some(input)) = (&sum, given.next()) {
+                let checked =
+                    Header::of(input).and_then(|header| self.check_input(step, from, &header, input));
+                sum = checked.map(|()| before.wrapping_add(output::hash(input)));
+            }
+        });
+        if edges == inputs.len() {
+            return sum;
+        }
+        let count = inputs.len();
+        Err(WorkloadError::Operator(format!(
+            "the task of step {step} at point {point} needs {edges} inputs; it was given {count}"
+        )))
+    }
+
+    fn header(&self, step: u64, point: u64, sum: u64) -> Header {
         let start = output::start(self.seed, step, point, sum);
         let result = self.work.run(start, self.iters(step, point));
-        let header = Header { step, point, digest: output::digest(start, result) };
-        header.append_output(self.length(step, point), out);
+        Header { step, point, digest: output::digest(start, result) }
     }
 
     fn iters(&self, step: u64, point: u64) -> u64 {

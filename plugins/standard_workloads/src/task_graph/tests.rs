@@ -1,7 +1,7 @@
 //! The graph beside Task Bench's, and faults that must be another answer.
 
 use plugin_api::workload::Outcome;
-use plugin_api::{WorkloadError, WorkloadHandle};
+use plugin_api::{WorkloadError, WorkloadHandle, WorkloadSpec};
 use proptest::prelude::*;
 
 use super::graph::Graph;
@@ -294,4 +294,129 @@ fn a_payload_is_as_long_as_asked_and_follows_from_the_digest() {
         let differing = bytes[25..].iter().zip(&other[25..]).filter(|(one, other)| one != other).count();
         assert!(differing >= (length - 24) / 8, "{length}: {differing}");
     }
+}
+
+/// The workload where its tasks may be run by their dependencies.
+fn open_graph(pattern: &str, width: u64, items: u64, seed: u64) -> WorkloadHandle {
+    let extra = extra_of(pattern, width);
+    let json = format!(
+        r#"{{"schema":1,"name":"task_graph","total_items":{items},"seed":{seed},"extra":{extra},"use":["graph"]}}"#
+    );
+    crate::workload_library().open(&WorkloadSpec::from_json(json.as_bytes()).unwrap()).unwrap()
+}
+
+/// Runs the tasks row after row, and lets `change` have the inputs of each.
+fn run_graph(
+    workload: &WorkloadHandle,
+    mut change: impl FnMut(u32, u32, &mut Vec<Vec<u8>>),
+) -> Result<Outcome, WorkloadError> {
+    let shape = workload.plan().graph.unwrap();
+    let (mut before, mut first, mut finished) = (Vec::<Vec<u8>>::new(), 0, Vec::new());
+    for step in 0..shape.steps as u32 {
+        let row = workload.graph_row(step)?;
+        let needed = |point: u32| {
+            let next = workload.graph_row(step + 1);
+            next.is_ok_and(|next| (0..next.width()).any(|place| next.inputs(place).contains(&point)))
+        };
+        assert_eq!(workload.graph_width(step)?, Some(row.width()));
+        let mut outputs = Vec::new();
+        for (place, point) in (0..).zip(row.points()) {
+            let mut inputs: Vec<_> =
+                row.inputs(place).iter().map(|from| before[(from - first) as usize].clone()).collect();
+            change(step, point, &mut inputs);
+            let inputs: Vec<_> = inputs.iter().map(Vec::as_slice).collect();
+            let mut output = Vec::new();
+            workload.graph_task(step, point, &inputs, shape.output_bytes as usize, &mut output)?;
+            assert_eq!(output.len(), if needed(point) { shape.output_bytes as usize } else { HEADER });
+            if !needed(point) {
+                finished.push(output.clone());
+            }
+            outputs.push(output);
+        }
+        (before, first) = (outputs, row.points().start);
+    }
+    let mut sink = workload.new_sink()?;
+    sink.fold(&batch_of(&finished))?;
+    workload.outcome(&sink.encode()?)
+}
+
+#[test]
+fn both_forms_have_one_answer() {
+    for pattern in Pattern::NAMES {
+        for (items, width) in [(0, 4), (1, 1), (6, 2), (40, 7), (90, 9), (7, 16)] {
+            let workload = open_graph(pattern, width, items, 42);
+            let ran = run_graph(&workload, |_, _, _| {}).unwrap();
+            let in_stages = open("task_graph", &extra_of(pattern, width), items).expected().unwrap();
+            assert_eq!(
+                (&ran, &workload.expected().unwrap()),
+                (&in_stages, &in_stages),
+                "{pattern}, {items} of {width}"
+            );
+            assert_eq!(Schedule::serial(items, 3).run(&workload), in_stages);
+        }
+    }
+}
+
+#[test]
+fn a_task_refuses_inputs_that_are_not_those_of_its_edges() {
+    type Fault = fn(&mut Vec<Vec<u8>>);
+    let faults: [(&str, Fault); 6] = [
+        ("needs 3 inputs; it was given 2", |inputs| drop(inputs.pop())),
+        ("needs 3 inputs; it was given 4", |inputs| inputs.push(inputs[0].clone())),
+        ("needs the output of step 2, point 3", |inputs| inputs.swap(0, 1)),
+        ("of 64 bytes; it was given one of step 2, point 3, of 63 bytes", |inputs| inputs[0].truncate(63)),
+        ("one of step 1", |inputs| inputs[1][0] = 1),
+        ("at least 24 bytes", |inputs| inputs[2].clear()),
+    ];
+    for (says, fault) in faults {
+        let workload = open_graph("stencil_1d", 8, 40, 42);
+        let error = run_graph(&workload, |step, point, inputs| {
+            if (step, point) == (3, 4) {
+                fault(inputs);
+            }
+        });
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(says), "{says}: {error}");
+    }
+}
+
+#[test]
+fn a_changed_payload_or_another_seed_is_a_wrong_answer_of_the_graph_too() {
+    for pattern in connected() {
+        let workload = open_graph(pattern, 8, 40, 42);
+        let expected = workload.expected().unwrap();
+        let zeroed = run_graph(&workload, |step, _, inputs| {
+            if step == 3 {
+                inputs.iter_mut().for_each(|input| input[HEADER..].fill(0));
+            }
+        });
+        assert_ne!(zeroed.unwrap(), expected, "{pattern}");
+        let mut others = Vec::new();
+        run_graph(&open_graph(pattern, 8, 40, 43), |step, _, inputs| {
+            if step == 3 {
+                others.push(inputs.clone());
+            }
+        })
+        .unwrap();
+        let mut others = others.into_iter();
+        let other_seed = run_graph(&workload, |step, _, inputs| {
+            if step == 3 {
+                inputs.clone_from(&others.next().unwrap());
+            }
+        });
+        assert_ne!(other_seed.unwrap(), expected, "{pattern}");
+    }
+}
+
+#[test]
+fn a_graph_has_as_many_steps_as_items_make() {
+    let workload = open_graph("stencil_1d", 2, 5000, 42);
+    assert_eq!(workload.plan().graph.unwrap().steps, 2500);
+    assert_eq!(run_graph(&workload, |_, _, _| {}).unwrap(), workload.expected().unwrap());
+    assert!(workload.graph_row(2500).unwrap_err().to_string().contains("no graph with a step 2500"));
+    let mut output = Vec::new();
+    assert!(workload.graph_task(0, 2, &[], 64, &mut output).unwrap_err().to_string().contains("no point 2"));
+    assert!(
+        workload.graph_task(0, 1, &[], 63, &mut output).unwrap_err().to_string().contains("does not fit")
+    );
 }

@@ -5,6 +5,7 @@
 mod afterwards;
 mod claims;
 mod clock;
+mod graph;
 mod harm;
 mod serial;
 #[path = "../../../../host/src/worker/cheating_backend/shortcut.rs"]
@@ -71,6 +72,10 @@ impl WorkloadRunner for Misbehaving {
         vec![behaviour, phase]
     }
 
+    fn supports(&self) -> Vec<String> {
+        vec![plugin_api::workload::GRAPH.into()]
+    }
+
     fn open(&mut self, session: &Session) -> Result<(), RunnerError> {
         let option = |name| session.options.get(name).and_then(|value| value.as_str());
         let behaviour = option("behaviour").unwrap_or_default();
@@ -113,6 +118,9 @@ impl WorkloadRunner for Misbehaving {
         }
         if behaviour == "memoise" {
             return claims::memoised(spec, || serial::run(spec, context, None));
+        }
+        if graph::is_granted(spec, context) {
+            return graph::run(spec, context, behaviour);
         }
         let honest = serial::run(spec, context, claims::tamper(behaviour))?;
         match behaviour {

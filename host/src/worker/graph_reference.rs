@@ -1,0 +1,67 @@
+//! Runs tasks of a graph serially, row after row, with nothing but the workload's library at work: what its work takes in either
+//! form. Edges are read beside the clock, as a backend may read them before its run.
+
+use std::time::Duration;
+
+use plugin_api::{GraphShape, WorkloadError, WorkloadHandle};
+
+use super::reference::on_core;
+use super::serial_reference::{FEWEST_SLICES, MAX_PASSES, Pass, SLICE, Slice, cpu_time, summary};
+use crate::sandbox::affinity::cores;
+use crate::worker::protocol::SerialSample;
+
+/// A sample of about `duration`, on one core after the other. `None` if the library cannot run tasks.
+pub(super) fn sample(
+    workload: &WorkloadHandle,
+    shape: GraphShape,
+    duration: Duration,
+) -> Result<Option<SerialSample>, WorkloadError> {
+    let mut tasks = 0;
+    for step in 0..u32::try_from(shape.steps).unwrap_or(u32::MAX) {
+        let Some(width) = workload.graph_width(step)? else { return Ok(None) };
+        tasks += u64::from(width);
+    }
+    let (cores, mut passes, mut taken) = (cores(), Vec::new(), 0.0);
+    let limit = duration.as_secs_f64() / cores.len().max(1) as f64;
+    while passes.len() < MAX_PASSES && (taken < duration.as_secs_f64() || passes.is_empty()) {
+        let core = cores.get(passes.len() % cores.len().max(1)).copied().unwrap_or_default();
+        let slices = on_core(core, || rows(workload, shape, limit))?;
+        taken += slices.iter().map(|slice| slice.cpu_seconds).sum::<f64>();
+        passes.push(Pass { slices, rest: 0.0, rest_operators: 0.0, keyed: false });
+    }
+    let turns = cores.len().min(passes.len());
+    Ok(Some(summary(&passes, tasks, turns)))
+}
+
+/// Runs rows from the first on, until they took `limit` CPU seconds: slices of at least [`SLICE`].
+fn rows(workload: &WorkloadHandle, shape: GraphShape, limit: f64) -> Result<Vec<Slice>, WorkloadError> {
+    let (mut slices, mut before, mut first_before) = (Vec::new(), Vec::new(), 0);
+    let (mut slice, mut taken) = (Slice::default(), 0.0);
+    for step in 0..u32::try_from(shape.steps).unwrap_or(u32::MAX) {
+        let row = workload.graph_row(step)?;
+        let started = cpu_time();
+        let mut outputs = Vec::with_capacity(row.width() as usize);
+        for (place, point) in (0..).zip(row.points()) {
+            let output = |from: &u32| {
+                before.get(from.wrapping_sub(first_before) as usize).map_or(&[][..], Vec::as_slice)
+            };
+            let inputs: Vec<_> = row.inputs(place).iter().map(output).collect();
+            let mut output = Vec::new();
+            workload.graph_task(step, point, &inputs, shape.output_bytes as usize, &mut output)?;
+            outputs.push(output);
+        }
+        let seconds = cpu_time() - started;
+        taken += seconds;
+        slice.cpu_seconds += seconds;
+        slice.items += u64::from(row.width());
+        if slice.cpu_seconds >= SLICE.as_secs_f64() {
+            slices.push(std::mem::take(&mut slice));
+        }
+        if taken > limit && slices.len() >= FEWEST_SLICES as usize {
+            return Ok(slices);
+        }
+        (before, first_before) = (outputs, row.points().start);
+    }
+    slices.extend(Some(slice).filter(|slice| slice.items > 0));
+    Ok(slices)
+}

@@ -1,0 +1,42 @@
+//! What the work of a cell takes: by a serial sample of its stages, or of its tasks if it is a graph of tasks.
+
+use std::time::Duration;
+
+use plugin_api::workload::GRAPH;
+use plugin_api::{Batch, WorkloadError, WorkloadHandle};
+
+use super::{graph_reference, serial_reference};
+use crate::worker::protocol::{Reference, SerialSample, Work};
+use crate::worker::state::{Failure, Worker};
+
+/// Opens the workload, and runs a sample of about `duration`, or none if that is 0.
+pub(super) fn take(worker: &mut Worker, work: &Work, duration: Duration) -> Result<Reference, Failure> {
+    let (workload, opening_seconds) = worker.reopen(work)?;
+    if workload.plan().open_loop {
+        // All items are due at once if the loop started with the machine.
+        let mut long_ago = work.clone();
+        long_ago.spec.start_nanos = Some(0);
+        let last_due_seconds = last_due(&worker.workload(&long_ago)?)?;
+        return Ok(Reference { sample: None, opening_seconds, last_due_seconds });
+    }
+    let sample = if duration.is_zero() { None } else { Some(sample(&workload, duration)?) };
+    Ok(Reference { sample, opening_seconds, last_due_seconds: None })
+}
+
+fn sample(workload: &WorkloadHandle, duration: Duration) -> Result<SerialSample, WorkloadError> {
+    let shape = workload.plan().graph.filter(|_| workload.spec().is_granted(GRAPH));
+    let of_tasks = match shape {
+        Some(shape) => graph_reference::sample(workload, shape, duration)?,
+        None => None,
+    };
+    of_tasks.map_or_else(|| serial_reference::sample(workload, duration), Ok)
+}
+
+/// When the last item of an open loop is due, in seconds: the first half of its stamp, which is the end of the item.
+fn last_due(workload: &WorkloadHandle) -> Result<Option<f64>, WorkloadError> {
+    let Some(last) = workload.spec().total_items.checked_sub(1) else { return Ok(None) };
+    let mut batch = workload.buffer();
+    workload.source(last, 1, 1, &mut batch)?;
+    let stamp = Batch::parse(&batch)?.iter().next().and_then(|item| item.last_chunk::<16>());
+    Ok(stamp.map(|stamp| u128::from_le_bytes(*stamp) as u64 as f64 / 1e9))
+}

@@ -1,0 +1,145 @@
+//! The tasks of one step, and the edges to the next.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use plugin_api::GraphRow;
+
+/// A task: its row, and its place in it.
+pub(super) struct Task {
+    pub(super) row: Arc<Row>,
+    pub(super) place: u32,
+}
+
+/// The outputs of a row that other tasks need. They are freed with the last row that has them.
+type Outputs = Arc<[OnceLock<Vec<u8>>]>;
+
+pub(super) struct Row {
+    step: u32,
+    /// The points and their inputs: points of the row before.
+    edges: GraphRow,
+    /// The first point of the row before, and its outputs.
+    before: (u32, Outputs),
+    outputs: Outputs,
+    /// How many inputs of each task are missing, and one more until the row is released.
+    open: Vec<AtomicU32>,
+    /// How many tasks have not run.
+    left: AtomicU32,
+    /// Who needs the outputs: nobody those of the last row.
+    targets: OnceLock<Targets>,
+}
+
+/// Which tasks of the next row need the output of each task: the edges of that row in the other direction.
+struct Targets {
+    next: Arc<Row>,
+    /// Where the targets of each task begin, and where those of the last end.
+    offsets: Vec<u32>,
+    places: Vec<u32>,
+}
+
+impl Row {
+    /// The row of a step with these edges, after `before`.
+    pub(super) fn new(step: u32, edges: GraphRow, before: Option<&Self>) -> Self {
+        let before =
+            before.map_or((0, Outputs::default()), |row| (row.edges.points().start, row.outputs.clone()));
+        let points = edges.width();
+        let open = (0..points).map(|place| AtomicU32::new(edges.inputs(place).len() as u32 + 1)).collect();
+        Self {
+            step,
+            before,
+            outputs: (0..points).map(|_| OnceLock::new()).collect(),
+            open,
+            left: AtomicU32::new(points),
+            targets: OnceLock::new(),
+            edges,
+        }
+    }
+
+    pub(super) fn points(&self) -> Range<u32> {
+        self.edges.points()
+    }
+
+    pub(super) fn step(&self) -> u32 {
+        self.step
+    }
+
+    /// Connects this row with the next, before any of its tasks runs.
+    pub(super) fn connect(&self, next: &Arc<Self>) {
+        let (first, points) = (self.edges.points().start, self.edges.width());
+        let mut offsets = vec![0; points as usize + 1];
+        let sources =
+            |place| next.edges.inputs(place).iter().map(move |point| (point.wrapping_sub(first), place));
+        let edges = || (0..next.edges.width()).flat_map(sources);
+        for (source, _) in edges() {
+            if let Some(count) = offsets.get_mut(source as usize + 1) {
+                *count += 1;
+            }
+        }
+        for place in 1..offsets.len() {
+            offsets[place] += offsets[place - 1];
+        }
+        let mut ends = offsets.clone();
+        let mut places = vec![0; offsets.last().map_or(0, |all: &u32| *all as usize)];
+        for (source, target) in edges() {
+            if let Some(end) = ends.get_mut(source as usize)
+                && let Some(place) = places.get_mut(*end as usize)
+            {
+                *place = target;
+                *end += 1;
+            }
+        }
+        let _ = self.targets.set(Targets { next: Arc::clone(next), offsets, places });
+    }
+
+    /// Lets tasks run, and adds those that have all their inputs already.
+    pub(super) fn release(self: &Arc<Self>, released: &mut Vec<Task>) {
+        (0..self.edges.width()).for_each(|place| self.count_down(place, released));
+    }
+
+    fn count_down(self: &Arc<Self>, place: u32, released: &mut Vec<Task>) {
+        // Who brings the last input sees the outputs that the others have brought.
+        let open = self.open.get(place as usize);
+        if open.is_some_and(|open| open.fetch_sub(1, Ordering::AcqRel) == 1) {
+            released.push(Task { row: Arc::clone(self), place });
+        }
+    }
+
+    /// Calls `run` with a task's point and inputs.
+    pub(super) fn with_inputs<T>(&self, place: u32, run: impl FnOnce(u32, &[&[u8]]) -> T) -> T {
+        let (first, outputs) = &self.before;
+        let output = |point: &u32| {
+            let output = outputs.get(point.wrapping_sub(*first) as usize).and_then(OnceLock::get);
+            // An edge from outside of the row before: the task refuses the input.
+            output.map_or(&[][..], Vec::as_slice)
+        };
+        let inputs: Vec<_> = self.edges.inputs(place).iter().map(output).collect();
+        run(self.edges.points().start + place, &inputs)
+    }
+
+    /// Whether a task needs the output of the task at `place`.
+    pub(super) fn is_needed(&self, place: u32) -> bool {
+        self.targets.get().is_some_and(|targets| !targets.of(place).is_empty())
+    }
+
+    /// Keeps an output for the tasks that need it, and adds those that now have all their inputs.
+    pub(super) fn keep(&self, place: u32, output: Vec<u8>, released: &mut Vec<Task>) {
+        if let Some(kept) = self.outputs.get(place as usize) {
+            let _ = kept.set(output);
+        }
+        let Some(targets) = self.targets.get() else { return };
+        targets.of(place).iter().for_each(|target| targets.next.count_down(*target, released));
+    }
+
+    /// Counts a task that has run. Returns whether it was the last of the row.
+    pub(super) fn has_run(&self) -> bool {
+        self.left.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+}
+
+impl Targets {
+    fn of(&self, place: u32) -> &[u32] {
+        let range = self.offsets.get(place as usize).zip(self.offsets.get(place as usize + 1));
+        range.and_then(|(from, to)| self.places.get(*from as usize..*to as usize)).unwrap_or_default()
+    }
+}

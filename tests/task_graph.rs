@@ -1,0 +1,140 @@
+//! Graphs of tasks: both forms have the right answer, and a record says which graph was run, and how.
+
+use serde_json::json;
+
+use crate::installed_engine::Installed;
+use crate::session::verified;
+use crate::support::{Place, Ran};
+
+const PATTERNS: [&str; 11] = [
+    "stencil_1d",
+    "stencil_1d_periodic",
+    "trivial",
+    "no_comm",
+    "dom",
+    "tree",
+    "fft",
+    "all_to_all",
+    "nearest",
+    "spread",
+    "random_nearest",
+];
+
+#[test]
+fn native_runs_each_task_when_its_inputs_are_there() {
+    let native = Installed::new("native");
+    let small = |pattern: &str, parallelism: u32| {
+        format!(
+            "--workload task_graph --items 400 --parallelism {parallelism} pattern={pattern} width=8 iters=9"
+        )
+    };
+    let mut lines: Vec<_> = PATTERNS.iter().flat_map(|pattern| [1, 3].map(|at| small(pattern, at))).collect();
+    lines.extend(
+        [
+            // Far more steps than stages could have.
+            "--items 4000 pattern=stencil_1d_periodic width=2 iters=0",
+            "--items 300 pattern=no_comm width=1 kernel=empty",
+            "--items 0",
+            "--items 7 width=8",
+            "--items 200 pattern=fft width=5 output_bytes=100000 kernel=memory span_bytes=800 iters=2",
+            "--items 200 pattern=spread radix=9 width=4 imbalance=2 output_bytes=24",
+        ]
+        .map(|words| format!("--workload task_graph --parallelism 2 {words}")),
+    );
+    for record in verified(&native, &lines) {
+        let graph = &record["metadata"]["graph"];
+        let (steps, width) = (graph["steps"].as_u64().unwrap(), graph["width"].as_u64().unwrap());
+        assert_eq!(graph["form"], "graph", "{record}");
+        assert!(steps * width <= record["metadata"]["total_items"].as_u64().unwrap());
+    }
+}
+
+#[test]
+fn a_backend_without_graphs_runs_stages_and_says_so() {
+    let timely = Installed::new("timely");
+    let run = "--workload task_graph --parallelism 2 --items 1000 iters=9";
+    let ran = timely.run(run).code(0);
+    let record = ran.json();
+    let graph = json!({"form": "stages", "steps": 15, "width": 64, "output_bytes": 64});
+    assert_eq!(record["metadata"]["graph"], graph, "{record}");
+    let warnings = record["metadata"]["warnings"].to_string();
+    assert!(
+        warnings.contains("1000 items are rounded to 960: the graph has 15 steps of width 64"),
+        "{warnings}"
+    );
+    assert!(warnings.contains("in stages"), "{warnings}");
+    timely.left_nothing(&ran);
+}
+
+#[test]
+fn more_steps_than_stages_can_have_are_refused_with_what_to_do() {
+    let timely = Installed::new("timely");
+    let ran = timely.run("--workload task_graph --items 1000 width=5").code(2);
+    timely.left_nothing(
+        &ran.says("1000 items are 200 steps of width 5").says("--items 500 or --extra width=10"),
+    );
+}
+
+/// The run of a backend that supports graphs, with a fault.
+fn faulty(place: &Place, fault: &str) -> Ran {
+    let behaviour = format!("behaviour={fault}");
+    let run = ["run", "--json", "--backend", "misbehaving", "--workload", "task_graph", "--items", "48"];
+    place.crossrun(&[&run[..], &["--extra", "width=8", "--extra", "iters=3", "--extra", &behaviour]].concat())
+}
+
+#[test]
+fn no_fault_in_a_graph_is_a_right_answer() {
+    let place = Place::with_misbehaving();
+    let honest = faulty(&place, "none").code(0).json();
+    assert_eq!(
+        (&honest["metadata"]["verified"], &honest["metadata"]["graph"]["form"]),
+        (&json!(true), &json!("graph"))
+    );
+    // The task is refused; what a backend makes of that is its own failure.
+    for (fault, why) in [
+        ("edge_dropped", "needs 3 inputs; it was given 2"),
+        ("edge_doubled", "needs 3 inputs; it was given 4"),
+        ("edges_swapped", "needs the output of step 2, point 3"),
+        ("edge_from_wrong_step", "needs the output of step 2, point 3"),
+        ("payload_cut", "needs the output of step 2, point 3, of 64 bytes"),
+        ("before_its_inputs", "needs 2 inputs; it was given 0"),
+        ("needed_output_in_sink", ""),
+    ] {
+        let ran = faulty(&place, fault);
+        assert_ne!(ran.json()["metadata"]["verified"], true, "{fault}: {}", ran.explain());
+        ran.says(why);
+    }
+    for fault in [
+        "payload_of_wrong_step",
+        "edge_dropped_and_forged",
+        "payload_zeroed",
+        "refusal_passed_over",
+        "output_twice",
+        "task_left_out",
+    ] {
+        let ran = faulty(&place, fault).code(5);
+        assert_eq!(ran.json()["metadata"]["verified"], false, "{fault}: {}", ran.explain());
+    }
+}
+
+#[test]
+fn rows_and_tasks_that_there_are_not_harm_nobody() {
+    let record = faulty(&Place::with_misbehaving(), "nonsense").code(0).json();
+    assert_eq!(record["metadata"]["verified"], true, "{record}");
+}
+
+#[test]
+fn a_user_can_ask_for_stages_on_a_backend_that_supports_graphs() {
+    let native = Installed::new("native");
+    let run = |more: &str| {
+        let ran =
+            native.run(&format!("--workload task_graph --parallelism 2 --items 400 iters=9 width=8 {more}"));
+        ran.code(0).json()["metadata"].clone()
+    };
+    let (graph, stages) = (run("form=graph"), run("form=stages"));
+    assert_eq!((&graph["graph"]["form"], &stages["graph"]["form"]), (&json!("graph"), &json!("stages")));
+    assert_eq!(graph["results_count"], stages["results_count"]);
+    assert!(!stages["warnings"].to_string().contains("in stages"), "{stages}");
+    let refused = native.run("--workload task_graph --items 1000 width=5 form=stages").code(2);
+    native.left_nothing(&refused.says("at most 100 in stages"));
+}
