@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::support::{Place, built_outside, cargo_outside, repository};
 
@@ -83,27 +84,36 @@ fn runs(library: &Path, version: &str) {
     assert_eq!(place.crossrun(&run).code(0).json()["metadata"]["verified"], true);
 }
 
+/// The native backend of a version that is to come, whose types have one method and one field more.
+pub(crate) fn later_runner() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| runner_against(LATER, with_more))
+}
+
+/// The version that is to come.
+const LATER: &str = "1.2.0";
+
+fn with_more(ffi: String) -> String {
+    ffi.replace(
+        "    pub prepare: extern \"C\" fn(RunnerPointer, RunArguments<'_>) -> Reply,\n}",
+        "    pub prepare: extern \"C\" fn(RunnerPointer, RunArguments<'_>) -> Reply,\n    \
+             pub pause: extern \"C\" fn(RunnerPointer) -> Reply,\n}",
+    )
+    .replace("        prepare,\n    }", "        prepare,\n        pause: close,\n    }")
+    .replace(
+        "    pub clock_nanos: extern \"C\" fn(HostPointer) -> u64,\n}",
+        "    pub clock_nanos: extern \"C\" fn(HostPointer) -> u64,\n    \
+             pub cores: extern \"C\" fn(HostPointer) -> u64,\n}",
+    )
+    .replace(
+        "        clock_nanos: host_clock,\n    }",
+        "        clock_nanos: host_clock,\n        cores: host_clock,\n    }",
+    )
+}
+
 #[test]
 fn a_plugin_that_has_one_method_and_one_field_more_loads() {
-    let version = "1.2.0";
-    let library = runner_against(version, |ffi| {
-        ffi.replace(
-            "    pub prepare: extern \"C\" fn(RunnerPointer, RunArguments<'_>) -> Reply,\n}",
-            "    pub prepare: extern \"C\" fn(RunnerPointer, RunArguments<'_>) -> Reply,\n    \
-             pub pause: extern \"C\" fn(RunnerPointer) -> Reply,\n}",
-        )
-        .replace("        prepare,\n    }", "        prepare,\n        pause: close,\n    }")
-        .replace(
-            "    pub clock_nanos: extern \"C\" fn(HostPointer) -> u64,\n}",
-            "    pub clock_nanos: extern \"C\" fn(HostPointer) -> u64,\n    \
-             pub cores: extern \"C\" fn(HostPointer) -> u64,\n}",
-        )
-        .replace(
-            "        clock_nanos: host_clock,\n    }",
-            "        clock_nanos: host_clock,\n        cores: host_clock,\n    }",
-        )
-    });
-    runs(&library, version);
+    runs(later_runner(), LATER);
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod dask_backend;
 mod diff;
 mod doctor;
 mod documented_commands;
+mod evolution;
 mod exit_codes;
 mod fence;
 mod field;
