@@ -64,5 +64,6 @@ mod support;
 mod task_graph;
 mod timely_backend;
 mod trust;
+mod vary;
 mod verification;
 mod workload_items;

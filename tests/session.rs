@@ -46,7 +46,12 @@ impl Point {
 
     /// The same in a matrix.
     pub(crate) fn choice(&self) -> WorkloadChoice {
-        WorkloadChoice { name: self.workload.clone(), items: vec![self.items], extra: self.extra.clone() }
+        WorkloadChoice {
+            name: self.workload.clone(),
+            items: vec![self.items],
+            extra: self.extra.clone(),
+            ..WorkloadChoice::default()
+        }
     }
 
     fn is_of(&self, record: &Value) -> bool {

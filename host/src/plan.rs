@@ -28,7 +28,7 @@ mod tests;
 pub(crate) use data::Purpose;
 pub(crate) use data::{DataId, data_seed};
 pub(crate) use estimate::estimate;
-pub(crate) use matrix::{BackendChoice, Matrix, PlanError, WorkloadChoice};
+pub(crate) use matrix::{BackendChoice, Matrix, PlanError, Variation, WorkloadChoice};
 pub(crate) use point::{Cell, Point};
 use seed::{Stream, draw, shuffle};
 

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
+use crate::plan::Variation;
 use crate::record::config::MAX_DEPTH;
 use crate::worker::is_deeper;
 
@@ -99,6 +100,35 @@ pub fn extra(text: &str) -> Result<(String, Value), String> {
     }
 }
 
+/// `KEY=VALUES` of `--vary`. Each value is JSON where it parses as JSON, else a string; a whole number may be written as 1e6.
+pub(crate) fn variation(text: &str) -> Result<Variation, String> {
+    let Some((key, list)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+        return Err(format!("{text:?} is not KEY=VALUE,VALUE,…"));
+    };
+    // A comma inside of a list or of a text can be told apart only where all of it is JSON.
+    let values = serde_json::from_str::<Vec<Value>>(&format!("[{list}]")).or_else(|_| {
+        let value = |value| extra(&format!("{key}={value}")).map(|(_, value)| value);
+        list.split(',').map(value).collect::<Result<Vec<_>, _>>()
+    })?;
+    let values: Vec<_> = values.into_iter().map(whole).collect();
+    if values.is_empty() || values.contains(&Value::from("")) {
+        return Err(format!("{text:?} lacks a value; it must be {key}=VALUE,VALUE,…"));
+    }
+    match values.iter().any(|value| is_deeper(value, MAX_DEPTH)) {
+        true => Err(format!("a value of {key} is nested deeper than {MAX_DEPTH} levels")),
+        false => Ok(Variation { key: key.to_owned(), values }),
+    }
+}
+
+/// A number such as 1e6 or 10.0 as the whole number that it is.
+fn whole(value: Value) -> Value {
+    let number = value.as_f64().filter(|it| value.as_u64().is_none() && *it >= 0.0 && it.fract() == 0.0);
+    // Beyond 2^53 the text of the number says more than its value.
+    number
+        .filter(|number| *number < 9_007_199_254_740_992.0)
+        .map_or(value, |number| Value::from(number as u64))
+}
+
 /// The id of a run, which also names a folder: letters, digits, `.`, `_` and `-`.
 pub fn run_id(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
@@ -168,6 +198,18 @@ mod tests {
     }
 
     #[test]
+    fn varied_values_are_json_where_they_parse() {
+        let values = |text: &str| variation(text).map(|variation| variation.values);
+        assert_eq!(values("keys=10,1e3,0.5"), Ok(vec![10.into(), 1000.into(), 0.5.into()]));
+        assert_eq!(values("pattern=fft,tree,3"), Ok(vec!["fft".into(), "tree".into(), 3.into()]));
+        assert_eq!(values(r#"text="a,b","c""#), Ok(vec!["a,b".into(), "c".into()]));
+        assert_eq!(values("list=[1,2],[3]"), Ok(vec![serde_json::json!([1, 2]), serde_json::json!([3])]));
+        refused(variation, &["nothing", "=1", "a=", "a=1,,2", "a=x,", "a=,x"]);
+        let deep = format!("list=1,{}{}", "[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1));
+        assert!(values(&deep).unwrap_err().contains("deeper than 64"));
+    }
+
+    #[test]
     fn extras_are_json_where_they_parse() {
         assert_eq!(extra("batch_size=64"), Ok(("batch_size".into(), 64.into())));
         assert_eq!(extra("fusion=off"), Ok(("fusion".into(), "off".into())));
@@ -188,7 +230,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_input_panics(text: String) {
-            let _ = (count(&text), size(&text), duration(&text), extra(&text), run_id(&text));
+            let _ = (count(&text), size(&text), duration(&text), extra(&text), variation(&text), run_id(&text));
         }
     }
 }

@@ -82,7 +82,7 @@ impl Selection {
             let (default_items, mut extra) = default_size(name, quick);
             let items = if items.is_empty() { vec![default_items] } else { items.to_vec() };
             extra.retain(|key, _| !options.contains_key(key));
-            WorkloadChoice { name: name.clone(), items, extra }
+            WorkloadChoice { name: name.clone(), items, extra, ..WorkloadChoice::default() }
         };
         self.workloads.iter().map(choice).collect()
     }

@@ -5,6 +5,7 @@ mod arguments;
 mod outcome;
 pub(crate) mod plan_file;
 mod resume;
+mod vary;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -57,12 +58,13 @@ impl PreparedRun {
         limits: LimitArguments,
         ui: &mut Ui,
     ) -> Result<Self, Problem> {
-        let schedule = &arguments.schedule;
+        let (schedule, varied) = (&arguments.schedule, arguments.varied()?);
         arguments.cores.map_or(Ok(()), |cores| context.pin_to(cores))?;
         let (backends, workloads) = (&schedule.backends, arguments.workloads());
         let selection = Selection::new(context, backends, &workloads, schedule.trial.setup, ui)?;
         let baseline = selection.baseline(arguments.baseline.as_deref())?;
-        let matrix = arguments.matrix(schedule.trial.run_id(), &selection);
+        let mut matrix = arguments.matrix(schedule.trial.run_id(), &selection, &varied);
+        vary::apply(&varied.options, &mut matrix, context)?;
         let plan = Plan::new(&matrix).map_err(|error| Problem::usage(error.to_string()))?;
         let output_dir = schedule.output_dir(&matrix.run);
         let participants = selection.participants(&plan);

@@ -87,6 +87,7 @@ impl Arguments {
                 // A placeholder: the sweep chooses the number of items of each point.
                 items: vec![1],
                 extra: template.as_object().cloned().unwrap_or_default(),
+                ..WorkloadChoice::default()
             }],
             schedulers: vec!["default".into()],
             parallelisms: vec![cores],

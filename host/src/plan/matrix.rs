@@ -45,12 +45,44 @@ pub struct BackendChoice {
     pub runs: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WorkloadChoice {
     pub name: String,
     /// The numbers of items that the source emits: each is a point.
     pub items: Vec<u64>,
     pub extra: Map<String, Value>,
+    /// The options that are varied: each combination of their values is a point.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vary: Vec<Variation>,
+}
+
+/// An option, and the values that a comparison gives to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Variation {
+    pub key: String,
+    pub values: Vec<Value>,
+}
+
+impl WorkloadChoice {
+    /// The options of each point: `options`, those of the workload, and a combination of what is varied.
+    fn combinations(&self, options: &Map<String, Value>) -> Vec<Map<String, Value>> {
+        let common = options.clone().into_iter().chain(self.extra.clone()).collect();
+        self.vary.iter().fold(vec![common], |combinations, Variation { key, values }| {
+            let with = |(extra, value): (&Map<String, Value>, &Value)| {
+                let mut extra = extra.clone();
+                extra.insert(key.clone(), value.clone());
+                extra
+            };
+            let pairs = combinations.iter().flat_map(|extra| values.iter().map(move |value| (extra, value)));
+            pairs.map(with).collect()
+        })
+    }
+
+    /// The number of points, without schedulers and parallelisms.
+    fn points(&self) -> u64 {
+        let lengths = self.vary.iter().map(|variation| variation.values.len() as u64);
+        lengths.fold(self.items.len() as u64, u64::saturating_mul)
+    }
 }
 
 /// The most measured trials of a plan: about a year of runs of five minutes.
@@ -116,16 +148,18 @@ impl Matrix {
     pub(super) fn cells(&self, parallelism: u32) -> Vec<Cell> {
         let mut cells = Vec::new();
         for workload in &self.workloads {
-            for items in &workload.items {
+            let combinations = workload.combinations(&self.options);
+            let pairs =
+                workload.items.iter().flat_map(|items| combinations.iter().map(move |extra| (items, extra)));
+            for (items, extra) in pairs {
                 cells.extend(self.schedulers.iter().map(|scheduler| {
-                    let extra = self.options.clone().into_iter().chain(workload.extra.clone());
                     let spec = WorkloadSpec {
                         name: workload.name.clone(),
                         total_items: *items,
                         parallelism,
                         scheduler_name: scheduler.clone(),
                         seed: self.seed,
-                        extra: extra.collect(),
+                        extra: extra.clone(),
                         ..WorkloadSpec::default()
                     };
                     Cell::new(&self.run, spec, self.nodes)
@@ -166,17 +200,23 @@ impl Matrix {
 
     /// The number of measured trials, at most `u64::MAX`.
     fn trials(&self) -> u64 {
-        let items: usize = self.workloads.iter().map(|workload| workload.items.len()).sum();
-        let lists = [self.participants().len(), items, self.schedulers.len(), self.parallelisms.len()];
-        lists.iter().fold(self.blocks.into(), |trials: u64, length| trials.saturating_mul(*length as u64))
+        let points = self.workloads.iter().map(WorkloadChoice::points).fold(0, u64::saturating_add);
+        let lists = [self.participants().len(), self.schedulers.len(), self.parallelisms.len()];
+        let each = lists
+            .iter()
+            .fold(self.blocks.into(), |trials: u64, length| trials.saturating_mul(*length as u64));
+        each.saturating_mul(points)
     }
 
     fn check_amounts(&self) -> Result<(), PlanError> {
         let items = self.workloads.iter().any(|workload| workload.items.is_empty());
+        let varied = self.workloads.iter().flat_map(|workload| &workload.vary);
+        let values = varied.into_iter().any(|variation| variation.values.is_empty());
         let empty = [
             ("backends", self.backends.is_empty()),
             ("workloads", self.workloads.is_empty()),
             ("numbers of items", items),
+            ("values of an option that is varied", values),
             ("schedulers", self.schedulers.is_empty()),
             ("parallelisms", self.parallelisms.is_empty()),
         ];

@@ -12,11 +12,17 @@ fn example() -> Matrix {
         run: "night".into(),
         backends: ["a", "b", "c"].map(BackendChoice::new).into(),
         workloads: vec![
-            WorkloadChoice { name: "null".into(), items: vec![1000], extra: Map::new() },
+            WorkloadChoice {
+                name: "null".into(),
+                items: vec![1000],
+                extra: Map::new(),
+                ..WorkloadChoice::default()
+            },
             WorkloadChoice {
                 name: "pipeline".into(),
                 items: vec![10, 1000],
                 extra: Map::from_iter([("iters".to_owned(), json!(250))]),
+                ..WorkloadChoice::default()
             },
         ],
         schedulers: vec!["default".into()],
@@ -43,12 +49,40 @@ fn too_many_trials_are_refused_before_they_take_memory() {
     assert!(matches!(Plan::new(&wide), Err(PlanError::TooMany(_))));
 }
 
+#[test]
+fn each_combination_of_what_is_varied_is_a_point() {
+    let mut matrix = example();
+    let variation =
+        |key: &str, values: [serde_json::Value; 2]| Variation { key: key.into(), values: values.into() };
+    matrix.workloads[1].vary =
+        vec![variation("iters", [json!(1), json!(2)]), variation("mode", [json!("a"), json!("b")])];
+    let points: Vec<_> = matrix.cells(1).into_iter().map(|cell| cell.point).collect();
+    let of = |items: u32, iters: u32, mode: &str| {
+        format!("pipeline/items={items}/parallelism=1/scheduler=default/iters={iters}/mode={mode}")
+    };
+    let ten = [of(10, 1, "a"), of(10, 1, "b"), of(10, 2, "a"), of(10, 2, "b")];
+    assert_eq!(points[0], "null/items=1000/parallelism=1/scheduler=default");
+    assert_eq!((&points[1..5], points.len()), (&ten[..], 9));
+    assert_eq!(plan(&matrix).trials().count(), 7 * 3 * 2 * 9);
+    matrix.workloads[1].vary[0].values.push(json!(1));
+    assert!(
+        matches!(Plan::new(&matrix), Err(PlanError::SamePoint(point)) if point.starts_with("pipeline/items=10/"))
+    );
+    matrix.workloads[1].vary[0].values.clear();
+    assert_eq!(Plan::new(&matrix), Err(PlanError::Empty("values of an option that is varied")));
+}
+
 fn matrices() -> impl Strategy<Value = Matrix> {
     let shape = (1..5_usize, 1..4_usize, 1..3_usize, 1..3_usize, 1..4_u32);
     (shape, 1..14_u32, any::<u64>(), any::<bool>()).prop_map(|(shape, blocks, seed, aa)| {
         let (backends, workloads, items, schedulers, parallelisms) = shape;
         let names = |prefix: &'static str, n: usize| (0..n).map(move |at| format!("{prefix}{at}"));
-        let workload = |name| WorkloadChoice { name, items: (1..=items as u64).collect(), extra: Map::new() };
+        let workload = |name| WorkloadChoice {
+            name,
+            items: (1..=items as u64).collect(),
+            extra: Map::new(),
+            ..WorkloadChoice::default()
+        };
         Matrix {
             backends: names("b", backends).map(BackendChoice::new).collect(),
             workloads: names("w", workloads).map(workload).collect(),
@@ -169,7 +203,12 @@ fn every_part_of_the_matrix_changes_the_hash() {
 #[test]
 fn an_estimate_counts_sessions_warm_ups_and_runs() {
     let mut matrix = Matrix { blocks: 2, parallelisms: vec![1], ..example() };
-    matrix.workloads = vec![WorkloadChoice { name: "null".into(), items: vec![2, 3], extra: Map::new() }];
+    matrix.workloads = vec![WorkloadChoice {
+        name: "null".into(),
+        items: vec![2, 3],
+        extra: Map::new(),
+        ..WorkloadChoice::default()
+    }];
     let plan = plan(&matrix);
     matrix.warm_up.seconds = 25.0;
     let all = estimate(&plan.blocks, &matrix.warm_up, 10.0, 2.5);

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use crate::app::options;
+use super::vary::Varied;
 use crate::app::participants::Selection;
+use crate::app::{Problem, options};
 use crate::cli::measure::{STANDARD, ScheduleArguments};
 use crate::compare::model::Rigor;
-use crate::plan::Matrix;
 use crate::plan::defaults::{SUITES, suite};
+use crate::plan::{Matrix, Variation};
 use crate::stats::WarmUp;
 
 /// The number of blocks with `--publish`.
@@ -32,10 +33,14 @@ pub(in crate::cli) struct Arguments {
     /// The numbers of items, such as 1e3,1e5 [default: a run of at least half a second on two native
     /// threads, or a quarter of that with --quick].
     #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = options::count)]
-    pub(super) items: Vec<u64>,
+    items: Vec<u64>,
     /// The numbers of operator calls that may run at once [default: 2].
     #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = options::parallelism)]
-    pub(super) parallelism: Vec<u32>,
+    parallelism: Vec<u32>,
+    /// Make a point for each value of a parameter of the workloads, of batch_size, fusion, items or parallelism. A value is JSON if it
+    /// parses as JSON, else a string. Repeatable: every combination is a point.
+    #[arg(long, value_name = "KEY=VALUES", value_parser = options::variation)]
+    vary: Vec<Variation>,
     /// The backend that the others are compared with [default: native if it takes part, else the first].
     #[arg(long, value_name = "NAME")]
     pub(super) baseline: Option<String>,
@@ -77,6 +82,10 @@ impl Arguments {
         if asked_for.is_empty() { suite(None) } else { asked_for }
     }
 
+    pub(super) fn varied(&self) -> Result<Varied, Problem> {
+        Varied::of(&self.items, &self.parallelism, &self.schedule.trial.extra(), &self.vary)
+    }
+
     pub(super) fn rigor(&self) -> Rigor {
         match (self.schedule.quick, self.publish) {
             (true, _) => Rigor::Quick,
@@ -85,14 +94,14 @@ impl Arguments {
         }
     }
 
-    pub(super) fn matrix(&self, run: String, selection: &Selection) -> Matrix {
+    pub(super) fn matrix(&self, run: String, selection: &Selection, varied: &Varied) -> Matrix {
         let options = self.schedule.trial.extra();
         Matrix {
             run,
             backends: selection.backends(),
-            workloads: selection.workloads(&self.items, &options, self.schedule.quick),
+            workloads: selection.workloads(&varied.items, &options, self.schedule.quick),
             schedulers: or_default(&self.schedulers, "default".to_owned()),
-            parallelisms: or_default(&self.parallelism, PARALLELISM),
+            parallelisms: or_default(&varied.parallelism, PARALLELISM),
             nodes: self.nodes.unwrap_or(1),
             options,
             blocks: self.schedule.blocks(if self.publish { PUBLISH } else { STANDARD }),

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::plan_file::PlanFile;
+use super::vary;
 use crate::app::command_line::CommandLine;
 use crate::app::context::Context;
 use crate::app::reproduce::add_plugin_folders;
@@ -114,6 +115,7 @@ pub(super) fn repeat_command(file: &PlanFile, participants: &Participants, conte
         .flag("publish", file.rigor == Rigor::Publish)
         .flag("aa", matrix.aa.is_some())
         .extra(&matrix.options)
+        .options("vary", vary::arguments(matrix))
         .option("seed", matrix.seed)
         .options("data-seed", matrix.data_seed)
         .option("nodes", matrix.nodes)

@@ -94,7 +94,7 @@ pub(super) fn command(file: &PlanFile, output_dir: &Path) -> String {
 /// Refuses an option that differs from the one with which the run was started, because all trials of a run must have the same
 /// conditions. Options that are not repeated keep their values.
 pub(super) fn check_same(arguments: &Arguments, file: &PlanFile) -> Result<(), Problem> {
-    let (matrix, schedule) = (&file.matrix, &arguments.schedule);
+    let (matrix, schedule, varied) = (&file.matrix, &arguments.schedule, arguments.varied()?);
     let backends = || matrix.backends.iter().map(|backend| file.backend_argument(&backend.name)).collect();
     let workloads = || matrix.workloads.iter().map(|workload| workload.name.clone()).collect();
     let extra = schedule.trial.extra();
@@ -107,16 +107,16 @@ pub(super) fn check_same(arguments: &Arguments, file: &PlanFile) -> Result<(), P
         ("schedulers", same(&arguments.schedulers, matrix.schedulers.clone())),
         (
             "items",
-            arguments.items.is_empty()
-                || matrix.workloads.iter().all(|workload| workload.items == arguments.items),
+            varied.items.is_empty() || matrix.workloads.iter().all(|workload| workload.items == varied.items),
         ),
-        ("parallelism", arguments.parallelism.is_empty() || arguments.parallelism == matrix.parallelisms),
+        ("parallelism", varied.parallelism.is_empty() || varied.parallelism == matrix.parallelisms),
         ("baseline", baseline.is_none_or(|name| name == file.baseline)),
         ("blocks", schedule.blocks.is_none_or(|blocks| blocks == matrix.blocks)),
         ("quick", !schedule.quick || file.rigor == Rigor::Quick),
         ("publish", !arguments.publish || file.rigor == Rigor::Publish),
         ("aa", !arguments.aa || matrix.aa.is_some()),
         ("extra", extra.is_empty() || extra == matrix.options),
+        ("vary", varied.has_options_of(matrix)),
         ("seed", arguments.seed.is_none_or(|seed| seed == matrix.seed)),
         ("data-seed", schedule.data_seed.is_none_or(|seed| Some(seed) == matrix.data_seed)),
         ("nodes", arguments.nodes.is_none_or(|nodes| nodes == matrix.nodes)),

@@ -1,0 +1,154 @@
+//! `--vary KEY=VALUES`: a point for each value.
+
+use std::collections::BTreeMap;
+
+use plugin_api::spec::MAX_BATCH_SIZE;
+use plugin_api::{Parameter, Parameters};
+use serde_json::{Map, Value};
+
+use crate::app::context::Context;
+use crate::app::{Problem, options};
+use crate::first_seen::distinct;
+use crate::plan::{Matrix, Variation, WorkloadChoice};
+
+/// The keys that have options of their own.
+const ITEMS: &str = "items";
+const PARALLELISM: &str = "parallelism";
+
+/// What is varied: by options of its own, or by `--vary`.
+pub(super) struct Varied {
+    pub(super) items: Vec<u64>,
+    pub(super) parallelism: Vec<u32>,
+    /// Parameters of workloads, and options that every run has.
+    pub(super) options: Vec<Variation>,
+}
+
+impl Varied {
+    /// Refuses a key or a value that is given twice.
+    pub(super) fn of(
+        items: &[u64],
+        parallelism: &[u32],
+        extra: &Map<String, Value>,
+        vary: &[Variation],
+    ) -> Result<Self, Problem> {
+        let mut varied =
+            Self { items: items.to_vec(), parallelism: parallelism.to_vec(), options: Vec::new() };
+        for (at, variation) in vary.iter().enumerate() {
+            let Variation { key, values } = variation;
+            if vary[..at].iter().any(|earlier| earlier.key == *key) {
+                return Err(Problem::usage(format!("--vary {key} is given twice"))
+                    .with_remedy(format!("one --vary {key} with all values")));
+            }
+            let other = match key.as_str() {
+                ITEMS => (!items.is_empty()).then(|| format!("--{ITEMS}")),
+                PARALLELISM => (!parallelism.is_empty()).then(|| format!("--{PARALLELISM}")),
+                _ => extra.contains_key(key).then(|| format!("--extra {key}")),
+            };
+            if let Some(other) = other {
+                return Err(Problem::usage(format!("{key} is given by {other} and by --vary {key}"))
+                    .with_remedy("one of the two"));
+            }
+            if let Some(twice) = values.iter().enumerate().find(|(at, value)| values[..*at].contains(value)) {
+                return Err(Problem::usage(format!("--vary {key} has the value {} twice", twice.1))
+                    .with_remedy("each value once"));
+            }
+            match key.as_str() {
+                ITEMS => varied.items = parsed(variation, options::count)?,
+                PARALLELISM => varied.parallelism = parsed(variation, options::parallelism)?,
+                _ => varied.options.push(variation.clone()),
+            }
+        }
+        Ok(varied)
+    }
+
+    /// Whether a run of `matrix` varies the same options, or none are named.
+    pub(super) fn has_options_of(&self, matrix: &Matrix) -> bool {
+        let varied: Vec<_> = matrix.workloads.iter().flat_map(|workload| &workload.vary).collect();
+        let all_varied = self.options.iter().all(|option| varied.contains(&option));
+        self.options.is_empty() || (all_varied && varied.iter().all(|it| self.options.contains(it)))
+    }
+}
+
+fn parsed<T>(variation: &Variation, parse: fn(&str) -> Result<T, String>) -> Result<Vec<T>, Problem> {
+    let Variation { key, values } = variation;
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let parsed = values.iter().map(|value| parse(&text(value)));
+    parsed.collect::<Result<_, _>>().map_err(|why| Problem::usage(format!("--vary {key}: {why}")))
+}
+
+/// Varies in each workload of `matrix` those of `options` that it reads.
+///
+/// Refuses an option that no workload reads. Some of those that only backends read are read when the engine starts, which it does
+/// once for all points.
+pub(super) fn apply(options: &[Variation], matrix: &mut Matrix, context: &Context) -> Result<(), Problem> {
+    if options.is_empty() {
+        return Ok(());
+    }
+    let declared = declared(&matrix.workloads, context)?;
+    for (workload, parameters) in matrix.workloads.iter_mut().zip(&declared) {
+        for variation in options {
+            if let Some(parameter) = parameters.iter().find(|parameter| parameter.name == variation.key) {
+                check(variation, parameter, &workload.name)?;
+                workload.vary.push(variation.clone());
+            }
+        }
+    }
+    let names = || declared.iter().flatten().map(|parameter| parameter.name.as_str());
+    match options.iter().find(|variation| !names().any(|name| name == variation.key)) {
+        None => Ok(()),
+        Some(Variation { key, .. }) => {
+            let may_be = distinct([ITEMS, PARALLELISM].into_iter().chain(names())).join(", ");
+            let message =
+                format!("--vary {key}: no workload of this comparison reads it; they read {may_be}");
+            let remedy =
+                format!("for an option of a backend, a comparison for each value with --extra {key}=VALUE");
+            Err(Problem::usage(message).with_remedy(remedy))
+        }
+    }
+}
+
+/// The options that each workload reads: its parameters, and what every run has.
+fn declared(workloads: &[WorkloadChoice], context: &Context) -> Result<Vec<Vec<Parameter>>, Problem> {
+    let folders = context.folders("compare")?;
+    let mut catalogues = BTreeMap::new();
+    let mut of_workload = |workload: &WorkloadChoice| {
+        let library = context.workload_library(&workload.name)?;
+        if !catalogues.contains_key(&library.path) {
+            catalogues.insert(library.path.clone(), context.catalogue(&library, &folders)?);
+        }
+        let entries = catalogues.get(&library.path).into_iter().flatten();
+        let entry = entries.into_iter().find(|entry| entry.name == workload.name);
+        let own = entry.map(|entry| entry.parameters.clone()).unwrap_or_default();
+        let batch_size = Parameter::integer("batch_size", "items in a batch", 1, 1, MAX_BATCH_SIZE);
+        let fusion = Parameter::choice("fusion", "whether stages are fused", &["auto", "off"]);
+        Ok(own.into_iter().chain([batch_size, fusion]).collect())
+    };
+    let declared = workloads.iter().map(&mut of_workload).collect();
+    context.tidy(&folders);
+    declared
+}
+
+fn check(variation: &Variation, parameter: &Parameter, workload: &str) -> Result<(), Problem> {
+    let Variation { key, values } = variation;
+    let is_outside = |value: &&Value| {
+        let extra = Map::from_iter([(key.clone(), (*value).clone())]);
+        Parameters::resolve(std::slice::from_ref(parameter), &extra).is_err()
+    };
+    match values.iter().find(is_outside) {
+        None => Ok(()),
+        Some(value) => {
+            let message =
+                format!("--vary {key}: {value} is not {}, as {workload} needs it", parameter.domain);
+            Err(Problem::usage(message).with_remedy(format!("--vary {key}={}", parameter.default)))
+        }
+    }
+}
+
+/// The values of `--vary` that lead to `matrix`.
+pub(super) fn arguments(matrix: &Matrix) -> Vec<String> {
+    let argument = |Variation { key, values }: &Variation| {
+        let values: Vec<_> = values.iter().map(Value::to_string).collect();
+        format!("{key}={}", values.join(","))
+    };
+    distinct(matrix.workloads.iter().flat_map(|workload| &workload.vary).map(argument))
+}

@@ -1,0 +1,131 @@
+//! `compare --vary` makes a point for each value of an option.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::support::Place;
+
+/// The points of a comparison that is not run.
+fn points(place: &Place, more: &[&str]) -> BTreeSet<String> {
+    let dry_run = ["compare", "--backends", "native", "--blocks", "1", "--dry-run", "--json"];
+    let plan = place.crossrun(&[&dry_run, more].concat()).code(0).json();
+    let point = |trial: &Value| trial["run_id"].as_str().unwrap().split_once('/').unwrap().1.to_owned();
+    plan["trials"].as_array().unwrap().iter().map(point).collect()
+}
+
+#[test]
+fn every_combination_is_a_point_of_each_workload_that_reads_the_key() {
+    let place = Place::new();
+    let workloads = ["--workloads", "null,word_count", "--items", "10"];
+    let varied = ["--vary", "keys=10,1e3", "--vary", "skew=0,1.2"];
+    let of = |keys: u64, skew: &str| {
+        format!(
+            "word_count/items=10/parallelism=2/scheduler=default/batch_size=10000/keys={keys}/skew={skew}"
+        )
+    };
+    let null = "null/items=10/parallelism=2/scheduler=default/batch_size=10000".to_owned();
+    let all = [null, of(10, "0"), of(10, "1.2"), of(1000, "0"), of(1000, "1.2")];
+    assert_eq!(points(&place, &[workloads, varied].concat()), BTreeSet::from(all));
+    // The default value of a workload gives way.
+    let sizes = points(&place, &["--workloads", "null", "--items", "10", "--vary", "batch_size=1,20"]);
+    let of = |size: u64| format!("null/items=10/parallelism=2/scheduler=default/batch_size={size}");
+    assert_eq!(sizes, BTreeSet::from([of(1), of(20)]));
+    // A suite, of which only some workloads read the key.
+    let suite = points(&place, &["--suite", "batch"]);
+    let varied = points(&place, &["--suite", "batch", "--vary", "skew=0,1"]);
+    let with_skew = varied.iter().filter(|point| point.contains("/skew=")).count();
+    assert_eq!((suite.len(), varied.len() - with_skew + with_skew / 2), (5, 5), "{varied:?}");
+    assert!(with_skew > 0, "{varied:?}");
+}
+
+#[test]
+fn items_and_parallelism_are_varied_as_by_their_own_options() {
+    let place = Place::new();
+    let varied =
+        points(&place, &["--workloads", "null", "--vary", "items=5,1e2", "--vary", "parallelism=1,2"]);
+    let listed = points(&place, &["--workloads", "null", "--items", "5,1e2", "--parallelism", "1,2"]);
+    assert_eq!((&varied, varied.len()), (&listed, 4));
+}
+
+#[test]
+fn what_cannot_be_varied_is_one_error_before_anything_is_measured() {
+    let place = Place::new();
+    for (options, words) in [
+        (
+            &["--vary", "color=1,2"][..],
+            "--vary color: no workload of this comparison reads it; they read items,",
+        ),
+        (&["--vary", "iters=1,-5"], "--vary iters: -5 is not a whole number from 0 to"),
+        (&["--vary", "iters=1,many"], "--vary iters: \"many\" is not a whole number"),
+        (&["--vary", "batch_size=0,1"], "--vary batch_size: 0 is not a whole number from 1 to"),
+        (&["--vary", "fusion=on"], "--vary fusion: \"on\" is not one of auto, off"),
+        (&["--vary", "items=x"], "--vary items: \"x\" is not a count"),
+        (&["--vary", "parallelism=0"], "--vary parallelism: \"0\" is not a whole number from 1 to"),
+        (&["--vary", "iters=5,5.0"], "--vary iters has the value 5 twice"),
+        (&["--vary", "iters=5", "--vary", "iters=6"], "--vary iters is given twice"),
+        (&["--vary", "iters=5", "--extra", "iters=6"], "iters is given by --extra iters and by --vary iters"),
+        (&["--vary", "items=5", "--items", "6"], "items is given by --items and by --vary items"),
+        (&["--vary", "iters="], "lacks a value"),
+        (&["--vary", "iters=1,,2"], "lacks a value"),
+        (&["--vary", "iters"], "is not KEY=VALUE"),
+    ] {
+        let run = ["compare", "--backends", "native", "--workloads", "null,pipeline", "--run-id", "r"];
+        let ran = place.crossrun(&[&run, options].concat()).code(2).says(words);
+        assert_eq!(ran.stderr().matches("error").count(), 1, "{}", ran.explain());
+        assert!(!place.path().join("results").exists(), "{options:?}");
+    }
+}
+
+#[test]
+fn records_reports_and_commands_have_the_values_and_a_run_is_resumed_and_paired_by_them() {
+    let place = Place::new();
+    let vary = ["--vary", "iters=1,2", "--vary", "batch_size=5,10"];
+    let run =
+        ["compare", "--backends", "native", "--workloads", "pipeline", "--items", "50", "--blocks", "1"];
+    let ran = place.crossrun(&[&run[..], &vary, &["--run-id", "r"]].concat()).code(0);
+    let file = place.path().join("results/r/trials.jsonl");
+    let records = || {
+        let trials = place.records("r", "trials.jsonl").into_iter();
+        trials
+            .filter(|trial| trial["kind"] == "measured")
+            .map(|mut trial| trial["record"].take())
+            .collect::<Vec<_>>()
+    };
+    let values = |record: &Value| {
+        let extra = &record["metadata"]["extra"];
+        (extra["iters"].as_u64().unwrap(), extra["batch_size"].as_u64().unwrap())
+    };
+    let all = BTreeSet::from([(1, 5), (1, 10), (2, 5), (2, 10)]);
+    assert_eq!(records().iter().map(values).collect::<BTreeSet<_>>(), all);
+    for record in records() {
+        let command = record["metadata"]["command"].as_str().unwrap();
+        let (iters, batch_size) = values(&record);
+        assert!(
+            command.contains(&format!("--extra batch_size={batch_size} --extra iters={iters} ")),
+            "{command}"
+        );
+        let whole = record["metadata"]["full_command"].as_str().unwrap();
+        assert!(whole.contains("--vary iters=1,2 --vary batch_size=5,10 "), "{whole}");
+    }
+    let page = std::fs::read_to_string(place.path().join("results/r/report.html")).unwrap();
+    for (iters, batch_size) in all {
+        let label = format!("batch_size={batch_size}, iters={iters}");
+        assert!(ran.stdout().contains(&label) && page.contains(&label), "{label}: {}", ran.explain());
+    }
+    let json = place.crossrun(&["report", "results/r", "--json"]).code(0).json();
+    assert_eq!(json["points"].as_array().unwrap().len(), 4);
+    // As if it had been killed.
+    let text = std::fs::read_to_string(&file).unwrap();
+    let whole: Vec<_> = text.lines().collect();
+    std::fs::write(&file, whole[..whole.len() / 2].join("\n") + "\n").unwrap();
+    let resume = ["compare", "--resume", "r", "--vary"];
+    place.crossrun(&[&resume[..], &["iters=1,3"]].concat()).code(2).says("started with another --vary");
+    place.crossrun(&[&resume[..], &vary[1..]].concat()).code(0);
+    assert_eq!(records().len(), 4);
+    let diff = place.crossrun(&["diff", "results/r", "results/r", "--json"]).code(0).json();
+    assert_eq!(
+        (diff["changes"].as_array().unwrap().len(), &diff["only_old"]),
+        (4, &Value::from(Vec::<Value>::new()))
+    );
+}
