@@ -181,3 +181,71 @@ fn an_impossible_sweep_is_refused() {
     place.crossrun(&["metg", "--backends", "nosuch"]).code(3).says("nosuch");
     place.crossrun(&["metg", "--quick", "--blocks", "5"]).code(2);
 }
+
+#[test]
+fn the_tasks_of_each_graph_are_measured_in_a_row_of_their_own() {
+    let place = Place::new();
+    let run =
+        ["metg", "--json", "--backends", "native", "--blocks", "1", "--cores", "1", "--coarsest", "200us"];
+    let graphs = ["--pattern", "trivial,nearest", "--radix", "1,3", "--extra", "width=2", "--run-id", "r"];
+    let metg = metg(&measured(place.crossrun(&[run.as_slice(), &graphs].concat())));
+    let graph = |row: &Value| {
+        let graph = &row["graph"];
+        assert_eq!(
+            (&graph["steps"], &graph["width"], &graph["form"]),
+            (&100.into(), &2.into(), &"stages".into())
+        );
+        (
+            graph["pattern"].as_str().unwrap().to_owned(),
+            graph["radix"].as_u64(),
+            graph["output_bytes"].as_u64(),
+        )
+    };
+    let rows: Vec<_> = metg["rows"].as_array().unwrap().iter().map(graph).collect();
+    let expected = [("nearest", Some(1)), ("nearest", Some(3)), ("trivial", None)];
+    assert_eq!(rows, expected.map(|(pattern, radix)| (pattern.to_owned(), radix, Some(64))));
+    assert!(metg["warnings"].to_string().contains("ran in stages"), "{}", metg["warnings"]);
+    for trial in place.records("r", "trials.jsonl") {
+        let (record, metadata) = (&trial["record"], &trial["record"]["metadata"]);
+        assert_eq!(
+            (&trial["status"], &metadata["total_items"]),
+            (&"verified".into(), &200.into()),
+            "{record}"
+        );
+        let (each, kernel) =
+            (&metadata["metg"]["seconds_per_iteration"], &metadata["metg"]["kernel_seconds"]);
+        // Making the output is work too.
+        let iterations = metadata["extra"]["iters"].as_f64().unwrap();
+        assert!(kernel.as_f64().unwrap() > each.as_f64().unwrap() * iterations, "{metadata}");
+        let command = metadata["full_command"].as_str().unwrap();
+        assert!(
+            command.contains(" --pattern trivial,nearest --radix 1,3 ") && command.contains("width=2"),
+            "{command}"
+        );
+    }
+    let text = place.crossrun(&["report", "results/r"]).code(0).stdout();
+    for words in ["native nearest(1) 64 B", "native nearest(3) 64 B", "native trivial 64 B", "ran in stages"]
+    {
+        assert!(text.contains(words), "no {words:?} in {text}");
+    }
+}
+
+#[test]
+fn graphs_of_which_no_value_can_be_had_are_refused() {
+    let place = Place::new();
+    for (options, words) in [
+        (&["--pattern", "trivial,tree"][..], "--pattern tree: its first rows have fewer tasks"),
+        (&["--pattern", "dom"], "--pattern dom"),
+        (&["--pattern", "round"], "--pattern: \"round\" is not one of stencil_1d"),
+        (&["--pattern", "nearest", "--radix", "9999"], "--radix: 9999 is not a whole number from 0 to"),
+        (&["--pattern", "fft", "--output-bytes", "8"], "--output-bytes: 8 is not a whole number from 24 to"),
+        (&["--pattern", "fft", "--extra", "width=3"], "a multiple of the 2 cores"),
+        (&["--pattern", "fft", "--extra", "radix=3"], "--extra radix is not allowed"),
+        (&["--radix", "3"], "--pattern"),
+        (&["--output-bytes", "64"], "--pattern"),
+    ] {
+        let run = ["metg", "--backends", "native", "--cores", "2"];
+        let ran = place.crossrun(&[&run, options].concat()).code(2).says(words);
+        assert!(!place.path().join("results").exists(), "{}", ran.explain());
+    }
+}

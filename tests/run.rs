@@ -189,3 +189,22 @@ fn on_a_terminal_the_default_backend_is_set_up_if_the_user_says_so() {
     let (code, text) = run_before_set_up(&place, &[], "", true);
     assert!(code == 0 && !text.contains(QUESTION), "{code}: {text}");
 }
+
+#[test]
+fn a_task_graph_runs_whole_steps_and_says_how_many_items_that_are() {
+    let place = Place::new();
+    let run = ["--workload", "task_graph", "--items", "100", "--extra", "width=8", "--extra", "iters=1"];
+    let ran = place.crossrun(&[&["run", "--backend", "native", "--json"], &run[..]].concat()).code(0);
+    let ran = ran.says("task_graph runs whole steps: 100 items are rounded down to 96\n");
+    assert_eq!(ran.json()["metadata"]["total_items"], 96);
+    let compare =
+        ["compare", "--backends", "native", "--workloads", "task_graph,null", "--items", "100", "--dry-run"];
+    let ran = place.crossrun(&[&compare[..], &["--blocks", "1", "--vary", "width=8,10,30"]].concat()).code(0);
+    for words in ["are rounded down to 96\n", "are rounded down to 90\n"] {
+        assert_eq!(ran.stderr().matches(words).count(), 1, "{}", ran.explain());
+    }
+    for point in ["task_graph/items=96/", "task_graph/items=100/", "task_graph/items=90/", "null/items=100/"]
+    {
+        assert!(ran.stdout().contains(point), "no {point} in {}", ran.explain());
+    }
+}

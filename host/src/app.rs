@@ -12,6 +12,7 @@ mod logs;
 pub(crate) mod machine_history;
 pub(crate) mod options;
 pub(crate) mod output;
+pub(crate) mod parameters;
 pub(crate) mod participants;
 pub(crate) mod progress;
 pub(crate) mod reports;

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::ui::Ui;
+use crate::compare::metg::model::TaskGraph;
 use crate::metg::MeasuredLoad;
 use crate::plan::Purpose;
 use crate::report::duration;
@@ -37,8 +38,8 @@ pub(crate) struct Progress {
     pub(super) done: usize,
     /// When the process began, and how many units were done then.
     begun: (Instant, usize),
-    /// The current sweep: its backend and block.
-    sweep: Option<(String, Option<u32>)>,
+    /// The current sweep: its backend, its block, and its graph if it has one.
+    sweep: Option<(String, Option<u32>, Option<TaskGraph>)>,
 }
 
 impl Progress {
@@ -73,7 +74,7 @@ impl Progress {
         };
         let place = match trial.granularity {
             None => trial.cell.point.clone(),
-            Some(_) => block(trial),
+            Some(_) => block(trial) + &graph_name(trial),
         };
         ui.status(&format!("{backend} {place} ({what}{left})"));
         ui.steps(self.done as u64, self.total as u64);
@@ -81,7 +82,7 @@ impl Progress {
 
     /// Counts a sweep as done when the next one starts.
     fn count_sweep(&mut self, trial: &TrialSpec) {
-        let sweep = (trial.backend.name.clone(), trial.block);
+        let sweep = (trial.backend.name.clone(), trial.block, graph(trial));
         if let Some(before) = self.sweep.replace(sweep.clone())
             && before != sweep
         {
@@ -109,7 +110,8 @@ impl Progress {
             None => format!("{}/{} {block} {backend} {}: {what}", self.done, self.total, trial.cell.point),
             Some(Granularity { kernel_seconds, .. }) => {
                 let (tasks, kernel) = (trial.cell.spec.total_items, duration(kernel_seconds));
-                format!("{block} {backend} {tasks} kernels of {kernel}: {what}")
+                let graph = graph_name(trial);
+                format!("{block} {backend}{graph} {tasks} kernels of {kernel}: {what}")
             }
         }
     }
@@ -128,6 +130,15 @@ impl Progress {
             format!(", {:.0} min left", seconds / 60.0)
         }
     }
+}
+
+fn graph(trial: &TrialSpec) -> Option<TaskGraph> {
+    TaskGraph::of(&trial.cell.spec.extra, trial.cell.spec.total_items)
+}
+
+/// The graph of a sweep's trial, after a space; nothing if it has none.
+fn graph_name(trial: &TrialSpec) -> String {
+    graph(trial).map_or_else(String::new, |graph| format!(" {graph}"))
 }
 
 /// People count blocks from 1, records from 0.

@@ -1,5 +1,6 @@
 //! `crossrun metg`: measures how long a task must be for a backend to use the cores efficiently, and the overhead of a task.
 
+mod graph;
 mod outcome;
 
 use std::collections::HashMap;
@@ -18,7 +19,7 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, machine_history, options, reports};
 use crate::cli::measure::{STANDARD, ScheduleArguments};
 use crate::metg::Range;
-use crate::plan::defaults::COMPUTING;
+use crate::plan::defaults::{COMPUTING, TASK_GRAPH};
 use crate::plan::{Matrix, Plan, WorkloadChoice};
 use crate::record::writer::TRIALS;
 use crate::record::{Access, Conditions, MeasurementLock, Recorder, SystemProfile};
@@ -28,6 +29,7 @@ use crate::run::session::Isolation;
 use crate::stats::WarmUp;
 use crate::text::plural;
 use crate::worker::protocol::Folders;
+use graph::GraphArguments;
 
 /// The keys of `extra` that a sweep sets: an item is one kernel, and each item and each stage is scheduled by itself.
 const SWEPT_KEYS: [&str; 4] = ["batch_size", "fusion", "iters", "stages"];
@@ -42,6 +44,8 @@ const CORES: usize = 2;
 pub(super) struct Arguments {
     #[command(flatten)]
     schedule: ScheduleArguments,
+    #[command(flatten)]
+    graph: GraphArguments,
     /// Pin each backend to this number of cores, and run as many tasks at once [default: 2].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     cores: Option<u32>,
@@ -71,24 +75,43 @@ impl Arguments {
 
     fn backend_options(&self) -> Result<Map<String, Value>, Problem> {
         let options = self.schedule.trial.extra();
-        match SWEPT_KEYS.into_iter().find(|key| options.contains_key(*key)) {
+        let swept = if self.graph.are_given() { graph::SWEPT_KEYS.as_slice() } else { &SWEPT_KEYS };
+        match swept.iter().find(|key| options.contains_key(**key)) {
             Some(key) => Err(Problem::usage(format!("--extra {key} is not allowed: a sweep sets it"))),
             None => Ok(options),
         }
     }
 
-    fn matrix(&self, selection: &Selection, options: Map<String, Value>, cores: u32) -> Matrix {
+    fn workload(&self) -> &'static str {
+        if self.graph.are_given() { TASK_GRAPH } else { COMPUTING }
+    }
+
+    /// The templates of the points of each sweep.
+    fn templates(&self, options: &Map<String, Value>, cores: u32) -> Result<Vec<WorkloadChoice>, Problem> {
+        if self.graph.are_given() {
+            return self.graph.workloads(options, cores, self.schedule.quick);
+        }
         let template = json!({"batch_size": 1, "fusion": "off", "stages": 1});
+        Ok(vec![WorkloadChoice {
+            name: COMPUTING.into(),
+            // A placeholder: the sweep chooses the number of items of each point.
+            items: vec![1],
+            extra: template.as_object().cloned().unwrap_or_default(),
+            ..WorkloadChoice::default()
+        }])
+    }
+
+    fn matrix(
+        &self,
+        selection: &Selection,
+        workloads: Vec<WorkloadChoice>,
+        options: Map<String, Value>,
+        cores: u32,
+    ) -> Matrix {
         Matrix {
             run: self.schedule.trial.run_id(),
             backends: selection.backends(),
-            workloads: vec![WorkloadChoice {
-                name: COMPUTING.into(),
-                // A placeholder: the sweep chooses the number of items of each point.
-                items: vec![1],
-                extra: template.as_object().cloned().unwrap_or_default(),
-                ..WorkloadChoice::default()
-            }],
+            workloads,
             schedulers: vec!["default".into()],
             parallelisms: vec![cores],
             nodes: 1,
@@ -110,8 +133,9 @@ impl Arguments {
             Some(backend_argument(&backend.name, file))
         });
         let mut command = CommandLine::new(&["metg"]);
+        command.list("backends", backends);
+        self.graph.add_to(&mut command);
         command
-            .list("backends", backends)
             .option("cores", cores)
             .flag("quick", self.schedule.quick)
             .options("blocks", (!self.schedule.quick).then_some(matrix.blocks));
@@ -175,10 +199,12 @@ impl PreparedRun {
     ) -> Result<Self, Problem> {
         let (range, options) = (arguments.range()?, arguments.backend_options()?);
         let schedule = &arguments.schedule;
-        let (backends, workloads) = (&schedule.backends, [COMPUTING.into()]);
-        let selection = Selection::new(context, backends, &workloads, schedule.trial.setup, ui)?;
+        let (backends, workloads) = (&schedule.backends, arguments.templates(&options, cores)?);
+        graph::check(&workloads, context)?;
+        let names = [arguments.workload().to_owned()];
+        let selection = Selection::new(context, backends, &names, schedule.trial.setup, ui)?;
         selection.check_builds(schedule.insist)?;
-        let matrix = arguments.matrix(&selection, options, cores);
+        let matrix = arguments.matrix(&selection, workloads, options, cores);
         let output_dir = schedule.output_dir(&matrix.run);
         if output_dir.join(TRIALS).exists() {
             let message = format!("{} already holds a run", output_dir.display());
@@ -215,7 +241,8 @@ impl PreparedRun {
         let blocks = plural(plan.blocks.len() as u64, "block");
         let backends = plural(matrix.backends.len() as u64, "backend");
         ui.note(&format!("run {}: sweeps of {backends} in {blocks}", matrix.run));
-        let sweeps = plan.blocks.iter().map(|block| block.sessions.len()).sum();
+        let sessions = plan.blocks.iter().flat_map(|block| &block.sessions);
+        let sweeps = sessions.map(|session| session.cells.len()).sum();
         let run = self.run_command(context);
         let conditions = run.conditions(SystemProfile::collect(), context, folders, lock);
         let (full_command, data_seed_chosen) = (Some(command.to_owned()), matrix.data_seed.is_some());

@@ -17,7 +17,7 @@ use crate::app::{Exit, GlobalArguments, Problem, options, progress, reports};
 use crate::cli::compare::plan_file::PlanFile;
 use crate::cli::measure::TrialArguments;
 use crate::plan::BackendChoice;
-use crate::plan::defaults::{DEFAULT_BACKEND, DEFAULT_WORKLOAD};
+use crate::plan::defaults::{DEFAULT_BACKEND, DEFAULT_WORKLOAD, rounded, used_items};
 use crate::record::{
     Access, OpenLoop, Percentiles, RecordError, Recorder, SystemProfile, TrialRecord, writer,
 };
@@ -174,6 +174,11 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     options.limits = context.apply_limits(&options.limits);
     let (name, participant) = context.participant(&options.backend)?;
     let (workload, library) = context.workload(&options.spec.name)?;
+    let used = used_items(&workload, options.spec.total_items, &options.spec.extra);
+    if let Some(note) = rounded(&workload, options.spec.total_items, used) {
+        ui.warning(&note);
+    }
+    options.spec.total_items = used;
     options.spec.name = workload;
     options.backend = name;
     let folders = context.folders(&options.run_id)?;

@@ -22,7 +22,11 @@ pub(crate) mod model;
 #[cfg(test)]
 mod tests;
 
-use model::{Block, Point, Row, Step, SweepOutcome, Sweeps, VERSION};
+use model::{Block, Point, Row, Step, SweepOutcome, Sweeps, TaskGraph, VERSION};
+
+/// The warning about graphs, whose dependencies no engine ran by itself.
+const STAGES: &str = "the graphs ran in stages, with a barrier after each step: figures of engines that run the dependencies of tasks \
+                      themselves are not comparable";
 
 /// The parameter for the length of a kernel.
 const ITERATIONS: &str = "iters";
@@ -40,17 +44,20 @@ type Blocks<'s, 'a> = BTreeMap<(&'a str, u32), Vec<&'s Sample<'a>>>;
 /// The METG from the records of sweeps. Other records are ignored.
 pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
     let samples: Vec<_> = inputs.iter().filter_map(sample).collect();
-    let mut grouped: BTreeMap<(&str, u32), Blocks<'_, '_>> = BTreeMap::new();
+    let mut grouped: BTreeMap<(&str, u32, Option<TaskGraph>), Blocks<'_, '_>> = BTreeMap::new();
     for sample in &samples {
         let record = &sample.trial.record;
         let run = record.run_id.split_once('/').map_or(record.run_id.as_str(), |(run, _)| run);
         let block = (run, record.metadata.block.unwrap_or_default());
-        let row = (record.backend.as_str(), record.parallelism);
+        let graph = TaskGraph::of(&record.metadata.extra, sample.tasks);
+        let row = (record.backend.as_str(), record.parallelism, graph);
         grouped.entry(row).or_default().entry(block).or_default().push(sample);
     }
-    let mut rows: Vec<_> =
-        grouped.into_iter().map(|((backend, cores), blocks)| row(backend, cores, &blocks)).collect();
-    rows.sort_by(|one, other| rank(one).total_cmp(&rank(other)));
+    let rows = grouped
+        .into_iter()
+        .map(|((backend, cores, graph), blocks)| Row { graph, ..row(backend, cores, &blocks) });
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_by(|one, other| one.graph.cmp(&other.graph).then(rank(one).total_cmp(&rank(other))));
     let machines = machines(&samples);
     let warnings = warnings(inputs, &samples, &rows, machines.len());
     Sweeps {
@@ -87,6 +94,7 @@ fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>) -> Row {
     Row {
         backend: backend.into(),
         cores,
+        graph: None,
         metg: granularity.map(|estimate| estimate.value),
         metg_interval: granularity.and_then(|estimate| estimate.interval),
         value: kernel.map(|estimate| estimate.value),
@@ -225,6 +233,9 @@ fn warnings(inputs: &[Input], samples: &[Sample<'_>], rows: &[Row], machines: us
     if samples.iter().any(|sample| sample.trial.metadata().data_seed_chosen) {
         warnings.push(CHOSEN_DATA.into());
     }
+    if rows.iter().any(|row| row.graph.is_some()) {
+        warnings.push(STAGES.into());
+    }
     warnings.extend(rows.iter().filter_map(without_value));
     let without_interval = || {
         rows.iter().filter(|row| row.metg_interval.is_none() && matches!(row.metg, Some(Value::At { .. })))
@@ -250,7 +261,7 @@ fn without_value(row: &Row) -> Option<String> {
     Some(format!(
         "{} has no METG: its longest kernels reached an efficiency of {:.1} %, and {:.0} % are needed; try a longer --coarsest, or \
          a quieter machine",
-        row.backend,
+        row.name(),
         highest * 100.0,
         metg::FIRST_EFFICIENCY * 100.0,
     ))

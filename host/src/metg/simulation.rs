@@ -54,6 +54,8 @@ impl Simulated {
         Sweep {
             cores: self.cores,
             seconds_per_iteration: self.seconds_per_iteration,
+            other_seconds: 0.0,
+            tasks: None,
             range: Range { point_seconds: 0.4, finest_seconds: 0.0, coarsest_seconds: 2.0 },
             warm_up: WarmUp::default(),
         }
@@ -221,6 +223,28 @@ fn a_value_beyond_the_range_of_kernels_is_a_bound_or_none() {
     assert!((50e-6..=100e-6).contains(&kernel_seconds), "{kernel_seconds}");
     let Ok(Some(Value::Below { seconds })) = value(1e-6, 100e-6, 2.0) else { panic!("no bound") };
     assert!((100e-6..=200e-6).contains(&seconds), "{seconds}");
+}
+
+#[test]
+fn with_a_fixed_number_of_tasks_the_value_is_the_same_and_what_a_task_does_beside_its_kernel_counts_as_work()
+{
+    let mut backend = Simulated { startup: 0.0, ..Simulated::new(20e-6) };
+    let sweep = Sweep { tasks: Some(64), ..backend.sweep() };
+    sweep.run(&mut backend).unwrap();
+    assert!(backend.points.iter().all(|(load, _)| load.tasks == 64));
+    let Ok(Some(Value::At { seconds })) = block_value(&backend.points()) else { panic!("a bound") };
+    assert!((seconds / 20e-6 - 1.0).abs() < 0.1, "{seconds}");
+
+    // Each task takes 30 µs of which 10 µs are work that the reference has too: 20 µs are overhead, as before.
+    let mut backend = Simulated { startup: 0.0, ..Simulated::new(30e-6) };
+    let sweep = Sweep { tasks: Some(64), other_seconds: 10e-6, ..backend.sweep() };
+    sweep.run(&mut backend).unwrap();
+    let points = backend.points.iter().map(|(load, point)| MeasuredLoad {
+        kernel_seconds: 10e-6 + load.iterations as f64 * sweep.seconds_per_iteration,
+        ..*point
+    });
+    let Ok(Some(Value::At { seconds })) = block_value(&points.collect::<Vec<_>>()) else { panic!("a bound") };
+    assert!((seconds / 20e-6 - 1.0).abs() < 0.1, "{seconds}");
 }
 
 #[test]

@@ -45,6 +45,10 @@ pub(crate) struct Sweep {
     pub cores: u32,
     /// Seconds of one iteration of the kernel in the reference of the block.
     pub seconds_per_iteration: f64,
+    /// Seconds of what a task does beside its kernel in that reference, such as making its output.
+    pub other_seconds: f64,
+    /// The number of tasks of each point, where the points do not choose it by the time that a task takes.
+    pub tasks: Option<u64>,
     pub range: Range,
     pub warm_up: WarmUp,
 }
@@ -128,6 +132,9 @@ impl Sweep {
 
     /// The number of tasks of a point, a multiple of the number of cores.
     fn tasks(&self, seconds_per_task: f64) -> u64 {
+        if let Some(tasks) = self.tasks {
+            return tasks;
+        }
         let wanted = (self.range.point_seconds / seconds_per_task).ceil();
         // NaN and too large numbers become the maximum.
         let wanted = if wanted < MAX_TASKS as f64 { wanted as u64 } else { MAX_TASKS };
@@ -135,11 +142,11 @@ impl Sweep {
     }
 
     fn min_tasks(&self) -> u64 {
-        MIN_TASKS_PER_CORE * u64::from(self.cores.max(1))
+        self.tasks.unwrap_or(MIN_TASKS_PER_CORE * u64::from(self.cores.max(1)))
     }
 
     fn kernel_seconds(&self, exponent: u32) -> f64 {
-        iterations(exponent) as f64 * self.seconds_per_iteration
+        self.other_seconds + iterations(exponent) as f64 * self.seconds_per_iteration
     }
 
     /// The exponent of the longest kernel.

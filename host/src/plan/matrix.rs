@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::defaults::default_size;
+use super::defaults::{default_size, rounded, used_items};
 use super::point::Cell;
+use crate::first_seen::distinct;
 use crate::stats::WarmUp;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -155,7 +156,7 @@ impl Matrix {
                 cells.extend(self.schedulers.iter().map(|scheduler| {
                     let spec = WorkloadSpec {
                         name: workload.name.clone(),
-                        total_items: *items,
+                        total_items: used_items(&workload.name, *items, extra),
                         parallelism,
                         scheduler_name: scheduler.clone(),
                         seed: self.seed,
@@ -167,6 +168,19 @@ impl Matrix {
             }
         }
         cells
+    }
+
+    /// What to say of numbers of items that workloads do not use whole, each once.
+    pub(crate) fn rounded_items(&self) -> Vec<String> {
+        let of_workload = |workload: &WorkloadChoice| {
+            let combinations = workload.combinations(&self.options);
+            let pairs =
+                workload.items.iter().flat_map(|items| combinations.iter().map(move |extra| (*items, extra)));
+            let note =
+                |(items, extra)| rounded(&workload.name, items, used_items(&workload.name, items, extra));
+            pairs.filter_map(note).collect::<Vec<_>>()
+        };
+        distinct(self.workloads.iter().flat_map(of_workload))
     }
 
     /// The numbers of items, unless every workload has its default, which is smaller if `quick`.

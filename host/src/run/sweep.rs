@@ -1,5 +1,6 @@
 //! Sweeps over kernels for METG: a session of a block is one sweep, which chooses each trial by the results of those before.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use plugin_api::WorkloadSpec;
@@ -11,14 +12,13 @@ use super::executor::Executor;
 use super::session::CallError;
 use super::trial::{Granularity, TrialResult, TrialSpec, again_if_stopped};
 use crate::metg::{self, Load, LoadRunner, Range, Sweep};
+use crate::plan::defaults::{TASK_GRAPH, kernel_stage};
 use crate::plan::{Block, Cell, Purpose, Session};
 
 /// The workload's parameter for the length of the kernel.
-const ITERATIONS: &str = "iters";
+pub(crate) const ITERATIONS: &str = "iters";
 /// The largest value of that parameter.
 const MAX_ITERATIONS: u64 = 1_000_000_000;
-/// The stage of the kernel.
-const KERNEL: usize = 1;
 /// The kernel of the reference: so long that the call around it, some 50 ns, is a thousandth of its time.
 const REFERENCE_ITERATIONS: u64 = 1 << 16;
 /// How long the reference is timed.
@@ -27,8 +27,25 @@ const REFERENCE: Duration = Duration::from_millis(200);
 /// If the mean of the calls exceeds their median by this factor, other work interrupted them.
 const BUSY: f64 = 1.10;
 
+/// What a task takes with nothing but the workload's library at work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TaskReference {
+    /// Seconds of one iteration of the kernel.
+    pub(crate) seconds_per_iteration: f64,
+    /// Seconds of what the task does beside its kernel: 0 where that is only the kernel.
+    other_seconds: f64,
+    /// Whether other work ran meanwhile.
+    is_busy: bool,
+}
+
+impl TaskReference {
+    pub(crate) fn seconds(&self, iterations: u64) -> f64 {
+        self.other_seconds + iterations as f64 * self.seconds_per_iteration
+    }
+}
+
 impl Executor {
-    /// Runs one sweep in each session of `block`, whose first cell is the template of the points of the run `run`.
+    /// Runs one sweep for each cell of each session of `block`: the cell is the template of the points of the run `run`.
     pub(crate) fn sweep<E>(
         &mut self,
         run: &str,
@@ -36,67 +53,88 @@ impl Executor {
         range: &Range,
         sink: Sink<'_, E>,
     ) -> Result<(), Stopped<E>> {
-        let (seconds_per_iteration, busy) = self.reference(block).map_err(Stopped::Failed)?;
-        sink(&Event::ReferenceTimed(block, seconds_per_iteration)).map_err(Stopped::Sink)?;
-        let longest = MAX_ITERATIONS as f64 * seconds_per_iteration;
+        let references = self.task_references(block, sink)?;
         let prepare = |_: &mut Self, _: &Session| ();
         self.run_sessions(block, sink, prepare, |executor, session, notes, sink| {
-            let sweep = Sweep {
-                cores: session.parallelism,
-                seconds_per_iteration,
-                range: Range { coarsest_seconds: range.coarsest_seconds.min(longest), ..*range },
-                warm_up: executor.setting.warm_up,
-            };
-            let notes = notes.iter().cloned().chain(busy.clone()).collect();
-            let (engine, warm_ups, last) = (None, Vec::new(), None);
-            let mut runner = SessionRunner {
-                executor,
-                run,
-                block,
-                session,
-                seconds_per_iteration,
-                sink,
-                engine,
-                warm_ups,
-                last,
-                notes,
-            };
-            sweep.run(&mut runner)?;
-            runner.end()
+            let (mut engine, last) = (None, session.cells.len().saturating_sub(1));
+            for (number, cell) in session.cells.iter().enumerate() {
+                let Some(reference) = references.get(&cell.point).copied() else { continue };
+                let busy =
+                    reference.is_busy.then(|| "other work ran while the reference was timed".to_owned());
+                let notes = if number == 0 { notes } else { &[] };
+                let mut runner = SessionRunner {
+                    executor,
+                    run,
+                    block,
+                    session,
+                    cell,
+                    reference,
+                    sink,
+                    engine,
+                    warm_ups: Vec::new(),
+                    last: None,
+                    notes: notes.iter().cloned().chain(busy).collect(),
+                };
+                runner.sweep(range).run(&mut runner)?;
+                engine = runner.end(number == last)?;
+            }
+            Ok(())
         })
     }
 
-    /// Seconds of one iteration of the kernel, with nothing but the workload's library at work; and a note if other work ran on
-    /// the machine.
-    fn reference(&mut self, block: &Block) -> Result<(f64, Option<String>), CallError> {
-        let template = block.sessions.first().and_then(|session| session.cells.first());
-        let spec = &template.ok_or_else(|| CallError::unexpected("reference"))?.spec;
-        let (seconds, is_busy) = self.seconds_per_iteration(spec)?;
-        Ok((seconds, is_busy.then(|| "other work ran while the reference was timed".to_owned())))
+    /// What a task of each cell of `block` takes, by the ids of their points.
+    fn task_references<E>(
+        &mut self,
+        block: &Block,
+        sink: Sink<'_, E>,
+    ) -> Result<HashMap<String, TaskReference>, Stopped<E>> {
+        let cells = block.sessions.first().map_or(&[] as &[Cell], |session| &session.cells);
+        let mut references = HashMap::new();
+        for cell in cells {
+            let reference = self.task_reference(&cell.spec).map_err(Stopped::Failed)?;
+            sink(&Event::ReferenceTimed(block, reference.seconds_per_iteration)).map_err(Stopped::Sink)?;
+            references.insert(cell.point.clone(), reference);
+        }
+        Ok(references)
     }
 
-    /// Seconds of one iteration of the kernel of `spec` now, and whether other work ran meanwhile.
-    pub(crate) fn seconds_per_iteration(&mut self, spec: &WorkloadSpec) -> Result<(f64, bool), CallError> {
-        let mut spec = spec.clone();
-        spec.extra.insert(ITERATIONS.into(), REFERENCE_ITERATIONS.into());
-        let calls = self.judge(&spec.name)?.time(&spec, KERNEL, REFERENCE)?;
-        let medians: Vec<_> = calls.iter().map(|call| call.median).collect();
-        let seconds = metg::seconds_per_iteration(&medians, REFERENCE_ITERATIONS)
+    /// What a task of `spec` takes now. Of a task graph the output is part of it, and its inputs are not.
+    pub(crate) fn task_reference(&mut self, spec: &WorkloadSpec) -> Result<TaskReference, CallError> {
+        let (whole, is_busy) = self.call(spec, REFERENCE_ITERATIONS)?;
+        let (other_seconds, kernels) = if spec.name == TASK_GRAPH {
+            let other = metg::seconds_per_iteration(&self.call(spec, 0)?.0, 1);
+            let other = other.ok_or_else(|| CallError::unexpected("reference"))?;
+            (other, whole.iter().map(|seconds| seconds - other).collect())
+        } else {
+            (0.0, whole)
+        };
+        let seconds_per_iteration = metg::seconds_per_iteration(&kernels, REFERENCE_ITERATIONS)
             .ok_or_else(|| CallError::unexpected("reference"))?;
-        Ok((seconds, calls.iter().any(|call| call.mean > call.median * BUSY)))
+        Ok(TaskReference { seconds_per_iteration, other_seconds, is_busy })
+    }
+
+    /// The median seconds of a call with so many iterations on each core, and whether other work ran meanwhile.
+    fn call(&mut self, spec: &WorkloadSpec, iterations: u64) -> Result<(Vec<f64>, bool), CallError> {
+        let mut spec = spec.clone();
+        spec.extra.insert(ITERATIONS.into(), iterations.into());
+        let stage = kernel_stage(&spec.name);
+        let calls = self.judge(&spec.name)?.time(&spec, stage, REFERENCE)?;
+        let is_busy = calls.iter().any(|call| call.mean > call.median * BUSY);
+        Ok((calls.iter().map(|call| call.median).collect(), is_busy))
     }
 }
 
-/// One session of a backend, in which a sweep runs.
+/// A sweep over the kernels of one cell, in a session of a backend.
 struct SessionRunner<'r, 'b, 't, E> {
     executor: &'r mut Executor,
     run: &'b str,
     block: &'b Block,
     session: &'b Session,
-    seconds_per_iteration: f64,
+    cell: &'b Cell,
+    reference: TaskReference,
     sink: Sink<'t, E>,
     engine: Option<Engine>,
-    /// The warm-ups of this session so far.
+    /// The warm-ups of this sweep so far.
     warm_ups: Vec<TrialSpec>,
     /// A trial that has ended and was not emitted yet: the record of the last one says how the engine stopped.
     last: Option<(TrialSpec, TrialResult)>,
@@ -112,7 +150,7 @@ impl<E> LoadRunner for SessionRunner<'_, '_, '_, E> {
         if self.executor.is_interrupted() {
             return Err(Stopped::Interrupted);
         }
-        let Some(mut trial) = self.trial(load, purpose)? else { return Ok(None) };
+        let mut trial = self.trial(load, purpose)?;
         let result =
             again_if_stopped(|again| if again { self.result_anew(&mut trial) } else { self.result(&trial) })?;
         let seconds = result.seconds();
@@ -128,17 +166,30 @@ impl<E> LoadRunner for SessionRunner<'_, '_, '_, E> {
 }
 
 impl<E> SessionRunner<'_, '_, '_, E> {
-    fn trial(&mut self, load: Load, purpose: Purpose) -> Result<Option<TrialSpec>, Stopped<E>> {
-        let Some(template) = self.session.cells.first() else { return Ok(None) };
-        let mut spec = template.spec.clone();
+    /// The sweep, whose points have as many tasks as the template of a task graph has.
+    fn sweep(&self, range: &Range) -> Sweep {
+        let TaskReference { seconds_per_iteration, other_seconds, .. } = self.reference;
+        let longest = self.reference.seconds(MAX_ITERATIONS);
+        Sweep {
+            cores: self.session.parallelism,
+            seconds_per_iteration,
+            other_seconds,
+            tasks: Some(self.cell.spec.total_items).filter(|_| self.cell.spec.name == TASK_GRAPH),
+            range: Range { coarsest_seconds: range.coarsest_seconds.min(longest), ..*range },
+            warm_up: self.executor.setting.warm_up,
+        }
+    }
+
+    fn trial(&mut self, load: Load, purpose: Purpose) -> Result<TrialSpec, Stopped<E>> {
+        let mut spec = self.cell.spec.clone();
         spec.total_items = load.tasks;
         spec.extra.insert(ITERATIONS.into(), load.iterations.into());
         let cell = Cell::new(self.run, spec, self.session.nodes);
-        let seconds_per_iteration = self.seconds_per_iteration;
-        let kernel_seconds = load.iterations as f64 * seconds_per_iteration;
+        let seconds_per_iteration = self.reference.seconds_per_iteration;
+        let kernel_seconds = self.reference.seconds(load.iterations);
         let granularity = Some(Granularity { seconds_per_iteration, kernel_seconds });
         let trial = self.executor.trial(self.block, self.session, &cell, purpose)?;
-        Ok(Some(TrialSpec { granularity, ..trial }))
+        Ok(TrialSpec { granularity, ..trial })
     }
 
     /// Starts the engine if none runs yet, and runs one trial on it.
@@ -178,15 +229,18 @@ impl<E> SessionRunner<'_, '_, '_, E> {
         finish(&trial, &result, self.sink)
     }
 
-    /// Stops the engine, and emits the last trial.
-    fn end(mut self) -> Result<(), Stopped<E>> {
-        if let Some(engine) = self.engine.take() {
+    /// Emits the last trial. Stops the engine, and returns none, if this is the `last` sweep of the session, or no other can run on it.
+    fn end(mut self, last: bool) -> Result<Option<Engine>, Stopped<E>> {
+        if let Some(engine) = self.engine.take_if(|engine| last || !engine.is_usable()) {
             let closing = engine.close(&mut |event| drop((self.sink)(event)));
             if let Some((_, result)) = &mut self.last {
                 result.close(closing);
             }
         }
-        self.executor.check_after(self.session, self.sink)?;
-        self.emit_last()
+        if last {
+            self.executor.check_after(self.session, self.sink)?;
+        }
+        self.emit_last()?;
+        Ok(self.engine)
     }
 }

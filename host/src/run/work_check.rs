@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use plugin_api::WorkloadSpec;
+use serde_json::Value;
 
 use super::bounds::{self, Measured, Violation};
 use super::executor::Executor;
 use super::outcome::Outcome;
 use super::reference::TrialReference;
 use super::session::{CallError, Fault};
+use super::sweep::ITERATIONS;
 use super::trial::{Granularity, TrialResult, TrialSpec};
 use crate::sandbox::affinity;
 use crate::slowdown;
@@ -106,7 +108,7 @@ impl Executor {
                 return bounds::violation(run, reference);
             }
             let again = match trial.granularity {
-                Some(granularity) => self.kernels_again(&spec, granularity),
+                Some(_) => self.kernels_again(&spec),
                 None => {
                     self.take_another(&spec, trial.block);
                     self.references.of(&spec, trial.block).and_then(Result::ok)
@@ -121,9 +123,9 @@ impl Executor {
     }
 
     /// The reference of a sweep's trial by the speed of the kernel now.
-    fn kernels_again(&mut self, spec: &WorkloadSpec, granularity: Granularity) -> Option<TrialReference> {
-        let (seconds, _) = self.seconds_per_iteration(spec).ok()?;
-        let iterations = granularity.kernel_seconds / granularity.seconds_per_iteration;
-        Some(TrialReference::of_kernels(seconds * iterations * spec.total_items as f64))
+    fn kernels_again(&mut self, spec: &WorkloadSpec) -> Option<TrialReference> {
+        let reference = self.task_reference(spec).ok()?;
+        let iterations = spec.extra.get(ITERATIONS).and_then(Value::as_u64);
+        Some(TrialReference::of_kernels(reference.seconds(iterations?) * spec.total_items as f64))
     }
 }

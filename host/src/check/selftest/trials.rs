@@ -96,7 +96,7 @@ impl Trials {
         engine: &mut Engine,
         spec: &WorkloadSpec,
     ) -> Result<TrialResult, CallError> {
-        let (seconds_per_iteration, _) = self.executor.seconds_per_iteration(spec)?;
+        let seconds_per_iteration = self.executor.task_reference(spec)?.seconds_per_iteration;
         let kernel_seconds = seconds_per_iteration * ITERATIONS as f64;
         let granularity = Some(Granularity { seconds_per_iteration, kernel_seconds });
         self.run_trial(engine, &TrialSpec { granularity, ..trial(spec) })

@@ -1,15 +1,11 @@
 //! `--vary KEY=VALUES`: a point for each value.
 
-use std::collections::BTreeMap;
-
-use plugin_api::spec::MAX_BATCH_SIZE;
-use plugin_api::{Parameter, Parameters};
 use serde_json::{Map, Value};
 
 use crate::app::context::Context;
-use crate::app::{Problem, options};
+use crate::app::{Problem, options, parameters};
 use crate::first_seen::distinct;
-use crate::plan::{Matrix, Variation, WorkloadChoice};
+use crate::plan::{Matrix, Variation};
 
 /// The keys that have options of their own.
 const ITEMS: &str = "items";
@@ -84,11 +80,12 @@ pub(super) fn apply(options: &[Variation], matrix: &mut Matrix, context: &Contex
     if options.is_empty() {
         return Ok(());
     }
-    let declared = declared(&matrix.workloads, context)?;
-    for (workload, parameters) in matrix.workloads.iter_mut().zip(&declared) {
+    let declared = parameters::declared(&matrix.workloads, context)?;
+    for (workload, own) in matrix.workloads.iter_mut().zip(&declared) {
         for variation in options {
-            if let Some(parameter) = parameters.iter().find(|parameter| parameter.name == variation.key) {
-                check(variation, parameter, &workload.name)?;
+            if let Some(parameter) = own.iter().find(|parameter| parameter.name == variation.key) {
+                let option = format!("--vary {}", variation.key);
+                parameters::check(variation, parameter, &workload.name, &option)?;
                 workload.vary.push(variation.clone());
             }
         }
@@ -103,43 +100,6 @@ pub(super) fn apply(options: &[Variation], matrix: &mut Matrix, context: &Contex
             let remedy =
                 format!("for an option of a backend, a comparison for each value with --extra {key}=VALUE");
             Err(Problem::usage(message).with_remedy(remedy))
-        }
-    }
-}
-
-/// The options that each workload reads: its parameters, and what every run has.
-fn declared(workloads: &[WorkloadChoice], context: &Context) -> Result<Vec<Vec<Parameter>>, Problem> {
-    let folders = context.folders("compare")?;
-    let mut catalogues = BTreeMap::new();
-    let mut of_workload = |workload: &WorkloadChoice| {
-        let library = context.workload_library(&workload.name)?;
-        if !catalogues.contains_key(&library.path) {
-            catalogues.insert(library.path.clone(), context.catalogue(&library, &folders)?);
-        }
-        let entries = catalogues.get(&library.path).into_iter().flatten();
-        let entry = entries.into_iter().find(|entry| entry.name == workload.name);
-        let own = entry.map(|entry| entry.parameters.clone()).unwrap_or_default();
-        let batch_size = Parameter::integer("batch_size", "items in a batch", 1, 1, MAX_BATCH_SIZE);
-        let fusion = Parameter::choice("fusion", "whether stages are fused", &["auto", "off"]);
-        Ok(own.into_iter().chain([batch_size, fusion]).collect())
-    };
-    let declared = workloads.iter().map(&mut of_workload).collect();
-    context.tidy(&folders);
-    declared
-}
-
-fn check(variation: &Variation, parameter: &Parameter, workload: &str) -> Result<(), Problem> {
-    let Variation { key, values } = variation;
-    let is_outside = |value: &&Value| {
-        let extra = Map::from_iter([(key.clone(), (*value).clone())]);
-        Parameters::resolve(std::slice::from_ref(parameter), &extra).is_err()
-    };
-    match values.iter().find(is_outside) {
-        None => Ok(()),
-        Some(value) => {
-            let message =
-                format!("--vary {key}: {value} is not {}, as {workload} needs it", parameter.domain);
-            Err(Problem::usage(message).with_remedy(format!("--vary {key}={}", parameter.default)))
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The METG of sweeps, as reports render it and `--json` prints it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
@@ -37,6 +39,9 @@ pub(crate) struct Sweeps {
 pub(crate) struct Row {
     pub backend: String,
     pub cores: u32,
+    /// The graph that the tasks are of; absent if they are independent of each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph: Option<TaskGraph>,
     /// METG as Task Bench defines it: the granularity of a task (cores · duration / tasks) at the target, in seconds. Null
     /// if no block has a value.
     pub metg: Option<Value>,
@@ -56,6 +61,52 @@ pub(crate) struct Row {
     pub plugin: Option<Library>,
     pub workload_library: Option<Library>,
     pub versions: Map<String, Json>,
+}
+
+/// A graph whose tasks are measured.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct TaskGraph {
+    pub pattern: String,
+    /// How many inputs a task has; absent where the pattern alone decides that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub radix: Option<u64>,
+    pub output_bytes: u64,
+    pub width: u64,
+    pub steps: u64,
+    /// How it runs: `stages`, with a barrier after each step.
+    pub form: String,
+}
+
+impl TaskGraph {
+    /// The graph of a trial with these options and so many items, if it has one.
+    pub(crate) fn of(extra: &Map<String, Json>, items: u64) -> Option<Self> {
+        let number = |key: &str| extra.get(key).and_then(Json::as_u64);
+        let width = number("width")?;
+        Some(Self {
+            pattern: extra.get("pattern")?.as_str()?.to_owned(),
+            radix: number("radix"),
+            output_bytes: number("output_bytes")?,
+            width,
+            steps: items / width.max(1),
+            form: "stages".into(),
+        })
+    }
+}
+
+/// The pattern, with the radix if it has one, and the length of an output: `nearest(3) 64 B`.
+impl fmt::Display for TaskGraph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pattern, radix, output_bytes, .. } = self;
+        let radix = radix.map_or_else(String::new, |radix| format!("({radix})"));
+        write!(f, "{pattern}{radix} {output_bytes} B")
+    }
+}
+
+impl Row {
+    /// The backend, and the graph if there is one.
+    pub(crate) fn name(&self) -> String {
+        self.graph.as_ref().map_or_else(|| self.backend.clone(), |graph| format!("{} {graph}", self.backend))
+    }
 }
 
 /// One sweep of one backend.

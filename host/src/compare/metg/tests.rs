@@ -175,3 +175,33 @@ fn warnings_of_trials_are_counted() {
         assert!(warnings.iter().any(|warning| warning.contains(words)), "{words}: {warnings:?}");
     }
 }
+
+#[test]
+fn each_graph_is_a_row_of_its_own_and_rows_of_one_graph_stand_together() {
+    let graph = |backend, overhead, pattern: &str, radix: Option<u64>| {
+        let sweep = sweep(backend, 0, overhead).map(|mut input| {
+            let extra = &mut input.record.metadata.extra;
+            extra.extend([("pattern".to_owned(), json!(pattern)), ("width".to_owned(), json!(8))]);
+            extra.extend([("output_bytes".to_owned(), json!(64))]);
+            extra.extend(radix.map(|radix| ("radix".to_owned(), json!(radix))));
+            input
+        });
+        sweep.collect::<Vec<_>>()
+    };
+    let inputs = [
+        graph("a", 3e-6, "trivial", None),
+        graph("a", 4e-6, "nearest", Some(3)),
+        graph("a", 1e-6, "nearest", Some(5)),
+        graph("b", 2e-6, "nearest", Some(3)),
+        sweep("a", 0, 1e-6).collect(),
+    ];
+    let sweeps = sweeps(&inputs.concat());
+    let names: Vec<_> = sweeps.rows.iter().map(Row::name).collect();
+    let expected = ["a", "b nearest(3) 64 B", "a nearest(3) 64 B", "a nearest(5) 64 B", "a trivial 64 B"];
+    assert_eq!(names, expected);
+    assert!((sweeps.rows[1].metg.unwrap().seconds() / 4e-6 - 1.0).abs() < 0.01);
+    let graph = sweeps.rows[1].graph.as_ref().unwrap();
+    // 1000 items of width 8.
+    assert_eq!((graph.steps, graph.width, graph.form.as_str()), (125, 8, "stages"));
+    assert!(sweeps.warnings.contains(&STAGES.to_owned()), "{:?}", sweeps.warnings);
+}

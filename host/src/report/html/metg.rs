@@ -46,7 +46,7 @@ fn table_row(number: usize, row: &Row) -> Value {
     context! {
         number,
         series => number % SERIES,
-        name => name(&row.backend),
+        name => name(&row.name()),
         cores => row.cores,
         cells => Serde(TableRow::of(row)),
         failures => failures(row),
@@ -77,7 +77,7 @@ fn curve(number: usize, row: &Row) -> impl Iterator<Item = CurvePoint> {
             x: step.granularity_seconds,
             y: step.efficiency,
             range: Some([step.least, step.most]),
-            title: Some(format!("{}: {efficiency} at {granularity}, kernel {kernel}", name(&row.backend))),
+            title: Some(format!("{}: {efficiency} at {granularity}, kernel {kernel}", name(&row.name()))),
             row: number,
         }
     })

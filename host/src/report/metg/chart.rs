@@ -38,7 +38,7 @@ pub(super) fn lines(sweeps: &Sweeps, width: usize) -> Vec<String> {
     let legend = letters
         .iter()
         .zip(&sweeps.rows)
-        .map(|(letter, row)| format!("{letter} {}", one_line(&row.backend, 16)));
+        .map(|(letter, row)| format!("{letter} {}", one_line(&row.name(), 56)));
     let legend =
         wrapped(legend.chain([format!("{SEVERAL} several")]), "   ", width.saturating_sub(1), usize::MAX);
     lines.extend(legend.iter().map(|line| format!(" {line}\n")));

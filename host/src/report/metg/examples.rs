@@ -28,6 +28,7 @@ pub(in crate::report) fn row(backend: &str, floor: f64) -> Row {
     Row {
         backend: backend.into(),
         cores: 2,
+        graph: None,
         metg: Some(Value::At { seconds: 2.0 * floor }),
         metg_interval: Some(interval(2.0 * floor)),
         value: Some(Value::At { seconds: floor }),

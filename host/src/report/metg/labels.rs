@@ -74,7 +74,7 @@ fn checks(row: &Row) -> (&'static str, Tone) {
 /// Why blocks of a row have no value, each reason once.
 pub(in crate::report) fn failures(row: &Row) -> Vec<String> {
     let reasons = row.blocks.iter().filter_map(|block| Some((failure(&block.outcome)?, Some(block.block))));
-    let labelled = |(reason, blocks)| format!("{}, {blocks}: {reason}", name(&row.backend));
+    let labelled = |(reason, blocks)| format!("{}, {blocks}: {reason}", name(&row.name()));
     by_block(reasons).into_iter().map(labelled).collect()
 }
 

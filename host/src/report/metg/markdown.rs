@@ -16,7 +16,7 @@ pub(crate) fn markdown(sweeps: &Sweeps) -> String {
     let notes: Vec<_> = sweeps.warnings.iter().map(|warning| one_line(warning, 1000)).collect();
     let rows = sweeps.rows.iter().map(|row| {
         let TableRow { metg, interval, kernel, floor, blocks, checks, .. } = TableRow::of(row);
-        vec![name(&row.backend), row.cores.to_string(), metg, interval, kernel, floor, blocks, checks.into()]
+        vec![name(&row.name()), row.cores.to_string(), metg, interval, kernel, floor, blocks, checks.into()]
     });
     let failures: Vec<_> = sweeps.rows.iter().flat_map(failures).collect();
     format!("# METG\n{}{}{}", list(&notes), table(&HEADINGS, rows), list(&failures))

@@ -4,7 +4,7 @@ use clap::builder::styling::Style;
 
 use super::chart;
 use super::labels::{self, TableRow};
-use crate::compare::metg::model::Sweeps;
+use crate::compare::metg::model::{Row, Sweeps};
 use crate::report::labels::one_line;
 use crate::report::text::{Palette, again, aligned, list, painted};
 
@@ -12,6 +12,17 @@ use crate::report::text::{Palette, again, aligned, list, painted};
 const MAX_ITEMS: usize = 6;
 /// The longest name in the table.
 const MAX_NAME: usize = 16;
+/// And the longest graph.
+const MAX_GRAPH: usize = 40;
+
+/// The backend, and the graph if there is one.
+pub(super) fn name(row: &Row) -> String {
+    let graph = row
+        .graph
+        .as_ref()
+        .map_or_else(String::new, |graph| format!(" {}", one_line(&graph.to_string(), MAX_GRAPH)));
+    one_line(&row.backend, MAX_NAME) + &graph
+}
 
 /// The table, the chart of all backends, failures and notes, in lines of at most `width` characters.
 pub(crate) fn text(sweeps: &Sweeps, palette: &Palette, width: usize) -> String {
@@ -35,7 +46,7 @@ fn table(sweeps: &Sweeps, palette: &Palette) -> Vec<String> {
     let rows: Vec<_> = sweeps.rows.iter().map(TableRow::of).collect();
     let cells = rows.iter().zip(&sweeps.rows).map(|(cells, row)| {
         let cores = if cores.is_none() { format!(" ({})", row.cores) } else { String::new() };
-        let backend = format!(" {}{cores}", one_line(&row.backend, MAX_NAME));
+        let backend = format!(" {}{cores}", name(row));
         let TableRow { metg, interval, kernel, floor, blocks, .. } = cells.clone();
         [backend, metg, interval, kernel, floor, blocks]
     });

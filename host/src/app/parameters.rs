@@ -1,0 +1,52 @@
+//! The options that the runs of a workload read, and the values that they may have.
+
+use std::collections::BTreeMap;
+
+use plugin_api::spec::MAX_BATCH_SIZE;
+use plugin_api::{Parameter, Parameters};
+use serde_json::{Map, Value};
+
+use super::Problem;
+use super::context::Context;
+use crate::plan::{Variation, WorkloadChoice};
+
+/// What each workload reads: its own parameters, and what every run has.
+pub(crate) fn declared(
+    workloads: &[WorkloadChoice],
+    context: &Context,
+) -> Result<Vec<Vec<Parameter>>, Problem> {
+    let folders = context.folders("compare")?;
+    let mut catalogues = BTreeMap::new();
+    let mut of_workload = |workload: &WorkloadChoice| {
+        let library = context.workload_library(&workload.name)?;
+        if !catalogues.contains_key(&library.path) {
+            catalogues.insert(library.path.clone(), context.catalogue(&library, &folders)?);
+        }
+        let entries = catalogues.get(&library.path).into_iter().flatten();
+        let entry = entries.into_iter().find(|entry| entry.name == workload.name);
+        let own = entry.map(|entry| entry.parameters.clone()).unwrap_or_default();
+        let batch_size = Parameter::integer("batch_size", "items in a batch", 1, 1, MAX_BATCH_SIZE);
+        let fusion = Parameter::choice("fusion", "whether stages are fused", &["auto", "off"]);
+        Ok(own.into_iter().chain([batch_size, fusion]).collect())
+    };
+    let declared = workloads.iter().map(&mut of_workload).collect();
+    context.tidy(&folders);
+    declared
+}
+
+/// Refuses a value of `variation`, which `option` of the command line gives, that a parameter of `workload` cannot have.
+pub(crate) fn check(
+    variation: &Variation,
+    parameter: &Parameter,
+    workload: &str,
+    option: &str,
+) -> Result<(), Problem> {
+    let Variation { key, values } = variation;
+    let is_outside = |value: &&Value| {
+        let extra = Map::from_iter([(key.clone(), (*value).clone())]);
+        Parameters::resolve(std::slice::from_ref(parameter), &extra).is_err()
+    };
+    let Some(value) = values.iter().find(is_outside) else { return Ok(()) };
+    let message = format!("{option}: {value} is not {}, as {workload} needs it", parameter.domain);
+    Err(Problem::usage(message).with_remedy(format!("{option}={}", parameter.default)))
+}
