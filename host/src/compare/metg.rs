@@ -14,6 +14,7 @@ use super::trial::{Trial, is_debug};
 use super::warning::CHOSEN_DATA;
 use crate::metg::{self, Estimate, MeasuredLoad, NoValue, TARGET_EFFICIENCY, Value};
 use crate::record::{Kind, SystemProfile, machine_keys};
+use crate::run::task_graph::Form;
 use crate::run::trial::Granularity;
 use crate::stats::{MIN_BLOCKS, median};
 use crate::text::plural;
@@ -22,11 +23,11 @@ pub(crate) mod model;
 #[cfg(test)]
 mod tests;
 
-use model::{Block, Point, Row, Step, SweepOutcome, Sweeps, TaskGraph, VERSION};
+use model::{Block, Point, Row, Step, SweepOutcome, Sweeps, SweptGraph, VERSION};
 
-/// The warning about graphs, whose dependencies no engine ran by itself.
-const STAGES: &str = "the graphs ran in stages, with a barrier after each step: figures of engines that run the dependencies of tasks \
-                      themselves are not comparable";
+/// The warning about graphs whose dependencies the engine did not run by itself.
+const STAGES: &str = "rows with the word stages ran with a barrier after each step of the graph: do not compare them with rows of \
+                      engines that ran the dependencies of tasks themselves";
 
 /// The parameter for the length of a kernel.
 const ITERATIONS: &str = "iters";
@@ -44,12 +45,12 @@ type Blocks<'s, 'a> = BTreeMap<(&'a str, u32), Vec<&'s Sample<'a>>>;
 /// The METG from the records of sweeps. Other records are ignored.
 pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
     let samples: Vec<_> = inputs.iter().filter_map(sample).collect();
-    let mut grouped: BTreeMap<(&str, u32, Option<TaskGraph>), Blocks<'_, '_>> = BTreeMap::new();
+    let mut grouped: BTreeMap<(&str, u32, Option<SweptGraph>), Blocks<'_, '_>> = BTreeMap::new();
     for sample in &samples {
         let record = &sample.trial.record;
         let run = record.run_id.split_once('/').map_or(record.run_id.as_str(), |(run, _)| run);
         let block = (run, record.metadata.block.unwrap_or_default());
-        let graph = TaskGraph::of(&record.metadata.extra, sample.tasks);
+        let graph = record.metadata.graph.and_then(|graph| SweptGraph::of(&record.metadata.extra, graph));
         let row = (record.backend.as_str(), record.parallelism, graph);
         grouped.entry(row).or_default().entry(block).or_default().push(sample);
     }
@@ -233,7 +234,7 @@ fn warnings(inputs: &[Input], samples: &[Sample<'_>], rows: &[Row], machines: us
     if samples.iter().any(|sample| sample.trial.metadata().data_seed_chosen) {
         warnings.push(CHOSEN_DATA.into());
     }
-    if rows.iter().any(|row| row.graph.is_some()) {
+    if rows.iter().filter_map(|row| row.graph.as_ref()).any(|graph| graph.form == Form::Stages) {
         warnings.push(STAGES.into());
     }
     warnings.extend(rows.iter().filter_map(without_value));

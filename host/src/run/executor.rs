@@ -244,7 +244,7 @@ impl Executor {
         let mut result =
             TrialResult { phases: engine.phases, expected: Some(expected), usage, graph, ..empty };
         if let Some((graph, shape)) = graph.zip(shape) {
-            result.warnings.extend(graph.warnings(trial.cell.spec.total_items, shape.stages_only));
+            result.warnings.extend(graph.warning(shape.stages_only));
         }
         match ran {
             Ok((finished, host_elapsed)) => {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The warning of a run whose figures are not to be compared with those of a backend that supports graphs.
 const IN_STAGES: &str = "the graph ran in stages, with a barrier after each step: the backend does not run tasks by their dependencies";
 
-/// A graph, after `total_items` was rounded to rows.
+/// A graph, of whole rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskGraph {
     /// How it was run.
@@ -47,19 +47,8 @@ impl TaskGraph {
         u32::try_from(self.width).unwrap_or(u32::MAX)
     }
 
-    /// What to tell of a run of so many items.
-    pub(super) fn warnings(&self, items: u64, stages_only: bool) -> Vec<String> {
-        let Self { steps, width, .. } = self;
-        let mut warnings = Vec::new();
-        let rounded = steps.saturating_mul(*width);
-        if rounded != items {
-            warnings.push(format!(
-                "{items} items are rounded to {rounded}: the graph has {steps} steps of width {width}"
-            ));
-        }
-        if self.form == Form::Stages && !stages_only {
-            warnings.push(IN_STAGES.into());
-        }
-        warnings
+    /// What to tell of a run that was not asked to be in stages.
+    pub(super) fn warning(&self, stages_only: bool) -> Option<String> {
+        (self.form == Form::Stages && !stages_only).then(|| IN_STAGES.into())
     }
 }

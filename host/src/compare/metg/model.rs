@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json};
 use crate::compare::model::{MachineReading, RatioInterval, Source, Status};
 use crate::metg::Value;
 use crate::record::{Library, SystemProfile};
+use crate::run::task_graph::{Form, TaskGraph};
 
 /// The version of this model's JSON.
 pub(crate) const VERSION: u32 = 1;
@@ -41,7 +42,7 @@ pub(crate) struct Row {
     pub cores: u32,
     /// The graph that the tasks are of; absent if they are independent of each other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub graph: Option<TaskGraph>,
+    pub graph: Option<SweptGraph>,
     /// METG as Task Bench defines it: the granularity of a task (cores · duration / tasks) at the target, in seconds. Null
     /// if no block has a value.
     pub metg: Option<Value>,
@@ -65,7 +66,7 @@ pub(crate) struct Row {
 
 /// A graph whose tasks are measured.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct TaskGraph {
+pub(crate) struct SweptGraph {
     pub pattern: String,
     /// How many inputs a task has; absent where the pattern alone decides that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,32 +74,32 @@ pub(crate) struct TaskGraph {
     pub output_bytes: u64,
     pub width: u64,
     pub steps: u64,
-    /// How it runs: `stages`, with a barrier after each step.
-    pub form: String,
+    /// How it ran. Figures of two forms are never of one row.
+    pub form: Form,
 }
 
-impl TaskGraph {
-    /// The graph of a trial with these options and so many items, if it has one.
-    pub(crate) fn of(extra: &Map<String, Json>, items: u64) -> Option<Self> {
-        let number = |key: &str| extra.get(key).and_then(Json::as_u64);
-        let width = number("width")?;
+impl SweptGraph {
+    /// The graph of a trial with these options, which ran as `graph`.
+    pub(crate) fn of(extra: &Map<String, Json>, graph: TaskGraph) -> Option<Self> {
+        let TaskGraph { form, steps, width, output_bytes } = graph;
         Some(Self {
             pattern: extra.get("pattern")?.as_str()?.to_owned(),
-            radix: number("radix"),
-            output_bytes: number("output_bytes")?,
+            radix: extra.get("radix").and_then(Json::as_u64),
+            output_bytes,
             width,
-            steps: items / width.max(1),
-            form: "stages".into(),
+            steps,
+            form,
         })
     }
 }
 
-/// The pattern, with the radix if it has one, and the length of an output: `nearest(3) 64 B`.
-impl fmt::Display for TaskGraph {
+/// The pattern, with the radix if it has one, and the length of an output: `nearest(3) 64 B`; and whether it ran in stages.
+impl fmt::Display for SweptGraph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pattern, radix, output_bytes, .. } = self;
+        let Self { pattern, radix, output_bytes, form, .. } = self;
         let radix = radix.map_or_else(String::new, |radix| format!("({radix})"));
-        write!(f, "{pattern}{radix} {output_bytes} B")
+        let form = if *form == Form::Stages { ", stages" } else { "" };
+        write!(f, "{pattern}{radix} {output_bytes} B{form}")
     }
 }
 

@@ -181,9 +181,10 @@ fn each_graph_is_a_row_of_its_own_and_rows_of_one_graph_stand_together() {
     let graph = |backend, overhead, pattern: &str, radix: Option<u64>| {
         let sweep = sweep(backend, 0, overhead).map(|mut input| {
             let extra = &mut input.record.metadata.extra;
-            extra.extend([("pattern".to_owned(), json!(pattern)), ("width".to_owned(), json!(8))]);
-            extra.extend([("output_bytes".to_owned(), json!(64))]);
+            extra.extend([("pattern".to_owned(), json!(pattern))]);
             extra.extend(radix.map(|radix| ("radix".to_owned(), json!(radix))));
+            let form = if backend == "a" { Form::Graph } else { Form::Stages };
+            input.record.metadata.graph = Some(TaskGraph { form, steps: 125, width: 8, output_bytes: 64 });
             input
         });
         sweep.collect::<Vec<_>>()
@@ -197,11 +198,11 @@ fn each_graph_is_a_row_of_its_own_and_rows_of_one_graph_stand_together() {
     ];
     let sweeps = sweeps(&inputs.concat());
     let names: Vec<_> = sweeps.rows.iter().map(Row::name).collect();
-    let expected = ["a", "b nearest(3) 64 B", "a nearest(3) 64 B", "a nearest(5) 64 B", "a trivial 64 B"];
+    let expected =
+        ["a", "b nearest(3) 64 B, stages", "a nearest(3) 64 B", "a nearest(5) 64 B", "a trivial 64 B"];
     assert_eq!(names, expected);
-    assert!((sweeps.rows[1].metg.unwrap().seconds() / 4e-6 - 1.0).abs() < 0.01);
+    assert!((sweeps.rows[2].metg.unwrap().seconds() / 8e-6 - 1.0).abs() < 0.01);
     let graph = sweeps.rows[1].graph.as_ref().unwrap();
-    // 1000 items of width 8.
-    assert_eq!((graph.steps, graph.width, graph.form.as_str()), (125, 8, "stages"));
+    assert_eq!((graph.steps, graph.width, graph.form), (125, 8, Form::Stages));
     assert!(sweeps.warnings.contains(&STAGES.to_owned()), "{:?}", sweeps.warnings);
 }
