@@ -20,33 +20,59 @@ const PATTERNS: [&str; 11] = [
     "random_nearest",
 ];
 
-#[test]
-fn native_runs_each_task_when_its_inputs_are_there() {
-    let native = Installed::new("native");
+/// Every pattern at some parallelisms, and graphs of unusual sizes.
+fn graphs(parallelisms: &[u32], tasks: u64) -> Vec<String> {
     let small = |pattern: &str, parallelism: u32| {
         format!(
-            "--workload task_graph --items 400 --parallelism {parallelism} pattern={pattern} width=8 iters=9"
+            "--workload task_graph --items {tasks} --parallelism {parallelism} pattern={pattern} width=8 iters=9"
         )
     };
-    let mut lines: Vec<_> = PATTERNS.iter().flat_map(|pattern| [1, 3].map(|at| small(pattern, at))).collect();
-    lines.extend(
-        [
-            // Far more steps than stages could have.
-            "--items 4000 pattern=stencil_1d_periodic width=2 iters=0",
-            "--items 300 pattern=no_comm width=1 kernel=empty",
-            "--items 0",
-            "--items 7 width=8",
-            "--items 200 pattern=fft width=5 output_bytes=100000 kernel=memory span_bytes=800 iters=2",
-            "--items 200 pattern=spread radix=9 width=4 imbalance=2 output_bytes=24",
-        ]
-        .map(|words| format!("--workload task_graph --parallelism 2 {words}")),
-    );
-    for record in verified(&native, &lines) {
+    let patterns = PATTERNS.iter().flat_map(|pattern| parallelisms.iter().map(|at| small(pattern, *at)));
+    let unusual = [
+        "--items 300 pattern=no_comm width=1 kernel=empty",
+        "--items 0",
+        "--items 7 width=8",
+        "--items 200 pattern=fft width=5 output_bytes=100000 kernel=memory span_bytes=800 iters=2",
+        "--items 200 pattern=spread radix=9 width=4 imbalance=2 output_bytes=24",
+    ];
+    patterns.chain(unusual.map(|words| format!("--workload task_graph --parallelism 2 {words}"))).collect()
+}
+
+fn all_by_tasks(engine: &Installed, lines: &[String]) {
+    for record in verified(engine, lines) {
         let graph = &record["metadata"]["graph"];
         let (steps, width) = (graph["steps"].as_u64().unwrap(), graph["width"].as_u64().unwrap());
         assert_eq!(graph["form"], "graph", "{record}");
         assert!(steps * width <= record["metadata"]["total_items"].as_u64().unwrap());
     }
+}
+
+#[test]
+fn native_runs_each_task_when_its_inputs_are_there() {
+    let mut lines = graphs(&[1, 3], 400);
+    // Far more steps than stages could have.
+    lines.push(
+        "--workload task_graph --parallelism 2 --items 4000 pattern=stencil_1d_periodic width=2 iters=0"
+            .into(),
+    );
+    all_by_tasks(&Installed::new("native"), &lines);
+}
+
+#[test]
+fn python_runs_each_task_when_its_inputs_are_there() {
+    all_by_tasks(&Installed::new("python"), &graphs(&[3], 100));
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn dask_takes_futures_as_inputs_of_tasks() {
+    all_by_tasks(&Installed::new("dask"), &graphs(&[2], 100));
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn ray_takes_object_references_as_inputs_of_tasks() {
+    all_by_tasks(&Installed::new("ray"), &graphs(&[2], 100));
 }
 
 #[test]

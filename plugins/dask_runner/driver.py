@@ -8,6 +8,8 @@ import environment
 
 environment.prepare()
 
+from typing import Any
+
 import dask
 import distributed
 
@@ -15,11 +17,13 @@ from cluster import Cluster, connect
 from crossrun_engine import (
     Driver,
     FuturesRun,
+    GraphRun,
     Result,
     RunContext,
     Session,
     Spec,
     Workload,
+    graph_window,
     report,
     scheduler_used,
     serve,
@@ -62,9 +66,15 @@ class DaskDriver(Driver):
         scheduler, warnings = scheduler_used(spec, "Dask", SCHEDULERS)
         if scheduler == "load_aware":
             warnings.append("Dask places by load and steals work by default: load_aware is its default")
-        size = window_size(spec, WINDOW, WINDOW_ITEMS * spec.parallelism)
+        graph = workload.graph if "graph" in spec.granted else None
+        kind: type[GraphRun[Any] | FuturesRun[Any]]
+        if graph is not None:
+            kind, idiom, size = GraphRun, "futures, one for each task of the graph", graph_window(spec, graph, WINDOW)
+        else:
+            kind, idiom = FuturesRun, "futures, one task a " + ("batch" if spec.fusion != "off" else "stage and batch")
+            size = window_size(spec, WINDOW, WINDOW_ITEMS * spec.parallelism)
         try:
-            run = FuturesRun(DaskEngine(cluster, scheduler, context), cluster.job(workload), spec, context, size)
+            run = kind(DaskEngine(cluster, scheduler, context), cluster.job(workload), spec, context, size)
             state = run.execute()
         except distributed.CancelledError as error:
             raise LostError(f"Dask gave up the run: {error}") from error
@@ -72,7 +82,7 @@ class DaskDriver(Driver):
             raise LostError(f"the connection to the scheduler is lost: {error}") from error
         metrics = {
             "versions": {"dask": dask.__version__, "distributed": distributed.__version__},
-            "idiom": "futures, one task a batch" if spec.fusion != "off" else "futures, one task a stage and batch",
+            "idiom": idiom,
             "tasks_in_flight": size,
         }
         return report(workload, state, scheduler, run.work, [*cluster.warnings, *warnings], metrics)

@@ -45,6 +45,10 @@ class DaskEngine(FuturesEngine[Future]):
         # Of a pure task Dask hashes all arguments, even if the key is given.
         return list(self._client.map(task, *columns, key=keys, pure=False, priority=priority, **fixed, **self._how))
 
+    def put(self, values: Sequence[Any]) -> list[Future]:
+        """Sends the values to the workers, one after the other in turn."""
+        return list(self._client.scatter(list(values), hash=False, workers=self._how["workers"])) if values else []
+
     def watch(self, futures: Collection[Future]) -> None:
         """Has Dask tell when futures finish."""
         for future in futures:

@@ -18,6 +18,7 @@ from crossrun_engine import (
     ActorsRun,
     Driver,
     FuturesRun,
+    GraphRun,
     InvalidSpecError,
     Result,
     RunContext,
@@ -27,6 +28,7 @@ from crossrun_engine import (
     UnsupportedError,
     Workload,
     choice,
+    graph_window,
     report,
     scheduler_used,
     serve,
@@ -42,6 +44,11 @@ WINDOW = 32
 
 # A host and a port. Ray has other forms, such as `ray://`, for which a driver need not be on a node.
 ADDRESS = re.compile(r"[^\s/]+:[0-9]{1,5}")
+
+
+def is_graph(spec: Spec, workload: Workload) -> bool:
+    """Whether the tasks of a graph are run by their dependencies. Object references are the arguments of tasks, not of actors."""
+    return workload.graph is not None and "graph" in spec.granted
 
 
 def resolve_idiom(extra: dict[str, Any]) -> str:
@@ -122,14 +129,18 @@ class RayDriver(Driver):
         if spec.parallelism != self._session.parallelism:
             self.close()
             self.open(replace(self._session, parallelism=spec.parallelism, options=spec.extra))
-        self._cluster.prepare(resolve_idiom(spec.extra), workload, context)
+        idiom = "tasks" if is_graph(spec, workload) else resolve_idiom(spec.extra)
+        self._cluster.prepare(idiom, workload, context)
 
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
         """Runs a workload as tasks or calls of actors."""
         scheduler, warnings = scheduler_used(spec, "Ray")
         idiom = resolve_idiom(spec.extra)
-        size = resolve_window(spec, idiom)
-        kind = FuturesRun if idiom == "tasks" else ActorsRun
+        kind: type[GraphRun[Any] | FuturesRun[Any] | ActorsRun]
+        if workload.graph is not None and is_graph(spec, workload):
+            kind, idiom, size = GraphRun, "tasks", graph_window(spec, workload.graph, WINDOW)
+        else:
+            kind, size = FuturesRun if idiom == "tasks" else ActorsRun, resolve_window(spec, idiom)
         run = kind(self._cluster.engine(idiom), self._cluster.job(workload), spec, context, size)
         state = run.execute()
         metrics = {"idiom": idiom, "window": size, "versions": {"ray": metadata.version("ray")}}

@@ -81,6 +81,10 @@ class Tasks(_Engine, FuturesEngine[Any]):
         remote = _remote(task).options(**self._placement)
         return [remote.remote(*row, **fixed) for row in zip(*columns, strict=True)]
 
+    def put(self, values: Sequence[Any]) -> list[Any]:
+        """Puts the values into Ray's object store."""
+        return [ray.put(value) for value in values]
+
 
 class Actors(_Engine, ActorsEngine[Any]):
     """A pool of actors: calls go to each directly."""

@@ -29,6 +29,7 @@ const PACKAGE: &[(&str, &str)] = embedded![
     "folder.py",
     "futures.py",
     "graph.py",
+    "graph_futures.py",
     "job.py",
     "kernel.py",
     "loop.py",

@@ -5,7 +5,7 @@
 use plugin_api::Parameter;
 use python_engine::{Engine, PythonRange, PythonRunner};
 
-plugin_api::export_runner!(name = "ray", runner = PythonRunner::new(&RAY));
+plugin_api::export_runner!(name = "ray", runner = PythonRunner::new(&RAY).supporting(&["graph"]));
 
 static RAY: Engine = Engine {
     name: "ray",

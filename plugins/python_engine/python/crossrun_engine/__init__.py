@@ -19,6 +19,7 @@ What the drivers of different engines have in common is here as well. A driver t
 | `phase` | `phases` of a plan, a `Terminal` at the end of each, merging and emitting | every driver |
 | `graph` | `Graph`: which tasks of a graph may run, for an engine that runs them by their dependencies | `python` |
 | `window` | `Window`: batches in flight, bounded, until the host stops the run | engines that are handed batches |
+| `graph_futures` | `GraphRun`: a graph of tasks on such an engine | `dask`, `ray` |
 | `futures` | `FuturesRun`: a whole run on an engine whose tasks return futures | `dask`, `ray` |
 | `actors` | `ActorsRun`: a whole run on a pool of actors that keep states | `ray` |
 | `dataflow` | `DataflowRun`: a whole run on operators with replicas that keep states | `sage` |
@@ -49,6 +50,7 @@ from .failure import (
 from .folder import SessionFolder
 from .futures import FuturesEngine, FuturesRun
 from .graph import Graph, Task, batch_of
+from .graph_futures import GraphRun, graph_window
 from .job import Job, ShippedJob, Work, total
 from .kernel import Stage, State, Workload, item_count
 from .loop import serve
@@ -70,6 +72,7 @@ __all__ = [
     "FuturesEngine",
     "FuturesRun",
     "Graph",
+    "GraphRun",
     "InvalidSpecError",
     "Item",
     "Job",
@@ -101,6 +104,7 @@ __all__ = [
     "choice",
     "emitted",
     "encoded",
+    "graph_window",
     "item_count",
     "merged",
     "phases",

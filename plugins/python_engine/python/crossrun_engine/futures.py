@@ -57,6 +57,10 @@ class FuturesEngine(Waiter[Future]):
         """The results of futures that have finished. Raises what a task raised."""
         raise NotImplementedError
 
+    def put(self, values: Sequence[Any]) -> list[Future]:
+        """Brings values from the driver to where tasks can take them. A future stands for each."""
+        raise NotImplementedError
+
     def check(self, futures: Sequence[Future]) -> None:
         """Raises what a task raised. The futures have finished; an engine may know that without their results."""
         self.results(futures)

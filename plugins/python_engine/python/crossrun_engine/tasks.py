@@ -2,7 +2,7 @@
 
 Between two tasks travel
 
-- `TalliedBatch`: a batch, and the tally of the tasks that it has gone through;
+- `TalliedBatch`: a batch, or the output of a task of a graph, and the tally of the tasks that it has gone through;
 - `Ended`: what batches came to at the end of a phase, one encoded state for each of its partitions, and their tally;
 - `Emitted`: some batches out of a keyed reduction, the encoded state of what is left (`None` at the end), and a tally.
 
@@ -12,6 +12,7 @@ into the workload's library fails.
 
 from __future__ import annotations
 
+from .graph import batch_of
 from .job import Job, Work, total
 from .kernel import Workload, item_count
 from .phase import Encoded, Phase, Terminal, emitted, encoded, merged
@@ -103,6 +104,20 @@ def emit_to_end(
     for batch in emitted(merged(workload, stage, states), limit):
         terminal.carry(batch)
     return terminal.encode(), job.work(work)
+
+
+def graph_task(point: int, takes: tuple[bool, ...], *inputs: TalliedBatch | None, job: Job, step: int) -> TalliedBatch:
+    """Runs a task of a graph on the outputs that it needs, of whose tallies it takes on some. `None` is no input."""
+    present = [tallied for tallied in inputs if tallied is not None]
+    output = job.open().graph_task(step, point, [output for output, _ in present])
+    return output, job.work(total(work for (_, work), mine in zip(present, takes) if mine))
+
+
+def graph_end(*outputs: TalliedBatch, job: Job) -> tuple[bytes, Work]:
+    """Folds outputs that no task needs into a state of the sink."""
+    with job.open().new_sink() as sink:
+        sink.fold(batch_of([output for output, _ in outputs]))
+        return sink.encode(), total(work for _, work in outputs)
 
 
 def _of_partition(partition: int, own: Encoded, unmerged: tuple[Ended, ...]) -> tuple[list[Encoded], Work]:

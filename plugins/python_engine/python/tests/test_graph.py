@@ -6,11 +6,28 @@ import hashlib
 import json
 import os
 import random
+import threading
 import unittest
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crossrun_engine import Graph, Workload, WorkloadError, batch_of
+from example_driver import Pool, resolved
+
+from crossrun_engine import (
+    Graph,
+    GraphRun,
+    Job,
+    RunContext,
+    Spec,
+    Workload,
+    WorkloadError,
+    batch_of,
+    graph_futures,
+    graph_window,
+)
 
 LIBRARY = os.environ["CROSSRUN_TEST_LIBRARY"]
 
@@ -65,6 +82,78 @@ class Graphs(unittest.TestCase):
         opened.graph_task(1, 2, outputs[1:4])
         with self.assertRaisesRegex(WorkloadError, "needs the output of step 0, point 1"):
             opened.graph_task(1, 2, outputs[2:5])
+
+
+@dataclass(frozen=True)
+class NamedJob(Job):
+    """One node."""
+
+    def node(self) -> str:
+        return "here"
+
+
+class HomePool(Pool):
+    """Counts the tasks, and the values that came back from the driver."""
+
+    def __init__(self, threads: int) -> None:
+        super().__init__(threads)
+        self.tasks = self.brought = 0
+
+    def map(self, task: Any, *columns: Sequence[Any], **fixed: Any) -> list[Future[Any]]:
+        self.tasks += len(columns[0]) * (task.__name__ == "graph_task")
+        return super().map(task, *columns, **fixed)
+
+    def put(self, values: Sequence[Any]) -> list[Future[Any]]:
+        self.brought += len(values)
+        return [self.executor.submit(resolved, value) for value in values]
+
+
+class OnFutures(unittest.TestCase):
+    """The same graphs on an engine of futures."""
+
+    def run_on(self, pool: HomePool, opened: Workload, items: int, size: int) -> tuple[bytes, dict[str, int]]:
+        context = RunContext(Path("."), threading.Event(), lambda _: None)
+        with pool.executor:
+            done = GraphRun(pool, NamedJob(opened), Spec("task_graph", items, 2, "default", 0, {}), context, size)
+            return done.execute(), done.work
+
+    def test_every_pattern_has_its_answer_and_each_task_is_counted_once(self) -> None:
+        for pattern in ("stencil_1d", "trivial", "no_comm", "tree", "dom", "fft", "all_to_all", "spread"):
+            for items, width, size in ((0, 5, 10), (1, 5, 2), (150, 5, 10), (400, 8, 1000)):
+                opened = workload(items, pattern=pattern, width=width, iters=1)
+                pool = HomePool(3)
+                state, work = self.run_on(pool, opened, items, size)
+                self.assertEqual(opened.outcome(state), run(opened, random.Random(1))[0], (pattern, items, width))
+                self.assertEqual(work.get("here", 0), pool.tasks, (pattern, items, width))
+
+    def test_what_led_to_a_row_is_forgotten_when_it_is_brought_home(self) -> None:
+        self.addCleanup(setattr, graph_futures, "KEPT", graph_futures.KEPT)
+        graph_futures.KEPT = 40
+        for pattern in ("stencil_1d_periodic", "tree", "trivial"):
+            opened, pool = workload(800, pattern=pattern, width=8, iters=1), HomePool(2)
+            state, _ = self.run_on(pool, opened, 800, 32)
+            self.assertEqual(opened.outcome(state), run(opened, random.Random(1))[0], pattern)
+            # 100 rows, of which every fifth comes home, but of the last no output is needed.
+            self.assertEqual(pool.brought, {"stencil_1d_periodic": 152, "trivial": 0}.get(pattern, pool.brought))
+
+    def test_a_failure_of_a_task_is_told(self) -> None:
+        class Dropping(HomePool):
+            def map(self, task: Any, *columns: Any, **fixed: Any) -> list[Future[Any]]:
+                if fixed.get("step") == 30:
+                    columns[-1][3] = None
+                return super().map(task, *columns, **fixed)
+
+        opened, pool = workload(400, width=8, iters=1), Dropping(2)
+        with self.assertRaisesRegex(WorkloadError, "needs 3 inputs; it was given 2"):
+            self.run_on(pool, opened, 400, 32)
+
+    def test_a_window_has_two_rows_and_a_bound_of_bytes(self) -> None:
+        spec = Spec("task_graph", 1000, 2, "default", 0, {})
+        sizes = [
+            graph_window(spec, {"width": width, "output_bytes": output}, 256)
+            for width, output in ((4, 64), (64, 64), (4096, 64), (32, 8 << 20))
+        ]
+        self.assertEqual(sizes, [64, 512, 8192, 64])
 
 
 if __name__ == "__main__":
