@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Place, Ran, plugin};
 
 /// Every cheat that must be caught: how it ends, and words of the reason.
-const CAUGHT: [(&str, &[&str], &str); 30] = [
+const CAUGHT: [(&str, &[&str], &str); 31] = [
     ("none", &["believed"], ""),
     ("drop", &["wrong answer"], "items reached the sink, but 50 must"),
     ("duplicate", &["wrong answer"], "the checksum is"),
@@ -16,6 +16,7 @@ const CAUGHT: [(&str, &[&str], &str); 30] = [
     ("memoise", &["invalid measurement"], SHORT),
     ("remember_on_disk", &["invalid measurement"], SHORT),
     ("answer_before_run", &["invalid measurement"], SHORT),
+    ("answer_before_run_and_burn", &["invalid measurement"], "while they prepared the run"),
     ("skip_kernel", &["wrong answer"], "the checksum is"),
     ("skip_iterations", &["wrong answer"], "the checksum is"),
     ("closed_form", &["invalid measurement"], SHORT),

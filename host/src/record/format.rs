@@ -251,6 +251,9 @@ pub struct Resources {
     /// CPU seconds from the end of the run before, in the same session, to the start of this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_seconds_between_runs: Option<f64>,
+    /// CPU seconds while the run was prepared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds_preparing: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -26,6 +26,18 @@ const CALL: f64 = 0.5;
 const OPENING: f64 = 4.0;
 /// And so many seconds for each byte of the sinks' state: 20 ms for a MiB.
 const CALL_PER_BYTE: f64 = 0.02 / 1048576.0;
+/// After the last item a run may go on for a quarter of its time, and so many seconds of a quiet machine: engines end their jobs.
+const ENDING: f64 = 1.0;
+/// Preparing a run may take so many seconds of CPU time in each process that may take part: one for each operator that runs at
+/// once, one that drives the engine, and the worker. Seven honest backends of four processes took up to 0.03 s in all beside opening
+/// the workload, and one whose engine compiles its code while it runs took 0.15 s once.
+const PREPARING: f64 = 0.06;
+/// And so many seconds in the first run of a session, in which an engine loads and compiles its own code.
+const FIRST_PREPARING: f64 = 1.0;
+/// And in each process this factor of what opening the workload takes.
+const PREPARED_OPENING: f64 = 2.0;
+/// And this part of the work.
+const PREPARING_TOLERANCE: f64 = 0.05;
 /// Clocks of two processes may differ by this part.
 const CLOCKS: f64 = 0.001;
 
@@ -49,6 +61,8 @@ pub(super) struct Measured {
     pub(super) nodes: u32,
     /// Whether the user named a cluster that runs already: its processes are not below the worker.
     pub(super) joins_cluster: bool,
+    /// The longest time from the moment at which an item of an open loop was due to the sink, by the sink's own clock.
+    pub(super) latest_seconds: Option<f64>,
     /// How many times longer than on a quiet machine work takes now; below 1 it counts as 1.
     pub(super) slowdown: f64,
 }
@@ -65,6 +79,8 @@ pub(super) struct Violation {
 pub(super) fn violation(run: &Measured, reference: &TrialReference) -> Option<Violation> {
     let by_reference = || work(run, reference).map(|why| Violation { why, depends_on_reference: true });
     let others = clocks(run, reference).or_else(|| last_due(run, reference)).or_else(|| cores(run));
+    let others = others.or_else(|| lateness(run, reference));
+    let others = others.or_else(|| preparing(run, reference));
     others.map(|why| Violation { why, depends_on_reference: false }).or_else(by_reference)
 }
 
@@ -114,6 +130,22 @@ fn cores(run: &Measured) -> Option<String> {
     })
 }
 
+/// What opening the workload does not explain of the CPU time of preparing is work of the run before its clock.
+fn preparing(run: &Measured, reference: &TrialReference) -> Option<String> {
+    let least = reference.least_cpu_seconds.filter(|least| is_checked(run) && *least >= CPU_FROM)?;
+    let usage = run.usage?;
+    let first = if usage.cpu_between_runs.is_none() { FIRST_PREPARING } else { 0.0 };
+    let each = PREPARING + PREPARED_OPENING * reference.opening_seconds;
+    let most = first + (f64::from(run.parallelism) + 2.0) * each + least * PREPARING_TOLERANCE;
+    (usage.cpu_preparing > most).then(|| {
+        format!(
+            "all processes of the backend used {:.3} s of CPU time while they prepared the run, but preparing explains no more \
+             than {most:.3} s of that; the work takes {least:.3} s by the serial reference",
+            usage.cpu_preparing
+        )
+    })
+}
+
 fn clocks(run: &Measured, reference: &TrialReference) -> Option<String> {
     let call = CALL + OPENING * reference.opening_seconds + CALL_PER_BYTE * run.state_bytes as f64;
     let most = run.duration_seconds * (1.0 + CALL_TOLERANCE) + call * run.slowdown.max(1.0);
@@ -133,6 +165,18 @@ fn last_due(run: &Measured, reference: &TrialReference) -> Option<String> {
     })
 }
 
+/// A loop that goes on after its last item was due is late, and then some item must be late too.
+fn lateness(run: &Measured, reference: &TrialReference) -> Option<String> {
+    let (due, latest) = reference.last_due_seconds.zip(run.latest_seconds)?;
+    let ending = run.duration_seconds * CALL_TOLERANCE + ENDING * run.slowdown.max(1.0);
+    (run.duration_seconds > due + latest + ending).then(|| {
+        format!(
+            "the run took {:.3} s, and the last item is due after {due:.3} s, but no item came more than {latest:.3} s after it was due",
+            run.duration_seconds
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,7 +185,7 @@ mod tests {
     /// Two seconds of work, in one second on two cores.
     fn honest() -> (Measured, TrialReference) {
         let used = Usage { cpu_seconds: 1.9, ..Usage::default() };
-        let usage = Some(RunUsage { used, window_seconds: 1.1, cpu_between_runs: None });
+        let usage = Some(RunUsage { used, window_seconds: 1.1, ..RunUsage::default() });
         let run = Measured {
             duration_seconds: 1.0,
             host_seconds: 1.05,
@@ -174,9 +218,15 @@ mod tests {
         Measured { duration_seconds: seconds, host_seconds: seconds + 0.05, ..honest().0 }
     }
 
+    /// A run of seven seconds whose last item was due after one.
+    fn late(run: &mut Measured, reference: &mut TrialReference, latest_seconds: f64) {
+        *run = Measured { latest_seconds: Some(latest_seconds), ..lasts(7.0) };
+        reference.last_due_seconds = Some(1.0);
+    }
+
     #[test]
     fn each_bound_is_kept_by_an_honest_run_and_named_where_it_is_not() {
-        let table: [(&str, Change, Option<&str>); 26] = [
+        let table: [(&str, Change, Option<&str>); 28] = [
             ("honest", |_, _| (), None),
             ("a quarter faster than the reference", |run, _| run.duration_seconds = 0.72, None),
             ("twice as fast", |run, _| run.duration_seconds = 0.5, Some("at least 0.950000 s")),
@@ -209,6 +259,12 @@ mod tests {
             ("a large workload", |run, it| (run.host_seconds, it.opening_seconds) = (5.5, 1.0), None),
             ("a large state", |run, _| (run.host_seconds, run.state_bytes) = (3.0, 64 << 20), None),
             ("an open loop", |_, it| it.last_due_seconds = Some(1.0), None),
+            ("a loop that ends late, as its items say", |run, it| late(run, it, 5.0), None),
+            (
+                "a loop that ends late, and no item is",
+                |run, it| late(run, it, 1.0),
+                Some("no item came more"),
+            ),
             ("clocks that differ", |_, it| it.last_due_seconds = Some(1.0005), None),
             ("a loop that ends early", |_, it| it.last_due_seconds = Some(1.1), Some("is due after 1.100 s")),
         ];
@@ -221,6 +277,38 @@ mod tests {
                 (found, expected) => found.is_none() == expected.is_none(),
             };
             assert!(as_expected, "{name}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn preparing_takes_no_more_cpu_time_than_it_explains() {
+        let after = |cpu_preparing: f64, between: Option<f64>| {
+            let (run, _) = honest();
+            let usage = run.usage.map(|usage| RunUsage { cpu_preparing, cpu_between_runs: between, ..usage });
+            Measured { usage, ..run }
+        };
+        let (_, reference) = honest();
+        let no_reference = TrialReference { least_cpu_seconds: None, ..reference };
+        let short = TrialReference { least_cpu_seconds: Some(0.049), ..reference };
+        let slow_to_open = TrialReference { opening_seconds: 0.1, ..reference };
+        let later = |seconds| after(seconds, Some(0.0));
+        // 0.06 s and two openings of 10 ms in each of four processes, and 5 % of 1.9 s.
+        let table = [
+            ("what preparing takes", later(0.4), reference, false),
+            ("a quarter of the work", later(0.475), reference, true),
+            ("all of it", later(1.9), reference, true),
+            ("the first run of a session", after(1.3, None), reference, false),
+            ("all of it in the first run", after(1.9, None), reference, true),
+            ("a workload that is slow to open", later(1.0), slow_to_open, false),
+            ("all of such a one", later(1.9), slow_to_open, true),
+            ("no reference", later(1.9), no_reference, false),
+            ("short work", later(1.9), short, false),
+            ("several nodes", Measured { nodes: 2, ..later(1.9) }, reference, false),
+        ];
+        for (name, run, reference, is_invalid) in table {
+            let found = preparing(&run, &reference);
+            assert_eq!(found.is_some(), is_invalid, "{name}: {found:?}");
+            assert!(!is_invalid || violation(&run, &reference).is_some(), "{name}");
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use plugin_api::WorkloadSpec;
 use serde_json::Value;
+use plugin_api::workload::Outcome as Answer;
 
 use super::bounds::{self, Measured, Violation};
 use super::executor::Executor;
@@ -19,6 +20,12 @@ use crate::slowdown;
 /// or `_master` do.
 fn names_a_cluster(option: &str) -> bool {
     option.ends_with("_address") || option.ends_with("_master")
+}
+
+/// The longest latency of an open loop; `None` if nothing was measured.
+fn latest_seconds(actual: Option<&Answer>) -> Option<f64> {
+    let latest = actual?.latency.as_ref()?.scheduled.at(1.0)?;
+    Some(Duration::from_nanos(latest).as_secs_f64())
 }
 
 /// How long a sample runs.
@@ -75,6 +82,7 @@ impl Executor {
             cores: given.unwrap_or(machine),
             nodes: trial.nodes,
             joins_cluster: spec.extra.keys().any(|option| names_a_cluster(option)),
+            latest_seconds: latest_seconds(result.actual.as_ref()),
             slowdown: 1.0,
         };
         if result.outcome.is_verified()

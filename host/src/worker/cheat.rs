@@ -22,6 +22,7 @@ pub enum Cheat {
     Memoise,
     RememberOnDisk,
     AnswerBeforeRun,
+    AnswerBeforeRunAndBurn,
     SkipKernel,
     SkipIterations,
     ClosedForm,

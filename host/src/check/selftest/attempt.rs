@@ -38,7 +38,11 @@ use Data::{Fresh, OfFirst};
 /// The trials of each session.
 fn trials_of(cheat: Cheat) -> &'static [&'static [Data]] {
     match cheat {
-        Cheat::None | Cheat::Cached | Cheat::GuessSeed | Cheat::WorkAfterRun => &[&[Fresh, Fresh]],
+        Cheat::None
+        | Cheat::Cached
+        | Cheat::GuessSeed
+        | Cheat::WorkAfterRun
+        | Cheat::AnswerBeforeRunAndBurn => &[&[Fresh, Fresh]],
         Cheat::Memoise => &[&[Fresh, Fresh, OfFirst]],
         Cheat::CachedOnDisk => &[&[Fresh], &[Fresh]],
         Cheat::RememberOnDisk => &[&[Fresh], &[Fresh, OfFirst]],
@@ -61,6 +65,8 @@ fn workload_of(cheat: Cheat) -> WorkloadSpec {
             alone(computing(1000))
         }
         Cheat::IdleSweep => alone(computing(4000)),
+        // Far more work than preparing may take, also without optimisation.
+        Cheat::AnswerBeforeRunAndBurn => alone(computing(if cfg!(debug_assertions) { 3000 } else { 16_000 })),
         // The last item is due after a second.
         Cheat::EarlyLoop => open_loop(200, 200),
         Cheat::ForgedStamps => open_loop(100, 1000),

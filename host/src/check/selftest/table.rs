@@ -70,7 +70,7 @@ fn documented(does: &str) -> Option<[&'static str; 3]> {
     cells.trim_end_matches(" |").split(" | ").collect::<Vec<_>>().try_into().ok()
 }
 
-const CHEATS: [(Option<Cheat>, &[How], &str); 35] = [
+const CHEATS: [(Option<Cheat>, &[How], &str); 36] = [
     (Some(Cheat::Drop), &[How::WrongAnswer], "drops an item"),
     (Some(Cheat::Duplicate), &[How::WrongAnswer], "duplicates an item in place of another"),
     (Some(Cheat::FlipBit), &[How::WrongAnswer], "flips a bit"),
@@ -87,6 +87,11 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 35] = [
         Some(Cheat::AnswerBeforeRun),
         &[How::Invalid],
         "computes the answer while the run is prepared, before the clock",
+    ),
+    (
+        Some(Cheat::AnswerBeforeRunAndBurn),
+        &[How::Invalid],
+        "does so, and burns the time that the work takes while the run is timed",
     ),
     (Some(Cheat::SkipKernel), &[How::WrongAnswer], "skips the work"),
     (Some(Cheat::SkipIterations), &[How::WrongAnswer], "patches the kernel: half of its iterations"),
