@@ -270,6 +270,15 @@ fn a_session_follows_one_that_was_ended() {
 }
 
 #[test]
+fn a_backend_without_a_clock_of_its_own_claims_the_time_of_its_call() {
+    let place = place(&compiled("tests/fixtures/c/odd_backend.c", "odd", &[]));
+    let record = run(&place, "odd", "--workload null --items 10 behaviour=no_clock").code(0).json();
+    let (claimed, measured) =
+        (&record["metadata"]["reported_elapsed"], &record["metadata"]["worker_elapsed"]);
+    assert!(claimed.as_f64() > Some(0.0) && claimed.as_f64() <= measured.as_f64(), "{record}");
+}
+
+#[test]
 fn every_failure_of_a_backend_in_c_is_a_row() {
     let place = place(&compiled("tests/fixtures/c/odd_backend.c", "odd", &[]));
     for (behaviour, words) in [

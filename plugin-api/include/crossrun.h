@@ -287,7 +287,7 @@ typedef struct crossrun_backend_functions {
     /* Starts the engine: once, before the first run. */
     int32_t (*open)(void *backend, const crossrun_session *session, crossrun_reply *reply);
     /* Runs a workload: passes the state of its sinks to `sink`, and answers with ABI.md's result, of which only
-     * `elapsed_time` and `results_count` are required. */
+     * `results_count` is required. */
     int32_t (*run)(void *backend, const crossrun_run *run, crossrun_reply *reply);
     /* Stops the engine: once, after the last run. */
     int32_t (*close)(void *backend, crossrun_reply *reply);
