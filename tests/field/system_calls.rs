@@ -22,6 +22,13 @@ fn missing_system_calls_are_done_without() {
 }
 
 #[test]
+fn with_too_few_descriptors_the_remedy_raises_their_number() {
+    let script = "ulimit -n 20; exec \"$@\"";
+    let ran = Ran::of(wrapped("sh", &["-c", script, "sh"], &Place::new().command(&RUN)));
+    ran.code(1).says("Too many open files").says("try: ulimit -n 1024");
+}
+
+#[test]
 fn two_hundred_descriptors_are_enough() {
     let place = Place::new();
     place.stage(&plugin("python_runner"));

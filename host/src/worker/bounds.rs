@@ -16,6 +16,8 @@ const METRICS_DEPTH: usize = 32;
 const MESSAGE: usize = 4096;
 /// The most bytes of a name.
 const NAME: usize = 256;
+/// The most words of what a backend supports, or a workload needs.
+const WORDS: usize = 64;
 
 /// The state of a run's sinks, unless it is larger than the contract allows.
 pub(super) fn sink_state(state: Vec<u8>) -> Result<Vec<u8>, RunnerError> {
@@ -86,16 +88,28 @@ pub(super) fn parameters(parameters: Vec<Parameter>) -> Vec<Parameter> {
     parameters.into_iter().map(bounded).collect()
 }
 
-/// The words of what a plugin needs or supports.
-pub(super) fn words(words: Vec<String>) -> Vec<String> {
-    words.into_iter().map(name).collect()
+/// The words of what a backend supports. Those beyond the limit count as not supported.
+pub(super) fn supports(words: Vec<String>) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for word in words.into_iter().map(name).filter(|word| !word.is_empty()) {
+        if kept.len() < WORDS && !kept.contains(&word) {
+            kept.push(word);
+        }
+    }
+    kept
+}
+
+/// The words of what a workload needs. With more than the limit it needs what no backend supports.
+fn needs(words: Vec<String>) -> Vec<String> {
+    let too_many = (words.len() > WORDS).then(|| format!("more than {WORDS} words"));
+    words.into_iter().take(WORDS).map(name).chain(too_many).collect()
 }
 
 pub(super) fn catalogue(mut entries: Vec<CatalogueEntry>) -> Vec<CatalogueEntry> {
     for entry in &mut entries {
         entry.description = message(std::mem::take(&mut entry.description));
         entry.parameters = parameters(std::mem::take(&mut entry.parameters));
-        entry.needs = words(std::mem::take(&mut entry.needs));
+        entry.needs = needs(std::mem::take(&mut entry.needs));
         entry.uses = words(std::mem::take(&mut entry.uses));
     }
     entries
@@ -120,6 +134,17 @@ mod tests {
     fn a_text_is_cut_between_characters() {
         assert_eq!(cut("äöü".into(), 3), "ä…");
         assert_eq!(cut("äöü".into(), 6), "äöü");
+    }
+
+    #[test]
+    fn of_many_words_a_few_are_supported_and_none_suffices() {
+        let many: Vec<_> = (0..1_000_000).map(|number| number.to_string()).collect();
+        let supported = supports(many.clone());
+        assert_eq!(supported, many[..WORDS]);
+        assert!(needs(many).iter().any(|word| !supported.contains(word)));
+        let twice = ["graph", "", "graph", "state"].map(str::to_owned).to_vec();
+        assert_eq!(supports(twice.clone()), ["graph", "state"]);
+        assert_eq!(needs(twice.clone()), twice);
     }
 
     #[test]

@@ -84,7 +84,7 @@ fn load_runner(worker: &mut Worker, library: &LibraryFile) -> Result<Reply, Fail
     let runner = load::runner(library, Arc::clone(&worker.host), worker.log_level)?;
     let reported_name = bounds::name(runner.backend_name().to_owned());
     let options = bounds::parameters(runner.options());
-    let supports = bounds::words(runner.supports());
+    let supports = bounds::supports(runner.supports());
     let loaded = Loaded { reported_name, options, supports, ..Loaded::default() };
     worker.set_runner(runner);
     Ok(Reply::done(loaded))
