@@ -59,6 +59,26 @@ fn csv_has_a_column_for_each_key_and_text_a_line_for_each_item() {
 }
 
 #[test]
+fn without_an_item_nothing_is_printed_but_the_empty_list_of_json() {
+    let place = Place::new();
+    assert_eq!(show(&place, "null --items 0").code(0).stdout(), "");
+    assert_eq!(show(&place, "null --items 0 --csv").code(0).stdout(), "");
+    assert_eq!(items(&place, "null --items 0"), [Value::Null; 0]);
+}
+
+#[test]
+fn a_parameter_that_the_workload_does_not_have_leads_to_a_warning() {
+    let ran = show(&Place::new(), "null --items 1 --extra kyes=5").code(0);
+    let ran = ran.says("extra.kyes has no effect: the workload reads");
+    assert_eq!(ran.stdout(), "{\"index\":0}\n");
+}
+
+#[test]
+fn a_name_that_is_nearly_one_leads_to_this_command_with_the_right_one() {
+    show(&Place::new(), "nul").code(3).says("try: crossrun workloads show null");
+}
+
+#[test]
 fn a_stage_that_no_item_leaves_is_refused_with_the_last_one() {
     show(&Place::new(), "null --stage 2").code(2).says("--stage 1");
 }

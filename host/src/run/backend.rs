@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use plugin_api::workload::CatalogueEntry;
-use plugin_api::{Availability, Session, SetupRequest, WorkloadSpec};
+use plugin_api::{Availability, Parameter, Session, SetupRequest, WorkloadSpec};
 
 use super::engine::{Engine, teardown_warnings};
 use super::event::{Event, Listener, Phase, forward};
@@ -78,13 +78,7 @@ impl Backend {
     /// A warning for each key of `extra` that neither the workload nor the backend reads.
     pub(crate) fn unknown_options(&self, spec: &WorkloadSpec, workload: &CatalogueEntry) -> Vec<String> {
         let parameters = workload.parameters.iter().chain(&self.loaded.options);
-        let known: Vec<_> =
-            parameters.map(|parameter| parameter.name.as_str()).chain(COMMON_OPTIONS).collect();
-        let unknown = spec.extra.keys().filter(|key| !known.contains(&key.as_str()));
-        let names = known.join(", ");
-        unknown
-            .map(|key| format!("extra.{key} has no effect: the workload and the backend read {names}"))
-            .collect()
+        without_effect(spec, parameters, "the workload and the backend read")
     }
 
     /// Fails if the backend does not support a word of what a workload needs.
@@ -158,4 +152,16 @@ fn load_in(
     let request = Request::LoadRunner { library: library.clone() };
     let loaded: Loaded = session.ask("load", request, deadline)?;
     Ok(Loaded { took: started.elapsed(), ..loaded })
+}
+
+/// A warning for each key of `extra` that is none of `parameters`, with who `reads` these.
+pub(crate) fn without_effect<'a>(
+    spec: &WorkloadSpec,
+    parameters: impl Iterator<Item = &'a Parameter>,
+    reads: &str,
+) -> Vec<String> {
+    let known: Vec<_> = parameters.map(|parameter| parameter.name.as_str()).chain(COMMON_OPTIONS).collect();
+    let unknown = spec.extra.keys().filter(|key| !known.contains(&key.as_str()));
+    let names = known.join(", ");
+    unknown.map(|key| format!("extra.{key} has no effect: {reads} {names}")).collect()
 }

@@ -3,10 +3,11 @@
 use plugin_api::WorkloadSpec;
 use serde_json::{Map, Value, json};
 
-use crate::app::context::Context;
+use crate::app::context::{self, Context};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options};
 use crate::first_seen::distinct;
+use crate::run::backend::without_effect;
 use crate::run::session::Isolation;
 use crate::worker::protocol::{Folders, ShownItems};
 
@@ -40,9 +41,12 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     }
     let context = Context::new(global, Isolation::Process, ui)?;
     let folders = context.folders(&format!("workloads-{}", std::process::id()))?;
-    let shown = show(&context, arguments, &folders);
+    let shown = show(&context, arguments, &folders, ui);
     context.tidy(&folders);
     let ShownItems { stage, stage_name, items } = shown?;
+    if items.is_empty() && !ui.json() {
+        return Ok(Exit::Done);
+    }
     if ui.json() {
         ui.result(&json!({"stage": stage, "stage_name": stage_name, "items": items}).to_string());
     } else if arguments.csv {
@@ -54,8 +58,13 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     Ok(Exit::Done)
 }
 
-fn show(context: &Context, arguments: &Arguments, folders: &Folders) -> Result<ShownItems, Problem> {
-    let (name, library) = context.workload(&arguments.name)?;
+fn show(
+    context: &Context,
+    arguments: &Arguments,
+    folders: &Folders,
+    ui: &mut Ui,
+) -> Result<ShownItems, Problem> {
+    let (name, library) = context.workload(&arguments.name).map_err(as_argument)?;
     let spec = WorkloadSpec {
         name,
         total_items: arguments.items,
@@ -64,9 +73,22 @@ fn show(context: &Context, arguments: &Arguments, folders: &Folders) -> Result<S
         ..WorkloadSpec::default()
     };
     let mut judge = context.judge(&library, folders)?;
+    let entry = context::entry(&mut judge, &spec.name)?;
+    for warning in without_effect(&spec, entry.parameters.iter(), "the workload reads") {
+        ui.warning(&warning);
+    }
     let shown = judge.show(&spec, Some(arguments.stage).filter(|_| !arguments.expected));
     judge.end();
     Ok(shown?)
+}
+
+/// The problem with a remedy for this command, which takes the name without an option.
+fn as_argument(problem: Problem) -> Problem {
+    let near = problem.remedy.as_deref().and_then(|remedy| remedy.strip_prefix("--workload "));
+    match near.map(|near| format!("crossrun workloads show {near}")) {
+        Some(remedy) => problem.with_remedy(remedy),
+        None => problem,
+    }
 }
 
 /// A line for each item. The text of a string, and the JSON of any other value.
