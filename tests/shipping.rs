@@ -220,6 +220,110 @@ fn the_archive_runs_from_any_folder() {
     assert!(readme.contains("It needs glibc 2."), "{readme}");
 }
 
+/// The package of this format, made in `place`.
+fn package(place: &Place, format: &str) -> PathBuf {
+    let output = place.path().join("dist");
+    let told = cargo(&[
+        "run",
+        "--quiet",
+        "--locked",
+        "-p",
+        "archive",
+        "--",
+        format,
+        "--output",
+        output.to_str().unwrap(),
+    ]);
+    PathBuf::from(told.stdout().lines().next().unwrap())
+}
+
+/// Gives a folder to another user, with all that is above it in the test's own folder.
+fn give_to_nobody(place: &Place, folder: &Path) {
+    for folder in [place.path(), folder] {
+        std::os::unix::fs::chown(folder, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+}
+
+/// Runs `python` and `native` with the installed program, as a user who is not root where that can be had.
+fn compares(place: &Place, program: &Path) {
+    let home = place.path().join("home");
+    std::fs::create_dir(&home).unwrap();
+    for backend in ["native", "python"] {
+        let mut command = elsewhere(program, &home);
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).current_dir(&home);
+        if rustix::process::geteuid().is_root() {
+            give_to_nobody(place, &home);
+            std::os::unix::process::CommandExt::uid(&mut command, NOBODY);
+            std::os::unix::process::CommandExt::gid(&mut command, NOBODY);
+        }
+        let arguments = [
+            "run",
+            "--backend",
+            backend,
+            "--workload",
+            "word_count",
+            "--items",
+            "1000",
+            "--json",
+            "--no-lock",
+        ];
+        let ran = run(command, &arguments).code(0).json();
+        assert_eq!(ran["metadata"]["verified"], true, "{backend}");
+    }
+}
+
+#[test]
+#[ignore = "a release build of everything"]
+fn the_wheel_installs_into_an_environment_and_leaves_nothing() {
+    let place = Place::empty();
+    let wheel = package(&place, "wheel");
+    let environment = place.path().join("environment");
+    assert!(Command::new("python3").args(["-m", "venv"]).arg(&environment).status().unwrap().success());
+    let pip = |arguments: &[&str]| {
+        let mut command = Command::new(environment.join("bin/python"));
+        command.args(["-m", "pip", "--disable-pip-version-check", "--no-input"]).args(arguments);
+        Ran::of(command).code(0)
+    };
+    let before = files(&environment);
+    pip(&["install", "--no-index", "--no-compile", wheel.to_str().unwrap()]);
+    assert!(environment.join("lib/crossrun/plugins/libnative_runner.so").exists());
+    compares(&place, &environment.join("bin/crossrun"));
+    pip(&["uninstall", "--yes", "crossrun-bench"]);
+    let left: Vec<_> = files(&environment).into_iter().filter(|file| !before.contains(file)).collect();
+    // Python compiles pip itself when it runs.
+    assert!(left.iter().all(|file| file.extension().is_some_and(|it| it == "pyc")), "{left:?}");
+}
+
+#[test]
+#[ignore = "a release build of everything"]
+fn the_deb_installs_into_a_fresh_root_and_leaves_nothing() {
+    let place = Place::empty();
+    let deb = package(&place, "deb");
+    if Command::new("dpkg").arg("--version").output().is_err() || !rustix::process::geteuid().is_root() {
+        println!("not run: needs dpkg and root");
+        return;
+    }
+    let root = place.path().join("root");
+    for folder in ["var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers", "tmp"] {
+        std::fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    for file in ["status", "available"] {
+        std::fs::write(root.join("var/lib/dpkg").join(file), "").unwrap();
+    }
+    let dpkg = |arguments: &[&str]| {
+        let mut command = Command::new("dpkg");
+        command
+            .arg(format!("--root={}", root.display()))
+            .args(["--force-depends", "--log=/dev/null"])
+            .args(arguments);
+        Ran::of(command).code(0)
+    };
+    dpkg(&["--install", deb.to_str().unwrap()]);
+    compares(&place, &root.join("usr/bin/crossrun"));
+    dpkg(&["--purge", "crossrun"]);
+    assert!(!root.join("usr").exists(), "{:?}", files(&root.join("usr")));
+}
+
 #[test]
 #[ignore = "a build of the host into another folder"]
 fn cargo_installs_the_host() {

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::build::{Built, stdout_of};
 use crate::failure::Failure;
 use crate::folder::entries;
-use crate::{glibc, guide, licences};
+use crate::{guide, licences};
 
 /// The shells for which there are completions, and the file that each looks for.
 const COMPLETIONS: [(&str, &str); 3] =
@@ -17,7 +17,12 @@ const COMPLETIONS: [(&str, &str); 3] =
 const DOCUMENTS: &str = "doc";
 
 /// Writes all files into `folder`, which must not exist yet.
-pub(crate) fn collect(repository: &Path, built: &Built, folder: &Path) -> Result<(), Failure> {
+pub(crate) fn collect(
+    repository: &Path,
+    built: &Built,
+    glibc: Option<&str>,
+    folder: &Path,
+) -> Result<(), Failure> {
     copy(&built.host, &folder.join("crossrun"), 0o755)?;
     for plugin in &built.plugins {
         copy(plugin, &folder.join("plugins").join(plugin.file_name().unwrap_or_default()), 0o755)?;
@@ -38,8 +43,7 @@ pub(crate) fn collect(repository: &Path, built: &Built, folder: &Path) -> Result
     }
     let third_party = licences::of(repository)?;
     write(&folder.join("THIRD-PARTY.txt"), licences::text(&third_party, &apache(repository)?)?.as_bytes())?;
-    let glibc = glibc::newest_required(built.plugins.iter().chain([&built.host]))?;
-    write(&folder.join("README.md"), guide::text(built, glibc.as_deref()).as_bytes())
+    write(&folder.join("README.md"), guide::text(built, glibc).as_bytes())
 }
 
 /// The manual pages, written by the host that is in the archive.

@@ -1,68 +1,110 @@
-//! Packs the archive. The same files give the same bytes, wherever and whenever they are packed.
+//! Packs files. The same files give the same bytes, wherever and whenever they are packed.
 
-use std::fs::File;
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
 use crate::failure::Failure;
-use crate::folder::entries;
 
 /// The modification time of all entries, unless `SOURCE_DATE_EPOCH` gives another one: the first second of 2000.
 const CHANGED: u64 = 946_684_800;
 
-/// Packs `folder`, under its own name, and writes the hash to a file beside the archive. Returns the hash.
-pub(crate) fn pack(folder: &Path, archive: &Path) -> Result<String, Failure> {
-    let bytes = packed(folder).map_err(Failure::file("cannot pack", folder))?;
-    let beside = archive.parent().unwrap_or(archive);
+/// The modification time of everything that is packed.
+pub(crate) fn changed() -> u64 {
+    std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|epoch| epoch.parse().ok()).unwrap_or(CHANGED)
+}
+
+/// A file to pack.
+pub(crate) struct Entry {
+    /// The path in the folder.
+    pub(crate) path: PathBuf,
+    pub(crate) mode: u32,
+    pub(crate) file: PathBuf,
+}
+
+/// All files below a folder, in an order that does not depend on the file system.
+pub(crate) fn entries(folder: &Path) -> std::io::Result<Vec<Entry>> {
+    let files = all(folder)?.into_iter().filter(|path| !path.is_dir());
+    let entry = |file: PathBuf| {
+        let executable = std::fs::metadata(&file)?.permissions().mode() & 0o100 != 0;
+        let path = file.strip_prefix(folder).map_err(std::io::Error::other)?.to_owned();
+        Ok(Entry { path, mode: if executable { 0o755 } else { 0o644 }, file })
+    };
+    files.map(entry).collect()
+}
+
+/// Writes a package and, beside it, its hash. Returns the hash.
+pub(crate) fn write(package: &Path, bytes: &[u8]) -> Result<String, Failure> {
+    let beside = package.parent().unwrap_or(package);
     std::fs::create_dir_all(beside).map_err(Failure::file("cannot make", beside))?;
-    let sha256 = hex::encode(Sha256::digest(&bytes));
-    let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let sum = archive.with_file_name(format!("{name}.sha256"));
-    File::create(archive)
-        .and_then(|mut file| file.write_all(&bytes))
-        .map_err(Failure::file("cannot write", archive))?;
+    let sha256 = hex::encode(Sha256::digest(bytes));
+    let name = package.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    std::fs::write(package, bytes).map_err(Failure::file("cannot write", package))?;
+    let sum = package.with_file_name(format!("{name}.sha256"));
     // As `sha256sum --check` reads it.
     std::fs::write(&sum, format!("{sha256}  {name}\n")).map_err(Failure::file("cannot write", &sum))?;
     Ok(sha256)
 }
 
+/// The bytes of an archive of `folder`, under its own name.
+pub(crate) fn pack(folder: &Path) -> Result<Vec<u8>, Failure> {
+    packed(folder).map_err(Failure::file("cannot pack", folder))
+}
+
 fn packed(folder: &Path) -> std::io::Result<Vec<u8>> {
-    let epoch = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|epoch| epoch.parse().ok());
-    // Neither a name nor a time in the header.
-    let gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
-    let mut archive = Builder::new(gzip);
-    let root = folder.parent().unwrap_or(folder);
-    for path in all(folder)? {
-        let name = path.strip_prefix(root).map_err(std::io::Error::other)?;
-        let mut header = Header::new_gnu();
-        let status = std::fs::metadata(&path)?;
-        header.set_mtime(epoch.unwrap_or(CHANGED));
-        header.set_uid(0);
-        header.set_gid(0);
-        if status.is_dir() {
-            header.set_entry_type(EntryType::Directory);
-            header.set_mode(0o755);
-            header.set_size(0);
-            archive.append_data(&mut header, name.join(""), std::io::empty())?;
-        } else {
-            header.set_entry_type(EntryType::Regular);
-            header.set_mode(if status.permissions().mode() & 0o100 == 0 { 0o644 } else { 0o755 });
-            header.set_size(status.len());
-            archive.append_data(&mut header, name, File::open(&path)?)?;
-        }
+    let mut tar = Tar::new();
+    let name = Path::new(folder.file_name().unwrap_or_default());
+    for path in all(folder)?.into_iter().filter(|path| path.is_dir()) {
+        tar.add_folder(&name.join(path.strip_prefix(folder).map_err(std::io::Error::other)?))?;
     }
-    archive.into_inner()?.finish()
+    for Entry { path, mode, file } in entries(folder)? {
+        tar.add_file(&name.join(path), mode, &std::fs::read(file)?)?;
+    }
+    tar.finish()
+}
+
+/// A compressed tar archive without names of users.
+pub(crate) struct Tar(Builder<GzEncoder<Vec<u8>>>);
+
+impl Tar {
+    pub(crate) fn new() -> Self {
+        // Neither a name nor a time in the header.
+        Self(Builder::new(GzBuilder::new().mtime(0).write(Vec::new(), Compression::best())))
+    }
+
+    pub(crate) fn add_folder(&mut self, path: &Path) -> std::io::Result<()> {
+        let mut header = header(EntryType::Directory, 0o755, 0);
+        self.0.append_data(&mut header, path.join(""), std::io::empty())
+    }
+
+    pub(crate) fn add_file(&mut self, path: &Path, mode: u32, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.append_data(&mut header(EntryType::Regular, mode, bytes.len() as u64), path, bytes)
+    }
+
+    pub(crate) fn finish(self) -> std::io::Result<Vec<u8>> {
+        self.0.into_inner()?.finish()
+    }
+}
+
+fn header(kind: EntryType, mode: u32, size: u64) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mtime(changed());
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mode(mode);
+    header.set_size(size);
+    header
 }
 
 /// The folder and everything in it, in an order that does not depend on the file system.
 fn all(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut found = vec![folder.to_owned()];
-    for path in entries(folder).map_err(std::io::Error::other)? {
+    for path in crate::folder::entries(folder).map_err(std::io::Error::other)? {
         if path.is_dir() { found.extend(all(&path)?) } else { found.push(path) }
     }
     Ok(found)
@@ -80,7 +122,7 @@ mod tests {
         }
         std::fs::set_permissions(folder.join("plugins/a"), PermissionsExt::from_mode(0o775)).unwrap();
         let archive = place.join("it.tar.gz");
-        let sha256 = pack(&folder, &archive).unwrap();
+        let sha256 = write(&archive, &pack(&folder).unwrap()).unwrap();
         (std::fs::read(archive).unwrap(), sha256)
     }
 
@@ -100,7 +142,7 @@ mod tests {
             (entry.path().unwrap().display().to_string(), header.mode().unwrap())
         });
         let entries: Vec<_> = entries.collect();
-        let expected = [("it/", 0o755), ("it/b", 0o644), ("it/plugins/", 0o755), ("it/plugins/a", 0o755)];
+        let expected = [("it/", 0o755), ("it/plugins/", 0o755), ("it/b", 0o644), ("it/plugins/a", 0o755)];
         assert_eq!(entries, expected.map(|(name, mode)| (name.to_owned(), mode)));
     }
 }

@@ -12,6 +12,9 @@ use super::trust::{Refusal, Trust};
 /// The folder beside the executable, and in the data directory, that is for plugins only.
 pub(crate) const PLUGINS: &str = "plugins";
 
+/// Where a package puts plugins, below the prefix that has the executable in `bin`.
+const INSTALLED: &str = "lib/crossrun/plugins";
+
 /// Where a package of the system puts plugins.
 const SYSTEM: [&str; 2] = ["/usr/local/lib/crossrun/plugins", "/usr/lib/crossrun/plugins"];
 
@@ -84,7 +87,7 @@ impl SearchPath {
     }
 
     /// The folders that the environment names, then the usual ones: `plugins` beside the executable, the executable's own
-    /// folder, `plugins` in the user's data folder, and the system's. The current folder is none of them: a folder that
+    /// folder, that of the package that the executable is part of, `plugins` in the user's data folder, and the system's. The current folder is none of them: a folder that
     /// the environment names must be absolute.
     pub(crate) fn usual(environment: Environment<'_>, executable: &Path) -> Self {
         let mut search = Self::explicit(Vec::new());
@@ -95,6 +98,9 @@ impl SearchPath {
         }
         if let Some(beside) = executable.parent() {
             search.folders.extend([beside.join(PLUGINS), beside.to_owned()]);
+            // Elsewhere the folder above may be anybody's.
+            let prefix = beside.parent().filter(|_| beside.file_name() == Some(OsStr::new("bin")));
+            search.folders.extend(prefix.map(|prefix| prefix.join(INSTALLED)));
         }
         search.add_named(environment.data_dir.join(PLUGINS), "CROSSRUN_DATA_DIR or HOME", environment.raised);
         search.folders.extend(SYSTEM.map(PathBuf::from));
@@ -205,5 +211,13 @@ mod tests {
             assert_eq!(search.folders, expected, "{plugin_path}");
             assert_eq!(search.ignored.len(), ignored, "{plugin_path}");
         }
+    }
+
+    #[test]
+    fn a_package_has_its_plugins_below_its_prefix() {
+        let environment = Environment { plugin_path: None, data_dir: Path::new("/data"), raised: false };
+        let search = |executable| SearchPath::usual(environment, Path::new(executable)).folders;
+        assert!(search("/home/me/env/bin/crossrun").contains(&"/home/me/env/lib/crossrun/plugins".into()));
+        assert!(!search("/tmp/me/crossrun").contains(&"/tmp/lib/crossrun/plugins".into()));
     }
 }
