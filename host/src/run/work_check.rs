@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use plugin_api::WorkloadSpec;
-use serde_json::Value;
 use plugin_api::workload::Outcome as Answer;
+use serde_json::Value;
 
 use super::bounds::{self, Measured, Violation};
 use super::executor::Executor;

@@ -88,7 +88,7 @@ pub(super) fn parameters(parameters: Vec<Parameter>) -> Vec<Parameter> {
     parameters.into_iter().map(bounded).collect()
 }
 
-/// The words of what a backend supports. Those beyond the limit count as not supported.
+/// The words of what a backend supports, or a workload can do without. Those beyond the limit do not count.
 pub(super) fn supports(words: Vec<String>) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();
     for word in words.into_iter().map(name).filter(|word| !word.is_empty()) {
@@ -110,7 +110,7 @@ pub(super) fn catalogue(mut entries: Vec<CatalogueEntry>) -> Vec<CatalogueEntry>
         entry.description = message(std::mem::take(&mut entry.description));
         entry.parameters = parameters(std::mem::take(&mut entry.parameters));
         entry.needs = needs(std::mem::take(&mut entry.needs));
-        entry.uses = words(std::mem::take(&mut entry.uses));
+        entry.uses = supports(std::mem::take(&mut entry.uses));
     }
     entries
 }
