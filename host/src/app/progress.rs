@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::ui::Ui;
-use crate::compare::metg::model::TaskGraph;
+use crate::compare::metg::model::planned_graph;
 use crate::metg::MeasuredLoad;
 use crate::plan::Purpose;
 use crate::report::duration;
@@ -39,7 +39,7 @@ pub(crate) struct Progress {
     /// When the process began, and how many units were done then.
     begun: (Instant, usize),
     /// The current sweep: its backend, its block, and its graph if it has one.
-    sweep: Option<(String, Option<u32>, Option<TaskGraph>)>,
+    sweep: Option<(String, Option<u32>, Option<String>)>,
 }
 
 impl Progress {
@@ -132,8 +132,8 @@ impl Progress {
     }
 }
 
-fn graph(trial: &TrialSpec) -> Option<TaskGraph> {
-    TaskGraph::of(&trial.cell.spec.extra, trial.cell.spec.total_items)
+fn graph(trial: &TrialSpec) -> Option<String> {
+    planned_graph(&trial.cell.spec.extra)
 }
 
 /// The graph of a sweep's trial, after a space; nothing if it has none.

@@ -93,13 +93,23 @@ impl SweptGraph {
     }
 }
 
+/// The graph of a trial with these options, whose form is not known before it ran.
+pub(crate) fn planned_graph(extra: &Map<String, Json>) -> Option<String> {
+    let number = |key: &str| extra.get(key).and_then(Json::as_u64);
+    Some(graph_name(extra.get("pattern")?.as_str()?, number("radix"), number("output_bytes")?))
+}
+
+fn graph_name(pattern: &str, radix: Option<u64>, output_bytes: u64) -> String {
+    let radix = radix.map_or_else(String::new, |radix| format!("({radix})"));
+    format!("{pattern}{radix} {output_bytes} B")
+}
+
 /// The pattern, with the radix if it has one, and the length of an output: `nearest(3) 64 B`; and whether it ran in stages.
 impl fmt::Display for SweptGraph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { pattern, radix, output_bytes, form, .. } = self;
-        let radix = radix.map_or_else(String::new, |radix| format!("({radix})"));
         let form = if *form == Form::Stages { ", stages" } else { "" };
-        write!(f, "{pattern}{radix} {output_bytes} B{form}")
+        write!(f, "{}{form}", graph_name(pattern, *radix, *output_bytes))
     }
 }
 
