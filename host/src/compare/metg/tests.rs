@@ -11,6 +11,7 @@ use crate::record::Library;
 use crate::record::trial::examples;
 use crate::run::outcome::Outcome;
 use crate::run::session::{CallError, Fault};
+use crate::run::task_graph::TaskGraph;
 use crate::run::trial::{TrialResult, TrialSpec};
 
 /// Seconds of an iteration.
