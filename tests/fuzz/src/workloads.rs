@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use plugin_api::workload::capi::{RawBuffer, status};
 use plugin_api::workload::{GRAPH, Outcome, WorkloadFunctions, WorkloadLibrary};
-use plugin_api::{Batch, BatchBuilder, StageKind, WorkloadError, WorkloadHandle, WorkloadSpec};
+use plugin_api::{Batch, BatchBuilder, Buffer, StageKind, WorkloadError, WorkloadHandle, WorkloadSpec};
 use serde_json::json;
 
 /// Small enough to be run thousands of times a second.
-const SPECS: [(&str, &str); 7] = [
+const SPECS: [(&str, &str); 8] = [
     ("scheduler_comparison", r#"{"sleep_us":0}"#),
     ("null", "{}"),
     ("pipeline", r#"{"iters":3,"stages":3}"#),
@@ -18,6 +18,7 @@ const SPECS: [(&str, &str); 7] = [
     ("word_count", r#"{"keys":50}"#),
     ("open_loop", r#"{"iters":3,"rate":10000000}"#),
     ("task_graph", r#"{"iters":3,"width":60}"#),
+    ("group", r#"{"groups":50}"#),
 ];
 
 /// How many items each of them has.
@@ -133,12 +134,26 @@ impl Case<'_> {
                 all.sort();
                 items.sort();
                 assert_eq!(all, items);
+                self.check_kept_parts(partitions, &parts);
                 if let Some((at, part)) = parts.iter().enumerate().find(|(_, part)| part.len() > 12) {
                     let again = self.workload.split(self.from, part, partitions).unwrap();
                     assert_eq!(*again[at], **part);
                 }
             }
         }
+    }
+
+    /// Parts that had other batches before are the same parts, also one that was taken out.
+    fn check_kept_parts(&self, partitions: u32, parts: &[Buffer]) {
+        let (mut kept, mut taken) = (self.workload.parts(partitions), self.workload.buffer());
+        for batch in [self.body, parts.first().map_or(&[], |part| part), self.body] {
+            if self.workload.split_into(self.from, batch, &mut kept).is_ok() {
+                kept.swap(0, &mut taken);
+                kept.swap(0, &mut taken);
+                kept.swap(parts.len(), &mut taken);
+            }
+        }
+        assert!(kept.iter().eq(parts.iter().map(|part| &**part)));
     }
 
     /// Any bytes are an item that is described, or one that cannot be read.
