@@ -66,7 +66,8 @@ pub(crate) fn release(repository: &Path, target: &Path) -> Result<Built, Failure
     }
     let version = stdout_of(Command::new(&host), &["--version"])?;
     let version = version.split_whitespace().nth(1).unwrap_or_default().to_owned();
-    let home = std::env::home_dir().filter(|home| home.parent().is_some());
+    // `/root` is a path of every machine.
+    let home = std::env::home_dir().filter(|home| home.components().count() > 2);
     let private = [repository.to_owned(), target.to_owned(), cargo_home, sysroot].into_iter().chain(home);
     Ok(Built { version, target: triple, host, plugins, private: private.collect() })
 }
