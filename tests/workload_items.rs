@@ -119,3 +119,39 @@ fn every_standard_workload_shows_its_answer() {
         assert!(!answer.is_empty(), "{name}");
     }
 }
+
+#[test]
+fn a_task_graph_is_drawn_as_it_is_run() {
+    let place = Place::new();
+    let drawn = |words: &str| show(&place, &format!("task_graph --svg - {words}")).code(0).stdout();
+    let parts = |svg: &str| (svg.matches("<circle ").count(), svg.matches("<line ").count());
+    let stencil = drawn("--items 12 --extra width=4");
+    // Two rows of edges, of which the first and the last point have two each, and the others three.
+    assert_eq!(parts(&stencil), (12, 20));
+    assert!(
+        stencil.contains("step 1, point 0 to step 2, point 1<") && stencil.ends_with("</svg>\n"),
+        "{stencil}"
+    );
+    assert_eq!(parts(&drawn("--items 12 --extra width=4 --extra pattern=trivial")), (12, 0));
+    assert_eq!(parts(&drawn("--items 16 --extra width=4 --extra pattern=tree")), (1 + 2 + 4 + 4, 2 + 4 + 4));
+    let twice = drawn("--items 4 --extra width=2 --extra pattern=spread --extra radix=4");
+    assert!(twice.contains("stroke-width=\"3\"") && twice.contains(", 3 times<"), "{twice}");
+    show(&place, "task_graph --items 12 --extra width=4 --svg graph.svg").code(0);
+    assert_eq!(std::fs::read_to_string(place.path().join("graph.svg")).unwrap(), stencil);
+    for (words, message) in [
+        ("word_count --svg x.svg", "word_count has no graph"),
+        ("task_graph --items 8192 --extra width=4096 --svg x.svg", "too many to be drawn"),
+        (
+            "task_graph --items 512 --extra width=256 --extra pattern=all_to_all --svg x.svg",
+            "too many to be drawn",
+        ),
+        ("task_graph --svg x.svg --json", "two formats"),
+        ("task_graph --svg x.svg --expected", "--expected"),
+    ] {
+        show(&place, words).code(2).says(message);
+        assert!(!place.path().join("x.svg").exists(), "{words}");
+    }
+    let sent = items(&place, "task_graph --items 6 --extra width=3 --stage 3");
+    assert!(sent.iter().all(|item| item["to"].is_u64() && item["step"] == 0), "{sent:?}");
+    assert_eq!(items(&place, "task_graph --items 6 --extra width=3 --expected").len(), 3);
+}

@@ -6,6 +6,7 @@
 mod axis;
 pub(crate) mod csv;
 mod error;
+mod graph;
 mod history;
 pub(crate) mod html;
 pub(crate) mod json;
@@ -18,6 +19,7 @@ pub(crate) mod text;
 
 pub(crate) use csv::csv;
 pub(crate) use error::ReportError;
+pub(crate) use graph::svg;
 pub(crate) use history::history;
 pub(crate) use html::{html, metg_html};
 pub(crate) use json::json;

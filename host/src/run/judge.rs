@@ -13,7 +13,7 @@ use super::session::{CallError, Fault, Observer, WorkerSession, answer_in};
 use crate::stats::samples_needed;
 use crate::text::without_line_ends;
 use crate::worker::protocol::{
-    CallTime, Finished, LibraryFile, MachineCheck, Reference, Request, ShownItems, Work,
+    CallTime, Finished, LibraryFile, MachineCheck, Reference, Request, ShownGraph, ShownItems, Work,
 };
 
 /// How much longer than its duration a machine check may take.
@@ -152,6 +152,13 @@ impl Judge {
     ) -> Result<ShownItems, CallError> {
         let deadline = self.session.deadlines.expect;
         let request = Request::Show { work: self.work(spec)?, stage };
+        self.session.ask("expect", request, deadline)
+    }
+
+    /// The graph of the tasks, as the items describe it.
+    pub(crate) fn graph(&mut self, spec: &WorkloadSpec) -> Result<ShownGraph, CallError> {
+        let deadline = self.session.deadlines.expect;
+        let request = Request::Graph(self.work(spec)?);
         self.session.ask("expect", request, deadline)
     }
 

@@ -177,6 +177,8 @@ pub enum Request {
         /// The stage; null for the items that must reach the sink.
         stage: Option<usize>,
     },
+    /// Run a workload serially and find the graph that its items describe. The answer is [`ShownGraph`].
+    Graph(Work),
     /// Call a workload's functions with malformed input.
     Malformed {
         /// The workload, and the seed of the input.
@@ -286,6 +288,24 @@ pub(crate) struct ShownItems {
     pub stage_name: String,
     /// One object for each; only the key `hex`, with the item's bytes, if the workload does not describe its items.
     pub items: Vec<Map<String, Value>>,
+}
+
+/// The graph of a workload's tasks, as its items describe it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ShownGraph {
+    /// Step and point of each, in order.
+    pub tasks: Vec<(u64, u64)>,
+    pub edges: Vec<Edge>,
+}
+
+/// From a task to one of the next step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Edge {
+    pub step: u64,
+    pub from: u64,
+    pub to: u64,
+    /// How often the output is needed.
+    pub count: u64,
 }
 
 /// The resources of the worker's process.

@@ -33,6 +33,25 @@ pub(super) fn leaving(
     Ok(batches)
 }
 
+/// Runs one stage after the other, and passes the batches that leave each to `visit`.
+pub(super) fn each_stage<E: From<WorkloadError>>(
+    workload: &WorkloadHandle,
+    batch_size: u64,
+    mut visit: impl FnMut(usize, &[Vec<u8>]) -> Result<(), E>,
+) -> Result<(), E> {
+    let plan = workload.plan();
+    let mut batches = source(workload, batch_size, 1)?;
+    visit(0, &batches)?;
+    for stage in 1..plan.sink() {
+        batches = match plan.kind(stage) {
+            Some(StageKind::KeyedReduce) => reduce(workload, stage, &batches)?,
+            _ => run_stages(workload, stage, stage + 1, &batches)?,
+        };
+        visit(stage, &batches)?;
+    }
+    Ok(())
+}
+
 /// The answer if these batches reach the sink.
 pub(super) fn outcome(workload: &WorkloadHandle, batches: &[Vec<u8>]) -> Result<Outcome, WorkloadError> {
     let mut sink = fold(batches.iter().map(Vec::as_slice), || workload.new_sink())?;

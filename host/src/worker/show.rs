@@ -1,11 +1,13 @@
 //! The items of a workload for people: as they leave a stage, or those that must reach the sink.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use plugin_api::workload::Outcome;
 use plugin_api::{Batch, ErrorKind, RunnerError, WorkloadError, WorkloadHandle};
 use serde_json::{Map, Value};
 
 use super::serial;
-use crate::worker::protocol::ShownItems;
+use crate::worker::protocol::{Edge, ShownGraph, ShownItems};
 
 /// The items that leave `stage`; without a stage, those that reach the sink, if they are what the oracle expects.
 ///
@@ -31,6 +33,40 @@ pub(super) fn show(workload: &WorkloadHandle, stage: Option<usize>) -> Result<Sh
     }
     let stage_name = plan.stages.get(leaves).map(|stage| stage.name.clone()).unwrap_or_default();
     Ok(ShownItems { stage: leaves, stage_name, items })
+}
+
+/// The most tasks and edges of a graph that is shown.
+const MAX_TASKS: usize = 4096;
+const MAX_EDGES: usize = 16_384;
+
+/// The tasks of which the items say `step` and `point`, and the edges of which they also say `to` which point of the next step.
+///
+/// # Errors
+/// When an operator fails, or the graph is too large.
+pub(super) fn graph(workload: &WorkloadHandle) -> Result<ShownGraph, RunnerError> {
+    let (mut tasks, mut edges) = (BTreeSet::new(), BTreeMap::new());
+    serial::each_stage(workload, workload.spec().batch_size()?, |stage, batches| {
+        for batch in batches {
+            for item in Batch::parse(batch)?.iter() {
+                let item = described(workload, stage, item)?;
+                let number = |key: &str| item.get(key).and_then(Value::as_u64);
+                let Some(task) = number("step").zip(number("point")) else { continue };
+                match number("to") {
+                    Some(to) => *edges.entry((task.0, task.1, to)).or_default() += 1,
+                    None => drop(tasks.insert(task)),
+                }
+            }
+        }
+        if tasks.len() <= MAX_TASKS && edges.len() <= MAX_EDGES {
+            return Ok(());
+        }
+        let message =
+            format!("the graph has more than {MAX_TASKS} tasks or {MAX_EDGES} edges, too many to be drawn");
+        Err(RunnerError::new(ErrorKind::InvalidSpec, message)
+            .with_remedy("fewer --items, or fewer points in a step"))
+    })?;
+    let edges = edges.into_iter().map(|((step, from, to), count)| Edge { step, from, to, count });
+    Ok(ShownGraph { tasks: tasks.into_iter().collect(), edges: edges.collect() })
 }
 
 /// The object that describes an item, or its bytes in hex if the workload does not describe it.

@@ -347,7 +347,15 @@ impl Workload for TaskGraph {
                 let Header { step, point, digest } = Header::of(header)?;
                 object([("step", step.into()), ("point", point.into()), ("digest", digest.into())])
             }
-            item => Item::parse(item)?.describe(),
+            item => {
+                let mut described = Item::parse(item)?.describe();
+                // An output on its way to a task of the next step.
+                if matches!(self.role(stage), Role::Scatter(_)) && described.contains_key("digest") {
+                    let to = Item::key(item).try_into().map_err(|_| misplaced(item, "the edges", 0))?;
+                    described.insert("to".into(), u64::from_le_bytes(to).into());
+                }
+                described
+            }
         };
         Ok(Some(described))
     }

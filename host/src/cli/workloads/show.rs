@@ -1,15 +1,20 @@
 //! `crossrun workloads show`: prints items of a workload, so that its answer can be checked with other programs.
 
+use std::path::{Path, PathBuf};
+
 use plugin_api::WorkloadSpec;
 use serde_json::{Map, Value, json};
 
 use crate::app::context::{self, Context};
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, options};
+use crate::app::{Exit, GlobalArguments, Problem, options, reports};
 use crate::first_seen::distinct;
+use crate::plan::defaults::TASK_GRAPH;
+use crate::report::svg;
 use crate::run::backend::without_effect;
-use crate::run::session::Isolation;
-use crate::worker::protocol::{Folders, ShownItems};
+use crate::run::judge::Judge;
+use crate::run::session::{CallError, Isolation};
+use crate::worker::protocol::{Folders, ShownGraph, ShownItems};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -33,15 +38,27 @@ pub(super) struct Arguments {
     /// Print CSV, with a column for each key.
     #[arg(long)]
     csv: bool,
+    /// Draw the graph of the tasks of a workload such as task_graph, a row for each step. The FILE `-` is standard output.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["stage", "expected", "csv"])]
+    svg: Option<PathBuf>,
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     if arguments.csv && ui.json() {
         return Err(Problem::usage("--csv and --json are two formats").with_remedy("one of the two"));
     }
+    if arguments.svg.is_some() && ui.json() {
+        return Err(Problem::usage("--svg and --json are two formats").with_remedy("one of the two"));
+    }
     let context = Context::new(global, Isolation::Process, ui)?;
     let folders = context.folders(&format!("workloads-{}", std::process::id()))?;
-    let shown = show(&context, arguments, &folders, ui);
+    if let Some(file) = &arguments.svg {
+        let graph = of_judge(&context, arguments, &folders, ui, |judge, spec| judge.graph(spec));
+        context.tidy(&folders);
+        return draw(&graph?, arguments, file, ui);
+    }
+    let stage = Some(arguments.stage).filter(|_| !arguments.expected);
+    let shown = of_judge(&context, arguments, &folders, ui, |judge, spec| judge.show(spec, stage));
     context.tidy(&folders);
     let ShownItems { stage, stage_name, items } = shown?;
     if items.is_empty() && !ui.json() {
@@ -58,12 +75,24 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     Ok(Exit::Done)
 }
 
-fn show(
+fn draw(graph: &ShownGraph, arguments: &Arguments, file: &Path, ui: &mut Ui) -> Result<Exit, Problem> {
+    if graph.tasks.is_empty() {
+        let message = format!("{} has no graph: its items do not say to which task they go", arguments.name);
+        return Err(
+            Problem::usage(message).with_remedy(format!("crossrun workloads show {TASK_GRAPH} --svg -"))
+        );
+    }
+    reports::write(file, &svg(graph), ui)?;
+    Ok(Exit::Done)
+}
+
+fn of_judge<T>(
     context: &Context,
     arguments: &Arguments,
     folders: &Folders,
     ui: &mut Ui,
-) -> Result<ShownItems, Problem> {
+    ask: impl FnOnce(&mut Judge, &WorkloadSpec) -> Result<T, CallError>,
+) -> Result<T, Problem> {
     let (name, library) = context.workload(&arguments.name).map_err(as_argument)?;
     let spec = WorkloadSpec {
         name,
@@ -77,9 +106,9 @@ fn show(
     for warning in without_effect(&spec, entry.parameters.iter(), "the workload reads") {
         ui.warning(&warning);
     }
-    let shown = judge.show(&spec, Some(arguments.stage).filter(|_| !arguments.expected));
+    let answer = ask(&mut judge, &spec);
     judge.end();
-    Ok(shown?)
+    Ok(answer?)
 }
 
 /// The problem with a remedy for this command, which takes the name without an option.
