@@ -156,9 +156,9 @@ impl Judge {
     }
 
     /// The graph of the tasks, as the items describe it.
-    pub(crate) fn graph(&mut self, spec: &WorkloadSpec) -> Result<ShownGraph, CallError> {
+    pub(crate) fn show_graph(&mut self, spec: &WorkloadSpec) -> Result<ShownGraph, CallError> {
         let deadline = self.session.deadlines.expect;
-        let request = Request::Graph(self.work(spec)?);
+        let request = Request::ShowGraph(self.work(spec)?);
         self.session.ask("expect", request, deadline)
     }
 

@@ -61,7 +61,7 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
         Request::Show { work, stage } => {
             Reply::done(show::show(&run::open_workload(worker, &work)?.0, stage)?)
         }
-        Request::Graph(work) => Reply::done(show::graph(&run::open_workload(worker, &work)?.0)?),
+        Request::ShowGraph(work) => Reply::done(show::graph(&run::open_workload(worker, &work)?.0)?),
         // Requests of the contract's checks.
         Request::Redirect { stdout } => Reply::done(redirect(&stdout)?),
         Request::Snapshot => Reply::done(snapshot::take()),

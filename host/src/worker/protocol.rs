@@ -178,7 +178,7 @@ pub enum Request {
         stage: Option<usize>,
     },
     /// Run a workload serially and find the graph that its items describe. The answer is [`ShownGraph`].
-    Graph(Work),
+    ShowGraph(Work),
     /// Call a workload's functions with malformed input.
     Malformed {
         /// The workload, and the seed of the input.

@@ -53,7 +53,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let context = Context::new(global, Isolation::Process, ui)?;
     let folders = context.folders(&format!("workloads-{}", std::process::id()))?;
     if let Some(file) = &arguments.svg {
-        let graph = of_judge(&context, arguments, &folders, ui, |judge, spec| judge.graph(spec));
+        let graph = of_judge(&context, arguments, &folders, ui, |judge, spec| judge.show_graph(spec));
         context.tidy(&folders);
         return draw(&graph?, arguments, file, ui);
     }
