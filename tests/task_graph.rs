@@ -60,19 +60,19 @@ fn native_runs_each_task_when_its_inputs_are_there() {
 
 #[test]
 fn python_runs_each_task_when_its_inputs_are_there() {
-    all_by_tasks(&Installed::new("python"), &graphs(&[3], 100));
+    all_by_tasks(&Installed::new("python"), &graphs(&[3], 96));
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
 fn dask_takes_futures_as_inputs_of_tasks() {
-    all_by_tasks(&Installed::new("dask"), &graphs(&[2], 100));
+    all_by_tasks(&Installed::new("dask"), &graphs(&[2], 96));
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
 fn ray_takes_object_references_as_inputs_of_tasks() {
-    all_by_tasks(&Installed::new("ray"), &graphs(&[2], 100));
+    all_by_tasks(&Installed::new("ray"), &graphs(&[2], 96));
 }
 
 #[test]

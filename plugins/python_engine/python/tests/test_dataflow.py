@@ -149,8 +149,6 @@ class Runs(unittest.TestCase):
             with self.assertRaises(ValueError):
                 server.has_library(name)
 
-
-class KeptRuns(unittest.TestCase):
     def test_nodes_that_have_opened_an_open_loop_are_told_its_start(self) -> None:
         def open_loop(**start: int) -> Workload:
             told = {
@@ -178,6 +176,8 @@ class KeptRuns(unittest.TestCase):
         self.assertEqual(late_opens(), 0)
         replicas.close()
 
+
+class KeptRuns(unittest.TestCase):
     def test_a_node_never_closes_the_run_of_a_driver_that_lives(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             nodes = Nodes(Path(folder))
