@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Place, Ran};
+use crate::support::{Place, Ran, hostile};
 
 fn show(place: &Place, words: &str) -> Ran {
     let words: Vec<_> = ["workloads", "show"].into_iter().chain(words.split(' ')).collect();
@@ -81,6 +81,21 @@ fn a_name_that_is_nearly_one_leads_to_this_command_with_the_right_one() {
 #[test]
 fn a_stage_that_no_item_leaves_is_refused_with_the_last_one() {
     show(&Place::new(), "null --stage 2").code(2).says("--stage 1");
+}
+
+#[test]
+fn more_items_than_anybody_reads_are_refused_with_how_many_are_shown() {
+    let ran = show(&Place::new(), "null --items 1000000000000000000").code(2);
+    ran.says("at most 1000000 items are shown; try: --items 1000000");
+}
+
+#[test]
+fn a_workload_that_crashes_leads_to_a_command_that_checks_its_library() {
+    let place = Place::empty();
+    place.stage(&hostile("misbehaving_workloads"));
+    let ran = show(&place, "crashing");
+    let ran = ran.says("SIGSEGV").says("try: crossrun backends check ");
+    assert!(!ran.stderr().contains("--isolation"), "{}", ran.explain());
 }
 
 #[test]

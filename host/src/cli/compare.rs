@@ -65,8 +65,8 @@ impl PreparedRun {
         let baseline = selection.baseline(arguments.baseline.as_deref())?;
         let mut matrix = arguments.matrix(schedule.trial.run_id(), &selection, &varied);
         vary::apply(&varied.options, &mut matrix, context)?;
-        let plan = Plan::new(&matrix).map_err(|error| Problem::usage(error.to_string()))?;
         matrix.rounded_items().iter().for_each(|note| ui.warning(note));
+        let plan = Plan::new(&matrix).map_err(|error| Problem::usage(error.to_string()))?;
         let output_dir = schedule.output_dir(&matrix.run);
         let participants = selection.participants(&plan);
         let file = PlanFile {

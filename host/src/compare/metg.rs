@@ -23,7 +23,7 @@ pub(crate) mod model;
 #[cfg(test)]
 mod tests;
 
-use model::{Block, Point, Row, Step, SweepOutcome, Sweeps, SweptGraph, VERSION};
+use model::{Block, Point, Row, Step, SweepOutcome, Sweeps, SweptGraph, VERSION, planned_graph};
 
 /// The warning about graphs whose dependencies the engine did not run by itself.
 const STAGES: &str = "rows with the word stages ran with a barrier after each step of the graph: do not compare them with rows of \
@@ -45,12 +45,16 @@ type Blocks<'s, 'a> = BTreeMap<(&'a str, u32), Vec<&'s Sample<'a>>>;
 /// The METG from the records of sweeps. Other records are ignored.
 pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
     let samples: Vec<_> = inputs.iter().filter_map(sample).collect();
+    let forms: BTreeMap<_, _> =
+        samples.iter().filter_map(|sample| Some((planned(sample), form(sample)?))).collect();
     let mut grouped: BTreeMap<(&str, u32, Option<SweptGraph>), Blocks<'_, '_>> = BTreeMap::new();
     for sample in &samples {
         let record = &sample.trial.record;
         let run = record.run_id.split_once('/').map_or(record.run_id.as_str(), |(run, _)| run);
         let block = (run, record.metadata.block.unwrap_or_default());
-        let graph = record.metadata.graph.and_then(|graph| SweptGraph::of(&record.metadata.extra, graph));
+        // A trial that failed before it began has the form of others of its sweeps.
+        let form = form(sample).or_else(|| forms.get(&planned(sample)).copied());
+        let graph = SweptGraph::of(&record.metadata.extra, sample.tasks, form);
         let row = (record.backend.as_str(), record.parallelism, graph);
         grouped.entry(row).or_default().entry(block).or_default().push(sample);
     }
@@ -71,6 +75,18 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
         warnings,
         without_chain: Vec::new(),
     }
+}
+
+/// How the graph of a trial ran, if it began.
+fn form(sample: &Sample<'_>) -> Option<Form> {
+    Some(sample.trial.record.metadata.graph?.form)
+}
+
+/// What decides the form of a trial's graph.
+fn planned<'s>(sample: &'s Sample<'_>) -> (&'s str, Option<String>, Option<&'s str>) {
+    let record = &sample.trial.record;
+    let extra = &record.metadata.extra;
+    (&record.backend, planned_graph(extra), extra.get("form").and_then(Json::as_str))
 }
 
 fn sample(input: &Input) -> Option<Sample<'_>> {
@@ -234,7 +250,7 @@ fn warnings(inputs: &[Input], samples: &[Sample<'_>], rows: &[Row], machines: us
     if samples.iter().any(|sample| sample.trial.metadata().data_seed_chosen) {
         warnings.push(CHOSEN_DATA.into());
     }
-    if rows.iter().filter_map(|row| row.graph.as_ref()).any(|graph| graph.form == Form::Stages) {
+    if rows.iter().filter_map(|row| row.graph.as_ref()).any(|graph| graph.form == Some(Form::Stages)) {
         warnings.push(STAGES.into());
     }
     warnings.extend(rows.iter().filter_map(without_value));

@@ -32,7 +32,7 @@ use crate::worker::cheat::{Cheat, NAME};
 use crate::worker::protocol::{Folders, LibraryFile, MachineCheck, Work};
 
 /// A wrong answer of no more items is compared with that of a serial run, which holds all of them in memory.
-const MOST_SERIAL_ITEMS: u64 = 1_000_000;
+pub(crate) const MOST_SERIAL_ITEMS: u64 = 1_000_000;
 /// How long such a run may take, beside twice the time of the backend's run in all of its threads.
 const SERIAL_TIME: Duration = Duration::from_secs(10);
 
@@ -286,9 +286,13 @@ impl Executor {
         if let Some(graph) = self.graphs.get(&point) {
             return *graph;
         }
-        let graph = self.judge(&spec.name).and_then(|judge| judge.graph(spec)).ok().flatten();
-        self.graphs.insert(point, graph);
-        graph
+        match self.judge(&spec.name).and_then(|judge| judge.graph(spec)) {
+            Ok(graph) => *self.graphs.entry(point).or_insert(graph),
+            Err(error) => {
+                self.forget_dead_judge(&spec.name, &error);
+                None
+            }
+        }
     }
 
     /// Has the state of the sinks decoded, and compares the answer with the expected one.

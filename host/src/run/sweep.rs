@@ -21,6 +21,8 @@ pub(crate) const ITERATIONS: &str = "iters";
 const MAX_ITERATIONS: u64 = 1_000_000_000;
 /// The kernel of the reference: so long that the call around it, some 50 ns, is a thousandth of its time.
 const REFERENCE_ITERATIONS: u64 = 1 << 16;
+/// A kernel is told from the rest of a task where the task takes so many times as long as the rest.
+const LARGE_KERNEL: f64 = 10.0;
 /// How long the reference is timed.
 const REFERENCE: Duration = Duration::from_millis(200);
 
@@ -100,16 +102,28 @@ impl Executor {
 
     /// What a task of `spec` takes now. Of a task graph the output is part of it, and its inputs are not.
     pub(crate) fn task_reference(&mut self, spec: &WorkloadSpec) -> Result<TaskReference, CallError> {
-        let (whole, is_busy) = self.call(spec, REFERENCE_ITERATIONS)?;
-        let (other_seconds, kernels) = if spec.name == TASK_GRAPH {
-            let other = metg::seconds_per_iteration(&self.call(spec, 0)?.0, 1);
-            let other = other.ok_or_else(|| CallError::unexpected("reference"))?;
-            (other, whole.iter().map(|seconds| seconds - other).collect())
-        } else {
-            (0.0, whole)
+        let unexpected = || CallError::unexpected("reference");
+        if spec.name != TASK_GRAPH {
+            let (kernels, is_busy) = self.call(spec, REFERENCE_ITERATIONS)?;
+            let seconds = metg::seconds_per_iteration(&kernels, REFERENCE_ITERATIONS);
+            let seconds_per_iteration = seconds.ok_or_else(unexpected)?;
+            return Ok(TaskReference { seconds_per_iteration, other_seconds: 0.0, is_busy });
+        }
+        let (others, _) = self.call(spec, 0)?;
+        let mut iterations = REFERENCE_ITERATIONS;
+        // A difference of two times says little of a small part of them.
+        let is_small = |(whole, other): (&f64, &f64)| *whole < LARGE_KERNEL * other;
+        let (whole, is_busy) = loop {
+            let (whole, is_busy) = self.call(spec, iterations)?;
+            if iterations >= MAX_ITERATIONS || !whole.iter().zip(&others).any(is_small) {
+                break (whole, is_busy);
+            }
+            iterations = (4 * iterations).min(MAX_ITERATIONS);
         };
-        let seconds_per_iteration = metg::seconds_per_iteration(&kernels, REFERENCE_ITERATIONS)
-            .ok_or_else(|| CallError::unexpected("reference"))?;
+        let kernels: Vec<_> = whole.iter().zip(&others).map(|(whole, other)| whole - other).collect();
+        let seconds_per_iteration =
+            metg::seconds_per_iteration(&kernels, iterations).ok_or_else(unexpected)?;
+        let other_seconds = metg::seconds_per_iteration(&others, 1).ok_or_else(unexpected)?;
         Ok(TaskReference { seconds_per_iteration, other_seconds, is_busy })
     }
 

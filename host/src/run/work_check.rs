@@ -13,6 +13,7 @@ use super::reference::TrialReference;
 use super::session::{CallError, Fault};
 use super::sweep::ITERATIONS;
 use super::trial::{Granularity, TrialResult, TrialSpec};
+use crate::plan::Purpose;
 use crate::sandbox::affinity;
 use crate::slowdown;
 
@@ -83,6 +84,8 @@ impl Executor {
             nodes: trial.nodes,
             joins_cluster: spec.extra.keys().any(|option| names_a_cluster(option)),
             latest_seconds: latest_seconds(result.actual.as_ref()),
+            is_first: matches!(trial.purpose, Purpose::WarmUp(0))
+                || result.usage.is_some_and(|usage| usage.cpu_between_runs.is_none()),
             slowdown: 1.0,
         };
         if result.outcome.is_verified()

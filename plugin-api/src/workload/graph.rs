@@ -44,7 +44,9 @@ impl GraphRow {
         let offsets: Vec<_> = words.by_ref().take(width as usize + 1).collect();
         let inputs: Vec<_> = words.collect();
         let ascends = offsets.first() == Some(&0) && offsets.is_sorted();
-        let is_whole = offsets.len() == width as usize + 1
+        // A row without tasks would never be done.
+        let is_whole = width > 0
+            && offsets.len() == width as usize + 1
             && offsets.last().is_some_and(|last| *last as usize == inputs.len());
         if ascends && is_whole { Ok(Self { points: first..end, offsets, inputs }) } else { Err(malformed) }
     }

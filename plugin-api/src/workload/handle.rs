@@ -512,11 +512,27 @@ impl WorkloadHandle {
         output_bytes: usize,
         output: &mut Vec<u8>,
     ) -> Result<(), WorkloadError> {
+        output.resize(output_bytes, 0);
+        let length = self.graph_task_into(step, point, inputs, output)?;
+        output.truncate(length);
+        Ok(())
+    }
+
+    /// As [`graph_task`](Self::graph_task), but writes into `output`, and gives how many bytes the task's output has.
+    ///
+    /// # Errors
+    /// As for [`graph_task`](Self::graph_task).
+    pub fn graph_task_into(
+        &self,
+        step: u32,
+        point: u32,
+        inputs: &[&[u8]],
+        output: &mut [u8],
+    ) -> Result<usize, WorkloadError> {
         let graph_task = self.functions().graph_task.ok_or_else(no_graph)?;
         let (pointers, lengths): (Vec<_>, Vec<_>) =
             inputs.iter().map(|input| (input.as_ptr(), input.len())).unzip();
         let mut error = self.buffer();
-        output.resize(output_bytes, 0);
         let mut length = output.len();
         // SAFETY: the handle is alive; there are as many pointers as lengths, of inputs that are borrowed for the call; the
         // output is borrowed too, and has `length` bytes; `error` is a buffer.
@@ -534,8 +550,7 @@ impl WorkloadHandle {
             )
         };
         error.check(code)?;
-        output.truncate(length);
-        Ok(())
+        Ok(length.min(output.len()))
     }
 
     /// The expected outcome, which the serial oracle computes. It may take as long as a run.

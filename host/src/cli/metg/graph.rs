@@ -8,9 +8,9 @@ use crate::app::{Problem, parameters};
 use crate::plan::defaults::{TASK_GRAPH, WITH_NARROW_ROWS, WITH_RADIX};
 use crate::plan::{Variation, WorkloadChoice};
 
-/// The keys of `extra` that a sweep over graphs sets.
-pub(super) const SWEPT_KEYS: [&str; 6] =
-    ["batch_size", "iters", "kernel", "output_bytes", "pattern", "radix"];
+/// The keys of `extra` that a sweep over graphs sets, and `imbalance`: the time of one task is that of each.
+pub(super) const SWEPT_KEYS: [&str; 7] =
+    ["batch_size", "imbalance", "iters", "kernel", "output_bytes", "pattern", "radix"];
 
 /// The largest number of steps that a plan of stages has.
 const STEPS: u64 = 100;

@@ -1,5 +1,6 @@
 //! `crossrun workloads show`: prints items of a workload, so that its answer can be checked with other programs.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use plugin_api::WorkloadSpec;
@@ -12,8 +13,10 @@ use crate::first_seen::distinct;
 use crate::plan::defaults::TASK_GRAPH;
 use crate::report::svg;
 use crate::run::backend::without_effect;
+use crate::run::executor::MOST_SERIAL_ITEMS;
 use crate::run::judge::Judge;
-use crate::run::session::{CallError, Isolation};
+use crate::run::session::{CallError, Fault, Isolation};
+use crate::shell;
 use crate::worker::protocol::{Folders, ShownGraph, ShownItems};
 
 #[derive(clap::Args, Debug)]
@@ -49,6 +52,10 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     }
     if arguments.svg.is_some() && ui.json() {
         return Err(Problem::usage("--svg and --json are two formats").with_remedy("one of the two"));
+    }
+    if arguments.items > MOST_SERIAL_ITEMS {
+        let message = format!("--items {}: at most {MOST_SERIAL_ITEMS} items are shown", arguments.items);
+        return Err(Problem::usage(message).with_remedy(format!("--items {MOST_SERIAL_ITEMS}")));
     }
     let context = Context::new(global, Isolation::Process, ui)?;
     let folders = context.folders(&format!("workloads-{}", std::process::id()))?;
@@ -106,9 +113,16 @@ fn of_judge<T>(
     for warning in without_effect(&spec, entry.parameters.iter(), "the workload reads") {
         ui.warning(&warning);
     }
-    let answer = ask(&mut judge, &spec);
+    let answer = ask(&mut judge, &spec).map_err(|error| {
+        // This command has no option for the isolation.
+        let library = library.path.as_os_str();
+        let check = || shell::command("crossrun", [OsStr::new("backends"), "check".as_ref(), library]);
+        let is_crash = error.fault == Fault::Crashed;
+        let problem = Problem::from(error);
+        if is_crash { problem.with_remedy(check()) } else { problem }
+    });
     judge.end();
-    Ok(answer?)
+    answer
 }
 
 /// The problem with a remedy for this command, which takes the name without an option.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 use crate::compare::model::{MachineReading, RatioInterval, Source, Status};
 use crate::metg::Value;
 use crate::record::{Library, SystemProfile};
-use crate::run::task_graph::{Form, TaskGraph};
+use crate::run::task_graph::Form;
 
 /// The version of this model's JSON.
 pub(crate) const VERSION: u32 = 1;
@@ -74,20 +74,22 @@ pub(crate) struct SweptGraph {
     pub output_bytes: u64,
     pub width: u64,
     pub steps: u64,
-    /// How it ran. Figures of two forms are never of one row.
-    pub form: Form,
+    /// How it ran; absent if no trial of it began. Figures of two forms are never of one row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Form>,
 }
 
 impl SweptGraph {
-    /// The graph of a trial with these options, which ran as `graph`.
-    pub(crate) fn of(extra: &Map<String, Json>, graph: TaskGraph) -> Option<Self> {
-        let TaskGraph { form, steps, width, output_bytes } = graph;
+    /// The graph of a trial with these options and so many items, if it has one.
+    pub(crate) fn of(extra: &Map<String, Json>, items: u64, form: Option<Form>) -> Option<Self> {
+        let number = |key: &str| extra.get(key).and_then(Json::as_u64);
+        let width = number("width")?;
         Some(Self {
             pattern: extra.get("pattern")?.as_str()?.to_owned(),
-            radix: extra.get("radix").and_then(Json::as_u64),
-            output_bytes,
+            radix: number("radix"),
+            output_bytes: number("output_bytes")?,
             width,
-            steps,
+            steps: items / width.max(1),
             form,
         })
     }
@@ -108,7 +110,7 @@ fn graph_name(pattern: &str, radix: Option<u64>, output_bytes: u64) -> String {
 impl fmt::Display for SweptGraph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { pattern, radix, output_bytes, form, .. } = self;
-        let form = if *form == Form::Stages { ", stages" } else { "" };
+        let form = if *form == Some(Form::Stages) { ", stages" } else { "" };
         write!(f, "{}{form}", graph_name(pattern, *radix, *output_bytes))
     }
 }

@@ -182,7 +182,8 @@ fn each_graph_is_a_row_of_its_own_and_rows_of_one_graph_stand_together() {
     let graph = |backend, overhead, pattern: &str, radix: Option<u64>| {
         let sweep = sweep(backend, 0, overhead).map(|mut input| {
             let extra = &mut input.record.metadata.extra;
-            extra.extend([("pattern".to_owned(), json!(pattern))]);
+            extra.extend([("pattern".to_owned(), json!(pattern)), ("width".to_owned(), json!(8))]);
+            extra.extend([("output_bytes".to_owned(), json!(64))]);
             extra.extend(radix.map(|radix| ("radix".to_owned(), json!(radix))));
             let form = if backend == "a" { Form::Graph } else { Form::Stages };
             input.record.metadata.graph = Some(TaskGraph { form, steps: 125, width: 8, output_bytes: 64 });
@@ -190,7 +191,11 @@ fn each_graph_is_a_row_of_its_own_and_rows_of_one_graph_stand_together() {
         });
         sweep.collect::<Vec<_>>()
     };
+    let mut failed = graph("b", 2e-6, "nearest", Some(3)).swap_remove(0);
+    // It failed before it began.
+    failed.record.metadata.graph = None;
     let inputs = [
+        vec![failed],
         graph("a", 3e-6, "trivial", None),
         graph("a", 4e-6, "nearest", Some(3)),
         graph("a", 1e-6, "nearest", Some(5)),
@@ -204,6 +209,6 @@ fn each_graph_is_a_row_of_its_own_and_rows_of_one_graph_stand_together() {
     assert_eq!(names, expected);
     assert!((sweeps.rows[2].metg.unwrap().seconds() / 8e-6 - 1.0).abs() < 0.01);
     let graph = sweeps.rows[1].graph.as_ref().unwrap();
-    assert_eq!((graph.steps, graph.width, graph.form), (125, 8, Form::Stages));
+    assert_eq!((graph.steps, graph.width, graph.form), (125, 8, Some(Form::Stages)));
     assert!(sweeps.warnings.contains(&STAGES.to_owned()), "{:?}", sweeps.warnings);
 }

@@ -41,6 +41,8 @@ class Row:
         self.first, edges = workload.graph_row(step)
         first_before = before.first if before else 0
         self.inputs = [[point - first_before for point in points] for points in edges]
+        if not self.inputs:
+            raise WorkloadError(STATUS_MALFORMED, "a step of the graph has no task, and would never be done")
         places = range(len(before.inputs) if before else 0)
         if any(place not in places for inputs in self.inputs for place in inputs):
             # A task that waits for an output that nobody makes would never run.

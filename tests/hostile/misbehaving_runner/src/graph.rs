@@ -56,9 +56,9 @@ pub(crate) fn run(spec: &WorkloadSpec, context: &RunContext, fault: &str) -> Res
             } else {
                 ran?;
             }
-            let is_needed = next.as_ref().is_some_and(|next| {
-                (0..next.width()).any(|place| next.inputs(place).contains(&point))
-            });
+            let is_needed = next
+                .as_ref()
+                .is_some_and(|next| (0..next.width()).any(|place| next.inputs(place).contains(&point)));
             if is_needed {
                 outputs.insert((step, point), output);
             } else {
