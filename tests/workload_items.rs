@@ -93,7 +93,7 @@ fn more_items_than_anybody_reads_are_refused_with_how_many_are_shown() {
 fn a_workload_that_crashes_leads_to_a_command_that_checks_its_library() {
     let place = Place::empty();
     place.stage(&hostile("misbehaving_workloads"));
-    let ran = show(&place, "crashing");
+    let ran = show(&place, "lost_oracle --expected");
     let ran = ran.says("SIGSEGV").says("try: crossrun backends check ");
     assert!(!ran.stderr().contains("--isolation"), "{}", ran.explain());
 }

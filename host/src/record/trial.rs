@@ -154,7 +154,7 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
             memory_source: memory.map(|memory| memory.source),
             cpu_source: usage.map(|usage| usage.used.cpu_source),
             cpu_seconds_between_runs: usage.and_then(|usage| usage.cpu_between_runs),
-            cpu_seconds_preparing: usage.map(|usage| usage.cpu_preparing),
+            cpu_seconds_preparing: usage.and_then(|usage| usage.cpu_preparing),
         },
         reference_cpu_seconds: efficiency.reference_cpu_seconds,
         reference: result.reference.and_then(|it| ReferenceSample::new(&it, result.work_checked)),

@@ -136,16 +136,15 @@ fn cores(run: &Measured) -> Option<String> {
 /// What opening the workload does not explain of the CPU time of preparing is work of the run before its clock.
 fn preparing(run: &Measured, reference: &TrialReference) -> Option<String> {
     let least = reference.least_cpu_seconds.filter(|least| is_checked(run) && *least >= CPU_FROM)?;
-    let usage = run.usage?;
+    let used = run.usage?.cpu_preparing?;
     let first = if run.is_first { FIRST_PREPARING } else { 0.0 };
     let each = first + PREPARING + PREPARED_OPENING * reference.opening_seconds;
     let all = (f64::from(run.parallelism) + 2.0) * each * run.slowdown.max(1.0);
     let most = all + least * PREPARING_TOLERANCE;
-    (usage.cpu_preparing > most).then(|| {
+    (used > most).then(|| {
         format!(
-            "all processes of the backend used {:.3} s of CPU time while they prepared the run, but preparing explains no more \
-             than {most:.3} s of that; the work takes {least:.3} s by the serial reference",
-            usage.cpu_preparing
+            "all processes of the backend used {used:.3} s of CPU time while they prepared the run, but preparing explains no more \
+             than {most:.3} s of that; the work takes {least:.3} s by the serial reference"
         )
     })
 }
@@ -288,7 +287,7 @@ mod tests {
     fn preparing_takes_no_more_cpu_time_than_it_explains() {
         let after = |cpu_preparing: f64, is_first: bool| {
             let (run, _) = honest();
-            let usage = run.usage.map(|usage| RunUsage { cpu_preparing, ..usage });
+            let usage = run.usage.map(|usage| RunUsage { cpu_preparing: Some(cpu_preparing), ..usage });
             Measured { usage, is_first, ..run }
         };
         let (_, reference) = honest();

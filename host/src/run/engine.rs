@@ -70,7 +70,7 @@ impl Engine {
         let usage = after.zip(before).map(|(after, before)| RunUsage {
             used: after.since(before),
             window_seconds,
-            cpu_preparing: idle.map_or(0.0, |idle| before.since(idle).cpu_seconds),
+            cpu_preparing: idle.map(|idle| before.since(idle).cpu_seconds),
             cpu_between_runs: idle.zip(last).map(|(idle, last)| idle.since(last).cpu_seconds),
         });
         (ran, usage)

@@ -89,7 +89,7 @@ pub struct RunUsage {
     /// CPU seconds from the end of the run before to the start of this one; `None` for the first run of a session.
     pub cpu_between_runs: Option<f64>,
     /// CPU seconds from the request to prepare the run until the run.
-    pub cpu_preparing: f64,
+    pub cpu_preparing: Option<f64>,
 }
 
 impl RunUsage {
