@@ -139,8 +139,7 @@ fn preparing(run: &Measured, reference: &TrialReference) -> Option<String> {
     let used = run.usage?.cpu_preparing?;
     let first = if run.is_first { FIRST_PREPARING } else { 0.0 };
     let each = first + PREPARING + PREPARED_OPENING * reference.opening_seconds;
-    let all = (f64::from(run.parallelism) + 2.0) * each * run.slowdown.max(1.0);
-    let most = all + least * PREPARING_TOLERANCE;
+    let most = (f64::from(run.parallelism) + 2.0) * each + least * PREPARING_TOLERANCE;
     (used > most).then(|| {
         format!(
             "all processes of the backend used {used:.3} s of CPU time while they prepared the run, but preparing explains no more \
