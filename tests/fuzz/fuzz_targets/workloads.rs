@@ -31,6 +31,8 @@ static FUNCTIONS: WorkloadFunctions = WorkloadFunctions {
     buffer_free: library::buffer_free,
     describe: Some(library::describe),
     start: Some(library::start),
+    graph_edges: Some(library::graph_edges),
+    graph_task: Some(library::graph_task),
 };
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| memory::bounded(64, || crossrun_fuzz::workloads::check(
