@@ -1,7 +1,7 @@
 //! Tests of every workload of this library, over its C ABI as a backend would use it.
 
 use plugin_api::workload::{Outcome, capi::status};
-use plugin_api::{Batch, BatchBuilder, StageKind, State, WorkloadError, WorkloadHandle, WorkloadSpec};
+use plugin_api::{Batch, BatchBuilder, Plan, StageKind, State, WorkloadError, WorkloadHandle, WorkloadSpec};
 use proptest::prelude::*;
 
 use crate::random::{Stream, rnd};
@@ -285,7 +285,9 @@ fn the_catalogue_lists_every_workload_with_sound_defaults() {
     assert!(names.into_iter().eq(first.chain(queries.iter().map(String::as_str))));
     for entry in &catalogue {
         assert!(entry.plan.is_well_formed(), "{}", entry.name);
-        assert_eq!(open(&entry.name, "{}", 10).plan(), &entry.plan);
+        // How large a graph is depends on the items.
+        let stages = |plan: &Plan| Plan { graph: None, ..plan.clone() };
+        assert_eq!(stages(open(&entry.name, "{}", 10).plan()), stages(&entry.plan));
     }
 }
 

@@ -66,7 +66,9 @@ fn workload_of(cheat: Cheat) -> WorkloadSpec {
         }
         Cheat::IdleSweep => alone(computing(4000)),
         // Far more work than preparing may take, also without optimisation.
-        Cheat::AnswerBeforeRunAndBurn => alone(computing(if cfg!(debug_assertions) { 6000 } else { 40_000 })),
+        Cheat::AnswerBeforeRunAndBurn => {
+            alone(computing(if cfg!(debug_assertions) { 12_000 } else { 40_000 }))
+        }
         // The last item is due after a second.
         Cheat::EarlyLoop => open_loop(200, 200),
         Cheat::ForgedStamps => open_loop(100, 1000),
