@@ -14,8 +14,8 @@ pub(crate) fn path(path: &Path) -> Option<PathBuf> {
         "completions" => completions(rest.iter().next()?.to_str()?)?.join(name),
         "man" => Path::new("share/man").join(rest),
         "include" => Path::new("include/crossrun").join(rest),
-        // It describes the unpacked archive.
-        "README.md" => return None,
+        // It describes the unpacked archive; and the documents have the licences too.
+        "README.md" | "LICENSE-MIT" | "LICENSE-APACHE" => return None,
         "doc" => Path::new("share/doc/crossrun").join(rest),
         _ => Path::new("share/doc/crossrun").join(path),
     })
@@ -44,7 +44,8 @@ mod tests {
             ("man/man1/crossrun.1", Some("share/man/man1/crossrun.1")),
             ("include/crossrun.h", Some("include/crossrun/crossrun.h")),
             ("doc/docs/method.md", Some("share/doc/crossrun/docs/method.md")),
-            ("LICENSE-MIT", Some("share/doc/crossrun/LICENSE-MIT")),
+            ("doc/LICENSE-MIT", Some("share/doc/crossrun/LICENSE-MIT")),
+            ("LICENSE-MIT", None),
             ("README.md", None),
         ] {
             assert_eq!(path(Path::new(file)), expected.map(PathBuf::from), "{file}");
