@@ -41,6 +41,8 @@ pub(crate) use reader::Records;
 pub(crate) use recorder::Recorder;
 pub(crate) use trial::Conditions;
 
+use crate::shell;
+
 /// Why a record could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
@@ -78,8 +80,11 @@ impl RecordError {
 }
 
 /// What to do about an error of the file system, where that is known.
-fn advice(error: &io::Error) -> &'static str {
-    match error.kind() {
+fn advice(error: &io::Error) -> String {
+    if let Some(command) = shell::raise_open_files(error) {
+        return format!("; try: {command}");
+    }
+    let advice = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             "; try: free some space, or choose a folder on another disk"
         }
@@ -93,5 +98,6 @@ fn advice(error: &io::Error) -> &'static str {
         io::ErrorKind::NotFound => "; try: check the path",
         io::ErrorKind::Unsupported => "; try: choose a folder on a local disk",
         _ => "",
-    }
+    };
+    advice.into()
 }

@@ -1,5 +1,6 @@
 //! Exit codes, and the problems that cause them.
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -78,8 +79,9 @@ impl Problem {
     }
 
     /// A failure of this program or of the system.
-    pub(crate) fn unexpected(error: &dyn std::error::Error) -> Self {
-        Self::new(Exit::Unexpected, error.to_string())
+    pub(crate) fn unexpected(error: &(dyn Error + 'static)) -> Self {
+        let system = error.downcast_ref().and_then(crate::shell::raise_open_files);
+        Self::new(Exit::Unexpected, error.to_string()).with_remedy(system.unwrap_or_default())
     }
 
     /// Why a schedule of measurements stopped; `resume` gives the command that goes on after an interrupt.

@@ -3,8 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
-
 use super::exit_reason::ExitReason;
 use super::limits::Excess;
 use crate::shell;
@@ -61,17 +59,12 @@ impl Failure {
             Self::System(error) => ("", Path::new(""), error),
             _ => return None,
         };
+        if let Some(command) = shell::raise_open_files(error) {
+            return Some(command.into());
+        }
         match error.kind() {
             io::ErrorKind::WouldBlock => {
                 Some("end other processes, or raise the limit of `ulimit -u`".into())
-            }
-            // The shell's limit, or that of the whole system.
-            _ if [Errno::MFILE, Errno::NFILE]
-                .map(Errno::raw_os_error)
-                .map(Some)
-                .contains(&error.raw_os_error()) =>
-            {
-                Some("ulimit -n 1024".into())
             }
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some("free some space".into()),
             io::ErrorKind::NotFound if action == TEMPORARY => {
