@@ -34,7 +34,7 @@ fn conforms(name: &str) {
     file_conforms(&plugin(name));
 }
 
-fn file_conforms(file: &Path) {
+pub(crate) fn file_conforms(file: &Path) {
     let place = Place::new();
     let file = place.stage(file);
     let ran = Ran::of(check(&place, file.to_str().unwrap(), &[&NOT_RELEASED[..], &["--json"]].concat()));

@@ -36,6 +36,7 @@ mod isolation;
 mod machine_history;
 mod matrix;
 mod metg;
+mod mpi_backend;
 mod negotiation;
 mod network;
 mod node;
