@@ -98,6 +98,21 @@ fn every_workload_has_the_same_answer_as_on_native() {
 }
 
 #[test]
+fn the_tasks_of_graphs_are_run_and_the_record_says_so() {
+    let place = place(threaded());
+    for words in [
+        "pattern=stencil_1d width=5",
+        "pattern=fft width=8",
+        "pattern=tree width=8",
+        "pattern=trivial width=3",
+    ] {
+        let words = format!("--workload task_graph --items 240 --parallelism 2 iters=3 {words}");
+        let record = agrees_with_native(&place, "threaded", &words);
+        assert_eq!(record["metadata"]["graph"]["form"], "graph", "{record}");
+    }
+}
+
+#[test]
 fn two_consecutive_reductions_are_right_and_faults_are_reported() {
     let place = Place::empty();
     place.stage(threaded());

@@ -260,6 +260,14 @@ typedef struct crossrun_run {
     const char *spec;
     const char *context;
     const crossrun_host *host;
+    /* When an open loop starts, by the monotonic clock of the machine; 0 in `prepare`, and if there is none. Since 1.1, as are the
+     * next three. */
+    uint64_t start_nanos;
+    /* The graph of tasks that is to be run instead of the stages: its rows, the most tasks of a row, and how many bytes an output
+     * has that another task needs. All are 0 if there is none, or if the backend does not support `graph`. */
+    uint64_t graph_steps;
+    uint64_t graph_width;
+    uint64_t graph_output_bytes;
 } crossrun_run;
 
 /* ---- What a backend exports ------------------------------------------------------------------------------------- */

@@ -123,7 +123,8 @@ fn layout() -> Layout {
         Run, "crossrun_run", {
             size, parallelism, total_items, batch_size, seed, remaining_nanos, fusion_off, open_loop, stage_count,
             option_count, stages, options, workload_name, scheduler_name, functions, workload, library_path,
-            library_sha256, data_dir, log_dir, spec, context, host
+            library_sha256, data_dir, log_dir, spec, context, host, start_nanos, graph_steps, graph_width,
+            graph_output_bytes
         };
         BackendFunctions, "crossrun_backend_functions", {
             size, abi_version, create, destroy, describe, is_available, setup, open, run, close

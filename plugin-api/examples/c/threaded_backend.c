@@ -10,6 +10,8 @@
  * The threads take tasks from one queue. With fusion a task takes a batch through the whole chain. Without fusion a task
  * is one stage of one batch, and its result goes back into the queue. Batches come before new input, and the newest
  * first, so that there are never more batches than threads.
+ *
+ * A graph of tasks is run row by row: a row is a phase whose input are its tasks.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -38,12 +40,14 @@ enum task_kind {
     /* Emit the next batch of a partition. */
     EMIT,
     /* Take a batch through one stage. */
-    STAGE
+    STAGE,
+    /* Run a task of a graph. */
+    TASK
 };
 
 struct task {
     enum task_kind kind;
-    /* Which slice, or which partition. */
+    /* Which slice, partition, or place in the row of a graph. */
     uint64_t unit;
     crossrun_state *partition;
     uint32_t stage;
@@ -56,11 +60,21 @@ struct states {
     crossrun_state **states;
 };
 
+/* A row of a graph: its edges, as graph_edges gives them, and the outputs of its tasks. */
+struct row {
+    crossrun_buffer edges;
+    uint8_t *outputs;
+    size_t *lengths;
+};
+
 struct phase {
     const crossrun_run *run;
     crossrun_reply *reply;
     /* The chain is the stages `from` to `end - 1`. */
     uint32_t from, end;
+    /* The row of a graph whose tasks are run, its number, and the row before it; null otherwise. */
+    struct row *row, *before;
+    uint32_t step;
     /* The states of the input, unless it is the source. */
     struct states *input;
     struct states output;
@@ -118,7 +132,7 @@ static int take(struct phase *phase, struct task *task) {
             task->kind = EMIT;
             task->partition = phase->partitions[--phase->partition_count];
         } else if (phase->next < phase->units) {
-            task->kind = phase->input == NULL ? SLICE : MERGE;
+            task->kind = phase->row != NULL ? TASK : phase->input == NULL ? SLICE : MERGE;
             task->unit = phase->next++;
         } else if (phase->running > 0) {
             taken = 0;
@@ -289,6 +303,62 @@ static void run_stage(struct thread *thread, const struct task *task) {
     done(phase, NULL, more ? &next : NULL);
 }
 
+/* The word at place `at` of a row's edges: the first point, how many there are, where the inputs of each begin and where those
+ * of the last end, and then the inputs. */
+static uint32_t word(const struct row *row, size_t at) {
+    const uint8_t *byte = row->edges.data + 4 * at;
+    return (uint32_t)byte[0] | (uint32_t)byte[1] << 8 | (uint32_t)byte[2] << 16 | (uint32_t)byte[3] << 24;
+}
+
+static uint32_t first_point(const struct row *row) {
+    return word(row, 0);
+}
+
+static uint32_t row_width(const struct row *row) {
+    return word(row, 1);
+}
+
+/* The inputs of the task at a place in its row: where the first is among the words, and how many there are. */
+static uint32_t inputs_of(const struct row *row, uint64_t place, size_t *at) {
+    const uint32_t begin = word(row, 2 + (size_t)place);
+    *at = 3 + (size_t)row_width(row) + begin;
+    return word(row, 3 + (size_t)place) - begin;
+}
+
+static void run_task(struct thread *thread, uint64_t place) {
+    struct phase *phase = thread->phase;
+    const crossrun_run *run = phase->run;
+    struct row *row = phase->row, *before = phase->before;
+    crossrun_buffer error = CROSSRUN_BUFFER_EMPTY;
+    size_t at, input, *length = &row->lengths[place];
+    const uint32_t count = inputs_of(row, place, &at);
+    const uint8_t **inputs = malloc((count + 1) * sizeof *inputs);
+    size_t *lengths = malloc((count + 1) * sizeof *lengths);
+    if (inputs == NULL || lengths == NULL) {
+        fail(phase, CROSSRUN_ERROR_ENGINE, "out of memory", NULL);
+    } else {
+        for (input = 0; input < count; input++) {
+            const size_t needed = word(row, at + input) - first_point(before);
+            inputs[input] = before->outputs + needed * run->graph_output_bytes;
+            lengths[input] = before->lengths[needed];
+        }
+        *length = run->graph_output_bytes;
+        succeeded(
+            phase,
+            run->functions->graph_task(
+                run->workload, phase->step, first_point(row) + (uint32_t)place, count, inputs, lengths,
+                row->outputs + place * run->graph_output_bytes, length, &error),
+            &error);
+        run->functions->buffer_free(&error);
+        pthread_mutex_lock(&phase->lock);
+        phase->items_done++;
+        pthread_mutex_unlock(&phase->lock);
+    }
+    free(inputs);
+    free(lengths);
+    done(phase, NULL, NULL);
+}
+
 static void *work(void *argument) {
     struct thread *thread = argument;
     struct phase *phase = thread->phase;
@@ -307,6 +377,9 @@ static void *work(void *argument) {
         case STAGE:
             run_stage(thread, &task);
             break;
+        case TASK:
+            run_task(thread, task.unit);
+            break;
         }
     }
     pthread_mutex_lock(&phase->lock);
@@ -317,7 +390,7 @@ static void *work(void *argument) {
     return NULL;
 }
 
-/* ---- A run ------------------------------------------------------------------------------------------------------ */
+/* ---- The phases ------------------------------------------------------------------------------------------------- */
 
 static void free_states(const crossrun_run *run, struct states *states) {
     const size_t count = (size_t)states->threads * states->partitions;
@@ -450,6 +523,145 @@ static int32_t answer(struct phase *phase, double seconds) {
     return status;
 }
 
+static void init(struct phase *phase, const crossrun_run *run, crossrun_reply *reply) {
+    memset(phase, 0, sizeof *phase);
+    phase->run = run;
+    phase->reply = reply;
+    pthread_mutex_init(&phase->lock, NULL);
+    pthread_cond_init(&phase->more, NULL);
+    pthread_cond_init(&phase->over, NULL);
+}
+
+static void destroy_phase(struct phase *phase) {
+    pthread_cond_destroy(&phase->over);
+    pthread_cond_destroy(&phase->more);
+    pthread_mutex_destroy(&phase->lock);
+}
+
+static double seconds_since(const crossrun_run *run, uint64_t started) {
+    return (double)(run->host->clock_nanos(run->host) - started) / 1e9;
+}
+
+/* ---- A graph ---------------------------------------------------------------------------------------------------- */
+
+static void free_row(const crossrun_run *run, struct row *row) {
+    run->functions->buffer_free(&row->edges);
+    free(row->outputs);
+    free(row->lengths);
+}
+
+/* Reads the edges of a row, and makes room for the outputs of its tasks. */
+static int make_row(struct phase *phase, uint32_t step, struct row *row) {
+    const crossrun_run *run = phase->run;
+    if (!succeeded(
+            phase, run->functions->graph_edges(run->workload, step, 0, UINT32_MAX, &row->edges), &row->edges)) {
+        return 0;
+    }
+    row->outputs = malloc((size_t)row_width(row) * run->graph_output_bytes + 1);
+    row->lengths = calloc(row_width(row), sizeof *row->lengths);
+    if (row->outputs == NULL || row->lengths == NULL) {
+        fail(phase, CROSSRUN_ERROR_ENGINE, "out of memory", NULL);
+        return 0;
+    }
+    return 1;
+}
+
+/* Folds an output that no task needs into the sink, as a batch of one item. */
+static int fold_output(struct phase *phase, const uint8_t *output, size_t length) {
+    const crossrun_workload_functions *call = phase->run->functions;
+    crossrun_buffer error = CROSSRUN_BUFFER_EMPTY;
+    uint8_t *batch = calloc(1, 16 + length);
+    int good, at;
+    if (batch == NULL) {
+        fail(phase, CROSSRUN_ERROR_ENGINE, "out of memory", NULL);
+        return 0;
+    }
+    batch[0] = 1;
+    for (at = 0; at < 4; at++) {
+        batch[12 + at] = (uint8_t)(length >> (8 * at));
+    }
+    memcpy(batch + 16, output, length);
+    good = succeeded(phase, call->state_fold(phase->output.states[0], batch, 16 + length, &error), &error);
+    call->buffer_free(&error);
+    free(batch);
+    phase->results++;
+    return good;
+}
+
+/* Folds the outputs of `row` that no task of the row after it needs. After the last row, `after` is null. */
+static int fold_row(struct phase *phase, const struct row *row, const struct row *after) {
+    const uint64_t size = phase->run->graph_output_bytes;
+    const uint32_t width = row_width(row);
+    uint8_t *is_needed = calloc(width, 1);
+    uint32_t place;
+    size_t at, end = 0;
+    int good = is_needed != NULL;
+    if (!good) {
+        fail(phase, CROSSRUN_ERROR_ENGINE, "out of memory", NULL);
+    } else if (after != NULL) {
+        end = inputs_of(after, row_width(after) - 1, &at);
+        for (end += at, at = 3 + (size_t)row_width(after); at < end; at++) {
+            is_needed[word(after, at) - first_point(row)] = 1;
+        }
+    }
+    for (place = 0; good && place < width; place++) {
+        good = is_needed[place] || fold_output(phase, row->outputs + place * size, row->lengths[place]);
+    }
+    free(is_needed);
+    return good;
+}
+
+/* Runs the tasks of a row, of which the inputs are in the row before it. */
+static int run_row(struct phase *phase, struct thread *threads, uint32_t step, struct row *before, struct row *row) {
+    phase->row = row;
+    phase->before = before;
+    phase->step = step;
+    phase->next = 0;
+    phase->units = row_width(row);
+    run_threads(phase, threads);
+    return !phase->failed;
+}
+
+static int32_t run_graph(const crossrun_run *run, crossrun_reply *reply, uint64_t started) {
+    struct row rows[2], next;
+    struct thread *threads = calloc(run->parallelism, sizeof *threads);
+    struct phase phase;
+    int32_t status = CROSSRUN_FAILED;
+    uint32_t step;
+    int good;
+    init(&phase, run, reply);
+    memset(rows, 0, sizeof rows);
+    memset(&next, 0, sizeof next);
+    /* The workload may have no stages between source and sink. */
+    phase.end = run->stage_count - 1;
+    good = make_states(&phase);
+    if (threads == NULL) {
+        fail(&phase, CROSSRUN_ERROR_ENGINE, "out of memory", NULL);
+        good = 0;
+    }
+    good = good && make_row(&phase, 0, &rows[0]);
+    for (step = 0; good && step < run->graph_steps; step++) {
+        struct row *row = &rows[step % 2], *before = &rows[(step + 1) % 2];
+        const int is_last = step + 1 == run->graph_steps;
+        good = run_row(&phase, threads, step, before, row) && (is_last || make_row(&phase, step + 1, &next))
+            && fold_row(&phase, row, is_last ? NULL : &next);
+        free_row(run, before);
+        *before = next;
+        memset(&next, 0, sizeof next);
+    }
+    if (good) {
+        status = answer(&phase, seconds_since(run, started));
+    }
+    free_row(run, &rows[0]);
+    free_row(run, &rows[1]);
+    free_states(run, &phase.output);
+    destroy_phase(&phase);
+    free(threads);
+    return status;
+}
+
+/* ---- A run ------------------------------------------------------------------------------------------------------ */
+
 static int32_t run(void *backend, const crossrun_run *run, crossrun_reply *reply) {
     const uint64_t started = run->host->clock_nanos(run->host);
     struct states input = {0, 0, NULL};
@@ -457,24 +669,20 @@ static int32_t run(void *backend, const crossrun_run *run, crossrun_reply *reply
     uint32_t from = 1;
     int good = 1;
     (void)backend;
+    if (CROSSRUN_HAS(crossrun_run, run, graph_output_bytes) && run->graph_steps > 0) {
+        return run_graph(run, reply, started);
+    }
     while (good && from < run->stage_count) {
         struct phase phase;
-        memset(&phase, 0, sizeof phase);
-        phase.run = run;
-        phase.reply = reply;
-        pthread_mutex_init(&phase.lock, NULL);
-        pthread_cond_init(&phase.more, NULL);
-        pthread_cond_init(&phase.over, NULL);
+        init(&phase, run, reply);
         good = run_phase(&phase, from, from == 1 ? NULL : &input);
         if (good && run->stages[phase.end] == CROSSRUN_STAGE_SINK) {
-            status = answer(&phase, (double)(run->host->clock_nanos(run->host) - started) / 1e9);
+            status = answer(&phase, seconds_since(run, started));
         }
         free_states(run, &input);
         input = phase.output;
         from = phase.end + 1;
-        pthread_cond_destroy(&phase.over);
-        pthread_cond_destroy(&phase.more);
-        pthread_mutex_destroy(&phase.lock);
+        destroy_phase(&phase);
     }
     free_states(run, &input);
     return status;
@@ -501,6 +709,11 @@ static void destroy(void *backend) {
     free(backend);
 }
 
+static int32_t describe(void *backend, crossrun_reply *reply) {
+    (void)backend;
+    return reply->answer(reply, "{\"supports\": [\"graph\"]}");
+}
+
 /* An engine would be started here. Threads cost so little that each phase starts its own. */
 static int32_t open(void *backend, const crossrun_session *session, crossrun_reply *reply) {
     const struct backend *self = backend;
@@ -515,12 +728,13 @@ static int32_t open(void *backend, const crossrun_session *session, crossrun_rep
     return CROSSRUN_OK;
 }
 
-/* `describe`, `is_available`, `setup` and `close` have nothing to do here, so they are left out. */
+/* `is_available`, `setup` and `close` have nothing to do here, so they are left out. */
 const crossrun_backend_functions crossrun_backend = {
     .size = sizeof crossrun_backend,
     .abi_version = CROSSRUN_BACKEND_ABI_VERSION,
     .create = create,
     .destroy = destroy,
+    .describe = describe,
     .open = open,
     .run = run,
 };

@@ -300,17 +300,12 @@ static int32_t prepare(void *backend, const crossrun_run *run, crossrun_reply *r
     return CROSSRUN_OK;
 }
 
-/* When the open loop starts. The host wrote the spec, in which only this key has this text: a quote within a string has a
- * backslash before it. */
-static uint64_t start_nanos(const crossrun_run *run) {
-    static const char KEY[] = "\"start_nanos\":";
-    const char *found = strstr(run->spec, KEY);
-    return found != NULL ? strtoull(found + sizeof KEY - 1, NULL, 10) : 0;
-}
-
 /* Whether the ranks have this workload open: only when an open loop starts may differ, which RUN has. */
 static int is_prepared(const struct backend *self, const crossrun_run *run) {
-    return self->opened != NULL && (run->open_loop || strcmp(self->opened, run->spec) == 0);
+    return self->opened != NULL
+        && (strcmp(self->opened, run->spec) == 0
+            || (run->open_loop && CROSSRUN_HAS(crossrun_run, run, start_nanos)
+                && CROSSRUN_CALLABLE(crossrun_workload_functions, run->functions, start)));
 }
 
 static int send_run(struct backend *self, const crossrun_run *run) {
@@ -324,7 +319,7 @@ static int send_run(struct backend *self, const crossrun_run *run) {
     running.fusion_off = run->fusion_off;
     running.open_loop = run->open_loop;
     running.stage_count = run->stage_count;
-    running.start_nanos = start_nanos(run);
+    running.start_nanos = CROSSRUN_HAS(crossrun_run, run, start_nanos) ? run->start_nanos : 0;
     good = crossrun_message_reserve(&request, sizeof running + stages);
     if (good) {
         memcpy(request.data, &running, sizeof running);

@@ -535,7 +535,7 @@ static void run_plan(const crossrun_message *command) {
     memset(&run, 0, sizeof run);
     memcpy(&run.of, command->data, sizeof run.of);
     run.stages = (uint32_t *)(void *)(command->data + sizeof run.of);
-    if (run.of.open_loop && CROSSRUN_CALLABLE(crossrun_workload_functions, &self.call, start)) {
+    if (run.of.open_loop && run.of.start_nanos > 0 && CROSSRUN_CALLABLE(crossrun_workload_functions, &self.call, start)) {
         crossrun_buffer error = CROSSRUN_BUFFER_EMPTY;
         succeeded(&run.problem, self.call.start(self.workload, run.of.start_nanos, &error), &error);
         self.call.buffer_free(&error);

@@ -12,7 +12,7 @@ use crate::error::RunnerError;
 use crate::runner::{RunContext, Session, SetupContext, SetupRequest};
 use crate::spec::{Fusion, WorkloadSpec};
 use crate::wire::{ContextWire, to_json};
-use crate::workload::{Plan, StageKind};
+use crate::workload::{GRAPH, GraphShape, Plan, StageKind};
 
 /// The kinds of `CROSSRUN_STAGE_`.
 pub fn stage_kind(kind: StageKind) -> u32 {
@@ -173,6 +173,8 @@ impl RunCall {
     pub(super) fn raw(&self, spec: &WorkloadSpec, context: &RunContext, host: &'static Host) -> Run {
         let workload = context.workload();
         let (functions, opened) = workload.as_raw();
+        let graph = workload.plan().graph.filter(|_| spec.is_granted(GRAPH));
+        let of_graph = |what: fn(GraphShape) -> u64| graph.map_or(0, what);
         let text = |text: &CString| -> *const c_char { text.as_ptr() };
         Run {
             size: size_of::<Run>() as u32,
@@ -198,6 +200,10 @@ impl RunCall {
             spec: text(&self.spec),
             context: text(&self.context),
             host,
+            start_nanos: spec.start_nanos.unwrap_or(0),
+            graph_steps: of_graph(|graph| graph.steps),
+            graph_width: of_graph(|graph| graph.width),
+            graph_output_bytes: of_graph(|graph| graph.output_bytes),
         }
     }
 }

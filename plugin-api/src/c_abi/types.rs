@@ -112,6 +112,10 @@ pub struct Run {
     pub spec: *const c_char,
     pub context: *const c_char,
     pub host: *const Host,
+    pub start_nanos: u64,
+    pub graph_steps: u64,
+    pub graph_width: u64,
+    pub graph_output_bytes: u64,
 }
 
 /// A function of a backend that answers. If a C++ exception leaves it, the process aborts; this is not undefined
