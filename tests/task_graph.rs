@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::c_backend::{run, threaded};
 use crate::installed_engine::Installed;
 use crate::session::verified;
 use crate::support::{Place, Ran};
@@ -59,6 +60,30 @@ fn native_runs_each_task_when_its_inputs_are_there() {
 }
 
 #[test]
+fn timely_runs_each_task_when_its_inputs_are_there() {
+    // With one worker, with a row that they divide, and with more workers than some rows have tasks.
+    let mut lines = graphs(&[1, 2, 5], 400);
+    // Far more steps than stages could have, and than the window of steps that may run.
+    for pattern in ["stencil_1d_periodic width=2", "trivial width=3", "all_to_all width=4 output_bytes=3000"] {
+        lines.push(format!("--workload task_graph --parallelism 2 --items 4000 pattern={pattern} iters=0"));
+    }
+    all_by_tasks(&Installed::new("timely"), &lines);
+}
+
+#[test]
+fn the_memory_of_timely_does_not_grow_with_the_number_of_steps() {
+    let timely = Installed::new("timely");
+    let line = |items: u32| {
+        format!("--workload task_graph --items {items} --parallelism 2 pattern=no_comm width=4 iters=0 output_bytes=65536")
+    };
+    let records = [400, 4000].map(|items| timely.verified(&line(items)));
+    let [short, long] =
+        records.map(|record| record["metadata"]["resources"]["peak_memory_bytes"].as_f64().unwrap());
+    // All outputs of the longer run are 260 MB.
+    assert!(long < short + 20e6, "{short} bytes, then {long}");
+}
+
+#[test]
 fn python_runs_each_task_when_its_inputs_are_there() {
     all_by_tasks(&Installed::new("python"), &graphs(&[3], 96));
 }
@@ -77,24 +102,22 @@ fn ray_takes_object_references_as_inputs_of_tasks() {
 
 #[test]
 fn a_backend_without_graphs_runs_stages_and_says_so() {
-    let timely = Installed::new("timely");
-    let run = "--workload task_graph --parallelism 2 --items 1000 iters=9";
-    let ran = timely.run(run).code(0);
-    let record = ran.json();
+    let place = Place::new();
+    place.stage(threaded());
+    let record = run(&place, "threaded", "--workload task_graph --parallelism 2 --items 1000 iters=9");
+    let record = record.code(0).json();
     let graph = json!({"form": "stages", "steps": 15, "width": 64, "output_bytes": 64});
     assert_eq!(record["metadata"]["graph"], graph, "{record}");
     let warnings = record["metadata"]["warnings"].to_string();
     assert!(warnings.contains("in stages"), "{warnings}");
-    timely.left_nothing(&ran);
 }
 
 #[test]
 fn more_steps_than_stages_can_have_are_refused_with_what_to_do() {
-    let timely = Installed::new("timely");
-    let ran = timely.run("--workload task_graph --items 1000 width=5").code(2);
-    timely.left_nothing(
-        &ran.says("1000 items are 200 steps of width 5").says("--items 500 or --extra width=10"),
-    );
+    let place = Place::new();
+    place.stage(threaded());
+    let ran = run(&place, "threaded", "--workload task_graph --items 1000 width=5").code(2);
+    ran.says("1000 items are 200 steps of width 5").says("--items 500 or --extra width=10");
 }
 
 /// The run of a backend that supports graphs, with a fault.
@@ -147,16 +170,18 @@ fn rows_and_tasks_that_there_are_not_harm_nobody() {
 
 #[test]
 fn a_user_can_ask_for_stages_on_a_backend_that_supports_graphs() {
+    for backend in ["native", "timely"] {
+        let engine = Installed::new(backend);
+        let run = |more: &str| {
+            let words = format!("--workload task_graph --parallelism 2 --items 400 iters=9 width=8 {more}");
+            engine.run(&words).code(0).json()["metadata"].clone()
+        };
+        let (graph, stages) = (run("form=graph"), run("form=stages"));
+        assert_eq!((&graph["graph"]["form"], &stages["graph"]["form"]), (&json!("graph"), &json!("stages")));
+        assert_eq!(graph["results_count"], stages["results_count"]);
+        assert!(!stages["warnings"].to_string().contains("in stages"), "{stages}");
+    }
     let native = Installed::new("native");
-    let run = |more: &str| {
-        let ran =
-            native.run(&format!("--workload task_graph --parallelism 2 --items 400 iters=9 width=8 {more}"));
-        ran.code(0).json()["metadata"].clone()
-    };
-    let (graph, stages) = (run("form=graph"), run("form=stages"));
-    assert_eq!((&graph["graph"]["form"], &stages["graph"]["form"]), (&json!("graph"), &json!("stages")));
-    assert_eq!(graph["results_count"], stages["results_count"]);
-    assert!(!stages["warnings"].to_string().contains("in stages"), "{stages}");
     let refused = native.run("--workload task_graph --items 1000 width=5 form=stages").code(2);
     native.left_nothing(&refused.says("at most 100 in stages"));
 }

@@ -8,16 +8,14 @@ mod ready;
 mod row;
 mod rows;
 
-use plugin_api::{BatchBuilder, GraphShape, State, WorkloadError, WorkloadHandle};
+use plugin_api::{GraphShape, WorkloadError, WorkloadHandle};
 use thread_engine::Failure;
+use thread_engine::graph::{Finished, UnneededOutputs};
 
 use crate::workers::{WorkerContext, Workers};
 use ready::ReadyTasks;
 use row::Task;
 use rows::Rows;
-
-/// What reached the sink is folded after so many outputs.
-const FOLDED_TOGETHER: usize = 256;
 
 /// Runs all tasks, and gives what each worker folded and how many outputs that were.
 ///
@@ -34,20 +32,11 @@ pub(crate) fn run(
     workers.run(vec![(); workers.count()], work)
 }
 
-/// The outputs that no task needs, of one worker.
-pub(crate) struct Finished {
-    pub(crate) outputs: u64,
-    pub(crate) sink: State,
-}
-
 struct Worker<'a> {
     workload: &'a WorkloadHandle,
     output_bytes: usize,
     context: WorkerContext<'a>,
-    finished: Finished,
-    /// Outputs that are to be folded.
-    batch: BatchBuilder,
-    encoded: Vec<u8>,
+    unneeded: UnneededOutputs,
 }
 
 impl<'a> Worker<'a> {
@@ -56,16 +45,8 @@ impl<'a> Worker<'a> {
         shape: GraphShape,
         context: WorkerContext<'a>,
     ) -> Result<Self, WorkloadError> {
-        let finished = Finished { outputs: 0, sink: workload.new_sink()? };
         let output_bytes = shape.output_bytes as usize;
-        Ok(Self {
-            workload,
-            output_bytes,
-            context,
-            finished,
-            batch: BatchBuilder::new(),
-            encoded: Vec::new(),
-        })
+        Ok(Self { workload, output_bytes, context, unneeded: UnneededOutputs::new(workload)? })
     }
 
     fn work(mut self, rows: &Rows<'_>, ready: &ReadyTasks) -> Result<Finished, WorkloadError> {
@@ -81,8 +62,7 @@ impl<'a> Worker<'a> {
             next = released.pop();
             ready.add(released.drain(..));
         }
-        self.fold()?;
-        Ok(self.finished)
+        self.unneeded.finish()
     }
 
     /// Runs a task, and adds the tasks that have all their inputs with its output to `released`.
@@ -95,14 +75,6 @@ impl<'a> Worker<'a> {
             task.row.keep(task.place, output, released);
             return Ok(());
         }
-        self.batch.push(&output);
-        self.finished.outputs += 1;
-        if self.batch.len() >= FOLDED_TOGETHER { self.fold() } else { Ok(()) }
-    }
-
-    fn fold(&mut self) -> Result<(), WorkloadError> {
-        self.batch.encode(&mut self.encoded)?;
-        self.batch.clear();
-        self.finished.sink.fold(&self.encoded)
+        self.unneeded.add(&output)
     }
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use plugin_api::WorkloadError;
+use thread_engine::graph::{Finished, UnneededOutputs};
 use timely::dataflow::Scope;
 use timely::worker::Worker;
 
@@ -12,6 +13,7 @@ use crate::flow_control::FlowControl;
 use crate::job::WorkerContext;
 use crate::layout::{Layout, Node};
 use crate::operators::{self, SinkOutput};
+use crate::tasks;
 
 /// How long a worker with nothing to do sleeps before it checks whether it must stop.
 const POLL: Duration = Duration::from_millis(10);
@@ -19,14 +21,23 @@ const POLL: Duration = Duration::from_millis(10);
 /// Runs this worker's part of the run, and gives what reached its sink, if the run was not stopped.
 ///
 /// # Errors
-/// When the workload cannot make the states of a reduction or the sink.
+/// When the workload cannot make the states of a reduction or the sink, or fold what reached the sink.
 pub(crate) fn run(worker: &mut Worker, context: &WorkerContext) -> Result<Option<SinkOutput>, WorkloadError> {
+    if let Some(rows) = &context.job.task_graph {
+        let unneeded = worker.dataflow(|scope| tasks::build(scope, context, rows))?;
+        let finished = run_to_end(worker, context, unneeded).map(UnneededOutputs::finish).transpose()?;
+        return Ok(finished.map(|Finished { outputs, sink }| SinkOutput { items: outputs, state: sink }));
+    }
     let output = worker.dataflow(|scope| build(scope, context))?;
+    Ok(run_to_end(worker, context, output))
+}
+
+fn run_to_end<T>(worker: &mut Worker, context: &WorkerContext, output: Rc<RefCell<T>>) -> Option<T> {
     while worker.has_dataflows() && !context.is_stopped() {
         worker.step_or_park(Some(POLL));
     }
     // A graph that has ended was dropped, and with it the other reference to the output.
-    Ok(Rc::into_inner(output).map(RefCell::into_inner))
+    Rc::into_inner(output).map(RefCell::into_inner)
 }
 
 /// Drops the graphs that have not ended, so that timely does not wait for workers that have.

@@ -9,6 +9,7 @@ use thread_engine::{BufferPool, Counter, Monitor, Scheduler, Slices};
 
 use crate::container::BatchContainer;
 use crate::layout::Layout;
+use crate::tasks::shared_rows::SharedRows;
 
 /// How many free buffers a worker keeps.
 const FREE_BUFFERS: usize = 16;
@@ -19,6 +20,8 @@ pub(crate) struct Job {
     pub(crate) slices: Slices,
     pub(crate) fusion: Fusion,
     pub(crate) layout: Layout,
+    /// The rows of the task graph, if its tasks run by their dependencies. Then there are no slices and no stages.
+    pub(crate) task_graph: Option<Arc<SharedRows>>,
     pub(crate) scheduler: Scheduler,
     pub(crate) monitor: Monitor,
     /// One for each stage: the number of the next batch that it makes, if it is a source or a reduction.

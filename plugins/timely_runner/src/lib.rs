@@ -5,8 +5,8 @@
 //! sink with a state of its own (`operators`). A message is one batch (`container`). Timely does not say which worker
 //! makes which items: workers pull slices from a counter, or take those of their index (`batch_numbers`). A reduction
 //! emits when its frontier says that the input has ended on all workers. The same frontier keeps what makes batches
-//! (`producer`) from running ahead of the exchange (`flow_control`). What this backend shares with others on threads
-//! is in `thread_engine`.
+//! (`producer`) from running ahead of the exchange (`flow_control`). The tasks of a graph are one operator with a loop
+//! (`tasks`). What this backend shares with others on threads is in `thread_engine`.
 //!
 //! The workers live for one run, as the native backend's threads do. With two workers a whole run of ten items takes half
 //! a millisecond, so a pool that is kept between runs would not be worth its code, and a failed run leaves nothing behind.
@@ -20,18 +20,22 @@ mod job;
 mod layout;
 mod operators;
 mod producer;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod workers;
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use plugin_api::workload::GRAPH;
 use plugin_api::{Availability, ErrorKind, RunContext, RunResult, RunnerError, WorkloadRunner, WorkloadSpec};
 use serde_json::json;
 use thread_engine::{Counter, Failure, Monitor, Settings, merged};
 
 use job::Job;
 use layout::Layout;
+use tasks::shared_rows::SharedRows;
 
 plugin_api::export_runner!(name = NAME, runner = Timely);
 
@@ -53,20 +57,35 @@ impl WorkloadRunner for Timely {
         Availability::Available
     }
 
+    fn supports(&self) -> Vec<String> {
+        vec![GRAPH.into()]
+    }
+
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
         let settings = Settings::of(NAME, spec)?;
         let job = prepare(&settings, context)?;
-        let operators = job.layout.names(job.workload.plan());
+        let is_graph = job.task_graph.is_some();
+        let operators =
+            if is_graph { vec![tasks::NAME.into()] } else { job.layout.names(job.workload.plan()) };
         let started = Instant::now();
         let (items, state) = execute(job, context)?;
         let elapsed = started.elapsed().as_secs_f64();
         let result = RunResult::new(NAME, spec, elapsed, items, state)
             .with_metric("workers", settings.workers)
-            .with_metric("batches", settings.slices.count())
-            .with_metric("idiom", "one dataflow graph a run, one message a batch")
             .with_metric("operators", operators)
             .with_metric("versions", json!({ "timely": ENGINE_VERSION }));
-        Ok(settings.choice.report("in order, by worker index", result))
+        let batches = settings.slices.count();
+        let result = settings.choice.report("in order, by worker index", result);
+        Ok(if is_graph {
+            result
+                .with_metric("form", GRAPH)
+                .with_metric("idiom", "one dataflow graph a run, one message an output and worker")
+                .with_metric("hand_out", "by point")
+        } else {
+            result
+                .with_metric("batches", batches)
+                .with_metric("idiom", "one dataflow graph a run, one message a batch")
+        })
     }
 }
 
@@ -78,7 +97,9 @@ fn prepare(settings: &Settings, context: &RunContext) -> Result<Job, RunnerError
         return Err(RunnerError::new(ErrorKind::Unsupported, message).with_remedy("--parallelism 2"));
     }
     let workload = context.workload().clone();
+    let shape = workload.plan().graph.filter(|_| workload.spec().is_granted(GRAPH));
     Ok(Job {
+        task_graph: shape.map(|shape| Arc::new(SharedRows::new(shape, workers as usize))),
         slices,
         fusion,
         layout: Layout::of(workload.plan(), fusion),

@@ -21,6 +21,23 @@ pub(crate) type Output<'a> = OutputBuilderSession<'a, u64, NoopBuilder<BatchCont
 /// takes to schedule an operator, and short beside the time that the others can wait.
 const TIME_SLICE: Duration = Duration::from_micros(100);
 
+/// The time that an operator has each time that it is scheduled.
+pub(crate) struct TimeSlice<'a> {
+    context: &'a WorkerContext,
+    started: Instant,
+}
+
+impl<'a> TimeSlice<'a> {
+    pub(crate) fn start(context: &'a WorkerContext) -> Self {
+        Self { context, started: Instant::now() }
+    }
+
+    /// Whether it is over, or the run was stopped.
+    pub(crate) fn is_over(&self) -> bool {
+        self.context.is_stopped() || self.started.elapsed() >= TIME_SLICE
+    }
+}
+
 /// What makes the batches at the start of a phase, on one worker.
 pub(crate) struct Producer {
     context: WorkerContext,
@@ -55,7 +72,7 @@ impl Producer {
         let Some(mut capability) = self.capability.take().filter(|_| !self.context.is_stopped()) else {
             return;
         };
-        let started = Instant::now();
+        let slice = TimeSlice::start(&self.context);
         while let Some(number) = self.next.take().or_else(|| self.numbers.next(&self.context.job.counters)) {
             let epoch = self.flow.epoch(number);
             capability.downgrade(&epoch);
@@ -68,7 +85,7 @@ impl Producer {
                 return;
             }
             send(&self.context, output, &capability, batch);
-            if self.is_over(started) {
+            if self.is_over(&slice) {
                 self.capability = Some(capability);
                 return self.activator.activate();
             }
@@ -77,8 +94,8 @@ impl Producer {
 
     /// Without fusion the operator makes one batch each time it is scheduled: a batch stays on the worker that made it,
     /// so no worker may take many while others have none.
-    fn is_over(&self, started: Instant) -> bool {
-        self.context.job.fusion == Fusion::Off || self.context.is_stopped() || started.elapsed() >= TIME_SLICE
+    fn is_over(&self, slice: &TimeSlice<'_>) -> bool {
+        self.context.job.fusion == Fusion::Off || slice.is_over()
     }
 }
 

@@ -1,10 +1,10 @@
 //! The tasks of one step, and the edges to the next.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use plugin_api::GraphRow;
+use thread_engine::graph::Targets;
 
 /// A task: its row, and its place in it.
 pub(super) struct Task {
@@ -26,16 +26,8 @@ pub(super) struct Row {
     open: Vec<AtomicU32>,
     /// How many tasks have not run.
     left: AtomicU32,
-    /// Who needs the outputs: nobody those of the last row.
-    targets: OnceLock<Targets>,
-}
-
-/// Which tasks of the next row need the output of each task: the edges of that row in the other direction.
-struct Targets {
-    next: Arc<Row>,
-    /// Where the targets of each task begin, and where those of the last end.
-    offsets: Vec<u32>,
-    places: Vec<u32>,
+    /// The next row, and who of it needs the outputs: nobody those of the last row.
+    next: OnceLock<(Arc<Self>, Targets)>,
 }
 
 impl Row {
@@ -51,13 +43,13 @@ impl Row {
             outputs: (0..points).map(|_| OnceLock::new()).collect(),
             open,
             left: AtomicU32::new(points),
-            targets: OnceLock::new(),
+            next: OnceLock::new(),
             edges,
         }
     }
 
-    pub(super) fn points(&self) -> Range<u32> {
-        self.edges.points()
+    pub(super) fn edges(&self) -> &GraphRow {
+        &self.edges
     }
 
     pub(super) fn step(&self) -> u32 {
@@ -66,30 +58,7 @@ impl Row {
 
     /// Connects this row with the next, before any of its tasks runs.
     pub(super) fn connect(&self, next: &Arc<Self>) {
-        let (first, points) = (self.edges.points().start, self.edges.width());
-        let mut offsets = vec![0; points as usize + 1];
-        let sources =
-            |place| next.edges.inputs(place).iter().map(move |point| (point.wrapping_sub(first), place));
-        let edges = || (0..next.edges.width()).flat_map(sources);
-        for (source, _) in edges() {
-            if let Some(count) = offsets.get_mut(source as usize + 1) {
-                *count += 1;
-            }
-        }
-        for place in 1..offsets.len() {
-            offsets[place] += offsets[place - 1];
-        }
-        let mut ends = offsets.clone();
-        let mut places = vec![0; offsets.last().map_or(0, |all: &u32| *all as usize)];
-        for (source, target) in edges() {
-            if let Some(end) = ends.get_mut(source as usize)
-                && let Some(place) = places.get_mut(*end as usize)
-            {
-                *place = target;
-                *end += 1;
-            }
-        }
-        let _ = self.targets.set(Targets { next: Arc::clone(next), offsets, places });
+        let _ = self.next.set((Arc::clone(next), Targets::between(&self.edges, &next.edges)));
     }
 
     /// Lets tasks run, and adds those that have all their inputs already.
@@ -119,7 +88,7 @@ impl Row {
 
     /// Whether a task needs the output of the task at `place`.
     pub(super) fn is_needed(&self, place: u32) -> bool {
-        self.targets.get().is_some_and(|targets| !targets.of(place).is_empty())
+        self.next.get().is_some_and(|(_, targets)| !targets.of(place).is_empty())
     }
 
     /// Keeps an output for the tasks that need it, and adds those that now have all their inputs.
@@ -127,19 +96,12 @@ impl Row {
         if let Some(kept) = self.outputs.get(place as usize) {
             let _ = kept.set(output);
         }
-        let Some(targets) = self.targets.get() else { return };
-        targets.of(place).iter().for_each(|target| targets.next.count_down(*target, released));
+        let Some((next, targets)) = self.next.get() else { return };
+        targets.of(place).iter().for_each(|target| next.count_down(*target, released));
     }
 
     /// Counts a task that has run. Returns whether it was the last of the row.
     pub(super) fn has_run(&self) -> bool {
         self.left.fetch_sub(1, Ordering::AcqRel) == 1
-    }
-}
-
-impl Targets {
-    fn of(&self, place: u32) -> &[u32] {
-        let range = self.offsets.get(place as usize).zip(self.offsets.get(place as usize + 1));
-        range.and_then(|(from, to)| self.places.get(*from as usize..*to as usize)).unwrap_or_default()
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use plugin_api::{GraphShape, WorkloadError, WorkloadHandle};
+use thread_engine::graph::read_row;
 
 use super::ready::ReadyTasks;
 use super::row::{Row, Task};
@@ -84,13 +85,6 @@ impl<'a> Rows<'a> {
 }
 
 fn row(workload: &WorkloadHandle, step: u32, before: Option<&Row>) -> Result<Arc<Row>, WorkloadError> {
-    let edges = workload.graph_row(step)?;
-    let points = before.map(Row::points).unwrap_or_default();
-    // A task that waits for an output that nobody makes would never run.
-    if (0..edges.width()).any(|place| edges.inputs(place).iter().any(|point| !points.contains(point))) {
-        return Err(WorkloadError::Malformed(
-            "a task needs the output of a point that the row before does not have",
-        ));
-    }
+    let edges = read_row(workload, step, before.map(Row::edges))?;
     Ok(Arc::new(Row::new(step, edges, before)))
 }
