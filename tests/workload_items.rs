@@ -151,6 +151,11 @@ fn a_task_graph_is_drawn_as_it_is_run() {
     assert_eq!(parts(&drawn("--items 16 --extra width=4 --extra pattern=tree")), (1 + 2 + 4 + 4, 2 + 4 + 4));
     let twice = drawn("--items 4 --extra width=2 --extra pattern=spread --extra radix=4");
     assert!(twice.contains("stroke-width=\"3\"") && twice.contains(", 3 times<"), "{twice}");
+    // By its edges, so that the form is no matter, and there may be more steps than in stages.
+    assert_eq!(drawn("--items 12 --extra width=4 --extra form=stages"), stencil);
+    let long = drawn("--items 300 --extra width=2");
+    assert_eq!(parts(&long), (300, 149 * 4));
+    assert!(long.contains("step 148, point 1 to step 149, point 0<"), "{long}");
     show(&place, "task_graph --items 12 --extra width=4 --svg graph.svg").code(0);
     assert_eq!(std::fs::read_to_string(place.path().join("graph.svg")).unwrap(), stencil);
     for (words, message) in [

@@ -155,7 +155,7 @@ impl Judge {
         self.session.ask("expect", request, deadline)
     }
 
-    /// The graph of the tasks, as the items describe it.
+    /// The graph of the tasks, by its edges or as the items describe it.
     pub(crate) fn show_graph(&mut self, spec: &WorkloadSpec) -> Result<ShownGraph, CallError> {
         let deadline = self.session.deadlines.expect;
         let request = Request::ShowGraph(self.work(spec)?);

@@ -177,7 +177,8 @@ pub enum Request {
         /// The stage; null for the items that must reach the sink.
         stage: Option<usize>,
     },
-    /// Run a workload serially and find the graph that its items describe. The answer is [`ShownGraph`].
+    /// Find the graph of a workload's tasks: by its edges, or of a plan without a graph by the items of a serial run. The answer is
+    /// [`ShownGraph`].
     ShowGraph(Work),
     /// Call a workload's functions with malformed input.
     Malformed {
@@ -290,7 +291,7 @@ pub(crate) struct ShownItems {
     pub items: Vec<Map<String, Value>>,
 }
 
-/// The graph of a workload's tasks, as its items describe it.
+/// The graph of a workload's tasks, by its edges or as its items describe it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ShownGraph {
     /// Step and point of each, in order.

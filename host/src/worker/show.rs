@@ -39,34 +39,69 @@ pub(super) fn show(workload: &WorkloadHandle, stage: Option<usize>) -> Result<Sh
 const MAX_TASKS: usize = 4096;
 const MAX_EDGES: usize = 16_384;
 
-/// The tasks of which the items say `step` and `point`, and the edges of which they also say `to` which point of the next step.
+/// The graph of a plan, by its edges. Of a plan without a graph: the tasks of which the items say `step` and `point`, and the edges of
+/// which they also say `to` which point of the next step.
 ///
 /// # Errors
-/// When an operator fails, or the graph is too large.
+/// When the edges cannot be read, an operator fails, or the graph is too large.
 pub(super) fn graph(workload: &WorkloadHandle) -> Result<ShownGraph, RunnerError> {
-    let (mut tasks, mut edges) = (BTreeSet::new(), BTreeMap::new());
-    serial::each_stage(workload, workload.spec().batch_size()?, |stage, batches| {
-        for batch in batches {
-            for item in Batch::parse(batch)?.iter() {
-                let item = described(workload, stage, item)?;
-                let number = |key: &str| item.get(key).and_then(Value::as_u64);
-                let Some(task) = number("step").zip(number("point")) else { continue };
-                match number("to") {
-                    Some(to) => *edges.entry((task.0, task.1, to)).or_default() += 1,
-                    None => drop(tasks.insert(task)),
+    let mut graph = Found::default();
+    match workload.plan().graph {
+        Some(shape) => graph.read_rows(workload, shape.steps)?,
+        None => graph.read_items(workload)?,
+    }
+    let edges = graph.edges.into_iter().map(|((step, from, to), count)| Edge { step, from, to, count });
+    Ok(ShownGraph { tasks: graph.tasks.into_iter().collect(), edges: edges.collect() })
+}
+
+#[derive(Default)]
+struct Found {
+    tasks: BTreeSet<(u64, u64)>,
+    edges: BTreeMap<(u64, u64, u64), u64>,
+}
+
+impl Found {
+    fn read_rows(&mut self, workload: &WorkloadHandle, steps: u64) -> Result<(), RunnerError> {
+        for step in 0..u32::try_from(steps).unwrap_or(u32::MAX) {
+            let row = workload.graph_row(step)?;
+            for (place, point) in (0..).zip(row.points()) {
+                self.tasks.insert((step.into(), point.into()));
+                for from in row.inputs(place) {
+                    let before = u64::from(step).saturating_sub(1);
+                    *self.edges.entry((before, (*from).into(), point.into())).or_default() += 1;
                 }
             }
+            self.check_size()?;
         }
-        if tasks.len() <= MAX_TASKS && edges.len() <= MAX_EDGES {
+        Ok(())
+    }
+
+    fn read_items(&mut self, workload: &WorkloadHandle) -> Result<(), RunnerError> {
+        serial::each_stage(workload, workload.spec().batch_size()?, |stage, batches| {
+            for batch in batches {
+                for item in Batch::parse(batch)?.iter() {
+                    let item = described(workload, stage, item)?;
+                    let number = |key: &str| item.get(key).and_then(Value::as_u64);
+                    let Some(task) = number("step").zip(number("point")) else { continue };
+                    match number("to") {
+                        Some(to) => *self.edges.entry((task.0, task.1, to)).or_default() += 1,
+                        None => drop(self.tasks.insert(task)),
+                    }
+                }
+            }
+            self.check_size()
+        })
+    }
+
+    fn check_size(&self) -> Result<(), RunnerError> {
+        if self.tasks.len() <= MAX_TASKS && self.edges.len() <= MAX_EDGES {
             return Ok(());
         }
         let message =
             format!("the graph has more than {MAX_TASKS} tasks or {MAX_EDGES} edges, too many to be drawn");
         Err(RunnerError::new(ErrorKind::InvalidSpec, message)
             .with_remedy("fewer --items, or fewer points in a step"))
-    })?;
-    let edges = edges.into_iter().map(|((step, from, to), count)| Edge { step, from, to, count });
-    Ok(ShownGraph { tasks: tasks.into_iter().collect(), edges: edges.collect() })
+    }
 }
 
 /// The object that describes an item, or its bytes in hex if the workload does not describe it.
