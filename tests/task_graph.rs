@@ -163,6 +163,13 @@ fn no_fault_in_a_graph_is_a_right_answer() {
 }
 
 #[test]
+fn a_backend_that_supports_graphs_and_runs_stages_fails() {
+    let place = Place::with_misbehaving();
+    let ran = faulty(&place, "stages").code(4).says("supports graph, but ran the stages");
+    assert_ne!(ran.json()["metadata"]["verified"], true, "{}", ran.explain());
+}
+
+#[test]
 fn rows_and_tasks_that_there_are_not_harm_nobody() {
     let record = faulty(&Place::with_misbehaving(), "nonsense").code(0).json();
     assert_eq!(record["metadata"]["verified"], true, "{record}");

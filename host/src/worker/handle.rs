@@ -52,25 +52,29 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
         Request::Judge { work, sink_state } => Reply::done(worker.workload(&work)?.outcome(&sink_state)?),
         Request::CheckMachine { seconds } => Reply::done(machine_check::check(duration(seconds))),
         Request::Time { work, stage, seconds } => {
-            let workload = worker.workload(&work)?;
+            let workload = worker.workload(&work.in_stages())?;
             Reply::done(reference::time_calls(&workload, stage, duration(seconds))?)
         }
         Request::Reference { work, seconds } => {
             Reply::done(work_reference::take(worker, &work, duration(seconds))?)
         }
         Request::Show { work, stage } => {
-            Reply::done(show::show(&run::open_workload(worker, &work)?.0, stage)?)
+            Reply::done(show::show(&run::open_workload(worker, &work.in_stages())?.0, stage)?)
         }
         Request::ShowGraph(work) => Reply::done(show::graph(&run::open_workload(worker, &work)?.0)?),
         // Requests of the contract's checks.
         Request::Redirect { stdout } => Reply::done(redirect(&stdout)?),
         Request::Snapshot => Reply::done(snapshot::take()),
         Request::Serial(work) => {
-            let (workload, spec) = run::open_workload(worker, &work)?;
+            let (workload, spec) = run::open_workload(worker, &work.in_stages())?;
             Reply::done(serial::run(&workload, spec.batch_size()?)?)
         }
         Request::Malformed { work, rounds } => {
-            Reply::done(malformed::give_rounds(&worker.workload(&work)?, rounds)?)
+            let tasks = worker.workload(&work)?;
+            // A graph without stages may be opened for its tasks alone.
+            let in_stages =
+                if tasks.plan().has_stages() { worker.workload(&work.in_stages())? } else { tasks.clone() };
+            Reply::done(malformed::give_rounds(&in_stages, &tasks, rounds)?)
         }
         // No call is under way: the call to cancel has just ended.
         Request::Cancel => Reply::done(()),

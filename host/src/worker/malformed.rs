@@ -10,8 +10,12 @@ const MAX_RANDOM: u64 = 64;
 const ROOM: usize = 4096;
 
 /// Calls every function that takes bytes with `rounds` inputs: random bytes, and the workload's own batches and states with
-/// one byte changed or the end cut off.
-pub(super) fn give_rounds(workload: &WorkloadHandle, rounds: u32) -> Result<(), RunnerError> {
+/// one byte changed or the end cut off. `tasks` is the same workload, opened to run the tasks of a graph.
+pub(super) fn give_rounds(
+    workload: &WorkloadHandle,
+    tasks: &WorkloadHandle,
+    rounds: u32,
+) -> Result<(), RunnerError> {
     let mut random = Random(workload.spec().seed);
     let valid = valid_inputs(workload)?;
     for _ in 0..rounds {
@@ -22,7 +26,8 @@ pub(super) fn give_rounds(workload: &WorkloadHandle, rounds: u32) -> Result<(), 
                 random.changed(&valid[number])
             }
         };
-        call_all(workload, &bytes).map_err(|function| panicked(function, &bytes))?;
+        let called = call_all(workload, &bytes).and_then(|()| call_tasks(tasks, &bytes));
+        called.map_err(|function| panicked(function, &bytes))?;
     }
     Ok(())
 }
@@ -41,7 +46,7 @@ fn valid_inputs(workload: &WorkloadHandle) -> Result<Vec<Vec<u8>>, WorkloadError
     Ok(inputs)
 }
 
-/// Calls every function with `bytes`. The error is the name of the function that panicked.
+/// Calls every function of stages with `bytes`. The error is the name of the function that panicked.
 fn call_all(workload: &WorkloadHandle, bytes: &[u8]) -> Result<(), &'static str> {
     let (stages, mut out) = (workload.plan().stages.len(), workload.buffer());
     for from in 0..stages {
@@ -56,6 +61,11 @@ fn call_all(workload: &WorkloadHandle, bytes: &[u8]) -> Result<(), &'static str>
         no_panic(state.encode(), "state_encode")?;
         no_panic(state.emit(1, &mut out), "state_emit")?;
     }
+    no_panic(workload.outcome(bytes), "outcome")
+}
+
+/// As [`call_all`], for the functions of a graph.
+fn call_tasks(workload: &WorkloadHandle, bytes: &[u8]) -> Result<(), &'static str> {
     let (inputs, mut output) = (vec![bytes; bytes.len() % 4], Vec::new());
     for step in [0, 1, u32::MAX] {
         no_panic(workload.graph_row(step), "graph_edges")?;
@@ -63,7 +73,7 @@ fn call_all(workload: &WorkloadHandle, bytes: &[u8]) -> Result<(), &'static str>
             no_panic(workload.graph_task(step, point, &inputs, room, &mut output), "graph_task")?;
         }
     }
-    no_panic(workload.outcome(bytes), "outcome")
+    Ok(())
 }
 
 /// A function may report any error, but must not panic.

@@ -8,6 +8,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use plugin_api::workload::GRAPH;
 use plugin_api::{Parameter, Progress, RunnerError, Session, SetupRequest, WorkloadSpec};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -99,6 +100,15 @@ impl From<&PluginRef> for LibraryFile {
 pub struct Work {
     pub spec: WorkloadSpec,
     pub library: LibraryFile,
+}
+
+impl Work {
+    /// The same in stages: where a graph is to be run by its tasks, a workload refuses the functions of stages.
+    pub(super) fn in_stages(&self) -> Self {
+        let mut work = self.clone();
+        work.spec.granted.retain(|word| word != GRAPH);
+        work
+    }
 }
 
 /// The folders for a plugin's files.

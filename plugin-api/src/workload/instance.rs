@@ -120,7 +120,7 @@ fn open<W: Workload>(spec: &WorkloadSpec) -> Result<Arc<dyn Instance>, WorkloadE
         );
         return Err(WorkloadError::Spec(why));
     }
-    let by_tasks = spec.is_granted(GRAPH);
+    let by_tasks = plan.graph.is_some() && spec.is_granted(GRAPH);
     Ok(Arc::new(Opened { workload, plan, total_items: spec.total_items, by_tasks, started }))
 }
 
@@ -133,7 +133,7 @@ struct Opened<W> {
     workload: W,
     plan: Plan,
     total_items: u64,
-    /// Whether the tasks of a graph may be run by their dependencies.
+    /// Whether the tasks of a graph are to be run by their dependencies, and not the stages.
     by_tasks: bool,
     /// In an open loop: when the run started, in nanoseconds of the machine's monotonic clock.
     started: Option<AtomicU64>,
@@ -248,7 +248,17 @@ impl<W: Workload> Opened<W> {
         Ok(current)
     }
 
+    /// A record says how a graph was run. So a backend that says that it runs the tasks cannot run the stages.
+    fn check_in_stages(&self) -> Result<(), WorkloadError> {
+        if !self.by_tasks || !self.plan.has_stages() {
+            return Ok(());
+        }
+        let why = "the backend supports graph, but ran the stages: with `graph` in `use` it runs the tasks";
+        Err(WorkloadError::Argument(why.into()))
+    }
+
     fn check_chain(&self, from: usize, to: usize) -> Result<(), WorkloadError> {
+        self.check_in_stages()?;
         if from >= 1 && from <= to && to <= self.plan.end_of_chain(from) {
             return Ok(());
         }
@@ -268,6 +278,7 @@ impl<W: Workload> Opened<W> {
     }
 
     fn check_stage(&self, stage: usize, kind: StageKind) -> Result<(), WorkloadError> {
+        self.check_in_stages()?;
         if self.plan.kind(stage) == Some(kind) {
             return Ok(());
         }

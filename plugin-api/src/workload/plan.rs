@@ -79,6 +79,11 @@ impl Plan {
         Self { graph: Some(shape), ..self }
     }
 
+    /// Whether it has stages between source and sink. A graph of tasks without them runs only by its tasks.
+    pub fn has_stages(&self) -> bool {
+        self.sink() > 1
+    }
+
     /// The number of the sink.
     pub fn sink(&self) -> usize {
         self.stages.len().saturating_sub(1)

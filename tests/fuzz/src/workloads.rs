@@ -35,10 +35,15 @@ pub fn check(data: &[u8], functions: &'static WorkloadFunctions) {
     #[allow(unsafe_code)]
     let library = unsafe { WorkloadLibrary::new(functions, "libstandard_workloads.so".as_ref(), "") };
     let (name, extra) = SPECS[usize::from(which) % SPECS.len()];
-    let spec = json!({"name": name, "total_items": ITEMS, "use": [GRAPH], "extra": serde_json::from_str::<serde_json::Value>(extra).unwrap()});
-    let spec = WorkloadSpec::from_json(spec.to_string().as_bytes()).unwrap();
-    let workload = library.open(&spec).unwrap();
-    let case = Case { workload: &workload, body, from: stage(from), to: stage(to) };
+    let extra = serde_json::from_str::<serde_json::Value>(extra).unwrap();
+    let spec = |granted: &[&str]| {
+        let spec = json!({"name": name, "total_items": ITEMS, "use": granted, "extra": extra});
+        WorkloadSpec::from_json(spec.to_string().as_bytes()).unwrap()
+    };
+    // A graph is run either in stages or by its tasks.
+    let (spec, of_tasks) = (spec(&[]), spec(&[GRAPH]));
+    let (workload, tasks) = (library.open(&spec).unwrap(), library.open(&of_tasks).unwrap());
+    let case = Case { workload: &workload, tasks: &tasks, body, from: stage(from), to: stage(to) };
     if let Ok(batch) = Batch::parse(body) {
         assert_eq!(encoded(batch.iter()), body);
     }
@@ -75,6 +80,8 @@ fn told(error: &WorkloadError) {
 
 struct Case<'a> {
     workload: &'a WorkloadHandle,
+    /// The same to run the tasks of a graph.
+    tasks: &'a WorkloadHandle,
     body: &'a [u8],
     from: usize,
     to: usize,
@@ -177,10 +184,11 @@ impl Case<'_> {
     /// A row names points of the row before. A task is run, or its inputs are refused, whatever they are.
     fn check_graph(&self, point: u8, cut: u8) {
         let (step, point) = (self.from as u32, stage(point) as u32);
-        match self.workload.graph_row(step) {
+        assert!(self.workload.graph_row(step).is_err());
+        match self.tasks.graph_row(step) {
             Err(error) => told(&error),
             Ok(row) => {
-                let points = step.checked_sub(1).map(|step| self.workload.graph_row(step).unwrap().points());
+                let points = step.checked_sub(1).map(|step| self.tasks.graph_row(step).unwrap().points());
                 let mut inputs = (0..row.width()).flat_map(|place| row.inputs(place));
                 assert!(inputs.all(|input| points.as_ref().is_some_and(|points| points.contains(input))));
             }
@@ -189,9 +197,9 @@ impl Case<'_> {
         let mut output = Vec::new();
         for (inputs, room) in [(&[][..], 64), (&[one][..], 64), (&[one, other][..], self.to)] {
             let room = room.min(1 << 16);
-            match self.workload.graph_task(step, point, inputs, room, &mut output) {
+            match self.tasks.graph_task(step, point, inputs, room, &mut output) {
                 Err(error) => told(&error),
-                Ok(()) => assert!(output.len() <= room && self.workload.plan().graph.is_some()),
+                Ok(()) => assert!(output.len() <= room && self.tasks.plan().graph.is_some()),
             }
         }
     }

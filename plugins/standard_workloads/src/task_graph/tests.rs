@@ -346,15 +346,34 @@ fn both_forms_have_one_answer() {
         for (items, width) in [(0, 4), (1, 1), (6, 2), (40, 7), (90, 9), (7, 16)] {
             let workload = open_graph(pattern, width, items, 42);
             let ran = run_graph(&workload, |_, _, _| {}).unwrap();
-            let in_stages = open("task_graph", &extra_of(pattern, width), items).expected().unwrap();
+            let staged = open("task_graph", &extra_of(pattern, width), items);
+            let in_stages = staged.expected().unwrap();
             assert_eq!(
                 (&ran, &workload.expected().unwrap()),
                 (&in_stages, &in_stages),
                 "{pattern}, {items} of {width}"
             );
-            assert_eq!(Schedule::serial(items, 3).run(&workload), in_stages);
+            assert_eq!(Schedule::serial(items, 3).run(&staged), in_stages);
         }
     }
+}
+
+#[test]
+fn a_graph_that_is_opened_to_run_by_its_tasks_refuses_stages() {
+    let workload = open_graph("stencil_1d", 8, 40, 42);
+    let (mut out, batch) = (workload.buffer(), source(&open("null", "{}", 1), 0, 1, 1));
+    let refused = [
+        workload.source(0, 1, 1, &mut out).unwrap_err(),
+        workload.run_stages(1, 2, &batch, &mut out).unwrap_err(),
+        workload.split(4, &batch, 2).err().unwrap(),
+        workload.new_state(4).err().unwrap(),
+    ];
+    for error in refused {
+        assert!(error.to_string().contains("supports graph, but ran the stages"), "{error}");
+    }
+    assert!(workload.new_sink().is_ok());
+    // And in stages the functions of the graph.
+    assert!(open("task_graph", r#"{"width":8}"#, 40).graph_row(0).is_err());
 }
 
 #[test]
