@@ -1,6 +1,6 @@
 //! Graphs of tasks: both forms have the right answer, and a record says which graph was run, and how.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::c_backend::{run, threaded};
 use crate::installed_engine::Installed;
@@ -64,7 +64,8 @@ fn timely_runs_each_task_when_its_inputs_are_there() {
     // With one worker, with a row that they divide, and with more workers than some rows have tasks.
     let mut lines = graphs(&[1, 2, 5], 400);
     // Far more steps than stages could have, and than the window of steps that may run.
-    for pattern in ["stencil_1d_periodic width=2", "trivial width=3", "all_to_all width=4 output_bytes=3000"] {
+    for pattern in ["stencil_1d_periodic width=2", "trivial width=3", "all_to_all width=4 output_bytes=3000"]
+    {
         lines.push(format!("--workload task_graph --parallelism 2 --items 4000 pattern={pattern} iters=0"));
     }
     all_by_tasks(&Installed::new("timely"), &lines);
@@ -74,7 +75,9 @@ fn timely_runs_each_task_when_its_inputs_are_there() {
 fn the_memory_of_timely_does_not_grow_with_the_number_of_steps() {
     let timely = Installed::new("timely");
     let line = |items: u32| {
-        format!("--workload task_graph --items {items} --parallelism 2 pattern=no_comm width=4 iters=0 output_bytes=65536")
+        format!(
+            "--workload task_graph --items {items} --parallelism 2 pattern=no_comm width=4 iters=0 output_bytes=65536"
+        )
     };
     let records = [400, 4000].map(|items| timely.verified(&line(items)));
     let [short, long] =
@@ -113,11 +116,21 @@ fn a_backend_without_graphs_runs_stages_and_says_so() {
 }
 
 #[test]
-fn more_steps_than_stages_can_have_are_refused_with_what_to_do() {
+fn more_steps_than_stages_can_have_need_a_backend_that_runs_graphs() {
     let place = Place::new();
     place.stage(threaded());
-    let ran = run(&place, "threaded", "--workload task_graph --items 1000 width=5").code(2);
-    ran.says("1000 items are 200 steps of width 5").says("--items 500 or --extra width=10");
+    let refused = run(&place, "threaded", "--workload task_graph --items 1000 width=5").code(4);
+    let record = refused.says("unsupported: needs graph").json();
+    let error = &record["metadata"]["error"];
+    assert_eq!((&error["kind"], &error["phase"]), (&json!("unsupported"), &json!("negotiation")), "{record}");
+    assert_eq!(record["metadata"]["phases"]["open_seconds"], Value::Null, "an engine was started: {record}");
+    let compared = ["compare", "--backends", "native,threaded", "--workloads", "task_graph,null", "--quick"];
+    let sizes = ["--items", "1000", "--extra", "width=5", "--extra", "iters=1", "--no-lock", "--insist"];
+    let compared = place.crossrun(&[&compared[..], &sizes].concat());
+    compared.code(0).says("unsupported: needs graph");
+    // What nobody can run is an error of whoever asked for it.
+    let asked = run(&place, "threaded", "--workload task_graph --items 1000 width=5 form=stages").code(2);
+    asked.says("1000 items are 200 steps of width 5").says("--items 500 or --extra width=10");
 }
 
 /// The run of a backend that supports graphs, with a fault.

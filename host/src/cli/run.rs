@@ -257,7 +257,8 @@ fn measure(
         Ok(backend) => backend,
         Err(error) => return recordable(TrialResult::failed(error)),
     };
-    if let Err(error) = first.check_supports(&entry.needs) {
+    let needs = executor.needs(&options.spec);
+    if let Err(error) = needs.and_then(|needs| first.check_supports(&needs)) {
         first.end();
         return recordable(TrialResult::failed(error));
     }

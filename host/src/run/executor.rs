@@ -7,8 +7,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use plugin_api::WorkloadSpec;
 use plugin_api::workload::{GRAPH, Outcome as Answer};
-use plugin_api::{GraphShape, WorkloadSpec};
 
 use super::backend::{self, Backend};
 use super::data_seeds::DataSeeds;
@@ -29,7 +29,7 @@ use crate::sandbox::stop;
 use crate::shell;
 use crate::stats::WarmUp;
 use crate::worker::cheat::{Cheat, NAME};
-use crate::worker::protocol::{Folders, LibraryFile, MachineCheck, Work};
+use crate::worker::protocol::{Folders, LibraryFile, MachineCheck, PlannedGraph, Work};
 
 /// A wrong answer of no more items is compared with that of a serial run, which holds all of them in memory.
 pub(crate) const MOST_SERIAL_ITEMS: u64 = 1_000_000;
@@ -58,7 +58,7 @@ pub(crate) struct Executor {
     /// Points whose oracle timed out: other data of the same point would take as long again.
     timed_out: HashMap<String, CallError>,
     /// The graphs of tasks of points that have one.
-    graphs: HashMap<String, Option<GraphShape>>,
+    graphs: HashMap<String, Option<PlannedGraph>>,
     /// The usual speed of the machine.
     pub(crate) baseline: Baseline,
     /// The readings of the machine check that no trial has yet.
@@ -124,7 +124,7 @@ impl Executor {
         trial: &TrialSpec,
         sink: Sink<'_, E>,
     ) -> Result<Engine, Box<TrialResult>> {
-        let needs = self.needs(&trial.cell.spec.name);
+        let needs = self.needs(&trial.workload_spec());
         if let Err(error) = needs.and_then(|needs| backend.check_supports(&needs)) {
             backend.end();
             return Err(Box::new(TrialResult::failed(error)));
@@ -154,8 +154,7 @@ impl Executor {
     ) -> Result<TrialResult, Stopped<E>> {
         sink(&Event::Started(trial)).map_err(Stopped::Sink)?;
         let (started, spec, stops) = (SystemTime::now(), trial.workload_spec(), stop::count());
-        let supported =
-            self.needs(&spec.name).and_then(|needs| backend::check_supports(&engine.supports, &needs));
+        let supported = self.needs(&spec).and_then(|needs| backend::check_supports(&engine.supports, &needs));
         let ready = supported.and_then(|()| self.expect(&spec));
         let ready = ready.and_then(|expected| self.judge(&spec.name).map(|_| expected));
         let result = match ready {
@@ -237,7 +236,7 @@ impl Executor {
     ) -> TrialResult {
         drop(sink(&Event::Phase(Phase::Running)));
         let request = self.request(trial.workload_spec(), &engine.supports);
-        let shape = self.graph(&request.work.spec);
+        let shape = self.graph(&request.work.spec).map(|graph| graph.shape);
         let graph = shape.map(|shape| TaskGraph::new(shape, &request.work.spec));
         let (ran, usage) = engine.measured(&request, &mut |event| drop(sink(event)));
         let empty = TrialResult::new(SystemTime::now(), Outcome::Verified);
@@ -260,9 +259,13 @@ impl Executor {
         result
     }
 
-    /// The words of what a backend must support to run a workload.
-    fn needs(&mut self, workload: &str) -> Result<Vec<String>, CallError> {
-        self.judge(workload)?.needs(workload)
+    /// The words of what a backend must support to run `spec`: those that its workload needs, and `graph` for a graph of tasks that
+    /// has too many steps for stages.
+    pub(crate) fn needs(&mut self, spec: &WorkloadSpec) -> Result<Vec<String>, CallError> {
+        let mut needs = self.judge(&spec.name)?.needs(&spec.name)?;
+        let by_tasks = self.graph(spec).is_some_and(|graph| !graph.has_stages);
+        needs.extend(by_tasks.then(|| GRAPH.to_owned()));
+        Ok(needs)
     }
 
     /// The request to run `spec` on a backend that `supports` these words. If it is not known what the workload can use, none is
@@ -271,7 +274,7 @@ impl Executor {
         let judge = self.judge(&spec.name);
         let mut granted =
             judge.and_then(|judge| judge.granted(&spec.name, Some(supports))).unwrap_or_default();
-        if self.graph(&spec).is_some_and(|graph| graph.stages_only) {
+        if self.graph(&spec).is_some_and(|graph| graph.shape.stages_only) {
             granted.retain(|word| word != GRAPH);
         }
         let spec = WorkloadSpec { granted, ..spec };
@@ -281,7 +284,7 @@ impl Executor {
     }
 
     /// The graph of tasks of a workload; `None` for other workloads, and where it cannot be opened.
-    fn graph(&mut self, spec: &WorkloadSpec) -> Option<GraphShape> {
+    fn graph(&mut self, spec: &WorkloadSpec) -> Option<PlannedGraph> {
         let point = point(spec);
         if let Some(graph) = self.graphs.get(&point) {
             return *graph;

@@ -6,14 +6,15 @@
 use std::time::Duration;
 
 use plugin_api::workload::{CatalogueEntry, GRAPH, Latency, Outcome as Answer};
-use plugin_api::{ErrorKind, GraphShape, RunnerError, WorkloadSpec};
+use plugin_api::{ErrorKind, RunnerError, WorkloadSpec};
 
 use super::outcome::Outcome;
 use super::session::{CallError, Fault, Observer, WorkerSession, answer_in};
 use crate::stats::samples_needed;
 use crate::text::without_line_ends;
 use crate::worker::protocol::{
-    CallTime, Finished, LibraryFile, MachineCheck, Reference, Request, ShownGraph, ShownItems, Work,
+    CallTime, Finished, LibraryFile, MachineCheck, PlannedGraph, Reference, Request, ShownGraph, ShownItems,
+    Work,
 };
 
 /// How much longer than its duration a machine check may take.
@@ -129,7 +130,7 @@ impl Judge {
     }
 
     /// The graph of tasks of a workload that makes use of a backend's way to run one.
-    pub(crate) fn graph(&mut self, spec: &WorkloadSpec) -> Result<Option<GraphShape>, CallError> {
+    pub(crate) fn graph(&mut self, spec: &WorkloadSpec) -> Result<Option<PlannedGraph>, CallError> {
         let work = self.work(spec)?;
         if !work.spec.is_granted(GRAPH) {
             return Ok(None);

@@ -10,7 +10,7 @@ use plugin_api::{ErrorKind, RunnerError, SetupContext};
 
 use super::cheat::Cheat;
 use super::cheating_backend::{CheatingBackend, by_slow_clock};
-use super::protocol::{Folders, LibraryFile, Loaded, Reply, Request, VERSION};
+use super::protocol::{Folders, LibraryFile, Loaded, PlannedGraph, Reply, Request, VERSION};
 use super::state::{Failure, Worker};
 use super::{bounds, load, machine_check, malformed, reference, serial, show, snapshot, work_reference};
 
@@ -48,7 +48,11 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
             Reply::done(bounds::catalogue(worker.library(&library)?.catalogue()?))
         }
         Request::Expect(work) => Reply::done(worker.workload(&work)?.expected()?),
-        Request::Graph(work) => Reply::done(worker.workload(&work)?.plan().graph),
+        Request::Graph(work) => {
+            let workload = worker.workload(&work)?;
+            let has_stages = workload.plan().has_stages();
+            Reply::done(workload.plan().graph.map(|shape| PlannedGraph { shape, has_stages }))
+        }
         Request::Judge { work, sink_state } => Reply::done(worker.workload(&work)?.outcome(&sink_state)?),
         Request::CheckMachine { seconds } => Reply::done(machine_check::check(duration(seconds))),
         Request::Time { work, stage, seconds } => {

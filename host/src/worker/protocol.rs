@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use plugin_api::workload::GRAPH;
-use plugin_api::{Parameter, Progress, RunnerError, Session, SetupRequest, WorkloadSpec};
+use plugin_api::{GraphShape, Parameter, Progress, RunnerError, Session, SetupRequest, WorkloadSpec};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -176,7 +176,7 @@ pub enum Request {
     },
     /// Compute the expected [`Outcome`](plugin_api::workload::Outcome).
     Expect(Work),
-    /// Give the [`GraphShape`](plugin_api::GraphShape) of the workload's graph of tasks; null for other workloads.
+    /// Give the [`PlannedGraph`] of the workload; null for a workload that is no graph of tasks.
     Graph(Work),
     /// Run a workload serially, without a backend, to its [`Outcome`](plugin_api::workload::Outcome).
     Serial(Work),
@@ -299,6 +299,14 @@ pub(crate) struct ShownItems {
     pub stage_name: String,
     /// One object for each; only the key `hex`, with the item's bytes, if the workload does not describe its items.
     pub items: Vec<Map<String, Value>>,
+}
+
+/// The graph of tasks in a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PlannedGraph {
+    pub shape: GraphShape,
+    /// Whether a backend that does not run graphs by their tasks can run it in stages.
+    pub has_stages: bool,
 }
 
 /// The graph of a workload's tasks, by its edges or as its items describe it.
