@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Input;
 use super::group::{Group, Table};
-use super::model::{RatioInterval, Status};
+use super::model::{Form, RatioInterval, Status};
 use super::trial::is_debug;
 use crate::record::{SystemProfile, machine_keys};
 use crate::stats::{Shift, median};
@@ -30,6 +30,9 @@ pub(crate) struct History {
     pub changes: Vec<CellChange>,
     pub only_old: Vec<String>,
     pub only_new: Vec<String>,
+    /// What ran a graph of tasks in stages in one run and by its dependencies in the other: these are different cells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_form: Vec<String>,
     /// What was altered in the files of records after they were written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub altered: Vec<String>,
@@ -144,8 +147,37 @@ pub(crate) enum HistoryError {
     NothingInCommon,
 }
 
-/// The cells of one run, by backend, point and configuration.
-type Cells<'t, 'a> = BTreeMap<(String, String, Option<&'a str>, u64), Vec<&'t Group<'a>>>;
+type Cells<'t, 'a> = BTreeMap<CellKey<'a>, Vec<&'t Group<'a>>>;
+
+/// What a cell of one run has in common with the same cell of another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct CellKey<'a> {
+    backend: String,
+    point: String,
+    config: Option<&'a str>,
+    seed: u64,
+    /// How a graph of tasks was run; `None` for other work, and if no trial began.
+    form: Option<Form>,
+}
+
+impl CellKey<'_> {
+    fn name(&self) -> String {
+        format!("{} at {}", self.backend, self.point)
+    }
+
+    fn with(&self, form: Option<Form>) -> Self {
+        Self { form, ..self.clone() }
+    }
+
+    /// The cells of the other run that may be the same one, the likeliest first.
+    fn same(&self) -> Vec<Self> {
+        let forms = match self.form {
+            Some(_) => vec![self.form, None],
+            None => vec![None, Some(Form::Graph), Some(Form::Stages)],
+        };
+        forms.into_iter().map(|form| self.with(form)).collect()
+    }
+}
 
 /// The changes from `old` to `new`. Changes of less than `threshold` (0.05 is 5 %) are ignored; `aa_factors` are those of the
 /// A/A comparisons on a machine.
@@ -160,29 +192,42 @@ pub(crate) fn history(
     let factors = old.machines.first().map_or_else(Vec::new, |machine| aa_factors(machine));
     let aa = AaHistory::new(&factors);
     let (before, mut after) = (cells(&old), cells(&new));
-    let run_again: BTreeSet<_> =
-        after.keys().map(|(_, point, config, seed)| (point.clone(), *config, *seed)).collect();
+    let run_again: BTreeSet<_> = after.keys().map(|key| (key.point.clone(), key.config, key.seed)).collect();
     let (mut changes, mut missing, mut only_old) = (Vec::new(), Vec::new(), Vec::new());
+    let mut other_form = Vec::new();
     for (key, old) in before {
-        let name = format!("{} at {}", key.0, key.1);
-        if let Some(new) = after.remove(&key) {
-            same_build(&name, &old, &new)?;
-            changes.push(change(key.0, key.1, &old, &new, threshold, aa));
+        if let Some(new) = key.same().iter().find_map(|key| after.remove(key)) {
+            same_build(&key.name(), &old, &new)?;
+            changes.push(change(key.backend, key.point, &old, &new, threshold, aa));
             continue;
         }
-        only_old.push(name);
-        let (backend, point, config, seed) = key;
-        if run_again.contains(&(point.clone(), config, seed)) && !values(&old).is_empty() {
-            missing.push(change(backend, point, &old, &[], threshold, aa));
+        let other = [Form::Graph, Form::Stages].map(|form| key.with(Some(form)));
+        if other.iter().any(|other| after.remove(other).is_some()) {
+            other_form.push(key.name());
+            continue;
+        }
+        only_old.push(key.name());
+        if run_again.contains(&(key.point.clone(), key.config, key.seed)) && !values(&old).is_empty() {
+            missing.push(change(key.backend, key.point, &old, &[], threshold, aa));
         }
     }
-    if changes.is_empty() {
+    if changes.is_empty() && other_form.is_empty() {
         return Err(HistoryError::NothingInCommon);
     }
     changes.append(&mut missing);
-    let only_new = after.into_keys().map(|key| format!("{} at {}", key.0, key.1)).collect();
+    let only_new = after.keys().map(CellKey::name).collect();
     let (altered, without_chain) = (Vec::new(), Vec::new());
-    Ok(History { version: VERSION, threshold, aa, changes, only_old, only_new, altered, without_chain })
+    Ok(History {
+        version: VERSION,
+        threshold,
+        aa,
+        changes,
+        only_old,
+        only_new,
+        other_form,
+        altered,
+        without_chain,
+    })
 }
 
 fn cells<'t, 'a>(table: &'t Table<'a>) -> Cells<'t, 'a> {
@@ -190,8 +235,23 @@ fn cells<'t, 'a>(table: &'t Table<'a>) -> Cells<'t, 'a> {
     for point in &table.points {
         for row in &point.rows {
             let it = &row.identity;
-            let key = (it.backend.to_owned(), point.id.clone(), it.config_hash, it.seed);
+            let key = CellKey {
+                backend: it.backend.to_owned(),
+                point: point.id.clone(),
+                config: it.config_hash,
+                seed: it.seed,
+                form: row.form(),
+            };
             cells.entry(key).or_default().push(row);
+        }
+    }
+    // Trials that failed before they began belong to those that did not.
+    let unknown: Vec<_> = cells.keys().filter(|key| key.form.is_none()).cloned().collect();
+    for key in unknown {
+        let known = key.same().into_iter().find(|same| same.form.is_some() && cells.contains_key(same));
+        if let Some(known) = known {
+            let failed = cells.remove(&key).unwrap_or_default();
+            cells.entry(known).or_default().extend(failed);
         }
     }
     cells

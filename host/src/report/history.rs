@@ -12,10 +12,17 @@ pub(crate) fn history(history: &History) -> String {
     let mut table = table(["backend", "point", "old", "new", "new/old", "interval", "verdict"]);
     table.add_rows(changes.into_iter().map(row));
     let mut text = lines(&table);
-    for (which, cells) in [("old", &history.only_old), ("new", &history.only_new)] {
+    for (what, cells) in [
+        ("only in the old run", &history.only_old),
+        ("only in the new run", &history.only_new),
+        (
+            "not compared, as the graph ran in stages in one run and by its dependencies in the other",
+            &history.other_form,
+        ),
+    ] {
         if !cells.is_empty() {
             let names: Vec<_> = cells.iter().map(|cell| one_line(cell, 100)).collect();
-            text += &format!("only in the {which} run: {}\n", names.join("; "));
+            text += &format!("{what}: {}\n", names.join("; "));
         }
     }
     let cells = |wanted: fn(ChangeVerdict) -> bool| {

@@ -81,6 +81,44 @@ fn a_graph_in_stages_is_marked_and_compared_with_one_by_its_tasks_only_if_the_us
 }
 
 #[test]
+fn two_recorded_runs_of_a_graph_in_different_forms_are_different_cells() {
+    use crate::compare::history::{ChangeVerdict, history};
+    let run = |of_a: Option<Form>, of_b: Option<Form>| {
+        let graph = |form| Some(TaskGraph { form, steps: 4, width: 8, output_bytes: 64 });
+        let both = blocks("task_graph", 7, &[("a", 1.0), ("b", 2.0)]);
+        let both = changed(both, "a", |it| it.result.graph = of_a.and_then(graph));
+        // Without a form, the trials failed before they began.
+        recorded(changed(both, "b", |it| match of_b {
+            Some(form) => it.result.graph = graph(form),
+            None => it.result = TrialResult::failed(error("open", Fault::Crashed, "planted")),
+        }))
+    };
+    let between = |old: &[Input], new: &[Input]| {
+        let history = history(old, new, 0.5, |_| Vec::new()).unwrap();
+        let calls: Vec<_> =
+            history.changes.iter().map(|it| (it.backend.clone(), it.call, it.ratio.is_some())).collect();
+        (calls, history.other_form.len(), crate::report::history(&history))
+    };
+    let (graph, stages) = (Some(Form::Graph), Some(Form::Stages));
+    let unchanged = |backend: &str| (backend.to_owned(), ChangeVerdict::Unchanged, true);
+    let (calls, other_form, text) = between(&run(graph, stages), &run(graph, graph));
+    assert_eq!((calls, other_form), (vec![unchanged("a")], 1));
+    let line =
+        "not compared, as the graph ran in stages in one run and by its dependencies in the other: b at ";
+    assert!(text.contains(line) && !text.contains("only in"), "{text}");
+    let (calls, other_form, _) = between(&run(graph, stages), &run(graph, stages));
+    assert_eq!((calls, other_form), (vec![unchanged("a"), unchanged("b")], 0));
+    // Who fails early has failed, whatever the form was.
+    let (calls, other_form, _) = between(&run(graph, stages), &run(graph, None));
+    assert_eq!(
+        (calls, other_form),
+        (vec![unchanged("a"), ("b".to_owned(), ChangeVerdict::NowFails, false)], 0)
+    );
+    let (calls, other_form, _) = between(&run(graph, stages), &run(stages, graph));
+    assert_eq!((calls.len(), other_form), (0, 2));
+}
+
+#[test]
 fn work_from_another_library_is_compared_only_if_the_user_insists() {
     let inputs = with_other_b(|example| example.workload_library = Some(library("other", true)));
     let [refused, insisted] = insisted(&inputs);
