@@ -60,6 +60,27 @@ fn native_runs_each_task_when_its_inputs_are_there() {
 }
 
 #[test]
+fn the_reference_of_a_graph_has_the_length_of_its_longest_path() {
+    // Of 50 rows of 8 points, but for the two patterns with narrow rows.
+    let lines = PATTERNS.map(|pattern| {
+        format!("--workload task_graph --items 400 --parallelism 2 pattern={pattern} width=8 iters=9")
+    });
+    for (pattern, record) in PATTERNS.iter().zip(verified(&Installed::new("native"), &lines)) {
+        let share = record["metadata"]["reference"]["path_share"].as_f64().unwrap();
+        let tasks = match *pattern {
+            // Rows of 1, 2 and so on up to 8 points, and back at the end.
+            "dom" => 50 * 8 - 2 * (1 + 2 + 3 + 4 + 5 + 6 + 7),
+            "tree" => 1 + 2 + 4 + 47 * 8,
+            _ => 50 * 8,
+        };
+        let longest = if *pattern == "trivial" { 1.0 } else { 50.0 };
+        assert!((share * f64::from(tasks) - longest).abs() < 1e-6, "{pattern}: {share}");
+    }
+    let other = Installed::new("native").verified("--workload null --items 1000");
+    assert_eq!(other["metadata"]["reference"].get("path_share"), None, "{other}");
+}
+
+#[test]
 fn timely_runs_each_task_when_its_inputs_are_there() {
     // With one worker, with a row that they divide, and with more workers than some rows have tasks.
     let mut lines = graphs(&[1, 2, 5], 400);

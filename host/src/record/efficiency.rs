@@ -52,6 +52,9 @@ pub struct ReferenceSample {
     pub least_cpu_seconds: f64,
     /// The part of the operators, from 0 to 1.
     pub operator_share: f64,
+    /// The part of the tasks of a graph that are on its longest path; absent for other work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_share: Option<f64>,
     /// Whether the run was compared with it.
     pub bounds: Bounds,
 }
@@ -75,6 +78,7 @@ impl ReferenceSample {
             cores: sample.cores,
             least_cpu_seconds: reference.least_cpu_seconds.unwrap_or_default(),
             operator_share: reference.operator_share,
+            path_share: Some(reference.path_share).filter(|share| *share > 0.0),
             bounds: if checked { Bounds::Checked } else { Bounds::NotChecked },
         })
     }

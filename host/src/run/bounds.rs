@@ -94,7 +94,19 @@ pub(super) fn is_checked(run: &Measured) -> bool {
 
 fn work(run: &Measured, reference: &TrialReference) -> Option<String> {
     let least = reference.least_cpu_seconds.filter(|_| is_checked(run))?;
-    duration(run, least, reference.operator_share).or_else(|| cpu(run, least))
+    let path = || longest_path(run, least * reference.path_share);
+    duration(run, least, reference.operator_share).or_else(path).or_else(|| cpu(run, least))
+}
+
+/// The tasks on the longest path of a graph run one after the other, on however many cores.
+fn longest_path(run: &Measured, least: f64) -> Option<String> {
+    (least >= WALL_FROM && run.duration_seconds < least * (1.0 - WALL_TOLERANCE)).then(|| {
+        format!(
+            "the run took {:.6} s, but the tasks on the longest path of the graph take {least:.6} s by the serial reference, one \
+             after the other",
+            run.duration_seconds
+        )
+    })
 }
 
 /// All of the work is done by the cores that there are. The calls of operators are also bounded by the parallelism, and by the
@@ -228,7 +240,7 @@ mod tests {
 
     #[test]
     fn each_bound_is_kept_by_an_honest_run_and_named_where_it_is_not() {
-        let table: [(&str, Change, Option<&str>); 28] = [
+        let table: [(&str, Change, Option<&str>); 32] = [
             ("honest", |_, _| (), None),
             ("a quarter faster than the reference", |run, _| run.duration_seconds = 0.72, None),
             ("twice as fast", |run, _| run.duration_seconds = 0.5, Some("at least 0.950000 s")),
@@ -244,6 +256,22 @@ mod tests {
                 "a reference of 5 ms",
                 |run, it| (*run, it.least_cpu_seconds) = (lasts(1e-4), Some(0.0051)),
                 Some("takes 0.005100 s of CPU time"),
+            ),
+            ("half of the tasks on one path", |_, it| it.path_share = 0.5, None),
+            (
+                "a path that is longer than the run",
+                |run, it| (run.duration_seconds, it.path_share) = (0.8, 0.6),
+                Some("the longest path of the graph take 1.140000 s"),
+            ),
+            (
+                "such a path within the tolerance",
+                |run, it| (run.duration_seconds, it.path_share) = (0.8, 0.55),
+                None,
+            ),
+            (
+                "a path of less than 5 ms",
+                |run, it| (run.duration_seconds, it.path_share) = (0.8, 0.0025),
+                None,
             ),
             ("0.8 of the CPU time", |run, _| *run = used(1.52), None),
             ("less CPU time", |run, _| *run = used(1.4), Some("used 1.400 s of CPU time")),

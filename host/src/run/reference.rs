@@ -16,6 +16,8 @@ pub struct TrialReference {
     pub least_cpu_seconds: Option<f64>,
     /// The part of the operators in that; from 0 to 1.
     pub operator_share: f64,
+    /// The part of the tasks of a graph that are on its longest path; 0 for other work.
+    pub path_share: f64,
     /// The longest that the judge's worker took to load the library and open the workload, in seconds.
     pub opening_seconds: f64,
     /// When the last item of an open loop is due, in seconds from the start.
@@ -95,6 +97,7 @@ impl TrialReference {
                 Some(sample) if is_faster => sample.operator_share,
                 _ => self.operator_share,
             },
+            path_share: taken.sample.map_or(self.path_share, |sample| sample.path_share),
             opening_seconds: self.opening_seconds.max(taken.opening_seconds),
             last_due_seconds: taken.last_due_seconds,
         }

@@ -1,7 +1,7 @@
 //! Runs tasks of a graph serially, row after row, with nothing but the workload's library at work: what its work takes in either
 //! form. Edges are read beside the clock, as a backend may read them before its run.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use plugin_api::{GraphShape, WorkloadError, WorkloadHandle};
 
@@ -10,17 +10,16 @@ use super::serial_reference::{FEWEST_SLICES, MAX_PASSES, Pass, SLICE, Slice, cpu
 use crate::sandbox::affinity::cores;
 use crate::worker::protocol::SerialSample;
 
+/// How long the edges of all rows are read.
+const READING: Duration = Duration::from_millis(100);
+
 /// A sample of about `duration`, on one core after the other. `None` if the library cannot run tasks.
 pub(super) fn sample(
     workload: &WorkloadHandle,
     shape: GraphShape,
     duration: Duration,
 ) -> Result<Option<SerialSample>, WorkloadError> {
-    let mut tasks = 0;
-    for step in 0..u32::try_from(shape.steps).unwrap_or(u32::MAX) {
-        let Some(width) = workload.graph_width(step)? else { return Ok(None) };
-        tasks += u64::from(width);
-    }
+    let Some((tasks, longest_path)) = size(workload, shape)? else { return Ok(None) };
     let (cores, mut passes, mut taken) = (cores(), Vec::new(), 0.0);
     let limit = duration.as_secs_f64() / cores.len().max(1) as f64;
     while passes.len() < MAX_PASSES && (taken < duration.as_secs_f64() || passes.is_empty()) {
@@ -30,7 +29,30 @@ pub(super) fn sample(
         passes.push(Pass { slices, rest: 0.0, rest_operators: 0.0, keyed: false });
     }
     let turns = cores.len().min(passes.len());
-    Ok(Some(summary(&passes, tasks, turns)))
+    let path_share = longest_path as f64 / tasks.max(1) as f64;
+    Ok(Some(SerialSample { path_share, ..summary(&passes, tasks, turns) }))
+}
+
+/// How many tasks a graph has, and how many of them are on its longest path. The edges of a large graph are read for a limited
+/// time: the longest path of its first rows is not longer than that of the graph. `None` if the library cannot run tasks.
+fn size(workload: &WorkloadHandle, shape: GraphShape) -> Result<Option<(u64, u64)>, WorkloadError> {
+    let (started, mut tasks, mut longest) = (Instant::now(), 0, 0);
+    let (mut lengths, mut first) = (Vec::<u64>::new(), 0);
+    for step in 0..u32::try_from(shape.steps).unwrap_or(u32::MAX) {
+        let Some(width) = workload.graph_width(step)? else { return Ok(None) };
+        tasks += u64::from(width);
+        if started.elapsed() > READING {
+            continue;
+        }
+        let row = workload.graph_row(step)?;
+        let before = |point: &u32| lengths.get(point.wrapping_sub(first) as usize);
+        let length =
+            |place| 1 + row.inputs(place).iter().filter_map(before).max().copied().unwrap_or_default();
+        lengths = (0..row.width()).map(length).collect();
+        first = row.points().start;
+        longest = lengths.iter().copied().fold(longest, u64::max);
+    }
+    Ok(Some((tasks, longest)))
 }
 
 /// Rows that are narrower than others at the start of a graph of more than twice so many: no row has more points.
