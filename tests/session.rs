@@ -50,6 +50,7 @@ impl Point {
             name: self.workload.clone(),
             items: vec![self.items],
             extra: self.extra.clone(),
+            row_width: (self.workload == "task_graph").then_some(64),
             ..WorkloadChoice::default()
         }
     }

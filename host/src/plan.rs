@@ -19,6 +19,7 @@ pub(crate) mod matrix;
 mod order;
 mod point;
 mod seed;
+pub(crate) mod whole_rows;
 
 #[cfg(test)]
 mod carry_over;

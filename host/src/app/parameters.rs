@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use plugin_api::spec::MAX_BATCH_SIZE;
+use plugin_api::workload::CatalogueEntry;
 use plugin_api::{Parameter, Parameters};
 use serde_json::{Map, Value};
 
@@ -10,11 +11,11 @@ use super::Problem;
 use super::context::Context;
 use crate::plan::{Variation, WorkloadChoice};
 
-/// What each workload reads: its own parameters, and what every run has.
-pub(crate) fn declared(
+/// What the libraries of the workloads list of each.
+pub(crate) fn entries(
     workloads: &[WorkloadChoice],
     context: &Context,
-) -> Result<Vec<Vec<Parameter>>, Problem> {
+) -> Result<Vec<Option<CatalogueEntry>>, Problem> {
     let folders = context.folders("compare")?;
     let mut catalogues = BTreeMap::new();
     let mut of_workload = |workload: &WorkloadChoice| {
@@ -23,15 +24,19 @@ pub(crate) fn declared(
             catalogues.insert(library.path.clone(), context.catalogue(&library, &folders)?);
         }
         let entries = catalogues.get(&library.path).into_iter().flatten();
-        let entry = entries.into_iter().find(|entry| entry.name == workload.name);
-        let own = entry.map(|entry| entry.parameters.clone()).unwrap_or_default();
-        let batch_size = Parameter::integer("batch_size", "items in a batch", 1, 1, MAX_BATCH_SIZE);
-        let fusion = Parameter::choice("fusion", "whether stages are fused", &["auto", "off"]);
-        Ok(own.into_iter().chain([batch_size, fusion]).collect())
+        Ok(entries.into_iter().find(|entry| entry.name == workload.name).cloned())
     };
-    let declared = workloads.iter().map(&mut of_workload).collect();
+    let entries = workloads.iter().map(&mut of_workload).collect();
     context.tidy(&folders);
-    declared
+    entries
+}
+
+/// What the runs of a workload read: its own parameters, and what every run has.
+pub(crate) fn declared(entry: Option<&CatalogueEntry>) -> Vec<Parameter> {
+    let own = entry.map(|entry| entry.parameters.clone()).unwrap_or_default();
+    let batch_size = Parameter::integer("batch_size", "items in a batch", 1, 1, MAX_BATCH_SIZE);
+    let fusion = Parameter::choice("fusion", "whether stages are fused", &["auto", "off"]);
+    own.into_iter().chain([batch_size, fusion]).collect()
 }
 
 /// Refuses a value of `variation`, which `option` of the command line gives, that a parameter of `workload` cannot have.

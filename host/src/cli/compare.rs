@@ -15,8 +15,9 @@ use crate::app::context::Context;
 use crate::app::limits::LimitArguments;
 use crate::app::participants::Selection;
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, machine_history, reports};
+use crate::app::{Exit, GlobalArguments, Problem, machine_history, parameters, reports};
 use crate::compare::model::Rigor;
+use crate::plan::whole_rows::row_width;
 use crate::plan::{Block, Plan};
 use crate::record::{Access, Conditions, Recorder, SystemProfile};
 use crate::run::data_seeds::DataSeeds;
@@ -64,7 +65,13 @@ impl PreparedRun {
         let selection = Selection::new(context, backends, &workloads, schedule.trial.setup, ui)?;
         let baseline = selection.baseline(arguments.baseline.as_deref())?;
         let mut matrix = arguments.matrix(schedule.trial.run_id(), &selection, &varied);
-        vary::apply(&varied.options, &mut matrix, context)?;
+        let entries = parameters::entries(&matrix.workloads, context);
+        // Each trial says why a library cannot list its workloads.
+        let entries = if varied.options.is_empty() { entries.unwrap_or_default() } else { entries? };
+        for (workload, entry) in matrix.workloads.iter_mut().zip(&entries) {
+            workload.row_width = entry.as_ref().and_then(row_width);
+        }
+        vary::apply(&varied.options, &mut matrix, &entries)?;
         matrix.rounded_items().iter().for_each(|note| ui.warning(note));
         let plan = Plan::new(&matrix).map_err(|error| Problem::usage(error.to_string()))?;
         let output_dir = schedule.output_dir(&matrix.run);

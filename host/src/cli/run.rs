@@ -17,7 +17,8 @@ use crate::app::{Exit, GlobalArguments, Problem, options, progress, reports};
 use crate::cli::compare::plan_file::PlanFile;
 use crate::cli::measure::TrialArguments;
 use crate::plan::BackendChoice;
-use crate::plan::defaults::{DEFAULT_BACKEND, DEFAULT_WORKLOAD, rounded, used_items};
+use crate::plan::defaults::{DEFAULT_BACKEND, DEFAULT_WORKLOAD};
+use crate::plan::whole_rows::{rounded, row_width, used_items};
 use crate::record::{
     Access, OpenLoop, Percentiles, RecordError, Recorder, SystemProfile, TrialRecord, writer,
 };
@@ -174,11 +175,6 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     options.limits = context.apply_limits(&options.limits);
     let (name, participant) = context.participant(&options.backend)?;
     let (workload, library) = context.workload(&options.spec.name)?;
-    let used = used_items(&workload, options.spec.total_items, &options.spec.extra);
-    if let Some(note) = rounded(&workload, options.spec.total_items, used) {
-        ui.warning(&note);
-    }
-    options.spec.total_items = used;
     options.spec.name = workload;
     options.backend = name;
     let folders = context.folders(&options.run_id)?;
@@ -187,6 +183,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
         libraries: BTreeMap::from([(options.spec.name.clone(), library)]),
     };
     let mut executor = context.executor(participants, &folders, options.timeout, WarmUp::default());
+    round_items(&mut executor, &mut options, ui);
     let ended = measure_and_record(&mut executor, &context, &options, ui);
     ui.clear_status();
     executor.end();
@@ -207,6 +204,18 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     }
     let exit = show(&options, &record, &outcome, recorded, ui)?.unless_altered(&altered);
     Ok(kept.map_or_else(|problem| not_kept(&problem, recorded, exit, ui), |()| exit))
+}
+
+/// Rounds the items of a graph down to whole rows. A library that cannot say whether it has any is an error of the trial.
+fn round_items(executor: &mut Executor, options: &mut Options, ui: &mut Ui) {
+    let WorkloadSpec { name, total_items, extra, .. } = &mut options.spec;
+    let judge = executor.judge(name).map_err(Problem::from);
+    let Ok(entry) = judge.and_then(|judge| context::entry(judge, name)) else { return };
+    let used = used_items(row_width(&entry), *total_items, extra);
+    if let Some(note) = rounded(name, *total_items, used) {
+        ui.warning(&note);
+    }
+    *total_items = used;
 }
 
 /// Says that the record of a trial could not be kept, which has been shown, and returns the exit code.

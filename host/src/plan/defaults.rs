@@ -62,28 +62,6 @@ pub(crate) const WITH_RADIX: [&str; 3] = ["nearest", "spread", "random_nearest"]
 /// Patterns of [`TASK_GRAPH`] of which some rows have fewer tasks than a machine has cores.
 pub(crate) const WITH_NARROW_ROWS: [&str; 2] = ["dom", "tree"];
 
-/// How many tasks a row of [`TASK_GRAPH`] has where no option says so.
-const GRAPH_WIDTH: u64 = 64;
-
-/// So many of `items` as a workload uses: [`TASK_GRAPH`] runs whole rows.
-pub(crate) fn used_items(workload: &str, items: u64, extra: &Map<String, Value>) -> u64 {
-    let width = extra.get("width").map_or(Some(GRAPH_WIDTH), Value::as_u64);
-    match width.filter(|width| workload == TASK_GRAPH && (1..=items).contains(width)) {
-        Some(width) => items - items % width,
-        None => items,
-    }
-}
-
-/// What to say where a workload does not use all of `items`.
-pub(crate) fn rounded(workload: &str, items: u64, used: u64) -> Option<String> {
-    (used < items).then(|| format!("{workload} runs whole steps: {items} items are rounded down to {used}"))
-}
-
-/// The stage of a workload in which an item runs the kernel of a sweep.
-pub(crate) fn kernel_stage(workload: &str) -> usize {
-    if workload == TASK_GRAPH { 2 } else { 1 }
-}
-
 /// A quick comparison has so many times fewer items.
 const QUICK: u64 = 4;
 
@@ -119,25 +97,6 @@ pub(crate) fn default_size(workload: &str, quick: bool) -> (u64, Map<String, Val
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_task_graph_uses_the_items_of_whole_steps() {
-        let used =
-            |workload: &str, items, extra: Value| used_items(workload, items, extra.as_object().unwrap());
-        assert_eq!(used(TASK_GRAPH, 1000, json!({})), 960);
-        assert_eq!(used(TASK_GRAPH, 1000, json!({"width": 30})), 990);
-        assert_eq!((used(TASK_GRAPH, 63, json!({})), used(TASK_GRAPH, 0, json!({}))), (63, 0));
-        // The library says what is wrong with such a width.
-        for width in [json!(0), json!("x"), json!(-1)] {
-            assert_eq!(used(TASK_GRAPH, 100, json!({ "width": width })), 100);
-        }
-        assert_eq!(used(WORD_COUNT, 1000, json!({"width": 30})), 1000);
-        assert!(rounded(TASK_GRAPH, 960, 960).is_none());
-        for quick in [true, false] {
-            let (items, extra) = default_size(TASK_GRAPH, quick);
-            assert_eq!(used_items(TASK_GRAPH, items, &extra), items);
-        }
-    }
 
     #[test]
     fn a_quick_comparison_has_a_quarter_of_the_items_but_as_many_of_an_open_loop() {

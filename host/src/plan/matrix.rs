@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::defaults::{default_size, rounded, used_items};
+use super::defaults::default_size;
 use super::point::Cell;
+use super::whole_rows::{rounded, used_items};
 use crate::first_seen::distinct;
 use crate::stats::WarmUp;
 
@@ -55,6 +56,9 @@ pub struct WorkloadChoice {
     /// The options that are varied: each combination of their values is a point.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vary: Vec<Variation>,
+    /// How many tasks a row has where no option says so, of a graph of whole rows: the items are rounded down to these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_width: Option<u64>,
 }
 
 /// An option, and the values that a comparison gives to it.
@@ -156,7 +160,7 @@ impl Matrix {
                 cells.extend(self.schedulers.iter().map(|scheduler| {
                     let spec = WorkloadSpec {
                         name: workload.name.clone(),
-                        total_items: used_items(&workload.name, *items, extra),
+                        total_items: used_items(workload.row_width, *items, extra),
                         parallelism,
                         scheduler_name: scheduler.clone(),
                         seed: self.seed,
@@ -177,7 +181,7 @@ impl Matrix {
             let pairs =
                 workload.items.iter().flat_map(|items| combinations.iter().map(move |extra| (*items, extra)));
             let note =
-                |(items, extra)| rounded(&workload.name, items, used_items(&workload.name, items, extra));
+                |(items, extra)| rounded(&workload.name, items, used_items(workload.row_width, items, extra));
             pairs.filter_map(note).collect::<Vec<_>>()
         };
         distinct(self.workloads.iter().flat_map(of_workload))

@@ -284,7 +284,7 @@ impl Executor {
     }
 
     /// The graph of tasks of a workload; `None` for other workloads, and where it cannot be opened.
-    fn graph(&mut self, spec: &WorkloadSpec) -> Option<PlannedGraph> {
+    pub(super) fn graph(&mut self, spec: &WorkloadSpec) -> Option<PlannedGraph> {
         let point = point(spec);
         if let Some(graph) = self.graphs.get(&point) {
             return *graph;

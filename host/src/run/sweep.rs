@@ -12,11 +12,13 @@ use super::executor::Executor;
 use super::session::CallError;
 use super::trial::{Granularity, TrialResult, TrialSpec, again_if_stopped};
 use crate::metg::{self, Load, LoadRunner, Range, Sweep};
-use crate::plan::defaults::{TASK_GRAPH, kernel_stage};
 use crate::plan::{Block, Cell, Purpose, Session};
+use crate::worker::protocol::PlannedGraph;
 
 /// The workload's parameter for the length of the kernel.
 pub(crate) const ITERATIONS: &str = "iters";
+/// The stage of a workload without a graph in which an item runs the kernel.
+const KERNEL_STAGE: usize = 1;
 /// The largest value of that parameter.
 const MAX_ITERATIONS: u64 = 1_000_000_000;
 /// The kernel of the reference: so long that the call around it, some 50 ns, is a thousandth of its time.
@@ -77,7 +79,8 @@ impl Executor {
                     last: None,
                     notes: notes.iter().cloned().chain(busy).collect(),
                 };
-                runner.sweep(range).run(&mut runner)?;
+                let sweep = runner.sweep(range);
+                sweep.run(&mut runner)?;
                 engine = runner.end(number == last)?;
             }
             Ok(())
@@ -103,18 +106,19 @@ impl Executor {
     /// What a task of `spec` takes now. Of a task graph the output is part of it, and its inputs are not.
     pub(crate) fn task_reference(&mut self, spec: &WorkloadSpec) -> Result<TaskReference, CallError> {
         let unexpected = || CallError::unexpected("reference");
-        if spec.name != TASK_GRAPH {
-            let (kernels, is_busy) = self.call(spec, REFERENCE_ITERATIONS)?;
+        let Some(PlannedGraph { shape, .. }) = self.graph(spec) else {
+            let (kernels, is_busy) = self.call(spec, KERNEL_STAGE, REFERENCE_ITERATIONS)?;
             let seconds = metg::seconds_per_iteration(&kernels, REFERENCE_ITERATIONS);
             let seconds_per_iteration = seconds.ok_or_else(unexpected)?;
             return Ok(TaskReference { seconds_per_iteration, other_seconds: 0.0, is_busy });
-        }
-        let (others, _) = self.call(spec, 0)?;
+        };
+        let stage = shape.kernel_stage.ok_or_else(unexpected)?;
+        let (others, _) = self.call(spec, stage, 0)?;
         let mut iterations = REFERENCE_ITERATIONS;
         // A difference of two times says little of a small part of them.
         let is_small = |(whole, other): (&f64, &f64)| *whole < LARGE_KERNEL * other;
         let (whole, is_busy) = loop {
-            let (whole, is_busy) = self.call(spec, iterations)?;
+            let (whole, is_busy) = self.call(spec, stage, iterations)?;
             if iterations >= MAX_ITERATIONS || !whole.iter().zip(&others).any(is_small) {
                 break (whole, is_busy);
             }
@@ -128,10 +132,14 @@ impl Executor {
     }
 
     /// The median seconds of a call with so many iterations on each core, and whether other work ran meanwhile.
-    fn call(&mut self, spec: &WorkloadSpec, iterations: u64) -> Result<(Vec<f64>, bool), CallError> {
+    fn call(
+        &mut self,
+        spec: &WorkloadSpec,
+        stage: usize,
+        iterations: u64,
+    ) -> Result<(Vec<f64>, bool), CallError> {
         let mut spec = spec.clone();
         spec.extra.insert(ITERATIONS.into(), iterations.into());
-        let stage = kernel_stage(&spec.name);
         let calls = self.judge(&spec.name)?.time(&spec, stage, REFERENCE)?;
         let is_busy = calls.iter().any(|call| call.mean > call.median * BUSY);
         Ok((calls.iter().map(|call| call.median).collect(), is_busy))
@@ -181,14 +189,15 @@ impl<E> LoadRunner for SessionRunner<'_, '_, '_, E> {
 
 impl<E> SessionRunner<'_, '_, '_, E> {
     /// The sweep, whose points have as many tasks as the template of a task graph has.
-    fn sweep(&self, range: &Range) -> Sweep {
+    fn sweep(&mut self, range: &Range) -> Sweep {
+        let is_graph = self.executor.graph(&self.cell.spec).is_some();
         let TaskReference { seconds_per_iteration, other_seconds, .. } = self.reference;
         let longest = self.reference.seconds(MAX_ITERATIONS);
         Sweep {
             cores: self.session.parallelism,
             seconds_per_iteration,
             other_seconds,
-            tasks: Some(self.cell.spec.total_items).filter(|_| self.cell.spec.name == TASK_GRAPH),
+            tasks: Some(self.cell.spec.total_items).filter(|_| is_graph),
             range: Range { coarsest_seconds: range.coarsest_seconds.min(longest), ..*range },
             warm_up: self.executor.setting.warm_up,
         }

@@ -30,7 +30,7 @@ pub struct Stage {
 }
 
 /// The size of a graph of tasks, of which each needs the outputs of tasks of the step before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GraphShape {
     /// How many rows of tasks there are, one after the other.
     pub steps: u64,
@@ -41,6 +41,14 @@ pub struct GraphShape {
     /// Whether the user asked for the stages: the host then grants no backend the word `graph`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stages_only: bool,
+    /// Whether the steps are `total_items` divided by the workload's parameter `width`: the host then rounds the items down to whole
+    /// rows, if there are items for one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole_rows: bool,
+    /// The stage of which a call for one item runs the kernel of a task, and nothing that depends on the inputs: `crossrun metg`
+    /// times it. `None` if no stage is that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_stage: Option<usize>,
 }
 
 /// A chain of stages, from the source to the sink. A stage's number is its place in the chain.

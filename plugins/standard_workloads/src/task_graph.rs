@@ -36,6 +36,8 @@ use work::{Kernel, Work};
 
 /// The most steps of a plan with stages for each step.
 const MAX_STAGED_STEPS: u64 = 100;
+/// The stage that runs the tasks of the first row.
+const FIRST_COMPUTE: usize = 2;
 /// And of a graph.
 const MAX_STEPS: u64 = 1 << 24;
 /// The form that every backend can run.
@@ -244,8 +246,14 @@ impl Workload for TaskGraph {
 
     fn plan(&self) -> Plan {
         let steps = if self.total_items == 0 { 0 } else { self.graph().steps() };
-        let shape = GraphShape { steps, stages_only: self.stages_only, ..self.tasks.shape() };
-        if self.graph().steps() > MAX_STAGED_STEPS {
+        let has_stages = self.graph().steps() <= MAX_STAGED_STEPS;
+        let shape = GraphShape {
+            steps,
+            stages_only: self.stages_only,
+            kernel_stage: has_stages.then_some(FIRST_COMPUTE),
+            ..self.tasks.shape()
+        };
+        if !has_stages {
             // No backend was to run them: only where `graph` is granted can there be so many.
             return Plan::new().with_graph(shape);
         }

@@ -1,8 +1,8 @@
 //! `--vary KEY=VALUES`: a point for each value.
 
+use plugin_api::workload::CatalogueEntry;
 use serde_json::{Map, Value};
 
-use crate::app::context::Context;
 use crate::app::{Problem, options, parameters};
 use crate::first_seen::distinct;
 use crate::plan::{Matrix, Variation};
@@ -76,11 +76,12 @@ fn parsed<T>(variation: &Variation, parse: fn(&str) -> Result<T, String>) -> Res
 ///
 /// Refuses an option that no workload reads. Some of those that only backends read are read when the engine starts, which it does
 /// once for all points.
-pub(super) fn apply(options: &[Variation], matrix: &mut Matrix, context: &Context) -> Result<(), Problem> {
-    if options.is_empty() {
-        return Ok(());
-    }
-    let declared = parameters::declared(&matrix.workloads, context)?;
+pub(super) fn apply(
+    options: &[Variation],
+    matrix: &mut Matrix,
+    entries: &[Option<CatalogueEntry>],
+) -> Result<(), Problem> {
+    let declared: Vec<_> = entries.iter().map(|entry| parameters::declared(entry.as_ref())).collect();
     for (workload, own) in matrix.workloads.iter_mut().zip(&declared) {
         for variation in options {
             if let Some(parameter) = own.iter().find(|parameter| parameter.name == variation.key) {

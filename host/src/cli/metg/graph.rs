@@ -60,6 +60,7 @@ impl GraphArguments {
             items: vec![width * steps],
             extra: Map::from_iter([("batch_size".to_owned(), json!(1)), ("width".to_owned(), json!(width))]),
             vary: self.variations(pattern),
+            ..WorkloadChoice::default()
         };
         Ok(self.pattern.iter().map(workload).collect())
     }
@@ -106,8 +107,9 @@ impl GraphArguments {
 
 /// Refuses a value of these options that the workload cannot have.
 pub(super) fn check(workloads: &[WorkloadChoice], context: &Context) -> Result<(), Problem> {
-    let declared = parameters::declared(workloads, context)?;
-    for (workload, own) in workloads.iter().zip(&declared) {
+    let entries = parameters::entries(workloads, context)?;
+    for (workload, entry) in workloads.iter().zip(&entries) {
+        let own = parameters::declared(entry.as_ref());
         for variation in &workload.vary {
             if let Some(parameter) = own.iter().find(|parameter| parameter.name == variation.key) {
                 let option = format!("--{}", variation.key.replace('_', "-"));

@@ -24,7 +24,13 @@ impl Tasks {
 
     pub(super) fn shape(&self) -> GraphShape {
         let output_bytes = self.output_bytes as u64;
-        GraphShape { steps: self.graph.steps(), width: self.graph.width(), output_bytes, stages_only: false }
+        GraphShape {
+            steps: self.graph.steps(),
+            width: self.graph.width(),
+            output_bytes,
+            whole_rows: true,
+            ..GraphShape::default()
+        }
     }
 
     /// How many bytes the output of a task has. What no task needs has no payload.
