@@ -231,7 +231,7 @@ fn it_runs_in_the_process_of_the_host_too() {
 
 /// A host that hears everything, and wants every run to end.
 #[derive(Default)]
-struct Impatient {
+pub(crate) struct Impatient {
     progress: AtomicU64,
 }
 

@@ -1,11 +1,15 @@
 //! Graphs of tasks: both forms have the right answer, and a record says which graph was run, and how.
 
+use std::sync::Arc;
+
+use crossrun::internals::worker::load;
+use plugin_api::{ErrorKind, RunContext, Session, WorkloadSpec};
 use serde_json::{Value, json};
 
-use crate::c_backend::{run, threaded};
+use crate::c_backend::{Impatient, file, run, threaded};
 use crate::installed_engine::Installed;
 use crate::session::verified;
-use crate::support::{Place, Ran};
+use crate::support::{Place, Ran, plugin};
 
 const PATTERNS: [&str; 11] = [
     "stencil_1d",
@@ -90,6 +94,22 @@ fn timely_runs_each_task_when_its_inputs_are_there() {
         lines.push(format!("--workload task_graph --parallelism 2 --items 4000 pattern={pattern} iters=0"));
     }
     all_by_tasks(&Installed::new("timely"), &lines);
+}
+
+#[test]
+fn a_graph_that_is_cancelled_stops_by_itself() {
+    let workloads = load::workloads(&file(&plugin("standard_workloads"))).unwrap();
+    // Takes a day and more.
+    let mut spec = WorkloadSpec { total_items: 64 << 20, parallelism: 2, ..WorkloadSpec::new("task_graph") };
+    spec.extra.insert("iters".into(), 1_000_000.into());
+    spec.granted.push("graph".into());
+    for backend in ["native_runner", "timely_runner"] {
+        let host = Arc::new(Impatient::default());
+        let mut runner = load::runner(&file(&plugin(backend)), host.clone(), log::LevelFilter::Info).unwrap();
+        let context = RunContext::new(workloads.open(&spec).unwrap(), host, "/d".into(), "/l".into(), None);
+        runner.open(&Session::default()).unwrap();
+        assert_eq!(runner.run(&spec, &context).unwrap_err().kind, ErrorKind::Cancelled, "{backend}");
+    }
 }
 
 #[test]
