@@ -19,7 +19,8 @@ fn code(page: &str) -> BTreeSet<String> {
     page.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).flat_map(words).collect()
 }
 
-const HEADERS: [&str; 3] = ["crossrun.h", "crossrun_workloads.h", "crossrun_workload_kit.h"];
+const HEADERS: [&str; 4] =
+    ["crossrun.h", "crossrun_workloads.h", "crossrun_workload_kit.h", "crossrun_remote_kit.h"];
 
 /// A header without its comments.
 fn header(name: &str) -> String {
@@ -55,9 +56,14 @@ fn declared(declaration: &str) -> Vec<String> {
 /// What the headers have of the plugin's interface: types, functions, macros, constants.
 fn interface(header: &str) -> BTreeSet<String> {
     let ours = |word: &String| word.starts_with("CROSSRUN_") || word.starts_with("crossrun_");
-    // Guards of the headers, the section's variable, and the functions of a library, which the page has without their prefix.
+    // Guards of the headers, the section's variable, the functions of a library, which the page has without
+    // their prefix, and parts of the kit for processes elsewhere.
     let is_internal = |word: &String| {
-        word.ends_with("_H") || word == "crossrun_metadata" || word.starts_with("crossrun_workload_")
+        let parts = ["CROSSRUN_FIND", "CROSSRUN_FUNCTIONS", "crossrun_rotated", "crossrun_sha256_block"];
+        word.ends_with("_H")
+            || word == "crossrun_metadata"
+            || word.starts_with("crossrun_workload_")
+            || parts.contains(&word.as_str())
     };
     words(header).into_iter().filter(|word| ours(word) && !is_internal(word)).collect()
 }
@@ -68,7 +74,7 @@ fn functions(header: &str) -> BTreeSet<String> {
     words(header)
         .iter()
         .filter_map(name)
-        .filter(|name| !["functions", "kit", "workload"].contains(&name.as_str()))
+        .filter(|name| !["", "functions", "kit", "workload"].contains(&name.as_str()))
         .collect()
 }
 
