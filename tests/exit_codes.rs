@@ -91,6 +91,33 @@ fn an_unknown_workload_is_3_with_the_known_names() {
     let place = Place::new();
     place.crossrun(&["run", "--backend", "native", "--workload", "nosuch"]).code(3).says("word_count");
     place.crossrun(&["workloads", "nosuch"]).code(3).says("word_count");
+    std::fs::write(place.plugins().join("libmine_runner.so"), "rubbish").unwrap();
+    for verb in [&["run", "--backend", "native", "--workload"][..], &["workloads", "show"]] {
+        let ran = place.crossrun(&[verb, &["nosuch"]].concat()).code(3);
+        ran.says("1 file there rejected").says("try: crossrun workloads");
+    }
+}
+
+#[test]
+fn a_backend_that_refuses_a_valid_spec_is_4_and_recorded_and_one_that_was_given_an_option_is_2() {
+    let place = Place::with_misbehaving();
+    let run = |phase: &str, more: &[&str]| {
+        let run = ["run", "--backend", "misbehaving", "--workload", "pipeline", "--extra", "stages=2"];
+        let mut command = place.command(&[&run, more].concat());
+        command.env("CROSSRUN_TEST_REFUSE", phase);
+        Ran::of(command)
+    };
+    for (recorded, phase) in ["open", "prepare", "run"].into_iter().enumerate() {
+        run(phase, &["--extra", "batch_size=2"]).code(4).says("misbehaving failed: what a spec");
+        let trials = place.records("pipeline", "trials.jsonl");
+        assert_eq!(trials.len(), recorded + 1);
+        let error = &trials[recorded]["record"]["metadata"]["error"];
+        assert_eq!((error["kind"].as_str(), error["phase"].as_str()), (Some("invalid_spec"), Some(phase)));
+        for option in [&["--extra", "behaviour=none"][..], &["--scheduler", "mine"]] {
+            run(phase, option).code(2).says("what a spec");
+        }
+        assert_eq!(place.records("pipeline", "trials.jsonl"), trials);
+    }
 }
 
 #[test]

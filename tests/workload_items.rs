@@ -99,6 +99,15 @@ fn a_workload_that_crashes_leads_to_a_command_that_checks_its_library() {
 }
 
 #[test]
+fn descriptions_that_are_too_large_are_refused_before_they_are_read() {
+    let place = Place::empty();
+    place.stage(&hostile("misbehaving_workloads"));
+    for (items, said) in [("1", "an answer may have 64 MiB of JSON"), ("2", "fewer --items")] {
+        show(&place, &format!("verbose --items {items}")).code(4).says(said);
+    }
+}
+
+#[test]
 fn the_answer_of_a_join_follows_from_the_events_that_are_shown() {
     let place = Place::new();
     let events = items(&place, "nexmark_q3 --items 5000");

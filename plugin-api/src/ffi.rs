@@ -17,6 +17,7 @@ use abi_stable::{StableAbi, package_version_strings, prefix_type::PrefixTypeTrai
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::answer::excess;
 use crate::result::{ResultWire, RunResult};
 use crate::runner::{
     Availability, ErrorKind, HostServices, Progress, RunContext, RunnerError, Session, SetupContext,
@@ -515,6 +516,9 @@ fn with_run(
 
 /// The answer in a reply, or its error.
 fn answer<T: DeserializeOwned>(reply: Reply) -> Result<T, RunnerError> {
+    if let Some(excess) = excess(reply.json.len()) {
+        return Err(border(&format!("is too large: it has {excess}")));
+    }
     match reply.status {
         OK if reply.json.is_empty() => from_json(b"null"),
         OK => from_json(&reply.json),

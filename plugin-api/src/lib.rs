@@ -10,6 +10,7 @@
 //! `ABI.md`, beside this crate's manifest, is the contract between the two sides.
 
 #[doc(hidden)]
+mod answer;
 pub mod c_abi;
 pub mod clock;
 pub mod data_dir;

@@ -270,7 +270,7 @@ impl Context {
             GetError::Unknown { what: "backend", near: Some(near), .. } => format!("--backend {near}"),
             GetError::Unknown { near: Some(near), .. } => format!("--workload {near}"),
             GetError::Unknown { .. } if refused.is_some() => refused.unwrap_or_default(),
-            GetError::Unknown { .. } if rejected > 0 => "crossrun backends".to_owned(),
+            GetError::Unknown { what: "backend", .. } if rejected > 0 => "crossrun backends".to_owned(),
             _ => listing.to_owned(),
         };
         Problem::new(Exit::Unavailable, message).with_remedy(remedy)

@@ -5,7 +5,8 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use plugin_api::{RunResult, WorkloadSpec};
+use plugin_api::workload::CatalogueEntry;
+use plugin_api::{ErrorKind, RunResult, WorkloadSpec};
 
 use crate::app::availability::{NotReady, SetUp, make_available};
 use crate::app::context::{self, Context};
@@ -22,12 +23,12 @@ use crate::plan::whole_rows::{rounded, row_width, used_items};
 use crate::record::{
     Access, OpenLoop, Percentiles, RecordError, Recorder, SystemProfile, TrialRecord, writer,
 };
-use crate::run::backend::Backend;
+use crate::run::backend::{Backend, without_effect};
 use crate::run::event::{Event, Phase, Stopped};
 use crate::run::executor::Executor;
 use crate::run::outcome::Outcome;
 use crate::run::participants::Participants;
-use crate::run::session::{CallError, Isolation};
+use crate::run::session::{CallError, Fault, Isolation};
 use crate::run::trial::{TrialResult, TrialSpec, again_if_stopped};
 use crate::stats::WarmUp;
 use crate::text::{plural, single_line, with_remedy};
@@ -272,6 +273,7 @@ fn measure(
         return recordable(TrialResult::failed(error));
     }
     let warnings = first.unknown_options(&options.spec, &entry);
+    let is_asked_more = asks_backend(&options.spec, &entry);
     if let Err(not_ready) = prepare(executor, context, options, &mut first, ui) {
         first.end();
         return match not_ready {
@@ -286,6 +288,9 @@ fn measure(
             Err(error) => Ok(TrialResult::failed(error)),
         })?;
     result.warnings.splice(0..0, warnings);
+    if !is_asked_more && refuses_valid_spec(&result) {
+        return Ok(result);
+    }
     recordable(result)
 }
 
@@ -318,6 +323,18 @@ fn prepare(
     progress::show(ui, &Event::Phase(Phase::Expecting));
     executor.expect(&options.spec).map_err(Problem::from)?;
     Ok(())
+}
+
+/// Whether the user gave something that only the backend reads: a scheduler, or a key of `extra` that is none of the workload's.
+fn asks_backend(spec: &WorkloadSpec, workload: &CatalogueEntry) -> bool {
+    spec.scheduler_name != WorkloadSpec::default().scheduler_name
+        || !without_effect(spec, workload.parameters.iter(), "").is_empty()
+}
+
+/// Whether a spec was refused for which the workload's oracle had answered before.
+fn refuses_valid_spec(result: &TrialResult) -> bool {
+    matches!(&result.outcome, Outcome::Failed(error) if error.fault == Fault::Reported(ErrorKind::InvalidSpec)
+        && ["open", "prepare", "run", "judge"].contains(&error.phase.as_ref()))
 }
 
 /// A failure of the backend is a result to record. A usage error, an unavailable backend and an interrupt are not.

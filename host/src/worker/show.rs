@@ -6,7 +6,8 @@ use plugin_api::workload::Outcome;
 use plugin_api::{Batch, ErrorKind, RunnerError, WorkloadError, WorkloadHandle};
 use serde_json::{Map, Value};
 
-use super::serial;
+use super::{bounds, serial};
+use crate::sandbox::frame::MAX_LENGTH;
 use crate::worker::protocol::{Edge, ShownGraph, ShownItems};
 
 /// The items that leave `stage`; without a stage, those that reach the sink, if they are what the oracle expects.
@@ -25,10 +26,15 @@ pub(super) fn show(workload: &WorkloadHandle, stage: Option<usize>) -> Result<Sh
     if stage.is_none() {
         check(&serial::outcome(workload, &batches)?, &workload.expected()?)?;
     }
-    let mut items = Vec::new();
+    let (mut items, mut bytes) = (Vec::new(), 0);
     for batch in &batches {
         for item in Batch::parse(batch)?.iter() {
-            items.push(described(workload, leaves, item)?);
+            let item = described(workload, leaves, item)?;
+            bytes += serde_json::to_vec(&item).map_or(0, |json| json.len());
+            if bytes > MAX_LENGTH {
+                return Err(bounds::too_large("what describes the items", bytes).with_remedy("fewer --items"));
+            }
+            items.push(item);
         }
     }
     let stage_name = plan.stages.get(leaves).map(|stage| stage.name.clone()).unwrap_or_default();

@@ -8,12 +8,10 @@ use std::sync::{Mutex, PoisonError};
 
 use super::text::{self, Unfit};
 use super::types::{FAILED, Host, OK, Reply};
+use crate::answer::MAX_ANSWER;
 use crate::error::{ErrorKind, RunnerError};
 use crate::workload::WorkloadError;
 use crate::workload::capi::RawBuffer;
-
-/// The most bytes of JSON, or of a sink's state, that a host accepts.
-const MAX_ANSWER: usize = 64 << 20;
 
 /// What a backend has answered in one call.
 #[derive(Default)]

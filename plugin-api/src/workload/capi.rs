@@ -18,6 +18,7 @@ use super::instance::{Definition, Instance, Made};
 use super::outcome::Outcome;
 use super::sink::SinkState;
 use super::stage_state::StageState;
+use crate::answer::Answer;
 use crate::spec::WorkloadSpec;
 
 /// The version of this ABI: the major in the upper 16 bits, the minor in the lower.
@@ -157,7 +158,7 @@ fn fill(out: &mut Vec<u8>, make: impl FnOnce(BatchBuilder) -> Made) -> Call {
 
 fn json(out: &mut Vec<u8>, value: &impl serde::Serialize) -> Call {
     out.clear();
-    serde_json::to_writer(out, value).map_err(|error| WorkloadError::Operator(error.to_string()))
+    serde_json::to_writer(Answer(out), value).map_err(|error| WorkloadError::Operator(error.to_string()))
 }
 
 static NEVER_PANICKED: Panicked = Panicked::new();

@@ -19,6 +19,7 @@ use super::error::WorkloadError;
 use super::graph::GraphRow;
 use super::outcome::Outcome;
 use super::plan::Plan;
+use crate::answer;
 use crate::json_error::explain;
 use crate::spec::WorkloadSpec;
 
@@ -585,6 +586,9 @@ pub fn item_count(batch: &[u8]) -> u64 {
     batch.first_chunk::<4>().map_or(0, |count| u64::from(u32::from_le_bytes(*count)))
 }
 
+/// The most bytes that are read of an error message: hosts show less.
+const MAX_MESSAGE: usize = 64 << 10;
+
 /// Bytes that a workload library allocated: most often an encoded batch.
 pub struct Buffer {
     functions: &'static WorkloadFunctions,
@@ -619,17 +623,21 @@ impl Buffer {
         if code == status::OK {
             return Ok(());
         }
-        Err(WorkloadError::of_call(code, &String::from_utf8_lossy(self)))
+        let message = &self[..self.len().min(MAX_MESSAGE)];
+        Err(WorkloadError::of_call(code, &String::from_utf8_lossy(message)))
     }
 
     fn json<T: serde::de::DeserializeOwned>(&self, code: i32) -> Result<T, WorkloadError> {
         self.check(code)?;
-        serde_json::from_slice(self).map_err(|error| WorkloadError::Call {
-            status: status::MALFORMED,
-            message: format!(
+        let malformed = |message| WorkloadError::Call { status: status::MALFORMED, message };
+        if let Some(excess) = answer::excess(self.len()) {
+            return Err(malformed(format!("an answer of the workload library has {excess}")));
+        }
+        serde_json::from_slice(self).map_err(|error| {
+            malformed(format!(
                 "the workload library answered with JSON that this version cannot read: {}",
                 explain(&error, self)
-            ),
+            ))
         })
     }
 
@@ -821,6 +829,18 @@ mod tests {
         // SAFETY: what is read of the table is not called.
         let copy = || unsafe { WorkloadFunctions::of_other_library(std::ptr::from_ref(small).cast()) };
         assert!(std::ptr::eq(copy().unwrap(), copy().unwrap()));
+    }
+
+    #[test]
+    fn an_answer_that_is_too_large_is_refused_before_it_is_read_and_a_long_error_is_cut() {
+        unsafe extern "C-unwind" fn keep(_buffer: *mut RawBuffer) {}
+        let functions = Box::leak(Box::new(WorkloadFunctions { buffer_free: keep, ..table(WHOLE) }));
+        let mut bytes = vec![b' '; answer::MAX_ANSWER + 1];
+        let raw = RawBuffer { data: bytes.as_mut_ptr(), length: bytes.len(), capacity: bytes.len() };
+        let buffer = Buffer { functions, raw };
+        let refused = buffer.json::<serde_json::Value>(status::OK).unwrap_err().to_string();
+        assert!(refused.ends_with("has 67108865 bytes of JSON, but may have 64 MiB"), "{refused}");
+        assert_eq!(buffer.check(status::OPERATOR).unwrap_err().to_string().len(), MAX_MESSAGE);
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod serial;
 mod shortcut;
 
 use plugin_api::{
-    Availability, Parameter, RunContext, RunResult, RunnerError, Session, SetupContext, SetupRequest,
+    Availability, ErrorKind, Parameter, RunContext, RunResult, RunnerError, Session, SetupContext, SetupRequest,
     WorkloadRunner, WorkloadSpec,
 };
 
@@ -79,6 +79,7 @@ impl WorkloadRunner for Misbehaving {
     fn open(&mut self, session: &Session) -> Result<(), RunnerError> {
         let option = |name| session.options.get(name).and_then(|value| value.as_str());
         let behaviour = option("behaviour").unwrap_or_default();
+        refuse_spec("open")?;
         match option("at") {
             Some("open") => fallible(behaviour),
             Some("close") => {
@@ -92,6 +93,7 @@ impl WorkloadRunner for Misbehaving {
     fn prepare(&mut self, spec: &WorkloadSpec, _context: &RunContext) -> Result<(), RunnerError> {
         let option = |name| spec.extra.get(name).and_then(|value| value.as_str());
         let behaviour = option("behaviour").filter(|_| option("at") == Some("prepare"));
+        refuse_spec("prepare")?;
         fallible(behaviour.unwrap_or_default())
     }
 
@@ -99,6 +101,7 @@ impl WorkloadRunner for Misbehaving {
         let at_run = spec.extra.get("at").is_none_or(|phase| phase == "run");
         let behaviour = spec.extra.get("behaviour").and_then(|value| value.as_str()).filter(|_| at_run);
         let behaviour = behaviour.unwrap_or_default();
+        refuse_spec("run")?;
         match behaviour {
             // The thread strikes when the answer is out, while the host waits for the engine to stop.
             "crash_later" => self.at_close = Some("crash_in_thread+sleep".into()),
@@ -143,6 +146,14 @@ impl WorkloadRunner for Misbehaving {
             Err(_) if request.remove => Ok(std::fs::remove_file(marker)?),
             Err(_) => Ok(std::fs::write(marker, "")?),
         }
+    }
+}
+
+/// Refuses any spec in the phase that an environment variable names, without an option of its own.
+fn refuse_spec(phase: &str) -> Result<(), RunnerError> {
+    match std::env::var("CROSSRUN_TEST_REFUSE") {
+        Ok(named) if named == phase => Err(RunnerError::new(ErrorKind::InvalidSpec, "what a spec")),
+        _ => Ok(()),
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use plugin_api::serde_json::{Map, Value};
 use plugin_api::{BatchBuilder, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec};
 
 plugin_api::export_workloads!(
     name = "misbehaving_workloads",
-    workloads = [Crashing, Hanging, Corrupting, Panicking, LostOracle, EndlessOracle, SlowOracle, Patient]
+    workloads = [Crashing, Hanging, Corrupting, Panicking, LostOracle, EndlessOracle, SlowOracle, Patient, Verbose]
 );
 
 /// A workload on numbers whose operator does `$operator` to the last item, whose oracle begins with `$oracle`, and which does
@@ -50,6 +51,13 @@ macro_rules! workload {
                 Ok(())
             }
 
+            /// Of the workload "verbose": more of a single item, and less of each of several, than a host takes.
+            fn describe(&self, _stage: usize, _item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError> {
+                let length = if self.total_items == 1 { 65 << 20 } else { 33 << 20 };
+                let text = || Map::from_iter([("text".to_owned(), "x".repeat(length).into())]);
+                Ok((Self::NAME == "verbose").then(text))
+            }
+
             fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {
                 let oracle: fn(u64) = $oracle;
                 oracle(self.total_items);
@@ -68,6 +76,8 @@ workload!(EndlessOracle, "endless_oracle", |_| (), |_| hang());
 workload!(SlowOracle, "slow_oracle", |_| (), |items| if items > 100 {
     hang()
 });
+
+workload!(Verbose, "verbose", |_| (), |_| ());
 
 workload!(Patient, "patient", |_| (), |_| (), await_work);
 
