@@ -91,6 +91,10 @@ fn an_unknown_workload_is_3_with_the_known_names() {
     let place = Place::new();
     place.crossrun(&["run", "--backend", "native", "--workload", "nosuch"]).code(3).says("word_count");
     place.crossrun(&["workloads", "nosuch"]).code(3).says("word_count");
+    // No name of a folder: it is looked for before the folder of the records, which is called as the workload.
+    for name in ["../../proc/none", &"x".repeat(300)] {
+        place.crossrun(&["run", "--backend", "native", "--workload", name]).code(3).says("word_count");
+    }
     std::fs::write(place.plugins().join("libmine_runner.so"), "rubbish").unwrap();
     for verb in [&["run", "--backend", "native", "--workload"][..], &["workloads", "show"]] {
         let ran = place.crossrun(&[verb, &["nosuch"]].concat()).code(3);

@@ -18,6 +18,7 @@ pub(crate) mod progress;
 pub(crate) mod reports;
 pub(crate) mod reproduce;
 pub(crate) mod resolve;
+pub(crate) mod stack;
 pub(crate) mod ui;
 
 pub(crate) use exit::{Exit, Problem};

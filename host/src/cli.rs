@@ -23,8 +23,8 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, limits, output};
-use crate::sandbox::{Interrupt, interrupt};
+use crate::app::{Exit, GlobalArguments, Problem, limits, output, stack};
+use crate::sandbox::{Interrupt, interrupt, signal_mask};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -77,6 +77,7 @@ enum Verb {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    signal_mask::unblock_all();
     interrupt::see_children();
     // The hidden commands of child processes are not part of the command line that users see.
     if let Some(code) = child_command() {
@@ -84,6 +85,10 @@ pub fn main() -> ExitCode {
     }
     // A file that reaches the limit of `ulimit -f` is an error to report, as a full disk is, and not the end of this process.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+    if let Err(problem) = stack::raise() {
+        Ui::new(false, true, 0).problem(&problem.line(), &problem.json());
+        return problem.exit.into();
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return not_parsed(&error).into(),

@@ -20,6 +20,45 @@ pub(crate) fn memory_limit(root: &Path) -> Option<u64> {
     files.filter_map(|file| text(&file)?.parse().ok()).min()
 }
 
+/// The memory in bytes that this process's group has, without the cache of files that the system can drop, by the files below `root`.
+/// `None` where the system does not say, and for the group of the whole machine.
+#[cfg_attr(any(crossrun_portable, not(target_os = "linux")), allow(dead_code))]
+pub(crate) fn memory_used(root: &Path) -> Option<u64> {
+    let Groups { unified, legacy } = groups(root, "memory");
+    let of = |folder: &Path, used: &str, prefix: &str| {
+        let used: u64 = text(&folder.join(used))?.parse().ok()?;
+        let of_files = [format!("{prefix}inactive_file "), format!("{prefix}active_file ")];
+        let stat = text(&folder.join("memory.stat")).unwrap_or_default();
+        let sizes = stat.lines().filter_map(|line| of_files.iter().find_map(|name| line.strip_prefix(name)));
+        Some(used.saturating_sub(sizes.filter_map(|size| size.parse::<u64>().ok()).sum()))
+    };
+    let unified = unified.first().and_then(|own| of(own, "memory.current", ""));
+    // Only the group of the whole machine has this file.
+    let legacy = legacy.first().filter(|own| !own.join("release_agent").exists());
+    unified.or_else(|| of(legacy?, "memory.usage_in_bytes", "total_"))
+}
+
+/// How many processes this process and those that it starts may be, by the files below `root`. `None` without a limit, and where the
+/// system does not say.
+pub(crate) fn process_limit(root: &Path) -> Option<u64> {
+    let Groups { unified, legacy } = groups(root, "pids");
+    let files = unified.iter().chain(&legacy).map(|folder| folder.join("pids.max"));
+    files.filter_map(|file| text(&file)?.parse().ok()).min()
+}
+
+/// How many processes of this process's group, or else of the machine, the system has killed so far for lack of memory, by the files
+/// below `root`. `None` where the system does not say.
+pub(crate) fn killed_for_memory(root: &Path) -> Option<u64> {
+    let Groups { unified, legacy } = groups(root, "memory");
+    let unified = unified.iter().map(|folder| folder.join("memory.events"));
+    let legacy = legacy.iter().map(|folder| folder.join("memory.oom_control"));
+    // A group counts the groups below it too, so the first that counts is the nearest.
+    unified.chain(legacy).chain([root.join("proc/vmstat")]).find_map(|file| {
+        let text = text(&file)?;
+        text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.parse().ok()
+    })
+}
+
 /// How much processor time a group allows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Quota {
@@ -117,6 +156,54 @@ mod tests {
         ]);
         assert_eq!(memory_limit(legacy.path()), Some(2000));
         assert_eq!(cpu_quota(legacy.path()), Some(Quota::Cores(0.5)));
+    }
+
+    #[test]
+    fn the_memory_of_a_group_is_without_the_cache_of_files() {
+        let unified = root(&[
+            ("proc/self/cgroup", "0::/a\n"),
+            ("sys/fs/cgroup/a/memory.current", "1000\n"),
+            ("sys/fs/cgroup/a/memory.stat", "anon 500\ninactive_file 100\nactive_file 200\n"),
+        ]);
+        assert_eq!(memory_used(unified.path()), Some(700));
+        let stat = "active_file 9\ntotal_inactive_file 10\ntotal_active_file 20\n";
+        let legacy = [
+            ("sys/fs/cgroup/memory/memory.usage_in_bytes", "1000\n"),
+            ("sys/fs/cgroup/memory/memory.stat", stat),
+            ("sys/fs/cgroup/memory/release_agent", "\n"),
+        ];
+        assert_eq!(memory_used(root(&legacy[..2]).path()), Some(970));
+        assert_eq!(memory_used(root(&legacy).path()), None);
+    }
+
+    #[test]
+    fn the_lowest_limit_of_processes_counts() {
+        let system = root(&[
+            ("proc/self/cgroup", "8:pids:/p\n0::/a/b\n"),
+            ("sys/fs/cgroup/a/b/pids.max", "max\n"),
+            ("sys/fs/cgroup/a/pids.max", "30\n"),
+            ("sys/fs/cgroup/pids/p/pids.max", "20\n"),
+        ]);
+        assert_eq!(process_limit(system.path()), Some(20));
+        assert_eq!(process_limit(root(&[]).path()), None);
+    }
+
+    #[test]
+    fn the_nearest_group_that_counts_tells_how_many_processes_were_killed_for_memory() {
+        let machine = ("proc/vmstat", "oom_kills 8\noom_kill 7\n");
+        let own = ("proc/self/cgroup", "4:memory:/m\n0::/a\n");
+        let above = ("sys/fs/cgroup/memory/memory.oom_control", "under_oom 0\noom_kill 3\n");
+        let legacy = ("sys/fs/cgroup/memory/m/memory.oom_control", "oom_kill_disable 0\noom_kill 2\n");
+        let unified = ("sys/fs/cgroup/a/memory.events", "oom 9\noom_kill 1\noom_group_kill 0\n");
+        for (files, count) in [
+            (&[machine, own, above, legacy, unified][..], Some(1)),
+            (&[machine, own, above, legacy], Some(2)),
+            (&[machine, own, above], Some(3)),
+            (&[machine], Some(7)),
+            (&[own], None),
+        ] {
+            assert_eq!(killed_for_memory(root(files).path()), count, "{files:?}");
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod plan;
 mod plugin;
 mod record;
 mod report;
+mod resource_limit;
 mod run;
 mod sandbox;
 mod scaffold;

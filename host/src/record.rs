@@ -3,6 +3,7 @@
 //!
 //! A [`Recorder`] takes the events of the executor, and appends a [`TrialRecord`] for each trial that is over.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -79,6 +80,12 @@ impl RecordError {
     }
 }
 
+/// The file, unless it is one that takes records and does not keep them, such as a pipe.
+fn keeping(file: File) -> io::Result<File> {
+    let not_regular = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
+}
+
 /// What to do about an error of the file system, where that is known.
 fn advice(error: &io::Error) -> String {
     if let Some(command) = shell::raise_open_files(error) {
@@ -95,7 +102,12 @@ fn advice(error: &io::Error) -> String {
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
             "; try: move the file that stands where a folder should be away"
         }
+        io::ErrorKind::NotFound if std::env::current_dir().is_err() => {
+            "; try: cd \"$HOME\", as the current folder was removed"
+        }
         io::ErrorKind::NotFound => "; try: check the path",
+        io::ErrorKind::InvalidFilename => "; try: a shorter name",
+        io::ErrorKind::InvalidInput => "; try: move the file away, or choose another folder",
         io::ErrorKind::Unsupported => "; try: choose a folder on a local disk",
         _ => "",
     };

@@ -24,6 +24,7 @@ pub(crate) mod interrupt;
 pub(crate) mod limits;
 mod machine;
 mod process;
+pub(crate) mod signal_mask;
 mod status;
 pub(crate) mod stop;
 mod system;

@@ -4,6 +4,7 @@ mod environment;
 mod files;
 mod host;
 mod leftovers;
+mod limits;
 mod locks;
 mod outputs;
 mod records;

@@ -47,11 +47,19 @@ fn a_run_looks_whether_its_folder_takes_records_before_it_measures() {
     fs::write(place.path().join("file"), "").unwrap();
     fs::create_dir_all(place.path().join("a/trials.jsonl")).unwrap();
     fs::create_dir_all(place.path().join("b/unified_results.csv")).unwrap();
-    for folder in ["file", "/proc/none", "a", "b"] {
+    std::os::unix::fs::symlink("nowhere/at/all", place.path().join("c")).unwrap();
+    std::os::unix::fs::symlink("d", place.path().join("d")).unwrap();
+    fs::create_dir(place.path().join("e")).unwrap();
+    let fifo = Command::new("mkfifo").arg(place.path().join("e/trials.jsonl")).status();
+    assert!(fifo.unwrap().success());
+    place.crossrun(&[&COMPARE[..], &["--output-dir", "e"]].concat()).code(1).says("it is not a regular file");
+    for folder in ["file", "/proc/none", "a", "b", "c", "c/d", "d", "e"] {
         // An engine that started would take as long as a test may.
         let more = ["--output-dir", folder, "--items", "1000000000", "--workload", "pipeline", "--json"];
         let ran = place.crossrun(&[&RUN[..], &more].concat()).code(1);
-        assert_eq!(ran.json()["error"]["exit_code"], Value::from(1));
+        let error = &ran.json()["error"];
+        assert_eq!(error["exit_code"], Value::from(1));
+        assert!(error["message"].as_str().unwrap().contains("; try: "), "{error}");
     }
     // Nothing is left of a folder that was only looked at.
     let more = ["--output-dir", "new/er", "--backend", "missing"];
@@ -176,6 +184,12 @@ fn a_plan_that_was_not_written_is_explained_and_leaves_no_run_behind() {
     let ran = place.crossrun(&["compare", "--no-lock", "--resume", "c"]).code(2);
     ran.says("plan.json is empty: the disk was full").says("rm results/c/plan.json");
     place.crossrun(&COMPARE).code(2).says("compare --resume c");
+    for damaged in ["{", "{}"] {
+        fs::write(place.path().join("results/c/plan.json"), damaged).unwrap();
+        let ran = place.crossrun(&["compare", "--no-lock", "--resume", "c"]).code(2);
+        ran.says("plan.json cannot be read").says("try: crossrun report results/c");
+    }
+    fs::write(place.path().join("results/c/plan.json"), "").unwrap();
     if !can_mount() {
         return not_run("this user may not mount");
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::field::wrappers::wrapped;
-use crate::support::{Place, Ran, eventually, processes_of_sessions_of};
+use crate::support::{Place, Ran, eventually, not_run, processes_of_sessions_of};
 
 const WAIT: [&str; 6] = ["run", "--json", "--backend", "misbehaving", "--workload", "null"];
 
@@ -44,6 +44,20 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
         kill(signal, child.id());
         go(&place);
         Ran::ended(child).code(0);
+    }
+}
+
+#[test]
+fn a_signal_that_was_blocked_at_the_start_ends_crossrun() {
+    const BLOCK: &str = "--block-signal=INT,TERM,HUP";
+    if !Command::new("env").args([BLOCK, "true"]).output().is_ok_and(|output| output.status.success()) {
+        return not_run("this machine has no env that blocks signals");
+    }
+    for signal in ["-HUP", "-INT", "-TERM"] {
+        let place = Place::with_misbehaving();
+        let child = started(&place, wrapped("env", &[BLOCK], &waiting(&place, "run")));
+        kill(signal, child.id());
+        Ran::ended(child).code(130);
     }
 }
 

@@ -22,6 +22,22 @@ fn missing_system_calls_are_done_without() {
 }
 
 #[test]
+fn a_filter_that_refuses_limits_is_no_obstacle_and_one_that_refuses_processes_is_told() {
+    let Some(nosyscall) = nosyscall().filter(|_| cfg!(target_arch = "x86_64")) else {
+        return not_run("no filter of system calls can be made here");
+    };
+    let place = Place::new();
+    // prlimit64, as `SystemCallFilter=~@resources` of systemd has it, and what reads limits.
+    Ran::of(wrapped(&nosyscall, &["302", "1"], &place.command(&RUN))).code(0);
+    Ran::of(wrapped(&nosyscall, &["302", "1"], &place.command(&["doctor"]))).code(0);
+    // clone3, for which an older container engine has this error: the C library then tries nothing else.
+    let ran = Ran::of(wrapped(&nosyscall, &["435", "1"], &place.command(&RUN)));
+    if ran.output.status.code() != Some(0) {
+        ran.code(1).says("--security-opt seccomp=unconfined");
+    }
+}
+
+#[test]
 fn with_too_few_descriptors_the_remedy_raises_their_number() {
     // Wherever the descriptors end: below 6 the system cannot start this program, and from about 20 on there are enough of them.
     for limit in 6..=16 {

@@ -166,8 +166,6 @@ fn default_backend() -> String {
 
 pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let mut options = Options::resolve(arguments)?;
-    PlanFile::refuse_in(&options.output_dir)?;
-    writer::check(&options.output_dir)?;
     let mut context = Context::new(global, options.isolation, ui)?;
     if options.isolation == Isolation::None {
         ui.warning(IN_PROCESS);
@@ -176,6 +174,9 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     options.limits = context.apply_limits(&options.limits);
     let (name, participant) = context.participant(&options.backend)?;
     let (workload, library) = context.workload(&options.spec.name)?;
+    // By default the folder is called as the workload, which a name that leads elsewhere is not.
+    PlanFile::refuse_in(&options.output_dir)?;
+    writer::check(&options.output_dir)?;
     options.spec.name = workload;
     options.backend = name;
     let folders = context.folders(&options.run_id)?;

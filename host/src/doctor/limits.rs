@@ -1,8 +1,7 @@
 //! What the system lets a user have.
 
-use rustix::process::{Resource, getrlimit};
-
 use super::State;
+use crate::resource_limit::{self, Resource};
 
 /// An engine with some workers opens about so many files and sockets.
 const FILES: u64 = 4096;
@@ -12,17 +11,17 @@ const PROCESSES: u64 = 2048;
 
 pub(super) fn open_files() -> State {
     let effect = "engines that keep many sockets fail with \"too many open files\"";
-    limit(Resource::Nofile, FILES, "files may be open in a process", effect, "ulimit -n")
+    limit(Resource::OpenFiles, FILES, "files may be open in a process", effect, "ulimit -n")
 }
 
 pub(super) fn processes() -> State {
     let effect =
         "engines that start many processes and threads fail with \"resource temporarily unavailable\"";
-    limit(Resource::Nproc, PROCESSES, "processes and threads may run", effect, "ulimit -u")
+    limit(Resource::Processes, PROCESSES, "processes and threads may run", effect, "ulimit -u")
 }
 
 fn limit(resource: Resource, needed: u64, what: &str, effect: &'static str, command: &str) -> State {
-    match getrlimit(resource).current {
+    match resource_limit::of(resource).soft {
         None => State::good(format!("any number of {what}")),
         Some(number) if number >= needed => State::good(format!("{number} {what}")),
         Some(number) => State::bad(format!("{number} {what}"), effect, format!("{command} {needed}")),

@@ -4,8 +4,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use super::RecordError;
 use super::journal::Access;
+use super::{RecordError, keeping};
 
 /// The free space that a run needs at least: its records are a few KiB long.
 const ROOM: usize = 16 << 10;
@@ -25,6 +25,7 @@ pub(super) fn check(folder: &Path, files: &[&str]) -> Result<(), RecordError> {
     }
     // Not made and removed again: another process may be about to write into it.
     let (above, missing) = split(folder);
+    refuse_dangling(above, missing).map_err(RecordError::file("make the folder", folder))?;
     let probe = tempfile::tempdir_in(above).and_then(|probe| {
         fs::create_dir_all(probe.path().join(missing))?;
         Ok(probe)
@@ -45,9 +46,19 @@ fn split(folder: &Path) -> (&Path, &Path) {
     }
 }
 
+/// Fails if a link stands where the folder is to be made, and leads to nothing or to itself.
+fn refuse_dangling(above: &Path, missing: &Path) -> io::Result<()> {
+    let Some(first) = missing.iter().next().map(|name| above.join(name)) else { return Ok(()) };
+    if first.is_symlink() {
+        let why = format!("{} is a link that leads nowhere", first.display());
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
+    }
+    Ok(())
+}
+
 fn can_open(folder: &Path, files: &[&str]) -> Result<(), RecordError> {
     for path in files.iter().map(|name| folder.join(name)) {
-        match OpenOptions::new().read(true).append(true).open(&path) {
+        match OpenOptions::new().read(true).append(true).open(&path).and_then(keeping) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(RecordError::file("open", &path)(error));
             }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::chain::{Braces, Link};
 use super::written::Written;
-use super::{RecordError, file_lock};
+use super::{RecordError, file_lock, keeping};
 use crate::atomic_file;
 use crate::text::escaped_in_json;
 
@@ -49,7 +49,8 @@ pub(super) struct Journal {
 impl Journal {
     /// Opens the file, or creates it. `braces` says where in a line its hash is.
     pub(super) fn open(path: PathBuf, access: Access, braces: Braces) -> Result<Self, RecordError> {
-        let file = open(&path).map_err(RecordError::file("open", &path))?;
+        let keeps = |file| if access == Access::Exclusive { keeping(file) } else { Ok(file) };
+        let file = open(&path).and_then(keeps).map_err(RecordError::file("open", &path))?;
         let written = Written::Own(Vec::new());
         let mut journal = Self { path, file, braces, written, replaced: false, altered: None };
         if access == Access::Exclusive {

@@ -46,7 +46,9 @@ pub(crate) enum Attempt {
 /// The file of this machine's lock, or the one that the environment names.
 pub(crate) fn path() -> PathBuf {
     let named = std::env::var_os(VARIABLE).filter(|file| !file.is_empty());
-    named.map_or_else(|| folder().join(FILE), PathBuf::from)
+    let path = named.map_or_else(|| folder().join(FILE), PathBuf::from);
+    // The record names the file for readers in other folders.
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 fn folder() -> PathBuf {

@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::sandbox::{self, Cores, Deadline, Failure, Interrupt, Limits, Sandbox, Teardown, Usage};
+use crate::control_group;
+use crate::sandbox::{
+    self, Cores, Deadline, ExitReason, Failure, Interrupt, Limits, Sandbox, Teardown, Usage,
+};
 use crate::worker::protocol::{Message as _, Reply, Request, ResourceSnapshot, VERSION, number_of};
 use crate::worker::{self, Worker};
 
@@ -30,6 +33,10 @@ const END_GRACE: Duration = Duration::from_secs(2);
 const TAIL_BYTES: u64 = 2048;
 /// How many of a log's last lines a message quotes.
 const TAIL_LINES: usize = 3;
+
+/// The signal by which the system ends a process for lack of memory.
+const SIGKILL: i32 = 9;
+const MORE_MEMORY: &str = "fewer --items, or more memory for the container, the control group or the machine";
 
 /// What the standard library of Rust prints when an exception of C++ leaves a plugin, which ends the process.
 const FOREIGN_EXCEPTION: &str = "cannot catch foreign exceptions";
@@ -80,6 +87,8 @@ pub struct WorkerSession {
     log: PathBuf,
     /// The number of the last request.
     number: u64,
+    /// How many processes the system had killed for lack of memory when the worker was started.
+    killed_for_memory: Option<u64>,
 }
 
 impl WorkerSession {
@@ -96,7 +105,9 @@ impl WorkerSession {
             }
             Isolation::Process => Endpoint::Process(Box::new(start_process(launch, log, owns_folder)?)),
         };
-        let mut session = Self { endpoint, interrupt, limits, deadlines, log: log.into(), number: 0 };
+        let (log, number) = (log.into(), 0);
+        let killed_for_memory = control_group::killed_for_memory(Path::new("/"));
+        let mut session = Self { endpoint, interrupt, limits, deadlines, log, number, killed_for_memory };
         let hello = Request::Hello { version: VERSION, log_level: log_level as u32 };
         match session.call("start", hello, Some(HELLO), &mut |_| ()).map_err(CallError::of_host)? {
             Reply::Hello { version: VERSION } => Ok(session),
@@ -226,6 +237,12 @@ impl WorkerSession {
         }
     }
 
+    /// Whether the system has killed processes for lack of memory since the worker was started.
+    fn lacked_memory(&self) -> bool {
+        let killed = control_group::killed_for_memory(Path::new("/"));
+        killed.zip(self.killed_for_memory).is_some_and(|(now, before)| now > before)
+    }
+
     /// Why a call in `phase` that might take `limit` failed.
     fn call_error(&self, phase: &'static str, failure: Failure, limit: Option<Duration>) -> CallError {
         let (seconds, last) = (limit.unwrap_or_default().as_secs_f64(), last_lines(&self.log));
@@ -239,9 +256,17 @@ impl WorkerSession {
                 let message = format!("the worker was ended in {phase}: {}", excess.message(&self.limits));
                 (Fault::Exceeded(excess), message, Some(excess.remedy(&self.limits)))
             }
+            Failure::Died(ExitReason::Signalled(SIGKILL) | ExitReason::Lost) if self.lacked_memory() => {
+                let message = format!(
+                    "the worker was lost in {phase}: the system has killed it, or a process of its tree, for lack of memory"
+                );
+                (Fault::Crashed, message, Some(MORE_MEMORY.to_owned()))
+            }
             Failure::Died(reason) => {
                 let message = format!("the worker was lost in {phase}: {reason}");
-                (Fault::Crashed, message, Some(crash_remedy(&last).to_owned()))
+                // No code of a plugin runs before it is loaded.
+                let remedy = (phase != "start").then(|| crash_remedy(&last).to_owned());
+                (Fault::Crashed, message, remedy)
             }
             other => (Fault::Protocol, format!("the worker was lost in {phase}: {other}"), None),
         };

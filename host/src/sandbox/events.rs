@@ -11,6 +11,8 @@ pub enum Event {
     Started { has_shared_memory: bool },
     /// The system does not allow a namespace; its error code.
     NoNamespace(i32),
+    /// No worker could be started; the system's error code.
+    Failed(i32),
     /// The worker exited.
     Exited(ExitReason),
     /// How many processes were alive after the worker.
@@ -28,6 +30,7 @@ impl Event {
         let (tag, number) = match self {
             Self::Started { has_shared_memory } => (b's', i32::from(has_shared_memory)),
             Self::NoNamespace(errno) => (b'n', errno),
+            Self::Failed(errno) => (b'f', errno),
             Self::Exited(ExitReason::Exited(code)) => (b'e', code),
             Self::Exited(ExitReason::Signalled(signal)) => (b'k', signal),
             Self::Exited(ExitReason::Lost) => (b'x', 0),
@@ -45,6 +48,7 @@ impl Event {
         Ok(match tag {
             b's' => Self::Started { has_shared_memory: number == 1 },
             b'n' => Self::NoNamespace(number),
+            b'f' => Self::Failed(number),
             b'e' => Self::Exited(ExitReason::Exited(number)),
             b'k' => Self::Exited(ExitReason::Signalled(number)),
             b'x' => Self::Exited(ExitReason::Lost),
@@ -110,6 +114,7 @@ mod tests {
             Event::Started { has_shared_memory: false },
             Event::Started { has_shared_memory: true },
             Event::NoNamespace(1),
+            Event::Failed(11),
             Event::Exited(ExitReason::Signalled(9)),
             Event::Exited(ExitReason::Exited(3)),
             Event::Exited(ExitReason::Lost),

@@ -3,8 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use super::exit_reason::ExitReason;
 use super::limits::Excess;
+use crate::control_group;
 use crate::shell;
 
 /// The action that fails where TMPDIR names no folder that can be used.
@@ -40,6 +43,14 @@ pub enum Failure {
     System(#[from] io::Error),
 }
 
+/// What to do where no more processes may be started.
+fn more_processes() -> String {
+    let group = control_group::process_limit(Path::new("/")).map_or_else(String::new, |limit| {
+        format!(", or pids.max of the control group, which is {limit} (--pids-limit of a container)")
+    });
+    format!("end other processes, or raise the limit of `ulimit -u`{group}")
+}
+
 /// The message for a temporary folder that could not be removed.
 pub(super) fn unremoved(path: &Path, error: &io::Error) -> String {
     format!("the temporary folder {} could not be removed: {error}", path.display())
@@ -62,10 +73,15 @@ impl Failure {
         if let Some(command) = shell::raise_open_files(error) {
             return Some(command.into());
         }
+        // What starts workers needs no rights.
+        let is_filtered = matches!(Errno::from_io_error(error), Some(Errno::NOSYS | Errno::PERM));
         match error.kind() {
-            io::ErrorKind::WouldBlock => {
-                Some("end other processes, or raise the limit of `ulimit -u`".into())
-            }
+            io::ErrorKind::WouldBlock => Some(more_processes()),
+            _ if is_filtered && matches!(action, "start" | "") => Some(
+                "update the container engine, whose filter of system calls refuses a call, or start the container with \
+                 --security-opt seccomp=unconfined"
+                    .into(),
+            ),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some("free some space".into()),
             io::ErrorKind::NotFound if action == TEMPORARY => {
                 Some(shell::command("mkdir", [Path::new("-p"), path]))

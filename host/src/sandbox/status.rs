@@ -44,7 +44,7 @@ impl Status {
             Some(Event::Leftovers(count)) => self.teardown.leftovers = count,
             Some(Event::Exceeded(excess)) => self.excess = Some(excess),
             Some(Event::LogCut) => self.teardown.log_cut = true,
-            Some(Event::Started { .. } | Event::NoNamespace(_)) => {}
+            Some(Event::Started { .. } | Event::NoNamespace(_) | Event::Failed(_)) => {}
             None if self.events.closed() => {
                 self.teardown.worker.get_or_insert(ExitReason::Lost);
             }

@@ -78,7 +78,9 @@ impl Channel {
         let dup = |number: &i32| rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), *number).ok();
         let too_few = || io::Error::other("a process may have too few open files (see ulimit -n)");
         let requests: File = CHANNEL_FDS.iter().find_map(dup).ok_or_else(too_few)?.into();
-        rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+        let null = File::open("/dev/null")
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot open /dev/null: {error}")))?;
+        rustix::stdio::dup2_stdin(null)?;
         let replies = Mutex::new(requests.try_clone()?);
         let (origin, owner, number) = (Instant::now(), std::process::id(), AtomicU64::new(0));
         Ok(Self { requests, replies, limit: RateLimit::new(), origin, owner, number })

@@ -16,7 +16,7 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
 use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
-use crate::record::{Library, SystemProfile, machine_keys};
+use crate::record::{Library, SystemProfile, machine_keys, writer};
 use crate::run::participants::{Participant, Participants};
 use crate::shell;
 use crate::text::without_mark;
@@ -94,12 +94,12 @@ impl PlanFile {
             }
             Err(error) => return Err(cannot(error)),
         };
-        let written = serde_json::to_writer_pretty(&file, self).map_err(io::Error::from);
-        written.and_then(|()| file.sync_all()).map_err(|error| {
-            // Else the folder would hold a run of which nothing is known.
-            let _ = fs::remove_file(&path);
-            cannot(error)
-        })
+        let write = || serde_json::to_writer_pretty(&file, self).map_err(io::Error::from);
+        let written = writer::check(folder)
+            .map_err(Problem::from)
+            .and_then(|()| write().and_then(|()| file.sync_all()).map_err(cannot));
+        // Else the folder would hold a run of which nothing is known.
+        written.inspect_err(|_| drop(fs::remove_file(&path)))
     }
 
     /// Writes the file again if it was removed or altered while the run went on: without it, the run cannot be resumed.
@@ -139,7 +139,11 @@ impl PlanFile {
             let remedy = format!("{}, and start the run again", shell::command("rm", [&path]));
             return Err(Problem::usage(message).with_remedy(remedy));
         }
-        let unreadable = |why: String| Problem::usage(format!("{} cannot be read: {why}", path.display()));
+        let unreadable = |why: String| {
+            let report = shell::command("crossrun", ["report".as_ref(), folder.as_os_str()]);
+            Problem::usage(format!("{} cannot be read: {why}", path.display()))
+                .with_remedy(format!("{report}, for what was measured, and another --run-id for the rest"))
+        };
         Self::parse(&text).map_err(unreadable)
     }
 

@@ -41,6 +41,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(worker) => worker,
         Err(error) => {
             eprintln!("crossrun: cannot start the worker: {error}");
+            report_failure(&error);
             return ExitCode::FAILURE;
         }
     };
@@ -48,6 +49,13 @@ pub(crate) fn main() -> ExitCode {
     Event::Exited(reap_until(worker)).send(&control);
     Event::Leftovers(count_leftovers()).send(&control);
     ExitCode::SUCCESS
+}
+
+/// Tells the host why no worker was started. Later, when one runs, it is ignored.
+pub(super) fn report_failure(error: &io::Error) {
+    if let (Some(errno), Ok(control)) = (error.raw_os_error(), control()) {
+        Event::Failed(errno).send(&control);
+    }
 }
 
 /// The control socket, by a descriptor that no child inherits.

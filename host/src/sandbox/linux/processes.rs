@@ -35,9 +35,14 @@ pub(super) struct Process {
     pub(super) resident_bytes: u64,
 }
 
-/// The ids of all processes that this one can see.
+/// Whether `/proc` shows this process under its own number. In the `/proc` of another PID namespace, a number means another process.
+pub(in crate::sandbox) fn are_visible() -> bool {
+    fs::read_link("/proc/self").is_ok_and(|own| own.to_str() == Some(&own_pid().to_string()))
+}
+
+/// The ids of all processes that this one can see; none where their numbers mean other processes.
 pub(super) fn all() -> impl Iterator<Item = i32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let entries = are_visible().then(|| fs::read_dir("/proc").ok()).flatten().into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
@@ -72,7 +77,7 @@ pub(super) fn descendants() -> Vec<Process> {
 /// that exits at this moment may be missing.
 pub(super) fn own_tree() -> Vec<Process> {
     let own = own_pid();
-    if !Path::new(&format!("/proc/{own}/task/{own}/children")).exists() {
+    if !are_visible() || !Path::new(&format!("/proc/{own}/task/{own}/children")).exists() {
         return below(own);
     }
     let mut unseen = children(own);

@@ -8,8 +8,8 @@ use std::process::{Command, ExitCode, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
-    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, kill_process, pidfd_open, set_child_subreaper,
-    setpriority_process, setrlimit, setsid,
+    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, kill_process, kill_process_group, pidfd_open,
+    set_child_subreaper, setpriority_process, setrlimit, setsid,
 };
 
 use super::arguments::{Arguments, CORES, Containment, INIT, NAME};
@@ -30,6 +30,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("crossrun: the supervisor failed: {error}");
+            init::report_failure(&error);
             ExitCode::FAILURE
         }
     }
@@ -41,7 +42,7 @@ fn supervise() -> io::Result<()> {
     namespace::close_descriptors_on_exec()?;
     set_child_subreaper(Some(rustix::process::getpid()))?;
     // The host reports crashes; a core file in the user's folder helps nobody.
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     // Before anything is started, so that all of the tree inherits the set.
     if let Ok(cores) = std::env::var(CORES) {
         affinity::set(cores.parse::<Cores>()?.numbers())?;
@@ -100,6 +101,10 @@ fn as_subreaper(arguments: &Arguments, supervisor: &mut Supervisor) -> io::Resul
         let reason = supervisor.reaped.or_else(|| reap(worker)).unwrap_or(ExitReason::Lost);
         Event::Exited(reason).send(&supervisor.control);
         Event::Leftovers(init::count_leftovers()).send(&supervisor.control);
+    }
+    if !processes::are_visible() {
+        // At least those of the worker's group are found.
+        let _ = kill_process_group(worker, Signal::KILL);
     }
     processes::end_descendants();
     let marker = std::env::var(MARKER).unwrap_or_default();

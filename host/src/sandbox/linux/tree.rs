@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::{self, Child, ExitStatus, Stdio};
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -57,6 +58,7 @@ impl Tree {
         command: &Command,
         worker_end: &UnixStream,
     ) -> Result<(Self, Status), Failure> {
+        warn_of_hidden_processes();
         if namespaces_wanted() && !NO_NAMESPACES.load(Ordering::Relaxed) {
             match Self::start_in(Containment::Namespace, command, worker_end)? {
                 Ok(started) => return Ok(started),
@@ -88,6 +90,11 @@ impl Tree {
             Ok(Event::NoNamespace(errno)) => {
                 tree.end(&mut status);
                 Ok(Err(io::Error::from_raw_os_error(errno)))
+            }
+            Ok(Event::Failed(errno)) => {
+                tree.end(&mut status);
+                let error = io::Error::from_raw_os_error(errno);
+                Err(Failure::cannot("start", &command.executable)(error))
             }
             Ok(Event::Started { has_shared_memory: true }) => Ok(Ok((tree, status))),
             Ok(_) => {
@@ -138,6 +145,9 @@ impl Tree {
 
     /// The usage of the tree so far. With `reset_peaks`, peaks count from now on; without, the memory is read too.
     pub(in crate::sandbox) fn usage(&self, reset_peaks: bool) -> Option<Usage> {
+        if !processes::are_visible() {
+            return None;
+        }
         let supervisor = self.supervisor.id() as i32;
         let used = usage::of(supervisor);
         if reset_peaks {
@@ -190,6 +200,18 @@ impl Tree {
             .map_or_else(String::new, |tracer| format!(", as process {tracer} traces it"));
         log::warn!("the supervisor, process {pid}, was killed and is not gone{tracer}");
         None
+    }
+}
+
+fn warn_of_hidden_processes() {
+    static ONCE: Once = Once::new();
+    if !processes::are_visible() {
+        ONCE.call_once(|| {
+            log::warn!(
+                "/proc is that of another PID namespace: the processor time and the memory of backends are not measured, and only \
+                 the control group limits their memory; try: mount -t proc proc /proc"
+            );
+        });
     }
 }
 

@@ -3,6 +3,7 @@
 //! Watching must not disturb a measurement: each scan is followed by a pause of 250 times the CPU time of the scan.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -10,6 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::logs::Logs;
 use super::resident::Resident;
 use super::{processes, resident, shared_memory};
+use crate::control_group;
 use crate::sandbox::limits::{Excess, Limits};
 
 /// The shortest pause between two scans.
@@ -33,6 +35,8 @@ pub(super) struct Watch {
     logs_due: Instant,
     /// The init process of the namespace that the tree is in.
     pub(super) init: Option<i32>,
+    /// The memory of the control group before the tree was started, where the processes of the tree cannot be seen.
+    group_before: Option<u64>,
     /// The bytes at the last scan that need not be mapped by any process.
     shared: u64,
 }
@@ -41,7 +45,9 @@ impl Watch {
     pub(super) fn new(limits: Limits, logs: Logs) -> Self {
         let now = Instant::now();
         let (scan_due, sum_due, logs_due) = (now, now, now);
-        Self { limits, logs, known: Vec::new(), tasks: 0, scan_due, sum_due, logs_due, init: None, shared: 0 }
+        let (known, tasks, init, shared) = (Vec::new(), 0, None, 0);
+        let group_before = if processes::are_visible() { None } else { memory_of_group() };
+        Self { limits, logs, known, tasks, scan_due, sum_due, logs_due, init, group_before, shared }
     }
 
     /// Cuts logs that are too large, and returns whether there were any.
@@ -80,6 +86,9 @@ impl Watch {
     }
 
     fn scan(&mut self) -> Option<Excess> {
+        if let Some(before) = self.group_before {
+            return self.excess_of(memory_of_group()?.saturating_sub(before));
+        }
         self.tasks = tasks();
         let tree = processes::own_tree();
         self.known = tree.iter().map(|process| process.pid).collect();
@@ -104,9 +113,17 @@ impl Watch {
             self.known.iter().filter_map(|pid| resident::of(*pid).or_else(|| all_of(*pid))).collect();
         let all: u64 = shares.iter().map(|share| share.proportional_bytes).sum();
         let mapped: u64 = shares.iter().map(|share| share.shared_memory_bytes).sum();
-        let exact = all + self.shared.saturating_sub(mapped);
-        (exact > limit).then(|| Excess::Memory((exact >> 20).try_into().unwrap_or(u32::MAX)))
+        self.excess_of(all + self.shared.saturating_sub(mapped))
     }
+
+    fn excess_of(&self, bytes: u64) -> Option<Excess> {
+        let mib = || (bytes >> 20).try_into().unwrap_or(u32::MAX);
+        (bytes > self.limits.memory_bytes).then(|| Excess::Memory(mib()))
+    }
+}
+
+fn memory_of_group() -> Option<u64> {
+    control_group::memory_used(Path::new("/"))
 }
 
 fn pause_after(before: Duration) -> Duration {
@@ -185,6 +202,17 @@ mod tests {
         assert_eq!(watch(u64::MAX, 1_000_000).excess(), None);
         assert!(matches!(watch(u64::MAX, 1).excess(), Some(Excess::Processes(2..))));
         assert!(matches!(watch(1, 1_000_000).excess(), Some(Excess::Memory(_))));
+    }
+
+    #[test]
+    fn where_processes_cannot_be_seen_the_growth_of_the_control_group_counts() {
+        let Some(used) = memory_of_group().filter(|used| *used > 0) else { return };
+        for (before, exceeds) in [(0, true), (u64::MAX, false)] {
+            let mut watch = Watch { group_before: Some(before), ..watch(used / 2, 1) };
+            let excess = watch.excess();
+            assert_eq!(matches!(excess, Some(Excess::Memory(_))), exceeds, "{excess:?}");
+            assert!(!matches!(excess, Some(Excess::Processes(_))), "they are not counted");
+        }
     }
 
     #[test]

@@ -40,9 +40,9 @@ mod system {
 
     use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SealFlags, openat};
     use rustix::io::Errno;
-    use rustix::process::{Resource, getrlimit};
 
     use super::*;
+    use crate::resource_limit::{self, Resource};
 
     /// The next descriptor. Plugins and engines use lower numbers. The dynamic linker identifies a library by its path, so that
     /// no number is used twice, even if somebody closed its descriptor.
@@ -52,7 +52,7 @@ mod system {
     const FIRST: i32 = 300;
 
     fn first() -> i32 {
-        let most = getrlimit(Resource::Nofile).current.and_then(|most| i32::try_from(most).ok());
+        let most = resource_limit::of(Resource::OpenFiles).soft.and_then(|most| i32::try_from(most).ok());
         most.map_or(FIRST, |most| FIRST.min(most / 2))
     }
 
