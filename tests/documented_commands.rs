@@ -187,7 +187,11 @@ fn without_figures(line: &str) -> String {
 
 /// The lines that count: without notes, which tell how quiet the machine was, and without empty lines around them.
 fn lines<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let kept: Vec<_> = lines.filter(|line| !line.starts_with("! ")).map(without_figures).collect();
+    let kept = lines.filter(|line| !line.starts_with("! "));
+    let mut kept: Vec<_> = kept.map(|line| (line.starts_with(' '), without_figures(line))).collect();
+    // Which row of a table comes first depends on figures.
+    kept.chunk_by_mut(|one, next| one.0 && next.0).for_each(<[_]>::sort);
+    let kept: Vec<_> = kept.into_iter().map(|(_, line)| line).collect();
     kept.join("\n").trim().lines().map(str::to_owned).collect()
 }
 

@@ -15,6 +15,7 @@ mod latency;
 pub(crate) mod markdown;
 pub(crate) mod metg;
 mod number;
+mod ranking;
 pub(crate) mod text;
 
 pub(crate) use csv::csv;

@@ -439,7 +439,8 @@ pub(super) fn large(rows: u32) -> Comparison {
         ..empty()
     };
     for row in comparison.points.iter_mut().flat_map(|point| &mut point.rows) {
-        row.samples.extend((7..10).map(|block| sample("alpha", block, Some(0.1), Status::Verified)));
+        let label = row.label.clone();
+        row.samples.extend((7..10).map(|block| sample(&label, block, Some(0.1), Status::Verified)));
     }
     comparison
 }

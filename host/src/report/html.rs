@@ -1,15 +1,18 @@
-//! A comparison as one HTML page without scripts, fonts or requests.
+//! A comparison as one HTML page without fonts or requests. Its script adds sorting, filters and buttons; without a script the page is
+//! complete too.
 //!
 //! The templates draw the charts as SVG. Crates that draw charts (plotters, poloto, charts-rs) write literal colours into a
 //! picture of fixed width. These charts take their colours from the style sheet, for dark mode and print, and are as wide
 //! as the window. Their text stays legible on a phone, and each mark links to its trials. This module computes positions
 //! along an axis only.
 
+mod anchor;
 mod environment;
 mod latency;
 mod layout;
 mod metg;
 mod plot;
+mod policy;
 mod row_charts;
 mod scaling;
 mod summary;
@@ -22,6 +25,7 @@ pub(crate) use self::metg::metg_html;
 
 use self::layout::Layout;
 use super::error::ReportError;
+use super::ranking;
 use crate::compare::model::Comparison;
 use crate::text::printable;
 
@@ -35,6 +39,7 @@ pub fn html(
     let page = context! {
         generated_at,
         command,
+        sentence => ranking::sentence(comparison),
         lead => summary::lead(comparison, &layout),
         summary => summary::summary(comparison, &layout),
         speed => row_charts::speed(comparison, &layout),
@@ -57,7 +62,10 @@ fn environment() -> Result<Environment<'static>, ReportError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    environment.add_global("style", include_str!("html/style.css"));
+    let (style, script) = (include_str!("html/style.css"), include_str!("html/page.js"));
+    environment.add_global("style", style);
+    environment.add_global("script", script);
+    environment.add_global("policy", policy::policy(script, style));
     // The engine escapes every value, because the names of the templates end with .html.
     environment.add_template("base.html", include_str!("html/base.html"))?;
     environment.add_template("charts.html", include_str!("html/charts.html"))?;

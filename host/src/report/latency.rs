@@ -2,6 +2,7 @@
 
 use super::labels::{self, name};
 use super::number;
+use super::ranking::fastest_first;
 use crate::compare::model::{Comparison, OpenLoopLatency, PercentileSpread, Point, Row, Spread};
 use crate::first_seen::distinct;
 
@@ -43,12 +44,16 @@ pub(super) fn rows(point: &Point) -> Vec<(&str, &'static str, Vec<String>)> {
         KINDS.iter().filter(|_| measured).map(|(kind, of)| (*kind, cells(*of))).collect::<Vec<_>>()
     };
     let labelled = |row| of_row(row).into_iter().map(|(kind, cells)| (row.label.as_str(), kind, cells));
-    point.rows.iter().flat_map(labelled).collect()
+    fastest_first(point).into_iter().flat_map(labelled).collect()
 }
 
 /// The reasons for missing percentiles, each once.
 pub(super) fn reasons(point: &Point) -> Vec<String> {
-    distinct(point.rows.iter().filter_map(|row| Some(format!("{}: {}", name(&row.label), reason(row)?))))
+    distinct(
+        fastest_first(point)
+            .into_iter()
+            .filter_map(|row| Some(format!("{}: {}", name(&row.label), reason(row)?))),
+    )
 }
 
 /// Why a row lacks percentiles. None if it has all of them.

@@ -1,6 +1,7 @@
 //! A comparison as Markdown, for issues and web pages, with the tables of the terminal.
 
 use super::labels::{self, MAX_COMMAND, TableRow, name, one_line, or_none};
+use super::ranking::{self, fastest_first};
 use super::{latency, number};
 use crate::compare::model::{Comparison, Point};
 use crate::text::printable;
@@ -10,6 +11,9 @@ pub fn markdown(comparison: &Comparison) -> String {
     let mut page = String::from("# Comparison\n");
     if comparison.points.is_empty() {
         return page + "\nThere are no records to compare.\n";
+    }
+    if let Some(told) = ranking::sentence(comparison) {
+        page += &format!("\n{}\n", escaped(&told));
     }
     let notes: Vec<_> =
         labels::notes(comparison).into_iter().chain(labels::paired_ratios(comparison)).collect();
@@ -65,7 +69,7 @@ fn geomeans(comparison: &Comparison) -> String {
 fn results(comparison: &Comparison, point: &Point) -> String {
     let baseline = comparison.baseline.as_deref();
     let ratio = baseline.map_or_else(|| ">ratio".into(), |baseline| format!(">vs {}", name(baseline)));
-    let rows = point.rows.iter().map(|row| {
+    let rows = fastest_first(point).into_iter().map(|row| {
         let TableRow { label, median, spread, rate, ratio, interval, mean_ratio, verdict, verified, .. } =
             TableRow::of(row);
         let verdict = format!("{} {}", verdict.sign, verdict.text).trim().to_owned();
@@ -90,7 +94,7 @@ fn costs(point: &Point) -> String {
     if point.rows.iter().all(|row| row.efficiency.is_none()) {
         return String::new();
     }
-    let rows = point.rows.iter().map(|row| {
+    let rows = fastest_first(point).into_iter().map(|row| {
         let (used, efficiency) = (row.resources.unwrap_or_default(), row.efficiency.unwrap_or_default());
         vec![
             name(&row.label),

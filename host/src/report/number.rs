@@ -19,6 +19,14 @@ pub(super) fn memory(bytes: f64) -> String {
     in_units(bytes, &UNITS)
 }
 
+/// The bounds of a range, with their unit once if it is the same: `10.8–11.7 ms`, `980 ms–1.06 s`.
+pub(super) fn range(low: &str, high: &str) -> String {
+    match (low.split_once(' '), high.split_once(' ')) {
+        (Some((number, unit)), Some((_, same))) if unit == same => format!("{number}–{high}"),
+        _ => format!("{low}–{high}"),
+    }
+}
+
 /// A formatted number as the label of a tick, without trailing zeros: `1.50 k` becomes `1.5 k`.
 pub(super) fn tick(text: &str) -> String {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -157,6 +165,13 @@ mod tests {
             ["0", "250 ms", "1.5 k", "20 M", "1×"]
         );
         assert_eq!([7, 12_500, 1_000_000].map(count), ["7", "12\u{202f}500", "1\u{202f}000\u{202f}000"]);
+    }
+
+    #[test]
+    fn a_range_has_its_unit_once() {
+        assert_eq!(range("10.8 ms", "11.7 ms"), "10.8–11.7 ms");
+        assert_eq!(range("980 ms", "1.06 s"), "980 ms–1.06 s");
+        assert_eq!(range("1.84", "1.99"), "1.84–1.99");
     }
 
     #[test]

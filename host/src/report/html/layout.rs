@@ -1,13 +1,15 @@
-//! The order of the page: the points of one workload together, a number for each point and each row, and a series for
-//! each label.
+//! The order of the page: the points of one workload together, the fastest row of each point first, an id for each point and each
+//! row, and a series for each label.
 
 use std::collections::HashSet;
 
 use minijinja::{Value, context};
 
+use super::anchor::Anchors;
 use crate::compare::model::{Comparison, Point, Row};
 use crate::first_seen::distinct;
 use crate::report::labels;
+use crate::report::ranking::fastest_first;
 
 /// A comparison in the order of its page.
 pub(super) struct Layout<'a> {
@@ -18,15 +20,17 @@ pub(super) struct Layout<'a> {
 
 /// The points of a workload.
 pub(super) struct Group<'a> {
+    /// The place of the workload in the page, by which its parts are hidden.
+    pub(super) number: usize,
     pub(super) workload: String,
-    pub(super) points: Vec<NumberedPoint<'a>>,
+    pub(super) points: Vec<PlacedPoint<'a>>,
 }
 
-/// A point and its rows, each with the number of its anchor: `p3` and `c12`.
-pub(super) struct NumberedPoint<'a> {
+/// A point and its rows, each with its id.
+pub(super) struct PlacedPoint<'a> {
     pub(super) point: &'a Point,
-    pub(super) number: usize,
-    pub(super) rows: Vec<(usize, &'a Row)>,
+    pub(super) id: String,
+    pub(super) rows: Vec<(String, &'a Row)>,
 }
 
 /// The style sheet has this many combinations of colour, shape and dashes. More series than that share them.
@@ -34,22 +38,23 @@ pub(super) const SERIES: usize = 8;
 
 impl<'a> Layout<'a> {
     pub(super) fn of(comparison: &'a Comparison) -> Self {
-        let (mut groups, mut point_numbers, mut row_numbers) = (Vec::new(), 0.., 0..);
-        for group in labels::by_workload(comparison) {
-            let workload = labels::name(&group[0].workload);
-            let points = group.into_iter().zip(&mut point_numbers).map(|(point, number)| {
-                let rows =
-                    point.rows.iter().map(|row| (row_numbers.next().unwrap_or_default(), row)).collect();
-                NumberedPoint { point, number, rows }
-            });
-            groups.push(Group { workload, points: points.collect() });
-        }
+        let mut anchors = Anchors::default();
+        let mut place = |point: &'a Point| {
+            let row = |row: &'a Row| (anchors.add('c', &[&point.id, &row.label]), row);
+            let rows = fastest_first(point).into_iter().map(row).collect();
+            PlacedPoint { point, id: anchors.add('p', &[&point.id]), rows }
+        };
+        let group = |(number, points): (usize, Vec<&'a Point>)| {
+            let workload = labels::name(&points[0].workload);
+            Group { number, workload, points: points.into_iter().map(&mut place).collect() }
+        };
+        let groups = labels::by_workload(comparison).into_iter().enumerate().map(group).collect();
         let rows = comparison.points.iter().flat_map(|point| &point.rows);
         Self { groups, labels: distinct(rows.map(|row| row.label.as_str())) }
     }
 
     /// Every point, in the order of the page.
-    pub(super) fn points(&self) -> impl Iterator<Item = &NumberedPoint<'a>> {
+    pub(super) fn points(&self) -> impl Iterator<Item = &PlacedPoint<'a>> {
         self.groups.iter().flat_map(|group| &group.points)
     }
 
@@ -63,14 +68,22 @@ impl<'a> Layout<'a> {
         self.points().flat_map(|point| point.rows.iter().map(|(_, row)| *row))
     }
 
+    /// The place of a label, by which its rows are hidden.
+    pub(super) fn label_number(&self, label: &str) -> usize {
+        self.labels.iter().position(|known| *known == label).unwrap_or_default()
+    }
+
     /// The series of a label: its colour, shape and dashes in every chart.
     pub(super) fn series(&self, label: &str) -> usize {
-        self.labels.iter().position(|known| *known == label).unwrap_or_default() % SERIES
+        self.label_number(label) % SERIES
     }
 
     /// The entry of a legend for each of the labels.
     pub(super) fn legend<'l>(&self, all: impl IntoIterator<Item = &'l str>) -> Vec<Value> {
-        let entry = |label| context! { name => labels::name(label), series => self.series(label) };
+        let entry = |label| {
+            let number = self.label_number(label);
+            context! { name => labels::name(label), series => number % SERIES, label => number }
+        };
         all.into_iter().map(entry).collect()
     }
 }

@@ -3,6 +3,7 @@
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 
+use super::anchor::Anchors;
 use super::layout::SERIES;
 use super::plot::{CurvePoint, Edges, Plot};
 use super::{environment, render};
@@ -28,23 +29,28 @@ pub(crate) fn metg_html(
 ) -> Result<String, ReportError> {
     let blocks = sweeps.rows.iter().map(|row| row.blocks.len()).max().unwrap_or_default();
     let rows = sweeps.rows.iter().enumerate();
+    let mut anchors = Anchors::default();
+    let id = |row: &Row| anchors.add('c', &[&row.name(), &row.cores.to_string()]);
+    let ids: Vec<_> = sweeps.rows.iter().map(id).collect();
     let page = context! {
         generated_at,
         command,
         cores => cores(sweeps),
         blocks => crate::text::plural(blocks as u64, "block"),
+        notes_title => crate::text::plural(sweeps.warnings.len() as u64, "warning"),
         notes => sweeps.warnings.iter().map(|warning| one_line(warning, 1000)).collect::<Vec<_>>(),
-        rows => rows.map(|(number, row)| table_row(number, row)).collect::<Vec<_>>(),
-        chart => chart(sweeps),
+        rows => rows.map(|(number, row)| table_row(number, &ids[number], row)).collect::<Vec<_>>(),
+        chart => chart(sweeps, &ids),
         environment => environment::of_sweeps(sweeps),
     };
     render("metg.html", page)
 }
 
-fn table_row(number: usize, row: &Row) -> Value {
+fn table_row(number: usize, id: &str, row: &Row) -> Value {
     let log = row.blocks.iter().flat_map(|block| &block.points).find_map(|point| point.log.as_ref());
     context! {
-        number,
+        id,
+        label => number,
         series => number % SERIES,
         name => name(&row.name()),
         cores => row.cores,
@@ -55,12 +61,14 @@ fn table_row(number: usize, row: &Row) -> Value {
     }
 }
 
-fn chart(sweeps: &Sweeps) -> Option<Value> {
+fn chart(sweeps: &Sweeps, ids: &[String]) -> Option<Value> {
     let steps = || sweeps.rows.iter().flat_map(|row| &row.curve);
     let plot = Plot::covering(EDGES, steps().map(|step| step.granularity_seconds), [MIN_EFFICIENCY, 1.0])?;
     let tick = |share: f64| context! { position => plot.y(share), text => format!("{:.0} %", share * 100.0) };
     let rows = sweeps.rows.iter().enumerate().filter(|(_, row)| !row.curve.is_empty());
-    let curves = rows.map(|(number, row)| plot.curve(number % SERIES, curve(number, row)));
+    let curves = rows.map(|(number, row)| {
+        context! { label => number, ..plot.curve(number % SERIES, curve(&ids[number], row)) }
+    });
     Some(context! {
         x_ticks => plot.x_ticks(number::duration),
         y_ticks => TICKS.map(tick).to_vec(),
@@ -69,7 +77,7 @@ fn chart(sweeps: &Sweeps) -> Option<Value> {
     })
 }
 
-fn curve(number: usize, row: &Row) -> impl Iterator<Item = CurvePoint> {
+fn curve<'a>(id: &'a str, row: &'a Row) -> impl Iterator<Item = CurvePoint> + 'a {
     row.curve.iter().map(move |step| {
         let efficiency = number::percent(step.efficiency);
         let [granularity, kernel] = [step.granularity_seconds, step.kernel_seconds].map(number::duration);
@@ -78,7 +86,7 @@ fn curve(number: usize, row: &Row) -> impl Iterator<Item = CurvePoint> {
             y: step.efficiency,
             range: Some([step.least, step.most]),
             title: Some(format!("{}: {efficiency} at {granularity}, kernel {kernel}", name(&row.name()))),
-            row: number,
+            row: id.to_owned(),
         }
     })
 }

@@ -26,7 +26,7 @@ pub(super) struct CurvePoint {
     pub(super) y: f64,
     pub(super) range: Option<[f64; 2]>,
     pub(super) title: Option<String>,
-    pub(super) row: usize,
+    pub(super) row: String,
 }
 
 impl Plot {

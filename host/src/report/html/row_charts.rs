@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use minijinja::{Value, context};
 
-use super::layout::{Group, Layout, NumberedPoint};
+use super::layout::{Group, Layout, PlacedPoint};
 use super::plot::label;
 use crate::compare::model::{Comparison, Row, Spread};
 use crate::report::axis::{Axis, Scale};
@@ -184,7 +184,7 @@ fn bar(spread: Spread, unit: f64, format: fn(f64) -> String) -> Drawing {
 }
 
 /// A point with the drawings of its rows.
-type DrawnPoint<'a> = (&'a NumberedPoint<'a>, Vec<(usize, &'a Row, Drawing)>);
+type DrawnPoint<'a> = (&'a PlacedPoint<'a>, Vec<(&'a str, &'a Row, Drawing)>);
 
 fn chart(kind: &Kind, group: &Group<'_>, layout: &Layout<'_>) -> Option<Value> {
     let (points, left_out) = drawn_points(kind, group);
@@ -193,12 +193,13 @@ fn chart(kind: &Kind, group: &Group<'_>, layout: &Layout<'_>) -> Option<Value> {
     let values = drawings.flat_map(Drawing::values).chain(margin.into_iter().flatten());
     let axis = Axis::covering(kind.scale, values).filter(|_| !points.is_empty())?;
     let point = |(point, rows): &DrawnPoint<'_>| {
-        let rows = rows.iter().map(|(number, row, drawing)| drawn_row(*number, row, drawing, &axis, layout));
+        let rows = rows.iter().map(|(id, row, drawing)| drawn_row(id, row, drawing, &axis, layout));
         context! { settings => labels::settings(point.point), rows => rows.collect::<Vec<_>>() }
     };
     let ticks = axis.ticks().into_iter().map(|tick| label(percent(tick.position), (kind.tick)(tick.value)));
     Some(context! {
         workload => &group.workload,
+        group => group.number,
         ticks => ticks.collect::<Vec<_>>(),
         one => margin.map(|_| percent(axis.position(1.0))),
         band => margin.map(|ends| {
@@ -214,7 +215,7 @@ fn chart(kind: &Kind, group: &Group<'_>, layout: &Layout<'_>) -> Option<Value> {
 fn drawn_points<'a>(kind: &Kind, group: &'a Group<'a>) -> (Vec<DrawnPoint<'a>>, usize) {
     let (mut points, mut drawn, mut left_out) = (Vec::new(), 0, 0);
     for point in &group.points {
-        let row = |(number, row): &(usize, &'a Row)| Some((*number, *row, (kind.draw)(row)?));
+        let row = |(id, row): &'a (String, &'a Row)| Some((id.as_str(), *row, (kind.draw)(row)?));
         let rows: Vec<_> = point.rows.iter().filter_map(row).collect();
         if rows.is_empty() {
             continue;
@@ -229,7 +230,7 @@ fn drawn_points<'a>(kind: &Kind, group: &'a Group<'a>) -> (Vec<DrawnPoint<'a>>, 
     (points, left_out)
 }
 
-fn drawn_row(number: usize, row: &Row, drawing: &Drawing, axis: &Axis, layout: &Layout<'_>) -> Value {
+fn drawn_row(id: &str, row: &Row, drawing: &Drawing, axis: &Axis, layout: &Layout<'_>) -> Value {
     let series = layout.series(&row.label);
     let x = |value: f64| (axis.position(value) / 100.0 * WIDTH).round() as u32;
     let raw: String = drawing.raw.iter().map(|value| format!("M{} 6v14", x(*value))).collect();
@@ -242,7 +243,8 @@ fn drawn_row(number: usize, row: &Row, drawing: &Drawing, axis: &Axis, layout: &
         context! { position, shape => mark.shape.unwrap_or(series), title => &mark.title }
     };
     context! {
-        number,
+        id,
+        label => layout.label_number(&row.label),
         name => name(&row.label),
         series,
         raw,

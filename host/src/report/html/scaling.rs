@@ -2,7 +2,7 @@
 
 use minijinja::{Value, context};
 
-use super::layout::{Group, Layout, NumberedPoint};
+use super::layout::{Group, Layout, PlacedPoint};
 use super::plot::{CurvePoint, Edges, Plot, label};
 use crate::compare::model::Point;
 use crate::first_seen::grouped;
@@ -41,7 +41,9 @@ fn charts_over(setting: &Setting, group: &Group<'_>, layout: &Layout<'_>) -> Vec
     let families = grouped(group.points.iter().map(|point| (fixed(setting, point.point), point)));
     let chart = |(fixed, members): &(Point, Vec<_>)| {
         let chart = chart(setting, members, layout)?;
-        Some(context! { workload => &group.workload, fixed => labels::settings(fixed), ..chart })
+        Some(
+            context! { workload => &group.workload, group => group.number, fixed => labels::settings(fixed), ..chart },
+        )
     };
     families.iter().filter_map(chart).take(MAX_CHARTS).collect()
 }
@@ -54,29 +56,32 @@ fn fixed(setting: &Setting, point: &Point) -> Point {
     fixed
 }
 
-fn chart(setting: &Setting, members: &[&NumberedPoint<'_>], layout: &Layout<'_>) -> Option<Value> {
+fn chart(setting: &Setting, members: &[&PlacedPoint<'_>], layout: &Layout<'_>) -> Option<Value> {
     let mut values: Vec<u64> = members.iter().filter_map(|point| (setting.of)(point.point)).collect();
     values.sort_unstable();
     values.dedup();
     if values.len() < 2 {
         return None;
     }
-    let curves = layout.labels.iter().map(|label| (layout.series(label), curve(setting, members, label)));
+    let curves = layout.labels.iter().map(|label| (*label, curve(setting, members, label)));
     let curves: Vec<_> = curves.filter(|(_, points)| !points.is_empty()).collect();
     let rates = curves.iter().flat_map(|(_, points)| points).filter_map(|point| point.range).flatten();
     let plot = Plot::covering(EDGES, values.iter().map(|value| *value as f64), rates)?;
     let tick = |value: &u64| label(plot.x(*value as f64), number::quantity(*value as f64));
+    let drawn = |(label, points)| {
+        context! { label => layout.label_number(label), ..plot.curve(layout.series(label), points) }
+    };
     Some(context! {
         over => setting.name,
         x_ticks => values.iter().map(tick).collect::<Vec<_>>(),
         y_ticks => plot.y_ticks(number::quantity),
-        curves => curves.into_iter().map(|(series, points)| plot.curve(series, points)).collect::<Vec<_>>(),
+        curves => curves.into_iter().map(drawn).collect::<Vec<_>>(),
     })
 }
 
-fn curve(setting: &Setting, members: &[&NumberedPoint<'_>], label: &str) -> Vec<CurvePoint> {
-    let point = |point: &&NumberedPoint<'_>| {
-        let (number, row) = point.rows.iter().find(|(_, row)| row.label == label)?;
+fn curve(setting: &Setting, members: &[&PlacedPoint<'_>], label: &str) -> Vec<CurvePoint> {
+    let point = |point: &&PlacedPoint<'_>| {
+        let (id, row) = point.rows.iter().find(|(_, row)| row.label == label)?;
         let (value, rate) = ((setting.of)(point.point)?, row.input_rate?);
         let (quantity, count) = (number::quantity(rate.median), number::count(value));
         Some(CurvePoint {
@@ -84,7 +89,7 @@ fn curve(setting: &Setting, members: &[&NumberedPoint<'_>], label: &str) -> Vec<
             y: rate.median,
             range: Some([rate.min, rate.max]),
             title: Some(format!("{}: {quantity} items/s at {count}", name(label))),
-            row: *number,
+            row: id.clone(),
         })
     };
     let mut points: Vec<_> = members.iter().filter_map(point).collect();

@@ -1,30 +1,44 @@
-//! The first section of the page: what was compared, the warnings, the result tables, and which trials succeeded.
+//! The first screen of the page: what was compared, the warnings, and the matrix of all results; and the tables of results.
 
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 
-use super::layout::{Group, Layout, NumberedPoint};
+use super::layout::{Group, Layout, PlacedPoint};
 use crate::compare::model::{Comparison, Rigor, Row, Warning};
-use crate::report::labels::{self, TableRow, name, or_none};
+use crate::report::labels::{self, NONE, TableRow, Tone, name, or_none};
 use crate::report::number;
 use crate::text::plural;
 
 /// How many points a warning names. It may concern hundreds.
 const NAMED_POINTS: usize = 4;
+/// How many shades the style sheet has for the efficiency.
+const SHADES: f64 = 5.0;
 
 pub(super) fn summary(comparison: &Comparison, layout: &Layout<'_>) -> Value {
-    let mut notes = labels::notes(comparison).split_off(comparison.warnings.len());
+    let all = labels::notes(comparison);
+    let first_notice = all.first().cloned().or_else(|| labels::paired_ratios(comparison));
+    let mut notes = all.into_iter().skip(comparison.warnings.len()).collect::<Vec<_>>();
     notes.extend(labels::paired_ratios(comparison));
+    let columns = columns(layout);
     context! {
         baseline => comparison.baseline.as_deref().map(name),
+        notices => notices(comparison.warnings.len(), notes.len()),
+        first_notice,
         warnings => comparison.warnings.iter().map(|it| warning(it, layout)).collect::<Vec<_>>(),
         notes,
         geomeans => geomeans(comparison),
         geomeans_over => labels::geomeans_over(comparison),
-        workloads => layout.groups.iter().map(workload).collect::<Vec<_>>(),
-        labels => layout.labels.iter().map(|label| name(label)).collect::<Vec<_>>(),
-        outcomes => layout.points().map(|point| outcomes(point, layout)).collect::<Vec<_>>(),
+        workloads => layout.groups.iter().map(|group| workload(group, layout)).collect::<Vec<_>>(),
+        matrix => layout.groups.iter().flat_map(|group| matrix(group, &columns, layout)).collect::<Vec<_>>(),
+        columns => layout.legend(columns.iter().copied()),
     }
+}
+
+/// `2 warnings, 1 note`; none without any.
+fn notices(warnings: usize, notes: usize) -> Option<String> {
+    let counts = [(warnings, "warning"), (notes, "note")].into_iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<_> = counts.map(|(count, noun)| plural(count as u64, noun)).collect();
+    (!counts.is_empty()).then(|| counts.join(", ") + ":")
 }
 
 /// What was compared, and how.
@@ -60,8 +74,7 @@ fn warning(warning: &Warning, layout: &Layout<'_>) -> Value {
     let all = warning.points.len() == layout.points().count();
     let points = if all { &[] } else { warning.points.as_slice() };
     let point = |id: &String| layout.points().find(|point| point.point.id == *id);
-    let link =
-        |point: &NumberedPoint<'_>| context! { number => point.number, text => labels::point(point.point) };
+    let link = |point: &PlacedPoint<'_>| context! { id => &point.id, text => labels::point(point.point) };
     context! {
         message => labels::one_line(&warning.message, 1000),
         points => points.iter().take(NAMED_POINTS).filter_map(point).map(link).collect::<Vec<_>>(),
@@ -84,46 +97,105 @@ fn geomeans(comparison: &Comparison) -> Vec<Value> {
     comparison.geomeans.iter().map(mean).collect()
 }
 
-fn workload(group: &Group<'_>) -> Value {
-    let table = |point: &NumberedPoint<'_>| {
+fn workload(group: &Group<'_>, layout: &Layout<'_>) -> Value {
+    let table = |point: &PlacedPoint<'_>| {
         context! {
-            number => point.number,
+            id => &point.id,
             settings => labels::settings(point.point),
-            rows => point.rows.iter().map(|(number, row)| table_row(*number, row)).collect::<Vec<_>>(),
-            failures => point.rows.iter().flat_map(|(number, row)| failures(*number, row)).collect::<Vec<_>>(),
+            rows => point.rows.iter().map(|(id, row)| table_row(id, row, layout)).collect::<Vec<_>>(),
+            failures => point.rows.iter().flat_map(|(id, row)| failures(id, row)).collect::<Vec<_>>(),
         }
     };
-    context! { name => &group.workload, points => group.points.iter().map(table).collect::<Vec<_>>() }
+    let points = group.points.iter().map(table).collect::<Vec<_>>();
+    context! { number => group.number, name => &group.workload, points }
 }
 
-fn table_row(number: usize, row: &Row) -> Value {
+fn table_row(id: &str, row: &Row, layout: &Layout<'_>) -> Value {
     let more_blocks = row.ratio.as_ref().and_then(labels::more_blocks);
-    context! { number, cells => Serde(TableRow::of(row)), more_blocks }
+    let number = layout.label_number(&row.label);
+    context! { id, number, cells => Serde(TableRow::of(row)), more_blocks }
 }
 
-fn failures(number: usize, row: &Row) -> impl Iterator<Item = Value> {
+fn failures(id: &str, row: &Row) -> impl Iterator<Item = Value> {
     row.failures.iter().map(move |failure| {
-        context! { number, label => name(&row.label), text => labels::failure(failure, row) }
+        context! { id, label => name(&row.label), text => labels::failure(failure, row) }
     })
 }
 
-/// The outcome of each label at a point.
-fn outcomes(point: &NumberedPoint<'_>, layout: &Layout<'_>) -> Value {
-    let of_label = |label: &&str| Some(outcome(point.rows.iter().find(|(_, row)| row.label == *label)?));
+/// The labels, the fastest first: by the mean of their ratios, each on a logarithmic scale. Labels without a ratio come last.
+fn columns<'a>(layout: &Layout<'a>) -> Vec<&'a str> {
+    let speed = |label: &str| {
+        let rows = layout.rows().filter(|row| row.label == label && labels::succeeded(&row.counts));
+        let ratio = |row: &Row| row.ratio.map(|ratio| ratio.estimate.ln()).or(row.is_baseline.then_some(0.0));
+        let ratios: Vec<f64> = rows.filter_map(ratio).collect();
+        if ratios.is_empty() { f64::NEG_INFINITY } else { ratios.iter().sum::<f64>() / ratios.len() as f64 }
+    };
+    let mut labels: Vec<_> = layout.labels.iter().map(|label| (speed(label), *label)).collect();
+    labels.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    labels.into_iter().map(|(_, label)| label).collect()
+}
+
+/// A row for each point of a workload, with a cell for each of the labels.
+fn matrix(group: &Group<'_>, columns: &[&str], layout: &Layout<'_>) -> Vec<Value> {
+    let of_point = |point: &PlacedPoint<'_>| {
+        let cell = |label: &&str| {
+            let row = point.rows.iter().find(|(_, row)| row.label == *label);
+            context! { label => layout.label_number(label), ..row.map_or_else(no_cell, |(id, row)| cell(id, row)) }
+        };
+        context! {
+            id => &point.id,
+            group => group.number,
+            workload => &group.workload,
+            settings => labels::settings(point.point),
+            cells => columns.iter().map(cell).collect::<Vec<_>>(),
+        }
+    };
+    group.points.iter().map(of_point).collect()
+}
+
+fn cell(id: &str, row: &Row) -> Value {
+    let TableRow { ratio, interval, efficiency, verdict, verified, all_verified, .. } = TableRow::of(row);
+    let known = |text: String| Some(text).filter(|text| text != NONE);
+    let succeeded = labels::succeeded(&row.counts);
+    let share = row.efficiency.and_then(|it| it.efficiency).filter(|_| succeeded).map(|it| it.median);
+    let shade = share.map(|share| format!(" e{}", (share * SHADES).floor().clamp(0.0, SHADES - 1.0)));
+    let tone = match verdict.tone {
+        Tone::Good => "good",
+        Tone::Bad => "bad",
+        Tone::Even => "even",
+        Tone::Unsure => "unsure",
+    };
     context! {
-        number => point.number,
-        name => labels::point(point.point),
-        cells => layout.labels.iter().map(of_label).collect::<Vec<_>>(),
+        id,
+        class => format!("{tone}{}", shade.unwrap_or_default()),
+        ratio => known(ratio),
+        interval => known(interval),
+        verdict => format!("{} {}", verdict.sign, verdict.text).trim(),
+        efficiency => known(efficiency).filter(|_| succeeded),
+        verified => (succeeded && !all_verified).then_some(verified),
     }
 }
 
-fn outcome((number, row): &(usize, &Row)) -> Value {
-    let TableRow { verdict, verified, all_verified, .. } = TableRow::of(row);
-    let (sign, text) = match () {
-        () if all_verified => ("✓", format!("verified {verified}")),
-        () if !labels::succeeded(&row.counts) => ("✗", format!("{} {verified}", verdict.text)),
-        () if row.counts.verified == 0 => ("!", "not verified".into()),
-        () => ("!", format!("verified {verified}")),
-    };
-    context! { number, sign, bad => !all_verified, text }
+/// Of a label that was not measured at a point.
+fn no_cell() -> Value {
+    context! { id => None::<&str>, class => "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::examples;
+
+    #[test]
+    fn the_columns_of_the_matrix_are_in_the_order_of_the_mean_ratio() {
+        let comparison = examples::several_workloads();
+        assert_eq!(columns(&Layout::of(&comparison)), ["beta", "alpha", "gamma"]);
+    }
+
+    #[test]
+    fn notices_are_counted_in_one_line() {
+        assert_eq!(notices(2, 1).as_deref(), Some("2 warnings, 1 note:"));
+        assert_eq!(notices(0, 1).as_deref(), Some("1 note:"));
+        assert_eq!(notices(0, 0), None);
+    }
 }

@@ -2,7 +2,7 @@
 
 use minijinja::{Value, context};
 
-use super::layout::{Group, Layout, NumberedPoint};
+use super::layout::{Group, Layout, PlacedPoint};
 use crate::compare::model::{MeanRatio, NoInterval, NoRatio, Ratio, Row, Sample, Spread, Status, Withheld};
 use crate::report::labels::{self, name, one_line, or_none};
 use crate::report::number;
@@ -17,11 +17,12 @@ pub(super) fn trials(layout: &Layout<'_>) -> Value {
     let file = one_file(layout.rows().flat_map(|row| &row.samples));
     let several_machines =
         layout.rows().zip(layout.rows().skip(1)).any(|(one, next)| one.machine != next.machine);
-    let rows = |point: &NumberedPoint<'_>| {
-        let details = |(number, row): &(usize, &Row)| {
+    let rows = |point: &PlacedPoint<'_>| {
+        let details = |(id, row): &(String, &Row)| {
             context! {
-                number,
-                point => point.number,
+                id,
+                point => &point.id,
+                number => layout.label_number(&row.label),
                 settings => labels::settings(point.point),
                 machine => row.machine.filter(|_| several_machines),
                 file => one_file(&row.samples).filter(|_| file.is_none()).map(|file| one_line(file, MAX_PATH)),
@@ -31,11 +32,13 @@ pub(super) fn trials(layout: &Layout<'_>) -> Value {
         point.rows.iter().map(details).collect::<Vec<_>>()
     };
     let group = |group: &Group<'_>| {
-        context! { workload => &group.workload, rows => group.points.iter().flat_map(rows).collect::<Vec<_>>() }
+        context! { workload => &group.workload, number => group.number, rows => group.points.iter().flat_map(rows).collect::<Vec<_>>() }
     };
     context! {
         groups => layout.groups.iter().map(group).collect::<Vec<_>>(),
         file => file.map(|file| one_line(file, MAX_PATH)),
+        // Trials outside of a comparison ran without warm-ups too.
+        cold => layout.rows().flat_map(|row| &row.samples).any(|sample| sample.block.is_some()),
     }
 }
 
@@ -76,8 +79,6 @@ fn row_details(row: &Row) -> Value {
         differences => row.incomparable.iter().map(labels::incomparable).collect::<Vec<_>>(),
         failures => row.failures.iter().map(|failure| labels::failure(failure, row)).collect::<Vec<_>>(),
         command => command.map(|command| one_line(command, MAX_COMMAND)),
-        // Trials outside of a comparison ran without warm-ups too.
-        cold => samples.iter().any(|sample| sample.block.is_some()),
         log => samples.iter().find_map(|sample| sample.log.as_ref()).map(|log| one_line(log, MAX_PATH)),
         in_one_file,
         // The status of each trial, unless every answer was verified.
@@ -99,8 +100,8 @@ fn values(row: &Row) -> Vec<Value> {
     let efficiency = row.efficiency.unwrap_or_default();
     let all: [(_, _, Format); 20] = [
         ("run", row.duration, number::duration),
-        ("input items per second", row.input_rate, number::quantity),
-        ("output items per second", row.output_rate, number::quantity),
+        ("input items/s", row.input_rate, number::quantity),
+        ("output items/s", row.output_rate, number::quantity),
         ("latency, median", latency.p50, number::duration),
         ("latency, 95th percentile", latency.p95, number::duration),
         ("latency, 99th percentile", latency.p99, number::duration),
@@ -109,11 +110,16 @@ fn values(row: &Row) -> Vec<Value> {
         ("first run", row.stages.first, number::duration),
         ("preparing a run", row.stages.prepare, number::duration),
         ("shutdown", row.stages.close, number::duration),
-        ("processor time", resources.cpu_seconds, number::duration),
-        ("processor time an item", resources.cpu_seconds_per_item, number::duration),
+        ("CPU time", resources.cpu_seconds, number::duration),
+        ("CPU time an item", resources.cpu_seconds_per_item, number::duration),
         ("cores used", resources.cores_used, number::quantity),
-        ("memory, shared pages once", resources.memory_bytes, number::memory),
-        ("memory, sum of peaks", resources.peak_memory_bytes, number::memory),
+        ("memory", resources.memory_bytes, number::memory),
+        (
+            "memory, sum of peaks",
+            // Only where pages that processes share were not counted once.
+            resources.peak_memory_bytes.filter(|_| resources.memory_bytes.is_none()),
+            number::memory,
+        ),
         ("memory an item", resources.memory_bytes_per_item, number::memory),
         ("serial reference", efficiency.reference_cpu_seconds, number::duration),
         ("efficiency", efficiency.efficiency, number::percent),
@@ -121,9 +127,9 @@ fn values(row: &Row) -> Vec<Value> {
     ];
     let known = all.into_iter().filter_map(|(name, spread, format)| {
         let Spread { n, min, median, max } = spread?;
-        let (min, median, max) = (format(min), format(median), format(max));
+        let range = number::range(&format(min), &format(max));
         // The number of trials, where it is not the number of measured ones.
-        Some(context! { name, median, min, max, n => (n != row.counts.trials).then_some(n) })
+        Some(context! { name, median => format(median), range, n => (n != row.counts.trials).then_some(n) })
     });
     known.collect()
 }

@@ -1,0 +1,94 @@
+"use strict";
+// Adds to the page what needs a script: buttons that copy a command, sorting, and filters. The page is complete without it.
+(() => {
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const button = (text, act) => {
+    const made = document.createElement("button");
+    made.type = "button";
+    made.textContent = text;
+    made.addEventListener("click", act);
+    return made;
+  };
+
+  // Links to what stands in a closed part of the page open it.
+  const open = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    for (let it = target; it; it = it.parentElement) {
+      if (it.localName === "details") it.open = true;
+      it.hidden = false;
+    }
+    target.scrollIntoView();
+  };
+  addEventListener("hashchange", open);
+  open();
+
+  // Copying.
+  const copy = async (text, from) => {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      getSelection().selectAllChildren(from);
+      return document.execCommand("copy");
+    }
+  };
+  for (const command of all("pre")) {
+    const copied = button("Copy command", async () => {
+      copied.textContent = (await copy(command.textContent, command)) ? "Copied" : "Press Ctrl+C";
+      setTimeout(() => (copied.textContent = "Copy command"), 2000);
+    });
+    command.before(copied);
+  }
+
+  // Sorting: by the number with which a cell begins, in its unit, or else by its text.
+  const units = {
+    ns: 1e-9, "\u00b5s": 1e-6, ms: 1e-3, k: 1e3, M: 1e6, G: 1e9, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3,
+  };
+  const number = (text) => {
+    const found = /^\s*[~<]?(?:p[\d.]+ )?(-?\d[\d.]*(?:e-?\d+)?)\s?([A-Za-z\u00b5]*)/.exec(text);
+    return found ? found[1] * (units[found[2]] || 1) : NaN;
+  };
+  const text = (row, column) => (row.cells[column] ? row.cells[column].textContent.replaceAll("\u202f", "") : "");
+  const compare = (one, other, column, down) => {
+    const [a, b] = [text(one, column), text(other, column)];
+    const [x, y] = column ? [number(a), number(b)] : [NaN, NaN];
+    // Cells without a number come last in both directions.
+    if (isNaN(x) !== isNaN(y)) return isNaN(x) ? 1 : -1;
+    const order = isNaN(x) ? a.localeCompare(b, "en", { numeric: true }) : x - y;
+    return down ? -order : order;
+  };
+  for (const table of all("table.sortable")) {
+    const heads = all("thead th", table);
+    heads.forEach((head, column) => {
+      const name = head.textContent;
+      const sort = button(name, () => {
+        const down = head.getAttribute("aria-sort") === "ascending";
+        heads.forEach((other) => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", down ? "descending" : "ascending");
+        const rows = [...table.tBodies[0].rows];
+        rows.sort((one, other) => compare(one, other, column, down));
+        table.tBodies[0].append(...rows);
+      });
+      // The first heading of a table of results has its settings.
+      if (name && (column || head.scope)) head.replaceChildren(sort);
+    });
+  }
+
+  // Filters: a part of the page has the number of its workload as data-w, and that of its backend as data-b.
+  const filters = document.querySelector(".filters");
+  const filter = () => {
+    for (const name of ["w", "b"]) {
+      const shown = new Set(all(`input[name=${name}]:checked`, filters).map((box) => box.value));
+      for (const part of all(`[data-${name}]`)) {
+        part.toggleAttribute("hidden", !shown.has(part.dataset[name]));
+      }
+    }
+  };
+  if (filters) {
+    filters.addEventListener("change", filter);
+    filters.hidden = false;
+    // Browsers keep what was chosen when a page is loaded again.
+    filter();
+  }
+})();

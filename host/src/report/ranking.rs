@@ -1,0 +1,259 @@
+//! Which rows of a point are the fastest: the order of every table, and the sentence that sums up a comparison.
+
+use super::labels::{name, succeeded};
+use super::number;
+use crate::compare::model::{Comparison, Point, Rigor, Row, Verdict};
+use crate::text::plural;
+
+/// How many backends the sentence names for each thing that it says.
+const MAX_NAMES: usize = 4;
+
+/// The rows of a point, the fastest first. Rows that cannot be compared, and rows with a failure, come after those that can:
+/// a backend that sometimes fails is not faster. Rows without a result come last.
+pub(super) fn fastest_first(point: &Point) -> Vec<&Row> {
+    let mut rows: Vec<_> = point.rows.iter().collect();
+    rows.sort_by(|one, other| {
+        let time = |row| estimated_time(row, point).unwrap_or(f64::INFINITY);
+        class(one).cmp(&class(other)).then(time(one).total_cmp(&time(other)))
+    });
+    rows
+}
+
+fn class(row: &Row) -> u8 {
+    match () {
+        () if is_ranked(row) => 0,
+        () if succeeded(&row.counts) => 1,
+        () => 2,
+    }
+}
+
+/// Whether the row can be compared, and no trial of it failed.
+fn is_ranked(row: &Row) -> bool {
+    let counts = &row.counts;
+    let is_compared = row.is_baseline || row.ratio.is_some();
+    is_compared && succeeded(counts) && counts.wrong + counts.invalid + counts.failed == 0
+}
+
+/// The seconds that are compared. With a ratio they follow from it and from the baseline, because verdicts are about the ratio: the
+/// quotient of two medians may differ.
+fn estimated_time(row: &Row, point: &Point) -> Option<f64> {
+    let Some(ratio) = row.ratio.as_ref() else { return time(row) };
+    let baseline = point.rows.iter().find(|other| Some(&other.label) == row.compared_with.as_ref());
+    baseline.and_then(time).map(|seconds| seconds / ratio.estimate).or_else(|| time(row))
+}
+
+fn time(row: &Row) -> Option<f64> {
+    let spread = row.compared_latency.as_ref().map(|latency| latency.spread).or(row.duration)?;
+    Some(spread.median)
+}
+
+/// `a was fastest on 3 of 4 workloads; b was within 5 % of the fastest on 2.` None without verdicts: a quick comparison
+/// does not say which backend is faster.
+pub(super) fn sentence(comparison: &Comparison) -> Option<String> {
+    let points: Vec<_> = comparison.points.iter().filter_map(ranking).collect();
+    if comparison.rigor == Rigor::Quick || points.is_empty() {
+        return None;
+    }
+    let all = comparison.points.len();
+    let (mut first, mut close) = (Tally::default(), Tally::default());
+    for rows in &points {
+        let is_clear = is_clearly_first(rows);
+        let near = |row: &&&Row| speed(rows[0]) / speed(row) <= comparison.margin;
+        rows.iter().take(usize::from(is_clear)).for_each(|row| first.add(row));
+        rows.iter().skip(usize::from(is_clear)).filter(near).for_each(|row| close.add(row));
+    }
+    let of = format!(" of {}", plural(all as u64, places(comparison)));
+    let margin = number::tick(&number::percent(comparison.margin - 1.0));
+    let is_close = format!("within {margin} of the fastest");
+    let mut parts = vec![match (first.total(), all) {
+        (0, 1) => "No backend was clearly the fastest".into(),
+        (0, _) => format!("No backend was clearly the fastest on any{of}"),
+        (_, 1) => first.told_of_one("fastest"),
+        _ => first.told("fastest", &of),
+    }];
+    if close.total() > 0 {
+        parts.push(if all == 1 { close.told_of_one(&is_close) } else { close.told(&is_close, "") });
+    }
+    let undecided = points.len() - first.total();
+    if undecided > 0 && first.total() > 0 {
+        parts.push(format!("on {undecided} no backend was clearly the fastest"));
+    }
+    if points.len() < all {
+        parts.push(format!("on {} fewer than two backends can be compared", all - points.len()));
+    }
+    Some(parts.join("; ") + ".")
+}
+
+/// What the numbers of the sentence count.
+fn places(comparison: &Comparison) -> &'static str {
+    let mut workloads: Vec<_> = comparison.points.iter().map(|point| &point.workload).collect();
+    workloads.sort();
+    workloads.dedup();
+    if workloads.len() == comparison.points.len() { "workload" } else { "point" }
+}
+
+/// The rows that can be compared with each other, the fastest first; none with fewer than two, or with several baselines.
+fn ranking(point: &Point) -> Option<Vec<&Row>> {
+    let rows: Vec<_> = fastest_first(point).into_iter().filter(|row| is_ranked(row)).collect();
+    (rows.len() > 1 && rows.iter().filter(|row| row.is_baseline).count() == 1).then_some(rows)
+}
+
+/// In relation to the baseline.
+fn speed(row: &Row) -> f64 {
+    row.ratio.map_or(1.0, |ratio| ratio.estimate)
+}
+
+/// Whether the verdicts say that the first of these rows is faster than every other. Two rows that were both compared with the
+/// baseline only differ if their intervals do not meet.
+fn is_clearly_first(rows: &[&Row]) -> bool {
+    let Some((first, others)) = rows.split_first() else { return false };
+    let verdict =
+        |row: &Row| row.ratio.filter(|ratio| ratio.withheld.is_none()).and_then(|ratio| ratio.verdict);
+    let interval = |row: &Row| row.ratio.and_then(|ratio| ratio.interval);
+    let is_slower = |other: &&Row| match (first.is_baseline, other.is_baseline) {
+        (true, _) => verdict(other) == Some(Verdict::Slower),
+        (false, true) => verdict(first) == Some(Verdict::Faster),
+        (false, false) => {
+            interval(first).zip(interval(other)).is_some_and(|(first, other)| other.high < first.low)
+        }
+    };
+    others.iter().all(is_slower)
+}
+
+/// On how many points something holds for a backend, those with the most points first.
+#[derive(Default)]
+struct Tally(Vec<(String, u32)>);
+
+impl Tally {
+    fn add(&mut self, row: &Row) {
+        let label = name(&row.label);
+        match self.0.iter_mut().find(|(known, _)| *known == label) {
+            Some((_, count)) => *count += 1,
+            None => self.0.push((label, 1)),
+        }
+    }
+
+    fn total(&self) -> usize {
+        self.0.iter().map(|(_, count)| *count as usize).sum()
+    }
+
+    /// `a was fastest on 3 of 4 workloads, b on 1`.
+    fn told(&self, what: &str, of: &str) -> String {
+        let mut counts = self.0.clone();
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let part = |(place, (label, count)): (usize, &(String, u32))| match place {
+            0 => format!("{label} was {what} on {count}{of}"),
+            _ => format!("{label} on {count}"),
+        };
+        let parts: Vec<_> = counts.iter().take(MAX_NAMES).enumerate().map(part).collect();
+        parts.join(", ") + &self.more()
+    }
+
+    /// `a and b were fastest`, of a single point.
+    fn told_of_one(&self, what: &str) -> String {
+        let labels: Vec<_> = self.0.iter().take(MAX_NAMES).map(|(label, _)| label.as_str()).collect();
+        let verb = if self.0.len() == 1 { "was" } else { "were" };
+        format!("{}{} {verb} {what}", labels.join(if self.0.len() > 2 { ", " } else { " and " }), self.more())
+    }
+
+    /// How many backends are not named.
+    fn more(&self) -> String {
+        let more = self.0.len().saturating_sub(MAX_NAMES);
+        if more == 0 { String::new() } else { format!(" and {more} more") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::model::{NoRatio, Withheld};
+    use crate::report::examples;
+
+    fn labels(point: &Point) -> Vec<&str> {
+        fastest_first(point).into_iter().map(|row| row.label.as_str()).collect()
+    }
+
+    fn comparison(points: impl IntoIterator<Item = Vec<Row>>) -> Comparison {
+        let at = |(place, rows)| Point { rows, ..examples::point(&format!("w{place}"), Some(1000), 2) };
+        Comparison { points: points.into_iter().enumerate().map(at).collect(), ..examples::empty() }
+    }
+
+    fn rows(others: &[(&str, f64)]) -> Vec<Row> {
+        let others = others.iter().map(|(label, ratio)| examples::row(label, Some(*ratio)));
+        [examples::row("alpha", None)].into_iter().chain(others).collect()
+    }
+
+    #[test]
+    fn rows_are_in_the_order_of_their_ratios_and_failures_come_last() {
+        let mut all = rows(&[("slow", 0.5), ("fast", 2.0), ("sometimes_wrong", 9.0), ("other_machine", 1.0)]);
+        all[3].counts.wrong = 1;
+        (all[4].ratio, all[4].no_ratio) = (None, Some(NoRatio::Incomparable));
+        all.insert(0, examples::failed_row("crashed", "crashed", "it crashed"));
+        let comparison = comparison([all]);
+        let expected = ["fast", "alpha", "slow", "sometimes_wrong", "other_machine", "crashed"];
+        assert_eq!(labels(&comparison.points[0]), expected);
+    }
+
+    #[test]
+    fn the_ratio_decides_and_not_the_quotient_of_the_medians() {
+        let mut all = rows(&[("beta", 1.1)]);
+        all[1].duration = Some(examples::spread(99.0));
+        assert_eq!(labels(&comparison([all]).points[0]), ["beta", "alpha"]);
+    }
+
+    #[test]
+    fn the_sentence_names_the_fastest_and_who_is_close() {
+        let three = |beta, gamma| rows(&[("beta", beta), ("gamma", gamma)]);
+        let told = |points: &[Vec<Row>]| sentence(&comparison(points.to_vec())).unwrap();
+        for (points, expected) in [
+            (
+                vec![three(0.5, 0.1), three(0.9, 0.2), three(1.5, 0.2), three(1.0, 0.9)],
+                "alpha was fastest on 2 of 4 workloads, beta on 1; alpha was within 5 % of the fastest on 1, beta on 1; on 1 no \
+                 backend was clearly the fastest.",
+            ),
+            (vec![three(0.5, 0.1)], "alpha was fastest."),
+            (
+                vec![three(1.0, 0.1)],
+                "No backend was clearly the fastest; alpha and beta were within 5 % of the fastest.",
+            ),
+            // Both are faster than the baseline, but their intervals of 4 % meet.
+            (
+                vec![three(1.5, 1.46), three(1.5, 1.46)],
+                "No backend was clearly the fastest on any of 2 workloads; beta was within 5 % of the fastest on 2, gamma on 2.",
+            ),
+            (vec![three(1.5, 1.2), three(1.5, 1.2)], "beta was fastest on 2 of 2 workloads."),
+        ] {
+            assert_eq!(told(&points), expected);
+        }
+    }
+
+    #[test]
+    fn nobody_is_the_fastest_without_a_verdict() {
+        let mut withheld = rows(&[("beta", 2.0)]);
+        withheld[1].ratio.as_mut().unwrap().withheld = Some(Withheld::Holm);
+        let told = sentence(&comparison([withheld])).unwrap();
+        assert_eq!(told, "No backend was clearly the fastest; beta was within 5 % of the fastest.");
+        assert_eq!(sentence(&examples::quick()), None);
+        assert_eq!(sentence(&examples::empty()), None);
+        assert_eq!(sentence(&comparison([rows(&[])])), None);
+        // The baseline is wrong: nothing is left to compare with.
+        let mut wrong = rows(&[("beta", 2.0)]);
+        wrong[0].counts.wrong = 1;
+        assert_eq!(sentence(&comparison([wrong])), None);
+    }
+
+    #[test]
+    fn points_without_a_pair_are_said_to_be_left_out() {
+        let told = sentence(&comparison([rows(&[("beta", 0.5)]), rows(&[])])).unwrap();
+        assert_eq!(
+            told,
+            "alpha was fastest on 1 of 2 workloads; on 1 fewer than two backends can be compared."
+        );
+    }
+
+    #[test]
+    fn several_points_of_a_workload_are_counted_as_points() {
+        let told = sentence(&examples::scaling()).unwrap();
+        assert!(told.contains(" of 6 points"), "{told}");
+    }
+}
