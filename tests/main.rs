@@ -57,6 +57,7 @@ mod sage_backend;
 mod scaffold;
 mod second_implementation;
 mod selftest;
+mod serve;
 mod session;
 mod shipping;
 mod spark_backend;

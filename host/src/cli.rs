@@ -12,6 +12,7 @@ mod new;
 mod report;
 mod run;
 mod selftest;
+mod serve;
 mod setup;
 mod show;
 mod workloads;
@@ -57,6 +58,8 @@ enum Verb {
     Report(report::Arguments),
     /// Report what got slower between two recorded runs of one machine.
     Diff(diff::Arguments),
+    /// Show all runs of a folder in a browser of this machine.
+    Serve(serve::Arguments),
     /// List the trials of a run, or show one trial in full.
     Show(show::Arguments),
     /// List the backends with their status; lock, inspect, check or create backends.
@@ -157,6 +160,7 @@ fn dispatch(arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         Verb::Metg(arguments) => metg::run(&global, &arguments, ui),
         Verb::Report(arguments) => report::run(&arguments, ui),
         Verb::Diff(arguments) => diff::run(&arguments, ui),
+        Verb::Serve(arguments) => serve::run(&arguments, ui),
         Verb::Show(arguments) => show::run(&arguments, ui),
         Verb::Backends(arguments) => backends::run(&global, &arguments, ui),
         Verb::Workloads(arguments) => workloads::run(&global, &arguments, ui),

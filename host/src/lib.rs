@@ -26,6 +26,7 @@ mod resource_limit;
 mod run;
 mod sandbox;
 mod scaffold;
+mod serve;
 mod shell;
 mod slowdown;
 mod stats;

@@ -13,7 +13,7 @@ use crate::app::ui::{Ui, colour_on};
 use crate::atomic_file;
 use crate::compare::metg::model::Sweeps;
 use crate::compare::metg::sweeps;
-use crate::compare::model::{Comparison, Source, Warning, WarningKind};
+use crate::compare::model::{Comparison, Rigor, Source, Warning, WarningKind};
 use crate::compare::{self, Input, Options};
 use crate::record::format::timestamp;
 use crate::record::record_files::{self, RecordFiles};
@@ -275,6 +275,41 @@ pub(crate) fn publish<R: Reported>(
     write(&folder.join("report.json"), &report::json(reported)?, ui)?;
     ui.note(&format!("recorded in {}; open {}", folder.display(), page.display()));
     Ok(())
+}
+
+/// The page of one file of records, as [`publish`] writes it beside them.
+pub(crate) fn page(file: &Path, ui: &mut Ui) -> Result<String, Problem> {
+    let mut read = Read::default();
+    read_file(file, &mut read, ui)?;
+    let now = timestamp(SystemTime::now());
+    let (of_sweeps, inputs): (Vec<_>, Vec<_>) = read.inputs.drain(..).partition(Input::is_sweep);
+    if inputs.is_empty() && !of_sweeps.is_empty() {
+        read.inputs = of_sweeps;
+        return Ok(swept(read).html(&now, None)?);
+    }
+    read.inputs = inputs;
+    let mut options = planned_options(file);
+    // The records may be of another run than the plan.
+    let is_known = |baseline: &String| read.inputs.iter().any(|input| input.record.backend == *baseline);
+    options.baseline = options.baseline.filter(is_known);
+    Ok(compared(read, &options)?.html(&now, None)?)
+}
+
+/// How the plan beside a file of records has them compared, or else the defaults.
+fn planned_options(file: &Path) -> Options {
+    #[derive(serde::Deserialize)]
+    struct Planned {
+        baseline: String,
+        rigor: Rigor,
+        insist: bool,
+    }
+    let plan = std::fs::File::open(file.with_file_name("plan.json")).ok();
+    let planned = plan.and_then(|plan| serde_json::from_reader(std::io::BufReader::new(plan)).ok());
+    planned.map_or_else(Options::default, |Planned { baseline, rigor, insist }| Options {
+        baseline: Some(baseline),
+        rigor,
+        insist,
+    })
 }
 
 pub(crate) fn write_html(

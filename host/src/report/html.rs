@@ -14,6 +14,7 @@ mod metg;
 mod plot;
 mod policy;
 mod row_charts;
+mod runs;
 mod scaling;
 mod summary;
 mod trials;
@@ -22,6 +23,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 pub(crate) use self::metg::metg_html;
+pub(crate) use self::runs::{ListedRun, index_html, message_html};
 
 use self::layout::Layout;
 use super::error::ReportError;
@@ -71,6 +73,7 @@ fn environment() -> Result<Environment<'static>, ReportError> {
     environment.add_template("charts.html", include_str!("html/charts.html"))?;
     environment.add_template("page.html", include_str!("html/page.html"))?;
     environment.add_template("metg.html", include_str!("html/metg.html"))?;
+    environment.add_template("runs.html", include_str!("html/runs.html"))?;
     Ok(environment)
 }
 

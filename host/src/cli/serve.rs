@@ -1,0 +1,177 @@
+//! `crossrun serve`: shows the runs of a folder in the browsers of this machine. Nothing is written, and nothing else is shown: a path
+//! of a request is compared with the paths of the runs, and never opened.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde_json::json;
+
+use crate::app::ui::Ui;
+use crate::app::{Exit, Problem, reports};
+use crate::record::format::timestamp;
+use crate::record::record_files::{self, RecordFiles};
+use crate::report::{ListedRun, ReportError, index_html, message_html};
+use crate::sandbox::Interrupt;
+use crate::serve::{Answer, Server, Status};
+use crate::text::plural;
+
+/// How often the command looks for an interrupt.
+const POLL: Duration = Duration::from_millis(100);
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// The folder, which is searched for runs with the folders below it.
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+    /// The port of this machine that the browser opens; 0 for any that is free.
+    #[arg(long, value_name = "NUMBER", default_value_t = 8350)]
+    port: u16,
+}
+
+pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    let site = Site::of(&arguments.folder)?;
+    let runs = site.runs()?.0.len();
+    let interrupt = Interrupt::install().map_err(|error| Problem::unexpected(&error))?;
+    let server = Server::start(arguments.port).map_err(|error| arguments.not_started(&error))?;
+    let address = format!("http://{}/", server.address());
+    ui.result(&if ui.json() {
+        json!({"event": "serving", "address": address, "folder": site.folder, "runs": runs}).to_string()
+    } else {
+        let runs = plural(runs as u64, "run");
+        format!("{runs} of {} at {address} for browsers of this machine; Ctrl-C ends it", site.name)
+    });
+    while !interrupt.is_set() {
+        if let Some(request) = server.next(POLL) {
+            let answer = site.answer(&request.path, ui);
+            request.answer(answer);
+        }
+    }
+    Ok(Exit::Interrupted)
+}
+
+impl Arguments {
+    fn not_started(&self, error: &io::Error) -> Problem {
+        let Self { folder, port } = self;
+        let other = crate::shell::command(
+            "crossrun",
+            ["serve".as_ref(), folder.as_os_str(), "--port".as_ref(), "0".as_ref()],
+        );
+        let problem = |why: &str| Problem::new(Exit::Unexpected, format!("port {port} {why}"));
+        match error.kind() {
+            ErrorKind::AddrInUse => problem("is in use by another program").with_remedy(other),
+            ErrorKind::PermissionDenied => problem("is for the system's own programs").with_remedy(other),
+            _ => Problem::unexpected(error),
+        }
+    }
+}
+
+/// What is shown.
+struct Site {
+    /// The folder without links.
+    folder: PathBuf,
+    /// As the user named it.
+    name: String,
+}
+
+/// A run, and the file of its records.
+struct Run {
+    file: PathBuf,
+    listed: ListedRun,
+}
+
+impl Site {
+    fn of(folder: &Path) -> Result<Self, Problem> {
+        let name = folder.display().to_string();
+        let cannot = |error: io::Error| Problem::usage(format!("{name}: {error}"));
+        let folder = folder.canonicalize().map_err(cannot)?;
+        if !folder.is_dir() {
+            return Err(Problem::usage(format!("{name} is not a folder"))
+                .with_remedy("the folder that holds it, or crossrun report for a page of one file"));
+        }
+        Ok(Self { folder, name })
+    }
+
+    /// The page of a path. What is not a run is not found, whether it is a file or not.
+    fn answer(&self, path: &str, ui: &mut Ui) -> Answer {
+        let page = match path {
+            "/" => self.index(),
+            path => match self.run(path) {
+                Ok(Some(run)) => reports::page(&run.file, ui),
+                Ok(None) => return message(Status::NotFound, "Not found", "This folder has no such run."),
+                Err(problem) => Err(problem),
+            },
+        };
+        match page {
+            Ok(page) => Answer { status: Status::Found, page },
+            Err(problem) => message(Status::Failed, "This page cannot be shown", &problem.line()),
+        }
+    }
+
+    fn index(&self) -> Result<String, Problem> {
+        let (mut runs, notes) = self.runs()?;
+        runs.sort_by(|one, other| other.listed.changed.cmp(&one.listed.changed));
+        let runs: Vec<_> = runs.into_iter().map(|run| run.listed).collect();
+        Ok(index_html(&self.name, &runs, &notes)?)
+    }
+
+    fn run(&self, path: &str) -> Result<Option<Run>, Problem> {
+        Ok(self.runs()?.0.into_iter().find(|run| run.listed.path == path))
+    }
+
+    /// The runs that are in the folder now, and what was not searched.
+    fn runs(&self) -> Result<(Vec<Run>, Vec<String>), Problem> {
+        let cannot = |error: io::Error| Problem::usage(format!("{}: {error}", self.name));
+        let RecordFiles { files, unsearched } = record_files::find(&self.folder).map_err(cannot)?;
+        let notes = unsearched
+            .into_iter()
+            .map(|(folder, why)| format!("{} is not searched: {why}", folder.display()));
+        Ok((files.into_iter().filter_map(|file| self.listed(file)).collect(), notes.collect()))
+    }
+
+    /// The run of a file; none if it is a link to what is elsewhere.
+    fn listed(&self, file: PathBuf) -> Option<Run> {
+        let real = file.canonicalize().ok().filter(|real| real.starts_with(&self.folder))?;
+        let metadata = real.metadata().ok().filter(std::fs::Metadata::is_file)?;
+        let relative = file.strip_prefix(&self.folder).ok()?;
+        // Most runs have a folder of their own.
+        let named = relative.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(relative);
+        let changed = timestamp(metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH));
+        let changed = changed.get(..19).unwrap_or(&changed).replacen('T', " ", 1);
+        let listed = ListedRun {
+            name: named.display().to_string(),
+            path: format!("/runs/{}", encoded(relative)),
+            changed,
+            bytes: metadata.len(),
+        };
+        Some(Run { file: real, listed })
+    }
+}
+
+fn message(status: Status, title: &str, message: &str) -> Answer {
+    let page: Result<String, ReportError> = message_html(title, message);
+    page.map_or_else(|_| Answer::bare(Status::Failed), |page| Answer { status, page })
+}
+
+/// A path as part of an address.
+fn encoded(path: &Path) -> String {
+    let byte = |byte: &u8| match byte {
+        b'/' | b'-' | b'_' | b'.' => char::from(*byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(*byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    path.as_os_str().as_encoded_bytes().iter().map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_in_an_address_has_no_other_meaning() {
+        assert_eq!(
+            encoded(Path::new("a b/x\"?#<é>/trials.jsonl")),
+            "a%20b/x%22%3F%23%3C%C3%A9%3E/trials.jsonl"
+        );
+    }
+}
