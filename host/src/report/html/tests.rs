@@ -102,7 +102,8 @@ fn a_row_keeps_its_id_in_a_page_of_other_points_and_other_results() {
     assert_eq!(before.len(), after.len() + removed.rows.len());
     let order = before[removed.rows.len()..].to_vec();
     assert_ne!(order, after, "the rows are in another order");
-    (before.sort(), after.sort());
+    before.sort();
+    after.sort();
     assert!(after.iter().all(|id| before.binary_search(id).is_ok()), "{before:?} {after:?}");
 }
 
