@@ -6,10 +6,10 @@ use crossrun::internals::worker::load;
 use plugin_api::{ErrorKind, RunContext, Session, WorkloadSpec};
 use serde_json::{Value, json};
 
-use crate::c_backend::{Impatient, file, run, threaded};
+use crate::c_backend::{Impatient, compiled, file, run};
 use crate::installed_engine::Installed;
 use crate::session::verified;
-use crate::support::{Place, Ran, plugin};
+use crate::support::{Place, Ran, plugin, repository};
 
 const PATTERNS: [&str; 11] = [
     "stencil_1d",
@@ -144,10 +144,17 @@ fn ray_takes_object_references_as_inputs_of_tasks() {
     all_by_tasks(&Installed::new("ray"), &graphs(&[2], 96));
 }
 
+/// The native backend, and one called `threaded` that does not run graphs.
+fn with_stages_only() -> Place {
+    let place = Place::new();
+    let examples = format!("-I{}", repository().join("plugin-api/examples/c").display());
+    place.stage(&compiled("tests/fixtures/c/stages_backend.c", "stages_only", &[&examples]));
+    place
+}
+
 #[test]
 fn a_backend_without_graphs_runs_stages_and_says_so() {
-    let place = Place::new();
-    place.stage(threaded());
+    let place = with_stages_only();
     let record = run(&place, "threaded", "--workload task_graph --parallelism 2 --items 1000 iters=9");
     let record = record.code(0).json();
     let graph = json!({"form": "stages", "steps": 15, "width": 64, "output_bytes": 64});
@@ -158,8 +165,7 @@ fn a_backend_without_graphs_runs_stages_and_says_so() {
 
 #[test]
 fn more_steps_than_stages_can_have_need_a_backend_that_runs_graphs() {
-    let place = Place::new();
-    place.stage(threaded());
+    let place = with_stages_only();
     let refused = run(&place, "threaded", "--workload task_graph --items 1000 width=5").code(4);
     let record = refused.says("unsupported: needs graph").json();
     let error = &record["metadata"]["error"];
