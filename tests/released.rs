@@ -2,7 +2,7 @@
 //! notice a change to a file in `tests/released`; CONTRIBUTING.md says how such a change is made.
 
 mod campaigns;
-mod planted;
+pub(crate) mod planted;
 mod plugins;
 mod reports;
 mod runs;

@@ -5,6 +5,7 @@ pub(crate) mod compare;
 mod completions;
 mod diff;
 mod doctor;
+mod history;
 mod man;
 mod measure;
 mod metg;
@@ -58,6 +59,8 @@ enum Verb {
     Report(report::Arguments),
     /// Report what got slower between two recorded runs of one machine.
     Diff(diff::Arguments),
+    /// Show the trend of each cell over many recorded runs of a machine, and where it changed.
+    History(history::Arguments),
     /// Show all runs of a folder in a browser of this machine.
     Serve(serve::Arguments),
     /// List the trials of a run, or show one trial in full.
@@ -160,6 +163,7 @@ fn dispatch(arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         Verb::Metg(arguments) => metg::run(&global, &arguments, ui),
         Verb::Report(arguments) => report::run(&arguments, ui),
         Verb::Diff(arguments) => diff::run(&arguments, ui),
+        Verb::History(arguments) => history::run(&arguments, ui),
         Verb::Serve(arguments) => serve::run(&arguments, ui),
         Verb::Show(arguments) => show::run(&arguments, ui),
         Verb::Backends(arguments) => backends::run(&global, &arguments, ui),

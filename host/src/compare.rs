@@ -19,6 +19,7 @@ mod point;
 mod ratio;
 mod row;
 mod significance;
+pub(crate) mod trends;
 mod trial;
 mod warning;
 

@@ -6,6 +6,7 @@
 mod axis;
 pub(crate) mod csv;
 mod error;
+pub(crate) mod export;
 mod graph;
 mod history;
 pub(crate) mod html;
@@ -17,6 +18,7 @@ pub(crate) mod metg;
 mod number;
 mod ranking;
 pub(crate) mod text;
+mod trends;
 
 pub(crate) use csv::csv;
 pub(crate) use error::ReportError;
@@ -27,6 +29,7 @@ pub(crate) use json::json;
 pub(crate) use markdown::markdown;
 pub(crate) use number::duration;
 pub(crate) use text::{Palette, conditions, text};
+pub(crate) use trends::trends;
 
 #[cfg(test)]
 mod examples;

@@ -1,11 +1,13 @@
 //! Statistics of paired measurements. Pure. Each formula names its source, and `docs/method.md` says what each is for.
 
 mod dependence;
+mod e_divisive;
 mod fieller;
 mod holm;
 mod isotonic;
 mod lower_tail;
 pub(crate) mod means;
+mod median_interval;
 pub(crate) mod paired;
 mod percentile;
 mod rank_sum;
@@ -25,11 +27,13 @@ mod reference;
 #[cfg(test)]
 mod simulation;
 
+pub(crate) use e_divisive::{ChangePoint, change_points};
 pub(crate) use fieller::MeanRatio;
 pub(crate) use holm::holm;
 pub(crate) use isotonic::isotonic;
 pub(crate) use lower_tail::CONFIDENCE;
 pub(crate) use means::{common_geometric_means, median};
+pub(crate) use median_interval::median_interval;
 pub(crate) use paired::{MARGIN, PairedDifference};
 pub(crate) use percentile::samples_needed;
 pub(crate) use rank_sum::Shift;

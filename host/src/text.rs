@@ -63,6 +63,11 @@ pub(crate) fn single_line(text: &str) -> String {
     printable(&without_line_ends(text))
 }
 
+/// Like [`single_line`], without the two other characters that XML does not allow.
+pub(crate) fn in_xml(text: &str) -> String {
+    single_line(text).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
+}
+
 /// The text in one line, with all its characters: as records keep it. What prints it takes [`single_line`].
 pub(crate) fn without_line_ends(text: &str) -> String {
     text.trim_end().replace('\n', "\\n").replace('\r', "\\r")

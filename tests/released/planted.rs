@@ -10,7 +10,7 @@ use crate::support::{Place, repository};
 
 /// How a trial ended.
 #[derive(Clone, Copy)]
-pub(super) enum End {
+pub(crate) enum End {
     /// It took so many seconds.
     Verified(f64),
     Wrong,
@@ -19,7 +19,7 @@ pub(super) enum End {
 }
 
 /// A measured trial of `backend` on `workload`, without an open loop.
-pub(super) fn trial(backend: &str, workload: &str, block: u32, end: End) -> Value {
+pub(crate) fn trial(backend: &str, workload: &str, block: u32, end: End) -> Value {
     let mut trial = of_format_1(end);
     let record = &mut trial["record"];
     record["backend"] = backend.into();
@@ -70,7 +70,7 @@ fn take(trial: &mut Value, seconds: f64) {
 }
 
 /// Changes what was configured, and its hash with it.
-pub(super) fn configure(record: &mut Value, change: impl FnOnce(&mut Map<String, Value>)) {
+pub(crate) fn configure(record: &mut Value, change: impl FnOnce(&mut Map<String, Value>)) {
     let config = &mut record["metadata"]["config"];
     change(config.as_object_mut().unwrap());
     record["config_hash"] = hash(&config.to_string()).into();
@@ -82,7 +82,7 @@ fn hash(text: &str) -> String {
 }
 
 /// A trial in an open loop, the items of which took `milliseconds` in the median.
-pub(super) fn open_loop(backend: &str, block: u32, milliseconds: f64) -> Value {
+pub(crate) fn open_loop(backend: &str, block: u32, milliseconds: f64) -> Value {
     let mut trial = trial(backend, "open_loop", block, End::Verified(1.0));
     let scale = |value: f64| json!(value * milliseconds);
     let percentiles = json!({
@@ -98,7 +98,7 @@ pub(super) fn open_loop(backend: &str, block: u32, milliseconds: f64) -> Value {
 }
 
 /// A point of a sweep on two cores: kernels of `iterations`, and an efficiency.
-pub(super) fn point(backend: &str, block: u32, iterations: u32, efficiency: f64) -> Value {
+pub(crate) fn point(backend: &str, block: u32, iterations: u32, efficiency: f64) -> Value {
     const SECONDS_PER_ITERATION: f64 = 1e-8;
     let kernel = f64::from(iterations) * SECONDS_PER_ITERATION;
     // `tasks` kernels on two cores take this long.
@@ -124,7 +124,7 @@ pub(super) fn point(backend: &str, block: u32, iterations: u32, efficiency: f64)
 }
 
 /// A folder with these trials in `place`.
-pub(super) fn folder(place: &Place, name: &str, trials: &[Value]) -> PathBuf {
+pub(crate) fn folder(place: &Place, name: &str, trials: &[Value]) -> PathBuf {
     let folder = place.path().join(name);
     std::fs::create_dir(&folder).unwrap();
     let lines: String = trials.iter().map(|trial| trial.to_string() + "\n").collect();

@@ -20,6 +20,7 @@ use crate::record::record_files::{self, RecordFiles};
 use crate::record::skipped::{self, Damage, Skipped};
 use crate::record::writer::{TRIALS, UNIFIED};
 use crate::record::{RecordError, Recorder, Records, reader};
+use crate::report::export::ExportedRow;
 use crate::report::{self, Palette, ReportError};
 use crate::text::{plural, terminal_width};
 
@@ -193,6 +194,8 @@ pub(crate) trait Reported: Serialize {
     /// The HTML page, with the `command` that repeats the measurement.
     fn html(&self, generated_at: &str, command: Option<&str>) -> Result<String, ReportError>;
     fn markdown(&self) -> String;
+    /// The rows, for other programs.
+    fn exported(&self) -> Vec<ExportedRow>;
     /// The summary for a terminal of this width.
     fn text(&self, palette: &Palette, width: usize) -> String;
     /// What only readers who ask for details see, a line each.
@@ -210,6 +213,10 @@ impl Reported for Comparison {
 
     fn markdown(&self) -> String {
         report::markdown(self)
+    }
+
+    fn exported(&self) -> Vec<ExportedRow> {
+        self.exported()
     }
 
     fn text(&self, palette: &Palette, width: usize) -> String {
@@ -231,6 +238,10 @@ impl Reported for Sweeps {
 
     fn markdown(&self) -> String {
         report::metg::markdown(self)
+    }
+
+    fn exported(&self) -> Vec<ExportedRow> {
+        self.exported()
     }
 
     fn text(&self, palette: &Palette, width: usize) -> String {

@@ -8,7 +8,8 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
 use crate::compare::model::Rigor;
 use crate::compare::{Input, Options};
-use crate::text::plural;
+use crate::report::export::{self, ExportedRow, State};
+use crate::text::{plural, single_line};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -33,6 +34,32 @@ pub(super) struct Arguments {
     /// Write the rows as CSV, for spreadsheets.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
+    /// Write the rows for another program, to standard output or to the FILE of --output.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// The file for --format.
+    #[arg(long, value_name = "FILE", requires = "format", default_value = "-")]
+    output: PathBuf,
+}
+
+// The values have no documentation for clap, which would print the help of each option as a paragraph then.
+/// What `--format` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    // Bencher Metric Format, for `bencher run --adapter json`.
+    Bencher,
+    // JSON for github-action-benchmark, tool `customSmallerIsBetter`.
+    Github,
+    // OpenMetrics text, for Prometheus.
+    Openmetrics,
+    // JUnit XML, for CI systems: a row is a test case.
+    Junit,
+    // As --csv.
+    Csv,
+    // As --md.
+    Md,
+    // What --json prints, indented.
+    Json,
 }
 
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
@@ -41,9 +68,12 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let exit = read.exit(Exit::Done);
     let (of_sweeps, inputs): (Vec<_>, Vec<_>) = read.inputs.into_iter().partition(Input::is_sweep);
     if inputs.is_empty() && !of_sweeps.is_empty() {
-        if arguments.csv.is_some() {
-            return Err(Problem::usage("--csv is for comparisons, but these are records of METG sweeps")
-                .with_remedy("--json"));
+        if arguments.csv.is_some() || arguments.format == Some(Format::Csv) {
+            let option = if arguments.csv.is_some() { "--csv" } else { "--format csv" };
+            return Err(Problem::usage(format!(
+                "{option} is for comparisons, but these are records of METG sweeps"
+            ))
+            .with_remedy("--json"));
         }
         read.inputs = of_sweeps;
         let sweeps = reports::swept(read);
@@ -60,8 +90,11 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let options = Options { baseline: arguments.baseline.clone(), rigor, insist: arguments.insist };
     let comparison = reports::compared(read, &options)?;
     show(arguments, &comparison, ui)?;
-    if let Some(path) = &arguments.csv {
-        reports::write(path, &crate::report::csv(&comparison)?, ui)?;
+    if arguments.csv.is_some() || arguments.format == Some(Format::Csv) {
+        let text = crate::report::csv(&comparison)?;
+        let of_format = arguments.export_file().filter(|_| arguments.format == Some(Format::Csv));
+        let files = arguments.csv.as_deref().into_iter().chain(of_format);
+        files.into_iter().try_for_each(|path| reports::write(path, &text, ui))?;
     }
     write(arguments, &comparison, ui)?;
     Ok(exit)
@@ -69,7 +102,13 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
 
 impl Arguments {
     fn outputs(&self) -> impl Iterator<Item = &Path> {
-        [&self.html, &self.md, &self.csv].into_iter().flatten().map(PathBuf::as_path)
+        let files = [&self.html, &self.md, &self.csv].into_iter().flatten().map(PathBuf::as_path);
+        files.chain(self.export_file())
+    }
+
+    /// Where `--format` is written to.
+    fn export_file(&self) -> Option<&Path> {
+        self.format.map(|_| self.output.as_path())
     }
 
     /// Refuses outputs of which one would destroy another, or the records.
@@ -103,5 +142,39 @@ fn write(arguments: &Arguments, reported: &impl Reported, ui: &mut Ui) -> Result
     if let Some(path) = &arguments.html {
         reports::write_html(path, reported, None, ui)?;
     }
-    arguments.md.as_ref().map_or(Ok(()), |path| reports::write(path, &reported.markdown(), ui))
+    if let Some(path) = &arguments.md {
+        reports::write(path, &reported.markdown(), ui)?;
+    }
+    let Some((format, path)) = arguments.format.zip(arguments.export_file()) else { return Ok(()) };
+    let rows = reported.exported();
+    let text = match format {
+        Format::Bencher => export::bencher(&rows)?,
+        Format::Github => export::github(&rows)?,
+        Format::Openmetrics => export::openmetrics(&rows),
+        Format::Junit => export::junit(&rows)?,
+        Format::Md => reported.markdown(),
+        Format::Json => crate::report::json(reported)?,
+        // A comparison has been written as that, and sweeps have been refused.
+        Format::Csv => return Ok(()),
+    };
+    if matches!(format, Format::Bencher | Format::Github | Format::Openmetrics) {
+        tell_left_out(&rows, ui);
+    }
+    reports::write(path, &text, ui)
+}
+
+/// Warns of rows that have no figures in an export: a figure that is missing there is easily overlooked.
+fn tell_left_out(rows: &[ExportedRow], ui: &mut Ui) {
+    let without: Vec<_> = rows.iter().filter(|row| row.state != State::Verified).collect();
+    if without.is_empty() {
+        return;
+    }
+    let names: Vec<_> = without.iter().take(10).map(|row| single_line(&row.name)).collect();
+    let more = without.len() - names.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    ui.warning(&format!(
+        "{} without figures in this export, as not all of it is verified (--format junit says why): {}{more}",
+        plural(without.len() as u64, "row"),
+        names.join(", "),
+    ));
 }

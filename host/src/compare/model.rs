@@ -107,6 +107,9 @@ pub struct Row {
     pub output_rate: Option<Spread>,
     /// Seconds of a run in the steady state.
     pub duration: Option<Spread>,
+    /// The intervals of medians. Null with fewer than six successful trials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub median_intervals: Option<MedianIntervals>,
     /// How much the durations differ from each other. Null with fewer than two.
     pub variation: Option<Variation>,
     /// The number of measured trials whose warm-ups had not settled.
@@ -158,6 +161,19 @@ pub struct Spread {
     pub min: f64,
     pub median: f64,
     pub max: f64,
+}
+
+/// The intervals of medians over the blocks, with at least 95 % confidence if the blocks are independent.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MedianIntervals {
+    /// Of [`Row::duration`].
+    pub duration: RatioInterval,
+    /// Of [`Row::input_rate`]. Null where that is null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_rate: Option<RatioInterval>,
+    /// Of [`Row::compared_latency`]. Null where that is null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<RatioInterval>,
 }
 
 /// Percentiles of latency over the blocks, in seconds. Each trial has its own percentile; they are not averaged.

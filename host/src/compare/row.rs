@@ -6,17 +6,18 @@ use serde_json::{Map, Value};
 
 use super::group::Group;
 use super::model::{
-    ComparedLatency, Counts, Efficiency, FailureGroup, LatencySpread, OpenLoopLatency, PercentileSpread,
-    Resources, Row, Sample, Spread, Stages, Status,
+    ComparedLatency, Counts, Efficiency, FailureGroup, LatencySpread, MedianIntervals, OpenLoopLatency,
+    PercentileSpread, Resources, Row, Sample, Spread, Stages, Status,
 };
 use super::trial::Trial;
 use crate::record::outcome::figure;
 use crate::record::{Metadata, OpenLoop, Percentiles};
 use crate::run::trial::UNSETTLED;
-use crate::stats::{Variation, median, samples_needed};
+use crate::stats::{Variation, median, median_interval, samples_needed};
 
 /// The row of a group, without its comparison.
 pub(super) fn summarized(group: &Group<'_>, label: String) -> Row {
+    let compared_latency = compared_latency(group);
     Row {
         backend: group.identity.backend.to_owned(),
         label,
@@ -27,14 +28,14 @@ pub(super) fn summarized(group: &Group<'_>, label: String) -> Row {
         form: group.form(),
         config_hash: group.identity.config_hash.map(str::to_owned),
         counts: counts(&group.measured),
-        // The rate of a very short run may overflow.
-        input_rate: over(group, |trial, seconds| figure(Some(trial.items()? as f64 / seconds))),
+        input_rate: over(group, input_rate),
         output_rate: over(group, |trial, _| figure(trial.record.throughput)),
         duration: over(group, |_, seconds| Some(seconds)),
+        median_intervals: median_intervals(group, compared_latency.is_some()),
         variation: Variation::of(&group.successes().map(|(_, seconds)| seconds).collect::<Vec<_>>()),
         unsettled: group.measured.iter().filter(|trial| is_unsettled(trial)).count() as u32,
         latency: latency(group),
-        compared_latency: compared_latency(group),
+        compared_latency,
         open_loop: open_loop(group),
         stages: stages(group),
         resources: resources(group),
@@ -64,6 +65,23 @@ fn spread(values: impl Iterator<Item = f64>) -> Option<Spread> {
         min: values.iter().copied().min_by(f64::total_cmp)?,
         median: median(&values)?,
         max: values.iter().copied().max_by(f64::total_cmp)?,
+    })
+}
+
+/// Input items per second. The rate of a very short run may overflow.
+fn input_rate(trial: &Trial<'_>, seconds: f64) -> Option<f64> {
+    figure(Some(trial.items()? as f64 / seconds))
+}
+
+fn median_intervals(group: &Group<'_>, has_latency: bool) -> Option<MedianIntervals> {
+    let of = |read: fn(&Trial<'_>, f64) -> Option<f64>| {
+        let values = group.successes().filter_map(|(trial, seconds)| read(trial, seconds));
+        median_interval(&values.collect::<Vec<_>>())
+    };
+    Some(MedianIntervals {
+        duration: of(|_, seconds| Some(seconds))?,
+        input_rate: of(input_rate),
+        latency: of(|trial, _| trial.compared()).filter(|_| has_latency),
     })
 }
 

@@ -4,6 +4,7 @@ mod comparability;
 mod open_loop;
 mod pairs;
 mod rows;
+mod trends;
 mod verdicts;
 mod whole;
 

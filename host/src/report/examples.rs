@@ -63,6 +63,11 @@ fn timed_row(label: &str, ratio: Option<f64>, seconds: f64, items: f64) -> Row {
         input_rate: Some(rate(items, seconds)),
         output_rate: Some(rate(items / 2.0, seconds)),
         duration: Some(spread(seconds)),
+        median_intervals: Some(MedianIntervals {
+            duration: of_median(spread(seconds)),
+            input_rate: Some(of_median(rate(items, seconds))),
+            latency: None,
+        }),
         variation: Some(Variation { coefficient: 0.026, slowest_to_fastest: 1.08 }),
         stages: Stages {
             load: Some(spread(0.0031)),
@@ -102,6 +107,11 @@ fn row_without_figures(label: &str) -> Row {
         config_hash: Some("65cdbe3c1370a167".repeat(4)),
         ..Row::default()
     }
+}
+
+/// The interval of the median of seven values: from the smallest to the largest.
+fn of_median(spread: Spread) -> RatioInterval {
+    RatioInterval { low: spread.min, high: spread.max, confidence: 0.984_375 }
 }
 
 fn rate(items: f64, seconds: f64) -> Spread {
@@ -273,15 +283,19 @@ fn with_latency(label: &str, ratio: Option<f64>, samples: u64, [due, made]: [f64
         [(0.0, middle / 5.0)].into_iter().chain(known).collect::<Vec<_>>()
     };
     let highest = percentiles.iter().rev().find(|it| it.name != "p99.9" && it.scheduled.is_some()).unwrap();
+    let middle = highest.scheduled.unwrap();
+    let row = row(label, ratio);
+    let of_latency = |it| MedianIntervals { latency: Some(of_median(middle)), ..it };
     Row {
+        median_intervals: row.median_intervals.map(of_latency),
         compared_latency: Some(ComparedLatency {
             percentile: highest.name.clone(),
-            spread: highest.scheduled.unwrap(),
+            spread: middle,
             scheduled: curve(due),
             service: curve(made),
         }),
         open_loop: Some(OpenLoopLatency { shared_clock: true, samples, percentiles: percentiles.into() }),
-        ..row(label, ratio)
+        ..row
     }
 }
 

@@ -1,0 +1,100 @@
+//! `crossrun history`: the trend of each cell over many recorded runs of a machine, and where it changed.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use crate::app::context::data_dir;
+use crate::app::ui::Ui;
+use crate::app::{Exit, Problem, machine_history, reports};
+use crate::compare::trends::model::Trends;
+use crate::compare::trends::trends;
+use crate::record::SystemProfile;
+use crate::record::format::timestamp;
+
+const AFTER_HELP: &str = "\
+A run has one value for each cell, which is the median of its verified trials. The exit code is 7 if the newest change of a cell is \
+one to slower. A change below the noise of the machine is not reported: below what its A/A comparisons (compare --aa, selftest) \
+differed by, or below 5 % if fewer than five are known. With -v every run has a line.";
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Arguments {
+    /// The records of the runs: files, or folders that are searched with the folders below them.
+    #[arg(required = true, value_name = "FOLDER")]
+    paths: Vec<PathBuf>,
+    /// Only runs that began then or later, such as 2026-02-21 or 2026-02-21T03:58:47Z. A day begins at midnight, UTC.
+    #[arg(long, value_name = "DATE", value_parser = since)]
+    since: Option<String>,
+}
+
+/// A day or a time, as records have it.
+fn since(text: &str) -> Result<String, String> {
+    let of_day = || format!("{}T00:00:00Z", text.parse::<Date>().ok()?).parse::<Timestamp>().ok();
+    let at = text.parse::<Timestamp>().ok().or_else(of_day);
+    let at = at.and_then(|at| SystemTime::try_from(at).ok());
+    at.map(timestamp)
+        .ok_or_else(|| "must be a day such as 2026-02-21, or a time such as 2026-02-21T03:58:47Z".into())
+}
+
+pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    let mut read = reports::read(&arguments.paths, ui)?;
+    let all = read.inputs.len();
+    read.inputs.retain(|input| !input.is_sweep());
+    let since = arguments.since.as_deref();
+    let aa_factors = |machine: &SystemProfile| {
+        data_dir()
+            .map_or_else(|_| Vec::new(), |folder| machine_history::read(&folder, ui).aa_factors(machine))
+    };
+    let mut trends = trends(&mut read.inputs, since, aa_factors);
+    if read.inputs.len() < all {
+        let left_out = all - read.inputs.len();
+        trends.warnings.push(format!("{left_out} trials of METG sweeps are left out"));
+    }
+    if trends.cells.is_empty() {
+        return Err(nothing(since));
+    }
+    trends.altered.clone_from(&read.altered);
+    trends.without_chain.clone_from(&read.without_chain);
+    show(&trends, ui)?;
+    let is_slower = trends.cells.iter().any(|cell| cell.is_regression);
+    Ok(if is_slower { Exit::Difference } else { read.exit(Exit::Done) })
+}
+
+fn nothing(since: Option<&str>) -> Problem {
+    match since {
+        Some(since) => {
+            Problem::usage(format!("no run with a description of its machine began at {since} or later"))
+                .with_remedy("an earlier --since")
+        }
+        None => Problem::usage("no measured trial of a comparison or run has a description of its machine")
+            .with_remedy("crossrun report, to see what the files have"),
+    }
+}
+
+fn show(trends: &Trends, ui: &mut Ui) -> Result<(), Problem> {
+    trends.warnings.iter().for_each(|warning| ui.warning(warning));
+    let text = if ui.json() {
+        serde_json::to_string(trends).map_err(|error| Problem::unexpected(&error))?
+    } else {
+        crate::report::trends(trends, ui.is_verbose())
+    };
+    ui.result(&text);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::since;
+
+    #[test]
+    fn a_date_is_a_day_or_a_time() {
+        assert_eq!(since("2026-02-21").unwrap(), "2026-02-21T00:00:00.000000+00:00");
+        assert_eq!(since("2026-02-21T03:58:47+01:00").unwrap(), "2026-02-21T02:58:47.000000+00:00");
+        for bad in ["", "yesterday", "2026-02-30", "2026-02-21T25:00:00Z"] {
+            assert!(since(bad).is_err(), "{bad}");
+        }
+    }
+}

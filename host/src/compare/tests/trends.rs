@@ -1,0 +1,111 @@
+//! Trends over runs that are made here.
+
+use super::*;
+use crate::compare::trends::model::{ChangeCall, Trends};
+use crate::compare::trends::trends;
+
+/// Run number `day`, in which each of six blocks took about so many seconds, after a change.
+fn run(day: u32, seconds: f64, change: impl Fn(&mut Example)) -> Vec<Input> {
+    let noise = |block: u32| 1.0 + 0.01 * (f64::from((block * 5 + day * 3) % 7) - 3.0) / 3.0;
+    let of_block = |block| {
+        let mut example = example("a", "pipeline", block, seconds * noise(block)).with(&change);
+        example.result.started += Duration::from_secs(86_400) * day;
+        example.trial.cell.run_id = example.trial.cell.run_id.replace("night", &format!("night-{day}"));
+        example
+    };
+    let of_run = recorded((0..6).map(of_block)).into_iter().map(|mut input| {
+        input.source.file = format!("{day}/trials.jsonl");
+        input
+    });
+    of_run.collect()
+}
+
+/// Eight runs of a second, and six of so many.
+fn step(seconds: f64) -> Vec<Input> {
+    let later = |day| run(day, seconds, |example| example.plugin = Some(library("b", true)));
+    (0..8).flat_map(|day| run(day, 1.0, |_| ())).chain((8..14).flat_map(later)).collect()
+}
+
+fn without_aa(inputs: Vec<Input>) -> Trends {
+    since(None, inputs)
+}
+
+fn since(since: Option<&str>, mut inputs: Vec<Input>) -> Trends {
+    trends(&mut inputs, since, |_| Vec::new())
+}
+
+#[test]
+fn a_step_is_a_change_with_the_run_and_what_differs() {
+    let trends = without_aa(step(1.1));
+    let [cell] = trends.cells.as_slice() else { panic!("{:?}", trends.cells) };
+    let [change] = cell.changes.as_slice() else { panic!("{:?}", cell.changes) };
+    assert_eq!((change.run.as_str(), change.index, change.call), ("night-8", 8, ChangeCall::Slower));
+    assert!((change.factor - 1.1).abs() < 0.01 && change.p_value <= 0.02, "{change:?}");
+    assert_eq!(change.differs, ["plugin file a00000000000 -> b00000000000"]);
+    assert!(cell.is_regression && cell.runs.len() == 14 && cell.of == "time");
+    assert!(cell.runs.iter().all(|run| run.successes == 6 && run.interval.is_some()));
+    let faster = without_aa(step(0.9));
+    assert_eq!(faster.cells[0].changes[0].call, ChangeCall::Faster);
+    assert!(!faster.cells[0].is_regression);
+    // Only the newest change counts.
+    let seconds = |day: u32| if (8..16).contains(&day) { 1.1 } else { 1.0 };
+    let mended = without_aa((0..24).flat_map(|day| run(day, seconds(day), |_| ())).collect());
+    let calls: Vec<_> = mended.cells[0].changes.iter().map(|change| change.call).collect();
+    assert_eq!(calls, [ChangeCall::Slower, ChangeCall::Faster]);
+    assert!(!mended.cells[0].is_regression);
+}
+
+#[test]
+fn a_change_below_the_noise_of_the_machine_is_not_reported() {
+    let changes = |seconds: f64, factors: &[f64]| {
+        let trends = trends(&mut step(seconds), None, |_| factors.to_vec());
+        trends.cells[0].changes.len()
+    };
+    assert_eq!(changes(1.1, &[1.01, 1.01, 1.01, 1.01, 1.2]), 0);
+    assert_eq!(changes(1.1, &[1.01, 1.01, 1.01, 1.01, 1.08]), 1);
+    // Four are too few to know the noise, which then is 5 %.
+    assert_eq!(changes(1.1, &[1.01, 1.01, 1.01, 1.2]), 1);
+    assert_eq!(changes(1.04, &[]), 0);
+    assert_eq!(changes(1.04, &[1.01; 5]), 1);
+}
+
+#[test]
+fn machines_and_builds_are_kept_apart() {
+    let elsewhere = |day| run(day, 1.3, |example| example.system_profile.hostname = Some("elsewhere".into()));
+    let debug = |day| run(day, 9.0, |example| example.plugin = Some(library("a", false)));
+    let inputs = step(1.0).into_iter().chain((20..26).flat_map(elsewhere)).chain((30..36).flat_map(debug));
+    let trends = without_aa(inputs.collect());
+    let cells: Vec<_> = trends
+        .cells
+        .iter()
+        .map(|it| (it.cell.machine, it.cell.is_debug, it.runs.len(), it.changes.len()))
+        .collect();
+    assert_eq!(cells, [(0, false, 14, 0), (0, true, 6, 0), (1, false, 6, 0)]);
+    assert!(
+        trends.warnings[0].contains("elsewhere differs from machine in hostname"),
+        "{:?}",
+        trends.warnings
+    );
+}
+
+#[test]
+fn a_copy_counts_once_and_a_trial_that_is_not_verified_not_at_all() {
+    let mut copy = run(3, 1.0, |_| ());
+    copy.iter_mut().for_each(|input| input.source.file = "copy/trials.jsonl".into());
+    let failing = run(14, 1.0, fail);
+    let trends = without_aa(step(1.0).into_iter().chain(copy).chain(failing).collect());
+    let runs = &trends.cells[0].runs;
+    assert_eq!((runs.len(), trends.runs), (15, 15));
+    assert!(trends.warnings[0].contains("the run night-3 is in 3/trials.jsonl and in copy/trials.jsonl"));
+    let last = runs.last().unwrap();
+    assert_eq!((last.trials, last.successes, last.median), (6, 0, None));
+}
+
+#[test]
+fn runs_before_a_date_are_left_out_and_the_order_of_files_does_not_matter() {
+    let newest = since(Some("2026-03-01T00:00:00.000000+00:00"), step(1.1));
+    assert_eq!(newest.cells[0].runs.len(), 6, "{:?}", newest.cells[0].runs);
+    let backwards = without_aa(step(1.1).into_iter().rev().collect());
+    assert_eq!(backwards.cells[0].changes, without_aa(step(1.1)).cells[0].changes);
+    assert!(without_aa(Vec::new()).cells.is_empty());
+}

@@ -1,0 +1,139 @@
+//! The trend of each cell over many recorded runs, by machine: its values, and where they changed. `docs/history.md` has the rules.
+
+mod cell;
+pub(crate) mod model;
+
+use std::collections::BTreeMap;
+
+use super::Input;
+use super::group::{Group, Table};
+use super::trial::is_debug;
+use crate::record::{Kind, SystemProfile, machine_keys};
+use cell::{RunGroups, trend};
+use model::{Machine, Noise, Trends, VERSION};
+
+/// A cell: machine, backend, point, configuration, seed, and whether the plugin is a debug build.
+type CellKey<'a> = (usize, &'a str, String, Option<&'a str>, u64, bool);
+
+/// The records of one run.
+struct Run<'a> {
+    id: &'a str,
+    /// When its first trial started: ISO 8601, UTC.
+    started: &'a str,
+    file: &'a str,
+    table: Table<'a>,
+}
+
+/// The trends of the runs that began at `since` or later. The `aa_factors` of a machine are those of the A/A comparisons on it.
+pub(crate) fn trends(
+    inputs: &mut [Input],
+    since: Option<&str>,
+    mut aa_factors: impl FnMut(&SystemProfile) -> Vec<f64>,
+) -> Trends {
+    inputs.sort_by(|one, other| key(one).cmp(&key(other)));
+    let mut warnings = Vec::new();
+    let runs = runs(inputs, since, &mut warnings);
+    let mut machines: Vec<Machine> = Vec::new();
+    let mut cells: BTreeMap<CellKey<'_>, Vec<RunGroups<'_, '_>>> = BTreeMap::new();
+    let mut undescribed = 0;
+    for run in &runs {
+        for point in &run.table.points {
+            for row in &point.rows {
+                let Some(profile) = row.identity.machine.and_then(|at| run.table.machines.get(at)) else {
+                    undescribed += row.measured.len();
+                    continue;
+                };
+                let machine = machine(profile, &mut machines, &mut aa_factors);
+                let it = &row.identity;
+                let key =
+                    (machine, it.backend, point.id.clone(), it.config_hash, it.seed, is_debug_build(row));
+                add(cells.entry(key).or_default(), run, row);
+            }
+        }
+    }
+    if undescribed > 0 {
+        warnings
+            .push(format!("{undescribed} trials are left out, as their records do not describe the machine"));
+    }
+    if let [first, others @ ..] = machines.as_slice() {
+        warnings.extend(others.iter().map(|other| another_machine(&first.profile, &other.profile)));
+    }
+    let cells = cells.into_iter().map(|((machine, backend, point, config, seed, is_debug), runs)| {
+        let of_cell = model::Cell {
+            machine,
+            backend: backend.to_owned(),
+            point,
+            config_hash: config.map(str::to_owned),
+            seed,
+            is_debug,
+        };
+        trend(of_cell, &runs, machines[machine].noise)
+    });
+    let cells = cells.collect();
+    Trends { version: VERSION, runs: runs.len(), cells, machines, warnings, ..Trends::default() }
+}
+
+/// What the records of one run have in common.
+fn key(input: &Input) -> (&str, &str) {
+    (&input.source.file, input.run())
+}
+
+/// The runs in the order of time. One that is in several files, as a copy, counts once.
+fn runs<'a>(inputs: &'a [Input], since: Option<&str>, warnings: &mut Vec<String>) -> Vec<Run<'a>> {
+    let mut runs: Vec<Run<'a>> = Vec::new();
+    for of_run in inputs.chunk_by(|one, other| key(one) == key(other)) {
+        let measured = of_run.iter().filter(|input| input.kind == Kind::Measured);
+        let Some(started) = measured.map(|input| input.record.timestamp.as_str()).min() else { continue };
+        if since.is_some_and(|since| started < since) {
+            continue;
+        }
+        let (file, id) = key(&of_run[0]);
+        if let Some(known) = runs.iter().find(|known| (known.id, known.started) == (id, started)) {
+            warnings.push(format!("the run {id} is in {} and in {file}, and counts once", known.file));
+            continue;
+        }
+        runs.push(Run { id, started, file, table: Table::new(of_run) });
+    }
+    runs.sort_by_key(|run| run.started);
+    runs
+}
+
+fn machine(
+    profile: &SystemProfile,
+    machines: &mut Vec<Machine>,
+    aa_factors: &mut impl FnMut(&SystemProfile) -> Vec<f64>,
+) -> usize {
+    let known = machines.iter().position(|known| machine_keys(&known.profile, profile).is_empty());
+    known.unwrap_or_else(|| {
+        let noise = Noise::of(&aa_factors(profile));
+        machines.push(Machine { profile: profile.clone(), noise });
+        machines.len() - 1
+    })
+}
+
+fn is_debug_build(row: &Group<'_>) -> bool {
+    row.plugin().and_then(|plugin| is_debug(&plugin.build)).unwrap_or_default()
+}
+
+/// Rows of one cell that have different plugin files in one run count together.
+fn add<'t, 'a>(cell: &mut Vec<RunGroups<'t, 'a>>, run: &'t Run<'a>, row: &'t Group<'a>) {
+    match cell.last_mut().filter(|last| (last.id, last.file) == (run.id, run.file)) {
+        Some(last) => last.groups.push(row),
+        None => {
+            let groups = vec![row];
+            cell.push(RunGroups { id: run.id, started: run.started, file: run.file, groups });
+        }
+    }
+}
+
+fn another_machine(first: &SystemProfile, other: &SystemProfile) -> String {
+    let name = |profile: &SystemProfile| {
+        profile.hostname.clone().unwrap_or_else(|| "a machine without a name".into())
+    };
+    format!(
+        "runs of several machines are kept apart: {} differs from {} in {}",
+        name(other),
+        name(first),
+        machine_keys(first, other).join(", ")
+    )
+}

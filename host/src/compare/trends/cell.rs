@@ -1,0 +1,125 @@
+//! The trend of one cell.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::model::{Cell, CellTrend, Change, ChangeCall, Noise, RunValue};
+use crate::compare::group::Group;
+use crate::compare::model::Status;
+use crate::stats::{ChangePoint, change_points, median, median_interval};
+
+/// The rows of one cell in one run.
+pub(super) struct RunGroups<'t, 'a> {
+    pub(super) id: &'a str,
+    pub(super) started: &'a str,
+    pub(super) file: &'a str,
+    pub(super) groups: Vec<&'t Group<'a>>,
+}
+
+pub(super) fn trend(cell: Cell, groups: &[RunGroups<'_, '_>], noise: Noise) -> CellTrend {
+    let is_latency = groups
+        .iter()
+        .flat_map(|run| &run.groups)
+        .any(|group| group.successes().any(|(trial, _)| trial.metadata().open_loop.is_some()));
+    let runs: Vec<_> = groups.iter().map(value).collect();
+    let changes = changes(&runs, noise.factor);
+    let is_regression = changes.last().is_some_and(|change| change.call == ChangeCall::Slower);
+    CellTrend { cell, of: if is_latency { "latency" } else { "time" }, runs, changes, is_regression }
+}
+
+fn value(run: &RunGroups<'_, '_>) -> RunValue {
+    let successes = || run.groups.iter().flat_map(|group| group.successes());
+    let trials = || successes().filter(|(trial, _)| trial.status() == Status::Verified);
+    let values: Vec<_> =
+        trials().filter_map(|(trial, _)| trial.compared()).filter(|value| *value > 0.0).collect();
+    let group = run.groups.first();
+    let plugin = group.and_then(|group| group.plugin());
+    // A trial that failed may not have its versions.
+    let versions = trials().map(|(trial, _)| trial).next().or(group.and_then(|group| group.first()));
+    RunValue {
+        run: run.id.to_owned(),
+        started: run.started.to_owned(),
+        file: run.file.to_owned(),
+        trials: run.groups.iter().map(|group| group.measured.len()).sum(),
+        successes: values.len(),
+        median: median(&values),
+        interval: median_interval(&values),
+        plugin_version: plugin.and_then(|plugin| plugin.version.clone()),
+        plugin_sha256: plugin.map(|plugin| plugin.sha256.clone()),
+        workload_sha256: group
+            .and_then(|group| group.workload_library())
+            .map(|library| library.sha256.clone()),
+        versions: versions.map(|trial| trial.metadata().versions.clone()).unwrap_or_default(),
+    }
+}
+
+/// The changes by at least the factor of noise. Where one is smaller, the values on both sides of it are one level.
+fn changes(runs: &[RunValue], noise: f64) -> Vec<Change> {
+    let with_value: Vec<_> =
+        runs.iter().enumerate().filter_map(|(at, run)| Some((at, run.median?))).collect();
+    let logarithms: Vec<_> = with_value.iter().map(|(_, value)| value.ln()).collect();
+    let mut points = change_points(&logarithms);
+    loop {
+        let levels = levels(&with_value, &points);
+        let factors = levels.windows(2).map(|sides| (sides[1] / sides[0]).ln().abs());
+        let smallest = factors.enumerate().min_by(|one, other| one.1.total_cmp(&other.1));
+        match smallest {
+            Some((at, factor)) if factor < noise.ln() => {
+                points.remove(at);
+            }
+            _ => {
+                let sides = levels.windows(2).zip(&points);
+                return sides.map(|(sides, point)| change(runs, &with_value, sides, point)).collect();
+            }
+        }
+    }
+}
+
+/// The median of the values between two change points, for all of them.
+fn levels(values: &[(usize, f64)], points: &[ChangePoint]) -> Vec<f64> {
+    let ends = points.iter().map(|point| point.index);
+    let ends: Vec<_> = [0].into_iter().chain(ends).chain([values.len()]).collect();
+    let level = |ends: &[usize]| {
+        median(&values[ends[0]..ends[1]].iter().map(|(_, value)| *value).collect::<Vec<_>>())
+    };
+    ends.windows(2).filter_map(level).collect()
+}
+
+fn change(runs: &[RunValue], values: &[(usize, f64)], sides: &[f64], point: &ChangePoint) -> Change {
+    let (before, after) = (sides[0], sides[1]);
+    let (index, last) = (values[point.index].0, values[point.index - 1].0);
+    Change {
+        run: runs[index].run.clone(),
+        started: runs[index].started.clone(),
+        index,
+        before,
+        after,
+        factor: after / before,
+        p_value: point.p_value,
+        call: if after > before { ChangeCall::Slower } else { ChangeCall::Faster },
+        differs: differences(&runs[last], &runs[index]),
+    }
+}
+
+/// What may explain that one run differs from the one before.
+fn differences(old: &RunValue, new: &RunValue) -> Vec<String> {
+    let names: BTreeSet<_> = old.versions.keys().chain(new.versions.keys()).collect();
+    let version = |versions: &Map<String, Value>, name: &str| match versions.get(name) {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(other) => Some(other.to_string()),
+    };
+    let short = |hash: &Option<String>| hash.as_ref().map(|hash| hash.chars().take(12).collect());
+    let of_versions = names
+        .into_iter()
+        .map(|name| (name.as_str(), version(&old.versions, name), version(&new.versions, name)));
+    let of_files = [
+        ("plugin", old.plugin_version.clone(), new.plugin_version.clone()),
+        ("plugin file", short(&old.plugin_sha256), short(&new.plugin_sha256)),
+        ("workload library", short(&old.workload_sha256), short(&new.workload_sha256)),
+    ];
+    let all = of_versions.chain(of_files).filter(|(_, old, new)| old != new);
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".into());
+    all.map(|(what, old, new)| format!("{what} {} -> {}", or_none(old), or_none(new))).collect()
+}

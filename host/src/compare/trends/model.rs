@@ -1,0 +1,130 @@
+//! The trends, as `crossrun history` prints them and `--json` has them. The units are seconds; a missing value is `null`.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::compare::model::RatioInterval;
+use crate::record::SystemProfile;
+use crate::stats::MARGIN;
+
+/// The version of these types as JSON. New keys do not change it.
+pub(crate) const VERSION: u32 = 1;
+
+/// So many A/A comparisons show how much noise a machine has.
+const ENOUGH_AA: usize = crate::compare::history::ENOUGH_AA;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Trends {
+    pub version: u32,
+    /// How many runs there are.
+    pub runs: usize,
+    /// A cell has an index into this list.
+    pub machines: Vec<Machine>,
+    /// Sorted by machine, backend and point.
+    pub cells: Vec<CellTrend>,
+    pub warnings: Vec<String>,
+    /// What was altered in the files of records after they were written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub altered: Vec<String>,
+    /// The files whose lines have no hash chain.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without_chain: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Machine {
+    pub profile: SystemProfile,
+    pub noise: Noise,
+}
+
+/// What counts as noise on a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Noise {
+    /// A change by a smaller factor is not reported. The largest difference of any A/A comparison, or 1.05 with fewer than five.
+    pub factor: f64,
+    /// How many A/A comparisons are known of the machine.
+    pub aa_comparisons: usize,
+}
+
+impl Noise {
+    /// Of the factors of all A/A comparisons.
+    pub(super) fn of(factors: &[f64]) -> Self {
+        let largest = factors.iter().copied().max_by(f64::total_cmp);
+        let factor = largest.filter(|_| factors.len() >= ENOUGH_AA);
+        Self { factor: factor.unwrap_or(MARGIN), aa_comparisons: factors.len() }
+    }
+}
+
+/// One backend at one point on one machine.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Cell {
+    pub machine: usize,
+    pub backend: String,
+    pub point: String,
+    pub config_hash: Option<String>,
+    pub seed: u64,
+    /// Whether the plugin is a debug build.
+    pub is_debug: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct CellTrend {
+    #[serde(flatten)]
+    pub cell: Cell,
+    /// The value: `time`, or `latency` in an open loop.
+    pub of: &'static str,
+    /// In the order of time.
+    pub runs: Vec<RunValue>,
+    /// In the order of time.
+    pub changes: Vec<Change>,
+    /// Whether the newest change is one to slower.
+    pub is_regression: bool,
+}
+
+/// A cell in one run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct RunValue {
+    pub run: String,
+    /// ISO 8601, UTC.
+    pub started: String,
+    pub file: String,
+    pub trials: usize,
+    /// How many of them are verified.
+    pub successes: usize,
+    /// The median of the values. Null without any.
+    pub median: Option<f64>,
+    /// The interval of the median. Null with fewer than six values.
+    pub interval: Option<RatioInterval>,
+    pub plugin_version: Option<String>,
+    pub plugin_sha256: Option<String>,
+    pub workload_sha256: Option<String>,
+    /// Versions of crossrun and of the engine.
+    pub versions: Map<String, Value>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Change {
+    /// The first run after the change.
+    pub run: String,
+    /// When that started.
+    pub started: String,
+    /// Index into [`CellTrend::runs`].
+    pub index: usize,
+    /// The median of the runs' medians from the change before, or the first run, to this change.
+    pub before: f64,
+    /// The same from this change to the next, or the last run.
+    pub after: f64,
+    /// After over before: above 1 is slower.
+    pub factor: f64,
+    pub p_value: f64,
+    pub call: ChangeCall,
+    /// What else differs from the run before, such as `engine 9.1 -> 9.2`.
+    pub differs: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ChangeCall {
+    Slower,
+    Faster,
+}

@@ -1,0 +1,169 @@
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::*;
+use crate::compare::model::Comparison;
+use crate::report::examples;
+use crate::report::metg::examples as metg;
+
+/// Everything that a row can be: verified, failed, an open loop with and without figures, and not verified by anybody.
+fn every_kind() -> Comparison {
+    let mut comparison = examples::several_workloads();
+    comparison.points.extend(examples::open_loop().points);
+    comparison.points.extend(examples::original().points);
+    comparison
+}
+
+#[test]
+fn every_format_has_every_kind_of_row() {
+    let (rows, swept) = (every_kind().exported(), metg::several().exported());
+    for (of, rows) in [("comparison", &rows), ("sweeps", &swept)] {
+        insta::assert_snapshot!(format!("{of}_bencher"), bencher(rows).unwrap());
+        insta::assert_snapshot!(format!("{of}_github"), github(rows).unwrap());
+        insta::assert_snapshot!(format!("{of}_openmetrics"), openmetrics(rows));
+        insta::assert_snapshot!(format!("{of}_junit"), junit(rows).unwrap());
+    }
+}
+
+#[test]
+fn only_a_row_of_which_every_trial_is_verified_has_figures() {
+    let comparison = every_kind();
+    let rows = comparison.exported();
+    let compared = comparison.points.iter().flat_map(|point| &point.rows);
+    for (row, of) in rows.iter().zip(compared) {
+        let has_value = of.open_loop.is_none() || of.compared_latency.is_some();
+        let is_verified = of.counts.verified == of.counts.trials;
+        assert_eq!(row.state == State::Verified, is_verified && has_value, "{}", row.name);
+        assert_eq!(row.state == State::Verified, !row.figures.is_empty(), "{}", row.name);
+    }
+    assert!(rows.iter().any(|row| row.state != State::Verified));
+    // One of seven trials is wrong, and the figures of the others are there.
+    let mut comparison = examples::several_workloads();
+    let row = &mut comparison.points[0].rows[1];
+    (row.counts.verified, row.counts.wrong) = (6, 1);
+    row.failures = examples::failed_row("beta", "wrong_answer", "7 items").failures;
+    let rows = comparison.exported();
+    assert!(rows[1].figures.is_empty() && matches!(rows[1].state, State::Failed(_)));
+    let written = bencher(&rows).unwrap() + &github(&rows).unwrap();
+    assert!(rows[0].name.len() > 10 && written.contains(&rows[0].name) && !written.contains(&rows[1].name));
+}
+
+#[test]
+fn what_a_backend_does_not_support_is_skipped_and_no_failure() {
+    let mut comparison = examples::several_workloads();
+    let row = &mut comparison.points[0].rows[1];
+    *row = examples::failed_row("beta", "unsupported", "unsupported: needs time");
+    row.failures[0].phase = crate::run::session::NEGOTIATION.into();
+    let rows = comparison.exported();
+    assert_eq!(rows[1].state, State::WithoutFigures("unsupported: needs time".into()));
+    assert!(junit(&rows).unwrap().contains("<skipped message=\"unsupported: needs time\"/>"));
+}
+
+#[test]
+fn without_rows_every_format_is_complete() {
+    assert_eq!((bencher(&[]).unwrap(), github(&[]).unwrap()), ("{}\n".into(), "[]\n".into()));
+    assert_eq!(openmetrics(&[]), "# EOF\n");
+    assert!(junit(&[]).unwrap().contains("tests=\"0\" failures=\"0\""));
+}
+
+#[test]
+fn hostile_text_is_a_value_in_every_format() {
+    let mut comparison = examples::hostile();
+    for (place, row) in comparison.points.iter_mut().flat_map(|point| &mut point.rows).enumerate() {
+        row.label = format!("{place}\\\"\n# EOF\n]]>&<a b='c'>\u{fffe}\u{0}{}", row.label);
+    }
+    let rows = comparison.exported();
+    let count = |is: fn(&ExportedRow) -> bool| rows.iter().filter(|row| is(row)).count();
+    let verified = count(|row| row.state == State::Verified);
+    let json: Value = serde_json::from_str(&bencher(&rows).unwrap()).unwrap();
+    assert_eq!(json.as_object().unwrap().len(), verified);
+    let json: Value = serde_json::from_str(&github(&rows).unwrap()).unwrap();
+    assert_eq!(json.as_array().unwrap().len(), verified);
+    check_openmetrics(&openmetrics(&rows));
+    check_xml(&junit(&rows).unwrap());
+}
+
+#[test]
+fn openmetrics_keeps_the_grammar() {
+    check_openmetrics(&openmetrics(&every_kind().exported()));
+    check_openmetrics(&openmetrics(&metg::several().exported()));
+}
+
+/// Parses the text as OpenMetrics 1.0 demands: each family once and whole, its unit at the end of its name, no sample twice, label
+/// values escaped, and the end marked.
+fn check_openmetrics(text: &str) {
+    let body = text.strip_suffix("# EOF\n").unwrap();
+    let (mut families, mut samples, mut family) = (HashSet::new(), HashSet::new(), "");
+    for line in body.lines() {
+        assert!(!line.contains(|c: char| c.is_control()), "{line:?}");
+        if let Some(described) = line.strip_prefix("# ") {
+            let words: Vec<_> = described.splitn(3, ' ').collect();
+            match words[0] {
+                "TYPE" => {
+                    assert!(families.insert(words[1]) && words[2] == "gauge", "{line}");
+                    family = words[1];
+                }
+                "UNIT" => {
+                    assert!(words[1] == family && family.ends_with(&format!("_{}", words[2])), "{line}")
+                }
+                "HELP" => assert_eq!(words[1], family, "{line}"),
+                _ => panic!("{line}"),
+            }
+            continue;
+        }
+        let rest = line.strip_prefix(family).and_then(|rest| rest.strip_prefix('{')).unwrap();
+        let value = label_set(rest).strip_prefix(' ').unwrap();
+        assert!(value.parse::<f64>().unwrap().is_finite(), "{line}");
+        assert!(samples.insert(&line[..line.len() - value.len()]), "{line} is there twice");
+    }
+}
+
+/// What follows a set of labels after its opening brace.
+fn label_set(mut text: &str) -> &str {
+    loop {
+        let (name, rest) = text.split_once("=\"").unwrap();
+        assert!(!name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{name:?}");
+        let mut escaped = false;
+        let end = rest.find(|c| match c {
+            '\\' if !escaped => {
+                escaped = true;
+                false
+            }
+            '"' if !escaped => true,
+            c => {
+                assert!(!escaped || ['\\', '"', 'n'].contains(&c), "{rest}");
+                escaped = false;
+                false
+            }
+        });
+        text = &rest[end.unwrap() + 1..];
+        match text.strip_prefix(',') {
+            Some(rest) => text = rest,
+            None => return text.strip_prefix('}').unwrap(),
+        }
+    }
+}
+
+/// Parses the text as XML that has elements, attributes and text: every element is closed, and no character is bare.
+fn check_xml(text: &str) {
+    let allowed =
+        |c: char| matches!(c, '\n' | '\t' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    assert!(text.chars().all(allowed));
+    let mut open = Vec::new();
+    let body = text.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n").unwrap();
+    for part in body.split('<').skip(1) {
+        let (tag, content) = part.split_once('>').unwrap();
+        assert!(!content.contains('>'), "{part}");
+        let references = ["&lt;", "&gt;", "&amp;", "&quot;", "&#x27;", "&#x2f;"];
+        let bare = references.iter().fold(part.to_owned(), |text, reference| text.replace(reference, ""));
+        assert!(!bare.contains('&'), "{part}");
+        match tag.strip_prefix('/') {
+            Some(name) => assert_eq!(open.pop(), Some(name.to_owned())),
+            None if tag.ends_with('/') || tag.ends_with('?') => {}
+            None => open.push(tag.split(' ').next().unwrap().to_owned()),
+        }
+        assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
+    }
+    assert!(open.is_empty(), "{open:?}");
+}

@@ -1,0 +1,131 @@
+//! `crossrun report --format` writes the figures of a report for other programs.
+
+use serde_json::Value;
+
+use crate::released::planted::{End, folder, point, trial};
+use crate::support::Place;
+
+/// Seven blocks of a baseline, of a backend that is slower, and of one with a wrong answer.
+fn comparison() -> Place {
+    let place = Place::empty();
+    let of_block = |block: u32| {
+        let spread = 1.0 + f64::from(block * 7 % 11) * 0.003;
+        let broken = if block == 3 { End::Wrong } else { End::Verified(spread) };
+        [
+            trial("native", "pipeline", block, End::Verified(spread)),
+            trial(
+                "slower",
+                "pipeline",
+                block,
+                End::Verified(1.3 * spread * (1.0 + f64::from(block) * 0.0004)),
+            ),
+            trial("broken", "pipeline", block, broken),
+        ]
+    };
+    folder(&place, "run", &(0..7).flat_map(of_block).collect::<Vec<_>>());
+    place
+}
+
+fn written(place: &Place, file: &str) -> String {
+    std::fs::read_to_string(place.path().join(file)).unwrap()
+}
+
+#[test]
+fn every_format_is_the_same_on_standard_output_and_in_a_file() {
+    let place = comparison();
+    for format in ["bencher", "github", "openmetrics", "junit", "csv", "md", "json"] {
+        let printed = place.crossrun(&["report", "run", "--format", format]).code(0).stdout();
+        let ran = place.crossrun(&["report", "run", "--format", format, "--output", "out"]).code(0);
+        assert!(ran.stdout().contains("native"), "the summary is printed: {}", ran.explain());
+        assert_eq!(printed, written(&place, "out"), "{format}");
+        assert!(printed.contains("native"), "{printed}");
+    }
+    for (option, format) in [("--csv", "csv"), ("--md", "md")] {
+        let text = place.crossrun(&["report", "run", option, "-"]).code(0).stdout();
+        assert_eq!(text, place.crossrun(&["report", "run", "--format", format]).code(0).stdout());
+    }
+}
+
+#[test]
+fn figures_are_those_of_the_comparison_and_only_verified_rows_have_them() {
+    let place = comparison();
+    let comparison = place.crossrun(&["report", "run", "--json"]).code(0).json();
+    let rows = comparison["points"][0]["rows"].as_array().unwrap();
+    let row = |backend: &str| rows.iter().find(|row| row["backend"] == backend).unwrap();
+    let left_out = "1 row without figures in this export, as not all of it is verified";
+    let ran = place
+        .crossrun(&["report", "run", "--format", "bencher"])
+        .code(0)
+        .says(left_out)
+        .says("broken/pipeline");
+    let metrics: Value = serde_json::from_str(&ran.stdout()).unwrap();
+    assert_eq!(metrics.as_object().unwrap().len(), 2, "{metrics}");
+    for (name, measures) in metrics.as_object().unwrap() {
+        let row = row(name.split('/').next().unwrap());
+        let (metric, interval) = (&measures["duration-seconds"], &row["median_intervals"]["duration"]);
+        assert_eq!(metric["value"], row["duration"]["median"]);
+        assert_eq!((&metric["lower_value"], &metric["upper_value"]), (&interval["low"], &interval["high"]));
+        assert_eq!(measures["input-items-per-second"]["value"], row["input_rate"]["median"]);
+        assert_eq!(measures["speed-ratio"]["value"], row["ratio"]["estimate"]);
+    }
+    let ran = place.crossrun(&["report", "run", "--format", "github"]).code(0).says(left_out);
+    let entries: Value = serde_json::from_str(&ran.stdout()).unwrap();
+    assert_eq!(entries.as_array().unwrap().len(), 2, "{entries}");
+    assert_eq!(
+        (&entries[1]["unit"], &entries[1]["value"]),
+        (&"seconds".into(), &row("slower")["duration"]["median"])
+    );
+    let text = place.crossrun(&["report", "run", "--format", "openmetrics"]).code(0).says(left_out).stdout();
+    assert!(text.ends_with("# EOF\n") && text.contains("status=\"wrong\"} 1\n"), "{text}");
+    // The summary is not among what another program reads, and JUnit has every row.
+    let junit = place.crossrun(&["report", "run", "--format", "junit"]).code(0).stdout();
+    assert!(junit.starts_with("<?xml") && junit.contains("tests=\"3\" failures=\"1\""), "{junit}");
+    assert!(junit.contains("type=\"wrong_answer\""), "{junit}");
+}
+
+#[test]
+fn outputs_that_would_destroy_something_are_refused() {
+    let place = comparison();
+    let records = written(&place, "run/trials.jsonl");
+    let report = |more: &[&str]| place.crossrun(&[&["report", "run"], more].concat());
+    report(&["--output", "out"]).code(2).says("--format");
+    report(&["--format", "xml"]).code(2).says("openmetrics");
+    report(&["--format", "junit", "--output", "run/trials.jsonl"]).code(2).says("holds the records");
+    report(&["--format", "junit", "--md", "-"])
+        .code(2)
+        .says("standard output can take one of the reports only");
+    report(&["--format", "junit", "--json"]).code(2).says("standard output");
+    report(&["--format", "junit", "--output", "one", "--md", "one"])
+        .code(2)
+        .says("two reports have the name one");
+    report(&["--format", "junit", "--output", "."]).code(1).says("cannot write");
+    assert_eq!(written(&place, "run/trials.jsonl"), records);
+    // A link stays, and what it leads to is written.
+    std::os::unix::fs::symlink("real", place.path().join("link")).unwrap();
+    report(&["--format", "junit", "--output", "link"]).code(0);
+    assert!(place.path().join("link").is_symlink() && written(&place, "real").starts_with("<?xml"));
+}
+
+#[test]
+fn sweeps_have_their_own_figures() {
+    let place = Place::empty();
+    let mut points = Vec::new();
+    for block in 0..6 {
+        for iterations in [64, 256, 1024, 4096, 16_384] {
+            let kernel = f64::from(iterations);
+            let spread = 1.0 + f64::from(block * 7 % 11) * 0.003;
+            points.push(point("value", block, iterations, kernel / (kernel + 500.0 * spread)));
+            points.push(point("failed", block, iterations, if iterations == 64 { 0.0 } else { 0.5 }));
+        }
+    }
+    folder(&place, "sweeps", &points);
+    let ran = place.crossrun(&["report", "sweeps", "--format", "bencher"]).code(0).says("failed/metg");
+    let metrics: Value = serde_json::from_str(&ran.stdout()).unwrap();
+    let metg = &metrics["value/metg/cores=2"]["metg-seconds"];
+    assert!(metg["lower_value"].as_f64() < metg["value"].as_f64(), "{metrics}");
+    assert!(metg["value"].as_f64() < metg["upper_value"].as_f64(), "{metrics}");
+    for format in ["github", "openmetrics", "junit", "md", "json"] {
+        assert!(!place.crossrun(&["report", "sweeps", "--format", format]).code(0).stdout().is_empty());
+    }
+    place.crossrun(&["report", "sweeps", "--format", "csv"]).code(2).says("--format csv is for comparisons");
+}

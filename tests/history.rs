@@ -1,0 +1,146 @@
+//! `crossrun history` shows where a cell got slower over many recorded runs of one machine.
+
+use serde_json::{Value, json};
+
+use crate::released::planted::{End, folder, trial};
+use crate::support::Place;
+
+/// One run a day, in folders of their own below `runs`: `factors` says how many seconds `native` takes in each. A backend beside it
+/// always takes a second.
+fn recorded(factors: &[f64], change: impl Fn(u32, &mut Value)) -> Place {
+    let place = Place::empty();
+    std::fs::create_dir(place.path().join("runs")).unwrap();
+    for (day, factor) in (1..).zip(factors) {
+        let of_block = |block: u32| {
+            let spread = 1.0 + f64::from((block * 7 + day * 3) % 11) * 0.002;
+            [("native", *factor), ("other", 1.0)].map(|(backend, factor)| {
+                let mut trial = trial(backend, "pipeline", block, End::Verified(factor * spread));
+                let record = &mut trial["record"];
+                record["timestamp"] = format!("2026-03-{day:02}T04:00:0{block}.000000+00:00").into();
+                record["run_id"] = format!("commit-{day}/pipeline").into();
+                change(day, record);
+                trial
+            })
+        };
+        folder(&place, &format!("runs/{day}"), &(0..6).flat_map(of_block).collect::<Vec<_>>());
+    }
+    place
+}
+
+/// Eight runs of a second, and six that take so many.
+fn step(seconds: f64) -> Vec<f64> {
+    [[1.0; 8].as_slice(), &[seconds; 6]].concat()
+}
+
+/// A/A comparisons on the machine of the records, which differed by these factors.
+fn plant_aa(place: &Place, factors: &[f64]) {
+    let planted = trial("native", "pipeline", 0, End::Verified(1.0));
+    let machine = &planted["record"]["metadata"]["system_profile"];
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string();
+    let line = |(number, factor): (usize, &f64)| {
+        let aa = json!({
+            "format_version": 1, "kind": "aa", "time": now, "machine": machine, "run_id": "planted",
+            "started": number.to_string(), "blocks": 7, "factor": factor, "pairs": [],
+        });
+        format!("{aa}\n")
+    };
+    std::fs::create_dir_all(place.data()).unwrap();
+    std::fs::write(
+        place.data().join("history.jsonl"),
+        factors.iter().enumerate().map(line).collect::<String>(),
+    )
+    .unwrap();
+}
+
+fn cell<'a>(trends: &'a Value, backend: &str) -> &'a Value {
+    trends["cells"].as_array().unwrap().iter().find(|cell| cell["backend"] == backend).unwrap()
+}
+
+#[test]
+fn a_step_is_a_regression_with_the_run_and_the_version_that_came_with_it() {
+    let place = recorded(&step(1.1), |day, record| {
+        record["metadata"]["versions"]["engine"] = if day < 9 { "9.1" } else { "9.2" }.into();
+    });
+    let trends = place.crossrun(&["history", "runs", "--json"]).code(7).json();
+    let native = cell(&trends, "native");
+    let change = &native["changes"][0];
+    assert_eq!((&change["run"], &change["call"]), (&"commit-9".into(), &"slower".into()), "{change}");
+    assert_eq!(change["differs"], json!(["engine 9.1 -> 9.2"]));
+    assert_eq!((&native["is_regression"], native["runs"].as_array().unwrap().len()), (&true.into(), 14));
+    let other = cell(&trends, "other");
+    assert_eq!((&other["changes"], &other["is_regression"]), (&json!([]), &false.into()), "{other}");
+    let text = place.crossrun(&["history", "runs"]).code(7).stdout();
+    assert!(text.contains("slower, 1.10× as long, from run commit-9 on (2026-03-09T04:00:00)"), "{text}");
+    assert!(
+        text.contains("engine 9.1 -> 9.2") && text.contains("1 regression in 2 cells over 14 runs"),
+        "{text}"
+    );
+    assert!(!text.contains("commit-3"), "{text}");
+    let text = place.crossrun(&["history", "runs", "-v"]).code(7).stdout();
+    assert!(text.contains("2026-03-03T04:00:00 commit-3: "), "{text}");
+}
+
+#[test]
+fn a_change_within_the_noise_of_the_machine_or_to_faster_is_no_regression() {
+    let place = recorded(&step(1.1), |_, _| ());
+    plant_aa(&place, &[1.0, 1.01, 1.01, 1.01, 1.2]);
+    let text = place.crossrun(&["history", "runs"]).code(0).stdout();
+    assert!(text.contains("changes below 20.0 % are not reported (5 A/A comparisons known"), "{text}");
+    plant_aa(&place, &[1.0, 1.01, 1.01, 1.01, 1.02]);
+    place.crossrun(&["history", "runs"]).code(7);
+    let trends = recorded(&step(0.9), |_, _| ()).crossrun(&["history", "runs", "--json"]).code(0).json();
+    assert_eq!(cell(&trends, "native")["changes"][0]["call"], "faster");
+}
+
+#[test]
+fn since_leaves_out_what_began_before() {
+    let place = recorded(&step(1.1), |_, _| ());
+    let runs = |since: &str| {
+        let trends = place.crossrun(&["history", "runs", "--since", since, "--json"]).code(0).json();
+        trends["runs"].as_u64().unwrap()
+    };
+    assert_eq!(
+        (runs("2026-03-09"), runs("2026-03-09T05:00:00+01:00"), runs("2026-03-09T04:00:01Z")),
+        (6, 6, 5)
+    );
+    place.crossrun(&["history", "runs", "--since", "2027-01-01"]).code(2).says("no run with a description");
+    place.crossrun(&["history", "runs", "--since", "tomorrow"]).code(2).says("such as 2026-02-21");
+    place.crossrun(&["history", "nowhere"]).code(2).says("nowhere");
+}
+
+#[test]
+fn runs_of_another_machine_are_kept_apart_with_a_warning() {
+    let place = recorded(&step(1.1), |day, record| {
+        if day > 8 {
+            record["metadata"]["system_profile"]["hostname"] = "elsewhere".into();
+        }
+    });
+    let ran = place
+        .crossrun(&["history", "runs"])
+        .code(0)
+        .says("runs of several machines are kept apart")
+        .says("hostname");
+    assert!(ran.stdout().contains("elsewhere:\n"), "{}", ran.explain());
+}
+
+#[test]
+fn trials_that_are_not_verified_have_no_part_in_a_value() {
+    let place = recorded(&[1.0; 12], |day, record| {
+        if day > 8 {
+            // What was seen of a failed run is no figure.
+            record["metadata"]["worker_elapsed"] = 9.0.into();
+            record["duration_seconds"] = Value::Null;
+            record["success_rate"] = 0.0.into();
+            record["metadata"]["error"] = json!({"phase": "run", "kind": "crashed", "message": "planted"});
+        }
+    });
+    let trends = place.crossrun(&["history", "runs", "--json"]).code(0).json();
+    let native = cell(&trends, "native");
+    assert_eq!(
+        (&native["runs"][11]["median"], &native["runs"][11]["trials"]),
+        (&Value::Null, &6.into()),
+        "{native}"
+    );
+    let text = place.crossrun(&["history", "runs"]).code(0).stdout();
+    assert!(text.contains("8 of 12"), "{text}");
+}
