@@ -11,6 +11,7 @@ mod bounds;
 mod c_backend;
 mod c_workload;
 mod chromium;
+mod ci_scripts;
 mod compare;
 mod conformance;
 mod cores;
