@@ -228,6 +228,8 @@ const DEVIATIONS: &[Deviation] = &[
     of_workloads("library.catalogue", "default", "step"),
     of_workloads("library.oracle", "oracle", "are expected"),
     of_workloads("library.slices", "order", "in batches of 1"),
+    of_workloads("library.closing", "early", "that closes by watermarks"),
+    of_workloads("library.closing", "unending", "must refuse it"),
     of_workloads("library.repeats", "process", "in another process"),
     of_workloads("library.repeats", "clock", "in another process, a second later"),
     of_workloads("library.refuses", "forgetful", "must be of kind invalid_spec"),

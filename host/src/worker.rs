@@ -6,6 +6,7 @@
 mod bounds;
 pub(crate) mod cheat;
 mod cheating_backend;
+mod closing_check;
 mod exit_guard;
 mod graph_reference;
 mod handle;

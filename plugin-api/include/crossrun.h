@@ -180,6 +180,9 @@ typedef struct crossrun_workload_functions {
     int32_t (*graph_task)(
         const crossrun_workload *workload, uint32_t step, uint32_t point, size_t count, const uint8_t *const *inputs,
         const size_t *lengths, uint8_t *output, size_t *output_length, crossrun_buffer *error);
+    int32_t (*watermark)(const crossrun_workload *workload, uint64_t number, uint64_t *time, crossrun_buffer *error);
+    int32_t (*state_close)(
+        crossrun_state *state, uint64_t time, uint64_t limit, uint64_t *next, crossrun_buffer *out);
 } crossrun_workload_functions;
 
 /* One entry of `extra`. The value of a JSON string is its text; any other value is its JSON. As backends index arrays of

@@ -182,6 +182,20 @@ int32_t crossrun_workload_graph_task(
     const crossrun_workload *workload, uint32_t step, uint32_t point, size_t count, const uint8_t *const *inputs,
     const size_t *lengths, uint8_t *output, size_t *output_length, crossrun_buffer *error);
 
+/* Puts into `time` what no item from number `number` on is earlier than, in a time that is in the items; UINT64_MAX where no item
+ * comes any more. It never falls as `number` grows. Without the word `watermarks` in `use`, the answer is CROSSRUN_ARGUMENT.
+ * Since 1.1. */
+int32_t crossrun_workload_watermark(
+    const crossrun_workload *workload, uint64_t number, uint64_t *time, crossrun_buffer *error);
+
+/* Puts the items of up to `limit` keys, which is at least 1, of a keyed reduction of which something ended at `time` or before into
+ * `out`, as a batch, and the time before which nothing that the state holds ends into `next`. A batch without items means that
+ * nothing more has ended: call this until then. From now on the state refuses what ended at `time` or before, with
+ * CROSSRUN_OPERATOR: all of it must have been folded or merged. ABI.md says who may close, and up to which time. As above, without
+ * `watermarks` in `use` the answer is CROSSRUN_ARGUMENT. Since 1.1. */
+int32_t crossrun_workload_state_close(
+    crossrun_state *state, uint64_t time, uint64_t limit, uint64_t *next, crossrun_buffer *out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -133,7 +133,7 @@ fn layout() -> Layout {
         WorkloadFunctions, "crossrun_workload_functions", {
             size, catalogue, open, share, close, plan, source, run_stages, split, state_new, state_fold, state_merge,
             state_encode, state_emit, state_free, outcome, expected, buffer_free, describe, start, graph_edges,
-            graph_task
+            graph_task, watermark, state_close
         };
     }
 }

@@ -109,6 +109,7 @@ fn c_type(rust: &str) -> &'static str {
         "*mut u8" => "uint8_t *",
         "*const usize" => "const size_t *",
         "*mut usize" => "size_t *",
+        "*mut u64" => "uint64_t *",
         "*mut RawBuffer" => "crossrun_buffer *",
         "*const RawWorkload" => "const crossrun_workload *",
         "*mut *const RawWorkload" => "const crossrun_workload **",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plugin_api::workload::{CatalogueEntry, Outcome as Answer};
+use plugin_api::workload::{CatalogueEntry, Outcome as Answer, WATERMARKS};
 use plugin_api::{Availability, ErrorKind, WorkloadSpec};
 use serde_json::json;
 
@@ -136,6 +136,29 @@ pub(super) fn slices(fixture: &mut Fixture) -> CheckResult {
             }
         }
         Ok(String::new())
+    })
+}
+
+/// What closes by watermarks gives the answer of the oracle, and no earlier than it may.
+pub(super) fn closing(fixture: &mut Fixture) -> CheckResult {
+    with_library(fixture, |library| {
+        let closes = |entry: &CatalogueEntry| {
+            [&entry.needs, &entry.uses].into_iter().flatten().any(|word| word == WATERMARKS)
+        };
+        let entries: Vec<_> = library.catalogue()?.into_iter().filter(closes).collect();
+        for entry in &entries {
+            for (items, batch) in SIZES.into_iter().zip([1, 1, 7, 64]) {
+                let spec = with_batches(spec_of(entry, items), batch);
+                let ran = library.judge.closing(&spec, library.limit);
+                let ran = ran.map_err(|error| NotPassed::from(error).named(&entry.name))?;
+                let what = format!("{} of {items} items that closes by watermarks", entry.name);
+                require_equal(&what, &ran, &library.answer(&spec)?)?;
+            }
+        }
+        if entries.is_empty() {
+            return Ok("no workload has watermarks".into());
+        }
+        Ok(plural(entries.len() as u64, "workload"))
     })
 }
 

@@ -166,6 +166,7 @@ const FUNCTIONS: &[(&str, Of, Needs, Run)] = &[
     ("library.catalogue", Of::Workloads, Needs::Loaded, library::catalogue),
     ("library.oracle", Of::Workloads, Needs::Loaded, library::oracle),
     ("library.slices", Of::Workloads, Needs::Loaded, library::slices),
+    ("library.closing", Of::Workloads, Needs::Loaded, library::closing),
     ("library.repeats", Of::Workloads, Needs::Loaded, library::repeats),
     ("library.refuses", Of::Workloads, Needs::Loaded, library::refuses),
     ("library.bytes", Of::Workloads, Needs::Loaded, library::bytes),

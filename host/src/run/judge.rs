@@ -145,6 +145,13 @@ impl Judge {
         self.session.ask("serial", request, timeout).and_then(|answer| checked("serial", answer))
     }
 
+    /// The answer of a serial run of the workload that closes what has ended while the input goes on. It checks the rules of
+    /// closing.
+    pub(crate) fn closing(&mut self, spec: &WorkloadSpec, timeout: Duration) -> Result<Answer, CallError> {
+        let request = Request::Closing(self.work(spec)?);
+        self.session.ask("serial", request, timeout).and_then(|answer| checked("serial", answer))
+    }
+
     /// The items that leave `stage`, described for people; without a stage, those that must reach the sink.
     pub(crate) fn show(
         &mut self,

@@ -12,7 +12,9 @@ use super::cheat::Cheat;
 use super::cheating_backend::{CheatingBackend, by_slow_clock};
 use super::protocol::{Folders, LibraryFile, Loaded, PlannedGraph, Reply, Request, VERSION};
 use super::state::{Failure, Worker};
-use super::{bounds, load, machine_check, malformed, reference, serial, show, snapshot, work_reference};
+use super::{
+    bounds, closing_check, load, machine_check, malformed, reference, serial, show, snapshot, work_reference,
+};
 
 impl Worker {
     pub(crate) fn handle(&mut self, request: Request) -> Reply {
@@ -72,6 +74,10 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
         Request::Serial(work) => {
             let (workload, spec) = run::open_workload(worker, &work.in_stages())?;
             Reply::done(serial::run(&workload, spec.batch_size()?)?)
+        }
+        Request::Closing(work) => {
+            let (workload, spec) = run::open_workload(worker, &work)?;
+            Reply::done(closing_check::run(&workload, spec.batch_size()?)?)
         }
         Request::Malformed { work, rounds } => {
             let tasks = worker.workload(&work)?;

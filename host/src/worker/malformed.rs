@@ -60,6 +60,15 @@ fn call_all(workload: &WorkloadHandle, bytes: &[u8]) -> Result<(), &'static str>
         no_panic(state.merge(bytes), "state_merge")?;
         no_panic(state.encode(), "state_encode")?;
         no_panic(state.emit(1, &mut out), "state_emit")?;
+        // What comes after a state was closed is looked at more closely.
+        for time in [1, u64::MAX - 1] {
+            no_panic(state.close(time, 1, &mut out), "state_close")?;
+            no_panic(state.fold(bytes), "state_fold")?;
+            no_panic(state.merge(bytes), "state_merge")?;
+        }
+    }
+    for number in [0, u64::MAX] {
+        no_panic(workload.watermark(number), "watermark")?;
     }
     no_panic(workload.outcome(bytes), "outcome")
 }

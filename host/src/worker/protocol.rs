@@ -180,6 +180,8 @@ pub enum Request {
     Graph(Work),
     /// Run a workload serially, without a backend, to its [`Outcome`](plugin_api::workload::Outcome).
     Serial(Work),
+    /// Runs a workload serially, and closes what has ended while the input goes on.
+    Closing(Work),
     /// Run a workload serially and describe the items that leave a stage. The answer is [`ShownItems`].
     Show {
         #[serde(flatten)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::batch::{Batch, BatchBuilder};
+use super::closing::NEVER;
 use super::error::WorkloadError;
 use super::parameter::{Parameter, Parameters};
 use super::plan::Plan;
@@ -125,6 +126,50 @@ pub trait Workload: Send + Sync + Sized + 'static {
         out: &mut BatchBuilder,
     ) -> Result<(), WorkloadError> {
         let _ = (key, accumulator, out);
+        Err(WorkloadError::not_reduced(stage))
+    }
+
+    /// What no item from number `index` on is earlier than, in a time that is in the items. It never falls. This and the next three
+    /// are called if the workload [uses](Self::uses) the word `watermarks`; from the number of items on, nothing comes any more,
+    /// and this is not asked.
+    fn watermark(&self, index: u64) -> u64 {
+        let _ = index;
+        0
+    }
+
+    /// When what an item of the keyed reduction `stage` is a part of can end at the earliest, if only this item is known: later than
+    /// the time of the item. `u64::MAX` for what ends with the input only.
+    ///
+    /// # Errors
+    /// [`WorkloadError::Operator`] when the item cannot be read.
+    fn ends(&self, stage: usize, item: &[u8]) -> Result<u64, WorkloadError> {
+        let _ = (stage, item);
+        Ok(NEVER)
+    }
+
+    /// When the first part of an accumulator that is not empty ends; `u64::MAX` if no part does before the input.
+    ///
+    /// # Errors
+    /// [`WorkloadError::Operator`] when the accumulator cannot be read.
+    fn closes(&self, stage: usize, key: &[u8], accumulator: &[u8]) -> Result<u64, WorkloadError> {
+        let _ = (stage, key, accumulator);
+        Ok(NEVER)
+    }
+
+    /// Emits what ended at `time` or before, and takes it out of the accumulator: no item that comes now is earlier than `time`. If
+    /// nothing is left, the key is forgotten.
+    ///
+    /// # Errors
+    /// [`WorkloadError::Operator`] when the accumulator cannot be read.
+    fn close(
+        &self,
+        stage: usize,
+        time: u64,
+        key: &[u8],
+        accumulator: &mut Vec<u8>,
+        out: &mut BatchBuilder,
+    ) -> Result<(), WorkloadError> {
+        let _ = (time, key, accumulator, out);
         Err(WorkloadError::not_reduced(stage))
     }
 

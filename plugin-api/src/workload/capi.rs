@@ -265,6 +265,14 @@ macro_rules! __workload_functions {
                 workload: *const RawWorkload, step: u32, point: u32, count: usize, inputs: *const *const u8,
                 lengths: *const usize, output: *mut u8, output_length: *mut usize, error: *mut RawBuffer
             ) -> i32;
+            /// Writes to `time` what no item from `number` on is earlier than; the largest number where no item comes any more.
+            watermark(workload: *const RawWorkload, number: u64, time: *mut u64, error: *mut RawBuffer) -> i32;
+            /// Gives the items of up to `limit` keys of a keyed reduction of which something ended at `time` or before, as a batch,
+            /// and writes to `next` the time before which nothing that the state holds ends. An empty batch means that nothing
+            /// more has ended.
+            state_close(
+                state: *mut RawState, time: u64, limit: u64, next: *mut u64, out: *mut RawBuffer
+            ) -> i32;
         }
     };
 }
@@ -578,6 +586,54 @@ pub unsafe fn graph_task(
     };
     // SAFETY: handed on from the caller.
     unsafe { with_workload(workload, error, call) }
+}
+
+/// # Safety
+/// As the `watermark` of `ABI.md`.
+pub unsafe fn watermark(
+    workload: *const RawWorkload,
+    number: u64,
+    time: *mut u64,
+    error: *mut RawBuffer,
+) -> i32 {
+    let call = |instance: &Arc<dyn Instance>, _: &mut Vec<u8>| {
+        if time.is_null() {
+            return Err(null("time"));
+        }
+        let watermark = instance.watermark(number)?;
+        // SAFETY: not null, and valid for one write by the caller's contract.
+        unsafe { time.write(watermark) };
+        Ok(())
+    };
+    // SAFETY: handed on from the caller.
+    unsafe { with_workload(workload, error, call) }
+}
+
+/// # Safety
+/// As the `state_close` of `ABI.md`.
+pub unsafe fn state_close(
+    state: *mut RawState,
+    time: u64,
+    limit: u64,
+    next: *mut u64,
+    out: *mut RawBuffer,
+) -> i32 {
+    let call = |state: &mut dyn StageState, out: &mut Vec<u8>| {
+        if next.is_null() {
+            return Err(null("time"));
+        }
+        let mut least = 0;
+        fill(out, |empty| {
+            let (made, end) = state.close(time, limit, empty)?;
+            least = end;
+            Ok(made)
+        })?;
+        // SAFETY: not null, and valid for one write by the caller's contract.
+        unsafe { next.write(least) };
+        Ok(())
+    };
+    // SAFETY: handed on from the caller.
+    unsafe { with_state(state, out, call) }
 }
 
 /// # Safety

@@ -554,6 +554,18 @@ impl WorkloadHandle {
         Ok(length.min(output.len()))
     }
 
+    /// What no item from `number` on is earlier than, in a time that is in the items; `u64::MAX` where no item comes any more.
+    ///
+    /// # Errors
+    /// When the workload was opened without the word [`WATERMARKS`](super::WATERMARKS), or its library has no watermarks.
+    pub fn watermark(&self, number: u64) -> Result<u64, WorkloadError> {
+        let watermark = self.functions().watermark.ok_or_else(no_watermarks)?;
+        let (mut time, mut error) = (0, self.buffer());
+        // SAFETY: the handle is alive, `time` takes one write, and `error` is a buffer.
+        let code = unsafe { watermark(self.raw(), number, &raw mut time, error.raw_mut()) };
+        error.check(code).map(|()| time)
+    }
+
     /// The expected outcome, which the serial oracle computes. It may take as long as a run.
     ///
     /// # Errors
@@ -760,6 +772,23 @@ impl State {
     }
 }
 
+impl State {
+    /// Gives the items of up to `limit` keys of a keyed reduction of which something ended at `time` or before, as a batch, and
+    /// returns the time before which nothing that the state holds ends. An empty batch means that nothing more has ended. From
+    /// now on the state refuses what ended at `time` or before: the caller must have folded all of it.
+    ///
+    /// # Errors
+    /// As for [`emit`](Self::emit); when the workload was opened without the word [`WATERMARKS`](super::WATERMARKS), or its library
+    /// has no watermarks.
+    pub fn close(&mut self, time: u64, limit: u64, out: &mut Buffer) -> Result<u64, WorkloadError> {
+        let state_close = self.functions.state_close.ok_or_else(no_watermarks)?;
+        let mut next = 0;
+        // SAFETY: as in `encode`; `next` takes one write.
+        let code = unsafe { state_close(self.raw, time, limit, &raw mut next, out.raw_for(self.functions)) };
+        out.check(code).map(|()| next)
+    }
+}
+
 impl Drop for State {
     fn drop(&mut self) {
         // SAFETY: the state is alive, and is not used afterwards.
@@ -774,6 +803,10 @@ pub fn abi_is_compatible(version: u32) -> bool {
 
 fn no_graph() -> WorkloadError {
     WorkloadError::Argument("this library of workloads has no graphs of tasks".into())
+}
+
+fn no_watermarks() -> WorkloadError {
+    WorkloadError::Argument("this library of workloads has no watermarks".into())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::author::Workload;
 use super::batch::{Batch, BatchBuilder};
 use super::catalogue::CatalogueEntry;
+use super::closing::{Deadlines, NEVER, WATERMARKS};
 use super::digest::Digest;
 use super::error::WorkloadError;
 use super::graph::{GRAPH, GraphRow};
@@ -44,6 +45,7 @@ pub(super) trait Instance: Send + Sync {
     fn expected(&self) -> Outcome;
     fn describe(&self, stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError>;
     fn start(&self, nanos: u64) -> Result<(), WorkloadError>;
+    fn watermark(&self, number: u64) -> Result<u64, WorkloadError>;
     fn graph_edges(&self, step: u32, first: u32, count: u32, out: &mut Vec<u8>) -> Result<(), WorkloadError>;
     fn graph_task(
         &self,
@@ -121,7 +123,8 @@ fn open<W: Workload>(spec: &WorkloadSpec) -> Result<Arc<dyn Instance>, WorkloadE
         return Err(WorkloadError::Spec(why));
     }
     let by_tasks = plan.graph.is_some() && spec.is_granted(GRAPH);
-    Ok(Arc::new(Opened { workload, plan, total_items: spec.total_items, by_tasks, started }))
+    let by_watermarks = spec.is_granted(WATERMARKS);
+    Ok(Arc::new(Opened { workload, plan, total_items: spec.total_items, by_tasks, by_watermarks, started }))
 }
 
 /// The stages of a workload, and whether its items have a time at which they are due.
@@ -135,6 +138,8 @@ struct Opened<W> {
     total_items: u64,
     /// Whether the tasks of a graph are to be run by their dependencies, and not the stages.
     by_tasks: bool,
+    /// Whether what has ended may be closed before the input ends.
+    by_watermarks: bool,
     /// In an open loop: when the run started, in nanoseconds of the machine's monotonic clock.
     started: Option<AtomicU64>,
 }
@@ -277,6 +282,13 @@ impl<W: Workload> Opened<W> {
         }
     }
 
+    fn check_watermarks(&self) -> Result<(), WorkloadError> {
+        if self.by_watermarks {
+            return Ok(());
+        }
+        Err(WorkloadError::Argument("reductions are to emit at the end: `use` has no `watermarks`".into()))
+    }
+
     fn check_stage(&self, stage: usize, kind: StageKind) -> Result<(), WorkloadError> {
         self.check_in_stages()?;
         if self.plan.kind(stage) == Some(kind) {
@@ -356,7 +368,7 @@ impl<W: Workload> Instance for Opened<W> {
             return Ok(Box::new(Sink::new(self.clock())?));
         }
         self.check_stage(stage, StageKind::KeyedReduce)?;
-        Ok(Box::new(Reduction { instance: self, stage, state: KeyedState::default() }))
+        Ok(Box::new(Reduction { instance: self, stage, state: KeyedState::default(), deadlines: None }))
     }
 
     fn expected(&self) -> Outcome {
@@ -383,6 +395,11 @@ impl<W: Workload> Instance for Opened<W> {
             || WorkloadError::Argument("the workload is no open loop, and has no start".into());
         self.started.as_ref().ok_or_else(not_open_loop)?.store(nanos, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn watermark(&self, number: u64) -> Result<u64, WorkloadError> {
+        self.check_watermarks()?;
+        Ok(if number < self.total_items { self.workload.watermark(number) } else { NEVER })
     }
 
     fn graph_edges(&self, step: u32, first: u32, count: u32, out: &mut Vec<u8>) -> Result<(), WorkloadError> {
@@ -424,22 +441,77 @@ struct Reduction<W> {
     instance: Arc<Opened<W>>,
     stage: usize,
     state: KeyedState,
+    /// When its keys close, once it was closed at some time.
+    deadlines: Option<Deadlines>,
+}
+
+impl<W: Workload> Reduction<W> {
+    /// The keys of which something ended at `time` or before. At the first call the state is searched.
+    fn deadlines(&mut self, time: u64) -> Result<&mut Deadlines, WorkloadError> {
+        if self.deadlines.is_none() {
+            let mut deadlines = Deadlines::default();
+            for (key, accumulator) in self.state.iter() {
+                deadlines.schedule(key, self.instance.workload.closes(self.stage, key, accumulator)?);
+            }
+            self.deadlines = Some(deadlines);
+        }
+        let deadlines = self.deadlines.get_or_insert_default();
+        deadlines.close_at(time);
+        Ok(deadlines)
+    }
+
+    /// Emits what of `key` ended at `time` or before.
+    fn close_key(&mut self, time: u64, key: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+        let (workload, stage) = (&self.instance.workload, self.stage);
+        let Some(accumulator) = self.state.get_mut(key) else { return Ok(()) };
+        let mut end = workload.closes(stage, key, accumulator)?;
+        if end <= time {
+            workload.close(stage, time, key, accumulator, out)?;
+            out.check_fits()?;
+            if accumulator.is_empty() {
+                self.state.remove(key);
+                return Ok(());
+            }
+            end = workload.closes(stage, key, accumulator)?;
+        }
+        if end <= time {
+            let why = format!("stage {stage} was closed at time {time}, but kept what ended at time {end}");
+            return Err(WorkloadError::Operator(why));
+        }
+        self.deadlines.get_or_insert_default().schedule(key, end);
+        Ok(())
+    }
 }
 
 impl<W: Workload> StageState for Reduction<W> {
     fn fold(&mut self, batch: Batch<'_>) -> Result<(), WorkloadError> {
-        let workload = &self.instance.workload;
+        let (workload, stage) = (&self.instance.workload, self.stage);
         for item in batch.iter() {
-            let accumulator = self.state.accumulator(workload.key(self.stage, item));
-            workload.fold(self.stage, accumulator, item)?;
+            let key = workload.key(stage, item);
+            if let Some(deadlines) = &self.deadlines {
+                deadlines.refuse_late(workload.ends(stage, item)?)?;
+            }
+            let accumulator = self.state.accumulator(key);
+            workload.fold(stage, accumulator, item)?;
+            if let Some(deadlines) = &mut self.deadlines {
+                deadlines.schedule(key, workload.closes(stage, key, accumulator)?);
+            }
         }
         Ok(())
     }
 
     fn merge(&mut self, encoded: &[u8]) -> Result<(), WorkloadError> {
+        let (workload, stage) = (&self.instance.workload, self.stage);
         for entry in KeyedState::decode(encoded)? {
             let (key, other) = entry?;
-            self.instance.workload.merge(self.stage, self.state.accumulator(key), other)?;
+            if let Some(deadlines) = &self.deadlines {
+                deadlines.refuse_late(workload.closes(stage, key, other)?)?;
+            }
+            let accumulator = self.state.accumulator(key);
+            workload.merge(stage, accumulator, other)?;
+            if let Some(deadlines) = &mut self.deadlines {
+                deadlines.schedule(key, workload.closes(stage, key, accumulator)?);
+            }
         }
         Ok(())
     }
@@ -465,5 +537,27 @@ impl<W: Workload> StageState for Reduction<W> {
             }
         }
         Ok(out)
+    }
+
+    fn close(
+        &mut self,
+        time: u64,
+        limit: u64,
+        mut out: BatchBuilder,
+    ) -> Result<(BatchBuilder, u64), WorkloadError> {
+        self.instance.check_watermarks()?;
+        if limit == 0 {
+            return Err(WorkloadError::Argument("close needs a limit of at least 1".into()));
+        }
+        // The largest time is that of what never ends.
+        let time = time.min(NEVER - 1);
+        let mut left = limit;
+        // As in `emit`: a key may emit nothing, but an empty batch means that nothing more has ended.
+        while left > 0 || out.is_empty() {
+            let Some(key) = self.deadlines(time)?.take_due(time) else { break };
+            self.close_key(time, &key, &mut out)?;
+            left = left.saturating_sub(1);
+        }
+        Ok((out, self.deadlines(time)?.next()))
     }
 }

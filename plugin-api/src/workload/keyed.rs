@@ -24,6 +24,23 @@ impl KeyedState {
         self.accumulators.entry_ref(key).or_default()
     }
 
+    /// The accumulator of `key`, if there is one.
+    pub(super) fn get_mut(&mut self, key: &[u8]) -> Option<&mut Vec<u8>> {
+        self.accumulators.extend(self.draining.drain(..));
+        self.accumulators.get_mut(key)
+    }
+
+    /// Removes `key` and its accumulator.
+    pub(super) fn remove(&mut self, key: &[u8]) {
+        self.accumulators.remove(key);
+    }
+
+    /// All keys with their accumulators.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let draining = self.draining.iter().map(|(key, accumulator)| (&**key, accumulator.as_slice()));
+        self.accumulators.iter().map(|(key, accumulator)| (&**key, accumulator.as_slice())).chain(draining)
+    }
+
     /// Removes up to `limit` keys with their accumulators.
     pub(super) fn drain(&mut self, limit: usize) -> Vec<(Box<[u8]>, Vec<u8>)> {
         self.draining.extend(self.accumulators.drain());
@@ -43,8 +60,7 @@ impl KeyedState {
 
     fn entries(&self) -> Result<BatchBuilder, WorkloadError> {
         let mut entries = BatchBuilder::new();
-        let draining = self.draining.iter().map(|(key, accumulator)| (key, accumulator));
-        for (key, accumulator) in self.accumulators.iter().chain(draining) {
+        for (key, accumulator) in self.iter() {
             let length =
                 u32::try_from(key.len()).map_err(|_| WorkloadError::TooLarge { bytes: key.len() })?;
             entries.push_with(|bytes| {
@@ -81,7 +97,7 @@ pub(super) fn partition_of(key: &[u8], partitions: u32) -> u32 {
 /// XXH3 over what is written last. For a boxed slice these are its bytes; the length before them is left out, as the hash
 /// depends on it already.
 #[derive(Default)]
-struct KeyHasher(u64);
+pub(super) struct KeyHasher(u64);
 
 impl Hasher for KeyHasher {
     fn write(&mut self, bytes: &[u8]) {

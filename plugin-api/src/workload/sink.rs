@@ -100,4 +100,13 @@ impl StageState for Sink {
     fn emit(&mut self, _limit: u64, _out: BatchBuilder) -> Result<BatchBuilder, WorkloadError> {
         Err(WorkloadError::Argument("a sink emits nothing".into()))
     }
+
+    fn close(
+        &mut self,
+        _time: u64,
+        _limit: u64,
+        _out: BatchBuilder,
+    ) -> Result<(BatchBuilder, u64), WorkloadError> {
+        Err(WorkloadError::Argument("a sink closes nothing".into()))
+    }
 }

@@ -10,4 +10,12 @@ pub(super) trait StageState: Send {
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkloadError>;
     /// The items of up to so many keys, in the memory of `out`, which is empty.
     fn emit(&mut self, limit: u64, out: BatchBuilder) -> Result<BatchBuilder, WorkloadError>;
+    /// The items of up to so many keys of which something ended at `time` or before, in the memory of `out`, which is empty; and
+    /// the time before which nothing that is left ends.
+    fn close(
+        &mut self,
+        time: u64,
+        limit: u64,
+        out: BatchBuilder,
+    ) -> Result<(BatchBuilder, u64), WorkloadError>;
 }

@@ -97,8 +97,9 @@ pub(crate) fn try_open(
     items: u64,
     seed: u64,
 ) -> Result<WorkloadHandle, WorkloadError> {
-    let json =
-        format!(r#"{{"schema":1,"name":"{name}","total_items":{items},"seed":{seed},"extra":{extra}}}"#);
+    let json = format!(
+        r#"{{"schema":1,"name":"{name}","total_items":{items},"seed":{seed},"extra":{extra},"use":["watermarks"]}}"#
+    );
     crate::workload_library().open(&WorkloadSpec::from_json(json.as_bytes()).unwrap())
 }
 
@@ -349,7 +350,10 @@ fn states_survive(workload: &WorkloadHandle, bytes: &[u8]) -> bool {
     let mut out = workload.buffer();
     (0..=workload.plan().stages.len()).filter_map(|stage| workload.new_state(stage).ok()).all(|mut state| {
         is_told(state.fold(bytes))
+            && is_told(state.close(1, 1, &mut out))
+            && is_told(state.fold(bytes))
             && is_told(state.merge(bytes))
+            && is_told(state.close(u64::MAX - 1, 1, &mut out))
             && is_told(state.encode())
             && is_told(state.emit(1, &mut out))
             && is_told(state.emit(10, &mut out))

@@ -33,6 +33,8 @@ static FUNCTIONS: WorkloadFunctions = WorkloadFunctions {
     start: Some(library::start),
     graph_edges: Some(library::graph_edges),
     graph_task: Some(library::graph_task),
+    watermark: Some(library::watermark),
+    state_close: Some(library::state_close),
 };
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| memory::bounded(64, || crossrun_fuzz::workloads::check(

@@ -97,6 +97,13 @@ impl Generator {
         seconds.wrapping_mul(1000).wrapping_add(rest * 1000 / self.rate)
     }
 
+    /// The time that no event from item `index` on is earlier than: that of the first of its group.
+    pub(super) fn watermark(&self, index: u64) -> u64 {
+        let first = index - index % self.disorder;
+        let in_order = self.total_events.saturating_sub(first) < self.disorder;
+        self.time(if in_order { index } else { first })
+    }
+
     pub(super) fn event(&self, number: u64) -> Event {
         match number % CYCLE {
             0 => Event::Person(self.person(number)),
@@ -355,6 +362,21 @@ mod tests {
             }
             numbers.sort_unstable();
             prop_assert_eq!(numbers, (0..total).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn no_event_is_earlier_than_the_watermark_of_any_item_before_it(
+            total in 1_u64..2000, disorder in 1..=MAX_DISORDER, rate in 1_u64..3000
+        ) {
+            let stream = generator(total, rate, disorder);
+            let mut earliest = u64::MAX;
+            for index in (0..total).rev() {
+                earliest = earliest.min(stream.time(stream.number(index)));
+                prop_assert!(stream.watermark(index) <= earliest);
+                prop_assert!(index == 0 || stream.watermark(index - 1) <= stream.watermark(index));
+                // It lags by a group at most.
+                prop_assert!(stream.watermark(index) >= stream.time(index.saturating_sub(disorder)));
+            }
         }
 
         #[test]

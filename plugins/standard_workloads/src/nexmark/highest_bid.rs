@@ -25,6 +25,7 @@ impl Query for HighestBid {
         Number("auction"),
         Number("bidder"),
     ];
+    const CLOSES: bool = true;
 
     fn parameters() -> Vec<Parameter> {
         vec![window_parameter()]

@@ -23,6 +23,7 @@ impl Query for HotItems {
     const DESCRIPTION: &'static str =
         "Nexmark: the auctions with the most bids in each sliding window: two shuffles and much state";
     const ANSWER: &'static [Column] = &[Number("window_end"), Number("auction"), Number("count")];
+    const CLOSES: bool = true;
 
     fn parameters() -> Vec<Parameter> {
         vec![window_parameter(), slide_parameter()]

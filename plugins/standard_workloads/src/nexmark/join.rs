@@ -84,6 +84,7 @@ impl Query for LocalItems {
         "Nexmark: the auctions of a category whose sellers live in three states: a join that never ends";
     const ANSWER: &'static [Column] =
         &[Number("auction"), Text("name", 2), Text("city", 2), Text("state", 1)];
+    const CLOSES: bool = false;
 
     fn open(_parameters: &Parameters) -> Result<Self, WorkloadError> {
         Ok(Self { states: STATES.map(|state| text(&[state])) })
@@ -155,6 +156,7 @@ impl Query for NewUsers {
         "Nexmark: who opened auctions in the window in which they registered: a join by windows";
     const ANSWER: &'static [Column] =
         &[Number("window_end"), Number("person"), Text("name", 2), Number("auction"), Number("reserve")];
+    const CLOSES: bool = true;
 
     fn parameters() -> Vec<Parameter> {
         vec![window_parameter()]

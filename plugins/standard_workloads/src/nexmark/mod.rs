@@ -1,7 +1,7 @@
 //! The queries of Nexmark, the benchmark of stream engines, on one stream of events. `docs/nexmark.md` says what each means.
 //!
 //! All queries share the source (`generator`), and their stages exchange records of words (`record`). A window is a part of the
-//! key of a keyed reduction, and every reduction emits at the end of its input.
+//! key of a keyed reduction, and an end of something is a time that follows from its events (`Query::closes`).
 
 mod event;
 mod generator;

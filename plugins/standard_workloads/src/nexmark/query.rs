@@ -1,11 +1,15 @@
 //! A query as a workload: what all have in common, and what each defines.
 
 use plugin_api::serde_json::{Map, Value};
+use plugin_api::workload::WATERMARKS;
 use plugin_api::{BatchBuilder, Parameter, Parameters, Plan, Workload, WorkloadError, WorkloadSpec};
 
 use super::event::Event;
 use super::generator::Generator;
-use crate::record::{self, Column};
+use crate::record::{self, Column, head, malformed};
+
+/// The end of what does not end before the stream does.
+pub(super) const NEVER: u64 = u64::MAX;
 
 /// A query on the stream, as a workload.
 pub(crate) struct Nexmark<Q> {
@@ -20,6 +24,10 @@ pub(crate) trait Query: Send + Sync + Sized + 'static {
 
     /// The fields of the answer; none where it is events.
     const ANSWER: &'static [Column];
+
+    /// Whether something of its reductions ends before the stream does. Then, if it says nothing else, the key of every reduction
+    /// begins with the end of a window.
+    const CLOSES: bool;
 
     /// The parameters beside those of the stream.
     fn parameters() -> Vec<Parameter> {
@@ -62,8 +70,37 @@ pub(crate) trait Query: Send + Sync + Sized + 'static {
         Err(not_reduced(stage))
     }
 
+    /// When what a record is a part of can end at the earliest.
+    fn ends(&self, _stage: usize, record: &[u8]) -> Result<u64, WorkloadError> {
+        window_end(record)
+    }
+
+    /// When the first part of an accumulator ends.
+    fn closes(&self, _stage: usize, key: &[u8], _accumulator: &[u8]) -> Result<u64, WorkloadError> {
+        window_end(key)
+    }
+
+    /// Pushes the records of what has ended at `time`, and removes it from the accumulator.
+    fn close(
+        &self,
+        stage: usize,
+        _time: u64,
+        key: &[u8],
+        accumulator: &mut Vec<u8>,
+        out: &mut BatchBuilder,
+    ) -> Result<(), WorkloadError> {
+        self.emit(stage, key, accumulator, out)?;
+        accumulator.clear();
+        Ok(())
+    }
+
     /// Passes every record of the answer to `sink`. It reads the events in order and uses no code of the operators.
     fn oracle(&self, stream: &Generator, sink: &mut dyn FnMut(&[u8]));
+}
+
+/// The first word, which is the end of a window.
+fn window_end(bytes: &[u8]) -> Result<u64, WorkloadError> {
+    head(bytes).map(|[end]| end).ok_or_else(|| malformed(bytes))
 }
 
 fn not_reduced(stage: usize) -> WorkloadError {
@@ -76,6 +113,10 @@ impl<Q: Query> Workload for Nexmark<Q> {
 
     fn parameters() -> Vec<Parameter> {
         Generator::parameters().into_iter().chain(Q::parameters()).collect()
+    }
+
+    fn uses() -> Vec<&'static str> {
+        if Q::CLOSES { vec![WATERMARKS] } else { Vec::new() }
     }
 
     fn open(spec: &WorkloadSpec, parameters: &Parameters) -> Result<Self, WorkloadError> {
@@ -117,6 +158,29 @@ impl<Q: Query> Workload for Nexmark<Q> {
         out: &mut BatchBuilder,
     ) -> Result<(), WorkloadError> {
         self.query.emit(stage, key, accumulator, out)
+    }
+
+    fn watermark(&self, index: u64) -> u64 {
+        self.stream.watermark(index)
+    }
+
+    fn ends(&self, stage: usize, item: &[u8]) -> Result<u64, WorkloadError> {
+        if Q::CLOSES { self.query.ends(stage, item) } else { Ok(NEVER) }
+    }
+
+    fn closes(&self, stage: usize, key: &[u8], accumulator: &[u8]) -> Result<u64, WorkloadError> {
+        if Q::CLOSES { self.query.closes(stage, key, accumulator) } else { Ok(NEVER) }
+    }
+
+    fn close(
+        &self,
+        stage: usize,
+        time: u64,
+        key: &[u8],
+        accumulator: &mut Vec<u8>,
+        out: &mut BatchBuilder,
+    ) -> Result<(), WorkloadError> {
+        self.query.close(stage, time, key, accumulator, out)
     }
 
     /// Events, and records of the answer. Records between stages are not described.

@@ -9,7 +9,7 @@ use super::generator::Generator;
 use super::query::Query;
 use super::window::gap_parameter;
 use crate::record::Column::{self, Number};
-use crate::record::{entries, push, read, tell, words};
+use crate::record::{entries, head, malformed, push, read, tell, words};
 
 /// An accumulator has the sessions of a person so far, in order of time: the times of the first and of the last bid, and how many
 /// there are. Bids less than a gap apart are in one session, so a bid between two can join them.
@@ -44,6 +44,7 @@ impl Query for Sessions {
     const DESCRIPTION: &'static str =
         "Nexmark: how often each person bid in each session: state that grows and joins";
     const ANSWER: &'static [Column] = &[Number("bidder"), Number("start"), Number("end"), Number("count")];
+    const CLOSES: bool = true;
 
     fn parameters() -> Vec<Parameter> {
         vec![gap_parameter()]
@@ -84,6 +85,32 @@ impl Query for Sessions {
         for [first, last, count] in entries(words(accumulator)?)? {
             push(out, [bidder, first, last.wrapping_add(self.gap), count]);
         }
+        Ok(())
+    }
+
+    fn ends(&self, _stage: usize, record: &[u8]) -> Result<u64, WorkloadError> {
+        let [_bidder, time] = read(record)?;
+        Ok(time.saturating_add(self.gap))
+    }
+
+    fn closes(&self, _stage: usize, _key: &[u8], accumulator: &[u8]) -> Result<u64, WorkloadError> {
+        let [_, last, _] = head::<SESSION_WORDS>(accumulator).ok_or_else(|| malformed(accumulator))?;
+        Ok(last.saturating_add(self.gap))
+    }
+
+    fn close(
+        &self,
+        stage: usize,
+        time: u64,
+        key: &[u8],
+        accumulator: &mut Vec<u8>,
+        out: &mut BatchBuilder,
+    ) -> Result<(), WorkloadError> {
+        let sessions = entries(words(accumulator)?)?;
+        let has_ended = |[_, last, _]: &[u64; SESSION_WORDS]| last.saturating_add(self.gap) <= time;
+        let ended = sessions.take_while(has_ended).count() * SESSION;
+        self.emit(stage, key, &accumulator[..ended], out)?;
+        accumulator.drain(..ended);
         Ok(())
     }
 

@@ -16,6 +16,7 @@ impl Query for PassThrough {
     const DESCRIPTION: &'static str =
         "Nexmark: passes every event on, which is what reading and writing events costs";
     const ANSWER: &'static [Column] = &[];
+    const CLOSES: bool = false;
 
     fn open(_parameters: &Parameters) -> Result<Self, WorkloadError> {
         Ok(Self)
@@ -58,6 +59,7 @@ impl Query for Currency {
     const NAME: &'static str = "nexmark_q1";
     const DESCRIPTION: &'static str = "Nexmark: converts the price of every bid from dollars to euros";
     const ANSWER: &'static [Column] = &[];
+    const CLOSES: bool = false;
 
     fn open(_parameters: &Parameters) -> Result<Self, WorkloadError> {
         Ok(Self)
@@ -104,6 +106,7 @@ impl Query for Selection {
     const NAME: &'static str = "nexmark_q2";
     const DESCRIPTION: &'static str = "Nexmark: selects the bids for every 123rd auction, few of many";
     const ANSWER: &'static [Column] = &[Number("auction"), Number("price")];
+    const CLOSES: bool = false;
 
     fn open(_parameters: &Parameters) -> Result<Self, WorkloadError> {
         Ok(Self)

@@ -1,5 +1,7 @@
 //! Every query has the answer of its oracle in any order, partition and merge; and the rules of single queries.
 
+mod closing;
+
 use plugin_api::WorkloadHandle;
 use proptest::prelude::*;
 

@@ -10,7 +10,7 @@ use plugin_api::{BatchBuilder, Parameters, Plan, StageKind, WorkloadError};
 
 use super::event::{Auction, Bid, Event};
 use super::generator::{AUCTIONS_IN_FLIGHT, FIRST_ID, Generator, last_auction};
-use super::query::Query;
+use super::query::{NEVER, Query};
 use crate::record::Column::{self, Number};
 use crate::record::{Words, add, malformed, push, read, tell, words};
 
@@ -118,6 +118,29 @@ fn fold(accumulator: &mut Vec<u8>, record: &[u8]) -> Result<(), WorkloadError> {
     merge(accumulator, record.get(8..).unwrap_or_default())
 }
 
+/// When the auction of an accumulator, or of a record after its key, expires. A bid whose auction is not known waits until no
+/// auction can open any more at the time of the bid.
+fn closes(accumulator: &[u8]) -> Result<u64, WorkloadError> {
+    let lot = Lot::read(accumulator)?;
+    Ok(match lot.auction {
+        Some([.., expires]) => expires,
+        None => lot.offers().map(|offer| offer.time.saturating_add(1)).min().unwrap_or(NEVER),
+    })
+}
+
+/// Drops an auction that has ended at `time`, or the bids that wait for one no longer.
+fn close(accumulator: &mut Vec<u8>, time: u64) -> Result<(), WorkloadError> {
+    let lot = Lot::read(accumulator)?;
+    let waiting = lot.offers().filter(|offer| lot.auction.is_none() && offer.time >= time);
+    let words: Vec<_> =
+        waiting.flat_map(|Offer { price, time, number, bidder }| [price, time, number, bidder]).collect();
+    accumulator.clear();
+    if !words.is_empty() {
+        accumulator.extend([BIDS].into_iter().chain(words).flat_map(u64::to_le_bytes));
+    }
+    Ok(())
+}
+
 /// The auction, and the bid that won it, if there is one.
 fn winner(accumulator: &[u8]) -> Result<Option<([u64; AUCTION_WORDS], Offer)>, WorkloadError> {
     let lot = Lot::read(accumulator)?;
@@ -173,6 +196,7 @@ impl Query for WinningBids {
         Number("bidder"),
         Number("price"),
     ];
+    const CLOSES: bool = true;
 
     fn open(_parameters: &Parameters) -> Result<Self, WorkloadError> {
         Ok(Self)
@@ -209,6 +233,26 @@ impl Query for WinningBids {
         Ok(())
     }
 
+    fn ends(&self, _stage: usize, record: &[u8]) -> Result<u64, WorkloadError> {
+        closes(record.get(8..).unwrap_or_default())
+    }
+
+    fn closes(&self, _stage: usize, _key: &[u8], accumulator: &[u8]) -> Result<u64, WorkloadError> {
+        closes(accumulator)
+    }
+
+    fn close(
+        &self,
+        stage: usize,
+        time: u64,
+        key: &[u8],
+        accumulator: &mut Vec<u8>,
+        out: &mut BatchBuilder,
+    ) -> Result<(), WorkloadError> {
+        self.emit(stage, key, accumulator, out)?;
+        close(accumulator, time)
+    }
+
     fn oracle(&self, stream: &Generator, sink: &mut dyn FnMut(&[u8])) {
         winners(stream, &mut |Auction { id, seller, category, .. },
                               Bid { number, time, bidder, price, .. }| {
@@ -226,6 +270,7 @@ impl Query for CategoryPrices {
     const NAME: &'static str = "nexmark_q4";
     const DESCRIPTION: &'static str = "Nexmark: the mean winning bid of each category: a join, then few keys";
     const ANSWER: &'static [Column] = &[Number("category"), Number("count"), Number("sum")];
+    const CLOSES: bool = true;
 
     fn open(_parameters: &Parameters) -> Result<Self, WorkloadError> {
         Ok(Self)
@@ -266,6 +311,27 @@ impl Query for CategoryPrices {
             push(out, [category, best.price]);
         }
         Ok(())
+    }
+
+    /// The mean of a category never ends.
+    fn ends(&self, stage: usize, record: &[u8]) -> Result<u64, WorkloadError> {
+        if stage == WINNING { WinningBids.ends(stage, record) } else { Ok(NEVER) }
+    }
+
+    fn closes(&self, stage: usize, _key: &[u8], accumulator: &[u8]) -> Result<u64, WorkloadError> {
+        if stage == WINNING { closes(accumulator) } else { Ok(NEVER) }
+    }
+
+    fn close(
+        &self,
+        stage: usize,
+        time: u64,
+        key: &[u8],
+        accumulator: &mut Vec<u8>,
+        out: &mut BatchBuilder,
+    ) -> Result<(), WorkloadError> {
+        self.emit(stage, key, accumulator, out)?;
+        close(accumulator, time)
     }
 
     fn oracle(&self, stream: &Generator, sink: &mut dyn FnMut(&[u8])) {

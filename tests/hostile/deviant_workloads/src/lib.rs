@@ -1,4 +1,4 @@
-//! A workload that keeps the contract, but for the one rule that `CROSSRUN_TEST_DEVIATION` names. Each of its deviations
+//! Workloads that keep the contract, but for the one rule that `CROSSRUN_TEST_DEVIATION` names. Each of its deviations
 //! fails a check of `crossrun backends check`.
 
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use plugin_api::{
     BatchBuilder, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
 };
 
-plugin_api::export_workloads!(name = "deviant_workloads", workloads = [Deviant]);
+plugin_api::export_workloads!(name = "deviant_workloads", workloads = [Deviant, DeviantWindows]);
 
 /// Whether this is the rule that is broken.
 fn deviates(name: &str) -> bool {
@@ -61,6 +61,106 @@ impl Workload for Deviant {
     fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {
         let last = self.total_items - u64::from(deviates("oracle") && self.total_items > 1);
         (0..last).for_each(|index| sink(&(index + own()).to_le_bytes()));
+    }
+}
+
+/// How many numbers a window has.
+const WINDOW: u64 = 10;
+
+/// The sum of the numbers of each window: a number is its own time.
+struct DeviantWindows {
+    total_items: u64,
+}
+
+fn number(bytes: &[u8]) -> Result<u64, WorkloadError> {
+    let bytes = bytes.try_into().map_err(|_| WorkloadError::Operator("that is no number".into()))?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+impl Workload for DeviantWindows {
+    const NAME: &'static str = "deviant_windows";
+    const DESCRIPTION: &'static str = "Adds up the numbers of windows";
+
+    fn uses() -> Vec<&'static str> {
+        vec![plugin_api::workload::WATERMARKS]
+    }
+
+    fn open(spec: &WorkloadSpec, _parameters: &Parameters) -> Result<Self, WorkloadError> {
+        Ok(Self { total_items: spec.total_items })
+    }
+
+    fn plan(&self) -> Plan {
+        Plan::new().then(StageKind::FlatMap, "by window").then(StageKind::KeyedReduce, "sum")
+    }
+
+    fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+        out.push(&index.to_le_bytes());
+        Ok(())
+    }
+
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+        let end = (number(item)? / WINDOW).saturating_add(1).saturating_mul(WINDOW);
+        out.push(&[end.to_le_bytes().as_slice(), item].concat());
+        Ok(())
+    }
+
+    fn key<'a>(&self, _stage: usize, item: &'a [u8]) -> &'a [u8] {
+        item.get(..8).unwrap_or_default()
+    }
+
+    fn fold(&self, stage: usize, sum: &mut Vec<u8>, item: &[u8]) -> Result<(), WorkloadError> {
+        self.merge(stage, sum, item.get(8..).unwrap_or_default())
+    }
+
+    fn merge(&self, _stage: usize, sum: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+        let before = if sum.is_empty() { 0 } else { number(sum)? };
+        *sum = before.wrapping_add(number(other)?).to_le_bytes().to_vec();
+        Ok(())
+    }
+
+    fn emit(
+        &self,
+        _stage: usize,
+        key: &[u8],
+        sum: &[u8],
+        out: &mut BatchBuilder,
+    ) -> Result<(), WorkloadError> {
+        out.push(&[key, sum].concat());
+        Ok(())
+    }
+
+    fn watermark(&self, index: u64) -> u64 {
+        index
+    }
+
+    fn ends(&self, stage: usize, item: &[u8]) -> Result<u64, WorkloadError> {
+        if deviates("unending") { Ok(u64::MAX) } else { number(self.key(stage, item)) }
+    }
+
+    fn closes(&self, _stage: usize, key: &[u8], _sum: &[u8]) -> Result<u64, WorkloadError> {
+        let end = number(key)?;
+        Ok(if deviates("early") { end.saturating_sub(WINDOW / 2) } else { end })
+    }
+
+    fn close(
+        &self,
+        stage: usize,
+        _time: u64,
+        key: &[u8],
+        sum: &mut Vec<u8>,
+        out: &mut BatchBuilder,
+    ) -> Result<(), WorkloadError> {
+        self.emit(stage, key, sum, out)?;
+        sum.clear();
+        Ok(())
+    }
+
+    fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {
+        for first in (0..self.total_items).step_by(WINDOW as usize) {
+            let numbers = first..self.total_items.min(first + WINDOW);
+            let sum: u64 = numbers.sum();
+            sink([first + WINDOW, sum].map(u64::to_le_bytes).as_flattened());
+        }
     }
 }
 
