@@ -10,7 +10,10 @@ use plugin_api::{
     BatchBuilder, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
 };
 
-plugin_api::export_workloads!(name = "samples", workloads = [Chain, Tally, Totals, Observed, Lopsided]);
+plugin_api::export_workloads!(
+    name = "samples",
+    workloads = [Chain, Tally, Totals, Observed, Lopsided, Windows]
+);
 
 type Done = Result<(), WorkloadError>;
 
@@ -221,6 +224,9 @@ pub(crate) struct Probe {
     pub(crate) peak_under_way: AtomicI64,
     /// How many items had left the source when one had slept.
     pub(crate) sources_when_slept: AtomicU64,
+    /// How many keys [`Windows`] has closed while its input went on, and how many it emitted at the end, of its first reduction.
+    pub(crate) closed: AtomicU64,
+    pub(crate) emitted: AtomicU64,
     /// Whether the item that is held may go on.
     pub(crate) is_released: AtomicBool,
 }
@@ -418,6 +424,129 @@ impl Workload for Lopsided {
     fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {
         if self.items > 0 {
             sink(&words([self.items]));
+        }
+    }
+}
+
+/// How many numbers a window has, and how many of them come in another order.
+const WINDOW: u64 = 50;
+const DISORDER: u64 = 10;
+
+/// The sums of numbers by window and key, and then of each window how many keys it has and their sum. A number is its own time.
+pub(super) struct Windows {
+    probe: Arc<Probe>,
+    seed: u64,
+    items: u64,
+}
+
+impl Windows {
+    /// The end of the window of a number, its key, and its value.
+    fn record(&self, number: u64) -> [u64; 3] {
+        let value = value(self.seed, number);
+        [(number / WINDOW + 1) * WINDOW, value % 5, value % 1000]
+    }
+}
+
+impl Workload for Windows {
+    const NAME: &'static str = "windows";
+    const DESCRIPTION: &'static str = "keyed_reduce, map, keyed_reduce; closes";
+
+    fn parameters() -> Vec<Parameter> {
+        vec![Parameter::integer("probe", "see the type", 0, 0, u64::MAX)]
+    }
+
+    fn uses() -> Vec<&'static str> {
+        vec![plugin_api::workload::WATERMARKS]
+    }
+
+    fn open(spec: &WorkloadSpec, parameters: &Parameters) -> Result<Self, WorkloadError> {
+        let probe = Arc::clone(&PROBES.lock().unwrap()[parameters.integer("probe") as usize]);
+        Ok(Self { probe, seed: spec.seed, items: spec.total_items })
+    }
+
+    fn plan(&self) -> Plan {
+        Plan::new()
+            .then(StageKind::KeyedReduce, "sum by window and key")
+            .then(StageKind::Map, "keep the window")
+            .then(StageKind::KeyedReduce, "count by window")
+    }
+
+    fn source(&self, index: u64, out: &mut BatchBuilder) -> Done {
+        let first = index - index % DISORDER;
+        let is_whole = first + DISORDER <= self.items;
+        let number = if is_whole { first + DISORDER - 1 - index % DISORDER } else { index };
+        out.push(&words(self.record(number)));
+        Ok(())
+    }
+
+    fn apply(&self, _: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
+        out.push(&words([word(item, 0)?, 1, word(item, 2)?]));
+        Ok(())
+    }
+
+    fn key<'a>(&self, stage: usize, item: &'a [u8]) -> &'a [u8] {
+        &item[..if stage == 1 { 16 } else { 8 }]
+    }
+
+    fn fold(&self, stage: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Done {
+        let count = if stage == 1 { 1 } else { word(item, 1)? };
+        self.merge(stage, accumulator, &words([count, word(item, 2)?]))
+    }
+
+    fn merge(&self, _: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
+        let [count, sum] =
+            if accumulator.is_empty() { [0, 0] } else { [word(accumulator, 0)?, word(accumulator, 1)?] };
+        *accumulator = words([count + word(other, 0)?, sum + word(other, 1)?]);
+        Ok(())
+    }
+
+    fn emit(&self, stage: usize, key: &[u8], accumulator: &[u8], out: &mut BatchBuilder) -> Done {
+        if stage == 1 {
+            self.probe.emitted.fetch_add(1, Ordering::SeqCst);
+            out.push(&words([word(key, 0)?, word(key, 1)?, word(accumulator, 1)?]));
+        } else {
+            out.push(&[key, accumulator].concat());
+        }
+        Ok(())
+    }
+
+    fn watermark(&self, index: u64) -> u64 {
+        index - index % DISORDER
+    }
+
+    fn ends(&self, _: usize, item: &[u8]) -> Result<u64, WorkloadError> {
+        word(item, 0)
+    }
+
+    fn closes(&self, _: usize, key: &[u8], _: &[u8]) -> Result<u64, WorkloadError> {
+        word(key, 0)
+    }
+
+    fn close(
+        &self,
+        stage: usize,
+        _: u64,
+        key: &[u8],
+        accumulator: &mut Vec<u8>,
+        out: &mut BatchBuilder,
+    ) -> Done {
+        self.emit(stage, key, accumulator, out)?;
+        if stage == 1 {
+            self.probe.emitted.fetch_sub(1, Ordering::SeqCst);
+            self.probe.closed.fetch_add(1, Ordering::SeqCst);
+        }
+        accumulator.clear();
+        Ok(())
+    }
+
+    fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {
+        for first in (0..self.items).step_by(WINDOW as usize) {
+            let mut sums: BTreeMap<u64, u64> = BTreeMap::new();
+            for number in first..self.items.min(first + WINDOW) {
+                let [_, key, value] = self.record(number);
+                *sums.entry(key).or_default() += value;
+            }
+            sink(&words([first + WINDOW, sums.len() as u64, sums.values().sum()]));
         }
     }
 }

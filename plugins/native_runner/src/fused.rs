@@ -1,12 +1,11 @@
 //! A phase in which one worker takes each unit through the whole chain: one call and one fold for each slice.
 
 use plugin_api::{Buffer, WorkloadError};
-use thread_engine::{Counter, Failure, Scheduler};
+use thread_engine::{Failure, Scheduler};
 
 use crate::keyed::{Partitions, Terminal};
-use crate::ordered::OrderedHandOut;
 use crate::phase::{Input, Phase};
-use crate::units::Units;
+use crate::units::{Units, hand_out};
 use crate::workers::{WorkerContext, Workers};
 
 /// Runs `phase` and gives what each worker folded.
@@ -18,19 +17,8 @@ pub(crate) fn run<'a>(
     scheduler: Scheduler,
     workers: &Workers<'_>,
 ) -> Result<Vec<Terminal<'a>>, Failure> {
-    let end = phase.input.units();
     let work = |context: WorkerContext<'_>, units: Units<'_>| Worker::new(phase, context)?.work(units);
-    match scheduler {
-        Scheduler::Pull => {
-            let counter = Counter::default();
-            let units = || Units::Shared { counter: &counter, end };
-            workers.run((0..workers.count()).map(|_| units()).collect(), work)
-        }
-        Scheduler::InOrder => {
-            let hand_out = OrderedHandOut::new(workers.count(), 0..end);
-            workers.run(hand_out.receivers().into_iter().map(Units::Ordered).collect(), work)
-        }
-    }
+    hand_out(scheduler, workers, phase.input.units(), work)
 }
 
 struct Worker<'p, 'a> {

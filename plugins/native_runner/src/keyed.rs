@@ -36,6 +36,12 @@ impl<'a> Terminal<'a> {
         Ok(Self { workload, stage, states, parts: workload.parts(partitions), items: 0 })
     }
 
+    /// With these states, one a partition.
+    pub(crate) fn of(workload: &'a WorkloadHandle, stage: usize, states: Vec<State>) -> Self {
+        let partitions = u32::try_from(states.len()).unwrap_or(u32::MAX);
+        Self { workload, stage, states, parts: workload.parts(partitions), items: 0 }
+    }
+
     /// Takes a batch in.
     ///
     /// # Errors
@@ -49,6 +55,11 @@ impl<'a> Terminal<'a> {
         let mut folds =
             self.states.iter_mut().zip(self.parts.iter()).filter(|(_, part)| item_count(part) > 0);
         folds.try_for_each(|(state, part)| state.fold(part))
+    }
+
+    /// Its states, one a partition.
+    pub(crate) fn into_states(self) -> Vec<State> {
+        self.states
     }
 
     /// How many items it took in.

@@ -4,12 +4,14 @@
 //! the spec's parallelism (`workers`) take work: whole chains of stages (`fused`, which gets its work from `units`), or
 //! one stage at a time (`staged`, from `queue`). With the scheduler `fifo` they get it in order (`ordered`). Every
 //! thread folds into states of its own, which are merged when the phase has ended (`keyed`); the end of the phase is
-//! the barrier that a reduction needs. A graph of tasks has no phases: each task runs when its inputs
+//! the barrier that a reduction needs. Where both sides have watermarks, what has ended is closed in the first phase (`closing`, by
+//! `stretches` of the source), and the others take what is left. A graph of tasks has no phases: each task runs when its inputs
 //! are there (`graph`). What this backend shares with others on threads is in `thread_engine`.
 //!
 //! The threads live for one phase. Starting one takes some 20 µs, so a pool that is kept between runs would not be worth
 //! its code.
 
+mod closing;
 mod fused;
 mod graph;
 mod keyed;
@@ -17,6 +19,7 @@ mod ordered;
 mod phase;
 mod queue;
 mod staged;
+mod stretches;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -24,13 +27,14 @@ mod workers;
 
 use std::time::Instant;
 
-use plugin_api::workload::GRAPH;
+use plugin_api::workload::{GRAPH, WATERMARKS};
 use plugin_api::{
     Availability, Fusion, GraphShape, RunContext, RunResult, RunnerError, StageKind, WorkloadRunner,
     WorkloadSpec,
 };
 use thread_engine::{Failure, Settings, merged};
 
+use closing::Reached;
 use keyed::Partitions;
 use phase::{Input, Phase};
 use workers::Workers;
@@ -52,16 +56,17 @@ impl WorkloadRunner for Native {
     }
 
     fn supports(&self) -> Vec<String> {
-        vec![GRAPH.into()]
+        vec![GRAPH.into(), WATERMARKS.into()]
     }
 
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
         let settings = Settings::of(NAME, spec)?;
         let started = Instant::now();
         let graph = context.workload().plan().graph.filter(|_| spec.is_granted(GRAPH));
+        let closes = spec.is_granted(WATERMARKS) && settings.fusion == Fusion::Auto;
         let SinkOutput { items, state } = match graph {
             Some(shape) => execute_graph(&settings, shape, context)?,
-            None => execute(&settings, context)?,
+            None => execute(&settings, closes, context)?,
         };
         let elapsed = started.elapsed().as_secs_f64();
         let Settings { workers, slices, choice, .. } = settings;
@@ -69,7 +74,8 @@ impl WorkloadRunner for Native {
         if graph.is_some() {
             return Ok(choice.report("idle workers pull", result.with_metric("form", GRAPH)));
         }
-        Ok(choice.report("in order, round-robin", result.with_metric("batches", slices.count())))
+        let result = result.with_metric("batches", slices.count()).with_metric("closes", closes);
+        Ok(choice.report("in order, round-robin", result))
     }
 }
 
@@ -92,20 +98,27 @@ fn execute_graph(
     Ok(SinkOutput { items, state: state.encode()?.to_vec() })
 }
 
-/// Runs phase after phase, until one ends at the sink.
-fn execute(settings: &Settings, context: &RunContext) -> Result<SinkOutput, Failure> {
+/// Runs phase after phase, until one ends at the sink. If it `closes`, what has ended is there before the first phase has.
+fn execute(settings: &Settings, closes: bool, context: &RunContext) -> Result<SinkOutput, Failure> {
     let Settings { workers: threads, slices, fusion, choice } = settings;
     let (workload, scheduler) = (context.workload(), choice.scheduler);
     let plan = workload.plan();
     let workers = Workers::new(*threads, slices.total, context);
     let (mut input, mut from) = (Input::Slices(*slices), 1);
+    let mut reached = Reached::new();
+    let first = plan.end_of_chain(from);
+    if closes && plan.kind(first) == Some(StageKind::KeyedReduce) {
+        reached = closing::run(workload, *slices, scheduler, &workers)?;
+        (input, from) = (Input::Partitions(Partitions::of(closing::at(first, &mut reached))), first + 1);
+    }
     loop {
         let end = plan.end_of_chain(from);
         let phase = Phase { workload, input, from, end, threads: *threads, batch_size: slices.size };
-        let terminals = match fusion {
+        let mut terminals = match fusion {
             Fusion::Auto => fused::run(&phase, scheduler, &workers)?,
             Fusion::Off => staged::run(&phase, scheduler, &workers)?,
         };
+        terminals.extend(closing::at(end, &mut reached));
         let items = terminals.iter().map(|terminal| terminal.items()).sum();
         let partitions = Partitions::of(terminals);
         if plan.kind(end) != Some(StageKind::KeyedReduce) {

@@ -5,6 +5,7 @@
 mod answers;
 #[path = "../../../tests/threaded/behaviour.rs"]
 mod behaviour;
+mod closing;
 #[path = "../../../tests/threaded/runs.rs"]
 mod runs;
 #[path = "../../../tests/threaded/support.rs"]
