@@ -69,6 +69,7 @@ pub fn compare(inputs: &[Input], options: &Options) -> Result<Comparison, NoBase
         machines: table.machines.iter().map(|profile| (*profile).clone()).collect(),
         warnings: warning::warnings(&table, &points),
         without_chain: Vec::new(),
+        graphs: std::collections::BTreeMap::new(),
         points,
     })
 }

@@ -2,6 +2,7 @@
 //! is.
 
 mod arguments;
+mod graphs;
 mod outcome;
 pub(crate) mod plan_file;
 mod resume;

@@ -3,6 +3,8 @@
 //! The units are seconds, items per second and bytes. A missing value is `null`. A ratio of 2 means twice as fast as the
 //! baseline, 0.5 half as fast.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -10,7 +12,7 @@ pub(crate) use crate::record::{Library, SystemProfile};
 pub(crate) use crate::run::outcome::Status;
 pub(crate) use crate::run::task_graph::Form;
 pub(crate) use crate::stats::{Interval as RatioInterval, MeanRatio, Variation, Verdict};
-pub(crate) use crate::worker::protocol::MachineCheck;
+pub(crate) use crate::worker::protocol::{MachineCheck, ShownGraph};
 
 /// The version of these types as JSON. New keys do not change it.
 pub(crate) const VERSION: u32 = 1;
@@ -43,6 +45,9 @@ pub struct Comparison {
     /// and the original project's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without_chain: Vec<String>,
+    /// The first tasks of the graphs of points, by their ids, for the page. Records do not have them.
+    #[serde(skip)]
+    pub(crate) graphs: BTreeMap<String, ShownGraph>,
 }
 
 /// The statistical requirements of a comparison.

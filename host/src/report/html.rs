@@ -8,6 +8,7 @@
 
 mod anchor;
 mod environment;
+mod graphs;
 mod latency;
 mod layout;
 mod metg;
@@ -48,6 +49,7 @@ pub fn html(
         latency => latency::points(&layout),
         scaling => scaling::charts(&layout),
         costs => row_charts::costs(&layout),
+        graphs => graphs::graphs(comparison, &layout),
         legend => layout.legend(layout.labels.iter().copied()),
         environment => environment::of_comparison(comparison, &layout),
         trials => trials::trials(&layout),

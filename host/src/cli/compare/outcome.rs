@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::graphs;
 use super::plan_file::PlanFile;
 use super::vary;
 use crate::app::command_line::CommandLine;
@@ -65,7 +66,8 @@ pub(super) fn report(
     let options =
         compare::Options { baseline: Some(file.baseline.clone()), rigor: file.rigor, insist: file.insist };
     read.altered.splice(0..0, altered.iter().cloned());
-    let comparison = reports::compared(read, &options)?;
+    let mut comparison = reports::compared(read, &options)?;
+    comparison.graphs = graphs::of_points(&comparison.points, context);
     machine_history::keep_aa(aa_comparison(file, &comparison), context, ui);
     reports::publish(folder, &comparison, command, ui)?;
     Ok(Exit::of_worst(&statuses(&comparison)).unless_altered(altered))

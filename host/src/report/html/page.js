@@ -23,6 +23,9 @@
   addEventListener("hashchange", open);
   open();
 
+  // What scrolls sideways can be reached with the keyboard.
+  for (const wide of all(".wide:not([tabindex])")) wide.tabIndex = 0;
+
   // Copying.
   const copy = async (text, from) => {
     try {

@@ -87,7 +87,7 @@ pub(super) fn speed(comparison: &Comparison, layout: &Layout<'_>) -> Vec<Value> 
     );
     let throughput = Kind::new("throughput", "Throughput", throughput_text, number::quantity, throughput);
     let ratios = Kind::new("ratios", "Ratios", ratio_text, number::ratio, ratio);
-    sections([throughput, Kind { margin: Some(comparison.margin), ..ratios }], layout)
+    sections([Kind { margin: Some(comparison.margin), ..ratios }, throughput], layout)
 }
 
 /// The sections about costs.
@@ -95,15 +95,15 @@ pub(super) fn costs(layout: &Layout<'_>) -> Vec<Value> {
     let stages_text = "Medians over the blocks; less is better. The axis is logarithmic.";
     let memory_text = "The peaks of resident memory of all processes of the tree, shared pages counted once: median, minimum \
                        and maximum over the blocks.";
-    let processor_text = "User and system time of the whole process tree in a run: median, minimum and maximum over the \
-                          blocks.";
+    let processor_text = "User and system time of the whole process tree for each input item: median, minimum and maximum \
+                          over the blocks.";
     let efficiency_text = "The CPU time that the work takes when it is run serially without a backend, over the time that the \
                            cores had; more is better. Median, minimum and maximum over the blocks. Work that waits, and open \
                            loops, have none.";
     let title = "Start, first run, steady state, shutdown";
     let stages = Kind::new("stages", title, stages_text, number::duration, stages);
     let memory = Kind::new("memory", "Memory", memory_text, mebibytes, memory);
-    let processor = Kind::new("processor", "Processor time", processor_text, number::duration, processor);
+    let processor = Kind::new("processor", "CPU time an item", processor_text, number::duration, processor);
     let efficiency = Kind::new("efficiency", "Efficiency", efficiency_text, number::percent, efficiency);
     let linear = |kind| Kind { scale: Scale::Linear, ..kind };
     let stages = Kind { legend: &STAGES, ..stages };
@@ -164,7 +164,7 @@ fn memory(row: &Row) -> Option<Drawing> {
 }
 
 fn processor(row: &Row) -> Option<Drawing> {
-    Some(bar(row.resources?.cpu_seconds?, 1.0, number::duration))
+    Some(bar(row.resources?.cpu_seconds_per_item?, 1.0, number::duration))
 }
 
 fn efficiency(row: &Row) -> Option<Drawing> {

@@ -1,5 +1,7 @@
 use super::*;
+use crate::compare::model::ShownGraph;
 use crate::report::examples;
+use crate::worker::protocol::Edge;
 
 fn page(comparison: &Comparison) -> String {
     let command = Some("crossrun compare --backends alpha,beta,gamma");
@@ -44,6 +46,19 @@ fn a_page_with_records_of_the_original_project() {
 #[test]
 fn a_page_with_hostile_text() {
     insta::assert_binary_snapshot!("hostile.html", page(&examples::hostile()).into_bytes());
+}
+
+#[test]
+fn a_page_shows_the_graph_of_a_point() {
+    let mut comparison = examples::several_workloads();
+    assert!(!page(&comparison).contains("Task graphs"));
+    let graph =
+        ShownGraph { tasks: vec![(0, 0), (1, 0)], edges: vec![Edge { step: 0, from: 0, to: 0, count: 2 }] };
+    comparison.graphs.insert(comparison.points[1].id.clone(), graph);
+    let page = page(&comparison);
+    check_links_and_text(&page);
+    assert!(page.contains("<title>step 0, point 0 to step 1, point 0, 2 times</title>"), "{page}");
+    assert!(page.contains(": the first 2 tasks"), "{page}");
 }
 
 #[test]
