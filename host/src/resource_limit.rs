@@ -5,6 +5,8 @@ use std::fs;
 /// A limit, by its name in `/proc/self/limits`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Resource {
+    /// Seconds of a process.
+    ProcessorTime,
     OpenFiles,
     Processes,
     Stack,
@@ -23,6 +25,7 @@ pub(crate) fn of(resource: Resource) -> Limit {
 
 fn parse(limits: &str, resource: Resource) -> Limit {
     let name = match resource {
+        Resource::ProcessorTime => "Max cpu time",
         Resource::OpenFiles => "Max open files",
         Resource::Processes => "Max processes",
         Resource::Stack => "Max stack size",

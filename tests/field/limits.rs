@@ -21,6 +21,17 @@ fn a_low_limit_of_the_stack_is_raised() {
 }
 
 #[test]
+fn a_worker_that_has_used_up_its_processor_time_leads_to_the_limit() {
+    let place = Place::new();
+    let run = ["run", "--backend", "native", "--no-lock", "--workload", "pipeline", "--items", "1000000"];
+    let run = place.command(&[&run[..], &["--extra", "iters=100000", "--timeout", "1h"]].concat());
+    // In the judge or the backend, whichever is there first.
+    let ran = after("ulimit -t 2", &run);
+    let ran = ran.code(4);
+    ran.says("SIGKILL").says("`ulimit -t` is more than 2 s");
+}
+
+#[test]
 fn a_name_that_is_too_long_and_a_current_folder_that_is_gone_are_told_with_a_remedy() {
     let place = Place::new();
     let long = "x".repeat(256);

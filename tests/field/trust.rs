@@ -42,6 +42,17 @@ fn with_plugins(place: &Place, folder: &Path, words: &[&str]) -> Ran {
 }
 
 #[test]
+fn no_remedy_changes_the_permissions_of_a_device() {
+    let place = Place::new();
+    for more in
+        [&["run", "--backend", "native", "--locked=/dev/null"][..], &["run", "--backend", "a=/dev/null"]]
+    {
+        let ran = place.crossrun(more).code(3).says("not a regular file");
+        assert!(!ran.stderr().contains("chmod"), "{}", ran.explain());
+    }
+}
+
+#[test]
 fn a_link_that_another_user_can_replace_is_not_followed() {
     if !is_root() {
         return;

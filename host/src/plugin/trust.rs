@@ -144,6 +144,10 @@ impl Trust {
 
     fn check(&self, place: &Path, what: &str, is_above: bool) -> Result<(), Refusal> {
         let status = place.symlink_metadata()?;
+        if !status.is_file() && !status.is_dir() {
+            // The permissions of a device are not to be changed, whoever may write to it.
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file").into());
+        }
         match self.untrusted_writer(status.uid(), status.gid(), status.mode(), is_above) {
             Some(writer) => Err(Refusal::Distrust(writer.rejection(what, place))),
             None => Ok(()),

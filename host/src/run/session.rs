@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::control_group;
+use crate::resource_limit::{self, Resource};
 use crate::sandbox::{
     self, Cores, Deadline, ExitReason, Failure, Interrupt, Limits, Sandbox, Teardown, Usage,
 };
@@ -36,6 +37,8 @@ const TAIL_LINES: usize = 3;
 
 /// The signal by which the system ends a process for lack of memory.
 const SIGKILL: i32 = 9;
+/// And the one when it has used up its processor time.
+const SIGXCPU: i32 = 24;
 const MORE_MEMORY: &str = "fewer --items, or more memory for the container, the control group or the machine";
 
 /// What the standard library of Rust prints when an exception of C++ leaves a plugin, which ends the process.
@@ -265,13 +268,21 @@ impl WorkerSession {
             Failure::Died(reason) => {
                 let message = format!("the worker was lost in {phase}: {reason}");
                 // No code of a plugin runs before it is loaded.
-                let remedy = (phase != "start").then(|| crash_remedy(&last).to_owned());
+                let crash = || (phase != "start").then(|| crash_remedy(&last).to_owned());
+                let remedy = more_processor_time(reason).or_else(crash);
                 (Fault::Crashed, message, remedy)
             }
             other => (Fault::Protocol, format!("the worker was lost in {phase}: {other}"), None),
         };
         CallError { remedy, ..CallError::new(fault, phase, message + &last) }
     }
+}
+
+/// What to do about a process that ended so, if it may have used up what the limit of this shell allows.
+fn more_processor_time(reason: ExitReason) -> Option<String> {
+    let ExitReason::Signalled(SIGKILL | SIGXCPU) = reason else { return None };
+    let seconds = resource_limit::of(Resource::ProcessorTime).soft?;
+    Some(format!("a shell in which `ulimit -t` is more than {seconds} s, if the worker has used that up"))
 }
 
 /// What to do about a crash with these last lines of output.
