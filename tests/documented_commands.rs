@@ -185,11 +185,18 @@ fn without_figures(line: &str) -> String {
     words.join(" ")
 }
 
+/// Whether a line is a row of a comparison: it ends with how many answers were verified.
+fn is_row(line: &str) -> bool {
+    let verified = line.rsplit(' ').next().and_then(|word| word.split_once('/'));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    line.starts_with(' ') && verified.is_some_and(|(some, all)| is_number(some) && is_number(all))
+}
+
 /// The lines that count: without notes, which tell how quiet the machine was, and without empty lines around them.
 fn lines<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
     let kept = lines.filter(|line| !line.starts_with("! "));
-    let mut kept: Vec<_> = kept.map(|line| (line.starts_with(' '), without_figures(line))).collect();
-    // Which row of a table comes first depends on figures.
+    let mut kept: Vec<_> = kept.map(|line| (is_row(line), without_figures(line))).collect();
+    // Which row of a comparison comes first depends on figures.
     kept.chunk_by_mut(|one, next| one.0 && next.0).for_each(<[_]>::sort);
     let kept: Vec<_> = kept.into_iter().map(|(_, line)| line).collect();
     kept.join("\n").trim().lines().map(str::to_owned).collect()

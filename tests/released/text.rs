@@ -47,10 +47,9 @@ pub(super) fn worded(place: &Place, text: &str, wording: Wording) -> String {
     let text = text.replace(env!("CARGO_PKG_VERSION"), "VERSION");
     let mut lines: Vec<_> = of_any_machine(&text).map(|line| line_worded(line, wording)).collect();
     if wording == Wording::Bare {
-        // Which row of a table comes first depends on figures.
-        lines
-            .chunk_by_mut(|one, next| one.starts_with(' ') && next.starts_with(' '))
-            .for_each(<[String]>::sort);
+        // Which row of a comparison comes first depends on figures.
+        let is_row = |line: &str| line.starts_with(' ') && line.ends_with("  0/0\n");
+        lines.chunk_by_mut(|one, next| is_row(one) && is_row(next)).for_each(<[String]>::sort);
     }
     // How often a thing is done depends on figures.
     lines.dedup();
