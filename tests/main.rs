@@ -71,4 +71,5 @@ mod timely_backend;
 mod trust;
 mod vary;
 mod verification;
+mod watermarks;
 mod workload_items;

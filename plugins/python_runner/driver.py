@@ -10,8 +10,11 @@ from typing import Any, Callable
 
 from crossrun_engine import (
     TICK,
+    Closing,
     Driver,
+    End,
     Graph,
+    Owners,
     Phase,
     Result,
     RunContext,
@@ -33,6 +36,9 @@ from crossrun_engine import (
 
 # Batches in flight for each thread: enough that none waits for the main thread, few enough that memory stays flat.
 WINDOW = 4
+
+# How many times as many slices may be begun before the first of them is done, if what has ended is closed by that.
+AHEAD = 8
 
 # How many outputs that reach the sink a thread folds at once.
 FOLDED_TOGETHER = 256
@@ -128,18 +134,20 @@ class Run:
         self._chains = Chains(pool)
         self._window = Window(WINDOW * spec.parallelism, context, self._chains)
         self._fused = spec.fusion != "off"
+        self._closing: Closing | None = None
 
     def execute(self) -> bytes:
         """The merged state of the sink, encoded."""
-        first, *others = phases(self._workload, self._spec.parallelism)
-        terminals = Terminals(self._workload, first)
+        first, *others = self._ends()
+        terminals = first
         with self._window:
             for start, count in self._spec.slices():
                 self._context.progress(start, self._spec.total_items)
+                self._wait_for_low(start)
                 self._start(self._source, start, count, terminals)
             self._window.drain()
-            for phase in others:
-                reduced, terminals = terminals, Terminals(self._workload, phase)
+            for end in others:
+                reduced, terminals = terminals, end
                 for partition in range(self._spec.parallelism):
                     self._start(self._merge, reduced, partition, terminals)
                 self._window.drain()
@@ -147,28 +155,46 @@ class Run:
         with terminals.merged(0) as sink:
             return sink.encode()
 
+    def _ends(self) -> list[End]:
+        """The ends of all phases; owners of the partitions, if what has ended is closed while the input goes on."""
+        spec, workload = self._spec, self._workload
+        all_phases = phases(workload, spec.parallelism)
+        if "watermarks" not in spec.granted:
+            return [Terminals(workload, phase) for phase in all_phases]
+        *reduced, last = all_phases
+        ends: list[End] = [*(Owners(workload, phase) for phase in reduced), Terminals(workload, last)]
+        self._closing = Closing(workload, ends, spec.batch_size)
+        return ends
+
+    def _wait_for_low(self, start: int) -> None:
+        """Begins nothing far ahead of a slice that is not done, as what came between them is in the states."""
+        ahead = AHEAD * self._window.size * self._spec.batch_size
+        if self._closing is not None and start > self._closing.low + ahead:
+            self._window.drain()
+
     def _start(self, task: Callable[..., Any], *arguments: Any) -> None:
         self._window.make_room()
         self._window.add({self._chains.start(task, *arguments): 1}, len)
 
     # The tasks. Each returns the next one of its chain with its arguments, or nothing.
 
-    def _source(self, first: int, count: int, terminals: Terminals) -> Following | None:
+    def _source(self, first: int, count: int, terminals: End) -> Following | None:
+        following = None if self._closing is None else (self._closing.finish, first, count)
         if self._fused:
             terminals.fold(self._workload.source(first, count, terminals.phase.end))
-            return None
-        return self._stage, self._workload.source(first, count, 1), 1, terminals, None
+            return following
+        return self._stage, self._workload.source(first, count, 1), 1, terminals, following
 
-    def _stage(self, batch: bytes, stage: int, terminals: Terminals, following: Following | None) -> Following | None:
+    def _stage(self, batch: bytes, stage: int, terminals: End, following: Following | None) -> Following | None:
         if stage == terminals.phase.end:
             terminals.fold(batch)
             return following
         return self._stage, self._workload.run_stages(stage, stage + 1, batch), stage + 1, terminals, following
 
-    def _merge(self, reduced: Terminals, partition: int, terminals: Terminals) -> Following:
+    def _merge(self, reduced: End, partition: int, terminals: End) -> Following:
         return self._emit, reduced.merged(partition), terminals
 
-    def _emit(self, state: State, terminals: Terminals) -> Following | None:
+    def _emit(self, state: State, terminals: End) -> Following | None:
         """Emits one batch. The next one is made when it has come to the end of the phase."""
         batch = state.emit(self._spec.batch_size)
         if item_count(batch) == 0:
@@ -271,7 +297,8 @@ class PythonDriver(Driver):
         run = GraphRun if is_graph else Run
         state = run(self._pool, spec, workload, context).execute()
         scheduler, warnings = scheduler_used(spec, "python")
-        return report(workload, state, scheduler, {}, warnings, {"threads": self._threads})
+        closes = "watermarks" in spec.granted
+        return report(workload, state, scheduler, {}, warnings, {"threads": self._threads, "closes": closes})
 
     def close(self) -> None:
         """Waits for the tasks that have begun, and stops the threads."""

@@ -22,6 +22,7 @@ macro_rules! embedded {
 const PACKAGE: &[(&str, &str)] = embedded![
     "__init__.py",
     "actors.py",
+    "closing.py",
     "code.py",
     "dataflow.py",
     "driver.py",

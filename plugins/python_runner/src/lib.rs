@@ -5,7 +5,10 @@
 
 use python_engine::{Engine, PythonRange, PythonRunner};
 
-plugin_api::export_runner!(name = "python", runner = PythonRunner::new(&PYTHON).supporting(&["graph"]));
+plugin_api::export_runner!(
+    name = "python",
+    runner = PythonRunner::new(&PYTHON).supporting(&["graph", "watermarks"])
+);
 
 static PYTHON: Engine = Engine {
     name: "python",

@@ -18,6 +18,7 @@ What the drivers of different engines have in common is here as well. A driver t
 |---|---|---|
 | `phase` | `phases` of a plan, a `Terminal` at the end of each, merging and emitting | every driver |
 | `graph` | `Graph`: which tasks of a graph may run, for an engine that runs them by their dependencies | `python` |
+| `closing` | `Closing`: closes what has ended by watermarks, for an engine whose threads share states | `python` |
 | `window` | `Window`: batches in flight, bounded, until the host stops the run | engines that are handed batches |
 | `graph_futures` | `GraphRun`: a graph of tasks on such an engine | `dask`, `ray` |
 | `futures` | `FuturesRun`: a whole run on an engine whose tasks return futures | `dask`, `ray` |
@@ -37,6 +38,7 @@ takes `phase` and `report`, and `Window` where it hands out batches.
 """
 
 from .actors import ActorsEngine, ActorsRun, Replica
+from .closing import Closing, End, Owners
 from .dataflow import DataflowRun, Item, Operator, Part, Replicas
 from .driver import Driver, RunContext
 from .failure import (
@@ -65,9 +67,11 @@ __all__ = [
     "ActorsEngine",
     "ActorsRun",
     "CancelledError",
+    "Closing",
     "DataflowRun",
     "Driver",
     "Encoded",
+    "End",
     "EngineError",
     "FuturesEngine",
     "FuturesRun",
@@ -77,6 +81,7 @@ __all__ = [
     "Item",
     "Job",
     "Operator",
+    "Owners",
     "Part",
     "Phase",
     "RemoteReplicas",

@@ -65,6 +65,8 @@ _LATER_SIGNATURES: dict[str, tuple[list[Any], Any]] = {
         [c_void_p, c_uint32, c_uint32, c_size_t, c_void_p, c_void_p, c_void_p, c_void_p, c_void_p],
         c_int32,
     ),
+    "watermark": ([c_void_p, c_uint64, c_void_p, c_void_p], c_int32),
+    "state_close": ([c_void_p, c_uint64, c_uint64, c_void_p, c_void_p], c_int32),
 }
 
 
@@ -163,6 +165,8 @@ class _Functions:
     start: Any
     graph_edges: Any
     graph_task: Any
+    watermark: Any
+    state_close: Any
 
     def __init__(self, path: str) -> None:
         try:
@@ -368,6 +372,20 @@ class State:
             raise scratch.error(status)
         return scratch.take()
 
+    def emit_ended(self, time: int, limit: int) -> bytes:
+        """Removes what ended at `time` or before from up to `limit` keys of a keyed reduction. Returns a batch of their items.
+
+        The batch is empty when nothing more has ended. From now on the state refuses what ended by then. The workload must have
+        been opened with the word `watermarks`.
+        """
+        library = self._library
+        scratch, next_end = library.scratch, c_uint64()
+        with self._lock:
+            status = library.functions.state_close(self._handle, time, limit, addressof(next_end), scratch.address)
+        if status:
+            raise scratch.error(status)
+        return scratch.take()
+
     def close(self) -> None:
         """Frees the state. Any call after it raises WorkloadError, but another `close` does nothing."""
         with self._lock:
@@ -558,6 +576,19 @@ class Workload:
         if status:
             raise scratch.error(status)
         return string_at(output, length.value)
+
+    def watermark(self, number: int) -> int:
+        """The time that no item from number `number` on is earlier than; 2**64 - 1 where no item comes any more.
+
+        The workload must have been opened with the word `watermarks`.
+        """
+        opened = self._opened or self._open()
+        library = opened.library
+        scratch, time = library.scratch, c_uint64()
+        status = library.functions.watermark(opened.handle, number, addressof(time), scratch.address)
+        if status:
+            raise scratch.error(status)
+        return time.value
 
     def outcome(self, sink_state: bytes) -> dict[str, Any]:
         """What an encoded state of the sink holds: `count`, in items, and `checksum`, 32 hexadecimal digits."""

@@ -1,0 +1,92 @@
+"""Closing by watermarks: slices that are done in any order give the answer of a run that emits at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import unittest
+from pathlib import Path
+from typing import Any
+
+from crossrun_engine import Closing, End, Owners, Phase, State, Workload, WorkloadError, emitted, phases
+
+LIBRARY = os.environ["CROSSRUN_TEST_LIBRARY"]
+EVENTS, SLICE = 9000, 100
+
+
+def workload(name: str, **extra: Any) -> Workload:
+    """A query that may close."""
+    sha256 = hashlib.sha256(Path(LIBRARY).read_bytes()).hexdigest()
+    spec = {"schema": 1, "name": name, "total_items": EVENTS, "extra": extra, "use": ["watermarks"]}
+    return Workload(LIBRARY, sha256, json.dumps(spec))
+
+
+class Sink:
+    """The end of the last phase."""
+
+    def __init__(self, opened: Workload, phase: Phase) -> None:
+        self.phase = phase
+        self.state = opened.new_sink()
+
+    def fold(self, batch: bytes) -> None:
+        """Folds a batch."""
+        self.state.fold(batch)
+
+    def merged(self, partition: int) -> State:
+        """The state."""
+        return self.state
+
+
+def run(opened: Workload, order: random.Random, closes: bool) -> tuple[dict[str, Any], int]:
+    """The outcome, and how many bytes the states of the reductions had at the end of the input."""
+    *reduced, last = phases(opened, 3)
+    ends: list[End] = [*(Owners(opened, phase) for phase in reduced), Sink(opened, last)]
+    closing = Closing(opened, ends, 10)
+    waiting, begun = list(range(0, EVENTS, SLICE)), list[int]()
+    while waiting or begun:
+        while waiting and len(begun) < 4:
+            begun.append(waiting.pop(0))
+        first = begun.pop(order.randrange(len(begun)))
+        ends[0].fold(opened.source(first, SLICE, ends[0].phase.end))
+        if closes:
+            closing.finish(first, SLICE)
+    left = sum(len(end.merged(partition).encode()) for end in ends[:-1] for partition in range(3))
+    for end, following in zip(ends, ends[1:]):
+        for partition in range(3):
+            for batch in emitted(end.merged(partition), 10):
+                following.fold(opened.run_stages(following.phase.start, following.phase.end, batch))
+    return opened.outcome(ends[-1].merged(0).encode()), left
+
+
+class Closes(unittest.TestCase):
+    """Queries of the standard library."""
+
+    def test_any_order_of_slices_gives_the_answer_and_keeps_what_is_open(self) -> None:
+        """What is left of a query with short windows is a small part of what there was."""
+        for name, extra in [
+            ("nexmark_q5", {"window_ms": 500, "slide_ms": 100}),
+            ("nexmark_q8", {"window_ms": 500}),
+            ("nexmark_q11", {"gap_ms": 50}),
+        ]:
+            opened = workload(name, **extra)
+            expected, whole = run(opened, random.Random(0), closes=False)
+            for seed in range(4):
+                outcome, left = run(opened, random.Random(seed), closes=True)
+                self.assertEqual(outcome, expected, name)
+                self.assertLess(left, whole / 2, name)
+
+    def test_what_is_late_is_refused(self) -> None:
+        """A slice that comes after what was made of it has been closed."""
+        opened = workload("nexmark_q7", window_ms=10)
+        first, last = phases(opened, 2)
+        owners = Owners(opened, first)
+        closing = Closing(opened, [owners, Sink(opened, last)], 10)
+        closing.finish(0, 5000)
+        with self.assertRaises(WorkloadError):
+            owners.fold(opened.source(0, SLICE, first.end))
+
+
+if __name__ == "__main__":
+    unittest.main()
