@@ -86,10 +86,10 @@ const LATER: &[(&str, &[(&str, &str)])] = &[
         &[
             ("\"threaded\", \"0.1.0\"", "\"later\", \"0.1.0\""),
             (
-                "    (void)backend;\n    while",
+                "    (void)backend;\n    if (CROSSRUN_HAS",
                 "    (void)backend;\n    if (CROSSRUN_CALLABLE(crossrun_workload_functions, run->functions, later)\n        \
                  || CROSSRUN_HAS(crossrun_run, run, later)) {\n        return reply->fail(reply, CROSSRUN_ERROR_INTERNAL, \"later\", NULL);\n    \
-                 }\n    while",
+                 }\n    if (CROSSRUN_HAS",
             ),
         ],
     ),
