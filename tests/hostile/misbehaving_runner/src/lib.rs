@@ -12,8 +12,8 @@ mod serial;
 mod shortcut;
 
 use plugin_api::{
-    Availability, ErrorKind, Parameter, RunContext, RunResult, RunnerError, Session, SetupContext, SetupRequest,
-    WorkloadRunner, WorkloadSpec,
+    Availability, ErrorKind, Parameter, RunContext, RunResult, RunnerError, Session, SetupContext,
+    SetupRequest, WorkloadRunner, WorkloadSpec,
 };
 
 plugin_api::export_runner!(name = "misbehaving", runner = Misbehaving::default());

@@ -8,7 +8,8 @@ use plugin_api::{BatchBuilder, Parameters, Plan, StageKind, Workload, WorkloadEr
 
 plugin_api::export_workloads!(
     name = "misbehaving_workloads",
-    workloads = [Crashing, Hanging, Corrupting, Panicking, LostOracle, EndlessOracle, SlowOracle, Patient, Verbose]
+    workloads =
+        [Crashing, Hanging, Corrupting, Panicking, LostOracle, EndlessOracle, SlowOracle, Patient, Verbose]
 );
 
 /// A workload on numbers whose operator does `$operator` to the last item, whose oracle begins with `$oracle`, and which does
@@ -52,7 +53,11 @@ macro_rules! workload {
             }
 
             /// Of the workload "verbose": more of a single item, and less of each of several, than a host takes.
-            fn describe(&self, _stage: usize, _item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError> {
+            fn describe(
+                &self,
+                _stage: usize,
+                _item: &[u8],
+            ) -> Result<Option<Map<String, Value>>, WorkloadError> {
                 let length = if self.total_items == 1 { 65 << 20 } else { 33 << 20 };
                 let text = || Map::from_iter([("text".to_owned(), "x".repeat(length).into())]);
                 Ok((Self::NAME == "verbose").then(text))
