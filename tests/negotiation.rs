@@ -60,7 +60,7 @@ fn listings_show_what_is_needed_and_what_is_supported() {
     };
     assert_eq!(
         (supports("minimal"), supports("native")),
-        (Some(json!(["another", "example"])), Some(json!(["graph"])))
+        (Some(json!(["another", "example"])), Some(json!(["graph", "watermarks"])))
     );
     told(&["backends"], "minimal supports another, example");
 }

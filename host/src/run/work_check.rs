@@ -31,8 +31,10 @@ fn latest_seconds(actual: Option<&Answer>) -> Option<f64> {
 
 /// How long a sample runs.
 const SAMPLE: Duration = Duration::from_millis(100);
-/// How many more references are taken where a run breaks a bound by those so far.
-const MORE_REFERENCES: usize = 3;
+/// How long it is waited before each further reference, where a run breaks a bound by those so far. Other work that makes one
+/// too long soon makes the next one too long as well.
+const PAUSES: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1)];
 
 impl Executor {
     /// Takes the reference of the point of `spec`, unless `block` has it already. A failure costs a warning in the trial.
@@ -112,12 +114,13 @@ impl Executor {
         reference: &mut TrialReference,
     ) -> Option<Violation> {
         let (sample, spec) = (reference.sample, trial.workload_spec());
-        for _ in 0..MORE_REFERENCES {
+        for pause in PAUSES {
             let violation = bounds::violation(run, reference)?;
             if !violation.depends_on_reference {
                 run.slowdown = slowdown::measure();
                 return bounds::violation(run, reference);
             }
+            std::thread::sleep(pause);
             let again = match trial.granularity {
                 Some(_) => self.kernels_again(&spec),
                 None => {
