@@ -50,14 +50,18 @@ fn time(row: &Row) -> Option<f64> {
 /// `a was fastest on 3 of 4 workloads; b was within 5 % of the fastest on 2.` None without verdicts: a quick comparison
 /// does not say which backend is faster.
 pub(super) fn sentence(comparison: &Comparison) -> Option<String> {
-    let points: Vec<_> = comparison.points.iter().filter_map(ranking).collect();
+    let points: Vec<_> = comparison
+        .points
+        .iter()
+        .filter_map(|point| Some((ranking(point)?, least_factor(comparison, point))))
+        .collect();
     if comparison.rigor == Rigor::Quick || points.is_empty() {
         return None;
     }
     let all = comparison.points.len();
     let (mut first, mut close) = (Tally::default(), Tally::default());
-    for rows in &points {
-        let is_clear = is_clearly_first(rows);
+    for (rows, least) in &points {
+        let is_clear = is_clearly_first(rows, *least);
         let near = |row: &&&Row| speed(rows[0]) / speed(row) <= comparison.margin;
         rows.iter().take(usize::from(is_clear)).for_each(|row| first.add(row));
         rows.iter().skip(usize::from(is_clear)).filter(near).for_each(|row| close.add(row));
@@ -103,9 +107,16 @@ fn speed(row: &Row) -> f64 {
     row.ratio.map_or(1.0, |ratio| ratio.estimate)
 }
 
+/// The factor by which two rows of a point differ at least for a verdict: the margin, and what an A/A comparison differed by. `None`
+/// where verdicts hold together: rows that were only compared with the baseline then have none between them.
+fn least_factor(comparison: &Comparison, point: &Point) -> Option<f64> {
+    let noise = point.noise_floor.as_ref().map_or(1.0, |noise| noise.factor);
+    (comparison.rigor != Rigor::Publish).then_some(comparison.margin.max(noise))
+}
+
 /// Whether the verdicts say that the first of these rows is faster than every other. Two rows that were both compared with the
-/// baseline only differ if their intervals do not meet.
-fn is_clearly_first(rows: &[&Row]) -> bool {
+/// baseline only differ if their intervals are apart by `least_factor`.
+fn is_clearly_first(rows: &[&Row], least_factor: Option<f64>) -> bool {
     let Some((first, others)) = rows.split_first() else { return false };
     let verdict =
         |row: &Row| row.ratio.filter(|ratio| ratio.withheld.is_none()).and_then(|ratio| ratio.verdict);
@@ -113,9 +124,10 @@ fn is_clearly_first(rows: &[&Row]) -> bool {
     let is_slower = |other: &&Row| match (first.is_baseline, other.is_baseline) {
         (true, _) => verdict(other) == Some(Verdict::Slower),
         (false, true) => verdict(first) == Some(Verdict::Faster),
-        (false, false) => {
-            interval(first).zip(interval(other)).is_some_and(|(first, other)| other.high < first.low)
-        }
+        (false, false) => interval(first)
+            .zip(interval(other))
+            .zip(least_factor)
+            .is_some_and(|((first, other), least)| other.high * least < first.low),
     };
     others.iter().all(is_slower)
 }
@@ -166,7 +178,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::model::{NoRatio, Withheld};
+    use crate::compare::model::{NoRatio, NoiseFloor, RatioInterval, Withheld};
     use crate::report::examples;
 
     fn labels(point: &Point) -> Vec<&str> {
@@ -216,15 +228,37 @@ mod tests {
                 vec![three(1.0, 0.1)],
                 "No backend was clearly the fastest; alpha and beta were within 5 % of the fastest.",
             ),
-            // Both are faster than the baseline, but their intervals of 4 % meet.
+            // Both are faster than the baseline, but their intervals of 4 % are less than 5 % apart.
             (
-                vec![three(1.5, 1.46), three(1.5, 1.46)],
+                vec![three(1.5, 1.46), three(1.5, 1.44)],
                 "No backend was clearly the fastest on any of 2 workloads; beta was within 5 % of the fastest on 2, gamma on 2.",
             ),
             (vec![three(1.5, 1.2), three(1.5, 1.2)], "beta was fastest on 2 of 2 workloads."),
         ] {
             assert_eq!(told(&points), expected);
         }
+    }
+
+    #[test]
+    fn two_rows_that_differ_by_less_than_noise_or_have_no_verdict_together_are_not_told_apart() {
+        let told = |change: fn(&mut Comparison)| {
+            let mut comparison = comparison([rows(&[("beta", 1.5), ("gamma", 1.2)])]);
+            change(&mut comparison);
+            sentence(&comparison).unwrap()
+        };
+        assert_eq!(told(|_| ()), "beta was fastest.");
+        let nobody = "No backend was clearly the fastest; beta was within 5 % of the fastest.";
+        assert_eq!(told(|it| it.rigor = Rigor::Publish), nobody);
+        assert_eq!(
+            told(|it| it.margin = 1.3),
+            nobody.replace("beta was within 5 %", "beta and gamma were within 30 %")
+        );
+        let noise = |it: &mut Comparison| {
+            let names = ["beta".into(), "beta_again".into()];
+            let ratio = RatioInterval { low: 0.7, high: 1.4, confidence: 0.95 };
+            it.points[0].noise_floor = Some(NoiseFloor { names, ratio, factor: 1.4 });
+        };
+        assert_eq!(told(noise), nobody);
     }
 
     #[test]
