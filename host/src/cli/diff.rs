@@ -87,6 +87,7 @@ fn refused(error: HistoryError) -> Problem {
         HistoryError::Machine { .. } => "run both on the same machine",
         HistoryError::Build { .. } => "cargo build --release, and run again",
         HistoryError::NothingInCommon => "crossrun show, to see the trials of each run",
+        HistoryError::OtherForm { .. } => "--extra form=stages, to run the graph in stages in both",
     };
     Problem::new(Exit::Invalid, error.to_string()).with_remedy(remedy)
 }

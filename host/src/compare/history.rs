@@ -145,6 +145,9 @@ pub(crate) enum HistoryError {
         "the runs have no cell in common: no backend ran the same workload with the same configuration in both"
     )]
     NothingInCommon,
+    /// All that they have in common are graphs that were run in two ways.
+    #[error("nothing can be compared, as the graph ran in stages in one run and by its dependencies in the other: {}", cells.join(", "))]
+    OtherForm { cells: Vec<String> },
 }
 
 type Cells<'t, 'a> = BTreeMap<CellKey<'a>, Vec<&'t Group<'a>>>;
@@ -211,8 +214,10 @@ pub(crate) fn history(
             missing.push(change(key.backend, key.point, &old, &[], threshold, aa));
         }
     }
-    if changes.is_empty() && other_form.is_empty() {
-        return Err(HistoryError::NothingInCommon);
+    match (changes.is_empty(), other_form.is_empty()) {
+        (true, true) => return Err(HistoryError::NothingInCommon),
+        (true, false) => return Err(HistoryError::OtherForm { cells: other_form }),
+        _ => {}
     }
     changes.append(&mut missing);
     let only_new = after.keys().map(CellKey::name).collect();

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 
 use super::Input;
 use super::group::{Group, Table};
+use super::model::Form;
 use super::trial::is_debug;
 use crate::record::{Kind, SystemProfile, machine_keys};
 use cell::{RunGroups, trend};
 use model::{Machine, Noise, Trends, VERSION};
 
-/// A cell: machine, backend, point, configuration, seed, and whether the plugin is a debug build.
-type CellKey<'a> = (usize, &'a str, String, Option<&'a str>, u64, bool);
+/// A cell: machine, backend, point, configuration, seed, whether the plugin is a debug build, and how a graph of tasks was run.
+type CellKey<'a> = (usize, &'a str, String, Option<&'a str>, u64, bool, Option<Form>);
 
 /// The records of one run.
 struct Run<'a> {
@@ -45,8 +46,8 @@ pub(crate) fn trends(
                 };
                 let machine = machine(profile, &mut machines, &mut aa_factors);
                 let it = &row.identity;
-                let key =
-                    (machine, it.backend, point.id.clone(), it.config_hash, it.seed, is_debug_build(row));
+                let (debug, form) = (is_debug_build(row), row.form());
+                let key = (machine, it.backend, point.id.clone(), it.config_hash, it.seed, debug, form);
                 add(cells.entry(key).or_default(), run, row);
             }
         }
@@ -58,7 +59,7 @@ pub(crate) fn trends(
     if let [first, others @ ..] = machines.as_slice() {
         warnings.extend(others.iter().map(|other| another_machine(&first.profile, &other.profile)));
     }
-    let cells = cells.into_iter().map(|((machine, backend, point, config, seed, is_debug), runs)| {
+    let cells = cells.into_iter().map(|((machine, backend, point, config, seed, is_debug, form), runs)| {
         let of_cell = model::Cell {
             machine,
             backend: backend.to_owned(),
@@ -66,6 +67,7 @@ pub(crate) fn trends(
             config_hash: config.map(str::to_owned),
             seed,
             is_debug,
+            form,
         };
         trend(of_cell, &runs, machines[machine].noise)
     });

@@ -2,6 +2,7 @@
 
 use super::labels::{one_line, or_none};
 use super::number;
+use crate::compare::model::Form;
 use crate::compare::trends::model::{CellTrend, Change, ChangeCall, Machine, RunValue, Trends};
 use crate::text::{lines, plural, table};
 
@@ -58,7 +59,8 @@ fn row(cell: &CellTrend) -> [String; 8] {
 fn point(cell: &CellTrend) -> String {
     let latency = if cell.of == "latency" { " (latency)" } else { "" };
     let debug = if cell.cell.is_debug { " (debug build)" } else { "" };
-    format!("{}{latency}{debug}", one_line(&cell.cell.point, 120))
+    let form = if cell.cell.form == Some(Form::Stages) { " (stages)" } else { "" };
+    format!("{}{latency}{debug}{form}", one_line(&cell.cell.point, 120))
 }
 
 fn name(cell: &CellTrend) -> String {

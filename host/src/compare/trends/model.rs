@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::compare::model::RatioInterval;
+use crate::compare::model::{Form, RatioInterval};
 use crate::record::SystemProfile;
 use crate::stats::MARGIN;
 
@@ -65,6 +65,9 @@ pub(crate) struct Cell {
     pub seed: u64,
     /// Whether the plugin is a debug build.
     pub is_debug: bool,
+    /// How a graph of tasks was run; absent for other work, and where no trial began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub form: Option<Form>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
