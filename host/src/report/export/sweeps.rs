@@ -24,10 +24,17 @@ fn exported_row(row: &Row) -> ExportedRow {
         _ => None,
     };
     let graph = row.graph.as_ref().map_or_else(String::new, ToString::to_string);
+    // Rows of several reports may differ in the size of the graph alone.
+    let size = row.graph.as_ref().map(|graph| (graph.width.to_string(), graph.steps.to_string()));
+    let in_name =
+        size.as_ref().map_or_else(String::new, |(width, steps)| format!("width={width}/steps={steps}/"));
+    let mut labels =
+        vec![("backend", row.backend.clone()), ("graph", graph), ("cores", row.cores.to_string())];
+    labels.extend(size.into_iter().flat_map(|(width, steps)| [("width", width), ("steps", steps)]));
     ExportedRow {
-        name: format!("{}/metg/cores={}", row.name(), row.cores),
+        name: format!("{}/metg/{in_name}cores={}", row.name(), row.cores),
         group: "metg".into(),
-        labels: vec![("backend", row.backend.clone()), ("graph", graph), ("cores", row.cores.to_string())],
+        labels,
         trials: vec![("with_value", blocks(true)), ("without_value", blocks(false))],
         state,
         figures: figure.into_iter().collect(),
