@@ -16,6 +16,8 @@ from .phase import Phase
 
 # Closing after every slice would cost as much as small slices do.
 _CLOSE_EVERY = 1024
+_FAR_BEYOND = 8
+"""A thread waits for the closing of so many times as many items, or of so many batches."""
 
 
 class End(Protocol):
@@ -63,7 +65,7 @@ class Closing:
         self._done: dict[int, int] = {}
         self.low = 0
         """The first item of the source of which not all that was made is folded."""
-        # Who has it closes. Nobody waits for it.
+        # Who has it closes.
         self._closes = threading.Lock()
         self._closed_at = 0
 
@@ -73,7 +75,10 @@ class Closing:
             self._done[first] = count
             while (following := self._done.pop(self.low, 0)) > 0:
                 self.low += following
-        if self.low - self._closed_at >= _CLOSE_EVERY and self._closes.acquire(blocking=False):
+        unclosed = self.low - self._closed_at
+        # Folding is faster than closing for a while only: what is not closed would grow with the input.
+        is_far_beyond = unclosed >= _FAR_BEYOND * max(_CLOSE_EVERY, self._batch_size)
+        if unclosed >= _CLOSE_EVERY and self._closes.acquire(blocking=is_far_beyond):
             try:
                 self._closed_at = self.low
                 self._close(self._workload.watermark(self._closed_at))
