@@ -163,6 +163,8 @@ static void load(const char *sha256, struct problem *problem) {
             return;
         }
     }
+    /* A failure leaves the table half filled. */
+    loaded[0] = '\0';
     if (crossrun_load_library(path, &self.call, problem->message, sizeof problem->message)) {
         strcpy(loaded, sha256);
     } else {
