@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use tempfile::PersistError;
+use tempfile::{NamedTempFile, PersistError};
 
 /// How many links are followed, as the system does.
 const LINKS: usize = 40;
@@ -27,11 +27,8 @@ pub(crate) fn replace(path: &Path, mode: u32, write: impl FnOnce(&File) -> io::R
     }
     let old = old.filter(Metadata::is_file);
     let folder = folder_of(path);
-    let permissions = Permissions::from_mode(mode);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".crossrun-").permissions(permissions);
-    let made = builder.tempfile_in(folder);
-    let file = if old.is_some() { made.or_else(|_| builder.tempfile()) } else { made }?;
+    let made = new_file(folder, mode);
+    let file = if old.is_some() { made.or_else(|_| new_file(&std::env::temp_dir(), mode)) } else { made }?;
     write(file.as_file())?;
     if let Some(old) = &old {
         file.as_file().set_permissions(Permissions::from_mode(old.mode() & 0o7777))?;
@@ -44,6 +41,26 @@ pub(crate) fn replace(path: &Path, mode: u32, write: impl FnOnce(&File) -> io::R
         Err(PersistError { file, .. }) if old.is_some() => write_over(path, file.path()),
         Err(error) => Err(error.error),
     }
+}
+
+/// Puts a new file at `path`, where no file may be, and at which nobody sees a part of it, also if this process is killed. The
+/// folder must be there.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] if there is one, what `write` says, or the system. Then `path` is as it was.
+pub(crate) fn create(path: &Path, mode: u32, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+    let file = new_file(folder_of(path), mode)?;
+    write(file.as_file())?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path).map(drop).map_err(|error| error.error)
+}
+
+/// A file that is removed unless it is given its name.
+fn new_file(folder: &Path, mode: u32) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(".crossrun-")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder)
 }
 
 /// What the links of a path lead to: a file, which need not exist, or an open file of `/proc`.
@@ -145,6 +162,22 @@ mod tests {
         std::os::unix::fs::symlink(format!("/proc/self/fd/{}", file.as_raw_fd()), &link).unwrap();
         replace(&link, 0o644, |mut file| file.write_all(b"second")).unwrap();
         assert_eq!(fs::read_to_string(file.path()).unwrap(), "first second");
+    }
+
+    #[test]
+    fn a_new_file_appears_whole_and_replaces_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        create(&path, 0o644, |mut file| {
+            file.write_all(b"one")?;
+            assert!(!path.exists());
+            Ok(())
+        })
+        .unwrap();
+        let again = create(&path, 0o644, |mut file| file.write_all(b"two"));
+        assert_eq!(again.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::app::limits::LimitArguments;
 use crate::app::reproduce::{LoadingOptions, RunCommand, backend_argument};
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
+use crate::atomic_file;
 use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
 use crate::record::{Library, SystemProfile, machine_keys, writer};
@@ -85,21 +86,23 @@ impl PlanFile {
                 .with_remedy("--output-dir with a folder that you may write to")
         };
         fs::create_dir_all(folder).map_err(cannot)?;
-        let file = match fs::File::create_new(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                let message = format!("{} already holds a run", folder.display());
-                let resume = CommandLine::new(&["compare"]).option("resume", &self.matrix.run).to_string();
-                return Err(Problem::usage(message).with_remedy(format!("{resume}, or another --run-id")));
-            }
-            Err(error) => return Err(cannot(error)),
-        };
-        let write = || serde_json::to_writer_pretty(&file, self).map_err(io::Error::from);
-        let written = writer::check(folder)
-            .map_err(Problem::from)
-            .and_then(|()| write().and_then(|()| file.sync_all()).map_err(cannot));
-        // Else the folder would hold a run of which nothing is known.
-        written.inspect_err(|_| drop(fs::remove_file(&path)))
+        if path.exists() {
+            return Err(self.taken(folder));
+        }
+        writer::check(folder)?;
+        // Whole or not at all: a part of it would be a run of which nothing is known.
+        atomic_file::create(&path, 0o644, |file| Ok(serde_json::to_writer_pretty(file, self)?)).map_err(
+            |error| match error.kind() {
+                io::ErrorKind::AlreadyExists => self.taken(folder),
+                _ => cannot(error),
+            },
+        )
+    }
+
+    fn taken(&self, folder: &Path) -> Problem {
+        let message = format!("{} already holds a run", folder.display());
+        let resume = CommandLine::new(&["compare"]).option("resume", &self.matrix.run).to_string();
+        Problem::usage(message).with_remedy(format!("{resume}, or another --run-id"))
     }
 
     /// Writes the file again if it was removed or altered while the run went on: without it, the run cannot be resumed.
