@@ -20,10 +20,6 @@ fn main() {
     for (workload, extra) in
         [("null", r#"{"batch_size": 1000}"#), ("word_count", r#"{"batch_size": 1000, "keys": 1000}"#)]
     {
-        let [few, many] =
-            [100_000, 1_000_000].map(|items| dask.peak_mib("dask", point(workload, items, extra)));
-        println!(
-            "dask: peak of all processes at 10⁵ and 10⁶ items of {workload}, batch size 1000: {few:.0} and {many:.0} MiB"
-        );
+        dask.print_peaks("dask", [100_000, 1_000_000], point(workload, 0, extra));
     }
 }

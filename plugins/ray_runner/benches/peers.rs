@@ -41,8 +41,5 @@ fn main() {
         Pair { with: || ray.seconds(point), without: original }.compare(&name, bar, ROUNDS);
     }
     let null = Point { workload: "null", items: 0, parallelism: 2, extra: r#"{"batch_size": 1000}"# };
-    let [few, many] = [100_000, 1_000_000].map(|items| ray.peak_mib("ray", Point { items, ..null }));
-    println!(
-        "ray: peak of all processes at 10⁵ and 10⁶ null items, batch size 1000: {few:.0} and {many:.0} MiB"
-    );
+    ray.print_peaks("ray", [100_000, 1_000_000], null);
 }

@@ -26,9 +26,6 @@ fn main() {
     let pair = Pair { with: || sage.seconds(waiting), without: original };
     pair.compare("200 items of 10 ms, beside the original layer's shape", "<= 0.1", 3);
     for backend in ["sage", "python"] {
-        let [few, many] = [100_000, 1_000_000].map(|items| sage.peak_mib(backend, Point { items, ..null }));
-        println!(
-            "{backend}: peak of all processes at 10⁵ and 10⁶ null items, batch size 1000: {few:.0} and {many:.0} MiB"
-        );
+        sage.print_peaks(backend, [100_000, 1_000_000], null);
     }
 }

@@ -23,8 +23,5 @@ fn main() {
         spark.beside_script("handwritten.py", point, "not wholly above 1.05", ROUNDS);
     }
     let null = Point { workload: "null", items: 1_000_000, parallelism: 2, extra: r#"{"batch_size": 1000}"# };
-    let [few, many] = [100_000, 1_000_000].map(|items| spark.peak_mib("spark", Point { items, ..null }));
-    println!(
-        "spark: peak of all processes at 10⁵ and 10⁶ null items, batch size 1000: {few:.0} and {many:.0} MiB"
-    );
+    spark.print_peaks("spark", [100_000, 1_000_000], null);
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use crate::pair::Pair;
+use crate::pair::{Pair, selected};
 
 /// One way to run a workload.
 #[derive(Clone, Copy)]
@@ -113,6 +113,9 @@ impl Engine {
     pub fn beside_script(&self, script: &str, point: Point, bar: &str, rounds: usize) {
         let Point { workload, items, parallelism, extra } = point;
         let name = format!("{workload}, {items} items, parallelism {parallelism}, {extra}, beside {script}");
+        if !selected(&name) {
+            return;
+        }
         let expected = self.measured(point);
         let checked = |measured: Measured| {
             assert_eq!((measured.count, &measured.checksum), (expected.count, &expected.checksum), "{name}");
@@ -159,8 +162,21 @@ impl Engine {
         }
     }
 
+    /// Prints the peak memory of runs of the backend `backend` at each number of items, if the row is selected.
+    pub fn print_peaks(&self, backend: &str, items: [u64; 2], point: Point) {
+        let [few, many] = items;
+        let name = format!(
+            "{backend}: peak of all processes at {few} and {many} items of {}, {}",
+            point.workload, point.extra
+        );
+        if selected(&name) {
+            let [few, many] = items.map(|items| self.peak_mib(backend, Point { items, ..point }));
+            println!("{name}: {few:.0} and {many:.0} MiB");
+        }
+    }
+
     /// The peak of all processes of a run, in MiB.
-    pub fn peak_mib(&self, backend: &str, point: Point) -> f64 {
+    fn peak_mib(&self, backend: &str, point: Point) -> f64 {
         let (items, parallelism) = (point.items.to_string(), point.parallelism.to_string());
         let mut command =
             self.crossrun(&["run", "--json", "--backend", backend, "--workload", point.workload]);

@@ -10,4 +10,4 @@ pub mod engine;
 pub mod pair;
 
 pub use engine::{Engine, Point};
-pub use pair::{Pair, heading};
+pub use pair::{Pair, heading, selected};

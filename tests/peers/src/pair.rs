@@ -13,6 +13,14 @@ pub struct Pair<A, B> {
     pub without: B,
 }
 
+/// Whether the command line asks for the row with this name. `cargo bench -p CRATE -- TEXT…` runs the rows whose names
+/// contain one of the texts; without a text it runs all rows.
+pub fn selected(name: &str) -> bool {
+    // cargo itself passes options, such as `--bench`.
+    let mut texts = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).peekable();
+    texts.peek().is_none() || texts.any(|text| name.contains(&text))
+}
+
 /// The line above the rows.
 pub fn heading() {
     let name = "";
@@ -23,6 +31,9 @@ impl<A: FnMut() -> f64, B: FnMut() -> f64> Pair<A, B> {
     /// Measures both in turns, and prints the medians, the ratio of the times and its interval, which are those of a
     /// comparison: the estimate of Hodges and Lehmann, and the exact interval of 95 %, from 6 rounds on.
     pub fn compare(mut self, name: &str, bar: &str, rounds: usize) {
+        if !selected(name) {
+            return;
+        }
         let (mut with, mut without) = (Vec::new(), Vec::new());
         for round in 0..rounds {
             // The order alternates, so that the effects of one side on the next do not always fall on the other.

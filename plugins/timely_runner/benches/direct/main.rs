@@ -54,13 +54,9 @@ fn beside_direct(engine: &Engine) {
 /// Ten times the items must not take more memory.
 fn peaks(engine: &Engine) {
     for backend in ["native", "timely"] {
-        let [few, many] = [1_000_000, 10_000_000].map(|items| {
-            let extra = r#"{"batch_size": 1000}"#;
-            engine.peak_mib(backend, Point { workload: "word_count", items, parallelism: 2, extra })
-        });
-        println!(
-            "{backend}: peak of all processes at 10⁶ and 10⁷ items of word_count, batch size 1000: {few:.0} and {many:.0} MiB"
-        );
+        let extra = r#"{"batch_size": 1000}"#;
+        let counting = Point { workload: "word_count", items: 0, parallelism: 2, extra };
+        engine.print_peaks(backend, [1_000_000, 10_000_000], counting);
     }
 }
 
