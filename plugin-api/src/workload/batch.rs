@@ -192,8 +192,13 @@ impl BatchBuilder {
     ///
     /// # Errors
     /// [`WorkloadError::TooLarge`] when one did not fit.
+    // Workloads are in other crates, and call it for each item.
+    #[inline]
     pub(super) fn check_fits(&self) -> Result<(), WorkloadError> {
-        self.outgrown.map_or(Ok(()), |bytes| Err(WorkloadError::TooLarge { bytes }))
+        match self.outgrown {
+            None => Ok(()),
+            Some(bytes) => Err(WorkloadError::TooLarge { bytes }),
+        }
     }
 
     /// How many items it has.
