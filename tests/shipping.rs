@@ -208,6 +208,7 @@ fn the_archive_runs_from_any_folder() {
         "doc/README.md",
         "doc/docs/README.md",
         "doc/docs/operating.md",
+        "doc/docs/what-changed-for-authors.md",
         "doc/plugin-api/ABI.md",
         "man/man1/crossrun-compare.1",
         "completions/zsh/_crossrun",
