@@ -23,7 +23,7 @@ fn every_row_has_name_status_version_path_reason_and_remedy() {
     assert_eq!(names, ["native", "standard_workloads"]);
     for row in rows {
         assert_eq!(row["status"], "available");
-        assert_eq!(row["version"], "0.1.0");
+        assert_eq!(row["version"], env!("CARGO_PKG_VERSION"));
         assert!(Path::new(row["path"].as_str().unwrap()).is_file());
         for key in ["reason", "remedy"] {
             assert_eq!(row.get(key), Some(&Value::Null), "{row}");

@@ -109,7 +109,8 @@ fn the_text_has_a_line_for_each_fact() {
     ];
     assert_eq!(labels, expected);
     assert!(text.contains("\n  status      a plugin for this host\n"), "{text}");
-    assert!(text.contains("\n  plugin      runner native 0.1.0\n"), "{text}");
+    let plugin = format!("\n  plugin      runner native {}\n", env!("CARGO_PKG_VERSION"));
+    assert!(text.contains(&plugin), "{text}");
 }
 
 #[test]
