@@ -144,3 +144,26 @@ fn trials_that_are_not_verified_have_no_part_in_a_value() {
     let text = place.crossrun(&["history", "runs"]).code(0).stdout();
     assert!(text.contains("8 of 12"), "{text}");
 }
+
+#[test]
+fn the_page_has_each_cell_with_its_change_and_never_replaces_the_records() {
+    let place = recorded(&step(1.1), |day, record| {
+        record["metadata"]["versions"]["engine"] = if day < 9 { "9.1" } else { "9.2" }.into();
+    });
+    place.crossrun(&["history", "runs", "--html", "trends.html"]).code(7);
+    let page = std::fs::read_to_string(place.path().join("trends.html")).unwrap();
+    assert_eq!(page.matches("<figure").count(), 2);
+    assert!(
+        page.contains("from run commit-9 on (2026-03-09T04:00:00)") && page.contains("engine 9.1 -&gt; 9.2"),
+        "{page}"
+    );
+    assert!(page.contains("Content-Security-Policy") && !page.contains("://"), "{page}");
+    // Standard output gets the page and nothing else.
+    let printed = place.crossrun(&["history", "runs", "--html", "-"]).code(7).stdout();
+    assert!(printed.starts_with("<!doctype html>") && printed.trim_end().ends_with("</html>"), "{printed}");
+    place.crossrun(&["history", "runs", "--html", "-", "--json"]).code(2).says("a file for the page");
+    let records = place.path().join("runs/1/trials.jsonl");
+    let before = std::fs::read(&records).unwrap();
+    place.crossrun(&["history", "runs", "--html", "runs/1/trials.jsonl"]).code(2).says("holds the records");
+    assert_eq!(std::fs::read(&records).unwrap(), before);
+}

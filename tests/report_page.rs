@@ -1,18 +1,19 @@
-//! The report's page in a real browser. The pages are the snapshots of `host/src/report/html/tests.rs`, which the code must
-//! reproduce byte for byte.
+//! The report's page, and that of `crossrun history`, in a real browser. The pages are the snapshots of `host/src/report/html/tests.rs`
+//! and `html/trends.rs`, which the code must reproduce byte for byte.
 
 use std::path::PathBuf;
 
 use crate::chromium::Chromium;
 use crate::support::{eventually, repository};
 
-const PAGES: [&str; 5] = ["several_workloads", "scaling", "open_loop", "original", "hostile"];
+const PAGES: [&str; 6] = ["several_workloads", "scaling", "open_loop", "original", "hostile", "trends"];
 const PHONE: (u32, u32) = (390, 844);
 const DESKTOP: (u32, u32) = (1280, 900);
 const WIDE: (u32, u32) = (1920, 1080);
 
 fn page(name: &str) -> PathBuf {
-    let file = format!("host/src/report/html/snapshots/crossrun__report__html__tests__{name}.snap.html");
+    let module = if name == "trends" { "trends__tests" } else { "tests" };
+    let file = format!("host/src/report/html/snapshots/crossrun__report__html__{module}__{name}.snap.html");
     repository().join(file)
 }
 
@@ -69,9 +70,14 @@ const MARKS: &str = "[...document.querySelectorAll('figure.chart')].map(chart =>
 #[cfg_attr(not(chromium), ignore = "no Chromium was on the path when this was built")]
 fn each_chart_has_marks_and_legible_text_at_every_width() {
     let mut browser = Chromium::start();
-    for (name, charts) in
-        [("several_workloads", 20), ("scaling", 10), ("open_loop", 2), ("original", 1), ("hostile", 5)]
-    {
+    for (name, charts) in [
+        ("several_workloads", 20),
+        ("scaling", 10),
+        ("open_loop", 2),
+        ("original", 1),
+        ("hostile", 5),
+        ("trends", 2),
+    ] {
         for (width, height) in [PHONE, DESKTOP] {
             browser.open(&page(name), width, height);
             let found = browser.evaluate(MARKS);
@@ -131,7 +137,7 @@ fn every_text_stands_out_in_light_and_in_dark() {
     let mut papers = Vec::new();
     for scheme in ["light", "dark"] {
         browser.prefer(scheme);
-        for name in ["several_workloads", "open_loop"] {
+        for name in ["several_workloads", "open_loop", "trends"] {
             browser.open(&page(name), DESKTOP.0, DESKTOP.1);
             browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)");
             assert_eq!(

@@ -1,12 +1,13 @@
 //! `crossrun history`: the trend of each cell over many recorded runs of a machine, and where it changed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::app::context::data_dir;
+use crate::app::reports::Read;
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, machine_history, reports};
 use crate::compare::trends::model::Trends;
@@ -28,6 +29,9 @@ pub(super) struct Arguments {
     /// Only runs that began then or later, such as 2026-02-21 or 2026-02-21T03:58:47Z. A day begins at midnight, UTC.
     #[arg(long, value_name = "DATE", value_parser = since)]
     since: Option<String>,
+    /// Write one HTML page that works offline, with a chart for each cell. The FILE `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 /// A day or a time, as records have it.
@@ -41,6 +45,8 @@ fn since(text: &str) -> Result<String, String> {
 
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let mut read = reports::read(&arguments.paths, ui)?;
+    let page = arguments.html.as_deref();
+    page.map_or(Ok(()), |page| check_page(page, &read, ui.json()))?;
     let all = read.inputs.len();
     read.inputs.retain(|input| !input.is_sweep());
     let since = arguments.since.as_deref();
@@ -58,9 +64,22 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     }
     trends.altered.clone_from(&read.altered);
     trends.without_chain.clone_from(&read.without_chain);
-    show(&trends, ui)?;
+    show(&trends, page.is_some_and(reports::is_standard_output), ui)?;
+    if let Some(page) = page {
+        let text = crate::report::trends_html(&trends, &timestamp(SystemTime::now()))?;
+        reports::write(page, &text, ui)?;
+    }
     let is_slower = trends.cells.iter().any(|cell| cell.is_regression);
     Ok(if is_slower { Exit::Difference } else { read.exit(Exit::Done) })
+}
+
+/// Refuses a page that would replace the records, or be mixed with what is printed.
+fn check_page(page: &Path, read: &Read, json: bool) -> Result<(), Problem> {
+    if json && reports::is_standard_output(page) {
+        return Err(Problem::usage("standard output can take either the page or --json, not both")
+            .with_remedy("a file for the page, such as --html trends.html"));
+    }
+    read.check_output(page)
 }
 
 fn nothing(since: Option<&str>) -> Problem {
@@ -74,8 +93,12 @@ fn nothing(since: Option<&str>) -> Problem {
     }
 }
 
-fn show(trends: &Trends, ui: &mut Ui) -> Result<(), Problem> {
+/// Prints the warnings, and the trends unless standard output gets the page.
+fn show(trends: &Trends, is_page_printed: bool, ui: &mut Ui) -> Result<(), Problem> {
     trends.warnings.iter().for_each(|warning| ui.warning(warning));
+    if is_page_printed {
+        return Ok(());
+    }
     let text = if ui.json() {
         serde_json::to_string(trends).map_err(|error| Problem::unexpected(&error))?
     } else {

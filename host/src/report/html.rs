@@ -18,6 +18,7 @@ mod row_charts;
 mod runs;
 mod scaling;
 mod summary;
+mod trends;
 mod trials;
 
 use minijinja::syntax::SyntaxConfig;
@@ -25,6 +26,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 pub(crate) use self::metg::metg_html;
 pub(crate) use self::runs::{ListedRun, index_html, message_html};
+pub(crate) use self::trends::trends_html;
 
 use self::layout::Layout;
 use super::error::ReportError;
@@ -76,6 +78,7 @@ fn environment() -> Result<Environment<'static>, ReportError> {
     environment.add_template("page.html", include_str!("html/page.html"))?;
     environment.add_template("metg.html", include_str!("html/metg.html"))?;
     environment.add_template("runs.html", include_str!("html/runs.html"))?;
+    environment.add_template("trends.html", include_str!("html/trends.html"))?;
     Ok(environment)
 }
 

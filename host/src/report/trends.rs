@@ -1,23 +1,39 @@
-//! The trends over many runs, for a terminal.
+//! The trends over many runs, for a terminal, and the texts that the page shares with it.
 
 use super::labels::{one_line, or_none};
 use super::number;
-use crate::compare::model::Form;
+use crate::compare::model::{Form, RatioInterval};
 use crate::compare::trends::model::{CellTrend, Change, ChangeCall, Machine, RunValue, Trends};
 use crate::text::{lines, plural, table};
 
 /// A table of all cells of each machine, regressions first, and a line for each change. `with_runs` adds a line for each run.
 pub(crate) fn trends(trends: &Trends, with_runs: bool) -> String {
-    let machines = trends.machines.iter().enumerate().map(|(at, machine)| {
-        let mut cells: Vec<_> = trends.cells.iter().filter(|it| it.cell.machine == at).collect();
-        cells.sort_by_key(|cell| !cell.is_regression);
-        let name = one_line(machine.profile.hostname.as_deref().unwrap_or("a machine without a name"), 60);
-        let title = if trends.machines.len() > 1 { format!("{name}:\n") } else { String::new() };
+    let machines = by_machine(trends).map(|(machine, cells)| {
+        let title =
+            if trends.machines.len() > 1 { format!("{}:\n", machine_name(machine)) } else { String::new() };
         title + &of_machine(&cells, machine, with_runs)
     });
+    machines.collect::<String>() + &total(trends) + "\n"
+}
+
+/// Each machine with its cells, regressions first.
+pub(super) fn by_machine(trends: &Trends) -> impl Iterator<Item = (&Machine, Vec<&CellTrend>)> {
+    trends.machines.iter().enumerate().map(|(at, machine)| {
+        let mut cells: Vec<_> = trends.cells.iter().filter(|it| it.cell.machine == at).collect();
+        cells.sort_by_key(|cell| !cell.is_regression);
+        (machine, cells)
+    })
+}
+
+pub(super) fn machine_name(machine: &Machine) -> String {
+    one_line(machine.profile.hostname.as_deref().unwrap_or("a machine without a name"), 60)
+}
+
+/// `1 regression in 2 cells over 14 runs`
+pub(super) fn total(trends: &Trends) -> String {
     let regressions = trends.cells.iter().filter(|cell| cell.is_regression).count() as u64;
     let (runs, cells) = (plural(trends.runs as u64, "run"), plural(trends.cells.len() as u64, "cell"));
-    machines.collect::<String>() + &format!("{} in {cells} over {runs}\n", plural(regressions, "regression"))
+    format!("{} in {cells} over {runs}", plural(regressions, "regression"))
 }
 
 fn of_machine(cells: &[&CellTrend], machine: &Machine, with_runs: bool) -> String {
@@ -28,16 +44,22 @@ fn of_machine(cells: &[&CellTrend], machine: &Machine, with_runs: bool) -> Strin
     for cell in cells {
         if with_runs {
             text += &format!("{}:\n", name(cell));
-            cell.runs.iter().for_each(|run| text += &run_line(run));
+            cell.runs.iter().for_each(|run| text += &format!("  {}\n", run_line(run)));
         }
         cell.changes.iter().for_each(|change| text += &format!("{}: {}\n", name(cell), change_line(change)));
     }
-    let percent = number::percent(machine.noise.factor - 1.0);
-    let known = plural(machine.noise.aa_comparisons as u64, "A/A comparison");
-    text + &format!("changes below {percent} are not reported ({known} known of this machine)\n")
+    text + &noise(machine) + "\n"
 }
 
-fn row(cell: &CellTrend) -> [String; 8] {
+/// Which changes are not reported.
+pub(super) fn noise(machine: &Machine) -> String {
+    let percent = number::percent(machine.noise.factor - 1.0);
+    let known = plural(machine.noise.aa_comparisons as u64, "A/A comparison");
+    format!("changes below {percent} are not reported ({known} known of this machine)")
+}
+
+/// Backend, point, runs with a value, the newest value, its interval, its ratio to the first, changes, and the newest change.
+pub(super) fn row(cell: &CellTrend) -> [String; 8] {
     let with_value = || cell.runs.iter().filter(|run| run.median.is_some());
     let (first, newest) = (with_value().next(), with_value().next_back());
     let median = |run: Option<&RunValue>| run.and_then(|run| run.median);
@@ -47,13 +69,15 @@ fn row(cell: &CellTrend) -> [String; 8] {
         point(cell),
         format!("{} of {}", with_value().count(), cell.runs.len()),
         or_none(median(newest), number::duration),
-        or_none(newest.and_then(|run| run.interval), |it| {
-            format!("{}–{}", number::duration(it.low), number::duration(it.high))
-        }),
+        or_none(newest.and_then(|run| run.interval), interval),
         or_none(since_first, number::ratio),
         cell.changes.len().to_string(),
         or_none(cell.changes.last(), call),
     ]
+}
+
+fn interval(interval: RatioInterval) -> String {
+    format!("{}–{}", number::duration(interval.low), number::duration(interval.high))
 }
 
 fn point(cell: &CellTrend) -> String {
@@ -63,7 +87,7 @@ fn point(cell: &CellTrend) -> String {
     format!("{}{latency}{debug}{form}", one_line(&cell.cell.point, 120))
 }
 
-fn name(cell: &CellTrend) -> String {
+pub(super) fn name(cell: &CellTrend) -> String {
     format!("{} at {}", one_line(&cell.cell.backend, 40), point(cell))
 }
 
@@ -75,7 +99,7 @@ fn call(change: &Change) -> String {
     format!("{word}, {} as long", number::ratio(change.factor))
 }
 
-fn change_line(change: &Change) -> String {
+pub(super) fn change_line(change: &Change) -> String {
     let differs = change.differs.iter().map(|text| format!("; {}", one_line(text, 200)));
     format!(
         "{}, from run {} on ({}): {} before, {} after, p = {:.3}{}",
@@ -94,19 +118,25 @@ fn to_the_second(time: &str) -> String {
     one_line(time.get(..19).unwrap_or(time), 40)
 }
 
-fn run_line(run: &RunValue) -> String {
+/// When a run started, its id, its value with the interval, how many trials are verified, and the versions.
+pub(super) fn run_cells(run: &RunValue) -> [String; 6] {
     let versions = run.versions.iter().map(|(name, version)| {
         let version = version.as_str().map_or_else(|| version.to_string(), str::to_owned);
-        format!(", {} {}", one_line(name, 40), one_line(&version, 40))
+        format!("{} {}", one_line(name, 40), one_line(&version, 40))
     });
-    format!(
-        "  {} {}: {}{}, {} of {} trials{}\n",
+    [
         to_the_second(&run.started),
         one_line(&run.run, 80),
         or_none(run.median, number::duration),
-        or_none(run.interval, |it| format!(" ({}–{})", number::duration(it.low), number::duration(it.high))),
-        run.successes,
-        run.trials,
-        versions.collect::<String>(),
-    )
+        run.interval.map_or_else(String::new, interval),
+        format!("{} of {}", run.successes, run.trials),
+        versions.collect::<Vec<_>>().join(", "),
+    ]
+}
+
+pub(super) fn run_line(run: &RunValue) -> String {
+    let [started, id, median, interval, verified, versions] = run_cells(run);
+    let interval = if interval.is_empty() { interval } else { format!(" ({interval})") };
+    let versions = if versions.is_empty() { versions } else { format!(", {versions}") };
+    format!("{started} {id}: {median}{interval}, {verified} trials{versions}")
 }

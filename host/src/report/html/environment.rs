@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json};
 use super::layout::Layout;
 use crate::compare::metg::model::Sweeps;
 use crate::compare::model::{Comparison, Library, SystemProfile};
+use crate::compare::trends::model::{CellTrend, Trends};
 use crate::first_seen::distinct;
 use crate::record::claims::is_claimed;
 use crate::report::labels::{self, name, one_line};
@@ -27,6 +28,16 @@ pub(super) fn of_sweeps(sweeps: &Sweeps) -> Vec<Value> {
     let libraries = sweeps.rows.iter().filter_map(|row| row.workload_library.as_ref());
     let builds = sweeps.rows.iter().map(|row| (row.backend.as_str(), row.plugin.as_ref(), &row.versions));
     cards(&sweeps.machines, libraries, builds)
+}
+
+/// The machines, and the versions of the newest run of each backend.
+pub(super) fn of_trends(trends: &Trends) -> Vec<Value> {
+    let machines: Vec<_> = trends.machines.iter().map(|machine| machine.profile.clone()).collect();
+    cards(&machines, std::iter::empty(), trends.cells.iter().filter_map(newest_build))
+}
+
+fn newest_build(trend: &CellTrend) -> Option<Build<'_>> {
+    Some((&trend.cell.backend, None, &trend.runs.last()?.versions))
 }
 
 fn cards<'a>(

@@ -13,7 +13,10 @@ pub(super) struct Edges {
     pub(super) bottom: f64,
 }
 
-/// A plot with two logarithmic axes.
+/// The edges in a small picture, of 400 by 250.
+pub(super) const SMALL: Edges = Edges { left: 52.0, right: 388.0, top: 12.0, bottom: 212.0 };
+
+/// A plot with a logarithmic y axis. The x axis is logarithmic too, unless it has the numbers of runs.
 pub(super) struct Plot {
     edges: Edges,
     x_axis: Axis,
@@ -41,6 +44,16 @@ impl Plot {
         Some(Self { edges, x_axis, y_axis })
     }
 
+    /// The plot of values over runs with the numbers from 1 to `runs`. None without values that it can show.
+    pub(super) fn over_runs(
+        edges: Edges,
+        runs: usize,
+        y_values: impl IntoIterator<Item = f64>,
+    ) -> Option<Self> {
+        let x_axis = Axis::covering(Scale::Linear, [runs as f64])?;
+        Some(Self { edges, x_axis, y_axis: Axis::covering(Scale::Logarithmic, y_values)? })
+    }
+
     pub(super) fn x(&self, value: f64) -> String {
         let Edges { left, right, .. } = self.edges;
         format!("{:.1}", left + (right - left) * self.x_axis.position(value) / 100.0)
@@ -61,6 +74,13 @@ impl Plot {
         ticks.map(|Tick { value, .. }| label(self.y(value), format(value))).collect()
     }
 
+    /// The numbers of runs on the x axis.
+    pub(super) fn run_ticks(&self) -> Vec<Value> {
+        let numbers = self.x_axis.ticks().into_iter().map(|tick| tick.value);
+        let numbers = numbers.filter(|number| *number >= 1.0 && number.fract() == 0.0);
+        numbers.map(|number| label(self.x(number), number.to_string())).collect()
+    }
+
     /// A curve in the colour of a series.
     pub(super) fn curve(&self, series: usize, points: impl IntoIterator<Item = CurvePoint>) -> Value {
         let (mut path, mut ranges, mut marks) = (String::new(), String::new(), Vec::new());
@@ -79,4 +99,20 @@ impl Plot {
 /// The label of a tick at a position of an axis.
 pub(super) fn label(position: String, text: impl AsRef<str>) -> Value {
     context! { position, text => number::tick(text.as_ref()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ticks_of_runs_are_numbers_of_runs() {
+        let ticks = |runs: usize| {
+            let plot = Plot::over_runs(SMALL, runs, [1.0]).unwrap();
+            let texts = plot.run_ticks().into_iter().map(|tick| tick.get_attr("text").unwrap().to_string());
+            texts.collect::<Vec<_>>()
+        };
+        assert_eq!((ticks(1), ticks(2)), (vec!["1".to_owned()], vec!["1".to_owned(), "2".to_owned()]));
+        assert_eq!(ticks(24), ["10", "20"]);
+    }
 }

@@ -3,14 +3,11 @@
 use minijinja::{Value, context};
 
 use super::layout::{Group, Layout, PlacedPoint};
-use super::plot::{CurvePoint, Edges, Plot, label};
+use super::plot::{CurvePoint, Plot, SMALL, label};
 use crate::compare::model::Point;
 use crate::first_seen::grouped;
 use crate::report::labels::{self, name};
 use crate::report::number;
-
-/// The plot within a picture of 400 by 250.
-const EDGES: Edges = Edges { left: 52.0, right: 388.0, top: 12.0, bottom: 212.0 };
 
 /// How many charts a workload has over one setting. The tables have the others.
 const MAX_CHARTS: usize = 6;
@@ -66,7 +63,7 @@ fn chart(setting: &Setting, members: &[&PlacedPoint<'_>], layout: &Layout<'_>) -
     let curves = layout.labels.iter().map(|label| (*label, curve(setting, members, label)));
     let curves: Vec<_> = curves.filter(|(_, points)| !points.is_empty()).collect();
     let rates = curves.iter().flat_map(|(_, points)| points).filter_map(|point| point.range).flatten();
-    let plot = Plot::covering(EDGES, values.iter().map(|value| *value as f64), rates)?;
+    let plot = Plot::covering(SMALL, values.iter().map(|value| *value as f64), rates)?;
     let tick = |value: &u64| label(plot.x(*value as f64), number::quantity(*value as f64));
     let drawn = |(label, points)| {
         context! { label => layout.label_number(label), ..plot.curve(layout.series(label), points) }
