@@ -127,6 +127,9 @@ fn shuffle(values: &mut [f64], random: &mut u64) {
 }
 
 #[cfg(test)]
+mod otava;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::stats::random::Random;
