@@ -90,9 +90,9 @@ impl Stretches {
     }
 }
 
-/// The most items of stretches that may be begun or done when the first of them is not done, with so many workers.
+/// The most items of stretches that may be begun or done when the first of them is not done, with so many workers, whatever a slice has.
 #[cfg(test)]
-pub(crate) fn most_items_ahead(workers: u64) -> u64 {
+pub(crate) fn most_items_ahead(workers: u64, _slice: u64) -> u64 {
     // Those of what nobody has closed, and then those ahead of the first that is not done.
     2 * AHEAD * workers * ITEMS
 }

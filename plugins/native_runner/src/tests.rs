@@ -5,6 +5,7 @@
 mod answers;
 #[path = "../../../tests/threaded/behaviour.rs"]
 mod behaviour;
+#[path = "../../../tests/threaded/closing.rs"]
 mod closing;
 #[path = "../../../tests/threaded/runs.rs"]
 mod runs;
@@ -15,6 +16,7 @@ mod workloads;
 
 use crate::Native as Runner;
 use crate::ordered::QUEUE_DEPTH;
+use crate::stretches::most_items_ahead;
 
 /// What the name of a worker's thread begins with.
 const THREAD: &str = "native-";
@@ -25,3 +27,5 @@ const BATCHES_PER_WORKER: u64 = 4;
 /// The most items that two workers make under `fifo` before the first is done: the slow worker has one and its queue
 /// holds some more, and the other worker makes one for each of these.
 const MADE_UNDER_FIFO: u64 = 2 * (QUEUE_DEPTH as u64 + 1);
+/// Whether what has ended is closed without fusion too.
+const CLOSES_UNFUSED: bool = false;

@@ -20,6 +20,11 @@ const WINDOW: u64 = 4;
 /// has ended.
 const ITEMS_PER_EPOCH: u64 = 4096;
 
+/// How many batches an epoch has.
+pub(crate) fn batches_per_epoch(workers: usize, batch_size: u64) -> u64 {
+    workers as u64 * ITEMS_PER_EPOCH.div_ceil(batch_size)
+}
+
 /// On one worker: between one producer of batches and the reduction that follows.
 pub(crate) struct FlowControl {
     /// How many batches an epoch has; none if nothing is exchanged, so that nothing has to be bounded.
@@ -37,9 +42,9 @@ impl FlowControl {
         Self::of(None)
     }
 
-    /// For `workers` that exchange batches of up to `batch_size` items.
-    pub(crate) fn bounded(workers: usize, batch_size: u64) -> Rc<Self> {
-        Self::of(Some(workers as u64 * ITEMS_PER_EPOCH.div_ceil(batch_size)))
+    /// With a bound, for epochs of so many batches.
+    pub(crate) fn bounded(batches: u64) -> Rc<Self> {
+        Self::of(Some(batches))
     }
 
     fn of(batches: Option<u64>) -> Rc<Self> {
@@ -53,7 +58,7 @@ impl FlowControl {
 
     /// Whether a batch of `epoch` may be made now. If not, `producer` will be activated when it may ask again.
     pub(crate) fn admits(&self, epoch: u64, producer: &Activator) -> bool {
-        let admitted = epoch <= self.earliest.get() + WINDOW;
+        let admitted = self.batches.is_none() || epoch <= self.earliest.get() + WINDOW;
         if !admitted {
             self.waiting.replace(Some(producer.clone()));
         }
@@ -68,6 +73,13 @@ impl FlowControl {
             self.waiting.take().iter().for_each(Activator::activate);
         }
     }
+}
+
+/// The most items that so many workers may have made when the first of them is not folded.
+#[cfg(test)]
+pub(crate) fn most_items_ahead(workers: u64, batch_size: u64) -> u64 {
+    // The epochs within the window, and of the next one a batch of each worker.
+    (WINDOW + 2) * batches_per_epoch(workers as usize, batch_size) * batch_size
 }
 
 #[cfg(test)]
@@ -91,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_producer_beyond_the_window_waits_until_the_frontier_moves() {
-        let (flow, (producer, activations)) = (FlowControl::bounded(2, 1), producer());
+        let (flow, (producer, activations)) = (FlowControl::bounded(8192), producer());
         assert!(flow.admits(WINDOW, &producer));
         assert!(!flow.admits(WINDOW + 1, &producer));
         flow.advance(AntichainRef::new(&[0]));
@@ -103,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_producer_that_does_not_wait_is_not_activated() {
-        let (flow, (producer, activations)) = (FlowControl::bounded(2, 1), producer());
+        let (flow, (producer, activations)) = (FlowControl::bounded(8192), producer());
         assert!(flow.admits(0, &producer));
         flow.advance(AntichainRef::new(&[3]));
         assert_eq!(activated(&activations), 0);
@@ -112,10 +124,12 @@ mod tests {
     #[test]
     fn an_epoch_has_at_least_one_batch_of_each_worker() {
         for (workers, batch_size) in [(1, 1), (3, ITEMS_PER_EPOCH), (3, 10 * ITEMS_PER_EPOCH)] {
-            let flow = FlowControl::bounded(workers, batch_size);
+            let flow = FlowControl::bounded(batches_per_epoch(workers, batch_size));
             assert_eq!(flow.epoch(workers as u64 - 1), 0, "{workers} {batch_size}");
         }
-        assert_eq!(FlowControl::bounded(3, u64::MAX).epoch(3), 1);
-        assert_eq!(FlowControl::unbounded().epoch(u64::MAX), 0);
+        assert_eq!(FlowControl::bounded(batches_per_epoch(3, u64::MAX)).epoch(3), 1);
+        let (flow, (producer, _)) = (FlowControl::unbounded(), producer());
+        assert_eq!(flow.epoch(u64::MAX), 0);
+        assert!(flow.admits(WINDOW + 1, &producer));
     }
 }

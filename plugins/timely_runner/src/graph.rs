@@ -9,7 +9,7 @@ use thread_engine::graph::{Finished, UnneededOutputs};
 use timely::dataflow::Scope;
 use timely::worker::Worker;
 
-use crate::flow_control::FlowControl;
+use crate::flow_control::{FlowControl, batches_per_epoch};
 use crate::job::WorkerContext;
 use crate::layout::{Layout, Node};
 use crate::operators::{self, SinkOutput};
@@ -51,15 +51,23 @@ fn build(scope: Scope<'_, u64>, context: &WorkerContext) -> Result<Rc<RefCell<Si
     let (workload, plan) = (context.workload(), context.workload().plan());
     let Layout { source_to, nodes } = &context.job.layout;
     let mut flow = flow_before(context, nodes);
+    let source_flow = match context.job.epochs {
+        Some(epochs) => FlowControl::bounded(epochs.slices_each()),
+        None => Rc::clone(&flow),
+    };
     let name = context.job.layout.source_name(plan);
-    let mut batches = operators::source(scope, &name, context, *source_to, Rc::clone(&flow));
+    let mut batches = operators::source(scope, &name, context, *source_to, Rc::clone(&source_flow));
     for (at, node) in nodes.iter().enumerate() {
         let name = node.name(plan);
         batches = match *node {
             Node::Chain { from, to } => operators::chain(batches, &name, context, from, to),
             Node::Reduce { stage } => {
                 let state = workload.new_state(stage)?;
-                let inbound = std::mem::replace(&mut flow, flow_before(context, &nodes[at + 1..]));
+                let rest = &nodes[at + 1..];
+                let before = std::mem::replace(&mut flow, flow_before(context, rest));
+                // What is closed goes through all reductions, so the last one says how far the source may be ahead.
+                let is_closed_last = context.job.epochs.is_some() && !has_reduction(rest);
+                let inbound = if is_closed_last { Rc::clone(&source_flow) } else { before };
                 operators::reduce(batches, &name, context, (stage, state), (inbound, Rc::clone(&flow)))
             }
         };
@@ -72,9 +80,15 @@ fn build(scope: Scope<'_, u64>, context: &WorkerContext) -> Result<Rc<RefCell<Si
 /// The flow control of what makes batches for `nodes`.
 fn flow_before(context: &WorkerContext, nodes: &[Node]) -> Rc<FlowControl> {
     let workers = context.job.workers();
-    if workers > 1 && nodes.iter().any(|node| matches!(node, Node::Reduce { .. })) {
-        FlowControl::bounded(workers, context.job.slices.size)
+    // What is left at the end of a run that closes is no more than what was open.
+    if workers > 1 && context.job.epochs.is_none() && has_reduction(nodes) {
+        FlowControl::bounded(batches_per_epoch(workers, context.job.slices.size))
     } else {
         FlowControl::unbounded()
     }
+}
+
+/// Whether there is a keyed reduction among these.
+pub(crate) fn has_reduction(nodes: &[Node]) -> bool {
+    nodes.iter().any(|node| matches!(node, Node::Reduce { .. }))
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use plugin_api::{Buffer, Fusion, WorkloadError, WorkloadHandle};
 use thread_engine::{BufferPool, Counter, Monitor, Scheduler, Slices};
 
+use crate::closing::Epochs;
 use crate::container::BatchContainer;
 use crate::layout::Layout;
 use crate::tasks::shared_rows::SharedRows;
@@ -20,6 +21,8 @@ pub(crate) struct Job {
     pub(crate) slices: Slices,
     pub(crate) fusion: Fusion,
     pub(crate) layout: Layout,
+    /// The epochs of the source, if reductions close what has ended while the input goes on.
+    pub(crate) epochs: Option<Epochs>,
     /// The rows of the task graph, if its tasks run by their dependencies. Then there are no slices and no stages.
     pub(crate) task_graph: Option<Arc<SharedRows>>,
     pub(crate) scheduler: Scheduler,

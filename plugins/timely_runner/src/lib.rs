@@ -5,13 +5,15 @@
 //! sink with a state of its own (`operators`). A message is one batch (`container`). Timely does not say which worker
 //! makes which items: workers pull slices from a counter, or take those of their index (`batch_numbers`). A reduction
 //! emits when its frontier says that the input has ended on all workers. The same frontier keeps what makes batches
-//! (`producer`) from running ahead of the exchange (`flow_control`). The tasks of a graph are one operator with a loop
+//! (`producer`) from running ahead of the exchange (`flow_control`), and says what a reduction may close while the input goes on
+//! (`closing`). The tasks of a graph are one operator with a loop
 //! (`tasks`). What this backend shares with others on threads is in `thread_engine`.
 //!
 //! The workers live for one run, as the native backend's threads do. With two workers a whole run of ten items takes half
 //! a millisecond, so a pool that is kept between runs would not be worth its code, and a failed run leaves nothing behind.
 
 mod batch_numbers;
+mod closing;
 mod container;
 mod exchange;
 mod flow_control;
@@ -28,11 +30,12 @@ mod workers;
 use std::sync::Arc;
 use std::time::Instant;
 
-use plugin_api::workload::GRAPH;
+use plugin_api::workload::{GRAPH, WATERMARKS};
 use plugin_api::{Availability, ErrorKind, RunContext, RunResult, RunnerError, WorkloadRunner, WorkloadSpec};
 use serde_json::json;
 use thread_engine::{Counter, Failure, Monitor, Settings, merged};
 
+use closing::Epochs;
 use job::Job;
 use layout::Layout;
 use tasks::shared_rows::SharedRows;
@@ -58,13 +61,13 @@ impl WorkloadRunner for Timely {
     }
 
     fn supports(&self) -> Vec<String> {
-        vec![GRAPH.into()]
+        vec![GRAPH.into(), WATERMARKS.into()]
     }
 
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
         let settings = Settings::of(NAME, spec)?;
         let job = prepare(&settings, context)?;
-        let is_graph = job.task_graph.is_some();
+        let (is_graph, closes) = (job.task_graph.is_some(), job.epochs.is_some());
         let operators =
             if is_graph { vec![tasks::NAME.into()] } else { job.layout.names(job.workload.plan()) };
         let started = Instant::now();
@@ -84,6 +87,7 @@ impl WorkloadRunner for Timely {
         } else {
             result
                 .with_metric("batches", batches)
+                .with_metric("closes", closes)
                 .with_metric("idiom", "one dataflow graph a run, one message a batch")
         })
     }
@@ -98,11 +102,14 @@ fn prepare(settings: &Settings, context: &RunContext) -> Result<Job, RunnerError
     }
     let workload = context.workload().clone();
     let shape = workload.plan().graph.filter(|_| workload.spec().is_granted(GRAPH));
+    let layout = Layout::of(workload.plan(), fusion);
+    let closes = workload.spec().is_granted(WATERMARKS) && graph::has_reduction(&layout.nodes);
     Ok(Job {
         task_graph: shape.map(|shape| Arc::new(SharedRows::new(shape, workers as usize))),
         slices,
         fusion,
-        layout: Layout::of(workload.plan(), fusion),
+        layout,
+        epochs: closes.then(|| Epochs::new(slices, workers as usize)),
         scheduler: choice.scheduler,
         monitor: Monitor::new(workers, slices.total),
         counters: workload.plan().stages.iter().map(|_| Counter::default()).collect(),

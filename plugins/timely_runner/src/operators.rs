@@ -9,6 +9,7 @@ use timely::dataflow::operators::generic::operator::{Operator, source as source_
 use timely::dataflow::{Scope, Stream};
 
 use crate::batch_numbers::BatchNumbers;
+use crate::closing::Closing;
 use crate::container::BatchContainer;
 use crate::exchange;
 use crate::flow_control::FlowControl;
@@ -81,9 +82,9 @@ pub(crate) fn chain<'scope>(
 }
 
 /// Exchanges batches by key and folds them; when the frontier says that the input has ended on all workers, emits what
-/// `state` holds then.
+/// `state` holds then. Where the job has epochs, what has ended by the frontier is closed before.
 ///
-/// `inbound` controls what makes the input, `outbound` what this operator itself emits.
+/// `inbound` controls what makes the input, `outbound` what this operator itself emits at the end.
 pub(crate) fn reduce<'scope>(
     batches: Batches<'scope>,
     name: &str,
@@ -96,6 +97,7 @@ pub(crate) fn reduce<'scope>(
         let activator = scope.activator_for(info.address);
         let numbers = BatchNumbers::of_reduction(stage);
         let mut producer = Producer::new(context.clone(), outbound, numbers, activator, capability);
+        let mut closing = Closing::of(&context);
         let limit = context.job.slices.size;
         move |(input, frontier), output| {
             input.for_each(|_, batch| fold(&context, &mut state, batch));
@@ -106,6 +108,8 @@ pub(crate) fn reduce<'scope>(
                     // An empty batch is the end.
                     Ok(batch.item_count() > 0)
                 });
+            } else if let Some(closing) = &mut closing {
+                closing.run(frontier.frontier(), &mut state, &mut producer, output);
             }
         }
     })

@@ -74,7 +74,8 @@ impl Producer {
         };
         let slice = TimeSlice::start(&self.context);
         while let Some(number) = self.next.take().or_else(|| self.numbers.next(&self.context.job.counters)) {
-            let epoch = self.flow.epoch(number);
+            // What is emitted at the end comes after what was closed, under the timestamp that this has reached.
+            let epoch = self.flow.epoch(number).max(*capability.time());
             capability.downgrade(&epoch);
             if !self.flow.admits(epoch, &self.activator) {
                 (self.capability, self.next) = (Some(capability), Some(number));
@@ -89,6 +90,29 @@ impl Producer {
                 self.capability = Some(capability);
                 return self.activator.activate();
             }
+        }
+    }
+
+    /// Makes all batches that `make` gives at once and sends them, under the timestamp that the producer has reached.
+    pub(crate) fn run_at_once(
+        &self,
+        output: &mut Output<'_>,
+        mut make: impl FnMut(&mut Buffer) -> Result<bool, WorkloadError>,
+    ) {
+        let Some(capability) = &self.capability else { return };
+        while !self.context.is_stopped() {
+            let mut batch = self.context.buffer();
+            if self.context.accept(make(&mut batch)) != Some(true) {
+                return;
+            }
+            send(&self.context, output, capability, batch);
+        }
+    }
+
+    /// Nothing will be sent under a timestamp before `epoch` any more.
+    pub(crate) fn move_on(&mut self, epoch: u64) {
+        if let Some(capability) = &mut self.capability {
+            capability.downgrade(&epoch);
         }
     }
 

@@ -5,6 +5,8 @@
 mod answers;
 #[path = "../../../tests/threaded/behaviour.rs"]
 mod behaviour;
+#[path = "../../../tests/threaded/closing.rs"]
+mod closing;
 #[path = "../../../tests/threaded/runs.rs"]
 mod runs;
 #[path = "../../../tests/threaded/support.rs"]
@@ -19,6 +21,7 @@ use plugin_api::{ErrorKind, RunContext, Session, WorkloadRunner, WorkloadSpec};
 use thread_engine::Settings;
 
 use crate::Timely as Runner;
+use crate::flow_control::most_items_ahead;
 use crate::job::Job;
 use runs::{FUSIONS, run};
 use support::{Host, spec, with};
@@ -33,6 +36,8 @@ const BATCHES_PER_WORKER: u64 = 1;
 /// The most items that two workers make of 100 under `fifo` before the first is done: the other worker's half, and the
 /// first itself.
 const MADE_UNDER_FIFO: u64 = 51;
+/// Whether what has ended is closed without fusion too.
+const CLOSES_UNFUSED: bool = true;
 
 /// What the workers of a run of `spec` share.
 pub(crate) fn job(spec: &WorkloadSpec, context: &RunContext) -> Job {
