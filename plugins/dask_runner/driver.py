@@ -23,6 +23,7 @@ from crossrun_engine import (
     Session,
     Spec,
     Workload,
+    closes,
     graph_window,
     report,
     scheduler_used,
@@ -84,6 +85,7 @@ class DaskDriver(Driver):
             "versions": {"dask": dask.__version__, "distributed": distributed.__version__},
             "idiom": idiom,
             "tasks_in_flight": size,
+            "closes": closes(spec),
         }
         return report(workload, state, scheduler, run.work, [*cluster.warnings, *warnings], metrics)
 

@@ -41,7 +41,7 @@ class DaskEngine(FuturesEngine[Future]):
         """Submits tasks. Those of a kind are one group in a run, as Dask keeps what it knows of each group."""
         keys = [(f"{task.__name__}-{self._name}", next(self._numbers)) for _ in columns[0]]
         # What merges states comes first, so that few of them are kept.
-        priority = int(task is tasks.combine)
+        priority = int(task in (tasks.combine, tasks.close))
         # Of a pure task Dask hashes all arguments, even if the key is given.
         return list(self._client.map(task, *columns, key=keys, pure=False, priority=priority, **fixed, **self._how))
 

@@ -28,6 +28,7 @@ from crossrun_engine import (
     UnsupportedError,
     Workload,
     choice,
+    closes,
     graph_window,
     report,
     scheduler_used,
@@ -143,7 +144,8 @@ class RayDriver(Driver):
             kind, size = FuturesRun if idiom == "tasks" else ActorsRun, resolve_window(spec, idiom)
         run = kind(self._cluster.engine(idiom), self._cluster.job(workload), spec, context, size)
         state = run.execute()
-        metrics = {"idiom": idiom, "window": size, "versions": {"ray": metadata.version("ray")}}
+        metrics = {"idiom": idiom, "window": size, "closes": closes(spec)}
+        metrics["versions"] = {"ray": metadata.version("ray")}
         return report(workload, state, scheduler, run.work, warnings, metrics)
 
     def close(self) -> None:

@@ -7,7 +7,10 @@
 use plugin_api::Parameter;
 use python_engine::{Engine, PythonRange, PythonRunner};
 
-plugin_api::export_runner!(name = "dask", runner = PythonRunner::new(&DASK).supporting(&["graph"]));
+plugin_api::export_runner!(
+    name = "dask",
+    runner = PythonRunner::new(&DASK).supporting(&["graph", "watermarks"])
+);
 
 static DASK: Engine = Engine {
     name: "dask",

@@ -1,4 +1,4 @@
-"""Runs a keyed reduction of many batches, and fails if Dask's scheduler keeps more tasks the more batches there are.
+"""Runs keyed reductions of many batches, and fails if Dask's scheduler keeps more tasks the more batches there are.
 
     python bounded.py LIBRARY
 
@@ -26,7 +26,15 @@ BATCHES = 2000
 LEVELS = 1
 
 
-def run(dask: driver.DaskDriver, library: Path, fusion: str) -> int:
+# Without fusion each batch is two tasks. A stream is closed in rounds, each of which is led to by its own batches only.
+RUNS: list[tuple[str, str, dict[str, Any], tuple[str, ...], int]] = [
+    ("fusion=auto", "word_count", {}, (), BATCHES // 2),
+    ("fusion=off", "word_count", {"fusion": "off"}, (), BATCHES),
+    ("watermarks", "nexmark_q5", {"window_ms": 100, "slide_ms": 50}, ("watermarks",), BATCHES // 2),
+]
+
+
+def run(dask: driver.DaskDriver, library: Path, name: str, extra: dict[str, Any], granted: tuple[str, ...]) -> int:
     """The most tasks that the scheduler had at once."""
     cluster: Any = dask.cluster
     scheduler = cluster._cluster.scheduler
@@ -39,7 +47,7 @@ def run(dask: driver.DaskDriver, library: Path, fusion: str) -> int:
 
     counting = threading.Thread(target=count)
     counting.start()
-    shape.run(dask, library, "word_count", BATCHES, 2, {"fusion": fusion})
+    shape.run(dask, library, name, BATCHES, 2, extra, granted=granted)
     over.set()
     counting.join()
     return max(most)
@@ -51,13 +59,13 @@ def main(library: Path) -> str:
     dask = driver.DaskDriver()
     dask.open(Session(2, 1, {}, Path("."), Path(".")))
     try:
-        kept = {fusion: run(dask, library, fusion) for fusion in ("auto", "off")}
+        kept = {what: run(dask, library, name, extra, granted) for what, name, extra, granted, _ in RUNS}
     finally:
         dask.close()
     print(json.dumps(kept))
-    # There are so many batches in flight, those below a top, and the tops; without fusion each is two tasks.
-    most = {"auto": BATCHES // 2, "off": BATCHES}
-    return ", ".join(f"fusion={fusion}: {tasks} tasks" for fusion, tasks in kept.items() if tasks > most[fusion])
+    # There are so many batches in flight, those below a top, and the tops.
+    most = {what: most for what, *_, most in RUNS}
+    return ", ".join(f"{what}: {tasks} tasks" for what, tasks in kept.items() if tasks > most[what])
 
 
 if __name__ == "__main__":

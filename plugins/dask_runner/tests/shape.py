@@ -20,10 +20,12 @@ def run(
     parallelism: int,
     extra: dict[str, Any],
     cancel: threading.Event | None = None,
+    granted: tuple[str, ...] = (),
 ) -> Result:
     """Runs a workload in an open session."""
     wire = {"schema": 1, "name": name, "total_items": items, "parallelism": parallelism, "seed": 42, "extra": extra}
+    wire["use"] = list(granted)
     sha256 = hashlib.sha256(library.read_bytes()).hexdigest()
     workload = Workload(str(library), sha256, json.dumps(wire))
     context = RunContext(Path("."), cancel or threading.Event(), lambda _: None)
-    return dask.run(Spec(name, items, parallelism, "default", 42, extra), workload, context)
+    return dask.run(Spec(name, items, parallelism, "default", 42, extra, granted), workload, context)

@@ -5,7 +5,10 @@
 use plugin_api::Parameter;
 use python_engine::{Engine, PythonRange, PythonRunner};
 
-plugin_api::export_runner!(name = "ray", runner = PythonRunner::new(&RAY).supporting(&["graph"]));
+plugin_api::export_runner!(
+    name = "ray",
+    runner = PythonRunner::new(&RAY).supporting(&["graph", "watermarks"])
+);
 
 static RAY: Engine = Engine {
     name: "ray",

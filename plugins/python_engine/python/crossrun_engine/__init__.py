@@ -18,7 +18,7 @@ What the drivers of different engines have in common is here as well. A driver t
 |---|---|---|
 | `phase` | `phases` of a plan, a `Terminal` at the end of each, merging and emitting | every driver |
 | `graph` | `Graph`: which tasks of a graph may run, for an engine that runs them by their dependencies | `python` |
-| `closing` | `Closing`: closes what has ended by watermarks, for an engine whose threads share states | `python` |
+| `closing` | `Closing`: closes what has ended by watermarks, for an engine whose threads share states; the runs below have it in them | `python` |
 | `window` | `Window`: batches in flight, bounded, until the host stops the run | engines that are handed batches |
 | `graph_futures` | `GraphRun`: a graph of tasks on such an engine | `dask`, `ray` |
 | `futures` | `FuturesRun`: a whole run on an engine whose tasks return futures | `dask`, `ray` |
@@ -38,7 +38,7 @@ takes `phase` and `report`, and `Window` where it hands out batches.
 """
 
 from .actors import ActorsEngine, ActorsRun, Replica
-from .closing import Closing, End, Owners
+from .closing import Closing, End, Owners, closes
 from .dataflow import DataflowRun, Item, Operator, Part, Replicas
 from .driver import Driver, RunContext
 from .failure import (
@@ -50,7 +50,8 @@ from .failure import (
     WorkloadError,
 )
 from .folder import SessionFolder
-from .futures import FuturesEngine, FuturesRun
+from .futures import FuturesRun
+from .futures_engine import FuturesEngine
 from .graph import Graph, Task, batch_of
 from .graph_futures import GraphRun, graph_window
 from .job import Job, ShippedJob, Work, total
@@ -107,6 +108,7 @@ __all__ = [
     "WorkloadError",
     "batch_of",
     "choice",
+    "closes",
     "emitted",
     "encoded",
     "graph_window",

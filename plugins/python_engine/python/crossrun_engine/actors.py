@@ -7,6 +7,11 @@ through one stage; all calls of a batch go to one actor.
 Calls of an actor run one after the other, in the order in which they were made. So nothing waits between phases but
 what needs the data: an actor reduces a partition when all actors have given their parts of it. With `fusion=auto` all
 calls of a run are made without waiting for the phase before.
+
+What has ended is closed in rounds while the input goes on, with `fusion=auto`. An actor has two states of a partition then: its part,
+which it folds batches into, and if it is the partition's owner that of the owner. In a round all actors give their parts, which have all
+that was handed out before; each owner merges those of its partition, and closes up to the watermark of the first item that
+was not handed out. Owners are called when all parts are there, so that no actor waits for another: it goes on with batches.
 """
 
 from __future__ import annotations
@@ -15,12 +20,19 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from .closing import closes, emitted_until
 from .driver import RunContext
 from .job import LATE_OPENS, Job, Work, total
-from .kernel import State, item_count, late_opens
+from .kernel import State, Workload, item_count, late_opens
 from .phase import Encoded, Phase, Terminal, emitted, merged, phases
 from .spec import Spec
 from .window import Future, Waiter, Window
+
+# In a round of closing each actor has been handed about so many items; never fewer than so many batches, and in a short run there are
+# so many rounds.
+ROUND_ITEMS = 4096
+ROUND_BATCHES = 4
+ROUNDS = 8
 
 
 class Replica:
@@ -28,7 +40,7 @@ class Replica:
 
     def prepare(self, job: Job) -> None:
         """Opens the workload of the next run. What an earlier one left is forgotten."""
-        for left in ("_workload", "_terminal", "_emitting"):
+        for left in ("_workload", "_terminals", "_owned", "_emitting"):
             self.__dict__.pop(left, None)
         job.prepare()
 
@@ -37,12 +49,15 @@ class Replica:
         self._workload = job.open()
         self._node = job.node()
         self._work = 0
-        self._phases = phases(self._workload, parallelism)
-        self._terminal = self._next_terminal()
+        self._terminals = [Terminal(self._workload, phase) for phase in phases(self._workload, parallelism)]
+        # The states that this actor owns, by the places of their phases.
+        self._owned: dict[int, State] = {}
+        self._place = 0
         self._emitting: State
 
-    def _next_terminal(self) -> Terminal:
-        return Terminal(self._workload, self._phases.pop(0))
+    @property
+    def _terminal(self) -> Terminal:
+        return self._terminals[self._place]
 
     def feed(self, first: int, count: int) -> int:
         """Makes the items `first..first + count` and takes them through the phase. Returns `count`."""
@@ -66,11 +81,21 @@ class Replica:
         self._work += 1
         return count
 
-    def parts(self) -> list[Encoded] | Encoded:
-        """What this actor has of each partition of the keyed reduction: a list, or the only one."""
-        parts = self._terminal.encode()
+    def parts(self, place: int) -> list[Encoded] | Encoded:
+        """What this actor has folded of each partition at the end of a phase: a list, or the only one. It keeps nothing of it."""
+        parts = self._terminals[place].encode()
         # A call that is asked for a single value must not return a list.
         return parts if len(parts) > 1 else parts[0]
+
+    def close(self, place: int, time: int, limit: int, *parts: Encoded) -> None:
+        """Merges parts into the owned state of a partition, and takes what ended at `time` or before through the next phase."""
+        self._owned[place] = owned = self._merged(place, parts)
+        for batch in emitted_until(owned, time, limit):
+            self._terminals[place + 1].carry(batch)
+            self._work += 1
+
+    def _merged(self, place: int, parts: tuple[Encoded, ...]) -> State:
+        return merged(self._workload, self._terminals[place].phase.end, parts, self._owned.pop(place, None))
 
     def reduce(self, limit: int, *parts: Encoded) -> None:
         """Reduces one partition, and takes what comes of it through the next phase, up to `limit` keys at a time."""
@@ -81,8 +106,8 @@ class Replica:
 
     def collect(self, *parts: Encoded) -> None:
         """Merges the parts of one partition. The next phase begins."""
-        self._emitting = merged(self._workload, self._terminal.phase.end, parts)
-        self._terminal = self._next_terminal()
+        self._emitting = self._merged(self._place, parts)
+        self._place += 1
 
     def emit(self, limit: int, number: int) -> list[Any]:
         """How many batches there are, and then `number` of them: up to `limit` keys each, empty where none are left."""
@@ -118,6 +143,51 @@ class ActorsEngine(Waiter[Future]):
         raise NotImplementedError
 
 
+class _Rounds:
+    """The rounds in which the actors close what has ended, one at a time. Call `begin` after each batch that is handed out."""
+
+    def __init__(self, engine: ActorsEngine[Any], workload: Workload, spec: Spec, window: Window[Any]) -> None:
+        self._engine, self._workload, self._window = engine, workload, window
+        self._actors, self._limit = range(spec.parallelism), spec.batch_size
+        self._reductions = len(phases(workload, spec.parallelism)) - 1
+        some = min(ROUND_ITEMS * spec.parallelism, spec.total_items // ROUNDS)
+        self._items = max(some, ROUND_BATCHES * spec.parallelism * spec.batch_size)
+        self._closed_before = 0
+        self._time = 0
+        # Of the reduction with this place: the parts of each partition, and how many actors have not given theirs yet.
+        self._place = 0
+        self._parts: list[tuple[Any, ...]] = []
+        self._missing = 0
+
+    def begin(self, handed_out: int) -> None:
+        """Begins a round if it is time. All items before `handed_out` were handed to actors, and no other."""
+        if self._missing or handed_out - self._closed_before < self._items:
+            return
+        self._closed_before = handed_out
+        self._time = self._workload.watermark(handed_out)
+        self._ask(0)
+
+    def _ask(self, place: int) -> None:
+        """Asks for the parts of a reduction, which begin with what the calls before this one came to."""
+        number = len(self._actors)
+        given = [self._engine.call_for_several(actor, "parts", number, place) for actor in self._actors]
+        self._place, self._parts, self._missing = place, list(zip(*given)), number
+        # An actor's parts come together. What it raised is raised by the owners.
+        self._window.add({parts[0]: 0 for parts in given}, self._close)
+
+    def _close(self, given: list[Any]) -> None:
+        self._missing -= len(given)
+        if self._missing:
+            return
+        how = (self._place, self._time, self._limit)
+        closed = [self._engine.call(actor, "close", *how, *self._parts[actor]) for actor in self._actors]
+        self._window.add(dict.fromkeys(closed, 0), self._engine.results)
+        self._parts.clear()
+        # An actor does these calls after `close`: it gives all that its own partition has emitted.
+        if self._place + 1 < self._reductions:
+            self._ask(self._place + 1)
+
+
 class ActorsRun:
     """One run on the actors `0..spec.parallelism`. `size` is how many batches may be in flight."""
 
@@ -130,6 +200,7 @@ class ActorsRun:
         self._window = Window(size, context, engine)
         # Batches for which calls are made together.
         self._bunch = 1 if self._fused else max(1, size // 4)
+        self._rounds = _Rounds(engine, job.workload, spec, self._window) if closes(spec) else None
         self._owners: dict[Any, int] = {}
         self._in_flight = [0] * spec.parallelism
         self._done = 0
@@ -141,9 +212,9 @@ class ActorsRun:
             self._call_all("begin", self._job, self._spec.parallelism)
             self._window.drain()
             self._feed(plan[0])
-            for phase in plan[1:]:
+            for place, phase in enumerate(plan[1:]):
                 self._end_phase()
-                self._reduce(phase)
+                self._reduce(place, phase)
             self._end_phase()
             outcomes = [self._engine.call(actor, "outcome") for actor in self._actors]
             for work, state in self._window.results(outcomes, self._engine.results):
@@ -155,8 +226,8 @@ class ActorsRun:
             return sink.encode()
 
     def _end_phase(self) -> None:
-        """With `fusion=off` the next phase has calls for each batch, and begins when this one has ended."""
-        if not self._fused:
+        """With `fusion=off` the next phase has calls for each batch, and begins when this one has ended; as it does after a round."""
+        if not self._fused or self._rounds is not None:
             self._window.drain()
 
     def _call_all(self, method: str, *arguments: Any) -> None:
@@ -173,6 +244,8 @@ class ActorsRun:
             ended = self._fed(phase, owners, bunch)
             self._owners.update(zip(ended, owners))
             self._window.add(dict.fromkeys(ended, 1), self._complete)
+            if self._rounds is not None and not phase.is_sink:
+                self._rounds.begin(sum(bunch[-1]))
 
     def _next_owner(self) -> int:
         owner = self._in_flight.index(min(self._in_flight))
@@ -201,10 +274,10 @@ class ActorsRun:
             self._done += count
         self._context.progress(self._done, self._spec.total_items)
 
-    def _reduce(self, phase: Phase) -> None:
-        """Each actor reduces a partition, and begins with the phase."""
+    def _reduce(self, place: int, phase: Phase) -> None:
+        """Each actor reduces a partition of the phase at `place`, and begins with the next one, `phase`."""
         number = len(self._actors)
-        given = [self._engine.call_for_several(actor, "parts", number) for actor in self._actors]
+        given = [self._engine.call_for_several(actor, "parts", number, place) for actor in self._actors]
         parts = list(zip(*given))
         if self._fused:
             limit = self._spec.batch_size

@@ -1,23 +1,53 @@
-"""Closing what has ended while the input goes on, for an engine whose threads share states.
+"""Closing what has ended while the input goes on.
 
-Each partition of each keyed reduction has one state, its owner's: `Owners`. A slice is done when all that was made of it is
-folded there, and the watermark of the first slice that is not done says up to when the states of the first reduction may be
-closed. A later reduction is closed after all partitions of the one before it, with what they gave folded.
+Each partition of each keyed reduction has one state, its owner's, and only that state is closed: what another state of the partition
+lacks may be in the owner's. A slice is done when all that was made of it is there, and the watermark of the first slice that is not
+done says up to when the states of the first reduction may be closed: `Slices`. A later reduction is closed after all partitions of
+the one before it, with what they gave folded.
+
+For an engine whose threads share states, `Closing` does all of this. Runs on futures and on actors have owners of their own.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from .kernel import State, Workload, item_count
 from .phase import Phase
+from .spec import Spec
 
 # Closing after every slice would cost as much as small slices do.
 _CLOSE_EVERY = 1024
 _FAR_BEYOND = 8
 """A thread waits for the closing of so many times as many items, or of so many batches."""
+
+
+def closes(spec: Spec) -> bool:
+    """Whether a run closes on an engine that closes only where a task or a call takes a batch to the end of its phase."""
+    return "watermarks" in spec.granted and spec.fusion != "off"
+
+
+def emitted_until(state: State, time: int, limit: int) -> Iterator[bytes]:
+    """What ended at `time` or before in an owner's state, of up to `limit` keys at a time. The state keeps the rest."""
+    while item_count(batch := state.emit_ended(time, limit)):
+        yield batch
+
+
+class Slices:
+    """Which slices of the source are done. For one thread at a time."""
+
+    def __init__(self) -> None:
+        self.low = 0
+        """The first item of a slice that is not done."""
+        self._done: dict[int, int] = {}
+
+    def finish(self, first: int, count: int) -> None:
+        """All that was made of the items `first..first + count` is in the states of the owners."""
+        self._done[first] = count
+        while (following := self._done.pop(self.low, 0)) > 0:
+            self.low += following
 
 
 class End(Protocol):
@@ -62,19 +92,20 @@ class Closing:
     def __init__(self, workload: Workload, ends: Sequence[End], batch_size: int) -> None:
         self._workload, self._ends, self._batch_size = workload, ends, batch_size
         self._lock = threading.Lock()
-        self._done: dict[int, int] = {}
-        self.low = 0
-        """The first item of the source of which not all that was made is folded."""
+        self._slices = Slices()
         # Who has it closes.
         self._closes = threading.Lock()
         self._closed_at = 0
 
+    @property
+    def low(self) -> int:
+        """The first item of the source of which not all that was made is folded."""
+        return self._slices.low
+
     def finish(self, first: int, count: int) -> None:
         """All that was made of the items `first..first + count` is folded. Closes what has ended, unless another thread does."""
         with self._lock:
-            self._done[first] = count
-            while (following := self._done.pop(self.low, 0)) > 0:
-                self.low += following
+            self._slices.finish(first, count)
         unclosed = self.low - self._closed_at
         # Folding is faster than closing for a while only: what is not closed would grow with the input.
         is_far_beyond = unclosed >= _FAR_BEYOND * max(_CLOSE_EVERY, self._batch_size)
@@ -90,9 +121,6 @@ class Closing:
             if isinstance(end, Owners):
                 following = self._ends[place + 1]
                 for state in end.states:
-                    self._close_state(state, time, following)
-
-    def _close_state(self, state: State, time: int, following: End) -> None:
-        phase = following.phase
-        while item_count(batch := state.emit_ended(time, self._batch_size)):
-            following.fold(self._workload.run_stages(phase.start, phase.end, batch))
+                    for batch in emitted_until(state, time, self._batch_size):
+                        phase = following.phase
+                        following.fold(self._workload.run_stages(phase.start, phase.end, batch))

@@ -14,6 +14,7 @@ A driver implements `FuturesEngine` (submit tasks, wait, get results) and has it
 | end of a phase | in the same task: a state of the sink, or one for each partition | a task for each batch |
 | keyed reduction | a tree of tasks that merge up to `FAN_IN` states | the same |
 | what a reduction emits | a task for each partition, up to the end of the next phase | tasks that emit some batches |
+| what ends before the input does | tasks that merge and close a partition, in rounds: `closing_futures` | it is emitted at the end |
 | sink | its states come to the driver as they are ready, and are merged there | the same |
 
 What tasks do is in `tasks.py`. They have no effect but their result, so that an engine may run one again.
@@ -26,44 +27,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, Generic, TypeVar
 
 from . import tasks
+from .closing import closes
+from .closing_futures import ClosingEnds
 from .driver import RunContext
+from .futures_engine import FAN_IN, FuturesEngine, Task
 from .job import Job, Work, total
 from .kernel import State
 from .phase import Encoded, Phase, encoded, merged, phases
 from .spec import Spec
-from .window import Future, Waiter, Window
-
-# How many states one task merges.
-FAN_IN = 16
+from .window import Future, Window
 
 # How many times states are merged on the workers before the driver takes them.
 LEVELS = 3
 
-Task = Callable[..., Any]
 Argument = TypeVar("Argument")
-
-
-class FuturesEngine(Waiter[Future]):
-    """What `FuturesRun` needs of an engine, beside what `Waiter` has."""
-
-    def map(self, task: Task, *columns: Sequence[Any], **fixed: Any) -> list[Future]:
-        """Submits a task for each row of the columns, which are of one length; `fixed` goes to all of them by name.
-
-        A future among the arguments of a row stands for its result.
-        """
-        raise NotImplementedError
-
-    def results(self, futures: Sequence[Future]) -> list[Any]:
-        """The results of futures that have finished. Raises what a task raised."""
-        raise NotImplementedError
-
-    def put(self, values: Sequence[Any]) -> list[Future]:
-        """Brings values from the driver to where tasks can take them. A future stands for each."""
-        raise NotImplementedError
-
-    def check(self, futures: Sequence[Future]) -> None:
-        """Raises what a task raised. The futures have finished; an engine may know that without their results."""
-        self.results(futures)
 
 
 class _Sink(Generic[Future]):
@@ -93,13 +70,22 @@ class _Tree(Generic[Future]):
     """
 
     def __init__(
-        self, engine: FuturesEngine[Future], job: Job, phase: Phase, fan_in: int, tally: Callable[[Work], None]
+        self,
+        engine: FuturesEngine[Future],
+        job: Job,
+        phase: Phase,
+        fan_in: int,
+        tally: Callable[[Work], None],
+        own: Sequence[Encoded],
     ) -> None:
+        """`own` has the state of each partition that is there before the phase begins, if it has any."""
         self._engine, self._job, self._phase, self._tally = engine, job, phase, tally
         self._fan_in = max(2, min(FAN_IN, fan_in))
         self._levels: list[list[Future]] = [[] for _ in range(LEVELS)]
         self._tops: set[Future] = set()
         self._own: list[State | None] = [None] * phase.partitions
+        for partition, state in enumerate(own):
+            self._merge(partition, state)
 
     @property
     def unwatched(self) -> int:
@@ -169,7 +155,9 @@ class FuturesRun(Generic[Future]):
         # Batches that are submitted together: for an engine one call is less work than many.
         self._bunch = max(1, size // 4)
         self._phase: Phase
-        self._ends: _Sink[Future] | _Tree[Future]
+        self._ends: _Sink[Future] | _Tree[Future] | ClosingEnds[Future]
+        # What is left of each partition of the reductions that were closed while the input went on, by their stages.
+        self._left: dict[int, list[Encoded]] = {}
 
     def execute(self) -> bytes:
         """The merged state of the sink, encoded. Raises what the first task that failed raised, or `CancelledError`."""
@@ -179,7 +167,7 @@ class FuturesRun(Generic[Future]):
             self._submit(self._spec.slices(), self._from_source)
             for phase in others:
                 reduced, ends = self._phase, self._ends
-                assert isinstance(ends, _Tree)
+                assert not isinstance(ends, _Sink)
                 self._begin(phase, sink)
                 emission = self._emission_to_end if self._fused else self._emission
                 self._submit(*emission(reduced.end, ends.own(), ends.unmerged()))
@@ -188,11 +176,14 @@ class FuturesRun(Generic[Future]):
 
     def _begin(self, phase: Phase, sink: State) -> None:
         self._phase = phase
-        self._ends = (
-            _Sink(self._engine, sink, self._tally)
-            if phase.is_sink
-            else _Tree(self._engine, self._job, phase, self._bunch, self._tally)
-        )
+        if phase.is_sink:
+            self._ends = _Sink(self._engine, sink, self._tally)
+        elif phase.start == 1 and closes(self._spec):
+            self._ends = ClosingEnds(self._engine, self._job, self._spec, self._window, self._bunch, sink, self._tally)
+            self._left = self._ends.left
+        else:
+            left = self._left.get(phase.end, ())
+            self._ends = _Tree(self._engine, self._job, phase, self._bunch, self._tally, left)
 
     def _tally(self, work: Work) -> None:
         if work:

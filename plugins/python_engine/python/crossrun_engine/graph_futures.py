@@ -12,7 +12,7 @@ from typing import Any, Generic
 
 from . import tasks
 from .driver import RunContext
-from .futures import FuturesEngine
+from .futures_engine import FuturesEngine
 from .job import Job, Work, total
 from .kernel import State
 from .spec import Spec

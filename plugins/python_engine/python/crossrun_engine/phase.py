@@ -106,9 +106,9 @@ def encoded(state: State | None) -> Encoded:
         return state.encode()
 
 
-def merged(workload: Workload, stage: int, states: Iterable[Encoded]) -> State:
-    """One state of the stage with all that several took in."""
-    whole = workload.new_state(stage)
+def merged(workload: Workload, stage: int, states: Iterable[Encoded], into: State | None = None) -> State:
+    """One state of the stage with all that several took in: a new one, or `into`."""
+    whole = workload.new_state(stage) if into is None else into
     for state in states:
         if state is not None:
             whole.merge(state)

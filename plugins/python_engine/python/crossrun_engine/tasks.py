@@ -4,6 +4,8 @@ Between two tasks travel
 
 - `TalliedBatch`: a batch, or the output of a task of a graph, and the tally of the tasks that it has gone through;
 - `Ended`: what batches came to at the end of a phase, one encoded state for each of its partitions, and their tally;
+- `Closed`: what a partition of a keyed reduction gave of what ended, at the end of the next phase, as `Ended`; and the encoded state
+  of what is left of the partition;
 - `Emitted`: some batches out of a keyed reduction, the encoded state of what is left (`None` at the end), and a tally.
 
 All arguments that come by name are the same for every task of a phase. Each task raises `WorkloadError` if a call
@@ -12,6 +14,7 @@ into the workload's library fails.
 
 from __future__ import annotations
 
+from .closing import emitted_until
 from .graph import batch_of
 from .job import Job, Work, total
 from .kernel import Workload, item_count
@@ -19,6 +22,7 @@ from .phase import Encoded, Phase, Terminal, emitted, encoded, merged
 
 TalliedBatch = tuple[bytes, Work]
 Ended = tuple[list[Encoded], Work]
+Closed = tuple[list[Encoded], Work, bytes]
 Emitted = tuple[list[bytes], Encoded, Work]
 
 
@@ -106,6 +110,30 @@ def emit_to_end(
     return terminal.encode(), job.work(work)
 
 
+def close(
+    partition: int,
+    own: Encoded,
+    *ended: Ended | Closed,
+    job: Job,
+    phase: Phase,
+    following: Phase,
+    time: int,
+    limit: int,
+) -> Closed:
+    """Merges what has come to a partition at the end of `phase` into `own`, the only state of the partition that closes.
+
+    What ended at `time` or before goes to the end of the phase that follows.
+    """
+    workload = job.open()
+    states, work = _of_partition(partition, own, ended)
+    terminal = Terminal(workload, following)
+    with merged(workload, phase.end, states) as state:
+        for batch in emitted_until(state, time, limit):
+            terminal.carry(batch)
+        left = state.encode()
+    return terminal.encode(), job.work(work), left
+
+
 def graph_task(point: int, takes: tuple[bool, ...], *inputs: TalliedBatch | None, job: Job, step: int) -> TalliedBatch:
     """Runs a task of a graph on the outputs that it needs, of whose tallies it takes on some. `None` is no input."""
     present = [tallied for tallied in inputs if tallied is not None]
@@ -120,7 +148,7 @@ def graph_end(*outputs: TalliedBatch, job: Job) -> tuple[bytes, Work]:
         return sink.encode(), total(work for _, work in outputs)
 
 
-def _of_partition(partition: int, own: Encoded, unmerged: tuple[Ended, ...]) -> tuple[list[Encoded], Work]:
+def _of_partition(partition: int, own: Encoded, unmerged: tuple[Ended | Closed, ...]) -> tuple[list[Encoded], Work]:
     """The states of one partition. All partitions are given the same tallies, and the first takes them on."""
-    states = [own, *(states[partition] for states, _ in unmerged)]
-    return states, {} if partition else total(work for _, work in unmerged)
+    states = [own, *(ended[0][partition] for ended in unmerged)]
+    return states, {} if partition else total(ended[1] for ended in unmerged)

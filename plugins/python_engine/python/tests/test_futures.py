@@ -48,6 +48,7 @@ def spec(name: str, items: int, parallelism: int, **extra: Any) -> Spec:
 
 def opened(of: Spec) -> Workload:
     text = {"schema": 1, "name": of.name, "total_items": of.total_items, "seed": of.seed, "extra": of.extra}
+    text["use"] = list(of.granted)
     return Workload(LIBRARY, SHA256, json.dumps(text))
 
 
