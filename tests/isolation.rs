@@ -37,17 +37,11 @@ fn a_grandchild_in_a_session_of_its_own_does_not_outlive_the_trial() {
         // A number of seconds for which no other process sleeps.
         let seconds = format!("{}.{}", 600 + number, std::process::id());
         let extra = format!("behaviour={behaviour}");
-        let mut command = place.command(&[
-            "run",
-            "--backend",
-            "misbehaving",
-            "--workload",
-            "null",
-            "--timeout",
-            "1s",
-            "--extra",
-            &extra,
-        ]);
+        let run = ["run", "--backend", "misbehaving", "--workload", "null", "--extra", &extra];
+        let mut command = place.command(&run);
+        if behaviour == "grandchild+sleep" {
+            command.args(["--timeout", "5s"]);
+        }
         command.env("CROSSRUN_NAMESPACES", shelter).env("CROSSRUN_TEST_GRANDCHILD", &seconds);
         let ran = Ran::of(command);
         if behaviour == "grandchild" {

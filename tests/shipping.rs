@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{NOBODY, Place, Ran, eventually, executable, plugin, repository};
+use crate::support::{NOBODY, Place, Ran, copy_executable, plugin, repository};
 
 /// `program` with an environment of its own, as on another machine, in which `home` is the user's.
 fn elsewhere(program: &Path, home: &Path) -> Command {
@@ -24,9 +24,7 @@ fn an_executable_without_plugins_names_the_searched_folders_and_the_remedy() {
     std::fs::create_dir_all(&bin).unwrap();
     std::fs::create_dir_all(&home).unwrap();
     let installed = bin.join("crossrun");
-    std::fs::copy(executable(), &installed).unwrap();
-    // Whatever another thread is just starting may have the copy open for writing until it runs.
-    eventually("the copy can be run", || Command::new(&installed).arg("--version").output().is_ok());
+    copy_executable(&installed);
     let crossrun = |arguments: &[&str]| run(elsewhere(&installed, &home), arguments);
     let plugins = home.join(".local/share/crossrun/plugins");
     let command =

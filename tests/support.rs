@@ -188,9 +188,7 @@ impl Place {
         }
         let copy = self.path().join("crossrun");
         if !copy.exists() {
-            std::fs::copy(executable(), &copy).unwrap();
-            // Whatever another thread is just starting may have the copy open for writing until it runs.
-            eventually("the copy can be run", || Command::new(&copy).arg("--version").output().is_ok());
+            copy_executable(&copy);
         }
         std::fs::create_dir_all(self.path().join("t")).unwrap();
         give(self.path(), NOBODY);
@@ -215,6 +213,13 @@ impl Place {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
+}
+
+/// Puts a copy of the executable at `path`, and returns when it can be run: whatever another thread is just starting may have the
+/// copy open for writing until it runs.
+pub(crate) fn copy_executable(path: &Path) {
+    std::fs::copy(executable(), path).unwrap();
+    eventually("the copy can be run", || Command::new(path).arg("--version").output().is_ok());
 }
 
 /// A line of `unified_results.jsonl` without its hash, as `trials.jsonl` has the record.

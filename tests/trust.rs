@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, build_outside, executable, not_run, plugin};
+use crate::support::{Place, Ran, build_outside, copy_executable, executable, not_run, plugin};
 
 /// A user who is neither root nor the user of any test.
 const SOMEBODY: u32 = 54_321;
@@ -188,7 +188,7 @@ fn with_raised_privileges_the_environment_is_ignored() {
     // A program that runs as somebody else, who may read what it needs.
     let program = place.path().join("bin/crossrun");
     fs::create_dir(program.parent().unwrap()).unwrap();
-    fs::copy(executable(), &program).unwrap();
+    copy_executable(&program);
     chown(&program, Some(SOMEBODY), None).unwrap();
     chmod(&program, 0o4755);
     chmod(place.path(), 0o755);

@@ -7,25 +7,11 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, eventually, executable, hostile, not_run, plugin};
+use crate::support::{Place, Ran, copy_executable, eventually, not_run, plugin};
 
-/// `compare` of two backends in eight blocks, as the run `c`.
-const COMPARE: [&str; 14] = [
-    "compare",
-    "--no-lock",
-    "--json",
-    "--run-id",
-    "c",
-    "--backends",
-    "native,native2",
-    "--workloads",
-    "pipeline",
-    "--items",
-    "20",
-    "--blocks",
-    "8",
-    "--insist",
-];
+/// `compare` of two backends in eight blocks, as the run `c`. One of them waits in its third session until [`go`].
+const COMPARE: &str = "compare --no-lock --json --run-id c --workloads pipeline --items 20 --blocks 8 --insist \
+                       --extra behaviour=wait_in_third --extra at=open";
 const TRIALS: usize = 16;
 
 /// The measured trials of the run `c`.
@@ -34,34 +20,35 @@ fn measured(place: &Place) -> Vec<Value> {
     trials.into_iter().filter(|trial| trial["kind"] == "measured").collect()
 }
 
-fn two_backends() -> (Place, Vec<String>) {
-    let place = Place::new();
+fn two_backends() -> (Place, Command) {
+    let place = Place::with_misbehaving();
     let second = place.path().join("second.so");
     fs::copy(plugin("native_runner"), &second).unwrap();
-    let mut arguments: Vec<String> = COMPARE.iter().map(|word| (*word).to_owned()).collect();
-    arguments[6] = format!("native,native2={}", second.display());
-    (place, arguments)
+    let mut command = place.command(&COMPARE.split_whitespace().collect::<Vec<_>>());
+    command.args(["--backends", &format!("misbehaving,second={}", second.display())]);
+    (place, command)
 }
 
-fn words(arguments: &[String]) -> Vec<&str> {
-    arguments.iter().map(String::as_str).collect()
-}
-
+/// Starts the comparison, and returns while it waits: some trials are measured, and others are not.
 fn started(place: &Place, mut command: Command) -> Child {
+    command.env("CROSSRUN_TEST_GO", place.path().join("go"));
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    eventually("two trials are measured", || {
-        let text = fs::read_to_string(place.path().join("results/c/trials.jsonl")).unwrap_or_default();
-        text.matches("\"kind\":\"measured\"").count() >= 2
-    });
+    eventually("the backend waits", || place.path().join("go.begun").exists());
+    assert!((2..TRIALS).contains(&measured(place).len()));
     child
+}
+
+/// Lets the comparison go on.
+fn go(place: &Place) {
+    fs::write(place.path().join("go"), "").unwrap();
 }
 
 /// Asserts that the comparison stopped for the machine's fault, and that the rest is measured when the fault is gone.
 fn stops_and_resumes(place: &Place, child: Child, words: &str, mend: impl FnOnce()) {
+    go(place);
     let ran = Ran::ended(child);
     let before = measured(place);
     assert!(before.iter().all(|trial| trial["status"] == "verified"), "{}", ran.explain());
-    assert!(before.len() < TRIALS, "the comparison was over before the fault");
     let ran = ran.code(1).says(words).says("--resume c");
     assert!(ran.stderr().contains("; try: "), "{}", ran.explain());
     mend();
@@ -74,14 +61,13 @@ fn stops_and_resumes(place: &Place, child: Child, words: &str, mend: impl FnOnce
 
 #[test]
 fn a_folder_for_temporary_files_that_goes_away_stops_a_comparison() {
-    let (place, arguments) = two_backends();
+    let (place, mut command) = two_backends();
     let temporary = place.path().join("t");
     fs::create_dir(&temporary).unwrap();
-    let mut command = place.command(&words(&arguments));
     command.env("TMPDIR", &temporary);
     let child = started(&place, command);
-    // An engine that runs has a folder in it.
-    eventually("the folder is gone", || fs::remove_dir_all(&temporary).is_ok());
+    // The engine that waits has a folder in it.
+    fs::remove_dir_all(&temporary).unwrap();
     stops_and_resumes(&place, child, "make a temporary folder in", || ());
 }
 
@@ -106,16 +92,15 @@ fn a_missing_folder_for_temporary_files_is_named_with_a_remedy_and_recorded_by_n
 
 #[test]
 fn the_executable_may_be_moved_or_replaced_while_it_runs() {
-    let (place, arguments) = two_backends();
+    let (place, usual) = two_backends();
     let copy = place.path().join("copy");
-    fs::copy(executable(), &copy).unwrap();
-    let usual = place.command(&words(&arguments));
+    copy_executable(&copy);
     let mut command = Command::new(&copy);
     command.args(usual.get_args()).env("CROSSRUN_DATA_DIR", place.data()).current_dir(place.path());
-    eventually("the copy can be run", || Command::new(&copy).arg("--version").output().is_ok());
     let child = started(&place, command);
     fs::remove_file(&copy).unwrap();
     fs::write(&copy, "another program").unwrap();
+    go(&place);
     let ran = Ran::ended(child).code(0);
     assert_eq!(measured(&place).len(), TRIALS, "{}", ran.explain());
 }
@@ -131,8 +116,8 @@ fn replace(file: &PathBuf) -> Vec<u8> {
 #[test]
 fn a_plugin_that_is_built_again_stops_a_comparison_until_its_bytes_are_back() {
     for of_workloads in [false, true] {
-        let (place, arguments) = two_backends();
-        let child = started(&place, place.command(&words(&arguments)));
+        let (place, command) = two_backends();
+        let child = started(&place, command);
         let file = if of_workloads {
             place.plugins().join("libstandard_workloads.so")
         } else {
@@ -155,7 +140,6 @@ fn a_backend_that_fails_on_a_sound_machine_is_a_failed_row_as_before() {
     let trials = place.records("null", "trials.jsonl");
     assert_eq!(trials.len(), 2);
     assert!(trials.iter().all(|trial| trial["status"] == "failed"));
-    let _ = hostile("misbehaving_runner");
 }
 
 #[test]

@@ -2,12 +2,12 @@
 //! would mix.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use super::outputs::can_mount;
-use crate::support::{Place, Ran, not_run, without_chain};
+use crate::support::{Place, Ran, eventually, not_run, without_chain};
 
 const RUN: [&str; 4] = ["run", "--backend", "native", "--no-lock"];
 /// A comparison of three trials.
@@ -103,6 +103,19 @@ fn a_limit_of_the_size_of_files_swallows_no_result() {
     ran.says("the trial is not recorded");
 }
 
+/// The size of a file system with room for the plan of the comparison and half of its records: for a trial, and not for all. How
+/// long records are depends on the machine that they describe.
+fn room_for_half() -> String {
+    let place = Place::new();
+    place.crossrun(&COMPARE).code(0);
+    let length = |name: &str| fs::metadata(place.path().join("results/c").join(name)).unwrap().len();
+    let half = (length("trials.jsonl") + length("unified_results.jsonl")) / 2;
+    let page = rustix::param::page_size() as u64;
+    let pages: u64 = [length("plan.json"), half].iter().map(|bytes| bytes.div_ceil(page)).sum();
+    // The folder is looked at before, with more room than that.
+    format!("{}", (pages * page).max(20 << 10))
+}
+
 #[test]
 fn a_comparison_goes_on_after_the_disk_was_full_and_its_files_are_made_whole() {
     if !can_mount() {
@@ -116,7 +129,7 @@ fn a_comparison_goes_on_after_the_disk_was_full_and_its_files_are_made_whole() {
     let script = format!(
         "{{ {compare}; echo code $?; cp small/c/trials.jsonl before; mount -o remount,size=4m small && {resume} && {copy}; }}"
     );
-    let ran = on_a_small_disk(&place, "24k", &script).code(0);
+    let ran = on_a_small_disk(&place, &room_for_half(), &script).code(0);
     assert!(ran.stdout().contains("code 1"), "{}", ran.explain());
     let ran = ran.says("free some space").says("--resume c");
     let read = |file: &str| -> Vec<Value> {
@@ -242,22 +255,25 @@ fn a_folder_that_another_comparison_measures_into_is_refused_before_anything_run
     place.crossrun(&["compare", "--no-lock", "--resume", "c"]).code(1).says("another process measures into");
     fs::remove_file(place.path().join("results/c/plan.json")).unwrap();
     place.crossrun(&[&RUN[..], &["--output-dir", "results/c"]].concat()).code(1).says("another process");
-    drop(held);
+    // A child that another test is just starting has the open file too, and holds the lock with it.
+    held.unlock().unwrap();
     place.crossrun(&[&RUN[..], &["--output-dir", "results/c"]].concat()).code(0);
 }
 
 #[test]
 fn files_that_go_away_during_a_comparison_are_put_back_at_once_and_told() {
     for whole_folder in [false, true] {
-        let place = Place::new();
+        let place = Place::with_misbehaving();
         let mut arguments = COMPARE.to_vec();
-        arguments[1] = "--blocks=9";
-        let child = {
-            use std::process::Stdio;
-            place.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-        };
+        (arguments[1], arguments[6]) = ("--blocks=9", "misbehaving");
+        arguments.extend(["--extra", "behaviour=wait_in_third", "--extra", "at=open"]);
+        let go = place.path().join("go");
+        let mut command = place.command(&arguments);
+        command.env("CROSSRUN_TEST_GO", &go).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
         let folder = place.path().join("results/c");
-        crate::support::eventually("some trials are recorded", || place.records_so_far("c") > 4);
+        eventually("the backend waits in its third session", || go.with_extension("begun").exists());
+        assert!(place.records_so_far("c") >= 2);
         if whole_folder {
             fs::remove_dir_all(&folder).unwrap();
         } else {
@@ -265,6 +281,7 @@ fn files_that_go_away_during_a_comparison_are_put_back_at_once_and_told() {
                 fs::remove_file(folder.join(name)).unwrap();
             }
         }
+        fs::write(&go, "").unwrap();
         let ran = Ran::ended(child).code(6);
         let ran =
             ran.says("trials.jsonl was altered while this run wrote to it").says("plan.json was removed");

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::{Place, Ran, executable, not_run, plugin};
+use crate::field::wrappers::with_environment_of;
+use crate::support::{Place, Ran, not_run, plugin};
 
 /// A user who is neither root nor the user of any test.
 const SOMEBODY: u32 = 54_321;
@@ -35,10 +36,10 @@ fn link_of_somebody(place: &Place, target: &Path) -> PathBuf {
 
 /// crossrun with the plugins of `folder`.
 fn with_plugins(place: &Place, folder: &Path, words: &[&str]) -> Ran {
-    let mut command = Command::new(executable());
-    command.args(words).arg("--plugin-dir").arg(folder);
-    command.env("CROSSRUN_DATA_DIR", place.data()).current_dir(place.path());
-    Ran::of(command)
+    let usual = place.command(&[]);
+    let mut command = Command::new(usual.get_program());
+    command.args(words).arg("--plugin-dir").arg(folder).current_dir(place.path());
+    Ran::of(with_environment_of(&usual, command))
 }
 
 #[test]
@@ -49,6 +50,7 @@ fn no_remedy_changes_the_permissions_of_a_device() {
     {
         let ran = place.crossrun(more).code(3).says("not a regular file");
         assert!(!ran.stderr().contains("chmod"), "{}", ran.explain());
+        assert!(!ran.stderr().contains("--output /dev/null"), "{}", ran.explain());
     }
 }
 
@@ -166,8 +168,8 @@ fn a_data_folder_that_is_made_is_nobody_elses_whatever_the_umask_is() {
     let command = place.command(&RUN);
     let mut shell = Command::new("sh");
     shell.args(["-c", "umask 0; exec \"$0\" \"$@\""]).arg(command.get_program()).args(command.get_args());
-    shell.env("CROSSRUN_DATA_DIR", place.data()).current_dir(place.path());
-    Ran::of(shell).code(0);
+    shell.current_dir(place.path());
+    Ran::of(with_environment_of(&command, shell)).code(0);
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o022;
     assert_eq!((mode(place.data()), mode(place.data().join("logs"))), (0, 0));
 }

@@ -49,14 +49,19 @@ int main(int count, char **words) {
 pub(crate) fn wrapped(wrapper: impl AsRef<std::ffi::OsStr>, words: &[&str], command: &Command) -> Command {
     let mut outer = Command::new(wrapper);
     outer.args(words).arg(command.get_program()).args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        outer.current_dir(folder);
+    }
+    with_environment_of(command, outer)
+}
+
+/// `outer` with the variables of `command`, such as that of the lock: without it, a measurement of somebody else would be waited for.
+pub(crate) fn with_environment_of(command: &Command, mut outer: Command) -> Command {
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => outer.env(name, value),
             None => outer.env_remove(name),
         };
-    }
-    if let Some(folder) = command.get_current_dir() {
-        outer.current_dir(folder);
     }
     outer
 }

@@ -130,12 +130,19 @@ mod tests {
 
     const DAY: Duration = Duration::from_hours(24);
 
+    /// Ends the use of a folder, as the end of a process does. A child that another test is just starting has the open file too, and
+    /// holds the lock with it.
+    fn release(mark: &File) {
+        mark.unlock().unwrap();
+    }
+
     /// A folder that was used, with a log and a plugin's folder in it.
     fn used(logs: &Path, name: &str) -> PathBuf {
-        let (folder, _mark) = enter(logs, name).unwrap();
+        let (folder, mark) = enter(logs, name).unwrap();
         fs::write(folder.join("native.log"), "text").unwrap();
         fs::create_dir(folder.join("ray")).unwrap();
         fs::write(folder.join("ray/worker.out"), "text").unwrap();
+        release(&mark);
         folder
     }
 
@@ -171,7 +178,7 @@ mod tests {
         make_old(&running, 100);
         prune(place.path(), SystemTime::now());
         assert!(running.join(MARK).exists());
-        drop(mark);
+        release(&mark);
         prune(place.path(), SystemTime::now());
         assert!(!running.exists());
     }
@@ -199,7 +206,7 @@ mod tests {
     fn folders_beyond_the_newest_are_kept_for_a_day() {
         let place = tempfile::tempdir().unwrap();
         for number in 0..NEWEST + 3 {
-            mark(&place.path().join(number.to_string())).unwrap();
+            release(&mark(&place.path().join(number.to_string())).unwrap());
         }
         let count = || fs::read_dir(place.path()).unwrap().count();
         prune(place.path(), SystemTime::now());

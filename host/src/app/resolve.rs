@@ -21,7 +21,8 @@ pub(crate) fn default_lock_file(data_dir: &Path) -> PathBuf {
 pub(crate) fn renew_command(global: &GlobalArguments, path: &Path, data_dir: &Path) -> String {
     let mut command = CommandLine::new(&["backends", "lock"]);
     let default = default_lock_file(data_dir);
-    let foreign = lock_file::is_foreign(path);
+    // Into a pipe or a device a lock file would vanish.
+    let foreign = lock_file::is_foreign(path) || (path.exists() && !path.is_file());
     let output = (path != default && !foreign).then(|| path.display());
     let into_default = output.is_none();
     let folders = global.plugin_dir.iter().map(|folder| folder.display());

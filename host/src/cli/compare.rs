@@ -31,6 +31,9 @@ pub(super) use arguments::Arguments;
 use plan_file::PlanFile;
 use resume::Recorded;
 
+/// No block is shorter than this: a budget that is shorter is used up before the first one.
+const SHORTEST_BLOCK: Duration = Duration::from_micros(100);
+
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let mut context = Context::new(global, Isolation::Process, ui)?;
     let limits = context.apply_limits(&arguments.schedule.trial.limits);
@@ -168,7 +171,9 @@ impl PreparedRun {
     ) -> Result<(), Problem> {
         let started = Instant::now();
         for (number, block) in blocks.iter().enumerate() {
-            if budget.is_some_and(|budget| started.elapsed() > budget) {
+            // How long this process waited for a core before the first block does not decide whether that is run.
+            let used = if number == 0 { SHORTEST_BLOCK } else { started.elapsed() };
+            if budget.is_some_and(|budget| used > budget) {
                 if number == 0 && blocks.len() == self.plan.blocks.len() {
                     let message =
                         "the time budget was used up before the first block, and nothing was measured";

@@ -127,8 +127,7 @@ impl Drop for Sandbox {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, Permissions};
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::fs;
 
     use super::*;
     use crate::sandbox::Limits;
@@ -142,8 +141,10 @@ mod tests {
         // The script is the supervisor as well, which sends the event that the worker has started.
         let started = r"printf 's\0\0\0\0' >&0";
         let script = format!("#!/bin/sh\n{started}\nwhile cat {}; do :; done\n", talk.display());
-        fs::write(&talker, script).unwrap();
-        fs::set_permissions(&talker, Permissions::from_mode(0o700)).unwrap();
+        // Another process writes it: a file that this one has open for writing, in whatever thread forks next, cannot be executed.
+        let write = r#"printf %s "$1" > "$0" && chmod 700 "$0""#;
+        let mut writer = std::process::Command::new("sh");
+        assert!(writer.args(["-c", write]).arg(&talker).arg(script).status().unwrap().success());
         let command = Command {
             executable: talker,
             arguments: Vec::new(),

@@ -5,6 +5,7 @@ use std::fs;
 use std::hint::black_box;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -70,6 +71,7 @@ fn harm(behaviour: &str) {
         "fork_and_return" => fork_and_return(),
         "fork_and_write" => fork_and_write(),
         "wait" => wait(),
+        "wait_in_third" => wait_in_third(),
         "many_threads" => {
             (0..300).for_each(|_| drop(std::thread::spawn(|| std::thread::sleep(Duration::from_secs(3600)))));
             harm("sleep");
@@ -79,7 +81,9 @@ fn harm(behaviour: &str) {
         "fill_shared_memory" => fill_shared_memory(),
         "rename_temporary" => {
             let folder = std::env::temp_dir();
-            let _ = fs::rename(&folder, folder.with_extension("renamed"));
+            let renamed = folder.with_extension("renamed");
+            let _ = fs::rename(&folder, &renamed);
+            note(&renamed);
         }
         "close_descriptors" => (0..1024).for_each(|fd| {
             // SAFETY: none: that descriptors of others vanish is what the host must survive.
@@ -200,10 +204,21 @@ fn fork_and_write() {
 
 /// Waits until there is a file at the path that `CROSSRUN_TEST_GO` gives, and says in a file beside it that it waits.
 fn wait() {
-    let go = std::path::PathBuf::from(std::env::var_os("CROSSRUN_TEST_GO").unwrap_or_default());
+    let go = PathBuf::from(std::env::var_os("CROSSRUN_TEST_GO").unwrap_or_default());
     let _ = fs::write(go.with_extension("begun"), "");
     while !go.exists() {
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The same, but only in the third of the processes that come here, and in those after it.
+fn wait_in_third() {
+    let go = PathBuf::from(std::env::var_os("CROSSRUN_TEST_GO").unwrap_or_default());
+    let mut file = fs::OpenOptions::new();
+    let file = file.create(true).append(true).open(go.with_extension("count"));
+    let count = file.and_then(|mut file| file.write_all(b".").and_then(|()| file.metadata()));
+    if count.is_ok_and(|count| count.len() >= 3) {
+        wait();
     }
 }
 
@@ -269,14 +284,19 @@ fn litter() {
     let _ = symlink(std::env::current_dir().unwrap_or_default(), within.join("link"));
     let _ = fs::set_permissions(&within, fs::Permissions::from_mode(0o500));
     let _ = fs::set_permissions(folder.join("a"), fs::Permissions::from_mode(0));
-    if let Some(note) = std::env::var_os("CROSSRUN_TEST_LITTER") {
-        let _ = fs::write(note, folder.to_str().unwrap_or_default());
-    }
+    note(&folder);
+}
+
+/// Writes a path into the file that `CROSSRUN_TEST_LITTER` names: whole, or not at all.
+fn note(path: &Path) {
+    let Some(note) = std::env::var_os("CROSSRUN_TEST_LITTER").map(PathBuf::from) else { return };
+    let half = note.with_extension("half");
+    let _ = fs::write(&half, path.to_str().unwrap_or_default()).and_then(|()| fs::rename(half, note));
 }
 
 /// Alters the file of records that `CROSSRUN_TEST_RECORDS` names, if it is there and has a line.
 fn alter_records(how: &str) {
-    let file = std::path::PathBuf::from(std::env::var_os("CROSSRUN_TEST_RECORDS").unwrap_or_default());
+    let file = PathBuf::from(std::env::var_os("CROSSRUN_TEST_RECORDS").unwrap_or_default());
     let text = fs::read_to_string(&file).unwrap_or_default();
     let Some((first, rest)) = text.split_once('\n') else { return };
     let _ = match how {
