@@ -14,7 +14,7 @@ pub const MAX_BATCH_SIZE: u64 = 1 << 20;
 
 /// The description of one run, for any backend.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "SpecWire", into = "SpecWire")]
+#[serde(default)]
 pub struct WorkloadSpec {
     /// The workload's name, as its library lists it.
     pub name: String,
@@ -30,11 +30,14 @@ pub struct WorkloadSpec {
     pub extra: Map<String, Value>,
     /// In an open loop: when the run starts, by [`monotonic_nanos`](crate::monotonic_nanos) of this machine. The host
     /// sets it when it requests the run, so that all processes that take part have the same start.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub start_nanos: Option<u64>,
     /// The words of what the workload needs and the backend supports, which the host writes. See
     /// [`Workload::needs`](crate::Workload::needs).
+    #[serde(rename = "use", skip_serializing_if = "Vec::is_empty")]
     pub granted: Vec<String>,
     /// Fields of a later version, which are passed on as they came.
+    #[serde(flatten, with = "later_fields")]
     pub later: Map<String, Value>,
 }
 
@@ -119,85 +122,38 @@ impl WorkloadSpec {
     pub fn from_json(bytes: &[u8]) -> Result<Self, RunnerError> {
         let invalid =
             |why: String| RunnerError::new(ErrorKind::InvalidSpec, format!("the spec is not valid: {why}"));
-        let wire: SpecWire =
-            serde_json::from_slice(bytes).map_err(|error| invalid(explain(&error, bytes)))?;
-        if wire.schema != SCHEMA {
-            return Err(invalid(format!("its schema is {}, this side reads {SCHEMA}", wire.schema)));
-        }
-        if wire.parallelism == 0 {
+        let spec: Self = serde_json::from_slice(bytes).map_err(|error| invalid(explain(&error, bytes)))?;
+        if spec.parallelism == 0 {
             return Err(invalid("parallelism is 0, but must be at least 1".into()));
         }
-        Ok(wire.into())
+        Ok(spec)
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(default)]
-struct SpecWire {
-    schema: u32,
-    name: String,
-    total_items: u64,
-    parallelism: u32,
-    scheduler_name: String,
-    seed: u64,
-    extra: Map<String, Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    start_nanos: Option<u64>,
-    #[serde(rename = "use", skip_serializing_if = "Vec::is_empty")]
-    granted: Vec<String>,
-    #[serde(flatten)]
-    later: Map<String, Value>,
-}
+/// The fields of a later version, with the schema beside them.
+mod later_fields {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::{Map, Value};
 
-impl Default for SpecWire {
-    fn default() -> Self {
-        WorkloadSpec::default().into()
+    use super::SCHEMA;
+
+    const KEY: &str = "schema";
+
+    pub(super) fn serialize<S: Serializer>(later: &Map<String, Value>, to: S) -> Result<S::Ok, S::Error> {
+        let mut fields = later.clone();
+        fields.insert(KEY.into(), SCHEMA.into());
+        fields.serialize(to)
     }
-}
 
-impl From<WorkloadSpec> for SpecWire {
-    fn from(spec: WorkloadSpec) -> Self {
-        let WorkloadSpec {
-            name,
-            total_items,
-            parallelism,
-            scheduler_name,
-            seed,
-            extra,
-            start_nanos,
-            granted,
-            later,
-        } = spec;
-        Self {
-            schema: SCHEMA,
-            name,
-            total_items,
-            parallelism,
-            scheduler_name,
-            seed,
-            extra,
-            start_nanos,
-            granted,
-            later,
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Map<String, Value>, D::Error> {
+        let mut fields = Map::deserialize(from)?;
+        match fields.remove(KEY) {
+            Some(schema) if schema != SCHEMA => {
+                Err(D::Error::custom(format!("its schema is {schema}, this side reads {SCHEMA}")))
+            }
+            _ => Ok(fields),
         }
-    }
-}
-
-impl From<SpecWire> for WorkloadSpec {
-    fn from(wire: SpecWire) -> Self {
-        let SpecWire {
-            schema: _,
-            name,
-            total_items,
-            parallelism,
-            scheduler_name,
-            seed,
-            extra,
-            start_nanos,
-            granted,
-            later,
-        } = wire;
-        Self { name, total_items, parallelism, scheduler_name, seed, extra, start_nanos, granted, later }
     }
 }
 
