@@ -550,12 +550,15 @@ fn a_caller_in_c_finds_no_leak_and_no_stray_access() {
         ("sensors", "nosuch", "{}", 2),
         ("arriving", "arriving", r#"{"period_us": 1}"#, 0),
         ("arriving", "reducing", "{}", 2),
+        ("grid", "cheapest_way", r#"{"width": 40}"#, 0),
+        ("grid", "cheapest_way", r#"{"width": 0}"#, 2),
     ] {
         let example = format!("plugin-api/examples/c/{name}_workload.c");
         let source = if name == "arriving" { ARRIVING } else { &example };
         let library = build(&["-shared", "-fPIC", source, KIT], &format!("lib{name}.so"));
         let mut command = Command::new(&program);
-        let output = command.arg(&library).args([workload, "3000", "64", extra]).output().unwrap();
+        command.arg(&library).args([workload, "3000", "64", extra]).args((name == "grid").then_some("graph"));
+        let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!said.contains("Sanitizer"), "{said}");
         assert_eq!(output.status.code(), Some(code), "{workload} {extra}: {said}");
@@ -605,6 +608,8 @@ fn a_workload_that_lacks_a_function_is_refused_with_its_name() {
             "sensor_sums",
             "lacks the function merge, which its stage \"sum\" needs",
         ),
+        (".inputs = inputs, ", "grid", "cheapest_way", "lacks the function inputs, which its graph needs"),
+        (", .needs = \"graph\"", "grid", "cheapest_way", "add .needs = \"graph\""),
     ] {
         let place = Place::new();
         place.stage(&without(part, example));

@@ -68,6 +68,7 @@ const LATER: &[(&str, &[(&str, &str)])] = &[
     ("include/crossrun_workloads.h", &[("UINT32_C(0x00010001)", "UINT32_C(0x00010002)")]),
     ("include/crossrun_workload_kit.h", &[]),
     ("kit/crossrun_catalogue.h", &[]),
+    ("kit/crossrun_graph.h", &[]),
     ("kit/crossrun_items.h", &[]),
     ("kit/crossrun_json.h", &[]),
     ("kit/crossrun_open_loop.h", &[]),

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod abi_evolution;
+mod author_graphs;
 mod author_pages;
 mod backends;
 mod bounds;

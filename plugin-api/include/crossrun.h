@@ -267,7 +267,8 @@ typedef struct crossrun_run {
      * next three. */
     uint64_t start_nanos;
     /* The graph of tasks that is to be run instead of the stages: its rows, the most tasks of a row, and how many bytes an output
-     * has that another task needs. All are 0 if there is none, or if the backend does not support `graph`. */
+     * has that another task needs. All are 0 if there is none, or if the backend does not support `graph`; a graph of no items has a
+     * width, but no rows. */
     uint64_t graph_steps;
     uint64_t graph_width;
     uint64_t graph_output_bytes;

@@ -134,6 +134,43 @@ typedef struct crossrun_opened {
     void *own;
 } crossrun_opened;
 
+/* The size of a graph of tasks. */
+typedef struct crossrun_graph_size {
+    /* How many rows of tasks there are, one after the other; 0 if there is nothing to run. At most 2^32 - 1. */
+    uint64_t steps;
+    /* The most tasks of a row; at most 2^32 - 1. */
+    uint64_t width;
+    /* The most bytes of an output. */
+    uint64_t output_bytes;
+    /* Not 0 if only a multiple of the parameter `width` of all items is used: the host then rounds the items down to that. */
+    int whole_rows;
+} crossrun_graph_size;
+
+/* The inputs of a task: points of the row before. */
+typedef struct crossrun_inputs crossrun_inputs;
+
+/* Adds the output of a point as the next input. A point may be added twice; its output is then given twice. */
+void crossrun_add_input(crossrun_inputs *inputs, uint32_t point);
+
+/*
+ * A graph of tasks, of which each needs outputs of tasks of the row before. A backend runs each task once, in any order in which its
+ * inputs are there, in many threads and processes. An output that is no input of the next row is an item of the sink.
+ */
+typedef struct crossrun_graph {
+    /* The size, by the items and the parameters. It is also asked for 0 items. */
+    const char *(*size)(const crossrun_opened *opened, crossrun_graph_size *size);
+    /* The points of a row: at least one, and at most `width`. If null, each row has the points 0 to `width` - 1. */
+    void (*row)(const crossrun_opened *opened, uint32_t step, uint32_t *first, uint32_t *count);
+    /* Adds the inputs of a task, in the order in which `task` gets them. It is not asked for the first row, step 0. */
+    void (*inputs)(const crossrun_opened *opened, uint32_t step, uint32_t point, crossrun_inputs *out);
+    /* Writes the output of a task to `output`, where `output_bytes` of the size are, and how many bytes it has to `*length`. A
+     * backend may be wrong: check that there are as many inputs as there should be, and that each is the one that it should be. So
+     * put step and point into each output. */
+    const char *(*task)(
+        const crossrun_opened *opened, uint32_t step, uint32_t point, const crossrun_slice *inputs, size_t count,
+        uint8_t *output, size_t *length);
+} crossrun_graph;
+
 /* A workload. A field may be null only where its comment says so. */
 typedef struct crossrun_definition {
     /* 1 to 64 of a-z, 0-9, _ and -. */
@@ -148,7 +185,7 @@ typedef struct crossrun_definition {
     const char *(*open)(crossrun_opened *opened);
     /* Frees `own`. It is called if `open` returned null. May be null. */
     void (*close)(crossrun_opened *opened);
-    /* Pushes item number `index`, and nothing else. */
+    /* Pushes item number `index`, and nothing else. May be null if there is a graph. */
     const char *(*source)(const crossrun_opened *opened, uint64_t index, crossrun_items *out);
     /* Applies a map (it pushes one item), a filter (it pushes the item unchanged, or nothing) or a flat map (it pushes
      * any number of items). May be null if there is no such stage. */
@@ -180,6 +217,9 @@ typedef struct crossrun_definition {
      * the number below. The source waits until then, and the sink measures how much later the item arrives. An open loop has
      * no keyed reductions. Null if items are made when they are asked for. */
     uint64_t (*due)(const crossrun_opened *opened, uint64_t index);
+    /* The graph of tasks that is the work of this workload. It then has no stages, and `needs` has the word `graph`. May be
+     * null. */
+    const crossrun_graph *graph;
 } crossrun_definition;
 
 /* The workloads of the library, and a null at the end. The macro below defines it. */

@@ -13,7 +13,18 @@ static void put_name(crossrun_bytes *out, const char *key, const char *text) {
     json_put_text(out, text, strlen(text));
 }
 
-static void put_plan(crossrun_bytes *out, const crossrun_definition *definition) {
+static void put_graph(crossrun_bytes *out, const crossrun_graph_size *size) {
+    json_put(out, ",\"graph\":{\"steps\":");
+    json_put_whole(out, size->steps);
+    json_put(out, ",\"width\":");
+    json_put_whole(out, size->width);
+    json_put(out, ",\"output_bytes\":");
+    json_put_whole(out, size->output_bytes);
+    json_put(out, size->whole_rows ? ",\"whole_rows\":true}" : "}");
+}
+
+/* The plan; `graph` is null if there is none. */
+static void put_plan(crossrun_bytes *out, const crossrun_definition *definition, const crossrun_graph_size *graph) {
     static const char *const KINDS[] = {"source", "map", "filter", "flat_map", "keyed_reduce", "sink"};
     uint32_t at;
     json_put(out, "{\"stages\":[{\"kind\":\"source\",\"name\":\"source\"}");
@@ -26,6 +37,9 @@ static void put_plan(crossrun_bytes *out, const crossrun_definition *definition)
         json_put(out, "}");
     }
     json_put(out, ",{\"kind\":\"sink\",\"name\":\"sink\"}]");
+    if (graph != NULL) {
+        put_graph(out, graph);
+    }
     json_put(out, definition->due == NULL ? "}" : ",\"open_loop\":true}");
 }
 
@@ -91,7 +105,7 @@ static void put_domain(crossrun_bytes *out, const crossrun_parameter *parameter)
     json_put(out, "}");
 }
 
-static void put_entry(crossrun_bytes *out, const crossrun_definition *definition) {
+static void put_entry(crossrun_bytes *out, const crossrun_definition *definition, const crossrun_graph_size *graph) {
     uint32_t at;
     json_put(out, "{");
     put_name(out, "name", definition->name);
@@ -111,7 +125,7 @@ static void put_entry(crossrun_bytes *out, const crossrun_definition *definition
         json_put(out, "}");
     }
     json_put(out, "],\"plan\":");
-    put_plan(out, definition);
+    put_plan(out, definition, graph);
     if (definition->needs != NULL) {
         json_put(out, ",\"needs\":");
         put_words(out, definition->needs);

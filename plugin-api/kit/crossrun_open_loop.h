@@ -8,7 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "crossrun_catalogue.h"
 #include "crossrun_items.h"
 #include "crossrun_json.h"
 

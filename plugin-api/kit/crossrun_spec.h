@@ -81,6 +81,18 @@ static const char *lacking(const struct spec *spec, const char *needs) {
     return NULL;
 }
 
+/* Whether `word` is one of words that are separated by commas; null has none. */
+static int names_word(const char *words, const char *word) {
+    while (words != NULL && *words != 0) {
+        const size_t length = word_length(words);
+        if (length == strlen(word) && memcmp(words, word, length) == 0) {
+            return 1;
+        }
+        words += length + (words[length] == ',');
+    }
+    return 0;
+}
+
 /* Null, or why the text is not a spec. */
 static const char *read_spec(struct spec *spec, const uint8_t *text, size_t length) {
     struct json json = {NULL, NULL, NULL}, value = {NULL, NULL, NULL};

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "crossrun_catalogue.h"
+#include "crossrun_graph.h"
 #include "crossrun_items.h"
 #include "crossrun_json.h"
 #include "crossrun_open_loop.h"
@@ -31,6 +32,7 @@ struct crossrun_workload {
     size_t references;
     /* When an open loop starts, by the monotonic clock. Read and set with the same built-ins. */
     uint64_t start;
+    struct graph graph;
 };
 
 static int is_open_loop(const crossrun_workload *workload) {
@@ -95,41 +97,6 @@ static int is_chain(const crossrun_workload *workload, uint32_t from, uint32_t t
         }
     }
     return 1;
-}
-
-/* ---- The catalogue ---------------------------------------------------------------------------------------------- */
-
-CROSSRUN_EXPORT uint32_t crossrun_workload_abi_version(void) {
-    return CROSSRUN_WORKLOAD_ABI_VERSION;
-}
-
-CROSSRUN_EXPORT int32_t crossrun_workload_catalogue(crossrun_buffer *out) {
-    crossrun_bytes json;
-    size_t at;
-    if (out == NULL) {
-        return CROSSRUN_ARGUMENT;
-    }
-    json = taken(out);
-    json_put(&json, "[");
-    for (at = 0; crossrun_definitions[at] != NULL; at++) {
-        json_put(&json, at == 0 ? "" : ",");
-        put_entry(&json, crossrun_definitions[at]);
-    }
-    json_put(&json, "]");
-    return given(out, &json) ? CROSSRUN_OK : out_of_memory(out);
-}
-
-CROSSRUN_EXPORT int32_t crossrun_workload_plan(const crossrun_workload *workload, crossrun_buffer *out) {
-    crossrun_bytes json;
-    if (out == NULL) {
-        return CROSSRUN_ARGUMENT;
-    }
-    if (workload == NULL) {
-        return null_pointer(out, "workload");
-    }
-    json = taken(out);
-    put_plan(&json, workload->definition);
-    return given(out, &json) ? CROSSRUN_OK : out_of_memory(out);
 }
 
 /* ---- Opening ---------------------------------------------------------------------------------------------------- */
@@ -200,10 +167,34 @@ static const char *lacking_for(const crossrun_definition *definition, uint32_t k
     return definition->apply == NULL ? "apply" : NULL;
 }
 
+/* Refuses a graph that lacks a function, and a workload that has something beside its graph. */
+static int32_t demand_graph(const crossrun_definition *definition, crossrun_buffer *error) {
+    const char *lacking = lacking_for_graph(definition->graph);
+    if (lacking != NULL) {
+        return say(
+            error, CROSSRUN_SPEC, "workload \"%s\" lacks the function %s, which its graph needs", definition->name, lacking);
+    }
+    if (definition->stage_count > 0 || definition->due != NULL) {
+        return say(
+            error, CROSSRUN_SPEC, "workload \"%s\" has a graph and %s, but a workload with a graph has nothing else to run",
+            definition->name, definition->due != NULL ? "items that are due" : "stages");
+    }
+    if (!names_word(definition->needs, "graph")) {
+        return say(
+            error, CROSSRUN_SPEC, "workload \"%s\" has a graph, but does not need the word of its backend: add .needs = \"graph\"",
+            definition->name);
+    }
+    return CROSSRUN_OK;
+}
+
 /* Refuses a workload without the functions that its stages need. */
 static int32_t demand_functions(const crossrun_definition *definition, crossrun_buffer *error) {
-    const char *lacking = definition->source == NULL ? "source" : definition->oracle == NULL ? "oracle" : NULL;
+    const int lacks_source = definition->source == NULL && definition->graph == NULL;
+    const char *lacking = lacks_source ? "source" : definition->oracle == NULL ? "oracle" : NULL;
     uint32_t at;
+    if (definition->graph != NULL && lacking == NULL) {
+        return demand_graph(definition, error);
+    }
     if (lacking != NULL) {
         return say(
             error, CROSSRUN_SPEC, "workload \"%s\" lacks the function %s, which every workload needs", definition->name,
@@ -261,6 +252,12 @@ static int32_t open_definition(
         free_workload(workload);
         return status;
     }
+    workload->graph.of = definition->graph;
+    workload->graph.opened = &workload->opened;
+    if (definition->graph != NULL && (why = read_size(&workload->graph)) != NULL) {
+        crossrun_workload_close(workload);
+        return say(error, CROSSRUN_SPEC, "%s", why);
+    }
     *opened = workload;
     return CROSSRUN_OK;
 }
@@ -295,6 +292,63 @@ CROSSRUN_EXPORT int32_t crossrun_workload_open(
     }
     free_bytes(&spec.name);
     return status;
+}
+
+/* ---- The catalogue ---------------------------------------------------------------------------------------------- */
+
+CROSSRUN_EXPORT uint32_t crossrun_workload_abi_version(void) {
+    return CROSSRUN_WORKLOAD_ABI_VERSION;
+}
+
+/* Appends the entry of a workload. Its graph is that of the defaults and of no items, so that nothing large is made. */
+static int32_t put_default_entry(crossrun_bytes *json, const crossrun_definition *definition, crossrun_buffer *error) {
+    const struct spec spec = {{NULL, 0, 0, 0}, 0, 42, 0, {NULL, NULL, NULL}, {NULL, NULL, NULL}};
+    const crossrun_workload *opened = NULL;
+    int32_t status = definition->graph == NULL ? CROSSRUN_OK : demand_functions(definition, error);
+    if (status == CROSSRUN_OK && definition->graph != NULL) {
+        status = open_definition(definition, &spec, &opened, error);
+    }
+    if (status == CROSSRUN_OK) {
+        put_entry(json, definition, opened == NULL ? NULL : &opened->graph.size);
+    }
+    crossrun_workload_close(opened);
+    return status;
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_catalogue(crossrun_buffer *out) {
+    crossrun_bytes json = {NULL, 0, 0, 0};
+    int32_t status = CROSSRUN_OK;
+    size_t at;
+    if (out == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    json_put(&json, "[");
+    for (at = 0; status == CROSSRUN_OK && crossrun_definitions[at] != NULL; at++) {
+        json_put(&json, at == 0 ? "" : ",");
+        status = put_default_entry(&json, crossrun_definitions[at], out);
+    }
+    json_put(&json, "]");
+    if (status == CROSSRUN_OK) {
+        crossrun_bytes answer = taken(out);
+        crossrun_append(&answer, json.data, json.length);
+        answer.failed |= json.failed;
+        status = given(out, &answer) ? CROSSRUN_OK : out_of_memory(out);
+    }
+    free_bytes(&json);
+    return status;
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_plan(const crossrun_workload *workload, crossrun_buffer *out) {
+    crossrun_bytes json;
+    if (out == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    if (workload == NULL) {
+        return null_pointer(out, "workload");
+    }
+    json = taken(out);
+    put_plan(&json, workload->definition, workload->graph.of == NULL ? NULL : &workload->graph.size);
+    return given(out, &json) ? CROSSRUN_OK : out_of_memory(out);
 }
 
 /* ---- Operators -------------------------------------------------------------------------------------------------- */
@@ -384,6 +438,9 @@ CROSSRUN_EXPORT int32_t crossrun_workload_source(
     }
     if (workload == NULL) {
         return null_pointer(out, "workload");
+    }
+    if (workload->definition->source == NULL) {
+        return say(out, CROSSRUN_ARGUMENT, "this workload runs a graph of tasks, and makes no items");
     }
     if (!is_chain(workload, 1, to)) {
         return no_chain(out, 1, to);
@@ -930,7 +987,7 @@ CROSSRUN_EXPORT int32_t crossrun_workload_describe(
     const crossrun_workload *workload, uint32_t stage, const uint8_t *item, size_t length, crossrun_buffer *out) {
     crossrun_bytes json;
     crossrun_slice slice;
-    struct stamp stamp;
+    struct stamp stamp = {0, 0, 0};
     const char *why;
     if (out == NULL) {
         return CROSSRUN_ARGUMENT;
@@ -971,6 +1028,25 @@ CROSSRUN_EXPORT int32_t crossrun_workload_start(
     }
     __atomic_store_n(&((crossrun_workload *)workload)->start, nanos, __ATOMIC_RELAXED);
     return CROSSRUN_OK;
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_graph_edges(
+    const crossrun_workload *workload, uint32_t step, uint32_t first, uint32_t count, crossrun_buffer *out) {
+    if (out == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    return workload == NULL ? null_pointer(out, "workload") : put_edges(&workload->graph, step, first, count, out);
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_graph_task(
+    const crossrun_workload *workload, uint32_t step, uint32_t point, size_t count, const uint8_t *const *inputs,
+    const size_t *lengths, uint8_t *output, size_t *output_length, crossrun_buffer *error) {
+    if (error == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    return workload == NULL
+        ? null_pointer(error, "workload")
+        : run_task(&workload->graph, step, point, count, inputs, lengths, output, output_length, error);
 }
 
 CROSSRUN_EXPORT void crossrun_workload_buffer_free(crossrun_buffer *buffer) {

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use plugin_api::workload::GRAPH;
 use plugin_api::{ErrorKind, RunnerError, SetupContext};
 
 use super::cheat::Cheat;
 use super::cheating_backend::{CheatingBackend, by_slow_clock};
-use super::protocol::{Folders, LibraryFile, Loaded, PlannedGraph, Reply, Request, VERSION};
+use super::protocol::{Folders, LibraryFile, Loaded, PlannedGraph, Reply, Request, VERSION, Work};
 use super::state::{Failure, Worker};
 use super::{
     bounds, closing_check, load, machine_check, malformed, reference, serial, show, snapshot, work_reference,
@@ -65,14 +66,16 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
             Reply::done(work_reference::take(worker, &work, duration(seconds))?)
         }
         Request::Show { work, stage } => {
-            Reply::done(show::show(&run::open_workload(worker, &work.in_stages())?.0, stage)?)
+            let work = serial_work(worker, work)?;
+            Reply::done(show::show(&run::open_workload(worker, &work)?.0, stage)?)
         }
         Request::ShowGraph(work) => Reply::done(show::graph(&run::open_workload(worker, &work)?.0)?),
         // Requests of the contract's checks.
         Request::Redirect { stdout } => Reply::done(redirect(&stdout)?),
         Request::Snapshot => Reply::done(snapshot::take()),
         Request::Serial(work) => {
-            let (workload, spec) = run::open_workload(worker, &work.in_stages())?;
+            let work = serial_work(worker, work)?;
+            let (workload, spec) = run::open_workload(worker, &work)?;
             Reply::done(serial::run(&workload, spec.batch_size()?)?)
         }
         Request::Closing(work) => {
@@ -81,14 +84,18 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
         }
         Request::Malformed { work, rounds } => {
             let tasks = worker.workload(&work)?;
-            // A graph without stages may be opened for its tasks alone.
-            let in_stages =
-                if tasks.plan().has_stages() { worker.workload(&work.in_stages())? } else { tasks.clone() };
-            Reply::done(malformed::give_rounds(&in_stages, &tasks, rounds)?)
+            let serial = serial_work(worker, work)?;
+            Reply::done(malformed::give_rounds(&worker.workload(&serial)?, &tasks, rounds)?)
         }
         // No call is under way: the call to cancel has just ended.
         Request::Cancel => Reply::done(()),
     })
+}
+
+/// The work to be done serially: in stages, if the workload has any. A graph without stages may be opened for its tasks alone.
+fn serial_work(worker: &mut Worker, work: Work) -> Result<Work, Failure> {
+    let is_graph = work.spec.is_granted(GRAPH);
+    Ok(if is_graph && worker.workload(&work)?.plan().has_stages() { work.in_stages() } else { work })
 }
 
 fn duration(seconds: f64) -> Duration {

@@ -4,6 +4,8 @@ use plugin_api::random::{STEP, mix};
 use plugin_api::workload::capi::status;
 use plugin_api::{ErrorKind, RunnerError, WorkloadError, WorkloadHandle};
 
+use super::serial;
+
 /// The maximum length of random input.
 const MAX_RANDOM: u64 = 64;
 /// Room for the output of a task.
@@ -32,11 +34,11 @@ pub(super) fn give_rounds(
     Ok(())
 }
 
-/// Valid input: a batch before the first stage, and states that hold it.
+/// Valid input: a batch before the first stage, or for a graph of tasks before the sink, and states that hold it.
 fn valid_inputs(workload: &WorkloadHandle) -> Result<Vec<Vec<u8>>, WorkloadError> {
-    let mut batch = workload.buffer();
-    workload.source(0, workload.spec().total_items, 1, &mut batch)?;
-    let mut inputs = vec![batch.to_vec()];
+    let all_items = workload.spec().total_items.max(1);
+    let batch = serial::leaving(workload, all_items, 0)?.pop().unwrap_or_default();
+    let mut inputs = vec![batch.clone()];
     for stage in 0..workload.plan().stages.len() {
         let Ok(mut state) = workload.new_state(stage) else { continue };
         if state.fold(&batch).is_ok() {

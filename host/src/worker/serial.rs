@@ -1,7 +1,9 @@
 //! Runs a workload serially: batch after batch, on one thread. Shares no code with any backend.
 
+use std::collections::BTreeSet;
+
 use plugin_api::workload::Outcome;
-use plugin_api::{Batch, StageKind, State, WorkloadError, WorkloadHandle};
+use plugin_api::{Batch, BatchBuilder, GraphShape, StageKind, State, WorkloadError, WorkloadHandle};
 
 /// How many keys a state emits at once: few, so that `emit` is called more than once.
 const KEYS: u64 = 100;
@@ -15,13 +17,17 @@ pub(super) fn run(workload: &WorkloadHandle, batch_size: u64) -> Result<Outcome,
     outcome(workload, &leaving(workload, batch_size, last)?)
 }
 
-/// All items as they leave the stage `last`, which is before the sink, in batches.
+/// All items as they leave the stage `last`, which is before the sink, in batches. Of a graph of tasks without stages these are the
+/// outputs that no task needs.
 pub(super) fn leaving(
     workload: &WorkloadHandle,
     batch_size: u64,
     last: usize,
 ) -> Result<Vec<Vec<u8>>, WorkloadError> {
     let plan = workload.plan();
+    if let Some(shape) = plan.graph.filter(|_| !plan.has_stages()) {
+        return outputs(workload, shape);
+    }
     let end = |from: usize| plan.end_of_chain(from).min(last + 1);
     let mut stage = end(1);
     let mut batches = source(workload, batch_size, stage)?;
@@ -31,6 +37,35 @@ pub(super) fn leaving(
         stage = next;
     }
     Ok(batches)
+}
+
+/// Runs the tasks of a graph, and gives the outputs that no task needs: a batch for each row.
+fn outputs(workload: &WorkloadHandle, shape: GraphShape) -> Result<Vec<Vec<u8>>, WorkloadError> {
+    let (mut before, mut first, mut batches) = (Vec::<Vec<u8>>::new(), 0, Vec::new());
+    for step in 0..u32::try_from(shape.steps).unwrap_or(u32::MAX) {
+        let row = workload.graph_row(step)?;
+        let place_of = |point: &u32| point.wrapping_sub(first) as usize;
+        let run = |(place, point)| {
+            let output = |from: &u32| before.get(place_of(from)).map_or(&[][..], Vec::as_slice);
+            let inputs: Vec<_> = row.inputs(place).iter().map(output).collect();
+            let mut made = Vec::new();
+            workload.graph_task(step, point, &inputs, shape.output_bytes as usize, &mut made).map(|()| made)
+        };
+        let made = (0..).zip(row.points()).map(run).collect::<Result<Vec<_>, _>>()?;
+        let needed = (0..row.width()).flat_map(|place| row.inputs(place)).map(place_of).collect();
+        batches.push(batch_without(&needed, &before)?);
+        (before, first) = (made, row.points().start);
+    }
+    batches.push(batch_without(&BTreeSet::new(), &before)?);
+    Ok(batches)
+}
+
+/// A batch of the outputs at all places but these.
+fn batch_without(places: &BTreeSet<usize>, outputs: &[Vec<u8>]) -> Result<Vec<u8>, WorkloadError> {
+    let left = outputs.iter().enumerate().filter(|(place, _)| !places.contains(place));
+    let (items, mut batch) = (left.map(|(_, output)| output.as_slice()), Vec::new());
+    items.collect::<BatchBuilder>().encode(&mut batch)?;
+    Ok(batch)
 }
 
 /// Runs one stage after the other, and passes the batches that leave each to `visit`.

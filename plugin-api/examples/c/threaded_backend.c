@@ -639,7 +639,7 @@ static int32_t run_graph(const crossrun_run *run, crossrun_reply *reply, uint64_
         fail(&phase, CROSSRUN_ERROR_ENGINE, "out of memory", NULL);
         good = 0;
     }
-    good = good && make_row(&phase, 0, &rows[0]);
+    good = good && (run->graph_steps == 0 || make_row(&phase, 0, &rows[0]));
     for (step = 0; good && step < run->graph_steps; step++) {
         struct row *row = &rows[step % 2], *before = &rows[(step + 1) % 2];
         const int is_last = step + 1 == run->graph_steps;
@@ -669,7 +669,7 @@ static int32_t run(void *backend, const crossrun_run *run, crossrun_reply *reply
     uint32_t from = 1;
     int good = 1;
     (void)backend;
-    if (CROSSRUN_HAS(crossrun_run, run, graph_output_bytes) && run->graph_steps > 0) {
+    if (CROSSRUN_HAS(crossrun_run, run, graph_output_bytes) && run->graph_width > 0) {
         return run_graph(run, reply, started);
     }
     while (good && from < run->stage_count) {

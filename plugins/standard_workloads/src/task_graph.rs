@@ -30,7 +30,7 @@ use crate::object::object;
 use graph::Graph;
 use items::{Gathered, Item};
 use output::{HEADER, Header};
-use pattern::Pattern;
+use pattern::{Pattern, Shape};
 use tasks::Tasks;
 use work::{Kernel, Work};
 
@@ -194,7 +194,7 @@ impl Workload for TaskGraph {
         let form = "by the tasks' dependencies where the backend can, or in stages on every backend";
         let imbalance = "how much the iterations differ: evenly from 1 - x/2 to 1 + x/2 times iters";
         vec![
-            Parameter::choice("pattern", "which tasks of the step before a task needs", &Pattern::NAMES),
+            Parameter::choice("pattern", "which tasks of the step before a task needs", &Shape::names()),
             Parameter::integer("width", width, 64, 1, MAX_WIDTH),
             Parameter::integer("radix", radix, 3, 0, 1024),
             Parameter::number(
@@ -347,7 +347,8 @@ impl Workload for TaskGraph {
 
     fn describe(&self, stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError> {
         let described = match item {
-            index if stage == 0 => {
+            // Of a plan without stages, outputs leave stage 0.
+            index if stage == 0 && index.len() != HEADER => {
                 let index = index.try_into().map_err(|_| misplaced(item, "the items", 0))?;
                 object([("index", u64::from_le_bytes(index).into())])
             }

@@ -31,21 +31,6 @@ pub(super) enum Shape {
 const PERIOD: u64 = 3;
 
 impl Pattern {
-    /// As Task Bench calls them. Its random_spread has no edges.
-    pub(super) const NAMES: [&str; 11] = [
-        "stencil_1d",
-        "stencil_1d_periodic",
-        "trivial",
-        "no_comm",
-        "dom",
-        "tree",
-        "fft",
-        "all_to_all",
-        "nearest",
-        "spread",
-        "random_nearest",
-    ];
-
     pub(super) fn of(parameters: &Parameters) -> Self {
         Self {
             shape: Shape::named(parameters.choice("pattern")),
@@ -107,20 +92,28 @@ impl Pattern {
 }
 
 impl Shape {
+    /// As Task Bench calls them. Its random_spread has no edges.
+    const NAMED: [(&str, Self); 11] = [
+        ("stencil_1d", Self::Stencil),
+        ("stencil_1d_periodic", Self::StencilPeriodic),
+        ("trivial", Self::Trivial),
+        ("no_comm", Self::NoComm),
+        ("dom", Self::Dom),
+        ("tree", Self::Tree),
+        ("fft", Self::Fft),
+        ("all_to_all", Self::AllToAll),
+        ("nearest", Self::Nearest),
+        ("spread", Self::Spread),
+        ("random_nearest", Self::RandomNearest),
+    ];
+
+    pub(super) fn names() -> [&'static str; 11] {
+        Self::NAMED.map(|(name, _)| name)
+    }
+
+    /// The shape of this name; the first one if there is none.
     pub(super) fn named(name: &str) -> Self {
-        match name {
-            "stencil_1d_periodic" => Self::StencilPeriodic,
-            "trivial" => Self::Trivial,
-            "no_comm" => Self::NoComm,
-            "dom" => Self::Dom,
-            "tree" => Self::Tree,
-            "fft" => Self::Fft,
-            "all_to_all" => Self::AllToAll,
-            "nearest" => Self::Nearest,
-            "spread" => Self::Spread,
-            "random_nearest" => Self::RandomNearest,
-            _ => Self::Stencil,
-        }
+        Self::NAMED.iter().find(|(known, _)| *known == name).map_or(Self::Stencil, |(_, shape)| *shape)
     }
 
     /// The patterns in which a point needs those that need it.

@@ -69,14 +69,14 @@ fn rows_and_edges_are_those_of_task_bench() {
         }
         assert_eq!(line.matches(" | ").count() as u64, graph.steps());
     }
-    assert_eq!(patterns, Pattern::NAMES.into());
+    assert_eq!(patterns, Shape::names().into());
     assert!(edges > 20_000, "{edges}");
 }
 
 proptest! {
     #[test]
     fn outputs_are_the_inputs_in_the_other_direction(
-        pattern in prop::sample::select(&Pattern::NAMES[..]),
+        pattern in prop::sample::select(Shape::names().to_vec()),
         sizes in [1_u64..40, 1_u64..12, 0_u64..50],
         fraction in 0.0..=1.0,
     ) {
@@ -108,7 +108,7 @@ fn an_fft_of_one_point_needs_that_point() {
 
 #[test]
 fn every_pattern_has_its_answer_at_many_sizes() {
-    for pattern in Pattern::NAMES {
+    for pattern in Shape::names() {
         for (items, width) in [(1, 1), (5, 1), (6, 2), (40, 7), (90, 9), (16, 16), (7, 16)] {
             for radix in [0, 3] {
                 let extra = format!(r#"{{"pattern":"{pattern}","width":{width},"radix":{radix},"iters":3}}"#);
@@ -203,7 +203,7 @@ fn faulty(
 
 /// The patterns in which outputs are sent.
 fn connected() -> impl Iterator<Item = &'static str> {
-    Pattern::NAMES.into_iter().filter(|name| *name != "trivial")
+    Shape::names().into_iter().filter(|name| *name != "trivial")
 }
 
 #[test]
@@ -342,7 +342,7 @@ fn run_graph(
 
 #[test]
 fn both_forms_have_one_answer() {
-    for pattern in Pattern::NAMES {
+    for pattern in Shape::names() {
         for (items, width) in [(0, 4), (1, 1), (6, 2), (40, 7), (90, 9), (7, 16)] {
             let workload = open_graph(pattern, width, items, 42);
             let ran = run_graph(&workload, |_, _, _| {}).unwrap();
