@@ -8,40 +8,11 @@
 //! closed, while it may still get what one worker has not.
 
 use plugin_api::State;
-use thread_engine::Slices;
 use timely::progress::frontier::AntichainRef;
 
-use crate::flow_control::batches_per_epoch;
+use crate::epochs::Epochs;
 use crate::job::WorkerContext;
 use crate::producer::{Output, Producer};
-
-/// A short run has about so many epochs.
-const EPOCHS: u64 = 16;
-
-/// The epochs of the source.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Epochs {
-    slices: Slices,
-    /// How many slices an epoch has.
-    each: u64,
-}
-
-impl Epochs {
-    pub(crate) fn new(slices: Slices, workers: usize) -> Self {
-        let each = batches_per_epoch(workers, slices.size).min(slices.count() / EPOCHS).max(workers as u64);
-        Self { slices, each }
-    }
-
-    /// How many slices one has.
-    pub(crate) fn slices_each(self) -> u64 {
-        self.each
-    }
-
-    /// The first item of an epoch; that after the last one where there are no more.
-    fn first_item(self, epoch: u64) -> u64 {
-        epoch.saturating_mul(self.each).saturating_mul(self.slices.size).min(self.slices.total)
-    }
-}
 
 /// The closing of a reduction's partition on one worker, which is its owner.
 pub(crate) struct Closing {
@@ -78,27 +49,5 @@ impl Closing {
             Ok(batch.item_count() > 0)
         });
         producer.move_on(epoch);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn no_item_of_an_earlier_epoch_comes_after_its_first(total in 0_u64..30_000, size in 1_u64..6000, workers in 1_usize..5) {
-            let slices = Slices { total, size };
-            let epochs = Epochs::new(slices, workers);
-            for number in 0..slices.count() {
-                let (first, count) = slices.slice(number);
-                let epoch = number / epochs.slices_each();
-                prop_assert!(epochs.first_item(epoch) <= first);
-                prop_assert!(first + count <= epochs.first_item(epoch + 1));
-            }
-            prop_assert_eq!(epochs.first_item(u64::MAX), total);
-        }
     }
 }

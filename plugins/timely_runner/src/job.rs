@@ -7,8 +7,8 @@ use std::sync::Arc;
 use plugin_api::{Buffer, Fusion, WorkloadError, WorkloadHandle};
 use thread_engine::{BufferPool, Counter, Monitor, Scheduler, Slices};
 
-use crate::closing::Epochs;
 use crate::container::BatchContainer;
+use crate::epochs::Epochs;
 use crate::layout::Layout;
 use crate::tasks::shared_rows::SharedRows;
 

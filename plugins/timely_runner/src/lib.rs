@@ -6,7 +6,7 @@
 //! makes which items: workers pull slices from a counter, or take those of their index (`batch_numbers`). A reduction
 //! emits when its frontier says that the input has ended on all workers. The same frontier keeps what makes batches
 //! (`producer`) from running ahead of the exchange (`flow_control`), and says what a reduction may close while the input goes on
-//! (`closing`). The tasks of a graph are one operator with a loop
+//! (`closing`, by `epochs`). The tasks of a graph are one operator with a loop
 //! (`tasks`). What this backend shares with others on threads is in `thread_engine`.
 //!
 //! The workers live for one run, as the native backend's threads do. With two workers a whole run of ten items takes half
@@ -15,6 +15,7 @@
 mod batch_numbers;
 mod closing;
 mod container;
+mod epochs;
 mod exchange;
 mod flow_control;
 mod graph;
@@ -35,7 +36,7 @@ use plugin_api::{Availability, ErrorKind, RunContext, RunResult, RunnerError, Wo
 use serde_json::json;
 use thread_engine::{Counter, Failure, Monitor, Settings, merged};
 
-use closing::Epochs;
+use epochs::Epochs;
 use job::Job;
 use layout::Layout;
 use tasks::shared_rows::SharedRows;
