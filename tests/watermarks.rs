@@ -3,8 +3,9 @@
 use crate::installed_engine::Installed;
 use crate::session::verified;
 
-/// Streams with many windows, auctions and sessions, in batches of unusual sizes.
-fn streams() -> Vec<String> {
+/// Streams with many windows, auctions and sessions, in batches of unusual sizes. A shape is the parallelism, the size of a batch, and
+/// more words.
+fn streams(shapes: &[(u32, u32, &str)]) -> Vec<String> {
     let queries = [
         "nexmark_q4",
         "nexmark_q5 window_ms=1000 slide_ms=200",
@@ -13,26 +14,37 @@ fn streams() -> Vec<String> {
         "nexmark_q9 rate=20000",
         "nexmark_q11 gap_ms=50",
     ];
-    let shapes = [(1, 64), (3, 7), (2, 5000)];
-    let line = |query: &str, (parallelism, batch): (u32, u32)| {
-        format!("--workload {query} --items 9000 --parallelism {parallelism} batch_size={batch}")
+    let line = |query: &str, (parallelism, batch, more): &(u32, u32, &str)| {
+        format!("--workload {query} --items 9000 --parallelism {parallelism} batch_size={batch}{more}")
     };
-    queries.iter().flat_map(|query| shapes.map(|shape| line(query, shape))).collect()
+    queries.iter().flat_map(|query| shapes.iter().map(move |shape| line(query, shape))).collect()
 }
 
-#[test]
-fn native_and_python_close_and_have_the_right_answers() {
-    for name in ["native", "python"] {
-        for record in verified(&Installed::new(name), &streams()) {
-            assert_eq!(record["metadata"]["raw_metrics"]["closes"], true, "{name}: {record}");
-        }
+/// Demands that a backend has the right answers, and says that it closed.
+fn closes(name: &'static str, shapes: &[(u32, u32, &str)]) {
+    for record in verified(&Installed::new(name), &streams(shapes)) {
+        assert_eq!(record["metadata"]["raw_metrics"]["closes"], true, "{name}: {record}");
     }
 }
 
 #[test]
-#[ignore = "11 million events of two queries on two backends: .ci/run --full"]
+fn backends_without_an_engine_close_and_have_the_right_answers() {
+    for name in ["native", "timely", "python"] {
+        closes(name, &[(1, 64, ""), (3, 7, ""), (2, 5000, "")]);
+    }
+}
+
+#[test]
+#[cfg_attr(not(all_engines), ignore = "installs Ray and Dask: CROSSRUN_TEST_ENGINES=all")]
+fn backends_with_a_large_engine_close_and_have_the_right_answers() {
+    closes("dask", &[(2, 64, ""), (2, 700, "")]);
+    closes("ray", &[(2, 64, ""), (2, 90, " ray_idiom=tasks")]);
+}
+
+#[test]
+#[ignore = "11 million events of two queries on each backend: .ci/run --full"]
 fn memory_does_not_grow_with_the_stream() {
-    for name in ["native", "python"] {
+    for name in ["native", "timely", "python", "dask", "ray"] {
         let engine = Installed::new(name);
         for query in ["nexmark_q5", "nexmark_q11"] {
             let peak = |items: u32| {
