@@ -21,6 +21,7 @@ mod metg;
 mod plan;
 mod plugin;
 mod record;
+mod regular_file;
 mod report;
 mod resource_limit;
 mod run;

@@ -3,7 +3,6 @@
 //!
 //! A [`Recorder`] takes the events of the executor, and appends a [`TrialRecord`] for each trial that is over.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -78,12 +77,6 @@ impl RecordError {
     fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::File { action, path: path.into(), error }
     }
-}
-
-/// The file, unless it is one that takes records and does not keep them, such as a pipe.
-fn keeping(file: File) -> io::Result<File> {
-    let not_regular = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
-    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
 }
 
 /// What to do about an error of the file system, where that is known.

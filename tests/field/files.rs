@@ -4,9 +4,13 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::fs::{CWD, FileType, mknodat};
+
 use super::outputs::can_mount;
+use super::wrappers::{with_environment_of, wrapped};
 use crate::support::{Place, Ran, not_run, plugin};
 
 const RUN: [&str; 4] = ["run", "--backend", "native", "--no-lock"];
@@ -24,8 +28,9 @@ fn bash(place: &Place, line: &str) -> Ran {
     let folder = crate::support::executable().parent().unwrap().display().to_string();
     let path = format!("{folder}:{}", std::env::var("PATH").unwrap());
     let mut command = Command::new("bash");
-    command.args(["-c", line]).env("PATH", path).env("CROSSRUN_DATA_DIR", place.data());
-    command.current_dir(place.path()).stdin(Stdio::null());
+    command.args(["-c", line]).current_dir(place.path()).stdin(Stdio::null());
+    let mut command = with_environment_of(&place.command(&[]), command);
+    command.env("PATH", path);
     Ran::of(command)
 }
 
@@ -51,6 +56,53 @@ fn records_are_read_from_pipes_as_from_files() {
     for line in ["crossrun show results/c/trials.jsonl", "crossrun show <(cat results/c/trials.jsonl)"] {
         assert_eq!(bash(&place, line).code(0).stdout(), listed, "{line}");
     }
+}
+
+/// Runs a command that waits without end, or reads without end, if it is wrong.
+fn in_time(command: &Command) -> Ran {
+    Ran::of(wrapped("timeout", &["200"], command))
+}
+
+fn pipe(path: &Path) {
+    let _ = fs::remove_file(path);
+    mknodat(CWD, path, FileType::Fifo, 0o600.into(), 0).unwrap();
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_that_crossrun_writes_is_not_waited_for() {
+    let place = recorded();
+    let run = place.path().join("results/c");
+    // A record that came from elsewhere names a log.
+    let log = place.path().join("log");
+    pipe(&log);
+    let mut trials = place.records("c", "trials.jsonl");
+    trials[0]["record"]["metadata"]["log"] = log.to_str().unwrap().into();
+    let trials: String = trials.iter().map(|trial| format!("{trial}\n")).collect();
+    fs::write(run.join("trials.jsonl"), trials).unwrap();
+    in_time(&place.command(&["show", "c", "1"])).code(0);
+    pipe(&run.join("plan.json"));
+    in_time(&place.command(&["compare", "--no-lock", "--resume", "c"])).code(2).says("not a regular file");
+    in_time(&place.command(&["report", "results/c"])).code(0);
+    // Only a pipe that is named is read.
+    pipe(&place.path().join("results/other.jsonl"));
+    in_time(&place.command(&["report", "results"])).code(0);
+    let compare = ["compare", "--quick", "--no-lock", "--backends", "native", "--aa", "--workloads", "null"];
+    for file in ["history.jsonl", "history.lock"] {
+        pipe(&place.data().join(file));
+        let compare = place.command(&[&compare[..], &["--items", "5", "--run-id", file]].concat());
+        in_time(&compare).code(0).says("the history of this machine: cannot").says("not a regular file");
+        fs::remove_file(place.data().join(file)).unwrap();
+    }
+    let place = Place::with_misbehaving();
+    fs::create_dir(place.data()).unwrap();
+    pipe(&place.data().join("setup-misbehaving.lock"));
+    in_time(&place.command(&["setup", "misbehaving"])).code(8).says("not a regular file");
+}
+
+#[test]
+fn a_device_that_has_no_end_is_read_no_further_than_a_line_may_be_long() {
+    let ran = in_time(&Place::empty().command(&["report", "/dev/zero"])).code(2);
+    ran.says("/dev/zero").says("it has more than 268435456 bytes");
 }
 
 #[test]

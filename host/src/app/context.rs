@@ -24,6 +24,7 @@ use crate::plugin::lock_file::LockedPlugin;
 use crate::plugin::registry::GetError;
 use crate::plugin::trust::{Refusal, Trust, has_raised_privileges};
 use crate::record::{Library, MeasurementLock, RecordError, file_lock, measurement_lock};
+use crate::regular_file;
 use crate::run::backend::Backend;
 use crate::run::executor::{Executor, Setting, log_file};
 use crate::run::judge::Judge;
@@ -365,7 +366,7 @@ impl Context {
         let cannot = |error: std::io::Error| {
             Problem::new(Exit::SetupFailed, format!("cannot lock {}: {error}", path.display()))
         };
-        let file = File::options().append(true).create(true).open(&path).map_err(cannot)?;
+        let file = regular_file::open(&path, File::options().append(true).create(true)).map_err(cannot)?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(file),

@@ -20,6 +20,7 @@ use crate::record::record_files::{self, RecordFiles};
 use crate::record::skipped::{self, Damage, Skipped};
 use crate::record::writer::{TRIALS, UNIFIED};
 use crate::record::{RecordError, Recorder, Records, reader};
+use crate::regular_file;
 use crate::report::export::ExportedRow;
 use crate::report::{self, Palette, ReportError};
 use crate::text::{plural, terminal_width};
@@ -314,8 +315,8 @@ fn planned_options(file: &Path) -> Options {
         rigor: Rigor,
         insist: bool,
     }
-    let plan = std::fs::File::open(file.with_file_name("plan.json")).ok();
-    let planned = plan.and_then(|plan| serde_json::from_reader(std::io::BufReader::new(plan)).ok());
+    let plan = regular_file::read(&file.with_file_name("plan.json")).ok();
+    let planned = plan.and_then(|plan| serde_json::from_slice(&plan).ok());
     planned.map_or_else(Options::default, |Planned { baseline, rigor, insist }| Options {
         baseline: Some(baseline),
         rigor,

@@ -9,6 +9,7 @@ use crate::app::{Exit, Problem, reports};
 use crate::record::claims::claims;
 use crate::record::writer::TRIALS;
 use crate::record::{Kind, Records, TrialRecord, record_files, skipped};
+use crate::regular_file;
 use crate::text::{lines, printable, single_line, table, word};
 
 #[derive(clap::Args, Debug)]
@@ -109,7 +110,7 @@ fn page(trial: &TrialRecord) -> Result<String, Problem> {
     let record = serde_json::to_string_pretty(trial).map_err(|error| Problem::unexpected(&error))?;
     let metadata = &trial.record.metadata;
     let command = metadata.command.as_deref().unwrap_or("not recorded");
-    let log = metadata.log.as_ref().and_then(|path| std::fs::read(path).ok());
+    let log = metadata.log.as_ref().and_then(|path| regular_file::read(path.as_ref()).ok());
     // Indented: no line of a log may look like one of crossrun's.
     let indented =
         |log: Vec<u8>| String::from_utf8_lossy(&log).lines().map(|line| format!("  {line}\n")).collect();

@@ -4,8 +4,9 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use super::RecordError;
 use super::journal::Access;
-use super::{RecordError, keeping};
+use crate::regular_file::keeping;
 
 /// The free space that a run needs at least: its records are a few KiB long.
 const ROOM: usize = 16 << 10;
@@ -26,7 +27,7 @@ pub(super) fn check(folder: &Path, files: &[&str]) -> Result<(), RecordError> {
     // Not made and removed again: another process may be about to write into it.
     let (above, missing) = split(folder);
     refuse_dangling(above, missing).map_err(RecordError::file("make the folder", folder))?;
-    let probe = tempfile::tempdir_in(above).and_then(|probe| {
+    let probe = tempfile::Builder::new().prefix(".crossrun-").tempdir_in(above).and_then(|probe| {
         fs::create_dir_all(probe.path().join(missing))?;
         Ok(probe)
     });
@@ -77,19 +78,28 @@ fn try_to_write(place: &Path, folder: &Path) -> Result<(), RecordError> {
     written.map_err(RecordError::file("write into", folder))
 }
 
-/// Holds the folder against runs that would mix with this one, as long as the file is open. `None` where the file system cannot
-/// lock a folder.
+/// A folder that is held. Dropping it releases the folder, also if a process that is just being started has its descriptor too.
+#[derive(Debug)]
+pub(super) struct Hold(File);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+/// Holds the folder against runs that would mix with this one. `None` where the file system cannot lock a folder.
 ///
 /// # Errors
 /// [`RecordError::Busy`] when another run holds it.
-pub(super) fn hold(folder: &Path, access: Access) -> Result<Option<File>, RecordError> {
+pub(super) fn hold(folder: &Path, access: Access) -> Result<Option<Hold>, RecordError> {
     let Ok(file) = File::open(folder) else { return Ok(None) };
     let held = match access {
         Access::Exclusive => file.try_lock(),
         Access::Shared => file.try_lock_shared(),
     };
     match held {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => Ok(Some(Hold(file))),
         Err(TryLockError::WouldBlock) => Err(RecordError::Busy(folder.into())),
         Err(TryLockError::Error(_)) => Ok(None),
     }

@@ -15,8 +15,9 @@ use serde_json::{Map, Value};
 
 use super::chain::{Braces, Link};
 use super::written::Written;
-use super::{RecordError, file_lock, keeping};
+use super::{RecordError, file_lock};
 use crate::atomic_file;
+use crate::regular_file::keeping;
 use crate::text::escaped_in_json;
 
 /// How many bytes are read at a time to find the start of the last line.

@@ -13,7 +13,7 @@ use super::environment::SystemProfile;
 use super::format::timestamp;
 use super::machine::machine_keys;
 use super::{RecordError, file_lock};
-use crate::atomic_file;
+use crate::{atomic_file, regular_file};
 
 /// The file, in the data folder.
 pub(crate) const FILE: &str = "history.jsonl";
@@ -236,7 +236,7 @@ fn pruned(texts: Vec<String>, now: SystemTime) -> Vec<String> {
 fn rewrite(data_dir: &Path, change: impl FnOnce(&mut Vec<String>)) -> Result<(), RecordError> {
     fs::create_dir_all(data_dir).map_err(RecordError::file("make the folder", data_dir))?;
     let (path, lock_path) = (data_dir.join(FILE), data_dir.join(LOCK));
-    let lock = File::options().write(true).create(true).truncate(false).open(&lock_path);
+    let lock = regular_file::open(&lock_path, File::options().write(true).create(true).truncate(false));
     let lock = lock.map_err(RecordError::file("open", &lock_path))?;
     file_lock::exclusive(&lock, &lock_path).map_err(RecordError::file("lock", &lock_path))?;
     let mut lines = texts(data_dir)?;
@@ -250,7 +250,8 @@ fn rewrite(data_dir: &Path, change: impl FnOnce(&mut Vec<String>)) -> Result<(),
 fn texts(data_dir: &Path) -> Result<Vec<String>, RecordError> {
     let path = data_dir.join(FILE);
     let mut bytes = Vec::new();
-    match File::open(&path).and_then(|file| file.take(LONGEST).read_to_end(&mut bytes)) {
+    let file = regular_file::open(&path, File::options().read(true));
+    match file.and_then(|file| file.take(LONGEST).read_to_end(&mut bytes)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RecordError::file("read", &path)(error)),
         _ => {
             let text = String::from_utf8_lossy(&bytes);

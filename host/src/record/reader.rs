@@ -151,6 +151,10 @@ pub(crate) fn open_any(path: &Path) -> Result<(impl BufRead + use<>, bool), Reco
     let (mut source, mut read, mut holds_trials) = (BufReader::new(file), Vec::new(), false);
     loop {
         let start = read.len();
+        // Of what has no end, or nothing but lines that are no records, no more than a line is kept.
+        if start as u64 >= MAX_LINE {
+            break;
+        }
         let line = source.by_ref().take(MAX_LINE).read_until(b'\n', &mut read);
         if line.map_err(RecordError::file("read", path))? == 0 {
             break;

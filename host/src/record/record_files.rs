@@ -54,7 +54,8 @@ fn records(folder: &Path) -> Option<PathBuf> {
 
 fn lines_of_json(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files: Vec<_> = fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "jsonl"));
+    // A pipe that nobody writes to would be waited for. One that is named itself is read.
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "jsonl") && file.is_file());
     files.sort();
     Ok(files)
 }

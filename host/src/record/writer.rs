@@ -1,7 +1,7 @@
 //! Writes the files of an output folder.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::RecordError;
@@ -35,7 +35,7 @@ pub(crate) struct Writer {
     trials: Journal,
     unified: Journal,
     /// Locked as long as this writer lives.
-    _held: Option<File>,
+    _held: Option<folder::Hold>,
 }
 
 impl Writer {

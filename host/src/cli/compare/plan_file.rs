@@ -18,6 +18,7 @@ use crate::atomic_file;
 use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
 use crate::record::{Library, SystemProfile, machine_keys, writer};
+use crate::regular_file;
 use crate::run::participants::{Participant, Participants};
 use crate::shell;
 use crate::text::without_mark;
@@ -108,7 +109,7 @@ impl PlanFile {
     /// Writes the file again if it was removed or altered while the run went on: without it, the run cannot be resumed.
     pub(super) fn put_back(&self, folder: &Path, ui: &mut Ui) -> Result<(), Problem> {
         let path = folder.join(FILE);
-        if fs::read(&path).is_ok_and(|text| Self::parse(&text).is_ok_and(|file| file == *self)) {
+        if regular_file::read(&path).is_ok_and(|text| Self::parse(&text).is_ok_and(|file| file == *self)) {
             return Ok(());
         }
         ui.warning(&format!(
@@ -130,7 +131,7 @@ impl PlanFile {
 
     pub(super) fn read(folder: &Path) -> Result<Self, Problem> {
         let path = folder.join(FILE);
-        let text = fs::read(&path).map_err(|error| {
+        let text = regular_file::read(&path).map_err(|error| {
             Problem::usage(format!("there is no run in {}: {error}", folder.display()))
                 .with_remedy("--output-dir DIR, if it is elsewhere")
         })?;

@@ -1,0 +1,65 @@
+//! Files that this program writes for itself. What stands in the place of one need not be one: a pipe would be waited for without end,
+//! and a device may have no end.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+/// Opens the regular file at `path`, and waits for nothing.
+///
+/// # Errors
+/// Those of the system, and [`io::ErrorKind::InvalidInput`] for anything but a regular file.
+pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let opened = options.custom_flags(OFlags::NONBLOCK.bits() as i32).open(path);
+    opened.and_then(keeping).map_err(|error| match Errno::from_io_error(&error) {
+        // A pipe without a reader.
+        Some(Errno::NXIO) => not_regular(),
+        _ => error,
+    })
+}
+
+/// The bytes of the regular file at `path`.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path, OpenOptions::new().read(true))?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The file, if it is a regular one, which keeps what is written to it.
+pub(crate) fn keeping(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_pipe_and_a_device_are_refused_at_once_and_a_file_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, pipe, link] = ["file", "pipe", "link"].map(|name| folder.path().join(name));
+        fs::write(&file, "text").unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        for path in [&file, &link] {
+            assert_eq!(read(path).unwrap(), b"text");
+        }
+        for path in [pipe.as_path(), Path::new("/dev/zero"), folder.path()] {
+            assert!(read(path).is_err(), "{}", path.display());
+            assert!(open(path, OpenOptions::new().append(true)).is_err(), "{}", path.display());
+        }
+    }
+}
