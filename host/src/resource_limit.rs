@@ -10,6 +10,10 @@ pub(crate) enum Resource {
     OpenFiles,
     Processes,
     Stack,
+    /// Bytes of a process.
+    AddressSpace,
+    /// Bytes of a process.
+    Data,
 }
 
 /// The soft limit and the hard one; `None` for any number, and where the system does not say.
@@ -29,6 +33,8 @@ fn parse(limits: &str, resource: Resource) -> Limit {
         Resource::OpenFiles => "Max open files",
         Resource::Processes => "Max processes",
         Resource::Stack => "Max stack size",
+        Resource::AddressSpace => "Max address space",
+        Resource::Data => "Max data size",
     };
     let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
     let mut numbers = line.split_ascii_whitespace().map(|word| word.parse().ok());

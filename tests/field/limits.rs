@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::field::wrappers::wrapped;
-use crate::support::{Place, Ran, not_run};
+use crate::support::{Place, Ran, hostile, not_run, plugin};
 
 const RUN: [&str; 8] =
     ["run", "--json", "--backend", "native", "--workload", "null", "--items=10", "--no-lock"];
@@ -29,6 +29,52 @@ fn a_worker_that_has_used_up_its_processor_time_leads_to_the_limit() {
     let ran = after("ulimit -t 2", &run);
     let ran = ran.code(4);
     ran.says("SIGKILL").says("`ulimit -t` is more than 2 s");
+}
+
+#[test]
+fn a_driver_that_has_used_up_its_processor_time_leads_to_the_limit() {
+    let place = Place::empty();
+    place.stage(&plugin("standard_workloads"));
+    place.stage(&hostile("driven_runner"));
+    let run = ["run", "--backend", "driven", "--no-lock", "--workload", "null", "--items", "10"];
+    let spin = ["--extra", "behaviour=spin", "--timeout", "1h"];
+    let ran = after("ulimit -t 2", &place.command(&[&run[..], &spin].concat())).code(4);
+    ran.says("the driver of driven was killed by signal")
+        .says("`ulimit -t` is more than 2 s, if the driver has");
+}
+
+#[test]
+fn a_backend_that_gets_no_memory_leads_to_the_limit() {
+    let place = Place::with_misbehaving();
+    for (option, kibibytes) in [("-v", "800000"), ("-d", "400000")] {
+        let command = place.misbehaving_command("allocate", "run", &["--no-lock", "--memory-limit", "64GiB"]);
+        let ran = after(&format!("ulimit {option} {kibibytes}"), &command).code(4);
+        ran.says("memory allocation of").says(&format!("`ulimit {option}` is more than {kibibytes}"));
+    }
+}
+
+/// Runs a command where a shell has changed what is mounted; `None` where this user may not.
+fn with_mounts(line: &str, command: &Command) -> Option<Ran> {
+    let script = format!("{line} || exit 99; exec \"$@\"");
+    let ran =
+        Ran::of(wrapped("unshare", &["--mount", "--map-root-user", "sh", "-c", &script, "sh"], command));
+    let refused = ran.output.status.code() == Some(99) || ran.stderr().contains("unshare: ");
+    (!refused).then_some(ran)
+}
+
+#[test]
+fn a_null_device_that_is_missing_or_a_file_is_named() {
+    let place = Place::new();
+    std::fs::write(place.path().join("file"), "").unwrap();
+    let file = format!("mount --bind '{}' /dev/null", place.path().join("file").display());
+    for line in ["mount -t tmpfs tmpfs /dev", &file] {
+        let Some(ran) = with_mounts(line, &place.command(&RUN)) else {
+            return not_run("this user may not mount");
+        };
+        if ran.output.status.code() != Some(0) {
+            ran.code(1).says("/dev/null").says("; try: ");
+        }
+    }
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub use deadlines::Deadlines;
 const HELLO: Duration = Duration::from_secs(10);
 /// How long a run may go on after it was asked to stop.
 pub(crate) const CANCEL_GRACE: Duration = Duration::from_secs(2);
+/// And a set-up, which has files to remove: what it leaves would be of no use.
+const CANCEL_SETUP_GRACE: Duration = Duration::from_secs(10);
 /// How long a worker may take for a request that runs no code of a plugin.
 pub(super) const NO_PLUGIN: Duration = Duration::from_secs(10);
 /// How long a worker may take to exit when it is no longer needed.
@@ -40,6 +42,9 @@ const SIGKILL: i32 = 9;
 /// And the one when it has used up its processor time.
 const SIGXCPU: i32 = 24;
 const MORE_MEMORY: &str = "fewer --items, or more memory for the container, the control group or the machine";
+
+/// What the standard libraries of Rust and of C++ print before they end a process that gets no memory.
+const OUT_OF_MEMORY: [&str; 2] = ["memory allocation of ", "std::bad_alloc"];
 
 /// What the standard library of Rust prints when an exception of C++ leaves a plugin, which ends the process.
 const FOREIGN_EXCEPTION: &str = "cannot catch foreign exceptions";
@@ -151,7 +156,7 @@ impl WorkerSession {
             Endpoint::InProcess(worker) => worker.handle(request),
             Endpoint::Process(_) => self.exchange(request, limit, observer).map_err(|failure| {
                 if matches!(failure, Failure::Deadline | Failure::Interrupted) {
-                    self.cancel();
+                    self.cancel(phase);
                 }
                 self.call_error(phase, failure, limit)
             })?,
@@ -231,9 +236,9 @@ impl WorkerSession {
     }
 
     /// Asks the call to stop and gives it a moment: an engine that stops by itself cleans up better.
-    fn cancel(&mut self) {
+    fn cancel(&mut self, phase: &str) {
         let Endpoint::Process(process) = &mut self.endpoint else { return };
-        let deadline = Deadline::after(CANCEL_GRACE);
+        let deadline = Deadline::after(if phase == "setup" { CANCEL_SETUP_GRACE } else { CANCEL_GRACE });
         let cancel = Request::Cancel.into_frame(self.number);
         if cancel.is_ok_and(|cancel| process.send(&cancel, deadline).is_ok()) {
             let _ = answer(process, self.number, deadline, &Interrupt::never(), &mut |_| ());
@@ -269,7 +274,8 @@ impl WorkerSession {
                 let message = format!("the worker was lost in {phase}: {reason}");
                 // No code of a plugin runs before it is loaded.
                 let crash = || (phase != "start").then(|| crash_remedy(&last).to_owned());
-                let remedy = more_processor_time(reason).or_else(crash);
+                let remedy = more_processor_time(reason).or_else(|| more_address_space(&last));
+                let remedy = remedy.or_else(null_device).or_else(crash);
                 (Fault::Crashed, message, remedy)
             }
             other => (Fault::Protocol, format!("the worker was lost in {phase}: {other}"), None),
@@ -283,6 +289,23 @@ fn more_processor_time(reason: ExitReason) -> Option<String> {
     let ExitReason::Signalled(SIGKILL | SIGXCPU) = reason else { return None };
     let seconds = resource_limit::of(Resource::ProcessorTime).soft?;
     Some(format!("a shell in which `ulimit -t` is more than {seconds} s, if the worker has used that up"))
+}
+
+/// What to do if there is no null device, which every worker needs.
+fn null_device() -> Option<String> {
+    let is_there = std::fs::metadata("/dev/null").is_ok_and(|found| !found.is_file());
+    (!is_there).then(|| "sudo mknod -m 666 /dev/null c 1 3, in the place of what is there".to_owned())
+}
+
+/// What to do about a process with these last lines of output, if the limit of this shell let it have no more memory.
+fn more_address_space(last: &str) -> Option<String> {
+    if !OUT_OF_MEMORY.iter().any(|words| last.contains(words)) {
+        return None;
+    }
+    let limits = [(Resource::AddressSpace, "-v"), (Resource::Data, "-d")];
+    let limited = |(resource, option)| Some((resource_limit::of(resource).soft?, option));
+    let (bytes, option) = limits.into_iter().find_map(limited)?;
+    Some(format!("a shell in which `ulimit {option}` is more than {}", bytes / 1024))
 }
 
 /// What to do about a crash with these last lines of output.

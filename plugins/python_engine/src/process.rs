@@ -1,13 +1,16 @@
 //! The driver: a Python process, and the channel to it.
 
+use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use plugin_api::{ErrorKind, RunContext, RunnerError};
+use rustix::process::Signal;
 
 use crate::group::Group;
 use crate::message::{Message, PROTOCOL, Request};
@@ -200,13 +203,15 @@ impl Driver {
     /// How the driver ended, and the last lines that it printed.
     fn died(&mut self) -> RunnerError {
         let by_itself = self.ended_within(CLOSED_CHANNEL_GRACE);
-        let ending = match self.group.end() {
-            Ok(status) if by_itself => ending(status),
-            _ => "closed its channel".to_owned(),
-        };
+        let status = self.group.end().ok().filter(|_| by_itself);
+        let ending = status.map_or_else(|| "closed its channel".to_owned(), ending);
         let last = self.log.last_lines(LAST_LINES);
         let output = if last.is_empty() { String::new() } else { format!("; its last output: {last}") };
-        RunnerError::engine(format!("the driver of {} {ending}{output}", self.name))
+        let error = RunnerError::engine(format!("the driver of {} {ending}{output}", self.name));
+        match status.and_then(more_processor_time) {
+            Some(remedy) => error.with_remedy(remedy),
+            None => error,
+        }
     }
 
     fn ended_within(&self, limit: Duration) -> bool {
@@ -231,6 +236,17 @@ fn command(python: &Path, folder: &Path, variables: Variables) -> Command {
     command.env("PYTHONUNBUFFERED", "1").env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUTF8", "1");
     command.env("PYTHONNOUSERSITE", "1");
     command
+}
+
+/// What to do about a driver that ended so, if it may have used up what the limit of this shell allows.
+fn more_processor_time(status: ExitStatus) -> Option<String> {
+    if ![Signal::KILL, Signal::XCPU].map(Signal::as_raw).contains(&status.signal()?) {
+        return None;
+    }
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max cpu time"))?;
+    let seconds: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(format!("a shell in which `ulimit -t` is more than {seconds} s, if the driver has used that up"))
 }
 
 #[cfg(test)]

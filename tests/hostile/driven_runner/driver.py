@@ -121,6 +121,10 @@ class Driven(Driver):
         while True:
             time.sleep(1)
 
+    def _spin(self, *_: Any) -> None:
+        while True:
+            pass
+
     def _report(self, _: Workload, context: RunContext) -> None:
         context.log("warn", "a word from the driver")
         for done in range(1000):
