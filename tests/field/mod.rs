@@ -2,7 +2,9 @@
 
 mod environment;
 mod files;
+mod groups;
 mod host;
+mod kills;
 mod leftovers;
 mod limits;
 mod locks;

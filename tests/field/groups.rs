@@ -1,0 +1,120 @@
+//! Control groups, of either version: what a limit of memory, of processes or of processor time says.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::field::wrappers::wrapped;
+use crate::support::{Place, Ran, not_run};
+
+const MOUNTED: &str = "/sys/fs/cgroup";
+
+/// A group of its own, which is removed when this is dropped.
+struct Group(PathBuf);
+
+impl Group {
+    /// A group of either version, with the limit that the file of that version gives. `None` where this user cannot make one.
+    fn with(controller: &str, [first, second]: [(&str, &str); 2]) -> Option<Self> {
+        Self::below(&Path::new(MOUNTED).join(controller).join(own(controller)), first)
+            .or_else(|| Self::below(Path::new(MOUNTED), second))
+    }
+
+    fn below(above: &Path, (file, limit): (&str, &str)) -> Option<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("crossrun-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let group = Self(above.join(name));
+        fs::create_dir(&group.0).ok()?;
+        // Without the controller there is no such file, and where this is no group, one would be made.
+        let limited = group.0.join(file).is_file() && fs::write(group.0.join(file), limit).is_ok();
+        limited.then_some(group)
+    }
+
+    /// `command`, in this group.
+    fn around(&self, command: &Command) -> Command {
+        let script = "echo $$ > \"$0/cgroup.procs\" && exec \"$@\"";
+        wrapped("sh", &["-c", script, self.0.to_str().unwrap()], command)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // A process that has just ended may still be in it.
+        for _ in 0..100 {
+            match fs::remove_dir(&self.0) {
+                Err(_) if self.0.exists() => std::thread::sleep(Duration::from_millis(20)),
+                _ => return,
+            }
+        }
+    }
+}
+
+/// The path of this process's group below the folder of a controller of version 1.
+fn own(controller: &str) -> PathBuf {
+    let lines = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let path = lines.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        controllers.split(',').any(|one| one == controller).then(|| path.trim_start_matches('/').to_owned())
+    });
+    // In a container, the group may be mounted in the place of the root.
+    let path = PathBuf::from(path.unwrap_or_default());
+    if Path::new(MOUNTED).join(controller).join(&path).is_dir() { path } else { PathBuf::new() }
+}
+
+const NONE: &str = "this user cannot make control groups here";
+
+#[test]
+fn a_backend_that_the_system_kills_for_lack_of_memory_is_told_from_a_crash() {
+    let limits = [("memory.limit_in_bytes", "300M"), ("memory.max", "300M")];
+    let Some(group) = Group::with("memory", limits) else { return not_run(NONE) };
+    // Otherwise memory goes to the disk for minutes.
+    let [swap, both] = ["memory.swap.max", "memory.memsw.limit_in_bytes"].map(|file| group.0.join(file));
+    let limited = fs::write(swap, "0").or_else(|_| fs::write(both, "300M")).is_ok();
+    if !limited && !fs::read_to_string("/proc/swaps").is_ok_and(|swaps| swaps.lines().count() == 1) {
+        return not_run("this machine has swap space that a control group does not limit");
+    }
+    let place = Place::with_misbehaving();
+    let command = place.misbehaving_command("allocate", "run", &["--no-lock", "--memory-limit", "64GiB"]);
+    let ran = Ran::of(group.around(&command)).code(4);
+    let error = &ran.json()["metadata"]["error"];
+    assert_eq!(error["kind"], "crashed", "{}", ran.explain());
+    assert!(error["message"].as_str().unwrap().contains("for lack of memory"), "{}", ran.explain());
+    assert!(error["remedy"].as_str().unwrap().contains("more memory for the container"), "{}", ran.explain());
+    // By default no more is allowed than the group has, and the limit is named.
+    let ran = Ran::of(group.around(&place.misbehaving_command("allocate", "run", &["--no-lock"]))).code(4);
+    let error = &ran.json()["metadata"]["error"];
+    assert!(["crashed", "memory_limit"].contains(&error["kind"].as_str().unwrap()), "{}", ran.explain());
+}
+
+#[test]
+fn a_group_without_processes_left_is_named_with_its_limit() {
+    let (mut told, place) = (0, Place::new());
+    for limit in 1..=6 {
+        let limit = limit.to_string();
+        let Some(group) = Group::with("pids", [("pids.max", &limit); 2]) else { return not_run(NONE) };
+        let run = ["run", "--backend", "native", "--workload", "null", "--items=10", "--no-lock"];
+        let ran = Ran::of(group.around(&place.command(&run)));
+        // How many processes a run needs is no promise.
+        if ran.output.status.code() != Some(0) {
+            ran.code(1).says(&format!("pids.max of the control group, which is {limit}"));
+            told += 1;
+        }
+    }
+    assert!(told > 0, "no limit was too low");
+    assert!(place.records("null", "trials.jsonl").iter().all(|trial| trial["status"] == "verified"));
+}
+
+#[test]
+fn a_quota_of_the_own_group_is_found() {
+    let first = (Path::new(MOUNTED).join("cpu").join(own("cpu")), ("cpu.cfs_quota_us", "50000"));
+    let second = (PathBuf::from(MOUNTED), ("cpu.max", "50000 100000"));
+    for (version, (above, limit)) in [(1, first), (2, second)] {
+        let Some(group) = Group::below(&above, limit) else {
+            not_run(&format!("this user has no processor time in version {version} of control groups"));
+            continue;
+        };
+        let ran = Ran::of(group.around(&Place::new().command(&["doctor"])));
+        assert!(ran.stdout().contains("a control group leaves 0.5 cores' time"), "{}", ran.explain());
+    }
+}
