@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Place, Ran, plugin};
 
 /// Every cheat that must be caught: how it ends, and words of the reason.
-const CAUGHT: [(&str, &[&str], &str); 31] = [
+const CAUGHT: [(&str, &[&str], &str); 32] = [
     ("none", &["believed"], ""),
     ("drop", &["wrong answer"], "items reached the sink, but 50 must"),
     ("duplicate", &["wrong answer"], "the checksum is"),
@@ -22,6 +22,8 @@ const CAUGHT: [(&str, &[&str], &str); 31] = [
     ("closed_form", &["invalid measurement"], SHORT),
     ("closed_form_and_wait", &["invalid measurement"], "of CPU time, but the work takes"),
     ("idle_sweep", &["invalid measurement"], "of CPU time, but the work takes"),
+    // On a busy machine it waits for a core, or has too little of one.
+    ("graph_ahead", &["invalid measurement", "gained nothing"], SHORT),
     ("ask_oracle", &["refused"], "only the judge may ask"),
     ("ask_copy", &["invalid measurement"], SHORT),
     ("poison_judge", &["gained nothing"], "an honest run on the same data was verified"),

@@ -28,6 +28,7 @@ pub enum Cheat {
     ClosedForm,
     ClosedFormAndWait,
     IdleSweep,
+    GraphAhead,
     AskOracle,
     AskCopy,
     PoisonJudge,

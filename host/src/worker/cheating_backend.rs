@@ -1,8 +1,9 @@
 //! A backend that cheats in one way. `selftest` runs it to see that the harness catches every cheat.
 //!
-//! Imports go one way: this file → `memory` → `library` → `work`; `files` and `shortcut` import none of these.
+//! Imports go one way: this file → `graph` and `memory` → `library` → `work`; `files` and `shortcut` import none of these.
 
 mod files;
+mod graph;
 mod library;
 mod memory;
 mod shortcut;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use plugin_api::workload::GRAPH;
 use plugin_api::{Availability, RunContext, RunResult, RunnerError, WorkloadRunner, WorkloadSpec};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -47,11 +49,19 @@ pub(crate) struct CheatingBackend {
     is_over: Arc<AtomicBool>,
     /// The answer of the next run.
     prepared: Option<Answer>,
+    /// For how long the next run keeps its threads busy, if it has nothing else to do.
+    busy: Duration,
 }
 
 impl CheatingBackend {
     pub(crate) fn new(cheat: Cheat) -> Self {
-        Self { cheat, memory: Memory::of(cheat), is_over: Arc::default(), prepared: None }
+        Self {
+            cheat,
+            memory: Memory::of(cheat),
+            is_over: Arc::default(),
+            prepared: None,
+            busy: Duration::ZERO,
+        }
     }
 
     /// The answer of a run, and whether the backend had it before the run, if it tried to.
@@ -67,6 +77,7 @@ impl CheatingBackend {
             if self.cheat == Cheat::AnswerBeforeRunAndBurn {
                 burn(serial_time(spec, context.workload())?);
             }
+            graph::keep_busy(spec.parallelism, self.busy);
             return Ok((answer, None));
         }
         let (cheat, workload, threads) = (self.cheat, context.workload(), spec.parallelism);
@@ -124,9 +135,17 @@ impl WorkloadRunner for CheatingBackend {
         Availability::Available
     }
 
+    fn supports(&self) -> Vec<String> {
+        Vec::from_iter((self.cheat == Cheat::GraphAhead).then(|| GRAPH.to_owned()))
+    }
+
     fn prepare(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<(), RunnerError> {
         if matches!(self.cheat, Cheat::AnswerBeforeRun | Cheat::AnswerBeforeRunAndBurn) {
             self.prepared = Some(work(spec, context.workload(), spec.parallelism, self.cheat)?);
+        }
+        if self.cheat == Cheat::GraphAhead {
+            let (answer, took) = graph::answer(spec, context.workload())?;
+            (self.prepared, self.busy) = (Some(answer), graph::without_edges(took, spec.parallelism));
         }
         Ok(())
     }

@@ -70,7 +70,7 @@ fn documented(does: &str) -> Option<[&'static str; 3]> {
     cells.trim_end_matches(" |").split(" | ").collect::<Vec<_>>().try_into().ok()
 }
 
-const CHEATS: [(Option<Cheat>, &[How], &str); 36] = [
+const CHEATS: [(Option<Cheat>, &[How], &str); 37] = [
     (Some(Cheat::Drop), &[How::WrongAnswer], "drops an item"),
     (Some(Cheat::Duplicate), &[How::WrongAnswer], "duplicates an item in place of another"),
     (Some(Cheat::FlipBit), &[How::WrongAnswer], "flips a bit"),
@@ -105,6 +105,11 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 36] = [
         Some(Cheat::IdleSweep),
         &[How::Invalid],
         "does so in a sweep for METG, to look like an engine without overhead",
+    ),
+    (
+        Some(Cheat::GraphAhead),
+        &[How::Invalid, How::GainedNothing],
+        "has the answer of a graph before the run, which takes as long as its tasks would if none needed another",
     ),
     (Some(Cheat::AskOracle), &[How::Refused], "asks the workload for the expected answer"),
     (Some(Cheat::AskCopy), &[How::Invalid], "loads the workload's library again, and asks that copy"),

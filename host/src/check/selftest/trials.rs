@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use plugin_api::WorkloadSpec;
 
-use crate::plan::defaults::{COMPUTING, NULL, OPEN_LOOP, SLEEPING};
+use crate::plan::defaults::{COMPUTING, NULL, OPEN_LOOP, SLEEPING, TASK_GRAPH};
 use crate::plan::{BackendChoice, DataId, Purpose};
 use crate::plugin::PluginRef;
 use crate::run::engine::Engine;
@@ -33,7 +33,8 @@ pub(super) struct Trials {
 
 impl Trials {
     pub(super) fn new(launch: Launch, library: &PluginRef, folders: Folders) -> Self {
-        let libraries = [SLEEPING, COMPUTING, OPEN_LOOP, NULL].map(|name| (name.to_owned(), library.clone()));
+        let names = [SLEEPING, COMPUTING, OPEN_LOOP, NULL, TASK_GRAPH];
+        let libraries = names.map(|name| (name.to_owned(), library.clone()));
         let participants = Participants { libraries: libraries.into(), ..Participants::default() };
         // A backend that alters files must not find those of the user.
         let data_dir = folders.log_dir.join(format!("data-{}", std::process::id()));
