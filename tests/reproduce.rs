@@ -157,10 +157,11 @@ fn an_oracle_that_is_too_slow_for_one_size_fails_no_other() {
         "--blocks",
         "2",
         "--timeout",
-        "2s",
+        "5s",
         "--run-id",
         "slow",
     ]);
+    // What does not hang is far faster, on any machine.
     command.env("CROSSRUN_DEADLINES", "expect=5s");
     Ran::of(command).code(4);
     let measured = trials(&place, "slow").into_iter().filter(|trial| trial["kind"] == "measured");
