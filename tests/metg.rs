@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, eventually, plugin, shell_code};
+use crate::support::{Place, Ran, eventually, hostile, plugin, shell_code};
 
 fn events(ran: &Ran) -> Vec<Value> {
     ran.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -35,7 +35,7 @@ fn a_quick_sweep_has_a_table_a_chart_reports_and_verified_records() {
     }
     let folder = place.path().join("results/quick");
     let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
-    assert!(page.contains("<svg viewBox=\"0 0 800 420\"") && page.trim_end().ends_with("</html>"));
+    assert!(page.contains("<svg viewBox=\"0 0 400 270\"") && page.trim_end().ends_with("</html>"));
     for name in ["report.md", "report.json", "unified_results.csv"] {
         assert!(folder.join(name).is_file(), "{name}");
     }
@@ -227,6 +227,96 @@ fn the_tasks_of_each_graph_are_measured_in_a_row_of_their_own() {
     for words in ["native nearest(1) 64 B", "native nearest(3) 64 B", "native trivial 64 B"] {
         assert!(text.contains(words), "no {words:?} in {text}");
     }
+}
+
+#[test]
+fn the_graph_of_another_author_is_swept_as_its_description_says() {
+    let place = Place::new();
+    place.stage(&hostile("graph_workloads"));
+    let run = [
+        "metg",
+        "--json",
+        "--backends",
+        "native",
+        "--blocks",
+        "1",
+        "--cores",
+        "1",
+        "--coarsest",
+        "200us",
+        "--workload",
+        "rotating_graph",
+        "--vary",
+        "shift=0,1",
+        "--extra",
+        "width=2",
+        "--run-id",
+        "mine",
+    ];
+    let metg = metg(&measured(place.crossrun(&run)));
+    let graph = |row: &Value| {
+        let graph = &row["graph"];
+        assert_eq!(
+            (&graph["workload"], &graph["width"], &graph["steps"], &graph["output_bytes"], &graph["form"]),
+            (&"rotating_graph".into(), &2.into(), &100.into(), &8.into(), &"graph".into()),
+            "{graph}"
+        );
+        assert_eq!((graph.get("pattern"), graph.get("radix")), (None, None), "{graph}");
+        graph["settings"]["shift"].as_u64()
+    };
+    let rows = metg["rows"].as_array().unwrap();
+    assert_eq!(rows.iter().map(graph).collect::<Vec<_>>(), [Some(0), Some(1)]);
+    let table = &metg["tables"][0];
+    assert_eq!((&table["by"], &table["columns"][0]["backend"]), (&"shift".into(), &"native".into()));
+    let lines = table["groups"][0]["lines"].as_array().unwrap();
+    let lines: Vec<_> = lines.iter().map(|line| (line["value"].as_u64(), line["rows"][0].as_u64())).collect();
+    assert_eq!(lines, [(Some(0), Some(0)), (Some(1), Some(1))]);
+    for trial in place.records("mine", "trials.jsonl") {
+        assert_eq!(
+            (&trial["status"], &trial["record"]["workload"]),
+            (&"verified".into(), &"rotating_graph".into())
+        );
+        let command = trial["record"]["metadata"]["full_command"].as_str().unwrap();
+        assert!(
+            command.contains(" --workload rotating_graph ") && command.contains(" --vary shift=0,1 "),
+            "{command}"
+        );
+    }
+    let text = place.crossrun(&["report", "results/mine"]).code(0).stdout();
+    for words in ["native rotating_graph shift=1 8 B", "METG(50 %) by shift"] {
+        assert!(text.contains(words), "no {words:?} in {text}");
+    }
+}
+
+#[test]
+fn a_workload_whose_description_has_no_such_graph_is_refused() {
+    let place = Place::new();
+    place.stage(&hostile("graph_workloads"));
+    for (options, words) in [
+        (&["--workload", "pipeline"][..], "--workload pipeline: its description has no graph of tasks"),
+        (
+            &["--workload", "growing_graph"],
+            "its graph of 800 items has 772 tasks, so some rows have fewer tasks",
+        ),
+        (
+            &["--workload", "rotating_graph", "--pattern", "fft"],
+            "--pattern: rotating_graph has no parameter pattern",
+        ),
+        (&["--workload", "rotating_graph", "--radix", "3"], "it reads width, iters, shift"),
+        (
+            &["--workload", "rotating_graph", "--vary", "shift=8"],
+            "--vary shift: 8 is not a whole number from 0 to 7",
+        ),
+        (&["--workload", "rotating_graph", "--vary", "iters=8"], "--vary iters is not allowed"),
+        (&["--workload", "rotating_graph", "--extra", "width=66"], "--extra width: 66 is not a whole number"),
+        (&["--pattern", "fft", "--vary", "color=1"], "--vary color: task_graph has no parameter color"),
+        (&["--vary", "shift=1"], "--vary is for tasks that need each other"),
+    ] {
+        let run = ["metg", "--backends", "native", "--cores", "1"];
+        let ran = place.crossrun(&[&run, options].concat()).code(2).says(words);
+        assert!(!place.path().join("results").exists(), "{}", ran.explain());
+    }
+    place.crossrun(&["metg", "--backends", "native", "--workload", "nosuch"]).code(3).says("nosuch");
 }
 
 #[test]

@@ -4,15 +4,23 @@
 use std::path::PathBuf;
 
 use crate::chromium::Chromium;
-use crate::support::{eventually, repository};
+use crate::support::{Place, eventually, repository};
 
-const PAGES: [&str; 6] = ["several_workloads", "scaling", "open_loop", "original", "hostile", "trends"];
+const PAGES: [&str; 7] = ["several_workloads", "scaling", "open_loop", "original", "hostile", METG, TRENDS];
+/// The page of METG sweeps over graphs.
+const METG: &str = "graphs";
+/// The page of a history.
+const TRENDS: &str = "trends";
 const PHONE: (u32, u32) = (390, 844);
 const DESKTOP: (u32, u32) = (1280, 900);
 const WIDE: (u32, u32) = (1920, 1080);
 
 fn page(name: &str) -> PathBuf {
-    let module = if name == "trends" { "trends__tests" } else { "tests" };
+    let module = match name {
+        METG => "metg__tests",
+        TRENDS => "trends__tests",
+        _ => "tests",
+    };
     let file = format!("host/src/report/html/snapshots/crossrun__report__html__{module}__{name}.snap.html");
     repository().join(file)
 }
@@ -71,12 +79,13 @@ const MARKS: &str = "[...document.querySelectorAll('figure.chart')].map(chart =>
 fn each_chart_has_marks_and_legible_text_at_every_width() {
     let mut browser = Chromium::start();
     for (name, charts) in [
-        ("several_workloads", 20),
-        ("scaling", 10),
+        ("several_workloads", 25),
+        ("scaling", 13),
         ("open_loop", 2),
         ("original", 1),
         ("hostile", 5),
-        ("trends", 2),
+        (METG, 13),
+        (TRENDS, 2),
     ] {
         for (width, height) in [PHONE, DESKTOP] {
             browser.open(&page(name), width, height);
@@ -137,7 +146,7 @@ fn every_text_stands_out_in_light_and_in_dark() {
     let mut papers = Vec::new();
     for scheme in ["light", "dark"] {
         browser.prefer(scheme);
-        for name in ["several_workloads", "open_loop", "trends"] {
+        for name in ["several_workloads", "open_loop", METG, TRENDS] {
             browser.open(&page(name), DESKTOP.0, DESKTOP.1);
             browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)");
             assert_eq!(
@@ -221,4 +230,27 @@ fn paper_has_no_controls_and_all_warnings() {
         browser.evaluate("document.querySelector('.notices li').getBoundingClientRect().height > 5"),
         true
     );
+}
+
+#[test]
+fn a_page_of_records_draws_the_graph_if_the_library_of_the_records_is_there() {
+    let place = Place::new();
+    let run =
+        ["run", "--backend", "native", "--workload", "task_graph", "--items", "64", "--extra", "width=8"];
+    place.crossrun(&run).code(0);
+    let page = |file: &str| {
+        place.crossrun(&["report", "results/task_graph", "--html", file]).code(0);
+        std::fs::read_to_string(place.path().join(file)).unwrap()
+    };
+    let drawn = page("drawn.html");
+    assert!(drawn.contains("the first 64 tasks"), "{drawn}");
+    assert!(drawn.contains("<title>step 0, point 1 to step 1, point 2</title>"), "{drawn}");
+    // Another library may have another graph. The bytes at the end are no part of it.
+    let library = place.plugins().join("libstandard_workloads.so");
+    let mut bytes = std::fs::read(&library).unwrap();
+    bytes.extend([0; 8]);
+    std::fs::write(&library, bytes).unwrap();
+    assert!(!page("other.html").contains("Task graphs"));
+    std::fs::remove_file(&library).unwrap();
+    assert!(!page("none.html").contains("Task graphs"));
 }

@@ -113,6 +113,18 @@ fn the_index_leads_to_the_page_of_every_run() {
 }
 
 #[test]
+fn the_page_of_a_run_with_a_graph_of_tasks_draws_it() {
+    let place = Place::new();
+    let run =
+        ["run", "--backend", "native", "--workload", "task_graph", "--items", "64", "--extra", "width=8"];
+    place.crossrun(&run).code(0);
+    let served = Served::of(place);
+    let page = served.get("/runs/task_graph/trials.jsonl");
+    assert_status(&page, "200");
+    assert!(page.contains("the first 64 tasks"), "{page}");
+}
+
+#[test]
 fn nothing_but_runs_is_served() {
     let place = place();
     let results = place.path().join("results");

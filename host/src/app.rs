@@ -6,6 +6,7 @@ pub(crate) mod consumers;
 pub(crate) mod context;
 pub(crate) mod exit;
 pub(crate) mod global;
+pub(crate) mod graphs;
 pub(crate) mod json_events;
 pub(crate) mod limits;
 mod logs;

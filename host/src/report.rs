@@ -24,7 +24,7 @@ pub(crate) use csv::csv;
 pub(crate) use error::ReportError;
 pub(crate) use graph::svg;
 pub(crate) use history::history;
-pub(crate) use html::{ListedRun, html, index_html, message_html, metg_html, trends_html};
+pub(crate) use html::{ListedRun, html, html_with_sweeps, index_html, message_html, metg_html, trends_html};
 pub(crate) use json::json;
 pub(crate) use markdown::markdown;
 pub(crate) use number::duration;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::ui::Ui;
-use crate::compare::metg::model::planned_graph;
+use crate::compare::metg::model::SweptGraph;
 use crate::metg::MeasuredLoad;
 use crate::plan::Purpose;
 use crate::report::duration;
@@ -133,7 +133,7 @@ impl Progress {
 }
 
 fn graph(trial: &TrialSpec) -> Option<String> {
-    planned_graph(&trial.cell.spec.extra)
+    SweptGraph::planned(&trial.cell.spec.name, &trial.cell.spec.extra).map(|graph| graph.to_string())
 }
 
 /// The graph of a sweep's trial, after a space; nothing if it has none.

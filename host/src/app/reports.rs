@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde_json::json;
 
+use super::graphs::GraphsOfRecords;
 use super::{Exit, Problem};
 use crate::app::ui::{Ui, colour_on};
 use crate::atomic_file;
@@ -187,6 +188,11 @@ pub(crate) fn swept(read: Read) -> Sweeps {
     sweeps
 }
 
+/// Evaluates the sweeps among the records of a comparison, which has what could not be read.
+pub(crate) fn swept_beside(inputs: Vec<Input>) -> Option<Sweeps> {
+    (!inputs.is_empty()).then(|| swept(Read { inputs, ..Read::default() }))
+}
+
 /// What is reported: a comparison, or METG sweeps.
 pub(crate) trait Reported: Serialize {
     /// The name of the event that has it in JSON.
@@ -290,7 +296,7 @@ pub(crate) fn publish<R: Reported>(
 }
 
 /// The page of one file of records, as [`publish`] writes it beside them.
-pub(crate) fn page(file: &Path, ui: &mut Ui) -> Result<String, Problem> {
+pub(crate) fn page(file: &Path, graphs: &GraphsOfRecords<'_>, ui: &mut Ui) -> Result<String, Problem> {
     let mut read = Read::default();
     read_file(file, &mut read, ui)?;
     let now = timestamp(SystemTime::now());
@@ -300,11 +306,23 @@ pub(crate) fn page(file: &Path, ui: &mut Ui) -> Result<String, Problem> {
         return Ok(swept(read).html(&now, None)?);
     }
     read.inputs = inputs;
+    let sweeps = swept_beside(of_sweeps);
     let mut options = planned_options(file);
     // The records may be of another run than the plan.
     let is_known = |baseline: &String| read.inputs.iter().any(|input| input.record.backend == *baseline);
     options.baseline = options.baseline.filter(is_known);
-    Ok(compared(read, &options)?.html(&now, None)?)
+    let mut comparison = compared(read, &options)?;
+    graphs.add(&mut comparison, ui);
+    Ok(page_of_records(&comparison, sweeps.as_ref())?)
+}
+
+/// The page of records. It has no other command than theirs.
+pub(crate) fn page_of_records(
+    comparison: &Comparison,
+    sweeps: Option<&Sweeps>,
+) -> Result<String, ReportError> {
+    let command = comparison.commands.first().map(String::as_str);
+    report::html_with_sweeps(comparison, sweeps, &timestamp(SystemTime::now()), command)
 }
 
 /// How the plan beside a file of records has them compared, or else the defaults.

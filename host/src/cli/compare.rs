@@ -2,11 +2,10 @@
 //! is.
 
 mod arguments;
-mod graphs;
 mod outcome;
 pub(crate) mod plan_file;
 mod resume;
-mod vary;
+pub(in crate::cli) mod vary;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -18,8 +18,9 @@ use crate::app::reproduce::{LoadingOptions, RunCommand, add_plugin_folders, back
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, machine_history, options, reports};
 use crate::cli::measure::{STANDARD, ScheduleArguments};
+use crate::first_seen::distinct;
 use crate::metg::Range;
-use crate::plan::defaults::{COMPUTING, TASK_GRAPH};
+use crate::plan::defaults::COMPUTING;
 use crate::plan::{Matrix, Plan, WorkloadChoice};
 use crate::record::writer::TRIALS;
 use crate::record::{Access, Conditions, MeasurementLock, Recorder, SystemProfile};
@@ -75,21 +76,23 @@ impl Arguments {
 
     fn backend_options(&self) -> Result<Map<String, Value>, Problem> {
         let options = self.schedule.trial.extra();
-        let swept = if self.graph.are_given() { graph::SWEPT_KEYS.as_slice() } else { &SWEPT_KEYS };
+        let swept = if self.graph.are_given() { self.graph.swept_keys() } else { SWEPT_KEYS.to_vec() };
         match swept.iter().find(|key| options.contains_key(**key)) {
             Some(key) => Err(Problem::usage(format!("--extra {key} is not allowed: a sweep sets it"))),
             None => Ok(options),
         }
     }
 
-    fn workload(&self) -> &'static str {
-        if self.graph.are_given() { TASK_GRAPH } else { COMPUTING }
-    }
-
-    /// The templates of the points of each sweep.
-    fn templates(&self, options: &Map<String, Value>, cores: u32) -> Result<Vec<WorkloadChoice>, Problem> {
+    /// The templates of the points of each sweep, all of one workload.
+    fn templates(
+        &self,
+        options: &Map<String, Value>,
+        cores: u32,
+        context: &Context,
+    ) -> Result<Vec<WorkloadChoice>, Problem> {
+        self.graph.check_given()?;
         if self.graph.are_given() {
-            return self.graph.workloads(options, cores, self.schedule.quick);
+            return self.graph.workloads(options, cores, self.schedule.quick, context);
         }
         let template = json!({"batch_size": 1, "fusion": "off", "stages": 1});
         Ok(vec![WorkloadChoice {
@@ -199,9 +202,8 @@ impl PreparedRun {
     ) -> Result<Self, Problem> {
         let (range, options) = (arguments.range()?, arguments.backend_options()?);
         let schedule = &arguments.schedule;
-        let (backends, workloads) = (&schedule.backends, arguments.templates(&options, cores)?);
-        graph::check(&workloads, context)?;
-        let names = [arguments.workload().to_owned()];
+        let (backends, workloads) = (&schedule.backends, arguments.templates(&options, cores, context)?);
+        let names = distinct(workloads.iter().map(|workload| workload.name.clone()));
         let selection = Selection::new(context, backends, &names, schedule.trial.setup, ui)?;
         selection.check_builds(schedule.insist)?;
         let matrix = arguments.matrix(&selection, workloads, options, cores);

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use crate::app::graphs::GraphsOfRecords;
 use crate::app::reports::{Read, Reported};
 use crate::app::ui::Ui;
-use crate::app::{Exit, Problem, reports};
+use crate::app::{Exit, GlobalArguments, Problem, reports};
 use crate::compare::model::Rigor;
 use crate::compare::{Input, Options};
 use crate::report::export::{self, ExportedRow, State};
@@ -62,7 +63,7 @@ enum Format {
     Json,
 }
 
-pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let mut read = reports::read(&arguments.paths, ui)?;
     arguments.check_outputs(&read, ui.json())?;
     let exit = read.exit(Exit::Done);
@@ -78,18 +79,27 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         read.inputs = of_sweeps;
         let sweeps = reports::swept(read);
         show(arguments, &sweeps, ui)?;
+        if let Some(path) = &arguments.html {
+            reports::write_html(path, &sweeps, None, ui)?;
+        }
         write(arguments, &sweeps, ui)?;
         return Ok(exit);
     }
     read.inputs = inputs;
     if !of_sweeps.is_empty() {
         let trials = plural(of_sweeps.len() as u64, "trial");
-        ui.warning(&format!("{trials} of METG sweeps are left out: a report of their own shows them"));
+        let page = if arguments.html.is_some() { ", and the page" } else { "" };
+        ui.warning(&format!("{trials} of METG sweeps are left out: a report of their own{page} shows them"));
     }
+    let sweeps = reports::swept_beside(of_sweeps).filter(|_| arguments.html.is_some());
     let rigor = if arguments.publish { Rigor::Publish } else { Rigor::Standard };
     let options = Options { baseline: arguments.baseline.clone(), rigor, insist: arguments.insist };
-    let comparison = reports::compared(read, &options)?;
+    let mut comparison = reports::compared(read, &options)?;
     show(arguments, &comparison, ui)?;
+    if let Some(path) = &arguments.html {
+        GraphsOfRecords::new(global).add(&mut comparison, ui);
+        reports::write(path, &reports::page_of_records(&comparison, sweeps.as_ref())?, ui)?;
+    }
     if arguments.csv.is_some() || arguments.format == Some(Format::Csv) {
         let text = crate::report::csv(&comparison)?;
         let of_format = arguments.export_file().filter(|_| arguments.format == Some(Format::Csv));
@@ -139,9 +149,6 @@ fn show(arguments: &Arguments, reported: &impl Reported, ui: &mut Ui) -> Result<
 
 /// Writes the files that were asked for.
 fn write(arguments: &Arguments, reported: &impl Reported, ui: &mut Ui) -> Result<(), Problem> {
-    if let Some(path) = &arguments.html {
-        reports::write_html(path, reported, None, ui)?;
-    }
     if let Some(path) = &arguments.md {
         reports::write(path, &reported.markdown(), ui)?;
     }

@@ -1,14 +1,16 @@
-//! `crossrun serve`: shows the runs of a folder in the browsers of this machine. Nothing is written, and nothing else is shown: a path
+//! `crossrun serve`: shows the runs of a folder in the browsers of this machine. Nothing is written there, and nothing else is shown: a path
 //! of a request is compared with the paths of the runs, and never opened.
 
+use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
+use crate::app::graphs::GraphsOfRecords;
 use crate::app::ui::Ui;
-use crate::app::{Exit, Problem, reports};
+use crate::app::{Exit, GlobalArguments, Problem, reports};
 use crate::record::format::timestamp;
 use crate::record::record_files::{self, RecordFiles};
 use crate::report::{ListedRun, ReportError, index_html, message_html};
@@ -29,8 +31,9 @@ pub(super) struct Arguments {
     port: u16,
 }
 
-pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let site = Site::of(&arguments.folder)?;
+    let graphs = GraphsOfRecords::new(global);
     let runs = site.runs()?.0.len();
     let interrupt = Interrupt::install().map_err(|error| Problem::unexpected(&error))?;
     let server = Server::start(arguments.port).map_err(|error| arguments.not_started(&error))?;
@@ -43,7 +46,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     });
     while !interrupt.is_set() {
         if let Some(request) = server.next(POLL) {
-            let answer = site.answer(&request.path, ui);
+            let answer = site.answer(&request.path, &graphs, ui);
             request.answer(answer);
         }
     }
@@ -72,6 +75,8 @@ struct Site {
     folder: PathBuf,
     /// As the user named it.
     name: String,
+    /// The files that the last search found, so that a page does not search the folder again.
+    found: RefCell<Vec<PathBuf>>,
 }
 
 /// A run, and the file of its records.
@@ -89,15 +94,15 @@ impl Site {
             return Err(Problem::usage(format!("{name} is not a folder"))
                 .with_remedy("the folder that holds it, or crossrun report for a page of one file"));
         }
-        Ok(Self { folder, name })
+        Ok(Self { folder, name, found: RefCell::default() })
     }
 
     /// The page of a path. What is not a run is not found, whether it is a file or not.
-    fn answer(&self, path: &str, ui: &mut Ui) -> Answer {
+    fn answer(&self, path: &str, graphs: &GraphsOfRecords<'_>, ui: &mut Ui) -> Answer {
         let page = match path {
             "/" => self.index(),
             path => match self.run(path) {
-                Ok(Some(run)) => reports::page(&run.file, ui),
+                Ok(Some(run)) => reports::page(&run.file, graphs, ui),
                 Ok(None) => return message(Status::NotFound, "Not found", "This folder has no such run."),
                 Err(problem) => Err(problem),
             },
@@ -115,8 +120,18 @@ impl Site {
         Ok(index_html(&self.name, &runs, &notes)?)
     }
 
+    /// The run with this path: of those that were found before, or else of those that are in the folder now.
     fn run(&self, path: &str) -> Result<Option<Run>, Problem> {
-        Ok(self.runs()?.0.into_iter().find(|run| run.listed.path == path))
+        let known = self.found.borrow().iter().find(|file| self.path(file).as_deref() == Some(path)).cloned();
+        match known.and_then(|file| self.listed(file)) {
+            Some(run) => Ok(Some(run)),
+            None => Ok(self.runs()?.0.into_iter().find(|run| run.listed.path == path)),
+        }
+    }
+
+    /// Where the server has the page of a file of the folder.
+    fn path(&self, file: &Path) -> Option<String> {
+        Some(format!("/runs/{}", encoded(file.strip_prefix(&self.folder).ok()?)))
     }
 
     /// The runs that are in the folder now, and what was not searched.
@@ -126,6 +141,7 @@ impl Site {
         let notes = unsearched
             .into_iter()
             .map(|(folder, why)| format!("{} is not searched: {why}", folder.display()));
+        self.found.replace(files.clone());
         Ok((files.into_iter().filter_map(|file| self.listed(file)).collect(), notes.collect()))
     }
 
@@ -140,7 +156,7 @@ impl Site {
         let changed = changed.get(..19).unwrap_or(&changed).replacen('T', " ", 1);
         let listed = ListedRun {
             name: named.display().to_string(),
-            path: format!("/runs/{}", encoded(relative)),
+            path: self.path(&file)?,
             changed,
             bytes: metadata.len(),
         };
@@ -165,7 +181,36 @@ fn encoded(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    #[test]
+    fn a_page_does_not_search_the_folder_again() {
+        let place = tempfile::tempdir().unwrap();
+        let run = place.path().join("a");
+        fs::create_dir(&run).unwrap();
+        let (measured, trials) = (run.join("unified_results.jsonl"), run.join("trials.jsonl"));
+        fs::write(&measured, "").unwrap();
+        let site = Site::of(place.path()).unwrap();
+        assert_eq!(site.runs().unwrap().0.len(), 1);
+        let is_shown = |path: &str| site.run(path).unwrap().is_some();
+        assert!(is_shown("/runs/a/unified_results.jsonl"));
+        // A search finds the trials only, which have the measured ones.
+        fs::write(&trials, "").unwrap();
+        assert!(is_shown("/runs/a/unified_results.jsonl"));
+        // What was not found before is searched, also in a folder that came later.
+        assert!(is_shown("/runs/a/trials.jsonl"));
+        assert!(!is_shown("/runs/a/unified_results.jsonl"));
+        fs::create_dir(place.path().join("b")).unwrap();
+        fs::write(place.path().join("b/trials.jsonl"), "").unwrap();
+        assert!(is_shown("/runs/b/trials.jsonl"));
+        // What was found and is no file of the folder any more is not shown.
+        fs::remove_file(&trials).unwrap();
+        assert!(!is_shown("/runs/a/trials.jsonl"));
+        std::os::unix::fs::symlink("/etc/hostname", &trials).unwrap();
+        assert!(!is_shown("/runs/a/trials.jsonl"));
+    }
 
     #[test]
     fn a_path_in_an_address_has_no_other_meaning() {

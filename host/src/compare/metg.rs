@@ -19,11 +19,13 @@ use crate::run::trial::Granularity;
 use crate::stats::{MIN_BLOCKS, median};
 use crate::text::plural;
 
+mod graph;
 pub(crate) mod model;
+pub(crate) mod tables;
 #[cfg(test)]
 mod tests;
 
-use model::{Block, Point, Row, Step, SweepOutcome, Sweeps, SweptGraph, VERSION, planned_graph};
+use model::{Block, Point, Row, Step, SweepOutcome, Sweeps, SweptGraph, VERSION};
 
 /// The warning about graphs whose dependencies the engine did not run by itself.
 const STAGES: &str = "rows with the word stages ran with a barrier after each step of the graph: do not compare them with rows of \
@@ -45,16 +47,19 @@ type Blocks<'s, 'a> = BTreeMap<(&'a str, u32), Vec<&'s Sample<'a>>>;
 /// The METG from the records of sweeps. Other records are ignored.
 pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
     let samples: Vec<_> = inputs.iter().filter_map(sample).collect();
-    let forms: BTreeMap<_, _> =
-        samples.iter().filter_map(|sample| Some((planned(sample), form(sample)?))).collect();
+    let ran = |sample: &Sample<'_>| sample.trial.record.metadata.graph;
+    let known: BTreeMap<_, _> =
+        samples.iter().filter_map(|sample| Some((planned(sample)?, ran(sample)?))).collect();
     let mut grouped: BTreeMap<(&str, u32, Option<SweptGraph>), Blocks<'_, '_>> = BTreeMap::new();
     for sample in &samples {
         let record = &sample.trial.record;
         let run = record.run_id.split_once('/').map_or(record.run_id.as_str(), |(run, _)| run);
         let block = (run, record.metadata.block.unwrap_or_default());
-        // A trial that failed before it began has the form of others of its sweeps.
-        let form = form(sample).or_else(|| forms.get(&planned(sample)).copied());
-        let graph = SweptGraph::of(&record.metadata.extra, sample.tasks, form);
+        // A trial that failed before it began is of the graph of others of its sweeps.
+        let graph = planned(sample).map(|planned| {
+            let graph = ran(sample).or_else(|| known.get(&planned).copied());
+            planned.graph.ran(sample.tasks, graph)
+        });
         let row = (record.backend.as_str(), record.parallelism, graph);
         grouped.entry(row).or_default().entry(block).or_default().push(sample);
     }
@@ -70,6 +75,7 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
         target: TARGET_EFFICIENCY,
         commands: conditions::commands(samples.iter().map(|sample| &sample.trial)),
         machine_checks: conditions::machine_checks(samples.iter().map(|sample| &sample.trial)),
+        tables: tables::tables(&rows),
         rows,
         machines,
         warnings,
@@ -77,16 +83,21 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
     }
 }
 
-/// How the graph of a trial ran, if it began.
-fn form(sample: &Sample<'_>) -> Option<Form> {
-    Some(sample.trial.record.metadata.graph?.form)
+/// What decides the size and the form of a trial's graph.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Planned<'s> {
+    backend: &'s str,
+    graph: SweptGraph,
+    /// The form that was asked for.
+    form: Option<&'s str>,
 }
 
-/// What decides the form of a trial's graph.
-fn planned<'s>(sample: &'s Sample<'_>) -> (&'s str, Option<String>, Option<&'s str>) {
+/// `None` if the tasks of the trial are independent.
+fn planned<'s>(sample: &'s Sample<'_>) -> Option<Planned<'s>> {
     let record = &sample.trial.record;
     let extra = &record.metadata.extra;
-    (&record.backend, planned_graph(extra), extra.get("form").and_then(Json::as_str))
+    let graph = SweptGraph::planned(&record.workload, extra)?;
+    Some(Planned { backend: &record.backend, graph, form: extra.get("form").and_then(Json::as_str) })
 }
 
 fn sample(input: &Input) -> Option<Sample<'_>> {

@@ -70,7 +70,7 @@ pub struct Variation {
 
 impl WorkloadChoice {
     /// The options of each point: `options`, those of the workload, and a combination of what is varied.
-    fn combinations(&self, options: &Map<String, Value>) -> Vec<Map<String, Value>> {
+    pub(crate) fn combinations(&self, options: &Map<String, Value>) -> Vec<Map<String, Value>> {
         let common = options.clone().into_iter().chain(self.extra.clone()).collect();
         self.vary.iter().fold(vec![common], |combinations, Variation { key, values }| {
             let with = |(extra, value): (&Map<String, Value>, &Value)| {

@@ -7,6 +7,7 @@
 //! along an axis only.
 
 mod anchor;
+mod blocks;
 mod environment;
 mod graphs;
 mod latency;
@@ -24,19 +25,29 @@ mod trials;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 
-pub(crate) use self::metg::metg_html;
 pub(crate) use self::runs::{ListedRun, index_html, message_html};
 pub(crate) use self::trends::trends_html;
 
 use self::layout::Layout;
 use super::error::ReportError;
 use super::ranking;
+use crate::compare::metg::model::Sweeps;
 use crate::compare::model::Comparison;
 use crate::text::printable;
 
 /// The page. `generated_at` is the time for the reader; `command` makes the records and the page again.
 pub fn html(
     comparison: &Comparison,
+    generated_at: &str,
+    command: Option<&str>,
+) -> Result<String, ReportError> {
+    html_with_sweeps(comparison, None, generated_at, command)
+}
+
+/// The page, with the METG of sweeps that are among the records.
+pub(crate) fn html_with_sweeps(
+    comparison: &Comparison,
+    sweeps: Option<&Sweeps>,
     generated_at: &str,
     command: Option<&str>,
 ) -> Result<String, ReportError> {
@@ -50,13 +61,30 @@ pub fn html(
         speed => row_charts::speed(comparison, &layout),
         latency => latency::points(&layout),
         scaling => scaling::charts(&layout),
+        blocks => blocks::charts(&layout),
+        metg => sweeps.map(|sweeps| metg::parts(sweeps, &layout.labels)),
         costs => row_charts::costs(&layout),
         graphs => graphs::graphs(comparison, &layout),
         legend => layout.legend(layout.labels.iter().copied()),
-        environment => environment::of_comparison(comparison, &layout),
+        environment => environment::of_comparison(comparison, &layout, sweeps),
         trials => trials::trials(&layout),
     };
     render("page.html", page)
+}
+
+/// The page of METG sweeps, as [`html`] makes that of a comparison.
+pub(crate) fn metg_html(
+    sweeps: &Sweeps,
+    generated_at: &str,
+    command: Option<&str>,
+) -> Result<String, ReportError> {
+    let page = context! {
+        generated_at,
+        command,
+        metg => metg::parts(sweeps, &[]),
+        environment => environment::of_sweeps(sweeps),
+    };
+    render("metg.html", page)
 }
 
 /// The page without control characters, for which HTML has no character references.
@@ -77,6 +105,7 @@ fn environment() -> Result<Environment<'static>, ReportError> {
     environment.add_template("charts.html", include_str!("html/charts.html"))?;
     environment.add_template("page.html", include_str!("html/page.html"))?;
     environment.add_template("metg.html", include_str!("html/metg.html"))?;
+    environment.add_template("metg_parts.html", include_str!("html/metg_parts.html"))?;
     environment.add_template("runs.html", include_str!("html/runs.html"))?;
     environment.add_template("trends.html", include_str!("html/trends.html"))?;
     Ok(environment)

@@ -11,4 +11,6 @@ pub(super) mod examples;
 pub(crate) use markdown::markdown;
 pub(crate) use text::text;
 
-pub(super) use labels::{TableRow, cores, failures, value};
+pub(super) use labels::{
+    TableLine, TableRow, column, columns, cores, failures, lines, setting, setting_value, value,
+};

@@ -4,14 +4,13 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::graphs;
 use super::plan_file::PlanFile;
 use super::vary;
 use crate::app::command_line::CommandLine;
 use crate::app::context::Context;
 use crate::app::reproduce::add_plugin_folders;
 use crate::app::ui::Ui;
-use crate::app::{Exit, Problem, machine_history, reports};
+use crate::app::{Exit, Problem, graphs, machine_history, reports};
 use crate::compare;
 use crate::compare::model::{Comparison, Point, RatioInterval, Rigor, Row, Status};
 use crate::plan::{Cell, Plan, estimate};

@@ -12,16 +12,16 @@ const ITEMS: &str = "items";
 const PARALLELISM: &str = "parallelism";
 
 /// What is varied: by options of its own, or by `--vary`.
-pub(super) struct Varied {
-    pub(super) items: Vec<u64>,
-    pub(super) parallelism: Vec<u32>,
+pub(in crate::cli) struct Varied {
+    pub(in crate::cli) items: Vec<u64>,
+    pub(in crate::cli) parallelism: Vec<u32>,
     /// Parameters of workloads, and options that every run has.
-    pub(super) options: Vec<Variation>,
+    pub(in crate::cli) options: Vec<Variation>,
 }
 
 impl Varied {
     /// Refuses a key or a value that is given twice.
-    pub(super) fn of(
+    pub(in crate::cli) fn of(
         items: &[u64],
         parallelism: &[u32],
         extra: &Map<String, Value>,
@@ -107,9 +107,11 @@ pub(super) fn apply(
 
 /// The values of `--vary` that lead to `matrix`.
 pub(super) fn arguments(matrix: &Matrix) -> Vec<String> {
-    let argument = |Variation { key, values }: &Variation| {
-        let values: Vec<_> = values.iter().map(Value::to_string).collect();
-        format!("{key}={}", values.join(","))
-    };
     distinct(matrix.workloads.iter().flat_map(|workload| &workload.vary).map(argument))
+}
+
+/// The value of `--vary` for this variation.
+pub(in crate::cli) fn argument(Variation { key, values }: &Variation) -> String {
+    let values: Vec<_> = values.iter().map(Value::to_string).collect();
+    format!("{key}={}", values.join(","))
 }

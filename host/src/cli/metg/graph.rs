@@ -1,43 +1,93 @@
-//! `crossrun metg --pattern`: sweeps whose tasks need the outputs of others.
+//! `crossrun metg --pattern` and `--workload`: sweeps whose tasks need the outputs of others.
 
+use plugin_api::workload::CatalogueEntry;
+use plugin_api::{GraphShape, WorkloadSpec};
 use serde_json::{Map, Value, json};
 
 use crate::app::command_line::CommandLine;
 use crate::app::context::Context;
-use crate::app::{Problem, parameters};
+use crate::app::{Problem, options, parameters};
+use crate::cli::compare::vary::{Varied, argument};
+use crate::first_seen::distinct;
 use crate::plan::defaults::{TASK_GRAPH, WITH_NARROW_ROWS, WITH_RADIX};
 use crate::plan::{Variation, WorkloadChoice};
+use crate::run::judge::Judge;
 
-/// The keys of `extra` that a sweep over graphs sets, and `imbalance`: the time of one task is that of each.
-pub(super) const SWEPT_KEYS: [&str; 7] =
-    ["batch_size", "imbalance", "iters", "kernel", "output_bytes", "pattern", "radix"];
+/// The keys that a sweep over graphs sets, or that have options of their own.
+const SWEPT_KEYS: [&str; 5] = ["batch_size", "iters", OUTPUT_BYTES, PATTERN, RADIX];
+/// Those of the default workload besides: the time of one task is that of each.
+const KERNEL_KEYS: [&str; 2] = ["imbalance", "kernel"];
+
+const PATTERN: &str = "pattern";
+const RADIX: &str = "radix";
+const OUTPUT_BYTES: &str = "output_bytes";
+const WIDTH: &str = "width";
+/// What all graphs of a run have in common.
+const SIZES: [&str; 3] = [WIDTH, "items", "parallelism"];
+/// The parameters that the workload of a sweep must have.
+const NEEDED: [(&str, &str); 2] =
+    [(WIDTH, "the number of tasks of a row"), ("iters", "the length of the kernel")];
 
 /// The largest number of steps that a plan of stages has.
 const STEPS: u64 = 100;
 /// The start and the end of a graph, where not all cores have a task, are a larger part of so few steps.
 const QUICK_STEPS: u64 = 32;
+/// A graph that is too large to be read is judged by its first steps.
+const FIRST_STEPS: u64 = 4;
 /// In narrower rows most patterns are the same graph.
 const LEAST_WIDTH: u64 = 8;
-/// Where none is named; those of the workload.
-const RADIX: u64 = 3;
-const OUTPUT_BYTES: u64 = 64;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct GraphArguments {
-    /// Measure tasks that need the outputs of others: those of the workload task_graph with these patterns, each in rows of its own.
+    /// Measure the tasks of this workload, whose description has a graph of tasks, such as task_graph [default: task_graph if
+    /// --pattern is given].
+    #[arg(long, value_name = "NAME")]
+    workload: Option<String>,
+    /// Measure tasks that need the outputs of others, in these patterns, each in rows of its own.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub(super) pattern: Vec<String>,
+    pattern: Vec<String>,
     /// How many inputs a task has with the patterns nearest, spread and random_nearest [default: 3].
-    #[arg(long, value_name = "COUNTS", value_delimiter = ',', requires = "pattern")]
-    pub(super) radix: Vec<u64>,
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
+    radix: Vec<u64>,
     /// How many bytes the output of a task has [default: 64].
-    #[arg(long, value_name = "COUNTS", value_delimiter = ',', requires = "pattern")]
-    pub(super) output_bytes: Vec<u64>,
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
+    output_bytes: Vec<u64>,
+    /// Measure the graphs for each value of another parameter of the workload, each in rows of its own. A value is JSON if it parses as
+    /// JSON, else a string. Repeatable: every combination is measured.
+    #[arg(long, value_name = "KEY=VALUES", value_parser = options::variation)]
+    vary: Vec<Variation>,
 }
 
 impl GraphArguments {
     pub(super) fn are_given(&self) -> bool {
-        !self.pattern.is_empty()
+        self.workload.is_some() || !self.pattern.is_empty()
+    }
+
+    /// The workload as the user names it.
+    fn workload(&self) -> &str {
+        self.workload.as_deref().unwrap_or(TASK_GRAPH)
+    }
+
+    /// The keys of `extra` that a sweep over these graphs sets.
+    pub(super) fn swept_keys(&self) -> Vec<&'static str> {
+        let own = KERNEL_KEYS.iter().filter(|_| self.workload().eq_ignore_ascii_case(TASK_GRAPH));
+        SWEPT_KEYS.iter().chain(own).copied().collect()
+    }
+
+    /// Refuses options that say nothing of tasks that are independent of each other.
+    pub(super) fn check_given(&self) -> Result<(), Problem> {
+        let given = [
+            ("--radix", !self.radix.is_empty()),
+            ("--output-bytes", !self.output_bytes.is_empty()),
+            ("--vary", !self.vary.is_empty()),
+        ];
+        match given.iter().find(|(_, given)| *given && !self.are_given()) {
+            Some((option, _)) => Err(Problem::usage(format!(
+                "{option} is for tasks that need each other: it needs --pattern or --workload"
+            ))
+            .with_remedy("--pattern stencil_1d")),
+            None => Ok(()),
+        }
     }
 
     /// The graphs of each pattern, as wide for all of them, on so many cores.
@@ -46,28 +96,35 @@ impl GraphArguments {
         options: &Map<String, Value>,
         cores: u32,
         quick: bool,
+        context: &Context,
     ) -> Result<Vec<WorkloadChoice>, Problem> {
-        if let Some(pattern) = self.pattern.iter().find(|name| WITH_NARROW_ROWS.contains(&name.as_str())) {
-            let message = format!(
-                "--pattern {pattern}: its first rows have fewer tasks than there are cores, so its efficiency says nothing of a backend"
-            );
-            return Err(Problem::usage(message).with_remedy("--pattern trivial,stencil_1d,fft"));
-        }
+        let entry = described(self.workload(), context)?;
+        self.check_patterns(&entry.name)?;
+        self.check_varied(&entry, options)?;
         let width = self.width(options, cores)?;
+        check_value(&entry, "--extra width", WIDTH, vec![width.into()])?;
         let steps = if quick { QUICK_STEPS } else { STEPS };
-        let workload = |pattern: &String| WorkloadChoice {
-            name: TASK_GRAPH.into(),
+        let workload = |pattern: Option<&String>| WorkloadChoice {
+            name: entry.name.clone(),
             items: vec![width * steps],
-            extra: Map::from_iter([("batch_size".to_owned(), json!(1)), ("width".to_owned(), json!(width))]),
-            vary: self.variations(pattern),
+            extra: Map::from_iter([("batch_size".to_owned(), json!(1)), (WIDTH.to_owned(), json!(width))]),
+            vary: self.variations(pattern, &entry),
             ..WorkloadChoice::default()
         };
-        Ok(self.pattern.iter().map(workload).collect())
+        let workloads: Vec<_> = match self.pattern.as_slice() {
+            [] => vec![workload(None)],
+            patterns => patterns.iter().map(|pattern| workload(Some(pattern))).collect(),
+        };
+        if entry.name != TASK_GRAPH {
+            check_rows(&workloads, options, width, context)?;
+        }
+        Ok(workloads)
     }
 
     /// Adds these options, as far as they are given.
     pub(super) fn add_to(&self, command: &mut CommandLine) {
-        let Self { pattern, radix, output_bytes } = self;
+        let Self { workload, pattern, radix, output_bytes, vary } = self;
+        command.options("workload", workload);
         let numbers = |values: &[u64]| values.iter().map(u64::to_string).collect::<Vec<_>>();
         let lists = [
             ("pattern", pattern.clone()),
@@ -77,24 +134,60 @@ impl GraphArguments {
         for (option, values) in lists.into_iter().filter(|(_, values)| !values.is_empty()) {
             command.list(option, values);
         }
+        command.options("vary", vary.iter().map(argument));
     }
 
-    fn variations(&self, pattern: &str) -> Vec<Variation> {
-        let variation = |key: &str, values: &[u64], default: u64| {
-            let values = if values.is_empty() { &[default] } else { values };
-            Variation { key: key.into(), values: values.iter().copied().map(Value::from).collect() }
+    fn check_patterns(&self, workload: &str) -> Result<(), Problem> {
+        let mut narrow = self.pattern.iter().filter(|name| WITH_NARROW_ROWS.contains(&name.as_str()));
+        match narrow.next().filter(|_| workload == TASK_GRAPH) {
+            Some(pattern) => Err(Problem::usage(format!(
+                "--pattern {pattern}: its first rows have fewer tasks than there are cores, so its efficiency says nothing of a backend"
+            ))
+            .with_remedy("--pattern trivial,stencil_1d,fft")),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses what the workload does not read, and values that it cannot have.
+    fn check_varied(&self, entry: &CatalogueEntry, extra: &Map<String, Value>) -> Result<(), Problem> {
+        let numbers = |values: &[u64]| values.iter().copied().map(Value::from).collect();
+        let patterns = self.pattern.iter().map(|name| name.as_str().into()).collect();
+        check_value(entry, "--pattern", PATTERN, patterns)?;
+        check_value(entry, "--radix", RADIX, numbers(&self.radix))?;
+        check_value(entry, "--output-bytes", OUTPUT_BYTES, numbers(&self.output_bytes))?;
+        let sets = |key: &&str| self.swept_keys().contains(key) || SIZES.contains(key);
+        if let Some(key) = self.vary.iter().map(|it| it.key.as_str()).find(sets) {
+            return Err(Problem::usage(format!(
+                "--vary {key} is not allowed: a sweep sets it, or an option of its own"
+            )));
+        }
+        let Varied { options, .. } = Varied::of(&[], &[], extra, &self.vary)?;
+        options
+            .into_iter()
+            .try_for_each(|it| check_value(entry, &format!("--vary {}", it.key), &it.key, it.values))
+    }
+
+    /// What the graphs with `pattern` have: what the options name, or else the workload's defaults.
+    fn variations(&self, pattern: Option<&String>, entry: &CatalogueEntry) -> Vec<Variation> {
+        let or_default = |key: &str, values: Vec<Value>| {
+            let parameter = entry.parameters.iter().find(|parameter| parameter.name == key)?;
+            let values = if values.is_empty() { vec![parameter.default.clone()] } else { values };
+            Some(Variation { key: key.into(), values })
         };
-        let radix = WITH_RADIX.contains(&pattern).then(|| variation("radix", &self.radix, RADIX));
-        let pattern = Variation { key: "pattern".into(), values: vec![pattern.into()] };
-        let output_bytes = variation("output_bytes", &self.output_bytes, OUTPUT_BYTES);
-        [pattern].into_iter().chain(radix).chain([output_bytes]).collect()
+        let numbers = |values: &[u64]| values.iter().copied().map(Value::from).collect();
+        let pattern = or_default(PATTERN, pattern.map(|name| name.as_str().into()).into_iter().collect());
+        let of_pattern = pattern.as_ref().and_then(|it| it.values.first()).and_then(Value::as_str);
+        let has_radix = entry.name != TASK_GRAPH || of_pattern.is_some_and(|it| WITH_RADIX.contains(&it));
+        let radix = or_default(RADIX, numbers(&self.radix)).filter(|_| has_radix);
+        let output_bytes = or_default(OUTPUT_BYTES, numbers(&self.output_bytes));
+        pattern.into_iter().chain(radix).chain(output_bytes).chain(self.vary.iter().cloned()).collect()
     }
 
     /// A multiple of the number of cores, so that no core lacks a task in any row.
     fn width(&self, options: &Map<String, Value>, cores: u32) -> Result<u64, Problem> {
         let cores = u64::from(cores.max(1));
         let least = self.radix.iter().copied().max().unwrap_or_default().max(LEAST_WIDTH);
-        let Some(given) = options.get("width") else { return Ok(least.next_multiple_of(cores)) };
+        let Some(given) = options.get(WIDTH) else { return Ok(least.next_multiple_of(cores)) };
         let is_multiple = |width: &u64| *width > 0 && width.is_multiple_of(cores);
         given.as_u64().filter(is_multiple).ok_or_else(|| {
             let message = format!(
@@ -105,17 +198,101 @@ impl GraphArguments {
     }
 }
 
-/// Refuses a value of these options that the workload cannot have.
-pub(super) fn check(workloads: &[WorkloadChoice], context: &Context) -> Result<(), Problem> {
-    let entries = parameters::entries(workloads, context)?;
-    for (workload, entry) in workloads.iter().zip(&entries) {
-        let own = parameters::declared(entry.as_ref());
-        for variation in &workload.vary {
-            if let Some(parameter) = own.iter().find(|parameter| parameter.name == variation.key) {
-                let option = format!("--{}", variation.key.replace('_', "-"));
-                parameters::check(variation, parameter, &workload.name, &option)?;
-            }
+/// What the library of a workload says of it, if the workload can be swept.
+fn described(name: &str, context: &Context) -> Result<CatalogueEntry, Problem> {
+    let (name, _) = context.workload(name)?;
+    let choice = WorkloadChoice { name: name.clone(), ..WorkloadChoice::default() };
+    let entry = parameters::entries(&[choice], context)?.pop().flatten();
+    let lacking = entry.as_ref().map_or_else(|| Some("its library does not list it".into()), lacking);
+    match entry.filter(|_| lacking.is_none()) {
+        Some(entry) => Ok(entry),
+        None => {
+            let message = format!("--workload {name}: {}", lacking.unwrap_or_default());
+            Err(Problem::usage(message).with_remedy("crossrun metg --pattern stencil_1d"))
         }
     }
-    Ok(())
+}
+
+/// What the description of a workload lacks of a graph whose tasks can be made shorter and counted.
+fn lacking(entry: &CatalogueEntry) -> Option<String> {
+    let Some(GraphShape { whole_rows, kernel_stage, .. }) = entry.plan.graph else {
+        return Some("its description has no graph of tasks".into());
+    };
+    if !whole_rows {
+        return Some(
+            "its description does not say that its graph has whole_rows, so its tasks are not counted".into(),
+        );
+    }
+    if kernel_stage.is_none() {
+        return Some(
+            "its description does not say which stage runs the kernel of a task (kernel_stage)".into(),
+        );
+    }
+    let is_missing = |(name, _): &&(&str, &str)| !entry.parameters.iter().any(|it| it.name == *name);
+    NEEDED.iter().find(is_missing).map(|(name, meaning)| format!("it has no parameter {name}, {meaning}"))
+}
+
+/// Refuses values of an option that the workload cannot have.
+fn check_value(entry: &CatalogueEntry, option: &str, key: &str, values: Vec<Value>) -> Result<(), Problem> {
+    if values.is_empty() {
+        return Ok(());
+    }
+    match entry.parameters.iter().find(|parameter| parameter.name == key) {
+        Some(parameter) => {
+            let variation = Variation { key: key.into(), values };
+            parameters::check(&variation, parameter, &entry.name, option)
+        }
+        None => {
+            let names = entry.parameters.iter().map(|parameter| parameter.name.as_str());
+            let message = format!("{option}: {} has no parameter {key}", entry.name);
+            let read = distinct(names).join(", ");
+            Err(Problem::usage(format!("{message}; it reads {read}"))
+                .with_remedy(format!("crossrun workloads {}", entry.name)))
+        }
+    }
+}
+
+/// Refuses graphs that do not have a task for each item: where a row has fewer tasks, cores lack one, and the time of a task would
+/// be that of too many.
+fn check_rows(
+    workloads: &[WorkloadChoice],
+    options: &Map<String, Value>,
+    width: u64,
+    context: &Context,
+) -> Result<(), Problem> {
+    let Some(first) = workloads.first() else { return Ok(()) };
+    let (name, library) = context.workload(&first.name)?;
+    let folders = context.folders(&format!("metg-{}", std::process::id()))?;
+    let mut judge = context.judge(&library, &folders)?;
+    let specs = workloads.iter().flat_map(|workload| {
+        let spec = |extra| WorkloadSpec {
+            name: name.clone(),
+            total_items: workload.items.first().copied().unwrap_or_default(),
+            extra,
+            ..WorkloadSpec::default()
+        };
+        workload.combinations(options).into_iter().map(spec).collect::<Vec<_>>()
+    });
+    let checked = specs.into_iter().try_for_each(|spec| check_tasks(&mut judge, spec, width));
+    judge.end();
+    context.tidy(&folders);
+    checked
+}
+
+fn check_tasks(judge: &mut Judge, spec: WorkloadSpec, width: u64) -> Result<(), Problem> {
+    let (name, items) = (spec.name.clone(), spec.total_items);
+    let few = WorkloadSpec { total_items: width * FIRST_STEPS, ..spec.clone() };
+    let (graph, items) = match judge.show_graph(&spec) {
+        Ok(graph) => (graph, items),
+        Err(_) => (judge.show_graph(&few)?, few.total_items),
+    };
+    let tasks = graph.tasks.len() as u64;
+    if tasks == items {
+        return Ok(());
+    }
+    let message = format!(
+        "--workload {name}: its graph of {items} items has {tasks} tasks, so some rows have fewer tasks than others, and its \
+         efficiency says nothing of a backend"
+    );
+    Err(Problem::usage(message).with_remedy("crossrun metg --pattern stencil_1d"))
 }

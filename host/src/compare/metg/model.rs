@@ -1,7 +1,5 @@
 //! The METG of sweeps, as reports render it and `--json` prints it.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
@@ -9,6 +7,8 @@ use crate::compare::model::{MachineReading, RatioInterval, Source, Status};
 use crate::metg::Value;
 use crate::record::{Library, SystemProfile};
 use crate::run::task_graph::Form;
+
+pub(crate) use super::graph::SweptGraph;
 
 /// The version of this model's JSON.
 pub(crate) const VERSION: u32 = 1;
@@ -19,8 +19,11 @@ pub(crate) struct Sweeps {
     pub version: u32,
     /// The share of the cores' time that must be spent in kernels.
     pub target: f64,
-    /// One for each backend and number of cores: the smallest value first, rows without a value last.
+    /// One for each backend, number of cores and graph: the smallest value of a graph first, rows without a value last.
     pub rows: Vec<Row>,
+    /// The values of graphs that differ in one setting, side by side.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<Table>,
     /// The command that repeats each run of the records as a whole; of records that do not have it, none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<String>,
@@ -64,62 +67,46 @@ pub(crate) struct Row {
     pub versions: Map<String, Json>,
 }
 
-/// A graph whose tasks are measured.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct SweptGraph {
-    pub pattern: String,
-    /// How many inputs a task has; absent where the pattern alone decides that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub radix: Option<u64>,
-    pub output_bytes: u64,
-    pub width: u64,
-    pub steps: u64,
-    /// How it ran; absent if no trial of it began. Figures of two forms are never of one row.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub form: Option<Form>,
-}
-
-impl SweptGraph {
-    /// The graph of a trial with these options and so many items, if it has one.
-    pub(crate) fn of(extra: &Map<String, Json>, items: u64, form: Option<Form>) -> Option<Self> {
-        let number = |key: &str| extra.get(key).and_then(Json::as_u64);
-        let width = number("width")?;
-        Some(Self {
-            pattern: extra.get("pattern")?.as_str()?.to_owned(),
-            radix: number("radix"),
-            output_bytes: number("output_bytes")?,
-            width,
-            steps: items / width.max(1),
-            form,
-        })
-    }
-}
-
-/// The graph of a trial with these options, whose form is not known before it ran.
-pub(crate) fn planned_graph(extra: &Map<String, Json>) -> Option<String> {
-    let number = |key: &str| extra.get(key).and_then(Json::as_u64);
-    Some(graph_name(extra.get("pattern")?.as_str()?, number("radix"), number("output_bytes")?))
-}
-
-fn graph_name(pattern: &str, radix: Option<u64>, output_bytes: u64) -> String {
-    let radix = radix.map_or_else(String::new, |radix| format!("({radix})"));
-    format!("{pattern}{radix} {output_bytes} B")
-}
-
-/// The pattern, with the radix if it has one, and the length of an output: `nearest(3) 64 B`; and whether it ran in stages.
-impl fmt::Display for SweptGraph {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pattern, radix, output_bytes, form, .. } = self;
-        let form = if *form == Some(Form::Stages) { ", stages" } else { "" };
-        write!(f, "{}{form}", graph_name(pattern, *radix, *output_bytes))
-    }
-}
-
 impl Row {
     /// The backend, and the graph if there is one.
     pub(crate) fn name(&self) -> String {
         self.graph.as_ref().map_or_else(|| self.backend.clone(), |graph| format!("{} {graph}", self.backend))
     }
+}
+
+/// The rows of graphs that differ in one setting.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Table {
+    /// `pattern`, `radix`, `output_bytes`, or another parameter of the workload.
+    pub by: String,
+    /// Those of two forms are never in one column.
+    pub columns: Vec<Column>,
+    pub groups: Vec<Group>,
+}
+
+/// A backend, and how it ran the graphs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Column {
+    pub backend: String,
+    /// Absent if no trial began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Form>,
+}
+
+/// The graphs of a table that differ in nothing but the setting.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Group {
+    /// What they have in common: `nearest 64 B`.
+    pub graphs: String,
+    pub lines: Vec<Line>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Line {
+    /// Of the setting.
+    pub value: Json,
+    /// The place in [`Sweeps::rows`] for each column. Null where nothing was measured.
+    pub rows: Vec<Option<usize>>,
 }
 
 /// One sweep of one backend.

@@ -181,6 +181,7 @@ fn warnings_of_trials_are_counted() {
 fn each_graph_is_a_row_of_its_own_and_rows_of_one_graph_stand_together() {
     let graph = |backend, overhead, pattern: &str, radix: Option<u64>| {
         let sweep = sweep(backend, 0, overhead).map(|mut input| {
+            input.record.workload = "task_graph".into();
             let extra = &mut input.record.metadata.extra;
             extra.extend([("pattern".to_owned(), json!(pattern)), ("width".to_owned(), json!(8))]);
             extra.extend([("output_bytes".to_owned(), json!(64))]);
@@ -211,4 +212,42 @@ fn each_graph_is_a_row_of_its_own_and_rows_of_one_graph_stand_together() {
     let graph = sweeps.rows[1].graph.as_ref().unwrap();
     assert_eq!((graph.steps, graph.width, graph.form), (125, 8, Some(Form::Stages)));
     assert!(sweeps.warnings.contains(&STAGES.to_owned()), "{:?}", sweeps.warnings);
+}
+
+#[test]
+fn graphs_of_other_workloads_and_with_other_options_are_rows_of_their_own() {
+    let graph = |workload: &str, options: Json| {
+        let sweep = sweep("a", 0, 1e-6).map(|mut input| {
+            input.record.workload = workload.into();
+            let extra = &mut input.record.metadata.extra;
+            extra.insert("width".into(), json!(8));
+            extra.extend(options.as_object().unwrap().clone());
+            input.record.metadata.graph =
+                Some(TaskGraph { form: Form::Graph, steps: 125, width: 8, output_bytes: 24 });
+            input
+        });
+        sweep.collect::<Vec<_>>()
+    };
+    let mut failed = graph("mine", json!({"shift": 10})).swap_remove(0);
+    failed.record.metadata.graph = None;
+    let known = json!({"pattern": "random_nearest", "radix": 3, "output_bytes": 64});
+    let mut denser = known.clone();
+    denser["fraction_connected"] = json!(0.5);
+    let inputs = [
+        vec![failed],
+        graph("mine", json!({"shift": 10})),
+        graph("mine", json!({"shift": 2})),
+        graph("task_graph", denser),
+        graph("task_graph", known),
+    ];
+    let sweeps = sweeps(&inputs.concat());
+    let names: Vec<_> = sweeps.rows.iter().map(Row::name).collect();
+    let expected = [
+        "a mine shift=2 24 B",
+        "a mine shift=10 24 B",
+        "a random_nearest(3) 64 B",
+        "a random_nearest(3) fraction_connected=0.5 64 B",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(sweeps.tables.iter().map(|table| table.by.as_str()).collect::<Vec<_>>(), ["shift"]);
 }

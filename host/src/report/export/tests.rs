@@ -50,6 +50,27 @@ fn only_a_row_of_which_every_trial_is_verified_has_figures() {
 }
 
 #[test]
+fn a_row_of_metg_is_named_after_its_graph_with_its_size_and_its_form() {
+    let rows = metg::graphs().exported();
+    let names: HashSet<_> = rows.iter().map(|row| row.name.as_str()).collect();
+    assert_eq!(names.len(), rows.len());
+    for name in [
+        "native nearest(1) 64 B/metg/width=8/steps=100/cores=2",
+        "spark nearest(3) 65536 B, stages/metg/width=8/steps=100/cores=2",
+        "native trivial 65536 B/metg/width=8/steps=100/cores=2",
+    ] {
+        assert!(names.contains(name), "{names:?}");
+    }
+    let independent = metg::several().exported();
+    assert_eq!(independent[0].name, "alpha/metg/cores=2");
+    let written = bencher(&rows).unwrap();
+    assert!(written.contains("\"native trivial 64 B/metg/width=8/steps=100/cores=2\""), "{written}");
+    // A row with a wrong answer has no figure.
+    assert!(!written.contains("spark nearest(1) 64 B,"), "{written}");
+    check_openmetrics(&openmetrics(&rows));
+}
+
+#[test]
 fn what_a_backend_does_not_support_is_skipped_and_no_failure() {
     let mut comparison = examples::several_workloads();
     let row = &mut comparison.points[0].rows[1];

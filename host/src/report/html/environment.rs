@@ -18,16 +18,24 @@ type Property = (String, String);
 type Build<'a> = (&'a str, Option<&'a Library>, &'a Map<String, Json>);
 
 /// A card for each machine, and for each build of a workload library or of a backend.
-pub(super) fn of_comparison(comparison: &Comparison, layout: &Layout<'_>) -> Vec<Value> {
+pub(super) fn of_comparison(
+    comparison: &Comparison,
+    layout: &Layout<'_>,
+    sweeps: Option<&Sweeps>,
+) -> Vec<Value> {
+    let swept = || sweeps.iter().flat_map(|sweeps| &sweeps.rows);
     let libraries = layout.rows().filter_map(|row| row.workload_library.as_ref());
+    let libraries = libraries.chain(swept().filter_map(|row| row.workload_library.as_ref()));
     let builds = layout.rows().map(|row| (row.backend.as_str(), row.plugin.as_ref(), &row.versions));
-    cards(&comparison.machines, libraries, builds)
+    let builds = builds.chain(swept().map(|row| (row.backend.as_str(), row.plugin.as_ref(), &row.versions)));
+    let machines = comparison.machines.iter().chain(sweeps.iter().flat_map(|sweeps| &sweeps.machines));
+    cards(&distinct(machines), libraries, builds)
 }
 
 pub(super) fn of_sweeps(sweeps: &Sweeps) -> Vec<Value> {
     let libraries = sweeps.rows.iter().filter_map(|row| row.workload_library.as_ref());
     let builds = sweeps.rows.iter().map(|row| (row.backend.as_str(), row.plugin.as_ref(), &row.versions));
-    cards(&sweeps.machines, libraries, builds)
+    cards(&sweeps.machines.iter().collect::<Vec<_>>(), libraries, builds)
 }
 
 /// The machines, and the versions of the newest run of each backend.
@@ -41,7 +49,7 @@ fn newest_build(trend: &CellTrend) -> Option<Build<'_>> {
 }
 
 fn cards<'a>(
-    machines: &[SystemProfile],
+    machines: &[&SystemProfile],
     libraries: impl Iterator<Item = &'a Library>,
     builds: impl Iterator<Item = Build<'a>>,
 ) -> Vec<Value> {
@@ -59,7 +67,7 @@ fn cards<'a>(
         let plugin = plugin.map(library_properties).into_iter().flatten();
         card(name(backend), plugin.chain(version_properties(versions)).collect())
     });
-    machines.iter().enumerate().map(machine).chain(libraries).chain(builds).collect()
+    machines.iter().copied().enumerate().map(machine).chain(libraries).chain(builds).collect()
 }
 
 fn machine_properties(profile: &SystemProfile) -> Vec<Property> {

@@ -1,4 +1,8 @@
-//! METG as one page: the table, the curves of all backends in one chart, and every trial.
+//! METG as one page: the table, graphs that differ in one setting, the curves of all backends in one chart for each graph, and every
+//! trial.
+
+mod backends;
+mod by_setting;
 
 use minijinja::value::Serde;
 use minijinja::{Value, context};
@@ -6,52 +10,44 @@ use minijinja::{Value, context};
 use super::anchor::Anchors;
 use super::layout::SERIES;
 use super::plot::{CurvePoint, Edges, Plot};
-use super::{environment, render};
-use crate::compare::metg::model::{Block, Point, Row, Sweeps};
+use crate::compare::metg::model::{Block, Point, Row, Sweeps, SweptGraph};
 use crate::compare::model::Status;
-use crate::report::error::ReportError;
+use crate::first_seen::grouped;
 use crate::report::labels::{self, name, one_line, or_none};
 use crate::report::metg::{TableRow, cores, failures, value};
 use crate::report::number;
+use backends::Backends;
 
-/// The plot within a picture of 800 by 420.
-const EDGES: Edges = Edges { left: 62.0, right: 786.0, top: 12.0, bottom: 360.0 };
+/// The plot within a picture of 400 by 270.
+const EDGES: Edges = Edges { left: 52.0, right: 388.0, top: 12.0, bottom: 228.0 };
 /// Lower efficiencies are drawn at the bottom of the chart.
 const MIN_EFFICIENCY: f64 = 0.02;
 /// The efficiencies with a tick.
 const TICKS: [f64; 6] = [1.0, 0.5, 0.2, 0.1, 0.05, 0.02];
 
-/// The page, as [`html`](super::html) makes that of a comparison.
-pub(crate) fn metg_html(
-    sweeps: &Sweeps,
-    generated_at: &str,
-    command: Option<&str>,
-) -> Result<String, ReportError> {
+/// What a page says of sweeps. `known` are the labels of a comparison on the same page, which have the same colours here.
+pub(super) fn parts(sweeps: &Sweeps, known: &[&str]) -> Value {
     let blocks = sweeps.rows.iter().map(|row| row.blocks.len()).max().unwrap_or_default();
     let rows = sweeps.rows.iter().enumerate();
     let mut anchors = Anchors::default();
     let id = |row: &Row| anchors.add('c', &[&row.name(), &row.cores.to_string()]);
     let ids: Vec<_> = sweeps.rows.iter().map(id).collect();
-    let page = context! {
-        generated_at,
-        command,
+    let backends = Backends::of(sweeps, known);
+    context! {
         cores => cores(sweeps),
         blocks => crate::text::plural(blocks as u64, "block"),
         notes_title => crate::text::plural(sweeps.warnings.len() as u64, "warning"),
         notes => sweeps.warnings.iter().map(|warning| one_line(warning, 1000)).collect::<Vec<_>>(),
-        rows => rows.map(|(number, row)| table_row(number, &ids[number], row)).collect::<Vec<_>>(),
-        chart => chart(sweeps, &ids),
-        environment => environment::of_sweeps(sweeps),
-    };
-    render("metg.html", page)
+        rows => rows.map(|(number, row)| table_row(&ids[number], row)).collect::<Vec<_>>(),
+        by_setting => by_setting::sections(sweeps, &ids, &backends),
+        charts => charts(sweeps, &ids, &backends),
+    }
 }
 
-fn table_row(number: usize, id: &str, row: &Row) -> Value {
+fn table_row(id: &str, row: &Row) -> Value {
     let log = row.blocks.iter().flat_map(|block| &block.points).find_map(|point| point.log.as_ref());
     context! {
         id,
-        label => number,
-        series => number % SERIES,
         name => name(&row.name()),
         cores => row.cores,
         cells => Serde(TableRow::of(row)),
@@ -61,13 +57,40 @@ fn table_row(number: usize, id: &str, row: &Row) -> Value {
     }
 }
 
-fn chart(sweeps: &Sweeps, ids: &[String]) -> Option<Value> {
-    let steps = || sweeps.rows.iter().flat_map(|row| &row.curve);
-    let plot = Plot::covering(EDGES, steps().map(|step| step.granularity_seconds), [MIN_EFFICIENCY, 1.0])?;
-    let tick = |share: f64| context! { position => plot.y(share), text => format!("{:.0} %", share * 100.0) };
+/// A chart for each graph, and one for tasks that are independent of each other.
+fn charts(sweeps: &Sweeps, ids: &[String], backends: &Backends) -> Vec<Value> {
+    let in_any_form = |graph: &SweptGraph| SweptGraph { form: None, ..graph.clone() };
+    let of_graph = |row: &Row| row.graph.as_ref().map(|graph| (in_any_form(graph), row.cores));
     let rows = sweeps.rows.iter().enumerate().filter(|(_, row)| !row.curve.is_empty());
-    let curves = rows.map(|(number, row)| {
-        context! { label => number, ..plot.curve(number % SERIES, curve(&ids[number], row)) }
+    let graphs = grouped(rows.map(|(number, row)| (of_graph(row), number)));
+    let drawn = |(graph, rows): &(Option<(SweptGraph, u32)>, Vec<usize>)| {
+        let chart = chart(sweeps, rows, ids, backends)?;
+        let graph = graph.as_ref();
+        Some(context! {
+            title => graph.map(|(graph, _)| name(&graph.to_string())),
+            size => graph.map(|(graph, cores)| size(graph, *cores)),
+            legend => backends.legend(rows.iter().copied()),
+            ..chart
+        })
+    };
+    graphs.iter().filter_map(drawn).collect()
+}
+
+/// `width 8, 100 steps, 2 cores`.
+fn size(SweptGraph { width, steps, .. }: &SweptGraph, cores: u32) -> String {
+    let [steps, cores] =
+        [(*steps, "step"), (cores.into(), "core")].map(|(count, noun)| crate::text::plural(count, noun));
+    format!("width {width}, {steps}, {cores}")
+}
+
+fn chart(sweeps: &Sweeps, rows: &[usize], ids: &[String], backends: &Backends) -> Option<Value> {
+    let rows = || rows.iter().map(|number| (*number, &sweeps.rows[*number]));
+    let steps = rows().flat_map(|(_, row)| &row.curve);
+    let plot = Plot::covering(EDGES, steps.map(|step| step.granularity_seconds), [MIN_EFFICIENCY, 1.0])?;
+    let tick = |share: f64| context! { position => plot.y(share), text => format!("{:.0} %", share * 100.0) };
+    let curves = rows().map(|(number, row)| {
+        let label = backends.number(number);
+        context! { label, ..plot.curve(label % SERIES, curve(&ids[number], row)) }
     });
     Some(context! {
         x_ticks => plot.x_ticks(number::duration),
@@ -119,7 +142,7 @@ fn point(point: &Point) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::html::tests;
+    use crate::report::html::{metg_html, tests};
     use crate::report::metg::examples;
 
     fn page(sweeps: &Sweeps) -> String {
@@ -138,8 +161,27 @@ mod tests {
     }
 
     #[test]
+    fn a_page_of_graphs_has_a_section_for_each_setting_and_a_chart_for_each_graph() {
+        let sweeps = examples::graphs();
+        let page = page(&sweeps);
+        // Six graphs, and small plots of three for the inputs and the outputs.
+        assert_eq!(page.matches("<svg viewBox=\"0 0 400 270\"").count(), 6);
+        assert_eq!(page.matches("<svg viewBox=\"0 0 400 250\"").count(), 2 + 3);
+        for title in
+            ["METG(50 %) by pattern", "METG(50 %) by number of inputs", "METG(50 %) by length of an output"]
+        {
+            assert_eq!(page.matches(&format!("<h2>{title}</h2>")).count(), 1, "{title}");
+        }
+        // The row with a wrong answer is in the tables and in no chart.
+        let titles = |graph: &str| page.matches(&format!("<title>spark (stages), {graph}")).count();
+        assert_eq!((titles("nearest(1) 64 B"), titles("nearest(3) 64 B") > 2), (0, true));
+        assert!(page.contains("✗"));
+        insta::assert_binary_snapshot!("graphs.html", page.into_bytes());
+    }
+
+    #[test]
     fn links_and_hostile_text_are_safe() {
-        for sweeps in [examples::several(), examples::hostile()] {
+        for sweeps in [examples::several(), examples::graphs(), examples::hostile()] {
             tests::check_links_and_text(&page(&sweeps));
         }
     }

@@ -82,9 +82,10 @@
   const filters = document.querySelector(".filters");
   const filter = () => {
     for (const name of ["w", "b"]) {
-      const shown = new Set(all(`input[name=${name}]:checked`, filters).map((box) => box.value));
+      // What has no box of its own, such as a backend of METG sweeps only, is always shown.
+      const hidden = new Set(all(`input[name=${name}]:not(:checked)`, filters).map((box) => box.value));
       for (const part of all(`[data-${name}]`)) {
-        part.toggleAttribute("hidden", !shown.has(part.dataset[name]));
+        part.toggleAttribute("hidden", hidden.has(part.dataset[name]));
       }
     }
   };

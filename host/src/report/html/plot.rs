@@ -33,14 +33,24 @@ pub(super) struct CurvePoint {
 }
 
 impl Plot {
-    /// The plot that covers all values. None without values that it can show.
+    /// The plot that covers all values, with two logarithmic axes. None without values that it can show.
     pub(super) fn covering(
         edges: Edges,
         x_values: impl IntoIterator<Item = f64>,
         y_values: impl IntoIterator<Item = f64>,
     ) -> Option<Self> {
+        Self::over(edges, Scale::Logarithmic, x_values, y_values)
+    }
+
+    /// As [`Plot::covering`], with a horizontal axis of this scale.
+    pub(super) fn over(
+        edges: Edges,
+        x_scale: Scale,
+        x_values: impl IntoIterator<Item = f64>,
+        y_values: impl IntoIterator<Item = f64>,
+    ) -> Option<Self> {
         let (x_axis, y_axis) =
-            (Axis::covering(Scale::Logarithmic, x_values)?, Axis::covering(Scale::Logarithmic, y_values)?);
+            (Axis::covering(x_scale, x_values)?, Axis::covering(Scale::Logarithmic, y_values)?);
         Some(Self { edges, x_axis, y_axis })
     }
 

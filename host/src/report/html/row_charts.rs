@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use minijinja::{Value, context};
 
-use super::layout::{Group, Layout, PlacedPoint};
+use super::layout::{Group, Layout, SERIES};
 use super::plot::label;
 use crate::compare::model::{Comparison, Row, Spread};
 use crate::report::axis::{Axis, Scale};
@@ -12,28 +12,43 @@ use crate::report::labels::{self, name};
 use crate::report::number;
 
 /// A chart leaves out further points once it has this many rows: readers do not compare more than a screen of them.
-const MAX_ROWS: usize = 32;
+const MAX_ROWS: usize = 24;
 /// Width of a drawing, which the browser stretches.
 const WIDTH: f64 = 1000.0;
 
 /// What a chart draws of a row.
 #[derive(Default)]
-struct Drawing {
+pub(super) struct Drawing {
     /// One value for each block.
-    raw: Vec<f64>,
-    range: Option<(f64, f64)>,
+    pub(super) raw: Vec<f64>,
+    pub(super) range: Option<(f64, f64)>,
     /// A bar from zero to this value.
-    bar: Option<f64>,
-    marks: Vec<Mark>,
+    pub(super) bar: Option<f64>,
+    pub(super) marks: Vec<Mark>,
     /// The text beside the drawing.
-    text: String,
+    pub(super) text: String,
 }
 
-struct Mark {
-    value: f64,
+pub(super) struct Mark {
+    pub(super) value: f64,
     /// None for the shape of the row's series.
-    shape: Option<usize>,
-    title: String,
+    pub(super) shape: Option<usize>,
+    pub(super) title: String,
+}
+
+/// A row of a chart, which links to its trials.
+pub(super) struct DrawnRow {
+    pub(super) id: String,
+    pub(super) name: String,
+    /// The place of its name among all of the page.
+    pub(super) label: usize,
+    pub(super) drawing: Drawing,
+}
+
+/// Rows that stand together in a chart, with what they have in common.
+pub(super) struct DrawnPoint {
+    pub(super) settings: String,
+    pub(super) rows: Vec<DrawnRow>,
 }
 
 impl Drawing {
@@ -103,11 +118,14 @@ pub(super) fn costs(layout: &Layout<'_>) -> Vec<Value> {
     let title = "Start, first run, steady state, shutdown";
     let stages = Kind::new("stages", title, stages_text, number::duration, stages);
     let memory = Kind::new("memory", "Memory", memory_text, mebibytes, memory);
+    let item_text = "The same memory, divided by the number of input items; less is better. 1 kB is 1000 bytes. Median, minimum \
+                     and maximum over the blocks.";
+    let item = Kind::new("memory-item", "Memory an item", item_text, decimal_bytes, memory_an_item);
     let processor = Kind::new("processor", "CPU time an item", processor_text, number::duration, processor);
     let efficiency = Kind::new("efficiency", "Efficiency", efficiency_text, number::percent, efficiency);
     let linear = |kind| Kind { scale: Scale::Linear, ..kind };
     let stages = Kind { legend: &STAGES, ..stages };
-    sections([linear(efficiency), stages, linear(memory), linear(processor)], layout)
+    sections([linear(efficiency), stages, linear(memory), linear(item), linear(processor)], layout)
 }
 
 /// The sections that have anything to show.
@@ -124,6 +142,12 @@ const MEBIBYTE: f64 = 1_048_576.0;
 
 fn mebibytes(mebibytes: f64) -> String {
     number::memory(mebibytes * MEBIBYTE)
+}
+
+/// `19.5 kB`, as even steps of bytes are at round numbers of these units only.
+fn decimal_bytes(bytes: f64) -> String {
+    let number = number::quantity(bytes);
+    if number.contains(' ') { number + "B" } else { number + " B" }
 }
 
 fn throughput(row: &Row) -> Option<Drawing> {
@@ -163,6 +187,10 @@ fn memory(row: &Row) -> Option<Drawing> {
     Some(bar(used.memory_bytes.or(used.peak_memory_bytes)?, MEBIBYTE, number::memory))
 }
 
+fn memory_an_item(row: &Row) -> Option<Drawing> {
+    Some(bar(row.resources?.memory_bytes_per_item?, 1.0, decimal_bytes))
+}
+
 fn processor(row: &Row) -> Option<Drawing> {
     Some(bar(row.resources?.cpu_seconds_per_item?, 1.0, number::duration))
 }
@@ -183,23 +211,38 @@ fn bar(spread: Spread, unit: f64, format: fn(f64) -> String) -> Drawing {
     }
 }
 
-/// A point with the drawings of its rows.
-type DrawnPoint<'a> = (&'a PlacedPoint<'a>, Vec<(&'a str, &'a Row, Drawing)>);
-
 fn chart(kind: &Kind, group: &Group<'_>, layout: &Layout<'_>) -> Option<Value> {
-    let (points, left_out) = drawn_points(kind, group);
-    let drawings = points.iter().flat_map(|(_, rows)| rows).map(|(_, _, drawing)| drawing);
-    let margin = kind.margin.map(|margin| [1.0 / margin, margin]);
-    let values = drawings.flat_map(Drawing::values).chain(margin.into_iter().flatten());
-    let axis = Axis::covering(kind.scale, values).filter(|_| !points.is_empty())?;
-    let point = |(point, rows): &DrawnPoint<'_>| {
-        let rows = rows.iter().map(|(id, row, drawing)| drawn_row(id, row, drawing, &axis, layout));
-        context! { settings => labels::settings(point.point), rows => rows.collect::<Vec<_>>() }
-    };
-    let ticks = axis.ticks().into_iter().map(|tick| label(percent(tick.position), (kind.tick)(tick.value)));
+    let (points, left_out) = drawn_points(kind, group, layout);
+    let chart = drawn(&points, kind.scale, kind.tick, kind.margin)?;
     Some(context! {
         workload => &group.workload,
         group => group.number,
+        left_out => more_rows(left_out),
+        ..chart
+    })
+}
+
+/// `3 more rows`; none for none.
+pub(super) fn more_rows(left_out: usize) -> Option<String> {
+    (left_out > 0).then(|| crate::text::plural(left_out as u64, "more row"))
+}
+
+/// The axis of a chart, and its points. None without values that the axis can show.
+pub(super) fn drawn(
+    points: &[DrawnPoint],
+    scale: Scale,
+    tick: fn(f64) -> String,
+    margin: Option<f64>,
+) -> Option<Value> {
+    let margin = margin.map(|margin| [1.0 / margin, margin]);
+    let drawings = points.iter().flat_map(|point| &point.rows).map(|row| &row.drawing);
+    let values = drawings.flat_map(Drawing::values).chain(margin.into_iter().flatten());
+    let axis = Axis::covering(scale, values).filter(|_| !points.is_empty())?;
+    let point = |DrawnPoint { settings, rows }: &DrawnPoint| {
+        context! { settings, rows => rows.iter().map(|row| drawn_row(row, &axis)).collect::<Vec<_>>() }
+    };
+    let ticks = axis.ticks().into_iter().map(|it| label(percent(it.position), tick(it.value)));
+    Some(context! {
         ticks => ticks.collect::<Vec<_>>(),
         one => margin.map(|_| percent(axis.position(1.0))),
         band => margin.map(|ends| {
@@ -207,31 +250,39 @@ fn chart(kind: &Kind, group: &Group<'_>, layout: &Layout<'_>) -> Option<Value> {
             (percent(low), percent(high - low))
         }),
         points => points.iter().map(point).collect::<Vec<_>>(),
-        left_out => (left_out > 0).then(|| crate::text::plural(left_out as u64, "more row")),
     })
 }
 
 /// The first points that together have at most [`MAX_ROWS`] rows, and how many rows are left out.
-fn drawn_points<'a>(kind: &Kind, group: &'a Group<'a>) -> (Vec<DrawnPoint<'a>>, usize) {
+fn drawn_points(kind: &Kind, group: &Group<'_>, layout: &Layout<'_>) -> (Vec<DrawnPoint>, usize) {
+    let row = |(id, row): &(String, &Row)| {
+        let (name, label) = (name(&row.label), layout.label_number(&row.label));
+        Some(DrawnRow { id: id.clone(), name, label, drawing: (kind.draw)(row)? })
+    };
+    let points = group.points.iter().map(|point| DrawnPoint {
+        settings: labels::settings(point.point),
+        rows: point.rows.iter().filter_map(row).collect(),
+    });
+    first_points(points)
+}
+
+/// The first of the points that have rows, which together have at most [`MAX_ROWS`], and how many rows are left out.
+pub(super) fn first_points(all: impl Iterator<Item = DrawnPoint>) -> (Vec<DrawnPoint>, usize) {
     let (mut points, mut drawn, mut left_out) = (Vec::new(), 0, 0);
-    for point in &group.points {
-        let row = |(id, row): &'a (String, &'a Row)| Some((id.as_str(), *row, (kind.draw)(row)?));
-        let rows: Vec<_> = point.rows.iter().filter_map(row).collect();
-        if rows.is_empty() {
-            continue;
-        }
-        if drawn > 0 && drawn + rows.len() > MAX_ROWS {
-            left_out += rows.len();
+    for point in all.filter(|point| !point.rows.is_empty()) {
+        if drawn > 0 && drawn + point.rows.len() > MAX_ROWS {
+            left_out += point.rows.len();
         } else {
-            drawn += rows.len();
-            points.push((point, rows));
+            drawn += point.rows.len();
+            points.push(point);
         }
     }
     (points, left_out)
 }
 
-fn drawn_row(id: &str, row: &Row, drawing: &Drawing, axis: &Axis, layout: &Layout<'_>) -> Value {
-    let series = layout.series(&row.label);
+fn drawn_row(row: &DrawnRow, axis: &Axis) -> Value {
+    let DrawnRow { id, name, label, drawing } = row;
+    let series = label % SERIES;
     let x = |value: f64| (axis.position(value) / 100.0 * WIDTH).round() as u32;
     let raw: String = drawing.raw.iter().map(|value| format!("M{} 6v14", x(*value))).collect();
     let range = drawing.range.map_or_else(String::new, |(low, high)| {
@@ -244,8 +295,8 @@ fn drawn_row(id: &str, row: &Row, drawing: &Drawing, axis: &Axis, layout: &Layou
     };
     context! {
         id,
-        label => layout.label_number(&row.label),
-        name => name(&row.label),
+        label => *label,
+        name,
         series,
         raw,
         range,

@@ -38,9 +38,15 @@ fn charts_over(setting: &Setting, group: &Group<'_>, layout: &Layout<'_>) -> Vec
     let families = grouped(group.points.iter().map(|point| (fixed(setting, point.point), point)));
     let chart = |(fixed, members): &(Point, Vec<_>)| {
         let chart = chart(setting, members, layout)?;
-        Some(
-            context! { workload => &group.workload, group => group.number, fixed => labels::settings(fixed), ..chart },
-        )
+        let (workload, over) = (&group.workload, setting.name);
+        Some(context! {
+            group => group.number,
+            title => format!("{workload} over {over}"),
+            description => format!("items per second of {workload} over {over}"),
+            fixed => labels::settings(fixed),
+            over,
+            ..chart
+        })
     };
     families.iter().filter_map(chart).take(MAX_CHARTS).collect()
 }
@@ -69,7 +75,6 @@ fn chart(setting: &Setting, members: &[&PlacedPoint<'_>], layout: &Layout<'_>) -
         context! { label => layout.label_number(label), ..plot.curve(layout.series(label), points) }
     };
     Some(context! {
-        over => setting.name,
         x_ticks => values.iter().map(tick).collect::<Vec<_>>(),
         y_ticks => plot.y_ticks(number::quantity),
         curves => curves.into_iter().map(drawn).collect::<Vec<_>>(),

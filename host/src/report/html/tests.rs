@@ -1,6 +1,7 @@
 use super::*;
 use crate::compare::model::ShownGraph;
 use crate::report::examples;
+use crate::report::metg::examples as metg;
 use crate::worker::protocol::Edge;
 
 fn page(comparison: &Comparison) -> String {
@@ -59,6 +60,30 @@ fn a_page_shows_the_graph_of_a_point() {
     check_links_and_text(&page);
     assert!(page.contains("<title>step 0, point 0 to step 1, point 0, 2 times</title>"), "{page}");
     assert!(page.contains(": the first 2 tasks"), "{page}");
+}
+
+#[test]
+fn a_page_of_records_with_sweeps_has_their_metg() {
+    let (comparison, mut sweeps) = (examples::several_workloads(), metg::graphs());
+    for row in &mut sweeps.rows {
+        row.backend = row.backend.replace("native", "beta");
+    }
+    sweeps.tables = crate::compare::metg::tables::tables(&sweeps.rows);
+    let page = html_with_sweeps(&comparison, Some(&sweeps), "2026-02-21 05:00:00 UTC", None).unwrap();
+    check_links_and_text(&page);
+    for part in ["<h2>METG</h2>", "<h2>METG(50 %) by pattern</h2>", "beta nearest(1) 64 B", "<h2>Ratios</h2>"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    // A backend has the same number, and so the same colour, in all charts; others come after those of the comparison.
+    let numbers = |name: &str| {
+        let entries =
+            page.split("<li class=\"c").filter(|entry| entry.contains(&format!("</svg> {name}</li>")));
+        let number =
+            |entry: &str| entry.split_once("data-b=").unwrap().1.split('>').next().unwrap().to_owned();
+        crate::first_seen::distinct(entries.map(number))
+    };
+    assert_eq!((numbers("beta"), numbers("spark (stages)")), (vec!["1".to_owned()], vec!["3".to_owned()]));
 }
 
 #[test]

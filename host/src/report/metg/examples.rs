@@ -3,7 +3,8 @@
 use serde_json::Map;
 
 use crate::compare::metg::model::*;
-use crate::compare::model::{RatioInterval, Source, Status};
+use crate::compare::metg::tables::tables;
+use crate::compare::model::{Form, RatioInterval, Source, Status};
 use crate::metg::Value;
 use crate::record::{Library, SystemProfile};
 
@@ -133,6 +134,7 @@ pub(in crate::report) fn several() -> Sweeps {
     Sweeps {
         commands: Vec::new(),
         machine_checks: Vec::new(),
+        tables: Vec::new(),
         version: VERSION,
         target: 0.5,
         rows: vec![bounded, row("native", 1.02e-6), busy, row("beta", 163e-6), invalid, slow, failing],
@@ -147,10 +149,53 @@ pub(in crate::report) fn several() -> Sweeps {
     }
 }
 
+/// A backend that runs the dependencies of tasks and one that runs stages, on three graphs with two lengths of an output. One sweep
+/// failed, and one graph was measured on one of them only.
+pub(in crate::report) fn graphs() -> Sweeps {
+    let graph = |pattern: &str, radix, bytes, form| SweptGraph {
+        workload: "task_graph".into(),
+        pattern: Some(pattern.into()),
+        radix,
+        output_bytes: Some(bytes),
+        settings: [].into(),
+        width: 8,
+        steps: 100,
+        form: Some(form),
+    };
+    let mut rows = Vec::new();
+    for (pattern, radix, factor) in
+        [("nearest", Some(1), 2.0), ("nearest", Some(3), 3.0), ("trivial", None, 1.0)]
+    {
+        for (bytes, longer) in [(64, 1.0), (65_536, 5.0)] {
+            for (backend, form, floor) in [("native", Form::Graph, 1e-6), ("spark", Form::Stages, 4e-3)] {
+                let graph = Some(graph(pattern, radix, bytes, form));
+                let mut row = Row { graph, blocks_with_value: 2, ..row(backend, floor * factor * longer) };
+                row.blocks.truncate(2);
+                rows.push(row);
+            }
+        }
+    }
+    rows.pop();
+    let failed = SweepOutcome::Failed {
+        status: Status::Wrong,
+        phase: "judge".into(),
+        message: "8 items reached the sink, but 16 must".into(),
+        remedy: None,
+    };
+    (rows[1].blocks[0].outcome, rows[1].blocks_with_value) = (failed, 1);
+    Sweeps { tables: tables(&rows), rows, ..several() }
+}
+
 /// Names and reasons with hostile text.
 pub(in crate::report) fn hostile() -> Sweeps {
     let harm = "</text><script>alert(1)</script>|\x1b[2J\u{202e}`*_[x](http://x)";
-    let mut sweeps = several();
+    let (mut sweeps, mut of_graphs) = (several(), graphs());
+    for (number, row) in of_graphs.rows.iter_mut().enumerate() {
+        let graph = row.graph.as_mut().unwrap();
+        graph.pattern = Some(format!("{harm}{number}"));
+        graph.settings.insert(harm.into(), format!("{harm}{}", number % 3).into());
+    }
+    sweeps.rows.extend(of_graphs.rows);
     for row in &mut sweeps.rows {
         row.backend = harm.into();
         for block in &mut row.blocks {
@@ -167,5 +212,6 @@ pub(in crate::report) fn hostile() -> Sweeps {
         }
     }
     sweeps.warnings = vec![harm.into()];
+    sweeps.tables = tables(&sweeps.rows);
     sweeps
 }

@@ -1,9 +1,10 @@
 //! The labels that the formats for METG share.
 
 use serde::Serialize;
+use serde_json::Value as Json;
 
-use crate::compare::metg::model::{Row, SweepOutcome, Sweeps};
-use crate::compare::model::Status;
+use crate::compare::metg::model::{Column, Group, Row, SweepOutcome, Sweeps, Table};
+use crate::compare::model::{Form, Status};
 use crate::metg::Value;
 use crate::report::labels::{Tone, by_block, name, one_line, or_none, reason};
 use crate::report::number;
@@ -109,4 +110,57 @@ pub(in crate::report) fn cores(sweeps: &Sweeps) -> Option<String> {
     let cores = sweeps.rows.first()?.cores;
     let same = sweeps.rows.iter().all(|row| row.cores == cores);
     same.then(|| crate::text::plural(cores.into(), "core"))
+}
+
+/// The setting of a table, as readers know it.
+pub(in crate::report) fn setting(table: &Table) -> String {
+    match table.by.as_str() {
+        "radix" => "number of inputs".into(),
+        "output_bytes" => "length of an output".into(),
+        other => one_line(other, 20),
+    }
+}
+
+/// A backend, and that its figures are those of stages. The name has at most `limit` characters.
+pub(in crate::report) fn column(backend: &str, form: Option<Form>, limit: usize) -> String {
+    one_line(backend, limit) + if form == Some(Form::Stages) { " (stages)" } else { "" }
+}
+
+pub(in crate::report) fn columns(table: &Table, limit: usize) -> Vec<String> {
+    table.columns.iter().map(|Column { backend, form }| column(backend, *form, limit)).collect()
+}
+
+/// A line of a table: graphs of all backends that differ in nothing.
+pub(in crate::report) struct TableLine<'a> {
+    /// What the graphs of the group have in common.
+    pub(in crate::report) graphs: &'a str,
+    pub(in crate::report) is_first_of_group: bool,
+    /// Of the setting.
+    pub(in crate::report) value: String,
+    /// For each column the place of the row, and METG. A sign stands for a row that did not pass its checks.
+    pub(in crate::report) cells: Vec<(Option<usize>, String)>,
+}
+
+pub(in crate::report) fn lines<'a>(sweeps: &'a Sweeps, table: &'a Table) -> Vec<TableLine<'a>> {
+    let cell = |place: &Option<usize>| (*place, or_none(place.and_then(|it| sweeps.rows.get(it)), cell));
+    let of_group = |group: &'a Group| {
+        group.lines.iter().enumerate().map(move |(number, line)| TableLine {
+            graphs: &group.graphs,
+            is_first_of_group: number == 0,
+            value: setting_value(&table.by, &line.value),
+            cells: line.rows.iter().map(cell).collect(),
+        })
+    };
+    table.groups.iter().flat_map(of_group).collect()
+}
+
+/// `64 B`, `nearest(3)`.
+pub(in crate::report) fn setting_value(setting: &str, value: &Json) -> String {
+    let unit = if setting == "output_bytes" { " B" } else { "" };
+    one_line(value.as_str().map_or_else(|| value.to_string(), str::to_owned).as_str(), 24) + unit
+}
+
+fn cell(row: &Row) -> String {
+    let TableRow { metg, tone, .. } = TableRow::of(row);
+    if tone == Tone::Bad { format!("{metg} ✗") } else { metg }
 }

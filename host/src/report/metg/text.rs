@@ -3,33 +3,24 @@
 use clap::builder::styling::Style;
 
 use super::chart;
-use super::labels::{self, TableRow};
-use crate::compare::metg::model::{Row, Sweeps};
+use super::labels::{self, TableLine, TableRow};
+use crate::compare::metg::model::{Row, Sweeps, Table};
 use crate::report::labels::one_line;
 use crate::report::text::{Palette, again, aligned, list, painted};
 
 /// How many failures and notes are shown. The other formats have all of them.
 const MAX_ITEMS: usize = 6;
-/// The longest name in the table.
+/// The longest name of a backend, and of a graph, in a table.
 const MAX_NAME: usize = 16;
-/// And the longest graph.
 const MAX_GRAPH: usize = 40;
-
-/// The backend, and the graph if there is one.
-pub(super) fn name(row: &Row) -> String {
-    let graph = row
-        .graph
-        .as_ref()
-        .map_or_else(String::new, |graph| format!(" {}", one_line(&graph.to_string(), MAX_GRAPH)));
-    one_line(&row.backend, MAX_NAME) + &graph
-}
 
 /// The table, the chart of all backends, failures and notes, in lines of at most `width` characters.
 pub(crate) fn text(sweeps: &Sweeps, palette: &Palette, width: usize) -> String {
     if sweeps.rows.is_empty() {
         return "there are no records of a sweep\n".into();
     }
-    let mut lines = table(sweeps, palette);
+    let mut lines = table(sweeps, palette, width);
+    lines.extend(sweeps.tables.iter().flat_map(|table| by_setting(sweeps, table, palette, width)));
     lines.push("\n".into());
     lines.extend(chart::lines(sweeps, width));
     let failures = sweeps.rows.iter().flat_map(labels::failures).collect();
@@ -40,17 +31,34 @@ pub(crate) fn text(sweeps: &Sweeps, palette: &Palette, width: usize) -> String {
     lines.concat()
 }
 
-fn table(sweeps: &Sweeps, palette: &Palette) -> Vec<String> {
+/// The columns between name and checks. METG is twice the kernel, which is left out first where long names need room.
+const COLUMNS: [&str; 5] = ["METG(50 %)", "95 % interval", "kernel", "floor", "blocks"];
+const SELECTIONS: [&[usize]; 3] = [&[0, 1, 2, 3, 4], &[0, 1, 3, 4], &[0, 1, 4]];
+
+fn table(sweeps: &Sweeps, palette: &Palette, width: usize) -> Vec<String> {
     let cores = labels::cores(sweeps);
     let heading = cores.as_ref().map_or_else(String::new, |cores| format!("on {cores}"));
     let rows: Vec<_> = sweeps.rows.iter().map(TableRow::of).collect();
-    let cells = rows.iter().zip(&sweeps.rows).map(|(cells, row)| {
-        let cores = if cores.is_none() { format!(" ({})", row.cores) } else { String::new() };
-        let backend = format!(" {}{cores}", name(row));
+    let figures = |cells: &TableRow| {
         let TableRow { metg, interval, kernel, floor, blocks, .. } = cells.clone();
-        [backend, metg, interval, kernel, floor, blocks]
+        [metg, interval, kernel, floor, blocks]
+    };
+    let figures: Vec<_> = rows.iter().map(figures).collect();
+    let checks = 2 + longest("checks", rows.iter().map(|row| row.checks));
+    let taken = |columns: &[usize]| {
+        let column = |it: &usize| 2 + longest(COLUMNS[*it], figures.iter().map(|row| row[*it].as_str()));
+        1 + checks + columns.iter().map(column).sum::<usize>()
+    };
+    let names: Vec<_> = sweeps.rows.iter().map(|row| name(row, cores.is_none())).collect();
+    let longest_name = longest(&heading, names.iter().map(String::as_str));
+    let columns =
+        SELECTIONS.into_iter().find(|it| taken(it) + longest_name <= width).unwrap_or(SELECTIONS[2]);
+    let room = width.saturating_sub(taken(columns)).max(MAX_NAME);
+    let cells = names.iter().zip(&figures).map(|(name, figures)| {
+        let figures = columns.iter().map(|it| figures[*it].clone());
+        [format!(" {}", cut(name, room))].into_iter().chain(figures)
     });
-    let headings = [heading.as_str(), "METG(50 %)", "95 % interval", "kernel", "floor", "blocks"];
+    let headings = [heading.as_str()].into_iter().chain(columns.iter().map(|it| COLUMNS[*it]));
     let mut aligned = aligned(headings, cells, 1).into_iter();
     let heading = format!("{}  checks", aligned.next().unwrap_or_default());
     // The codes of colours must not count as width.
@@ -59,6 +67,56 @@ fn table(sweeps: &Sweeps, palette: &Palette) -> Vec<String> {
         format!("{line}  {style}{}{style:#}\n", row.checks)
     };
     [painted(palette.heading, &heading)].into_iter().chain(rows.iter().zip(aligned).map(row_line)).collect()
+}
+
+/// The backend, the graph if there is one, and the cores if they differ.
+fn name(row: &Row, with_cores: bool) -> String {
+    let graph = row.graph.as_ref().map(|graph| format!(" {}", cut(&graph.to_string(), MAX_GRAPH)));
+    let cores = if with_cores { format!(" ({})", row.cores) } else { String::new() };
+    format!("{}{}{cores}", one_line(&row.backend, MAX_NAME), graph.unwrap_or_default())
+}
+
+/// A name of at most `room` characters, which still says that it is of stages.
+fn cut(name: &str, room: usize) -> String {
+    const STAGES: &str = ", stages";
+    match name.strip_suffix(STAGES) {
+        Some(rest) if name.chars().count() > room => {
+            one_line(rest, room.saturating_sub(STAGES.len())) + STAGES
+        }
+        _ => one_line(name, room),
+    }
+}
+
+/// The number of characters of the longest text of a column.
+fn longest<'t>(heading: &'t str, texts: impl Iterator<Item = &'t str>) -> usize {
+    texts.chain([heading]).map(|text| text.chars().count()).max().unwrap_or_default()
+}
+
+/// The graphs that differ in one setting, with a column for each backend: as many tables as have room for all columns.
+fn by_setting(sweeps: &Sweeps, by: &Table, palette: &Palette, width: usize) -> Vec<String> {
+    let heading = format!("METG(50 %) by {}", labels::setting(by));
+    let (names, lines) = (labels::columns(by, MAX_NAME), labels::lines(sweeps, by));
+    let graphs =
+        |line: &TableLine<'_>| one_line(if line.is_first_of_group { line.graphs } else { "" }, MAX_GRAPH);
+    let labels: Vec<_> =
+        lines.iter().map(|line| [format!(" {}", graphs(line)), line.value.clone()]).collect();
+    let taken = longest(&heading, labels.iter().map(|label| label[0].as_str()))
+        + longest("", labels.iter().map(|label| label[1].as_str()));
+    let widest = longest("999 µs ✗", names.iter().map(String::as_str));
+    let room = (width.saturating_sub(taken + 4) / (widest + 2)).max(1);
+    let table = |first: usize| {
+        let columns = first..names.len().min(first + room);
+        let headings =
+            [heading.as_str(), ""].into_iter().chain(names[columns.clone()].iter().map(String::as_str));
+        let cells = lines.iter().zip(&labels).map(|(line, label)| {
+            let figures = line.cells[columns.clone()].iter().map(|(_, text)| text);
+            label.iter().chain(figures).cloned().collect::<Vec<_>>()
+        });
+        let mut lines = aligned(headings, cells, 2).into_iter();
+        let heading = painted(palette.heading, &lines.next().unwrap_or_default());
+        ["\n".to_owned(), heading].into_iter().chain(lines.map(|line| line + "\n")).collect::<Vec<_>>()
+    };
+    (0..names.len()).step_by(room).flat_map(table).collect()
 }
 
 #[cfg(test)]
@@ -77,8 +135,24 @@ mod tests {
     }
 
     #[test]
+    fn graphs_that_differ_in_one_setting_stand_side_by_side() {
+        let sweeps = examples::graphs();
+        for width in [60, 80, 100] {
+            let page = text(&sweeps, &Palette::plain(), width);
+            let tables = page.split_once("\n\n").unwrap().1.split_once("\n\nefficiency").unwrap().0;
+            assert!(tables.lines().all(|line| line.chars().count() <= width), "{page}");
+            assert!(["native", "spark (stages)", "✗"].iter().all(|word| tables.contains(word)), "{page}");
+            let rows = page.lines().skip(1).take(sweeps.rows.len());
+            assert!(rows.clone().all(|line| line.chars().count() <= width.max(80)), "{page}");
+            assert_eq!(rows.filter(|line| line.contains(", stages")).count(), 5, "{page}");
+        }
+        insta::assert_binary_snapshot!(".txt", text(&sweeps, &Palette::plain(), 100).into_bytes());
+    }
+
+    #[test]
     fn hostile_text_neither_controls_the_terminal_nor_breaks_lines() {
         let page = text(&examples::hostile(), &Palette::plain(), 100);
+        assert!(page.contains("METG(50 %) by"), "{page}");
         assert!(!page.contains(|c: char| c.is_control() && c != '\n'), "{page:?}");
         assert!(page.lines().all(|line| line.chars().count() <= 100), "{page}");
     }
