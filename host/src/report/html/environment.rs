@@ -40,7 +40,7 @@ pub(super) fn of_sweeps(sweeps: &Sweeps) -> Vec<Value> {
 
 /// The machines, and the versions of the newest run of each backend.
 pub(super) fn of_trends(trends: &Trends) -> Vec<Value> {
-    let machines: Vec<_> = trends.machines.iter().map(|machine| machine.profile.clone()).collect();
+    let machines: Vec<_> = trends.machines.iter().map(|machine| &machine.profile).collect();
     cards(&machines, std::iter::empty(), trends.cells.iter().filter_map(newest_build))
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Edges {
 /// The edges in a small picture, of 400 by 250.
 pub(super) const SMALL: Edges = Edges { left: 52.0, right: 388.0, top: 12.0, bottom: 212.0 };
 
-/// A plot with a logarithmic y axis. The x axis is logarithmic too, unless it has the numbers of runs.
+/// A plot with a logarithmic y axis. The x axis is logarithmic too, or linear.
 pub(super) struct Plot {
     edges: Edges,
     x_axis: Axis,
@@ -60,8 +60,7 @@ impl Plot {
         runs: usize,
         y_values: impl IntoIterator<Item = f64>,
     ) -> Option<Self> {
-        let x_axis = Axis::covering(Scale::Linear, [runs as f64])?;
-        Some(Self { edges, x_axis, y_axis: Axis::covering(Scale::Logarithmic, y_values)? })
+        Self::over(edges, Scale::Linear, [runs as f64], y_values)
     }
 
     pub(super) fn x(&self, value: f64) -> String {
