@@ -98,6 +98,8 @@ class SageDriver(Driver):
         replicas, self._prepared = self._prepared, None
         if replicas is None:
             return self._cluster.replicas(workload)
+        # What the nodes opened before the run is not late.
+        replicas.opens = 0
         if workload.open_loop:
             replicas.start(workload.spec)
         return replicas
@@ -112,7 +114,7 @@ class SageDriver(Driver):
         for items, operators in run.phases():
             engine.run(items, operators, run.perform, run.deliver, spec.batch_size)
         replicas.close()
-        work = replicas.work if isinstance(replicas, RemoteReplicas) else {}
+        work, late_opens = (replicas.work, replicas.opens) if isinstance(replicas, RemoteReplicas) else ({}, 0)
         if scheduler in SCHEDULERS:
             warnings.append(f'scheduler "{scheduler}" was accepted and ignored by SAGE {self._version}')
         threads = {"stream": 1, "batch": LOCAL_THREADS if environment == "local" else FLOWNET_THREADS}[mode]
@@ -124,6 +126,7 @@ class SageDriver(Driver):
             "sage_mode": mode,
             "sage_environment": environment,
             "windows": engine.windows,
+            "late_opens": late_opens,
         }
         return report(workload, run.sink_state(), scheduler, work, warnings, metrics)
 

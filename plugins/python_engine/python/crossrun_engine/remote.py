@@ -13,7 +13,7 @@ from typing import Any, Callable
 
 from .dataflow import Item, Operator, Replicas
 from .failure import UnavailableError
-from .kernel import Workload
+from .kernel import Workload, late_opens
 from .network import listens
 
 # A library is sent in pieces of so many bytes, as a slow network may take no larger message in time.
@@ -37,10 +37,13 @@ class RemoteReplicas(Replicas):
         super().__init__(workload)
         self.work: dict[str, int] = {}
         """How many calls each node has served, without those that served none. Known when the replicas are closed."""
+        self.opens = 0
+        """How many nodes have opened the workload: one in which it is open still does not open it again."""
         self._nodes, self._remote, self._run = nodes, call, uuid.uuid4().hex
         for node in nodes:
             self._send_library(node, workload)
-            call(node, 0, "open", self._run, reply_address, workload.sha256, workload.spec)
+            # A node of an earlier version does not say.
+            self.opens += call(node, 0, "open", self._run, reply_address, workload.sha256, workload.spec) or 0
 
     def perform(self, operator: Operator, replica: int, item: Item) -> list[Item]:
         """As `Replicas.perform`, on a node."""
@@ -54,7 +57,7 @@ class RemoteReplicas(Replicas):
     def start(self, spec: str) -> None:
         """As `Replicas.start`, on all nodes."""
         for node in self._nodes:
-            self._remote(node, 0, "start", self._run, spec)
+            self.opens += self._remote(node, 0, "start", self._run, spec) or 0
 
     def close(self) -> None:
         """Frees what the nodes keep for the run."""
@@ -84,6 +87,8 @@ class ReplicaServer:
         self._folder = folder
         self._runs: dict[str, tuple[str, Replicas]] = {}
         self._lock = threading.Lock()
+        # Nothing else opens workloads in this process, so what is opened while this is held is known.
+        self._opening = threading.Lock()
 
     def has_library(self, sha256: str) -> bool:
         """Whether the library with this hash is here."""
@@ -98,15 +103,15 @@ class ReplicaServer:
         """Keeps the library that was sent for a run. `open` finds out whether it has that hash."""
         self._library(run).with_suffix(".partial").rename(self._library(sha256))
 
-    def open(self, run: str, driver: str, sha256: str, spec: str) -> None:
-        """Opens a workload for a run, whose driver listens at the address `driver`.
+    def open(self, run: str, driver: str, sha256: str, spec: str) -> int:
+        """Opens a workload for a run, whose driver listens at the address `driver`. The answer is 0 if it was open still, or 1.
 
         Raises UnavailableError if the library does not have that hash, and forgets the library then.
         """
         library = self._library(sha256)
         workload = Workload(str(library), sha256, spec)
         try:
-            _ = workload.plan
+            opens = self._opens(lambda: workload.plan)
         except UnavailableError:
             library.unlink()
             raise
@@ -116,10 +121,18 @@ class ReplicaServer:
         for other, (address, _) in others if len(others) >= MANY_RUNS else []:
             if not listens(address, CONNECT_TIMEOUT):
                 self.close(other)
+        return opens
 
-    def start(self, run: str, spec: str) -> None:
-        """As `Replicas.start`."""
-        self._runs[run][1].start(spec)
+    def start(self, run: str, spec: str) -> int:
+        """As `Replicas.start`. The answer is 1 if the workload had to be opened for it, or 0."""
+        return self._opens(lambda: self._runs[run][1].start(spec))
+
+    def _opens(self, call: Callable[[], object]) -> int:
+        """Makes a call, and returns how many workloads it opened."""
+        with self._opening:
+            late_opens()
+            call()
+            return late_opens()
 
     def perform(self, run: str, operator: Operator, replica: int, item: Item) -> list[Item]:
         """As `Replicas.perform`."""

@@ -116,6 +116,13 @@ class Runs(unittest.TestCase):
         pieces = -(-Path(LIBRARY).stat().st_size // (1 << 20))
         self.assertEqual(self.nodes.sent, [pieces, pieces], "the library is sent once")
 
+    def test_a_workload_counts_as_opened_on_each_node_on_which_it_was_not_open(self) -> None:
+        opened = workload("pipeline", 97)
+        first, again = self.nodes.replicas(opened), self.nodes.replicas(opened)
+        self.assertEqual((first.opens, again.opens), (2, 0))
+        first.close()
+        again.close()
+
     def test_no_items_are_a_run_too(self) -> None:
         for name in ("null", "word_count"):
             opened = workload(name, 0)
@@ -170,7 +177,9 @@ class Runs(unittest.TestCase):
         late_opens()
         now = time.monotonic_ns()
         self.assertLess(made(), now)
+        opens = replicas.opens
         replicas.start(open_loop(start_nanos=1).spec)
+        self.assertEqual(replicas.opens, opens, "a workload that is open is told its start")
         # It is longer ago that the machine was started.
         self.assertGreater(made(), now - 1)
         self.assertEqual(late_opens(), 0)
