@@ -85,9 +85,10 @@ fn advice(error: &io::Error) -> String {
         return format!("; try: {command}");
     }
     let advice = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "; try: free some space, or choose a folder on another disk"
         }
+        io::ErrorKind::FileTooLarge => "; try: ulimit -f unlimited, in the shell that starts crossrun",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "; try: choose a folder that you may write to"
         }

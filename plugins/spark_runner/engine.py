@@ -109,7 +109,10 @@ class Engine:
         try:
             pwd.getpwuid(os.getuid())
         except KeyError:
-            properties |= {"user.home": folder, "user.name": f"user{os.getuid()}"}
+            name = f"user{os.getuid()}"
+            properties |= {"user.home": folder, "user.name": name}
+            # Hadoop asks the system for the user, and does not take Java's word.
+            os.environ["SPARK_USER"] = name
         return properties
 
     def _ship_code(self) -> None:

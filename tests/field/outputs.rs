@@ -85,6 +85,24 @@ fn a_report_does_not_replace_the_records_that_it_is_about() {
 }
 
 #[test]
+fn no_output_replaces_a_file_of_a_run() {
+    let place = recorded();
+    let run = place.path().join("other");
+    fs::create_dir(&run).unwrap();
+    let graph = ["workloads", "show", "task_graph", "--svg"];
+    for name in ["plan.json", "trials.jsonl", "unified_results.jsonl", "unified_results.csv"] {
+        fs::write(run.join(name), "before").unwrap();
+        let file = run.join(name);
+        let file = file.to_str().unwrap();
+        for report in ["--csv", "--md", "--html"] {
+            place.crossrun(&["report", RECORDS, report, file]).code(2).says("is a file of a run");
+        }
+        place.crossrun(&[&graph[..], &[file]].concat()).code(2).says("is a file of a run");
+        assert_eq!(fs::read_to_string(file).unwrap(), "before");
+    }
+}
+
+#[test]
 fn a_file_that_is_mounted_by_itself_gets_the_report() {
     let place = recorded();
     fs::write(place.path().join("mounted"), "old").unwrap();

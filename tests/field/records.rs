@@ -92,7 +92,7 @@ fn a_limit_of_the_size_of_files_swallows_no_result() {
     let mut command = Command::new("bash");
     command.args(["-c", &format!("ulimit -f 1; {run}")]).current_dir(place.path());
     let ran = Ran::of(command).code(1);
-    ran.says("cannot write into r");
+    ran.says("cannot write into r").says("ulimit -f unlimited");
     // The limit is reached only by the record.
     let large = format!("note={}", "x".repeat(30_000));
     let run = line(&place.command(&[&RUN[..], &["--output-dir", "r", "--extra", &large]].concat()));
@@ -100,7 +100,7 @@ fn a_limit_of_the_size_of_files_swallows_no_result() {
     command.args(["-c", &format!("ulimit -f 20; {run}")]).current_dir(place.path());
     let ran = Ran::of(command).code(1);
     assert!(ran.stdout().contains("verified: "), "{}", ran.explain());
-    ran.says("the trial is not recorded");
+    ran.says("the trial is not recorded").says("ulimit -f unlimited");
 }
 
 /// The size of a file system with room for the plan of the comparison and half of its records: for a trial, and not for all. How

@@ -19,7 +19,7 @@ use crate::compare::{self, Input, Options};
 use crate::record::format::timestamp;
 use crate::record::record_files::{self, RecordFiles};
 use crate::record::skipped::{self, Damage, Skipped};
-use crate::record::writer::{TRIALS, UNIFIED};
+use crate::record::writer::{PLAN, TABLE, TRIALS, UNIFIED};
 use crate::record::{RecordError, Recorder, Records, reader};
 use crate::regular_file;
 use crate::report::export::ExportedRow;
@@ -62,8 +62,21 @@ impl Read {
             let message = format!("{} holds the records that are reported", path.display());
             return Err(Problem::usage(message).with_remedy("another file"));
         }
-        Ok(())
+        check_output(path)
     }
+}
+
+/// Refuses to write over a file of a run: without it the run could not be resumed or reported.
+pub(crate) fn check_output(path: &Path) -> Result<(), Problem> {
+    let is_of_a_run = |file: &PathBuf| {
+        let name = file.file_name().and_then(|name| name.to_str());
+        file.is_file() && name.is_some_and(|name| [PLAN, TRIALS, UNIFIED, TABLE].contains(&name))
+    };
+    if path.canonicalize().is_ok_and(|file| is_of_a_run(&file)) {
+        let message = format!("{} is a file of a run", path.display());
+        return Err(Problem::usage(message).with_remedy("another file"));
+    }
+    Ok(())
 }
 
 /// Reads the records in `paths`: files of this project or of the original one, or folders that hold them. A file that several
@@ -333,7 +346,7 @@ fn planned_options(file: &Path) -> Options {
         rigor: Rigor,
         insist: bool,
     }
-    let plan = regular_file::read(&file.with_file_name("plan.json")).ok();
+    let plan = regular_file::read(&file.with_file_name(PLAN)).ok();
     let planned = plan.and_then(|plan| serde_json::from_slice(&plan).ok());
     planned.map_or_else(Options::default, |Planned { baseline, rigor, insist }| Options {
         baseline: Some(baseline),

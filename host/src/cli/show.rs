@@ -99,7 +99,7 @@ fn list(trials: &[Line]) -> String {
     let mut table = table(["line", "status", "seconds", "trial"]);
     for (line, trial) in trials {
         let seconds = trial.record.metadata.worker_elapsed;
-        let seconds = seconds.map_or_else(|| "-".into(), |seconds| format!("{seconds:.3}"));
+        let seconds = seconds.map_or_else(|| "-".into(), number_of_seconds);
         table.add_row([line.to_string(), word(trial.status), seconds, single_line(&name(trial))]);
     }
     lines(&table)
@@ -131,4 +131,9 @@ fn page(trial: &TrialRecord) -> Result<String, Problem> {
     };
     let name = single_line(&name(trial));
     Ok(printable(&format!("{name}\n\n{record}\n\n{claims}{again}\n\nlog:\n{log}")))
+}
+
+/// A number of seconds. Another program's record can have one of 300 digits.
+fn number_of_seconds(seconds: f64) -> String {
+    if seconds.abs() < 1e7 { format!("{seconds:.3}") } else { format!("{seconds:.3e}") }
 }

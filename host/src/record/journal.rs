@@ -163,8 +163,12 @@ impl Journal {
         let line = before.line_after(object, self.braces);
         let length = self.file.metadata()?.len();
         let written = self.file.write(&line).and_then(|count| {
-            // The disk had space for a part only.
-            if count == line.len() { self.file.sync_data() } else { Err(io::ErrorKind::StorageFull.into()) }
+            if count == line.len() {
+                return self.file.sync_data();
+            }
+            // There was room for a part only, and the system says why of the rest: a full disk, or a limit.
+            let rest = self.file.write(&line[count..]);
+            Err(rest.err().unwrap_or_else(|| io::ErrorKind::StorageFull.into()))
         });
         match &written {
             Ok(()) => self.written.note(length, before, line),

@@ -19,6 +19,8 @@ pub(crate) const TRIALS: &str = "trials.jsonl";
 pub(crate) const UNIFIED: &str = "unified_results.jsonl";
 /// The measured trials as a table, without the metadata.
 pub(crate) const TABLE: &str = "unified_results.csv";
+/// The settings of a comparison.
+pub(crate) const PLAN: &str = "plan.json";
 
 /// Checks that the files can be written into `folder`, before anything is measured.
 ///

@@ -33,7 +33,7 @@ pub(super) const NO_PLUGIN: Duration = Duration::from_secs(10);
 /// How long a worker may take to exit when it is no longer needed.
 const END_GRACE: Duration = Duration::from_secs(2);
 /// How many bytes of a log's end are read for a message.
-const TAIL_BYTES: u64 = 2048;
+const TAIL_BYTES: u64 = 64 << 10;
 /// How many of a log's last lines a message quotes.
 const TAIL_LINES: usize = 3;
 
@@ -380,14 +380,35 @@ fn tail(path: &Path) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !is_of_a_backtrace(line));
+    let lines: Vec<_> = lines.collect();
     let last = lines.iter().skip(lines.len().saturating_sub(TAIL_LINES));
     Ok(last.copied().collect::<Vec<_>>().join(" / ").replace(char::is_control, "?"))
+}
+
+/// Whether a line says where a process was, as Rust (with `RUST_BACKTRACE`) and Java print it after the reason.
+fn is_of_a_backtrace(line: &str) -> bool {
+    let is_frame = |(number, _): (&str, &str)| number.parse::<u32>().is_ok();
+    line == "stack backtrace:"
+        || line.starts_with("at ")
+        || line.starts_with("note: Some details are omitted")
+        || line.split_once(": ").is_some_and(is_frame)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_reason_is_quoted_and_not_the_backtrace_after_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let frames: String =
+            (0..300).map(|number| format!("  {number}: f\n      at /src/f.rs:{number}\n")).collect();
+        let note = "note: Some details are omitted, run with `RUST_BACKTRACE=full` for a verbose backtrace.";
+        let text = format!("memory allocation of 9 bytes failed\nstack backtrace:\n{frames}{note}\n");
+        std::fs::write(&file, text).unwrap();
+        assert_eq!(tail(file.path()).unwrap(), "memory allocation of 9 bytes failed");
+    }
 
     #[test]
     fn a_message_quotes_the_last_lines_without_escapes() {

@@ -57,8 +57,20 @@ impl Unfit {
         match set_home() {
             Some(_) if hidden() => "unset JAVA_HOME".to_owned(),
             Some(_) => format!("unset JAVA_HOME; {}", installation()),
-            None => installation(),
+            None => self.other_home(env::var_os("PATH").as_deref()).unwrap_or_else(installation),
         }
+    }
+
+    /// What names another Java of the `PATH`, which is new enough but behind the one that was found.
+    fn other_home(&self, search: Option<&OsStr>) -> Option<String> {
+        let (Self::Old { java: first, .. } | Self::Broken { java: first, .. }) = self else { return None };
+        let javas = env::split_paths(search?).map(|folder| folder.join("java"));
+        let mut others = javas.filter(|java| java != first && is_executable(java));
+        let other = others.find(|java| fitting(java.clone()).is_ok())?.canonicalize().ok()?;
+        let home = other.parent()?.parent()?.to_str()?;
+        let is_plain =
+            !home.contains(|letter: char| !letter.is_ascii_alphanumeric() && !"/._+-".contains(letter));
+        is_plain.then(|| format!("export JAVA_HOME={home}"))
     }
 }
 
@@ -131,7 +143,8 @@ fn printed_version(java: &Path) -> Result<String, Unfit> {
         Some(version) => Ok(version.to_owned()),
         None => {
             let error = lines().find(|line| line.to_lowercase().contains("error")).or_else(|| lines().next());
-            Err(broken(error.unwrap_or("it printed nothing").to_owned()))
+            let printed_nothing = || format!("it printed nothing and ended with {}", output.status);
+            Err(broken(error.map_or_else(printed_nothing, str::to_owned)))
         }
     }
 }
@@ -196,6 +209,19 @@ mod tests {
         );
         let why = printed_version(&broken.path().join("bin/java")).unwrap_err().to_string();
         assert!(why.ends_with("does not work: Error: could not find libjava.so"), "{why}");
+    }
+
+    #[test]
+    fn a_good_java_behind_a_broken_one_is_named() {
+        let broken = home(0o755, "exit 127");
+        let good = home(0o755, "echo 'openjdk version \"17.0.15\"' >&2");
+        let [first, second] = [&broken, &good].map(|home| home.path().join("bin"));
+        let search = env::join_paths([&first, &second]).unwrap();
+        let why = printed_version(&first.join("java")).unwrap_err();
+        assert!(why.to_string().ends_with("it printed nothing and ended with exit status: 127"), "{why}");
+        let named = format!("export JAVA_HOME={}", good.path().canonicalize().unwrap().display());
+        assert_eq!(why.other_home(Some(&search)), Some(named));
+        assert_eq!(why.other_home(Some(first.as_os_str())), None);
     }
 
     #[test]

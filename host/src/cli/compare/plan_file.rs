@@ -17,14 +17,14 @@ use crate::app::{Exit, Problem, reports};
 use crate::atomic_file;
 use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
-use crate::record::{Library, SystemProfile, machine_keys, writer};
+use crate::record::writer::{self, PLAN};
+use crate::record::{Library, SystemProfile, machine_keys};
 use crate::regular_file;
 use crate::run::participants::{Participant, Participants};
 use crate::shell;
 use crate::text::without_mark;
 
 pub(super) const VERSION: u32 = 1;
-const FILE: &str = "plan.json";
 
 /// The settings of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ pub(super) fn recorded_libraries(participants: &Participants) -> BTreeMap<String
 impl PlanFile {
     /// Writes the file into a folder that does not hold a run yet.
     pub(super) fn create(&self, folder: &Path) -> Result<(), Problem> {
-        let path = folder.join(FILE);
+        let path = folder.join(PLAN);
         let cannot = |error: std::io::Error| {
             Problem::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display()))
                 .with_remedy("--output-dir with a folder that you may write to")
@@ -108,7 +108,7 @@ impl PlanFile {
 
     /// Writes the file again if it was removed or altered while the run went on: without it, the run cannot be resumed.
     pub(super) fn put_back(&self, folder: &Path, ui: &mut Ui) -> Result<(), Problem> {
-        let path = folder.join(FILE);
+        let path = folder.join(PLAN);
         if regular_file::read(&path).is_ok_and(|text| Self::parse(&text).is_ok_and(|file| file == *self)) {
             return Ok(());
         }
@@ -122,7 +122,7 @@ impl PlanFile {
 
     /// Refuses a folder that holds a comparison to a run that is no part of it.
     pub(in crate::cli) fn refuse_in(folder: &Path) -> Result<(), Problem> {
-        if !folder.join(FILE).exists() {
+        if !folder.join(PLAN).exists() {
             return Ok(());
         }
         let message = format!("{} holds a comparison, and a single run is no part of it", folder.display());
@@ -130,7 +130,7 @@ impl PlanFile {
     }
 
     pub(super) fn read(folder: &Path) -> Result<Self, Problem> {
-        let path = folder.join(FILE);
+        let path = folder.join(PLAN);
         let text = regular_file::read(&path).map_err(|error| {
             Problem::usage(format!("there is no run in {}: {error}", folder.display()))
                 .with_remedy("--output-dir DIR, if it is elsewhere")

@@ -89,6 +89,7 @@ fn draw(graph: &ShownGraph, arguments: &Arguments, file: &Path, ui: &mut Ui) -> 
             Problem::usage(message).with_remedy(format!("crossrun workloads show {TASK_GRAPH} --svg -"))
         );
     }
+    reports::check_output(file)?;
     reports::write(file, &svg(graph), ui)?;
     Ok(Exit::Done)
 }
