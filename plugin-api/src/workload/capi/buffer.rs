@@ -1,7 +1,7 @@
 //! The buffers of callers.
 
 /// Bytes that the library allocated. The caller sets all fields to zero first. A buffer that is passed again keeps its
-/// memory, which only `buffer_free` frees. After a status other than [`status::OK`] it holds the message, in UTF-8.
+/// memory, which only `buffer_free` frees. After a status other than [`OK`](super::status::OK) it holds the message, in UTF-8.
 #[repr(C)]
 #[derive(Debug)]
 pub struct RawBuffer {
