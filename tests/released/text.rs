@@ -16,9 +16,10 @@ pub(super) enum Wording {
 }
 
 /// Lines that begin like that depend on how busy the machine is, or on how the test was built.
-const OF_THE_MACHINE: [&str; 7] = [
+const OF_THE_MACHINE: [&str; 8] = [
     "! debug builds were measured",
     "! measured although the machine was ",
+    "! preparing a run is not part of its time",
     "! ratios are paired by block:",
     "! other work ran while the reference was timed",
     "! the backend claims",
