@@ -160,12 +160,6 @@ fn an_honest_run_of_a_backend_on_a_busy_machine_is_not_invalid() {
     gate(&SMALL, Beside::BusyLoops, 1, 2);
 }
 
-#[test]
-#[cfg_attr(not(all_engines), ignore = "installs Ray, Dask and Spark: CROSSRUN_TEST_ENGINES=all")]
-fn an_honest_run_of_a_large_engine_on_a_busy_machine_is_not_invalid() {
-    gate(&LARGE, Beside::BusyLoops, 1, 2);
-}
-
 /// The backends, blocks and runs of a cell in a block that the environment asks for.
 fn asked() -> (Vec<&'static str>, u32, u32) {
     let variable = |name: &str| std::env::var(name).ok();

@@ -296,7 +296,7 @@ fn a_workload_whose_description_has_no_such_graph_is_refused() {
         (&["--workload", "pipeline"][..], "--workload pipeline: its description has no graph of tasks"),
         (
             &["--workload", "growing_graph"],
-            "its graph of 800 items has 772 tasks, so some rows have fewer tasks",
+            "the graph of 800 items has 772 tasks, so some rows have fewer tasks",
         ),
         (
             &["--workload", "rotating_graph", "--pattern", "fft"],
@@ -323,7 +323,7 @@ fn a_workload_whose_description_has_no_such_graph_is_refused() {
 fn graphs_of_which_no_value_can_be_had_are_refused() {
     let place = Place::new();
     for (options, words) in [
-        (&["--pattern", "trivial,tree"][..], "--pattern tree: its first rows have fewer tasks"),
+        (&["--pattern", "trivial,tree"][..], "--pattern tree: the graph of"),
         (&["--pattern", "dom"], "--pattern dom"),
         (&["--pattern", "round"], "--pattern: \"round\" is not one of stencil_1d"),
         (&["--pattern", "nearest", "--radix", "9999"], "--radix: 9999 is not a whole number from 0 to"),

@@ -59,8 +59,6 @@ pub(crate) fn suite(name: Option<&str>) -> Vec<String> {
 
 /// Patterns of [`TASK_GRAPH`] in which a task has as many inputs as its radix says.
 pub(crate) const WITH_RADIX: [&str; 3] = ["nearest", "spread", "random_nearest"];
-/// Patterns of [`TASK_GRAPH`] of which some rows have fewer tasks than a machine has cores.
-pub(crate) const WITH_NARROW_ROWS: [&str; 2] = ["dom", "tree"];
 
 /// A quick comparison has so many times fewer items.
 const QUICK: u64 = 4;

@@ -9,7 +9,7 @@ use crate::app::context::Context;
 use crate::app::{Problem, options, parameters};
 use crate::cli::compare::vary::{Varied, argument};
 use crate::first_seen::distinct;
-use crate::plan::defaults::{TASK_GRAPH, WITH_NARROW_ROWS, WITH_RADIX};
+use crate::plan::defaults::{TASK_GRAPH, WITH_RADIX};
 use crate::plan::{Variation, WorkloadChoice};
 use crate::run::judge::Judge;
 
@@ -99,7 +99,6 @@ impl GraphArguments {
         context: &Context,
     ) -> Result<Vec<WorkloadChoice>, Problem> {
         let entry = described(self.workload(), context)?;
-        self.check_patterns(&entry.name)?;
         self.check_varied(&entry, options)?;
         let width = self.width(options, cores)?;
         check_value(&entry, "--extra width", WIDTH, vec![width.into()])?;
@@ -115,9 +114,7 @@ impl GraphArguments {
             [] => vec![workload(None)],
             patterns => patterns.iter().map(|pattern| workload(Some(pattern))).collect(),
         };
-        if entry.name != TASK_GRAPH {
-            check_rows(&workloads, options, width, context)?;
-        }
+        check_rows(&workloads, options, width, context)?;
         Ok(workloads)
     }
 
@@ -135,17 +132,6 @@ impl GraphArguments {
             command.list(option, values);
         }
         command.options("vary", vary.iter().map(argument));
-    }
-
-    fn check_patterns(&self, workload: &str) -> Result<(), Problem> {
-        let mut narrow = self.pattern.iter().filter(|name| WITH_NARROW_ROWS.contains(&name.as_str()));
-        match narrow.next().filter(|_| workload == TASK_GRAPH) {
-            Some(pattern) => Err(Problem::usage(format!(
-                "--pattern {pattern}: its first rows have fewer tasks than there are cores, so its efficiency says nothing of a backend"
-            ))
-            .with_remedy("--pattern trivial,stencil_1d,fft")),
-            None => Ok(()),
-        }
     }
 
     /// Refuses what the workload does not read, and values that it cannot have.
@@ -280,7 +266,7 @@ fn check_rows(
 }
 
 fn check_tasks(judge: &mut Judge, spec: WorkloadSpec, width: u64) -> Result<(), Problem> {
-    let (name, items) = (spec.name.clone(), spec.total_items);
+    let (items, pattern) = (spec.total_items, spec.extra.get(PATTERN).cloned());
     let few = WorkloadSpec { total_items: width * FIRST_STEPS, ..spec.clone() };
     let (graph, items) = match judge.show_graph(&spec) {
         Ok(graph) => (graph, items),
@@ -290,9 +276,13 @@ fn check_tasks(judge: &mut Judge, spec: WorkloadSpec, width: u64) -> Result<(), 
     if tasks == items {
         return Ok(());
     }
+    let graph = match pattern.as_ref().and_then(Value::as_str) {
+        Some(pattern) => format!("--pattern {pattern}"),
+        None => format!("--workload {}", spec.name),
+    };
     let message = format!(
-        "--workload {name}: its graph of {items} items has {tasks} tasks, so some rows have fewer tasks than others, and its \
-         efficiency says nothing of a backend"
+        "{graph}: the graph of {items} items has {tasks} tasks, so some rows have fewer tasks than others, and its efficiency \
+         says nothing of a backend"
     );
-    Err(Problem::usage(message).with_remedy("crossrun metg --pattern stencil_1d"))
+    Err(Problem::usage(message).with_remedy("crossrun metg --pattern trivial,stencil_1d,fft"))
 }

@@ -120,8 +120,8 @@ class Graph:
                 ready = row.next.count_down(row.targets[place])
             row.left -= 1
             if row.left == 0:
-                # Nothing needs the row before any more.
-                row.before = None
+                # Nothing needs the row before any more; and whoever still has a task of this row must not keep all that follow.
+                row.before = row.next = None
                 self._finished.add(row.step)
                 while self._oldest in self._finished:
                     self._finished.remove(self._oldest)

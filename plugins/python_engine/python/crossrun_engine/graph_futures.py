@@ -26,7 +26,7 @@ BYTES = 256 << 20
 
 # An engine keeps each task that led to an output that is wanted, so as to be able to run it again. After so many tasks a row is
 # brought to the driver and given back as values, and the engine forgets what led to it.
-KEPT = 4096
+KEPT = 1024
 
 # How many outputs that no task needs one task folds.
 FOLDED = 64

@@ -8,6 +8,7 @@ import os
 import random
 import threading
 import unittest
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -73,6 +74,19 @@ class Graphs(unittest.TestCase):
     def test_a_graph_without_items_has_no_tasks(self) -> None:
         outcome, most = run(workload(0), random.Random(1))
         self.assertEqual((outcome["count"], most), (0, 0))
+
+    def test_a_task_that_is_still_referred_to_does_not_keep_all_later_rows(self) -> None:
+        graph = Graph(workload(5000, width=5))
+        ready = graph.begin()
+        first, kept, rows = ready[0], 0, list[Any]()
+        while ready:
+            task = ready.pop()
+            rows.append(weakref.ref(task.row))
+            ready += graph.finish(task, graph.run(task))
+            del task
+            kept = max(kept, len({id(row()) for row in rows[-500:] if row() is not None}))
+        self.assertEqual(first.row.step, 0)
+        self.assertLess(kept, 40, "rows of 1000 were alive at a time")
 
     def test_an_input_that_is_not_the_edges_is_refused(self) -> None:
         opened = workload(40, width=5)
