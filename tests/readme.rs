@@ -95,6 +95,15 @@ fn the_ci_script_runs_its_test_command() {
     assert!(page("README.md").contains("<!-- test command -->\n```\ncargo test --workspace\n```"));
 }
 
+#[test]
+fn the_page_for_contributors_says_how_many_tests_run_at_a_time() {
+    let settings = page(".cargo/config.toml");
+    let (_, rest) = settings.split_once("RUST_TEST_THREADS = \"").unwrap();
+    let (number, _) = rest.split_once('"').unwrap();
+    let said = format!("- {number} tests run at a time");
+    assert!(page("CONTRIBUTING.md").contains(&said), "CONTRIBUTING.md does not have: {said}");
+}
+
 /// Every page of the repository.
 pub(crate) fn pages() -> Vec<std::path::PathBuf> {
     let (mut pages, mut folders) = (Vec::new(), vec![repository().to_owned()]);
