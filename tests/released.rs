@@ -1,7 +1,7 @@
 //! The released interface, word by word: options, exit codes, JSON keys, file names, and printed output. Users and their scripts
 //! notice a change to a file in `tests/released`; CONTRIBUTING.md says how such a change is made.
 
-mod campaigns;
+mod comparisons;
 pub(crate) mod planted;
 mod plugins;
 mod reports;

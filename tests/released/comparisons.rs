@@ -121,5 +121,5 @@ fn events_and_records() {
     keys.add(&place, "metg", &format!("metg --backends native {small}"));
     keys.add(&place, "metg_wrong", &format!("metg --backends misbehaving {small} --extra behaviour=drop"));
     released("events", keys.events.render());
-    released("campaign_records", keys.records.render());
+    released("comparison_records", keys.records.render());
 }
