@@ -15,7 +15,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use self::text::{Wording, transcript, worded};
-use crate::support::{Place, Ran, eventually, hostile};
+use crate::support::{Place, Ran, eventually, hostile, repository};
 
 /// Pins the keys of what `crossrun selftest --json` prints: its test has it, and it takes long.
 pub(crate) fn selftest(outcome: &Value) {
@@ -214,4 +214,32 @@ fn below(folder: &Path, paths: &mut Vec<String>) {
             below(&path, paths);
         }
     }
+}
+
+/// The keys in a snapshot, at every level.
+fn keys(snapshot: &str) -> std::collections::BTreeSet<String> {
+    let text = std::fs::read_to_string(repository().join("tests/released").join(snapshot)).unwrap();
+    let paths = text.lines().filter_map(|line| line.split_once(": ")).map(|(path, _)| path);
+    const OPAQUE: [&str; 5] = ["extra", "versions", "machines", "plugin", "workload_library"];
+    // What stands below these is somebody else's, or as in a record.
+    let ours = paths.map(|path| {
+        let names = path.split('.').map(|name| name.replace("[]", ""));
+        let mut opaque = false;
+        let names = names.take_while(move |name| {
+            let is_below = opaque;
+            opaque = OPAQUE.contains(&name.as_str());
+            !is_below
+        });
+        names.collect::<Vec<_>>()
+    });
+    ours.flatten().filter(|key| key != "source" && !key.is_empty()).collect()
+}
+
+#[test]
+fn the_page_on_reports_has_every_key() {
+    let page = std::fs::read_to_string(repository().join("docs/report-format.md")).unwrap();
+    let keys = keys("report_json.snap");
+    assert!(keys.contains("margin_p_value") && keys.contains("granularity_seconds"), "{keys:?}");
+    let missing: Vec<_> = keys.iter().filter(|key| !page.contains(&format!("`{key}`"))).collect();
+    assert!(missing.is_empty(), "docs/report-format.md lacks {missing:?}");
 }
