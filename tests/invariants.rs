@@ -147,3 +147,18 @@ fn the_architecture_page_names_every_module() {
         assert!(page.contains(&format!("`{module}`")), "docs/architecture.md does not name {module}");
     }
 }
+
+/// What all drivers share is in the package `crossrun_engine`: a driver that grows beyond this has something that belongs there.
+#[test]
+fn no_driver_in_python_has_more_than_500_lines() {
+    let folders = std::fs::read_dir(repository().join("plugins")).unwrap().flatten();
+    let mut drivers = 0;
+    for folder in folders.map(|entry| entry.path()).filter(|folder| folder.join("driver.py").exists()) {
+        let files = std::fs::read_dir(&folder).unwrap().flatten().map(|entry| entry.path());
+        let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "py"));
+        let lines: usize = files.map(|path| std::fs::read_to_string(path).unwrap().lines().count()).sum();
+        assert!(lines <= 500, "{} has {lines} lines", folder.display());
+        drivers += 1;
+    }
+    assert!(drivers >= 5, "{drivers} drivers were found");
+}

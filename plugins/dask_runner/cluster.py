@@ -13,18 +13,10 @@ import dask
 from distributed import Client, LocalCluster
 
 import crossrun_dask
+import crossrun_engine.code
 import shipment
 from crossrun_dask import LIBRARY, SentJob, folder_name, host
-from crossrun_engine import (
-    InvalidSpecError,
-    Job,
-    Session,
-    SessionFolder,
-    UnavailableError,
-    UnsupportedError,
-    Workload,
-    code,
-)
+from crossrun_engine import InvalidSpecError, Job, Session, SessionFolder, UnavailableError, UnsupportedError, Workload
 
 # Seconds that a cluster has to answer.
 ANSWERING = 10
@@ -52,7 +44,7 @@ class Cluster:
 
     def prepare(self, workload: Workload) -> None:
         """Has each worker open the workload of the next run."""
-        self.client.run(crossrun_dask.prepare, self.job(workload))
+        self.client.run(self.job(workload).prepare)
 
     def restriction(self) -> list[str] | None:
         """The workers to which tasks are restricted; `None` if all may be used."""
@@ -116,7 +108,7 @@ class ExistingCluster(Cluster):
         self._code = shipment.code(Path(crossrun_dask.__file__).parent)
         try:
             self._select_workers(session)
-            for module in (shipment, code):
+            for module in (shipment, crossrun_engine.code):
                 cloudpickle.register_pickle_by_value(module)
             self._ship(self._code)
             self._at_scheduler = shipment.inform_scheduler(self.client, self._code)
@@ -130,9 +122,7 @@ class ExistingCluster(Cluster):
         threads = self._threads()
         self._workers = select_workers(threads, session.parallelism)
         if not self._workers:
-            message = (
-                f"no worker at {self._address} has at most {session.parallelism} threads, which may be busy at once"
-            )
+            message = f"each worker at {self._address} may run more than {session.parallelism} tasks at once"
             raise UnsupportedError(message, f"--parallelism {min(threads.values(), default=1)}")
         session.demand_nodes(len({host(worker) for worker in self._workers}), f"more workers at {self._address}")
         used = sum(threads[worker] for worker in self._workers)
@@ -157,8 +147,7 @@ class ExistingCluster(Cluster):
         """A task for each worker that is there: outside of tasks, Dask does not tell a worker where its files are."""
         job, present = self.job(workload), self._threads()
         workers = [worker for worker in self._workers if worker in present]
-        prepare = crossrun_dask.prepare
-        self.client.gather([self.client.submit(prepare, job, workers=[worker], pure=False) for worker in workers])
+        self.client.gather([self.client.submit(job.prepare, workers=[worker], pure=False) for worker in workers])
 
     def restriction(self) -> list[str] | None:
         """The workers that were chosen, unless there are no others: Dask does not queue tasks that are restricted."""
@@ -198,9 +187,8 @@ def _connect(address: str) -> Client:
     except OSError as error:
         raise UnavailableError(f"no Dask scheduler answers at {address}: {error}") from error
     except ValueError as error:
-        raise InvalidSpecError(
-            f"extra.dask_address is {address!r}: {error}", "--extra dask_address=tcp://HOST:PORT"
-        ) from error
+        message = f"extra.dask_address is {address!r}: {error}"
+        raise InvalidSpecError(message, "--extra dask_address=tcp://HOST:PORT") from error
 
 
 def select_workers(threads: dict[str, int], parallelism: int) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from distributed import get_worker
 
-from crossrun_engine import Job, ShippedJob
+from crossrun_engine import ShippedJob
 
 # The library's file, in the folder that `folder_name` names.
 LIBRARY = "workload.so"
@@ -34,11 +34,6 @@ class SentJob(ShippedJob):
     def node(self) -> str:
         """The machine of this worker."""
         return host(get_worker().address)
-
-
-def prepare(job: Job) -> None:
-    """Opens the workload of the next run on this worker."""
-    job.prepare()
 
 
 def ready() -> None:

@@ -8,27 +8,23 @@ import environment
 
 environment.prepare()
 
-from typing import Any
-
 import dask
 import distributed
 
 from cluster import Cluster, connect
 from crossrun_engine import (
     Driver,
-    FuturesRun,
-    GraphRun,
     Result,
     RunContext,
     Session,
     Spec,
     Workload,
     closes,
-    graph_window,
+    futures_run,
+    granted_graph,
     report,
     scheduler_used,
     serve,
-    window_size,
 )
 from engine import DaskEngine, LostError
 
@@ -67,15 +63,12 @@ class DaskDriver(Driver):
         scheduler, warnings = scheduler_used(spec, "Dask", SCHEDULERS)
         if scheduler == "load_aware":
             warnings.append("Dask places by load and steals work by default: load_aware is its default")
-        graph = workload.graph if "graph" in spec.granted else None
-        kind: type[GraphRun[Any] | FuturesRun[Any]]
-        if graph is not None:
-            kind, idiom, size = GraphRun, "futures, one for each task of the graph", graph_window(spec, graph, WINDOW)
-        else:
-            kind, idiom = FuturesRun, "futures, one task a " + ("batch" if spec.fusion != "off" else "stage and batch")
-            size = window_size(spec, WINDOW, WINDOW_ITEMS * spec.parallelism)
+        idiom = "futures, one task a " + ("batch" if spec.fusion != "off" else "stage and batch")
+        if granted_graph(spec, workload):
+            idiom = "futures, one for each task of the graph"
         try:
-            run = kind(DaskEngine(cluster, scheduler, context), cluster.job(workload), spec, context, size)
+            engine, items = DaskEngine(cluster, scheduler, context), WINDOW_ITEMS * spec.parallelism
+            run = futures_run(engine, cluster.job(workload), spec, context, WINDOW, items)
             state = run.execute()
         except distributed.CancelledError as error:
             raise LostError(f"Dask gave up the run: {error}") from error
@@ -84,7 +77,7 @@ class DaskDriver(Driver):
         metrics = {
             "versions": {"dask": dask.__version__, "distributed": distributed.__version__},
             "idiom": idiom,
-            "tasks_in_flight": size,
+            "tasks_in_flight": run.size,
             "closes": closes(spec),
         }
         return report(workload, state, scheduler, run.work, [*cluster.warnings, *warnings], metrics)

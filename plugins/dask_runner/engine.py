@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import itertools
 import queue
 import time
@@ -14,7 +13,7 @@ from typing import Any
 from distributed import Future
 
 from cluster import Cluster
-from crossrun_engine import TICK, FuturesEngine, RunContext, tasks
+from crossrun_engine import FuturesEngine, RunContext, awaited, tasks
 
 # Seconds between two looks at whether anybody is left to run the tasks, while none ends.
 LOOK = 0.5
@@ -85,11 +84,12 @@ class DaskEngine(FuturesEngine[Future]):
         gathering = asyncio.run_coroutine_threadsafe(
             self._client.gather(list(futures), asynchronous=True), self._client.loop.asyncio_loop
         )
+
+        def look() -> None:
+            self._context.check_cancelled()
+            self._look()
+
         try:
-            # Not by the timeout of `result`: it is the same exception as one of Dask's own, and of a result that has come since.
-            while not concurrent.futures.wait([gathering], TICK).done:
-                self._context.check_cancelled()
-                self._look()
-            return list(gathering.result())
+            return list(awaited(gathering, look))
         finally:
             gathering.cancel()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from crossrun_engine import RunContext, Session, SessionFolder, UnavailableError, Workload
+from crossrun_engine import RunContext, Session, SessionFolder, UnavailableError, Workload, reach_processes
 from engine import Actors, RayJob, Replica, Tasks
 from member import Member
 
@@ -47,16 +45,13 @@ class Cluster:
             raise
 
     def _connect(self, session: Session) -> None:
-        ray.init(
-            # Not the cluster that RAY_ADDRESS names.
-            address="local",
-            num_cpus=session.parallelism,
-            object_store_memory=OBJECT_STORE,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-            _temp_dir=str(self._folder.path),
-        )
+        sizes = {"num_cpus": session.parallelism, "object_store_memory": OBJECT_STORE}
+        # Not the cluster that RAY_ADDRESS names.
+        self._init(address="local", include_dashboard=False, **sizes)
+
+    def _init(self, **options: Any) -> None:
+        # Of several nodes on this machine, the one in that folder is ours.
+        ray.init(log_to_driver=False, logging_level=logging.WARNING, _temp_dir=str(self._folder.path), **options)
 
     def _reserve(self) -> None:
         """Makes sure of the processors: those of a session of its own are nobody else's."""
@@ -81,7 +76,7 @@ class Cluster:
         if isinstance(engine, Actors):
             engine.prepare(job, self._parallelism, context)
         else:
-            self._reach_processes(_prepare, job, context)
+            reach_processes(engine, job, self._parallelism, STARTING, context.check_cancelled)
 
     def _actors(self) -> Actors:
         # No run uses actors and tasks, so that actors need not keep processors from tasks.
@@ -90,18 +85,9 @@ class Cluster:
 
     def _tasks(self) -> Tasks:
         """Waits until there is a process for each task that can run at once."""
-        self._reach_processes(_introduce)
-        return Tasks(self._placement())
-
-    def _reach_processes(self, task: Any, job: Any = None, context: RunContext | None = None) -> None:
-        """Runs a task that returns its process until so many processes as may run at once have run it."""
-        remote = ray.remote(task).options(**self._placement())
-        deadline = time.monotonic() + STARTING
-        processes: set[tuple[str, int]] = set()
-        while len(processes) < self._parallelism and time.monotonic() < deadline:
-            if context is not None:
-                context.check_cancelled()
-            processes |= set(ray.get([remote.remote(job) for _ in range(self._parallelism)]))
+        tasks = Tasks(self._placement())
+        reach_processes(tasks, None, self._parallelism, STARTING, lambda: None)
+        return tasks
 
     def close(self) -> None:
         """Leaves nothing behind but Ray's logs, which are kept with those of the run."""
@@ -116,17 +102,6 @@ class Cluster:
         ray.shutdown()
 
 
-def _prepare(job: RayJob) -> tuple[str, int]:
-    job.prepare()
-    return _introduce()
-
-
-def _introduce(_: Any = None) -> tuple[str, int]:
-    # Long enough that no process gets two of them while another has none.
-    time.sleep(0.05)
-    return ray.get_runtime_context().get_node_id(), os.getpid()
-
-
 class ExistingCluster(Cluster):
     """A cluster that somebody else runs. A placement group reserves what is used of it, spread over the nodes."""
 
@@ -138,18 +113,10 @@ class ExistingCluster(Cluster):
         super().__init__(session)
 
     def _connect(self, session: Session) -> None:
-        folder = self._folder.path
-        self._member = Member(self._address, folder)
+        self._member = Member(self._address, self._folder.path)
         try:
-            ray.init(
-                address=self._address,
-                # Ray sends the folder to the nodes, under the hash of what is in it.
-                runtime_env={"working_dir": str(Path(__file__).parent)},
-                log_to_driver=False,
-                logging_level=logging.WARNING,
-                # Of several nodes on this machine, the one in that folder is ours.
-                _temp_dir=str(folder),
-            )
+            # Ray sends the folder to the nodes, under the hash of what is in it.
+            self._init(address=self._address, runtime_env={"working_dir": str(Path(__file__).parent)})
         except (OSError, RuntimeError, ValueError) as error:
             # What Ray raises first only says that it did not work.
             raise self._member.unusable(str(error.__cause__ or error)) from error

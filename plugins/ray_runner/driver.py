@@ -17,8 +17,6 @@ import environment
 from crossrun_engine import (
     ActorsRun,
     Driver,
-    FuturesRun,
-    GraphRun,
     InvalidSpecError,
     Result,
     RunContext,
@@ -29,7 +27,8 @@ from crossrun_engine import (
     Workload,
     choice,
     closes,
-    graph_window,
+    futures_run,
+    granted_graph,
     report,
     scheduler_used,
     serve,
@@ -47,28 +46,21 @@ WINDOW = 32
 ADDRESS = re.compile(r"[^\s/]+:[0-9]{1,5}")
 
 
-def is_graph(spec: Spec, workload: Workload) -> bool:
-    """Whether the tasks of a graph are run by their dependencies. Object references are the arguments of tasks, not of actors."""
-    return workload.graph is not None and "graph" in spec.granted
-
-
 def resolve_idiom(extra: dict[str, Any]) -> str:
-    """`actors` or `tasks`."""
+    """`actors` or `tasks`, for the stages of a plan."""
     idiom = choice(extra, "ray_idiom", ("auto", "actors", "tasks"))
     if idiom != "auto":
         return idiom
     return "tasks" if extra.get("batch_size", 1) >= LARGE_BATCH else "actors"
 
 
-def resolve_window(spec: Spec, idiom: str) -> int:
-    """How many batches are in flight.
+def actors_window(spec: Spec) -> int:
+    """How many batches are in flight with actors.
 
     An actor makes and folds a batch in one call, which waits for it as two numbers: however many items the batches in
-    flight have, they are not in memory. Tasks return states, and with `fusion=off` batches are objects of Ray.
+    flight have, they are not in memory. With `fusion=off` batches are objects of Ray.
     """
-    if idiom == "actors" and spec.fusion != "off":
-        return window_size(spec, WINDOW, items=spec.total_items)
-    return window_size(spec, WINDOW)
+    return window_size(spec, WINDOW, spec.total_items) if spec.fusion != "off" else window_size(spec, WINDOW)
 
 
 def resolve_address(extra: dict[str, Any]) -> str | None:
@@ -110,6 +102,11 @@ def _connect(address: str | None, session: Session) -> Any:
         raise UnavailableError(f"Ray did not start: {reason}") from error
 
 
+def _idiom(spec: Spec, workload: Workload) -> str:
+    """That of a run. A graph of tasks needs tasks, as object references are the arguments of tasks, not of actors."""
+    return "tasks" if granted_graph(spec, workload) else resolve_idiom(spec.extra)
+
+
 class RayDriver(Driver):
     """Keeps Ray for the session, with its workers started."""
 
@@ -130,21 +127,20 @@ class RayDriver(Driver):
         if spec.parallelism != self._session.parallelism:
             self.close()
             self.open(replace(self._session, parallelism=spec.parallelism, options=spec.extra))
-        idiom = "tasks" if is_graph(spec, workload) else resolve_idiom(spec.extra)
-        self._cluster.prepare(idiom, workload, context)
+        self._cluster.prepare(_idiom(spec, workload), workload, context)
 
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
         """Runs a workload as tasks or calls of actors."""
         scheduler, warnings = scheduler_used(spec, "Ray")
-        idiom = resolve_idiom(spec.extra)
-        kind: type[GraphRun[Any] | FuturesRun[Any] | ActorsRun]
-        if workload.graph is not None and is_graph(spec, workload):
-            kind, idiom, size = GraphRun, "tasks", graph_window(spec, workload.graph, WINDOW)
-        else:
-            kind, size = FuturesRun if idiom == "tasks" else ActorsRun, resolve_window(spec, idiom)
-        run = kind(self._cluster.engine(idiom), self._cluster.job(workload), spec, context, size)
+        idiom = _idiom(spec, workload)
+        engine, job = self._cluster.engine(idiom), self._cluster.job(workload)
+        run = (
+            futures_run(engine, job, spec, context, WINDOW)
+            if idiom == "tasks"
+            else ActorsRun(engine, job, spec, context, actors_window(spec))
+        )
         state = run.execute()
-        metrics = {"idiom": idiom, "window": size, "closes": closes(spec)}
+        metrics = {"idiom": idiom, "window": run.size, "closes": closes(spec)}
         metrics["versions"] = {"ray": metadata.version("ray")}
         return report(workload, state, scheduler, run.work, warnings, metrics)
 

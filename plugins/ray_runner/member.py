@@ -7,13 +7,12 @@ one of the cluster's.
 
 from __future__ import annotations
 
-import socket
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 from crossrun_engine import UnavailableError
+from crossrun_engine.network import reach
+from crossrun_engine.program import Program
 
 # Bytes of shared memory for what passes through this machine: libraries, and what the driver waits for.
 OBJECT_STORE = 256 << 20
@@ -36,27 +35,13 @@ class Member:
 
     def __init__(self, address: str, folder: Path) -> None:
         self._address = address
-        self._process: subprocess.Popen[bytes] | None = None
-        host, _, port = address.rpartition(":")
-        try:
-            socket.create_connection((host, int(port)), timeout=ANSWERING).close()
-            self._start(folder)
-        except OSError as error:
-            raise self.unusable(str(error)) from error
-
-    def _start(self, folder: Path) -> None:
-        command = [str(Path(sys.executable).with_name("ray")), "start", f"--address={self._address}", *OPTIONS.split()]
+        command = [str(Path(sys.executable).with_name("ray")), "start", f"--address={address}", *OPTIONS.split()]
         command += ["--num-cpus=0", f"--object-store-memory={OBJECT_STORE}", f"--temp-dir={folder}"]
-        output = folder / "ray-start.log"
-        with output.open("wb") as file:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-        deadline = time.monotonic() + STARTING
-        while STARTED not in (text := output.read_text(errors="replace")):
-            if self._process.poll() is not None:
-                raise self.unusable(text.strip().rpartition("\n")[2] or "ray start ended without a word")
-            if time.monotonic() > deadline:
-                raise self.unusable(f"no node could join it within {STARTING:.0f} s")
-            time.sleep(0.05)
+        try:
+            reach(address, ANSWERING)
+            self._program = Program(command, folder / "ray-start.log", STARTED, STARTING)
+        except (OSError, ValueError) as error:
+            raise self.unusable(str(error)) from error
 
     def unusable(self, reason: str) -> UnavailableError:
         """That the cluster cannot be used, and why."""
@@ -65,11 +50,4 @@ class Member:
 
     def close(self) -> None:
         """Leaves the cluster: the node tells it so, and ends what it started."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(LEAVING)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._program.close(LEAVING)

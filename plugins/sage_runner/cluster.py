@@ -14,7 +14,7 @@ from sage.runtime.flownet import connect
 from sage.runtime.flownet.runtime.actors.comm_bridge import call_actor_via_comm
 
 from crossrun_engine import RemoteReplicas, UnavailableError, Workload, WorkloadError
-from crossrun_engine.network import listens, own_address, split_address
+from crossrun_engine.network import free_address, listens, split_address
 
 # Seconds between two questions to a node whose answer is awaited: whether it still listens.
 PROBE_SECONDS = 0.5
@@ -67,7 +67,7 @@ class Cluster:
         self._thread.start()
         self._session: Any = None
         try:
-            self.reply_address = _free_address(self.addresses[0])
+            self.reply_address = free_address(self.addresses[0])
             self._session = connect(
                 entry_node=membership(self.addresses[0]),
                 owner="crossrun",
@@ -124,10 +124,3 @@ class Cluster:
             self._session.shutdown(wait=False)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
-
-
-def _free_address(node: str) -> str:
-    """An address of this machine to which the node can reply, with a port that is free."""
-    host = own_address(node)
-    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
-        return f"{host}:{listener.getsockname()[1]}"

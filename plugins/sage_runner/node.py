@@ -34,9 +34,6 @@ class Server(ReplicaServer):
         except WorkloadError as error:
             return {"status": error.status, "message": error.message}
 
-    def ready(self) -> None:
-        """Does nothing: the answer alone tells that the node works."""
-
 
 def serve(address: str, seeds: list[str], slots: int, folder: Path) -> None:
     """Runs a node until the process gets a signal."""

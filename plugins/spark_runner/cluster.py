@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from typing import NamedTuple
 
 from pyspark import SparkContext
 
 from crossrun_engine import EngineError, InvalidSpecError, UnavailableError
-from crossrun_engine.network import split_address
+from crossrun_engine.network import reach
 from crossrun_spark import LOCAL
 
 NONE = "none"
@@ -38,8 +37,7 @@ def own_address(master: str) -> str:
     reasons = []
     for address in addresses.split(","):
         try:
-            with socket.create_connection(split_address(address), CONNECT_TIMEOUT) as connection:
-                return str(connection.getsockname()[0])
+            return reach(address, CONNECT_TIMEOUT)
         except (OSError, ValueError) as error:
             reasons.append(f"{address}: {error}")
     raise UnavailableError(f"no Spark master answers at {'; '.join(reasons)}")

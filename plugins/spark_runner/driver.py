@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -13,10 +12,10 @@ import pyspark
 from py4j.protocol import Py4JError, Py4JJavaError
 
 import crossrun_spark as functions
-from crossrun_engine import Driver, Result, RunContext, Session, Spec, Workload, report, scheduler_used, serve
+from crossrun_engine import Driver, Result, RunContext, Session, Spec, Workload, java, report, scheduler_used, serve
 from crossrun_engine.failure import EngineError, workload_error_in
-from crossrun_engine.window import TICK
-from engine import Engine, death, first_line
+from crossrun_engine.window import awaited
+from engine import Engine, death
 from lineage import Lineage
 
 Answer = TypeVar("Answer")
@@ -52,7 +51,7 @@ class SparkDriver(Driver):
         engine = self._engine
         assert engine is not None
         engine.work.value = {}
-        lineage = Lineage(engine.context, engine.work, spec, workload, engine.job(workload))
+        lineage = Lineage(engine.context, engine.work, spec, engine.job(workload))
         state = _watched(engine, lineage, spec.total_items, context)
         context.progress(spec.total_items, spec.total_items)
         losses = engine.executors.losses()
@@ -91,14 +90,11 @@ def _watched(engine: Engine, lineage: Lineage, total: int, context: RunContext) 
 def _awaited(job: Future[Answer], look: Callable[[], None]) -> Answer:
     """What a job of Spark answers. While it runs, `look` is called again and again."""
     try:
-        # Not by the timeout of `result`: a job may have failed with the same exception.
-        while not concurrent.futures.wait([job], TICK).done:
-            look()
-        return job.result()
+        return awaited(job, look)
     except Py4JJavaError as error:
-        raise workload_error_in(str(error)) or EngineError(first_line(error)) from error
+        raise workload_error_in(str(error)) or EngineError(java.first_line(error)) from error
     except (Py4JError, OSError) as error:
-        raise EngineError(death() or first_line(error)) from error
+        raise EngineError(death() or java.first_line(error)) from error
 
 
 def _progress(engine: Engine, source: int | None, total: int) -> tuple[int | None, int]:

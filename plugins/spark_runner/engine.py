@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import shutil
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from pyspark import SparkConf, SparkContext
 
 import crossrun_spark as functions
 from cluster import NONE, Executors, own_address
-from crossrun_engine import Job, Session, SessionFolder, UnavailableError, Workload
+from crossrun_engine import Job, Session, SessionFolder, UnavailableError, Workload, java
 from crossrun_engine.code import code_files
 
 # Seconds that Java may take to end.
@@ -26,15 +25,6 @@ EXIT_TIMEOUT = 8
 
 # Seconds in which Java ends if it is about to.
 DEATH_TIMEOUT = 1
-
-LOGGING = """rootLogger.level = error
-rootLogger.appenderRef.file.ref = file
-appender.file.type = File
-appender.file.name = file
-appender.file.fileName = {path}
-appender.file.layout.type = PatternLayout
-appender.file.layout.pattern = %d{{yy/MM/dd HH:mm:ss}} %p %c: %m%n%ex
-"""
 
 
 class Engine:
@@ -56,28 +46,30 @@ class Engine:
             if not isinstance(error, (Py4JError, RuntimeError)):
                 raise
             where = "here" if self._master == NONE else f"with {self._master}"
-            raise UnavailableError(f"Spark did not start {where}: {first_line(error)}") from error
+            raise UnavailableError(f"Spark did not start {where}: {java.first_line(error)}") from error
 
     def _set_environment(self, log_dir: Path, address: str) -> None:
         """What is measured must not depend on the user's own settings: of Spark's there is only `PYSPARK_PYTHON`."""
         # Workers of a cluster run the Python of their own machines, as the user says there or here.
         python = sys.executable if self._master == NONE else os.environ.get("PYSPARK_PYTHON", "python3")
         folder = str(self._folder.path)
-        Path(folder, "log4j2.properties").write_text(LOGGING.format(path=log_dir / "spark.log"))
+        Path(folder, "log4j2.properties").write_text(java.logging_properties(log_dir / "spark.log"))
         os.environ.update(SPARK_CONF_DIR=folder, TMPDIR=folder, SPARK_LOCAL_IP=address)
         os.environ.update(PYSPARK_PYTHON=python, PYSPARK_DRIVER_PYTHON=sys.executable)
         # Java would leave a folder of its own for each user.
         os.environ["SPARK_LAUNCHER_OPTS"] = "-XX:-UsePerfData"
+        if name := java.user_name():
+            # Hadoop asks the system for the user, and does not take Java's word.
+            os.environ["SPARK_USER"] = name
 
     def _start(self, session: Session, address: str) -> None:
-        options = ["-XX:-UsePerfData", *(f"-D{name}={quoted(value)}" for name, value in self._properties().items())]
         settings = {
             "spark.master": f"local[{session.parallelism}]" if self._master == NONE else self._master,
             "spark.app.name": "crossrun",
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
             "spark.local.dir": str(self._folder.path),
-            "spark.driver.extraJavaOptions": " ".join(options),
+            "spark.driver.extraJavaOptions": java.options(java.properties(self._folder.path)),
             "spark.driver.host": address,
             "spark.driver.bindAddress": address,
             "spark.cores.max": str(session.parallelism),
@@ -101,19 +93,6 @@ class Engine:
         count = 4 * parallelism
         numbers = self.context.parallelize(range(count), count)
         return self.jobs.submit(numbers.mapPartitions(function).count)
-
-    def _properties(self) -> dict[str, str]:
-        """Where Java puts files. Of a user whose number has no name, as in a container, it knows no home and no name."""
-        folder = str(self._folder.path)
-        properties = {"java.io.tmpdir": folder}
-        try:
-            pwd.getpwuid(os.getuid())
-        except KeyError:
-            name = f"user{os.getuid()}"
-            properties |= {"user.home": folder, "user.name": name}
-            # Hadoop asks the system for the user, and does not take Java's word.
-            os.environ["SPARK_USER"] = name
-        return properties
 
     def _ship_code(self) -> None:
         """Brings the modules that workers import to other machines."""
@@ -152,12 +131,6 @@ class Engine:
         self._folder.close()
 
 
-def quoted(value: str) -> str:
-    """A value as one word among options of Java that Spark takes apart."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
 def death() -> str | None:
     """How Spark's Java process ended, if it did."""
     assert SparkContext._gateway is not None
@@ -167,10 +140,3 @@ def death() -> str | None:
         return None
     how = f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
     return f"Spark's Java process {how}"
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an exception of Spark or Java."""
-    java = getattr(error, "java_exception", None)
-    lines = str(java.toString() if java is not None else error).splitlines()
-    return lines[0] if lines else type(error).__name__

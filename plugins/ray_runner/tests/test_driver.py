@@ -9,24 +9,23 @@ import driver
 from crossrun_engine import Spec
 
 
-def window(items: int, idiom: str, **extra: Any) -> int:
-    return driver.resolve_window(Spec("word_count", items, 2, "default", 7, extra), idiom)
+def window(items: int, **extra: Any) -> int:
+    return driver.actors_window(Spec("word_count", items, 2, "default", 7, extra))
 
 
 class Window(unittest.TestCase):
     def test_what_waits_for_an_actor_is_not_bounded_by_the_items_of_its_batches(self) -> None:
         # Half of the 50 batches of each worker. Only 26 batches have no more than 262 144 items.
-        self.assertEqual(window(1_000_000, "actors", batch_size=10_000), 50)
-        self.assertEqual(window(1_000_000, "tasks", batch_size=10_000), 26)
-        self.assertEqual(window(1_000_000, "actors", batch_size=10_000, fusion="off"), 26)
+        self.assertEqual(window(1_000_000, batch_size=10_000), 50)
+        self.assertEqual(window(1_000_000, batch_size=10_000, fusion="off"), 26)
 
     def test_it_is_bounded_however_many_batches_there_are(self) -> None:
-        self.assertEqual(window(10**12, "actors", batch_size=10_000), 64)
-        self.assertEqual(window(10**12, "actors"), 64)
+        self.assertEqual(window(10**12, batch_size=10_000), 64)
+        self.assertEqual(window(10**12), 64)
 
     def test_no_worker_is_idle_and_each_gets_its_share(self) -> None:
-        self.assertEqual(window(1, "actors"), 4)
-        self.assertEqual(window(40, "actors"), 20)
+        self.assertEqual(window(1), 4)
+        self.assertEqual(window(40), 20)
 
 
 if __name__ == "__main__":

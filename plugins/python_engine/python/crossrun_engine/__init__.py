@@ -25,7 +25,7 @@ What the drivers of different engines have in common is here as well. A driver t
 | `actors` | `ActorsRun`: a whole run on a pool of actors that keep states | `ray` |
 | `dataflow` | `DataflowRun`: a whole run on operators with replicas that keep states | `sage` |
 | `remote` | such replicas on other machines | `sage` |
-| `partitions` | the functions of a whole run on partitioned datasets | `spark` |
+| `datasets` | `DatasetsRun`: a whole run on partitioned datasets; what it does with the elements of a partition is in `partitions` | `spark` |
 | `job`, `code` | the workload's library and the driver's modules on their way to others | engines with clusters |
 | `folder` | `SessionFolder`: the temporary folder of an engine | engines that write files |
 | `report` | the result of a run, with nodes, their work and warnings | every driver |
@@ -40,6 +40,7 @@ takes `phase` and `report`, and `Window` where it hands out batches.
 from .actors import ActorsEngine, ActorsRun, Replica
 from .closing import Closing, End, Owners, closes
 from .dataflow import DataflowRun, Item, Operator, Part, Replicas
+from .datasets import DatasetsEngine, DatasetsRun, task_count
 from .driver import Driver, RunContext
 from .failure import (
     CancelledError,
@@ -50,9 +51,9 @@ from .failure import (
     WorkloadError,
 )
 from .folder import SessionFolder
-from .futures import FuturesRun
-from .futures_engine import FuturesEngine
-from .graph import Graph, Task, batch_of
+from .futures import FuturesRun, futures_run
+from .futures_engine import FuturesEngine, reach_processes
+from .graph import Graph, Task, batch_of, granted_graph
 from .graph_futures import GraphRun, graph_window
 from .job import Job, ShippedJob, Work, total
 from .kernel import Stage, State, Workload, item_count
@@ -61,7 +62,7 @@ from .phase import Encoded, Phase, Terminal, emitted, encoded, merged, phases
 from .remote import RemoteReplicas, ReplicaServer
 from .report import report
 from .spec import Result, Session, Spec, choice, scheduler_used
-from .window import TICK, Waiter, Window, window_size
+from .window import TICK, Waiter, Window, awaited, window_size
 
 __all__ = [
     "TICK",
@@ -70,6 +71,8 @@ __all__ = [
     "CancelledError",
     "Closing",
     "DataflowRun",
+    "DatasetsEngine",
+    "DatasetsRun",
     "Driver",
     "Encoded",
     "End",
@@ -106,18 +109,23 @@ __all__ = [
     "Work",
     "Workload",
     "WorkloadError",
+    "awaited",
     "batch_of",
     "choice",
     "closes",
     "emitted",
     "encoded",
+    "futures_run",
+    "granted_graph",
     "graph_window",
     "item_count",
     "merged",
     "phases",
+    "reach_processes",
     "report",
     "scheduler_used",
     "serve",
+    "task_count",
     "total",
     "window_size",
 ]

@@ -194,6 +194,7 @@ class ActorsRun:
     def __init__(self, engine: ActorsEngine[Any], job: Job, spec: Spec, context: RunContext, size: int) -> None:
         self.work: Work = {}
         """For each node how many calls took a batch further there."""
+        self.size = size
         self._engine, self._job, self._spec, self._context = engine, job, spec, context
         self._actors = range(spec.parallelism)
         self._fused = spec.fusion != "off"

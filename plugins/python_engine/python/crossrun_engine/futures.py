@@ -1,12 +1,11 @@
 """A run on an engine of futures: tasks without a state of their own, whose results are arguments of other tasks.
 
-A driver implements `FuturesEngine` (submit tasks, wait, get results) and has its `run` go through `FuturesRun`:
+A driver implements `FuturesEngine` (submit tasks, wait, get results) and has its `run` go through `futures_run`:
 
     def run(self, spec, workload, context):
         scheduler, warnings = scheduler_used(spec, "MyEngine")
-        size = window_size(spec, per_worker=16, items=1 << 18)
-        run = FuturesRun(MyEngine(), Job(workload), spec, context, size)
-        return report(workload, run.execute(), scheduler, run.work, warnings, {"window": size})
+        run = futures_run(MyEngine(), Job(workload), spec, context, per_worker=16)
+        return report(workload, run.execute(), scheduler, run.work, warnings, {"window": run.size})
 
 | part of the plan | `fusion=auto` | `fusion=off` |
 |---|---|---|
@@ -31,11 +30,13 @@ from .closing import closes
 from .closing_futures import ClosingEnds
 from .driver import RunContext
 from .futures_engine import FAN_IN, FuturesEngine, Task
+from .graph import granted_graph
+from .graph_futures import GraphRun, graph_window
 from .job import Job, Work, total
 from .kernel import State
 from .phase import Encoded, Phase, encoded, merged, phases
 from .spec import Spec
-from .window import Future, Window
+from .window import Future, Window, window_size
 
 # How many times states are merged on the workers before the driver takes them.
 LEVELS = 3
@@ -149,6 +150,7 @@ class FuturesRun(Generic[Future]):
     def __init__(self, engine: FuturesEngine[Future], job: Job, spec: Spec, context: RunContext, size: int) -> None:
         self.work: Work = {}
         """For each node how many tasks took a batch further there; empty where the job counts none."""
+        self.size = size
         self._engine, self._job, self._spec, self._context = engine, job, spec, context
         self._fused = spec.fusion != "off"
         self._window = Window(size, context, engine)
@@ -250,3 +252,16 @@ class FuturesRun(Generic[Future]):
                 some = following
 
         return batches(), lambda picks: self._staged(self._map(tasks.pick, *zip(*picks)))
+
+
+def futures_run(
+    engine: FuturesEngine[Future], job: Job, spec: Spec, context: RunContext, per_worker: int, items: int = 1 << 18
+) -> FuturesRun[Future] | GraphRun[Future]:
+    """The run of a spec: of a graph of tasks by their dependencies where that was granted, and else of the stages.
+
+    At most `per_worker` tasks or batches are in flight for each worker: see `graph_window` and `window_size`.
+    """
+    graph = granted_graph(spec, job.workload)
+    if graph is not None:
+        return GraphRun(engine, job, spec, context, graph_window(spec, graph, per_worker))
+    return FuturesRun(engine, job, spec, context, window_size(spec, per_worker, items))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import time
 from collections.abc import Sequence
 from typing import Any, Callable
 
-from .window import Future, Waiter
+from .job import Job
+from .window import TICK, Future, Waiter
 
 # How many states one task merges.
 FAN_IN = 16
@@ -34,3 +38,31 @@ class FuturesEngine(Waiter[Future]):
     def check(self, futures: Sequence[Future]) -> None:
         """Raises what a task raised. The futures have finished; an engine may know that without their results."""
         self.results(futures)
+
+
+def introduce(_: int, *, job: Job | None) -> tuple[str, int]:
+    """A task that opens the workload of a job, if there is one. Returns the machine and the process in which it ran."""
+    if job is not None:
+        job.prepare()
+    # Long enough that no process gets two of them while another has none.
+    time.sleep(0.05)
+    return socket.gethostname(), os.getpid()
+
+
+def reach_processes(
+    engine: FuturesEngine[Future], job: Job | None, processes: int, seconds: float, look: Callable[[], None]
+) -> None:
+    """Runs `introduce` until so many processes have run it, and for so many seconds at most.
+
+    It is for engines that decide by themselves which process runs a task. `look` is called again and again, and may raise.
+    """
+    deadline = time.monotonic() + seconds
+    reached: set[tuple[str, int]] = set()
+    while len(reached) < processes and time.monotonic() < deadline:
+        futures = engine.map(introduce, range(processes), job=job)
+        engine.watch(futures)
+        waiting = set(futures)
+        while waiting:
+            look()
+            waiting.difference_update(engine.wait(waiting, len(waiting), TICK))
+        reached.update(engine.results(futures))

@@ -20,9 +20,15 @@ from typing import NamedTuple
 
 from .failure import STATUS_MALFORMED, WorkloadError
 from .kernel import Workload
+from .spec import Spec
 
 # The most rows from the oldest that is not finished: with more, more outputs would be kept.
 WINDOW = 16
+
+
+def granted_graph(spec: Spec, workload: Workload) -> dict[str, int] | None:
+    """The size of the workload's graph, if its tasks are to be run by their dependencies; `None` if the stages are."""
+    return workload.graph if "graph" in spec.granted else None
 
 
 class Task(NamedTuple):

@@ -74,6 +74,7 @@ class GraphRun(Generic[Future]):
     def __init__(self, engine: FuturesEngine[Future], job: Job, spec: Spec, context: RunContext, size: int) -> None:
         self.work: Work = {}
         """For each node how many tasks ran there; empty where the job counts none."""
+        self.size = size
         self._engine, self._job, self._spec, self._context = engine, job, spec, context
         self._window = Window(size, context, engine)
         # Outputs that no task needs, and that are not folded yet.

@@ -22,6 +22,15 @@ def listens(address: str, timeout: float) -> bool:
     return True
 
 
+def reach(address: str, timeout: float) -> str:
+    """The address of this machine from which it reaches a program that listens there, without a port.
+
+    Connects to it, within `timeout` seconds. Raises OSError if nothing listens, and ValueError if it is no address.
+    """
+    with socket.create_connection(split_address(address), timeout) as connection:
+        return str(connection.getsockname()[0])
+
+
 def own_address(peer: str) -> str:
     """The address of this machine from which it reaches a peer, without a port. Sends nothing. Raises OSError if there is none."""
     host, port = split_address(peer)
@@ -30,3 +39,10 @@ def own_address(peer: str) -> str:
         # Connecting a datagram socket only asks the system for the route.
         probe.connect(place)
         return str(probe.getsockname()[0])
+
+
+def free_address(peer: str) -> str:
+    """An address of this machine at which a peer reaches it, with a port that is free now. Raises OSError if there is none."""
+    host = own_address(peer)
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        return f"{host}:{listener.getsockname()[1]}"

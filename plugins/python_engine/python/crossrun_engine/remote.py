@@ -90,6 +90,9 @@ class ReplicaServer:
         # Nothing else opens workloads in this process, so what is opened while this is held is known.
         self._opening = threading.Lock()
 
+    def ready(self) -> None:
+        """Does nothing: the answer alone tells that the node works."""
+
     def has_library(self, sha256: str) -> bool:
         """Whether the library with this hash is here."""
         return self._library(sha256).exists()

@@ -13,6 +13,7 @@ stop is lost.
 
 from __future__ import annotations
 
+import concurrent.futures
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Callable, Generic, TypeVar
 
@@ -23,6 +24,7 @@ from .spec import Spec
 TICK = 0.05
 
 Future = TypeVar("Future")
+Answer = TypeVar("Answer")
 
 # Takes the futures that have finished since the last call.
 Complete = Callable[["list[Future]"], Any]
@@ -39,6 +41,14 @@ def window_size(spec: Spec, per_worker: int, items: int = 1 << 18) -> int:
     enough = spec.parallelism if spec.fusion == "off" else 2 * spec.parallelism
     half = spec.total_items // (2 * spec.batch_size * spec.parallelism)
     return max(enough, min(min(per_worker, half) * spec.parallelism, items // spec.batch_size))
+
+
+def awaited(future: concurrent.futures.Future[Answer], look: Callable[[], Any]) -> Answer:
+    """The result of a future of Python's own. While it is not there, calls `look` every `TICK` seconds, which may raise."""
+    # Not by the timeout of `result`: it is the same exception as one that the call may end with.
+    while not concurrent.futures.wait([future], TICK).done:
+        look()
+    return future.result()
 
 
 class Waiter(Generic[Future]):

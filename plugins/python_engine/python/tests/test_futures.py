@@ -29,6 +29,7 @@ from crossrun_engine import (
     UnavailableError,
     Workload,
     WorkloadError,
+    reach_processes,
     report,
     tasks,
     window_size,
@@ -296,6 +297,24 @@ class Runs(unittest.TestCase):
         self.assertEqual(self.outcome(of, Pool(2), 8, BytesJob(workload, LIBRARY)), self.expected("word_count", 100))
         with self.assertRaises(UnavailableError):
             BytesJob(Workload(LIBRARY, "0" * 64, workload.spec), LIBRARY).open()
+
+
+class Processes(unittest.TestCase):
+    def test_each_is_reached_before_it_is_timed(self) -> None:
+        job = Job(opened(spec("word_count", 10, 2)))
+        opened(spec("null", 1, 1)).prepare()
+        reach_processes(Pool(2), job, 1, 600, lambda: None)
+        # A workload that is open is not opened again, and so it is not late.
+        self.assertEqual(job.work({}), {})
+        # All threads are in one process: no second one is found, and that is not waited for longer.
+        reach_processes(Pool(2), None, 2, 0, lambda: None)
+
+    def test_a_stop_ends_it(self) -> None:
+        def stop() -> None:
+            raise CancelledError
+
+        with self.assertRaises(CancelledError):
+            reach_processes(Pool(2), None, 2, 600, stop)
 
 
 class Size(unittest.TestCase):

@@ -1,4 +1,4 @@
-"""The functions of an engine of partitioned datasets: the answer, and errors as text."""
+"""Runs on an engine of partitioned datasets: the answer, what is counted, and errors as text."""
 
 from __future__ import annotations
 
@@ -6,54 +6,82 @@ import json
 import pickle
 import unittest
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Callable
+from unittest import mock
 
 from test_kernel import run, workload
 
-from crossrun_engine import Job, Spec, Workload, WorkloadError, merged, partitions, phases
+from crossrun_engine import (
+    DatasetsEngine,
+    DatasetsRun,
+    Job,
+    Spec,
+    UnsupportedError,
+    Work,
+    Workload,
+    WorkloadError,
+    merged,
+    partitions,
+    task_count,
+    total,
+)
 from crossrun_engine.failure import workload_error_in
 
-TASKS, PARTITIONS, LIMIT = 3, 2, 5
+TASKS, PARTITIONS = 3, 2
 
 
-def spec_of(opened: Workload) -> Spec:
+def spec_of(opened: Workload, fusion: str) -> Spec:
     told = json.loads(opened.spec)
-    return Spec(told["name"], told["total_items"], PARTITIONS, "default", 7, {"batch_size": 8})
+    return Spec(told["name"], told["total_items"], PARTITIONS, "default", 7, {"batch_size": 8, "fusion": fusion})
 
 
-def shuffled(numbered: Iterable[tuple[int, bytes]]) -> list[list[tuple[int, bytes]]]:
-    """The elements of each partition."""
-    parts: list[list[tuple[int, bytes]]] = [[] for _ in range(PARTITIONS)]
-    for number, content in numbered:
-        parts[number].append((number, content))
-    return parts
+Partitioned = list[list[Any]]
 
 
-def outcome(opened: Workload, states: Iterable[tuple[int, bytes]]) -> dict[str, Any]:
-    return opened.outcome(merged(opened, opened.sink, (state for _, state in states)).encode())
+class Sum:
+    """What all tasks have done."""
+
+    def __init__(self) -> None:
+        self.work: Work = {}
+
+    def add(self, work: Work) -> None:
+        self.work = total((self.work, work))
 
 
-def fused(opened: Workload) -> dict[str, Any]:
-    job, spec = Job(opened), spec_of(opened)
-    before, *later = phases(opened, PARTITIONS)
-    tasks = range(TASKS)
-    states = [made for task in tasks for made in partitions.produce(job, spec, TASKS, before, [task])]
-    for phase in later:
-        reduced = (partitions.reduce_states(job, before.end, phase, LIMIT, part) for part in shuffled(states))
-        states, before = [state for made in reduced for state in made], phase
-    return outcome(opened, states)
+class Lists(DatasetsEngine[Partitioned]):
+    """A dataset is a list of the elements for each partition."""
+
+    def transform(self, dataset: Partitioned, function: Callable[[Iterable[Any]], Iterable[Any]]) -> Partitioned:
+        # An engine sends it to its workers.
+        pickle.dumps(function)
+        return [list(function(elements)) for elements in dataset]
+
+    def shuffle(self, dataset: Partitioned, number: int) -> Partitioned:
+        parts: Partitioned = [[] for _ in range(number)]
+        for element in (element for elements in dataset for element in elements):
+            parts[element[0]].append(element)
+        return parts
+
+    def kept(self, dataset: Partitioned) -> Partitioned:
+        return dataset
 
 
-def staged(opened: Workload) -> dict[str, Any]:
-    job, spec = Job(opened), spec_of(opened)
-    batches = [batch for task in range(TASKS) for batch in partitions.generate(job, spec, TASKS, task)]
-    for phase in phases(opened, PARTITIONS):
-        for stage in phase.stages:
-            batches = [made for batch in batches for made in partitions.advance(job, stage, batch)]
-        if not phase.is_sink:
-            parts = shuffled(part for batch in batches for part in partitions.split(job, phase, batch))
-            batches = [made for part in parts for made in partitions.reduce_parts(job, phase.end, LIMIT, part)]
-    return outcome(opened, partitions.sink(job, phase, batches))
+@dataclass(frozen=True)
+class NamedJob(Job):
+    """On a node with a name, so that tasks are counted."""
+
+    def node(self) -> str:
+        return "here"
+
+
+def outcome(opened: Workload, fusion: str) -> tuple[dict[str, Any], int]:
+    """The answer of a run, and how many tasks were counted."""
+    spec, tally = spec_of(opened, fusion), Sum()
+    run = DatasetsRun(Lists(), NamedJob(opened), spec, task_count(spec, opened, TASKS), tally)
+    states = run.states([[number] for number in range(run.tasks)])
+    elements = (state for part in states for _, state in part)
+    return opened.outcome(merged(opened, opened.sink, elements).encode()), tally.work.get("here", 0)
 
 
 class Partitions(unittest.TestCase):
@@ -61,8 +89,25 @@ class Partitions(unittest.TestCase):
         for name, items in (("null", 100), ("pipeline", 100), ("word_count", 100), ("null", 0), ("word_count", 0)):
             opened = pickle.loads(pickle.dumps(workload(name, items)))
             expected = run(opened, items)
-            self.assertEqual(fused(opened), expected, name)
-            self.assertEqual(staged(opened), expected, name)
+            for fusion in ("auto", "off"):
+                answer, tasks = outcome(opened, fusion)
+                self.assertEqual(answer, expected, (name, fusion))
+                # A task that ends with a state, or with what goes through a shuffle, counts itself.
+                shares = min(TASKS * PARTITIONS, max(1, -(-items // 8)))
+                self.assertGreaterEqual(tasks, shares, (name, fusion))
+
+    def test_how_many_tasks_share_the_source(self) -> None:
+        opened = workload("null", 100)
+        for items, batch_size, each_core, tasks in [(100, 8, 3, 6), (100, 50, 3, 2), (0, 8, 3, 1), (1000, 1, 16, 32)]:
+            spec = Spec("null", items, 2, "default", 7, {"batch_size": batch_size})
+            self.assertEqual(task_count(spec, opened, each_core), tasks)
+        spec = Spec("open_loop", 100, 2, "default", 7, {"batch_size": 8})
+        self.assertEqual(task_count(spec, mock.Mock(open_loop=True), 16), 2)
+
+    def test_an_open_loop_is_refused_where_each_stage_ends_before_the_next(self) -> None:
+        job, spec = Job(workload("open_loop", 10)), Spec("open_loop", 10, 2, "default", 7, {"fusion": "off"})
+        with self.assertRaisesRegex(UnsupportedError, "no item of an open loop is in time"):
+            DatasetsRun(Lists(), job, spec, 2, Sum())
 
     def test_slices_are_dealt_to_tasks_in_turn(self) -> None:
         spec = Spec("null", 50, 2, "default", 7, {"batch_size": 8})

@@ -1,0 +1,50 @@
+"""What a driver of an engine in Java says to its Java process."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from pathlib import Path
+
+_LOGGING = """rootLogger.level = error
+rootLogger.appenderRef.file.ref = file
+appender.file.type = File
+appender.file.name = file
+appender.file.fileName = {path}
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = %d{{yy/MM/dd HH:mm:ss}} %p %c: %m%n%ex
+"""
+
+
+def logging_properties(log: Path) -> str:
+    """The content of a file `log4j2.properties`: errors go to the file `log`, and nothing else does."""
+    return _LOGGING.format(path=log)
+
+
+def user_name() -> str | None:
+    """A name for a user whose number has none, as in a container; `None` if it has one. Java does not find any then."""
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        return f"user{os.getuid()}"
+    return None
+
+
+def properties(folder: Path) -> dict[str, str]:
+    """Where Java puts files: into the folder. For a user without a name, who the user is as well."""
+    name = user_name()
+    return {"java.io.tmpdir": str(folder), **({"user.home": str(folder), "user.name": name} if name else {})}
+
+
+def options(values: Mapping[str, str]) -> str:
+    """The properties as options of Java in one line, each as one word of it. Java leaves no file of its own then."""
+    words = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values.values())
+    return " ".join(["-XX:-UsePerfData", *(f'-D{name}="{word}"' for name, word in zip(values, words))])
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception of Java, or of Python."""
+    java = getattr(error, "java_exception", None)
+    lines = str(java.toString() if java is not None else error).splitlines()
+    return lines[0] if lines else type(error).__name__
