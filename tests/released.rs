@@ -238,8 +238,14 @@ fn keys(snapshot: &str) -> std::collections::BTreeSet<String> {
 #[test]
 fn the_page_on_reports_has_every_key() {
     let page = std::fs::read_to_string(repository().join("docs/report-format.md")).unwrap();
-    let keys = keys("report_json.snap");
-    assert!(keys.contains("margin_p_value") && keys.contains("granularity_seconds"), "{keys:?}");
+    let mut keys = keys("report_json.snap");
+    let events = std::fs::read_to_string(repository().join("tests/released/events.snap")).unwrap();
+    let events = events.lines().filter_map(|line| line.split_once(" event.")?.1.split_once(": "));
+    // A report in an event is the same, and a machine check is as in a record.
+    keys.extend(events.map(|(path, _)| path).filter(|path| !path.contains('.')).map(str::to_owned));
+    for key in ["margin_p_value", "granularity_seconds", "seconds_per_iteration", "done"] {
+        assert!(keys.contains(key), "{keys:?}");
+    }
     let missing: Vec<_> = keys.iter().filter(|key| !page.contains(&format!("`{key}`"))).collect();
     assert!(missing.is_empty(), "docs/report-format.md lacks {missing:?}");
 }
