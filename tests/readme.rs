@@ -137,3 +137,47 @@ fn no_page_has_a_figure_that_was_never_filled_in() {
         assert!(found.is_empty(), "{}: {found:?}", page.display());
     }
 }
+
+#[test]
+fn the_index_has_every_page() {
+    let index = page("docs/README.md");
+    let docs = repository().join("docs");
+    for page in pages().iter().filter_map(|page| page.strip_prefix(&docs).ok()) {
+        let link = format!("]({})", page.display());
+        assert!(
+            page.ends_with("README.md") || index.contains(&link),
+            "docs/README.md has no link to {page:?}"
+        );
+    }
+}
+
+/// What a page says within a line as `crossrun …`, without its blocks of code.
+fn commands_in_lines(text: &str) -> Vec<String> {
+    let prose: String = text.split("\n```").step_by(2).collect();
+    let spans = prose.split('`').skip(1).step_by(2);
+    spans.filter_map(|span| Some(span.strip_prefix("crossrun ")?.replace('\n', " "))).collect()
+}
+
+#[test]
+fn every_option_that_a_page_names_is_one_of_the_command() {
+    let help = page("tests/released/options.snap");
+    let help_of = |command: &str| {
+        let (_, rest) = help.split_once(&format!("\n$ {command} --help\n"))?;
+        rest.split("\n$ ").next()
+    };
+    let mut count = 0;
+    for page in pages().iter().filter(|page| !page.ends_with("CHANGELOG.md")) {
+        for command in commands_in_lines(&std::fs::read_to_string(page).unwrap()) {
+            let words: Vec<_> = command.split(' ').collect();
+            let two = words.get(..2).and_then(|words| help_of(&words.join(" ")));
+            let Some(help) = two.or_else(|| help_of(words[0])) else { continue };
+            for option in words.iter().filter(|word| word.starts_with("--") && word.len() > 2) {
+                let name = option.split('=').next().unwrap();
+                let is_there = help.split([' ', '[', '\n']).any(|word| word == name);
+                assert!(is_there, "{}: `crossrun {command}` has no {name}", page.display());
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 50, "{count}");
+}
