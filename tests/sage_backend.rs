@@ -215,6 +215,13 @@ fn fifty_runs_in_one_session_leave_nothing_behind() {
 }
 
 #[test]
+fn nodes_free_what_they_keep_of_a_run_when_it_has_been_timed() {
+    let mut command = sage().script("tests/free_between_runs.py");
+    command.arg(plugin("standard_workloads"));
+    Ran::of(command).code(0);
+}
+
+#[test]
 fn the_script_to_compare_with_computes_the_same() {
     sage().agrees_with_script("handwritten.py", "pipeline", 100, 7);
 }

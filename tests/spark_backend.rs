@@ -94,6 +94,14 @@ fn workloads_that_its_workers_open_in_a_run_are_counted() {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
+fn a_run_in_which_nothing_is_lost_does_not_ask_for_executors_in_its_time() {
+    let mut command = spark().script("tests/looks.py");
+    command.arg(plugin("standard_workloads"));
+    Ran::of(command).code(0);
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn an_open_loop_has_a_task_for_each_core_and_is_refused_without_fusion() {
     let spark = spark();
     let run = |fusion: &str| {

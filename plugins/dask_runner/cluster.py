@@ -121,6 +121,7 @@ class ExistingCluster(Cluster):
         """Says which workers are used, or why there are none."""
         threads = self._threads()
         self._workers = select_workers(threads, session.parallelism)
+        self._restrict(threads)
         if not self._workers:
             message = f"each worker at {self._address} may run more than {session.parallelism} tasks at once"
             raise UnsupportedError(message, f"--parallelism {min(threads.values(), default=1)}")
@@ -138,20 +139,26 @@ class ExistingCluster(Cluster):
             self._shipped.append(shipped.name)
 
     def job(self, workload: Workload) -> Job:
-        """The library travels once, under the name of its hash."""
+        """The library travels once, under the name of its hash. It is not even read again."""
         folder = folder_name(workload.sha256)
-        self._ship(shipment.Shipment(folder, {LIBRARY: Path(workload.path).read_bytes()}))
+        if folder not in self._shipped:
+            self._ship(shipment.Shipment(folder, {LIBRARY: Path(workload.path).read_bytes()}))
         return SentJob(workload)
 
     def prepare(self, workload: Workload) -> None:
         """A task for each worker that is there: outside of tasks, Dask does not tell a worker where its files are."""
         job, present = self.job(workload), self._threads()
+        self._restrict(present)
         workers = [worker for worker in self._workers if worker in present]
         self.client.gather([self.client.submit(job.prepare, workers=[worker], pure=False) for worker in workers])
 
     def restriction(self) -> list[str] | None:
-        """The workers that were chosen, unless there are no others: Dask does not queue tasks that are restricted."""
-        return self._workers if self._threads().keys() - set(self._workers) else None
+        """The workers that were chosen, unless there were no others before the run: asking would be a part of its time."""
+        return self._restriction
+
+    def _restrict(self, present: dict[str, int]) -> None:
+        # Dask does not queue tasks that are restricted.
+        self._restriction = self._workers if present.keys() - set(self._workers) else None
 
     def lost(self) -> str:
         """That the scheduler is gone, or all workers that may be used."""

@@ -66,6 +66,8 @@ class SageDriver(Driver):
     def __init__(self) -> None:
         self._cluster: Cluster | None = None
         self._prepared: RemoteReplicas | None = None
+        # Those of the last run, until the nodes free what they keep for it.
+        self._ended: RemoteReplicas | None = None
         self._version = metadata.version("isage")
 
     def open(self, session: Session) -> None:
@@ -83,14 +85,16 @@ class SageDriver(Driver):
 
     def prepare(self, spec: Spec, workload: Workload, context: RunContext) -> None:
         """Brings the library to the nodes, which open the workload."""
-        self._drop_prepared()
+        self._free()
         if self._cluster is not None:
             self._prepared = self._cluster.replicas(workload)
 
-    def _drop_prepared(self) -> None:
-        replicas, self._prepared = self._prepared, None
-        if replicas is not None:
-            replicas.close()
+    def _free(self) -> None:
+        """Has the nodes free what they keep for other runs than the next one."""
+        kept, self._prepared, self._ended = (self._prepared, self._ended), None, None
+        for replicas in kept:
+            if replicas is not None:
+                replicas.close()
 
     def _replicas(self, workload: Workload) -> Replicas:
         if self._cluster is None:
@@ -113,8 +117,11 @@ class SageDriver(Driver):
         run = DataflowRun(spec, workload, context, replicas, partition_keys(spec.parallelism))
         for items, operators in run.phases():
             engine.run(items, operators, run.perform, run.deliver, spec.batch_size)
-        replicas.close()
-        work, late_opens = (replicas.work, replicas.opens) if isinstance(replicas, RemoteReplicas) else ({}, 0)
+        work, late_opens = {}, 0
+        if isinstance(replicas, RemoteReplicas):
+            self._ended, work, late_opens = replicas, replicas.work, replicas.opens
+        else:
+            replicas.close()
         if scheduler in SCHEDULERS:
             warnings.append(f'scheduler "{scheduler}" was accepted and ignored by SAGE {self._version}')
         threads = {"stream": 1, "batch": LOCAL_THREADS if environment == "local" else FLOWNET_THREADS}[mode]
@@ -132,9 +139,11 @@ class SageDriver(Driver):
 
     def close(self) -> None:
         """Leaves the nodes alone."""
-        self._drop_prepared()
-        if self._cluster is not None:
-            self._cluster.close()
+        try:
+            self._free()
+        finally:
+            if self._cluster is not None:
+                self._cluster.close()
 
 
 def _connect(text: str, session: Session) -> Cluster:

@@ -46,6 +46,7 @@ def own_address(master: str) -> str:
 class Executor(NamedTuple):
     """A process of Spark in which tasks run, and why it was lost, if it was. On one machine it is Spark's driver."""
 
+    name: str
     machine: str
     cores: int
     is_alive: bool
@@ -59,7 +60,9 @@ class Executors:
         # Spark's public interface tells which executors there are, but not which were lost.
         self._spark = context._jsc.sc()
         self._master, self._nodes = master, nodes
-        self._before: list[Executor] = []
+        # As they were at the last look, and whose loss was told.
+        self._seen: list[Executor] = []
+        self._told: set[str] = set()
         self._none_since: float | None = None
 
     def wait_for(self, cores: int) -> None:
@@ -86,9 +89,10 @@ class Executors:
         raise UnavailableError(message, f"--parallelism {found_cores}")
 
     def begin(self) -> None:
-        """Marks the beginning of a run. It raises UnavailableError if a node is gone."""
-        self._before, self._none_since = self._all(), None
-        machines = {executor.machine for executor in self._before if executor.is_alive}
+        """Looks before a run. It raises UnavailableError if a node is gone."""
+        self._look()
+        self._none_since = None
+        machines = {executor.machine for executor in self._seen if executor.is_alive}
         if len(machines) < self._nodes:
             message = f"{self._nodes} nodes were asked for, but of {self._master} {len(machines)} are left"
             raise UnavailableError(message)
@@ -97,24 +101,35 @@ class Executors:
         """Raises EngineError when all have been lost for so long that none will come. Spark itself waits for ever."""
         if self._master == NONE:
             return
-        executors = self._all()
-        if any(executor.is_alive for executor in executors):
+        self._look()
+        if any(executor.is_alive for executor in self._seen):
             self._none_since = None
             return
         now = time.monotonic()
         self._none_since = self._none_since or now
         if now - self._none_since > START_TIMEOUT:
-            losses = "; ".join(self._losses(executors))
+            losses = "; ".join(self._losses())
             raise EngineError(f"all executors of {self._master} were lost, and no other came: {losses}")
 
-    def losses(self) -> list[str]:
-        """A warning for each executor that Spark has lost in this run."""
-        return [] if self._master == NONE else self._losses(self._all())
+    def losses(self, looks: bool) -> list[str]:
+        """A warning for each loss that was not told yet.
 
-    def _losses(self, executors: list[Executor]) -> list[str]:
-        lost = [executor for executor in executors if not executor.is_alive]
-        new = lost[sum(not executor.is_alive for executor in self._before) :]
-        return [f"an executor on {executor.machine} was lost: {executor.loss}" for executor in new]
+        Spark is asked for the last ones only if `looks`, as its answer would be a part of the time of a run in which
+        nothing was lost. What is not seen now is seen before the next run.
+        """
+        if self._master == NONE:
+            return []
+        if looks:
+            self._look()
+        return self._losses()
+
+    def _losses(self) -> list[str]:
+        lost = [executor for executor in self._seen if not (executor.is_alive or executor.name in self._told)]
+        self._told.update(executor.name for executor in lost)
+        return [f"an executor on {executor.machine} was lost: {executor.loss}" for executor in lost]
+
+    def _look(self) -> None:
+        self._seen = self._all()
 
     def _all(self) -> list[Executor]:
         summaries = self._spark.statusStore().executorList(False)
@@ -125,5 +140,5 @@ class Executors:
             machine = summary.hostPort().rsplit(":", 1)[0]
             reason = summary.removeReason()
             loss = " ".join(str(reason.get()).split()) if reason.isDefined() else ""
-            executors.append(Executor(machine, summary.totalCores(), summary.isActive(), loss))
+            executors.append(Executor(str(summary.id()), machine, summary.totalCores(), summary.isActive(), loss))
         return executors

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from pyspark import AccumulatorParam, SparkFiles
+from pyspark import Accumulator, AccumulatorParam, SparkFiles, TaskContext
 
 from crossrun_engine import Job, ShippedJob, Work, total
 
 # The machine of all tasks where there is no cluster.
 LOCAL = "127.0.0.1"
+
+# Under which the tasks count that had failed before. No name of a node.
+REPEATED = "repeated tasks"
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,19 @@ class WorkParam(AccumulatorParam):  # type: ignore[misc] # Spark is not typed
     def addInPlace(self, value1: Work, value2: Work) -> Work:  # Spark calls it so
         """The sum of two tallies."""
         return total((value1, value2))
+
+
+def counting_repeats(
+    work: Accumulator[Work], make: Callable[[Iterable[Any]], Iterable[Any]], elements: Iterable[Any]
+) -> Iterator[Any]:
+    """What `make` makes of the elements of a task; and counts the task if an earlier attempt at it failed.
+
+    One fails when its executor is lost. For what Spark's listeners record of the tasks a run would have to wait.
+    """
+    task = TaskContext.get()
+    if task is not None and task.attemptNumber() > 0:
+        work.add({REPEATED: 1})
+    return iter(make(elements))
 
 
 def prepare(job: Job, numbers: Iterable[int]) -> Iterable[int]:

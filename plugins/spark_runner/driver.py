@@ -33,6 +33,8 @@ class SparkDriver(Driver):
 
     def __init__(self) -> None:
         self._engine: Engine | None = None
+        # That of the last run, until what Spark kept for it is released.
+        self._lineage: Lineage | None = None
 
     def open(self, session: Session) -> None:
         """Starts Java, Spark and its Python workers."""
@@ -42,6 +44,7 @@ class SparkDriver(Driver):
         """Brings the library to the workers, which open the workload, and asks which executors there are."""
         engine = self._engine
         assert engine is not None
+        self._release()
         job = partial(functions.prepare, engine.job(workload))
         _awaited(engine.on_each_worker(job, spec.parallelism), context.check_cancelled)
         engine.executors.begin()
@@ -50,21 +53,30 @@ class SparkDriver(Driver):
         """Runs a workload as one job of Spark."""
         engine = self._engine
         assert engine is not None
+        self._release()
         engine.work.value = {}
-        lineage = Lineage(engine.context, engine.work, spec, engine.job(workload))
+        lineage = self._lineage = Lineage(engine.context, engine.work, spec, engine.job(workload))
         state = _watched(engine, lineage, spec.total_items, context)
         context.progress(spec.total_items, spec.total_items)
-        losses = engine.executors.losses()
+        losses = engine.executors.losses(looks=lineage.was_disturbed())
+        work = {node: number for node, number in engine.work.value.items() if node != functions.REPEATED}
         scheduler, warnings = scheduler_used(spec, "Spark", SCHEDULERS)
         metrics = {
             "versions": {"pyspark": pyspark.__version__, "java": engine.java_version},
             "idiom": "a message for each stage and batch" if spec.fusion == "off" else "mapPartitions over slices",
             "slices": lineage.tasks,
         }
-        return report(workload, state, scheduler, engine.work.value, losses + warnings, metrics)
+        return report(workload, state, scheduler, work, losses + warnings, metrics)
+
+    def _release(self) -> None:
+        """Between runs, as it is no part of a run."""
+        lineage, self._lineage = self._lineage, None
+        if lineage is not None:
+            lineage.release()
 
     def close(self) -> None:
         """Stops what was started."""
+        self._lineage = None
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.close()

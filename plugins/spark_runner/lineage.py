@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from pyspark import RDD, Accumulator, SparkContext, StorageLevel
 
-from crossrun_engine import DatasetsEngine, DatasetsRun, Job, Spec, Work, merged, task_count
+import crossrun_spark as functions
+from crossrun_engine import DatasetsEngine, DatasetsRun, Job, Spec, Work, merged, phases, task_count
+from crossrun_engine.job import LATE_OPENS
 
 # Tasks for each core. Spark's guide to tuning recommends two to three. Where load differs, more and smaller tasks keep
 # all cores at work.
@@ -20,22 +23,32 @@ class Lineage(DatasetsEngine[RDD[Any]]):
 
     def __init__(self, context: SparkContext, work: Accumulator[Work], spec: Spec, job: Job) -> None:
         self.tasks = task_count(spec, job.workload, TASKS.get(spec.scheduler_name, USUAL_TASKS))
-        self._context, self._workload = context, job.workload
+        self._context, self._work, self._workload = context, work, job.workload
         self._run = DatasetsRun(self, job, spec, self.tasks, work)
         self._kept: list[RDD[Any]] = []
+        # The least number of tasks that there are to count: a task for each slice of the source, and for each partition.
+        self._least = self.tasks + sum(phase.partitions for phase in phases(job.workload, spec.parallelism)[:-1])
 
     def state(self) -> bytes:
         """Runs the job. The answer is the encoded state of the sink."""
         states = self._run.states(self._context.parallelize(range(self.tasks), self.tasks))
         with merged(self._workload, self._workload.sink, (state for _, state in states.collect())) as whole:
-            state = whole.encode()
-        for dataset in self._kept:
-            dataset.unpersist()
-        return state
+            return whole.encode()
+
+    def was_disturbed(self) -> bool:
+        """Whether Spark repeated any task of the job that has ended. What the tasks added says so, and Spark is not asked."""
+        work = self._work.value
+        tasks = sum(number for node, number in work.items() if node not in (LATE_OPENS, functions.REPEATED))
+        return bool(work.get(functions.REPEATED)) or tasks > self._least
+
+    def release(self) -> None:
+        """Has Spark forget what it kept between stages."""
+        while self._kept:
+            self._kept.pop().unpersist()
 
     def transform(self, dataset: RDD[Any], function: Callable[[Iterable[Any]], Iterable[Any]]) -> RDD[Any]:
         """A narrow transformation."""
-        return dataset.mapPartitions(function)
+        return dataset.mapPartitions(partial(functions.counting_repeats, self._work, function))
 
     def shuffle(self, dataset: RDD[Any], number: int) -> RDD[Any]:
         """A shuffle by the number of the partition."""

@@ -36,7 +36,7 @@ class RemoteReplicas(Replicas):
         """Opens the workload on all nodes. The driver has to listen at `reply_address` as long as it lives."""
         super().__init__(workload)
         self.work: dict[str, int] = {}
-        """How many calls each node has served, without those that served none. Known when the replicas are closed."""
+        """How many calls each node has served, without those that served none."""
         self.opens = 0
         """How many nodes have opened the workload: one in which it is open still does not open it again."""
         self._nodes, self._remote, self._run = nodes, call, uuid.uuid4().hex
@@ -60,14 +60,17 @@ class RemoteReplicas(Replicas):
             self.opens += self._remote(node, 0, "start", self._run, spec) or 0
 
     def close(self) -> None:
-        """Frees what the nodes keep for the run."""
+        """Frees what the nodes keep for the run. It is a call to each, so a driver does it when the run has been timed."""
         for node in self._nodes:
-            if calls := self._remote(node, 0, "close", self._run):
-                self.work[node] = calls
+            self._remote(node, 0, "close", self._run)
 
     def _call(self, replica: int, method: str, *arguments: Any) -> Any:
-        slot, node = divmod(replica, len(self._nodes))
-        return self._remote(self._nodes[node], slot, method, self._run, *arguments)
+        slot, number = divmod(replica, len(self._nodes))
+        node = self._nodes[number]
+        answer = self._remote(node, slot, method, self._run, *arguments)
+        with self._lock:
+            self.work[node] = self.work.get(node, 0) + 1
+        return answer
 
     def _send_library(self, node: str, workload: Workload) -> None:
         """A node keeps libraries by their hash, so each is sent to it once."""

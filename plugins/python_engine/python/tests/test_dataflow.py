@@ -107,12 +107,14 @@ class Runs(unittest.TestCase):
                 self.assertEqual(dataflow(opened, Replicas(opened), fusion, context()), expected, f"{name} {fusion}")
                 remote = self.nodes.replicas(opened)
                 self.assertEqual(dataflow(opened, remote, fusion, context()), expected, f"{name} {fusion} on nodes")
+                self.assertEqual(
+                    sorted(remote.work), ["one", "two"], "known before the nodes are asked to free anything"
+                )
                 remote.close()
-                self.assertEqual(sorted(remote.work), ["one", "two"])
         idle = self.nodes.replicas(workload("null"))
         idle.perform(Operator(0, 1), 0, (0, 1))
-        idle.close()
         self.assertEqual(idle.work, {"one": 1}, "a node that served no call is left out")
+        idle.close()
         pieces = -(-Path(LIBRARY).stat().st_size // (1 << 20))
         self.assertEqual(self.nodes.sent, [pieces, pieces], "the library is sent once")
 

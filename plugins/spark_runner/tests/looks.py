@@ -1,0 +1,69 @@
+"""Fails unless a run in which nothing is lost asks Spark for its executors before it, and not in its time.
+
+    python looks.py LIBRARY
+
+Needs Spark, the driver's folder and the package `crossrun_engine` on the search path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from unittest import mock
+
+import driver
+from cluster import Executor, Executors
+from crossrun_engine import Result, RunContext, Session, Spec, Workload
+from lineage import Lineage
+
+ALIVE, LOST = (Executor(name, "here", 1, name == "1", "" if name == "1" else "gone") for name in ("1", "0"))
+
+
+def run(spark: driver.SparkDriver, library: Path, fusion: str) -> Result:
+    """One run."""
+    extra = {"batch_size": 10, "fusion": fusion}
+    opened = {"schema": 1, "name": "word_count", "total_items": 200, "seed": 1, "extra": extra}
+    sha256 = hashlib.sha256(library.read_bytes()).hexdigest()
+    workload = Workload(str(library), sha256, json.dumps(opened))
+    context = RunContext(Path("."), threading.Event(), lambda message: None)
+    return spark.run(Spec("word_count", 200, 2, "default", 1, extra), workload, context)
+
+
+def check(spark: driver.SparkDriver, library: Path) -> None:
+    """Executors as those of a cluster, which are asked for nothing, then of a run that was disturbed, then before a run."""
+    engine = spark._engine
+    assert engine is not None
+    engine.executors = Executors(engine.context, "spark://in.a.test:1", 1)
+    with mock.patch.object(Executors, "_all", return_value=[ALIVE, LOST]) as asked:
+        for fusion in ("auto", "off"):
+            result = run(spark, library, fusion)
+            assert not asked.called and "warnings" not in result.metrics, (fusion, result.metrics)
+        # As if a task had failed once.
+        with mock.patch.object(Lineage, "was_disturbed", return_value=True):
+            warnings = run(spark, library, "auto").metrics["warnings"]
+        assert warnings == ["an executor on here was lost: gone"], warnings
+        assert "warnings" not in run(spark, library, "auto").metrics, "a loss is told once"
+        engine.executors = Executors(engine.context, "spark://in.a.test:1", 1)
+        engine.executors.begin()
+        before = asked.call_count
+        assert run(spark, library, "auto").metrics["warnings"] == warnings, "it was seen before the run"
+        assert asked.call_count == before
+
+
+def main(library: Path) -> None:
+    """Starts Spark, which is asked for the progress of none of these short runs."""
+    with tempfile.TemporaryDirectory() as logs, mock.patch.object(driver, "PROGRESS_SECONDS", 3600):
+        spark = driver.SparkDriver()
+        spark.open(Session(2, 1, {}, Path(logs), Path(logs)))
+        try:
+            check(spark, library)
+        finally:
+            spark.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
