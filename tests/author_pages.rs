@@ -102,6 +102,58 @@ fn the_page_for_c_has_every_name_of_the_headers() {
     assert_eq!(unknown, [""; 0], "the headers lack");
 }
 
+/// The declarations of a header: each type, and each function that an author calls.
+fn declarations(header: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut lines = header.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    while let Some(line) = lines.next() {
+        let begins = |words: &[&str]| words.iter().any(|word| line.starts_with(word));
+        let (mut text, mut end) = (vec![line.trim()], line);
+        if begins(&["typedef struct", "struct ", "enum "]) {
+            while !(end.starts_with('}') || (text.len() == 1 && end.ends_with(';'))) {
+                end = lines.next().unwrap();
+                text.push(end.trim());
+            }
+        } else if begins(&["static inline "]) {
+            while !end.ends_with('{') {
+                end = lines.next().unwrap();
+                text.push(end.trim());
+            }
+        } else if !begins(&["void crossrun_push", "void crossrun_append", "void crossrun_add_input"]) {
+            continue;
+        }
+        let text = text.join(" ");
+        let text = text.strip_prefix("static inline ").map_or(text.clone(), |text| text.replace(" {", ";"));
+        found.push(text.replace("( ", "("));
+    }
+    let internal = ["crossrun_rotated", "crossrun_sha256_block"];
+    found.retain(|text| !internal.iter().any(|name| text.contains(name)));
+    found
+}
+
+#[test]
+fn the_page_for_c_has_the_types_of_the_headers_and_a_whole_backend() {
+    let page = read("docs/c.md");
+    let (text, types) = page.split_once("\n## Declarations\n").unwrap();
+    let spaced = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").replace("( ", "(");
+    let mut types = spaced(types);
+    for name in HEADERS {
+        for declaration in declarations(&header(name)) {
+            assert!(types.contains(&declaration), "docs/c.md lacks, of {name}: {declaration}");
+            types = types.replacen(&declaration, "", 1);
+        }
+    }
+    let others = words(&types).into_iter().filter(|word| word.to_lowercase().starts_with("crossrun_"));
+    let known = ["crossrun_workload_abi_version", "crossrun_workload_functions"];
+    let others: Vec<_> = others.filter(|word| !known.contains(&word.as_str())).collect();
+    let names = HEADERS.map(|name| name.trim_end_matches(".h"));
+    let others: Vec<_> = others.iter().filter(|word| !names.contains(&word.as_str())).collect();
+    assert_eq!(others, [""; 0], "the headers have no such declarations: {types}");
+    let example = read("plugin-api/examples/c/minimal_backend.c");
+    let (_, code) = example.split_once("*/\n").unwrap();
+    assert!(text.contains(code), "docs/c.md does not have examples/c/minimal_backend.c");
+}
+
 #[test]
 fn the_page_for_python_has_every_name_of_the_package() {
     let package = "plugins/python_engine/python/crossrun_engine";
