@@ -5,6 +5,7 @@
 use peers::{Engine, Point, heading};
 
 const ROUNDS: usize = 8;
+const GRAPH_ROUNDS: usize = 12;
 
 fn main() {
     let dask = Engine::set_up("dask", env!("CARGO_MANIFEST_DIR"));
@@ -17,6 +18,8 @@ fn main() {
     ] {
         dask.beside_script("handwritten.py", point, "not wholly above 1.05", ROUNDS);
     }
+    let graph = point("task_graph", 800, r#"{"batch_size": 1, "pattern": "stencil_1d", "width": 8}"#);
+    dask.beside_script("graph.py", graph, "not wholly above 1.05", GRAPH_ROUNDS);
     for (workload, extra) in
         [("null", r#"{"batch_size": 1000}"#), ("word_count", r#"{"batch_size": 1000, "keys": 1000}"#)]
     {

@@ -8,6 +8,7 @@ use peers::{Engine, Pair, Point, heading};
 const ROUNDS: usize = 8;
 /// For what takes a fraction of a second, of which noise is a larger part.
 const MORE_ROUNDS: usize = 20;
+const GRAPH_ROUNDS: usize = 12;
 
 fn main() {
     let ray = Engine::set_up("ray", env!("CARGO_MANIFEST_DIR"));
@@ -25,6 +26,13 @@ fn main() {
     for (point, rounds) in [(waiting, ROUNDS), (pipeline, MORE_ROUNDS), (counting, MORE_ROUNDS)] {
         ray.beside_script("handwritten.py", point, "not wholly above 1.05", rounds);
     }
+    let graph = Point {
+        workload: "task_graph",
+        items: 800,
+        parallelism: 2,
+        extra: r#"{"batch_size": 1, "pattern": "stencil_1d", "width": 8}"#,
+    };
+    ray.beside_script("graph.py", graph, "not wholly above 1.05", GRAPH_ROUNDS);
     // The workload of two stages: a map that waits, here for nothing, and a filter.
     let two_stages = [
         (r#"{"batch_size": 1, "sleep_us": 0}"#, "<= 0.25"),

@@ -9,13 +9,14 @@ shuffled and collected. Nothing here can be cancelled, tells of progress or work
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from pyspark import RDD, SparkConf, SparkContext
 
 import peer
-from crossrun_engine import item_count
+from crossrun_engine import Workload, item_count
 
 # Tasks for each core, as Spark's tuning guide has it: two to three.
 TASKS_A_CORE = 3
@@ -23,12 +24,10 @@ TASKS_A_CORE = 3
 Numbered = tuple[int, bytes]
 
 
-def produce(job: peer.Job, end: int, parts: int, numbers: Iterable[int]) -> Iterator[Numbered]:
-    """Makes batches and folds them into a state for each part."""
-    workload, size = job.open(), job.batch_size
+def folded(workload: Workload, end: int, parts: int, batches: Iterable[bytes]) -> Iterator[Numbered]:
+    """Folds batches into a state for each part of what follows."""
     states = [workload.new_state(end) for _ in range(parts)]
-    for first in (number * size for number in numbers):
-        batch = workload.source(first, min(size, job.items - first), end)
+    for batch in batches:
         if parts == 1:
             states[0].fold(batch)
         else:
@@ -37,28 +36,42 @@ def produce(job: peer.Job, end: int, parts: int, numbers: Iterable[int]) -> Iter
     return iter([(number, state.encode()) for number, state in enumerate(states)])
 
 
-def reduce_part(job: peer.Job, reduction: int, states: Iterable[Numbered]) -> Iterator[Numbered]:
-    """Merges the states of one part, and folds what comes out of them into a state of the sink."""
+def produce(job: peer.Job, end: int, parts: int, numbers: Iterable[int]) -> Iterator[Numbered]:
+    """Makes the batches with these numbers."""
+    workload, size = job.open(), job.batch_size
+    firsts = (number * size for number in numbers)
+    batches = (workload.source(first, min(size, job.items - first), end) for first in firsts)
+    return folded(workload, end, parts, batches)
+
+
+def reduce_part(job: peer.Job, reduction: int, end: int, parts: int, states: Iterable[Numbered]) -> Iterator[Numbered]:
+    """Merges the states of one part, and takes what comes out of them to the next reduction or the sink."""
     workload = job.open()
-    merged, sink = workload.new_state(reduction), workload.new_sink()
+    merged = workload.new_state(reduction)
     for _, state in states:
         merged.merge(state)
-    while item_count(batch := merged.emit(job.batch_size)):
-        sink.fold(workload.run_stages(reduction + 1, workload.sink, batch))
-    return iter([(0, sink.encode())])
+    emitted = iter(lambda: merged.emit(job.batch_size), b"")
+    batches = itertools.takewhile(item_count, emitted)
+    if end > reduction + 1:
+        batches = (workload.run_stages(reduction + 1, end, batch) for batch in batches)
+    return folded(workload, end, parts, batches)
 
 
 def run(context: SparkContext, job: peer.Job) -> bytes:
     """The whole job."""
     workload = job.open()
+
+    def parts(end: int) -> int:
+        return 1 if end == workload.sink else job.parallelism
+
     end = workload.end_of_chain(1)
-    parts = 1 if end == workload.sink else job.parallelism
     count = -(-job.items // job.batch_size)
     batches = context.parallelize(range(count), min(count, TASKS_A_CORE * job.parallelism))
-    states: RDD[Numbered] = batches.mapPartitions(functools.partial(produce, job, end, parts))
-    if end != workload.sink:
-        shuffled = states.partitionBy(parts, int)
-        states = shuffled.mapPartitions(functools.partial(reduce_part, job, end))
+    states: RDD[Numbered] = batches.mapPartitions(functools.partial(produce, job, end, parts(end)))
+    while end != workload.sink:
+        reduction, end = end, workload.end_of_chain(end + 1)
+        shuffled = states.partitionBy(parts(reduction), int)
+        states = shuffled.mapPartitions(functools.partial(reduce_part, job, reduction, end, parts(end)))
     with workload.new_sink() as sink:
         for _, state in states.collect():
             sink.merge(state)

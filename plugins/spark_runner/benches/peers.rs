@@ -19,7 +19,9 @@ fn main() {
         Point { workload: "pipeline", items: 20_000, parallelism: 2, extra: r#"{"batch_size": 100}"# };
     let counting =
         Point { workload: "word_count", items: 1_000_000, parallelism: 2, extra: r#"{"batch_size": 1000}"# };
-    for point in [waiting, pipeline, counting] {
+    let query =
+        |workload| Point { workload, items: 1_000_000, parallelism: 2, extra: r#"{"batch_size": 1000}"# };
+    for point in [waiting, pipeline, counting, query("nexmark_q3"), query("nexmark_q5")] {
         spark.beside_script("handwritten.py", point, "not wholly above 1.05", ROUNDS);
     }
     let null = Point { workload: "null", items: 1_000_000, parallelism: 2, extra: r#"{"batch_size": 1000}"# };

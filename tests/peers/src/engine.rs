@@ -36,14 +36,17 @@ impl Point {
 
     fn spec(&self, seed: u64) -> Value {
         let Self { workload, items, parallelism, .. } = self;
+        // Graphs that the backend runs by their dependencies, the script runs so too.
+        let granted = if *workload == "task_graph" { vec!["graph"] } else { Vec::new() };
         json!({
             "schema": 1, "name": workload, "total_items": items, "parallelism": parallelism, "seed": seed,
-            "extra": self.extra(),
+            "extra": self.extra(), "use": granted,
         })
     }
 }
 
-/// A release build, and a backend that is set up in a data folder beside it. The folder is kept for the next benchmark.
+/// A release build, and a backend that is set up in a data folder: that of `CROSSRUN_DATA_DIR`, or one beside the build. It is kept
+/// for the next benchmark.
 pub struct Engine {
     name: &'static str,
     crate_folder: &'static Path,
@@ -70,7 +73,8 @@ impl Engine {
         assert!(Command::new(env!("CARGO")).args(build).current_dir(repository).status().unwrap().success());
         // The benchmark's own file is in `deps`.
         let built = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
-        let data = built.join("bench-data");
+        let data =
+            std::env::var_os("CROSSRUN_DATA_DIR").map_or_else(|| built.join("bench-data"), PathBuf::from);
         let engine = Self { name, crate_folder, built, data, work: tempfile::tempdir().unwrap() };
         assert!(engine.crossrun(&["setup", name]).status().unwrap().success());
         engine
