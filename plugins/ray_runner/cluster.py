@@ -14,9 +14,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from crossrun_engine import RunContext, Session, SessionFolder, UnavailableError, Workload, reach_processes
 from engine import Actors, RayJob, Replica, Tasks
 from member import Member
-
-# Bytes of shared memory for what is in flight. Ray writes what is beyond that to disk.
-OBJECT_STORE = 256 << 20
+from memory import object_store_bytes
 
 # Seconds that a cluster has to free the processors that are asked for.
 RESERVING = 30.0
@@ -45,7 +43,7 @@ class Cluster:
             raise
 
     def _connect(self, session: Session) -> None:
-        sizes = {"num_cpus": session.parallelism, "object_store_memory": OBJECT_STORE}
+        sizes = {"num_cpus": session.parallelism, "object_store_memory": object_store_bytes()}
         # Not the cluster that RAY_ADDRESS names.
         self._init(address="local", include_dashboard=False, **sizes)
 
@@ -59,6 +57,10 @@ class Cluster:
     def _placement(self, index: int = -1) -> dict[str, Any]:
         """Options by which a task, or the actor with this number, gets onto what is reserved."""
         return {}
+
+    def object_store(self) -> int:
+        """Bytes of the object stores of all nodes."""
+        return int(ray.cluster_resources().get("object_store_memory", 0))
 
     def job(self, workload: Workload) -> RayJob:
         """The workload, as it travels to workers."""

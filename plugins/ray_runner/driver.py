@@ -141,6 +141,7 @@ class RayDriver(Driver):
         )
         state = run.execute()
         metrics = {"idiom": idiom, "window": run.size, "closes": closes(spec)}
+        metrics["object_store_bytes"] = self._cluster.object_store()
         metrics["versions"] = {"ray": metadata.version("ray")}
         return report(workload, state, scheduler, run.work, warnings, metrics)
 

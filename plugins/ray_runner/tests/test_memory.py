@@ -1,0 +1,41 @@
+"""How large the object store is. Needs no Ray."""
+
+from __future__ import annotations
+
+import tempfile
+import unittest
+from pathlib import Path
+
+import memory
+
+
+class ObjectStore(unittest.TestCase):
+    def setUp(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self._folder.cleanup)
+        self.root = Path(self._folder.name)
+        self._write("proc/self/cgroup", "0::/outer/inner\n")
+        (self.root / "dev/shm").mkdir(parents=True)
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def test_it_is_a_tenth_of_the_smallest_limit_of_any_group(self) -> None:
+        self._write("sys/fs/cgroup/outer/inner/memory.max", "max\n")
+        without = memory.object_store_bytes(self.root)
+        self._write("sys/fs/cgroup/outer/memory.max", f"{3 << 30}\n")
+        self.assertEqual(memory.object_store_bytes(self.root), min(without, (3 << 30) // 10))
+        self._write("sys/fs/cgroup/outer/inner/memory.max", f"{2 << 30}\n")
+        self.assertEqual(memory.object_store_bytes(self.root), memory.LEAST)
+
+    def test_it_is_never_less_than_runs_need(self) -> None:
+        self._write("sys/fs/cgroup/outer/memory.max", "1048576\n")
+        self.assertEqual(memory.object_store_bytes(self.root), memory.LEAST)
+        (self.root / "dev/shm").rmdir()
+        self.assertEqual(memory.object_store_bytes(self.root), memory.LEAST)
+
+
+if __name__ == "__main__":
+    unittest.main()
