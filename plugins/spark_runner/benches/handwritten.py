@@ -51,7 +51,7 @@ def reduce_part(job: peer.Job, reduction: int, end: int, parts: int, states: Ite
     for _, state in states:
         merged.merge(state)
     emitted = iter(lambda: merged.emit(job.batch_size), b"")
-    batches = itertools.takewhile(item_count, emitted)
+    batches: Iterator[bytes] = itertools.takewhile(item_count, emitted)
     if end > reduction + 1:
         batches = (workload.run_stages(reduction + 1, end, batch) for batch in batches)
     return folded(workload, end, parts, batches)
