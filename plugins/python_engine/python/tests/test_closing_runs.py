@@ -152,11 +152,16 @@ class Runs(unittest.TestCase):
         return self.outcome(replace(of, granted=()), Pool(1), 8)
 
     def assert_wrong(self, of: Spec, run: Callable[[Spec], dict[str, Any]]) -> None:
-        """Another answer, or what is late is refused."""
-        try:
-            self.assertNotEqual(run(of), self.expected(of), of.name)
-        except WorkloadError as error:
-            self.assertIn("came after the state was closed", str(error))
+        """Another answer, or what is late is refused; in one of some runs, as it depends on which slice is done first."""
+        expected = self.expected(of)
+        for _ in range(20):
+            try:
+                if run(of) != expected:
+                    return
+            except WorkloadError as error:
+                self.assertIn("came after the state was closed", str(error))
+                return
+        self.fail(f"{of.name}: each answer is right")
 
     def test_no_shape_changes_the_answer(self) -> None:
         for name, extra in QUERIES:
