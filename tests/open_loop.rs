@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::c_backend::compiled;
 use crate::support::{Place, Ran, plugin};
 
 /// `run` of `open_loop` without waiting for other measurements.
@@ -68,6 +69,43 @@ fn a_source_that_waits_takes_as_long_as_its_schedule() {
         Some(6) => assert!(ran.stderr().contains("the source was late by itself"), "{}", ran.explain()),
         _ => panic!("{}", ran.explain()),
     }
+}
+
+/// `run` of a query with a window of 100 ms in which 100 events come, 40 times faster than their own time.
+fn windows(place: &Place, backend: &str, extra: &str) -> Ran {
+    let mut arguments = vec!["run", "--json", "--no-lock", "--parallelism", "2", "--items", "8000"];
+    arguments.extend(["--backend", backend, "--workload", "nexmark_q7"]);
+    let all = format!("window_ms=100 disorder=10 arrivals=constant batch_size=10 {extra}");
+    all.split_whitespace().for_each(|word| arguments.extend(["--extra", word]));
+    place.crossrun(&arguments)
+}
+
+#[test]
+fn results_of_windows_count_from_when_they_were_due() {
+    let place = Place::new();
+    place.stage(&plugin("python_runner"));
+    place.stage(&plugin("timely_runner"));
+    for backend in ["native", "timely", "python"] {
+        let record = windows(&place, backend, "arrival_rate=4000").code(0).json();
+        let results = record["metadata"]["results_count"].as_f64().unwrap();
+        assert!(results >= 80.0 && figure(&record, "scheduled", "samples") == results, "{record}");
+        // If all came at the end, half of them would be a second late. A result cannot come before it is due.
+        let [p50, max] = ["p50", "max"].map(|which| figure(&record, "scheduled", which));
+        assert!(p50 < 250.0 && max > 0.0, "{backend}: {record}");
+        assert_eq!(record["metadata"]["open_loop"]["service"], Value::Null, "{record}");
+        assert_eq!(record["metadata"]["open_loop"]["generator_lag"], Value::Null, "{record}");
+    }
+}
+
+#[test]
+fn results_of_windows_that_a_backend_cannot_close_are_not_measured() {
+    let place = Place::new();
+    place.stage(&compiled("plugin-api/examples/c/minimal_backend.c", "minimal", &[]));
+    let record = windows(&place, "minimal", "").code(4).says("unsupported: needs watermarks").json();
+    assert_eq!(record["metadata"]["error"]["phase"], "negotiation", "{record}");
+    windows(&place, "native", "fusion=off").code(4).says("emits them at the end");
+    let words = ["run", "--backend", "native", "--workload", "nexmark_q3", "--extra", "arrivals=poisson"];
+    place.crossrun(&words).code(2).says("is an open loop with a keyed reduction");
 }
 
 #[test]

@@ -27,6 +27,52 @@ fn closes(name: &'static str, shapes: &[(u32, u32, &str)]) {
     }
 }
 
+/// Open loops whose results are due while the input goes on, and one without reductions.
+fn open_loops(batches: &[&str]) -> Vec<String> {
+    let queries = [
+        "nexmark_q4",
+        "nexmark_q5 window_ms=400 slide_ms=100",
+        "nexmark_q7 window_ms=100",
+        "nexmark_q8 window_ms=500",
+        "nexmark_q9",
+        "nexmark_q11 gap_ms=50",
+        "nexmark_q1",
+    ];
+    let line = |query: &str, batch: &str| {
+        format!("--workload {query} --items 3000 --parallelism 2 arrivals=poisson arrival_rate=30000 {batch}")
+    };
+    queries.iter().flat_map(|query| batches.iter().map(move |batch| line(query, batch))).collect()
+}
+
+/// Demands that each result of an open loop has a latency, and what reductions made only from when it was due.
+fn has_latencies(name: &'static str, batches: &[&str]) {
+    for record in verified(&Installed::new(name), &open_loops(batches)) {
+        let metadata = &record["metadata"];
+        let samples = |kind: &str| metadata["open_loop"][kind]["samples"].as_u64();
+        let results = metadata["results_count"].as_u64();
+        let of_items = results.filter(|_| record["workload"] == "nexmark_q1");
+        assert_eq!(
+            [samples("scheduled"), samples("service"), samples("generator_lag")],
+            [results, of_items, of_items],
+            "{name}: {record}"
+        );
+    }
+}
+
+#[test]
+fn backends_without_an_engine_have_the_latency_of_each_result() {
+    for name in ["native", "timely", "python"] {
+        has_latencies(name, &["batch_size=20"]);
+    }
+}
+
+#[test]
+#[cfg_attr(not(all_engines), ignore = "installs Ray and Dask: CROSSRUN_TEST_ENGINES=all")]
+fn backends_with_a_large_engine_have_the_latency_of_each_result() {
+    has_latencies("dask", &["batch_size=200"]);
+    has_latencies("ray", &["batch_size=200", "batch_size=300 ray_idiom=tasks"]);
+}
+
 #[test]
 fn backends_without_an_engine_close_and_have_the_right_answers() {
     for name in ["native", "timely", "python"] {

@@ -164,6 +164,7 @@ class Run:
         *reduced, last = all_phases
         ends: list[End] = [*(Owners(workload, phase) for phase in reduced), Terminals(workload, last)]
         self._closing = Closing(workload, ends, spec.batch_size)
+        self._closes_at_once = workload.has_due_results
         return ends
 
     def _wait_for_low(self, start: int) -> None:
@@ -179,10 +180,13 @@ class Run:
     # The tasks. Each returns the next one of its chain with its arguments, or nothing.
 
     def _source(self, first: int, count: int, terminals: End) -> Following | None:
-        following = None if self._closing is None else (self._closing.finish, first, count)
         if self._fused:
             terminals.fold(self._workload.source(first, count, terminals.phase.end))
-            return following
+            if self._closing is not None:
+                # Not as a task of its own: that would wait for the slices that are in flight, which may not be due yet.
+                self._closing.finish(first, count)
+            return None
+        following = None if self._closing is None else (self._closing.finish, first, count)
         return self._stage, self._workload.source(first, count, 1), 1, terminals, following
 
     def _stage(self, batch: bytes, stage: int, terminals: End, following: Following | None) -> Following | None:

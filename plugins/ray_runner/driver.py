@@ -54,13 +54,15 @@ def resolve_idiom(extra: dict[str, Any]) -> str:
     return "tasks" if extra.get("batch_size", 1) >= LARGE_BATCH else "actors"
 
 
-def actors_window(spec: Spec) -> int:
+def actors_window(spec: Spec, has_due_results: bool) -> int:
     """How many batches are in flight with actors.
 
     An actor makes and folds a batch in one call, which waits for it as two numbers: however many items the batches in
     flight have, they are not in memory. With `fusion=off` batches are objects of Ray.
     """
-    return window_size(spec, WINDOW, spec.total_items) if spec.fusion != "off" else window_size(spec, WINDOW)
+    if spec.fusion == "off":
+        return window_size(spec, WINDOW, has_due_results=has_due_results)
+    return window_size(spec, WINDOW, spec.total_items, has_due_results)
 
 
 def resolve_address(extra: dict[str, Any]) -> str | None:
@@ -137,7 +139,7 @@ class RayDriver(Driver):
         run = (
             futures_run(engine, job, spec, context, WINDOW)
             if idiom == "tasks"
-            else ActorsRun(engine, job, spec, context, actors_window(spec))
+            else ActorsRun(engine, job, spec, context, actors_window(spec, workload.has_due_results))
         )
         state = run.execute()
         metrics = {"idiom": idiom, "window": run.size, "closes": closes(spec)}

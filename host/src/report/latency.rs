@@ -37,11 +37,13 @@ pub(super) fn cell(spread: Option<Spread>) -> String {
 pub(super) fn rows(point: &Point) -> Vec<(&str, &'static str, Vec<String>)> {
     let of_row = |row: &'_ Row| {
         let percentiles = row.open_loop.iter().flat_map(|table| &table.percentiles);
-        let measured = percentiles.clone().any(|it| it.scheduled.is_some());
+        // What reductions made has no service time and no lag.
+        let measured =
+            |of: fn(&PercentileSpread) -> Option<Spread>| percentiles.clone().any(|it| of(it).is_some());
         let cells = |of: fn(&PercentileSpread) -> Option<Spread>| {
             percentiles.clone().map(|it| cell(of(it))).collect()
         };
-        KINDS.iter().filter(|_| measured).map(|(kind, of)| (*kind, cells(*of))).collect::<Vec<_>>()
+        KINDS.iter().filter(|(_, of)| measured(*of)).map(|(kind, of)| (*kind, cells(*of))).collect::<Vec<_>>()
     };
     let labelled = |row| of_row(row).into_iter().map(|(kind, cells)| (row.label.as_str(), kind, cells));
     fastest_first(point).into_iter().flat_map(labelled).collect()

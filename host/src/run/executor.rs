@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use plugin_api::WorkloadSpec;
-use plugin_api::workload::{GRAPH, Outcome as Answer};
+use plugin_api::workload::{GRAPH, Outcome as Answer, WATERMARKS};
 
 use super::backend::{self, Backend};
 use super::data_seeds::DataSeeds;
@@ -29,7 +29,7 @@ use crate::sandbox::stop;
 use crate::shell;
 use crate::stats::WarmUp;
 use crate::worker::cheat::{Cheat, NAME};
-use crate::worker::protocol::{Folders, LibraryFile, MachineCheck, PlannedGraph, Work};
+use crate::worker::protocol::{Folders, LibraryFile, MachineCheck, Planned, PlannedGraph, Work};
 
 /// A wrong answer of no more items is compared with that of a serial run, which holds all of them in memory.
 pub(crate) const MOST_SERIAL_ITEMS: u64 = 1_000_000;
@@ -57,8 +57,8 @@ pub(crate) struct Executor {
     expected: HashMap<String, Result<Answer, CallError>>,
     /// Points whose oracle timed out: other data of the same point would take as long again.
     timed_out: HashMap<String, CallError>,
-    /// The graphs of tasks of points that have one.
-    graphs: HashMap<String, Option<PlannedGraph>>,
+    /// What is known of the plans of points.
+    plans: HashMap<String, Planned>,
     /// The usual speed of the machine.
     pub(crate) baseline: Baseline,
     /// The readings of the machine check that no trial has yet.
@@ -74,7 +74,7 @@ impl Executor {
         let (judges, expected, timed_out) = (HashMap::new(), HashMap::new(), HashMap::new());
         let (seeds, baseline, references) =
             (DataSeeds::default(), Baseline::default(), References::default());
-        let (machine_checks, pauses, graphs) = (Vec::new(), Pauses::default(), HashMap::new());
+        let (machine_checks, pauses, plans) = (Vec::new(), Pauses::default(), HashMap::new());
         let ends_block = false;
         Self {
             setting,
@@ -82,7 +82,7 @@ impl Executor {
             judges,
             expected,
             timed_out,
-            graphs,
+            plans,
             baseline,
             machine_checks,
             ends_block,
@@ -259,12 +259,14 @@ impl Executor {
         result
     }
 
-    /// The words of what a backend must support to run `spec`: those that its workload needs, and `graph` for a graph of tasks that
-    /// has too many steps for stages.
+    /// The words of what a backend must support to run `spec`: those that its workload needs, `graph` for a graph of tasks that
+    /// has too many steps for stages, and `watermarks` for an open loop with keyed reductions.
     pub(crate) fn needs(&mut self, spec: &WorkloadSpec) -> Result<Vec<String>, CallError> {
         let mut needs = self.judge(&spec.name)?.needs(&spec.name)?;
-        let by_tasks = self.graph(spec).is_some_and(|graph| !graph.has_stages);
-        needs.extend(by_tasks.then(|| GRAPH.to_owned()));
+        let Planned { graph, has_due_results } = self.planned(spec);
+        let by_tasks = graph.is_some_and(|graph| !graph.has_stages);
+        let words = [by_tasks.then_some(GRAPH), has_due_results.then_some(WATERMARKS)];
+        needs.extend(words.into_iter().flatten().map(str::to_owned));
         Ok(needs)
     }
 
@@ -285,15 +287,20 @@ impl Executor {
 
     /// The graph of tasks of a workload; `None` for other workloads, and where it cannot be opened.
     pub(super) fn graph(&mut self, spec: &WorkloadSpec) -> Option<PlannedGraph> {
+        self.planned(spec).graph
+    }
+
+    /// What is to be known of the plan of a workload; nothing where it cannot be opened.
+    fn planned(&mut self, spec: &WorkloadSpec) -> Planned {
         let point = point(spec);
-        if let Some(graph) = self.graphs.get(&point) {
-            return *graph;
+        if let Some(planned) = self.plans.get(&point) {
+            return *planned;
         }
-        match self.judge(&spec.name).and_then(|judge| judge.graph(spec)) {
-            Ok(graph) => *self.graphs.entry(point).or_insert(graph),
+        match self.judge(&spec.name).and_then(|judge| judge.planned(spec)) {
+            Ok(planned) => *self.plans.entry(point).or_insert(planned),
             Err(error) => {
                 self.forget_dead_judge(&spec.name, &error);
-                None
+                Planned::default()
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use plugin_api::workload::{CatalogueEntry, GRAPH, Latency, Outcome as Answer};
+use plugin_api::workload::{CatalogueEntry, GRAPH, Latency, Outcome as Answer, WATERMARKS};
 use plugin_api::{ErrorKind, RunnerError, WorkloadSpec};
 
 use super::outcome::Outcome;
@@ -13,8 +13,7 @@ use super::session::{CallError, Fault, Observer, WorkerSession, answer_in};
 use crate::stats::samples_needed;
 use crate::text::without_line_ends;
 use crate::worker::protocol::{
-    CallTime, Finished, LibraryFile, MachineCheck, PlannedGraph, Reference, Request, ShownGraph, ShownItems,
-    Work,
+    CallTime, Finished, LibraryFile, MachineCheck, Planned, Reference, Request, ShownGraph, ShownItems, Work,
 };
 
 /// How much longer than its duration a machine check may take.
@@ -129,14 +128,17 @@ impl Judge {
         self.session.ask("expect", request, deadline).and_then(|answer| checked("expect", answer))
     }
 
-    /// The graph of tasks of a workload that makes use of a backend's way to run one.
-    pub(crate) fn graph(&mut self, spec: &WorkloadSpec) -> Result<Option<PlannedGraph>, CallError> {
+    /// What is to be known of the plan of a workload that makes use of a backend's way to run graphs, or to close. Others are not
+    /// opened for it.
+    pub(crate) fn planned(&mut self, spec: &WorkloadSpec) -> Result<Planned, CallError> {
         let work = self.work(spec)?;
-        if !work.spec.is_granted(GRAPH) {
-            return Ok(None);
+        let (runs_tasks, closes) = (work.spec.is_granted(GRAPH), work.spec.is_granted(WATERMARKS));
+        if !runs_tasks && !closes {
+            return Ok(Planned::default());
         }
         let deadline = self.session.deadlines.expect;
-        self.session.ask("expect", Request::Graph(work), deadline)
+        let planned: Planned = self.session.ask("expect", Request::Plan(work), deadline)?;
+        Ok(Planned { graph: planned.graph.filter(|_| runs_tasks), ..planned })
     }
 
     /// The answer of a serial run of the workload, without a backend.

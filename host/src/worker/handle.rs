@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plugin_api::workload::GRAPH;
-use plugin_api::{ErrorKind, RunnerError, SetupContext};
+use plugin_api::{ErrorKind, Plan, RunnerError, SetupContext};
 
 use super::cheat::Cheat;
 use super::cheating_backend::{CheatingBackend, by_slow_clock};
-use super::protocol::{Folders, LibraryFile, Loaded, PlannedGraph, Reply, Request, VERSION, Work};
+use super::protocol::{Folders, LibraryFile, Loaded, Planned, PlannedGraph, Reply, Request, VERSION, Work};
 use super::state::{Failure, Worker};
 use super::{
     bounds, closing_check, load, machine_check, malformed, reference, serial, show, snapshot, work_reference,
@@ -51,11 +51,7 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
             Reply::done(bounds::catalogue(worker.library(&library)?.catalogue()?))
         }
         Request::Expect(work) => Reply::done(worker.workload(&work)?.expected()?),
-        Request::Graph(work) => {
-            let workload = worker.workload(&work)?;
-            let has_stages = workload.plan().has_stages();
-            Reply::done(workload.plan().graph.map(|shape| PlannedGraph { shape, has_stages }))
-        }
+        Request::Plan(work) => Reply::done(planned(worker.workload(&work)?.plan())),
         Request::Judge { work, sink_state } => Reply::done(worker.workload(&work)?.outcome(&sink_state)?),
         Request::CheckMachine { seconds } => Reply::done(machine_check::check(duration(seconds))),
         Request::Time { work, stage, seconds } => {
@@ -96,6 +92,11 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
 fn serial_work(worker: &mut Worker, work: Work) -> Result<Work, Failure> {
     let is_graph = work.spec.is_granted(GRAPH);
     Ok(if is_graph && worker.workload(&work)?.plan().has_stages() { work.in_stages() } else { work })
+}
+
+fn planned(plan: &Plan) -> Planned {
+    let graph = plan.graph.map(|shape| PlannedGraph { shape, has_stages: plan.has_stages() });
+    Planned { graph, has_due_results: plan.has_due_results() }
 }
 
 fn duration(seconds: f64) -> Duration {

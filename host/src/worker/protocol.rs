@@ -176,8 +176,8 @@ pub enum Request {
     },
     /// Compute the expected [`Outcome`](plugin_api::workload::Outcome).
     Expect(Work),
-    /// Give the [`PlannedGraph`] of the workload; null for a workload that is no graph of tasks.
-    Graph(Work),
+    /// Give what is [`Planned`] of the workload.
+    Plan(Work),
     /// Run a workload serially, without a backend, to its [`Outcome`](plugin_api::workload::Outcome).
     Serial(Work),
     /// Runs a workload serially, and closes what has ended while the input goes on.
@@ -301,6 +301,15 @@ pub(crate) struct ShownItems {
     pub stage_name: String,
     /// One object for each; only the key `hex`, with the item's bytes, if the workload does not describe its items.
     pub items: Vec<Map<String, Value>>,
+}
+
+/// What the host must know of the plan of an opened workload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Planned {
+    /// `None` for a workload that is no graph of tasks.
+    pub graph: Option<PlannedGraph>,
+    /// Whether it is an open loop with keyed reductions: their results are due before the input ends, by watermarks.
+    pub has_due_results: bool,
 }
 
 /// The graph of tasks in a plan.

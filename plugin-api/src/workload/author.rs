@@ -58,8 +58,11 @@ pub trait Workload: Send + Sync + Sized + 'static {
 
     /// In an open loop: when item number `index` is due, counted from the start of the run. No item may be due before the
     /// item with the number below. The source then waits until each item is due, and the sink measures how much later it
-    /// arrives. In a closed loop, where an item is made when it is requested, this is `None` for all items. An open loop
-    /// has no keyed reductions, as the items that these emit have no time at which they are due.
+    /// arrives. In a closed loop, where an item is made when it is requested, this is `None` for all items.
+    ///
+    /// An open loop has keyed reductions only if it [uses](Self::uses) the word `watermarks`: what [`close`](Self::close) makes of what
+    /// ended at a time is due with the item before the first whose [`watermark`](Self::watermark) is at that time or later, or with
+    /// the last item.
     fn due(&self, index: u64) -> Option<Duration> {
         let _ = index;
         None
@@ -157,7 +160,7 @@ pub trait Workload: Send + Sync + Sized + 'static {
     }
 
     /// Emits what ended at `time` or before, and takes it out of the accumulator: no item that comes now is earlier than `time`. If
-    /// nothing is left, the key is forgotten.
+    /// nothing is left, the key is forgotten. In an open loop it is called once for each time at which something ends.
     ///
     /// # Errors
     /// [`WorkloadError::Operator`] when the accumulator cannot be read.

@@ -17,6 +17,17 @@ pub const WATERMARKS: &str = "watermarks";
 /// The end of what never ends before the input does.
 pub(super) const NEVER: u64 = u64::MAX;
 
+/// Refuses to close where the backend, or the host, has no watermarks.
+///
+/// # Errors
+/// [`WorkloadError::Argument`] then.
+pub(super) fn check_granted(is_granted: bool) -> Result<(), WorkloadError> {
+    if is_granted {
+        return Ok(());
+    }
+    Err(WorkloadError::Argument("reductions are to emit at the end: `use` has no `watermarks`".into()))
+}
+
 /// When each key of a state that was closed at some time is to be looked at again.
 #[derive(Default)]
 pub(super) struct Deadlines {

@@ -9,15 +9,16 @@ use serde_json::{Map, Value};
 use super::author::Workload;
 use super::batch::{Batch, BatchBuilder};
 use super::catalogue::CatalogueEntry;
-use super::closing::{Deadlines, NEVER, WATERMARKS};
+use super::closing::{NEVER, WATERMARKS, check_granted};
 use super::digest::Digest;
 use super::error::WorkloadError;
 use super::graph::{GRAPH, GraphRow};
-use super::keyed::{KeyedState, partition_of};
+use super::keyed::partition_of;
 use super::open_loop::{RunClock, Stamp};
 use super::outcome::Outcome;
 use super::parameter::Parameters;
 use super::plan::{Plan, StageKind};
+use super::reduction::{How, Reduction};
 use super::sink::Sink;
 use super::stage_state::StageState;
 use crate::clock::monotonic_nanos;
@@ -114,16 +115,22 @@ fn open<W: Workload>(spec: &WorkloadSpec) -> Result<Arc<dyn Instance>, WorkloadE
         return Err(WorkloadError::Spec(why));
     }
     let started = plan.open_loop.then(|| AtomicU64::new(spec.start_nanos.unwrap_or_else(monotonic_nanos)));
-    let is_reduced = plan.stages.iter().any(|stage| stage.kind == StageKind::KeyedReduce);
-    if started.is_some() && is_reduced {
+    let by_watermarks = spec.is_granted(WATERMARKS);
+    let knows_watermarks = W::uses().contains(&WATERMARKS) || W::needs().contains(&WATERMARKS);
+    if plan.has_due_results() && !(by_watermarks && knows_watermarks) {
         let why = format!(
-            "workload {:?} is an open loop and has a keyed reduction, but an open loop cannot have one",
-            W::NAME
+            "workload {:?} is an open loop with a keyed reduction: when its results are due follows from watermarks, {}",
+            W::NAME,
+            if knows_watermarks {
+                "which the host or the backend does not support"
+            } else {
+                "which it does not use"
+            }
         );
         return Err(WorkloadError::Spec(why));
     }
     let by_tasks = plan.graph.is_some() && spec.is_granted(GRAPH);
-    let by_watermarks = spec.is_granted(WATERMARKS);
+    let workload = Arc::new(workload);
     Ok(Arc::new(Opened { workload, plan, total_items: spec.total_items, by_tasks, by_watermarks, started }))
 }
 
@@ -133,7 +140,7 @@ fn plan_of<W: Workload>(workload: &W) -> Plan {
 }
 
 struct Opened<W> {
-    workload: W,
+    workload: Arc<W>,
     plan: Plan,
     total_items: u64,
     /// Whether the tasks of a graph are to be run by their dependencies, and not the stages.
@@ -185,7 +192,7 @@ impl<W: Workload> Opened<W> {
             let (content, stamp) = Stamp::split(item)?;
             made.clear();
             self.workload.apply(stage, content, &mut made)?;
-            push_stamped(&made, stamp, out)?;
+            stamp.push_all(&made, out)?;
         }
         Ok(())
     }
@@ -203,14 +210,14 @@ impl<W: Workload> Opened<W> {
         for item in batch.iter() {
             let (content, stamp) = Stamp::split(item)?;
             contents.push(content);
-            stamps.push(stamp.encode());
+            stamps.push(stamp);
         }
         self.workload.apply_batch(stage, contents.as_batch(), &mut made)?;
         made.check_fits()?;
         if made.len() != stamps.len() {
             return Err(changed_count("map", stage, stamps.len(), made.len()));
         }
-        made.as_batch().iter().zip(&stamps).for_each(|(item, stamp)| push_with_stamp(item, stamp, out));
+        made.as_batch().iter().zip(stamps).for_each(|(item, stamp)| stamp.push(item, out));
         out.check_fits()
     }
 
@@ -223,7 +230,7 @@ impl<W: Workload> Opened<W> {
         let stamp = clock.await_due(due);
         let mut made = BatchBuilder::new();
         self.workload.source(index, &mut made)?;
-        push_stamped(&made, stamp, items)
+        stamp.push_all(&made, items)
     }
 
     /// Applies the stages `from..to`, which must be stateless, to the batch that `first` makes in the empty one that it is given.
@@ -282,13 +289,6 @@ impl<W: Workload> Opened<W> {
         }
     }
 
-    fn check_watermarks(&self) -> Result<(), WorkloadError> {
-        if self.by_watermarks {
-            return Ok(());
-        }
-        Err(WorkloadError::Argument("reductions are to emit at the end: `use` has no `watermarks`".into()))
-    }
-
     fn check_stage(&self, stage: usize, kind: StageKind) -> Result<(), WorkloadError> {
         self.check_in_stages()?;
         if self.plan.kind(stage) == Some(kind) {
@@ -296,20 +296,6 @@ impl<W: Workload> Opened<W> {
         }
         Err(WorkloadError::Argument(format!("stage {stage} is no {kind:?} of this workload")))
     }
-}
-
-fn push_stamped(made: &BatchBuilder, stamp: Stamp, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
-    made.check_fits()?;
-    let stamp = stamp.encode();
-    made.as_batch().iter().for_each(|item| push_with_stamp(item, &stamp, out));
-    out.check_fits()
-}
-
-fn push_with_stamp(item: &[u8], stamp: &[u8], out: &mut BatchBuilder) {
-    out.push_with(|bytes| {
-        bytes.extend_from_slice(item);
-        bytes.extend_from_slice(stamp);
-    });
 }
 
 fn changed_count(kind: &str, stage: usize, before: usize, after: usize) -> WorkloadError {
@@ -355,7 +341,8 @@ impl<W: Workload> Instance for Opened<W> {
         let (items, bytes) = (batch.len() / parts.len().max(1), batch.byte_count() / parts.len().max(1));
         parts.iter_mut().for_each(|part| part.reserve(items, bytes));
         for item in batch.iter() {
-            let partition = partition_of(self.workload.key(stage, item), partitions);
+            let content = if self.started.is_some() { Stamp::split(item)?.0 } else { item };
+            let partition = partition_of(self.workload.key(stage, content), partitions);
             if let Some(part) = parts.get_mut(partition as usize) {
                 part.push(item);
             }
@@ -368,7 +355,11 @@ impl<W: Workload> Instance for Opened<W> {
             return Ok(Box::new(Sink::new(self.clock())?));
         }
         self.check_stage(stage, StageKind::KeyedReduce)?;
-        Ok(Box::new(Reduction { instance: self, stage, state: KeyedState::default(), deadlines: None }))
+        let how = How {
+            closes: self.by_watermarks,
+            open_loop_of: self.started.is_some().then_some(self.total_items),
+        };
+        Ok(Box::new(Reduction::new(Arc::clone(&self.workload), stage, how)))
     }
 
     fn expected(&self) -> Outcome {
@@ -398,7 +389,7 @@ impl<W: Workload> Instance for Opened<W> {
     }
 
     fn watermark(&self, number: u64) -> Result<u64, WorkloadError> {
-        self.check_watermarks()?;
+        check_granted(self.by_watermarks)?;
         Ok(if number < self.total_items { self.workload.watermark(number) } else { NEVER })
     }
 
@@ -434,130 +425,5 @@ impl<W: Workload> Instance for Opened<W> {
             return Ok(length);
         }
         Err(WorkloadError::Operator(format!("an output of {length} bytes was written where {room} are")))
-    }
-}
-
-struct Reduction<W> {
-    instance: Arc<Opened<W>>,
-    stage: usize,
-    state: KeyedState,
-    /// When its keys close, once it was closed at some time.
-    deadlines: Option<Deadlines>,
-}
-
-impl<W: Workload> Reduction<W> {
-    /// The keys of which something ended at `time` or before. At the first call the state is searched.
-    fn deadlines(&mut self, time: u64) -> Result<&mut Deadlines, WorkloadError> {
-        if self.deadlines.is_none() {
-            let mut deadlines = Deadlines::default();
-            for (key, accumulator) in self.state.iter() {
-                deadlines.schedule(key, self.instance.workload.closes(self.stage, key, accumulator)?);
-            }
-            self.deadlines = Some(deadlines);
-        }
-        let deadlines = self.deadlines.get_or_insert_default();
-        deadlines.close_at(time);
-        Ok(deadlines)
-    }
-
-    /// Emits what of `key` ended at `time` or before.
-    fn close_key(&mut self, time: u64, key: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
-        let (workload, stage) = (&self.instance.workload, self.stage);
-        let Some(accumulator) = self.state.get_mut(key) else { return Ok(()) };
-        let mut end = workload.closes(stage, key, accumulator)?;
-        if end <= time {
-            workload.close(stage, time, key, accumulator, out)?;
-            out.check_fits()?;
-            if accumulator.is_empty() {
-                self.state.remove(key);
-                return Ok(());
-            }
-            end = workload.closes(stage, key, accumulator)?;
-        }
-        if end <= time {
-            let why = format!("stage {stage} was closed at time {time}, but kept what ended at time {end}");
-            return Err(WorkloadError::Operator(why));
-        }
-        self.deadlines.get_or_insert_default().schedule(key, end);
-        Ok(())
-    }
-}
-
-impl<W: Workload> StageState for Reduction<W> {
-    fn fold(&mut self, batch: Batch<'_>) -> Result<(), WorkloadError> {
-        let (workload, stage) = (&self.instance.workload, self.stage);
-        for item in batch.iter() {
-            let key = workload.key(stage, item);
-            if let Some(deadlines) = &self.deadlines {
-                deadlines.refuse_late(workload.ends(stage, item)?)?;
-            }
-            let accumulator = self.state.accumulator(key);
-            workload.fold(stage, accumulator, item)?;
-            if let Some(deadlines) = &mut self.deadlines {
-                deadlines.schedule(key, workload.closes(stage, key, accumulator)?);
-            }
-        }
-        Ok(())
-    }
-
-    fn merge(&mut self, encoded: &[u8]) -> Result<(), WorkloadError> {
-        let (workload, stage) = (&self.instance.workload, self.stage);
-        for entry in KeyedState::decode(encoded)? {
-            let (key, other) = entry?;
-            if let Some(deadlines) = &self.deadlines {
-                deadlines.refuse_late(workload.closes(stage, key, other)?)?;
-            }
-            let accumulator = self.state.accumulator(key);
-            workload.merge(stage, accumulator, other)?;
-            if let Some(deadlines) = &mut self.deadlines {
-                deadlines.schedule(key, workload.closes(stage, key, accumulator)?);
-            }
-        }
-        Ok(())
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkloadError> {
-        self.state.encode(out)
-    }
-
-    fn emit(&mut self, limit: u64, mut out: BatchBuilder) -> Made {
-        if limit == 0 {
-            return Err(WorkloadError::Argument("emit needs a limit of at least 1".into()));
-        }
-        // A key may emit nothing, but an empty batch means the end. So this goes on until there is an item.
-        while out.is_empty() {
-            let drained = self.state.drain(usize::try_from(limit).unwrap_or(usize::MAX));
-            if drained.is_empty() {
-                break;
-            }
-            out.reserve(drained.len(), 0);
-            for (key, accumulator) in drained {
-                self.instance.workload.emit(self.stage, &key, &accumulator, &mut out)?;
-                out.check_fits()?;
-            }
-        }
-        Ok(out)
-    }
-
-    fn close(
-        &mut self,
-        time: u64,
-        limit: u64,
-        mut out: BatchBuilder,
-    ) -> Result<(BatchBuilder, u64), WorkloadError> {
-        self.instance.check_watermarks()?;
-        if limit == 0 {
-            return Err(WorkloadError::Argument("close needs a limit of at least 1".into()));
-        }
-        // The largest time is that of what never ends.
-        let time = time.min(NEVER - 1);
-        let mut left = limit;
-        // As in `emit`: a key may emit nothing, but an empty batch means that nothing more has ended.
-        while left > 0 || out.is_empty() {
-            let Some(key) = self.deadlines(time)?.take_due(time) else { break };
-            self.close_key(time, &key, &mut out)?;
-            left = left.saturating_sub(1);
-        }
-        Ok((out, self.deadlines(time)?.next()))
     }
 }

@@ -24,10 +24,11 @@ const POINTS_PER_HALF: u32 = 4;
 pub struct Latency {
     /// From the time at which an item was due until it reached the sink. So delays of the source count as well.
     pub scheduled: Distribution,
-    /// From the time at which an item was made until it reached the sink.
+    /// From the time at which an item was made until it reached the sink. Results of keyed reductions have no such time, so there
+    /// are no values if the plan has one.
     pub service: Distribution,
     /// How late the source itself was: from the time at which an item was due until it was made, if the item was requested
-    /// in time; 0 if it was requested too late.
+    /// in time; 0 if it was requested too late. As `service`, without values for results of keyed reductions.
     pub lag: Distribution,
 }
 
@@ -81,8 +82,10 @@ impl Latencies {
             let _ = histogram.record(to.saturating_sub(from).min(LONGEST));
         };
         record(scheduled, stamp.due, now);
-        record(service, stamp.made, now);
-        record(lag, stamp.due, if stamp.awaited { stamp.made } else { stamp.due });
+        if let Some(made) = stamp.made {
+            record(service, made, now);
+            record(lag, stamp.due, if stamp.awaited { made } else { stamp.due });
+        }
     }
 
     pub(super) fn merge(&mut self, other: &Self) -> Result<(), WorkloadError> {
@@ -92,9 +95,10 @@ impl Latencies {
         Ok(())
     }
 
-    /// Whether each histogram has this many values.
+    /// Whether they are those of so many items: of items that the source made, or of results of a keyed reduction.
     pub(super) fn have(&self, count: u64) -> bool {
-        self.0.iter().all(|histogram| histogram.len() == count)
+        let [scheduled, service, lag] = self.0.each_ref().map(Histogram::len);
+        scheduled == count && service == lag && (service == count || service == 0)
     }
 
     pub(super) fn summary(&self) -> Latency {
@@ -163,7 +167,7 @@ mod tests {
     fn recorded(stamps: &[(u64, u64, bool)]) -> Latencies {
         let mut latencies = Latencies::new().unwrap();
         for &(due, took, awaited) in stamps {
-            latencies.record(Stamp { due, made: due + took / 2, awaited }, due + took);
+            latencies.record(Stamp { due, made: Some(due + took / 2), awaited }, due + took);
         }
         latencies
     }
@@ -188,6 +192,18 @@ mod tests {
         let latency = recorded(&[(0, 10, false), (5, 10, true)]).summary();
         assert_eq!((latency.lag.at(0.0), latency.lag.at(1.0)), (Some(0), Some(5)));
         assert_eq!(recorded(&[]).summary().scheduled, Distribution::default());
+    }
+
+    #[test]
+    fn results_of_reductions_count_from_when_they_were_due_only() {
+        let mut latencies = Latencies::new().unwrap();
+        latencies.record(Stamp::of_result(1000), 3000);
+        let latency = latencies.summary();
+        assert_eq!(latency.scheduled.at(1.0), Some(2000));
+        assert_eq!((&latency.service, &latency.lag), (&Distribution::default(), &Distribution::default()));
+        assert!(latencies.have(1) && !latencies.have(2));
+        latencies.merge(&recorded(&[(0, 10, true)])).unwrap();
+        assert!(!latencies.have(2), "no sink gets items of both kinds");
     }
 
     #[test]
@@ -227,8 +243,9 @@ mod tests {
                 random =
                     random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 due -= (1.0 - (random >> 11) as f64 / (1_u64 << 53) as f64).ln() * SERVICE as f64 / load;
-                let stamp = Stamp { due: due as u64, made: free.max(due as u64), awaited: free < due as u64 };
-                free = stamp.made + SERVICE;
+                let made = free.max(due as u64);
+                let stamp = Stamp { due: due as u64, made: Some(made), awaited: free < due as u64 };
+                free = made + SERVICE;
                 latencies.record(stamp, free);
             }
             let latency = latencies.summary();

@@ -16,6 +16,8 @@ mod open_loop;
 mod outcome;
 mod parameter;
 mod plan;
+mod reduction;
+mod results_due;
 mod sink;
 mod stage_state;
 #[cfg(test)]

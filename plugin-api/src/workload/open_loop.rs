@@ -2,7 +2,8 @@
 //!
 //! The source waits until each item is due, and stamps it with the times at which it was due and at which it was made. The
 //! stamp follows the item's bytes, and the sink reads it. Operators do not see the stamp, and the checksum leaves it out,
-//! as it has readings of a clock.
+//! as it has readings of a clock. What a keyed reduction makes of many items has a stamp of its own, without a time at which it
+//! was made.
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use rustix::thread::{ClockId, clock_nanosleep_absolute};
 use rustix::time::Timespec;
 use serde_json::Value;
 
+use super::batch::BatchBuilder;
 use super::error::WorkloadError;
 use crate::clock::monotonic_nanos;
 
@@ -21,7 +23,8 @@ const WAKE_UP: Duration = Duration::from_micros(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     pub(super) due: u64,
-    pub(super) made: u64,
+    /// `None` for what a keyed reduction made of many items.
+    pub(super) made: Option<u64>,
     /// Whether the item was requested before it was due, so that the source waited.
     pub(super) awaited: bool,
 }
@@ -31,15 +34,26 @@ impl Stamp {
     pub(super) const LENGTH: usize = 16;
     /// The bit of `made` that is set if the source waited for the item.
     const AWAITED: u64 = 1 << 63;
+    /// Stands for no time at which an item was made.
+    const NOT_MADE: u64 = !Self::AWAITED;
+
+    /// That of what a keyed reduction makes of many items.
+    pub(super) fn of_result(due: u64) -> Self {
+        Self { due, made: None, awaited: false }
+    }
 
     pub(super) fn encode(self) -> [u8; Self::LENGTH] {
-        let made = self.made & !Self::AWAITED | if self.awaited { Self::AWAITED } else { 0 };
+        let made = self.made.map_or(Self::NOT_MADE, |made| made & !Self::AWAITED);
+        let made = made | if self.awaited { Self::AWAITED } else { 0 };
         (u128::from(made) << 64 | u128::from(self.due)).to_le_bytes()
     }
 
     /// Its times, for the description of an item.
-    pub(super) fn described(self) -> [(String, Value); 2] {
-        [("due_nanos", self.due), ("made_nanos", self.made)]
+    pub(super) fn described(self) -> impl Iterator<Item = (String, Value)> {
+        let made = self.made.map(|made| ("made_nanos", made));
+        [Some(("due_nanos", self.due)), made]
+            .into_iter()
+            .flatten()
             .map(|(name, nanos)| (name.to_owned(), nanos.into()))
     }
 
@@ -50,7 +64,23 @@ impl Stamp {
         };
         let both = u128::from_le_bytes(*stamp);
         let (due, made) = (both as u64, (both >> 64) as u64);
-        Ok((content, Self { due, made: made & !Self::AWAITED, awaited: made & Self::AWAITED != 0 }))
+        let (awaited, made) = (made & Self::AWAITED != 0, made & !Self::AWAITED);
+        Ok((content, Self { due, made: Some(made).filter(|made| *made != Self::NOT_MADE), awaited }))
+    }
+
+    /// Adds all items of `made` to `out`, each with this stamp.
+    pub(super) fn push_all(self, made: &BatchBuilder, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+        made.check_fits()?;
+        made.as_batch().iter().for_each(|item| self.push(item, out));
+        out.check_fits()
+    }
+
+    /// Adds an item to `out`, with this stamp.
+    pub(super) fn push(self, item: &[u8], out: &mut BatchBuilder) {
+        out.push_with(|bytes| {
+            bytes.extend_from_slice(item);
+            bytes.extend_from_slice(&self.encode());
+        });
     }
 }
 
@@ -84,7 +114,7 @@ impl RunClock {
                 std::hint::spin_loop();
             }
         }
-        Stamp { due, made: self.now(), awaited }
+        Stamp { due, made: Some(self.now()), awaited }
     }
 }
 
@@ -107,8 +137,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_stamp_comes_back_with_the_item(content: Vec<u8>, due: u64, made in 0..u64::MAX / 2, awaited: bool) {
-            let stamp = Stamp { due, made, awaited };
+        fn a_stamp_comes_back_with_the_item(content: Vec<u8>, due: u64, made in 0..u64::MAX / 2, awaited: bool, is_result: bool) {
+            let of_item = Stamp { due, made: Some(made), awaited };
+            let stamp = if is_result { Stamp::of_result(due) } else { of_item };
             let item = [content.as_slice(), &stamp.encode()].concat();
             prop_assert_eq!(Stamp::split(&item), Ok((content.as_slice(), stamp)));
         }
@@ -124,7 +155,7 @@ mod tests {
         let clock = RunClock::of(monotonic_nanos());
         // Later than a busy machine lets this thread wait for a core.
         let stamp = clock.await_due(Duration::from_millis(500));
-        assert!(stamp.awaited && stamp.made >= 500_000_000, "{stamp:?}");
+        assert!(stamp.awaited && stamp.made >= Some(500_000_000), "{stamp:?}");
         let late = clock.await_due(Duration::from_millis(1));
         assert!(!late.awaited && late.made >= stamp.made, "{late:?}");
     }
@@ -133,6 +164,6 @@ mod tests {
     fn a_start_that_is_to_come_is_awaited() {
         let clock = RunClock::of(monotonic_nanos() + 500_000_000);
         assert_eq!(clock.now(), 0);
-        assert!(clock.await_due(Duration::from_millis(5)).made >= 5_000_000);
+        assert!(clock.await_due(Duration::from_millis(5)).made >= Some(5_000_000));
     }
 }

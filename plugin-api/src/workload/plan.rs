@@ -92,6 +92,17 @@ impl Plan {
         self.sink() > 1
     }
 
+    /// Whether one of its stages is a keyed reduction.
+    pub fn has_reduction(&self) -> bool {
+        self.stages.iter().any(|stage| stage.kind == StageKind::KeyedReduce)
+    }
+
+    /// Whether it is an open loop with a keyed reduction. The results of that are due before the input ends, so a backend that runs
+    /// it closes reductions while the input goes on.
+    pub fn has_due_results(&self) -> bool {
+        self.open_loop && self.has_reduction()
+    }
+
     /// The number of the sink.
     pub fn sink(&self) -> usize {
         self.stages.len().saturating_sub(1)

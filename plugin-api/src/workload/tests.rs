@@ -195,7 +195,7 @@ fn an_open_loop_starts_when_it_is_told_to() {
     let made = || {
         let items = workload.source(0, 1, 1, BatchBuilder::new()).unwrap();
         let (_, stamp) = Stamp::split(items.as_batch().iter().next().unwrap()).unwrap();
-        stamp.made
+        stamp.made.unwrap()
     };
     let now = monotonic_nanos();
     assert!(made() < now, "it started when the machine did");

@@ -39,7 +39,11 @@ pub(crate) fn run<'a>(
         workload,
         slices,
         partitions,
-        stretches: Stretches::new(slices, workers.count() as u64),
+        stretches: if workload.plan().open_loop {
+            Stretches::of_one_slice(slices, workers.count() as u64)
+        } else {
+            Stretches::new(slices, workers.count() as u64)
+        },
         reductions: Reduction::all(workload, partitions)?,
         closed: Mutex::new(0),
         closed_before: AtomicU64::new(0),
@@ -150,8 +154,20 @@ impl<'c, 'a> Worker<'c, 'a> {
         Ok(())
     }
 
-    /// Closes what has ended, unless another worker does and is not far behind.
+    /// Closes what has ended, unless another worker does and is not far behind. In an open loop, which has short stretches, it
+    /// goes on until all is closed that other workers finished meanwhile: what is due must not wait for the next one.
     fn close(&mut self) -> Result<(), WorkloadError> {
+        let Closing { workload, stretches, .. } = self.closing;
+        while let Some(low) = self.close_once()? {
+            if !workload.plan().open_loop || low == stretches.low() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the first slice that was not done then; `None` if another worker closes.
+    fn close_once(&mut self) -> Result<Option<u64>, WorkloadError> {
         let Closing { workload, slices, stretches, reductions, closed, closed_before, .. } = self.closing;
         let mut closed = match closed.try_lock() {
             Ok(closed) => closed,
@@ -161,14 +177,14 @@ impl<'c, 'a> Worker<'c, 'a> {
             {
                 lock(closed)
             }
-            Err(TryLockError::WouldBlock) => return Ok(()),
+            Err(TryLockError::WouldBlock) => return Ok(None),
         };
         let low = stretches.low();
         let first = low.saturating_mul(slices.size).min(slices.total);
         let time = workload.watermark(first)?;
         // At the end of the input everything is emitted, by all workers.
         if time <= *closed || first == slices.total {
-            return Ok(());
+            return Ok(Some(low));
         }
         for reduction in reductions {
             for owner in &reduction.owners {
@@ -177,7 +193,7 @@ impl<'c, 'a> Worker<'c, 'a> {
         }
         *closed = time;
         closed_before.store(low, Ordering::Relaxed);
-        Ok(())
+        Ok(Some(low))
     }
 
     fn close_owner(

@@ -29,8 +29,8 @@ use std::time::Instant;
 
 use plugin_api::workload::{GRAPH, WATERMARKS};
 use plugin_api::{
-    Availability, Fusion, GraphShape, RunContext, RunResult, RunnerError, StageKind, WorkloadRunner,
-    WorkloadSpec,
+    Availability, ErrorKind, Fusion, GraphShape, RunContext, RunResult, RunnerError, StageKind,
+    WorkloadRunner, WorkloadSpec,
 };
 use thread_engine::{Failure, Settings, merged};
 
@@ -64,6 +64,11 @@ impl WorkloadRunner for Native {
         let started = Instant::now();
         let graph = context.workload().plan().graph.filter(|_| spec.is_granted(GRAPH));
         let closes = spec.is_granted(WATERMARKS) && settings.fusion == Fusion::Auto;
+        if context.workload().plan().has_due_results() && !closes {
+            let message = "the results of an open loop's reductions are due before the input ends, and with fusion=off this backend \
+                           emits them at the end";
+            return Err(RunnerError::new(ErrorKind::Unsupported, message).with_remedy("--extra fusion=auto"));
+        }
         let SinkOutput { items, state } = match graph {
             Some(shape) => execute_graph(&settings, shape, context)?,
             None => execute(&settings, closes, context)?,

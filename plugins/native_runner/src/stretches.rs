@@ -36,8 +36,16 @@ struct Done {
 
 impl Stretches {
     pub(crate) fn new(slices: Slices, workers: u64) -> Self {
-        let each = (ITEMS / slices.size.max(1)).min(slices.count() / workers.max(1) / EACH).max(1);
-        let (done, moved) = (Mutex::default(), Condvar::new());
+        Self::of(slices, workers, (ITEMS / slices.size.max(1)).min(slices.count() / workers.max(1) / EACH))
+    }
+
+    /// Each has one slice: of an open loop, where what has ended must not wait for items that are not due.
+    pub(crate) fn of_one_slice(slices: Slices, workers: u64) -> Self {
+        Self::of(slices, workers, 1)
+    }
+
+    fn of(slices: Slices, workers: u64, each: u64) -> Self {
+        let (each, done, moved) = (each.max(1), Mutex::default(), Condvar::new());
         Self { slices: slices.count(), each, ahead: AHEAD * workers.max(1), done, moved }
     }
 

@@ -10,7 +10,7 @@ from crossrun_engine import Spec
 
 
 def window(items: int, **extra: Any) -> int:
-    return driver.actors_window(Spec("word_count", items, 2, "default", 7, extra))
+    return driver.actors_window(Spec("word_count", items, 2, "default", 7, extra), has_due_results=False)
 
 
 class Window(unittest.TestCase):
@@ -26,6 +26,10 @@ class Window(unittest.TestCase):
     def test_no_worker_is_idle_and_each_gets_its_share(self) -> None:
         self.assertEqual(window(1), 4)
         self.assertEqual(window(40), 20)
+
+    def test_what_is_due_does_not_wait_for_batches_that_are_not(self) -> None:
+        of = Spec("nexmark_q5", 10**6, 2, "default", 7, {})
+        self.assertEqual(driver.actors_window(of, has_due_results=True), 4)
 
 
 if __name__ == "__main__":

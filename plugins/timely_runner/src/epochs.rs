@@ -21,6 +21,11 @@ impl Epochs {
         Self { slices, each }
     }
 
+    /// Each has a slice of each worker: of an open loop, where what has ended must not wait for items that are not due.
+    pub(crate) fn of_one_slice(slices: Slices, workers: usize) -> Self {
+        Self { slices, each: workers as u64 }
+    }
+
     /// How many slices one has.
     pub(crate) fn slices_each(self) -> u64 {
         self.each

@@ -110,7 +110,11 @@ fn prepare(settings: &Settings, context: &RunContext) -> Result<Job, RunnerError
         slices,
         fusion,
         layout,
-        epochs: closes.then(|| Epochs::new(slices, workers as usize)),
+        epochs: closes.then(|| {
+            let is_open_loop = workload.plan().open_loop;
+            let epochs = if is_open_loop { Epochs::of_one_slice } else { Epochs::new };
+            epochs(slices, workers as usize)
+        }),
         scheduler: choice.scheduler,
         monitor: Monitor::new(workers, slices.total),
         counters: workload.plan().stages.iter().map(|_| Counter::default()).collect(),

@@ -87,10 +87,21 @@ impl Producer {
             }
             send(&self.context, output, &capability, batch);
             if self.is_over(&slice) {
-                self.capability = Some(capability);
+                self.capability = self.take_ahead(capability);
                 return self.activator.activate();
             }
         }
+    }
+
+    /// Takes the number of the next batch before others run: else they would learn only when that batch is made that no earlier
+    /// one comes, and in an open loop it may not be due for long. Gives the capability for it up if there is none.
+    fn take_ahead(&mut self, mut capability: Capability<u64>) -> Option<Capability<u64>> {
+        if self.context.workload().plan().open_loop {
+            let number = self.numbers.next(&self.context.job.counters)?;
+            self.next = Some(number);
+            capability.downgrade(&self.flow.epoch(number).max(*capability.time()));
+        }
+        Some(capability)
     }
 
     /// Makes all batches that `make` gives at once and sends them, under the timestamp that the producer has reached.

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from .closing import closes, emitted_until
+from .closing import check_due_results, closes, emitted_until
 from .driver import RunContext
 from .job import LATE_OPENS, Job, Work, total
 from .kernel import State, Workload, item_count, late_opens
@@ -29,7 +29,7 @@ from .spec import Spec
 from .window import Future, Waiter, Window
 
 # In a round of closing each actor has been handed about so many items; never fewer than so many batches, and in a short run there are
-# so many rounds.
+# so many rounds. In an open loop each has been handed a batch.
 ROUND_ITEMS = 4096
 ROUND_BATCHES = 4
 ROUNDS = 8
@@ -151,7 +151,9 @@ class _Rounds:
         self._actors, self._limit = range(spec.parallelism), spec.batch_size
         self._reductions = len(phases(workload, spec.parallelism)) - 1
         some = min(ROUND_ITEMS * spec.parallelism, spec.total_items // ROUNDS)
-        self._items = max(some, ROUND_BATCHES * spec.parallelism * spec.batch_size)
+        each = spec.parallelism * spec.batch_size
+        # What is due must not wait for batches that are not.
+        self._items = each if workload.has_due_results else max(some, ROUND_BATCHES * each)
         self._closed_before = 0
         self._time = 0
         # Of the reduction with this place: the parts of each partition, and how many actors have not given theirs yet.
@@ -198,7 +200,8 @@ class ActorsRun:
         self._engine, self._job, self._spec, self._context = engine, job, spec, context
         self._actors = range(spec.parallelism)
         self._fused = spec.fusion != "off"
-        self._window = Window(size, context, engine)
+        check_due_results(spec, job.workload)
+        self._window = Window(size, context, engine, at_once=job.workload.has_due_results)
         # Batches for which calls are made together.
         self._bunch = 1 if self._fused else max(1, size // 4)
         self._rounds = _Rounds(engine, job.workload, spec, self._window) if closes(spec) else None

@@ -14,11 +14,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from .failure import UnsupportedError
 from .kernel import State, Workload, item_count
 from .phase import Phase
 from .spec import Spec
 
-# Closing after every slice would cost as much as small slices do.
+# Closing after every slice would cost as much as small slices do. In an open loop, where results are due, it is done.
 _CLOSE_EVERY = 1024
 _FAR_BEYOND = 8
 """A thread waits for the closing of so many times as many items, or of so many batches."""
@@ -27,6 +28,13 @@ _FAR_BEYOND = 8
 def closes(spec: Spec) -> bool:
     """Whether a run closes on an engine that closes only where a task or a call takes a batch to the end of its phase."""
     return "watermarks" in spec.granted and spec.fusion != "off"
+
+
+def check_due_results(spec: Spec, workload: Workload) -> None:
+    """Refuses an open loop with reductions in a run that does not close: all of its results would be late."""
+    if workload.has_due_results and not closes(spec):
+        message = "the results of an open loop's reductions are due before the input ends, and with fusion=off this backend emits "
+        raise UnsupportedError(message + "them at the end", "--extra fusion=auto")
 
 
 def emitted_until(state: State, time: int, limit: int) -> Iterator[bytes]:
@@ -96,6 +104,8 @@ class Closing:
         # Who has it closes.
         self._closes = threading.Lock()
         self._closed_at = 0
+        self._closed_time = 0
+        self._every = 1 if workload.has_due_results else _CLOSE_EVERY
 
     @property
     def low(self) -> int:
@@ -106,13 +116,18 @@ class Closing:
         """All that was made of the items `first..first + count` is folded. Closes what has ended, unless another thread does."""
         with self._lock:
             self._slices.finish(first, count)
-        unclosed = self.low - self._closed_at
-        # Folding is faster than closing for a while only: what is not closed would grow with the input.
-        is_far_beyond = unclosed >= _FAR_BEYOND * max(_CLOSE_EVERY, self._batch_size)
-        if unclosed >= _CLOSE_EVERY and self._closes.acquire(blocking=is_far_beyond):
+        # What another thread finished meanwhile did not close is closed here.
+        while (unclosed := self.low - self._closed_at) >= self._every:
+            # Folding is faster than closing for a while only: what is not closed would grow with the input.
+            is_far_beyond = unclosed >= _FAR_BEYOND * max(_CLOSE_EVERY, self._batch_size)
+            if not self._closes.acquire(blocking=is_far_beyond):
+                return
             try:
                 self._closed_at = self.low
-                self._close(self._workload.watermark(self._closed_at))
+                time = self._workload.watermark(self._closed_at)
+                if time > self._closed_time:
+                    self._closed_time = time
+                    self._close(time)
             finally:
                 self._closes.release()
 

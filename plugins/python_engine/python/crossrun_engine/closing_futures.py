@@ -39,7 +39,9 @@ class ClosingEnds(Generic[Future]):
         tally: Callable[[Work], None],
     ) -> None:
         self._engine, self._job, self._limit, self._window = engine, job, spec.batch_size, window
-        self._bunch, self._sink, self._tally = bunch, sink, tally
+        # What is due must not wait for batches that are not.
+        self._bunch = 1 if job.workload.has_due_results else bunch
+        self._sink, self._tally = sink, tally
         self._phases = phases(job.workload, spec.parallelism)
         self._reductions = self._phases[:-1]
         self.left: dict[int, list[Encoded]] = {phase.end: [None] * phase.partitions for phase in self._reductions}

@@ -26,7 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, Generic, TypeVar
 
 from . import tasks
-from .closing import closes
+from .closing import check_due_results, closes
 from .closing_futures import ClosingEnds
 from .driver import RunContext
 from .futures_engine import FAN_IN, FuturesEngine, Task
@@ -153,7 +153,8 @@ class FuturesRun(Generic[Future]):
         self.size = size
         self._engine, self._job, self._spec, self._context = engine, job, spec, context
         self._fused = spec.fusion != "off"
-        self._window = Window(size, context, engine)
+        check_due_results(spec, job.workload)
+        self._window = Window(size, context, engine, at_once=job.workload.has_due_results)
         # Batches that are submitted together: for an engine one call is less work than many.
         self._bunch = max(1, size // 4)
         self._phase: Phase
@@ -264,4 +265,5 @@ def futures_run(
     graph = granted_graph(spec, job.workload)
     if graph is not None:
         return GraphRun(engine, job, spec, context, graph_window(spec, graph, per_worker))
-    return FuturesRun(engine, job, spec, context, window_size(spec, per_worker, items))
+    size = window_size(spec, per_worker, items, has_due_results=job.workload.has_due_results)
+    return FuturesRun(engine, job, spec, context, size)

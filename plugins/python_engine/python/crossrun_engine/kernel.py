@@ -456,8 +456,13 @@ class Workload:
 
     @property
     def open_loop(self) -> bool:
-        """Whether `source` waits until each item is due. Such a workload has no keyed reduction."""
+        """Whether `source` waits until each item is due."""
         return (self._opened or self._open()).open_loop
+
+    @property
+    def has_due_results(self) -> bool:
+        """Whether it is an open loop with keyed reductions, whose results are due before the input ends."""
+        return self.open_loop and any(stage.kind == "keyed_reduce" for stage in self.plan)
 
     @property
     def sink(self) -> int:

@@ -30,15 +30,18 @@ Answer = TypeVar("Answer")
 Complete = Callable[["list[Future]"], Any]
 
 
-def window_size(spec: Spec, per_worker: int, items: int = 1 << 18) -> int:
+def window_size(spec: Spec, per_worker: int, items: int = 1 << 18, has_due_results: bool = False) -> int:
     """How many batches may be in flight, for all workers together.
 
     `per_worker` for each worker, but no more than half of its share of the batches, so that the other half goes to
     whoever is free, and no more than `items` items, so that large batches do not fill the memory. There are always
     enough that no worker is idle: one for each worker where batches are passed from task to task (`fusion=off`), and
-    two where a batch that waits for its worker is only two numbers.
+    two where a batch that waits for its worker is only two numbers. There are no more where a workload `has_due_results`, which
+    would wait for batches that are not due.
     """
     enough = spec.parallelism if spec.fusion == "off" else 2 * spec.parallelism
+    if has_due_results:
+        return enough
     half = spec.total_items // (2 * spec.batch_size * spec.parallelism)
     return max(enough, min(min(per_worker, half) * spec.parallelism, items // spec.batch_size))
 
@@ -72,8 +75,10 @@ class Waiter(Generic[Future]):
 class Window(Generic[Future]):
     """The futures in flight. Leaving the context after a failure gives up all that are left."""
 
-    def __init__(self, size: int, context: RunContext, waiter: Waiter[Future]) -> None:
+    def __init__(self, size: int, context: RunContext, waiter: Waiter[Future], at_once: bool = False) -> None:
+        """With `at_once` each future is completed as soon as it has finished, and not together with others."""
         self.size = size
+        self._at_once = at_once
         self._context = context
         self._waiter = waiter
         self._load = 0
@@ -105,7 +110,7 @@ class Window(Generic[Future]):
 
     def _wait(self, number: int, among: Collection[Future] = ()) -> None:
         """Waits for about so many futures, of some or of all, for a tick at most. Raises `CancelledError` on a stop."""
-        finished = self._waiter.wait(among or self._in_flight.keys(), number, TICK)
+        finished = self._waiter.wait(among or self._in_flight.keys(), 1 if self._at_once else number, TICK)
         self._context.check_cancelled()
         done: dict[Complete[Future], list[Future]] = {}
         for future in finished:

@@ -77,6 +77,20 @@ class Closes(unittest.TestCase):
                 self.assertEqual(outcome, expected, name)
                 self.assertLess(left, whole / 2, name)
 
+    def test_in_an_open_loop_each_slice_closes_what_is_due(self) -> None:
+        """A window that has ended is at the sink before the slices of the next one are made."""
+        opened = workload("nexmark_q7", window_ms=500, disorder=1, arrivals="constant", arrival_rate=10_000_000)
+        first, last = phases(opened, 2)
+        sink = Sink(opened, last)
+        closing = Closing(opened, [owners := Owners(opened, first), sink], 10)
+        seen = []
+        for start in range(0, 3000, SLICE):
+            owners.fold(opened.source(start, SLICE, first.end))
+            closing.finish(start, SLICE)
+            seen.append(opened.outcome(sink.state.encode())["count"])
+        # An event has a millisecond, and no window has two highest bids.
+        self.assertEqual(seen, [(start + SLICE) // 500 for start in range(0, 3000, SLICE)])
+
     def test_what_is_late_is_refused(self) -> None:
         """A slice that comes after what was made of it has been closed."""
         opened = workload("nexmark_q7", window_ms=10)

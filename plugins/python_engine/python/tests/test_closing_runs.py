@@ -22,6 +22,7 @@ from crossrun_engine import (
     Replica,
     RunContext,
     Spec,
+    UnsupportedError,
     WorkloadError,
     actors,
     closing_futures,
@@ -156,10 +157,11 @@ class Runs(unittest.TestCase):
         expected = self.expected(of)
         for _ in range(20):
             try:
-                if run(of) != expected:
-                    return
+                answer = run(of)
             except WorkloadError as error:
                 self.assertIn("came after the state was closed", str(error))
+                return
+            if answer != expected:
                 return
         self.fail(f"{of.name}: each answer is right")
 
@@ -181,6 +183,27 @@ class Runs(unittest.TestCase):
         found, workers = self.actors_outcome(of, 8)
         self.assertEqual([self.outcome(of, pool, 8), found], [self.expected(of)] * 2)
         self.assertEqual((pool.rounds, workers.calls.get("close")), (0, None))
+
+    def test_results_that_are_due_are_closed_after_each_batch_and_have_a_latency_each(self) -> None:
+        extra = {"window_ms": 200, "slide_ms": 50, "arrivals": "poisson", "arrival_rate": 100_000}
+        of = closing("nexmark_q5", extra, 2, 50)
+        pool = Left(2)
+        found, workers = self.actors_outcome(of, 4)
+        expected = self.expected(closing("nexmark_q5", {"window_ms": 200, "slide_ms": 50}, 2, 50))
+        for outcome in (self.outcome(of, pool, 4), found):
+            self.assertEqual((outcome["count"], outcome["checksum"]), (expected["count"], expected["checksum"]))
+            latency = outcome["latency"]
+            counts = [latency[kind]["count"] for kind in ("scheduled", "service", "lag")]
+            self.assertEqual(counts, [outcome["count"], 0, 0])
+        # Of 60 batches: a round takes two of actors at least, and any number of tasks that are done when it begins.
+        self.assertGreater(pool.rounds, 4)
+        self.assertGreater(workers.calls["close"], 8)
+
+    def test_results_that_are_due_are_not_emitted_at_the_end(self) -> None:
+        of = closing("nexmark_q5", {"arrivals": "poisson", "arrival_rate": 100_000, "fusion": "off"}, 2, 64)
+        for run in (lambda: self.outcome(of, Pool(2), 8), lambda: self.actors_outcome(of, 8)):
+            with self.assertRaisesRegex(UnsupportedError, "with fusion=off this backend emits them at the end"):
+                run()
 
     def test_what_is_left_at_the_end_is_what_was_open(self) -> None:
         for name, extra in (QUERIES[place] for place in (1, 3, 5)):

@@ -332,6 +332,7 @@ class Size(unittest.TestCase):
         ]:
             of = spec("null", items, parallelism, batch_size=batch_size, fusion=fusion)
             self.assertEqual(window_size(of, 32), size, (items, parallelism, batch_size, fusion))
+        self.assertEqual(window_size(spec("null", 1 << 30, 4), 32, has_due_results=True), 8)
 
 
 class Example(unittest.TestCase):

@@ -3,6 +3,7 @@
 //! All queries share the source (`generator`), and their stages exchange records of words (`record`). A window is a part of the
 //! key of a keyed reduction, and an end of something is a time that follows from its events (`Query::closes`).
 
+mod arrivals;
 mod event;
 mod generator;
 mod highest_bid;

@@ -1,12 +1,16 @@
 //! A query as a workload: what all have in common, and what each defines.
 
+use std::time::Duration;
+
 use plugin_api::serde_json::{Map, Value};
 use plugin_api::workload::WATERMARKS;
 use plugin_api::{BatchBuilder, Parameter, Parameters, Plan, Workload, WorkloadError, WorkloadSpec};
 
+use super::arrivals;
 use super::event::Event;
 use super::generator::Generator;
 use crate::record::{self, Column, head, malformed};
+use crate::schedule::Schedule;
 
 /// The end of what does not end before the stream does.
 pub(super) const NEVER: u64 = u64::MAX;
@@ -15,6 +19,8 @@ pub(super) const NEVER: u64 = u64::MAX;
 pub(crate) struct Nexmark<Q> {
     stream: Generator,
     query: Q,
+    /// When each event comes; `None` if it comes when it is asked for.
+    arrivals: Option<Schedule>,
 }
 
 /// What one query does with the events.
@@ -112,7 +118,7 @@ impl<Q: Query> Workload for Nexmark<Q> {
     const DESCRIPTION: &'static str = Q::DESCRIPTION;
 
     fn parameters() -> Vec<Parameter> {
-        Generator::parameters().into_iter().chain(Q::parameters()).collect()
+        [Generator::parameters(), Q::parameters(), arrivals::parameters()].concat()
     }
 
     fn uses() -> Vec<&'static str> {
@@ -120,11 +126,16 @@ impl<Q: Query> Workload for Nexmark<Q> {
     }
 
     fn open(spec: &WorkloadSpec, parameters: &Parameters) -> Result<Self, WorkloadError> {
-        Ok(Self { stream: Generator::new(spec, parameters), query: Q::open(parameters)? })
+        let arrivals = arrivals::schedule(spec, parameters)?;
+        Ok(Self { stream: Generator::new(spec, parameters), query: Q::open(parameters)?, arrivals })
     }
 
     fn plan(&self) -> Plan {
         Q::plan()
+    }
+
+    fn due(&self, index: u64) -> Option<Duration> {
+        self.arrivals.as_ref().map(|schedule| Duration::from_nanos(schedule.due(index)))
     }
 
     fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {

@@ -1,6 +1,7 @@
 //! Every query has the answer of its oracle in any order, partition and merge; and the rules of single queries.
 
 mod closing;
+mod due;
 
 use plugin_api::WorkloadHandle;
 use proptest::prelude::*;

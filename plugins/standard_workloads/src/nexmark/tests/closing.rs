@@ -19,7 +19,7 @@ struct Reduction {
 }
 
 /// An engine with an owner for each partition.
-struct Engine<'a> {
+pub(super) struct Engine<'a> {
     workload: &'a WorkloadHandle,
     /// From which the order of slices is drawn, and when what is closed.
     order: u64,
@@ -32,7 +32,7 @@ struct Engine<'a> {
 }
 
 impl<'a> Engine<'a> {
-    fn new(workload: &'a WorkloadHandle, order: u64, partitions: u32) -> Self {
+    pub(super) fn new(workload: &'a WorkloadHandle, order: u64, partitions: u32) -> Self {
         let plan = workload.plan();
         let keyed = (0..plan.sink()).filter(|stage| plan.kind(*stage) == Some(StageKind::KeyedReduce));
         let states = |stage| (0..partitions).map(|_| workload.new_state(stage).unwrap()).collect();
@@ -47,7 +47,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Takes the slices between the cuts in any order in which so many are in flight, and closes after each.
-    fn run(mut self, cuts: &[u64], in_flight: usize) -> (Outcome, usize) {
+    pub(super) fn run(mut self, cuts: &[u64], in_flight: usize) -> (Outcome, usize) {
         let (workload, total) = (self.workload, self.workload.spec().total_items);
         let mut cuts = cuts.to_vec();
         cuts.extend([0, total]);
@@ -183,7 +183,7 @@ proptest! {
     }
 }
 
-fn every(step: u64, items: u64) -> Vec<u64> {
+pub(super) fn every(step: u64, items: u64) -> Vec<u64> {
     (0..items).step_by(step as usize).collect()
 }
 
