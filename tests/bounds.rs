@@ -98,6 +98,21 @@ fn an_honest_run_is_verified_and_has_its_efficiency() {
 }
 
 #[test]
+fn the_reference_of_windows_is_a_sample_that_closes_them() {
+    let place = Place::new();
+    for (query, more) in [("nexmark_q5", "slide_ms=10000"), ("nexmark_q11", "gap_ms=10000")] {
+        // With the whole input the second reduction of q5 would be part of a reference.
+        let work = ["--workload", query, "--items", "200000", "--extra", more, "--extra", "batch_size=5000"];
+        let metadata = honest(&place, &work);
+        let items = metadata["reference"]["items"].as_u64().unwrap();
+        assert!(items > 0 && items < 200_000, "{metadata}");
+        let number = |key: &str| metadata[key].as_f64().unwrap_or(f64::NAN);
+        let least = metadata["reference"]["least_cpu_seconds"].as_f64().unwrap();
+        assert!(number("efficiency") > 0.0 && least <= number("reference_cpu_seconds"), "{metadata}");
+    }
+}
+
+#[test]
 fn work_that_waits_and_an_open_loop_have_no_reference() {
     let place = Place::new();
     let metadata = honest(&place, &["--workload", "scheduler_comparison", "--items", "4"]);

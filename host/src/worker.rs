@@ -7,6 +7,7 @@ mod bounds;
 pub(crate) mod cheat;
 mod cheating_backend;
 mod closing_check;
+mod closing_reference;
 mod exit_guard;
 mod graph_reference;
 mod handle;

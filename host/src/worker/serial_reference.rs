@@ -4,7 +4,8 @@
 //! one call, one state for each reduction, no partitions, no scheduling. No backend can do the same work in less.
 //!
 //! What a second reduction gets is not proportional to the input that was sampled: in a task graph it would be the tasks of which
-//! some inputs are in the sample. So a plan with more than one reduction is run as a whole.
+//! some inputs are in the sample. So a plan with more than one reduction is run as a whole, where what has ended is not closed
+//! (`closing_reference`).
 
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ const LONGER: f64 = 2.0;
 /// The whole input is run at most so many times.
 pub(super) const MAX_PASSES: usize = 8;
 /// How many keys a state emits at once.
-const KEYS: u64 = 1024;
+pub(super) const KEYS: u64 = 1024;
 /// How many standard errors the work may take less than the sample says.
 const STANDARD_ERRORS: f64 = 3.0;
 
@@ -58,6 +59,16 @@ pub(super) fn sample(workload: &WorkloadHandle, duration: Duration) -> Result<Se
     Ok(summary(&passes, items, cores.len().min(passes.len().max(passes[0].slices.len()))))
 }
 
+/// Whether a sample takes no longer than the whole input may: `seconds`. It is the whole input where there are several reductions.
+pub(super) fn is_affordable(workload: &WorkloadHandle, seconds: f64) -> Result<bool, WorkloadError> {
+    let items = workload.spec().total_items;
+    if items == 0 || reductions(workload.plan()) <= 1 {
+        return Ok(true);
+    }
+    let (size, of_slice) = slice_size(workload, items)?;
+    Ok(items.div_ceil(size) as f64 * of_slice <= seconds)
+}
+
 fn reductions(plan: &Plan) -> usize {
     plan.stages.iter().filter(|stage| stage.kind == StageKind::KeyedReduce).count()
 }
@@ -84,7 +95,7 @@ fn whole_input(
 }
 
 /// The number of items of a slice, and the CPU seconds that a slice takes.
-fn slice_size(workload: &WorkloadHandle, items: u64) -> Result<(u64, f64), WorkloadError> {
+pub(super) fn slice_size(workload: &WorkloadHandle, items: u64) -> Result<(u64, f64), WorkloadError> {
     let mut path = Path::new(workload)?;
     let most = (items / MIN_SLICES).clamp(1, MAX_SLICE);
     let mut size = 1;
@@ -120,9 +131,9 @@ pub(super) struct Slice {
     pub(super) items: u64,
     pub(super) cpu_seconds: f64,
     /// CPU seconds of the source alone.
-    source_seconds: f64,
-    /// CPU seconds of the reduction or sink.
-    fold_seconds: f64,
+    pub(super) source_seconds: f64,
+    /// CPU seconds of reductions and sink.
+    pub(super) fold_seconds: f64,
 }
 
 /// One way through the input, or through a sample of it.
@@ -250,7 +261,7 @@ pub(super) fn summary(passes: &[Pass], items: u64, cores: usize) -> SerialSample
 
 impl Pass {
     /// The CPU seconds that it took, with those that count for no work.
-    fn taken(&self) -> f64 {
+    pub(super) fn taken(&self) -> f64 {
         self.slices.iter().map(|slice| slice.cpu_seconds + slice.source_seconds).sum::<f64>() + self.rest
     }
 

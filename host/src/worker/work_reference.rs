@@ -5,9 +5,13 @@ use std::time::Duration;
 use plugin_api::workload::GRAPH;
 use plugin_api::{Batch, WorkloadError, WorkloadHandle};
 
+use super::closing_reference::{self, ClosingReference};
 use super::{graph_reference, serial_reference};
 use crate::worker::protocol::{Reference, SerialSample, Work};
 use crate::worker::state::{Failure, Worker};
+
+/// What has to be run as a whole may take so long.
+const MOST_SECONDS: f64 = 2.0;
 
 /// Opens the workload, and runs a sample of about `duration`, or none if that is 0.
 pub(super) fn take(worker: &mut Worker, work: &Work, duration: Duration) -> Result<Reference, Failure> {
@@ -29,7 +33,28 @@ fn sample(workload: &WorkloadHandle, duration: Duration) -> Result<SerialSample,
         Some(shape) => graph_reference::sample(workload, shape, duration)?,
         None => None,
     };
-    of_tasks.map_or_else(|| serial_reference::sample(workload, duration), Ok)
+    match of_tasks {
+        Some(sample) => Ok(sample),
+        None if closing_reference::closes(workload) => closing_sample(workload, duration),
+        None => serial_reference::sample(workload, duration),
+    }
+}
+
+/// The work is what it takes with closing, as its states hold what is open then. A backend may also emit all at the end of the
+/// input, so the work takes at least what the cheaper of the two does.
+fn closing_sample(workload: &WorkloadHandle, duration: Duration) -> Result<SerialSample, WorkloadError> {
+    let half = duration / 2;
+    let ClosingReference { sample, unreduced_share } = closing_reference::sample(workload, half)?;
+    if !serial_reference::is_affordable(workload, MOST_SECONDS)? {
+        let least_cpu_seconds = sample.least_cpu_seconds * unreduced_share;
+        return Ok(SerialSample { least_cpu_seconds, ..sample });
+    }
+    let at_the_end = serial_reference::sample(workload, half)?;
+    Ok(SerialSample {
+        least_cpu_seconds: sample.least_cpu_seconds.min(at_the_end.least_cpu_seconds),
+        operator_share: sample.operator_share.min(at_the_end.operator_share),
+        ..sample
+    })
 }
 
 /// When the last item of an open loop is due, in seconds: the first half of its stamp, which is the end of the item.
