@@ -25,6 +25,7 @@ pub(crate) mod limits;
 mod machine;
 mod process;
 pub(crate) mod signal_mask;
+mod standstill;
 mod status;
 pub(crate) mod stop;
 mod system;

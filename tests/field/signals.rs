@@ -150,6 +150,24 @@ fn deadlines_stand_still_while_crossrun_is_stopped() {
 }
 
 #[test]
+fn a_standstill_without_a_signal_counts_as_a_stop() {
+    for stops_host in [true, false] {
+        let place = Place::with_misbehaving();
+        let child = started(&place, waiting(&place, "run"));
+        // As of a control group that is frozen and of a machine that is paused, nothing but the time that is gone tells of SIGSTOP.
+        let stopped = if stops_host { vec![child.id()] } else { processes_of_sessions_of(child.id()) };
+        stopped.iter().for_each(|pid| kill("-STOP", *pid));
+        eventually("they are stopped", || stopped.iter().all(|pid| state(*pid) == "T"));
+        std::thread::sleep(Duration::from_secs(3));
+        go(&place);
+        stopped.iter().for_each(|pid| kill("-CONT", *pid));
+        let ran = Ran::ended(child).code(0);
+        let warnings = ran.json()["metadata"]["warnings"].to_string();
+        assert!(warnings.contains("was run again: crossrun was stopped"), "{}", ran.explain());
+    }
+}
+
+#[test]
 fn a_comparison_that_was_stopped_runs_the_cell_again_and_has_each_trial_once() {
     let place = Place::with_misbehaving();
     let words =

@@ -133,7 +133,7 @@ pub struct TrialResult {
     pub work_checked: bool,
     /// The readings of the machine check since the session before.
     pub machine_checks: Vec<MachineCheck>,
-    /// Whether crossrun was stopped during the trial, as by Ctrl-Z. Its times then say nothing.
+    /// Whether crossrun was stopped during the trial, as by Ctrl-Z or with its container. Its times then say nothing.
     pub stopped: bool,
     pub warnings: Vec<String>,
     /// The graph of tasks that was run; `None` for other workloads.
@@ -144,10 +144,11 @@ pub struct TrialResult {
 pub(crate) const UNSETTLED: &str = "did not settle";
 
 /// Why a trial is not valid during which crossrun was stopped.
-const STOPPED: &str = "crossrun was stopped during the trial, as by Ctrl-Z";
+const STOPPED: &str = "crossrun was stopped during the trial, as by Ctrl-Z or with its container";
 
 /// The warning of a trial that was run again after that.
-const RUN_AGAIN: &str = "was run again: crossrun was stopped during the first run, as by Ctrl-Z";
+const RUN_AGAIN: &str =
+    "was run again: crossrun was stopped during the first run, as by Ctrl-Z or with its container";
 
 /// Runs a trial by `attempt`. If crossrun was stopped meanwhile, the result says nothing, and the trial is run once more:
 /// `attempt` is told so, as that needs a new engine.

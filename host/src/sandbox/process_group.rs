@@ -54,6 +54,11 @@ pub(super) mod signal_tree {
         signal(group, Signal::CONT);
     }
 
+    /// That is not known.
+    pub(in crate::sandbox) fn is_stopped(_group: u32) -> bool {
+        false
+    }
+
     fn signal(group: u32, signal: Signal) {
         let _ = Pid::from_raw(group as i32).map(|group| kill_process_group(group, signal));
     }

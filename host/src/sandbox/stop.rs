@@ -1,5 +1,5 @@
 //! Ctrl-Z: stops this process and all of its workers, which are in sessions of their own and do not get the terminal's signal.
-//! While they are stopped, no deadline passes.
+//! While they are stopped, no deadline passes. A time in which this process stood still without a signal counts as a stop, too.
 
 use std::io::{self, Read as _};
 use std::sync::Mutex;
@@ -12,6 +12,7 @@ use signal_hook::low_level;
 
 use super::interrupt::is_ignored;
 use super::machine::signal_tree;
+use super::standstill;
 
 /// The processes below which workers run.
 static TREES: Mutex<Vec<u32>> = Mutex::new(Vec::new());
@@ -36,13 +37,22 @@ impl Deadline {
     }
 
     pub(crate) fn left(self) -> Duration {
-        let at = self.at + stopped().saturating_sub(self.stopped_before);
-        at.saturating_duration_since(Instant::now())
+        let left = || {
+            let at = self.at.checked_add(stopped().saturating_sub(self.stopped_before));
+            at.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()))
+        };
+        let now = left();
+        if now.is_zero() {
+            standstill::settle();
+            return left();
+        }
+        now
     }
 }
 
 /// How often this process was stopped so far: a measurement during which that changes is not valid.
 pub(crate) fn count() -> u64 {
+    standstill::settle();
     COUNT.load(Ordering::SeqCst)
 }
 
@@ -61,12 +71,27 @@ pub(super) fn include(supervisor: u32) {
 pub(crate) fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        standstill::watch(stopped, stood_still, notice_stopped_trees);
         if !is_ignored(SIGTSTP)
             && let Err(error) = listen()
         {
             log::info!("Ctrl-Z stops this process alone: {error}");
         }
     });
+}
+
+fn stood_still(lost: Duration) {
+    log::info!("this process stood still for {:.1} s", lost.as_secs_f64());
+    STOPPED.lock().unwrap_or_else(PoisonError::into_inner).0 += lost;
+    COUNT.fetch_add(1, Ordering::SeqCst);
+}
+
+/// Notices that somebody has stopped processes of a tree, but not this one: their deadlines go on.
+fn notice_stopped_trees() {
+    let trees = TREES.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if trees.into_iter().any(signal_tree::is_stopped) {
+        COUNT.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 pub(super) fn exclude(supervisor: u32) {

@@ -30,6 +30,8 @@ pub(super) struct Process {
     group: i32,
     /// Whether it is more than a zombie, which waits to be reaped.
     alive: bool,
+    /// Whether a signal has stopped it; not whether a debugger holds it.
+    pub(super) stopped: bool,
     /// The number of its threads; a zombie counts as one, as it has a process id.
     pub(super) threads: u32,
     pub(super) resident_bytes: u64,
@@ -62,7 +64,8 @@ fn process(pid: i32) -> Option<Process> {
     let threads = fields.nth(14)?.parse::<u32>().ok()?.max(1);
     let resident_pages: u64 = fields.nth(3)?.parse().ok()?;
     let resident_bytes = resident_pages * rustix::param::page_size() as u64;
-    Some(Process { pid, parent, group, alive: !matches!(state, "Z" | "X"), threads, resident_bytes })
+    let (alive, stopped) = (!matches!(state, "Z" | "X"), state == "T");
+    Some(Process { pid, parent, group, alive, stopped, threads, resident_bytes })
 }
 
 /// Every living process below this one, at any depth.
@@ -89,9 +92,29 @@ pub(super) fn own_tree() -> Vec<Process> {
     tree
 }
 
+/// `root` and the first processes below it, at most `most`, the nearest first. What that costs does not depend on the tree, nor on its
+/// threads, of which as many are looked at in each process.
+pub(super) fn nearest(root: i32, most: usize) -> Vec<Process> {
+    if !are_visible() {
+        return Vec::new();
+    }
+    let (mut found, mut next) = (vec![root], 0);
+    while found.len() < most && next < found.len() {
+        let room = most - found.len();
+        found.extend(children_of_threads(found[next], most).into_iter().take(room));
+        next += 1;
+    }
+    found.into_iter().filter_map(process).collect()
+}
+
 /// The children of all threads of a process.
 fn children(pid: i32) -> Vec<i32> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    children_of_threads(pid, usize::MAX)
+}
+
+/// The children of so many threads of a process.
+fn children_of_threads(pid: i32, count: usize) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten().take(count);
     let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
     lists
         .flat_map(|list| list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())

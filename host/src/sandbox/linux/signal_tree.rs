@@ -17,6 +17,15 @@ pub(in crate::sandbox) fn resume(root: u32) {
     signal(root, Signal::CONT, |_| true);
 }
 
+/// Of so many processes of a tree it is looked whether they are stopped: the supervisor, the init process of the namespace, the worker,
+/// and those that it has started itself.
+const LOOKED_AT: usize = 8;
+
+/// Whether a signal has stopped one of the first processes of a tree.
+pub(in crate::sandbox) fn is_stopped(root: u32) -> bool {
+    processes::nearest(root as i32, LOOKED_AT).iter().any(|process| process.stopped)
+}
+
 /// Sends a signal to those processes of the tree that `wanted` names, and returns how many there were.
 fn signal(root: u32, signal: Signal, mut wanted: impl FnMut(i32) -> bool) -> usize {
     let root = root as i32;
