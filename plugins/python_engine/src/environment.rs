@@ -142,10 +142,7 @@ impl<'a> Environments<'a> {
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(file)),
-                // A file system without locks, such as some of Lustre.
-                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-                    return Ok(Some(file));
-                }
+                Err(TryLockError::Error(error)) if has_no_locks(&error) => return Ok(Some(file)),
                 Err(TryLockError::Error(error)) => return Err(error),
                 Err(TryLockError::WouldBlock) if cancelled() => return Ok(None),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_TICK),
@@ -235,6 +232,13 @@ fn modules(folder: &Path) -> io::Result<PathBuf> {
 
 fn is_taken(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists)
+}
+
+/// Whether this error is that of a file system without locks, such as some of Lustre and NFS.
+fn has_no_locks(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let without = [Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOLCK, Errno::INVAL];
+    without.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 #[cfg(test)]

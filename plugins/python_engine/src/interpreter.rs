@@ -4,8 +4,9 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
+use crate::answer::answer;
 use crate::output::{ending, last_lines};
 
 /// What is asked of an interpreter: its version and where it really is, as a launcher may stand before it.
@@ -113,8 +114,8 @@ impl Interpreter {
     pub(crate) fn ask(path: &Path) -> Result<Self, InterpreterError> {
         let broken = |why: String| InterpreterError::Broken { path: path.into(), why };
         let mut command = Command::new(path);
-        command.args(["-I", "-S", "-c", QUESTION]).stdin(Stdio::null());
-        let output = command.output().map_err(|error| broken(error.to_string()))?;
+        command.args(["-I", "-S", "-c", QUESTION]);
+        let output = answer(&mut command).map_err(|error| broken(error.to_string()))?;
         if !output.status.success() {
             let said = last_lines(&String::from_utf8_lossy(&output.stderr), 1);
             return Err(broken(if said.is_empty() { ending(output.status) } else { said }));

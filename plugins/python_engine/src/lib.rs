@@ -22,6 +22,7 @@
 //! };
 //! ```
 
+mod answer;
 mod engine;
 mod environment;
 #[cfg(test)]
@@ -38,6 +39,7 @@ mod runner;
 mod sources;
 mod surroundings;
 
+pub use answer::answer;
 pub use engine::Engine;
 pub use install::sudo;
 pub use interpreter::PythonRange;

@@ -6,9 +6,9 @@ use std::fmt;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use python_engine::{Variables, restrict, sudo};
+use python_engine::{Variables, answer, restrict, sudo};
 
 /// The oldest version on which Spark runs.
 const OLDEST: u32 = 17;
@@ -134,8 +134,7 @@ fn printed_version(java: &Path) -> Result<String, Unfit> {
     let broken = |why: String| Unfit::Broken { java: java.into(), why };
     let mut command = Command::new(java);
     restrict(&mut command, VARIABLES);
-    let output = command.arg("-version").stdin(Stdio::null()).output();
-    let output = output.map_err(|error| broken(error.to_string()))?;
+    let output = answer(command.arg("-version")).map_err(|error| broken(error.to_string()))?;
     let printed = String::from_utf8_lossy(&output.stderr);
     let lines = || printed.lines().filter(|line| !line.trim().is_empty());
     let version = lines().find_map(|line| line.split('"').nth(1));

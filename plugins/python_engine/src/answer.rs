@@ -1,0 +1,92 @@
+//! Asks a program that is somebody else's a question: it may never answer, or never stop.
+
+use std::io::{self, ErrorKind, PipeReader, Read as _};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::group::Group;
+
+/// How long a program has to answer. The host waits for a little longer, so that the error of the program is told and not that of the
+/// whole backend.
+const LIMIT: Duration = Duration::from_secs(4);
+/// The longest answer. A program that says more is stopped by the closed pipe.
+const LONGEST: u64 = 64 << 10;
+/// How often it is looked whether the program has ended.
+const POLL: Duration = Duration::from_millis(2);
+/// How long output is waited for after the program has ended: a process that has left its group may hold the pipe.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// Runs a program without input to its end, and returns what it printed.
+///
+/// # Errors
+/// What the system says, and [`ErrorKind::TimedOut`] for a program that has not ended in time. It is killed.
+pub fn answer(command: &mut Command) -> io::Result<Output> {
+    answer_within(command, LIMIT)
+}
+
+fn answer_within(command: &mut Command, limit: Duration) -> io::Result<Output> {
+    let ((stdout, out), (stderr, err)) = (io::pipe()?, io::pipe()?);
+    command.stdin(Stdio::null()).stdout(out).stderr(err);
+    let group = Group::spawn(command);
+    // The command holds ends of the pipes, whose readers would wait for it.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let (mut group, until) = (group?, Instant::now() + limit);
+    let (stdout, stderr) = (read(stdout), read(stderr));
+    while !group.has_ended() {
+        if Instant::now() > until {
+            group.end()?;
+            let why = format!("no answer within {} s", limit.as_secs_f64());
+            return Err(io::Error::new(ErrorKind::TimedOut, why));
+        }
+        thread::sleep(POLL);
+    }
+    let status = group.end()?;
+    let printed = |reader: Receiver<Vec<u8>>| reader.recv_timeout(DRAIN).unwrap_or_default();
+    Ok(Output { status, stdout: printed(stdout), stderr: printed(stderr) })
+}
+
+fn read(pipe: PipeReader) -> Receiver<Vec<u8>> {
+    let (sender, received) = channel();
+    thread::spawn(move || {
+        let mut printed = Vec::new();
+        // What was read before an error counts.
+        let _ = pipe.take(LONGEST).read_to_end(&mut printed);
+        let _ = sender.send(printed);
+    });
+    received
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, limit: Duration) -> io::Result<Output> {
+        answer_within(Command::new("sh").arg("-c").arg(script), limit)
+    }
+
+    #[test]
+    fn a_program_is_heard_to_its_end() {
+        let output = shell("echo one; echo two >&2; exit 3", Duration::from_secs(300)).unwrap();
+        assert_eq!(
+            (output.stdout.as_slice(), output.stderr.as_slice()),
+            (b"one\n".as_slice(), b"two\n".as_slice())
+        );
+        assert_eq!(output.status.code(), Some(3));
+    }
+
+    #[test]
+    fn a_program_that_never_ends_is_killed_and_one_that_says_too_much_is_stopped() {
+        let started = Instant::now();
+        let error = shell("sleep 600 & sleep 600", Duration::from_millis(100)).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (ErrorKind::TimedOut, "no answer within 0.1 s")
+        );
+        assert!(started.elapsed() < Duration::from_secs(300));
+        let output = shell("yes", Duration::from_secs(300)).unwrap();
+        assert!(!output.status.success());
+        assert_eq!(output.stdout.len() as u64, LONGEST);
+    }
+}
