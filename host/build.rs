@@ -20,12 +20,9 @@ const LICENCES: [&str; 2] = ["LICENSE-MIT", "LICENSE-APACHE"];
 /// Which engines the tests may install: `all`, or only the small one. It is asked for here and not in the tests, which could
 /// not be shown as ignored then.
 const ENGINES: &str = "CROSSRUN_TEST_ENGINES";
-/// The names of a browser that the tests of the page drive.
-const CHROMIUM: [&str; 2] = ["chromium", "google-chrome"];
 
 fn main() -> io::Result<()> {
     choose_engines()?;
-    look_for_chromium();
     let host = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let repository = host.parent().map(Path::to_owned).unwrap_or_default();
     let out = PathBuf::from(variable("OUT_DIR")?);
@@ -57,16 +54,6 @@ fn choose_engines() -> io::Result<()> {
         other => return Err(io::Error::other(format!("{ENGINES} is {other:?}, but may only be \"all\""))),
     }
     Ok(())
-}
-
-/// A test that needs a browser is ignored without one, and says so, instead of passing.
-fn look_for_chromium() {
-    println!("cargo::rustc-check-cfg=cfg(chromium)");
-    let path = env::var_os("PATH").unwrap_or_default();
-    let found = |name: &&str| env::split_paths(&path).any(|folder| folder.join(name).is_file());
-    if CHROMIUM.iter().any(found) {
-        println!("cargo::rustc-cfg=chromium");
-    }
 }
 
 fn variable(name: &str) -> io::Result<String> {

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, not_run};
 
 /// A browser with one page.
 pub(crate) struct Chromium {
@@ -22,10 +22,12 @@ pub(crate) struct Chromium {
 }
 
 impl Chromium {
-    /// The browser that is on the path.
-    pub(crate) fn start() -> Self {
-        let browser =
-            ["chromium", "google-chrome"].into_iter().find_map(on_path).expect("no Chromium is on the path");
+    /// The browser that is on the path. Where there is none, this says that the test is not run.
+    pub(crate) fn start() -> Option<Self> {
+        let Some(browser) = ["chromium", "google-chrome"].into_iter().find_map(on_path) else {
+            not_run("no Chromium is on the path; .ci/browser installs it");
+            return None;
+        };
         let profile = tempfile::tempdir().unwrap();
         // The browser reads requests from descriptor 3 and writes replies to 4; both end with a zero byte.
         let mut child = Command::new("sh")
@@ -33,7 +35,10 @@ impl Chromium {
             .arg(browser)
             .args(["--headless", "--remote-debugging-pipe", "--disable-gpu", "--no-first-run"])
             // A container's user is often root, whom the browser's sandbox refuses; the pages are our own.
-            .args(["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"])
+            .args(["--no-sandbox", "--disable-dev-shm-usage"])
+            // Nothing of the browser's own goes to the network.
+            .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+            .arg("--disable-quic")
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -51,22 +56,34 @@ impl Chromium {
         for domain in ["Page", "Runtime", "Log", "Network"] {
             browser.call(&format!("{domain}.enable"), &json!({}));
         }
-        browser
+        Some(browser)
     }
 
     /// Opens a file in a window of this size and waits until it is there. What happened before is forgotten.
     pub(crate) fn open(&mut self, file: &Path, width: u32, height: u32) -> String {
+        let url = format!("file://{}", file.display());
+        self.visit(&url, width, height);
+        url
+    }
+
+    /// Opens an address, as [`Self::open`] opens a file.
+    pub(crate) fn visit(&mut self, url: &str, width: u32, height: u32) {
         let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
         self.call("Emulation.setDeviceMetricsOverride", &size);
         self.events.clear();
-        let url = format!("file://{}", file.display());
         let reply = self.call("Page.navigate", &json!({ "url": url }));
         assert_eq!(reply.get("errorText"), None, "{url}");
         while self.events_of("Page.loadEventFired").is_empty() {
             let event = self.receive();
             self.events.push(event);
         }
-        url
+    }
+
+    /// Lets pages read and write the clipboard, as a browser does that is in use.
+    pub(crate) fn allow_clipboard(&mut self) {
+        let permissions = json!(["clipboardReadWrite", "clipboardSanitizedWrite"]);
+        self.call("Browser.grantPermissions", &json!({ "permissions": permissions }));
+        self.call("Emulation.setFocusEmulationEnabled", &json!({"enabled": true}));
     }
 
     /// Makes the page believe that its reader likes it `light` or `dark`.

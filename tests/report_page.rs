@@ -1,23 +1,31 @@
 //! The report's page, and that of `crossrun history`, in a real browser. The pages are the snapshots of `host/src/report/html/tests.rs`
-//! and `html/trends.rs`, which the code must reproduce byte for byte.
+//! and `html/trends.rs`, which the code must reproduce byte for byte. `.ci/browser` installs what these tests need.
+
+mod axe;
+mod index;
+mod large;
+mod planted_scripts;
 
 use std::path::PathBuf;
 
 use crate::chromium::Chromium;
 use crate::support::{Place, eventually, repository};
 
-const PAGES: [&str; 7] = ["several_workloads", "scaling", "open_loop", "original", "hostile", METG, TRENDS];
+const PAGES: [&str; 8] =
+    ["several_workloads", "scaling", "open_loop", "original", "hostile", SWEEPS, METG, TRENDS];
+/// The page of METG sweeps of many backends.
+const SWEEPS: &str = "metg";
 /// The page of METG sweeps over graphs.
 const METG: &str = "graphs";
 /// The page of a history.
 const TRENDS: &str = "trends";
-const PHONE: (u32, u32) = (390, 844);
+const PHONE: (u32, u32) = (400, 844);
 const DESKTOP: (u32, u32) = (1280, 900);
 const WIDE: (u32, u32) = (1920, 1080);
 
 fn page(name: &str) -> PathBuf {
     let module = match name {
-        METG => "metg__tests",
+        METG | SWEEPS => "metg__tests",
         TRENDS => "trends__tests",
         _ => "tests",
     };
@@ -25,42 +33,51 @@ fn page(name: &str) -> PathBuf {
     repository().join(file)
 }
 
+/// The page at `url` loaded nothing beside itself, and neither its script nor the browser complained.
+#[track_caller]
+fn assert_alone_and_silent(browser: &Chromium, url: &str) {
+    let requests = browser.events_of("Network.requestWillBeSent");
+    let asked: Vec<_> = requests.iter().map(|request| request["request"]["url"].as_str().unwrap()).collect();
+    assert!(asked.contains(&url), "{asked:?}");
+    assert!(asked.iter().all(|asked| *asked == url || asked.starts_with("data:")), "{url}: {asked:?}");
+    for complaint in [
+        "Runtime.consoleAPICalled",
+        "Runtime.exceptionThrown",
+        "Log.entryAdded",
+        "Page.javascriptDialogOpening",
+    ] {
+        assert!(browser.events_of(complaint).is_empty(), "{url}: {:?}", browser.events_of(complaint));
+    }
+}
+
+/// The page does not scroll sideways in a window of this width.
+#[track_caller]
+fn assert_fits(browser: &mut Chromium, name: &str, width: u32) {
+    let widest =
+        browser.evaluate("Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)");
+    assert!(widest.as_u64().unwrap() <= width.into(), "{name} is {widest} wide at {width}");
+}
+
 #[test]
-#[cfg_attr(not(chromium), ignore = "no Chromium was on the path when this was built")]
 fn the_page_loads_nothing_and_logs_no_error() {
-    let mut browser = Chromium::start();
+    let Some(mut browser) = Chromium::start() else { return };
     for name in PAGES {
         let url = browser.open(&page(name), DESKTOP.0, DESKTOP.1);
         assert_eq!(browser.evaluate("document.scripts.length"), 1, "{name}");
         assert_eq!(browser.evaluate("document.images.length"), 0, "{name}");
-        let requests = browser.events_of("Network.requestWillBeSent");
-        let asked: Vec<_> =
-            requests.iter().map(|request| request["request"]["url"].as_str().unwrap()).collect();
-        assert!(asked.contains(&url.as_str()), "{asked:?}");
-        assert!(asked.iter().all(|asked| *asked == url || asked.starts_with("data:")), "{name}: {asked:?}");
-        for complaint in [
-            "Runtime.consoleAPICalled",
-            "Runtime.exceptionThrown",
-            "Log.entryAdded",
-            "Page.javascriptDialogOpening",
-        ] {
-            assert!(browser.events_of(complaint).is_empty(), "{name}: {:?}", browser.events_of(complaint));
-        }
+        assert_alone_and_silent(&browser, &url);
     }
 }
 
 #[test]
-#[cfg_attr(not(chromium), ignore = "no Chromium was on the path when this was built")]
 fn the_page_is_no_wider_than_a_phone_or_a_desktop() {
-    let mut browser = Chromium::start();
+    let Some(mut browser) = Chromium::start() else { return };
     for name in PAGES {
         for (width, height) in [PHONE, DESKTOP, WIDE] {
             browser.open(&page(name), width, height);
             // What is opened must fit too.
             browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)");
-            let widest =
-                browser.evaluate("Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)");
-            assert!(widest.as_u64().unwrap() <= width.into(), "{name} is {widest} wide at {width}");
+            assert_fits(&mut browser, name, width);
         }
     }
 }
@@ -75,9 +92,8 @@ const MARKS: &str = "[...document.querySelectorAll('figure.chart')].map(chart =>
     return [marks.filter(inside).length, marks.filter(it => !inside(it)).length, Math.min(...text)] })";
 
 #[test]
-#[cfg_attr(not(chromium), ignore = "no Chromium was on the path when this was built")]
 fn each_chart_has_marks_and_legible_text_at_every_width() {
-    let mut browser = Chromium::start();
+    let Some(mut browser) = Chromium::start() else { return };
     for (name, charts) in [
         ("several_workloads", 25),
         ("scaling", 13),
@@ -101,9 +117,8 @@ fn each_chart_has_marks_and_legible_text_at_every_width() {
 }
 
 #[test]
-#[cfg_attr(not(chromium), ignore = "no Chromium was on the path when this was built")]
 fn every_link_has_a_target_and_a_figure_opens_its_trials() {
-    let mut browser = Chromium::start();
+    let Some(mut browser) = Chromium::start() else { return };
     for name in PAGES {
         browser.open(&page(name), DESKTOP.0, DESKTOP.1);
         let lost = "[...document.querySelectorAll('a')].map(it => it.getAttribute('href'))
@@ -140,13 +155,12 @@ const FAINT: &str = "(() => {
     return [...faint] })()";
 
 #[test]
-#[cfg_attr(not(chromium), ignore = "no Chromium was on the path when this was built")]
 fn every_text_stands_out_in_light_and_in_dark() {
-    let mut browser = Chromium::start();
+    let Some(mut browser) = Chromium::start() else { return };
     let mut papers = Vec::new();
     for scheme in ["light", "dark"] {
         browser.prefer(scheme);
-        for name in ["several_workloads", "open_loop", METG, TRENDS] {
+        for name in ["several_workloads", "open_loop", SWEEPS, METG, TRENDS] {
             browser.open(&page(name), DESKTOP.0, DESKTOP.1);
             browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)");
             assert_eq!(
@@ -161,9 +175,8 @@ fn every_text_stands_out_in_light_and_in_dark() {
 }
 
 #[test]
-#[cfg_attr(not(chromium), ignore = "no Chromium was on the path when this was built")]
 fn the_script_filters_by_backend_and_workload() {
-    let mut browser = Chromium::start();
+    let Some(mut browser) = Chromium::start() else { return };
     browser.open(&page("several_workloads"), DESKTOP.0, DESKTOP.1);
     assert_eq!(browser.evaluate("document.querySelector('.filters').offsetHeight > 0"), true);
     let shown = |kind: &str, number: u32| {
@@ -185,9 +198,8 @@ fn the_script_filters_by_backend_and_workload() {
 }
 
 #[test]
-#[cfg_attr(not(chromium), ignore = "no Chromium was on the path when this was built")]
 fn the_script_sorts_by_value_and_not_by_text() {
-    let mut browser = Chromium::start();
+    let Some(mut browser) = Chromium::start() else { return };
     browser.open(&page("several_workloads"), DESKTOP.0, DESKTOP.1);
     // The medians of the second table are 25.2 ms, 33.0 ms and 15.7 s.
     let order = "(() => { const table = document.querySelectorAll('.results')[1];
@@ -202,14 +214,19 @@ fn the_script_sorts_by_value_and_not_by_text() {
 }
 
 #[test]
-#[cfg_attr(not(chromium), ignore = "no Chromium was on the path when this was built")]
 fn every_command_has_a_button_that_copies_it() {
-    let mut browser = Chromium::start();
+    let Some(mut browser) = Chromium::start() else { return };
     browser.open(&page("several_workloads"), DESKTOP.0, DESKTOP.1);
     browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)");
     let counts = "[document.querySelectorAll('pre').length,
         [...document.querySelectorAll('pre')].filter(it => it.previousElementSibling.matches('button')).length]";
     assert_eq!(browser.evaluate(counts), serde_json::json!([12, 12]));
+    browser.allow_clipboard();
+    let copied = "(async () => { document.querySelector('pre').previousElementSibling.click();
+        const shown = () => document.querySelector('pre').previousElementSibling.textContent;
+        while (shown() === 'Copy command') await new Promise(done => setTimeout(done, 5));
+        return [shown(), await navigator.clipboard.readText() === document.querySelector('pre').textContent] })()";
+    assert_eq!(browser.evaluate(copied), serde_json::json!(["Copied", true]));
     // Where the clipboard cannot be written, the command is selected.
     let selected = "(async () => { Object.defineProperty(navigator, 'clipboard', { value: undefined });
         document.querySelector('pre').previousElementSibling.click();
@@ -219,9 +236,8 @@ fn every_command_has_a_button_that_copies_it() {
 }
 
 #[test]
-#[cfg_attr(not(chromium), ignore = "no Chromium was on the path when this was built")]
 fn paper_has_no_controls_and_all_warnings() {
-    let mut browser = Chromium::start();
+    let Some(mut browser) = Chromium::start() else { return };
     browser.open(&page("several_workloads"), DESKTOP.0, DESKTOP.1);
     browser.print();
     let controls = "[...document.querySelectorAll('.filters, pre + button, nav')].filter(it => it.getClientRects().length).length";

@@ -8,15 +8,15 @@ use std::process::{Child, Stdio};
 use crate::support::{PATIENCE, Place, repository, shell_code};
 
 /// A server of the folder `results` of a place.
-struct Served {
+pub(crate) struct Served {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     line: String,
     place: Place,
 }
 
 /// A place with two runs, one of them in a folder with a name that an address cannot have.
-fn place() -> Place {
+pub(crate) fn place() -> Place {
     let place = Place::empty();
     for run in ["results/look", "results/more/a run?"] {
         std::fs::create_dir_all(place.path().join(run)).unwrap();
@@ -29,7 +29,7 @@ fn place() -> Place {
 }
 
 impl Served {
-    fn of(place: Place) -> Self {
+    pub(crate) fn of(place: Place) -> Self {
         let mut command = place.command(&["serve", "results", "--port", "0"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();

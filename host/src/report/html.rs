@@ -57,6 +57,7 @@ pub(crate) fn html_with_sweeps(
         command,
         sentence => ranking::sentence(comparison),
         lead => summary::lead(comparison, &layout),
+        machines => summary::machines(comparison),
         summary => summary::summary(comparison, &layout),
         speed => row_charts::speed(comparison, &layout),
         latency => latency::points(&layout),

@@ -57,6 +57,18 @@ pub(super) fn lead(comparison: &Comparison, layout: &Layout<'_>) -> String {
     )
 }
 
+/// The machine of all trials, or how many there are.
+pub(super) fn machines(comparison: &Comparison) -> Option<String> {
+    let machine = match comparison.machines.as_slice() {
+        [machine] => machine,
+        machines => return (!machines.is_empty()).then(|| plural(machines.len() as u64, "machine")),
+    };
+    let threads = machine.cpu_logical_cores.map(|count| plural(count, "hardware thread"));
+    let known = [machine.cpu_model.clone(), threads, machine.os.clone()].into_iter().flatten();
+    let known: Vec<_> = known.map(|text| labels::one_line(&text, 100)).collect();
+    Some(if known.is_empty() { "one machine".into() } else { known.join(", ") })
+}
+
 fn method(comparison: &Comparison) -> String {
     let margin = number::percent(comparison.margin - 1.0);
     let confidence = match comparison.rigor {
@@ -154,7 +166,8 @@ fn matrix(group: &Group<'_>, columns: &[&str], layout: &Layout<'_>) -> Vec<Value
 }
 
 fn cell(id: &str, row: &Row) -> Value {
-    let TableRow { ratio, interval, efficiency, verdict, verified, all_verified, .. } = TableRow::of(row);
+    let TableRow { median, ratio, interval, efficiency, verdict, verified, all_verified, .. } =
+        TableRow::of(row);
     let known = |text: String| Some(text).filter(|text| text != NONE);
     let succeeded = labels::succeeded(&row.counts);
     let share = row.efficiency.and_then(|it| it.efficiency).filter(|_| succeeded).map(|it| it.median);
@@ -171,6 +184,7 @@ fn cell(id: &str, row: &Row) -> Value {
         ratio => known(ratio),
         interval => known(interval),
         verdict => format!("{} {}", verdict.sign, verdict.text).trim(),
+        median => known(median).filter(|_| succeeded),
         efficiency => known(efficiency).filter(|_| succeeded),
         verified => (succeeded && !all_verified).then_some(verified),
     }

@@ -177,7 +177,13 @@ fn the_first_screen_has_the_sentence_the_notices_in_one_line_and_a_cell_for_each
         assert_eq!(first_screen.matches(&format!("href=\"#{id}\"")).count(), 1, "{id}");
     }
     // Ratio, interval, verdict and efficiency of a cell.
-    assert!(first_screen.contains(">1.31×</a> <small>1.26–1.36</small> <span>▲ faster</span> <i>80.0 %</i>"));
+    assert!(
+        first_screen
+            .contains(">1.31×</a> <small>1.26–1.36</small> <span>▲ faster, 25.2 ms</span> <i>80.0 %</i>")
+    );
+    // The machine, and the time behind the ratios.
+    assert!(first_screen.contains("A Processor of 2 GHz, 4 hardware threads, Linux 6.6.87</a>."));
+    assert!(first_screen.contains("<span>baseline, 33.0 ms</span>"));
     assert!(first_screen.contains("class=\"good e4\""));
 }
 
