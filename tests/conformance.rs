@@ -335,7 +335,7 @@ fn threads_of_a_runtime_which_never_end_may_stay() {
 }
 
 #[test]
-fn what_stands_on_a_check_that_failed_is_not_run() {
+fn what_depends_on_a_check_that_failed_is_not_run() {
     let ran = deviating("drops", &["--exclude", "file", "--exclude", "load", "--exclude", "probe"], 4);
     let (failed, others): (Vec<_>, Vec<_>) =
         outcomes(&ran).into_iter().partition(|(_, outcome)| outcome == "failed");
@@ -343,7 +343,7 @@ fn what_stands_on_a_check_that_failed_is_not_run() {
     assert!(others.iter().all(|(_, outcome)| outcome == "not_run"), "{}", ran.explain());
     let report = ran.json();
     let last = report["checks"].as_array().unwrap().last().unwrap();
-    assert_eq!(last["why"], "it stands on run.workloads, which was not passed");
+    assert_eq!(last["why"], "it depends on run.workloads, which was not passed");
 }
 
 #[test]

@@ -90,11 +90,11 @@ pub(crate) fn run(
     findings
 }
 
-/// Why a check is not run, if one that it stands on was run and not passed: it would fail for the same reason.
+/// Why a check is not run, if one that it depends on was run and not passed: it would fail for the same reason.
 fn unfounded(check: &Check, findings: &[Finding]) -> Option<CheckOutcome> {
-    let stands_on = |finding: &&Finding| check.stands_on.contains(&finding.id) && !finding.outcome.is_met();
-    let base = findings.iter().find(stands_on)?.id;
-    Some(CheckOutcome::NotRun { why: format!("it stands on {base}, which was not passed"), remedy: None })
+    let depends_on = |finding: &&Finding| check.depends_on.contains(&finding.id) && !finding.outcome.is_met();
+    let base = findings.iter().find(depends_on)?.id;
+    Some(CheckOutcome::NotRun { why: format!("it depends on {base}, which was not passed"), remedy: None })
 }
 
 /// Why no more checks are run, if too many calls had no answer in time.

@@ -23,7 +23,7 @@ const OF_THE_MACHINE: [&str; 8] = [
     "! ratios are paired by block:",
     "! other work ran while the reference was timed",
     "! the backend claims",
-    "! the session was put off",
+    "! the session was postponed",
     "warning: the backend claims",
 ];
 

@@ -27,7 +27,7 @@ pub struct Check {
     pub(super) of: Of,
     pub(super) needs: Needs,
     /// The checks without which this one would only fail for the same reason. Those before it in the table.
-    pub(super) stands_on: &'static [&'static str],
+    pub(super) depends_on: &'static [&'static str],
     /// Runs the check. Returns a remark if it passed.
     pub(super) run: Run,
 }
@@ -87,13 +87,13 @@ pub static CHECKS: LazyLock<Vec<Check>> = LazyLock::new(|| {
     let check = |&(id, of, needs, run): &(&'static str, Of, Needs, Run)| {
         // A test finds a check without a row.
         let [demands, rule, remedies] = texts(id).unwrap_or_default();
-        Check { id, demands, rule, remedies, of, needs, stands_on: stands_on(id), run }
+        Check { id, demands, rule, remedies, of, needs, depends_on: depends_on(id), run }
     };
     FUNCTIONS.iter().map(check).collect()
 });
 
-/// The checks that the check `id` stands on.
-fn stands_on(id: &str) -> &'static [&'static str] {
+/// The checks on which the check `id` depends.
+fn depends_on(id: &str) -> &'static [&'static str] {
     match id {
         "run.workloads" => &[],
         // They run every workload but the open loops.

@@ -88,8 +88,8 @@ impl Noise {
 pub(super) fn notes(delays: usize, noise: Option<Noise>) -> Vec<String> {
     let postponed = match delays {
         0 => None,
-        1 => Some("the session was put off once, as the machine was noisy".to_owned()),
-        _ => Some(format!("the session was put off {delays} times, as the machine was noisy")),
+        1 => Some("the session was postponed once, as the machine was noisy".to_owned()),
+        _ => Some(format!("the session was postponed {delays} times, as the machine was noisy")),
     };
     postponed.into_iter().chain(noise.map(|noise| noise.note().to_owned())).collect()
 }
@@ -145,9 +145,9 @@ mod tests {
     #[test]
     fn a_postponed_session_has_a_note() {
         assert!(notes(0, None).is_empty());
-        assert_eq!(notes(1, None), ["the session was put off once, as the machine was noisy"]);
+        assert_eq!(notes(1, None), ["the session was postponed once, as the machine was noisy"]);
         let noisy = [
-            "the session was put off 2 times, as the machine was noisy",
+            "the session was postponed 2 times, as the machine was noisy",
             "measured although the machine was noisy",
         ];
         assert_eq!(notes(2, Some(Noise::Slower(1.2))), noisy);

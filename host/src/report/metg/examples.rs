@@ -144,7 +144,7 @@ pub(in crate::report) fn several() -> Sweeps {
             cpu_logical_cores: Some(2),
             ..SystemProfile::default()
         }],
-        warnings: vec!["the session was put off once, because the machine was noisy (1 trial)".into()],
+        warnings: vec!["the session was postponed once, because the machine was noisy (1 trial)".into()],
         without_chain: Vec::new(),
     }
 }
