@@ -37,6 +37,8 @@ class Cluster:
 
     client: Client
     warnings: Sequence[str] = ()
+    # The workers to which tasks are restricted; `None` if all may be used.
+    restriction: list[str] | None = None
 
     def job(self, workload: Workload) -> Job:
         """The workload, as it travels to workers."""
@@ -45,10 +47,6 @@ class Cluster:
     def prepare(self, workload: Workload) -> None:
         """Has each worker open the workload of the next run."""
         self.client.run(self.job(workload).prepare)
-
-    def restriction(self) -> list[str] | None:
-        """The workers to which tasks are restricted; `None` if all may be used."""
-        return None
 
     def lost(self) -> str:
         """Why nobody is left who could run a task; empty as long as there is somebody."""
@@ -134,9 +132,8 @@ class ExistingCluster(Cluster):
         return {worker: int(facts["nthreads"]) for worker, facts in found.items()}
 
     def _ship(self, shipped: shipment.Shipment) -> None:
-        if shipped.name not in self._shipped:
-            self.client.register_plugin(shipped)
-            self._shipped.append(shipped.name)
+        self.client.register_plugin(shipped)
+        self._shipped.append(shipped.name)
 
     def job(self, workload: Workload) -> Job:
         """The library travels once, under the name of its hash. It is not even read again."""
@@ -152,13 +149,9 @@ class ExistingCluster(Cluster):
         workers = [worker for worker in self._workers if worker in present]
         self.client.gather([self.client.submit(job.prepare, workers=[worker], pure=False) for worker in workers])
 
-    def restriction(self) -> list[str] | None:
-        """The workers that were chosen, unless there were no others before the run: asking would be a part of its time."""
-        return self._restriction
-
     def _restrict(self, present: dict[str, int]) -> None:
-        # Dask does not queue tasks that are restricted.
-        self._restriction = self._workers if present.keys() - set(self._workers) else None
+        # Dask does not queue tasks that are restricted. It is asked before a run, as asking would be a part of its time.
+        self.restriction = self._workers if present.keys() - set(self._workers) else None
 
     def lost(self) -> str:
         """That the scheduler is gone, or all workers that may be used."""

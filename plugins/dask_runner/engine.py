@@ -28,7 +28,7 @@ class DaskEngine(FuturesEngine[Future]):
 
     def __init__(self, cluster: Cluster, scheduler: str, context: RunContext) -> None:
         self._client, self._lost, self._context = cluster.client, cluster.lost, context
-        self._how: dict[str, Any] = {"workers": cluster.restriction()}
+        self._how: dict[str, Any] = {"workers": cluster.restriction}
         if scheduler == "fifo":
             # What is submitted within this time is of one priority.
             self._how["fifo_timeout"] = "0 ms"

@@ -12,9 +12,9 @@ from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from crossrun_engine import RunContext, Session, SessionFolder, UnavailableError, Workload, reach_processes
+from crossrun_engine.memory import object_store_bytes
 from engine import Actors, RayJob, Replica, Tasks
 from member import Member
-from memory import object_store_bytes
 
 # Seconds that a cluster has to free the processors that are asked for.
 RESERVING = 30.0

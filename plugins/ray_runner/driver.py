@@ -1,8 +1,7 @@
 """The driver of the ray backend: takes a workload's plan through Ray's tasks or actors.
 
 Which of the two is used is in the metric `idiom`. Actors keep their states, so that a batch costs one call of a method;
-they are lost with their node. Tasks have none, so Ray places each where there is room and repeats what is lost. Where a
-batch is so large that this costs next to nothing, tasks it is.
+they are lost with their node. Tasks have none, so Ray places each where there is room and repeats what is lost.
 """
 
 from __future__ import annotations
@@ -135,16 +134,15 @@ class RayDriver(Driver):
         """Runs a workload as tasks or calls of actors."""
         scheduler, warnings = scheduler_used(spec, "Ray")
         idiom = _idiom(spec, workload)
-        engine, job = self._cluster.engine(idiom), self._cluster.job(workload)
+        engine, job, is_due = self._cluster.engine(idiom), self._cluster.job(workload), workload.has_due_results
         run = (
-            futures_run(engine, job, spec, context, WINDOW)
+            futures_run(engine, job, spec, context, WINDOW, has_due_results=is_due)
             if idiom == "tasks"
-            else ActorsRun(engine, job, spec, context, actors_window(spec, workload.has_due_results))
+            else ActorsRun(engine, job, spec, context, actors_window(spec, is_due))
         )
         state = run.execute()
         metrics = {"idiom": idiom, "window": run.size, "closes": closes(spec)}
-        metrics["object_store_bytes"] = self._cluster.object_store()
-        metrics["versions"] = {"ray": metadata.version("ray")}
+        metrics |= {"object_store_bytes": self._cluster.object_store(), "versions": {"ray": metadata.version("ray")}}
         return report(workload, state, scheduler, run.work, warnings, metrics)
 
     def close(self) -> None:

@@ -9,8 +9,6 @@ import secrets
 def prepare(address: str | None) -> None:
     """Sets what this backend wants of Ray, unless the user has said otherwise.
 
-    Of Ray's variables the driver gets those that are listed in `src/lib.rs`, and no others.
-
     A session of our own listens on loopback only, where Ray listens on all interfaces by itself. It runs the code of
     whoever may connect, and loopback is everybody's on this machine. So it asks for a token, which is a new one each
     time and only in the environment: left to itself, Ray would write one to a file in the home folder. On a cluster

@@ -92,9 +92,8 @@ class SageDriver(Driver):
     def _free(self) -> None:
         """Has the nodes free what they keep for other runs than the next one."""
         kept, self._prepared, self._ended = (self._prepared, self._ended), None, None
-        for replicas in kept:
-            if replicas is not None:
-                replicas.close()
+        for replicas in filter(None, kept):
+            replicas.close()
 
     def _replicas(self, workload: Workload) -> Replicas:
         if self._cluster is None:
@@ -117,9 +116,8 @@ class SageDriver(Driver):
         run = DataflowRun(spec, workload, context, replicas, partition_keys(spec.parallelism))
         for items, operators in run.phases():
             engine.run(items, operators, run.perform, run.deliver, spec.batch_size)
-        work, late_opens = {}, 0
         if isinstance(replicas, RemoteReplicas):
-            self._ended, work, late_opens = replicas, replicas.work, replicas.opens
+            self._ended = replicas
         else:
             replicas.close()
         if scheduler in SCHEDULERS:
@@ -133,9 +131,9 @@ class SageDriver(Driver):
             "sage_mode": mode,
             "sage_environment": environment,
             "windows": engine.windows,
-            "late_opens": late_opens,
+            "late_opens": replicas.opens,
         }
-        return report(workload, run.sink_state(), scheduler, work, warnings, metrics)
+        return report(workload, run.sink_state(), scheduler, replicas.work, warnings, metrics)
 
     def close(self) -> None:
         """Leaves the nodes alone."""
@@ -147,10 +145,9 @@ class SageDriver(Driver):
 
 
 def _connect(text: str, session: Session) -> Cluster:
-    options = session.options
     try:
-        addresses = parse_addresses(text, options.get("sage_allow_public") in (True, "true"))
-        timeout = float(options.get("sage_timeout", NODE_TIMEOUT))
+        addresses = parse_addresses(text, session.options.get("sage_allow_public") in (True, "true"))
+        timeout = float(session.options.get("sage_timeout", NODE_TIMEOUT))
     except (OSError, TypeError, ValueError) as error:
         raise InvalidSpecError(f"extra.sage_address or extra.sage_timeout: {error}") from error
     # A replica works on one node.

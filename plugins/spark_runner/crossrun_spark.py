@@ -13,12 +13,10 @@ from urllib.parse import urlsplit
 from pyspark import Accumulator, AccumulatorParam, SparkFiles, TaskContext
 
 from crossrun_engine import Job, ShippedJob, Work, total
+from crossrun_engine.job import REPEATED
 
 # The machine of all tasks where there is no cluster.
 LOCAL = "127.0.0.1"
-
-# Under which the tasks count that had failed before. No name of a node.
-REPEATED = "repeated tasks"
 
 
 @dataclass(frozen=True)
@@ -61,17 +59,13 @@ class WorkParam(AccumulatorParam):  # type: ignore[misc] # Spark is not typed
         return total((value1, value2))
 
 
-def counting_repeats(
-    work: Accumulator[Work], make: Callable[[Iterable[Any]], Iterable[Any]], elements: Iterable[Any]
+def attempted(
+    work: Accumulator[Work], function: Callable[[Iterable[Any]], Iterable[Any]], elements: Iterable[Any]
 ) -> Iterator[Any]:
-    """What `make` makes of the elements of a task; and counts the task if an earlier attempt at it failed.
-
-    One fails when its executor is lost. For what Spark's listeners record of the tasks a run would have to wait.
-    """
-    task = TaskContext.get()
-    if task is not None and task.attemptNumber() > 0:
+    """What the function makes of the elements. Counts the task if an earlier attempt failed, as when its executor is lost."""
+    yield from function(elements)
+    if TaskContext.get().attemptNumber() > 0:
         work.add({REPEATED: 1})
-    return iter(make(elements))
 
 
 def prepare(job: Job, numbers: Iterable[int]) -> Iterable[int]:

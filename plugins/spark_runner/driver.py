@@ -59,14 +59,13 @@ class SparkDriver(Driver):
         state = _watched(engine, lineage, spec.total_items, context)
         context.progress(spec.total_items, spec.total_items)
         losses = engine.executors.losses(looks=lineage.was_disturbed())
-        work = {node: number for node, number in engine.work.value.items() if node != functions.REPEATED}
         scheduler, warnings = scheduler_used(spec, "Spark", SCHEDULERS)
         metrics = {
             "versions": {"pyspark": pyspark.__version__, "java": engine.java_version},
             "idiom": "a message for each stage and batch" if spec.fusion == "off" else "mapPartitions over slices",
             "slices": lineage.tasks,
         }
-        return report(workload, state, scheduler, work, losses + warnings, metrics)
+        return report(workload, state, scheduler, engine.work.value, losses + warnings, metrics)
 
     def _release(self) -> None:
         """Between runs, as it is no part of a run."""

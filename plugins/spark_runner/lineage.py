@@ -9,8 +9,7 @@ from typing import Any
 from pyspark import RDD, Accumulator, SparkContext, StorageLevel
 
 import crossrun_spark as functions
-from crossrun_engine import DatasetsEngine, DatasetsRun, Job, Spec, Work, merged, phases, task_count
-from crossrun_engine.job import LATE_OPENS
+from crossrun_engine import DatasetsEngine, DatasetsRun, Job, Spec, Work, merged, task_count
 
 # Tasks for each core. Spark's guide to tuning recommends two to three. Where load differs, more and smaller tasks keep
 # all cores at work.
@@ -26,8 +25,6 @@ class Lineage(DatasetsEngine[RDD[Any]]):
         self._context, self._work, self._workload = context, work, job.workload
         self._run = DatasetsRun(self, job, spec, self.tasks, work)
         self._kept: list[RDD[Any]] = []
-        # The least number of tasks that there are to count: a task for each slice of the source, and for each partition.
-        self._least = self.tasks + sum(phase.partitions for phase in phases(job.workload, spec.parallelism)[:-1])
 
     def state(self) -> bytes:
         """Runs the job. The answer is the encoded state of the sink."""
@@ -37,9 +34,7 @@ class Lineage(DatasetsEngine[RDD[Any]]):
 
     def was_disturbed(self) -> bool:
         """Whether Spark repeated any task of the job that has ended. What the tasks added says so, and Spark is not asked."""
-        work = self._work.value
-        tasks = sum(number for node, number in work.items() if node not in (LATE_OPENS, functions.REPEATED))
-        return bool(work.get(functions.REPEATED)) or tasks > self._least
+        return self._run.was_disturbed(self._work.value)
 
     def release(self) -> None:
         """Has Spark forget what it kept between stages."""
@@ -48,7 +43,7 @@ class Lineage(DatasetsEngine[RDD[Any]]):
 
     def transform(self, dataset: RDD[Any], function: Callable[[Iterable[Any]], Iterable[Any]]) -> RDD[Any]:
         """A narrow transformation."""
-        return dataset.mapPartitions(partial(functions.counting_repeats, self._work, function))
+        return dataset.mapPartitions(partial(functions.attempted, self._work, function))
 
     def shuffle(self, dataset: RDD[Any], number: int) -> RDD[Any]:
         """A shuffle by the number of the partition."""

@@ -20,7 +20,6 @@ static RAY: Engine = Engine {
         ("cluster.py", include_str!("../cluster.py")),
         ("engine.py", include_str!("../engine.py")),
         ("member.py", include_str!("../member.py")),
-        ("memory.py", include_str!("../memory.py")),
         ("environment.py", include_str!("../environment.py")),
     ],
     options,

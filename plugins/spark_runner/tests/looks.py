@@ -16,8 +16,9 @@ from pathlib import Path
 from unittest import mock
 
 import driver
-from cluster import Executor, Executors
+from cluster import Executors
 from crossrun_engine import Result, RunContext, Session, Spec, Workload
+from crossrun_engine.executors import Executor
 from lineage import Lineage
 
 ALIVE, LOST = (Executor(name, "here", 1, name == "1", "" if name == "1" else "gone") for name in ("1", "0"))
@@ -38,7 +39,7 @@ def check(spark: driver.SparkDriver, library: Path) -> None:
     engine = spark._engine
     assert engine is not None
     engine.executors = Executors(engine.context, "spark://in.a.test:1", 1)
-    with mock.patch.object(Executors, "_all", return_value=[ALIVE, LOST]) as asked:
+    with mock.patch.object(Executors, "all", return_value=[ALIVE, LOST]) as asked:
         for fusion in ("auto", "off"):
             result = run(spark, library, fusion)
             assert not asked.called and "warnings" not in result.metrics, (fusion, result.metrics)

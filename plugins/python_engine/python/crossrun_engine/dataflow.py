@@ -58,6 +58,10 @@ class Replicas:
     def __init__(self, workload: Workload) -> None:
         self.calls = 0
         """How many items and emissions it was asked for."""
+        self.work: dict[str, int] = {}
+        """How many calls each node has served, without those that served none; nothing is counted in this process."""
+        self.opens = 0
+        """How many nodes have opened the workload: one in which it is open still does not open it again."""
         self._workload = workload
         self._states: dict[tuple[int, int], State] = {}
         self._lock = threading.Lock()

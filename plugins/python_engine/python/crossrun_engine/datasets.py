@@ -18,7 +18,7 @@ from typing import Any, Callable, Generic, Protocol, TypeVar
 
 from . import partitions
 from .failure import UnsupportedError
-from .job import LATE_OPENS, Job, Work
+from .job import LATE_OPENS, REPEATED, Job, Work
 from .kernel import Workload, late_opens
 from .phase import phases
 from .spec import Spec
@@ -75,6 +75,8 @@ class DatasetsRun(Generic[Dataset]):
         self._engine, self._job, self._spec, self._tally = engine, job, spec, tally
         self._phases = phases(job.workload, spec.parallelism)
         self._fuses = spec.fusion != "off"
+        # The least number of tasks that there are to count: a task for each slice of the source, and for each partition.
+        self._least = tasks + sum(phase.partitions for phase in self._phases[:-1])
         if job.workload.open_loop and not self._fuses:
             message = "with fusion=off each stage of a task ends before the next, so no item of an open loop is in time"
             raise UnsupportedError(message, "--extra fusion=auto")
@@ -82,6 +84,11 @@ class DatasetsRun(Generic[Dataset]):
     def states(self, numbers: Dataset) -> Dataset:
         """Leads from the numbers `0..tasks`, one in each partition, to numbered states of the sink."""
         return self._fused(numbers) if self._fuses else self._staged(numbers)
+
+    def was_disturbed(self, work: Work) -> bool:
+        """Whether the engine repeated any task of a run that has ended, by what its tasks have added."""
+        tasks = sum(number for node, number in work.items() if node not in (LATE_OPENS, REPEATED))
+        return bool(work.get(REPEATED)) or tasks > self._least
 
     def _fused(self, numbers: Dataset) -> Dataset:
         """A phase is one transformation, and only states leave it."""

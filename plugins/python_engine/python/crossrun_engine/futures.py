@@ -256,7 +256,13 @@ class FuturesRun(Generic[Future]):
 
 
 def futures_run(
-    engine: FuturesEngine[Future], job: Job, spec: Spec, context: RunContext, per_worker: int, items: int = 1 << 18
+    engine: FuturesEngine[Future],
+    job: Job,
+    spec: Spec,
+    context: RunContext,
+    per_worker: int,
+    items: int = 1 << 18,
+    has_due_results: bool = False,
 ) -> FuturesRun[Future] | GraphRun[Future]:
     """The run of a spec: of a graph of tasks by their dependencies where that was granted, and else of the stages.
 
@@ -265,5 +271,5 @@ def futures_run(
     graph = granted_graph(spec, job.workload)
     if graph is not None:
         return GraphRun(engine, job, spec, context, graph_window(spec, graph, per_worker))
-    size = window_size(spec, per_worker, items, has_due_results=job.workload.has_due_results)
+    size = window_size(spec, per_worker, items, has_due_results)
     return FuturesRun(engine, job, spec, context, size)

@@ -24,8 +24,9 @@ from .kernel import Workload, late_opens
 # For each node the number of tasks in which it took a batch further; and under `LATE_OPENS` how many workloads were opened.
 Work = dict[str, int]
 
-# No name of a node.
+# No names of nodes: how many workloads were opened in a run, and how many of its tasks had failed before.
 LATE_OPENS = "late opens"
+REPEATED = "repeated tasks"
 
 # Where libraries were that came to this process as bytes, by their hashes. The files are gone: what is loaded stays.
 _received: dict[str, str] = {}

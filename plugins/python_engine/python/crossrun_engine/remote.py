@@ -35,10 +35,6 @@ class RemoteReplicas(Replicas):
     def __init__(self, workload: Workload, nodes: Sequence[str], call: Call, reply_address: str) -> None:
         """Opens the workload on all nodes. The driver has to listen at `reply_address` as long as it lives."""
         super().__init__(workload)
-        self.work: dict[str, int] = {}
-        """How many calls each node has served, without those that served none."""
-        self.opens = 0
-        """How many nodes have opened the workload: one in which it is open still does not open it again."""
         self._nodes, self._remote, self._run = nodes, call, uuid.uuid4().hex
         for node in nodes:
             self._send_library(node, workload)

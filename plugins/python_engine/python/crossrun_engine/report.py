@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .job import LATE_OPENS, Work
+from .job import LATE_OPENS, REPEATED, Work
 from .kernel import Workload
 from .spec import Result
 
@@ -16,7 +16,7 @@ def report(
 
     `work` has the number of tasks for each node; it is empty if there is one node only, of which nothing is counted.
     """
-    node_work = {node: tasks for node, tasks in work.items() if node != LATE_OPENS}
+    node_work = {node: tasks for node, tasks in work.items() if node not in (LATE_OPENS, REPEATED)}
     all_metrics: dict[str, Any] = {"nodes": max(1, len(node_work)), **metrics}
     all_metrics["late_opens"] = all_metrics.get("late_opens", 0) + work.get(LATE_OPENS, 0)
     if node_work:

@@ -1,4 +1,4 @@
-"""How much shared memory Ray may use for objects. Does not import Ray."""
+"""How much shared memory an engine may use for objects that go from process to process."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 import shutil
 from pathlib import Path
 
-# Ray writes objects to disk when they do not fit. With less than this, many runs would wait for that.
+# An engine such as Ray writes objects to disk when they do not fit. With less than this, many runs would wait for that.
 LEAST = 256 << 20
 
 # The share of the memory that a session may use. Ray's own default is 30 %, but an engine is not alone on its machine.
 SHARE = 0.1
 
-# The share of the shared memory that is free now. Beyond it Ray would take a disk in place of memory.
+# The share of the shared memory that is free now. Beyond it an engine would take a disk in place of memory.
 FREE = 0.9
 
 

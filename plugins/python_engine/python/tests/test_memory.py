@@ -1,4 +1,4 @@
-"""How large the object store is. Needs no Ray."""
+"""How much memory the objects of an engine may have."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-import memory
+from crossrun_engine import memory
 
 
 class ObjectStore(unittest.TestCase):

@@ -1,0 +1,102 @@
+"""The processes of a cluster in which an engine's tasks run: waiting for them, and which were lost.
+
+A driver says by `Executors.all` which there are, and which there were.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from .failure import EngineError, UnavailableError
+
+# Seconds that a cluster may take to start an executor, or to start one anew when all are lost.
+START_TIMEOUT = 60
+
+# Seconds that the next executor may take after one has started.
+NEXT_TIMEOUT = 30
+
+
+class Executor(NamedTuple):
+    """A process in which tasks run, and why it was lost, if it was."""
+
+    name: str
+    machine: str
+    cores: int
+    is_alive: bool
+    loss: str
+
+
+class Executors:
+    """All executors of a cluster, with those that were lost. `nodes` is how many machines were asked for."""
+
+    def __init__(self, cluster: str, nodes: int) -> None:
+        self._cluster, self._nodes = cluster, nodes
+        # As they were at the last look, and whose loss was told.
+        self._seen: list[Executor] = []
+        self._told: set[str] = set()
+        self._none_since: float | None = None
+
+    def all(self) -> list[Executor]:
+        """Those that there are, and those that were lost."""
+        raise NotImplementedError
+
+    def wait_for(self, cores: int) -> None:
+        """Waits for all nodes and so many cores. Raises UnavailableError if the cluster has fewer."""
+        came, deadline = 0, time.monotonic() + START_TIMEOUT
+        while True:
+            alive = [executor for executor in self.all() if executor.is_alive]
+            found, found_cores = len({executor.machine for executor in alive}), sum(it.cores for it in alive)
+            if found >= self._nodes and found_cores >= cores:
+                return
+            if len(alive) > came:
+                came, deadline = len(alive), time.monotonic() + NEXT_TIMEOUT
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.1)
+        if not alive:
+            raise UnavailableError(f"{self._cluster} offered no core: it has no worker, or others use all of its cores")
+        if found < self._nodes:
+            message = f"{self._nodes} nodes were asked for, but {self._cluster} offered {found}"
+            raise UnavailableError(message, f"--nodes {found}")
+        message = f"parallelism {cores} needs as many cores, but {self._cluster} offered {found_cores}"
+        raise UnavailableError(message, f"--parallelism {found_cores}")
+
+    def begin(self) -> None:
+        """Looks before a run. Raises UnavailableError if a node is gone."""
+        self._look()
+        self._none_since = None
+        machines = {executor.machine for executor in self._seen if executor.is_alive}
+        if len(machines) < self._nodes:
+            message = f"{self._nodes} nodes were asked for, but of {self._cluster} {len(machines)} are left"
+            raise UnavailableError(message)
+
+    def check(self) -> None:
+        """Raises EngineError when all have been lost for so long that none will come: an engine may wait for ever."""
+        self._look()
+        if any(executor.is_alive for executor in self._seen):
+            self._none_since = None
+            return
+        now = time.monotonic()
+        self._none_since = self._none_since or now
+        if now - self._none_since > START_TIMEOUT:
+            losses = "; ".join(self._losses())
+            raise EngineError(f"all executors of {self._cluster} were lost, and no other came: {losses}")
+
+    def losses(self, looks: bool) -> list[str]:
+        """A warning for each loss that was not told yet.
+
+        The engine is asked for the last ones only if `looks`, as its answer would be a part of the time of a run in which
+        nothing was lost. What is not seen now is seen before the next run.
+        """
+        if looks:
+            self._look()
+        return self._losses()
+
+    def _losses(self) -> list[str]:
+        lost = [executor for executor in self._seen if not (executor.is_alive or executor.name in self._told)]
+        self._told.update(executor.name for executor in lost)
+        return [f"an executor on {executor.machine} was lost: {executor.loss}" for executor in lost]
+
+    def _look(self) -> None:
+        self._seen = self.all()
