@@ -13,6 +13,7 @@ mod efficiency;
 pub(crate) mod environment;
 pub(crate) mod file_lock;
 mod folder;
+mod foreign;
 pub(crate) mod format;
 mod journal;
 pub(crate) mod latency;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::RecordError;
 use super::chain::ChainCheck;
+use super::foreign::START;
 use super::format::VERSION;
 use crate::text::without_mark;
 
@@ -41,6 +42,8 @@ pub struct Records<T, R = BufReader<File>> {
     ended: bool,
     /// Whether the lines end in a carriage return and a line feed.
     returns: bool,
+    /// The first bytes.
+    start: Vec<u8>,
     chain: ChainCheck,
     record: PhantomData<T>,
 }
@@ -97,6 +100,7 @@ impl<T, R> Records<T, R> {
             longest: MAX_LINE,
             ended: false,
             returns: false,
+            start: Vec::new(),
             chain,
             record,
         }
@@ -106,12 +110,22 @@ impl<T, R> Records<T, R> {
     /// first line has one too.
     fn remove_marks(&mut self, line: &mut Vec<u8>) {
         if self.line == 1 {
+            self.start = line[..line.len().min(START)].to_vec();
             line.drain(..line.len() - without_mark(line).len());
             self.returns = line.ends_with(b"\r\n");
         }
         if self.returns && line.ends_with(b"\r\n") {
             line.remove(line.len() - 2);
         }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the file begins with, as far as it was read.
+    pub(super) fn start(&self) -> &[u8] {
+        &self.start
     }
 
     /// What the lines that were read say of the hash chain.
@@ -129,7 +143,9 @@ impl<T, R> Records<T, R> {
         }
         match serde_json::from_slice(text) {
             Ok(record) => Ok(Entry::Record { line, record }),
-            Err(error) if !error.is_data() && !text.ends_with(b"\n") => Ok(Entry::Torn { line }),
+            Err(error) if !error.is_data() && !text.ends_with(b"\n") && begins_a_record(text) => {
+                Ok(Entry::Torn { line })
+            }
             Err(error) => Err(self.not_a_record(without_line(&error))),
         }
     }
@@ -165,6 +181,11 @@ pub(crate) fn open_any(path: &Path) -> Result<(impl BufRead + use<>, bool), Reco
         }
     }
     Ok((Cursor::new(read).chain(source), holds_trials))
+}
+
+/// Whether a text that is no whole record may be the beginning of one. After a crash, some file systems have zeros in its place.
+fn begins_a_record(text: &[u8]) -> bool {
+    matches!(text.trim_ascii_start().first(), Some(b'{' | 0))
 }
 
 /// The keys with the version of the format: a trial has it at the top, a unified record in its metadata.
@@ -280,6 +301,8 @@ mod tests {
             );
         }
         assert!(matches!(read([0; 10])[..], [Ok(Entry::Torn { line: 1 })]));
+        // What never was a record is not the rest of one.
+        assert!(matches!(&read("404 Not Found")[..], [Err(_)]));
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::io::BufRead;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
 use super::RecordError;
 use super::chain::{ChainCheck, named};
+use super::foreign::Form;
 use super::reader::{Entry, Records};
 use crate::text::plural;
 
@@ -26,16 +27,19 @@ pub(crate) struct Skipped {
 #[derive(Debug)]
 pub(crate) struct Damage {
     path: PathBuf,
-    /// Counted from 1.
+    /// Counted from 1; none if it is the whole file.
     lines: Vec<u64>,
     /// The error in the first line.
     why: String,
-    remedy: &'static str,
+    remedy: String,
 }
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, lines, why, remedy } = self;
+        if lines.is_empty() {
+            return write!(f, "{} cannot be read: {why}; try: {remedy}", path.display());
+        }
         let (count, are) = (plural(lines.len() as u64, "line"), if lines.len() == 1 { "is" } else { "are" });
         let (path, named) = (path.display(), named(lines));
         write!(f, "{path}: {count} cannot be read and {are} left out: {named} ({why}); try: {remedy}")
@@ -46,7 +50,16 @@ impl Skipped {
     fn add(&mut self, path: PathBuf, line: u64, why: String, remedy: &'static str) {
         match self.damage.iter_mut().find(|known| known.remedy == remedy) {
             Some(known) => known.lines.push(line),
-            None => self.damage.push(Damage { path, lines: vec![line], why, remedy }),
+            None => self.damage.push(Damage { path, lines: vec![line], why, remedy: remedy.into() }),
+        }
+    }
+
+    /// Says what a file is of which no line could be read, if that is known, in the place of what its lines are not.
+    fn explain(&mut self, start: &[u8], path: &Path) {
+        if let Some(form) = Form::of(start) {
+            let (path, remedy) = (path.to_owned(), form.remedy(path));
+            self.torn = None;
+            self.damage = vec![Damage { path, lines: Vec::new(), why: form.what.into(), remedy }];
         }
     }
 }
@@ -56,10 +69,13 @@ pub(crate) fn read_each<T: DeserializeOwned, R: BufRead>(
     mut records: Records<T, R>,
     mut take: impl FnMut(u64, T) -> Result<(), RecordError>,
 ) -> Result<Skipped, RecordError> {
-    let mut skipped = Skipped::default();
+    let (mut skipped, mut read) = (Skipped::default(), 0_u64);
     for entry in records.by_ref() {
         match entry {
-            Ok(Entry::Record { line, record }) => take(line, *record)?,
+            Ok(Entry::Record { line, record }) => {
+                read += 1;
+                take(line, *record)?;
+            }
             Ok(Entry::Torn { line }) => skipped.torn = Some(line),
             Err(RecordError::Line { path, line, why }) => {
                 skipped.add(path, line, why, "correct or remove what is no record");
@@ -74,6 +90,11 @@ pub(crate) fn read_each<T: DeserializeOwned, R: BufRead>(
             }
             Err(error) => return Err(error),
         }
+    }
+    if read == 0 {
+        // Of what is no file of records, nobody asks whether its lines were edited.
+        skipped.explain(records.start(), records.path());
+        return Ok(skipped);
     }
     skipped.chain = records.into_chain();
     Ok(skipped)
@@ -107,5 +128,33 @@ mod tests {
             "{broken}"
         );
         assert!(later.contains("line 14 (format 9") && later.ends_with("update crossrun"), "{later}");
+    }
+
+    #[test]
+    fn a_file_in_another_form_is_named_with_a_command_that_reads_it() {
+        let utf_16: Vec<u8> = ORIGINAL.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let array = format!("[{}]", ORIGINAL.trim_end());
+        let pretty = ORIGINAL.replace("{\"backend\"", "{\n\"backend\"");
+        for (content, words) in [
+            (
+                b"\x1f\x8b\x08\0\0a\nb".as_slice(),
+                "compressed with gzip; try: gunzip -c r.jsonl > records.jsonl",
+            ),
+            (b"\x28\xb5\x2f\xfd\x24", "try: zstd -dc r.jsonl"),
+            (&utf_16, "UTF-16 and not UTF-8; try: iconv -f UTF-16LE -t UTF-8 r.jsonl"),
+            (&[b"\xff\xfe", utf_16.as_slice()].concat(), "try: iconv -f UTF-16 -t UTF-8 r.jsonl"),
+            (array.as_bytes(), "one JSON array and not a record a line; try: jq -c '.[]' r.jsonl"),
+            (pretty.as_bytes(), "on several lines each; try: jq -c . r.jsonl"),
+        ] {
+            let records = Records::<UnifiedRecord, _>::new(content, "r.jsonl".as_ref());
+            let skipped = read_each(records, |_, _| Ok(())).unwrap();
+            let damage: Vec<_> = skipped.damage.iter().map(Damage::to_string).collect();
+            assert!(matches!(&damage[..], [one] if one.contains(words)), "{words}: {damage:?}");
+            assert_eq!(skipped.torn, None);
+        }
+        // A line that is no record does not hide those after it.
+        let (lines, damage) = read(&format!("[]\n{ORIGINAL}"));
+        assert_eq!((lines.as_slice(), damage.len()), ([2].as_slice(), 1));
+        assert!(damage[0].contains("correct or remove"), "{damage:?}");
     }
 }

@@ -1,0 +1,46 @@
+//! Files that are no records as they stand, but hold some in another form: compressed, in another encoding, or as one JSON value.
+
+use std::path::Path;
+
+use crate::shell;
+
+/// How many bytes of a file are looked at.
+pub(super) const START: usize = 64;
+
+/// A form in which a file may hold records that cannot be read as lines.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    pub(super) what: &'static str,
+    /// The program and its arguments that print the file as lines.
+    command: &'static [&'static str],
+}
+
+/// What a file begins with, what that says of it, and what makes lines of it.
+const FORMS: [(&[u8], &str, &[&str]); 11] = [
+    (b"\x1f\x8b", "it is compressed with gzip", &["gunzip", "-c"]),
+    (b"\x28\xb5\x2f\xfd", "it is compressed with zstd", &["zstd", "-dc"]),
+    (b"\xfd7zXZ\0", "it is compressed with xz", &["xz", "-dc"]),
+    (b"BZh", "it is compressed with bzip2", &["bzip2", "-dc"]),
+    (b"PK\x03\x04", "it is a zip archive", &["unzip", "-p"]),
+    (b"\xff\xfe", "it is UTF-16 and not UTF-8", &["iconv", "-f", "UTF-16", "-t", "UTF-8"]),
+    (b"\xfe\xff", "it is UTF-16 and not UTF-8", &["iconv", "-f", "UTF-16", "-t", "UTF-8"]),
+    (b"{\0", "it is UTF-16 and not UTF-8", &["iconv", "-f", "UTF-16LE", "-t", "UTF-8"]),
+    (b"\0{", "it is UTF-16 and not UTF-8", &["iconv", "-f", "UTF-16BE", "-t", "UTF-8"]),
+    (b"[", "it is one JSON array and not a record a line", &["jq", "-c", ".[]"]),
+    (b"{\n", "its records are on several lines each", &["jq", "-c", "."]),
+];
+
+impl Form {
+    /// The form of a file that begins so.
+    pub(super) fn of(start: &[u8]) -> Option<Self> {
+        let (_, what, command) = FORMS.iter().find(|(begins, ..)| start.starts_with(begins))?;
+        Some(Self { what, command })
+    }
+
+    /// A command that writes the records of the file at `path` as lines.
+    pub(super) fn remedy(&self, path: &Path) -> String {
+        let [program, arguments @ ..] = self.command else { return String::new() };
+        let words = arguments.iter().map(AsRef::as_ref).chain([path.as_os_str()]);
+        format!("{} > records.jsonl", shell::command(program, words))
+    }
+}
