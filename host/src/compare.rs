@@ -27,6 +27,7 @@ mod warning;
 mod tests;
 
 use group::Table;
+pub(crate) use input::mark_runs;
 pub use input::{Input, Options};
 use model::{Comparison, Point, VERSION};
 

@@ -63,7 +63,12 @@ fn standard_output_has_a_name_and_gets_the_report_alone() {
         assert_eq!(fs::read_to_string(place.path().join("redirected")).unwrap(), table, "{name}");
     }
     assert!(!place.path().join("-").exists());
-    for two in [&["--csv", "-", "--md", "-"][..], &["--csv", "-", "--json"], &["--csv", "a", "--md", "a"]] {
+    for two in [
+        &["--csv", "-", "--md", "-"][..],
+        &["--csv", "-", "--json"],
+        &["--csv", "a", "--md", "a"],
+        &["--csv", "a", "--md", "./a"],
+    ] {
         place.crossrun(&[&["report", RECORDS], two].concat()).code(2);
     }
     assert!(!place.path().join("a").exists());

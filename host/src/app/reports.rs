@@ -24,7 +24,7 @@ use crate::record::{RecordError, Recorder, Records, reader};
 use crate::regular_file;
 use crate::report::export::ExportedRow;
 use crate::report::{self, Palette, ReportError};
-use crate::text::{plural, terminal_width};
+use crate::text::{plural, terminal_width, without_mark};
 
 /// The width of a summary if standard output is not a terminal.
 const WIDTH: usize = 100;
@@ -48,12 +48,36 @@ pub(crate) struct Read {
     pub(crate) without_chain: Vec<String>,
     /// The files that were read, by their canonical paths.
     files: HashSet<PathBuf>,
+    /// How the plan of each file has it compared, as far as its folder was named, and not the file alone.
+    planned: Vec<Option<Options>>,
 }
 
 impl Read {
     /// The exit code of a command that uses the records: `done`, unless something could not be read.
     pub(crate) fn exit(&self, done: Exit) -> Exit {
         if self.left_out.is_empty() { done } else { Exit::Usage }
+    }
+
+    /// How the plans of the runs have them compared, where all agree, and else the defaults. Several quick runs may be enough for
+    /// verdicts together.
+    pub(crate) fn planned(&self) -> Options {
+        let Some(plans) = self.planned.iter().map(Option::as_ref).collect::<Option<Vec<_>>>() else {
+            return Options::default();
+        };
+        let [first, others @ ..] = plans.as_slice() else { return Options::default() };
+        let rigor = match first.rigor {
+            Rigor::Quick if !others.is_empty() => Rigor::Standard,
+            rigor => rigor,
+        };
+        let baseline = first.baseline.as_ref().filter(|name| {
+            let is_known = |input: &Input| input.record.backend == **name;
+            self.inputs.iter().any(is_known) && others.iter().all(|it| it.baseline == first.baseline)
+        });
+        Options {
+            baseline: baseline.cloned(),
+            rigor: if others.iter().all(|it| it.rigor == first.rigor) { rigor } else { Rigor::Standard },
+            insist: plans.iter().all(|it| it.insist),
+        }
     }
 
     /// Refuses to write a report to a file that was read: the records would be gone.
@@ -87,6 +111,7 @@ pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
         for file in files(path, ui)? {
             if read.files.insert(file.canonicalize().unwrap_or_else(|_| file.clone())) {
                 read_file(&file, &mut read, ui)?;
+                read.planned.push((file != *path).then(|| planned_options(&file)).flatten());
             }
         }
     }
@@ -125,6 +150,7 @@ fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
 fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
     let source = |line| Source { file: path.display().to_string(), line };
     let inputs = &mut read.inputs;
+    let first = inputs.len();
     let (content, holds_trials) = reader::open_any(path).map_err(unreadable)?;
     let left_out = if holds_trials {
         skipped::read_each(Records::new(content, path), |line, trial| {
@@ -138,6 +164,7 @@ fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
         })
     };
     let left_out = left_out.map_err(unreadable)?;
+    compare::mark_runs(&mut inputs[first..]);
     read.left_out.extend(report_left_out(path, &left_out, ui));
     read.altered.extend(left_out.chain.broken(path).map(|broken| broken.to_string()));
     if left_out.chain.is_absent() {
@@ -320,7 +347,7 @@ pub(crate) fn page(file: &Path, graphs: &GraphsOfRecords<'_>, ui: &mut Ui) -> Re
     }
     read.inputs = inputs;
     let sweeps = swept_beside(of_sweeps);
-    let mut options = planned_options(file);
+    let mut options = planned_options(file).unwrap_or_default();
     // The records may be of another run than the plan.
     let is_known = |baseline: &String| read.inputs.iter().any(|input| input.record.backend == *baseline);
     options.baseline = options.baseline.filter(is_known);
@@ -338,21 +365,17 @@ pub(crate) fn page_of_records(
     report::html_with_sweeps(comparison, sweeps, &timestamp(SystemTime::now()), command)
 }
 
-/// How the plan beside a file of records has them compared, or else the defaults.
-fn planned_options(file: &Path) -> Options {
+/// How the plan beside a file of records has them compared.
+fn planned_options(file: &Path) -> Option<Options> {
     #[derive(serde::Deserialize)]
     struct Planned {
         baseline: String,
         rigor: Rigor,
         insist: bool,
     }
-    let plan = regular_file::read(&file.with_file_name(PLAN)).ok();
-    let planned = plan.and_then(|plan| serde_json::from_slice(&plan).ok());
-    planned.map_or_else(Options::default, |Planned { baseline, rigor, insist }| Options {
-        baseline: Some(baseline),
-        rigor,
-        insist,
-    })
+    let plan = regular_file::read(&file.with_file_name(PLAN)).ok()?;
+    let Planned { baseline, rigor, insist } = serde_json::from_slice(without_mark(&plan)).ok()?;
+    Some(Options { baseline: Some(baseline), rigor, insist })
 }
 
 pub(crate) fn write_html(

@@ -17,7 +17,8 @@ pub(super) struct Arguments {
     /// Files of records, or folders that are searched with the folders below them.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The backend that the others are compared with [default: the first in the records].
+    /// The backend that the others are compared with [default: that of the folder's run, or the first in the
+    /// records].
     #[arg(long, value_name = "NAME")]
     baseline: Option<String>,
     /// Correct the verdicts for the number of comparisons.
@@ -92,8 +93,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         ui.warning(&format!("{trials} of METG sweeps are left out: a report of their own{page} shows them"));
     }
     let sweeps = reports::swept_beside(of_sweeps).filter(|_| arguments.html.is_some());
-    let rigor = if arguments.publish { Rigor::Publish } else { Rigor::Standard };
-    let options = Options { baseline: arguments.baseline.clone(), rigor, insist: arguments.insist };
+    let options = arguments.options(read.planned());
     let mut comparison = reports::compared(read, &options)?;
     show(arguments, &comparison, ui)?;
     if let Some(path) = &arguments.html {
@@ -111,6 +111,15 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 }
 
 impl Arguments {
+    /// How to compare: as the plans of the runs say, but for what the command line says.
+    fn options(&self, planned: Options) -> Options {
+        Options {
+            baseline: self.baseline.clone().or(planned.baseline),
+            rigor: if self.publish { Rigor::Publish } else { planned.rigor },
+            insist: self.insist || planned.insist,
+        }
+    }
+
     fn outputs(&self) -> impl Iterator<Item = &Path> {
         let files = [&self.html, &self.md, &self.csv].into_iter().flatten().map(PathBuf::as_path);
         files.chain(self.export_file())
@@ -128,13 +137,19 @@ impl Arguments {
             return Err(Problem::usage("standard output can take one of the reports only")
                 .with_remedy("a file for each of the others"));
         }
-        let mut names = HashSet::new();
-        match self.outputs().find(|path| !names.insert(*path)) {
+        let mut files = HashSet::new();
+        match self.outputs().find(|path| !files.insert(one_name(path))) {
             Some(twice) => Err(Problem::usage(format!("two reports have the name {}", twice.display()))
                 .with_remedy("a file for each of the two")),
             None => self.outputs().try_for_each(|path| read.check_output(path)),
         }
     }
+}
+
+/// A path by which a file has one name only, as far as its folder is there.
+fn one_name(path: &Path) -> PathBuf {
+    let in_folder = || Some(path.parent()?.join(".").canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| path.to_owned())
 }
 
 /// Prints the summary, unless standard output gets a report.

@@ -36,6 +36,7 @@ pub(super) struct Group<'a> {
     /// How many records are second records of a trial.
     pub(super) duplicates: usize,
     repetitions: HashSet<Repetition<'a>>,
+    moments: HashSet<(&'a str, Option<u32>, &'a str)>,
 }
 
 /// Records of one point that are equal in these belong to one row.
@@ -126,14 +127,18 @@ impl<'a> Table<'a> {
 
 impl<'a> Group<'a> {
     fn new(identity: Identity<'a>) -> Self {
-        let (measured, warm_ups, repetitions) = (Vec::new(), Vec::new(), HashSet::new());
-        Self { identity, measured, warm_ups, duplicates: 0, repetitions }
+        let (measured, warm_ups) = (Vec::new(), Vec::new());
+        let (repetitions, moments) = (HashSet::new(), HashSet::new());
+        Self { identity, measured, warm_ups, duplicates: 0, repetitions, moments }
     }
 
     fn add(&mut self, trial: Trial<'a>) {
         if trial.kind == Kind::Warmup {
             self.warm_ups.push(trial);
-        } else if self.repetitions.insert(trial.repetition()) {
+            return;
+        }
+        let is_new = [self.repetitions.insert(trial.repetition()), self.moments.insert(trial.moment())];
+        if is_new == [true, true] {
             self.measured.push(trial);
         } else {
             self.duplicates += 1;

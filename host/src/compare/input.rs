@@ -1,5 +1,8 @@
 //! The input and the options of a comparison.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::model::{Rigor, Source};
 use crate::record::{Kind, TrialRecord, UnifiedRecord};
 use crate::run::outcome::Outcome;
@@ -11,12 +14,15 @@ pub struct Input {
     pub kind: Kind,
     pub outcome: Outcome,
     pub record: UnifiedRecord,
+    /// When the first trial of its run began: of two runs with one id, it tells which one. A copy of a run has the same.
+    pub run_started: Option<Arc<str>>,
 }
 
 impl Input {
     /// A line of a `trials.jsonl`.
     pub fn trial(source: Source, trial: TrialRecord) -> Self {
-        Self { source, kind: trial.kind, outcome: trial.outcome(), record: trial.record }
+        let (kind, outcome, record) = (trial.kind, trial.outcome(), trial.record);
+        Self { source, kind, outcome, record, run_started: None }
     }
 
     /// Whether it is of a METG sweep, which the `metg` module reads. It is not part of a comparison.
@@ -26,7 +32,26 @@ impl Input {
 
     /// A line of a `unified_results.jsonl`, where every trial was measured.
     pub fn measured(source: Source, record: UnifiedRecord) -> Self {
-        Self { source, kind: Kind::Measured, outcome: record.outcome(), record }
+        Self { source, kind: Kind::Measured, outcome: record.outcome(), record, run_started: None }
+    }
+}
+
+/// Says of the records of a file when the run of each began.
+pub(crate) fn mark_runs(of_file: &mut [Input]) {
+    let mut started: HashMap<String, Arc<str>> = HashMap::new();
+    for input in of_file.iter() {
+        let known = started.entry(input.run().to_owned());
+        let time = input.record.timestamp.as_str();
+        known
+            .and_modify(|first| {
+                if time < &**first {
+                    *first = time.into();
+                }
+            })
+            .or_insert_with(|| time.into());
+    }
+    for input in of_file {
+        input.run_started = started.get(input.run()).cloned();
     }
 }
 

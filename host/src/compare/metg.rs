@@ -3,7 +3,7 @@
 //! Each block of a backend has its own value, or the reason why it has none. `crate::metg` has the mathematics, and
 //! `docs/method.md` the reasons.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::Value as Json;
 
@@ -11,7 +11,7 @@ use super::Input;
 use super::conditions;
 use super::model::Status;
 use super::trial::{Trial, is_debug};
-use super::warning::CHOSEN_DATA;
+use super::warning::{CHOSEN_DATA, doubled};
 use crate::metg::{self, Estimate, MeasuredLoad, NoValue, TARGET_EFFICIENCY, Value};
 use crate::record::{Kind, SystemProfile, machine_keys};
 use crate::run::task_graph::Form;
@@ -41,12 +41,15 @@ struct Sample<'a> {
     tasks: u64,
 }
 
+/// A run and one of its blocks. Two runs may have one id, but they began at different times.
+type BlockOfRun<'a> = (&'a str, Option<&'a str>, u32);
+
 /// The samples of a backend on a number of cores, by run and block.
-type Blocks<'s, 'a> = BTreeMap<(&'a str, u32), Vec<&'s Sample<'a>>>;
+type Blocks<'s, 'a> = BTreeMap<BlockOfRun<'a>, Vec<&'s Sample<'a>>>;
 
 /// The METG from the records of sweeps. Other records are ignored.
 pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
-    let samples: Vec<_> = inputs.iter().filter_map(sample).collect();
+    let (samples, duplicates) = samples(inputs);
     let ran = |sample: &Sample<'_>| sample.trial.record.metadata.graph;
     let known: BTreeMap<_, _> =
         samples.iter().filter_map(|sample| Some((planned(sample)?, ran(sample)?))).collect();
@@ -54,7 +57,8 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
     for sample in &samples {
         let record = &sample.trial.record;
         let run = record.run_id.split_once('/').map_or(record.run_id.as_str(), |(run, _)| run);
-        let block = (run, record.metadata.block.unwrap_or_default());
+        let started = sample.trial.run_started.as_deref();
+        let block = (run, started, record.metadata.block.unwrap_or_default());
         // A trial that failed before it began is of the graph of others of its sweeps.
         let graph = planned(sample).map(|planned| {
             let graph = ran(sample).or_else(|| known.get(&planned).copied());
@@ -69,7 +73,8 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
     let mut rows: Vec<_> = rows.collect();
     rows.sort_by(|one, other| one.graph.cmp(&other.graph).then(rank(one).total_cmp(&rank(other))));
     let machines = machines(&samples);
-    let warnings = warnings(inputs, &samples, &rows, machines.len());
+    let mut warnings = warnings(inputs, &samples, &rows, machines.len());
+    warnings.extend((duplicates > 0).then(|| doubled(duplicates)));
     Sweeps {
         version: VERSION,
         target: TARGET_EFFICIENCY,
@@ -100,6 +105,22 @@ fn planned<'s>(sample: &'s Sample<'_>) -> Option<Planned<'s>> {
     Some(Planned { backend: &record.backend, graph, form: extra.get("form").and_then(Json::as_str) })
 }
 
+/// The samples, each once, and how many were there again, as in a copy of a run.
+fn samples(inputs: &[Input]) -> (Vec<Sample<'_>>, usize) {
+    let mut seen = HashSet::new();
+    let (mut samples, mut duplicates) = (Vec::new(), 0);
+    for sample in inputs.iter().filter_map(sample) {
+        let record = &sample.trial.record;
+        let extra = Json::Object(record.metadata.extra.clone()).to_string();
+        if seen.insert((record.backend.as_str(), record.workload.as_str(), extra, sample.trial.moment())) {
+            samples.push(sample);
+        } else {
+            duplicates += 1;
+        }
+    }
+    (samples, duplicates)
+}
+
 fn sample(input: &Input) -> Option<Sample<'_>> {
     let granularity = input.metadata().metg.filter(|_| input.kind == Kind::Measured)?;
     Some(Sample { tasks: input.items().unwrap_or_default(), granularity, trial: input })
@@ -112,7 +133,7 @@ fn rank(row: &Row) -> f64 {
 
 fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>) -> Row {
     let all = || samples.values().flatten().map(|sample| sample.trial.metadata());
-    let blocks: Vec<_> = samples.iter().map(|((_, number), samples)| block(*number, samples)).collect();
+    let blocks: Vec<_> = samples.iter().map(|((.., number), samples)| block(*number, samples)).collect();
     let values: Vec<_> = blocks.iter().filter_map(Block::value).collect();
     let floors: Vec<_> = blocks.iter().filter_map(|block| block.floor).collect();
     let kernel = metg::over_blocks(&values);

@@ -16,6 +16,8 @@ pub(super) type Trial<'a> = &'a Input;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Repetition<'a> {
     pub(super) run_id: &'a str,
+    /// Two runs may have one id.
+    run_started: Option<&'a str>,
     pub(super) block: Option<u32>,
     /// Without a block only the timestamp distinguishes trials.
     timestamp: Option<&'a str>,
@@ -43,7 +45,13 @@ impl Input {
     pub(super) fn repetition(&self) -> Repetition<'_> {
         let block = self.metadata().block;
         let timestamp = block.is_none().then_some(self.record.timestamp.as_str());
-        Repetition { run_id: &self.record.run_id, block, timestamp }
+        let run_started = self.run_started.as_deref();
+        Repetition { run_id: &self.record.run_id, run_started, block, timestamp }
+    }
+
+    /// Identifies the record of a trial of one backend, also in a file that has only some records of its run.
+    pub(super) fn moment(&self) -> (&str, Option<u32>, &str) {
+        (&self.record.run_id, self.metadata().block, &self.record.timestamp)
     }
 
     /// The value that is compared, in seconds: the duration of the run or, in an open loop, where the schedule determines

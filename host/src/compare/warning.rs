@@ -12,6 +12,11 @@ use crate::text::plural;
 pub(super) const CHOSEN_DATA: &str =
     "the data were chosen with --data-seed: a backend can know them, and may have prepared its answers";
 
+/// Of records of trials that other records are of, as in a copy of a run.
+pub(super) fn doubled(count: usize) -> String {
+    format!("only the first record of a trial is used: {} left out", plural(count as u64, "duplicate"))
+}
+
 /// All warnings, in the order of their kinds.
 pub(super) fn warnings(table: &Table<'_>, points: &[Point]) -> Vec<Warning> {
     let rows = || points.iter().flat_map(|point| &point.rows);
@@ -94,7 +99,7 @@ pub(super) fn warnings(table: &Table<'_>, points: &[Point]) -> Vec<Warning> {
         (
             WarningKind::Doubled,
             with_group(&|group| group.duplicates > 0),
-            format!("only the first record of a trial is used: {} left out", plural(duplicates as u64, "duplicate")),
+            doubled(duplicates),
         ),
         (
             WarningKind::ChosenData,

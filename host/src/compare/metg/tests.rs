@@ -96,6 +96,23 @@ fn a_backend_has_the_value_of_its_blocks_and_the_smallest_comes_first() {
 }
 
 #[test]
+fn two_sweeps_with_one_id_are_two_sweeps_and_a_copy_of_one_is_none() {
+    let of_run = |started: &str, overhead: f64| {
+        let mut inputs: Vec<_> = sweep("a", 0, overhead).collect();
+        inputs.iter_mut().for_each(|input| input.record.timestamp = started.into());
+        crate::compare::mark_runs(&mut inputs);
+        inputs
+    };
+    let (one, other) = (of_run("2026-01-01T00:00:00Z", 1e-6), of_run("2026-01-02T00:00:00Z", 50e-6));
+    let both = sweeps(&[one.clone(), other].concat());
+    assert_eq!((both.rows[0].blocks.len(), both.rows[0].blocks_with_value), (2, 2));
+    let copied = sweeps(&[one.clone(), one.clone()].concat());
+    assert_eq!((copied.rows[0].blocks.len(), copied.rows[0].blocks[0].points.len()), (1, 20));
+    assert!(copied.warnings.iter().any(|warning| warning.contains("20 duplicates left out")));
+    assert_eq!(copied.rows, sweeps(&one).rows);
+}
+
+#[test]
 fn a_block_with_a_wrong_answer_or_a_failure_has_no_value_and_says_why() {
     let failure = CallError {
         remedy: Some("crossrun run".into()),

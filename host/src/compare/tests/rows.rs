@@ -43,6 +43,39 @@ fn one_trial_recorded_twice_counts_once() {
     );
 }
 
+/// A run of [`pair`], in a file of its own, that began at this second and took so many times as long.
+fn run_of(file: &str, second: u64, factor: f64) -> Vec<Input> {
+    let examples = changed(pair(7), "", |example| {
+        let block = u64::from(example.trial.block.unwrap());
+        example.result.started = UNIX_EPOCH + Duration::from_secs(second + block);
+        example.finished().duration_seconds *= factor;
+    });
+    let mut inputs = recorded(examples);
+    inputs.iter_mut().for_each(|input| input.source.file = file.into());
+    mark_runs(&mut inputs);
+    inputs
+}
+
+#[test]
+fn two_runs_with_one_id_are_two_runs_and_a_copy_of_one_is_none() {
+    let compared = |inputs: &[Input]| compare(inputs, &Options::default()).unwrap();
+    let (one, other, copy) =
+        (run_of("one", 1000, 1.0), run_of("other", 2000, 3.0), run_of("copy", 1000, 1.0));
+    let both = compared(&[one.clone(), other].concat());
+    assert_eq!(["a", "b"].map(|backend| row(&both, backend).counts.trials), [14, 14]);
+    assert!(both.warnings.iter().all(|warning| warning.kind != WarningKind::Doubled));
+    // Each trial is compared with that of its own run: across the runs, the ratios would be from 0.67 to 6.
+    assert!((ratio(&both, "b").estimate - 2.0).abs() < 0.1, "{:?}", ratio(&both, "b"));
+    // A copy without the first trials of its run is a copy, too.
+    let mut part = copy[4..].to_vec();
+    mark_runs(&mut part);
+    for copy in [copy, part] {
+        let twice = compared(&[one.clone(), copy].concat());
+        assert_eq!(["a", "b"].map(|backend| row(&twice, backend).counts.trials), [7, 7]);
+        warns(&twice, WarningKind::Doubled);
+    }
+}
+
 #[test]
 fn a_row_counts_the_trials_that_had_not_settled() {
     let comparison = standard(two("b", ..2, |example| {
