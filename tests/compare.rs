@@ -377,6 +377,10 @@ fn a_run_is_not_resumed_when_a_plugin_has_changed() {
     std::fs::write(&library, bytes).unwrap();
     place.crossrun(&["compare", "--resume", "small"]).code(6).says("has changed");
     place.crossrun(&SMALL).code(2).says("already holds a run");
+    // The remedy is about the run that is there, and not about the one that was asked for.
+    let other = [&SMALL[..12], &["other", "--output-dir", "./results/small"]].concat();
+    let told = place.crossrun(&other).code(2);
+    told.says("try: crossrun compare --resume small --output-dir ./results/small, or another --output-dir");
     place.crossrun(&["compare", "--resume", "nosuch"]).code(2).says("there is no run");
 }
 
@@ -460,6 +464,14 @@ fn a_trial_is_shown_whole_with_the_command_that_repeats_it() {
     assert!(
         one.contains("again, alone and as a cold run without warm-ups: crossrun run --backend native"),
         "{one}"
+    );
+    // A measured trial has a name of its own, although it is the beginning of those of its warm-ups.
+    let named = |line: &&str| line.ends_with("backend=native/block=1");
+    let name = list.lines().find(named).unwrap().split_whitespace().last().unwrap();
+    let measured = place.crossrun(&["show", "small", name, "--json"]).code(0).json();
+    assert_eq!(
+        (&measured["kind"], &measured["record"]["metadata"]["block"]),
+        (&"measured".into(), &0.into())
     );
     place.crossrun(&["show", "small", "nosuch"]).code(2);
     place.crossrun(&["show", "nosuch"]).code(2).says("there is no run");

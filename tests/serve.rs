@@ -113,6 +113,16 @@ fn the_index_leads_to_the_page_of_every_run() {
 }
 
 #[test]
+fn a_folder_that_is_gone_is_told() {
+    let served = Served::of(place());
+    let results = served.place.path().join("results");
+    std::fs::rename(&results, served.place.path().join("moved")).unwrap();
+    let answer = served.get("/");
+    assert_status(&answer, "500");
+    assert!(answer.contains("is no folder any more"), "{answer}");
+}
+
+#[test]
 fn the_page_of_a_run_with_a_graph_of_tasks_draws_it() {
     let place = Place::new();
     let run =

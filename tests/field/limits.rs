@@ -84,6 +84,11 @@ fn a_name_that_is_too_long_and_a_current_folder_that_is_gone_are_told_with_a_rem
     place.crossrun(&[&RUN[..], &["--output-dir", &long]].concat()).code(1).says("try: a shorter name");
     let gone = after("mkdir gone && cd gone && rmdir ../gone", &place.command(&RUN)).code(1);
     gone.says("results/null").says("try: cd \"$HOME\", as the current folder was removed");
+    let new = place.command(&["backends", "new", "mine"]);
+    let gone = after("mkdir gone && cd gone && rmdir ../gone", &new).code(1);
+    gone.says("mine_runner").says("try: cd \"$HOME\", as the current folder was removed");
+    let doctor = place.command(&["doctor"]);
+    after("mkdir gone && cd gone && rmdir ../gone", &doctor).code(0);
 }
 
 #[test]

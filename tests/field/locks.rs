@@ -103,6 +103,20 @@ fn records_that_another_process_holds_are_waited_for_and_one_signal_ends_the_wai
 }
 
 #[test]
+fn another_set_up_is_waited_for_with_a_word_about_it() {
+    let place = Place::new();
+    std::fs::create_dir(place.data()).unwrap();
+    let (lock, said) = (place.data().join("setup-native.lock"), place.path().join("said"));
+    std::fs::write(&lock, "").unwrap();
+    let held = Held::on(&lock);
+    let mut command = place.command(&["setup", "native"]);
+    let mut waiting = command.stderr(std::fs::File::create(&said).unwrap()).spawn().unwrap();
+    eventually("it says for what it waits", || text(&said).contains("waiting for another set-up of native"));
+    drop(held);
+    assert_eq!(shell_code(waiting.wait().unwrap()), Some(0), "{}", text(&said));
+}
+
+#[test]
 fn a_file_system_without_locks_is_told_and_measured_on() {
     let Some(nosyscall) = nosyscall().filter(|_| cfg!(target_arch = "x86_64")) else {
         return not_run("no filter of system calls can be made here");

@@ -4,6 +4,7 @@ mod environment;
 mod files;
 mod groups;
 mod host;
+mod json;
 mod kills;
 mod leftovers;
 mod limits;

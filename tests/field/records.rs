@@ -310,6 +310,10 @@ fn a_name_of_a_workload_in_other_letters_is_the_same_workload() {
         .crossrun(&[&RUN[..], &["--workload", "PIPELINE", "--output-dir", "results/pipeline"]].concat())
         .code(0);
     assert_eq!(place.records("pipeline", "trials.jsonl")[0]["record"]["workload"], "pipeline");
+    // The folder of its records is the same, too.
+    place.crossrun(&[&RUN[..], &["--workload", "PIPELINE"]].concat()).code(0);
+    assert_eq!(place.records("pipeline", "trials.jsonl").len(), 2);
+    assert!(!place.path().join("results/PIPELINE").exists());
 }
 
 #[test]

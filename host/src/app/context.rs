@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use plugin_api::metadata::is_name;
 use plugin_api::workload::CatalogueEntry;
@@ -197,6 +197,10 @@ impl Context {
             let message = format!("{argument:?}: a name has 1 to 64 of: letters, digits, _ -");
             return Err(Problem::usage(message).with_remedy("NAME=FILE"));
         }
+        if file.is_empty() {
+            let message = format!("{argument:?}: the file has no name");
+            return Err(Problem::usage(message).with_remedy("NAME=FILE"));
+        }
         Ok((name, Participant { plugin: self.runner_file(Path::new(file))?, from_file: true }))
     }
 
@@ -367,7 +371,11 @@ impl Context {
             Problem::new(Exit::SetupFailed, format!("cannot lock {}: {error}", path.display()))
         };
         let file = regular_file::open(&path, File::options().append(true).create(true)).map_err(cannot)?;
+        let (since, mut told) = (Instant::now(), false);
         loop {
+            if since.elapsed() > Duration::from_secs(1) && !std::mem::replace(&mut told, true) {
+                log::warn!("waiting for another set-up of {name}, of {}", file_lock::holder(&file));
+            }
             match file.try_lock() {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::Error(error)) if file_lock::has_no_locks(&error) => return Ok(file),

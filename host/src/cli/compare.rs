@@ -176,7 +176,7 @@ impl PreparedRun {
                 if number == 0 && blocks.len() == self.plan.blocks.len() {
                     let message =
                         "the time budget was used up before the first block, and nothing was measured";
-                    let resume = resume::command(&self.file, &self.output_dir);
+                    let resume = self.file.resume_command(&self.output_dir);
                     return Err(Problem::usage(message).with_remedy(resume));
                 }
                 ui.note("the time budget is used up: the remaining blocks were not run; --resume runs them");
@@ -184,7 +184,7 @@ impl PreparedRun {
             }
             let ran = executor.blocks(std::slice::from_ref(block), &mut |event| consumers.note(event, ui));
             ran.map_err(|stopped| {
-                Problem::of_stopped(stopped, || resume::command(&self.file, &self.output_dir))
+                Problem::of_stopped(stopped, || self.file.resume_command(&self.output_dir))
             })?;
         }
         Ok(())

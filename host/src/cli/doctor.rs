@@ -30,11 +30,13 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     }
     let context = Context::new(global, Isolation::Process, ui)?;
     ui.status("examining the machine");
-    let here = std::env::current_dir().map_err(|error| Problem::unexpected(&error))?;
+    // Without a current folder the rest is worth knowing all the same.
+    let here = std::env::current_dir().ok();
     let temporary = std::env::temp_dir();
     let plugins = context.inventory.trace.iter().map(|looked| looked.folder.as_path());
     let executed: Vec<_> = [context.data_dir.as_path(), &temporary].into_iter().chain(plugins).collect();
-    let findings = examine(&System::here(), &[&context.data_dir, &here], &executed, WATCH);
+    let written: Vec<_> = [context.data_dir.as_path()].into_iter().chain(here.as_deref()).collect();
+    let findings = examine(&System::here(), &written, &executed, WATCH);
     ui.status("probing the backends");
     let mut rows = context.inventory.rows.clone();
     rows.extend(probed(&context)?);

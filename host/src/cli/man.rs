@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &Arguments, command: clap::Command, ui: &mut Ui) ->
     })?;
     let first = folder.join("crossrun.1");
     ui.result(&if ui.json() {
-        serde_json::json!({ "first_page": first }).to_string()
+        serde_json::json!({"first_page": first.display().to_string()}).to_string()
     } else {
         format!("wrote {} and a page for each command\n", first.display())
     });

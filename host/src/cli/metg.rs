@@ -210,7 +210,9 @@ impl PreparedRun {
         let output_dir = schedule.output_dir(&matrix.run);
         if output_dir.join(TRIALS).exists() {
             let message = format!("{} already holds a run", output_dir.display());
-            return Err(Problem::usage(message).with_remedy("another --run-id"));
+            let other =
+                if schedule.output_dir.is_some() { "another --output-dir" } else { "another --run-id" };
+            return Err(Problem::usage(message).with_remedy(other));
         }
         let plan = Plan::new(&matrix).map_err(|error| Problem::usage(error.to_string()))?;
         let participants = selection.participants(&plan);

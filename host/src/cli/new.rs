@@ -96,14 +96,18 @@ fn create<L: ValueEnum + Send + Sync>(
         return Err(Problem::usage(message).with_remedy(format!("crossrun {what}s new my_{name}")));
     }
     let folder = arguments.dir.clone().unwrap_or_else(|| project.crate_name().into());
-    let path = std::path::absolute(&folder).map_err(|error| Problem::unexpected(&error))?;
+    let path = std::path::absolute(&folder).map_err(|error| {
+        Problem::new(Exit::Unexpected, format!("{}: {error}", folder.display()))
+            .with_remedy("cd \"$HOME\", as the current folder was removed")
+    })?;
     project.write(&path)?;
     let enter = shell::command("cd", [&folder]);
     let commands: Vec<_> = std::iter::once(enter).chain(project.commands()).collect();
     let text = if ui.json() {
         let files: Vec<_> = project.files().collect();
-        let library = path.join(project.library());
-        json!({"name": name, "folder": path, "library": library, "commands": commands, "files": files})
+        // As text: `json!` panics at a path that is not UTF-8.
+        let [folder, library] = [&path, &path.join(project.library())].map(|path| path.display().to_string());
+        json!({"name": name, "folder": folder, "library": library, "commands": commands, "files": files})
             .to_string()
     } else {
         let steps: String = commands.iter().map(|command| format!("  {command}\n")).collect();

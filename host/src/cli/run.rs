@@ -125,7 +125,7 @@ impl Options {
         Ok(Self {
             backend: backend.unwrap_or_else(default_backend),
             setup,
-            output_dir: arguments.output_dir.unwrap_or_else(|| PathBuf::from("results").join(&spec.name)),
+            output_dir: arguments.output_dir.unwrap_or_else(|| default_folder(&spec.name)),
             run_id: trial.run_id(),
             spec,
             nodes,
@@ -159,12 +159,17 @@ impl Options {
     }
 }
 
+fn default_folder(workload: &str) -> PathBuf {
+    PathBuf::from("results").join(workload)
+}
+
 fn default_backend() -> String {
     let named = std::env::var_os(BACKEND).filter(|name| !name.is_empty());
     named.map_or_else(|| DEFAULT_BACKEND.to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    let named_folder = arguments.output_dir.is_some();
     let mut options = Options::resolve(arguments)?;
     let mut context = Context::new(global, options.isolation, ui)?;
     if options.isolation == Isolation::None {
@@ -174,7 +179,10 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     options.limits = context.apply_limits(&options.limits);
     let (name, participant) = context.participant(&options.backend)?;
     let (workload, library) = context.workload(&options.spec.name)?;
-    // By default the folder is called as the workload, which a name that leads elsewhere is not.
+    // By default the folder is called as the workload, which a name that leads elsewhere is not, nor one in other letters.
+    if !named_folder {
+        options.output_dir = default_folder(&workload);
+    }
     PlanFile::refuse_in(&options.output_dir)?;
     writer::check(&options.output_dir)?;
     options.spec.name = workload;

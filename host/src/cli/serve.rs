@@ -39,7 +39,8 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let server = Server::start(arguments.port).map_err(|error| arguments.not_started(&error))?;
     let address = format!("http://{}/", server.address());
     ui.result(&if ui.json() {
-        json!({"event": "serving", "address": address, "folder": site.folder, "runs": runs}).to_string()
+        let folder = site.folder.display().to_string();
+        json!({"event": "serving", "address": address, "folder": folder, "runs": runs}).to_string()
     } else {
         let runs = plural(runs as u64, "run");
         format!("{runs} of {} at {address} for browsers of this machine; Ctrl-C ends it", site.name)
@@ -137,6 +138,10 @@ impl Site {
     /// The runs that are in the folder now, and what was not searched.
     fn runs(&self) -> Result<(Vec<Run>, Vec<String>), Problem> {
         let cannot = |error: io::Error| Problem::usage(format!("{}: {error}", self.name));
+        if !self.folder.is_dir() {
+            return Err(Problem::usage(format!("{} is no folder any more", self.folder.display()))
+                .with_remedy("crossrun serve, with the folder that has the runs now"));
+        }
         let RecordFiles { files, unsearched } = record_files::find(&self.folder).map_err(cannot)?;
         let notes = unsearched
             .into_iter()

@@ -10,12 +10,13 @@ use crate::record::claims::claims;
 use crate::record::writer::TRIALS;
 use crate::record::{Kind, Records, TrialRecord, record_files, skipped};
 use crate::regular_file;
+use crate::shell;
 use crate::text::{lines, printable, single_line, table, word};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
     /// The id of the run, its folder, or a file of trials.
-    run: String,
+    run: PathBuf,
     /// The line number of a trial in the list, or a part of its name.
     cell: Option<String>,
 }
@@ -45,26 +46,27 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
 }
 
 /// The file of trials in the folder itself, or else in the only folder below it that has one.
-fn trials_of(run: &str) -> Result<PathBuf, Problem> {
-    let named = Path::new(run);
+fn trials_of(named: &Path) -> Result<PathBuf, Problem> {
     // A file, or a pipe.
     if named.exists() && !named.is_dir() {
         return Ok(named.to_owned());
     }
-    let folders = [PathBuf::from(run), Path::new("results").join(run)];
+    let folders = [named.to_owned(), Path::new("results").join(named)];
     if let Some(file) = folders.iter().map(|folder| folder.join(TRIALS)).find(|file| file.is_file()) {
         return Ok(file);
     }
     let below =
         folders.iter().filter(|folder| folder.is_dir()).filter_map(|folder| record_files::find(folder).ok());
     let mut below = below.flat_map(|found| found.files).filter(|file| file.ends_with(TRIALS));
+    let run = named.display().to_string();
     match (below.next(), below.next()) {
         (Some(file), None) => Ok(file),
         (Some(one), Some(other)) => {
-            let folder = |file: &Path| file.parent().unwrap_or(file).display().to_string();
+            let [one, other] = [&one, &other].map(|file| file.parent().unwrap_or(file));
             let several =
-                format!("there are several runs below {run:?}, as {} and {}", folder(&one), folder(&other));
-            Err(Problem::usage(several).with_remedy(format!("crossrun show {}", folder(&one))))
+                format!("there are several runs below {run:?}, as {} and {}", one.display(), other.display());
+            let show = shell::command("crossrun", ["show".as_ref(), one.as_os_str()]);
+            Err(Problem::usage(several).with_remedy(show))
         }
         (None, _) => {
             let looked = folders.map(|folder| folder.join(TRIALS).display().to_string()).join(" and ");
@@ -85,6 +87,9 @@ fn name(trial: &TrialRecord) -> String {
 
 fn find<'a>(trials: &'a [Line], cell: &str) -> Result<&'a TrialRecord, Problem> {
     let by_line = cell.parse::<u64>().ok().and_then(|wanted| trials.iter().find(|(line, _)| *line == wanted));
+    // The name of a measured trial is a part of those of its warm-ups, and block 1 a part of block 10: a whole end says which.
+    let mut by_end = trials.iter().filter(|(_, trial)| name(trial).ends_with(cell));
+    let by_line = by_line.or_else(|| by_end.next().filter(|_| by_end.next().is_none()));
     let mut by_name = trials.iter().filter(|(_, trial)| name(trial).contains(cell));
     match (by_line, by_name.next(), by_name.next()) {
         (Some((_, trial)), _, _) | (None, Some((_, trial)), None) => Ok(trial),

@@ -102,8 +102,27 @@ impl PlanFile {
 
     fn taken(&self, folder: &Path) -> Problem {
         let message = format!("{} already holds a run", folder.display());
-        let resume = CommandLine::new(&["compare"]).option("resume", &self.matrix.run).to_string();
-        Problem::usage(message).with_remedy(format!("{resume}, or another --run-id"))
+        // It may be another run than this one. What keeps a plan from being read is said by the attempt to resume it.
+        let there = Self::read(folder);
+        let resume = there.as_ref().unwrap_or(self).resume_command(folder);
+        Problem::usage(message).with_remedy(format!("{resume}, or {}", self.another(folder)))
+    }
+
+    fn another(&self, folder: &Path) -> &'static str {
+        if self.is_in_default_folder(folder) { "another --run-id" } else { "another --output-dir" }
+    }
+
+    fn is_in_default_folder(&self, folder: &Path) -> bool {
+        folder == Path::new("results").join(&self.matrix.run)
+    }
+
+    /// The command that resumes this run.
+    pub(super) fn resume_command(&self, output_dir: &Path) -> String {
+        let mut command = CommandLine::new(&["compare"]);
+        let output = Some(output_dir.display()).filter(|_| !self.is_in_default_folder(output_dir));
+        command.option("resume", &self.matrix.run).options("output-dir", output);
+        self.loading_options().add_to(&mut command);
+        command.to_string()
     }
 
     /// Writes the file again if it was removed or altered while the run went on: without it, the run cannot be resumed.

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use super::arguments::Arguments;
 use super::plan_file::PlanFile;
-use crate::app::command_line::CommandLine;
 use crate::app::ui::Ui;
 use crate::app::{Problem, reports};
 use crate::compare::model::Rigor;
@@ -81,16 +80,6 @@ impl Recorded {
     }
 }
 
-/// The command that resumes this run.
-pub(super) fn command(file: &PlanFile, output_dir: &Path) -> String {
-    let run = &file.matrix.run;
-    let mut command = CommandLine::new(&["compare"]);
-    let output = Some(output_dir.display()).filter(|_| output_dir != Path::new("results").join(run));
-    command.option("resume", run).options("output-dir", output);
-    file.loading_options().add_to(&mut command);
-    command.to_string()
-}
-
 /// Refuses an option that differs from the one with which the run was started, because all trials of a run must have the same
 /// conditions. Options that are not repeated keep their values.
 pub(super) fn check_same(arguments: &Arguments, file: &PlanFile) -> Result<(), Problem> {
@@ -129,7 +118,7 @@ pub(super) fn check_same(arguments: &Arguments, file: &PlanFile) -> Result<(), P
         None => Ok(()),
         Some(option) => {
             let message = format!("run {} was started with another --{option}", matrix.run);
-            Err(Problem::usage(message).with_remedy(command(file, &schedule.output_dir(&matrix.run))))
+            Err(Problem::usage(message).with_remedy(file.resume_command(&schedule.output_dir(&matrix.run))))
         }
     }
 }
