@@ -11,7 +11,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// A shorter time is not told: a machine that swaps, or whose processor is another's, keeps a process for as long.
 const LEAST: Duration = Duration::from_secs(1);
 /// How long a look is waited for that is overdue.
-const SETTLE: Duration = Duration::from_secs(1);
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// When it was last looked; `None` if nobody looks.
 static LAST: Mutex<Option<Instant>> = Mutex::new(None);
