@@ -113,6 +113,16 @@ fn the_reference_of_windows_is_a_sample_that_closes_them() {
 }
 
 #[test]
+fn the_reference_of_items_of_very_different_length_bounds_most_of_the_work() {
+    let iterations = ["--extra", "iters=10000", "--extra", "distribution=bimodal"];
+    let work = ["--workload", "imbalance", "--items", "6000", "--extra", "batch_size=20"];
+    let metadata = honest(&Place::new(), &[&work[..], &iterations].concat());
+    let of_reference = metadata["reference"]["least_cpu_seconds"].as_f64().unwrap();
+    let reference = metadata["reference_cpu_seconds"].as_f64().unwrap();
+    assert!(of_reference > 0.6 * reference, "{metadata}");
+}
+
+#[test]
 fn work_that_waits_and_an_open_loop_have_no_reference() {
     let place = Place::new();
     let metadata = honest(&place, &["--workload", "scheduler_comparison", "--items", "4"]);

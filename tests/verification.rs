@@ -43,6 +43,34 @@ fn only_the_judge_gets_an_answer_from_the_oracle() {
 }
 
 #[test]
+#[cfg(target_arch = "x86_64")]
+fn a_backend_cannot_change_the_code_by_which_it_is_judged() {
+    // The judge has the library open while the backend writes to its file.
+    let record = misbehave("spoil_library").code(0).json();
+    assert_eq!(record["metadata"]["verified"], true, "{record}");
+}
+
+#[test]
+fn a_backend_that_changes_files_which_others_use_is_named() {
+    let compare = ["compare", "--backends", "misbehaving", "--workloads", "null", "--items", "10"];
+    let more = ["--blocks", "1", "--run-id", "files", "--extra"];
+    for (behaviour, file) in [
+        ("behaviour=none", None),
+        ("behaviour=write_data", Some("environments/another/lib/slow.pth")),
+        #[cfg(target_arch = "x86_64")]
+        ("behaviour=spoil_library", Some("plugins/libstandard_workloads.so")),
+    ] {
+        let place = Place::with_misbehaving();
+        let ran = place.crossrun(&[&compare, more.as_slice(), &[behaviour]].concat());
+        let trials = place.records("files", "trials.jsonl");
+        let last = &trials.last().unwrap()["record"]["metadata"]["warnings"];
+        let named = last.to_string().contains("changed while the engine ran");
+        assert_eq!(named, file.is_some(), "{last} {}", ran.explain());
+        assert!(file.is_none_or(|file| last.to_string().contains(file)), "{last}");
+    }
+}
+
+#[test]
 fn no_answer_of_the_oracle_lies_on_the_disk() {
     let place = Place::new();
     // What an older version kept, or a plugin wrote, means nothing.

@@ -139,6 +139,7 @@ impl Executor {
             if let Some(engine) = engine.take_if(|_| over) {
                 // The record of the last trial says how the engine stopped.
                 result.close(engine.close(&mut |event| drop(sink(event))));
+                result.warnings.extend(self.changed_files());
             }
             if number == last {
                 self.check_after(session, sink)?;
@@ -158,6 +159,7 @@ impl Executor {
         trial: &TrialSpec,
         sink: Sink<'_, E>,
     ) -> Result<Result<Engine, Box<TrialResult>>, Stopped<E>> {
+        self.look_at_shared_files();
         let started = match self.load(&trial.backend.name) {
             Ok(backend) => self.open(backend, trial, sink),
             Err(error) => Err(Box::new(TrialResult::failed(error))),

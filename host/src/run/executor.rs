@@ -21,6 +21,7 @@ use super::participants::Participants;
 use super::pause::Pauses;
 use super::reference::{References, point};
 use super::session::{CallError, Fault, Isolation, Launch, WorkerSession};
+use super::shared_files::SharedFiles;
 use super::task_graph::TaskGraph;
 use super::trial::{Phases, TrialResult, TrialSpec};
 use crate::plan;
@@ -67,6 +68,7 @@ pub(crate) struct Executor {
     pub(super) ends_block: bool,
     pub(super) references: References,
     pub(super) pauses: Pauses,
+    shared_files: SharedFiles,
 }
 
 impl Executor {
@@ -75,7 +77,7 @@ impl Executor {
         let (seeds, baseline, references) =
             (DataSeeds::default(), Baseline::default(), References::default());
         let (machine_checks, pauses, plans) = (Vec::new(), Pauses::default(), HashMap::new());
-        let ends_block = false;
+        let (ends_block, shared_files) = (false, SharedFiles::default());
         Self {
             setting,
             seeds,
@@ -88,6 +90,7 @@ impl Executor {
             ends_block,
             references,
             pauses,
+            shared_files,
         }
     }
 
@@ -400,6 +403,18 @@ impl Executor {
                 None
             }
         }
+    }
+
+    /// Looks at the files that several backends use, before the first engine is started.
+    pub(super) fn look_at_shared_files(&mut self) {
+        let Setting { folders, participants, .. } = &self.setting;
+        self.shared_files.look_once(folders, participants);
+    }
+
+    /// A warning if such files have changed since the last look.
+    pub(super) fn changed_files(&mut self) -> Option<String> {
+        let Setting { folders, participants, .. } = &self.setting;
+        self.shared_files.changed(folders, participants)
     }
 
     /// Removes the judge if `error` says that its worker is lost: the next caller needs a new one.

@@ -256,8 +256,10 @@ impl<E> SessionRunner<'_, '_, '_, E> {
     fn end(mut self, last: bool) -> Result<Option<Engine>, Stopped<E>> {
         if let Some(engine) = self.engine.take_if(|engine| last || !engine.is_usable()) {
             let closing = engine.close(&mut |event| drop((self.sink)(event)));
+            let changed = self.executor.changed_files();
             if let Some((_, result)) = &mut self.last {
                 result.close(closing);
+                result.warnings.extend(changed);
             }
         }
         if last {

@@ -43,7 +43,7 @@ impl TaskGraph {
     }
 
     /// The largest number of operators that can run at once, whatever the parallelism.
-    pub(super) fn lanes(&self) -> u32 {
+    pub(crate) fn lanes(&self) -> u32 {
         u32::try_from(self.width).unwrap_or(u32::MAX)
     }
 

@@ -111,6 +111,16 @@ fn rust_runner(
     Ok(ForeignRunner::create(module, host, log_level)?)
 }
 
+/// Loads the workload library in `file` from a sealed copy: a backend can write to the file while it runs, also if the judge has it
+/// open, and would change the code by which it is judged. A library that looks for others beside it is loaded from its file, and so
+/// is every library where the system allows no such copies.
+pub(super) fn workloads_of_judge(file: &LibraryFile) -> Result<WorkloadLibrary, LoadError> {
+    if file.sealed || File::open(&file.path).is_ok_and(inspect::asks_for_its_folder) {
+        return workloads(file);
+    }
+    workloads(&LibraryFile { sealed: true, ..file.clone() }).or_else(|_| workloads(file))
+}
+
 /// Loads the workload library in `file`.
 pub fn workloads(file: &LibraryFile) -> Result<WorkloadLibrary, LoadError> {
     let path = file.path.as_path();

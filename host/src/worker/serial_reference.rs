@@ -27,6 +27,10 @@ const MIN_SLICES: u64 = 16;
 pub(super) const FEWEST_SLICES: u64 = 3;
 /// The sample may take this factor longer than asked for.
 const LONGER: f64 = 2.0;
+/// If the standard errors are more than this part of the work, as items of very different length make them, a sample bounds little,
+/// and another one is taken that is longer by the next factor.
+const LARGE_ERROR: f64 = 0.1;
+const MUCH_LONGER: f64 = 10.0;
 /// The whole input is run at most so many times.
 pub(super) const MAX_PASSES: usize = 8;
 /// How many keys a state emits at once.
@@ -41,20 +45,20 @@ pub(super) fn sample(workload: &WorkloadHandle, duration: Duration) -> Result<Se
         return Ok(SerialSample::default());
     }
     let (size, seconds) = slice_size(workload, items)?;
-    let all = items.div_ceil(size);
-    let affordable = (duration.as_secs_f64() / seconds.max(1e-9)) as u64;
-    let cores = cores();
-    let passes = if affordable >= all || reductions(workload.plan()) > 1 {
+    let (all, cores, duration) = (items.div_ceil(size), cores(), duration.as_secs_f64());
+    let affordable = |duration: f64| (duration / seconds.max(1e-9)) as u64;
+    let passes = if affordable(duration) >= all || reductions(workload.plan()) > 1 {
         let slices: Vec<_> =
             (0..all).map(|number| (number * size, size.min(items - number * size))).collect();
-        whole_input(workload, &slices, &cores, duration.as_secs_f64())?
+        whole_input(workload, &slices, &cores, duration)?
     } else {
-        let slices = spread(items, size, affordable.max(FEWEST_SLICES).min(all));
-        let each = slices.len().div_ceil(cores.len());
-        let turns: Vec<_> = cores.iter().copied().zip(slices.chunks(each)).collect();
-        // The slice by which their number was chosen may have been an easy one.
-        let limit = LONGER * duration.as_secs_f64() / turns.len() as f64;
-        vec![pass(workload, &turns, limit)?]
+        let part = |duration: f64| {
+            let slices = spread(items, size, affordable(duration).max(FEWEST_SLICES).min(all));
+            part_of_input(workload, &slices, &cores, duration)
+        };
+        let short = part(duration)?;
+        let differ = STANDARD_ERRORS * short.standard_error(items) > LARGE_ERROR * short.seconds(items);
+        vec![if differ { part(MUCH_LONGER * duration)? } else { short }]
     };
     Ok(summary(&passes, items, cores.len().min(passes.len().max(passes[0].slices.len()))))
 }
@@ -71,6 +75,19 @@ pub(super) fn is_affordable(workload: &WorkloadHandle, seconds: f64) -> Result<b
 
 fn reductions(plan: &Plan) -> usize {
     plan.stages.iter().filter(|stage| stage.kind == StageKind::KeyedReduce).count()
+}
+
+/// Runs slices for about so many seconds, each core its own.
+fn part_of_input(
+    workload: &WorkloadHandle,
+    slices: &[(u64, u64)],
+    cores: &[usize],
+    seconds: f64,
+) -> Result<Pass, WorkloadError> {
+    let each = slices.len().div_ceil(cores.len());
+    let turns: Vec<_> = cores.iter().copied().zip(slices.chunks(each)).collect();
+    // The slice by which their number was chosen may have been an easy one.
+    pass(workload, &turns, LONGER * seconds / turns.len() as f64)
 }
 
 /// Runs all slices on one core after the other, as often as `seconds` allow, but at least once.

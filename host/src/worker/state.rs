@@ -92,7 +92,7 @@ impl Worker {
             Entry::Occupied(library) => library.into_mut(),
             Entry::Vacant(place) => {
                 let started = Instant::now();
-                let library = load::workloads(file)?;
+                let library = if is_judge { load::workloads_of_judge(file) } else { load::workloads(file) }?;
                 self.loading.insert(file.path.clone(), started.elapsed().as_secs_f64());
                 place.insert(if is_judge { library } else { library.without_answers() })
             }

@@ -149,11 +149,13 @@ impl Tree {
             return None;
         }
         let supervisor = self.supervisor.id() as i32;
-        let used = usage::of(supervisor);
         if reset_peaks {
+            // First, as a backend could work while peaks are reset, which takes long with many processes: what it has used by
+            // then is of no run.
             usage::reset_peaks(supervisor);
-            return Some(used);
+            return Some(usage::of(supervisor));
         }
+        let used = usage::of(supervisor);
         Some(Usage { memory: Some(usage::memory(supervisor)), ..used })
     }
 

@@ -7,6 +7,7 @@ mod claims;
 mod clock;
 mod graph;
 mod harm;
+mod library;
 mod serial;
 #[path = "../../../../host/src/worker/cheating_backend/shortcut.rs"]
 mod shortcut;
@@ -129,6 +130,12 @@ impl WorkloadRunner for Misbehaving {
         match behaviour {
             "ask_judge" => drop(context.workload().outcome(&honest.sink_state)?),
             "work_afterwards" => afterwards::work(),
+            "spoil_library" => library::spoil(context.workload().library_path()),
+            "write_data" => {
+                let folder = context.data_dir().join("environments/another/lib");
+                let _ = std::fs::create_dir_all(&folder);
+                let _ = std::fs::write(folder.join("slow.pth"), "import time; time.sleep(9)");
+            }
             _ => {}
         }
         Ok(claims::lie(behaviour, honest))

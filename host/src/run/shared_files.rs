@@ -1,0 +1,144 @@
+//! Whether files that several backends use change while an engine runs: those of plugins, and those in the data folder, where engines
+//! are installed. A backend could slow another one by them, or change what it does.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::participants::Participants;
+use crate::plugin::inspect::FileVersion;
+use crate::text::plural;
+use crate::worker::protocol::Folders;
+
+/// Looking may take so long. A folder that takes longer, as on a slow network, is not looked at.
+const LONGEST: Duration = Duration::from_secs(1);
+
+type Files = HashMap<PathBuf, FileVersion>;
+
+/// The files as they were at the last look.
+#[derive(Debug, Default)]
+pub(super) struct SharedFiles {
+    /// `None` before the first look; nothing inside if looking took too long.
+    last: Option<Option<Files>>,
+}
+
+impl SharedFiles {
+    /// Looks at the files unless that has been done.
+    pub(super) fn look_once(&mut self, folders: &Folders, participants: &Participants) {
+        self.last.get_or_insert_with(|| look(folders, participants));
+    }
+
+    /// A warning if files have changed since the last look, which this one replaces.
+    pub(super) fn changed(&mut self, folders: &Folders, participants: &Participants) -> Option<String> {
+        self.changed_to(look(folders, participants), &folders.data_dir)
+    }
+
+    fn changed_to(&mut self, now: Option<Files>, data_dir: &Path) -> Option<String> {
+        let before = self.last.replace(now).flatten()?;
+        let now = self.last.as_ref()?.as_ref()?;
+        let is_other = |(path, version): &(&PathBuf, &FileVersion)| before.get(*path) != Some(*version);
+        let new_or_other = now.iter().filter(is_other).map(|(path, _)| path);
+        let gone = before.keys().filter(|path| !now.contains_key(*path));
+        let changed: Vec<_> = new_or_other.chain(gone).collect();
+        let first = changed.iter().min()?;
+        Some(format!(
+            "{} that other backends may use changed while the engine ran, such as {}",
+            plural(changed.len() as u64, "file"),
+            first.strip_prefix(data_dir).unwrap_or(first.as_path()).display()
+        ))
+    }
+}
+
+fn look(folders: &Folders, participants: &Participants) -> Option<Files> {
+    let mut files = files_of(folders)?;
+    let backends = participants.backends.values().map(|participant| &participant.plugin);
+    for plugin in backends.chain(participants.libraries.values()) {
+        add(&mut files, plugin.path.clone());
+    }
+    Some(files)
+}
+
+/// A file that has gone meanwhile is not there.
+fn add(files: &mut Files, path: PathBuf) {
+    if let Ok(status) = fs::symlink_metadata(&path) {
+        files.insert(path, FileVersion::of(&status));
+    }
+}
+
+/// The files in the folders of the data folder without logs, unless looking takes too long. Files directly in it are this program's
+/// own, which other runs of it write.
+fn files_of(Folders { data_dir, log_dir }: &Folders) -> Option<Files> {
+    let (started, mut files) = (Instant::now(), HashMap::new());
+    let mut unseen: Vec<_> = entries(data_dir).filter(|path| is_folder(path)).collect();
+    unseen.retain(|folder| !log_dir.starts_with(folder));
+    while let Some(folder) = unseen.pop() {
+        if started.elapsed() > LONGEST {
+            return None;
+        }
+        for path in entries(&folder) {
+            if is_folder(&path) {
+                unseen.push(path);
+            } else {
+                add(&mut files, path);
+            }
+        }
+    }
+    Some(files)
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|status| status.is_dir())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_new_changed_or_gone_is_named_once_and_those_of_this_program_are_not() {
+        let place = tempfile::tempdir().unwrap();
+        let data_dir = place.path().to_owned();
+        let folders = Folders { log_dir: data_dir.join("logs/one"), data_dir: data_dir.clone() };
+        let (engine, logs) = (data_dir.join("environments/engine"), folders.log_dir.clone());
+        for folder in [&engine, &logs] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        fs::write(engine.join("a.py"), "a").unwrap();
+        let mut shared = SharedFiles { last: Some(files_of(&folders)) };
+        let mut changed = || shared.changed_to(files_of(&folders), &data_dir);
+        fs::write(logs.join("backend.log"), "said").unwrap();
+        fs::write(data_dir.join("history.jsonl"), "{}").unwrap();
+        assert_eq!(changed(), None);
+        let mut expect = |said: &str| {
+            let first = changed().unwrap();
+            assert!(first.starts_with(said), "{first}");
+            assert_eq!(changed(), None);
+        };
+        let words = "that other backends may use changed while the engine ran, such as environments/engine";
+        fs::write(engine.join("b.pth"), "import time").unwrap();
+        expect(&format!("1 file {words}/b.pth"));
+        // A time of modification can be set to what it was.
+        let modified = fs::metadata(engine.join("a.py")).unwrap().modified().unwrap();
+        // The system's clock of files has ticks.
+        std::thread::sleep(Duration::from_millis(20));
+        fs::write(engine.join("a.py"), "b").unwrap();
+        fs::File::options().write(true).open(engine.join("a.py")).unwrap().set_modified(modified).unwrap();
+        expect(&format!("1 file {words}/a.py"));
+        fs::remove_dir_all(&engine).unwrap();
+        expect("2 files that");
+    }
+
+    #[test]
+    fn without_a_first_look_nothing_has_changed() {
+        let data_dir = PathBuf::from("/nonexistent/data");
+        let folders = Folders { log_dir: data_dir.join("logs"), data_dir: data_dir.clone() };
+        let mut shared = SharedFiles::default();
+        assert_eq!(shared.changed_to(files_of(&folders), &data_dir), None);
+        assert_eq!(shared.changed_to(files_of(&folders), &data_dir), None);
+    }
+}
