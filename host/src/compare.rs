@@ -2,12 +2,14 @@
 //! printing. `docs/method.md` says why each rule is as it is.
 //!
 //! `group` groups the records into points and rows, `row` summarizes each row, `comparability` and `ratio` compare it with
-//! the baseline, and `significance` withholds verdicts that the table as a whole does not support.
+//! the baseline, `doubt` finds rows whose trials cannot all be right, and `significance` withholds verdicts that the table as a
+//! whole does not support.
 
 use crate::stats::MARGIN;
 
 mod comparability;
 mod conditions;
+mod doubt;
 mod geomean;
 mod group;
 pub(crate) mod history;

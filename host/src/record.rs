@@ -32,6 +32,7 @@ pub(crate) mod writer;
 mod written;
 
 pub(crate) use config::Config;
+pub(crate) use efficiency::Bounds;
 pub(crate) use environment::SystemProfile;
 pub(crate) use format::{Kind, Library, Metadata, TrialRecord, UnifiedRecord};
 pub(crate) use journal::Access;

@@ -22,7 +22,7 @@ use crate::worker::protocol::Folders;
 
 use aa::AaComparison;
 pub(crate) use error::SelfTestError;
-pub(crate) use findings::{CheatResult, Conclusion, Findings, Limit, MOST_DIFFERENT};
+pub(crate) use findings::{CheatResult, Conclusion, Elsewhere, Findings, Limit, MOST_DIFFERENT};
 pub(crate) use table::{How, TABLE};
 use trials::Trials;
 

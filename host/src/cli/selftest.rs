@@ -8,7 +8,7 @@ use crate::app::context::Context;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, machine_history};
 use crate::check::selftest::{
-    CheatResult, Conclusion, Findings, How, Limit, MOST_DIFFERENT, SelfTest, SelfTestError, TABLE,
+    CheatResult, Conclusion, Elsewhere, Findings, How, Limit, MOST_DIFFERENT, SelfTest, SelfTestError, TABLE,
 };
 use crate::plan::defaults::COMPUTING;
 use crate::record::format::timestamp;
@@ -68,8 +68,12 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 }
 
 fn measure(test: &mut SelfTest, quick: bool, ui: &mut Ui) -> Result<Findings, Problem> {
-    let (mut cheats, mut limits) = (Vec::new(), Vec::new());
+    let (mut cheats, mut elsewhere, mut limits) = (Vec::new(), Vec::new(), Vec::new());
     for row in TABLE.iter() {
+        if row.cheat.is_none() && !row.caught.is_empty() {
+            elsewhere.push(Elsewhere { does: row.does, by: row.by });
+            continue;
+        }
         ui.status(&format!("running a cheating backend: it {}", row.does));
         let ended = row.cheat.map(|cheat| Ok::<_, Problem>((cheat, test.try_cheat(cheat)?))).transpose()?;
         match ended {
@@ -86,7 +90,7 @@ fn measure(test: &mut SelfTest, quick: bool, ui: &mut Ui) -> Result<Findings, Pr
     let aa = test.aa_comparison(if quick { 7 } else { 12 })?;
     ui.status("running an empty workload");
     let floor_seconds = test.floor(if quick { 50 } else { 500 })?;
-    Ok(Findings { cheats, limits, aa, floor_seconds })
+    Ok(Findings { cheats, elsewhere, limits, aa, floor_seconds })
 }
 
 /// For the history of this machine; `None` without intervals.
@@ -115,6 +119,9 @@ fn page(outcome: &Findings) -> String {
             format!("{}: {}", word(result.how), result.reason)
         };
         cheats.add_row([result.does, caught, &single_line(&as_what), result.by]);
+    }
+    for other in &outcome.elsewhere {
+        cheats.add_row([other.does, "not tried", "the tests of crossrun try it", other.by]);
     }
     for limit in &outcome.limits {
         let tried = if limit.how.is_some() { "tried" } else { "not tried" };

@@ -136,6 +136,9 @@ pub struct Row {
     pub efficiency: Option<Efficiency>,
     /// The failures grouped by reason, the most frequent first.
     pub failures: Vec<FailureGroup>,
+    /// What the trials show together that an honest backend's do not: there is no verdict then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<Doubt>,
     /// The comparison with the baseline. Null for a baseline, and where [`Row::no_ratio`] has the reason.
     pub ratio: Option<Ratio>,
     pub no_ratio: Option<NoRatio>,
@@ -143,6 +146,34 @@ pub struct Row {
     pub incomparable: Vec<Incomparable>,
     /// The measured trials, in the order of the records.
     pub samples: Vec<Sample>,
+}
+
+/// What the verified trials of a row show together, although each of them is possible by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Doubt {
+    /// The host's clock shows more time than the worker's.
+    Clock {
+        /// The median over the blocks, beyond the least of any row in the same block.
+        seconds: f64,
+    },
+    /// The processes used less CPU time than the work takes.
+    CpuTime {
+        /// The median part of the serial reference.
+        part: f64,
+    },
+    /// The runs took less time than the work takes.
+    Duration {
+        /// The median part of the shortest time by the serial reference.
+        part: f64,
+    },
+    /// The measured runs are faster than the last warm-ups before them.
+    WarmUps {
+        /// The median of the measured run over the last warm-ups of its block.
+        part: f64,
+        /// The number of blocks in which it is faster than each of them.
+        blocks: u32,
+    },
 }
 
 /// The number of measured trials by status.
@@ -354,6 +385,10 @@ pub enum Withheld {
     Failures,
     /// A trial of the baseline failed, gave a wrong answer, or its measurement is invalid.
     BaselineFailures,
+    /// [`Row::doubts`] has the reasons.
+    Doubts,
+    /// The row of the baseline has doubts.
+    BaselineDoubts,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -497,6 +532,8 @@ pub enum WarningKind {
     Unverified,
     /// Some trials failed or gave a wrong answer.
     Failures,
+    /// The trials of a row show together what an honest backend's do not.
+    Doubts,
     /// Another measurement may have run on the machine at the same time.
     Unlocked,
     /// The records do not assign trials to blocks.

@@ -1,6 +1,7 @@
 //! Compares the rows of a point with the baseline.
 
 use super::comparability::{can_be_overridden, differences};
+use super::doubt::doubts;
 use super::group::{Group, PointGroup, Table};
 use super::input::Options;
 use super::label::labels;
@@ -18,7 +19,8 @@ pub(super) fn compared(
     let baselines = baselines(&group.rows, baseline);
     let labels = labels(table, &group.rows);
     let compared = |(at, group_of_row): (usize, &Group<'_>)| {
-        let row = summarized(group_of_row, labels[at].clone());
+        let row =
+            Row { doubts: doubts(group_of_row, &group.rows), ..summarized(group_of_row, labels[at].clone()) };
         if baselines.contains(&at) {
             return Row { is_baseline: true, ..row };
         }

@@ -1,15 +1,16 @@
-//! Withholds verdicts that noise or the number of comparisons may explain.
+//! Withholds verdicts that noise, the number of comparisons, or rows that cannot be right may explain.
 
 use std::collections::HashMap;
 
 use super::model::{Counts, Point, Ratio, Rigor, Row, Verdict, Withheld};
 use crate::stats::{CONFIDENCE, holm};
 
-/// Withholds the verdicts of rows with failures, those below the noise floor and, for publication, those that are not
+/// Withholds the verdicts of rows with failures or doubts, those below the noise floor and, for publication, those that are not
 /// significant after Holm.
 pub(super) fn withhold_verdicts(points: &mut [Point], rigor: Rigor) {
     for point in &mut *points {
-        withhold_beside_failures(point);
+        withhold_beside(point, |row| failures(&row.counts), Withheld::BaselineFailures);
+        withhold_beside(point, doubts, Withheld::BaselineDoubts);
         let Some(factor) = point.noise_floor.as_ref().map(|floor| floor.factor) else { continue };
         for ratio in point.rows.iter_mut().filter_map(|row| row.ratio.as_mut()) {
             if ratio.estimate.max(1.0 / ratio.estimate) <= factor {
@@ -22,14 +23,15 @@ pub(super) fn withhold_verdicts(points: &mut [Point], rigor: Rigor) {
     }
 }
 
-/// The blocks without a failure may be the easy ones, and a backend that is sometimes wrong is not faster.
-fn withhold_beside_failures(point: &mut Point) {
-    let failing: HashMap<String, Withheld> =
-        point.rows.iter().filter_map(|row| Some((row.label.clone(), failures(&row.counts)?))).collect();
+/// Withholds the verdicts of the rows that `fault` says something of, and `of_baseline` where it says so of their baselines. The
+/// blocks without a failure may be the easy ones, and a backend that is sometimes wrong is not faster.
+fn withhold_beside(point: &mut Point, fault: impl Fn(&Row) -> Option<Withheld>, of_baseline: Withheld) {
+    let faults: HashMap<String, Withheld> =
+        point.rows.iter().filter_map(|row| Some((row.label.clone(), fault(row)?))).collect();
     for row in &mut point.rows {
-        let own = failing.get(&row.label).copied();
-        let baseline = row.compared_with.as_ref().filter(|label| failing.contains_key(*label));
-        let why = own.or(baseline.map(|_| Withheld::BaselineFailures));
+        let own = faults.get(&row.label).copied();
+        let baseline = row.compared_with.as_ref().filter(|label| faults.contains_key(*label));
+        let why = own.or(baseline.map(|_| of_baseline));
         let (Some(why), Some(ratio)) = (why, row.ratio.as_mut()) else { continue };
         if ratio.verdict.take().is_some() {
             ratio.withheld = Some(why);
@@ -42,6 +44,10 @@ fn failures(counts: &Counts) -> Option<Withheld> {
         return Some(Withheld::WrongAnswers);
     }
     (counts.failed + counts.invalid > 0).then_some(Withheld::Failures)
+}
+
+fn doubts(row: &Row) -> Option<Withheld> {
+    (!row.doubts.is_empty()).then_some(Withheld::Doubts)
 }
 
 /// Equivalence is not withheld: it is not a finding of a difference.

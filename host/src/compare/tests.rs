@@ -1,6 +1,7 @@
 //! Comparisons of records that are made here.
 
 mod comparability;
+mod doubts;
 mod open_loop;
 mod pairs;
 mod rows;

@@ -87,6 +87,11 @@ pub(super) fn warnings(table: &Table<'_>, points: &[Point]) -> Vec<Warning> {
             ),
         ),
         (
+            WarningKind::Doubts,
+            with_row(&|row| !row.doubts.is_empty()),
+            "some rows have no verdict, as no honest backend has such runs".into(),
+        ),
+        (
             WarningKind::Unlocked,
             with_group(&|group| group.measured.iter().any(|trial| trial.metadata().locked == Some(false))),
             "another measurement may have run on the machine at the same time".into(),

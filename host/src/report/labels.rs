@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::number;
 use crate::compare::model::{
-    Comparison, Counts, FailureGroup, Incomparable, MachineReading, NoRatio, Point, Ratio, Rigor, Row,
+    Comparison, Counts, Doubt, FailureGroup, Incomparable, MachineReading, NoRatio, Point, Ratio, Rigor, Row,
     Spread, SystemProfile, Verdict, Withheld,
 };
 use crate::first_seen::{distinct, grouped};
@@ -153,7 +153,10 @@ fn verdict(ratio: &Ratio) -> VerdictLabel {
         (Some(Withheld::Holm), _) => (Tone::Unsure, "?", "n.s. (Holm)"),
         (Some(Withheld::WrongAnswers), _) => (Tone::Bad, "✗", "wrong answer"),
         (Some(Withheld::Failures), _) => (Tone::Bad, "✗", "has failures"),
-        (Some(Withheld::BaselineFailures), _) => (Tone::Unsure, "?", "bad baseline"),
+        (Some(Withheld::BaselineFailures | Withheld::BaselineDoubts), _) => {
+            (Tone::Unsure, "?", "bad baseline")
+        }
+        (Some(Withheld::Doubts), _) => (Tone::Bad, "✗", "in doubt"),
         (None, Some(Verdict::Faster)) => (Tone::Good, "▲", "faster"),
         (None, Some(Verdict::Slower)) => (Tone::Bad, "▼", "slower"),
         (None, Some(Verdict::Equivalent)) => (Tone::Even, "≈", "equivalent"),
@@ -247,6 +250,7 @@ fn kind(kind: &str) -> String {
 pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
     let warnings = comparison.warnings.iter().map(|warning| one_line(&warning.message, 1000));
     let mut notes: Vec<_> = warnings.chain(incomparable_rows(comparison)).collect();
+    notes.extend(doubts(comparison));
     if comparison.rigor == Rigor::Quick && comparison.points.iter().any(|point| point.rows.len() > 1) {
         notes.push("a quick comparison has no intervals and no verdicts".into());
     }
@@ -260,6 +264,40 @@ pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
     notes.extend(prepared(comparison));
     notes.extend(most_blocks(comparison));
     notes
+}
+
+/// The rows whose trials show together what an honest backend's do not.
+fn doubts(comparison: &Comparison) -> Vec<String> {
+    let of_point = |point: &Point| {
+        let of_row = |row: &Row| {
+            let place = format!("{}, {}", name(&row.label), name(&point.workload));
+            row.doubts.iter().map(|it| format!("in doubt ({place}): {}", doubt(it))).collect::<Vec<_>>()
+        };
+        point.rows.iter().flat_map(of_row).collect::<Vec<_>>()
+    };
+    comparison.points.iter().flat_map(of_point).collect()
+}
+
+fn doubt(doubt: &Doubt) -> String {
+    match *doubt {
+        Doubt::Clock { seconds } => format!(
+            "in the median the host's clock shows {} more than the worker's, beyond what it shows of other backends",
+            number::duration(seconds)
+        ),
+        Doubt::CpuTime { part } => format!(
+            "in the median its processes used {} of the CPU time that the work takes",
+            number::percent(part)
+        ),
+        Doubt::Duration { part } => {
+            format!("in the median a run took {} of the time that the work takes", number::percent(part))
+        }
+        Doubt::WarmUps { part, blocks } => format!(
+            "in the median the measured run took {} of the time of the last warm-ups before it; in {} it was faster than each of \
+             them",
+            number::percent(part),
+            plural(blocks.into(), "block")
+        ),
+    }
 }
 
 /// Preparing a run is told where it takes more than this part of the run, and more than these seconds.

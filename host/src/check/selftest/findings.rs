@@ -39,12 +39,20 @@ pub(crate) struct Limit {
     pub how: Option<How>,
 }
 
+/// A cheat that is detected, and tried in the tests of this repository only: it takes a whole comparison, or another plugin.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Elsewhere {
+    pub does: &'static str,
+    pub by: &'static str,
+}
+
 /// The result of the self-test.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Findings {
     /// The result of each cheat, with the honest backend first.
     #[serde(rename = "liars")]
     pub cheats: Vec<CheatResult>,
+    pub elsewhere: Vec<Elsewhere>,
     pub limits: Vec<Limit>,
     #[serde(rename = "beside")]
     pub aa: AaComparison,
@@ -92,7 +100,7 @@ mod tests {
         let ended = Ended { how: if caught { How::Invalid } else { How::Believed }, reason: String::new() };
         let row = Row { cheat: Some(Cheat::Drop), does: "", caught: &[How::Invalid], by: "" };
         let cheats = vec![CheatResult::new(&row, Cheat::Drop, ended)];
-        Findings { cheats, limits: Vec::new(), aa, floor_seconds: 0.001 }
+        Findings { cheats, elsewhere: Vec::new(), limits: Vec::new(), aa, floor_seconds: 0.001 }
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub(crate) enum How {
     /// The records were found to be altered, and were put right.
     #[serde(rename = "altered records")]
     Altered,
+    /// It has figures, and no verdict: together its runs are in doubt.
+    Doubted,
     /// It has figures, which are no better than those of an honest run.
     #[serde(rename = "gained nothing")]
     GainedNothing,
@@ -36,7 +38,7 @@ pub(crate) enum How {
 /// A way to cheat.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
-    /// The cheat of the backend; `None` for one that is not tried.
+    /// The cheat of the backend; `None` for one that is not tried here: not at all, or in the tests of this repository only.
     pub cheat: Option<Cheat>,
     /// What the backend does.
     pub does: &'static str,
@@ -70,7 +72,7 @@ fn documented(does: &str) -> Option<[&'static str; 3]> {
     cells.trim_end_matches(" |").split(" | ").collect::<Vec<_>>().try_into().ok()
 }
 
-const CHEATS: [(Option<Cheat>, &[How], &str); 37] = [
+const CHEATS: [(Option<Cheat>, &[How], &str); 46] = [
     (Some(Cheat::Drop), &[How::WrongAnswer], "drops an item"),
     (Some(Cheat::Duplicate), &[How::WrongAnswer], "duplicates an item in place of another"),
     (Some(Cheat::FlipBit), &[How::WrongAnswer], "flips a bit"),
@@ -114,11 +116,14 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 37] = [
     (Some(Cheat::AskOracle), &[How::Refused], "asks the workload for the expected answer"),
     (Some(Cheat::AskCopy), &[How::Invalid], "loads the workload's library again, and asks that copy"),
     (Some(Cheat::PoisonJudge), &[How::GainedNothing], "alters and leaves files, to mislead the judge"),
+    (None, &[How::GainedNothing], "changes the file of the workload's library while the judge has it open"),
+    (None, &[How::Warning], "changes installed engines or files of plugins, to slow another backend"),
     (Some(Cheat::AlterRecords), &[How::Altered], "alters the records of a comparison that goes on"),
     (Some(Cheat::StopClockEarly), &[How::Warning], "stops its clock early"),
     (Some(Cheat::Stall), &[How::Warning], "stalls behind its own clock"),
     (Some(Cheat::ClaimMoreTime), &[How::Invalid], "claims more time than passed"),
     (Some(Cheat::SlowClock), &[How::Invalid], "slows the clock of its process"),
+    (None, &[How::Doubted], "slows that clock by less than a call may take"),
     (Some(Cheat::ClaimMoreResults), &[How::Invalid], "claims another count"),
     (Some(Cheat::OtherName), &[How::Invalid], "reports another's name"),
     (Some(Cheat::MoreParallelism), &[How::Invalid], "works with more at once than asked for"),
@@ -129,13 +134,32 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 37] = [
     ),
     (Some(Cheat::RaisePriority), &[How::GainedNothing], "raises its priority over other programs"),
     (Some(Cheat::EarlyLoop), &[How::Invalid], "does the work of an open loop before it is due"),
+    (None, &[How::Doubted], "is faster in the run that is measured, which it knows by counting the warm-ups"),
+    (None, &[How::Doubted], "does a little less work than there is, within the tolerance of the bounds"),
     (Some(Cheat::WorkAfterRun), &[How::Warning], "works after `run` has returned"),
     (Some(Cheat::ForgedStamps), &[], "forges the times in the items of an open loop"),
     (None, &[], "has an answer that it did not compute, and burns the time that the work takes"),
-    (None, &[], "exceeds a bound by less than the tolerance, or where the work is too short for a bound"),
+    (
+        None,
+        &[],
+        "exceeds a bound by less than the tolerance in few blocks, or by less than a tenth, or where the work is too short for a bound",
+    ),
+    (
+        None,
+        &[],
+        "handles many items, or all stages, as one task where a batch of one item and `fusion=off` ask for a task each",
+    ),
+    (None, &[], "names a scheduler, a version or machines that it did not use"),
     (None, &[], "hides memory or CPU time in processes that exit during a run"),
+    (
+        None,
+        &[],
+        "has a program outside its processes work for it or against others, such as a service manager, or changes the machine with \
+         the rights of root",
+    ),
+    (None, &[], "adds to the history of the machine, or to what another program of the user reads"),
     (None, &[], "works on other machines than it says"),
-    (None, &[], "attacks this program, the process of the judge, or the files of plugins"),
+    (None, &[], "attacks this program, or the memory of the judge's process"),
 ];
 
 #[cfg(test)]

@@ -197,6 +197,12 @@ fn reservation(ratio: &Ratio) -> &'static str {
         (Some(Withheld::BaselineFailures), _) => {
             " There is no verdict: a run of the baseline failed or gave a wrong answer."
         }
+        (Some(Withheld::Doubts), _) => {
+            " There is no verdict: together its runs are what no honest backend has. The notes say why."
+        }
+        (Some(Withheld::BaselineDoubts), _) => {
+            " There is no verdict: together the runs of the baseline are what no honest backend has. The notes say why."
+        }
         (None, Some(NoInterval::Quick)) => " No interval: a quick comparison has none.",
         (None, Some(NoInterval::TooFewBlocks)) => " No interval: it needs 6 blocks that both finished.",
         (None, Some(NoInterval::Tied)) => {

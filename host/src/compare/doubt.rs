@@ -1,0 +1,145 @@
+//! What the trials of a row show together. A single run may break these rules on a busy machine, so that the bounds of a trial are
+//! wider; most runs of an honest row do not.
+
+use std::collections::HashMap;
+
+use super::group::Group;
+use super::model::Doubt;
+use super::trial::{Repetition, Trial};
+use crate::record::Bounds;
+use crate::run::trial::UNSETTLED;
+use crate::stats::{MIN_BLOCKS, median};
+
+/// The host's clock may show so much more than the worker's, beyond the least of any row in the same block: a part of the run.
+const CLOCK_PART: f64 = 0.05;
+/// And so many seconds.
+const CLOCK: f64 = 0.02;
+/// Half of the runs may take this part of the reference's CPU time or less, beyond which a row is in doubt.
+const WORK_TOLERANCE: f64 = 0.1;
+/// A shorter reference bounds no CPU time, and one that is shorter than the second no duration, as in the bounds of a trial.
+const CPU_FROM: f64 = 0.05;
+const WALL_FROM: f64 = 0.005;
+/// With so many of its last warm-ups a measured run is compared.
+const WARM_UPS: usize = 3;
+/// By more than this part it must be faster than they are, in the middle of the blocks.
+const FASTER: f64 = 0.05;
+/// How probable it may be that chance makes a measured run faster than its last warm-ups in so many blocks.
+const CHANCE: f64 = 0.002;
+
+/// The doubts about a row, beside all rows of its point.
+pub(super) fn doubts(row: &Group<'_>, rows: &[Group<'_>]) -> Vec<Doubt> {
+    [by_clock(row, rows), by_cpu(row), by_time(row), by_warm_ups(row)].into_iter().flatten().collect()
+}
+
+/// The median of at least [`MIN_BLOCKS`] values.
+fn middle(values: &[f64]) -> Option<f64> {
+    median(values).filter(|_| values.len() >= MIN_BLOCKS)
+}
+
+/// What the host's clock shows beyond the worker's is the same for all backends of a block: opening the workload, and messages.
+fn by_clock(row: &Group<'_>, rows: &[Group<'_>]) -> Option<Doubt> {
+    let mut least: HashMap<Repetition<'_>, f64> = HashMap::new();
+    for (trial, _) in rows.iter().flat_map(Group::successes) {
+        let Some(beyond) = beyond_worker(trial) else { continue };
+        let least = least.entry(trial.repetition()).or_insert(f64::INFINITY);
+        *least = least.min(beyond);
+    }
+    let own = row.successes().filter_map(|(trial, _)| {
+        let beyond = beyond_worker(trial)?;
+        Some(beyond - least.get(&trial.repetition())?)
+    });
+    let seconds = middle(&own.collect::<Vec<_>>())?;
+    let run = median(&row.successes().map(|(_, seconds)| seconds).collect::<Vec<_>>())?;
+    (seconds > CLOCK + CLOCK_PART * run).then_some(Doubt::Clock { seconds })
+}
+
+fn beyond_worker(trial: &Trial<'_>) -> Option<f64> {
+    let metadata = trial.metadata();
+    Some(metadata.host_elapsed? - metadata.worker_elapsed?).filter(|seconds| seconds.is_finite())
+}
+
+/// The least CPU seconds of the work of a trial that was compared with its reference.
+fn least(trial: &Trial<'_>) -> Option<f64> {
+    let reference = trial.metadata().reference.as_ref()?;
+    (reference.bounds == Bounds::Checked).then_some(reference.least_cpu_seconds)
+}
+
+fn by_cpu(row: &Group<'_>) -> Option<Doubt> {
+    let parts = row.successes().filter_map(|(trial, _)| {
+        let least = least(trial).filter(|least| *least >= CPU_FROM)?;
+        Some(trial.metadata().resources.cpu_seconds? / least)
+    });
+    let part = middle(&parts.collect::<Vec<_>>())?;
+    (part < 1.0 - WORK_TOLERANCE).then_some(Doubt::CpuTime { part })
+}
+
+fn by_time(row: &Group<'_>) -> Option<Doubt> {
+    let parts = row.successes().filter_map(|(trial, seconds)| Some(seconds / shortest(trial)?));
+    let part = middle(&parts.collect::<Vec<_>>())?;
+    (part < 1.0 - WORK_TOLERANCE).then_some(Doubt::Duration { part })
+}
+
+/// The shortest time in which the work of a trial can be done.
+fn shortest(trial: &Trial<'_>) -> Option<f64> {
+    let metadata = trial.metadata();
+    let least = least(trial).filter(|least| *least >= WALL_FROM)?;
+    let machine = || metadata.system_profile.as_ref()?.cpu_logical_cores;
+    let cores = metadata
+        .cores
+        .as_ref()
+        .map(|cores| cores.len() as f64)
+        .or_else(|| machine().map(|cores| cores as f64))?;
+    let reference = metadata.reference.as_ref()?;
+    let width = metadata.graph.as_ref().map_or(f64::INFINITY, |graph| f64::from(graph.lanes()));
+    let lanes = cores.min(f64::from(trial.record.parallelism)).min(width).max(1.0);
+    Some((least / cores.max(1.0)).max(least * reference.operator_share / lanes))
+}
+
+/// Whoever knows the fewest warm-ups knows which run is measured. A run that is typical of a backend is as fast as those before it.
+fn by_warm_ups(row: &Group<'_>) -> Option<Doubt> {
+    let mut before: HashMap<Repetition<'_>, Vec<f64>> = HashMap::new();
+    for warm_up in &row.warm_ups {
+        let Some(seconds) = warm_up.duration() else { continue };
+        before.entry(warm_up.repetition()).or_default().push(seconds);
+    }
+    let (mut parts, mut faster) = (Vec::new(), 0);
+    for (trial, seconds) in row.successes().filter(|(trial, _)| has_settled(trial)) {
+        let Some(last) = before.get(&trial.repetition()).and_then(|all| all.last_chunk::<WARM_UPS>()) else {
+            continue;
+        };
+        parts.extend(median(last).map(|before| seconds / before));
+        faster += usize::from(last.iter().all(|before| seconds < *before));
+    }
+    let part = middle(&parts)?;
+    let is_chance = at_least(faster, parts.len(), 1.0 / (WARM_UPS + 1) as f64) > CHANCE;
+    (!is_chance && part < 1.0 - FASTER).then_some(Doubt::WarmUps { part, blocks: faster as u32 })
+}
+
+fn has_settled(trial: &Trial<'_>) -> bool {
+    !trial.metadata().warnings.iter().any(|warning| warning.starts_with(UNSETTLED))
+}
+
+/// The probability of at least `seen` of `all` independent events, each of the probability `each`.
+fn at_least(seen: usize, all: usize, each: f64) -> f64 {
+    let mut term = (1.0 - each).powi(all as i32);
+    let mut below = 0.0;
+    for number in 0..seen {
+        below += term;
+        term *= each / (1.0 - each) * (all - number) as f64 / (number + 1) as f64;
+    }
+    1.0 - below
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_probability_is_that_of_the_binomial_distribution() {
+        // 7 of 7, 6 of 7: a quarter to the power of 7, and 7 · (1/4)^6 · 3/4 more.
+        for (seen, all, probability) in [(7, 7, 6.103_5e-5), (6, 7, 1.342_8e-3), (0, 5, 1.0), (1, 1, 0.25)] {
+            let computed = at_least(seen, all, 0.25);
+            assert!((computed - probability).abs() < 1e-7, "{seen} of {all}: {computed}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Rows whose trials are each possible, and not all of them together.
+
+use super::*;
+use crate::run::reference::TrialReference;
+use crate::run::trial::RunUsage;
+use crate::sandbox::Usage;
+use crate::worker::protocol::SerialSample;
+
+/// The seconds of work of each run, all of it in operators; a run of b takes 1 / 1.3 s and one of a a second, and two operators run at
+/// once.
+const WORK: f64 = 1.5;
+
+/// Blocks of a and b, both honest, after a change of one of them in some of the blocks.
+fn honest_but(
+    backend: &str,
+    in_blocks: impl RangeBounds<u32>,
+    change: impl Fn(&mut Example),
+) -> Vec<Example> {
+    let honest = two("", .., |example| {
+        let sample = SerialSample { cpu_seconds: WORK, least_cpu_seconds: WORK, ..SerialSample::default() };
+        let result = &mut example.result;
+        result.reference = Some(TrialReference {
+            sample: Some(sample),
+            least_cpu_seconds: Some(WORK),
+            operator_share: 1.0,
+            ..TrialReference::default()
+        });
+        result.work_checked = true;
+        result.host_elapsed = result.finished.as_ref().map(|finished| finished.duration_seconds + 0.03);
+        set_cpu(result, WORK);
+        example.system_profile.cpu_logical_cores = Some(2);
+    });
+    changed(honest, backend, |example| {
+        if example.trial.block.is_some_and(|block| in_blocks.contains(&block)) {
+            change(example);
+        }
+    })
+}
+
+fn set_cpu(result: &mut TrialResult, cpu_seconds: f64) {
+    let used = Usage { cpu_seconds, ..Usage::default() };
+    result.usage = Some(RunUsage { used, ..RunUsage::default() });
+}
+
+/// What is doubtful of each of the rows, and why b has no verdict.
+fn doubts(examples: Vec<Example>) -> ([Vec<Doubt>; 2], Option<Withheld>) {
+    let comparison = standard(examples);
+    let of = |backend| row(&comparison, backend).doubts.clone();
+    ([of("a"), of("b")], ratio(&comparison, "b").withheld)
+}
+
+#[test]
+fn honest_rows_have_no_doubts() {
+    assert_eq!(doubts(honest_but("b", .., |_| ())), ([vec![], vec![]], None));
+    // A busy machine delays some of the replies, and all of every backend.
+    let late = |example: &mut Example| *example.result.host_elapsed.as_mut().unwrap() += 0.2;
+    assert_eq!(doubts(honest_but("b", ..5, late)).1, None);
+    assert_eq!(doubts(honest_but("", .., late)).1, None);
+    // Records without these figures.
+    let comparison = standard(two("b", .., |_| ()));
+    assert!(row(&comparison, "b").doubts.is_empty());
+}
+
+#[test]
+fn a_clock_that_is_a_bit_slow_in_most_blocks_costs_the_verdict() {
+    let late = |example: &mut Example| *example.result.host_elapsed.as_mut().unwrap() += 0.2;
+    let ([a, b], withheld) = doubts(honest_but("b", 3.., late));
+    assert!(matches!(b[..], [Doubt::Clock { seconds }] if (seconds - 0.2).abs() < 1e-9), "{b:?}");
+    assert_eq!((a.len(), withheld), (0, Some(Withheld::Doubts)));
+    let ([a, b], withheld) = doubts(honest_but("a", 3.., late));
+    assert_eq!((a.len(), b.len(), withheld), (1, 0, Some(Withheld::BaselineDoubts)));
+    let comparison = standard(honest_but("a", 3.., late));
+    assert!(warns(&comparison, WarningKind::Doubts).message.contains("no verdict"));
+}
+
+#[test]
+fn less_work_than_there_is_in_most_blocks_costs_the_verdict() {
+    let less = |example: &mut Example| set_cpu(&mut example.result, 0.85 * WORK);
+    let ([_, b], withheld) = doubts(honest_but("b", 3.., less));
+    assert!(matches!(b[..], [Doubt::CpuTime { part }] if (part - 0.85).abs() < 1e-9), "{b:?}");
+    assert_eq!(withheld, Some(Withheld::Doubts));
+    // Within the tolerance, or in few blocks.
+    assert_eq!(doubts(honest_but("b", .., |example| set_cpu(&mut example.result, 0.95 * WORK))).1, None);
+    assert_eq!(doubts(honest_but("b", ..5, less)).1, None);
+    // One operator at a time takes all of the work's time.
+    let alone = |example: &mut Example| example.trial.cell.spec.parallelism = 1;
+    let comparison = standard(honest_but("", .., alone));
+    let found = &row(&comparison, "b").doubts;
+    assert!(matches!(found[..], [Doubt::Duration { part }] if part < 0.6), "{found:?}");
+}
+
+/// The same with five warm-ups before each measured run, which take `factor` times as long.
+fn with_warm_ups(examples: Vec<Example>, factor: f64) -> Vec<Example> {
+    let warm_up = |example: &Example, number| {
+        example.clone().with(|example| {
+            example.trial.purpose = Purpose::WarmUp(number);
+            example.finished().duration_seconds *= factor + 0.001 * f64::from(number);
+        })
+    };
+    let before = |example: &Example| (0..5).map(|number| warm_up(example, number)).collect::<Vec<_>>();
+    examples.iter().flat_map(|example| [before(example), vec![example.clone()]].concat()).collect()
+}
+
+#[test]
+fn a_row_whose_measured_runs_are_faster_than_its_warm_ups_has_no_verdict() {
+    assert_eq!(doubts(with_warm_ups(honest_but("b", .., |_| ()), 1.0)).1, None);
+    assert_eq!(doubts(with_warm_ups(honest_but("b", .., |_| ()), 1.04)).1, None);
+    let ([a, b], _) = doubts(with_warm_ups(honest_but("b", .., |_| ()), 1.3));
+    assert!(matches!(b[..], [Doubt::WarmUps { blocks: 12, .. }]) && a.len() == 1, "{a:?} {b:?}");
+    // One that had not settled has its own mark.
+    let unsettled = honest_but("b", .., |example| {
+        example.result.warnings.push("did not settle in 20 warm-ups".into());
+    });
+    let ([a, b], _) = doubts(with_warm_ups(unsettled, 1.3));
+    assert_eq!((a.len(), b.len()), (1, 0));
+}
