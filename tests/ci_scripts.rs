@@ -51,6 +51,30 @@ fn a_run_is_measured_reported_and_looked_at() {
 }
 
 #[test]
+fn what_was_not_run_is_counted_once_with_its_reasons() {
+    let place = Place::empty();
+    let list = place.path().join("list");
+    let counted = |text: &str| {
+        std::fs::write(&list, text).unwrap();
+        let mut command = Command::new(repository().join(".ci/not-run"));
+        command.arg(&list);
+        Ran::of(command).code(0).stdout()
+    };
+    assert_eq!(counted(""), "not run: 0 cases\n");
+    assert_eq!(counted("a: no root\n"), "not run: 1 case\n  a: no root\n");
+    assert_eq!(
+        counted("b: no mount\na: no root\nb: no mount\n"),
+        "not run: 2 cases\n  a: no root\n  b: no mount\n"
+    );
+    // `.ci/run` has the file that tests write to.
+    let run = std::fs::read_to_string(repository().join(".ci/run")).unwrap();
+    assert!(
+        run.contains("export CROSSRUN_TEST_NOT_RUN=")
+            && run.contains(".ci/not-run \"$CROSSRUN_TEST_NOT_RUN\"")
+    );
+}
+
+#[test]
 fn a_step_in_the_kept_runs_fails_the_job_unless_it_is_left_out() {
     let place = Place::empty();
     std::fs::create_dir(place.path().join("results")).unwrap();

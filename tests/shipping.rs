@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{NOBODY, Place, Ran, copy_executable, plugin, repository};
+use crate::support::{NOBODY, Place, Ran, copy_executable, not_run, plugin, repository};
 
 /// `program` with an environment of its own, as on another machine, in which `home` is the user's.
 fn elsewhere(program: &Path, home: &Path) -> Command {
@@ -299,8 +299,7 @@ fn the_deb_installs_into_a_fresh_root_and_leaves_nothing() {
     let place = Place::empty();
     let deb = package(&place, "deb");
     if Command::new("dpkg").arg("--version").output().is_err() || !rustix::process::geteuid().is_root() {
-        println!("not run: needs dpkg and root");
-        return;
+        return not_run("it needs dpkg and root");
     }
     let root = place.path().join("root");
     for folder in ["var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers", "tmp"] {

@@ -327,7 +327,15 @@ pub(crate) fn not_run(why: &str) {
     let test = std::thread::current().name().unwrap_or_default().to_owned();
     let mut stderr = std::io::stderr().lock();
     writeln!(stderr, "{test}: not run: {why} ({count} not run so far)").unwrap();
+    if let Some(list) = std::env::var_os(NOT_RUN_LIST) {
+        // A line is written at once: other processes append to the same file.
+        let mut list = std::fs::OpenOptions::new().append(true).create(true).open(list).unwrap();
+        list.write_all(format!("{test}: {why}\n").as_bytes()).unwrap();
+    }
 }
+
+/// The variable with the file to which each test that was not run is appended. `.ci/run` sets it, and counts them at its end.
+const NOT_RUN_LIST: &str = "CROSSRUN_TEST_NOT_RUN";
 
 /// How long a test waits for an event. It only ends a wait for an event that never comes: the machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
