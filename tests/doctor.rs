@@ -1,13 +1,14 @@
 //! `crossrun doctor` reports what makes figures noisy, with a command that helps.
 
-use crate::support::Place;
+use crate::field::wrappers::wrapped;
+use crate::support::{Place, Ran, not_run};
 
 #[test]
 fn every_finding_has_its_effect_and_every_backend_is_probed() {
     let place = Place::with_misbehaving();
     let mut command = place.command(&["doctor", "--json"]);
     command.env("CROSSRUN_TEST_PROBE", "unavailable");
-    let report = crate::support::Ran::of(command).code(0).json();
+    let report = Ran::of(command).code(0).json();
     let machine = report["machine"].as_array().unwrap();
     let ids: Vec<_> = machine.iter().map(|finding| finding["id"].as_str().unwrap()).collect();
     for id in ["governor", "turbo", "smt", "quota", "steal", "load", "clock_source", "swap", "thp", "disk"] {
@@ -28,5 +29,29 @@ fn every_finding_has_its_effect_and_every_backend_is_probed() {
     assert!(
         text.contains("misbehaving is available") && text.contains("that may make measurements noisy"),
         "{text}"
+    );
+}
+
+#[test]
+fn a_loopback_interface_that_is_down_is_found_although_the_files_are_those_of_another_namespace() {
+    let place = Place::empty();
+    let loopback = |command| {
+        let report = Ran::of(command).code(0).json();
+        let machine = report["machine"].as_array().unwrap().clone();
+        machine.into_iter().find(|finding| finding["id"] == "loopback").unwrap()
+    };
+    let doctor = || place.command(&["doctor", "--json"]);
+    assert_eq!(loopback(doctor())["level"], "good");
+    // A network namespace begins with an interface that is down.
+    let options = ["--net", "--map-root-user"];
+    let can = std::process::Command::new("unshare").args(options).arg("true").output();
+    if !can.is_ok_and(|ran| ran.status.success()) {
+        return not_run("this user may not have a network namespace");
+    }
+    let down = loopback(wrapped("unshare", &options, &doctor()));
+    assert_eq!(
+        (down["level"].as_str(), down["remedy"].as_str()),
+        (Some("bad"), Some("sudo ip link set lo up")),
+        "{down}"
     );
 }

@@ -19,4 +19,4 @@ mod system_calls;
 mod terminal;
 mod trust;
 mod waits;
-mod wrappers;
+pub(crate) mod wrappers;
