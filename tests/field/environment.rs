@@ -1,11 +1,14 @@
 //! What engines get of the user's environment, and what they say about their surroundings.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::Command;
 
 use serde_json::Value;
 
+use super::wrappers::wrapped;
 use crate::installed_engine::Installed;
-use crate::support::{Place, Ran, hostile, plugin};
+use crate::support::{Place, Ran, hostile, not_run, plugin};
 
 /// Settings of engines, of Python and of Java that nobody decided on.
 const RUBBISH: &[&str] = &[
@@ -115,6 +118,64 @@ fn dask_runs_in_a_spoilt_environment() {
 #[ignore = "installs a large engine: .ci/run --full"]
 fn sage_runs_in_a_spoilt_environment() {
     is_verified_in_a_spoilt_environment("sage");
+}
+
+/// Runs of an installed engine in folders whose names are no UTF-8, and with relative ones.
+fn is_verified_in_odd_folders(engine: &'static str) {
+    let engine = Installed::new(engine);
+    let odd = |name: &str| {
+        let folder = engine.place.path().join(OsStr::from_bytes(&[name.as_bytes(), b"\xe9"].concat()));
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    };
+    for temporary in [odd("t"), "t".into()] {
+        std::fs::create_dir_all(odd("w").join("t")).unwrap();
+        let mut command = engine.run_command(engine.name, "--workload word_count --items 2000");
+        command.env("TMPDIR", temporary).env("HOME", odd("h")).current_dir(odd("w"));
+        let ran = Ran::of(command).code(0);
+        assert_eq!(ran.json()["metadata"]["verified"], true, "{}", ran.explain());
+    }
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn ray_runs_in_odd_folders() {
+    is_verified_in_odd_folders("ray");
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn spark_runs_in_odd_folders() {
+    is_verified_in_odd_folders("spark");
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn dask_runs_in_odd_folders() {
+    is_verified_in_odd_folders("dask");
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn sage_runs_in_odd_folders() {
+    is_verified_in_odd_folders("sage");
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn spark_runs_for_a_user_whose_number_has_no_name() {
+    let spark = Installed::new("spark");
+    let options = ["--user", "--map-user=54321", "--map-group=54321"];
+    let can = Command::new("unshare").args(options).arg("true").output();
+    if !can.is_ok_and(|ran| ran.status.success()) {
+        return not_run("this user may not have a user namespace");
+    }
+    let mut command = spark.run_command("spark", "--workload word_count --items 2000");
+    for variable in ["USER", "LOGNAME", "SPARK_USER"] {
+        command.env_remove(variable);
+    }
+    let ran = Ran::of(wrapped("unshare", &options, &command)).code(0);
+    assert_eq!(ran.json()["metadata"]["verified"], true, "{}", ran.explain());
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn number() -> String {
 /// What is in shared memory after a command, a line each, beside what the command printed. It runs in a namespace of its own, so that
 /// no other test sees what it leaves.
 fn left_by(command: &Command) -> Option<(Ran, String)> {
-    let script = "mount -t tmpfs tmpfs /dev/shm && { \"$@\"; code=$?; ls /dev/shm >&3; cat /proc/sysvipc/shm >&3; exit $code; } 3>left";
+    let script = "mount -t tmpfs tmpfs /dev/shm && { \"$@\"; code=$?; ls /dev/shm >&3; cat /proc/sysvipc/shm /proc/sysvipc/sem /proc/sysvipc/msg >&3; exit $code; } 3>left";
     let outer = wrapped("unshare", &["--mount", "--ipc", "sh", "-c", script, "sh"], command);
     let folder = command.get_current_dir().unwrap().to_owned();
     let ran = Ran::of(outer);
@@ -42,7 +42,15 @@ fn shared_memory_vanishes_with_its_namespace_and_is_told_elsewhere() {
         } else {
             assert!(left.contains(&file) && left.contains(&key), "{left}");
             assert!(told.contains("shared memory was left behind") && told.contains(&file), "{told}");
-            assert!(told.contains("System V shared memory"), "{told}");
+            let others = [
+                &format!("sem.{file}"),
+                "System V shared memory",
+                "System V semaphores",
+                "System V message queue",
+            ];
+            for other in others {
+                assert!(told.contains(other), "no {other:?} in {told}");
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::sandbox::temporary::temporary_folder;
 
 /// The maximum length of the folder's path: the path of a socket has at most 107 bytes, and some engines need 66 of them.
 const MAX_PATH: usize = 41;
-/// The parent of the folder if the path in the default place would be too long.
+/// The parent of the folder if the path in the default place would be too long, or no text.
 const SHORT: &str = "/tmp";
 const PREFIX: &str = "xr-";
 const RANDOM: usize = 6;
@@ -55,7 +55,9 @@ impl Scratch {
 fn create() -> io::Result<PathBuf> {
     let default = temporary_folder();
     let length = default.as_os_str().as_bytes().len() + 1 + PREFIX.len() + RANDOM;
-    let short = (length > MAX_PATH).then(|| create_in(Path::new(SHORT)).ok()).flatten();
+    // Engines take paths as text: some of them in UTF-8 only.
+    let is_unusable = length > MAX_PATH || default.to_str().is_none();
+    let short = is_unusable.then(|| create_in(Path::new(SHORT)).ok()).flatten();
     short.map_or_else(|| create_in(&default), Ok)
 }
 

@@ -31,6 +31,8 @@ unsafe extern "C" {
     fn setsid() -> c_int;
     fn ptrace(request: c_int, pid: c_int, address: usize, data: usize) -> i64;
     fn shmget(key: c_int, size: usize, flags: c_int) -> c_int;
+    fn semget(key: c_int, count: c_int, flags: c_int) -> c_int;
+    fn msgget(key: c_int, flags: c_int) -> c_int;
     fn unsetenv(name: *const c_char) -> c_int;
 }
 
@@ -237,13 +239,20 @@ fn trace_supervisor() {
     std::thread::sleep(Duration::from_secs(1));
 }
 
-/// Leaves a POSIX object by the name that `CROSSRUN_TEST_SHARED` gives, and one of System V with the same number as its key.
+/// Leaves POSIX memory and a POSIX semaphore by the name that `CROSSRUN_TEST_SHARED` gives, and memory, semaphores and a queue of
+/// System V with the same number as their key.
 fn leave_shared_memory() {
     let name = std::env::var("CROSSRUN_TEST_SHARED").unwrap_or_else(|_| "1".into());
-    let _ = fs::write(format!("/dev/shm/crossrun-test-{name}"), "left");
+    for file in ["crossrun-test-", "sem.crossrun-test-"] {
+        let _ = fs::write(format!("/dev/shm/{file}{name}"), "left");
+    }
     let key = name.parse().unwrap_or(1);
-    // SAFETY: the call takes numbers only.
-    unsafe { shmget(key, 4096, 0o1600) };
+    // SAFETY: the calls take numbers only.
+    unsafe {
+        shmget(key, 4096, 0o1600);
+        semget(key, 1, 0o1600);
+        msgget(key, 0o1600);
+    }
 }
 
 /// Writes 600 MiB into files that are in memory and that nobody maps.
