@@ -10,3 +10,6 @@ pub(crate) mod registry;
 pub(crate) mod trust;
 
 pub(crate) use plugin_ref::PluginRef;
+
+/// The folder beside the executable, and in the data directory, that is for plugins only.
+pub(crate) const PLUGINS: &str = "plugins";

@@ -151,7 +151,7 @@ fn engines_and_logs_are_not_kept_where_another_user_can_write() {
     for folder in [place.data(), logs] {
         fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
         let ran = place.crossrun(&RUN).code(3).says("the data folder").says("can be written by everyone");
-        ran.says(&format!("chmod o-w {}, or --allow-untrusted", folder.display()));
+        ran.says(&format!("try: chmod o-w {}\n", folder.display()));
         place.crossrun(&[&RUN, ["--allow-untrusted"].as_slice()].concat()).code(0);
         fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
     }
@@ -216,4 +216,29 @@ fn the_name_of_a_participant_is_no_path() {
     }
     compare(file.to_str().unwrap()).code(3).says("there is no backend");
     compare("../plugins/libnative_runner.so").code(3).says("there is no backend");
+}
+
+#[test]
+fn a_copy_of_ones_own_is_the_remedy_for_plugins_of_another_user_and_works() {
+    if !is_root() {
+        return;
+    }
+    // The folder, and a file in it.
+    for whole in [true, false] {
+        let place = Place::new();
+        let file = place.plugins().join("libnative_runner.so");
+        chown(if whole { place.plugins() } else { file }, Some(SOMEBODY), None).unwrap();
+        let listed =
+            with_plugins(&place, &place.plugins(), &["backends", "--json", "--no-probe"]).code(0).json();
+        let rejected =
+            listed.as_array().unwrap().iter().find(|row| row["status"] == "rejected").unwrap().clone();
+        assert!(rejected["reason"].as_str().unwrap().contains("--allow-untrusted"), "{rejected}");
+        let remedy = rejected["remedy"].as_str().unwrap();
+        let pasted = Command::new("sh").args(["-c", remedy]).current_dir(place.path()).status().unwrap();
+        assert!(pasted.success(), "{remedy}");
+        let (copies, before) = (place.data().join("plugins"), place.plugins());
+        let run = [&RUN[..], &["--plugin-dir", before.to_str().unwrap()]].concat();
+        let ran = with_plugins(&place, &copies, &run).code(0);
+        assert!(ran.stdout().contains("verified"), "{}", ran.explain());
+    }
 }

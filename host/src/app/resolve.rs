@@ -51,7 +51,7 @@ impl Lock {
         let path = named.clone().unwrap_or_else(|| default_lock_file(data_dir));
         let path = std::path::absolute(&path).unwrap_or(path);
         let renew = renew_command(global, &path, data_dir);
-        let file = match trust.file(&path) {
+        let file = match trust.other_file(&path) {
             Ok(real) => LockFile::read(&real),
             Err(Refusal::Unreadable(error)) => Err(lock_file::unreadable(&path, &error)),
             Err(Refusal::Distrust(why)) => {

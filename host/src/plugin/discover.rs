@@ -6,11 +6,9 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::PLUGINS;
 use super::inspect::Rejection;
 use super::trust::{Refusal, Trust};
-
-/// The folder beside the executable, and in the data directory, that is for plugins only.
-pub(crate) const PLUGINS: &str = "plugins";
 
 /// Where a package puts plugins, below the prefix that has the executable in `bin`.
 const INSTALLED: &str = "lib/crossrun/plugins";

@@ -9,11 +9,13 @@
 //! resolved, so that a caller would have to resolve it again; it has no remedy for what it refuses; and it reads users through
 //! the C library, where this module reads two files of the system.
 
+use std::env::consts::DLL_SUFFIX;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use super::PLUGINS;
 use super::inspect::Rejection;
 use crate::shell;
 
@@ -87,7 +89,7 @@ impl Trust {
     /// # Errors
     /// [`Refusal`], also if there is no such folder.
     pub(crate) fn folder(&self, path: &Path) -> Result<PathBuf, Refusal> {
-        self.resolve(path, "it")
+        self.resolve(path, "it", &Asked::Plugins)
     }
 
     /// The file to which `path` leads, without links, if only trusted users could have written it or could replace it.
@@ -95,18 +97,30 @@ impl Trust {
     /// # Errors
     /// [`Refusal`], also if there is no such file.
     pub(crate) fn file(&self, path: &Path) -> Result<PathBuf, Refusal> {
-        self.resolve(path, "the file")
+        self.resolve(path, "the file", &Asked::Plugin)
     }
 
-    /// Whether the folder at `path` is trusted, or is not there yet.
+    /// As [`Trust::file`], of a file that is no plugin.
+    ///
+    /// # Errors
+    /// [`Refusal`], also if there is no such file.
+    pub(crate) fn other_file(&self, path: &Path) -> Result<PathBuf, Refusal> {
+        self.resolve(path, "the file", &Asked::Other("name a file of your own"))
+    }
+
+    /// Whether the folder at `path`, in which this program keeps what is its own, is trusted, or is not there yet.
     pub(crate) fn check_folder(&self, path: &Path) -> Result<(), Rejection> {
-        match self.folder(path) {
+        match self.resolve(
+            path,
+            "it",
+            &Asked::Other("export CROSSRUN_DATA_DIR=DIR, with a folder of your own"),
+        ) {
             Err(Refusal::Distrust(why)) => Err(why),
             Ok(_) | Err(Refusal::Unreadable(_)) => Ok(()),
         }
     }
 
-    fn resolve(&self, path: &Path, what: &str) -> Result<PathBuf, Refusal> {
+    fn resolve(&self, path: &Path, what: &str, asked: &Asked) -> Result<PathBuf, Refusal> {
         if self.anyone {
             return Ok(path.canonicalize()?);
         }
@@ -115,7 +129,8 @@ impl Trust {
         let (mut real, mut links) = (PathBuf::from("/"), 0);
         while let Some(name) = left.pop() {
             // Whoever can write to this folder decides what its entries are, links among them.
-            self.check(&real, &format!("the folder {} above it", real.display()), true)?;
+            let above = format!("the folder {} above it", real.display());
+            self.check(&real, true).map_err(|writer| asked.refusal(writer, &above, &real, &absolute))?;
             if name == ".." {
                 real.pop();
                 continue;
@@ -125,7 +140,8 @@ impl Trust {
                 real = next;
                 continue;
             }
-            self.check_link(&next)?;
+            let link = format!("the link {} on the way to it", next.display());
+            self.check_link(&next).map_err(|writer| asked.refusal(writer, &link, &next, &absolute))?;
             links += 1;
             if links > MAX_LINKS {
                 return Err(Refusal::Unreadable(io::Error::from(rustix::io::Errno::LOOP)));
@@ -138,30 +154,25 @@ impl Trust {
         }
         // A link may have led elsewhere: then the given name does not identify the file.
         let what = if real == absolute { what.to_owned() } else { real.display().to_string() };
-        self.check(&real, &what, false)?;
+        self.check(&real, false).map_err(|writer| asked.refusal(writer, &what, &real, &absolute))?;
         Ok(real)
     }
 
-    fn check(&self, place: &Path, what: &str, is_above: bool) -> Result<(), Refusal> {
+    fn check(&self, place: &Path, is_above: bool) -> Result<(), NotChecked> {
         let status = place.symlink_metadata()?;
         if !status.is_file() && !status.is_dir() {
             // The permissions of a device are not to be changed, whoever may write to it.
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file").into());
         }
-        match self.untrusted_writer(status.uid(), status.gid(), status.mode(), is_above) {
-            Some(writer) => Err(Refusal::Distrust(writer.rejection(what, place))),
-            None => Ok(()),
-        }
+        let writer = self.untrusted_writer(status.uid(), status.gid(), status.mode(), is_above);
+        writer.map_or(Ok(()), |writer| Err(NotChecked::Writer(writer)))
     }
 
     /// Its owner can replace a link, also where the sticky bit protects it from others. A link's own permissions mean nothing.
-    fn check_link(&self, link: &Path) -> Result<(), Refusal> {
+    fn check_link(&self, link: &Path) -> Result<(), NotChecked> {
         let owner = link.symlink_metadata()?.uid();
-        if owner == ROOT || owner == self.user {
-            return Ok(());
-        }
-        let what = format!("the link {} on the way to it", link.display());
-        Err(Refusal::Distrust(Writer::Owner(owner).rejection(&what, link)))
+        let is_trusted = owner == ROOT || owner == self.user;
+        if is_trusted { Ok(()) } else { Err(NotChecked::Writer(Writer::Owner(owner))) }
     }
 
     /// Who else can write a file or folder with this owner, group and mode. `is_above`: it is a folder above the one in
@@ -192,20 +203,70 @@ fn names_from_the_last(path: &Path) -> Vec<OsString> {
     names
 }
 
-impl Writer {
-    fn rejection(&self, what: &str, path: &Path) -> Rejection {
-        let chmod = |who: &str| format!("chmod {who}-w {}, or --allow-untrusted", shell::quote(path));
-        let (reason, remedy) = match self {
-            Self::Owner(user) => (
+/// What keeps a step of a path from being taken.
+enum NotChecked {
+    Writer(Writer),
+    Error(io::Error),
+}
+
+impl From<io::Error> for NotChecked {
+    fn from(error: io::Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// What a path is wanted for, which decides what helps if it belongs to somebody else.
+enum Asked {
+    /// A plugin. A copy of it is nobody else's.
+    Plugin,
+    /// A folder of plugins.
+    Plugins,
+    /// Something else, with this remedy.
+    Other(&'static str),
+}
+
+impl Asked {
+    /// Why `asked` is refused: because of `place`, which is called `what`.
+    fn refusal(&self, why: NotChecked, what: &str, place: &Path, asked: &Path) -> Refusal {
+        let writer = match why {
+            NotChecked::Writer(writer) => writer,
+            NotChecked::Error(error) => return error.into(),
+        };
+        let chmod = |who: &str| shell::command("chmod", [format!("{who}-w").as_ref(), place.as_os_str()]);
+        let (reason, remedy) = match writer {
+            Writer::Owner(user) => (
                 format!("{what} belongs to user {user}, who is neither you nor root"),
-                "--allow-untrusted, if you trust that user".to_owned(),
+                self.own_copy(asked).unwrap_or_else(|| "--allow-untrusted, if you trust that user".into()),
             ),
-            Self::Group(group) => {
+            Writer::Group(group) => {
                 (format!("{what} can be written by group {group}, which is not yours alone"), chmod("g"))
             }
-            Self::Everyone => (format!("{what} can be written by everyone"), chmod("o")),
+            Writer::Everyone => (format!("{what} can be written by everyone"), chmod("o")),
         };
-        Rejection { reason, remedy: Some(remedy) }
+        let reason = format!("{reason}; --allow-untrusted is for whom you trust");
+        Refusal::Distrust(Rejection { reason, remedy: Some(remedy) })
+    }
+
+    /// The command that makes a copy which is the user's own.
+    fn own_copy(&self, asked: &Path) -> Option<String> {
+        let files = match self {
+            Self::Plugin => shell::quote(asked),
+            // The shell itself finds the libraries.
+            Self::Plugins => format!("{}/*{DLL_SUFFIX}", shell::quote(asked)),
+            Self::Other(remedy) => return Some((*remedy).into()),
+        };
+        let own = plugin_api::data_dir()?.join(PLUGINS);
+        // A copy onto itself would be none.
+        let is_own = asked.starts_with(&own);
+        (!is_own).then(|| {
+            format!(
+                "{} {files}",
+                shell::command(
+                    "install",
+                    ["-D".as_ref(), "-m".as_ref(), "755".as_ref(), "-t".as_ref(), own.as_os_str()]
+                )
+            )
+        })
     }
 }
 
@@ -343,7 +404,7 @@ mod tests {
         let trust = Trust::of_this_process(false);
         let remedy = trust.check_folder(&folder).unwrap_err().remedy.unwrap();
         let real = folder.canonicalize().unwrap();
-        assert_eq!(remedy, format!("chmod o-w '{}', or --allow-untrusted", real.display()));
+        assert_eq!(remedy, format!("chmod o-w '{}'", real.display()));
         assert_eq!(Trust::of_this_process(true).check_folder(&folder), Ok(()));
         assert!(matches!(trust.file(&place.path().join("missing")), Err(Refusal::Unreadable(_))));
         assert_eq!(trust.check_folder(&place.path().join("missing")), Ok(()));
@@ -384,8 +445,9 @@ mod tests {
         fs::set_permissions(root.join("open"), Permissions::from_mode(0o777)).unwrap();
         let Refusal::Distrust(why) = trust.file(&root.join("open/link")).unwrap_err() else { panic!() };
         let open = root.join("open");
-        assert_eq!(why.reason, format!("the folder {} above it can be written by everyone", open.display()));
-        let remedy = format!("chmod o-w {}, or --allow-untrusted", open.display());
+        let reason = format!("the folder {} above it can be written by everyone", open.display());
+        assert!(why.reason.starts_with(&reason), "{}", why.reason);
+        let remedy = format!("chmod o-w {}", open.display());
         assert_eq!(why.remedy, Some(remedy));
     }
 
