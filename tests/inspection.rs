@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::field::wrappers::wrapped;
 use crate::support::{Place, Ran, hostile, plugin};
 
 fn inspect(place: &Place, file: &Path, code: i32) -> Value {
@@ -235,4 +236,52 @@ fn an_author_names_the_compiler_of_another_language() {
     let go = "-DCROSSRUN_COMPILER=\"go 1.24\"";
     let plugin = crate::c_backend::compiled("plugin-api/examples/c/minimal_backend.c", "of_go", &[go]);
     assert_eq!(inspect(&place, &place.stage(&plugin), 0)["build"]["compiler"], "go 1.24");
+}
+
+/// A backend in C, staged, with a block of static TLS: its own, or that of a library beside it.
+#[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+fn with_static_tls(place: &Place, is_own: bool) -> PathBuf {
+    let source = place.path().join("block.c");
+    let code = "static __thread char block[20000] __attribute__((tls_model(\"initial-exec\")));\n\
+                char *crossrun_test_block(void) { return block; }\n";
+    std::fs::write(&source, code).unwrap();
+    let mut options = vec![source.display().to_string()];
+    if !is_own {
+        let library = place.plugins().join("libblock.so.1");
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-fPIC", "-Wl,-soname,libblock.so.1", "-o"]).args([&library, &source]);
+        assert!(cc.status().unwrap().success());
+        let folder = format!("-L{}", place.plugins().display());
+        options = vec![folder, "-Wl,--no-as-needed,-rpath,$ORIGIN".into(), "-l:libblock.so.1".into()];
+    }
+    let options: Vec<_> = options.iter().map(String::as_str).collect();
+    let name = format!("static_tls_{is_own}");
+    let file = crate::c_backend::compiled("plugin-api/examples/c/minimal_backend.c", &name, &options);
+    place.stage_as(&file, "libminimal_runner.so")
+}
+
+#[test]
+#[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+fn a_library_that_needs_more_static_tls_than_there_is_gets_the_setting_that_helps() {
+    for is_own in [true, false] {
+        let place = Place::new();
+        let staged = with_static_tls(&place, is_own);
+        let run = ["run", "--backend", "minimal", "--workload", "null", "--no-lock"];
+        let ran = place.crossrun(&[&run[..], &["--json"]].concat()).code(3);
+        let error = ran.json()["error"].clone();
+        assert!(error["message"].as_str().unwrap().contains("static TLS"), "{error}");
+        let remedy = error["remedy"].as_str().unwrap();
+        assert!(remedy.starts_with("export GLIBC_TUNABLES=glibc.rtld.optional_static_tls="), "{error}");
+        if is_own {
+            assert_eq!(inspect(&place, &staged, 3)["remedy"], remedy);
+        } else {
+            // Only the dynamic linker looks into what a plugin needs.
+            inspect(&place, &staged, 0);
+            let check = place.crossrun(&["backends", "check", staged.to_str().unwrap()]).code(4).stdout();
+            assert!(check.contains(&format!("try: {remedy}\n")), "{check}");
+        }
+        // The command works when it is pasted.
+        let script = format!("{remedy} && exec \"$@\"");
+        Ran::of(wrapped("sh", &["-c", &script, "sh"], &place.command(&run))).code(0);
+    }
 }

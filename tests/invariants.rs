@@ -100,6 +100,12 @@ fn only_the_command_line_prints() {
 }
 
 #[test]
+fn only_text_puts_a_remedy_behind_a_message() {
+    // So that every remedy is a field of its own until it is printed. The guard of an exit can format nothing.
+    assert_only_in(HOST, &["; try: "], &["text", "exit_guard"], "puts a remedy into a message");
+}
+
+#[test]
 fn unsafe_is_only_where_the_abi_or_the_system_needs_it() {
     assert_only_in(
         HOST,

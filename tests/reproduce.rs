@@ -222,3 +222,40 @@ fn json_replaces_the_invalid_bytes_of_paths_that_are_not_utf8() {
     );
     said(&[OsStr::new("doctor"), dir, folder.as_os_str()], 0);
 }
+
+#[test]
+fn every_printed_command_says_that_other_measurements_were_not_waited_for() {
+    let place = Place::new();
+    let recorded = |run: &str| {
+        let metadata = trials(&place, run)[0]["record"]["metadata"].clone();
+        ["command", "full_command"].map(|key| metadata[key].as_str().unwrap_or_default().to_owned())
+    };
+    for (locked, more) in [(true, &[][..]), (false, &["--no-lock"])] {
+        let run = format!("locked-{locked}");
+        let options = ["--backends", "native", "--run-id", &run, "--time-budget", "1ns"];
+        place.crossrun(&[&QUICK[..6], &["2"], &options, more].concat()).code(0);
+        for command in recorded(&run) {
+            assert_eq!(command.contains("--no-lock"), !locked, "{command}");
+        }
+        let taken = place.crossrun(&[&QUICK[..6], &["2"], &options, more].concat()).code(2).stderr();
+        assert_eq!(taken.contains("--no-lock"), !locked, "{taken}");
+        // The plan keeps it for the rest of the run.
+        place.crossrun(&["compare", "--resume", &run]).code(0);
+        for trial in trials(&place, &run) {
+            assert_eq!(trial["record"]["metadata"]["locked"], locked, "{trial}");
+            assert_eq!(command_of(&trial).contains("--no-lock"), !locked, "{trial}");
+        }
+        let run = ["run", "--json", "--backend", "native", "--workload", "null"];
+        let record = place.crossrun(&[&run[..], more].concat()).code(0).json();
+        assert_eq!(
+            record["metadata"]["command"].as_str().unwrap().contains("--no-lock"),
+            !locked,
+            "{record}"
+        );
+    }
+    let sweep = ["metg", "--backends", "native", "--quick", "--coarsest", "1ms", "--cores", "1", "--no-lock"];
+    place.crossrun(&[&sweep[..], &["--run-id", "sweep"]].concat());
+    for command in recorded("sweep") {
+        assert!(command.contains("--no-lock"), "{command}");
+    }
+}

@@ -28,6 +28,7 @@ mod target;
 mod time_limit;
 mod trials;
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use plugin_api::Availability;
@@ -63,13 +64,16 @@ pub(crate) fn run(
         checks.iter().filter(|check| check.applies_to(&fixture.setting.target)).collect();
     for check in applicable {
         report(Progress::Started(check));
-        let started = Instant::now();
+        let (started, mut own) = (Instant::now(), None);
         let outcome = missing(check.needs, &mut fixture)
             .or_else(|| unfounded(check, &findings))
             .or_else(|| hopeless(&timed_out));
         let outcome = outcome.unwrap_or_else(|| {
             let result = (check.run)(&mut fixture);
             timed_out.extend(matches!(result, Err(NotPassed::TimedOut(_))).then_some(check.id));
+            if let Err(NotPassed::Refused { remedy, .. }) = &result {
+                own = Some(remedy.clone());
+            }
             result.into()
         });
         if fixture.setting.launch.interrupt.is_set() {
@@ -80,7 +84,7 @@ pub(crate) fn run(
             outcome,
             demands: check.demands,
             rule: check.rule,
-            remedy: check.remedy(&fixture.setting.target),
+            remedy: own.map_or(check.remedy(&fixture.setting.target).into(), Cow::Owned),
             seconds: started.elapsed().as_secs_f64(),
         };
         report(Progress::Finished(&finding));

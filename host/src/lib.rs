@@ -18,6 +18,8 @@ mod first_seen;
 #[doc(hidden)]
 pub mod internals;
 mod metg;
+mod named_file;
+mod other_process;
 mod plan;
 mod plugin;
 mod record;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 mod chain;
 pub(crate) mod claims;
+pub(crate) mod clock;
 pub(crate) mod config;
 mod efficiency;
 pub(crate) mod environment;
@@ -44,18 +45,19 @@ pub(crate) use recorder::Recorder;
 pub(crate) use trial::Conditions;
 
 use crate::shell;
+use crate::text::with_remedy;
 
 /// Why a record could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    #[error("cannot {action} {path}: {error}{}", advice(.error))]
+    #[error("cannot {action} {path}: {error}")]
     File {
         /// The action that failed, as a verb.
         action: &'static str,
         path: PathBuf,
         error: io::Error,
     },
-    #[error("{path}:{line}: not a record: {why}; correct or remove this line")]
+    #[error("{path}:{line}: not a record: {why}")]
     Line {
         path: PathBuf,
         /// The line, counted from 1.
@@ -63,11 +65,11 @@ pub enum RecordError {
         why: String,
     },
     #[error(
-        "{path}:{line}: format {version} is of a later crossrun; this one reads up to {}; try: update crossrun",
+        "{path}:{line}: format {version} is of a later crossrun; this one reads up to {}",
         format::VERSION
     )]
     Later { path: PathBuf, line: u64, version: u64 },
-    #[error("another process measures into {}; try: wait until it has ended, or choose another folder", .0.display())]
+    #[error("another process measures into {}", .0.display())]
     Busy(PathBuf),
     /// A record that JSON cannot express.
     #[error("cannot write the record for {path} as JSON: {error}")]
@@ -76,36 +78,53 @@ pub enum RecordError {
 
 impl RecordError {
     /// Makes the error of an action on a path, for `map_err`.
-    fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::File { action, path: path.into(), error }
+    }
+
+    /// What to do about it, if that is known.
+    pub(crate) fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::File { error, .. } => advice(error),
+            Self::Line { .. } => Some("correct or remove this line"),
+            Self::Later { .. } => Some("update crossrun"),
+            Self::Busy(_) => Some("wait until it has ended, or choose another folder"),
+            Self::Encode { .. } => None,
+        }
+    }
+
+    /// One line for people.
+    pub(crate) fn line(&self) -> String {
+        with_remedy(&self.to_string(), self.remedy())
     }
 }
 
 /// What to do about an error of the file system, where that is known.
-fn advice(error: &io::Error) -> String {
+fn advice(error: &io::Error) -> Option<&'static str> {
     if let Some(command) = shell::raise_open_files(error) {
-        return format!("; try: {command}");
+        return Some(command);
     }
-    let advice = match error.kind() {
+    Some(match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; try: free some space, or choose a folder on another disk"
+            "free some space, or choose a folder on another disk"
         }
-        io::ErrorKind::FileTooLarge => "; try: ulimit -f unlimited, in the shell that starts crossrun",
+        io::ErrorKind::FileTooLarge => "ulimit -f unlimited, in the shell that starts crossrun",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "; try: choose a folder that you may write to"
+            "choose a folder that you may write to"
         }
-        io::ErrorKind::IsADirectory => "; try: move the folder of that name away",
+        io::ErrorKind::IsADirectory => "move the folder of that name away",
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-            "; try: move the file that stands where a folder should be away"
+            "move the file that stands where a folder should be away"
         }
         io::ErrorKind::NotFound if std::env::current_dir().is_err() => {
-            "; try: cd \"$HOME\", as the current folder was removed"
+            "cd \"$HOME\", as the current folder was removed"
         }
-        io::ErrorKind::NotFound => "; try: check the path",
-        io::ErrorKind::InvalidFilename => "; try: a shorter name",
-        io::ErrorKind::InvalidInput => "; try: move the file away, or choose another folder",
-        io::ErrorKind::Unsupported => "; try: choose a folder on a local disk",
-        _ => "",
-    };
-    advice.into()
+        io::ErrorKind::NotFound => "check the path",
+        io::ErrorKind::InvalidFilename => "a shorter name",
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+            "move the file away, or choose another folder"
+        }
+        io::ErrorKind::Unsupported => "choose a folder on a local disk",
+        _ => return None,
+    })
 }

@@ -2,12 +2,14 @@
 //! and a device may have no end.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+
+use crate::named_file;
 
 /// Opens the regular file at `path`, and waits for nothing.
 ///
@@ -22,14 +24,15 @@ pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     })
 }
 
+/// More than this is not read as a whole, in bytes: a file with holes may claim to be of any length.
+const MOST: u64 = 256 << 20;
+
 /// The bytes of the regular file at `path`.
 ///
 /// # Errors
-/// As [`open`].
+/// As [`open`], and [`io::ErrorKind::InvalidData`] for a file that is too long to be kept in memory.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open(path, OpenOptions::new().read(true))?.read_to_end(&mut bytes)?;
-    Ok(bytes)
+    named_file::whole(open(path, OpenOptions::new().read(true))?, MOST)
 }
 
 /// The file, if it is a regular one, which keeps what is written to it.
@@ -46,6 +49,13 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn a_file_with_holes_is_not_read_into_memory() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(10 << 30).unwrap();
+        assert!(read(file.path()).unwrap_err().to_string().contains("more than 256 MiB"));
+    }
 
     #[test]
     fn a_pipe_and_a_device_are_refused_at_once_and_a_file_is_read() {

@@ -120,9 +120,17 @@ pub(crate) fn or_else(text: String, otherwise: &str) -> String {
     if text.trim().is_empty() { otherwise.to_owned() } else { text }
 }
 
+/// What stands between a message and its remedy.
+const TRY: &str = "; try: ";
+
 /// A message with a remedy, if there is one.
 pub(crate) fn with_remedy(message: &str, remedy: Option<&str>) -> String {
-    remedy.map_or_else(|| message.to_owned(), |remedy| format!("{message}; try: {remedy}"))
+    remedy.map_or_else(|| message.to_owned(), |remedy| format!("{message}{TRY}{remedy}"))
+}
+
+/// The reverse of [`with_remedy`]: a plugin may have one text for both.
+pub(crate) fn without_remedy(text: &str) -> (&str, Option<&str>) {
+    text.rsplit_once(TRY).map_or((text, None), |(message, remedy)| (message, Some(remedy)))
 }
 
 /// `1 item`, `2 items`.

@@ -11,7 +11,7 @@ use rustix::fs::{CWD, FileType, mknodat};
 
 use super::outputs::can_mount;
 use super::wrappers::{with_environment_of, wrapped};
-use crate::support::{Place, Ran, not_run, plugin};
+use crate::support::{Place, Ran, eventually, not_run, plugin, shell_code};
 
 const RUN: [&str; 4] = ["run", "--backend", "native", "--no-lock"];
 
@@ -101,8 +101,64 @@ fn a_pipe_in_the_place_of_a_file_that_crossrun_writes_is_not_waited_for() {
 
 #[test]
 fn a_device_that_has_no_end_is_read_no_further_than_a_line_may_be_long() {
-    let ran = in_time(&Place::empty().command(&["report", "/dev/zero"])).code(2);
-    ran.says("/dev/zero").says("it has more than 268435456 bytes");
+    let place = recorded();
+    let holes = place.path().join("holes.jsonl");
+    fs::File::create(&holes).unwrap().set_len(10 << 30).unwrap();
+    let holes = holes.to_str().unwrap();
+    for (file, why) in [
+        ("/dev/zero", "more than 64 MiB"),
+        ("/dev/full", "more than 64 MiB"),
+        (holes, "more than 64 MiB"),
+        ("/dev/urandom", "more than 100000 lines are no records"),
+    ] {
+        for verb in [&["report", file][..], &["show", file], &["history", file], &["diff", file, "results/c"]]
+        {
+            in_time(&place.command(verb)).code(2).says(file).says(why);
+        }
+    }
+    for (file, why) in [("/dev/zero", "not a regular file"), (holes, "more than 16 MiB")] {
+        let locked = format!("--locked={file}");
+        in_time(&place.command(&["backends", &locked])).code(3).says(why);
+        in_time(&place.command(&["backends", "inspect", file])).code(3);
+    }
+    // A link that leads to itself, and a folder that holds itself.
+    for (name, target) in [("loop", "loop"), ("within/again", ".")] {
+        fs::create_dir_all(place.path().join("within")).unwrap();
+        std::os::unix::fs::symlink(target, place.path().join(name)).unwrap();
+    }
+    in_time(&place.command(&["report", "loop"])).code(2).says("loop");
+    in_time(&place.command(&["report", "within"])).code(2).says("holds no records");
+    // What stands in the place of a run's own files.
+    for (file, words) in
+        [("plan.json", "more than 256 MiB"), ("trials.jsonl", "more than 64 MiB and is no record")]
+    {
+        let folder = place.path().join("in-place");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder).unwrap();
+        fs::File::create(folder.join(file)).unwrap().set_len(10 << 30).unwrap();
+        let resume = ["compare", "--no-lock", "--resume", "c", "--output-dir", "in-place"];
+        let run = [&RUN[..], &["--output-dir", "in-place"]].concat();
+        let ran = in_time(&place.command(if file == "plan.json" { &resume[..] } else { &run[..] }));
+        assert_ne!(ran.output.status.code(), Some(0), "{}", ran.explain());
+        ran.says(words);
+    }
+}
+
+#[test]
+fn a_pipe_that_nobody_writes_to_is_waited_for_by_name_until_one_signal() {
+    let place = recorded();
+    let named = place.path().join("p.jsonl");
+    pipe(&named);
+    for verb in [&["report", "p.jsonl"][..], &["show", "p.jsonl"], &["diff", "results/c", "p.jsonl"]] {
+        let said = place.path().join("said");
+        let mut command = place.command(verb);
+        command.stdout(Stdio::null()).stderr(fs::File::create(&said).unwrap());
+        let mut waiting = command.spawn().unwrap();
+        let text = || fs::read_to_string(&said).unwrap();
+        eventually("it says for what it waits", || text().contains("waiting for the writer of p.jsonl"));
+        Command::new("kill").args(["-INT", &waiting.id().to_string()]).status().unwrap();
+        assert_eq!(shell_code(waiting.wait().unwrap()), Some(130), "{}", text());
+    }
 }
 
 #[test]
@@ -131,8 +187,16 @@ fn records_that_cannot_be_read_are_a_usage_error_of_every_verb() {
     for (text, name) in [("garbage\n", "trials.jsonl"), ("{\"record\":{}}\n", "trials.jsonl")] {
         fs::create_dir_all(place.path().join("r")).unwrap();
         fs::write(place.path().join("r").join(name), text).unwrap();
-        place.crossrun(&["report", "r"]).code(2);
-        place.crossrun(&["show", "r"]).code(2);
+        for verb in [&["report", "r"][..], &["show", "r"], &["diff", "r", "r"], &["history", "r"]] {
+            place.crossrun(verb).code(2).says("cannot be read");
+        }
+    }
+    // What of one file cannot be read is no difference from the other.
+    let place = recorded();
+    fs::create_dir(place.path().join("bad")).unwrap();
+    fs::write(place.path().join("bad/trials.jsonl"), "garbage\n").unwrap();
+    for pair in [["results/c", "bad"], ["bad", "results/c"]] {
+        place.crossrun(&[&["diff"][..], &pair].concat()).code(2).says("correct or remove");
     }
 }
 

@@ -28,6 +28,12 @@ impl Drop for Held {
     }
 }
 
+/// As messages name the holder where `/proc/locks` does.
+fn holder(held: &Held) -> String {
+    // With --no-fork, flock becomes the command.
+    format!("process {}: sleep 600", held.0.id())
+}
+
 /// The text of a file so far.
 fn text(file: &std::path::Path) -> String {
     std::fs::read_to_string(file).unwrap_or_default()
@@ -43,12 +49,36 @@ fn measurements_with_other_data_folders_wait_for_each_other() {
     command.stdout(Stdio::piped()).stderr(std::fs::File::create(&said).unwrap());
     let waiting = command.spawn().unwrap();
     eventually("it waits", || text(&said).contains("waiting until no other measurement runs"));
-    let holder = format!("process {}", held.0.id());
-    assert!(text(&said).contains(&holder) || text(&said).contains("another process"), "{}", text(&said));
+    assert!(
+        text(&said).contains(&holder(&held)) || text(&said).contains("another process"),
+        "{}",
+        text(&said)
+    );
     drop(held);
     let record = Ran::ended(waiting).code(0).json();
     assert_eq!(record["metadata"]["locked"], true);
     assert_eq!(record["metadata"]["lock_file"], lock.to_str().unwrap());
+}
+
+#[test]
+fn every_lock_that_is_waited_for_is_named_also_when_little_is_to_be_said_and_one_signal_ends_the_wait() {
+    let place = Place::with_misbehaving();
+    std::fs::create_dir(place.data()).unwrap();
+    let run = ["run", "--backend", "misbehaving", "--workload", "null", "--quiet"];
+    let cases =
+        [("measurement.lock", &run[..]), ("setup-misbehaving.lock", &["setup", "misbehaving", "--quiet"])];
+    for (lock, verb) in cases {
+        let (lock, said) = (place.data().join(lock), place.path().join("said"));
+        let held = Held::on(&lock);
+        let mut command = place.command(verb);
+        command.stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap());
+        let mut waiting = command.spawn().unwrap();
+        eventually("it says for what it waits", || text(&said).contains("waiting until"));
+        let named = text(&said).contains(&holder(&held)) || text(&said).contains("another process");
+        assert!(named, "{}", text(&said));
+        Command::new("kill").arg(waiting.id().to_string()).status().unwrap();
+        assert_eq!(shell_code(waiting.wait().unwrap()), Some(130), "{}", text(&said));
+    }
 }
 
 #[test]

@@ -92,19 +92,54 @@ fn a_report_does_not_replace_the_records_that_it_is_about() {
 #[test]
 fn no_output_replaces_a_file_of_a_run() {
     let place = recorded();
-    let run = place.path().join("other");
-    fs::create_dir(&run).unwrap();
+    // Another run than the one that is reported.
+    let compare = [
+        "compare",
+        "--quick",
+        "--no-lock",
+        "--run-id",
+        "other",
+        "--output-dir",
+        "other",
+        "--backends",
+        "native",
+    ];
+    place.crossrun(&[&compare[..], &["--workloads", "null", "--items", "5", "--aa"]].concat()).code(0);
+    fs::create_dir(place.path().join("elsewhere")).unwrap();
     let graph = ["workloads", "show", "task_graph", "--svg"];
     for name in ["plan.json", "trials.jsonl", "unified_results.jsonl", "unified_results.csv"] {
-        fs::write(run.join(name), "before").unwrap();
-        let file = run.join(name);
-        let file = file.to_str().unwrap();
+        let file = format!("other/{name}");
+        let before = fs::read(place.path().join(&file)).unwrap();
         for report in ["--csv", "--md", "--html"] {
-            place.crossrun(&["report", RECORDS, report, file]).code(2).says("is a file of a run");
+            place.crossrun(&["report", RECORDS, report, &file]).code(2).says("is a file of a run");
         }
-        place.crossrun(&[&graph[..], &[file]].concat()).code(2).says("is a file of a run");
-        assert_eq!(fs::read_to_string(file).unwrap(), "before");
+        place.crossrun(&[&graph[..], &[&file]].concat()).code(2).says("is a file of a run");
+        assert_eq!(fs::read(place.path().join(&file)).unwrap(), before);
+        // The name alone makes no file of a run.
+        let file = format!("elsewhere/{name}");
+        fs::write(place.path().join(&file), "{\"some\": \"text\"}\n").unwrap();
+        place.crossrun(&["report", RECORDS, "--md", &file]).code(0);
     }
+}
+
+#[test]
+fn records_that_are_mounted_under_another_name_are_not_replaced_either() {
+    if !can_mount() {
+        return not_run("this user may not mount");
+    }
+    let place = recorded();
+    let trials = place.path().join(RECORDS).join("trials.jsonl");
+    let before = fs::read(&trials).unwrap();
+    fs::write(place.path().join("report.md"), "").unwrap();
+    let report = place.command(&["report", RECORDS, "--md", "report.md"]);
+    let words = std::iter::once(report.get_program()).chain(report.get_args());
+    let words: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    let script = format!("mount --bind {RECORDS}/trials.jsonl report.md && {}", words.join(" "));
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--map-root-user", "sh", "-c", &script]);
+    command.current_dir(place.path()).env("CROSSRUN_DATA_DIR", place.data());
+    Ran::of(command).code(2).says("holds the records that are reported");
+    assert_eq!(fs::read(&trials).unwrap(), before);
 }
 
 #[test]

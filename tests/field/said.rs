@@ -63,3 +63,39 @@ fn a_plugin_that_ends_a_process_without_isolation_is_a_failure() {
     let ran = place.misbehave("none", "run", &["--no-lock"]).code(0);
     assert!(!ran.stderr().contains("_exit"), "{}", ran.explain());
 }
+
+#[test]
+fn a_remedy_is_a_field_of_its_own_and_the_line_is_made_of_it() {
+    let place = Place::new();
+    std::fs::write(place.path().join("bad.jsonl"), "{}\n").unwrap();
+    std::fs::create_dir(place.path().join("empty")).unwrap();
+    let run = ["run", "--backend", "native", "--no-lock"];
+    let compare = ["compare", "--no-lock", "--run-id", "c", "--items", "5"];
+    let cases: [Vec<&str>; 13] = [
+        vec!["report", "nonex"],
+        vec!["report", "empty"],
+        vec!["show", "nonex"],
+        vec!["history", "nonex"],
+        vec!["diff", "bad.jsonl", "bad.jsonl"],
+        [&run[..], &["--output-dir", "/proc/x"]].concat(),
+        [&run[..], &["--output-dir", "bad.jsonl"]].concat(),
+        // What a workload says comes as one text.
+        [&run[..], &["--workload", "pipeline", "--extra", "stages=1000"]].concat(),
+        [&run[..], &["--workload", "nexmark_q5", "--extra", "window_ms=7", "--extra", "slide_ms=5"]].concat(),
+        [&run[..], &["--workload", "task_graph", "--items", "1e12"]].concat(),
+        [&compare[..], &["--backends", "native,native"]].concat(),
+        vec!["compare", "--no-lock", "--resume", "none"],
+        [&compare[..], &["--backends", "native", "--blocks", "4000000000", "--workloads", "null"]].concat(),
+    ];
+    for case in cases {
+        let ran = place.crossrun(&[&case[..], &["--json"]].concat());
+        assert_ne!(ran.output.status.code(), Some(0), "{}", ran.explain());
+        let lines = ran.stdout();
+        let last: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+        let error = if last["error"].is_object() { &last["error"] } else { &last["metadata"]["error"] };
+        let (message, remedy) = (error["message"].as_str(), error["remedy"].as_str());
+        let (Some(message), Some(remedy)) = (message, remedy) else { panic!("{}", ran.explain()) };
+        assert!(!message.contains("; try: "), "{}", ran.explain());
+        assert!(ran.stderr().contains(&format!("; try: {remedy}")), "{}", ran.explain());
+    }
+}

@@ -49,6 +49,57 @@ fn a_reader_of_json_that_never_reads_on_is_not_waited_for_without_end() {
     drop(reader);
 }
 
+/// A long text for a reader that never reads it.
+fn long_listing(place: &Place) {
+    let trial = |number: u32| {
+        let mut trial = place.records("null", "trials.jsonl").remove(0);
+        trial["record"]["run_id"] = format!("r{number}").into();
+        format!("{trial}\n")
+    };
+    let lines: String = (0..2000).map(trial).collect();
+    std::fs::write(place.path().join("long.jsonl"), lines).unwrap();
+}
+
+#[test]
+fn a_reader_of_text_that_never_reads_is_named_and_one_signal_ends_the_wait() {
+    let place = Place::new();
+    place.crossrun(&["run", "--backend", "native", "--workload", "null", "--no-lock"]).code(0);
+    long_listing(&place);
+    let said = place.path().join("said");
+    let mut reader = Command::new("sleep").arg("600").stdin(Stdio::piped()).spawn().unwrap();
+    let mut command = place.command(&["show", "long.jsonl"]);
+    command.stdout(Stdio::from(reader.stdin.take().unwrap())).stderr(std::fs::File::create(&said).unwrap());
+    let mut waiting = command.spawn().unwrap();
+    drop(command);
+    let text = || std::fs::read_to_string(&said).unwrap();
+    eventually("it says for whom it waits", || text().contains("waiting for the reader of standard output"));
+    assert!(text().contains(&format!("process {}: sleep 600", reader.id())), "{}", text());
+    Command::new("kill").arg(waiting.id().to_string()).status().unwrap();
+    assert!([Some(130), Some(143)].contains(&shell_code(waiting.wait().unwrap())), "{}", text());
+    reader.kill().unwrap();
+    reader.wait().unwrap();
+}
+
+#[test]
+fn one_reader_of_both_outputs_that_never_reads_is_no_trap_for_a_signal() {
+    let place = Place::new();
+    let mut reader = Command::new("sleep").arg("600").stdin(Stdio::piped()).spawn().unwrap();
+    let pipe = std::os::fd::OwnedFd::from(reader.stdin.take().unwrap());
+    // More than a pipe takes, in each of the outputs.
+    let note = format!("note={}", "x".repeat(100_000));
+    let mut command = place.command(&["run", "--json", "-v", "--backend", "native", "--workload", "null"]);
+    command.args(["--no-lock", "--extra", &note]);
+    command.stdout(Stdio::from(pipe.try_clone().unwrap())).stderr(Stdio::from(pipe));
+    let mut waiting = command.spawn().unwrap();
+    drop(command);
+    eventually("the trial is recorded", || place.records_so_far("null") > 0);
+    // Whether it writes or waits already, the signal ends it.
+    Command::new("kill").arg(waiting.id().to_string()).status().unwrap();
+    assert_eq!(shell_code(waiting.wait().unwrap()), Some(130));
+    reader.kill().unwrap();
+    reader.wait().unwrap();
+}
+
 #[test]
 fn a_process_that_holds_the_supervisor_as_a_debugger_does_not_keep_crossrun() {
     let place = Place::with_misbehaving();

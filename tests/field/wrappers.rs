@@ -31,18 +31,44 @@ int main(int count, char **words) {
 "#;
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
     let build = || {
-        let folder = executable().parent()?.join("field");
-        std::fs::create_dir_all(&folder).ok()?;
-        let (source, own) =
-            (folder.join("nosyscall.c"), folder.join(format!("nosyscall-{}", std::process::id())));
-        std::fs::write(&source, SOURCE).ok()?;
-        let built = Command::new("cc").arg(&source).arg("-o").arg(&own).status().is_ok_and(|it| it.success());
-        let program = folder.join("nosyscall");
-        std::fs::rename(&own, &program).ok().filter(|()| built)?;
+        let program = compiled("nosyscall", SOURCE, &[])?;
         let works = Command::new(&program).args(["999", "38", "true"]).status().is_ok();
         works.then_some(program)
     };
     BUILT.get_or_init(build).clone()
+}
+
+/// A library that the dynamic linker can put before others, and that sets the clock to the number of seconds in `CLOCK_SECONDS`.
+pub(crate) fn other_clock() -> Option<PathBuf> {
+    const SOURCE: &str = r#"
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *time) {
+    int failed = syscall(SYS_clock_gettime, clock, time);
+    const char *seconds = getenv("CLOCK_SECONDS");
+    if (!failed && clock == CLOCK_REALTIME && seconds) time->tv_sec = strtoll(seconds, 0, 10);
+    return failed;
+}
+"#;
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    BUILT.get_or_init(|| compiled("other_clock", SOURCE, &["-shared", "-fPIC"])).clone()
+}
+
+/// The file that the C compiler makes of `source`, if there is one.
+pub(crate) fn compiled(name: &str, source: &str, options: &[&str]) -> Option<PathBuf> {
+    let folder = executable().parent()?.join("field");
+    std::fs::create_dir_all(&folder).ok()?;
+    let own = |end: &str| folder.join(format!("{name}-{}{end}", std::process::id()));
+    std::fs::write(own(".c"), source).ok()?;
+    let mut command = Command::new("cc");
+    let built = command.args(options).arg(own(".c")).arg("-o").arg(own("")).status();
+    let _ = std::fs::remove_file(own(".c"));
+    let file = folder.join(name);
+    std::fs::rename(own(""), &file).ok().filter(|()| built.is_ok_and(|it| it.success()))?;
+    Some(file)
 }
 
 /// `command`, run by `wrapper` with `words` before it.

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use plugin_api::metadata::is_name;
 use plugin_api::workload::CatalogueEntry;
@@ -23,7 +23,8 @@ use crate::plugin::lock_file::LockedPlugin;
 use crate::plugin::registry::GetError;
 use crate::plugin::trust::{Refusal, Trust, has_raised_privileges};
 use crate::plugin::{PLUGINS, PluginRef};
-use crate::record::{Library, MeasurementLock, RecordError, file_lock, measurement_lock};
+use crate::record::format::timestamp;
+use crate::record::{Library, MeasurementLock, RecordError, clock, file_lock, measurement_lock};
 use crate::regular_file;
 use crate::run::backend::Backend;
 use crate::run::executor::{Executor, Setting, log_file};
@@ -33,7 +34,7 @@ use crate::run::session::{CallError, Isolation, Launch, WorkerSession};
 use crate::sandbox::{Cores, Interrupt};
 use crate::shell;
 use crate::stats::WarmUp;
-use crate::text::plural;
+use crate::text::{plural, with_remedy};
 use crate::worker::protocol::{Folders, LibraryFile};
 
 pub(crate) struct Context {
@@ -283,6 +284,14 @@ impl Context {
 
     /// The folders of a run. Its log folder is created, and is in use until this process ends; old log folders are removed.
     pub(crate) fn folders(&self, run_id: &str) -> Result<Folders, Problem> {
+        let now = SystemTime::now();
+        if !clock::is_credible(now) {
+            let why = format!(
+                "the clock of this machine says {}, and so will the records; its history is not kept",
+                timestamp(now)
+            );
+            log::warn!("{}", with_remedy(&why, Some("sudo date --set TIME")));
+        }
         let all = self.data_dir.join("logs");
         let (log_dir, in_use) = logs::enter(&all, run_id).map_err(|error| {
             let message = format!("cannot create the folder {}: {error}", all.join(run_id).display());
@@ -345,7 +354,9 @@ impl Context {
         if !wanted {
             return Ok(None);
         }
-        let waiting = |holder: &str| ui.note(&format!("waiting until no other measurement runs ({holder})"));
+        // Said also by --quiet: nothing else tells for what such a command waits.
+        let waiting =
+            |holder: &str| ui.warning(&format!("waiting until no other measurement runs ({holder})"));
         let path = measurement_lock::path();
         match MeasurementLock::acquire_waiting(&path, waiting, || self.interrupt().is_set()) {
             Ok(Some(lock)) => Ok(Some(lock)),
@@ -355,10 +366,10 @@ impl Context {
                     RecordError::File { path, error, .. } => format!("{}: {error}", path.display()),
                     other => other.to_string(),
                 };
-                ui.warning(&format!(
-                    "there is no measurement lock, and another measurement may run at the same time: {why}; \
-                     try: export CROSSRUN_LOCK_FILE=FILE"
-                ));
+                let why = format!(
+                    "there is no measurement lock, and another measurement may run at the same time: {why}"
+                );
+                ui.warning(&with_remedy(&why, Some("export CROSSRUN_LOCK_FILE=FILE")));
                 Ok(None)
             }
         }
@@ -371,11 +382,8 @@ impl Context {
             Problem::new(Exit::SetupFailed, format!("cannot lock {}: {error}", path.display()))
         };
         let file = regular_file::open(&path, File::options().append(true).create(true)).map_err(cannot)?;
-        let (since, mut told) = (Instant::now(), false);
+        let (since, mut said) = (Instant::now(), false);
         loop {
-            if since.elapsed() > Duration::from_secs(1) && !std::mem::replace(&mut told, true) {
-                log::warn!("waiting for another set-up of {name}, of {}", file_lock::holder(&file));
-            }
             match file.try_lock() {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::Error(error)) if file_lock::has_no_locks(&error) => return Ok(file),
@@ -383,7 +391,15 @@ impl Context {
                 Err(TryLockError::WouldBlock) if self.interrupt().is_set() => {
                     return Err(Problem::new(Exit::Interrupted, "interrupted while another set-up ran"));
                 }
-                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(100)),
+                Err(TryLockError::WouldBlock) => {
+                    if since.elapsed() > Duration::from_secs(1) && !std::mem::replace(&mut said, true) {
+                        log::warn!(
+                            "waiting until another set-up of {name} has ended ({})",
+                            file_lock::holder(&file)
+                        );
+                    }
+                    std::thread::sleep(Duration::from_millis(100));
+                }
             }
         }
     }

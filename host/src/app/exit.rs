@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use plugin_api::{ErrorKind, RunnerError};
 
+use crate::plan::PlanError;
 use crate::record::RecordError;
 use crate::run::event::Stopped;
 use crate::run::outcome::Status;
@@ -78,6 +79,11 @@ impl Problem {
         Self::new(Exit::Usage, message)
     }
 
+    /// A file of records that was named and cannot be used.
+    pub(crate) fn of_record(error: &RecordError) -> Self {
+        Self::usage(error.to_string()).with_remedy(error.remedy().unwrap_or_default())
+    }
+
     /// A failure of this program or of the system.
     pub(crate) fn unexpected(error: &(dyn Error + 'static)) -> Self {
         let system = error.downcast_ref().and_then(crate::shell::raise_open_files);
@@ -138,7 +144,13 @@ impl From<RecordError> for Problem {
     fn from(error: RecordError) -> Self {
         // An interrupt ends the wait for a file that another process holds.
         let exit = if Interrupt::has_come() { Exit::Interrupted } else { Exit::Unexpected };
-        Self::new(exit, error.to_string())
+        Self { exit, ..Self::of_record(&error) }
+    }
+}
+
+impl From<PlanError> for Problem {
+    fn from(error: PlanError) -> Self {
+        Self::usage(error.to_string()).with_remedy(error.remedy().unwrap_or_default())
     }
 }
 

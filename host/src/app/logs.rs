@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 
-use crate::record::file_lock;
+use crate::record::{clock, file_lock};
 
 /// The file that marks a folder as created by crossrun. A process that uses the folder holds a lock on the file; the system
 /// releases the lock when the process ends.
@@ -30,7 +30,10 @@ const KEPT_OTHERS: Duration = Duration::from_hours(24);
 pub(super) fn enter(logs: &Path, name: &str) -> io::Result<(PathBuf, File)> {
     let folder = logs.join(name);
     let mark = mark(&folder)?;
-    prune(logs, SystemTime::now());
+    let now = SystemTime::now();
+    if clock::is_credible(now) {
+        prune(logs, now);
+    }
     Ok((folder, mark))
 }
 

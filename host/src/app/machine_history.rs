@@ -48,7 +48,7 @@ pub(crate) fn keep_aa(comparison: Option<AaComparison>, context: &Context, ui: &
 }
 
 fn or_warn<T>(result: Result<T, RecordError>, ui: &mut Ui) -> Option<T> {
-    result.map_err(|error| ui.warning(&format!("the history of this machine: {error}"))).ok()
+    result.map_err(|error| ui.warning(&format!("the history of this machine: {}", error.line()))).ok()
 }
 
 fn build() -> String {

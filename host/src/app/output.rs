@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use crate::other_process;
 use crate::sandbox::Interrupt;
 
 /// So many bytes fit into a pipe that is ready: a longer write would wait for the reader.
@@ -18,7 +19,7 @@ const AT_ONCE: usize = 4096;
 const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// After this time the wait is reported.
-const REPORTED_AFTER: Duration = Duration::from_secs(5);
+const REPORTED_AFTER: Duration = Duration::from_secs(2);
 
 /// How long the reader of standard output is waited for. Nothing: for as long as it likes.
 static READER_DEADLINE: OnceLock<Duration> = OnceLock::new();
@@ -49,6 +50,19 @@ pub(crate) fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Standard error, for the log: a wait for its reader heeds an interrupt too.
+pub(crate) struct Errors;
+
+impl io::Write for Errors {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        write_all(&io::stderr(), bytes).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn await_reader(to: &impl AsFd) -> io::Result<()> {
     let since = Instant::now();
     while let Ok(0) | Err(Errno::INTR) = poll(&mut [PollFd::new(to, PollFlags::OUT)], Some(&POLL)) {
@@ -65,12 +79,21 @@ fn await_reader(to: &impl AsFd) -> io::Result<()> {
             let why = format!("its reader has not read on for {} s", deadline.as_secs_f64());
             return Err(io::Error::new(ErrorKind::TimedOut, why));
         }
-        if since.elapsed() > REPORTED_AFTER && is_stdout(to) {
+        // Standard error may have the same reader.
+        if since.elapsed() > REPORTED_AFTER && is_stdout(to) && is_ready(&io::stderr()) {
             static ONCE: Once = Once::new();
-            ONCE.call_once(|| log::warn!("waiting for the reader of standard output"));
+            ONCE.call_once(|| {
+                let who = other_process::reader_of(to).map_or_else(String::new, |who| format!(", {who}"));
+                log::warn!("waiting for the reader of standard output{who}");
+            });
         }
     }
     Ok(())
+}
+
+fn is_ready(to: &impl AsFd) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(to, PollFlags::OUT)], Some(&now)).is_ok_and(|ready| ready > 0)
 }
 
 fn is_stdout(to: &impl AsFd) -> bool {

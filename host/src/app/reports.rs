@@ -1,7 +1,9 @@
 //! Reads files of records, and writes reports.
 
 use std::collections::HashSet;
+use std::fs::Metadata;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -19,7 +21,7 @@ use crate::compare::{self, Input, Options};
 use crate::record::format::timestamp;
 use crate::record::record_files::{self, RecordFiles};
 use crate::record::skipped::{self, Damage, Skipped};
-use crate::record::writer::{PLAN, TABLE, TRIALS, UNIFIED};
+use crate::record::writer::{PLAN, TRIALS, UNIFIED};
 use crate::record::{RecordError, Recorder, Records, reader};
 use crate::regular_file;
 use crate::report::export::ExportedRow;
@@ -46,8 +48,8 @@ pub(crate) struct Read {
     pub(crate) altered: Vec<String>,
     /// The files without a hash chain, in which nobody sees an edit.
     pub(crate) without_chain: Vec<String>,
-    /// The files that were read, by their canonical paths.
-    files: HashSet<PathBuf>,
+    /// The files that were read, by their device and inode.
+    files: HashSet<(u64, u64)>,
     /// How the plan of each file has it compared, as far as its folder was named, and not the file alone.
     planned: Vec<Option<Options>>,
 }
@@ -80,9 +82,9 @@ impl Read {
         }
     }
 
-    /// Refuses to write a report to a file that was read: the records would be gone.
+    /// Refuses to write a report to a file that was read, whatever name it has there: the records would be gone.
     pub(crate) fn check_output(&self, path: &Path) -> Result<(), Problem> {
-        if path.canonicalize().is_ok_and(|path| path.is_file() && self.files.contains(&path)) {
+        if identity(path).is_some_and(|id| self.files.contains(&id)) {
             let message = format!("{} holds the records that are reported", path.display());
             return Err(Problem::usage(message).with_remedy("another file"));
         }
@@ -90,13 +92,15 @@ impl Read {
     }
 }
 
+/// The device and the inode of a regular file: the same for each name that it has.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let status = path.metadata().ok().filter(Metadata::is_file)?;
+    Some((status.dev(), status.ino()))
+}
+
 /// Refuses to write over a file of a run: without it the run could not be resumed or reported.
 pub(crate) fn check_output(path: &Path) -> Result<(), Problem> {
-    let is_of_a_run = |file: &PathBuf| {
-        let name = file.file_name().and_then(|name| name.to_str());
-        file.is_file() && name.is_some_and(|name| [PLAN, TRIALS, UNIFIED, TABLE].contains(&name))
-    };
-    if path.canonicalize().is_ok_and(|file| is_of_a_run(&file)) {
+    if path.canonicalize().is_ok_and(|file| record_files::is_of_a_run(&file)) {
         let message = format!("{} is a file of a run", path.display());
         return Err(Problem::usage(message).with_remedy("another file"));
     }
@@ -109,7 +113,8 @@ pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
     let mut read = Read::default();
     for path in paths {
         for file in files(path, ui)? {
-            if read.files.insert(file.canonicalize().unwrap_or_else(|_| file.clone())) {
+            // What is no regular file, such as a pipe, is another one each time.
+            if identity(&file).is_none_or(|id| read.files.insert(id)) {
                 read_file(&file, &mut read, ui)?;
                 read.planned.push((file != *path).then(|| planned_options(&file)).flatten());
             }
@@ -126,8 +131,8 @@ pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
 
 /// The files of records of a path. Prints them if some are in folders below it.
 fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
-    let unreadable = |error: std::io::Error| Problem::usage(format!("{}: {error}", path.display()));
-    let RecordFiles { files, unsearched } = record_files::find(path).map_err(unreadable)?;
+    let found = record_files::find(path).map_err(RecordError::file("search", path));
+    let RecordFiles { files, unsearched } = found.map_err(unreadable)?;
     for (folder, why) in unsearched {
         ui.warning(&format!("{} is not searched for records: {why}", folder.display()));
     }
@@ -135,7 +140,8 @@ fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
         return Err(Problem::usage(format!(
             "{} holds no records (*.jsonl), and no folder below it does ({TRIALS}, {UNIFIED})",
             path.display()
-        )));
+        ))
+        .with_remedy("check the path"));
     }
     if files.iter().any(|file| file != path && file.parent() != Some(path)) {
         let named: Vec<_> = files.iter().take(10).map(|file| file.display().to_string()).collect();
@@ -203,7 +209,7 @@ pub(crate) fn complete(recorder: &mut Recorder, ui: &mut Ui) -> (Vec<String>, Re
 
 /// A file that was named but cannot be read is a usage error.
 pub(crate) fn unreadable(error: RecordError) -> Problem {
-    Problem::usage(error.to_string())
+    Problem::of_record(&error)
 }
 
 /// Compares records. What could not be read or was altered becomes the first warnings of the comparison.

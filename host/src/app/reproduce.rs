@@ -49,6 +49,8 @@ pub(crate) struct RunCommand {
     pub(crate) timeout: Duration,
     pub(crate) limits: LimitArguments,
     pub(crate) cores: Option<u32>,
+    /// Whether other measurements may run at the same time.
+    pub(crate) no_lock: bool,
     pub(crate) loading: LoadingOptions,
     /// Only where it is not the default folder.
     pub(crate) output_dir: Option<PathBuf>,
@@ -105,6 +107,7 @@ impl RunCommand {
         command
             .options("isolation", self.isolation.map(word))
             .options("cores", self.cores)
+            .flag("no-lock", self.no_lock)
             .options("plugin-dir", self.folders(trial, participant).iter().map(|folder| folder.display()));
         self.loading.add_to(&mut command);
         command.to_string()

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Style};
-use env_logger::WriteStyle;
+use env_logger::{Target, WriteStyle};
 use indicatif::{ProgressBar, ProgressStyle};
 use plugin_api::Progress;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -38,7 +38,12 @@ impl Ui {
             _ => log::LevelFilter::Trace,
         };
         let colour = if colour_on(&io::stderr()) { WriteStyle::Always } else { WriteStyle::Never };
-        env_logger::Builder::new().filter_level(log_level).write_style(colour).format(log_line).init();
+        env_logger::Builder::new()
+            .filter_level(log_level)
+            .write_style(colour)
+            .format(log_line)
+            .target(Target::Pipe(Box::new(output::Errors)))
+            .init();
         Self { json, quiet, log_level, bar: None, unwritten: None }
     }
 

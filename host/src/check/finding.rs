@@ -1,5 +1,7 @@
 //! The outcomes of checks.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::run::session::{CallError, Fault};
@@ -57,7 +59,9 @@ impl From<CheckResult> for CheckOutcome {
     fn from(result: CheckResult) -> Self {
         match result {
             Ok(note) => Self::Passed { note },
-            Err(NotPassed::Failed(why) | NotPassed::TimedOut(why)) => Self::Failed { why },
+            Err(NotPassed::Failed(why) | NotPassed::TimedOut(why) | NotPassed::Refused { why, .. }) => {
+                Self::Failed { why }
+            }
             Err(NotPassed::Skipped(why)) => Self::Skipped { why },
             Err(NotPassed::NotRun(why)) => Self::NotRun { why, remedy: None },
         }
@@ -77,6 +81,8 @@ pub(super) fn demand(holds: bool, why: impl FnOnce() -> String) -> CheckResult {
 pub(super) enum NotPassed {
     /// The plugin breaks the rule.
     Failed(String),
+    /// The file was refused, and this helps.
+    Refused { why: String, remedy: String },
     /// It does, as a call had no answer in time: another call of this kind takes as long again.
     TimedOut(String),
     /// The check does not apply.
@@ -108,8 +114,9 @@ impl NotPassed {
 
 impl From<CallError> for NotPassed {
     fn from(error: CallError) -> Self {
-        match error.fault {
-            Fault::TimedOut => Self::TimedOut(error.message),
+        match (error.fault, error.remedy) {
+            (Fault::TimedOut, _) => Self::TimedOut(error.message),
+            (Fault::Refused(_), Some(remedy)) => Self::Refused { why: error.message, remedy },
             _ => Self::Failed(error.message),
         }
     }
@@ -125,7 +132,7 @@ pub(crate) struct Finding {
     pub demands: &'static str,
     /// The section that has the rule.
     pub rule: &'static str,
-    pub remedy: &'static str,
+    pub remedy: Cow<'static, str>,
     pub seconds: f64,
 }
 

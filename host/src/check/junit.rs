@@ -33,7 +33,7 @@ fn case(finding: &Finding) -> Value {
     };
     let remedy = match &finding.outcome {
         CheckOutcome::NotRun { remedy, .. } => remedy.as_deref().unwrap_or_default(),
-        _ => finding.remedy,
+        _ => &finding.remedy,
     };
     let Finding { id, demands, rule, .. } = *finding;
     context! {

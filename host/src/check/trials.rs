@@ -14,6 +14,7 @@ use crate::run::executor::Executor;
 use crate::run::outcome::Outcome;
 use crate::run::session::{CallError, Fault};
 use crate::run::trial::{TrialResult, TrialSpec};
+use crate::text::with_remedy;
 
 /// A spec with these keys of `extra`.
 pub(super) fn spec(workload: &str, items: u64, extra: &[(&str, Value)]) -> WorkloadSpec {
@@ -50,9 +51,8 @@ pub(super) fn run(
     let result = executor.run(trial, engine, &mut ignore).map_err(|_| NotPassed::interrupted())?;
     match &result.outcome {
         Outcome::Wrong(CallError { remedy: Some(remedy), .. }) if result.suspects_workload => {
-            Err(NotPassed::Skipped(format!(
-                "a serial run without a backend contradicts its oracle too; try: {remedy}"
-            )))
+            let why = "a serial run without a backend contradicts its oracle too";
+            Err(NotPassed::Skipped(with_remedy(why, Some(remedy))))
         }
         _ => Ok(result),
     }

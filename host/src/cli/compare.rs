@@ -21,6 +21,7 @@ use crate::plan::whole_rows::row_width;
 use crate::plan::{Block, Plan};
 use crate::record::{Access, Conditions, Recorder, SystemProfile};
 use crate::run::data_seeds::DataSeeds;
+use crate::run::event::Event;
 use crate::run::executor::Executor;
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
@@ -29,9 +30,6 @@ use crate::text::plural;
 pub(super) use arguments::Arguments;
 use plan_file::PlanFile;
 use resume::Recorded;
-
-/// No block is shorter than this: a budget that is shorter is used up before the first one.
-const SHORTEST_BLOCK: Duration = Duration::from_micros(100);
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let mut context = Context::new(global, Isolation::Process, ui)?;
@@ -76,7 +74,7 @@ impl PreparedRun {
         }
         vary::apply(&varied.options, &mut matrix, &entries)?;
         matrix.rounded_items().iter().for_each(|note| ui.warning(note));
-        let plan = Plan::new(&matrix).map_err(|error| Problem::usage(error.to_string()))?;
+        let plan = Plan::new(&matrix)?;
         let output_dir = schedule.output_dir(&matrix.run);
         let participants = selection.participants(&plan);
         let file = PlanFile {
@@ -89,6 +87,7 @@ impl PreparedRun {
             timeout_seconds: schedule.trial.timeout()?.as_secs_f64(),
             limits: Some(limits),
             cores: arguments.cores,
+            no_lock: schedule.trial.no_lock,
             backends: plan_file::recorded_backends(&participants),
             libraries: plan_file::recorded_libraries(&participants),
             machine: SystemProfile::collect(),
@@ -109,17 +108,18 @@ impl PreparedRun {
             context.set_limits(*limits);
         }
         file.cores.map_or(Ok(()), |cores| context.pin_to(cores))?;
-        let plan = file.plan().map_err(|error| Problem::usage(error.to_string()))?;
+        let plan = file.plan()?;
         let participants = file.participants(&plan, context)?;
         Ok(Self { file, participants, plan, output_dir })
     }
 
     fn measure(&self, context: &Context, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         let Self { file, participants, plan, output_dir } = self;
-        let lock = context.measurement_lock(!arguments.schedule.trial.no_lock, ui)?;
+        let no_lock = arguments.schedule.trial.no_lock || file.no_lock;
+        let lock = context.measurement_lock(!no_lock, ui)?;
         let folders = context.folders(&file.matrix.run)?;
-        let command = outcome::repeat_command(file, participants, context);
-        let run = file.run_command(participants);
+        let command = outcome::repeat_command(file, participants, context, no_lock);
+        let run = file.run_command(participants, no_lock);
         let conditions = run.conditions(file.machine.clone(), context, &folders, lock.as_ref());
         let (full_command, data_seed_chosen) = (Some(command.clone()), file.matrix.data_seed.is_some());
         let conditions = Conditions { full_command, data_seed_chosen, ..conditions };
@@ -159,7 +159,8 @@ impl PreparedRun {
         kept.map(|()| exit)
     }
 
-    /// Runs one block after another until the time budget is used up.
+    /// Runs one block after another until the time budget is used up, which counts from the first trial: what comes before it, and a
+    /// wait for a core, use none of it.
     fn blocks(
         &self,
         executor: &mut Executor,
@@ -168,21 +169,18 @@ impl PreparedRun {
         consumers: &mut Consumers,
         ui: &mut Ui,
     ) -> Result<(), Problem> {
-        let started = Instant::now();
-        for (number, block) in blocks.iter().enumerate() {
-            // How long this process waited for a core before the first block does not decide whether that is run.
-            let used = if number == 0 { SHORTEST_BLOCK } else { started.elapsed() };
-            if budget.is_some_and(|budget| used > budget) {
-                if number == 0 && blocks.len() == self.plan.blocks.len() {
-                    let message =
-                        "the time budget was used up before the first block, and nothing was measured";
-                    let resume = self.file.resume_command(&self.output_dir);
-                    return Err(Problem::usage(message).with_remedy(resume));
-                }
+        let mut begun: Option<Instant> = None;
+        for block in blocks {
+            if budget.zip(begun).is_some_and(|(budget, begun)| begun.elapsed() > budget) {
                 ui.note("the time budget is used up: the remaining blocks were not run; --resume runs them");
                 return Ok(());
             }
-            let ran = executor.blocks(std::slice::from_ref(block), &mut |event| consumers.note(event, ui));
+            let ran = executor.blocks(std::slice::from_ref(block), &mut |event| {
+                if matches!(event, Event::Started(_)) {
+                    begun.get_or_insert_with(Instant::now);
+                }
+                consumers.note(event, ui)
+            });
             ran.map_err(|stopped| {
                 Problem::of_stopped(stopped, || self.file.resume_command(&self.output_dir))
             })?;

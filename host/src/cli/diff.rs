@@ -44,7 +44,9 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         data_dir()
             .map_or_else(|_| Vec::new(), |folder| machine_history::read(&folder, ui).aa_factors(machine))
     };
-    let mut history = history(&before.inputs, &after.inputs, *threshold, aa_factors).map_err(refused)?;
+    let read = before.exit(after.exit(Exit::Done));
+    let history = history(&before.inputs, &after.inputs, *threshold, aa_factors);
+    let mut history = history.map_err(|error| refused(&error, read))?;
     history.altered = [before.altered.as_slice(), &after.altered].concat();
     history.without_chain = [before.without_chain.as_slice(), &after.without_chain].concat();
     let text = if ui.json() {
@@ -57,7 +59,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         ui.warning(&hint);
     }
     let found = history.changes.iter().any(|change| change.fails);
-    Ok(if found { Exit::Difference } else { before.exit(after.exit(Exit::Done)) })
+    Ok(if found { Exit::Difference } else { read })
 }
 
 /// A warning about cells that are slower, where noise may explain that.
@@ -82,14 +84,17 @@ fn hint(history: &History) -> Option<String> {
     })
 }
 
-fn refused(error: HistoryError) -> Problem {
-    let remedy = match &error {
+/// Why the runs cannot be compared. If not all of them could be read, that may be the reason.
+fn refused(error: &HistoryError, read: Exit) -> Problem {
+    let remedy = match error {
+        _ if read != Exit::Done => "correct or remove the lines that are no records",
         HistoryError::Machine { .. } => "run both on the same machine",
         HistoryError::Build { .. } => "cargo build --release, and run again",
         HistoryError::NothingInCommon => "crossrun show, to see the trials of each run",
         HistoryError::OtherForm { .. } => "--extra form=stages, to run the graph in stages in both",
     };
-    Problem::new(Exit::Invalid, error.to_string()).with_remedy(remedy)
+    let exit = if read == Exit::Done { Exit::Invalid } else { read };
+    Problem::new(exit, error.to_string()).with_remedy(remedy)
 }
 
 #[cfg(test)]

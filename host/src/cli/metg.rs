@@ -151,7 +151,10 @@ impl Arguments {
             .options("data-seed", matrix.data_seed)
             .duration("timeout", *timeout);
         limits.add_to(&mut command);
-        command.extra(&matrix.options).flag("insist", self.schedule.insist);
+        command
+            .extra(&matrix.options)
+            .flag("insist", self.schedule.insist)
+            .flag("no-lock", self.schedule.trial.no_lock);
         add_plugin_folders(&mut command, participants, context);
         LoadingOptions::of(context).add_to(&mut command);
         command.to_string()
@@ -187,6 +190,7 @@ struct PreparedRun {
     timeout: Duration,
     limits: LimitArguments,
     cores: u32,
+    no_lock: bool,
     participants: Participants,
     folders: Folders,
     output_dir: PathBuf,
@@ -214,10 +218,11 @@ impl PreparedRun {
                 if schedule.output_dir.is_some() { "another --output-dir" } else { "another --run-id" };
             return Err(Problem::usage(message).with_remedy(other));
         }
-        let plan = Plan::new(&matrix).map_err(|error| Problem::usage(error.to_string()))?;
+        let plan = Plan::new(&matrix)?;
         let participants = selection.participants(&plan);
         let (folders, timeout) = (context.folders(&matrix.run)?, schedule.trial.timeout()?);
-        Ok(Self { matrix, plan, range, timeout, limits, cores, participants, folders, output_dir })
+        let no_lock = schedule.trial.no_lock;
+        Ok(Self { matrix, plan, range, timeout, limits, cores, no_lock, participants, folders, output_dir })
     }
 
     /// The command that repeats a trial alone.
@@ -227,6 +232,7 @@ impl PreparedRun {
             timeout: self.timeout,
             limits: self.limits,
             cores: Some(self.cores),
+            no_lock: self.no_lock,
             loading: LoadingOptions::of(context),
             ..RunCommand::default()
         }

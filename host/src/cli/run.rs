@@ -151,6 +151,7 @@ impl Options {
             timeout: self.timeout,
             limits: self.limits,
             cores: self.cores,
+            no_lock: !self.lock,
             loading: LoadingOptions::of(context),
             output_dir: Some(self.output_dir.clone()),
             isolation: Some(self.isolation),

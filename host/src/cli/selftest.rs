@@ -15,7 +15,7 @@ use crate::record::format::timestamp;
 use crate::record::machine_history::{AaComparison, AaPair};
 use crate::run::session::Isolation;
 use crate::stats::Interval;
-use crate::text::{lines, plural, single_line, table, word};
+use crate::text::{lines, plural, single_line, table, with_remedy, word};
 use crate::worker::cheat::Cheat;
 
 #[derive(clap::Args, Debug)]
@@ -148,9 +148,12 @@ fn conclusion(outcome: &Findings) -> String {
         + &match outcome.conclusion() {
             Conclusion::Passed => "passed".to_owned(),
             Conclusion::Failed => "FAILED: measurements on this machine cannot be trusted now".to_owned(),
-            Conclusion::TooNoisy => format!(
-                "NOT PASSED: the machine is too noisy to tell: an A/A comparison may differ by {:.1} %; try: crossrun doctor",
-                (MOST_DIFFERENT - 1.0) * 100.0
-            ),
+            Conclusion::TooNoisy => {
+                let why = format!(
+                    "NOT PASSED: the machine is too noisy to tell: an A/A comparison may differ by {:.1} %",
+                    (MOST_DIFFERENT - 1.0) * 100.0
+                );
+                with_remedy(&why, Some("crossrun doctor"))
+            }
         }
 }

@@ -99,9 +99,9 @@ pub enum PlanError {
     Empty(&'static str),
     #[error("{0} is 0, but must be at least 1")]
     Zero(&'static str),
-    #[error("{0} trials are asked for, but a plan has at most {MAX_TRIALS}; try: fewer blocks or points")]
+    #[error("{0} trials are asked for, but a plan has at most {MAX_TRIALS}")]
     TooMany(u64),
-    #[error("two backends are called `{0}`; try: give one of them another name")]
+    #[error("two backends are called `{0}`")]
     SameName(String),
     #[error("`{0}` is asked for twice")]
     SamePoint(String),
@@ -111,6 +111,17 @@ pub enum PlanError {
     /// More warm-ups at least than at most.
     #[error("at least {least} warm-ups are asked for, and at most {most}")]
     WarmUp { least: u32, most: u32 },
+}
+
+impl PlanError {
+    /// What to do about it, if that is known.
+    pub(crate) fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::TooMany(_) => Some("fewer blocks or points"),
+            Self::SameName(_) => Some("give one of them another name"),
+            _ => None,
+        }
+    }
 }
 
 impl BackendChoice {

@@ -7,6 +7,7 @@ pub(crate) mod metadata;
 mod needed;
 mod object_file;
 mod rejection;
+pub(crate) mod static_tls;
 mod symbols;
 
 use std::fs::{self, File};
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::plugin_ref::PluginRef;
+use crate::regular_file;
 use bounded_reader::BoundedReader;
 pub(crate) use metadata::{Kind, Metadata, RunnerAbi};
 use object_file::ObjectFile;
@@ -60,7 +62,7 @@ impl Inspected {
     /// # Errors
     /// [`Rejection`] when the file cannot be read, or is no longer the file that was inspected.
     pub fn identify(&self) -> Result<PluginRef, Rejection> {
-        let file = File::open(&self.path)?;
+        let file = regular_file::open(&self.path, File::options().read(true))?;
         let sha256 = sha256_of_file(&file)?;
         if FileVersion::of(&file.metadata()?) != self.version {
             let reason = "replaced while it was inspected";
@@ -131,6 +133,7 @@ fn inspect_in(file: File, folder: Option<&Path>) -> Result<Metadata, Rejection> 
     symbols::check(&file, &metadata)?;
     glibc::check(&file.object)?;
     check_version(&metadata)?;
+    static_tls::check(&file)?;
     folder.map_or(Ok(()), |folder| needed::check(&file, &metadata.target, folder))?;
     Ok(metadata)
 }
@@ -148,7 +151,7 @@ pub(crate) fn asks_for_its_folder(file: File) -> bool {
 
 /// The SHA-256 of the file at `path`, in hex.
 pub fn sha256_of(path: &Path) -> io::Result<String> {
-    sha256_of_file(&File::open(path)?)
+    sha256_of_file(&regular_file::open(path, File::options().read(true))?)
 }
 
 /// The SHA-256 of `file` from its current position to its end, in hex.

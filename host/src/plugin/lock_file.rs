@@ -5,13 +5,15 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::atomic_file;
 use crate::plugin::PluginRef;
 use crate::text::without_mark;
+use crate::{atomic_file, named_file, regular_file};
 
 /// The default name of the file.
 pub(crate) const FILE: &str = "plugins.lock";
 const VERSION: u32 = 1;
+/// No lock file is as long as that, in bytes.
+const LONGEST: u64 = 16 << 20;
 
 /// The plugins that may be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,7 +96,7 @@ impl LockFile {
 
     /// Reads the file at `path`. The error is a sentence.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let text = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+        let text = named_file::read(path, LONGEST).map_err(|error| unreadable(path, &error))?;
         Self::parse(&text).map_err(|why| format!("the lock file {} cannot be read: {why}", path.display()))
     }
 
@@ -156,7 +158,7 @@ pub(crate) fn is_foreign(path: &Path) -> bool {
     if !path.is_file() {
         return false;
     }
-    let Ok(text) = std::fs::read(path) else { return true };
+    let Ok(text) = regular_file::read(path) else { return true };
     let keys = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(without_mark(&text));
     let is_lock = keys.is_ok_and(|keys| {
         keys.get("version").is_some_and(serde_json::Value::is_u64) && keys.contains_key("plugins")

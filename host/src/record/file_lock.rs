@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{major, minor};
 
+use crate::other_process;
 use crate::sandbox::Interrupt;
 
 /// How long a holder may keep a lock that is held for the time of a write.
@@ -97,7 +98,8 @@ pub(crate) fn holder(file: &File) -> String {
         };
         locks.lines().find_map(of_file)
     });
-    found.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+    let pid = found.and_then(|pid| pid.parse().ok()).filter(|pid| *pid > 0);
+    pid.map_or_else(|| "another process".to_owned(), other_process::named)
 }
 
 #[cfg(test)]

@@ -276,10 +276,11 @@ pub struct TrialRecord {
     pub chain: Option<String>,
 }
 
-/// A time as records have it: `2026-02-21T03:58:47.134641+00:00`.
+/// A time as records have it: `2026-02-21T03:58:47.134641+00:00`. Of a clock before the year -9999 or after 9999, the first or the last
+/// moment that can be written: the order of times stays.
 pub(crate) fn timestamp(at: SystemTime) -> String {
-    // A clock before the year -9999 or after 9999 is the only failure.
-    let at = Timestamp::try_from(at).unwrap_or(Timestamp::UNIX_EPOCH);
+    let outside = if at < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
+    let at = Timestamp::try_from(at).unwrap_or(outside);
     at.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string()
 }
 

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::chain::{Braces, Link};
+use super::reader::MAX_LINE;
 use super::written::Written;
 use super::{RecordError, file_lock};
 use crate::atomic_file;
@@ -227,6 +228,10 @@ impl Journal {
     /// The bytes between the last line feed and `length`.
     fn tail(&self, length: u64) -> io::Result<Vec<u8>> {
         let start = self.start_of_tail(length)?;
+        if length - start > MAX_LINE {
+            let why = format!("its last line has more than {} MiB and is no record", MAX_LINE >> 20);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
         let mut tail = vec![0; (length - start) as usize];
         self.file.read_exact_at(&mut tail, start)?;
         Ok(tail)
@@ -235,7 +240,7 @@ impl Journal {
     fn start_of_tail(&self, length: u64) -> io::Result<u64> {
         let mut chunk = [0; CHUNK as usize];
         let mut end = length;
-        while end > 0 {
+        while end > 0 && length - end <= MAX_LINE {
             let from = end.saturating_sub(CHUNK);
             let chunk = &mut chunk[..(end - from) as usize];
             self.file.read_exact_at(chunk, from)?;
@@ -244,7 +249,8 @@ impl Journal {
             }
             end = from;
         }
-        Ok(0)
+        // The beginning, or of a line that is longer than any record a place within it.
+        Ok(end)
     }
 }
 
@@ -334,7 +340,7 @@ mod tests {
             (opened.unwrap_err(), folder.path(), "move the folder"),
             (appended.unwrap_err(), Path::new("/dev/full"), "free some space"),
         ] {
-            let message = error.to_string();
+            let message = error.line();
             assert!(message.contains(path.to_str().unwrap()) && message.contains(remedy), "{message}");
         }
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::environment::SystemProfile;
 use super::format::timestamp;
 use super::machine::machine_keys;
-use super::{RecordError, file_lock};
+use super::{RecordError, clock, file_lock};
 use crate::{atomic_file, regular_file};
 
 /// The file, in the data folder.
@@ -110,7 +110,8 @@ impl Header {
     fn is_current(&self, now: SystemTime) -> bool {
         let age = if self.kind == "machine_check" { SPEED_AGE } else { AGE };
         let oldest = now.checked_sub(age).map_or_else(String::new, timestamp);
-        (oldest..=timestamp(now + DAY)).contains(&self.time)
+        let latest = timestamp(now.checked_add(DAY).unwrap_or(now));
+        (oldest..=latest).contains(&self.time)
     }
 }
 
@@ -168,7 +169,8 @@ impl MachineHistory {
     }
 }
 
-/// Adds an observation of `machine` to the history in `data_dir`, and removes what is too old or cannot be read.
+/// Adds an observation of `machine` to the history in `data_dir`, and removes what is too old or cannot be read. While the clock is
+/// wrong, nothing is added, and nothing is too old.
 ///
 /// # Errors
 /// When the file cannot be written; then the history is as it was.
@@ -178,6 +180,9 @@ pub(crate) fn keep(
     observation: Observation,
 ) -> Result<(), RecordError> {
     let now = SystemTime::now();
+    if !clock::is_credible(now) {
+        return Ok(());
+    }
     let line = Line { format_version: VERSION, time: timestamp(now), machine: machine.clone(), observation };
     let path = data_dir.join(FILE);
     let text =

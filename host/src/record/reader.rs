@@ -1,6 +1,5 @@
 //! Reads records of this project and of the original one.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read as _};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -13,11 +12,15 @@ use super::RecordError;
 use super::chain::ChainCheck;
 use super::foreign::START;
 use super::format::VERSION;
+use crate::named_file::NamedFile;
 use crate::text::without_mark;
 
 /// The longest line, in bytes: longer than a record in which every message and metric has the largest size that the channel
 /// allows. A file without line feeds must not take all memory.
-pub(crate) const MAX_LINE: u64 = 256 << 20;
+pub(crate) const MAX_LINE: u64 = 64 << 20;
+
+/// So many lines of a file may be no records. What has more is no file of records, and may have no end.
+const MOST_BAD: u64 = 100_000;
 
 /// A line of a file of records. Lines are counted from 1, with the blank ones.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,11 +37,13 @@ pub enum Entry<T> {
 
 /// The records of a file, in its order, without its blank lines.
 #[derive(Debug)]
-pub struct Records<T, R = BufReader<File>> {
+pub struct Records<T, R> {
     path: PathBuf,
     source: R,
     line: u64,
     longest: u64,
+    /// How many lines more may be no records.
+    patience: u64,
     ended: bool,
     /// Whether the lines end in a carriage return and a line feed.
     returns: bool,
@@ -48,10 +53,10 @@ pub struct Records<T, R = BufReader<File>> {
     record: PhantomData<T>,
 }
 
-impl<T> Records<T> {
+impl<T> Records<T, BufReader<NamedFile>> {
     /// The records of the file at `path`. A line that is not a record is an error, after which the iterator continues.
     pub(crate) fn open(path: &Path) -> Result<Self, RecordError> {
-        let file = File::open(path).map_err(RecordError::file("open", path))?;
+        let file = NamedFile::open(path).map_err(RecordError::file("open", path))?;
         Ok(Self::new(BufReader::new(file), path))
     }
 }
@@ -78,6 +83,15 @@ impl<T: DeserializeOwned, R: BufRead> Iterator for Records<T, R> {
             }
             self.remove_marks(&mut line);
             let entry = (!line.trim_ascii().is_empty()).then(|| self.entry(&line));
+            if let Some(Err(RecordError::Line { .. })) = entry {
+                let Some(left) = self.patience.checked_sub(1) else {
+                    self.ended = true;
+                    return Some(Err(self.not_a_record(format!(
+                        "more than {MOST_BAD} lines are no records, and what follows is not read"
+                    ))));
+                };
+                self.patience = left;
+            }
             if !matches!(entry, Some(Ok(Entry::Torn { .. }))) {
                 self.chain.take(line.strip_suffix(b"\n").unwrap_or(&line));
             }
@@ -98,6 +112,7 @@ impl<T, R> Records<T, R> {
             source,
             line: 0,
             longest: MAX_LINE,
+            patience: MOST_BAD,
             ended: false,
             returns: false,
             start: Vec::new(),
@@ -152,7 +167,12 @@ impl<T, R> Records<T, R> {
 
     /// Nothing after such a line is read: the line may have no end.
     fn too_long(&self) -> RecordError {
-        self.not_a_record(format!("it has more than {} bytes, and what follows is not read", self.longest))
+        let longest = if self.longest < 1 << 20 {
+            format!("{} bytes", self.longest)
+        } else {
+            format!("{} MiB", self.longest >> 20)
+        };
+        self.not_a_record(format!("it has more than {longest}, and what follows is not read"))
     }
 
     fn not_a_record(&self, why: String) -> RecordError {
@@ -163,11 +183,11 @@ impl<T, R> Records<T, R> {
 /// The bytes of a file, and whether its first object is a trial, in which the record is nested. The file is opened once: a pipe
 /// gives its bytes to the first reader only.
 pub(crate) fn open_any(path: &Path) -> Result<(impl BufRead + use<>, bool), RecordError> {
-    let file = File::open(path).map_err(RecordError::file("open", path))?;
+    let file = NamedFile::open(path).map_err(RecordError::file("open", path))?;
     let (mut source, mut read, mut holds_trials) = (BufReader::new(file), Vec::new(), false);
-    loop {
+    // Of what has no end, or nothing but lines that are no records, no more than a line is kept.
+    for _ in 0..MOST_BAD {
         let start = read.len();
-        // Of what has no end, or nothing but lines that are no records, no more than a line is kept.
         if start as u64 >= MAX_LINE {
             break;
         }
@@ -362,9 +382,9 @@ mod tests {
     fn a_missing_file_and_a_folder_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let missing =
-            Records::<UnifiedRecord>::open(&folder.path().join("none.jsonl")).unwrap_err().to_string();
+            Records::<UnifiedRecord, _>::open(&folder.path().join("none.jsonl")).unwrap_err().line();
         assert!(missing.contains("none.jsonl") && missing.contains("check the path"), "{missing}");
-        let mut records = Records::<UnifiedRecord>::open(folder.path()).unwrap();
+        let mut records = Records::<UnifiedRecord, _>::open(folder.path()).unwrap();
         let message = records.next().unwrap().unwrap_err().to_string();
         assert!(message.contains(&folder.path().display().to_string()), "{message}");
         assert!(records.next().is_none());

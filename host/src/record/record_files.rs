@@ -5,7 +5,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::writer::{TRIALS, UNIFIED};
+use serde_json::{Map, Value};
+
+use super::reader::{Entry, Records};
+use super::writer::{PLAN, TABLE, TRIALS, UNIFIED};
+use crate::regular_file;
+use crate::text::without_mark;
 
 /// How many levels below a folder are searched. The original project's files are five levels below `artifacts`.
 const DEPTH: usize = 12;
@@ -33,6 +38,37 @@ pub(crate) fn find(path: &Path) -> io::Result<RecordFiles> {
     let own = records(path).map_or_else(|| lines_of_json(path), |file| Ok(vec![file]))?;
     found.files.splice(0..0, own);
     Ok(found)
+}
+
+/// Whether the file is one of those that a run writes for itself, in a folder that holds a run.
+pub(crate) fn is_of_a_run(file: &Path) -> bool {
+    let named = |names: &[&str]| names.iter().any(|name| file.file_name() == Some(name.as_ref()));
+    let Some(folder) = file.parent().filter(|_| file.is_file() && named(&[PLAN, TRIALS, UNIFIED, TABLE]))
+    else {
+        return false;
+    };
+    [TRIALS, UNIFIED].iter().any(|name| holds_records(&folder.join(name))) || holds_plan(&folder.join(PLAN))
+}
+
+/// Whether a record is among the first lines of the file.
+fn holds_records(file: &Path) -> bool {
+    const LINES: usize = 100;
+    let is_record = |entry| match entry {
+        Ok(Entry::Record { record, .. }) => {
+            ["record", "run_id"].iter().any(|key| Map::contains_key(&record, *key))
+        }
+        _ => false,
+    };
+    file.is_file()
+        && Records::<Map<String, Value>, _>::open(file).is_ok_and(|lines| lines.take(LINES).any(is_record))
+}
+
+/// Whether the file is the plan of a comparison.
+fn holds_plan(file: &Path) -> bool {
+    let plan = regular_file::read(file)
+        .ok()
+        .and_then(|text| serde_json::from_slice::<Map<String, Value>>(without_mark(&text)).ok());
+    plan.is_some_and(|plan| plan.contains_key("plan_hash"))
 }
 
 fn search(folder: &Path, depth: usize, found: &mut RecordFiles) {

@@ -10,7 +10,7 @@ use super::RecordError;
 use super::chain::{ChainCheck, named};
 use super::foreign::Form;
 use super::reader::{Entry, Records};
-use crate::text::plural;
+use crate::text::{plural, with_remedy};
 
 /// The lines of a file that were skipped, and its hash chain.
 #[derive(Debug, Default)]
@@ -42,7 +42,8 @@ impl fmt::Display for Damage {
         }
         let (count, are) = (plural(lines.len() as u64, "line"), if lines.len() == 1 { "is" } else { "are" });
         let (path, named) = (path.display(), named(lines));
-        write!(f, "{path}: {count} cannot be read and {are} left out: {named} ({why}); try: {remedy}")
+        let message = format!("{path}: {count} cannot be read and {are} left out: {named} ({why})");
+        f.write_str(&with_remedy(&message, Some(remedy)))
     }
 }
 

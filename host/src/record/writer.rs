@@ -178,20 +178,21 @@ mod tests {
         for trial in &trials {
             writer.append(trial).unwrap();
         }
-        let read =
-            Records::<TrialRecord>::open(&output.join(TRIALS)).unwrap().map(|entry| match entry.unwrap() {
+        let read = Records::<TrialRecord, _>::open(&output.join(TRIALS)).unwrap().map(|entry| {
+            match entry.unwrap() {
                 Entry::Record { line, mut record } => {
                     assert!(record.chain.take().is_some());
                     Entry::Record { line, record }
                 }
                 torn => torn,
-            });
+            }
+        });
         let read: Vec<_> = read.collect();
         let expected =
             trials.iter().zip(1..).map(|(trial, line)| Entry::Record { line, record: trial.clone().into() });
         assert_eq!(read, expected.collect::<Vec<_>>());
         let mut measured = Vec::new();
-        let records = Records::<UnifiedRecord>::open(&output.join(UNIFIED)).unwrap();
+        let records = Records::<UnifiedRecord, _>::open(&output.join(UNIFIED)).unwrap();
         crate::record::skipped::read_each(records, |_, mut record| {
             assert!(record.metadata.chain.take().is_some());
             measured.push(record);

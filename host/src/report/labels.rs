@@ -10,7 +10,7 @@ use crate::compare::model::{
     Spread, SystemProfile, Verdict, Withheld,
 };
 use crate::first_seen::{distinct, grouped};
-use crate::text::{is_invisible, plural};
+use crate::text::{is_invisible, plural, with_remedy};
 
 /// The longest command. One that is cut could not be pasted.
 pub(super) const MAX_COMMAND: usize = 20_000;
@@ -232,8 +232,8 @@ pub(super) fn failure(failure: &FailureGroup, row: &Row) -> String {
 }
 
 pub(super) fn reason(what: &str, place: &str, message: &str, remedy: Option<&str>) -> String {
-    let remedy = remedy.map_or_else(String::new, |remedy| format!("; try: {}", one_line(remedy, 300)));
-    format!("{what} in {place}: {}{remedy}", one_line(message, 1000))
+    let remedy = remedy.map(|remedy| one_line(remedy, 300));
+    with_remedy(&format!("{what} in {place}: {}", one_line(message, 1000)), remedy.as_deref())
 }
 
 /// The failures of a row, each after `place`.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::sandbox::Bytes;
 use crate::sandbox::frame::MAX_LENGTH;
-use crate::text::{or_else, without_line_ends};
+use crate::text::{or_else, without_line_ends, without_remedy};
 
 /// The most bytes of a run's metrics, as JSON.
 const METRICS: u64 = 1 << 20;
@@ -56,7 +56,12 @@ pub(crate) fn is_deeper(value: &Value, levels: usize) -> bool {
     }
 }
 
+/// An error of a plugin. One that was built in another language, and a workload, may have the remedy in the message.
 pub(super) fn error(RunnerError { kind, message, remedy }: RunnerError) -> RunnerError {
+    let (message, remedy) = match (without_remedy(&message), remedy) {
+        ((message, Some(found)), None) => (message.to_owned(), Some(found.to_owned())),
+        (_, remedy) => (message, remedy),
+    };
     RunnerError {
         kind,
         message: or_else(self::message(message), "the plugin failed without a message"),

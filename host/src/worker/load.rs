@@ -25,7 +25,7 @@ use plugin_api::{HostServices, RunnerError, WorkloadRunner};
 use sealed::pinned;
 pub use sealed::sealed_copy;
 
-use crate::plugin::inspect::{self, FileVersion, Metadata, RunnerAbi};
+use crate::plugin::inspect::{self, FileVersion, Metadata, RunnerAbi, static_tls};
 use crate::shell;
 use crate::worker::protocol::LibraryFile;
 
@@ -40,23 +40,41 @@ const RTLD_NODELETE: i32 = 0x80;
 pub enum LoadError {
     /// The dynamic linker refused it, for this reason.
     #[error("cannot open {}: {why}", path.display())]
-    Open { path: PathBuf, why: String },
-    #[error("{} was replaced after it was inspected; try: run the command again", path.display())]
+    Open { path: PathBuf, why: String, remedy: Option<String> },
+    #[error("{} was replaced after it was inspected", path.display())]
     Changed { path: PathBuf },
     #[error("{} cannot be read any more: {error}", path.display())]
     Unreadable { path: PathBuf, error: std::io::Error },
     /// It is not a plugin.
     #[error("{} is not loaded: {why}", path.display())]
-    Rejected { path: PathBuf, why: String },
+    Rejected { path: PathBuf, why: String, remedy: Option<String> },
     /// A symbol that every plugin of its kind exports is missing.
-    #[error("{} does not export {symbol}; rebuild it against plugin-api {}", path.display(), plugin_api::API_VERSION)]
+    #[error("{} does not export {symbol}", path.display())]
     Symbol { path: PathBuf, symbol: String },
     /// It was built against an ABI that this host does not speak.
-    #[error("{} was built against another plugin ABI ({why}); rebuild it against plugin-api {}", path.display(), plugin_api::API_VERSION)]
+    #[error("{} was built against another plugin ABI ({why})", path.display())]
     Abi { path: PathBuf, why: String },
     /// The plugin could not make its runner.
     #[error(transparent)]
     Runner(#[from] RunnerError),
+}
+
+impl LoadError {
+    /// What to do about it, if that is known.
+    pub(super) fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Open { remedy, .. } | Self::Rejected { remedy, .. } => remedy.clone(),
+            Self::Changed { .. } => Some("run the command again".into()),
+            Self::Symbol { .. } | Self::Abi { .. } => {
+                Some(format!("rebuild it against plugin-api {}", plugin_api::API_VERSION))
+            }
+            Self::Unreadable { error, .. } => {
+                let has_no_copies = error.kind() == std::io::ErrorKind::Unsupported;
+                has_no_copies.then(|| "without --locked".into())
+            }
+            Self::Runner(error) => error.remedy.clone(),
+        }
+    }
 }
 
 /// Loads the runner in `file`, in whichever language it was written.
@@ -78,7 +96,11 @@ pub fn runner(
 /// The metadata in the bytes that are about to be loaded.
 fn metadata(path: &Path, to_open: &Path) -> Result<Metadata, LoadError> {
     let inspected = File::open(to_open).map_err(inspect::Rejection::from).and_then(inspect::inspect_open);
-    inspected.map_err(|rejection| LoadError::Rejected { path: path.into(), why: rejection.reason })
+    inspected.map_err(|rejection| LoadError::Rejected {
+        path: path.into(),
+        why: rejection.reason,
+        remedy: rejection.remedy,
+    })
 }
 
 fn c_runner(
@@ -158,22 +180,23 @@ fn open(path: &Path, to_open: &ToOpen) -> Result<Library, LoadError> {
         let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
         // The dynamic linker names the path of the descriptor.
         let why = why.replace(&*to_open.path.to_string_lossy(), &path.to_string_lossy());
-        LoadError::Open { path: path.into(), why: first_line(&why) + &beside_a_copy(path, &why, to_open) }
+        let line = first_line(&why);
+        if is_beside_a_copy(&why, to_open) {
+            let why =
+                "a file in a lock is loaded from a copy in memory, beside which no other library is found";
+            let folder = shell::quote(path.parent().unwrap_or(path));
+            let remedy = Some(format!("export LD_LIBRARY_PATH={folder}"));
+            return LoadError::Open { path: path.into(), why: format!("{line}; {why}"), remedy };
+        }
+        let remedy = static_tls::remedy(&why, &to_open.path);
+        LoadError::Open { path: path.into(), why: line, remedy }
     })?;
     if to_open.is_unchanged() { Ok(library) } else { Err(LoadError::Changed { path: path.into() }) }
 }
 
-/// Why a library beside a file was not found, if the file is in a lock.
-fn beside_a_copy(path: &Path, why: &str, to_open: &ToOpen) -> String {
-    let is_copy = to_open.hashed.is_none();
-    if !is_copy || !why.contains("cannot open shared object file") {
-        return String::new();
-    }
-    let folder = shell::quote(path.parent().unwrap_or(path));
-    format!(
-        "; a file in a lock is loaded from a copy in memory, beside which no other library is found; try: export \
-         LD_LIBRARY_PATH={folder}"
-    )
+/// Whether a library that is beside a file was not found because the file is in a lock.
+fn is_beside_a_copy(why: &str, to_open: &ToOpen) -> bool {
+    to_open.hashed.is_none() && why.contains("cannot open shared object file")
 }
 
 /// A file whose hash is the one of the inspected file.

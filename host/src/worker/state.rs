@@ -53,7 +53,8 @@ impl From<LoadError> for Failure {
             LoadError::Changed { .. } | LoadError::Unreadable { .. } => Refusal::Changed,
             _ => Refusal::Other,
         };
-        let error = RunnerError::new(ErrorKind::Unavailable, error.to_string());
+        let remedy = error.remedy();
+        let error = RunnerError { remedy, ..RunnerError::new(ErrorKind::Unavailable, error.to_string()) };
         Self { error, refused: Some(refusal) }
     }
 }

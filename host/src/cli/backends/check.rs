@@ -13,7 +13,7 @@ use crate::check::{self, CHECKS, Check, CheckOutcome, Finding, Progress, Setting
 use crate::plugin::PluginRef;
 use crate::plugin::inspect::inspect;
 use crate::run::session::Isolation;
-use crate::text::{lines, printable, table};
+use crate::text::{lines, printable, table, with_remedy};
 use crate::worker::protocol::LibraryFile;
 
 #[derive(clap::Args, Debug)]
@@ -223,7 +223,9 @@ fn summary(findings: &[Finding]) -> String {
 /// Why checks were not run, if there is a remedy for that.
 fn not_run_remedy(findings: &[Finding]) -> String {
     let remedy = findings.iter().find_map(|finding| match &finding.outcome {
-        CheckOutcome::NotRun { why, remedy: Some(remedy) } => Some(format!("\n{why}; try: {remedy}")),
+        CheckOutcome::NotRun { why, remedy: Some(remedy) } => {
+            Some(format!("\n{}", with_remedy(why, Some(remedy))))
+        }
         _ => None,
     });
     remedy.unwrap_or_default()

@@ -13,7 +13,7 @@ use crate::plugin::inspect::Inspected;
 use crate::plugin::inventory::Status;
 use crate::plugin::lock_file::{Difference, LockFile, is_foreign};
 use crate::run::session::Isolation;
-use crate::text::{lines, plural, single_line, table, word};
+use crate::text::{lines, plural, single_line, table, with_remedy, word};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -102,6 +102,6 @@ fn check(path: &Path, differences: &[Difference], renew: &str, ui: &mut Ui) -> E
         return Exit::Done;
     }
     let count = plural(differences.len() as u64, "plugin");
-    ui.error(&format!("differences from {}: {count}; try: {renew}", path.display()));
+    ui.error(&with_remedy(&format!("differences from {}: {count}", path.display()), Some(renew)));
     Exit::Difference
 }

@@ -47,7 +47,7 @@ pub(in crate::cli) struct Arguments {
     /// For results that are published: 12 blocks, and verdicts that are corrected for the number of comparisons.
     #[arg(long, conflicts_with_all = ["blocks", "quick"])]
     pub(super) publish: bool,
-    /// Start no new block after this time.
+    /// Start no new block after this time, which counts from the first trial: the first block is always run.
     #[arg(long, value_name = "TIME", value_parser = options::duration)]
     pub(super) time_budget: Option<Duration>,
     /// Run the first backend twice under two names (an A/A comparison), to see how large a difference noise makes.

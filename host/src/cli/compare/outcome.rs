@@ -97,7 +97,12 @@ fn aa_comparison(file: &PlanFile, comparison: &Comparison) -> Option<AaCompariso
 }
 
 /// The command that repeats the comparison as a new run.
-pub(super) fn repeat_command(file: &PlanFile, participants: &Participants, context: &Context) -> String {
+pub(super) fn repeat_command(
+    file: &PlanFile,
+    participants: &Participants,
+    context: &Context,
+    no_lock: bool,
+) -> String {
     let matrix = &file.matrix;
     let mut command = CommandLine::new(&["compare"]);
     command
@@ -122,7 +127,7 @@ pub(super) fn repeat_command(file: &PlanFile, participants: &Participants, conte
         .option("nodes", matrix.nodes)
         .duration("timeout", file.timeout());
     file.limits.unwrap_or_default().add_to(&mut command);
-    command.options("cores", file.cores).flag("insist", file.insist);
+    command.options("cores", file.cores).flag("insist", file.insist).flag("no-lock", no_lock);
     add_plugin_folders(&mut command, participants, context);
     file.loading_options().add_to(&mut command);
     command.to_string()

@@ -45,6 +45,9 @@ pub struct PlanFile {
     /// The number of cores that each backend is pinned to; absent if all may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) cores: Option<u32>,
+    /// Whether other measurements may run at the same time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) no_lock: bool,
     /// The backends, by the names under which they take part.
     pub(super) backends: BTreeMap<String, RecordedBackend>,
     /// The library of each workload.
@@ -120,7 +123,7 @@ impl PlanFile {
     pub(super) fn resume_command(&self, output_dir: &Path) -> String {
         let mut command = CommandLine::new(&["compare"]);
         let output = Some(output_dir.display()).filter(|_| !self.is_in_default_folder(output_dir));
-        command.option("resume", &self.matrix.run).options("output-dir", output);
+        command.option("resume", &self.matrix.run).options("output-dir", output).flag("no-lock", self.no_lock);
         self.loading_options().add_to(&mut command);
         command.to_string()
     }
@@ -235,12 +238,13 @@ impl PlanFile {
     }
 
     /// The command that repeats a trial alone.
-    pub(super) fn run_command(&self, participants: &Participants) -> RunCommand {
+    pub(super) fn run_command(&self, participants: &Participants, no_lock: bool) -> RunCommand {
         RunCommand {
             participants: participants.clone(),
             timeout: self.timeout(),
             limits: self.limits.unwrap_or_default(),
             cores: self.cores,
+            no_lock,
             loading: self.loading_options(),
             ..RunCommand::default()
         }

@@ -12,7 +12,7 @@ const SECTION: &str = if cfg!(target_vendor = "apple") { "__crossrun" } else { "
 
 /// An object file whose headers were parsed.
 pub(super) struct ObjectFile<'a> {
-    source: &'a BoundedReader,
+    pub(super) source: &'a BoundedReader,
     pub(super) object: object::File<'a, &'a BoundedReader>,
 }
 

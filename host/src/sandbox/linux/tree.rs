@@ -24,6 +24,7 @@ use crate::sandbox::status::Status;
 use crate::sandbox::stop::{self, Deadline};
 use crate::sandbox::temporary::temporary_folder;
 use crate::sandbox::usage::Usage;
+use crate::text::with_remedy;
 
 /// The environment variable that switches namespaces off with `off`.
 const NAMESPACES: &str = "CROSSRUN_NAMESPACES";
@@ -209,10 +210,9 @@ fn warn_of_hidden_processes() {
     static ONCE: Once = Once::new();
     if !processes::are_visible() {
         ONCE.call_once(|| {
-            log::warn!(
-                "/proc is that of another PID namespace: the processor time and the memory of backends are not measured, and only \
-                 the control group limits their memory; try: mount -t proc proc /proc"
-            );
+            let why = "/proc is that of another PID namespace: the processor time and the memory of backends are not measured, and \
+                       only the control group limits their memory";
+            log::warn!("{}", with_remedy(why, Some("mount -t proc proc /proc")));
         });
     }
 }

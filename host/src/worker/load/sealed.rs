@@ -96,7 +96,7 @@ mod system {
             Err(error @ (Errno::NOSYS | Errno::PERM)) => {
                 let why = "a file in a lock, or with a path that is not UTF-8, is loaded from a sealed copy, for which this system \
                            has no memfd_create";
-                return Err(io::Error::other(format!("{why} ({error}); try: without --locked")));
+                return Err(io::Error::new(io::ErrorKind::Unsupported, format!("{why} ({error})")));
             }
             made => made?,
         };

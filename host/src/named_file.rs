@@ -1,0 +1,128 @@
+//! Files that a user names to be read: also pipes and terminals, which have an end when their writer says so, and devices, which have
+//! none. Whom a wait is for is said, and an interrupt ends it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use crate::sandbox::Interrupt;
+
+/// How long a wait goes on before it looks for an interrupt.
+const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// After this time a wait is reported.
+const REPORTED_AFTER: Duration = Duration::from_secs(2);
+
+/// A file that is being read.
+#[derive(Debug)]
+pub(crate) struct NamedFile {
+    file: File,
+    path: PathBuf,
+    /// A regular file is never waited for.
+    waits: bool,
+    reported: bool,
+}
+
+impl NamedFile {
+    /// Opens the file at `path`. A pipe that nobody has opened for writing is waited for when it is read.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
+        let waits = !file.metadata()?.is_file();
+        Ok(Self { file, path: path.into(), waits, reported: false })
+    }
+
+    /// Waits until there is something to read, or the end.
+    fn wait(&mut self) -> io::Result<()> {
+        let since = Instant::now();
+        // A pipe without a writer is at its end only after one has been there.
+        while let Ok(0) | Err(Errno::INTR) = poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&POLL))
+        {
+            if Interrupt::has_come() {
+                return Err(io::Error::other("interrupted, as nothing came from its writer"));
+            }
+            if since.elapsed() > REPORTED_AFTER && !std::mem::replace(&mut self.reported, true) {
+                log::warn!("waiting for the writer of {}", self.path.display());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Read for NamedFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.waits {
+                if Interrupt::has_come() {
+                    return Err(io::Error::other("interrupted"));
+                }
+                self.wait()?;
+            }
+            match self.file.read(buffer) {
+                // Another reader of the same pipe was first.
+                Err(error) if self.waits && error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+        }
+    }
+}
+
+/// The bytes of the file at `path`, which may have `most` of them.
+///
+/// # Errors
+/// Those of the system, and [`io::ErrorKind::InvalidData`] for a longer file.
+pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    whole(NamedFile::open(path)?, most)
+}
+
+/// What `file` has, which may be `most` bytes.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn whole(file: impl Read, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        let why = format!("it has more than {} MiB", most >> 20);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_has_no_end_is_read_to_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "text").unwrap();
+        assert_eq!(read(&file, 4).unwrap(), b"text");
+        for path in [&file, Path::new("/dev/zero")] {
+            assert_eq!(read(path, 3).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        }
+        assert_eq!(read(Path::new("/dev/null"), 3).unwrap(), b"");
+        assert!(read(folder.path(), 3).is_err());
+    }
+
+    #[test]
+    fn a_pipe_is_waited_for_until_its_writer_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let path = pipe.clone();
+        let writer = std::thread::spawn(move || fs::write(path, "from a writer that comes later"));
+        assert_eq!(read(&pipe, 100).unwrap(), b"from a writer that comes later");
+        writer.join().unwrap().unwrap();
+    }
+}
