@@ -149,7 +149,7 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 46] = [
         &[],
         "handles many items, or all stages, as one task where a batch of one item and `fusion=off` ask for a task each",
     ),
-    (None, &[], "names a scheduler, a version or machines that it did not use"),
+    (None, &[], "names a scheduler or a version that it did not use"),
     (None, &[], "hides memory or CPU time in processes that exit during a run"),
     (
         None,
