@@ -72,7 +72,7 @@ fn documented(does: &str) -> Option<[&'static str; 3]> {
     cells.trim_end_matches(" |").split(" | ").collect::<Vec<_>>().try_into().ok()
 }
 
-const CHEATS: [(Option<Cheat>, &[How], &str); 46] = [
+const CHEATS: [(Option<Cheat>, &[How], &str); 47] = [
     (Some(Cheat::Drop), &[How::WrongAnswer], "drops an item"),
     (Some(Cheat::Duplicate), &[How::WrongAnswer], "duplicates an item in place of another"),
     (Some(Cheat::FlipBit), &[How::WrongAnswer], "flips a bit"),
@@ -143,6 +143,11 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 46] = [
         None,
         &[],
         "exceeds a bound by less than the tolerance in few blocks, or by less than a tenth, or where the work is too short for a bound",
+    ),
+    (
+        None,
+        &[],
+        "does a part of what its engine adds to the work while the run is prepared, within the bound on preparing",
     ),
     (
         None,
