@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::released::planted::{End, folder, point, trial};
-use crate::support::Place;
+use crate::second_implementation::python_with_duckdb;
+use crate::support::{Place, Ran};
 
 /// Seven blocks of a baseline, of a backend that is slower, and of one with a wrong answer.
 fn comparison() -> Place {
@@ -128,4 +129,49 @@ fn sweeps_have_their_own_figures() {
         assert!(!place.crossrun(&["report", "sweeps", "--format", format]).code(0).stdout().is_empty());
     }
     place.crossrun(&["report", "sweeps", "--format", "csv"]).code(2).says("--format csv is for comparisons");
+}
+
+/// Reads the records as lines and as Parquet, and prints what DuckDB finds in both, and the types of some columns.
+const BOTH: &str = "import duckdb, json
+def rows(columns, source):
+    return duckdb.sql(f'SELECT {columns} FROM {source} ORDER BY ALL').fetchall()
+columns = 'backend, workload, run_id, seed, parallelism, throughput, duration_seconds, success_rate, config_hash'
+inner = ', '.join(f'record.{column}' for column in columns.split(', '))
+lines = rows(f'{inner}, epoch_us(record.timestamp::TIMESTAMPTZ), kind, status, record.metadata.block, record.metadata.error.kind,'
+    ' record.metadata.resources.cpu_seconds', \"read_json('run/trials.jsonl', sample_size = -1)\")
+table = rows(f'{columns}, epoch_us(timestamp), kind, status, block, error_kind, cpu_seconds', \"'trials.parquet'\")
+types = duckdb.sql(\"SELECT seed, duration_seconds, timestamp, locked, status FROM 'trials.parquet'\").types
+print(json.dumps({'same': lines == table, 'rows': len(table), 'types': [str(it) for it in types], 'first': str([lines[0], table[0]])}))";
+
+#[test]
+#[cfg_attr(not(all_engines), ignore = "installs DuckDB: CROSSRUN_TEST_ENGINES=all")]
+fn duckdb_reads_in_parquet_what_it_reads_in_the_records() {
+    let place = comparison();
+    place.crossrun(&["report", "run", "--format", "parquet", "--output", "trials.parquet"]).code(0);
+    let mut python = python_with_duckdb();
+    python.args(["-c", BOTH]).current_dir(place.path());
+    let found = Ran::of(python).code(0).json();
+    assert_eq!((&found["same"], &found["rows"]), (&true.into(), &21.into()), "{found}");
+    let types = ["UBIGINT", "DOUBLE", "TIMESTAMP WITH TIME ZONE", "BOOLEAN", "VARCHAR"];
+    assert_eq!(found["types"], serde_json::json!(types));
+}
+
+#[test]
+fn parquet_is_the_same_on_standard_output_and_has_the_trials_of_sweeps_too() {
+    let place = comparison();
+    let mut printed = place.command(&["report", "run", "--format", "parquet"]);
+    let printed = printed.output().unwrap();
+    assert!(printed.status.success());
+    let ran = place.crossrun(&["report", "run", "--format", "parquet", "--output", "trials.parquet"]).code(0);
+    assert!(ran.stdout().contains("native"), "the summary is printed: {}", ran.explain());
+    let written = std::fs::read(place.path().join("trials.parquet")).unwrap();
+    assert_eq!(printed.stdout, written);
+    assert!(written.starts_with(b"PAR1") && written.ends_with(b"PAR1"));
+    let sweep: Vec<_> = [1000, 100_000].map(|iterations| point("native", 0, iterations, 0.5)).into();
+    folder(&place, "sweep", &sweep);
+    let ran = place.crossrun(&["report", "run", "sweep", "--format", "parquet", "--output", "both"]).code(0);
+    ran.says("2 trials of METG sweeps are left out: a report of their own, and the Parquet file shows them");
+    place.crossrun(&["report", "sweep", "--format", "parquet", "--output", "swept"]).code(0);
+    let size = |file: &str| place.path().join(file).metadata().unwrap().len();
+    assert!(size("both") > size("trials.parquet") && size("swept") > 1000);
 }

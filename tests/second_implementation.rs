@@ -4,13 +4,21 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crate::support::{executable, repository};
 
 const FOLDER: &str = "plugins/standard_workloads";
 const PACKAGES: [&str; 2] = ["duckdb==2.0.1", "xxhash==4.1.0"];
 
-/// Python with the packages, in an environment that is kept between test runs.
+/// Python with DuckDB, in an environment that is kept between test runs.
+pub(crate) fn python_with_duckdb() -> Command {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    // A test that failed while it had the lock has nothing to do with the others.
+    let _lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    python(&executable().parent().unwrap().parent().unwrap().join("second_implementation"))
+}
+
 fn python(environment: &Path) -> Command {
     let python = environment.join("bin/python");
     // Written last: an installation that was interrupted is made anew.
@@ -29,8 +37,7 @@ fn python(environment: &Path) -> Command {
 #[test]
 #[cfg_attr(not(all_engines), ignore = "installs DuckDB: CROSSRUN_TEST_ENGINES=all")]
 fn every_answer_is_that_of_the_second_implementation() {
-    let environment = executable().parent().unwrap().parent().unwrap().join("second_implementation");
-    let ran = python(&environment).arg(repository().join(FOLDER).join("golden.py")).output().unwrap();
+    let ran = python_with_duckdb().arg(repository().join(FOLDER).join("golden.py")).output().unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     let tested = fs::read_to_string(repository().join(FOLDER).join("src/conformance.rs")).unwrap();
     // A long row has more than one line there.

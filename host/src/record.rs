@@ -35,7 +35,7 @@ mod written;
 pub(crate) use config::Config;
 pub(crate) use efficiency::Bounds;
 pub(crate) use environment::SystemProfile;
-pub(crate) use format::{Kind, Library, Metadata, TrialRecord, UnifiedRecord};
+pub(crate) use format::{Kind, Library, Metadata, Resources, TrialRecord, UnifiedRecord};
 pub(crate) use journal::Access;
 pub(crate) use latency::{OpenLoop, Percentiles};
 pub(crate) use machine::machine_keys;

@@ -16,6 +16,7 @@ mod latency;
 pub(crate) mod markdown;
 pub(crate) mod metg;
 mod number;
+mod parquet;
 mod ranking;
 pub(crate) mod text;
 mod trends;
@@ -28,6 +29,7 @@ pub(crate) use html::{ListedRun, html, html_with_sweeps, index_html, message_htm
 pub(crate) use json::json;
 pub(crate) use markdown::markdown;
 pub(crate) use number::duration;
+pub(crate) use parquet::parquet;
 pub(crate) use text::{Palette, conditions, text};
 pub(crate) use trends::trends;
 

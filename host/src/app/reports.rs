@@ -399,12 +399,25 @@ pub(crate) fn write(path: &Path, text: &str, ui: &mut Ui) -> Result<(), Problem>
         ui.result(text);
         return Ok(());
     }
+    write_file(path, text.as_bytes())
+}
+
+/// As [`write`], for what is no text.
+pub(crate) fn write_bytes(path: &Path, bytes: &[u8], ui: &mut Ui) -> Result<(), Problem> {
+    if is_standard_output(path) {
+        ui.bytes(bytes);
+        return Ok(());
+    }
+    write_file(path, bytes)
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let cannot = |error: std::io::Error| {
         Problem::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display()))
             .with_remedy("another file, on a disk with free space, in a folder that you may write to")
     };
     // The umask decides whether other users may read a report.
-    atomic_file::replace(path, 0o666, |mut file| file.write_all(text.as_bytes())).map_err(cannot)
+    atomic_file::replace(path, 0o666, |mut file| file.write_all(bytes)).map_err(cannot)
 }
 
 /// Whether a file that a user names stands for standard output.

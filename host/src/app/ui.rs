@@ -66,6 +66,12 @@ impl Ui {
         self.write(&text);
     }
 
+    /// Writes a result that no terminal shows to standard output, byte for byte.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.clear_status();
+        self.note_unwritten(output::write_all(&io::stdout(), bytes));
+    }
+
     /// Prints a result with colours. Other control characters are replaced.
     pub(crate) fn coloured_result(&mut self, text: &str) {
         self.write(&printable_but_colours(text));

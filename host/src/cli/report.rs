@@ -60,13 +60,33 @@ enum Format {
     Csv,
     // As --md.
     Md,
+    // A row for each trial, for pandas and DuckDB.
+    Parquet,
     // What --json prints, indented.
     Json,
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let mut read = reports::read(&arguments.paths, ui)?;
+    let read = reports::read(&arguments.paths, ui)?;
     arguments.check_outputs(&read, ui.json())?;
+    // Of all trials, before they are divided.
+    let of_format = arguments.export_file().filter(|_| arguments.format == Some(Format::Parquet));
+    let table = of_format.map(|path| Ok::<_, Problem>((path, crate::report::parquet(&read.inputs)?)));
+    let table = table.transpose()?;
+    let exit = report(global, arguments, read, ui)?;
+    if let Some((path, table)) = table {
+        reports::write_bytes(path, &table, ui)?;
+    }
+    Ok(exit)
+}
+
+/// Shows the records and writes all reports of what is made of them.
+fn report(
+    global: &GlobalArguments,
+    arguments: &Arguments,
+    mut read: Read,
+    ui: &mut Ui,
+) -> Result<Exit, Problem> {
     let exit = read.exit(Exit::Done);
     let (of_sweeps, inputs): (Vec<_>, Vec<_>) = read.inputs.into_iter().partition(Input::is_sweep);
     if inputs.is_empty() && !of_sweeps.is_empty() {
@@ -90,7 +110,10 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     if !of_sweeps.is_empty() {
         let trials = plural(of_sweeps.len() as u64, "trial");
         let page = if arguments.html.is_some() { ", and the page" } else { "" };
-        ui.warning(&format!("{trials} of METG sweeps are left out: a report of their own{page} shows them"));
+        let table = if arguments.format == Some(Format::Parquet) { ", and the Parquet file" } else { "" };
+        ui.warning(&format!(
+            "{trials} of METG sweeps are left out: a report of their own{page}{table} shows them"
+        ));
     }
     let sweeps = reports::swept_beside(of_sweeps).filter(|_| arguments.html.is_some());
     let options = arguments.options(read.planned());
@@ -177,7 +200,8 @@ fn write(arguments: &Arguments, reported: &impl Reported, ui: &mut Ui) -> Result
         Format::Md => reported.markdown(),
         Format::Json => crate::report::json(reported)?,
         // A comparison has been written as that, and sweeps have been refused.
-        Format::Csv => return Ok(()),
+        // Parquet has the trials, and not what is made of them.
+        Format::Csv | Format::Parquet => return Ok(()),
     };
     if matches!(format, Format::Bencher | Format::Github | Format::Openmetrics) {
         tell_left_out(&rows, ui);

@@ -9,6 +9,9 @@ pub enum ReportError {
     /// The comparison could not be written as CSV.
     #[error("cannot write the comparison as CSV: {0}")]
     Csv(#[from] csv::Error),
+    /// The trials could not be written as Parquet.
+    #[error("cannot write the trials as Parquet: {0}")]
+    Parquet(#[from] parquet::errors::ParquetError),
     /// The page's template failed, which is a bug in crossrun.
     #[error("cannot render the page: {0:#}")]
     Page(#[from] minijinja::Error),
