@@ -6,31 +6,46 @@ use std::sync::OnceLock;
 
 use crate::support::{Place, built_outside, cargo_outside, repository};
 
-/// Copies plugin-api, changes its border with `change`, and builds a runner against the copy.
-fn runner_against(version: &str, change: impl Fn(String) -> String) -> PathBuf {
-    let target = crate::support::executable().ancestors().nth(2).unwrap();
-    let root = target.join("abi_evolution").join(version);
+/// A workspace of its own with plugin-api as `version`, in which `change` is made of what its files hold by their names, and with
+/// the crates in `members`, of which those that are plugins are renamed: all are built into one folder.
+fn workspace_of(version: &str, change: impl Fn(&str, String) -> String, members: &[&str]) -> PathBuf {
+    let root = crate::support::executable().ancestors().nth(2).unwrap().join("abi_evolution").join(version);
     let api = root.join("plugin-api");
-    copy(&repository().join("plugin-api"), &api);
-    let ffi = api.join("src/ffi.rs");
-    let before = fs::read_to_string(&ffi).unwrap();
-    let after = change(before.clone());
-    assert_ne!(before, after, "the border was not changed");
-    write(&ffi, &after);
+    copy(&repository().join("plugin-api"), &api, &change);
     let manifest = fs::read_to_string(api.join("Cargo.toml")).unwrap();
     write(&api.join("Cargo.toml"), &manifest.replace(&stated(plugin_api::API_VERSION), &stated(version)));
-    write(&root.join("Cargo.toml"), &workspace());
-    for plugin in ["plugins/native_runner", "plugins/thread_engine"] {
-        copy(&repository().join(plugin), &root.join(plugin));
-    }
+    write(&root.join("Cargo.toml"), &workspace(members));
     write(&root.join("Cargo.lock"), &fs::read_to_string(repository().join("Cargo.lock")).unwrap());
-    // A file of its own: all are built into one folder.
-    let (name, manifest) =
-        (format!("native_{}", version.replace('.', "_")), root.join("plugins/native_runner/Cargo.toml"));
-    let renamed = fs::read_to_string(&manifest)
-        .unwrap()
-        .replace("name = \"native_runner\"", &format!("name = {name:?}"));
-    write(&manifest, &renamed);
+    for member in members {
+        copy(&repository().join("plugins").join(member), &root.join("plugins").join(member), &change);
+        if let Some(name) = member.strip_suffix("_runner") {
+            let manifest = root.join("plugins").join(member).join("Cargo.toml");
+            let renamed = fs::read_to_string(&manifest)
+                .unwrap()
+                .replace(&format!("name = {member:?}"), &format!("name = {:?}", named(name, version)));
+            write(&manifest, &renamed);
+        }
+    }
+    root
+}
+
+/// The package of a plugin that was built against a version.
+fn named(plugin: &str, version: &str) -> String {
+    format!("{plugin}_{}", version.replace('.', "_"))
+}
+
+/// A runner against plugin-api as `version`, whose border was changed.
+fn runner_against(version: &str, change: impl Fn(String) -> String) -> PathBuf {
+    let border = |file: &str, text: String| {
+        if file != "ffi.rs" {
+            return text;
+        }
+        let after = change(text.clone());
+        assert_ne!(text, after, "the border was not changed");
+        after
+    };
+    let root = workspace_of(version, border, &["native_runner", "thread_engine"]);
+    let name = named("native", version);
     cargo_outside(&root, &["build", "--quiet", "-p", &name]);
     built_outside(&format!("lib{name}.so"))
 }
@@ -40,27 +55,31 @@ fn stated(version: &str) -> String {
     format!("version = {version:?}")
 }
 
-/// The workspace's manifest, with these two members and the crates beside them that they need.
-fn workspace() -> String {
+/// The workspace's manifest, with these members and the crates beside them that they need.
+fn workspace(members: &[&str]) -> String {
     let manifest = fs::read_to_string(repository().join("Cargo.toml")).unwrap();
     let (_, shared) = manifest.split_once("[workspace.package]").unwrap();
     let shared = shared.replace(
         &format!("plugin-api = {{ path = \"plugin-api\", {} }}", stated(plugin_api::API_VERSION)),
         "plugin-api = { path = \"plugin-api\" }",
     );
+    let members: Vec<_> = members.iter().map(|member| format!("plugins/{member}")).collect();
     format!(
-        "[workspace]\nresolver = \"3\"\nmembers = [\"plugin-api\", \"plugins/native_runner\"]\n\n[workspace.package]{shared}"
+        "[workspace]\nresolver = \"3\"\nmembers = {:?}\n\n[workspace.package]{shared}",
+        [&["plugin-api".to_owned()][..], &members].concat()
     )
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies the texts in a folder, each as `change` makes it of its name and what it holds.
+fn copy(from: &Path, to: &Path, change: &impl Fn(&str, String) -> String) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().flatten() {
-        let (path, target) = (entry.path(), to.join(entry.file_name()));
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            write(&target, &fs::read_to_string(&path).unwrap());
+        let (path, name) = (entry.path(), entry.file_name());
+        let target = to.join(&name);
+        if path.is_dir() && name != "__pycache__" {
+            copy(&path, &target, change);
+        } else if path.is_file() {
+            write(&target, &change(name.to_str().unwrap(), fs::read_to_string(&path).unwrap()));
         }
     }
 }
@@ -84,36 +103,120 @@ fn runs(library: &Path, version: &str) {
     assert_eq!(place.crossrun(&run).code(0).json()["metadata"]["verified"], true);
 }
 
-/// The native backend of a version that is to come, whose types have one method and one field more.
-pub(crate) fn later_runner() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| runner_against(LATER, with_more))
+/// What was built against a version that is to come.
+pub(crate) struct Later {
+    /// The native backend.
+    pub(crate) native: PathBuf,
+    /// The backend in Python, with its driver and the package beside it.
+    pub(crate) python: PathBuf,
+    /// The workloads of `tests/golden`, under other names.
+    pub(crate) workloads: PathBuf,
 }
+
+/// Backends of a version that is to come, whose types have one method and one field more, and a library of workloads that has one
+/// function more, which the backends know too.
+pub(crate) fn later() -> &'static Later {
+    static BUILT: OnceLock<Later> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let members = ["native_runner", "thread_engine", "python_runner", "python_engine"];
+        let root = workspace_of(LATER, with_more, &members);
+        let workloads = root.join("plugins/later_workloads");
+        fs::create_dir_all(workloads.join("src")).unwrap();
+        let source =
+            fs::read_to_string(repository().join("tests/golden/sources/golden_workloads.rs")).unwrap();
+        write(&workloads.join("src/lib.rs"), &source.replace("\"golden_", "\"later_"));
+        let manifest = fs::read_to_string(root.join("plugins/python_runner/Cargo.toml")).unwrap();
+        let manifest = manifest.replace("python_engine.workspace = true\n", "");
+        write(&workloads.join("Cargo.toml"), &manifest.replace(&named("python", LATER), "later_workloads"));
+        let members = [&members[..], &["later_workloads"]].concat();
+        write(&root.join("Cargo.toml"), &workspace(&members));
+        let [native, python] = ["native", "python"].map(|plugin| named(plugin, LATER));
+        let build = ["build", "--quiet", "-p", &native, "-p", &python, "-p", "later_workloads"];
+        cargo_outside(&root, &build);
+        let built = |name: &str| built_outside(&format!("lib{name}.so"));
+        Later { native: built(&native), python: built(&python), workloads: built("later_workloads") }
+    })
+}
+
+/// A text with replacements, each of which is made.
+fn changed(text: &str, changes: &[(&str, &str)]) -> String {
+    changes.iter().fold(text.to_owned(), |text, (before, after)| {
+        assert!(text.contains(before), "there is no {before:?}");
+        text.replacen(before, after, 1)
+    })
+}
+
+/// The kernel of a Python driver that knows the later function, and calls it where a library has it.
+const KERNEL: &[(&str, &str)] = &[
+    (
+        "    \"state_close\": ([c_void_p, c_uint64, c_uint64, c_void_p, c_void_p], c_int32),\n}",
+        "    \"state_close\": ([c_void_p, c_uint64, c_uint64, c_void_p, c_void_p], c_int32),\n    \
+         \"later\": ([c_void_p, c_void_p], c_int32),\n}",
+    ),
+    ("    state_close: Any\n\n", "    state_close: Any\n    later: Any\n\n"),
+];
 
 /// The version that is to come.
 const LATER: &str = "1.2.0";
 
-fn with_more(ffi: String) -> String {
-    ffi.replace(
+/// The files of plugin-api that the later version changes.
+fn with_more(file: &str, text: String) -> String {
+    match file {
+        "ffi.rs" => changed(&text, BORDER),
+        "kernel.py" => changed(&text, KERNEL),
+        "functions.rs" => changed(&text, FUNCTIONS),
+        "library.rs" if text.contains("ABI_VERSION: u32") => changed(&text, LIBRARY),
+        "capi.rs" => changed(
+            &text,
+            &[(
+                "pub use library::{ABI_VERSION, catalogue, open};",
+                "pub use library::{ABI_VERSION, catalogue, later, open};",
+            )],
+        ),
+        "types.rs" if text.contains("ABI_VERSION: u32") => changed(&text, VERSION),
+        _ => text,
+    }
+}
+
+const VERSION: &[(&str, &str)] = &[("ABI_VERSION: u32 = 1 << 16 | 1;", "ABI_VERSION: u32 = 1 << 16 | 2;")];
+
+const BORDER: &[(&str, &str)] = &[
+    (
         "    pub prepare: extern \"C\" fn(RunnerPointer, RunArguments<'_>) -> Reply,\n}",
         "    pub prepare: extern \"C\" fn(RunnerPointer, RunArguments<'_>) -> Reply,\n    \
-             pub pause: extern \"C\" fn(RunnerPointer) -> Reply,\n}",
-    )
-    .replace("        prepare,\n    }", "        prepare,\n        pause: close,\n    }")
-    .replace(
+         pub pause: extern \"C\" fn(RunnerPointer) -> Reply,\n}",
+    ),
+    ("        prepare,\n    }", "        prepare,\n        pause: close,\n    }"),
+    (
         "    pub clock_nanos: extern \"C\" fn(HostPointer) -> u64,\n}",
         "    pub clock_nanos: extern \"C\" fn(HostPointer) -> u64,\n    \
-             pub cores: extern \"C\" fn(HostPointer) -> u64,\n}",
-    )
-    .replace(
+         pub cores: extern \"C\" fn(HostPointer) -> u64,\n}",
+    ),
+    (
         "        clock_nanos: host_clock,\n    }",
         "        clock_nanos: host_clock,\n        cores: host_clock,\n    }",
-    )
-}
+    ),
+];
+
+/// One function more at the end of a library's table.
+const FUNCTIONS: &[(&str, &str)] = &[(
+    "                state: *mut RawState, time: u64, limit: u64, next: *mut u64, out: *mut RawBuffer\n            ) -> i32;\n",
+    "                state: *mut RawState, time: u64, limit: u64, next: *mut u64, out: *mut RawBuffer\n            ) -> i32;\n            \
+     /// Does nothing yet.\n            later(workload: *const RawWorkload, out: *mut RawBuffer) -> i32;\n",
+)];
+
+const LIBRARY: &[(&str, &str)] = &[
+    VERSION[0],
+    (
+        "/// A JSON array of the library's workloads.",
+        "/// Does nothing yet.\n///\n/// # Safety\n/// None is needed.\npub unsafe fn later(_: *const RawWorkload, _: *mut RawBuffer) -> i32 {\n    \
+         0\n}\n\n/// A JSON array of the library's workloads.",
+    ),
+];
 
 #[test]
 fn a_plugin_that_has_one_method_and_one_field_more_loads() {
-    runs(later_runner(), LATER);
+    runs(&later().native, LATER);
 }
 
 #[test]

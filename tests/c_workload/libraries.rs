@@ -1,0 +1,40 @@
+//! The libraries in C that these tests build, each once.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use crate::c_backend::compiled;
+use crate::support::repository;
+
+pub(super) const KIT: &str = "plugin-api/kit/crossrun_workload_kit.c";
+pub(super) const ARRIVING: &str = "tests/fixtures/c/arriving_workload.c";
+
+/// An example that a reader of the repository finds, built with the kit.
+pub(super) fn built(name: &'static str) -> PathBuf {
+    built_with(name, &format!("{name}_workload"), &[])
+}
+
+pub(super) fn built_with(name: &str, library: &str, more: &[&str]) -> PathBuf {
+    with_kit(&format!("plugin-api/examples/c/{name}_workload.c"), library, more)
+}
+
+fn with_kit(source: &str, library: &str, more: &[&str]) -> PathBuf {
+    let kit = repository().join(KIT);
+    compiled(source, library, &[&[kit.to_str().unwrap()], more].concat())
+}
+
+/// Open loops, one of which the kit refuses.
+pub(super) fn arriving() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| with_kit(ARRIVING, "arriving_workload", &[]))
+}
+
+pub(super) fn numbers() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| built("minimal"))
+}
+
+pub(super) fn sensors() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| built("sensors"))
+}
