@@ -85,6 +85,7 @@ fn no_more_operators_run_at_once_than_the_parallelism_allows() {
         assert!(record["duration_seconds"].as_f64().unwrap() >= 0.3, "{record}");
         let metrics = &record["metadata"]["raw_metrics"];
         assert_eq!((&metrics["nodes"], &metrics["idiom"]), (&1.into(), &idiom.into()));
+        assert!(metrics["object_store_bytes"].as_u64() >= Some(256 << 20), "{metrics}");
         let work = metrics["node_work"].as_object().unwrap();
         assert!(work.len() == 1 && work.values().all(|batches| *batches == 60), "{work:?}");
         assert_eq!(record["metadata"]["versions"]["ray"], "2.60.0");

@@ -1,12 +1,14 @@
 //! A program for timely without crossrun, with the same calls into the workload's library.
 //!
 //! It advances its input and checks its probe for each slice, as timely's own examples do. This costs little compared with a
-//! slice of many or long items. With slices of one short item it would be most of the time.
+//! slice of many or long items. With slices of one short item it would be most of the time. Where the workload was opened with
+//! watermarks, a reduction gives out what has ended each time that its frontier passes a slice.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use plugin_api::{Buffer, Plan, StageKind, WorkloadHandle};
+use plugin_api::workload::WATERMARKS;
+use plugin_api::{Buffer, StageKind, WorkloadHandle};
 use timely::Config;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Pipeline;
@@ -20,7 +22,7 @@ const WINDOW: u64 = 4;
 
 type Batches<'scope> = Stream<'scope, u64, Vec<Buffer>>;
 
-/// Runs a plan with at most one reduction, and gives the merged state of the sinks.
+/// Runs a plan, and gives the merged state of the sinks.
 pub(crate) fn run(workload: &WorkloadHandle, workers: usize) -> Vec<u8> {
     let shared = workload.clone();
     let guards = timely::execute(Config::process(workers), move |worker| {
@@ -29,16 +31,18 @@ pub(crate) fn run(workload: &WorkloadHandle, workers: usize) -> Vec<u8> {
         let probe = ProbeHandle::new();
         let mut input = worker.dataflow::<u64, _, _>(|scope| {
             let (input, slices) = scope.new_input::<Vec<u64>>();
-            let made = slices.map(source(&shared));
+            let mut made = slices.map(source(&shared));
             let plan = shared.plan();
-            let end = plan.end_of_chain(1);
-            let made = match plan.kind(end) {
-                Some(StageKind::KeyedReduce) => {
-                    let emitted = reduce(&shared, made, end, peers, &probe);
-                    chain(&shared, emitted, end + 1, plan)
-                }
-                _ => made.probe_with(&probe),
-            };
+            let mut end = plan.end_of_chain(1);
+            if end == plan.sink() {
+                made = made.probe_with(&probe);
+            }
+            while plan.kind(end) == Some(StageKind::KeyedReduce) {
+                let emitted = reduce(&shared, made, end, peers, &probe);
+                let from = end + 1;
+                end = plan.end_of_chain(from);
+                made = chain(&shared, emitted, from, end);
+            }
             let sink = Rc::clone(&sink);
             made.sink(Pipeline, "sink", move |(input, _)| {
                 let mut sink = sink.borrow_mut();
@@ -78,17 +82,17 @@ fn source(workload: &WorkloadHandle) -> impl FnMut(u64) -> Buffer + use<> {
     }
 }
 
-/// Applies the stages from `from` up to the sink to each batch.
+/// Applies the stages `from..to` to each batch.
 fn chain<'scope>(
     workload: &WorkloadHandle,
     batches: Batches<'scope>,
     from: usize,
-    plan: &Plan,
+    to: usize,
 ) -> Batches<'scope> {
-    let (workload, to) = (workload.clone(), plan.sink());
     if from == to {
         return batches;
     }
+    let workload = workload.clone();
     batches.map(move |batch| {
         let mut out = workload.buffer();
         workload.run_stages(from, to, &batch, &mut out).unwrap();
@@ -96,7 +100,8 @@ fn chain<'scope>(
     })
 }
 
-/// Splits batches by key, exchanges the parts and folds them until the input has ended.
+/// Splits batches by key, exchanges the parts and folds them. Gives out what the state holds when the input has ended, and what
+/// has ended before that, if the workload has watermarks.
 fn reduce<'scope>(
     workload: &WorkloadHandle,
     batches: Batches<'scope>,
@@ -109,10 +114,14 @@ fn reduce<'scope>(
         let parts = split.split(stage, &batch, peers as u32).unwrap();
         (0_u64..).zip(parts).map(|(owner, part)| (owner, part.to_vec()))
     });
-    let parts = parts.exchange(|(owner, _)| *owner).probe_with(probe);
+    let mut parts = parts.exchange(|(owner, _)| *owner);
+    if stage == workload.plan().end_of_chain(1) {
+        // Slices are made as fast as the first reduction folds them.
+        parts = parts.probe_with(probe);
+    }
     let mut state = workload.new_state(stage).unwrap();
     let workload = workload.clone();
-    let limit = workload.spec().batch_size().unwrap();
+    let (closes, limit) = (workload.spec().is_granted(WATERMARKS), workload.spec().batch_size().unwrap());
     parts.unary_frontier::<CapacityContainerBuilder<Vec<Buffer>>, _, _, _>(
         Pipeline,
         "reduce",
@@ -120,18 +129,32 @@ fn reduce<'scope>(
             let mut capability = Some(capability);
             move |(input, frontier), output| {
                 input.for_each(|_, parts| parts.drain(..).for_each(|(_, part)| state.fold(&part).unwrap()));
-                if frontier.is_empty()
-                    && let Some(capability) = capability.take()
-                {
-                    let mut session = output.session(&capability);
-                    loop {
-                        let mut batch = workload.buffer();
-                        state.emit(limit, &mut batch).unwrap();
-                        if batch.item_count() == 0 {
-                            break;
+                let Some(mut held) = capability.take() else { return };
+                let slice = frontier.frontier().iter().min().copied();
+                let passed = slice.filter(|slice| closes && slice > held.time());
+                if slice.is_some() && passed.is_none() {
+                    capability = Some(held);
+                    return;
+                }
+                let ended = slice.map(|slice| workload.watermark(slice * limit).unwrap());
+                let mut session = output.session(&held);
+                loop {
+                    let mut batch = workload.buffer();
+                    match ended {
+                        Some(time) => {
+                            state.close(time, limit, &mut batch).unwrap();
                         }
-                        session.give(batch);
+                        None => state.emit(limit, &mut batch).unwrap(),
                     }
+                    if batch.item_count() == 0 {
+                        break;
+                    }
+                    session.give(batch);
+                }
+                drop(session);
+                if let Some(slice) = slice {
+                    held.downgrade(&slice);
+                    capability = Some(held);
                 }
             }
         },
