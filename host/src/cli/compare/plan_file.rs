@@ -123,7 +123,10 @@ impl PlanFile {
     pub(super) fn resume_command(&self, output_dir: &Path) -> String {
         let mut command = CommandLine::new(&["compare"]);
         let output = Some(output_dir.display()).filter(|_| !self.is_in_default_folder(output_dir));
-        command.option("resume", &self.matrix.run).options("output-dir", output).flag("no-lock", self.no_lock);
+        command
+            .option("resume", &self.matrix.run)
+            .options("output-dir", output)
+            .flag("no-lock", self.no_lock);
         self.loading_options().add_to(&mut command);
         command.to_string()
     }
