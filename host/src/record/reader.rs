@@ -246,7 +246,7 @@ mod tests {
 
     fn read(content: impl AsRef<[u8]>) -> Vec<Result<Entry<UnifiedRecord>, String>> {
         let records = Records::new(content.as_ref(), "results.jsonl".as_ref());
-        records.map(|entry| entry.map_err(|error| error.to_string())).collect()
+        records.map(|entry| entry.map_err(|error| error.line())).collect()
     }
 
     fn only_record(content: &str) -> UnifiedRecord {

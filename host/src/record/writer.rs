@@ -329,7 +329,7 @@ mod tests {
         let file = folder.path().join("results");
         fs::write(&file, "").unwrap();
         for place in [file.clone(), file.join("today")] {
-            let message = Writer::open(&place, Access::Shared).unwrap_err().to_string();
+            let message = Writer::open(&place, Access::Shared).unwrap_err().line();
             assert!(message.contains(&place.display().to_string()), "{message}");
             assert!(message.contains("move the file"), "{message}");
         }
