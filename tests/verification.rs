@@ -61,6 +61,9 @@ fn a_backend_that_changes_files_which_others_use_is_named() {
         ("behaviour=spoil_library", Some("plugins/libstandard_workloads.so")),
     ] {
         let place = Place::with_misbehaving();
+        let engine = place.data().join("environments/another/lib");
+        std::fs::create_dir_all(&engine).unwrap();
+        std::fs::write(engine.join("engine.py"), "").unwrap();
         let ran = place.crossrun(&[&compare, more.as_slice(), &[behaviour]].concat());
         let trials = place.records("files", "trials.jsonl");
         let last = &trials.last().unwrap()["record"]["metadata"]["warnings"];

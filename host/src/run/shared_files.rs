@@ -1,7 +1,7 @@
 //! Whether files that several backends use change while an engine runs: those of plugins, and those in the data folder, where engines
 //! are installed. A backend could slow another one by them, or change what it does.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,6 +13,9 @@ use crate::worker::protocol::Folders;
 
 /// Looking may take so long. A folder that takes longer, as on a slow network, is not looked at.
 const LONGEST: Duration = Duration::from_secs(1);
+
+/// What is installed as a whole is so far below the data folder, as in `environments/NAME/HASH`.
+const INSTALLED: usize = 2;
 
 type Files = HashMap<PathBuf, FileVersion>;
 
@@ -37,8 +40,12 @@ impl SharedFiles {
     fn changed_to(&mut self, now: Option<Files>, data_dir: &Path) -> Option<String> {
         let before = self.last.replace(now).flatten()?;
         let now = self.last.as_ref()?.as_ref()?;
-        let is_other = |(path, version): &(&PathBuf, &FileVersion)| before.get(*path) != Some(*version);
-        let new_or_other = now.iter().filter(is_other).map(|(path, _)| path);
+        let known: HashSet<&Path> = before.keys().flat_map(|path| path.ancestors().skip(1)).collect();
+        let is_changed = |(path, version): &(&PathBuf, &FileVersion)| match before.get(*path) {
+            Some(before) => before != *version,
+            None => !is_installed(path, &known, data_dir),
+        };
+        let new_or_other = now.iter().filter(is_changed).map(|(path, _)| path);
         let gone = before.keys().filter(|path| !now.contains_key(*path));
         let changed: Vec<_> = new_or_other.chain(gone).collect();
         let first = changed.iter().min()?;
@@ -48,6 +55,15 @@ impl SharedFiles {
             first.strip_prefix(data_dir).unwrap_or(first.as_path()).display()
         ))
     }
+}
+
+/// Whether a new file is part of what was installed meanwhile, as the driver of a backend in Python is before its first run, or an
+/// engine by another program; or one that Python keeps of what it has compiled. `known` are the folders that there were.
+fn is_installed(path: &Path, known: &HashSet<&Path>, data_dir: &Path) -> bool {
+    let is_compiled = path.parent().is_some_and(|folder| folder.ends_with("__pycache__"));
+    let nearest = path.ancestors().skip(1).find(|folder| known.contains(folder)).unwrap_or(data_dir);
+    let depth = nearest.strip_prefix(data_dir).map_or(0, |below| below.components().count());
+    is_compiled || depth <= INSTALLED
 }
 
 fn look(folders: &Folders, participants: &Participants) -> Option<Files> {
@@ -104,7 +120,8 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let data_dir = place.path().to_owned();
         let folders = Folders { log_dir: data_dir.join("logs/one"), data_dir: data_dir.clone() };
-        let (engine, logs) = (data_dir.join("environments/engine"), folders.log_dir.clone());
+        let (engine, logs) = (data_dir.join("environments/engine/hash"), folders.log_dir.clone());
+        let driver = data_dir.join("python_engine/hash");
         for folder in [&engine, &logs] {
             fs::create_dir_all(folder).unwrap();
         }
@@ -113,13 +130,19 @@ mod tests {
         let mut changed = || shared.changed_to(files_of(&folders), &data_dir);
         fs::write(logs.join("backend.log"), "said").unwrap();
         fs::write(data_dir.join("history.jsonl"), "{}").unwrap();
+        // What is installed by the first run of a backend in Python, and what Python compiles.
+        for folder in [&driver, &engine.join("__pycache__")] {
+            fs::create_dir_all(folder).unwrap();
+            fs::write(folder.join("main.pyc"), "compiled").unwrap();
+        }
         assert_eq!(changed(), None);
         let mut expect = |said: &str| {
             let first = changed().unwrap();
             assert!(first.starts_with(said), "{first}");
             assert_eq!(changed(), None);
         };
-        let words = "that other backends may use changed while the engine ran, such as environments/engine";
+        let words =
+            "that other backends may use changed while the engine ran, such as environments/engine/hash";
         fs::write(engine.join("b.pth"), "import time").unwrap();
         expect(&format!("1 file {words}/b.pth"));
         // A time of modification can be set to what it was.
@@ -130,7 +153,7 @@ mod tests {
         fs::File::options().write(true).open(engine.join("a.py")).unwrap().set_modified(modified).unwrap();
         expect(&format!("1 file {words}/a.py"));
         fs::remove_dir_all(&engine).unwrap();
-        expect("2 files that");
+        expect("3 files that");
     }
 
     #[test]
