@@ -64,6 +64,9 @@ pub enum RecordError {
         line: u64,
         why: String,
     },
+    /// What may have no end is read no further than a line.
+    #[error("{path}:{line}: {why}, and what follows is not read")]
+    Endless { path: PathBuf, line: u64, why: String },
     #[error(
         "{path}:{line}: format {version} is of a later crossrun; this one reads up to {}",
         format::VERSION
@@ -87,6 +90,7 @@ impl RecordError {
         match self {
             Self::File { error, .. } => advice(error),
             Self::Line { .. } => Some("correct or remove this line"),
+            Self::Endless { .. } => Some("name a file of records"),
             Self::Later { .. } => Some("update crossrun"),
             Self::Busy(_) => Some("wait until it has ended, or choose another folder"),
             Self::Encode { .. } => None,

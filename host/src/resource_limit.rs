@@ -14,6 +14,8 @@ pub(crate) enum Resource {
     AddressSpace,
     /// Bytes of a process.
     Data,
+    /// Bytes of a file. What writes more is killed.
+    FileSize,
 }
 
 /// The soft limit and the hard one; `None` for any number, and where the system does not say.
@@ -35,6 +37,7 @@ fn parse(limits: &str, resource: Resource) -> Limit {
         Resource::Stack => "Max stack size",
         Resource::AddressSpace => "Max address space",
         Resource::Data => "Max data size",
+        Resource::FileSize => "Max file size",
     };
     let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
     let mut numbers = line.split_ascii_whitespace().map(|word| word.parse().ok());

@@ -93,19 +93,23 @@ impl Problem {
     /// Why a schedule of measurements stopped; `resume` gives the command that goes on after an interrupt.
     pub(crate) fn of_stopped(stopped: Stopped<Self>, resume: impl FnOnce() -> String) -> Self {
         match stopped {
-            Stopped::Sink(problem) if problem.remedy.is_none() => problem.with_remedy(resume()),
-            Stopped::Sink(problem) => problem,
+            Stopped::Sink(problem) => problem.before(&resume()),
             Stopped::Failed(error) => {
                 let Self { exit, message, remedy } = error.into();
-                let remedy = remedy.map_or_else(String::new, |remedy| format!("{remedy}, then "));
-                Self::new(exit, format!("{message}; nothing of it is recorded as a failure of a backend"))
-                    .with_remedy(remedy + &resume())
+                let message = format!("{message}; nothing of it is recorded as a failure of a backend");
+                Self { exit, message, remedy }.before(&resume())
             }
             Stopped::Interrupted => {
                 Self::new(Exit::Interrupted, "interrupted; all finished trials are recorded")
                     .with_remedy(resume())
             }
         }
+    }
+
+    /// Adds a command to run once the remedy, if there is one, has helped.
+    fn before(self, command: &str) -> Self {
+        let remedy = self.remedy.as_ref().map_or_else(String::new, |remedy| format!("{remedy}, then "));
+        self.with_remedy(remedy + command)
     }
 
     /// Adds a remedy, unless it is empty.

@@ -86,9 +86,7 @@ impl<T: DeserializeOwned, R: BufRead> Iterator for Records<T, R> {
             if let Some(Err(RecordError::Line { .. })) = entry {
                 let Some(left) = self.patience.checked_sub(1) else {
                     self.ended = true;
-                    return Some(Err(self.not_a_record(format!(
-                        "more than {MOST_BAD} lines are no records, and what follows is not read"
-                    ))));
+                    return Some(Err(self.endless(format!("more than {MOST_BAD} lines are no records"))));
                 };
                 self.patience = left;
             }
@@ -172,7 +170,11 @@ impl<T, R> Records<T, R> {
         } else {
             format!("{} MiB", self.longest >> 20)
         };
-        self.not_a_record(format!("it has more than {longest}, and what follows is not read"))
+        self.endless(format!("it has more than {longest}"))
+    }
+
+    fn endless(&self, why: String) -> RecordError {
+        RecordError::Endless { path: self.path.clone(), line: self.line, why }
     }
 
     fn not_a_record(&self, why: String) -> RecordError {

@@ -38,7 +38,8 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, lines, why, remedy } = self;
         if lines.is_empty() {
-            return write!(f, "{} cannot be read: {why}; try: {remedy}", path.display());
+            let message = format!("{} cannot be read: {why}", path.display());
+            return f.write_str(&with_remedy(&message, Some(remedy)));
         }
         let (count, are) = (plural(lines.len() as u64, "line"), if lines.len() == 1 { "is" } else { "are" });
         let (path, named) = (path.display(), named(lines));
@@ -80,6 +81,14 @@ pub(crate) fn read_each<T: DeserializeOwned, R: BufRead>(
             Ok(Entry::Torn { line }) => skipped.torn = Some(line),
             Err(RecordError::Line { path, line, why }) => {
                 skipped.add(path, line, why, "correct or remove what is no record");
+            }
+            Err(RecordError::Endless { path, line, why }) => {
+                skipped.add(
+                    path,
+                    line,
+                    format!("{why}, and what follows is not read"),
+                    "name a file of records",
+                );
             }
             Err(RecordError::Later { path, line, version }) => {
                 skipped.add(

@@ -68,10 +68,13 @@ impl LoadError {
             Self::Symbol { .. } | Self::Abi { .. } => {
                 Some(format!("rebuild it against plugin-api {}", plugin_api::API_VERSION))
             }
-            Self::Unreadable { error, .. } => {
-                let has_no_copies = error.kind() == std::io::ErrorKind::Unsupported;
-                has_no_copies.then(|| "without --locked".into())
-            }
+            Self::Unreadable { error, .. } => match error.kind() {
+                std::io::ErrorKind::Unsupported => Some("without --locked".into()),
+                std::io::ErrorKind::FileTooLarge => {
+                    Some("ulimit -f unlimited, in the shell that starts crossrun".into())
+                }
+                _ => None,
+            },
             Self::Runner(error) => error.remedy.clone(),
         }
     }

@@ -42,7 +42,17 @@ impl SinkState {
             }
         }
         self.digest.merge(other.digest);
-        Ok(())
+        self.check()
+    }
+
+    /// Refuses items that a source made beside results of a reduction: no plan has both reach its sink.
+    fn check(&self) -> Result<(), WorkloadError> {
+        match &self.latencies {
+            Some(latencies) if !latencies.have(self.digest.count()) => Err(WorkloadError::Malformed(
+                "a sink has items that a source made and results of a keyed reduction",
+            )),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -81,7 +91,7 @@ impl StageState for Sink {
             digest.fold_item(content);
             latencies.record(stamp, now);
         }
-        Ok(())
+        self.state.check()
     }
 
     fn merge(&mut self, encoded: &[u8]) -> Result<(), WorkloadError> {

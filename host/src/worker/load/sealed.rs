@@ -59,6 +59,10 @@ mod system {
     /// A sealed copy, to be read from its start, and its path.
     pub(super) fn copy(path: &Path) -> io::Result<(File, PathBuf)> {
         let mut from = File::open(path)?;
+        let most = resource_limit::of(Resource::FileSize).soft;
+        if most.is_some_and(|most| from.metadata().is_ok_and(|file| file.len() > most)) {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         let mut copy = File::from(empty()?);
         io::copy(&mut from, &mut copy)?;
         rustix::fs::fcntl_add_seals(
