@@ -175,7 +175,8 @@ class Runs(unittest.TestCase):
                 self.assertEqual(outcomes, [self.expected(of)] * 2, (of, size))
                 if batch_size < 1000:
                     self.assertGreaterEqual(pool.rounds, 2, (of, size))
-                    self.assertGreaterEqual(workers.calls["close"], 2 * parallelism, (of, size))
+                    # On a busy machine all else may be done before a second round begins.
+                    self.assertGreaterEqual(workers.calls["close"], parallelism, (of, size))
 
     def test_without_fusion_all_is_emitted_at_the_end(self) -> None:
         of = closing("nexmark_q5", {"fusion": "off"}, 2, 64)
