@@ -141,7 +141,9 @@ fn another_set_up_is_waited_for_with_a_word_about_it() {
     let held = Held::on(&lock);
     let mut command = place.command(&["setup", "native"]);
     let mut waiting = command.stderr(std::fs::File::create(&said).unwrap()).spawn().unwrap();
-    eventually("it says for what it waits", || text(&said).contains("waiting until another set-up of native has ended"));
+    eventually("it says for what it waits", || {
+        text(&said).contains("waiting until another set-up of native has ended")
+    });
     drop(held);
     assert_eq!(shell_code(waiting.wait().unwrap()), Some(0), "{}", text(&said));
 }
