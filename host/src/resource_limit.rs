@@ -15,6 +15,7 @@ pub(crate) enum Resource {
     /// Bytes of a process.
     Data,
     /// Bytes of a file. What writes more is killed.
+    #[cfg(all(target_os = "linux", not(crossrun_portable)))]
     FileSize,
 }
 
@@ -37,6 +38,7 @@ fn parse(limits: &str, resource: Resource) -> Limit {
         Resource::Stack => "Max stack size",
         Resource::AddressSpace => "Max address space",
         Resource::Data => "Max data size",
+        #[cfg(all(target_os = "linux", not(crossrun_portable)))]
         Resource::FileSize => "Max file size",
     };
     let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
