@@ -11,17 +11,17 @@ mod bare;
 mod empty_runner;
 mod setting;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossrun::internals::run::{Isolation, Launch, WorkerSession};
 use crossrun::internals::sandbox::Interrupt;
 use crossrun::internals::worker::{Request, VERSION};
-use plugin_api::{RunContext, WorkloadHandle, WorkloadRunner, WorkloadSpec};
+use plugin_api::{WorkloadRunner, WorkloadSpec};
 use serde_json::json;
 
+use peers::in_process::context;
 use peers::{Pair, heading};
-use setting::{NoHost, Setting};
+use setting::Setting;
 
 fn main() {
     if bare::is_echo() {
@@ -35,10 +35,6 @@ fn main() {
     native(&setting);
     balance(&setting);
     memory(&setting);
-}
-
-fn context(workload: &WorkloadHandle) -> RunContext {
-    RunContext::new(workload.clone(), Arc::new(NoHost), std::env::temp_dir(), std::env::temp_dir(), None)
 }
 
 /// Both sides of a pair run once before they are measured, so that files are read and memory is allocated.

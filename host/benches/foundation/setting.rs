@@ -1,13 +1,13 @@
 //! Plugins in release builds, staged in a folder of their own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use crossrun::internals::plugin::sha256_of;
 use crossrun::internals::worker::LibraryFile;
 use crossrun::internals::worker::load;
-use plugin_api::{HostServices, Progress, WorkloadHandle, WorkloadRunner, WorkloadSpec};
+use peers::in_process::{NoHost, library};
+use plugin_api::{WorkloadHandle, WorkloadRunner, WorkloadSpec};
 use tempfile::TempDir;
 
 pub(crate) struct Setting {
@@ -32,8 +32,7 @@ impl Setting {
     }
 
     fn library(&self, name: &str) -> LibraryFile {
-        let path: PathBuf = self.folder.path().join(format!("lib{name}.so"));
-        LibraryFile { sha256: sha256_of(&path).unwrap(), path, sealed: false }
+        library(self.folder.path().join(format!("lib{name}.so")))
     }
 
     /// A runner in this process.
@@ -64,18 +63,4 @@ fn cargo(folder: &Path, target: &Path, packages: &[&str]) {
         .status()
         .unwrap();
     assert!(status.success());
-}
-
-/// A host that ignores everything.
-pub(crate) struct NoHost;
-
-impl HostServices for NoHost {
-    fn log(&self, _level: log::Level, _target: &str, _message: &str) {}
-    fn progress(&self, _progress: Progress) {}
-    fn cancelled(&self) -> bool {
-        false
-    }
-    fn clock_nanos(&self) -> u64 {
-        0
-    }
 }

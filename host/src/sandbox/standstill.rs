@@ -26,8 +26,9 @@ struct Moment {
     stopped: Duration,
 }
 
-/// Calls `noticed` with each such time from now on, and `look_on` as often as it looks. `stopped` is for how long this process is known to have been stopped so far: that
-/// is not told again. Where the system does not say how long a thread waits for a processor, nothing is noticed.
+/// Calls `noticed` with each such time from now on, and `look_on` each time that it looks. `stopped` returns for how long this process
+/// is known to have been stopped so far: that is not told again. Where the system does not say how long a thread waits for a processor,
+/// nothing is noticed.
 pub(super) fn watch(stopped: fn() -> Duration, noticed: fn(Duration), look_on: fn()) {
     let look = move || Some(Moment { at: Instant::now(), waited: waited()?, stopped: stopped() });
     let watching = thread::Builder::new().name("standstill".into()).spawn(move || {

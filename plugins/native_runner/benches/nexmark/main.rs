@@ -15,16 +15,13 @@ mod random;
 #[allow(dead_code, unused_imports)]
 mod record;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
-use crossrun::internals::plugin::sha256_of;
-use crossrun::internals::worker::LibraryFile;
 use crossrun::internals::worker::load;
+use plugin_api::WorkloadSpec;
 use plugin_api::workload::{Digest, WATERMARKS};
-use plugin_api::{HostServices, Progress, RunContext, WorkloadHandle, WorkloadSpec};
 
+use peers::in_process::{NoHost, context, library, timed};
 use peers::{Engine, Pair, heading, selected};
 use straight::Program;
 
@@ -77,34 +74,4 @@ fn spec(name: &str, items: u64, closes: bool) -> WorkloadSpec {
         spec.granted.push(WATERMARKS.into());
     }
     spec
-}
-
-fn timed<T>(body: impl FnOnce() -> T) -> f64 {
-    let started = Instant::now();
-    let done = body();
-    let seconds = started.elapsed().as_secs_f64();
-    drop(done);
-    seconds
-}
-
-fn library(path: PathBuf) -> LibraryFile {
-    LibraryFile { sha256: sha256_of(&path).unwrap(), path, sealed: false }
-}
-
-fn context(workload: &WorkloadHandle) -> RunContext {
-    RunContext::new(workload.clone(), Arc::new(NoHost), std::env::temp_dir(), std::env::temp_dir(), None)
-}
-
-/// A host that ignores everything.
-struct NoHost;
-
-impl HostServices for NoHost {
-    fn log(&self, _level: log::Level, _target: &str, _message: &str) {}
-    fn progress(&self, _progress: Progress) {}
-    fn cancelled(&self) -> bool {
-        false
-    }
-    fn clock_nanos(&self) -> u64 {
-        0
-    }
 }

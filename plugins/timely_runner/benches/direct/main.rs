@@ -7,16 +7,13 @@
 
 mod program;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
-use crossrun::internals::plugin::sha256_of;
-use crossrun::internals::worker::LibraryFile;
 use crossrun::internals::worker::load;
+use plugin_api::WorkloadSpec;
 use plugin_api::workload::WATERMARKS;
-use plugin_api::{HostServices, Progress, RunContext, WorkloadHandle, WorkloadSpec};
 
+use peers::in_process::{NoHost, context, library, timed};
 use peers::{Engine, Pair, Point, heading, selected};
 
 /// The queries of which something ends before the stream does. A run of the command line closes it, as the backend can.
@@ -57,7 +54,7 @@ fn beside_direct(engine: &Engine) {
             let outcome = workload.outcome(&sink).unwrap();
             assert_eq!((outcome.count, &outcome.checksum), (expected.count, &expected.checksum), "{name}");
         }
-        let pair = Pair { with: || timed(&mut backend), without: || timed(&direct) };
+        let pair = Pair { with: || timed(&mut backend), without: || timed(direct) };
         pair.compare(&name_of_row, BAR, rounds);
     }
 }
@@ -81,34 +78,4 @@ fn spec(name: &str, items: u64, batch_size: u64) -> WorkloadSpec {
         spec.granted.push(WATERMARKS.into());
     }
     spec
-}
-
-fn timed<T>(mut body: impl FnMut() -> T) -> f64 {
-    let started = Instant::now();
-    let done = body();
-    let seconds = started.elapsed().as_secs_f64();
-    drop(done);
-    seconds
-}
-
-fn library(path: PathBuf) -> LibraryFile {
-    LibraryFile { sha256: sha256_of(&path).unwrap(), path, sealed: false }
-}
-
-fn context(workload: &WorkloadHandle) -> RunContext {
-    RunContext::new(workload.clone(), Arc::new(NoHost), std::env::temp_dir(), std::env::temp_dir(), None)
-}
-
-/// A host that ignores everything.
-struct NoHost;
-
-impl HostServices for NoHost {
-    fn log(&self, _level: log::Level, _target: &str, _message: &str) {}
-    fn progress(&self, _progress: Progress) {}
-    fn cancelled(&self) -> bool {
-        false
-    }
-    fn clock_nanos(&self) -> u64 {
-        0
-    }
 }
