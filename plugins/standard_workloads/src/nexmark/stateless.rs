@@ -53,8 +53,6 @@ const EURO_CENTS: u64 = 89;
 /// Bids with their prices in euros.
 pub(crate) struct Currency;
 
-const BIDS: usize = 1;
-
 impl Query for Currency {
     const NAME: &'static str = "nexmark_q1";
     const DESCRIPTION: &'static str = "Nexmark: converts the price of every bid from dollars to euros";
@@ -66,21 +64,17 @@ impl Query for Currency {
     }
 
     fn plan() -> Plan {
-        Plan::new().then(StageKind::Filter, "bids").then(StageKind::Map, "euros")
+        Plan::new().then(StageKind::FlatMap, "bids in euros")
     }
 
-    fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
-        let bid = Event::decode(item)?.bid();
-        match bid {
-            Some(_) if stage == BIDS => out.push(item),
-            Some(Bid { price, .. }) => out.push_with(|bytes| {
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+        if let Event::Bid(Bid { price, .. }) = Event::decode(item)? {
+            out.push_with(|bytes| {
                 let start = bytes.len();
                 bytes.extend_from_slice(item);
                 let euros = price.wrapping_mul(EURO_CENTS) / 100;
                 bytes[start..][BID_PRICE].copy_from_slice(&euros.to_le_bytes());
-            }),
-            None if stage == BIDS => {}
-            None => return Err(WorkloadError::Operator("an event other than a bid has no price".into())),
+            });
         }
         Ok(())
     }
