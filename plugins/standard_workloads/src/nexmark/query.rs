@@ -138,12 +138,15 @@ impl<Q: Query> Workload for Nexmark<Q> {
         self.arrivals.as_ref().map(|schedule| Duration::from_nanos(schedule.due(index)))
     }
 
+    // The host calls it for each event in a loop of its own.
+    #[inline(always)]
     fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
         let event = self.stream.event(self.stream.number(index));
         out.push_with(|bytes| self.stream.encode(&event, bytes));
         Ok(())
     }
 
+    #[inline(always)]
     fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
         self.query.apply(stage, item, out)
     }
