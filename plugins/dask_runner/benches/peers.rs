@@ -18,7 +18,8 @@ fn main() {
     ] {
         dask.beside_script("handwritten.py", point, "not wholly above 1.05", ROUNDS);
     }
-    let graph = point("task_graph", 800, r#"{"batch_size": 1, "pattern": "stencil_1d", "width": 8}"#);
+    let graph =
+        point("task_graph", 800, r#"{"batch_size": 1, "iters": 1000, "pattern": "stencil_1d", "width": 8}"#);
     dask.beside_script("graph.py", graph, "not wholly above 1.05", GRAPH_ROUNDS);
     for (workload, extra) in
         [("null", r#"{"batch_size": 1000}"#), ("word_count", r#"{"batch_size": 1000, "keys": 1000}"#)]

@@ -30,7 +30,7 @@ fn main() {
         workload: "task_graph",
         items: 800,
         parallelism: 2,
-        extra: r#"{"batch_size": 1, "pattern": "stencil_1d", "width": 8}"#,
+        extra: r#"{"batch_size": 1, "iters": 1000, "pattern": "stencil_1d", "width": 8}"#,
     };
     ray.beside_script("graph.py", graph, "not wholly above 1.05", GRAPH_ROUNDS);
     // The workload of two stages: a map that waits, here for nothing, and a filter.
