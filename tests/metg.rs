@@ -187,13 +187,24 @@ fn the_tasks_of_each_graph_are_measured_in_a_row_of_their_own() {
     let place = Place::new();
     let run =
         ["metg", "--json", "--backends", "native", "--blocks", "1", "--cores", "1", "--coarsest", "200us"];
-    let graphs = ["--pattern", "trivial,nearest", "--radix", "1,3", "--extra", "width=2", "--run-id", "r"];
+    let graphs = [
+        "--pattern",
+        "trivial,nearest",
+        "--radix",
+        "1,3",
+        "--steps",
+        "120",
+        "--extra",
+        "width=2",
+        "--run-id",
+        "r",
+    ];
     let metg = metg(&measured(place.crossrun(&[run.as_slice(), &graphs].concat())));
     let graph = |row: &Value| {
         let graph = &row["graph"];
         assert_eq!(
             (&graph["steps"], &graph["width"], &graph["form"]),
-            (&100.into(), &2.into(), &"graph".into())
+            (&120.into(), &2.into(), &"graph".into())
         );
         (
             graph["pattern"].as_str().unwrap().to_owned(),
@@ -209,7 +220,7 @@ fn the_tasks_of_each_graph_are_measured_in_a_row_of_their_own() {
         let (record, metadata) = (&trial["record"], &trial["record"]["metadata"]);
         assert_eq!(
             (&trial["status"], &metadata["total_items"]),
-            (&"verified".into(), &200.into()),
+            (&"verified".into(), &240.into()),
             "{record}"
         );
         let (each, kernel) =
@@ -219,7 +230,8 @@ fn the_tasks_of_each_graph_are_measured_in_a_row_of_their_own() {
         assert!(kernel.as_f64().unwrap() > each.as_f64().unwrap() * iterations, "{metadata}");
         let command = metadata["full_command"].as_str().unwrap();
         assert!(
-            command.contains(" --pattern trivial,nearest --radix 1,3 ") && command.contains("width=2"),
+            command.contains(" --pattern trivial,nearest --radix 1,3 --steps 120 ")
+                && command.contains("width=2"),
             "{command}"
         );
     }
@@ -332,6 +344,8 @@ fn graphs_of_which_no_value_can_be_had_are_refused() {
         (&["--pattern", "fft", "--extra", "radix=3"], "--extra radix is not allowed"),
         (&["--radix", "3"], "--pattern"),
         (&["--output-bytes", "64"], "--pattern"),
+        (&["--steps", "200"], "--pattern"),
+        (&["--pattern", "fft", "--steps", "31"], "31 is not in 32.."),
     ] {
         let run = ["metg", "--backends", "native", "--cores", "2"];
         let ran = place.crossrun(&[&run, options].concat()).code(2).says(words);

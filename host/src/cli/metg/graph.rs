@@ -28,9 +28,9 @@ const SIZES: [&str; 3] = [WIDTH, "items", "parallelism"];
 const NEEDED: [(&str, &str); 2] =
     [(WIDTH, "the number of tasks of a row"), ("iters", "the length of the kernel")];
 
-/// The largest number of steps that a plan of stages has.
+/// The default number of steps: the largest that a plan of stages has.
 const STEPS: u64 = 100;
-/// The start and the end of a graph, where not all cores have a task, are a larger part of so few steps.
+/// The smallest number: the start and the end of a graph, where not all cores have a task, are a larger part of so few steps.
 const QUICK_STEPS: u64 = 32;
 /// A graph that is too large to be read is judged by its first steps.
 const FIRST_STEPS: u64 = 4;
@@ -52,6 +52,10 @@ pub(super) struct GraphArguments {
     /// How many bytes the output of a task has [default: 64].
     #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
     output_bytes: Vec<u64>,
+    /// How many steps each graph has: with more, the start of a run matters less. Backends that run stages have at most 100 [default:
+    /// 100, or 32 with --quick].
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(QUICK_STEPS..))]
+    steps: Option<u64>,
     /// Measure the graphs for each value of another parameter of the workload, each in rows of its own. A value is JSON if it parses as
     /// JSON, else a string. Repeatable: every combination is measured.
     #[arg(long, value_name = "KEY=VALUES", value_parser = options::variation)]
@@ -79,6 +83,7 @@ impl GraphArguments {
         let given = [
             ("--radix", !self.radix.is_empty()),
             ("--output-bytes", !self.output_bytes.is_empty()),
+            ("--steps", self.steps.is_some()),
             ("--vary", !self.vary.is_empty()),
         ];
         match given.iter().find(|(_, given)| *given && !self.are_given()) {
@@ -102,10 +107,10 @@ impl GraphArguments {
         self.check_varied(&entry, options)?;
         let width = self.width(options, cores)?;
         check_value(&entry, "--extra width", WIDTH, vec![width.into()])?;
-        let steps = if quick { QUICK_STEPS } else { STEPS };
+        let steps = self.steps.unwrap_or(if quick { QUICK_STEPS } else { STEPS });
         let workload = |pattern: Option<&String>| WorkloadChoice {
             name: entry.name.clone(),
-            items: vec![width * steps],
+            items: vec![width.saturating_mul(steps)],
             extra: Map::from_iter([("batch_size".to_owned(), json!(1)), (WIDTH.to_owned(), json!(width))]),
             vary: self.variations(pattern, &entry),
             ..WorkloadChoice::default()
@@ -120,7 +125,7 @@ impl GraphArguments {
 
     /// Adds these options, as far as they are given.
     pub(super) fn add_to(&self, command: &mut CommandLine) {
-        let Self { workload, pattern, radix, output_bytes, vary } = self;
+        let Self { workload, pattern, radix, output_bytes, steps, vary } = self;
         command.options("workload", workload);
         let numbers = |values: &[u64]| values.iter().map(u64::to_string).collect::<Vec<_>>();
         let lists = [
@@ -131,7 +136,7 @@ impl GraphArguments {
         for (option, values) in lists.into_iter().filter(|(_, values)| !values.is_empty()) {
             command.list(option, values);
         }
-        command.options("vary", vary.iter().map(argument));
+        command.options("steps", steps).options("vary", vary.iter().map(argument));
     }
 
     /// Refuses what the workload does not read, and values that it cannot have.
