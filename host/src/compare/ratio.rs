@@ -43,17 +43,17 @@ fn difference(pairs: &[(f64, f64)]) -> Option<PairedDifference> {
     PairedDifference::new(&logarithms)
 }
 
-/// The seconds of the baseline and of the row for each block that both finished, in the order of the blocks: the records
-/// may be in any order.
+/// The seconds of the baseline and of the row for each block that both finished, in the order in which the blocks were run: the
+/// records may be in any order, and those of several runs have blocks of the same numbers.
 fn pairs(row: &Group<'_>, baseline: &Group<'_>) -> Vec<(f64, f64)> {
     let others: HashMap<_, _> =
         compared(baseline).map(|(trial, seconds)| (trial.repetition(), seconds)).collect();
     let mut pairs: Vec<_> = compared(row)
         .filter_map(|(trial, seconds)| {
-            Some((trial.metadata().block?, (*others.get(&trial.repetition())?, seconds)))
+            Some((trial.place()?, (*others.get(&trial.repetition())?, seconds)))
         })
         .collect();
-    pairs.sort_by_key(|(block, _)| *block);
+    pairs.sort_by_key(|(place, _)| *place);
     pairs.into_iter().map(|(_, pair)| pair).collect()
 }
 

@@ -49,6 +49,11 @@ impl Input {
         Repetition { run_id: &self.record.run_id, run_started, block, timestamp }
     }
 
+    /// Where the trial was measured, in the order of time: run after run, and in each block after block. None without a block.
+    pub(super) fn place(&self) -> Option<(Option<&str>, &str, u32)> {
+        Some((self.run_started.as_deref(), self.run(), self.metadata().block?))
+    }
+
     /// Identifies the record of a trial of one backend, also in a file that has only some records of its run.
     pub(super) fn moment(&self) -> (&str, Option<u32>, &str) {
         (&self.record.run_id, self.metadata().block, &self.record.timestamp)

@@ -100,3 +100,21 @@ fn two_files_under_one_name_are_two_rows_and_the_later_is_compared_with_the_firs
     assert_eq!(rows[1].label, "a (plugin newer000)");
     assert!((rows[1].ratio.unwrap().estimate - 1.5).abs() < 0.02);
 }
+
+#[test]
+fn blocks_of_several_runs_follow_each_other_as_they_were_run() {
+    // In the later run b is faster by a tenth: the blocks of each run are alike.
+    let of_run = |run: &str, second: u64, speed: f64| {
+        let examples = changed(blocks("pipeline", 7, &[("a", 1.0), ("b", speed)]), "", |example| {
+            let block = u64::from(example.trial.block.unwrap());
+            example.result.started = UNIX_EPOCH + Duration::from_secs(second + block);
+            example.trial.cell.run_id = example.trial.cell.run_id.replace("night", run);
+        });
+        let mut inputs = recorded(examples);
+        mark_runs(&mut inputs);
+        inputs
+    };
+    let both = [of_run("one", 1000, 1.0), of_run("later", 2000, 1.1)].concat();
+    let ratio = ratio(&compare(&both, &Options::default()).unwrap(), "b");
+    assert!(ratio.autocorrelation > Some(0.7) && ratio.widened > Some(2.0), "{ratio:?}");
+}
