@@ -12,7 +12,7 @@ type BlockId<'a> = (&'a str, u32);
 /// One for each of `backends`, over the points where every backend finished every trial. Points that only sleep are left out, as
 /// all backends sleep equally long; and so are those of an open loop, whose ratios are not about throughput.
 pub(super) fn geomeans(points: &[Point], backends: &[&str], rigor: Rigor) -> Vec<Geomean> {
-    let closed = points.iter().filter(|point| point.rows.iter().all(|row| row.compared_latency.is_none()));
+    let closed = points.iter().filter(|point| point.rows.iter().all(|row| row.open_loop.is_none()));
     let (sleeping, working): (Vec<_>, Vec<_>) = closed.partition(|point| point.workload == SLEEPING);
     let ratios: Vec<Vec<_>> =
         working.iter().map(|point| backends.iter().map(|name| whole_ratio(point, name)).collect()).collect();

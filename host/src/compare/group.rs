@@ -35,6 +35,9 @@ pub(super) struct Group<'a> {
     pub(super) warm_ups: Vec<Trial<'a>>,
     /// How many records are second records of a trial.
     pub(super) duplicates: usize,
+    /// The place of the highest percentile of latency that all successful trials of the point have, as far as they have any: of
+    /// data with more and with fewer results, not all have enough for the same. None but in an open loop.
+    pub(super) percentile: Option<usize>,
     repetitions: HashSet<Repetition<'a>>,
     moments: HashSet<(&'a str, Option<u32>, &'a str)>,
 }
@@ -121,6 +124,9 @@ impl<'a> Table<'a> {
             point
                 .rows
                 .sort_by_key(|row| backends.iter().position(|backend| *backend == row.identity.backend));
+            let trials = point.rows.iter().flat_map(Group::successes);
+            let percentile = trials.filter_map(|(trial, _)| trial.highest_percentile()).min();
+            point.rows.iter_mut().for_each(|row| row.percentile = percentile);
         }
     }
 }
@@ -129,7 +135,7 @@ impl<'a> Group<'a> {
     fn new(identity: Identity<'a>) -> Self {
         let (measured, warm_ups) = (Vec::new(), Vec::new());
         let (repetitions, moments) = (HashSet::new(), HashSet::new());
-        Self { identity, measured, warm_ups, duplicates: 0, repetitions, moments }
+        Self { identity, measured, warm_ups, duplicates: 0, percentile: None, repetitions, moments }
     }
 
     fn add(&mut self, trial: Trial<'a>) {
@@ -174,5 +180,15 @@ impl<'a> Group<'a> {
     /// The successful trials with their durations in seconds.
     pub(super) fn successes(&self) -> impl Iterator<Item = (&Trial<'a>, f64)> {
         self.measured.iter().filter_map(|trial| Some((trial, trial.duration()?)))
+    }
+
+    /// The successful trials with the value that is compared, in seconds.
+    pub(super) fn compared(&self) -> impl Iterator<Item = (&Trial<'a>, f64)> {
+        self.compared_at(self.percentile)
+    }
+
+    /// The same by the percentile with another place.
+    pub(super) fn compared_at(&self, percentile: Option<usize>) -> impl Iterator<Item = (&Trial<'a>, f64)> {
+        self.successes().filter_map(move |(trial, _)| Some((trial, trial.compared(percentile)?)))
     }
 }

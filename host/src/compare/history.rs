@@ -210,7 +210,8 @@ pub(crate) fn history(
             continue;
         }
         only_old.push(key.name());
-        if run_again.contains(&(key.point.clone(), key.config, key.seed)) && !values(&old).is_empty() {
+        let had_a_value = old.iter().any(|group| group.compared().next().is_some());
+        if had_a_value && run_again.contains(&(key.point.clone(), key.config, key.seed)) {
             missing.push(change(key.backend, key.point, &old, &[], threshold, aa));
         }
     }
@@ -296,15 +297,16 @@ fn change(
     threshold: f64,
     aa: AaHistory,
 ) -> CellChange {
-    let (before, after) = (values(old), values(new));
+    let groups = || old.iter().chain(new);
+    // What is compared of both, in an open loop: the percentile that all trials have.
+    let percentile = groups().filter_map(|group| group.percentile).min();
+    let (before, after) = (values(old, percentile), values(new, percentile));
     let logarithms = |values: &[f64]| values.iter().map(|value| value.ln()).collect::<Vec<_>>();
     let shift = Shift::new(&logarithms(&before), &logarithms(&after));
     let interval = shift.and_then(|shift| shift.interval).map(RatioInterval::exp);
     let (old_runs, new_runs) = (runs(old, &before), runs(new, &after));
-    let is_latency = old
-        .iter()
-        .chain(new)
-        .any(|group| group.successes().any(|(trial, _)| trial.metadata().open_loop.is_some()));
+    let is_latency =
+        groups().any(|group| group.successes().any(|(trial, _)| trial.metadata().open_loop.is_some()));
     let plugins = |groups: &[&Group<'_>]| {
         groups.iter().filter_map(|group| group.identity.plugin.map(str::to_owned)).collect::<Vec<_>>()
     };
@@ -324,8 +326,8 @@ fn change(
     }
 }
 
-fn values(groups: &[&Group<'_>]) -> Vec<f64> {
-    groups.iter().flat_map(|group| group.successes().filter_map(|(trial, _)| trial.compared())).collect()
+fn values(groups: &[&Group<'_>], percentile: Option<usize>) -> Vec<f64> {
+    groups.iter().flat_map(|group| group.compared_at(percentile).map(|(_, value)| value)).collect()
 }
 
 fn runs(groups: &[&Group<'_>], values: &[f64]) -> Runs {

@@ -223,7 +223,7 @@ pub struct LatencySpread {
 /// The latency by which the rows of an open loop are compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ComparedLatency {
-    /// The highest percentile with enough samples, such as `p99`.
+    /// The highest percentile for which every trial of the point has enough samples, such as `p99`.
     pub percentile: String,
     /// In seconds.
     pub spread: Spread,

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use super::group::Group;
 use super::model::{NoInterval, NoRatio, Ratio, Rigor};
-use super::trial::Trial;
 use crate::record::outcome::figure;
 use crate::stats::{Interval, MIN_BLOCKS, MeanRatio, PairedDifference, Verdict, median};
 
@@ -16,7 +15,7 @@ pub(super) fn ratio(row: &Group<'_>, baseline: &Group<'_>, rigor: Rigor) -> Resu
     if row.successes().next().is_none() {
         return Err(NoRatio::Failed);
     }
-    if compared(row).next().is_none() || compared(baseline).next().is_none() {
+    if row.compared().next().is_none() || baseline.compared().next().is_none() {
         return Err(NoRatio::NoLatency);
     }
     if !(has_blocks(row) && has_blocks(baseline)) {
@@ -47,19 +46,13 @@ fn difference(pairs: &[(f64, f64)]) -> Option<PairedDifference> {
 /// records may be in any order, and those of several runs have blocks of the same numbers.
 fn pairs(row: &Group<'_>, baseline: &Group<'_>) -> Vec<(f64, f64)> {
     let others: HashMap<_, _> =
-        compared(baseline).map(|(trial, seconds)| (trial.repetition(), seconds)).collect();
-    let mut pairs: Vec<_> = compared(row)
-        .filter_map(|(trial, seconds)| {
-            Some((trial.place()?, (*others.get(&trial.repetition())?, seconds)))
-        })
+        baseline.compared().map(|(trial, seconds)| (trial.repetition(), seconds)).collect();
+    let mut pairs: Vec<_> = row
+        .compared()
+        .filter_map(|(trial, seconds)| Some((trial.place()?, (*others.get(&trial.repetition())?, seconds))))
         .collect();
     pairs.sort_by_key(|(place, _)| *place);
     pairs.into_iter().map(|(_, pair)| pair).collect()
-}
-
-/// The trials with the value that is compared, in seconds.
-fn compared<'g, 'a>(group: &'g Group<'a>) -> impl Iterator<Item = (&'g Trial<'a>, f64)> {
-    group.successes().filter_map(|(trial, _)| Some((trial, trial.compared()?)))
 }
 
 fn has_blocks(group: &Group<'_>) -> bool {
@@ -93,7 +86,7 @@ fn of_pairs(difference: &PairedDifference, mean_ratio: Option<MeanRatio>, rigor:
 /// The ratio of the medians. Without blocks the common variation is unknown, so there is no interval and no verdict.
 fn unpaired(row: &Group<'_>, baseline: &Group<'_>) -> Option<Ratio> {
     let seconds =
-        |group: &Group<'_>| median(&compared(group).map(|(_, seconds)| seconds).collect::<Vec<_>>());
+        |group: &Group<'_>| median(&group.compared().map(|(_, seconds)| seconds).collect::<Vec<_>>());
     Some(Ratio {
         // The ratio may overflow.
         estimate: figure(Some(seconds(baseline)? / seconds(row)?))?,

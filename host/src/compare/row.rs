@@ -78,10 +78,11 @@ fn median_intervals(group: &Group<'_>, has_latency: bool) -> Option<MedianInterv
         let values = group.successes().filter_map(|(trial, seconds)| read(trial, seconds));
         median_interval(&values.collect::<Vec<_>>())
     };
+    let compared = || group.compared().map(|(_, seconds)| seconds).collect::<Vec<_>>();
     Some(MedianIntervals {
         duration: of(|_, seconds| Some(seconds))?,
         input_rate: of(input_rate),
-        latency: of(|trial, _| trial.compared()).filter(|_| has_latency),
+        latency: has_latency.then(compared).and_then(|seconds| median_interval(&seconds)),
     })
 }
 
@@ -108,25 +109,19 @@ fn latency(group: &Group<'_>) -> Option<LatencySpread> {
     (latency != LatencySpread::default()).then_some(latency)
 }
 
-/// None if the trials have different numbers of samples and hence different highest percentiles.
 fn compared_latency(group: &Group<'_>) -> Option<ComparedLatency> {
-    let seen = group.successes().filter_map(|(trial, _)| {
-        let open_loop = trial.metadata().open_loop.as_ref()?;
-        let (percentile, _) = open_loop.scheduled.as_ref()?.highest()?;
-        Some((trial.compared()?, percentile, open_loop))
-    });
+    let (percentile, ..) = *Percentiles::default().named().get(group.percentile?)?;
+    let seen =
+        group.compared().filter_map(|(trial, seconds)| Some((seconds, trial.metadata().open_loop.as_ref()?)));
     let mut seen: Vec<_> = seen.collect();
     seen.sort_by(|one, other| one.0.total_cmp(&other.0));
-    let (_, percentile, middle) = *seen.get(seen.len().checked_sub(1)? / 2)?;
-    if seen.iter().any(|(_, other, _)| *other != percentile) {
-        return None;
-    }
+    let (_, middle) = *seen.get(seen.len().checked_sub(1)? / 2)?;
     let curve = |percentiles: &Option<Percentiles>| {
         percentiles.as_ref().map(|it| it.curve.clone()).unwrap_or_default()
     };
     Some(ComparedLatency {
         percentile: percentile.into(),
-        spread: spread(seen.iter().map(|(seconds, _, _)| *seconds))?,
+        spread: spread(seen.iter().map(|(seconds, _)| *seconds))?,
         scheduled: curve(&middle.scheduled),
         service: curve(&middle.service),
     })

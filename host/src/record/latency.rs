@@ -82,10 +82,10 @@ impl Percentiles {
         ]
     }
 
-    /// The highest percentile up to p99 with enough samples, and its value in milliseconds: comparisons use it.
-    pub fn highest(&self) -> Option<(&'static str, f64)> {
+    /// The place, among those of [`Percentiles::named`], of the highest percentile up to p99 with enough samples: comparisons use it.
+    pub fn highest(&self) -> Option<usize> {
         let [compared @ .., _] = self.named();
-        compared.into_iter().rev().find_map(|(name, _, value)| Some((name, value?)))
+        compared.iter().rposition(|(.., value)| value.is_some())
     }
 }
 
@@ -127,11 +127,11 @@ mod tests {
         let of = |count| OpenLoop::new(&latency(count), true).scheduled.unwrap();
         let few = of(100);
         assert_eq!((few.p50, few.p90, few.p95, few.p99), (Some(2.0), Some(3.0), None, None));
-        assert_eq!((few.max, few.highest()), (7.0, Some(("p90", 3.0))));
+        assert_eq!((few.max, few.highest()), (7.0, Some(1)));
         assert_eq!(few.curve, [(0.0, 1.0), (0.5, 2.0), (0.9, 3.0)]);
         let many = of(7000);
         assert_eq!((many.p95, many.p99, many.p99_9), (Some(4.0), Some(5.0), Some(6.0)));
-        assert_eq!(many.highest(), Some(("p99", 5.0)));
+        assert_eq!(many.highest(), Some(3));
         assert_eq!(of(5).highest(), None);
     }
 

@@ -64,3 +64,46 @@ fn an_invalid_open_loop_makes_no_figure() {
     let row = row(&comparison, "a");
     assert_eq!((row.counts.invalid, &row.open_loop, &row.latency), (1, &None, &None));
 }
+
+/// Blocks of two backends in an open loop. Every other block has too few items for the 99th percentile, which is the same for both;
+/// the 95th is that of the backend.
+fn uneven(first_second: u64) -> Vec<Example> {
+    let of_backend = |backend: &'static str, p95: f64| {
+        (0..8).map(move |block| {
+            example(backend, "open_loop", block, 1.0).with(|example| {
+                let count = if block % 2 == 0 { 700 } else { 500 };
+                let latency = latency::examples::latency(count, [1.0, p95 + f64::from(block) / 100.0, 90.0]);
+                example.result.actual.as_mut().unwrap().latency = Some(latency);
+                example.result.started += Duration::from_secs(first_second);
+            })
+        })
+    };
+    of_backend("a", 2.0).chain(of_backend("b", 4.0)).collect()
+}
+
+#[test]
+fn blocks_with_more_and_fewer_items_are_compared_by_a_percentile_that_all_have() {
+    let comparison = standard(uneven(0));
+    let b = row(&comparison, "b");
+    assert!((b.ratio.unwrap().estimate - 0.505).abs() < 0.01, "{:?}", b.ratio);
+    let compared = b.compared_latency.as_ref().unwrap();
+    assert_eq!((compared.percentile.as_str(), compared.spread.n), ("p95", 8));
+    assert!((compared.spread.median - 0.004_035).abs() < 1e-8, "{compared:?}");
+    assert!(b.median_intervals.unwrap().latency.is_some_and(|it| it.high < 0.005));
+    // An open loop is no part of a geometric mean, whatever percentiles it has.
+    assert!(comparison.geomeans.iter().all(|mean| mean.points == 0), "{:?}", comparison.geomeans);
+}
+
+#[test]
+fn two_runs_are_compared_by_a_percentile_that_both_have() {
+    use crate::compare::history::history;
+    let all_have_p99 = changed(uneven(9), "", |example| {
+        let latency = example.result.actual.as_mut().unwrap().latency.as_mut().unwrap();
+        latency.scheduled.count = 700;
+    });
+    let found = history(&recorded(uneven(0)), &recorded(all_have_p99), 0.05, |_| Vec::new()).unwrap();
+    for change in found.changes {
+        assert_eq!((change.of.as_str(), change.old.median), ("latency", change.new.median), "{change:?}");
+        assert!(change.new.median.is_some_and(|seconds| seconds < 0.005), "{change:?}");
+    }
+}

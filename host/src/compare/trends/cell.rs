@@ -22,17 +22,19 @@ pub(super) fn trend(cell: Cell, groups: &[RunGroups<'_, '_>], noise: Noise) -> C
         .iter()
         .flat_map(|run| &run.groups)
         .any(|group| group.successes().any(|(trial, _)| trial.metadata().open_loop.is_some()));
-    let runs: Vec<_> = groups.iter().map(value).collect();
+    // What is compared of all runs, in an open loop: the percentile that all trials have.
+    let percentile = groups.iter().flat_map(|run| &run.groups).filter_map(|group| group.percentile).min();
+    let runs: Vec<_> = groups.iter().map(|run| value(run, percentile)).collect();
     let changes = changes(&runs, noise.factor);
     let is_regression = changes.last().is_some_and(|change| change.call == ChangeCall::Slower);
     CellTrend { cell, of: if is_latency { "latency" } else { "time" }, runs, changes, is_regression }
 }
 
-fn value(run: &RunGroups<'_, '_>) -> RunValue {
+fn value(run: &RunGroups<'_, '_>, percentile: Option<usize>) -> RunValue {
     let successes = || run.groups.iter().flat_map(|group| group.successes());
     let trials = || successes().filter(|(trial, _)| trial.status() == Status::Verified);
     let values: Vec<_> =
-        trials().filter_map(|(trial, _)| trial.compared()).filter(|value| *value > 0.0).collect();
+        trials().filter_map(|(trial, _)| trial.compared(percentile)).filter(|value| *value > 0.0).collect();
     let group = run.groups.first();
     let plugin = group.and_then(|group| group.plugin());
     // A trial that failed may not have its versions.
