@@ -212,7 +212,8 @@ pub struct MedianIntervals {
     pub latency: Option<RatioInterval>,
 }
 
-/// Percentiles of latency over the blocks, in seconds. Each trial has its own percentile; they are not averaged.
+/// Percentiles of latency over the blocks, in seconds, each null unless every successful trial has it. Each trial has its own
+/// percentile; they are not averaged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LatencySpread {
     pub p50: Option<Spread>,

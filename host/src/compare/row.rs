@@ -11,7 +11,7 @@ use super::model::{
 };
 use super::trial::Trial;
 use crate::record::outcome::figure;
-use crate::record::{Metadata, OpenLoop, Percentiles};
+use crate::record::{Metadata, OpenLoop, Percentiles, UnifiedRecord};
 use crate::run::trial::UNSETTLED;
 use crate::stats::{Variation, median, median_interval, samples_needed};
 
@@ -101,10 +101,15 @@ fn counts(measured: &[Trial<'_>]) -> Counts {
 }
 
 fn latency(group: &Group<'_>) -> Option<LatencySpread> {
+    let percentile = |of: fn(&UnifiedRecord) -> Option<f64>| {
+        let of_trials = group.successes().map(|(trial, _)| in_seconds(of(&trial.record)));
+        // A median of only those trials that have the percentile would be biased.
+        spread(of_trials.collect::<Option<Vec<_>>>()?.into_iter())
+    };
     let latency = LatencySpread {
-        p50: over(group, |trial, _| in_seconds(trial.record.latency_p50)),
-        p95: over(group, |trial, _| in_seconds(trial.record.latency_p95)),
-        p99: over(group, |trial, _| in_seconds(trial.record.latency_p99)),
+        p50: percentile(|record| record.latency_p50),
+        p95: percentile(|record| record.latency_p95),
+        p99: percentile(|record| record.latency_p99),
     };
     (latency != LatencySpread::default()).then_some(latency)
 }
@@ -133,7 +138,6 @@ fn open_loop(group: &Group<'_>) -> Option<OpenLoopLatency> {
     let samples = loops.iter().map(|it| it.scheduled.as_ref().map_or(0, |scheduled| scheduled.samples));
     let over_blocks = |place: usize, which: fn(&OpenLoop) -> &Option<Percentiles>| {
         let of = |it: &&OpenLoop| in_seconds(which(it).as_ref()?.named().get(place)?.2);
-        // A median of only those trials that have the percentile would be biased.
         spread(loops.iter().map(of).collect::<Option<Vec<_>>>()?.into_iter())
     };
     let percentiles = Percentiles::default().named();

@@ -47,6 +47,8 @@ fn a_percentile_stands_only_where_every_trial_that_counts_has_the_items_for_it()
     assert_eq!((p95.service.unwrap().max, p95.samples_needed), (0.004, 130));
     // One of three blocks has 500 items: a 99th percentile takes 662.
     assert_eq!((p99.scheduled, p99.samples_needed), (None, 662));
+    let latency = row(&comparison, "a").latency.unwrap();
+    assert_eq!((latency.p50, latency.p95, latency.p99), (p50.scheduled, p95.scheduled, None));
     let comparison = standard(with_items([700; 3]));
     assert_eq!(row(&comparison, "a").open_loop.as_ref().unwrap().percentiles[3].scheduled.unwrap().n, 3);
 }
