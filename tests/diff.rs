@@ -262,3 +262,20 @@ fn runs_of_different_machines_are_refused() {
     place.crossrun(&["diff", here, &elsewhere]).code(6).says("different machines").says("hostname");
     place.crossrun(&["diff", here, "nowhere.jsonl"]).code(2).says("nowhere.jsonl");
 }
+
+#[test]
+fn a_run_on_fewer_cores_is_another_cell_and_no_regression() {
+    let (place, old) = recorded();
+    let before = changed(&place, &old, "before", takes);
+    let fewer = changed(&place, &old, "fewer", |trial, spread| {
+        takes(trial, 2.0 * spread);
+        trial["record"]["metadata"]["cores"] = json!([0]);
+    });
+    place.crossrun(&["diff", &before, &fewer]).code(6).says("no cell in common");
+    let again = changed(&place, &old, "again", |trial, spread| {
+        takes(trial, 2.0 * spread);
+        trial["record"]["metadata"]["cores"] = json!([1]);
+    });
+    let unchanged = place.crossrun(&["diff", &fewer, &again]).code(0).stdout();
+    assert!(unchanged.contains("(1 core)") && unchanged.contains("unchanged"), "{unchanged}");
+}

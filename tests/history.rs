@@ -167,3 +167,14 @@ fn the_page_has_each_cell_with_its_change_and_never_replaces_the_records() {
     place.crossrun(&["history", "runs", "--html", "runs/1/trials.jsonl"]).code(2).says("holds the records");
     assert_eq!(std::fs::read(&records).unwrap(), before);
 }
+
+#[test]
+fn runs_on_fewer_cores_are_another_cell() {
+    let place = recorded(&step(1.5), |day, record| {
+        if day > 8 {
+            record["metadata"]["cores"] = json!([0]);
+        }
+    });
+    let text = place.crossrun(&["history", "runs"]).code(0).stdout();
+    assert!(text.contains("(1 core)") && text.contains("0 regressions in 4 cells over 14 runs"), "{text}");
+}

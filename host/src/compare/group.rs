@@ -8,6 +8,7 @@ use super::trial::{Repetition, Trial};
 use crate::plan;
 use crate::record::{Config, Kind, Library, SystemProfile, machine_keys};
 use crate::run::task_graph::Form;
+use crate::text::plural;
 
 /// All records, grouped.
 #[derive(Default)]
@@ -51,6 +52,33 @@ pub(super) struct Identity<'a> {
     pub(super) machine: Option<usize>,
     pub(super) plugin: Option<&'a str>,
     pub(super) workload_library: Option<&'a str>,
+    pub(super) conditions: Conditions,
+}
+
+/// How the trials of a row were run, beside their configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Conditions {
+    /// The number of cores to which the backend was kept; none if it could use all.
+    pub(super) cores: Option<usize>,
+    /// Whether they are no part of a comparison: each is the first run of an engine, without warm-ups.
+    pub(super) is_single: bool,
+}
+
+impl Conditions {
+    fn of(trial: Trial<'_>) -> Self {
+        let metadata = trial.metadata();
+        Self { cores: metadata.cores.as_ref().map(Vec::len), is_single: metadata.block.is_none() }
+    }
+
+    /// The keys of a record that differ.
+    pub(super) fn differences(self, other: Self) -> Vec<&'static str> {
+        let same = [("cores", self.cores == other.cores), ("block", self.is_single == other.is_single)];
+        same.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
+    }
+
+    pub(super) fn cores_label(self) -> String {
+        self.cores.map_or_else(|| "all cores".into(), |cores| plural(cores as u64, "core"))
+    }
 }
 
 impl<'a> Table<'a> {
@@ -101,6 +129,7 @@ impl<'a> Table<'a> {
             machine: metadata.system_profile.as_ref().map(|profile| self.machine(profile)),
             plugin: sha256(&metadata.plugin),
             workload_library: sha256(&metadata.workload_library),
+            conditions: Conditions::of(trial),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Input;
-use super::group::{Group, Table};
+use super::group::{Conditions, Group, Table};
 use super::model::{Form, RatioInterval, Status};
 use super::trial::is_debug;
 use crate::record::{SystemProfile, machine_keys};
@@ -67,6 +67,12 @@ impl AaHistory {
 pub(crate) struct CellChange {
     pub backend: String,
     pub point: String,
+    /// The number of cores to which the backend was kept; absent if it could use all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores: Option<usize>,
+    /// Whether the trials are those of `run`, which are no part of a comparison; absent if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_single: bool,
     /// The compared value: `time`, or `latency` in an open loop.
     pub of: String,
     pub old: Runs,
@@ -159,13 +165,21 @@ struct CellKey<'a> {
     point: String,
     config: Option<&'a str>,
     seed: u64,
+    conditions: Conditions,
     /// How a graph of tasks was run; `None` for other work, and if no trial began.
     form: Option<Form>,
 }
 
-impl CellKey<'_> {
+impl<'a> CellKey<'a> {
     fn name(&self) -> String {
-        format!("{} at {}", self.backend, self.point)
+        let Conditions { cores, is_single } = self.conditions;
+        let cores = cores.map_or_else(String::new, |_| format!(" on {}", self.conditions.cores_label()));
+        format!("{} at {}{cores}{}", self.backend, self.point, if is_single { " in single runs" } else { "" })
+    }
+
+    /// What the same cell of every backend has.
+    fn of_any_backend(&self) -> (String, Option<&'a str>, u64, Conditions) {
+        (self.point.clone(), self.config, self.seed, self.conditions)
     }
 
     fn with(&self, form: Option<Form>) -> Self {
@@ -195,13 +209,13 @@ pub(crate) fn history(
     let factors = old.machines.first().map_or_else(Vec::new, |machine| aa_factors(machine));
     let aa = AaHistory::new(&factors);
     let (before, mut after) = (cells(&old), cells(&new));
-    let run_again: BTreeSet<_> = after.keys().map(|key| (key.point.clone(), key.config, key.seed)).collect();
+    let run_again: BTreeSet<_> = after.keys().map(CellKey::of_any_backend).collect();
     let (mut changes, mut missing, mut only_old) = (Vec::new(), Vec::new(), Vec::new());
     let mut other_form = Vec::new();
     for (key, old) in before {
         if let Some(new) = key.same().iter().find_map(|key| after.remove(key)) {
             same_build(&key.name(), &old, &new)?;
-            changes.push(change(key.backend, key.point, &old, &new, threshold, aa));
+            changes.push(change(key, &old, &new, threshold, aa));
             continue;
         }
         let other = [Form::Graph, Form::Stages].map(|form| key.with(Some(form)));
@@ -211,8 +225,8 @@ pub(crate) fn history(
         }
         only_old.push(key.name());
         let had_a_value = old.iter().any(|group| group.compared().next().is_some());
-        if had_a_value && run_again.contains(&(key.point.clone(), key.config, key.seed)) {
-            missing.push(change(key.backend, key.point, &old, &[], threshold, aa));
+        if had_a_value && run_again.contains(&key.of_any_backend()) {
+            missing.push(change(key, &old, &[], threshold, aa));
         }
     }
     match (changes.is_empty(), other_form.is_empty()) {
@@ -246,6 +260,7 @@ fn cells<'t, 'a>(table: &'t Table<'a>) -> Cells<'t, 'a> {
                 point: point.id.clone(),
                 config: it.config_hash,
                 seed: it.seed,
+                conditions: it.conditions,
                 form: row.form(),
             };
             cells.entry(key).or_default().push(row);
@@ -290,8 +305,7 @@ fn same_build(cell: &str, old: &[&Group<'_>], new: &[&Group<'_>]) -> Result<(), 
 }
 
 fn change(
-    backend: String,
-    point: String,
+    key: CellKey<'_>,
     old: &[&Group<'_>],
     new: &[&Group<'_>],
     threshold: f64,
@@ -312,9 +326,12 @@ fn change(
     };
     let call = verdict(old_runs, new_runs, interval, threshold);
     let is_hint = call == ChangeVerdict::Regression && !aa.excludes_noise(interval);
+    let CellKey { backend, point, conditions: Conditions { cores, is_single }, .. } = key;
     CellChange {
         backend,
         point,
+        cores,
+        is_single,
         of: if is_latency { "latency" } else { "time" }.into(),
         old: old_runs,
         new: new_runs,

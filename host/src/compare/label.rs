@@ -35,6 +35,12 @@ fn label(table: &Table<'_>, row: &Group<'_>, rows: &[Group<'_>]) -> String {
     if differs(|one, other| one.workload_library == other.workload_library) {
         differences.push(format!("workloads {}", short(this.workload_library)));
     }
+    if differs(|one, other| one.conditions.cores == other.conditions.cores) {
+        differences.push(this.conditions.cores_label());
+    }
+    if differs(|one, other| one.conditions.is_single == other.conditions.is_single) {
+        differences.push(if this.conditions.is_single { "single runs" } else { "in blocks" }.to_owned());
+    }
     if differs(|one, other| one.seed == other.seed) {
         differences.push(format!("seed {}", this.seed));
     } else if differs(|one, other| one.config_hash == other.config_hash) {

@@ -62,7 +62,7 @@ pub(super) fn compared(
 }
 
 /// The rows that others are compared with: the first row of the baseline, and its first row on the same machine for each
-/// other configuration.
+/// other configuration and for other conditions.
 fn baselines(rows: &[Group<'_>], baseline: Option<&str>) -> Vec<usize> {
     let own = |at: &usize| Some(rows[*at].identity.backend) == baseline;
     let mut chosen: Vec<usize> = Vec::new();
@@ -70,7 +70,8 @@ fn baselines(rows: &[Group<'_>], baseline: Option<&str>) -> Vec<usize> {
         let this = &rows[at].identity;
         let known = chosen.iter().any(|other| {
             let other = &rows[*other].identity;
-            (other.seed, other.config_hash) == (this.seed, this.config_hash)
+            (other.seed, other.config_hash, other.conditions)
+                == (this.seed, this.config_hash, this.conditions)
         });
         let same_machine = chosen.first().is_none_or(|first| rows[*first].identity.machine == this.machine);
         if !known && same_machine {

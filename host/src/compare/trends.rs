@@ -6,15 +6,16 @@ pub(crate) mod model;
 use std::collections::BTreeMap;
 
 use super::Input;
-use super::group::{Group, Table};
+use super::group::{Conditions, Group, Table};
 use super::model::Form;
 use super::trial::is_debug;
 use crate::record::{Kind, SystemProfile, machine_keys};
 use cell::{RunGroups, trend};
 use model::{Machine, Noise, Trends, VERSION};
 
-/// A cell: machine, backend, point, configuration, seed, whether the plugin is a debug build, and how a graph of tasks was run.
-type CellKey<'a> = (usize, &'a str, String, Option<&'a str>, u64, bool, Option<Form>);
+/// A cell: machine, backend, point, configuration, seed, conditions, whether the plugin is a debug build, and how a graph of tasks was
+/// run.
+type CellKey<'a> = (usize, &'a str, String, Option<&'a str>, u64, Conditions, bool, Option<Form>);
 
 /// The records of one run.
 struct Run<'a> {
@@ -47,7 +48,8 @@ pub(crate) fn trends(
                 let machine = machine(profile, &mut machines, &mut aa_factors);
                 let it = &row.identity;
                 let (debug, form) = (is_debug_build(row), row.form());
-                let key = (machine, it.backend, point.id.clone(), it.config_hash, it.seed, debug, form);
+                let (point, config) = (point.id.clone(), it.config_hash);
+                let key = (machine, it.backend, point, config, it.seed, it.conditions, debug, form);
                 add(cells.entry(key).or_default(), run, row);
             }
         }
@@ -59,13 +61,16 @@ pub(crate) fn trends(
     if let [first, others @ ..] = machines.as_slice() {
         warnings.extend(others.iter().map(|other| another_machine(&first.profile, &other.profile)));
     }
-    let cells = cells.into_iter().map(|((machine, backend, point, config, seed, is_debug, form), runs)| {
+    let cells = cells.into_iter().map(|(key, runs)| {
+        let (machine, backend, point, config, seed, Conditions { cores, is_single }, is_debug, form) = key;
         let of_cell = model::Cell {
             machine,
             backend: backend.to_owned(),
             point,
             config_hash: config.map(str::to_owned),
             seed,
+            cores,
+            is_single,
             is_debug,
             form,
         };

@@ -1,6 +1,6 @@
 //! The changes between two runs, for a terminal.
 
-use super::labels::{one_line, or_none};
+use super::labels::{one_line, or_none, run_as};
 use super::number;
 use crate::compare::history::{CellChange, ChangeVerdict, History, Runs};
 use crate::text::{lines, plural, table};
@@ -37,11 +37,11 @@ pub(crate) fn history(history: &History) -> String {
 }
 
 fn row(change: &CellChange) -> [String; 7] {
-    let point =
-        if change.of == "latency" { format!("{} (latency)", change.point) } else { change.point.clone() };
+    let latency = if change.of == "latency" { " (latency)" } else { "" };
+    let run_as = run_as(change.cores, change.is_single);
     [
         one_line(&change.backend, 40),
-        one_line(&point, 120),
+        one_line(&change.point, 120) + latency + &run_as,
         or_none(change.old.median, number::duration),
         or_none(change.new.median, number::duration),
         or_none(change.ratio, number::ratio),

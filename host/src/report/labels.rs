@@ -368,6 +368,12 @@ pub(super) fn geomeans_over(comparison: &Comparison) -> Option<String> {
     (comparison.points.len() > 1).then(|| over + &without)
 }
 
+/// How trials were run, after their point: ` (2 cores)`, ` (single runs)`. Empty for those of a comparison on all cores.
+pub(super) fn run_as(cores: Option<usize>, is_single: bool) -> String {
+    let cores = cores.map_or_else(String::new, |cores| format!(" ({})", plural(cores as u64, "core")));
+    cores + if is_single { " (single runs)" } else { "" }
+}
+
 /// The machine, and each reading of the machine check, for readers who ask for details.
 pub(super) fn conditions(machines: &[SystemProfile], checks: &[MachineReading]) -> Vec<String> {
     let machines = machines.iter().map(machine);

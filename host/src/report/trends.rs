@@ -1,6 +1,6 @@
 //! The trends over many runs, for a terminal, and the texts that the page shares with it.
 
-use super::labels::{one_line, or_none};
+use super::labels::{one_line, or_none, run_as};
 use super::number;
 use crate::compare::model::{Form, RatioInterval};
 use crate::compare::trends::model::{CellTrend, Change, ChangeCall, Machine, RunValue, Trends};
@@ -84,7 +84,8 @@ fn point(cell: &CellTrend) -> String {
     let latency = if cell.of == "latency" { " (latency)" } else { "" };
     let debug = if cell.cell.is_debug { " (debug build)" } else { "" };
     let form = if cell.cell.form == Some(Form::Stages) { " (stages)" } else { "" };
-    format!("{}{latency}{debug}{form}", one_line(&cell.cell.point, 120))
+    let run_as = run_as(cell.cell.cores, cell.cell.is_single);
+    format!("{}{latency}{debug}{form}{run_as}", one_line(&cell.cell.point, 120))
 }
 
 pub(super) fn name(cell: &CellTrend) -> String {

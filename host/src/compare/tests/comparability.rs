@@ -142,6 +142,21 @@ fn another_seed_is_another_configuration() {
 }
 
 #[test]
+fn another_number_of_cores_and_runs_without_warm_ups_are_shown_and_never_get_a_ratio() {
+    for (key, change) in [
+        ("cores", (|input: &mut Input| input.record.metadata.cores = Some(vec![0, 1])) as fn(&mut Input)),
+        ("block", |input| input.record.metadata.block = None),
+    ] {
+        let mut inputs = recorded(pair(7));
+        inputs.iter_mut().filter(|input| input.record.backend == "b").for_each(change);
+        for row in insisted(&inputs) {
+            assert_eq!((row.ratio, row.no_ratio), (None, Some(NoRatio::Incomparable)));
+            assert_eq!(row.incomparable, [Incomparable::Configuration { keys: vec![key.into()] }]);
+        }
+    }
+}
+
+#[test]
 fn a_hash_that_is_not_that_of_the_configuration_is_refused_and_flagged() {
     let mut inputs = recorded(blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]));
     for input in inputs.iter_mut().filter(|input| input.record.backend == "b") {

@@ -118,3 +118,35 @@ fn blocks_of_several_runs_follow_each_other_as_they_were_run() {
     let ratio = ratio(&compare(&both, &Options::default()).unwrap(), "b");
     assert!(ratio.autocorrelation > Some(0.7) && ratio.widened > Some(2.0), "{ratio:?}");
 }
+
+#[test]
+fn trials_on_fewer_cores_and_single_runs_are_rows_of_their_own_with_baselines_of_their_own() {
+    let run = |run: &str, factor: f64, change: fn(&mut Input)| {
+        let examples = changed(pair(7), "", |example| {
+            example.trial.cell.run_id = example.trial.cell.run_id.replace("night", run);
+            example.finished().duration_seconds *= factor;
+        });
+        let mut inputs = recorded(examples);
+        inputs.iter_mut().for_each(change);
+        inputs
+    };
+    let runs = [
+        run("all", 1.0, |_| ()),
+        run("fewer", 3.0, |input| input.record.metadata.cores = Some(vec![0])),
+        run("single", 5.0, |input| input.record.metadata.block = None),
+    ];
+    let comparison = compare(&runs.concat(), &Options::default()).unwrap();
+    let rows = &comparison.points[0].rows;
+    let labels: Vec<_> = rows.iter().map(|row| (row.label.as_str(), row.is_baseline)).collect();
+    let [all, fewer, single] = ["all cores, in blocks", "1 core, in blocks", "all cores, single runs"];
+    let expected = ["a", "b"].map(|name| [all, fewer, single].map(|how| format!("{name} ({how})"))).concat();
+    let expected: Vec<_> =
+        expected.iter().zip(0..).map(|(label, place)| (label.as_str(), place < 3)).collect();
+    assert_eq!(labels, expected);
+    let medians: Vec<_> = rows.iter().map(|row| row.duration.unwrap().median).collect();
+    assert!((medians[1] / medians[0] - 3.0).abs() < 1e-9 && (medians[2] / medians[0] - 5.0).abs() < 1e-9);
+    for (row, baseline) in rows[3..].iter().zip(rows) {
+        assert_eq!(row.compared_with.as_ref(), Some(&baseline.label));
+        assert!((row.ratio.unwrap().estimate - 2.0).abs() < 0.02, "{row:?}");
+    }
+}

@@ -63,6 +63,12 @@ pub(crate) struct Cell {
     pub point: String,
     pub config_hash: Option<String>,
     pub seed: u64,
+    /// The number of cores to which the backend was kept; absent if it could use all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cores: Option<usize>,
+    /// Whether the trials are those of `run`, which are no part of a comparison; absent if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_single: bool,
     /// Whether the plugin is a debug build.
     pub is_debug: bool,
     /// How a graph of tasks was run; absent for other work, and where no trial began.

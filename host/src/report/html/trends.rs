@@ -196,6 +196,8 @@ mod tests {
             point: "pipeline/items=1000/parallelism=2/scheduler=default".into(),
             config_hash: Some("65cdbe3c1370a167".repeat(4)),
             seed: 42,
+            cores: None,
+            is_single: false,
             is_debug: false,
             form: None,
         };
