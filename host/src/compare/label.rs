@@ -54,6 +54,6 @@ fn label(table: &Table<'_>, row: &Group<'_>, rows: &[Group<'_>]) -> String {
 }
 
 /// The first characters of a hash.
-fn short(hash: Option<&str>) -> String {
+pub(super) fn short(hash: Option<&str>) -> String {
     hash.map_or_else(|| "unknown".to_owned(), |hash| hash.chars().take(8).collect())
 }

@@ -9,11 +9,12 @@ use serde_json::Value as Json;
 
 use super::Input;
 use super::conditions;
+use super::label::short;
 use super::model::Status;
 use super::trial::{Trial, is_debug};
 use super::warning::{CHOSEN_DATA, doubled};
 use crate::metg::{self, Estimate, MeasuredLoad, NoValue, TARGET_EFFICIENCY, Value};
-use crate::record::{Kind, SystemProfile, machine_keys};
+use crate::record::{Kind, Library, SystemProfile, machine_keys};
 use crate::run::task_graph::Form;
 use crate::run::trial::Granularity;
 use crate::stats::{MIN_BLOCKS, median};
@@ -34,6 +35,9 @@ const STAGES: &str = "rows with the word stages ran with a barrier after each st
 /// The parameter for the length of a kernel.
 const ITERATIONS: &str = "iters";
 
+/// The options that a sweep over tasks that are independent of each other sets.
+const SET_BY_SWEEPS: [&str; 4] = ["batch_size", "fusion", ITERATIONS, "stages"];
+
 /// One measured trial of a sweep.
 struct Sample<'a> {
     trial: Trial<'a>,
@@ -44,8 +48,28 @@ struct Sample<'a> {
 /// A run and one of its blocks. Two runs may have one id, but they began at different times.
 type BlockOfRun<'a> = (&'a str, Option<&'a str>, u32);
 
-/// The samples of a backend on a number of cores, by run and block.
+/// The samples of a row, by run and block.
 type Blocks<'s, 'a> = BTreeMap<BlockOfRun<'a>, Vec<&'s Sample<'a>>>;
+
+/// What the samples of a row have in common.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct RowKey<'a> {
+    backend: &'a str,
+    cores: u32,
+    graph: Option<SweptGraph>,
+    build: Build<'a>,
+}
+
+/// What sweeps of one backend, on one number of cores and of one graph, may still differ in.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Build<'a> {
+    /// The number of the machine.
+    machine: Option<usize>,
+    plugin: Option<&'a str>,
+    workload_library: Option<&'a str>,
+    /// The options that no sweep sets, if they are not among the settings of the graph.
+    options: Vec<String>,
+}
 
 /// The METG from the records of sweeps. Other records are ignored.
 pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
@@ -53,7 +77,8 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
     let ran = |sample: &Sample<'_>| sample.trial.record.metadata.graph;
     let known: BTreeMap<_, _> =
         samples.iter().filter_map(|sample| Some((planned(sample)?, ran(sample)?))).collect();
-    let mut grouped: BTreeMap<(&str, u32, Option<SweptGraph>), Blocks<'_, '_>> = BTreeMap::new();
+    let machines = machines(&samples);
+    let mut grouped: BTreeMap<RowKey<'_>, Blocks<'_, '_>> = BTreeMap::new();
     for sample in &samples {
         let record = &sample.trial.record;
         let run = record.run_id.split_once('/').map_or(record.run_id.as_str(), |(run, _)| run);
@@ -64,15 +89,19 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
             let graph = ran(sample).or_else(|| known.get(&planned).copied());
             planned.graph.ran(sample.tasks, graph)
         });
-        let row = (record.backend.as_str(), record.parallelism, graph);
+        let build = build(sample.trial, graph.is_some(), &machines);
+        let row = RowKey { backend: &record.backend, cores: record.parallelism, graph, build };
         grouped.entry(row).or_default().entry(block).or_default().push(sample);
     }
-    let rows = grouped
-        .into_iter()
-        .map(|((backend, cores, graph), blocks)| Row { graph, ..row(backend, cores, &blocks) });
+    let labels: Vec<_> = grouped.keys().map(|key| label(key, grouped.keys(), &machines)).collect();
+    let rows =
+        grouped.into_iter().zip(labels).map(|((RowKey { backend, cores, graph, .. }, blocks), label)| Row {
+            label,
+            graph,
+            ..row(backend, cores, &blocks)
+        });
     let mut rows: Vec<_> = rows.collect();
     rows.sort_by(|one, other| one.graph.cmp(&other.graph).then(rank(one).total_cmp(&rank(other))));
-    let machines = machines(&samples);
     let mut warnings = warnings(inputs, &samples, &rows, machines.len());
     warnings.extend((duplicates > 0).then(|| doubled(duplicates)));
     Sweeps {
@@ -85,6 +114,54 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
         machines,
         warnings,
         without_chain: Vec::new(),
+    }
+}
+
+fn build<'a>(trial: Trial<'a>, has_graph: bool, machines: &[SystemProfile]) -> Build<'a> {
+    let metadata = trial.metadata();
+    let sha256 = |library: &'a Option<Library>| library.as_ref().map(|library| library.sha256.as_str());
+    let is_own = |key: &str| !has_graph && !SET_BY_SWEEPS.contains(&key);
+    let options = metadata.extra.iter().filter(|(key, _)| is_own(key));
+    Build {
+        machine: metadata
+            .system_profile
+            .as_ref()
+            .and_then(|profile| machines.iter().position(|known| machine_keys(known, profile).is_empty())),
+        plugin: sha256(&metadata.plugin),
+        workload_library: sha256(&metadata.workload_library),
+        options: options.map(|(key, value)| format!("{key}={value}")).collect(),
+    }
+}
+
+/// The backend of a row, with what tells it from the rows that have all else in common: `native (plugin ab12cd34)`.
+fn label<'k, 'a: 'k>(
+    row: &RowKey<'a>,
+    all: impl Iterator<Item = &'k RowKey<'a>>,
+    machines: &[SystemProfile],
+) -> String {
+    let Build { machine, plugin, workload_library, options } = &row.build;
+    let is_like =
+        |it: &&RowKey<'_>| (it.backend, it.cores, &it.graph) == (row.backend, row.cores, &row.graph);
+    let others: Vec<_> = all.filter(is_like).map(|other| &other.build).collect();
+    let hostname = || machines.get((*machine)?)?.hostname.as_deref();
+    let options = if options.is_empty() { "no options".to_owned() } else { options.join(", ") };
+    let parts = [
+        (
+            others.iter().any(|it| it.machine != *machine),
+            format!("on {}", hostname().unwrap_or("an unknown machine")),
+        ),
+        (others.iter().any(|it| it.plugin != *plugin), format!("plugin {}", short(*plugin))),
+        (
+            others.iter().any(|it| it.workload_library != *workload_library),
+            format!("workloads {}", short(*workload_library)),
+        ),
+        (others.iter().any(|it| it.options != row.build.options), options),
+    ];
+    let differ: Vec<_> = parts.into_iter().filter_map(|(differs, part)| differs.then_some(part)).collect();
+    if differ.is_empty() {
+        row.backend.to_owned()
+    } else {
+        format!("{} ({})", row.backend, differ.join(", "))
     }
 }
 
@@ -142,6 +219,7 @@ fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>) -> Row {
     let versions = all().map(|metadata| &metadata.versions).max_by_key(|versions| versions.len());
     Row {
         backend: backend.into(),
+        label: String::new(),
         cores,
         graph: None,
         metg: granularity.map(|estimate| estimate.value),

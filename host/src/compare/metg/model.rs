@@ -42,6 +42,10 @@ pub(crate) struct Sweeps {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub backend: String,
+    /// The backend, with what tells the row from others on as many cores and of the same graph: the machine, the file of the plugin or
+    /// of the workload library, or options.
+    #[serde(default)]
+    pub label: String,
     pub cores: u32,
     /// The graph that the tasks are of; absent if they are independent of each other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,9 +72,9 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// The backend, and the graph if there is one.
+    /// The label, and the graph if there is one.
     pub(crate) fn name(&self) -> String {
-        self.graph.as_ref().map_or_else(|| self.backend.clone(), |graph| format!("{} {graph}", self.backend))
+        self.graph.as_ref().map_or_else(|| self.label.clone(), |graph| format!("{} {graph}", self.label))
     }
 }
 
@@ -87,6 +91,7 @@ pub(crate) struct Table {
 /// A backend, and how it ran the graphs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Column {
+    /// The label of its rows.
     pub backend: String,
     /// Absent if no trial began.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -64,7 +64,7 @@ fn table(setting: Setting<'_>, rows: &[Row]) -> Option<Table> {
 }
 
 fn column(row: &Row) -> Column {
-    Column { backend: row.backend.clone(), form: row.graph.as_ref().and_then(|graph| graph.form) }
+    Column { backend: row.label.clone(), form: row.graph.as_ref().and_then(|graph| graph.form) }
 }
 
 /// What the graphs of each group have in common, with the size of those that differ in nothing else.
@@ -137,6 +137,7 @@ mod tests {
         };
         Row {
             backend: backend.into(),
+            label: backend.into(),
             cores: 2,
             graph: Some(graph),
             metg: Some(Value::At { seconds: 1e-6 }),

@@ -268,3 +268,51 @@ fn graphs_of_other_workloads_and_with_other_options_are_rows_of_their_own() {
     assert_eq!(names, expected);
     assert_eq!(sweeps.tables.iter().map(|table| table.by.as_str()).collect::<Vec<_>>(), ["shift"]);
 }
+
+#[test]
+fn sweeps_of_other_builds_machines_and_options_are_rows_of_their_own() {
+    let run = |run: &str, overhead: f64, change: fn(&mut Input)| {
+        let of_block = |block| sweep("a", block, overhead * (1.0 + 0.01 * f64::from(block * 3 % 7)));
+        let mut inputs: Vec<_> = (0..7).flat_map(of_block).collect();
+        inputs.iter_mut().for_each(|input| {
+            input.record.run_id = input.record.run_id.replace("run", run);
+            change(input);
+        });
+        inputs
+    };
+    let rows = |change: fn(&mut Input)| {
+        let sweeps = sweeps(&[run("one", 1e-6, |_| ()), run("other", 50e-6, change)].concat());
+        sweeps.rows.iter().map(|row| (row.name(), row.metg.unwrap().seconds() / 2e-6)).collect::<Vec<_>>()
+    };
+    let changes: [(fn(&mut Input), [&str; 2]); 4] = [
+        (
+            |input| input.record.metadata.plugin.as_mut().unwrap().sha256 = "cd".into(),
+            ["plugin ab", "plugin cd"],
+        ),
+        (
+            |input| {
+                let profile = input.record.metadata.system_profile.as_mut();
+                profile.unwrap().hostname = Some("elsewhere".into());
+            },
+            ["on an unknown machine", "on elsewhere"],
+        ),
+        (
+            |input| input.record.metadata.workload_library.as_mut().unwrap().sha256 = "ef".into(),
+            ["workloads cd34", "workloads ef"],
+        ),
+        (
+            |input| drop(input.record.metadata.extra.insert("queue".into(), json!(64))),
+            ["no options", "queue=64"],
+        ),
+    ];
+    for (change, labels) in changes {
+        let [one, other] = rows(change).try_into().unwrap();
+        assert_eq!([&one.0, &other.0], [&format!("a ({})", labels[0]), &format!("a ({})", labels[1])]);
+        assert!(
+            (one.1 / 1.03 - 1.0).abs() < 0.01 && (other.1 / 51.5 - 1.0).abs() < 0.01,
+            "{one:?} {other:?}"
+        );
+    }
+    let same = rows(|_| ());
+    assert_eq!((same.len(), same[0].0.as_str()), (1, "a"));
+}

@@ -30,6 +30,7 @@ fn exported_row(row: &Row) -> ExportedRow {
         size.as_ref().map_or_else(String::new, |(width, steps)| format!("width={width}/steps={steps}/"));
     let mut labels =
         vec![("backend", row.backend.clone()), ("graph", graph), ("cores", row.cores.to_string())];
+    labels.extend((row.label != row.backend).then(|| ("row", row.label.clone())));
     labels.extend(size.into_iter().flat_map(|(width, steps)| [("width", width), ("steps", steps)]));
     ExportedRow {
         name: format!("{}/metg/{in_name}cores={}", row.name(), row.cores),

@@ -67,6 +67,7 @@ fn a_page_of_records_with_sweeps_has_their_metg() {
     let (comparison, mut sweeps) = (examples::several_workloads(), metg::graphs());
     for row in &mut sweeps.rows {
         row.backend = row.backend.replace("native", "beta");
+        row.label = row.backend.clone();
     }
     sweeps.tables = crate::compare::metg::tables::tables(&sweeps.rows);
     let page = html_with_sweeps(&comparison, Some(&sweeps), "2026-02-21 05:00:00 UTC", None).unwrap();

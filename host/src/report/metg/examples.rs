@@ -28,6 +28,7 @@ pub(in crate::report) fn row(backend: &str, floor: f64) -> Row {
     };
     Row {
         backend: backend.into(),
+        label: backend.into(),
         cores: 2,
         graph: None,
         metg: Some(Value::At { seconds: 2.0 * floor }),
@@ -197,7 +198,7 @@ pub(in crate::report) fn hostile() -> Sweeps {
     }
     sweeps.rows.extend(of_graphs.rows);
     for row in &mut sweeps.rows {
-        row.backend = harm.into();
+        (row.backend, row.label) = (harm.into(), harm.into());
         for block in &mut row.blocks {
             block.outcome = SweepOutcome::Failed {
                 status: Status::Wrong,

@@ -10,8 +10,9 @@ use crate::report::text::{Palette, again, aligned, list, painted};
 
 /// How many failures and notes are shown. The other formats have all of them.
 const MAX_ITEMS: usize = 6;
-/// The longest name of a backend, and of a graph, in a table.
+/// The longest name of a backend, of one in the heading of a column, and of a graph, in a table.
 const MAX_NAME: usize = 16;
+const MAX_HEADING: usize = 24;
 const MAX_GRAPH: usize = 40;
 
 /// The table, the chart of all backends, failures and notes, in lines of at most `width` characters.
@@ -73,7 +74,8 @@ fn table(sweeps: &Sweeps, palette: &Palette, width: usize) -> Vec<String> {
 fn name(row: &Row, with_cores: bool) -> String {
     let graph = row.graph.as_ref().map(|graph| format!(" {}", cut(&graph.to_string(), MAX_GRAPH)));
     let cores = if with_cores { format!(" ({})", row.cores) } else { String::new() };
-    format!("{}{}{cores}", one_line(&row.backend, MAX_NAME), graph.unwrap_or_default())
+    let limit = if row.label == row.backend { MAX_NAME } else { MAX_GRAPH };
+    format!("{}{}{cores}", one_line(&row.label, limit), graph.unwrap_or_default())
 }
 
 /// A name of at most `room` characters, which still says that it is of stages.
@@ -95,15 +97,17 @@ fn longest<'t>(heading: &'t str, texts: impl Iterator<Item = &'t str>) -> usize 
 /// The graphs that differ in one setting, with a column for each backend: as many tables as have room for all columns.
 fn by_setting(sweeps: &Sweeps, by: &Table, palette: &Palette, width: usize) -> Vec<String> {
     let heading = format!("METG(50 %) by {}", labels::setting(by));
-    let (names, lines) = (labels::columns(by, MAX_NAME), labels::lines(sweeps, by));
+    let lines = labels::lines(sweeps, by);
     let graphs =
         |line: &TableLine<'_>| one_line(if line.is_first_of_group { line.graphs } else { "" }, MAX_GRAPH);
     let labels: Vec<_> =
         lines.iter().map(|line| [format!(" {}", graphs(line)), line.value.clone()]).collect();
     let taken = longest(&heading, labels.iter().map(|label| label[0].as_str()))
         + longest("", labels.iter().map(|label| label[1].as_str()));
+    let left = width.saturating_sub(taken + 4);
+    let names = labels::columns(by, left.saturating_sub("   (stages)".len()).clamp(MAX_NAME, MAX_HEADING));
     let widest = longest("999 µs ✗", names.iter().map(String::as_str));
-    let room = (width.saturating_sub(taken + 4) / (widest + 2)).max(1);
+    let room = (left / (widest + 2)).max(1);
     let table = |first: usize| {
         let columns = first..names.len().min(first + room);
         let headings =

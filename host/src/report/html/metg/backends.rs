@@ -23,9 +23,9 @@ impl Backends {
         let several_cores = cores(sweeps).is_none();
         let label = |row: &Row| match &row.graph {
             // A chart has graphs on equal cores only.
-            Some(graph) => Self::label(&row.backend, graph.form),
-            None if several_cores => format!("{} ({} cores)", name(&row.backend), row.cores),
-            None => name(&row.backend),
+            Some(graph) => Self::label(&row.label, graph.form),
+            None if several_cores => format!("{} ({} cores)", name(&row.label), row.cores),
+            None => name(&row.label),
         };
         let of_rows: Vec<_> = sweeps.rows.iter().map(label).collect();
         let all = distinct(known.iter().map(|label| name(label)).chain(of_rows.iter().cloned()));
