@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::group::Group;
 use super::model::Doubt;
 use super::trial::{Repetition, Trial};
-use crate::record::Bounds;
+use crate::record::{Bounds, SystemProfile};
 use crate::run::trial::UNSETTLED;
 use crate::stats::{MIN_BLOCKS, median};
 
@@ -83,16 +83,18 @@ fn by_time(row: &Group<'_>) -> Option<Doubt> {
 fn shortest(trial: &Trial<'_>) -> Option<f64> {
     let metadata = trial.metadata();
     let least = least(trial).filter(|least| *least >= WALL_FROM)?;
-    let machine = || metadata.system_profile.as_ref()?.cpu_logical_cores;
-    let cores = metadata
-        .cores
-        .as_ref()
-        .map(|cores| cores.len() as f64)
-        .or_else(|| machine().map(|cores| cores as f64))?;
+    let given = metadata.cores.as_ref().map(|cores| cores.len() as f64);
+    let cores = given.or_else(|| cores_of(metadata.system_profile.as_ref()?))?;
     let reference = metadata.reference.as_ref()?;
     let width = metadata.graph.as_ref().map_or(f64::INFINITY, |graph| f64::from(graph.lanes()));
     let lanes = cores.min(f64::from(trial.record.parallelism)).min(width).max(1.0);
     Some((least / cores.max(1.0)).max(least * reference.operator_share / lanes))
+}
+
+/// The cores that a machine has. The number in its profile leaves out the part of a core that a quota may end with.
+fn cores_of(profile: &SystemProfile) -> Option<f64> {
+    let whole = profile.cpu_logical_cores? as f64;
+    Some(profile.cpu_quota.filter(|quota| quota.floor() == whole).unwrap_or(whole))
 }
 
 /// Whoever knows the fewest warm-ups knows which run is measured. A run that is typical of a backend is as fast as those before it.

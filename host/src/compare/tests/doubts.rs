@@ -62,6 +62,23 @@ fn honest_rows_have_no_doubts() {
 }
 
 #[test]
+fn an_honest_row_under_a_quota_of_one_and_a_half_cores_has_no_doubts() {
+    // The profile says that there is one core, on which the work would take 1.5 s. Runs take from 1 s on, as they may.
+    let under_quota = |example: &mut Example| {
+        (example.system_profile.cpu_logical_cores, example.system_profile.cpu_quota) = (Some(1), Some(1.5));
+        let seconds = 1.31 * example.finished().duration_seconds;
+        example.finished().duration_seconds = seconds;
+        example.result.host_elapsed = Some(seconds + 0.03);
+    };
+    assert_eq!(doubts(honest_but("", .., under_quota)), ([vec![], vec![]], None));
+    let one_core = |example: &mut Example| {
+        under_quota(example);
+        example.system_profile.cpu_quota = Some(1.0);
+    };
+    assert!(matches!(doubts(honest_but("", .., one_core)).0[1][..], [Doubt::Duration { .. }]));
+}
+
+#[test]
 fn a_clock_that_is_a_bit_slow_in_most_blocks_costs_the_verdict() {
     let late = |example: &mut Example| *example.result.host_elapsed.as_mut().unwrap() += 0.2;
     let ([a, b], withheld) = doubts(honest_but("b", 3.., late));
