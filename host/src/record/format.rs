@@ -174,7 +174,8 @@ pub struct Metadata {
     /// `(efficiency_cores * duration_seconds - reference_cpu_seconds) / total_items`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overhead_seconds_per_item: Option<f64>,
-    /// The number of cores that the backend was given, or else the parallelism, as far as the machine has so many.
+    /// The number of cores that the backend was given, or else the parallelism, as far as the machine has so many and a quota leaves
+    /// them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub efficiency_cores: Option<u32>,
     /// Why the trial is not verified, if it is not.

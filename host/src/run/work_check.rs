@@ -1,5 +1,6 @@
 //! Takes serial references between trials, and compares each run with what its work takes.
 
+use std::path::Path;
 use std::time::Duration;
 
 use plugin_api::WorkloadSpec;
@@ -13,6 +14,7 @@ use super::reference::TrialReference;
 use super::session::{CallError, Fault};
 use super::sweep::ITERATIONS;
 use super::trial::{Granularity, TrialResult, TrialSpec};
+use crate::control_group::{self, Quota};
 use crate::plan::Purpose;
 use crate::sandbox::affinity;
 use crate::slowdown;
@@ -21,6 +23,14 @@ use crate::slowdown;
 /// or `_master` do.
 fn names_a_cluster(option: &str) -> bool {
     option.ends_with("_address") || option.ends_with("_master")
+}
+
+/// So many cores, or as many as a quota of processor time leaves. Of a part of a core the whole counts, so that no run is above 100 %.
+fn within_quota(cores: u32, quota: Option<Quota>) -> u32 {
+    match quota {
+        Some(Quota::Cores(quota)) => cores.min(quota.ceil() as u32),
+        Some(Quota::Unlimited) | None => cores,
+    }
 }
 
 /// The longest latency of an open loop; `None` if nothing was measured.
@@ -62,7 +72,8 @@ impl Executor {
         let given = self.setting.launch.cores.as_ref().map(|cores| cores.numbers().len() as u32);
         let machine = affinity::cores().len() as u32;
         let width = result.graph.map(|graph| graph.lanes());
-        result.cores = given.unwrap_or(machine.min(spec.parallelism)).min(width.unwrap_or(u32::MAX)).max(1);
+        let asked_for = given.unwrap_or(machine.min(spec.parallelism)).min(width.unwrap_or(u32::MAX));
+        result.cores = within_quota(asked_for, control_group::cpu_quota(Path::new("/"))).max(1);
         let of_kernels =
             |it: Granularity| TrialReference::of_kernels(it.kernel_seconds * spec.total_items as f64);
         let known = trial.granularity.map(|granularity| Ok(of_kernels(granularity)));
@@ -141,5 +152,17 @@ impl Executor {
         let reference = self.task_reference(spec).ok()?;
         let iterations = spec.extra.get(ITERATIONS).and_then(Value::as_u64);
         Some(TrialReference::of_kernels(reference.seconds(iterations?) * spec.total_items as f64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn efficiency_refers_to_no_more_cores_than_a_quota_leaves() {
+        let cores = |asked_for, quota| within_quota(asked_for, Some(Quota::Cores(quota)));
+        assert_eq!((cores(8, 2.0), cores(8, 1.5), cores(1, 1.5), cores(4, 9.0)), (2, 2, 1, 4));
+        assert_eq!((within_quota(8, Some(Quota::Unlimited)), within_quota(8, None)), (8, 8));
     }
 }
