@@ -66,6 +66,10 @@ fn work_on_several_machines_is_not_checked_and_the_record_says_so() {
     let ran = misbehave("shortcut", &[&WORK, ["--nodes", "2"].as_slice()].concat()).code(0);
     let record = ran.says("not checked against the serial reference").json();
     assert_eq!(record["metadata"]["reference"]["bounds"], "not checked", "{record}");
+    // Nobody knows how many cores worked.
+    for figure in ["efficiency", "overhead_seconds_per_item", "efficiency_cores"] {
+        assert!(record["metadata"][figure].is_null(), "{record}");
+    }
 }
 
 /// The metadata of an honest run, which is verified.

@@ -127,7 +127,7 @@ pub struct TrialResult {
     pub usage: Option<RunUsage>,
     /// What the work takes without a backend; `None` where the judge did not measure that.
     pub reference: Option<TrialReference>,
-    /// The number of cores that the efficiency refers to.
+    /// The number of cores that the efficiency refers to; 0 where that is not known.
     pub cores: u32,
     /// Whether the run was compared with the reference.
     pub work_checked: bool,

@@ -107,6 +107,10 @@ impl Executor {
             result.outcome = Outcome::Invalid(CallError::judged(Fault::InvalidMeasurement, why));
         }
         let seen = bounds::is_checked(&run);
+        if !seen {
+            // Nobody knows how many cores of other machines worked.
+            result.cores = 0;
+        }
         result.work_checked = seen && reference.least_cpu_seconds.is_some();
         if !seen && reference.least_cpu_seconds.is_some() {
             let why =
