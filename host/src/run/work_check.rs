@@ -120,35 +120,22 @@ impl Executor {
         result.reference = Some(reference);
     }
 
-    /// The bound that `run` does not keep. A reference that was taken under load is too long: before a run is invalid by it, others
-    /// are taken, and the fastest counts. Where it is invalid by clocks, the times that a call may take are scaled once.
+    /// The bound that `run` does not keep.
     fn violation(
         &mut self,
         run: &mut Measured,
         trial: &TrialSpec,
         reference: &mut TrialReference,
     ) -> Option<Violation> {
-        let (sample, spec) = (reference.sample, trial.workload_spec());
-        for pause in PAUSES {
-            let violation = bounds::violation(run, reference)?;
-            if !violation.depends_on_reference {
-                run.slowdown = slowdown::measure();
-                return bounds::violation(run, reference);
-            }
+        let spec = trial.workload_spec();
+        lasting_violation(run, reference, slowdown::measure, |pause| {
             std::thread::sleep(pause);
-            let again = match trial.granularity {
-                Some(_) => self.kernels_again(&spec),
-                None => {
-                    self.take_another(&spec, trial.block);
-                    self.references.of(&spec, trial.block).and_then(Result::ok)
-                }
-            };
-            // The record has the sample from before the run.
-            let Some(again) = again else { break };
-            let least = [again, *reference].iter().filter_map(|it| it.least_cpu_seconds).reduce(f64::min);
-            *reference = TrialReference { sample, least_cpu_seconds: least, ..again };
-        }
-        bounds::violation(run, reference)
+            if trial.granularity.is_some() {
+                return self.kernels_again(&spec);
+            }
+            self.take_another(&spec, trial.block);
+            self.references.of(&spec, trial.block).and_then(Result::ok)
+        })
     }
 
     /// The reference of a sweep's trial by the speed of the kernel now.
@@ -159,9 +146,59 @@ impl Executor {
     }
 }
 
+/// The bound that `run` does not keep. A reference that was taken under load is too long: before a run is invalid by it, others are
+/// taken, each after a pause, and the fastest counts. Where it is invalid by clocks, the times that a call may take are scaled once.
+fn lasting_violation(
+    run: &mut Measured,
+    reference: &mut TrialReference,
+    slowdown: impl Fn() -> f64,
+    mut another: impl FnMut(Duration) -> Option<TrialReference>,
+) -> Option<Violation> {
+    let sample = reference.sample;
+    for pause in PAUSES {
+        let mut violation = bounds::violation(run, reference)?;
+        if !violation.depends_on_reference {
+            run.slowdown = slowdown();
+            violation = bounds::violation(run, reference)?;
+        }
+        if !violation.depends_on_reference {
+            return Some(violation);
+        }
+        // The record has the sample from before the run.
+        let Some(again) = another(pause) else { break };
+        let least = [again, *reference].iter().filter_map(|it| it.least_cpu_seconds).reduce(f64::min);
+        *reference = TrialReference { sample, least_cpu_seconds: least, ..again };
+    }
+    bounds::violation(run, reference)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_that_breaks_bounds_of_both_kinds_is_compared_with_new_references() {
+        // The reply took a second more than the run, and the reference was taken under load: the work takes 1.9 s, and not 4.
+        let reference = |seconds| TrialReference {
+            least_cpu_seconds: Some(seconds),
+            operator_share: 1.0,
+            ..TrialReference::default()
+        };
+        let run = Measured {
+            duration_seconds: 1.0,
+            host_seconds: 2.0,
+            parallelism: 2,
+            cores: 2,
+            nodes: 1,
+            ..Measured::default()
+        };
+        let found = |slowdown: f64, seconds: f64| {
+            lasting_violation(&mut { run }, &mut reference(4.0), || slowdown, |_| Some(reference(seconds)))
+        };
+        assert_eq!(found(4.0, 1.9), None);
+        assert!(found(1.0, 1.9).is_some_and(|it| !it.depends_on_reference));
+        assert!(found(4.0, 3.0).is_some_and(|it| it.depends_on_reference));
+    }
 
     #[test]
     fn efficiency_refers_to_no_more_cores_than_a_quota_leaves() {
