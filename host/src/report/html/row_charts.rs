@@ -152,8 +152,9 @@ fn decimal_bytes(bytes: f64) -> String {
 
 fn throughput(row: &Row) -> Option<Drawing> {
     let (spread, text) = labels::throughput(row)?;
-    // A rate is a constant divided by the duration, so the constant of the medians gives the rate of every sample.
-    let constant = row.duration.map_or(0.0, |duration| duration.median * spread.median);
+    // A rate is a constant divided by the duration, so that of the shortest run gives the rate of every sample. The medians of an even
+    // number of runs are no such pair.
+    let constant = row.duration.map_or(0.0, |duration| duration.min * spread.max);
     let raw = row.samples.iter().filter_map(|sample| sample.duration).map(|duration| constant / duration);
     let title = format!("{text} items/s, median of {}", spread.n);
     let mark = Mark { value: spread.median, shape: None, title };
@@ -309,4 +310,20 @@ fn drawn_row(row: &DrawnRow, axis: &Axis) -> Value {
 /// A position in percent of the width.
 fn percent(position: f64) -> String {
     format!("{position:.1}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::examples;
+
+    #[test]
+    fn a_stroke_is_the_rate_of_its_run() {
+        let mut row = examples::row("a", None);
+        row.samples.truncate(2);
+        (row.samples[0].duration, row.samples[1].duration) = (Some(1.0), Some(3.0));
+        row.duration = Some(Spread { n: 2, min: 1.0, median: 2.0, max: 3.0 });
+        row.input_rate = Some(Spread { n: 2, min: 2.0, median: 4.0, max: 6.0 });
+        assert_eq!(throughput(&row).unwrap().raw, [6.0, 2.0]);
+    }
 }
