@@ -5,7 +5,7 @@ use super::labels::mitigations;
 use crate::compare::model::{
     Comparison, MeanRatio, PercentileSpread, Point, Ratio, Row, Spread, SystemProfile, Verdict,
 };
-use crate::text::printable;
+use crate::text::{printable, word};
 
 /// A row of the comparison, with the point that it belongs to.
 struct Line<'a> {
@@ -19,7 +19,7 @@ type Column = (&'static str, fn(&Line<'_>) -> String);
 
 /// The columns. Times are in seconds, rates in items per second, memory in bytes. A missing value is
 /// an empty cell.
-const COLUMNS: [Column; 61] = [
+const COLUMNS: [Column; 63] = [
     ("workload", |it| text(&it.point.workload)),
     ("items", |it| number(it.point.items)),
     ("parallelism", |it| it.point.parallelism.to_string()),
@@ -91,6 +91,8 @@ const COLUMNS: [Column; 61] = [
         )
     }),
     ("command", |it| text(&it.comparison.commands.join("; "))),
+    ("unsettled", |it| it.row.unsettled.to_string()),
+    ("withheld", |it| it.row.ratio.and_then(|ratio| ratio.withheld).map_or_else(String::new, word)),
 ];
 
 /// The values of every row, after a line with the names of the columns.
@@ -165,6 +167,7 @@ fn text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::model::Withheld;
     use crate::report::examples;
 
     /// The cell of a column, line by line.
@@ -201,6 +204,17 @@ mod tests {
         {
             assert!(read(&comparison, column)[line].is_empty(), "{line} {column}");
         }
+    }
+
+    #[test]
+    fn what_the_summary_marks_has_a_column() {
+        let mut comparison = examples::several_workloads();
+        let rows = &mut comparison.points[0].rows;
+        rows[0].unsettled = 2;
+        rows[1].ratio.as_mut().unwrap().withheld = Some(Withheld::BelowNoiseFloor);
+        assert_eq!(read(&comparison, "unsettled")[..2], ["2", "0"]);
+        assert_eq!(read(&comparison, "withheld")[..2], ["", "below_noise_floor"]);
+        assert_eq!(read(&comparison, "verdict")[1], "");
     }
 
     #[test]
