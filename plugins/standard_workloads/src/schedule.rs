@@ -88,15 +88,11 @@ fn poisson(rate: f64, items: u64, seed: u64) -> Vec<u64> {
 
 /// When item number `index` is due if the first half of each period has the rate of a burst, and the second the rest.
 fn bursts(index: f64, rate: f64) -> f64 {
-    let each = rate * PERIOD;
-    let (periods, within) = ((index / each).floor(), index % each);
-    let burst = each * PEAK / 2.0;
-    let seconds = if within < burst {
-        within / (rate * PEAK)
-    } else {
-        PERIOD / 2.0 + (within - burst) / (rate * (2.0 - PEAK))
-    };
-    periods * PERIOD + seconds
+    // Both from one quotient: a remainder may be that of the period before, where the quotient was rounded up to the next.
+    let periods = index / (rate * PERIOD);
+    let (whole, part, burst) = (periods.floor(), periods.fract(), PEAK / 2.0);
+    let within = if part < burst { part / PEAK } else { 0.5 + (part - burst) / (2.0 - PEAK) };
+    (whole + within) * PERIOD
 }
 
 /// When item number `index` is due if the rate grows from FOOT to 2 − FOOT times its mean: so many items have come by
@@ -146,6 +142,22 @@ mod tests {
         assert!(
             (ramp[0] * RATE - 2.0).abs() < 0.01 && (ramp[ramp.len() - 1] * RATE - 1.0 / 1.5).abs() < 0.01
         );
+    }
+
+    #[test]
+    fn bursts_are_in_order_and_in_time_at_every_rate() {
+        for rate in 1..=2000_u32 {
+            let due: Vec<_> = (0..=3 * rate).map(|index| bursts(index.into(), rate.into())).collect();
+            assert!(due.is_sorted(), "{rate} items a second");
+            // A second has five periods.
+            let at_seconds = due.iter().step_by(rate as usize).zip(0..);
+            for (due, second) in at_seconds {
+                assert!(
+                    (due - f64::from(second)).abs() < 1e-6,
+                    "item at second {second} of {rate} items a second: {due}"
+                );
+            }
+        }
     }
 
     #[test]
