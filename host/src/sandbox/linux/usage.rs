@@ -5,21 +5,40 @@ use std::fs;
 use super::{cpu_clock, processes, resident};
 use crate::sandbox::usage::{CpuSource, Memory, MemorySource, Usage};
 
+/// How often the processes are read at most.
+const READINGS: usize = 5;
+
 /// What the processes below `root` have used so far. Those that wait to be reaped count too, and those that `root` or a
-/// process below it has reaped.
+/// process below it has reaped. One that is reaped after its own clock was read and before that of its parent would count twice.
 pub(super) fn of(root: i32) -> Usage {
-    let tree = processes::below(root);
-    let clocks: Vec<_> = tree.iter().filter_map(|process| own_time(process.pid)).collect();
-    let cpu_source = match clocks.iter().all(|(_, source)| *source == CpuSource::ProcessClocks) {
-        true => CpuSource::ProcessClocks,
-        false => CpuSource::Ticks,
-    };
-    let own: f64 = clocks.iter().map(|(seconds, _)| seconds).sum();
-    // Without a namespace `root` reaps the orphans.
-    let parents = tree.iter().map(|process| process.pid).chain([root]);
-    let reaped: f64 = parents.filter_map(|pid| Some(in_seconds(ticks(pid)?.reaped))).sum();
-    let peaks: u64 = tree.iter().filter_map(|process| peak_kib(process.pid)).sum();
-    Usage { cpu_seconds: own + reaped, cpu_source, peak_memory_bytes: peaks * 1024, memory: None }
+    steady(|| {
+        let tree = processes::below(root);
+        // Without a namespace `root` reaps the orphans.
+        let parents = || tree.iter().map(|process| process.pid).chain([root]);
+        let reaped = || parents().filter_map(|pid| Some(ticks(pid)?.reaped)).sum::<u64>();
+        let before = reaped();
+        let clocks: Vec<_> = tree.iter().filter_map(|process| own_time(process.pid)).collect();
+        let cpu_source = match clocks.iter().all(|(_, source)| *source == CpuSource::ProcessClocks) {
+            true => CpuSource::ProcessClocks,
+            false => CpuSource::Ticks,
+        };
+        let own: f64 = clocks.iter().map(|(seconds, _)| seconds).sum();
+        let after = reaped();
+        let peaks: u64 = tree.iter().filter_map(|process| peak_kib(process.pid)).sum();
+        let cpu_seconds = own + in_seconds(after);
+        ([before, after], Usage { cpu_seconds, cpu_source, peak_memory_bytes: peaks * 1024, memory: None })
+    })
+}
+
+/// Reads until what was reaped before and after is the same, or for the last of [`READINGS`] times.
+fn steady<T>(mut read: impl FnMut() -> ([u64; 2], T)) -> T {
+    for _ in 1..READINGS {
+        let ([before, after], value) = read();
+        if before == after {
+            return value;
+        }
+    }
+    read().1
 }
 
 /// The peaks of the processes below `root`, with what they share now counted once. Reads the page tables of all of them, which
@@ -88,6 +107,17 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn all_is_read_again_while_processes_are_reaped_but_not_for_ever() {
+        let found = |reaped: &[[u64; 2]]| {
+            let mut readings = reaped.iter().copied().zip(0..);
+            steady(|| readings.next().unwrap())
+        };
+        assert_eq!(found(&[[7, 7], [0, 0]]), 0);
+        assert_eq!(found(&[[7, 9], [9, 11], [11, 11], [0, 0]]), 2);
+        assert_eq!(found(&[[0, 1]; READINGS]), READINGS - 1);
+    }
 
     #[test]
     fn pages_that_processes_share_count_once() {
