@@ -1,6 +1,7 @@
 //! Whether files that several backends use change while an engine runs: those of plugins, and those in the data folder, where engines
 //! are installed. A backend could slow another one by them, or change what it does.
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,10 +12,12 @@ use crate::plugin::inspect::FileVersion;
 use crate::text::plural;
 use crate::worker::protocol::Folders;
 
-/// Looking may take so long. A folder that takes longer, as on a slow network, is not looked at.
-const LONGEST: Duration = Duration::from_secs(1);
+/// The first look may take so long. A folder that takes longer, as on a slow network, is not looked at.
+const FIRST: Duration = Duration::from_secs(1);
+/// And a later one, of as many files on a busier machine. A backend that puts so many files there that it takes longer is told of.
+const LATER: Duration = Duration::from_secs(10);
 
-/// What is installed as a whole is so far below the data folder, as in `environments/NAME/HASH`.
+/// The folders in which whole folders are installed are at most so far below the data folder, as `environments/NAME`.
 const INSTALLED: usize = 2;
 
 type Files = HashMap<PathBuf, FileVersion>;
@@ -22,52 +25,77 @@ type Files = HashMap<PathBuf, FileVersion>;
 /// The files as they were at the last look.
 #[derive(Debug, Default)]
 pub(super) struct SharedFiles {
-    /// `None` before the first look; nothing inside if looking took too long.
+    /// `None` before the first look; nothing inside if looking took too long, after which it is not looked again.
     last: Option<Option<Files>>,
 }
 
 impl SharedFiles {
     /// Looks at the files unless that has been done.
     pub(super) fn look_once(&mut self, folders: &Folders, participants: &Participants) {
-        self.last.get_or_insert_with(|| look(folders, participants));
+        self.last.get_or_insert_with(|| look(folders, participants, FIRST));
     }
 
     /// A warning if files have changed since the last look, which this one replaces.
     pub(super) fn changed(&mut self, folders: &Folders, participants: &Participants) -> Option<String> {
-        self.changed_to(look(folders, participants), &folders.data_dir)
+        self.changed_to(|| look(folders, participants, LATER), &folders.data_dir)
     }
 
-    fn changed_to(&mut self, now: Option<Files>, data_dir: &Path) -> Option<String> {
-        let before = self.last.replace(now).flatten()?;
-        let now = self.last.as_ref()?.as_ref()?;
-        let known: HashSet<&Path> = before.keys().flat_map(|path| path.ancestors().skip(1)).collect();
-        let is_changed = |(path, version): &(&PathBuf, &FileVersion)| match before.get(*path) {
-            Some(before) => before != *version,
-            None => !is_installed(path, &known, data_dir),
+    fn changed_to(&mut self, look: impl FnOnce() -> Option<Files>, data_dir: &Path) -> Option<String> {
+        let before = self.last.as_mut()?.take()?;
+        let Some(now) = look() else {
+            return Some(format!(
+                "whether files that other backends may use have changed is not known: looking at them took more than {} s",
+                LATER.as_secs()
+            ));
         };
-        let new_or_other = now.iter().filter(is_changed).map(|(path, _)| path);
-        let gone = before.keys().filter(|path| !now.contains_key(*path));
-        let changed: Vec<_> = new_or_other.chain(gone).collect();
-        let first = changed.iter().min()?;
-        Some(format!(
-            "{} that other backends may use changed while the engine ran, such as {}",
-            plural(changed.len() as u64, "file"),
-            first.strip_prefix(data_dir).unwrap_or(first.as_path()).display()
-        ))
+        let warning = changes(&before, &now, data_dir);
+        self.last = Some(Some(now));
+        warning
     }
+}
+
+fn changes(before: &Files, now: &Files, data_dir: &Path) -> Option<String> {
+    // There are a hundred thousand files, and mostly none is new.
+    let folders = LazyCell::new(|| known_folders(before));
+    let is_changed = |(path, version): &(&PathBuf, &FileVersion)| match before.get(*path) {
+        Some(before) => before != *version,
+        None => !is_installed(path, &folders, data_dir),
+    };
+    let new_or_other = now.iter().filter(is_changed).map(|(path, _)| path);
+    let gone = before.keys().filter(|path| !now.contains_key(*path));
+    let changed: Vec<_> = new_or_other.chain(gone).collect();
+    let first = changed.iter().min()?;
+    Some(format!(
+        "{} that other backends may use changed while the engine ran, such as {}",
+        plural(changed.len() as u64, "file"),
+        first.strip_prefix(data_dir).unwrap_or(first.as_path()).display()
+    ))
+}
+
+/// The folders of these files, and whether a file is directly in each.
+fn known_folders(files: &Files) -> HashMap<&Path, bool> {
+    let holding: HashSet<&Path> = files.keys().filter_map(|path| path.parent()).collect();
+    let above = holding.iter().flat_map(|folder| folder.ancestors().skip(1)).map(|folder| (folder, false));
+    let mut folders: HashMap<_, _> = above.collect();
+    folders.extend(holding.into_iter().map(|folder| (folder, true)));
+    folders
 }
 
 /// Whether a new file is part of what was installed meanwhile, as the driver of a backend in Python is before its first run, or an
-/// engine by another program; or one that Python keeps of what it has compiled. `known` are the folders that there were.
-fn is_installed(path: &Path, known: &HashSet<&Path>, data_dir: &Path) -> bool {
-    let is_compiled = path.parent().is_some_and(|folder| folder.ends_with("__pycache__"));
-    let nearest = path.ancestors().skip(1).find(|folder| known.contains(folder)).unwrap_or(data_dir);
-    let depth = nearest.strip_prefix(data_dir).map_or(0, |below| below.components().count());
-    is_compiled || depth <= INSTALLED
+/// engine by another program; or one that Python keeps of what it has compiled. What has files of its own, such as that driver, is
+/// complete: a file that is new in it is one that Python may import in the place of another.
+fn is_installed(path: &Path, known: &HashMap<&Path, bool>, data_dir: &Path) -> bool {
+    if path.parent().is_some_and(|folder| folder.ends_with("__pycache__")) {
+        return true;
+    }
+    let nearest = path.ancestors().skip(1).find_map(|folder| Some((folder, *known.get(folder)?)));
+    let (folder, has_files) = nearest.unwrap_or((data_dir, false));
+    let depth = folder.strip_prefix(data_dir).map_or(0, |below| below.components().count());
+    depth < INSTALLED || (depth == INSTALLED && !has_files)
 }
 
-fn look(folders: &Folders, participants: &Participants) -> Option<Files> {
-    let mut files = files_of(folders)?;
+fn look(folders: &Folders, participants: &Participants, limit: Duration) -> Option<Files> {
+    let mut files = files_of(folders, limit)?;
     let backends = participants.backends.values().map(|participant| &participant.plugin);
     for plugin in backends.chain(participants.libraries.values()) {
         add(&mut files, plugin.path.clone());
@@ -82,14 +110,15 @@ fn add(files: &mut Files, path: PathBuf) {
     }
 }
 
-/// The files in the folders of the data folder without logs, unless looking takes too long. Files directly in it are this program's
-/// own, which other runs of it write.
-fn files_of(Folders { data_dir, log_dir }: &Folders) -> Option<Files> {
+/// The files in the folders of the data folder without logs, unless looking takes longer than `limit`. Files directly in it are this
+/// program's own, which other runs of it write.
+fn files_of(Folders { data_dir, log_dir }: &Folders, limit: Duration) -> Option<Files> {
     let (started, mut files) = (Instant::now(), HashMap::new());
-    let mut unseen: Vec<_> = entries(data_dir).filter(|path| is_folder(path)).collect();
+    // Its user may have put one of them elsewhere by a link.
+    let mut unseen: Vec<_> = entries(data_dir).filter(|path| path.is_dir()).collect();
     unseen.retain(|folder| !log_dir.starts_with(folder));
     while let Some(folder) = unseen.pop() {
-        if started.elapsed() > LONGEST {
+        if started.elapsed() > limit {
             return None;
         }
         for path in entries(&folder) {
@@ -121,17 +150,18 @@ mod tests {
         let data_dir = place.path().to_owned();
         let folders = Folders { log_dir: data_dir.join("logs/one"), data_dir: data_dir.clone() };
         let (engine, logs) = (data_dir.join("environments/engine/hash"), folders.log_dir.clone());
-        let driver = data_dir.join("python_engine/hash");
+        let (driver, other) =
+            (data_dir.join("python_engine/hash"), data_dir.join("environments/engine/other/lib"));
         for folder in [&engine, &logs] {
             fs::create_dir_all(folder).unwrap();
         }
         fs::write(engine.join("a.py"), "a").unwrap();
-        let mut shared = SharedFiles { last: Some(files_of(&folders)) };
-        let mut changed = || shared.changed_to(files_of(&folders), &data_dir);
+        let mut shared = SharedFiles { last: Some(files_of(&folders, LATER)) };
+        let mut changed = || shared.changed_to(|| files_of(&folders, LATER), &data_dir);
         fs::write(logs.join("backend.log"), "said").unwrap();
         fs::write(data_dir.join("history.jsonl"), "{}").unwrap();
-        // What is installed by the first run of a backend in Python, and what Python compiles.
-        for folder in [&driver, &engine.join("__pycache__")] {
+        // What is installed by the first run of a backend in Python and by a set-up, and what Python compiles.
+        for folder in [&driver, &other, &engine.join("__pycache__")] {
             fs::create_dir_all(folder).unwrap();
             fs::write(folder.join("main.pyc"), "compiled").unwrap();
         }
@@ -154,6 +184,22 @@ mod tests {
         expect(&format!("1 file {words}/a.py"));
         fs::remove_dir_all(&engine).unwrap();
         expect("3 files that");
+        // Python would import this one in the place of its own.
+        fs::write(driver.join("json.py"), "").unwrap();
+        let said = changed().unwrap();
+        assert!(said.ends_with("such as python_engine/hash/json.py"), "{said}");
+    }
+
+    #[test]
+    fn files_that_take_too_long_to_look_at_are_told_of_once() {
+        let place = tempfile::tempdir().unwrap();
+        let mut shared = SharedFiles { last: Some(Some(Files::new())) };
+        let said = shared.changed_to(|| None, place.path()).unwrap();
+        assert!(said.contains("looking at them took more than 10 s"), "{said}");
+        assert_eq!(shared.changed_to(|| panic!("it is not looked again"), place.path()), None);
+        let folders = Folders { log_dir: place.path().join("logs"), data_dir: place.path().into() };
+        fs::create_dir(place.path().join("environments")).unwrap();
+        assert_eq!(files_of(&folders, Duration::ZERO), None);
     }
 
     #[test]
@@ -161,7 +207,7 @@ mod tests {
         let data_dir = PathBuf::from("/nonexistent/data");
         let folders = Folders { log_dir: data_dir.join("logs"), data_dir: data_dir.clone() };
         let mut shared = SharedFiles::default();
-        assert_eq!(shared.changed_to(files_of(&folders), &data_dir), None);
-        assert_eq!(shared.changed_to(files_of(&folders), &data_dir), None);
+        assert_eq!(shared.changed_to(|| files_of(&folders, LATER), &data_dir), None);
+        assert_eq!(shared.changed_to(|| files_of(&folders, LATER), &data_dir), None);
     }
 }
