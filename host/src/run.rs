@@ -4,7 +4,7 @@
 
 pub(crate) mod backend;
 mod blocks;
-mod bounds;
+pub(crate) mod bounds;
 pub(crate) mod data_seeds;
 pub(crate) mod engine;
 pub(crate) mod event;

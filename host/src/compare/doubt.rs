@@ -7,6 +7,7 @@ use super::group::Group;
 use super::model::Doubt;
 use super::trial::{Repetition, Trial};
 use crate::record::{Bounds, SystemProfile};
+use crate::run::bounds::{self, CPU_FROM, CPU_RESOLUTION, WALL_FROM};
 use crate::run::trial::UNSETTLED;
 use crate::stats::{MIN_BLOCKS, median};
 
@@ -16,9 +17,6 @@ const CLOCK_PART: f64 = 0.05;
 const CLOCK: f64 = 0.02;
 /// Half of the runs may take this part of the reference's CPU time or less, beyond which a row is in doubt.
 const WORK_TOLERANCE: f64 = 0.1;
-/// A shorter reference bounds no CPU time, and one that is shorter than the second no duration, as in the bounds of a trial.
-const CPU_FROM: f64 = 0.05;
-const WALL_FROM: f64 = 0.005;
 /// With so many of its last warm-ups a measured run is compared.
 const WARM_UPS: usize = 3;
 /// By more than this part it must be faster than they are, in the middle of the blocks.
@@ -65,12 +63,15 @@ fn least(trial: &Trial<'_>) -> Option<f64> {
 }
 
 fn by_cpu(row: &Group<'_>) -> Option<Doubt> {
-    let parts = row.successes().filter_map(|(trial, _)| {
-        let least = least(trial).filter(|least| *least >= CPU_FROM)?;
-        Some(trial.metadata().resources.cpu_seconds? / least)
-    });
-    let part = middle(&parts.collect::<Vec<_>>())?;
-    (part < 1.0 - WORK_TOLERANCE).then_some(Doubt::CpuTime { part })
+    // Of the median run, with so many seconds that the system does not show.
+    let part = |unseen: f64| {
+        let parts = row.successes().filter_map(|(trial, _)| {
+            let least = least(trial).filter(|least| *least >= CPU_FROM)?;
+            Some((trial.metadata().resources.cpu_seconds? + unseen) / least)
+        });
+        middle(&parts.collect::<Vec<_>>())
+    };
+    (part(CPU_RESOLUTION)? < 1.0 - WORK_TOLERANCE).then_some(Doubt::CpuTime { part: part(0.0)? })
 }
 
 fn by_time(row: &Group<'_>) -> Option<Doubt> {
@@ -85,10 +86,9 @@ fn shortest(trial: &Trial<'_>) -> Option<f64> {
     let least = least(trial).filter(|least| *least >= WALL_FROM)?;
     let given = metadata.cores.as_ref().map(|cores| cores.len() as f64);
     let cores = given.or_else(|| cores_of(metadata.system_profile.as_ref()?))?;
-    let reference = metadata.reference.as_ref()?;
-    let width = metadata.graph.as_ref().map_or(f64::INFINITY, |graph| f64::from(graph.lanes()));
-    let lanes = cores.min(f64::from(trial.record.parallelism)).min(width).max(1.0);
-    Some((least / cores.max(1.0)).max(least * reference.operator_share / lanes))
+    let width = metadata.graph.as_ref().map(|graph| graph.lanes());
+    let operator_share = metadata.reference.as_ref()?.operator_share;
+    Some(bounds::shortest(least, operator_share, cores, trial.record.parallelism, width))
 }
 
 /// The cores that a machine has. The number in its profile leaves out the part of a core that a quota may end with.

@@ -8,14 +8,14 @@ use super::trial::RunUsage;
 /// that breaks a bound is compared with new references first. No honest run of 160 took less than 2.3 times the bound.
 const WALL_TOLERANCE: f64 = 0.25;
 /// A shorter reference bounds no duration: a processor that was idle needs some milliseconds to reach its full speed.
-const WALL_FROM: f64 = 0.005;
+pub(crate) const WALL_FROM: f64 = 0.005;
 /// The process tree may use this part less CPU time than the reference says. Of 160 honest runs under that load, each beside its own
 /// reference alone, the one with the least CPU time used 3 % less.
 const CPU_TOLERANCE: f64 = 0.2;
 /// A shorter reference bounds no CPU time: the time of processes that have exited has a resolution of a tick, mostly 10 ms.
-const CPU_FROM: f64 = 0.05;
+pub(crate) const CPU_FROM: f64 = 0.05;
 /// Two readings of two ticks, one of user and one of system time, each rounded down: what may be missing.
-const CPU_RESOLUTION: f64 = 0.02;
+pub(crate) const CPU_RESOLUTION: f64 = 0.02;
 /// More CPU time than the cores have: this part is for the clocks, which the system does not read at one moment.
 const CORES_TOLERANCE: f64 = 0.05;
 /// And so many seconds of each core beside the run, on a quiet machine: engines that have threads of their own go on for a moment.
@@ -112,12 +112,21 @@ fn longest_path(run: &Measured, least: f64) -> Option<String> {
     })
 }
 
-/// All of the work is done by the cores that there are. The calls of operators are also bounded by the parallelism, and by the
-/// width of a graph; an engine may run source and sink beside them.
+/// The shortest time in which `least` CPU seconds of work can be done. All of the work is done by the cores that there are. The calls of
+/// operators are also bounded by the parallelism, and by the width of a graph; an engine may run source and sink beside them.
+pub(crate) fn shortest(
+    least: f64,
+    operator_share: f64,
+    cores: f64,
+    parallelism: u32,
+    width: Option<u32>,
+) -> f64 {
+    let lanes = cores.min(f64::from(parallelism.min(width.unwrap_or(u32::MAX)))).max(1.0);
+    (least / cores.max(1.0)).max(least * operator_share / lanes)
+}
+
 fn duration(run: &Measured, least: f64, operator_share: f64) -> Option<String> {
-    let lanes = run.cores.min(run.parallelism).min(run.width.unwrap_or(u32::MAX)).max(1);
-    let all = least / f64::from(run.cores.max(1));
-    let shortest = all.max(least * operator_share / f64::from(lanes));
+    let shortest = shortest(least, operator_share, run.cores.into(), run.parallelism, run.width);
     (least >= WALL_FROM && run.duration_seconds < shortest * (1.0 - WALL_TOLERANCE)).then(|| {
         format!(
             "the run took {:.6} s, but its work takes {least:.6} s of CPU time by the serial reference, which is at least \

@@ -99,11 +99,19 @@ fn less_work_than_there_is_in_most_blocks_costs_the_verdict() {
     // Within the tolerance, or in few blocks.
     assert_eq!(doubts(honest_but("b", .., |example| set_cpu(&mut example.result, 0.95 * WORK))).1, None);
     assert_eq!(doubts(honest_but("b", ..5, less)).1, None);
+    // The ticks of the system may hide 20 ms.
+    assert_eq!(doubts(honest_but("b", .., |example| set_cpu(&mut example.result, 0.89 * WORK))).1, None);
     // One operator at a time takes all of the work's time.
     let alone = |example: &mut Example| example.trial.cell.spec.parallelism = 1;
     let comparison = standard(honest_but("", .., alone));
     let found = &row(&comparison, "b").doubts;
     assert!(matches!(found[..], [Doubt::Duration { part }] if part < 0.6), "{found:?}");
+    // Of one and a half cores, as a control group may allow them, the profile counts one.
+    let quota = |example: &mut Example| {
+        let profile = &mut example.system_profile;
+        (profile.cpu_logical_cores, profile.cpu_quota) = (Some(1), Some(1.5));
+    };
+    assert_eq!(doubts(honest_but("", .., quota)), ([vec![], vec![]], None));
 }
 
 /// The same with five warm-ups before each measured run, which take `factor` times as long.
