@@ -38,6 +38,8 @@ class Cluster:
             able = sum(node["Alive"] and node["Resources"].get("CPU", 0) >= 1 for node in ray.nodes())
             session.demand_nodes(able, "a cluster with more, --extra ray_address=HOST:PORT")
             self._reserve()
+            # Bytes of the object stores of all nodes. Asked here, as asking would be a part of a run's time.
+            self.object_store = int(ray.cluster_resources().get("object_store_memory", 0))
         except BaseException:
             self.close()
             raise
@@ -57,10 +59,6 @@ class Cluster:
     def _placement(self, index: int = -1) -> dict[str, Any]:
         """Options by which a task, or the actor with this number, gets onto what is reserved."""
         return {}
-
-    def object_store(self) -> int:
-        """Bytes of the object stores of all nodes."""
-        return int(ray.cluster_resources().get("object_store_memory", 0))
 
     def job(self, workload: Workload) -> RayJob:
         """The workload, as it travels to workers."""

@@ -122,6 +122,7 @@ class RayDriver(Driver):
         self._session = session
         self._cluster = _connect(address, session)
         self._cluster.engine(idiom)
+        self._version = metadata.version("ray")
 
     def prepare(self, spec: Spec, workload: Workload, context: RunContext) -> None:
         """Brings the library to the workers, which open the workload."""
@@ -142,7 +143,7 @@ class RayDriver(Driver):
         )
         state = run.execute()
         metrics = {"idiom": idiom, "window": run.size, "closes": closes(spec)}
-        metrics |= {"object_store_bytes": self._cluster.object_store(), "versions": {"ray": metadata.version("ray")}}
+        metrics |= {"object_store_bytes": self._cluster.object_store, "versions": {"ray": self._version}}
         return report(workload, state, scheduler, run.work, warnings, metrics)
 
     def close(self) -> None:

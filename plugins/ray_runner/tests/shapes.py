@@ -3,7 +3,7 @@
     python shapes.py LIBRARY LOG_DIR PARALLELISM SHAPES
 
 where SHAPES is a JSON list of objects with `workload`, `items` and `extra`. Starting Ray takes seconds, and most shapes
-take none.
+take none. Fails if Ray is asked for its state in the time of a run.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import threading
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import driver
 from crossrun_engine import RunContext, Session, Spec, Workload
@@ -26,7 +27,9 @@ def run(ray: driver.RayDriver, library: str, parallelism: int, shape: dict[str, 
     sha256 = hashlib.sha256(Path(library).read_bytes()).hexdigest()
     workload = Workload(library, sha256, json.dumps(wire))
     context = RunContext(Path("."), threading.Event(), lambda _: None)
-    result = ray.run(Spec.of(wire), workload, context)
+    with mock.patch("ray.cluster_resources") as asked, mock.patch("ray.nodes", asked):
+        result = ray.run(Spec.of(wire), workload, context)
+    assert not asked.called, "Ray was asked for its state in the time of a run"
     outcome = workload.outcome(result.sink_state)
     assert outcome["count"] == result.results_count
     return {"checksum": outcome["checksum"], "count": outcome["count"], "idiom": result.metrics["idiom"]}
