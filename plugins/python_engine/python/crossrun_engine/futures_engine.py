@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
+import uuid
 from collections.abc import Sequence
 from typing import Any, Callable
 
 from .job import Job
 from .window import TICK, Future, Waiter
+
+# Another one in each process that imports this: machines may have one name, and processes in two containers one number.
+_TOKEN = uuid.uuid4().hex
 
 # How many states one task merges.
 FAN_IN = 16
@@ -41,12 +44,12 @@ class FuturesEngine(Waiter[Future]):
 
 
 def introduce(_: int, *, job: Job | None) -> tuple[str, int]:
-    """A task that opens the workload of a job, if there is one. Returns the machine and the process in which it ran."""
+    """A task that opens the workload of a job, if there is one. Returns what tells the process in which it ran from others."""
     if job is not None:
         job.prepare()
     # Long enough that no process gets two of them while another has none.
     time.sleep(0.05)
-    return socket.gethostname(), os.getpid()
+    return _TOKEN, os.getpid()
 
 
 def reach_processes(

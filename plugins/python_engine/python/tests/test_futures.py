@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import threading
 import unittest
 from collections.abc import Collection, Sequence
@@ -308,6 +310,12 @@ class Processes(unittest.TestCase):
         self.assertEqual(job.work({}), {})
         # All threads are in one process: no second one is found, and that is not waited for longer.
         reach_processes(Pool(2), None, 2, 0, lambda: None)
+
+    def test_two_of_one_number_on_machines_of_one_name_are_not_one(self) -> None:
+        code = "from crossrun_engine.futures_engine import introduce; print(introduce(0, job=None)[0])"
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        said = [subprocess.check_output([sys.executable, "-c", code], env=environment) for _ in range(2)]
+        self.assertNotEqual(*said)
 
     def test_a_stop_ends_it(self) -> None:
         def stop() -> None:
