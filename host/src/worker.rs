@@ -18,6 +18,7 @@ pub(crate) mod protocol;
 mod rate_limit;
 mod reference;
 mod serial;
+mod serial_path;
 mod serial_reference;
 mod serve;
 mod show;

@@ -7,10 +7,9 @@
 use std::time::Duration;
 
 use plugin_api::workload::WATERMARKS;
-use plugin_api::{Buffer, StageKind, State, WorkloadError, WorkloadHandle};
+use plugin_api::{WorkloadError, WorkloadHandle};
 
-use super::reference::on_core;
-use super::serial_reference::{FEWEST_SLICES, KEYS, MAX_PASSES, Pass, Slice, cpu_time, slice_size, summary};
+use super::serial_reference::{FEWEST_SLICES, Slice, Turn, passes, slice_size, summary};
 use crate::sandbox::affinity::cores;
 use crate::worker::protocol::SerialSample;
 
@@ -42,15 +41,10 @@ pub(super) fn sample(
     let first = (all - number) / 2;
     let slices: Vec<_> =
         (first..first + number).map(|slice| (slice * size, size.min(items - slice * size))).collect();
-    let (mut passes, mut taken) = (Vec::new(), 0.0);
-    while passes.len() < MAX_PASSES {
-        let pass = pass(workload, &slices, &cores)?;
-        taken += pass.taken();
-        passes.push(pass);
-        if taken + taken / passes.len() as f64 > duration.as_secs_f64() {
-            break;
-        }
-    }
+    // They follow each other: each core has a part of them.
+    let each = slices.len().div_ceil(cores.len()).max(1);
+    let turns: Vec<Turn<'_>> = cores.iter().copied().zip(slices.chunks(each)).collect();
+    let passes = passes(workload, true, duration.as_secs_f64(), |_| turns.clone())?;
     let total = |of: fn(&Slice) -> f64| passes.iter().flat_map(|pass| &pass.slices).map(of).sum::<f64>();
     let rest: f64 = passes.iter().map(|pass| pass.rest).sum();
     let (unreduced, sampled) =
@@ -59,102 +53,4 @@ pub(super) fn sample(
         sample: summary(&passes, items, cores.len().min(slices.len())),
         unreduced_share: (unreduced / sampled.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0),
     })
-}
-
-/// Takes the slices, which follow each other, to the sink: each core has a part of them.
-fn pass(workload: &WorkloadHandle, slices: &[(u64, u64)], cores: &[usize]) -> Result<Pass, WorkloadError> {
-    let (mut path, mut taken) = (Path::new(workload)?, Vec::with_capacity(slices.len()));
-    for (core, turn) in cores.iter().zip(slices.chunks(slices.len().div_ceil(cores.len()).max(1))) {
-        let mut slices =
-            || turn.iter().map(|(first, items)| path.slice(*first, *items)).collect::<Result<Vec<_>, _>>();
-        taken.extend(on_core(*core, &mut slices)?);
-    }
-    let (rest, rest_operators) = path.finish()?;
-    Ok(Pass { slices: taken, rest, rest_operators, keyed: true })
-}
-
-/// A keyed reduction with its only state.
-struct Reduction {
-    stage: usize,
-    /// The reduction or sink after it.
-    end: usize,
-    state: State,
-}
-
-/// All reductions of a plan, and the sink.
-struct Path<'w> {
-    workload: &'w WorkloadHandle,
-    reductions: Vec<Reduction>,
-    sink: State,
-    batch: Buffer,
-    output: Buffer,
-}
-
-impl<'w> Path<'w> {
-    fn new(workload: &'w WorkloadHandle) -> Result<Self, WorkloadError> {
-        let plan = workload.plan();
-        let keyed = (0..plan.sink()).filter(|stage| plan.kind(*stage) == Some(StageKind::KeyedReduce));
-        let reductions = keyed
-            .map(|stage| {
-                let end = plan.end_of_chain(stage + 1);
-                Ok(Reduction { stage, end, state: workload.new_state(stage)? })
-            })
-            .collect::<Result<_, WorkloadError>>()?;
-        let (batch, output) = (workload.buffer(), workload.buffer());
-        Ok(Self { workload, reductions, sink: workload.new_sink()?, batch, output })
-    }
-
-    fn slice(&mut self, first: u64, items: u64) -> Result<Slice, WorkloadError> {
-        let before = cpu_time();
-        let end = self.workload.plan().end_of_chain(1);
-        self.workload.source(first, items, end, &mut self.batch)?;
-        let made = cpu_time();
-        if let Some(reduction) = self.reductions.first_mut() {
-            reduction.state.fold(&self.batch)?;
-        }
-        let time = self.workload.watermark(first + items)?;
-        // At the end of the input everything is emitted.
-        let operators = if time == u64::MAX {
-            0.0
-        } else {
-            self.pass_on(|state, batch| state.close(time, KEYS, batch).map(drop))?
-        };
-        let closed = cpu_time();
-        // Once more without the operators, which only a few workloads have so short that it matters.
-        self.workload.source(first, items, 1, &mut self.batch)?;
-        let (cpu_seconds, source_seconds) = (closed - before, cpu_time() - closed);
-        Ok(Slice { items, cpu_seconds, source_seconds, fold_seconds: closed - made - operators })
-    }
-
-    /// Emits what is open: the CPU seconds, and those of the operators in them.
-    fn finish(&mut self) -> Result<(f64, f64), WorkloadError> {
-        let before = cpu_time();
-        let operators = self.pass_on(|state, batch| state.emit(KEYS, batch))?;
-        Ok((cpu_time() - before, operators))
-    }
-
-    /// Takes what each reduction gives to the next one or the sink, until it gives nothing more. Returns the CPU seconds of the
-    /// operators on the way.
-    fn pass_on(
-        &mut self,
-        give: impl Fn(&mut State, &mut Buffer) -> Result<(), WorkloadError>,
-    ) -> Result<f64, WorkloadError> {
-        let Self { workload, reductions, sink, batch, output } = self;
-        let mut operators = 0.0;
-        for place in 0..reductions.len() {
-            let (before, after) = reductions.split_at_mut(place + 1);
-            let Some(Reduction { stage, end, state }) = before.last_mut() else { break };
-            loop {
-                give(state, batch)?;
-                if batch.item_count() == 0 {
-                    break;
-                }
-                let began = cpu_time();
-                workload.run_stages(*stage + 1, *end, batch, output)?;
-                operators += cpu_time() - began;
-                after.first_mut().map_or(&mut *sink, |next| &mut next.state).fold(output)?;
-            }
-        }
-        Ok(operators)
-    }
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use plugin_api::{GraphShape, WorkloadError, WorkloadHandle};
 
 use super::reference::on_core;
-use super::serial_reference::{FEWEST_SLICES, MAX_PASSES, Pass, SLICE, Slice, cpu_time, summary};
+use super::serial_path::cpu_time;
+use super::serial_reference::{FEWEST_SLICES, MAX_PASSES, Pass, SLICE, Slice, summary};
 use crate::sandbox::affinity::cores;
 use crate::worker::protocol::SerialSample;
 

@@ -9,11 +9,10 @@
 
 use std::time::Duration;
 
-use plugin_api::workload::Buffer;
-use plugin_api::{Batch, Plan, StageKind, State, WorkloadError, WorkloadHandle};
-use rustix::time::{ClockId, clock_gettime};
+use plugin_api::{Plan, StageKind, WorkloadError, WorkloadHandle};
 
 use super::reference::on_core;
+use super::serial_path::{SerialPath, cpu_time};
 use crate::sandbox::affinity::cores;
 use crate::worker::protocol::SerialSample;
 
@@ -34,9 +33,12 @@ const MUCH_LONGER: f64 = 10.0;
 /// The whole input is run at most so many times.
 pub(super) const MAX_PASSES: usize = 8;
 /// How many keys a state emits at once.
-pub(super) const KEYS: u64 = 1024;
+const KEYS: u64 = 1024;
 /// How many standard errors the work may take less than the sample says.
 const STANDARD_ERRORS: f64 = 3.0;
+
+/// What a core runs of a sample: the first item and the number of items of each slice.
+pub(super) type Turn<'s> = (usize, &'s [(u64, u64)]);
 
 /// Runs about `duration` of the workload in all, on each core that this process may use, one core after the other.
 pub(super) fn sample(workload: &WorkloadHandle, duration: Duration) -> Result<SerialSample, WorkloadError> {
@@ -50,7 +52,8 @@ pub(super) fn sample(workload: &WorkloadHandle, duration: Duration) -> Result<Se
     let passes = if affordable(duration) >= all || reductions(workload.plan()) > 1 {
         let slices: Vec<_> =
             (0..all).map(|number| (number * size, size.min(items - number * size))).collect();
-        whole_input(workload, &slices, &cores, duration)?
+        // One core after the other runs all of them.
+        passes(workload, false, duration, |number| vec![(cores[number % cores.len()], slices.as_slice())])?
     } else {
         let part = |duration: f64| {
             let slices = spread(items, size, affordable(duration).max(FEWEST_SLICES).min(all));
@@ -85,22 +88,21 @@ fn part_of_input(
     seconds: f64,
 ) -> Result<Pass, WorkloadError> {
     let each = slices.len().div_ceil(cores.len());
-    let turns: Vec<_> = cores.iter().copied().zip(slices.chunks(each)).collect();
+    let turns: Vec<Turn<'_>> = cores.iter().copied().zip(slices.chunks(each)).collect();
     // The slice by which their number was chosen may have been an easy one.
-    pass(workload, &turns, LONGER * seconds / turns.len() as f64)
+    pass(workload, false, &turns, LONGER * seconds / turns.len() as f64)
 }
 
-/// Runs all slices on one core after the other, as often as `seconds` allow, but at least once.
-fn whole_input(
+/// Goes through the turns of each pass as often as `seconds` allow, but at least once.
+pub(super) fn passes<'s>(
     workload: &WorkloadHandle,
-    slices: &[(u64, u64)],
-    cores: &[usize],
+    closes: bool,
     seconds: f64,
+    turns: impl Fn(usize) -> Vec<Turn<'s>>,
 ) -> Result<Vec<Pass>, WorkloadError> {
     let (mut passes, mut taken) = (Vec::new(), 0.0);
     while passes.len() < MAX_PASSES {
-        let core = cores[passes.len() % cores.len()];
-        let pass = pass(workload, &[(core, slices)], f64::INFINITY)?;
+        let pass = pass(workload, closes, &turns(passes.len()), f64::INFINITY)?;
         taken += pass.taken();
         passes.push(pass);
         let next = taken / passes.len() as f64;
@@ -113,7 +115,7 @@ fn whole_input(
 
 /// The number of items of a slice, and the CPU seconds that a slice takes.
 pub(super) fn slice_size(workload: &WorkloadHandle, items: u64) -> Result<(u64, f64), WorkloadError> {
-    let mut path = Path::new(workload)?;
+    let mut path = TimedPath::new(workload, false)?;
     let most = (items / MIN_SLICES).clamp(1, MAX_SLICE);
     let mut size = 1;
     // The first call loads code and data into the caches.
@@ -164,14 +166,14 @@ pub(super) struct Pass {
 }
 
 /// Takes slices to the first reduction or sink, each core its own for at most `limit` CPU seconds, and then what was reduced to
-/// the sink.
+/// the sink. With `closes`, reductions give what has ended after each slice.
 fn pass(
     workload: &WorkloadHandle,
-    turns: &[(usize, &[(u64, u64)])],
+    closes: bool,
+    turns: &[Turn<'_>],
     limit: f64,
 ) -> Result<Pass, WorkloadError> {
-    let mut path = Path::new(workload)?;
-    let keyed = path.is_keyed();
+    let mut path = TimedPath::new(workload, closes)?;
     let mut slices: Vec<Slice> = Vec::new();
     for (core, turn) in turns {
         let fewest = (FEWEST_SLICES as usize).saturating_sub(slices.len());
@@ -183,42 +185,42 @@ fn pass(
         let operators = path.finish()?;
         Ok((cpu_time() - before, operators))
     })?;
-    Ok(Pass { slices, rest, rest_operators, keyed })
+    Ok(Pass { slices, rest, rest_operators, keyed: path.path.is_keyed() })
 }
 
-/// The CPU seconds of the calling thread so far.
-pub(super) fn cpu_time() -> f64 {
-    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default().as_secs_f64()
+/// The cheapest path of the items: one state for each reduction.
+struct TimedPath<'w> {
+    path: SerialPath<'w>,
+    closes: bool,
 }
 
-/// The cheapest path of the items: source and chain in one call, and one state.
-struct Path<'w> {
-    workload: &'w WorkloadHandle,
-    batch: Buffer,
-    state: State,
-    stage: usize,
-}
-
-impl<'w> Path<'w> {
-    fn new(workload: &'w WorkloadHandle) -> Result<Self, WorkloadError> {
-        let stage = workload.plan().end_of_chain(1);
-        Ok(Self { workload, batch: workload.buffer(), state: workload.new_state(stage)?, stage })
-    }
-
-    fn is_keyed(&self) -> bool {
-        self.workload.plan().kind(self.stage) == Some(StageKind::KeyedReduce)
+impl<'w> TimedPath<'w> {
+    fn new(workload: &'w WorkloadHandle, closes: bool) -> Result<Self, WorkloadError> {
+        Ok(Self { path: SerialPath::new(workload, 1)?, closes })
     }
 
     fn slice(&mut self, first: u64, items: u64) -> Result<Slice, WorkloadError> {
+        let end = self.path.first_end();
         let before = cpu_time();
-        self.workload.source(first, items, self.stage, &mut self.batch)?;
+        self.path.make(first, items, end)?;
         let made = cpu_time();
-        self.state.fold(&self.batch)?;
+        self.path.fold()?;
+        let operators = if self.closes { self.close(first + items)? } else { 0.0 };
         let folded = cpu_time();
         // Once more without the operators, which only a few workloads have so short that it matters.
-        self.workload.source(first, items, 1, &mut self.batch)?;
+        self.path.make(first, items, 1)?;
         let (cpu_seconds, source_seconds) = (folded - before, cpu_time() - folded);
-        Ok(Slice { items, cpu_seconds, source_seconds, fold_seconds: folded - made })
+        Ok(Slice { items, cpu_seconds, source_seconds, fold_seconds: folded - made - operators })
+    }
+
+    /// Gives what has ended when all items before `low` are folded. Returns the CPU seconds of the operators on the way.
+    fn close(&mut self, low: u64) -> Result<f64, WorkloadError> {
+        let time = self.path.workload.watermark(low)?;
+        // At the end of the input everything is emitted.
+        if time == u64::MAX {
+            return Ok(0.0);
+        }
+        self.path.pass_on(|_, state, batch| state.close(time, KEYS, batch).map(drop))
     }
 
     /// Takes the slices of one core's turn until they have used `limit` CPU seconds, and `fewest` in any case.
@@ -235,23 +237,7 @@ impl<'w> Path<'w> {
 
     /// Takes what was reduced to the sink. Returns the CPU seconds of the operators on the way.
     fn finish(&mut self) -> Result<f64, WorkloadError> {
-        let (mut output, mut operators) = (self.workload.buffer(), 0.0);
-        while self.is_keyed() {
-            let next = self.workload.plan().end_of_chain(self.stage + 1);
-            let mut state = self.workload.new_state(next)?;
-            loop {
-                self.state.emit(KEYS, &mut self.batch)?;
-                if Batch::parse(&self.batch)?.iter().next().is_none() {
-                    break;
-                }
-                let before = cpu_time();
-                self.workload.run_stages(self.stage + 1, next, &self.batch, &mut output)?;
-                operators += cpu_time() - before;
-                state.fold(&output)?;
-            }
-            (self.state, self.stage) = (state, next);
-        }
-        Ok(operators)
+        self.path.pass_on(|_, state, batch| state.emit(KEYS, batch))
     }
 }
 
