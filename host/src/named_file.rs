@@ -5,18 +5,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::fs::OFlags;
-use rustix::io::Errno;
 
+use crate::other_process::{self, REPORTED_AFTER};
 use crate::sandbox::Interrupt;
-
-/// How long a wait goes on before it looks for an interrupt.
-const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-/// After this time a wait is reported.
-const REPORTED_AFTER: Duration = Duration::from_secs(2);
 
 /// A file that is being read.
 #[derive(Debug)]
@@ -41,18 +35,17 @@ impl NamedFile {
 
     /// Waits until there is something to read, or the end.
     fn wait(&mut self) -> io::Result<()> {
-        let since = Instant::now();
+        let Self { file, path, reported, .. } = self;
         // A pipe without a writer is at its end only after one has been there.
-        while let Ok(0) | Err(Errno::INTR) = poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&POLL))
-        {
+        other_process::await_ready(file, PollFlags::IN, |waited| {
             if Interrupt::has_come() {
                 return Err(io::Error::other("interrupted, as nothing came from its writer"));
             }
-            if since.elapsed() > REPORTED_AFTER && !std::mem::replace(&mut self.reported, true) {
-                log::warn!("waiting for the writer of {}", self.path.display());
+            if waited > REPORTED_AFTER && !std::mem::replace(reported, true) {
+                log::warn!("waiting for the writer of {}", path.display());
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 

@@ -1,16 +1,38 @@
-//! Names the other processes that this one waits for, as far as the system says who they are.
+//! Waits for other processes, and names them as far as the system says who they are.
 
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use crate::shell;
 use crate::text::single_line;
 
+/// How long a wait goes on before it looks for an interrupt.
+const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// After this time a wait is reported.
+pub(crate) const REPORTED_AFTER: Duration = Duration::from_secs(2);
 /// So many characters of a command line are shown.
 const SHOWN: usize = 200;
+
+/// Waits until what another process reads or writes is ready. `meanwhile` is called again and again with the time so far, and may end
+/// the wait.
+pub(crate) fn await_ready(
+    end: &impl AsFd,
+    ready: PollFlags,
+    mut meanwhile: impl FnMut(Duration) -> io::Result<()>,
+) -> io::Result<()> {
+    let since = Instant::now();
+    while let Ok(0) | Err(Errno::INTR) = poll(&mut [PollFd::new(end, ready)], Some(&POLL)) {
+        meanwhile(since.elapsed())?;
+    }
+    Ok(())
+}
 
 /// The process with its command, `process 12: sleep 5`; without the command where the system hides it.
 pub(crate) fn named(pid: u32) -> String {
@@ -24,13 +46,12 @@ pub(crate) fn named(pid: u32) -> String {
 
 /// The process that reads from the pipe `end`, if it is a pipe and the system says who that is.
 pub(crate) fn reader_of(end: &impl AsFd) -> Option<String> {
-    let pipe = rustix::fs::fstat(end)
+    rustix::fs::fstat(end)
         .ok()
         .filter(|status| rustix::fs::FileType::from_raw_mode(status.st_mode) == rustix::fs::FileType::Fifo)?;
-    let (device, inode) = (pipe.st_dev, pipe.st_ino);
-    let is_it = |path: &Path| {
-        rustix::fs::stat(path).is_ok_and(|found| (found.st_dev, found.st_ino) == (device, inode))
-    };
+    // By its name: for the status of another file the system may ask a server that does not answer.
+    let pipe = fs::read_link(format!("/proc/self/fd/{}", end.as_fd().as_raw_fd())).ok()?;
+    let is_it = |path: &Path| fs::read_link(path).is_ok_and(|found| found == pipe);
     let own = std::process::id();
     let pids =
         fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());

@@ -4,22 +4,16 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Once, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use crate::other_process;
+use crate::other_process::{self, REPORTED_AFTER};
 use crate::sandbox::Interrupt;
 
 /// So many bytes fit into a pipe that is ready: a longer write would wait for the reader.
 const AT_ONCE: usize = 4096;
-
-/// How long a wait for the reader goes on before it looks for an interrupt.
-const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-
-/// After this time the wait is reported.
-const REPORTED_AFTER: Duration = Duration::from_secs(2);
 
 /// How long the reader of standard output is waited for. Nothing: for as long as it likes.
 static READER_DEADLINE: OnceLock<Duration> = OnceLock::new();
@@ -64,14 +58,12 @@ impl io::Write for Errors {
 }
 
 fn await_reader(to: &impl AsFd) -> io::Result<()> {
-    let since = Instant::now();
-    while let Ok(0) | Err(Errno::INTR) = poll(&mut [PollFd::new(to, PollFlags::OUT)], Some(&POLL)) {
+    other_process::await_ready(to, PollFlags::OUT, |waited| {
         if Interrupt::has_come() {
             CUT.store(true, Ordering::Relaxed);
             return Err(io::Error::other("interrupted, as the reader did not read on"));
         }
-        let too_long =
-            |deadline: &&Duration| since.elapsed() > **deadline || GIVEN_UP.load(Ordering::Relaxed);
+        let too_long = |deadline: &&Duration| waited > **deadline || GIVEN_UP.load(Ordering::Relaxed);
         if let Some(deadline) = READER_DEADLINE.get().filter(too_long)
             && is_stdout(to)
         {
@@ -80,15 +72,15 @@ fn await_reader(to: &impl AsFd) -> io::Result<()> {
             return Err(io::Error::new(ErrorKind::TimedOut, why));
         }
         // Standard error may have the same reader.
-        if since.elapsed() > REPORTED_AFTER && is_stdout(to) && is_ready(&io::stderr()) {
+        if waited > REPORTED_AFTER && is_stdout(to) && is_ready(&io::stderr()) {
             static ONCE: Once = Once::new();
             ONCE.call_once(|| {
                 let who = other_process::reader_of(to).map_or_else(String::new, |who| format!(", {who}"));
                 log::warn!("waiting for the reader of standard output{who}");
             });
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 fn is_ready(to: &impl AsFd) -> bool {
