@@ -52,10 +52,11 @@ fn tasks_are_restricted_only_where_some_workers_are_not_used_and_no_stop_is_lost
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
-fn the_script_to_compare_with_computes_the_same() {
+fn the_scripts_to_compare_with_compute_the_same() {
     let dask = dask();
     dask.agrees_with_script("handwritten.py", "pipeline", 100, 7);
     dask.agrees_with_script("handwritten.py", "word_count", 300, 7);
+    dask.agrees_with_script("graph.py", "task_graph", 40, 1);
 }
 
 #[test]

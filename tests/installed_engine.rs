@@ -121,7 +121,7 @@ impl Installed {
         let record = self.verified(&words);
         let spec = json!({
             "schema": 1, "name": workload, "total_items": items, "parallelism": 2, "seed": record["seed"],
-            "extra": {"batch_size": batch_size},
+            "extra": {"batch_size": batch_size}, "use": if workload == "task_graph" { &["graph"][..] } else { &[][..] },
         });
         let mut script = self.script(&format!("benches/{name}"));
         script.arg(plugin("standard_workloads")).arg(spec.to_string());

@@ -243,6 +243,7 @@ fn the_scripts_to_compare_with_compute_the_same() {
     let ray = ray();
     ray.agrees_with_script("handwritten.py", "pipeline", 1000, 7);
     ray.agrees_with_script("handwritten.py", "word_count", 1000, 7);
+    ray.agrees_with_script("graph.py", "task_graph", 40, 1);
     let mut original = ray.script("benches/original.py");
     original.args(["10", "2"]);
     let said = Ran::of(original).code(0).stdout();

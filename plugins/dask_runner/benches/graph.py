@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from tempfile import TemporaryDirectory
 
-import dask
 from distributed import Client, Future, wait
+from handwritten import started
 
 import peer
 from crossrun_engine import Workload
@@ -22,9 +21,6 @@ from crossrun_engine.graph import batch_of
 
 # Rows under way at most.
 ROWS = 16
-
-# Short tasks do better if the scheduler does not keep them back until a worker has nothing left to do.
-SETTINGS = {"distributed.scheduler.worker-saturation": "inf"}
 
 
 def task(step: int, point: int, *inputs: bytes, workload: Workload) -> bytes:
@@ -64,21 +60,13 @@ def run(client: Client, job: peer.Job) -> bytes:
         if last := [output for point, output in outputs.items() if point not in needed]:
             ends.append(client.submit(fold, *last, workload=workload, pure=False))
         before = outputs
-    with workload.new_sink() as sink:
-        for state in client.gather(ends):
-            sink.merge(state)
-        return sink.encode()
+    return peer.merged(workload, client.gather(ends))
 
 
 @contextmanager
 def session(parallelism: int) -> Iterator[Callable[[peer.Job], bytes]]:
     """A worker of one thread for each call that there may be at once."""
-    how = {"n_workers": parallelism, "threads_per_worker": 1, "dashboard_address": None}
-    with (
-        TemporaryDirectory() as folder,
-        dask.config.set({**SETTINGS, "temporary-directory": folder}),
-        Client(**how) as client,
-    ):
+    with started(parallelism) as client:
         yield lambda job: run(client, job)
 
 

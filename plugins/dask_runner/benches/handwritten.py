@@ -98,7 +98,7 @@ def reduce(client: Client, job: peer.Job, workload: Workload, stage: int) -> byt
 
 
 @contextmanager
-def session(parallelism: int) -> Iterator[Callable[[peer.Job], bytes]]:
+def started(parallelism: int) -> Iterator[Client]:
     """A worker of one thread for each call that there may be at once."""
     how = {"n_workers": parallelism, "threads_per_worker": 1, "dashboard_address": None}
     with (
@@ -106,6 +106,13 @@ def session(parallelism: int) -> Iterator[Callable[[peer.Job], bytes]]:
         dask.config.set({**SETTINGS, "temporary-directory": folder}),
         Client(**how) as client,
     ):
+        yield client
+
+
+@contextmanager
+def session(parallelism: int) -> Iterator[Callable[[peer.Job], bytes]]:
+    """The same, for a run of either form."""
+    with started(parallelism) as client:
 
         def run(job: peer.Job) -> bytes:
             workload = job.open()

@@ -8,14 +8,13 @@ Ray's pattern for a limit on pending tasks. Nothing here is generic or checked.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import ray
+from handwritten import started
 
 import peer
 from crossrun_engine.graph import batch_of
@@ -61,20 +60,14 @@ def run(job: peer.Job) -> bytes:
         if last := [output for point, output in outputs.items() if point not in needed]:
             ends.append(fold.remote(shared, *last))
         before = outputs
-    with workload.new_sink() as sink:
-        for state in ray.get(ends):
-            sink.merge(state)
-        return sink.encode()
+    return peer.merged(workload, ray.get(ends))
 
 
 @contextmanager
 def session(parallelism: int) -> Iterator[Callable[[peer.Job], bytes]]:
     """Starts Ray."""
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        ray.init(address="local", num_cpus=parallelism, include_dashboard=False, log_to_driver=False, _temp_dir=folder)
+    with started(parallelism):
         yield run
-        ray.shutdown()
 
 
 if __name__ == "__main__":

@@ -83,21 +83,25 @@ def run(workers: list[Any], job: peer.Job) -> bytes:
         given: list[Any] = [worker.states.options(num_returns=number).remote() for worker in workers]
         given = given if number > 1 else [given]
         states = [worker.reduce.remote(*parts) for worker, parts in zip(workers, zip(*given, strict=True), strict=True)]
-    with workload.new_sink() as sink:
-        for state in ray.get(states):
-            sink.merge(state)
-        return sink.encode()
+    return peer.merged(workload, ray.get(states))
+
+
+@contextmanager
+def started(parallelism: int) -> Iterator[None]:
+    """Starts Ray."""
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        ray.init(address="local", num_cpus=parallelism, include_dashboard=False, log_to_driver=False, _temp_dir=folder)
+        yield
+        ray.shutdown()
 
 
 @contextmanager
 def session(parallelism: int) -> Iterator[Callable[[peer.Job], bytes]]:
     """Starts Ray, and an actor for each unit of parallelism."""
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        ray.init(address="local", num_cpus=parallelism, include_dashboard=False, log_to_driver=False, _temp_dir=folder)
+    with started(parallelism):
         workers = [ray.remote(Worker).options(num_cpus=1).remote() for _ in range(parallelism)]
         yield lambda job: run(workers, job)
-        ray.shutdown()
 
 
 if __name__ == "__main__":

@@ -72,10 +72,7 @@ def run(context: SparkContext, job: peer.Job) -> bytes:
         reduction, end = end, workload.end_of_chain(end + 1)
         shuffled = states.partitionBy(parts(reduction), int)
         states = shuffled.mapPartitions(functools.partial(reduce_part, job, reduction, end, parts(end)))
-    with workload.new_sink() as sink:
-        for _, state in states.collect():
-            sink.merge(state)
-        return sink.encode()
+    return peer.merged(workload, (state for _, state in states.collect()))
 
 
 @contextmanager

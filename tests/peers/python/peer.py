@@ -12,7 +12,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +55,14 @@ class Job:
     def open(self) -> Workload:
         """The workload, in this process."""
         return Workload(self.path, self.sha256, json.dumps(self.spec))
+
+
+def merged(workload: Workload, states: Iterable[bytes]) -> bytes:
+    """States of the sink, as one."""
+    with workload.new_sink() as sink:
+        for state in states:
+            sink.merge(state)
+        return sink.encode()
 
 
 Session = Callable[[int], AbstractContextManager[Callable[[Job], bytes]]]
