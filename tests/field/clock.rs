@@ -4,28 +4,19 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::wrappers::other_clock;
+use super::wrappers::{COMPARE, other_clock};
 use crate::support::{Place, Ran, not_run};
 
 /// A comparison with machine checks enough for the history, of which one is kept.
-const COMPARE: [&str; 10] = [
-    "compare",
-    "--quick",
-    "--no-lock",
-    "--backends",
-    "native",
-    "--workloads",
-    "pipeline",
-    "--items",
-    "5",
-    "--aa",
-];
+fn compare(output_dir: &str) -> Vec<&str> {
+    [&COMPARE[..], &["--aa", "--output-dir", output_dir]].concat()
+}
 
 #[test]
 fn a_clock_that_is_wrong_stops_no_verb_and_destroys_nothing() {
     let Some(clock) = other_clock() else { return not_run("there is no C compiler") };
     let place = Place::new();
-    place.crossrun(&[&COMPARE[..], &["--run-id", "before"]].concat()).code(0);
+    place.crossrun(&compare("results/before")).code(0);
     let history = fs::read_to_string(place.data().join("history.jsonl")).unwrap();
     // Old, but not by a clock that can be believed.
     let old_log = place.data().join("logs/old");
@@ -44,7 +35,7 @@ fn a_clock_that_is_wrong_stops_no_verb_and_destroys_nothing() {
             command.env("LD_PRELOAD", &clock).env("CLOCK_SECONDS", seconds);
             Ran::of(command)
         };
-        let ran = at(&[&COMPARE[..], &["--run-id", &run]].concat()).code(0);
+        let ran = at(&compare(&format!("results/{run}"))).code(0);
         assert!(!ran.stderr().contains("panicked"), "{seconds}: {}", ran.explain());
         let ran = ran.says("the clock of this machine says");
         for verb in [&["report", "results"][..], &["history", "results"], &["show", &run], &["doctor"]] {
@@ -80,7 +71,7 @@ fn with_numbers(value: &Value, number: &Value) -> Value {
 #[test]
 fn absurd_times_and_numbers_of_another_machine_are_shown_or_told() {
     let place = Place::new();
-    place.crossrun(&[&COMPARE[..], &["--run-id", "c"]].concat()).code(0);
+    place.crossrun(&compare("results/c")).code(0);
     let trials = place.records("c", "trials.jsonl");
     fs::create_dir_all(place.path().join("other")).unwrap();
     let numbers = [json!(1e308), json!(-1), json!(u64::MAX), json!(0), json!("NaN"), Value::Null];

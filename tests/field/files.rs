@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use rustix::fs::{CWD, FileType, mknodat};
 
 use super::outputs::can_mount;
-use super::wrappers::{with_environment_of, wrapped};
+use super::wrappers::{COMPARE, with_environment_of, wrapped};
 use crate::support::{Place, Ran, eventually, not_run, plugin, shell_code};
 
 const RUN: [&str; 4] = ["run", "--backend", "native", "--no-lock"];
@@ -18,8 +18,7 @@ const RUN: [&str; 4] = ["run", "--backend", "native", "--no-lock"];
 /// A comparison, whose table has more than one line of records.
 fn recorded() -> Place {
     let place = Place::new();
-    let compare = ["compare", "--quick", "--no-lock", "--run-id", "c", "--backends", "native", "--aa"];
-    place.crossrun(&[&compare[..], &["--workloads", "pipeline", "--items", "5"]].concat()).code(0);
+    place.crossrun(&[&COMPARE[..], &["--aa"]].concat()).code(0);
     place
 }
 

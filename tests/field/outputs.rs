@@ -6,6 +6,7 @@ use std::process::Command;
 
 use rustix::fs::{CWD, FileType, mknodat};
 
+use super::wrappers::COMPARE;
 use crate::support::{Place, Ran, not_run};
 
 fn recorded() -> Place {
@@ -93,18 +94,7 @@ fn a_report_does_not_replace_the_records_that_it_is_about() {
 fn no_output_replaces_a_file_of_a_run() {
     let place = recorded();
     // Another run than the one that is reported.
-    let compare = [
-        "compare",
-        "--quick",
-        "--no-lock",
-        "--run-id",
-        "other",
-        "--output-dir",
-        "other",
-        "--backends",
-        "native",
-    ];
-    place.crossrun(&[&compare[..], &["--workloads", "null", "--items", "5", "--aa"]].concat()).code(0);
+    place.crossrun(&[&COMPARE[..], &["--aa", "--output-dir", "other"]].concat()).code(0);
     fs::create_dir(place.path().join("elsewhere")).unwrap();
     let graph = ["workloads", "show", "task_graph", "--svg"];
     for name in ["plan.json", "trials.jsonl", "unified_results.jsonl", "unified_results.csv"] {

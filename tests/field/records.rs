@@ -7,23 +7,10 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::outputs::can_mount;
+use super::wrappers::COMPARE;
 use crate::support::{Place, Ran, eventually, not_run, without_chain};
 
 const RUN: [&str; 4] = ["run", "--backend", "native", "--no-lock"];
-/// A comparison of three trials.
-const COMPARE: [&str; 11] = [
-    "compare",
-    "--quick",
-    "--no-lock",
-    "--run-id",
-    "c",
-    "--backends",
-    "native",
-    "--workloads",
-    "pipeline",
-    "--items",
-    "5",
-];
 
 /// The command as a line of a shell.
 fn line(command: &Command) -> String {

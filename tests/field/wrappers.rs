@@ -1,10 +1,25 @@
-//! Programs that start another one under other conditions.
+//! A small comparison, and programs that start another one under other conditions.
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::support::executable;
+
+/// A comparison of three trials; of six with `--aa`.
+pub(crate) const COMPARE: [&str; 11] = [
+    "compare",
+    "--quick",
+    "--no-lock",
+    "--run-id",
+    "c",
+    "--backends",
+    "native",
+    "--workloads",
+    "pipeline",
+    "--items",
+    "5",
+];
 
 /// A program that runs another one without a system call: `nosyscall NUMBER ERRNO PROGRAM…`. `None` if it cannot be built or if a
 /// sandbox forbids it.
