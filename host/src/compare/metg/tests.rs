@@ -284,7 +284,8 @@ fn sweeps_of_other_builds_machines_and_options_are_rows_of_their_own() {
         let sweeps = sweeps(&[run("one", 1e-6, |_| ()), run("other", 50e-6, change)].concat());
         sweeps.rows.iter().map(|row| (row.name(), row.metg.unwrap().seconds() / 2e-6)).collect::<Vec<_>>()
     };
-    let changes: [(fn(&mut Input), [&str; 2]); 4] = [
+    type Change = (fn(&mut Input), [&'static str; 2]);
+    let changes: [Change; 4] = [
         (
             |input| input.record.metadata.plugin.as_mut().unwrap().sha256 = "cd".into(),
             ["plugin ab", "plugin cd"],
