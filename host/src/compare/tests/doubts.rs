@@ -106,12 +106,6 @@ fn less_work_than_there_is_in_most_blocks_costs_the_verdict() {
     let comparison = standard(honest_but("", .., alone));
     let found = &row(&comparison, "b").doubts;
     assert!(matches!(found[..], [Doubt::Duration { part }] if part < 0.6), "{found:?}");
-    // Of one and a half cores, as a control group may allow them, the profile counts one.
-    let quota = |example: &mut Example| {
-        let profile = &mut example.system_profile;
-        (profile.cpu_logical_cores, profile.cpu_quota) = (Some(1), Some(1.5));
-    };
-    assert_eq!(doubts(honest_but("", .., quota)), ([vec![], vec![]], None));
 }
 
 /// The same with five warm-ups before each measured run, which take `factor` times as long.
