@@ -110,7 +110,7 @@ fn unsafe_is_only_where_the_abi_or_the_system_needs_it() {
     assert_only_in(
         HOST,
         &["unsafe "],
-        &["worker/load", "worker/exit_guard", "namespace", "cpu_clock", "signal_mask"],
+        &["worker/load", "worker/exit_guard", "namespace", "cpu_clock", "shared_memory", "signal_mask"],
         "is unsafe",
     );
     let allowed = ["ffi", "c_abi", "export", "capi", "handle", "metadata"];

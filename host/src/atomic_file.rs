@@ -5,7 +5,9 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use tempfile::{NamedTempFile, PersistError};
+use tempfile::PersistError;
+
+use crate::unfinished;
 
 /// How many links are followed, as the system does.
 const LINKS: usize = 40;
@@ -27,8 +29,9 @@ pub(crate) fn replace(path: &Path, mode: u32, write: impl FnOnce(&File) -> io::R
     }
     let old = old.filter(Metadata::is_file);
     let folder = folder_of(path);
-    let made = new_file(folder, mode);
-    let file = if old.is_some() { made.or_else(|_| new_file(&std::env::temp_dir(), mode)) } else { made }?;
+    let made = unfinished::file_in(folder, mode);
+    let elsewhere = |_| unfinished::file_in(&std::env::temp_dir(), mode);
+    let file = if old.is_some() { made.or_else(elsewhere) } else { made }?;
     write(file.as_file())?;
     if let Some(old) = &old {
         file.as_file().set_permissions(Permissions::from_mode(old.mode() & 0o7777))?;
@@ -37,7 +40,10 @@ pub(crate) fn replace(path: &Path, mode: u32, write: impl FnOnce(&File) -> io::R
     }
     file.as_file().sync_all()?;
     match file.persist(path) {
-        Ok(_) => Ok(()),
+        Ok(file) => {
+            release(&file);
+            Ok(())
+        }
         Err(PersistError { file, .. }) if old.is_some() => write_over(path, file.path()),
         Err(error) => Err(error.error),
     }
@@ -49,18 +55,15 @@ pub(crate) fn replace(path: &Path, mode: u32, write: impl FnOnce(&File) -> io::R
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`] if there is one, what `write` says, or the system. Then `path` is as it was.
 pub(crate) fn create(path: &Path, mode: u32, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
-    let file = new_file(folder_of(path), mode)?;
+    let file = unfinished::file_in(folder_of(path), mode)?;
     write(file.as_file())?;
     file.as_file().sync_all()?;
-    file.persist_noclobber(path).map(drop).map_err(|error| error.error)
+    file.persist_noclobber(path).map(|file| release(&file)).map_err(|error| error.error)
 }
 
-/// A file that is removed unless it is given its name.
-fn new_file(folder: &Path, mode: u32) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new()
-        .prefix(".crossrun-")
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(folder)
+/// Unlocks a file that has its name: a process that is just being started has it open too, and would hold the lock.
+fn release(file: &File) {
+    let _ = file.unlock();
 }
 
 /// What the links of a path lead to: a file, which need not exist, or an open file of `/proc`.

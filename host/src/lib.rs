@@ -34,6 +34,7 @@ mod shell;
 mod slowdown;
 mod stats;
 mod text;
+mod unfinished;
 mod worker;
 
 pub use cli::main;

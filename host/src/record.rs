@@ -44,7 +44,7 @@ pub(crate) use reader::Records;
 pub(crate) use recorder::Recorder;
 pub(crate) use trial::Conditions;
 
-use crate::shell;
+use crate::resource_limit;
 use crate::text::with_remedy;
 
 /// Why a record could not be written or read.
@@ -86,33 +86,34 @@ impl RecordError {
     }
 
     /// What to do about it, if that is known.
-    pub(crate) fn remedy(&self) -> Option<&'static str> {
-        match self {
-            Self::File { error, .. } => advice(error),
-            Self::Line { .. } => Some("correct or remove this line"),
-            Self::Endless { .. } => Some("name a file of records"),
-            Self::Later { .. } => Some("update crossrun"),
-            Self::Busy(_) => Some("wait until it has ended, or choose another folder"),
-            Self::Encode { .. } => None,
-        }
+    pub(crate) fn remedy(&self) -> Option<String> {
+        let remedy = match self {
+            Self::File { error, .. } => return advice(error),
+            Self::Line { .. } => "correct or remove this line",
+            Self::Endless { .. } => "name a file of records",
+            Self::Later { .. } => "update crossrun",
+            Self::Busy(_) => "wait until it has ended, or choose another folder",
+            Self::Encode { .. } => return None,
+        };
+        Some(remedy.to_owned())
     }
 
     /// One line for people.
     pub(crate) fn line(&self) -> String {
-        with_remedy(&self.to_string(), self.remedy())
+        with_remedy(&self.to_string(), self.remedy().as_deref())
     }
 }
 
 /// What to do about an error of the file system, where that is known.
-fn advice(error: &io::Error) -> Option<&'static str> {
-    if let Some(command) = shell::raise_open_files(error) {
-        return Some(command);
+fn advice(error: &io::Error) -> Option<String> {
+    let of_limit = resource_limit::remedy(error);
+    if of_limit.is_some() {
+        return of_limit;
     }
-    Some(match error.kind() {
+    let remedy = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "free some space, or choose a folder on another disk"
         }
-        io::ErrorKind::FileTooLarge => "ulimit -f unlimited, in the shell that starts crossrun",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "choose a folder that you may write to"
         }
@@ -130,5 +131,6 @@ fn advice(error: &io::Error) -> Option<&'static str> {
         }
         io::ErrorKind::Unsupported => "choose a folder on a local disk",
         _ => return None,
-    })
+    };
+    Some(remedy.to_owned())
 }

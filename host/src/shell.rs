@@ -1,15 +1,6 @@
-//! Quoting for a POSIX shell, and its limit of open files.
+//! Quoting for a POSIX shell.
 
 use std::ffi::OsStr;
-use std::io;
-
-use rustix::io::Errno;
-
-/// The command that raises the limit of open files, if that limit, or the one of the whole system, caused `error`.
-pub(crate) fn raise_open_files(error: &io::Error) -> Option<&'static str> {
-    let limits = [Errno::MFILE, Errno::NFILE].map(|limit| Some(limit.raw_os_error()));
-    limits.contains(&error.raw_os_error()).then_some("ulimit -n 1024")
-}
 
 /// A command line in which each word is quoted if it has to be. Bytes that are not UTF-8 are replaced by U+FFFD: such a
 /// line can be read, but not executed.

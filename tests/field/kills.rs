@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, eventually, plugin, processes_of_sessions_of};
+use crate::field::wrappers::{nosyscall, wrapped};
+use crate::support::{Place, Ran, eventually, not_run, plugin, processes_of_sessions_of, shell_code};
 
 /// How often each command is killed; `.ci/run --full` asks for many.
 fn kills() -> u64 {
@@ -130,4 +131,37 @@ fn a_driver_of_which_a_part_was_written_is_not_run() {
         place.command(&run)
     };
     killed(first, || drop(place.crossrun(&run).code(0)));
+}
+
+#[test]
+fn what_a_killed_process_was_making_is_removed_by_the_next_that_writes_there() {
+    let Some(nosyscall) = nosyscall().filter(|_| cfg!(target_arch = "x86_64")) else {
+        return not_run("no filter of system calls can be made here");
+    };
+    let place = Place::new();
+    place.crossrun(&["run", "--backend", "native", "--workload", "null", "--items=10", "--no-lock"]).code(0);
+    for (words, folder) in [
+        (&["report", "results/null", "--csv", "out/table.csv"][..], "out"),
+        (&["report", "results/null", "--html", "out/page.html"], "out"),
+        (&["backends", "lock", "--output", "out/plugins.lock"], "out"),
+        (&["backends", "new", "mine", "--dir", "out"], "out"),
+        (&["backends", "new", "mine", "--dir", "out/mine"], "out"),
+        (&["workloads", "new", "mine", "--dir", "out"], "out"),
+    ] {
+        let folder = place.path().join(folder);
+        let left = || {
+            let names = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+            names.filter(|name| name.to_string_lossy().starts_with(".crossrun-")).count()
+        };
+        // At rename, renameat or renameat2.
+        let is_killed = ["82", "264", "316"].iter().any(|number| {
+            let _ = fs::remove_dir_all(&folder);
+            fs::create_dir_all(&folder).unwrap();
+            let ran = Ran::of(wrapped(&nosyscall, &[*number, "0"], &place.command(words)));
+            shell_code(ran.output.status) == Some(128 + 31)
+        });
+        assert!(is_killed && left() == 1, "{words:?}");
+        place.crossrun(words).code(0);
+        assert_eq!(left(), 0, "{words:?}");
+    }
 }

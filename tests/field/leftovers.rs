@@ -1,10 +1,11 @@
 //! What a session leaves outside of its process tree.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::field::wrappers::wrapped;
-use crate::support::{Place, Ran, not_run, warnings};
+use crate::support::{Place, Ran, eventually, not_run, processes_of_sessions_of, warnings};
 
 /// A number that no other test has.
 fn number() -> String {
@@ -24,7 +25,7 @@ fn left_by(command: &Command) -> Option<(Ran, String)> {
 }
 
 #[test]
-fn shared_memory_vanishes_with_its_namespace_and_is_told_elsewhere() {
+fn shared_memory_vanishes_with_its_namespace_and_is_removed_or_told_elsewhere() {
     let place = Place::with_misbehaving();
     let number = number();
     let (file, key) = (format!("crossrun-test-{number}"), format!(" {number} "));
@@ -40,14 +41,11 @@ fn shared_memory_vanishes_with_its_namespace_and_is_told_elsewhere() {
         if has_own {
             assert!(!left.contains(&file) && !left.contains(&key) && told.is_empty(), "{left}{told}");
         } else {
-            assert!(left.contains(&file) && left.contains(&key), "{left}");
+            // The system says who made shared memory of System V, and of nothing else.
+            assert_eq!(left.matches(&key).count(), 2, "{left}");
+            assert!(left.contains(&file) && !told.contains("System V shared memory"), "{left}{told}");
             assert!(told.contains("shared memory was left behind") && told.contains(&file), "{told}");
-            let others = [
-                &format!("sem.{file}"),
-                "System V shared memory",
-                "System V semaphores",
-                "System V message queue",
-            ];
+            let others = [&format!("sem.{file}"), "System V semaphores", "System V message queue"];
             for other in others {
                 assert!(told.contains(other), "no {other:?} in {told}");
             }
@@ -90,4 +88,39 @@ fn memory_that_is_mapped_nowhere_counts_against_the_limit() {
         let record = Ran::of(command).code(4).json();
         assert_eq!(record["metadata"]["error"]["kind"], "memory_limit", "{record}");
     }
+}
+
+#[test]
+fn temporary_folders_of_a_session_that_was_killed_whole_are_removed_by_the_next_command() {
+    let place = Place::with_misbehaving();
+    let (temporary, go) = (place.path().join("t"), place.path().join("go"));
+    std::fs::create_dir(&temporary).unwrap();
+    let mut command = place.misbehaving_command("wait", "run", &["--no-lock"]);
+    command.env("TMPDIR", &temporary).env("CROSSRUN_TEST_GO", &go);
+    let mut host = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually("the backend waits", || go.with_extension("begun").exists());
+    let tree = processes_of_sessions_of(host.id());
+    let folders: BTreeSet<_> = tree.iter().filter_map(|pid| variable(*pid, "TMPDIR")).collect();
+    assert!(!folders.is_empty());
+    // As a batch system ends a job: no supervisor can remove anything.
+    let signal = |name: &str| {
+        Command::new("kill").arg(name).args(tree.iter().map(u32::to_string)).stderr(Stdio::null()).status()
+    };
+    signal("-STOP").unwrap();
+    host.kill().unwrap();
+    host.wait().unwrap();
+    signal("-KILL").unwrap();
+    eventually("all processes are gone", || processes_of_sessions_of(host.id()).is_empty());
+    assert!(folders.iter().all(|folder| Path::new(folder).is_dir()), "{folders:?}");
+    let mut next = place.command(&["backends"]);
+    next.env("TMPDIR", &temporary);
+    Ran::of(next).code(0);
+    assert!(!folders.iter().any(|folder| Path::new(folder).exists()), "{folders:?}");
+}
+
+/// A variable of a running process.
+fn variable(pid: u32, name: &str) -> Option<String> {
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut variables = environment.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    variables.find_map(|variable| Some(variable.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
 }

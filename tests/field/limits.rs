@@ -40,7 +40,8 @@ fn a_driver_that_has_used_up_its_processor_time_leads_to_the_limit() {
     let spin = ["--extra", "behaviour=spin", "--timeout", "1h"];
     let ran = after("ulimit -t 2", &place.command(&[&run[..], &spin].concat())).code(4);
     ran.says("the driver of driven was killed by signal")
-        .says("`ulimit -t` is more than 2 s, if the driver has");
+        .says("`ulimit -t` is more than 2 s")
+        .says("if the driver has");
 }
 
 #[test]
@@ -51,6 +52,13 @@ fn a_backend_that_gets_no_memory_leads_to_the_limit() {
         let ran = after(&format!("ulimit {option} {kibibytes}"), &command).code(4);
         ran.says("memory allocation of").says(&format!("`ulimit {option}` is more than {kibibytes}"));
     }
+}
+
+#[test]
+fn a_backend_whose_log_is_larger_than_files_may_be_leads_to_the_limit() {
+    let place = Place::with_misbehaving();
+    let ran = after("ulimit -f 100", &place.misbehaving_command("print_much", "run", &["--no-lock"])).code(4);
+    ran.says("SIGXFSZ").says("try: ulimit -f unlimited");
 }
 
 /// Runs a command where a shell has changed what is mounted; `None` where this user may not.
@@ -106,5 +114,59 @@ fn in_a_process_namespace_with_the_proc_of_another_nothing_false_is_measured() {
         let metadata = &ran.json()["metadata"];
         assert!(metadata["verified"] == true && metadata["resources"]["cpu_seconds"].is_null(), "{metadata}");
         ran.says("/proc is that of another PID namespace").says("mount -t proc proc /proc");
+    }
+}
+
+/// `command` after a line of a shell whose user may not raise hard limits; `None` where root cannot give up that right.
+fn after_without_the_right(line: &str, command: &Command) -> Option<Ran> {
+    let script = format!("{line} && exec \"$@\"");
+    if !rustix::process::geteuid().is_root() {
+        return Some(after(line, command));
+    }
+    Command::new("setpriv").arg("--version").output().ok()?;
+    let words = ["--bounding-set=-sys_resource", "sh", "-c", &script, "sh"];
+    Some(Ran::of(wrapped("setpriv", &words, command)))
+}
+
+#[test]
+fn a_remedy_with_ulimit_says_who_raises_the_hard_limit() {
+    let (place, native) = (Place::with_misbehaving(), Place::new());
+    let (doctor, help) = (place.command(&["doctor", "--json"]), place.command(&["--help"]));
+    let (run, lock) = (native.command(&RUN), native.command(&["backends", "lock"]));
+    let allocate = place.misbehaving_command("allocate", "run", &["--no-lock", "--memory-limit", "64GiB"]);
+    for (line, command, told, name) in [
+        ("ulimit -n 256", &doctor, "ulimit -n 4096", "nofile"),
+        ("ulimit -s 64", &help, "ulimit -s 1024", "stack"),
+        ("ulimit -f 1", &run, "ulimit -f unlimited", "fsize"),
+        ("ulimit -f 0", &lock, "ulimit -f unlimited", "fsize"),
+        ("ulimit -v 800000", &allocate, "`ulimit -v` is more than 800000 KiB", "as"),
+    ] {
+        let Some(ran) = after_without_the_right(line, command) else {
+            return not_run("this machine has no setpriv");
+        };
+        let text = ran.stdout() + &ran.stderr();
+        assert!(text.contains(&format!("{told}, once root has raised the hard limit")), "{}", ran.explain());
+        assert!(text.contains(&format!("{name} in /etc/security/limits.conf")), "{}", ran.explain());
+        // Where the hard limit is high enough, the user raises the soft one.
+        let soft = line.replace("ulimit ", "ulimit -S ");
+        let ran = after_without_the_right(&soft, command).unwrap();
+        let text = ran.stdout() + &ran.stderr();
+        assert!(!text.contains("once root has raised"), "{}", ran.explain());
+    }
+}
+
+#[test]
+fn with_too_few_descriptors_and_a_hard_limit_the_remedy_says_who_raises_it() {
+    let place = Place::new();
+    let told = (4..=40).filter_map(|limit| {
+        let ran = after_without_the_right(&format!("ulimit -n {limit}"), &place.command(&RUN))?;
+        (ran.output.status.code() == Some(1) && ran.stderr().contains("try: ulimit -n 1024")).then_some(ran)
+    });
+    let told: Vec<_> = told.collect();
+    if told.is_empty() {
+        return not_run("no limit of open files was too low, or this machine has no setpriv");
+    }
+    for ran in told {
+        ran.says("try: ulimit -n 1024, once root has raised the hard limit");
     }
 }

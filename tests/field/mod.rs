@@ -1,5 +1,6 @@
 //! In the field: the machines, shells and accidents of the people who run this program, a module for each kind.
 
+mod arguments;
 mod clock;
 mod environment;
 mod files;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use rustix::fs::{CWD, FileType, mknodat};
 
-use super::wrappers::COMPARE;
+use super::wrappers::{COMPARE, wrapped};
 use crate::support::{Place, Ran, not_run};
 
 fn recorded() -> Place {
@@ -205,4 +205,23 @@ fn the_remedy_for_a_damaged_lock_file_works() {
     shell.args(["-c", &script]).env("CROSSRUN_DATA_DIR", place.data());
     Ran::of(shell).code(0);
     place.crossrun(&["backends", "--locked", "--no-probe"]).code(0);
+}
+
+#[test]
+fn a_project_that_does_not_fit_on_the_disk_leaves_nothing_and_says_so() {
+    if !can_mount() {
+        return not_run("this user may not mount");
+    }
+    let place = Place::empty();
+    fs::create_dir(place.path().join("small")).unwrap();
+    // The root of the disk is there and empty; the other folder is not there.
+    for (folder, verb) in [("small", "backends"), ("small/a/b", "backends"), ("small", "workloads")] {
+        let new = place.command(&[verb, "new", "mine", "--dir", folder]);
+        let script =
+            "mount -t tmpfs -o size=32k tmpfs small && { \"$@\"; code=$?; ls -A small; exit $code; }";
+        let words = ["--mount", "--map-root-user", "sh", "-c", script, "sh"];
+        let ran = Ran::of(wrapped("unshare", &words, &new)).code(1);
+        assert_eq!(ran.stdout(), "", "{}", ran.explain());
+        ran.says("No space left on device").says("nothing of the project stays").says("free some space");
+    }
 }

@@ -21,8 +21,8 @@ pub(crate) const COMPARE: [&str; 11] = [
     "5",
 ];
 
-/// A program that runs another one without a system call: `nosyscall NUMBER ERRNO PROGRAM…`. `None` if it cannot be built or if a
-/// sandbox forbids it.
+/// A program that runs another one without a system call: `nosyscall NUMBER ERRNO PROGRAM…`. With the number 0 of an error, the call
+/// kills the process. `None` if it cannot be built or if a sandbox forbids it.
 pub(crate) fn nosyscall() -> Option<PathBuf> {
     const SOURCE: &str = r#"
 #include <linux/filter.h>
@@ -35,7 +35,7 @@ int main(int count, char **words) {
     int number = atoi(words[1]), error = atoi(words[2]);
     struct sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
                                    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
-                                   BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+                                   BPF_STMT(BPF_RET | BPF_K, error ? SECCOMP_RET_ERRNO | error : SECCOMP_RET_KILL_PROCESS),
                                    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
     struct sock_fprog program = {4, filter};
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

@@ -7,21 +7,41 @@ use serde_json::Value;
 
 use crate::shell;
 
+/// The variables that change what is measured, and for which there is no option.
+const CONDITIONS: [&str; 3] = ["CROSSRUN_DEADLINES", "CROSSRUN_DRIVERS", "CROSSRUN_NAMESPACES"];
+
+/// Where plugins are looked for, unless the option says so.
+const FOLDERS: (&str, &str) = ("CROSSRUN_PLUGIN_PATH", "--plugin-dir");
+
 /// A command of crossrun, to which options are added in order.
-pub(crate) struct CommandLine(Vec<String>);
+pub(crate) struct CommandLine {
+    /// As `NAME=VALUE`.
+    variables: Vec<String>,
+    words: Vec<String>,
+}
 
 impl CommandLine {
     pub(crate) fn new(verbs: &[&str]) -> Self {
-        Self(verbs.iter().map(|verb| (*verb).to_owned()).collect())
+        Self { variables: Vec::new(), words: verbs.iter().map(|verb| (*verb).to_owned()).collect() }
+    }
+
+    /// A command that measures as this process does: it sets the variables that were set for this one, and that change what is measured.
+    pub(crate) fn measuring(verbs: &[&str]) -> Self {
+        let set = |name: &&str| {
+            let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+            Some(format!("{name}={}", value.to_string_lossy()))
+        };
+        let variables = CONDITIONS.iter().chain([&FOLDERS.0]).filter_map(set).collect();
+        Self { variables, ..Self::new(verbs) }
     }
 
     /// Adds an option. The value is in the same word if it begins with a hyphen, which would make it another option.
     pub(crate) fn option(&mut self, name: &str, value: impl ToString) -> &mut Self {
         let value = value.to_string();
         if value.starts_with('-') {
-            self.0.push(format!("--{name}={value}"));
+            self.words.push(format!("--{name}={value}"));
         } else {
-            self.0.extend([format!("--{name}"), value]);
+            self.words.extend([format!("--{name}"), value]);
         }
         self
     }
@@ -43,13 +63,13 @@ impl CommandLine {
 
     /// Adds an option without a value if it is `given`.
     pub(crate) fn flag(&mut self, name: &str, given: bool) -> &mut Self {
-        self.0.extend(given.then(|| format!("--{name}")));
+        self.words.extend(given.then(|| format!("--{name}")));
         self
     }
 
     /// Adds an option whose value may be left out, and therefore is in the same word.
     pub(crate) fn joined(&mut self, name: &str, value: impl fmt::Display) -> &mut Self {
-        self.0.push(format!("--{name}={value}"));
+        self.words.push(format!("--{name}={value}"));
         self
     }
 
@@ -67,6 +87,30 @@ impl CommandLine {
 
 impl fmt::Display for CommandLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&shell::command("crossrun", &self.0))
+        let (folders, option) = FOLDERS;
+        let has_folders = self.words.iter().any(|word| word.starts_with(option));
+        let without_effect = |variable: &&String| has_folders && variable.starts_with(folders);
+        let variables: Vec<_> = self.variables.iter().filter(|it| !without_effect(it)).collect();
+        if variables.is_empty() {
+            return f.write_str(&shell::command("crossrun", &self.words));
+        }
+        let program = "crossrun".to_owned();
+        let words = variables.into_iter().chain([&program]).chain(&self.words);
+        f.write_str(&shell::command("env", words))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_come_first_and_those_without_effect_are_left_out() {
+        let mut command = CommandLine::new(&["run"]);
+        command.variables = ["CROSSRUN_DRIVERS=a=/b c", "CROSSRUN_PLUGIN_PATH=/p"].map(str::to_owned).into();
+        let start = "env 'CROSSRUN_DRIVERS=a=/b c'";
+        assert_eq!(command.to_string(), format!("{start} CROSSRUN_PLUGIN_PATH=/p crossrun run"));
+        command.option("plugin-dir", "/q");
+        assert_eq!(command.to_string(), format!("{start} crossrun run --plugin-dir /q"));
     }
 }

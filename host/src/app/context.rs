@@ -72,6 +72,7 @@ impl Context {
             check_explicit(&inventory)?;
         }
         let interrupt = Interrupt::install().map_err(|error| Problem::unexpected(&error))?;
+        limits::check_namespaces()?;
         let limits = limits::of_environment()?;
         let launch = Launch {
             isolation,
@@ -295,8 +296,11 @@ impl Context {
         let all = self.data_dir.join("logs");
         let (log_dir, in_use) = logs::enter(&all, run_id).map_err(|error| {
             let message = format!("cannot create the folder {}: {error}", all.join(run_id).display());
-            Problem::new(Exit::Unexpected, message)
-                .with_remedy("export CROSSRUN_DATA_DIR=DIR, with a folder that you may write to")
+            Problem::of_file(
+                &error,
+                message,
+                "export CROSSRUN_DATA_DIR=DIR, with a folder that you may write to",
+            )
         })?;
         // It may have been made by somebody else since the start, who could put other engines and other logs into it.
         check_own_folder(&log_dir, &self.trust)?;

@@ -1,6 +1,7 @@
 //! Exit codes, and the problems that cause them.
 
 use std::error::Error;
+use std::io;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -9,6 +10,7 @@ use plugin_api::{ErrorKind, RunnerError};
 
 use crate::plan::PlanError;
 use crate::record::RecordError;
+use crate::resource_limit;
 use crate::run::event::Stopped;
 use crate::run::outcome::Status;
 use crate::run::session::{CallError, Fault};
@@ -86,8 +88,14 @@ impl Problem {
 
     /// A failure of this program or of the system.
     pub(crate) fn unexpected(error: &(dyn Error + 'static)) -> Self {
-        let system = error.downcast_ref().and_then(crate::shell::raise_open_files);
+        let system = error.downcast_ref().and_then(resource_limit::remedy);
         Self::new(Exit::Unexpected, error.to_string()).with_remedy(system.unwrap_or_default())
+    }
+
+    /// A file or a folder that could not be written, with what to do about the limit that was reached, or else `remedy`.
+    pub(crate) fn of_file(error: &io::Error, message: impl Into<String>, remedy: &str) -> Self {
+        let of_limit = resource_limit::remedy(error);
+        Self::new(Exit::Unexpected, message).with_remedy(of_limit.unwrap_or_else(|| remedy.to_owned()))
     }
 
     /// Why a schedule of measurements stopped; `resume` gives the command that goes on after an interrupt.

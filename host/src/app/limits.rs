@@ -1,5 +1,6 @@
 //! Limits on the resources and the time of workers: options, and environment variables for all commands.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ const DEADLINES: &str = "CROSSRUN_DEADLINES";
 const MEMORY: &str = "CROSSRUN_MEMORY_LIMIT";
 const PROCESSES: &str = "CROSSRUN_PROCESS_LIMIT";
 const LOG: &str = "CROSSRUN_LOG_LIMIT";
+const NAMESPACES: &str = "CROSSRUN_NAMESPACES";
 
 #[derive(clap::Args, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LimitArguments {
@@ -80,6 +82,15 @@ pub(crate) fn deadlines() -> Result<Deadlines, Problem> {
     Ok(variable(DEADLINES, parse_deadlines)?.unwrap_or_default())
 }
 
+/// Refuses a value of the variable that would have no effect.
+pub(crate) fn check_namespaces() -> Result<(), Problem> {
+    let is_known = |value: &str| match value {
+        "on" | "off" => Ok(()),
+        _ => Err(format!("{value:?} is neither on nor off")),
+    };
+    variable(NAMESPACES, is_known).map(drop)
+}
+
 fn variable<T>(name: &str, parse: fn(&str) -> Result<T, String>) -> Result<Option<T>, Problem> {
     let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else { return Ok(None) };
     let parsed = parse(&value.to_string_lossy());
@@ -89,7 +100,7 @@ fn variable<T>(name: &str, parse: fn(&str) -> Result<T, String>) -> Result<Optio
 }
 
 fn parse_deadlines(text: &str) -> Result<Deadlines, String> {
-    let mut deadlines = Deadlines::default();
+    let (mut deadlines, mut given) = (Deadlines::default(), HashSet::new());
     for part in text.split(',') {
         let (phase, time) = part.split_once('=').ok_or_else(|| format!("{part:?} is not PHASE=TIME"))?;
         let time: Duration = options::duration(time.trim())?;
@@ -97,6 +108,9 @@ fn parse_deadlines(text: &str) -> Result<Deadlines, String> {
         let phases = || Deadlines::PHASES.join(", ");
         let unknown = || format!("{phase:?} is not a phase with a deadline, which are {}", phases());
         *deadline.ok_or_else(unknown)? = time;
+        if !given.insert(phase.trim()) {
+            return Err(format!("{} is given twice", phase.trim()));
+        }
     }
     Ok(deadlines)
 }
@@ -112,7 +126,7 @@ mod tests {
         assert_eq!(deadlines.close, Duration::from_secs(2));
         assert_eq!((deadlines.open, deadlines.run), (Deadlines::default().open, None));
         assert_eq!(parse_deadlines("run=1s").unwrap().run, Some(Duration::from_secs(1)));
-        for bad in ["", "load", "load=soon", "walk=1s", "load=1s,"] {
+        for bad in ["", "load", "load=soon", "walk=1s", "load=1s,", "load=1s, load=2s"] {
             assert!(parse_deadlines(bad).is_err(), "{bad}");
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use plugin_api::metadata::is_name;
 use serde_json::{Map, Value};
 
 use crate::plan::Variation;
@@ -120,6 +121,20 @@ pub(crate) fn variation(text: &str) -> Result<Variation, String> {
     }
 }
 
+/// The backends of a list that was divided at its commas. A path in `NAME=FILE` may have commas too: what begins with no name belongs
+/// to the path before it.
+pub(crate) fn backends(parts: &[String]) -> Vec<String> {
+    let mut backends: Vec<String> = Vec::new();
+    for part in parts {
+        let begins_with_name = is_name(&part.split('=').next().unwrap_or_default().to_lowercase());
+        match backends.last_mut().filter(|before| !begins_with_name && before.contains('=')) {
+            Some(before) => *before = format!("{before},{part}"),
+            None => backends.push(part.clone()),
+        }
+    }
+    backends
+}
+
 /// A number such as 1e6 or 10.0 as the whole number that it is.
 fn whole(value: Value) -> Value {
     let number = value.as_f64().filter(|it| value.as_u64().is_none() && *it >= 0.0 && it.fract() == 0.0);
@@ -219,6 +234,15 @@ mod tests {
         assert!(extra(&nested(MAX_DEPTH)).is_ok());
         assert!(extra(&nested(MAX_DEPTH + 1)).unwrap_err().contains("deeper than 64"));
         refused(extra, &["nothing", "=1"]);
+    }
+
+    #[test]
+    fn a_path_of_a_backend_may_have_commas() {
+        let of = |list: &str| backends(&list.split(',').map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(of("native,Old"), ["native", "Old"]);
+        assert_eq!(of("old=/a,b/c.so,new=/d.so"), ["old=/a,b/c.so", "new=/d.so"]);
+        assert_eq!(of("old=/a/b,c.so,native"), ["old=/a/b,c.so", "native"]);
+        assert_eq!(of("native,/a.so"), ["native", "/a.so"]);
     }
 
     #[test]

@@ -11,6 +11,20 @@ use super::Problem;
 use super::context::Context;
 use crate::plan::{Variation, WorkloadChoice};
 
+/// What `--extra` gives, by its keys.
+///
+/// Refuses a key that is given twice: one of the two values would be lost.
+pub(crate) fn extra(given: &[(String, Value)]) -> Result<Map<String, Value>, Problem> {
+    let mut extra = Map::new();
+    for (key, value) in given {
+        if let Some(before) = extra.insert(key.clone(), value.clone()) {
+            let message = format!("--extra {key} is given twice: {before} and {value}");
+            return Err(Problem::usage(message).with_remedy("one of the two"));
+        }
+    }
+    Ok(extra)
+}
+
 /// What the libraries of the workloads list of each.
 pub(crate) fn entries(
     workloads: &[WorkloadChoice],

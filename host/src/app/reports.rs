@@ -411,10 +411,13 @@ pub(crate) fn write_bytes(path: &Path, bytes: &[u8], ui: &mut Ui) -> Result<(), 
     write_file(path, bytes)
 }
 
+/// What to do where a report cannot be written.
+const ANOTHER_FILE: &str = "another file, on a disk with free space, in a folder that you may write to";
+
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let cannot = |error: std::io::Error| {
-        Problem::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display()))
-            .with_remedy("another file, on a disk with free space, in a folder that you may write to")
+        let message = format!("cannot write {}: {error}", path.display());
+        Problem::of_file(&error, message, ANOTHER_FILE)
     };
     // The umask decides whether other users may read a report.
     atomic_file::replace(path, 0o666, |mut file| file.write_all(bytes)).map_err(cannot)

@@ -91,7 +91,7 @@ impl RunCommand {
             }
             _ => trial.backend.runs.clone(),
         };
-        let mut command = CommandLine::new(&["run"]);
+        let mut command = CommandLine::measuring(&["run"]);
         command
             .option("backend", backend)
             .option("workload", &spec.name)

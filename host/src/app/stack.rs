@@ -24,6 +24,6 @@ pub(crate) fn raise() -> Result<(), Problem> {
     setrlimit(Resource::Stack, raised).map_err(|_| {
         let message = format!("the stack of a process may have only {} KiB", bytes >> 10);
         Problem::new(Exit::Unexpected, message)
-            .with_remedy("a shell in which `ulimit -H -s` is 1024 or more, and there ulimit -s 1024")
+            .with_remedy(resource_limit::raise(resource_limit::Resource::Stack, Some(ENOUGH)))
     })
 }

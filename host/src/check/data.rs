@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use tempfile::TempDir;
+use crate::unfinished;
 
 /// How many levels of the data folder are compared.
 pub(super) const DEPTH: usize = 3;
@@ -15,11 +15,11 @@ pub(super) const HOST_FILES: [&str; 3] = ["logs", "oracle", "plugins.lock"];
 
 /// A copy of the user's data folder that no other process writes to, so that everything new in it is the session's. The levels
 /// that are compared are folders of the copy; what is below them is linked.
-pub(super) struct OwnData(TempDir);
+pub(super) struct OwnData(unfinished::Folder);
 
 impl OwnData {
     pub(super) fn of(data_dir: &Path) -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("crossrun-check-").tempdir()?;
+        let folder = unfinished::folder_in(&std::env::temp_dir())?;
         mirror(data_dir, folder.path(), DEPTH)?;
         Ok(Self(folder))
     }

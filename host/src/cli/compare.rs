@@ -62,10 +62,10 @@ impl PreparedRun {
     ) -> Result<Self, Problem> {
         let (schedule, varied) = (&arguments.schedule, arguments.varied()?);
         arguments.cores.map_or(Ok(()), |cores| context.pin_to(cores))?;
-        let (backends, workloads) = (&schedule.backends, arguments.workloads());
-        let selection = Selection::new(context, backends, &workloads, schedule.trial.setup, ui)?;
+        let (backends, workloads) = (schedule.backends(), arguments.workloads());
+        let selection = Selection::new(context, &backends, &workloads, schedule.trial.setup, ui)?;
         let baseline = selection.baseline(arguments.baseline.as_deref())?;
-        let mut matrix = arguments.matrix(schedule.trial.run_id(), &selection, &varied);
+        let mut matrix = arguments.matrix(schedule.trial.run_id(), &selection, &varied)?;
         let entries = parameters::entries(&matrix.workloads, context);
         // Each trial says why a library cannot list its workloads.
         let entries = if varied.options.is_empty() { entries.unwrap_or_default() } else { entries? };

@@ -18,8 +18,7 @@ pub(super) fn run(arguments: &Arguments, command: clap::Command, ui: &mut Ui) ->
     let written = std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(command, folder));
     written.map_err(|error| {
         let message = format!("cannot write the manual pages into {}: {error}", folder.display());
-        Problem::new(Exit::Unexpected, message)
-            .with_remedy("crossrun man DIR, with a folder that you may write to")
+        Problem::of_file(&error, message, "crossrun man DIR, with a folder that you may write to")
     })?;
     let first = folder.join("crossrun.1");
     ui.result(&if ui.json() {

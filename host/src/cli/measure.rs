@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value};
 
 use crate::app::limits::{self, LimitArguments};
-use crate::app::{Problem, options};
+use crate::app::{Problem, options, parameters};
 
 /// The number of blocks with `--quick`.
 const QUICK: u32 = 3;
@@ -38,8 +38,8 @@ pub(super) struct TrialArguments {
 }
 
 impl TrialArguments {
-    pub(super) fn extra(&self) -> Map<String, Value> {
-        self.extra.iter().cloned().collect()
+    pub(super) fn extra(&self) -> Result<Map<String, Value>, Problem> {
+        parameters::extra(&self.extra)
     }
 
     /// The time limit of a run: the option's, that of the environment, or the default.
@@ -58,7 +58,7 @@ impl TrialArguments {
 pub(super) struct ScheduleArguments {
     /// The backends. NAME=FILE runs a library under a name of its own [default: all backends that are available].
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub(super) backends: Vec<String>,
+    backends: Vec<String>,
     /// How often every measurement is repeated, each time with new engines and data [default: 7].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "quick")]
     pub(super) blocks: Option<u32>,
@@ -80,6 +80,10 @@ pub(super) struct ScheduleArguments {
 }
 
 impl ScheduleArguments {
+    pub(super) fn backends(&self) -> Vec<String> {
+        options::backends(&self.backends)
+    }
+
     /// The number of blocks: `standard` unless an option says otherwise.
     pub(super) fn blocks(&self, standard: u32) -> u32 {
         self.blocks.unwrap_or(if self.quick { QUICK } else { standard })

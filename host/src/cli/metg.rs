@@ -75,7 +75,7 @@ impl Arguments {
     }
 
     fn backend_options(&self) -> Result<Map<String, Value>, Problem> {
-        let options = self.schedule.trial.extra();
+        let options = self.schedule.trial.extra()?;
         let swept = if self.graph.are_given() { self.graph.swept_keys() } else { SWEPT_KEYS.to_vec() };
         match swept.iter().find(|key| options.contains_key(**key)) {
             Some(key) => Err(Problem::usage(format!("--extra {key} is not allowed: a sweep sets it"))),
@@ -135,7 +135,7 @@ impl Arguments {
             let file = participant.from_file.then_some(participant.plugin.path.as_path());
             Some(backend_argument(&backend.name, file))
         });
-        let mut command = CommandLine::new(&["metg"]);
+        let mut command = CommandLine::measuring(&["metg"]);
         command.list("backends", backends);
         self.graph.add_to(&mut command);
         command
@@ -206,9 +206,9 @@ impl PreparedRun {
     ) -> Result<Self, Problem> {
         let (range, options) = (arguments.range()?, arguments.backend_options()?);
         let schedule = &arguments.schedule;
-        let (backends, workloads) = (&schedule.backends, arguments.templates(&options, cores, context)?);
+        let (backends, workloads) = (schedule.backends(), arguments.templates(&options, cores, context)?);
         let names = distinct(workloads.iter().map(|workload| workload.name.clone()));
-        let selection = Selection::new(context, backends, &names, schedule.trial.setup, ui)?;
+        let selection = Selection::new(context, &backends, &names, schedule.trial.setup, ui)?;
         selection.check_builds(schedule.insist)?;
         let matrix = arguments.matrix(&selection, workloads, options, cores);
         let output_dir = schedule.output_dir(&matrix.run);

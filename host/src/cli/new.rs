@@ -1,5 +1,6 @@
 //! `crossrun backends new` and `crossrun workloads new`: create projects for authors of plugins.
 
+use std::io;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -119,16 +120,25 @@ fn create<L: ValueEnum + Send + Sync>(
 
 impl From<ScaffoldError> for Problem {
     fn from(error: ScaffoldError) -> Self {
-        let (exit, remedy) = match error {
+        let (exit, remedy) = match &error {
             ScaffoldError::Name(_) => (Exit::Usage, "a name such as my_engine"),
             ScaffoldError::NoCheckout(_) | ScaffoldError::NoCrate | ScaffoldError::NotUtf8(_) => {
                 (Exit::Usage, "leave --plugin-api out, to use the sources that crossrun copies")
             }
             ScaffoldError::Taken(_) => (Exit::Usage, NEW_FOLDER),
-            ScaffoldError::System { .. } => (Exit::Unexpected, NEW_FOLDER),
+            ScaffoldError::System { error: system, .. } => {
+                let remedy = if is_full(system) { ANOTHER_DISK } else { NEW_FOLDER };
+                return Self::of_file(system, error.to_string(), remedy);
+            }
+            ScaffoldError::Partial { .. } => (Exit::Unexpected, NEW_FOLDER),
         };
         Self::new(exit, error.to_string()).with_remedy(remedy)
     }
 }
 
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 const NEW_FOLDER: &str = "--dir DIR, with a folder that does not exist yet";
+const ANOTHER_DISK: &str = "free some space, or --dir DIR on another disk";

@@ -106,7 +106,7 @@ impl Options {
             parallelism: arguments.parallelism,
             scheduler_name: arguments.scheduler,
             seed: arguments.seed,
-            extra: trial.extra(),
+            extra: trial.extra()?,
             ..WorkloadSpec::default()
         };
         spec.batch_size().and(spec.fusion().map(|_| 0)).map_err(Problem::from)?;

@@ -11,19 +11,22 @@ const PROCESSES: u64 = 2048;
 
 pub(super) fn open_files() -> State {
     let effect = "engines that keep many sockets fail with \"too many open files\"";
-    limit(Resource::OpenFiles, FILES, "files may be open in a process", effect, "ulimit -n")
+    limit(Resource::OpenFiles, FILES, "files may be open in a process", effect)
 }
 
 pub(super) fn processes() -> State {
     let effect =
         "engines that start many processes and threads fail with \"resource temporarily unavailable\"";
-    limit(Resource::Processes, PROCESSES, "processes and threads may run", effect, "ulimit -u")
+    limit(Resource::Processes, PROCESSES, "processes and threads may run", effect)
 }
 
-fn limit(resource: Resource, needed: u64, what: &str, effect: &'static str, command: &str) -> State {
+fn limit(resource: Resource, needed: u64, what: &str, effect: &'static str) -> State {
     match resource_limit::of(resource).soft {
         None => State::good(format!("any number of {what}")),
         Some(number) if number >= needed => State::good(format!("{number} {what}")),
-        Some(number) => State::bad(format!("{number} {what}"), effect, format!("{command} {needed}")),
+        Some(number) => {
+            let remedy = resource_limit::raise(resource, Some(needed));
+            State::bad(format!("{number} {what}"), effect, remedy)
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `plugins.lock`: the plugins that may be loaded, each with the hash of its file.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -119,14 +119,11 @@ impl LockFile {
         serde_json::to_string_pretty(self).map(|text| text + "\n")
     }
 
-    /// Writes the file at `path`, whole or not at all. The error is a sentence.
-    pub fn write(&self, path: &Path) -> Result<(), String> {
-        let written = || -> std::io::Result<()> {
-            std::fs::create_dir_all(path.parent().unwrap_or(path))?;
-            let text = self.text()?;
-            atomic_file::replace(path, 0o644, |mut file| file.write_all(text.as_bytes()))
-        };
-        written().map_err(|error| format!("cannot write the lock file {}: {error}", path.display()))
+    /// Writes the file at `path`, whole or not at all.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(path.parent().unwrap_or(path))?;
+        let text = self.text()?;
+        atomic_file::replace(path, 0o644, |mut file| file.write_all(text.as_bytes()))
     }
 
     pub fn find(&self, kind: &str, name: &str) -> Option<&LockedPlugin> {

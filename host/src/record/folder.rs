@@ -7,6 +7,7 @@ use std::path::Path;
 use super::RecordError;
 use super::journal::Access;
 use crate::regular_file::keeping;
+use crate::unfinished;
 
 /// The free space that a run needs at least: its records are a few KiB long.
 const ROOM: usize = 16 << 10;
@@ -27,7 +28,7 @@ pub(super) fn check(folder: &Path, files: &[&str]) -> Result<(), RecordError> {
     // Not made and removed again: another process may be about to write into it.
     let (above, missing) = split(folder);
     refuse_dangling(above, missing).map_err(RecordError::file("make the folder", folder))?;
-    let probe = tempfile::Builder::new().prefix(".crossrun-").tempdir_in(above).and_then(|probe| {
+    let probe = unfinished::folder_in(above).and_then(|probe| {
         fs::create_dir_all(probe.path().join(missing))?;
         Ok(probe)
     });

@@ -41,6 +41,8 @@ const TAIL_LINES: usize = 3;
 const SIGKILL: i32 = 9;
 /// And the one when it has used up its processor time.
 const SIGXCPU: i32 = 24;
+/// And when it has written to a file that is too large.
+const SIGXFSZ: i32 = 25;
 const MORE_MEMORY: &str = "fewer --items, or more memory for the container, the control group or the machine";
 
 /// What the standard libraries of Rust and of C++ print before they end a process that gets no memory.
@@ -274,7 +276,8 @@ impl WorkerSession {
                 let message = format!("the worker was lost in {phase}: {reason}");
                 // No code of a plugin runs before it is loaded.
                 let crash = || (phase != "start").then(|| crash_remedy(&last).to_owned());
-                let remedy = more_processor_time(reason).or_else(|| more_address_space(&last));
+                let remedy = more_processor_time(reason).or_else(|| larger_files(reason));
+                let remedy = remedy.or_else(|| more_address_space(&last));
                 let remedy = remedy.or_else(null_device).or_else(crash);
                 (Fault::Crashed, message, remedy)
             }
@@ -288,7 +291,13 @@ impl WorkerSession {
 fn more_processor_time(reason: ExitReason) -> Option<String> {
     let ExitReason::Signalled(SIGKILL | SIGXCPU) = reason else { return None };
     let seconds = resource_limit::of(Resource::ProcessorTime).soft?;
-    Some(format!("a shell in which `ulimit -t` is more than {seconds} s, if the worker has used that up"))
+    let more = resource_limit::shell_with_more(Resource::ProcessorTime, seconds);
+    Some(format!("{more}, if the worker has used that up"))
+}
+
+/// What to do about a process that ended so because it wrote a file that is larger than this shell allows, which may be its log.
+fn larger_files(reason: ExitReason) -> Option<String> {
+    matches!(reason, ExitReason::Signalled(SIGXFSZ)).then(|| resource_limit::raise(Resource::FileSize, None))
 }
 
 /// What to do if there is no null device, which every worker needs.
@@ -302,10 +311,11 @@ fn more_address_space(last: &str) -> Option<String> {
     if !OUT_OF_MEMORY.iter().any(|words| last.contains(words)) {
         return None;
     }
-    let limits = [(Resource::AddressSpace, "-v"), (Resource::Data, "-d")];
-    let limited = |(resource, option)| Some((resource_limit::of(resource).soft?, option));
-    let (bytes, option) = limits.into_iter().find_map(limited)?;
-    Some(format!("a shell in which `ulimit {option}` is more than {}", bytes / 1024))
+    let limited = |resource| {
+        let bytes = resource_limit::of(resource).soft?;
+        Some(resource_limit::shell_with_more(resource, bytes))
+    };
+    [Resource::AddressSpace, Resource::Data].into_iter().find_map(limited)
 }
 
 /// What to do about a crash with these last lines of output.

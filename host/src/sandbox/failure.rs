@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use super::exit_reason::ExitReason;
 use super::limits::Excess;
 use crate::control_group;
+use crate::resource_limit::{self, Resource};
 use crate::shell;
 
 /// The action that fails where TMPDIR names no folder that can be used.
@@ -48,7 +49,10 @@ fn more_processes() -> String {
     let group = control_group::process_limit(Path::new("/")).map_or_else(String::new, |limit| {
         format!(", or pids.max of the control group, which is {limit} (--pids-limit of a container)")
     });
-    format!("end other processes, or raise the limit of `ulimit -u`{group}")
+    let more = resource_limit::of(Resource::Processes).soft.map_or_else(String::new, |now| {
+        resource_limit::by_root(Resource::Processes, Some(now.saturating_add(1)))
+    });
+    format!("end other processes, or raise the limit of `ulimit -u`{more}{group}")
 }
 
 /// The message for a temporary folder that could not be removed.
@@ -70,8 +74,8 @@ impl Failure {
             Self::System(error) => ("", Path::new(""), error),
             _ => return None,
         };
-        if let Some(command) = shell::raise_open_files(error) {
-            return Some(command.into());
+        if let Some(remedy) = resource_limit::remedy(error) {
+            return Some(remedy);
         }
         // What starts workers needs no rights.
         let is_filtered = matches!(Errno::from_io_error(error), Some(Errno::NOSYS | Errno::PERM));

@@ -17,6 +17,8 @@ pub(crate) enum ScaffoldError {
     NotUtf8(PathBuf),
     #[error("{} exists already, and is not an empty folder", .0.display())]
     Taken(PathBuf),
-    #[error("cannot {step} {}: {error}", path.display())]
+    #[error("cannot {step} {}: {error}; nothing of the project stays", path.display())]
     System { step: &'static str, path: PathBuf, error: io::Error },
+    #[error("{} holds a part of the project, which could not be removed: {error}", folder.display())]
+    Partial { folder: PathBuf, error: io::Error },
 }

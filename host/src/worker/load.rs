@@ -26,6 +26,7 @@ use sealed::pinned;
 pub use sealed::sealed_copy;
 
 use crate::plugin::inspect::{self, FileVersion, Metadata, RunnerAbi, static_tls};
+use crate::resource_limit;
 use crate::shell;
 use crate::worker::protocol::LibraryFile;
 
@@ -68,13 +69,10 @@ impl LoadError {
             Self::Symbol { .. } | Self::Abi { .. } => {
                 Some(format!("rebuild it against plugin-api {}", plugin_api::API_VERSION))
             }
-            Self::Unreadable { error, .. } => match error.kind() {
-                std::io::ErrorKind::Unsupported => Some("without --locked".into()),
-                std::io::ErrorKind::FileTooLarge => {
-                    Some("ulimit -f unlimited, in the shell that starts crossrun".into())
-                }
-                _ => None,
-            },
+            Self::Unreadable { error, .. } if error.kind() == std::io::ErrorKind::Unsupported => {
+                Some("without --locked".into())
+            }
+            Self::Unreadable { error, .. } => resource_limit::remedy(error),
             Self::Runner(error) => error.remedy.clone(),
         }
     }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -57,6 +58,12 @@ const PACKAGE: &[(&str, &str)] = embedded![
 /// user's settings; `driver.py` then is a main module like any other.
 const MAIN: &str = "import runpy\n\nrunpy.run_module(\"driver\", run_name=\"__main__\", alter_sys=True)\n";
 
+/// The start of the name that a folder has until all files are in it.
+const PARTIAL: &str = ".partial-";
+
+/// No process takes so long to write some files: what is older was left by one that was killed.
+const LEFT: Duration = Duration::from_hours(1);
+
 /// The folder to run with Python: written now, or by an earlier session. Its name is a hash of what is in it.
 pub(crate) fn write(sources: &Sources, data_dir: &Path) -> io::Result<PathBuf> {
     let parent = data_dir.join("python_engine");
@@ -65,8 +72,9 @@ pub(crate) fn write(sources: &Sources, data_dir: &Path) -> io::Result<PathBuf> {
         return Ok(folder);
     }
     private_folder(&parent)?;
+    remove_left(&parent);
     // Not named after the process: two workers in process namespaces of their own may have the same number.
-    let partial = tempfile::Builder::new().prefix(".partial-").tempdir_in(&parent)?;
+    let partial = tempfile::Builder::new().prefix(PARTIAL).tempdir_in(&parent)?;
     for (name, text) in files(sources) {
         let path = partial.path().join(name);
         fs::create_dir_all(path.parent().unwrap_or(&parent))?;
@@ -74,6 +82,18 @@ pub(crate) fn write(sources: &Sources, data_dir: &Path) -> io::Result<PathBuf> {
     }
     put_in_place(sources, partial, &folder)?;
     Ok(folder)
+}
+
+/// Removes what killed processes have left in `parent`, which nobody else can write to.
+fn remove_left(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let written = entry.metadata().and_then(|status| status.modified());
+        let is_old = written.is_ok_and(|then| then.elapsed().is_ok_and(|age| age > LEFT));
+        if is_old && entry.file_name().to_string_lossy().starts_with(PARTIAL) {
+            // What cannot be removed stays, and does no harm.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Every file with its place in the folder.
@@ -131,6 +151,20 @@ mod tests {
         assert_eq!(write(&sources, data.path()).unwrap(), folder);
         assert_eq!(fs::read_to_string(folder.join("driver.py")).unwrap(), ENGINE.driver);
         assert_eq!(fs::read_dir(data.path().join("python_engine")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_once_it_is_old() {
+        let (data, sources) = (tempfile::tempdir().unwrap(), Sources::in_folder(&ENGINE, None).unwrap());
+        let parent = data.path().join("python_engine");
+        let [old, young] = [".partial-old", ".partial-young"].map(|name| parent.join(name));
+        for folder in [&old, &young] {
+            fs::create_dir_all(folder.join("crossrun_engine")).unwrap();
+        }
+        let then = std::time::SystemTime::now() - 2 * LEFT;
+        fs::File::open(&old).unwrap().set_modified(then).unwrap();
+        write(&sources, data.path()).unwrap();
+        assert!(!old.exists() && young.exists());
     }
 
     #[test]

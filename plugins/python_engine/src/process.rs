@@ -245,8 +245,13 @@ fn more_processor_time(status: ExitStatus) -> Option<String> {
     }
     let limits = fs::read_to_string("/proc/self/limits").ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max cpu time"))?;
-    let seconds: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
-    Some(format!("a shell in which `ulimit -t` is more than {seconds} s, if the driver has used that up"))
+    let mut limits = line.split_ascii_whitespace().map(|word| word.parse::<u64>().ok());
+    let (seconds, hard) = (limits.next()??, limits.next()?);
+    let by_root =
+        if hard.is_some_and(|hard| hard <= seconds) { ", for which root raises the hard limit" } else { "" };
+    Some(format!(
+        "a shell in which `ulimit -t` is more than {seconds} s{by_root}, if the driver has used that up"
+    ))
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ impl Sources {
     /// Those of the folder that the environment names for `engine`, or else of its library.
     pub(crate) fn of(engine: &Engine) -> io::Result<Self> {
         let variable = std::env::var_os(VARIABLE).unwrap_or_default();
-        Self::in_folder(engine, named(&variable, engine.name))
+        Self::in_folder(engine, named(&variable, engine.name)?)
     }
 
     /// Those of `folder`. A file that is not there is that of the library, except the driver.
@@ -62,11 +62,20 @@ impl Sources {
 }
 
 /// The folder of `engine` in the value of the variable.
-fn named(variable: &OsStr, engine: &str) -> Option<PathBuf> {
-    std::env::split_paths(variable).find_map(|entry| {
-        let folder = entry.as_os_str().as_bytes().strip_prefix(engine.as_bytes())?.strip_prefix(b"=")?;
-        Some(Path::new(OsStr::from_bytes(folder)).to_owned())
-    })
+fn named(variable: &OsStr, engine: &str) -> io::Result<Option<PathBuf>> {
+    let wrong = |why: String| io::Error::new(io::ErrorKind::InvalidInput, format!("{VARIABLE}: {why}"));
+    let mut folder = None;
+    for entry in std::env::split_paths(variable).filter(|entry| !entry.as_os_str().is_empty()) {
+        let bytes = entry.as_os_str().as_bytes();
+        let end = bytes.iter().position(|byte| *byte == b'=');
+        let end = end.ok_or_else(|| wrong(format!("{} is not NAME=FOLDER", entry.display())))?;
+        if bytes[..end] == *engine.as_bytes()
+            && folder.replace(Path::new(OsStr::from_bytes(&bytes[end + 1..])).to_owned()).is_some()
+        {
+            return Err(wrong(format!("{engine} is given twice")));
+        }
+    }
+    Ok(folder)
 }
 
 #[cfg(test)]
@@ -77,8 +86,13 @@ mod tests {
     #[test]
     fn a_folder_is_named_for_an_engine() {
         let named = |text: &str| named(OsStr::new(text), "tested");
-        assert_eq!(named("other=/x:tested=/a b:tested=/c"), Some("/a b".into()));
-        assert_eq!((named(""), named("/x"), named("tested2=/x")), (None, None, None));
+        assert_eq!(named("other=/x:tested=/a b").unwrap(), Some("/a b".into()));
+        assert_eq!((named("").unwrap(), named("tested2=/x:").unwrap()), (None, None));
+        for (wrong, why) in
+            [("/x", "/x is not NAME=FOLDER"), ("tested=/a:tested=/b", "tested is given twice")]
+        {
+            assert!(named(wrong).unwrap_err().to_string().contains(why), "{wrong}");
+        }
     }
 
     #[test]

@@ -57,8 +57,10 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         let message = format!("{} is no lock file, and stays as it is", path.display());
         return Err(Problem::usage(message).with_remedy(renew_command(global, &path, &context.data_dir)));
     }
-    let remedy = "--output FILE, in a folder that you may write to";
-    now.write(&path).map_err(|error| Problem::new(Exit::Unexpected, error).with_remedy(remedy))?;
+    now.write(&path).map_err(|error| {
+        let message = format!("cannot write the lock file {}: {error}", path.display());
+        Problem::of_file(&error, message, "--output FILE, in a folder that you may write to")
+    })?;
     ui.result(&if ui.json() { json(&path, &now) } else { text(&path, &now) });
     Ok(Exit::Done)
 }

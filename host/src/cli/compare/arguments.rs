@@ -83,7 +83,7 @@ impl Arguments {
     }
 
     pub(super) fn varied(&self) -> Result<Varied, Problem> {
-        Varied::of(&self.items, &self.parallelism, &self.schedule.trial.extra(), &self.vary)
+        Varied::of(&self.items, &self.parallelism, &self.schedule.trial.extra()?, &self.vary)
     }
 
     pub(super) fn rigor(&self) -> Rigor {
@@ -94,9 +94,14 @@ impl Arguments {
         }
     }
 
-    pub(super) fn matrix(&self, run: String, selection: &Selection, varied: &Varied) -> Matrix {
-        let options = self.schedule.trial.extra();
-        Matrix {
+    pub(super) fn matrix(
+        &self,
+        run: String,
+        selection: &Selection,
+        varied: &Varied,
+    ) -> Result<Matrix, Problem> {
+        let options = self.schedule.trial.extra()?;
+        Ok(Matrix {
             run,
             backends: selection.backends(),
             workloads: selection.workloads(&varied.items, &options, self.schedule.quick),
@@ -109,7 +114,7 @@ impl Arguments {
             data_seed: self.schedule.data_seed,
             warm_up: if self.schedule.quick { WarmUp::quick() } else { WarmUp::default() },
             aa: self.aa.then(|| selection.first()),
-        }
+        })
     }
 }
 

@@ -104,7 +104,7 @@ pub(super) fn repeat_command(
     no_lock: bool,
 ) -> String {
     let matrix = &file.matrix;
-    let mut command = CommandLine::new(&["compare"]);
+    let mut command = CommandLine::measuring(&["compare"]);
     command
         .list("backends", matrix.backends.iter().map(|backend| file.backend_argument(&backend.name)))
         .list("workloads", matrix.workloads.iter().map(|workload| &workload.name))

@@ -86,8 +86,8 @@ impl PlanFile {
     pub(super) fn create(&self, folder: &Path) -> Result<(), Problem> {
         let path = folder.join(PLAN);
         let cannot = |error: std::io::Error| {
-            Problem::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display()))
-                .with_remedy("--output-dir with a folder that you may write to")
+            let message = format!("cannot write {}: {error}", path.display());
+            Problem::of_file(&error, message, "--output-dir with a folder that you may write to")
         };
         fs::create_dir_all(folder).map_err(cannot)?;
         if path.exists() {
@@ -121,7 +121,7 @@ impl PlanFile {
 
     /// The command that resumes this run.
     pub(super) fn resume_command(&self, output_dir: &Path) -> String {
-        let mut command = CommandLine::new(&["compare"]);
+        let mut command = CommandLine::measuring(&["compare"]);
         let output = Some(output_dir.display()).filter(|_| !self.is_in_default_folder(output_dir));
         command
             .option("resume", &self.matrix.run)

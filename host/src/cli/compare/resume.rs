@@ -84,14 +84,15 @@ impl Recorded {
 /// conditions. Options that are not repeated keep their values.
 pub(super) fn check_same(arguments: &Arguments, file: &PlanFile) -> Result<(), Problem> {
     let (matrix, schedule, varied) = (&file.matrix, &arguments.schedule, arguments.varied()?);
+    let given = schedule.backends();
     let backends = || matrix.backends.iter().map(|backend| file.backend_argument(&backend.name)).collect();
     let workloads = || matrix.workloads.iter().map(|workload| workload.name.clone()).collect();
-    let extra = schedule.trial.extra();
+    let extra = schedule.trial.extra()?;
     let same = |list: &[String], recorded: Vec<String>| list.is_empty() || list == recorded;
     let timeout = schedule.trial.timeout.map(|timeout| timeout.as_secs_f64());
     let baseline = arguments.baseline.as_ref().map(|name| name.to_lowercase());
     let checks = [
-        ("backends", schedule.backends.is_empty() || same_backends(&schedule.backends, backends())),
+        ("backends", given.is_empty() || same_backends(&given, backends())),
         ("workloads", same(&arguments.workloads_asked_for(), workloads())),
         ("schedulers", same(&arguments.schedulers, matrix.schedulers.clone())),
         (

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::context::{self, Context};
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, options, reports};
+use crate::app::{Exit, GlobalArguments, Problem, options, parameters, reports};
 use crate::first_seen::distinct;
 use crate::plan::defaults::TASK_GRAPH;
 use crate::report::svg;
@@ -106,7 +106,7 @@ fn of_judge<T>(
         name,
         total_items: arguments.items,
         seed: arguments.seed,
-        extra: arguments.extra.iter().cloned().collect(),
+        extra: parameters::extra(&arguments.extra)?,
         ..WorkloadSpec::default()
     };
     let mut judge = context.judge(&library, folders)?;

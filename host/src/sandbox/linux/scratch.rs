@@ -2,15 +2,20 @@
 //! other file system, and handles any depth.
 
 use std::ffi::{CString, OsString};
-use std::fs::Permissions;
+use std::fs::{DirEntry, Permissions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt as _};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
-use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, chmod, fstat, openat, readlinkat, renameat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FlockOperation, Mode, OFlags, chmod, fchmod, flock, fstat, openat, readlinkat,
+    renameat, unlinkat,
+};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use crate::sandbox::temporary::temporary_folder;
 
@@ -20,6 +25,9 @@ const MAX_PATH: usize = 41;
 const SHORT: &str = "/tmp";
 const PREFIX: &str = "xr-";
 const RANDOM: usize = 6;
+/// The mode of a folder that its maker holds: no other program makes private folders with the sticky bit, which changes nothing for
+/// their owner.
+const HELD: Mode = Mode::RWXU.union(Mode::SVTX);
 /// How many names of a folder are held in memory at once.
 const NAMES: usize = 4096;
 
@@ -32,8 +40,18 @@ pub(super) struct Scratch {
 
 impl Scratch {
     pub(super) fn create() -> io::Result<Self> {
-        let path = create()?;
-        let handle = openat(CWD, &path, OFlags::PATH | FOLDER, Mode::empty())?;
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| [temporary_folder(), SHORT.into()].iter().for_each(|parent| remove_left(parent)));
+        Self::hold(create()?)
+    }
+
+    /// Holds the folder for as long as this process lives, and marks it as held: a folder with the mark that nobody holds was left.
+    fn hold(path: PathBuf) -> io::Result<Self> {
+        let handle = openat(CWD, &path, OFlags::RDONLY | FOLDER, Mode::empty())?;
+        // Without locks, as on some network file systems, there is no mark, and the folder is not removed by others.
+        if flock(&handle, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            let _ = fchmod(&handle, HELD);
+        }
         Ok(Self { path, handle })
     }
 
@@ -65,6 +83,29 @@ fn create_in(folder: &Path) -> io::Result<PathBuf> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX).rand_bytes(RANDOM).permissions(Permissions::from_mode(0o700));
     Ok(builder.tempdir_in(folder)?.keep())
+}
+
+/// Removes the folders in `parent` of this user's processes that were killed together with their supervisors, as a batch system or a
+/// container engine does it.
+fn remove_left(parent: &Path) {
+    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    for path in entries.filter(is_marked).map(|entry| entry.path()) {
+        let Ok(handle) = openat(CWD, &path, OFlags::RDONLY | FOLDER, Mode::empty()) else { continue };
+        if flock(&handle, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            // What cannot be removed stays, and does no harm.
+            let _ = remove(&path);
+        }
+    }
+}
+
+fn is_marked(entry: &DirEntry) -> bool {
+    let name = entry.file_name();
+    let is_named = name.as_bytes().starts_with(PREFIX.as_bytes()) && name.len() == PREFIX.len() + RANDOM;
+    is_named
+        && entry.metadata().is_ok_and(|found| {
+            let is_own = found.is_dir() && found.uid() == geteuid().as_raw();
+            is_own && Mode::from_raw_mode(found.mode()) == HELD
+        })
 }
 
 /// Removes the folder at `path` and its contents, when no process uses it any more. A missing folder is not an error.
@@ -181,6 +222,20 @@ mod tests {
         remove(&folder).unwrap();
         assert!(!folder.exists());
         remove(&folder).unwrap();
+    }
+
+    #[test]
+    fn only_a_marked_folder_that_nobody_holds_is_removed() {
+        let parent = tempfile::tempdir().unwrap();
+        let [held, left, foreign] = [(); 3].map(|()| create_in(parent.path()).unwrap());
+        let holder = Scratch::hold(held.clone()).unwrap();
+        let other = Scratch::hold(left.clone()).unwrap();
+        flock(&other.handle, FlockOperation::Unlock).unwrap();
+        fs::write(left.join("file"), "").unwrap();
+        remove_left(parent.path());
+        assert!(held.exists() && foreign.exists() && !left.exists());
+        holder.remove().unwrap();
+        assert!(!held.exists());
     }
 
     #[test]

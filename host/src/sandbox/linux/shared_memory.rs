@@ -1,5 +1,9 @@
 //! Memory and other objects that belong to no process: POSIX and System V shared memory, semaphores and message queues. In a
-//! namespace of its own a tree has its own, and they vanish with it. Elsewhere, what a tree leaves behind is reported.
+//! namespace of its own a tree has its own, and they vanish with it. Elsewhere, System V shared memory that a process of the tree made is
+//! removed, and what else a tree leaves behind is reported: nothing says who made it.
+
+// The compiler cannot check what a system call does.
+#![allow(unsafe_code)]
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
@@ -68,6 +72,70 @@ fn listed((file, what, owner, attached): &(&str, &str, usize, Option<usize>), us
     table.lines().skip(1).filter_map(object).collect()
 }
 
+/// The System V shared memory of this machine before a tree was started.
+pub(super) struct SegmentsBefore {
+    ids: HashSet<i32>,
+    /// How many processes and threads the machine had started by then.
+    started: Option<u64>,
+}
+
+impl SegmentsBefore {
+    pub(super) fn look() -> Self {
+        Self { ids: segments().iter().map(|segment| segment.id).collect(), started: started_tasks() }
+    }
+
+    /// Removes what one of these processes has made since, and no process uses.
+    pub(super) fn remove_made_by(&self, pids: &HashSet<i32>) {
+        if !self.numbers_are_unique() {
+            return;
+        }
+        let is_left = |segment: &&Segment| {
+            !self.ids.contains(&segment.id) && pids.contains(&segment.maker) && segment.attached == 0
+        };
+        for segment in segments().iter().filter(is_left) {
+            // SAFETY: the call takes numbers, and with this action no place to write to.
+            let _ = unsafe { libc::shmctl(segment.id, libc::IPC_RMID, std::ptr::null_mut()) };
+        }
+    }
+
+    /// Whether no two processes since then can have had one number. The system gives numbers in turn, and begins anew after the
+    /// highest.
+    fn numbers_are_unique(&self) -> bool {
+        let highest = fs::read_to_string("/proc/sys/kernel/pid_max").ok();
+        let highest: Option<u64> = highest.and_then(|text| text.trim().parse().ok());
+        let since = started_tasks().zip(self.started).and_then(|(now, before)| now.checked_sub(before));
+        // Those in use are left out.
+        since.zip(highest).is_some_and(|(since, highest)| since < highest / 2)
+    }
+}
+
+fn started_tasks() -> Option<u64> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    stat.lines().find_map(|line| line.strip_prefix("processes "))?.trim().parse().ok()
+}
+
+/// A piece of System V shared memory.
+#[derive(Debug, PartialEq)]
+struct Segment {
+    id: i32,
+    /// The process that made it.
+    maker: i32,
+    /// How many processes use it.
+    attached: i64,
+}
+
+fn segments() -> Vec<Segment> {
+    let table = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
+    table.lines().skip(1).filter_map(segment).collect()
+}
+
+fn segment(line: &str) -> Option<Segment> {
+    // The columns 2, 5 and 7.
+    let mut columns = line.split_ascii_whitespace().skip(1);
+    let (id, maker) = (columns.next()?.parse().ok()?, columns.nth(2)?.parse().ok()?);
+    Some(Segment { id, maker, attached: columns.nth(1)?.parse().ok()? })
+}
+
 /// The files that no process has open or mapped.
 fn unused(mut files: BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
     for pid in processes::all() {
@@ -130,6 +198,14 @@ mod tests {
         let told = Objects::left_since(&before).unwrap();
         assert!(told.contains(left.to_str().unwrap()), "{told}");
         assert!(!told.contains(open.path().to_str().unwrap()), "{told}");
+    }
+
+    #[test]
+    fn the_maker_of_a_segment_is_read() {
+        let line = "         0         65     1600                  4096   1234  1235      2     0     0     0     0 1 2 3 4 0";
+        assert_eq!(segment(line), Some(Segment { id: 65, maker: 1234, attached: 2 }));
+        assert_eq!(segment("key"), None);
+        assert!(SegmentsBefore::look().numbers_are_unique());
     }
 
     #[test]

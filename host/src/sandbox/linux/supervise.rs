@@ -15,6 +15,7 @@ use rustix::process::{
 use super::arguments::{Arguments, CORES, Containment, INIT, NAME};
 use super::logs::Logs;
 use super::processes::{self, MARKER};
+use super::shared_memory::SegmentsBefore;
 use super::watch::{self, Watch};
 use super::{affinity, init, namespace, scratch};
 use crate::sandbox::affinity::Cores;
@@ -95,9 +96,14 @@ fn start_init(arguments: &Arguments) -> io::Result<Pid> {
 
 /// Without a namespace, the orphans of the worker become this process's children, by which it finds them.
 fn as_subreaper(arguments: &Arguments, supervisor: &mut Supervisor) -> io::Result<()> {
+    let segments = SegmentsBefore::look();
     let worker = init::start_worker(arguments)?;
     Event::Started { has_shared_memory: false }.send(&supervisor.control);
-    if supervisor.watch_until_end(worker)? == Ended::Child {
+    let ended = supervisor.watch_until_end(worker)?;
+    let mut tree = std::mem::take(&mut supervisor.watch.seen);
+    tree.extend(processes::own_tree().iter().map(|process| process.pid));
+    tree.insert(worker.as_raw_nonzero().get());
+    if ended == Ended::Child {
         let reason = supervisor.reaped.or_else(|| reap(worker)).unwrap_or(ExitReason::Lost);
         Event::Exited(reason).send(&supervisor.control);
         Event::Leftovers(init::count_leftovers()).send(&supervisor.control);
@@ -111,6 +117,7 @@ fn as_subreaper(arguments: &Arguments, supervisor: &mut Supervisor) -> io::Resul
     if !marker.is_empty() {
         processes::end_marked(&marker);
     }
+    segments.remove_made_by(&tree);
     supervisor.cut_logs();
     Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! Watching must not disturb a measurement: each scan is followed by a pause of 250 times the CPU time of the scan.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -28,6 +29,8 @@ pub(super) struct Watch {
     logs: Logs,
     /// The processes of the tree at the last scan.
     known: Vec<i32>,
+    /// Those of all scans, where the tree is in no namespace.
+    pub(super) seen: HashSet<i32>,
     /// The number of tasks of this machine at the last scan.
     tasks: u64,
     scan_due: Instant,
@@ -45,9 +48,9 @@ impl Watch {
     pub(super) fn new(limits: Limits, logs: Logs) -> Self {
         let now = Instant::now();
         let (scan_due, sum_due, logs_due) = (now, now, now);
-        let (known, tasks, init, shared) = (Vec::new(), 0, None, 0);
+        let (known, seen, tasks, init, shared) = (Vec::new(), HashSet::new(), 0, None, 0);
         let group_before = if processes::are_visible() { None } else { memory_of_group() };
-        Self { limits, logs, known, tasks, scan_due, sum_due, logs_due, init, group_before, shared }
+        Self { limits, logs, known, seen, tasks, scan_due, sum_due, logs_due, init, group_before, shared }
     }
 
     /// Cuts logs that are too large, and returns whether there were any.
@@ -92,6 +95,9 @@ impl Watch {
         self.tasks = tasks();
         let tree = processes::own_tree();
         self.known = tree.iter().map(|process| process.pid).collect();
+        if self.init.is_none() {
+            self.seen.extend(&self.known);
+        }
         let threads = tree.iter().fold(0, |sum: u32, process| sum.saturating_add(process.threads));
         if threads > self.limits.processes {
             return Some(Excess::Processes(threads));

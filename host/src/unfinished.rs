@@ -1,0 +1,163 @@
+//! Files and folders under a temporary name, which they have until they are whole. Whoever makes one holds its lock. What nobody holds
+//! was left by a process that was killed, and the next process that makes one in the same folder removes it.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
+use tempfile::{Builder, NamedTempFile, TempDir};
+
+/// The parts of a temporary name: no other program makes such names.
+const PREFIX: &str = ".crossrun-";
+const RANDOM: usize = 6;
+const SUFFIX: &str = ".tmp";
+
+/// How often one is made. Between its making and its locking, another process may take it for one that was left.
+const TRIES: usize = 10;
+
+/// A file in `folder`, which is removed unless it is given another name.
+///
+/// # Errors
+/// Those of the system.
+pub(crate) fn file_in(folder: &Path, mode: u32) -> io::Result<NamedTempFile> {
+    made_in(folder, || {
+        let file = names().permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
+        let is_held = hold(file.as_file(), file.path());
+        Ok(is_held.then_some(file))
+    })
+}
+
+/// A folder that only this user can enter, and that is removed with all that is in it.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    made: TempDir,
+    /// Below the folder, so that it is released when that is gone.
+    _lock: File,
+}
+
+impl Folder {
+    pub(crate) fn path(&self) -> &Path {
+        self.made.path()
+    }
+}
+
+/// A folder in `folder`.
+///
+/// # Errors
+/// Those of the system.
+pub(crate) fn folder_in(folder: &Path) -> io::Result<Folder> {
+    made_in(folder, || {
+        let made = names().tempdir_in(folder)?;
+        let lock = match File::open(made.path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        let is_held = hold(&lock, made.path());
+        Ok(is_held.then_some(Folder { made, _lock: lock }))
+    })
+}
+
+fn names() -> Builder<'static, 'static> {
+    let mut names = Builder::new();
+    names.prefix(PREFIX).rand_bytes(RANDOM).suffix(SUFFIX);
+    names
+}
+
+fn made_in<T>(folder: &Path, mut make: impl FnMut() -> io::Result<Option<T>>) -> io::Result<T> {
+    remove_left(folder);
+    for _ in 0..TRIES {
+        if let Some(made) = make()? {
+            return Ok(made);
+        }
+    }
+    Err(io::Error::other("another process locks or removes each new file"))
+}
+
+/// Locks what was made, and returns whether it is still there.
+fn hold(made: &File, path: &Path) -> bool {
+    // Where the file system has no locks, no process removes what another has made.
+    !matches!(made.try_lock(), Err(TryLockError::WouldBlock)) && path.exists()
+}
+
+/// Removes from `folder` what killed processes of this user have left.
+pub(crate) fn remove_left(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| is_temporary(&entry.file_name())) {
+        // What cannot be removed stays, and does no harm.
+        let _ = remove_unless_held(&entry.path());
+    }
+}
+
+fn is_temporary(name: &OsStr) -> bool {
+    let name = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
+    name.is_some_and(|random| random.len() == RANDOM && random.chars().all(|c| c.is_ascii_alphanumeric()))
+}
+
+fn remove_unless_held(path: &Path) -> io::Result<()> {
+    let found = path.symlink_metadata()?;
+    if found.uid() != geteuid().as_raw() || !(found.is_file() || found.is_dir()) {
+        return Ok(());
+    }
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+    // NFS locks only files that were opened for writing.
+    let file = OpenOptions::new().read(true).write(found.is_file()).custom_flags(flags).open(path)?;
+    file.try_lock()?;
+    if found.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn names_in(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap().flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_nobody_holds_is_removed_and_what_is_held_or_not_ours_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        fs::write(at(".crossrun-aB3dE9.tmp"), "left").unwrap();
+        fs::create_dir_all(at(".crossrun-folder.tmp/made")).unwrap();
+        let others =
+            [".crossrun-aB3dE9", ".crossrun-long-name.tmp", ".crossrun-link00.tmp", "a.tmp", "target"];
+        for name in others.iter().filter(|name| !name.contains("link")) {
+            fs::write(at(name), "another's").unwrap();
+        }
+        symlink(at("target"), at(".crossrun-link00.tmp")).unwrap();
+        let (file, folder) = (file_in(place.path(), 0o644).unwrap(), folder_in(place.path()).unwrap());
+        remove_left(place.path());
+        let own = [file.path(), folder.path()].map(|path| path.file_name().unwrap().to_str().unwrap());
+        let mut expected = [&others[..], &own].concat();
+        expected.sort_unstable();
+        assert_eq!(names_in(place.path()), expected);
+        drop((file, folder));
+        assert_eq!(names_in(place.path()).len(), others.len());
+    }
+
+    #[test]
+    fn processes_that_make_files_at_once_do_not_remove_those_of_each_other() {
+        let place = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for number in 0..50 {
+                        let file = file_in(place.path(), 0o600).unwrap();
+                        let own = format!("{number}-{:?}", std::thread::current().id());
+                        file.persist(place.path().join(own)).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(names_in(place.path()).len(), 200);
+    }
+}

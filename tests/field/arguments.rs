@@ -1,0 +1,118 @@
+//! Arguments and variables of which one would be lost without a word.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{Place, Ran, executable, plugin};
+
+#[test]
+fn a_key_that_is_given_twice_is_an_error_that_names_both_values() {
+    let place = Place::new();
+    let twice = ["--extra", "batch_size=10", "--extra", "batch_size=20"];
+    for verb in [
+        &["run", "--backend", "native", "--workload", "null", "--no-lock"][..],
+        &["compare", "--backends", "native", "--workloads", "null", "--items", "10", "--no-lock"],
+        &["metg", "--backends", "native", "--no-lock"],
+        &["metg", "--backends", "native", "--no-lock", "--pattern", "stencil_1d"],
+        &["workloads", "show", "null"],
+    ] {
+        let ran = place.crossrun(&[verb, &twice].concat()).code(2);
+        ran.says("--extra batch_size is given twice: 10 and 20; try: one of the two");
+    }
+    let mut command = place.command(&["backends"]);
+    command.env("CROSSRUN_DEADLINES", "load=1s,probe=2s,load=3s");
+    Ran::of(command).code(2).says("CROSSRUN_DEADLINES: load is given twice");
+}
+
+/// Runs a line in a shell that finds crossrun, and in which no variable of it is set.
+fn pasted(place: &Place, line: &str) -> Ran {
+    let folder = executable().parent().unwrap().display();
+    let mut command = Command::new("sh");
+    command.args(["-c", line]).env("PATH", format!("{folder}:/usr/bin:/bin")).current_dir(place.path());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CROSSRUN_")) {
+        command.env_remove(name);
+    }
+    command.env("CROSSRUN_DATA_DIR", place.data());
+    Ran::of(command)
+}
+
+fn command_of(record: &Value) -> &str {
+    record["metadata"]["command"].as_str().unwrap()
+}
+
+#[test]
+fn a_printed_command_sets_the_variables_that_change_what_is_measured() {
+    let place = Place::new();
+    let run = ["run", "--backend", "native", "--workload", "null", "--no-lock", "--json"];
+    let plain = place.crossrun(&run).code(0).json();
+    assert!(command_of(&plain).starts_with("crossrun run "), "{plain}");
+    let mut command = place.command(&run);
+    command.env("CROSSRUN_DEADLINES", "load=50s, open=3m").env("CROSSRUN_NAMESPACES", "off");
+    // Folders that are named come before those of the variable.
+    command.env("CROSSRUN_PLUGIN_PATH", place.path());
+    let changed = Ran::of(command).code(0).json();
+    let start = "env 'CROSSRUN_DEADLINES=load=50s, open=3m' CROSSRUN_NAMESPACES=off crossrun run ";
+    assert!(command_of(&changed).starts_with(start), "{changed}");
+    let again = pasted(&place, &format!("{} --json", command_of(&changed))).code(0).json();
+    assert!(command_of(&again).starts_with(start), "{again}");
+
+    let mut command = Command::new(executable());
+    command.args(run).env("CROSSRUN_DATA_DIR", place.data()).env("CROSSRUN_PLUGIN_PATH", place.plugins());
+    command.current_dir(place.path());
+    let found = Ran::of(command).code(0).json();
+    let start = format!("env CROSSRUN_PLUGIN_PATH={} crossrun run ", place.plugins().display());
+    assert!(command_of(&found).starts_with(&start), "{found}");
+    pasted(&place, command_of(&found)).code(0);
+}
+
+#[test]
+fn a_comparison_is_repeated_and_resumed_under_the_same_variables() {
+    let place = Place::new();
+    let compare =
+        ["compare", "--quick", "--no-lock", "--backends", "native", "--workloads", "null", "--items=5"];
+    let mut command = place.command(&[&compare[..], &["--run-id", "c"]].concat());
+    command.env("CROSSRUN_NAMESPACES", "off");
+    Ran::of(command).code(0);
+    let trial = place.records("c", "trials.jsonl").remove(0);
+    let full = trial["record"]["metadata"]["full_command"].as_str().unwrap();
+    assert!(full.starts_with("env CROSSRUN_NAMESPACES=off crossrun compare "), "{full}");
+    let mut again = place.command(&[&compare[..], &["--run-id", "c"]].concat());
+    again.env("CROSSRUN_NAMESPACES", "off");
+    Ran::of(again).code(2).says("try: env CROSSRUN_NAMESPACES=off crossrun compare --resume c");
+}
+
+#[test]
+fn a_value_of_a_variable_that_would_have_no_effect_is_an_error() {
+    let place = Place::new();
+    for value in ["0", "OFF", "off\r"] {
+        let mut command = place.command(&["backends"]);
+        command.env("CROSSRUN_NAMESPACES", value);
+        Ran::of(command).code(2).says("is neither on nor off").says("try: unset CROSSRUN_NAMESPACES");
+    }
+    place.stage(&plugin("python_runner"));
+    let run = ["run", "--backend", "python", "--workload", "null", "--no-lock"];
+    for (value, why) in [("/x", "/x is not NAME=FOLDER"), ("python=/a:python=/b", "python is given twice")] {
+        let mut command = place.command(&run);
+        command.env("CROSSRUN_DRIVERS", value);
+        Ran::of(command).code(3).says(why);
+    }
+}
+
+#[test]
+fn a_printed_command_names_a_backend_in_a_folder_with_a_comma() {
+    let place = Place::new();
+    let folder = place.path().join("run,1");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(plugin("native_runner"), folder.join("lib,native.so")).unwrap();
+    std::os::unix::fs::symlink(folder.join("lib,native.so"), place.path().join("old.so")).unwrap();
+    let compare =
+        ["compare", "--quick", "--no-lock", "--backends", "native,old=old.so", "--workloads", "null"];
+    place.crossrun(&[&compare[..], &["--items=5", "--run-id", "c"]].concat()).code(0);
+    let trial = place.records("c", "trials.jsonl").remove(0);
+    let full = trial["record"]["metadata"]["full_command"].as_str().unwrap();
+    assert!(full.contains("run,1/lib,native.so"), "{full}");
+    pasted(&place, &format!("{full} --run-id again")).code(0);
+    let resume = ["compare", "--no-lock", "--resume", "c", "--backends", "native,old=run,1/lib,native.so"];
+    place.crossrun(&resume).code(0);
+}
