@@ -151,11 +151,39 @@ fn the_index_has_every_page() {
     }
 }
 
-/// What a page says within a line as `crossrun …`, without its blocks of code.
-fn commands_in_lines(text: &str) -> Vec<String> {
+/// The code within the lines of a page, each with the text after it. Blocks of code are left out.
+fn spans(text: &str) -> Vec<(String, String)> {
     let prose: String = text.split("\n```").step_by(2).collect();
-    let spans = prose.split('`').skip(1).step_by(2);
-    spans.filter_map(|span| Some(span.strip_prefix("crossrun ")?.replace('\n', " "))).collect()
+    let parts: Vec<_> = prose.split('`').skip(1).collect();
+    let span = |pair: &[&str]| (pair[0].replace('\n', " "), (*pair.get(1).unwrap_or(&"")).to_owned());
+    parts.chunks(2).map(span).collect()
+}
+
+/// What a page says within a line as `crossrun …`.
+fn commands_in_lines(text: &str) -> Vec<String> {
+    let commands = spans(text).into_iter();
+    commands.filter_map(|(span, _)| Some(span.strip_prefix("crossrun ")?.to_owned())).collect()
+}
+
+/// Folders of the repository: what a page names below them is there.
+const FOLDERS: [&str; 7] = [".cargo", ".ci", "docs", "host", "plugin-api", "plugins", "tests"];
+
+#[test]
+fn every_file_of_the_repository_that_a_page_names_exists_or_is_said_to_have_moved() {
+    let mut count = 0;
+    for page in pages() {
+        for (span, after) in spans(&std::fs::read_to_string(&page).unwrap()) {
+            let is_path = !span.contains([' ', '*', '{', '…']);
+            if !is_path || !span.split_once('/').is_some_and(|(top, _)| FOLDERS.contains(&top)) {
+                continue;
+            }
+            let is_there =
+                [repository(), page.parent().unwrap()].iter().any(|folder| folder.join(&span).exists());
+            assert!(is_there || after.starts_with(" (now "), "{}: there is no {span}", page.display());
+            count += 1;
+        }
+    }
+    assert!(count > 50, "{count}");
 }
 
 #[test]

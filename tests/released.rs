@@ -216,11 +216,22 @@ fn below(folder: &Path, paths: &mut Vec<String>) {
     }
 }
 
+fn page(path: &str) -> String {
+    std::fs::read_to_string(repository().join(path)).unwrap()
+}
+
+/// The keys of a report.
+const REPORT: &str = "report_json.snap";
+
 /// The keys in a snapshot, at every level.
 fn keys(snapshot: &str) -> std::collections::BTreeSet<String> {
-    let text = std::fs::read_to_string(repository().join("tests/released").join(snapshot)).unwrap();
+    let text = page(&format!("tests/released/{snapshot}"));
     let paths = text.lines().filter_map(|line| line.split_once(": ")).map(|(path, _)| path);
-    const OPAQUE: [&str; 5] = ["extra", "versions", "machines", "plugin", "workload_library"];
+    // A snapshot may begin with what is printed for people. The machines of a report are as in a record.
+    let paths =
+        paths.filter(|path| !(path.contains(' ') || snapshot == REPORT && path.starts_with("machines[].")));
+    const OPAQUE: [&str; 7] =
+        ["extra", "versions", "profile", "plugin", "workload_library", "build", "items"];
     // What stands below these is somebody else's, or as in a record.
     let ours = paths.map(|path| {
         let names = path.split('.').map(|name| name.replace("[]", ""));
@@ -235,17 +246,52 @@ fn keys(snapshot: &str) -> std::collections::BTreeSet<String> {
     ours.flatten().filter(|key| key != "source" && !key.is_empty()).collect()
 }
 
+/// A page has each of these keys.
+#[track_caller]
+pub(crate) fn assert_has_keys<'k>(path: &str, keys: impl IntoIterator<Item = &'k String>) {
+    let page = page(path);
+    let missing: Vec<_> = keys.into_iter().filter(|key| !page.contains(&format!("`{key}`"))).collect();
+    assert!(missing.is_empty(), "{path} lacks {missing:?}");
+}
+
 #[test]
 fn the_page_on_reports_has_every_key() {
-    let page = std::fs::read_to_string(repository().join("docs/report-format.md")).unwrap();
-    let mut keys = keys("report_json.snap");
-    let events = std::fs::read_to_string(repository().join("tests/released/events.snap")).unwrap();
+    let mut all: std::collections::BTreeSet<_> =
+        [REPORT, "diff.snap", "history.snap"].into_iter().flat_map(keys).collect();
+    let events = page("tests/released/events.snap");
     let events = events.lines().filter_map(|line| line.split_once(" event.")?.1.split_once(": "));
     // A report in an event is the same, and a machine check is as in a record.
-    keys.extend(events.map(|(path, _)| path).filter(|path| !path.contains('.')).map(str::to_owned));
-    for key in ["margin_p_value", "granularity_seconds", "seconds_per_iteration", "done"] {
-        assert!(keys.contains(key), "{keys:?}");
+    all.extend(events.map(|(path, _)| path).filter(|path| !path.contains('.')).map(str::to_owned));
+    for key in
+        ["margin_p_value", "granularity_seconds", "seconds_per_iteration", "done", "other_plugin", "noise"]
+    {
+        assert!(all.contains(key), "{all:?}");
     }
-    let missing: Vec<_> = keys.iter().filter(|key| !page.contains(&format!("`{key}`"))).collect();
-    assert!(missing.is_empty(), "docs/report-format.md lacks {missing:?}");
+    assert_has_keys("docs/report-format.md", &all);
+}
+
+#[test]
+fn the_page_on_json_has_every_other_command_and_its_keys() {
+    let snapshots = ["listings_json", "check_json", "selftest", "setup", "doctor", "made_json"];
+    let mut all: std::collections::BTreeSet<_> =
+        snapshots.iter().flat_map(|name| keys(&format!("{name}.snap"))).collect();
+    // The rest of that snapshot is the file of a plan, which is not for programs.
+    let plan = page("tests/released/compare_plan.snap");
+    let of_dry_run = |line: &str| line.ends_with("(dry_run)") || line.starts_with("plan_hash");
+    let plan = plan.lines().filter(|line| of_dry_run(line)).filter_map(|line| line.split_once(": "));
+    all.extend(plan.flat_map(|(path, _)| path.split('.').map(|name| name.replace("[]", ""))));
+    all.remove("");
+    for key in ["floor_seconds", "conformant", "kernel_stage", "most_seconds", "forgotten", "commands"] {
+        assert!(all.contains(key), "{all:?}");
+    }
+    assert_has_keys("docs/json.md", &all);
+    let (options, page) = (page("tests/released/options.snap"), page("docs/json.md"));
+    let commands = options.lines().filter_map(|line| line.strip_prefix("$ ")?.strip_suffix(" --help"));
+    for command in commands.map(str::trim).filter(|command| !command.is_empty()) {
+        let is_there = page.lines().any(|line| {
+            let (cells, command) = (line.split('|').nth(1).unwrap_or_default(), format!("`{command}`"));
+            cells.split(',').any(|cell| cell.trim() == command)
+        });
+        assert!(is_there, "docs/json.md does not say what `{command}` prints");
+    }
 }

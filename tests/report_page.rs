@@ -198,6 +198,27 @@ fn the_script_filters_by_backend_and_workload() {
 }
 
 #[test]
+fn a_link_to_a_filtered_page_hides_the_same() {
+    let Some(mut browser) = Chromium::start() else { return };
+    let url = browser.open(&page("several_workloads"), DESKTOP.0, DESKTOP.1);
+    browser.evaluate("document.querySelector('input[name=b][value=\"1\"]').click()");
+    let address = browser.evaluate("location.href");
+    assert_eq!(address, format!("{url}#hide-b=beta"));
+    // Only another page makes the browser load this one again.
+    browser.open(&page("scaling"), DESKTOP.0, DESKTOP.1);
+    browser.visit(address.as_str().unwrap(), DESKTOP.0, DESKTOP.1);
+    let shown = "[0, 1].map(number => [...document.querySelectorAll(`[data-b=\"${number}\"]`)]
+        .filter(it => it.getClientRects().length).length)";
+    let counts = browser.evaluate(shown);
+    assert!(counts[0].as_u64() >= Some(8) && counts[1] == 0, "{counts}");
+    // A link within the page shows its target, whatever is hidden elsewhere.
+    browser.evaluate("document.querySelector('nav a').click()");
+    assert_eq!(browser.evaluate(shown)[1], 0);
+    browser.evaluate("document.querySelector('input[name=b][value=\"1\"]').click()");
+    assert!(browser.evaluate(shown)[1].as_u64() >= Some(8));
+}
+
+#[test]
 fn the_script_sorts_by_value_and_not_by_text() {
     let Some(mut browser) = Chromium::start() else { return };
     browser.open(&page("several_workloads"), DESKTOP.0, DESKTOP.1);

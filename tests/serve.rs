@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::process::{Child, Stdio};
 
+use crate::released::assert_has_keys;
 use crate::support::{PATIENCE, Place, repository, shell_code};
 
 /// A server of the folder `results` of a place.
@@ -30,7 +31,12 @@ pub(crate) fn place() -> Place {
 
 impl Served {
     pub(crate) fn of(place: Place) -> Self {
-        let mut command = place.command(&["serve", "results", "--port", "0"]);
+        Self::with(place, &[])
+    }
+
+    /// A server that was started with these options too.
+    fn with(place: Place, options: &[&str]) -> Self {
+        let mut command = place.command(&[&["serve", "results", "--port", "0"], options].concat());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -81,6 +87,14 @@ fn received(mut stream: TcpStream) -> String {
 fn assert_status(answer: &str, status: &str) {
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     assert!(!answer.contains("secret"), "{answer}");
+}
+
+#[test]
+fn programs_are_told_where_it_listens() {
+    let served = Served::with(place(), &["--json"]);
+    let line: serde_json::Value = serde_json::from_str(&served.line).unwrap();
+    assert_eq!((&line["event"], &line["runs"]), (&"serving".into(), &2.into()), "{line}");
+    assert_has_keys("docs/json.md", line.as_object().unwrap().keys());
 }
 
 #[test]

@@ -71,6 +71,24 @@ fn listings() {
 }
 
 #[test]
+fn what_authors_and_machines_are_told_as_json() {
+    let place = both();
+    let mut shapes = Shapes::default();
+    for (name, command) in [
+        ("backend", "backends new made --json"),
+        ("workloads", "workloads new made --json"),
+        ("items", "workloads show word_count --items 2 --json"),
+        ("expected", "workloads show word_count --items 2 --expected --json"),
+        ("graph", "workloads task_graph --json"),
+        ("man", "man pages --json"),
+        ("reset", "doctor --reset --json"),
+    ] {
+        shapes.add(name, &json_of(&place, command));
+    }
+    released("made_json", shapes.render());
+}
+
+#[test]
 fn checks() {
     let place = both();
     place.stage(&hostile("deviant_runner"));

@@ -217,6 +217,29 @@ fn differences() {
 }
 
 #[test]
+fn trends() {
+    let place = Place::empty();
+    // Eight runs of a second and six that take longer, with another version of the engine: each has six blocks.
+    for day in 1..=14_u32 {
+        let of_block = |block: u32| {
+            let slower = if day > 8 { 1.3 } else { 1.0 };
+            let jitter = 1.0 + f64::from((block * 7 + day * 3) % 11) * 0.002;
+            let mut trial = trial("native", "pipeline", block, End::Verified(slower * jitter));
+            let record = &mut trial["record"];
+            record["timestamp"] = format!("2026-03-{day:02}T04:00:0{block}.000000+00:00").into();
+            record["run_id"] = format!("commit-{day}/pipeline").into();
+            record["metadata"]["versions"]["engine"] = if day > 8 { "9.2" } else { "9.1" }.into();
+            trial
+        };
+        folder(&place, &format!("runs-{day}"), &(0..6).map(of_block).collect::<Vec<_>>());
+    }
+    let said = transcripts(&place, "history . --since 2026-03-01", Wording::Exact);
+    let mut shapes = Shapes::of_planted();
+    shapes.add("history", &json_of(&place, "history . --json"));
+    released("history", said + &shapes.render());
+}
+
+#[test]
 fn shown() {
     let place = Place::empty();
     let trials: Vec<_> = [End::Verified(1.0), End::Wrong, End::Invalid, End::Failed]

@@ -88,6 +88,12 @@ pub(super) fn sentence(comparison: &Comparison) -> Option<String> {
     Some(parts.join("; ") + ".")
 }
 
+/// The row that the verdicts of this point call faster than every other, as the sentence counts it.
+pub(super) fn fastest<'a>(comparison: &Comparison, point: &'a Point) -> Option<&'a Row> {
+    let rows = ranking(point).filter(|_| comparison.rigor != Rigor::Quick)?;
+    is_clearly_first(&rows, least_factor(comparison, point)).then(|| rows[0])
+}
+
 /// What the numbers of the sentence count.
 fn places(comparison: &Comparison) -> &'static str {
     let mut workloads: Vec<_> = comparison.points.iter().map(|point| &point.workload).collect();

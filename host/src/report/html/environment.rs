@@ -104,6 +104,12 @@ fn version_properties(versions: &Map<String, Json>) -> impl Iterator<Item = Prop
     properties(versions).zip(versions.iter().map(claim)).map(|((name, value), claim)| (name + claim, value))
 }
 
+/// The versions that only the backend says: `python 3.11.2, engine 9.1`.
+pub(super) fn claimed_versions(versions: &Map<String, Json>) -> String {
+    let claimed = properties(versions).zip(versions.keys()).filter(|(_, version)| is_claimed(version));
+    claimed.map(|((name, value), _)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+}
+
 fn properties(map: &Map<String, Json>) -> impl Iterator<Item = Property> {
     map.iter().map(|(name, value)| match value {
         Json::String(text) => property(name, text),

@@ -64,8 +64,7 @@
   for (const table of all("table.sortable")) {
     const heads = all("thead th", table);
     heads.forEach((head, column) => {
-      const name = head.textContent;
-      const sort = button(name, () => {
+      const sort = button("", () => {
         const down = head.getAttribute("aria-sort") === "ascending";
         heads.forEach((other) => other.removeAttribute("aria-sort"));
         head.setAttribute("aria-sort", down ? "descending" : "ascending");
@@ -74,25 +73,46 @@
         table.tBodies[0].append(...rows);
       });
       // The first heading of a table of results has its settings.
-      if (name && (column || head.scope)) head.replaceChildren(sort);
+      if (head.textContent && (column || head.scope)) {
+        sort.append(...head.childNodes);
+        head.append(sort);
+      }
     });
   }
 
   // Filters: a part of the page has the number of its workload as data-w, and that of its backend as data-b.
   const filters = document.querySelector(".filters");
+  const boxes = filters ? all("input", filters) : [];
+  const label = (box) => box.parentElement.textContent.trim();
   const filter = () => {
     for (const name of ["w", "b"]) {
       // What has no box of its own, such as a backend of METG sweeps only, is always shown.
-      const hidden = new Set(all(`input[name=${name}]:not(:checked)`, filters).map((box) => box.value));
+      const hidden = new Set(boxes.filter((box) => box.name === name && !box.checked).map((box) => box.value));
       for (const part of all(`[data-${name}]`)) {
         part.toggleAttribute("hidden", hidden.has(part.dataset[name]));
       }
     }
   };
+  // The address has the names of what is hidden, so that a link to it hides the same: #hide-b=mine&hide-w=null
+  const keep = () => {
+    const hidden = boxes.filter((box) => !box.checked).map((box) => [`hide-${box.name}`, label(box)]);
+    history.replaceState(null, "", `#${new URLSearchParams(hidden)}`);
+  };
+  const restore = () => {
+    const address = new URLSearchParams(location.hash.slice(1));
+    if (!address.has("hide-b") && !address.has("hide-w")) return;
+    for (const box of boxes) box.checked = !address.getAll(`hide-${box.name}`).includes(label(box));
+    filter();
+  };
   if (filters) {
-    filters.addEventListener("change", filter);
+    filters.addEventListener("change", () => {
+      filter();
+      keep();
+    });
+    addEventListener("hashchange", restore);
     filters.hidden = false;
     // Browsers keep what was chosen when a page is loaded again.
     filter();
+    restore();
   }
 })();

@@ -3,14 +3,18 @@
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 
+use super::environment::claimed_versions;
 use super::layout::{Group, Layout, PlacedPoint};
 use crate::compare::model::{Comparison, Rigor, Row, Warning};
+use crate::first_seen::distinct;
 use crate::report::labels::{self, NONE, TableRow, Tone, name, or_none};
-use crate::report::number;
+use crate::report::{number, ranking};
 use crate::text::plural;
 
 /// How many points a warning names. It may concern hundreds.
 const NAMED_POINTS: usize = 4;
+/// The longest text of versions in a heading of the matrix.
+const MAX_VERSIONS: usize = 60;
 /// How many shades the style sheet has for the efficiency.
 const SHADES: f64 = 5.0;
 
@@ -26,11 +30,15 @@ pub(super) fn summary(comparison: &Comparison, layout: &Layout<'_>) -> Value {
         first_notice,
         warnings => comparison.warnings.iter().map(|it| warning(it, layout)).collect::<Vec<_>>(),
         notes,
-        geomeans => geomeans(comparison),
+        geomeans => geomeans(comparison, layout),
         geomeans_over => labels::geomeans_over(comparison),
         workloads => layout.groups.iter().map(|group| workload(group, layout)).collect::<Vec<_>>(),
-        matrix => layout.groups.iter().flat_map(|group| matrix(group, &columns, layout)).collect::<Vec<_>>(),
-        columns => layout.legend(columns.iter().copied()),
+        matrix => layout
+            .groups
+            .iter()
+            .flat_map(|group| matrix(group, &columns, comparison, layout))
+            .collect::<Vec<_>>(),
+        columns => columns.iter().map(|label| column(label, layout)).collect::<Vec<_>>(),
     }
 }
 
@@ -95,13 +103,14 @@ fn warning(warning: &Warning, layout: &Layout<'_>) -> Value {
 }
 
 /// None for a single point, whose table has the same ratios, and none without a mean.
-fn geomeans(comparison: &Comparison) -> Vec<Value> {
+fn geomeans(comparison: &Comparison, layout: &Layout<'_>) -> Vec<Value> {
     if labels::geomeans_over(comparison).is_none() {
         return Vec::new();
     }
     let mean = |mean: &crate::compare::model::Geomean| {
         context! {
             backend => name(&mean.backend),
+            number => layout.labels.iter().position(|label| *label == mean.backend),
             ratio => or_none(mean.ratio, number::ratio),
             interval => or_none(mean.interval, |it| number::interval(it.low, it.high)),
         }
@@ -147,12 +156,27 @@ fn columns<'a>(layout: &Layout<'a>) -> Vec<&'a str> {
     labels.into_iter().map(|(_, label)| label).collect()
 }
 
+/// The heading of a column of the matrix: a label, and the versions of its rows.
+fn column(label: &str, layout: &Layout<'_>) -> Value {
+    let rows = layout.rows().filter(|row| row.label == label);
+    let versions = rows.map(|row| claimed_versions(&row.versions));
+    let versions = distinct(versions.filter(|versions| !versions.is_empty()));
+    let versions = match versions.as_slice() {
+        [] => None,
+        [versions] => Some(labels::one_line(versions, MAX_VERSIONS)),
+        _ => Some("several versions".to_owned()),
+    };
+    context! { name => name(label), label => layout.label_number(label), versions }
+}
+
 /// A row for each point of a workload, with a cell for each of the labels.
-fn matrix(group: &Group<'_>, columns: &[&str], layout: &Layout<'_>) -> Vec<Value> {
+fn matrix(group: &Group<'_>, columns: &[&str], comparison: &Comparison, layout: &Layout<'_>) -> Vec<Value> {
     let of_point = |point: &PlacedPoint<'_>| {
+        let fastest = ranking::fastest(comparison, point.point).map(|row| row.label.as_str());
         let cell = |label: &&str| {
             let row = point.rows.iter().find(|(_, row)| row.label == *label);
-            context! { label => layout.label_number(label), ..row.map_or_else(no_cell, |(id, row)| cell(id, row)) }
+            let cell = |(id, row): &(String, &Row)| cell(id, row, fastest == Some(*label));
+            context! { label => layout.label_number(label), ..row.map_or_else(no_cell, cell) }
         };
         context! {
             id => &point.id,
@@ -165,7 +189,7 @@ fn matrix(group: &Group<'_>, columns: &[&str], layout: &Layout<'_>) -> Vec<Value
     group.points.iter().map(of_point).collect()
 }
 
-fn cell(id: &str, row: &Row) -> Value {
+fn cell(id: &str, row: &Row, is_fastest: bool) -> Value {
     let TableRow { median, ratio, interval, efficiency, verdict, verified, all_verified, .. } =
         TableRow::of(row);
     let known = |text: String| Some(text).filter(|text| text != NONE);
@@ -183,7 +207,11 @@ fn cell(id: &str, row: &Row) -> Value {
         class => format!("{tone}{}", shade.unwrap_or_default()),
         ratio => known(ratio),
         interval => known(interval),
-        verdict => format!("{} {}", verdict.sign, verdict.text).trim(),
+        verdict => match (is_fastest, row.is_baseline) {
+            (true, true) => format!("{}, fastest", verdict.text),
+            (true, false) => format!("{} fastest", verdict.sign),
+            (false, _) => format!("{} {}", verdict.sign, verdict.text).trim().to_owned(),
+        },
         median => known(median).filter(|_| succeeded),
         efficiency => known(efficiency).filter(|_| succeeded),
         verified => (succeeded && !all_verified).then_some(verified),

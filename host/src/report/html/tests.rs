@@ -180,8 +180,12 @@ fn the_first_screen_has_the_sentence_the_notices_in_one_line_and_a_cell_for_each
     // Ratio, interval, verdict and efficiency of a cell.
     assert!(
         first_screen
-            .contains(">1.31×</a> <small>1.26–1.36</small> <span>▲ faster, 25.2 ms</span> <i>80.0 %</i>")
+            .contains(">1.31×</a> <small>1.26–1.36</small> <span>▲ fastest, 25.2 ms</span> <i>80.0 %</i>")
     );
+    // Where the sentence counts a backend as the fastest, its cell says so.
+    assert!(first_screen.contains("<span>baseline, fastest, 1.10 s</span>"), "{first_screen}");
+    assert_eq!(first_screen.matches("fastest, ").count(), 2);
+    assert!(first_screen.contains(">beta <small>engine 9.1</small></th>"), "{first_screen}");
     // The machine, and the time behind the ratios.
     assert!(first_screen.contains("A Processor of 2 GHz, 4 hardware threads, Linux 6.6.87</a>."));
     assert!(first_screen.contains("<span>baseline, 33.0 ms</span>"));
