@@ -59,25 +59,23 @@ fn assert_fits(browser: &mut Chromium, name: &str, width: u32) {
 }
 
 #[test]
-fn the_page_loads_nothing_and_logs_no_error() {
+fn each_page_is_alone_and_silent_and_fits_and_can_be_read_at_every_width() {
     let Some(mut browser) = Chromium::start() else { return };
-    for name in PAGES {
-        let url = browser.open(&page(name), DESKTOP.0, DESKTOP.1);
+    for (name, (width, height)) in PAGES.iter().flat_map(|name| [PHONE, DESKTOP, WIDE].map(|size| (*name, size))) {
+        browser.prefer("light");
+        let url = browser.open(&page(name), width, height);
         assert_eq!(browser.evaluate("document.scripts.length"), 1, "{name}");
         assert_eq!(browser.evaluate("document.images.length"), 0, "{name}");
         assert_alone_and_silent(&browser, &url);
-    }
-}
-
-#[test]
-fn the_page_is_no_wider_than_a_phone_or_a_desktop() {
-    let Some(mut browser) = Chromium::start() else { return };
-    for name in PAGES {
-        for (width, height) in [PHONE, DESKTOP, WIDE] {
-            browser.open(&page(name), width, height);
-            // What is opened must fit too.
-            browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)");
-            assert_fits(&mut browser, name, width);
+        assert_marks(&mut browser, name, width);
+        if (width, height) == DESKTOP {
+            assert_links(&mut browser, name);
+        }
+        // What is opened must fit too.
+        browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)");
+        assert_fits(&mut browser, name, width);
+        if (width, height) == DESKTOP {
+            assert_contrast(&mut browser, name);
         }
     }
 }
@@ -91,48 +89,40 @@ const MARKS: &str = "[...document.querySelectorAll('figure.chart')].map(chart =>
     const text = [...chart.querySelectorAll('svg text')].map(it => 12 * it.getScreenCTM().a);
     return [marks.filter(inside).length, marks.filter(it => !inside(it)).length, Math.min(...text)] })";
 
-#[test]
-fn each_chart_has_marks_and_legible_text_at_every_width() {
-    let Some(mut browser) = Chromium::start() else { return };
-    for (name, charts) in [
-        ("several_workloads", 25),
-        ("scaling", 13),
-        ("open_loop", 2),
-        ("original", 1),
-        ("hostile", 5),
-        (METG, 13),
-        (TRENDS, 2),
-    ] {
-        for (width, height) in [PHONE, DESKTOP] {
-            browser.open(&page(name), width, height);
-            let found = browser.evaluate(MARKS);
-            let found = found.as_array().unwrap();
-            assert!(found.len() >= charts, "{name} has {} charts", found.len());
-            for chart in found {
-                assert!(chart[0].as_u64() > Some(0) && chart[1] == 0, "{name} at {width}: {chart}");
-                assert!(chart[2].as_f64() >= Some(10.0), "{name} at {width}: {chart}");
-            }
-        }
+/// Each chart of a page has marks within it, and legible text.
+#[track_caller]
+fn assert_marks(browser: &mut Chromium, name: &str, width: u32) {
+    let charts = match name {
+        "several_workloads" => 25,
+        "scaling" | METG => 13,
+        "hostile" => 5,
+        "open_loop" | TRENDS => 2,
+        "original" => 1,
+        _ => 0,
+    };
+    let found = browser.evaluate(MARKS);
+    let found = found.as_array().unwrap();
+    assert!(found.len() >= charts, "{name} has {} charts", found.len());
+    for chart in found {
+        assert!(chart[0].as_u64() > Some(0) && chart[1] == 0, "{name} at {width}: {chart}");
+        assert!(chart[2].as_f64() >= Some(10.0), "{name} at {width}: {chart}");
     }
 }
 
-#[test]
-fn every_link_has_a_target_and_a_figure_opens_its_trials() {
-    let Some(mut browser) = Chromium::start() else { return };
-    for name in PAGES {
-        browser.open(&page(name), DESKTOP.0, DESKTOP.1);
-        let lost = "[...document.querySelectorAll('a')].map(it => it.getAttribute('href'))
-            .filter(to => !to.startsWith('#') || !document.getElementById(to.slice(1)))";
-        assert_eq!(browser.evaluate(lost).as_array().map(Vec::len), Some(0), "{name}");
-        let is_shown = "(() => { const it = document.querySelector('.inside'); const box = it.getBoundingClientRect();
-            return it.closest('details').open && box.height > 50 && box.top < innerHeight && box.bottom > 0 })()";
-        assert_eq!(browser.evaluate(is_shown), false, "{name}");
-        browser.evaluate(
-            "document.documentElement.style.scrollBehavior = 'auto';
-            document.querySelector(`a[href='#${document.querySelector('.inside').id}']`).click()",
-        );
-        eventually(name, || browser.evaluate(is_shown) == true);
-    }
+/// Every link has a target, and a figure opens its trials.
+#[track_caller]
+fn assert_links(browser: &mut Chromium, name: &str) {
+    let lost = "[...document.querySelectorAll('a')].map(it => it.getAttribute('href'))
+        .filter(to => !to.startsWith('#') || !document.getElementById(to.slice(1)))";
+    assert_eq!(browser.evaluate(lost).as_array().map(Vec::len), Some(0), "{name}");
+    let is_shown = "(() => { const it = document.querySelector('.inside'); const box = it.getBoundingClientRect();
+        return it.closest('details').open && box.height > 50 && box.top < innerHeight && box.bottom > 0 })()";
+    assert_eq!(browser.evaluate(is_shown), false, "{name}");
+    browser.evaluate(
+        "document.documentElement.style.scrollBehavior = 'auto';
+        document.querySelector(`a[href='#${document.querySelector('.inside').id}']`).click()",
+    );
+    eventually(name, || browser.evaluate(is_shown) == true);
 }
 
 /// The texts whose contrast with what is behind them is under 4.5, the least that WCAG 2 asks for at AA.
@@ -154,24 +144,16 @@ const FAINT: &str = "(() => {
     }
     return [...faint] })()";
 
-#[test]
-fn every_text_stands_out_in_light_and_in_dark() {
-    let Some(mut browser) = Chromium::start() else { return };
-    let mut papers = Vec::new();
-    for scheme in ["light", "dark"] {
+/// Every text stands out, in light and in dark.
+#[track_caller]
+fn assert_contrast(browser: &mut Chromium, name: &str) {
+    let papers = ["light", "dark"].map(|scheme| {
         browser.prefer(scheme);
-        for name in ["several_workloads", "open_loop", SWEEPS, METG, TRENDS] {
-            browser.open(&page(name), DESKTOP.0, DESKTOP.1);
-            browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)");
-            assert_eq!(
-                browser.evaluate(FAINT).as_array().map(Vec::as_slice),
-                Some(&[][..]),
-                "{name} {scheme}"
-            );
-        }
-        papers.push(browser.evaluate("getComputedStyle(document.body).backgroundColor"));
-    }
-    assert_ne!(papers[0], papers[1]);
+        let faint = browser.evaluate(FAINT);
+        assert_eq!(faint.as_array().map(Vec::as_slice), Some(&[][..]), "{name} {scheme}");
+        browser.evaluate("getComputedStyle(document.body).backgroundColor")
+    });
+    assert_ne!(papers[0], papers[1], "{name}");
 }
 
 #[test]
