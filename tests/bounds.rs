@@ -102,6 +102,16 @@ fn an_honest_run_is_verified_and_has_its_efficiency() {
 }
 
 #[test]
+fn the_reference_of_short_items_is_not_that_of_reading_the_clock() {
+    let metadata =
+        honest(&Place::new(), &["--workload", "null", "--items", "3000000", "--extra", "batch_size=10000"]);
+    let of_sample = |key: &str| metadata["reference"][key].as_f64().unwrap();
+    let of_item = metadata["reference_cpu_seconds"].as_f64().unwrap() / 3e6;
+    let of_slice = of_item * of_sample("items") / of_sample("slices");
+    assert!(of_slice > 4e-4, "the clock is read every {of_slice} s: {metadata}");
+}
+
+#[test]
 fn the_reference_of_windows_is_a_sample_that_closes_them() {
     let place = Place::new();
     for (query, more) in [("nexmark_q5", "slide_ms=10000"), ("nexmark_q11", "gap_ms=10000")] {

@@ -18,8 +18,8 @@ use crate::worker::protocol::SerialSample;
 
 /// A slice should take at least this long, so that reading the clock, which takes half a microsecond, is a thousandth of it.
 pub(super) const SLICE: Duration = Duration::from_micros(500);
-/// The most items of a slice: more make no call cheaper, and no longer fit into the caches.
-const MAX_SLICE: u64 = 1024;
+/// The most items of a call, of which a slice has as many as it needs: more make no call cheaper, and no longer fit into the caches.
+const MAX_CALL: u64 = 1024;
 /// A sample has at least this many slices, where there are so many items: they show how much the items differ.
 const MIN_SLICES: u64 = 16;
 /// And of items that take very long, at least this many.
@@ -116,7 +116,7 @@ pub(super) fn passes<'s>(
 /// The number of items of a slice, and the CPU seconds that a slice takes.
 pub(super) fn slice_size(workload: &WorkloadHandle, items: u64) -> Result<(u64, f64), WorkloadError> {
     let mut path = TimedPath::new(workload, false)?;
-    let most = (items / MIN_SLICES).clamp(1, MAX_SLICE);
+    let most = (items / MIN_SLICES).max(1);
     let mut size = 1;
     // The first call loads code and data into the caches.
     path.slice(0, size)?;
@@ -199,18 +199,35 @@ impl<'w> TimedPath<'w> {
         Ok(Self { path: SerialPath::new(workload, 1)?, closes })
     }
 
+    /// What reductions and sink take is timed for the first call alone, where no reduction gives anything: to read the clock around each would
+    /// be a twentieth of a call of short items.
     fn slice(&mut self, first: u64, items: u64) -> Result<Slice, WorkloadError> {
-        let end = self.path.first_end();
+        let calls =
+            || (0..items).step_by(MAX_CALL as usize).map(|done| (first + done, MAX_CALL.min(items - done)));
+        let (end, mut fold, mut timed) = (self.path.first_end(), 0.0, 0);
         let before = cpu_time();
-        self.path.make(first, items, end)?;
-        let made = cpu_time();
-        self.path.fold()?;
-        let operators = if self.closes { self.close(first + items)? } else { 0.0 };
+        for (first, items) in calls() {
+            self.path.make(first, items, end)?;
+            let made = (self.closes || timed == 0).then(cpu_time);
+            self.path.fold()?;
+            let operators = if self.closes { self.close(first + items)? } else { 0.0 };
+            if let Some(made) = made {
+                fold += cpu_time() - made - operators;
+                timed += items;
+            }
+        }
         let folded = cpu_time();
         // Once more without the operators, which only a few workloads have so short that it matters.
-        self.path.make(first, items, 1)?;
+        for (first, items) in calls() {
+            self.path.make(first, items, 1)?;
+        }
         let (cpu_seconds, source_seconds) = (folded - before, cpu_time() - folded);
-        Ok(Slice { items, cpu_seconds, source_seconds, fold_seconds: folded - made - operators })
+        Ok(Slice {
+            items,
+            cpu_seconds,
+            source_seconds,
+            fold_seconds: fold * items as f64 / timed.max(1) as f64,
+        })
     }
 
     /// Gives what has ended when all items before `low` are folded. Returns the CPU seconds of the operators on the way.
