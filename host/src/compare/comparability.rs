@@ -45,7 +45,9 @@ fn configuration(row: &Group<'_>, baseline: &Group<'_>) -> Option<Incomparable> 
     if one.seed != other.seed {
         keys.push("seed".to_owned());
     }
-    keys.extend(one.conditions.differences(other.conditions).into_iter().map(str::to_owned));
+    if one.conditions.cores != other.conditions.cores {
+        keys.push("cores".to_owned());
+    }
     let hashes = row.config().is_some() && baseline.config().is_some();
     // Records without the number of items are compared by the number of results.
     let results = |group: &Group<'_>| {

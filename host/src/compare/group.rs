@@ -70,12 +70,6 @@ impl Conditions {
         Self { cores: metadata.cores.as_ref().map(Vec::len), is_single: metadata.block.is_none() }
     }
 
-    /// The keys of a record that differ.
-    pub(super) fn differences(self, other: Self) -> Vec<&'static str> {
-        let same = [("cores", self.cores == other.cores), ("block", self.is_single == other.is_single)];
-        same.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
-    }
-
     pub(super) fn cores_label(self) -> String {
         self.cores.map_or_else(|| "all cores".into(), |cores| plural(cores as u64, "core"))
     }

@@ -26,9 +26,10 @@ pub(super) fn compared(
         }
         let difference =
             |baseline: &usize| (*baseline, differences(table, group_of_row, &group.rows[*baseline]));
-        // Of several baselines the first with the fewest differences.
-        let Some((baseline, incomparable)) = baselines.iter().map(difference).min_by_key(|(_, it)| it.len())
-        else {
+        // Of several baselines the first with the fewest differences, which was run in the same way if there is one.
+        let other_way = |at: usize| group.rows[at].identity.conditions != group_of_row.identity.conditions;
+        let nearest = |(at, it): &(usize, Vec<_>)| (it.len(), other_way(*at));
+        let Some((baseline, incomparable)) = baselines.iter().map(difference).min_by_key(nearest) else {
             return Row { no_ratio: Some(NoRatio::NoBaseline), ..row };
         };
         let comparable =
