@@ -61,7 +61,9 @@ fn assert_fits(browser: &mut Chromium, name: &str, width: u32) {
 #[test]
 fn each_page_is_alone_and_silent_and_fits_and_can_be_read_at_every_width() {
     let Some(mut browser) = Chromium::start() else { return };
-    for (name, (width, height)) in PAGES.iter().flat_map(|name| [PHONE, DESKTOP, WIDE].map(|size| (*name, size))) {
+    for (name, (width, height)) in
+        PAGES.iter().flat_map(|name| [PHONE, DESKTOP, WIDE].map(|size| (*name, size)))
+    {
         browser.prefer("light");
         let url = browser.open(&page(name), width, height);
         assert_eq!(browser.evaluate("document.scripts.length"), 1, "{name}");
@@ -115,7 +117,8 @@ fn assert_links(browser: &mut Chromium, name: &str) {
     let lost = "[...document.querySelectorAll('a')].map(it => it.getAttribute('href'))
         .filter(to => !to.startsWith('#') || !document.getElementById(to.slice(1)))";
     assert_eq!(browser.evaluate(lost).as_array().map(Vec::len), Some(0), "{name}");
-    let is_shown = "(() => { const it = document.querySelector('.inside'); const box = it.getBoundingClientRect();
+    let is_shown =
+        "(() => { const it = document.querySelector('.inside'); const box = it.getBoundingClientRect();
         return it.closest('details').open && box.height > 50 && box.top < innerHeight && box.bottom > 0 })()";
     assert_eq!(browser.evaluate(is_shown), false, "{name}");
     browser.evaluate(

@@ -42,7 +42,9 @@ impl Axe {
         self.browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)");
         // No value: that of the source is the whole module.
         self.browser.evaluate(&format!("{}; undefined", self.source));
-        let Value::Array(found) = self.browser.evaluate(&VIOLATIONS.replace("OPTIONS", options)) else { panic!("no list of violations") };
+        let Value::Array(found) = self.browser.evaluate(&VIOLATIONS.replace("OPTIONS", options)) else {
+            panic!("no list of violations")
+        };
         found.into_iter().map(|text| text.as_str().unwrap().to_owned()).collect()
     }
 
