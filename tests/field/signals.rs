@@ -86,14 +86,19 @@ fn children_are_seen_although_the_parent_ignores_their_end() {
     }
 }
 
-/// The state of a process, such as `S` or `T`.
-fn state(pid: u32) -> String {
+/// A field of a process after its name, as proc(5) lists them.
+fn field(pid: u32, number: usize) -> String {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')')
         .next()
-        .and_then(|rest| rest.split_ascii_whitespace().next())
+        .and_then(|rest| rest.split_ascii_whitespace().nth(number - 3))
         .unwrap_or_default()
         .to_owned()
+}
+
+/// The state of a process, such as `S` or `T`.
+fn state(pid: u32) -> String {
+    field(pid, 3)
 }
 
 /// Stops crossrun as Ctrl-Z does.
@@ -165,6 +170,24 @@ fn a_standstill_without_a_signal_counts_as_a_stop() {
         let warnings = ran.json()["metadata"]["warnings"].to_string();
         assert!(warnings.contains("was run again: crossrun was stopped"), "{}", ran.explain());
     }
+}
+
+#[test]
+fn a_trial_of_which_only_the_backends_processes_were_stopped_is_invalid() {
+    let place = Place::with_misbehaving();
+    let child = started(&place, waiting(&place, "run"));
+    let mut stopped = processes_of_sessions_of(child.id());
+    // The supervisor stays: no process of the backend can reach it.
+    stopped.retain(|pid| field(*pid, 4) != child.id().to_string());
+    stopped.iter().for_each(|pid| kill("-STOP", *pid));
+    eventually("they are stopped", || stopped.iter().all(|pid| state(*pid) == "T"));
+    std::thread::sleep(Duration::from_secs(3));
+    go(&place);
+    stopped.iter().for_each(|pid| kill("-CONT", *pid));
+    let ran = Ran::ended(child).code(6);
+    let metadata = &ran.json()["metadata"];
+    assert!(metadata["error"].to_string().contains("processes of the backend were stopped"), "{}", ran.explain());
+    assert!(!metadata["warnings"].to_string().contains("was run again"), "{}", ran.explain());
 }
 
 #[test]

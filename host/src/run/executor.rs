@@ -156,7 +156,7 @@ impl Executor {
         sink: Sink<'_, E>,
     ) -> Result<TrialResult, Stopped<E>> {
         sink(&Event::Started(trial)).map_err(Stopped::Sink)?;
-        let (started, spec, stops) = (SystemTime::now(), trial.workload_spec(), stop::count());
+        let (started, spec, stops) = (SystemTime::now(), trial.workload_spec(), stop::Since::now());
         let supported = self.needs(&spec).and_then(|needs| backend::check_supports(&engine.supports, &needs));
         let ready = supported.and_then(|()| self.expect(&spec));
         let ready = ready.and_then(|expected| self.judge(&spec.name).map(|_| expected));
@@ -176,8 +176,7 @@ impl Executor {
                 self.forget_dead_judge(&trial.cell.spec.name, error);
             }
         }
-        let result = if stop::count() == stops { result } else { result.of_stopped() };
-        Ok(TrialResult { started, ..result })
+        Ok(TrialResult { started, ..result.unless_stopped(stops.stopped()) })
     }
 
     /// Why `error` is no result of the backend of `trial`: a plugin's file is another one by now, or no worker can be started.

@@ -12,6 +12,7 @@ use super::session::{CallError, Fault};
 use super::task_graph::TaskGraph;
 use crate::plan::{BackendChoice, Cell, Purpose};
 use crate::sandbox::Usage;
+use crate::sandbox::stop::Stopped;
 use crate::worker::protocol::{Finished, Folders, MachineCheck};
 
 #[derive(Clone, Debug)]
@@ -133,7 +134,7 @@ pub struct TrialResult {
     pub work_checked: bool,
     /// The readings of the machine check since the session before.
     pub machine_checks: Vec<MachineCheck>,
-    /// Whether crossrun was stopped during the trial, as by Ctrl-Z or with its container. Its times then say nothing.
+    /// Whether crossrun was stopped during the trial, as by Ctrl-Z or with its container. Its times then say nothing, and it is run again.
     pub stopped: bool,
     pub warnings: Vec<String>,
     /// The graph of tasks that was run; `None` for other workloads.
@@ -146,7 +147,11 @@ pub(crate) const UNSETTLED: &str = "did not settle";
 /// Why a trial is not valid during which crossrun was stopped.
 const STOPPED: &str = "crossrun was stopped during the trial, as by Ctrl-Z or with its container";
 
-/// The warning of a trial that was run again after that.
+/// Why a trial is not valid of which only the backend's processes were stopped. It is not run again: a backend could choose so
+/// which of its runs count.
+const STOPPED_BELOW: &str = "processes of the backend were stopped by a signal during the trial";
+
+/// The warning of a trial that was run again after crossrun was stopped.
 const RUN_AGAIN: &str =
     "was run again: crossrun was stopped during the first run, as by Ctrl-Z or with its container";
 
@@ -197,13 +202,19 @@ impl TrialResult {
         finished.map(|finished| finished.duration_seconds)
     }
 
-    /// The result of a trial during which crossrun was stopped. A wrong answer stays wrong.
-    pub(super) fn of_stopped(self) -> Self {
+    /// The result of a trial, not valid if something was stopped meanwhile. A wrong answer stays wrong.
+    pub(super) fn unless_stopped(self, stopped: Stopped) -> Self {
+        let why = match stopped {
+            Stopped::Nothing => return self,
+            Stopped::This => STOPPED,
+            Stopped::Below => STOPPED_BELOW,
+        };
         let outcome = match self.outcome {
             wrong @ Outcome::Wrong(_) => wrong,
-            _ => Outcome::Invalid(CallError::judged(Fault::InvalidMeasurement, STOPPED.into())),
+            failed @ Outcome::Failed(_) if stopped == Stopped::Below => failed,
+            _ => Outcome::Invalid(CallError::judged(Fault::InvalidMeasurement, why.into())),
         };
-        Self { outcome, stopped: true, ..self }
+        Self { outcome, stopped: stopped == Stopped::This, ..self }
     }
 
     /// Adds how the engine stopped.

@@ -55,8 +55,8 @@ pub(super) mod signal_tree {
     }
 
     /// That is not known.
-    pub(in crate::sandbox) fn is_stopped(_group: u32) -> bool {
-        false
+    pub(in crate::sandbox) fn stopped(_group: u32) -> (bool, bool) {
+        (false, false)
     }
 
     fn signal(group: u32, signal: Signal) {

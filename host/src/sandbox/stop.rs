@@ -20,8 +20,43 @@ static TREES: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 /// For how long this process was stopped, and since when it is.
 static STOPPED: Mutex<(Duration, Option<Instant>)> = Mutex::new((Duration::ZERO, None));
 
-/// How often this process was stopped.
+/// How often this process was stopped, or a supervisor, which no process of a namespace below it can stop.
 static COUNT: AtomicU64 = AtomicU64::new(0);
+
+/// How often it was seen that processes below a supervisor were stopped.
+static BELOW: AtomicU64 = AtomicU64::new(0);
+
+/// What was stopped since some moment: a measurement meanwhile is not valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    Nothing,
+    /// This process, or a supervisor.
+    This,
+    /// Only processes below a supervisor, by one of them or by a program outside.
+    Below,
+}
+
+/// A moment from which on it is asked what was stopped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Since {
+    count: u64,
+    below: u64,
+}
+
+impl Since {
+    pub(crate) fn now() -> Self {
+        standstill::settle();
+        Self { count: COUNT.load(Ordering::SeqCst), below: BELOW.load(Ordering::SeqCst) }
+    }
+
+    pub(crate) fn stopped(self) -> Stopped {
+        match Self::now() {
+            now if now.count != self.count => Stopped::This,
+            now if now.below != self.below => Stopped::Below,
+            _ => Stopped::Nothing,
+        }
+    }
+}
 
 /// A moment at which a wait ends. It is put off by the time for which this process is stopped.
 #[derive(Clone, Copy, Debug)]
@@ -48,12 +83,6 @@ impl Deadline {
         }
         now
     }
-}
-
-/// How often this process was stopped so far: a measurement during which that changes is not valid.
-pub(crate) fn count() -> u64 {
-    standstill::settle();
-    COUNT.load(Ordering::SeqCst)
 }
 
 fn stopped() -> Duration {
@@ -86,11 +115,12 @@ fn stood_still(lost: Duration) {
     COUNT.fetch_add(1, Ordering::SeqCst);
 }
 
-/// Notices that somebody has stopped processes of a tree, but not this one: their deadlines go on.
+/// Notices that processes of a tree are stopped, but not this one: their deadlines go on.
 fn notice_stopped_trees() {
     let trees = TREES.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if trees.into_iter().any(signal_tree::is_stopped) {
-        COUNT.fetch_add(1, Ordering::SeqCst);
+    for (supervisor, below) in trees.into_iter().map(signal_tree::stopped) {
+        COUNT.fetch_add(supervisor.into(), Ordering::SeqCst);
+        BELOW.fetch_add(below.into(), Ordering::SeqCst);
     }
 }
 

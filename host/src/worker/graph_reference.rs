@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use plugin_api::{GraphShape, WorkloadError, WorkloadHandle};
+use plugin_api::{GraphRow, GraphShape, WorkloadError, WorkloadHandle};
 
 use super::reference::on_core;
 use super::serial_path::cpu_time;
@@ -59,43 +59,78 @@ fn size(workload: &WorkloadHandle, shape: GraphShape) -> Result<Option<(u64, u64
 /// Rows that are narrower than others at the start of a graph of more than twice so many: no row has more points.
 const NARROW_ROWS: u32 = 13;
 
-/// Runs rows from the first on, until they took `limit` CPU seconds: slices of at least [`SLICE`]. Outputs are made in memory that
-/// is used again, and narrow rows at the start of a long graph are no part of the slices: their tasks may take longer than others.
+/// Runs rows from the first on, until they took `limit` CPU seconds: slices of at least [`SLICE`]. The clock is read around as many
+/// rows as that takes. Narrow rows at the start of a long graph are no part of the slices: their tasks may take longer than others.
 fn rows(workload: &WorkloadHandle, shape: GraphShape, limit: f64) -> Result<Vec<Slice>, WorkloadError> {
-    let (mut slices, mut before, mut first_before) = (Vec::new(), Vec::<(Vec<u8>, usize)>::new(), 0);
-    let (mut slice, mut taken, mut unused) = (Slice::default(), 0.0, Vec::new());
     let steps = u32::try_from(shape.steps).unwrap_or(u32::MAX);
-    for step in 0..steps {
-        let row = workload.graph_row(step)?;
-        unused.resize_with(row.width() as usize, || vec![0; shape.output_bytes as usize]);
+    let first = first_full_row(workload, shape.width, steps)?;
+    let (mut slices, mut slice, mut taken) = (Vec::new(), Slice::default(), 0.0);
+    let (mut outputs, mut step, mut at_once) = (Outputs::new(shape.output_bytes as usize), 0, 1_u32);
+    while step < steps && (taken <= limit || slices.len() < FEWEST_SLICES as usize) {
+        let end = step.saturating_add(at_once).min(if step < first { first } else { steps });
+        let read = (step..end).map(|step| workload.graph_row(step)).collect::<Result<Vec<_>, _>>()?;
         let started = cpu_time();
-        let mut outputs = Vec::with_capacity(row.width() as usize);
-        for (place, point) in (0..).zip(row.points()) {
-            let output = |from: &u32| {
-                let made = before.get(from.wrapping_sub(first_before) as usize);
-                made.and_then(|(bytes, length)| bytes.get(..*length)).unwrap_or_default()
-            };
-            let inputs: Vec<_> = row.inputs(place).iter().map(output).collect();
-            let mut output: Vec<u8> = unused.pop().unwrap_or_default();
-            let length = workload.graph_task_into(step, point, &inputs, &mut output)?;
-            outputs.push((output, length));
-        }
+        (step..end).zip(&read).try_for_each(|(step, row)| outputs.next_row(workload, step, row))?;
         let seconds = cpu_time() - started;
-        unused.extend(before.into_iter().map(|(output, _)| output));
-        (before, first_before) = (outputs, row.points().start);
-        if u64::from(row.width()) < shape.width && step < NARROW_ROWS && steps > 2 * NARROW_ROWS {
-            continue;
+        if seconds < SLICE.as_secs_f64() {
+            at_once = at_once.saturating_mul(2);
         }
-        taken += seconds;
-        slice.cpu_seconds += seconds;
-        slice.items += u64::from(row.width());
-        if slice.cpu_seconds >= SLICE.as_secs_f64() {
-            slices.push(std::mem::take(&mut slice));
+        if step >= first {
+            taken += seconds;
+            slice.cpu_seconds += seconds;
+            slice.items += read.iter().map(|row| u64::from(row.width())).sum::<u64>();
+            if slice.cpu_seconds >= SLICE.as_secs_f64() {
+                slices.push(std::mem::take(&mut slice));
+            }
         }
-        if taken > limit && slices.len() >= FEWEST_SLICES as usize {
-            return Ok(slices);
-        }
+        step = end;
     }
     slices.extend(Some(slice).filter(|slice| slice.items > 0));
     Ok(slices)
+}
+
+/// The step after the last narrow row at the start of a long graph.
+fn first_full_row(workload: &WorkloadHandle, width: u64, steps: u32) -> Result<u32, WorkloadError> {
+    let mut first = 0;
+    for step in 0..if steps > 2 * NARROW_ROWS { NARROW_ROWS } else { 0 } {
+        if workload.graph_width(step)?.is_some_and(|points| u64::from(points) < width) {
+            first = step + 1;
+        }
+    }
+    Ok(first)
+}
+
+/// The outputs of a row, which the next one reads, in memory that is used again.
+struct Outputs {
+    bytes: usize,
+    /// The first point of the row, and for each point its output and how long that is.
+    first: u32,
+    row: Vec<(Vec<u8>, usize)>,
+    unused: Vec<Vec<u8>>,
+}
+
+impl Outputs {
+    fn new(bytes: usize) -> Self {
+        Self { bytes, first: 0, row: Vec::new(), unused: Vec::new() }
+    }
+
+    /// Runs the tasks of the row after the one of which the outputs are here.
+    fn next_row(&mut self, workload: &WorkloadHandle, step: u32, row: &GraphRow) -> Result<(), WorkloadError> {
+        let Self { bytes, first, row: before, unused } = self;
+        let made = |point: &u32| {
+            let made = before.get(point.wrapping_sub(*first) as usize);
+            made.and_then(|(output, length)| output.get(..*length)).unwrap_or_default()
+        };
+        let (mut inputs, mut outputs) = (Vec::new(), Vec::with_capacity(row.width() as usize));
+        for (place, point) in (0..).zip(row.points()) {
+            let mut output = unused.pop().unwrap_or_else(|| vec![0; *bytes]);
+            inputs.clear();
+            inputs.extend(row.inputs(place).iter().map(made));
+            let length = workload.graph_task_into(step, point, &inputs, &mut output)?;
+            outputs.push((output, length));
+        }
+        unused.extend(before.drain(..).map(|(output, _)| output));
+        (*before, *first) = (outputs, row.points().start);
+        Ok(())
+    }
 }

@@ -21,9 +21,11 @@ pub(in crate::sandbox) fn resume(root: u32) {
 /// and those that it has started itself.
 const LOOKED_AT: usize = 8;
 
-/// Whether a signal has stopped one of the first processes of a tree.
-pub(in crate::sandbox) fn is_stopped(root: u32) -> bool {
-    processes::nearest(root as i32, LOOKED_AT).iter().any(|process| process.stopped)
+/// Which of the first processes of a tree a signal has stopped: its `root`, and one below it.
+pub(in crate::sandbox) fn stopped(root: u32) -> (bool, bool) {
+    let nearest = processes::nearest(root as i32, LOOKED_AT);
+    let (roots, below): (Vec<_>, Vec<_>) = nearest.into_iter().partition(|process| process.pid == root as i32);
+    (roots.iter().any(|process| process.stopped), below.iter().any(|process| process.stopped))
 }
 
 /// Sends a signal to those processes of the tree that `wanted` names, and returns how many there were.
