@@ -3,6 +3,7 @@
 use minijinja::{Value, context};
 
 use super::layout::{Group, Layout, PlacedPoint};
+use super::row_charts::has_only_peaks;
 use crate::compare::model::{MeanRatio, NoInterval, NoRatio, Ratio, Row, Sample, Spread, Status, Withheld};
 use crate::report::labels::{self, name, one_line, or_none};
 use crate::report::number;
@@ -37,6 +38,7 @@ pub(super) fn trials(layout: &Layout<'_>) -> Value {
     context! {
         groups => layout.groups.iter().map(group).collect::<Vec<_>>(),
         file => file.map(|file| one_line(file, MAX_PATH)),
+        shared_once => !layout.rows().any(has_only_peaks),
         // Trials outside of a comparison ran without warm-ups too.
         cold => layout.rows().flat_map(|row| &row.samples).any(|sample| sample.block.is_some()),
     }
