@@ -158,12 +158,17 @@ fn ratio_sentence(ratio: &Ratio, baseline: Option<&str>) -> String {
         sentence += &format!(", between {bounds} with {} confidence", number::percent(interval.confidence));
     }
     if let Some(p) = ratio.p_value {
-        sentence += &format!(", p = {p:.4}");
+        sentence += &format!(", p {}", probability("= ", p));
     }
     if let Some(p) = ratio.adjusted_p_value {
-        sentence += &format!(", {p:.4} after Holm");
+        sentence += &format!(", {} after Holm", probability("", p));
     }
     sentence + "." + &mean_ratio(ratio) + &dependence(ratio) + reservation(ratio)
+}
+
+/// To four decimals, after a sign. No probability is 0, as one that is less than half of the last digit would be.
+fn probability(sign: &str, p: f64) -> String {
+    if p < 0.000_05 { "< 0.0001".into() } else { format!("{sign}{p:.4}") }
 }
 
 fn mean_ratio(ratio: &Ratio) -> String {
@@ -292,6 +297,12 @@ mod tests {
         ] {
             assert_eq!(difference(Some(shown), Some(command)), expected);
         }
+    }
+
+    #[test]
+    fn a_small_probability_is_not_rounded_to_nothing() {
+        let written = [0.015_625, 0.000_06, 7e-6].map(|p| probability("= ", p));
+        assert_eq!(written, ["= 0.0156", "= 0.0001", "< 0.0001"]);
     }
 
     #[test]
