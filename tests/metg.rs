@@ -131,6 +131,13 @@ fn without_a_kernel_that_reaches_90_percent_there_is_no_value() {
 }
 
 #[test]
+fn a_cluster_that_the_user_names_has_no_metg() {
+    let place = Place::new();
+    let run = ["metg", "--backends", "native", "--quick", "--extra", "mine_address=localhost:1"];
+    place.crossrun(&run).code(2).says("--extra mine_address is not allowed: METG is about the cores");
+}
+
+#[test]
 fn a_wrong_answer_and_a_failure_are_rows_and_make_no_value() {
     let place = Place::with_misbehaving();
     place.stage(&plugin("native_runner"));

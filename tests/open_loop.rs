@@ -57,6 +57,14 @@ fn the_summary_of_a_run_has_both_kinds_of_latency_and_the_lag() {
 }
 
 #[test]
+fn a_run_without_items_is_not_said_to_lack_a_clock() {
+    let place = Place::new();
+    let run = ["run", "--no-lock", "--workload", "open_loop", "--backend", "native", "--items", "0"];
+    let summary = place.crossrun(&run).code(0).stdout();
+    assert!(summary.contains("latency: not measured, because no item reached the sink\n"), "{summary}");
+}
+
+#[test]
 fn a_source_that_waits_takes_as_long_as_its_schedule() {
     let place = Place::new();
     // 200 items at 400 a second. A machine that wakes threads late makes the measurement invalid, and says so.

@@ -23,6 +23,7 @@ mod row;
 mod significance;
 pub(crate) mod trends;
 mod trial;
+mod versions;
 mod warning;
 
 #[cfg(test)]
@@ -56,12 +57,14 @@ pub fn compare(inputs: &[Input], options: &Options) -> Result<Comparison, NoBase
         table.points.iter().map(|point| point::compared(point, &table, baseline, options)).collect();
     let others: Vec<_> = table.backends.iter().copied().filter(|name| Some(*name) != baseline).collect();
     significance::withhold_verdicts(&mut points, options.rigor);
+    let closed = points.iter().zip(&table.points).filter(|(_, group)| !group.is_open_loop());
+    let closed: Vec<_> = closed.map(|(point, _)| point).collect();
     Ok(Comparison {
         version: VERSION,
         rigor: options.rigor,
         baseline: baseline.map(str::to_owned),
         margin: MARGIN,
-        geomeans: geomean::geomeans(&points, &others, options.rigor),
+        geomeans: geomean::geomeans(&closed, &others, options.rigor),
         noise_floor: points
             .iter()
             .filter_map(|point| point.noise_floor.as_ref())

@@ -138,4 +138,13 @@ mod tests {
         let busy = found(&[("proc/loadavg", "512.00 1.0 1.0 1/100 5\n")], "load");
         assert!(busy.level == Level::Bad && busy.found.contains("512"), "{busy:?}");
     }
+
+    #[test]
+    fn the_load_is_that_of_all_cores_of_the_machine() {
+        let cores: String = (0..4096).map(|core| format!("cpu{core} 1 0 0 9 0 0 0 0 0 0\n")).collect();
+        let stat = format!("cpu  4096 0 0 36864 0 0 0 0 0 0\n{cores}intr 5\n");
+        let files = [("proc/loadavg", "1024.00 1.0 1.0 1/100 5\n"), ("proc/stat", stat.as_str())];
+        let load = found(&files, "load");
+        assert!(load.level == Level::Good && load.found.contains("on 4096 cores"), "{load:?}");
+    }
 }

@@ -20,4 +20,4 @@ mod shared_files;
 pub(crate) mod sweep;
 pub(crate) mod task_graph;
 pub(crate) mod trial;
-mod work_check;
+pub(crate) mod work_check;

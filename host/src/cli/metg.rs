@@ -27,6 +27,7 @@ use crate::record::{Access, Conditions, MeasurementLock, Recorder, SystemProfile
 use crate::run::data_seeds::DataSeeds;
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
+use crate::run::work_check::names_a_cluster;
 use crate::stats::WarmUp;
 use crate::text::plural;
 use crate::worker::protocol::Folders;
@@ -76,6 +77,13 @@ impl Arguments {
 
     fn backend_options(&self) -> Result<Map<String, Value>, Problem> {
         let options = self.schedule.trial.extra()?;
+        if let Some(option) = options.keys().find(|option| names_a_cluster(option)) {
+            let message = format!(
+                "--extra {option} is not allowed: METG is about the cores of this machine, and how many cores of a cluster work is \
+                 not known"
+            );
+            return Err(Problem::usage(message).with_remedy("crossrun compare"));
+        }
         let swept = if self.graph.are_given() { self.graph.swept_keys() } else { SWEPT_KEYS.to_vec() };
         match swept.iter().find(|key| options.contains_key(**key)) {
             Some(key) => Err(Problem::usage(format!("--extra {key} is not allowed: a sweep sets it"))),

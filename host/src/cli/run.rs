@@ -395,7 +395,12 @@ fn show(
 /// The latency of the items of an open loop: a line for each kind of latency.
 fn latency_lines(open_loop: &OpenLoop) -> String {
     let Some(scheduled) = &open_loop.scheduled else {
-        return "latency: not measured, because source and sinks do not share a clock\n".into();
+        let why = if open_loop.shared_clock {
+            "no item reached the sink"
+        } else {
+            "source and sinks do not share a clock"
+        };
+        return format!("latency: not measured, because {why}\n");
     };
     let samples = plural(scheduled.samples, "item");
     let of = [

@@ -6,14 +6,14 @@ use super::model::{Geomean, Point, RatioInterval, Rigor, Row};
 use crate::plan::defaults::SLEEPING;
 use crate::stats::{Interval, PairedDifference, common_geometric_means};
 
-/// A run and a block of it.
-type BlockId<'a> = (&'a str, u32);
+/// A run and a block of it, in the order of time.
+type BlockId<'a> = (Option<&'a str>, &'a str, u32);
 
 /// One for each of `backends`, over the points where every backend finished every trial. Points that only sleep are left out, as
-/// all backends sleep equally long; and so are those of an open loop, whose ratios are not about throughput.
-pub(super) fn geomeans(points: &[Point], backends: &[&str], rigor: Rigor) -> Vec<Geomean> {
-    let closed = points.iter().filter(|point| point.rows.iter().all(|row| row.open_loop.is_none()));
-    let (sleeping, working): (Vec<_>, Vec<_>) = closed.partition(|point| point.workload == SLEEPING);
+/// all backends sleep equally long. Open loops are not among the points: their ratios are not about throughput.
+pub(super) fn geomeans(points: &[&Point], backends: &[&str], rigor: Rigor) -> Vec<Geomean> {
+    let (sleeping, working): (Vec<&Point>, Vec<&Point>) =
+        points.iter().copied().partition(|point| point.workload == SLEEPING);
     let ratios: Vec<Vec<_>> =
         working.iter().map(|point| backends.iter().map(|name| whole_ratio(point, name)).collect()).collect();
     let means = common_geometric_means(&ratios, backends.len());
@@ -72,7 +72,7 @@ fn interval(points: &[&Point], backend: &str, ratio: f64) -> Option<RatioInterva
 fn seconds(row: &Row) -> impl Iterator<Item = (BlockId<'_>, f64)> {
     row.samples.iter().filter_map(|sample| {
         let run = sample.run_id.split('/').next().unwrap_or_default();
-        Some(((run, sample.block?), sample.duration?))
+        Some(((sample.run_started.as_deref(), run, sample.block?), sample.duration?))
     })
 }
 
@@ -87,6 +87,7 @@ mod tests {
             source: Source::default(),
             status: Status::Verified,
             run_id: format!("run/{point}"),
+            run_started: None,
             block: Some(block as u32),
             timestamp: String::new(),
             duration: Some(*seconds),
@@ -126,7 +127,7 @@ mod tests {
             point("word_count", &NEAR_EIGHT, 8.0),
             point(SLEEPING, &[100.0; 7], 100.0),
         ];
-        let [mean] = geomeans(&points, &["other"], Rigor::Standard).try_into().unwrap();
+        let [mean] = geomeans(&points.each_ref(), &["other"], Rigor::Standard).try_into().unwrap();
         assert!((mean.ratio.unwrap() - 4.0).abs() < 1e-12);
         assert_eq!((mean.covered, mean.points, mean.left_out), (2, 2, vec![SLEEPING.to_owned()]));
         let interval = mean.interval.unwrap();
@@ -134,7 +135,7 @@ mod tests {
         assert!(4.0 < interval.high && interval.high < 4.2, "{interval:?}");
         assert!(interval.confidence > 0.95);
         // With one point it is that of its ratio.
-        let [one] = geomeans(&points[..1], &["other"], Rigor::Standard).try_into().unwrap();
+        let [one] = geomeans(&[&points[0]], &["other"], Rigor::Standard).try_into().unwrap();
         let logarithms: Vec<_> = NEAR_TWO.iter().map(|factor: &f64| factor.ln()).collect();
         let alone = PairedDifference::new(&logarithms).unwrap().interval.unwrap().exp();
         assert!((one.interval.unwrap().low - alone.low).abs() < 1e-9);
@@ -143,9 +144,9 @@ mod tests {
     #[test]
     fn without_enough_blocks_or_in_a_quick_comparison_there_is_no_interval() {
         let few = [point("pipeline", &NEAR_TWO[..5], 2.0)];
-        assert_eq!(geomeans(&few, &["other"], Rigor::Standard)[0].interval, None);
+        assert_eq!(geomeans(&few.each_ref(), &["other"], Rigor::Standard)[0].interval, None);
         let quick = [point("pipeline", &NEAR_TWO, 2.0)];
-        let [mean] = geomeans(&quick, &["other"], Rigor::Quick).try_into().unwrap();
+        let [mean] = geomeans(&quick.each_ref(), &["other"], Rigor::Quick).try_into().unwrap();
         assert_eq!((mean.interval, mean.ratio), (None, Some(2.0)));
     }
 }

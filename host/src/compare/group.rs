@@ -6,7 +6,8 @@ use std::collections::{HashMap, HashSet};
 use super::input::Input;
 use super::trial::{Repetition, Trial};
 use crate::plan;
-use crate::record::{Config, Kind, Library, SystemProfile, machine_keys};
+use crate::plan::defaults::OPEN_LOOP;
+use crate::record::{Config, Kind, Library, Percentiles, SystemProfile, machine_keys};
 use crate::run::task_graph::Form;
 use crate::text::plural;
 
@@ -36,12 +37,17 @@ pub(super) struct Group<'a> {
     pub(super) warm_ups: Vec<Trial<'a>>,
     /// How many records are second records of a trial.
     pub(super) duplicates: usize,
-    /// The place of the highest percentile of latency that all successful trials of the point have, as far as they have any: of
-    /// data with more and with fewer results, not all have enough for the same. None but in an open loop.
+    /// The place of the highest percentile of latency that all successful trials of the point have whose source and sinks share a
+    /// clock: of data with more and with fewer results, not all have enough for the same. None but in an open loop.
     pub(super) percentile: Option<usize>,
     repetitions: HashSet<Repetition<'a>>,
-    moments: HashSet<(&'a str, Option<u32>, &'a str)>,
+    moments: HashSet<Moment<'a>>,
+    /// When each warm-up began, and how long it took: warm-ups have no number by which they are known.
+    seen_warm_ups: HashSet<(Moment<'a>, Option<u64>)>,
 }
+
+/// The point, the block and the start of a trial.
+type Moment<'a> = (&'a str, Option<u32>, &'a str);
 
 /// Records of one point that are equal in these belong to one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -148,22 +154,38 @@ impl<'a> Table<'a> {
                 .rows
                 .sort_by_key(|row| backends.iter().position(|backend| *backend == row.identity.backend));
             let trials = point.rows.iter().flat_map(Group::successes);
-            let percentile = trials.filter_map(|(trial, _)| trial.highest_percentile()).min();
+            let loops = trials.filter_map(|(trial, _)| trial.metadata().open_loop.as_ref());
+            let highest = loops
+                .filter(|it| it.shared_clock)
+                .map(|it| it.scheduled.as_ref().and_then(Percentiles::highest));
+            // A median of only those trials that have a percentile would be biased.
+            let percentile = highest.min().flatten();
             point.rows.iter_mut().for_each(|row| row.percentile = percentile);
         }
+    }
+}
+
+impl PointGroup<'_> {
+    /// Whether items come by a schedule. A trial that failed early does not say so.
+    pub(super) fn is_open_loop(&self) -> bool {
+        let mut trials = self.rows.iter().flat_map(Group::trials);
+        self.point.workload == OPEN_LOOP || trials.any(|trial| trial.metadata().open_loop.is_some())
     }
 }
 
 impl<'a> Group<'a> {
     fn new(identity: Identity<'a>) -> Self {
         let (measured, warm_ups) = (Vec::new(), Vec::new());
-        let (repetitions, moments) = (HashSet::new(), HashSet::new());
-        Self { identity, measured, warm_ups, duplicates: 0, percentile: None, repetitions, moments }
+        let (repetitions, moments, seen_warm_ups) = (HashSet::new(), HashSet::new(), HashSet::new());
+        let (duplicates, percentile) = (0, None);
+        Self { identity, measured, warm_ups, duplicates, percentile, repetitions, moments, seen_warm_ups }
     }
 
     fn add(&mut self, trial: Trial<'a>) {
         if trial.kind == Kind::Warmup {
-            self.warm_ups.push(trial);
+            if self.seen_warm_ups.insert((trial.moment(), trial.duration().map(f64::to_bits))) {
+                self.warm_ups.push(trial);
+            }
             return;
         }
         let is_new = [self.repetitions.insert(trial.repetition()), self.moments.insert(trial.moment())];

@@ -98,6 +98,9 @@ pub(crate) struct Runs {
     /// How many of them gave a wrong answer.
     #[serde(default)]
     pub wrong: u32,
+    /// How many of them failed, wrong answers included. A trial that did not may lack a value: of an open loop with too few items.
+    #[serde(skip)]
+    pub failed: u32,
     /// The median of the values, in seconds.
     pub median: Option<f64>,
 }
@@ -313,7 +316,8 @@ fn change(
 ) -> CellChange {
     let groups = || old.iter().chain(new);
     // What is compared of both, in an open loop: the percentile that all trials have.
-    let percentile = groups().filter_map(|group| group.percentile).min();
+    let measured = groups().filter(|group| group.successes().next().is_some());
+    let percentile = measured.map(|group| group.percentile).min().flatten();
     let (before, after) = (values(old, percentile), values(new, percentile));
     let logarithms = |values: &[f64]| values.iter().map(|value| value.ln()).collect::<Vec<_>>();
     let shift = Shift::new(&logarithms(&before), &logarithms(&after));
@@ -350,14 +354,9 @@ fn values(groups: &[&Group<'_>], percentile: Option<usize>) -> Vec<f64> {
 fn runs(groups: &[&Group<'_>], values: &[f64]) -> Runs {
     let trials = groups.iter().flat_map(|group| &group.measured);
     let wrong = trials.clone().filter(|trial| trial.status() == Status::Wrong).count() as u32;
-    Runs { trials: trials.count() as u32, successes: values.len() as u32, wrong, median: median(values) }
-}
-
-impl Runs {
-    /// How many have no value, including wrong answers.
-    pub(crate) fn failed(self) -> u32 {
-        self.trials - self.successes
-    }
+    let failed = trials.clone().filter(|trial| trial.duration().is_none()).count() as u32;
+    let (trials, successes) = (trials.count() as u32, values.len() as u32);
+    Runs { trials, successes, wrong, failed, median: median(values) }
 }
 
 fn verdict(old: Runs, new: Runs, interval: Option<RatioInterval>, threshold: f64) -> ChangeVerdict {
@@ -365,13 +364,14 @@ fn verdict(old: Runs, new: Runs, interval: Option<RatioInterval>, threshold: f64
     let more = |of: fn(Runs) -> u32| {
         u64::from(of(new)) * u64::from(old.trials) > u64::from(of(old)) * u64::from(new.trials)
     };
+    let none_works = |runs: Runs| runs.failed == runs.trials;
     match () {
         () if more(|runs| runs.wrong) => return ChangeVerdict::NowWrong,
-        () if old.trials == 0 || (old.successes == 0 && new.trials == 0) => return ChangeVerdict::TooFew,
-        () if old.successes == 0 && new.successes == 0 => return ChangeVerdict::FailsInBoth,
-        () if old.successes == 0 => return ChangeVerdict::NowWorks,
+        () if old.trials == 0 || (none_works(old) && new.trials == 0) => return ChangeVerdict::TooFew,
+        () if none_works(old) && none_works(new) => return ChangeVerdict::FailsInBoth,
+        () if none_works(old) => return ChangeVerdict::NowWorks,
         () if new.trials == 0 => return ChangeVerdict::Missing,
-        () if more(Runs::failed) => return ChangeVerdict::NowFails,
+        () if more(|runs| runs.failed) => return ChangeVerdict::NowFails,
         () => {}
     }
     let Some(RatioInterval { low, high, .. }) = interval else { return ChangeVerdict::TooFew };

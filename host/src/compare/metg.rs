@@ -12,6 +12,7 @@ use super::conditions;
 use super::label::short;
 use super::model::Status;
 use super::trial::{Trial, is_debug};
+use super::versions::together;
 use super::warning::{CHOSEN_DATA, doubled};
 use crate::metg::{self, Estimate, MeasuredLoad, NoValue, TARGET_EFFICIENCY, Value};
 use crate::record::{Kind, Library, SystemProfile, machine_keys};
@@ -215,8 +216,6 @@ fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>) -> Row {
     let floors: Vec<_> = blocks.iter().filter_map(|block| block.floor).collect();
     let kernel = metg::over_blocks(&values);
     let granularity = kernel.map(Estimate::granularity);
-    // An engine reports its versions only when it has run.
-    let versions = all().map(|metadata| &metadata.versions).max_by_key(|versions| versions.len());
     Row {
         backend: backend.into(),
         label: String::new(),
@@ -232,7 +231,7 @@ fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>) -> Row {
         blocks,
         plugin: all().find_map(|metadata| metadata.plugin.clone()),
         workload_library: all().find_map(|metadata| metadata.workload_library.clone()),
-        versions: versions.cloned().unwrap_or_default(),
+        versions: together(all().map(|metadata| &metadata.versions)),
     }
 }
 
@@ -389,7 +388,8 @@ fn without_value(row: &Row) -> Option<String> {
         "{} has no METG: its longest kernels reached an efficiency of {:.1} %, and {:.0} % are needed; try a longer --coarsest, or \
          a quieter machine",
         row.name(),
-        highest * 100.0,
+        // Rounded down: 89.96 % are not the 90.0 % that are needed.
+        (highest * 1000.0).floor() / 10.0,
         metg::FIRST_EFFICIENCY * 100.0,
     ))
 }

@@ -4,6 +4,7 @@
 //! baseline, 0.5 half as fast.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -366,7 +367,7 @@ pub enum NoInterval {
     Quick,
     /// Fewer than 6 blocks that both finished.
     TooFewBlocks,
-    /// At least half of the blocks have a ratio that another block has too: durations of a few ticks of a clock.
+    /// The blocks have at most half as many different ratios as there are blocks: durations of a few ticks of a clock.
     Tied,
     /// The records do not assign trials to blocks.
     Unpaired,
@@ -470,6 +471,9 @@ pub struct Sample {
     pub status: Status,
     /// The run and the point in it.
     pub run_id: String,
+    /// When the first trial of its run began: of two runs with one id, it tells which one.
+    #[serde(skip)]
+    pub(crate) run_started: Option<Arc<str>>,
     /// Counted from 0.
     pub block: Option<u32>,
     /// The start: ISO 8601, UTC.

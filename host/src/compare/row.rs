@@ -10,6 +10,7 @@ use super::model::{
     PercentileSpread, Resources, Row, Sample, Spread, Stages, Status,
 };
 use super::trial::Trial;
+use super::versions::together;
 use crate::record::outcome::figure;
 use crate::record::{Metadata, OpenLoop, Percentiles, UnifiedRecord};
 use crate::run::trial::UNSETTLED;
@@ -46,10 +47,11 @@ pub(super) fn summarized(group: &Group<'_>, label: String) -> Row {
     }
 }
 
-/// Preferably of a successful trial: an engine that did not start has not reported its version.
+/// Preferably of the successful trials: an engine that did not start has not reported its version.
 fn versions(group: &Group<'_>) -> Map<String, Value> {
-    let success = group.successes().map(|(trial, _)| trial).next();
-    success.or(group.first()).map(|trial| trial.metadata().versions.clone()).unwrap_or_default()
+    let reported = together(group.successes().map(|(trial, _)| &trial.metadata().versions));
+    let first = || group.first().map(|trial| trial.metadata().versions.clone()).unwrap_or_default();
+    if reported.is_empty() { first() } else { reported }
 }
 
 /// The spread of a value over the successful trials, which `read` takes from a trial and its seconds.
@@ -196,11 +198,17 @@ fn resources(group: &Group<'_>) -> Option<Resources> {
         cpu_seconds: over(group, |trial, _| cpu(trial)),
         peak_memory_bytes: over(group, |trial, _| peak(trial)),
         memory_bytes: over(group, |trial, _| shared_once(trial)),
-        cpu_seconds_per_item: over(group, |trial, _| figure(Some(cpu(trial)? / trial.items()? as f64))),
-        memory_bytes_per_item: over(group, |trial, _| figure(Some(memory(trial)? / trial.items()? as f64))),
-        cores_used: over(group, |trial, seconds| figure(Some(cpu(trial)? / seconds))),
+        cpu_seconds_per_item: over(group, |trial, _| part(cpu(trial)?, trial.items()? as f64)),
+        memory_bytes_per_item: over(group, |trial, _| part(memory(trial)?, trial.items()? as f64)),
+        cores_used: over(group, |trial, seconds| part(cpu(trial)?, seconds)),
     };
     (resources != Resources::default()).then_some(resources)
+}
+
+/// What was used for each. It may be nothing: where CPU time is read in ticks, a short run may have none, and the median of the other
+/// runs alone would be too large.
+fn part(used: f64, of: f64) -> Option<f64> {
+    Some(used / of).filter(|each| *each >= 0.0)
 }
 
 fn efficiency(group: &Group<'_>) -> Option<Efficiency> {
@@ -250,6 +258,7 @@ fn sample(trial: &Trial<'_>) -> Sample {
         source: trial.source.clone(),
         status: trial.status(),
         run_id: record.run_id.clone(),
+        run_started: trial.run_started.clone(),
         block: metadata.block,
         timestamp: record.timestamp.clone(),
         duration: trial.duration(),

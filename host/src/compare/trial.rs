@@ -59,12 +59,6 @@ impl Input {
         (&self.record.run_id, self.metadata().block, &self.record.timestamp)
     }
 
-    /// The place of the highest percentile of latency that a successful trial of an open loop has, among all of them.
-    pub(super) fn highest_percentile(&self) -> Option<usize> {
-        let scheduled = self.metadata().open_loop.as_ref()?.scheduled.as_ref()?;
-        scheduled.highest().filter(|_| self.duration().is_some())
-    }
-
     /// The value that is compared, in seconds: the duration of the run or, in an open loop, where the schedule determines
     /// the duration, the latency at the percentile with this place. None if the trial is not successful.
     pub(super) fn compared(&self, percentile: Option<usize>) -> Option<f64> {

@@ -80,13 +80,24 @@ pub(super) fn steal(system: &System, watch: Duration) -> Option<State> {
 
 pub(super) fn load(system: &System) -> Option<State> {
     let average: f64 = system.text("proc/loadavg")?.split(' ').next()?.parse().ok()?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    // The load is that of the whole machine, of whose cores this process may have a part.
+    let own = || std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = machine_cores(system).unwrap_or_else(own);
     let found = format!("{average} processes wanted to run in the last minute, on {cores} cores");
     if average <= LOAD * cores as f64 {
         return Some(State::good(found));
     }
     let effect = "whatever else runs takes time from what is measured";
     Some(State::bad(found, effect, "top, to see what runs; then end it or wait"))
+}
+
+/// The cores of the machine, of which the system counts the time.
+fn machine_cores(system: &System) -> Option<usize> {
+    let stat = system.text("proc/stat")?;
+    let is_core = |line: &&str| {
+        line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    Some(stat.lines().filter(is_core).count()).filter(|cores| *cores > 0)
 }
 
 pub(super) fn clock_source(system: &System) -> Option<State> {

@@ -36,6 +36,7 @@ fn sample(label: &str, block: u32, duration: Option<f64>, status: Status) -> Sam
         source: Source { file: "results/run/trials.jsonl".into(), line: u64::from(block) * 20 + 1 },
         status,
         run_id: "20260221-035847/pipeline".into(),
+        run_started: None,
         block: Some(block),
         timestamp: format!("2026-02-21T04:{block:02}:47.134641+00:00"),
         duration,

@@ -54,7 +54,7 @@ fn row(change: &CellChange) -> [String; 7] {
 fn verdict(change: &CellChange) -> String {
     let count: fn(Runs) -> u32 = match change.call {
         ChangeVerdict::NowWrong => |runs| runs.wrong,
-        ChangeVerdict::NowFails => Runs::failed,
+        ChangeVerdict::NowFails => |runs| runs.failed,
         ChangeVerdict::Regression if !change.fails => return "regression (hint)".into(),
         verdict => return verdict.label(),
     };

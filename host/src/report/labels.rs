@@ -66,7 +66,7 @@ impl VerdictLabel {
 pub(super) struct TableRow {
     pub(super) label: String,
     pub(super) median: String,
-    /// The coefficient of variation.
+    /// The coefficient of variation of the times; none of an open loop.
     pub(super) spread: String,
     pub(super) rate: String,
     pub(super) ratio: String,
@@ -86,7 +86,9 @@ impl TableRow {
         Self {
             label: name(&row.label),
             median: format!("{}{}", if row.unsettled > 0 { "~" } else { "" }, compared(row)),
-            spread: or_none(row.variation, |it| number::percent(it.coefficient)),
+            spread: or_none(row.variation.filter(|_| row.open_loop.is_none()), |it| {
+                number::percent(it.coefficient)
+            }),
             rate: rate(row),
             ratio: match ratio {
                 Some(ratio) => number::ratio(ratio.estimate),
@@ -104,11 +106,17 @@ impl TableRow {
     }
 }
 
-/// The value by which rows are compared: the time of a run or, in an open loop, a percentile of latency.
+/// The value by which rows are compared.
 fn compared(row: &Row) -> String {
+    let percentile = row.compared_latency.as_ref().map(|latency| format!("{} ", latency.percentile));
+    percentile.unwrap_or_default() + &median(compared_spread(row), number::duration)
+}
+
+/// The time of a run or, in an open loop, a percentile of latency: how long its runs take depends on the schedule alone.
+pub(super) fn compared_spread(row: &Row) -> Option<Spread> {
     match &row.compared_latency {
-        Some(latency) => format!("{} {}", latency.percentile, number::duration(latency.spread.median)),
-        None => median(row.duration, number::duration),
+        Some(latency) => Some(latency.spread),
+        None => row.duration.filter(|_| row.open_loop.is_none()),
     }
 }
 
@@ -342,10 +350,7 @@ pub(super) fn paired_ratios(comparison: &Comparison) -> Option<String> {
 
 /// The factor of at least 1 by which a paired ratio differs from the quotient of the medians that are shown.
 fn from_medians(row: &Row, point: &Point) -> Option<f64> {
-    let shown = |row: &Row| match &row.compared_latency {
-        Some(latency) => Some(latency.spread.median),
-        None => Some(row.duration?.median),
-    };
+    let shown = |row: &Row| compared_spread(row).map(|spread| spread.median);
     let ratio = row.ratio.as_ref().filter(|ratio| ratio.paired)?;
     let baseline = point.rows.iter().find(|other| Some(&other.label) == row.compared_with.as_ref())?;
     let factor = ratio.estimate / (shown(baseline)? / shown(row)?);
@@ -509,6 +514,16 @@ mod tests {
         assert_eq!([median, rate, ratio, interval], [NONE; 4]);
         assert_eq!((verdict.text.as_str(), verdict.tone), ("wrong answer", Tone::Bad));
         assert_eq!((verified.as_str(), all_verified), ("0/7", false));
+    }
+
+    #[test]
+    fn an_open_loop_shows_neither_how_long_its_schedule_is_nor_how_much_that_varies() {
+        let comparison = examples::open_loop();
+        let rows: Vec<_> = comparison.points[0].rows.iter().map(TableRow::of).collect();
+        // Of gamma, which ran on several machines, no latency is known.
+        for (row, median) in rows.iter().zip(["p99 3.93 ms", "p99 44.2 ms", NONE]) {
+            assert_eq!((row.median.as_str(), row.spread.as_str()), (median, NONE), "{}", row.label);
+        }
     }
 
     #[test]

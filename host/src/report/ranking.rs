@@ -1,6 +1,6 @@
 //! Which rows of a point are the fastest: the order of every table, and the sentence that sums up a comparison.
 
-use super::labels::{name, succeeded};
+use super::labels::{compared_spread, name, succeeded};
 use super::number;
 use crate::compare::model::{Comparison, Point, Rigor, Row, Verdict};
 use crate::text::plural;
@@ -8,8 +8,8 @@ use crate::text::plural;
 /// How many backends the sentence names for each thing that it says.
 const MAX_NAMES: usize = 4;
 
-/// The rows of a point, the fastest first. Rows that cannot be compared, and rows with a failure, come after those that can:
-/// a backend that sometimes fails is not faster. Rows without a result come last.
+/// The rows of a point, the fastest first. Rows that cannot be compared, rows with a failure and rows in doubt come after those that
+/// can: a backend that sometimes fails is not faster. Rows without a result come last.
 pub(super) fn fastest_first(point: &Point) -> Vec<&Row> {
     let mut rows: Vec<_> = point.rows.iter().collect();
     rows.sort_by(|one, other| {
@@ -27,10 +27,10 @@ fn class(row: &Row) -> u8 {
     }
 }
 
-/// Whether the row can be compared, and no trial of it failed.
+/// Whether the row can be compared, no trial of it failed, and it is not in doubt.
 fn is_ranked(row: &Row) -> bool {
     let counts = &row.counts;
-    let is_compared = row.is_baseline || row.ratio.is_some();
+    let is_compared = (row.is_baseline || row.ratio.is_some()) && row.doubts.is_empty();
     is_compared && succeeded(counts) && counts.wrong + counts.invalid + counts.failed == 0
 }
 
@@ -43,8 +43,7 @@ fn estimated_time(row: &Row, point: &Point) -> Option<f64> {
 }
 
 fn time(row: &Row) -> Option<f64> {
-    let spread = row.compared_latency.as_ref().map(|latency| latency.spread).or(row.duration)?;
-    Some(spread.median)
+    compared_spread(row).map(|spread| spread.median)
 }
 
 /// `a was fastest on 3 of 4 workloads; b was within 5 % of the fastest on 2.` None without verdicts: a quick comparison
@@ -184,7 +183,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::model::{NoRatio, NoiseFloor, RatioInterval, Withheld};
+    use crate::compare::model::{Doubt, NoRatio, NoiseFloor, RatioInterval, Withheld};
     use crate::report::examples;
 
     fn labels(point: &Point) -> Vec<&str> {
@@ -210,6 +209,24 @@ mod tests {
         let comparison = comparison([all]);
         let expected = ["fast", "alpha", "slow", "sometimes_wrong", "other_machine", "crashed"];
         assert_eq!(labels(&comparison.points[0]), expected);
+    }
+
+    #[test]
+    fn a_row_in_doubt_comes_after_the_others_and_nobody_is_close_to_it() {
+        let mut all = rows(&[("cheat", 3.0), ("beta", 0.98)]);
+        all[1].doubts = vec![Doubt::CpuTime { part: 0.5 }];
+        let ratio = all[1].ratio.as_mut().unwrap();
+        (ratio.verdict, ratio.withheld) = (None, Some(Withheld::Doubts));
+        let mut comparison = comparison([all]);
+        assert_eq!(labels(&comparison.points[0]), ["alpha", "beta", "cheat"]);
+        let told = sentence(&comparison).unwrap();
+        assert_eq!(
+            told,
+            "No backend was clearly the fastest; alpha and beta were within 5 % of the fastest."
+        );
+        // With the baseline in doubt, nothing is left to compare with.
+        comparison.points[0].rows[0].doubts = vec![Doubt::CpuTime { part: 0.5 }];
+        assert_eq!(sentence(&comparison), None);
     }
 
     #[test]

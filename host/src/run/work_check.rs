@@ -21,7 +21,7 @@ use crate::slowdown;
 
 /// Whether an option of a backend, by its name, has it join a cluster that runs already, as options whose names end in `_address`
 /// or `_master` do.
-fn names_a_cluster(option: &str) -> bool {
+pub(crate) fn names_a_cluster(option: &str) -> bool {
     option.ends_with("_address") || option.ends_with("_master")
 }
 

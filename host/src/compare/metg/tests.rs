@@ -168,6 +168,15 @@ fn a_block_that_never_reaches_90_percent_has_no_value() {
 }
 
 #[test]
+fn an_efficiency_just_below_what_is_needed_is_not_rounded_up_to_it() {
+    // The longest kernel takes 524.288 µs, and has 89.96 %.
+    let overhead = EACH * f64::from(1 << 19) * (1.0 / 0.8996 - 1.0);
+    let warnings = sweeps(&sweep("one", 0, overhead).collect::<Vec<_>>()).warnings;
+    let told = "reached an efficiency of 89.9 %, and 90 % are needed";
+    assert!(warnings.iter().any(|warning| warning.contains(told)), "{warnings:?}");
+}
+
+#[test]
 fn other_records_and_warm_ups_are_ignored() {
     let mut other = Example::new("one", 0, 8, 1e-6).input();
     other.record.metadata.metg = None;

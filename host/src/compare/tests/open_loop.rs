@@ -67,6 +67,23 @@ fn an_invalid_open_loop_makes_no_figure() {
     assert_eq!((row.counts.invalid, &row.open_loop, &row.latency), (1, &None, &None));
 }
 
+#[test]
+fn an_open_loop_without_a_valid_trial_is_no_point_of_a_geometric_mean() {
+    let late = ["a", "b"].map(|backend| {
+        example(backend, "mine", 0, 1.0).with(|example| {
+            let latency = latency::examples::latency(700, [1.0, 4.0, 9.0]);
+            example.result.actual.as_mut().unwrap().latency = Some(latency);
+            example.result.outcome =
+                Outcome::Invalid(error("judge", Fault::LateSource, "the source was late by itself"));
+        })
+    });
+    // Of one that crashed, no record says that it is an open loop, but its name does.
+    let crashed = ["a", "b"].map(|backend| example(backend, "open_loop", 0, 1.0).with(fail));
+    let comparison = standard(pair(7).into_iter().chain(late).chain(crashed));
+    assert_eq!(comparison.points.len(), 3);
+    assert_eq!((comparison.geomeans[0].covered, comparison.geomeans[0].points), (1, 1));
+}
+
 /// Blocks of two backends in an open loop. Every other block has too few items for the 99th percentile, which is the same for both;
 /// the 95th is that of the backend.
 fn uneven(first_second: u64) -> Vec<Example> {
@@ -94,6 +111,42 @@ fn blocks_with_more_and_fewer_items_are_compared_by_a_percentile_that_all_have()
     assert!(b.median_intervals.unwrap().latency.is_some_and(|it| it.high < 0.005));
     // An open loop is no part of a geometric mean, whatever percentiles it has.
     assert!(comparison.geomeans.iter().all(|mean| mean.points == 0), "{:?}", comparison.geomeans);
+}
+
+/// The same, in which the first block of b, and of a if `both`, has too few items for any percentile.
+fn with_few_items(first_second: u64, both: bool) -> Vec<Example> {
+    changed(uneven(first_second), if both { "" } else { "b" }, |example| {
+        if example.trial.block == Some(0) {
+            let latency = latency::examples::latency(5, [1.0, 2.0, 3.0]);
+            example.result.actual.as_mut().unwrap().latency = Some(latency);
+        }
+    })
+}
+
+#[test]
+fn with_a_block_that_has_too_few_items_for_any_percentile_there_is_none_to_compare() {
+    let comparison = standard(with_few_items(0, false));
+    let b = row(&comparison, "b");
+    assert_eq!((b.ratio, b.no_ratio), (None, Some(NoRatio::NoLatency)));
+    assert!(b.compared_latency.is_none() && b.counts.verified == 8, "{b:?}");
+    let table = b.open_loop.as_ref().unwrap();
+    assert_eq!((table.samples, table.percentiles[0].scheduled), (5, None));
+}
+
+#[test]
+fn a_verified_run_with_too_few_items_for_a_percentile_has_not_failed() {
+    use crate::compare::history::{ChangeVerdict, history};
+    let calls = |old: Vec<Example>, new: Vec<Example>| {
+        let found = history(&recorded(old), &recorded(new), 0.05, |_| Vec::new()).unwrap();
+        found.changes.iter().map(|it| (it.call, it.fails, it.new.trials)).collect::<Vec<_>>()
+    };
+    let too_few = vec![(ChangeVerdict::TooFew, false, 8); 2];
+    assert_eq!(calls(uneven(0), with_few_items(9, true)), too_few);
+    assert_eq!(calls(with_few_items(0, true), with_few_items(9, true)), too_few);
+    // What crashed has failed.
+    let crashed = changed(uneven(9), "b", fail);
+    let expected = [(ChangeVerdict::Unchanged, false, 8), (ChangeVerdict::NowFails, true, 8)];
+    assert_eq!(calls(uneven(0), crashed), expected);
 }
 
 #[test]

@@ -120,6 +120,27 @@ fn blocks_of_several_runs_follow_each_other_as_they_were_run() {
 }
 
 #[test]
+fn the_interval_of_a_geometric_mean_is_over_the_blocks_of_several_runs_as_they_were_run() {
+    // Of three runs, two have one id, and the second is of a faster b.
+    let of_run = |run: &str, second: u64, speed: f64| {
+        let examples = changed(blocks("pipeline", 7, &[("a", 1.0), ("b", speed)]), "", |example| {
+            let block = u64::from(example.trial.block.unwrap());
+            example.result.started = UNIX_EPOCH + Duration::from_secs(second + block);
+            example.trial.cell.run_id = example.trial.cell.run_id.replace("night", run);
+        });
+        let mut inputs = recorded(examples);
+        mark_runs(&mut inputs);
+        inputs
+    };
+    let runs = [of_run("nightly", 1000, 1.0), of_run("again", 2000, 1.1), of_run("nightly", 3000, 1.0)];
+    let comparison = compare(&runs.concat(), &Options::default()).unwrap();
+    let ratio = ratio(&comparison, "b");
+    assert!(ratio.blocks == 21 && ratio.interval.is_some(), "{ratio:?}");
+    // Over one point it is that of its ratio.
+    assert_eq!(comparison.geomeans[0].interval, ratio.interval);
+}
+
+#[test]
 fn trials_on_fewer_cores_and_single_runs_are_rows_of_their_own_with_baselines_of_their_own() {
     let run = |run: &str, factor: f64, change: fn(&mut Input)| {
         let examples = changed(pair(7), "", |example| {

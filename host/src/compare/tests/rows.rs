@@ -77,6 +77,47 @@ fn two_runs_with_one_id_are_two_runs_and_a_copy_of_one_is_none() {
 }
 
 #[test]
+fn a_warm_up_that_is_recorded_twice_counts_once() {
+    let warm_up = example("a", "pipeline", 0, 2.0).with(|example| {
+        example.trial.purpose = Purpose::WarmUp(0);
+        example.result.warnings = vec!["the machine was busy".into()];
+    });
+    let comparison = standard([warm_up.clone(), warm_up, example("a", "pipeline", 0, 1.0)]);
+    assert_eq!(warns(&comparison, WarningKind::Noted).message, "the machine was busy (1 trial)");
+}
+
+#[test]
+fn a_run_without_a_tick_of_cpu_time_counts_in_what_an_item_takes() {
+    let examples = [0.0, 0.0, 0.01].into_iter().zip(0..).map(|(cpu_seconds, block)| {
+        example("a", "pipeline", block, 1.0).with(|example| {
+            let used = Usage { cpu_seconds, ..Usage::default() };
+            example.result.usage = Some(RunUsage { used, ..RunUsage::default() });
+        })
+    });
+    let resources = row(&standard(examples), "a").resources.unwrap();
+    for spread in [resources.cpu_seconds, resources.cpu_seconds_per_item, resources.cores_used] {
+        assert_eq!(spread.map(|spread| (spread.n, spread.median)), Some((3, 0.0)));
+    }
+    assert_eq!(resources.cpu_seconds_per_item.unwrap().max, 0.00001);
+}
+
+#[test]
+fn a_row_of_two_versions_of_an_engine_has_both() {
+    let versions = |engine: &str| Map::from_iter([("engine".to_owned(), json!(engine))]);
+    let reports = |inputs: &mut [Input], engine: &str| {
+        inputs.iter_mut().for_each(|input| input.record.metadata.versions = versions(engine));
+    };
+    let mut inputs = recorded(blocks("pipeline", 3, &[("a", 1.0)]));
+    reports(&mut inputs, "9.1");
+    let of_row = |inputs: &[Input]| {
+        row(&compare(inputs, &Options::default()).unwrap(), "a").versions.clone()
+    };
+    assert_eq!(of_row(&inputs), versions("9.1"));
+    reports(&mut inputs[1..], "9.2");
+    assert_eq!(of_row(&inputs), versions("9.1, 9.2"));
+}
+
+#[test]
 fn a_row_counts_the_trials_that_had_not_settled() {
     let comparison = standard(two("b", ..2, |example| {
         example.result.warnings.push("did not settle in 20 warm-ups".into());

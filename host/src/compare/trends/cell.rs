@@ -33,8 +33,11 @@ pub(super) fn trend(cell: Cell, groups: &[RunGroups<'_, '_>], noise: Noise) -> C
 fn value(run: &RunGroups<'_, '_>, percentile: Option<usize>) -> RunValue {
     let successes = || run.groups.iter().flat_map(|group| group.successes());
     let trials = || successes().filter(|(trial, _)| trial.status() == Status::Verified);
-    let values: Vec<_> =
-        trials().filter_map(|(trial, _)| trial.compared(percentile)).filter(|value| *value > 0.0).collect();
+    // A run of which a trial has too few items for a percentile has none.
+    let compared =
+        run.groups.iter().flat_map(|group| group.compared_at(percentile.min(group.percentile)));
+    let verified = compared.filter(|(trial, _)| trial.status() == Status::Verified);
+    let values: Vec<_> = verified.map(|(_, value)| value).filter(|value| *value > 0.0).collect();
     let group = run.groups.first();
     let plugin = group.and_then(|group| group.plugin());
     // A trial that failed may not have its versions.

@@ -19,7 +19,7 @@ impl Comparison {
 
     fn exported_row(&self, point: &Point, row: &Row) -> ExportedRow {
         let (state, figures) = match state(row) {
-            State::Verified => with_figures(row),
+            State::Verified => with_figures(point, row),
             other => (other, Vec::new()),
         };
         let machine = row.machine.and_then(|machine| self.machines.get(machine)?.hostname.clone());
@@ -73,14 +73,15 @@ fn group_kind(group: &crate::compare::model::FailureGroup) -> String {
     if group.kind.is_empty() { word(group.status) } else { group.kind.clone() }
 }
 
-fn with_figures(row: &Row) -> (State, Vec<Figure>) {
-    let figures = figures(row);
+fn with_figures(point: &Point, row: &Row) -> (State, Vec<Figure>) {
+    let figures = figures(point, row);
     let nothing = || State::WithoutFigures("this open loop has no latency that could be compared".into());
     (if figures.is_empty() { nothing() } else { State::Verified }, figures)
 }
 
-/// The figure by which the row is compared comes first. How long an open loop takes depends on its schedule alone.
-fn figures(row: &Row) -> Vec<Figure> {
+/// The figure by which the row is compared comes first. How long an open loop takes depends on its schedule alone. Beside a baseline
+/// of which not every trial is verified there is no speed: it would be that in the blocks that are left.
+fn figures(point: &Point, row: &Row) -> Vec<Figure> {
     let intervals = row.median_intervals;
     let mut figures = Vec::new();
     if let Some(latency) = &row.compared_latency {
@@ -95,7 +96,10 @@ fn figures(row: &Row) -> Vec<Figure> {
         let interval = intervals.and_then(|it| it.input_rate);
         figures.extend(rate.map(|rate| Figure::new("input", "items_per_second", rate, interval)));
     }
-    figures.extend(row.ratio.map(|ratio| Figure::new("speed", "ratio", ratio.estimate, ratio.interval)));
+    let baseline = point.rows.iter().find(|other| Some(&other.label) == row.compared_with.as_ref());
+    let has_whole_baseline = baseline.is_some_and(|it| it.counts.trials == it.counts.verified);
+    let ratio = row.ratio.filter(|_| has_whole_baseline);
+    figures.extend(ratio.map(|ratio| Figure::new("speed", "ratio", ratio.estimate, ratio.interval)));
     figures
 }
 

@@ -50,6 +50,22 @@ fn only_a_row_of_which_every_trial_is_verified_has_figures() {
 }
 
 #[test]
+fn beside_a_baseline_of_which_a_trial_failed_there_is_no_speed() {
+    let mut comparison = examples::several_workloads();
+    let speeds = |comparison: &Comparison| {
+        let rows = comparison.exported();
+        rows[..2].iter().map(|row| row.figures.iter().any(|it| it.of == "speed")).collect::<Vec<_>>()
+    };
+    assert_eq!(speeds(&comparison), [false, true]);
+    let baseline = &mut comparison.points[0].rows[0];
+    (baseline.counts.verified, baseline.counts.failed) = (6, 1);
+    baseline.failures = examples::failed_row("alpha", "crashed", "it crashed").failures;
+    assert_eq!(speeds(&comparison), [false, false]);
+    // The row has its own figures nevertheless.
+    assert!(!comparison.exported()[1].figures.is_empty());
+}
+
+#[test]
 fn a_row_of_metg_is_named_after_its_graph_with_its_size_and_its_form() {
     let rows = metg::graphs().exported();
     let names: HashSet<_> = rows.iter().map(|row| row.name.as_str()).collect();

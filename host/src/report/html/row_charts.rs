@@ -108,8 +108,16 @@ pub(super) fn speed(comparison: &Comparison, layout: &Layout<'_>) -> Vec<Value> 
 /// The sections about costs.
 pub(super) fn costs(layout: &Layout<'_>) -> Vec<Value> {
     let stages_text = "Medians over the blocks; less is better. The axis is logarithmic.";
-    let memory_text = "The peaks of resident memory of all processes of the tree, shared pages counted once: median, minimum \
-                       and maximum over the blocks.";
+    let of_peaks = if layout.rows().any(has_only_peaks) {
+        " Some rows have records of an earlier version: theirs is the sum of the peaks, in which a page that processes share counts \
+         for each of them."
+    } else {
+        ""
+    };
+    let memory_text = format!(
+        "The peaks of resident memory of all processes of the tree, shared pages counted once: median, minimum and maximum over \
+         the blocks.{of_peaks}"
+    );
     let processor_text = "User and system time of the whole process tree for each input item: median, minimum and maximum \
                           over the blocks.";
     let efficiency_text = "The CPU time that the work takes when it is run serially without a backend, over the time that the \
@@ -186,6 +194,11 @@ fn stages(row: &Row) -> Option<Drawing> {
 fn memory(row: &Row) -> Option<Drawing> {
     let used = row.resources?;
     Some(bar(used.memory_bytes.or(used.peak_memory_bytes)?, MEBIBYTE, number::memory))
+}
+
+/// Whether the pages that processes share count for each of them.
+pub(super) fn has_only_peaks(row: &Row) -> bool {
+    row.resources.is_some_and(|used| used.memory_bytes.is_none() && used.peak_memory_bytes.is_some())
 }
 
 fn memory_an_item(row: &Row) -> Option<Drawing> {
@@ -325,5 +338,15 @@ mod tests {
         row.duration = Some(Spread { n: 2, min: 1.0, median: 2.0, max: 3.0 });
         row.input_rate = Some(Spread { n: 2, min: 2.0, median: 4.0, max: 6.0 });
         assert_eq!(throughput(&row).unwrap().raw, [6.0, 2.0]);
+    }
+
+    #[test]
+    fn a_row_with_the_sum_of_the_peaks_is_told() {
+        let mut comparison = examples::several_workloads();
+        let page = |comparison: &Comparison| crate::report::html(comparison, "", None).unwrap();
+        let (told, once) = ("counts for each of them", "Memory counts shared pages once.");
+        assert!(!page(&comparison).contains(told) && page(&comparison).contains(once));
+        comparison.points[1].rows[1].resources.as_mut().unwrap().memory_bytes = None;
+        assert!(page(&comparison).contains(told) && !page(&comparison).contains(once));
     }
 }

@@ -3,6 +3,7 @@
 use minijinja::{Value, context};
 
 use super::layout::{Group, Layout, PlacedPoint};
+use super::row_charts::has_only_peaks;
 use crate::compare::model::{MeanRatio, NoInterval, NoRatio, Ratio, Row, Sample, Spread, Status, Withheld};
 use crate::report::labels::{self, name, one_line, or_none};
 use crate::report::number;
@@ -37,6 +38,7 @@ pub(super) fn trials(layout: &Layout<'_>) -> Value {
     context! {
         groups => layout.groups.iter().map(group).collect::<Vec<_>>(),
         file => file.map(|file| one_line(file, MAX_PATH)),
+        shared_once => !layout.rows().any(has_only_peaks),
         // Trials outside of a comparison ran without warm-ups too.
         cold => layout.rows().flat_map(|row| &row.samples).any(|sample| sample.block.is_some()),
     }
@@ -156,12 +158,17 @@ fn ratio_sentence(ratio: &Ratio, baseline: Option<&str>) -> String {
         sentence += &format!(", between {bounds} with {} confidence", number::percent(interval.confidence));
     }
     if let Some(p) = ratio.p_value {
-        sentence += &format!(", p = {p:.4}");
+        sentence += &format!(", p {}", probability("= ", p));
     }
     if let Some(p) = ratio.adjusted_p_value {
-        sentence += &format!(", {p:.4} after Holm");
+        sentence += &format!(", {} after Holm", probability("", p));
     }
     sentence + "." + &mean_ratio(ratio) + &dependence(ratio) + reservation(ratio)
+}
+
+/// To four decimals, after a sign. No probability is 0, as one that is less than half of the last digit would be.
+fn probability(sign: &str, p: f64) -> String {
+    if p < 0.000_05 { "< 0.0001".into() } else { format!("{sign}{p:.4}") }
 }
 
 fn mean_ratio(ratio: &Ratio) -> String {
@@ -290,6 +297,12 @@ mod tests {
         ] {
             assert_eq!(difference(Some(shown), Some(command)), expected);
         }
+    }
+
+    #[test]
+    fn a_small_probability_is_not_rounded_to_nothing() {
+        let written = [0.015_625, 0.000_06, 7e-6].map(|p| probability("= ", p));
+        assert_eq!(written, ["= 0.0156", "= 0.0001", "< 0.0001"]);
     }
 
     #[test]
