@@ -1,5 +1,5 @@
 /*
- * The C ABI of a crossrun backend, version 1.0: for C, C++ and any language that can export a struct of function
+ * The C ABI of a crossrun backend, version 1.1: for C, C++ and any language that can export a struct of function
  * pointers.
  *
  * A backend is a shared library with two things:

@@ -541,3 +541,30 @@ fn a_buffer_is_given_back_to_its_library_before_another_library_gets_it() {
         assert_eq!(counting::FREED.get() - before, 1, "{name}: memory went back to another library");
     }
 }
+
+#[test]
+fn an_output_that_is_longer_than_its_room_is_no_output() {
+    #[expect(clippy::too_many_arguments, reason = "a function of the C ABI")]
+    unsafe extern "C-unwind" fn graph_task(
+        _: *const RawWorkload,
+        _: u32,
+        _: u32,
+        _: usize,
+        _: *const *const u8,
+        _: *const usize,
+        _: *mut u8,
+        output_length: *mut usize,
+        _: *mut RawBuffer,
+    ) -> i32 {
+        // SAFETY: the caller's pointer is valid for the call.
+        unsafe { *output_length += 1 };
+        status::OK
+    }
+    let functions = WorkloadFunctions { graph_task: Some(graph_task), ..samples::functions() };
+    // SAFETY: the functions are those of this test, which is never unloaded; the table is never freed.
+    let library =
+        unsafe { WorkloadLibrary::new(Box::leak(Box::new(functions)), "linked".as_ref(), "linked") };
+    let workload = library.open(&spec("word_count", 9)).unwrap();
+    let refused = workload.graph_task(0, 0, &[], 16, &mut Vec::new()).unwrap_err();
+    assert!(refused.to_string().contains("more bytes than its room"), "{refused}");
+}

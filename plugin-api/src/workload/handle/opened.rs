@@ -336,7 +336,10 @@ impl WorkloadHandle {
             )
         };
         error.check(code)?;
-        Ok(length.min(output.len()))
+        if length <= output.len() {
+            return Ok(length);
+        }
+        Err(WorkloadError::Malformed("the workload library says that an output has more bytes than its room"))
     }
 
     /// What no item from `number` on is earlier than, in a time that is in the items; `u64::MAX` where no item comes any more.
