@@ -170,6 +170,19 @@ class Errors(unittest.TestCase):
         with self.assertRaisesRegex(UnavailableError, "cannot be opened"):
             _ = Workload(__file__, sha256_of(__file__), "{}").plan
 
+    def test_a_library_of_another_major_version_is_named_whatever_functions_it_has(self) -> None:
+        class Later:
+            """A library that has nothing but its version."""
+
+            def __getitem__(self, name: str) -> Any:
+                if name != "crossrun_workload_abi_version":
+                    raise AttributeError(name)
+                return mock.Mock(return_value=2 << 16)
+
+        says = self.assertRaisesRegex(UnavailableError, "has the workload ABI 2.0, but 1.x is needed")
+        with mock.patch("ctypes.CDLL", lambda _: Later()), says:
+            kernel._Functions("liblater.so")
+
     def test_a_file_that_changed_is_hashed_again(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "library.so")
