@@ -12,8 +12,9 @@ use super::state::{State, no_watermarks};
 use super::table::WorkloadFunctions;
 use crate::spec::WorkloadSpec;
 use crate::workload::capi::RawWorkload;
+use crate::workload::closing::WATERMARKS;
 use crate::workload::error::WorkloadError;
-use crate::workload::graph::GraphRow;
+use crate::workload::graph::{GRAPH, GraphRow};
 use crate::workload::outcome::Outcome;
 use crate::workload::plan::Plan;
 
@@ -68,6 +69,10 @@ impl WorkloadHandle {
         // SAFETY: the reference is alive, and `out` is a buffer of this library.
         let code = unsafe { (reference.functions.plan)(reference.raw, out.raw_mut()) };
         let plan: Plan = out.json(code)?;
+        if let Some((word, function)) = lacking(reference.functions, &plan, &spec) {
+            let why = format!("the library lacks {function}, which a backend that supports {word} calls");
+            return Err(WorkloadError::Argument(why));
+        }
         Ok(Self(Arc::new(Inner { reference, plan, path, sha256, spec })))
     }
 
@@ -364,6 +369,27 @@ impl WorkloadHandle {
         let code = unsafe { (self.functions().expected)(self.raw(), out.raw_mut()) };
         out.json(code)
     }
+}
+
+/// A word that was granted, and a function that a backend calls because of it and the library lacks: a backend in C would call
+/// what is not there.
+fn lacking(
+    functions: &WorkloadFunctions,
+    plan: &Plan,
+    spec: &WorkloadSpec,
+) -> Option<(&'static str, &'static str)> {
+    let WorkloadFunctions { graph_edges, graph_task, watermark, state_close, .. } = functions;
+    let absent = [
+        (GRAPH, "crossrun_workload_graph_edges", graph_edges.is_none()),
+        (GRAPH, "crossrun_workload_graph_task", graph_task.is_none()),
+        (WATERMARKS, "crossrun_workload_watermark", watermark.is_none()),
+        (WATERMARKS, "crossrun_workload_state_close", state_close.is_none()),
+    ];
+    let lacking = absent.into_iter().find(|(word, _, is_absent)| {
+        let is_used = if *word == GRAPH { plan.graph.is_some() } else { plan.has_reduction() };
+        *is_absent && is_used && spec.is_granted(word)
+    });
+    lacking.map(|(word, name, _)| (word, name))
 }
 
 fn number(stage: usize) -> u32 {
