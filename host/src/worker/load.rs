@@ -66,6 +66,9 @@ impl LoadError {
         match self {
             Self::Open { remedy, .. } | Self::Rejected { remedy, .. } => remedy.clone(),
             Self::Changed { .. } => Some("run the command again".into()),
+            Self::Symbol { symbol, .. } if symbol.starts_with("crossrun_workload_") => {
+                Some("define it as crossrun_workloads.h has it; export_workloads! and the kit in C do".into())
+            }
             Self::Symbol { .. } | Self::Abi { .. } => {
                 Some(format!("rebuild it against plugin-api {}", plugin_api::API_VERSION))
             }
