@@ -216,7 +216,8 @@ static inline int crossrun_keep_file(
     each(catalogue, 1) each(open, 1) each(share, 1) each(close, 1) each(plan, 1) each(source, 1) each(run_stages, 1)  \
     each(split, 1) each(state_new, 1) each(state_fold, 1) each(state_merge, 1) each(state_encode, 1)                  \
     each(state_emit, 1) each(state_free, 1) each(outcome, 1) each(expected, 1) each(buffer_free, 1) each(describe, 0) \
-    each(start, 0) each(graph_edges, 0) each(graph_task, 0) each(watermark, 0) each(state_close, 0)
+    each(start, 0) each(graph_edges, 0) each(graph_task, 0) each(watermark, 0) each(state_close, 0)        \
+    each(keys, 0)
 
 /*
  * Loads a library of workloads, and fills the table of its functions. On failure `why` says what is wrong. The library is

@@ -197,6 +197,11 @@ int32_t crossrun_workload_watermark(
 int32_t crossrun_workload_state_close(
     crossrun_state *state, uint64_t time, uint64_t limit, uint64_t *next, crossrun_buffer *out);
 
+/* Puts the key of each item of a batch for the keyed reduction `stage` into `out`, as a batch in the order of the items: for an
+ * engine with a join or keyed state of its own. Since 1.1. */
+int32_t crossrun_workload_keys(
+    const crossrun_workload *workload, uint32_t stage, const uint8_t *batch, size_t length, crossrun_buffer *out);
+
 #ifdef __cplusplus
 }
 #endif

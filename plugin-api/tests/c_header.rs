@@ -136,13 +136,13 @@ fn layout() -> Layout {
             graph_output_bytes
         };
         BackendFunctions, "crossrun_backend_functions", {
-            size, abi_version, create, destroy, describe, is_available, setup, open, run, close
+            size, abi_version, create, destroy, describe, is_available, setup, open, run, close, prepare
         };
         RawBuffer, "crossrun_buffer", { data, length, capacity };
         WorkloadFunctions, "crossrun_workload_functions", {
             size, catalogue, open, share, close, plan, source, run_stages, split, state_new, state_fold, state_merge,
             state_encode, state_emit, state_free, outcome, expected, buffer_free, describe, start, graph_edges,
-            graph_task, watermark, state_close
+            graph_task, watermark, state_close, keys
         };
     }
 }

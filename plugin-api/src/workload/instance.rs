@@ -43,6 +43,7 @@ pub(super) trait Instance: Send + Sync {
     fn source(&self, first: u64, count: u64, to: usize, out: BatchBuilder) -> Made;
     fn run_stages(&self, from: usize, to: usize, batch: Batch<'_>, out: BatchBuilder) -> Made;
     fn split(&self, stage: usize, batch: Batch<'_>, parts: &mut [BatchBuilder]) -> Result<(), WorkloadError>;
+    fn keys(&self, stage: usize, batch: Batch<'_>, out: BatchBuilder) -> Made;
     fn new_state(self: Arc<Self>, stage: usize) -> Result<Box<dyn StageState>, WorkloadError>;
     fn expected(&self) -> Outcome;
     fn describe(&self, stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError>;
@@ -305,6 +306,12 @@ impl<W: Workload> Opened<W> {
         )))
     }
 
+    /// The key of an item, of which the author does not see the stamp.
+    fn key<'a>(&self, stage: usize, item: &'a [u8]) -> Result<&'a [u8], WorkloadError> {
+        let content = if self.started.is_some() { Stamp::split(item)?.0 } else { item };
+        Ok(self.workload.key(stage, content))
+    }
+
     fn check_stage(&self, stage: usize, kind: StageKind) -> Result<(), WorkloadError> {
         self.check_in_stages()?;
         if self.plan.kind(stage) == Some(kind) {
@@ -357,13 +364,21 @@ impl<W: Workload> Instance for Opened<W> {
         let (items, bytes) = (batch.len() / parts.len().max(1), batch.byte_count() / parts.len().max(1));
         parts.iter_mut().for_each(|part| part.reserve(items, bytes));
         for item in batch.iter() {
-            let content = if self.started.is_some() { Stamp::split(item)?.0 } else { item };
-            let partition = partition_of(self.workload.key(stage, content), partitions);
+            let partition = partition_of(self.key(stage, item)?, partitions);
             if let Some(part) = parts.get_mut(partition as usize) {
                 part.push(item);
             }
         }
         Ok(())
+    }
+
+    fn keys(&self, stage: usize, batch: Batch<'_>, mut out: BatchBuilder) -> Made {
+        self.check_stage(stage, StageKind::KeyedReduce)?;
+        out.reserve(batch.len(), 0);
+        for item in batch.iter() {
+            out.push(self.key(stage, item)?);
+        }
+        Ok(out)
     }
 
     fn new_state(self: Arc<Self>, stage: usize) -> Result<Box<dyn StageState>, WorkloadError> {

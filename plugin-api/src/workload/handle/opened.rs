@@ -204,6 +204,20 @@ impl WorkloadHandle {
         error.check(code)
     }
 
+    /// The key of each item of a batch for the keyed reduction `stage`, as a batch in the order of the items: for an engine with a
+    /// join or keyed state of its own.
+    ///
+    /// # Errors
+    /// When the stage is no keyed reduction, the batch is malformed, or the library gives no keys.
+    pub fn keys(&self, stage: usize, batch: &[u8], out: &mut Buffer) -> Result<(), WorkloadError> {
+        let no_keys = || WorkloadError::Argument("this library of workloads gives no keys".into());
+        let keys = self.functions().keys.ok_or_else(no_keys)?;
+        let out_raw = out.raw_for(self.functions());
+        // SAFETY: the handle is alive, `batch` is borrowed for the call, and `out` is a buffer of this library.
+        let code = unsafe { keys(self.raw(), number(stage), batch.as_ptr(), batch.len(), out_raw) };
+        out.check(code)
+    }
+
     /// A new, empty state of the keyed reduction or sink `stage`.
     ///
     /// # Errors

@@ -67,6 +67,7 @@ _LATER_SIGNATURES: dict[str, tuple[list[Any], Any]] = {
     ),
     "watermark": ([c_void_p, c_uint64, c_void_p, c_void_p], c_int32),
     "state_close": ([c_void_p, c_uint64, c_uint64, c_void_p, c_void_p], c_int32),
+    "keys": ([c_void_p, c_uint32, c_void_p, c_size_t, c_void_p], c_int32),
 }
 
 
@@ -167,6 +168,7 @@ class _Functions:
     graph_task: Any
     watermark: Any
     state_close: Any
+    keys: Any
 
     def __init__(self, path: str) -> None:
         try:
@@ -203,6 +205,14 @@ def _there(function: Any, what: str) -> Any:
     if function is None:
         raise WorkloadError(STATUS_ARGUMENT, f"this library of workloads has no {what}")
     return function
+
+
+def _items_of(batch: bytes) -> list[bytes]:
+    """The items of a batch that the library made."""
+    count = item_count(batch)
+    items = batch[12 + 4 * count :]
+    ends = struct.unpack_from(f"<{count + 1}i", batch, 8)
+    return [items[start:end] for start, end in zip(ends, ends[1:])]
 
 
 def _row_of(encoded: bytes) -> tuple[int, list[list[int]]]:
@@ -532,6 +542,17 @@ class Workload:
         if status:
             raise scratch.error(status)
         return [_copied(part) for part in parts]
+
+    def keys(self, stage: int, batch: bytes) -> list[bytes]:
+        """The key of each item of a batch for the keyed reduction `stage`: for an engine with a join or keyed state of its own."""
+        opened = self._opened or self._open()
+        library = opened.library
+        scratch = library.scratch
+        keys = _there(library.functions.keys, "keys")
+        status = keys(opened.handle, stage, batch, len(batch), scratch.address)
+        if status:
+            raise scratch.error(status)
+        return _items_of(scratch.take())
 
     def new_state(self, stage: int) -> State:
         """An empty state of the keyed reduction `stage`, or of the sink."""

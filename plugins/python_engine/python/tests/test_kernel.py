@@ -87,6 +87,23 @@ class Answers(unittest.TestCase):
         for size, partitions in [(1, 1), (7, 2), (64, 5), (3, 300)]:
             self.assertEqual(run(workload(), size=size, partitions=partitions), expected)
 
+    def test_the_key_of_each_item_is_given(self) -> None:
+        opened = workload("word_count", 100)
+        reduction = opened.end_of_chain(1)
+        batch = opened.source(0, 100, reduction)
+        keys = opened.keys(reduction, batch)
+        self.assertEqual(len(keys), item_count(batch))
+        owners: dict[bytes, int] = {}
+        for number, part in enumerate(opened.split(reduction, batch, 3)):
+            for key in opened.keys(reduction, part):
+                self.assertEqual(owners.setdefault(key, number), number)
+        self.assertEqual(set(owners), set(keys))
+        with self.assertRaises(WorkloadError):
+            opened.keys(opened.sink, batch)
+        says = self.assertRaisesRegex(WorkloadError, "has no keys")
+        with mock.patch.object(opened._open().library.functions, "keys", None), says:
+            opened.keys(reduction, batch)
+
     def test_stages_one_by_one_are_stages_at_once(self) -> None:
         opened = workload("pipeline", iters=5)
         batch = opened.source(0, 50, 1)
