@@ -201,7 +201,7 @@ def _optional_function(loaded: ctypes.CDLL, name: str, signature: tuple[list[Any
 
 
 def _there(function: Any, what: str) -> Any:
-    """A function that a library of an earlier version lacks, for the `what` of its workloads."""
+    """A function that a library may lack: its workloads have no `what` then."""
     if function is None:
         raise WorkloadError(STATUS_ARGUMENT, f"this library of workloads has no {what}")
     return function
