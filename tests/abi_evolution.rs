@@ -155,11 +155,11 @@ fn changed(text: &str, changes: &[(&str, &str)]) -> String {
 /// The kernel of a Python driver that knows the later function, and calls it where a library has it.
 const KERNEL: &[(&str, &str)] = &[
     (
-        "    \"state_close\": ([c_void_p, c_uint64, c_uint64, c_void_p, c_void_p], c_int32),\n}",
-        "    \"state_close\": ([c_void_p, c_uint64, c_uint64, c_void_p, c_void_p], c_int32),\n    \
+        "    \"keys\": ([c_void_p, c_uint32, c_void_p, c_size_t, c_void_p], c_int32),\n}",
+        "    \"keys\": ([c_void_p, c_uint32, c_void_p, c_size_t, c_void_p], c_int32),\n    \
          \"later\": ([c_void_p, c_void_p], c_int32),\n}",
     ),
-    ("    state_close: Any\n\n", "    state_close: Any\n    later: Any\n\n"),
+    ("    keys: Any\n\n", "    keys: Any\n    later: Any\n\n"),
 ];
 
 /// The version that is to come.
@@ -206,8 +206,8 @@ const BORDER: &[(&str, &str)] = &[
 
 /// One function more at the end of a library's table.
 const FUNCTIONS: &[(&str, &str)] = &[(
-    "                state: *mut RawState, time: u64, limit: u64, next: *mut u64, out: *mut RawBuffer\n            ) -> i32;\n",
-    "                state: *mut RawState, time: u64, limit: u64, next: *mut u64, out: *mut RawBuffer\n            ) -> i32;\n            \
+    "                workload: *const RawWorkload, stage: u32, batch: *const u8, length: usize, out: *mut RawBuffer\n            ) -> i32;\n",
+    "                workload: *const RawWorkload, stage: u32, batch: *const u8, length: usize, out: *mut RawBuffer\n            ) -> i32;\n            \
      /// Does nothing yet.\n            later(workload: *const RawWorkload, out: *mut RawBuffer) -> i32;\n",
 )];
 

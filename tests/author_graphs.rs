@@ -137,6 +137,25 @@ fn a_graph_in_c_keeps_the_contract_and_is_unsupported_without_the_word() {
     run(&place, "threaded", "--workload cheapest_way").code(4).says("unsupported: needs graph");
 }
 
+#[test]
+fn a_function_that_a_library_lacks_is_named_before_a_backend_calls_it() {
+    let kit = repository().join("plugin-api/kit/crossrun_workload_kit.c");
+    for function in ["graph_edges", "graph_task"] {
+        let hidden = format!("-Dcrossrun_workload_{function}=hidden_{function}");
+        let place = Place::new();
+        place.stage(threaded());
+        place.stage(&compiled(
+            "plugin-api/examples/c/grid_workload.c",
+            &format!("grid_without_{function}"),
+            &[kit.to_str().unwrap(), &hidden],
+        ));
+        let says = format!("the library lacks crossrun_workload_{function}, which a backend");
+        for backend in ["native", "threaded"] {
+            run(&place, backend, "--workload cheapest_way --items 96 width=8").code(4).says(&says);
+        }
+    }
+}
+
 /// The graphs of the fixture, opened with these words and parameters.
 fn opened(words: &[&str], extra: Value) -> Result<WorkloadHandle, WorkloadError> {
     let mut spec = WorkloadSpec { total_items: 12, ..WorkloadSpec::new("rows") };

@@ -2,6 +2,7 @@
 
 mod calls;
 mod libraries;
+mod nulls;
 mod open_loops;
 
 use std::path::PathBuf;

@@ -395,6 +395,24 @@ fn a_remedy_is_in_the_terms_of_the_authors_language() {
     };
     assert_eq!(remedy(&file), "compile with -O2 and -DNDEBUG, without a sanitizer");
     assert_eq!(remedy(&runner(&place)), "cargo build --release");
+    // A driver in Python is in a library that was built with Rust.
+    let report = deviating("passes_over_nodes", &["--include", "session.nodes"], 4).json();
+    let remedy = report["checks"][0]["remedy"].as_str().unwrap();
+    let (of_rust, of_python) = remedy.split_once("; in Python: ").unwrap();
+    assert!(of_rust.contains("demand_one_node") && of_python.contains("demand_nodes(1)"), "{remedy}");
+    assert!(!remedy.contains("in C: "), "{remedy}");
+}
+
+#[test]
+fn a_function_that_a_library_lacks_is_named_with_where_it_is_declared() {
+    let place = Place::new();
+    let source = "unsigned crossrun_workload_abi_version(void) { return 0x10001; }\n";
+    let file = in_c(&place, "liblacking.so", source);
+    let ran = Ran::of(check(&place, file.to_str().unwrap(), &["--include", "load.opens", "--json"])).code(4);
+    let finding = &ran.json()["checks"][0];
+    let said = |key: &str, words: &str| finding[key].as_str().is_some_and(|said| said.contains(words));
+    assert!(said("why", "does not export crossrun_workload_catalogue"), "{finding}");
+    assert!(said("remedy", "define it as crossrun_workloads.h has it"), "{finding}");
 }
 
 #[test]

@@ -57,19 +57,22 @@ fn any_spec_plan_and_word_is_read_or_refused() {
 /// The functions of the real library, which is opened here, in a test.
 fn functions(file: &Path) -> &'static WorkloadFunctions {
     static FUNCTIONS: OnceLock<WorkloadFunctions> = OnceLock::new();
-    FUNCTIONS.get_or_init(|| {
-        // SAFETY: the library is ours and runs nothing when it is opened.
-        #[allow(unsafe_code)]
-        let library = Box::leak(Box::new(unsafe { libloading::Library::new(file) }.unwrap()));
-        // SAFETY: it keeps the C ABI, and is leaked.
-        #[allow(unsafe_code)]
-        let functions = unsafe {
-            WorkloadFunctions::resolve(|name| {
-                library.get::<*const std::ffi::c_void>(name.to_bytes()).ok().map(|symbol| *symbol)
-            })
-        };
-        functions.unwrap()
-    })
+    FUNCTIONS.get_or_init(|| resolved(file))
+}
+
+/// The functions of a library of our own, which is opened here, in a test.
+pub(crate) fn resolved(file: &Path) -> WorkloadFunctions {
+    // SAFETY: the library is ours and runs nothing when it is opened.
+    #[allow(unsafe_code)]
+    let library = Box::leak(Box::new(unsafe { libloading::Library::new(file) }.unwrap()));
+    // SAFETY: it keeps the C ABI, and is leaked.
+    #[allow(unsafe_code)]
+    let functions = unsafe {
+        WorkloadFunctions::resolve(|name| {
+            library.get::<*const std::ffi::c_void>(name.to_bytes()).ok().map(|symbol| *symbol)
+        })
+    };
+    functions.unwrap()
 }
 
 #[test]

@@ -1,5 +1,5 @@
 /*
- * The C ABI of a crossrun backend, version 1.0: for C, C++ and any language that can export a struct of function
+ * The C ABI of a crossrun backend, version 1.1: for C, C++ and any language that can export a struct of function
  * pointers.
  *
  * A backend is a shared library with two things:
@@ -183,6 +183,8 @@ typedef struct crossrun_workload_functions {
     int32_t (*watermark)(const crossrun_workload *workload, uint64_t number, uint64_t *time, crossrun_buffer *error);
     int32_t (*state_close)(
         crossrun_state *state, uint64_t time, uint64_t limit, uint64_t *next, crossrun_buffer *out);
+    int32_t (*keys)(
+        const crossrun_workload *workload, uint32_t stage, const uint8_t *batch, size_t length, crossrun_buffer *out);
 } crossrun_workload_functions;
 
 /* One entry of `extra`. The value of a JSON string is its text; any other value is its JSON. As backends index arrays of

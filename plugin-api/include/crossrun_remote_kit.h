@@ -1,6 +1,6 @@
 /*
  * For backends whose work runs in processes of their own, also on other machines: messages to them, the workload's library
- * by its hash, its functions as one table, and the states that come home. C99 and POSIX; ABI.md, "Backends whose processes
+ * by its hash, its functions as one table, and the states that come home. C99 or C++, and POSIX; ABI.md, "Backends whose processes
  * are elsewhere", says how these belong together. examples/mpi has a backend that uses all of it.
  *
  * The functions return 1 if they succeeded, and 0 if not, unless they say otherwise.
@@ -29,7 +29,7 @@ typedef struct crossrun_message {
 } crossrun_message;
 
 static inline int crossrun_write_all(int descriptor, const void *data, size_t length) {
-    const uint8_t *at = data;
+    const uint8_t *at = (const uint8_t *)data;
     while (length > 0) {
         const ssize_t written = write(descriptor, at, length);
         if (written < 0 && errno != EINTR) {
@@ -42,7 +42,7 @@ static inline int crossrun_write_all(int descriptor, const void *data, size_t le
 }
 
 static inline int crossrun_read_all(int descriptor, void *data, size_t length) {
-    uint8_t *at = data;
+    uint8_t *at = (uint8_t *)data;
     while (length > 0) {
         const ssize_t got = read(descriptor, at, length);
         if (got == 0 || (got < 0 && errno != EINTR)) {
@@ -70,7 +70,7 @@ static inline int crossrun_send(int descriptor, uint32_t kind, const void *data,
 /* Makes room for `length` bytes. */
 static inline int crossrun_message_reserve(crossrun_message *message, size_t length) {
     if (length > message->capacity) {
-        uint8_t *data = realloc(message->data, length);
+        uint8_t *data = (uint8_t *)realloc(message->data, length);
         if (data == NULL) {
             return 0;
         }
@@ -216,7 +216,8 @@ static inline int crossrun_keep_file(
     each(catalogue, 1) each(open, 1) each(share, 1) each(close, 1) each(plan, 1) each(source, 1) each(run_stages, 1)  \
     each(split, 1) each(state_new, 1) each(state_fold, 1) each(state_merge, 1) each(state_encode, 1)                  \
     each(state_emit, 1) each(state_free, 1) each(outcome, 1) each(expected, 1) each(buffer_free, 1) each(describe, 0) \
-    each(start, 0) each(graph_edges, 0) each(graph_task, 0) each(watermark, 0) each(state_close, 0)
+    each(start, 0) each(graph_edges, 0) each(graph_task, 0) each(watermark, 0) each(state_close, 0)        \
+    each(keys, 0)
 
 /*
  * Loads a library of workloads, and fills the table of its functions. On failure `why` says what is wrong. The library is

@@ -176,8 +176,9 @@ int32_t crossrun_workload_graph_edges(
     const crossrun_workload *workload, uint32_t step, uint32_t first, uint32_t count, crossrun_buffer *out);
 
 /* Runs a task of the graph. `inputs` and `lengths` are the outputs that it needs, `count` of them, in the order of its edges. Its
- * output is written to `output`, where `*output_length` bytes are (the `output_bytes` of the plan's graph are enough), and its
- * length to `*output_length`. Nothing is kept of either. An output that no task needs is an item of the sink. Since 1.1. */
+ * output is written to `output`, where `*output_length` bytes are, and its length to `*output_length`. The `output_bytes` of the
+ * plan's graph are enough; with fewer the answer is CROSSRUN_ARGUMENT. Nothing is kept of either. An output that no task needs is an
+ * item of the sink. Since 1.1. */
 int32_t crossrun_workload_graph_task(
     const crossrun_workload *workload, uint32_t step, uint32_t point, size_t count, const uint8_t *const *inputs,
     const size_t *lengths, uint8_t *output, size_t *output_length, crossrun_buffer *error);
@@ -195,6 +196,11 @@ int32_t crossrun_workload_watermark(
  * `watermarks` in `use` the answer is CROSSRUN_ARGUMENT. Since 1.1. */
 int32_t crossrun_workload_state_close(
     crossrun_state *state, uint64_t time, uint64_t limit, uint64_t *next, crossrun_buffer *out);
+
+/* Puts the key of each item of a batch for the keyed reduction `stage` into `out`, as a batch in the order of the items: for an
+ * engine with a join or keyed state of its own. Since 1.1. */
+int32_t crossrun_workload_keys(
+    const crossrun_workload *workload, uint32_t stage, const uint8_t *batch, size_t length, crossrun_buffer *out);
 
 #ifdef __cplusplus
 }

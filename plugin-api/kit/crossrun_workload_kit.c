@@ -563,6 +563,36 @@ CROSSRUN_EXPORT int32_t crossrun_workload_split(
     return status;
 }
 
+CROSSRUN_EXPORT int32_t crossrun_workload_keys(
+    const crossrun_workload *workload, uint32_t stage, const uint8_t *encoded, size_t length, crossrun_buffer *out) {
+    struct batch batch;
+    crossrun_items keys;
+    const char *why;
+    uint32_t at;
+    int32_t status;
+    if (out == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    if (workload == NULL || encoded == NULL || length > SIZE_MAX / 4) {
+        return null_pointer(out, workload == NULL ? "workload" : "batch");
+    }
+    why = parse_batch(encoded, length, &batch);
+    if (why != NULL) {
+        return say(out, CROSSRUN_MALFORMED, "%s", why);
+    }
+    if (kind_of(workload, stage) != CROSSRUN_STAGE_KEYED_REDUCE) {
+        return say(out, CROSSRUN_ARGUMENT, "stage %" PRIu32 " is no keyed reduction of this workload", stage);
+    }
+    memset(&keys, 0, sizeof keys);
+    for (at = 0; at < batch.count; at++) {
+        const crossrun_slice key = key_of(workload, stage, item_of(&batch, at));
+        crossrun_push(&keys, key.data, key.length);
+    }
+    status = encode_items(&keys, out);
+    free_items(&keys);
+    return status;
+}
+
 /* ---- States ----------------------------------------------------------------------------------------------------- */
 
 /* A key and its accumulator. */

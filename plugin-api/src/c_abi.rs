@@ -143,6 +143,8 @@ unsafe fn read_table(table: *const BackendFunctions) -> Result<BackendFunctions,
         return Err(border(&format!("is a table of {size} bytes, version {}", words(version))));
     }
     let length = (size as usize).min(size_of::<BackendFunctions>());
+    // A part of a pointer at the end is no function.
+    let length = length - length % size_of::<usize>();
     // SAFETY: by the contract the table has `size` bytes, and no more than the size of ours are copied. Fields beyond them
     // keep their defaults. The fields are integers and pointers to functions, which may be null.
     unsafe {

@@ -75,6 +75,15 @@ fn the_header_is_c99_and_cpp_and_its_metadata_have_every_key() {
 }
 
 #[test]
+fn the_headers_for_authors_are_c99_and_cpp() {
+    let source = "#ifndef __cplusplus\n#define _POSIX_C_SOURCE 200809L\n#endif\n#include \"crossrun_remote_kit.h\"\n\
+        #include \"crossrun_workload_kit.h\"\nint main(void) { return puts(\"compiled\") < 0; }\n";
+    for (compiler, standard, extension) in [("cc", "-std=c99", "c"), ("c++", "-std=c++17", "cpp")] {
+        assert_eq!(printed(compiler, &[standard, "-O2"], extension, source), "compiled\n", "{standard}");
+    }
+}
+
+#[test]
 fn how_it_was_built_is_what_the_preprocessor_tells() {
     for (options, level, assertions) in [
         (["-O0", "-g"].as_slice(), "0", "true"),
@@ -127,13 +136,13 @@ fn layout() -> Layout {
             graph_output_bytes
         };
         BackendFunctions, "crossrun_backend_functions", {
-            size, abi_version, create, destroy, describe, is_available, setup, open, run, close
+            size, abi_version, create, destroy, describe, is_available, setup, open, run, close, prepare
         };
         RawBuffer, "crossrun_buffer", { data, length, capacity };
         WorkloadFunctions, "crossrun_workload_functions", {
             size, catalogue, open, share, close, plan, source, run_stages, split, state_new, state_fold, state_merge,
             state_encode, state_emit, state_free, outcome, expected, buffer_free, describe, start, graph_edges,
-            graph_task, watermark, state_close
+            graph_task, watermark, state_close, keys
         };
     }
 }

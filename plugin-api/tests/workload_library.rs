@@ -392,6 +392,45 @@ fn null_where_something_is_needed_is_an_argument_error() {
     assert_eq!(codes, [status::ARGUMENT; 18]);
     assert!(state.is_null());
     assert!(take(f, &mut out).contains("workload is null"));
+    let (describe, start, keys) = (f.describe.unwrap(), f.start.unwrap(), f.keys.unwrap());
+    let (edges, task) = (f.graph_edges.unwrap(), f.graph_task.unwrap());
+    let (watermark, close) = (f.watermark.unwrap(), f.state_close.unwrap());
+    let (mut time, mut room, mut output) = (0_u64, 1_usize, [0_u8]);
+    let input = bytes;
+    // SAFETY: as above.
+    let codes = unsafe {
+        (f.state_new)(workload, 2, &mut state, &mut out);
+        [
+            describe(null(), 0, bytes, length, &mut out),
+            describe(workload, 0, null(), 0, &mut out),
+            describe(workload, 0, bytes, length, null_mut()),
+            start(null(), 0, &mut out),
+            start(workload, 0, null_mut()),
+            keys(null(), 2, bytes, length, &mut out),
+            keys(workload, 2, null(), 0, &mut out),
+            keys(workload, 2, bytes, usize::MAX, &mut out),
+            keys(workload, 2, bytes, length, null_mut()),
+            edges(null(), 0, 0, 1, &mut out),
+            edges(workload, 0, 0, 1, null_mut()),
+            task(null(), 0, 0, 0, null(), null(), output.as_mut_ptr(), &mut room, &mut out),
+            task(workload, 0, 0, 0, null(), null(), null_mut(), &mut room, &mut out),
+            task(workload, 0, 0, 0, null(), null(), output.as_mut_ptr(), null_mut(), &mut out),
+            task(workload, 0, 0, 1, null(), &length, output.as_mut_ptr(), &mut room, &mut out),
+            task(workload, 0, 0, 1, &input, null(), output.as_mut_ptr(), &mut room, &mut out),
+            task(workload, 0, 0, 1, &null(), &length, output.as_mut_ptr(), &mut room, &mut out),
+            task(workload, 0, 0, 0, null(), null(), output.as_mut_ptr(), &mut room, null_mut()),
+            watermark(null(), 0, &mut time, &mut out),
+            watermark(workload, 0, null_mut(), &mut out),
+            watermark(workload, 0, &mut time, null_mut()),
+            close(null_mut(), 1, 1, &mut time, &mut out),
+            close(state, 1, 1, null_mut(), &mut out),
+            close(state, 1, 1, &mut time, null_mut()),
+        ]
+    };
+    assert_eq!(codes, [status::ARGUMENT; 24]);
+    assert!(take(f, &mut out).contains("time is null"));
+    // SAFETY: it was made above, and is freed once.
+    unsafe { (f.state_free)(state) };
     // SAFETY: null is allowed in each of these.
     unsafe {
         (f.share)(null());
@@ -442,6 +481,28 @@ fn a_spec_that_is_no_json_or_of_a_later_schema_is_refused() {
         assert!(message.contains(word), "{message}");
     }
     assert!(Opened::new(br#"{"schema":1,"name":"word_count","of_a_later_version":0}"#).is_ok());
+}
+
+#[test]
+fn the_key_of_each_item_is_given_in_the_order_of_the_items() {
+    let workload = open("word_count", 50);
+    let (mut batch, mut keys) = (workload.buffer(), workload.buffer());
+    workload.source(0, 50, 2, &mut batch).unwrap();
+    workload.keys(2, &batch, &mut keys).unwrap();
+    // The key of a word is the word.
+    assert_eq!(*keys, *batch);
+    workload.keys(2, &encoded(&[]), &mut keys).unwrap();
+    assert_eq!(keys.item_count(), 0);
+    for stage in [0, 1, 4, usize::MAX] {
+        assert_eq!(status_of(workload.keys(stage, &batch, &mut keys)).0, status::ARGUMENT, "{stage}");
+    }
+    assert_eq!(status_of(workload.keys(2, b"rubbish", &mut keys)).0, status::MALFORMED);
+    let functions = WorkloadFunctions { keys: None, ..samples::functions() };
+    // SAFETY: the functions are those of this test, which is never unloaded; the table is never freed.
+    let earlier =
+        unsafe { WorkloadLibrary::new(Box::leak(Box::new(functions)), "linked".as_ref(), "linked") };
+    let without = earlier.open(&spec("word_count", 50)).unwrap().keys(2, &batch, &mut keys).unwrap_err();
+    assert!(without.to_string().contains("gives no keys"), "{without}");
 }
 
 #[test]
@@ -540,4 +601,31 @@ fn a_buffer_is_given_back_to_its_library_before_another_library_gets_it() {
         drop(buffer);
         assert_eq!(counting::FREED.get() - before, 1, "{name}: memory went back to another library");
     }
+}
+
+#[test]
+fn an_output_that_is_longer_than_its_room_is_no_output() {
+    #[expect(clippy::too_many_arguments, reason = "a function of the C ABI")]
+    unsafe extern "C-unwind" fn graph_task(
+        _: *const RawWorkload,
+        _: u32,
+        _: u32,
+        _: usize,
+        _: *const *const u8,
+        _: *const usize,
+        _: *mut u8,
+        output_length: *mut usize,
+        _: *mut RawBuffer,
+    ) -> i32 {
+        // SAFETY: the caller's pointer is valid for the call.
+        unsafe { *output_length += 1 };
+        status::OK
+    }
+    let functions = WorkloadFunctions { graph_task: Some(graph_task), ..samples::functions() };
+    // SAFETY: the functions are those of this test, which is never unloaded; the table is never freed.
+    let library =
+        unsafe { WorkloadLibrary::new(Box::leak(Box::new(functions)), "linked".as_ref(), "linked") };
+    let workload = library.open(&spec("word_count", 9)).unwrap();
+    let refused = workload.graph_task(0, 0, &[], 16, &mut Vec::new()).unwrap_err();
+    assert!(refused.to_string().contains("more bytes than its room"), "{refused}");
 }

@@ -132,6 +132,18 @@ fn one_key_goes_to_one_partition_and_nothing_is_lost() {
 }
 
 #[test]
+fn the_key_of_each_item_is_given_in_the_order_of_the_items() {
+    let workload = reduced(300);
+    let (mut batch, mut keys) = (workload.buffer(), workload.buffer());
+    workload.source(0, 300, 2, &mut batch).unwrap();
+    workload.keys(2, &batch, &mut keys).unwrap();
+    let items = Batch::parse(&batch).unwrap();
+    assert!(Batch::parse(&keys).unwrap().iter().eq(items.iter().map(|item| &item[..8])));
+    assert_eq!(status_of(workload.keys(1, &batch, &mut keys)).0, status::ARGUMENT);
+    assert_eq!(status_of(workload.keys(2, b"rubbish", &mut keys)).0, status::MALFORMED);
+}
+
+#[test]
 fn an_invalid_call_returns_a_status_and_a_reason() {
     let (workload, mut out, batch) = (reduced(10), reduced(10).buffer(), encoded(&[&[0; 8]]));
     for (first, count, to) in
@@ -252,6 +264,7 @@ proptest! {
         let mut out = workload.buffer();
         let _ = workload.run_stages(stage, to, &bytes, &mut out);
         let _ = workload.split(stage, &bytes, to as u32);
+        let _ = workload.keys(stage, &bytes, &mut out);
         prop_assert!(workload.outcome(&bytes).is_err());
         for mut state in [2, 3].map(|stage| workload.new_state(stage).unwrap()) {
             let _ = state.fold(&bytes);

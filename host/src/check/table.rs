@@ -10,7 +10,8 @@ use super::{file, library, loading, runs, sessions, specs};
 /// The page that documents the checks. The requirement, the rule and the remedy of each are taken from its table.
 const PAGE: &str = include_str!("../../../docs/conformance.md");
 
-/// What comes before the remedy for plugins that were not built with Rust.
+/// What comes before the remedy for plugins that were not built with Rust. That for a driver in Python stands before it, behind that
+/// for Rust: a file does not say which of the two its author wrote.
 const IN_C: &str = "; in C: ";
 
 /// A requirement on plugins.

@@ -56,6 +56,7 @@ fn call_all(workload: &WorkloadHandle, bytes: &[u8]) -> Result<(), &'static str>
             no_panic(workload.run_stages(from, to, bytes, &mut out), "run_stages")?;
         }
         no_panic(workload.split(from, bytes, 3), "split")?;
+        no_panic(workload.keys(from, bytes, &mut out), "keys")?;
         no_panic(workload.describe(from, bytes), "describe")?;
         let Ok(mut state) = workload.new_state(from) else { continue };
         no_panic(state.fold(bytes), "state_fold")?;

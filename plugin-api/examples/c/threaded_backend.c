@@ -629,6 +629,11 @@ static int32_t run_graph(const crossrun_run *run, crossrun_reply *reply, uint64_
     int32_t status = CROSSRUN_FAILED;
     uint32_t step;
     int good;
+    if (!CROSSRUN_CALLABLE(crossrun_workload_functions, run->functions, graph_edges)
+        || !CROSSRUN_CALLABLE(crossrun_workload_functions, run->functions, graph_task)) {
+        free(threads);
+        return reply->fail(reply, CROSSRUN_ERROR_WORKLOAD, "the workload's library has no graphs of tasks", NULL);
+    }
     init(&phase, run, reply);
     memset(rows, 0, sizeof rows);
     memset(&next, 0, sizeof next);

@@ -176,8 +176,8 @@ pub trait Workload: Send + Sync + Sized + 'static {
         Err(WorkloadError::not_reduced(stage))
     }
 
-    /// The points of a row of its graph. This and the next two are called if its plan has a graph and it [uses](Self::uses)
-    /// the word `graph`; the step is one of that graph.
+    /// The points of a row of its graph: at least one, and no more than the graph's `width`. This and the next two are called if
+    /// its plan has a graph and it [uses](Self::uses) the word `graph`; the step is one of that graph.
     fn graph_row(&self, step: u32) -> Range<u32> {
         let _ = step;
         0..0

@@ -24,6 +24,6 @@ pub use handles::{RawState, RawWorkload};
 pub use library::{ABI_VERSION, catalogue, open};
 pub use state::{state_close, state_emit, state_encode, state_fold, state_free, state_merge, state_new};
 pub use workload::{
-    MAX_PARTITIONS, close, describe, expected, outcome, plan, run_stages, share, source, split, start,
+    MAX_PARTITIONS, close, describe, expected, keys, outcome, plan, run_stages, share, source, split, start,
     watermark,
 };

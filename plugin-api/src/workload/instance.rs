@@ -1,6 +1,7 @@
 //! An opened workload behind its C ABI: calls on batches become calls of the author's trait.
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,7 +18,7 @@ use super::keyed::partition_of;
 use super::open_loop::{RunClock, Stamp};
 use super::outcome::Outcome;
 use super::parameter::Parameters;
-use super::plan::{Plan, StageKind};
+use super::plan::{GraphShape, Plan, StageKind};
 use super::reduction::{How, Reduction};
 use super::sink::Sink;
 use super::stage_state::StageState;
@@ -42,6 +43,7 @@ pub(super) trait Instance: Send + Sync {
     fn source(&self, first: u64, count: u64, to: usize, out: BatchBuilder) -> Made;
     fn run_stages(&self, from: usize, to: usize, batch: Batch<'_>, out: BatchBuilder) -> Made;
     fn split(&self, stage: usize, batch: Batch<'_>, parts: &mut [BatchBuilder]) -> Result<(), WorkloadError>;
+    fn keys(&self, stage: usize, batch: Batch<'_>, out: BatchBuilder) -> Made;
     fn new_state(self: Arc<Self>, stage: usize) -> Result<Box<dyn StageState>, WorkloadError>;
     fn expected(&self) -> Outcome;
     fn describe(&self, stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError>;
@@ -279,14 +281,35 @@ impl<W: Workload> Opened<W> {
         )))
     }
 
-    fn check_step(&self, step: u32) -> Result<(), WorkloadError> {
+    /// The graph, if it has this step and is to be run by its tasks.
+    fn graph_with(&self, step: u32) -> Result<GraphShape, WorkloadError> {
         match self.plan.graph {
             Some(_) if !self.by_tasks => {
                 Err(WorkloadError::Argument("the graph is to run in stages: `use` has no `graph`".into()))
             }
-            Some(graph) if u64::from(step) < graph.steps => Ok(()),
+            Some(graph) if u64::from(step) < graph.steps => Ok(graph),
             _ => Err(WorkloadError::Argument(format!("this workload has no graph with a step {step}"))),
         }
+    }
+
+    /// The points of a row. A row without any would never be done, and backends rely on the largest width.
+    fn row(&self, step: u32) -> Result<Range<u32>, WorkloadError> {
+        let GraphShape { width, .. } = self.graph_with(step)?;
+        let row = self.workload.graph_row(step);
+        let count = row.end.saturating_sub(row.start);
+        if (1..=width).contains(&u64::from(count)) {
+            return Ok(row);
+        }
+        let first = row.start;
+        Err(WorkloadError::Operator(format!(
+            "step {step} of the graph has {count} points from {first} on, but a row has 1 to {width}"
+        )))
+    }
+
+    /// The key of an item, of which the author does not see the stamp.
+    fn key<'a>(&self, stage: usize, item: &'a [u8]) -> Result<&'a [u8], WorkloadError> {
+        let content = if self.started.is_some() { Stamp::split(item)?.0 } else { item };
+        Ok(self.workload.key(stage, content))
     }
 
     fn check_stage(&self, stage: usize, kind: StageKind) -> Result<(), WorkloadError> {
@@ -341,13 +364,21 @@ impl<W: Workload> Instance for Opened<W> {
         let (items, bytes) = (batch.len() / parts.len().max(1), batch.byte_count() / parts.len().max(1));
         parts.iter_mut().for_each(|part| part.reserve(items, bytes));
         for item in batch.iter() {
-            let content = if self.started.is_some() { Stamp::split(item)?.0 } else { item };
-            let partition = partition_of(self.workload.key(stage, content), partitions);
+            let partition = partition_of(self.key(stage, item)?, partitions);
             if let Some(part) = parts.get_mut(partition as usize) {
                 part.push(item);
             }
         }
         Ok(())
+    }
+
+    fn keys(&self, stage: usize, batch: Batch<'_>, mut out: BatchBuilder) -> Made {
+        self.check_stage(stage, StageKind::KeyedReduce)?;
+        out.reserve(batch.len(), 0);
+        for item in batch.iter() {
+            out.push(self.key(stage, item)?);
+        }
+        Ok(out)
     }
 
     fn new_state(self: Arc<Self>, stage: usize) -> Result<Box<dyn StageState>, WorkloadError> {
@@ -394,12 +425,19 @@ impl<W: Workload> Instance for Opened<W> {
     }
 
     fn graph_edges(&self, step: u32, first: u32, count: u32, out: &mut Vec<u8>) -> Result<(), WorkloadError> {
-        self.check_step(step)?;
-        let row = self.workload.graph_row(step);
+        let row = self.row(step)?;
+        let before = step.checked_sub(1).map_or(Ok(0..0), |before| self.row(before))?;
         let first = row.start.saturating_add(first).min(row.end);
         let (mut offsets, mut inputs) = (vec![0], Vec::new());
         for point in first..first.saturating_add(count).min(row.end) {
+            let begin = inputs.len();
             self.workload.graph_inputs(step, point, &mut inputs);
+            // A task that waits for an output that nobody makes would never run.
+            if let Some(from) = inputs.iter().skip(begin).find(|from| !before.contains(*from)) {
+                return Err(WorkloadError::Operator(format!(
+                    "point {point} of step {step} needs point {from}, which the step before does not have"
+                )));
+            }
             let end =
                 u32::try_from(inputs.len()).map_err(|_| WorkloadError::TooLarge { bytes: inputs.len() })?;
             offsets.push(end);
@@ -415,15 +453,21 @@ impl<W: Workload> Instance for Opened<W> {
         inputs: &[&[u8]],
         output: &mut [u8],
     ) -> Result<usize, WorkloadError> {
-        self.check_step(step)?;
-        let (row, room) = (self.workload.graph_row(step), output.len());
-        if !row.contains(&point) {
+        if !self.row(step)?.contains(&point) {
             return Err(WorkloadError::Argument(format!("step {step} of the graph has no point {point}")));
         }
+        let (needed, room) = (self.graph_with(step)?.output_bytes, output.len());
+        // The author may rely on the size.
+        let Some(output) = output.get_mut(..usize::try_from(needed).unwrap_or(usize::MAX)) else {
+            let why = format!("the output of a task needs {needed} bytes, but there are {room}");
+            return Err(WorkloadError::Argument(why));
+        };
         let length = self.workload.graph_task(step, point, inputs, output)?;
-        if length <= room {
+        if length as u64 <= needed {
             return Ok(length);
         }
-        Err(WorkloadError::Operator(format!("an output of {length} bytes was written where {room} are")))
+        Err(WorkloadError::Operator(format!(
+            "an output has {length} bytes, but the graph says that it has at most {needed}"
+        )))
     }
 }

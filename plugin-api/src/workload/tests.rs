@@ -4,6 +4,7 @@
 // The setting that allows these in tests covers functions with `#[test]` only, not the helpers beside them.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -279,4 +280,113 @@ fn a_map_over_a_whole_batch_of_an_open_loop_keeps_the_times_of_each_item() {
         assert_eq!((content[0], content[1], content.len(), stamp), (0, number, 9, of_source));
     }
     assert_eq!(made.len(), 2);
+}
+
+/// A graph of two rows of two tasks, with a fault of its author.
+struct Rows {
+    fault: String,
+}
+
+impl Workload for Rows {
+    const NAME: &'static str = "rows";
+    const DESCRIPTION: &'static str = "a graph of tasks";
+
+    fn parameters() -> Vec<Parameter> {
+        let faults = ["none", "no_points", "many_points", "stray_input", "input_of_first", "long_output"];
+        vec![Parameter::choice("fault", "what is wrong", &faults)]
+    }
+
+    fn needs() -> Vec<&'static str> {
+        vec![GRAPH]
+    }
+
+    fn open(_spec: &WorkloadSpec, parameters: &Parameters) -> Result<Self, WorkloadError> {
+        Ok(Self { fault: parameters.choice("fault").into() })
+    }
+
+    fn plan(&self) -> Plan {
+        Plan::new().with_graph(GraphShape { steps: 2, width: 2, output_bytes: 4, ..GraphShape::default() })
+    }
+
+    fn source(&self, _index: u64, _out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+        Ok(())
+    }
+
+    fn apply(&self, _stage: usize, _item: &[u8], _out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+        Ok(())
+    }
+
+    fn graph_row(&self, step: u32) -> Range<u32> {
+        match (self.fault.as_str(), step) {
+            ("no_points", 1) => 7..7,
+            ("many_points", 1) => 7..10,
+            _ => 7..9,
+        }
+    }
+
+    fn graph_inputs(&self, step: u32, _point: u32, inputs: &mut Vec<u32>) {
+        match (self.fault.as_str(), step) {
+            ("stray_input", 1) => inputs.extend([7, 9]),
+            ("input_of_first", 0) => inputs.push(7),
+            (_, 0) => {}
+            _ => inputs.extend([7, 8]),
+        }
+    }
+
+    /// Relies on the size of the output.
+    fn graph_task(
+        &self,
+        _step: u32,
+        point: u32,
+        _inputs: &[&[u8]],
+        output: &mut [u8],
+    ) -> Result<usize, WorkloadError> {
+        output.copy_from_slice(&point.to_le_bytes());
+        Ok(if self.fault == "long_output" { 5 } else { 4 })
+    }
+
+    fn oracle(&self, _sink: &mut dyn FnMut(&[u8])) {}
+}
+
+fn rows(fault: &str) -> Arc<dyn Instance> {
+    let mut spec = WorkloadSpec { granted: vec![GRAPH.into()], ..WorkloadSpec::new("rows") };
+    spec.extra.insert("fault".into(), fault.into());
+    Definition::open(&[Definition::of::<Rows>()], &spec).unwrap()
+}
+
+#[test]
+fn a_row_without_tasks_a_wider_one_and_an_edge_from_nowhere_are_refused() {
+    let edges = |fault: &str, step| {
+        let mut out = Vec::new();
+        rows(fault).graph_edges(step, 0, u32::MAX, &mut out).map(|()| out)
+    };
+    let words: Vec<_> = [7_u32, 2, 0, 2, 4, 7, 8, 7, 8].iter().flat_map(|word| word.to_le_bytes()).collect();
+    assert_eq!(edges("none", 1), Ok(words));
+    for (fault, step, expected) in [
+        ("no_points", 1, "step 1 of the graph has 0 points from 7 on, but a row has 1 to 2"),
+        ("many_points", 1, "step 1 of the graph has 3 points from 7 on, but a row has 1 to 2"),
+        ("stray_input", 1, "point 7 of step 1 needs point 9, which the step before does not have"),
+        ("input_of_first", 0, "point 7 of step 0 needs point 7, which the step before does not have"),
+    ] {
+        assert_eq!(edges(fault, step), Err(WorkloadError::Operator(expected.into())), "{fault}");
+    }
+}
+
+#[test]
+fn a_task_gets_the_room_that_the_graph_promises_or_is_not_run() {
+    let run = |fault: &str, room: usize| {
+        let mut output = vec![0; room];
+        rows(fault).graph_task(0, 8, &[], &mut output).map(|length| output[..length].to_vec())
+    };
+    for room in [4, 5, 4096] {
+        assert_eq!(run("none", room), Ok(8_u32.to_le_bytes().to_vec()), "{room}");
+    }
+    for room in [0, 3] {
+        let expected = format!("the output of a task needs 4 bytes, but there are {room}");
+        assert_eq!(run("none", room), Err(WorkloadError::Argument(expected)));
+    }
+    let expected = "an output has 5 bytes, but the graph says that it has at most 4";
+    assert_eq!(run("long_output", 4), Err(WorkloadError::Operator(expected.into())));
+    let nowhere = rows("none").graph_task(0, 9, &[], &mut [0; 4]);
+    assert_eq!(nowhere, Err(WorkloadError::Argument("step 0 of the graph has no point 9".into())));
 }

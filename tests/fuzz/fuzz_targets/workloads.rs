@@ -35,6 +35,7 @@ static FUNCTIONS: WorkloadFunctions = WorkloadFunctions {
     graph_task: Some(library::graph_task),
     watermark: Some(library::watermark),
     state_close: Some(library::state_close),
+    keys: Some(library::keys),
 };
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| memory::bounded(64, || crossrun_fuzz::workloads::check(

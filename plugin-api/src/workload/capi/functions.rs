@@ -70,6 +70,10 @@ macro_rules! __workload_functions {
             state_close(
                 state: *mut RawState, time: u64, limit: u64, next: *mut u64, out: *mut RawBuffer
             ) -> i32;
+            /// The key of each item of a batch for the keyed reduction `stage`, as a batch in the order of the items.
+            keys(
+                workload: *const RawWorkload, stage: u32, batch: *const u8, length: usize, out: *mut RawBuffer
+            ) -> i32;
         }
     };
 }

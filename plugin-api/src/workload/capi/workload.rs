@@ -112,6 +112,24 @@ pub unsafe fn split(
 }
 
 /// # Safety
+/// As the `keys` of `ABI.md`.
+pub unsafe fn keys(
+    workload: *const RawWorkload,
+    stage: u32,
+    batch: *const u8,
+    length: usize,
+    out: *mut RawBuffer,
+) -> i32 {
+    // SAFETY: handed on from the caller.
+    unsafe {
+        with_workload(workload, out, |instance, out| {
+            let batch = Batch::parse(bytes(batch, length)?)?;
+            fill(out, |empty| instance.keys(stage_number(stage), batch, empty))
+        })
+    }
+}
+
+/// # Safety
 /// As the `outcome` of `ABI.md`.
 pub unsafe fn outcome(
     workload: *const RawWorkload,

@@ -12,8 +12,9 @@ use super::state::{State, no_watermarks};
 use super::table::WorkloadFunctions;
 use crate::spec::WorkloadSpec;
 use crate::workload::capi::RawWorkload;
+use crate::workload::closing::WATERMARKS;
 use crate::workload::error::WorkloadError;
-use crate::workload::graph::GraphRow;
+use crate::workload::graph::{GRAPH, GraphRow};
 use crate::workload::outcome::Outcome;
 use crate::workload::plan::Plan;
 
@@ -68,6 +69,10 @@ impl WorkloadHandle {
         // SAFETY: the reference is alive, and `out` is a buffer of this library.
         let code = unsafe { (reference.functions.plan)(reference.raw, out.raw_mut()) };
         let plan: Plan = out.json(code)?;
+        if let Some((word, function)) = lacking(reference.functions, &plan, &spec) {
+            let why = format!("the library lacks {function}, which a backend that supports {word} calls");
+            return Err(WorkloadError::Argument(why));
+        }
         Ok(Self(Arc::new(Inner { reference, plan, path, sha256, spec })))
     }
 
@@ -197,6 +202,20 @@ impl WorkloadHandle {
             )
         };
         error.check(code)
+    }
+
+    /// The key of each item of a batch for the keyed reduction `stage`, as a batch in the order of the items: for an engine with a
+    /// join or keyed state of its own.
+    ///
+    /// # Errors
+    /// When the stage is no keyed reduction, the batch is malformed, or the library gives no keys.
+    pub fn keys(&self, stage: usize, batch: &[u8], out: &mut Buffer) -> Result<(), WorkloadError> {
+        let no_keys = || WorkloadError::Argument("this library of workloads gives no keys".into());
+        let keys = self.functions().keys.ok_or_else(no_keys)?;
+        let out_raw = out.raw_for(self.functions());
+        // SAFETY: the handle is alive, `batch` is borrowed for the call, and `out` is a buffer of this library.
+        let code = unsafe { keys(self.raw(), number(stage), batch.as_ptr(), batch.len(), out_raw) };
+        out.check(code)
     }
 
     /// A new, empty state of the keyed reduction or sink `stage`.
@@ -336,7 +355,10 @@ impl WorkloadHandle {
             )
         };
         error.check(code)?;
-        Ok(length.min(output.len()))
+        if length <= output.len() {
+            return Ok(length);
+        }
+        Err(WorkloadError::Malformed("the workload library says that an output has more bytes than its room"))
     }
 
     /// What no item from `number` on is earlier than, in a time that is in the items; `u64::MAX` where no item comes any more.
@@ -361,6 +383,27 @@ impl WorkloadHandle {
         let code = unsafe { (self.functions().expected)(self.raw(), out.raw_mut()) };
         out.json(code)
     }
+}
+
+/// A word that was granted, and a function that a backend calls because of it and the library lacks: a backend in C would call
+/// what is not there.
+fn lacking(
+    functions: &WorkloadFunctions,
+    plan: &Plan,
+    spec: &WorkloadSpec,
+) -> Option<(&'static str, &'static str)> {
+    let WorkloadFunctions { graph_edges, graph_task, watermark, state_close, .. } = functions;
+    let absent = [
+        (GRAPH, "crossrun_workload_graph_edges", graph_edges.is_none()),
+        (GRAPH, "crossrun_workload_graph_task", graph_task.is_none()),
+        (WATERMARKS, "crossrun_workload_watermark", watermark.is_none()),
+        (WATERMARKS, "crossrun_workload_state_close", state_close.is_none()),
+    ];
+    let lacking = absent.into_iter().find(|(word, _, is_absent)| {
+        let is_used = if *word == GRAPH { plan.graph.is_some() } else { plan.has_reduction() };
+        *is_absent && is_used && spec.is_granted(word)
+    });
+    lacking.map(|(word, name, _)| (word, name))
 }
 
 fn number(stage: usize) -> u32 {

@@ -9,8 +9,9 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-# What a call of the workload library returns for bytes that are not what they should be, and for a spec that is not valid; 0
-# is success, and any other a failure.
+# What a call of the workload library returns for a call that it cannot answer, for bytes that are not what they should be, and for
+# a spec that is not valid; 0 is success, and any other a failure.
+STATUS_ARGUMENT = 1
 STATUS_MALFORMED = 2
 STATUS_SPEC = 3
 

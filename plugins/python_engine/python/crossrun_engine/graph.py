@@ -31,6 +31,17 @@ def granted_graph(spec: Spec, workload: Workload) -> dict[str, int] | None:
     return workload.graph if "graph" in spec.granted else None
 
 
+def read_row(workload: Workload, step: int, before: range) -> tuple[int, list[list[int]]]:
+    """A row of the graph, as `graph_row` gives it, which follows the points `before`.
+
+    Raises WorkloadError if a task needs another point: it would wait for an output that nobody makes.
+    """
+    first, edges = workload.graph_row(step)
+    if any(point not in before for points in edges for point in points):
+        raise WorkloadError(STATUS_MALFORMED, "a task needs the output of a point that the row before does not have")
+    return first, edges
+
+
 class Task(NamedTuple):
     """A task: its row, and its place in it, from 0."""
 
@@ -44,17 +55,9 @@ class Row:
     def __init__(self, workload: Workload, step: int, before: Row | None) -> None:
         self.step = step
         self.before = before
-        self.first, edges = workload.graph_row(step)
-        first_before = before.first if before else 0
-        self.inputs = [[point - first_before for point in points] for points in edges]
-        if not self.inputs:
-            raise WorkloadError(STATUS_MALFORMED, "a step of the graph has no task, and would never be done")
-        places = range(len(before.inputs) if before else 0)
-        if any(place not in places for inputs in self.inputs for place in inputs):
-            # A task that waits for an output that nobody makes would never run.
-            raise WorkloadError(
-                STATUS_MALFORMED, "a task needs the output of a point that the row before does not have"
-            )
+        points = range(before.first, before.first + len(before.inputs)) if before else range(0)
+        self.first, edges = read_row(workload, step, points)
+        self.inputs = [[point - points.start for point in inputs] for inputs in edges]
         # How many inputs of each task are missing, and one more until the row is released.
         self.open = [len(inputs) + 1 for inputs in self.inputs]
         self.outputs: list[bytes | None] = [None] * len(self.inputs)

@@ -13,6 +13,7 @@ from typing import Any, Generic
 from . import tasks
 from .driver import RunContext
 from .futures_engine import FuturesEngine
+from .graph import read_row
 from .job import Job, Work, total
 from .kernel import State
 from .spec import Spec
@@ -100,17 +101,16 @@ class GraphRun(Generic[Future]):
     def _rows(self) -> Iterator[_Row]:
         workload = self._job.workload
         steps = (workload.graph or {"steps": 0})["steps"]
-        following = workload.graph_row(0) if steps else (0, [])
+        following = read_row(workload, 0, range(0)) if steps else (0, [])
         for step in range(steps):
             first, edges = following
-            following = workload.graph_row(step + 1) if step + 1 < steps else (0, [])
+            points = range(first, first + len(edges))
+            following = read_row(workload, step + 1, points) if step + 1 < steps else (0, [])
             yield _Row(first, edges, {point for inputs in following[1] for point in inputs})
 
     def _submit(self, step: int, row: _Row, first_before: int, before: list[Future]) -> list[Future]:
         """Submits the tasks of a row. Returns their outputs."""
         points = [row.first + place for place in range(len(row.edges))]
-        if not points:
-            return []
         inputs = row.inputs(first_before, before)
         outputs = self._engine.map(tasks.graph_task, points, row.takes(), *inputs, job=self._job, step=step)
         self._finished += (outputs[place] for place in row.finished)

@@ -24,7 +24,7 @@ from ctypes import addressof, c_char, c_int32, c_size_t, c_uint32, c_uint64, c_v
 from dataclasses import dataclass
 from typing import Any
 
-from .failure import UnavailableError, WorkloadError
+from .failure import STATUS_ARGUMENT, STATUS_MALFORMED, UnavailableError, WorkloadError
 
 _ABI_MAJOR = 1
 
@@ -67,6 +67,7 @@ _LATER_SIGNATURES: dict[str, tuple[list[Any], Any]] = {
     ),
     "watermark": ([c_void_p, c_uint64, c_void_p, c_void_p], c_int32),
     "state_close": ([c_void_p, c_uint64, c_uint64, c_void_p, c_void_p], c_int32),
+    "keys": ([c_void_p, c_uint32, c_void_p, c_size_t, c_void_p], c_int32),
 }
 
 
@@ -167,18 +168,20 @@ class _Functions:
     graph_task: Any
     watermark: Any
     state_close: Any
+    keys: Any
 
     def __init__(self, path: str) -> None:
         try:
             loaded = ctypes.CDLL(path)
+            # Another major version may have other functions.
+            version: int = _function(loaded, "abi_version", _SIGNATURES["abi_version"])()
+            if version >> 16 != _ABI_MAJOR:
+                found = f"{version >> 16}.{version & 0xFFFF}"
+                raise UnavailableError(f"{path} has the workload ABI {found}, but {_ABI_MAJOR}.x is needed")
             for name, signature in _SIGNATURES.items():
                 setattr(self, name, _function(loaded, name, signature))
         except (OSError, AttributeError) as error:
             raise UnavailableError(f"the workload library cannot be opened: {error}") from error
-        version: int = self.abi_version()
-        if version >> 16 != _ABI_MAJOR:
-            found = f"{version >> 16}.{version & 0xFFFF}"
-            raise UnavailableError(f"{path} has the workload ABI {found}, but {_ABI_MAJOR}.x is needed")
         for name, signature in _LATER_SIGNATURES.items():
             setattr(self, name, _optional_function(loaded, name, signature))
 
@@ -195,6 +198,33 @@ def _optional_function(loaded: ctypes.CDLL, name: str, signature: tuple[list[Any
         return _function(loaded, name, signature)
     except AttributeError:
         return None
+
+
+def _there(function: Any, what: str) -> Any:
+    """A function that a library may lack: its workloads have no `what` then."""
+    if function is None:
+        raise WorkloadError(STATUS_ARGUMENT, f"this library of workloads has no {what}")
+    return function
+
+
+def _items_of(batch: bytes) -> list[bytes]:
+    """The items of a batch that the library made."""
+    count = item_count(batch)
+    items = batch[12 + 4 * count :]
+    ends = struct.unpack_from(f"<{count + 1}i", batch, 8)
+    return [items[start:end] for start, end in zip(ends, ends[1:])]
+
+
+def _row_of(encoded: bytes) -> tuple[int, list[list[int]]]:
+    """The first point of a row, and the inputs of each, from the library's answer. Raises WorkloadError for any other bytes."""
+    if len(encoded) >= 12 and len(encoded) % 4 == 0:
+        first, width, *words = struct.unpack(f"<{len(encoded) // 4}I", encoded)
+        offsets, inputs = words[: width + 1], words[width + 1 :]
+        # A row without tasks would never be done.
+        is_whole = width > 0 and len(offsets) == width + 1 and offsets[0] == 0 and offsets[-1] == len(inputs)
+        if is_whole and offsets == sorted(offsets):
+            return first, [inputs[start:end] for start, end in zip(offsets, offsets[1:])]
+    raise WorkloadError(STATUS_MALFORMED, "the edges of a graph are not those of a row")
 
 
 class _Opened:
@@ -380,8 +410,9 @@ class State:
         """
         library = self._library
         scratch, next_end = library.scratch, c_uint64()
+        state_close = _there(library.functions.state_close, "watermarks")
         with self._lock:
-            status = library.functions.state_close(self._handle, time, limit, addressof(next_end), scratch.address)
+            status = state_close(self._handle, time, limit, addressof(next_end), scratch.address)
         if status:
             raise scratch.error(status)
         return scratch.take()
@@ -512,6 +543,17 @@ class Workload:
             raise scratch.error(status)
         return [_copied(part) for part in parts]
 
+    def keys(self, stage: int, batch: bytes) -> list[bytes]:
+        """The key of each item of a batch for the keyed reduction `stage`: for an engine with a join or keyed state of its own."""
+        opened = self._opened or self._open()
+        library = opened.library
+        scratch = library.scratch
+        keys = _there(library.functions.keys, "keys")
+        status = keys(opened.handle, stage, batch, len(batch), scratch.address)
+        if status:
+            raise scratch.error(status)
+        return _items_of(scratch.take())
+
     def new_state(self, stage: int) -> State:
         """An empty state of the keyed reduction `stage`, or of the sink."""
         opened = self._opened or self._open()
@@ -550,13 +592,11 @@ class Workload:
         opened = self._opened or self._open()
         library = opened.library
         scratch = library.scratch
-        status = library.functions.graph_edges(opened.handle, step, 0, 2**32 - 1, scratch.address)
+        graph_edges = _there(library.functions.graph_edges, "graphs of tasks")
+        status = graph_edges(opened.handle, step, 0, 2**32 - 1, scratch.address)
         if status:
             raise scratch.error(status)
-        encoded = scratch.take()
-        first, width, *words = struct.unpack(f"<{len(encoded) // 4}I", encoded)
-        offsets, inputs = words[: width + 1], words[width + 1 :]
-        return first, [inputs[start:end] for start, end in zip(offsets, offsets[1:])]
+        return _row_of(scratch.take())
 
     def graph_task(self, step: int, point: int, inputs: Sequence[bytes]) -> bytes:
         """Runs a task of the graph on the outputs that its edges name, in their order. Returns its output."""
@@ -567,7 +607,7 @@ class Workload:
         output, length = ctypes.create_string_buffer(room), c_size_t(room)
         # The arrays refer to the bytes of the inputs, which live until the call has returned.
         pointers, lengths = (ctypes.c_char_p * count)(*inputs), (c_size_t * count)(*map(len, inputs))
-        status = library.functions.graph_task(
+        status = _there(library.functions.graph_task, "graphs of tasks")(
             opened.handle,
             step,
             point,
@@ -580,6 +620,9 @@ class Workload:
         )
         if status:
             raise scratch.error(status)
+        if length.value > room:
+            message = "the workload library says that an output has more bytes than its room"
+            raise WorkloadError(STATUS_MALFORMED, message)
         return string_at(output, length.value)
 
     def watermark(self, number: int) -> int:
@@ -590,7 +633,8 @@ class Workload:
         opened = self._opened or self._open()
         library = opened.library
         scratch, time = library.scratch, c_uint64()
-        status = library.functions.watermark(opened.handle, number, addressof(time), scratch.address)
+        watermark = _there(library.functions.watermark, "watermarks")
+        status = watermark(opened.handle, number, addressof(time), scratch.address)
         if status:
             raise scratch.error(status)
         return time.value

@@ -9,11 +9,13 @@ import random
 import threading
 import unittest
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from ctypes import c_size_t
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from example_driver import Pool, resolved
 
@@ -28,6 +30,7 @@ from crossrun_engine import (
     batch_of,
     graph_futures,
     graph_window,
+    kernel,
 )
 
 LIBRARY = os.environ["CROSSRUN_TEST_LIBRARY"]
@@ -98,6 +101,63 @@ class Graphs(unittest.TestCase):
             opened.graph_task(1, 2, outputs[2:5])
 
 
+    def test_bytes_that_are_no_row_are_refused(self) -> None:
+        def encoded(*words: int) -> bytes:
+            return b"".join(word.to_bytes(4, "little") for word in words)
+
+        self.assertEqual(kernel._row_of(encoded(7, 2, 0, 1, 3, 5, 6, 6)), (7, [[5], [6, 6]]))
+        for answer in (
+            b"",
+            encoded(7, 0, 0),
+            encoded(7, 2, 0, 1, 3, 5, 6),
+            encoded(7, 2, 0, 1, 3, 5, 6, 6, 6),
+            encoded(7, 2, 0, 4, 3, 5, 6, 6),
+            encoded(7, 2, 1, 1, 3, 5, 6, 6),
+            encoded(7, 2**32 - 1, 0, 0),
+            encoded(7, 2, 0, 1, 3, 5, 6, 6)[:-1],
+        ):
+            with self.assertRaisesRegex(WorkloadError, "not those of a row"):
+                kernel._row_of(answer)
+
+    def test_an_edge_from_nowhere_is_refused(self) -> None:
+        opened = workload(40, width=2)
+        for edges in ([[0], [2]], [[0], [-1]]):
+
+            def row(_: Workload, step: int, edges: list[list[int]] = edges) -> tuple[int, list[list[int]]]:
+                return 0, edges if step else [[], []]
+
+            with mock.patch.object(Workload, "graph_row", row):
+                with self.assertRaisesRegex(WorkloadError, "that the row before does not have"):
+                    Graph(opened).begin()
+                with self.assertRaisesRegex(WorkloadError, "that the row before does not have"):
+                    OnFutures.run_on(HomePool(1), opened, 40, 4)
+
+    def test_a_library_without_graphs_or_watermarks_says_so(self) -> None:
+        opened = workload(40, width=2)
+        sink = opened.new_sink()
+        calls: list[tuple[Callable[[], object], str]] = [
+            (lambda: opened.graph_row(0), "graphs of tasks"),
+            (lambda: opened.graph_task(0, 0, []), "graphs of tasks"),
+            (lambda: opened.watermark(0), "watermarks"),
+            (lambda: sink.emit_ended(1, 1), "watermarks"),
+        ]
+        functions = opened._open().library.functions
+        with mock.patch.multiple(functions, graph_edges=None, graph_task=None, watermark=None, state_close=None):
+            for call, what in calls:
+                with self.assertRaisesRegex(WorkloadError, f"this library of workloads has no {what}"):
+                    call()
+
+    def test_an_output_that_is_longer_than_its_room_is_no_output(self) -> None:
+        def longer(*arguments: Any) -> int:
+            c_size_t.from_address(arguments[7]).value += 1
+            return 0
+
+        opened = workload(40, width=2)
+        says = self.assertRaisesRegex(WorkloadError, "more bytes than its room")
+        with mock.patch.object(opened._open().library.functions, "graph_task", longer), says:
+            opened.graph_task(0, 0, [])
+
+
 @dataclass(frozen=True)
 class NamedJob(Job):
     """One node."""
@@ -125,7 +185,8 @@ class HomePool(Pool):
 class OnFutures(unittest.TestCase):
     """The same graphs on an engine of futures."""
 
-    def run_on(self, pool: HomePool, opened: Workload, items: int, size: int) -> tuple[bytes, dict[str, int]]:
+    @staticmethod
+    def run_on(pool: HomePool, opened: Workload, items: int, size: int) -> tuple[bytes, dict[str, int]]:
         context = RunContext(Path("."), threading.Event(), lambda _: None)
         with pool.executor:
             done = GraphRun(pool, NamedJob(opened), Spec("task_graph", items, 2, "default", 0, {}), context, size)

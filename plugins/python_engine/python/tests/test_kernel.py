@@ -87,6 +87,23 @@ class Answers(unittest.TestCase):
         for size, partitions in [(1, 1), (7, 2), (64, 5), (3, 300)]:
             self.assertEqual(run(workload(), size=size, partitions=partitions), expected)
 
+    def test_the_key_of_each_item_is_given(self) -> None:
+        opened = workload("word_count", 100)
+        reduction = opened.end_of_chain(1)
+        batch = opened.source(0, 100, reduction)
+        keys = opened.keys(reduction, batch)
+        self.assertEqual(len(keys), item_count(batch))
+        owners: dict[bytes, int] = {}
+        for number, part in enumerate(opened.split(reduction, batch, 3)):
+            for key in opened.keys(reduction, part):
+                self.assertEqual(owners.setdefault(key, number), number)
+        self.assertEqual(set(owners), set(keys))
+        with self.assertRaises(WorkloadError):
+            opened.keys(opened.sink, batch)
+        says = self.assertRaisesRegex(WorkloadError, "has no keys")
+        with mock.patch.object(opened._open().library.functions, "keys", None), says:
+            opened.keys(reduction, batch)
+
     def test_stages_one_by_one_are_stages_at_once(self) -> None:
         opened = workload("pipeline", iters=5)
         batch = opened.source(0, 50, 1)
@@ -169,6 +186,19 @@ class Errors(unittest.TestCase):
     def test_a_file_that_is_no_library_is_refused(self) -> None:
         with self.assertRaisesRegex(UnavailableError, "cannot be opened"):
             _ = Workload(__file__, sha256_of(__file__), "{}").plan
+
+    def test_a_library_of_another_major_version_is_named_whatever_functions_it_has(self) -> None:
+        class Later:
+            """A library that has nothing but its version."""
+
+            def __getitem__(self, name: str) -> Any:
+                if name != "crossrun_workload_abi_version":
+                    raise AttributeError(name)
+                return mock.Mock(return_value=2 << 16)
+
+        says = self.assertRaisesRegex(UnavailableError, "has the workload ABI 2.0, but 1.x is needed")
+        with mock.patch("ctypes.CDLL", lambda _: Later()), says:
+            kernel._Functions("liblater.so")
 
     def test_a_file_that_changed_is_hashed_again(self) -> None:
         with tempfile.TemporaryDirectory() as folder:

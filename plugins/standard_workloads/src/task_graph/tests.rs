@@ -436,6 +436,6 @@ fn a_graph_has_as_many_steps_as_items_make() {
     let mut output = Vec::new();
     assert!(workload.graph_task(0, 2, &[], 64, &mut output).unwrap_err().to_string().contains("no point 2"));
     assert!(
-        workload.graph_task(0, 1, &[], 63, &mut output).unwrap_err().to_string().contains("does not fit")
+        workload.graph_task(0, 1, &[], 63, &mut output).unwrap_err().to_string().contains("needs 64 bytes")
     );
 }
