@@ -1,6 +1,7 @@
-//! Text for people: control characters of foreign text, remedies, plurals, and tables.
+//! Text for people: control characters of foreign text, remedies, plurals, and tables. And the numbers in text of the system.
 
 use std::path::Path;
+use std::str::FromStr;
 
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
@@ -136,6 +137,12 @@ pub(crate) fn without_remedy(text: &str) -> (&str, Option<&str>) {
 /// `1 item`, `2 items`.
 pub(crate) fn plural(count: u64, noun: &str) -> String {
     if count == 1 { format!("{count} {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// The number in the first line that begins with `name`, as the files of `/proc` have it.
+pub(crate) fn number_of<N: FromStr>(name: &str, text: &str) -> Option<N> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+    rest.split_ascii_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]

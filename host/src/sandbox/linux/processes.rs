@@ -11,6 +11,7 @@ use rustix::process::{
 };
 
 use crate::sandbox::exit_reason::ExitReason;
+use crate::text::number_of;
 
 /// The environment variable that marks every process of one worker's tree.
 pub(super) const MARKER: &str = "CROSSRUN_SESSION";
@@ -146,8 +147,7 @@ pub(super) fn marked(marker: &str) -> Vec<Process> {
 /// The process that traces `pid`, if there is one.
 pub(super) fn tracer(pid: u32) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?.trim().parse().ok()?;
-    Some(tracer).filter(|tracer| *tracer != 0)
+    number_of("TracerPid:", &status).filter(|tracer| *tracer != 0)
 }
 
 fn own_pid() -> i32 {

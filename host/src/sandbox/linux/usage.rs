@@ -4,6 +4,7 @@ use std::fs;
 
 use super::{cpu_clock, processes, resident};
 use crate::sandbox::usage::{CpuSource, Memory, MemorySource, Usage};
+use crate::text::number_of;
 
 /// How often the processes are read at most.
 const READINGS: usize = 5;
@@ -97,9 +98,7 @@ fn ticks(pid: i32) -> Option<Ticks> {
 }
 
 fn peak_kib(pid: i32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
+    number_of("VmHWM:", &fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
 }
 
 #[cfg(test)]
