@@ -54,12 +54,16 @@ fn processes() -> Vec<Process> {
     all().filter_map(process).collect()
 }
 
-/// Reads `/proc/<pid>/stat`, where the name, which may hold anything, stands in parentheses.
+/// The fields of `/proc/<pid>/stat` after the name, which may hold anything and stands in parentheses.
+pub(super) fn stat(pid: i32) -> Option<String> {
+    let mut stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+    String::from_utf8(stat.split_off(name_end + 1)).ok()
+}
+
 fn process(pid: i32) -> Option<Process> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = stat.iter().rposition(|byte| *byte == b')')?;
-    let rest = std::str::from_utf8(&stat[after_name + 1..]).ok()?;
-    let mut fields = rest.split_ascii_whitespace();
+    let stat = stat(pid)?;
+    let mut fields = stat.split_ascii_whitespace();
     // The fields 3, 4, 5, 20 and 24 of proc(5).
     let (state, parent, group) = (fields.next()?, fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
     let threads = fields.nth(14)?.parse::<u32>().ok()?.max(1);

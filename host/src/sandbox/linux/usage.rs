@@ -88,9 +88,7 @@ struct Ticks {
 }
 
 fn ticks(pid: i32) -> Option<Ticks> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = stat.iter().rposition(|byte| *byte == b')')?;
-    let fields = std::str::from_utf8(&stat[after_name + 1..]).ok()?;
+    let fields = processes::stat(pid)?;
     // Fields 14 to 17 of proc(5), of which the third is the first here.
     let mut times = fields.split_ascii_whitespace().skip(11).map_while(|time| time.parse::<u64>().ok());
     let mut pair = || Some(times.next()? + times.next()?);
