@@ -132,7 +132,7 @@ pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
 /// The files of records of a path. Prints them if some are in folders below it.
 fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
     let found = record_files::find(path).map_err(RecordError::file("search", path));
-    let RecordFiles { files, unsearched } = found.map_err(unreadable)?;
+    let RecordFiles { files, unsearched } = found.map_err(Problem::of_record)?;
     for (folder, why) in unsearched {
         ui.warning(&format!("{} is not searched for records: {why}", folder.display()));
     }
@@ -157,7 +157,7 @@ fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
     let source = |line| Source { file: path.display().to_string(), line };
     let inputs = &mut read.inputs;
     let first = inputs.len();
-    let (content, holds_trials) = reader::open_any(path).map_err(unreadable)?;
+    let (content, holds_trials) = reader::open_any(path).map_err(Problem::of_record)?;
     let left_out = if holds_trials {
         skipped::read_each(Records::new(content, path), |line, trial| {
             inputs.push(Input::trial(source(line), trial));
@@ -169,7 +169,7 @@ fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
             Ok(())
         })
     };
-    let left_out = left_out.map_err(unreadable)?;
+    let left_out = left_out.map_err(Problem::of_record)?;
     compare::mark_runs(&mut inputs[first..]);
     read.left_out.extend(report_left_out(path, &left_out, ui));
     read.altered.extend(left_out.chain.broken(path).map(|broken| broken.to_string()));
@@ -205,11 +205,6 @@ pub(crate) fn complete(recorder: &mut Recorder, ui: &mut Ui) -> (Vec<String>, Re
     altered.iter().for_each(|altered| ui.warning(altered));
     let finished = recorder.writer.derive_csv().map_err(Problem::from);
     (altered, finished.map(|damage| damage.iter().for_each(|damage| ui.warning(&damage.to_string()))))
-}
-
-/// A file that was named but cannot be read is a usage error.
-pub(crate) fn unreadable(error: RecordError) -> Problem {
-    Problem::of_record(&error)
 }
 
 /// Compares records. What could not be read or was altered becomes the first warnings of the comparison.
