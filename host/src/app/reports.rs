@@ -26,7 +26,7 @@ use crate::record::{RecordError, Recorder, Records, reader};
 use crate::regular_file;
 use crate::report::export::ExportedRow;
 use crate::report::{self, Palette, ReportError};
-use crate::text::{plural, terminal_width, without_mark};
+use crate::text::{listed, plural, terminal_width, without_mark};
 
 /// The width of a summary if standard output is not a terminal.
 const WIDTH: usize = 100;
@@ -144,11 +144,9 @@ fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
         .with_remedy("check the path"));
     }
     if files.iter().any(|file| file != path && file.parent() != Some(path)) {
-        let named: Vec<_> = files.iter().take(10).map(|file| file.display().to_string()).collect();
-        let more = files.len() - named.len();
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let count = plural(files.len() as u64, "file");
-        ui.note(&format!("{}: {count} of records: {}{more}", path.display(), named.join(", ")));
+        let named = listed(files.iter().map(|file| file.display()));
+        ui.note(&format!("{}: {count} of records: {named}", path.display()));
     }
     Ok(files)
 }
