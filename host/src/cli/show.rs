@@ -65,8 +65,7 @@ fn trials_of(named: &Path) -> Result<PathBuf, Problem> {
             let [one, other] = [&one, &other].map(|file| file.parent().unwrap_or(file));
             let several =
                 format!("there are several runs below {run:?}, as {} and {}", one.display(), other.display());
-            let show = shell::command("crossrun", ["show".as_ref(), one.as_os_str()]);
-            Err(Problem::usage(several).with_remedy(show))
+            Err(Problem::usage(several).with_remedy(format!("crossrun show {}", shell::quote(one))))
         }
         (None, _) => {
             let looked = folders.map(|folder| folder.join(TRIALS).display().to_string()).join(" and ");

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -354,11 +353,8 @@ impl Executor {
                 result.suspects_workload = true;
                 error.message +=
                     "; a serial run without a backend gives the same: suspect the workload or its oracle";
-                let library = self.library(&spec.name).path;
-                error.remedy = Some(shell::command(
-                    "crossrun",
-                    [OsStr::new("backends"), "check".as_ref(), library.as_ref()],
-                ));
+                let library = shell::quote(self.library(&spec.name).path);
+                error.remedy = Some(format!("crossrun backends check {library}"));
             }
             Ok(_) => {}
             Err(error) => self.forget_dead_judge(&spec.name, &error),

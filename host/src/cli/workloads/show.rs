@@ -1,6 +1,5 @@
 //! `crossrun workloads show`: prints items of a workload, so that its answer can be checked with other programs.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use plugin_api::WorkloadSpec;
@@ -116,8 +115,7 @@ fn of_judge<T>(
     }
     let answer = ask(&mut judge, &spec).map_err(|error| {
         // This command has no option for the isolation.
-        let library = library.path.as_os_str();
-        let check = || shell::command("crossrun", [OsStr::new("backends"), "check".as_ref(), library]);
+        let check = || format!("crossrun backends check {}", shell::quote(&library.path));
         let is_crash = error.fault == Fault::Crashed;
         let problem = Problem::from(error);
         if is_crash { problem.with_remedy(check()) } else { problem }
