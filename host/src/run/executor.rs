@@ -298,12 +298,9 @@ impl Executor {
         if let Some(planned) = self.plans.get(&point) {
             return *planned;
         }
-        match self.judge(&spec.name).and_then(|judge| judge.planned(spec)) {
+        match self.ask(&spec.name, |judge| judge.planned(spec)) {
             Ok(planned) => *self.plans.entry(point).or_insert(planned),
-            Err(error) => {
-                self.forget_dead_judge(&spec.name, &error);
-                Planned::default()
-            }
+            Err(_) => Planned::default(),
         }
     }
 
@@ -348,16 +345,14 @@ impl Executor {
         }
         let took = result.host_elapsed.unwrap_or_default() * f64::from(spec.parallelism);
         let limit = SERIAL_TIME + Duration::try_from_secs_f64(2.0 * took).unwrap_or_default();
-        match self.judge(&spec.name).and_then(|judge| judge.serial(spec, limit)) {
-            Ok(serial) if (serial.count, &serial.checksum) == (actual.count, &actual.checksum) => {
-                result.suspects_workload = true;
-                error.message +=
-                    "; a serial run without a backend gives the same: suspect the workload or its oracle";
-                let library = shell::quote(self.library(&spec.name).path);
-                error.remedy = Some(format!("crossrun backends check {library}"));
-            }
-            Ok(_) => {}
-            Err(error) => self.forget_dead_judge(&spec.name, &error),
+        if let Ok(serial) = self.ask(&spec.name, |judge| judge.serial(spec, limit))
+            && (serial.count, &serial.checksum) == (actual.count, &actual.checksum)
+        {
+            result.suspects_workload = true;
+            error.message +=
+                "; a serial run without a backend gives the same: suspect the workload or its oracle";
+            let library = shell::quote(self.library(&spec.name).path);
+            error.remedy = Some(format!("crossrun backends check {library}"));
         }
     }
 
@@ -391,14 +386,8 @@ impl Executor {
 
     /// Checks how fast the machine computes right now; `None` if the judge's worker died.
     pub(super) fn check_machine(&mut self, session: &plan::Session) -> Option<MachineCheck> {
-        let workload = session.cells.first()?.spec.name.clone();
-        match self.judge(&workload).and_then(|judge| judge.check_machine(super::machine_check::DURATION)) {
-            Ok(check) => Some(check),
-            Err(error) => {
-                self.forget_dead_judge(&workload, &error);
-                None
-            }
-        }
+        let workload = &session.cells.first()?.spec.name;
+        self.ask(workload, |judge| judge.check_machine(super::machine_check::DURATION)).ok()
     }
 
     /// Looks at the files that several backends use, before the first engine is started.
@@ -413,8 +402,21 @@ impl Executor {
         self.shared_files.changed(folders, participants)
     }
 
+    /// Asks the judge over the library of a workload, and forgets a judge that died of it.
+    pub(super) fn ask<T>(
+        &mut self,
+        workload: &str,
+        question: impl FnOnce(&mut Judge) -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        let answer = self.judge(workload).and_then(question);
+        if let Err(error) = &answer {
+            self.forget_dead_judge(workload, error);
+        }
+        answer
+    }
+
     /// Removes the judge if `error` says that its worker is lost: the next caller needs a new one.
-    pub(super) fn forget_dead_judge(&mut self, workload: &str, error: &CallError) {
+    fn forget_dead_judge(&mut self, workload: &str, error: &CallError) {
         if matches!(error.fault, Fault::Crashed | Fault::TimedOut | Fault::Exceeded(_) | Fault::Protocol) {
             self.judges.remove(&self.library(workload).path);
         }
