@@ -236,7 +236,6 @@ pub(crate) fn history(
     }
     changes.append(&mut missing);
     let only_new = after.keys().map(CellKey::name).collect();
-    let (altered, without_chain) = (Vec::new(), Vec::new());
     Ok(History {
         version: VERSION,
         threshold,
@@ -245,8 +244,8 @@ pub(crate) fn history(
         only_old,
         only_new,
         other_form,
-        altered,
-        without_chain,
+        altered: Vec::new(),
+        without_chain: Vec::new(),
     })
 }
 

@@ -72,24 +72,19 @@ pub(crate) struct Executor {
 
 impl Executor {
     pub(crate) fn new(setting: Setting) -> Self {
-        let (judges, expected, timed_out) = (HashMap::new(), HashMap::new(), HashMap::new());
-        let (seeds, baseline, references) =
-            (DataSeeds::default(), Baseline::default(), References::default());
-        let (machine_checks, pauses, plans) = (Vec::new(), Pauses::default(), HashMap::new());
-        let (ends_block, shared_files) = (false, SharedFiles::default());
         Self {
             setting,
-            seeds,
-            judges,
-            expected,
-            timed_out,
-            plans,
-            baseline,
-            machine_checks,
-            ends_block,
-            references,
-            pauses,
-            shared_files,
+            seeds: DataSeeds::default(),
+            judges: HashMap::new(),
+            expected: HashMap::new(),
+            timed_out: HashMap::new(),
+            plans: HashMap::new(),
+            baseline: Baseline::default(),
+            machine_checks: Vec::new(),
+            ends_block: false,
+            references: References::default(),
+            pauses: Pauses::default(),
+            shared_files: SharedFiles::default(),
         }
     }
 
