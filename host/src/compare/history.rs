@@ -294,8 +294,7 @@ fn same_machine(old: &Table<'_>, new: &Table<'_>) -> Result<(), HistoryError> {
 }
 
 fn same_build(cell: &str, old: &[&Group<'_>], new: &[&Group<'_>]) -> Result<(), HistoryError> {
-    let mut builds =
-        old.iter().chain(new).filter_map(|group| group.plugin()).filter_map(|plugin| is_debug(&plugin.build));
+    let mut builds = old.iter().chain(new).filter_map(|group| is_debug(group.plugin()));
     let first = builds.next();
     if builds.all(|build| Some(build) == first) {
         return Ok(());
