@@ -8,6 +8,7 @@ use crate::record::outcome::figure;
 use crate::record::{Library, Metadata};
 use crate::run::outcome::Status;
 use crate::run::session::CallError;
+use crate::run::trial::UNSETTLED;
 
 /// A record, as the comparison reads it.
 pub(super) type Trial<'a> = &'a Input;
@@ -100,6 +101,11 @@ impl Input {
                 extra: &metadata.extra,
             },
         }
+    }
+
+    /// Whether a warning says that the warm-ups before the trial did not settle.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.metadata().warnings.iter().any(|warning| warning.starts_with(UNSETTLED))
     }
 
     /// Why the trial is not successful. None if it is.
