@@ -317,8 +317,7 @@ fn change(
     let shift = Shift::new(&logarithms(&before), &logarithms(&after));
     let interval = shift.and_then(|shift| shift.interval).map(RatioInterval::exp);
     let (old_runs, new_runs) = (runs(old, &before), runs(new, &after));
-    let is_latency =
-        groups().any(|group| group.successes().any(|(trial, _)| trial.metadata().open_loop.is_some()));
+    let is_latency = groups().any(|group| group.is_open_loop());
     let plugins = |groups: &[&Group<'_>]| {
         groups.iter().filter_map(|group| group.identity.plugin.map(str::to_owned)).collect::<Vec<_>>()
     };

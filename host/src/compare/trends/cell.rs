@@ -18,10 +18,7 @@ pub(super) struct RunGroups<'t, 'a> {
 }
 
 pub(super) fn trend(cell: Cell, groups: &[RunGroups<'_, '_>], noise: Noise) -> CellTrend {
-    let is_latency = groups
-        .iter()
-        .flat_map(|run| &run.groups)
-        .any(|group| group.successes().any(|(trial, _)| trial.metadata().open_loop.is_some()));
+    let is_latency = groups.iter().flat_map(|run| &run.groups).any(|group| group.is_open_loop());
     // What is compared of all runs, in an open loop: the percentile that all trials have.
     let percentile = groups.iter().flat_map(|run| &run.groups).filter_map(|group| group.percentile).min();
     let runs: Vec<_> = groups.iter().map(|run| value(run, percentile)).collect();
