@@ -51,7 +51,7 @@ pub(crate) struct AaHistory {
 
 impl AaHistory {
     /// Of the factors of all A/A comparisons.
-    fn new(factors: &[f64]) -> Self {
+    pub(super) fn new(factors: &[f64]) -> Self {
         let largest = factors.iter().copied().max_by(f64::total_cmp);
         let factor = largest.filter(|_| factors.len() >= ENOUGH_AA);
         Self { comparisons: factors.len() as u32, factor }
