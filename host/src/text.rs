@@ -119,6 +119,11 @@ pub(crate) fn word(kind: impl Serialize) -> String {
     }
 }
 
+/// The text of a string, and the JSON of any other value.
+pub(crate) fn json_text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 /// A text of a plugin, or `otherwise` if it has nothing to read: a line that ends after a colon tells nobody anything.
 pub(crate) fn or_else(text: String, otherwise: &str) -> String {
     if text.trim().is_empty() { otherwise.to_owned() } else { text }
