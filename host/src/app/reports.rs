@@ -299,15 +299,9 @@ impl Reported for Sweeps {
     }
 }
 
-/// The colours and the width of standard output.
-fn terminal() -> (Palette, usize) {
-    let palette = if colour_on(&std::io::stdout()) { Palette::coloured() } else { Palette::plain() };
-    (palette, terminal_width().map_or(WIDTH, usize::from))
-}
-
 pub(crate) fn print_summary(reported: &impl Reported, ui: &mut Ui) {
-    let (palette, width) = terminal();
-    ui.coloured_result(&reported.text(&palette, width));
+    let palette = if colour_on(&std::io::stdout()) { Palette::coloured() } else { Palette::plain() };
+    ui.coloured_result(&reported.text(&palette, terminal_width().map_or(WIDTH, usize::from)));
     if ui.is_verbose() {
         ui.result(reported.conditions().trim_end());
     }
