@@ -88,6 +88,7 @@ pub(super) fn own_tree() -> Vec<Process> {
     if !are_visible() || !Path::new(&format!("/proc/{own}/task/{own}/children")).exists() {
         return below(own);
     }
+    let children = |pid| children_of_threads(pid, usize::MAX);
     let mut unseen = children(own);
     let mut tree = Vec::new();
     while let Some(pid) = unseen.pop() {
@@ -110,11 +111,6 @@ pub(super) fn nearest(root: i32, most: usize) -> Vec<Process> {
         next += 1;
     }
     found.into_iter().filter_map(process).collect()
-}
-
-/// The children of all threads of a process.
-fn children(pid: i32) -> Vec<i32> {
-    children_of_threads(pid, usize::MAX)
 }
 
 /// The children of so many threads of a process.
