@@ -85,13 +85,8 @@ fn used(input: &Input) -> Resources {
     input.record.metadata.resources
 }
 
-/// The trials as a file of Parquet.
+/// The trials as a file of Parquet, with one row group and without compression: a trial is some hundred bytes.
 pub(crate) fn parquet(trials: &[Input]) -> std::result::Result<Vec<u8>, ReportError> {
-    Ok(table(trials)?)
-}
-
-/// With one row group and without compression: a trial is some hundred bytes.
-fn table(trials: &[Input]) -> Result<Vec<u8>> {
     let fields: String = COLUMNS.iter().map(|(name, column)| column.field(name)).collect();
     let schema = parse_message_type(&format!("message trial {{ {fields} }}"))?;
     let properties = WriterProperties::builder()
