@@ -27,13 +27,14 @@ const ITERATIONS: u64 = 20_000;
 /// The time limit of a run.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Runs the backend of the self-test, compares each run with its serial reference, and has it judged.
-pub(super) struct Trials {
+/// Runs the backend of the self-test, which is part of this program, compares each run with its serial reference, and has it judged.
+pub(crate) struct Trials {
     pub(super) executor: Executor,
 }
 
 impl Trials {
-    pub(super) fn new(launch: Launch, library: &PluginRef, folders: Folders) -> Self {
+    /// Of the workloads of `library`. The backend gets a folder of its own for its data, below that of the logs.
+    pub(crate) fn new(launch: Launch, library: &PluginRef, folders: Folders) -> Self {
         let names = [SLEEPING, COMPUTING, OPEN_LOOP, NULL, TASK_GRAPH];
         let libraries = names.map(|name| (name.to_owned(), library.clone()));
         let participants = Participants { libraries: libraries.into(), ..Participants::default() };
@@ -59,7 +60,7 @@ impl Trials {
     }
 
     /// Ends the judge, and removes what the backend wrote.
-    pub(super) fn end(self) {
+    pub(crate) fn end(self) {
         let data_dir = self.data_dir().to_owned();
         self.executor.end();
         // Most backends write nothing. A folder that stays is removed with the logs, when they are old.
