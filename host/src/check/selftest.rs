@@ -41,15 +41,15 @@ impl Trials {
     ///
     /// # Errors
     /// When the harness itself fails, or is interrupted.
-    pub(crate) fn aa_comparison(&mut self, blocks: u32) -> Result<AaComparison, SelfTestError> {
-        Ok(aa::compare(self, blocks)?)
+    pub(crate) fn aa_comparison(&mut self, blocks: u32) -> Result<AaComparison, CallError> {
+        aa::compare(self, blocks)
     }
 
     /// The median seconds of this number of empty `runs`.
     ///
     /// # Errors
     /// When the harness itself fails.
-    pub(crate) fn floor(&mut self, runs: u64) -> Result<f64, SelfTestError> {
+    pub(crate) fn floor(&mut self, runs: u64) -> Result<f64, CallError> {
         let nothing = WorkloadSpec { total_items: 0, ..WorkloadSpec::new(NULL) };
         let mut engine = self.open(Cheat::None, &nothing)?;
         let mut seconds = Vec::new();
@@ -58,6 +58,6 @@ impl Trials {
             seconds.extend(self.run(&mut engine, &spec)?.host_elapsed);
         }
         engine.close(&mut |_| ());
-        Ok(median(&seconds).ok_or_else(|| CallError::unexpected("run"))?)
+        median(&seconds).ok_or_else(|| CallError::unexpected("run"))
     }
 }
