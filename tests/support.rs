@@ -351,15 +351,7 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// The processes of this machine whose command line has `word` as one of its words.
 pub(crate) fn processes_with_word(word: &str) -> Vec<u32> {
-    let pids = std::fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid: &u32| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        line.split(|byte| *byte == 0).any(|found| found == word.as_bytes())
-    })
-    .collect()
+    processes_with("cmdline", |found| found == word.as_bytes())
 }
 
 /// The processes that carry the marker of a session which `parent` started.
@@ -369,13 +361,16 @@ pub(crate) fn processes_of_sessions_of(parent: u32) -> Vec<u32> {
 
 /// The processes of this machine in whose environment a variable begins like that: `NAME=...`.
 pub(crate) fn processes_with_variable(start: &str) -> Vec<u32> {
-    let pids = std::fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    processes_with("environ", |variable| variable.starts_with(start.as_bytes()))
+}
+
+/// The processes of this machine with such a word in a file of theirs in `/proc`, where zeros end the words.
+fn processes_with(file: &str, is_it: impl Fn(&[u8]) -> bool) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|pid: &u32| {
-        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(start.as_bytes()))
+        let words = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(&is_it)
     })
     .collect()
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::text::number_of;
+
 /// A version of the interface, as the folders of a group and of those above it.
 struct Groups {
     unified: Vec<PathBuf>,
@@ -53,10 +55,8 @@ pub(crate) fn killed_for_memory(root: &Path) -> Option<u64> {
     let unified = unified.iter().map(|folder| folder.join("memory.events"));
     let legacy = legacy.iter().map(|folder| folder.join("memory.oom_control"));
     // A group counts the groups below it too, so the first that counts is the nearest.
-    unified.chain(legacy).chain([root.join("proc/vmstat")]).find_map(|file| {
-        let text = text(&file)?;
-        text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.parse().ok()
-    })
+    let mut files = unified.chain(legacy).chain([root.join("proc/vmstat")]);
+    files.find_map(|file| number_of("oom_kill ", &text(&file)?))
 }
 
 /// How much processor time a group allows.

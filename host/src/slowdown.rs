@@ -92,10 +92,10 @@ fn within_bounds(ratio: f64) -> f64 {
 
 /// Elapsed time over processor time.
 fn work() -> f64 {
-    let (started, begun) = (Instant::now(), processor_time());
+    let (started, begun) = (Instant::now(), thread_time());
     loop {
         black_box((0..black_box(4096)).fold(1_u64, |acc, _| acc * 139 % 2_147_483_647));
-        let worked = processor_time().saturating_sub(begun);
+        let worked = thread_time().saturating_sub(begun);
         if worked >= WORK {
             return started.elapsed().as_secs_f64() / worked.as_secs_f64();
         }
@@ -103,9 +103,8 @@ fn work() -> f64 {
 }
 
 /// The processor time that this thread has used.
-fn processor_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
+pub(crate) fn thread_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
-//! Text for people: control characters of foreign text, remedies, plurals, and tables.
+//! Text for people: control characters of foreign text, remedies, plurals, and tables. And the numbers in text of the system.
 
+use std::fmt::Display;
 use std::path::Path;
+use std::str::FromStr;
 
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
@@ -8,6 +10,8 @@ use serde_json::Value;
 
 /// Tables are at least this wide, however narrow the terminal is.
 const NARROWEST: u16 = 40;
+/// How many items a message lists; the others are counted.
+const LISTED: usize = 10;
 
 /// Writes a path as text. Bytes that are not UTF-8 are replaced.
 pub(crate) fn serialize_path<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
@@ -115,6 +119,11 @@ pub(crate) fn word(kind: impl Serialize) -> String {
     }
 }
 
+/// The text of a string, and the JSON of any other value.
+pub(crate) fn json_text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 /// A text of a plugin, or `otherwise` if it has nothing to read: a line that ends after a colon tells nobody anything.
 pub(crate) fn or_else(text: String, otherwise: &str) -> String {
     if text.trim().is_empty() { otherwise.to_owned() } else { text }
@@ -136,6 +145,20 @@ pub(crate) fn without_remedy(text: &str) -> (&str, Option<&str>) {
 /// `1 item`, `2 items`.
 pub(crate) fn plural(count: u64, noun: &str) -> String {
     if count == 1 { format!("{count} {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// The first items of many, and how many more there are: `3, 5`.
+pub(crate) fn listed<T: Display>(items: impl ExactSizeIterator<Item = T>) -> String {
+    let more = items.len().saturating_sub(LISTED);
+    let first: Vec<_> = items.take(LISTED).map(|item| item.to_string()).collect();
+    let first = first.join(", ");
+    if more > 0 { format!("{first} and {more} more") } else { first }
+}
+
+/// The number in the first line that begins with `name`, as the files of `/proc` have it.
+pub(crate) fn number_of<N: FromStr>(name: &str, text: &str) -> Option<N> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+    rest.split_ascii_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]

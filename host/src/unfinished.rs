@@ -2,7 +2,7 @@
 //! was left by a process that was killed, and the next process that makes one in the same folder removes it.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, DirEntry, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -85,10 +85,22 @@ fn hold(made: &File, path: &Path) -> bool {
 
 /// Removes from `folder` what killed processes of this user have left.
 pub(crate) fn remove_left(folder: &Path) {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    for entry in entries.filter(|entry| is_temporary(&entry.file_name())) {
+    let remove = |path: &Path, found: &Metadata| match found.is_dir() {
+        true => fs::remove_dir_all(path),
+        false => fs::remove_file(path),
+    };
+    remove_unheld(folder, |entry| is_temporary(&entry.file_name()), remove);
+}
+
+/// Removes from `folder` the files and folders of this user that `is_made` knows for what its maker holds, and that nobody holds.
+pub(crate) fn remove_unheld(
+    folder: &Path,
+    is_made: impl Fn(&DirEntry) -> bool,
+    remove: impl Fn(&Path, &Metadata) -> io::Result<()>,
+) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten().filter(is_made) {
         // What cannot be removed stays, and does no harm.
-        let _ = remove_unless_held(&entry.path());
+        let _ = remove_unless_held(&entry.path(), &remove);
     }
 }
 
@@ -97,7 +109,7 @@ fn is_temporary(name: &OsStr) -> bool {
     name.is_some_and(|random| random.len() == RANDOM && random.chars().all(|c| c.is_ascii_alphanumeric()))
 }
 
-fn remove_unless_held(path: &Path) -> io::Result<()> {
+fn remove_unless_held(path: &Path, remove: impl Fn(&Path, &Metadata) -> io::Result<()>) -> io::Result<()> {
     let found = path.symlink_metadata()?;
     if found.uid() != geteuid().as_raw() || !(found.is_file() || found.is_dir()) {
         return Ok(());
@@ -106,7 +118,7 @@ fn remove_unless_held(path: &Path) -> io::Result<()> {
     // NFS locks only files that were opened for writing.
     let file = OpenOptions::new().read(true).write(found.is_file()).custom_flags(flags).open(path)?;
     file.try_lock()?;
-    if found.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+    remove(path, &found)
 }
 
 #[cfg(test)]

@@ -215,7 +215,7 @@ impl Context {
         let real = match self.trust.file(&path) {
             Ok(real) => real,
             Err(Refusal::Unreadable(error)) => return Ok(Err(format!("{}: {error}", path.display()))),
-            Err(Refusal::Distrust(why)) => return Err(resolve::rejected(&path, why)),
+            Err(Refusal::Distrust(why)) => return Err(resolve::rejected(path.display(), why)),
         };
         self.lock.as_ref().map_or(Ok(()), |lock| lock.check_recorded(library))?;
         match inspect::sha256_of(&real) {
@@ -224,7 +224,7 @@ impl Context {
             Err(error) => return Ok(Err(format!("{}: {error}", path.display()))),
         }
         let plugin = inspect::inspect(&real).and_then(|plugin| plugin.identify());
-        let plugin = plugin.map_err(|rejection| resolve::rejected(&path, rejection))?;
+        let plugin = plugin.map_err(|rejection| resolve::rejected(path.display(), rejection))?;
         Ok(Ok(PluginRef { locked_by: library.locked_by.as_ref().map(PathBuf::from), ..plugin }))
     }
 
@@ -473,10 +473,8 @@ pub(crate) fn data_dir() -> Result<PathBuf, Problem> {
 
 /// Programs are started from the data folder, and logs are written there.
 fn check_own_folder(folder: &Path, trust: &Trust) -> Result<(), Problem> {
-    trust.check_folder(folder).map_err(|why| {
-        let message = format!("the data folder {}: {why}", folder.display());
-        Problem::new(Exit::Unavailable, message).with_remedy(why.remedy.unwrap_or_default())
-    })
+    let refused = |why| resolve::rejected(format_args!("the data folder {}", folder.display()), why);
+    trust.check_folder(folder).map_err(refused)
 }
 
 /// A folder that the command line names must exist.

@@ -81,8 +81,8 @@ impl Problem {
         Self::new(Exit::Usage, message)
     }
 
-    /// A file of records that was named and cannot be used.
-    pub(crate) fn of_record(error: &RecordError) -> Self {
+    /// A file of records that was named and cannot be used: a usage error.
+    pub(crate) fn of_record(error: RecordError) -> Self {
         Self::usage(error.to_string()).with_remedy(error.remedy().unwrap_or_default())
     }
 
@@ -156,7 +156,7 @@ impl From<RecordError> for Problem {
     fn from(error: RecordError) -> Self {
         // An interrupt ends the wait for a file that another process holds.
         let exit = if Interrupt::has_come() { Exit::Interrupted } else { Exit::Unexpected };
-        Self { exit, ..Self::of_record(&error) }
+        Self { exit, ..Self::of_record(error) }
     }
 }
 

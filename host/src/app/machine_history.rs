@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::context::Context;
+use super::context::{Context, data_dir};
 use super::ui::Ui;
 use crate::record::machine_history::{self, AaComparison, FILE, MachineHistory, Observation, Speed};
 use crate::record::{RecordError, SystemProfile};
@@ -13,7 +13,7 @@ use crate::sandbox::affinity;
 use crate::text::plural;
 
 /// The history in `data_dir`.
-pub(crate) fn read(data_dir: &Path, ui: &mut Ui) -> MachineHistory {
+fn read(data_dir: &Path, ui: &mut Ui) -> MachineHistory {
     let history = or_warn(MachineHistory::read(data_dir), ui).unwrap_or_default();
     if !history.damaged.is_empty() {
         let (path, count) = (data_dir.join(FILE), plural(history.damaged.len() as u64, "line"));
@@ -22,6 +22,11 @@ pub(crate) fn read(data_dir: &Path, ui: &mut Ui) -> MachineHistory {
         ui.warning(&format!("{}: {count} cannot be read and do not count: {numbers}", path.display()));
     }
     history
+}
+
+/// By what factors A/A comparisons on `machine` differed, as the history in the user's data folder says.
+pub(crate) fn aa_factors(machine: &SystemProfile, ui: &mut Ui) -> Vec<f64> {
+    data_dir().map_or_else(|_| Vec::new(), |folder| read(&folder, ui).aa_factors(machine))
 }
 
 /// Tells the executor how fast this machine usually is.

@@ -26,7 +26,7 @@ use crate::record::{RecordError, Recorder, Records, reader};
 use crate::regular_file;
 use crate::report::export::ExportedRow;
 use crate::report::{self, Palette, ReportError};
-use crate::text::{plural, terminal_width, without_mark};
+use crate::text::{listed, plural, terminal_width, without_mark};
 
 /// The width of a summary if standard output is not a terminal.
 const WIDTH: usize = 100;
@@ -132,7 +132,7 @@ pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
 /// The files of records of a path. Prints them if some are in folders below it.
 fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
     let found = record_files::find(path).map_err(RecordError::file("search", path));
-    let RecordFiles { files, unsearched } = found.map_err(unreadable)?;
+    let RecordFiles { files, unsearched } = found.map_err(Problem::of_record)?;
     for (folder, why) in unsearched {
         ui.warning(&format!("{} is not searched for records: {why}", folder.display()));
     }
@@ -144,11 +144,9 @@ fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
         .with_remedy("check the path"));
     }
     if files.iter().any(|file| file != path && file.parent() != Some(path)) {
-        let named: Vec<_> = files.iter().take(10).map(|file| file.display().to_string()).collect();
-        let more = files.len() - named.len();
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let count = plural(files.len() as u64, "file");
-        ui.note(&format!("{}: {count} of records: {}{more}", path.display(), named.join(", ")));
+        let named = listed(files.iter().map(|file| file.display()));
+        ui.note(&format!("{}: {count} of records: {named}", path.display()));
     }
     Ok(files)
 }
@@ -157,7 +155,7 @@ fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
     let source = |line| Source { file: path.display().to_string(), line };
     let inputs = &mut read.inputs;
     let first = inputs.len();
-    let (content, holds_trials) = reader::open_any(path).map_err(unreadable)?;
+    let (content, holds_trials) = reader::open_any(path).map_err(Problem::of_record)?;
     let left_out = if holds_trials {
         skipped::read_each(Records::new(content, path), |line, trial| {
             inputs.push(Input::trial(source(line), trial));
@@ -169,7 +167,7 @@ fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
             Ok(())
         })
     };
-    let left_out = left_out.map_err(unreadable)?;
+    let left_out = left_out.map_err(Problem::of_record)?;
     compare::mark_runs(&mut inputs[first..]);
     read.left_out.extend(report_left_out(path, &left_out, ui));
     read.altered.extend(left_out.chain.broken(path).map(|broken| broken.to_string()));
@@ -205,11 +203,6 @@ pub(crate) fn complete(recorder: &mut Recorder, ui: &mut Ui) -> (Vec<String>, Re
     altered.iter().for_each(|altered| ui.warning(altered));
     let finished = recorder.writer.derive_csv().map_err(Problem::from);
     (altered, finished.map(|damage| damage.iter().for_each(|damage| ui.warning(&damage.to_string()))))
-}
-
-/// A file that was named but cannot be read is a usage error.
-pub(crate) fn unreadable(error: RecordError) -> Problem {
-    Problem::of_record(&error)
 }
 
 /// Compares records. What could not be read or was altered becomes the first warnings of the comparison.
@@ -306,15 +299,9 @@ impl Reported for Sweeps {
     }
 }
 
-/// The colours and the width of standard output.
-fn terminal() -> (Palette, usize) {
-    let palette = if colour_on(&std::io::stdout()) { Palette::coloured() } else { Palette::plain() };
-    (palette, terminal_width().map_or(WIDTH, usize::from))
-}
-
 pub(crate) fn print_summary(reported: &impl Reported, ui: &mut Ui) {
-    let (palette, width) = terminal();
-    ui.coloured_result(&reported.text(&palette, width));
+    let palette = if colour_on(&std::io::stdout()) { Palette::coloured() } else { Palette::plain() };
+    ui.coloured_result(&reported.text(&palette, terminal_width().map_or(WIDTH, usize::from)));
     if ui.is_verbose() {
         ui.result(reported.conditions().trim_end());
     }

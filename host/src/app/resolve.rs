@@ -1,5 +1,6 @@
 //! Resolves plugins before they are loaded: each is identified by its hash, and checked against the lock file if one is used.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use super::command_line::CommandLine;
@@ -55,9 +56,7 @@ impl Lock {
             Ok(real) => LockFile::read(&real),
             Err(Refusal::Unreadable(error)) => Err(lock_file::unreadable(&path, &error)),
             Err(Refusal::Distrust(why)) => {
-                let message = format!("the lock file {}: {why}", path.display());
-                let problem = Problem::new(Exit::Unavailable, message);
-                return Err(problem.with_remedy(why.remedy.unwrap_or_default()));
+                return Err(rejected(format_args!("the lock file {}", path.display()), why));
             }
         };
         let file = file.map_err(|error| Problem::new(Exit::Unavailable, error).with_remedy(&renew))?;
@@ -116,7 +115,7 @@ impl Lock {
 
 /// Identifies `plugin` by its hash. If there is a lock file, it must list the plugin.
 pub(crate) fn resolve(plugin: &Inspected, lock: Option<&Lock>) -> Result<PluginRef, Problem> {
-    let mut plugin = plugin.identify().map_err(|rejection| rejected(&plugin.path, rejection))?;
+    let mut plugin = plugin.identify().map_err(|rejection| rejected(plugin.path.display(), rejection))?;
     if let Some(lock) = lock {
         lock.check(&plugin)?;
         plugin.locked_by = Some(lock.path.clone());
@@ -127,7 +126,7 @@ pub(crate) fn resolve(plugin: &Inspected, lock: Option<&Lock>) -> Result<PluginR
 /// Inspects the plugin in `file`, which need not be in a plugin folder.
 pub(crate) fn inspected(file: &Path, trust: &Trust) -> Result<Inspected, Problem> {
     let inspected = trusted(file, trust).and_then(|real| inspect(&real));
-    inspected.map_err(|rejection| rejected(file, rejection))
+    inspected.map_err(|rejection| rejected(file.display(), rejection))
 }
 
 /// The file to which `file` leads, without links, if only trusted users could have written it.
@@ -135,7 +134,7 @@ pub(crate) fn trusted(file: &Path, trust: &Trust) -> Result<PathBuf, Rejection> 
     trust.file(file).map_err(Rejection::from)
 }
 
-pub(crate) fn rejected(path: &Path, rejection: Rejection) -> Problem {
-    let message = format!("{}: {}", path.display(), rejection.reason);
+pub(crate) fn rejected(what: impl Display, rejection: Rejection) -> Problem {
+    let message = format!("{what}: {}", rejection.reason);
     Problem::new(Exit::Unavailable, message).with_remedy(rejection.remedy.unwrap_or_default())
 }

@@ -8,15 +8,13 @@ use clap::builder::styling::{AnsiColor, Style};
 use env_logger::{Target, WriteStyle};
 use indicatif::{ProgressBar, ProgressStyle};
 use plugin_api::Progress;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use serde_json::Value;
 
 use super::{Exit, Problem, output};
+use crate::other_process;
 use crate::sandbox::Interrupt;
 use crate::text::{escaped_in_json, printable, printable_but_colours, single_line, with_remedy};
-
-/// How long a wait for an answer goes on before it looks for an interrupt.
-const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// The output of a command.
 pub(crate) struct Ui {
@@ -188,13 +186,11 @@ impl Ui {
         self.clear_status();
         let _ = write!(io::stderr(), "{} [y/N] ", single_line(question));
         // Reading would go on after an interrupt: it is waited for input that can be read at once.
-        while let Ok(0) | Err(rustix::io::Errno::INTR) =
-            poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&POLL))
-        {
-            if interrupt.is_set() {
-                return Err(Problem::new(Exit::Interrupted, "interrupted"));
-            }
-        }
+        other_process::await_ready(&stdin, PollFlags::IN, |_| match interrupt.is_set() {
+            true => Err(io::ErrorKind::Interrupted.into()),
+            false => Ok(()),
+        })
+        .map_err(|_| Problem::new(Exit::Interrupted, "interrupted"))?;
         let mut answer = String::new();
         let read = stdin.read_line(&mut answer);
         Ok(read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))

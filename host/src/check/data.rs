@@ -15,18 +15,10 @@ pub(super) const HOST_FILES: [&str; 3] = ["logs", "oracle", "plugins.lock"];
 
 /// A copy of the user's data folder that no other process writes to, so that everything new in it is the session's. The levels
 /// that are compared are folders of the copy; what is below them is linked.
-pub(super) struct OwnData(unfinished::Folder);
-
-impl OwnData {
-    pub(super) fn of(data_dir: &Path) -> io::Result<Self> {
-        let folder = unfinished::folder_in(&std::env::temp_dir())?;
-        mirror(data_dir, folder.path(), DEPTH)?;
-        Ok(Self(folder))
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        self.0.path()
-    }
+pub(super) fn own_data(data_dir: &Path) -> io::Result<unfinished::Folder> {
+    let folder = unfinished::folder_in(&std::env::temp_dir())?;
+    mirror(data_dir, folder.path(), DEPTH)?;
+    Ok(folder)
 }
 
 fn mirror(original: &Path, copy: &Path, depth: usize) -> io::Result<()> {
@@ -58,7 +50,7 @@ mod tests {
         fs::create_dir_all(&deep).unwrap();
         fs::write(deep.join("python"), "python").unwrap();
         fs::create_dir(data.path().join("logs")).unwrap();
-        let own = OwnData::of(data.path()).unwrap();
+        let own = own_data(data.path()).unwrap();
         fs::create_dir_all(data.path().join("drivers/.partial-1")).unwrap();
         fs::create_dir(data.path().join("environments/engine/two")).unwrap();
         let read = |path: &str| fs::read_to_string(own.path().join(path));

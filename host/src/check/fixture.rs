@@ -7,7 +7,7 @@ use plugin_api::workload::CatalogueEntry;
 use plugin_api::{Availability, WorkloadSpec};
 use serde_json::json;
 
-use super::data::OwnData;
+use super::data::own_data;
 use super::finding::NotPassed;
 use super::observed::{ObservedSession, snapshot_after_close};
 use super::target::Setting;
@@ -254,7 +254,7 @@ impl Fixture {
     fn observe_twice(&mut self) -> Result<[ObservedSession; 2], NotPassed> {
         let not_made =
             |error| NotPassed::NotRun(format!("cannot create a data folder for the sessions: {error}"));
-        let data = OwnData::of(&self.setting.folders.data_dir).map_err(not_made)?;
+        let data = own_data(&self.setting.folders.data_dir).map_err(not_made)?;
         let mut executor = executor(&self.setting, data.path(), self.limit.next());
         let one = self.observe_session(&mut executor);
         let both = one.and_then(|one| Ok([one, self.observe_session(&mut executor)?]));

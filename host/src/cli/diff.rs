@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::app::context::data_dir;
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, machine_history, reports};
 use crate::compare::history::{AaHistory, ENOUGH_AA, History, HistoryError, history};
-use crate::record::SystemProfile;
 
 const AFTER_HELP: &str = "\
 The machine may have changed between two runs, so a slowdown that this command finds is only a hint. The exit code is 7 for what \
@@ -40,11 +38,8 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let Arguments { old, new, threshold } = arguments;
     let before = reports::read(std::slice::from_ref(old), ui)?;
     let after = reports::read(std::slice::from_ref(new), ui)?;
-    let aa_factors = |machine: &SystemProfile| {
-        data_dir()
-            .map_or_else(|_| Vec::new(), |folder| machine_history::read(&folder, ui).aa_factors(machine))
-    };
     let read = before.exit(after.exit(Exit::Done));
+    let aa_factors = |machine: &_| machine_history::aa_factors(machine, ui);
     let history = history(&before.inputs, &after.inputs, *threshold, aa_factors);
     let mut history = history.map_err(|error| refused(&error, read))?;
     history.altered = [before.altered.as_slice(), &after.altered].concat();

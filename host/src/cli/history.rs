@@ -6,13 +6,11 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::app::context::data_dir;
 use crate::app::reports::Read;
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, machine_history, reports};
 use crate::compare::trends::model::Trends;
 use crate::compare::trends::trends;
-use crate::record::SystemProfile;
 use crate::record::format::timestamp;
 
 const AFTER_HELP: &str = "\
@@ -50,11 +48,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let all = read.inputs.len();
     read.inputs.retain(|input| !input.is_sweep());
     let since = arguments.since.as_deref();
-    let aa_factors = |machine: &SystemProfile| {
-        data_dir()
-            .map_or_else(|_| Vec::new(), |folder| machine_history::read(&folder, ui).aa_factors(machine))
-    };
-    let mut trends = trends(&mut read.inputs, since, aa_factors);
+    let mut trends = trends(&mut read.inputs, since, |machine| machine_history::aa_factors(machine, ui));
     if read.inputs.len() < all {
         let left_out = all - read.inputs.len();
         trends.warnings.push(format!("{left_out} trials of METG sweeps are left out"));

@@ -10,7 +10,7 @@ use crate::app::{Exit, GlobalArguments, Problem, reports};
 use crate::compare::model::Rigor;
 use crate::compare::{Input, Options};
 use crate::report::export::{self, ExportedRow, State};
-use crate::text::{plural, single_line};
+use crate::text::{listed, plural, single_line};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -215,12 +215,9 @@ fn tell_left_out(rows: &[ExportedRow], ui: &mut Ui) {
     if without.is_empty() {
         return;
     }
-    let names: Vec<_> = without.iter().take(10).map(|row| single_line(&row.name)).collect();
-    let more = without.len() - names.len();
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     ui.warning(&format!(
-        "{} without figures in this export, as not all of it is verified (--format junit says why): {}{more}",
+        "{} without figures in this export, as not all of it is verified (--format junit says why): {}",
         plural(without.len() as u64, "row"),
-        names.join(", "),
+        listed(without.iter().map(|row| single_line(&row.name))),
     ));
 }

@@ -260,7 +260,7 @@ fn measure_and_record(
     let outcome = result.outcome.clone();
     let record = TrialRecord::new(&conditions, &trial, result);
     let opened = Recorder::open(&options.output_dir, Access::Shared, conditions);
-    let recorder = opened.and_then(|mut recorder| recorder.append(&record).map(|()| recorder));
+    let recorder = opened.and_then(|mut recorder| recorder.writer.append(&record).map(|()| recorder));
     Ok(Measured { record, outcome, recorder })
 }
 

@@ -8,7 +8,7 @@ use crate::app::context::Context;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, machine_history};
 use crate::check::selftest::{
-    CheatResult, Conclusion, Elsewhere, Findings, How, Limit, MOST_DIFFERENT, SelfTest, SelfTestError, TABLE,
+    CheatResult, Conclusion, Elsewhere, Findings, How, Limit, MOST_DIFFERENT, SelfTestError, TABLE, Trials,
 };
 use crate::plan::defaults::COMPUTING;
 use crate::record::format::timestamp;
@@ -44,7 +44,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let folders = context.folders("selftest")?;
     let lock = context.measurement_lock(!arguments.no_lock, ui)?;
     let started = timestamp(SystemTime::now());
-    let mut test = SelfTest::new(context.launch.clone(), &library, folders.clone());
+    let mut test = Trials::new(context.launch.clone(), &library, folders.clone());
     let outcome = measure(&mut test, arguments.quick, ui);
     test.end();
     drop(lock);
@@ -67,7 +67,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     Ok(if passed { Exit::Done } else { Exit::Invalid })
 }
 
-fn measure(test: &mut SelfTest, quick: bool, ui: &mut Ui) -> Result<Findings, Problem> {
+fn measure(test: &mut Trials, quick: bool, ui: &mut Ui) -> Result<Findings, Problem> {
     let (mut cheats, mut elsewhere, mut limits) = (Vec::new(), Vec::new(), Vec::new());
     for row in TABLE.iter() {
         if row.cheat.is_none() && !row.caught.is_empty() {

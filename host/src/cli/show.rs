@@ -27,12 +27,12 @@ type Line = (u64, TrialRecord);
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let file = trials_of(&arguments.run)?;
     let mut trials = Vec::new();
-    let records = Records::open(&file).map_err(reports::unreadable)?;
+    let records = Records::open(&file).map_err(Problem::of_record)?;
     let left_out = skipped::read_each(records, |line, trial| {
         trials.push((line, trial));
         Ok(())
     });
-    let unread = reports::report_left_out(&file, &left_out.map_err(reports::unreadable)?, ui);
+    let unread = reports::report_left_out(&file, &left_out.map_err(Problem::of_record)?, ui);
     let text = match &arguments.cell {
         None if ui.json() => json!(trials.iter().map(|(_, trial)| trial).collect::<Vec<_>>()).to_string(),
         None => list(&trials),
@@ -65,8 +65,7 @@ fn trials_of(named: &Path) -> Result<PathBuf, Problem> {
             let [one, other] = [&one, &other].map(|file| file.parent().unwrap_or(file));
             let several =
                 format!("there are several runs below {run:?}, as {} and {}", one.display(), other.display());
-            let show = shell::command("crossrun", ["show".as_ref(), one.as_os_str()]);
-            Err(Problem::usage(several).with_remedy(show))
+            Err(Problem::usage(several).with_remedy(format!("crossrun show {}", shell::quote(one))))
         }
         (None, _) => {
             let looked = folders.map(|folder| folder.join(TRIALS).display().to_string()).join(" and ");

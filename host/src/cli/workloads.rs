@@ -13,7 +13,7 @@ use crate::app::{Exit, GlobalArguments, Problem};
 use crate::cli::new::{self, WorkloadLanguage};
 use crate::plugin::inspect::Inspected;
 use crate::run::session::Isolation;
-use crate::text::{lines, single_line, table, word};
+use crate::text::{json_text, lines, single_line, table, word};
 use crate::worker::protocol::Folders;
 
 #[derive(clap::Args, Debug)]
@@ -90,8 +90,7 @@ fn overview(entries: &[CatalogueEntry]) -> String {
 
 /// A parameter and its default, as `--extra` takes it.
 fn assignment(parameter: &Parameter) -> String {
-    let default = parameter.default.as_str().map_or_else(|| parameter.default.to_string(), str::to_owned);
-    single_line(&format!("{}={default}", parameter.name))
+    single_line(&format!("{}={}", parameter.name, json_text(&parameter.default)))
 }
 
 fn page(entry: &CatalogueEntry) -> String {

@@ -62,7 +62,7 @@ fn configuration(row: &Group<'_>, baseline: &Group<'_>) -> Option<Incomparable> 
 }
 
 fn debug_beside_release(row: Option<&Library>, baseline: Option<&Library>) -> Option<Incomparable> {
-    let (this, that) = (is_debug(&row?.build)?, is_debug(&baseline?.build)?);
+    let (this, that) = (is_debug(row)?, is_debug(baseline)?);
     (this != that).then_some(Incomparable::DebugBesideRelease { this_is_debug: this })
 }
 

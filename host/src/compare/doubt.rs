@@ -8,7 +8,6 @@ use super::model::Doubt;
 use super::trial::{Repetition, Trial};
 use crate::record::{Bounds, SystemProfile};
 use crate::run::bounds::{self, CPU_FROM, CPU_RESOLUTION, WALL_FROM};
-use crate::run::trial::UNSETTLED;
 use crate::stats::{MIN_BLOCKS, median};
 
 /// The host's clock may show so much more than the worker's, beyond the least of any row in the same block: a part of the run.
@@ -105,7 +104,7 @@ fn by_warm_ups(row: &Group<'_>) -> Option<Doubt> {
         before.entry(warm_up.repetition()).or_default().push(seconds);
     }
     let (mut parts, mut faster) = (Vec::new(), 0);
-    for (trial, seconds) in row.successes().filter(|(trial, _)| has_settled(trial)) {
+    for (trial, seconds) in row.successes().filter(|(trial, _)| !trial.is_unsettled()) {
         let Some(last) = before.get(&trial.repetition()).and_then(|all| all.last_chunk::<WARM_UPS>()) else {
             continue;
         };
@@ -115,10 +114,6 @@ fn by_warm_ups(row: &Group<'_>) -> Option<Doubt> {
     let part = middle(&parts)?;
     let is_chance = at_least(faster, parts.len(), 1.0 / (WARM_UPS + 1) as f64) > CHANCE;
     (!is_chance && part < 1.0 - FASTER).then_some(Doubt::WarmUps { part, blocks: faster as u32 })
-}
-
-fn has_settled(trial: &Trial<'_>) -> bool {
-    !trial.metadata().warnings.iter().any(|warning| warning.starts_with(UNSETTLED))
 }
 
 /// The probability of at least `seen` of `all` independent events, each of the probability `each`.

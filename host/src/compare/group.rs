@@ -222,6 +222,11 @@ impl<'a> Group<'a> {
         self.trials().find_map(|trial| Some(trial.metadata().graph?.form))
     }
 
+    /// Whether it has the trials of an open loop, of which percentiles are compared.
+    pub(super) fn is_open_loop(&self) -> bool {
+        self.successes().any(|(trial, _)| trial.metadata().open_loop.is_some())
+    }
+
     /// The successful trials with their durations in seconds.
     pub(super) fn successes(&self) -> impl Iterator<Item = (&Trial<'a>, f64)> {
         self.measured.iter().filter_map(|trial| Some((trial, trial.duration()?)))

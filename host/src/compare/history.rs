@@ -51,7 +51,7 @@ pub(crate) struct AaHistory {
 
 impl AaHistory {
     /// Of the factors of all A/A comparisons.
-    fn new(factors: &[f64]) -> Self {
+    pub(super) fn new(factors: &[f64]) -> Self {
         let largest = factors.iter().copied().max_by(f64::total_cmp);
         let factor = largest.filter(|_| factors.len() >= ENOUGH_AA);
         Self { comparisons: factors.len() as u32, factor }
@@ -239,7 +239,6 @@ pub(crate) fn history(
     }
     changes.append(&mut missing);
     let only_new = after.keys().map(CellKey::name).collect();
-    let (altered, without_chain) = (Vec::new(), Vec::new());
     Ok(History {
         version: VERSION,
         threshold,
@@ -248,8 +247,8 @@ pub(crate) fn history(
         only_old,
         only_new,
         other_form,
-        altered,
-        without_chain,
+        altered: Vec::new(),
+        without_chain: Vec::new(),
     })
 }
 
@@ -298,8 +297,7 @@ fn same_machine(old: &Table<'_>, new: &Table<'_>) -> Result<(), HistoryError> {
 }
 
 fn same_build(cell: &str, old: &[&Group<'_>], new: &[&Group<'_>]) -> Result<(), HistoryError> {
-    let mut builds =
-        old.iter().chain(new).filter_map(|group| group.plugin()).filter_map(|plugin| is_debug(&plugin.build));
+    let mut builds = old.iter().chain(new).filter_map(|group| is_debug(group.plugin()));
     let first = builds.next();
     if builds.all(|build| Some(build) == first) {
         return Ok(());
@@ -323,8 +321,7 @@ fn change(
     let shift = Shift::new(&logarithms(&before), &logarithms(&after));
     let interval = shift.and_then(|shift| shift.interval).map(RatioInterval::exp);
     let (old_runs, new_runs) = (runs(old, &before), runs(new, &after));
-    let is_latency =
-        groups().any(|group| group.successes().any(|(trial, _)| trial.metadata().open_loop.is_some()));
+    let is_latency = groups().any(|group| group.is_open_loop());
     let plugins = |groups: &[&Group<'_>]| {
         groups.iter().filter_map(|group| group.identity.plugin.map(str::to_owned)).collect::<Vec<_>>()
     };

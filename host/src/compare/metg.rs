@@ -347,7 +347,7 @@ fn warnings(inputs: &[Input], samples: &[Sample<'_>], rows: &[Row], machines: us
     if machines > 1 {
         warnings.push(format!("the records are from {machines} machines: their values are not comparable"));
     }
-    let debug = |row: &&Row| row.plugin.as_ref().and_then(|plugin| is_debug(&plugin.build)) == Some(true);
+    let debug = |row: &&Row| is_debug(row.plugin.as_ref()) == Some(true);
     let debug: BTreeSet<_> = rows.iter().filter(debug).map(|row| row.backend.as_str()).collect();
     if !debug.is_empty() {
         let names = debug.into_iter().collect::<Vec<_>>().join(", ");

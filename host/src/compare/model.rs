@@ -51,6 +51,13 @@ pub struct Comparison {
     pub(crate) graphs: BTreeMap<String, ShownGraph>,
 }
 
+impl Comparison {
+    /// All rows, each with its point.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&Point, &Row)> {
+        self.points.iter().flat_map(|point| point.rows.iter().map(move |row| (point, row)))
+    }
+}
+
 /// The statistical requirements of a comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -23,13 +23,9 @@ pub(super) fn ratio(row: &Group<'_>, baseline: &Group<'_>, rigor: Rigor) -> Resu
     }
     let pairs = pairs(row, baseline);
     let difference = difference(&pairs).ok_or(NoRatio::NoCommonBlock)?;
-    let mean_ratio = if is_open_loop(row) { None } else { MeanRatio::new(&pairs, difference.widening) };
+    // Percentiles are never averaged.
+    let mean_ratio = if row.is_open_loop() { None } else { MeanRatio::new(&pairs, difference.widening) };
     Ok(of_pairs(&difference, mean_ratio, rigor))
-}
-
-/// In an open loop percentiles are compared, which are never averaged.
-fn is_open_loop(group: &Group<'_>) -> bool {
-    group.successes().any(|(trial, _)| trial.metadata().open_loop.is_some())
 }
 
 /// The difference of the logarithms of the two speeds, over the blocks that both finished. None without such a block.

@@ -13,7 +13,6 @@ use super::trial::Trial;
 use super::versions::together;
 use crate::record::outcome::figure;
 use crate::record::{Metadata, OpenLoop, Percentiles, UnifiedRecord};
-use crate::run::trial::UNSETTLED;
 use crate::stats::{Variation, median, median_interval, samples_needed};
 
 /// The row of a group, without its comparison.
@@ -34,7 +33,7 @@ pub(super) fn summarized(group: &Group<'_>, label: String) -> Row {
         duration: over(group, |_, seconds| Some(seconds)),
         median_intervals: median_intervals(group, compared_latency.is_some()),
         variation: Variation::of(&group.successes().map(|(_, seconds)| seconds).collect::<Vec<_>>()),
-        unsettled: group.measured.iter().filter(|trial| is_unsettled(trial)).count() as u32,
+        unsettled: group.measured.iter().filter(|trial| trial.is_unsettled()).count() as u32,
         latency: latency(group),
         compared_latency,
         open_loop: open_loop(group),
@@ -246,10 +245,6 @@ fn failures(measured: &[Trial<'_>]) -> Vec<FailureGroup> {
     }
     groups.sort_by_key(|group| std::cmp::Reverse(group.count));
     groups
-}
-
-fn is_unsettled(trial: &Trial<'_>) -> bool {
-    trial.metadata().warnings.iter().any(|warning| warning.starts_with(UNSETTLED))
 }
 
 fn sample(trial: &Trial<'_>) -> Sample {

@@ -47,7 +47,7 @@ pub(crate) fn trends(
                 };
                 let machine = machine(profile, &mut machines, &mut aa_factors);
                 let it = &row.identity;
-                let (debug, form) = (is_debug_build(row), row.form());
+                let (debug, form) = (is_debug(row.plugin()).unwrap_or_default(), row.form());
                 let (point, config) = (point.id.clone(), it.config_hash);
                 let key = (machine, it.backend, point, config, it.seed, it.conditions, debug, form);
                 add(cells.entry(key).or_default(), run, row);
@@ -116,10 +116,6 @@ fn machine(
         machines.push(Machine { profile: profile.clone(), noise });
         machines.len() - 1
     })
-}
-
-fn is_debug_build(row: &Group<'_>) -> bool {
-    row.plugin().and_then(|plugin| is_debug(&plugin.build)).unwrap_or_default()
 }
 
 /// Rows of one cell that have different plugin files in one run count together.

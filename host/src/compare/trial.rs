@@ -1,13 +1,14 @@
 //! A trial as recorded by this or another program.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::input::Input;
 use crate::plan;
-use crate::record::Metadata;
 use crate::record::outcome::figure;
+use crate::record::{Library, Metadata};
 use crate::run::outcome::Status;
 use crate::run::session::CallError;
+use crate::run::trial::UNSETTLED;
 
 /// A record, as the comparison reads it.
 pub(super) type Trial<'a> = &'a Input;
@@ -96,6 +97,11 @@ impl Input {
         }
     }
 
+    /// Whether a warning says that the warm-ups before the trial did not settle.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.metadata().warnings.iter().any(|warning| warning.starts_with(UNSETTLED))
+    }
+
     /// Why the trial is not successful. None if it is.
     pub(super) fn failure(&self) -> Option<&CallError> {
         self.outcome.error()
@@ -103,7 +109,8 @@ impl Input {
 }
 
 /// Whether a library was built without optimisation or with debug assertions. None if its metadata do not say.
-pub(super) fn is_debug(build: &Map<String, Value>) -> Option<bool> {
+pub(super) fn is_debug(library: Option<&Library>) -> Option<bool> {
+    let build = &library?.build;
     let assertions = build.get("debug_assertions").and_then(Value::as_bool);
     let unoptimised = build.get("opt_level").and_then(Value::as_str).map(|level| level == "0");
     match (assertions, unoptimised) {

@@ -31,6 +31,7 @@ pub(super) fn warnings(table: &Table<'_>, points: &[Point]) -> Vec<Warning> {
     let differs = |of: fn(&Incomparable) -> bool| with_row(&|row| row.incomparable.iter().any(of));
     let mut configurations = with_group(&has_wrong_hash);
     configurations.extend(differs(|it| matches!(it, Incomparable::Configuration { .. })));
+    let is_debug_build = |row: &Row| is_debug(row.plugin.as_ref()).unwrap_or(false);
     let debug_names: BTreeSet<_> =
         rows().filter(|row| is_debug_build(row)).map(|row| &*row.backend).collect();
     let debug_names = debug_names.into_iter().collect::<Vec<_>>().join(", ");
@@ -125,10 +126,6 @@ pub(super) fn warnings(table: &Table<'_>, points: &[Point]) -> Vec<Warning> {
 fn has_wrong_hash(group: &Group<'_>) -> bool {
     let hash = group.identity.config_hash;
     group.config().zip(hash).is_some_and(|(config, hash)| config.hash() != hash)
-}
-
-fn is_debug_build(row: &Row) -> bool {
-    row.plugin.as_ref().and_then(|plugin| is_debug(&plugin.build)).unwrap_or(false)
 }
 
 fn failed(row: &Row) -> u32 {

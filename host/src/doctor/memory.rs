@@ -5,6 +5,7 @@ use std::path::Path;
 use rustix::fs::StatVfsMountFlags;
 
 use super::{State, System};
+use crate::text::number_of;
 
 /// Less free space than this ends in failures: an engine takes up to half of it.
 const DISK: u64 = 2 << 30;
@@ -48,11 +49,7 @@ pub(super) fn execution(folders: &[&Path]) -> State {
 
 pub(super) fn swap(system: &System) -> Option<State> {
     let info = system.text("proc/meminfo")?;
-    let kibibytes = |key: &str| -> Option<u64> {
-        let line = info.lines().find_map(|line| line.strip_prefix(key))?;
-        line.split_ascii_whitespace().next()?.parse().ok()
-    };
-    let (total, free) = (kibibytes("SwapTotal:")?, kibibytes("SwapFree:")?);
+    let (total, free): (u64, u64) = (number_of("SwapTotal:", &info)?, number_of("SwapFree:", &info)?);
     let used = total.saturating_sub(free) / 1024;
     Some(match (total, used) {
         (0, _) => State::good("there is none"),

@@ -99,7 +99,7 @@ pub fn inspect(path: &Path) -> Result<Inspected, Rejection> {
     let file = File::open(path)?;
     check_mount(&file)?;
     let version = FileVersion::of(&file.metadata()?);
-    let metadata = inspect_in(file, path.parent())?;
+    let metadata = inspect_open(file, path.parent())?;
     Ok(Inspected { path: path.into(), metadata, version })
 }
 
@@ -117,13 +117,8 @@ fn check_mount(file: &File) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Inspects a file that is open already, wherever it is.
-pub(crate) fn inspect_open(file: File) -> Result<Metadata, Rejection> {
-    inspect_in(file, None)
-}
-
-/// Inspects a file in this folder, and whether the libraries that it needs are there.
-fn inspect_in(file: File, folder: Option<&Path>) -> Result<Metadata, Rejection> {
+/// Inspects a file that is open already, and whether the libraries that it needs are there, if its folder is given.
+pub(crate) fn inspect_open(file: File, folder: Option<&Path>) -> Result<Metadata, Rejection> {
     let length = file.metadata()?.len();
     let reader = BoundedReader::new(file);
     let file = ObjectFile::parse(&reader)?;

@@ -6,14 +6,12 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::text::plural;
+use crate::text::{listed, plural};
 
 /// What a line has before its hash, as the last key of an object.
 const KEY: &[u8] = b",\"chain\":\"";
 /// The hexadecimal digits of a hash.
 const DIGITS: usize = 64;
-/// How many lines of a file are listed; the others are counted.
-const NAMED: usize = 10;
 
 /// The hash to which the next line refers; empty before the first line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -124,10 +122,7 @@ impl ChainCheck {
 
 /// `line 3, 5`, and how many more there are beyond the first few.
 pub(super) fn named(lines: &[u64]) -> String {
-    let named: Vec<_> = lines.iter().take(NAMED).map(u64::to_string).collect();
-    let more = lines.len() - named.len();
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("line {}{more}", named.join(", "))
+    format!("line {}", listed(lines.iter()))
 }
 
 /// The lines, counted from 1, that do not follow the line before them.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::fs::OFlags;
 
 use super::{RecordError, file_lock};
-use crate::shell;
+use crate::{regular_file, shell};
 
 /// The environment variable that names another file.
 const VARIABLE: &str = "CROSSRUN_LOCK_FILE";
@@ -36,13 +36,6 @@ pub(crate) struct MeasurementLock {
     pub(crate) path: PathBuf,
 }
 
-#[derive(Debug)]
-pub(crate) enum Attempt {
-    Held(MeasurementLock),
-    /// Another measurement holds it: a description of its process.
-    Busy(String),
-}
-
 /// The file of this machine's lock, or the one that the environment names.
 pub(crate) fn path() -> PathBuf {
     let named = std::env::var_os(VARIABLE).filter(|file| !file.is_empty());
@@ -59,8 +52,9 @@ fn folder() -> PathBuf {
 }
 
 impl MeasurementLock {
-    /// Takes the lock on the file at `path` if it is free, and writes its holder into the file.
-    pub(crate) fn acquire(path: &Path) -> Result<Attempt, RecordError> {
+    /// Takes the lock on the file at `path` if it is free, and writes its holder into the file. The inner error describes the process
+    /// that holds it.
+    fn acquire(path: &Path) -> Result<Result<Self, String>, RecordError> {
         loop {
             let mut file = open(path).map_err(RecordError::file("open", path))?;
             match file.try_lock() {
@@ -69,9 +63,9 @@ impl MeasurementLock {
                 Ok(()) => {
                     // Of a file of another user, nobody else learns the holder.
                     let _ = write_holder(&mut file);
-                    return Ok(Attempt::Held(Self { file, path: path.to_owned() }));
+                    return Ok(Ok(Self { file, path: path.to_owned() }));
                 }
-                Err(TryLockError::WouldBlock) => return Ok(Attempt::Busy(holder(&file))),
+                Err(TryLockError::WouldBlock) => return Ok(Err(holder(&file))),
                 Err(TryLockError::Error(error)) => return Err(RecordError::file("lock", path)(error)),
             }
         }
@@ -87,8 +81,8 @@ impl MeasurementLock {
         let mut on_wait = Some(on_wait);
         loop {
             match Self::acquire(path)? {
-                Attempt::Held(lock) => return Ok(Some(lock)),
-                Attempt::Busy(holder) => {
+                Ok(lock) => return Ok(Some(lock)),
+                Err(holder) => {
                     if let Some(on_wait) = on_wait.take() {
                         on_wait(&holder);
                     }
@@ -140,7 +134,7 @@ fn open(path: &Path) -> io::Result<File> {
         }
         opened => opened,
     }?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+    regular_file::keeping(file)
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
@@ -193,10 +187,7 @@ mod tests {
     use super::*;
 
     fn held(path: &Path) -> MeasurementLock {
-        match MeasurementLock::acquire(path).unwrap() {
-            Attempt::Held(lock) => lock,
-            Attempt::Busy(holder) => panic!("held by {holder}"),
-        }
+        MeasurementLock::acquire(path).unwrap().unwrap()
     }
 
     fn file() -> (tempfile::TempDir, PathBuf) {
@@ -209,7 +200,7 @@ mod tests {
     fn only_one_holds_the_lock_and_the_other_learns_the_holder() {
         let (_folder, path) = file();
         let lock = held(&path);
-        let Attempt::Busy(holder) = MeasurementLock::acquire(&path).unwrap() else { panic!("held twice") };
+        let holder = MeasurementLock::acquire(&path).unwrap().unwrap_err();
         assert!(holder.starts_with(&format!("process {}: ", std::process::id())), "{holder}");
         // A file that was removed meanwhile does not let a third one in beside the next holder.
         drop(lock);
@@ -268,7 +259,7 @@ mod tests {
         let mut command = std::process::Command::new("flock");
         let mut holder = command.arg("--no-fork").arg(&path).args(["sleep", "600"]).spawn().unwrap();
         let deadline = Instant::now() + Duration::from_secs(300);
-        while matches!(MeasurementLock::acquire(&path).unwrap(), Attempt::Held(_)) {
+        while MeasurementLock::acquire(&path).unwrap().is_ok() {
             assert!(Instant::now() < deadline, "the other process never took the lock");
             thread::sleep(Duration::from_millis(20));
         }

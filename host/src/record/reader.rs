@@ -104,7 +104,6 @@ impl<T: DeserializeOwned, R: BufRead> Iterator for Records<T, R> {
 impl<T, R> Records<T, R> {
     /// The records of `source`, which errors name `path`.
     pub fn new(source: R, path: &Path) -> Self {
-        let (chain, record) = (ChainCheck::default(), PhantomData);
         Self {
             path: path.into(),
             source,
@@ -114,8 +113,8 @@ impl<T, R> Records<T, R> {
             ended: false,
             returns: false,
             start: Vec::new(),
-            chain,
-            record,
+            chain: ChainCheck::default(),
+            record: PhantomData,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::run::event::Event;
 /// Writes the trials of a run into its output folder.
 pub(crate) struct Recorder {
     conditions: Conditions,
-    /// Checks the files, and completes the table.
+    /// Appends to the files, checks them, and completes the table.
     pub(crate) writer: Writer,
 }
 
@@ -29,14 +29,6 @@ impl Recorder {
     /// When the record cannot be written; then the file does not have it.
     pub(crate) fn note(&mut self, event: &Event<'_>) -> Result<(), RecordError> {
         let Event::Finished(trial, result) = event else { return Ok(()) };
-        self.append(&TrialRecord::new(&self.conditions, trial, (*result).clone()))
-    }
-
-    /// Appends the record of a trial to the files of the folder.
-    ///
-    /// # Errors
-    /// As [`note`](Self::note).
-    pub(crate) fn append(&mut self, record: &TrialRecord) -> Result<(), RecordError> {
-        self.writer.append(record)
+        self.writer.append(&TrialRecord::new(&self.conditions, trial, (*result).clone()))
     }
 }

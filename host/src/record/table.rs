@@ -19,6 +19,7 @@ use super::journal::Journal;
 use super::reader::Records;
 use super::skipped::{Damage, read_each};
 use crate::atomic_file;
+use crate::text::json_text;
 
 /// A table that has all records so far.
 #[derive(Debug)]
@@ -96,9 +97,5 @@ fn row_of(cells: &[impl AsRef<[u8]>]) -> io::Result<Vec<u8>> {
 }
 
 fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
+    if value.is_null() { String::new() } else { json_text(value) }
 }

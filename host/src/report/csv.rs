@@ -99,11 +99,9 @@ const COLUMNS: [Column; 63] = [
 pub fn csv(comparison: &Comparison) -> Result<String, ReportError> {
     let mut writer = ::csv::Writer::from_writer(Vec::new());
     writer.write_record(COLUMNS.map(|(name, _)| name))?;
-    for point in &comparison.points {
-        for row in &point.rows {
-            let line = Line { comparison, point, row };
-            writer.write_record(COLUMNS.map(|(_, read)| read(&line)))?;
-        }
+    for (point, row) in comparison.rows() {
+        let line = Line { comparison, point, row };
+        writer.write_record(COLUMNS.map(|(_, read)| read(&line)))?;
     }
     let bytes = writer.into_inner().map_err(|error| ::csv::Error::from(error.into_error()))?;
     // CSV cannot escape a control character.

@@ -266,7 +266,7 @@ pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
         let floor = number::ratio(factor);
         notes.push(format!("A/A comparison: differences of up to {floor} are noise"));
     }
-    if comparison.points.iter().flat_map(|point| &point.rows).any(|row| row.unsettled > 0) {
+    if comparison.rows().any(|(_, row)| row.unsettled > 0) {
         notes.push("~ marks rows with runs that were measured before the warm-ups had settled".into());
     }
     notes.extend(prepared(comparison));
@@ -276,14 +276,16 @@ pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
 
 /// The rows whose trials show together what an honest backend's do not.
 fn doubts(comparison: &Comparison) -> Vec<String> {
-    let of_point = |point: &Point| {
-        let of_row = |row: &Row| {
-            let place = format!("{}, {}", name(&row.label), name(&point.workload));
-            row.doubts.iter().map(|it| format!("in doubt ({place}): {}", doubt(it))).collect::<Vec<_>>()
-        };
-        point.rows.iter().flat_map(of_row).collect::<Vec<_>>()
+    let of_row = |(point, row): (&Point, &Row)| {
+        let place = place(point, row);
+        row.doubts.iter().map(|it| format!("in doubt ({place}): {}", doubt(it))).collect::<Vec<_>>()
     };
-    comparison.points.iter().flat_map(of_point).collect()
+    comparison.rows().flat_map(of_row).collect()
+}
+
+/// The backend and the workload of a row.
+fn place(point: &Point, row: &Row) -> String {
+    format!("{}, {}", name(&row.label), name(&point.workload))
 }
 
 fn doubt(doubt: &Doubt) -> String {
@@ -313,31 +315,21 @@ const PREPARED: (f64, f64) = (0.1, 0.1);
 
 /// The rows whose runs take long to prepare: the time of a run does not have that.
 fn prepared(comparison: &Comparison) -> Option<String> {
-    let of_point = |point: &Point| {
-        let of_row = |row: &Row| {
-            let (prepare, run) = (row.stages.prepare?.median, row.duration?.median);
-            let is_long = prepare > PREPARED.1.max(run * PREPARED.0);
-            let place = format!("{}, {}", name(&row.label), name(&point.workload));
-            is_long.then(|| format!("{} ({place})", number::duration(prepare)))
-        };
-        point.rows.iter().filter_map(of_row).collect::<Vec<_>>()
+    let of_row = |(point, row): (&Point, &Row)| {
+        let (prepare, run) = (row.stages.prepare?.median, row.duration?.median);
+        let is_long = prepare > PREPARED.1.max(run * PREPARED.0);
+        is_long.then(|| format!("{} ({})", number::duration(prepare), place(point, row)))
     };
-    let rows: Vec<_> = comparison.points.iter().flat_map(of_point).collect();
+    let rows: Vec<_> = comparison.rows().filter_map(of_row).collect();
     (!rows.is_empty())
         .then(|| format!("preparing a run is not part of its time, and takes {}", rows.join(", ")))
 }
 
 /// Which ratios are not those of the medians beside them: a ratio compares the runs of one block with each other.
 pub(super) fn paired_ratios(comparison: &Comparison) -> Option<String> {
-    let of_point = |point: &Point| {
-        let factor = |row: &Row| {
-            let label = format!("{}, {}", name(&row.label), name(&point.workload));
-            Some((from_medians(row, point)?, label))
-        };
-        point.rows.iter().filter_map(factor).collect::<Vec<_>>()
-    };
-    let differ = comparison.points.iter().flat_map(of_point);
-    let differ: Vec<_> = differ.filter(|(factor, _)| *factor > comparison.margin).collect();
+    let factor = |(point, row): (&Point, &Row)| Some((from_medians(row, point)?, place(point, row)));
+    let factors = comparison.rows().filter_map(factor);
+    let differ: Vec<_> = factors.filter(|(factor, _)| *factor > comparison.margin).collect();
     let (most, row) = differ.iter().max_by(|one, other| one.0.total_cmp(&other.0))?;
     let differs = if differ.len() == 1 { "differs" } else { "differ" };
     Some(format!(
@@ -426,7 +418,7 @@ pub(super) fn mitigations(mitigations: &BTreeMap<String, String>) -> String {
 
 /// The differences between rows and the baseline, once for each label: they are the same at most points.
 fn incomparable_rows(comparison: &Comparison) -> Vec<String> {
-    let rows = comparison.points.iter().flat_map(|point| &point.rows);
+    let rows = comparison.rows().map(|(_, row)| row);
     distinct(rows.filter(|row| !row.incomparable.is_empty()).map(|row| {
         let differences: Vec<_> = row.incomparable.iter().map(incomparable).collect();
         format!("{} differs from the baseline: {}", name(&row.label), differences.join("; "))
@@ -443,7 +435,7 @@ pub(super) fn more_blocks(ratio: &Ratio) -> Option<u32> {
 
 /// How many more blocks the least certain row needs.
 fn most_blocks(comparison: &Comparison) -> Option<String> {
-    let ratios = comparison.points.iter().flat_map(|point| &point.rows).filter_map(|row| row.ratio.as_ref());
+    let ratios = comparison.rows().filter_map(|(_, row)| row.ratio.as_ref());
     let blocks = plural(ratios.filter_map(more_blocks).max()?.into(), "more block");
     Some(format!("about {blocks} would resolve the inconclusive verdicts"))
 }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use parquet::column::writer::ColumnWriter;
-use parquet::data_type::ByteArray;
+use parquet::column::writer::{ColumnWriter, ColumnWriterImpl};
+use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
@@ -85,13 +85,8 @@ fn used(input: &Input) -> Resources {
     input.record.metadata.resources
 }
 
-/// The trials as a file of Parquet.
+/// The trials as a file of Parquet, with one row group and without compression: a trial is some hundred bytes.
 pub(crate) fn parquet(trials: &[Input]) -> std::result::Result<Vec<u8>, ReportError> {
-    Ok(table(trials)?)
-}
-
-/// With one row group and without compression: a trial is some hundred bytes.
-fn table(trials: &[Input]) -> Result<Vec<u8>> {
     let fields: String = COLUMNS.iter().map(|(name, column)| column.field(name)).collect();
     let schema = parse_message_type(&format!("message trial {{ {fields} }}"))?;
     let properties = WriterProperties::builder()
@@ -127,43 +122,30 @@ impl Column {
     fn write(&self, writer: &mut ColumnWriter<'_>, trials: &[Input]) -> Result<()> {
         match (self, writer) {
             (Text(read), ColumnWriter::ByteArrayColumnWriter(to)) => {
-                let (values, there) = present(trials, |it| Some(ByteArray::from(read(it)?.into_bytes())));
-                to.write_batch(&values, Some(&there), None)?;
+                put(to, trials, |it| Some(ByteArray::from(read(it)?.into_bytes())))
             }
+            // The bits are those of the unsigned number, as the schema says.
             (Whole(read), ColumnWriter::Int64ColumnWriter(to)) => {
-                // The bits are those of the unsigned number, as the schema says.
-                let (values, there) = present(trials, |it| read(it).map(u64::cast_signed));
-                to.write_batch(&values, Some(&there), None)?;
+                put(to, trials, |it| read(it).map(u64::cast_signed))
             }
-            (Number(read), ColumnWriter::DoubleColumnWriter(to)) => {
-                let (values, there) = present(trials, read);
-                to.write_batch(&values, Some(&there), None)?;
-            }
-            (Flag(read), ColumnWriter::BoolColumnWriter(to)) => {
-                let (values, there) = present(trials, read);
-                to.write_batch(&values, Some(&there), None)?;
-            }
-            (Time(read), ColumnWriter::Int64ColumnWriter(to)) => {
-                let (values, there) = present(trials, |it| microseconds(read(it)));
-                to.write_batch(&values, Some(&there), None)?;
-            }
-            _ => return Err(ParquetError::General("a column has the type of another".into())),
+            (Number(read), ColumnWriter::DoubleColumnWriter(to)) => put(to, trials, read),
+            (Flag(read), ColumnWriter::BoolColumnWriter(to)) => put(to, trials, read),
+            (Time(read), ColumnWriter::Int64ColumnWriter(to)) => put(to, trials, |it| microseconds(read(it))),
+            _ => Err(ParquetError::General("a column has the type of another".into())),
         }
-        Ok(())
     }
 }
 
-/// The values that are there, and for each trial whether its value is (1) or not (0).
-fn present<T>(trials: &[Input], read: impl Fn(&Input) -> Option<T>) -> (Vec<T>, Vec<i16>) {
-    let mut values = Vec::new();
-    let note = |trial| {
-        let value = read(trial);
-        let there = i16::from(value.is_some());
-        values.extend(value);
-        there
-    };
-    let there = trials.iter().map(note).collect();
-    (values, there)
+/// Writes the values that are there, and for each trial whether its value is (1) or not (0).
+fn put<T: DataType>(
+    to: &mut ColumnWriterImpl<'_, T>,
+    trials: &[Input],
+    read: impl Fn(&Input) -> Option<T::T>,
+) -> Result<()> {
+    let values: Vec<_> = trials.iter().map(read).collect();
+    let there: Vec<_> = values.iter().map(|value| i16::from(value.is_some())).collect();
+    let values: Vec<_> = values.into_iter().flatten().collect();
+    to.write_batch(&values, Some(&there), None).map(drop)
 }
 
 fn microseconds(text: &str) -> Option<i64> {

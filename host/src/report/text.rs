@@ -5,7 +5,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use super::labels::{self, MAX_COMMAND, TableRow, Tone, VerdictLabel, one_line};
 use super::{latency, number, ranking};
-use crate::compare::model::{Comparison, MachineReading, Point, SystemProfile};
+use crate::compare::model::{Comparison, MachineReading, Point, Row, SystemProfile};
 use crate::text::plural;
 
 /// How many failures are shown. The other formats have all of them.
@@ -220,12 +220,11 @@ fn geomeans(comparison: &Comparison, width: usize) -> Vec<String> {
 }
 
 fn failures(comparison: &Comparison) -> Vec<String> {
-    let of_point = |point: &Point| {
-        let workload = one_line(&point.workload, 30);
-        let of_row = |row| labels::failures(row, &format!("{}, {workload}", one_line(&row.label, MAX_NAME)));
-        point.rows.iter().flat_map(of_row).collect::<Vec<_>>()
+    let of_row = |(point, row): (&Point, &Row)| {
+        let place = format!("{}, {}", one_line(&row.label, MAX_NAME), one_line(&point.workload, 30));
+        labels::failures(row, &place)
     };
-    comparison.points.iter().flat_map(of_point).collect()
+    comparison.rows().flat_map(of_row).collect()
 }
 
 /// The first `max` items, each after a sign and in at most [`MAX_LINES`] lines, and how many more there are.

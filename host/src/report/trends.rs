@@ -4,7 +4,7 @@ use super::labels::{one_line, or_none, run_as};
 use super::number;
 use crate::compare::model::{Form, RatioInterval};
 use crate::compare::trends::model::{CellTrend, Change, ChangeCall, Machine, RunValue, Trends};
-use crate::text::{lines, plural, table};
+use crate::text::{json_text, lines, plural, table};
 
 /// A table of all cells of each machine, regressions first, and a line for each change. `with_runs` adds a line for each run.
 pub(crate) fn trends(trends: &Trends, with_runs: bool) -> String {
@@ -121,10 +121,10 @@ fn to_the_second(time: &str) -> String {
 
 /// When a run started, its id, its value with the interval, how many trials are verified, and the versions.
 pub(super) fn run_cells(run: &RunValue) -> [String; 6] {
-    let versions = run.versions.iter().map(|(name, version)| {
-        let version = version.as_str().map_or_else(|| version.to_string(), str::to_owned);
-        format!("{} {}", one_line(name, 40), one_line(&version, 40))
-    });
+    let versions = run
+        .versions
+        .iter()
+        .map(|(name, version)| format!("{} {}", one_line(name, 40), one_line(&json_text(version), 40)));
     [
         to_the_second(&run.started),
         one_line(&run.run, 80),

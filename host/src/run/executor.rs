@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -73,24 +72,19 @@ pub(crate) struct Executor {
 
 impl Executor {
     pub(crate) fn new(setting: Setting) -> Self {
-        let (judges, expected, timed_out) = (HashMap::new(), HashMap::new(), HashMap::new());
-        let (seeds, baseline, references) =
-            (DataSeeds::default(), Baseline::default(), References::default());
-        let (machine_checks, pauses, plans) = (Vec::new(), Pauses::default(), HashMap::new());
-        let (ends_block, shared_files) = (false, SharedFiles::default());
         Self {
             setting,
-            seeds,
-            judges,
-            expected,
-            timed_out,
-            plans,
-            baseline,
-            machine_checks,
-            ends_block,
-            references,
-            pauses,
-            shared_files,
+            seeds: DataSeeds::default(),
+            judges: HashMap::new(),
+            expected: HashMap::new(),
+            timed_out: HashMap::new(),
+            plans: HashMap::new(),
+            baseline: Baseline::default(),
+            machine_checks: Vec::new(),
+            ends_block: false,
+            references: References::default(),
+            pauses: Pauses::default(),
+            shared_files: SharedFiles::default(),
         }
     }
 
@@ -298,12 +292,9 @@ impl Executor {
         if let Some(planned) = self.plans.get(&point) {
             return *planned;
         }
-        match self.judge(&spec.name).and_then(|judge| judge.planned(spec)) {
+        match self.ask(&spec.name, |judge| judge.planned(spec)) {
             Ok(planned) => *self.plans.entry(point).or_insert(planned),
-            Err(error) => {
-                self.forget_dead_judge(&spec.name, &error);
-                Planned::default()
-            }
+            Err(_) => Planned::default(),
         }
     }
 
@@ -348,19 +339,14 @@ impl Executor {
         }
         let took = result.host_elapsed.unwrap_or_default() * f64::from(spec.parallelism);
         let limit = SERIAL_TIME + Duration::try_from_secs_f64(2.0 * took).unwrap_or_default();
-        match self.judge(&spec.name).and_then(|judge| judge.serial(spec, limit)) {
-            Ok(serial) if (serial.count, &serial.checksum) == (actual.count, &actual.checksum) => {
-                result.suspects_workload = true;
-                error.message +=
-                    "; a serial run without a backend gives the same: suspect the workload or its oracle";
-                let library = self.library(&spec.name).path;
-                error.remedy = Some(shell::command(
-                    "crossrun",
-                    [OsStr::new("backends"), "check".as_ref(), library.as_ref()],
-                ));
-            }
-            Ok(_) => {}
-            Err(error) => self.forget_dead_judge(&spec.name, &error),
+        if let Ok(serial) = self.ask(&spec.name, |judge| judge.serial(spec, limit))
+            && (serial.count, &serial.checksum) == (actual.count, &actual.checksum)
+        {
+            result.suspects_workload = true;
+            error.message +=
+                "; a serial run without a backend gives the same: suspect the workload or its oracle";
+            let library = shell::quote(self.library(&spec.name).path);
+            error.remedy = Some(format!("crossrun backends check {library}"));
         }
     }
 
@@ -394,14 +380,8 @@ impl Executor {
 
     /// Checks how fast the machine computes right now; `None` if the judge's worker died.
     pub(super) fn check_machine(&mut self, session: &plan::Session) -> Option<MachineCheck> {
-        let workload = session.cells.first()?.spec.name.clone();
-        match self.judge(&workload).and_then(|judge| judge.check_machine(super::machine_check::DURATION)) {
-            Ok(check) => Some(check),
-            Err(error) => {
-                self.forget_dead_judge(&workload, &error);
-                None
-            }
-        }
+        let workload = &session.cells.first()?.spec.name;
+        self.ask(workload, |judge| judge.check_machine(super::machine_check::DURATION)).ok()
     }
 
     /// Looks at the files that several backends use, before the first engine is started.
@@ -416,8 +396,21 @@ impl Executor {
         self.shared_files.changed(folders, participants)
     }
 
+    /// Asks the judge over the library of a workload, and forgets a judge that died of it.
+    pub(super) fn ask<T>(
+        &mut self,
+        workload: &str,
+        question: impl FnOnce(&mut Judge) -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        let answer = self.judge(workload).and_then(question);
+        if let Err(error) = &answer {
+            self.forget_dead_judge(workload, error);
+        }
+        answer
+    }
+
     /// Removes the judge if `error` says that its worker is lost: the next caller needs a new one.
-    pub(super) fn forget_dead_judge(&mut self, workload: &str, error: &CallError) {
+    fn forget_dead_judge(&mut self, workload: &str, error: &CallError) {
         if matches!(error.fault, Fault::Crashed | Fault::TimedOut | Fault::Exceeded(_) | Fault::Protocol) {
             self.judges.remove(&self.library(workload).path);
         }

@@ -8,9 +8,6 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use crate::control_group;
 use crate::resource_limit::{self, Resource};
 use crate::sandbox::{
@@ -18,6 +15,9 @@ use crate::sandbox::{
 };
 use crate::worker::protocol::{Message as _, Reply, Request, ResourceSnapshot, VERSION, number_of};
 use crate::worker::{self, Worker};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use signal_hook::consts::{SIGKILL, SIGXCPU, SIGXFSZ};
 
 pub(crate) use call_error::{CallError, Fault, NEGOTIATION};
 pub use deadlines::Deadlines;
@@ -37,12 +37,6 @@ const TAIL_BYTES: u64 = 64 << 10;
 /// How many of a log's last lines a message quotes.
 const TAIL_LINES: usize = 3;
 
-/// The signal by which the system ends a process for lack of memory.
-const SIGKILL: i32 = 9;
-/// And the one when it has used up its processor time.
-const SIGXCPU: i32 = 24;
-/// And when it has written to a file that is too large.
-const SIGXFSZ: i32 = 25;
 const MORE_MEMORY: &str = "fewer --items, or more memory for the container, the control group or the machine";
 
 /// What the standard libraries of Rust and of C++ print before they end a process that gets no memory.

@@ -59,10 +59,7 @@ impl Executor {
         // The CPU time of work that waits says nothing of how long it takes.
         let waits = expected.waiting_seconds.is_some_and(|seconds| seconds > 0.0);
         let sample = if waits { Duration::ZERO } else { SAMPLE };
-        let taken = self.judge(&spec.name).and_then(|judge| judge.reference(spec, sample));
-        if let Err(error) = &taken {
-            self.forget_dead_judge(&spec.name, error);
-        }
+        let taken = self.ask(&spec.name, |judge| judge.reference(spec, sample));
         self.references.add(spec, block, taken.map_err(|error| error.message));
     }
 

@@ -1,9 +1,10 @@
 //! The median, and the geometric mean of ratios.
 
+use super::selection::sorted;
+
 /// The middle value, or the mean of the middle two. None without values, or if one is not a number.
 pub fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
+    let sorted = sorted(values);
     let middle = sorted.len() / 2;
     let upper = *sorted.get(middle)?;
     if sorted.iter().any(|value| value.is_nan()) {

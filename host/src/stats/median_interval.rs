@@ -1,6 +1,7 @@
 //! The interval of a median, between two of the values.
 
 use super::lower_tail::{self, Normal};
+use super::selection::sorted;
 use super::signed_rank::Interval;
 
 /// Up to this many values probabilities are exact.
@@ -14,8 +15,7 @@ pub(crate) fn median_interval(values: &[f64]) -> Option<Interval> {
     if !values.iter().all(|value| value.is_finite()) {
         return None;
     }
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
+    let sorted = sorted(values);
     let (cut, tail) = lower_tail(sorted.len())?;
     let (low, high) = (*sorted.get(cut)?, *sorted.get(sorted.len().checked_sub(cut + 1)?)?);
     Some(Interval { low, high, confidence: 1.0 - 2.0 * tail })

@@ -6,7 +6,7 @@
 
 use super::lower_tail::{self, Normal};
 use super::means::mean_of_two;
-use super::selection;
+use super::selection::{self, sorted};
 use super::signed_rank::Interval;
 
 /// Up to this many pairs probabilities are exact.
@@ -43,12 +43,7 @@ struct Differences {
 
 impl Differences {
     fn of(old: &[f64], new: &[f64]) -> Self {
-        let [old, new] = [old, new].map(|values| {
-            let mut values = values.to_vec();
-            values.sort_unstable_by(f64::total_cmp);
-            values
-        });
-        Self { old, new }
+        Self { old: sorted(old), new: sorted(new) }
     }
 
     fn len(&self) -> usize {

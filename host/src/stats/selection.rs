@@ -1,4 +1,4 @@
-//! One of many numbers by its rank, without a list of them.
+//! The order of numbers, and one of many by its rank without a list of them.
 
 /// The number at the index `place` of sorted numbers that lie between the two `ends`: the least one with more than `place` numbers
 /// up to it, by bisection over all numbers. `up_to` says how many there are up to a limit.
@@ -10,6 +10,13 @@ pub(super) fn ranked(ends: [f64; 2], place: usize, up_to: impl Fn(f64) -> usize)
     }
     // Zero has two forms.
     number_with_index(low) + 0.0
+}
+
+/// The values from the least to the greatest.
+pub(super) fn sorted(values: &[f64]) -> Vec<f64> {
+    let mut values = values.to_vec();
+    values.sort_unstable_by(f64::total_cmp);
+    values
 }
 
 /// The index of a number in the order of all numbers.

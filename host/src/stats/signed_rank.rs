@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lower_tail::{self, Normal};
 use super::means::mean_of_two;
-use super::selection;
+use super::selection::{self, sorted};
 
 /// The fewest differences with an interval: the widest interval of 5 has a confidence of only 93.75 %.
 pub(crate) const MIN_BLOCKS: usize = 6;
@@ -64,9 +64,7 @@ struct Averages(Vec<f64>);
 
 impl Averages {
     fn of(values: &[f64]) -> Self {
-        let mut values = values.to_vec();
-        values.sort_unstable_by(f64::total_cmp);
-        Self(values)
+        Self(sorted(values))
     }
 
     fn len(&self) -> usize {

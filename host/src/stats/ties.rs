@@ -1,5 +1,7 @@
 //! Values that are too coarse to say anything of their noise.
 
+use super::selection::sorted;
+
 /// Values that differ by less are equal: of logarithms of ratios, a part in a billion.
 const EQUAL: f64 = 1e-9;
 
@@ -9,8 +11,7 @@ const EQUAL: f64 = 1e-9;
 /// false one: in simulations, intervals of at most so many different values held the truth in 16 to 93 % of cases, and those of
 /// more of them in 94 % or more. Of durations with noise that the clock resolves, two are hardly ever equal.
 pub(super) fn are_tied(values: &[f64]) -> bool {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
+    let mut sorted = sorted(values);
     sorted.dedup_by(|later, earlier| *later - *earlier < EQUAL);
     sorted.len() * 2 <= values.len()
 }

@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 
 use plugin_api::workload::GRAPH;
 use plugin_api::{Availability, RunContext, RunResult, RunnerError, WorkloadRunner, WorkloadSpec};
-use rustix::time::{ClockId, clock_gettime};
 
 use self::memory::Memory;
 use self::work::{Answer, serial_time, work};
 use super::cheat::{Cheat, GAINED, NAME};
 use super::protocol::Reply;
+use crate::slowdown::thread_time;
 
 /// How long the engine stalls while its own clock does not run.
 const STALL: Duration = Duration::from_secs(1);
@@ -183,9 +183,8 @@ impl WorkloadRunner for CheatingBackend {
 
 /// Uses so much processor time, and does nothing.
 fn burn(time: Duration) {
-    let used = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default();
-    let end = used() + time;
-    while used() < end {
+    let end = thread_time() + time;
+    while thread_time() < end {
         std::hint::spin_loop();
     }
 }

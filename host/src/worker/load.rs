@@ -99,7 +99,8 @@ pub fn runner(
 
 /// The metadata in the bytes that are about to be loaded.
 fn metadata(path: &Path, to_open: &Path) -> Result<Metadata, LoadError> {
-    let inspected = File::open(to_open).map_err(inspect::Rejection::from).and_then(inspect::inspect_open);
+    let file = File::open(to_open).map_err(inspect::Rejection::from);
+    let inspected = file.and_then(|file| inspect::inspect_open(file, None));
     inspected.map_err(|rejection| LoadError::Rejected {
         path: path.into(),
         why: rejection.reason,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::sandbox::affinity::{cores, pin_to};
 use crate::slowdown::CpuTicks;
+use crate::text::number_of;
 use crate::worker::protocol::MachineCheck;
 
 /// Iterations between two reads of the clock: about 10 µs of work.
@@ -50,8 +51,7 @@ fn compute(seed: u64) -> u64 {
 
 fn preemptions() -> u64 {
     let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:"));
-    line.and_then(|count| count.trim().parse().ok()).unwrap_or_default()
+    number_of("nonvoluntary_ctxt_switches:", &status).unwrap_or_default()
 }
 
 /// The share of the last ten seconds in which some task waited for a processor.

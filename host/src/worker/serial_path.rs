@@ -1,10 +1,9 @@
 //! The way of items through a workload on one thread, with nothing but its library at work: source and chain in one call, then one
 //! reduction after the other, which emit at the end of the input or close while it goes on. What is timed and what is checked take it.
 
-use std::time::Duration;
-
 use plugin_api::{Buffer, StageKind, State, WorkloadError, WorkloadHandle};
-use rustix::time::{ClockId, clock_gettime};
+
+use crate::slowdown::thread_time;
 
 /// A keyed reduction, with an owner for each partition of its keys.
 struct Reduction {
@@ -107,5 +106,5 @@ fn fold(
 
 /// The CPU seconds of the calling thread so far.
 pub(super) fn cpu_time() -> f64 {
-    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default().as_secs_f64()
+    thread_time().as_secs_f64()
 }

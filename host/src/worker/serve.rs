@@ -40,7 +40,7 @@ fn serve() -> io::Result<()> {
     let Some(Request::Hello { log_level, .. }) = channel.request()? else {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the host did not say hello"));
     };
-    let level = level_filter(log_level);
+    let level = LevelFilter::iter().nth(log_level as usize).unwrap_or(LevelFilter::Trace);
     log_to(&channel, level);
     let mut worker = Worker::new(channel.clone(), level);
     channel.reply(worker.handle(Request::Hello { version: crate::worker::protocol::VERSION, log_level }))?;
@@ -54,10 +54,6 @@ fn serve() -> io::Result<()> {
     }
     // The runner is not dropped: it had `close` to clean up, and its threads may still be at work.
     std::process::exit(0)
-}
-
-fn level_filter(number: u32) -> LevelFilter {
-    LevelFilter::iter().nth(number as usize).unwrap_or(LevelFilter::Trace)
 }
 
 /// The worker's end of the channel.

@@ -4,10 +4,11 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use plugin_api::{ErrorKind, WorkloadSpec};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::table::How;
 use super::trials::{Trials, computing};
+use crate::check::trials::spec;
 use crate::plan::Purpose;
 use crate::plan::defaults::{NULL, OPEN_LOOP, SLEEPING, TASK_GRAPH};
 use crate::run::engine::Engine;
@@ -58,10 +59,8 @@ fn workload_of(cheat: Cheat) -> WorkloadSpec {
     let alone = |spec| WorkloadSpec { parallelism: 1, ..spec };
     match cheat {
         // At least half a second of sleep without parallelism.
-        Cheat::MoreParallelism | Cheat::StopClockEarly => {
-            alone(WorkloadSpec { total_items: 50, ..WorkloadSpec::new(SLEEPING) })
-        }
-        Cheat::SlowClock => WorkloadSpec { total_items: 1, ..WorkloadSpec::new(NULL) },
+        Cheat::MoreParallelism | Cheat::StopClockEarly => alone(spec(SLEEPING, 50, &[])),
+        Cheat::SlowClock => spec(NULL, 1, &[]),
         // A cheat that does no work may be delayed: its run must be far shorter than the work takes.
         Cheat::ClosedForm | Cheat::AskCopy | Cheat::AnswerBeforeRun => computing(20_000),
         Cheat::ClosedFormAndWait | Cheat::MoreThreads | Cheat::Memoise | Cheat::RememberOnDisk => {
@@ -81,10 +80,8 @@ fn workload_of(cheat: Cheat) -> WorkloadSpec {
 }
 
 fn open_loop(items: u64, rate: u64) -> WorkloadSpec {
-    let mut spec = WorkloadSpec { total_items: items, parallelism: 1, ..WorkloadSpec::new(OPEN_LOOP) };
-    let options = [("rate", rate.into()), ("schedule", "constant".into()), ("batch_size", items.into())];
-    spec.extra.extend(options.map(|(name, value): (_, Value)| (name.to_owned(), value)));
-    spec
+    let options = [("rate", json!(rate)), ("schedule", json!("constant")), ("batch_size", json!(items))];
+    WorkloadSpec { parallelism: 1, ..spec(OPEN_LOOP, items, &options) }
 }
 
 /// Four tasks, three of which are on the longest path: two cores could run them in half of the time if none needed another, and in
@@ -92,10 +89,8 @@ fn open_loop(items: u64, rate: u64) -> WorkloadSpec {
 fn narrow_graph() -> WorkloadSpec {
     // About a tenth of a second each.
     let iterations = if cfg!(debug_assertions) { 8_000_000 } else { 20_000_000_u64 };
-    let mut spec = WorkloadSpec { total_items: 6, parallelism: 2, ..WorkloadSpec::new(TASK_GRAPH) };
-    let options = [("pattern", "dom".into()), ("width", 2.into()), ("iters", iterations.into())];
-    spec.extra.extend(options.map(|(name, value): (_, Value)| (name.to_owned(), value)));
-    spec
+    let options = [("pattern", json!("dom")), ("width", json!(2)), ("iters", json!(iterations))];
+    WorkloadSpec { parallelism: 2, ..spec(TASK_GRAPH, 6, &options) }
 }
 
 /// Runs the backend that cheats in one way.

@@ -1,12 +1,13 @@
 //! Trials on the backend of the self-test.
 
-use std::convert::Infallible;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use plugin_api::WorkloadSpec;
+use serde_json::json;
 
+use crate::check::trials::{ignore, spec};
 use crate::plan::defaults::{COMPUTING, NULL, OPEN_LOOP, SLEEPING, TASK_GRAPH};
 use crate::plan::{BackendChoice, DataId, Purpose};
 use crate::plugin::PluginRef;
@@ -26,13 +27,14 @@ const ITERATIONS: u64 = 20_000;
 /// The time limit of a run.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Runs the backend of the self-test, compares each run with its serial reference, and has it judged.
-pub(super) struct Trials {
+/// Runs the backend of the self-test, which is part of this program, compares each run with its serial reference, and has it judged.
+pub(crate) struct Trials {
     pub(super) executor: Executor,
 }
 
 impl Trials {
-    pub(super) fn new(launch: Launch, library: &PluginRef, folders: Folders) -> Self {
+    /// Of the workloads of `library`. The backend gets a folder of its own for its data, below that of the logs.
+    pub(crate) fn new(launch: Launch, library: &PluginRef, folders: Folders) -> Self {
         let names = [SLEEPING, COMPUTING, OPEN_LOOP, NULL, TASK_GRAPH];
         let libraries = names.map(|name| (name.to_owned(), library.clone()));
         let participants = Participants { libraries: libraries.into(), ..Participants::default() };
@@ -58,7 +60,7 @@ impl Trials {
     }
 
     /// Ends the judge, and removes what the backend wrote.
-    pub(super) fn end(self) {
+    pub(crate) fn end(self) {
         let data_dir = self.data_dir().to_owned();
         self.executor.end();
         // Most backends write nothing. A folder that stays is removed with the logs, when they are old.
@@ -79,7 +81,7 @@ impl Trials {
 
     pub(super) fn open(&mut self, cheat: Cheat, spec: &WorkloadSpec) -> Result<Engine, CallError> {
         let backend = self.executor.cheating_backend(cheat)?;
-        let opened = self.executor.open(backend, &trial(spec), &mut |_| Ok::<(), Infallible>(()));
+        let opened = self.executor.open(backend, &trial(spec), &mut ignore);
         opened.map_err(|result| match result.outcome {
             Outcome::Failed(error) => error,
             _ => CallError::unexpected("open"),
@@ -104,7 +106,7 @@ impl Trials {
     }
 
     fn run_trial(&mut self, engine: &mut Engine, trial: &TrialSpec) -> Result<TrialResult, CallError> {
-        let ran = self.executor.run(trial, engine, &mut |_| Ok::<(), Infallible>(()));
+        let ran = self.executor.run(trial, engine, &mut ignore);
         ran.map_err(|stopped| match stopped {
             Stopped::Failed(error) => error,
             Stopped::Interrupted => CallError::interrupted("selftest"),
@@ -127,9 +129,5 @@ pub(super) fn trial(spec: &WorkloadSpec) -> TrialSpec {
 
 /// Items that compute, each for about a hundred microseconds.
 pub(super) fn computing(items: u64) -> WorkloadSpec {
-    let mut spec = WorkloadSpec { total_items: items, ..WorkloadSpec::new(COMPUTING) };
-    spec.extra.insert("batch_size".into(), 10.into());
-    spec.extra.insert("stages".into(), 1.into());
-    spec.extra.insert("iters".into(), ITERATIONS.into());
-    spec
+    spec(COMPUTING, items, &[("batch_size", json!(10)), ("stages", json!(1)), ("iters", json!(ITERATIONS))])
 }

@@ -100,7 +100,7 @@ fn list(checks: &[&Check], ui: &mut Ui) {
 /// Inspects the file. A file that is not a plugin is checked too, and fails. A file that does not exist, or that other users
 /// can write to, is not checked.
 fn target(context: &Context, file: &Path) -> Result<Target, Problem> {
-    let path = trusted(file, &context.trust).map_err(|rejection| rejected(file, rejection))?;
+    let path = trusted(file, &context.trust).map_err(|rejection| rejected(file.display(), rejection))?;
     let plugin = match inspect(&path) {
         Ok(inspected) => Ok(context.identify(&inspected)?),
         Err(rejection) => Err(rejection),

@@ -26,10 +26,10 @@ pub(super) struct Arguments {
 /// Describes any file. The exit code is that of a rejected file if it is not a plugin for this host.
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let description = Description::of(&arguments.file, arguments.hash)
-        .map_err(|rejection| rejected(&arguments.file, rejection))?;
+        .map_err(|rejection| rejected(arguments.file.display(), rejection))?;
     let trust = match Trust::of_this_process(global.allow_untrusted).file(&arguments.file) {
         Err(Refusal::Distrust(distrust)) => Err(distrust),
-        Err(Refusal::Unreadable(error)) => return Err(rejected(&arguments.file, error.into())),
+        Err(Refusal::Unreadable(error)) => return Err(rejected(arguments.file.display(), error.into())),
         Ok(_) => Ok(()),
     };
     if ui.json() {

@@ -68,8 +68,9 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 /// All plugins that a name leads to.
 fn identified(context: &Context) -> Result<Vec<PluginRef>, Problem> {
     let plugins = context.inventory.runners.items().chain(context.inventory.libraries.items());
-    let identify =
-        |plugin: &Inspected| plugin.identify().map_err(|rejection| rejected(&plugin.path, rejection));
+    let identify = |plugin: &Inspected| {
+        plugin.identify().map_err(|rejection| rejected(plugin.path.display(), rejection))
+    };
     plugins.map(identify).collect()
 }
 

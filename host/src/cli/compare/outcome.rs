@@ -75,7 +75,7 @@ pub(super) fn report(
 /// How the trials ended, for the exit code. A trial of a workload that needs what its backend does not support counts only if no
 /// workload could run on that backend.
 fn statuses(comparison: &Comparison) -> Vec<Status> {
-    let rows = || comparison.points.iter().flat_map(|point| &point.rows);
+    let rows = || comparison.rows().map(|(_, row)| row);
     let is_unsupported = |row: &Row| {
         !row.failures.is_empty() && row.failures.iter().all(|failure| failure.phase == NEGOTIATION)
     };
@@ -91,7 +91,7 @@ fn aa_comparison(file: &PlanFile, comparison: &Comparison) -> Option<AaCompariso
         Some(AaPair { point: point.id.clone(), low, high })
     };
     let pairs = comparison.points.iter().filter_map(pair).collect();
-    let rows = comparison.points.iter().flat_map(|point| &point.rows);
+    let rows = comparison.rows().map(|(_, row)| row);
     let started = rows.flat_map(|row| &row.samples).map(|sample| &sample.timestamp).min()?;
     AaComparison::new(&file.matrix.run, started.clone(), file.matrix.blocks, pairs)
 }

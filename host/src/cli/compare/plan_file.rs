@@ -169,9 +169,10 @@ impl PlanFile {
             return Err(Problem::usage(message).with_remedy(remedy));
         }
         let unreadable = |why: String| {
-            let report = shell::command("crossrun", ["report".as_ref(), folder.as_os_str()]);
-            Problem::usage(format!("{} cannot be read: {why}", path.display()))
-                .with_remedy(format!("{report}, for what was measured, and another --run-id for the rest"))
+            let folder = shell::quote(folder);
+            Problem::usage(format!("{} cannot be read: {why}", path.display())).with_remedy(format!(
+                "crossrun report {folder}, for what was measured, and another --run-id for the rest"
+            ))
         };
         Self::parse(&text).map_err(unreadable)
     }

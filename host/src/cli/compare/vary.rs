@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::app::{Problem, options, parameters};
 use crate::first_seen::distinct;
 use crate::plan::{Matrix, Variation};
+use crate::text::json_text;
 
 /// The keys that have options of their own.
 const ITEMS: &str = "items";
@@ -67,8 +68,7 @@ impl Varied {
 
 fn parsed<T>(variation: &Variation, parse: fn(&str) -> Result<T, String>) -> Result<Vec<T>, Problem> {
     let Variation { key, values } = variation;
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let parsed = values.iter().map(|value| parse(&text(value)));
+    let parsed = values.iter().map(|value| parse(&json_text(value)));
     parsed.collect::<Result<_, _>>().map_err(|why| Problem::usage(format!("--vary {key}: {why}")))
 }
 

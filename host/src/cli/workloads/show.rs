@@ -1,6 +1,5 @@
 //! `crossrun workloads show`: prints items of a workload, so that its answer can be checked with other programs.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use plugin_api::WorkloadSpec;
@@ -17,6 +16,7 @@ use crate::run::executor::MOST_SERIAL_ITEMS;
 use crate::run::judge::Judge;
 use crate::run::session::{CallError, Fault, Isolation};
 use crate::shell;
+use crate::text::json_text;
 use crate::worker::protocol::{Folders, ShownGraph, ShownItems};
 
 #[derive(clap::Args, Debug)]
@@ -116,8 +116,7 @@ fn of_judge<T>(
     }
     let answer = ask(&mut judge, &spec).map_err(|error| {
         // This command has no option for the isolation.
-        let library = library.path.as_os_str();
-        let check = || shell::command("crossrun", [OsStr::new("backends"), "check".as_ref(), library]);
+        let check = || format!("crossrun backends check {}", shell::quote(&library.path));
         let is_crash = error.fault == Fault::Crashed;
         let problem = Problem::from(error);
         if is_crash { problem.with_remedy(check()) } else { problem }
@@ -135,14 +134,10 @@ fn as_argument(problem: Problem) -> Problem {
     }
 }
 
-/// A line for each item. The text of a string, and the JSON of any other value.
+/// A line for each item.
 fn csv(items: &[Map<String, Value>]) -> Result<String, csv::Error> {
     let columns = distinct(items.iter().flat_map(Map::keys));
-    let cell = |value: Option<&Value>| match value {
-        None => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    };
+    let cell = |value: Option<&Value>| value.map_or_else(String::new, json_text);
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(&columns)?;
     for item in items {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::plan::defaults::{COMPUTING, TASK_GRAPH};
 use crate::run::task_graph::{Form, TaskGraph};
+use crate::text::json_text;
 
 /// The parameter that every swept graph has.
 const WIDTH: &str = "width";
@@ -106,10 +107,7 @@ impl fmt::Display for SweptGraph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let workload = Some(self.workload.clone()).filter(|name| name != TASK_GRAPH);
         let radix = self.radix.filter(|_| self.pattern.is_none()).map(|radix| format!("radix={radix}"));
-        let setting = |(key, value): (&String, &Json)| {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            format!("{key}={value}")
-        };
+        let setting = |(key, value): (&String, &Json)| format!("{key}={}", json_text(value));
         let bytes = self.output_bytes.map(|bytes| format!("{bytes} B"));
         let before = workload.into_iter().chain(self.shape()).chain(radix);
         let words: Vec<_> = before.chain(self.settings.iter().map(setting)).chain(bytes).collect();

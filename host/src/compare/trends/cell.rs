@@ -8,6 +8,7 @@ use super::model::{Cell, CellTrend, Change, ChangeCall, Noise, RunValue};
 use crate::compare::group::Group;
 use crate::compare::model::Status;
 use crate::stats::{ChangePoint, change_points, median, median_interval};
+use crate::text::json_text;
 
 /// The rows of one cell in one run.
 pub(super) struct RunGroups<'t, 'a> {
@@ -18,10 +19,7 @@ pub(super) struct RunGroups<'t, 'a> {
 }
 
 pub(super) fn trend(cell: Cell, groups: &[RunGroups<'_, '_>], noise: Noise) -> CellTrend {
-    let is_latency = groups
-        .iter()
-        .flat_map(|run| &run.groups)
-        .any(|group| group.successes().any(|(trial, _)| trial.metadata().open_loop.is_some()));
+    let is_latency = groups.iter().flat_map(|run| &run.groups).any(|group| group.is_open_loop());
     // What is compared of all runs, in an open loop: the percentile that all trials have.
     let percentile = groups.iter().flat_map(|run| &run.groups).filter_map(|group| group.percentile).min();
     let runs: Vec<_> = groups.iter().map(|run| value(run, percentile)).collect();
@@ -110,10 +108,8 @@ fn change(runs: &[RunValue], values: &[(usize, f64)], sides: &[f64], point: &Cha
 /// What may explain that one run differs from the one before.
 fn differences(old: &RunValue, new: &RunValue) -> Vec<String> {
     let names: BTreeSet<_> = old.versions.keys().chain(new.versions.keys()).collect();
-    let version = |versions: &Map<String, Value>, name: &str| match versions.get(name) {
-        None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some(text.clone()),
-        Some(other) => Some(other.to_string()),
+    let version = |versions: &Map<String, Value>, name: &str| {
+        versions.get(name).filter(|version| !version.is_null()).map(json_text)
     };
     let short = |hash: &Option<String>| hash.as_ref().map(|hash| hash.chars().take(12).collect());
     let of_versions = names

@@ -3,15 +3,13 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::compare::history::AaHistory;
 use crate::compare::model::{Form, RatioInterval};
 use crate::record::SystemProfile;
 use crate::stats::MARGIN;
 
 /// The version of these types as JSON. New keys do not change it.
 pub(crate) const VERSION: u32 = 1;
-
-/// So many A/A comparisons show how much noise a machine has.
-const ENOUGH_AA: usize = crate::compare::history::ENOUGH_AA;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Trends {
@@ -49,9 +47,8 @@ pub(crate) struct Noise {
 impl Noise {
     /// Of the factors of all A/A comparisons.
     pub(super) fn of(factors: &[f64]) -> Self {
-        let largest = factors.iter().copied().max_by(f64::total_cmp);
-        let factor = largest.filter(|_| factors.len() >= ENOUGH_AA);
-        Self { factor: factor.unwrap_or(MARGIN), aa_comparisons: factors.len() }
+        let known = AaHistory::new(factors).factor;
+        Self { factor: known.unwrap_or(MARGIN), aa_comparisons: factors.len() }
     }
 }
 

@@ -13,8 +13,7 @@ const LONGEST: usize = 1000;
 impl Comparison {
     /// The rows of all points.
     pub(crate) fn exported(&self) -> Vec<ExportedRow> {
-        let rows = self.points.iter().flat_map(|point| point.rows.iter().map(move |row| (point, row)));
-        rows.map(|(point, row)| self.exported_row(point, row)).collect()
+        self.rows().map(|(point, row)| self.exported_row(point, row)).collect()
     }
 
     fn exported_row(&self, point: &Point, row: &Row) -> ExportedRow {

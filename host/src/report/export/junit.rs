@@ -3,6 +3,7 @@
 use minijinja::{Environment, Value, context};
 
 use super::row::{ExportedRow, State};
+use crate::first_seen::grouped;
 use crate::report::error::ReportError;
 use crate::text::in_xml;
 
@@ -14,14 +15,7 @@ const TEMPLATE: &str = "junit.xml";
 /// # Errors
 /// When the template cannot be rendered.
 pub(crate) fn junit(rows: &[ExportedRow]) -> Result<String, ReportError> {
-    let mut groups: Vec<&str> = Vec::new();
-    for row in rows {
-        if !groups.contains(&row.group.as_str()) {
-            groups.push(&row.group);
-        }
-    }
-    let suite = |group: &&str| {
-        let rows: Vec<_> = rows.iter().filter(|row| row.group == **group).collect();
+    let suite = |(group, rows): (&str, Vec<&ExportedRow>)| {
         context! {
             name => in_xml(group),
             failures => count(&rows, |state| matches!(state, State::Failed(_))),
@@ -30,12 +24,13 @@ pub(crate) fn junit(rows: &[ExportedRow]) -> Result<String, ReportError> {
         }
     };
     let all: Vec<_> = rows.iter().collect();
+    let groups = grouped(rows.iter().map(|row| (row.group.as_str(), row)));
     let mut environment = Environment::new();
     environment.add_template(TEMPLATE, include_str!("junit.xml"))?;
     let document = environment.get_template(TEMPLATE)?.render(context! {
         tests => rows.len(),
         failures => count(&all, |state| matches!(state, State::Failed(_))),
-        suites => groups.iter().map(suite).collect::<Vec<_>>(),
+        suites => groups.into_iter().map(suite).collect::<Vec<_>>(),
     })?;
     Ok(document + "\n")
 }

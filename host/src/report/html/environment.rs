@@ -10,6 +10,7 @@ use crate::compare::trends::model::{CellTrend, Trends};
 use crate::first_seen::distinct;
 use crate::record::claims::is_claimed;
 use crate::report::labels::{self, name, one_line};
+use crate::text::json_text;
 
 /// The name of a property, and its value.
 type Property = (String, String);
@@ -111,10 +112,7 @@ pub(super) fn claimed_versions(versions: &Map<String, Json>) -> String {
 }
 
 fn properties(map: &Map<String, Json>) -> impl Iterator<Item = Property> {
-    map.iter().map(|(name, value)| match value {
-        Json::String(text) => property(name, text),
-        other => property(name, &other.to_string()),
-    })
+    map.iter().map(|(name, value)| property(name, &json_text(value)))
 }
 
 fn property(property: &str, value: &str) -> Property {

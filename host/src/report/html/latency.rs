@@ -3,13 +3,11 @@
 use minijinja::{Value, context};
 
 use super::layout::{Group, Layout, PlacedPoint};
-use super::plot::{CurvePoint, Edges, Plot};
+use super::plot::{CurvePoint, LARGER, Plot};
 use crate::compare::model::{OpenLoopLatency, PercentileSpread, Row};
 use crate::report::labels::{self, name, or_none};
 use crate::report::{latency, number};
 
-/// The plot within a picture of 400 by 270.
-const EDGES: Edges = Edges { left: 52.0, right: 388.0, top: 12.0, bottom: 228.0 };
 /// The quantiles with a tick, and their labels.
 const TICKS: [(f64, &str); 7] = [
     (0.0, "0 %"),
@@ -87,7 +85,7 @@ fn chart(point: &PlacedPoint<'_>, layout: &Layout<'_>) -> Option<Value> {
     let curves: Vec<_> = point.rows.iter().filter_map(curves).collect();
     let points = || curves.iter().flat_map(|row| &row.curves).flatten();
     let quantiles = || points().map(|(quantile, _)| *quantile);
-    let plot = Plot::covering(EDGES, quantiles().map(one_in), points().map(|(_, seconds)| *seconds))?;
+    let plot = Plot::covering(LARGER, quantiles().map(one_in), points().map(|(_, seconds)| *seconds))?;
     let (least, most) = (quantiles().fold(1.0, f64::min), quantiles().fold(0.0, f64::max));
     let ticks = TICKS.into_iter().filter(|(quantile, _)| (least..=most).contains(quantile));
     Some(context! {

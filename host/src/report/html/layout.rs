@@ -49,7 +49,7 @@ impl<'a> Layout<'a> {
             Group { number, workload, points: points.into_iter().map(&mut place).collect() }
         };
         let groups = labels::by_workload(comparison).into_iter().enumerate().map(group).collect();
-        let rows = comparison.points.iter().flat_map(|point| &point.rows);
+        let rows = comparison.rows().map(|(_, row)| row);
         Self { groups, labels: distinct(rows.map(|row| row.label.as_str())) }
     }
 

@@ -9,7 +9,7 @@ use minijinja::{Value, context};
 
 use super::anchor::Anchors;
 use super::layout::SERIES;
-use super::plot::{CurvePoint, Edges, Plot};
+use super::plot::{CurvePoint, LARGER, Plot};
 use crate::compare::metg::model::{Block, Point, Row, Sweeps, SweptGraph};
 use crate::compare::model::Status;
 use crate::first_seen::grouped;
@@ -18,8 +18,6 @@ use crate::report::metg::{TableRow, cores, failures, value};
 use crate::report::number;
 use backends::Backends;
 
-/// The plot within a picture of 400 by 270.
-const EDGES: Edges = Edges { left: 52.0, right: 388.0, top: 12.0, bottom: 228.0 };
 /// Lower efficiencies are drawn at the bottom of the chart.
 const MIN_EFFICIENCY: f64 = 0.02;
 /// The efficiencies with a tick.
@@ -86,7 +84,7 @@ fn size(SweptGraph { width, steps, .. }: &SweptGraph, cores: u32) -> String {
 fn chart(sweeps: &Sweeps, rows: &[usize], ids: &[String], backends: &Backends) -> Option<Value> {
     let rows = || rows.iter().map(|number| (*number, &sweeps.rows[*number]));
     let steps = rows().flat_map(|(_, row)| &row.curve);
-    let plot = Plot::covering(EDGES, steps.map(|step| step.granularity_seconds), [MIN_EFFICIENCY, 1.0])?;
+    let plot = Plot::covering(LARGER, steps.map(|step| step.granularity_seconds), [MIN_EFFICIENCY, 1.0])?;
     let tick = |share: f64| context! { position => plot.y(share), text => format!("{:.0} %", share * 100.0) };
     let curves = rows().map(|(number, row)| {
         let label = backends.number(number);

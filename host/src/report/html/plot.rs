@@ -15,6 +15,8 @@ pub(super) struct Edges {
 
 /// The edges in a small picture, of 400 by 250.
 pub(super) const SMALL: Edges = Edges { left: 52.0, right: 388.0, top: 12.0, bottom: 212.0 };
+/// And in one of 400 by 270.
+pub(super) const LARGER: Edges = Edges { bottom: 228.0, ..SMALL };
 
 /// A plot with a logarithmic y axis. The x axis is logarithmic too, or linear.
 pub(super) struct Plot {

@@ -8,6 +8,7 @@ use crate::compare::model::{Form, Status};
 use crate::metg::Value;
 use crate::report::labels::{Tone, by_block, name, one_line, or_none, reason};
 use crate::report::number;
+use crate::text::{json_text, plural};
 
 /// The cells of a table row, the same in every format.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -109,7 +110,7 @@ fn failure(outcome: &SweepOutcome) -> Option<String> {
 pub(in crate::report) fn cores(sweeps: &Sweeps) -> Option<String> {
     let cores = sweeps.rows.first()?.cores;
     let same = sweeps.rows.iter().all(|row| row.cores == cores);
-    same.then(|| crate::text::plural(cores.into(), "core"))
+    same.then(|| plural(cores.into(), "core"))
 }
 
 /// The setting of a table, as readers know it.
@@ -157,7 +158,7 @@ pub(in crate::report) fn lines<'a>(sweeps: &'a Sweeps, table: &'a Table) -> Vec<
 /// `64 B`, `nearest(3)`.
 pub(in crate::report) fn setting_value(setting: &str, value: &Json) -> String {
     let unit = if setting == "output_bytes" { " B" } else { "" };
-    one_line(value.as_str().map_or_else(|| value.to_string(), str::to_owned).as_str(), 24) + unit
+    one_line(&json_text(value), 24) + unit
 }
 
 fn cell(row: &Row) -> String {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::control_group;
+use crate::text::number_of;
 
 /// The memory of the machine in bytes, or the limit of this process's control groups if that is less.
 pub(in crate::sandbox) fn available() -> Option<u64> {
@@ -11,7 +12,6 @@ pub(in crate::sandbox) fn available() -> Option<u64> {
 }
 
 fn machine_memory() -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    total.split_ascii_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
+    let kibibytes: u64 = number_of("MemTotal:", &fs::read_to_string("/proc/meminfo").ok()?)?;
+    kibibytes.checked_mul(1024)
 }

@@ -11,6 +11,7 @@ use rustix::process::{
 };
 
 use crate::sandbox::exit_reason::ExitReason;
+use crate::text::number_of;
 
 /// The environment variable that marks every process of one worker's tree.
 pub(super) const MARKER: &str = "CROSSRUN_SESSION";
@@ -53,12 +54,16 @@ fn processes() -> Vec<Process> {
     all().filter_map(process).collect()
 }
 
-/// Reads `/proc/<pid>/stat`, where the name, which may hold anything, stands in parentheses.
+/// The fields of `/proc/<pid>/stat` after the name, which may hold anything and stands in parentheses.
+pub(super) fn stat(pid: i32) -> Option<String> {
+    let mut stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+    String::from_utf8(stat.split_off(name_end + 1)).ok()
+}
+
 fn process(pid: i32) -> Option<Process> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = stat.iter().rposition(|byte| *byte == b')')?;
-    let rest = std::str::from_utf8(&stat[after_name + 1..]).ok()?;
-    let mut fields = rest.split_ascii_whitespace();
+    let stat = stat(pid)?;
+    let mut fields = stat.split_ascii_whitespace();
     // The fields 3, 4, 5, 20 and 24 of proc(5).
     let (state, parent, group) = (fields.next()?, fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
     let threads = fields.nth(14)?.parse::<u32>().ok()?.max(1);
@@ -83,6 +88,7 @@ pub(super) fn own_tree() -> Vec<Process> {
     if !are_visible() || !Path::new(&format!("/proc/{own}/task/{own}/children")).exists() {
         return below(own);
     }
+    let children = |pid| children_of_threads(pid, usize::MAX);
     let mut unseen = children(own);
     let mut tree = Vec::new();
     while let Some(pid) = unseen.pop() {
@@ -105,11 +111,6 @@ pub(super) fn nearest(root: i32, most: usize) -> Vec<Process> {
         next += 1;
     }
     found.into_iter().filter_map(process).collect()
-}
-
-/// The children of all threads of a process.
-fn children(pid: i32) -> Vec<i32> {
-    children_of_threads(pid, usize::MAX)
 }
 
 /// The children of so many threads of a process.
@@ -146,8 +147,7 @@ pub(super) fn marked(marker: &str) -> Vec<Process> {
 /// The process that traces `pid`, if there is one.
 pub(super) fn tracer(pid: u32) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?.trim().parse().ok()?;
-    Some(tracer).filter(|tracer| *tracer != 0)
+    number_of("TracerPid:", &status).filter(|tracer| *tracer != 0)
 }
 
 fn own_pid() -> i32 {

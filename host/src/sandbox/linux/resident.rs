@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use crate::text::number_of;
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Resident {
     /// Each page of the process counts in full.
@@ -15,10 +17,7 @@ pub(super) struct Resident {
 /// `None` for a process that is gone, and where the system does not say. Takes milliseconds for a process of many gigabytes.
 pub(super) fn of(pid: i32) -> Option<Resident> {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    let bytes = |name| {
-        let line = rollup.lines().find_map(|line| line.strip_prefix(name))?;
-        line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
-    };
+    let bytes = |name| number_of::<u64>(name, &rollup).map(|kib| kib * 1024);
     let shared_memory_bytes = bytes("Pss_Shmem:").unwrap_or_default();
     Some(Resident { bytes: bytes("Rss:")?, proportional_bytes: bytes("Pss:")?, shared_memory_bytes })
 }

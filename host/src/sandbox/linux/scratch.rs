@@ -2,7 +2,7 @@
 //! other file system, and handles any depth.
 
 use std::ffi::{CString, OsString};
-use std::fs::{DirEntry, Permissions};
+use std::fs::{DirEntry, Metadata, Permissions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt as _};
@@ -15,9 +15,9 @@ use rustix::fs::{
     renameat, unlinkat,
 };
 use rustix::io::Errno;
-use rustix::process::geteuid;
 
 use crate::sandbox::temporary::temporary_folder;
+use crate::unfinished;
 
 /// The maximum length of the folder's path: the path of a socket has at most 107 bytes, and some engines need 66 of them.
 const MAX_PATH: usize = 41;
@@ -88,24 +88,14 @@ fn create_in(folder: &Path) -> io::Result<PathBuf> {
 /// Removes the folders in `parent` of this user's processes that were killed together with their supervisors, as a batch system or a
 /// container engine does it.
 fn remove_left(parent: &Path) {
-    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
-    for path in entries.filter(is_marked).map(|entry| entry.path()) {
-        let Ok(handle) = openat(CWD, &path, OFlags::RDONLY | FOLDER, Mode::empty()) else { continue };
-        if flock(&handle, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            // What cannot be removed stays, and does no harm.
-            let _ = remove(&path);
-        }
-    }
+    unfinished::remove_unheld(parent, is_marked, |path, _| remove(path));
 }
 
 fn is_marked(entry: &DirEntry) -> bool {
     let name = entry.file_name();
     let is_named = name.as_bytes().starts_with(PREFIX.as_bytes()) && name.len() == PREFIX.len() + RANDOM;
-    is_named
-        && entry.metadata().is_ok_and(|found| {
-            let is_own = found.is_dir() && found.uid() == geteuid().as_raw();
-            is_own && Mode::from_raw_mode(found.mode()) == HELD
-        })
+    let is_held = |found: Metadata| found.is_dir() && Mode::from_raw_mode(found.mode()) == HELD;
+    is_named && entry.metadata().is_ok_and(is_held)
 }
 
 /// Removes the folder at `path` and its contents, when no process uses it any more. A missing folder is not an error.

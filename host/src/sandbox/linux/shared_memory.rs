@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::geteuid;
 
 use super::processes;
+use crate::text::number_of;
 
 /// The folders in which POSIX objects are files.
 pub(super) const SHM: &str = "/dev/shm";
@@ -110,8 +111,7 @@ impl SegmentsBefore {
 }
 
 fn started_tasks() -> Option<u64> {
-    let stat = fs::read_to_string("/proc/stat").ok()?;
-    stat.lines().find_map(|line| line.strip_prefix("processes "))?.trim().parse().ok()
+    number_of("processes ", &fs::read_to_string("/proc/stat").ok()?)
 }
 
 /// A piece of System V shared memory.

@@ -178,9 +178,7 @@ impl Tree {
         let shared = self.shared_before.take().and_then(|before| Objects::left_since(&before));
         folder.into_iter().chain(shared).collect()
     }
-}
 
-impl Tree {
     /// Waits for the supervisor, which has ended or was killed. A process that traces it gets its end first, and may keep it: such a
     /// process of the tree is killed, and any other process is reported.
     fn reap(&mut self) -> Option<ExitStatus> {

@@ -4,6 +4,7 @@ use std::fs;
 
 use super::{cpu_clock, processes, resident};
 use crate::sandbox::usage::{CpuSource, Memory, MemorySource, Usage};
+use crate::text::number_of;
 
 /// How often the processes are read at most.
 const READINGS: usize = 5;
@@ -87,9 +88,7 @@ struct Ticks {
 }
 
 fn ticks(pid: i32) -> Option<Ticks> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = stat.iter().rposition(|byte| *byte == b')')?;
-    let fields = std::str::from_utf8(&stat[after_name + 1..]).ok()?;
+    let fields = processes::stat(pid)?;
     // Fields 14 to 17 of proc(5), of which the third is the first here.
     let mut times = fields.split_ascii_whitespace().skip(11).map_while(|time| time.parse::<u64>().ok());
     let mut pair = || Some(times.next()? + times.next()?);
@@ -97,9 +96,7 @@ fn ticks(pid: i32) -> Option<Ticks> {
 }
 
 fn peak_kib(pid: i32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
+    number_of("VmHWM:", &fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
 }
 
 #[cfg(test)]

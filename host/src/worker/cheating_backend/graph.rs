@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use plugin_api::{Batch, RunnerError, WorkloadHandle, WorkloadSpec};
-use rustix::time::{ClockId, clock_gettime};
 
 use super::library::open_again;
 use super::work::Answer;
+use crate::slowdown::thread_time;
 use crate::worker::serial;
 
 /// The part of the work for which threads are kept busy: they take a while to start and to end.
@@ -19,11 +19,10 @@ pub(super) fn answer(
     workload: &WorkloadHandle,
 ) -> Result<(Answer, Duration), RunnerError> {
     let in_stages = open_again(workload, &WorkloadSpec { granted: Vec::new(), ..spec.clone() })?;
-    let used = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default();
-    let started = used();
+    let started = thread_time();
     let last = in_stages.plan().sink().saturating_sub(1);
     let batches = serial::leaving(&in_stages, spec.batch_size()?, last)?;
-    let took = used().saturating_sub(started);
+    let took = thread_time().saturating_sub(started);
     let (mut sink, mut count) = (in_stages.new_sink()?, 0);
     for batch in &batches {
         count += Batch::parse(batch)?.iter().count() as u64;
