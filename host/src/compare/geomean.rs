@@ -9,7 +9,7 @@ use crate::stats::{Interval, PairedDifference, common_geometric_means};
 /// A run and a block of it, in the order of time.
 type BlockId<'a> = (Option<&'a str>, &'a str, u32);
 
-/// One for each of `backends`, over the points where every backend finished every trial. Points that only sleep are left out, as
+/// One for each of `backends`, over the points where every backend finished every trial, and no row is in doubt. Points that only sleep are left out, as
 /// all backends sleep equally long. Open loops are not among the points: their ratios are not about throughput.
 pub(super) fn geomeans(points: &[&Point], backends: &[&str], rigor: Rigor) -> Vec<Geomean> {
     let (sleeping, working): (Vec<&Point>, Vec<&Point>) =
@@ -34,10 +34,12 @@ pub(super) fn geomeans(points: &[&Point], backends: &[&str], rigor: Rigor) -> Ve
     backends.iter().zip(means).map(geomean).collect()
 }
 
-/// The ratio of a backend at a point where neither it nor the baseline failed even once.
+/// The ratio of a backend at a point where neither it nor the baseline failed even once, or is in doubt.
 fn whole_ratio(point: &Point, backend: &str) -> Option<f64> {
     let (row, baseline) = with_baseline(point, backend)?;
-    let whole = |row: &Row| row.counts.trials == row.counts.verified + row.counts.unverified;
+    let whole = |row: &Row| {
+        row.doubts.is_empty() && row.counts.trials == row.counts.verified + row.counts.unverified
+    };
     (whole(row) && whole(baseline)).then_some(row.ratio?.estimate)
 }
 
@@ -79,7 +81,7 @@ fn seconds(row: &Row) -> impl Iterator<Item = (BlockId<'_>, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::model::{Counts, Ratio, Sample, Source, Status};
+    use crate::compare::model::{Counts, Doubt, Ratio, Sample, Source, Status};
 
     /// A row with these seconds, block by block.
     fn row(backend: &str, point: &str, seconds: &[f64], ratio: Option<f64>) -> Row {
@@ -139,6 +141,17 @@ mod tests {
         let logarithms: Vec<_> = NEAR_TWO.iter().map(|factor: &f64| factor.ln()).collect();
         let alone = PairedDifference::new(&logarithms).unwrap().interval.unwrap().exp();
         assert!((one.interval.unwrap().low - alone.low).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_point_with_a_row_in_doubt_is_not_covered() {
+        let mut points = [point("pipeline", &NEAR_TWO, 2.0), point("word_count", &NEAR_EIGHT, 8.0)];
+        for row in 0..2 {
+            points[1].rows[row].doubts = vec![Doubt::CpuTime { part: 0.5 }];
+            let [mean] = geomeans(&points.each_ref(), &["other"], Rigor::Standard).try_into().unwrap();
+            assert_eq!((mean.ratio, mean.covered, mean.points), (Some(2.0), 1, 2));
+            points[1].rows[row].doubts.clear();
+        }
     }
 
     #[test]

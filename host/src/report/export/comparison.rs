@@ -79,7 +79,8 @@ fn with_figures(point: &Point, row: &Row) -> (State, Vec<Figure>) {
 }
 
 /// The figure by which the row is compared comes first. How long an open loop takes depends on its schedule alone. Beside a baseline
-/// of which not every trial is verified there is no speed: it would be that in the blocks that are left.
+/// of which not every trial is verified there is no speed: it would be that in the blocks that are left. Nor is there one where a row
+/// is in doubt.
 fn figures(point: &Point, row: &Row) -> Vec<Figure> {
     let intervals = row.median_intervals;
     let mut figures = Vec::new();
@@ -96,8 +97,8 @@ fn figures(point: &Point, row: &Row) -> Vec<Figure> {
         figures.extend(rate.map(|rate| Figure::new("input", "items_per_second", rate, interval)));
     }
     let baseline = point.rows.iter().find(|other| Some(&other.label) == row.compared_with.as_ref());
-    let has_whole_baseline = baseline.is_some_and(|it| it.counts.trials == it.counts.verified);
-    let ratio = row.ratio.filter(|_| has_whole_baseline);
+    let is_sound = |it: &Row| it.counts.trials == it.counts.verified && it.doubts.is_empty();
+    let ratio = row.ratio.filter(|_| is_sound(row) && baseline.is_some_and(is_sound));
     figures.extend(ratio.map(|ratio| Figure::new("speed", "ratio", ratio.estimate, ratio.interval)));
     figures
 }

@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::*;
-use crate::compare::model::Comparison;
+use crate::compare::model::{Comparison, Doubt};
 use crate::report::examples;
 use crate::report::metg::examples as metg;
 
@@ -50,13 +50,18 @@ fn only_a_row_of_which_every_trial_is_verified_has_figures() {
 }
 
 #[test]
-fn beside_a_baseline_of_which_a_trial_failed_there_is_no_speed() {
+fn beside_a_baseline_of_which_a_trial_failed_or_in_doubt_there_is_no_speed() {
     let mut comparison = examples::several_workloads();
     let speeds = |comparison: &Comparison| {
         let rows = comparison.exported();
         rows[..2].iter().map(|row| row.figures.iter().any(|it| it.of == "speed")).collect::<Vec<_>>()
     };
     assert_eq!(speeds(&comparison), [false, true]);
+    for row in 0..2 {
+        comparison.points[0].rows[row].doubts = vec![Doubt::CpuTime { part: 0.5 }];
+        assert_eq!(speeds(&comparison), [false, false]);
+        comparison.points[0].rows[row].doubts.clear();
+    }
     let baseline = &mut comparison.points[0].rows[0];
     (baseline.counts.verified, baseline.counts.failed) = (6, 1);
     baseline.failures = examples::failed_row("alpha", "crashed", "it crashed").failures;
