@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use super::model::{Geomean, Point, RatioInterval, Rigor, Row};
 use crate::plan::defaults::SLEEPING;
+use crate::run::session::NEGOTIATION;
 use crate::stats::{Interval, PairedDifference, common_geometric_means};
 
 /// A run and a block of it, in the order of time.
 type BlockId<'a> = (Option<&'a str>, &'a str, u32);
 
-/// One for each of `backends`, over the points where every backend finished every trial, and no row is in doubt. Points that only sleep are left out, as
-/// all backends sleep equally long. Open loops are not among the points: their ratios are not about throughput.
+/// One for each of `backends`, over the points where every backend finished every trial, and no row is in doubt; without a ratio for a
+/// backend that failed or is in doubt at any point. Points that only sleep are left out, as all backends sleep equally long. Open loops
+/// are not among the points: their ratios are not about throughput.
 pub(super) fn geomeans(points: &[&Point], backends: &[&str], rigor: Rigor) -> Vec<Geomean> {
     let (sleeping, working): (Vec<&Point>, Vec<&Point>) =
         points.iter().copied().partition(|point| point.workload == SLEEPING);
@@ -18,28 +20,40 @@ pub(super) fn geomeans(points: &[&Point], backends: &[&str], rigor: Rigor) -> Ve
         working.iter().map(|point| backends.iter().map(|name| whole_ratio(point, name)).collect()).collect();
     let means = common_geometric_means(&ratios, backends.len());
     let covered: Vec<&Point> = working
-        .into_iter()
+        .iter()
+        .copied()
         .zip(&ratios)
         .filter(|(_, ratios)| ratios.iter().all(Option::is_some))
         .map(|(point, _)| point)
         .collect();
-    let geomean = |(name, ratio): (&&str, Option<f64>)| Geomean {
-        backend: (*name).to_owned(),
-        ratio,
-        interval: ratio.filter(|_| rigor != Rigor::Quick).and_then(|ratio| interval(&covered, name, ratio)),
-        covered: covered.len() as u32,
-        points: ratios.len() as u32,
-        left_out: sleeping.iter().map(|point| point.id.clone()).collect(),
+    let geomean = |(name, mean): (&&str, Option<f64>)| {
+        let ratio = mean.filter(|_| !working.iter().any(|point| is_unsound(point, name)));
+        Geomean {
+            backend: (*name).to_owned(),
+            ratio,
+            interval: ratio
+                .filter(|_| rigor != Rigor::Quick)
+                .and_then(|ratio| interval(&covered, name, ratio)),
+            covered: covered.len() as u32,
+            points: ratios.len() as u32,
+            left_out: sleeping.iter().map(|point| point.id.clone()).collect(),
+        }
     };
     backends.iter().zip(means).map(geomean).collect()
+}
+
+/// Whether a trial of a backend went wrong at a point, or its trials cannot be right together: by failing where it is slow a backend
+/// would leave those points out of its mean. What it says beforehand that it does not support is no failure.
+fn is_unsound(point: &Point, backend: &str) -> bool {
+    let failed = |row: &Row| row.failures.iter().any(|group| group.phase != NEGOTIATION);
+    point.rows.iter().any(|row| row.backend == backend && (failed(row) || !row.doubts.is_empty()))
 }
 
 /// The ratio of a backend at a point where neither it nor the baseline failed even once, or is in doubt.
 fn whole_ratio(point: &Point, backend: &str) -> Option<f64> {
     let (row, baseline) = with_baseline(point, backend)?;
-    let whole = |row: &Row| {
-        row.doubts.is_empty() && row.counts.trials == row.counts.verified + row.counts.unverified
-    };
+    let whole =
+        |row: &Row| row.doubts.is_empty() && row.counts.trials == row.counts.verified + row.counts.unverified;
     (whole(row) && whole(baseline)).then_some(row.ratio?.estimate)
 }
 
@@ -149,7 +163,9 @@ mod tests {
         for row in 0..2 {
             points[1].rows[row].doubts = vec![Doubt::CpuTime { part: 0.5 }];
             let [mean] = geomeans(&points.each_ref(), &["other"], Rigor::Standard).try_into().unwrap();
-            assert_eq!((mean.ratio, mean.covered, mean.points), (Some(2.0), 1, 2));
+            // A backend in doubt has no mean at all.
+            let ratio = (row == 0).then_some(2.0);
+            assert_eq!((mean.ratio, mean.covered, mean.points), (ratio, 1, 2));
             points[1].rows[row].doubts.clear();
         }
     }

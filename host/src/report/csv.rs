@@ -1,9 +1,10 @@
 //! A line for each row of the comparison, for spreadsheets.
 
 use super::error::ReportError;
-use super::labels::mitigations;
+use super::labels::{mitigations, not_whole, shown_ratio};
 use crate::compare::model::{
-    Comparison, MeanRatio, PercentileSpread, Point, Ratio, Row, Spread, SystemProfile, Verdict,
+    Comparison, MeanRatio, PercentileSpread, Point, Ratio, RatioInterval, Row, Spread, SystemProfile,
+    Verdict, Withheld,
 };
 use crate::text::{printable, word};
 
@@ -58,12 +59,12 @@ const COLUMNS: [Column; 63] = [
     ("close_median", |it| median(it.row.stages.close)),
     ("cpu_seconds_median", |it| median(it.row.resources.and_then(|used| used.cpu_seconds))),
     ("peak_memory_bytes_median", |it| median(it.row.resources.and_then(|used| used.peak_memory_bytes))),
-    ("ratio", |it| number(it.row.ratio.map(|ratio| ratio.estimate))),
-    ("ratio_low", |it| number(it.row.ratio.and_then(|ratio| ratio.interval).map(|interval| interval.low))),
-    ("ratio_high", |it| number(it.row.ratio.and_then(|ratio| ratio.interval).map(|interval| interval.high))),
-    ("ratio_blocks", |it| number(it.row.ratio.filter(|ratio| ratio.paired).map(|ratio| ratio.blocks))),
-    ("p_value", |it| number(it.row.ratio.and_then(|ratio| ratio.p_value))),
-    ("verdict", |it| it.row.ratio.as_ref().map_or("", verdict).into()),
+    ("ratio", |it| number(shown_ratio(it.row).map(|ratio| ratio.estimate))),
+    ("ratio_low", |it| number(interval(it).map(|interval| interval.low))),
+    ("ratio_high", |it| number(interval(it).map(|interval| interval.high))),
+    ("ratio_blocks", |it| number(shown_ratio(it.row).filter(|ratio| ratio.paired).map(|ratio| ratio.blocks))),
+    ("p_value", |it| number(shown_ratio(it.row).and_then(|ratio| ratio.p_value))),
+    ("verdict", |it| shown_ratio(it.row).map_or("", verdict).into()),
     ("failure", |it| text(it.row.failures.first().map_or("", |failure| &failure.message))),
     ("mean_ratio", |it| number(mean_ratio(it).map(|ratio| ratio.estimate))),
     ("mean_ratio_low", |it| number(mean_ratio(it).and_then(|ratio| ratio.interval).map(|it| it.low))),
@@ -92,7 +93,7 @@ const COLUMNS: [Column; 63] = [
     }),
     ("command", |it| text(&it.comparison.commands.join("; "))),
     ("unsettled", |it| it.row.unsettled.to_string()),
-    ("withheld", |it| it.row.ratio.and_then(|ratio| ratio.withheld).map_or_else(String::new, word)),
+    ("withheld", |it| withheld(it.row).map_or_else(String::new, word)),
 ];
 
 /// The values of every row, after a line with the names of the columns.
@@ -135,8 +136,18 @@ fn lag(line: &Line<'_>, place: usize) -> String {
     median(percentile(line, place).and_then(|it| it.generator_lag))
 }
 
+fn interval(line: &Line<'_>) -> Option<RatioInterval> {
+    shown_ratio(line.row)?.interval
+}
+
 fn mean_ratio(line: &Line<'_>) -> Option<MeanRatio> {
-    line.row.ratio?.mean_ratio
+    shown_ratio(line.row)?.mean_ratio
+}
+
+/// Why a row that was compared has no ratio here, or another verdict than its interval says.
+fn withheld(row: &Row) -> Option<Withheld> {
+    let ratio = row.ratio?;
+    not_whole(row).or(ratio.withheld)
 }
 
 fn verdict(ratio: &Ratio) -> &'static str {
@@ -165,7 +176,6 @@ fn text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::model::Withheld;
     use crate::report::examples;
 
     /// The cell of a column, line by line.
@@ -213,6 +223,14 @@ mod tests {
         assert_eq!(read(&comparison, "unsettled")[..2], ["2", "0"]);
         assert_eq!(read(&comparison, "withheld")[..2], ["", "below_noise_floor"]);
         assert_eq!(read(&comparison, "verdict")[1], "");
+        // Five of seven are verified, and those may be the easy ones.
+        let counts = &mut comparison.points[1].rows[1].counts;
+        (counts.verified, counts.invalid) = (5, 2);
+        assert_eq!(read(&comparison, "withheld")[4], "failures");
+        for column in ["ratio", "ratio_low", "ratio_high", "ratio_blocks", "p_value", "mean_ratio", "verdict"]
+        {
+            assert_eq!(read(&comparison, column)[4], "", "{column}");
+        }
     }
 
     #[test]

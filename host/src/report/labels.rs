@@ -82,7 +82,7 @@ pub(super) struct TableRow {
 
 impl TableRow {
     pub(super) fn of(row: &Row) -> Self {
-        let ratio = row.ratio.as_ref();
+        let ratio = shown_ratio(row);
         Self {
             label: name(&row.label),
             median: format!("{}{}", if row.unsettled > 0 { "~" } else { "" }, compared(row)),
@@ -137,6 +137,24 @@ fn rate(row: &Row) -> String {
     or_none(throughput(row), |(_, label)| label)
 }
 
+/// The ratio, where it may be shown: of a row that is not whole it says nothing of the backend.
+pub(super) fn shown_ratio(row: &Row) -> Option<&Ratio> {
+    row.ratio.as_ref().filter(|_| not_whole(row).is_none())
+}
+
+/// Why a ratio is not that of all blocks: where trials of either side went wrong, the blocks that are left may be the easy ones. Or why
+/// it cannot be right.
+pub(super) fn not_whole(row: &Row) -> Option<Withheld> {
+    let Counts { wrong, invalid, failed, .. } = row.counts;
+    let of_baseline = [Withheld::BaselineFailures, Withheld::BaselineDoubts];
+    match () {
+        () if wrong > 0 => Some(Withheld::WrongAnswers),
+        () if invalid + failed > 0 => Some(Withheld::Failures),
+        () if !row.doubts.is_empty() => Some(Withheld::Doubts),
+        () => row.ratio.and_then(|ratio| ratio.withheld).filter(|why| of_baseline.contains(why)),
+    }
+}
+
 /// Whether any trial has a result.
 pub(super) fn succeeded(counts: &Counts) -> bool {
     counts.verified + counts.unverified > 0
@@ -149,7 +167,8 @@ fn verdict_of_row(row: &Row) -> VerdictLabel {
     }
     match (&row.ratio, row.no_ratio) {
         _ if row.is_baseline => VerdictLabel::new(Tone::Unsure, "", "baseline"),
-        (Some(ratio), _) => verdict(ratio),
+        // Also where there would be no verdict for another reason, such as few blocks.
+        (Some(ratio), _) => verdict(&Ratio { withheld: not_whole(row).or(ratio.withheld), ..*ratio }),
         (None, Some(why)) => VerdictLabel::new(Tone::Unsure, "", no_ratio(why)),
         (None, None) => VerdictLabel::new(Tone::Unsure, "", "no verdict"),
     }
@@ -288,7 +307,7 @@ fn place(point: &Point, row: &Row) -> String {
     format!("{}, {}", name(&row.label), name(&point.workload))
 }
 
-fn doubt(doubt: &Doubt) -> String {
+pub(super) fn doubt(doubt: &Doubt) -> String {
     match *doubt {
         Doubt::Clock { seconds } => format!(
             "in the median the host's clock shows {} more than the worker's, beyond what it shows of other backends",
@@ -343,7 +362,7 @@ pub(super) fn paired_ratios(comparison: &Comparison) -> Option<String> {
 /// The factor of at least 1 by which a paired ratio differs from the quotient of the medians that are shown.
 fn from_medians(row: &Row, point: &Point) -> Option<f64> {
     let shown = |row: &Row| compared_spread(row).map(|spread| spread.median);
-    let ratio = row.ratio.as_ref().filter(|ratio| ratio.paired)?;
+    let ratio = shown_ratio(row).filter(|ratio| ratio.paired)?;
     let baseline = point.rows.iter().find(|other| Some(&other.label) == row.compared_with.as_ref())?;
     let factor = ratio.estimate / (shown(baseline)? / shown(row)?);
     Some(factor.max(1.0 / factor)).filter(|factor| factor.is_finite())
@@ -496,6 +515,37 @@ mod tests {
         assert_eq!(verdict(ratio).text, "within noise");
         ratio.withheld = Some(Withheld::Holm);
         assert_eq!(verdict_of_row(&row).tone, Tone::Unsure);
+    }
+
+    #[test]
+    fn a_row_that_is_not_whole_has_no_ratio_and_says_why() {
+        let shown = |change: fn(&mut Row)| {
+            let mut row = examples::row("x", Some(1.5));
+            change(&mut row);
+            let TableRow { ratio, interval, mean_ratio, verdict, .. } = TableRow::of(&row);
+            ([ratio, interval, mean_ratio].map(|text| text == NONE), verdict.text)
+        };
+        assert_eq!(shown(|_| ()), ([false; 3], "faster".into()));
+        let none = |why: &str| ([true; 3], why.to_owned());
+        assert_eq!(shown(|row| (row.counts.verified, row.counts.wrong) = (6, 1)), none("wrong answer"));
+        assert_eq!(shown(|row| (row.counts.verified, row.counts.invalid) = (5, 2)), none("has failures"));
+        assert_eq!(shown(|row| row.doubts.push(Doubt::CpuTime { part: 0.8 })), none("in doubt"));
+        // Few blocks have no verdict anyway.
+        assert_eq!(
+            shown(|row| {
+                (row.counts.verified, row.counts.failed) = (6, 1);
+                row.ratio.as_mut().unwrap().verdict = None;
+            }),
+            none("has failures")
+        );
+        assert_eq!(
+            shown(|row| row.ratio.as_mut().unwrap().withheld = Some(Withheld::BaselineFailures)),
+            none("bad baseline")
+        );
+        assert_eq!(
+            shown(|row| row.ratio.as_mut().unwrap().withheld = Some(Withheld::BelowNoiseFloor)),
+            ([false; 3], "within noise".into())
+        );
     }
 
     #[test]

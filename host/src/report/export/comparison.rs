@@ -2,7 +2,7 @@
 
 use super::row::{ExportedRow, Figure, Reason, State};
 use crate::compare::model::{Comparison, Counts, Point, Row};
-use crate::report::labels::{failure, one_line};
+use crate::report::labels::{doubt, failure, one_line, shown_ratio};
 use crate::report::number;
 use crate::run::session::NEGOTIATION;
 use crate::text::{plural, word};
@@ -56,7 +56,10 @@ fn state(row: &Row) -> State {
     let reason = |group| Reason { kind: one_line(&group_kind(group), 60), message: failure(group, row) };
     match () {
         () if counts.trials == 0 => State::WithoutFigures("no trial was measured".into()),
-        () if counts.trials == counts.verified => State::Verified,
+        () if counts.trials == counts.verified => match row.doubts.first() {
+            Some(first) => State::WithoutFigures(format!("in doubt: {}", doubt(first))),
+            None => State::Verified,
+        },
         () if row.failures.is_empty() => {
             let trials = plural(counts.unverified.into(), "trial");
             State::WithoutFigures(format!("nobody verified the answers of {trials}"))
@@ -98,14 +101,14 @@ fn figures(point: &Point, row: &Row) -> Vec<Figure> {
     }
     let baseline = point.rows.iter().find(|other| Some(&other.label) == row.compared_with.as_ref());
     let is_sound = |it: &Row| it.counts.trials == it.counts.verified && it.doubts.is_empty();
-    let ratio = row.ratio.filter(|_| is_sound(row) && baseline.is_some_and(is_sound));
+    let ratio = shown_ratio(row).filter(|_| baseline.is_some_and(is_sound));
     figures.extend(ratio.map(|ratio| Figure::new("speed", "ratio", ratio.estimate, ratio.interval)));
     figures
 }
 
 fn remark(row: &Row) -> String {
     let verified = format!("{} of {} verified", row.counts.verified, row.counts.trials);
-    let Some((ratio, other)) = row.ratio.zip(row.compared_with.as_deref()) else { return verified };
+    let Some((ratio, other)) = shown_ratio(row).zip(row.compared_with.as_deref()) else { return verified };
     let interval =
         ratio.interval.map_or_else(String::new, |it| format!(" ({})", number::interval(it.low, it.high)));
     let other = one_line(other, 60);

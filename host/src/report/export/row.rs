@@ -23,7 +23,7 @@ pub(crate) struct ExportedRow {
 /// Whether a row has figures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// Every trial is verified.
+    /// Every trial is verified, and they can be right together.
     Verified,
     /// No trial went wrong, but there is no figure, for this reason.
     WithoutFigures(String),

@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::*;
-use crate::compare::model::{Comparison, Doubt};
+use crate::compare::model::{Comparison, Doubt, Withheld};
 use crate::report::examples;
 use crate::report::metg::examples as metg;
 
@@ -100,6 +100,23 @@ fn what_a_backend_does_not_support_is_skipped_and_no_failure() {
     let rows = comparison.exported();
     assert_eq!(rows[1].state, State::WithoutFigures("unsupported: needs time".into()));
     assert!(junit(&rows).unwrap().contains("<skipped message=\"unsupported: needs time\"/>"));
+}
+
+#[test]
+fn a_row_in_doubt_and_a_ratio_to_a_baseline_that_is_not_whole_are_no_figures() {
+    let mut comparison = examples::several_workloads();
+    comparison.points[0].rows[1].doubts.push(Doubt::Duration { part: 0.8 });
+    let ratio = comparison.points[1].rows[1].ratio.as_mut().unwrap();
+    (ratio.verdict, ratio.withheld) = (None, Some(Withheld::BaselineFailures));
+    let rows = comparison.exported();
+    let State::WithoutFigures(why) = &rows[1].state else { panic!("{:?}", rows[1]) };
+    assert!(why.starts_with("in doubt: ") && rows[1].figures.is_empty(), "{:?}", rows[1]);
+    let has_ratio = |row: &ExportedRow| row.figures.iter().any(|figure| figure.unit == "ratio");
+    let of_second = rows.iter().filter(|row| row.group == "pipeline").map(has_ratio).collect::<Vec<_>>();
+    assert_eq!(of_second, [false, false, true]);
+    let beside =
+        rows.iter().find(|row| row.name == "beta/pipeline/items=1000/parallelism=2/scheduler=default");
+    assert_eq!(beside.unwrap().remark, "7 of 7 verified");
 }
 
 #[test]

@@ -170,7 +170,7 @@ fn throughput(row: &Row) -> Option<Drawing> {
 }
 
 fn ratio(row: &Row) -> Option<Drawing> {
-    let ratio = row.ratio?;
+    let ratio = labels::shown_ratio(row)?;
     let range = ratio.interval.map(|interval| (interval.low, interval.high));
     let mut text = number::ratio(ratio.estimate);
     if let Some((low, high)) = range {

@@ -147,7 +147,8 @@ fn failures(id: &str, row: &Row) -> impl Iterator<Item = Value> {
 fn columns<'a>(layout: &Layout<'a>) -> Vec<&'a str> {
     let speed = |label: &str| {
         let rows = layout.rows().filter(|row| row.label == label && labels::succeeded(&row.counts));
-        let ratio = |row: &Row| row.ratio.map(|ratio| ratio.estimate.ln()).or(row.is_baseline.then_some(0.0));
+        let of_ratio = |row: &Row| labels::shown_ratio(row).map(|ratio| ratio.estimate.ln());
+        let ratio = |row: &Row| of_ratio(row).or(row.is_baseline.then_some(0.0));
         let ratios: Vec<f64> = rows.filter_map(ratio).collect();
         if ratios.is_empty() { f64::NEG_INFINITY } else { ratios.iter().sum::<f64>() / ratios.len() as f64 }
     };

@@ -139,7 +139,10 @@ fn values(row: &Row) -> Vec<Value> {
 /// How the ratio was computed, or why there is none.
 fn ratio(row: &Row) -> Option<String> {
     match (&row.ratio, row.no_ratio) {
-        (Some(ratio), _) => Some(ratio_sentence(ratio, row.compared_with.as_deref())),
+        (Some(ratio), _) => Some(match labels::not_whole(row) {
+            None => ratio_sentence(ratio, row.compared_with.as_deref()),
+            why => reservation(why, ratio.no_interval).trim_start().to_owned(),
+        }),
         (None, Some(why)) => Some(format!("No ratio: {}.", no_ratio(why))),
         (None, None) => None,
     }
@@ -163,7 +166,7 @@ fn ratio_sentence(ratio: &Ratio, baseline: Option<&str>) -> String {
     if let Some(p) = ratio.adjusted_p_value {
         sentence += &format!(", {} after Holm", probability("", p));
     }
-    sentence + "." + &mean_ratio(ratio) + &dependence(ratio) + reservation(ratio)
+    sentence + "." + &mean_ratio(ratio) + &dependence(ratio) + reservation(ratio.withheld, ratio.no_interval)
 }
 
 /// To four decimals, after a sign. No probability is 0, as one that is less than half of the last digit would be.
@@ -187,8 +190,8 @@ fn dependence(ratio: &Ratio) -> String {
     )
 }
 
-fn reservation(ratio: &Ratio) -> &'static str {
-    match (ratio.withheld, ratio.no_interval) {
+fn reservation(withheld: Option<Withheld>, no_interval: Option<NoInterval>) -> &'static str {
+    match (withheld, no_interval) {
         (Some(Withheld::BelowNoiseFloor), _) => {
             " The verdict is withheld: in the A/A comparison one backend differed from itself by as much."
         }
@@ -196,19 +199,21 @@ fn reservation(ratio: &Ratio) -> &'static str {
             " The verdict is withheld: the difference is not significant after the correction for all comparisons."
         }
         (Some(Withheld::WrongAnswers), _) => {
-            " There is no verdict: a run gave a wrong answer, and a backend that is sometimes wrong is not faster."
+            " There is neither a ratio nor a verdict: a run gave a wrong answer, and a backend that is sometimes wrong is not \
+             faster."
         }
         (Some(Withheld::Failures), _) => {
-            " There is no verdict: a run failed, and those that did not may be the easy ones."
+            " There is neither a ratio nor a verdict: a run failed, and those that did not may be the easy ones."
         }
         (Some(Withheld::BaselineFailures), _) => {
-            " There is no verdict: a run of the baseline failed or gave a wrong answer."
+            " There is neither a ratio nor a verdict: a run of the baseline failed or gave a wrong answer."
         }
         (Some(Withheld::Doubts), _) => {
-            " There is no verdict: together its runs are what no honest backend has. The notes say why."
+            " There is neither a ratio nor a verdict: together its runs are what no honest backend has. The notes say why."
         }
         (Some(Withheld::BaselineDoubts), _) => {
-            " There is no verdict: together the runs of the baseline are what no honest backend has. The notes say why."
+            " There is neither a ratio nor a verdict: together the runs of the baseline are what no honest backend has. The notes \
+             say why."
         }
         (None, Some(NoInterval::Quick)) => " No interval: a quick comparison has none.",
         (None, Some(NoInterval::TooFewBlocks)) => " No interval: it needs 6 blocks that both finished.",
