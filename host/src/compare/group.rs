@@ -232,6 +232,14 @@ impl<'a> Group<'a> {
         self.measured.iter().filter_map(|trial| Some((trial, trial.duration()?)))
     }
 
+    /// Whether no successful trial of an open loop lacks its latencies. They are missing where the backend says that other machines took
+    /// part: if it said so of some trials, the others could be the fast ones.
+    pub(super) fn has_shared_clock(&self) -> bool {
+        self.successes().all(|(trial, _)| {
+            trial.metadata().open_loop.as_ref().is_none_or(|open_loop| open_loop.shared_clock)
+        })
+    }
+
     /// The successful trials with the value that is compared, in seconds.
     pub(super) fn compared(&self) -> impl Iterator<Item = (&Trial<'a>, f64)> {
         self.compared_at(self.percentile)

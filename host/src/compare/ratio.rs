@@ -15,7 +15,8 @@ pub(super) fn ratio(row: &Group<'_>, baseline: &Group<'_>, rigor: Rigor) -> Resu
     if row.successes().next().is_none() {
         return Err(NoRatio::Failed);
     }
-    if row.compared().next().is_none() || baseline.compared().next().is_none() {
+    let is_compared = |group: &Group<'_>| group.has_shared_clock() && group.compared().next().is_some();
+    if !is_compared(row) || !is_compared(baseline) {
         return Err(NoRatio::NoLatency);
     }
     if !(has_blocks(row) && has_blocks(baseline)) {

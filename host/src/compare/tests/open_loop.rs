@@ -84,6 +84,26 @@ fn an_open_loop_without_a_valid_trial_is_no_point_of_a_geometric_mean() {
     assert_eq!((comparison.geomeans[0].covered, comparison.geomeans[0].points), (1, 1));
 }
 
+#[test]
+fn a_backend_that_claims_other_machines_in_some_trials_hides_their_latency_and_has_none() {
+    let of_backend = |backend: &'static str, claims: bool| {
+        (0..8).map(move |block| {
+            example(backend, "open_loop", block, 1.0).with(|example| {
+                let latency = latency::examples::latency(500, [1.0, 4.0 + f64::from(block) / 100.0, 9.0]);
+                example.result.actual.as_mut().unwrap().latency = Some(latency);
+                if claims && block == 3 {
+                    example.finished().metrics.insert("nodes".into(), 2.into());
+                }
+            })
+        })
+    };
+    let comparison = standard(of_backend("a", false).chain(of_backend("b", true)));
+    let b = row(&comparison, "b");
+    assert_eq!((b.counts.verified, b.ratio, b.no_ratio), (8, None, Some(NoRatio::NoLatency)));
+    assert_eq!(b.compared_latency, None);
+    assert!(row(&comparison, "a").compared_latency.is_some());
+}
+
 /// Blocks of two backends in an open loop. Every other block has too few items for the 99th percentile, which is the same for both;
 /// the 95th is that of the backend.
 fn uneven(first_second: u64) -> Vec<Example> {
