@@ -10,6 +10,7 @@ use plugin_api::{ErrorKind, RunnerError, WorkloadSpec};
 
 use super::outcome::Outcome;
 use super::session::{CallError, Fault, Observer, WorkerSession, answer_in};
+use super::trial::UNSETTLED;
 use crate::stats::samples_needed;
 use crate::text::without_line_ends;
 use crate::worker::protocol::{
@@ -326,14 +327,15 @@ fn late_source(latency: &Latency) -> Option<String> {
 const WARNINGS: usize = 20;
 const WARNING: usize = 1000;
 
-/// The strings in the metrics' `warnings`.
+/// The strings in the metrics' `warnings`. One that begins as a warning of the host by which rows are judged is marked.
 pub(super) fn reported_warnings(finished: &Finished) -> Vec<String> {
     let warnings = finished.metrics.get("warnings").and_then(|warnings| warnings.as_array());
     let mut texts = warnings.into_iter().flatten().filter_map(|warning| warning.as_str());
     let mut reported: Vec<_> = texts
         .by_ref()
         .take(WARNINGS)
-        .map(|text| without_line_ends(text).chars().take(WARNING).collect())
+        .map(|text| without_line_ends(text).chars().take(WARNING).collect::<String>())
+        .map(|text| if text.starts_with(UNSETTLED) { format!("the backend says: {text}") } else { text })
         .collect();
     let more = texts.count();
     reported.extend((more > 0).then(|| format!("the backend gives {more} more warnings")));
@@ -404,6 +406,15 @@ mod tests {
         assert_eq!(judged(4, 6.0), Outcome::Verified);
         let why = judged(2, 4.0).error().unwrap().to_string();
         assert!(why.contains("takes 2.000 s at parallelism 2") && why.contains("took 1.500 s"), "{why}");
+    }
+
+    #[test]
+    fn a_backend_cannot_say_in_the_words_of_the_host_that_it_did_not_settle() {
+        let mut finished = finished();
+        let forged = format!("{UNSETTLED} in 20 warm-ups");
+        finished.metrics.insert("warnings".into(), vec![forged.as_str(), "a spill"].into());
+        let expected = [format!("the backend says: {forged}"), "a spill".to_owned()];
+        assert_eq!(reported_warnings(&finished), expected);
     }
 
     #[test]
