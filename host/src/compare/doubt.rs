@@ -50,6 +50,15 @@ fn by_clock(row: &Group<'_>, rows: &[Group<'_>]) -> Option<Doubt> {
     (seconds > CLOCK + CLOCK_PART * run).then_some(Doubt::Clock { seconds })
 }
 
+/// What the host's clock shows beyond the worker's in the middle of the runs of a sweep, where messages do not explain it. Of a
+/// sweep there may be no other row, and its sinks hold little.
+pub(super) fn slow_clock<'t, 'a: 't>(runs: impl Iterator<Item = &'t Trial<'a>>) -> Option<f64> {
+    let both = runs.filter_map(|trial| Some((beyond_worker(trial)?, trial.duration()?)));
+    let (beyond, seconds): (Vec<_>, Vec<_>) = both.unzip();
+    let beyond = middle(&beyond)?;
+    (beyond > CLOCK + CLOCK_PART * median(&seconds)?).then_some(beyond)
+}
+
 fn beyond_worker(trial: &Trial<'_>) -> Option<f64> {
     let metadata = trial.metadata();
     Some(metadata.host_elapsed? - metadata.worker_elapsed?).filter(|seconds| seconds.is_finite())

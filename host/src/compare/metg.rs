@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use super::Input;
 use super::conditions;
+use super::doubt::slow_clock;
 use super::label::short;
 use super::model::Status;
 use super::trial::{Trial, is_debug};
@@ -238,8 +239,9 @@ fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>) -> Row {
 fn block(number: u32, samples: &[&Sample<'_>]) -> Block {
     let measured: Vec<_> = samples.iter().filter_map(|sample| sample.measured()).collect();
     let failed = samples.iter().find(|sample| sample.measured().is_none());
-    let outcome = match (failed, metg::block_value(&measured)) {
-        (Some(sample), _) => sample.failed(),
+    let wrong = failed.map(|sample| sample.failed()).or_else(|| by_slow_clock(samples));
+    let outcome = match (wrong, metg::block_value(&measured)) {
+        (Some(wrong), _) => wrong,
         (None, Err(NoValue::TooEfficient { kernel_seconds, efficiency })) => {
             SweepOutcome::Invalid { kernel_seconds, efficiency }
         }
@@ -262,6 +264,19 @@ fn block(number: u32, samples: &[&Sample<'_>]) -> Block {
         outcome,
         points: samples.iter().map(|sample| sample.point()).collect(),
     }
+}
+
+/// A block whose runs were each possible, and cannot be right together.
+fn by_slow_clock(samples: &[&Sample<'_>]) -> Option<SweepOutcome> {
+    let seconds = slow_clock(samples.iter().map(|sample| &sample.trial))?;
+    Some(SweepOutcome::Failed {
+        status: Status::Invalid,
+        phase: "record".into(),
+        message: format!(
+            "in the median of the runs the host's clock shows {seconds:.3} s more than the worker's, which messages do not explain"
+        ),
+        remedy: None,
+    })
 }
 
 impl Sample<'_> {

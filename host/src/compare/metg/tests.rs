@@ -139,6 +139,24 @@ fn a_block_with_a_wrong_answer_or_a_failure_has_no_value_and_says_why() {
 }
 
 #[test]
+fn a_block_in_which_the_clock_of_the_worker_is_slow_has_no_value() {
+    let by_host = |more: f64| {
+        let mut inputs: Vec<_> = sweep("a", 0, 1e-6).collect();
+        for metadata in inputs.iter_mut().map(|input| &mut input.record.metadata) {
+            metadata.host_elapsed = metadata.worker_elapsed.map(|seconds| seconds + more);
+        }
+        sweeps(&inputs).rows.remove(0)
+    };
+    assert_eq!(by_host(0.015).blocks_with_value, 1);
+    let row = by_host(0.03);
+    assert_eq!((row.blocks_with_value, row.metg), (0, None));
+    let SweepOutcome::Failed { status: Status::Invalid, message, .. } = &row.blocks[0].outcome else {
+        panic!("{:?}", row.blocks[0].outcome)
+    };
+    assert!(message.contains("the host's clock shows 0.030 s more"), "{message}");
+}
+
+#[test]
 fn an_impossible_efficiency_has_no_value() {
     // With 20 % of a kernel's time saved, efficiency is 1.25.
     let inputs: Vec<_> = sweep("liar", 0, 1e-6)
