@@ -30,10 +30,14 @@ const OPENING: f64 = 4.0;
 const CALL_PER_BYTE: f64 = 0.02 / 1048576.0;
 /// After the last item a run may go on for a quarter of its time, and so many seconds of a quiet machine: engines end their jobs.
 const ENDING: f64 = 1.0;
-/// Preparing a run may take so many seconds of CPU time in each process that may take part: one for each operator that runs at
-/// once, one that drives the engine, and the worker. Seven honest backends of four processes took up to 0.03 s in all beside opening
-/// the workload, and one whose engine compiles its code while it runs took 0.15 s once.
+/// Preparing a run may take so many seconds of CPU time in each of the first processes that may take part: one for each operator that
+/// runs at once, one that drives the engine, and the worker. Seven honest backends of four processes took up to 0.03 s in all beside
+/// opening the workload, and one whose engine compiles its code while it runs took 0.15 s once.
 const PREPARING: f64 = 0.15;
+/// So many processes are the first.
+const FIRST_PROCESSES: f64 = 4.0;
+/// And in each further process so many seconds: what an engine does once does not grow with them.
+const PREPARING_MORE: f64 = 0.03;
 /// And so many seconds in the first run of a workload, before which an engine may start processes that load its own code, and
 /// give up the workload before. A comparison does not measure that run.
 const FIRST_PREPARING: f64 = 1.0;
@@ -171,8 +175,12 @@ fn preparing(run: &Measured, reference: &TrialReference) -> Option<String> {
     let least = reference.least_cpu_seconds.filter(|least| is_checked(run) && *least >= CPU_FROM)?;
     let used = run.usage?.cpu_preparing?;
     let first = if run.is_first { FIRST_PREPARING } else { 0.0 };
-    let each = first + PREPARING + PREPARED_OPENING * reference.opening_seconds;
-    let most = (f64::from(run.parallelism) + 2.0) * each + least * PREPARING_TOLERANCE;
+    let processes = f64::from(run.parallelism) + 2.0;
+    let own =
+        PREPARING * processes.min(FIRST_PROCESSES) + PREPARING_MORE * (processes - FIRST_PROCESSES).max(0.0);
+    let most = own
+        + processes * (first + PREPARED_OPENING * reference.opening_seconds)
+        + least * PREPARING_TOLERANCE;
     (used > most).then(|| {
         format!(
             "all processes of the backend used {used:.3} s of CPU time while they prepared the run, but preparing explains no more \
@@ -385,6 +393,9 @@ mod tests {
             ("no reference", later(1.9), no_reference, false),
             ("short work", later(1.9), short, false),
             ("several nodes", Measured { nodes: 2, ..later(1.9) }, reference, false),
+            // Fourteen more processes, of 30 ms and two openings each.
+            ("many processes", Measured { parallelism: 16, ..later(1.4) }, reference, false),
+            ("all of it with many processes", Measured { parallelism: 16, ..later(1.9) }, reference, true),
         ];
         for (name, run, reference, is_invalid) in table {
             let found = preparing(&run, &reference);
