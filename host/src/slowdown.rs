@@ -29,6 +29,22 @@ pub(crate) fn measure() -> f64 {
     within_bounds(ratios.iter().sum::<f64>() / ratios.len().max(1) as f64)
 }
 
+/// The same without what a process tree of this program uses meanwhile, which must not excuse itself by keeping `cores` busy. `used`
+/// gives the CPU seconds of the tree so far.
+pub(crate) fn measure_beside(used: impl Fn() -> Option<f64>, cores: usize) -> f64 {
+    let (before, started) = (used(), Instant::now());
+    let slowdown = measure();
+    let left = started.elapsed().as_secs_f64() * cores as f64 - WORK.as_secs_f64() * THREADS as f64;
+    let own = used().zip(before).map_or(0.0, |(after, before)| after - before);
+    by_others(slowdown, own, left)
+}
+
+/// A slowdown without the part of a tree that used `own` of the CPU seconds that the measurement `left`.
+fn by_others(slowdown: f64, own: f64, left: f64) -> f64 {
+    let others = if left > 0.0 { (1.0 - own / left).clamp(0.0, 1.0) } else { 1.0 };
+    1.0 + (slowdown - 1.0) * others
+}
+
 /// A time limit for a quiet machine. When the limit is reached, the slowdown is measured once and extends it.
 pub(crate) struct ScaledLimit {
     limit: Duration,
@@ -116,6 +132,13 @@ mod tests {
     #[test]
     fn a_slowdown_is_at_least_one_and_bounded() {
         assert_eq!([0.9, 1.05, 2.5, 100.0].map(within_bounds), [1.0, 1.0, 2.5, MAX]);
+    }
+
+    #[test]
+    fn a_tree_that_keeps_the_cores_busy_has_itself_to_blame() {
+        let others = [(3.0, 0.0, 0.5), (3.0, 0.25, 0.5), (3.0, 0.5, 0.5), (3.0, 0.9, 0.5), (3.0, 0.5, 0.0)];
+        let slowdowns = others.map(|(slowdown, own, left)| by_others(slowdown, own, left));
+        assert_eq!(slowdowns, [3.0, 2.0, 1.0, 1.0, 3.0]);
     }
 
     #[test]

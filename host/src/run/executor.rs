@@ -248,7 +248,7 @@ impl Executor {
                 let state_bytes = finished.sink_state.len();
                 result.finished = Some(finished);
                 self.judge_result(&mut result, &request.work.spec, &engine.name, sink);
-                self.check_work(trial, &mut result, state_bytes);
+                self.check_work(trial, &mut result, state_bytes, engine);
             }
             Err(error) => result.outcome = Outcome::Failed(error),
         }

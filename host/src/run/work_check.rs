@@ -8,6 +8,7 @@ use plugin_api::workload::Outcome as Answer;
 use serde_json::Value;
 
 use super::bounds::{self, Measured, Violation};
+use super::engine::Engine;
 use super::executor::Executor;
 use super::outcome::Outcome;
 use super::reference::TrialReference;
@@ -63,8 +64,14 @@ impl Executor {
         self.references.add(spec, block, taken.map_err(|error| error.message));
     }
 
-    /// Compares a run with what is physically possible. A verified run that is not becomes invalid.
-    pub(super) fn check_work(&mut self, trial: &TrialSpec, result: &mut TrialResult, state_bytes: usize) {
+    /// Compares a run of `engine` with what is physically possible. A verified run that is not becomes invalid.
+    pub(super) fn check_work(
+        &mut self,
+        trial: &TrialSpec,
+        result: &mut TrialResult,
+        state_bytes: usize,
+        engine: &Engine,
+    ) {
         let spec = trial.workload_spec();
         let given = self.setting.launch.cores.as_ref().map(|cores| cores.numbers().len() as u32);
         let machine = affinity::cores().len() as u32;
@@ -99,7 +106,7 @@ impl Executor {
             slowdown: 1.0,
         };
         if result.outcome.is_verified()
-            && let Some(Violation { why, .. }) = self.violation(&mut run, trial, &mut reference)
+            && let Some(Violation { why, .. }) = self.violation(&mut run, trial, &mut reference, engine)
         {
             result.outcome = Outcome::Invalid(CallError::judged(Fault::InvalidMeasurement, why));
         }
@@ -123,9 +130,11 @@ impl Executor {
         run: &mut Measured,
         trial: &TrialSpec,
         reference: &mut TrialReference,
+        engine: &Engine,
     ) -> Option<Violation> {
         let spec = trial.workload_spec();
-        lasting_violation(run, reference, slowdown::measure, |pause| {
+        let slowdown = || slowdown::measure_beside(|| engine.cpu_seconds(), affinity::cores().len());
+        lasting_violation(run, reference, slowdown, |pause| {
             std::thread::sleep(pause);
             if trial.granularity.is_some() {
                 return self.kernels_again(&spec);
