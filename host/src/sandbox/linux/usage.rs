@@ -17,15 +17,19 @@ pub(super) fn of(root: i32) -> Usage {
         // Without a namespace `root` reaps the orphans.
         let parents = || tree.iter().map(|process| process.pid).chain([root]);
         let reaped = || parents().filter_map(|pid| Some(ticks(pid)?.reaped)).sum::<u64>();
+        let peaks: u64 = tree.iter().filter_map(|process| peak_kib(process.pid)).sum();
         let before = reaped();
-        let clocks: Vec<_> = tree.iter().filter_map(|process| own_time(process.pid)).collect();
+        let known: Vec<_> = tree.iter().map(|process| own_time(process.pid)).collect();
+        let after = reaped();
+        // Once more, and last: a backend with many processes could work while the others are read. One that was reaped meanwhile counts
+        // as it was.
+        let last = |(process, known): (&processes::Process, &Option<_>)| own_time(process.pid).or(*known);
+        let clocks: Vec<_> = tree.iter().zip(&known).filter_map(last).collect();
         let cpu_source = match clocks.iter().all(|(_, source)| *source == CpuSource::ProcessClocks) {
             true => CpuSource::ProcessClocks,
             false => CpuSource::Ticks,
         };
         let own: f64 = clocks.iter().map(|(seconds, _)| seconds).sum();
-        let after = reaped();
-        let peaks: u64 = tree.iter().filter_map(|process| peak_kib(process.pid)).sum();
         let cpu_seconds = own + in_seconds(after);
         ([before, after], Usage { cpu_seconds, cpu_source, peak_memory_bytes: peaks * 1024, memory: None })
     })
