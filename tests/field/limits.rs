@@ -61,6 +61,17 @@ fn a_backend_whose_log_is_larger_than_files_may_be_leads_to_the_limit() {
     ran.says("SIGXFSZ").says("try: ulimit -f unlimited");
 }
 
+#[test]
+fn a_limit_that_allows_priorities_gives_a_backend_none() {
+    let place = Place::with_misbehaving();
+    let command = place.misbehaving_command("raise_priority", "run", &["--no-lock"]);
+    let ran = Ran::of(wrapped("prlimit", &["--nice=40:40", "--rtprio=50:50"], &command));
+    if ran.stderr().contains("prlimit: ") {
+        return not_run("this user may not raise the limits of priorities");
+    }
+    ran.code(0);
+}
+
 /// Runs a command where a shell has changed what is mounted; `None` where this user may not.
 fn with_mounts(line: &str, command: &Command) -> Option<Ran> {
     let script = format!("{line} || exit 99; exec \"$@\"");

@@ -11,7 +11,7 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::statvfs;
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
-use rustix::process::{getegid, geteuid};
+use rustix::process::{Resource, Rlimit, getegid, geteuid, setrlimit};
 use rustix::thread::{
     CapabilitySet, UnshareFlags, capabilities, clear_ambient_capability_set,
     configure_capability_in_ambient_set, remove_capability_from_bounding_set, set_capabilities,
@@ -66,7 +66,7 @@ pub(super) fn mount_own() -> io::Result<bool> {
 
 /// Withholds rights of root from the programs that this process starts from now on: those with which a backend could measure
 /// otherwise than others (by its priority, or the clock of the machine), look into the memory of other programs, or uncover the
-/// `/proc` of the machine. Only root has them, and who may not give them up has none.
+/// `/proc` of the machine. Only root has them, and who may not give them up has none. And withholds priorities that a limit allows.
 pub(super) fn withhold_rights() {
     let rights = [
         CapabilitySet::SYS_NICE,
@@ -76,6 +76,10 @@ pub(super) fn withhold_rights() {
     ];
     for right in rights {
         let _ = remove_capability_from_bounding_set(right);
+    }
+    // Machines for sound have such limits.
+    for limit in [Resource::Nice, Resource::Rtprio] {
+        let _ = setrlimit(limit, Rlimit { current: Some(0), maximum: Some(0) });
     }
 }
 

@@ -29,6 +29,7 @@ unsafe extern "C" {
     fn signal(number: c_int, handler: usize) -> usize;
     fn getppid() -> c_int;
     fn setsid() -> c_int;
+    fn setpriority(which: c_int, who: u32, niceness: c_int) -> c_int;
     fn ptrace(request: c_int, pid: c_int, address: usize, data: usize) -> i64;
     fn shmget(key: c_int, size: usize, flags: c_int) -> c_int;
     fn semget(key: c_int, count: c_int, flags: c_int) -> c_int;
@@ -79,6 +80,7 @@ fn harm(behaviour: &str) {
             harm("sleep");
         }
         "trace_supervisor" => trace_supervisor(),
+        "raise_priority" => raise_priority(),
         "leave_shared_memory" => leave_shared_memory(),
         "fill_shared_memory" => fill_shared_memory(),
         "rename_temporary" => {
@@ -109,6 +111,14 @@ fn harm(behaviour: &str) {
         "log_in_colour" => log::warn!(target: IN_COLOUR, "{IN_COLOUR}"),
         "flood_with_records" => flood_with_records(),
         _ => {}
+    }
+}
+
+/// Ends the process if the system lets it go before others.
+fn raise_priority() {
+    // SAFETY: the call takes any numbers.
+    if unsafe { setpriority(0, 0, -20) } == 0 {
+        std::process::abort();
     }
 }
 
