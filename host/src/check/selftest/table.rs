@@ -28,7 +28,7 @@ pub(crate) enum How {
     /// The records were found to be altered, and were put right.
     #[serde(rename = "altered records")]
     Altered,
-    /// It has figures, and no verdict: together its runs are in doubt.
+    /// It has figures, and no verdict: together its runs are in doubt, or too few of them are verified.
     Doubted,
     /// It has figures, which are no better than those of an honest run.
     #[serde(rename = "gained nothing")]
@@ -72,7 +72,7 @@ fn documented(does: &str) -> Option<[&'static str; 3]> {
     cells.trim_end_matches(" |").split(" | ").collect::<Vec<_>>().try_into().ok()
 }
 
-const CHEATS: [(Option<Cheat>, &[How], &str); 47] = [
+const CHEATS: [(Option<Cheat>, &[How], &str); 63] = [
     (Some(Cheat::Drop), &[How::WrongAnswer], "drops an item"),
     (Some(Cheat::Duplicate), &[How::WrongAnswer], "duplicates an item in place of another"),
     (Some(Cheat::FlipBit), &[How::WrongAnswer], "flips a bit"),
@@ -124,6 +124,11 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 47] = [
     (Some(Cheat::ClaimMoreTime), &[How::Invalid], "claims more time than passed"),
     (Some(Cheat::SlowClock), &[How::Invalid], "slows the clock of its process"),
     (None, &[How::Doubted], "slows that clock by less than a call may take"),
+    (
+        None,
+        &[How::Invalid],
+        "keeps the cores busy after such a run, so that the machine looks slow and a call may take longer",
+    ),
     (Some(Cheat::ClaimMoreResults), &[How::Invalid], "claims another count"),
     (Some(Cheat::OtherName), &[How::Invalid], "reports another's name"),
     (Some(Cheat::MoreParallelism), &[How::Invalid], "works with more at once than asked for"),
@@ -132,17 +137,47 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 47] = [
         &[How::Invalid, How::GainedNothing],
         "computes with four times the threads that it was allowed",
     ),
+    (None, &[How::Invalid], "uses more cores than `--cores` gave it"),
     (Some(Cheat::RaisePriority), &[How::GainedNothing], "raises its priority over other programs"),
     (Some(Cheat::EarlyLoop), &[How::Invalid], "does the work of an open loop before it is due"),
     (None, &[How::Doubted], "is faster in the run that is measured, which it knows by counting the warm-ups"),
     (None, &[How::Doubted], "does a little less work than there is, within the tolerance of the bounds"),
+    (None, &[How::Invalid], "stops one of its processes in a run that is slow, to have it run again"),
+    (
+        None,
+        &[How::Doubted],
+        "fails, or gives wrong answers, where it would be slow: in some blocks, or at some points",
+    ),
+    (
+        None,
+        &[How::Doubted],
+        "says in slow trials of an open loop that other machines took part, so that these have no latency",
+    ),
+    (
+        None,
+        &[How::GainedNothing],
+        "says in the words of the host that its warm-ups did not settle, so that it may be faster than they are",
+    ),
     (Some(Cheat::WorkAfterRun), &[How::Warning], "works after `run` has returned"),
     (Some(Cheat::ForgedStamps), &[], "forges the times in the items of an open loop"),
-    (None, &[], "has an answer that it did not compute, and burns the time that the work takes"),
     (
         None,
         &[],
-        "exceeds a bound by less than the tolerance in few blocks, or by less than a tenth, or where the work is too short for a bound",
+        "takes a shorter way in an open loop, or in work that also waits; or does that work ahead, and gives each item to the \
+         sink when it is due",
+    ),
+    (None, &[], "has an answer that it did not compute, and burns the time that the work takes"),
+    (None, &[], "takes a shorter way where what its engine adds takes as long as the work"),
+    (
+        None,
+        &[],
+        "exceeds a bound by less than the tolerance in few blocks, or by less than a tenth, or where the work is too short for \
+         a bound or not in its sample",
+    ),
+    (
+        None,
+        &[],
+        "slows its clock by less than a call may take in a single run, or where fewer than six blocks or no other backend is beside it",
     ),
     (
         None,
@@ -152,18 +187,42 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 47] = [
     (
         None,
         &[],
-        "handles many items, or all stages, as one task where a batch of one item and `fusion=off` ask for a task each",
+        "puts off what its engine adds until the run is over, within a tenth of the CPU time of the run",
     ),
-    (None, &[], "names a scheduler or a version that it did not use"),
-    (None, &[], "hides memory or CPU time in processes that exit during a run"),
+    (None, &[], "has no stable speed in its warm-ups, and another one in the run that is measured"),
     (
         None,
         &[],
-        "has a program outside its processes work for it or against others, such as a service manager, or changes the machine with \
-         the rights of root",
+        "handles many items, or all stages, as one task where a batch of one item and `fusion=off` ask for a task each",
+    ),
+    (
+        None,
+        &[],
+        "is inefficient with the longest kernels in some blocks of a sweep, which then have no value",
+    ),
+    (None, &[], "says that it does not support the points at which it is slow"),
+    (None, &[], "names a scheduler or a version that it did not use"),
+    (None, &[], "hides CPU time in processes that exit during a run and that nobody waits for"),
+    (
+        None,
+        &[],
+        "hides memory: in processes that exit during a run, in files, pipes and devices, or by resetting its own peak or \
+         sharing pages at the end",
+    ),
+    (None, &[], "works while `crossrun run` takes the serial reference, so that it takes longer"),
+    (
+        None,
+        &[],
+        "slows the backend after it, by pages that are still to be written, by memory in pieces, or by heat",
+    ),
+    (
+        None,
+        &[],
+        "has a program outside its processes work for it or against others, such as a service manager, moves to another \
+         control group, or changes the machine with the rights of root",
     ),
     (None, &[], "adds to the history of the machine, or to what another program of the user reads"),
-    (None, &[], "works on other machines than it says"),
+    (None, &[], "works on other machines than it says, or takes a shorter way on several machines"),
     (None, &[], "attacks this program, or the memory of the judge's process"),
 ];
 
