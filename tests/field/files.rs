@@ -57,6 +57,38 @@ fn records_are_read_from_pipes_as_from_files() {
     }
 }
 
+#[test]
+fn a_hyphen_is_standard_input() {
+    let place = recorded();
+    let trials = "results/c/trials.jsonl";
+    let before = fs::read(place.path().join(trials)).unwrap();
+    for verb in ["report", "show", "history"] {
+        let usual = place.crossrun(&[verb, trials]).code(0).stdout();
+        for line in [
+            format!("cat {trials} | crossrun {verb} -"),
+            format!("crossrun {verb} - < {trials}"),
+            // The name is not that of a file.
+            format!("touch ./-; cat {trials} | crossrun {verb} -; code=$?; rm ./-; exit $code"),
+        ] {
+            assert_eq!(bash(&place, &line).code(0).stdout(), usual, "{line}");
+        }
+    }
+    let differences = place.crossrun(&["diff", trials, trials]).code(0).stdout();
+    for pair in [format!("{trials} -"), format!("- {trials}")] {
+        let line = format!("cat {trials} | crossrun diff {pair}");
+        assert_eq!(bash(&place, &line).code(0).stdout(), differences, "{line}");
+    }
+    for twice in ["report - -", "diff - -"] {
+        bash(&place, &format!("cat {trials} | crossrun {twice}")).code(2).says("can be read once only");
+    }
+    // The file behind it is not replaced by what is made of it.
+    bash(&place, &format!("crossrun report - --md {trials} < {trials}")).code(2).says("holds the records");
+    assert_eq!(fs::read(place.path().join(trials)).unwrap(), before);
+    // As an output, the same name is standard output.
+    let table = bash(&place, &format!("crossrun report - --csv - < {trials}")).code(0).stdout();
+    assert!(table.starts_with("workload,items"), "{table}");
+}
+
 /// Runs a command that waits without end, or reads without end, if it is wrong.
 fn in_time(command: &Command) -> Ran {
     Ran::of(wrapped("timeout", &["200"], command))

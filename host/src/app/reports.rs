@@ -18,6 +18,7 @@ use crate::compare::metg::model::Sweeps;
 use crate::compare::metg::sweeps;
 use crate::compare::model::{Comparison, Rigor, Source, Warning, WarningKind};
 use crate::compare::{self, Input, Options};
+use crate::named_file::{self, is_standard_input};
 use crate::record::format::timestamp;
 use crate::record::record_files::{self, RecordFiles};
 use crate::record::skipped::{self, Damage, Skipped};
@@ -84,7 +85,8 @@ impl Read {
 
     /// Refuses to write a report to a file that was read, whatever name it has there: the records would be gone.
     pub(crate) fn check_output(&self, path: &Path) -> Result<(), Problem> {
-        if identity(path).is_some_and(|id| self.files.contains(&id)) {
+        let replaced = path.metadata().ok().filter(|_| !is_standard_output(path)).as_ref().and_then(identity);
+        if replaced.is_some_and(|id| self.files.contains(&id)) {
             let message = format!("{} holds the records that are reported", path.display());
             return Err(Problem::usage(message).with_remedy("another file"));
         }
@@ -93,9 +95,8 @@ impl Read {
 }
 
 /// The device and the inode of a regular file: the same for each name that it has.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    let status = path.metadata().ok().filter(Metadata::is_file)?;
-    Some((status.dev(), status.ino()))
+fn identity(status: &Metadata) -> Option<(u64, u64)> {
+    status.is_file().then(|| (status.dev(), status.ino()))
 }
 
 /// Refuses to write over a file of a run: without it the run could not be resumed or reported.
@@ -110,11 +111,13 @@ pub(crate) fn check_output(path: &Path) -> Result<(), Problem> {
 /// Reads the records in `paths`: files of this project or of the original one, or folders that hold them. A file that several
 /// paths lead to is read once.
 pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
+    check_inputs(paths)?;
     let mut read = Read::default();
     for path in paths {
         for file in files(path, ui)? {
             // What is no regular file, such as a pipe, is another one each time.
-            if identity(&file).is_none_or(|id| read.files.insert(id)) {
+            let identity = named_file::status(&file).ok().as_ref().and_then(identity);
+            if identity.is_none_or(|id| read.files.insert(id)) {
                 read_file(&file, &mut read, ui)?;
                 read.planned.push((file != *path).then(|| planned_options(&file)).flatten());
             }
@@ -129,8 +132,20 @@ pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
     Ok(read)
 }
 
+/// Refuses to read standard input twice: the second reader would get nothing.
+pub(crate) fn check_inputs(paths: &[PathBuf]) -> Result<(), Problem> {
+    if paths.iter().filter(|path| is_standard_input(path)).count() > 1 {
+        return Err(Problem::usage("standard input, which is called -, can be read once only")
+            .with_remedy("a file for each of the others"));
+    }
+    Ok(())
+}
+
 /// The files of records of a path. Prints them if some are in folders below it.
 fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
+    if is_standard_input(path) {
+        return Ok(vec![path.to_owned()]);
+    }
     let found = record_files::find(path).map_err(RecordError::file("search", path));
     let RecordFiles { files, unsearched } = found.map_err(unreadable)?;
     for (folder, why) in unsearched {
