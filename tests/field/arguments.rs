@@ -20,6 +20,17 @@ fn a_key_that_is_given_twice_is_an_error_that_names_both_values() {
         let ran = place.crossrun(&[verb, &twice].concat()).code(2);
         ran.says("--extra batch_size is given twice: 10 and 20; try: one of the two");
     }
+    // Within the value, too: a parser of JSON keeps the last of the two.
+    for (option, value) in [
+        ("--extra", r#"note={"a":1,"a":2}"#),
+        ("--extra", r#"note=[{"b":{"a":null,"a":null}}]"#),
+        ("--vary", r#"note={"a":1,"a":2},3"#),
+    ] {
+        let compare = ["compare", "--backends", "native", "--workloads", "null", "--dry-run", "--json"];
+        let ran = place.crossrun(&[&compare[..], &[option, value]].concat()).code(2);
+        let message = ran.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(r#"the value of note has the key "a" twice"#), "{message}");
+    }
     let mut command = place.command(&["backends"]);
     command.env("CROSSRUN_DEADLINES", "load=1s,probe=2s,load=3s");
     Ran::of(command).code(2).says("CROSSRUN_DEADLINES: load is given twice");
