@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::field::wrappers::wrapped;
+use crate::field::wrappers::{without_threads, wrapped};
 use crate::support::{Place, Ran, hostile, not_run, plugin};
 
 const RUN: [&str; 8] =
@@ -59,6 +59,20 @@ fn a_backend_whose_log_is_larger_than_files_may_be_leads_to_the_limit() {
     let place = Place::with_misbehaving();
     let ran = after("ulimit -f 100", &place.misbehaving_command("print_much", "run", &["--no-lock"])).code(4);
     ran.says("SIGXFSZ").says("try: ulimit -f unlimited");
+}
+
+#[test]
+fn where_no_thread_can_be_started_nothing_panics() {
+    let Some(library) = without_threads() else { return not_run("there is no C compiler") };
+    let place = Place::empty();
+    place.stage(&plugin("standard_workloads"));
+    place.stage(&hostile("driven_runner"));
+    let run = ["run", "--backend", "driven", "--no-lock", "--workload", "null", "--items", "10"];
+    let mut command = place.command(&run);
+    command.env("LD_PRELOAD", library);
+    let ran = Ran::of(command).code(3);
+    assert!(!ran.stderr().contains("panicked"), "{}", ran.explain());
+    ran.says("Resource temporarily unavailable");
 }
 
 /// Runs a command where a shell has changed what is mounted; `None` where this user may not.

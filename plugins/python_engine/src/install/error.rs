@@ -63,6 +63,9 @@ impl InstallError {
             }
             Self::OtherFiles(_) => format!("PIP_INDEX_URL=ANOTHER_INDEX {setup}"),
             Self::NoSpace(_) => format!("CROSSRUN_DATA_DIR=A_FOLDER_WITH_MORE_SPACE {setup}"),
+            Self::File { error, .. } if error.kind() == io::ErrorKind::WouldBlock => {
+                "end other processes, or a shell in which `ulimit -u` is more".to_owned()
+            }
             Self::NoExec(_) | Self::File { .. } => format!("CROSSRUN_DATA_DIR=ANOTHER_FOLDER {setup}"),
             Self::Installer { log, .. } => format!("tail -n 40 '{}'", log.display()),
         };

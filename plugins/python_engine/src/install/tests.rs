@@ -1,13 +1,14 @@
 //! Installations with interpreters that are shell scripts.
 
 use std::fs;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use plugin_api::{ErrorKind, HostServices, Progress, RunnerError, SetupContext};
 
-use super::Installation;
+use super::{InstallError, Installation};
 use crate::engine::Engine;
 use crate::environment::Environments;
 use crate::fixture::{BUILT, ENGINE, program};
@@ -178,6 +179,13 @@ fn every_failure_is_one_line_with_a_remedy() {
         assert_eq!(error.to_string().lines().count(), 1, "{error}");
         assert_ne!(error.remedy.as_deref(), Some("crossrun setup tested"), "{error}");
     }
+}
+
+#[test]
+fn without_processes_left_another_folder_is_no_remedy() {
+    let error = InstallError::File { step: "start the installer", error: io::ErrorKind::WouldBlock.into() };
+    let remedy = error.into_runner_error(&ENGINE).remedy.unwrap();
+    assert!(remedy.contains("`ulimit -u`") && !remedy.contains("CROSSRUN_DATA_DIR"), "{remedy}");
 }
 
 #[test]
