@@ -124,6 +124,18 @@ fn a_pipe_in_the_place_of_a_file_that_crossrun_writes_is_not_waited_for() {
         in_time(&compare).code(0).says("the history of this machine: cannot").says("not a regular file");
         fs::remove_file(place.data().join(file)).unwrap();
     }
+    // What a comparison writes beside its records.
+    for file in ["report.html", "report.md", "report.json", "unified_results.csv"] {
+        let place = recorded();
+        let path = place.path().join("results/c").join(file);
+        pipe(&path);
+        let ran = in_time(&place.command(&["compare", "--no-lock", "--resume", "c"])).code(1);
+        ran.says(file).says("not a regular file");
+        assert!(!path.is_file());
+    }
+    fs::create_dir(place.path().join("man")).unwrap();
+    pipe(&place.path().join("man/crossrun.1"));
+    in_time(&place.command(&["man", "man"])).code(1).says("man").says("not a regular file");
     let place = Place::with_misbehaving();
     fs::create_dir(place.data()).unwrap();
     pipe(&place.data().join("setup-misbehaving.lock"));

@@ -335,6 +335,19 @@ pub(crate) fn print_summary(reported: &impl Reported, ui: &mut Ui) {
     }
 }
 
+/// The files that [`publish`] writes: the page, Markdown, and JSON.
+const REPORTS: [&str; 3] = ["report.html", "report.md", "report.json"];
+
+/// Refuses a folder for a run that begins, if it has reports already: they are of something else, and would be replaced.
+pub(crate) fn refuse_other_reports(folder: &Path) -> Result<(), Problem> {
+    let found = REPORTS.iter().map(|name| folder.join(name)).find(|path| path.symlink_metadata().is_ok());
+    found.map_or(Ok(()), |path| {
+        let message =
+            format!("{} is there already, and would be replaced at the end of this run", path.display());
+        Err(Problem::usage(message).with_remedy("--output-dir with another folder"))
+    })
+}
+
 /// Prints the summary or an event, and then writes the reports into the folder of the records, as HTML, Markdown and JSON: what was
 /// measured is shown even if the folder takes nothing more.
 pub(crate) fn publish<R: Reported>(
@@ -348,10 +361,10 @@ pub(crate) fn publish<R: Reported>(
     } else {
         print_summary(reported, ui);
     }
-    let page = folder.join("report.html");
-    write_html(&page, reported, Some(command), ui)?;
-    write(&folder.join("report.md"), &reported.markdown(), ui)?;
-    write(&folder.join("report.json"), &report::json(reported)?, ui)?;
+    let [page, text, json] = REPORTS.map(|name| folder.join(name));
+    write_own(&page, &reported.html(&timestamp(SystemTime::now()), Some(command))?)?;
+    write_own(&text, &reported.markdown())?;
+    write_own(&json, &report::json(reported)?)?;
     ui.note(&format!("recorded in {}; open {}", folder.display(), page.display()));
     Ok(())
 }
@@ -426,16 +439,24 @@ pub(crate) fn write_bytes(path: &Path, bytes: &[u8], ui: &mut Ui) -> Result<(), 
     write_file(path, bytes)
 }
 
+/// Writes a file of a run's own folder. What stands in its place and is no file is not waited for.
+pub(crate) fn write_own(path: &Path, text: &str) -> Result<(), Problem> {
+    regular_file::check(path).map_err(|error| cannot_write(path, &error))?;
+    write_file(path, text.as_bytes())
+}
+
 /// What to do where a report cannot be written.
 const ANOTHER_FILE: &str = "another file, on a disk with free space, in a folder that you may write to";
 
+fn cannot_write(path: &Path, error: &std::io::Error) -> Problem {
+    let message = format!("cannot write {}: {error}", path.display());
+    Problem::of_file(error, message, ANOTHER_FILE)
+}
+
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    let cannot = |error: std::io::Error| {
-        let message = format!("cannot write {}: {error}", path.display());
-        Problem::of_file(&error, message, ANOTHER_FILE)
-    };
     // The umask decides whether other users may read a report.
-    atomic_file::replace(path, 0o666, |mut file| file.write_all(bytes)).map_err(cannot)
+    let written = atomic_file::replace(path, 0o666, |mut file| file.write_all(bytes));
+    written.map_err(|error| cannot_write(path, &error))
 }
 
 /// Whether a file that a user names stands for standard output.

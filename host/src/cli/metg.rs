@@ -22,7 +22,7 @@ use crate::first_seen::distinct;
 use crate::metg::Range;
 use crate::plan::defaults::COMPUTING;
 use crate::plan::{Matrix, Plan, WorkloadChoice};
-use crate::record::writer::TRIALS;
+use crate::record::writer::{self, TRIALS};
 use crate::record::{Access, Conditions, MeasurementLock, Recorder, SystemProfile};
 use crate::run::data_seeds::DataSeeds;
 use crate::run::participants::Participants;
@@ -218,6 +218,8 @@ impl PreparedRun {
                 if schedule.output_dir.is_some() { "another --output-dir" } else { "another --run-id" };
             return Err(Problem::usage(message).with_remedy(other));
         }
+        reports::refuse_other_reports(&output_dir)?;
+        writer::check(&output_dir)?;
         let plan = Plan::new(&matrix)?;
         let participants = selection.participants(&plan);
         let (folders, timeout) = (context.folders(&matrix.run)?, schedule.trial.timeout()?);

@@ -93,6 +93,7 @@ impl PlanFile {
         if path.exists() {
             return Err(self.taken(folder));
         }
+        reports::refuse_other_reports(folder)?;
         writer::check(folder)?;
         // Whole or not at all: a part of it would be a run of which nothing is known.
         atomic_file::create(&path, 0o644, |file| Ok(serde_json::to_writer_pretty(file, self)?)).map_err(
@@ -142,7 +143,7 @@ impl PlanFile {
             path.display()
         ));
         let text = serde_json::to_string_pretty(self).map_err(|error| Problem::unexpected(&error))?;
-        reports::write(&path, &text, ui)
+        reports::write_own(&path, &text)
     }
 
     /// Refuses a folder that holds a comparison to a run that is no part of it.
