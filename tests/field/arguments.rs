@@ -1,10 +1,10 @@
 //! Arguments and variables of which one would be lost without a word.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, executable, plugin};
+use crate::support::{Place, Ran, eventually, executable, plugin};
 
 #[test]
 fn a_key_that_is_given_twice_is_an_error_that_names_both_values() {
@@ -126,4 +126,38 @@ fn a_printed_command_names_a_backend_in_a_folder_with_a_comma() {
     pasted(&place, &format!("{full} --run-id again")).code(0);
     let resume = ["compare", "--no-lock", "--resume", "c", "--backends", "native,old=run,1/lib,native.so"];
     place.crossrun(&resume).code(0);
+}
+
+#[test]
+fn remedies_with_odd_paths_can_be_pasted() {
+    let place = Place::new();
+    let at = |name: &str| place.path().join(name);
+    for (text, words) in [("", "try: rm ./-x/plan.json"), ("{", "try: crossrun report ./-x")] {
+        std::fs::create_dir_all(at("-x")).unwrap();
+        std::fs::write(at("-x/plan.json"), text).unwrap();
+        let resume = ["compare", "--no-lock", "--resume", "c", "--output-dir=-x"];
+        place.crossrun(&resume).code(2).says(words);
+    }
+    place.crossrun(&["backends", "new", "mine", "--dir=-m"]).code(0);
+    assert!(at("-m/README.md").is_file());
+    let printed = place.crossrun(&["workloads", "new", "ours", "--dir=-o"]).code(0).stdout();
+    assert!(printed.contains("  cd ./-o\n"), "{printed}");
+
+    // The shell would empty a file that is there, and perhaps the one that is read.
+    for (name, target) in [("-r.jsonl", "records.jsonl"), ("records.jsonl", "records-1.jsonl")] {
+        std::fs::write(at(name), b"\x1f\x8b\x08\0").unwrap();
+        let mut report = place.command(&["report"]);
+        report.args(["--", name]);
+        let ran = Ran::of(report).code(2);
+        let path = name.replacen("-r", "./-r", 1);
+        ran.says(&format!("try: gunzip -c {path} > {target}"));
+    }
+
+    let sweep = ["metg", "--blocks", "9", "--no-lock", "--backends", "native", "--output-dir", "a b"];
+    let mut command = place.command(&sweep);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let recorded = || std::fs::read_to_string(at("a b/trials.jsonl")).is_ok_and(|text| text.contains('\n'));
+    eventually("the sweep has begun", recorded);
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    Ran::ended(child).code(130).says("try: crossrun report 'a b'\n");
 }

@@ -338,3 +338,20 @@ fn a_plugin_with_another_file_name_has_a_row_that_says_what_it_must_be_called() 
     let rows = place.crossrun(&["backends", "--json"]).code(0).json();
     assert!(rows.as_array().unwrap().iter().any(|row| row["status"] == "available"), "{rows}");
 }
+
+#[test]
+fn no_remedy_moves_a_plugin_over_another_file() {
+    let place = Place::empty();
+    place.stage_as(&plugin("native_runner"), "libnative_runner.so.1");
+    let listed = || place.crossrun(&["backends", "--no-probe", "--json"]).code(0).json();
+    // A library with its version in the name, and the link by which it is used.
+    let link = place.plugins().join("libnative_runner.so");
+    std::os::unix::fs::symlink("libnative_runner.so.1", &link).unwrap();
+    let rows = listed();
+    assert!(rows.as_array().unwrap().len() == 1 && rows[0]["status"] == "found", "{rows}");
+    fs::remove_file(&link).unwrap();
+    place.stage_as(&plugin("standard_workloads"), "libnative_runner.so");
+    let rows = listed();
+    let rejected = rows.as_array().unwrap().iter().find(|row| row["status"] == "rejected").unwrap();
+    assert!(!rejected["remedy"].as_str().unwrap().starts_with("mv "), "{rejected}");
+}

@@ -27,6 +27,7 @@ use crate::record::{Access, Conditions, MeasurementLock, Recorder, SystemProfile
 use crate::run::data_seeds::DataSeeds;
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
+use crate::shell;
 use crate::stats::WarmUp;
 use crate::text::plural;
 use crate::worker::protocol::Folders;
@@ -271,7 +272,9 @@ impl PreparedRun {
         executor.end();
         let complete = reports::complete(&mut consumers.recorder, ui);
         swept.map_err(|stopped| {
-            Problem::of_stopped(stopped, || format!("crossrun report {}", output_dir.display()))
+            let folder = shell::path(output_dir);
+            let report = || shell::command("crossrun", ["report".as_ref(), folder.as_os_str()]);
+            Problem::of_stopped(stopped, report)
         })?;
         Ok(complete)
     }

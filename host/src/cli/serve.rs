@@ -56,7 +56,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 
 impl Arguments {
     fn not_started(&self, error: &io::Error) -> Problem {
-        let Self { folder, port } = self;
+        let (folder, port) = (crate::shell::path(&self.folder), self.port);
         let other = crate::shell::command(
             "crossrun",
             ["serve".as_ref(), folder.as_os_str(), "--port".as_ref(), "0".as_ref()],

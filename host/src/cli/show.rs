@@ -66,6 +66,7 @@ fn trials_of(named: &Path) -> Result<PathBuf, Problem> {
             let [one, other] = [&one, &other].map(|file| file.parent().unwrap_or(file));
             let several =
                 format!("there are several runs below {run:?}, as {} and {}", one.display(), other.display());
+            let one = shell::path(one);
             let show = shell::command("crossrun", ["show".as_ref(), one.as_os_str()]);
             Err(Problem::usage(several).with_remedy(show))
         }

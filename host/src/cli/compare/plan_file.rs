@@ -166,10 +166,11 @@ impl PlanFile {
                 "{} is empty: the disk was full when the run began, and the run cannot be resumed",
                 path.display()
             );
-            let remedy = format!("{}, and start the run again", shell::command("rm", [&path]));
+            let remedy = format!("{}, and start the run again", shell::command("rm", [shell::path(&path)]));
             return Err(Problem::usage(message).with_remedy(remedy));
         }
         let unreadable = |why: String| {
+            let folder = shell::path(folder);
             let report = shell::command("crossrun", ["report".as_ref(), folder.as_os_str()]);
             Problem::usage(format!("{} cannot be read: {why}", path.display()))
                 .with_remedy(format!("{report}, for what was measured, and another --run-id for the rest"))
