@@ -161,3 +161,22 @@ fn remedies_with_odd_paths_can_be_pasted() {
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     Ran::ended(child).code(130).says("try: crossrun report 'a b'\n");
 }
+
+#[test]
+fn a_name_that_is_spelled_alike_is_given_as_the_command_takes_it() {
+    let place = Place::new();
+    for (words, remedy) in [
+        (&["run", "--backend", "natvie"][..], "--backend native"),
+        (&["run", "--backend", "native", "--workload", "pipelin"], "--workload pipeline"),
+        (&["compare", "--backends", "natvie"], "native in --backends"),
+        (&["compare", "--backends", "native", "--workloads", "null,pipelin"], "pipeline in --workloads"),
+        (&["metg", "--backends", "natvie"], "native in --backends"),
+        (&["metg", "--backends", "native", "--workload", "task_grap"], "--workload task_graph"),
+        (&["setup", "natvie"], "crossrun setup native"),
+        (&["workloads", "pipelin"], "crossrun workloads pipeline"),
+        (&["workloads", "show", "pipelin"], "crossrun workloads show pipeline"),
+    ] {
+        let ran = place.crossrun(words).code(3);
+        ran.says(&format!("; try: {remedy}\n"));
+    }
+}

@@ -129,6 +129,16 @@ impl Problem {
         self
     }
 
+    /// The problem with a name that is like the one that was given, for a command that takes it otherwise than by `option`.
+    #[must_use]
+    pub(crate) fn with_name(self, option: &str, remedy: impl FnOnce(&str) -> String) -> Self {
+        let name = self.remedy.as_deref().and_then(|remedy| remedy.strip_prefix(option)?.strip_prefix(' '));
+        match name.map(remedy) {
+            Some(remedy) => self.with_remedy(remedy),
+            None => self,
+        }
+    }
+
     /// One line for people.
     pub(crate) fn line(&self) -> String {
         with_remedy(&self.message, self.remedy.as_deref())
