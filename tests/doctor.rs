@@ -24,7 +24,8 @@ fn every_finding_has_its_effect_and_every_backend_is_probed() {
     }
     let backends = report["backends"].as_array().unwrap();
     let misbehaving = backends.iter().find(|row| row["name"] == "misbehaving").unwrap();
-    assert_eq!(misbehaving["remedy"], "crossrun setup misbehaving");
+    let remedy = format!("crossrun setup misbehaving --plugin-dir {}", place.plugins().display());
+    assert_eq!(misbehaving["remedy"], remedy);
     let text = place.crossrun(&["doctor"]).code(0).stdout();
     assert!(
         text.contains("misbehaving is available") && text.contains("that may make measurements noisy"),

@@ -180,3 +180,18 @@ fn a_name_that_is_spelled_alike_is_given_as_the_command_takes_it() {
         ran.says(&format!("; try: {remedy}\n"));
     }
 }
+
+#[test]
+fn the_command_that_sets_a_backend_up_finds_it_where_it_was_found() {
+    let place = Place::with_misbehaving();
+    for verb in [&["run", "--backend", "misbehaving"][..], &["compare", "--backends", "misbehaving"]] {
+        let mut command = place.command(verb);
+        command.env("CROSSRUN_TEST_PROBE", "not_set_up");
+        let told = Ran::of(command).code(3).stderr();
+        let (_, remedy) = told.trim_end().rsplit_once("; try: ").unwrap();
+        assert!(remedy.starts_with("crossrun setup misbehaving --plugin-dir "), "{told}");
+        pasted(&place, remedy).code(0);
+        // Now it is set up.
+        pasted(&place, &format!("{remedy} --remove")).code(0);
+    }
+}

@@ -226,7 +226,8 @@ fn a_python_that_changed_under_its_environment_is_noticed_and_the_remedy_works()
     let reason = row["reason"].as_str().unwrap();
     assert!(reason.contains("was made with Python 3.") && reason.contains("but its Python is 3."), "{row}");
     crossrun(&RUN).code(3).says("was made with Python 3.");
-    assert_eq!(row["remedy"], "crossrun setup provisioned");
+    let remedy = format!("crossrun setup provisioned --plugin-dir {}", place.plugins().display());
+    assert_eq!(row["remedy"], remedy);
     crossrun(&SETUP).code(0);
     crossrun(&RUN).code(0);
     // It is gone altogether: the next one on the path takes its place.

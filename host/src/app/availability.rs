@@ -28,7 +28,7 @@ pub(crate) fn with_lock(
         let problem = Problem::from(error);
         // Whatever the cause is, the command failed because the set-up did.
         let exit = if problem.exit == Exit::Interrupted { Exit::Interrupted } else { Exit::SetupFailed };
-        Problem { exit, ..problem }
+        Problem { exit, remedy: problem.remedy.map(|remedy| context.in_folders(remedy)), ..problem }
     })
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn make_available(
         Availability::Unavailable { reason, remedy } => {
             let remedy = Some(remedy).filter(|remedy| !remedy.is_empty()).unwrap_or(set_up_command);
             let message = format!("backend {name:?} is not available: {}", or_else(reason, NO_REASON));
-            Err(Problem::new(Exit::Unavailable, message).with_remedy(remedy).into())
+            Err(Problem::new(Exit::Unavailable, message).with_remedy(context.in_folders(remedy)).into())
         }
     }
 }

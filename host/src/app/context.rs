@@ -283,6 +283,13 @@ impl Context {
         Problem::new(Exit::Unavailable, message).with_remedy(remedy)
     }
 
+    /// A remedy of a plugin, which does not know where it was found: commands of crossrun find it in the folders that were named.
+    pub(crate) fn in_folders(&self, remedy: String) -> String {
+        let is_command = ["crossrun setup ", "crossrun run "].iter().any(|command| remedy.contains(command));
+        let folders = self.explicit.iter().filter(|_| is_command);
+        folders.fold(remedy, |line, folder| line + " --plugin-dir " + &shell::quote(folder))
+    }
+
     /// The folders of a run. Its log folder is created, and is in use until this process ends; old log folders are removed.
     pub(crate) fn folders(&self, run_id: &str) -> Result<Folders, Problem> {
         let now = SystemTime::now();
