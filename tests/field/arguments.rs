@@ -195,3 +195,29 @@ fn the_command_that_sets_a_backend_up_finds_it_where_it_was_found() {
         pasted(&place, &format!("{remedy} --remove")).code(0);
     }
 }
+
+#[test]
+fn a_run_is_resumed_under_the_variables_with_which_it_began() {
+    let place = Place::new();
+    let compare = ["compare", "--quick", "--no-lock", "--backends", "native", "--workloads", "null"];
+    for (run, begun, now, told) in [
+        ("a", Some("off"), None, "env CROSSRUN_NAMESPACES=off crossrun compare --resume a --no-lock"),
+        ("b", None, Some("off"), "env -u CROSSRUN_NAMESPACES crossrun compare --resume b --no-lock"),
+        ("c", Some("off"), Some("on"), "env CROSSRUN_NAMESPACES=off crossrun compare --resume c --no-lock"),
+    ] {
+        let at = |value: Option<&str>, words: &[&str]| {
+            let mut command = place.command(words);
+            command.envs(value.map(|value| ("CROSSRUN_NAMESPACES", value)));
+            Ran::of(command)
+        };
+        let begin = ["--items", "5", "--run-id", run, "--time-budget", "1ns"];
+        at(begun, &[&compare[..], &begin].concat()).code(0);
+        let before = place.records(run, "trials.jsonl");
+        let ran = at(now, &["compare", "--resume", run]).code(2);
+        let ran = ran.says("was started with another CROSSRUN_NAMESPACES");
+        ran.says(&format!("; try: {told}\n"));
+        assert_eq!(place.records(run, "trials.jsonl"), before);
+        pasted(&place, told).code(0);
+        assert!(place.records(run, "trials.jsonl").len() > before.len());
+    }
+}
