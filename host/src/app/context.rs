@@ -48,8 +48,8 @@ pub(crate) struct Context {
     pub(crate) lock: Option<Lock>,
     /// The plugins that were identified so far, by their files: computing a hash reads the whole file.
     identified: Mutex<HashMap<PathBuf, PluginRef>>,
-    /// The marks of the log folders that this process uses.
-    in_use: Mutex<Vec<File>>,
+    /// The log folders that this process uses, with the mark of each.
+    in_use: Mutex<HashMap<PathBuf, File>>,
 }
 
 impl Context {
@@ -290,7 +290,7 @@ impl Context {
         folders.fold(remedy, |line, folder| line + " --plugin-dir " + &shell::quote(folder))
     }
 
-    /// The folders of a run. Its log folder is created, and is in use until this process ends; old log folders are removed.
+    /// The folders of a run. Its log folder is created, and is in use until [`tidy`](Self::tidy); old log folders are removed.
     pub(crate) fn folders(&self, run_id: &str) -> Result<Folders, Problem> {
         let now = SystemTime::now();
         if !clock::is_credible(now) {
@@ -311,13 +311,16 @@ impl Context {
         })?;
         // It may have been made by somebody else since the start, who could put other engines and other logs into it.
         check_own_folder(&log_dir, &self.trust)?;
-        self.in_use.lock().unwrap_or_else(PoisonError::into_inner).push(in_use);
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner).insert(log_dir.clone(), in_use);
         Ok(Folders { data_dir: self.data_dir.clone(), log_dir })
     }
 
-    /// Removes empty logs.
+    /// Ends the use of a log folder, and removes empty logs.
     pub(crate) fn tidy(&self, folders: &Folders) {
-        logs::tidy(&folders.log_dir);
+        let mark = self.in_use.lock().unwrap_or_else(PoisonError::into_inner).remove(&folders.log_dir);
+        if let Some(mark) = mark {
+            logs::tidy(&folders.log_dir, &mark);
+        }
     }
 
     /// Starts a worker, and loads a backend in it.
