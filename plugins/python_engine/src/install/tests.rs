@@ -136,9 +136,9 @@ fn every_failure_is_one_line_with_a_remedy() {
         (
             venv("ERROR: something else\\nhint", 1),
             "exited with code 1: ERROR: something else",
-            "tail -n 40 '",
+            "tail -n 40 /",
         ),
-        ("kill -9 $$".into(), "was killed by signal 9 (SIGKILL)", "tail -n 40 '"),
+        ("kill -9 $$".into(), "was killed by signal 9 (SIGKILL)", "tail -n 40 /"),
         (
             venv("SSLError(CERTIFICATE_VERIFY_FAILED) Max retries exceeded with url: /simple", 1),
             "the certificate of a package index is not trusted",
