@@ -24,6 +24,12 @@ pub(crate) fn quote(argument: impl AsRef<OsStr>) -> String {
     quoted(argument.as_ref(), is_plain)
 }
 
+/// Commands of which some begin with `sudo`, as this user gives them: root needs none, and a container need not have one.
+pub(crate) fn as_root(commands: &str) -> String {
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root { commands.replace("sudo ", "") } else { commands.to_owned() }
+}
+
 /// A path as a word that no program takes for an option.
 pub(crate) fn path(path: &Path) -> PathBuf {
     let is_like_an_option = path.as_os_str().as_bytes().starts_with(b"-");

@@ -194,6 +194,21 @@ fn engines_and_logs_are_not_kept_where_another_user_can_write() {
 }
 
 #[test]
+fn a_folder_of_root_is_mended_by_root() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let mut command = place.command(&["backends", "--json", "--no-probe"]);
+    place.give_to_nobody(&mut command);
+    chown(place.plugins(), Some(0), Some(0)).unwrap();
+    fs::set_permissions(place.plugins(), Permissions::from_mode(0o777)).unwrap();
+    let rows = Ran::of(command).code(0).json();
+    assert_eq!(rows[0]["status"], "rejected", "{rows}");
+    assert_eq!(rows[0]["remedy"], format!("sudo chmod o-w {}", place.plugins().display()), "{rows}");
+}
+
+#[test]
 fn a_data_folder_that_is_made_is_nobody_elses_whatever_the_umask_is() {
     let place = Place::new();
     let command = place.command(&RUN);

@@ -37,6 +37,9 @@ use crate::stats::WarmUp;
 use crate::text::{plural, with_remedy};
 use crate::worker::protocol::{Folders, LibraryFile};
 
+/// Without `/proc`, this program does not find itself.
+const MOUNT_PROC: &str = "sudo mount -t proc proc /proc";
+
 pub(crate) struct Context {
     pub(crate) data_dir: PathBuf,
     /// The plugin folders that the command line names, as absolute paths.
@@ -56,7 +59,7 @@ impl Context {
     pub(crate) fn new(global: &GlobalArguments, isolation: Isolation, ui: &mut Ui) -> Result<Self, Problem> {
         let data_dir = data_dir()?;
         let executable = std::env::current_exe()
-            .map_err(|error| Problem::unexpected(&error).with_remedy("sudo mount -t proc proc /proc"))?;
+            .map_err(|error| Problem::unexpected(&error).with_remedy(shell::as_root(MOUNT_PROC)))?;
         let trust = Trust::of_this_process(global.allow_untrusted);
         check_own_folder(&data_dir, &trust)?;
         let lock = Lock::of(global, &data_dir, &trust)?;
@@ -298,7 +301,7 @@ impl Context {
                 "the clock of this machine says {}, and so will the records; its history is not kept",
                 timestamp(now)
             );
-            log::warn!("{}", with_remedy(&why, Some("sudo date --set TIME")));
+            log::warn!("{}", with_remedy(&why, Some(&shell::as_root("sudo date --set TIME"))));
         }
         let all = self.data_dir.join("logs");
         let (log_dir, in_use) = logs::enter(&all, run_id).map_err(|error| {
