@@ -70,6 +70,13 @@ fn a_disk_that_is_full_swallows_no_result() {
     let ran = on_a_small_disk(&place, "20k", &run).code(1);
     assert!(ran.stdout().contains("verified: "), "{}", ran.explain());
     ran.says("the trial is not recorded").says("free some space");
+    // Programs are told, too.
+    let ran = on_a_small_disk(&place, "20k", &format!("{run} --json")).code(1);
+    let lines: Vec<Value> = ran.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [record, told] = &lines[..] else { panic!("{}", ran.explain()) };
+    assert_eq!(record["metadata"]["verified"], true);
+    assert!(told["error"]["message"].as_str().unwrap().starts_with("the trial is not recorded: "), "{told}");
+    assert_eq!(told["error"]["exit_code"], 1);
 }
 
 #[test]

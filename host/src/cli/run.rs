@@ -214,7 +214,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
         ui.warning(warning);
     }
     let exit = show(&options, &record, &outcome, recorded, ui)?.unless_altered(&altered);
-    Ok(kept.map_or_else(|problem| not_kept(&problem, recorded, exit, ui), |()| exit))
+    Ok(kept.map_or_else(|problem| not_kept(problem, recorded, exit, ui), |()| exit))
 }
 
 /// Rounds the items of a graph down to whole rows. A library that cannot say whether it has any is an error of the trial.
@@ -230,10 +230,12 @@ fn round_items(executor: &mut Executor, options: &mut Options, ui: &mut Ui) {
 }
 
 /// Says that the record of a trial could not be kept, which has been shown, and returns the exit code.
-fn not_kept(problem: &Problem, recorded: bool, exit: Exit, ui: &mut Ui) -> Exit {
+fn not_kept(problem: Problem, recorded: bool, exit: Exit, ui: &mut Ui) -> Exit {
     let what = if recorded { "the files of records are not complete" } else { "the trial is not recorded" };
-    ui.error(&format!("{what}: {}", problem.line()));
-    if exit == Exit::Done { problem.exit } else { exit }
+    let exit = if exit == Exit::Done { problem.exit } else { exit };
+    let problem = Problem { exit, message: format!("{what}: {}", problem.message), ..problem };
+    ui.problem(&problem.line(), &problem.json());
+    exit
 }
 
 /// A trial that is over, and who recorded it, or why it could not be recorded.
