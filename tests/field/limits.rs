@@ -170,6 +170,16 @@ fn a_remedy_with_ulimit_says_who_raises_the_hard_limit() {
 }
 
 #[test]
+fn a_stack_that_is_too_small_is_told_to_programs_too() {
+    let place = Place::new();
+    let Some(ran) = after_without_the_right("ulimit -s 64", &place.command(&RUN)) else {
+        return not_run("this machine has no setpriv");
+    };
+    let error = ran.code(1).json()["error"].clone();
+    assert!(error["remedy"].as_str().unwrap().starts_with("ulimit -s 1024"), "{error}");
+}
+
+#[test]
 fn with_too_few_descriptors_and_a_hard_limit_the_remedy_says_who_raises_it() {
     let place = Place::new();
     let told = (4..=40).filter_map(|limit| {
