@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, eventually, executable, plugin};
+use crate::support::{Place, Ran, eventually, executable, hostile, plugin};
 
 #[test]
 fn a_key_that_is_given_twice_is_an_error_that_names_both_values() {
@@ -193,6 +193,22 @@ fn the_command_that_sets_a_backend_up_finds_it_where_it_was_found() {
         pasted(&place, remedy).code(0);
         // Now it is set up.
         pasted(&place, &format!("{remedy} --remove")).code(0);
+    }
+    // One that is named by its file is in no folder of plugins.
+    let place = Place::new();
+    let file = format!("mine={}", hostile("misbehaving_runner").display());
+    for verb in [
+        &["run", "--no-lock", "--workload", "null", "--backend", &file][..],
+        &["compare", "--dry-run", "--workloads", "null", "--backends", &file],
+    ] {
+        let at = |more: &[&str]| {
+            let mut command = place.command(&[verb, more].concat());
+            command.env("CROSSRUN_TEST_PROBE", "not_set_up");
+            Ran::of(command)
+        };
+        at(&[]).code(3).says("; try: --setup\n");
+        at(&["--setup"]).code(0);
+        std::fs::remove_dir_all(place.data()).unwrap();
     }
 }
 

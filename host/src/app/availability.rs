@@ -97,3 +97,10 @@ pub(crate) fn make_available(
         }
     }
 }
+
+/// Why a backend that is named by its file is not ready: `crossrun setup` does not find it, as it need not be in a folder of plugins.
+pub(crate) fn of_file(problem: Problem) -> Problem {
+    let is_setup = |remedy: &String| remedy.starts_with("crossrun setup ");
+    let helps = problem.exit == Exit::Unavailable && problem.remedy.as_ref().is_some_and(is_setup);
+    if helps { problem.with_remedy("--setup") } else { problem }
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::availability::{NotReady, SetUp, make_available};
+use super::availability::{NotReady, SetUp, make_available, of_file};
 use super::context::Context;
 use super::ui::Ui;
 use super::{Exit, Problem};
@@ -156,6 +156,7 @@ fn available_backend(
     context.tidy(&folders);
     ready.map_err(|not_ready| match not_ready {
         NotReady::Call(error) => error.into(),
+        NotReady::Problem(problem) if participant.from_file => of_file(problem),
         NotReady::Problem(problem) => problem,
     })?;
     Ok((name, participant))

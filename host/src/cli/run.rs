@@ -8,7 +8,7 @@ use std::time::Duration;
 use plugin_api::workload::CatalogueEntry;
 use plugin_api::{ErrorKind, RunResult, WorkloadSpec};
 
-use crate::app::availability::{NotReady, SetUp, make_available};
+use crate::app::availability::{NotReady, SetUp, make_available, of_file};
 use crate::app::context::{self, Context};
 use crate::app::exit::exit_of;
 use crate::app::limits::LimitArguments;
@@ -288,8 +288,10 @@ fn measure(
     let is_asked_more = asks_backend(&options.spec, &entry);
     if let Err(not_ready) = prepare(executor, context, options, &mut first, ui) {
         first.end();
+        let participant = executor.setting.participants.backends.get(&options.backend);
         return match not_ready {
             NotReady::Call(error) => recordable(TrialResult::failed(error)),
+            NotReady::Problem(problem) if participant.is_some_and(|it| it.from_file) => Err(of_file(problem)),
             NotReady::Problem(problem) => Err(problem),
         };
     }
