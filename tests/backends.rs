@@ -101,7 +101,8 @@ fn an_unavailable_backend_is_listed_with_reason_and_remedy() {
     let row = &rows[0];
     assert_eq!((row["name"].as_str(), row["status"].as_str()), (Some("misbehaving"), Some("unavailable")));
     assert_eq!(row["reason"], "it is not in the mood");
-    assert_eq!(row["remedy"], "crossrun setup misbehaving");
+    let remedy = format!("crossrun setup misbehaving --plugin-dir {}", place.plugins().display());
+    assert_eq!(row["remedy"], remedy);
 }
 
 #[test]

@@ -1,16 +1,30 @@
 //! Files that are there whole or not at all.
 
 use std::fs::{File, Metadata, Permissions};
-use std::io;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::io::{self, Seek as _, Write};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use rustix::event::PollFlags;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::process::geteuid;
 use tempfile::PersistError;
 
+use crate::other_process::{self, REPORTED_AFTER};
+use crate::sandbox::Interrupt;
 use crate::unfinished;
 
 /// How many links are followed, as the system does.
 const LINKS: usize = 40;
+/// The mode of a folder in which everybody may make files, and nobody may remove those of others.
+const SHARED: u32 = 0o1002;
+/// How long the wait for a reader goes on before it looks again.
+const POLL: Duration = Duration::from_millis(100);
+/// So many bytes fit into a pipe that is ready: a longer write would wait for the reader.
+const AT_ONCE: usize = 4096;
 
 /// Puts a new file at `path`, in the place of an old one if there is one: whoever reads sees one of the two, also after the
 /// machine has crashed. `mode` is of a new file, but for what the umask takes away; an old one keeps its mode. The folder must be
@@ -20,12 +34,13 @@ const LINKS: usize = 40;
 /// written. A file whose folder takes no other file, as one that is mounted by itself, is written over in place.
 ///
 /// # Errors
-/// What `write` says, or the system. Then `path` is as it was, except for a file that is written over in place.
+/// What `write` says, or the system; and [`io::ErrorKind::PermissionDenied`] for what another user has put into a folder that is
+/// everybody's. Then `path` is as it was, except for a file that is written over in place.
 pub(crate) fn replace(path: &Path, mode: u32, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     let path = &target(path)?;
     let old = path.metadata().ok();
     if is_descriptor(path) || old.as_ref().is_some_and(|old| !old.is_file() && !old.is_dir()) {
-        return write(&open_in_place(path, old.as_ref())?);
+        return write_in_place(path, old.as_ref(), write);
     }
     let old = old.filter(Metadata::is_file);
     let folder = folder_of(path);
@@ -73,6 +88,9 @@ fn target(path: &Path) -> io::Result<PathBuf> {
         let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?.to_owned();
         let folder = folder_of(&path).canonicalize()?;
         path = folder.join(name);
+        if let Ok(entry) = path.symlink_metadata() {
+            refuse_planted(&folder, &entry)?;
+        }
         match path.read_link() {
             // Such a link can lead to a file that has no name.
             Ok(_) if is_descriptor(&path) => return Ok(path),
@@ -81,6 +99,18 @@ fn target(path: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(io::Error::other("it leads to more than 40 links"))
+}
+
+/// Fails for what another user has put into a folder that is everybody's, such as `/tmp`: a link that leads to a file of this user, or
+/// a pipe. Who opens a file there by its name is kept from that by the kernel, and this module follows links itself.
+fn refuse_planted(folder: &Path, entry: &Metadata) -> io::Result<()> {
+    let folder = folder.metadata()?;
+    let is_known = entry.uid() == geteuid().as_raw() || entry.uid() == folder.uid();
+    if folder.mode() & SHARED != SHARED || is_known {
+        return Ok(());
+    }
+    let why = format!("user {} has put it into a folder that is everybody's", entry.uid());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -92,12 +122,78 @@ fn is_descriptor(path: &Path) -> bool {
     path.starts_with("/proc") && folder_of(path).ends_with("fd")
 }
 
-/// Opens what is no file of its own to replace. An open file is appended to, as its opener writes there too.
-fn open_in_place(path: &Path, old: Option<&Metadata>) -> io::Result<File> {
-    if old.is_some_and(|old| old.file_type().is_block_device()) {
+/// Writes to what is no file of its own to replace. An open file is appended to, as its opener writes there too.
+fn write_in_place(
+    path: &Path,
+    old: Option<&Metadata>,
+    write: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<()> {
+    let kind = old.map(Metadata::file_type);
+    if kind.is_some_and(|kind| kind.is_block_device()) {
         return Err(io::Error::other("it is a disk"));
     }
-    File::options().append(true).open(path)
+    if kind.is_none_or(|kind| !kind.is_fifo()) {
+        return write(&File::options().append(true).open(path)?);
+    }
+    // Made before, so that only this module waits for a reader.
+    let mut made = tempfile::tempfile().or_else(|_| tempfile::tempfile_in(folder_of(path)))?;
+    write(&made)?;
+    made.rewind()?;
+    io::copy(&mut made, &mut Pipe::open(path)?).map(drop)
+}
+
+/// A pipe that is written to. Its reader is waited for by name, until an interrupt.
+struct Pipe<'p> {
+    end: File,
+    path: &'p Path,
+    reported: bool,
+}
+
+impl<'p> Pipe<'p> {
+    fn open(path: &'p Path) -> io::Result<Self> {
+        let (since, mut reported) = (Instant::now(), false);
+        let mut options = File::options();
+        options.append(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
+        loop {
+            match options.open(path) {
+                // Nobody has opened it for reading.
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::NXIO) => {
+                    tell(path, since.elapsed(), &mut reported)?;
+                    thread::sleep(POLL);
+                }
+                opened => return Ok(Self { end: opened?, path, reported }),
+            }
+        }
+    }
+}
+
+impl Write for Pipe<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Self { end, path, reported } = self;
+        loop {
+            other_process::await_ready(&*end, PollFlags::OUT, |waited| tell(path, waited, reported))?;
+            match end.write(&bytes[..bytes.len().min(AT_ONCE)]) {
+                // Another writer to the same pipe was first.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return written,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Says for whom it is waited, once, and ends the wait after an interrupt.
+fn tell(path: &Path, waited: Duration, reported: &mut bool) -> io::Result<()> {
+    if Interrupt::has_come() {
+        return Err(io::Error::other("interrupted, as its reader did not read"));
+    }
+    if waited > REPORTED_AFTER && !std::mem::replace(reported, true) {
+        log::warn!("waiting for the reader of {}", path.display());
+    }
+    Ok(())
 }
 
 fn write_over(path: &Path, with: &Path) -> io::Result<()> {
@@ -109,7 +205,6 @@ fn write_over(path: &Path, with: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::io::Write as _;
 
     use super::*;
 

@@ -92,7 +92,7 @@ pub fn main() -> ExitCode {
     // A file that reaches the limit of `ulimit -f` is an error to report, as a full disk is, and not the end of this process.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     if let Err(problem) = stack::raise() {
-        Ui::new(false, true, 0).problem(&problem.line(), &problem.json());
+        Ui::new(asks_for_json(), true, 0).problem(&problem.line(), &problem.json());
         return problem.exit.into();
     }
     let arguments = match Arguments::try_parse() {
@@ -127,11 +127,15 @@ fn child_command() -> Option<ExitCode> {
     }
 }
 
+/// Whether the command line asks for JSON, before it is parsed.
+fn asks_for_json() -> bool {
+    std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json")
+}
+
 /// Prints help, the version, or what is wrong with the command line; also as JSON if that was asked for.
 fn not_parsed(error: &clap::Error) -> Exit {
     let wrong = error.use_stderr();
-    let words = std::env::args_os().skip(1).take_while(|word| word != "--");
-    let json = wrong && words.into_iter().any(|word| word == "--json");
+    let json = wrong && asks_for_json();
     let mut ui = Ui::new(json, true, 0);
     if json {
         ui.result(&usage_problem(&error.to_string()).json().to_string());

@@ -1,8 +1,9 @@
 //! Files that a user names to be read: also pipes and terminals, which have an end when their writer says so, and devices, which have
 //! none. Whom a wait is for is said, and an interrupt ends it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -12,10 +13,29 @@ use rustix::fs::OFlags;
 use crate::other_process::{self, REPORTED_AFTER};
 use crate::sandbox::Interrupt;
 
+/// Whether this name stands for standard input.
+pub(crate) fn is_standard_input(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// What the system says of the file at `path`, or of standard input for `-`.
+///
+/// # Errors
+/// Those of the system.
+pub(crate) fn status(path: &Path) -> io::Result<Metadata> {
+    if is_standard_input(path) { standard_input()?.metadata() } else { path.metadata() }
+}
+
+/// By its descriptor: a socket has no name, and the pipe of another user may not be opened by it.
+fn standard_input() -> io::Result<File> {
+    Ok(io::stdin().as_fd().try_clone_to_owned()?.into())
+}
+
 /// A file that is being read.
 #[derive(Debug)]
 pub(crate) struct NamedFile {
     file: File,
+    /// As messages name it.
     path: PathBuf,
     /// A regular file is never waited for.
     waits: bool,
@@ -29,6 +49,21 @@ impl NamedFile {
     /// Those of the system.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
+        Self::of(file, path)
+    }
+
+    /// As [`NamedFile::open`], where the name `-` is that of standard input.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(crate) fn open_or_standard_input(path: &Path) -> io::Result<Self> {
+        if !is_standard_input(path) {
+            return Self::open(path);
+        }
+        Self::of(standard_input()?, Path::new("standard input"))
+    }
+
+    fn of(file: File, path: &Path) -> io::Result<Self> {
         let waits = !file.metadata()?.is_file();
         Ok(Self { file, path: path.into(), waits, reported: false })
     }

@@ -74,6 +74,9 @@ pub enum RecordError {
     Later { path: PathBuf, line: u64, version: u64 },
     #[error("another process measures into {}", .0.display())]
     Busy(PathBuf),
+    /// A table without records, which one of the run's would replace.
+    #[error("{} is a table of records that are not there, and would be replaced", .0.display())]
+    Foreign(PathBuf),
     /// A record that JSON cannot express.
     #[error("cannot write the record for {path} as JSON: {error}")]
     Encode { path: PathBuf, error: serde_json::Error },
@@ -93,6 +96,7 @@ impl RecordError {
             Self::Endless { .. } => "name a file of records",
             Self::Later { .. } => "update crossrun",
             Self::Busy(_) => "wait until it has ended, or choose another folder",
+            Self::Foreign(_) => "move the file away, or choose another folder",
             Self::Encode { .. } => return None,
         };
         Some(remedy.to_owned())

@@ -35,6 +35,14 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     named_file::whole(open(path, OpenOptions::new().read(true))?, MOST)
 }
 
+/// Refuses what stands at `path`, if there is anything but a regular file: it would not be replaced, but written to.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidInput`].
+pub(crate) fn check(path: &Path) -> io::Result<()> {
+    if path.metadata().is_ok_and(|found| !found.is_file()) { Err(not_regular()) } else { Ok(()) }
+}
+
 /// The file, if it is a regular one, which keeps what is written to it.
 pub(crate) fn keeping(file: File) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }

@@ -7,6 +7,8 @@ use std::io;
 use rustix::io::Errno;
 use rustix::process::{self, Rlimit, setrlimit};
 
+use crate::shell;
+
 /// What a process may have so much of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Resource {
@@ -131,10 +133,9 @@ pub(crate) fn remedy(error: &io::Error) -> Option<String> {
             let now = of(Resource::OpenFiles).soft.unwrap_or_default();
             Some(raise(Resource::OpenFiles, Some(ENOUGH_FILES.max(now.saturating_mul(2)))))
         }
-        Errno::NFILE => Some(
-            "end other programs, or sudo sysctl fs.file-max=NUMBER: the machine has no more open files"
-                .into(),
-        ),
+        Errno::NFILE => Some(shell::as_root(
+            "end other programs, or sudo sysctl fs.file-max=NUMBER: the machine has no more open files",
+        )),
         _ => None,
     }
 }

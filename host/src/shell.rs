@@ -1,9 +1,12 @@
 //! Quoting for a POSIX shell.
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
-/// A command line in which each word is quoted if it has to be. Bytes that are not UTF-8 are replaced by U+FFFD: such a
-/// line can be read, but not executed.
+use crate::text::single_line;
+
+/// A command line in which each word is quoted if it has to be.
 pub(crate) fn command<A: AsRef<OsStr>>(
     program: impl AsRef<OsStr>,
     arguments: impl IntoIterator<Item = A>,
@@ -21,13 +24,40 @@ pub(crate) fn quote(argument: impl AsRef<OsStr>) -> String {
     quoted(argument.as_ref(), is_plain)
 }
 
+/// Commands of which some begin with `sudo`, as this user gives them: root needs none, and a container need not have one.
+pub(crate) fn as_root(commands: &str) -> String {
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root { commands.replace("sudo ", "") } else { commands.to_owned() }
+}
+
+/// A path as a word that no program takes for an option.
+pub(crate) fn path(path: &Path) -> PathBuf {
+    let is_like_an_option = path.as_os_str().as_bytes().starts_with(b"-");
+    if is_like_an_option { Path::new(".").join(path) } else { path.to_owned() }
+}
+
 fn quoted(word: &OsStr, plain: fn(char) -> bool) -> String {
-    let word = word.to_string_lossy();
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.into_owned();
+    match word.to_str() {
+        Some(word) if !word.is_empty() && word.chars().all(plain) => word.to_owned(),
+        // A substitution would take the ends of lines away.
+        Some(word) if single_line(word) == word || word.ends_with('\n') => in_quotes(word),
+        _ => substituted(word.as_bytes()),
     }
+}
+
+fn in_quotes(word: &str) -> String {
     // Within single quotes everything but a single quote stands for itself.
     format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// A word with bytes that cannot be printed, or not in one line.
+fn substituted(word: &[u8]) -> String {
+    let byte = |byte: &u8| match byte {
+        b'/' | b'.' | b'_' => char::from(*byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(*byte).to_string(),
+        byte => format!("\\{byte:03o}"),
+    };
+    format!("\"$(printf '{}')\"", word.iter().map(byte).collect::<String>())
 }
 
 /// A character that no shell treats specially.
@@ -42,7 +72,10 @@ fn is_plain_in_a_program(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::symlink;
+    use std::path::Path;
     use std::process::Command;
 
     use proptest::prelude::*;
@@ -62,6 +95,23 @@ mod tests {
         let expected =
             r"target/release/crossrun run --extra iters=5 'a b' '' 'it'\''s' '$HOME' '~' '*' --items=1e6";
         assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn a_word_that_cannot_be_printed_is_read_back_too() {
+        for word in [b"/tmp/d\xe9 %s' -\\x".as_slice(), b"-\x01\xff", b"two\nlines", "\u{202e}".as_bytes()] {
+            let line = super::command("printf", [OsStr::new("%s"), OsStr::from_bytes(word)]);
+            assert!(!line.contains(|c: char| !c.is_ascii() || c.is_ascii_control()), "{line}");
+            let output = Command::new("sh").arg("-c").arg(&line).output().unwrap();
+            assert_eq!(output.stdout, word, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_no_option() {
+        for (given, word) in [("-x/y", "./-x/y"), ("x", "x"), ("/-x", "/-x"), ("./-x", "./-x")] {
+            assert_eq!(super::path(Path::new(given)), Path::new(word));
+        }
     }
 
     #[test]

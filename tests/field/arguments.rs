@@ -1,10 +1,10 @@
 //! Arguments and variables of which one would be lost without a word.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, executable, plugin};
+use crate::support::{Place, Ran, eventually, executable, hostile, plugin};
 
 #[test]
 fn a_key_that_is_given_twice_is_an_error_that_names_both_values() {
@@ -19,6 +19,17 @@ fn a_key_that_is_given_twice_is_an_error_that_names_both_values() {
     ] {
         let ran = place.crossrun(&[verb, &twice].concat()).code(2);
         ran.says("--extra batch_size is given twice: 10 and 20; try: one of the two");
+    }
+    // Within the value, too: a parser of JSON keeps the last of the two.
+    for (option, value) in [
+        ("--extra", r#"note={"a":1,"a":2}"#),
+        ("--extra", r#"note=[{"b":{"a":null,"a":null}}]"#),
+        ("--vary", r#"note={"a":1,"a":2},3"#),
+    ] {
+        let compare = ["compare", "--backends", "native", "--workloads", "null", "--dry-run", "--json"];
+        let ran = place.crossrun(&[&compare[..], &[option, value]].concat()).code(2);
+        let message = ran.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(r#"the value of note has the key "a" twice"#), "{message}");
     }
     let mut command = place.command(&["backends"]);
     command.env("CROSSRUN_DEADLINES", "load=1s,probe=2s,load=3s");
@@ -115,4 +126,114 @@ fn a_printed_command_names_a_backend_in_a_folder_with_a_comma() {
     pasted(&place, &format!("{full} --run-id again")).code(0);
     let resume = ["compare", "--no-lock", "--resume", "c", "--backends", "native,old=run,1/lib,native.so"];
     place.crossrun(&resume).code(0);
+}
+
+#[test]
+fn remedies_with_odd_paths_can_be_pasted() {
+    let place = Place::new();
+    let at = |name: &str| place.path().join(name);
+    for (text, words) in [("", "try: rm ./-x/plan.json"), ("{", "try: crossrun report ./-x")] {
+        std::fs::create_dir_all(at("-x")).unwrap();
+        std::fs::write(at("-x/plan.json"), text).unwrap();
+        let resume = ["compare", "--no-lock", "--resume", "c", "--output-dir=-x"];
+        place.crossrun(&resume).code(2).says(words);
+    }
+    place.crossrun(&["backends", "new", "mine", "--dir=-m"]).code(0);
+    assert!(at("-m/README.md").is_file());
+    let printed = place.crossrun(&["workloads", "new", "ours", "--dir=-o"]).code(0).stdout();
+    assert!(printed.contains("  cd ./-o\n"), "{printed}");
+
+    // The shell would empty a file that is there, and perhaps the one that is read.
+    for (name, target) in [("-r.jsonl", "records.jsonl"), ("records.jsonl", "records-1.jsonl")] {
+        std::fs::write(at(name), b"\x1f\x8b\x08\0").unwrap();
+        let mut report = place.command(&["report"]);
+        report.args(["--", name]);
+        let ran = Ran::of(report).code(2);
+        let path = name.replacen("-r", "./-r", 1);
+        ran.says(&format!("try: gunzip -c {path} > {target}"));
+    }
+
+    let sweep = ["metg", "--blocks", "9", "--no-lock", "--backends", "native", "--output-dir", "a b"];
+    let mut command = place.command(&sweep);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let recorded = || std::fs::read_to_string(at("a b/trials.jsonl")).is_ok_and(|text| text.contains('\n'));
+    eventually("the sweep has begun", recorded);
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    Ran::ended(child).code(130).says("try: crossrun report 'a b'\n");
+}
+
+#[test]
+fn a_name_that_is_spelled_alike_is_given_as_the_command_takes_it() {
+    let place = Place::new();
+    for (words, remedy) in [
+        (&["run", "--backend", "natvie"][..], "--backend native"),
+        (&["run", "--backend", "native", "--workload", "pipelin"], "--workload pipeline"),
+        (&["compare", "--backends", "natvie"], "native in --backends"),
+        (&["compare", "--backends", "native", "--workloads", "null,pipelin"], "pipeline in --workloads"),
+        (&["metg", "--backends", "natvie"], "native in --backends"),
+        (&["metg", "--backends", "native", "--workload", "task_grap"], "--workload task_graph"),
+        (&["setup", "natvie"], "crossrun setup native"),
+        (&["workloads", "pipelin"], "crossrun workloads pipeline"),
+        (&["workloads", "show", "pipelin"], "crossrun workloads show pipeline"),
+    ] {
+        let ran = place.crossrun(words).code(3);
+        ran.says(&format!("; try: {remedy}\n"));
+    }
+}
+
+#[test]
+fn the_command_that_sets_a_backend_up_finds_it_where_it_was_found() {
+    let place = Place::with_misbehaving();
+    for verb in [&["run", "--backend", "misbehaving"][..], &["compare", "--backends", "misbehaving"]] {
+        let mut command = place.command(verb);
+        command.env("CROSSRUN_TEST_PROBE", "not_set_up");
+        let told = Ran::of(command).code(3).stderr();
+        let (_, remedy) = told.trim_end().rsplit_once("; try: ").unwrap();
+        assert!(remedy.starts_with("crossrun setup misbehaving --plugin-dir "), "{told}");
+        pasted(&place, remedy).code(0);
+        // Now it is set up.
+        pasted(&place, &format!("{remedy} --remove")).code(0);
+    }
+    // One that is named by its file is in no folder of plugins.
+    let place = Place::new();
+    let file = format!("mine={}", hostile("misbehaving_runner").display());
+    for verb in [
+        &["run", "--no-lock", "--workload", "null", "--backend", &file][..],
+        &["compare", "--dry-run", "--workloads", "null", "--backends", &file],
+    ] {
+        let at = |more: &[&str]| {
+            let mut command = place.command(&[verb, more].concat());
+            command.env("CROSSRUN_TEST_PROBE", "not_set_up");
+            Ran::of(command)
+        };
+        at(&[]).code(3).says("; try: --setup\n");
+        at(&["--setup"]).code(0);
+        std::fs::remove_dir_all(place.data()).unwrap();
+    }
+}
+
+#[test]
+fn a_run_is_resumed_under_the_variables_with_which_it_began() {
+    let place = Place::new();
+    let compare = ["compare", "--quick", "--no-lock", "--backends", "native", "--workloads", "null"];
+    for (run, begun, now, told) in [
+        ("a", Some("off"), None, "env CROSSRUN_NAMESPACES=off crossrun compare --resume a --no-lock"),
+        ("b", None, Some("off"), "env -u CROSSRUN_NAMESPACES crossrun compare --resume b --no-lock"),
+        ("c", Some("off"), Some("on"), "env CROSSRUN_NAMESPACES=off crossrun compare --resume c --no-lock"),
+    ] {
+        let at = |value: Option<&str>, words: &[&str]| {
+            let mut command = place.command(words);
+            command.envs(value.map(|value| ("CROSSRUN_NAMESPACES", value)));
+            Ran::of(command)
+        };
+        let begin = ["--items", "5", "--run-id", run, "--time-budget", "1ns"];
+        at(begun, &[&compare[..], &begin].concat()).code(0);
+        let before = place.records(run, "trials.jsonl");
+        let ran = at(now, &["compare", "--resume", run]).code(2);
+        let ran = ran.says("was started with another CROSSRUN_NAMESPACES");
+        ran.says(&format!("; try: {told}\n"));
+        assert_eq!(place.records(run, "trials.jsonl"), before);
+        pasted(&place, told).code(0);
+        assert!(place.records(run, "trials.jsonl").len() > before.len());
+    }
 }

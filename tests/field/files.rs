@@ -57,6 +57,38 @@ fn records_are_read_from_pipes_as_from_files() {
     }
 }
 
+#[test]
+fn a_hyphen_is_standard_input() {
+    let place = recorded();
+    let trials = "results/c/trials.jsonl";
+    let before = fs::read(place.path().join(trials)).unwrap();
+    for verb in ["report", "show", "history"] {
+        let usual = place.crossrun(&[verb, trials]).code(0).stdout();
+        for line in [
+            format!("cat {trials} | crossrun {verb} -"),
+            format!("crossrun {verb} - < {trials}"),
+            // The name is not that of a file.
+            format!("touch ./-; cat {trials} | crossrun {verb} -; code=$?; rm ./-; exit $code"),
+        ] {
+            assert_eq!(bash(&place, &line).code(0).stdout(), usual, "{line}");
+        }
+    }
+    let differences = place.crossrun(&["diff", trials, trials]).code(0).stdout();
+    for pair in [format!("{trials} -"), format!("- {trials}")] {
+        let line = format!("cat {trials} | crossrun diff {pair}");
+        assert_eq!(bash(&place, &line).code(0).stdout(), differences, "{line}");
+    }
+    for twice in ["report - -", "diff - -"] {
+        bash(&place, &format!("cat {trials} | crossrun {twice}")).code(2).says("can be read once only");
+    }
+    // The file behind it is not replaced by what is made of it.
+    bash(&place, &format!("crossrun report - --md {trials} < {trials}")).code(2).says("holds the records");
+    assert_eq!(fs::read(place.path().join(trials)).unwrap(), before);
+    // As an output, the same name is standard output.
+    let table = bash(&place, &format!("crossrun report - --csv - < {trials}")).code(0).stdout();
+    assert!(table.starts_with("workload,items"), "{table}");
+}
+
 /// Runs a command that waits without end, or reads without end, if it is wrong.
 fn in_time(command: &Command) -> Ran {
     Ran::of(wrapped("timeout", &["200"], command))
@@ -92,6 +124,18 @@ fn a_pipe_in_the_place_of_a_file_that_crossrun_writes_is_not_waited_for() {
         in_time(&compare).code(0).says("the history of this machine: cannot").says("not a regular file");
         fs::remove_file(place.data().join(file)).unwrap();
     }
+    // What a comparison writes beside its records.
+    for file in ["report.html", "report.md", "report.json", "unified_results.csv"] {
+        let place = recorded();
+        let path = place.path().join("results/c").join(file);
+        pipe(&path);
+        let ran = in_time(&place.command(&["compare", "--no-lock", "--resume", "c"])).code(1);
+        ran.says(file).says("not a regular file");
+        assert!(!path.is_file());
+    }
+    fs::create_dir(place.path().join("man")).unwrap();
+    pipe(&place.path().join("man/crossrun.1"));
+    in_time(&place.command(&["man", "man"])).code(1).says("man").says("not a regular file");
     let place = Place::with_misbehaving();
     fs::create_dir(place.data()).unwrap();
     pipe(&place.data().join("setup-misbehaving.lock"));
@@ -293,4 +337,21 @@ fn a_plugin_with_another_file_name_has_a_row_that_says_what_it_must_be_called() 
     assert!(Command::new("sh").args(["-c", remedy]).status().unwrap().success(), "{remedy}");
     let rows = place.crossrun(&["backends", "--json"]).code(0).json();
     assert!(rows.as_array().unwrap().iter().any(|row| row["status"] == "available"), "{rows}");
+}
+
+#[test]
+fn no_remedy_moves_a_plugin_over_another_file() {
+    let place = Place::empty();
+    place.stage_as(&plugin("native_runner"), "libnative_runner.so.1");
+    let listed = || place.crossrun(&["backends", "--no-probe", "--json"]).code(0).json();
+    // A library with its version in the name, and the link by which it is used.
+    let link = place.plugins().join("libnative_runner.so");
+    std::os::unix::fs::symlink("libnative_runner.so.1", &link).unwrap();
+    let rows = listed();
+    assert!(rows.as_array().unwrap().len() == 1 && rows[0]["status"] == "found", "{rows}");
+    fs::remove_file(&link).unwrap();
+    place.stage_as(&plugin("standard_workloads"), "libnative_runner.so");
+    let rows = listed();
+    let rejected = rows.as_array().unwrap().iter().find(|row| row["status"] == "rejected").unwrap();
+    assert!(!rejected["remedy"].as_str().unwrap().starts_with("mv "), "{rejected}");
 }

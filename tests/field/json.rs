@@ -45,6 +45,7 @@ fn every_verb_prints_json_about_paths_that_are_no_utf_8() {
         (words("serve --port 0", in_odd(&place, "none")), 2),
         (words("backends inspect", library.clone()), 0),
         (words("backends lock --output", in_odd(&place, "lock")), 0),
+        (words("backends lock --output", "-".into()), 0),
         (words(null, in_odd(&place, "out")), 0),
     ] {
         let mut command = place.command(&["--json"]);

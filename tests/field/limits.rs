@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::field::wrappers::wrapped;
+use crate::field::wrappers::{without_threads, wrapped};
 use crate::support::{Place, Ran, hostile, not_run, plugin};
 
 const RUN: [&str; 8] =
@@ -70,6 +70,20 @@ fn a_limit_that_allows_priorities_gives_a_backend_none() {
         return not_run("this user may not raise the limits of priorities");
     }
     ran.code(0);
+}
+
+#[test]
+fn where_no_thread_can_be_started_nothing_panics() {
+    let Some(library) = without_threads() else { return not_run("there is no C compiler") };
+    let place = Place::empty();
+    place.stage(&plugin("standard_workloads"));
+    place.stage(&hostile("driven_runner"));
+    let run = ["run", "--backend", "driven", "--no-lock", "--workload", "null", "--items", "10"];
+    let mut command = place.command(&run);
+    command.env("LD_PRELOAD", library);
+    let ran = Ran::of(command).code(3);
+    assert!(!ran.stderr().contains("panicked"), "{}", ran.explain());
+    ran.says("Resource temporarily unavailable");
 }
 
 /// Runs a command where a shell has changed what is mounted; `None` where this user may not.
@@ -164,6 +178,16 @@ fn a_remedy_with_ulimit_says_who_raises_the_hard_limit() {
         let text = ran.stdout() + &ran.stderr();
         assert!(!text.contains("once root has raised"), "{}", ran.explain());
     }
+}
+
+#[test]
+fn a_stack_that_is_too_small_is_told_to_programs_too() {
+    let place = Place::new();
+    let Some(ran) = after_without_the_right("ulimit -s 64", &place.command(&RUN)) else {
+        return not_run("this machine has no setpriv");
+    };
+    let error = ran.code(1).json()["error"].clone();
+    assert!(error["remedy"].as_str().unwrap().starts_with("ulimit -s 1024"), "{error}");
 }
 
 #[test]

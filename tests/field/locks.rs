@@ -162,3 +162,21 @@ fn a_file_system_without_locks_is_told_and_measured_on() {
     }
     assert_eq!(place.records("null", "trials.jsonl").len(), 2);
 }
+
+#[test]
+fn logs_that_another_process_has_begun_are_not_taken_for_empty_ones() {
+    let place = Place::new();
+    let logs = place.data().join("logs/compare");
+    std::fs::create_dir_all(&logs).unwrap();
+    let (mark, log) = (logs.join(".crossrun-logs"), logs.join("native.log"));
+    std::fs::write(&mark, "text").unwrap();
+    std::fs::write(&log, "").unwrap();
+    let held = std::fs::File::open(&mark).unwrap();
+    held.lock_shared().unwrap();
+    let compare = ["compare", "--dry-run", "--backends", "native", "--workloads", "null", "--items", "5"];
+    place.crossrun(&compare).code(0);
+    assert!(log.exists() && mark.exists());
+    held.unlock().unwrap();
+    place.crossrun(&compare).code(0);
+    assert!(!logs.exists());
+}

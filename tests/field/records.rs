@@ -70,6 +70,13 @@ fn a_disk_that_is_full_swallows_no_result() {
     let ran = on_a_small_disk(&place, "20k", &run).code(1);
     assert!(ran.stdout().contains("verified: "), "{}", ran.explain());
     ran.says("the trial is not recorded").says("free some space");
+    // Programs are told, too.
+    let ran = on_a_small_disk(&place, "20k", &format!("{run} --json")).code(1);
+    let lines: Vec<Value> = ran.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [record, told] = &lines[..] else { panic!("{}", ran.explain()) };
+    assert_eq!(record["metadata"]["verified"], true);
+    assert!(told["error"]["message"].as_str().unwrap().starts_with("the trial is not recorded: "), "{told}");
+    assert_eq!(told["error"]["exit_code"], 1);
 }
 
 #[test]
@@ -88,6 +95,34 @@ fn a_limit_of_the_size_of_files_swallows_no_result() {
     let ran = Ran::of(command).code(1);
     assert!(ran.stdout().contains("verified: "), "{}", ran.explain());
     ran.says("the trial is not recorded").says("ulimit -f unlimited");
+}
+
+#[test]
+fn reports_and_tables_that_are_of_something_else_are_not_replaced() {
+    let place = Place::new();
+    let precious = |folder: &str, name: &str| {
+        fs::create_dir_all(place.path().join(folder)).unwrap();
+        let path = place.path().join(folder).join(name);
+        fs::write(&path, "precious\n").unwrap();
+        path
+    };
+    let metg = ["metg", "--quick", "--no-lock", "--backends", "native"];
+    for (number, name) in ["report.html", "report.md", "report.json"].into_iter().enumerate() {
+        let folder = format!("f{number}");
+        let path = precious(&folder, name);
+        for verb in [&COMPARE[..], &metg] {
+            let ran = place.crossrun(&[verb, &["--output-dir", &folder]].concat()).code(2);
+            ran.says(name).says("would be replaced").says("--output-dir with another folder");
+        }
+        assert_eq!(fs::read_to_string(path).unwrap(), "precious\n");
+        assert!(!place.path().join(&folder).join("plan.json").exists());
+    }
+    let path = precious("t", "unified_results.csv");
+    for verb in [&RUN[..], &COMPARE, &metg] {
+        let ran = place.crossrun(&[verb, &["--output-dir", "t"]].concat()).code(1);
+        ran.says("unified_results.csv").says("would be replaced").says("choose another folder");
+    }
+    assert_eq!(fs::read_to_string(path).unwrap(), "precious\n");
 }
 
 /// The size of a file system with room for the plan of the comparison and half of its records: for a trial, and not for all. How

@@ -1,6 +1,6 @@
 //! What is said is true: no text of a plugin adds a line, and no exit code says more than what was verified.
 
-use crate::support::{Place, Ran};
+use crate::support::{Place, Ran, repository};
 
 const FORGED: &str = "verified: 999999 items";
 
@@ -97,5 +97,19 @@ fn a_remedy_is_a_field_of_its_own_and_the_line_is_made_of_it() {
         let (Some(message), Some(remedy)) = (message, remedy) else { panic!("{}", ran.explain()) };
         assert!(!message.contains("; try: "), "{}", ran.explain());
         assert!(ran.stderr().contains(&format!("; try: {remedy}")), "{}", ran.explain());
+    }
+}
+
+#[test]
+fn no_name_of_a_folder_adds_a_line() {
+    let place = Place::empty();
+    let folder = place.path().join(format!("x\n{FORGED}"));
+    std::fs::create_dir(&folder).unwrap();
+    let records = repository().join("tests/fixtures/format_1/trials.jsonl");
+    std::fs::copy(records, folder.join("trials.jsonl")).unwrap();
+    for verb in ["report", "history", "show"] {
+        let mut command = place.command(&[verb, "-v"]);
+        command.arg(&folder);
+        check(&Ran::of(command));
     }
 }

@@ -134,7 +134,8 @@ fn uv_takes_no_settings_of_the_project_that_it_is_called_in() {
     fs::create_dir(&programs).unwrap();
     // In place of uv: it refuses what the real one refuses, and has pip do its work.
     let script = format!(
-        "echo \"$@\" >> {log}; env >> {log}\n\
+        "case \"$*\" in *--help) exit 0;; esac\n\
+         echo \"$@\" >> {log}; env >> {log}\n\
          case \"$*\" in *--no-config*) ;; *) [ ! -e pyproject.toml ] || {{ echo 'error: Required uv version `<0.1`'; exit 2; }};; esac\n\
          case \"$1\" in\n\
          venv) for last; do :; done; shift $(($# - 2)); exec \"$1\" -m venv \"$last\";;\n\
@@ -158,6 +159,49 @@ fn uv_takes_no_settings_of_the_project_that_it_is_called_in() {
     let said = fs::read_to_string(log).unwrap();
     assert!(said.contains("pip install") && said.contains("UV_FIND_LINKS="), "{said}");
     assert!(!said.contains("=/no/such"), "{said}");
+}
+
+#[test]
+#[cfg_attr(not(all_engines), ignore = "makes environments with pip: CROSSRUN_TEST_ENGINES=all")]
+fn a_uv_that_leads_nowhere_and_files_among_the_environments_keep_no_set_up_back() {
+    let place = place("provisioned_runner");
+    let programs = place.path().join("programs");
+    fs::create_dir(&programs).unwrap();
+    program(&programs.join("uv"), "echo 'pyenv: uv: command not found' >&2; exit 127");
+    fs::create_dir_all(place.data().join("environments/provisioned")).unwrap();
+    fs::write(place.data().join("environments/provisioned/.DS_Store"), "").unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let search = std::env::join_paths([programs].into_iter().chain(std::env::split_paths(&path))).unwrap();
+    let mut setup = offline(&place, &SETUP);
+    // By this variable uv is preferred.
+    setup.env("PATH", &search).env("UV_FIND_LINKS", wheels());
+    is_set_up_and_runs(&place, setup);
+}
+
+#[test]
+fn a_remedy_for_an_index_unsets_what_would_keep_it_from_being_used() {
+    let place = place("provisioned_runner");
+    let empty = place.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let mut setup = offline(&place, &SETUP);
+    setup.env("PIP_FIND_LINKS", empty).env("PATH", without_uv());
+    let ran = Ran::of(setup).code(8).says("no package index could be reached");
+    ran.says(
+        "; try: env -u PIP_NO_INDEX PIP_INDEX_URL=AN_INDEX_THAT_CAN_BE_REACHED crossrun setup provisioned",
+    );
+}
+
+#[test]
+fn remedies_of_a_set_up_quote_paths() {
+    let place = place("driven_runner");
+    let python = place.path().join("a b'c/python3");
+    let ran = Ran::of(offline(&place, &["setup", "driven", "--python", python.to_str().unwrap()])).code(8);
+    let told = ran.stderr();
+    let (_, remedy) = told.trim_end().rsplit_once("; try: ").unwrap();
+    // The shell reads it as an assignment and a command.
+    let check = format!("crossrun() {{ :; }}; {remedy}");
+    let pasted = Command::new("sh").args(["-c", &check]).output().unwrap();
+    assert!(pasted.status.success() && pasted.stderr.is_empty(), "{told}\n{pasted:?}");
 }
 
 #[test]
@@ -226,7 +270,8 @@ fn a_python_that_changed_under_its_environment_is_noticed_and_the_remedy_works()
     let reason = row["reason"].as_str().unwrap();
     assert!(reason.contains("was made with Python 3.") && reason.contains("but its Python is 3."), "{row}");
     crossrun(&RUN).code(3).says("was made with Python 3.");
-    assert_eq!(row["remedy"], "crossrun setup provisioned");
+    let remedy = format!("crossrun setup provisioned --plugin-dir {}", place.plugins().display());
+    assert_eq!(row["remedy"], remedy);
     crossrun(&SETUP).code(0);
     crossrun(&RUN).code(0);
     // It is gone altogether: the next one on the path takes its place.

@@ -38,6 +38,23 @@ fn a_filter_that_refuses_limits_is_no_obstacle_and_one_that_refuses_processes_is
 }
 
 #[test]
+fn a_supervisor_that_fails_is_heard_although_its_log_is_on_a_full_disk() {
+    let Some(nosyscall) = nosyscall().filter(|_| cfg!(target_arch = "x86_64")) else {
+        return not_run("no filter of system calls can be made here");
+    };
+    let place = Place::new();
+    let logs = place.data().join("logs/r");
+    std::fs::create_dir_all(&logs).unwrap();
+    for name in ["judge.log", "native.log"] {
+        std::os::unix::fs::symlink("/dev/full", logs.join(name)).unwrap();
+    }
+    // setsid, the first that a supervisor does.
+    let run = place.command(&[&RUN[..], &["--run-id", "r"]].concat());
+    let ran = Ran::of(wrapped(&nosyscall, &["112", "1"], &run)).code(1);
+    ran.says("Operation not permitted").says("--security-opt seccomp=unconfined");
+}
+
+#[test]
 fn with_too_few_descriptors_the_remedy_raises_their_number() {
     // Wherever the descriptors end: with too few the system cannot start this program, and with some more there are enough. How many
     // that is depends on what this process has inherited.

@@ -80,6 +80,37 @@ fn a_link_that_another_user_can_replace_is_not_followed() {
     with_plugins(&place, &link, &RUN).code(0);
 }
 
+#[test]
+fn no_output_follows_a_link_that_another_user_has_put_into_a_folder_of_all() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    place.crossrun(&RUN).code(0);
+    let precious = place.path().join("precious");
+    fs::write(&precious, "precious").unwrap();
+    let link = link_of_somebody(&place, &precious);
+    let name = link.to_str().unwrap();
+    for option in ["--csv", "--md", "--html"] {
+        let ran = place.crossrun(&["report", "results/null", option, name]).code(1);
+        ran.says(&format!("user {SOMEBODY} has put it into a folder that is everybody's"));
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "precious", "{option}");
+    }
+    // One that is yet to be made, and a pipe.
+    fs::remove_file(&precious).unwrap();
+    place.crossrun(&["backends", "lock", "--output", name]).code(1).says("has put it into");
+    assert!(!precious.exists());
+    let pipe = link.with_file_name("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    chown(&pipe, Some(SOMEBODY), None).unwrap();
+    let report = ["report", "results/null", "--md", pipe.to_str().unwrap()];
+    place.crossrun(&report).code(1).says("has put it into");
+    // A link of one's own is followed there, too.
+    lchown(&link, Some(0), Some(0)).unwrap();
+    place.crossrun(&["report", "results/null", "--csv", name]).code(0);
+    assert!(precious.is_file() && link.is_symlink());
+}
+
 /// A library that is no plugin, and that makes the file `ran` when it is loaded.
 fn forbidden_library(place: &Place, ran: &Path) -> PathBuf {
     let [source, library] = ["forbidden.c", "forbidden.so"].map(|name| place.path().join(name));
@@ -160,6 +191,21 @@ fn engines_and_logs_are_not_kept_where_another_user_can_write() {
     }
     chown(place.data(), Some(SOMEBODY), None).unwrap();
     place.crossrun(&RUN).code(3).says("belongs to user 54321");
+}
+
+#[test]
+fn a_folder_of_root_is_mended_by_root() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let mut command = place.command(&["backends", "--json", "--no-probe"]);
+    place.give_to_nobody(&mut command);
+    chown(place.plugins(), Some(0), Some(0)).unwrap();
+    fs::set_permissions(place.plugins(), Permissions::from_mode(0o777)).unwrap();
+    let rows = Ran::of(command).code(0).json();
+    assert_eq!(rows[0]["status"], "rejected", "{rows}");
+    assert_eq!(rows[0]["remedy"], format!("sudo chmod o-w {}", place.plugins().display()), "{rows}");
 }
 
 #[test]

@@ -81,6 +81,23 @@ fn a_reader_of_text_that_never_reads_is_named_and_one_signal_ends_the_wait() {
 }
 
 #[test]
+fn a_pipe_as_an_output_that_nobody_reads_is_named_and_one_signal_ends_the_wait() {
+    let place = Place::new();
+    place.crossrun(&["run", "--backend", "native", "--workload", "null", "--no-lock"]).code(0);
+    assert!(Command::new("mkfifo").arg(place.path().join("p")).status().unwrap().success());
+    for verb in [&["report", "results/null", "--md", "p"][..], &["backends", "lock", "--output", "p"]] {
+        let said = place.path().join("said");
+        let mut command = place.command(verb);
+        command.stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap());
+        let mut waiting = command.spawn().unwrap();
+        let text = || std::fs::read_to_string(&said).unwrap();
+        eventually("it says for whom it waits", || text().contains("waiting for the reader of "));
+        Command::new("kill").args(["-INT", &waiting.id().to_string()]).status().unwrap();
+        assert_eq!(shell_code(waiting.wait().unwrap()), Some(130), "{}", text());
+    }
+}
+
+#[test]
 fn one_reader_of_both_outputs_that_never_reads_is_no_trap_for_a_signal() {
     let place = Place::new();
     let mut reader = Command::new("sleep").arg("600").stdin(Stdio::piped()).spawn().unwrap();

@@ -72,6 +72,20 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
     BUILT.get_or_init(|| compiled("other_clock", SOURCE, &["-shared", "-fPIC"])).clone()
 }
 
+/// A library that the dynamic linker can put before others, and with which no process can start a thread.
+pub(crate) fn without_threads() -> Option<PathBuf> {
+    const SOURCE: &str = r#"
+#include <errno.h>
+#include <pthread.h>
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument) {
+    (void)thread, (void)attributes, (void)start, (void)argument;
+    return EAGAIN;
+}
+"#;
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    BUILT.get_or_init(|| compiled("without_threads", SOURCE, &["-shared", "-fPIC"])).clone()
+}
+
 /// The file that the C compiler makes of `source`, if there is one.
 pub(crate) fn compiled(name: &str, source: &str, options: &[&str]) -> Option<PathBuf> {
     let folder = executable().parent()?.join("field");

@@ -28,7 +28,7 @@ pub(crate) fn with_lock(
         let problem = Problem::from(error);
         // Whatever the cause is, the command failed because the set-up did.
         let exit = if problem.exit == Exit::Interrupted { Exit::Interrupted } else { Exit::SetupFailed };
-        Problem { exit, ..problem }
+        Problem { exit, remedy: problem.remedy.map(|remedy| context.in_folders(remedy)), ..problem }
     })
 }
 
@@ -93,7 +93,14 @@ pub(crate) fn make_available(
         Availability::Unavailable { reason, remedy } => {
             let remedy = Some(remedy).filter(|remedy| !remedy.is_empty()).unwrap_or(set_up_command);
             let message = format!("backend {name:?} is not available: {}", or_else(reason, NO_REASON));
-            Err(Problem::new(Exit::Unavailable, message).with_remedy(remedy).into())
+            Err(Problem::new(Exit::Unavailable, message).with_remedy(context.in_folders(remedy)).into())
         }
     }
+}
+
+/// Why a backend that is named by its file is not ready: `crossrun setup` does not find it, as it need not be in a folder of plugins.
+pub(crate) fn of_file(problem: Problem) -> Problem {
+    let is_setup = |remedy: &String| remedy.starts_with("crossrun setup ");
+    let helps = problem.exit == Exit::Unavailable && problem.remedy.as_ref().is_some_and(is_setup);
+    if helps { problem.with_remedy("--setup") } else { problem }
 }

@@ -1,5 +1,6 @@
 //! Commands of crossrun that a user can paste into a shell.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -13,9 +14,22 @@ const CONDITIONS: [&str; 3] = ["CROSSRUN_DEADLINES", "CROSSRUN_DRIVERS", "CROSSR
 /// Where plugins are looked for, unless the option says so.
 const FOLDERS: (&str, &str) = ("CROSSRUN_PLUGIN_PATH", "--plugin-dir");
 
+/// Variables that change what is measured, with their values.
+pub(crate) type Variables = BTreeMap<String, String>;
+
+/// Those that are set for this process.
+pub(crate) fn set_variables() -> Variables {
+    CONDITIONS.into_iter().filter_map(|name| Some((name.to_owned(), value(name)?))).collect()
+}
+
+fn value(name: &str) -> Option<String> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+    Some(value.to_string_lossy().into_owned())
+}
+
 /// A command of crossrun, to which options are added in order.
 pub(crate) struct CommandLine {
-    /// As `NAME=VALUE`.
+    /// What `env` sets, as `NAME=VALUE`, and before that what it unsets.
     variables: Vec<String>,
     words: Vec<String>,
 }
@@ -27,12 +41,16 @@ impl CommandLine {
 
     /// A command that measures as this process does: it sets the variables that were set for this one, and that change what is measured.
     pub(crate) fn measuring(verbs: &[&str]) -> Self {
-        let set = |name: &&str| {
-            let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
-            Some(format!("{name}={}", value.to_string_lossy()))
-        };
-        let variables = CONDITIONS.iter().chain([&FOLDERS.0]).filter_map(set).collect();
-        Self { variables, ..Self::new(verbs) }
+        Self::under(verbs, &set_variables())
+    }
+
+    /// A command that measures as a process for which these variables were `set`, and no others.
+    pub(crate) fn under(verbs: &[&str], set: &Variables) -> Self {
+        let other = set_variables().into_keys().filter(|name| !set.contains_key(name));
+        let unset = other.flat_map(|name| ["-u".to_owned(), name]);
+        let folders = value(FOLDERS.0).map(|value| (FOLDERS.0.to_owned(), value));
+        let set = set.clone().into_iter().chain(folders).map(|(name, value)| format!("{name}={value}"));
+        Self { variables: unset.chain(set).collect(), ..Self::new(verbs) }
     }
 
     /// Adds an option. The value is in the same word if it begins with a hyphen, which would make it another option.

@@ -37,6 +37,9 @@ use crate::stats::WarmUp;
 use crate::text::{plural, with_remedy};
 use crate::worker::protocol::{Folders, LibraryFile};
 
+/// Without `/proc`, this program does not find itself.
+const MOUNT_PROC: &str = "sudo mount -t proc proc /proc";
+
 pub(crate) struct Context {
     pub(crate) data_dir: PathBuf,
     /// The plugin folders that the command line names, as absolute paths.
@@ -48,15 +51,15 @@ pub(crate) struct Context {
     pub(crate) lock: Option<Lock>,
     /// The plugins that were identified so far, by their files: computing a hash reads the whole file.
     identified: Mutex<HashMap<PathBuf, PluginRef>>,
-    /// The marks of the log folders that this process uses.
-    in_use: Mutex<Vec<File>>,
+    /// The log folders that this process uses, with the mark of each.
+    in_use: Mutex<HashMap<PathBuf, File>>,
 }
 
 impl Context {
     pub(crate) fn new(global: &GlobalArguments, isolation: Isolation, ui: &mut Ui) -> Result<Self, Problem> {
         let data_dir = data_dir()?;
         let executable = std::env::current_exe()
-            .map_err(|error| Problem::unexpected(&error).with_remedy("sudo mount -t proc proc /proc"))?;
+            .map_err(|error| Problem::unexpected(&error).with_remedy(shell::as_root(MOUNT_PROC)))?;
         let trust = Trust::of_this_process(global.allow_untrusted);
         check_own_folder(&data_dir, &trust)?;
         let lock = Lock::of(global, &data_dir, &trust)?;
@@ -283,7 +286,14 @@ impl Context {
         Problem::new(Exit::Unavailable, message).with_remedy(remedy)
     }
 
-    /// The folders of a run. Its log folder is created, and is in use until this process ends; old log folders are removed.
+    /// A remedy of a plugin, which does not know where it was found: commands of crossrun find it in the folders that were named.
+    pub(crate) fn in_folders(&self, remedy: String) -> String {
+        let is_command = ["crossrun setup ", "crossrun run "].iter().any(|command| remedy.contains(command));
+        let folders = self.explicit.iter().filter(|_| is_command);
+        folders.fold(remedy, |line, folder| line + " --plugin-dir " + &shell::quote(folder))
+    }
+
+    /// The folders of a run. Its log folder is created, and is in use until [`tidy`](Self::tidy); old log folders are removed.
     pub(crate) fn folders(&self, run_id: &str) -> Result<Folders, Problem> {
         let now = SystemTime::now();
         if !clock::is_credible(now) {
@@ -291,7 +301,7 @@ impl Context {
                 "the clock of this machine says {}, and so will the records; its history is not kept",
                 timestamp(now)
             );
-            log::warn!("{}", with_remedy(&why, Some("sudo date --set TIME")));
+            log::warn!("{}", with_remedy(&why, Some(&shell::as_root("sudo date --set TIME"))));
         }
         let all = self.data_dir.join("logs");
         let (log_dir, in_use) = logs::enter(&all, run_id).map_err(|error| {
@@ -304,13 +314,16 @@ impl Context {
         })?;
         // It may have been made by somebody else since the start, who could put other engines and other logs into it.
         check_own_folder(&log_dir, &self.trust)?;
-        self.in_use.lock().unwrap_or_else(PoisonError::into_inner).push(in_use);
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner).insert(log_dir.clone(), in_use);
         Ok(Folders { data_dir: self.data_dir.clone(), log_dir })
     }
 
-    /// Removes empty logs.
+    /// Ends the use of a log folder, and removes empty logs.
     pub(crate) fn tidy(&self, folders: &Folders) {
-        logs::tidy(&folders.log_dir);
+        let mark = self.in_use.lock().unwrap_or_else(PoisonError::into_inner).remove(&folders.log_dir);
+        if let Some(mark) = mark {
+            logs::tidy(&folders.log_dir, &mark);
+        }
     }
 
     /// Starts a worker, and loads a backend in it.

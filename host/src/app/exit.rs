@@ -95,7 +95,9 @@ impl Problem {
     /// A file or a folder that could not be written, with what to do about the limit that was reached, or else `remedy`.
     pub(crate) fn of_file(error: &io::Error, message: impl Into<String>, remedy: &str) -> Self {
         let of_limit = resource_limit::remedy(error);
-        Self::new(Exit::Unexpected, message).with_remedy(of_limit.unwrap_or_else(|| remedy.to_owned()))
+        // An interrupt ends the wait for the reader of a pipe.
+        let exit = if Interrupt::has_come() { Exit::Interrupted } else { Exit::Unexpected };
+        Self::new(exit, message).with_remedy(of_limit.unwrap_or_else(|| remedy.to_owned()))
     }
 
     /// Why a schedule of measurements stopped; `resume` gives the command that goes on after an interrupt.
@@ -125,6 +127,16 @@ impl Problem {
     pub(crate) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into()).filter(|remedy: &String| !remedy.is_empty());
         self
+    }
+
+    /// The problem with a name that is like the one that was given, for a command that takes it otherwise than by `option`.
+    #[must_use]
+    pub(crate) fn with_name(self, option: &str, remedy: impl FnOnce(&str) -> String) -> Self {
+        let name = self.remedy.as_deref().and_then(|remedy| remedy.strip_prefix(option)?.strip_prefix(' '));
+        match name.map(remedy) {
+            Some(remedy) => self.with_remedy(remedy),
+            None => self,
+        }
     }
 
     /// One line for people.

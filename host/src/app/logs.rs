@@ -3,7 +3,7 @@
 //! A folder is removed only if crossrun marked it and no process uses it, because the data directory may hold logs of other
 //! programs too.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -62,8 +62,12 @@ fn mark(folder: &Path) -> io::Result<File> {
     Err(io::Error::other("other processes remove it each time that it is created"))
 }
 
-/// Removes the empty files in `folder`, and the folder itself if nothing else is in it.
-pub(super) fn tidy(folder: &Path) {
+/// Removes the empty files in `folder`, of which this process holds the `mark`, and the folder itself if nothing else is in it. While
+/// another process uses it, nothing is removed: its logs may be empty so far.
+pub(super) fn tidy(folder: &Path, mark: &File) {
+    if matches!(mark.try_lock(), Err(TryLockError::WouldBlock)) {
+        return;
+    }
     let mut left = 0;
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let is_empty = entry.metadata().is_ok_and(|status| status.is_file() && status.len() == 0);
@@ -221,12 +225,26 @@ mod tests {
     #[test]
     fn a_folder_without_logs_is_removed_at_once() {
         let place = tempfile::tempdir().unwrap();
-        let (empty, _mark) = enter(place.path(), "empty").unwrap();
+        let (empty, mark) = enter(place.path(), "empty").unwrap();
         fs::write(empty.join("native.log"), "").unwrap();
-        tidy(&empty);
+        tidy(&empty, &mark);
         assert!(!empty.exists());
-        let full = used(place.path(), "full");
-        tidy(&full);
+        used(place.path(), "full");
+        let (full, mark) = enter(place.path(), "full").unwrap();
+        tidy(&full, &mark);
         assert!(full.join("native.log").exists() && full.join(MARK).exists());
+    }
+
+    #[test]
+    fn what_another_process_has_begun_to_log_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, own) = enter(place.path(), "shared").unwrap();
+        let (_, other) = enter(place.path(), "shared").unwrap();
+        fs::write(folder.join("native.log"), "").unwrap();
+        tidy(&folder, &own);
+        assert!(folder.join("native.log").exists() && folder.join(MARK).exists());
+        release(&own);
+        tidy(&folder, &other);
+        assert!(!folder.exists());
     }
 }

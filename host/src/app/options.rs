@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use plugin_api::metadata::is_name;
 use serde_json::{Map, Value};
 
+use super::option_value;
 use crate::plan::Variation;
 use crate::record::config::MAX_DEPTH;
 use crate::worker::is_deeper;
@@ -90,13 +91,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// One `KEY=VALUE` of `--extra`: the value is JSON where it parses as JSON, else a string.
 pub fn extra(text: &str) -> Result<(String, Value), String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => {
-            let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-            if is_deeper(&value, MAX_DEPTH) {
-                return Err(format!("the value of {key} is nested deeper than {MAX_DEPTH} levels"));
-            }
-            Ok((key.to_owned(), value))
-        }
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), option_value::of(key, value)?)),
         _ => Err(format!("{text:?} is not KEY=VALUE")),
     }
 }
@@ -107,10 +102,14 @@ pub(crate) fn variation(text: &str) -> Result<Variation, String> {
         return Err(format!("{text:?} is not KEY=VALUE,VALUE,…"));
     };
     // A comma inside of a list or of a text can be told apart only where all of it is JSON.
-    let values = serde_json::from_str::<Vec<Value>>(&format!("[{list}]")).or_else(|_| {
-        let value = |value| extra(&format!("{key}={value}")).map(|(_, value)| value);
-        list.split(',').map(value).collect::<Result<Vec<_>, _>>()
-    })?;
+    let whole_list = format!("[{list}]");
+    let values: Vec<_> = match serde_json::from_str(&whole_list) {
+        Ok(Value::Array(values)) => {
+            option_value::checked(key, &whole_list, Value::Null)?;
+            values
+        }
+        _ => list.split(',').map(|value| option_value::of(key, value)).collect::<Result<_, _>>()?,
+    };
     let values: Vec<_> = values.into_iter().map(whole).collect();
     if values.is_empty() || values.contains(&Value::from("")) {
         return Err(format!("{text:?} lacks a value; it must be {key}=VALUE,VALUE,…"));

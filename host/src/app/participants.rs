@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::availability::{NotReady, SetUp, make_available};
+use super::availability::{NotReady, SetUp, make_available, of_file};
 use super::context::Context;
 use super::ui::Ui;
 use super::{Exit, Problem};
@@ -30,7 +30,10 @@ impl Selection {
         setup: bool,
         ui: &mut Ui,
     ) -> Result<Self, Problem> {
-        let library = |name: &String| context.workload(name);
+        let library = |name: &String| {
+            let found = context.workload(name);
+            found.map_err(|problem| problem.with_name("--workload", |name| format!("{name} in --workloads")))
+        };
         let workloads = workloads.iter().map(library).collect::<Result<_, Problem>>()?;
         let backends = if backends.is_empty() {
             all_available(context, setup, ui)?
@@ -140,7 +143,9 @@ fn available_backend(
     setup: bool,
     ui: &mut Ui,
 ) -> Result<(String, Participant), Problem> {
-    let (name, participant) = context.participant(name)?;
+    let found = context.participant(name);
+    let (name, participant) =
+        found.map_err(|problem| problem.with_name("--backend", |name| format!("{name} in --backends")))?;
     let plugin = &participant.plugin;
     let folders = context.folders("compare")?;
     let mut backend = context.load(plugin, &folders)?;
@@ -151,6 +156,7 @@ fn available_backend(
     context.tidy(&folders);
     ready.map_err(|not_ready| match not_ready {
         NotReady::Call(error) => error.into(),
+        NotReady::Problem(problem) if participant.from_file => of_file(problem),
         NotReady::Problem(problem) => problem,
     })?;
     Ok((name, participant))

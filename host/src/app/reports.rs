@@ -18,6 +18,7 @@ use crate::compare::metg::model::Sweeps;
 use crate::compare::metg::sweeps;
 use crate::compare::model::{Comparison, Rigor, Source, Warning, WarningKind};
 use crate::compare::{self, Input, Options};
+use crate::named_file::{self, is_standard_input};
 use crate::record::format::timestamp;
 use crate::record::record_files::{self, RecordFiles};
 use crate::record::skipped::{self, Damage, Skipped};
@@ -84,7 +85,8 @@ impl Read {
 
     /// Refuses to write a report to a file that was read, whatever name it has there: the records would be gone.
     pub(crate) fn check_output(&self, path: &Path) -> Result<(), Problem> {
-        if identity(path).is_some_and(|id| self.files.contains(&id)) {
+        let replaced = path.metadata().ok().filter(|_| !is_standard_output(path)).as_ref().and_then(identity);
+        if replaced.is_some_and(|id| self.files.contains(&id)) {
             let message = format!("{} holds the records that are reported", path.display());
             return Err(Problem::usage(message).with_remedy("another file"));
         }
@@ -93,9 +95,8 @@ impl Read {
 }
 
 /// The device and the inode of a regular file: the same for each name that it has.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    let status = path.metadata().ok().filter(Metadata::is_file)?;
-    Some((status.dev(), status.ino()))
+fn identity(status: &Metadata) -> Option<(u64, u64)> {
+    status.is_file().then(|| (status.dev(), status.ino()))
 }
 
 /// Refuses to write over a file of a run: without it the run could not be resumed or reported.
@@ -110,11 +111,13 @@ pub(crate) fn check_output(path: &Path) -> Result<(), Problem> {
 /// Reads the records in `paths`: files of this project or of the original one, or folders that hold them. A file that several
 /// paths lead to is read once.
 pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
+    check_inputs(paths)?;
     let mut read = Read::default();
     for path in paths {
         for file in files(path, ui)? {
             // What is no regular file, such as a pipe, is another one each time.
-            if identity(&file).is_none_or(|id| read.files.insert(id)) {
+            let identity = named_file::status(&file).ok().as_ref().and_then(identity);
+            if identity.is_none_or(|id| read.files.insert(id)) {
                 read_file(&file, &mut read, ui)?;
                 read.planned.push((file != *path).then(|| planned_options(&file)).flatten());
             }
@@ -129,8 +132,20 @@ pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
     Ok(read)
 }
 
+/// Refuses to read standard input twice: the second reader would get nothing.
+pub(crate) fn check_inputs(paths: &[PathBuf]) -> Result<(), Problem> {
+    if paths.iter().filter(|path| is_standard_input(path)).count() > 1 {
+        return Err(Problem::usage("standard input, which is called -, can be read once only")
+            .with_remedy("a file for each of the others"));
+    }
+    Ok(())
+}
+
 /// The files of records of a path. Prints them if some are in folders below it.
 fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
+    if is_standard_input(path) {
+        return Ok(vec![path.to_owned()]);
+    }
     let found = record_files::find(path).map_err(RecordError::file("search", path));
     let RecordFiles { files, unsearched } = found.map_err(Problem::of_record)?;
     for (folder, why) in unsearched {
@@ -307,6 +322,19 @@ pub(crate) fn print_summary(reported: &impl Reported, ui: &mut Ui) {
     }
 }
 
+/// The files that [`publish`] writes: the page, Markdown, and JSON.
+const REPORTS: [&str; 3] = ["report.html", "report.md", "report.json"];
+
+/// Refuses a folder for a run that begins, if it has reports already: they are of something else, and would be replaced.
+pub(crate) fn refuse_other_reports(folder: &Path) -> Result<(), Problem> {
+    let found = REPORTS.iter().map(|name| folder.join(name)).find(|path| path.symlink_metadata().is_ok());
+    found.map_or(Ok(()), |path| {
+        let message =
+            format!("{} is there already, and would be replaced at the end of this run", path.display());
+        Err(Problem::usage(message).with_remedy("--output-dir with another folder"))
+    })
+}
+
 /// Prints the summary or an event, and then writes the reports into the folder of the records, as HTML, Markdown and JSON: what was
 /// measured is shown even if the folder takes nothing more.
 pub(crate) fn publish<R: Reported>(
@@ -320,10 +348,10 @@ pub(crate) fn publish<R: Reported>(
     } else {
         print_summary(reported, ui);
     }
-    let page = folder.join("report.html");
-    write_html(&page, reported, Some(command), ui)?;
-    write(&folder.join("report.md"), &reported.markdown(), ui)?;
-    write(&folder.join("report.json"), &report::json(reported)?, ui)?;
+    let [page, text, json] = REPORTS.map(|name| folder.join(name));
+    write_own(&page, &reported.html(&timestamp(SystemTime::now()), Some(command))?)?;
+    write_own(&text, &reported.markdown())?;
+    write_own(&json, &report::json(reported)?)?;
     ui.note(&format!("recorded in {}; open {}", folder.display(), page.display()));
     Ok(())
 }
@@ -398,16 +426,24 @@ pub(crate) fn write_bytes(path: &Path, bytes: &[u8], ui: &mut Ui) -> Result<(), 
     write_file(path, bytes)
 }
 
+/// Writes a file of a run's own folder. What stands in its place and is no file is not waited for.
+pub(crate) fn write_own(path: &Path, text: &str) -> Result<(), Problem> {
+    regular_file::check(path).map_err(|error| cannot_write(path, &error))?;
+    write_file(path, text.as_bytes())
+}
+
 /// What to do where a report cannot be written.
 const ANOTHER_FILE: &str = "another file, on a disk with free space, in a folder that you may write to";
 
+fn cannot_write(path: &Path, error: &std::io::Error) -> Problem {
+    let message = format!("cannot write {}: {error}", path.display());
+    Problem::of_file(error, message, ANOTHER_FILE)
+}
+
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    let cannot = |error: std::io::Error| {
-        let message = format!("cannot write {}: {error}", path.display());
-        Problem::of_file(&error, message, ANOTHER_FILE)
-    };
     // The umask decides whether other users may read a report.
-    atomic_file::replace(path, 0o666, |mut file| file.write_all(bytes)).map_err(cannot)
+    let written = atomic_file::replace(path, 0o666, |mut file| file.write_all(bytes));
+    written.map_err(|error| cannot_write(path, &error))
 }
 
 /// Whether a file that a user names stands for standard output.

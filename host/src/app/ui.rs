@@ -223,6 +223,6 @@ fn is_dumb() -> bool {
 /// Writes a line of the log. Records and their targets may come from plugins.
 fn log_line(to: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> io::Result<()> {
     let style = to.default_level_style(record.level());
-    let (target, message) = (single_line(record.target()), printable(&record.args().to_string()));
+    let (target, message) = (single_line(record.target()), single_line(&record.args().to_string()));
     writeln!(to, "[{style}{:<5}{style:#} {target}] {message}", record.level())
 }

@@ -145,7 +145,8 @@ fn probe(context: &Context, runner: &Inspected, folders: &Folders) -> Row {
             }
         }
     };
-    Row { sha256: Some(identified.sha256), supports, ..row }
+    let remedy = row.remedy.clone().map(|remedy| context.in_folders(remedy));
+    Row { sha256: Some(identified.sha256), supports, remedy, ..row }
 }
 
 fn rejected(plugin: &Inspected, reason: String, remedy: Option<String>) -> Row {

@@ -15,7 +15,7 @@ use crate::app::context::Context;
 use crate::app::limits::LimitArguments;
 use crate::app::participants::Selection;
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, machine_history, parameters, reports};
+use crate::app::{Exit, GlobalArguments, Problem, command_line, machine_history, parameters, reports};
 use crate::compare::model::Rigor;
 use crate::plan::whole_rows::row_width;
 use crate::plan::{Block, Plan};
@@ -88,6 +88,7 @@ impl PreparedRun {
             limits: Some(limits),
             cores: arguments.cores,
             no_lock: schedule.trial.no_lock,
+            variables: Some(command_line::set_variables()),
             backends: plan_file::recorded_backends(&participants),
             libraries: plan_file::recorded_libraries(&participants),
             machine: SystemProfile::collect(),

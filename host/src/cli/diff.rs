@@ -36,6 +36,7 @@ fn part(text: &str) -> Result<f64, String> {
 
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let Arguments { old, new, threshold } = arguments;
+    reports::check_inputs(&[old.clone(), new.clone()])?;
     let before = reports::read(std::slice::from_ref(old), ui)?;
     let after = reports::read(std::slice::from_ref(new), ui)?;
     let read = before.exit(after.exit(Exit::Done));

@@ -1,9 +1,13 @@
 //! `crossrun man`: writes the manual pages into a folder.
 
-use std::path::PathBuf;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap_mangen::Man;
 
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem};
+use crate::{atomic_file, regular_file};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -15,7 +19,9 @@ pub(super) struct Arguments {
 /// Writes the pages of `command`, which is the whole command line.
 pub(super) fn run(arguments: &Arguments, command: clap::Command, ui: &mut Ui) -> Result<Exit, Problem> {
     let folder = &arguments.folder;
-    let written = std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(command, folder));
+    let mut command = command.disable_help_subcommand(true);
+    command.build();
+    let written = std::fs::create_dir_all(folder).and_then(|()| write(command, folder));
     written.map_err(|error| {
         let message = format!("cannot write the manual pages into {}: {error}", folder.display());
         Problem::of_file(&error, message, "crossrun man DIR, with a folder that you may write to")
@@ -27,4 +33,16 @@ pub(super) fn run(arguments: &Arguments, command: clap::Command, ui: &mut Ui) ->
         format!("wrote {} and a page for each command\n", first.display())
     });
     Ok(Exit::Done)
+}
+
+/// Writes the pages of a command and of those below it, each whole or not at all.
+fn write(command: clap::Command, folder: &Path) -> io::Result<()> {
+    for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
+        write(below.clone(), folder)?;
+    }
+    let (page, mut text) = (Man::new(command), Vec::new());
+    page.render(&mut text)?;
+    let path = folder.join(page.get_filename());
+    regular_file::check(&path)?;
+    atomic_file::replace(&path, 0o666, |mut file| file.write_all(&text))
 }

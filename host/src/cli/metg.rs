@@ -22,12 +22,13 @@ use crate::first_seen::distinct;
 use crate::metg::Range;
 use crate::plan::defaults::COMPUTING;
 use crate::plan::{Matrix, Plan, WorkloadChoice};
-use crate::record::writer::TRIALS;
+use crate::record::writer::{self, TRIALS};
 use crate::record::{Access, Conditions, MeasurementLock, Recorder, SystemProfile};
 use crate::run::data_seeds::DataSeeds;
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
 use crate::run::work_check::names_a_cluster;
+use crate::shell;
 use crate::stats::WarmUp;
 use crate::text::plural;
 use crate::worker::protocol::Folders;
@@ -226,6 +227,8 @@ impl PreparedRun {
                 if schedule.output_dir.is_some() { "another --output-dir" } else { "another --run-id" };
             return Err(Problem::usage(message).with_remedy(other));
         }
+        reports::refuse_other_reports(&output_dir)?;
+        writer::check(&output_dir)?;
         let plan = Plan::new(&matrix)?;
         let participants = selection.participants(&plan);
         let (folders, timeout) = (context.folders(&matrix.run)?, schedule.trial.timeout()?);
@@ -277,7 +280,9 @@ impl PreparedRun {
         executor.end();
         let complete = reports::complete(&mut consumers.recorder, ui);
         swept.map_err(|stopped| {
-            Problem::of_stopped(stopped, || format!("crossrun report {}", output_dir.display()))
+            let folder = shell::path(output_dir);
+            let report = || shell::command("crossrun", ["report".as_ref(), folder.as_os_str()]);
+            Problem::of_stopped(stopped, report)
         })?;
         Ok(complete)
     }

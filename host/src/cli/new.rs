@@ -102,7 +102,7 @@ fn create<L: ValueEnum + Send + Sync>(
             .with_remedy("cd \"$HOME\", as the current folder was removed")
     })?;
     project.write(&path)?;
-    let enter = shell::command("cd", [&folder]);
+    let enter = shell::command("cd", [shell::path(&folder)]);
     let commands: Vec<_> = std::iter::once(enter).chain(project.commands()).collect();
     let text = if ui.json() {
         let files: Vec<_> = project.files().collect();

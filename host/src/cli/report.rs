@@ -14,7 +14,7 @@ use crate::text::{listed, plural, single_line};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
-    /// Files of records, or folders that are searched with the folders below them.
+    /// Files of records, `-` for standard input, or folders, searched with those below.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// The backend that the others are compared with [default: that of the folder's run, or the first in the

@@ -8,7 +8,7 @@ use std::time::Duration;
 use plugin_api::workload::CatalogueEntry;
 use plugin_api::{ErrorKind, RunResult, WorkloadSpec};
 
-use crate::app::availability::{NotReady, SetUp, make_available};
+use crate::app::availability::{NotReady, SetUp, make_available, of_file};
 use crate::app::context::{self, Context};
 use crate::app::exit::exit_of;
 use crate::app::limits::LimitArguments;
@@ -214,7 +214,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
         ui.warning(warning);
     }
     let exit = show(&options, &record, &outcome, recorded, ui)?.unless_altered(&altered);
-    Ok(kept.map_or_else(|problem| not_kept(&problem, recorded, exit, ui), |()| exit))
+    Ok(kept.map_or_else(|problem| not_kept(problem, recorded, exit, ui), |()| exit))
 }
 
 /// Rounds the items of a graph down to whole rows. A library that cannot say whether it has any is an error of the trial.
@@ -230,10 +230,12 @@ fn round_items(executor: &mut Executor, options: &mut Options, ui: &mut Ui) {
 }
 
 /// Says that the record of a trial could not be kept, which has been shown, and returns the exit code.
-fn not_kept(problem: &Problem, recorded: bool, exit: Exit, ui: &mut Ui) -> Exit {
+fn not_kept(problem: Problem, recorded: bool, exit: Exit, ui: &mut Ui) -> Exit {
     let what = if recorded { "the files of records are not complete" } else { "the trial is not recorded" };
-    ui.error(&format!("{what}: {}", problem.line()));
-    if exit == Exit::Done { problem.exit } else { exit }
+    let exit = if exit == Exit::Done { problem.exit } else { exit };
+    let problem = Problem { exit, message: format!("{what}: {}", problem.message), ..problem };
+    ui.problem(&problem.line(), &problem.json());
+    exit
 }
 
 /// A trial that is over, and who recorded it, or why it could not be recorded.
@@ -286,8 +288,10 @@ fn measure(
     let is_asked_more = asks_backend(&options.spec, &entry);
     if let Err(not_ready) = prepare(executor, context, options, &mut first, ui) {
         first.end();
+        let participant = executor.setting.participants.backends.get(&options.backend);
         return match not_ready {
             NotReady::Call(error) => recordable(TrialResult::failed(error)),
+            NotReady::Problem(problem) if participant.is_some_and(|it| it.from_file) => Err(of_file(problem)),
             NotReady::Problem(problem) => Err(problem),
         };
     }

@@ -56,8 +56,11 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 
 impl Arguments {
     fn not_started(&self, error: &io::Error) -> Problem {
-        let Self { folder, port } = self;
-        let other = format!("crossrun serve {} --port 0", crate::shell::quote(folder));
+        let (folder, port) = (crate::shell::path(&self.folder), self.port);
+        let other = crate::shell::command(
+            "crossrun",
+            ["serve".as_ref(), folder.as_os_str(), "--port".as_ref(), "0".as_ref()],
+        );
         let problem = |why: &str| Problem::new(Exit::Unexpected, format!("port {port} {why}"));
         match error.kind() {
             ErrorKind::AddrInUse => problem("is in use by another program").with_remedy(other),

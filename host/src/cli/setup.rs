@@ -63,7 +63,9 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 }
 
 fn set_up(context: &Context, name: &str, request: &SetupRequest, ui: &mut Ui) -> Result<PluginRef, Problem> {
-    let runner = context.runner(name)?;
+    let runner = context.runner(name);
+    let runner =
+        runner.map_err(|problem| problem.with_name("--backend", |name| format!("crossrun setup {name}")))?;
     let folders = context.folders("setup")?;
     let mut backend = context.load(&runner, &folders)?;
     let done = with_lock(context, &mut backend, request, folders.clone(), ui);

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
+use crate::named_file::is_standard_input;
 use crate::record::claims::claims;
 use crate::record::writer::TRIALS;
 use crate::record::{Kind, Records, TrialRecord, record_files, skipped};
@@ -48,7 +49,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
 /// The file of trials in the folder itself, or else in the only folder below it that has one.
 fn trials_of(named: &Path) -> Result<PathBuf, Problem> {
     // A file, or a pipe.
-    if named.exists() && !named.is_dir() {
+    if is_standard_input(named) || (named.exists() && !named.is_dir()) {
         return Ok(named.to_owned());
     }
     let folders = [named.to_owned(), Path::new("results").join(named)];
@@ -65,7 +66,9 @@ fn trials_of(named: &Path) -> Result<PathBuf, Problem> {
             let [one, other] = [&one, &other].map(|file| file.parent().unwrap_or(file));
             let several =
                 format!("there are several runs below {run:?}, as {} and {}", one.display(), other.display());
-            Err(Problem::usage(several).with_remedy(format!("crossrun show {}", shell::quote(one))))
+            let one = shell::path(one);
+            let show = shell::command("crossrun", ["show".as_ref(), one.as_os_str()]);
+            Err(Problem::usage(several).with_remedy(show))
         }
         (None, _) => {
             let looked = folders.map(|folder| folder.join(TRIALS).display().to_string()).join(" and ");

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::shell;
+
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Finding {
@@ -50,7 +52,8 @@ impl State {
     }
 
     pub(super) fn bad(found: impl Into<String>, effect: &'static str, remedy: impl Into<String>) -> Self {
-        Self { level: Level::Bad, found: found.into(), effect, remedy: Some(remedy.into()) }
+        let remedy: String = remedy.into();
+        Self { level: Level::Bad, found: found.into(), effect, remedy: Some(shell::as_root(&remedy)) }
     }
 
     pub(super) fn doubtful(

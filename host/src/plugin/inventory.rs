@@ -181,10 +181,20 @@ impl Inventory {
 /// The row of a plugin whose file is not searched for because of its name.
 fn misnamed_plugin(path: PathBuf, trust: &Trust) -> Option<Row> {
     let right = right_name(path.file_name()?)?;
-    let name = inspect::inspect(&trust.file(&path).ok()?).ok()?.metadata.name;
+    let file = trust.file(&path).ok()?;
+    let name = inspect::inspect(&file).ok()?.metadata.name;
+    let place = path.with_file_name(&right);
+    // A library with a version in its name, and a link to it: it is used by the name of the link.
+    if place.canonicalize().is_ok_and(|found| found == file) {
+        return None;
+    }
     let reason = format!("it has the plugin {name}, but its file must be called {right} to be used");
-    let remedy = Some(shell::command("mv", [&path, &path.with_file_name(right)]));
-    Some(Row::rejected(path, Rejection { reason, remedy }))
+    let remedy = match place.symlink_metadata() {
+        // Moving it there would remove another file.
+        Ok(_) => format!("another folder, as there is a {right} in this one"),
+        Err(_) => shell::command("mv", [&path, &place].map(|path| shell::path(path))),
+    };
+    Some(Row::rejected(path, Rejection { reason, remedy: Some(remedy) }))
 }
 
 /// The row of a folder that is not searched because other users can write to it.

@@ -232,7 +232,12 @@ impl Asked {
             NotChecked::Writer(writer) => writer,
             NotChecked::Error(error) => return error.into(),
         };
-        let chmod = |who: &str| shell::command("chmod", [format!("{who}-w").as_ref(), place.as_os_str()]);
+        let user = rustix::process::geteuid().as_raw();
+        let is_own = place.symlink_metadata().is_ok_and(|status| status.uid() == user);
+        let chmod = |who: &str| {
+            let command = shell::command("chmod", [format!("{who}-w").as_ref(), place.as_os_str()]);
+            if is_own { command } else { shell::as_root("sudo ") + &command }
+        };
         let (reason, remedy) = match writer {
             Writer::Owner(user) => (
                 format!("{what} belongs to user {user}, who is neither you nor root"),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::named_file::is_standard_input;
 use crate::shell;
 
 /// How many bytes of a file are looked at.
@@ -40,7 +41,16 @@ impl Form {
     /// A command that writes the records of the file at `path` as lines.
     pub(super) fn remedy(&self, path: &Path) -> String {
         let [program, arguments @ ..] = self.command else { return String::new() };
-        let words = arguments.iter().map(AsRef::as_ref).chain([path.as_os_str()]);
-        format!("{} > records.jsonl", shell::command(program, words))
+        // These programs read standard input where no file is named.
+        let path = (!is_standard_input(path)).then(|| shell::path(path));
+        let words = arguments.iter().map(AsRef::as_ref).chain(path.as_ref().map(|path| path.as_os_str()));
+        format!("{} > {}", shell::command(program, words), new_file())
     }
+}
+
+/// The name of a file that is not there yet: the shell empties one that is there, and it may be the one that is read.
+fn new_file() -> String {
+    let names = (1..).map(|number| format!("records-{number}.jsonl"));
+    let mut names = std::iter::once("records.jsonl".to_owned()).chain(names);
+    names.find(|name| Path::new(name).symlink_metadata().is_err()).unwrap_or_default()
 }

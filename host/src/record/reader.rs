@@ -54,9 +54,10 @@ pub struct Records<T, R> {
 }
 
 impl<T> Records<T, BufReader<NamedFile>> {
-    /// The records of the file at `path`. A line that is not a record is an error, after which the iterator continues.
+    /// The records of the file at `path`, or of standard input for `-`. A line that is not a record is an error, after which the
+    /// iterator continues.
     pub(crate) fn open(path: &Path) -> Result<Self, RecordError> {
-        let file = NamedFile::open(path).map_err(RecordError::file("open", path))?;
+        let file = NamedFile::open_or_standard_input(path).map_err(RecordError::file("open", path))?;
         Ok(Self::new(BufReader::new(file), path))
     }
 }
@@ -184,7 +185,7 @@ impl<T, R> Records<T, R> {
 /// The bytes of a file, and whether its first object is a trial, in which the record is nested. The file is opened once: a pipe
 /// gives its bytes to the first reader only.
 pub(crate) fn open_any(path: &Path) -> Result<(impl BufRead + use<>, bool), RecordError> {
-    let file = NamedFile::open(path).map_err(RecordError::file("open", path))?;
+    let file = NamedFile::open_or_standard_input(path).map_err(RecordError::file("open", path))?;
     let (mut source, mut read, mut holds_trials) = (BufReader::new(file), Vec::new(), false);
     // Of what has no end, or nothing but lines that are no records, no more than a line is kept.
     for _ in 0..MOST_BAD {

@@ -18,8 +18,8 @@ use super::format::{COLUMNS, UnifiedRecord};
 use super::journal::Journal;
 use super::reader::Records;
 use super::skipped::{Damage, read_each};
-use crate::atomic_file;
 use crate::text::json_text;
+use crate::{atomic_file, regular_file};
 
 /// A table that has all records so far.
 #[derive(Debug)]
@@ -61,6 +61,7 @@ impl Table {
 /// Makes the table at `path` anew, and returns the records that it cannot have.
 pub(super) fn derive(path: &Path, records: &Journal) -> Result<Vec<Damage>, RecordError> {
     let mut damage = Vec::new();
+    regular_file::check(path).map_err(RecordError::file("write", path))?;
     // Others may read a result if the umask lets them.
     let written = atomic_file::replace(path, 0o666, |file| {
         damage = write_rows(file, records).map_err(io::Error::other)?;

@@ -25,8 +25,14 @@ pub(crate) const PLAN: &str = "plan.json";
 /// Checks that the files can be written into `folder`, before anything is measured.
 ///
 /// # Errors
-/// Those of the system, and [`RecordError::Busy`].
+/// Those of the system, [`RecordError::Busy`], and [`RecordError::Foreign`].
 pub(crate) fn check(folder: &Path) -> Result<(), RecordError> {
+    let table = folder.join(TABLE);
+    // In this order: another run makes its records before their table.
+    let has_table = table.metadata().is_ok_and(|table| table.is_file() && table.len() > 0);
+    if has_table && ![TRIALS, UNIFIED].iter().any(|name| folder.join(name).exists()) {
+        return Err(RecordError::Foreign(table));
+    }
     folder::check(folder, &[TRIALS, UNIFIED, TABLE])
 }
 

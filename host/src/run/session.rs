@@ -13,6 +13,7 @@ use crate::resource_limit::{self, Resource};
 use crate::sandbox::{
     self, Cores, Deadline, ExitReason, Failure, Interrupt, Limits, Sandbox, Teardown, Usage,
 };
+use crate::shell;
 use crate::worker::protocol::{Message as _, Reply, Request, ResourceSnapshot, VERSION, number_of};
 use crate::worker::{self, Worker};
 use serde::Serialize;
@@ -297,7 +298,7 @@ fn larger_files(reason: ExitReason) -> Option<String> {
 /// What to do if there is no null device, which every worker needs.
 fn null_device() -> Option<String> {
     let is_there = std::fs::metadata("/dev/null").is_ok_and(|found| !found.is_file());
-    (!is_there).then(|| "sudo mknod -m 666 /dev/null c 1 3, in the place of what is there".to_owned())
+    (!is_there).then(|| shell::as_root("sudo mknod -m 666 /dev/null c 1 3, in the place of what is there"))
 }
 
 /// What to do about a process with these last lines of output, if the limit of this shell let it have no more memory.

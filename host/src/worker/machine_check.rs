@@ -13,15 +13,24 @@ use crate::worker::protocol::MachineCheck;
 /// Iterations between two reads of the clock: about 10 µs of work.
 const ITERATIONS_PER_READ: u64 = 4096;
 
-/// Computes on every core that this process may use for `duration`.
+/// Computes on every core that this process may use for `duration`; on one core where no thread can be started for the others.
 pub(super) fn check(duration: Duration) -> MachineCheck {
     let before = CpuTicks::now();
     let cores = cores();
     let measured = std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            cores.iter().map(|core| scope.spawn(move || check_core(*core, duration))).collect();
+        let pinned = |core: &usize| {
+            let core = *core;
+            let work = move || {
+                pin_to(core);
+                check_core(duration)
+            };
+            std::thread::Builder::new().spawn_scoped(scope, work).ok()
+        };
+        let threads: Vec<_> = cores.iter().filter_map(pinned).collect();
         threads.into_iter().filter_map(|thread| thread.join().ok()).collect::<Vec<_>>()
     });
+    // This thread is not pinned: it does other work later.
+    let measured = if measured.is_empty() { vec![check_core(duration)] } else { measured };
     MachineCheck {
         nanos_per_iteration: measured.iter().map(|(nanos, _)| *nanos).fold(0.0, f64::max),
         steal_share: before.zip(CpuTicks::now()).and_then(|(before, after)| before.steal_share(after)),
@@ -32,8 +41,7 @@ pub(super) fn check(duration: Duration) -> MachineCheck {
 }
 
 /// Nanoseconds for an iteration, and how often the thread lost its core.
-fn check_core(core: usize, duration: Duration) -> (f64, u64) {
-    pin_to(core);
+fn check_core(duration: Duration) -> (f64, u64) {
     let preempted = preemptions();
     let (started, mut iterations, mut state) = (Instant::now(), 0, 1);
     while started.elapsed() < duration {

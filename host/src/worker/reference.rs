@@ -28,14 +28,15 @@ pub(super) fn on_core<T: Send>(
     core: usize,
     work: impl FnOnce() -> Result<T, WorkloadError> + Send,
 ) -> Result<T, WorkloadError> {
-    let joined = std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            pin_to(core);
-            work()
-        });
-        thread.join()
-    });
-    joined.unwrap_or_else(|_| Err(WorkloadError::Operator("a stage panicked while it was timed".into())))
+    let pinned = move || {
+        pin_to(core);
+        work()
+    };
+    let failed = |why: String| Err(WorkloadError::Operator(why));
+    std::thread::scope(|scope| match std::thread::Builder::new().spawn_scoped(scope, pinned) {
+        Ok(thread) => thread.join().unwrap_or_else(|_| failed("a stage panicked while it was timed".into())),
+        Err(error) => failed(format!("no thread can be started to time a stage: {error}")),
+    })
 }
 
 fn time(workload: &WorkloadHandle, stage: usize, duration: Duration) -> Result<CallTime, WorkloadError> {

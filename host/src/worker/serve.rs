@@ -1,7 +1,7 @@
 //! The worker's process: reads requests from its channel, answers them, and reports progress and log records meanwhile.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,7 +29,7 @@ pub(crate) fn main() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("crossrun: the worker failed: {error}");
+            to_log(&format!("crossrun: the worker failed: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -54,6 +54,11 @@ fn serve() -> io::Result<()> {
     }
     // The runner is not dropped: it had `close` to clean up, and its threads may still be at work.
     std::process::exit(0)
+}
+
+/// Writes a line to the log file, which may be on a disk that is full.
+fn to_log(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// The worker's end of the channel.
@@ -85,7 +90,7 @@ impl Channel {
     /// Ends a process that a plugin forked and that returned from the call: only the worker may read requests and answer them.
     fn end_forked_process(&self) {
         if self.is_forked() {
-            eprintln!("crossrun: a process that the plugin forked returned from a call, and was ended");
+            to_log("crossrun: a process that the plugin forked returned from a call, and was ended");
             signal_hook::low_level::exit(1);
         }
     }
@@ -136,7 +141,7 @@ impl HostServices for Channel {
         let (target, message) = (bounds::name(target.to_owned()), bounds::message(message.to_owned()));
         if self.is_forked() {
             // The host takes messages from the worker only; this goes to the log file.
-            eprintln!("{level} {target}: {message}");
+            to_log(&format!("{level} {target}: {message}"));
             return;
         }
         // A host that does not read any more is about to end this process.

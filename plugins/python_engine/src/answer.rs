@@ -33,7 +33,7 @@ fn answer_within(command: &mut Command, limit: Duration) -> io::Result<Output> {
     // The command holds ends of the pipes, whose readers would wait for it.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let (mut group, until) = (group?, Instant::now() + limit);
-    let (stdout, stderr) = (read(stdout), read(stderr));
+    let (stdout, stderr) = (read(stdout)?, read(stderr)?);
     while !group.has_ended() {
         if Instant::now() > until {
             group.end()?;
@@ -47,15 +47,15 @@ fn answer_within(command: &mut Command, limit: Duration) -> io::Result<Output> {
     Ok(Output { status, stdout: printed(stdout), stderr: printed(stderr) })
 }
 
-fn read(pipe: PipeReader) -> Receiver<Vec<u8>> {
+fn read(pipe: PipeReader) -> io::Result<Receiver<Vec<u8>>> {
     let (sender, received) = channel();
-    thread::spawn(move || {
+    thread::Builder::new().spawn(move || {
         let mut printed = Vec::new();
         // What was read before an error counts.
         let _ = pipe.take(LONGEST).read_to_end(&mut printed);
         let _ = sender.send(printed);
-    });
-    received
+    })?;
+    Ok(received)
 }
 
 #[cfg(test)]

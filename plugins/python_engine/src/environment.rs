@@ -5,10 +5,11 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -138,7 +139,7 @@ impl<'a> Environments<'a> {
     /// Waits until no other set-up of this engine runs. Returns `None` if `cancelled` is true before that.
     pub(crate) fn lock(&self, cancelled: impl Fn() -> bool) -> io::Result<Option<File>> {
         private_folder(&self.root)?;
-        let file = File::create(self.root.join(format!("{}.lock", self.engine.name)))?;
+        let file = lock_file(&self.root.join(format!("{}.lock", self.engine.name)))?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(file)),
@@ -193,7 +194,7 @@ impl<'a> Environments<'a> {
         for entry in fs::read_dir(&self.root).into_iter().flatten() {
             let entry = entry?;
             if entry.file_name().to_string_lossy().starts_with(&self.discarded_prefix()) {
-                fs::remove_dir_all(entry.path())?;
+                remove_any(&entry.path())?;
             }
         }
         Ok(())
@@ -202,6 +203,19 @@ impl<'a> Environments<'a> {
     fn discarded_prefix(&self) -> String {
         format!(".removed-{}-", self.engine.name)
     }
+}
+
+/// Removes a folder, or the file or link that somebody has put in its place.
+pub(crate) fn remove_any(path: &Path) -> io::Result<()> {
+    if path.symlink_metadata()?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+}
+
+/// Opens the file of a lock, and empties none. A pipe in its place is not waited for.
+fn lock_file(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits() as i32;
+    let file = File::options().append(true).create(true).custom_flags(flags).open(path)?;
+    let why = || io::Error::new(io::ErrorKind::InvalidInput, "the lock is not a regular file");
+    if file.metadata()?.is_file() { Ok(file) } else { Err(why()) }
 }
 
 /// Makes a folder that nobody else can write to, whatever the umask allows to a group: programs are started from it.
@@ -231,7 +245,8 @@ fn modules(folder: &Path) -> io::Result<PathBuf> {
 }
 
 fn is_taken(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists)
+    use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, IsADirectory, NotADirectory};
+    [AlreadyExists, DirectoryNotEmpty, IsADirectory, NotADirectory].contains(&error.kind())
 }
 
 /// Whether this error is that of a file system without locks, such as some of Lustre and NFS.
@@ -330,6 +345,38 @@ mod tests {
         environments.remove().unwrap();
         assert_eq!(environments.find(), Err(Unready::Missing("tested")));
         assert_eq!(fs::read_dir(data.path().join("environments")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn files_among_the_environments_are_removed_as_folders_are() {
+        let (data, folder) = installed();
+        let environments = Environments::new(&ENGINE, data.path());
+        fs::write(folder.with_file_name(".DS_Store"), "").unwrap();
+        // Left by an earlier attempt.
+        fs::write(data.path().join("environments/.removed-tested-0"), "").unwrap();
+        fs::create_dir(folder.with_file_name("half")).unwrap();
+        environments.sweep_incomplete(&folder.with_file_name("new")).unwrap();
+        assert_eq!(fs::read_dir(environments.folder()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(&environments.root).unwrap().count(), 1);
+        environments.remove().unwrap();
+        fs::write(environments.folder(), "").unwrap();
+        environments.remove().unwrap();
+        assert_eq!(fs::read_dir(&environments.root).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_lock_empties_no_file_and_waits_for_no_pipe() {
+        let data = tempfile::tempdir().unwrap();
+        let environments = Environments::new(&ENGINE, data.path());
+        fs::create_dir(&environments.root).unwrap();
+        let (lock, precious) = (environments.root.join("tested.lock"), data.path().join("precious"));
+        fs::write(&precious, "precious").unwrap();
+        std::os::unix::fs::symlink(&precious, &lock).unwrap();
+        assert!(environments.lock(|| false).unwrap().is_some());
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
+        fs::remove_file(&lock).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&lock).status().unwrap();
+        assert!(made.success() && environments.lock(|| false).is_err());
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::environment::{self, Environments};
 use crate::interpreter::Interpreter;
 use crate::pip_settings;
 use crate::surroundings::restrict;
-use commands::{Sources, installer, pip, usable_uv};
+use commands::{Sources, UV_VENV, installer, pip, usable_uv};
 pub(crate) use error::InstallError;
 pub use error::sudo;
 use running::{Output, Running};
@@ -106,7 +106,7 @@ impl Installation<'_> {
         let mut command = Command::new(uv.unwrap_or(python));
         pip_settings::apply(&mut command);
         match uv {
-            Some(_) => command.args(["venv", "--no-config", "--no-project", "--python"]).arg(python),
+            Some(_) => command.args(UV_VENV).arg("--python").arg(python),
             None => command.args(["-I", "-m", "venv", "--without-pip"]),
         };
         command.arg(folder);

@@ -36,6 +36,7 @@ mod package;
 mod pip_settings;
 mod process;
 mod runner;
+mod shell;
 mod sources;
 mod surroundings;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::environment::private_folder;
+use crate::environment::{private_folder, remove_any};
 use crate::sources::Sources;
 
 macro_rules! embedded {
@@ -124,7 +124,7 @@ fn put_in_place(sources: &Sources, partial: TempDir, folder: &Path) -> io::Resul
             return Ok(());
         }
         // Another program has written there, or the folder cannot be renamed at all: then the second attempt fails too.
-        fs::remove_dir_all(folder)?;
+        remove_any(folder)?;
         fs::rename(partial.path(), folder)?;
     }
     // It is not there under its old name any more.
@@ -150,6 +150,11 @@ mod tests {
         fs::write(folder.join("driver.py"), "half").unwrap();
         assert_eq!(write(&sources, data.path()).unwrap(), folder);
         assert_eq!(fs::read_to_string(folder.join("driver.py")).unwrap(), ENGINE.driver);
+        // A file in place of the folder.
+        fs::remove_dir_all(&folder).unwrap();
+        fs::write(&folder, "").unwrap();
+        assert_eq!(write(&sources, data.path()).unwrap(), folder);
+        assert!(folder.is_dir());
         assert_eq!(fs::read_dir(data.path().join("python_engine")).unwrap().count(), 1);
     }
 

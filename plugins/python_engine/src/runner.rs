@@ -15,6 +15,7 @@ use crate::interpreter::{Interpreter, InterpreterError};
 use crate::message::{Message, Request, RunOrder};
 use crate::package;
 use crate::process::{Driver, NoListener};
+use crate::shell::quoted;
 use crate::sources::Sources;
 
 /// The backend of an engine: its environment, and its driver while a session is open.
@@ -106,7 +107,11 @@ impl PythonRunner {
         };
         let (name, range) = (self.engine.name, self.engine.python);
         let message = format!("{name} is not set up with a Python: it runs on the first {range} on the PATH");
-        let folder = python.parent().unwrap_or(python).display();
+        // A name alone is looked for on the PATH, too.
+        let real = Interpreter::ask(python).map(|found| found.executable);
+        let real =
+            real.ok().or_else(|| std::path::absolute(python).ok()).unwrap_or_else(|| python.to_owned());
+        let folder = quoted(real.parent().unwrap_or(&real));
         Err(RunnerError::new(ErrorKind::Setup, message)
             .with_remedy(format!("PATH={folder}:$PATH crossrun run --backend {name}")))
     }

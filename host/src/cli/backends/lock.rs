@@ -50,7 +50,9 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         ui.note(&format!("left out: {}: {reason}", row.path.display()));
     }
     if reports::is_standard_output(&path) {
-        ui.result(&now.text().map_err(|error| Problem::unexpected(&error))?);
+        // In one line, as all JSON for programs is.
+        let text = if ui.json() { serde_json::to_string(&now) } else { now.text() };
+        ui.result(&text.map_err(|error| Problem::unexpected(&error))?);
         return Ok(Exit::Done);
     }
     if is_foreign(&path) {

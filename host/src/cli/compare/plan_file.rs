@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::app::command_line::CommandLine;
+use crate::app::command_line::{self, CommandLine, Variables};
 use crate::app::context::Context;
 use crate::app::limits::LimitArguments;
 use crate::app::reproduce::{LoadingOptions, RunCommand, backend_argument};
 use crate::app::ui::Ui;
-use crate::app::{Exit, Problem, reports};
+use crate::app::{Exit, Problem, options, reports};
 use crate::atomic_file;
 use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
@@ -48,6 +48,9 @@ pub struct PlanFile {
     /// Whether other measurements may run at the same time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) no_lock: bool,
+    /// The variables that change what is measured; older versions did not record them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) variables: Option<Variables>,
     /// The backends, by the names under which they take part.
     pub(super) backends: BTreeMap<String, RecordedBackend>,
     /// The library of each workload.
@@ -93,6 +96,7 @@ impl PlanFile {
         if path.exists() {
             return Err(self.taken(folder));
         }
+        reports::refuse_other_reports(folder)?;
         writer::check(folder)?;
         // Whole or not at all: a part of it would be a run of which nothing is known.
         atomic_file::create(&path, 0o644, |file| Ok(serde_json::to_writer_pretty(file, self)?)).map_err(
@@ -121,7 +125,8 @@ impl PlanFile {
 
     /// The command that resumes this run.
     pub(super) fn resume_command(&self, output_dir: &Path) -> String {
-        let mut command = CommandLine::measuring(&["compare"]);
+        let variables = self.variables.clone().unwrap_or_else(command_line::set_variables);
+        let mut command = CommandLine::under(&["compare"], &variables);
         let output = Some(output_dir.display()).filter(|_| !self.is_in_default_folder(output_dir));
         command
             .option("resume", &self.matrix.run)
@@ -142,7 +147,7 @@ impl PlanFile {
             path.display()
         ));
         let text = serde_json::to_string_pretty(self).map_err(|error| Problem::unexpected(&error))?;
-        reports::write(&path, &text, ui)
+        reports::write_own(&path, &text)
     }
 
     /// Refuses a folder that holds a comparison to a run that is no part of it.
@@ -165,14 +170,14 @@ impl PlanFile {
                 "{} is empty: the disk was full when the run began, and the run cannot be resumed",
                 path.display()
             );
-            let remedy = format!("{}, and start the run again", shell::command("rm", [&path]));
+            let remedy = format!("{}, and start the run again", shell::command("rm", [shell::path(&path)]));
             return Err(Problem::usage(message).with_remedy(remedy));
         }
         let unreadable = |why: String| {
-            let folder = shell::quote(folder);
-            Problem::usage(format!("{} cannot be read: {why}", path.display())).with_remedy(format!(
-                "crossrun report {folder}, for what was measured, and another --run-id for the rest"
-            ))
+            let folder = shell::path(folder);
+            let report = shell::command("crossrun", ["report".as_ref(), folder.as_os_str()]);
+            Problem::usage(format!("{} cannot be read: {why}", path.display()))
+                .with_remedy(format!("{report}, for what was measured, and another --run-id for the rest"))
         };
         Self::parse(&text).map_err(unreadable)
     }
@@ -186,7 +191,13 @@ impl PlanFile {
         if file.timeout_seconds <= 0.0 {
             return Err(format!("timeout_seconds is {}, but must be above 0", file.timeout_seconds));
         }
-        Ok(file)
+        // Both are names of files: of the folder of the logs, and of the logs in it.
+        options::run_id(&file.matrix.run).map_err(|why| format!("{:?}: {why}", file.matrix.run))?;
+        let backends = file.matrix.backends.iter().map(|backend| &backend.name);
+        match backends.chain(file.backends.keys()).find(|name| name.contains('/')) {
+            Some(name) => Err(format!("{name:?} is no name of a backend")),
+            None => Ok(file),
+        }
     }
 
     /// The plan of the run.
@@ -273,5 +284,19 @@ mod tests {
             );
         }
         assert_eq!(PlanFile::parse(with("1e300").as_bytes()).unwrap().timeout(), Duration::MAX);
+    }
+
+    #[test]
+    fn names_of_a_run_and_its_backends_lead_out_of_no_folder() {
+        let seed = include_str!("../../../../tests/fuzz/corpus/specs/plan");
+        for (name, other) in [
+            ("\"run\":\"r\"", "\"run\":\"/tmp/r\""),
+            ("\"run\":\"r\"", "\"run\":\"..\""),
+            ("\"name\":\"b\"", "\"name\":\"../b\""),
+            ("\"backends\":{\"a\"", "\"backends\":{\"/a\""),
+        ] {
+            assert!(seed.contains(name));
+            assert!(PlanFile::parse(seed.replace(name, other).as_bytes()).is_err(), "{other}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::arguments::Arguments;
 use super::plan_file::PlanFile;
 use crate::app::ui::Ui;
-use crate::app::{Problem, reports};
+use crate::app::{Problem, command_line, reports};
 use crate::compare::model::Rigor;
 use crate::plan::{DataId, Purpose, TrialId};
 use crate::record::writer::TRIALS;
@@ -115,13 +115,22 @@ pub(super) fn check_same(arguments: &Arguments, file: &PlanFile) -> Result<(), P
         ("insist", !schedule.insist || file.insist),
     ];
     let differs = checks.iter().find(|(_, same)| !same).map(|(name, _)| (*name).to_owned());
-    match differs.or_else(|| schedule.trial.limits.difference(file.limits?.limits())) {
+    let differs = differs.or_else(|| schedule.trial.limits.difference(file.limits?.limits()));
+    let option = differs.map(|option| format!("--{option}"));
+    match option.or_else(|| other_variable(file)) {
         None => Ok(()),
-        Some(option) => {
-            let message = format!("run {} was started with another --{option}", matrix.run);
+        Some(name) => {
+            let message = format!("run {} was started with another {name}", matrix.run);
             Err(Problem::usage(message).with_remedy(file.resume_command(&schedule.output_dir(&matrix.run))))
         }
     }
+}
+
+/// A variable that has another value than the one with which the run was started.
+fn other_variable(file: &PlanFile) -> Option<String> {
+    let (begun, now) = (file.variables.as_ref()?, command_line::set_variables());
+    let mut names = begun.keys().chain(now.keys());
+    names.find(|name| begun.get(*name) != now.get(*name)).cloned()
 }
 
 /// Whether the options name the recorded backends; files are compared by their canonical paths.

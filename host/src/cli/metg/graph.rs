@@ -178,13 +178,14 @@ impl GraphArguments {
     fn width(&self, options: &Map<String, Value>, cores: u32) -> Result<u64, Problem> {
         let cores = u64::from(cores.max(1));
         let least = self.radix.iter().copied().max().unwrap_or_default().max(LEAST_WIDTH);
-        let Some(given) = options.get(WIDTH) else { return Ok(least.next_multiple_of(cores)) };
+        let least = least.checked_next_multiple_of(cores).unwrap_or(least);
+        let Some(given) = options.get(WIDTH) else { return Ok(least) };
         let is_multiple = |width: &u64| *width > 0 && width.is_multiple_of(cores);
         given.as_u64().filter(is_multiple).ok_or_else(|| {
             let message = format!(
                 "--extra width={given}: it must be a multiple of the {cores} cores, so that none lacks a task"
             );
-            Problem::usage(message).with_remedy(format!("--extra width={}", least.next_multiple_of(cores)))
+            Problem::usage(message).with_remedy(format!("--extra width={least}"))
         })
     }
 }
@@ -272,7 +273,7 @@ fn check_rows(
 
 fn check_tasks(judge: &mut Judge, spec: WorkloadSpec, width: u64) -> Result<(), Problem> {
     let (items, pattern) = (spec.total_items, spec.extra.get(PATTERN).cloned());
-    let few = WorkloadSpec { total_items: width * FIRST_STEPS, ..spec.clone() };
+    let few = WorkloadSpec { total_items: width.saturating_mul(FIRST_STEPS), ..spec.clone() };
     let (graph, items) = match judge.show_graph(&spec) {
         Ok(graph) => (graph, items),
         Err(_) => (judge.show_graph(&few)?, few.total_items),

@@ -101,7 +101,10 @@ fn of_judge<T>(
     ui: &mut Ui,
     ask: impl FnOnce(&mut Judge, &WorkloadSpec) -> Result<T, CallError>,
 ) -> Result<T, Problem> {
-    let (name, library) = context.workload(&arguments.name).map_err(as_argument)?;
+    let found = context.workload(&arguments.name);
+    let (name, library) = found.map_err(|problem| {
+        problem.with_name("--workload", |name| format!("crossrun workloads show {name}"))
+    })?;
     let spec = WorkloadSpec {
         name,
         total_items: arguments.items,
@@ -125,16 +128,7 @@ fn of_judge<T>(
     answer
 }
 
-/// The problem with a remedy for this command, which takes the name without an option.
-fn as_argument(problem: Problem) -> Problem {
-    let near = problem.remedy.as_deref().and_then(|remedy| remedy.strip_prefix("--workload "));
-    match near.map(|near| format!("crossrun workloads show {near}")) {
-        Some(remedy) => problem.with_remedy(remedy),
-        None => problem,
-    }
-}
-
-/// A line for each item.
+/// A line for each item. The text of a string, and the JSON of any other value.
 fn csv(items: &[Map<String, Value>]) -> Result<String, csv::Error> {
     let columns = distinct(items.iter().flat_map(Map::keys));
     let cell = |value: Option<&Value>| value.map_or_else(String::new, json_text);

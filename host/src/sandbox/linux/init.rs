@@ -2,7 +2,7 @@
 //! kernel kills the rest of the namespace.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
@@ -40,8 +40,8 @@ pub(crate) fn main() -> ExitCode {
     let worker = match start_worker(&arguments) {
         Ok(worker) => worker,
         Err(error) => {
-            eprintln!("crossrun: cannot start the worker: {error}");
             report_failure(&error);
+            let _ = writeln!(io::stderr(), "crossrun: cannot start the worker: {error}");
             return ExitCode::FAILURE;
         }
     };

@@ -1,7 +1,7 @@
 //! The supervisor: starts a worker's tree, and kills all of it when the worker has exited or the host is gone.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode, Stdio};
@@ -30,8 +30,9 @@ pub(crate) fn main() -> ExitCode {
     match supervise() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("crossrun: the supervisor failed: {error}");
             init::report_failure(&error);
+            // The log may be on a disk that is full.
+            let _ = writeln!(io::stderr(), "crossrun: the supervisor failed: {error}");
             ExitCode::FAILURE
         }
     }

@@ -3,9 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::answer::answer;
 use crate::environment;
 use crate::interpreter::on_path;
 use crate::pip_settings;
+
+/// How uv is asked for an environment, whatever project the current folder belongs to.
+pub(super) const UV_VENV: [&str; 3] = ["venv", "--no-config", "--no-project"];
 
 /// A step of its own: `venv` would do it too, but keeps to itself why it failed.
 pub(super) fn pip(folder: &Path) -> Command {
@@ -59,15 +63,35 @@ pub(super) fn installer(uv: Option<&Path>, folder: &Path, requirements: &Path, s
 /// uv, which is faster, where it knows where packages come from. It reads none of pip's settings: a user who has some,
 /// and none for uv, means pip.
 pub(super) fn usable_uv() -> Option<PathBuf> {
-    let set = |prefixes: &[&str]| {
-        std::env::vars_os().any(|(name, _)| {
-            let name = name.to_string_lossy().into_owned();
-            prefixes.iter().any(|prefix| name.starts_with(prefix))
-        })
-    };
-    let for_uv = set(&["UV_INDEX", "UV_DEFAULT_INDEX", "UV_FIND_LINKS", "UV_OFFLINE"]);
-    let for_pip = set(PIP_SOURCES) || pip_settings().any(|path| path.exists());
-    on_path("uv", std::env::var_os("PATH").as_deref()).filter(|_| for_uv || !for_pip)
+    let for_pip = !set(PIP_SOURCES).is_empty() || pip_settings().any(|path| path.exists());
+    let wanted = uv().filter(|_| !for_pip || !for_uv().is_empty());
+    wanted.filter(|uv| works(uv))
+}
+
+/// The variables that say where uv finds packages, sorted; none where there is no uv.
+pub(super) fn for_uv() -> Vec<String> {
+    uv().map_or_else(Vec::new, |_| set(&["UV_INDEX", "UV_DEFAULT_INDEX", "UV_FIND_LINKS", "UV_OFFLINE"]))
+}
+
+fn uv() -> Option<PathBuf> {
+    on_path("uv", std::env::var_os("PATH").as_deref())
+}
+
+/// Whether it can be started, and knows what it is asked for: a launcher of a version manager may lead nowhere, and another uv may be
+/// too old.
+fn works(uv: &Path) -> bool {
+    let mut command = Command::new(uv);
+    pip_settings::apply(&mut command);
+    answer(command.args(UV_VENV).arg("--help")).is_ok_and(|output| output.status.success())
+}
+
+/// The variables that are set and begin so, sorted.
+fn set(prefixes: &[&str]) -> Vec<String> {
+    let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    let mut names: Vec<_> =
+        names.filter(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))).collect();
+    names.sort();
+    names
 }
 
 /// Variables that tell pip where packages come from, or how to get there.
@@ -96,6 +120,19 @@ fn pip_settings() -> impl Iterator<Item = PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::program;
+
+    #[test]
+    fn a_uv_that_leads_nowhere_or_does_not_know_an_option_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        for (script, is_used) in [
+            ("exit 127", false),
+            ("echo \"error: unexpected argument '--no-project' found\" >&2; exit 2", false),
+            ("[ \"$*\" = \"venv --no-config --no-project --help\" ]", true),
+        ] {
+            assert_eq!(works(&program(folder.path(), "uv", script)), is_used, "{script}");
+        }
+    }
 
     #[test]
     fn both_installers_check_hashes_and_take_no_source_unless_it_is_built_with_what_is_there() {

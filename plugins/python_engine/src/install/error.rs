@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use plugin_api::{ErrorKind, RunnerError};
 
+use super::commands::for_uv;
 use crate::engine::Engine;
+use crate::shell::quoted;
 
 /// The module that makes environments, which distributions have in a package of its own.
 pub(super) const VENV: &str = "venv";
@@ -52,7 +54,11 @@ impl InstallError {
                 format!("{}apt install python{version}-venv", sudo())
             }
             Self::NoModule { .. } | Self::Import { .. } => format!("{setup} --python PATH_OF_ANOTHER_PYTHON"),
-            Self::NoNetwork(_) => format!("PIP_INDEX_URL=AN_INDEX_THAT_CAN_BE_REACHED {setup}"),
+            Self::NoNetwork(_) => elsewhere("AN_INDEX_THAT_CAN_BE_REACHED", &setup),
+            // uv does not read what is meant for pip.
+            Self::Certificate(_) if !for_uv().is_empty() => {
+                format!("SSL_CERT_FILE=FILE_WITH_THE_CERTIFICATE {setup}")
+            }
             Self::Certificate(_) => format!("PIP_CERT=FILE_WITH_THE_CERTIFICATE {setup}"),
             Self::Proxy { variables, .. } if variables.is_empty() => {
                 format!("PIP_PROXY=http://HOST:PORT {setup}")
@@ -61,14 +67,27 @@ impl InstallError {
                 let unset: String = variables.iter().map(|name| format!("-u {name} ")).collect();
                 format!("env {unset}{setup}")
             }
-            Self::OtherFiles(_) => format!("PIP_INDEX_URL=ANOTHER_INDEX {setup}"),
+            Self::OtherFiles(_) => elsewhere("ANOTHER_INDEX", &setup),
             Self::NoSpace(_) => format!("CROSSRUN_DATA_DIR=A_FOLDER_WITH_MORE_SPACE {setup}"),
+            Self::File { error, .. } if error.kind() == io::ErrorKind::WouldBlock => {
+                "end other processes, or a shell in which `ulimit -u` is more".to_owned()
+            }
             Self::NoExec(_) | Self::File { .. } => format!("CROSSRUN_DATA_DIR=ANOTHER_FOLDER {setup}"),
-            Self::Installer { log, .. } => format!("tail -n 40 '{}'", log.display()),
+            Self::Installer { log, .. } => format!("tail -n 40 {}", quoted(log)),
         };
         let message = format!("{} cannot be set up: {self}", engine.name);
         RunnerError::new(ErrorKind::Setup, message).with_remedy(remedy)
     }
+}
+
+/// The command that sets up from another `index`. What would keep the installer from looking there is unset.
+fn elsewhere(index: &str, setup: &str) -> String {
+    let no_index = "PIP_NO_INDEX";
+    let set = std::env::var_os(no_index).is_some_and(|value| !value.is_empty());
+    let hindering = for_uv().into_iter().chain(set.then(|| no_index.to_owned()));
+    let unset: String = hindering.map(|name| format!("-u {name} ")).collect();
+    let env = if unset.is_empty() { String::new() } else { format!("env {unset}") };
+    format!("{env}PIP_INDEX_URL={index} {setup}")
 }
 
 fn named(variables: &[String]) -> String {

@@ -27,7 +27,7 @@ impl Running {
         command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
         let group = Group::spawn(command)?;
         let (sender, lines) = channel();
-        std::thread::spawn(move || {
+        std::thread::Builder::new().spawn(move || {
             let mut reader = BufReader::new(reader);
             let mut line = Vec::new();
             while reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
@@ -36,7 +36,7 @@ impl Running {
                 }
                 line.clear();
             }
-        });
+        })?;
         Ok(Self { group, lines })
     }
 

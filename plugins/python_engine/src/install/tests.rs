@@ -1,13 +1,14 @@
 //! Installations with interpreters that are shell scripts.
 
 use std::fs;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use plugin_api::{ErrorKind, HostServices, Progress, RunnerError, SetupContext};
 
-use super::Installation;
+use super::{InstallError, Installation};
 use crate::engine::Engine;
 use crate::environment::Environments;
 use crate::fixture::{BUILT, ENGINE, program};
@@ -135,9 +136,9 @@ fn every_failure_is_one_line_with_a_remedy() {
         (
             venv("ERROR: something else\\nhint", 1),
             "exited with code 1: ERROR: something else",
-            "tail -n 40 '",
+            "tail -n 40 /",
         ),
-        ("kill -9 $$".into(), "was killed by signal 9 (SIGKILL)", "tail -n 40 '"),
+        ("kill -9 $$".into(), "was killed by signal 9 (SIGKILL)", "tail -n 40 /"),
         (
             venv("SSLError(CERTIFICATE_VERIFY_FAILED) Max retries exceeded with url: /simple", 1),
             "the certificate of a package index is not trusted",
@@ -178,6 +179,13 @@ fn every_failure_is_one_line_with_a_remedy() {
         assert_eq!(error.to_string().lines().count(), 1, "{error}");
         assert_ne!(error.remedy.as_deref(), Some("crossrun setup tested"), "{error}");
     }
+}
+
+#[test]
+fn without_processes_left_another_folder_is_no_remedy() {
+    let error = InstallError::File { step: "start the installer", error: io::ErrorKind::WouldBlock.into() };
+    let remedy = error.into_runner_error(&ENGINE).remedy.unwrap();
+    assert!(remedy.contains("`ulimit -u`") && !remedy.contains("CROSSRUN_DATA_DIR"), "{remedy}");
 }
 
 #[test]
