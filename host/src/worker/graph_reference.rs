@@ -30,8 +30,19 @@ pub(super) fn sample(
         passes.push(Pass { slices, rest: 0.0, rest_operators: 0.0, keyed: false });
     }
     let turns = cores.len().min(passes.len());
-    let path_share = longest_path as f64 / tasks.max(1) as f64;
+    // The tasks on the longest path may be shorter than others: as short as the shortest that were found.
+    let shortest = passes.iter().map(|pass| shortest(&pass.slices)).fold(1.0, f64::min);
+    let path_share = shortest * longest_path as f64 / tasks.max(1) as f64;
     Ok(Some(SerialSample { path_share, ..summary(&passes, tasks, turns) }))
+}
+
+/// How long a task is in the slice in which tasks are shortest, in relation to all slices.
+fn shortest(slices: &[Slice]) -> f64 {
+    let of_task = |seconds: f64, tasks: u64| seconds / tasks.max(1) as f64;
+    let seconds = slices.iter().map(|slice| slice.cpu_seconds).sum();
+    let mean = of_task(seconds, slices.iter().map(|slice| slice.items).sum());
+    let least = slices.iter().map(|slice| of_task(slice.cpu_seconds, slice.items)).fold(mean, f64::min);
+    if mean > 0.0 { least / mean } else { 1.0 }
 }
 
 /// How many tasks a graph has, and how many of them are on its longest path. The edges of a large graph are read for a limited
@@ -132,5 +143,18 @@ impl Outputs {
         unused.extend(before.drain(..).map(|(output, _)| output));
         (*before, *first) = (outputs, row.points().start);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shortest_tasks_are_those_of_the_cheapest_slice() {
+        let slice = |cpu_seconds, items| Slice { cpu_seconds, items, ..Slice::default() };
+        assert_eq!(shortest(&[slice(1.0, 1), slice(3.0, 3)]), 1.0);
+        assert_eq!(shortest(&[slice(1.0, 10), slice(9.0, 10)]), 0.2);
+        assert_eq!(shortest(&[]), 1.0);
     }
 }
