@@ -85,10 +85,17 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn the_reader_of_a_pipe_is_named_with_its_command() {
         let mut reader = Command::new("sleep").arg("600").stdin(Stdio::piped()).spawn().unwrap();
-        let named = reader_of(reader.stdin.as_ref().unwrap());
+        let expected = Some(format!("process {}: sleep 600", reader.id()));
+        let read = || reader_of(reader.stdin.as_ref().unwrap());
+        let (mut named, deadline) = (read(), Instant::now() + Duration::from_secs(300));
+        // It has no command yet while the system replaces its program, and one that another test is just starting has the pipe open too.
+        while named != expected && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+            named = read();
+        }
         reader.kill().unwrap();
         reader.wait().unwrap();
-        assert_eq!(named, Some(format!("process {}: sleep 600", reader.id())));
+        assert_eq!(named, expected);
         assert_eq!(reader_of(&fs::File::open("/dev/null").unwrap()), None);
     }
 }
