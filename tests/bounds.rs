@@ -108,8 +108,9 @@ fn the_reference_of_short_items_is_not_that_of_reading_the_clock() {
     let of_sample = |key: &str| metadata["reference"][key].as_f64().unwrap();
     let of_item = metadata["reference_cpu_seconds"].as_f64().unwrap() / 3e6;
     let of_slice = of_item * of_sample("items") / of_sample("slices");
-    // Aimed at are 0.5 ms. A tenth of them is left for a machine that is slow just when the size is chosen.
-    assert!(of_slice > 5e-5, "the clock is read every {of_slice} s: {metadata}");
+    // A slice takes half a millisecond, of which a half at least is of this time, and less on a core that is faster than when the slices
+    // were made. Reading the clock takes half a microsecond.
+    assert!(of_slice > 1e-4, "the clock is read every {of_slice} s: {metadata}");
 }
 
 #[test]

@@ -443,15 +443,19 @@ fn tables_of_other_minor_versions_run() {
 
 /// A backend in C++ whose `run` is this function of the fixture.
 fn throwing(run: &str) -> PathBuf {
-    let library = executable().ancestors().nth(2).unwrap().join(format!("c_backends/libthrowing_{run}.so"));
-    std::fs::create_dir_all(library.parent().unwrap()).unwrap();
+    let folder = executable().ancestors().nth(2).unwrap().join("c_backends");
+    std::fs::create_dir_all(&folder).unwrap();
+    // As that of a backend in C.
+    let made = tempfile::NamedTempFile::new_in(&folder).unwrap();
     let mut compiler = Command::new("c++");
     compiler.args(["-std=c++17", "-O2", "-Wall", "-Wextra", "-pedantic", "-Werror", "-fPIC", "-shared"]);
     compiler
         .arg(format!("-I{}", repository().join("plugin-api/include").display()))
         .arg(format!("-DRUN={run}"));
-    compiler.arg(repository().join("tests/fixtures/c/throwing_backend.cpp")).arg("-o").arg(&library);
+    compiler.arg(repository().join("tests/fixtures/c/throwing_backend.cpp")).arg("-o").arg(made.path());
     assert!(compiler.status().unwrap().success());
+    let library = folder.join(format!("libthrowing_{run}.so"));
+    made.persist(&library).unwrap();
     library
 }
 

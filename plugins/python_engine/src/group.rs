@@ -51,6 +51,8 @@ impl Drop for Group {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
 
     fn shell(script: &str) -> Group {
@@ -61,12 +63,15 @@ mod tests {
     fn what_the_leader_left_ends_with_it() {
         let folder = tempfile::tempdir().unwrap();
         let trace = folder.path().join("trace");
-        let mut group = shell(&format!("(sleep 0.3; touch '{}') & exit 3", trace.display()));
+        let script = format!("(sleep 600; touch '{}') & exit 3", trace.display());
+        let (mut held, writer) = io::pipe().unwrap();
+        let mut group = Group::spawn(Command::new("sh").arg("-c").arg(script).stdout(writer)).unwrap();
         while !group.has_ended() {
             std::thread::yield_now();
         }
         assert_eq!(group.end().unwrap().code(), Some(3));
-        std::thread::sleep(std::time::Duration::from_millis(600));
+        // The pipe ends with the last of them, before or after it left a trace.
+        held.read_to_end(&mut Vec::new()).unwrap();
         assert!(!trace.exists());
         assert!(group.has_ended());
         assert_eq!(group.end().unwrap().code(), Some(3));

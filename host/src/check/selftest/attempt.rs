@@ -12,6 +12,7 @@ use crate::check::trials::spec;
 use crate::plan::Purpose;
 use crate::plan::defaults::{NULL, OPEN_LOOP, SLEEPING, TASK_GRAPH};
 use crate::run::engine::Engine;
+use crate::run::judge::understated;
 use crate::run::outcome::Outcome;
 use crate::run::session::{CallError, Fault};
 use crate::run::trial::TrialResult;
@@ -143,13 +144,23 @@ impl Ended {
                 (How::Refused, error.message.clone())
             }
             Outcome::Failed(error) => (How::Failed, error.message.clone()),
-            Outcome::Verified | Outcome::Unverified if !result.warnings.is_empty() => {
-                (How::Warning, result.warnings.join("; "))
-            }
-            Outcome::Verified | Outcome::Unverified => verified(cheat, result),
+            Outcome::Verified | Outcome::Unverified => match warnings(cheat, result).as_slice() {
+                [] => verified(cheat, result),
+                warnings => (How::Warning, warnings.join("; ")),
+            },
         };
         Self { how, reason }
     }
+}
+
+/// What the harness warns of. That the worker measured more than the backend counts only for a cheat with its clock: it is said of an
+/// honest run too that had to wait for a core between two readings.
+fn warnings(cheat: Cheat, result: &TrialResult) -> Vec<&str> {
+    let has_other_clock = matches!(cheat, Cheat::StopClockEarly | Cheat::Stall);
+    let finished = result.finished.as_ref().filter(|_| !has_other_clock);
+    let of_clock = finished.and_then(|finished| understated(finished, 1.0));
+    let all = result.warnings.iter().filter(|warning| Some(*warning) != of_clock.as_ref());
+    all.map(String::as_str).collect()
 }
 
 /// Whether a backend gained by the cheat in a run of which the harness has nothing to say.
@@ -183,4 +194,23 @@ fn verified(cheat: Cheat, result: &TrialResult) -> (How, String) {
         return (How::GainedNothing, reason);
     }
     (How::Believed, String::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::record::trial::examples;
+    use crate::worker::protocol::Finished;
+
+    #[test]
+    fn a_run_that_had_to_wait_for_a_core_is_caught_only_where_the_cheat_is_one_with_its_clock() {
+        let finished = Finished { elapsed_time: Some(0.5), ..examples::finished(1.5) };
+        let warnings = vec![understated(&finished, 1.0).unwrap()];
+        let finished = Some(finished);
+        let result = TrialResult { finished, warnings, ..TrialResult::new(UNIX_EPOCH, Outcome::Verified) };
+        let how = |cheat| Ended::of(cheat, &result).how;
+        assert_eq!([Cheat::None, Cheat::Stall].map(how), [How::Believed, How::Warning]);
+    }
 }

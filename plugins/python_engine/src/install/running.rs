@@ -12,8 +12,9 @@ use plugin_api::SetupContext;
 use crate::group::Group;
 use crate::output::last_lines;
 
-/// How long output is waited for after the installer has ended: a process that it left may hold the pipe.
-const DRAIN: Duration = Duration::from_millis(500);
+/// How long output is waited for after the installer has ended: a process that it left may hold the pipe. The thread that reads may have
+/// to wait for a core.
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// An installer that was started.
 pub(super) struct Running {
@@ -25,7 +26,10 @@ impl Running {
     pub(super) fn start(command: &mut Command) -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
-        let group = Group::spawn(command)?;
+        let group = Group::spawn(command);
+        // The command holds ends of the pipe, whose reader would wait for it.
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let group = group?;
         let (sender, lines) = channel();
         std::thread::Builder::new().spawn(move || {
             let mut reader = BufReader::new(reader);
