@@ -117,7 +117,8 @@ fn the_reference_of_short_items_is_not_that_of_reading_the_clock() {
 fn the_reference_of_short_tasks_is_the_same_in_narrow_rows() {
     let place = Place::new();
     let of_task = |width: u32| {
-        let shape = ["--extra", &format!("width={width}"), "--extra", "pattern=no_comm", "--extra", "kernel=empty"];
+        let shape =
+            ["--extra", &format!("width={width}"), "--extra", "pattern=no_comm", "--extra", "kernel=empty"];
         let work = ["--workload", "task_graph", "--items", "1000000"];
         honest(&place, &[&work[..], &shape].concat())["reference_cpu_seconds"].as_f64().unwrap() / 1e6
     };

@@ -220,9 +220,8 @@ fn a_killed_driver_is_a_failed_row_with_its_signal() {
         // In the middle of the run, which takes minutes.
         std::thread::sleep(std::time::Duration::from_millis(500));
         // One is not found while a process on the way to it ends or starts.
-        let kill = |pid: &u32| {
-            Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success()
-        };
+        let kill =
+            |pid: &u32| Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success();
         eventually("a driver is killed", || drivers_of(parent).into_iter().filter(kill).count() > 0);
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);

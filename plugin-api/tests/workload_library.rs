@@ -605,7 +605,6 @@ fn a_buffer_is_given_back_to_its_library_before_another_library_gets_it() {
 
 #[test]
 fn an_output_that_is_longer_than_its_room_is_no_output() {
-    #[expect(clippy::too_many_arguments, reason = "a function of the C ABI")]
     unsafe extern "C-unwind" fn graph_task(
         _: *const RawWorkload,
         _: u32,

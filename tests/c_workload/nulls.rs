@@ -15,8 +15,7 @@ fn null_where_something_is_needed_is_an_argument_error() {
     let f = resolved(sensors());
     let (describe, start, keys) = (f.describe.unwrap(), f.start.unwrap(), f.keys.unwrap());
     let (edges, task) = (f.graph_edges.unwrap(), f.graph_task.unwrap());
-    let (mut opened, mut out, mut state) =
-        (null::<RawWorkload>(), RawBuffer::EMPTY, null_mut::<RawState>());
+    let (mut opened, mut out, mut state) = (null::<RawWorkload>(), RawBuffer::EMPTY, null_mut::<RawState>());
     // A batch without items.
     let batch = [0_u8; 12];
     let (bytes, length, mut room, mut output) = (batch.as_ptr(), batch.len(), 1_usize, [0_u8]);

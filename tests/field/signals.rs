@@ -186,7 +186,11 @@ fn a_trial_of_which_only_the_backends_processes_were_stopped_is_invalid() {
     stopped.iter().for_each(|pid| kill("-CONT", *pid));
     let ran = Ran::ended(child).code(6);
     let metadata = &ran.json()["metadata"];
-    assert!(metadata["error"].to_string().contains("processes of the backend were stopped"), "{}", ran.explain());
+    assert!(
+        metadata["error"].to_string().contains("processes of the backend were stopped"),
+        "{}",
+        ran.explain()
+    );
     assert!(!metadata["warnings"].to_string().contains("was run again"), "{}", ran.explain());
 }
 

@@ -13,7 +13,9 @@ pub(super) fn together<'v>(of_trials: impl Iterator<Item = &'v Map<String, Value
     let together = |(name, versions): (&String, Vec<&Value>)| {
         let value = match distinct(versions).as_slice() {
             [one] => (*one).clone(),
-            several => Value::from(several.iter().map(|version| text(version)).collect::<Vec<_>>().join(", ")),
+            several => {
+                Value::from(several.iter().map(|version| text(version)).collect::<Vec<_>>().join(", "))
+            }
         };
         (name.clone(), value)
     };

@@ -126,7 +126,12 @@ impl Outputs {
     }
 
     /// Runs the tasks of the row after the one of which the outputs are here.
-    fn next_row(&mut self, workload: &WorkloadHandle, step: u32, row: &GraphRow) -> Result<(), WorkloadError> {
+    fn next_row(
+        &mut self,
+        workload: &WorkloadHandle,
+        step: u32,
+        row: &GraphRow,
+    ) -> Result<(), WorkloadError> {
         let Self { bytes, first, row: before, unused } = self;
         let made = |point: &u32| {
             let made = before.get(point.wrapping_sub(*first) as usize);

@@ -162,7 +162,8 @@ pub fn workloads(file: &LibraryFile) -> Result<WorkloadLibrary, LoadError> {
     let version = c"crossrun_workload_abi_version";
     let version_of = address(version).ok_or_else(|| missing(&version.to_string_lossy()))?;
     // SAFETY: ABI.md gives this symbol this signature, and inspection found the file to be a workload library.
-    let version = unsafe { std::mem::transmute::<*const c_void, extern "C-unwind" fn() -> u32>(version_of) }();
+    let version =
+        unsafe { std::mem::transmute::<*const c_void, extern "C-unwind" fn() -> u32>(version_of) }();
     if !abi_is_compatible(version) {
         return Err(abi_error(path, format!("workload ABI {}.{}", version >> 16, version & 0xffff)));
     }

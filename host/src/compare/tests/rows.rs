@@ -109,9 +109,7 @@ fn a_row_of_two_versions_of_an_engine_has_both() {
     };
     let mut inputs = recorded(blocks("pipeline", 3, &[("a", 1.0)]));
     reports(&mut inputs, "9.1");
-    let of_row = |inputs: &[Input]| {
-        row(&compare(inputs, &Options::default()).unwrap(), "a").versions.clone()
-    };
+    let of_row = |inputs: &[Input]| row(&compare(inputs, &Options::default()).unwrap(), "a").versions.clone();
     assert_eq!(of_row(&inputs), versions("9.1"));
     reports(&mut inputs[1..], "9.2");
     assert_eq!(of_row(&inputs), versions("9.1, 9.2"));

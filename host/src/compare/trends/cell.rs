@@ -32,8 +32,7 @@ fn value(run: &RunGroups<'_, '_>, percentile: Option<usize>) -> RunValue {
     let successes = || run.groups.iter().flat_map(|group| group.successes());
     let trials = || successes().filter(|(trial, _)| trial.status() == Status::Verified);
     // A run of which a trial has too few items for a percentile has none.
-    let compared =
-        run.groups.iter().flat_map(|group| group.compared_at(percentile.min(group.percentile)));
+    let compared = run.groups.iter().flat_map(|group| group.compared_at(percentile.min(group.percentile)));
     let verified = compared.filter(|(trial, _)| trial.status() == Status::Verified);
     let values: Vec<_> = verified.map(|(_, value)| value).filter(|value| *value > 0.0).collect();
     let group = run.groups.first();

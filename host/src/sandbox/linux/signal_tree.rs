@@ -24,7 +24,8 @@ const LOOKED_AT: usize = 8;
 /// Which of the first processes of a tree a signal has stopped: its `root`, and one below it.
 pub(in crate::sandbox) fn stopped(root: u32) -> (bool, bool) {
     let nearest = processes::nearest(root as i32, LOOKED_AT);
-    let (roots, below): (Vec<_>, Vec<_>) = nearest.into_iter().partition(|process| process.pid == root as i32);
+    let (roots, below): (Vec<_>, Vec<_>) =
+        nearest.into_iter().partition(|process| process.pid == root as i32);
     (roots.iter().any(|process| process.stopped), below.iter().any(|process| process.stopped))
 }
 

@@ -100,7 +100,6 @@ class Graphs(unittest.TestCase):
         with self.assertRaisesRegex(WorkloadError, "needs the output of step 0, point 1"):
             opened.graph_task(1, 2, outputs[2:5])
 
-
     def test_bytes_that_are_no_row_are_refused(self) -> None:
         def encoded(*words: int) -> bytes:
             return b"".join(word.to_bytes(4, "little") for word in words)
