@@ -52,6 +52,9 @@ class Task(NamedTuple):
 class Row:
     """The tasks of one step, and the edges from the row before and to the next."""
 
+    first: int
+    inputs: list[list[int]]
+
     def __init__(self, workload: Workload, step: int, before: Row | None) -> None:
         self.step = step
         self.before = before
