@@ -101,7 +101,7 @@ pub(super) fn is_checked(run: &Measured) -> bool {
 
 fn work(run: &Measured, reference: &TrialReference) -> Option<String> {
     let least = reference.least_cpu_seconds.filter(|_| is_checked(run))?;
-    let path = || longest_path(run, least * reference.path_share);
+    let path = || longest_path(run, least * reference.path_part);
     duration(run, least, reference.operator_share).or_else(path).or_else(|| cpu(run, least))
 }
 
@@ -298,20 +298,20 @@ mod tests {
                 |run, it| (*run, it.least_cpu_seconds) = (lasts(1e-4), Some(0.0051)),
                 Some("takes 0.005100 s of CPU time"),
             ),
-            ("half of the tasks on one path", |_, it| it.path_share = 0.5, None),
+            ("half of the tasks on one path", |_, it| it.path_part = 0.5, None),
             (
                 "a path that is longer than the run",
-                |run, it| (run.duration_seconds, it.path_share) = (0.8, 0.6),
+                |run, it| (run.duration_seconds, it.path_part) = (0.8, 0.6),
                 Some("the longest path of the graph take 1.140000 s"),
             ),
             (
                 "such a path within the tolerance",
-                |run, it| (run.duration_seconds, it.path_share) = (0.8, 0.55),
+                |run, it| (run.duration_seconds, it.path_part) = (0.8, 0.55),
                 None,
             ),
             (
                 "a path of less than 5 ms",
-                |run, it| (run.duration_seconds, it.path_share) = (0.8, 0.0025),
+                |run, it| (run.duration_seconds, it.path_part) = (0.8, 0.0025),
                 None,
             ),
             ("0.8 of the CPU time", |run, _| *run = used(1.52), None),

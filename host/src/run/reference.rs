@@ -18,6 +18,8 @@ pub struct TrialReference {
     pub operator_share: f64,
     /// The part of the tasks of a graph that are on its longest path; 0 for other work.
     pub path_share: f64,
+    /// The part of that work which they take at least.
+    pub path_part: f64,
     /// The longest that the judge's worker took to load the library and open the workload, in seconds.
     pub opening_seconds: f64,
     /// When the last item of an open loop is due, in seconds from the start.
@@ -98,6 +100,7 @@ impl TrialReference {
                 _ => self.operator_share,
             },
             path_share: taken.sample.map_or(self.path_share, |sample| sample.path_share),
+            path_part: taken.sample.map_or(self.path_part, |sample| sample.path_share * sample.shortest_task),
             opening_seconds: self.opening_seconds.max(taken.opening_seconds),
             last_due_seconds: taken.last_due_seconds,
         }

@@ -30,10 +30,9 @@ pub(super) fn sample(
         passes.push(Pass { slices, rest: 0.0, rest_operators: 0.0, keyed: false });
     }
     let turns = cores.len().min(passes.len());
-    // The tasks on the longest path may be shorter than others: as short as the shortest that were found.
-    let shortest = passes.iter().map(|pass| shortest(&pass.slices)).fold(1.0, f64::min);
-    let path_share = shortest * longest_path as f64 / tasks.max(1) as f64;
-    Ok(Some(SerialSample { path_share, ..summary(&passes, tasks, turns) }))
+    let shortest_task = passes.iter().map(|pass| shortest(&pass.slices)).fold(1.0, f64::min);
+    let path_share = longest_path as f64 / tasks.max(1) as f64;
+    Ok(Some(SerialSample { path_share, shortest_task, ..summary(&passes, tasks, turns) }))
 }
 
 /// How long a task is in the slice in which tasks are shortest, in relation to all slices.

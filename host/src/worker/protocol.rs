@@ -394,9 +394,12 @@ pub struct SerialSample {
     pub least_cpu_seconds: f64,
     /// The part of the operators, without source, reductions and sink; from 0 to 1.
     pub operator_share: f64,
-    /// The part of a graph that its longest path takes at least: no two tasks of it run at once. 0 for other work.
+    /// The part of the tasks of a graph that are on its longest path: no two of them run at once. 0 for other work.
     #[serde(default)]
     pub path_share: f64,
+    /// How long the shortest tasks of a graph are, in relation to all: those on its longest path may be as short. 0 for other work.
+    #[serde(default)]
+    pub shortest_task: f64,
     /// The number of items that were run; more than the input has if that was run several times.
     pub items: u64,
     /// The number of slices that they were run in.

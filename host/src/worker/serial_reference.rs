@@ -278,6 +278,7 @@ pub(super) fn summary(passes: &[Pass], items: u64, cores: usize) -> SerialSample
         least_cpu_seconds: (seconds[0] - STANDARD_ERRORS * error).max(0.0),
         operator_share: (operators / sampled).clamp(0.0, 1.0),
         path_share: 0.0,
+        shortest_task: 0.0,
         items: slices().map(|slice| slice.items).sum(),
         slices: slices().count() as u64,
         cores: cores as u64,

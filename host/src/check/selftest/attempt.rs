@@ -182,7 +182,7 @@ fn verified(cheat: Cheat, result: &TrialResult) -> (How, String) {
         return (How::GainedNothing, reason);
     }
     // On a busy machine its threads wait too.
-    let path = least.zip(reference).map(|(least, reference)| least * reference.path_share);
+    let path = least.zip(reference).map(|(least, reference)| least * reference.path_part);
     if let (Cheat::GraphAhead, Some(finished), Some(path)) =
         (cheat, finished, path.filter(|path| *path > 0.0))
         && finished.duration_seconds > path * (1.0 - TOLERATED)
