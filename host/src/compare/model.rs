@@ -363,7 +363,7 @@ pub struct Ratio {
     pub widened: Option<f64>,
     /// Null without an interval, and if a trial of this row or of the baseline failed or gave a wrong answer.
     pub verdict: Option<Verdict>,
-    /// Why the verdict of the interval was withheld.
+    /// Why there is no verdict, or another one than that of the interval. Null where only the interval is missing.
     pub withheld: Option<Withheld>,
 }
 
