@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, hostile};
+use crate::support::{Place, Ran, assert_once_at_most, hostile};
 
 /// Half a second of work or more.
 const WORK: [&str; 6] = ["--workload", "pipeline", "--items", "2000", "--extra", "iters=60000"];
@@ -122,8 +122,8 @@ fn the_reference_of_short_tasks_is_the_same_in_narrow_rows() {
         let work = ["--workload", "task_graph", "--items", "1000000"];
         honest(&place, &[&work[..], &shape].concat())["reference_cpu_seconds"].as_f64().unwrap() / 1e6
     };
-    let (narrow, wide) = (of_task(2), of_task(64));
-    assert!(narrow < 2.5 * wide, "{narrow} s a task in rows of two, {wide} s in rows of 64");
+    let what = "times as long a task in rows of two as in rows of 64";
+    assert_once_at_most(2.5, what, || of_task(2) / of_task(64));
 }
 
 #[test]

@@ -363,7 +363,7 @@ pub struct Ratio {
     pub widened: Option<f64>,
     /// Null without an interval, and if a trial of this row or of the baseline failed or gave a wrong answer.
     pub verdict: Option<Verdict>,
-    /// Why the verdict of the interval was withheld.
+    /// Why there is no verdict, or another one than that of the interval. Null where only the interval is missing.
     pub withheld: Option<Withheld>,
 }
 
@@ -456,13 +456,13 @@ pub struct NoiseFloor {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Geomean {
     pub backend: String,
-    /// Null if no point counts.
+    /// Null if no point counts, and for a backend that failed at a point or is in doubt there.
     pub ratio: Option<f64>,
     /// The interval over the blocks, with at least 95 % confidence. It says nothing of other points. Null without a ratio, in a
     /// quick comparison, and with fewer than 6 blocks that have every point.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<RatioInterval>,
-    /// The number of points that count: those where every backend finished every trial and has a ratio.
+    /// The number of points that count: those where every backend finished every trial and has a ratio, and none is in doubt.
     pub covered: u32,
     /// The number of points that could count.
     pub points: u32,

@@ -24,7 +24,8 @@ pub(super) fn withhold_verdicts(points: &mut [Point], rigor: Rigor) {
 }
 
 /// Withholds the verdicts of the rows that `fault` says something of, and `of_baseline` where it says so of their baselines. The
-/// blocks without a failure may be the easy ones, and a backend that is sometimes wrong is not faster.
+/// blocks without a failure may be the easy ones, and a backend that is sometimes wrong is not faster. The reason is kept where there
+/// would be no verdict, too, as with few blocks: then the ratio says nothing either.
 fn withhold_beside(point: &mut Point, fault: impl Fn(&Row) -> Option<Withheld>, of_baseline: Withheld) {
     let faults: HashMap<String, Withheld> =
         point.rows.iter().filter_map(|row| Some((row.label.clone(), fault(row)?))).collect();
@@ -33,9 +34,8 @@ fn withhold_beside(point: &mut Point, fault: impl Fn(&Row) -> Option<Withheld>, 
         let baseline = row.compared_with.as_ref().filter(|label| faults.contains_key(*label));
         let why = own.or(baseline.map(|_| of_baseline));
         let (Some(why), Some(ratio)) = (why, row.ratio.as_mut()) else { continue };
-        if ratio.verdict.take().is_some() {
-            ratio.withheld = Some(why);
-        }
+        ratio.verdict = None;
+        ratio.withheld = ratio.withheld.or(Some(why));
     }
 }
 

@@ -5,7 +5,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use super::labels::{self, MAX_COMMAND, TableRow, Tone, VerdictLabel, one_line};
 use super::{latency, number, ranking};
-use crate::compare::model::{Comparison, MachineReading, Point, Row, SystemProfile};
+use crate::compare::model::{Comparison, Geomean, MachineReading, Point, Row, SystemProfile};
 use crate::text::plural;
 
 /// How many failures are shown. The other formats have all of them.
@@ -209,12 +209,13 @@ fn latencies(comparison: &Comparison, palette: &Palette, width: usize) -> Vec<St
 /// The geometric means over several points. With one point they would repeat its table.
 fn geomeans(comparison: &Comparison, width: usize) -> Vec<String> {
     let Some(over) = labels::geomeans_over(comparison) else { return Vec::new() };
-    let means = comparison.geomeans.iter().filter_map(|mean| {
-        let (backend, ratio) = (one_line(&mean.backend, MAX_NAME), number::ratio(mean.ratio?));
+    let mean = |mean: &Geomean| {
+        // A backend without one is named, too: it failed at a point, or is in doubt there.
+        let ratio = labels::or_none(mean.ratio, number::ratio);
         let interval = mean.interval.map(|it| format!(" ({})", number::interval(it.low, it.high)));
-        Some(format!("{backend} {ratio}{}", interval.unwrap_or_default()))
-    });
-    let means: Vec<_> = means.collect();
+        format!("{} {ratio}{}", one_line(&mean.backend, MAX_NAME), interval.unwrap_or_default())
+    };
+    let means: Vec<_> = comparison.geomeans.iter().map(mean).collect();
     let text = format!("geometric mean of {over}: {}", means.join(", "));
     sentence(&text, width, usize::MAX).into_iter().map(|line| line + "\n").collect()
 }
@@ -314,6 +315,15 @@ mod tests {
             "{page}"
         );
         assert!(!plain(&examples::several_workloads()).contains("effic."));
+    }
+
+    #[test]
+    fn a_backend_without_a_geometric_mean_is_named_beside_those_that_have_one() {
+        let mut comparison = examples::several_workloads();
+        let mean = &mut comparison.geomeans[0];
+        (mean.ratio, mean.interval) = (None, None);
+        let page = text(&comparison, &Palette::plain(), 200);
+        assert!(page.contains("only sleeps: beta –, gamma 0.10×"), "{page}");
     }
 
     #[test]

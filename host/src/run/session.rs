@@ -8,6 +8,10 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use signal_hook::consts::{SIGKILL, SIGXCPU, SIGXFSZ};
+
 use crate::control_group;
 use crate::resource_limit::{self, Resource};
 use crate::sandbox::{
@@ -16,9 +20,6 @@ use crate::sandbox::{
 use crate::shell;
 use crate::worker::protocol::{Message as _, Reply, Request, ResourceSnapshot, VERSION, number_of};
 use crate::worker::{self, Worker};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use signal_hook::consts::{SIGKILL, SIGXCPU, SIGXFSZ};
 
 pub(crate) use call_error::{CallError, Fault, NEGOTIATION};
 pub use deadlines::Deadlines;

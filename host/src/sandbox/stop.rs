@@ -117,6 +117,10 @@ fn stood_still(lost: Duration) {
 
 /// Notices that processes of a tree are stopped, but not this one: their deadlines go on.
 fn notice_stopped_trees() {
+    // Ctrl-Z stopped them with this process, and has counted already.
+    if STOPPED.lock().unwrap_or_else(PoisonError::into_inner).1.is_some() {
+        return;
+    }
     let trees = TREES.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for (supervisor, below) in trees.into_iter().map(signal_tree::stopped) {
         COUNT.fetch_add(supervisor.into(), Ordering::SeqCst);

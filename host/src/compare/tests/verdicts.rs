@@ -117,11 +117,18 @@ fn beside_a_failure_or_a_wrong_answer_there_is_no_verdict() {
 }
 
 #[test]
-fn without_an_interval_no_verdict_is_withheld() {
-    let mut examples = blocks("pipeline", 3, &[("a", 1.0), ("b", 1.3)]);
-    fail(&mut examples[1]);
-    let b = ratio(&standard(examples), "b");
-    assert_eq!((b.verdict, b.withheld, b.no_interval), (None, None, Some(NoInterval::TooFewBlocks)));
+fn a_failure_of_either_side_is_the_reason_also_where_there_are_too_few_blocks_for_a_verdict() {
+    let few = || blocks("pipeline", 3, &[("a", 1.0), ("b", 1.3)]);
+    for (backend, why) in [("a", Withheld::BaselineFailures), ("b", Withheld::Failures)] {
+        let failed = changed(few(), backend, |example| {
+            if example.trial.block == Some(1) {
+                fail(example);
+            }
+        });
+        let b = ratio(&standard(failed), "b");
+        assert_eq!((b.verdict, b.withheld, b.no_interval), (None, Some(why), Some(NoInterval::TooFewBlocks)));
+    }
+    assert_eq!(ratio(&standard(few()), "b").withheld, None);
 }
 
 #[test]

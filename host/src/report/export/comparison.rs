@@ -1,7 +1,7 @@
 //! The rows of a comparison.
 
 use super::row::{ExportedRow, Figure, Reason, State};
-use crate::compare::model::{Comparison, Counts, Point, Row};
+use crate::compare::model::{Comparison, Counts, Point, Ratio, Row};
 use crate::report::labels::{doubt, failure, one_line, shown_ratio};
 use crate::report::number;
 use crate::run::session::NEGOTIATION;
@@ -35,7 +35,7 @@ impl Comparison {
             trials: trials(row.counts),
             figures,
             state,
-            remark: remark(row),
+            remark: remark(point, row),
         }
     }
 }
@@ -81,9 +81,7 @@ fn with_figures(point: &Point, row: &Row) -> (State, Vec<Figure>) {
     (if figures.is_empty() { nothing() } else { State::Verified }, figures)
 }
 
-/// The figure by which the row is compared comes first. How long an open loop takes depends on its schedule alone. Beside a baseline
-/// of which not every trial is verified there is no speed: it would be that in the blocks that are left. Nor is there one where a row
-/// is in doubt.
+/// The figure by which the row is compared comes first. How long an open loop takes depends on its schedule alone.
 fn figures(point: &Point, row: &Row) -> Vec<Figure> {
     let intervals = row.median_intervals;
     let mut figures = Vec::new();
@@ -99,16 +97,21 @@ fn figures(point: &Point, row: &Row) -> Vec<Figure> {
         let interval = intervals.and_then(|it| it.input_rate);
         figures.extend(rate.map(|rate| Figure::new("input", "items_per_second", rate, interval)));
     }
-    let baseline = point.rows.iter().find(|other| Some(&other.label) == row.compared_with.as_ref());
-    let is_sound = |it: &Row| it.counts.trials == it.counts.verified && it.doubts.is_empty();
-    let ratio = shown_ratio(row).filter(|_| baseline.is_some_and(is_sound));
-    figures.extend(ratio.map(|ratio| Figure::new("speed", "ratio", ratio.estimate, ratio.interval)));
+    let speed = exported_ratio(point, row);
+    figures.extend(speed.map(|ratio| Figure::new("speed", "ratio", ratio.estimate, ratio.interval)));
     figures
 }
 
-fn remark(row: &Row) -> String {
+/// The ratio, where it may be shown and every trial of the baseline is verified.
+fn exported_ratio<'r>(point: &Point, row: &'r Row) -> Option<&'r Ratio> {
+    let baseline = point.rows.iter().find(|other| Some(&other.label) == row.compared_with.as_ref())?;
+    shown_ratio(row).filter(|_| baseline.counts.trials == baseline.counts.verified)
+}
+
+fn remark(point: &Point, row: &Row) -> String {
     let verified = format!("{} of {} verified", row.counts.verified, row.counts.trials);
-    let Some((ratio, other)) = shown_ratio(row).zip(row.compared_with.as_deref()) else { return verified };
+    let compared = exported_ratio(point, row).zip(row.compared_with.as_deref());
+    let Some((ratio, other)) = compared else { return verified };
     let interval =
         ratio.interval.map_or_else(String::new, |it| format!(" ({})", number::interval(it.low, it.high)));
     let other = one_line(other, 60);
