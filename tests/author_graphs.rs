@@ -128,6 +128,21 @@ fn a_graph_in_c_runs_on_every_backend_with_the_word() {
 }
 
 #[test]
+fn an_honest_run_of_tasks_that_change_from_row_to_row_is_valid() {
+    let place = Place::new();
+    place.stage(&library("changing_workload", "tests/fixtures/c/changing_graph.c"));
+    for profile in ["shrink", "grow"] {
+        let words =
+            ["run", "--json", "--backend", "native", "--workload", "changing", "--items", "800", "--extra"];
+        let ran = place.crossrun(&[&words[..], &[&format!("profile={profile}")]].concat());
+        let metadata = &ran.code(0).json()["metadata"];
+        let [least, all] = ["/reference/least_cpu_seconds", "/reference_cpu_seconds"]
+            .map(|key| metadata.pointer(key).and_then(Value::as_f64).unwrap());
+        assert!(least > 0.5 * all, "{profile}: {metadata}");
+    }
+}
+
+#[test]
 fn a_graph_in_c_keeps_the_contract_and_is_unsupported_without_the_word() {
     file_conforms(grid());
     let place = Place::new();

@@ -152,6 +152,23 @@ fn the_reference_of_items_of_very_different_length_bounds_most_of_the_work() {
 }
 
 #[test]
+fn the_work_of_a_few_long_items_or_tasks_is_bounded() {
+    let place = Place::new();
+    for (workload, items, extra) in [
+        ("pipeline", "2", "iters=5000000"),
+        ("task_graph", "64", "width=64"),
+        ("task_graph", "128", "width=64"),
+        ("task_graph", "5", "width=1"),
+    ] {
+        let work = ["--workload", workload, "--items", items, "--extra", extra];
+        let more: &[&str] = if workload == "pipeline" { &[] } else { &["--extra", "iters=200000"] };
+        let metadata = honest(&place, &[&work, more].concat());
+        let least = metadata["reference"]["least_cpu_seconds"].as_f64().unwrap();
+        assert!(least > 0.5 * metadata["reference_cpu_seconds"].as_f64().unwrap(), "{metadata}");
+    }
+}
+
+#[test]
 fn work_that_waits_and_an_open_loop_have_no_reference() {
     let place = Place::new();
     let metadata = honest(&place, &["--workload", "scheduler_comparison", "--items", "4"]);

@@ -1,38 +1,56 @@
 //! Runs tasks of a graph serially, row after row, with nothing but the workload's library at work: what its work takes in either
 //! form. Edges are read beside the clock, as a backend may read them before its run.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use plugin_api::{GraphRow, GraphShape, WorkloadError, WorkloadHandle};
 
 use super::reference::on_core;
 use super::serial_path::cpu_time;
-use super::serial_reference::{FEWEST_SLICES, MAX_PASSES, Pass, SLICE, Slice, summary};
+use super::serial_reference::{FEWEST_SLICES, LONGER, MAX_PASSES, MUCH_LONGER, Pass, SLICE, Slice, summary};
 use crate::sandbox::affinity::cores;
 use crate::worker::protocol::SerialSample;
 
 /// How long the edges of all rows are read.
 const READING: Duration = Duration::from_millis(100);
 
-/// A sample of about `duration`, on one core after the other. `None` if the library cannot run tasks.
+/// A graph is run as a whole where that takes at most so many seconds by its first rows: its later tasks may be of another length.
+const WHOLE: f64 = 2.0;
+
+/// A sample of about `duration`, or the whole graph, on one core after the other. `None` if the library cannot run tasks.
 pub(super) fn sample(
     workload: &WorkloadHandle,
     shape: GraphShape,
     duration: Duration,
 ) -> Result<Option<SerialSample>, WorkloadError> {
     let Some((tasks, longest_path)) = size(workload, shape)? else { return Ok(None) };
-    let (cores, mut passes, mut taken) = (cores(), Vec::new(), 0.0);
-    let limit = duration.as_secs_f64() / cores.len().max(1) as f64;
-    while passes.len() < MAX_PASSES && (taken < duration.as_secs_f64() || passes.is_empty()) {
-        let core = cores.get(passes.len() % cores.len().max(1)).copied().unwrap_or_default();
-        let slices = on_core(core, || rows(workload, shape, limit))?;
-        taken += slices.iter().map(|slice| slice.cpu_seconds).sum::<f64>();
-        passes.push(Pass { slices, rest: 0.0, rest_operators: 0.0, keyed: false });
+    let (cores, duration) = (cores(), duration.as_secs_f64());
+    let run = |number: usize, limit: f64| {
+        let core = cores.get(number % cores.len().max(1)).copied().unwrap_or_default();
+        on_core(core, || rows(workload, shape, limit))
+    };
+    let mut first = run(0, duration / cores.len().max(1) as f64)?;
+    if !first.whole {
+        let is_affordable = first.seconds_of_task() * tasks as f64 <= WHOLE;
+        first = run(0, if is_affordable { LONGER * WHOLE } else { MUCH_LONGER * duration })?;
+    }
+    let (whole, mut taken) = (first.whole, first.seconds());
+    let mut passes = vec![first.pass()];
+    while whole && passes.len() < MAX_PASSES && taken < duration {
+        let again = run(passes.len(), f64::INFINITY)?;
+        taken += again.seconds();
+        passes.push(again.pass());
     }
     let turns = cores.len().min(passes.len());
-    let shortest_task = passes.iter().map(|pass| shortest(&pass.slices)).fold(1.0, f64::min);
-    let path_share = longest_path as f64 / tasks.max(1) as f64;
-    Ok(Some(SerialSample { path_share, shortest_task, ..summary(&passes, tasks, turns) }))
+    let sample = SerialSample {
+        path_share: longest_path as f64 / tasks.max(1) as f64,
+        shortest_task: passes.iter().map(|pass| shortest(&pass.slices)).fold(1.0, f64::min),
+        ..summary(&passes, tasks, turns)
+    };
+    // What later tasks take at least is not known.
+    let part = SerialSample { least_cpu_seconds: taken, shortest_task: 0.0, ..sample };
+    Ok(Some(if whole { sample } else { part }))
 }
 
 /// How long a task is in the slice in which tasks are shortest, in relation to all slices.
@@ -69,34 +87,63 @@ fn size(workload: &WorkloadHandle, shape: GraphShape) -> Result<Option<(u64, u64
 /// Rows that are narrower than others at the start of a graph of more than twice so many: no row has more points.
 const NARROW_ROWS: u32 = 13;
 
-/// Runs rows from the first on, until they took `limit` CPU seconds: slices of at least [`SLICE`]. The clock is read around as many
-/// rows as that takes. Narrow rows at the start of a long graph are no part of the slices: their tasks may take longer than others.
-fn rows(workload: &WorkloadHandle, shape: GraphShape, limit: f64) -> Result<Vec<Slice>, WorkloadError> {
+/// What was run of a graph, from its first row on.
+#[derive(Default)]
+struct Run {
+    slices: Vec<Slice>,
+    /// The narrow rows at the start of a long graph: their tasks may take longer than others.
+    narrow: Slice,
+    whole: bool,
+}
+
+impl Run {
+    fn seconds(&self) -> f64 {
+        self.narrow.cpu_seconds + self.slices.iter().map(|slice| slice.cpu_seconds).sum::<f64>()
+    }
+
+    /// How long a task takes that is in no narrow row.
+    fn seconds_of_task(&self) -> f64 {
+        let tasks: u64 = self.slices.iter().map(|slice| slice.items).sum();
+        self.slices.iter().map(|slice| slice.cpu_seconds).sum::<f64>() / tasks.max(1) as f64
+    }
+
+    /// Narrow rows count where no others are judged by them.
+    fn pass(self) -> Pass {
+        let narrow = Some(self.narrow).filter(|slice| self.whole && slice.items > 0);
+        let slices = narrow.into_iter().chain(self.slices).collect();
+        Pass { slices, rest: 0.0, rest_operators: 0.0, keyed: false }
+    }
+}
+
+/// Runs tasks in the order of the rows, until they took `limit` CPU seconds: slices of at least [`SLICE`]. The clock is read around as
+/// many tasks as that takes.
+fn rows(workload: &WorkloadHandle, shape: GraphShape, limit: f64) -> Result<Run, WorkloadError> {
     let steps = u32::try_from(shape.steps).unwrap_or(u32::MAX);
     let first = first_full_row(workload, shape.width, steps)?;
-    let (mut slices, mut slice, mut taken) = (Vec::new(), Slice::default(), 0.0);
-    let (mut outputs, mut step, mut at_once) = (Outputs::new(shape.output_bytes as usize), 0, 1_u32);
-    while step < steps && (taken <= limit || slices.len() < FEWEST_SLICES as usize) {
-        let end = step.saturating_add(at_once).min(if step < first { first } else { steps });
-        let read = (step..end).map(|step| workload.graph_row(step)).collect::<Result<Vec<_>, _>>()?;
+    let (mut run, mut slice, mut taken, mut at_once) = (Run::default(), Slice::default(), 0.0, 1_u64);
+    let mut tasks = Tasks::new(workload, shape.output_bytes as usize);
+    while tasks.step < steps && (taken <= limit || run.slices.len() < FEWEST_SLICES as usize) {
+        let is_narrow = tasks.step < first;
+        tasks.read(at_once, if is_narrow { first } else { steps })?;
         let started = cpu_time();
-        (step..end).zip(&read).try_for_each(|(step, row)| outputs.next_row(workload, step, row))?;
+        let items = tasks.run(at_once)?;
         let seconds = cpu_time() - started;
+        taken += seconds;
         if seconds < SLICE.as_secs_f64() {
             at_once = at_once.saturating_mul(2);
+        } else if seconds > 4.0 * SLICE.as_secs_f64() {
+            at_once = (at_once / 2).max(1);
         }
-        if step >= first {
-            taken += seconds;
-            slice.cpu_seconds += seconds;
-            slice.items += read.iter().map(|row| u64::from(row.width())).sum::<u64>();
-            if slice.cpu_seconds >= SLICE.as_secs_f64() {
-                slices.push(std::mem::take(&mut slice));
-            }
+        let part = if is_narrow { &mut run.narrow } else { &mut slice };
+        part.cpu_seconds += seconds;
+        part.items += items;
+        if slice.cpu_seconds >= SLICE.as_secs_f64() {
+            run.slices.push(std::mem::take(&mut slice));
         }
-        step = end;
     }
-    slices.extend(Some(slice).filter(|slice| slice.items > 0));
-    Ok(slices)
+    run.slices.extend(Some(slice).filter(|slice| slice.items > 0));
+    run.whole = tasks.step == steps;
+    Ok(run)
 }
 
 /// The step after the last narrow row at the start of a long graph.
@@ -110,42 +157,76 @@ fn first_full_row(workload: &WorkloadHandle, width: u64, steps: u32) -> Result<u
     Ok(first)
 }
 
-/// The outputs of a row, which the next one reads, in memory that is used again.
-struct Outputs {
+/// The tasks of a graph in the order of its rows, with the outputs of the row before, in memory that is used again.
+struct Tasks<'w> {
+    workload: &'w WorkloadHandle,
     bytes: usize,
-    /// The first point of the row, and for each point its output and how long that is.
+    /// The next task.
+    step: u32,
+    place: u32,
+    /// The rows from there on that were read, and how many of their tasks have not run.
+    read: VecDeque<GraphRow>,
+    ahead: u64,
+    /// The first point of the row before, and for each point its output and how long that is.
     first: u32,
-    row: Vec<(Vec<u8>, usize)>,
+    before: Vec<(Vec<u8>, usize)>,
+    made: Vec<(Vec<u8>, usize)>,
     unused: Vec<Vec<u8>>,
 }
 
-impl Outputs {
-    fn new(bytes: usize) -> Self {
-        Self { bytes, first: 0, row: Vec::new(), unused: Vec::new() }
+impl<'w> Tasks<'w> {
+    fn new(workload: &'w WorkloadHandle, bytes: usize) -> Self {
+        let (read, before, made, unused) = (VecDeque::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { workload, bytes, step: 0, place: 0, read, ahead: 0, first: 0, before, made, unused }
     }
 
-    /// Runs the tasks of the row after the one of which the outputs are here.
-    fn next_row(
-        &mut self,
-        workload: &WorkloadHandle,
-        step: u32,
-        row: &GraphRow,
-    ) -> Result<(), WorkloadError> {
-        let Self { bytes, first, row: before, unused } = self;
-        let made = |point: &u32| {
+    /// Reads the rows of so many tasks, as far as the row `end`.
+    fn read(&mut self, tasks: u64, end: u32) -> Result<(), WorkloadError> {
+        while self.ahead < tasks && self.step as usize + self.read.len() < end as usize {
+            let row = self.workload.graph_row(self.step + self.read.len() as u32)?;
+            self.ahead += u64::from(row.width());
+            self.read.push_back(row);
+        }
+        Ok(())
+    }
+
+    /// Runs so many tasks of the rows that were read, or those that there are. Returns their number.
+    fn run(&mut self, tasks: u64) -> Result<u64, WorkloadError> {
+        let mut left = tasks;
+        while left > 0
+            && let Some(row) = self.read.pop_front()
+        {
+            let end = row.width().min(self.place.saturating_add(u32::try_from(left).unwrap_or(u32::MAX)));
+            self.run_row(&row, end)?;
+            let ran = u64::from(end - self.place);
+            (self.place, left, self.ahead) = (end, left - ran, self.ahead - ran);
+            if end < row.width() {
+                self.read.push_front(row);
+                break;
+            }
+            self.unused.extend(self.before.drain(..).map(|(output, _)| output));
+            std::mem::swap(&mut self.before, &mut self.made);
+            (self.first, self.step, self.place) = (row.points().start, self.step + 1, 0);
+        }
+        Ok(tasks - left)
+    }
+
+    /// Runs the tasks of a row from the next one on, up to the place `end`.
+    fn run_row(&mut self, row: &GraphRow, end: u32) -> Result<(), WorkloadError> {
+        let Self { workload, bytes, step, place, first, before, made, unused, .. } = self;
+        let output_of = |point: &u32| {
             let made = before.get(point.wrapping_sub(*first) as usize);
             made.and_then(|(output, length)| output.get(..*length)).unwrap_or_default()
         };
-        let (mut inputs, mut outputs) = (Vec::new(), Vec::with_capacity(row.width() as usize));
-        for (place, point) in (0..).zip(row.points()) {
+        let mut inputs = Vec::new();
+        for place in *place..end {
             let mut output = unused.pop().unwrap_or_else(|| vec![0; *bytes]);
             inputs.clear();
-            inputs.extend(row.inputs(place).iter().map(made));
-            let length = workload.graph_task_into(step, point, &inputs, &mut output)?;
-            outputs.push((output, length));
+            inputs.extend(row.inputs(place).iter().map(output_of));
+            let point = row.points().start + place;
+            let length = workload.graph_task_into(*step, point, &inputs, &mut output)?;
+            made.push((output, length));
         }
-        unused.extend(before.drain(..).map(|(output, _)| output));
-        (*before, *first) = (outputs, row.points().start);
         Ok(())
     }
 }

@@ -27,11 +27,11 @@ const MIN_SLICES: u64 = 16;
 /// And of items that take very long, at least this many.
 pub(super) const FEWEST_SLICES: u64 = 3;
 /// The sample may take this factor longer than asked for.
-const LONGER: f64 = 2.0;
+pub(super) const LONGER: f64 = 2.0;
 /// If the standard errors are more than this part of the work, as items of very different length make them, a sample bounds little,
 /// and another one is taken that is longer by the next factor.
 const LARGE_ERROR: f64 = 0.1;
-const MUCH_LONGER: f64 = 10.0;
+pub(super) const MUCH_LONGER: f64 = 10.0;
 /// The whole input is run at most so many times.
 pub(super) const MAX_PASSES: usize = 8;
 /// How many keys a state emits at once.
@@ -302,10 +302,14 @@ impl Pass {
     }
 
     /// The standard error of that (of a ratio of means), as if the input were drawn anew: other data of the same point may have other
-    /// items. Infinite where there are too few slices to know.
+    /// items. None if the whole input was run, and infinite where there are too few slices to know.
     fn standard_error(&self, items: u64) -> f64 {
         let number = self.slices.len() as f64;
         let (seconds, count) = sum(&self.slices);
+        // Nothing is extrapolated. A run of other data that takes less is compared with a reference of its own.
+        if count >= items {
+            return 0.0;
+        }
         if number < FEWEST_SLICES as f64 {
             return f64::INFINITY;
         }
